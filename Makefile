@@ -1,0 +1,39 @@
+# Everything below sets up what it needs; only Python >= 3.11 and the package index are assumed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test lint lock clean
+
+$(STAMP): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index --editable .
+	touch $@
+
+demo: $(STAMP)   ## The main job for real, on this machine: make demo ARGS='--keep'
+	$(BIN)/labelyard demo $(ARGS)
+
+test: $(STAMP)   ## The whole test suite: make test ARGS='-k ledger'
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# pip in hash mode wants the bare name pinned too when one package asks for `sqlalchemy` and another for its extra.
+lock: | $(BIN)/uv   ## Pin everything anew from pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --all-extras \
+	  --no-emit-index-url --custom-compile-command 'make lock' pyproject.toml -o requirements.lock
+	sed -n '/^sqlalchemy\[asyncio\]/,/^    # via/{s/\[asyncio\]//;/^    # via/!p;}' requirements.lock > requirements.lock.bare
+	cat requirements.lock.bare >> requirements.lock
+	rm requirements.lock.bare
+
+$(BIN)/uv:
+	$(MAKE) $(STAMP)
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,44 @@
+"""The command line: one module a command, imported only when that command is asked for."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from labelyard.errors import LabelyardError
+
+COMMANDS = {
+    "sandbox": "labelyard.cli.sandbox:sandbox",
+}
+"""Name of a command -> where its click command lives."""
+
+
+class _LazyGroup(click.Group):
+    """A group that imports a command's module when it is used: `labelyard --help` must not import Prefect."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="labelyard")
+def labelyard() -> None:
+    """Drop images into a bucket; find assigned CVAT tasks, and later a COCO dataset."""
+
+
+def main() -> None:
+    """Run the command line; a LabelyardError ends it with status 1 and its text alone."""
+    try:
+        labelyard()
+    except LabelyardError as error:
+        click.secho(f"labelyard: {error}", fg="red", err=True)
+        sys.exit(1)
