@@ -1,0 +1,106 @@
+"""CVAT, in labelyard's own words: the verbs, and the families of servers that speak them.
+
+Everything that needs a CVAT takes a `Cvat`. `connect` gives one for a real server; which dialect it speaks is looked
+up in DIALECTS, or asked of the server (`auto`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from labelyard.model import (
+    About,
+    Annotations,
+    Change,
+    Creation,
+    DataSpec,
+    Frame,
+    GitRepository,
+    Job,
+    JobStatus,
+    Label,
+    Receipt,
+    Task,
+    TaskSpec,
+    UploadFile,
+    User,
+)
+
+COCO = "COCO 1.0"
+"""The export format that the chain ends in."""
+
+
+class Cvat(Protocol):
+    """The verbs of a CVAT server. Every one raises a CvatError, and says in it what the server said.
+
+    What is safe to repeat is repeated inside; what is not raises UnclearAnswer when its answer got lost, and the
+    caller looks at the server before it does anything again.
+    """
+
+    url: str
+    """The server's address without a path, for links."""
+
+    def about(self) -> About: ...
+    def whoami(self) -> User: ...
+    def users(self) -> list[User]: ...
+    def register(self, username: str, password: str, *, email: str = "", first: str = "", last: str = "") -> None: ...
+    def logout(self) -> None:
+        """End the one token of this user, which all of the user's clients share. Nothing in the chain calls this."""
+
+    def create_task(self, spec: TaskSpec) -> Task:
+        """Create a task without data. Not idempotent; look with `find_tasks` first. Raises LabelError before sending."""
+
+    def find_tasks(self, name: str) -> list[Task]:
+        """Every task with exactly this name (case counts), oldest first."""
+
+    def tasks(self, **filters: str | int) -> Iterator[Task]:
+        """Tasks that the server's own filters choose (name, owner, assignee, status, search), oldest first."""
+
+    def task(self, task_id: int) -> Task:
+        """One task, read past the server's cache. Raises CvatNotFound."""
+
+    def patch_task(self, task_id: int, *, name: str | None = None, assignee: int | None = None,
+                   bug_tracker: str | None = None, labels: Sequence[Label] | None = None) -> Task:
+        """Change a task. Labels are matched by name and never deleted; an attribute always keeps its values."""
+
+    def delete_task(self, task_id: int) -> None: ...
+    def git_repository(self, task_id: int) -> GitRepository: ...
+    def upload(self, task_id: int, files: Sequence[UploadFile], data: DataSpec,
+               sent: Callable[[int], None] | None = None) -> Receipt:
+        """Stream files in one multipart request; `sent` is told the bytes sent so far.
+
+        Never repeat it on UnclearAnswer: a second upload adds jobs.
+        """
+
+    def upload_remote(self, task_id: int, urls: Sequence[str], data: DataSpec) -> Receipt:
+        """Let the server download `urls`; frames are called by the last part of each URL's path."""
+
+    def upload_share(self, task_id: int, paths: Sequence[str], data: DataSpec) -> Receipt:
+        """Let the server read `paths` of its own share."""
+
+    def creation(self, receipt: Receipt) -> Creation:
+        """What the server says about making frames; never proof of success."""
+
+    def frames(self, task_id: int) -> list[Frame]: ...
+    def jobs(self, task_id: int) -> list[Job]:
+        """The task's jobs of the ordinary kind, by first frame."""
+
+    def assign(self, job_id: int, user_id: int | None) -> Job: ...
+    def set_job_status(self, job_id: int, status: JobStatus) -> Job: ...
+    def annotations(self, job_id: int) -> Annotations: ...
+    def task_annotations(self, task_id: int) -> Annotations: ...
+    def change_annotations(self, job_id: int, change: Change, annotations: Annotations) -> Annotations:
+        """Create, update or delete; answers with what was written, ids included."""
+
+    def export(self, task_id: int, to: Path, *, format_name: str = COCO, deadline: float = 600.0) -> str:
+        """Write a finished export to `to`; answers with the server's name for it. `deadline` in seconds.
+
+        The file may be stale: one that ran while somebody saved is kept and given again until the next real write.
+        """
+
+    def import_annotations(self, task_id: int, file: Path, *, format_name: str = COCO, deadline: float = 600.0) -> None:
+        """Replace a task's annotations by those of a file."""
+
+    def close(self) -> None: ...
