@@ -1,0 +1,106 @@
+"""Everything that comes from the environment or from `.env`; no other module reads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from labelyard.errors import SettingsError
+
+
+class CvatSettings(BaseModel):
+    """One CVAT server, under the name that dataset files use."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    url: str
+    """Its address, such as https://cvat.example.com; no path."""
+    username: str = ""
+    """The account that creates the tasks; it must be allowed to see and assign them."""
+    password: SecretStr | None = None
+    """Its password, where no token is given."""
+    token: SecretStr | None = None
+    """A token that was made before, instead of a password."""
+    dialect: Literal["auto", "v1", "v2"] = "auto"
+    """The family of the server's API."""
+
+
+class StoreSettings(BaseModel):
+    """Object storage; what is not set comes from boto3's own sources (profile, instance role, …)."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    endpoint_url: str | None = None
+    """For anything but AWS: the store's address."""
+    region: str | None = None
+    """The region, such as eu-central-1."""
+    access_key_id: str | None = None
+    """The key pair's public half."""
+    secret_access_key: SecretStr | None = None
+    """The key pair's secret half."""
+    addressing_style: Literal["auto", "path", "virtual"] = "auto"
+    """path for most stores that are not AWS."""
+
+
+class WatchSettings(BaseModel):
+    """What `labelyard watch` listens to."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    queue_url: str | None = None
+    """The SQS queue that the bucket's notifications go to."""
+    sqs_endpoint_url: str | None = None
+    """For anything but AWS: the queue's address."""
+    host: str = "127.0.0.1"
+    """Where /healthz and the webhook listen; anything but loopback wants a webhook_token."""
+    port: int = Field(default=8479, ge=0, le=65535)
+    """The port of both; 0 takes a free one."""
+    webhook: bool = False
+    """Take notifications by HTTP too (MinIO, Ceph)."""
+    webhook_token: SecretStr | None = None
+    """What a caller must show: `Authorization: Bearer …`, or as the last part of the path /notify/…"""
+
+
+class Settings(BaseSettings):
+    """The settings of this machine; every field is LABELYARD_<NAME>, nested ones with a double underscore."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="LABELYARD_", env_nested_delimiter="__", env_file=".env", extra="ignore", use_attribute_docstrings=True
+    )
+
+    ledger: str = "sqlite:///.labelyard/ledger.db"
+    """The ledger's database: an SQLAlchemy URL. SQLite serves one host; PostgreSQL serves many."""
+    cvat: dict[str, CvatSettings] = Field(default_factory=dict)
+    """The CVAT servers by name: LABELYARD_CVAT__DEFAULT__URL and so on."""
+    store: StoreSettings = StoreSettings()
+    """Object storage."""
+    watch: WatchSettings = WatchSettings()
+    """The watcher."""
+    spool: Path = Path(".labelyard/spool")
+    """A folder on disk where images wait between bucket and CVAT."""
+    spool_bytes: int = Field(default=8 * 1024**3, gt=0)
+    """How much the spool may hold, in bytes."""
+    lease_seconds: float = Field(default=120, gt=0)
+    """How long a run owns a batch without a sign of life."""
+    upload_deadline_seconds: float = Field(default=1800, gt=0)
+    """How long CVAT may take to make frames of an upload."""
+    export_deadline_seconds: float = Field(default=900, gt=0)
+    """How long CVAT may take for an export."""
+    poll_seconds: float = Field(default=1.0, gt=0)
+    """How often a waiting step looks at CVAT."""
+    prefect_api_url: str | None = Field(default=None, validation_alias="PREFECT_API_URL")
+    """Prefect's API, which batches are announced to."""
+    prefect_api_auth_string: SecretStr | None = Field(default=None, validation_alias="PREFECT_API_AUTH_STRING")
+    """user:password of Prefect's API, where it wants one."""
+
+    def cvat_named(self, name: str) -> CvatSettings:
+        """The CVAT that a dataset names. Raises SettingsError with the variable to set."""
+        found = self.cvat.get(name) or self.cvat.get(name.replace("-", "_"))
+        if found is None:
+            known = ", ".join(sorted(self.cvat)) or "none"
+            variable = f"LABELYARD_CVAT__{name.upper().replace('-', '_')}__URL"
+            raise SettingsError(f"no CVAT called {name!r} (known: {known})", next_step=f"set {variable} and its USERNAME and PASSWORD")
+        return found
