@@ -1,0 +1,165 @@
+"""The ledger: the database that knows what has been done, and so what is left to do.
+
+`Ledger` opens transactions; what is asked inside one stands in a module of its own question: datasets, objects,
+batches, claims, tasks, jobs, exports, history, outbox, dead letters, overview.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, insert, make_url, select
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.orm import Session
+
+from labelyard.errors import LedgerBehind, LedgerUnreachable, SettingsError, redact
+from labelyard.ledger.tables import LedgerIdentity
+
+_log = logging.getLogger(__name__)
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_LOCK_SECONDS = 30
+
+
+class Ledger:
+    """The ledger behind `url` (SQLite or PostgreSQL).
+
+    `clock` replaces the database's own clock in tests. Raises LedgerBehind where code and schema differ, and
+    LedgerUnreachable where the database does not answer.
+    """
+
+    def __init__(self, url: str, *, clock: Callable[[], datetime] | None = None) -> None:
+        self.url = _checked(url)
+        self._clock = clock
+        self._engine = _engine(self.url)
+        with _translated(self.url), self._engine.connect() as connection:
+            _check_schema(connection, self.url)
+
+    @property
+    def name(self) -> str:
+        """The ledger's address without its password, for people."""
+        return self.url.render_as_string(hide_password=True)
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A transaction that is committed at its end, or undone as a whole."""
+        with _translated(self.url), Session(self._engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A transaction that only looks: on SQLite it waits for no writer."""
+        engine = self._engine.execution_options(labelyard_reads=True)
+        with _translated(self.url), Session(engine, expire_on_commit=False) as session:
+            yield session
+
+    def now(self, session: Session) -> datetime:
+        """The time on the database's clock, which all who share the ledger share."""
+        if self._clock is not None:
+            return self._clock()
+        if self.url.get_backend_name() == "sqlite":
+            seen: str = session.scalar(select(func.strftime("%Y-%m-%dT%H:%M:%f", "now"))) or ""
+            return datetime.fromisoformat(seen).replace(tzinfo=UTC)
+        at: datetime = session.scalars(select(func.clock_timestamp())).one()
+        return at.astimezone(UTC)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._engine.dispose()
+
+
+def upgrade(url: str) -> str:
+    """Bring the schema of the ledger at `url` to this code's, creating the database file if need be.
+
+    Returns the schema's revision. The only thing that ever changes a schema.
+    """
+    checked = _checked(url)
+    if checked.get_backend_name() == "sqlite" and checked.database not in (None, "", ":memory:"):
+        Path(str(checked.database)).parent.mkdir(parents=True, exist_ok=True)
+    engine = _engine(checked)
+    try:
+        with _translated(checked), engine.begin() as connection:
+            command.upgrade(migrations(connection), "head")
+            _introduce(connection)
+            return MigrationContext.configure(connection).get_current_revision() or ""
+    finally:
+        engine.dispose()
+
+
+def _introduce(connection: Connection) -> None:
+    if connection.scalar(select(func.count()).select_from(LedgerIdentity)) == 0:
+        connection.execute(insert(LedgerIdentity).values(id=uuid4().hex, created_at=datetime.now(UTC)))
+
+
+def migrations(connection: Connection | None = None) -> Config:
+    """Alembic's configuration for the ledger."""
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["connection"] = connection
+    return config
+
+
+def _checked(url: str) -> URL:
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "postgresql":
+        return parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() != "sqlite":
+        raise SettingsError(
+            f"LABELYARD_LEDGER names {parsed.get_backend_name()!r}; a ledger is SQLite or PostgreSQL",
+            next_step="write sqlite:///path/to/ledger.db or postgresql://user:password@host/database",
+        )
+    return parsed
+
+
+def _engine(url: URL) -> Engine:
+    if url.get_backend_name() != "sqlite":
+        return create_engine(url, pool_pre_ping=True)
+    engine = create_engine(url, connect_args={"timeout": _LOCK_SECONDS, "check_same_thread": False})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # the driver would begin transactions too late, and deferred
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A deferred transaction that turns into a writer fails at once with "database is locked" instead of waiting.
+    reads = connection.get_execution_options().get("labelyard_reads")
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+def _check_schema(connection: Connection, url: URL) -> None:
+    have = MigrationContext.configure(connection).get_current_revision()
+    want = ScriptDirectory.from_config(migrations()).get_current_head()
+    if have != want:
+        name = url.render_as_string(hide_password=True)
+        state = "is empty" if have is None else f"has schema {have}, this labelyard needs {want}"
+        raise LedgerBehind(f"the ledger {state}", where=name, next_step="labelyard db upgrade")
+
+
+@contextmanager
+def _translated(url: URL) -> Iterator[None]:
+    """The database's own words for "not now" as LedgerUnreachable."""
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        name = url.render_as_string(hide_password=True)
+        first = redact(str(error.orig)).splitlines()[0] if str(error.orig) else type(error.orig).__name__
+        raise LedgerUnreachable(f"the ledger does not answer: {first}", where=name, next_step="labelyard doctor") from error
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        raise LedgerUnreachable("the ledger closed the connection", next_step="labelyard doctor") from error

@@ -1,0 +1,150 @@
+"""The batches: opened when an object lands, closed by the dataset's rules, moved on as the work is shown to be done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+
+from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy.orm import Session
+
+from labelyard.errors import LedgerError, NotKnown
+from labelyard.ledger import Ledger, outbox
+from labelyard.ledger.history import tell
+from labelyard.ledger.tables import Batch, Dataset, LedgerIdentity, Object
+from labelyard.plan.batching import Filling
+from labelyard.plan.lifecycle import BatchState, Event, may_move
+from labelyard.plan.naming import batch_id, task_name
+
+ANNOUNCED_BY = {
+    BatchState.CLOSED: Event.BATCH_CLOSED,
+    BatchState.CREATED: Event.BATCH_CLOSED,
+    BatchState.UPLOADED: Event.BATCH_CLOSED,
+    BatchState.READY: Event.BATCH_CLOSED,
+    BatchState.COMPLETED: Event.TASK_COMPLETED,
+}
+"""The states in which a batch waits for a run, and the event that starts one."""
+
+
+def get(session: Session, batch: str, *, lock: bool = False) -> Batch:
+    """A batch by its id. Raises NotKnown."""
+    found = session.get(Batch, batch, with_for_update=lock, populate_existing=lock)
+    if found is None:
+        raise NotKnown(f"the ledger holds no batch {batch!r}", next_step="labelyard status")
+    return found
+
+
+def opened(session: Session, dataset: str | None = None) -> Sequence[Batch]:
+    """The open batches, of one dataset or of all."""
+    query = select(Batch).where(Batch.state == BatchState.OPEN).order_by(Batch.dataset)
+    return session.scalars(query.where(Batch.dataset == dataset) if dataset else query).all()
+
+
+def opened_for(ledger: Ledger, session: Session, dataset: str) -> Batch:
+    """The dataset's open batch, opening one if there is none. Locks the dataset until the transaction's end."""
+    row = session.get_one(Dataset, dataset, with_for_update=True)
+    found = next(iter(opened(session, dataset)), None)
+    if found is not None:
+        return found
+    row.batches += 1
+    now = ledger.now(session)
+    batch = Batch(
+        id=batch_id(dataset, row.batches), dataset=dataset, version=row.version, number=row.batches, state=BatchState.OPEN,
+        opened_at=now, last_landed_at=now, changed_at=now, objects=0, bytes=0, attempts=0, announcements=0,
+    )  # fmt: skip
+    session.add(batch)
+    session.flush()
+    return batch
+
+
+def filling(batch: Batch) -> Filling:
+    """What the closing rules look at."""
+    return Filling(batch.objects, batch.bytes, batch.opened_at, batch.last_landed_at)
+
+
+def close(ledger: Ledger, session: Session, batch: Batch, reason: str) -> None:
+    """Close a batch: its members, its task's name and its dataset version are fixed, and its announcement is written."""
+    batch.closed_at = ledger.now(session)
+    batch.close_reason = reason
+    batch.version = session.get_one(Dataset, batch.dataset).version
+    identity = session.scalars(select(LedgerIdentity.id)).one()
+    session.flush()
+    batch.task_name = task_name(identity, batch.id, [member.stored for member in members(session, batch.id)])
+    move(ledger, session, batch, BatchState.CLOSED, f"closed with {batch.objects} objects: {reason}")
+
+
+def members(session: Session, batch: str, *, refused: bool = True) -> Sequence[Object]:
+    """The objects of a batch in the order they landed; those set aside too, unless `refused` is false."""
+    query = select(Object).where(Object.batch_id == batch).order_by(Object.id)
+    return session.scalars(query if refused else query.where(Object.refused.is_(None))).all()
+
+
+def move(ledger: Ledger, session: Session, batch: Batch, state: BatchState, reason: str) -> None:
+    """Enter a state, forgetting earlier failures; announce the batch where the state waits for a run.
+
+    Raises LedgerError where the table of transitions does not allow it.
+    """
+    if not may_move(batch.state, state):
+        raise LedgerError(f"a batch cannot go from {batch.state} to {state}", where=batch.id, next_step=f"labelyard why {batch.id}")
+    announced = ANNOUNCED_BY.get(batch.state)
+    batch.state = state
+    batch.changed_at = ledger.now(session)
+    batch.error = batch.next_step = batch.not_before = batch.resume_state = None
+    batch.attempts = 0
+    tell(ledger, session, state, reason, batch=batch)
+    event = ANNOUNCED_BY.get(state)
+    if event is not None and event is not announced:
+        outbox.put(ledger, session, batch, event)
+
+
+def put_back(ledger: Ledger, session: Session, batch: Batch, error: str, next_step: str, wait: timedelta) -> None:
+    """A run of this batch failed and may be tried again after `wait`: it keeps its state, and says why it waits."""
+    batch.attempts += 1
+    batch.error, batch.next_step = error, next_step
+    batch.not_before = ledger.now(session) + wait
+    tell(ledger, session, "failed for now", f"attempt {batch.attempts}: {error}", batch=batch)
+
+
+def fail(ledger: Ledger, session: Session, batch: Batch, error: str, next_step: str) -> None:
+    """A run of this batch failed in a way that only a person can mend."""
+    resume, attempts = batch.state, batch.attempts + 1
+    move(ledger, session, batch, BatchState.FAILED, error)
+    batch.resume_state, batch.attempts, batch.error, batch.next_step = resume, attempts, error, next_step
+
+
+def retry(ledger: Ledger, session: Session, batch: Batch) -> Event | None:
+    """Let a failed or waiting batch be tried at once; the event that was announced, None if it waits for no run."""
+    if batch.state is BatchState.FAILED and batch.resume_state is not None:
+        move(ledger, session, batch, batch.resume_state, "a person asked for another try")
+    else:
+        batch.not_before = None
+        batch.attempts = 0
+    event = ANNOUNCED_BY.get(batch.state)
+    if event is not None:
+        outbox.put(ledger, session, batch, event)
+    return event
+
+
+def unclaimed(ledger: Ledger, session: Session, *, quiet: timedelta) -> Sequence[Batch]:
+    """Batches that wait for a run which nobody has begun, last announced more than `quiet` ago."""
+    now = ledger.now(session)
+    return session.scalars(
+        select(Batch)
+        .where(
+            Batch.state.in_(ANNOUNCED_BY),
+            _before(Batch.lease_until, now),
+            _before(Batch.not_before, now),
+            _before(Batch.announced_at, now - quiet),
+        )
+        .order_by(Batch.changed_at)
+        .with_for_update(skip_locked=True)
+    ).all()
+
+
+def in_states(session: Session, states: Iterable[BatchState]) -> Sequence[Batch]:
+    """All batches in some states, oldest first."""
+    return session.scalars(select(Batch).where(Batch.state.in_(list(states))).order_by(Batch.opened_at)).all()
+
+
+def _before(column: object, moment: object) -> ColumnElement[bool]:
+    return or_(column.is_(None), column <= moment)  # type: ignore[attr-defined, operator]

@@ -1,0 +1,68 @@
+"""Who works on a batch: one at a time, for as long as it shows signs of life.
+
+     claim ──▶ extend … extend ──▶ release      (done, or failed: `batches.move`, `put_back`, `fail`)
+       │
+       └─ no sign of life for a lease ─▶ the next claim takes over; the late one's `extend` raises ClaimLost
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import timedelta
+
+from sqlalchemy import CursorResult, or_, update
+from sqlalchemy.orm import Session
+
+from labelyard.errors import ClaimLost, ClaimTaken
+from labelyard.ledger import Ledger, batches
+from labelyard.ledger.tables import Batch
+from labelyard.plan.lifecycle import BatchState
+
+
+def claim(ledger: Ledger, session: Session, batch: str, who: str, states: Collection[BatchState], lease: timedelta) -> Batch:
+    """Take a batch for `lease`. Raises ClaimTaken, saying why it is not to be had."""
+    now = ledger.now(session)
+    taken = session.execute(
+        update(Batch)
+        .where(
+            Batch.id == batch,
+            Batch.state.in_(list(states)),
+            or_(Batch.lease_until.is_(None), Batch.lease_until <= now),
+            or_(Batch.not_before.is_(None), Batch.not_before <= now),
+        )
+        .values(claimed_by=who, lease_until=now + lease)
+        .execution_options(synchronize_session=False)
+    )
+    assert isinstance(taken, CursorResult)
+    row = batches.get(session, batch, lock=True)
+    if taken.rowcount == 1:
+        return row
+    if row.lease_until is not None and row.lease_until > now:
+        raise ClaimTaken(f"{row.claimed_by} has it until {row.lease_until:%H:%M:%S} UTC", where=batch)
+    if row.state not in states:
+        raise ClaimTaken(f"it is {row.state}: nothing to do here", where=batch)
+    raise ClaimTaken(f"it waits until {row.not_before:%H:%M:%S} UTC after: {row.error}", where=batch, next_step=f"labelyard retry {batch}")
+
+
+def extend(ledger: Ledger, session: Session, batch: str, who: str, lease: timedelta) -> None:
+    """Show a sign of life. Raises ClaimLost when somebody else took over, or the lease ran out."""
+    now = ledger.now(session)
+    kept = session.execute(
+        update(Batch)
+        .where(Batch.id == batch, Batch.claimed_by == who, Batch.lease_until > now)
+        .values(lease_until=now + lease)
+        .execution_options(synchronize_session=False)
+    )
+    assert isinstance(kept, CursorResult)
+    if kept.rowcount != 1:
+        raise ClaimLost("the lease ran out and another run may be at work", where=batch)
+
+
+def release(session: Session, batch: str, who: str) -> None:
+    """Give a batch back; nothing happens when somebody else has it by now."""
+    session.execute(
+        update(Batch)
+        .where(Batch.id == batch, Batch.claimed_by == who)
+        .values(claimed_by=None, lease_until=None)
+        .execution_options(synchronize_session=False)
+    )

@@ -1,0 +1,51 @@
+"""What happened, and why: rows are only ever added."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from labelyard.ledger import Ledger
+from labelyard.ledger.tables import Batch, History, Object
+
+
+def tell(ledger: Ledger, session: Session, what: str, reason: str, *, batch: Batch | None = None, obj: Object | None = None,
+         dataset: str | None = None) -> None:
+    """Add what was done (`landed`, `closed`, `assigned`, …) and why, about an object, a batch or a dataset."""
+    session.add(
+        History(
+            at=ledger.now(session),
+            dataset=dataset or (batch.dataset if batch else obj.dataset if obj else None),
+            batch_id=batch.id if batch else obj.batch_id if obj else None,
+            object_id=obj.id if obj else None,
+            what=what,
+            reason=reason,
+        )
+    )
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of a history."""
+
+    at: datetime
+    what: str
+    reason: str
+
+
+def of_object(session: Session, obj: Object) -> list[Entry]:
+    """All that happened to an object, and to its batch while it was in it, oldest first."""
+    of_it = (History.object_id == obj.id) | ((History.batch_id == obj.batch_id) & History.object_id.is_(None))
+    rows = session.scalars(select(History).where(of_it).order_by(History.id))
+    return [Entry(row.at, row.what, row.reason) for row in rows]
+
+
+def of_batch(session: Session, batch_id: str) -> list[Entry]:
+    """All that happened to a batch as a whole, oldest first."""
+    rows = session.scalars(
+        select(History).where(History.batch_id == batch_id, History.object_id.is_(None)).order_by(History.id)
+    )
+    return [Entry(row.at, row.what, row.reason) for row in rows]

@@ -1,0 +1,49 @@
+"""What Prefect still has to hear: written in the transaction that made it true, sent afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID, uuid5
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from labelyard.ledger import Ledger
+from labelyard.ledger.tables import Announcement, Batch, LedgerIdentity
+from labelyard.plan.lifecycle import Event
+
+
+def put(ledger: Ledger, session: Session, batch: Batch, event: Event) -> Announcement:
+    """Write down that an event has to be announced, as the batch's next attempt."""
+    batch.announcements += 1
+    batch.announced_at = ledger.now(session)
+    row = Announcement(event=event, batch_id=batch.id, attempt=batch.announcements, written_at=batch.announced_at)
+    session.add(row)
+    return row
+
+
+def unsent(session: Session, limit: int = 100) -> Sequence[tuple[Announcement, str]]:
+    """The oldest announcements that Prefect has not confirmed, each with its dataset."""
+    rows = session.execute(
+        select(Announcement, Batch.dataset)
+        .join(Batch, Batch.id == Announcement.batch_id)
+        .where(Announcement.sent_at.is_(None))
+        .order_by(Announcement.id)
+        .limit(limit)
+    )
+    return [(row, dataset) for row, dataset in rows]
+
+
+def waiting(session: Session) -> tuple[int, datetime | None]:
+    """How many announcements wait, and since when."""
+    count, since = session.execute(
+        select(func.count(), func.min(Announcement.written_at)).where(Announcement.sent_at.is_(None))
+    ).one()
+    return count, since
+
+
+def event_id(session: Session, row: Announcement) -> UUID:
+    """The event's id: the same each time this announcement is sent, so that Prefect knows a repetition."""
+    ledger_id = session.scalars(select(LedgerIdentity.id)).one()
+    return uuid5(UUID(ledger_id), f"{row.event}:{row.batch_id}:{row.attempt}")
