@@ -1,9 +1,9 @@
 """Every failure labelyard knows, as one tree.
 
 LabelyardError
-├── InputError                 something a person wrote or sent is wrong; trying again cannot help
+├── InputError                 something a person wrote or sent is wrong
 │   ├── SpecError              a dataset file: file, line, field, what to write instead
-│   ├── SettingsError          an environment variable or `.env`
+│   ├── SettingsError          an environment variable or `.env`                (again: once it is set right)
 │   ├── MessageError           a notification that cannot be read (goes to the dead letters)
 │   ├── ImageError             a file that is no image, truncated, empty or too large (set aside)
 │   ├── LabelError             labels that CVAT would take badly
@@ -14,7 +14,7 @@ LabelyardError
 │   ├── CvatBusy               429, 502, 503, 504                         (again: yes, after `after` seconds)
 │   ├── CvatCrashed            500: perhaps with an effect                (again: after a look at the server)
 │   ├── CvatRefused            400 and other 4xx: the server's own words
-│   │   ├── CvatUnauthorized   401, wrong password, missing permission (403)
+│   │   ├── CvatUnauthorized   401, wrong password, missing permission (403)   (again: once it is set right)
 │   │   └── CvatNotFound       404
 │   ├── CvatDisagrees          an answer that fits no known server, or a task that is not what was sent
 │   ├── CreationFailed         the server's worker could not make frames of the data
@@ -48,7 +48,8 @@ def redact(text: str) -> str:
 class LabelyardError(Exception):
     """What went wrong, where, and the next command.
 
-    `retry` says whether doing the same again later can help without anybody's hand.
+    `retry` says whether the same may succeed later without the work itself being changed: a server that is away, a
+    setting that is wrong. What is tried again waits, and says why; what is not is failed until a person has a look.
     """
 
     retry: ClassVar[bool] = False
@@ -74,6 +75,8 @@ class SpecError(InputError):
 
 class SettingsError(InputError):
     """A setting is missing or wrong; `what` names the variable."""
+
+    retry = True
 
 
 class MessageError(InputError):
@@ -134,6 +137,8 @@ class CvatRefused(CvatError):
 
 class CvatUnauthorized(CvatRefused):
     """401 or 403, or a login with a wrong password."""
+
+    retry = True
 
 
 class CvatNotFound(CvatRefused):

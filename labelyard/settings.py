@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from labelyard.errors import SettingsError
@@ -91,6 +91,8 @@ class Settings(BaseSettings):
     """How long CVAT may take for an export."""
     poll_seconds: float = Field(default=1.0, gt=0)
     """How often a waiting step looks at CVAT."""
+    announce_again_seconds: float = Field(default=60, gt=0)
+    """How long a batch may wait for a run before the sweep announces it again."""
     prefect_api_url: str | None = Field(default=None, validation_alias="PREFECT_API_URL")
     """Prefect's API, which batches are announced to."""
     prefect_api_auth_string: SecretStr | None = Field(default=None, validation_alias="PREFECT_API_AUTH_STRING")
@@ -104,3 +106,17 @@ class Settings(BaseSettings):
             variable = f"LABELYARD_CVAT__{name.upper().replace('-', '_')}__URL"
             raise SettingsError(f"no CVAT called {name!r} (known: {known})", next_step=f"set {variable} and its USERNAME and PASSWORD")
         return found
+
+
+def load_settings() -> Settings:
+    """The settings of this machine. Raises SettingsError naming each variable that is wrong."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = "; ".join(f"{_variable(e['loc'])}: {e['msg']}" for e in error.errors())
+        raise SettingsError(wrong, next_step="mend the variable, here or in .env (docs/settings.md lists them)") from None
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    name = "__".join(str(part).upper() for part in location)
+    return name if name.startswith("PREFECT_") else f"LABELYARD_{name}"

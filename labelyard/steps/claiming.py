@@ -1,0 +1,128 @@
+"""Owning a batch while working on it, and leaving it in a state that says what happened."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from threading import Event, Thread
+from uuid import uuid4
+
+from labelyard.cvat import Cvat
+from labelyard.errors import ClaimLost, LabelyardError, LedgerError
+from labelyard.ledger import Ledger, batches, claims, datasets
+from labelyard.plan.lifecycle import INGESTING, BatchState
+from labelyard.spec import DatasetSpec
+from labelyard.workplace import Workplace
+
+_log = logging.getLogger(__name__)
+_FIRST_WAIT = timedelta(seconds=5)
+_LONGEST_WAIT = timedelta(minutes=5)
+
+
+@dataclass
+class Work:
+    """A batch that is ours for now, and what it takes to work on it."""
+
+    place: Workplace
+    batch_id: str
+    who: str
+    spec: DatasetSpec
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger that the batch stands in."""
+        return self.place.ledger
+
+    @cached_property
+    def cvat(self) -> Cvat:
+        """The CVAT of the batch's dataset; logs in when first used."""
+        return self.place.cvat(self.spec.cvat)
+
+    def check(self) -> None:
+        """Make sure the batch is still ours, and keep it so for another lease. Raises ClaimLost.
+
+        To be called before each write to CVAT or to the bucket.
+        """
+        with self.ledger.write() as session:
+            claims.extend(self.ledger, session, self.batch_id, self.who, _lease(self.place))
+
+
+@contextmanager
+def claimed(place: Workplace, batch_id: str, states: Collection[BatchState] = INGESTING, who: str = "") -> Iterator[Work]:
+    """Own a batch for the length of a `with` block. Raises ClaimTaken when it is not to be had.
+
+    A failure inside is written to the ledger before it goes on: what may succeed later waits, ever longer; what may
+    not is failed until `labelyard retry`. A lost claim writes nothing.
+    """
+    who = who or f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+    with place.ledger.write() as session:
+        batch = claims.claim(place.ledger, session, batch_id, who, states, _lease(place))
+        spec = datasets.spec(session, batch.dataset, batch.version)
+    work = Work(place, batch_id, who, spec)
+    try:
+        with _kept(work):
+            yield work
+    except ClaimLost:
+        raise
+    except Exception as error:
+        _write_failure(work, error)
+        raise
+    finally:
+        _give_back(work)
+
+
+@contextmanager
+def _kept(work: Work) -> Iterator[None]:
+    """A thread that shows a sign of life while a step waits for somebody else."""
+    done = Event()
+
+    def keep() -> None:
+        while not done.wait(_lease(work.place).total_seconds() / 3):
+            try:
+                work.check()
+            except ClaimLost:
+                return  # the step learns it from its own next check
+            except LedgerError as error:
+                _log.warning("%s: the lease could not be extended: %s", work.batch_id, error)
+
+    keeper = Thread(target=keep, name=f"lease of {work.batch_id}", daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        done.set()
+        keeper.join()
+
+
+def _write_failure(work: Work, error: Exception) -> None:
+    again = f"labelyard retry {work.batch_id}"
+    if isinstance(error, LabelyardError):
+        what, next_step, retry = str(error).split("\n  next: ")[0], error.next_step or again, error.retry
+    else:
+        what, next_step, retry = f"{type(error).__name__}: {error}", again, False
+    with work.ledger.write() as session:
+        claims.extend(work.ledger, session, work.batch_id, work.who, _lease(work.place))
+        batch = batches.get(session, work.batch_id, lock=True)
+        if retry:
+            wait = min(_FIRST_WAIT * 2**batch.attempts, _LONGEST_WAIT)
+            batches.put_back(work.ledger, session, batch, what, next_step, wait)
+        else:
+            batches.fail(work.ledger, session, batch, what, next_step)
+
+
+def _give_back(work: Work) -> None:
+    try:
+        with work.ledger.write() as session:
+            claims.release(session, work.batch_id, work.who)
+    except LedgerError as error:
+        _log.warning("%s: not given back, the lease will run out: %s", work.batch_id, error)
+
+
+def _lease(place: Workplace) -> timedelta:
+    return timedelta(seconds=place.settings.lease_seconds)
