@@ -1,0 +1,106 @@
+"""What a file is before CVAT sees it: one broken image would fail a whole task there, and a truncated JPEG pass unseen.
+
+A pure function of the file's bytes; its name plays no part.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from PIL import Image, UnidentifiedImageError
+from PIL.ExifTags import Base
+
+from labelyard.errors import ImageError
+
+FORMATS = ("JPEG", "MPO", "PNG", "BMP", "WEBP", "TIFF", "GIF", "PPM")
+"""What is taken as an image. Pillow could open more, but some of that runs other programs (EPS)."""
+MAX_PIXELS = 178_956_970
+"""Width times height; Pillow, and so CVAT, calls more a decompression bomb."""
+_HASH_CHUNK = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """An image that decodes from first to last pixel.
+
+    `width` and `height` are pixels as stored; `exif_orientation` (1 to 8) says how a viewer turns them, 1 is upright.
+    """
+
+    width: int
+    height: int
+    format: str
+    exif_orientation: int
+    sha256: str
+    mime: str
+
+
+def inspect(source: Path | BinaryIO) -> ImageFacts:
+    """Decode the whole image.
+
+    Raises ImageError saying why that is impossible or unwanted: empty, no image, truncated, too large, several frames.
+    """
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            return _inspect(file)
+    return _inspect(source)
+
+
+def _inspect(file: BinaryIO) -> ImageFacts:
+    sha256, size = _digest(file)
+    if not size:
+        raise ImageError("the file is empty")
+    with closing(_open(file, size)) as image:
+        width, height = image.size
+        if not 0 < width * height <= MAX_PIXELS:
+            raise ImageError(f"{width} x {height} pixels are more than the {MAX_PIXELS} that CVAT takes")
+        kind = image.format or ""
+        # An MPO is a JPEG with a preview behind it, as many cameras write them.
+        frames = 1 if kind == "MPO" else getattr(image, "n_frames", 1)
+        if frames > 1:
+            raise ImageError(f"{kind} with {frames} frames: CVAT would show the first alone")
+        orientation = _orientation(image)
+        _decode(image, kind)
+        return ImageFacts(width, height, kind, orientation, sha256, Image.MIME.get(kind, "application/octet-stream"))
+
+
+def _digest(file: BinaryIO) -> tuple[str, int]:
+    digest, size = hashlib.sha256(), 0
+    while chunk := file.read(_HASH_CHUNK):
+        digest.update(chunk)
+        size += len(chunk)
+    file.seek(0)
+    return digest.hexdigest(), size
+
+
+def _open(file: BinaryIO, size: int) -> Image.Image:
+    try:
+        return Image.open(file, formats=FORMATS)
+    except UnidentifiedImageError:
+        raise ImageError(f"no image: {size} bytes of no known format ({', '.join(FORMATS)})") from None
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"more than the {MAX_PIXELS} pixels that CVAT takes: {error}") from None
+    except Exception as error:  # noqa: BLE001 - Pillow's readers raise anything on a crafted file
+        raise ImageError(f"no readable image: {_line(error)}") from None
+
+
+def _decode(image: Image.Image, kind: str) -> None:
+    try:
+        image.load()
+    except Exception as error:  # noqa: BLE001 - as above
+        raise ImageError(f"a broken or truncated {kind}: {_line(error)}") from None
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        found = image.getexif().get(Base.Orientation, 1)
+    except Exception:  # noqa: BLE001 - broken EXIF spoils no pixel; viewers show such an image as stored
+        return 1
+    return found if isinstance(found, int) and 1 <= found <= 8 else 1
+
+
+def _line(error: Exception) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__

@@ -1,0 +1,214 @@
+"""Object storage over boto3: whatever speaks S3 (AWS, MinIO, Ceph, …), with failures of labelyard's own tree.
+
+Keys go to the store as they are and never become names on disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+    SSLError,
+)
+from botocore.exceptions import ConnectionError as NoConnection
+from urllib3.exceptions import HTTPError
+
+from labelyard.errors import ObjectChanged, ObjectGone, StoreError, StoreUnreachable
+from labelyard.model import StoredObject
+from labelyard.settings import StoreSettings
+
+CHUNK_BYTES = 1024 * 1024
+CONFIG = Config(
+    connect_timeout=5,
+    read_timeout=30,
+    retries={"mode": "standard", "total_max_attempts": 3},
+    max_pool_connections=16,
+    # Ceph and other stores that know no checksum trailers refuse what newer boto3 sends by default.
+    request_checksum_calculation="when_required",
+    response_checksum_validation="when_required",
+)
+"""How patient boto3 is; shared by every client that labelyard makes."""
+
+_GONE = frozenset({"404", "NoSuchKey", "NoSuchVersion", "405", "MethodNotAllowed"})  # 405: it is a delete marker
+_LATER = frozenset({"InternalError", "ServiceUnavailable", "SlowDown", "RequestTimeout", "Throttling"})
+_LATER_STATUS = frozenset({429, 500, 502, 503, 504})
+_KEYS = "set LABELYARD_STORE__ACCESS_KEY_ID and LABELYARD_STORE__SECRET_ACCESS_KEY, or AWS's own profile or role"
+_NEXT_STEPS = {
+    "403": "let this account read, list and write there (s3:GetObject, s3:ListBucket, s3:PutObject)",
+    "AccessDenied": "let this account read, list and write there (s3:GetObject, s3:ListBucket, s3:PutObject)",
+    "NoSuchBucket": "create the bucket, or correct its name in the dataset file and `labelyard apply` it",
+    "InvalidAccessKeyId": _KEYS,
+    "SignatureDoesNotMatch": _KEYS,
+    "ExpiredToken": "renew the credentials",
+    "301": "set LABELYARD_STORE__REGION to the bucket's region",
+    "PermanentRedirect": "set LABELYARD_STORE__REGION to the bucket's region",
+    "AuthorizationHeaderMalformed": "set LABELYARD_STORE__REGION to the bucket's region",
+    "RequestTimeTooSkewed": "set this machine's clock",
+}
+
+
+def client(service: str, settings: StoreSettings, endpoint_url: str | None, config: Config = CONFIG) -> Any:
+    """A boto3 client with the credentials of the settings; what they leave open comes from boto3's own sources."""
+    secret = settings.secret_access_key
+    session = boto3.session.Session(
+        aws_access_key_id=settings.access_key_id,
+        aws_secret_access_key=secret.get_secret_value() if secret else None,
+        region_name=settings.region,
+    )
+    # An endpoint of its own means a store that rarely cares for regions; boto3 wants one all the same.
+    region = session.region_name or ("us-east-1" if endpoint_url else None)
+    return session.client(service, endpoint_url=endpoint_url, region_name=region, config=config)
+
+
+class Store:
+    """The object storage of the settings; safe to share between threads.
+
+    Every method raises StoreUnreachable where waiting may help, else StoreError with the s3:// address and what to do.
+    """
+
+    def __init__(self, settings: StoreSettings) -> None:
+        config = CONFIG.merge(Config(signature_version="s3v4", s3={"addressing_style": settings.addressing_style}))
+        with _failures(settings.endpoint_url or "object storage"):
+            self._client = client("s3", settings, settings.endpoint_url, config)
+
+    def head(self, bucket: str, key: str) -> StoredObject:
+        """The object as it is now, with ETag, size, version. Raises ObjectGone."""
+        where = f"s3://{bucket}/{key}"
+        try:
+            with _failures(where):
+                found = self._client.head_object(Bucket=bucket, Key=key)
+        except ObjectGone:
+            self._require_bucket(bucket)
+            raise
+        return StoredObject(
+            bucket=bucket,
+            key=key,
+            etag=found["ETag"].strip('"'),
+            size=found["ContentLength"],
+            version_id=_version(found.get("VersionId")),
+            last_modified=found["LastModified"],
+        )
+
+    def exists(self, bucket: str, key: str) -> bool:
+        """Whether there is such an object now."""
+        try:
+            self.head(bucket, key)
+        except ObjectGone:
+            return False
+        return True
+
+    def read(self, obj: StoredObject) -> Iterator[bytes]:
+        """The object's bytes in pieces, only of the content that its ETag names.
+
+        Raises ObjectGone, ObjectChanged; after some pieces StoreUnreachable, where the store breaks off.
+        """
+        version = {"VersionId": obj.version_id} if obj.version_id else {}
+        condition = {"IfMatch": f'"{obj.etag}"'} if obj.etag else {}
+        with _failures(obj.url):
+            answer = self._client.get_object(Bucket=obj.bucket, Key=obj.key, **version, **condition)
+            with closing(answer["Body"]) as body:
+                yield from body.iter_chunks(CHUNK_BYTES)
+
+    def write(self, bucket: str, key: str, source: bytes | Path, content_type: str = "application/octet-stream") -> str:
+        """Store bytes or a file in one request (at most 5 GB); returns the unquoted ETag."""
+        where = f"s3://{bucket}/{key}"
+        if isinstance(source, bytes):
+            return self._put(bucket, key, source, content_type, where)
+        with source.open("rb") as file:
+            return self._put(bucket, key, file, content_type, where)
+
+    def _put(self, bucket: str, key: str, body: Any, content_type: str, where: str) -> str:
+        with _failures(where):
+            answer = self._client.put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
+        etag: str = answer["ETag"].strip('"')
+        return etag
+
+    def delete(self, bucket: str, key: str) -> None:
+        """Remove the object; that there is none is fine."""
+        with _failures(f"s3://{bucket}/{key}"):
+            self._client.delete_object(Bucket=bucket, Key=key)
+
+    def list(self, bucket: str, prefix: str = "") -> Iterator[StoredObject]:
+        """Every object below a prefix, in the store's order, a page at a time; a listing knows no version ids."""
+        where = f"s3://{bucket}/{prefix}"
+        with _failures(where):
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+                for found in page.get("Contents", ()):
+                    yield StoredObject(
+                        bucket=bucket,
+                        key=found["Key"],
+                        etag=found["ETag"].strip('"'),
+                        size=found["Size"],
+                        last_modified=found["LastModified"],
+                    )
+
+    def presign(self, obj: StoredObject, seconds: int) -> str:
+        """An address from which anybody may read the object for so long (no longer than the credentials live)."""
+        version = {"VersionId": obj.version_id} if obj.version_id else {}
+        with _failures(obj.url):
+            url: str = self._client.generate_presigned_url(
+                "get_object", Params={"Bucket": obj.bucket, "Key": obj.key, **version}, ExpiresIn=seconds
+            )
+        return url
+
+    def _require_bucket(self, bucket: str) -> None:
+        """HEAD answers 404 for a missing bucket too, and that does not mean that an object was deleted."""
+        try:
+            with _failures(f"s3://{bucket}"):
+                self._client.head_bucket(Bucket=bucket)
+        except ObjectGone as error:
+            raise StoreError("no such bucket", where=f"s3://{bucket}", next_step=_NEXT_STEPS["NoSuchBucket"]) from error
+
+
+def _version(version: str | None) -> str | None:
+    return None if version in (None, "", "null") else version
+
+
+@contextmanager
+def _failures(where: str) -> Iterator[None]:
+    """boto3's failures as labelyard's."""
+    try:
+        yield
+    except ClientError as error:
+        _refused(error, where)
+    except (NoCredentialsError, PartialCredentialsError) as error:
+        raise StoreError("no credentials", where=where, next_step=_KEYS) from error
+    except NoRegionError as error:
+        raise StoreError("no region", where=where, next_step="set LABELYARD_STORE__REGION") from error
+    except SSLError as error:
+        next_step = "check LABELYARD_STORE__ENDPOINT_URL and its certificate"
+        raise StoreError(_line(error), where=where, next_step=next_step) from error
+    except (NoConnection, HTTPClientError, HTTPError, TimeoutError, ConnectionError) as error:
+        next_step = "check LABELYARD_STORE__ENDPOINT_URL and the network"
+        raise StoreUnreachable(_line(error), where=where, next_step=next_step) from error
+    except (BotoCoreError, ValueError) as error:
+        raise StoreError(_line(error), where=where) from error
+
+
+def _refused(error: ClientError, where: str) -> NoReturn:
+    answer = error.response.get("Error", {})
+    code = str(answer.get("Code", ""))
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    what = f"{code} {answer.get('Message', '')}".strip()
+    if code in _GONE:
+        raise ObjectGone("the object was deleted", where=where) from error
+    if status == 412:
+        raise ObjectChanged("another content was written since it landed", where=where) from error
+    if code in _LATER or status in _LATER_STATUS:
+        raise StoreUnreachable(what, where=where) from error
+    raise StoreError(what, where=where, next_step=_NEXT_STEPS.get(code, "")) from error
+
+
+def _line(error: Exception) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__
