@@ -6,10 +6,17 @@ up in DIALECTS, or asked of the server (`auto`).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from pydantic import SecretStr
+
+from labelyard.cvat.client import Client, Clock, Login
+from labelyard.cvat.dialect import Dialect
+from labelyard.cvat.server import Server
+from labelyard.cvat.v1 import V1
 from labelyard.model import (
     About,
     Annotations,
@@ -61,14 +68,22 @@ class Cvat(Protocol):
     def task(self, task_id: int) -> Task:
         """One task, read past the server's cache. Raises CvatNotFound."""
 
-    def patch_task(self, task_id: int, *, name: str | None = None, assignee: int | None = None,
-                   bug_tracker: str | None = None, labels: Sequence[Label] | None = None) -> Task:
+    def patch_task(
+        self,
+        task_id: int,
+        *,
+        name: str | None = None,
+        assignee: int | None = None,
+        bug_tracker: str | None = None,
+        labels: Sequence[Label] | None = None,
+    ) -> Task:
         """Change a task. Labels are matched by name and never deleted; an attribute always keeps its values."""
 
     def delete_task(self, task_id: int) -> None: ...
     def git_repository(self, task_id: int) -> GitRepository: ...
-    def upload(self, task_id: int, files: Sequence[UploadFile], data: DataSpec,
-               sent: Callable[[int], None] | None = None) -> Receipt:
+    def upload(
+        self, task_id: int, files: Sequence[UploadFile], data: DataSpec, sent: Callable[[int], None] | None = None
+    ) -> Receipt:
         """Stream files in one multipart request; `sent` is told the bytes sent so far.
 
         Never repeat it on UnclearAnswer: a second upload adds jobs.
@@ -104,3 +119,30 @@ class Cvat(Protocol):
         """Replace a task's annotations by those of a file."""
 
     def close(self) -> None: ...
+
+
+DIALECTS: dict[str, Dialect] = {"v1": V1()}
+"""The families of servers by the name that settings give them; `auto` asks the server for each, in this order."""
+
+
+def connect(
+    url: str,
+    *,
+    username: str | None = None,
+    password: SecretStr | str | None = None,
+    token: SecretStr | str | None = None,
+    dialect: str = "auto",
+    clock: Clock = time,
+    timeout: float = 60.0,
+) -> Cvat:
+    """A CVAT server at `url`, with a token or a name and password. Sends nothing before the first verb.
+
+    `timeout` is seconds of silence in one request; verbs that wait have deadlines of their own. Close it when done.
+    """
+    families = list(DIALECTS.values()) if dialect == "auto" else [DIALECTS[dialect]]
+    login = Login(username, _secret(password), _secret(token))
+    return Server(Client(url, login, families, clock=clock, timeout=timeout))
+
+
+def _secret(value: SecretStr | str | None) -> SecretStr | None:
+    return SecretStr(value) if isinstance(value, str) else value

@@ -1,0 +1,158 @@
+"""CVAT's JSON as values, for every dialect; what does not fit becomes CvatDisagrees.
+
+Only what is used is read, and a field that some server of the family lacks has the value that its absence means.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from labelyard.cvat.wire import Answer, Request, Steps, ask
+from labelyard.errors import CvatDisagrees
+from labelyard.model import (
+    Annotations,
+    AttributeSpec,
+    AttributeValue,
+    Frame,
+    InputType,
+    Label,
+    Shape,
+    ShapeType,
+    Tag,
+    Track,
+    TrackedShape,
+    User,
+)
+
+T = TypeVar("T")
+
+
+def read(request: Request, answer: Answer, shape: Callable[[Any], T]) -> T:
+    """The answer's JSON as `shape` reads it. Raises CvatDisagrees where it has another form."""
+    try:
+        return shape(json.loads(answer.content))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        wrong = f"{type(error).__name__}: {error}"
+        raise CvatDisagrees(
+            f"the answer fits no known server ({wrong})", request=str(request), status=answer.status
+        ) from error
+
+
+def fetch(request: Request, shape: Callable[[Any], T]) -> Steps[T]:
+    """Send `request` and read its answer."""
+    answer = yield from ask(request)
+    return read(request, answer, shape)
+
+
+def person(value: Any) -> int | None:
+    """The id of somebody who is shown as a number, as an object with an id, or not at all."""
+    if isinstance(value, Mapping):
+        return int(value["id"])
+    return None if value is None else int(value)
+
+
+def user(data: Any) -> User:
+    """A user; those who may see less are shown shorter records."""
+    return User(
+        id=int(data["id"]),
+        username=data["username"],
+        first_name=data.get("first_name") or "",
+        last_name=data.get("last_name") or "",
+        email=data.get("email") or "",
+        groups=tuple(data.get("groups") or ()),
+        is_staff=bool(data.get("is_staff", False)),
+        is_superuser=bool(data.get("is_superuser", False)),
+        is_active=bool(data.get("is_active", True)),
+    )
+
+
+def label(data: Any) -> Label:
+    """A label with its attributes."""
+    attributes = tuple(_attribute_spec(spec) for spec in data.get("attributes") or ())
+    return Label(name=data["name"], attributes=attributes, color=data.get("color") or None, id=int(data["id"]))
+
+
+def _attribute_spec(data: Any) -> AttributeSpec:
+    return AttributeSpec(
+        name=data["name"],
+        input_type=InputType(data["input_type"]),
+        default=data["default_value"],
+        values=tuple(data["values"]),
+        mutable=bool(data["mutable"]),
+        id=int(data["id"]),
+    )
+
+
+def frames(data: Any) -> list[Frame]:
+    """The frames of data/meta, in the server's order."""
+    return [Frame(name=f["name"], width=int(f["width"]), height=int(f["height"])) for f in data["frames"]]
+
+
+# --- annotations ------------------------------------------------------------------------------------------------------
+
+
+def annotation_set(data: Any) -> Annotations:
+    """All annotations of a job or task."""
+    return Annotations(
+        shapes=tuple(_shape(item) for item in data["shapes"]),
+        tracks=tuple(_track(item) for item in data["tracks"]),
+        tags=tuple(_tag(item) for item in data["tags"]),
+        version=int(data.get("version") or 0),
+    )
+
+
+def _values(data: Any) -> tuple[AttributeValue, ...]:
+    return tuple(AttributeValue(int(item["spec_id"]), str(item["value"])) for item in data.get("attributes") or ())
+
+
+def _shape(data: Any) -> Shape:
+    return Shape(
+        type=ShapeType(data["type"]),
+        frame=int(data["frame"]),
+        label_id=int(data["label_id"]),
+        points=tuple(float(x) for x in data["points"]),
+        group=int(data.get("group") or 0),
+        z_order=int(data.get("z_order") or 0),
+        occluded=bool(data.get("occluded", False)),
+        attributes=_values(data),
+        source=data.get("source"),
+        id=int(data.get("id") or 0),
+    )
+
+
+def _tracked(data: Any) -> TrackedShape:
+    return TrackedShape(
+        type=ShapeType(data["type"]),
+        frame=int(data["frame"]),
+        points=tuple(float(x) for x in data["points"]),
+        outside=bool(data.get("outside", False)),
+        z_order=int(data.get("z_order") or 0),
+        occluded=bool(data.get("occluded", False)),
+        attributes=_values(data),
+        id=int(data.get("id") or 0),
+    )
+
+
+def _track(data: Any) -> Track:
+    return Track(
+        frame=int(data["frame"]),
+        label_id=int(data["label_id"]),
+        shapes=tuple(_tracked(item) for item in data["shapes"]),
+        group=int(data.get("group") or 0),
+        attributes=_values(data),
+        source=data.get("source"),
+        id=int(data.get("id") or 0),
+    )
+
+
+def _tag(data: Any) -> Tag:
+    return Tag(
+        frame=int(data["frame"]),
+        label_id=int(data["label_id"]),
+        group=int(data.get("group") or 0),
+        attributes=_values(data),
+        source=data.get("source"),
+        id=int(data.get("id") or 0),
+    )
