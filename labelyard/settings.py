@@ -87,6 +87,8 @@ class Settings(BaseSettings):
     """How long a run owns a batch without a sign of life."""
     upload_deadline_seconds: float = Field(default=1800, gt=0)
     """How long CVAT may take to make frames of an upload."""
+    unclear_upload_seconds: float = Field(default=60, gt=0)
+    """How long to look for an upload whose answer was lost before the task is made anew."""
     export_deadline_seconds: float = Field(default=900, gt=0)
     """How long CVAT may take for an export."""
     poll_seconds: float = Field(default=1.0, gt=0)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -57,14 +57,13 @@ def refuse(ledger: Ledger, session: Session, obj: Object, reason: str) -> None:
     tell(ledger, session, "set aside", reason, obj=obj)
 
 
-def known(session: Session, dataset: str, found: Sequence[StoredObject]) -> set[tuple[str, str]]:
-    """The (key, ETag) of those of `found` (all of one bucket) that landed before."""
-    rows = session.execute(
-        select(Object.key, Object.etag).where(
-            Object.dataset == dataset, Object.bucket == found[0].bucket, Object.key.in_([obj.key for obj in found])
-        )
-    )
-    return {(key, etag) for key, etag in rows}
+def lacking(session: Session, dataset: str, found: Sequence[StoredObject]) -> list[StoredObject]:
+    """Those of `found` that never landed in the dataset, in order."""
+    identity = tuple_(Object.bucket, Object.key, Object.etag)
+    wanted = [(obj.bucket, obj.key, obj.etag) for obj in found]
+    rows = session.execute(select(Object.bucket, Object.key, Object.etag).where(Object.dataset == dataset, identity.in_(wanted)))
+    landed = {tuple(row) for row in rows}
+    return [obj for obj, one in zip(found, wanted, strict=True) if one not in landed]
 
 
 def named(session: Session, bucket: str, key: str) -> Sequence[Object]:

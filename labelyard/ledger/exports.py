@@ -1,0 +1,31 @@
+"""The COCO files that were written for a batch: one generation after the other, one of them current."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from labelyard.ledger.tables import Export
+
+
+def current(session: Session, batch: str) -> Export | None:
+    """The batch's current export; None before the first."""
+    return session.scalars(select(Export).where(Export.batch_id == batch, Export.current)).one_or_none()
+
+
+def next_generation(session: Session, batch: str) -> int:
+    """The number of the export that comes next, from 1."""
+    return 1 + (session.scalar(select(func.max(Export.generation)).where(Export.batch_id == batch)) or 0)
+
+
+def add(session: Session, export: Export) -> None:
+    """Make an export the current one of its batch."""
+    session.execute(update(Export).where(Export.batch_id == export.batch_id).values(current=False))
+    session.add(export)
+
+
+def of_batch(session: Session, batch: str) -> Sequence[Export]:
+    """All generations, oldest first."""
+    return session.scalars(select(Export).where(Export.batch_id == batch).order_by(Export.generation)).all()

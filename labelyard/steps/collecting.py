@@ -1,0 +1,85 @@
+"""Collecting: which tasks are complete, which were opened again, which changed after their export."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from labelyard.cvat import Cvat
+from labelyard.errors import CvatError, LabelyardError
+from labelyard.ledger import batches, exports, jobs, tasks
+from labelyard.ledger.tables import Batch, Export
+from labelyard.model import JobStatus, Task
+from labelyard.plan.lifecycle import WITH_PEOPLE, BatchState
+from labelyard.workplace import Workplace
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What came of a look at every task that lies with people: batch ids, and what went wrong for which."""
+
+    completed: tuple[str, ...] = ()
+    reopened: tuple[str, ...] = ()
+    failed: Mapping[str, str] | None = None
+
+
+def collect(place: Workplace) -> Collected:
+    """Look at every task that lies with people; complete ones are announced. One that fails stops only itself."""
+    completed, reopened, failed = [], [], {}
+    with place.ledger.read() as session:
+        waiting = batches.in_states(session, WITH_PEOPLE)
+    people: dict[str, Mapping[int, str]] = {}
+    for batch in waiting:
+        try:
+            state = _look(place, batch, people)
+        except LabelyardError as error:
+            _log.warning("%s: %s", batch.id, error)
+            failed[batch.id] = str(error)
+            continue
+        if state is BatchState.COMPLETED:
+            completed.append(batch.id)
+        elif state is BatchState.ASSIGNED:
+            reopened.append(batch.id)
+    return Collected(tuple(completed), tuple(reopened), failed)
+
+
+def _look(place: Workplace, batch: Batch, people: dict[str, Mapping[int, str]]) -> BatchState | None:
+    """The state that the batch moved to; None when it stays."""
+    with place.ledger.read() as session:
+        row, export = tasks.current(session, batch.id), exports.current(session, batch.id)
+    assert row is not None and row.server_id is not None, "a batch with people has a task"
+    cvat = place.cvat(row.cvat)
+    if row.cvat not in people:
+        people[row.cvat] = {user.id: user.username for user in cvat.users()}
+    task = _shown(cvat, batch, row.server_id)
+    with place.ledger.write() as session:
+        fresh = batches.get(session, batch.id, lock=True)
+        jobs.see(place.ledger, session, fresh, task.jobs, people[row.cvat])
+        new, reason = _decide(fresh.state, task, export)
+        if new is not None:
+            batches.move(place.ledger, session, fresh, new, reason)
+            _log.info("%s: %s", batch.id, reason)
+    return new
+
+
+def _shown(cvat: Cvat, batch: Batch, server_id: int) -> Task:
+    try:
+        return cvat.task(server_id)
+    except CvatError as error:
+        error.where = f"{batch.id}, task {server_id} on {cvat.url}"
+        raise
+
+
+def _decide(state: BatchState, task: Task, export: Export | None) -> tuple[BatchState | None, str]:
+    done = bool(task.jobs) and all(job.status is JobStatus.COMPLETED for job in task.jobs)
+    if state is BatchState.ASSIGNED and done:
+        return BatchState.COMPLETED, f"all {len(task.jobs)} jobs are completed"
+    if state in (BatchState.COMPLETED, BatchState.EXPORTED) and not done:
+        opened = [str(job.id) for job in task.jobs if job.status is not JobStatus.COMPLETED]
+        return BatchState.ASSIGNED, f"reopened: job {', '.join(opened)}"
+    if state is BatchState.EXPORTED and export is not None and task.updated != export.task_updated:
+        return BatchState.COMPLETED, f"annotations changed at {task.updated}, after the export"
+    return None, ""

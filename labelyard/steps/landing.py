@@ -1,0 +1,121 @@
+"""Landing: what a notification or a listing tells of becomes a row of the ledger, once.
+
+A body from outside is a hint. Only the datasets' own places count, and an object is looked at in the store before it
+lands: its ETag is its identity, and a listing knows no other.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+
+from labelyard.errors import ObjectGone
+from labelyard.events import EventObject
+from labelyard.ledger import datasets, objects
+from labelyard.model import StoredObject
+from labelyard.spec import DatasetSpec, Source
+from labelyard.workplace import Workplace
+
+_log = logging.getLogger(__name__)
+_CHUNK = 500
+_HEADS = 16
+
+
+@dataclass(frozen=True)
+class Landed:
+    """How many objects were new, and how many are known or nobody's."""
+
+    new: int = 0
+    known: int = 0
+    ignored: int = 0
+
+    def __add__(self, other: Landed) -> Landed:
+        return Landed(self.new + other.new, self.known + other.known, self.ignored + other.ignored)
+
+
+def land(place: Workplace, told: Sequence[EventObject], via: str) -> Landed:
+    """Land what notifications tell of; committed when this returns.
+
+    Raises StoreUnreachable or LedgerUnreachable: then nothing may be acknowledged.
+    """
+    with place.ledger.read() as session:
+        specs = [spec for spec, _ in datasets.current(session)]
+    wanted = [one.object for one in told if _takers(specs, one.object)]
+    found = _looked_at(place, wanted)
+    for spec, source, marker in _markers(specs, found):
+        # The marker may overtake the files it speaks of: whoever set it has put them all.
+        folder = marker.key.rsplit("/", 1)[0] + "/" if "/" in marker.key[len(source.prefix):] else source.prefix
+        _land_all(place, [spec], place.store.list(marker.bucket, folder), via)
+    return _land_all(place, specs, found, via) + Landed(ignored=len(told) - len(found))
+
+
+def sweep(place: Workplace) -> dict[str, Landed]:
+    """List every source of every dataset and land what the ledger lacks; what came of it, by dataset."""
+    with place.ledger.read() as session:
+        specs = [spec for spec, _ in datasets.current(session)]
+    result = {}
+    for spec in specs:
+        result[spec.name] = sum(
+            (_land_all(place, [spec], place.store.list(s.bucket, s.prefix), "sweep") for s in spec.sources), Landed()
+        )
+        if result[spec.name].new:
+            _log.info("%s: the sweep found %d objects that no event had told of", spec.name, result[spec.name].new)
+    return result
+
+
+def _land_all(place: Workplace, specs: Sequence[DatasetSpec], found: Iterable[StoredObject], via: str) -> Landed:
+    rest, done = iter(found), Landed()
+    while chunk := list(islice(rest, _CHUNK)):
+        done += _land_chunk(place, specs, chunk, via)
+    return done
+
+
+def _land_chunk(place: Workplace, specs: Sequence[DatasetSpec], chunk: Sequence[StoredObject], via: str) -> Landed:
+    ours = [(spec, [obj for obj in chunk if _takes(spec, obj)]) for spec in specs]
+    with place.ledger.read() as session:
+        lacking = [(spec, objects.lacking(session, spec.name, taken)) for spec, taken in ours]
+    new = sum(_land_new(place, spec, fresh, via) for spec, fresh in lacking if fresh)
+    taken = sum(len(taken) for _, taken in ours)
+    return Landed(new, taken - new, sum(not _takers(specs, obj) for obj in chunk))
+
+
+def _land_new(place: Workplace, spec: DatasetSpec, fresh: Sequence[StoredObject], via: str) -> int:
+    markers = [obj for obj in fresh if spec.is_marker(obj.bucket, obj.key)]
+    with place.ledger.write() as session:
+        landed = [objects.land(place.ledger, session, spec, obj, via) for obj in fresh if obj not in markers]
+        for marker in markers:
+            objects.land_marker(place.ledger, session, spec, marker, via)
+    return sum(row is not None for row in landed)
+
+
+def _looked_at(place: Workplace, wanted: Sequence[StoredObject]) -> list[StoredObject]:
+    if not wanted:
+        return []
+    with ThreadPoolExecutor(min(_HEADS, len(wanted))) as pool:
+        return [obj for obj in pool.map(lambda one: _head(place, one), wanted) if obj is not None]
+
+
+def _head(place: Workplace, told: StoredObject) -> StoredObject | None:
+    try:
+        return place.store.head(told.bucket, told.key)
+    except ObjectGone:
+        _log.info("%s was deleted before it landed", told.url)
+        return None
+
+
+def _markers(specs: Sequence[DatasetSpec], found: Sequence[StoredObject]) -> Iterator[tuple[DatasetSpec, Source, StoredObject]]:
+    for spec in specs:
+        for obj in found:
+            if spec.is_marker(obj.bucket, obj.key):
+                yield spec, next(s for s in spec.sources if s.overlaps(obj.bucket, obj.key)), obj
+
+
+def _takers(specs: Sequence[DatasetSpec], obj: StoredObject) -> list[DatasetSpec]:
+    return [spec for spec in specs if _takes(spec, obj)]
+
+
+def _takes(spec: DatasetSpec, obj: StoredObject) -> bool:
+    return spec.is_marker(obj.bucket, obj.key) or spec.refusal(obj.bucket, obj.key) is None
