@@ -10,6 +10,11 @@ import click
 from labelyard.errors import LabelyardError
 
 COMMANDS = {
+    "status": "labelyard.cli.ledger:status",
+    "why": "labelyard.cli.ledger:why",
+    "retry": "labelyard.cli.ledger:retry",
+    "close": "labelyard.cli.ledger:close",
+    "db": "labelyard.cli.ledger:db",
     "sandbox": "labelyard.cli.sandbox:sandbox",
 }
 """Name of a command -> where its click command lives."""

@@ -1,0 +1,96 @@
+"""What a labelling lead asks in the morning: what came in, who has how much, what is late, what failed and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from labelyard.ledger import exports, jobs, tasks
+from labelyard.ledger.tables import Batch, DeadLetter, Object
+from labelyard.model import JobStatus
+from labelyard.plan.lifecycle import BatchState
+
+
+@dataclass(frozen=True)
+class JobLine:
+    """A job: CVAT's id, its frames (both included), who has it, how far it is, and since when."""
+
+    id: int
+    frames: tuple[int, int]
+    assignee: str | None
+    status: JobStatus
+    since: datetime
+
+
+@dataclass(frozen=True)
+class BatchLine:
+    """A batch as a person wants to see it; times are UTC."""
+
+    id: str
+    dataset: str
+    state: BatchState
+    objects: int
+    set_aside: Mapping[str, str]
+    """s3:// address -> why."""
+    task_id: int | None
+    task_name: str | None
+    task_url: str | None
+    jobs: Sequence[JobLine]
+    exports: Sequence[str]
+    """s3:// addresses, the current one last."""
+    opened_at: datetime
+    changed_at: datetime
+    working: str | None
+    """Who is at it now."""
+    error: str | None
+    next_step: str | None
+    not_before: datetime | None
+    warning: str | None
+
+
+@dataclass(frozen=True)
+class Overview:
+    """All batches that match, and what concerns no single one."""
+
+    at: datetime
+    batches: Sequence[BatchLine]
+    open_jobs: Mapping[str, int]
+    """Unfinished jobs by person."""
+    dead_letters: int
+    states: Mapping[str, int] = field(default_factory=dict)
+
+
+def overview(session: Session, now: datetime, *, dataset: str | None = None, limit: int = 200) -> Overview:
+    """The newest `limit` batches, of one dataset or of all, newest first."""
+    query = select(Batch).order_by(Batch.opened_at.desc(), Batch.id.desc()).limit(limit)
+    found = session.scalars(query.where(Batch.dataset == dataset) if dataset else query).all()
+    states = session.execute(select(Batch.state, func.count()).group_by(Batch.state))
+    return Overview(
+        at=now,
+        batches=[_line(session, batch, now) for batch in found],
+        open_jobs=jobs.load(session),
+        dead_letters=session.scalar(select(func.count()).select_from(DeadLetter)) or 0,
+        states={state.value: count for state, count in states},
+    )
+
+
+def _line(session: Session, batch: Batch, now: datetime) -> BatchLine:
+    task = tasks.current(session, batch.id)
+    refused = session.execute(
+        select(Object.bucket, Object.key, Object.refused).where(Object.batch_id == batch.id, Object.refused.is_not(None))
+    )
+    at_work = batch.lease_until is not None and batch.lease_until > now
+    return BatchLine(
+        id=batch.id, dataset=batch.dataset, state=batch.state, objects=batch.objects,
+        set_aside={f"s3://{bucket}/{key}": reason or "" for bucket, key, reason in refused},
+        task_id=task.server_id if task else None, task_name=task.name if task else None, task_url=task.url if task else None,
+        jobs=[JobLine(j.server_id, (j.start_frame, j.stop_frame), j.assignee, j.status, j.status_since)
+              for j in jobs.of_batch(session, batch.id)],
+        exports=[f"s3://{export.bucket}/{export.key}" for export in exports.of_batch(session, batch.id)],
+        opened_at=batch.opened_at, changed_at=batch.changed_at, working=batch.claimed_by if at_work else None,
+        error=batch.error, next_step=batch.next_step, not_before=batch.not_before, warning=batch.warning,
+    )  # fmt: skip
