@@ -1,0 +1,151 @@
+"""The dataset file for the bucket: original keys as file names, ids from 1, the same bytes for the same work."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from pycocotools import coco as _coco
+
+from labelyard.coco.check import check
+from labelyard.coco.content import Annotation, CocoContent, Finding, Gravity, Rle
+from labelyard.errors import CvatDisagrees, ExportFailed
+
+_log = logging.getLogger("labelyard.coco")
+
+# pycocotools prints while it reads. Its module gets a `print` of its own: redirecting sys.stdout is not thread-safe.
+_coco.print = lambda *words: _log.debug("pycocotools: %s", " ".join(map(str, words)))
+
+
+class Source(StrEnum):
+    """Where a dataset file's annotations come from."""
+
+    EXPORT = "CVAT's COCO 1.0 export, equal to the annotations API"
+    API = "CVAT's annotations API, because its COCO 1.0 export kept differing from it"
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What a dataset file says about itself; people by their CVAT ids only."""
+
+    dataset: str
+    batch: str
+    task_id: int
+    generation: int
+    source: Source
+    annotators: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A dataset file on disk; `findings` are warnings only."""
+
+    path: Path
+    sha256: str
+    size: int
+    images: int
+    annotations: int
+    findings: tuple[Finding, ...]
+
+
+def write_dataset(content: CocoContent, keys: Mapping[str, str], provenance: Provenance, to: Path) -> Written:
+    """Write the dataset file of a task and have pycocotools read it.
+
+    `keys` gives the original key for each name in CVAT. Raises CvatDisagrees where one is not known, ExportFailed for
+    content that no reader could use.
+    """
+    document = dataset_document(content, keys, provenance)
+    findings = check(document, provenance.batch)
+    for finding in findings:
+        if finding.gravity is Gravity.REFUSE:
+            raise ExportFailed(f"the dataset file cannot be used: {finding}", where=f"CVAT task {provenance.task_id}")
+    data = json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False).encode() + b"\n"
+    to.write_bytes(data)
+    images, annotations = judge(to)
+    if (images, annotations) != (len(content.images), len(content.annotations)):
+        wanted = f"instead of {len(content.images)} and {len(content.annotations)}"
+        what = f"pycocotools finds {images} images and {annotations} annotations {wanted}"
+        raise ExportFailed(what, where=f"CVAT task {provenance.task_id}")
+    return Written(to, hashlib.sha256(data).hexdigest(), len(data), images, annotations, tuple(findings))
+
+
+def judge(path: Path) -> tuple[int, int]:
+    """How many images and annotations pycocotools finds in a file that `check` has passed."""
+    coco = _coco.COCO(str(path))
+    image_ids = coco.getImgIds()
+    return len(image_ids), len(coco.getAnnIds(imgIds=image_ids, catIds=coco.getCatIds()))
+
+
+def dataset_document(content: CocoContent, keys: Mapping[str, str], provenance: Provenance) -> dict[str, Any]:
+    """The dataset file as JSON values. What order images and annotations had in `content` leaves no trace."""
+    unknown = [image.name for image in content.images if image.name not in keys]
+    if unknown:
+        what = f"the file names {unknown[0]!r}, which was not uploaded ({len(unknown)} such names)"
+        raise CvatDisagrees(what, where=f"CVAT task {provenance.task_id}")
+    frames = sorted(range(len(content.images)), key=lambda f: (keys[content.images[f].name], content.images[f].name))
+    image_ids = {frame: number for number, frame in enumerate(frames, 1)}
+    category_ids = {name: number for number, name in enumerate(content.categories, 1)}
+    records = [_record(a, image_ids[a.frame], category_ids[a.label]) for a in content.annotations]
+    records.sort(key=lambda r: (r["image_id"], r["category_id"], r["bbox"], json.dumps(r)))
+    return {
+        "info": _info(provenance),
+        "licenses": [],
+        "categories": [{"id": n, "name": name, "supercategory": ""} for name, n in category_ids.items()],
+        "images": [_image(content, frame, image_ids[frame], keys) for frame in frames],
+        "annotations": [{"id": number, **record} for number, record in enumerate(records, 1)],
+    }
+
+
+def _info(provenance: Provenance) -> dict[str, Any]:
+    return {
+        "description": f"{provenance.dataset}, batch {provenance.batch}: annotations of CVAT task {provenance.task_id}",
+        "dataset": provenance.dataset,
+        "batch": provenance.batch,
+        "task_id": provenance.task_id,
+        "generation": provenance.generation,
+        "annotations_from": str(provenance.source),
+        "annotators": sorted(set(provenance.annotators)),
+    }
+
+
+def _image(content: CocoContent, frame: int, number: int, keys: Mapping[str, str]) -> dict[str, Any]:
+    image = content.images[frame]
+    return {
+        "id": number,
+        "file_name": keys[image.name],
+        "width": image.width,
+        "height": image.height,
+        "cvat_name": image.name,
+        "cvat_frame": frame,
+    }
+
+
+def _record(annotation: Annotation, image_id: int, category_id: int) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "image_id": image_id,
+        "category_id": category_id,
+        "bbox": _upright(annotation.bbox),
+        "area": annotation.area,
+        "segmentation": _segmentation(annotation),
+        "iscrowd": int(annotation.crowd),
+    }
+    return record if annotation.score is None else record | {"score": annotation.score}
+
+
+def _upright(bbox: Sequence[float]) -> list[float]:
+    # A rectangle dragged from its lower right corner comes with negative sides; COCO's readers never match those.
+    x, y, width, height = bbox
+    return [min(x, x + width), min(y, y + height), abs(width), abs(height)]
+
+
+def _segmentation(annotation: Annotation) -> Any:
+    outline = annotation.segmentation
+    if isinstance(outline, Rle):
+        return {"counts": list(outline.counts), "size": [outline.height, outline.width]}
+    return [list(polygon) for polygon in outline]
