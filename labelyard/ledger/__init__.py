@@ -40,6 +40,8 @@ class Ledger:
     def __init__(self, url: str, *, clock: Callable[[], datetime] | None = None) -> None:
         self.url = _checked(url)
         self._clock = clock
+        if (file := _file(self.url)) is not None and not file.exists():
+            raise LedgerBehind("there is no ledger yet", where=self.name, next_step="labelyard db upgrade")
         self._engine = _engine(self.url)
         with _translated(self.url), self._engine.connect() as connection:
             _check_schema(connection, self.url)
@@ -83,8 +85,8 @@ def upgrade(url: str) -> str:
     Returns the schema's revision. The only thing that ever changes a schema.
     """
     checked = _checked(url)
-    if checked.get_backend_name() == "sqlite" and checked.database not in (None, "", ":memory:"):
-        Path(str(checked.database)).parent.mkdir(parents=True, exist_ok=True)
+    if (file := _file(checked)) is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
     engine = _engine(checked)
     try:
         with _translated(checked), engine.begin() as connection:
@@ -118,6 +120,10 @@ def _checked(url: str) -> URL:
             next_step="write sqlite:///path/to/ledger.db or postgresql://user:password@host/database",
         )
     return parsed
+
+
+def _file(url: URL) -> Path | None:
+    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
 
 
 def _engine(url: URL) -> Engine:

@@ -157,6 +157,7 @@ class Object(Table):
     upload_name: Mapped[str | None]
     width: Mapped[int | None]
     height: Mapped[int | None]
+    exif_orientation: Mapped[int | None]
     sha256: Mapped[str | None]
     refused: Mapped[str | None]
     """Why it was set aside; None while it is part of its batch."""

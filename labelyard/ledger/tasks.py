@@ -39,6 +39,12 @@ def upload_begins(ledger: Ledger, session: Session, row_id: int, files: int) -> 
     row.state, row.files, row.upload_begun_at = TaskState.UPLOADING, files, ledger.now(session)
 
 
+def upload_never_began(session: Session, row_id: int) -> None:
+    """No connection was made: nothing was sent, and sending is safe."""
+    row = session.get_one(Task, row_id)
+    row.state, row.upload_begun_at = TaskState.CREATED, None
+
+
 def uploaded(session: Session, row_id: int, request_id: str) -> None:
     """The server has taken all files; `request_id` asks for its progress."""
     session.get_one(Task, row_id).request_id = request_id

@@ -52,12 +52,13 @@ TRANSITIONS: dict[BatchState, frozenset[BatchState]] = {
     _S.SET_ASIDE: frozenset({_S.CLOSED}),
     _S.ABANDONED: frozenset(),
 }
-_ENDS = frozenset({_S.FAILED, _S.SET_ASIDE, _S.ABANDONED})
+ENDED = frozenset({_S.FAILED, _S.SET_ASIDE, _S.ABANDONED})
+"""Nothing goes on by itself."""
 
 
 def may_move(old: BatchState, new: BatchState) -> bool:
     """Whether a batch may go from `old` to `new`."""
-    return new in TRANSITIONS[old] or (new in _ENDS and old not in (_S.ABANDONED, new))
+    return new in TRANSITIONS[old] or (new in ENDED and old not in (_S.ABANDONED, new))
 
 
 class TaskState(StrEnum):

@@ -16,7 +16,7 @@ from uuid import uuid4
 from labelyard.cvat import Cvat
 from labelyard.errors import ClaimLost, LabelyardError, LedgerError
 from labelyard.ledger import Ledger, batches, claims, datasets
-from labelyard.plan.lifecycle import INGESTING, BatchState
+from labelyard.plan.lifecycle import ENDED, INGESTING, BatchState
 from labelyard.spec import DatasetSpec
 from labelyard.workplace import Workplace
 
@@ -109,6 +109,8 @@ def _write_failure(work: Work, error: Exception) -> None:
     with work.ledger.write() as session:
         claims.extend(work.ledger, session, work.batch_id, work.who, _lease(work.place))
         batch = batches.get(session, work.batch_id, lock=True)
+        if batch.state in ENDED:
+            return  # the step has said all there is to say
         if retry:
             wait = min(_FIRST_WAIT * 2**batch.attempts, _LONGEST_WAIT)
             batches.put_back(work.ledger, session, batch, what, next_step, wait)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from labelyard.errors import CvatCrashed, CvatDisagrees, UnclearAnswer
+from labelyard.errors import CvatCrashed, CvatDisagrees, CvatNotFound, UnclearAnswer
 from labelyard.ledger import batches, tasks
 from labelyard.ledger.tables import Task as TaskRow
 from labelyard.model import Task, TaskSpec
@@ -38,12 +38,23 @@ def create_task(work: Work) -> Created:
         row = tasks.current(session, work.batch_id) or tasks.plan(session, batches.get(session, work.batch_id), work.spec.cvat)
         expected = len(batches.members(session, work.batch_id, refused=False))
     if row.server_id is not None:
-        return Created(row.server_id, row.name, row.url or "", "kept")
+        return _kept(work, row)
     spec = _task_spec(work, row.name)
     task, how = _adopt(work, spec, expected), "adopted"
     if task is None:
         task, how = _create(work, spec, expected), "created"
     return _record(work, row, task, how)
+
+
+def _kept(work: Work, row: TaskRow) -> Created:
+    assert row.server_id is not None
+    try:
+        work.cvat.task(row.server_id)
+    except CvatNotFound:
+        with work.ledger.write() as session:
+            tasks.abandon(work.ledger, session, row.id, "it was deleted in CVAT")
+        return create_task(work)
+    return Created(row.server_id, row.name, row.url or "", "kept")
 
 
 def _task_spec(work: Work, name: str) -> TaskSpec:

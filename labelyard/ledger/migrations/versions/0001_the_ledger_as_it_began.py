@@ -138,6 +138,7 @@ def upgrade() -> None:
     sa.Column('upload_name', labelyard.ledger.tables.SafeText(), nullable=True),
     sa.Column('width', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
     sa.Column('height', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('exif_orientation', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
     sa.Column('sha256', labelyard.ledger.tables.SafeText(), nullable=True),
     sa.Column('refused', labelyard.ledger.tables.SafeText(), nullable=True),
     sa.ForeignKeyConstraint(['batch_id'], ['batch.id'], name=op.f('fk_object_batch_id')),
