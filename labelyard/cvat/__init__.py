@@ -77,7 +77,10 @@ class Cvat(Protocol):
         bug_tracker: str | None = None,
         labels: Sequence[Label] | None = None,
     ) -> Task:
-        """Change a task. Labels are matched by name and never deleted; an attribute always keeps its values."""
+        """Change what is given; assignee 0 takes the task from its assignee.
+
+        Labels are matched by name and never deleted; an attribute without values keeps those it has.
+        """
 
     def delete_task(self, task_id: int) -> None: ...
     def git_repository(self, task_id: int) -> GitRepository: ...

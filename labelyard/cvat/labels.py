@@ -7,6 +7,7 @@ and annotators find out. Everything here was seen on a real server, or is a limi
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 
 from labelyard.errors import LabelError
@@ -29,6 +30,21 @@ def check_labels(labels: Sequence[Label]) -> None:
         _check_names([attribute.name for attribute in label.attributes], "attribute", place)
         for attribute in label.attributes:
             _check_attribute(attribute, f"{place}, attribute {attribute.name!r}")
+
+
+def with_values(labels: Sequence[Label], known: Sequence[Label]) -> tuple[Label, ...]:
+    """`labels` where attributes without values have those that the server knows: sent without, it forgets them."""
+    values = {(label.name, spec.name): spec.values for label in known for spec in label.attributes}
+    return tuple(
+        replace(
+            label,
+            attributes=tuple(
+                spec if spec.values else replace(spec, values=values.get((label.name, spec.name), ()))
+                for spec in label.attributes
+            ),
+        )
+        for label in labels
+    )
 
 
 def _check_names(names: Iterable[str], kind: str, place: str = "labels") -> None:
@@ -94,7 +110,8 @@ def _check_number(attribute: AttributeSpec, place: str) -> None:
             "a number needs three values, minimum, maximum and step, and a default, each a number in quotes",
             where=place,
         ) from None
-    if not (low < high and step > 0 and low <= default <= high):
+    finite = all(number.is_finite() for number in (low, high, step, default))
+    if not finite or not (low < high and step > 0 and low <= default <= high):
         raise LabelError(
             f"minimum {low} must be below maximum {high}, step {step} above 0 and the default {default} between them",
             where=place,

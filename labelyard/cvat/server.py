@@ -5,6 +5,9 @@ What is not a matter of requests and answers happens here: files are put in plac
 
 from __future__ import annotations
 
+import logging
+import mimetypes
+import re
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -28,6 +31,11 @@ from labelyard.model import (
     UploadFile,
     User,
 )
+
+log = logging.getLogger(__name__)
+
+_READ = re.compile(r"image/|video/|application/(zip|x-tar|x-rar|vnd\.rar|x-7z-compressed|pdf)")
+"""The kinds of files that CVAT makes frames of."""
 
 
 class Server:
@@ -106,6 +114,7 @@ class Server:
         sent: Callable[[int], None] | None = None,
     ) -> Receipt:
         """Stream files in one request. Never repeat it on UnclearAnswer: a second upload adds jobs."""
+        _warn_of_ignored(files)
         return self._client.run(self._client.dialect.upload(task_id, files, data), sent=sent)
 
     def upload_remote(self, task_id: int, urls: Sequence[str], data: DataSpec) -> Receipt:
@@ -169,6 +178,15 @@ class Server:
     def close(self) -> None:
         """Close the connections; the token stays good."""
         self._client.close()
+
+
+def _warn_of_ignored(files: Sequence[UploadFile]) -> None:
+    """CVAT goes by the endings of names, and leaves out in silence what none of its readers wants."""
+    ignored = [file.name for file in files if not _READ.match(mimetypes.guess_type(file.name, strict=False)[0] or "")]
+    if ignored:
+        shown = ", ".join(repr(name) for name in ignored[:5]) + (", …" if len(ignored) > 5 else "")
+        log.warning("%d of %d files are no images by their names, and CVAT will skip them in silence: %s",
+                    len(ignored), len(files), shown)  # fmt: skip
 
 
 def _check_zip(path: Path, what: str) -> None:

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from labelyard.cvat import reading, writing
-from labelyard.cvat.labels import check_labels
+from labelyard.cvat import reading, v1_values, writing
+from labelyard.cvat.labels import check_labels, with_values
 from labelyard.cvat.multipart import Multipart
 from labelyard.cvat.reading import fetch, read
-from labelyard.cvat.refusals import one_line, words
+from labelyard.cvat.refusals import words
 from labelyard.cvat.wire import Answer, Pause, Request, Steps, ask
 from labelyard.errors import CvatCrashed, CvatNotFound, CvatUnauthorized, ExportFailed
 from labelyard.model import (
@@ -137,7 +137,7 @@ class V1:
             body["overlap"] = spec.overlap
         if spec.assignee is not None:
             body[self.quirks.assignee_field] = spec.assignee
-        return (yield from fetch(Request("POST", "/api/v1/tasks", json=body), _task))
+        return (yield from fetch(Request("POST", "/api/v1/tasks", json=body), v1_values.task))
 
     def find_tasks(self, name: str) -> Steps[list[Task]]:
         """Tasks of exactly this name: the server's filter finds parts of names and ignores case."""
@@ -157,13 +157,15 @@ class V1:
         answer = yield from ask(request, also=lambda a: a.status == 404)
         if answer.status == 404:  # a page past the end: tasks were deleted since the page before [251]
             return [], None
-        tasks, more = read(request, answer, lambda data: ([_task(t) for t in data["results"]], bool(data["next"])))
+        tasks, more = read(
+            request, answer, lambda data: ([v1_values.task(t) for t in data["results"]], bool(data["next"]))
+        )
         return tasks, page + 1 if more else None
 
     def task(self, task_id: int) -> Steps[Task]:
         """One task. The list's answer is fresh; /tasks/:id can be stale after a delete went wrong [623-630]."""
         request = _get("tasks", id=str(task_id))
-        tasks = yield from fetch(request, lambda data: [_task(item) for item in data["results"]])
+        tasks = yield from fetch(request, lambda data: [v1_values.task(item) for item in data["results"]])
         if not tasks:
             raise CvatNotFound(f"there is no task {task_id} that this user may see", request=str(request), status=404)
         return tasks[0]
@@ -177,18 +179,22 @@ class V1:
         bug_tracker: str | None,
         labels: Sequence[Label] | None,
     ) -> Steps[Task]:
-        """Change what is given."""
+        """Change what is given; assignee 0 is nobody. Labels go by name, and none is ever deleted [306-314]."""
         body: dict[str, Any] = {}
         if name is not None:
             body["name"] = writing.task_name(name)
         if assignee is not None:
-            body[self.quirks.assignee_field] = assignee
+            body[self.quirks.assignee_field] = assignee or None
         if bug_tracker is not None:
             body["bug_tracker"] = bug_tracker
         if labels is not None:
-            check_labels(labels)
-            body["labels"] = self._labels(labels)
-        return (yield from fetch(Request("PATCH", f"/api/v1/tasks/{task_id}", json=body, repeatable=True), _task))
+            task = yield from self.task(task_id)
+            kept = with_values(labels, task.labels)
+            check_labels(kept)
+            body["labels"] = self._labels(kept)
+        return (
+            yield from fetch(Request("PATCH", f"/api/v1/tasks/{task_id}", json=body, repeatable=True), v1_values.task)
+        )
 
     def delete_task(self, task_id: int) -> Steps[None]:
         """Delete a task at rest. Never while it is being made: that is 500, and later reads are stale [624-627]."""
@@ -197,7 +203,7 @@ class V1:
     def git_repository(self, task_id: int) -> Steps[GitRepository]:
         """The task's Git repository; outside /api/v1, where a missing token is a redirect [296]."""
         request = Request("GET", f"/git/repository/get/{task_id}", repeatable=True)
-        return fetch(request, _git_repository)
+        return fetch(request, v1_values.git_repository)
 
     def _labels(self, labels: Sequence[Label]) -> list[dict[str, Any]]:
         return [writing.label(label, color=self.quirks.label_color) for label in labels]
@@ -231,7 +237,7 @@ class V1:
         answer = yield from ask(request, also=lambda a: a.status == 400)
         if answer.status == 400:
             return Creation(CreationState.UNKNOWN, words(answer))
-        return read(request, answer, _creation)
+        return read(request, answer, v1_values.creation)
 
     def frames(self, task_id: int) -> Steps[list[Frame]]:
         """The task's frames; none before there is data, where the server itself answers 500 [205, 294]."""
@@ -260,7 +266,7 @@ class V1:
         return self._patch_job(job_id, {"status": str(status)})
 
     def _patch_job(self, job_id: int, body: dict[str, Any]) -> Steps[Job]:
-        return fetch(Request("PATCH", f"/api/v1/jobs/{job_id}", json=body, repeatable=True), _job)
+        return fetch(Request("PATCH", f"/api/v1/jobs/{job_id}", json=body, repeatable=True), v1_values.job)
 
     def annotations(self, job_id: int) -> Steps[Annotations]:
         """What is saved in a job."""
@@ -318,62 +324,6 @@ def _growing_pauses() -> Iterator[float]:
     while True:
         yield seconds
         seconds = min(seconds * 1.5, 3.0)
-
-
-def _task(data: Any) -> Task:
-    """A task. Before there is data it has no size, no image_quality and no segments [088]."""
-    task_id = int(data["id"])
-    quality = data.get("image_quality")
-    jobs = [
-        Job(
-            id=int(job["id"]),
-            task_id=task_id,
-            start_frame=int(segment["start_frame"]),
-            stop_frame=int(segment["stop_frame"]),
-            status=JobStatus(job["status"]),
-            assignee=reading.person(job["assignee"]),
-        )
-        for segment in data["segments"]
-        for job in segment["jobs"]
-    ]
-    return Task(
-        id=task_id,
-        name=data["name"],
-        size=int(data.get("size") or 0),
-        received=quality is not None,
-        status=JobStatus(data["status"]),
-        labels=tuple(reading.label(label) for label in data["labels"]),
-        jobs=tuple(sorted(jobs, key=lambda job: (job.start_frame, job.id))),
-        owner=reading.person(data["owner"]),
-        assignee=reading.person(data["assignee"]),
-        segment_size=int(data["segment_size"] or 0),
-        overlap=data["overlap"],
-        z_order=bool(data.get("z_order", False)),
-        bug_tracker=data["bug_tracker"],
-        image_quality=quality,
-        created=data["created_date"],
-        updated=data["updated_date"],
-    )
-
-
-def _job(data: Any) -> Job:
-    return Job(
-        id=int(data["id"]),
-        task_id=int(data["task_id"]),
-        start_frame=int(data["start_frame"]),
-        stop_frame=int(data["stop_frame"]),
-        status=JobStatus(data["status"]),
-        assignee=reading.person(data["assignee"]),
-    )
-
-
-def _creation(data: Any) -> Creation:
-    return Creation(CreationState(data["state"]), one_line(data.get("message") or ""))
-
-
-def _git_repository(data: Any) -> GitRepository:
-    status = data["status"]
-    return GitRepository(url=data["url"]["value"], status=status["value"], error=status["error"])
 
 
 def _file_name(answer: Answer) -> str:

@@ -32,7 +32,7 @@ from labelyard.model import (
 v1 = V1()
 
 
-def test_a_login_gives_the_token():
+def test_a_login_gives_the_token() -> None:
     token, (asked,), _ = play(v1.login("root", "rootpass"), [recorded(2)])
     assert token == recording(2)["body_json"]["key"]
     assert asked.json == recording(2)["request_body"]["json"]
@@ -40,27 +40,27 @@ def test_a_login_gives_the_token():
 
 
 @pytest.mark.parametrize("number", [4, 5, 6, 7, 8])
-def test_a_refused_login_is_unauthorized_although_the_server_says_400(number):
+def test_a_refused_login_is_unauthorized_although_the_server_says_400(number: int) -> None:
     with pytest.raises(CvatUnauthorized):
         value(v1.login("root", "nope"), recorded(number))
 
 
-def test_a_request_with_a_password_does_not_show_it():
+def test_a_request_with_a_password_does_not_show_it() -> None:
     request = next(v1.login("root", "rootpass"))
     assert "rootpass" not in repr(request)
 
 
-def test_users_have_groups_for_staff_and_none_for_others():
+def test_users_have_groups_for_staff_and_none_for_others() -> None:
     assert value(v1.users(), recorded(53))[0].groups == ("admin",)
     assert value(v1.users(), recorded(55))[0].groups == ()
 
 
-def test_whoami_reads_the_own_record():
+def test_whoami_reads_the_own_record() -> None:
     me = value(v1.whoami(), recorded(31))
     assert (me.id, me.username, me.is_superuser) == (1, "root", True)
 
 
-def test_the_pages_task_is_created_as_the_page_says():
+def test_the_pages_task_is_created_as_the_page_says() -> None:
     spec = TaskSpec(
         "testCreate",
         (
@@ -75,22 +75,22 @@ def test_the_pages_task_is_created_as_the_page_says():
     assert (task.id, task.size, task.received, task.jobs, task.labels) == (1, 0, False, (), spec.labels)
 
 
-def test_a_name_is_sent_as_the_server_will_keep_it():
+def test_a_name_is_sent_as_the_server_will_keep_it() -> None:
     _, (asked,), _ = play(v1.create_task(TaskSpec("  e\u0301te\u0301 ", (Label("car"),))), [recorded(87)])
     assert asked.json["name"] == "été"
 
 
-def test_bad_labels_are_refused_before_anything_is_asked():
+def test_bad_labels_are_refused_before_anything_is_asked() -> None:
     with pytest.raises(LabelError, match="twice"):
         next(v1.create_task(TaskSpec("t", (Label("car"), Label("car")))))
 
 
-def test_a_crashed_creation_says_what_the_server_said():
+def test_a_crashed_creation_says_what_the_server_said() -> None:
     with pytest.raises(CvatCrashed, match=r"Server Error \(500\)"):
         value(v1.create_task(TaskSpec("t", (Label("car"),))), recorded(122))
 
 
-def test_a_task_is_read_from_the_list_which_is_never_stale():
+def test_a_task_is_read_from_the_list_which_is_never_stale() -> None:
     task, (asked,), _ = play(v1.task(70), [recorded(345)])
     assert (asked.path, dict(asked.query)) == ("/api/v1/tasks", {"id": "70"})
     assert task.id == 70
@@ -98,18 +98,18 @@ def test_a_task_is_read_from_the_list_which_is_never_stale():
     assert task.jobs[0].assignee == 3
 
 
-def test_a_task_that_is_not_listed_is_not_found():
+def test_a_task_that_is_not_listed_is_not_found() -> None:
     with pytest.raises(CvatNotFound):
         value(v1.task(999999), recorded(261))
 
 
-def test_data_that_was_received_shows_before_there_are_frames():
+def test_data_that_was_received_shows_before_there_are_frames() -> None:
     assert not value(v1.create_task(TaskSpec("t", (Label("car"),))), recorded(88)).received
     failed = value(v1.create_task(TaskSpec("t", (Label("car"),))), recorded(178))
     assert (failed.received, failed.size) == (True, 0)
 
 
-def test_find_tasks_compares_exactly_what_the_servers_filter_finds_loosely():
+def test_find_tasks_compares_exactly_what_the_servers_filter_finds_loosely() -> None:
     loose = recording(264)["body_json"]
     one = dict(loose["results"][0])
     page = {"count": 3, "next": None, "results": [one | {"id": 9}, one | {"id": 8, "name": one["name"].upper()}, one]}
@@ -118,7 +118,7 @@ def test_find_tasks_compares_exactly_what_the_servers_filter_finds_loosely():
     assert asked.query["name"] == one["name"]
 
 
-def test_find_tasks_reads_every_page_and_bears_a_page_that_is_gone():
+def test_find_tasks_reads_every_page_and_bears_a_page_that_is_gone() -> None:
     one = recording(264)["body_json"]["results"][0]
     page = {"count": 2, "next": "http://there/?page=2", "results": [one]}
     tasks, asked, _ = play(v1.find_tasks(one["name"]), [said(200, page), recorded(251)])
@@ -126,7 +126,7 @@ def test_find_tasks_reads_every_page_and_bears_a_page_that_is_gone():
     assert [request.query["page"] for request in asked] == ["1", "2"]
 
 
-def test_an_upload_names_its_fields_as_the_server_wants_them():
+def test_an_upload_names_its_fields_as_the_server_wants_them() -> None:
     files = [
         UploadFile(name, 3, lambda: io.BytesIO(b"abc"), "image/jpeg") for name in ("b.jpg", "图片 一.jpg", 'q".jpg')
     ]
@@ -141,41 +141,41 @@ def test_an_upload_names_its_fields_as_the_server_wants_them():
     assert b'name="client_files[2]"; filename="q%22.jpg"\r\n' in sent
 
 
-def test_creation_bears_the_moment_when_the_server_does_not_know_itself():
+def test_creation_bears_the_moment_when_the_server_does_not_know_itself() -> None:
     said_by_server = said(400, {"message": ["This field may not be null."]})
     creation = value(v1.creation(Receipt(38)), said_by_server)
     assert (creation.state, creation.message) == (CreationState.UNKNOWN, "This field may not be null.")
 
 
-def test_creation_keeps_the_last_line_of_a_traceback():
+def test_creation_keeps_the_last_line_of_a_traceback() -> None:
     trace = 'Traceback (most recent call last):\n  File "x.py", line 1, in f\n    g()\nOSError: cannot identify image file\n'
     creation = value(v1.creation(Receipt(30)), said(200, {"state": "Failed", "message": trace}))
     assert (creation.state, creation.message) == (CreationState.FAILED, "OSError: cannot identify image file")
 
 
-def test_frames_come_in_the_servers_order():
+def test_frames_come_in_the_servers_order() -> None:
     names = [frame.name for frame in value(v1.frames(1), recorded(99))]
     assert names == ["000000000285.jpg", "000000000776.jpg", "000000001296.jpg"]
 
 
-def test_a_task_without_data_has_no_frames_although_the_server_answers_500():
+def test_a_task_without_data_has_no_frames_although_the_server_answers_500() -> None:
     before = said(200, {"results": [recording(88)["body_json"]]})
     assert value(v1.frames(66), recorded(294), before) == []
 
 
-def test_a_job_is_assigned_with_the_field_that_the_server_knows():
+def test_a_job_is_assigned_with_the_field_that_the_server_knows() -> None:
     job, (asked,), _ = play(v1.assign(34, 3), [recorded(343)])
     assert asked.json == {"assignee": 3}
     assert (job.assignee, job.task_id) == (3, 70)
 
 
-def test_a_job_is_completed():
+def test_a_job_is_completed() -> None:
     job, (asked,), _ = play(v1.set_job_status(34, JobStatus.COMPLETED), [recorded(366)])
     assert asked.json == {"status": "completed"}
     assert job.status is JobStatus.COMPLETED
 
 
-def test_a_created_annotation_is_sent_without_and_answered_with_its_id():
+def test_a_created_annotation_is_sent_without_and_answered_with_its_id() -> None:
     shape = value(v1.annotations(37), recorded(385)).shapes[0]
     _, (asked,), _ = play(
         v1.change_annotations(37, Change.CREATE, value(v1.annotations(37), recorded(385))), [recorded(374)]
@@ -185,13 +185,13 @@ def test_a_created_annotation_is_sent_without_and_answered_with_its_id():
     assert asked.query == {"action": "create"}
 
 
-def test_updates_and_deletions_name_ids():
+def test_updates_and_deletions_name_ids() -> None:
     old = value(v1.annotations(37), recorded(385))
     _, (asked,), _ = play(v1.change_annotations(37, Change.DELETE, old), [recorded(385)])
     assert asked.json["shapes"] == recording(385)["request_body"]["json"]["shapes"]
 
 
-def test_an_export_asks_until_the_file_comes():
+def test_an_export_asks_until_the_file_comes() -> None:
     name, asked, pauses = play(v1.export(74, Path("x.zip"), "COCO 1.0"), [recorded(484), recorded(488)])
     assert [request.query["action"] for request in asked] == ["download", "download"]
     assert asked[1].save_to == Path("x.zip")
@@ -199,16 +199,16 @@ def test_an_export_asks_until_the_file_comes():
     assert len(pauses) == 1
 
 
-def test_an_export_that_fails_twice_is_given_up_with_the_servers_words():
+def test_an_export_that_fails_twice_is_given_up_with_the_servers_words() -> None:
     with pytest.raises(ExportFailed, match="get_frame_step"):
         value(v1.export(75, Path("x.zip"), "COCO 1.0"), recorded(531), recorded(532), recorded(533), recorded(532))
 
 
-def test_a_git_repository_that_is_not_there_has_nothing():
+def test_a_git_repository_that_is_not_there_has_nothing() -> None:
     repository = value(v1.git_repository(67), recorded(302))
     assert (repository.url, repository.status, repository.error) == (None, None, None)
 
 
-def test_a_git_page_that_wants_a_login_is_unauthorized():
+def test_a_git_page_that_wants_a_login_is_unauthorized() -> None:
     with pytest.raises(CvatUnauthorized):
         value(v1.git_repository(67), recorded(296))
