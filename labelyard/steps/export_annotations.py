@@ -1,0 +1,154 @@
+"""export_annotations: the task's annotations as a COCO file in the bucket, complete up to the last edit.
+
+CVAT's own export may miss what was saved while it was written, and keeps missing it. So it is compared with what the
+annotations say; where it differs, it is drained, a real but neutral write makes the next one fresh, and after three
+differences the file is written from the annotations themselves, and says so.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from labelyard.coco.compare import Difference, compare
+from labelyard.coco.content import CocoContent
+from labelyard.coco.expected import Expected, expected
+from labelyard.coco.read import read_export
+from labelyard.coco.write import Provenance, Source, Written, write_dataset
+from labelyard.errors import CvatDisagrees, ExportFailed
+from labelyard.ledger import batches, exports, tasks
+from labelyard.ledger.tables import Export
+from labelyard.model import Annotations, Change, JobStatus, Tag, Task
+from labelyard.plan.lifecycle import BatchState
+from labelyard.steps.claiming import Work
+
+_log = logging.getLogger(__name__)
+_TRIES = 3
+_SOURCES = {Source.EXPORT: "export", Source.API: "annotations"}
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The file in the bucket; `tries` is how many exports CVAT had to make. `url` is "" where a job was reopened."""
+
+    url: str
+    generation: int
+    images: int
+    annotations: int
+    source: str
+    tries: int
+
+
+class ReopenedMeanwhile(CvatDisagrees):
+    """A job was opened again, or annotations changed, while the export ran: the next completion starts another."""
+
+    retry = True
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """What one round brought: the content to write, where it is from, and the task as it was then."""
+
+    content: CocoContent
+    source: Source
+    task: Task
+    tries: int
+
+
+def export_annotations(work: Work) -> Exported:
+    """Store a COCO file that holds exactly what the task's annotations say.
+
+    Raises ReopenedMeanwhile where people went on working; ExportFailed where annotations cannot be written as COCO.
+    """
+    with work.ledger.read() as session:
+        row = tasks.current(session, work.batch_id)
+        names = {m.upload_name: m.key for m in batches.members(session, work.batch_id, refused=False)}
+        generation = exports.next_generation(session, work.batch_id)
+    assert row is not None and row.server_id is not None, "a completed batch has its task"
+    with _folder(work) as folder:
+        taken = _take(work, row.server_id, folder / "export.zip")
+        people = tuple({job.assignee for job in taken.task.jobs if job.assignee is not None})
+        said = Provenance(work.spec.name, work.batch_id, row.server_id, generation, taken.source, people)
+        written = write_dataset(taken.content, {name or "": key for name, key in names.items()}, said, folder / "coco.json")
+        return _store(work, taken, written, generation)
+
+
+def _take(work: Work, task_id: int, to: Path) -> _Taken:
+    """Content that agrees with the annotations, and the task that did not change meanwhile."""
+    difference = Difference()
+    for attempt in range(1, _TRIES + 1):
+        task = _complete(work, task_id)
+        want = _wanted(work, task)
+        work.cvat.export(task_id, to, deadline=work.place.settings.export_deadline_seconds)
+        found = read_export(to)
+        difference = compare(want, found)
+        if not difference and _complete(work, task_id).updated == task.updated:
+            return _Taken(found, Source.EXPORT, task, attempt)
+        _log.warning("%s: export %d of task %d differs from its annotations: %s", work.batch_id, attempt, task_id, difference or "they changed")
+        _freshen(work, task)
+    _log.warning("%s: writing task %d from its annotations, CVAT's export still differs", work.batch_id, task_id)
+    task = _complete(work, task_id)
+    want = _wanted(work, task)
+    if _complete(work, task_id).updated != task.updated:
+        raise ReopenedMeanwhile("annotations change while they are exported", where=f"{work.batch_id}, task {task_id}")
+    return _Taken(want.content, Source.API, task, _TRIES)
+
+
+def _complete(work: Work, task_id: int) -> Task:
+    task = work.cvat.task(task_id)
+    opened = [job.id for job in task.jobs if job.status is not JobStatus.COMPLETED]
+    if opened:
+        raise ReopenedMeanwhile(f"job {opened[0]} is not completed any more", where=f"{work.batch_id}, task {task_id}")
+    return task
+
+
+def _wanted(work: Work, task: Task) -> Expected:
+    want = expected(work.cvat.task_annotations(task.id), work.cvat.frames(task.id), task.labels)
+    if want.findings:
+        raise ExportFailed(
+            f"{want.findings[0]}" + (f" (and {len(want.findings) - 1} more)" if len(want.findings) > 1 else ""),
+            where=f"{work.batch_id}, task {task.id}",
+            next_step=f"mend it in {work.cvat.url}/tasks/{task.id}, then: labelyard retry {work.batch_id}",
+        )
+    return want
+
+
+def _freshen(work: Work, task: Task) -> None:
+    """Make CVAT forget its cached file: only a real write does, and this one leaves nothing behind."""
+    work.check()
+    job, label = task.jobs[0], task.labels[0]
+    tag = Annotations(tags=(Tag(frame=job.start_frame, label_id=label.id),))
+    created = work.cvat.change_annotations(job.id, Change.CREATE, tag)
+    work.cvat.change_annotations(job.id, Change.DELETE, created)
+
+
+def _store(work: Work, taken: _Taken, written: Written, generation: int) -> Exported:
+    spec, batch_id = work.spec, work.batch_id
+    key = f"{spec.export.prefix}{batch_id}-g{generation}-{written.sha256[:12]}.json"
+    work.check()
+    work.place.store.write(spec.export_bucket, key, written.path, "application/json")
+    with work.ledger.write() as session:
+        batch = batches.get(session, batch_id, lock=True)
+        if batch.state is not BatchState.COMPLETED:
+            raise ReopenedMeanwhile(f"the batch is {batch.state} again", where=batch_id)
+        now = work.ledger.now(session)
+        exports.add(session, Export(
+            batch_id=batch_id, generation=generation, bucket=spec.export_bucket, key=key, sha256=written.sha256,
+            source=_SOURCES[taken.source], images=written.images, annotations=written.annotations,
+            task_updated=taken.task.updated, tries=taken.tries, exported_at=now, current=True,
+        ))  # fmt: skip
+        reason = f"generation {generation}: {written.images} images, {written.annotations} annotations in s3://{spec.export_bucket}/{key}"
+        batches.move(work.ledger, session, batch, BatchState.EXPORTED, reason)
+    _log.info("%s: %s", batch_id, reason)
+    return Exported(f"s3://{spec.export_bucket}/{key}", generation, written.images, written.annotations, _SOURCES[taken.source], taken.tries)
+
+
+@contextmanager
+def _folder(work: Work) -> Iterator[Path]:
+    work.place.settings.spool.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="export-", dir=work.place.settings.spool) as folder:
+        yield Path(folder)
