@@ -15,7 +15,9 @@ COMMANDS = {
     "retry": "labelyard.cli.ledger:retry",
     "close": "labelyard.cli.ledger:close",
     "db": "labelyard.cli.ledger:db",
+    "deploy": "labelyard.cli.deploy:deploy",
     "sandbox": "labelyard.cli.sandbox:sandbox",
+    "robots": "labelyard.cli.robots:robots",
 }
 """Name of a command -> where its click command lives."""
 
