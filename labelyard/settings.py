@@ -64,6 +64,21 @@ class WatchSettings(BaseModel):
     """What a caller must show: `Authorization: Bearer …`, or as the last part of the path /notify/…"""
 
 
+class DeploySettings(BaseModel):
+    """What `labelyard deploy` puts into the deployments of prefect.yaml."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    pool: str = "labelyard"
+    """The work pool whose workers run the flows; made where it is missing."""
+    collect_seconds: float = Field(default=60, ge=1)
+    """How often CVAT is asked which tasks are complete."""
+    sweep_seconds: float = Field(default=300, ge=1)
+    """How often the sources are listed for what no event told of."""
+    batches_at_once: int = Field(default=4, ge=1)
+    """How many batches are ingested at the same time."""
+
+
 class Settings(BaseSettings):
     """The settings of this machine; every field is LABELYARD_<NAME>, nested ones with a double underscore."""
 
@@ -79,6 +94,8 @@ class Settings(BaseSettings):
     """Object storage."""
     watch: WatchSettings = WatchSettings()
     """The watcher."""
+    deploy: DeploySettings = DeploySettings()
+    """The deployments."""
     spool: Path = Path(".labelyard/spool")
     """A folder on disk where images wait between bucket and CVAT."""
     spool_bytes: int = Field(default=8 * 1024**3, gt=0)

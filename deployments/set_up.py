@@ -1,0 +1,84 @@
+"""What the deployments of prefect.yaml need beside themselves: the work pool, and the automation that ends dead runs.
+
+`python deployments/set_up.py`, or as the first half of `labelyard deploy`; changes nothing that is there already and
+right.
+"""
+
+from datetime import timedelta
+
+from prefect.automations import AutomationCore
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.objects import StateType
+from prefect.events.actions import ChangeFlowRunState
+from prefect.events.schemas.automations import EventTrigger, Posture
+from prefect.events.schemas.events import ResourceSpecification
+from prefect.exceptions import ObjectNotFound
+
+from labelyard.prefect.worker import LabelyardWorker
+from labelyard.settings import load_settings
+
+_HEARTBEAT = "prefect.flow-run.heartbeat"
+_SIGNS_OF_LIFE_OR_OF_AN_END = {
+    _HEARTBEAT,
+    *(
+        f"prefect.flow-run.{state}"
+        for state in ("Completed", "Failed", "Cancelled", "Crashed", "Cancelling", "Suspended", "Paused")
+    ),
+}
+_SILENCE = timedelta(minutes=10)  # three heartbeats of three minutes each, and a margin
+
+
+def set_up() -> None:
+    """Make the pool and the automation where they are missing or differ."""
+    pool = load_settings().deploy.pool
+    with get_client(sync_client=True) as client:
+        make_pool(client, pool)
+        make_automation(client)
+
+
+def make_pool(client: SyncPrefectClient, name: str) -> None:
+    """Make the work pool; one of any type that is there already is left as it is."""
+    try:
+        client.read_work_pool(name)
+    except ObjectNotFound:
+        template = LabelyardWorker.get_default_base_job_template()
+        client.create_work_pool(WorkPoolCreate(name=name, type=LabelyardWorker.type, base_job_template=template))
+
+
+def make_automation(client: SyncPrefectClient) -> None:
+    """Make the automation that calls a run crashed when it gives no sign of life.
+
+    A run whose worker died with its machine stays Running for ever otherwise, and holds its place in the limits.
+    """
+    wanted = AutomationCore(
+        name="labelyard: a run without a sign of life has crashed",
+        description="Its batch is announced again by the next sweep; this only frees its place and tells the truth.",
+        trigger=EventTrigger(
+            after={_HEARTBEAT},
+            expect=_SIGNS_OF_LIFE_OR_OF_AN_END,
+            match=ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"}),
+            match_related=ResourceSpecification({"prefect.resource.id": "prefect.tag.labelyard"}),
+            for_each={"prefect.resource.id"},
+            posture=Posture.Proactive,
+            threshold=1,
+            within=_SILENCE,
+        ),
+        actions=[ChangeFlowRunState(state=StateType.CRASHED, message="No sign of life for ten minutes.")],
+    )
+    present = client.read_automations_by_name(wanted.name)
+    if len(present) == 1 and _same(present[0], wanted):
+        return
+    for other in present:
+        client.delete_automation(other.id)
+    client.create_automation(wanted)
+
+
+def _same(one: AutomationCore, other: AutomationCore) -> bool:
+    fields = set(AutomationCore.model_fields)
+    said = [core.model_dump(mode="json", include=fields, exclude={"trigger": {"id"}}) for core in (one, other)]
+    return said[0] == said[1]
+
+
+if __name__ == "__main__":
+    set_up()

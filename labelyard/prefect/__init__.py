@@ -1,0 +1,5 @@
+"""Everything that Prefect needs as importable code; nothing else of labelyard imports Prefect.
+
+pull (the one pull step), worker (runs flows in its own process), deploying (`labelyard deploy`), run_log, endings and
+pages (what a person sees of a run in Prefect's UI).
+"""

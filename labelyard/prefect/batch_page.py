@@ -1,0 +1,86 @@
+"""The page of one batch: its objects, its task with a link, its jobs with their people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from labelyard.ledger import batches, exports, jobs, tasks
+from labelyard.ledger.tables import Batch, Export, Job, Object, Task
+from labelyard.prefect.markdown import code, link, table
+from labelyard.prefect.pages import only_a_picture, page
+from labelyard.workplace import Workplace
+
+_MOST_OBJECTS = 500
+
+
+def show_batch(place: Workplace, batch_id: str) -> None:
+    """Draw the page anew from the ledger, as the artifact `batch-<id>`."""
+    with only_a_picture(), place.ledger.read() as session:
+        batch, task = batches.get(session, batch_id), tasks.current(session, batch_id)
+        parts = [
+            _head(batch),
+            _task(task, jobs.of_batch(session, batch_id)),
+            _objects(batches.members(session, batch_id)),
+            _exports(exports.of_batch(session, batch_id)),
+        ]
+        page(f"batch-{batch_id}", "\n\n".join(filter(None, parts)), f"{batch_id}: {batch.state}")
+
+
+def _head(batch: Batch) -> str:
+    lines = [f"### {code(batch.id)}", f"{batch.objects} objects, {batch.bytes:,} bytes, **{batch.state}**"]
+    if batch.close_reason:
+        lines.append(f"Closed: {code(batch.close_reason)}")
+    if batch.warning:
+        lines.append(f"⚠ {code(batch.warning)}")
+    return "\n\n".join(lines)
+
+
+def _task(task: Task | None, rows: Sequence[Job]) -> str:
+    if task is None or task.server_id is None:
+        return "No task yet."
+    url = task.url or ""
+    jobs_of_task = table(
+        ("job", "frames", "who", "status", "why"),
+        (
+            (
+                link(str(row.server_id), f"{url}/jobs/{row.server_id}" if url else ""),
+                f"{row.start_frame}-{row.stop_frame}",
+                code(row.assignee or "nobody"),
+                row.status.value,
+                "by hand" if row.by_hand else code(row.reason or ""),
+            )
+            for row in rows
+        ),
+    )
+    return f"**Task** {link(f'{task.server_id} {task.name}', url)}\n\n{jobs_of_task}"
+
+
+def _objects(members: Sequence[Object]) -> str:
+    shown = members[:_MOST_OBJECTS]
+    rows = (
+        (
+            code(f"s3://{row.bucket}/{row.key}"),
+            code(row.upload_name or ""),
+            f"{row.width}×{row.height}" if row.width else "-",  # noqa: RUF001 - the sign between width and height
+            f"set aside: {code(row.refused)}" if row.refused else "in the task",
+        )
+        for row in shown
+    )
+    more = f"\n\n… and {len(members) - len(shown)} more" if len(members) > len(shown) else ""
+    return f"**Objects**\n\n{table(('object', 'name in CVAT', 'pixels', 'what became of it'), rows)}{more}"
+
+
+def _exports(rows: Sequence[Export]) -> str:
+    if not rows:
+        return ""
+    shown = (
+        (
+            code(f"s3://{row.bucket}/{row.key}"),
+            str(row.images),
+            str(row.annotations),
+            row.source,
+            "current" if row.current else "",
+        )
+        for row in rows
+    )
+    return f"**Exports**\n\n{table(('file', 'images', 'annotations', 'written from', ''), shown)}"

@@ -1,0 +1,69 @@
+"""`labelyard deploy`: the set-up, and every deployment of prefect.yaml with this machine's settings put in."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from labelyard.errors import PrefectUnreachable
+from labelyard.prefect.pull import find_project
+from labelyard.settings import DeploySettings, Settings
+
+_log = logging.getLogger(__name__)
+_LINES_OF_A_FAILURE = 8
+
+
+def deploy_all(settings: Settings) -> None:
+    """Make or renew pool, automations and deployments; safe to repeat.
+
+    Raises PrefectUnreachable with Prefect's own words.
+    """
+    if not settings.prefect_api_url:
+        raise PrefectUnreachable(
+            "PREFECT_API_URL is not set", next_step="set it, or start everything with `labelyard up`"
+        )
+    project, environment = find_project(), _environment(settings)
+    _run([sys.executable, str(project / "deployments" / "set_up.py")], environment, Path.cwd())
+    with tempfile.TemporaryDirectory(prefix="labelyard-deploy-") as folder:
+        rendered = Path(folder) / "prefect.yaml"
+        rendered.write_text(
+            render((project / "prefect.yaml").read_text(encoding="utf-8"), settings.deploy), encoding="utf-8"
+        )
+        command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(rendered)]
+        _run(command, environment, project)
+
+
+def render(document: str, settings: DeploySettings) -> str:
+    """prefect.yaml with the settings in it. Prefect's own templates reach neither the pool's name nor an interval."""
+    config: dict[str, Any] = yaml.safe_load(document)
+    intervals = {"collect": settings.collect_seconds, "sweep": settings.sweep_seconds}
+    for deployment in config["deployments"]:
+        deployment["work_pool"] = deployment["work_pool"] | {"name": settings.pool}
+        if deployment["name"] == "ingest-batch":
+            deployment["concurrency_limit"] = deployment["concurrency_limit"] | {"limit": settings.batches_at_once}
+        for schedule in deployment.get("schedules", []):
+            if schedule["slug"] in intervals:
+                schedule["interval"] = intervals[schedule["slug"]]
+    return yaml.safe_dump(config, sort_keys=False)
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    given = {"PREFECT_API_URL": settings.prefect_api_url or "", "LABELYARD_DEPLOY__POOL": settings.deploy.pool}
+    if settings.prefect_api_auth_string is not None:
+        given["PREFECT_API_AUTH_STRING"] = settings.prefect_api_auth_string.get_secret_value()
+    return {**os.environ, **given}  # .env need not lie where the command runs
+
+
+def _run(command: list[str], environment: dict[str, str], folder: Path) -> None:
+    done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603
+    _log.debug("%s", done.stdout)
+    if done.returncode != 0:
+        last = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()][-_LINES_OF_A_FAILURE:]
+        raise PrefectUnreachable("\n".join(last), where=" ".join(command[1:4]), next_step="labelyard doctor")

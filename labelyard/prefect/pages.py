@@ -1,0 +1,96 @@
+"""What a person sees of the work in Prefect's UI: artifacts and events. None of it may stop the work it shows."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
+from prefect.context import FlowRunContext
+from prefect.events import emit_event
+
+from labelyard.prefect.markdown import block, slug
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+_log = logging.getLogger(__name__)
+_SECONDS_BETWEEN_UPDATES = 0.5
+
+
+@contextmanager
+def only_a_picture() -> Iterator[None]:
+    """Whatever fails inside is logged and forgotten: the picture may be missing, the work goes on."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - Prefect's client raises what it likes
+        _log.warning("not shown in Prefect: %s: %s", type(error).__name__, error)
+
+
+def page(key: str, markdown: str, description: str) -> None:
+    """Show a page under `key`, beside the run and among the artifacts; the newest of a key stands first."""
+    with only_a_picture():
+        create_markdown_artifact(key=slug(key), markdown=markdown, description=description)
+
+
+def failure_page(batch: str | None, error: str, next_step: str) -> None:
+    """Show what failed, where, and the command that comes next."""
+    subject = batch or "labelyard"
+    page(
+        f"failure-{subject}",
+        f"### {subject} failed\n\n{block(error)}\n\n**Next:**\n\n{block(next_step)}\n",
+        f"{subject}: what to do",
+    )
+
+
+def event(what: str, batch: str, dataset: str, **payload: Any) -> None:
+    """Tell Prefect's feed that something happened to a batch; Prefect ties it to the run that is at work.
+
+    Nothing is started by these events: `emit_event` loses them while the server is away.
+    """
+    related = [{"prefect.resource.id": f"labelyard.dataset.{dataset}", "prefect.resource.name": dataset,
+                "prefect.resource.role": "dataset"}]  # fmt: skip
+    with only_a_picture():
+        emit_event(
+            event=f"labelyard.{what}",
+            resource={"prefect.resource.id": f"labelyard.batch.{batch}", "prefect.resource.name": batch},
+            related=related,
+            payload={"batch": batch, **payload},
+        )
+
+
+class UploadProgress:
+    """A bar in Prefect's UI that moves at most twice a second, for a callback of bytes sent and bytes in all."""
+
+    def __init__(self, batch: str) -> None:
+        self._batch = batch
+        self._artifact: UUID | None = None
+        self._shown_at = 0.0
+        self._broken = False
+
+    def __call__(self, sent: int, total: int) -> None:
+        """Show that `sent` of `total` bytes are on their way; the last byte is always shown."""
+        now = time.monotonic()
+        if self._broken or (sent < total and now - self._shown_at < _SECONDS_BETWEEN_UPDATES):
+            return
+        self._broken = True  # a bar that cannot be drawn once is not tried again at every block of bytes
+        with only_a_picture():
+            self._draw(100.0 * sent / total if total else 100.0, f"{self._batch}: {sent:,} of {total:,} bytes sent")
+            self._shown_at, self._broken = now, False
+
+    def _draw(self, percent: float, description: str) -> None:
+        if self._artifact is None:
+            made = create_progress_artifact(percent, key=slug(f"upload-{self._batch}"), description=description)
+            self._artifact = cast("UUID", made)
+        else:
+            update_progress_artifact(self._artifact, percent, description=description)
+
+
+def batch_of_this_run() -> str | None:
+    """The batch that the current flow run was started for; None where it is for no single one."""
+    context = FlowRunContext.get()
+    batch = (context.parameters or {}).get("batch") if context else None
+    return batch if isinstance(batch, str) else None

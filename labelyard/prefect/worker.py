@@ -1,0 +1,237 @@
+"""A worker that runs flows as threads of its own process, and hears of new runs at once.
+
+Prefect's own process worker needs some seconds to start a run: it looks only now and then, and starts two
+interpreters. This one listens to the server's events, keeps the flows loaded, and asks for nothing but the two states
+that matter (Pending, where the limits are kept, and Running). Deployments don't depend on it: a pool of this type takes
+a process worker as well.
+
+     Scheduled ──event or poll──▶ Pending (the server keeps the limits) ──thread──▶ Running ──▶ …
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import copy_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from prefect import Flow
+from prefect.deployments.steps.core import StepExecutionError, run_steps
+from prefect.events.clients import get_events_subscriber
+from prefect.events.filters import EventFilter, EventNameFilter
+from prefect.flow_engine import run_flow
+from prefect.flows import load_flow_from_entrypoint
+from prefect.logging.handlers import APILogHandler
+from prefect.workers.base import BaseWorker, BaseWorkerResult
+from prefect.workers.process import ProcessJobConfiguration, ProcessVariables
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from anyio.abc import TaskStatus
+    from prefect.client.schemas.objects import FlowRun
+
+_log = logging.getLogger(__name__)
+_SECONDS_TO_FINISH = 5.0
+_SECONDS_TO_GIVE_BACK = 5.0
+_SECONDS_BETWEEN_CONNECTIONS = 5.0
+
+
+class WorkerStopped(BaseException):
+    """Raised inside a flow whose worker stops: the flow gives its batch back, so that another worker goes on."""
+
+
+class LabelyardWorkerResult(BaseWorkerResult):
+    """How a run ended, as far as the worker knows."""
+
+
+class LabelyardWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, LabelyardWorkerResult]):
+    """Runs flows as threads of this process.
+
+    The job variables of the process worker are accepted, so that both take the same pool; only those about
+    processes (command, working_dir, env) mean nothing here.
+    """
+
+    type = "labelyard"
+    job_configuration = ProcessJobConfiguration
+    job_configuration_variables = ProcessVariables
+    _description = (
+        "Runs labelyard's flows inside the worker's own process, without the seconds that starting one takes."
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._flows: dict[tuple[UUID, str | None], Flow[..., Any]] = {}
+        self._news = anyio.Event()
+
+    async def start(self, *args: Any, **kwargs: Any) -> None:
+        """Work until SIGTERM or SIGINT; then finish or give back what runs, and return."""
+        with _cancelled_by_signals():
+            try:
+                await super().start(*args, **kwargs)
+            except asyncio.CancelledError:
+                self._logger.info("Stopped.")
+            finally:
+                await APILogHandler.aflush()
+
+    async def setup(self) -> None:
+        """Also listen for the server's word of new runs."""
+        await super().setup()
+        assert self._runs_task_group is not None
+        self._runs_task_group.start_soon(self._listen)
+        self._runs_task_group.start_soon(self._fetch_on_news)
+
+    async def run(
+        self, flow_run: FlowRun, configuration: ProcessJobConfiguration, task_status: TaskStatus[int] | None = None
+    ) -> LabelyardWorkerResult:
+        """Run a flow in a thread until it ends, whatever its end."""
+        del configuration
+        flow = await self._flow_of(flow_run)
+        if task_status is not None:
+            task_status.started(os.getpid())
+        await self._run_in_thread(flow, flow_run)
+        return LabelyardWorkerResult(status_code=0, identifier=_identity())
+
+    async def _submit_run(self, flow_run: FlowRun) -> None:
+        # Leaner than Prefect's own: no state Submitting, no job configuration, no labels. Each costs a tenth of a
+        # second, and they are for infrastructure that is started elsewhere.
+        try:
+            if await self._propose_pending_state(flow_run):
+                await self._run_or_report(flow_run)
+        finally:
+            self._release_limit_slot(flow_run.id)
+            self._submitting_flow_run_ids.discard(flow_run.id)
+            self._news.set()  # a place is free: whoever waits for it need not wait for the next poll
+
+    async def _run_or_report(self, flow_run: FlowRun) -> None:
+        try:
+            flow = await self._flow_of(flow_run)
+        except Exception as error:  # noqa: BLE001 - a flow that cannot be loaded ends its run, not the worker
+            cause = error.__cause__ if isinstance(error, StepExecutionError) and error.__cause__ else error
+            self.get_flow_run_logger(flow_run).error("The flow could not be loaded.", exc_info=cause)
+            await self._propose_crashed_state(
+                flow_run, f"The flow could not be loaded: {type(cause).__name__}: {cause}"
+            )
+        else:
+            await self._run_in_thread(flow, flow_run)
+
+    async def _flow_of(self, flow_run: FlowRun) -> Flow[..., Any]:
+        """The run's flow, loaded once for each version of its deployment."""
+        if flow_run.deployment_id is None:
+            raise ValueError("a run without a deployment has no code that a worker could load")
+        known = (flow_run.deployment_id, flow_run.deployment_version)
+        if known not in self._flows:
+            deployment = await self.client.read_deployment(flow_run.deployment_id)
+            pulled = await run_steps(
+                deployment.pull_steps or [], print_function=self._logger.debug, deployment=deployment, flow_run=flow_run
+            )
+            folder = pulled.get("directory") or deployment.path or "."
+            self._flows[known] = await anyio.to_thread.run_sync(_load, folder, deployment.entrypoint or "")
+        return self._flows[known]
+
+    async def _run_in_thread(self, flow: Flow[..., Any], flow_run: FlowRun) -> None:
+        ended, loop = asyncio.Event(), asyncio.get_running_loop()
+
+        def work() -> None:
+            try:
+                run_flow(flow, flow_run=flow_run, parameters=flow_run.parameters, return_type="state")
+            except BaseException:  # noqa: BLE001 - the engine has reported it; a flow must never take the worker with it
+                _log.debug("flow run %s ended with an exception", flow_run.id, exc_info=True)
+            finally:
+                loop.call_soon_threadsafe(ended.set)
+
+        # A daemon: a flow that hears nothing must not keep a stopping worker alive.
+        thread = threading.Thread(target=copy_context().run, args=(work,), name=f"run {flow_run.name}", daemon=True)
+        thread.start()
+        try:
+            await self.client.update_flow_run(flow_run.id, infrastructure_pid=_identity())
+            await ended.wait()
+        except asyncio.CancelledError:
+            with anyio.CancelScope(shield=True):
+                await self._end(flow_run, thread, ended)
+            raise
+
+    async def _end(self, flow_run: FlowRun, thread: threading.Thread, ended: asyncio.Event) -> None:
+        """Let a run finish if it is quick; else interrupt it, so that it gives its batch back."""
+        with anyio.move_on_after(_SECONDS_TO_FINISH):
+            await ended.wait()
+        if ended.is_set():
+            return
+        _interrupt(thread)
+        with anyio.move_on_after(_SECONDS_TO_GIVE_BACK):
+            await ended.wait()
+        if not ended.is_set():
+            await self._propose_crashed_state(
+                flow_run, "The worker was stopped. The batch's lease runs out, and the next sweep announces it again."
+            )
+
+    async def _listen(self) -> None:
+        """Hear of each new run; where the stream breaks, the poll goes on alone until it is back."""
+        scheduled = EventFilter(event=EventNameFilter(name=["prefect.flow-run.Scheduled"]))
+        while True:
+            try:
+                async with get_events_subscriber(filter=scheduled) as events:
+                    async for _ in events:
+                        self._news.set()
+            except Exception as error:  # noqa: BLE001 - it is an accelerator: whatever breaks it, the poll works
+                self._logger.debug("The event stream broke: %s", error)
+            await anyio.sleep(_SECONDS_BETWEEN_CONNECTIONS)
+
+    async def _fetch_on_news(self) -> None:
+        """One look for any number of events: the scheduler writes up to a hundred runs ahead at a time."""
+        while True:
+            await self._news.wait()
+            self._news = anyio.Event()
+            try:
+                await self.get_and_submit_flow_runs()
+            except Exception as error:  # noqa: BLE001 - the poll reports what is wrong with the server, and backs off
+                self._logger.debug("The look after an event failed: %s", error)
+                await anyio.sleep(1)
+
+
+def _load(folder: str, entrypoint: str) -> Flow[..., Any]:
+    project = str(Path(folder).resolve())
+    if project not in sys.path:
+        sys.path.insert(0, project)  # flows/ imports tasks/ from here, whatever the worker's own folder
+    flow: Flow[..., Any] = load_flow_from_entrypoint(f"{project}/{entrypoint}", use_placeholder_flow=False)
+    return flow
+
+
+def _identity() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _interrupt(thread: threading.Thread) -> None:
+    # CPython raises it at the thread's next instruction: a call that waits in the system is not cut short.
+    if thread.ident is not None:
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(WorkerStopped))
+
+
+@contextmanager
+def _cancelled_by_signals() -> Iterator[None]:
+    """Cancel the current task at the first SIGTERM or SIGINT.
+
+    Prefect's command turns SIGTERM into SIGINT, which a shell without a terminal lets its background jobs ignore.
+    """
+    task = asyncio.current_task()
+    if task is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, task.cancel)
+    try:
+        yield
+    finally:
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(signum)
