@@ -54,6 +54,6 @@ def _work(cvat_url: str, crew: list[Robot]) -> None:
 def _tell() -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    log = logging.getLogger("labelyard.robots")
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)
+    logging.getLogger("labelyard").addHandler(handler)
+    logging.getLogger("labelyard.robots").setLevel(logging.INFO)
+    logging.getLogger("stamina").addHandler(logging.NullHandler())  # the robots tell of what failed in the end

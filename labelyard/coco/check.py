@@ -5,7 +5,6 @@ Every rule has its reason in what pycocotools 2.0.11 did with a file that breaks
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any, TypeGuard
@@ -13,6 +12,7 @@ from typing import Any, TypeGuard
 from labelyard.coco.content import Finding, Gravity
 from labelyard.coco.masks import HUGE
 
+_NO_NUMBER = 1e15  # NaN and infinity fail the comparison with it, and so do integers that no float holds
 _TOP = ("images", "annotations", "categories")
 
 
@@ -52,7 +52,7 @@ def _images(images: list[dict[str, Any]], file: str) -> Iterator[Finding]:
         if not isinstance(image.get("file_name"), str) or not image["file_name"]:
             yield Finding(where, "has no file_name")
         for side in ("width", "height"):
-            if not _is_id(image.get(side)) or image[side] < 1:
+            if not _is_id(image.get(side)) or not 1 <= image[side] < HUGE:
                 yield Finding(where, f"its {side} is {_shown(image.get(side))}: masks need it")
     yield from _doubled(images, "id", f"{file}, images", "the same id", Gravity.REFUSE)
     yield from _doubled(images, "file_name", f"{file}, images", "the same file_name", Gravity.WARN)
@@ -189,7 +189,7 @@ def _is_id(value: Any) -> TypeGuard[int]:
 
 
 def _is_number(value: Any) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _NO_NUMBER
 
 
 def _is_coordinate(value: Any) -> bool:

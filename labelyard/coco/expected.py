@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from labelyard.coco.content import Annotation, Box, CocoContent, Finding, Gravity, Image, Polygons, Rle
+from labelyard.coco.content import Annotation, Box, CocoContent, Finding, Image, Polygons, Rle
 from labelyard.coco.masks import HUGE, raster_area, rasterise
 from labelyard.coco.tracks import Placed, placed
 from labelyard.model import Annotations, AttributeSpec, Frame, InputType, Label, ShapeType
@@ -36,7 +36,7 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """The foretold file. `findings` name what CVAT's export fails on: shapes to be refused are not in `annotations`."""
+    """The foretold file. `findings` name what CVAT's export fails on; those shapes are not among the annotations."""
 
     images: tuple[Image, ...]
     categories: tuple[str, ...]
@@ -63,15 +63,14 @@ def expected(annotations: Annotations, frames: Sequence[Frame], labels: Sequence
         annotations=tuple(_instance(members, frames[members[0].frame], by_id) for members in _instances(sound)),
         findings=(
             *(_finding(shape, fault, frames) for shape, fault in faults),
-            *(_finding(shape, doubt, frames, Gravity.WARN) for shape in sound if (doubt := _misvalued(shape, by_id))),
             *_beside(annotations, len(frames)),
         ),
     )
 
 
-def _finding(shape: Placed, what: str, frames: Sequence[Frame], gravity: Gravity = Gravity.REFUSE) -> Finding:
+def _finding(shape: Placed, what: str, frames: Sequence[Frame]) -> Finding:
     name = f" ({frames[shape.frame].name})" if 0 <= shape.frame < len(frames) else ""
-    return Finding(f"frame {shape.frame}{name}, {shape.origin}", what, gravity)
+    return Finding(f"frame {shape.frame}{name}, {shape.origin}", what)
 
 
 def _fault(shape: Placed, frames: Sequence[Frame], labels: dict[int, Label]) -> str:
@@ -96,13 +95,6 @@ def _misdrawn(shape: Placed) -> str:
         return (
             f"is a polygon of {len(shape.points) / 2:g} points: CVAT's export fails on it; draw it again or delete it"
         )
-    return ""
-
-
-def _misvalued(shape: Placed, labels: dict[int, Label]) -> str:
-    for spec in labels[shape.label_id].attributes:
-        if spec.input_type is InputType.NUMBER and _number(value := _raw(shape, spec)) is None:
-            return f"has {spec.name} = {value!r}, which is no number: CVAT's export may fail on it; correct it"
     return ""
 
 

