@@ -228,13 +228,16 @@ class GitRepository:
 
 
 class ShapeType(StrEnum):
-    """Kinds of shapes."""
+    """Kinds of shapes; CVAT 1.x has the first five. A skeleton is read without its parts."""
 
     RECTANGLE = "rectangle"
     POLYGON = "polygon"
     POLYLINE = "polyline"
     POINTS = "points"
     CUBOID = "cuboid"
+    ELLIPSE = "ellipse"
+    MASK = "mask"
+    SKELETON = "skeleton"
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +250,7 @@ class AttributeValue:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A shape on one frame. `group` 0 means none; `id` 0 means not yet saved."""
+    """A shape on one frame. `group` 0 means none; `rotation` is in degrees (CVAT 2.x); `id` 0 means not yet saved."""
 
     type: ShapeType
     frame: int
@@ -258,6 +261,7 @@ class Shape:
     occluded: bool = False
     attributes: tuple[AttributeValue, ...] = ()
     source: str | None = None
+    rotation: float = 0.0
     id: int = field(default=0, compare=False)
 
 
@@ -272,6 +276,7 @@ class TrackedShape:
     z_order: int = 0
     occluded: bool = False
     attributes: tuple[AttributeValue, ...] = ()
+    rotation: float = 0.0
     id: int = field(default=0, compare=False)
 
 

@@ -17,6 +17,7 @@ from labelyard.cvat.client import Client, Clock, Login
 from labelyard.cvat.dialect import Dialect
 from labelyard.cvat.server import Server
 from labelyard.cvat.v1 import V1
+from labelyard.cvat.v2 import V2
 from labelyard.model import (
     About,
     Annotations,
@@ -49,15 +50,23 @@ class Cvat(Protocol):
     url: str
     """The server's address without a path, for links."""
 
-    def about(self) -> About: ...
-    def whoami(self) -> User: ...
-    def users(self) -> list[User]: ...
-    def register(self, username: str, password: str, *, email: str = "", first: str = "", last: str = "") -> None: ...
+    def about(self) -> About:
+        """What server this is."""
+
+    def whoami(self) -> User:
+        """Whose account this is."""
+
+    def users(self) -> list[User]:
+        """Everybody whom this user may see, by id."""
+
+    def register(self, username: str, password: str, *, email: str = "", first: str = "", last: str = "") -> None:
+        """Make an account. Raises CvatRefused with what the server finds wrong."""
+
     def logout(self) -> None:
         """End the one token of this user, which all of the user's clients share. Nothing in the chain calls this."""
 
     def create_task(self, spec: TaskSpec) -> Task:
-        """Create a task without data. Not idempotent; look with `find_tasks` first. Raises LabelError before sending."""
+        """Create a task without data; look with `find_tasks` first. Raises LabelError before anything is sent."""
 
     def find_tasks(self, name: str) -> list[Task]:
         """Every task with exactly this name (case counts), oldest first."""
@@ -82,8 +91,12 @@ class Cvat(Protocol):
         Labels are matched by name and never deleted; an attribute without values keeps those it has.
         """
 
-    def delete_task(self, task_id: int) -> None: ...
-    def git_repository(self, task_id: int) -> GitRepository: ...
+    def delete_task(self, task_id: int) -> None:
+        """Delete a task that is at rest; while the server makes frames for it, never."""
+
+    def git_repository(self, task_id: int) -> GitRepository:
+        """The Git repository that a task is tied to."""
+
     def upload(
         self, task_id: int, files: Sequence[UploadFile], data: DataSpec, sent: Callable[[int], None] | None = None
     ) -> Receipt:
@@ -101,14 +114,24 @@ class Cvat(Protocol):
     def creation(self, receipt: Receipt) -> Creation:
         """What the server says about making frames; never proof of success."""
 
-    def frames(self, task_id: int) -> list[Frame]: ...
+    def frames(self, task_id: int) -> list[Frame]:
+        """The frames in the server's order; none before there is data."""
+
     def jobs(self, task_id: int) -> list[Job]:
         """The task's jobs of the ordinary kind, by first frame."""
 
-    def assign(self, job_id: int, user_id: int | None) -> Job: ...
-    def set_job_status(self, job_id: int, status: JobStatus) -> Job: ...
-    def annotations(self, job_id: int) -> Annotations: ...
-    def task_annotations(self, task_id: int) -> Annotations: ...
+    def assign(self, job_id: int, user_id: int | None) -> Job:
+        """Give a job to a user; None takes it back."""
+
+    def set_job_status(self, job_id: int, status: JobStatus) -> Job:
+        """Say how far a job is."""
+
+    def annotations(self, job_id: int) -> Annotations:
+        """What is saved in a job."""
+
+    def task_annotations(self, task_id: int) -> Annotations:
+        """What is saved in all jobs of a task."""
+
     def change_annotations(self, job_id: int, change: Change, annotations: Annotations) -> Annotations:
         """Create, update or delete; answers with what was written, ids included."""
 
@@ -121,10 +144,11 @@ class Cvat(Protocol):
     def import_annotations(self, task_id: int, file: Path, *, format_name: str = COCO, deadline: float = 600.0) -> None:
         """Replace a task's annotations by those of a file."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close the connections; the token stays good."""
 
 
-DIALECTS: dict[str, Dialect] = {"v1": V1()}
+DIALECTS: dict[str, Dialect] = {"v1": V1(), "v2": V2()}
 """The families of servers by the name that settings give them; `auto` asks the server for each, in this order."""
 
 

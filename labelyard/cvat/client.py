@@ -49,8 +49,11 @@ NO_DEADLINE = 24 * 3600.0
 class Clock(Protocol):
     """Time as the runner needs it; the module `time` is one."""
 
-    def monotonic(self) -> float: ...
-    def sleep(self, seconds: float, /) -> None: ...
+    def monotonic(self) -> float:
+        """Seconds that only grow."""
+
+    def sleep(self, seconds: float, /) -> None:
+        """Wait."""
 
 
 class Login:
@@ -213,15 +216,13 @@ def _probe(families: Sequence[Dialect], url: str) -> Steps[Dialect]:
     """The first family whose probe the server knows, with or without a token."""
     for dialect in families:
         answer = yield dialect.probe
-        if answer.status in {200, 401, 403}:
+        if answer.status in {200, 401, 403} and "json" in answer.headers.get("content-type", ""):
             return dialect
     raise CvatDisagrees("is no CVAT that labelyard knows", where=url, next_step="check the address in the settings")
 
 
 class _Outgoing:
-    """A body on its way, counted; `begun` once a byte of it was asked for. httpx is given an iterable without a length,
-    so the exact one goes into the headers.
-    """
+    """A body on its way, counted; `begun` once a byte of it was given out."""
 
     def __init__(self, body: Body | None, sent: Callable[[int], None] | None) -> None:
         self._body, self._sent, self.begun = body, sent or (lambda _: None), False

@@ -1,5 +1,7 @@
 """What a dialect must be able to say: the verbs of `Cvat` as generators, and how to log in."""
 
+# ruff: noqa: D102 - what each verb promises stands in Cvat
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence

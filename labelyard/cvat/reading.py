@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 from labelyard.cvat.wire import Answer, Request, Steps, ask
 from labelyard.errors import CvatDisagrees
@@ -90,6 +91,16 @@ def frames(data: Any) -> list[Frame]:
     return [Frame(name=f["name"], width=int(f["width"]), height=int(f["height"])) for f in data["frames"]]
 
 
+def file_name(answer: Answer) -> str:
+    """The name in Content-Disposition, from filename* where there is one: 1.0.0's filename is Python's b'…' [488]."""
+    disposition = answer.headers.get("content-disposition", "")
+    _, encoded, name = disposition.partition("filename*=UTF-8''")
+    if encoded:
+        return unquote(name.partition(";")[0])
+    _, plain, name = disposition.partition('filename="')
+    return name.partition('"')[0] if plain else ""
+
+
 # --- annotations ------------------------------------------------------------------------------------------------------
 
 
@@ -118,6 +129,7 @@ def _shape(data: Any) -> Shape:
         occluded=bool(data.get("occluded", False)),
         attributes=_values(data),
         source=data.get("source"),
+        rotation=float(data.get("rotation") or 0),
         id=int(data.get("id") or 0),
     )
 
@@ -131,6 +143,7 @@ def _tracked(data: Any) -> TrackedShape:
         z_order=int(data.get("z_order") or 0),
         occluded=bool(data.get("occluded", False)),
         attributes=_values(data),
+        rotation=float(data.get("rotation") or 0),
         id=int(data.get("id") or 0),
     )
 

@@ -46,11 +46,16 @@ class Answered(Protocol):
     """The parts of an answer that tell what went wrong."""
 
     @property
-    def status(self) -> int: ...
+    def status(self) -> int:
+        """The HTTP status."""
+
     @property
-    def headers(self) -> Mapping[str, str]: ...
+    def headers(self) -> Mapping[str, str]:
+        """Header values by lower-case name."""
+
     @property
-    def content(self) -> bytes: ...
+    def content(self) -> bytes:
+        """The body."""
 
 
 def refusal(request: str, answer: Answered) -> CvatError:

@@ -5,18 +5,17 @@ Every verb is a generator of `labelyard.cvat.wire`; what differs between the ser
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 from labelyard.cvat import reading, v1_values, writing
 from labelyard.cvat.labels import check_labels, with_values
 from labelyard.cvat.multipart import Multipart
 from labelyard.cvat.reading import fetch, read
 from labelyard.cvat.refusals import words
-from labelyard.cvat.wire import Answer, Pause, Request, Steps, ask
+from labelyard.cvat.wire import Pause, Request, Steps, ask, growing_pauses, upload_patience
 from labelyard.errors import CvatCrashed, CvatNotFound, CvatUnauthorized, ExportFailed
 from labelyard.model import (
     About,
@@ -42,9 +41,6 @@ PAGE_SIZE = 1000
 
 EXPORT_ATTEMPTS = 2
 """Exports that may fail before we give up: a failed one answers 500 once, and the next request starts another."""
-
-UPLOAD_RATE = 500_000
-"""Bytes a second below which an upload's answer counts as overdue."""
 
 
 @dataclass(frozen=True)
@@ -214,8 +210,7 @@ class V1:
         """All files in one request. Never to be sent twice: a second upload adds jobs [106-110]."""
         fields = writing.form_fields(writing.data_fields(data))
         body = Multipart(fields, writing.file_fields(files))
-        patience = 120 + sum(file.size for file in files) / UPLOAD_RATE
-        yield from ask(Request("POST", f"/api/v1/tasks/{task_id}/data", body=body, patience=patience))
+        yield from ask(Request("POST", f"/api/v1/tasks/{task_id}/data", body=body, patience=upload_patience(files)))
         return Receipt(task_id)
 
     def upload_remote(self, task_id: int, urls: Sequence[str], data: DataSpec) -> Steps[Receipt]:
@@ -291,10 +286,10 @@ class V1:
         query = {"format": format_name, "action": "download"}
         request = Request("GET", f"/api/v1/tasks/{task_id}/annotations", query=query, repeatable=True, save_to=to)
         failures = 0
-        for seconds in _growing_pauses():
+        for seconds in growing_pauses():
             answer = yield from ask(request, also=lambda a: a.status == 500)
             if answer.status == 200:
-                return _file_name(answer)
+                return reading.file_name(answer)
             seen = f"{answer.status}: still preparing"
             if answer.status == 500:
                 failures, seen = failures + 1, words(answer)
@@ -307,7 +302,7 @@ class V1:
         """Send the file until the server says 201: the first answer is 202, later requests only ask [547, 548]."""
         body = Multipart([], [("annotation_file", file)])
         path = f"/api/v1/tasks/{task_id}/annotations"
-        for seconds in _growing_pauses():
+        for seconds in growing_pauses():
             answer = yield from ask(Request("PUT", path, query={"format": format_name}, body=body))
             if answer.status == 201:
                 return
@@ -316,18 +311,3 @@ class V1:
 
 def _get(path: str, **query: str) -> Request:
     return Request("GET", f"/api/v1/{path}", query=query, repeatable=True)
-
-
-def _growing_pauses() -> Iterator[float]:
-    """Seconds to wait between two looks: short at first, since most exports take less than a second."""
-    seconds = 0.1
-    while True:
-        yield seconds
-        seconds = min(seconds * 1.5, 3.0)
-
-
-def _file_name(answer: Answer) -> str:
-    """The name in Content-Disposition: from filename*, since filename holds Python's b'…' [488]."""
-    disposition = answer.headers.get("content-disposition", "")
-    _, found, encoded = disposition.partition("filename*=UTF-8''")
-    return unquote(encoded) if found else ""

@@ -6,12 +6,13 @@ returns the verb's value. `labelyard.cvat.client` drives it over HTTP; a test dr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from labelyard.cvat.refusals import refusal
+from labelyard.model import UploadFile
 
 T = TypeVar("T")
 
@@ -20,9 +21,13 @@ class Body(Protocol):
     """A request body that can be sent more than once, and whose length is known before it is read."""
 
     @property
-    def content_type(self) -> str: ...
+    def content_type(self) -> str:
+        """Its Content-Type header."""
+
     @property
-    def length(self) -> int: ...
+    def length(self) -> int:
+        """The exact number of bytes that `chunks` gives."""
+
     def chunks(self) -> Iterator[bytes]:
         """The body from its first byte, read anew."""
 
@@ -79,3 +84,20 @@ def ask(request: Request, also: Callable[[Answer], bool] = lambda _: False) -> S
     if 200 <= answer.status < 300 or also(answer):
         return answer
     raise refusal(str(request), answer)
+
+
+UPLOAD_RATE = 500_000
+"""Bytes a second below which an upload's answer counts as overdue."""
+
+
+def upload_patience(files: Sequence[UploadFile]) -> float:
+    """Seconds that the answer to an upload may take: the server reads it all before it says a word."""
+    return 120 + sum(file.size for file in files) / UPLOAD_RATE
+
+
+def growing_pauses() -> Iterator[float]:
+    """Seconds to wait between two looks, without end: short at first, since most exports take less than a second."""
+    seconds = 0.1
+    while True:
+        yield seconds
+        seconds = min(seconds * 1.5, 3.0)

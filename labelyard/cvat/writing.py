@@ -99,12 +99,13 @@ def _named(item: Shape | Track | Tag, *, ids: bool, source: bool) -> dict[str, A
 
 
 def _outline(shape: Shape | TrackedShape) -> dict[str, Any]:
-    return {
+    body = {
         "type": str(shape.type),
         "occluded": shape.occluded,
         "z_order": shape.z_order,
         "points": list(shape.points),
     }
+    return body | {"rotation": shape.rotation} if shape.rotation else body
 
 
 def _shape(shape: Shape, *, ids: bool, source: bool) -> dict[str, Any]:

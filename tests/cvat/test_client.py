@@ -66,11 +66,14 @@ def a_file(name: str = "a.jpg", content: bytes = b"x" * 1000, size: int | None =
     return UploadFile(name, len(content) if size is None else size, lambda: io.BytesIO(content), "image/jpeg")
 
 
-def a_zip() -> bytes:
+def _zip() -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("annotations/instances_default.json", "{}")
     return buffer.getvalue()
+
+
+A_ZIP = _zip()
 
 
 def test_many_verbs_log_in_once_and_show_the_token() -> None:
@@ -124,9 +127,10 @@ def test_auto_asks_once_which_family_it_is() -> None:
 
 
 def test_something_that_is_no_cvat_is_told() -> None:
-    with serving({("GET", "/api/v1/server/about"): [(404, b"nothing")]}) as server:
-        with pytest.raises(CvatDisagrees, match="no CVAT"):
-            talk(server, dialect="auto").whoami()
+    website = (200, b"<html>welcome</html>", {"Content-Type": "text/html"})
+    nothing = {("GET", "/api/v1/server/about"): [website], ("GET", "/api/server/about"): [(404, b"")]}
+    with serving(nothing) as server, pytest.raises(CvatDisagrees, match="no CVAT"):
+        talk(server, dialect="auto").whoami()
 
 
 @pytest.mark.parametrize("trouble", [(502, b""), (503, b""), (504, b""), (429, b"", {"Retry-After": "0"}), CUT, HALF])
@@ -216,19 +220,19 @@ def test_a_file_that_is_shorter_than_announced_leaves_an_unclear_upload() -> Non
 
 def test_an_export_lands_whole_and_under_its_name(tmp_path: Path) -> None:
     named = {"Content-Disposition": "attachment; filename=\"b'x'\"; filename*=UTF-8''task%20%C3%BC.zip"}
-    with serving({DUMP: [(202, b""), (202, b""), (200, a_zip(), named)]}) as server:
+    with serving({DUMP: [(202, b""), (202, b""), (200, A_ZIP, named)]}) as server:
         assert talk(server).export(7, tmp_path / "x.zip") == "task ü.zip"
-    assert (tmp_path / "x.zip").read_bytes() == a_zip()
+    assert (tmp_path / "x.zip").read_bytes() == A_ZIP
     assert list(tmp_path.iterdir()) == [tmp_path / "x.zip"]
 
 
 def test_a_download_that_breaks_off_is_begun_again(tmp_path: Path) -> None:
-    with serving({DUMP: [HALF, (202, b""), (200, a_zip())]}) as server:
+    with serving({DUMP: [HALF, (202, b""), (200, A_ZIP)]}) as server:
         talk(server).export(7, tmp_path / "x.zip")
-    assert (tmp_path / "x.zip").read_bytes() == a_zip()
+    assert (tmp_path / "x.zip").read_bytes() == A_ZIP
 
 
-@pytest.mark.parametrize("content", [b"no zip", a_zip()[:-30], a_zip().replace(b"{}", b"[]")])
+@pytest.mark.parametrize("content", [b"no zip", A_ZIP[:-30], A_ZIP.replace(b"{}", b"[]")])
 def test_an_export_that_is_no_whole_zip_is_refused_and_leaves_nothing(tmp_path: Path, content: bytes) -> None:
     with serving({DUMP: [(200, content)]}) as server, pytest.raises(CvatDisagrees, match="export"):
         talk(server).export(7, tmp_path / "x.zip")
@@ -247,9 +251,9 @@ def test_an_export_that_never_comes_ends_at_its_deadline_saying_what_was_seen(tm
 
 
 def test_a_redirect_names_the_address_to_use() -> None:
-    with serving({SELF: [(301, b"", {"Location": "https://cvat.example.com/api/v1/users/self"})]}) as server:
-        with pytest.raises(CvatDisagrees, match=r"https://cvat\.example\.com"):
-            talk(server).whoami()
+    elsewhere = (301, b"", {"Location": "https://cvat.example.com/api/v1/users/self"})
+    with serving({SELF: [elsewhere]}) as server, pytest.raises(CvatDisagrees, match=r"https://cvat\.example\.com"):
+        talk(server).whoami()
 
 
 def test_an_answer_of_no_known_form_is_told() -> None:
