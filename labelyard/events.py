@@ -1,7 +1,7 @@
 """Bytes of a notification → the objects it tells of, or why it tells of none. Pure.
 
 Stores agree on little: AWS, MinIO and Ceph send Records (bare, or as text inside an SNS envelope), EventBridge sends
-one `detail`. AWS and MinIO form-encode the keys in Records, Ceph and EventBridge do not: a key is decoded by its source.
+one `detail`. AWS and MinIO form-encode the keys in Records, Ceph and EventBridge do not: the source tells how to read.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ A pure function of the file's bytes; its name plays no part.
 from __future__ import annotations
 
 import hashlib
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -16,7 +15,7 @@ from PIL.ExifTags import Base
 
 from labelyard.errors import ImageError
 
-FORMATS = ("JPEG", "MPO", "PNG", "BMP", "WEBP", "TIFF", "GIF", "PPM")
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF", "PPM")
 """What is taken as an image. Pillow could open more, but some of that runs other programs (EPS)."""
 MAX_PIXELS = 178_956_970
 """Width times height; Pillow, and so CVAT, calls more a decompression bomb."""
@@ -53,18 +52,19 @@ def _inspect(file: BinaryIO) -> ImageFacts:
     sha256, size = _digest(file)
     if not size:
         raise ImageError("the file is empty")
-    with closing(_open(file, size)) as image:
-        width, height = image.size
-        if not 0 < width * height <= MAX_PIXELS:
-            raise ImageError(f"{width} x {height} pixels are more than the {MAX_PIXELS} that CVAT takes")
-        kind = image.format or ""
-        # An MPO is a JPEG with a preview behind it, as many cameras write them.
-        frames = 1 if kind == "MPO" else getattr(image, "n_frames", 1)
-        if frames > 1:
-            raise ImageError(f"{kind} with {frames} frames: CVAT would show the first alone")
-        orientation = _orientation(image)
-        _decode(image, kind)
-        return ImageFacts(width, height, kind, orientation, sha256, Image.MIME.get(kind, "application/octet-stream"))
+    image = _open(file, size)
+    width, height = image.size
+    if not 0 < width * height <= MAX_PIXELS:
+        raise ImageError(f"{width} x {height} pixels are more than the {MAX_PIXELS} that CVAT takes")
+    kind = image.format or ""
+    # An MPO is a JPEG with previews behind it, as many cameras write them; every reader takes it for a JPEG.
+    kind = "JPEG" if kind == "MPO" else kind
+    if kind != "JPEG":
+        _require_one_frame(image, kind)
+    orientation = _orientation(image)
+    _decode(image, kind)
+    _verify(file, size, kind)
+    return ImageFacts(width, height, kind, orientation, sha256, Image.MIME.get(kind, "application/octet-stream"))
 
 
 def _digest(file: BinaryIO) -> tuple[str, int]:
@@ -72,12 +72,12 @@ def _digest(file: BinaryIO) -> tuple[str, int]:
     while chunk := file.read(_HASH_CHUNK):
         digest.update(chunk)
         size += len(chunk)
-    file.seek(0)
     return digest.hexdigest(), size
 
 
 def _open(file: BinaryIO, size: int) -> Image.Image:
     try:
+        file.seek(0)
         return Image.open(file, formats=FORMATS)
     except UnidentifiedImageError:
         raise ImageError(f"no image: {size} bytes of no known format ({', '.join(FORMATS)})") from None
@@ -87,9 +87,26 @@ def _open(file: BinaryIO, size: int) -> Image.Image:
         raise ImageError(f"no readable image: {_line(error)}") from None
 
 
+def _require_one_frame(image: Image.Image, kind: str) -> None:
+    try:
+        frames = getattr(image, "n_frames", 1)
+    except Exception as error:  # noqa: BLE001 - as above
+        raise ImageError(f"a broken or truncated {kind}: {_line(error)}") from None
+    if frames > 1:
+        raise ImageError(f"{kind} with {frames} frames: CVAT would show the first alone")
+
+
 def _decode(image: Image.Image, kind: str) -> None:
     try:
         image.load()
+    except Exception as error:  # noqa: BLE001 - as above
+        raise ImageError(f"a broken or truncated {kind}: {_line(error)}") from None
+
+
+def _verify(file: BinaryIO, size: int, kind: str) -> None:
+    """Look at the checksums and the end of a PNG, which decoding does not need."""
+    try:
+        _open(file, size).verify()
     except Exception as error:  # noqa: BLE001 - as above
         raise ImageError(f"a broken or truncated {kind}: {_line(error)}") from None
 

@@ -5,8 +5,8 @@ Keys go to the store as they are and never become names on disk.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,6 +16,7 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     HTTPClientError,
+    IncompleteReadError,
     NoCredentialsError,
     NoRegionError,
     PartialCredentialsError,
@@ -27,6 +28,7 @@ from urllib3.exceptions import HTTPError
 from labelyard.errors import ObjectChanged, ObjectGone, StoreError, StoreUnreachable
 from labelyard.model import StoredObject
 from labelyard.settings import StoreSettings
+from labelyard.spool import Spool, open_spool
 
 CHUNK_BYTES = 1024 * 1024
 CONFIG = Config(
@@ -41,7 +43,9 @@ CONFIG = Config(
 """How patient boto3 is; shared by every client that labelyard makes."""
 
 _GONE = frozenset({"404", "NoSuchKey", "NoSuchVersion", "405", "MethodNotAllowed"})  # 405: it is a delete marker
-_LATER = frozenset({"InternalError", "ServiceUnavailable", "SlowDown", "RequestTimeout", "Throttling"})
+_LATER = frozenset(
+    {"InternalError", "ServiceUnavailable", "SlowDown", "RequestTimeout", "RequestThrottled", "ThrottlingException"}
+)
 _LATER_STATUS = frozenset({429, 500, 502, 503, 504})
 _KEYS = "set LABELYARD_STORE__ACCESS_KEY_ID and LABELYARD_STORE__SECRET_ACCESS_KEY, or AWS's own profile or role"
 _NEXT_STEPS = {
@@ -51,8 +55,6 @@ _NEXT_STEPS = {
     "InvalidAccessKeyId": _KEYS,
     "SignatureDoesNotMatch": _KEYS,
     "ExpiredToken": "renew the credentials",
-    "301": "set LABELYARD_STORE__REGION to the bucket's region",
-    "PermanentRedirect": "set LABELYARD_STORE__REGION to the bucket's region",
     "AuthorizationHeaderMalformed": "set LABELYARD_STORE__REGION to the bucket's region",
     "RequestTimeTooSkewed": "set this machine's clock",
 }
@@ -61,14 +63,17 @@ _NEXT_STEPS = {
 def client(service: str, settings: StoreSettings, endpoint_url: str | None, config: Config = CONFIG) -> Any:
     """A boto3 client with the credentials of the settings; what they leave open comes from boto3's own sources."""
     secret = settings.secret_access_key
-    session = boto3.session.Session(
-        aws_access_key_id=settings.access_key_id,
-        aws_secret_access_key=secret.get_secret_value() if secret else None,
-        region_name=settings.region,
-    )
+    session = boto3.session.Session(region_name=settings.region)
     # An endpoint of its own means a store that rarely cares for regions; boto3 wants one all the same.
     region = session.region_name or ("us-east-1" if endpoint_url else None)
-    return session.client(service, endpoint_url=endpoint_url, region_name=region, config=config)
+    return session.client(
+        service,
+        endpoint_url=endpoint_url,
+        region_name=region,
+        config=config,
+        aws_access_key_id=settings.access_key_id,
+        aws_secret_access_key=secret.get_secret_value() if secret else None,
+    )
 
 
 class Store:
@@ -79,14 +84,14 @@ class Store:
 
     def __init__(self, settings: StoreSettings) -> None:
         config = CONFIG.merge(Config(signature_version="s3v4", s3={"addressing_style": settings.addressing_style}))
-        with _failures(settings.endpoint_url or "object storage"):
+        with failures(settings.endpoint_url or "object storage"):
             self._client = client("s3", settings, settings.endpoint_url, config)
 
     def head(self, bucket: str, key: str) -> StoredObject:
         """The object as it is now, with ETag, size, version. Raises ObjectGone."""
         where = f"s3://{bucket}/{key}"
         try:
-            with _failures(where):
+            with failures(where):
                 found = self._client.head_object(Bucket=bucket, Key=key)
         except ObjectGone:
             self._require_bucket(bucket)
@@ -115,10 +120,14 @@ class Store:
         """
         version = {"VersionId": obj.version_id} if obj.version_id else {}
         condition = {"IfMatch": f'"{obj.etag}"'} if obj.etag else {}
-        with _failures(obj.url):
+        with failures(obj.url):
             answer = self._client.get_object(Bucket=obj.bucket, Key=obj.key, **version, **condition)
             with closing(answer["Body"]) as body:
                 yield from body.iter_chunks(CHUNK_BYTES)
+
+    def spool(self, objects: Iterable[StoredObject], folder: Path, max_bytes: int) -> AbstractContextManager[Spool]:
+        """Fetch many objects in their order, several ahead, into `folder`; at most `max_bytes` of them at once."""
+        return open_spool(self, objects, folder, max_bytes)
 
     def write(self, bucket: str, key: str, source: bytes | Path, content_type: str = "application/octet-stream") -> str:
         """Store bytes or a file in one request (at most 5 GB); returns the unquoted ETag."""
@@ -129,20 +138,20 @@ class Store:
             return self._put(bucket, key, file, content_type, where)
 
     def _put(self, bucket: str, key: str, body: Any, content_type: str, where: str) -> str:
-        with _failures(where):
+        with failures(where):
             answer = self._client.put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
         etag: str = answer["ETag"].strip('"')
         return etag
 
     def delete(self, bucket: str, key: str) -> None:
         """Remove the object; that there is none is fine."""
-        with _failures(f"s3://{bucket}/{key}"):
+        with failures(f"s3://{bucket}/{key}"):
             self._client.delete_object(Bucket=bucket, Key=key)
 
     def list(self, bucket: str, prefix: str = "") -> Iterator[StoredObject]:
         """Every object below a prefix, in the store's order, a page at a time; a listing knows no version ids."""
         where = f"s3://{bucket}/{prefix}"
-        with _failures(where):
+        with failures(where):
             for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
                 for found in page.get("Contents", ()):
                     yield StoredObject(
@@ -156,7 +165,7 @@ class Store:
     def presign(self, obj: StoredObject, seconds: int) -> str:
         """An address from which anybody may read the object for so long (no longer than the credentials live)."""
         version = {"VersionId": obj.version_id} if obj.version_id else {}
-        with _failures(obj.url):
+        with failures(obj.url):
             url: str = self._client.generate_presigned_url(
                 "get_object", Params={"Bucket": obj.bucket, "Key": obj.key, **version}, ExpiresIn=seconds
             )
@@ -165,7 +174,7 @@ class Store:
     def _require_bucket(self, bucket: str) -> None:
         """HEAD answers 404 for a missing bucket too, and that does not mean that an object was deleted."""
         try:
-            with _failures(f"s3://{bucket}"):
+            with failures(f"s3://{bucket}"):
                 self._client.head_bucket(Bucket=bucket)
         except ObjectGone as error:
             raise StoreError("no such bucket", where=f"s3://{bucket}", next_step=_NEXT_STEPS["NoSuchBucket"]) from error
@@ -176,27 +185,25 @@ def _version(version: str | None) -> str | None:
 
 
 @contextmanager
-def _failures(where: str) -> Iterator[None]:
-    """boto3's failures as labelyard's."""
+def failures(where: str, next_steps: Mapping[str, str] = _NEXT_STEPS) -> Iterator[None]:
+    """Turn boto3's failures into labelyard's; `next_steps` says what to do about an error code of the service."""
     try:
         yield
     except ClientError as error:
-        _refused(error, where)
+        _refused(error, where, next_steps)
     except (NoCredentialsError, PartialCredentialsError) as error:
         raise StoreError("no credentials", where=where, next_step=_KEYS) from error
     except NoRegionError as error:
         raise StoreError("no region", where=where, next_step="set LABELYARD_STORE__REGION") from error
     except SSLError as error:
-        next_step = "check LABELYARD_STORE__ENDPOINT_URL and its certificate"
-        raise StoreError(_line(error), where=where, next_step=next_step) from error
-    except (NoConnection, HTTPClientError, HTTPError, TimeoutError, ConnectionError) as error:
-        next_step = "check LABELYARD_STORE__ENDPOINT_URL and the network"
-        raise StoreUnreachable(_line(error), where=where, next_step=next_step) from error
+        raise StoreError(_line(error), where=where, next_step="check the endpoint's address and certificate") from error
+    except (NoConnection, HTTPClientError, IncompleteReadError, HTTPError, TimeoutError, ConnectionError) as error:
+        raise StoreUnreachable(_line(error), where=where, next_step="labelyard doctor") from error
     except (BotoCoreError, ValueError) as error:
-        raise StoreError(_line(error), where=where) from error
+        raise StoreError(_line(error), where=where, next_step="labelyard doctor") from error
 
 
-def _refused(error: ClientError, where: str) -> NoReturn:
+def _refused(error: ClientError, where: str, next_steps: Mapping[str, str]) -> NoReturn:
     answer = error.response.get("Error", {})
     code = str(answer.get("Code", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
@@ -206,9 +213,9 @@ def _refused(error: ClientError, where: str) -> NoReturn:
     if status == 412:
         raise ObjectChanged("another content was written since it landed", where=where) from error
     if code in _LATER or status in _LATER_STATUS:
-        raise StoreUnreachable(what, where=where) from error
-    raise StoreError(what, where=where, next_step=_NEXT_STEPS.get(code, "")) from error
+        raise StoreUnreachable(what, where=where, next_step="labelyard doctor") from error
+    raise StoreError(what, where=where, next_step=next_steps.get(code, "labelyard doctor")) from error
 
 
 def _line(error: Exception) -> str:
-    return str(error).partition("\n")[0] or type(error).__name__
+    return " ".join(str(error).split())[:500] or type(error).__name__

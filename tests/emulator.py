@@ -1,0 +1,107 @@
+"""The S3 and SQS that tests speak to: MiniStack, as a process of its own, over the wire."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from pydantic import SecretStr
+
+from labelyard.settings import StoreSettings
+from labelyard.storage import Store, client
+
+_START_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class StoreServer:
+    """A running emulator; S3 and SQS answer at the same address."""
+
+    url: str
+
+    @property
+    def settings(self) -> StoreSettings:
+        """The settings that lead to it."""
+        return StoreSettings(
+            endpoint_url=self.url,
+            region="us-east-1",
+            access_key_id="test",
+            secret_access_key=SecretStr("test"),
+            addressing_style="path",
+        )
+
+    @property
+    def store(self) -> Store:
+        return Store(self.settings)
+
+    def boto(self, service: str) -> Any:
+        """A plain boto3 client, for what a person would do by hand."""
+        return client(service, self.settings, self.url)
+
+    def new_bucket(self, *, versioned: bool = False) -> str:
+        name = f"bucket-{uuid4().hex[:12]}"
+        s3 = self.boto("s3")
+        s3.create_bucket(Bucket=name)
+        if versioned:
+            s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+        return name
+
+    def new_queue(self, **attributes: str) -> str:
+        """The URL of a fresh queue."""
+        created = self.boto("sqs").create_queue(QueueName=f"queue-{uuid4().hex[:12]}", Attributes=attributes)
+        url: str = created["QueueUrl"]
+        return url
+
+    def notify(self, bucket: str, queue_url: str) -> None:
+        """Let the bucket tell the queue of new objects."""
+        arn = f"arn:aws:sqs:us-east-1:000000000000:{queue_url.rsplit('/', 1)[-1]}"
+        self.boto("s3").put_bucket_notification_configuration(
+            Bucket=bucket,
+            NotificationConfiguration={"QueueConfigurations": [{"QueueArn": arn, "Events": ["s3:ObjectCreated:*"]}]},
+        )
+
+
+@contextmanager
+def run_emulator() -> Iterator[StoreServer]:
+    """An emulator on a free port, ended with its process."""
+    with tempfile.TemporaryDirectory(prefix="labelyard-ministack-") as folder:
+        port, words = free_port(), Path(folder) / "log"
+        environment = {**os.environ, "GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1", "TMPDIR": folder}
+        with words.open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "ministack"], env=environment, cwd=folder, stdout=log, stderr=log
+            )
+        try:
+            _wait_until_open(port, process, words)
+            yield StoreServer(f"http://127.0.0.1:{port}")
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _wait_until_open(port: int, process: subprocess.Popen[bytes], words: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)
+    raise RuntimeError(f"MiniStack did not start:\n{words.read_text(errors='replace')}")
