@@ -164,7 +164,9 @@ def _translated(url: URL) -> Iterator[None]:
     except (OperationalError, InterfaceError) as error:
         name = url.render_as_string(hide_password=True)
         first = redact(str(error.orig)).splitlines()[0] if str(error.orig) else type(error.orig).__name__
-        raise LedgerUnreachable(f"the ledger does not answer: {first}", where=name, next_step="labelyard doctor") from error
+        raise LedgerUnreachable(
+            f"the ledger does not answer: {first}", where=name, next_step="labelyard doctor"
+        ) from error
     except DBAPIError as error:
         if not error.connection_invalidated:
             raise

@@ -41,7 +41,7 @@ def opened(session: Session, dataset: str | None = None) -> Sequence[Batch]:
 
 
 def opened_for(ledger: Ledger, session: Session, dataset: str) -> Batch:
-    """The dataset's open batch, opening one if there is none. Locks the dataset until the transaction's end."""
+    """The dataset's open batch, made if there is none. Locks the dataset until the transaction's end."""
     row = session.get_one(Dataset, dataset, with_for_update=True)
     found = next(iter(opened(session, dataset)), None)
     if found is not None:
@@ -85,7 +85,9 @@ def move(ledger: Ledger, session: Session, batch: Batch, state: BatchState, reas
     Raises LedgerError where the table of transitions does not allow it.
     """
     if not may_move(batch.state, state):
-        raise LedgerError(f"a batch cannot go from {batch.state} to {state}", where=batch.id, next_step=f"labelyard why {batch.id}")
+        raise LedgerError(
+            f"a batch cannot go from {batch.state} to {state}", where=batch.id, next_step=f"labelyard why {batch.id}"
+        )
     announced = ANNOUNCED_BY.get(batch.state)
     batch.state = state
     batch.changed_at = ledger.now(session)

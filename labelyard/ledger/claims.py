@@ -1,8 +1,8 @@
 """Who works on a batch: one at a time, for as long as it shows signs of life.
 
-     claim ──▶ extend … extend ──▶ release      (done, or failed: `batches.move`, `put_back`, `fail`)
-       │
-       └─ no sign of life for a lease ─▶ the next claim takes over; the late one's `extend` raises ClaimLost
+claim ──▶ extend … extend ──▶ release      (done, or failed: `batches.move`, `put_back`, `fail`)
+  │
+  └─ no sign of life for a lease ─▶ the next claim takes over; the late one's `extend` raises ClaimLost
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from labelyard.ledger.tables import Batch
 from labelyard.plan.lifecycle import BatchState
 
 
-def claim(ledger: Ledger, session: Session, batch: str, who: str, states: Collection[BatchState], lease: timedelta) -> Batch:
+def claim(
+    ledger: Ledger, session: Session, batch: str, who: str, states: Collection[BatchState], lease: timedelta
+) -> Batch:
     """Take a batch for `lease`. Raises ClaimTaken, saying why it is not to be had."""
     now = ledger.now(session)
     taken = session.execute(
@@ -41,7 +43,11 @@ def claim(ledger: Ledger, session: Session, batch: str, who: str, states: Collec
         raise ClaimTaken(f"{row.claimed_by} has it until {row.lease_until:%H:%M:%S} UTC", where=batch)
     if row.state not in states:
         raise ClaimTaken(f"it is {row.state}: nothing to do here", where=batch)
-    raise ClaimTaken(f"it waits until {row.not_before:%H:%M:%S} UTC after: {row.error}", where=batch, next_step=f"labelyard retry {batch}")
+    raise ClaimTaken(
+        f"it waits until {row.not_before:%H:%M:%S} UTC after: {row.error}",
+        where=batch,
+        next_step=f"labelyard retry {batch}",
+    )
 
 
 def extend(ledger: Ledger, session: Session, batch: str, who: str, lease: timedelta) -> None:

@@ -12,8 +12,16 @@ from labelyard.ledger import Ledger
 from labelyard.ledger.tables import Batch, History, Object
 
 
-def tell(ledger: Ledger, session: Session, what: str, reason: str, *, batch: Batch | None = None, obj: Object | None = None,
-         dataset: str | None = None) -> None:
+def tell(
+    ledger: Ledger,
+    session: Session,
+    what: str,
+    reason: str,
+    *,
+    batch: Batch | None = None,
+    obj: Object | None = None,
+    dataset: str | None = None,
+) -> None:
     """Add what was done (`landed`, `closed`, `assigned`, …) and why, about an object, a batch or a dataset."""
     session.add(
         History(

@@ -81,7 +81,13 @@ def load(session: Session) -> dict[str, int]:
 def _see_status(ledger: Ledger, session: Session, batch: Batch, row: JobRow, status: JobStatus) -> bool:
     if row.status is status:
         return False
-    tell(ledger, session, "job", f"job {row.server_id} of {row.assignee or 'nobody'}: {row.status} to {status}", batch=batch)
+    tell(
+        ledger,
+        session,
+        "job",
+        f"job {row.server_id} of {row.assignee or 'nobody'}: {row.status} to {status}",
+        batch=batch,
+    )
     row.status, row.status_since = status, ledger.now(session)
     return True
 
@@ -91,6 +97,12 @@ def _see_holder(ledger: Ledger, session: Session, batch: Batch, row: JobRow, hol
         return False
     row.by_hand = holder != row.chosen
     if row.by_hand:
-        tell(ledger, session, "reassigned", f"job {row.server_id} by hand: {row.assignee or 'nobody'} to {holder or 'nobody'}", batch=batch)
+        tell(
+            ledger,
+            session,
+            "reassigned",
+            f"job {row.server_id} by hand: {row.assignee or 'nobody'} to {holder or 'nobody'}",
+            batch=batch,
+        )
     row.assignee = holder
     return True

@@ -61,7 +61,9 @@ def lacking(session: Session, dataset: str, found: Sequence[StoredObject]) -> li
     """Those of `found` that never landed in the dataset, in order."""
     identity = tuple_(Object.bucket, Object.key, Object.etag)
     wanted = [(obj.bucket, obj.key, obj.etag) for obj in found]
-    rows = session.execute(select(Object.bucket, Object.key, Object.etag).where(Object.dataset == dataset, identity.in_(wanted)))
+    rows = session.execute(
+        select(Object.bucket, Object.key, Object.etag).where(Object.dataset == dataset, identity.in_(wanted))
+    )
     landed = {tuple(row) for row in rows}
     return [obj for obj, one in zip(found, wanted, strict=True) if one not in landed]
 
@@ -77,5 +79,4 @@ def _insert(session: Session, dataset: str, obj: StoredObject, via: str, now: da
         "version_id": obj.version_id, "via": via, "landed_at": now,
     }  # fmt: skip
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    found = session.scalars(insert(Object).values(**values).on_conflict_do_nothing().returning(Object)).one_or_none()
-    return found
+    return session.scalars(insert(Object).values(**values).on_conflict_do_nothing().returning(Object)).one_or_none()

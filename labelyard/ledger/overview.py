@@ -81,13 +81,16 @@ def overview(session: Session, now: datetime, *, dataset: str | None = None, lim
 def _line(session: Session, batch: Batch, now: datetime) -> BatchLine:
     task = tasks.current(session, batch.id)
     refused = session.execute(
-        select(Object.bucket, Object.key, Object.refused).where(Object.batch_id == batch.id, Object.refused.is_not(None))
+        select(Object.bucket, Object.key, Object.refused).where(
+            Object.batch_id == batch.id, Object.refused.is_not(None)
+        )
     )
     at_work = batch.lease_until is not None and batch.lease_until > now
     return BatchLine(
         id=batch.id, dataset=batch.dataset, state=batch.state, objects=batch.objects,
         set_aside={f"s3://{bucket}/{key}": reason or "" for bucket, key, reason in refused},
-        task_id=task.server_id if task else None, task_name=task.name if task else None, task_url=task.url if task else None,
+        task_id=task.server_id if task else None, task_name=task.name if task else None,
+        task_url=task.url if task else None,
         jobs=[JobLine(j.server_id, (j.start_frame, j.stop_frame), j.assignee, j.status, j.status_since)
               for j in jobs.of_batch(session, batch.id)],
         exports=[f"s3://{export.bucket}/{export.key}" for export in exports.of_batch(session, batch.id)],

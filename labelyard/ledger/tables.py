@@ -6,7 +6,19 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Enum, ForeignKey, Index, Integer, LargeBinary, MetaData, Text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Dialect,
+    Enum,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Text,
+)
 from sqlalchemy import UniqueConstraint as Unique
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
@@ -55,7 +67,12 @@ class Table(DeclarativeBase):
     """The base of every table of the ledger."""
 
     metadata = MetaData(
-        naming_convention={"ix": "ix_%(table_name)s_%(column_0_name)s", "uq": "uq_%(table_name)s_%(column_0_name)s", "pk": "pk_%(table_name)s", "fk": "fk_%(table_name)s_%(column_0_name)s"}
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+        }
     )
     type_annotation_map: ClassVar[dict[Any, Any]] = {
         datetime: UtcTime(),
@@ -135,7 +152,10 @@ class Batch(Table):
     warning: Mapped[str | None]
     changed_at: Mapped[datetime]
 
-    __table_args__ = (Index("ix_batch_state", "state"), Index("ix_batch_dataset_number", "dataset", "number", unique=True))
+    __table_args__ = (
+        Index("ix_batch_state", "state"),
+        Index("ix_batch_dataset_number", "dataset", "number", unique=True),
+    )
 
 
 class Object(Table):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from labelyard.errors import LedgerError
 from labelyard.ledger import Ledger, batches
 from labelyard.ledger.history import tell
 from labelyard.ledger.tables import Batch, Task
@@ -17,11 +18,25 @@ def current(session: Session, batch: str) -> Task | None:
     return session.scalars(select(Task).where(Task.batch_id == batch, Task.state != TaskState.ABANDONED)).one_or_none()
 
 
+def made(session: Session, batch: str) -> tuple[Task, int]:
+    """The batch's task and its id on the server. Raises LedgerError before there is one."""
+    row = current(session, batch)
+    if row is None or row.server_id is None:
+        raise LedgerError("it has no task yet", where=batch, next_step=f"labelyard retry {batch}")
+    return row, row.server_id
+
+
 def plan(session: Session, batch: Batch, cvat: str) -> Task:
     """Fix the name of the next attempt, before anything is sent."""
     attempt = 1 + (session.scalar(select(func.max(Task.attempt)).where(Task.batch_id == batch.id)) or 0)
     assert batch.task_name is not None, "a closed batch has its task's name"
-    row = Task(batch_id=batch.id, attempt=attempt, name=attempt_name(batch.task_name, attempt), state=TaskState.PLANNED, cvat=cvat)
+    row = Task(
+        batch_id=batch.id,
+        attempt=attempt,
+        name=attempt_name(batch.task_name, attempt),
+        state=TaskState.PLANNED,
+        cvat=cvat,
+    )
     session.add(row)
     session.flush()
     return row

@@ -21,6 +21,8 @@ def round_robin(jobs: Sequence[Job], annotators: Sequence[str], turn: int) -> li
     """A choice for each job, by first frame; `turn` is how many jobs were handed out before this batch."""
     ordered = sorted(jobs, key=lambda job: (job.start_frame, job.id))
     return [
-        Choice(job.id, annotators[(turn + i) % len(annotators)], f"round robin, turn {turn + i + 1} over {len(annotators)}")
+        Choice(
+            job.id, annotators[(turn + i) % len(annotators)], f"round robin, turn {turn + i + 1} over {len(annotators)}"
+        )
         for i, job in enumerate(ordered)
     ]

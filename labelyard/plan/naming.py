@@ -57,7 +57,12 @@ def upload_names(keys: Sequence[str], identities: Sequence[str] | None = None) -
 
 
 def _plain(base: str) -> bool:
-    return len(base) <= _LONGEST_UPLOAD_NAME and "." in base.strip(".") and _SAFE.fullmatch(base) is not None and base == base.strip()
+    return (
+        len(base) <= _LONGEST_UPLOAD_NAME
+        and "." in base.strip(".")
+        and _SAFE.fullmatch(base) is not None
+        and base == base.strip()
+    )
 
 
 def _slug(base: str, identity: str, digits: int) -> str:

@@ -47,7 +47,12 @@ def announce_again(place: Workplace) -> int:
         rows = batches.unclaimed(place.ledger, session, quiet=quiet)
         for batch in rows:
             outbox.put(place.ledger, session, batch, batches.ANNOUNCED_BY[batch.state])
-            _log.info("%s is %s and nobody has taken it: announced again, as number %d", batch.id, batch.state, batch.announcements)
+            _log.info(
+                "%s is %s and nobody has taken it: announced again, as number %d",
+                batch.id,
+                batch.state,
+                batch.announcements,
+            )
     return len(rows)
 
 
@@ -70,7 +75,9 @@ def _event(row: Announcement, dataset: str, event_id: str) -> dict[str, object]:
 
 def _post(settings: Settings, events: Sequence[dict[str, object]]) -> None:
     if not settings.prefect_api_url:
-        raise PrefectUnreachable("PREFECT_API_URL is not set", next_step="set it, or start everything with `labelyard up`")
+        raise PrefectUnreachable(
+            "PREFECT_API_URL is not set", next_step="set it, or start everything with `labelyard up`"
+        )
     where = f"{settings.prefect_api_url.rstrip('/')}/events"
     secret = settings.prefect_api_auth_string
     auth = tuple(secret.get_secret_value().split(":", 1)) if secret else None

@@ -39,14 +39,17 @@ class Assigned:
 def assign_jobs(work: Work) -> Assigned:
     """Hand out every job. Raises SettingsError when none of the dataset's annotators exists on the CVAT."""
     with work.ledger.read() as session:
-        task = tasks.current(session, work.batch_id)
-    assert task is not None and task.server_id is not None, "wait_for_status has proved the task"
+        _, task_id = tasks.made(session, work.batch_id)
     ids = {user.username: user.id for user in work.cvat.users() if user.is_active}
     people = [name for name in work.spec.annotators if name in ids]
     missing = tuple(name for name in work.spec.annotators if name not in ids)
     if not people:
-        raise SettingsError(f"{work.spec.cvat} has none of the annotators {', '.join(missing)}", where=work.batch_id, next_step=_mend(work))
-    seen = work.cvat.jobs(task.server_id)
+        raise SettingsError(
+            f"{work.spec.cvat} has none of the annotators {', '.join(missing)}",
+            where=work.batch_id,
+            next_step=_mend(work),
+        )
+    seen = work.cvat.jobs(task_id)
     with work.ledger.write() as session:
         batch = batches.get(session, work.batch_id, lock=True)
         jobs.see(work.ledger, session, batch, seen, {number: name for name, number in ids.items()})
@@ -60,12 +63,16 @@ def assign_jobs(work: Work) -> Assigned:
 
 def _send(work: Work, row: JobRow, user_id: int | None) -> None:
     if user_id is None:
-        raise SettingsError(f"user {row.chosen!r} is gone from {work.spec.cvat}", where=f"job {row.server_id}", next_step=_mend(work))
+        raise SettingsError(
+            f"user {row.chosen!r} is gone from {work.spec.cvat}", where=f"job {row.server_id}", next_step=_mend(work)
+        )
     work.check()
     work.cvat.assign(row.server_id, user_id)
     with work.ledger.write() as session:
         jobs.sent(work.ledger, session, row.id)
-    _log.info("%s: job %d (frames %d to %d) to %s", work.batch_id, row.server_id, row.start_frame, row.stop_frame, row.chosen)
+    _log.info(
+        "%s: job %d (frames %d to %d) to %s", work.batch_id, row.server_id, row.start_frame, row.stop_frame, row.chosen
+    )
 
 
 def _finish(work: Work, missing: tuple[str, ...]) -> Assigned:
@@ -77,7 +84,12 @@ def _finish(work: Work, missing: tuple[str, ...]) -> Assigned:
     if missing:
         _log.warning("%s: %s", work.batch_id, _warning(work, missing))
     shown = tuple(
-        Assignment(row.server_id, f"{row.start_frame}-{row.stop_frame}", row.assignee or "nobody", "by hand" if row.by_hand else row.reason or "")
+        Assignment(
+            row.server_id,
+            f"{row.start_frame}-{row.stop_frame}",
+            row.assignee or "nobody",
+            "by hand" if row.by_hand else row.reason or "",
+        )
         for row in rows
     )
     return Assigned(shown, missing)

@@ -54,7 +54,9 @@ class Work:
 
 
 @contextmanager
-def claimed(place: Workplace, batch_id: str, states: Collection[BatchState] = INGESTING, who: str = "") -> Iterator[Work]:
+def claimed(
+    place: Workplace, batch_id: str, states: Collection[BatchState] = INGESTING, who: str = ""
+) -> Iterator[Work]:
     """Own a batch for the length of a `with` block. Raises ClaimTaken when it is not to be had.
 
     A failure inside is written to the ledger before it goes on: what may succeed later waits, ever longer; what may

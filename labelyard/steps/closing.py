@@ -32,7 +32,9 @@ def close_now(place: Workplace, dataset: str) -> Batch:
         datasets.spec(session, dataset)
         batch = next(iter(batches.opened(session, dataset)), None)
         if batch is None or not batch.objects:
-            raise NotKnown(f"{dataset} has no open batch: nothing landed since the last one closed", next_step="labelyard status")
+            raise NotKnown(
+                f"{dataset} has no open batch: nothing landed since the last one closed", next_step="labelyard status"
+            )
         batches.close(place.ledger, session, batch, "a person closed it")
     return batch
 

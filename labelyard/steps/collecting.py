@@ -49,12 +49,11 @@ def collect(place: Workplace) -> Collected:
 def _look(place: Workplace, batch: Batch, people: dict[str, Mapping[int, str]]) -> BatchState | None:
     """The state that the batch moved to; None when it stays."""
     with place.ledger.read() as session:
-        row, export = tasks.current(session, batch.id), exports.current(session, batch.id)
-    assert row is not None and row.server_id is not None, "a batch with people has a task"
+        (row, task_id), export = tasks.made(session, batch.id), exports.current(session, batch.id)
     cvat = place.cvat(row.cvat)
     if row.cvat not in people:
         people[row.cvat] = {user.id: user.username for user in cvat.users()}
-    task = _shown(cvat, batch, row.server_id)
+    task = _shown(cvat, batch, task_id)
     with place.ledger.write() as session:
         fresh = batches.get(session, batch.id, lock=True)
         jobs.see(place.ledger, session, fresh, task.jobs, people[row.cvat])

@@ -35,7 +35,9 @@ class Created:
 def create_task(work: Work) -> Created:
     """Make the batch's task, or find it. Raises CvatDisagrees where a task of its name is not ours."""
     with work.ledger.write() as session:
-        row = tasks.current(session, work.batch_id) or tasks.plan(session, batches.get(session, work.batch_id), work.spec.cvat)
+        row = tasks.current(session, work.batch_id) or tasks.plan(
+            session, batches.get(session, work.batch_id), work.spec.cvat
+        )
         expected = len(batches.members(session, work.batch_id, refused=False))
     if row.server_id is not None:
         return _kept(work, row)
@@ -59,7 +61,9 @@ def _kept(work: Work, row: TaskRow) -> Created:
 
 def _task_spec(work: Work, name: str) -> TaskSpec:
     section = work.spec.task
-    return TaskSpec(name, section.cvat_labels(), section.segment_size, section.overlap, section.z_order, section.bug_tracker)
+    return TaskSpec(
+        name, section.cvat_labels(), section.segment_size, section.overlap, section.z_order, section.bug_tracker
+    )
 
 
 def _create(work: Work, spec: TaskSpec, expected: int) -> Task:
@@ -91,7 +95,7 @@ def _adopt(work: Work, spec: TaskSpec, expected: int) -> Task | None:
             raise CvatDisagrees(
                 f"task {task.id} is called {spec.name!r} too, and is not an empty one of ours",
                 where=work.cvat.url,
-                next_step=f"look at {task_url(work, task.id)}, rename or delete it, then: labelyard retry {work.batch_id}",
+                next_step=f"rename or delete {task_url(work, task.id)}, then: labelyard retry {work.batch_id}",
             )
         work.check()
         _log.warning("%s: deleting task %d, an empty twin of %r", work.batch_id, task.id, spec.name)

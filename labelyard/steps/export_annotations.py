@@ -65,15 +65,16 @@ def export_annotations(work: Work) -> Exported:
     Raises ReopenedMeanwhile where people went on working; ExportFailed where annotations cannot be written as COCO.
     """
     with work.ledger.read() as session:
-        row = tasks.current(session, work.batch_id)
+        _, task_id = tasks.made(session, work.batch_id)
         names = {m.upload_name: m.key for m in batches.members(session, work.batch_id, refused=False)}
         generation = exports.next_generation(session, work.batch_id)
-    assert row is not None and row.server_id is not None, "a completed batch has its task"
     with _folder(work) as folder:
-        taken = _take(work, row.server_id, folder / "export.zip")
+        taken = _take(work, task_id, folder / "export.zip")
         people = tuple({job.assignee for job in taken.task.jobs if job.assignee is not None})
-        said = Provenance(work.spec.name, work.batch_id, row.server_id, generation, taken.source, people)
-        written = write_dataset(taken.content, {name or "": key for name, key in names.items()}, said, folder / "coco.json")
+        said = Provenance(work.spec.name, work.batch_id, task_id, generation, taken.source, people)
+        written = write_dataset(
+            taken.content, {name or "": key for name, key in names.items()}, said, folder / "coco.json"
+        )
         return _store(work, taken, written, generation)
 
 
@@ -88,7 +89,13 @@ def _take(work: Work, task_id: int, to: Path) -> _Taken:
         difference = compare(want, found)
         if not difference and _complete(work, task_id).updated == task.updated:
             return _Taken(found, Source.EXPORT, task, attempt)
-        _log.warning("%s: export %d of task %d differs from its annotations: %s", work.batch_id, attempt, task_id, difference or "they changed")
+        _log.warning(
+            "%s: export %d of task %d differs from its annotations: %s",
+            work.batch_id,
+            attempt,
+            task_id,
+            difference or "they changed",
+        )
         _freshen(work, task)
     _log.warning("%s: writing task %d from its annotations, CVAT's export still differs", work.batch_id, task_id)
     task = _complete(work, task_id)
@@ -144,7 +151,14 @@ def _store(work: Work, taken: _Taken, written: Written, generation: int) -> Expo
         reason = f"generation {generation}: {written.images} images, {written.annotations} annotations in s3://{spec.export_bucket}/{key}"
         batches.move(work.ledger, session, batch, BatchState.EXPORTED, reason)
     _log.info("%s: %s", batch_id, reason)
-    return Exported(f"s3://{spec.export_bucket}/{key}", generation, written.images, written.annotations, _SOURCES[taken.source], taken.tries)
+    return Exported(
+        f"s3://{spec.export_bucket}/{key}",
+        generation,
+        written.images,
+        written.annotations,
+        _SOURCES[taken.source],
+        taken.tries,
+    )
 
 
 @contextmanager

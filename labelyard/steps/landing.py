@@ -47,7 +47,7 @@ def land(place: Workplace, told: Sequence[EventObject], via: str) -> Landed:
     found = _looked_at(place, wanted)
     for spec, source, marker in _markers(specs, found):
         # The marker may overtake the files it speaks of: whoever set it has put them all.
-        folder = marker.key.rsplit("/", 1)[0] + "/" if "/" in marker.key[len(source.prefix):] else source.prefix
+        folder = marker.key.rsplit("/", 1)[0] + "/" if "/" in marker.key[len(source.prefix) :] else source.prefix
         _land_all(place, [spec], place.store.list(marker.bucket, folder), via)
     return _land_all(place, specs, found, via) + Landed(ignored=len(told) - len(found))
 
@@ -106,7 +106,9 @@ def _head(place: Workplace, told: StoredObject) -> StoredObject | None:
         return None
 
 
-def _markers(specs: Sequence[DatasetSpec], found: Sequence[StoredObject]) -> Iterator[tuple[DatasetSpec, Source, StoredObject]]:
+def _markers(
+    specs: Sequence[DatasetSpec], found: Sequence[StoredObject]
+) -> Iterator[tuple[DatasetSpec, Source, StoredObject]]:
     for spec in specs:
         for obj in found:
             if spec.is_marker(obj.bucket, obj.key):

@@ -1,8 +1,11 @@
-"""upload_data: every usable image of the batch goes to the task, in one request, under a name of ours.
+"""upload_data: every usable image of the batch goes to the task, in one request.
 
 Each object is read once onto the spool and looked at there; a bad one is set aside with its reason, because one broken
-JPEG would fail the whole task. That files are about to be sent is committed before they are: whoever goes on after a
-lost answer never posts to that task again (a second upload adds jobs), but looks at the server.
+JPEG would fail the whole task. Then the dataset's way of handing over follows: `stream` sends the files under names of
+ours, `remote` lets CVAT download presigned URLs, `share` lets it read its own share.
+
+That files are about to be sent is committed before they are: whoever goes on after a lost answer never posts to that
+task again (a second upload adds jobs), but looks at the server.
 """
 
 from __future__ import annotations
@@ -11,21 +14,25 @@ import logging
 import mimetypes
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from typing import BinaryIO, NoReturn
 
 from labelyard.errors import CvatBusy, CvatCrashed, CvatUnreachable, ImageError, UnclearAnswer
 from labelyard.images import ImageFacts, inspect
 from labelyard.ledger import batches, objects, tasks
 from labelyard.ledger.tables import Object
 from labelyard.ledger.tables import Task as TaskRow
-from labelyard.model import UploadFile
+from labelyard.model import Receipt, UploadFile
 from labelyard.plan.lifecycle import BatchState
 from labelyard.plan.naming import upload_names
-from labelyard.spool import Spool, Spooled
+from labelyard.spec import Upload
+from labelyard.spool import Spooled
 from labelyard.steps.claiming import Work
 
 _log = logging.getLogger(__name__)
 _INSPECTORS = 2
+_PRESIGN_MARGIN = 600
 
 Progress = Callable[[int, int], None]
 """Told the bytes sent so far, and the bytes there are."""
@@ -48,50 +55,67 @@ class NothingToLabel(ImageError):
 
 @dataclass(frozen=True)
 class _Image:
-    """An object that is on the spool and was looked at."""
+    """An object that may be handed over, and under which name; without `facts` it was not looked at."""
 
     member: Object
-    spooled: Spooled
-    facts: ImageFacts
+    facts: ImageFacts | None = None
+    spooled: Spooled | None = None
     name: str = ""
 
 
 def upload_data(work: Work, sent: Progress | None = None) -> Uploaded:
-    """Send the batch's images, unless that was begun before.
+    """Hand the batch's images over, unless that was begun before.
 
     Raises NothingToLabel where no image is usable, StoreUnreachable, CvatUnreachable and other CvatErrors.
     """
     with work.ledger.read() as session:
-        row = tasks.current(session, work.batch_id)
+        row, task_id = tasks.made(session, work.batch_id)
         members = batches.members(session, work.batch_id, refused=False)
-    assert row is not None and row.server_id is not None, "create_task has made the task"
     if row.upload_begun_at is not None:
-        return _begun_before(work, row)
-    settings = work.place.settings
-    with work.place.store.spool([member.stored for member in members], settings.spool, settings.spool_bytes) as spool:
-        images, bad = _looked_at(spool, members)
-        _set_aside(work, row, images, bad)
-        return _send(work, row, _named(images), bad, sent)
+        return _begun_before(work, row, task_id)
+    with ExitStack() as stack:
+        images, bad = _looked_at(work, stack, members)
+        images, nameless = _named(work, images)
+        _set_aside(work, {**bad, **nameless})
+        if not images:
+            _nothing(work, row, task_id, {**bad, **nameless})
+        receipt = _send(work, row, task_id, images, sent)
+    size = sum(image.member.size or 0 for image in images)
+    _move_on(
+        work,
+        f"{len(images)} files, {size} bytes sent to task {task_id}{'' if receipt else ', the answer was lost'}",
+    )
+    _log.info("%s: %d files, %d bytes sent to task %d", work.batch_id, len(images), size, task_id)
+    reasons = {member.stored.url: reason for member, reason in {**bad, **nameless}.items()}
+    return Uploaded(task_id, len(images), size, reasons, clear=receipt is not None)
 
 
-def _begun_before(work: Work, row: TaskRow) -> Uploaded:
-    _log.info("%s: files were sent to task %s before; looking at the server", work.batch_id, row.server_id)
-    _move_on(work, f"task {row.server_id} was sent {row.files} files before")
-    return Uploaded(row.server_id or 0, row.files or 0, 0, clear=row.request_id is not None)
+def _begun_before(work: Work, row: TaskRow, task_id: int) -> Uploaded:
+    _log.info("%s: files were sent to task %d before; looking at the server", work.batch_id, task_id)
+    _move_on(work, f"task {task_id} was sent {row.files} files before")
+    return Uploaded(task_id, row.files or 0, 0, clear=row.request_id is not None)
 
 
-def _looked_at(spool: Spool, members: Sequence[Object]) -> tuple[list[_Image], dict[Object, str]]:
-    """The usable images, in order, and why the others are not."""
+def _looked_at(work: Work, stack: ExitStack, members: Sequence[Object]) -> tuple[list[_Image], dict[Object, str]]:
+    """The usable images, in order, and why the others are not; files stay on the spool only where they are streamed."""
+    section, settings = work.spec.task, work.place.settings
+    if not section.inspect:
+        return [_Image(member) for member in members], {}
+    objects_ = [member.stored for member in members]
+    spool = stack.enter_context(work.place.store.spool(objects_, settings.spool, settings.spool_bytes))
     images, bad = [], {}
     with ThreadPoolExecutor(_INSPECTORS, thread_name_prefix="inspect") as pool:
-        looks = [(member, spooled, pool.submit(_inspected, spooled)) for member, spooled in zip(members, spool, strict=True)]
+        looks = [
+            (member, spooled, pool.submit(_inspected, spooled)) for member, spooled in zip(members, spool, strict=True)
+        ]
         for member, spooled, look in looks:
             facts = look.result()
             if isinstance(facts, str):
                 bad[member] = facts
-                spooled.discard()
             else:
-                images.append(_Image(member, spooled, facts))
+                images.append(_Image(member, facts, spooled))
+            if isinstance(facts, str) or section.upload is not Upload.STREAM:
+                spooled.discard()
     return images, bad
 
 
@@ -104,27 +128,25 @@ def _inspected(spooled: Spooled) -> ImageFacts | str:
         return error.what
 
 
-def _set_aside(work: Work, row: TaskRow, images: Sequence[_Image], bad: Mapping[Object, str]) -> None:
-    with work.ledger.write() as session:
-        for member, reason in bad.items():
-            objects.refuse(work.ledger, session, session.merge(member), reason)
-            _log.warning("%s: %s set aside: %s", work.batch_id, member.stored.url, reason)
-    if images:
-        return
-    work.check()
-    work.cvat.delete_task(row.server_id or 0)
-    with work.ledger.write() as session:
-        tasks.abandon(work.ledger, session, row.id, "no usable image")
-        batches.move(work.ledger, session, batches.get(session, work.batch_id, lock=True), BatchState.SET_ASIDE, "no usable image in it")
-    first = next(iter(bad.items()), None)
-    example = f", such as {first[0].stored.url}: {first[1]}" if first else ""
-    raise NothingToLabel(f"all {len(bad)} objects were set aside{example}", where=work.batch_id, next_step=f"labelyard why {work.batch_id}")
-
-
-def _named(images: Sequence[_Image]) -> list[_Image]:
-    keys = [_with_suffix(image.member.key, image.facts.mime) for image in images]
-    names = upload_names(keys, [f"{image.member.key}\0{image.member.etag}" for image in images])
-    return [_Image(image.member, image.spooled, image.facts, name) for image, name in zip(images, names, strict=True)]
+def _named(work: Work, images: Sequence[_Image]) -> tuple[list[_Image], dict[Object, str]]:
+    """Each image with its name in CVAT, and why others cannot have one."""
+    section, keys = work.spec.task, [image.member.key for image in images]
+    if section.upload is Upload.SHARE:
+        names: list[str] = [section.share_prefix + key for key in keys]
+    elif section.upload is Upload.REMOTE:
+        names = [key.rsplit("/", 1)[-1] for key in keys]
+    else:
+        suffixed = [_with_suffix(i.member.key, i.facts.mime) if i.facts else i.member.key for i in images]
+        names = upload_names(suffixed, [f"{image.member.key}\0{image.member.etag}" for image in images])
+    first = {name: i for i, name in reversed(list(enumerate(names)))}
+    named = [
+        replace(image, name=name) for i, (image, name) in enumerate(zip(images, names, strict=True)) if first[name] == i
+    ]
+    twins = {
+        image.member: f"another file of its batch is called {name!r} too: only `upload: stream` can rename one"
+        for i, (image, name) in enumerate(zip(images, names, strict=True)) if first[name] != i
+    }  # fmt: skip
+    return named, twins
 
 
 def _with_suffix(key: str, mime: str) -> str:
@@ -133,36 +155,83 @@ def _with_suffix(key: str, mime: str) -> str:
     return key if guessed and guessed.startswith("image/") else key + (mimetypes.guess_extension(mime) or ".jpg")
 
 
-def _send(work: Work, row: TaskRow, images: Sequence[_Image], bad: Mapping[Object, str], sent: Progress | None) -> Uploaded:
-    total = sum(image.spooled.size for image in images)
-    files = [UploadFile(i.name, i.spooled.size, lambda path=i.spooled.path: path.open("rb"), i.facts.mime) for i in images]  # type: ignore[misc]
+def _set_aside(work: Work, bad: Mapping[Object, str]) -> None:
+    with work.ledger.write() as session:
+        for member, reason in bad.items():
+            objects.refuse(work.ledger, session, session.merge(member), reason)
+            _log.warning("%s: %s set aside: %s", work.batch_id, member.stored.url, reason)
+
+
+def _nothing(work: Work, row: TaskRow, task_id: int, bad: Mapping[Object, str]) -> NoReturn:
+    """Take the empty task away and leave the batch, with a reason, to whoever looks."""
+    work.check()
+    work.cvat.delete_task(task_id)
+    with work.ledger.write() as session:
+        tasks.abandon(work.ledger, session, row.id, "no usable image")
+        batch = batches.get(session, work.batch_id, lock=True)
+        batches.move(work.ledger, session, batch, BatchState.SET_ASIDE, "no usable image in it")
+    example = next((f", such as {member.stored.url}: {reason}" for member, reason in bad.items()), "")
+    next_step = f"labelyard why {work.batch_id}"
+    raise NothingToLabel(f"all {len(bad)} objects were set aside{example}", where=work.batch_id, next_step=next_step)
+
+
+def _send(work: Work, row: TaskRow, task_id: int, images: Sequence[_Image], sent: Progress | None) -> Receipt | None:
+    """What the server said, None where its answer was lost."""
     _begin(work, row, images)
     work.check()
-    task_id, clear = row.server_id or 0, True
     try:
-        told = None if sent is None else lambda done: sent(done, total)
-        receipt = work.cvat.upload(task_id, files, work.spec.task.data(), told)
-        with work.ledger.write() as session:
-            tasks.uploaded(session, row.id, receipt.request_id)
+        receipt = _HAND_OVER[work.spec.task.upload](work, task_id, images, sent)
     except CvatUnreachable:
         with work.ledger.write() as session:
             tasks.upload_never_began(session, row.id)
         raise
     except (UnclearAnswer, CvatCrashed, CvatBusy) as error:
-        clear = False
         _log.warning("%s: the answer to the upload is unclear, watching the server: %s", work.batch_id, error)
-    _move_on(work, f"{len(images)} files, {total} bytes sent to task {task_id}{'' if clear else ', the answer was lost'}")
-    _log.info("%s: %d files, %d bytes sent to task %d", work.batch_id, len(images), total, task_id)
-    return Uploaded(task_id, len(images), total, {member.stored.url: why for member, why in bad.items()}, clear)
+        return None
+    with work.ledger.write() as session:
+        tasks.uploaded(session, row.id, receipt.request_id)
+    return receipt
 
 
 def _begin(work: Work, row: TaskRow, images: Sequence[_Image]) -> None:
     with work.ledger.write() as session:
         for image in images:
             member = session.get_one(Object, image.member.id)
-            member.upload_name, member.sha256 = image.name, image.facts.sha256
-            member.width, member.height, member.exif_orientation = image.facts.width, image.facts.height, image.facts.exif_orientation
+            member.upload_name = image.name
+            if image.facts is not None:
+                member.width, member.height, member.sha256 = image.facts.width, image.facts.height, image.facts.sha256
+                member.exif_orientation = image.facts.exif_orientation
         tasks.upload_begins(work.ledger, session, row.id, len(images))
+
+
+def _stream(work: Work, task_id: int, images: Sequence[_Image], sent: Progress | None) -> Receipt:
+    files = [_file(image) for image in images]
+    total = sum(file.size for file in files)
+    return work.cvat.upload(task_id, files, work.spec.task.data(), sent and (lambda done: sent(done, total)))
+
+
+def _file(image: _Image) -> UploadFile:
+    assert image.spooled is not None, "what is streamed lies on the spool"
+    assert image.facts is not None, "what lies on the spool was looked at"
+    path = image.spooled.path
+
+    def content() -> BinaryIO:
+        return path.open("rb")
+
+    return UploadFile(image.name, image.spooled.size, content, image.facts.mime)
+
+
+def _remote(work: Work, task_id: int, images: Sequence[_Image], sent: Progress | None) -> Receipt:  # noqa: ARG001 - nothing passes here
+    life = int(work.place.settings.upload_deadline_seconds) + _PRESIGN_MARGIN
+    urls = [work.place.store.presign(image.member.stored, life) for image in images]
+    return work.cvat.upload_remote(task_id, urls, work.spec.task.data())
+
+
+def _share(work: Work, task_id: int, images: Sequence[_Image], sent: Progress | None) -> Receipt:  # noqa: ARG001 - nothing passes here
+    return work.cvat.upload_share(task_id, [image.name for image in images], work.spec.task.data())
+
+
+_HAND_OVER = {Upload.STREAM: _stream, Upload.REMOTE: _remote, Upload.SHARE: _share}
 
 
 def _move_on(work: Work, reason: str) -> None:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import NoReturn
 
-from labelyard.errors import CreationFailed, CvatDisagrees, CvatTimeout
+from labelyard.errors import CreationFailed, CvatDisagrees, CvatNotFound, CvatTimeout
 from labelyard.ledger import batches, tasks
 from labelyard.ledger.tables import Task as TaskRow
 from labelyard.model import Creation, CreationState, Receipt, Task
@@ -37,33 +39,41 @@ class TaskGivenUp(CvatDisagrees):
 def wait_for_status(work: Work) -> Proved:
     """Wait until the server shows every frame.
 
-    Raises CreationFailed with the server's words; TaskGivenUp where the task came out short or the upload never arrived;
-    CvatTimeout when the deadline passes while the server still works.
+    Raises CreationFailed with the server's words; TaskGivenUp where the task came out short or the upload never
+    arrived; CvatTimeout when the deadline passes while the server still works.
     """
     with work.ledger.read() as session:
-        row = tasks.current(session, work.batch_id)
+        row, task_id = tasks.made(session, work.batch_id)
         names = {member.upload_name for member in batches.members(session, work.batch_id, refused=False)}
-    assert row is not None and row.server_id is not None, "upload_data has sent the files"
-    task = _settled(work, row)
-    shown = [frame.name for frame in work.cvat.frames(row.server_id)] if task.size else []
+    task = _settled(work, row, task_id)
+    shown = [frame.name for frame in work.cvat.frames(task_id)] if task.size else []
     if task.size != row.files or not task.jobs or set(shown) != names:
-        give_up(work, row, f"{task.size} frames instead of {row.files}" if task.size != row.files else "frames of other names")
+        _give_up(
+            work,
+            row,
+            f"{task.size} frames instead of {row.files}" if task.size != row.files else "frames of other names",
+        )
     with work.ledger.write() as session:
         tasks.proved(session, row.id)
         batch = batches.get(session, work.batch_id, lock=True)
         if batch.state is BatchState.UPLOADED:
-            batches.move(work.ledger, session, batch, BatchState.READY, f"task {task.id} shows {task.size} frames in {len(task.jobs)} jobs")
+            batches.move(
+                work.ledger,
+                session,
+                batch,
+                BatchState.READY,
+                f"task {task.id} shows {task.size} frames in {len(task.jobs)} jobs",
+            )
     _log.info("%s: task %d shows %d frames in %d jobs", work.batch_id, task.id, task.size, len(task.jobs))
     return Proved(task.id, task.size, len(task.jobs))
 
 
-def _settled(work: Work, row: TaskRow) -> Task:
+def _settled(work: Work, row: TaskRow, task_id: int) -> Task:
     """The task once it is at rest: with frames, or failed, or never received."""
-    assert row.server_id is not None
-    settings, receipt = work.place.settings, Receipt(row.server_id, row.request_id or "")
+    settings, receipt = work.place.settings, Receipt(task_id, row.request_id or "")
     began, creation = time.monotonic(), Creation(CreationState.UNKNOWN)
     while True:
-        task = work.cvat.task(row.server_id)
+        task = work.cvat.task(task_id)
         if row.state is TaskState.PROVED or (task.size and task.jobs):
             return task
         creation = work.cvat.creation(receipt)
@@ -71,32 +81,37 @@ def _settled(work: Work, row: TaskRow) -> Task:
             _failed(work, row, creation.message)
         waited = time.monotonic() - began
         if not task.received and row.request_id is None and waited > settings.unclear_upload_seconds:
-            give_up(work, row, f"the upload's answer was lost, and after {waited:.0f} s the server shows nothing of it")
+            _give_up(
+                work, row, f"the upload's answer was lost, and after {waited:.0f} s the server shows nothing of it"
+            )
         if waited > settings.upload_deadline_seconds:
-            last = f"{creation.state}{': ' + creation.message if creation.message else ''}, {task.size} of {row.files} frames"
-            raise CvatTimeout(f"no frames after {waited:.0f} s; last seen: {last}", where=f"task {task.id}")
+            last = f"{creation.state} {creation.message}".strip()
+            seen = f"no frames after {waited:.0f} s; last seen: {last}, {task.size} of {row.files} frames"
+            raise CvatTimeout(seen, where=f"{work.batch_id}, task {task.id}")
         time.sleep(settings.poll_seconds)
 
 
-def _failed(work: Work, row: TaskRow, message: str) -> None:
+def _failed(work: Work, row: TaskRow, message: str) -> NoReturn:
     """The server's worker refused the data; the task is thrown away, so that a retry starts clean."""
-    _abandon(work, row, f"CVAT could not make frames: {message}")
-    raise CreationFailed(
-        f"CVAT could not make frames: {message}", where=f"{work.batch_id}, task {row.server_id}",
-        next_step=f"labelyard why {work.batch_id}, mend or remove the file it names, then: labelyard retry {work.batch_id}",
-    )  # fmt: skip
+    what, batch = f"CVAT could not make frames: {message}", work.batch_id
+    _abandon(work, row, what)
+    next_step = f"labelyard why {batch}, mend or remove the file it names, then: labelyard retry {batch}"
+    raise CreationFailed(what, where=f"{batch}, task {row.server_id}", next_step=next_step)
 
 
-def give_up(work: Work, row: TaskRow, reason: str) -> None:
-    """Throw away a task that is wrong and at rest. Always raises TaskGivenUp."""
+def _give_up(work: Work, row: TaskRow, reason: str) -> NoReturn:
+    """Throw away a task that is wrong and at rest."""
     _abandon(work, row, reason)
-    raise TaskGivenUp(reason, where=f"{work.batch_id}, task {row.server_id}", next_step="none: another task is made by itself")
+    raise TaskGivenUp(
+        reason, where=f"{work.batch_id}, task {row.server_id}", next_step="none: another task is made by itself"
+    )
 
 
 def _abandon(work: Work, row: TaskRow, reason: str) -> None:
     assert row.server_id is not None
     work.check()
     _log.warning("%s: giving up task %d: %s", work.batch_id, row.server_id, reason)
-    work.cvat.delete_task(row.server_id)
+    with suppress(CvatNotFound):
+        work.cvat.delete_task(row.server_id)
     with work.ledger.write() as session:
         tasks.abandon(work.ledger, session, row.id, reason)

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from ledger_samples import Clock, an_object, apply, dataset_spec, land
+from sqlalchemy import text
+
+from labelyard.errors import LedgerBehind, LedgerUnreachable, NotKnown, SettingsError
+from labelyard.ledger import Ledger, datasets, migrations, upgrade
+from labelyard.ledger.tables import Table
+from labelyard.spec import DatasetSpec
+
+
+def test_a_ledger_that_was_never_made_names_the_command_that_makes_it(tmp_path: Path) -> None:
+    with pytest.raises(LedgerBehind, match="no ledger yet") as caught:
+        Ledger(f"sqlite:///{tmp_path}/none.db")
+    assert caught.value.next_step == "labelyard db upgrade"
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_empty_database_is_refused_until_it_is_upgraded(ledger_url: str) -> None:
+    if ledger_url.startswith("postgresql"):
+        with pytest.raises(LedgerBehind, match="is empty"):
+            Ledger(ledger_url)
+    assert upgrade(ledger_url) == upgrade(ledger_url)
+    Ledger(ledger_url).close()
+
+
+def test_a_schema_of_another_version_is_refused(ledger_url: str) -> None:
+    upgrade(ledger_url)
+    ledger = Ledger(ledger_url)
+    with ledger.write() as session:
+        session.execute(text("update alembic_version set version_num = 'later'"))
+    ledger.close()
+    with pytest.raises(LedgerBehind, match="has schema later, this labelyard needs"):
+        Ledger(ledger_url)
+
+
+def test_migrations_and_tables_agree(ledger_url: str) -> None:
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    upgrade(ledger_url)
+    ledger = Ledger(ledger_url)
+    with ledger.write() as session:
+        context = MigrationContext.configure(session.connection(), opts={"compare_type": True})
+        assert compare_metadata(context, Table.metadata) == []
+    assert migrations().get_main_option("script_location")
+    ledger.close()
+
+
+def test_a_database_that_is_away_says_so_without_its_password() -> None:
+    with pytest.raises(LedgerUnreachable) as caught:
+        Ledger("postgresql://someone:s3cret@127.0.0.1:1/ledger")
+    assert "s3cret" not in str(caught.value)
+    assert caught.value.retry
+
+
+def test_another_database_is_refused_with_what_to_write() -> None:
+    with pytest.raises(SettingsError, match="SQLite or PostgreSQL"):
+        Ledger("mysql://localhost/ledger")
+
+
+def test_a_transaction_that_fails_leaves_nothing_behind(ledger: Ledger, spec: DatasetSpec) -> None:
+    with pytest.raises(RuntimeError), ledger.write() as session:
+        datasets.apply(ledger, session, dataset_spec("other"))
+        raise RuntimeError
+    with ledger.read() as session, pytest.raises(NotKnown, match="known: street"):
+        datasets.spec(session, "other")
+
+
+def test_a_dataset_file_is_a_new_version_only_when_it_says_something_new(ledger: Ledger) -> None:
+    assert apply(ledger, dataset_spec()) == (1, True)
+    assert apply(ledger, dataset_spec()) == (1, False)
+    assert apply(ledger, dataset_spec(max_objects=5)) == (2, True)
+    with ledger.read() as session:
+        assert datasets.spec(session, "street").batch.max_objects == 5
+        assert datasets.spec(session, "street", 1).batch.max_objects == 3
+        assert [(s.name, v) for s, v in datasets.current(session)] == [("street", 2)]
+
+
+def test_many_writers_at_once_wait_for_each_other(ledger: Ledger, spec: DatasetSpec) -> None:
+    new: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: new.append(land(ledger, spec, *(an_object(i) for i in range(20)))))
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(new) == 20
+
+
+def test_the_clock_of_the_database_carries_a_zone(ledger_url: str, clock: Clock) -> None:
+    upgrade(ledger_url)
+    ledger = Ledger(ledger_url)
+    with ledger.read() as session:
+        now = ledger.now(session)
+    assert now.tzinfo is not None
+    assert now > clock.now
+    ledger.close()
