@@ -10,6 +10,8 @@ import click
 from labelyard.errors import LabelyardError
 
 COMMANDS = {
+    "schema": "labelyard.cli.dataset:schema",
+    "validate": "labelyard.cli.dataset:validate",
     "status": "labelyard.cli.ledger:status",
     "why": "labelyard.cli.ledger:why",
     "retry": "labelyard.cli.ledger:retry",

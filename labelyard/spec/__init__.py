@@ -1,0 +1,24 @@
+"""The dataset file: one YAML that says where images come from, how they are labelled and where the dataset goes.
+
+`DatasetSpec` is the file after it was checked; `read_spec` reads one, and names file, line, field and what to write
+instead.
+"""
+
+from __future__ import annotations
+
+from labelyard.spec.dataset import Batching, DatasetSpec, Export, Source, TaskSection, Upload
+from labelyard.spec.file import parse_spec, read_spec
+from labelyard.spec.labels import AttributeSection, LabelSection
+
+__all__ = [
+    "AttributeSection",
+    "Batching",
+    "DatasetSpec",
+    "Export",
+    "LabelSection",
+    "Source",
+    "TaskSection",
+    "Upload",
+    "parse_spec",
+    "read_spec",
+]

@@ -1,0 +1,235 @@
+"""The dataset file, section by section, as it is after it was checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from typing import Literal
+
+from pydantic import ByteSize, Field, field_validator
+
+from labelyard.model import DataSpec, Label
+from labelyard.spec.labels import LabelEntry, twins
+from labelyard.spec.values import (
+    Bucket,
+    Count,
+    CvatName,
+    Duration,
+    Folder,
+    Glob,
+    Name,
+    Person,
+    Prefix,
+    Problem,
+    Section,
+    Size,
+    Switch,
+)
+
+
+class Source(Section):
+    """A place in object storage that new images appear in."""
+
+    bucket: Bucket
+    """The bucket's name."""
+    prefix: Prefix = ""
+    """Only keys that start so; end it in `/` to name a folder."""
+    include: tuple[Glob, ...] = Field(
+        default=("*.jpg", "*.jpeg", "*.png", "*.bmp", "*.webp", "*.tif", "*.tiff"), min_length=1
+    )
+    """Globs on the key after the prefix, case ignored; `*` crosses folders. A key that fits none is ignored."""
+    exclude: tuple[Glob, ...] = ()
+    """Globs that win over `include`."""
+
+    def problems(self) -> Iterator[Problem]:
+        """Globs that repeat the prefix: no key would fit them."""
+        for field, globs in (("include", self.include), ("exclude", self.exclude)):
+            for i, glob in enumerate(globs):
+                if self.prefix and glob.startswith(self.prefix):
+                    rest = glob[len(self.prefix) :] or "*"
+                    yield (field, i), f"a glob is matched with the key after the prefix {self.prefix!r}: write {rest!r}"
+
+    def takes(self, bucket: str, key: str) -> bool:
+        """Whether an object is this source's."""
+        return self.refusal(bucket, key) is None
+
+    def refusal(self, bucket: str, key: str) -> str | None:
+        """Why an object is not this source's; None when it is."""
+        if bucket != self.bucket or not key.startswith(self.prefix):
+            return f"outside s3://{self.bucket}/{self.prefix}"
+        rest = key[len(self.prefix) :].lower()
+        if key.endswith("/"):
+            return "a folder marker"
+        if not any(fnmatchcase(rest, glob.lower()) for glob in self.include):
+            return f"fits no include glob ({', '.join(self.include)})"
+        return next((f"excluded by {glob}" for glob in self.exclude if fnmatchcase(rest, glob.lower())), None)
+
+    def overlaps(self, bucket: str, prefix: str) -> bool:
+        """Whether a key could lie both here and below another prefix."""
+        return self.bucket == bucket and (self.prefix.startswith(prefix) or prefix.startswith(self.prefix))
+
+
+class Batching(Section):
+    """When the objects that came in become one task: at whichever of these comes first."""
+
+    max_objects: Count = Field(default=100, ge=1, le=5000)
+    """Close when so many objects are in it."""
+    max_bytes: Size = ByteSize(2 * 1024**3)
+    """Close before it grows beyond this (`500MB`, `2GiB`)."""
+    quiet: Duration | None = timedelta(minutes=2)
+    """Close when nothing more arrived for so long; null to wait on."""
+    max_age: Duration | None = timedelta(hours=1)
+    """Close when its first object landed so long ago; null to wait on."""
+    marker: str | None = None
+    """Close when an object of this base name appears (`_SUCCESS`, `manifest.json`); the marker itself is no image."""
+
+    @field_validator("marker")
+    @classmethod
+    def _base_name(cls, value: str | None) -> str | None:
+        if value is not None and ("/" in value or not value.strip()):
+            raise ValueError("write the base name alone, such as _SUCCESS")
+        return value
+
+    def problems(self) -> Iterator[Problem]:
+        """A batch that never fills would wait for ever."""
+        if self.quiet is None and self.max_age is None and self.marker is None:
+            yield ("quiet",), "a batch that never fills would never close: set quiet, max_age or marker"
+
+
+class Upload(StrEnum):
+    """How CVAT gets at the images."""
+
+    STREAM = "stream"
+    REMOTE = "remote"
+    SHARE = "share"
+
+
+class TaskSection(Section):
+    """How the CVAT tasks are made."""
+
+    labels: tuple[LabelEntry, ...] = Field(min_length=1)
+    """The labels, in the order in which annotators see them and COCO numbers them."""
+    segment_size: Count = Field(default=0, ge=0, le=1_000_000)
+    """Frames in a job; 0 makes one job of the whole task."""
+    overlap: Count | None = Field(default=None, ge=0, le=1_000_000)
+    """Frames that neighbouring jobs share; at most half of `segment_size`."""
+    image_quality: Count = Field(default=70, ge=1, le=100)
+    """JPEG quality of what annotators see; exports are not touched by it."""
+    chunk_size: Count | None = Field(default=None, ge=1, le=1_000_000)
+    """Frames that the browser loads at once; null lets CVAT choose."""
+    z_order: Switch = False
+    """Do shapes lie above each other?"""
+    bug_tracker: str = Field(default="", max_length=2000)
+    """An address (http or https) that the task links to."""
+    upload: Upload = Upload.STREAM
+    """stream: through this machine. remote: CVAT downloads presigned URLs. share: CVAT reads its own share."""
+    inspect: Switch = True
+    """Read and check each image first; only remote and share may say false and trust the bucket."""
+    share_prefix: str = ""
+    """For `share`: what to write before the key to get the path in CVAT's share."""
+
+    @field_validator("bug_tracker")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        host = value.partition("://")[2].partition("/")[0]
+        if value and (not value.startswith(("http://", "https://")) or not host or any(map(str.isspace, value))):
+            raise ValueError("write an address, such as https://tracker.example.com/street")
+        if "@" in host:
+            raise ValueError("write the address without user and password: everybody who sees the task sees it")
+        return value
+
+    def problems(self) -> Iterator[Problem]:
+        """Fields that contradict each other."""
+        yield from twins("labels", [label.name for label in self.labels])
+        if self.overlap and not self.segment_size:
+            yield ("overlap",), "needs a segment_size: one job of the whole task overlaps nothing"
+        elif self.overlap and 2 * self.overlap > self.segment_size:
+            yield (
+                ("overlap",),
+                f"write at most {self.segment_size // 2}, half of segment_size: CVAT would make odd jobs",
+            )
+        if not self.inspect and self.upload is Upload.STREAM:
+            yield ("inspect",), "with upload: stream every byte is read anyway: write true, or choose remote or share"
+        if self.share_prefix and self.upload is not Upload.SHARE:
+            yield ("share_prefix",), "is for upload: share alone: take it away"
+
+    def cvat_labels(self) -> tuple[Label, ...]:
+        """The labels as CVAT takes them."""
+        return tuple(section.label() for section in self.labels)
+
+    def data(self) -> DataSpec:
+        """How the server shall treat the frames."""
+        return DataSpec(image_quality=self.image_quality, chunk_size=self.chunk_size)
+
+
+class Export(Section):
+    """Where the dataset goes."""
+
+    format: Literal["COCO 1.0"] = "COCO 1.0"
+    """The export format of CVAT."""
+    bucket: Bucket | None = None
+    """The destination bucket; by default the first source's."""
+    prefix: Folder
+    """Where in the bucket the COCO files go, a folder; no source may lie in it or around it."""
+
+
+class DatasetSpec(Section):
+    """A dataset: one file, one steady stream of images, one growing set of COCO files."""
+
+    name: Name
+    """The dataset's name; it stands in task names, runs and tags, and never changes."""
+    description: str = ""
+    """For people."""
+    cvat: CvatName = "default"
+    """Which CVAT of the settings (LABELYARD_CVAT__<NAME>__URL) labels it."""
+    sources: tuple[Source, ...] = Field(min_length=1)
+    """Where images come from."""
+    batch: Batching = Batching()
+    """When objects become a task."""
+    task: TaskSection
+    """How the tasks are made."""
+    annotators: tuple[Person, ...] = Field(min_length=1)
+    """CVAT user names that jobs are handed to, round robin."""
+    export: Export
+    """Where the dataset goes."""
+
+    def problems(self) -> Iterator[Problem]:
+        """An object that would land twice, an export that would come in as an image, somebody named twice."""
+        for i, one in enumerate(self.sources):
+            for other in self.sources[:i]:
+                if one.overlaps(other.bucket, other.prefix):
+                    places = f"{_place(one)} overlaps {_place(other)}"
+                    yield (
+                        ("sources", i),
+                        f"{places}, objects would land twice: write prefixes of which none begins another",
+                    )
+        yield from twins("annotators", list(self.annotators))
+        for one in self.sources:
+            if one.overlaps(self.export_bucket, self.export.prefix):
+                places = f"{self.export.prefix!r} overlaps the source {_place(one)}"
+                instead = "write a prefix beside the source's (which needs one, too), or another bucket"
+                yield ("export", "prefix"), f"{places}, exports would come in as images: {instead}"
+
+    @property
+    def export_bucket(self) -> str:
+        """The bucket that exports go to."""
+        return self.export.bucket or self.sources[0].bucket
+
+    def is_marker(self, bucket: str, key: str) -> bool:
+        """Whether an object is the marker that closes the open batch."""
+        return (
+            self.batch.marker is not None
+            and key.rsplit("/", 1)[-1] == self.batch.marker
+            and any(s.bucket == bucket and key.startswith(s.prefix) for s in self.sources)
+        )
+
+    def refusal(self, bucket: str, key: str) -> str | None:
+        """Why an object is not this dataset's; None when it is."""
+        reasons = [source.refusal(bucket, key) for source in self.sources]
+        return None if None in reasons else reasons[0]
+
+
+def _place(source: Source) -> str:
+    return f"s3://{source.bucket}/{source.prefix}"

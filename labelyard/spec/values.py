@@ -1,0 +1,214 @@
+"""The small values of a dataset file: lengths of time, sizes, names; and what every section of it shares."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from datetime import timedelta
+from decimal import Decimal
+from typing import Annotated, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ByteSize,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+Problem = tuple[tuple[str | int, ...], str]
+"""Where in a section something is wrong (field names and places in lists), and what to write instead."""
+
+
+class Section(BaseModel):
+    """A mapping of the dataset file: no field but the known ones, and `problems` says what does not fit together."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    def problems(self) -> Iterator[Problem]:
+        """What no single field can be blamed for, all of it, in the order of the file."""
+        yield from ()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if found := list(self.problems()):
+            words = "; ".join(words for _, words in found)
+            raise PydanticCustomError("unfit", "{words}", {"words": words, "problems": found})
+        return self
+
+
+# --- lengths of time and sizes ----------------------------------------------------------------------------------------
+
+_UNITS = {"ms": 1, "s": 1000, "m": 60_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
+_DURATION = r"\s*(\d{1,12}(?:\.\d{1,6})?)\s*(ms|s|min|m|h|d)\s*"
+_LONGEST = timedelta(days=366)
+_SIZE = r"\s*\d{1,15}(\.\d{1,3})?\s*([kKmMgGtT]?[iI]?[bB])?\s*"
+_LARGEST = 2**50
+
+
+def _duration(value: object) -> timedelta:
+    if isinstance(value, timedelta):
+        milliseconds = Decimal(value // timedelta(milliseconds=1))
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        milliseconds = Decimal(value) * 1000
+    elif isinstance(value, str) and (found := re.fullmatch(_DURATION, value)):
+        milliseconds = Decimal(found[1]) * _UNITS[found[2]]
+    else:
+        raise ValueError("write a length of time, such as 90s, 15m, 2h or 1d")
+    if milliseconds.is_nan() or not 1 <= milliseconds <= _LONGEST // timedelta(milliseconds=1):
+        raise ValueError("write a length of time between 1ms and 366d")
+    return timedelta(milliseconds=int(milliseconds))
+
+
+def duration_words(length: timedelta) -> str:
+    """A length of time as the dataset file writes it: `90s`, `15m`, `2h`, `1d`."""
+    milliseconds = round(length / timedelta(milliseconds=1))
+    unit = next(unit for unit in ("d", "h", "m", "s", "ms") if milliseconds % _UNITS[unit] == 0)
+    return f"{milliseconds // _UNITS[unit]}{unit}"
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_duration),
+    PlainSerializer(duration_words, return_type=str, when_used="json"),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "string", "pattern": f"^{_DURATION}$"}, {"type": "number", "exclusiveMinimum": 0}],
+            "examples": ["90s", "15m", "2h", "1d"],
+        }
+    ),
+]
+"""A length of time in YAML: `90s`, `15m`, `2h`, `1d`, or plain seconds."""
+
+
+def _size(value: object) -> object:
+    fits = re.fullmatch(_SIZE, value) if isinstance(value, str) else isinstance(value, int)
+    if not fits or isinstance(value, bool):
+        raise ValueError("write a size, such as 500MB or 2GiB")
+    return value
+
+
+def _in_range(value: ByteSize) -> ByteSize:
+    if not 0 < value <= _LARGEST:
+        raise ValueError("write a size between 1B and 1024TiB")
+    return value
+
+
+Size = Annotated[
+    ByteSize,
+    BeforeValidator(_size),
+    AfterValidator(_in_range),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "string", "pattern": f"^{_SIZE}$"}, {"type": "integer", "minimum": 1}],
+            "examples": ["500MB", "2GiB"],
+        }
+    ),
+]
+"""A number of bytes in YAML: `500MB`, `2GiB`, or plain bytes."""
+
+Count = Annotated[int, Field(strict=True)]
+"""A whole number; true is none."""
+Switch = Annotated[bool, Field(strict=True)]
+"""true or false."""
+
+# --- names and places -------------------------------------------------------------------------------------------------
+
+_NAME = r"[a-z0-9][a-z0-9._-]{0,62}"
+_CVAT_NAME = r"[a-z0-9]+([_-][a-z0-9]+)*"
+_BUCKET = r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]"
+
+
+def _name(value: str) -> str:
+    if not re.fullmatch(_NAME, value):
+        raise ValueError("write up to 63 small letters, digits, '.', '_' or '-', a letter or digit first")
+    return value
+
+
+def _cvat_name(value: str) -> str:
+    # It stands in the names of environment variables, where `__` separates the parts and a dot may not stand.
+    if len(value) > 63 or not re.fullmatch(_CVAT_NAME, value):
+        raise ValueError("write small letters and digits, in parts joined by one '_' or '-'")
+    return value
+
+
+def _bucket(value: str) -> str:
+    if "/" in value:
+        name, _, prefix = value.removeprefix("s3://").partition("/")
+        rest = f", and {prefix!r} as prefix" if prefix else ""
+        raise ValueError(f"write the bucket's name alone, {name!r}{rest}")
+    if not re.fullmatch(_BUCKET, value):
+        raise ValueError(
+            "a bucket's name has 3 to 63 letters, digits, '.', '_' or '-', a letter or digit first and last"
+        )
+    return value
+
+
+def _prefix(value: str) -> str:
+    if "://" in value:
+        raise ValueError(
+            f"write the part after the bucket alone, such as {value.partition('://')[2].partition('/')[2]!r}"
+        )
+    if value.startswith("/"):
+        raise ValueError(f"keys begin without a slash: write {value.lstrip('/')!r}")
+    if "*" in value or "?" in value:
+        raise ValueError("a prefix is taken literally: put globs into include")
+    if len(value.encode()) > 1000:
+        raise ValueError("a key has at most 1024 bytes: write a shorter prefix")
+    return value
+
+
+def _folder(value: str) -> str:
+    if not value:
+        raise ValueError("write a folder of its own, such as datasets/street/")
+    return value if value.endswith("/") else value + "/"
+
+
+def _glob(value: str) -> str:
+    if not value or value.startswith("/"):
+        raise ValueError(f"a glob is matched with the key after the prefix: write {value.lstrip('/') or '*.jpg'!r}")
+    return value
+
+
+def _caption(value: str) -> str:
+    # CVAT compares names as they are: é in one code point and in two would be two labels.
+    tidy = unicodedata.normalize("NFC", value)
+    if tidy != tidy.strip():
+        raise ValueError(f"begins or ends with a blank: write {tidy.strip()!r}")
+    if not tidy:
+        raise ValueError("is empty: write a name")
+    if len(tidy) > 64:
+        raise ValueError(f"has {len(tidy)} characters: write at most 64, CVAT keeps no more")
+    if "\n" in tidy or "\t" in tidy:
+        raise ValueError("write it on one line, without tabs")
+    return tidy
+
+
+def _person(value: str) -> str:
+    if not value or value != value.strip() or len(value) > 150 or "\n" in value:
+        raise ValueError("write a user name as CVAT shows it: one line, no blanks around it, at most 150 characters")
+    return value
+
+
+Name = Annotated[str, AfterValidator(_name), WithJsonSchema({"type": "string", "pattern": f"^{_NAME}$"})]
+"""Small letters, digits, `.`, `_`, `-`: it stands in task names, run names and tags."""
+CvatName = Annotated[str, AfterValidator(_cvat_name), WithJsonSchema({"type": "string", "pattern": f"^{_CVAT_NAME}$"})]
+"""Small letters, digits, single `_` and `-`: it stands in the names of settings."""
+Bucket = Annotated[str, AfterValidator(_bucket), WithJsonSchema({"type": "string", "pattern": f"^{_BUCKET}$"})]
+"""A bucket's name."""
+Prefix = Annotated[str, AfterValidator(_prefix), WithJsonSchema({"type": "string", "pattern": "^([^/*?][^*?]*)?$"})]
+"""What keys begin with."""
+Folder = Annotated[Prefix, AfterValidator(_folder), WithJsonSchema({"type": "string", "pattern": "^[^/*?][^*?]*$"})]
+"""A prefix that ends in a slash."""
+Glob = Annotated[str, AfterValidator(_glob), WithJsonSchema({"type": "string", "pattern": "^[^/]"})]
+"""A pattern for keys after the prefix."""
+Caption = Annotated[str, AfterValidator(_caption), Field(json_schema_extra={"minLength": 1, "maxLength": 64})]
+"""The name of a label or an attribute, in Unicode's NFC."""
+Person = Annotated[str, AfterValidator(_person), Field(json_schema_extra={"minLength": 1, "maxLength": 150})]
+"""A user name of CVAT."""
