@@ -78,7 +78,7 @@ def label(data: Any) -> Label:
 def _attribute_spec(data: Any) -> AttributeSpec:
     return AttributeSpec(
         name=data["name"],
-        input_type=InputType(data["input_type"]),
+        input_type=_input_type(data["input_type"]),
         default=data["default_value"],
         values=tuple(data["values"]),
         mutable=bool(data["mutable"]),
@@ -89,6 +89,11 @@ def _attribute_spec(data: Any) -> AttributeSpec:
 def frames(data: Any) -> list[Frame]:
     """The frames of data/meta, in the server's order."""
     return [Frame(name=f["name"], width=int(f["width"]), height=int(f["height"])) for f in data["frames"]]
+
+
+def _input_type(name: str) -> InputType:
+    """The kind of an attribute. A server takes any word here [124, 125]; what nobody knows is read as text."""
+    return InputType(name) if name in list(InputType) else InputType.TEXT
 
 
 def file_name(answer: Answer) -> str:
