@@ -1,0 +1,17 @@
+"""A CVAT v1 server to try and test against: real HTTP, real images, and the traps of the real one.
+
+`labelyard sandbox` runs it; tests use `serve`:
+
+    from labelyard.sandbox import serve
+
+    with serve(["root:rootpass:superuser", "alex:pass12345!:staff,user", "dabai:pass12345!"]) as sandbox:
+        httpx.get(sandbox.url + "/api/v1/server/about")
+        sandbox.faults.set([{"on": "POST /api/v1/tasks/*/data", "status": 503, "times": 1}])
+
+It imports nothing of labelyard.cvat: what they share is the recordings of a real server.
+"""
+
+from labelyard.sandbox.accounts import Person
+from labelyard.sandbox.server import Options, Serving, parse_user, serve
+
+__all__ = ["Options", "Person", "Serving", "parse_user", "serve"]

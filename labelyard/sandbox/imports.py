@@ -1,0 +1,115 @@
+"""Imports of annotation files: 202 while a worker reads, 201 once when it has; a job of its own for each user."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from labelyard.sandbox import annotating, coco, snapshot, tracks, uploads
+from labelyard.sandbox.answers import Answer, Page, Refusal, in_words
+from labelyard.sandbox.formats import importers
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable
+
+    from labelyard.sandbox.state import Store
+    from labelyard.sandbox.web import Call
+    from labelyard.sandbox.workers import Workers
+
+READERS: dict[str, Callable[[snapshot.Snapshot, BinaryIO], dict[str, Any]]] = {"COCO 1.0": coco.read}
+
+
+@dataclass
+class Job:
+    """An import as the queue knows it."""
+
+    file: Path
+    state: str = "queued"
+    error: str = ""
+
+
+class Imports:
+    """The imports of all jobs and tasks."""
+
+    def __init__(self, store: Store, workers: Workers, folder: Path) -> None:
+        self._store, self._workers, self._folder = store, workers, folder
+        self._jobs: dict[tuple[str, str, int], Job] = {}
+        self._lock = threading.Lock()
+
+    def ask(self, call: Call, kind: str, row: sqlite3.Row) -> Answer:
+        """PUT of a file: starts an import, or tells how far the one before is, whatever is sent along.
+
+        kind: `task` or `job`. Raises Invalid and Refusal.
+        """
+        key = (call.who.username, kind, int(row["id"]))
+        with self._lock:
+            job = self._jobs.get(key)
+            if job is not None and job.state in {"finished", "failed"}:
+                del self._jobs[key]
+                job.file.unlink(missing_ok=True)
+                return Answer(status=201) if job.state == "finished" else Answer(job.error, 500)
+        if job is None:
+            job = Job(self._file(call))
+            self._start(key, job, call.query["format"], row)
+        return Answer(status=202)
+
+    def _file(self, call: Call) -> Path:
+        """The file of the body; what else is in the body is dropped."""
+        if call.media_type != "multipart/form-data" or not call.has_body:
+            refusal = "The submitted data was not a file. Check the encoding type on the form."
+            sent = isinstance(call.body, dict) and "annotation_file" in call.body
+            raise Refusal(400, {"annotation_file": [refusal if sent else "No file was submitted."]})
+        try:
+            body = uploads.read(call.request, call.sandbox.incoming)
+        except uploads.ConnectionGone:
+            raise Page(400, "<h1>Bad Request (400)</h1>") from None
+        _, file = body.files.pop("annotation_file", ("", None))
+        for _, other in body.files.values():
+            other.unlink()
+        if file is None:
+            raise Refusal(400, {"annotation_file": ["No file was submitted."]})
+        try:
+            self._check(file, call.query["format"])
+        except Refusal:
+            file.unlink()
+            raise
+        return file
+
+    def _check(self, file: Path, format_name: str) -> None:
+        if not file.stat().st_size:
+            raise Refusal(400, {"annotation_file": ["The submitted file is empty."]})
+        if format_name not in {entry["name"] for entry in importers()}:
+            raise Refusal(400, [f"Unknown input format '{format_name}'"])
+
+    def _start(self, key: tuple[str, str, int], job: Job, format_name: str, row: sqlite3.Row) -> None:
+        with self._lock:
+            self._jobs[key] = job
+        self._workers.put(lambda: self._run(job, format_name, key[1], row))
+
+    def _run(self, job: Job, format_name: str, kind: str, row: sqlite3.Row) -> None:
+        try:
+            self._read(job.file, format_name, kind, row)
+            job.state = "finished"
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong is the answer's text
+            job.error = in_words(error) + "\n"
+            job.state = "failed"
+
+    def _read(self, file: Path, format_name: str, kind: str, row: sqlite3.Row) -> None:
+        """Replace the annotations by those of the file, as one transaction."""
+        if format_name not in READERS:
+            raise NotImplementedError(f"the sandbox imports {', '.join(READERS)} only")
+        task_id = row["id"] if kind == "task" else row["task_id"]
+        with self._store.transaction():
+            taken = snapshot.take(self._store, task_id, "", self._folder / "data")
+            with file.open("rb") as source:
+                data = READERS[format_name](taken, source)
+            if kind == "task":
+                annotating.clear_task(self._store, task_id)
+                annotating.change_task(self._store, task_id, "create", data)
+            else:
+                annotating.change_job(self._store, row["id"], "put", None)
+                part = tracks.sliced(data, row["start_frame"], row["stop_frame"])
+                annotating.change_job(self._store, row["id"], "create", part)

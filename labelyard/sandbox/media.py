@@ -1,0 +1,175 @@
+"""Images: which files are such, what is in them, and the chunks, frames and previews made of them."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import re
+import zipfile
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from PIL import Image, ImageFile, UnidentifiedImageError
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable
+
+IMAGES = (".bmp", ".cur", ".dib", ".gif", ".icns", ".ico", ".ief", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpf", ".jpg",
+          ".jpx", ".pbm", ".pcx", ".pgm", ".png", ".pnm", ".ppm", ".psd", ".ras", ".rgb", ".tga", ".tif", ".tiff",
+          ".webp", ".xbm", ".xpm")  # fmt: skip
+VIDEOS = (".3gp", ".asf", ".avi", ".flv", ".m1v", ".m4v", ".mkv", ".mov", ".mp2", ".mp4", ".mpa", ".mpe", ".mpeg", ".mpg",
+          ".mts", ".ogv", ".qt", ".webm", ".wmv")  # fmt: skip
+ARCHIVES = (".7z", ".bz2", ".cpio", ".gz", ".rar", ".tar", ".tgz")
+KINDS = ("image", "video", "archive", "directory", "pdf", "zip")
+LARGEST_MEMBER = 2**30
+MOST_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 89_478_485)
+"""More pixels than this fail the task, as Pillow's own limit does there."""
+
+
+def kind_of(name: str) -> str | None:
+    """What a file is, by the end of its name: one of KINDS, or None for what is skipped in silence."""
+    suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122 - a name, not a path
+    known = {"image": IMAGES, "video": VIDEOS, "archive": ARCHIVES, "zip": (".zip",), "pdf": (".pdf",)}
+    return next((kind for kind, suffixes in known.items() if suffix in suffixes), None)
+
+
+def measure(file: Path, shown: str) -> tuple[int, int]:
+    """Decode an image whole; its width and height. A truncated one passes.
+
+    Raises OSError with CVAT's words, the path being the one that `shown` says.
+    """
+    with _opened(file, shown) as image:
+        _load(image)
+        return image.size
+
+
+def _opened(file: Path, shown: str) -> Image.Image:
+    try:
+        image = Image.open(file)
+    except Image.DecompressionBombError:
+        raise
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError):
+        raise OSError(f"cannot identify image file '{shown}'") from None
+    if image.width * image.height > MOST_PIXELS:
+        raise Image.DecompressionBombError(f"Image size ({image.width * image.height} pixels) exceeds limit")
+    return image
+
+
+def _load(image: Image.Image) -> None:
+    """Decode what there is: CVAT loads truncated images. Done without Pillow's global switch, which others share."""
+    try:
+        image.load()
+    except (OSError, SyntaxError, ValueError, EOFError):
+        if isinstance(image, ImageFile.ImageFile):
+            image.tile = []
+
+
+def unpack(archive: Path, folder: Path) -> list[tuple[str, Path]]:
+    """The images of a zip, as (name in the zip, file): the names on disk are numbers.
+
+    Raises BadZipFile, OSError.
+    """
+    found = []
+    with zipfile.ZipFile(archive) as source:
+        for place, name in enumerate(sorted(n for n in source.namelist() if kind_of(n) == "image")):
+            file = folder / f"zip-{place:06d}"
+            with source.open(name) as member, file.open("wb") as target:
+                _copy(member, target)
+            found.append((name, file))
+    return found
+
+
+def _copy(source: IO[bytes], target: IO[bytes]) -> None:
+    left = LARGEST_MEMBER
+    while block := source.read(2**20):
+        left -= len(block)
+        if left < 0:
+            raise OSError("a file in the archive is larger than the sandbox allows")
+        target.write(block)
+
+
+class FrameError(Exception):
+    """There is no such frame or chunk."""
+
+
+class Frames:
+    """The media of a data row, in its folder; chunks are made when somebody asks for them."""
+
+    def __init__(self, folder: Path, data: sqlite3.Row, frames: list[sqlite3.Row]) -> None:
+        self._folder, self._data, self._frames = folder, data, frames
+
+    def frame(self, number: int, *, original: bool) -> tuple[bytes, str]:
+        """One image, as it was uploaded or as compressed JPEG, and its name in the chunk."""
+        if not 0 <= number < self._data["size"]:
+            raise FrameError(f"Incorrect requested frame number: {number}")
+        file = self._file(self._frames[number])
+        if original:
+            return file.read_bytes(), self._frames[number]["path"]
+        return _compressed(file, self._data["image_quality"]), "frame.jpeg"
+
+    def chunk(self, number: int, *, original: bool) -> Path:
+        """A zip of up to chunk_size images, stored."""
+        size = self._data["chunk_size"]
+        if not 0 <= number < math.ceil(self._data["size"] / size):
+            raise FrameError(f"Incorrect requested chunk number: {number}")
+        target = self._folder / ("original" if original else "compressed") / f"{number}.zip"
+        if not target.exists():
+            target.parent.mkdir(exist_ok=True)
+            self._write_chunk(self._frames[number * size : (number + 1) * size], target, original=original)
+        return target
+
+    def preview(self) -> Path:
+        """A small JPEG of the first image."""
+        target = self._folder / "preview.jpeg"
+        if not self._frames:
+            raise FrameError(f'"{shown_path(self._data["id"], "../preview.jpeg")}" does not exist')
+        if not target.exists():
+            with Image.open(self._file(self._frames[0])) as image:
+                _load(image)
+                small = image.convert("RGB")
+            small.thumbnail((256, 256))
+            _replace(target, lambda out: small.save(out, "JPEG"))
+        return target
+
+    def _file(self, frame: sqlite3.Row) -> Path:
+        return self._folder / "raw" / str(frame["file"])
+
+    def _write_chunk(self, frames: list[sqlite3.Row], target: Path, *, original: bool) -> None:
+        def write(out: io.BufferedWriter) -> None:
+            with zipfile.ZipFile(out, "w") as chunk:
+                for place, frame in enumerate(frames):
+                    suffix = os.path.splitext(frame["path"])[1] if original else ".jpeg"  # noqa: PTH122
+                    file = self._file(frame)
+                    image = file.read_bytes() if original else _compressed(file, self._data["image_quality"])
+                    chunk.writestr(f"{place:06d}{suffix}", image)
+
+        _replace(target, write)
+
+
+def _compressed(file: Path, quality: int) -> bytes:
+    out = io.BytesIO()
+    with Image.open(file) as image:
+        _load(image)
+        image.convert("RGB").save(out, "JPEG", quality=quality)
+    return out.getvalue()
+
+
+def _replace(target: Path, write: Callable[[io.BufferedWriter], object]) -> None:
+    """Write a file that is either there whole or not at all."""
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.{id(write)}")
+    with temporary.open("wb") as out:
+        write(out)
+    temporary.replace(target)
+
+
+def shown_path(data_id: int, name: str) -> str:
+    """Where the real server would have kept an upload: only ever seen in its error messages."""
+    return os.path.normpath(f"/home/django/data/data/{data_id}/raw/{name}")
+
+
+def frame_step(frame_filter: str) -> int:
+    """The step of a frame filter such as `step=2`."""
+    match = re.search(r"step\s*=\s*([1-9]\d*)", frame_filter)
+    return int(match[1]) if match else 1

@@ -1,0 +1,223 @@
+"""The server: state, workers and the Flask application of the sandbox, served by cheroot."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cheroot import wsgi
+from flask import Flask, Request, Response, g
+
+from labelyard.sandbox import faults as fault_rules
+from labelyard.sandbox import routes_accounts, routes_annotations, routes_data, routes_rest, routes_tasks, web
+from labelyard.sandbox.accounts import ROLES, Accounts, Person
+from labelyard.sandbox.creation import Creations
+from labelyard.sandbox.exports import Exports
+from labelyard.sandbox.faults import Cut, Faults, Rule
+from labelyard.sandbox.imports import Imports
+from labelyard.sandbox.sources import Remote, Share
+from labelyard.sandbox.state import Store
+from labelyard.sandbox.workers import Workers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+THREADS = 32
+TIMEOUT = 120
+BLOCK = 2**18
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a sandbox is set up."""
+
+    users: tuple[Person, ...] = ()
+    host: str = "127.0.0.1"
+    port: int = 0
+    data: Path | None = None
+    """Where the state is kept; None: in a temporary folder that goes with the server."""
+    share: Path | None = None
+    allow_remote: tuple[str, ...] = ()
+    faults: tuple[Rule, ...] = ()
+    control_token: str = ""
+    workers: int = 2
+
+
+@dataclass
+class Sandbox:
+    """Everything that a request may need."""
+
+    options: Options
+    folder: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.folder = self.options.data or Path(tempfile.mkdtemp(prefix="labelyard-sandbox-"))
+        self.incoming.mkdir(parents=True, exist_ok=True)
+        for left in self.incoming.iterdir():
+            left.unlink()
+        self.store = Store(self.folder / "state.sqlite", durable=self.options.data is not None)
+        self.faults = Faults(self.options.faults)
+        self.accounts = Accounts(self.store)
+        self.accounts.add(self.options.users)
+        self.share, remote = Share(self.options.share), Remote(frozenset(self.options.allow_remote))
+        self.workers = Workers(self.options.workers)
+        self.creations = Creations(self.store, self.workers, self.folder, self.share, remote, self.faults)
+        self.exports = Exports(self.store, self.workers, self.folder, self.faults)
+        self.imports = Imports(self.store, self.workers, self.folder)
+        self.creations.resume()
+
+    @property
+    def incoming(self) -> Path:
+        """Where the files of uploads lie until they are taken over."""
+        return self.folder / "incoming"
+
+    def forget_task(self, task_id: int, data_id: int | None) -> None:
+        """Remove the files of a task that is gone."""
+        self.exports.forget(task_id)
+        shutil.rmtree(self.folder / "tasks" / str(task_id), ignore_errors=True)
+        if data_id is not None:
+            shutil.rmtree(self.creations.folder(data_id), ignore_errors=True)
+
+    def close(self) -> None:
+        """End the workers; without a folder of one's own, remove everything."""
+        self.workers.stop()
+        self.store.close()
+        if self.options.data is None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def application(sandbox: Sandbox) -> Flask:
+    """The Flask application with every endpoint."""
+    app = Flask("labelyard.sandbox", static_folder=None)
+    app.request_class = _Request
+    app.url_map.merge_slashes = False
+    for module in (routes_accounts, routes_tasks, routes_data, routes_annotations, routes_rest):
+        for endpoint in module.ENDPOINTS:
+            web.mount(app, endpoint, sandbox)
+    for path, view in routes_rest.plain_views():
+        web.mount_plain(app, path, view, sandbox)
+    app.register_error_handler(Exception, web.on_error)
+
+    @app.after_request
+    def finish(response: Response) -> Response:
+        response.headers["X-Frame-Options"] = "SAMEORIGIN"
+        web.set_cookies(response, g.get("session"))
+        return response
+
+    return app
+
+
+class _Request(Request):
+    max_form_memory_size = 100 * 2**20
+    max_form_parts = 100_000
+
+
+class _Gateway(wsgi.Gateway_10):
+    """cheroot's gateway, which also lets faults reach the socket and reads what the application has left of a body."""
+
+    def get_environ(self) -> Any:
+        environ: dict[str, Any] = super().get_environ()  # type: ignore[no-untyped-call] # cheroot's types are half done
+        return {**environ, "sandbox.socket": self.req.conn.socket}
+
+    def respond(self) -> None:
+        with contextlib.suppress(Cut):
+            super().respond()
+
+
+def _drained(app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
+    """Read the rest of a body in blocks before answering: cheroot would take it into memory whole."""
+
+    def serve(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        answer = app(environ, start_response)
+        stream = environ["wsgi.input"]
+        with contextlib.suppress(OSError):
+            while getattr(stream, "remaining", 0) > 0 and stream.read(min(BLOCK, stream.remaining)):
+                pass
+        return answer
+
+    return serve
+
+
+class Serving:
+    """A sandbox that listens: `url` is its address, `faults` can be set while it runs."""
+
+    def __init__(self, options: Options) -> None:
+        self.sandbox = Sandbox(options)
+        self.faults = self.sandbox.faults
+        app = application(self.sandbox)
+        self._server = wsgi.Server(
+            (options.host, options.port), _drained(fault_rules.wrap(app.wsgi_app, self.faults)), numthreads=THREADS,
+            request_queue_size=128, timeout=TIMEOUT, shutdown_timeout=2, server_name="labelyard-sandbox",
+        )  # fmt: skip
+        self._server.gateway = _Gateway
+        self._server.nodelay = True
+        self._server.error_log = _log  # type: ignore[assignment, method-assign] # documented as replaceable
+        self._server.prepare()
+
+    @property
+    def port(self) -> int:
+        """The port, also where 0 was asked for."""
+        return int(self._server.bind_addr[1])
+
+    @property
+    def url(self) -> str:
+        """`http://host:port`"""
+        host = str(self._server.bind_addr[0])
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    def run(self) -> None:
+        """Serve until `stop`."""
+        self._server.serve()
+
+    def stop(self) -> None:
+        """Stop listening and end everything."""
+        self._server.stop()
+        self.sandbox.close()
+
+
+def _log(message: str = "", level: int = logging.INFO, traceback: bool = False) -> None:  # noqa: FBT001, FBT002 - cheroot's
+    logging.getLogger(__name__).log(level, message, exc_info=traceback)
+
+
+@contextlib.contextmanager
+def serve(users: Iterable[Person | str] = (), **options: Any) -> Iterator[Serving]:
+    """A sandbox in threads of this process, for tests: `with serve(["root:rootpass:superuser"]) as sandbox: sandbox.url`.
+
+    users: as on the command line, `NAME:PASSWORD[:ROLE,…]`, or Person. The rest is that of Options: port (0: any free
+    one), data, share, allow_remote, faults, control_token, workers. The yielded object has `url`, `port`, `faults`
+    (`.set([{"on": "POST /api/v1/tasks", "status": 503, "times": 1}])`, `.clear()`) and `sandbox` with all of its state.
+    """
+    people = tuple(parse_user(user) if isinstance(user, str) else user for user in users)
+    serving = Serving(Options(users=people, **options))
+    thread = threading.Thread(target=serving.run, name="sandbox", daemon=True)
+    thread.start()
+    try:
+        yield serving
+    finally:
+        serving.stop()
+        thread.join(10)
+
+
+def parse_user(text: str) -> Person:
+    """A user as the command line names one: `NAME:PASSWORD[:ROLE,…]`; the last part is roles only if it looks like that.
+
+    Raises ValueError.
+    """
+    name, colon, rest = text.partition(":")
+    password, last, words = rest.rpartition(":")
+    roles = tuple(word for word in words.split(",") if word)
+    if last and all(role in ROLES for role in roles):
+        return Person(name, password, roles)
+    if last and re.fullmatch(r"[a-z]+(,[a-z]+)*", words):
+        raise ValueError(f"{name!r} has an unknown role in {words!r}; roles are {', '.join(ROLES)}")
+    if not name or not colon or not rest:
+        raise ValueError(f"{name!r} needs a password: NAME:PASSWORD[:ROLE,…], roles are {', '.join(ROLES)}")
+    return Person(name, rest)

@@ -1,0 +1,230 @@
+"""Tracks and the overlap of segments: interpolation, slicing to the frames of a job, merging of jobs.
+
+Pure functions over annotations as the API holds them: {"tags", "shapes", "tracks"}.
+"""
+
+from __future__ import annotations
+
+import math
+from copy import deepcopy
+from typing import Any
+
+Shape = dict[str, Any]
+Annotations = dict[str, Any]
+CONTINUED = ("rectangle", "points", "cuboid")
+"""Types of shapes that a track keeps to the end of the task; polygons and polylines end at their last keyframe."""
+
+
+def interpolated(track: Shape, end_frame: int) -> list[Shape]:
+    """A copy of every shape of a track, keyframes and those between, up to the frame before `end_frame`.
+
+    Raises AssertionError when the keyframes do not ascend.
+    """
+    shapes: list[Shape] = []
+    previous: Shape | None = None
+    for original in track["shapes"]:
+        shape = {**deepcopy(original), "keyframe": True}
+        if previous is not None:
+            if shape["frame"] <= previous["frame"]:
+                raise AssertionError
+            known = {attribute["spec_id"] for attribute in shape["attributes"]}
+            shape["attributes"] += [deepcopy(a) for a in previous["attributes"] if a["spec_id"] not in known]
+            if not previous["outside"]:
+                shapes += _between(previous, shape)
+        shapes.append(shape)
+        previous = shape
+    if previous and not previous["outside"] and previous["type"] in CONTINUED:
+        shapes += _between(previous, {**previous, "frame": end_frame})
+    return shapes
+
+
+def _between(first: Shape, last: Shape) -> list[Shape]:
+    """The shapes between two keyframes; just before one that is outside the first stays where it is."""
+    kinds = {first["type"], last["type"]}
+    start, end = first["points"], last["points"]
+    if len(kinds) > 1 or kinds & {"polygon", "polyline"} or len(start) != len(end):
+        start, end = _resampled(start), _resampled(end)
+    distance = last["frame"] - first["frame"]
+    steps = [(b - a) / distance if distance else 0.0 for a, b in zip(start, end, strict=True)]
+    between = []
+    for offset in range(1, distance):
+        points = start if last["outside"] else [a + step * offset for a, step in zip(start, steps, strict=True)]
+        between.append(
+            {**deepcopy(first), "points": _simplified(points), "keyframe": False, "frame": first["frame"] + offset}
+        )
+    return between
+
+
+def _pairs(points: list[float]) -> list[tuple[float, float]]:
+    return list(zip(points[::2], points[1::2], strict=False))
+
+
+def _resampled(points: list[float], count: int = 100) -> list[float]:
+    """`count` points along a broken line, at equal distances, without its end."""
+    corners = _pairs(points)
+    if len(corners) == 1:
+        return points * count
+    lengths = [math.dist(a, b) for a, b in zip(corners, corners[1:], strict=False)]
+    total, result = sum(lengths), []
+    for place in range(count):
+        left, index = total * place / count, 0
+        while index < len(lengths) - 1 and left > lengths[index]:
+            left -= lengths[index]
+            index += 1
+        share = left / lengths[index] if lengths[index] else 0.0
+        (x0, y0), (x1, y1) = corners[index], corners[index + 1]
+        result += [x0 + (x1 - x0) * share, y0 + (y1 - y0) * share]
+    return result
+
+
+def _simplified(points: list[float], tolerance: float = 0.05) -> list[float]:
+    """Douglas and Peucker: corners closer than `tolerance` to the line are left out."""
+    corners = _pairs(points)
+    if len(corners) < 3:
+        return list(points)
+    keep, ranges = {0, len(corners) - 1}, [(0, len(corners) - 1)]
+    while ranges:
+        first, last = ranges.pop()
+        far = max(
+            range(first + 1, last), key=lambda i: _distance(corners[i], corners[first], corners[last]), default=None
+        )
+        if far is not None and _distance(corners[far], corners[first], corners[last]) > tolerance:
+            keep.add(far)
+            ranges += [(first, far), (far, last)]
+    return [value for place in sorted(keep) for value in corners[place]]
+
+
+def _distance(point: tuple[float, float], start: tuple[float, float], end: tuple[float, float]) -> float:
+    dx, dy = end[0] - start[0], end[1] - start[1]
+    length = dx * dx + dy * dy
+    share = ((point[0] - start[0]) * dx + (point[1] - start[1]) * dy) / length if length else 0.0
+    share = min(1.0, max(0.0, share))
+    return math.dist(point, (start[0] + share * dx, start[1] + share * dy))
+
+
+# -- to the frames of a job
+
+
+def sliced(data: Annotations, start: int, stop: int) -> Annotations:
+    """A copy of what lies on the frames from `start` to `stop`."""
+    inside = {
+        kind: [deepcopy(item) for item in data[kind] if start <= item["frame"] <= stop] for kind in ("tags", "shapes")
+    }
+    return {
+        **inside,
+        "tracks": [_sliced_track(track, start, stop) for track in data["tracks"] if _touches(track, start, stop)],
+    }
+
+
+def _touches(track: Shape, start: int, stop: int) -> bool:
+    shapes = track["shapes"]
+    for first, last in zip(shapes, shapes[1:], strict=False):
+        if not first["outside"] and min(last["frame"], stop) >= max(first["frame"], start):
+            return True
+    return not shapes[-1]["outside"] and shapes[-1]["frame"] <= stop
+
+
+def _sliced_track(track: Shape, start: int, stop: int) -> Shape:
+    def scoped(shapes: list[Shape]) -> list[Shape]:
+        shapes = [shape for shape in shapes if start <= shape["frame"] <= stop]
+        leading = next((place for place, shape in enumerate(shapes) if not shape["outside"]), len(shapes) - 1)
+        return shapes[max(leading, 0) :]
+
+    chosen = scoped(deepcopy(track["shapes"]))
+    if len(chosen) < len(track["shapes"]):
+        every = scoped(interpolated(track, stop))
+        if every and not every[0]["keyframe"]:
+            chosen.insert(0, every[0])
+        if every and not every[-1]["keyframe"]:
+            chosen.append(every[-1])
+    for shape in chosen:
+        shape.pop("keyframe", None)
+    return {**deepcopy(track), "shapes": chosen, "frame": chosen[0]["frame"]}
+
+
+# -- of several jobs
+
+
+def merge(into: Annotations, data: Annotations, start_frame: int, overlap: int) -> None:
+    """Add the annotations of the next job; those on shared frames that resemble each other become one."""
+    _merge_by_frame(into["tags"], data["tags"], start_frame, overlap, _same_label)
+    _merge_by_frame(into["shapes"], data["shapes"], start_frame, overlap, _similarity)
+    _merge_tracks(into["tracks"], data["tracks"], start_frame, overlap)
+
+
+def _merge_by_frame(into: list[Shape], new: list[Shape], start: int, overlap: int, alike: Any) -> None:
+    present: dict[int, list[Shape]] = {}
+    for item in into:
+        if item["frame"] >= start:
+            present.setdefault(item["frame"], []).append(item)
+    into += [item for item in new if item["frame"] >= start + overlap]
+    shared: dict[int, list[Shape]] = {}
+    for item in new:
+        if item["frame"] < start + overlap:
+            shared.setdefault(item["frame"], []).append(item)
+    for frame, items in shared.items():
+        matched = _matched(items, present.get(frame, []), alike, 0.25)
+        into += [item for place, item in enumerate(items) if place not in matched]
+
+
+def _matched(new: list[Shape], old: list[Shape], alike: Any, most: float) -> dict[int, int]:
+    """Pairs (place in new -> place in old) that cost at most `most`, the cheapest first."""
+    costs = sorted((1 - alike(a, b), i, j) for i, a in enumerate(new) for j, b in enumerate(old))
+    pairs: dict[int, int] = {}
+    for cost, i, j in costs:
+        if cost <= most and i not in pairs and j not in pairs.values():
+            pairs[i] = j
+    return pairs
+
+
+def _same_label(first: Shape, second: Shape) -> float:
+    return float(first["label_id"] == second["label_id"])
+
+
+def _similarity(first: Shape, second: Shape) -> float:
+    """Intersection over union of rectangles; of polygons CVAT compares the first with itself."""
+    if first["type"] != second["type"] or first.get("label_id") != second.get("label_id"):
+        return 0.0
+    if first["type"] == "polygon":
+        return 1.0
+    if first["type"] != "rectangle" or len(first["points"]) != 4 or len(second["points"]) != 4:
+        return 0.0
+    (a0, b0, a1, b1), (c0, d0, c1, d1) = first["points"], second["points"]
+    width, height = min(max(a0, a1), max(c0, c1)) - max(min(a0, a1), min(c0, c1)), 0.0
+    height = min(max(b0, b1), max(d0, d1)) - max(min(b0, b1), min(d0, d1))
+    common = max(0.0, width) * max(0.0, height)
+    union = abs((a1 - a0) * (b1 - b0)) + abs((c1 - c0) * (d1 - d0)) - common
+    return common / union if union else 0.0
+
+
+def _merge_tracks(into: list[Shape], new: list[Shape], start: int, overlap: int) -> None:
+    old = [track for track in into if track["shapes"][-1]["frame"] >= start or not track["shapes"][-1]["outside"]]
+    shared = [track for track in new if track["frame"] < start + overlap]
+    into += [track for track in new if track["frame"] >= start + overlap]
+    pairs = _matched(shared, old, lambda a, b: _track_similarity(a, b, start, start + overlap), 0.5) if overlap else {}
+    for i, j in pairs.items():
+        _unite(old[j], shared[i])
+    into += [track for place, track in enumerate(shared) if place not in pairs]
+    for place, track in enumerate(old):
+        if place not in pairs.values() and not track["shapes"][-1]["outside"]:
+            track["shapes"].append({**deepcopy(track["shapes"][-1]), "frame": start + overlap, "outside": True})
+
+
+def _track_similarity(first: Shape, second: Shape, start: int, end: int) -> float:
+    if first["label_id"] != second["label_id"]:
+        return 0.0
+    left, right = ({s["frame"]: s for s in interpolated(track, end)} for track in (first, second))
+    errors = []
+    for frame in range(start, end):
+        a, b = left.get(frame), right.get(frame)
+        if a and b:
+            errors.append(1.0 if a["outside"] != b["outside"] else 1 - _similarity(a, b))
+        elif a or b:
+            errors.append(1.0)
+    return 1 - sum(errors) / len(errors) if errors else 0.0
+
+
+def _unite(track: Shape, other: Shape) -> None:
+    shapes = {shape["frame"]: shape for shape in other["shapes"]} | {shape["frame"]: shape for shape in track["shapes"]}
+    track["frame"] = min(track["frame"], other["frame"])
+    track["shapes"] = [shapes[frame] for frame in sorted(shapes)]

@@ -1,0 +1,334 @@
+"""From a request to an answer, in the order of Django REST framework.
+
+Accept is read first (406), then who asks (401, 403 for CSRF), then the gate of the endpoint (401, 403), then the
+method (405), and only then does anything look at the object or the body.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
+
+from flask import Flask, Request, Response, g, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import Rule
+
+from labelyard.sandbox.accounts import NotAuthenticated, Session, User
+from labelyard.sandbox.answers import (
+    ERROR_PAGE,
+    NOT_FOUND_PAGE,
+    Answer,
+    Forbidden,
+    NotFound,
+    Page,
+    Refusal,
+    Unauthorized,
+    written,
+)
+from labelyard.sandbox.fields import Invalid, finite
+
+if TYPE_CHECKING:
+    from labelyard.sandbox.server import Sandbox
+
+log = logging.getLogger(__name__)
+
+SAFE = ("GET", "HEAD", "OPTIONS")
+RENDERERS = {"json": "application/json", "api": "text/html"}
+PARSERS = ("application/json", "application/x-www-form-urlencoded", "multipart/form-data")
+LARGEST_JSON = 256 * 2**20
+
+
+@dataclass
+class Call:
+    """A request to an endpoint, with the one who asks."""
+
+    sandbox: Sandbox
+    request: Request
+    user: User | None = None
+
+    @property
+    def who(self) -> User:
+        """The user; the gate has let nobody else in."""
+        assert self.user is not None
+        return self.user
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The query; of repeated names the last counts."""
+        return {name: values[-1] for name, values in self.request.args.lists()}
+
+    def url(self, path: str) -> str:
+        """An absolute URL of this server."""
+        return self.request.host_url.rstrip("/") + path
+
+    @cached_property
+    def body(self) -> Any:
+        """The parsed body: JSON, or the fields of a form (`is_form` says which); uploads are read elsewhere."""
+        media = self.media_type
+        if not self.has_body:
+            return {}
+        if media == "application/json":
+            return self._json()
+        if media not in PARSERS:
+            raise Refusal(415, {"detail": f'Unsupported media type "{self.request.content_type or ""}" in request.'})
+        return {name: values[-1] for name, values in self.request.form.lists()}
+
+    @property
+    def has_body(self) -> bool:
+        """Whether anything was sent."""
+        chunked = bool(self.request.environ.get("wsgi.input_terminated"))
+        return chunked or bool(self.request.content_length)
+
+    @property
+    def media_type(self) -> str:
+        """The content type without its parameters."""
+        return (self.request.mimetype or "").lower()
+
+    @property
+    def is_form(self) -> bool:
+        """Whether the body is a form."""
+        return self.media_type in PARSERS[1:] and self.has_body
+
+    def _json(self) -> Any:
+        if (self.request.content_length or 0) > LARGEST_JSON:
+            raise Refusal(413, {"detail": "The sandbox reads JSON up to 256 MiB."})
+        try:
+            return json.loads(self.request.get_data(cache=False).decode(), parse_constant=_refuse_constant)
+        except ValueError as error:
+            raise Refusal(400, {"detail": f"JSON parse error - {error}"}) from None
+
+
+def _refuse_constant(word: str) -> Any:
+    raise ValueError(f"Out of range float values are not JSON compliant: {word!r}")
+
+
+Handler = Callable[..., Answer | Response]
+Gate = Callable[[Call], None]
+
+
+def anybody(call: Call) -> None:
+    """A gate that is open."""
+
+
+def signed_in(call: Call) -> None:
+    """A gate for everybody with an account."""
+    if call.user is None:
+        raise Unauthorized
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A path with its handlers by method; `allow` is its Allow header, `head` False marks a HEAD that crashes."""
+
+    path: str
+    handlers: dict[str, Handler]
+    allow: str
+    gate: Gate = signed_in
+    name: str = ""
+    head: bool = True
+    actions: dict[str, Any] = field(default_factory=dict)
+
+
+def mount(app: Flask, endpoint: Endpoint, sandbox: Sandbox) -> None:
+    """Add an endpoint to the application; every method comes to it."""
+    rule = Rule(endpoint.path, endpoint=endpoint.path)
+    rule.provide_automatic_options = False  # type: ignore[attr-defined] # Flask asks for it
+    app.url_map.add(rule)
+
+    def view(**ids: str) -> Response:
+        if any("." in value for value in ids.values()):
+            raise Page(404, NOT_FOUND_PAGE)
+        return _dispatch(endpoint, Call(sandbox, request), ids)
+
+    app.view_functions[endpoint.path] = view
+
+
+def mount_plain(app: Flask, path: str, view: Callable[..., Response], sandbox: Sandbox) -> None:
+    """Add a view of Django's own, without the REST framework around it."""
+    rule = Rule(path, endpoint=path)
+    rule.provide_automatic_options = False  # type: ignore[attr-defined]
+    app.url_map.add(rule)
+    app.view_functions[path] = lambda **ids: view(Call(sandbox, request), **ids)
+
+
+def _dispatch(endpoint: Endpoint, call: Call, ids: dict[str, str]) -> Response:
+    renderer = "json"
+    try:
+        renderer = _negotiate(call.request)
+        authenticate(call)
+        endpoint.gate(call)
+        answer = _handle(endpoint, call, ids)
+    except Refusal as refusal:
+        answer = Answer(refusal.detail, refusal.status)
+    except Invalid as error:
+        answer = Answer(error.detail, 400)
+    response = answer if isinstance(answer, Response) else _render(answer, renderer, endpoint)
+    response.headers["Allow"] = endpoint.allow
+    response.headers["Vary"] = "Accept,Cookie,Origin"
+    if response.status_code == 401:
+        response.headers["WWW-Authenticate"] = "Token"
+    return response
+
+
+def _handle(endpoint: Endpoint, call: Call, ids: dict[str, str]) -> Answer | Response:
+    method = call.request.method
+    if method == "OPTIONS" and "OPTIONS" in endpoint.allow:
+        return _describe(endpoint)
+    if method == "HEAD":
+        if not endpoint.head:
+            raise AttributeError("'NoneType' has no 'update'")
+        method = "GET"
+    if method not in endpoint.handlers:
+        raise Refusal(405, {"detail": f'Method "{call.request.method}" not allowed.'})
+    return endpoint.handlers[method](call, **ids)
+
+
+def _describe(endpoint: Endpoint) -> Answer:
+    about = {"name": endpoint.name, "description": "", "renders": list(RENDERERS.values()), "parses": list(PARSERS)}
+    return Answer({**about, "actions": endpoint.actions} if endpoint.actions else about)
+
+
+def _negotiate(req: Request) -> str:
+    """The renderer for the Accept header: the more exact a range, the sooner it counts."""
+    override = req.args.get("scheme")
+    if override:
+        if override not in RENDERERS:
+            raise NotFound
+        return override
+    ranges = [part.split(";")[0].strip().lower() for part in (req.headers.get("Accept") or "*/*").split(",")]
+    for exactness in (2, 1, 0):
+        for name, media in RENDERERS.items():
+            if any(_exactness(wanted) == exactness and _covers(wanted, media) for wanted in ranges):
+                return name
+    raise Refusal(406, {"detail": "Could not satisfy the request Accept header."})
+
+
+def _exactness(media_range: str) -> int:
+    return 2 - media_range.split("/").count("*")
+
+
+def _covers(media_range: str, media: str) -> bool:
+    return all(a in {"*", b} for a, b in zip(media_range.split("/"), media.split("/"), strict=False))
+
+
+def authenticate(call: Call) -> None:
+    """Set the user of a call: by token, session or password, in this order; open a session for a token."""
+    accounts, req = call.sandbox.accounts, call.request
+    try:
+        by_header = accounts.by_header(req.headers.get("Authorization", ""))
+    except NotAuthenticated as error:
+        raise Unauthorized(str(error)) from None
+    cookie = req.cookies.get("sessionid")
+    if by_header and by_header[0] == "token":
+        call.user = by_header[1]
+        if cookie is None:
+            g.session = accounts.open_session(call.user)
+        return
+    if "sign" in req.args:
+        raise Unauthorized("Invalid signature.")
+    found = accounts.session(cookie)
+    if found:
+        _check_csrf(req)
+        call.user = found[1]
+    elif by_header:
+        call.user = by_header[1]
+
+
+def _check_csrf(req: Request) -> None:
+    if req.method in ("GET", "HEAD", "OPTIONS", "TRACE"):
+        return
+    cookie = req.cookies.get("csrftoken")
+    if not cookie:
+        raise Forbidden("CSRF Failed: CSRF cookie not set.")
+    if req.headers.get("X-CSRFToken") != cookie:
+        raise Forbidden("CSRF Failed: CSRF token missing or incorrect.")
+
+
+def _render(answer: Answer, renderer: str, endpoint: Endpoint) -> Response:
+    if answer.data is None:
+        return Response(b"", answer.status, headers=dict(answer.headers), content_type="application/json")
+    if not finite(answer.data):
+        raise ValueError("Out of range float values are not JSON compliant")
+    text = written(answer.data)
+    if renderer == "json":
+        return Response(text, answer.status, headers=dict(answer.headers), content_type="application/json")
+    page = (
+        f"<!DOCTYPE html><html><head><title>{html.escape(endpoint.name)} – Django REST framework</title></head>"
+        f"<body><h1>{html.escape(endpoint.name)}</h1><pre>{html.escape(text)}</pre></body></html>"
+    )
+    return Response(page, answer.status, headers=dict(answer.headers), content_type="text/html; charset=utf-8")
+
+
+def set_cookies(response: Response, session: Session | None) -> None:
+    """The two cookies of a session that this request has opened."""
+    if session is None:
+        return
+    response.set_cookie("csrftoken", session.csrf, max_age=31449600, samesite="Lax")
+    if response.status_code < 500:
+        response.set_cookie("sessionid", session.key, max_age=1209600, httponly=True, samesite="Lax")
+
+
+def on_error(error: Exception) -> Response:
+    """The answer to whatever nobody has caught."""
+    if isinstance(error, Page):
+        return error.response()
+    if isinstance(error, HTTPException):
+        if error.code == 404:
+            return Response(NOT_FOUND_PAGE, 404, content_type="text/html")
+        return Response(f"<h1>Bad Request ({error.code})</h1>", error.code or 400, content_type="text/html")
+    log.info("500 for %s %s", request.method, request.path, exc_info=error)
+    return Response(ERROR_PAGE, 500, content_type="text/html")
+
+
+# -- pages of lists
+
+PAGE_SIZE = 10
+
+
+def page_of(call: Call, count: int) -> tuple[int, int]:
+    """The first row and the number of rows of the page that the query asks for; NotFound past the end."""
+    size, pages = _page_size(call, count), 1
+    pages = max(1, -(-count // size))
+    wanted = call.query.get("page", "1")
+    try:
+        number = pages if wanted == "last" else int(wanted)
+    except ValueError:
+        raise NotFound("Invalid page.") from None
+    if not 1 <= number <= pages:
+        raise NotFound("Invalid page.")
+    return (number - 1) * size, size
+
+
+def _page_size(call: Call, count: int) -> int:
+    wanted = call.query.get("page_size", "")
+    if wanted == "all":
+        return max(count, 1)
+    try:
+        size = int(wanted)
+    except ValueError:
+        return PAGE_SIZE
+    return min(size, 2**62) if size > 0 else PAGE_SIZE
+
+
+def paged(call: Call, count: int, results: list[Any]) -> Answer:
+    """A page with its neighbours."""
+    first, size = page_of(call, count)
+    number = first // size + 1
+    following = _with_page(call, number + 1) if first + size < count else None
+    return Answer({"count": count, "next": following, "previous": _with_page(call, number - 1) if number > 1 else None,
+                   "results": results})  # fmt: skip
+
+
+def _with_page(call: Call, number: int) -> str:
+    parts = urlsplit(call.request.url)
+    query = parse_qs(call.request.query_string.decode("latin-1"), keep_blank_values=True)
+    query.pop("page", None)
+    if number > 1:
+        query["page"] = [str(number)]
+    return urlunsplit((parts.scheme, parts.netloc, parts.path, urlencode(sorted(query.items()), doseq=True), ""))
