@@ -31,6 +31,7 @@ POLL = 1.0
 """Seconds between two looks for new jobs."""
 
 _LONGEST_END = 3.0  # seconds; a request that is cut off then is looked for at the next start
+_LONGEST_PAUSE = 5.0  # seconds between two tries of a server that fails
 _MOST_JITTER = 12.0  # pixels, at care 0
 _MOST_MISSED = 0.3
 _MOST_MISLABELLED = 0.15
@@ -135,7 +136,7 @@ class Annotator:
                 pause = POLL
             except CvatError as error:
                 log.warning("%s: %s", self.robot.name, error)
-                pause = min(pause * 2, 30.0)
+                pause = min(pause * 2, _LONGEST_PAUSE)
             self._stop.wait(pause)
 
     def work(self) -> int:

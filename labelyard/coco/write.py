@@ -65,7 +65,7 @@ def write_dataset(content: CocoContent, keys: Mapping[str, str], provenance: Pro
     for finding in findings:
         if finding.gravity is Gravity.REFUSE:
             raise ExportFailed(f"the dataset file cannot be used: {finding}", where=f"CVAT task {provenance.task_id}")
-    data = json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False).encode() + b"\n"
+    data = json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode() + b"\n"
     to.write_bytes(data)
     images, annotations = judge(to)
     if (images, annotations) != (len(content.images), len(content.annotations)):
