@@ -4,6 +4,8 @@ import threading
 from pathlib import Path
 
 import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
 from ledger_samples import Clock, an_object, apply, dataset_spec, land
 from sqlalchemy import text
 
@@ -39,9 +41,6 @@ def test_a_schema_of_another_version_is_refused(ledger_url: str) -> None:
 
 
 def test_migrations_and_tables_agree(ledger_url: str) -> None:
-    from alembic.autogenerate import compare_metadata
-    from alembic.migration import MigrationContext
-
     upgrade(ledger_url)
     ledger = Ledger(ledger_url)
     with ledger.write() as session:
@@ -64,9 +63,13 @@ def test_another_database_is_refused_with_what_to_write() -> None:
 
 
 def test_a_transaction_that_fails_leaves_nothing_behind(ledger: Ledger, spec: DatasetSpec) -> None:
-    with pytest.raises(RuntimeError), ledger.write() as session:
-        datasets.apply(ledger, session, dataset_spec("other"))
-        raise RuntimeError
+    def half() -> None:
+        with ledger.write() as session:
+            datasets.apply(ledger, session, dataset_spec("other"))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        half()
     with ledger.read() as session, pytest.raises(NotKnown, match="known: street"):
         datasets.spec(session, "other")
 

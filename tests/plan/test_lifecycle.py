@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from labelyard.plan.lifecycle import ENDED, INGESTING, TRANSITIONS, WITH_PEOPLE, BatchState, may_move
@@ -11,7 +13,7 @@ def test_every_state_says_where_it_may_lead() -> None:
     assert set(TRANSITIONS) == set(BatchState)
 
 
-@pytest.mark.parametrize(("old", "new"), list(zip(CHAIN, CHAIN[1:], strict=False)))
+@pytest.mark.parametrize(("old", "new"), list(pairwise(CHAIN)))
 def test_the_chain_goes_forward_step_by_step(old: str, new: str) -> None:
     assert may_move(BatchState(old), BatchState(new))
 

@@ -10,10 +10,16 @@ from labelyard.plan.naming import attempt_name, batch_id, task_name, upload_name
 
 keys = st.lists(st.text(st.characters(codec="utf-8"), min_size=1, max_size=200), min_size=1, max_size=60, unique=True)
 ugly = st.lists(
-    st.builds("{}/{}{}".format, st.sampled_from(["cam1", "cam2", "a/b"]), st.sampled_from(["0001", "ABC", "abc", "ü", "a b", "x+y", ".."]),
-              st.sampled_from([".jpg", ".JPG", ".png", ""])),
-    unique=True, min_size=1, max_size=40,
-)  # fmt: skip
+    st.builds(
+        "{}/{}{}".format,
+        st.sampled_from(["cam1", "a/b"]),
+        st.sampled_from(["0001", "ABC", "abc", "ü", "a b", "x+y", ".."]),
+        st.sampled_from([".jpg", ".JPG", ".png", ""]),
+    ),
+    unique=True,
+    min_size=1,
+    max_size=40,
+)
 SAFE = set(string.ascii_letters + string.digits + "._ ()=@,+-")
 
 
