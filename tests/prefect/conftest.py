@@ -1,0 +1,31 @@
+"""What a flow run needs: deployments on a pool, a ledger with a dataset, a bucket, and a CVAT to work on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from emulator import StoreServer
+from prefect_server import PrefectServer
+from prefect_yard import PEOPLE, RARELY, Yard, new_yard
+
+from labelyard.sandbox.server import serve
+
+
+@pytest.fixture(scope="session")
+def sandbox_url() -> Iterator[str]:
+    with serve(PEOPLE) as sandbox:
+        yield sandbox.url
+
+
+@pytest.fixture
+def yard(tmp_path: Path, store_server: StoreServer, sandbox_url: str) -> Yard:
+    return new_yard(tmp_path, store_server, sandbox_url)
+
+
+@pytest.fixture(scope="session")
+def deployed(prefect_server: PrefectServer) -> PrefectServer:
+    """The server with the deployments of prefect.yaml on the pool `labelyard`."""
+    prefect_server.command("labelyard", "deploy", **RARELY)
+    return prefect_server

@@ -1,0 +1,68 @@
+"""Setting up Prefect: once, twice, by Prefect's own command."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from prefect_server import PrefectServer
+from prefect_yard import RARELY
+
+from labelyard import __version__
+
+pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
+
+
+def _deployments(server: PrefectServer) -> dict[str, Any]:
+    kept = ("id", "entrypoint", "tags", "version", "work_pool_name", "concurrency_options", "pull_steps", "paused")
+    found = server.call("POST", "/deployments/filter", {})
+    return {
+        one["name"]: {name: one[name] for name in kept}
+        | {"limit": one["global_concurrency_limit"]["limit"]}
+        | {"schedules": [(each["slug"], each["schedule"], each["active"]) for each in one["schedules"]]}
+        for one in found
+    }
+
+
+def _automations(server: PrefectServer) -> list[Any]:
+    found = server.call("POST", "/automations/filter", {})
+    return sorted(([_without_ids(one) for one in found]), key=lambda one: str(one["name"]))
+
+
+def _without_ids(value: Any) -> Any:
+    if isinstance(value, list):
+        return sorted((_without_ids(item) for item in value), key=str)
+    if not isinstance(value, dict):
+        return value
+    return {name: _without_ids(item) for name, item in value.items() if name not in ("id", "created", "updated")}
+
+
+def test_deploying_twice_leaves_the_same_deployments_and_one_equal_automation_for_each_trigger(
+    prefect_server: PrefectServer,
+) -> None:
+    prefect_server.command("labelyard", "deploy", **RARELY)
+    before, automations = _deployments(prefect_server), _automations(prefect_server)
+    prefect_server.command("labelyard", "deploy", **RARELY)
+    assert _deployments(prefect_server) == before
+    assert _automations(prefect_server) == automations
+    assert [one["name"] for one in automations] == [
+        "labelyard: a closed batch becomes a task",
+        "labelyard: a completed task becomes a COCO file",
+        "labelyard: a run without a sign of life has crashed",
+    ]
+
+
+def test_prefects_own_command_deploys_the_same_with_the_files_own_intervals(deployed: PrefectServer) -> None:
+    before = _deployments(deployed)
+    deployed.command("prefect", "--no-prompt", "deploy", "--all")
+    after = _deployments(deployed)
+    assert {name: one["id"] for name, one in after.items()} == {name: one["id"] for name, one in before.items()}
+    assert after["ingest-batch"] == before["ingest-batch"]
+    assert after["collect-finished"]["schedules"][0][1]["interval"] == 60
+    assert after["sweep-sources"]["schedules"][0][1]["interval"] == 300
+
+
+def test_the_deployments_carry_the_version_that_a_worker_checks(deployed: PrefectServer) -> None:
+    for one in _deployments(deployed).values():
+        assert one["version"] == __version__
+        assert one["pull_steps"] == [{"labelyard.prefect.pull.project_folder": {"version": __version__}}]

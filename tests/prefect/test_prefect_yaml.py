@@ -1,0 +1,127 @@
+"""prefect.yaml against Prefect's own models: an unknown key is ignored there, and a template in a list dropped."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+from prefect.cli.deploy._models import (
+    ConcurrencyLimitSpec,
+    DeploymentConfig,
+    PrefectYamlModel,
+    RawScheduleConfig,
+    WorkPoolConfig,
+)
+from prefect.events import DeploymentEventTrigger
+from prefect.flows import load_flow_from_entrypoint
+from pydantic import BaseModel
+
+from labelyard.errors import InputError
+from labelyard.plan.lifecycle import Event
+from labelyard.prefect.deploying import render
+from labelyard.prefect.pull import find_project, installed_version, project_folder
+from labelyard.settings import DeploySettings
+
+TEXT = (find_project() / "prefect.yaml").read_text(encoding="utf-8")
+DOCUMENT: dict[str, Any] = yaml.safe_load(TEXT)
+DEPLOYMENTS: list[dict[str, Any]] = DOCUMENT["deployments"]
+by_name = pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda deployment: deployment["name"])
+
+
+def _known(model: type[BaseModel], *more: str) -> set[str]:
+    return {*(field.alias or name for name, field in model.model_fields.items()), *more}
+
+
+def test_every_key_of_the_file_means_something_to_prefect() -> None:
+    assert set(DOCUMENT) <= _known(PrefectYamlModel, "definitions")  # anchors stand under `definitions`, by custom
+    PrefectYamlModel.model_validate(DOCUMENT)
+
+
+@by_name
+def test_every_key_of_a_deployment_means_something_to_prefect(deployment: dict[str, Any]) -> None:
+    assert set(deployment) <= _known(DeploymentConfig)
+    assert set(deployment["work_pool"]) <= _known(WorkPoolConfig)
+    assert set(deployment["concurrency_limit"]) <= _known(ConcurrencyLimitSpec)
+    for schedule in deployment.get("schedules", []):
+        assert set(schedule) <= _known(RawScheduleConfig)
+    for trigger in deployment.get("triggers", []):
+        assert set(trigger) <= _known(DeploymentEventTrigger, "type")
+        DeploymentEventTrigger.model_validate(trigger)
+
+
+@by_name
+def test_a_deployment_starts_by_an_event_or_by_a_schedule_and_has_a_version_tags_and_a_limit(
+    deployment: dict[str, Any],
+) -> None:
+    assert bool(deployment.get("triggers")) != bool(deployment.get("schedules"))
+    assert deployment["version"] == "{{ labelyard.version }}"
+    assert deployment["tags"][0] == "labelyard"
+    assert deployment["concurrency_limit"]["limit"] >= 1
+
+
+@by_name
+def test_a_deployments_entrypoint_is_a_flow_that_takes_the_parameters_of_its_trigger(
+    deployment: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(find_project()))
+    flow = load_flow_from_entrypoint(f"{find_project()}/{deployment['entrypoint']}", use_placeholder_flow=False)
+    assert flow.name == deployment["name"]
+    assert not flow.retries
+    assert flow.persist_result is False
+    for trigger in deployment.get("triggers", []):
+        assert set(trigger["parameters"]) == set(flow.parameters.properties)
+
+
+def test_each_event_of_the_outbox_starts_exactly_one_deployment() -> None:
+    expected = [
+        event for deployment in DEPLOYMENTS for trigger in deployment.get("triggers", []) for event in trigger["expect"]
+    ]
+    assert sorted(expected) == sorted(event.value for event in Event)
+
+
+def test_no_template_stands_inside_a_list_where_a_deploy_would_drop_it() -> None:
+    triggers = [trigger for deployment in DEPLOYMENTS for trigger in deployment.get("triggers", [])]
+    assert not [text for text in _texts_in_lists(triggers) if "{{" in text]
+
+
+def test_every_template_of_an_event_is_one_whole_expression_and_so_keeps_its_type() -> None:
+    for template in re.findall(r'"[^"]*event\.[^"]*"', TEXT):
+        assert re.fullmatch(r'"\{\{ event\.payload\.\w+ \}\}"', template)
+
+
+def test_the_settings_reach_pool_intervals_and_limit() -> None:
+    settings = DeploySettings(pool="elsewhere", collect_seconds=3, sweep_seconds=5, batches_at_once=9)
+    rendered = {deployment["name"]: deployment for deployment in yaml.safe_load(render(TEXT, settings))["deployments"]}
+    assert {deployment["work_pool"]["name"] for deployment in rendered.values()} == {"elsewhere"}
+    assert rendered["collect-finished"]["schedules"][0]["interval"] == 3
+    assert rendered["sweep-sources"]["schedules"][0]["interval"] == 5
+    assert rendered["ingest-batch"]["concurrency_limit"]["limit"] == 9
+
+
+def test_without_settings_the_file_is_deployed_as_it_is_written() -> None:
+    assert yaml.safe_load(render(TEXT, DeploySettings())) == DOCUMENT
+
+
+def test_a_worker_runs_the_flows_of_the_version_that_was_deployed() -> None:
+    folder = project_folder(**installed_version())["directory"]
+    assert folder == str(find_project())
+
+
+def test_a_worker_of_another_version_refuses_and_says_what_to_install() -> None:
+    with pytest.raises(InputError, match=r"deployment was made by labelyard 99\.9") as refusal:
+        project_folder("99.9")
+    assert "pip install labelyard==99.9" in refusal.value.next_step
+
+
+def _texts_in_lists(value: Any, *, inside: bool = False) -> Iterator[str]:
+    if isinstance(value, str) and inside:
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts_in_lists(item, inside=not isinstance(item, dict))
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _texts_in_lists(item, inside=inside)

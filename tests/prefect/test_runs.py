@@ -1,0 +1,134 @@
+"""Flow runs on real workers: started by an event, seen in the UI, ended in a state that a person understands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from emulator import StoreServer
+from prefect_server import PrefectServer, eventually
+from prefect_yard import RARELY, Yard, new_yard, picture
+
+pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("worker")
+
+
+@pytest.fixture(scope="module")
+def at_work(deployed: PrefectServer, home: Path, store_server: StoreServer, sandbox_url: str) -> Iterator[Yard]:
+    """A yard whose batches a worker of labelyard's own type works on."""
+    yard = new_yard(home, store_server, sandbox_url)
+    with deployed.worker("labelyard", "labelyard", home, **yard.settings):
+        yield yard
+
+
+@pytest.fixture(scope="module")
+def ingested(deployed: PrefectServer, at_work: Yard) -> Any:
+    """The run of a batch of three pictures, one of which is none, with an awkward name."""
+    at_work.put("cam1/0001.jpg", picture("red"))
+    at_work.put("cam2/0001.jpg", picture("blue"))
+    at_work.put("broken | <b>`x`</b>.jpg", b"no picture")
+    batch = at_work.close_batch()
+    deployed.announce("labelyard.batch.closed", batch, attempt=1)
+    return deployed.ended(batch)
+
+
+def test_an_announced_batch_ends_as_a_task_that_waits_for_annotators(ingested: Any, at_work: Yard) -> None:
+    assert (ingested["state_name"], ingested["state_type"]) == ("Waiting for annotators", "COMPLETED"), ingested[
+        "state"
+    ]
+    assert ingested["name"] == ingested["parameters"]["batch"]
+    assert ingested["parameters"]["attempt"] == 1
+    assert {"labelyard", "ingest"} <= set(ingested["tags"])
+    assert at_work.state(ingested["name"]) == "assigned"
+
+
+def test_the_library_s_lines_stand_in_the_log_of_the_run(deployed: PrefectServer, ingested: Any) -> None:
+    lines = deployed.logs(ingested, "labelyard.steps.assign_jobs: ")
+    assert any(line.startswith("labelyard.steps.upload_data: ") and "2 files" in line for line in lines), lines
+    assert any(line.startswith("labelyard.steps.create_task: ") for line in lines), lines
+
+
+def test_the_run_shows_a_bar_and_a_page_of_objects_task_and_people(deployed: PrefectServer, ingested: Any) -> None:
+    artifacts = deployed.artifacts(ingested)
+    batch = ingested["name"]
+    assert float(artifacts[f"upload-{batch}"]["data"]) == 100.0
+    page = artifacts[f"batch-{batch}"]["data"]
+    assert "in/cam1/0001.jpg" in page
+    assert "`ann`" in page
+    assert "/tasks/" in page
+    assert "set aside" in page
+    assert "broken \\| <b>`x`</b>.jpg" in page, "the name is code, between more backticks than it holds"
+
+
+def test_the_events_of_a_batch_name_the_run_that_caused_them(deployed: PrefectServer, ingested: Any) -> None:
+    run = f"prefect.flow-run.{ingested['id']}"
+    asked = {"filter": {"event": {"prefix": ["labelyard."]}, "any_resource": {"id": [run]}}, "limit": 50}
+
+    def look() -> list[Any] | None:
+        found = deployed.call("POST", "/events/filter", asked)["events"]
+        return found if len(found) >= 4 else None
+
+    events = {event["event"]: event for event in eventually(look, "the events of the run", 20)}
+    assert set(events) == {
+        "labelyard.task.created", "labelyard.data.uploaded", "labelyard.data.proved", "labelyard.jobs.assigned",
+    }  # fmt: skip
+    for event in events.values():
+        assert event["resource"]["prefect.resource.id"] == f"labelyard.batch.{ingested['name']}"
+        assert {each.get("prefect.resource.role") for each in event["related"]} >= {"dataset", "flow-run", "flow"}
+
+
+def test_the_runs_of_the_steps_carry_the_names_of_the_chain(deployed: PrefectServer, ingested: Any) -> None:
+    asked = {"task_runs": {"flow_run_id": {"any_": [ingested["id"]]}}}
+
+    def look() -> list[str] | None:
+        names = [run["name"] for run in deployed.call("POST", "/task_runs/filter", asked)]
+        return names if len(names) == 4 else None
+
+    batch = ingested["name"]
+    assert set(eventually(look, "the runs of the steps", 20)) == {
+        f"create the task of {batch}", f"upload {batch}", f"wait for {batch}", f"assign {batch}",
+    }  # fmt: skip
+
+
+def test_a_second_run_of_a_batch_that_is_done_ends_at_once_and_says_why(deployed: PrefectServer, ingested: Any) -> None:
+    deployed.announce("labelyard.batch.closed", ingested["name"], attempt=2)
+    again = deployed.ended(ingested["name"], 2)
+    assert (again["state_name"], again["state_type"]) == ("Taken by another run", "COMPLETED")
+    assert "it is assigned" in again["state"]["message"]
+
+
+def test_a_run_of_a_batch_that_nobody_knows_fails_with_the_next_command(deployed: PrefectServer, at_work: Yard) -> None:
+    deployed.announce("labelyard.batch.closed", "nobody-00001", attempt=1)
+    failed = deployed.ended("nobody-00001")
+    assert (failed["state_name"], failed["state_type"]) == ("Failed", "FAILED")
+    assert "nobody-00001" in failed["state"]["message"]
+    assert "next: labelyard status" in failed["state"]["message"]
+    assert "labelyard status" in deployed.artifacts(failed)["failure-nobody-00001"]["data"]
+
+
+def test_the_same_deployments_run_on_prefects_own_process_worker_and_a_failing_step_says_where_and_what_next(
+    deployed: PrefectServer, at_work: Yard, tmp_path: Path, store_server: StoreServer
+) -> None:
+    yard = new_yard(tmp_path, store_server, "http://127.0.0.1:9")  # nothing listens on the port `discard`
+    yard.put("one.jpg", picture())
+    batch = yard.close_batch()
+    deployed.command("prefect", "work-pool", "create", "stock", "--type", "process", "--overwrite")
+    deployed.command("labelyard", "deploy", LABELYARD_DEPLOY__POOL="stock", **RARELY)
+    with deployed.worker("stock", "process", tmp_path, **yard.settings, PREFECT_WORKER_QUERY_SECONDS="0.5"):
+        deployed.announce("labelyard.batch.closed", batch, attempt=1)
+        failed = deployed.ended(batch)
+        lines = deployed.logs(failed, "labelyard.prefect.endings: ")
+    assert (failed["state_name"], failed["state_type"]) == ("To be tried again", "FAILED"), failed["state"]
+    assert "127.0.0.1:9" in failed["state"]["message"]
+    assert "next: " in failed["state"]["message"]
+    page = deployed.artifacts(failed)[f"failure-{batch}"]["data"]
+    assert "127.0.0.1:9" in page
+    assert "labelyard" in page.split("**Next:**")[1]
+    assert any("127.0.0.1:9" in line for line in lines)
+    assert yard.state(batch) == "closed"

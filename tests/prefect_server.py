@@ -1,0 +1,178 @@
+"""The Prefect server that tests speak to: a real one on SQLite, as a process of its own, and workers beside it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import httpx
+from emulator import free_port
+
+from labelyard.prefect.pull import find_project
+
+_T = TypeVar("_T")
+_START_SECONDS = 120
+_RUN_SECONDS = 90
+_STOP_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class PrefectServer:
+    """A running server; `environment` is what a process needs to speak to it and to nothing else."""
+
+    api_url: str
+    home: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        inherited = {
+            name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "LABELYARD_"))
+        }
+        return {
+            **inherited,
+            "PREFECT_HOME": str(self.home),
+            "PREFECT_PROFILES_PATH": str(self.home / "profiles.toml"),
+            "PREFECT_API_URL": self.api_url,
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "DO_NOT_TRACK": "1",
+        }
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        """What the API answers. Raises on a refusal."""
+        answer = httpx.request(method, f"{self.api_url}{path}", json=body, timeout=30)
+        assert answer.is_success, answer.text
+        return answer.json() if answer.content else None
+
+    def command(self, *words: str, **settings: str) -> str:
+        """What a command of the virtual environment prints, run in the project's folder. Raises when it fails."""
+        done = subprocess.run(
+            [str(Path(sys.executable).with_name(words[0])), *words[1:]],
+            env={**self.environment, **settings}, cwd=find_project(), capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def announce(self, event: str, batch: str, **payload: Any) -> None:
+        """Post an event as labelyard does."""
+        told = {
+            "id": str(uuid4()), "occurred": datetime.now(UTC).isoformat(), "event": event,
+            "resource": {"prefect.resource.id": f"labelyard.batch.{batch}"}, "related": [],
+            "payload": {"batch": batch, **payload},
+        }  # fmt: skip
+        self.call("POST", "/events", [told])
+
+    def runs(self, batch: str) -> list[Any]:
+        """The flow runs that were started for a batch, oldest first."""
+        everything = self.call("POST", "/flow_runs/filter", {"sort": "EXPECTED_START_TIME_DESC", "limit": 200})
+        return [run for run in reversed(everything) if run["parameters"].get("batch") == batch]
+
+    def ended(self, batch: str, number: int = 1) -> Any:
+        """The `number`th run of a batch, once it has ended."""
+
+        def look() -> Any:
+            over = [
+                run for run in self.runs(batch) if run["state_type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+            ]
+            return over[number - 1] if len(over) >= number else None
+
+        return eventually(look, f"run {number} of {batch} to end")
+
+    def logs(self, run: Any, words: str) -> list[str]:
+        """The log of a run as the UI shows it, once `words` stand in it: Prefect sends logs in bundles."""
+        asked = {"logs": {"flow_run_id": {"any_": [run["id"]]}}, "limit": 200, "sort": "TIMESTAMP_ASC"}
+
+        def look() -> list[str] | None:
+            lines = [f"{line['name']}: {line['message']}" for line in self.call("POST", "/logs/filter", asked)]
+            return lines if any(words in line for line in lines) else None
+
+        return eventually(look, f"{words!r} to stand in the log of {run['name']}")
+
+    def artifacts(self, run: Any) -> dict[str, Any]:
+        """The artifacts that a run made, by key: the newest of each."""
+        asked = {"artifacts": {"flow_run_id": {"any_": [run["id"]]}}, "sort": "CREATED_DESC"}
+        return {artifact["key"]: artifact for artifact in reversed(self.call("POST", "/artifacts/filter", asked))}
+
+    @contextmanager
+    def worker(self, pool: str, kind: str, folder: Path, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
+        """A worker of `kind` on a pool, ended as an init system would; its words stand in `folder`/worker.log."""
+        command = [
+            sys.executable,
+            "-m",
+            "prefect",
+            "worker",
+            "start",
+            "--pool",
+            pool,
+            "--type",
+            kind,
+            "--name",
+            f"{kind}-{pool}",
+        ]
+        with (folder / "worker.log").open("wb") as log:
+            process = subprocess.Popen(
+                command,
+                env={**self.environment, **settings},
+                cwd=folder,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        try:
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(timeout=_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                raise
+
+
+@contextmanager
+def run_prefect_server() -> Iterator[PrefectServer]:
+    """A server on a free port with a home of its own, ended with its process."""
+    with tempfile.TemporaryDirectory(prefix="labelyard-prefect-", ignore_cleanup_errors=True) as folder:
+        port, words = free_port(), Path(folder) / "log"
+        server = PrefectServer(f"http://127.0.0.1:{port}/api", Path(folder))
+        environment = {**server.environment, "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "1"}
+        command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+        with words.open("wb") as log:
+            process = subprocess.Popen(
+                command, env=environment, cwd=folder, stdout=log, stderr=log, start_new_session=True
+            )
+        try:
+            eventually(lambda: _healthy(server, process, words), "the Prefect server to answer", _START_SECONDS)
+            yield server
+        finally:
+            process.terminate()
+            process.wait(timeout=_STOP_SECONDS)
+
+
+def eventually(look: Callable[[], _T | None], what: str, seconds: float = _RUN_SECONDS) -> _T:
+    """What `look` gives, once it gives something. Raises AssertionError naming `what` was waited for."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = look()
+        if found is not None:
+            return found
+        assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
+        time.sleep(0.1)
+
+
+def _healthy(server: PrefectServer, process: subprocess.Popen[bytes], words: Path) -> bool | None:
+    assert process.poll() is None, words.read_text(errors="replace")
+    try:
+        return True if httpx.get(f"{server.api_url}/health", timeout=2).is_success else None
+    except httpx.TransportError:
+        return None
