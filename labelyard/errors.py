@@ -29,7 +29,8 @@ LabelyardError
 │   ├── LedgerBehind           code and schema differ: `labelyard db upgrade`
 │   ├── ClaimTaken             another run has the batch, with its lease
 │   └── ClaimLost              our lease ran out and somebody took over: stop at once
-└── PrefectUnreachable                                                    (again: yes)
+├── PrefectUnreachable                                                    (again: yes)
+└── PartFailed                 a process of `labelyard up` or of the demo ended, or never got ready; names its log
 """
 
 from __future__ import annotations
@@ -207,3 +208,7 @@ class PrefectUnreachable(LabelyardError):
     """Prefect's API does not answer."""
 
     retry = True
+
+
+class PartFailed(LabelyardError):
+    """A process that the supervisor started ended, or never got ready; `what` holds its last lines."""
