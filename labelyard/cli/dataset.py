@@ -45,7 +45,7 @@ def validate(files: tuple[Path, ...]) -> None:
         else:
             click.echo(f"{path}: ok: {summary(spec)}")
     if wrong:
-        click.echo(f"labelyard: {wrong} of {len(files)} files wrong; mend and validate again", err=True)
+        click.echo(f"labelyard: {wrong} of {len(files)} files are wrong", err=True)
         sys.exit(1)
 
 

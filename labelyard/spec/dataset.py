@@ -193,7 +193,7 @@ class DatasetSpec(Section):
     annotators: tuple[Person, ...] = Field(min_length=1)
     """CVAT user names that jobs are handed to, round robin."""
     export: Export
-    """Where the dataset goes."""
+    """The place in object storage that COCO files are written to."""
 
     def problems(self) -> Iterator[Problem]:
         """An object that would land twice, an export that would come in as an image, somebody named twice."""

@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, WithJsonSchema, field_validator
+from pydantic import BeforeValidator, GetJsonSchemaHandler, WithJsonSchema, field_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import PydanticKnownError
 
 from labelyard.model import AttributeSpec, InputType, Label
-from labelyard.spec.values import Caption, Problem, Section, Switch
+from labelyard.spec.values import Caption, Color, Problem, Section, Switch
 
 _LONGEST_DEFAULT = 128
 _LONGEST_VALUES = 4096
@@ -120,7 +120,7 @@ class LabelSection(Section):
 
     name: Caption
     """Unique in the dataset."""
-    color: str | None = Field(default=None, pattern=r"^#[0-9a-fA-F]{6}$")
+    color: Color | None = None
     """`#rrggbb`, for servers that keep a colour."""
     attributes: tuple[AttributeSection, ...] = ()
     """What is asked about each annotation."""

@@ -123,6 +123,7 @@ Switch = Annotated[bool, Field(strict=True)]
 _NAME = r"[a-z0-9][a-z0-9._-]{0,62}"
 _CVAT_NAME = r"[a-z0-9]+([_-][a-z0-9]+)*"
 _BUCKET = r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]"
+_COLOR = r"#[0-9a-fA-F]{6}"
 
 
 def _name(value: str) -> str:
@@ -190,6 +191,12 @@ def _caption(value: str) -> str:
     return tidy
 
 
+def _color(value: str) -> str:
+    if not re.fullmatch(_COLOR, value):
+        raise ValueError('write a colour as "#rrggbb", such as "#ff8800" (in quotes: # begins a comment)')
+    return value
+
+
 def _person(value: str) -> str:
     if not value or value != value.strip() or len(value) > 150 or "\n" in value:
         raise ValueError("write a user name as CVAT shows it: one line, no blanks around it, at most 150 characters")
@@ -210,5 +217,7 @@ Glob = Annotated[str, AfterValidator(_glob), WithJsonSchema({"type": "string", "
 """A pattern for keys after the prefix."""
 Caption = Annotated[str, AfterValidator(_caption), Field(json_schema_extra={"minLength": 1, "maxLength": 64})]
 """The name of a label or an attribute, in Unicode's NFC."""
+Color = Annotated[str, AfterValidator(_color), WithJsonSchema({"type": "string", "pattern": f"^{_COLOR}$"})]
+"""A colour, `#rrggbb`."""
 Person = Annotated[str, AfterValidator(_person), Field(json_schema_extra={"minLength": 1, "maxLength": 150})]
 """A user name of CVAT."""
