@@ -14,7 +14,7 @@ from labelyard.errors import SettingsError
 class CvatSettings(BaseModel):
     """One CVAT server, under the name that dataset files use."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     url: str
     """Its address, such as https://cvat.example.com; no path."""

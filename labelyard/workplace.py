@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from threading import Lock
 
 from labelyard.cvat import Cvat, connect
 from labelyard.ledger import Ledger
-from labelyard.settings import Settings, load_settings
+from labelyard.settings import CvatSettings, Settings, load_settings
 from labelyard.storage import Store
+
+
+_cvats: dict[CvatSettings, Cvat] = {}
+"""Kept for the life of the process, whatever workplaces come and go: CVAT counts logins (100 an hour on later 1.x)."""
+_lock = Lock()
 
 
 @dataclass
@@ -20,25 +25,16 @@ class Workplace:
     settings: Settings
     ledger: Ledger
     store: Store
-    _cvats: dict[str, Cvat] = field(default_factory=dict)
-    _lock: Lock = field(default_factory=Lock)
 
     def cvat(self, name: str) -> Cvat:
-        """The CVAT that datasets call `name`, logged in once. Raises SettingsError or a CvatError."""
-        with self._lock:
-            if name not in self._cvats:
-                at = self.settings.cvat_named(name)
-                self._cvats[name] = connect(
+        """The CVAT that datasets call `name`, logged in once a process. Raises SettingsError."""
+        at = self.settings.cvat_named(name)
+        with _lock:
+            if at not in _cvats:
+                _cvats[at] = connect(
                     at.url, username=at.username, password=at.password, token=at.token, dialect=at.dialect
                 )
-            return self._cvats[name]
-
-    def close(self) -> None:
-        """Give every connection back; the CVAT tokens stay valid, other clients of the user share them."""
-        with ExitStack() as stack:
-            for cvat in self._cvats.values():
-                stack.callback(cvat.close)
-            stack.callback(self.ledger.close)
+            return _cvats[at]
 
 
 @contextmanager
@@ -52,4 +48,4 @@ def open_workplace(settings: Settings | None = None) -> Iterator[Workplace]:
     try:
         yield place
     finally:
-        place.close()
+        place.ledger.close()

@@ -106,6 +106,9 @@ class Dataset(Table):
     """How many batches were opened: the last one's number."""
     turn: Mapped[int] = mapped_column(default=0)
     """How many jobs the round robin has handed out."""
+    paused_at: Mapped[datetime | None]
+    """Objects still land while a dataset is paused; no batch of it closes, and no run of it begins."""
+    paused_why: Mapped[str | None]
 
 
 class DatasetVersion(Table):
@@ -181,6 +184,8 @@ class Object(Table):
     sha256: Mapped[str | None]
     refused: Mapped[str | None]
     """Why it was set aside; None while it is part of its batch."""
+    gone_at: Mapped[datetime | None]
+    """When the store told that this content is no longer under its key."""
 
     __table_args__ = (
         Unique("dataset", "bucket", "key", "etag", name="uq_object_identity"),
@@ -306,3 +311,18 @@ class DeadLetter(Table):
     source: Mapped[str]
     reason: Mapped[str]
     body: Mapped[bytes]
+    sent_again_at: Mapped[datetime | None]
+
+
+class Breaker(Table):
+    """A server that fails again and again is left alone for a while: work waits in the ledger, not in failing runs."""
+
+    __tablename__ = "breaker"
+
+    cvat: Mapped[str] = mapped_column(primary_key=True)
+    failures: Mapped[int]
+    """In a row; any success takes the row away."""
+    since: Mapped[datetime]
+    open_until: Mapped[datetime | None]
+    """No run may begin before; then one may try."""
+    error: Mapped[str]

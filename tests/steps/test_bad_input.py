@@ -119,14 +119,13 @@ def test_an_image_without_a_suffix_is_given_one(bench: Bench) -> None:
 def test_a_wrong_password_is_told_and_waited_out(bench: Bench) -> None:
     bench.put("1.jpg")
     landed(bench)
-    right = bench.place.settings.cvat["default"].password
-    bench.place.settings.cvat["default"].password = SecretStr("wrong")
+    right = bench.place.settings.cvat["default"]
+    bench.place.settings.cvat["default"] = right.model_copy(update={"password": SecretStr("wrong")})
     with pytest.raises(CvatUnauthorized) as caught:
         ingest(bench)
     assert "wrong" not in str(caught.value).replace("wrong password", "")
     assert bench.line().not_before is not None
-    bench.place.settings.cvat["default"].password = right
-    bench.place._cvats.clear()
+    bench.place.settings.cvat["default"] = right
     with bench.place.ledger.write() as session:
         batches.retry(bench.place.ledger, session, batches.get(session, "street-00001"))
     ingest(bench)

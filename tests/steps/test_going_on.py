@@ -157,7 +157,8 @@ def test_cvat_being_away_is_waited_for_and_told(closed: Bench) -> None:
 
 
 def test_a_cvat_that_is_not_there_names_its_address(closed: Bench) -> None:
-    closed.place.settings.cvat["default"].url = "http://127.0.0.1:1"
+    away = closed.place.settings.cvat["default"].model_copy(update={"url": "http://127.0.0.1:1"})
+    closed.place.settings.cvat["default"] = away
     with pytest.raises(CvatUnreachable, match=r"127\.0\.0\.1:1"):
         ingest(closed)
     assert closed.line().state == "closed"
