@@ -10,6 +10,10 @@ import click
 from labelyard.errors import LabelyardError
 
 COMMANDS = {
+    "up": "labelyard.cli.up:up",
+    "watch": "labelyard.cli.watch:watch",
+    "message": "labelyard.cli.message:message",
+    "notify": "labelyard.cli.notify:notify",
     "schema": "labelyard.cli.dataset:schema",
     "validate": "labelyard.cli.dataset:validate",
     "status": "labelyard.cli.ledger:status",
@@ -18,6 +22,7 @@ COMMANDS = {
     "close": "labelyard.cli.ledger:close",
     "db": "labelyard.cli.ledger:db",
     "deploy": "labelyard.cli.deploy:deploy",
+    "cvat": "labelyard.cli.cvat:cvat",
     "sandbox": "labelyard.cli.sandbox:sandbox",
     "robots": "labelyard.cli.robots:robots",
 }

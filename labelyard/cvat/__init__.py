@@ -50,6 +50,9 @@ class Cvat(Protocol):
     url: str
     """The server's address without a path, for links."""
 
+    def login(self) -> SecretStr:
+        """The token that this client uses, fetched now if it was not before. Raises CvatUnauthorized."""
+
     def about(self) -> About:
         """What server this is."""
 

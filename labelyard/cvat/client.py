@@ -25,6 +25,7 @@ from labelyard.errors import (
     CvatDisagrees,
     CvatError,
     CvatTimeout,
+    CvatUnauthorized,
     CvatUnreachable,
     UnclearAnswer,
 )
@@ -119,6 +120,13 @@ class Client:
             return value
         finally:
             steps.close()
+
+    def token(self) -> SecretStr:
+        """The token of this client. Raises CvatUnauthorized where there is none and nothing to get one with."""
+        token = self.login.token(self._log_in)
+        if token is None:
+            raise CvatUnauthorized("neither a token nor a user name and password were given", where=self.url)
+        return SecretStr(token)
 
     def _send(self, request: Request, sent: Callable[[int], None] | None) -> Answer:
         """The last answer to `request`, which is sent again as often as is safe."""

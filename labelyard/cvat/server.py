@@ -12,6 +12,8 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from labelyard.cvat.client import Client
 from labelyard.errors import CvatDisagrees
 from labelyard.model import (
@@ -44,6 +46,10 @@ class Server:
     def __init__(self, client: Client) -> None:
         self._client = client
         self.url = client.url
+
+    def login(self) -> SecretStr:
+        """The token that this client uses, fetched now if it was not before."""
+        return self._client.token()
 
     def about(self) -> About:
         """What server this is."""

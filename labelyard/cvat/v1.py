@@ -99,9 +99,10 @@ class V1:
         return f"Token {token}"
 
     def register(self, username: str, password: str, *, email: str, first: str, last: str) -> Steps[None]:
-        """Make an account. An empty email must be left out: sent blank it is 400 [073]."""
-        body = {"username": username, "first_name": first, "last_name": last}
-        body |= {"password1": password, "password2": password} | ({"email": email} if email else {})
+        """Make an account. What is empty must be left out: sent blank it is 400 [073]."""
+        asked = {"username": username, "first_name": first, "last_name": last, "email": email}
+        body = {name: value for name, value in asked.items() if value}
+        body |= {"password1": password, "password2": password}
         yield from ask(Request("POST", "/api/v1/auth/register", json=body, anonymous=True))
 
     def about(self) -> Steps[About]:

@@ -1,0 +1,110 @@
+"""What `labelyard cvat` prints: values as tables for people, or as JSON for programs."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import asdict, is_dataclass
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from labelyard.cli.cvat_connection import Connection
+from labelyard.cvat.refusals import one_line
+from labelyard.model import Annotations, Frame, Job, JobStatus, Task, User
+
+_COLUMNS: dict[type, dict[str, Callable[[Any], object]]] = {
+    Task: {
+        "task": lambda task: task.id,
+        "name": lambda task: task.name,
+        "status": lambda task: task.status,
+        "frames": lambda task: task.size,
+        "jobs done": lambda task: f"{sum(job.status is JobStatus.COMPLETED for job in task.jobs)}/{len(task.jobs)}",
+        "assignee": lambda task: task.assignee or "-",
+        "updated": lambda task: task.updated[:19].replace("T", " "),
+    },
+    Job: {
+        "job": lambda job: job.id,
+        "task": lambda job: job.task_id,
+        "frames": lambda job: f"{job.start_frame}-{job.stop_frame}",
+        "status": lambda job: job.status,
+        "assignee": lambda job: job.assignee or "-",
+    },
+    User: {
+        "user": lambda user: user.id,
+        "name": lambda user: user.username,
+        "email": lambda user: user.email or "-",
+        "groups": lambda user: ", ".join(user.groups) or "-",
+        "rights": lambda user: "superuser" if user.is_superuser else "staff" if user.is_staff else "-",
+    },
+    Frame: {
+        "frame": lambda frame: frame.name,
+        "width": lambda frame: frame.width,
+        "height": lambda frame: frame.height,
+    },
+}
+"""The columns of a table by what its rows are."""
+
+
+def verb(command: Callable[..., Any]) -> Callable[..., Any]:
+    """A command over a `Cvat`: connected first; what it returns is printed as a table, or with --json as JSON."""
+
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+    @click.pass_obj
+    @functools.wraps(command)
+    def told(place: Connection, as_json: bool, **given: Any) -> None:  # noqa: FBT001 - click passes flags so
+        with closing(place.cvat) as cvat:
+            value = command(cvat, **given)
+        if as_json:
+            click.echo(json.dumps(jsonable(value), indent=1, ensure_ascii=False))
+        else:
+            _show(value)
+
+    return told
+
+
+def jsonable(value: Any) -> Any:
+    """A value of the model as JSON has it: objects with the model's own names, lists, words."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, list | tuple):
+        return [jsonable(one) for one in value]
+    return value
+
+
+def _show(value: Any) -> None:
+    console = Console()
+    if value is None:
+        return
+    if isinstance(value, str):
+        click.echo(value)
+    elif isinstance(value, Task):
+        console.print(_table([value]))
+        console.print(Text("labels: " + ", ".join(one_line(label.name) for label in value.labels)))
+        console.print(_table(value.jobs) if value.jobs else "no jobs yet")
+    elif isinstance(value, Annotations):
+        console.print(Text(f"{len(value.shapes)} shapes, {len(value.tracks)} tracks, {len(value.tags)} tags"))
+        for shape in value.shapes:
+            points = ", ".join(f"{x:g}" for x in shape.points)
+            console.print(Text(f"  {shape.type} {shape.id} on frame {shape.frame}, label {shape.label_id}: {points}"))
+    elif isinstance(value, list):
+        console.print(_table(value) if value else "none")
+    elif type(value) in _COLUMNS:
+        console.print(_table([value]))
+    else:
+        for name, part in asdict(value).items():
+            console.print(Text(f"{name}: {'-' if part is None else one_line(str(part))}"))
+
+
+def _table(rows: Sequence[Any]) -> Table:
+    """A table of values of one kind; what a server says cannot drive the terminal."""
+    columns = _COLUMNS[type(rows[0])]
+    table = Table(*columns, pad_edge=False)
+    for row in rows:
+        table.add_row(*(Text(one_line(str(cell(row)))) for cell in columns.values()))
+    return table

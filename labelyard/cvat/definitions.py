@@ -1,0 +1,63 @@
+"""Labels and annotations that people write themselves, in CVAT's own JSON: what its editor shows as "Raw".
+
+What a server takes badly is refused here by name: an unknown key or a number in `values` is a 500 that leaves a task
+behind [130-132]. Ids are allowed and, for labels, ignored: sent with a new task they are a 500 too [580].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from labelyard.cvat import reading
+from labelyard.errors import InputError, LabelError
+from labelyard.model import Annotations, AttributeSpec, Label
+
+_LABEL_KEYS = frozenset({"name", "attributes", "color", "id"})
+_ATTRIBUTE_KEYS = frozenset({"name", "mutable", "input_type", "default_value", "values", "id"})
+
+
+def labels_of(data: Any) -> tuple[Label, ...]:
+    """The labels of a JSON list, by their form; `check_labels` looks into them. Raises LabelError naming the place."""
+    if not isinstance(data, list):
+        raise LabelError("labels are a list: [{…}, {…}]", where="labels")
+    return tuple(_label(one, f"label {number + 1}") for number, one in enumerate(data))
+
+
+def annotations_of(data: Any) -> Annotations:
+    """The annotations of a JSON object with shapes, tracks, tags. Raises InputError naming what is missing."""
+    if not isinstance(data, Mapping):
+        raise InputError('annotations are an object: {"shapes": […], "tracks": […], "tags": […]}')
+    try:
+        return reading.annotation_set({"shapes": [], "tracks": [], "tags": []} | dict(data))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"these are no annotations ({type(error).__name__}: {error})") from error
+
+
+def _label(data: Any, place: str) -> Label:
+    _check_keys(data, _LABEL_KEYS, {"name"}, place)
+    place = f"label {data['name']!r}"
+    attributes = data.get("attributes") or []
+    if not isinstance(attributes, list):
+        raise LabelError("attributes are a list", where=place)
+    specs = tuple(_attribute(one, f"{place}, attribute {number + 1}") for number, one in enumerate(attributes))
+    return Label(data["name"], specs, data.get("color"))
+
+
+def _attribute(data: Any, place: str) -> AttributeSpec:
+    _check_keys(data, _ATTRIBUTE_KEYS, {"name", "input_type", "default_value"}, place)
+    values = data.get("values") or []
+    if not isinstance(values, list):
+        raise LabelError("values are a list", where=f"{place} ({data['name']!r})")
+    return AttributeSpec(
+        data["name"], data["input_type"], data["default_value"], tuple(values), mutable=data.get("mutable", False)
+    )
+
+
+def _check_keys(data: Any, known: frozenset[str], needed: set[str], place: str) -> None:
+    if not isinstance(data, Mapping):
+        raise LabelError(f"{data!r} is no object with {', '.join(sorted(needed))}", where=place)
+    for key in needed - data.keys():
+        raise LabelError(f"{key!r} is missing", where=place)
+    for key in data.keys() - known:
+        raise LabelError(f"the key {key!r} is unknown: CVAT answers 500 and leaves a task behind", where=place)
