@@ -53,11 +53,11 @@ class PrefectServer:
         assert answer.is_success, answer.text
         return answer.json() if answer.content else None
 
-    def command(self, *words: str, **settings: str) -> str:
-        """What a command of the virtual environment prints, run in the project's folder. Raises when it fails."""
+    def command(self, *words: str, folder: Path | None = None, **settings: str) -> str:
+        """What a command of the virtual environment prints, run in the project's folder unless told otherwise."""
         done = subprocess.run(
             [str(Path(sys.executable).with_name(words[0])), *words[1:]],
-            env={**self.environment, **settings}, cwd=find_project(), capture_output=True, text=True, check=False,
+            env={**self.environment, **settings}, cwd=folder or find_project(), capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -70,6 +70,29 @@ class PrefectServer:
             "payload": {"batch": batch, **payload},
         }  # fmt: skip
         self.call("POST", "/events", [told])
+
+    def start(self, deployment: str, **parameters: Any) -> str:
+        """Start a run of a deployment (`flow/name`); its id."""
+        found = self.call("GET", f"/deployments/name/{deployment}")
+        run = self.call(
+            "POST",
+            f"/deployments/{found['id']}/create_flow_run",
+            {"parameters": parameters, "state": {"type": "SCHEDULED"}},
+        )
+        return str(run["id"])
+
+    def state(self, run_id: str) -> str:
+        """The name of a run's state."""
+        return str(self.call("GET", f"/flow_runs/{run_id}")["state_name"])
+
+    def reaches(self, run_id: str, *states: str) -> Any:
+        """The run, once it is in one of these states."""
+
+        def look() -> Any:
+            run = self.call("GET", f"/flow_runs/{run_id}")
+            return run if run["state_name"] in states else None
+
+        return eventually(look, f"run {run_id} to be {' or '.join(states)}, not {self.state(run_id)}")
 
     def runs(self, batch: str) -> list[Any]:
         """The flow runs that were started for a batch, oldest first."""

@@ -1,0 +1,134 @@
+"""The worker that runs flows in its own process: one run's end is no other run's, and a stopping worker lets go."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from prefect_server import PrefectServer, eventually
+
+pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
+
+FLOWS = '''
+import logging, sys, threading, time
+from contextvars import copy_context
+from pathlib import Path
+from prefect import flow
+from labelyard.prefect.run_log import join_run_log
+
+@flow(persist_result=False)
+def waits(folder: str, name: str, most: float = 60):
+    """Leave the files NAME.began and NAME.ended; wait in between until NAME.go is there."""
+    here = Path(folder)
+    (here / f"{name}.began").touch()
+    try:
+        deadline = time.monotonic() + most
+        while not (here / f"{name}.go").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+    except BaseException as error:
+        (here / f"{name}.interrupted").write_text(type(error).__name__)
+        raise
+    (here / f"{name}.ended").touch()
+
+@flow(persist_result=False)
+def exits():
+    sys.exit(3)
+
+@flow(persist_result=False)
+def talks():
+    join_run_log()
+    log = logging.getLogger("labelyard.steps.of_the_test")
+    log.info("from the flow")
+    thread = threading.Thread(target=copy_context().run, args=(log.info, "from a thread of the flow"))
+    thread.start()
+    thread.join()
+    log.info("the end")
+'''
+
+PROJECT = """
+pull:
+  - prefect.deployments.steps.set_working_directory: {directory: FOLDER}
+deployments:
+  - {name: t, entrypoint: "flows.py:waits", work_pool: {name: POOL}, concurrency_limit: LIMIT}
+  - {name: t, entrypoint: "flows.py:exits", work_pool: {name: POOL}}
+  - {name: t, entrypoint: "flows.py:talks", work_pool: {name: POOL}}
+"""
+
+
+@pytest.fixture(scope="module")
+def project(prefect_server: PrefectServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "flows.py").write_text(FLOWS)
+    text = PROJECT.replace("FOLDER", str(folder)).replace("POOL", "tiny").replace("LIMIT", "2")
+    (folder / "prefect.yaml").write_text(text)
+    prefect_server.command("prefect", "work-pool", "create", "tiny", "--type", "labelyard")
+    prefect_server.command("prefect", "--no-prompt", "deploy", "--all", folder=folder)
+    return folder
+
+
+@contextmanager
+def _stoppable(server: PrefectServer, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker as a shell without a terminal starts it in the background: SIGINT means nothing to it."""
+    command = 'trap "" INT; exec "$0" -m prefect worker start --pool tiny --name stoppable'
+    process = subprocess.Popen(["/bin/sh", "-c", command, sys.executable], env=server.environment, cwd=folder)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _exists(path: Path) -> None:
+    eventually(lambda: path.exists() or None, f"{path.name} to be there")
+
+
+def test_runs_go_on_side_by_side_up_to_the_limit_and_one_that_exits_takes_no_other_with_it(
+    prefect_server: PrefectServer, project: Path, tmp_path: Path
+) -> None:
+    with prefect_server.worker("tiny", "labelyard", tmp_path) as worker:
+        first, second = (prefect_server.start("waits/t", folder=str(tmp_path), name=name) for name in ("a", "b"))
+        _exists(tmp_path / "a.began")
+        _exists(tmp_path / "b.began")
+        third = prefect_server.start("waits/t", folder=str(tmp_path), name="c")
+        prefect_server.reaches(third, "AwaitingConcurrencySlot")
+        prefect_server.reaches(prefect_server.start("exits/t"), "Crashed")
+        assert not (tmp_path / "c.began").exists()
+        (tmp_path / "a.go").touch()
+        prefect_server.reaches(first, "Completed")
+        _exists(tmp_path / "c.began")
+        for name in ("b", "c"):
+            (tmp_path / f"{name}.go").touch()
+        prefect_server.reaches(second, "Completed")
+        prefect_server.reaches(third, "Completed")
+        assert worker.poll() is None
+
+
+def test_lines_of_the_flow_s_own_threads_stand_in_its_log(
+    prefect_server: PrefectServer, project: Path, tmp_path: Path
+) -> None:
+    with prefect_server.worker("tiny", "labelyard", tmp_path):
+        run = prefect_server.reaches(prefect_server.start("talks/t"), "Completed")
+        lines = prefect_server.logs(run, "the end")
+    assert "labelyard.steps.of_the_test: from the flow" in lines
+    assert "labelyard.steps.of_the_test: from a thread of the flow" in lines
+
+
+def test_a_stopped_worker_lets_a_quick_run_end_and_interrupts_a_long_one(
+    prefect_server: PrefectServer, project: Path, tmp_path: Path
+) -> None:
+    with _stoppable(prefect_server, tmp_path) as worker:
+        quick, long = (prefect_server.start("waits/t", folder=str(tmp_path), name=name) for name in ("quick", "long"))
+        _exists(tmp_path / "quick.began")
+        _exists(tmp_path / "long.began")
+        os.kill(worker.pid, signal.SIGTERM)
+        (tmp_path / "quick.go").touch()
+        assert worker.wait(timeout=60) == 0
+    assert prefect_server.state(quick) == "Completed"
+    assert prefect_server.state(long) == "Crashed"
+    assert (tmp_path / "long.interrupted").read_text() == "WorkerStopped"
