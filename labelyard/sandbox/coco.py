@@ -163,14 +163,16 @@ def read(snapshot: Snapshot, source: BinaryIO) -> dict[str, Any]:
     frames = {os.path.splitext(frame.name)[0]: place for place, frame in enumerate(snapshot.frames.values())}  # noqa: PTH122
     images = {image["id"]: _frame_of(image, frames) for image in document["images"]}
     categories = {category["id"]: str(category["name"]) for category in document["categories"]}
-    shapes = []
+    shapes: list[dict[str, Any]] = []
     for annotation in document["annotations"]:
         name = categories[annotation["category_id"]]
         if name not in names:
             raise ValueError(f"Label {name!r} is not registered for this task")
-        for kind, points in _outlines(annotation):
-            shapes.append({"type": kind, "occluded": False, "z_order": 0, "points": points, "id": None, "group": 0,
-                           "frame": images[annotation["image_id"]], "label_id": names[name], "attributes": []})  # fmt: skip
+        frame, outlines = images[annotation["image_id"]], _outlines(annotation)
+        group = 1 + max((shape["group"] for shape in shapes if shape["frame"] == frame), default=0)
+        for kind, points in outlines:
+            shapes.append({"type": kind, "occluded": False, "z_order": 0, "points": points, "id": None, "frame": frame,
+                           "group": group if len(outlines) > 1 else 0, "label_id": names[name], "attributes": []})  # fmt: skip
     return {"version": 0, "tags": [], "shapes": shapes, "tracks": []}
 
 
@@ -193,9 +195,11 @@ def _frame_of(image: dict[str, Any], frames: dict[str, int]) -> int:
 
 
 def _outlines(annotation: dict[str, Any]) -> list[tuple[str, list[float]]]:
-    """Polygons as they are; a rectangle's four corners, too, come back as a polygon."""
+    """Polygons as they are (a rectangle's four corners, too, come back as one); masks are dropped."""
     segmentation = annotation.get("segmentation")
-    if isinstance(segmentation, list) and segmentation:
-        return [("polygon", [float(value) for value in points]) for points in segmentation]
-    x, y, width, height = (float(value) for value in annotation["bbox"])
-    return [("rectangle", [x, y, x + width, y + height])]
+    if segmentation is None:
+        x, y, width, height = (float(value) for value in annotation["bbox"])
+        return [("rectangle", [x, y, x + width, y + height])]
+    if not isinstance(segmentation, list):
+        return []
+    return [("polygon", [float(value) for value in points]) for points in segmentation]

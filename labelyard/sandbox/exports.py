@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from labelyard.sandbox.workers import Workers
 
 
+QUICKEST = 0.06
+"""Seconds that an export takes at least: the fastest recorded one. Who asks twice in a row sees 202 twice."""
+
+
 @dataclass
 class Job:
     """An export as the queue knows it."""
@@ -90,6 +94,7 @@ class Exports:
             self._jobs = {key: job for key, job in self._jobs.items() if key[0] != task_id}
 
     def _run(self, key: tuple[int, str, str], job: Job, host: str) -> None:
+        time.sleep(QUICKEST)
         try:
             job.file = self._write(*key, host)
             job.state = "finished"

@@ -1,40 +1,52 @@
-"""The formats of the server by name: all are listed, those in EXPORTERS can be written."""
+"""The formats of the server by name: all are listed, and may be asked for; those that nobody wrote fail."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-from labelyard.sandbox import coco
+from labelyard.sandbox import coco, cvat_xml, exporters
 
 if TYPE_CHECKING:
     from labelyard.sandbox.snapshot import Snapshot
 
 
 class Exporter(Protocol):
-    """Writes the file of a task."""
+    """A function that writes the file of a task."""
 
-    def __call__(self, snapshot: Snapshot, out: BinaryIO, *, images: bool) -> None: ...
-
-
-EXPORTERS: dict[str, Exporter] = {"COCO 1.0": coco.write}
-
-_IMPORTED = {"COCO": "JSON, ZIP", "CVAT": "XML, ZIP", "LabelMe": "ZIP", "Segmentation mask": "ZIP", "MOT": "ZIP",
-             "PASCAL VOC": "ZIP", "TFRecord": "ZIP", "YOLO": "ZIP"}  # fmt: skip
-_EXPORTED = ("COCO", "CVAT for video", "CVAT for images", "Datumaro", "LabelMe", "Segmentation mask", "MOT", "PASCAL VOC",
-             "TFRecord", "YOLO")  # fmt: skip
-_VERSIONS = {"COCO": "1.0", "Datumaro": "1.0", "LabelMe": "3.0", "TFRecord": "1.0"}
+    def __call__(self, snapshot: Snapshot, out: BinaryIO, *, images: bool) -> None:
+        """Write to `out`; with its images when the task is exported as a dataset."""
 
 
-def importers() -> list[dict[str, str]]:
-    """What the server says it can read."""
-    return [_described(name, ext) for name, ext in _IMPORTED.items()]
+def _unwritten(name: str) -> Exporter:
+    def write(snapshot: Snapshot, out: BinaryIO, *, images: bool) -> None:  # noqa: ARG001 - an Exporter's signature
+        raise NotImplementedError(f"the sandbox does not write {name}")
+
+    return write
 
 
-def exporters() -> list[dict[str, str]]:
-    """What the server says it can write."""
-    return [_described(name, "ZIP") for name in _EXPORTED]
+EXPORTERS: dict[str, Exporter] = {
+    "COCO 1.0": coco.write,
+    "CVAT for video 1.1": cvat_xml.write_video,
+    "CVAT for images 1.1": cvat_xml.write_images,
+    "Datumaro 1.0": exporters.write_datumaro,
+    "LabelMe 3.0": _unwritten("LabelMe 3.0"),
+    "Segmentation mask 1.1": _unwritten("Segmentation mask 1.1"),
+    "MOT 1.1": exporters.write_mot,
+    "PASCAL VOC 1.1": exporters.write_voc,
+    "TFRecord 1.0": _unwritten("TFRecord 1.0"),
+    "YOLO 1.1": exporters.write_yolo,
+}
+"""In the order in which the server lists them."""
+
+IMPORTERS = {"COCO 1.0": "JSON, ZIP", "CVAT 1.1": "XML, ZIP", "LabelMe 3.0": "ZIP", "Segmentation mask 1.1": "ZIP",
+             "MOT 1.1": "ZIP", "PASCAL VOC 1.1": "ZIP", "TFRecord 1.0": "ZIP", "YOLO 1.1": "ZIP"}  # fmt: skip
+"""Name -> what files it takes; the sandbox reads COCO only."""
 
 
-def _described(name: str, ext: str) -> dict[str, str]:
-    version = _VERSIONS.get(name, "1.1")
-    return {"name": f"{name} {version}", "ext": ext, "version": version}
+def listing() -> dict[str, list[dict[str, str]]]:
+    """What the server says it can read and write."""
+    written = {name: "ZIP" for name in EXPORTERS}
+    return {
+        side: [{"name": name, "ext": ext, "version": name.rsplit(" ", 1)[1]} for name, ext in formats.items()]
+        for side, formats in (("importers", IMPORTERS), ("exporters", written))
+    }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from labelyard.sandbox import annotating, coco, snapshot, tracks, uploads
 from labelyard.sandbox.answers import Answer, Page, Refusal, in_words
-from labelyard.sandbox.formats import importers
+from labelyard.sandbox.formats import IMPORTERS
 
 if TYPE_CHECKING:
     import sqlite3
@@ -81,7 +81,7 @@ class Imports:
     def _check(self, file: Path, format_name: str) -> None:
         if not file.stat().st_size:
             raise Refusal(400, {"annotation_file": ["The submitted file is empty."]})
-        if format_name not in {entry["name"] for entry in importers()}:
+        if format_name not in IMPORTERS:
             raise Refusal(400, [f"Unknown input format '{format_name}'"])
 
     def _start(self, key: tuple[str, str, int], job: Job, format_name: str, row: sqlite3.Row) -> None:

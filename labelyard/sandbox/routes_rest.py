@@ -12,7 +12,7 @@ from labelyard.errors import InputError
 from labelyard.sandbox import tasks
 from labelyard.sandbox.accounts import NotAuthenticated
 from labelyard.sandbox.answers import NOT_FOUND_PAGE, Answer, Forbidden, NotFound, Page, Refusal, written
-from labelyard.sandbox.formats import exporters, importers
+from labelyard.sandbox.formats import listing
 from labelyard.sandbox.permissions import check_task
 from labelyard.sandbox.web import Call, Endpoint, anybody, paged
 
@@ -49,7 +49,7 @@ def about(_call: Call) -> Answer:
 
 def formats(_call: Call) -> Answer:
     """The formats that CVAT 1.0.0 lists."""
-    return Answer({"importers": importers(), "exporters": exporters()})
+    return Answer(listing())
 
 
 def share(call: Call) -> Answer:

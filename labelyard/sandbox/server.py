@@ -159,6 +159,8 @@ class Serving:
         )  # fmt: skip
         self._server.gateway = _Gateway
         self._server.nodelay = True
+        self._server.expiration_interval = 0.1  # how long stop() waits
+        self._server.keep_alive_conn_limit = 4 * THREADS
         self._server.error_log = _log  # type: ignore[assignment, method-assign] # documented as replaceable
         self._server.prepare()
 
