@@ -55,9 +55,9 @@ class PrefectServer:
 
     def command(self, *words: str, folder: Path | None = None, **settings: str) -> str:
         """What a command of the virtual environment prints, run in the project's folder unless told otherwise."""
+        program, environment = Path(sys.executable).with_name(words[0]), {**self.environment, **settings}
         done = subprocess.run(
-            [str(Path(sys.executable).with_name(words[0])), *words[1:]],
-            env={**self.environment, **settings}, cwd=folder or find_project(), capture_output=True, text=True, check=False,
+            [str(program), *words[1:]], env=environment, cwd=folder or find_project(), capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

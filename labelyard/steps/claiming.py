@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
@@ -93,7 +94,8 @@ def _kept(work: Work) -> Iterator[None]:
             except LedgerError as error:
                 _log.warning("%s: the lease could not be extended: %s", work.batch_id, error)
 
-    keeper = Thread(target=keep, name=f"lease of {work.batch_id}", daemon=True)
+    # In the caller's context, so that its lines stand in the log of the caller's run.
+    keeper = Thread(target=copy_context().run, args=(keep,), name=f"lease of {work.batch_id}", daemon=True)
     keeper.start()
     try:
         yield
