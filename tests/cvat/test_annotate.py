@@ -1,0 +1,161 @@
+"""Annotations written so that it may be done again, on a server that loses answers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from labelyard.cvat import Cvat, annotate
+from labelyard.errors import CvatNotFound, CvatRefused, UnclearAnswer
+from labelyard.model import (
+    Annotations,
+    AttributeValue,
+    Change,
+    Shape,
+    ShapeType,
+    Tag,
+    Task,
+    Track,
+    TrackedShape,
+)
+from labelyard.sandbox import Serving
+
+WRITES = "PATCH /api/v1/jobs/*/annotations"
+LOST_AFTER = {"on": WRITES, "cut": True, "when": "after", "times": 1}
+LOST_BEFORE = {"on": WRITES, "cut": True, "when": "before", "times": 1}
+CRASHED = {"on": WRITES, "status": 500, "when": "after", "times": 1}
+GATEWAY = {"on": WRITES, "status": 504, "when": "after", "times": 1}
+BUSY = {"on": WRITES, "status": 429, "retry_after": 0, "when": "before", "times": 1}
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(annotate, "SETTLING", 0.01)
+    monkeypatch.setattr(annotate, "PIECE", 3)
+
+
+def boxes(task: Task, number: int, **more: Any) -> Annotations:
+    car = task.labels[0].id
+    shapes = [Shape(ShapeType.RECTANGLE, 0, car, (1.5, 2.25, 10.125 + n, 20.0), **more) for n in range(number)]
+    return Annotations(tuple(shapes))
+
+
+def everything(task: Task) -> Annotations:
+    car, person = task.labels
+    make = car.attributes[0].id
+    key_frames = (
+        TrackedShape(ShapeType.RECTANGLE, 0, (1.0, 1.0, 5.0, 5.0)),
+        TrackedShape(ShapeType.RECTANGLE, 1, (2.0, 1.0, 6.0, 5.0), outside=True, occluded=True, z_order=1),
+    )
+    return Annotations(
+        shapes=(
+            Shape(ShapeType.POLYGON, 1, car.id, (1.0, 1.0, 9.0, 1.0, 5.0, 8.0), group=2, z_order=3, occluded=True,
+                  attributes=(AttributeValue(make, "BMW"),)),
+            Shape(ShapeType.POLYLINE, 0, person.id, (0.1, 0.2, 0.3, 537.5498657226562)),
+        ),
+        tracks=(Track(0, car.id, key_frames, attributes=(AttributeValue(make, "VW"),)),),
+        tags=(Tag(1, person.id),),
+    )  # fmt: skip
+
+
+def test_a_round_trip_changes_nothing_but_adds_ids_and_defaults(cvat: Cvat, task: Task) -> None:
+    job, wanted = task.jobs[0].id, everything(task)
+    made = annotate.create(cvat, job, wanted)
+    read = cvat.annotations(job)
+    assert all(item.id for item in (*made.shapes, *made.tracks, *made.tags))
+    shapes = {shape.type: shape for shape in read.shapes}
+    for sent in wanted.shapes:
+        assert replace(shapes[sent.type], attributes=()) == replace(sent, attributes=())
+        assert set(sent.attributes) <= set(shapes[sent.type].attributes)
+    assert [replace(s, attributes=()) for s in read.tracks[0].shapes] == list(wanted.tracks[0].shapes)
+    assert read.tags == wanted.tags
+
+
+def test_creating_again_creates_nothing(cvat: Cvat, task: Task) -> None:
+    job, wanted = task.jobs[0].id, everything(task)
+    first = annotate.create(cvat, job, wanted)
+    again = annotate.create(cvat, job, wanted)
+    assert [shape.id for shape in again.shapes] == [shape.id for shape in first.shapes]
+    now = cvat.annotations(job)
+    assert (len(now.shapes), len(now.tracks), len(now.tags)) == (2, 1, 1)
+
+
+def test_a_shape_wanted_twice_is_there_twice(cvat: Cvat, task: Task) -> None:
+    job, one = task.jobs[0].id, boxes(task, 1).shapes
+    annotate.create(cvat, job, Annotations(one))
+    annotate.create(cvat, job, Annotations(one + one))
+    assert len(cvat.annotations(job).shapes) == 2
+
+
+def test_pieces_are_told_of_one_by_one(cvat: Cvat, task: Task) -> None:
+    told: list[int] = []
+    made = annotate.create(cvat, task.jobs[0].id, boxes(task, 8), told.append)
+    assert told == [3, 6, 8]
+    assert len(made.shapes) == 8
+
+
+@pytest.mark.parametrize("fault", [LOST_AFTER, LOST_BEFORE, CRASHED, GATEWAY, BUSY], ids=lambda f: str(f)[40:])
+def test_a_lost_answer_neither_doubles_nor_loses(sandbox: Serving, cvat: Cvat, task: Task, fault: Any) -> None:
+    job = task.jobs[0].id
+    annotate.create(cvat, job, boxes(task, 2))  # somebody's own, equal to two of those to come
+    sandbox.faults.set([fault | {"skip": 1}])
+    made = annotate.create(cvat, job, boxes(task, 8))
+    assert sorted(shape.points for shape in cvat.annotations(job).shapes) == sorted(
+        s.points for s in boxes(task, 8).shapes
+    )
+    assert len({shape.id for shape in made.shapes}) == 8
+
+
+def test_an_answer_that_is_lost_each_time_is_told(sandbox: Serving, cvat: Cvat, task: Task) -> None:
+    sandbox.faults.set([LOST_BEFORE | {"times": None}])
+    with pytest.raises(UnclearAnswer):
+        annotate.create(cvat, task.jobs[0].id, boxes(task, 1))
+
+
+def test_a_refusal_is_told_at_once(cvat: Cvat, task: Task) -> None:
+    wrong = Annotations((replace(boxes(task, 1).shapes[0], label_id=999999),))
+    with pytest.raises(CvatRefused, match="label_id `999999` is invalid"):
+        annotate.create(cvat, task.jobs[0].id, wrong)
+
+
+@pytest.mark.parametrize("fault", [None, LOST_AFTER, LOST_BEFORE, CRASHED])
+def test_an_update_changes_what_exists(sandbox: Serving, cvat: Cvat, task: Task, fault: Any) -> None:
+    job = task.jobs[0].id
+    made = annotate.create(cvat, job, boxes(task, 4))
+    moved = Annotations(tuple(replace(shape, points=(0.0, 0.0, 5.0, 5.0)) for shape in made.shapes))
+    sandbox.faults.set([fault] if fault else [])
+    annotate.update(cvat, job, moved)
+    now = cvat.annotations(job).shapes
+    assert {shape.id for shape in now} == {shape.id for shape in made.shapes}
+    assert {shape.points for shape in now} == {(0.0, 0.0, 5.0, 5.0)}
+
+
+def test_an_update_of_an_id_that_is_gone_is_refused_before_anything_is_written(cvat: Cvat, task: Task) -> None:
+    job = task.jobs[0].id
+    made = annotate.create(cvat, job, boxes(task, 2))
+    moved = tuple(replace(shape, points=(0.0, 0.0, 5.0, 5.0)) for shape in made.shapes)
+    with pytest.raises(CvatNotFound, match="no shape 99999999"):
+        annotate.update(cvat, job, Annotations((*moved, replace(moved[0], id=99999999))))
+    assert {shape.points for shape in cvat.annotations(job).shapes} == {shape.points for shape in made.shapes}
+
+
+@pytest.mark.parametrize("fault", [None, LOST_AFTER, LOST_BEFORE, CRASHED])
+def test_a_deletion_may_be_repeated(sandbox: Serving, cvat: Cvat, task: Task, fault: Any) -> None:
+    job = task.jobs[0].id
+    made = annotate.create(cvat, job, boxes(task, 5))
+    doomed = Annotations(made.shapes[:4])
+    sandbox.faults.set([fault] if fault else [])
+    annotate.delete(cvat, job, doomed)
+    annotate.delete(cvat, job, doomed)
+    assert [shape.id for shape in cvat.annotations(job).shapes] == [made.shapes[4].id]
+
+
+def test_an_id_that_was_taken_by_an_update_fails_no_create(cvat: Cvat, task: Task) -> None:
+    job = task.jobs[0].id
+    last = annotate.create(cvat, job, boxes(task, 1)).shapes[0]
+    poison = Annotations((replace(last, id=last.id + 1, points=(1.0, 1.0, 2.0, 2.0)),))
+    cvat.change_annotations(job, Change.UPDATE, poison)
+    annotate.create(cvat, job, boxes(task, 2))
+    assert len(cvat.annotations(job).shapes) == 3
