@@ -9,6 +9,7 @@ any moment and started again, it draws nothing twice.
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -35,6 +36,7 @@ _LONGEST_PAUSE = 5.0  # seconds between two tries of a server that fails
 _MOST_JITTER = 12.0  # pixels, at care 0
 _MOST_MISSED = 0.3
 _MOST_MISLABELLED = 0.15
+_HASH = re.compile(r"-[0-9a-f]{8,64}$")  # what an upload name ends in where base names are equal (plan/naming.py)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +68,14 @@ def parse_robot(text: str, *, seed: int = 0) -> Robot:
 
 
 def known_photograph(frame: Frame) -> Photograph | None:
-    """The photograph that a frame shows, by the longest name that its upload name starts with; None if none does."""
+    """The photograph that a frame shows: named like it (`cat-2`) or like what is on it (`cat`), and of its size."""
     stem = frame.name.rsplit("/", 1)[-1].rsplit(".", 1)[0]
-    known = [name for name in photographs() if stem == name or stem.startswith(f"{name}-")]
-    photograph = photographs()[max(known, key=len)] if known else None
-    same_size = photograph and (photograph.width, photograph.height) == (frame.width, frame.height)
-    return photograph if same_size else None
+    given = _HASH.sub("", stem)
+    for name, photograph in photographs().items():
+        same_size = (photograph.width, photograph.height) == (frame.width, frame.height)
+        if same_size and given in (name, name.rpartition("-")[0]):
+            return photograph
+    return None
 
 
 def draw(robot: Robot, frame: Frame, number: int, labels: Sequence[Label]) -> list[Shape]:

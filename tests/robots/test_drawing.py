@@ -70,6 +70,13 @@ def test_a_photograph_is_known_by_every_name_that_an_upload_may_give_it() -> Non
         assert known_photograph(frame(name, f"{name}.jpg")) is photograph
 
 
+def test_a_photograph_named_by_what_is_on_it_is_known_by_its_size() -> None:
+    uploads = upload_names([f"cam{n}/cat.jpg" for n in (1, 2, 3)])
+    assert len(set(uploads)) == 3
+    for n, upload in enumerate(uploads, start=1):
+        assert known_photograph(frame(f"cat-{n}", upload)) is photographs()[f"cat-{n}"]
+
+
 @pytest.mark.parametrize("name", ["cat-10.jpg", "cat-.jpg", "mycat-1.jpg", "cat-1x.jpg", "-.jpg", ""])
 def test_another_name_is_another_image(name: str) -> None:
     assert known_photograph(frame("cat-1", name) if name else replace(frame("cat-1"), name="")) is None
