@@ -41,7 +41,7 @@ from labelyard.sandbox.faults import load
 )
 @click.option("--control-token", default="", help="Opens /_sandbox/faults to whoever has it.")
 @click.option("--workers", default=2, show_default=True, help="Workers that make frames and exports.")
-def sandbox(
+def sandbox(  # noqa: PLR0913, PLR0917 - one argument an option
     host: str, port: int, users: tuple[str, ...], users_file: Path | None, data: Path | None, share: Path | None,
     allow_remote: tuple[str, ...], faults: Path | None, control_token: str, workers: int,
 ) -> None:  # fmt: skip

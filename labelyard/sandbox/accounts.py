@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 
 GROUPS = ("admin", "user", "annotator", "observer")
 ROLES = ("superuser", "staff", *GROUPS)
-COMMON_PASSWORDS = """password password1 password123 passw0rd 123456 1234567 12345678 123456789 1234567890 12345 1234 123123 111111
-    000000 654321 666666 121212 112233 abc123 abcd1234 qwerty qwerty123 qwertyuiop qwerty1 1q2w3e4r 1qaz2wsx asdfgh
-    asdfghjkl zxcvbnm letmein welcome admin admin123 administrator root toor login master monkey dragon football
-    baseball superman batman iloveyou princess sunshine shadow michael jordan trustno1 starwars computer internet
-    freedom whatever hello secret changeme test test123 testing guest default samsung google"""
+COMMON_PASSWORDS = """
+password password1 password123 passw0rd 123456 1234567 12345678 123456789 1234567890 12345 1234 123123 111111 000000
+654321 666666 121212 112233 abc123 abcd1234 qwerty qwerty123 qwertyuiop qwerty1 1q2w3e4r 1qaz2wsx asdfgh asdfghjkl
+zxcvbnm letmein welcome admin admin123 administrator root toor login master monkey dragon football baseball superman
+batman iloveyou princess sunshine shadow michael jordan trustno1 starwars computer internet freedom whatever hello
+secret changeme test test123 testing guest default samsung google"""
 """The head of the list of twenty thousand that Django refuses."""
 
 MOST_SESSIONS = 10_000
@@ -134,7 +135,7 @@ class Accounts:
         if "groups" in clean:
             clean["groups"] = json.dumps([group for group in GROUPS if group in clean["groups"]])
         for name, value in clean.items():
-            self._store.run(f'UPDATE user SET "{name}" = ? WHERE id = ?', value, user.id)  # noqa: S608 - our own fields
+            self._store.run(f'UPDATE user SET "{name}" = ? WHERE id = ?', value, user.id)  # noqa: S608 - names of our own
         changed = self.get(user.id)
         assert changed is not None
         return changed
@@ -188,7 +189,7 @@ class Accounts:
     def taken(self, column: str, value: str, *, exact: bool = False, but: int = 0) -> bool:
         """Whether another user than `but` has this name or address."""
         test = f'"{column}" = ?' if exact else f'lower("{column}") = lower(?)'
-        return self._store.one(f"SELECT 1 FROM user WHERE {test} AND id != ?", value, but) is not None  # noqa: S608
+        return self._store.one(f"SELECT 1 FROM user WHERE {test} AND id != ?", value, but) is not None  # noqa: S608 - names of our own
 
     def token(self, user: User) -> str:
         """The user's token, made at the first login."""

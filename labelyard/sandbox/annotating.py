@@ -100,7 +100,7 @@ def read_job(store: Store, job: sqlite3.Row, labels: Labels | None = None) -> di
     result: dict[str, Any] = {"version": job["version"], "tags": [], "shapes": [], "tracks": []}
     for kind, table in KINDS.items():
         order = "id" if table == "track" else "frame, id"
-        for row in store.all(f"SELECT id, body FROM {table} WHERE job_id = ? ORDER BY {order}", job["id"]):  # noqa: S608
+        for row in store.all(f"SELECT id, body FROM {table} WHERE job_id = ? ORDER BY {order}", job["id"]):  # noqa: S608 - names of our own
             item = {**json.loads(row["body"]), "id": row["id"]}
             mutable = False if table == "track" else None
             item["attributes"] = _filled(item["attributes"], labels.defaults(item["label_id"], mutable=mutable))
@@ -140,14 +140,11 @@ def _delete(store: Store, job: sqlite3.Row, data: dict[str, Any] | None) -> None
     deleted = 0
     for kind, table in KINDS.items():
         if data is None:
-            deleted += store.run(f"DELETE FROM {table} WHERE job_id = ?", job["id"])  # noqa: S608 - our own tables
+            deleted += store.run(f"DELETE FROM {table} WHERE job_id = ?", job["id"])  # noqa: S608 - names of our own
         else:
             ids = json.dumps([item["id"] for item in data[kind] if item["id"] is not None])
-            deleted += store.run(
-                f"DELETE FROM {table} WHERE job_id = ? AND id IN (SELECT value FROM json_each(?))",
-                job["id"],
-                ids,  # noqa: S608
-            )
+            sql = f"DELETE FROM {table} WHERE job_id = ? AND id IN (SELECT value FROM json_each(?))"  # noqa: S608 - names of our own
+            deleted += store.run(sql, job["id"], ids)
     if deleted:
         _touch(store, job["task_id"])
 

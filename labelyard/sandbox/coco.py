@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import posixpath
 import zipfile
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -42,8 +42,8 @@ def instances(snapshot: Snapshot) -> dict[str, Any]:
     annotations: list[dict[str, Any]] = []
     images = []
     for _, frame, shapes in snapshot.by_frame():
-        images.append({"id": frame.id, "width": frame.width, "height": frame.height, "file_name": frame.name, "license": 0,
-                       "flickr_url": "", "coco_url": "", "date_captured": 0})  # fmt: skip
+        images.append({"id": frame.id, "width": frame.width, "height": frame.height, "file_name": frame.name,
+                       "license": 0, "flickr_url": "", "coco_url": "", "date_captured": 0})  # fmt: skip
         parts = [part for shape in shapes if (part := _part(snapshot, shape))]
         for group in _groups(parts):
             annotations.append({"id": len(annotations) + 1, **_annotation(group, frame, categories)})
@@ -73,7 +73,7 @@ class _Part:
 
     @property
     def area(self) -> float:
-        """What decides who leads a group. A polygon is drawn on a canvas of its own size from 0, 0: far off it has none."""
+        """What decides who leads a group. A polygon is drawn on a canvas of its own size: far from 0, 0 it has none."""
         width, height = self.box[2] - self.box[0], self.box[3] - self.box[1]
         if not self.polygon:
             return float(width * height)
@@ -136,8 +136,8 @@ def _annotation(group: list[_Part], frame: Frame, categories: dict[int, int]) ->
     else:
         segmentation = [[x, y, x + width, y, x + width, y + height, x, y + height]]
         area = float(width * height)
-    annotation = {"image_id": frame.id, "category_id": categories[leader.label], "segmentation": segmentation, "area": area,
-                  "bbox": [x, y, width, height], "iscrowd": int(crowd)}  # fmt: skip
+    annotation = {"image_id": frame.id, "category_id": categories[leader.label], "segmentation": segmentation,
+                  "area": area, "bbox": [x, y, width, height], "iscrowd": int(crowd)}  # fmt: skip
     if "score" in leader.attributes:
         annotation["score"] = _score(leader.attributes["score"])
     return {name: value for name, value in annotation.items() if value is not None}
@@ -160,7 +160,7 @@ def read(snapshot: Snapshot, source: BinaryIO) -> dict[str, Any]:
     """
     document = _document(source)
     names = {name: key for key, name in snapshot.label_names.items()}
-    frames = {os.path.splitext(frame.name)[0]: place for place, frame in enumerate(snapshot.frames.values())}  # noqa: PTH122
+    frames = {posixpath.splitext(frame.name)[0]: place for place, frame in enumerate(snapshot.frames.values())}
     images = {image["id"]: _frame_of(image, frames) for image in document["images"]}
     categories = {category["id"]: str(category["name"]) for category in document["categories"]}
     shapes: list[dict[str, Any]] = []
@@ -172,7 +172,8 @@ def read(snapshot: Snapshot, source: BinaryIO) -> dict[str, Any]:
         group = 1 + max((shape["group"] for shape in shapes if shape["frame"] == frame), default=0)
         for kind, points in outlines:
             shapes.append({"type": kind, "occluded": False, "z_order": 0, "points": points, "id": None, "frame": frame,
-                           "group": group if len(outlines) > 1 else 0, "label_id": names[name], "attributes": []})  # fmt: skip
+                           "group": group if len(outlines) > 1 else 0, "label_id": names[name],
+                           "attributes": []})  # fmt: skip
     return {"version": 0, "tags": [], "shapes": shapes, "tracks": []}
 
 
@@ -188,7 +189,7 @@ def _document(source: BinaryIO) -> dict[str, Any]:
 
 
 def _frame_of(image: dict[str, Any], frames: dict[str, int]) -> int:
-    name = os.path.splitext(str(image["file_name"]))[0]  # noqa: PTH122
+    name = posixpath.splitext(str(image["file_name"]))[0]
     if name not in frames:
         raise WorkerError(f"Could not match item id: '{name}' with any task frame")
     return frames[name]

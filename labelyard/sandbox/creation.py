@@ -180,7 +180,7 @@ class Creations:
                 self._set(request, "Started", "")
                 self._create(request)
                 self._set(request, "Finished", "")
-            except Exception as error:  # noqa: BLE001 - whatever goes wrong is the task's message
+            except Exception as error:  # noqa: BLE001 - whatever goes wrong is the job's text
                 self._set(request, "Failed", None)
                 self._set(request, "Failed", in_words(error))
             finally:

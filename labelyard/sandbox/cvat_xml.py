@@ -57,7 +57,7 @@ def _meta(snapshot: Snapshot) -> list[tuple[str, Any]]:
             ("updated", _date(task["updated_date"])), ("start_frame", data["start_frame"]),
             ("stop_frame", data["stop_frame"]), ("frame_filter", data["frame_filter"]),
             ("z_order", bool(task["z_order"])),
-            ("labels", [("label", [("name", label["name"]), ("attributes", _attributes(label))]) for label in snapshot.labels]),
+            ("labels", [("label", _label(label)) for label in snapshot.labels]),
             ("segments", [("segment", _segment(segment, snapshot.host)) for segment in snapshot.segments]),
             ("owner", _person(snapshot.people["owner"])), ("assignee", _person(snapshot.people["assignee"])),
         ]),
@@ -69,9 +69,10 @@ def _date(date: str) -> str:
     return date.replace("T", " ").replace("Z", "+00:00")
 
 
-def _attributes(label: dict[str, Any]) -> list[tuple[str, Any]]:
-    return [("attribute", [(name, spec[name]) for name in ("name", "mutable", "input_type", "default_value")]
+def _label(label: dict[str, Any]) -> list[tuple[str, Any]]:
+    attributes = [("attribute", [(name, spec[name]) for name in ("name", "mutable", "input_type", "default_value")]
              + [("values", "\n".join(spec["values"]))]) for spec in label["attributes"]]  # fmt: skip
+    return [("name", label["name"]), ("attributes", attributes)]
 
 
 def _segment(row: sqlite3.Row, host: str) -> list[tuple[str, Any]]:

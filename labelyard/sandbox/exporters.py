@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import posixpath
 import zipfile
 from typing import TYPE_CHECKING, Any, BinaryIO
 from xml.sax.saxutils import escape
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def _stem(frame: Frame) -> str:
-    return os.path.splitext(frame.name)[0]  # noqa: PTH122 - a name, not a path
+    return posixpath.splitext(frame.name)[0]
 
 
 def _places(snapshot: Snapshot) -> dict[int, int]:
@@ -121,7 +121,8 @@ def _voc(snapshot: Snapshot, frame: Frame, boxes: list[dict[str, Any]]) -> str:
         corners = zip(("xmin", "ymin", "xmax", "ymax"), shape["points"], strict=True)
         lines += ["  <object>", f"    <name>{escape(snapshot.label_names[shape['label_id']])}</name>",
                   f"    <occluded>{int(shape['occluded'])}</occluded>", "    <bndbox>",
-                  *(f"      <{name}>{value}</{name}>" for name, value in corners), "    </bndbox>", "  </object>"]  # fmt: skip
+                  *(f"      <{name}>{value}</{name}>" for name, value in corners), "    </bndbox>",
+                  "  </object>"]  # fmt: skip
     return "\n".join([*lines, "</annotation>", ""])
 
 

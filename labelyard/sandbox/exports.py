@@ -6,7 +6,7 @@ the export; the database is read at its START. A write between the two is lost u
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import os
 import re
 import threading
@@ -98,7 +98,7 @@ class Exports:
         try:
             job.file = self._write(*key, host)
             job.state = "finished"
-        except Exception as error:  # noqa: BLE001 - whatever goes wrong is the answer's text
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong is the job's text
             job.error = in_words(error) + "\n"
             job.state = "failed"
 
@@ -124,11 +124,11 @@ class Exports:
 
 def moment(date: str) -> float:
     """A date of the API as seconds."""
-    return datetime.datetime.fromisoformat(date).timestamp()
+    return dt.datetime.fromisoformat(date).timestamp()
 
 
 def _name(task: sqlite3.Row, format_name: str) -> str:
-    stamp = datetime.datetime.fromisoformat(task["updated_date"]).strftime("%Y_%m_%d_%H_%M_%S")
+    stamp = dt.datetime.fromisoformat(task["updated_date"]).strftime("%Y_%m_%d_%H_%M_%S")
     return f"task_{task['name']}-{stamp}-{format_name}.zip"
 
 

@@ -222,7 +222,7 @@ class Object:
         self.fields = dict(fields)
 
     def run(self, value: Any, *, form: bool = False, partial: bool = False) -> dict[str, Any]:
-        """The clean values that were sent or have a default. `partial`: nothing is required, no default is filled in."""
+        """The clean values that were sent or have a default; with `partial` only those that were sent."""
         if not isinstance(value, dict):
             raise Invalid(
                 {"non_field_errors": [f"Invalid data. Expected a dictionary, but got {type(value).__name__}."]}

@@ -18,7 +18,7 @@ class Exporter(Protocol):
 
 
 def _unwritten(name: str) -> Exporter:
-    def write(snapshot: Snapshot, out: BinaryIO, *, images: bool) -> None:  # noqa: ARG001 - an Exporter's signature
+    def write(snapshot: Snapshot, out: BinaryIO, *, images: bool) -> None:
         raise NotImplementedError(f"the sandbox does not write {name}")
 
     return write
@@ -45,7 +45,7 @@ IMPORTERS = {"COCO 1.0": "JSON, ZIP", "CVAT 1.1": "XML, ZIP", "LabelMe 3.0": "ZI
 
 def listing() -> dict[str, list[dict[str, str]]]:
     """What the server says it can read and write."""
-    written = {name: "ZIP" for name in EXPORTERS}
+    written = dict.fromkeys(EXPORTERS, "ZIP")
     return {
         side: [{"name": name, "ext": ext, "version": name.rsplit(" ", 1)[1]} for name, ext in formats.items()]
         for side, formats in (("importers", IMPORTERS), ("exporters", written))

@@ -93,7 +93,7 @@ class Imports:
         try:
             self._read(job.file, format_name, kind, row)
             job.state = "finished"
-        except Exception as error:  # noqa: BLE001 - whatever goes wrong is the answer's text
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong is the job's text
             job.error = in_words(error) + "\n"
             job.state = "failed"
 

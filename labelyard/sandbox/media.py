@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import posixpath
 import re
 import zipfile
 from pathlib import Path
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 IMAGES = (".bmp", ".cur", ".dib", ".gif", ".icns", ".ico", ".ief", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpf", ".jpg",
           ".jpx", ".pbm", ".pcx", ".pgm", ".png", ".pnm", ".ppm", ".psd", ".ras", ".rgb", ".tga", ".tif", ".tiff",
           ".webp", ".xbm", ".xpm")  # fmt: skip
-VIDEOS = (".3gp", ".asf", ".avi", ".flv", ".m1v", ".m4v", ".mkv", ".mov", ".mp2", ".mp4", ".mpa", ".mpe", ".mpeg", ".mpg",
-          ".mts", ".ogv", ".qt", ".webm", ".wmv")  # fmt: skip
+VIDEOS = (".3gp", ".asf", ".avi", ".flv", ".m1v", ".m4v", ".mkv", ".mov", ".mp2", ".mp4", ".mpa", ".mpe", ".mpeg",
+          ".mpg", ".mts", ".ogv", ".qt", ".webm", ".wmv")  # fmt: skip
 ARCHIVES = (".7z", ".bz2", ".cpio", ".gz", ".rar", ".tar", ".tgz")
 KINDS = ("image", "video", "archive", "directory", "pdf", "zip")
 LARGEST_MEMBER = 2**30
@@ -30,7 +31,7 @@ MOST_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 89_478_485)
 
 def kind_of(name: str) -> str | None:
     """What a file is, by the end of its name: one of KINDS, or None for what is skipped in silence."""
-    suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122 - a name, not a path
+    suffix = posixpath.splitext(name)[1].lower()
     known = {"image": IMAGES, "video": VIDEOS, "archive": ARCHIVES, "zip": (".zip",), "pdf": (".pdf",)}
     return next((kind for kind, suffixes in known.items() if suffix in suffixes), None)
 
@@ -140,7 +141,7 @@ class Frames:
         def write(out: io.BufferedWriter) -> None:
             with zipfile.ZipFile(out, "w") as chunk:
                 for place, frame in enumerate(frames):
-                    suffix = os.path.splitext(frame["path"])[1] if original else ".jpeg"  # noqa: PTH122
+                    suffix = posixpath.splitext(frame["path"])[1] if original else ".jpeg"
                     file = self._file(frame)
                     image = file.read_bytes() if original else _compressed(file, self._data["image_quality"])
                     chunk.writestr(f"{place:06d}{suffix}", image)
@@ -166,7 +167,7 @@ def _replace(target: Path, write: Callable[[io.BufferedWriter], object]) -> None
 
 def shown_path(data_id: int, name: str) -> str:
     """Where the real server would have kept an upload: only ever seen in its error messages."""
-    return os.path.normpath(f"/home/django/data/data/{data_id}/raw/{name}")
+    return posixpath.normpath(f"/home/django/data/data/{data_id}/raw/{name}")
 
 
 def frame_step(frame_filter: str) -> int:

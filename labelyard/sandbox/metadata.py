@@ -16,11 +16,8 @@ def _shown(kind: str, label: str) -> dict[str, Any]:
     return _field(kind, label, read_only=True)
 
 
-def _list(
-    label: str, children: dict[str, Any], *, required: bool = False, read_only: bool = False, inner: bool | None = None
-) -> dict[str, Any]:  # noqa: E501
-    child_required = required if inner is None else inner
-    child = _field("nested object", "", required=child_required, read_only=read_only, children=children)
+def _list(label: str, children: dict[str, Any], *, required: bool = False, read_only: bool = False) -> dict[str, Any]:
+    child = _field("nested object", "", required=required, read_only=read_only, children=children)
     return _field("field", label, required=required, read_only=read_only, child=child)
 
 

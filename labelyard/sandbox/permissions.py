@@ -61,8 +61,8 @@ def check_job(store: Store, user: User, job: sqlite3.Row, need: str) -> None:
 
 def _annotates_task(store: Store, user: User, task: sqlite3.Row) -> bool:
     everybody = task["assignee"] in (None, user.id)
-    sql = "SELECT 1 FROM job WHERE task_id = ?" + ("" if everybody else " AND assignee = ?") + " LIMIT 1"
-    return store.one(sql, task["id"], *([] if everybody else [user.id])) is not None
+    sql = "SELECT 1 FROM job WHERE task_id = ? AND (? OR assignee = ?) LIMIT 1"
+    return store.one(sql, task["id"], everybody, user.id) is not None
 
 
 def visible_tasks(user: User) -> tuple[str, list[int]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 SCALE = 5
@@ -18,7 +20,7 @@ def polygon_counts(points: list[float], height: int, width: int) -> list[int]:
         raise ValueError("a polygon's outline is too long to draw")
     outline = np.trunc(SCALE * corners + 0.5).astype(np.int64)
     closed = np.vstack([outline, outline[:1]])
-    drawn = np.vstack([_edge(a, b) for a, b in zip(closed[:-1], closed[1:], strict=True)])
+    drawn = np.vstack([_edge(a, b) for a, b in pairwise(closed)])
     return _counts(_crossings(drawn, height, width), height * width)
 
 

@@ -9,8 +9,9 @@ from flask import g
 from labelyard.sandbox.accounts import User
 from labelyard.sandbox.answers import Answer, Forbidden, NotFound
 from labelyard.sandbox.fields import Invalid
+from labelyard.sandbox.paging import page_of, paged
 from labelyard.sandbox.tasks import key
-from labelyard.sandbox.web import SAFE, Call, Endpoint, anybody, page_of, paged, signed_in
+from labelyard.sandbox.web import SAFE, Call, Endpoint, anybody, signed_in
 
 
 def login(call: Call) -> Answer:

@@ -112,9 +112,14 @@ def _task(call: Call, pk: str, need: str) -> sqlite3.Row:
 
 
 ENDPOINTS = [
-    Endpoint("/api/v1/jobs/<pk>/annotations", {"GET": read_job, "PUT": put_job, "PATCH": patch_job, "DELETE": clear_job},
-             ALLOW, jobs_gate, "Annotations"),
-    Endpoint("/api/v1/tasks/<pk>/annotations", {"GET": read_task, "PUT": put_task, "PATCH": patch_task, "DELETE": clear_task},
-             ALLOW, tasks_gate, "Annotations"),
+    Endpoint(
+        "/api/v1/jobs/<pk>/annotations",
+        {"GET": read_job, "PUT": put_job, "PATCH": patch_job, "DELETE": clear_job}, ALLOW, jobs_gate, "Annotations",
+    ),
+    Endpoint(
+        "/api/v1/tasks/<pk>/annotations",
+        {"GET": read_task, "PUT": put_task, "PATCH": patch_task, "DELETE": clear_task},
+        ALLOW, tasks_gate, "Annotations",
+    ),
     Endpoint("/api/v1/tasks/<pk>/dataset", {"GET": dataset}, "GET, HEAD, OPTIONS", tasks_gate, "Dataset Export"),
 ]  # fmt: skip

@@ -61,35 +61,39 @@ def _lists(fields: dict[str, Any]) -> dict[str, Any]:
 
 def data(call: Call, pk: str) -> Answer | Response:
     """A chunk, a frame or the preview; every failure is a text with the status 400."""
-    kind, quality, number = (
-        call.query.get("type", ""),
-        call.query.get("quality", "compressed"),
-        call.query.get("number"),
-    )
-    if kind not in {"chunk", "frame", "preview"}:
-        return Answer("data type not specified or has wrong value", 400)
-    if kind != "preview" and not number:
-        return Answer("number not specified", 400)
-    if kind != "preview" and quality not in {"compressed", "original"}:
-        return Answer("wrong quality value", 400)
-    shown_quality: Any = quality
+    kind, quality = call.query.get("type", ""), call.query.get("quality", "compressed")
+    number = call.query.get("number")
+    if refusal := _refusal(kind, quality, number):
+        return Answer(refusal, 400)
     try:
         frames = _frames(call, pk)
         if kind == "preview":
             return send(frames.preview(), "image/jpeg")
-        wanted = int(number or "")
-        shown_quality, number = f"Quality.{quality.upper()}", str(wanted)
-        if kind == "chunk":
-            return send(frames.chunk(wanted, original=quality == "original"), "application/zip")
-        image, name = frames.frame(wanted, original=quality == "original")
-        return Response(image, headers={"Content-Type": str(mimetypes.guess_type(name))})
-    except Refusal as refusal:
-        if refusal.status != 404:
-            return Answer(refusal.detail["detail"], refusal.status)
+        number, quality = str(int(number or "")), f"Quality.{quality.upper()}"
+        return _sent(frames, kind, int(number), original=quality == "Quality.ORIGINAL")
+    except Refusal as error:
+        if error.status != 404:
+            return Answer(error.detail["detail"], error.status)
         problem = "No Task matches the given query."
     except Exception as error:  # noqa: BLE001 - the real server, too, makes a text of every exception
         problem = str(error)
-    return Answer(f"cannot get requested data type: {kind}, number: {number}, quality: {shown_quality}\n{problem}", 400)
+    return Answer(f"cannot get requested data type: {kind}, number: {number}, quality: {quality}\n{problem}", 400)
+
+
+def _refusal(kind: str, quality: str, number: str | None) -> str:
+    """What is wrong with a query, or nothing."""
+    if kind not in {"chunk", "frame", "preview"}:
+        return "data type not specified or has wrong value"
+    if kind != "preview" and not number:
+        return "number not specified"
+    return "wrong quality value" if kind != "preview" and quality not in {"compressed", "original"} else ""
+
+
+def _sent(frames: Frames, kind: str, number: int, *, original: bool) -> Response:
+    if kind == "chunk":
+        return send(frames.chunk(number, original=original), "application/zip")
+    image, name = frames.frame(number, original=original)
+    return Response(image, headers={"Content-Type": str(mimetypes.guess_type(name))})
 
 
 def _frames(call: Call, pk: str) -> Frames:

@@ -13,16 +13,17 @@ from labelyard.sandbox import tasks
 from labelyard.sandbox.accounts import NotAuthenticated
 from labelyard.sandbox.answers import NOT_FOUND_PAGE, Answer, Forbidden, NotFound, Page, Refusal, written
 from labelyard.sandbox.formats import listing
+from labelyard.sandbox.paging import paged
 from labelyard.sandbox.permissions import check_task
-from labelyard.sandbox.web import Call, Endpoint, anybody, paged
+from labelyard.sandbox.web import Call, Endpoint, anybody
 
 ABOUT = {
     "name": "Computer Vision Annotation Tool",
     "description": (
-        "CVAT is completely re-designed and re-implemented version of Video Annotation Tool from Irvine, California tool. "
-        "It is free, online, interactive video and image annotation tool for computer vision. It is being used by our "
-        "team to annotate million of objects with different properties. Many UI and UX decisions are based on feedbacks "
-        "from professional data annotation team."
+        "CVAT is completely re-designed and re-implemented version of Video Annotation Tool from Irvine, California "
+        "tool. It is free, online, interactive video and image annotation tool for computer vision. It is being used "
+        "by our team to annotate million of objects with different properties. Many UI and UX decisions are based on "
+        "feedbacks from professional data annotation team."
     ),
     "version": "1.0",
 }
@@ -31,8 +32,8 @@ CSRF_PAGE = (
     "  <h1>Forbidden <span>(403)</span></h1>\n  <p>CSRF verification failed. Request aborted.</p>\n</body>\n</html>\n"
 )
 FORBIDDEN_PAGE = (
-    "<!DOCTYPE html>\n<html>\n<body>\n<h1>Forbidden</h1>\n<p>Your account doesn't have access to this page. To proceed, "
-    "please login with an account that has access or contact your admin.</p>\n</body>\n</html>\n"
+    "<!DOCTYPE html>\n<html>\n<body>\n<h1>Forbidden</h1>\n<p>Your account doesn't have access to this "
+    "page. To proceed, please login with an account that has access or contact your admin.</p>\n</body>\n</html>\n"
 )
 READ = "GET, HEAD, OPTIONS"
 
@@ -107,7 +108,9 @@ ENDPOINTS = [
     Endpoint("/api/v1/projects", {"GET": nothing, "POST": none_made}, "GET, POST, HEAD", name="Project List"),
     Endpoint("/api/v1/plugins", {"GET": nothing, "POST": none_made}, "GET, POST, HEAD, OPTIONS", name="Plugin List"),
     Endpoint("/api/v1/restrictions/user-agreements", {"GET": lambda _: Answer([])}, READ, anybody, "User Agreements"),
-    Endpoint("/_sandbox/faults", {"GET": faults, "POST": faults, "DELETE": faults}, "GET, POST, DELETE", anybody, "Faults"),
+    Endpoint(
+        "/_sandbox/faults", {"GET": faults, "POST": faults, "DELETE": faults}, "GET, POST, DELETE", anybody, "Faults",
+    ),
 ]  # fmt: skip
 
 

@@ -5,19 +5,18 @@ from __future__ import annotations
 from labelyard.sandbox import tasks
 from labelyard.sandbox.answers import Answer, Crash
 from labelyard.sandbox.metadata import TASK_FIELDS
+from labelyard.sandbox.paging import page_of, paged
 from labelyard.sandbox.permissions import check_job, check_task, jobs_gate, tasks_gate
-from labelyard.sandbox.web import Call, Endpoint, page_of, paged
-
-DETAIL = "GET, PUT, PATCH, DELETE, HEAD, OPTIONS"
+from labelyard.sandbox.web import Call, Endpoint
 
 
 def task_list(call: Call) -> Answer:
     """A page of the tasks that the user sees, newest first."""
     store = call.sandbox.store
-    condition, values, order = tasks.search(store, call.who, call.query)
-    count = store.count(f"SELECT COUNT(*) FROM task WHERE {condition}", *values)  # noqa: S608 - made by search
+    condition, values, order = tasks.search(call.who, call.query)
+    count = store.count(f"SELECT COUNT(*) FROM task WHERE {condition}", *values)  # noqa: S608 - names of our own
     first, size = page_of(call, count)
-    rows = store.all(f"SELECT * FROM task WHERE {condition} ORDER BY {order} LIMIT ? OFFSET ?", *values, size, first)  # noqa: S608
+    rows = store.all(f"SELECT * FROM task WHERE {condition} ORDER BY {order} LIMIT ? OFFSET ?", *values, size, first)  # noqa: S608 - names of our own
     if rows and call.request.method == "HEAD":
         raise Crash("TypeError: argument of type 'NoneType' is not iterable")
     return paged(call, count, tasks.described(store, rows, call.url("")))
@@ -95,12 +94,18 @@ def _described(call: Call, pk: str) -> object:
 
 
 ENDPOINTS = [
-    Endpoint("/api/v1/tasks", {"GET": task_list, "POST": create_task}, "GET, POST, HEAD, OPTIONS", tasks_gate, "Task List",
-             actions={"POST": TASK_FIELDS}),
-    Endpoint("/api/v1/tasks/<pk>", {"GET": task, "PUT": change_task, "PATCH": change_task, "DELETE": delete_task}, DETAIL,
-             tasks_gate, "Task Instance"),
+    Endpoint(
+        "/api/v1/tasks", {"GET": task_list, "POST": create_task}, "GET, POST, HEAD, OPTIONS", tasks_gate, "Task List",
+        actions={"POST": TASK_FIELDS},
+    ),
+    Endpoint(
+        "/api/v1/tasks/<pk>", {"GET": task, "PUT": change_task, "PATCH": change_task, "DELETE": delete_task},
+        "GET, PUT, PATCH, DELETE, HEAD, OPTIONS", tasks_gate, "Task Instance",
+    ),
     Endpoint("/api/v1/tasks/<pk>/jobs", {"GET": task_jobs}, "GET, HEAD, OPTIONS", tasks_gate, "Jobs"),
     Endpoint("/api/v1/tasks/<pk>/status", {"GET": status}, "GET, HEAD, OPTIONS", tasks_gate, "Status"),
-    Endpoint("/api/v1/jobs/<pk>", {"GET": job, "PUT": change_job, "PATCH": change_job}, "GET, PUT, PATCH, HEAD, OPTIONS",
-             jobs_gate, "Job Instance"),
+    Endpoint(
+        "/api/v1/jobs/<pk>", {"GET": job, "PUT": change_job, "PATCH": change_job},
+        "GET, PUT, PATCH, HEAD, OPTIONS", jobs_gate, "Job Instance",
+    ),
 ]  # fmt: skip

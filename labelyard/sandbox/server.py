@@ -171,7 +171,7 @@ class Serving:
 
     @property
     def url(self) -> str:
-        """`http://host:port`"""
+        """The address, `http://host:port`."""
         host = str(self._server.bind_addr[0])
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
@@ -185,13 +185,16 @@ class Serving:
         self.sandbox.close()
 
 
-def _log(message: str = "", level: int = logging.INFO, traceback: bool = False) -> None:  # noqa: FBT001, FBT002 - cheroot's
+def _log(message: str = "", level: int = logging.INFO, traceback: bool = False) -> None:  # noqa: FBT001, FBT002 - cheroot's signature
     logging.getLogger(__name__).log(level, message, exc_info=traceback)
 
 
 @contextlib.contextmanager
 def serve(users: Iterable[Person | str] = (), **options: Any) -> Iterator[Serving]:
-    """A sandbox in threads of this process, for tests: `with serve(["root:rootpass:superuser"]) as sandbox: sandbox.url`.
+    """A sandbox in threads of this process, for tests.
+
+        with serve(["root:rootpass:superuser"]) as sandbox:
+            httpx.get(sandbox.url + "/api/v1/server/about")
 
     users: as on the command line, `NAME:PASSWORD[:ROLE,…]`, or Person. The rest is that of Options: port (0: any free
     one), data, share, allow_remote, faults, control_token, workers. The yielded object has `url`, `port`, `faults`
@@ -209,7 +212,7 @@ def serve(users: Iterable[Person | str] = (), **options: Any) -> Iterator[Servin
 
 
 def parse_user(text: str) -> Person:
-    """A user as the command line names one: `NAME:PASSWORD[:ROLE,…]`; the last part is roles only if it looks like that.
+    """A user as the command line names one, `NAME:PASSWORD[:ROLE,…]`; a password may hold colons.
 
     Raises ValueError.
     """

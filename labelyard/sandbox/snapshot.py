@@ -92,7 +92,8 @@ def take(store: Store, task_id: int, host: str, folder: Path) -> Snapshot:
         }
         people = {role: store.one("SELECT * FROM user WHERE id = ?", task[role]) for role in ("owner", "assignee")}
         segments = store.all(
-            "SELECT s.*, j.id AS job_id FROM segment s JOIN job j ON j.segment_id = s.id WHERE s.task_id = ? ORDER BY s.id",
+            "SELECT s.*, j.id AS job_id FROM segment s JOIN job j ON j.segment_id = s.id "
+            "WHERE s.task_id = ? ORDER BY s.id",
             task_id,
         )
         return Snapshot(task, data, labels.described(store, [task_id]).get(task_id, []), segments, people,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import ipaddress
 import os
+import posixpath
 import socket
 import ssl
 import time
@@ -33,7 +34,7 @@ class Share:
         """The normal form of the paths, without those that lie in another one's folder; ValueError."""
         wanted = []
         for path in paths:
-            normal = os.path.normpath(path).lstrip("/")
+            normal = posixpath.normpath(path).lstrip("/")
             if ".." in normal.split("/"):
                 raise ValueError("Don't use '..' inside file paths")
             wanted.append(normal)
@@ -41,7 +42,7 @@ class Share:
         return [
             path
             for before, path in zip(["", *wanted], wanted, strict=False)
-            if not os.path.dirname(before).startswith(path)  # noqa: PTH120
+            if not posixpath.dirname(before).startswith(path)
         ]
 
     def path(self, name: str) -> Path:
@@ -61,15 +62,12 @@ class Share:
 
     def images(self, folder: str) -> list[tuple[str, Path]]:
         """The images below a folder, as (name, file)."""
-        found = []
-        for at, _, files in os.walk(self.path(folder)):
-            for file in files:
-                name = os.path.normpath(
-                    os.path.join(folder, os.path.relpath(os.path.join(at, file), self.path(folder)))
-                )  # noqa: PTH118
-                if media.kind_of(file) == "image":
-                    found.append((name, self.path(name)))
-        return found
+        root = self.path(folder)
+        files = [Path(at) / file for at, _, names in os.walk(root) for file in names if media.kind_of(file) == "image"]
+        found = [
+            (posixpath.normpath(posixpath.join(folder, file.relative_to(root).as_posix())), file) for file in files
+        ]
+        return [(name, self.path(name)) for name, _ in found]
 
     def listing(self, folder: str) -> list[dict[str, str]] | None:
         """The entries of a folder as the API shows them; None when there is no such folder."""
@@ -104,7 +102,7 @@ class Remote:
         fetched: dict[str, Path] = {}
         for place, url in enumerate(urls):
             parts = urlsplit(url)
-            name = os.path.basename(unquote(parts.path))  # noqa: PTH119 - a part of a URL
+            name = posixpath.basename(unquote(parts.path))
             if name in fetched:
                 raise FetchError(f"filename collision: {name}")
             say(url)

@@ -6,7 +6,7 @@ of its own does not move the sequence, which later trips over it.
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import re
 import sqlite3
 import threading
@@ -75,7 +75,7 @@ class BrokenConstraint(Exception):
 
 def now() -> str:
     """The moment, as Django writes it into JSON."""
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return dt.datetime.now(dt.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 class Store:

@@ -91,23 +91,23 @@ def change(store: Store, accounts: Accounts, row: sqlite3.Row, body: Any, *, for
     labels.merge(store, row["id"], clean.pop("labels", []))
     clean.pop("project", None)
     for name, value in clean.items():
-        store.run(f"UPDATE task SET {name} = ? WHERE id = ?", value, row["id"])  # noqa: S608 - our own fields
+        store.run(f"UPDATE task SET {name} = ? WHERE id = ?", value, row["id"])  # noqa: S608 - names of our own
 
 
 def delete(store: Store, task_id: int) -> None:
     """Remove a task with all that hangs on it."""
     with store.transaction():
         for kind in ("tag", "shape", "track"):
-            store.run(f"DELETE FROM {kind} WHERE job_id IN (SELECT id FROM job WHERE task_id = ?)", task_id)  # noqa: S608
+            store.run(f"DELETE FROM {kind} WHERE job_id IN (SELECT id FROM job WHERE task_id = ?)", task_id)  # noqa: S608 - names of our own
         store.run("DELETE FROM attribute WHERE label_id IN (SELECT id FROM label WHERE task_id = ?)", task_id)
         store.run("DELETE FROM frame WHERE data_id = (SELECT data_id FROM task WHERE id = ?)", task_id)
         store.run("DELETE FROM data WHERE id = (SELECT data_id FROM task WHERE id = ?)", task_id)
         for table in ("job", "segment", "label", "creation"):
-            store.run(f"DELETE FROM {table} WHERE task_id = ?", task_id)  # noqa: S608
+            store.run(f"DELETE FROM {table} WHERE task_id = ?", task_id)  # noqa: S608 - names of our own
         store.run("DELETE FROM task WHERE id = ?", task_id)
 
 
-def search(store: Store, user: User, query: Mapping[str, str]) -> tuple[str, list[Any], str]:
+def search(user: User, query: Mapping[str, str]) -> tuple[str, list[Any], str]:
     """The condition, its values and the order of the task list for a query; Invalid for bad filters."""
     condition, values = visible_tasks(user)
     conditions, arguments = [condition], list(values)
@@ -127,7 +127,7 @@ def search(store: Store, user: User, query: Mapping[str, str]) -> tuple[str, lis
             also(f"icontains({name}, ?)", part)
     for name in ("owner", "assignee"):
         if part := query.get(name, "").strip():
-            also(f"{name} IN (SELECT id FROM user WHERE icontains(username, ?))", part)
+            also(f"{name} IN (SELECT id FROM user WHERE icontains(username, ?))", part)  # noqa: S608 - names of our own
     for term in query.get("search", "").replace("\x00", "").replace(",", " ").split():
         also("(icontains(name, ?) OR icontains(mode, ?) OR icontains(status, ?) "
              "OR owner IN (SELECT id FROM user WHERE icontains(username, ?)))", *[term] * 4)  # fmt: skip
@@ -226,7 +226,7 @@ def change_job(store: Store, accounts: Accounts, row: sqlite3.Row, body: Any, *,
     clean = Object(fields).run(body, form=form, partial=partial)
     with store.transaction():
         for name, value in clean.items():
-            store.run(f"UPDATE job SET {name} = ? WHERE id = ?", value, row["id"])  # noqa: S608 - our own fields
+            store.run(f"UPDATE job SET {name} = ? WHERE id = ?", value, row["id"])  # noqa: S608 - names of our own
         store.run("UPDATE job SET touched = ? WHERE id = ?", store.next_id("touch"), row["id"])
         follow_jobs(store, row["task_id"])
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from copy import deepcopy
+from itertools import pairwise
 from typing import Any
 
 Shape = dict[str, Any]
@@ -64,7 +65,7 @@ def _resampled(points: list[float], count: int = 100) -> list[float]:
     corners = _pairs(points)
     if len(corners) == 1:
         return points * count
-    lengths = [math.dist(a, b) for a, b in zip(corners, corners[1:], strict=False)]
+    lengths = [math.dist(a, b) for a, b in pairwise(corners)]
     total, result = sum(lengths), []
     for place in range(count):
         left, index = total * place / count, 0
@@ -118,7 +119,7 @@ def sliced(data: Annotations, start: int, stop: int) -> Annotations:
 
 def _touches(track: Shape, start: int, stop: int) -> bool:
     shapes = track["shapes"]
-    for first, last in zip(shapes, shapes[1:], strict=False):
+    for first, last in pairwise(shapes):
         if not first["outside"] and min(last["frame"], stop) >= max(first["frame"], start):
             return True
     return not shapes[-1]["outside"] and shapes[-1]["frame"] <= stop

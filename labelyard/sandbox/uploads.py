@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import os
+import posixpath
 import re
 import tempfile
 from dataclasses import dataclass, field
@@ -125,9 +126,9 @@ class _Collector:
 
 def base_name(filename: str) -> str:
     """A client's file name as Django keeps it: without folders, at most 255 characters."""
-    name = os.path.basename(html.unescape(filename.rsplit("\\", 1)[-1]).strip().replace("\x00", ""))  # noqa: PTH119
+    name = posixpath.basename(html.unescape(filename.rsplit("\\", 1)[-1]).strip().replace("\x00", ""))
     if len(name) > 255:
-        stem, suffix = os.path.splitext(name)  # noqa: PTH122 - pure string work
+        stem, suffix = posixpath.splitext(name)
         name = stem[: 255 - len(suffix[:255])] + suffix[:255]
     return name
 

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 from flask import Flask, Request, Response, g, request
 from werkzeug.exceptions import HTTPException
@@ -259,7 +258,7 @@ def _render(answer: Answer, renderer: str, endpoint: Endpoint) -> Response:
     if renderer == "json":
         return Response(text, answer.status, headers=dict(answer.headers), content_type="application/json")
     page = (
-        f"<!DOCTYPE html><html><head><title>{html.escape(endpoint.name)} – Django REST framework</title></head>"
+        f"<!DOCTYPE html><html><head><title>{html.escape(endpoint.name)} - Django REST framework</title></head>"
         f"<body><h1>{html.escape(endpoint.name)}</h1><pre>{html.escape(text)}</pre></body></html>"
     )
     return Response(page, answer.status, headers=dict(answer.headers), content_type="text/html; charset=utf-8")
@@ -284,51 +283,3 @@ def on_error(error: Exception) -> Response:
         return Response(f"<h1>Bad Request ({error.code})</h1>", error.code or 400, content_type="text/html")
     log.info("500 for %s %s", request.method, request.path, exc_info=error)
     return Response(ERROR_PAGE, 500, content_type="text/html")
-
-
-# -- pages of lists
-
-PAGE_SIZE = 10
-
-
-def page_of(call: Call, count: int) -> tuple[int, int]:
-    """The first row and the number of rows of the page that the query asks for; NotFound past the end."""
-    size, pages = _page_size(call, count), 1
-    pages = max(1, -(-count // size))
-    wanted = call.query.get("page", "1")
-    try:
-        number = pages if wanted == "last" else int(wanted)
-    except ValueError:
-        raise NotFound("Invalid page.") from None
-    if not 1 <= number <= pages:
-        raise NotFound("Invalid page.")
-    return (number - 1) * size, size
-
-
-def _page_size(call: Call, count: int) -> int:
-    wanted = call.query.get("page_size", "")
-    if wanted == "all":
-        return max(count, 1)
-    try:
-        size = int(wanted)
-    except ValueError:
-        return PAGE_SIZE
-    return min(size, 2**62) if size > 0 else PAGE_SIZE
-
-
-def paged(call: Call, count: int, results: list[Any]) -> Answer:
-    """A page with its neighbours."""
-    first, size = page_of(call, count)
-    number = first // size + 1
-    following = _with_page(call, number + 1) if first + size < count else None
-    return Answer({"count": count, "next": following, "previous": _with_page(call, number - 1) if number > 1 else None,
-                   "results": results})  # fmt: skip
-
-
-def _with_page(call: Call, number: int) -> str:
-    parts = urlsplit(call.request.url)
-    query = parse_qs(call.request.query_string.decode("latin-1"), keep_blank_values=True)
-    query.pop("page", None)
-    if number > 1:
-        query["page"] = [str(number)]
-    return urlunsplit((parts.scheme, parts.netloc, parts.path, urlencode(sorted(query.items()), doseq=True), ""))
