@@ -79,6 +79,23 @@ class DeploySettings(BaseModel):
     """How many batches are ingested at the same time."""
 
 
+class UpSettings(BaseModel):
+    """What `labelyard up` starts beside worker and watcher."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    prefect_host: str = "127.0.0.1"
+    """Where its Prefect server listens; anything but loopback wants PREFECT_API_AUTH_STRING."""
+    prefect_port: int = Field(default=4200, ge=1, le=65535)
+    """The port of its Prefect server, API and UI."""
+
+    @property
+    def prefect_api_url(self) -> str:
+        """The API of that server, as this machine reaches it."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.prefect_host, self.prefect_host)  # noqa: S104
+        return f"http://{host}:{self.prefect_port}/api"
+
+
 class Settings(BaseSettings):
     """The settings of this machine; every field is LABELYARD_<NAME>, nested ones with a double underscore."""
 
@@ -96,6 +113,8 @@ class Settings(BaseSettings):
     """The watcher."""
     deploy: DeploySettings = DeploySettings()
     """The deployments."""
+    up: UpSettings = UpSettings()
+    """Everything on one machine."""
     spool: Path = Path(".labelyard/spool")
     """A folder on disk where images wait between bucket and CVAT."""
     spool_bytes: int = Field(default=8 * 1024**3, gt=0)

@@ -125,7 +125,7 @@ def _must_be_free(host: str, port: int) -> None:
     except OSError as error:
         raise PartFailed(
             f"Prefect's server cannot listen on {host}:{port}: {error.strerror}",
-            next_step="set PREFECT_API_URL if a Prefect server runs there, else LABELYARD_UP__PREFECT_PORT to a free port",
+            next_step="set PREFECT_API_URL if Prefect runs there, else LABELYARD_UP__PREFECT_PORT to a free port",
         ) from error
 
 
