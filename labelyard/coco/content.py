@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 Box = tuple[float, float, float, float]
@@ -69,3 +70,13 @@ class CocoContent:
     images: tuple[Image, ...]
     categories: tuple[str, ...]
     annotations: tuple[Annotation, ...]
+
+    def without(self, names: Collection[str | None]) -> CocoContent:
+        """The same without the images of these names and what is on them; the frames close up."""
+        kept = [frame for frame, image in enumerate(self.images) if image.name not in names]
+        frames = {old: new for new, old in enumerate(kept)}
+        return CocoContent(
+            tuple(self.images[frame] for frame in kept),
+            self.categories,
+            tuple(replace(a, frame=frames[a.frame]) for a in self.annotations if a.frame in frames),
+        )

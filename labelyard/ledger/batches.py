@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
 from labelyard.errors import LedgerError, NotKnown
-from labelyard.ledger import Ledger, outbox
+from labelyard.ledger import Ledger, breakers, datasets, outbox
 from labelyard.ledger.history import tell
 from labelyard.ledger.tables import Batch, Dataset, LedgerIdentity, Object
 from labelyard.plan.batching import Filling
@@ -67,6 +67,7 @@ def close(ledger: Ledger, session: Session, batch: Batch, reason: str) -> None:
     batch.closed_at = ledger.now(session)
     batch.close_reason = reason
     batch.version = session.get_one(Dataset, batch.dataset).version
+    batch.cvat = datasets.spec(session, batch.dataset).cvat
     identity = session.scalars(select(LedgerIdentity.id)).one()
     session.flush()
     batch.task_name = task_name(identity, batch.id, [member.stored for member in members(session, batch.id)])
@@ -99,6 +100,13 @@ def move(ledger: Ledger, session: Session, batch: Batch, state: BatchState, reas
         outbox.put(ledger, session, batch, event)
 
 
+def export_again(ledger: Ledger, session: Session, batch: str | None, reason: str) -> None:
+    """A batch whose export is out of date gets another one; nothing happens before its first."""
+    row = get(session, batch, lock=True) if batch else None
+    if row is not None and row.state is BatchState.EXPORTED:
+        move(ledger, session, row, BatchState.COMPLETED, reason)
+
+
 def put_back(ledger: Ledger, session: Session, batch: Batch, error: str, next_step: str, wait: timedelta) -> None:
     """A run of this batch failed and may be tried again after `wait`: it keeps its state, and says why it waits."""
     batch.attempts += 1
@@ -128,18 +136,21 @@ def retry(ledger: Ledger, session: Session, batch: Batch) -> Event | None:
 
 
 def unclaimed(ledger: Ledger, session: Session, *, quiet: timedelta) -> Sequence[Batch]:
-    """Batches that wait for a run which nobody has begun, last announced more than `quiet` ago."""
+    """Batches that a run could begin on and none has, last announced more than `quiet` ago."""
     now = ledger.now(session)
     return session.scalars(
         select(Batch)
+        .join(Dataset, Dataset.name == Batch.dataset)
         .where(
+            Dataset.paused_at.is_(None),
+            Batch.cvat.not_in(breakers.shut(now)),
             Batch.state.in_(ANNOUNCED_BY),
             _before(Batch.lease_until, now),
             _before(Batch.not_before, now),
             _before(Batch.announced_at, now - quiet),
         )
         .order_by(Batch.changed_at)
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, of=Batch)
     ).all()
 
 

@@ -14,8 +14,8 @@ from sqlalchemy import CursorResult, or_, update
 from sqlalchemy.orm import Session
 
 from labelyard.errors import ClaimLost, ClaimTaken
-from labelyard.ledger import Ledger, batches
-from labelyard.ledger.tables import Batch
+from labelyard.ledger import Ledger, batches, breakers
+from labelyard.ledger.tables import Batch, Dataset
 from labelyard.plan.lifecycle import BatchState
 
 
@@ -24,6 +24,7 @@ def claim(
 ) -> Batch:
     """Take a batch for `lease`. Raises ClaimTaken, saying why it is not to be had."""
     now = ledger.now(session)
+    _refuse_paused(session, batch)
     taken = session.execute(
         update(Batch)
         .where(
@@ -38,6 +39,7 @@ def claim(
     assert isinstance(taken, CursorResult)
     row = batches.get(session, batch, lock=True)
     if taken.rowcount == 1:
+        _refuse_unreachable(ledger, session, row)
         return row
     if row.lease_until is not None and row.lease_until > now:
         raise ClaimTaken(f"{row.claimed_by} has it until {row.lease_until:%H:%M:%S} UTC", where=batch)
@@ -48,6 +50,26 @@ def claim(
         where=batch,
         next_step=f"labelyard retry {batch}",
     )
+
+
+def _refuse_paused(session: Session, batch: str) -> None:
+    dataset = session.get_one(Dataset, batches.get(session, batch).dataset, populate_existing=True)
+    if dataset.paused_at is not None:
+        why = f": {dataset.paused_why}" if dataset.paused_why else ""
+        paused = f"{dataset.name} is paused since {dataset.paused_at:%Y-%m-%d %H:%M} UTC{why}"
+        raise ClaimTaken(paused, where=batch, next_step=f"labelyard resume {dataset.name}")
+
+
+def _refuse_unreachable(ledger: Ledger, session: Session, batch: Batch) -> None:
+    """Raises ClaimTaken, which undoes the claim, while the batch's CVAT is left alone."""
+    away = breakers.may_try(ledger, session, batch.cvat or "")
+    if away is not None and away.open_until is not None:
+        until = f"{away.open_until:%H:%M:%S} UTC"
+        raise ClaimTaken(
+            f"CVAT {away.cvat} failed {away.failures} times, next try at {until}: {away.error}",
+            where=batch.id,
+            next_step="labelyard doctor",
+        )
 
 
 def extend(ledger: Ledger, session: Session, batch: str, who: str, lease: timedelta) -> None:

@@ -9,8 +9,8 @@ from uuid import UUID, uuid5
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from labelyard.ledger import Ledger
-from labelyard.ledger.tables import Announcement, Batch, LedgerIdentity
+from labelyard.ledger import Ledger, breakers
+from labelyard.ledger.tables import Announcement, Batch, Dataset, LedgerIdentity
 from labelyard.plan.lifecycle import Event
 
 
@@ -23,12 +23,17 @@ def put(ledger: Ledger, session: Session, batch: Batch, event: Event) -> Announc
     return row
 
 
-def unsent(session: Session, limit: int = 100) -> Sequence[tuple[Announcement, str]]:
-    """The oldest announcements that Prefect has not confirmed, each with its dataset."""
+def unsent(ledger: Ledger, session: Session, limit: int = 100) -> Sequence[tuple[Announcement, str]]:
+    """The oldest announcements that Prefect has not confirmed and could act on, each with its dataset."""
     rows = session.execute(
         select(Announcement, Batch.dataset)
         .join(Batch, Batch.id == Announcement.batch_id)
-        .where(Announcement.sent_at.is_(None))
+        .join(Dataset, Dataset.name == Batch.dataset)
+        .where(
+            Announcement.sent_at.is_(None),
+            Dataset.paused_at.is_(None),
+            Batch.cvat.not_in(breakers.shut(ledger.now(session))),
+        )
         .order_by(Announcement.id)
         .limit(limit)
     )

@@ -107,7 +107,7 @@ class Dataset(Table):
     turn: Mapped[int] = mapped_column(default=0)
     """How many jobs the round robin has handed out."""
     paused_at: Mapped[datetime | None]
-    """Objects still land while a dataset is paused; no batch of it closes, and no run of it begins."""
+    """Objects still land and batches still close while a dataset is paused; no run of it is announced or begins."""
     paused_why: Mapped[str | None]
 
 
@@ -141,6 +141,8 @@ class Batch(Table):
     last_landed_at: Mapped[datetime]
     closed_at: Mapped[datetime | None]
     close_reason: Mapped[str | None]
+    cvat: Mapped[str | None]
+    """Which CVAT it goes to; fixed when the batch closes."""
     task_name: Mapped[str | None]
     """The name of the task of the first attempt; fixed when the batch closes."""
     claimed_by: Mapped[str | None]

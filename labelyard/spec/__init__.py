@@ -6,7 +6,16 @@ instead.
 
 from __future__ import annotations
 
-from labelyard.spec.dataset import Batching, DatasetSpec, Export, Source, TaskSection, Upload
+from labelyard.spec.dataset import (
+    Batching,
+    DatasetSpec,
+    Deletions,
+    Export,
+    Overwrites,
+    Source,
+    TaskSection,
+    Upload,
+)
 from labelyard.spec.file import parse_spec, read_spec
 from labelyard.spec.labels import AttributeSection, LabelSection
 
@@ -14,8 +23,10 @@ __all__ = [
     "AttributeSection",
     "Batching",
     "DatasetSpec",
+    "Deletions",
     "Export",
     "LabelSection",
+    "Overwrites",
     "Source",
     "TaskSection",
     "Upload",

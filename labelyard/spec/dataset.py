@@ -175,6 +175,21 @@ class Export(Section):
     """Where in the bucket the COCO files go, a folder; no source may lie in it or around it."""
 
 
+class Overwrites(StrEnum):
+    """What a new content of a file means whose old content is labelled, or about to be."""
+
+    RELABEL = "relabel"
+    IGNORE = "ignore"
+    SET_ASIDE = "set_aside"
+
+
+class Deletions(StrEnum):
+    """What it means that a file is deleted whose content is labelled, or about to be."""
+
+    KEEP = "keep"
+    DROP = "drop"
+
+
 class DatasetSpec(Section):
     """A dataset: one file, one steady stream of images, one growing set of COCO files."""
 
@@ -194,6 +209,12 @@ class DatasetSpec(Section):
     """CVAT user names that jobs are handed to, round robin."""
     export: Export
     """The place in object storage that COCO files are written to."""
+    overwrites: Overwrites = Overwrites.RELABEL
+    """A file changes after its upload: relabel (a task for the new content too), ignore it, or set_aside until a person
+    says `labelyard restore`. Before its upload the new content simply takes the old one's place."""
+    deletions: Deletions = Deletions.KEEP
+    """A file is deleted after its upload: keep its annotations in the exports, or drop them from the next one. Before
+    its upload it is set aside."""
 
     def problems(self) -> Iterator[Problem]:
         """An object that would land twice, an export that would come in as an image, somebody named twice."""

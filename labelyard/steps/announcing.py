@@ -26,7 +26,7 @@ def announce(place: Workplace) -> int:
     sent = 0
     while True:
         with place.ledger.read() as session:
-            rows = outbox.unsent(session)
+            rows = outbox.unsent(place.ledger, session)
             events = [_event(row, dataset, str(outbox.event_id(session, row))) for row, dataset in rows]
         if not events:
             return sent

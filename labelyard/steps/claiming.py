@@ -15,8 +15,8 @@ from threading import Event, Thread
 from uuid import uuid4
 
 from labelyard.cvat import Cvat
-from labelyard.errors import ClaimLost, LabelyardError, LedgerError
-from labelyard.ledger import Ledger, batches, claims, datasets
+from labelyard.errors import ClaimLost, CvatBusy, CvatUnauthorized, CvatUnreachable, LabelyardError, LedgerError
+from labelyard.ledger import Ledger, batches, breakers, claims, datasets
 from labelyard.plan.lifecycle import ENDED, INGESTING, BatchState
 from labelyard.spec import DatasetSpec
 from labelyard.workplace import Workplace
@@ -24,6 +24,8 @@ from labelyard.workplace import Workplace
 _log = logging.getLogger(__name__)
 _FIRST_WAIT = timedelta(seconds=5)
 _LONGEST_WAIT = timedelta(minutes=5)
+_SERVER_IS_AWAY = (CvatUnreachable, CvatBusy, CvatUnauthorized)
+"""Failures that every batch of this CVAT would meet."""
 
 
 @dataclass
@@ -71,6 +73,8 @@ def claimed(
     try:
         with _kept(work):
             yield work
+        with place.ledger.write() as session:
+            breakers.worked(session, spec.cvat)
     except ClaimLost:
         raise
     except Exception as error:
@@ -120,6 +124,10 @@ def _write_failure(work: Work, error: Exception) -> None:
             batches.put_back(work.ledger, session, batch, what, next_step, wait)
         else:
             batches.fail(work.ledger, session, batch, what, next_step)
+        if not isinstance(error, _SERVER_IS_AWAY):
+            breakers.worked(session, work.spec.cvat)
+        elif breakers.failed(work.ledger, session, work.spec.cvat, what):
+            _log.error("CVAT %s is left alone for a while: %s", work.spec.cvat, what)
 
 
 def _give_back(work: Work) -> None:

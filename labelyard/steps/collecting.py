@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from labelyard.cvat import Cvat
-from labelyard.errors import CvatError, LabelyardError
+from labelyard.errors import CvatBusy, CvatError, CvatUnauthorized, CvatUnreachable, LabelyardError
 from labelyard.ledger import batches, exports, jobs, tasks
 from labelyard.ledger.tables import Batch, Export
 from labelyard.model import JobStatus, Task
@@ -28,14 +28,18 @@ class Collected:
 
 def collect(place: Workplace) -> Collected:
     """Look at every task that lies with people; complete ones are announced. One that fails stops only itself."""
-    completed, reopened, failed = [], [], {}
+    completed, reopened, failed, away = [], [], {}, set()
     with place.ledger.read() as session:
         waiting = batches.in_states(session, WITH_PEOPLE)
     people: dict[str, Mapping[int, str]] = {}
     for batch in waiting:
+        if batch.cvat in away:
+            continue
         try:
             state = _look(place, batch, people)
         except LabelyardError as error:
+            if isinstance(error, (CvatUnreachable, CvatBusy, CvatUnauthorized)):
+                away.add(batch.cvat)  # the other batches there would only meet the same
             _log.warning("%s: %s", batch.id, error)
             failed[batch.id] = str(error)
             continue

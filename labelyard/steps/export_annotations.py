@@ -21,9 +21,10 @@ from labelyard.coco.read import read_export
 from labelyard.coco.write import Provenance, Source, Written, write_dataset
 from labelyard.errors import CvatDisagrees, ExportFailed
 from labelyard.ledger import batches, exports, tasks
-from labelyard.ledger.tables import Export
+from labelyard.ledger.tables import Export, Object
 from labelyard.model import Annotations, Change, JobStatus, Tag, Task
 from labelyard.plan.lifecycle import BatchState
+from labelyard.spec import Deletions
 from labelyard.steps.claiming import Work
 
 _log = logging.getLogger(__name__)
@@ -66,16 +67,20 @@ def export_annotations(work: Work) -> Exported:
     """
     with work.ledger.read() as session:
         _, task_id = tasks.made(session, work.batch_id)
-        names = {m.upload_name: m.key for m in batches.members(session, work.batch_id, refused=False)}
+        members = [member for member in batches.members(session, work.batch_id) if member.upload_name]
         generation = exports.next_generation(session, work.batch_id)
     with _folder(work) as folder:
         taken = _take(work, task_id, folder / "export.zip")
+        content = taken.content.without({m.upload_name for m in members if _left_out(work, m)})
         people = tuple({job.assignee for job in taken.task.jobs if job.assignee is not None})
         said = Provenance(work.spec.name, work.batch_id, task_id, generation, taken.source, people)
-        written = write_dataset(
-            taken.content, {name or "": key for name, key in names.items()}, said, folder / "coco.json"
-        )
+        written = write_dataset(content, {m.upload_name or "": m.key for m in members}, said, folder / "coco.json")
         return _store(work, taken, written, generation)
+
+
+def _left_out(work: Work, member: Object) -> bool:
+    """Set aside, or deleted where the dataset says that this counts, after it was uploaded."""
+    return member.refused is not None or (member.gone_at is not None and work.spec.deletions is Deletions.DROP)
 
 
 def _take(work: Work, task_id: int, to: Path) -> _Taken:

@@ -195,6 +195,8 @@ def _send(work: Work, row: TaskRow, task_id: int, images: Sequence[_Image], sent
 
 def _begin(work: Work, row: TaskRow, images: Sequence[_Image]) -> None:
     with work.ledger.write() as session:
+        for earlier in batches.members(session, work.batch_id):
+            earlier.upload_name = None  # an attempt that was given up may have held others
         for image in images:
             member = session.get_one(Object, image.member.id)
             member.upload_name = image.name

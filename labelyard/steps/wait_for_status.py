@@ -44,7 +44,7 @@ def wait_for_status(work: Work) -> Proved:
     """
     with work.ledger.read() as session:
         row, task_id = tasks.made(session, work.batch_id)
-        names = {member.upload_name for member in batches.members(session, work.batch_id, refused=False)}
+        names = {member.upload_name for member in batches.members(session, work.batch_id)} - {None}
     task = _settled(work, row, task_id)
     shown = [frame.name for frame in work.cvat.frames(task_id)] if task.size else []
     if task.size != row.files or not task.jobs or set(shown) != names:

@@ -57,7 +57,7 @@ def test_closing_fixes_the_name_and_writes_the_announcement_in_the_same_transact
     assert batch.task_name is not None
     assert batch.task_name.startswith("street-00001 ")
     with ledger.read() as session:
-        [(row, dataset)] = outbox.unsent(session)
+        [(row, dataset)] = outbox.unsent(ledger, session)
         assert (row.event, row.batch_id, row.attempt, dataset) == (Event.BATCH_CLOSED, "street-00001", 1, "street")
         assert outbox.event_id(session, row) == outbox.event_id(session, row)
 

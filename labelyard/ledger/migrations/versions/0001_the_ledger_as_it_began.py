@@ -120,6 +120,7 @@ def upgrade() -> None:
         sa.Column("last_landed_at", labelyard.ledger.tables.UtcTime(timezone=True), nullable=False),
         sa.Column("closed_at", labelyard.ledger.tables.UtcTime(timezone=True), nullable=True),
         sa.Column("close_reason", labelyard.ledger.tables.SafeText(), nullable=True),
+        sa.Column("cvat", labelyard.ledger.tables.SafeText(), nullable=True),
         sa.Column("task_name", labelyard.ledger.tables.SafeText(), nullable=True),
         sa.Column("claimed_by", labelyard.ledger.tables.SafeText(), nullable=True),
         sa.Column("lease_until", labelyard.ledger.tables.UtcTime(timezone=True), nullable=True),

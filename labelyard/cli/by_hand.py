@@ -1,0 +1,58 @@
+"""set-aside, restore, abandon, pause, resume: what a person decides."""
+
+from __future__ import annotations
+
+import click
+
+from labelyard.steps import by_hand
+from labelyard.workplace import open_workplace
+
+_why = click.option("--why", required=True, help="The reason; it stands in the history, and `labelyard why` tells it.")
+
+
+@click.command("set-aside")
+@click.argument("address", metavar="S3URL")
+@_why
+def set_aside(address: str, why: str) -> None:
+    """Take an object out of its batch, or, once it was uploaded, out of the next export."""
+    with open_workplace() as place:
+        by_hand.set_aside(place, address, why)
+    click.echo(f"{address} is set aside; back with: labelyard restore {address}")
+
+
+@click.command()
+@click.argument("address", metavar="S3URL")
+def restore(address: str) -> None:
+    """Take an object that was set aside back."""
+    with open_workplace() as place:
+        row = by_hand.restore(place, address)
+    click.echo(f"{address} is part of {row.batch_id} again")
+
+
+@click.command()
+@click.argument("batch")
+@_why
+def abandon(batch: str, why: str) -> None:
+    """Give BATCH up; its task stays in CVAT, and `restore` brings single objects back."""
+    with open_workplace() as place:
+        by_hand.abandon(place, batch, why)
+    click.echo(f"{batch} is abandoned; its objects come back one by one with: labelyard restore S3URL")
+
+
+@click.command()
+@click.argument("dataset")
+@click.option("--why", default="", help="The reason, for whoever wonders.")
+def pause(dataset: str, why: str) -> None:
+    """Begin nothing new for DATASET; objects still land, and what runs now finishes."""
+    with open_workplace() as place:
+        by_hand.pause(place, dataset, why)
+    click.echo(f"{dataset} is paused; go on with: labelyard resume {dataset}")
+
+
+@click.command()
+@click.argument("dataset")
+def resume(dataset: str) -> None:
+    """Let a paused DATASET go on."""
+    with open_workplace() as place:
+        waiting = by_hand.resume(place, dataset)
+    click.echo(f"{dataset} goes on; {waiting} batches waited")

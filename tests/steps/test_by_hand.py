@@ -1,0 +1,207 @@
+"""What a person decides, and what changes in the bucket after an object landed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from step_bench import Bench, draw_and_complete, export, ingest, picture
+
+from labelyard.errors import ClaimTaken, CvatBusy, LabelyardError, NotKnown
+from labelyard.ledger import batches, breakers, objects, outbox
+from labelyard.steps import by_hand
+from labelyard.steps.announcing import announce_again
+from labelyard.steps.closing import close_now
+from labelyard.steps.collecting import collect
+from labelyard.steps.landing import sweep
+
+
+def landed(bench: Bench) -> None:
+    sweep(bench.place)
+    close_now(bench.place, "street")
+
+
+def address(bench: Bench, key: str) -> str:
+    return f"s3://{bench.bucket}/in/{key}"
+
+
+def exported_keys(bench: Bench, batch: str = "street-00001") -> list[str]:
+    url = bench.line(batch).exports[-1]
+    document = json.loads(bench.s3.get_object(Bucket=bench.bucket, Key=url.split("/", 3)[3])["Body"].read())
+    assert {a["image_id"] for a in document["annotations"]} == {image["id"] for image in document["images"]}
+    return sorted(image["file_name"] for image in document["images"])
+
+
+def done(bench: Bench, batch: str = "street-00001") -> None:
+    ingest(bench, batch)
+    draw_and_complete(bench, batch)
+    collect(bench.place)
+    export(bench, batch)
+
+
+def forget(bench: Bench, key: str) -> None:
+    """Delete a file, and let the ledger be told."""
+    bench.s3.delete_object(Bucket=bench.bucket, Key=f"in/{key}")
+    with bench.place.ledger.write() as session:
+        assert objects.gone(bench.place.ledger, session, bench.spec, bench.bucket, f"in/{key}") == 1
+
+
+def test_an_object_set_aside_before_its_upload_is_not_uploaded_and_comes_back_in_the_next_batch(bench: Bench) -> None:
+    bench.put("1.jpg")
+    bench.put("2.jpg", picture(2))
+    landed(bench)
+    by_hand.set_aside(bench.place, address(bench, "2.jpg"), "blurred")
+    ingest(bench)
+    assert bench.line().jobs[0].frames == (0, 0)
+    assert bench.line().set_aside == {address(bench, "2.jpg"): "by hand: blurred"}
+    assert by_hand.restore(bench.place, address(bench, "2.jpg")).batch_id == "street-00002"
+    assert bench.line("street-00002").objects == 1
+
+
+def test_an_object_set_aside_after_its_upload_is_left_out_of_the_next_export_and_may_come_back(bench: Bench) -> None:
+    bench.put("1.jpg")
+    bench.put("2.jpg", picture(2))
+    landed(bench)
+    done(bench)
+    assert exported_keys(bench) == ["in/1.jpg", "in/2.jpg"]
+    by_hand.set_aside(bench.place, address(bench, "2.jpg"), "a private person")
+    export(bench)
+    assert exported_keys(bench) == ["in/1.jpg"]
+    by_hand.restore(bench.place, address(bench, "2.jpg"))
+    export(bench)
+    assert exported_keys(bench) == ["in/1.jpg", "in/2.jpg"]
+
+
+def test_what_is_not_there_cannot_be_set_aside_or_restored(bench: Bench) -> None:
+    with pytest.raises(NotKnown, match="no content of it is part of a batch"):
+        by_hand.set_aside(bench.place, address(bench, "1.jpg"), "x")
+    with pytest.raises(NotKnown, match="no content of it is set aside"):
+        by_hand.restore(bench.place, address(bench, "1.jpg"))
+    with pytest.raises(NotKnown, match="no address of an object"):
+        by_hand.restore(bench.place, "1.jpg")
+
+
+def test_an_abandoned_batch_stops_and_its_objects_come_back_one_by_one(bench: Bench) -> None:
+    bench.put("1.jpg")
+    landed(bench)
+    ingest(bench)
+    by_hand.abandon(bench.place, "street-00001", "wrong labels")
+    assert collect(bench.place).completed == ()
+    assert bench.line().state == "abandoned"
+    assert by_hand.restore(bench.place, address(bench, "1.jpg")).batch_id == "street-00002"
+    close_now(bench.place, "street")
+    ingest(bench, "street-00002")
+    assert bench.tasks_on_server() == 2
+
+
+def test_a_paused_dataset_lands_and_closes_and_begins_nothing(bench: Bench) -> None:
+    by_hand.pause(bench.place, "street", "the annotators are away")
+    bench.put("1.jpg")
+    landed(bench)
+    with pytest.raises(ClaimTaken, match="paused since .*: the annotators are away"):
+        ingest(bench)
+    with bench.place.ledger.read() as session:
+        assert outbox.unsent(bench.place.ledger, session) == []
+    assert by_hand.resume(bench.place, "street") == 1
+    with bench.place.ledger.read() as session:
+        assert len(outbox.unsent(bench.place.ledger, session)) == 1
+    ingest(bench)
+
+
+def test_a_new_content_of_a_labelled_file_is_labelled_again_by_default(bench: Bench) -> None:
+    bench.put("1.jpg")
+    landed(bench)
+    ingest(bench)
+    bench.put("1.jpg", picture(7))
+    sweep(bench.place)
+    assert (bench.line("street-00002").state, bench.line("street-00002").objects) == ("open", 1)
+
+
+@pytest.mark.parametrize("policy", ["ignore", "set_aside"])
+def test_a_new_content_of_a_labelled_file_is_left_where_the_dataset_says_so(bench: Bench, policy: str) -> None:
+    bench.apply(overwrites=policy)
+    bench.put("1.jpg")
+    landed(bench)
+    ingest(bench)
+    bench.put("1.jpg", picture(7))
+    sweep(bench.place)
+    with pytest.raises(NotKnown):
+        close_now(bench.place, "street")
+    with bench.place.ledger.read() as session:
+        assert policy in (objects.named(session, bench.bucket, "in/1.jpg")[-1].refused or "")
+    assert by_hand.restore(bench.place, address(bench, "1.jpg")).batch_id == "street-00002"
+
+
+def test_a_new_content_takes_the_place_of_one_that_was_not_uploaded(bench: Bench) -> None:
+    bench.put("1.jpg")
+    bench.put("2.jpg", picture(2))
+    landed(bench)
+    bench.put("1.jpg", picture(7))
+    landed(bench)
+    ingest(bench)
+    ingest(bench, "street-00002")
+    assert "overwritten before its upload" in bench.line().set_aside[address(bench, "1.jpg")]
+    assert bench.line("street-00002").jobs[0].frames == (0, 0)
+
+
+def test_a_file_deleted_before_its_upload_is_set_aside_and_lands_again_when_it_is_put_again(bench: Bench) -> None:
+    bench.put("1.jpg")
+    bench.put("2.jpg", picture(2))
+    landed(bench)
+    forget(bench, "1.jpg")
+    ingest(bench)
+    assert bench.line().set_aside == {address(bench, "1.jpg"): "deleted before its upload"}
+    bench.put("1.jpg")
+    landed(bench)
+    ingest(bench, "street-00002")
+    assert bench.line("street-00002").state == "assigned"
+
+
+@pytest.mark.parametrize(("policy", "kept"), [("keep", ["in/1.jpg", "in/2.jpg"]), ("drop", ["in/2.jpg"])])
+def test_a_file_deleted_after_its_upload_counts_as_the_dataset_says(bench: Bench, policy: str, kept: list[str]) -> None:
+    bench.apply(deletions=policy)
+    bench.put("1.jpg")
+    bench.put("2.jpg", picture(2))
+    landed(bench)
+    done(bench)
+    forget(bench, "1.jpg")
+    if policy == "drop":
+        export(bench)
+    assert exported_keys(bench) == kept
+
+
+def test_a_cvat_that_is_away_is_left_alone_and_one_run_tries_for_all(bench: Bench) -> None:
+    for i in range(6):
+        bench.put(f"{i}.jpg", picture(i))
+        landed(bench)
+    bench.sandbox.faults.set([{"on": "* /*", "status": 503}])
+    for i in range(1, breakers.PATIENCE + 1):
+        with pytest.raises(CvatBusy):
+            ingest(bench, f"street-0000{i}")
+    with pytest.raises(ClaimTaken, match="CVAT default failed 3 times, next try at"):
+        ingest(bench, "street-00004")
+    assert bench.line("street-00004").error is None
+    with bench.place.ledger.read() as session:
+        assert [row.cvat for row in breakers.troubled(session)] == ["default"]
+        assert outbox.unsent(bench.place.ledger, session) == []
+    bench.place.settings.announce_again_seconds = 0.001
+    assert announce_again(bench.place) == 0
+    bench.sandbox.faults.clear()
+    with bench.place.ledger.write() as session:
+        breakers.troubled(session)[0].open_until = bench.place.ledger.now(session)
+    ingest(bench, "street-00004")
+    with bench.place.ledger.read() as session:
+        assert breakers.troubled(session) == []
+    ingest(bench, "street-00005")
+
+
+def test_a_failure_of_one_batch_does_not_count_against_the_server(bench: Bench) -> None:
+    bench.sandbox.faults.set([{"on": "worker creation", "fail": "OSError: broken"}])
+    for i in range(1, 5):
+        bench.put(f"{i}.jpg", picture(i))
+        landed(bench)
+        with pytest.raises(LabelyardError, match="could not make frames"):
+            ingest(bench, f"street-0000{i}")
+    with bench.place.ledger.read() as session:
+        assert breakers.troubled(session) == []
+        assert {b.state for b in batches.in_states(session, ["failed"])} == {"failed"}  # type: ignore[list-item]
