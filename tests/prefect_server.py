@@ -48,8 +48,13 @@ class PrefectServer:
         }
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
-        """What the API answers. Raises on a refusal."""
-        answer = httpx.request(method, f"{self.api_url}{path}", json=body, timeout=30)
+        """What the API answers. Raises on a refusal; a busy database (SQLite) is asked again, as Prefect's client does."""
+
+        def ask() -> httpx.Response | None:
+            answer = httpx.request(method, f"{self.api_url}{path}", json=body, timeout=30)
+            return None if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE else answer
+
+        answer = eventually(ask, f"{method} {path} to be answered", 30)
         assert answer.is_success, answer.text
         return answer.json() if answer.content else None
 
@@ -57,7 +62,8 @@ class PrefectServer:
         """What a command of the virtual environment prints, run in the project's folder unless told otherwise."""
         program, environment = Path(sys.executable).with_name(words[0]), {**self.environment, **settings}
         done = subprocess.run(
-            [str(program), *words[1:]], env=environment, cwd=folder or find_project(), capture_output=True, text=True, check=False,
+            [str(program), *words[1:]], env=environment, cwd=folder or find_project(),
+            capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

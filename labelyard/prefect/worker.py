@@ -23,6 +23,7 @@ from contextlib import contextmanager
 from contextvars import copy_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import anyio
 from prefect import Flow
@@ -36,12 +37,12 @@ from prefect.workers.base import BaseWorker, BaseWorkerResult
 from prefect.workers.process import ProcessJobConfiguration, ProcessVariables
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     from anyio.abc import TaskStatus
     from prefect.client.schemas.objects import FlowRun
 
 _log = logging.getLogger(__name__)
+_SCHEDULED = "prefect.flow-run.Scheduled"
+_CANCELLING = "prefect.flow-run.Cancelling"
 _SECONDS_TO_FINISH = 5.0
 _SECONDS_TO_GIVE_BACK = 5.0
 _SECONDS_BETWEEN_CONNECTIONS = 5.0
@@ -49,6 +50,10 @@ _SECONDS_BETWEEN_CONNECTIONS = 5.0
 
 class WorkerStopped(BaseException):
     """Raised inside a flow whose worker stops: the flow gives its batch back, so that another worker goes on."""
+
+
+class RunCancelled(BaseException):
+    """Raised inside a flow that a person cancels in Prefect: the flow gives its batch back."""
 
 
 class LabelyardWorkerResult(BaseWorkerResult):
@@ -72,6 +77,8 @@ class LabelyardWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, Labe
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._flows: dict[tuple[UUID, str | None], Flow[..., Any]] = {}
+        self._threads: dict[UUID, threading.Thread] = {}
+        self._cancelled: set[UUID] = set()
         self._news = anyio.Event()
 
     async def start(self, *args: Any, **kwargs: Any) -> None:
@@ -152,6 +159,7 @@ class LabelyardWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, Labe
 
         # A daemon: a flow that hears nothing must not keep a stopping worker alive.
         thread = threading.Thread(target=copy_context().run, args=(work,), name=f"run {flow_run.name}", daemon=True)
+        self._threads[flow_run.id] = thread
         thread.start()
         try:
             await self.client.update_flow_run(flow_run.id, infrastructure_pid=_identity())
@@ -160,6 +168,12 @@ class LabelyardWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, Labe
             with anyio.CancelScope(shield=True):
                 await self._end(flow_run, thread, ended)
             raise
+        finally:
+            del self._threads[flow_run.id]
+        if flow_run.id in self._cancelled:
+            self._cancelled.discard(flow_run.id)
+            message = "Cancelled. Its batch is given back: the next sweep announces it again."
+            await self._mark_flow_run_as_cancelled(flow_run, {"message": message})
 
     async def _end(self, flow_run: FlowRun, thread: threading.Thread, ended: asyncio.Event) -> None:
         """Let a run finish if it is quick; else interrupt it, so that it gives its batch back."""
@@ -167,7 +181,7 @@ class LabelyardWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, Labe
             await ended.wait()
         if ended.is_set():
             return
-        _interrupt(thread)
+        _interrupt(thread, WorkerStopped)
         with anyio.move_on_after(_SECONDS_TO_GIVE_BACK):
             await ended.wait()
         if not ended.is_set():
@@ -176,16 +190,25 @@ class LabelyardWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, Labe
             )
 
     async def _listen(self) -> None:
-        """Hear of each new run; where the stream breaks, the poll goes on alone until it is back."""
-        scheduled = EventFilter(event=EventNameFilter(name=["prefect.flow-run.Scheduled"]))
+        """Hear of each new and each cancelled run; where the stream breaks, the poll goes on alone until it is back."""
+        wanted = EventFilter(event=EventNameFilter(name=[_SCHEDULED, _CANCELLING]))
         while True:
             try:
-                async with get_events_subscriber(filter=scheduled) as events:
-                    async for _ in events:
-                        self._news.set()
+                async with get_events_subscriber(filter=wanted) as events:
+                    async for event in events:
+                        if event.event == _SCHEDULED:
+                            self._news.set()
+                        else:
+                            self._cancel(UUID(event.resource.id.removeprefix("prefect.flow-run.")))
             except Exception as error:  # noqa: BLE001 - it is an accelerator: whatever breaks it, the poll works
                 self._logger.debug("The event stream broke: %s", error)
             await anyio.sleep(_SECONDS_BETWEEN_CONNECTIONS)
+
+    def _cancel(self, flow_run_id: UUID) -> None:
+        thread = self._threads.get(flow_run_id)
+        if thread is not None:
+            self._cancelled.add(flow_run_id)
+            _interrupt(thread, RunCancelled)
 
     async def _fetch_on_news(self) -> None:
         """One look for any number of events: the scheduler writes up to a hundred runs ahead at a time."""
@@ -211,10 +234,10 @@ def _identity() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def _interrupt(thread: threading.Thread) -> None:
+def _interrupt(thread: threading.Thread, reason: type[BaseException]) -> None:
     # CPython raises it at the thread's next instruction: a call that waits in the system is not cut short.
     if thread.ident is not None:
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(WorkerStopped))
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(reason))
 
 
 @contextmanager

@@ -132,3 +132,15 @@ def test_a_stopped_worker_lets_a_quick_run_end_and_interrupts_a_long_one(
     assert prefect_server.state(quick) == "Completed"
     assert prefect_server.state(long) == "Crashed"
     assert (tmp_path / "long.interrupted").read_text() == "WorkerStopped"
+
+
+def test_a_run_that_a_person_cancels_is_interrupted_and_ends_as_cancelled(
+    prefect_server: PrefectServer, project: Path, tmp_path: Path
+) -> None:
+    with prefect_server.worker("tiny", "labelyard", tmp_path):
+        run = prefect_server.start("waits/t", folder=str(tmp_path), name="unwanted")
+        _exists(tmp_path / "unwanted.began")
+        cancelling = {"state": {"type": "CANCELLING", "name": "Cancelling"}}
+        prefect_server.call("POST", f"/flow_runs/{run}/set_state", cancelling)
+        prefect_server.reaches(run, "Cancelled")
+    assert (tmp_path / "unwanted.interrupted").read_text() == "RunCancelled"
