@@ -52,14 +52,14 @@ def _attributes(label: int) -> st.SearchStrategy[tuple[AttributeValue, ...]]:
 
 
 @st.composite
-def _shape(draw: st.DrawFn) -> Shape:
+def _shape(draw: st.DrawFn, most_groups: int) -> Shape:
     kind, label = draw(st.sampled_from(KINDS)), draw(_labels)
-    group, z_order = draw(st.integers(0, 2)), draw(st.integers(-1, 2))
+    group, z_order = draw(st.integers(0, most_groups)), draw(st.integers(-1, 2))
     return Shape(kind, draw(_frames), label, draw(_points(kind)), group, z_order, attributes=draw(_attributes(label)))
 
 
 @st.composite
-def _track(draw: st.DrawFn, kinds: list[ShapeType]) -> Track:
+def _track(draw: st.DrawFn, kinds: list[ShapeType], most_groups: int) -> Track:
     kind, label = draw(st.sampled_from(kinds)), draw(_labels)
     frames = sorted(draw(st.sets(_frames, min_size=1, max_size=3)))
     outside = [False, *draw(st.lists(st.booleans(), min_size=len(frames) - 1, max_size=len(frames) - 1))]
@@ -67,10 +67,12 @@ def _track(draw: st.DrawFn, kinds: list[ShapeType]) -> Track:
         TrackedShape(kind, frame, draw(_points(kind)), out, attributes=draw(_attributes(label)))
         for frame, out in zip(frames, outside, strict=True)
     ]
-    return Track(frames[0], label, tuple(keys), group=draw(st.integers(0, 2)))
+    return Track(frames[0], label, tuple(keys), group=draw(st.integers(0, most_groups)))
 
 
-def annotated(*, tracks_of: list[ShapeType] | None = None, most: int = 12) -> st.SearchStrategy[Annotations]:
+def annotated(
+    *, tracks_of: list[ShapeType] | None = None, most: int = 12, least: int = 0, groups: int = 2
+) -> st.SearchStrategy[Annotations]:
     """Annotations of the task with FRAMES and LABELS; ids in order, as a server gives them."""
     return st.builds(
         lambda shapes, tracks, tags: Annotations(
@@ -78,7 +80,7 @@ def annotated(*, tracks_of: list[ShapeType] | None = None, most: int = 12) -> st
             tuple(replace(track, id=n) for n, track in enumerate(tracks, 1)),
             tuple(tags),
         ),
-        st.lists(_shape(), max_size=most),
-        st.lists(_track(tracks_of or [ShapeType.RECTANGLE]), max_size=3),
+        st.lists(_shape(groups), max_size=most),
+        st.lists(_track(tracks_of or [ShapeType.RECTANGLE], groups), max_size=3),
         st.lists(st.builds(Tag, _frames, _labels), max_size=2),
     )
