@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -23,11 +23,12 @@ from labelyard.storage import Store, client
 _START_SECONDS = 30
 
 
-@dataclass(frozen=True)
 class StoreServer:
     """A running emulator; S3 and SQS answer at the same address."""
 
-    url: str
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._clients: dict[str, Any] = {}
 
     @property
     def settings(self) -> StoreSettings:
@@ -40,13 +41,15 @@ class StoreServer:
             addressing_style="path",
         )
 
-    @property
+    @cached_property
     def store(self) -> Store:
         return Store(self.settings)
 
     def boto(self, service: str) -> Any:
         """A plain boto3 client, for what a person would do by hand."""
-        return client(service, self.settings, self.url)
+        if service not in self._clients:
+            self._clients[service] = client(service, self.settings, self.url)
+        return self._clients[service]
 
     def new_bucket(self, *, versioned: bool = False) -> str:
         name = f"bucket-{uuid4().hex[:12]}"

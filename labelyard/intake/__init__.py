@@ -2,30 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 
-class Delivery(Protocol):
-    """A message of a queue, and the two things one may do with it.
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message that a queue has handed out; its `Deliveries` acknowledges it, or keeps it from others for longer.
 
-    `attempts` counts how often the queue has handed it out, this time included.
+    `attempts` counts how often it was handed out, this time included; `sent` is when the queue took it, if it says so.
     """
 
-    @property
-    def body(self) -> bytes:
-        """The message as it was sent."""
+    body: bytes
+    receipt: str
+    sent: datetime | None = None
+    attempts: int = 1
 
-    @property
-    def sent(self) -> datetime | None:
-        """When the queue took it; None where the queue does not say."""
 
-    @property
-    def attempts(self) -> int:
-        """How often the queue has handed it out, this time included."""
+@dataclass(frozen=True, slots=True)
+class QueueDepth:
+    """About how many messages wait, and how many are handed out but not yet acknowledged."""
 
-    def acknowledge(self) -> None:
-        """Take it off the queue: what it says is committed."""
+    waiting: int
+    in_flight: int
 
-    def extend(self, seconds: int) -> None:
-        """Keep it from other receivers for so much longer."""
+
+class Deliveries(Protocol):
+    """A queue. Methods raise StoreUnreachable where waiting may help, else StoreError."""
+
+    def receive(self, wait_seconds: int) -> Sequence[Delivery]:
+        """Some messages, waiting up to so long for the first one."""
+
+    def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+        """Take them off the queue: what they say is committed."""
+
+    def extend(self, deliveries: Sequence[Delivery], seconds: int) -> None:
+        """Keep them from other receivers for so many seconds from now."""
+
+    def depth(self) -> QueueDepth:
+        """How much waits, as the queue guesses it."""

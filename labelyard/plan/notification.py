@@ -1,0 +1,208 @@
+"""What a bucket and a queue lack, so that the queue hears of a dataset's new files. Pure.
+
+Whatever else is configured there stays as it is: a bucket has one notification configuration for all its users, and
+writing it replaces it as a whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from labelyard.spec import DatasetSpec
+
+NEW_QUEUE = "(the new queue)"
+EVENTS = "s3:ObjectCreated:*"
+_MIN_MESSAGE_BYTES = 64 * 1024
+WANTED = {
+    "MaximumMessageSize": "262144",
+    "MessageRetentionPeriod": str(14 * 86400),
+    "ReceiveMessageWaitTimeSeconds": "20",
+    "VisibilityTimeout": "60",
+}
+"""What a new queue is made with: time for a weekend's outage, long polls, a landing's worth of patience."""
+_OURS = "labelyard-"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """How things are: the queue's attributes (None: there is no such queue), and each bucket's configuration."""
+
+    queue: Mapping[str, str] | None
+    buckets: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def queue_arn(self) -> str:
+        """The queue's ARN, or a stand-in while there is none."""
+        return self.queue["QueueArn"] if self.queue is not None else NEW_QUEUE
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a plan: what concerns which thing, what is done, and whether that changes anything."""
+
+    what: str
+    where: str
+    does: str
+    changes: bool = True
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done; `problems` are what a person has to settle first."""
+
+    lines: tuple[Line, ...]
+    problems: tuple[str, ...] = ()
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    configurations: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def changes(self) -> bool:
+        """Whether anything is left to do."""
+        return any(line.changes for line in self.lines)
+
+
+def plan_notification(spec: DatasetSpec, queue_name: str, seen: Seen) -> Plan:
+    """What makes `queue_name` hear of every new object of the dataset's sources."""
+    lines, problems = [], list(_queue_problems(queue_name, seen.queue))
+    attributes = _lacking(seen.queue)
+    lines.append(_queue_line(queue_name, seen.queue, attributes))
+    policy = with_permissions((seen.queue or {}).get("Policy"), seen.queue_arn, sorted(seen.buckets))
+    lines.append(_policy_line(queue_name, sorted(seen.buckets), changes=policy is not None))
+    if policy is not None:
+        attributes = {**attributes, "Policy": policy}
+    configurations = {}
+    for bucket, present in seen.buckets.items():
+        merged: Mapping[str, Any] = present
+        for prefix in sorted({source.prefix for source in spec.sources if source.bucket == bucket}):
+            merged, line, problem = with_prefix(merged, seen.queue_arn, bucket, prefix)
+            lines.append(line)
+            problems += [problem] if problem else []
+        if merged != present:
+            configurations[bucket] = merged
+    return Plan(tuple(lines), tuple(problems), attributes, configurations)
+
+
+def _queue_problems(name: str, queue: Mapping[str, str] | None) -> Sequence[str]:
+    if name.endswith(".fifo") or (queue or {}).get("FifoQueue") == "true":
+        return [f"{name} is a FIFO queue, which no bucket can notify: name a standard one"]
+    if (queue or {}).get("KmsMasterKeyId") == "alias/aws/sqs":
+        return [f"{name} is encrypted with AWS's own key, which S3 may not use: choose SSE-SQS or a key of yours"]
+    return []
+
+
+def _lacking(queue: Mapping[str, str] | None) -> dict[str, str]:
+    """The attributes to set: all of a new queue; of one that is there only what would lose or delay notifications."""
+    if queue is None:
+        return dict(WANTED)
+    lacking = {}
+    if int(queue.get("MaximumMessageSize", _MIN_MESSAGE_BYTES)) < _MIN_MESSAGE_BYTES:
+        lacking["MaximumMessageSize"] = WANTED["MaximumMessageSize"]
+    if queue.get("ReceiveMessageWaitTimeSeconds", "0") == "0":
+        lacking["ReceiveMessageWaitTimeSeconds"] = WANTED["ReceiveMessageWaitTimeSeconds"]
+    return lacking
+
+
+def _queue_line(name: str, queue: Mapping[str, str] | None, attributes: Mapping[str, str]) -> Line:
+    told = ", ".join(f"{name}={value}" for name, value in attributes.items())
+    if queue is None:
+        return Line("queue", name, f"make it with {told}")
+    return Line("queue", name, f"set {told}", changes=True) if told else Line("queue", name, "fine", changes=False)
+
+
+def _policy_line(name: str, buckets: Sequence[str], *, changes: bool) -> Line:
+    may = f"{', '.join(buckets)} may send to it"
+    return Line("policy", name, f"add: {may}" if changes else f"fine: {may}", changes)
+
+
+def with_permissions(policy: str | None, queue_arn: str, buckets: Sequence[str]) -> str | None:
+    """The queue's policy with leave for the buckets to send to it, its other statements kept; None if it has that."""
+    document: dict[str, Any] = json.loads(policy) if policy else {"Version": "2012-10-17", "Statement": []}
+    present = document.get("Statement", [])
+    statements = [present] if isinstance(present, dict) else list(present)
+    wanted = [_statement(queue_arn, bucket) for bucket in buckets]
+    known = [_without_sid(statement) for statement in statements]
+    lacking = [statement for statement in wanted if _without_sid(statement) not in known]
+    if not lacking:
+        return None
+    renewed = {statement["Sid"] for statement in lacking}
+    kept = [statement for statement in statements if statement.get("Sid") not in renewed]
+    return json.dumps({**document, "Statement": [*kept, *lacking]})
+
+
+def _statement(queue_arn: str, bucket: str) -> dict[str, Any]:
+    partition = queue_arn.split(":")[1] if queue_arn.startswith("arn:") else "aws"
+    return {
+        "Sid": f"labelyard{_hash(bucket)}",
+        "Effect": "Allow",
+        "Principal": {"Service": "s3.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": queue_arn,
+        "Condition": {"ArnLike": {"aws:SourceArn": f"arn:{partition}:s3:::{bucket}"}},
+    }
+
+
+def _without_sid(statement: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in statement.items() if name != "Sid"}
+
+
+def with_prefix(
+    present: Mapping[str, Any], queue_arn: str, bucket: str, prefix: str
+) -> tuple[Mapping[str, Any], Line, str | None]:
+    """A bucket's configuration that also tells the queue of `prefix`, with the plan's line and what stands against it.
+
+    A store takes no two configurations that would both fit an object, wherever they lead.
+    """
+    where, queues = f"s3://{bucket}/{prefix}", list(present.get("QueueConfigurations", ()))
+    if any(one["QueueArn"] == queue_arn and _covers(one, prefix) for one in queues):
+        return present, Line("notification", where, "fine: it tells the queue", changes=False), None
+    kept = [one for one in queues if not (one["QueueArn"] == queue_arn and _is_ours(one) and _meets(one, prefix))]
+    others = [*kept, *present.get("TopicConfigurations", ()), *present.get("LambdaFunctionConfigurations", ())]
+    against = next((one for one in others if _meets(one, prefix)), None)
+    if against is not None:
+        problem = (
+            f"{where} already tells {_destination(against)} (configuration {against.get('Id')!r}), and a store takes"
+            " only one for the same objects: let that one send to an SNS topic, and the topic to both"
+        )
+        return present, Line("notification", where, f"impossible: it tells {_destination(against)}"), problem
+    ours = {
+        "Id": f"{_OURS}{_hash(f'{bucket}/{prefix}')}",
+        "QueueArn": queue_arn,
+        "Events": [EVENTS],
+        **({"Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": prefix}]}}} if prefix else {}),
+    }
+    does = "tell the queue of new objects"
+    return {**present, "QueueConfigurations": [*kept, ours]}, Line("notification", where, does), None
+
+
+def _covers(configuration: Mapping[str, Any], prefix: str) -> bool:
+    starts, ends = _filter(configuration)
+    return EVENTS in configuration["Events"] and prefix.startswith(starts) and not ends
+
+
+def _meets(configuration: Mapping[str, Any], prefix: str) -> bool:
+    starts, _ = _filter(configuration)
+    tells = any(event.startswith("s3:ObjectCreated:") for event in configuration["Events"])
+    return tells and (starts.startswith(prefix) or prefix.startswith(starts))
+
+
+def _filter(configuration: Mapping[str, Any]) -> tuple[str, str]:
+    """What keys must start and end with."""
+    rules = configuration.get("Filter", {}).get("Key", {}).get("FilterRules", ())
+    found = {rule["Name"].lower(): rule["Value"] for rule in rules}
+    return found.get("prefix", ""), found.get("suffix", "")
+
+
+def _is_ours(configuration: Mapping[str, Any]) -> bool:
+    return str(configuration.get("Id", "")).startswith(_OURS)
+
+
+def _destination(configuration: Mapping[str, Any]) -> str:
+    return next(str(value) for name, value in configuration.items() if name.endswith("Arn"))
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -1,0 +1,276 @@
+"""`labelyard message`, `labelyard notify` and `labelyard watch` as a person starts them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from cheroot.wsgi import Server
+from emulator import StoreServer
+from flask import Flask, request
+from recorder import eventually
+from sqlalchemy import select
+
+from labelyard.ledger import Ledger, datasets, upgrade
+from labelyard.ledger.tables import DeadLetter, Object
+from labelyard.spec import DatasetSpec
+
+RECORDINGS = Path(__file__).parents[1] / "recordings" / "s3-events"
+LABELYARD = [sys.executable, "-c", "from labelyard.cli import main; main()"]
+
+
+class Machine:
+    """A folder with a ledger, and the environment that leads to the emulator."""
+
+    def __init__(self, server: StoreServer, folder: Path) -> None:
+        self.server, self.folder = server, folder
+        self.ledger_url = f"sqlite:///{folder / 'ledger.db'}"
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("LABELYARD_", "PREFECT_"))}
+        self.environment = {
+            **clean,
+            "COLUMNS": "200",
+            "LABELYARD_LEDGER": self.ledger_url,
+            "LABELYARD_STORE__ENDPOINT_URL": server.url,
+            "LABELYARD_STORE__REGION": "us-east-1",
+            "LABELYARD_STORE__ACCESS_KEY_ID": "test",
+            "LABELYARD_STORE__SECRET_ACCESS_KEY": "test",
+            "LABELYARD_STORE__ADDRESSING_STYLE": "path",
+            "LABELYARD_WATCH__SQS_ENDPOINT_URL": server.url,
+            "LABELYARD_WATCH__PORT": "0",
+        }
+
+    def run(self, *words: str, stdin: bytes = b"", **environment: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            [*LABELYARD, *words], input=stdin, capture_output=True, timeout=60, check=False, cwd=self.folder,
+            env={**self.environment, **environment},
+        )  # fmt: skip
+
+    def apply(self, bucket: str, **batch: Any) -> DatasetSpec:
+        spec = DatasetSpec.model_validate(
+            {
+                "name": f"cats-{bucket[-6:]}",
+                "sources": [{"bucket": bucket, "prefix": "in/"}],
+                "batch": batch,
+                "task": {"labels": ["cat"]},
+                "annotators": ["ann"],
+                "export": {"prefix": "coco/"},
+            }
+        )
+        upgrade(self.ledger_url)
+        ledger = Ledger(self.ledger_url)
+        with ledger.write() as session:
+            datasets.apply(ledger, session, spec)
+        ledger.close()
+        return spec
+
+    def rows(self, table: type) -> list[Any]:
+        ledger = Ledger(self.ledger_url)
+        try:
+            with ledger.read() as session:
+                return list(session.scalars(select(table)).all())
+        finally:
+            ledger.close()
+
+
+@pytest.fixture
+def machine(store_server: StoreServer, tmp_path: Path) -> Machine:
+    return Machine(store_server, tmp_path)
+
+
+def payload(name: str) -> bytes:
+    return json.dumps(json.loads((RECORDINGS / f"{name}.json").read_text())["payload"]).encode()
+
+
+# --- message ----------------------------------------------------------------------------------------------------------
+
+
+def test_message_shows_as_json_how_a_notification_is_read(machine: Machine) -> None:
+    (machine.folder / "m.json").write_bytes(payload("localstack-2026.3.0__sns_envelope_Put_key_plus"))
+    done = machine.run("message", "m.json", "--json")
+    assert done.returncode == 0
+    seen = json.loads(done.stdout)
+    assert seen["ignored"] is None
+    (one,) = seen["objects"]
+    assert (one["key"], one["size"], len(one["etag"])) == ("n/a+b", 1, 32)
+    assert one["bucket"].startswith("rec-")
+    assert set(one) == {"bucket", "key", "etag", "size", "version_id", "event", "time", "source", "sequencer"}
+
+
+def test_message_reads_standard_input_and_shows_control_characters(machine: Machine) -> None:
+    done = machine.run("message", "-", stdin=payload("ceph-rgw-16.2.15__http_Put_key_ctrl"))
+    assert done.returncode == 0
+    assert rb"n/a\x01b" in done.stdout
+    assert b"\x01" not in done.stdout
+
+
+def test_message_tells_why_a_message_is_ignored(machine: Machine) -> None:
+    done = machine.run("message", "--json", "-", stdin=payload("moto-5.2.5__sqs_TestEvent"))
+    assert (done.returncode, json.loads(done.stdout)["objects"]) == (0, [])
+    assert "s3:TestEvent" in json.loads(done.stdout)["ignored"]
+
+
+def test_message_ends_with_an_error_for_what_cannot_be_read(machine: Machine) -> None:
+    done = machine.run("message", "-", stdin=b"hello")
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"not JSON" in done.stderr
+    assert b"Traceback" not in done.stderr
+    done = machine.run("message", "-", "--json", stdin=b'{"Records": [7]}')
+    assert done.returncode == 1
+    assert "a number" in json.loads(done.stdout)["refused"][0]["reason"]
+
+
+# --- notify -----------------------------------------------------------------------------------------------------------
+
+
+def test_notify_shows_then_makes_then_finds_all_fine(machine: Machine) -> None:
+    server = machine.server
+    bucket = server.new_bucket()
+    theirs = server.new_queue()
+    arn = f"arn:aws:sqs:us-east-1:000000000000:{theirs.rsplit('/', 1)[-1]}"
+    other = {"Id": "theirs", "QueueArn": arn, "Events": ["s3:ObjectRemoved:*"]}
+    s3, sqs = server.boto("s3"), server.boto("sqs")
+    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={"QueueConfigurations": [other]})
+    spec = machine.apply(bucket)
+    name = f"pictures-{bucket[-6:]}"
+    url = f"{server.url}/000000000000/{name}"
+
+    shown = machine.run("notify", spec.name, LABELYARD_WATCH__QUEUE_URL=url)
+    assert shown.returncode == 0, shown.stderr
+    assert b"make it with" in shown.stdout
+    assert shown.stdout.decode().splitlines()[-1] == f"next: labelyard notify {spec.name} --apply"
+    assert name not in str(sqs.list_queues().get("QueueUrls"))
+
+    made = machine.run("notify", spec.name, "--apply", LABELYARD_WATCH__QUEUE_URL=url)
+    assert made.returncode == 0, made.stderr
+    assert made.stdout.decode().splitlines()[-1] == "next: labelyard watch"
+    configured = s3.get_bucket_notification_configuration(Bucket=bucket)["QueueConfigurations"]
+    assert other["Id"] in {one["Id"] for one in configured}
+    assert len(configured) == 2
+    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    assert attributes["ReceiveMessageWaitTimeSeconds"] == "20"
+    assert f"arn:aws:s3:::{bucket}" in attributes["Policy"]
+    server.store.write(bucket, "in/a.jpg", b"x")
+    server.store.write(bucket, "elsewhere/a.jpg", b"x")
+    bodies = [m["Body"] for m in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]]
+    assert any("in/a.jpg" in body for body in bodies)
+    assert not any("elsewhere" in body for body in bodies)
+
+    again = machine.run("notify", spec.name, LABELYARD_WATCH__QUEUE_URL=url)
+    assert again.returncode == 0
+    assert again.stdout.count(b"fine") == 3
+    assert again.stdout.decode().splitlines()[-1] == "next: labelyard watch"
+
+
+def test_notify_takes_a_dataset_file_and_names_the_setting_for_a_new_queue(machine: Machine) -> None:
+    bucket = machine.server.new_bucket()
+    (machine.folder / "cats.yaml").write_text(
+        f"name: cats\nsources:\n  - bucket: {bucket}\n    prefix: in/\ntask:\n  labels: [cat]\nannotators: [ann]\n"
+        "export:\n  prefix: coco/\n"
+    )
+    made = machine.run("notify", "cats.yaml", "--apply")
+    assert made.returncode == 0, made.stderr
+    assert made.stdout.decode().splitlines()[-1] == (
+        f"next: set LABELYARD_WATCH__QUEUE_URL={machine.server.url}/000000000000/labelyard, then labelyard watch"
+    )
+
+
+def test_notify_leaves_all_as_it_is_where_something_stands_against_it(machine: Machine) -> None:
+    server = machine.server
+    bucket = server.new_bucket()
+    server.notify(bucket, server.new_queue())
+    spec = machine.apply(bucket)
+    before = server.boto("s3").get_bucket_notification_configuration(Bucket=bucket)["QueueConfigurations"]
+    done = machine.run("notify", spec.name, "--apply")
+    assert done.returncode == 1
+    assert b"only one for the same objects" in done.stderr
+    assert server.boto("s3").get_bucket_notification_configuration(Bucket=bucket)["QueueConfigurations"] == before
+
+
+def test_notify_refuses_a_fifo_queue_a_missing_bucket_and_a_store_without_sqs(machine: Machine) -> None:
+    spec = machine.apply(machine.server.new_bucket())
+    fifo = machine.run("notify", spec.name, "--apply", LABELYARD_WATCH__QUEUE_URL="https://sqs.x/1/q.fifo")
+    assert (fifo.returncode, b"FIFO" in fifo.stderr) == (1, True)
+    gone = machine.run("notify", machine.apply("no-such-bucket").name)
+    assert (gone.returncode, b"create the bucket" in gone.stderr) == (1, True)
+    minio = {**machine.environment}
+    del minio["LABELYARD_WATCH__SQS_ENDPOINT_URL"]
+    machine.environment = minio
+    webhook = machine.run("notify", spec.name)
+    assert (webhook.returncode, b"LABELYARD_WATCH__WEBHOOK" in webhook.stderr) == (1, True)
+
+
+# --- watch ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def prefect() -> Iterator[tuple[str, list[Any]]]:
+    """What of Prefect's API an announcement needs, and what was announced."""
+    told: list[Any] = []
+    app = Flask("events")
+
+    @app.post("/api/events")
+    def events() -> tuple[str, int]:
+        told.extend(request.get_json())
+        return "", 204
+
+    server = Server(("127.0.0.1", 0), app)
+    server.prepare()
+    thread = threading.Thread(target=server.serve, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.bind_addr[1]}/api", told
+    server.stop()
+    thread.join()
+
+
+def test_watch_lands_closes_announces_and_ends_cleanly(machine: Machine, prefect: tuple[str, list[Any]]) -> None:
+    api, told = prefect
+    bucket, queue = machine.server.new_bucket(), machine.server.new_queue()
+    machine.server.notify(bucket, queue)
+    machine.apply(bucket, max_objects=100, quiet="1s")
+    keys = ["in/a b+c.jpg", "in/ü/%20.png", "in/../x.jpg"]
+    for key in [*keys, "out/no.jpg", "in/no.txt"]:
+        machine.server.store.write(bucket, key, b"x")
+    machine.server.boto("sqs").send_message(QueueUrl=queue, MessageBody="hello")
+    process = subprocess.Popen(
+        [*LABELYARD, "watch", "--queue-url", queue, "--webhook"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, cwd=machine.folder, env={**machine.environment, "PREFECT_API_URL": api},
+    )  # fmt: skip
+    with process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line.startswith(f"watching queue {queue} and http://127.0.0.1:")
+        healthz = line.rsplit("; ", 1)[1].strip()
+        eventually(lambda: len(machine.rows(Object)) == 3, 40)
+        eventually(lambda: len(told) == 1, 40)
+        eventually(lambda: machine.rows(DeadLetter))
+        by_http = json.loads(payload("ceph-rgw-16.2.15__http_Put"))
+        by_http["Records"][0]["s3"]["bucket"]["name"] = bucket
+        by_http["Records"][0]["s3"]["object"]["key"] = "in/late.jpg"
+        machine.server.store.write(bucket, "in/late.jpg", b"late")
+        assert httpx.post(healthz.replace("healthz", "notify"), json=by_http, timeout=30).status_code == 200
+        assert len(machine.rows(Object)) == 4
+        health = httpx.get(healthz).json()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+        assert process.stderr is not None
+        words = process.stderr.read()
+    assert health["alive"] is True
+    assert {row.key for row in machine.rows(Object)} == {*keys, "in/late.jpg"}
+    assert told[0]["event"] == "labelyard.batch.closed"
+    assert "Traceback" not in words
+
+
+def test_watch_refuses_to_be_reached_without_a_token(machine: Machine) -> None:
+    machine.apply("pictures")
+    done = machine.run("watch", "--host", "0.0.0.0")
+    assert done.returncode == 1
+    assert b"LABELYARD_WATCH__WEBHOOK_TOKEN" in done.stderr
