@@ -84,6 +84,17 @@ class TaskSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskChange:
+    """What of a task shall change; None leaves a thing as it is, assignee 0 is nobody."""
+
+    name: str | None = None
+    assignee: int | None = None
+    bug_tracker: str | None = None
+    z_order: bool | None = None
+    labels: tuple[Label, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class DataSpec:
     """How the server treats the frames; None leaves a thing to the server.
 

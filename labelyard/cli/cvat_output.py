@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
 import click
 from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -66,6 +67,15 @@ def verb(command: Callable[..., Any]) -> Callable[..., Any]:
             _show(value)
 
     return told
+
+
+@contextmanager
+def bar(description: str, total: int, *unit: ProgressColumn) -> Iterator[Callable[[int], None]]:
+    """A bar on the terminal's error channel, out of the way of what is printed; the function it gives moves it."""
+    columns = (TextColumn("{task.description}"), BarColumn(), *unit, TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        under_way = progress.add_task(description, total=total)
+        yield lambda done: progress.update(under_way, completed=done)
 
 
 def jsonable(value: Any) -> Any:

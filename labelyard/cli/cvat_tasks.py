@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import mimetypes
 import time
 from collections.abc import Sequence
@@ -11,11 +10,10 @@ from pathlib import Path
 from typing import IO, Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import DownloadColumn, TransferSpeedColumn
 
 from labelyard.cli.cvat_connection import json_of
-from labelyard.cli.cvat_output import verb
+from labelyard.cli.cvat_output import bar, verb
 from labelyard.cvat import Cvat
 from labelyard.cvat.definitions import labels_of
 from labelyard.errors import CreationFailed, CvatTimeout, InputError
@@ -66,6 +64,7 @@ def create(cvat: Cvat, name: str, labels_file: IO[str], assignee: str | None, **
 @click.option("--name", help="Another name.")
 @click.option("--assignee", help="Who looks after it: a user's name or id; '-' is nobody.")
 @click.option("--bug-tracker", help="A link shown in the task.")
+@click.option("--z-order/--no-z-order", default=None, help="Whether shapes lie over each other in a chosen order.")
 @click.option("--labels", "labels_file", type=click.File(), help="Labels to change or add, by name: CVAT's raw JSON.")
 @verb
 def patch(cvat: Cvat, task_id: int, assignee: str | None, labels_file: IO[str] | None, **chosen: Any) -> Task:
@@ -155,21 +154,13 @@ def _local(path: Path) -> UploadFile:
     if not path.is_file():
         raise InputError("is no file", where=str(path))
     kind = mimetypes.guess_type(path.name, strict=False)[0] or "application/octet-stream"
-    return UploadFile(path.name, path.stat().st_size, lambda: io.BufferedReader(path.open("rb", buffering=0)), kind)
+    return UploadFile(path.name, path.stat().st_size, lambda: path.open("rb"), kind)
 
 
 def _upload_files(cvat: Cvat, task_id: int, files: Sequence[UploadFile], data: DataSpec) -> Receipt:
-    """Send files under a bar, on a terminal."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        under_way = bar.add_task(f"{len(files)} files to task {task_id}", total=sum(file.size for file in files))
-        return cvat.upload(task_id, files, data, lambda sent: bar.update(under_way, completed=sent))
+    size = sum(file.size for file in files)
+    with bar(f"{len(files)} files to task {task_id}", size, DownloadColumn(), TransferSpeedColumn()) as sent:
+        return cvat.upload(task_id, files, data, sent)
 
 
 def _must_be_empty(cvat: Cvat, task_id: int) -> None:

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import IO
 
 import click
+from rich.progress import MofNCompleteColumn
 
 from labelyard.cli.cvat_connection import json_of
-from labelyard.cli.cvat_output import verb
+from labelyard.cli.cvat_output import bar, verb
 from labelyard.cli.cvat_tasks import user_id
 from labelyard.cvat import COCO, Cvat, annotate
 from labelyard.cvat.definitions import annotations_of
@@ -68,14 +69,7 @@ def saved(cvat: Cvat, number: int, task: bool, **files: IO[str] | None) -> Annot
 
 def _write(cvat: Cvat, job_id: int, how: str, wanted: Annotations) -> Annotations:
     size = len(wanted.shapes) + len(wanted.tracks) + len(wanted.tags)
-    with click.progressbar(length=size, label=f"job {job_id}", file=click.get_text_stream("stderr")) as bar:
-        done = 0
-
-        def told(now: int) -> None:
-            nonlocal done
-            bar.update(now - done)
-            done = now
-
+    with bar(f"{size} annotations of job {job_id}", size, MofNCompleteColumn()) as told:
         if how == "creating":
             return annotate.create(cvat, job_id, wanted, told)
         change = {"updating": annotate.update, "deleting": annotate.delete}[how]

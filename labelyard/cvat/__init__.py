@@ -87,6 +87,7 @@ class Cvat(Protocol):
         name: str | None = None,
         assignee: int | None = None,
         bug_tracker: str | None = None,
+        z_order: bool | None = None,
         labels: Sequence[Label] | None = None,
     ) -> Task:
         """Change what is given; assignee 0 takes the task from its assignee.

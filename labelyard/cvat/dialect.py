@@ -19,9 +19,9 @@ from labelyard.model import (
     GitRepository,
     Job,
     JobStatus,
-    Label,
     Receipt,
     Task,
+    TaskChange,
     TaskSpec,
     UploadFile,
     User,
@@ -48,15 +48,7 @@ class Dialect(Protocol):
     def find_tasks(self, name: str) -> Steps[list[Task]]: ...
     def tasks_page(self, filters: Mapping[str, str | int], page: int) -> Steps[tuple[list[Task], int | None]]: ...
     def task(self, task_id: int) -> Steps[Task]: ...
-    def patch_task(
-        self,
-        task_id: int,
-        *,
-        name: str | None,
-        assignee: int | None,
-        bug_tracker: str | None,
-        labels: Sequence[Label] | None,
-    ) -> Steps[Task]: ...
+    def patch_task(self, task_id: int, change: TaskChange) -> Steps[Task]: ...
     def delete_task(self, task_id: int) -> Steps[None]: ...
     def git_repository(self, task_id: int) -> Steps[GitRepository]: ...
     def upload(self, task_id: int, files: Sequence[UploadFile], data: DataSpec) -> Steps[Receipt]: ...

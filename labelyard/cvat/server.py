@@ -29,6 +29,7 @@ from labelyard.model import (
     Label,
     Receipt,
     Task,
+    TaskChange,
     TaskSpec,
     UploadFile,
     User,
@@ -98,11 +99,13 @@ class Server:
         name: str | None = None,
         assignee: int | None = None,
         bug_tracker: str | None = None,
+        z_order: bool | None = None,
         labels: Sequence[Label] | None = None,
     ) -> Task:
         """Change a task. Labels are matched by name and never deleted; an attribute always keeps its values."""
-        change = {"name": name, "assignee": assignee, "bug_tracker": bug_tracker, "labels": labels}
-        return self._client.run(self._client.dialect.patch_task(task_id, **change))  # type: ignore[arg-type]
+        kept = None if labels is None else tuple(labels)
+        change = TaskChange(name, assignee, bug_tracker, z_order, kept)
+        return self._client.run(self._client.dialect.patch_task(task_id, change))
 
     def delete_task(self, task_id: int) -> None:
         """Delete a task at rest: one that is being made must not be deleted."""

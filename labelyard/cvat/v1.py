@@ -31,6 +31,7 @@ from labelyard.model import (
     Label,
     Receipt,
     Task,
+    TaskChange,
     TaskSpec,
     UploadFile,
     User,
@@ -167,26 +168,17 @@ class V1:
             raise CvatNotFound(f"there is no task {task_id} that this user may see", request=str(request), status=404)
         return tasks[0]
 
-    def patch_task(
-        self,
-        task_id: int,
-        *,
-        name: str | None,
-        assignee: int | None,
-        bug_tracker: str | None,
-        labels: Sequence[Label] | None,
-    ) -> Steps[Task]:
-        """Change what is given; assignee 0 is nobody. Labels go by name, and none is ever deleted [306-314]."""
-        body: dict[str, Any] = {}
-        if name is not None:
-            body["name"] = writing.task_name(name)
-        if assignee is not None:
-            body[self.quirks.assignee_field] = assignee or None
-        if bug_tracker is not None:
-            body["bug_tracker"] = bug_tracker
-        if labels is not None:
+    def patch_task(self, task_id: int, change: TaskChange) -> Steps[Task]:
+        """Change what is given. Labels go by name, and none is ever deleted [306-314]."""
+        fields = {"name": change.name, "bug_tracker": change.bug_tracker, "z_order": change.z_order}
+        body: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
+        if change.name is not None:
+            body["name"] = writing.task_name(change.name)
+        if change.assignee is not None:
+            body[self.quirks.assignee_field] = change.assignee or None
+        if change.labels is not None:
             task = yield from self.task(task_id)
-            kept = with_values(labels, task.labels)
+            kept = with_values(change.labels, task.labels)
             check_labels(kept)
             body["labels"] = self._labels(kept)
         return (

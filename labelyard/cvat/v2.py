@@ -29,9 +29,9 @@ from labelyard.model import (
     GitRepository,
     Job,
     JobStatus,
-    Label,
     Receipt,
     Task,
+    TaskChange,
     TaskSpec,
     UploadFile,
     User,
@@ -222,15 +222,7 @@ class V2:
         """Not spoken yet."""
         return _not_yet("register")
 
-    def patch_task(
-        self,
-        task_id: int,  # noqa: ARG002
-        *,
-        name: str | None,  # noqa: ARG002
-        assignee: int | None,  # noqa: ARG002
-        bug_tracker: str | None,  # noqa: ARG002
-        labels: Sequence[Label] | None,  # noqa: ARG002
-    ) -> Steps[Task]:
+    def patch_task(self, task_id: int, change: TaskChange) -> Steps[Task]:  # noqa: ARG002
         """Not spoken yet."""
         return _not_yet("patch_task")
 

@@ -39,6 +39,7 @@ from labelyard.model import (
     Label,
     Receipt,
     Task,
+    TaskChange,
     TaskSpec,
     UploadFile,
     User,
@@ -54,7 +55,6 @@ GOLDEN = Path(__file__).with_name("refusals.txt")
 
 FILE = UploadFile("a.jpg", 1, lambda: BytesIO(b"a"))
 SPEC = TaskSpec("t", (Label("car"),))
-NO_CHANGE: dict[str, Any] = {"name": "t", "assignee": None, "bug_tracker": None, "labels": None}
 WITHOUT_DATA = said(200, {"results": [EXCHANGES["088-task-get-before-data"]["body_json"]]})
 
 VERBS: list[tuple[str, Callable[[], Steps[Any]], type]] = [
@@ -67,7 +67,7 @@ VERBS: list[tuple[str, Callable[[], Steps[Any]], type]] = [
     (r"POST /api/v1/tasks", lambda: v1.create_task(SPEC), Task),
     (r"GET /api/v1/tasks\?id=[0-9]*", lambda: v1.task(1), Task),
     (r"GET /api/v1/tasks(\?.*)?", lambda: v1.tasks_page({}, 1), tuple),
-    (r"(PATCH|PUT|GET) /api/v1/tasks/[^/]+", lambda: v1.patch_task(1, **NO_CHANGE), Task),
+    (r"(PATCH|PUT|GET) /api/v1/tasks/[^/]+", lambda: v1.patch_task(1, TaskChange(name="t")), Task),
     (r"DELETE /api/v1/tasks/\d+", lambda: v1.delete_task(1), type(None)),
     (r"POST /api/v1/tasks/\d+/data", lambda: v1.upload(1, [FILE], DataSpec()), Receipt),
     (r"GET /api/v1/tasks/\d+/status", lambda: v1.creation(Receipt(1)), Creation),

@@ -1,0 +1,184 @@
+"""The two ways to use a CVAT: from Python and from the shell. Both answer with the model's JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from click.testing import CliRunner
+from pictures import jpeg
+
+from labelyard.cli import labelyard
+from labelyard.cli.cvat_output import jsonable
+from labelyard.cvat import Cvat, annotate, connect
+from labelyard.cvat.definitions import annotations_of, labels_of
+from labelyard.model import DataSpec, JobStatus, Receipt, TaskSpec, UploadFile
+
+
+class Python:
+    """The client, as a program uses it."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self._url, self._folder = url, folder
+        self._cvat: Cvat = connect(url, username="alex", password="pass12345!")
+
+    def login(self) -> str:
+        return self._cvat.login().get_secret_value()
+
+    def logout(self) -> None:
+        self._cvat.logout()
+
+    def register(self, username: str, password: str, email: str) -> None:
+        connect(self._url).register(username, password, email=email)
+
+    def whoami(self) -> Any:
+        return jsonable(self._cvat.whoami())
+
+    def users(self) -> Any:
+        return jsonable(self._cvat.users())
+
+    def create(self, body: Any) -> Any:
+        spec = TaskSpec(body["name"], labels_of(body["labels"]), z_order=body["z_order"])
+        return jsonable(self._cvat.create_task(spec))
+
+    def upload(self, task_id: int, names: list[str], quality: int) -> None:
+        content = jpeg()
+        files = [UploadFile(name, len(content), (self._file(name, content)).open) for name in names]
+        self._cvat.upload(task_id, files, DataSpec(quality))
+
+    def _file(self, name: str, content: bytes) -> Any:
+        path = self._folder / name
+        path.write_bytes(content)
+
+        class Opened:
+            @staticmethod
+            def open() -> Any:
+                return path.open("rb")
+
+        return Opened
+
+    def status(self, task_id: int) -> Any:
+        return jsonable(self._cvat.creation(Receipt(task_id)))
+
+    def frames(self, task_id: int) -> Any:
+        return jsonable(self._cvat.frames(task_id))
+
+    def tasks(self) -> Any:
+        return jsonable(list(self._cvat.tasks()))
+
+    def task(self, task_id: int) -> Any:
+        return jsonable(self._cvat.task(task_id))
+
+    def git(self, task_id: int) -> Any:
+        return jsonable(self._cvat.git_repository(task_id))
+
+    def patch(self, task_id: int, body: Any) -> Any:
+        labels = labels_of(body["labels"])
+        kept = {name: body[name] for name in ("name", "assignee", "bug_tracker", "z_order")}
+        return jsonable(self._cvat.patch_task(task_id, labels=labels, **kept))
+
+    def patch_job(self, job_id: int, body: Any) -> Any:
+        self._cvat.assign(job_id, body["assignee"])
+        return jsonable(self._cvat.set_job_status(job_id, JobStatus(body["status"])))
+
+    def annotations(self, job_id: int) -> Any:
+        return jsonable(self._cvat.annotations(job_id))
+
+    def create_annotations(self, job_id: int, body: Any) -> Any:
+        return jsonable(annotate.create(self._cvat, job_id, annotations_of(body)))
+
+    def update_annotations(self, job_id: int, body: Any) -> Any:
+        annotate.update(self._cvat, job_id, annotations_of(body))
+        return jsonable(annotations_of(body))
+
+    def export(self, task_id: int, to: Path) -> None:
+        self._cvat.export(task_id, to)
+
+
+class Shell:
+    """`labelyard cvat …`, with a password file and --json."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self._folder = folder
+        password = folder / "password"
+        password.write_text("pass12345!\n")
+        self._start = ["cvat", "--url", url]
+        self._as_alex = [*self._start, "--username", "alex", "--password-file", str(password)]
+
+    def run(self, *words: str, start: list[str] | None = None) -> Any:
+        done = CliRunner().invoke(labelyard, [*(start or self._as_alex), *words], catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return json.loads(done.stdout) if "--json" in words else done.stdout
+
+    def _given(self, name: str, body: Any) -> str:
+        path = self._folder / name
+        path.write_text(json.dumps(body))
+        return str(path)
+
+    def login(self) -> str:
+        return str(self.run("login", "--json"))
+
+    def logout(self) -> None:
+        self.run("logout")
+
+    def register(self, username: str, password: str, email: str) -> None:
+        path = self._folder / "new-password"
+        path.write_text(password)
+        self.run("register", username, "--email", email, start=[*self._start, "--password-file", str(path)])
+
+    def whoami(self) -> Any:
+        return self.run("whoami", "--json")
+
+    def users(self) -> Any:
+        return self.run("users", "--json")
+
+    def create(self, body: Any) -> Any:
+        z_order = ["--z-order"] if body["z_order"] else []
+        return self.run(
+            "create", body["name"], "--labels", self._given("labels.json", body["labels"]), *z_order, "--json"
+        )
+
+    def upload(self, task_id: int, names: list[str], quality: int) -> None:
+        paths = [self._folder / name for name in names]
+        for path in paths:
+            path.write_bytes(jpeg())
+        self.run("upload", str(task_id), *map(str, paths), "--image-quality", str(quality))
+
+    def status(self, task_id: int) -> Any:
+        return self.run("status", str(task_id), "--json")
+
+    def frames(self, task_id: int) -> Any:
+        return self.run("frames", str(task_id), "--json")
+
+    def tasks(self) -> Any:
+        return self.run("tasks", "--json")
+
+    def task(self, task_id: int) -> Any:
+        return self.run("task", str(task_id), "--json")
+
+    def git(self, task_id: int) -> Any:
+        return self.run("git", str(task_id), "--json")
+
+    def patch(self, task_id: int, body: Any) -> Any:
+        words = ["--name", body["name"], "--assignee", str(body["assignee"]), "--bug-tracker", body["bug_tracker"]]
+        words += ["--z-order" if body["z_order"] else "--no-z-order"]
+        return self.run("patch", str(task_id), *words, "--labels", self._given("labels.json", body["labels"]), "--json")
+
+    def patch_job(self, job_id: int, body: Any) -> Any:
+        return self.run("assign", str(job_id), str(body["assignee"]), "--status", body["status"], "--json")
+
+    def annotations(self, job_id: int) -> Any:
+        return self.run("annotations", str(job_id), "--json")
+
+    def create_annotations(self, job_id: int, body: Any) -> Any:
+        return self.run("annotations", str(job_id), "--create", self._given("new.json", body), "--json")
+
+    def update_annotations(self, job_id: int, body: Any) -> Any:
+        return self.run("annotations", str(job_id), "--update", self._given("changed.json", body), "--json")
+
+    def export(self, task_id: int, to: Path) -> None:
+        self.run("export", str(task_id), "--to", str(to))
+
+
+Hand = Python | Shell
