@@ -17,7 +17,18 @@ from labelyard.cli.cvat_output import bar, verb
 from labelyard.cvat import Cvat
 from labelyard.cvat.definitions import labels_of
 from labelyard.errors import CreationFailed, CvatTimeout, InputError
-from labelyard.model import Creation, CreationState, DataSpec, Frame, GitRepository, Receipt, Task, TaskSpec, UploadFile
+from labelyard.model import (
+    Creation,
+    CreationState,
+    DataSpec,
+    Frame,
+    GitRepository,
+    JobStatus,
+    Receipt,
+    Task,
+    TaskSpec,
+    UploadFile,
+)
 
 _POLL = 0.2
 
@@ -26,7 +37,7 @@ _POLL = 0.2
 @click.option("--name", help="Part of the name, case ignored.")
 @click.option("--owner", help="The owner's user name.")
 @click.option("--assignee", help="The assignee's user name.")
-@click.option("--status", type=click.Choice(["annotation", "validation", "completed"]))
+@click.option("--status", type=click.Choice([status.value for status in JobStatus]), help="How far they are.")
 @click.option("--search", help="Words to find in name, owner, mode or status.")
 @click.option("--limit", default=100, show_default=True, help="No more than so many.")
 @verb
@@ -111,7 +122,7 @@ def status(cvat: Cvat, task_id: int) -> Creation:
 @click.argument("files", nargs=-1, metavar="FILE|URL…", required=True)
 @click.option("--remote", is_flag=True, help="They are URLs, which the server downloads.")
 @click.option("--share", is_flag=True, help="They are paths of the server's share.")
-@click.option("--image-quality", default=70, show_default=True, type=click.IntRange(0, 100))
+@click.option("--image-quality", default=70, show_default=True, type=click.IntRange(0, 100), help="Of the frames.")
 @click.option("--chunk-size", type=int, help="Frames in a chunk of the editor.")
 @click.option("--start-frame", type=int, help="The first frame; COCO exports then fail on CVAT 1.0.0.")
 @click.option("--stop-frame", type=int, help="The last frame.")
