@@ -66,17 +66,15 @@ class Imports:
             body = uploads.read(call.request, call.sandbox.incoming)
         except uploads.ConnectionGone:
             raise Page(400, "<h1>Bad Request (400)</h1>") from None
-        _, file = body.files.pop("annotation_file", ("", None))
-        for _, other in body.files.values():
-            other.unlink()
-        if file is None:
-            raise Refusal(400, {"annotation_file": ["No file was submitted."]})
+        _, file = body.files.get("annotation_file", ("", None))
         try:
+            if file is None:
+                raise Refusal(400, {"annotation_file": ["No file was submitted."]})
             self._check(file, call.query["format"])
-        except Refusal:
-            file.unlink()
-            raise
-        return file
+            body.temporary.remove(file)
+            return file
+        finally:
+            body.discard()
 
     def _check(self, file: Path, format_name: str) -> None:
         if not file.stat().st_size:

@@ -35,8 +35,7 @@ def upload(call: Call, pk: str) -> Answer:
         names = uploads.indexed("client_files", list(body.files))
         return _take(call, row, _lists(body.fields), [body.files[name] for name in names], form=True)
     finally:
-        for _, file in body.files.values():
-            file.unlink(missing_ok=True)
+        body.discard()
 
 
 def _take(call: Call, row: sqlite3.Row, body: Any, files: list[tuple[str, Path]], *, form: bool) -> Answer:

@@ -133,10 +133,10 @@ def _sliced_track(track: Shape, start: int, stop: int) -> Shape:
 
     chosen = scoped(deepcopy(track["shapes"]))
     if len(chosen) < len(track["shapes"]):
-        every = scoped(interpolated(track, stop))
-        if every and not every[0]["keyframe"]:
+        every = scoped(interpolated(track, stop + 1))
+        if not every[0]["keyframe"]:
             chosen.insert(0, every[0])
-        if every and not every[-1]["keyframe"]:
+        if not every[-1]["keyframe"] and len(every) > 1:
             chosen.append(every[-1])
     for shape in chosen:
         shape.pop("keyframe", None)

@@ -39,6 +39,12 @@ class Upload:
 
     fields: dict[str, str] = field(default_factory=dict)
     files: dict[str, tuple[str, Path]] = field(default_factory=dict)
+    temporary: list[Path] = field(default_factory=list)
+
+    def discard(self) -> None:
+        """Remove the files that nobody has taken over."""
+        for file in self.temporary:
+            file.unlink(missing_ok=True)
 
 
 def read(request: Request, folder: Path, *, share: float = 1.0) -> Upload:
@@ -56,10 +62,13 @@ def read(request: Request, folder: Path, *, share: float = 1.0) -> Upload:
             decoder.receive_data(block)
             while not isinstance(event := decoder.next_event(), NeedData | Epilogue):
                 collected.take(event)
-    except (ValueError, UnicodeDecodeError) as error:
-        raise Refusal(400, {"detail": f"Multipart form parse error - {error}"}) from None
-    finally:
         collected.finish()
+    except BaseException as error:
+        collected.finish()
+        collected.upload.discard()
+        if isinstance(error, ValueError):
+            raise Refusal(400, {"detail": f"Multipart form parse error - {error}"}) from None
+        raise
     return collected.upload
 
 
@@ -112,6 +121,7 @@ class _Collector:
             return
         handle, path = tempfile.mkstemp(dir=self._folder)
         self._file = os.fdopen(handle, "wb")
+        self.upload.temporary.append(Path(path))
         self.upload.files[event.name or ""] = (name, Path(path))
 
     def finish(self) -> None:
