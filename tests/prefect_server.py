@@ -48,7 +48,7 @@ class PrefectServer:
         }
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
-        """What the API answers. Raises on a refusal; a busy database (SQLite) is asked again, as Prefect's client does."""
+        """What the API answers; a busy database (SQLite) is asked again, as Prefect's own client does."""
 
         def ask() -> httpx.Response | None:
             answer = httpx.request(method, f"{self.api_url}{path}", json=body, timeout=30)
@@ -100,18 +100,17 @@ class PrefectServer:
 
         return eventually(look, f"run {run_id} to be {' or '.join(states)}, not {self.state(run_id)}")
 
-    def runs(self, batch: str) -> list[Any]:
-        """The flow runs that were started for a batch, oldest first."""
-        everything = self.call("POST", "/flow_runs/filter", {"sort": "EXPECTED_START_TIME_DESC", "limit": 200})
-        return [run for run in reversed(everything) if run["parameters"].get("batch") == batch]
+    def runs(self, batch: str, tag: str) -> list[Any]:
+        """The flow runs with a tag that were started for a batch, oldest first."""
+        asked = {"sort": "START_TIME_ASC", "limit": 200, "flow_runs": {"tags": {"all_": [tag]}}}
+        return [run for run in self.call("POST", "/flow_runs/filter", asked) if run["parameters"].get("batch") == batch]
 
-    def ended(self, batch: str, number: int = 1) -> Any:
+    def ended(self, batch: str, number: int = 1, tag: str = "ingest") -> Any:
         """The `number`th run of a batch, once it has ended."""
+        ends = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
         def look() -> Any:
-            over = [
-                run for run in self.runs(batch) if run["state_type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
-            ]
+            over = [run for run in self.runs(batch, tag) if run["state_type"] in ends]
             return over[number - 1] if len(over) >= number else None
 
         return eventually(look, f"run {number} of {batch} to end")

@@ -10,7 +10,7 @@ from uuid import uuid4
 from emulator import StoreServer
 from PIL import Image
 
-from labelyard.ledger import Ledger, batches, datasets, objects, upgrade
+from labelyard.ledger import Ledger, batches, datasets, objects, tasks, upgrade
 from labelyard.spec import DatasetSpec
 
 RARELY = {"LABELYARD_DEPLOY__COLLECT_SECONDS": "86400", "LABELYARD_DEPLOY__SWEEP_SECONDS": "86400"}
@@ -42,6 +42,15 @@ class Yard:
             batches.close(ledger, session, batch, "for the test")
         ledger.close()
         return batch.id
+
+    def task_id(self, batch: str) -> int:
+        ledger = Ledger(self.ledger_url)
+        with ledger.read() as session:
+            task = tasks.current(session, batch)
+        ledger.close()
+        assert task is not None
+        assert task.server_id is not None
+        return task.server_id
 
     def state(self, batch: str) -> str:
         ledger = Ledger(self.ledger_url)

@@ -10,7 +10,7 @@ from prefect_yard import RARELY
 
 from labelyard import __version__
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
+pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.timeout(600)]
 
 
 def _deployments(server: PrefectServer) -> dict[str, Any]:

@@ -11,7 +11,10 @@ from emulator import StoreServer
 from prefect_server import PrefectServer, eventually
 from prefect_yard import RARELY, Yard, new_yard, picture
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
+from labelyard.cvat import connect
+from labelyard.model import JobStatus
+
+pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +106,36 @@ def test_a_second_run_of_a_batch_that_is_done_ends_at_once_and_says_why(deployed
     assert "it is assigned" in again["state"]["message"]
 
 
+def test_when_the_people_are_done_the_next_look_announces_the_task_and_a_coco_file_lies_in_the_bucket(
+    deployed: PrefectServer, ingested: Any, at_work: Yard, sandbox_url: str
+) -> None:
+    batch = ingested["name"]
+    cvat = connect(sandbox_url, username="boss", password="bosspass")
+    for job in cvat.jobs(at_work.task_id(batch)):
+        cvat.set_job_status(job.id, JobStatus.COMPLETED)
+    look = deployed.reaches(deployed.start("collect-finished/collect-finished"), "Completed")
+    assert batch in look["state"]["message"]
+    exported = deployed.ended(batch, tag="export")
+    assert (exported["state_name"], exported["state_type"]) == ("Exported", "COMPLETED"), exported["state"]
+    files = [found.key for found in at_work.store.store.list(at_work.bucket, "out/")]
+    assert any(key.endswith(".json") and key in exported["state"]["message"] for key in files), files
+    assert "**Exports**" in deployed.artifacts(exported)[f"batch-{batch}"]["data"]
+    deployed.reaches(deployed.start("collect-finished/collect-finished"), "Nothing new")
+
+
+def test_a_sweep_lands_what_no_event_told_of_and_the_daily_page_tells_of_it(
+    deployed: PrefectServer, ingested: Any, at_work: Yard
+) -> None:
+    at_work.put("late/0002.jpg", picture("green"))
+    swept = deployed.reaches(deployed.start("sweep-sources/sweep-sources"), "Completed")
+    assert at_work.dataset in swept["state"]["message"]
+    report = deployed.reaches(deployed.start("report-operations/report-operations"), "Completed")
+    page = deployed.artifacts(report)["operations"]["data"]
+    assert ingested["name"] in page
+    assert "no picture" not in page
+    assert "in/broken" in page
+
+
 def test_a_run_of_a_batch_that_nobody_knows_fails_with_the_next_command(deployed: PrefectServer, at_work: Yard) -> None:
     deployed.announce("labelyard.batch.closed", "nobody-00001", attempt=1)
     failed = deployed.ended("nobody-00001")
@@ -132,3 +165,7 @@ def test_the_same_deployments_run_on_prefects_own_process_worker_and_a_failing_s
     assert "labelyard" in page.split("**Next:**")[1]
     assert any("127.0.0.1:9" in line for line in lines)
     assert yard.state(batch) == "closed"
+
+
+def test_no_result_and_no_exception_of_these_runs_was_pickled(deployed: PrefectServer) -> None:
+    assert not list(deployed.home.glob("storage/*"))

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from prefect_server import PrefectServer, eventually
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
+pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.timeout(600)]
 
 FLOWS = '''
 import logging, sys, threading, time
