@@ -10,12 +10,15 @@ import click
 from labelyard.errors import LabelyardError
 
 COMMANDS = {
+    "demo": "labelyard.cli.demo:demo",
     "up": "labelyard.cli.up:up",
     "watch": "labelyard.cli.watch:watch",
     "message": "labelyard.cli.message:message",
     "notify": "labelyard.cli.notify:notify",
+    "init": "labelyard.cli.init:init",
     "schema": "labelyard.cli.dataset:schema",
     "validate": "labelyard.cli.dataset:validate",
+    "apply": "labelyard.cli.dataset:apply",
     "status": "labelyard.cli.ledger:status",
     "why": "labelyard.cli.ledger:why",
     "retry": "labelyard.cli.ledger:retry",
@@ -25,6 +28,9 @@ COMMANDS = {
     "abandon": "labelyard.cli.by_hand:abandon",
     "pause": "labelyard.cli.by_hand:pause",
     "resume": "labelyard.cli.by_hand:resume",
+    "repair": "labelyard.cli.repair:repair",
+    "rebuild": "labelyard.cli.repair:rebuild",
+    "adopt": "labelyard.cli.repair:adopt",
     "db": "labelyard.cli.ledger:db",
     "deploy": "labelyard.cli.deploy:deploy",
     "cvat": "labelyard.cli.cvat:cvat",

@@ -49,9 +49,19 @@ def opened_for(ledger: Ledger, session: Session, dataset: str) -> Batch:
     row.batches += 1
     now = ledger.now(session)
     batch = Batch(
-        id=batch_id(dataset, row.batches), dataset=dataset, version=row.version, number=row.batches, state=BatchState.OPEN,
-        opened_at=now, last_landed_at=now, changed_at=now, objects=0, bytes=0, attempts=0, announcements=0,
-    )  # fmt: skip
+        id=batch_id(dataset, row.batches),
+        dataset=dataset,
+        version=row.version,
+        number=row.batches,
+        state=BatchState.OPEN,
+        opened_at=now,
+        last_landed_at=now,
+        changed_at=now,
+        objects=0,
+        bytes=0,
+        attempts=0,
+        announcements=0,
+    )
     session.add(batch)
     session.flush()
     return batch
@@ -63,7 +73,7 @@ def filling(batch: Batch) -> Filling:
 
 
 def close(ledger: Ledger, session: Session, batch: Batch, reason: str) -> None:
-    """Close a batch: its members, its task's name and its dataset version are fixed, and its announcement is written."""
+    """Close a batch: members, task name and dataset version are fixed, and its announcement is written."""
     batch.closed_at = ledger.now(session)
     batch.close_reason = reason
     batch.version = session.get_one(Dataset, batch.dataset).version

@@ -1,4 +1,4 @@
-"""Servers that fail again and again: left alone for a while, so that work waits in the ledger and not in failing runs."""
+"""Servers that fail again and again: left alone for a while, so that work waits in the ledger, not in failing runs."""
 
 from __future__ import annotations
 

@@ -60,6 +60,13 @@ def choose(session: Session, batch: Batch, annotators: Sequence[str]) -> Sequenc
     return of_batch(session, batch.id)
 
 
+def choose_anew(session: Session, batch: str) -> None:
+    """Forget the choice for every job that nobody has, so that `choose` makes another."""
+    for row in of_batch(session, batch):
+        if row.assignee is None:
+            row.chosen, row.by_hand = None, False
+
+
 def sent(ledger: Ledger, session: Session, row_id: int) -> None:
     """The server has taken the choice."""
     row = session.get_one(JobRow, row_id)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from labelyard.errors import LedgerError
 from labelyard.ledger import Ledger, batches
 from labelyard.ledger.history import tell
-from labelyard.ledger.tables import Batch, Task
+from labelyard.ledger.tables import Batch, Job, Task
 from labelyard.plan.lifecycle import BatchState, TaskState
 from labelyard.plan.naming import attempt_name
 
@@ -71,10 +71,11 @@ def proved(session: Session, row_id: int) -> None:
 
 
 def abandon(ledger: Ledger, session: Session, row_id: int, reason: str) -> None:
-    """Give a task up; its batch is closed again and the next attempt makes another one."""
+    """Give a task up, and its jobs with it; its batch is closed again and the next attempt makes another one."""
     row = session.get_one(Task, row_id)
     row.state, row.reason = TaskState.ABANDONED, reason
     batch = batches.get(session, row.batch_id, lock=True)
     tell(ledger, session, "abandoned", f"task {row.server_id} given up: {reason}", batch=batch)
-    if batch.state in (BatchState.CREATED, BatchState.UPLOADED):
+    session.execute(delete(Job).where(Job.batch_id == batch.id))
+    if batch.state is not BatchState.CLOSED:
         batches.move(ledger, session, batch, BatchState.CLOSED, "another task will be made")

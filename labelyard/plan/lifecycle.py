@@ -1,11 +1,13 @@
 """The states of a batch and the moves between them.
 
-        close        create        upload         prove       assign        people      export       release
-  open ──────▶ closed ──────▶ created ──────▶ uploaded ──────▶ ready ──────▶ assigned ──────▶ completed ──────▶ exported ──────▶ released
-                 ▲               │               │                              ▲                │               │
-                 └───────────────┴───────────────┘  a task given up,            └────────────────┴───────────────┘  a job reopened,
-                                                    made anew                                                       a label changed
-From every one of them: failed (resumes where it failed), set_aside (nothing in it can be labelled), abandoned (a person said so).
+     close       create        upload        prove      assign       people       export       release
+  open ───▶ closed ────▶ created ────▶ uploaded ────▶ ready ────▶ assigned ────▶ completed ────▶ exported ───▶ released
+              ▲             │             │             │            │  ▲            │              │             │
+              └─────────────┴─────────────┴─────────────┴────────────┘  └────────────┴──────────────┴─────────────┘
+               a task given up, or deleted in CVAT: made anew            a job reopened, an annotation changed
+
+From each of them: failed (goes on where it failed when a person says so), set_aside (nothing in it can be labelled),
+abandoned (a person gave it up).
 """
 
 from __future__ import annotations
@@ -43,10 +45,10 @@ TRANSITIONS: dict[BatchState, frozenset[BatchState]] = {
     _S.CLOSED: frozenset({_S.CREATED}),
     _S.CREATED: frozenset({_S.UPLOADED, _S.CLOSED}),
     _S.UPLOADED: frozenset({_S.READY, _S.CLOSED}),
-    _S.READY: frozenset({_S.ASSIGNED}),
-    _S.ASSIGNED: frozenset({_S.COMPLETED}),
-    _S.COMPLETED: frozenset({_S.EXPORTED, _S.ASSIGNED}),
-    _S.EXPORTED: frozenset({_S.RELEASED, _S.ASSIGNED, _S.COMPLETED}),
+    _S.READY: frozenset({_S.ASSIGNED, _S.CLOSED}),
+    _S.ASSIGNED: frozenset({_S.COMPLETED, _S.CLOSED}),
+    _S.COMPLETED: frozenset({_S.EXPORTED, _S.ASSIGNED, _S.CLOSED}),
+    _S.EXPORTED: frozenset({_S.RELEASED, _S.ASSIGNED, _S.COMPLETED, _S.CLOSED}),
     _S.RELEASED: frozenset({_S.ASSIGNED, _S.COMPLETED}),
     _S.FAILED: frozenset({*INGESTING, *WITH_PEOPLE}),
     _S.SET_ASIDE: frozenset({_S.CLOSED}),

@@ -38,22 +38,27 @@ def attempt_name(first: str, attempt: int) -> str:
 def upload_names(keys: Sequence[str], identities: Sequence[str] | None = None) -> list[str]:
     """What CVAT shall call each file: unique in the batch whatever the keys, one for each key, in order.
 
-    The base name where that is unique (case ignored) and safe, else a slug with eight hex digits of the key's hash:
-    CVAT drops folders, and answers 500 to equal names. `identities` tell equal keys apart (two contents of one key).
+    The base name where it is safe, and unique without its suffix (case ignored), else a slug with eight hex digits of
+    the key's hash: CVAT drops folders, answers 500 to equal names, and its exporters know items by name without suffix.
+    `identities` tell equal keys apart (two contents of one key).
     """
     identities = identities or keys
     bases = [key.rsplit("/", 1)[-1] for key in keys]
-    often = Counter(base.lower() for base in bases)
-    plain = [often[base.lower()] == 1 and _plain(base) for base in bases]
-    taken = {base.lower() for base, keep in zip(bases, plain, strict=True) if keep}
+    often = Counter(_stem(base) for base in bases)
+    plain = [often[_stem(base)] == 1 and _plain(base) for base in bases]
+    taken = {_stem(base) for base, keep in zip(bases, plain, strict=True) if keep}
     names = []
     for base, keep, identity in zip(bases, plain, identities, strict=True):
         name = base if keep else _slug(base, identity, 8)
-        if not keep and name.lower() in taken:
+        if not keep and _stem(name) in taken:
             name = _slug(base, identity, 64)
-        taken.add(name.lower())
+        taken.add(_stem(name))
         names.append(name)
     return names
+
+
+def _stem(base: str) -> str:
+    return base.rpartition(".")[0].lower() or base.lower()
 
 
 def _plain(base: str) -> bool:

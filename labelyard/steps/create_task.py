@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
+from labelyard.cvat import Cvat
 from labelyard.errors import CvatCrashed, CvatDisagrees, CvatNotFound, UnclearAnswer
 from labelyard.ledger import batches, tasks
 from labelyard.ledger.tables import Task as TaskRow
@@ -95,7 +96,7 @@ def _adopt(work: Work, spec: TaskSpec, expected: int) -> Task | None:
             raise CvatDisagrees(
                 f"task {task.id} is called {spec.name!r} too, and is not an empty one of ours",
                 where=work.cvat.url,
-                next_step=f"rename or delete {task_url(work, task.id)}, then: labelyard retry {work.batch_id}",
+                next_step=f"rename or delete {page_of(work.cvat, task.id)}, then: labelyard retry {work.batch_id}",
             )
         work.check()
         _log.warning("%s: deleting task %d, an empty twin of %r", work.batch_id, task.id, spec.name)
@@ -108,7 +109,7 @@ def _same_labels(task: Task, spec: TaskSpec) -> bool:
 
 
 def _record(work: Work, row: TaskRow, task: Task, how: str) -> Created:
-    url = task_url(work, task.id)
+    url = page_of(work.cvat, task.id)
     with work.ledger.write() as session:
         tasks.created(session, row.id, task.id, url)
         _move_on(work, session, f"task {task.id} {how}: {row.name}")
@@ -122,6 +123,6 @@ def _move_on(work: Work, session: Session, reason: str) -> None:
         batches.move(work.ledger, session, batch, BatchState.CREATED, reason)
 
 
-def task_url(work: Work, task_id: int) -> str:
+def page_of(cvat: Cvat, task_id: int) -> str:
     """Where a person opens the task."""
-    return f"{work.cvat.url}/tasks/{task_id}"
+    return f"{cvat.url}/tasks/{task_id}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,16 +71,21 @@ def export_annotations(work: Work) -> Exported:
         generation = exports.next_generation(session, work.batch_id)
     with _folder(work) as folder:
         taken = _take(work, task_id, folder / "export.zip")
-        content = taken.content.without({m.upload_name for m in members if _left_out(work, m)})
+        content = taken.content.without(_left_out(work, members, taken.content))
         people = tuple({job.assignee for job in taken.task.jobs if job.assignee is not None})
         said = Provenance(work.spec.name, work.batch_id, task_id, generation, taken.source, people)
         written = write_dataset(content, {m.upload_name or "": m.key for m in members}, said, folder / "coco.json")
         return _store(work, taken, written, generation)
 
 
-def _left_out(work: Work, member: Object) -> bool:
-    """Set aside, or deleted where the dataset says that this counts, after it was uploaded."""
-    return member.refused is not None or (member.gone_at is not None and work.spec.deletions is Deletions.DROP)
+def _left_out(work: Work, members: Sequence[Object], content: CocoContent) -> set[str]:
+    """Names of what was set aside after its upload, or deleted where that counts, or is no object of ours at all."""
+    drop = work.spec.deletions is Deletions.DROP
+    kept = {m.upload_name for m in members if m.refused is None and not (drop and m.gone_at is not None)}
+    strangers = {image.name for image in content.images} - {m.upload_name for m in members}
+    for name in strangers:  # in a task that was made by hand
+        _log.warning("%s: %s is left out, it is no object of the dataset", work.batch_id, name)
+    return {image.name for image in content.images} - kept
 
 
 def _take(work: Work, task_id: int, to: Path) -> _Taken:

@@ -98,7 +98,7 @@ def test_a_paused_dataset_lands_and_closes_and_begins_nothing(bench: Bench) -> N
     by_hand.pause(bench.place, "street", "the annotators are away")
     bench.put("1.jpg")
     landed(bench)
-    with pytest.raises(ClaimTaken, match="paused since .*: the annotators are away"):
+    with pytest.raises(ClaimTaken, match=r"paused since .*: the annotators are away"):
         ingest(bench)
     with bench.place.ledger.read() as session:
         assert outbox.unsent(bench.place.ledger, session) == []

@@ -1,0 +1,66 @@
+"""repair, rebuild, adopt: when ledger, CVAT and bucket disagree."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from labelyard.plan.repair import Mend
+from labelyard.steps import repairing, taking_over
+from labelyard.workplace import open_workplace
+
+
+@click.command()
+@click.option("--dataset", help="Look at this dataset alone.")
+@click.option("--apply", "do", is_flag=True, help="Mend what can be mended by itself.")
+@click.option("--json", "as_json", is_flag=True, help="The findings as JSON.")
+def repair(dataset: str | None, do: bool, as_json: bool) -> None:  # noqa: FBT001 - click passes flags so
+    """Compare ledger, bucket and CVAT, show the differences as a plan, and mend them with --apply."""
+    with open_workplace() as place:
+        plan = repairing.survey(place, dataset)
+        mended = repairing.apply(place, plan) if do else 0
+    if as_json:
+        click.echo(json.dumps([asdict(finding) for finding in plan], indent=1))
+        return
+    table = Table("where", "what", "mend")
+    for finding in plan:
+        table.add_row(Text(finding.where), Text(finding.what), Text(finding.mend))
+    if plan:
+        Console().print(table)
+    waiting = sum(finding.mend is not Mend.TELL for finding in plan)
+    if not plan:
+        click.echo("ledger, bucket and CVAT agree")
+    elif do:
+        click.echo(f"{mended} mended; the watcher and the next sweep go on from there")
+    elif waiting:
+        click.echo(f"{waiting} can be mended with: labelyard repair --apply")
+
+
+@click.command()
+def rebuild() -> None:
+    """Make a lost ledger again from the bucket, CVAT's task names and the exports; apply the dataset files first."""
+    with open_workplace() as place:
+        _show(taking_over.rebuild(place))
+
+
+@click.command()
+@click.argument("dataset")
+@click.argument("task_ids", metavar="TASK...", type=int, nargs=-1, required=True)
+def adopt(dataset: str, task_ids: tuple[int, ...]) -> None:
+    """Take CVAT tasks that were made by hand into DATASET, each as a batch; jobs and annotations stay as they are."""
+    with open_workplace() as place:
+        _show(taking_over.adopt(place, dataset, task_ids))
+
+
+def _show(taken: Sequence[taking_over.TakenOver]) -> None:
+    for one in taken:
+        click.echo(f"{one.batch_id}: task {one.task_id}, {one.frames} frames")
+        for frame in one.unknown:
+            click.secho(f"  {frame}: no object of the dataset can be said to be it", fg="yellow")
+    click.echo(f"{len(taken)} tasks taken over; the next look finds which are complete")

@@ -1,0 +1,86 @@
+"""Where ledger, CVAT and bucket disagree, and what mends it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from labelyard.model import Task
+
+
+class Mend(StrEnum):
+    """What `labelyard repair --apply` does about a finding; TELL is left to a person."""
+
+    DELETE_TASK = "delete the task"
+    MAKE_ANEW = "make the task anew"
+    ASSIGN = "assign its jobs"
+    EXPORT_AGAIN = "export it again"
+    TELL = "look at it"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One disagreement: where, what, and what mends it; `task_id` where a task is to be deleted."""
+
+    where: str
+    what: str
+    mend: Mend
+    batch_id: str | None = None
+    task_id: int | None = None
+
+
+@dataclass(frozen=True)
+class Known:
+    """A batch whose task the ledger says exists; `exports` are addresses of current ones, true where the file is."""
+
+    batch_id: str
+    task_id: int
+    task_name: str
+    assigned: bool
+    exports: Mapping[str, bool]
+
+
+def owned_name(dataset: str) -> re.Pattern[str]:
+    """What the names of a dataset's tasks look like; the groups are the batch and the attempt."""
+    return re.compile(rf"({re.escape(dataset)}-\d{{5,}}) [0-9a-f]{{10}}(?: #(\d+))?")
+
+
+def findings(known: Collection[Known], given_up: Mapping[int, str], tasks: Iterable[Task]) -> Iterator[Finding]:
+    """Compare what the ledger knows with our tasks on the server.
+
+    `given_up` are tasks that the ledger abandoned: server id -> batch. `tasks` are ours by owner and form of name.
+    """
+    there = {task.id: task for task in tasks}
+    names = {one.task_name: one for one in known}
+    for one in known:
+        yield from _of_batch(one, there.get(one.task_id))
+    for task in there.values():
+        if all(task.id != one.task_id for one in known):
+            yield _of_stranger(task, names.get(task.name), given_up.get(task.id))
+
+
+def _of_batch(known: Known, task: Task | None) -> Iterator[Finding]:
+    where = f"{known.batch_id}, task {known.task_id}"
+    if task is None:
+        yield Finding(where, "the task was deleted in CVAT", Mend.MAKE_ANEW, known.batch_id)
+        return
+    free = [str(job.id) for job in task.jobs if job.assignee is None]
+    if known.assigned and free:
+        yield Finding(where, f"job {', '.join(free)} has nobody", Mend.ASSIGN, known.batch_id)
+    for address, exists in known.exports.items():
+        if not exists:
+            yield Finding(known.batch_id, f"{address} is not in the bucket any more", Mend.EXPORT_AGAIN, known.batch_id)
+
+
+def _of_stranger(task: Task, twin: Known | None, given_up: str | None) -> Finding:
+    where = f"task {task.id}, {task.name}"
+    empty = not task.size and not task.received
+    if twin is not None:
+        what = f"a double of task {twin.task_id}, {'empty' if empty else f'with {task.size} frames'}"
+        return Finding(where, what, Mend.DELETE_TASK if empty else Mend.TELL, twin.batch_id, task.id)
+    if given_up is not None:
+        what = f"was given up for {given_up} and is still there"
+        return Finding(where, what, Mend.DELETE_TASK if empty else Mend.TELL, given_up, task.id)
+    return Finding(where, "the ledger knows nothing of it: another ledger's, or one for `labelyard adopt`", Mend.TELL)

@@ -1,0 +1,142 @@
+"""Ledger, CVAT and bucket made to disagree, and brought together again."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from step_bench import Bench, draw_and_complete, export, ingest, picture
+
+from labelyard.errors import CvatDisagrees
+from labelyard.ledger import batches, upgrade
+from labelyard.model import DataSpec, Label, TaskSpec, UploadFile
+from labelyard.plan.repair import Mend
+from labelyard.steps import repairing, taking_over
+from labelyard.steps.closing import close_now
+from labelyard.steps.collecting import collect
+from labelyard.steps.landing import sweep
+from labelyard.workplace import open_workplace
+
+
+@pytest.fixture
+def assigned(bench: Bench) -> Bench:
+    """A batch of two files of equal base names, with people."""
+    for camera in ("cam1", "cam2"):
+        bench.put(f"{camera}/1.jpg", picture(len(camera) + int(camera[-1])))
+    sweep(bench.place)
+    close_now(bench.place, "street")
+    ingest(bench)
+    return bench
+
+
+def mend(bench: Bench) -> list[Mend]:
+    plan = repairing.survey(bench.place)
+    repairing.apply(bench.place, plan)
+    return [finding.mend for finding in plan]
+
+
+def task_id(bench: Bench) -> int:
+    return bench.line().task_id or 0
+
+
+def finish(bench: Bench) -> None:
+    draw_and_complete(bench)
+    collect(bench.place)
+    export(bench)
+
+
+def test_where_all_agree_there_is_nothing_to_mend(assigned: Bench) -> None:
+    assert repairing.survey(assigned.place) == []
+
+
+def test_a_task_deleted_by_hand_is_made_anew(assigned: Bench) -> None:
+    assigned.place.cvat("default").delete_task(task_id(assigned))
+    assert mend(assigned) == [Mend.MAKE_ANEW]
+    assert (assigned.line().state, assigned.line().jobs) == ("closed", [])
+    ingest(assigned)
+    assert (assigned.line().state, len(assigned.line().jobs)) == ("assigned", 1)
+    assert repairing.survey(assigned.place) == []
+
+
+def test_an_empty_double_is_deleted_and_one_with_frames_is_told(assigned: Bench) -> None:
+    cvat, name = assigned.place.cvat("default"), assigned.line().task_name or ""
+    cvat.create_task(TaskSpec(name, (Label("car"),)))
+    assert mend(assigned) == [Mend.DELETE_TASK]
+    assert assigned.tasks_on_server() == 1
+    full = by_hand(assigned, name, "1.jpg")
+    assert mend(assigned) == [Mend.TELL]
+    assert cvat.task(full).size == 1
+
+
+def test_a_job_that_nobody_has_is_handed_out_and_one_given_by_hand_stays(assigned: Bench) -> None:
+    cvat = assigned.place.cvat("default")
+    cvat.assign(assigned.line().jobs[0].id, None)
+    assert mend(assigned) == [Mend.ASSIGN]
+    assert cvat.jobs(task_id(assigned))[0].assignee is not None
+    assert repairing.survey(assigned.place) == []
+
+
+def test_an_export_that_is_gone_from_the_bucket_is_made_again(assigned: Bench) -> None:
+    finish(assigned)
+    bucket, key = assigned.line().exports[-1].removeprefix("s3://").split("/", 1)
+    assigned.s3.delete_object(Bucket=bucket, Key=key)
+    assert mend(assigned) == [Mend.EXPORT_AGAIN]
+    assert export(assigned).generation == 2
+    assert repairing.survey(assigned.place) == []
+
+
+def by_hand(bench: Bench, name: str, *files: str) -> int:
+    """A task as a person makes it in the browser."""
+    cvat = bench.place.cvat("default")
+    task = cvat.create_task(TaskSpec(name, tuple(bench.spec.task.cvat_labels())))
+    images = [picture(i + 50) for i, _ in enumerate(files)]
+    cvat.upload(
+        task.id,
+        [UploadFile(n, len(b), lambda b=b: io.BytesIO(b), "image/jpeg") for n, b in zip(files, images, strict=True)],
+        DataSpec(),
+    )  # type: ignore[misc]
+    while not cvat.task(task.id).size:
+        pass
+    return task.id
+
+
+def test_a_task_made_by_hand_is_adopted_and_exported_with_its_keys(bench: Bench) -> None:
+    bench.put("a/left.jpg", picture(1))
+    bench.put("a/right.jpg", picture(2))
+    [taken] = taking_over.adopt(
+        bench.place, "street", [by_hand(bench, "made by hand", "left.jpg", "right.jpg", "other.jpg")]
+    )
+    assert (taken.batch_id, taken.frames, taken.unknown) == ("street-00001", 3, ("other.jpg",))
+    assert bench.line().state == "assigned"
+    assert sweep(bench.place)["street"].new == 0
+    finish(bench)
+    assert bench.line().state == "exported"
+    with pytest.raises(CvatDisagrees, match="it is the task of street-00001 already"):
+        taking_over.adopt(bench.place, "street", [taken.task_id])
+
+
+def test_a_lost_ledger_is_made_again_and_nothing_is_labelled_twice(assigned: Bench, tmp_path: Path) -> None:
+    finish(assigned)
+    assigned.put("3.jpg", picture(3))
+    sweep(assigned.place)
+    close_now(assigned.place, "street")
+    ingest(assigned, "street-00002")
+    assigned.put("4.jpg", picture(4))
+    url = f"sqlite:///{tmp_path / 'new.db'}"
+    upgrade(url)
+    with open_workplace(assigned.place.settings.model_copy(update={"ledger": url})) as place:
+        anew = Bench(place, assigned.bucket, assigned.s3, assigned.sandbox)
+        anew.apply()
+        taken = taking_over.rebuild(place)
+        assert [(one.batch_id, one.frames, one.unknown) for one in taken] == [
+            ("street-00001", 2, ()),
+            ("street-00002", 1, ()),
+        ]
+        assert taking_over.rebuild(place) == []
+        assert sweep(place)["street"].new == 1
+        assert collect(place).completed == ("street-00001",)
+        exported = export(anew)
+        assert exported.images == 2
+        with place.ledger.read() as session:
+            assert {m.key for m in batches.members(session, "street-00001")} == {"in/cam1/1.jpg", "in/cam2/1.jpg"}
