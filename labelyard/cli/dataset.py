@@ -1,4 +1,4 @@
-"""`labelyard schema`, `labelyard validate` and `labelyard init`: dataset files before anything runs."""
+"""`labelyard schema`, `validate` and `apply`: dataset files, before anything runs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 import click
 
 from labelyard.errors import SpecError
+from labelyard.ledger import Ledger, datasets
+from labelyard.settings import load_settings
 from labelyard.spec import DatasetSpec, read_spec
 from labelyard.spec.schema import json_schema
 from labelyard.spec.values import duration_words
@@ -47,6 +49,38 @@ def validate(files: tuple[Path, ...]) -> None:
     if wrong:
         click.echo(f"labelyard: {wrong} of {len(files)} files are wrong", err=True)
         sys.exit(1)
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE…", type=click.Path(path_type=Path))
+def apply(files: tuple[Path, ...]) -> None:
+    """Store dataset files in the ledger; batches that are closed later follow them.
+
+    All of the files are checked before any is stored. A file that says nothing new makes no new version.
+    """
+    named: dict[str, Path] = {}
+    specs = {path: read_spec(path) for path in files}
+    for path, spec in specs.items():
+        _must_be_new(spec, path, named)
+    settings = load_settings()
+    ledger = Ledger(settings.ledger)
+    try:
+        with ledger.write() as session:
+            stored = {path: datasets.apply(ledger, session, spec) for path, spec in specs.items()}
+    finally:
+        ledger.close()
+    for path, (version, new) in stored.items():
+        click.echo(f"{path}: {specs[path].name} version {version}{'' if new else ', as before'}")
+    for name in sorted(
+        {_variable(spec.cvat) for spec in specs.values()} - {_variable(known) for known in settings.cvat}
+    ):
+        click.echo(
+            f"the settings here know no CVAT called {name.lower()}: whoever runs this needs LABELYARD_CVAT__{name}__URL"
+        )
+
+
+def _variable(name: str) -> str:
+    return name.upper().replace("-", "_")
 
 
 def _must_be_new(spec: DatasetSpec, path: Path, named: dict[str, Path]) -> None:
