@@ -58,7 +58,8 @@ class Steps:
 @click.option("--port", type=click.IntRange(0, 65535), help="Their port; 0 takes a free one.")
 def watch(queue_url: str | None, webhook: bool | None, host: str | None, port: int | None) -> None:  # noqa: FBT001
     """Watch for new files: land what the bucket tells of, close batches in time, announce them to Prefect."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("labelyard").setLevel(logging.INFO)
     settings = load_settings()
     given = {"queue_url": queue_url, "webhook": webhook, "host": host, "port": port}
     at = settings.watch.model_copy(update={name: value for name, value in given.items() if value is not None})
