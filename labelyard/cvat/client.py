@@ -102,24 +102,30 @@ class Client:
     def run(self, steps: Steps[T], *, deadline: float = NO_DEADLINE, sent: Callable[[int], None] | None = None) -> T:
         """Drive a verb to its value. Raises CvatTimeout, saying what was last seen, after `deadline` seconds."""
         end = self._clock.monotonic() + deadline
-        answer, asked = None, ""
         try:
-            step = next(steps)
+            step, asked = next(steps), ""
             while True:
-                if isinstance(step, Pause):
-                    if self._clock.monotonic() + step.seconds > end:
-                        raise CvatTimeout(f"not done after {deadline:g} s; last seen: {step.seen}", request=asked)
-                    self._clock.sleep(step.seconds)
-                    answer = WAITED
-                else:
+                if isinstance(step, Request):
                     asked = str(step)
-                    answer = self._send(step, sent)
-                step = steps.send(answer)
+                    step = self._exchanged(steps, step, sent)
+                    continue
+                if self._clock.monotonic() + step.seconds > end:
+                    raise CvatTimeout(f"not done after {deadline:g} s; last seen: {step.seen}", request=asked)
+                self._clock.sleep(step.seconds)
+                step = steps.send(WAITED)
         except StopIteration as done:
             value: T = done.value
             return value
         finally:
             steps.close()
+
+    def _exchanged(self, steps: Steps[T], request: Request, sent: Callable[[int], None] | None) -> Request | Pause:
+        """What the dialect wants after the answer to `request`, or after its failure, of which it may make more."""
+        try:
+            answer = self._send(request, sent)
+        except CvatError as error:
+            return steps.throw(error)
+        return steps.send(answer)
 
     def token(self) -> SecretStr:
         """The token of this client. Raises CvatUnauthorized where there is none and nothing to get one with."""
@@ -150,7 +156,7 @@ class Client:
         return answer if renewed == token else self._exchange(request, self._shown(renewed), sent)
 
     def _log_in(self, username: str, password: str) -> str:
-        return self.run(self.family.login(username, password))
+        return self.run((self._dialect or self.family).login(username, password))
 
     def _shown(self, token: str | None) -> dict[str, str]:
         return {"Authorization": self.family.authorization(token)} if token else {}

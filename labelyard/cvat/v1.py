@@ -6,7 +6,7 @@ Every verb is a generator of `labelyard.cvat.wire`; what differs between the ser
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from labelyard.cvat.multipart import Multipart
 from labelyard.cvat.reading import fetch, read
 from labelyard.cvat.refusals import words
 from labelyard.cvat.wire import Pause, Request, Steps, ask, growing_pauses, upload_patience
-from labelyard.errors import CvatCrashed, CvatNotFound, CvatUnauthorized, ExportFailed
+from labelyard.errors import CvatBusy, CvatCrashed, CvatNotFound, CvatUnauthorized, ExportFailed
 from labelyard.model import (
     About,
     Annotations,
@@ -58,12 +58,10 @@ class Quirks:
     """How many requests an hour, logins too, are answered without a token; None means any number."""
 
 
-QUIRKS = {
-    "1.0": Quirks(),
-    "1.1": Quirks(annotation_source=True, label_color=True, anonymous_hourly=100),
-    "1.7": Quirks("assignee_id", annotation_source=True, label_color=True, anonymous_hourly=100),
-}
-"""The quirks by version as the server tells it."""
+_SINCE_1_1 = Quirks(annotation_source=True, label_color=True, anonymous_hourly=100)
+
+QUIRKS = {"1.0": Quirks(), "1.1": _SINCE_1_1, "1.2": replace(_SINCE_1_1, assignee_field="assignee_id")}
+"""The quirks by version as the server tells it. From the sources and cvat-ai/cvat#2679; only 1.0.0 was run."""
 
 
 class V1:
@@ -78,7 +76,7 @@ class V1:
 
     def for_server(self, about: About) -> V1:
         """This dialect with the quirks of the server's version; a later one is taken for the last known."""
-        return V1(QUIRKS.get(about.version[:3], QUIRKS["1.7"]))
+        return V1(QUIRKS.get(about.version[:3], QUIRKS["1.2"]))
 
     # --- who ---------------------------------------------------------------------------------------------------------
 
@@ -86,7 +84,13 @@ class V1:
         """A user's one token. A wrong password is 400 [004]; a stale Authorization header would be 401 [014]."""
         body = {"username": username, "password": password}
         request = Request("POST", "/api/v1/auth/login", json=body, repeatable=True, anonymous=True)
-        answer = yield from ask(request, also=lambda a: a.status == 400)
+        try:
+            answer = yield from ask(request, also=lambda a: a.status == 400)
+        except CvatBusy as busy:
+            limit = f"{self.quirks.anonymous_hourly or 'few'} requests an hour without a token"
+            raise CvatBusy(
+                f"{busy.what} (it answers {limit}: give it one)", after=busy.after, where=busy.where
+            ) from busy
         if answer.status == 400:
             raise CvatUnauthorized(f"user {username!r}: {words(answer)}", request=str(request), status=400)
         return read(request, answer, lambda data: str(data["key"]))

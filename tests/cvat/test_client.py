@@ -185,6 +185,23 @@ def test_a_busy_server_is_believed_how_long_it_wants() -> None:
         assert len(server.asked(*SELF)) == 1
 
 
+def test_a_login_that_is_throttled_says_to_give_a_token() -> None:
+    throttled = (429, {"detail": "Request was throttled."}, {"Retry-After": "1800"})
+    with serving({LOGIN: [throttled]}) as server, pytest.raises(CvatBusy, match="without a token") as caught:
+        talk(server).whoami()
+    assert caught.value.after == 1800
+
+
+@pytest.mark.parametrize(
+    ("version", "field"), [("1.0", "assignee"), ("1.1", "assignee"), ("1.2", "assignee_id"), ("1.7.0", "assignee_id")]
+)
+def test_the_servers_version_decides_what_a_person_is_called(version: str, field: str) -> None:
+    told = {("GET", "/api/v1/server/about"): [(200, {"name": "CVAT", "version": version})], JOB: [JOB_3]}
+    with serving(told) as server:
+        talk(server).assign(3, None)
+        assert server.asked(*JOB)[0].json == {field: None}
+
+
 def test_an_upload_streams_every_byte_under_its_exact_length_and_tells_how_far_it_is() -> None:
     files = [a_file(f"{n}.jpg", bytes([n]) * (300_000 + n)) for n in range(3)]
     told: list[int] = []

@@ -9,6 +9,7 @@ import pytest
 from stepping import play, recorded, recording, said, value
 
 from labelyard.cvat.v1 import V1
+from labelyard.cvat.wire import Request
 from labelyard.errors import (
     CvatCrashed,
     CvatNotFound,
@@ -17,6 +18,8 @@ from labelyard.errors import (
     LabelError,
 )
 from labelyard.model import (
+    About,
+    Annotations,
     AttributeSpec,
     Change,
     CreationState,
@@ -25,6 +28,8 @@ from labelyard.model import (
     JobStatus,
     Label,
     Receipt,
+    Shape,
+    ShapeType,
     TaskSpec,
     UploadFile,
 )
@@ -189,6 +194,27 @@ def test_updates_and_deletions_name_ids() -> None:
     old = value(v1.annotations(37), recorded(385))
     _, (asked,), _ = play(v1.change_annotations(37, Change.DELETE, old), [recorded(385)])
     assert asked.json["shapes"] == recording(385)["request_body"]["json"]["shapes"]
+
+
+def test_a_server_that_keeps_source_and_color_is_sent_them() -> None:
+    newer = v1.for_server(About("CVAT", "1.1"))
+    shape = Shape(ShapeType.RECTANGLE, 0, 1, (1.0, 2.0, 3.0, 4.0), source="auto")
+    for dialect, sent in ((v1, {}), (newer, {"source": "auto"})):
+        request = next(dialect.change_annotations(37, Change.CREATE, Annotations((shape,))))
+        assert isinstance(request, Request)
+        assert request.json["shapes"][0].items() >= sent.items()
+        assert ("source" in request.json["shapes"][0]) == bool(sent)
+        created = next(dialect.create_task(TaskSpec("t", (Label("car", color="#ff0000"),))))
+        assert isinstance(created, Request)
+        assert ("color" in created.json["labels"][0]) == bool(sent)
+
+
+def test_people_and_sources_are_read_from_newer_servers_too() -> None:
+    shown = recording(343)["body_json"] | {"assignee": {"id": 3, "username": "dabai"}}
+    assert value(v1.assign(34, 3), said(200, shown)).assignee == 3
+    task = recording(345)["body_json"]["results"][0]
+    newer = {name: part for name, part in task.items() if name != "z_order"} | {"owner": {"id": 2}}
+    assert value(v1.task(70), said(200, {"results": [newer]})).owner == 2
 
 
 def test_an_export_asks_until_the_file_comes() -> None:
