@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
 
+from labelyard import crashing
 from labelyard.cvat import Cvat, connect
 from labelyard.ledger import Ledger
 from labelyard.settings import CvatSettings, Settings, load_settings
@@ -44,6 +45,7 @@ def open_workplace(settings: Settings | None = None) -> Iterator[Workplace]:
     Raises SettingsError, LedgerBehind or LedgerUnreachable; CVAT and the store are reached when first used.
     """
     settings = settings or load_settings()
+    crashing.arm(settings.crash_at)
     place = Workplace(settings, Ledger(settings.ledger), Store(settings.store))
     try:
         yield place

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from labelyard.crashing import point
 from labelyard.errors import LabelyardError, MessageError, StoreError
 from labelyard.events import EventObject, read_message
 from labelyard.intake import Deliveries, Delivery, QueueDepth
@@ -149,6 +150,7 @@ class Watch:
             self._work.land(told, via)
         for body, reason in letters:
             self._work.dead_letter(body, via, reason)
+            point("watching.lettered")
         self._last_commit = datetime.now(UTC)
         self._nudged.set()
 
@@ -243,8 +245,10 @@ class Watch:
                 queue.acknowledge([one])
 
     def _land(self, queue: Deliveries, deliveries: Sequence[Delivery]) -> None:
+        point("watching.received")
         self.take([one.body for one in deliveries], _QUEUE)
         queue.acknowledge(deliveries)
+        point("watching.acknowledged")
 
 
 def _passes(error: Exception) -> bool:

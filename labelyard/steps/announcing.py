@@ -12,6 +12,7 @@ from datetime import timedelta
 
 import httpx
 
+from labelyard.crashing import point
 from labelyard.errors import PrefectUnreachable
 from labelyard.ledger import batches, outbox
 from labelyard.ledger.tables import Announcement
@@ -30,10 +31,13 @@ def announce(place: Workplace) -> int:
             events = [_event(row, dataset, str(outbox.event_id(session, row))) for row, dataset in rows]
         if not events:
             return sent
+        point("announcing.read")
         _post(place.settings, events)
+        point("announcing.posted")
         with place.ledger.write() as session:
             for row, _ in rows:
                 session.get_one(Announcement, row.id).sent_at = place.ledger.now(session)
+        point("announcing.marked")
         sent += len(rows)
 
 
@@ -53,6 +57,7 @@ def announce_again(place: Workplace) -> int:
                 batch.state,
                 batch.announcements,
             )
+    point("announcing.again")
     return len(rows)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
+from labelyard.crashing import point
 from labelyard.errors import SettingsError
 from labelyard.ledger import batches, jobs, tasks
 from labelyard.ledger.tables import Job as JobRow
@@ -55,6 +56,7 @@ def assign_jobs(work: Work) -> Assigned:
         jobs.see(work.ledger, session, batch, seen, {number: name for name, number in ids.items()})
         rows = jobs.choose(session, batch, people)
         batch.warning = _warning(work, missing)
+    point("assign_jobs.chosen")
     for row in rows:
         if not row.by_hand and row.chosen is not None and row.assignee != row.chosen:
             _send(work, row, ids.get(row.chosen))
@@ -68,8 +70,10 @@ def _send(work: Work, row: JobRow, user_id: int | None) -> None:
         )
     work.check()
     work.cvat.assign(row.server_id, user_id)
+    point("assign_jobs.sent")
     with work.ledger.write() as session:
         jobs.sent(work.ledger, session, row.id)
+    point("assign_jobs.recorded")
     _log.info(
         "%s: job %d (frames %d to %d) to %s", work.batch_id, row.server_id, row.start_frame, row.stop_frame, row.chosen
     )
@@ -81,6 +85,7 @@ def _finish(work: Work, missing: tuple[str, ...]) -> Assigned:
         batch = batches.get(session, work.batch_id, lock=True)
         if batch.state is BatchState.READY:
             batches.move(work.ledger, session, batch, BatchState.ASSIGNED, f"{len(rows)} jobs have people")
+    point("assign_jobs.finished")
     if missing:
         _log.warning("%s: %s", work.batch_id, _warning(work, missing))
     shown = tuple(

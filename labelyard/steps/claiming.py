@@ -14,6 +14,7 @@ from functools import cached_property
 from threading import Event, Thread
 from uuid import uuid4
 
+from labelyard.crashing import point
 from labelyard.cvat import Cvat
 from labelyard.errors import ClaimLost, CvatBusy, CvatUnauthorized, CvatUnreachable, LabelyardError, LedgerError
 from labelyard.ledger import Ledger, batches, breakers, claims, datasets
@@ -66,22 +67,27 @@ def claimed(
     not is failed until `labelyard retry`. A lost claim writes nothing.
     """
     who = who or f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+    point("claiming.asked")
     with place.ledger.write() as session:
         batch = claims.claim(place.ledger, session, batch_id, who, states, _lease(place))
         spec = datasets.spec(session, batch.dataset, batch.version)
     work = Work(place, batch_id, who, spec)
+    point("claiming.claimed")
     try:
         with _kept(work):
             yield work
+        point("claiming.done")
         with place.ledger.write() as session:
             breakers.worked(session, spec.cvat)
     except ClaimLost:
         raise
     except Exception as error:
         _write_failure(work, error)
+        point("claiming.failed")
         raise
     finally:
         _give_back(work)
+        point("claiming.released")
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import datetime
 
+from labelyard.crashing import point
 from labelyard.errors import NotKnown
 from labelyard.ledger import batches, datasets
 from labelyard.ledger.tables import Batch
@@ -40,10 +41,13 @@ def close_now(place: Workplace, dataset: str) -> Batch:
 
 
 def _close_if_due(place: Workplace, batch_id: str) -> None:
+    point("closing.due")
     with place.ledger.write() as session:
         batch = batches.get(session, batch_id, lock=True)
         rules = datasets.spec(session, batch.dataset).batch
         reason = due(rules, batches.filling(batch), place.ledger.now(session))
         if batch.state == "open" and reason is not None:  # somebody else may have closed or filled it meanwhile
             batches.close(place.ledger, session, batch, reason)
+            point("closing.written")
             _log.info("%s closed with %d objects: %s", batch.id, batch.objects, reason)
+    point("closing.closed")

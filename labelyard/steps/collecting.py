@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from labelyard.crashing import point
 from labelyard.cvat import Cvat
 from labelyard.errors import CvatBusy, CvatError, CvatUnauthorized, CvatUnreachable, LabelyardError
 from labelyard.ledger import batches, exports, jobs, tasks
@@ -58,6 +59,7 @@ def _look(place: Workplace, batch: Batch, people: dict[str, Mapping[int, str]]) 
     if row.cvat not in people:
         people[row.cvat] = {user.id: user.username for user in cvat.users()}
     task = _shown(cvat, batch, task_id)
+    point("collecting.shown")
     with place.ledger.write() as session:
         fresh = batches.get(session, batch.id, lock=True)
         jobs.see(place.ledger, session, fresh, task.jobs, people[row.cvat])
@@ -65,6 +67,8 @@ def _look(place: Workplace, batch: Batch, people: dict[str, Mapping[int, str]]) 
         if new is not None:
             batches.move(place.ledger, session, fresh, new, reason)
             _log.info("%s: %s", batch.id, reason)
+        point("collecting.written")
+    point("collecting.collected")
     return new
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
+from labelyard.crashing import point
 from labelyard.cvat import Cvat
 from labelyard.errors import CvatCrashed, CvatDisagrees, CvatNotFound, UnclearAnswer
 from labelyard.ledger import batches, tasks
@@ -42,6 +43,7 @@ def create_task(work: Work) -> Created:
         expected = len(batches.members(session, work.batch_id, refused=False))
     if row.server_id is not None:
         return _kept(work, row)
+    point("create_task.planned")
     spec = _task_spec(work, row.name)
     task, how = _adopt(work, spec, expected), "adopted"
     if task is None:
@@ -69,6 +71,7 @@ def _task_spec(work: Work, name: str) -> TaskSpec:
 
 def _create(work: Work, spec: TaskSpec, expected: int) -> Task:
     work.check()
+    point("create_task.looked")
     try:
         work.cvat.create_task(spec)
     except (UnclearAnswer, CvatCrashed) as error:
@@ -77,6 +80,7 @@ def _create(work: Work, spec: TaskSpec, expected: int) -> Task:
         if found is None:
             raise
         return found
+    point("create_task.sent")
     found = _adopt(work, spec, expected)
     if found is None:
         raise CvatDisagrees(f"the task {spec.name!r} was created and is not listed", where=work.cvat.url)
@@ -101,6 +105,7 @@ def _adopt(work: Work, spec: TaskSpec, expected: int) -> Task | None:
         work.check()
         _log.warning("%s: deleting task %d, an empty twin of %r", work.batch_id, task.id, spec.name)
         work.cvat.delete_task(task.id)
+        point("create_task.twin_deleted")
     return keep
 
 
@@ -113,6 +118,7 @@ def _record(work: Work, row: TaskRow, task: Task, how: str) -> Created:
     with work.ledger.write() as session:
         tasks.created(session, row.id, task.id, url)
         _move_on(work, session, f"task {task.id} {how}: {row.name}")
+    point("create_task.recorded")
     _log.info("%s: task %d %s: %s", work.batch_id, task.id, how, url)
     return Created(task.id, row.name, url, how)
 

@@ -19,6 +19,7 @@ from labelyard.coco.content import CocoContent
 from labelyard.coco.expected import Expected, expected
 from labelyard.coco.read import read_export
 from labelyard.coco.write import Provenance, Source, Written, write_dataset
+from labelyard.crashing import point
 from labelyard.errors import CvatDisagrees, ExportFailed
 from labelyard.ledger import batches, exports, tasks
 from labelyard.ledger.tables import Export, Object
@@ -69,12 +70,14 @@ def export_annotations(work: Work) -> Exported:
         _, task_id = tasks.made(session, work.batch_id)
         members = [member for member in batches.members(session, work.batch_id) if member.upload_name]
         generation = exports.next_generation(session, work.batch_id)
+    point("export_annotations.begun")
     with _folder(work) as folder:
         taken = _take(work, task_id, folder / "export.zip")
         content = taken.content.without(_left_out(work, members, taken.content))
         people = tuple({job.assignee for job in taken.task.jobs if job.assignee is not None})
         said = Provenance(work.spec.name, work.batch_id, task_id, generation, taken.source, people)
         written = write_dataset(content, {m.upload_name or "": m.key for m in members}, said, folder / "coco.json")
+        point("export_annotations.taken")
         return _store(work, taken, written, generation)
 
 
@@ -140,7 +143,9 @@ def _freshen(work: Work, task: Task) -> None:
     job, label = task.jobs[0], task.labels[0]
     tag = Annotations(tags=(Tag(frame=job.start_frame, label_id=label.id),))
     created = work.cvat.change_annotations(job.id, Change.CREATE, tag)
+    point("export_annotations.touched")
     work.cvat.change_annotations(job.id, Change.DELETE, created)
+    point("export_annotations.freshened")
 
 
 def _store(work: Work, taken: _Taken, written: Written, generation: int) -> Exported:
@@ -148,6 +153,7 @@ def _store(work: Work, taken: _Taken, written: Written, generation: int) -> Expo
     key = f"{spec.export.prefix}{batch_id}-g{generation}-{written.sha256[:12]}.json"
     work.check()
     work.place.store.write(spec.export_bucket, key, written.path, "application/json")
+    point("export_annotations.stored")
     with work.ledger.write() as session:
         batch = batches.get(session, batch_id, lock=True)
         if batch.state is not BatchState.COMPLETED:
@@ -160,6 +166,7 @@ def _store(work: Work, taken: _Taken, written: Written, generation: int) -> Expo
         ))  # fmt: skip
         reason = f"generation {generation}: {written.images} images, {written.annotations} annotations in s3://{spec.export_bucket}/{key}"
         batches.move(work.ledger, session, batch, BatchState.EXPORTED, reason)
+    point("export_annotations.recorded")
     _log.info("%s: %s", batch_id, reason)
     return Exported(
         f"s3://{spec.export_bucket}/{key}",

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 
+from labelyard.crashing import point
 from labelyard.errors import ObjectGone
 from labelyard.events import EventObject
 from labelyard.ledger import datasets, objects
@@ -83,11 +84,14 @@ def _land_chunk(place: Workplace, specs: Sequence[DatasetSpec], chunk: Sequence[
 
 
 def _land_new(place: Workplace, spec: DatasetSpec, fresh: Sequence[StoredObject], via: str) -> int:
+    point("landing.seen")
     markers = [obj for obj in fresh if spec.is_marker(obj.bucket, obj.key)]
     with place.ledger.write() as session:
         landed = [objects.land(place.ledger, session, spec, obj, via) for obj in fresh if obj not in markers]
         for marker in markers:
             objects.land_marker(place.ledger, session, spec, marker, via)
+        point("landing.written")
+    point("landing.landed")
     return sum(row is not None for row in landed)
 
 

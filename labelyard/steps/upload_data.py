@@ -18,6 +18,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO, NoReturn
 
+from labelyard.crashing import point
 from labelyard.errors import CvatBusy, CvatCrashed, CvatUnreachable, ImageError, UnclearAnswer
 from labelyard.images import ImageFacts, inspect
 from labelyard.ledger import batches, objects, tasks
@@ -76,6 +77,7 @@ def upload_data(work: Work, sent: Progress | None = None) -> Uploaded:
     with ExitStack() as stack:
         images, bad = _looked_at(work, stack, members)
         images, nameless = _named(work, images)
+        point("upload_data.inspected")
         _set_aside(work, {**bad, **nameless})
         if not images:
             _nothing(work, row, task_id, {**bad, **nameless})
@@ -179,6 +181,7 @@ def _send(work: Work, row: TaskRow, task_id: int, images: Sequence[_Image], sent
     """What the server said, None where its answer was lost."""
     _begin(work, row, images)
     work.check()
+    point("upload_data.begun")
     try:
         receipt = _HAND_OVER[work.spec.task.upload](work, task_id, images, sent)
     except CvatUnreachable:
@@ -188,8 +191,10 @@ def _send(work: Work, row: TaskRow, task_id: int, images: Sequence[_Image], sent
     except (UnclearAnswer, CvatCrashed, CvatBusy) as error:
         _log.warning("%s: the answer to the upload is unclear, watching the server: %s", work.batch_id, error)
         return None
+    point("upload_data.sent")
     with work.ledger.write() as session:
         tasks.uploaded(session, row.id, receipt.request_id)
+    point("upload_data.answered")
     return receipt
 
 
@@ -209,7 +214,13 @@ def _begin(work: Work, row: TaskRow, images: Sequence[_Image]) -> None:
 def _stream(work: Work, task_id: int, images: Sequence[_Image], sent: Progress | None) -> Receipt:
     files = [_file(image) for image in images]
     total = sum(file.size for file in files)
-    return work.cvat.upload(task_id, files, work.spec.task.data(), sent and (lambda done: sent(done, total)))
+
+    def progress(done: int) -> None:
+        point("upload_data.sending")
+        if sent is not None:
+            sent(done, total)
+
+    return work.cvat.upload(task_id, files, work.spec.task.data(), progress)
 
 
 def _file(image: _Image) -> UploadFile:
@@ -241,3 +252,4 @@ def _move_on(work: Work, reason: str) -> None:
         batch = batches.get(session, work.batch_id, lock=True)
         if batch.state is BatchState.CREATED:
             batches.move(work.ledger, session, batch, BatchState.UPLOADED, reason)
+    point("upload_data.recorded")

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn
 
+from labelyard.crashing import point
 from labelyard.errors import CreationFailed, CvatDisagrees, CvatNotFound, CvatTimeout
 from labelyard.ledger import batches, tasks
 from labelyard.ledger.tables import Task as TaskRow
@@ -53,6 +54,7 @@ def wait_for_status(work: Work) -> Proved:
             row,
             f"{task.size} frames instead of {row.files}" if task.size != row.files else "frames of other names",
         )
+    point("wait_for_status.shown")
     with work.ledger.write() as session:
         tasks.proved(session, row.id)
         batch = batches.get(session, work.batch_id, lock=True)
@@ -64,6 +66,7 @@ def wait_for_status(work: Work) -> Proved:
                 BatchState.READY,
                 f"task {task.id} shows {task.size} frames in {len(task.jobs)} jobs",
             )
+    point("wait_for_status.recorded")
     _log.info("%s: task %d shows %d frames in %d jobs", work.batch_id, task.id, task.size, len(task.jobs))
     return Proved(task.id, task.size, len(task.jobs))
 
@@ -111,7 +114,10 @@ def _abandon(work: Work, row: TaskRow, reason: str) -> None:
     assert row.server_id is not None
     work.check()
     _log.warning("%s: giving up task %d: %s", work.batch_id, row.server_id, reason)
+    point("wait_for_status.giving_up")
     with suppress(CvatNotFound):
         work.cvat.delete_task(row.server_id)
+    point("wait_for_status.deleted")
     with work.ledger.write() as session:
         tasks.abandon(work.ledger, session, row.id, reason)
+    point("wait_for_status.given_up")
