@@ -5,9 +5,9 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
-
-import httpx
+from urllib.request import ProxyHandler, build_opener
 
 _SHOWN_LINES = 12
 _READ_BYTES = 256 * 1024
@@ -40,11 +40,13 @@ Ready = Callable[[Output], bool]
 
 def answers(url: str) -> Ready:
     """Ready when `url` answers with a 2xx."""
+    direct = build_opener(ProxyHandler({}))  # httpx would load every certificate anew at each look
 
     def ready(_: Output) -> bool:
         try:
-            return httpx.get(url, timeout=_LOOK_SECONDS, trust_env=False).is_success
-        except httpx.TransportError:
+            with direct.open(url, timeout=_LOOK_SECONDS):
+                return True
+        except (OSError, HTTPException):
             return False
 
     return ready
