@@ -76,11 +76,11 @@ class Batching(Section):
 
     max_objects: Count = Field(default=100, ge=1, le=5000)
     """Close when so many objects are in it."""
-    max_bytes: Size = ByteSize(2 * 1024**3)
+    max_bytes: Size = Field(default=ByteSize(2 * 1024**3), json_schema_extra={"default": "2GiB"})
     """Close before it grows beyond this (`500MB`, `2GiB`)."""
-    quiet: Duration | None = timedelta(minutes=2)
+    quiet: Duration | None = Field(default=timedelta(minutes=2), json_schema_extra={"default": "2m"})
     """Close when nothing more arrived for so long; null to wait on."""
-    max_age: Duration | None = timedelta(hours=1)
+    max_age: Duration | None = Field(default=timedelta(hours=1), json_schema_extra={"default": "1h"})
     """Close when its first object landed so long ago; null to wait on."""
     marker: str | None = None
     """Close when an object of this base name appears (`_SUCCESS`, `manifest.json`); the marker itself is no image."""
@@ -198,7 +198,7 @@ class DatasetSpec(Section):
     description: str = ""
     """For people."""
     cvat: CvatName = "default"
-    """Which CVAT of the settings (LABELYARD_CVAT__<NAME>__URL) labels it."""
+    """Which CVAT of the settings (`LABELYARD_CVAT__<NAME>__URL`) labels it."""
     sources: tuple[Source, ...] = Field(min_length=1)
     """Where images come from."""
     batch: Batching = Batching()

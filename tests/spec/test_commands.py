@@ -68,6 +68,22 @@ def test_every_field_of_the_schema_says_what_it_is_for() -> None:
     assert silent == []
 
 
+def test_every_default_of_the_schema_is_one_that_may_be_written() -> None:
+    validator = editor()
+    schema = validator.schema
+    assert isinstance(schema, dict)
+    defaults = {
+        (section["title"], name): field["default"]
+        for section in [schema, *schema["$defs"].values()]
+        for name, field in section.get("properties", {}).items()
+        if "default" in field
+    }
+    assert defaults["Batching", "quiet"] == "2m"
+    for (section, name), default in defaults.items():
+        inner = schema if section == schema["title"] else schema["$defs"][section]
+        validator.evolve(schema={**inner["properties"][name], "$defs": schema["$defs"]}).validate(default)
+
+
 def test_the_schema_lists_the_fields_of_the_model() -> None:
     schema = editor().schema
     assert isinstance(schema, dict)

@@ -1,0 +1,274 @@
+"""Writes docs/dataset-file.md, settings.md and commands.md from the code (`make docs`); a test fails when one is stale."""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+from pydantic import AliasChoices, BaseModel, SecretStr
+from pydantic.fields import FieldInfo
+
+from labelyard.cli import labelyard
+from labelyard.settings import CvatSettings, Settings
+from labelyard.spec.schema import json_schema
+
+DOCS = Path(__file__).parent
+WIDTH = 100
+_MADE = "<!-- Made from the code by `make docs`: change the code. -->\n"
+
+
+def pages() -> dict[str, str]:
+    """File name -> text of every page that is made from the code."""
+    return {"dataset-file.md": dataset_file(), "settings.md": settings(), "commands.md": commands()}
+
+
+# --- the dataset file -------------------------------------------------------------------------------------------------
+
+_DATASET = """\
+# The dataset file
+
+{made}
+One YAML file a dataset says where images come from, when they become a task of CVAT, how they are labelled and where
+the dataset goes. `labelyard init` writes a first one, `labelyard validate FILE` checks it, `labelyard apply FILE` stores it
+in the ledger as an immutable version. Flows read the ledger alone: no other machine needs the file. Batches that are
+closed after `apply` follow the new version; the older ones keep theirs.
+
+A small one is enough; what is left out has the default of the tables below:
+
+```yaml
+name: street
+sources:
+  - bucket: street-raw
+    prefix: incoming/
+task:
+  labels: [car, person, bicycle]
+annotators: [ada, ben]
+export:
+  prefix: datasets/street/
+```
+
+A larger one, with all five kinds of attributes:
+
+```yaml
+name: crossing
+description: The crossing, by day and by night.
+cvat: night-shift
+sources:
+  - bucket: street-raw
+    prefix: crossing/
+    exclude: ["*/thumbnails/*"]
+batch:
+  max_objects: 200
+  max_bytes: 1GiB
+  quiet: 10m
+  max_age: 6h
+  marker: _SUCCESS
+task:
+  labels:
+    - name: car
+      color: "#ff8800"
+      attributes:
+        - {{name: side, values: [left, right, unknown], default: unknown}}
+        - {{name: size, input_type: radio, values: [small, large]}}
+        - {{name: parked, input_type: checkbox, mutable: true}}
+        - {{name: plate, input_type: text, default: "?"}}
+        - {{name: doors, input_type: number, values: [2, 5, 1], default: 4}}
+    - person
+  segment_size: 50
+  overlap: 5
+  image_quality: 80
+annotators: [ada, ben, cleo]
+export:
+  bucket: street-datasets
+  prefix: crossing/
+```
+
+For completion and checks while you write: `labelyard schema > datasets/dataset.schema.json`, and
+`# yaml-language-server: $schema=dataset.schema.json` as the file's first line.
+
+What is wrong is told with file, line and field, and with what to write instead. What two readers of YAML could take for
+different things is refused, too: `no`, `on`, `007`, `1:30` or a date needs quotes where it is meant as text.
+"""
+
+_SECTIONS = {
+    "": "The file itself",
+    "Source": "`sources`",
+    "Batching": "`batch`",
+    "TaskSection": "`task`",
+    "LabelSection": "`task.labels`",
+    "AttributeSection": "`task.labels.attributes`",
+    "Export": "`export`",
+}
+
+
+def dataset_file() -> str:
+    """docs/dataset-file.md."""
+    schema = json_schema()
+    parts = [_DATASET.format(made=_MADE)]
+    for title, heading in _SECTIONS.items():
+        section = schema["$defs"][title] if title else schema
+        rows = [_field_row(name, field, section, schema) for name, field in section["properties"].items()]
+        parts.append(
+            f"\n## {heading}\n\n{_prose(section['description'])}\n\n| field | what stands there | default |\n|---|---|---|\n"
+            + "\n".join(rows)
+            + "\n"
+        )
+    return "".join(parts)
+
+
+def _field_row(name: str, field: dict[str, Any], section: dict[str, Any], schema: dict[str, Any]) -> str:
+    default = "**needed**" if name in section.get("required", ()) else _default(field.get("default"))
+    about = f"{_prose(field['description'], wrap=False)} *{_kind(field, schema)}*"
+    return f"| `{name}` | {about} | {default} |"
+
+
+def _default(value: object) -> str:
+    if isinstance(value, dict):
+        return "see below"
+    return f"`{json.dumps(value)}`" if value not in (None, "", []) else "none"
+
+
+def _kind(field: dict[str, Any], schema: dict[str, Any]) -> str:
+    """The kind of value in words."""
+    if "anyOf" in field:
+        kinds = [_kind(part, schema) for part in field["anyOf"]]
+        return " or ".join(dict.fromkeys(kinds)) + _such_as(field)
+    if "$ref" in field:
+        target = schema["$defs"][field["$ref"].rpartition("/")[2]]
+        words = ", ".join(target.get("enum", ()))
+        return f"one of {words}" if words else f"fields of {_SECTIONS[target['title']]}"
+    if field.get("type") == "array":
+        return f"list: {_kind(field['items'], schema)}"
+    if "const" in field:
+        return str(field["const"])
+    if field.get("type") == "integer" and "maximum" in field:
+        return f"whole number from {field['minimum']} to {field['maximum']}"
+    words = {
+        "string": "text",
+        "integer": "whole number",
+        "number": "number",
+        "boolean": "true or false",
+        "null": "null",
+    }
+    kinds = field["type"] if isinstance(field["type"], list) else [field["type"]]
+    return " or ".join(words[kind] for kind in kinds)
+
+
+def _such_as(field: dict[str, Any]) -> str:
+    return f", such as {', '.join(field['examples'])}" if "examples" in field else ""
+
+
+# --- settings ---------------------------------------------------------------------------------------------------------
+
+_SETTINGS = """\
+# Settings
+
+{made}
+Settings come from the environment, or from the file `.env` of the folder where a command runs; the environment wins.
+`labelyard init` writes a first `.env` that only you can read. Secrets are kept out of logs, errors, artifacts, events
+and the ledger. A value that is wrong ends a command at once and is named.
+
+A worker on another machine needs the same ledger, CVATs, object storage and Prefect API; what only one command reads
+stands in the command's part below.
+"""
+_PARTS = {
+    "": "What every process reads",
+    "cvat": "CVAT servers",
+    "store": "Object storage",
+}
+
+
+def settings() -> str:
+    """docs/settings.md."""
+    parts = [_SETTINGS.format(made=_MADE)]
+    plain = {name: field for name, field in Settings.model_fields.items() if not _section_of(field)}
+    nested = {name: section for name, field in Settings.model_fields.items() if (section := _section_of(field))}
+    parts.append(_settings_table(_PARTS[""], "", [_setting_row(_variable(n, f), f) for n, f in plain.items()]))
+    for name, section in nested.items():
+        prefix = f"LABELYARD_{name.upper()}__" + ("<NAME>__" if section is CvatSettings else "")
+        rows = [_setting_row(f"{prefix}{inner.upper()}", field) for inner, field in section.model_fields.items()]
+        parts.append(_settings_table(_PARTS.get(name, f"`labelyard {name}`"), section.__doc__ or "", rows))
+    return "".join(parts)
+
+
+def _section_of(field: FieldInfo) -> type[BaseModel] | None:
+    for kind in (field.annotation, *get_args(field.annotation)):
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            return kind
+    return None
+
+
+def _variable(name: str, field: FieldInfo) -> str:
+    alias = field.validation_alias
+    if isinstance(alias, AliasChoices):
+        alias = alias.choices[0]
+    return str(alias) if alias else f"LABELYARD_{name.upper()}"
+
+
+def _settings_table(heading: str, about: str, rows: list[str]) -> str:
+    intro = f"{_prose(about)}\n\n" if about else ""
+    return f"\n## {heading}\n\n{intro}| variable | what it says | default |\n|---|---|---|\n" + "\n".join(rows) + "\n"
+
+
+def _setting_row(variable: str, field: FieldInfo) -> str:
+    default = (
+        "**needed**" if field.is_required() else f"`{field.default}`" if field.default not in (None, "") else "none"
+    )
+    choices = [str(choice) for choice in get_args(field.annotation) if isinstance(choice, str)]
+    secret = SecretStr in (field.annotation, *get_args(field.annotation))
+    more = f" *one of {', '.join(choices)}*" if choices else " *secret*" if secret else ""
+    return f"| `{variable}` | {_prose(field.description or '', wrap=False)}{more} | {default} |"
+
+
+# --- commands ---------------------------------------------------------------------------------------------------------
+
+_COMMANDS = """\
+# Commands
+
+{made}
+`labelyard COMMAND --help` says the same. A command that fails ends with a status other than 0 and tells what is wrong,
+where, and the next command. Everything is read from the [settings](settings.md).
+
+After `make demo` or `make test` the command is `.venv/bin/labelyard`.
+"""
+
+
+def commands() -> str:
+    """docs/commands.md."""
+    found = list(_commands(labelyard, "labelyard"))
+    parts = [_COMMANDS.format(made=_MADE), "\n```\n" + _help(labelyard, "labelyard") + "\n```\n"]
+    parts += [
+        f"\n## {name.removeprefix('labelyard ')}\n\n```\n{_help(command, name)}\n```\n" for name, command in found
+    ]
+    return "".join(parts)
+
+
+def _commands(group: click.Group, words: str) -> Iterator[tuple[str, click.Command]]:
+    for name in group.list_commands(click.Context(group)):
+        command = group.get_command(click.Context(group), name)
+        if command is not None:
+            yield f"{words} {name}", command
+            if isinstance(command, click.Group):
+                yield from _commands(command, f"{words} {name}")
+
+
+def _help(command: click.Command, name: str) -> str:
+    context = click.Context(command, info_name=name, terminal_width=WIDTH, max_content_width=WIDTH)
+    context.help_option_names = ["-h", "--help"]
+    return "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
+
+
+def _prose(text: str, *, wrap: bool = True) -> str:
+    joined = re.sub(r"`[^`]*`|<", lambda found: "&lt;" if found[0] == "<" else found[0], " ".join(text.split()))
+    joined = joined.replace("|", "\\|")
+    return textwrap.fill(joined, 118, break_long_words=False, break_on_hyphens=False) if wrap else joined
+
+
+if __name__ == "__main__":
+    for name, text in pages().items():
+        (DOCS / name).write_text(text, encoding="utf-8")
