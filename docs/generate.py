@@ -1,4 +1,4 @@
-"""Writes docs/dataset-file.md, settings.md and commands.md from the code (`make docs`); a test fails when one is stale."""
+"""Writes the pages of docs/ that are made from the code (`make docs`); a test fails when one is stale."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ _DATASET = """\
 
 {made}
 One YAML file a dataset says where images come from, when they become a task of CVAT, how they are labelled and where
-the dataset goes. `labelyard init` writes a first one, `labelyard validate FILE` checks it, `labelyard apply FILE` stores it
-in the ledger as an immutable version. Flows read the ledger alone: no other machine needs the file. Batches that are
-closed after `apply` follow the new version; the older ones keep theirs.
+the dataset goes. `labelyard init` writes a first one, `labelyard validate FILE` checks it, `labelyard apply FILE`
+stores it in the ledger as an immutable version. Flows read the ledger alone: no other machine needs the file. Batches
+that are closed after `apply` follow the new version; the older ones keep theirs.
 
 A small one is enough; what is left out has the default of the tables below:
 
@@ -113,11 +113,7 @@ def dataset_file() -> str:
     for title, heading in _SECTIONS.items():
         section = schema["$defs"][title] if title else schema
         rows = [_field_row(name, field, section, schema) for name, field in section["properties"].items()]
-        parts.append(
-            f"\n## {heading}\n\n{_prose(section['description'])}\n\n| field | what stands there | default |\n|---|---|---|\n"
-            + "\n".join(rows)
-            + "\n"
-        )
+        parts.append(_table(heading, section["description"], "field | what stands there", rows))
     return "".join(parts)
 
 
@@ -188,11 +184,13 @@ def settings() -> str:
     parts = [_SETTINGS.format(made=_MADE)]
     plain = {name: field for name, field in Settings.model_fields.items() if not _section_of(field)}
     nested = {name: section for name, field in Settings.model_fields.items() if (section := _section_of(field))}
-    parts.append(_settings_table(_PARTS[""], "", [_setting_row(_variable(n, f), f) for n, f in plain.items()]))
+    rows = [_setting_row(_variable(name, field), field) for name, field in plain.items()]
+    parts.append(_table(_PARTS[""], "", "variable | what it says", rows))
     for name, section in nested.items():
         prefix = f"LABELYARD_{name.upper()}__" + ("<NAME>__" if section is CvatSettings else "")
         rows = [_setting_row(f"{prefix}{inner.upper()}", field) for inner, field in section.model_fields.items()]
-        parts.append(_settings_table(_PARTS.get(name, f"`labelyard {name}`"), section.__doc__ or "", rows))
+        heading = _PARTS.get(name, f"`labelyard {name}`")
+        parts.append(_table(heading, section.__doc__ or "", "variable | what it says", rows))
     return "".join(parts)
 
 
@@ -208,11 +206,6 @@ def _variable(name: str, field: FieldInfo) -> str:
     if isinstance(alias, AliasChoices):
         alias = alias.choices[0]
     return str(alias) if alias else f"LABELYARD_{name.upper()}"
-
-
-def _settings_table(heading: str, about: str, rows: list[str]) -> str:
-    intro = f"{_prose(about)}\n\n" if about else ""
-    return f"\n## {heading}\n\n{intro}| variable | what it says | default |\n|---|---|---|\n" + "\n".join(rows) + "\n"
 
 
 def _setting_row(variable: str, field: FieldInfo) -> str:
@@ -261,6 +254,11 @@ def _help(command: click.Command, name: str) -> str:
     context = click.Context(command, info_name=name, terminal_width=WIDTH, max_content_width=WIDTH)
     context.help_option_names = ["-h", "--help"]
     return "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
+
+
+def _table(heading: str, about: str, columns: str, rows: list[str]) -> str:
+    intro = [_prose(about), ""] if about else []
+    return "\n".join(["", f"## {heading}", "", *intro, f"| {columns} | default |", "|---|---|---|", *rows, ""])
 
 
 def _prose(text: str, *, wrap: bool = True) -> str:
