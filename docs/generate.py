@@ -152,7 +152,7 @@ def _kind(field: dict[str, Any], schema: dict[str, Any]) -> str:
         "null": "null",
     }
     kinds = field["type"] if isinstance(field["type"], list) else [field["type"]]
-    return " or ".join(words[kind] for kind in kinds)
+    return " or ".join(named[kind] for kind in kinds)
 
 
 def _such_as(field: dict[str, Any]) -> str:
