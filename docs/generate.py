@@ -144,7 +144,7 @@ def _kind(field: dict[str, Any], schema: dict[str, Any]) -> str:
         return str(field["const"])
     if field.get("type") == "integer" and "maximum" in field:
         return f"whole number from {field['minimum']} to {field['maximum']}"
-    words = {
+    named = {
         "string": "text",
         "integer": "whole number",
         "number": "number",
