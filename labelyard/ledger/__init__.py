@@ -65,9 +65,15 @@ class Ledger:
             yield session
 
     def now(self, session: Session) -> datetime:
-        """The time on the database's clock, which all who share the ledger share."""
+        """The time on the database's clock, which all who share the ledger share; one moment for a transaction."""
         if self._clock is not None:
             return self._clock()
+        if "now" not in session.info:
+            session.info["now"] = self._asked(session)
+        now: datetime = session.info["now"]
+        return now
+
+    def _asked(self, session: Session) -> datetime:
         if self.url.get_backend_name() == "sqlite":
             seen: str = session.scalar(select(func.strftime("%Y-%m-%dT%H:%M:%f", "now"))) or ""
             return datetime.fromisoformat(seen).replace(tzinfo=UTC)

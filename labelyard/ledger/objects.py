@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from sqlalchemy import select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
@@ -17,53 +15,42 @@ from labelyard.model import StoredObject
 from labelyard.plan.batching import due, must_close_before
 from labelyard.spec import DatasetSpec, Deletions, Overwrites
 
+_IDENTITY = tuple_(Object.bucket, Object.key, Object.etag)
 
-def land(ledger: Ledger, session: Session, spec: DatasetSpec, obj: StoredObject, via: str) -> Object | None:
-    """Put an object into its dataset's open batch; None if it landed before. Closes what it fills or what is full.
+
+def land(
+    ledger: Ledger, session: Session, spec: DatasetSpec, found: Sequence[StoredObject], via: str
+) -> Sequence[Object]:
+    """Put objects into their dataset's open batch; returns those that were new. Closes what they fill.
 
     Of a file that changed, the new content takes the place of one that was not uploaded; what it means for one that
     was, the dataset says.
     """
-    row = _insert(session, spec.name, obj, via, ledger.now(session)) or _returned(ledger, session, spec.name, obj)
-    if row is None:
-        return None
-    earlier = [
-        old
-        for old in named(session, obj.bucket, obj.key)
-        if _counts(old) and old.dataset == spec.name and old is not row
-    ]
-    for old in earlier:
-        if old.upload_name is None:
-            refuse(ledger, session, old, f"overwritten before its upload, by {obj.etag}")
-    labelled = next((old for old in earlier if old.upload_name is not None), None)
-    if labelled is not None and spec.overwrites is not Overwrites.RELABEL:
-        refuse(
-            ledger,
-            session,
-            row,
-            f"a new content of what is labelled in {labelled.batch_id} (overwrites: {spec.overwrites})",
-        )
-    else:
-        join(ledger, session, spec, row, f"told by {via}")
-    return row
+    rows = _inserted(ledger, session, spec.name, found, via)
+    earlier = _earlier(session, spec.name, rows)
+    wanted = [row for row in rows if not _replaces_labelled(ledger, session, spec, row, earlier)]
+    join(ledger, session, spec, wanted, f"told by {via}")
+    return rows
 
 
-def join(ledger: Ledger, session: Session, spec: DatasetSpec, row: Object, reason: str) -> None:
-    """Put an object into its dataset's open batch, closing what it fills or what is full."""
-    batch, size = batches.opened_for(ledger, session, spec.name), row.size or 0
-    full = must_close_before(spec.batch, batches.filling(batch), size)
-    if full is not None:
-        batches.close(ledger, session, batch, full)
-        batch = batches.opened_for(ledger, session, spec.name)
-    now = ledger.now(session)
-    row.batch_id, row.refused = batch.id, None
-    batch.objects += 1
-    batch.bytes += size
-    batch.last_landed_at = now
-    tell(ledger, session, "landed", f"{reason}, into batch {batch.id}", obj=row)
-    due_to = due(spec.batch, batches.filling(batch), now)
-    if due_to is not None:
-        batches.close(ledger, session, batch, due_to)
+def join(ledger: Ledger, session: Session, spec: DatasetSpec, rows: Iterable[Object], reason: str) -> None:
+    """Put objects into their dataset's open batch, closing what they fill or what is full."""
+    batch, now = None, ledger.now(session)
+    for row in rows:
+        batch = batch or batches.opened_for(ledger, session, spec.name)
+        full = must_close_before(spec.batch, batches.filling(batch), row.size or 0)
+        if full is not None:
+            batches.close(ledger, session, batch, full)
+            batch = batches.opened_for(ledger, session, spec.name)
+        row.batch_id, row.refused = batch.id, None
+        batch.objects += 1
+        batch.bytes += row.size or 0
+        batch.last_landed_at = now
+        tell(ledger, session, "landed", f"{reason}, into batch {batch.id}", obj=row)
+        due_to = due(spec.batch, batches.filling(batch), now)
+        if due_to is not None:
+            batches.close(ledger, session, batch, due_to)
+            batch = None
 
 
 def gone(ledger: Ledger, session: Session, spec: DatasetSpec, bucket: str, key: str) -> int:
@@ -82,10 +69,10 @@ def gone(ledger: Ledger, session: Session, spec: DatasetSpec, bucket: str, key: 
 
 def land_marker(ledger: Ledger, session: Session, spec: DatasetSpec, obj: StoredObject, via: str) -> Batch | None:
     """Note a marker and close the dataset's open batch; None if the marker landed before or nothing is open."""
-    row = _insert(session, spec.name, obj, via, ledger.now(session))
-    if row is None:
+    rows = _inserted(ledger, session, spec.name, [obj], via)
+    if not rows:
         return None
-    tell(ledger, session, "marker", f"told by {via}", obj=row)
+    tell(ledger, session, "marker", f"told by {via}", obj=rows[0])
     batch = next(iter(batches.opened(session, spec.name)), None)
     if batch is not None and batch.objects:
         batches.close(ledger, session, batch, f"the marker {obj.url} came")
@@ -100,11 +87,10 @@ def refuse(ledger: Ledger, session: Session, obj: Object, reason: str) -> None:
 
 def lacking(session: Session, dataset: str, found: Sequence[StoredObject]) -> list[StoredObject]:
     """Those of `found` that never landed in the dataset, or were gone since, in order."""
-    identity = tuple_(Object.bucket, Object.key, Object.etag)
-    wanted = [(obj.bucket, obj.key, obj.etag) for obj in found]
+    wanted = [_identity(obj) for obj in found]
     rows = session.execute(
         select(Object.bucket, Object.key, Object.etag).where(
-            Object.dataset == dataset, identity.in_(wanted), Object.gone_at.is_(None)
+            Object.dataset == dataset, _IDENTITY.in_(wanted), Object.gone_at.is_(None)
         )
     )
     landed = {tuple(row) for row in rows}
@@ -116,28 +102,80 @@ def named(session: Session, bucket: str, key: str) -> Sequence[Object]:
     return session.scalars(select(Object).where(Object.bucket == bucket, Object.key == key).order_by(Object.id)).all()
 
 
-def _counts(row: Object) -> bool:
-    return row.refused is None and row.batch_id is not None
-
-
-def _returned(ledger: Ledger, session: Session, dataset: str, obj: StoredObject) -> Object | None:
-    """The row of a content that was deleted and put again, if it has to land again; None where it is in a task."""
-    found = session.scalars(
-        select(Object).where(
-            Object.dataset == dataset, Object.bucket == obj.bucket, Object.key == obj.key, Object.etag == obj.etag
-        )
-    ).one()
-    if found.gone_at is None:
-        return None
-    found.gone_at = None
-    tell(ledger, session, "back", "the same content was put again", obj=found)
-    return found if found.refused is not None and found.upload_name is None else None
-
-
-def _insert(session: Session, dataset: str, obj: StoredObject, via: str, now: datetime) -> Object | None:
-    values: dict[str, Any] = {
-        "dataset": dataset, "bucket": obj.bucket, "key": obj.key, "etag": obj.etag, "size": obj.size,
-        "version_id": obj.version_id, "via": via, "landed_at": now,
-    }  # fmt: skip
+def _inserted(
+    ledger: Ledger, session: Session, dataset: str, found: Sequence[StoredObject], via: str
+) -> Sequence[Object]:
+    """The rows of what is new, or was gone and is back, in the order of `found`; in few statements, however many."""
+    now = ledger.now(session)
+    values = [
+        {
+            "dataset": dataset,
+            "bucket": obj.bucket,
+            "key": obj.key,
+            "etag": obj.etag,
+            "size": obj.size,
+            "version_id": obj.version_id,
+            "via": via,
+            "landed_at": now,
+        }
+        for obj in found
+    ]
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    return session.scalars(insert(Object).values(**values).on_conflict_do_nothing().returning(Object)).one_or_none()
+    new = session.scalars(insert(Object).on_conflict_do_nothing().returning(Object), values).all() if values else []
+    order = {_identity(obj): place for place, obj in enumerate(found)}
+    rows = [*new, *_returned(ledger, session, dataset, found)] if len(new) < len(found) else new
+    return sorted(rows, key=lambda row: order[_identity(row)])
+
+
+def _returned(ledger: Ledger, session: Session, dataset: str, found: Sequence[StoredObject]) -> Iterator[Object]:
+    """Contents that were deleted and put again, and that have to land again because no task holds them."""
+    gone = session.scalars(
+        select(Object).where(
+            Object.dataset == dataset, _IDENTITY.in_(_identity(obj) for obj in found), Object.gone_at.is_not(None)
+        )
+    )
+    for row in gone.all():
+        row.gone_at = None
+        tell(ledger, session, "back", "the same content was put again", obj=row)
+        if row.refused is not None and row.upload_name is None:
+            yield row
+
+
+def _earlier(session: Session, dataset: str, rows: Sequence[Object]) -> Mapping[tuple[str, str], list[Object]]:
+    """Other contents of the same files that count, by bucket and key."""
+    keys = {(row.bucket, row.key) for row in rows}
+    query = select(Object).where(
+        Object.dataset == dataset,
+        tuple_(Object.bucket, Object.key).in_(keys),
+        Object.id.not_in([row.id for row in rows]),
+        Object.refused.is_(None),
+        Object.batch_id.is_not(None),
+    )
+    earlier: dict[tuple[str, str], list[Object]] = {}
+    for old in session.scalars(query) if rows else ():
+        earlier.setdefault((old.bucket, old.key), []).append(old)
+    return earlier
+
+
+def _replaces_labelled(
+    ledger: Ledger,
+    session: Session,
+    spec: DatasetSpec,
+    row: Object,
+    earlier: Mapping[tuple[str, str], list[Object]],
+) -> bool:
+    """Whether an object is kept out because an earlier content of its file is labelled; others it takes the place of."""
+    old_ones = earlier.get((row.bucket, row.key), [])
+    for old in old_ones:
+        if old.upload_name is None:
+            refuse(ledger, session, old, f"overwritten before its upload, by {row.etag}")
+    labelled = next((old for old in old_ones if old.upload_name is not None), None)
+    if labelled is None or spec.overwrites is Overwrites.RELABEL:
+        return False
+    reason = f"a new content of what is labelled in {labelled.batch_id} (overwrites: {spec.overwrites})"
+    refuse(ledger, session, row, reason)
+    return True
+
+
+def _identity(obj: StoredObject | Object) -> tuple[str, str, str]:
+    return obj.bucket, obj.key, obj.etag

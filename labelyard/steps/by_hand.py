@@ -62,7 +62,7 @@ def restore(place: Workplace, address: str) -> Object:
             batches.export_again(place.ledger, session, row.batch_id, f"{address} was restored")
         elif batch is None or batch.state is not BatchState.OPEN:
             row.upload_name = None
-            objects.join(place.ledger, session, datasets.spec(session, row.dataset), row, "restored by hand")
+            objects.join(place.ledger, session, datasets.spec(session, row.dataset), [row], "restored by hand")
     return row
 
 

@@ -86,13 +86,14 @@ def _land_chunk(place: Workplace, specs: Sequence[DatasetSpec], chunk: Sequence[
 def _land_new(place: Workplace, spec: DatasetSpec, fresh: Sequence[StoredObject], via: str) -> int:
     point("landing.seen")
     markers = [obj for obj in fresh if spec.is_marker(obj.bucket, obj.key)]
+    files = [obj for obj in fresh if not spec.is_marker(obj.bucket, obj.key)]
     with place.ledger.write() as session:
-        landed = [objects.land(place.ledger, session, spec, obj, via) for obj in fresh if obj not in markers]
+        landed = objects.land(place.ledger, session, spec, files, via)
         for marker in markers:
             objects.land_marker(place.ledger, session, spec, marker, via)
         point("landing.written")
     point("landing.landed")
-    return sum(row is not None for row in landed)
+    return len(landed)
 
 
 def _looked_at(place: Workplace, wanted: Sequence[StoredObject]) -> list[StoredObject]:
