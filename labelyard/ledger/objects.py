@@ -164,7 +164,7 @@ def _replaces_labelled(
     row: Object,
     earlier: Mapping[tuple[str, str], list[Object]],
 ) -> bool:
-    """Whether an object is kept out because an earlier content of its file is labelled; others it takes the place of."""
+    """Whether an object is kept out because an earlier content of its file is labelled; else it takes its place."""
     old_ones = earlier.get((row.bucket, row.key), [])
     for old in old_ones:
         if old.upload_name is None:
