@@ -1,0 +1,58 @@
+"""How faithful the sandbox is: the history recorded from a real CVAT 1.0.0, replayed against a fresh sandbox.
+
+Called with the folder that holds `tools/replay_v1.py` and `recordings/cvat-1.0.0`. Ends with status 1 where fewer
+exchanges agree than issue B asks for.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+AGREE, VALUES = 0.98, 0.95
+REMOTE_PORT = 8099
+"""Where the judge serves the files that the sandbox shall download."""
+USERS = ("root:rootpass:superuser", "alex:pass12345!:staff", "dabai:pass12345!", "carol:pass12345!")
+
+
+def main(shared: Path) -> int:
+    """Replay, and say how far the sandbox agrees."""
+    with tempfile.TemporaryDirectory() as folder:
+        share, result = Path(folder, "share"), Path(folder, "result.json")
+        share.mkdir()
+        command = [sys.executable, "-m", "labelyard", "sandbox", "--port", "0", "--share", str(share)]
+        command += [
+            "--allow-remote",
+            f"127.0.0.1:{REMOTE_PORT}",
+            *(part for user in USERS for part in ("--user", user)),
+        ]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as sandbox:
+            try:
+                address = _address(sandbox)
+                replay = [sys.executable, str(shared / "tools" / "replay_v1.py"), "--base", address]
+                replay += ["--recordings", str(shared / "recordings" / "cvat-1.0.0"), "--json", str(result)]
+                subprocess.run([*replay, "--share", str(share), "--remote-port", str(REMOTE_PORT)], check=True)
+            finally:
+                sandbox.terminate()
+        total = json.loads(result.read_text())["totals"]["all"]
+    enough = total["agree"] >= AGREE * total["of"] and total["values"] >= VALUES * total["of"]
+    verdict = "enough" if enough else "too few"
+    print(f"judge: {total['agree']} of {total['of']} agree, {total['values']} in values too: {verdict}")
+    return 0 if enough else 1
+
+
+def _address(sandbox: subprocess.Popen[str]) -> str:
+    """The address that the sandbox prints once it listens."""
+    assert sandbox.stdout is not None
+    for line in sandbox.stdout:
+        if found := re.search(r"http://\S+", line):
+            return found[0].rstrip("/")
+    raise SystemExit("judge: the sandbox ended before it listened")
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
