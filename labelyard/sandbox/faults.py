@@ -1,8 +1,4 @@
-"""Misbehaviour on order: rules that delay, refuse, cut or shorten requests, and slow or fail the workers.
-
-A rule is a map: `on` names what it matches (`POST /api/v1/tasks/*/data`, `* /api/*`, or `worker creation`,
-`worker export`, `worker null_message`), the rest what happens, and how often. docs/sandbox.md lists the keys.
-"""
+"""Misbehaviour on order: rules that delay, refuse, cut or shorten requests, and slow or fail the workers."""
 
 from __future__ import annotations
 
@@ -11,12 +7,12 @@ import socket
 import struct
 import threading
 import time
-from dataclasses import asdict, dataclass, field, fields
 from fnmatch import fnmatchcase
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
 from labelyard.errors import InputError
 from labelyard.sandbox.answers import WorkerError
@@ -28,38 +24,33 @@ if TYPE_CHECKING:
 WORKERS = ("creation", "export", "null_message")
 
 
-@dataclass
-class Rule:
-    """One rule and how often it has been met.
+class Rule(BaseModel):
+    """What misbehaves, how, and how often."""
 
-    delay: seconds to wait. status: the answer instead of the real one, with `retry_after` as its header. cut: end the
-    connection without an answer. when: `before` the request has any effect, or `after`. short: the part of an upload's
-    body that counts. fail: the text with which a worker's job fails. times: how often at most. skip: how many matches
-    to let pass first. probability, seed: how likely each time.
-    """
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    on: str
-    delay: float = 0.0
-    status: int = 0
-    retry_after: int | None = None
-    cut: bool = False
-    when: str = "before"
-    short: float | None = None
-    fail: str = ""
-    times: int | None = None
-    skip: int = 0
-    probability: float = 1.0
-    seed: int = 0
-    met: int = 0
-    _random: random.Random = field(init=False, repr=False)
+    on: str = Field(
+        description="`METHOD PATH`, * for any, or `worker creation`, `worker export`, `worker null_message`"
+    )
+    delay: float = Field(0.0, ge=0, le=3600, description="seconds to wait")
+    status: int = Field(0, ge=0, le=599, description="the answer instead of the real one")
+    retry_after: int | None = Field(None, ge=0, description="the header of that answer")
+    cut: bool = Field(default=False, description="end the connection without an answer")
+    when: Literal["before", "after"] = Field("before", description="whether the request has had its effect")
+    short: float | None = Field(None, ge=0, le=1, description="the part of an upload's body that counts")
+    fail: str = Field("", description="the text with which a worker's job fails; {task} is its task")
+    times: int | None = Field(None, ge=0, description="how often at most")
+    skip: int = Field(0, ge=0, description="how many matches to let pass first")
+    probability: float = Field(1.0, ge=0, le=1, description="how likely each time")
+    seed: int = Field(0, description="so that chance repeats itself")
 
-    def __post_init__(self) -> None:
-        word, _, rest = self.on.partition(" ")
+    @field_validator("on")
+    @classmethod
+    def _two_words(cls, value: str) -> str:
+        word, _, rest = value.partition(" ")
         if not rest or (word == "worker" and rest not in WORKERS):
-            raise InputError(f"`on: {self.on}` is neither METHOD PATH nor worker {'|'.join(WORKERS)}")
-        if self.when not in {"before", "after"}:
-            raise InputError(f"`when: {self.when}` is neither before nor after")
-        self._random = random.Random(self.seed)  # noqa: S311 - chance that can be repeated
+            raise ValueError(f"neither METHOD PATH nor worker {'|'.join(WORKERS)}")
+        return value
 
     def matches(self, word: str, rest: str) -> bool:
         """Whether the rule is about this method and path, or this worker."""
@@ -68,51 +59,66 @@ class Rule:
             return (own_word, own_rest) == (word, rest)
         return own_word in {"*", word} and fnmatchcase(rest, own_rest)
 
-    def fires(self) -> bool:
-        """Whether it happens this time; counts."""
-        self.met += 1
-        used_up = self.times is not None and self.met - self.skip > self.times
-        if self.met <= self.skip or used_up:
-            return False
-        return self.probability >= 1 or self._random.random() < self.probability
+
+_RULES = TypeAdapter(list[Rule])
 
 
 def parse(rules: Any) -> list[Rule]:
-    """Rules from a list of maps; InputError names the key that is wrong."""
-    known = {item.name for item in fields(Rule) if item.init and item.name != "met"}
-    if not isinstance(rules, list):
-        raise InputError("faults are a list of rules")
-    parsed = []
-    for place, rule in enumerate(rules, 1):
-        if not isinstance(rule, dict) or "on" not in rule:
-            raise InputError(f"rule {place} has no `on`")
-        unknown = set(rule) - known
-        if unknown:
-            raise InputError(f"rule {place} has unknown keys {sorted(unknown)}; known are {sorted(known)}")
-        parsed.append(Rule(**rule))
-    return parsed
+    """Rules from a list of maps; InputError names the rule and the key that is wrong."""
+    try:
+        return _RULES.validate_python(rules)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part + 1 if isinstance(part, int) else part) for part in first["loc"])
+        raise InputError(f"fault rule {place}: {first['msg']}") from None
+
+
+class _Yaml(yaml.SafeLoader):
+    """YAML in which `on` is a word and not a boolean."""
+
+
+_Yaml.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if first not in "oO" or tag != "tag:yaml.org,2002:bool"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 
 
 def load(file: Path) -> list[Rule]:
     """The rules of a YAML or JSON file; InputError."""
     try:
-        return parse(yaml.safe_load(file.read_text()) or [])
+        return parse(yaml.load(file.read_text(), _Yaml) or [])  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
         raise InputError(f"no YAML: {error}", where=str(file)) from None
+
+
+class _Armed:
+    """A rule in force, and how often it has been met."""
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule, self.met = rule, 0
+        self._random = random.Random(rule.seed)  # noqa: S311 - chance that can be repeated
+
+    def fires(self) -> bool:
+        """Whether it happens this time; counts."""
+        self.met += 1
+        used_up = self.rule.times is not None and self.met - self.rule.skip > self.rule.times
+        if self.met <= self.rule.skip or used_up:
+            return False
+        return self.rule.probability >= 1 or self._random.random() < self.rule.probability
 
 
 class Faults:
     """The rules in force; they may be changed at any time."""
 
     def __init__(self, rules: Iterable[Rule] = ()) -> None:
-        self._rules = list(rules)
+        self._rules = [_Armed(rule) for rule in rules]
         self._lock = threading.Lock()
 
     def set(self, rules: Any) -> None:
         """Replace the rules by a list of maps; InputError."""
-        parsed = parse(rules)
+        armed = [_Armed(rule) for rule in parse(rules)]
         with self._lock:
-            self._rules = parsed
+            self._rules = armed
 
     def clear(self) -> None:
         """Behave."""
@@ -121,7 +127,7 @@ class Faults:
     def described(self) -> list[dict[str, Any]]:
         """The rules with how often each was met."""
         with self._lock:
-            return [{k: v for k, v in asdict(rule).items() if not k.startswith("_")} for rule in self._rules]
+            return [{**armed.rule.model_dump(exclude_defaults=True), "met": armed.met} for armed in self._rules]
 
     def for_request(self, method: str, path: str) -> list[Rule]:
         """The rules that fire for a request."""
@@ -133,12 +139,12 @@ class Faults:
         for rule in rules:
             time.sleep(rule.delay)
             if rule.fail:
-                raise WorkerError(rule.fail.format(task=task_id))
+                raise WorkerError(rule.fail.replace("{task}", str(task_id)))
         return bool(rules)
 
     def _firing(self, word: str, rest: str) -> list[Rule]:
         with self._lock:
-            return [rule for rule in self._rules if rule.matches(word, rest) and rule.fires()]
+            return [armed.rule for armed in self._rules if armed.rule.matches(word, rest) and armed.fires()]
 
 
 class Cut(Exception):
@@ -165,7 +171,8 @@ def wrap(app: Wsgi, faults: Faults) -> Wsgi:
         after = [rule for rule in rules if rule.when == "after"]
         if not after:
             return app(environ, start_response)  # type: ignore[no-any-return]
-        answer = b"".join(app(environ, lambda *args: held.append(args)) if (held := []) == [] else [])
+        held: list[Any] = []
+        answer = b"".join(app(environ, lambda *args: held.append(args)))
         for rule in after:
             time.sleep(rule.delay)
         refused = _apply(after, environ, start_response)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from cheroot import wsgi
 from flask import Flask, Request, Response, g
 
+from labelyard.errors import InputError
 from labelyard.sandbox import faults as fault_rules
 from labelyard.sandbox import routes_accounts, routes_annotations, routes_data, routes_rest, routes_tasks, web
 from labelyard.sandbox.accounts import ROLES, Accounts, Person
@@ -162,7 +163,13 @@ class Serving:
         self._server.expiration_interval = 0.1  # how long stop() waits
         self._server.keep_alive_conn_limit = 4 * THREADS
         self._server.error_log = _log  # type: ignore[assignment, method-assign] # documented as replaceable
-        self._server.prepare()
+        try:
+            self._server.prepare()
+        except OSError as error:
+            self.sandbox.close()
+            next_step = "labelyard sandbox --port 0, which takes any free port"
+            where = f"{options.host}:{options.port}"
+            raise InputError(f"cannot listen: {error}", where=where, next_step=next_step) from None
 
     @property
     def port(self) -> int:

@@ -48,6 +48,7 @@ CREATE INDEX IF NOT EXISTS segment_task ON segment (task_id);
 CREATE TABLE IF NOT EXISTS job (
   id INTEGER PRIMARY KEY, segment_id INTEGER NOT NULL, task_id INTEGER NOT NULL, assignee INTEGER,
   status TEXT NOT NULL DEFAULT 'annotation', version INTEGER NOT NULL DEFAULT 0, touched INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS job_segment ON job (segment_id);
 CREATE INDEX IF NOT EXISTS job_task ON job (task_id);
 CREATE INDEX IF NOT EXISTS job_assignee ON job (assignee);
 CREATE TABLE IF NOT EXISTS tag (id INTEGER PRIMARY KEY, job_id INTEGER NOT NULL, frame INTEGER, body TEXT NOT NULL);

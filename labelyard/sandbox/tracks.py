@@ -111,10 +111,8 @@ def sliced(data: Annotations, start: int, stop: int) -> Annotations:
     inside = {
         kind: [deepcopy(item) for item in data[kind] if start <= item["frame"] <= stop] for kind in ("tags", "shapes")
     }
-    return {
-        **inside,
-        "tracks": [_sliced_track(track, start, stop) for track in data["tracks"] if _touches(track, start, stop)],
-    }
+    cut = (_sliced_track(track, start, stop) for track in data["tracks"] if _touches(track, start, stop))
+    return {**inside, "tracks": [track for track in cut if track]}
 
 
 def _touches(track: Shape, start: int, stop: int) -> bool:
@@ -125,7 +123,9 @@ def _touches(track: Shape, start: int, stop: int) -> bool:
     return not shapes[-1]["outside"] and shapes[-1]["frame"] <= stop
 
 
-def _sliced_track(track: Shape, start: int, stop: int) -> Shape:
+def _sliced_track(track: Shape, start: int, stop: int) -> Shape | None:
+    """The keyframes of a track on these frames, with one more at each end where the track only passes by."""
+
     def scoped(shapes: list[Shape]) -> list[Shape]:
         shapes = [shape for shape in shapes if start <= shape["frame"] <= stop]
         leading = next((place for place, shape in enumerate(shapes) if not shape["outside"]), len(shapes) - 1)
@@ -134,13 +134,10 @@ def _sliced_track(track: Shape, start: int, stop: int) -> Shape:
     chosen = scoped(deepcopy(track["shapes"]))
     if len(chosen) < len(track["shapes"]):
         every = scoped(interpolated(track, stop + 1))
-        if not every[0]["keyframe"]:
-            chosen.insert(0, every[0])
-        if not every[-1]["keyframe"] and len(every) > 1:
-            chosen.append(every[-1])
+        chosen = [shape for shape in every if shape["keyframe"] or shape is every[0] or shape is every[-1]]
     for shape in chosen:
         shape.pop("keyframe", None)
-    return {**deepcopy(track), "shapes": chosen, "frame": chosen[0]["frame"]}
+    return {**deepcopy(track), "shapes": chosen, "frame": chosen[0]["frame"]} if chosen else None
 
 
 # -- of several jobs

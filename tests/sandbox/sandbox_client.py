@@ -78,8 +78,17 @@ def job_ids(http: httpx.Client, task_id: int) -> list[int]:
 
 
 def box(label_id: int, frame: int = 0, points: Any = (10, 20, 60, 50), **more: Any) -> dict[str, Any]:
-    return {"type": "rectangle", "occluded": False, "z_order": 0, "points": list(points), "frame": frame,
-            "label_id": label_id, "group": 0, "attributes": [], **more}  # fmt: skip
+    return {
+        "type": "rectangle",
+        "occluded": False,
+        "z_order": 0,
+        "points": list(points),
+        "frame": frame,
+        "label_id": label_id,
+        "group": 0,
+        "attributes": [],
+        **more,
+    }
 
 
 def body(*shapes: dict[str, Any], tracks: Any = (), tags: Any = ()) -> dict[str, Any]:
@@ -92,7 +101,9 @@ def write(http: httpx.Client, job_id: int, data: dict[str, Any], action: str = "
     return answer.json()
 
 
-def export(http: httpx.Client, task_id: int, format_name: str = "COCO 1.0", kind: str = "annotations") -> zipfile.ZipFile:
+def export(
+    http: httpx.Client, task_id: int, format_name: str = "COCO 1.0", kind: str = "annotations"
+) -> zipfile.ZipFile:
     """The file of an export, fetched as the page says."""
     query = {"format": format_name, "action": "download"}
     answer = until(lambda: http.get(f"/tasks/{task_id}/{kind}", params=query), lambda a: a.status_code != 202)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+from collections.abc import Iterator
 from urllib.parse import quote
 
 import pytest
@@ -12,36 +13,133 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sandbox_client import USERS, body, box, create, login, uploaded
 
-from labelyard.sandbox import serve
+from labelyard.sandbox import Serving, serve
+
+Target = tuple[Serving, str]
+"""A sandbox, and the Authorization header of its superuser."""
 
 PATHS = [
-    "/", "/api/v1/", "/api/v1/auth/login", "/api/v1/auth/logout", "/api/v1/auth/register", "/api/v1/users",
-    "/api/v1/users/self", "/api/v1/users/2", "/api/v1/tasks", "/api/v1/tasks/1", "/api/v1/tasks/1/jobs",
-    "/api/v1/tasks/1/status", "/api/v1/tasks/1/data", "/api/v1/tasks/1/data/meta", "/api/v1/tasks/1/annotations",
-    "/api/v1/tasks/1/dataset", "/api/v1/tasks/2/data", "/api/v1/tasks/2/annotations", "/api/v1/jobs/1",
-    "/api/v1/jobs/1/annotations", "/api/v1/server/about", "/api/v1/server/share", "/api/v1/server/logs",
-    "/api/v1/server/annotation/formats", "/api/v1/projects", "/api/v1/plugins", "/git/repository/get/1",
-    "/git/repository/meta/get", "/_sandbox/faults",
-]  # fmt: skip
+    "/",
+    "/api/v1/",
+    "/api/v1/auth/login",
+    "/api/v1/auth/logout",
+    "/api/v1/auth/register",
+    "/api/v1/users",
+    "/api/v1/users/self",
+    "/api/v1/users/2",
+    "/api/v1/tasks",
+    "/api/v1/tasks/1",
+    "/api/v1/tasks/1/jobs",
+    "/api/v1/tasks/1/status",
+    "/api/v1/tasks/1/data",
+    "/api/v1/tasks/1/data/meta",
+    "/api/v1/tasks/1/annotations",
+    "/api/v1/tasks/1/dataset",
+    "/api/v1/tasks/2/data",
+    "/api/v1/tasks/2/annotations",
+    "/api/v1/jobs/1",
+    "/api/v1/jobs/1/annotations",
+    "/api/v1/server/about",
+    "/api/v1/server/share",
+    "/api/v1/server/logs",
+    "/api/v1/server/annotation/formats",
+    "/api/v1/projects",
+    "/api/v1/plugins",
+    "/git/repository/get/1",
+    "/git/repository/meta/get",
+    "/_sandbox/faults",
+]
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "BREW"]
-KEYS = ["name", "labels", "attributes", "values", "id", "owner", "assignee", "segment_size", "overlap", "image_quality",
-        "client_files", "server_files", "remote_files", "start_frame", "stop_frame", "frame_filter", "chunk_size", "shapes",
-        "tracks", "tags", "version", "points", "frame", "label_id", "group", "type", "username", "password", "password1",
-        "password2", "email", "groups", "status", "spec_id", "value", "on"]  # fmt: skip
-PARAMETERS = ["page", "page_size", "id", "name", "owner", "search", "ordering", "action", "format", "filename", "type",
-              "number", "quality", "directory", "project_id", "scheme", "sign"]  # fmt: skip
-VALUES = ["all", "last", "-1", "0", "1", "99999999999999999999", "create", "update", "delete", "download", "COCO 1.0",
-          "frame", "chunk", "preview", "original", "\x00", "é\udc80"]  # fmt: skip
+KEYS = [
+    "name",
+    "labels",
+    "attributes",
+    "values",
+    "id",
+    "owner",
+    "assignee",
+    "segment_size",
+    "overlap",
+    "image_quality",
+    "client_files",
+    "server_files",
+    "remote_files",
+    "start_frame",
+    "stop_frame",
+    "frame_filter",
+    "chunk_size",
+    "shapes",
+    "tracks",
+    "tags",
+    "version",
+    "points",
+    "frame",
+    "label_id",
+    "group",
+    "type",
+    "username",
+    "password",
+    "password1",
+    "password2",
+    "email",
+    "groups",
+    "status",
+    "spec_id",
+    "value",
+    "on",
+]
+PARAMETERS = [
+    "page",
+    "page_size",
+    "id",
+    "name",
+    "owner",
+    "search",
+    "ordering",
+    "action",
+    "format",
+    "filename",
+    "type",
+    "number",
+    "quality",
+    "directory",
+    "project_id",
+    "scheme",
+    "sign",
+]
+VALUES = [
+    "all",
+    "last",
+    "-1",
+    "0",
+    "1",
+    "99999999999999999999",
+    "create",
+    "update",
+    "delete",
+    "download",
+    "COCO 1.0",
+    "frame",
+    "chunk",
+    "preview",
+    "original",
+    "\x00",
+    "é\udc80",
+]
 BIG = st.integers(min_value=-(2**70), max_value=2**70)
-SCALARS = st.none() | st.booleans() | st.integers(-3, 5) | BIG | st.floats() | st.text(max_size=12) | st.sampled_from(VALUES)
+SCALARS = (
+    st.none() | st.booleans() | st.integers(-3, 5) | BIG | st.floats() | st.text(max_size=12) | st.sampled_from(VALUES)
+)
 JSON = st.recursive(
-    SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=6), max_leaves=25
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=6),
+    max_leaves=25,
 )
 QUERY = st.dictionaries(st.sampled_from(PARAMETERS), st.text(max_size=8) | st.sampled_from(VALUES), max_size=3)
 
 
 @pytest.fixture(scope="module")
-def target():
+def target() -> Iterator[Target]:
     """A sandbox with a task that has data and one that has none, and the token of a superuser."""
     with serve(USERS, control_token="open sesame") as serving:
         http = login(serving.url, "root")
@@ -52,7 +150,9 @@ def target():
         yield serving, http.headers["Authorization"]
 
 
-def ask(target, method: str, path: str, query: dict[str, str], content: bytes, kind: str) -> tuple[int, str, str]:
+def ask(
+    target: Target, method: str, path: str, query: dict[str, str], content: bytes, kind: str
+) -> tuple[int, str, str]:
     serving, token = target
     text = "&".join(f"{name}={quote(value.encode('utf-8', 'surrogatepass'))}" for name, value in query.items())
     connection = http.client.HTTPConnection("127.0.0.1", serving.port, timeout=30)
@@ -64,7 +164,7 @@ def ask(target, method: str, path: str, query: dict[str, str], content: bytes, k
     return result
 
 
-def check(target, method: str, path: str, query: dict[str, str], content: bytes, kind: str) -> None:
+def check(target: Target, method: str, path: str, query: dict[str, str], content: bytes, kind: str) -> None:
     status, media, text = ask(target, method, path, query, content, kind)
     assert 200 <= status < 600
     assert "Traceback" not in text
@@ -85,7 +185,9 @@ FUZZ = settings(max_examples=250, deadline=None, suppress_health_check=[HealthCh
 @example("POST", "/api/v1/tasks", {}, {"name": "x", "labels": [{"name": "a", "attributes": [[]]}]})
 @example("PATCH", "/api/v1/jobs/1/annotations", {"action": "create"}, body(box(1, points=["nan", "inf"])))
 @example("POST", "/api/v1/tasks/1/data", {}, {"image_quality": 70, "client_files": [{}]})
-def test_any_json_gets_an_answer_of_the_real_servers_kind(target, method, path, query, content):
+def test_any_json_gets_an_answer_of_the_real_servers_kind(
+    target: Target, method: str, path: str, query: dict[str, str], content: bytes
+) -> None:
     if path == "/api/v1/auth/logout":
         method = "GET"  # the token of this test should live
     if path.startswith("/api/v1/users/") and method in {"PATCH", "DELETE"}:
@@ -97,19 +199,46 @@ def test_any_json_gets_an_answer_of_the_real_servers_kind(target, method, path, 
 @given(
     st.sampled_from(["/api/v1/tasks/2/data", "/api/v1/auth/login", "/api/v1/tasks/1/annotations", "/api/v1/tasks"]),
     st.sampled_from(["POST", "PUT"]),
-    st.binary(max_size=200) | st.lists(st.sampled_from(
-        [b"--b\r\n", b"--b--\r\n", b"\r\n", b"Content-Disposition: form-data; name=", b'"client_files[0]"', b"; filename=",
-         b'"a.jpg"', b'"../..\\x"', b"image_quality", b"70", b"\xff\xd8\xff", b"=&%", b'"annotation_file"']), max_size=14).map(b"".join),
-    st.sampled_from(["multipart/form-data; boundary=b", "multipart/form-data", "application/x-www-form-urlencoded",
-                     "application/json", "application/xml", "", "text/html; charset=nosuch"]),
-)  # fmt: skip
-def test_any_bytes_get_one_too(target, path, method, content, kind):
+    st.binary(max_size=200)
+    | st.lists(
+        st.sampled_from(
+            [
+                b"--b\r\n",
+                b"--b--\r\n",
+                b"\r\n",
+                b"Content-Disposition: form-data; name=",
+                b'"client_files[0]"',
+                b"; filename=",
+                b'"a.jpg"',
+                b'"../..\\x"',
+                b"image_quality",
+                b"70",
+                b"\xff\xd8\xff",
+                b"=&%",
+                b'"annotation_file"',
+            ]
+        ),
+        max_size=14,
+    ).map(b"".join),
+    st.sampled_from(
+        [
+            "multipart/form-data; boundary=b",
+            "multipart/form-data",
+            "application/x-www-form-urlencoded",
+            "application/json",
+            "application/xml",
+            "",
+            "text/html; charset=nosuch",
+        ]
+    ),
+)
+def test_any_bytes_get_one_too(target: Target, path: str, method: str, content: bytes, kind: str) -> None:
     check(target, method, path, {"format": "COCO 1.0"}, content, kind)
 
 
 @FUZZ
 @given(st.text(max_size=30), st.sampled_from(METHODS))
-def test_any_path_gets_one_too(target, path, method):
+def test_any_path_gets_one_too(target: Target, path: str, method: str) -> None:
     if path.startswith("api/v1/auth/logout"):
         return
     check(target, method, "/" + quote(path.encode("utf-8", "surrogatepass"), safe="/."), {}, b"", "text/plain")
@@ -119,8 +248,8 @@ def test_any_path_gets_one_too(target, path, method):
 @given(st.binary(max_size=120), st.booleans())
 @example(b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n", True)
 @example(b"POST /api/v1/tasks HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", True)
-def test_what_is_no_http_does_not_end_it(target, content, hang_up):
-    serving, token = target
+def test_what_is_no_http_does_not_end_it(target: Target, content: bytes, hang_up: bool) -> None:
+    serving, _token = target
     with socket.create_connection(("127.0.0.1", serving.port), timeout=5) as raw:
         raw.sendall(content)
         if not hang_up:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import httpx
 from sandbox_client import body, box, coco, job_ids, task, uploaded, write
 
 
-def test_a_task_goes_from_creation_to_its_coco_file(alex):
+def test_a_task_goes_from_creation_to_its_coco_file(alex: httpx.Client) -> None:
     task_id = uploaded(alex, ["b.jpg", "a.jpg", "c.jpg"], segment_size=2)
     jobs = {job["id"]: job for job in alex.get(f"/tasks/{task_id}/jobs").json()}
     assert [(jobs[key]["start_frame"], jobs[key]["stop_frame"]) for key in sorted(jobs)] == [(0, 1), (2, 2)]
@@ -20,7 +21,7 @@ def test_a_task_goes_from_creation_to_its_coco_file(alex):
     assert boxes == [(2, 2, [1.0, 2.0, 10.0, 20.0])]
 
 
-def test_a_reopened_job_reopens_its_task(alex):
+def test_a_reopened_job_reopens_its_task(alex: httpx.Client) -> None:
     task_id = uploaded(alex, ["a.jpg", "b.jpg"], segment_size=1)
     first, second = job_ids(alex, task_id)
     for job in (first, second):
@@ -31,7 +32,7 @@ def test_a_reopened_job_reopens_its_task(alex):
     assert task(alex, task_id)["status"] == "annotation"
 
 
-def test_the_job_that_was_changed_last_comes_last(alex):
+def test_the_job_that_was_changed_last_comes_last(alex: httpx.Client) -> None:
     task_id = uploaded(alex, ["a.jpg", "b.jpg", "c.jpg"], segment_size=1)
     first, *others = job_ids(alex, task_id)
     alex.patch(f"/jobs/{first}", json={"assignee": 1})

@@ -6,31 +6,40 @@ import httpx
 import pytest
 from sandbox_client import body, create, job_ids, login, uploaded, write
 
-from labelyard.sandbox import Person, parse_user, serve
+from labelyard.sandbox import Person, Serving, parse_user, serve
 
 
-def test_users_have_their_ids_in_the_order_given_and_their_roles(root):
+def test_users_have_their_ids_in_the_order_given_and_their_roles(root: httpx.Client) -> None:
     users = root.get("/users?page_size=all").json()["results"]
     assert [(u["id"], u["username"], u["groups"], u["is_staff"], u["is_superuser"]) for u in users] == [
-        (1, "root", ["admin"], True, True), (2, "alex", ["user"], True, False), (3, "dabai", [], False, False),
+        (1, "root", ["admin"], True, True),
+        (2, "alex", ["user"], True, False),
+        (3, "dabai", [], False, False),
         (4, "carol", ["annotator"], False, False),
-    ]  # fmt: skip
+    ]
 
 
-def test_people_who_are_not_staff_see_the_short_form_of_others_and_the_full_one_of_themselves(sandbox):
+def test_people_who_are_not_staff_see_the_short_form_of_others_and_the_full_one_of_themselves(sandbox: Serving) -> None:
     dabai = login(sandbox.url, "dabai")
-    assert set(dabai.get("/users").json()["results"][0]) == {"url", "id", "username", "first_name", "last_name", "email"}
+    assert set(dabai.get("/users").json()["results"][0]) == {
+        "url",
+        "id",
+        "username",
+        "first_name",
+        "last_name",
+        "email",
+    }
     assert dabai.get("/users/3").json() == dabai.get("/users/self").json()
     assert "groups" in dabai.get("/users/self").json()
 
 
-@pytest.mark.parametrize("name, status", [("root", 201), ("alex", 201), ("dabai", 403), ("carol", 403)])
-def test_only_admins_and_users_create_tasks(sandbox, name, status):
+@pytest.mark.parametrize(("name", "status"), [("root", 201), ("alex", 201), ("dabai", 403), ("carol", 403)])
+def test_only_admins_and_users_create_tasks(sandbox: Serving, name: str, status: int) -> None:
     answer = login(sandbox.url, name).post("/tasks", json={"name": "mine", "labels": []})
     assert answer.status_code == status
 
 
-def test_an_annotator_sees_and_changes_what_is_assigned_or_nobodys(sandbox, alex):
+def test_an_annotator_sees_and_changes_what_is_assigned_or_nobodys(sandbox: Serving, alex: httpx.Client) -> None:
     task_id = uploaded(alex, ["a.jpg", "b.jpg"], segment_size=1, assignee=2)
     mine, other = job_ids(alex, task_id)
     carol = login(sandbox.url, "carol")
@@ -46,7 +55,7 @@ def test_an_annotator_sees_and_changes_what_is_assigned_or_nobodys(sandbox, alex
     assert carol.patch(f"/jobs/{other}", json={"status": "completed"}).status_code == 200
 
 
-def test_an_observer_looks_and_does_not_touch():
+def test_an_observer_looks_and_does_not_touch() -> None:
     with serve(["root:rootpass:superuser", "olga:secret123:observer"]) as sandbox:
         task_id = uploaded(login(sandbox.url, "root"), ["a.jpg"], assignee=1)
         olga = login(sandbox.url, "olga", "secret123")
@@ -55,14 +64,14 @@ def test_an_observer_looks_and_does_not_touch():
         assert olga.patch("/jobs/1", json={"status": "completed"}).status_code == 403
 
 
-def test_logging_out_ends_every_client_of_the_user(sandbox):
+def test_logging_out_ends_every_client_of_the_user(sandbox: Serving) -> None:
     first, second = login(sandbox.url, "dabai"), login(sandbox.url, "dabai")
     assert first.headers["Authorization"] == second.headers["Authorization"]
     first.post("/auth/logout")
     assert second.get("/users/self").json() == {"detail": "Invalid token."}
 
 
-def test_a_session_reads_alone_and_writes_only_with_its_csrf_token(sandbox, alex):
+def test_a_session_reads_alone_and_writes_only_with_its_csrf_token(sandbox: Serving, alex: httpx.Client) -> None:
     answer = httpx.post(sandbox.url + "/api/v1/auth/login", data={"username": "alex", "password": "pass12345!"})
     jar = httpx.Client(base_url=sandbox.url + "/api/v1", cookies=answer.cookies)
     assert jar.get("/users/self").json()["username"] == "alex"
@@ -72,18 +81,24 @@ def test_a_session_reads_alone_and_writes_only_with_its_csrf_token(sandbox, alex
     assert jar.post("/tasks", json={"name": "x", "labels": []}, headers={"X-CSRFToken": token}).status_code == 201
 
 
-@pytest.mark.parametrize("header, detail", [
-    ("Token", "Invalid token header. No credentials provided."), ("Token nonsense", "Invalid token."),
-    ("Token a b", "Invalid token header. Token string should not contain spaces."), ("Basic a", "Invalid basic header. Credentials not correctly base64 encoded."),
-    ("Basic cm9vdDpub3Bl", "Invalid username/password."), ("Bearer x", "Authentication credentials were not provided."),
-])  # fmt: skip
-def test_wrong_credentials_are_refused_in_the_servers_words(sandbox, header, detail):
+@pytest.mark.parametrize(
+    ("header", "detail"),
+    [
+        ("Token", "Invalid token header. No credentials provided."),
+        ("Token nonsense", "Invalid token."),
+        ("Token a b", "Invalid token header. Token string should not contain spaces."),
+        ("Basic a", "Invalid basic header. Credentials not correctly base64 encoded."),
+        ("Basic cm9vdDpub3Bl", "Invalid username/password."),
+        ("Bearer x", "Authentication credentials were not provided."),
+    ],
+)
+def test_wrong_credentials_are_refused_in_the_servers_words(sandbox: Serving, header: str, detail: str) -> None:
     answer = httpx.get(sandbox.url + "/api/v1/users/self", headers={"Authorization": header})
     assert (answer.status_code, answer.json()["detail"]) == (401, detail)
     assert answer.headers["WWW-Authenticate"] == "Token"
 
 
-def test_a_deleted_user_leaves_tasks_and_jobs_behind_without_one():
+def test_a_deleted_user_leaves_tasks_and_jobs_behind_without_one() -> None:
     with serve(["root:rootpass:superuser", "alex:pass12345!:user"]) as sandbox:
         root, alex = login(sandbox.url, "root"), login(sandbox.url)
         task_id = uploaded(alex, ["a.jpg"])
@@ -94,27 +109,35 @@ def test_a_deleted_user_leaves_tasks_and_jobs_behind_without_one():
         assert alex.get("/users/self").status_code == 401
 
 
-def test_a_browser_gets_html(sandbox, root):
+def test_a_browser_gets_html(sandbox: Serving, root: httpx.Client) -> None:
     page = root.get("/users/self", headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
     assert page.headers["Content-Type"].startswith("text/html")
     assert "root@example.com" in page.text
 
 
-@pytest.mark.parametrize("line, person", [
-    ("root:rootpass:superuser", Person("root", "rootpass", ("superuser",))), ("a:pass12345!", Person("a", "pass12345!")),
-    ("a:b:staff,user", Person("a", "b", ("staff", "user"))), ("a:x:y:Z!", Person("a", "x:y:Z!")), ("a:b:", Person("a", "b")),
-])  # fmt: skip
-def test_a_user_is_read_from_one_line(line, person):
+@pytest.mark.parametrize(
+    ("line", "person"),
+    [
+        ("root:rootpass:superuser", Person("root", "rootpass", ("superuser",))),
+        ("a:pass12345!", Person("a", "pass12345!")),
+        ("a:b:staff,user", Person("a", "b", ("staff", "user"))),
+        ("a:x:y:Z!", Person("a", "x:y:Z!")),
+        ("a:b:", Person("a", "b")),
+    ],
+)
+def test_a_user_is_read_from_one_line(line: str, person: Person) -> None:
     assert parse_user(line) == person
 
 
 @pytest.mark.parametrize("line", ["root", "root:", ":pass", "root:pass:superman", "root:pass:staff,boss"])
-def test_a_user_that_is_none_is_refused(line):
-    with pytest.raises(ValueError, match="root|needs|role"):
+def test_a_user_that_is_none_is_refused(line: str) -> None:
+    with pytest.raises(ValueError, match=r"root|needs|role"):
         parse_user(line)
 
 
-def test_a_superuser_has_every_permission_and_a_non_owner_may_upload(sandbox, root, alex):
+def test_a_superuser_has_every_permission_and_a_non_owner_may_upload(
+    sandbox: Serving, root: httpx.Client, alex: httpx.Client
+) -> None:
     task_id = create(root, assignee=1)
     assert alex.get(f"/tasks/{task_id}").status_code == 403
     assert alex.post(f"/tasks/{task_id}/data", json={"image_quality": 70}).status_code == 202
