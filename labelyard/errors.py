@@ -38,7 +38,9 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
-_URL_SECRETS = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)(?:[^\s/@'\"]*@)?(?P<rest>[^\s?'\"<>]*)(?P<query>\?[^\s'\"<>]*)?", re.I)
+_URL_SECRETS = re.compile(
+    r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)(?:[^\s/@'\"]*@)?(?P<rest>[^\s?'\"<>]*)(?P<query>\?[^\s'\"<>]*)?", re.I
+)
 
 
 def redact(text: str) -> str:

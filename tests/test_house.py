@@ -178,15 +178,24 @@ def test_every_command_that_an_error_names_exists() -> None:
     assert missing == set()
 
 
+def quoted(path: Path) -> Iterator[str]:
+    """What a text shows as to be typed: between backticks, and in a document's blocks."""
+    text = path.read_text()
+    yield from (found[1] for found in re.finditer(r"`(?:\.venv/bin/)?(labelyard [^`\n]*)`", text))
+    if path.suffix == ".md":
+        for block in re.findall(r"^```.*?\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+            yield from (
+                found[1] for found in re.finditer(r"^(?:\$ )?(?:\.venv/bin/)?(labelyard .*)$", block, re.MULTILINE)
+            )
+
+
 def test_every_command_that_the_documents_name_exists() -> None:
     texts = [path for path in tracked() if path.suffix in (".md", ".py") and path.relative_to(ROOT).parts[0] != "tests"]
-    quoted = re.compile(r"`(?:\.venv/bin/)?(labelyard [^`\n]*)`|^(?:\$ )?(?:\.venv/bin/)?(labelyard .*)$", re.MULTILINE)
     missing = {
-        f"{path.relative_to(ROOT)}: {found[0]}"
+        f"{path.relative_to(ROOT)}: {typed}"
         for path in texts
-        for found in quoted.finditer(path.read_text())
-        if path.suffix == ".md" or found[1]
-        for words in called((found[1] or found[2]).partition("#")[0])
+        for typed in quoted(path)
+        for words in called(typed.partition("#")[0])
         if unknown(words)
     }
     assert missing == set()
