@@ -13,7 +13,6 @@ from labelyard.ledger import Ledger
 from labelyard.settings import CvatSettings, Settings, load_settings
 from labelyard.storage import Store
 
-
 _cvats: dict[CvatSettings, Cvat] = {}
 """Kept for the life of the process, whatever workplaces come and go: CVAT counts logins (100 an hour on later 1.x)."""
 _lock = Lock()
