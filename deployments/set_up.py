@@ -1,4 +1,4 @@
-"""What the deployments of prefect.yaml need beside themselves: the work pool, and the automation that ends dead runs.
+"""What the deployments of prefect.yaml need beside themselves: the pool, its limit, and what ends dead runs.
 
 `python deployments/set_up.py`, or as the first half of `labelyard deploy`; changes nothing that is there already and
 right.
@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from prefect.automations import AutomationCore
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import EventTrigger, Posture
@@ -31,19 +31,23 @@ _SILENCE = timedelta(minutes=10)  # three heartbeats of three minutes each, and 
 
 def set_up() -> None:
     """Make the pool and the automation where they are missing or differ."""
-    pool = load_settings().deploy.pool
+    settings = load_settings().deploy
     with get_client(sync_client=True) as client:
-        make_pool(client, pool)
+        make_pool(client, settings.pool, settings.runs_at_once)
         make_automation(client)
 
 
-def make_pool(client: SyncPrefectClient, name: str) -> None:
-    """Make the work pool; one of any type that is there already is left as it is."""
+def make_pool(client: SyncPrefectClient, name: str, limit: int) -> None:
+    """Make the work pool with its limit; one that is there already keeps its type, and gets the limit."""
     try:
-        client.read_work_pool(name)
+        pool = client.read_work_pool(name)
     except ObjectNotFound:
         template = LabelyardWorker.get_default_base_job_template()
-        client.create_work_pool(WorkPoolCreate(name=name, type=LabelyardWorker.type, base_job_template=template))
+        made = WorkPoolCreate(name=name, type=LabelyardWorker.type, base_job_template=template, concurrency_limit=limit)
+        client.create_work_pool(made)
+    else:
+        if pool.concurrency_limit != limit:
+            client.update_work_pool(name, WorkPoolUpdate(concurrency_limit=limit))
 
 
 def make_automation(client: SyncPrefectClient) -> None:

@@ -6,6 +6,7 @@ from prefect.states import Completed
 
 from labelyard.plan.lifecycle import BatchState
 from labelyard.prefect.endings import plain_ending
+from labelyard.prefect.pages import tag_run
 from labelyard.steps.claiming import claimed
 from labelyard.workplace import open_workplace
 from tasks.export_annotations import export_annotations
@@ -19,5 +20,6 @@ def export_task(batch: str, attempt: int = 1) -> State:
     `attempt` counts the announcements of the batch.
     """
     with open_workplace() as place, claimed(place, batch, (BatchState.COMPLETED,)) as work:
+        tag_run(work.spec.name)
         exported = export_annotations(work)
     return Completed(name="Exported", message=f"{exported.url}, announcement {attempt}")

@@ -5,6 +5,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from labelyard.prefect.endings import plain_ending
+from labelyard.prefect.pages import tag_run
 from labelyard.steps.claiming import claimed
 from labelyard.workplace import open_workplace
 from tasks.assign_jobs import assign_jobs
@@ -22,6 +23,7 @@ def ingest_batch(batch: str, attempt: int = 1) -> State:
     announcements of the batch.
     """
     with open_workplace() as place, claimed(place, batch) as work:
+        tag_run(work.spec.name)
         created = create_task(work)
         upload_data(work)
         wait_for_status(work)

@@ -77,6 +77,8 @@ class DeploySettings(BaseModel):
     """How often the sources are listed for what no event told of."""
     batches_at_once: int = Field(default=4, ge=1)
     """How many batches are ingested at the same time."""
+    runs_at_once: int = Field(default=16, ge=1)
+    """How many runs of all kinds the pool's workers have at the same time."""
 
 
 class UpSettings(BaseModel):
@@ -100,7 +102,11 @@ class Settings(BaseSettings):
     """The settings of this machine; every field is LABELYARD_<NAME>, nested ones with a double underscore."""
 
     model_config = SettingsConfigDict(
-        env_prefix="LABELYARD_", env_nested_delimiter="__", env_file=".env", extra="ignore", use_attribute_docstrings=True
+        env_prefix="LABELYARD_",
+        env_nested_delimiter="__",
+        env_file=".env",
+        extra="ignore",
+        use_attribute_docstrings=True,
     )
 
     ledger: str = "sqlite:///.labelyard/ledger.db"
@@ -144,7 +150,9 @@ class Settings(BaseSettings):
         if found is None:
             known = ", ".join(sorted(self.cvat)) or "none"
             variable = f"LABELYARD_CVAT__{name.upper().replace('-', '_')}__URL"
-            raise SettingsError(f"no CVAT called {name!r} (known: {known})", next_step=f"set {variable} and its USERNAME and PASSWORD")
+            raise SettingsError(
+                f"no CVAT called {name!r} (known: {known})", next_step=f"set {variable} and its USERNAME and PASSWORD"
+            )
         return found
 
 
@@ -154,7 +162,9 @@ def load_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         wrong = "; ".join(f"{_variable(e['loc'])}: {e['msg']}" for e in error.errors())
-        raise SettingsError(wrong, next_step="mend the variable, here or in .env (docs/settings.md lists them)") from None
+        raise SettingsError(
+            wrong, next_step="mend the variable, here or in .env (docs/settings.md lists them)"
+        ) from None
 
 
 def _variable(location: tuple[int | str, ...]) -> str:

@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import httpx
 import yaml
 
 from labelyard.errors import PrefectUnreachable
@@ -29,6 +30,7 @@ def deploy_all(settings: Settings) -> None:
         raise PrefectUnreachable(
             "PREFECT_API_URL is not set", next_step="set it, or start everything with `labelyard up`"
         )
+    _reach(settings.prefect_api_url)
     project, environment = find_project(), _environment(settings)
     _run([sys.executable, str(project / "deployments" / "set_up.py")], environment, Path.cwd())
     with tempfile.TemporaryDirectory(prefix="labelyard-deploy-") as folder:
@@ -54,8 +56,17 @@ def render(document: str, settings: DeploySettings) -> str:
     return yaml.safe_dump(config, sort_keys=False)
 
 
+def _reach(api_url: str) -> None:
+    try:
+        httpx.get(f"{api_url.rstrip('/')}/health", timeout=10).raise_for_status()
+    except httpx.HTTPError as error:
+        what = f"no healthy Prefect there: {error or type(error).__name__}"
+        raise PrefectUnreachable(what, where=api_url, next_step="prefect server start, or labelyard up") from error
+
+
 def _environment(settings: Settings) -> dict[str, str]:
-    given = {"PREFECT_API_URL": settings.prefect_api_url or "", "LABELYARD_DEPLOY__POOL": settings.deploy.pool}
+    given = {"PREFECT_API_URL": settings.prefect_api_url or "", "LABELYARD_DEPLOY__POOL": settings.deploy.pool,
+             "LABELYARD_DEPLOY__RUNS_AT_ONCE": str(settings.deploy.runs_at_once)}  # fmt: skip
     if settings.prefect_api_auth_string is not None:
         given["PREFECT_API_AUTH_STRING"] = settings.prefect_api_auth_string.get_secret_value()
     return {**os.environ, **given}  # .env need not lie where the command runs

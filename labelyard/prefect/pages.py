@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
+from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext
 from prefect.events import emit_event
 
@@ -87,6 +88,15 @@ class UploadProgress:
             self._artifact = cast("UUID", made)
         else:
             update_progress_artifact(self._artifact, percent, description=description)
+
+
+def tag_run(dataset: str) -> None:
+    """Give the current run the name of its dataset as a tag: the UI filters by tags."""
+    context = FlowRunContext.get()
+    if context is not None and context.flow_run is not None:
+        tags = {*context.flow_run.tags, dataset}
+        with only_a_picture(), get_client(sync_client=True) as client:
+            client.update_flow_run(context.flow_run.id, tags=tags)
 
 
 def batch_of_this_run() -> str | None:

@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _SCHEDULED = "prefect.flow-run.Scheduled"
 _CANCELLING = "prefect.flow-run.Cancelling"
-_SECONDS_TO_FINISH = 5.0
-_SECONDS_TO_GIVE_BACK = 5.0
+_SECONDS_TO_FINISH = 4.0  # with the next, less than the ten seconds that Docker gives
+_SECONDS_TO_GIVE_BACK = 4.0
 _SECONDS_BETWEEN_CONNECTIONS = 5.0
 
 
@@ -61,7 +61,7 @@ class LabelyardWorkerResult(BaseWorkerResult):
 
 
 class LabelyardWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, LabelyardWorkerResult]):
-    """Runs flows as threads of this process.
+    """Runs flows as threads of this process; after a change of code that keeps the version, start it anew.
 
     The job variables of the process worker are accepted, so that both take the same pool; only those about
     processes (command, working_dir, env) mean nothing here.

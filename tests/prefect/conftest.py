@@ -24,7 +24,7 @@ def yard(tmp_path: Path, store_server: StoreServer, sandbox_url: str) -> Yard:
     return new_yard(tmp_path, store_server, sandbox_url)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def deployed(prefect_server: PrefectServer) -> PrefectServer:
     """The server with the deployments of prefect.yaml on the pool `labelyard`."""
     prefect_server.command("labelyard", "deploy", **RARELY)

@@ -10,8 +10,12 @@ from uuid import uuid4
 from emulator import StoreServer
 from PIL import Image
 
-from labelyard.ledger import Ledger, batches, datasets, objects, tasks, upgrade
+from labelyard.ledger import Ledger, batches, datasets, tasks, upgrade
+from labelyard.settings import Settings
 from labelyard.spec import DatasetSpec
+from labelyard.steps.closing import close_now
+from labelyard.steps.landing import sweep
+from labelyard.workplace import open_workplace
 
 RARELY = {"LABELYARD_DEPLOY__COLLECT_SECONDS": "86400", "LABELYARD_DEPLOY__SWEEP_SECONDS": "86400"}
 """Schedules that start nothing while a test looks."""
@@ -33,15 +37,9 @@ class Yard:
 
     def close_batch(self) -> str:
         """Land what lies in the bucket, close the batch; its id."""
-        ledger = Ledger(self.ledger_url)
-        with ledger.write() as session:
-            spec = datasets.spec(session, self.dataset)
-            for found in self.store.store.list(self.bucket, "in/"):
-                objects.land(ledger, session, spec, found, "sweep")
-            batch = batches.opened(session, self.dataset)[0]
-            batches.close(ledger, session, batch, "for the test")
-        ledger.close()
-        return batch.id
+        with open_workplace(Settings(ledger=self.ledger_url, store=self.store.settings)) as place:
+            sweep(place)
+            return close_now(place, self.dataset).id
 
     def task_id(self, batch: str) -> int:
         ledger = Ledger(self.ledger_url)

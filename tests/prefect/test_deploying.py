@@ -45,6 +45,8 @@ def test_deploying_twice_leaves_the_same_deployments_and_one_equal_automation_fo
     prefect_server.command("labelyard", "deploy", **RARELY)
     assert _deployments(prefect_server) == before
     assert _automations(prefect_server) == automations
+    pool = prefect_server.call("GET", "/work_pools/labelyard")
+    assert (pool["type"], pool["concurrency_limit"]) == ("labelyard", 16)
     assert [one["name"] for one in automations] == [
         "labelyard: a closed batch becomes a task",
         "labelyard: a completed task becomes a COCO file",
@@ -52,17 +54,22 @@ def test_deploying_twice_leaves_the_same_deployments_and_one_equal_automation_fo
     ]
 
 
-def test_prefects_own_command_deploys_the_same_with_the_files_own_intervals(deployed: PrefectServer) -> None:
-    before = _deployments(deployed)
-    deployed.command("prefect", "--no-prompt", "deploy", "--all")
-    after = _deployments(deployed)
+def test_prefects_own_command_deploys_the_same_with_the_files_own_intervals(prefect_server: PrefectServer) -> None:
+    prefect_server.command("labelyard", "deploy", **RARELY)
+    before = _deployments(prefect_server)
+    prefect_server.command("prefect", "--no-prompt", "deploy", "--all")
+    after = _deployments(prefect_server)
     assert {name: one["id"] for name, one in after.items()} == {name: one["id"] for name, one in before.items()}
     assert after["ingest-batch"] == before["ingest-batch"]
+    for one in after.values():
+        assert one["version"] == __version__
+        assert one["pull_steps"] == [{"labelyard.prefect.pull.project_folder": {"version": __version__}}]
     assert after["collect-finished"]["schedules"][0][1]["interval"] == 60
     assert after["sweep-sources"]["schedules"][0][1]["interval"] == 300
 
 
-def test_the_deployments_carry_the_version_that_a_worker_checks(deployed: PrefectServer) -> None:
-    for one in _deployments(deployed).values():
-        assert one["version"] == __version__
-        assert one["pull_steps"] == [{"labelyard.prefect.pull.project_folder": {"version": __version__}}]
+def test_without_a_server_the_command_says_where_it_looked_and_what_to_start(prefect_server: PrefectServer) -> None:
+    with pytest.raises(AssertionError) as refused:
+        prefect_server.command("labelyard", "deploy", PREFECT_API_URL="http://127.0.0.1:9/api")
+    assert "labelyard: http://127.0.0.1:9/api: no healthy Prefect there" in str(refused.value)
+    assert "next: prefect server start, or labelyard up" in str(refused.value)

@@ -47,7 +47,7 @@ def test_an_announced_batch_ends_as_a_task_that_waits_for_annotators(ingested: A
     ]
     assert ingested["name"] == ingested["parameters"]["batch"]
     assert ingested["parameters"]["attempt"] == 1
-    assert {"labelyard", "ingest"} <= set(ingested["tags"])
+    assert {"labelyard", "ingest", at_work.dataset} <= set(ingested["tags"])
     assert at_work.state(ingested["name"]) == "assigned"
 
 

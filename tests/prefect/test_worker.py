@@ -58,6 +58,11 @@ deployments:
   - {name: t, entrypoint: "flows.py:waits", work_pool: {name: POOL}, concurrency_limit: LIMIT}
   - {name: t, entrypoint: "flows.py:exits", work_pool: {name: POOL}}
   - {name: t, entrypoint: "flows.py:talks", work_pool: {name: POOL}}
+  - name: other
+    entrypoint: "flows.py:talks"
+    work_pool: {name: POOL}
+    pull:
+      - labelyard.prefect.pull.project_folder: {version: "99.9"}
 """
 
 
@@ -144,3 +149,11 @@ def test_a_run_that_a_person_cancels_is_interrupted_and_ends_as_cancelled(
         prefect_server.call("POST", f"/flow_runs/{run}/set_state", cancelling)
         prefect_server.reaches(run, "Cancelled")
     assert (tmp_path / "unwanted.interrupted").read_text() == "RunCancelled"
+
+
+def test_a_deployment_of_another_version_is_not_run_and_says_what_to_install(
+    prefect_server: PrefectServer, project: Path, tmp_path: Path
+) -> None:
+    with prefect_server.worker("tiny", "labelyard", tmp_path):
+        run = prefect_server.reaches(prefect_server.start("talks/other"), "Crashed")
+    assert "pip install labelyard==99.9" in run["state"]["message"]
