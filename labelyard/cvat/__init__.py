@@ -106,7 +106,8 @@ class Cvat(Protocol):
     ) -> Receipt:
         """Stream files in one multipart request; `sent` is told the bytes sent so far.
 
-        Never repeat it on UnclearAnswer: a second upload adds jobs.
+        Never repeat it on UnclearAnswer: a second upload adds jobs. What `sent` raises ends the upload, and comes out
+        as it is; the server may then show a part of it, or nothing.
         """
 
     def upload_remote(self, task_id: int, urls: Sequence[str], data: DataSpec) -> Receipt:

@@ -6,7 +6,7 @@ What may be repeated is repeated here, a few times; every wait has a deadline; w
 
 from __future__ import annotations
 
-import logging
+import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -27,12 +27,12 @@ from labelyard.errors import (
     CvatTimeout,
     CvatUnauthorized,
     CvatUnreachable,
+    InputError,
     UnclearAnswer,
+    redact,
 )
 
 T = TypeVar("T")
-
-log = logging.getLogger(__name__)
 
 ATTEMPTS = 4
 """How often a request is sent that may be sent again."""
@@ -42,9 +42,6 @@ LONGEST_WAIT = 60.0
 
 LARGEST_ANSWER = 512 * 1024**2
 """Bytes of an answer that is read into memory."""
-
-NO_DEADLINE = 24 * 3600.0
-"""Seconds for verbs that do not wait by themselves."""
 
 
 class Clock(Protocol):
@@ -99,7 +96,7 @@ class Client:
 
     # --- the runner --------------------------------------------------------------------------------------------------
 
-    def run(self, steps: Steps[T], *, deadline: float = NO_DEADLINE, sent: Callable[[int], None] | None = None) -> T:
+    def run(self, steps: Steps[T], *, deadline: float = math.inf, sent: Callable[[int], None] | None = None) -> T:
         """Drive a verb to its value. Raises CvatTimeout, saying what was last seen, after `deadline` seconds."""
         end = self._clock.monotonic() + deadline
         try:
@@ -107,7 +104,7 @@ class Client:
             while True:
                 if isinstance(step, Request):
                     asked = str(step)
-                    step = self._exchanged(steps, step, sent)
+                    step = self._exchanged(steps, step, sent, end)
                     continue
                 if self._clock.monotonic() + step.seconds > end:
                     raise CvatTimeout(f"not done after {deadline:g} s; last seen: {step.seen}", request=asked)
@@ -119,24 +116,28 @@ class Client:
         finally:
             steps.close()
 
-    def _exchanged(self, steps: Steps[T], request: Request, sent: Callable[[int], None] | None) -> Request | Pause:
+    def _exchanged(
+        self, steps: Steps[T], request: Request, sent: Callable[[int], None] | None, end: float
+    ) -> Request | Pause:
         """What the dialect wants after the answer to `request`, or after its failure, of which it may make more."""
         try:
-            answer = self._send(request, sent)
+            answer = self._send(request, sent, end - self._clock.monotonic())
         except CvatError as error:
             return steps.throw(error)
         return steps.send(answer)
 
     def token(self) -> SecretStr:
         """The token of this client. Raises CvatUnauthorized where there is none and nothing to get one with."""
+        _ = self.family  # found out before the login's lock is taken: another thread may hold them the other way round
         token = self.login.token(self._log_in)
         if token is None:
             raise CvatUnauthorized("neither a token nor a user name and password were given", where=self.url)
         return SecretStr(token)
 
-    def _send(self, request: Request, sent: Callable[[int], None] | None) -> Answer:
-        """The last answer to `request`, which is sent again as often as is safe."""
-        for attempt in stamina.retry_context(on=_again(request), attempts=ATTEMPTS, timeout=None, wait_max=5.0):
+    def _send(self, request: Request, sent: Callable[[int], None] | None, seconds: float) -> Answer:
+        """The last answer to `request`, which is sent again as often as is safe, for no longer than `seconds`."""
+        timeout = None if seconds == math.inf else max(seconds, 0.0)
+        for attempt in stamina.retry_context(on=_again(request), attempts=ATTEMPTS, timeout=timeout, wait_max=5.0):
             with attempt:
                 answer = self._authorized(request, sent)
                 if answer.status in BUSY and request.repeatable:
@@ -185,8 +186,10 @@ class Client:
             ) from error
         except httpx.TransportError as error:
             raise self._lost(request, error) from error
+        except httpx.DecodingError as error:
+            raise CvatDisagrees(f"an answer that cannot be read: {error}", request=str(request)) from error
         except Exception as error:
-            if not out.begun or isinstance(error, CvatError):
+            if error is not out.failure:
                 raise
             raise self._lost(request, error) from error  # the file broke, and half a body has gone out
 
@@ -208,18 +211,18 @@ class Client:
     @property
     def family(self) -> Dialect:
         """The dialect of this server's family; asked of the server where several come into question."""
-        with self._finding_out:
-            if self._family is None:
-                self._family = self.run(_probe(self._families, self.url))
-            return self._family
+        if self._family is None:
+            with self._finding_out:
+                self._family = self._family or self.run(_probe(self._families, self.url))
+        return self._family
 
     @property
     def dialect(self) -> Dialect:
         """The same with the quirks of this very server, which its version tells."""
-        with self._finding_out:
-            if self._dialect is None:
-                self._dialect = self.family.for_server(self.run(self.family.about()))
-            return self._dialect
+        if self._dialect is None:
+            with self._finding_out:
+                self._dialect = self._dialect or self.family.for_server(self.run(self.family.about()))
+        return self._dialect
 
     def close(self) -> None:
         """Close the connections; the token stays good."""
@@ -236,10 +239,11 @@ def _probe(families: Sequence[Dialect], url: str) -> Steps[Dialect]:
 
 
 class _Outgoing:
-    """A body on its way, counted; `begun` once a byte of it was given out."""
+    """A body on its way, counted; `failure` is what broke it off after it had begun."""
 
     def __init__(self, body: Body | None, sent: Callable[[int], None] | None) -> None:
-        self._body, self._sent, self.begun = body, sent or (lambda _: None), False
+        self._body, self._sent = body, sent or (lambda _: None)
+        self.failure: Exception | None = None
 
     @property
     def headers(self) -> dict[str, str]:
@@ -249,11 +253,17 @@ class _Outgoing:
 
     def __iter__(self) -> Iterator[bytes]:
         total = 0
-        for chunk in self._body.chunks() if self._body else ():
-            self.begun = True
+        for chunk in self._chunks():
             yield chunk
             total += len(chunk)
             self._sent(total)
+
+    def _chunks(self) -> Iterator[bytes]:
+        try:
+            yield from self._body.chunks() if self._body else ()
+        except Exception as error:
+            self.failure = error
+            raise
 
 
 def _again(request: Request) -> Callable[[Exception], bool | float]:
@@ -288,4 +298,6 @@ def _received(request: Request, response: httpx.Response) -> Answer:
 def _origin(url: str) -> str:
     """Scheme and address of a server, from what people paste: a path or a slash at the end is cut."""
     parts = urlsplit(url if "://" in url else f"http://{url}")
-    return f"{parts.scheme}://{parts.netloc}"
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise InputError(f"{redact(url)!r} is no address of a CVAT; write it as http://cvat.example.com:8080")
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"

@@ -40,14 +40,18 @@ class Multipart:
         return parts + files + len(self._end())
 
     def chunks(self) -> Iterator[bytes]:
-        """The body; raises ImageError where a file does not hold as many bytes as were announced."""
-        for name, value in self.fields:
-            yield self._field(name, value)
+        """The body; raises ImageError where a file does not hold as many bytes as were announced.
+
+        What stands between two files goes out with the next one's first bytes: a small write costs as much as a large.
+        """
+        between = b"".join(self._field(name, value) for name, value in self.fields)
         for name, file in self.files:
-            yield self._head(name, file)
-            yield from _exactly(file)
-            yield b"\r\n"
-        yield self._end()
+            between += self._head(name, file)
+            for chunk in _exactly(file):
+                yield between + chunk if between else chunk
+                between = b""
+            between += b"\r\n"
+        yield between + self._end()
 
     def _field(self, name: str, value: str) -> bytes:
         head = f'--{self.boundary}\r\nContent-Disposition: form-data; name="{name.translate(_ESCAPES)}"\r\n\r\n'

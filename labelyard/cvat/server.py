@@ -9,13 +9,14 @@ import logging
 import mimetypes
 import re
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from pydantic import SecretStr
 
 from labelyard.cvat.client import Client
-from labelyard.errors import CvatDisagrees
+from labelyard.errors import CvatDisagrees, InputError
 from labelyard.model import (
     About,
     Annotations,
@@ -36,6 +37,9 @@ from labelyard.model import (
 )
 
 log = logging.getLogger(__name__)
+
+LARGEST_EXPORT = 64 * 1024**3
+"""Bytes that an export may unpack to; more is no export."""
 
 _READ = re.compile(r"image/|video/|application/(zip|x-tar|x-rar|vnd\.rar|x-7z-compressed|pdf)")
 """The kinds of files that CVAT makes frames of."""
@@ -173,6 +177,8 @@ class Server:
             name = self._client.run(self._client.dialect.export(task_id, part, format_name), deadline=deadline)
             _check_zip(part, f"{format_name} of task {task_id}")
             part.replace(to)
+        except OSError as error:
+            raise InputError(f"cannot be written: {error.strerror or error}", where=str(to)) from error
         finally:
             part.unlink(missing_ok=True)
         return name
@@ -202,8 +208,11 @@ def _check_zip(path: Path, what: str) -> None:
     """Raise CvatDisagrees unless the file is a whole zip whose members are what their checksums say."""
     try:
         with zipfile.ZipFile(path) as archive:
-            bad = archive.testzip()
-    except (zipfile.BadZipFile, EOFError, OSError) as error:
+            size = sum(member.file_size for member in archive.infolist())
+            bad = archive.testzip() if size <= LARGEST_EXPORT else None
+    except (zipfile.BadZipFile, EOFError, zlib.error) as error:
         raise CvatDisagrees(f"the export is no zip file: {error}", where=what) from error
+    if size > LARGEST_EXPORT:
+        raise CvatDisagrees(f"the export would unpack to {size} bytes", where=what)
     if bad:
         raise CvatDisagrees(f"the export's {bad!r} is damaged", where=what)

@@ -6,6 +6,7 @@ import io
 import socket
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from labelyard.errors import (
     CvatTimeout,
     CvatUnauthorized,
     CvatUnreachable,
+    InputError,
     UnclearAnswer,
 )
 from labelyard.model import DataSpec, JobStatus, Label, Task, TaskSpec, UploadFile
@@ -233,6 +235,45 @@ def test_an_upload_is_begun_anew_when_the_token_was_ended() -> None:
 def test_a_file_that_is_shorter_than_announced_leaves_an_unclear_upload() -> None:
     with serving({DATA: [(202, {})]}) as server, pytest.raises(UnclearAnswer, match="2000 bytes were announced"):
         talk(server).upload(7, [a_file(size=2000)], DataSpec())
+
+
+def test_who_is_told_of_the_progress_can_end_an_upload() -> None:
+    def stop(_: int) -> None:
+        raise KeyError("enough")
+
+    with serving({DATA: [(202, {})]}) as server, pytest.raises(KeyError, match="enough"):
+        talk(server).upload(7, [a_file()], DataSpec(), stop)
+
+
+@pytest.mark.parametrize("url", ["ftp://there", "http://", "s3://bucket/key"])
+def test_what_is_no_address_is_told_at_once(url: str) -> None:
+    with pytest.raises(InputError, match="no address of a CVAT"):
+        connect(url, token="t")
+
+
+def test_an_address_may_be_pasted_with_a_path_and_shows_no_password() -> None:
+    assert connect("https://me:secret@cvat.example.com:8443/tasks?page=1").url == "https://cvat.example.com:8443"
+    assert connect("localhost:8080/").url == "http://localhost:8080"
+
+
+def test_many_threads_find_out_and_log_in_once() -> None:
+    with serving({}) as server:
+        cvat = talk(server, dialect="auto")
+        with ThreadPoolExecutor(8) as pool:
+            done = [pool.submit(cvat.whoami if n % 2 else cvat.login) for n in range(16)]
+            assert all(one.result(timeout=20) for one in done)
+        assert len(server.asked(*LOGIN)) == 1
+
+
+def test_an_answer_that_cannot_be_decoded_is_told() -> None:
+    garbled = (200, b"no gzip", {"Content-Encoding": "gzip"})
+    with serving({SELF: [garbled]}) as server, pytest.raises(CvatDisagrees, match="cannot be read"):
+        talk(server).whoami()
+
+
+def test_an_export_into_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with serving({DUMP: [(200, A_ZIP)]}) as server, pytest.raises(InputError, match="No such file"):
+        talk(server).export(7, tmp_path / "none" / "x.zip")
 
 
 def test_an_export_lands_whole_and_under_its_name(tmp_path: Path) -> None:
