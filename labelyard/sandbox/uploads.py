@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING
 
 from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData
 
-from labelyard.sandbox.answers import Refusal
+from labelyard.sandbox.answers import Page, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 BLOCK = 256 * 2**10
 LARGEST_FIELDS = 100 * 2**20
-LARGEST_BODY = 64 * 2**30
+LARGEST_BODY = 16 * 2**30
+"""A larger upload is refused, as the proxy before the real server would."""
 
 
 class ConnectionGone(Exception):
@@ -51,8 +52,10 @@ def read(request: Request, folder: Path, *, share: float = 1.0) -> Upload:
     """The parsed multipart body of a request, its files in `folder`.
 
     share: how much of the body counts; the rest is read and dropped.
-    Raises Refusal for what is no multipart body, ConnectionGone when it ends too early.
+    Raises Refusal for what is no multipart body, Page when it is too large, ConnectionGone when it ends too early.
     """
+    if (request.content_length or 0) > LARGEST_BODY:
+        raise Page(413, "<h1>413 Request Entity Too Large</h1>")
     boundary = request.mimetype_params.get("boundary", "")
     if not boundary:
         raise Refusal(400, {"detail": "Multipart form parse error - Invalid boundary in multipart: None"})
@@ -89,6 +92,8 @@ def _blocks(request: Request, share: float) -> Iterator[bytes]:
         if received < counts:
             yield block[: counts - received]
         received += len(block)
+        if received > LARGEST_BODY:
+            raise ConnectionGone
 
 
 class _Collector:

@@ -45,16 +45,20 @@ class History:
     """Sends recorded requests with the tokens and sessions of this run."""
 
     def __init__(self, url: str) -> None:
-        self.url = url
+        self.http = httpx.Client(base_url=url, timeout=60)
         self.known: dict[str, str] = {}
         """A recorded token or cookie -> this run's."""
 
+    def ask(self, method: str, path: str, **rest: Any) -> httpx.Response:
+        self.http.cookies.clear()
+        return self.http.request(method, path, **rest)
+
     def key(self, name: str) -> str:
         form = {"username": name, "password": "rootpass" if name == "root" else "pass12345!"}
-        return str(httpx.post(self.url + "/api/v1/auth/login", data=form).json()["key"])
+        return str(self.ask("POST", "/api/v1/auth/login", data=form).json()["key"])
 
     def get(self, path: str) -> httpx.Response:
-        return httpx.get(self.url + path, headers={"Authorization": f"Token {self.key('root')}"})
+        return self.ask("GET", path, headers={"Authorization": f"Token {self.key('root')}"})
 
     def send(self, record: dict[str, Any]) -> httpx.Response:
         sent, body, rest = record["request_headers"], record.get("request_body"), {}
@@ -72,7 +76,7 @@ class History:
             rest["data"] = body["multipart_fields"]
             rest["files"] = [(f["field"], self.part(f)) for f in body["multipart_files"]]
         query = f"?{record['query']}" if record.get("query") else ""
-        return httpx.request(record["method"], self.url + record["path"] + query, headers=headers, timeout=60, **rest)
+        return self.ask(record["method"], record["path"] + query, headers=headers, **rest)
 
     def live(self, match: re.Match[str]) -> str:
         if match[0] not in self.known and match[0][:8] in TOKENS:
