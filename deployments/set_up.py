@@ -19,13 +19,9 @@ from labelyard.prefect.worker import LabelyardWorker
 from labelyard.settings import load_settings
 
 _HEARTBEAT = "prefect.flow-run.heartbeat"
-_SIGNS_OF_LIFE_OR_OF_AN_END = {
-    _HEARTBEAT,
-    *(
-        f"prefect.flow-run.{state}"
-        for state in ("Completed", "Failed", "Cancelled", "Crashed", "Cancelling", "Suspended", "Paused")
-    ),
-}
+_SIGN_OF_LIFE_OR_OF_AN_END = (
+    "prefect.flow-run.*"  # an end is an event of its state's name, and ours have names of their own
+)
 _SILENCE = timedelta(minutes=10)  # three heartbeats of three minutes each, and a margin
 
 
@@ -60,7 +56,7 @@ def make_automation(client: SyncPrefectClient) -> None:
         description="Its batch is announced again by the next sweep; this only frees its place and tells the truth.",
         trigger=EventTrigger(
             after={_HEARTBEAT},
-            expect=_SIGNS_OF_LIFE_OR_OF_AN_END,
+            expect={_SIGN_OF_LIFE_OR_OF_AN_END},
             match=ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"}),
             match_related=ResourceSpecification({"prefect.resource.id": "prefect.tag.labelyard"}),
             for_each={"prefect.resource.id"},
