@@ -11,7 +11,20 @@
 It imports nothing of labelyard.cvat: what they share is the recordings of a real server.
 """
 
-from labelyard.sandbox.accounts import Person
-from labelyard.sandbox.server import Options, Serving, parse_user, serve
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from labelyard.sandbox.accounts import Person
+    from labelyard.sandbox.server import Options, Serving, parse_user, serve
 
 __all__ = ["Options", "Person", "Serving", "parse_user", "serve"]
+
+
+def __getattr__(name: str) -> Any:
+    """One of the names above, imported when it is used: the modules of this package find each other through it."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{'accounts' if name == 'Person' else 'server'}"), name)

@@ -209,9 +209,10 @@ class Creations:
         if last <= data["start_frame"]:
             raise AssertionError
         chosen = [(number, sources[number]) for number in range(data["start_frame"], last, step)]
-        frames = self._measure(request, sources[0], chosen)
+        width, height = self._size(request, sources[0])
+        frames = self._frames(request, chosen)
         self._say(request, "Task is being saved in database")
-        self._save(request, data, frames, sources[0], step)
+        self._save(request, data, frames, chunk_size=max(2, min(72, 36 * 1920 * 1080 // (width * height))))
 
     # -- where the files come from
 
@@ -269,17 +270,14 @@ class Creations:
 
     # -- what becomes of them
 
-    def _measure(self, request: Request, first: Source, chosen: list[tuple[int, Source]]) -> list[tuple[Any, ...]]:
+    def _size(self, request: Request, source: Source) -> tuple[int, int]:
+        return media.measure(source.file, media.shown_path(request.data_id, source.name))
+
+    def _frames(self, request: Request, chosen: list[tuple[int, Source]]) -> list[tuple[Any, ...]]:
         """Decode the frames; rows for the frame table without their data id."""
-        raw = self.folder(request.data_id) / "raw"
-
-        def measure(source: Source) -> tuple[int, int]:
-            return media.measure(source.file, media.shown_path(request.data_id, source.name))
-
-        measure(first)
-        rows: list[tuple[Any, ...]] = []
+        raw, rows = self.folder(request.data_id) / "raw", []
         with ThreadPoolExecutor(DECODERS) as pool:
-            sizes = pool.map(measure, [source for _, source in chosen])
+            sizes = pool.map(lambda pair: self._size(request, pair[1]), chosen)
             for place, ((number, source), (width, height)) in enumerate(zip(chosen, sizes, strict=True), 1):
                 file = source.file
                 if file.parent != raw:
@@ -289,11 +287,8 @@ class Creations:
                     self._say(request, f"Images are being compressed {round(100 * place / len(chosen))}%")
         return rows
 
-    def _save(
-        self, request: Request, data: sqlite3.Row, frames: list[tuple[Any, ...]], first: Source, step: int
-    ) -> None:
-        width, height = media.measure(first.file, first.name)
-        chunk_size = data["chunk_size"] or max(2, min(72, 36 * 1920 * 1080 // (width * height)))
+    def _save(self, request: Request, data: sqlite3.Row, frames: list[tuple[Any, ...]], *, chunk_size: int) -> None:
+        step = media.frame_step(data["frame_filter"])
         stop_frame = data["stop_frame"] or data["start_frame"] + (len(frames) - 1) * step
         with self._store.transaction():
             self._store.run_many(
@@ -301,7 +296,7 @@ class Creations:
             )
             self._store.run(
                 "UPDATE data SET size = ?, chunk_size = ?, stop_frame = ? WHERE id = ?",
-                len(frames), chunk_size, stop_frame, data["id"],
+                len(frames), data["chunk_size"] or chunk_size, stop_frame, data["id"],
             )  # fmt: skip
             self._split(request.task_id, len(frames))
 

@@ -18,8 +18,9 @@ from labelyard.errors import InputError
 from labelyard.sandbox.answers import WorkerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from pathlib import Path
+    from wsgiref.types import StartResponse, WSGIApplication
 
 WORKERS = ("creation", "export", "null_message")
 
@@ -130,8 +131,8 @@ class Faults:
             return [{**armed.rule.model_dump(exclude_defaults=True), "met": armed.met} for armed in self._rules]
 
     def for_request(self, method: str, path: str) -> list[Rule]:
-        """The rules that fire for a request."""
-        return self._firing(method, path)
+        """The rules that fire for a request; none for the control endpoint."""
+        return [] if path.startswith("/_sandbox/") else self._firing(method, path)
 
     def worker(self, name: str, task_id: int) -> bool:
         """Delay or fail a worker's job where a rule says so; whether any fired. Raises WorkerError."""
@@ -151,15 +152,11 @@ class Cut(Exception):
     """The connection has been ended on purpose."""
 
 
-Wsgi = Any
-
-
-def wrap(app: Wsgi, faults: Faults) -> Wsgi:
+def wrap(app: WSGIApplication, faults: Faults) -> WSGIApplication:
     """A WSGI application that is `app` with its faults."""
 
-    def faulty(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        rules = [] if environ["PATH_INFO"].startswith("/_sandbox/") else faults.for_request(
-            environ["REQUEST_METHOD"], environ["PATH_INFO"])  # fmt: skip
+    def faulty(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        rules = faults.for_request(environ["REQUEST_METHOD"], environ["PATH_INFO"])
         before = [rule for rule in rules if rule.when == "before"]
         for rule in before:
             time.sleep(rule.delay)
@@ -170,9 +167,9 @@ def wrap(app: Wsgi, faults: Faults) -> Wsgi:
             return refused
         after = [rule for rule in rules if rule.when == "after"]
         if not after:
-            return app(environ, start_response)  # type: ignore[no-any-return]
+            return app(environ, start_response)
         held: list[Any] = []
-        answer = b"".join(app(environ, lambda *args: held.append(args)))
+        answer = b"".join(app(environ, lambda *args: held.append(args)))  # type: ignore[arg-type] # nobody writes
         for rule in after:
             time.sleep(rule.delay)
         refused = _apply(after, environ, start_response)
@@ -184,7 +181,7 @@ def wrap(app: Wsgi, faults: Faults) -> Wsgi:
     return faulty
 
 
-def _apply(rules: list[Rule], environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes] | None:
+def _apply(rules: list[Rule], environ: dict[str, Any], start_response: StartResponse) -> list[bytes] | None:
     """Cut, or answer in the application's place; None when no rule does either."""
     for rule in rules:
         if rule.cut:

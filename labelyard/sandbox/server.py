@@ -122,7 +122,7 @@ class _Request(Request):
 
 
 class _Gateway(wsgi.Gateway_10):
-    """cheroot's gateway, which also lets faults reach the socket and reads what the application has left of a body."""
+    """cheroot's gateway, which also lets faults reach the socket."""
 
     def get_environ(self) -> Any:
         environ: dict[str, Any] = super().get_environ()  # type: ignore[no-untyped-call] # cheroot's types are half done
