@@ -15,6 +15,7 @@ POINTS = {
     "landing.seen": "objects were told of or listed, and looked at in the store; nothing is written",
     "landing.written": "objects and their batch are written, and not committed",
     "landing.landed": "landed and committed; not acknowledged",
+    "landing.gone_written": "what was deleted in the bucket is noted, and not committed",
     "watching.lettered": "what could not be read lies in the dead letters; not acknowledged",
     "watching.acknowledged": "the queue has forgotten the messages",
     "closing.due": "a batch's time has come; nothing is written",

@@ -1,4 +1,4 @@
-"""Bytes of a notification → the objects it tells of, or why it tells of none. Pure.
+"""Bytes of a notification → the objects it tells of, new ones and removed ones, or why it tells of none. Pure.
 
 Stores agree on little: AWS, MinIO and Ceph send Records (bare, or as text inside an SNS envelope), EventBridge sends
 one `detail`. AWS and MinIO form-encode the keys in Records, Ceph and EventBridge do not: the source tells how to read.
@@ -22,13 +22,16 @@ MAX_KEY_BYTES = 1024
 MAX_OBJECT_BYTES = 50 * 1024**4
 _MAX_ENVELOPES = 3
 _NEW_CONTENT = frozenset({"Put", "Post", "Copy", "CompleteMultipartUpload"})
+_REMOVALS = ("ObjectRemoved:", "LifecycleExpiration:", "ObjectLifecycle:Expiration:")
+"""How the names of events begin that tell of a deletion: by a hand, by a rule of AWS, by a rule of Ceph."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventObject:
-    """An object that a notification says is new; its ETag is "" where the notification names none.
+    """An object that a notification says is new, or removed; its ETag is "" where the notification names none.
 
     `source` is who sent it, such as `aws:s3`; `sequencer` (hexadecimal) orders the events of one key, kept only of AWS.
+    Of what was removed a version may be named; whether its key is gone with it, only the store knows.
     """
 
     object: StoredObject
@@ -48,11 +51,15 @@ class RefusedRecord:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a message says: new objects, why other records of it are ignored, and records for the dead letters."""
+    """What a message says: new objects, why other records of it land nothing, and records for the dead letters.
+
+    A deletion lands nothing, and so stands in `ignored` too; what it removed stands in `removed`.
+    """
 
     objects: tuple[EventObject, ...] = ()
     ignored: str | None = None
     refused: tuple[RefusedRecord, ...] = ()
+    removed: tuple[EventObject, ...] = ()
 
 
 class _Ignored(Exception):
@@ -89,6 +96,8 @@ def _read_document(document: dict[str, Any], envelopes: int) -> Reading:
         return Reading(ignored="s3:TestEvent: the store tried its notification configuration")
     if isinstance(document.get("Message"), str) and "Type" in document:
         return _read_envelope(document, envelopes)
+    if "eventName" in document:  # a record by itself, as the dead letters keep it
+        return _read_records([document])
     raise MessageError("neither S3 records, nor an EventBridge event, nor an SNS envelope")
 
 
@@ -109,18 +118,25 @@ def _read_records(records: object) -> Reading:
 def _collect(records: list[Any], read: Callable[[dict[str, Any]], EventObject]) -> Reading:
     """Each record by itself: a bad one must neither lose the others nor have them replayed."""
     objects: list[EventObject] = []
+    removed: list[EventObject] = []
     ignored: dict[str, None] = {}
     refused: list[RefusedRecord] = []
     for record in records:
         try:
             if not isinstance(record, dict):
                 raise MessageError(f"a record is a JSON object, this is {_kind(record)}")  # noqa: TRY301
-            objects.append(read(record))
+            told = read(record)
         except _Ignored as reason:
             ignored[str(reason)] = None
         except MessageError as error:
             refused.append(RefusedRecord(error.what, _written(record)))
-    return Reading(tuple(objects), "; ".join(ignored) or None, tuple(refused))
+        else:
+            if _removes(told.event):
+                removed.append(told)
+                ignored[f"{_short(told.event)}: no new content"] = None
+            else:
+                objects.append(told)
+    return Reading(tuple(objects), "; ".join(ignored) or None, tuple(refused), tuple(removed))
 
 
 def _written(record: object) -> str:
@@ -133,7 +149,7 @@ def _written(record: object) -> str:
 def _record_object(record: dict[str, Any]) -> EventObject:
     event = _text(record, "eventName").removeprefix("s3:")
     kind, _, how = event.partition(":")
-    if kind != "ObjectCreated" or how not in _NEW_CONTENT:
+    if not _removes(event) and (kind != "ObjectCreated" or how not in _NEW_CONTENT):
         raise _Ignored(f"{_short(event)}: no new content")
     source = record.get("eventSource") or "aws:s3"
     if not isinstance(source, str):
@@ -149,6 +165,10 @@ def _record_object(record: dict[str, Any]) -> EventObject:
     )
 
 
+def _removes(event: str) -> bool:
+    return event.startswith((*_REMOVALS, "Object Deleted"))
+
+
 def _record_key(thing: dict[str, Any], source: str) -> str:
     key = _text(thing, "key")
     if source.startswith("ceph:"):  # Ceph alone writes the key as it is, pluses and percent signs included
@@ -161,14 +181,14 @@ def _record_key(thing: dict[str, Any], source: str) -> str:
 
 def _bridge_object(event: dict[str, Any]) -> EventObject:
     kind = event["detail-type"]
-    if kind != "Object Created":
+    if kind not in ("Object Created", "Object Deleted"):
         raise _Ignored(f"{_short(kind)}: no new content")
     detail = _section(event, "detail")
     thing = _section(detail, "object")
     reason = detail.get("reason")
     return EventObject(
         object=_stored(_section(detail, "bucket"), thing, _text(thing, "key")),
-        event=f"Object Created ({reason})" if isinstance(reason, str) else "Object Created",
+        event=f"{kind} ({reason})" if isinstance(reason, str) else kind,
         source=_text(event, "source") if event.get("source") else "aws.s3",
         time=_time(event.get("time")),
         sequencer=_sequencer(thing),

@@ -66,11 +66,13 @@ class StoreServer:
         return url
 
     def notify(self, bucket: str, queue_url: str) -> None:
-        """Let the bucket tell the queue of new objects."""
+        """Let the bucket tell the queue of new and deleted objects."""
         arn = f"arn:aws:sqs:us-east-1:000000000000:{queue_url.rsplit('/', 1)[-1]}"
         self.boto("s3").put_bucket_notification_configuration(
             Bucket=bucket,
-            NotificationConfiguration={"QueueConfigurations": [{"QueueArn": arn, "Events": ["s3:ObjectCreated:*"]}]},
+            NotificationConfiguration={
+                "QueueConfigurations": [{"QueueArn": arn, "Events": ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]}]
+            },
         )
 
 

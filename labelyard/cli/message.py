@@ -20,8 +20,9 @@ from labelyard.events import EventObject, Reading, read_message
 def message(file: BinaryIO, as_json: bool) -> None:  # noqa: FBT001 - click passes flags so
     """Show how a notification is read.
 
-    FILE holds it as the bucket's queue or webhook delivers it; - reads it from standard input. Ends with status 1 when
-    something in it cannot be read: the watcher would keep that in the dead letters.
+    FILE holds it as the bucket's queue or webhook delivers it; - reads it from standard input. A deletion lands nothing
+    and so is told as ignored; what it removed is shown beside. Ends with status 1 when something in it cannot be read:
+    the watcher would keep that in the dead letters.
     """
     reading = read_message(file.read())
     if as_json:
@@ -34,6 +35,7 @@ def message(file: BinaryIO, as_json: bool) -> None:  # noqa: FBT001 - click pass
 def _jsonable(reading: Reading) -> dict[str, Any]:
     return {
         "objects": [_object(one) for one in reading.objects],
+        "removed": [_object(one) for one in reading.removed],
         "ignored": reading.ignored,
         "refused": [{"reason": one.reason, "record": one.text} for one in reading.refused],
     }
@@ -55,11 +57,11 @@ def _object(one: EventObject) -> dict[str, Any]:
 
 def _show(reading: Reading) -> None:
     console = Console()
-    if reading.objects:
+    if told := [*reading.objects, *reading.removed]:
         table = Table(pad_edge=False)
         for name in ("bucket", "key", "etag", "size", "version", "event", "source"):
             table.add_column(name, overflow="fold")
-        for one in reading.objects:
+        for one in told:
             obj = one.object
             # Keys are hostile: repr shows control characters instead of sending them to the terminal.
             cells = (obj.bucket, repr(obj.key), obj.etag, obj.size, obj.version_id, one.event, one.source)

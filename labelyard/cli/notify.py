@@ -1,4 +1,4 @@
-"""notify: let the buckets of a dataset tell the watcher's queue of new files."""
+"""notify: let the buckets of a dataset tell the watcher's queue of new and deleted files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from labelyard.spec import DatasetSpec, read_spec
 @click.argument("dataset")
 @click.option("--apply", "carry_out", is_flag=True, help="Do it; without this it is only shown.")
 def notify(dataset: str, carry_out: bool) -> None:  # noqa: FBT001 - click passes flags so
-    """Show what makes the buckets of DATASET tell a queue of new files, and with --apply make it.
+    """Show what makes the buckets of DATASET tell a queue of new and deleted files, and with --apply make it.
 
     DATASET is the name of an applied dataset, or a dataset file. The queue is the one of LABELYARD_WATCH__QUEUE_URL,
     else one called labelyard. What else is configured in the buckets and the queue stays as it is.

@@ -32,6 +32,10 @@ class Steps:
         """Land what notifications tell of."""
         landing.land(self._place, told, via)
 
+    def gone(self, told: Sequence[EventObject], via: str) -> None:
+        """Note what notifications say was deleted."""
+        landing.gone(self._place, told, via)
+
     def dead_letter(self, body: bytes, source: str, reason: str) -> None:
         """Keep what could not be read."""
         with self._place.ledger.write() as session:

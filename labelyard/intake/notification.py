@@ -19,7 +19,7 @@ QUEUE = "labelyard"
 """The queue's name, where the settings name none."""
 _NO_SQS = (
     "set LABELYARD_WATCH__SQS_ENDPOINT_URL; or, with MinIO or Ceph, set LABELYARD_WATCH__WEBHOOK=true and let the store"
-    " post to /notify of `labelyard watch` (MinIO: `mc event add ALIAS/BUCKET ARN --event put`)"
+    " post to /notify of `labelyard watch` (MinIO: `mc event add ALIAS/BUCKET ARN --event put,delete`)"
 )
 _MISSING = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"})
 _SETTLE_SECONDS = 90.0

@@ -41,6 +41,9 @@ class Work(Protocol):
     def land(self, told: Sequence[EventObject], via: str) -> object:
         """Land what notifications tell of."""
 
+    def gone(self, told: Sequence[EventObject], via: str) -> object:
+        """Note what notifications say was deleted."""
+
     def dead_letter(self, body: bytes, source: str, reason: str) -> object:
         """Keep what could not be read."""
 
@@ -133,8 +136,9 @@ class Watch:
         self._nudged.set()
 
     def take(self, bodies: Sequence[bytes], via: str) -> None:
-        """Land what messages tell of and keep what cannot be read; committed when this returns."""
+        """Land what messages tell of, note deletions, keep what cannot be read; committed when this returns."""
         told: list[EventObject] = []
+        removed: list[EventObject] = []
         letters: list[tuple[bytes, str]] = []
         for body in bodies:
             try:
@@ -143,11 +147,14 @@ class Watch:
                 letters.append((body, error.what))
                 continue
             told += reading.objects
+            removed += reading.removed
             letters += [(refused.text.encode(), refused.reason) for refused in reading.refused]
             if reading.ignored:
                 _log.debug("ignored: %s", reading.ignored)
         if told:
             self._work.land(told, via)
+        if removed:
+            self._work.gone(removed, via)
         for body, reason in letters:
             self._work.dead_letter(body, via, reason)
             point("watching.lettered")

@@ -58,13 +58,23 @@ def gone(ledger: Ledger, session: Session, spec: DatasetSpec, bucket: str, key: 
     rows = [row for row in named(session, bucket, key) if row.dataset == spec.name and row.gone_at is None]
     for row in rows:
         row.gone_at = ledger.now(session)
-        if row.refused is None and row.upload_name is None and row.batch_id is not None:
+        if row.upload_name is None and row.refused is None and row.batch_id is not None:
             refuse(ledger, session, row, "deleted before its upload")
-            continue
-        tell(ledger, session, "deleted", f"in the bucket, after its upload (deletions: {spec.deletions})", obj=row)
-        if spec.deletions is Deletions.DROP:
-            batches.export_again(ledger, session, row.batch_id, f"{row.stored.url} was deleted and is left out")
+        elif row.upload_name is None:  # a marker, or what was set aside before
+            tell(ledger, session, "deleted", "in the bucket", obj=row)
+        else:
+            tell(ledger, session, "deleted", f"in the bucket, after its upload (deletions: {spec.deletions})", obj=row)
+            if spec.deletions is Deletions.DROP:
+                batches.export_again(ledger, session, row.batch_id, f"{row.stored.url} was deleted and is left out")
     return len(rows)
+
+
+def present(session: Session, keys: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Those of some buckets and keys that landed and of which no deletion is known."""
+    query = select(Object.bucket, Object.key).where(
+        tuple_(Object.bucket, Object.key).in_(list(keys)), Object.gone_at.is_(None)
+    )
+    return [(bucket, key) for bucket, key in session.execute(query.distinct())]
 
 
 def land_marker(ledger: Ledger, session: Session, spec: DatasetSpec, obj: StoredObject, via: str) -> Batch | None:
@@ -128,7 +138,7 @@ def _inserted(
 
 
 def _returned(ledger: Ledger, session: Session, dataset: str, found: Sequence[StoredObject]) -> Iterator[Object]:
-    """Contents that were deleted and put again, and that have to land again because no task holds them."""
+    """Contents that were deleted and put again, and that land again because no task holds them; markers too."""
     gone = session.scalars(
         select(Object).where(
             Object.dataset == dataset, _IDENTITY.in_(_identity(obj) for obj in found), Object.gone_at.is_not(None)
@@ -137,7 +147,7 @@ def _returned(ledger: Ledger, session: Session, dataset: str, found: Sequence[St
     for row in gone.all():
         row.gone_at = None
         tell(ledger, session, "back", "the same content was put again", obj=row)
-        if row.refused is not None and row.upload_name is None:
+        if row.upload_name is None and (row.refused is not None or row.batch_id is None):
             yield row
 
 

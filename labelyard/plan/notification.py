@@ -1,4 +1,4 @@
-"""What a bucket and a queue lack, so that the queue hears of a dataset's new files. Pure.
+"""What a bucket and a queue lack, so that the queue hears of a dataset's new and deleted files. Pure.
 
 Whatever else is configured there stays as it is: a bucket has one notification configuration for all its users, and
 writing it replaces it as a whole.
@@ -15,7 +15,8 @@ from typing import Any
 from labelyard.spec import DatasetSpec
 
 NEW_QUEUE = "(the new queue)"
-EVENTS = "s3:ObjectCreated:*"
+CREATED, REMOVED = EVENTS = ("s3:ObjectCreated:*", "s3:ObjectRemoved:*")
+"""What a queue has to hear of; without the second, deletions are not noticed."""
 _MIN_MESSAGE_BYTES = 64 * 1024
 WANTED = {
     "MaximumMessageSize": "262144",
@@ -66,7 +67,7 @@ class Plan:
 
 
 def plan_notification(spec: DatasetSpec, queue_name: str, seen: Seen) -> Plan:
-    """What makes `queue_name` hear of every new object of the dataset's sources."""
+    """What makes `queue_name` hear of every new and every deleted object of the dataset's sources."""
     lines, problems = [], list(_queue_problems(queue_name, seen.queue))
     attributes = _lacking(seen.queue)
     lines.append(_queue_line(queue_name, seen.queue, attributes))
@@ -154,38 +155,53 @@ def with_prefix(
 ) -> tuple[Mapping[str, Any], Line, str | None]:
     """A bucket's configuration that also tells the queue of `prefix`, with the plan's line and what stands against it.
 
-    A store takes no two configurations that would both fit an object, wherever they lead.
+    A store takes no two configurations that would both fit an event, wherever they lead. Where deletions already tell
+    somebody else, the queue hears of new objects alone.
     """
     where, queues = f"s3://{bucket}/{prefix}", list(present.get("QueueConfigurations", ()))
-    if any(one["QueueArn"] == queue_arn and _covers(one, prefix) for one in queues):
-        return present, Line("notification", where, "fine: it tells the queue", changes=False), None
-    kept = [one for one in queues if not (one["QueueArn"] == queue_arn and _is_ours(one) and _meets(one, prefix))]
+    told = [one for one in queues if one["QueueArn"] == queue_arn]
+    old = [one for one in told if _is_ours(one) and any(_meets(one, prefix, event) for event in EVENTS)]
+    start = min([prefix, *(_filter(one)[0] for one in old)], key=len)
+    kept = [one for one in queues if one not in old]
     others = [*kept, *present.get("TopicConfigurations", ()), *present.get("LambdaFunctionConfigurations", ())]
-    against = next((one for one in others if _meets(one, prefix)), None)
-    if against is not None:
+    lacking = [event for event in EVENTS if not any(_covers(one, start, event) for one in told if one in kept)]
+    against = {event: one for event in lacking for one in others if _meets(one, start, event)}
+    if CREATED in against:
+        taken = against[CREATED]
         problem = (
-            f"{where} already tells {_destination(against)} (configuration {against.get('Id')!r}), and a store takes"
+            f"{where} already tells {_destination(taken)} (configuration {taken.get('Id')!r}), and a store takes"
             " only one for the same objects: let that one send to an SNS topic, and the topic to both"
         )
-        return present, Line("notification", where, f"impossible: it tells {_destination(against)}"), problem
-    ours = {
+        return present, Line("notification", where, f"impossible: it tells {_destination(taken)}"), problem
+    what = f"new objects (deletions tell {_destination(against[REMOVED])})" if against else "new and deleted objects"
+    ours = _configuration(bucket, start, queue_arn, [event for event in lacking if event not in against])
+    if not ours["Events"] or (len(old) == 1 and _same(old[0], ours)):
+        return present, Line("notification", where, f"fine: it tells the queue of {what}", changes=False), None
+    renewed = {**present, "QueueConfigurations": [*kept, ours]}
+    return renewed, Line("notification", where, f"tell the queue of {what}"), None
+
+
+def _configuration(bucket: str, prefix: str, queue_arn: str, events: list[str]) -> dict[str, Any]:
+    return {
         "Id": f"{_OURS}{_hash(f'{bucket}/{prefix}')}",
         "QueueArn": queue_arn,
-        "Events": [EVENTS],
+        "Events": events,
         **({"Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": prefix}]}}} if prefix else {}),
     }
-    does = "tell the queue of new objects"
-    return {**present, "QueueConfigurations": [*kept, ours]}, Line("notification", where, does), None
 
 
-def _covers(configuration: Mapping[str, Any], prefix: str) -> bool:
+def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return _filter(one) == _filter(other) and set(one["Events"]) == set(other["Events"])
+
+
+def _covers(configuration: Mapping[str, Any], prefix: str, event: str) -> bool:
     starts, ends = _filter(configuration)
-    return EVENTS in configuration["Events"] and prefix.startswith(starts) and not ends
+    return event in configuration["Events"] and prefix.startswith(starts) and not ends
 
 
-def _meets(configuration: Mapping[str, Any], prefix: str) -> bool:
+def _meets(configuration: Mapping[str, Any], prefix: str, event: str) -> bool:
     starts, _ = _filter(configuration)
-    tells = any(event.startswith("s3:ObjectCreated:") for event in configuration["Events"])
+    tells = any(one.startswith(event.removesuffix("*")) for one in configuration["Events"])
     return tells and (starts.startswith(prefix) or prefix.startswith(starts))
 
 

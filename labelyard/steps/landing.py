@@ -53,6 +53,31 @@ def land(place: Workplace, told: Sequence[EventObject], via: str) -> Landed:
     return _land_all(place, specs, found, via) + Landed(ignored=len(told) - len(found))
 
 
+def gone(place: Workplace, told: Sequence[EventObject], via: str) -> int:
+    """Note what notifications say was deleted; returns how many objects the ledger knew. Committed when this returns.
+
+    Only the store knows whether a key is gone: of several versions one may be left, and what was deleted may be back.
+    Raises StoreUnreachable or LedgerUnreachable: then nothing may be acknowledged.
+    """
+    with place.ledger.read() as session:
+        specs = [spec for spec, _ in datasets.current(session)]
+        keys = {(one.object.bucket, one.object.key) for one in told if _takers(specs, one.object)}
+        known = [StoredObject(bucket, key, "") for bucket, key in objects.present(session, keys)]
+    with ThreadPoolExecutor(_HEADS) as pool:
+        there = pool.map(lambda one: place.store.exists(one.bucket, one.key), known)
+        missing = [one for one, is_there in zip(known, there, strict=True) if not is_there]
+    count = 0
+    for spec in specs if missing else ():
+        with place.ledger.write() as session:
+            for one in missing:
+                if _takes(spec, one):
+                    count += objects.gone(place.ledger, session, spec, one.bucket, one.key)
+            point("landing.gone_written")
+    if count:
+        _log.info("%d objects were deleted in the bucket, as told by %s", count, via)
+    return count
+
+
 def sweep(place: Workplace) -> dict[str, Landed]:
     """List every source of every dataset and land what the ledger lacks; what came of it, by dataset."""
     with place.ledger.read() as session:

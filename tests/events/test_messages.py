@@ -108,6 +108,48 @@ def test_only_new_content_is_an_object(event: str) -> None:
     assert event.removeprefix("s3:") in str(reading.ignored)
 
 
+@pytest.mark.parametrize(
+    ("event", "source"),
+    [
+        ("ObjectRemoved:Delete", "aws:s3"),
+        ("ObjectRemoved:DeleteMarkerCreated", "aws:s3"),
+        ("LifecycleExpiration:Delete", "aws:s3"),
+        ("s3:ObjectRemoved:Delete", "minio:s3"),
+        ("s3:ObjectRemoved:NoOP", "minio:s3"),
+        ("ObjectRemoved:Delete", "ceph:s3"),
+        ("ObjectLifecycle:Expiration:Current", "ceph:s3"),
+    ],
+)
+def test_every_store_s_way_of_saying_that_something_was_deleted(event: str, source: str) -> None:
+    body = record("a b+c" if source == "ceph:s3" else "a+b%2Bc", source, event)
+    del body["s3"]["object"]["eTag"], body["s3"]["object"]["size"]
+    reading = read_message(message(body))
+    assert [(one.object.key, one.object.etag) for one in reading.removed] == [("a b+c", "")]
+    assert reading.objects == reading.refused == ()
+    assert "no new content" in str(reading.ignored)
+
+
+def test_eventbridge_says_that_something_was_deleted() -> None:
+    (told,) = read_message(bridge("a+b").replace(b"Object Created", b"Object Deleted")).removed
+    assert (told.object.key, told.object.version_id, told.event) == ("a+b", "v1", "Object Deleted (PutObject)")
+
+
+def test_what_was_put_and_what_was_deleted_may_come_in_one_message() -> None:
+    reading = read_message(
+        message(
+            record("old", event="ObjectRemoved:Delete"), record("new"), record("dir/", event="ObjectRemoved:Delete")
+        )
+    )
+    assert [one.object.key for one in reading.objects] == ["new"]
+    assert [one.object.key for one in reading.removed] == ["old"]
+    assert "folder marker" in str(reading.ignored)
+
+
+def test_a_record_by_itself_is_a_message_too() -> None:
+    (told,) = read_message(json.dumps(record("a%2Bb")).encode()).objects
+    assert told.object.key == "a+b"
+
+
 @pytest.mark.parametrize("how", ["Put", "Post", "Copy", "CompleteMultipartUpload"])
 def test_all_four_ways_of_writing_are_new_content(how: str) -> None:
     assert len(read_message(message(record(event=f"ObjectCreated:{how}"))).objects) == 1

@@ -1,4 +1,4 @@
-"""Every recorded message of every producer is read as what was really put into the bucket."""
+"""Every recorded message of every producer is read as what was really put into the bucket, or deleted."""
 
 from __future__ import annotations
 
@@ -60,6 +60,11 @@ def tells_of_new_content(recording: dict[str, Any]) -> bool:
     return "ObjectCreated:" in said or '"Object Created"' in said
 
 
+def tells_of_a_deletion(recording: dict[str, Any]) -> bool:
+    said = json.dumps(recording["payload"])
+    return "ObjectRemoved:" in said or '"Object Deleted"' in said
+
+
 def encodes_twice(recording: dict[str, Any]) -> bool:
     """LocalStack form-encodes keys for EventBridge, which AWS does not: nothing in its messages tells it from AWS."""
     return recording["producer"].startswith("localstack") and recording["kind"].startswith("eventbridge")
@@ -93,6 +98,37 @@ def test_a_recorded_message_tells_the_object_that_was_put(file: Path) -> None:
     assert isinstance(told.object.size, int)
     assert told.time is not None
     assert told.time.year == 2026
+
+
+DELETIONS = [file for file in FILES if tells_of_a_deletion(load(file))]
+DELETED = {
+    "Delete": "copy.txt",
+    "Delete_version": "ver.txt",
+    "DeleteMarkerCreated": "ver.txt",
+    "Delete_missing": "never",
+}
+
+
+def test_deletions_of_all_producers_are_recorded() -> None:
+    assert len(DELETIONS) == 19
+    assert {load(file)["producer"].split("-")[0] for file in DELETIONS} == {"ceph", "localstack", "moto"}
+
+
+@pytest.mark.parametrize("file", DELETIONS, ids=lambda file: file.stem)
+def test_a_recorded_deletion_tells_the_key_that_was_deleted(file: Path) -> None:
+    recording = load(file)
+    reading = read(recording)
+    (told,) = reading.removed
+    assert reading.objects == reading.refused == ()
+    assert told.object.key in {DELETED.get(kind(recording))} | {"a", "dir/empty", "mp.bin"}
+    assert told.object.bucket in json.dumps(recording["payload"])
+    assert told.event in str(reading.ignored)
+    assert (told.object.version_id is not None) or "Delete_version" not in file.stem
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if f not in DELETIONS], ids=lambda file: file.stem)
+def test_nothing_else_tells_of_a_deletion(file: Path) -> None:
+    assert read(load(file)).removed == ()
 
 
 @pytest.mark.parametrize(

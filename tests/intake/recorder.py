@@ -14,6 +14,7 @@ class Recorder:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.landed: list[str] = []
+        self.removed: list[str] = []
         self.letters: list[tuple[bytes, str, str]] = []
         self.via: set[str] = set()
         self.closed = 0
@@ -41,6 +42,11 @@ class Recorder:
         with self.lock:
             self.landed += keys
             self.via.add(via)
+
+    def gone(self, told: Sequence[EventObject], via: str) -> None:
+        self._perhaps_fail("gone")
+        self.removed += [one.object.key for one in told]
+        self.via.add(via)
 
     def dead_letter(self, body: bytes, source: str, reason: str) -> None:
         self._perhaps_fail("dead_letter")

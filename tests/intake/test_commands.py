@@ -118,6 +118,16 @@ def test_message_tells_why_a_message_is_ignored(machine: Machine) -> None:
     assert "s3:TestEvent" in json.loads(done.stdout)["ignored"]
 
 
+def test_message_shows_what_a_deletion_removed_and_that_it_lands_nothing(machine: Machine) -> None:
+    deletion = payload("localstack-2026.3.0__sqs_DeleteMarkerCreated")
+    seen = json.loads(machine.run("message", "--json", "-", stdin=deletion).stdout)
+    assert (seen["objects"], seen["refused"]) == ([], [])
+    assert seen["ignored"] == "'ObjectRemoved:DeleteMarkerCreated': no new content"
+    (one,) = seen["removed"]
+    assert (one["key"], one["event"]) == ("ver.txt", "ObjectRemoved:DeleteMarkerCreated")
+    assert b"'ver.txt'" in machine.run("message", "-", stdin=deletion).stdout
+
+
 def test_message_ends_with_an_error_for_what_cannot_be_read(machine: Machine) -> None:
     done = machine.run("message", "-", stdin=b"hello")
     assert (done.returncode, done.stdout) == (1, b"")
@@ -136,7 +146,7 @@ def test_notify_shows_then_makes_then_finds_all_fine(machine: Machine) -> None:
     bucket = server.new_bucket()
     theirs = server.new_queue()
     arn = f"arn:aws:sqs:us-east-1:000000000000:{theirs.rsplit('/', 1)[-1]}"
-    other = {"Id": "theirs", "QueueArn": arn, "Events": ["s3:ObjectRemoved:*"]}
+    other = {"Id": "theirs", "QueueArn": arn, "Events": ["s3:ObjectTagging:*"]}
     s3, sqs = server.boto("s3"), server.boto("sqs")
     s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={"QueueConfigurations": [other]})
     spec = machine.apply(bucket)
@@ -160,8 +170,10 @@ def test_notify_shows_then_makes_then_finds_all_fine(machine: Machine) -> None:
     assert f"arn:aws:s3:::{bucket}" in attributes["Policy"]
     server.store.write(bucket, "in/a.jpg", b"x")
     server.store.write(bucket, "elsewhere/a.jpg", b"x")
+    server.store.delete(bucket, "in/a.jpg")
     bodies = [m["Body"] for m in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]]
-    assert any("in/a.jpg" in body for body in bodies)
+    assert any("in/a.jpg" in body and "ObjectCreated" in body for body in bodies)
+    assert any("in/a.jpg" in body and "ObjectRemoved" in body for body in bodies)
     assert not any("elsewhere" in body for body in bodies)
 
     again = machine.run("notify", spec.name, LABELYARD_WATCH__QUEUE_URL=url)
@@ -267,6 +279,26 @@ def test_watch_lands_closes_announces_and_ends_cleanly(machine: Machine, prefect
     assert {row.key for row in machine.rows(Object)} == {*keys, "in/late.jpg"}
     assert told[0]["event"] == "labelyard.batch.closed"
     assert "Traceback" not in words
+
+
+def test_a_deletion_reaches_the_ledger_by_what_notify_has_made(machine: Machine) -> None:
+    bucket = machine.server.new_bucket()
+    spec = machine.apply(bucket)
+    queue = f"{machine.server.url}/000000000000/pictures-{bucket[-6:]}"
+    made = machine.run("notify", spec.name, "--apply", LABELYARD_WATCH__QUEUE_URL=queue)
+    assert made.returncode == 0, made.stderr
+    process = subprocess.Popen(
+        [*LABELYARD, "watch", "--queue-url", queue], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, cwd=machine.folder, env=machine.environment,
+    )  # fmt: skip
+    with process:
+        machine.server.store.write(bucket, "in/a b+c.jpg", b"x")
+        eventually(lambda: len(machine.rows(Object)) == 1, 40)
+        machine.server.store.delete(bucket, "in/a b+c.jpg")
+        eventually(lambda: machine.rows(Object)[0].gone_at, 40)
+        process.terminate()
+        assert process.wait(30) == 0
+    assert machine.rows(Object)[0].refused == "deleted before its upload"
 
 
 def test_watch_refuses_to_be_reached_without_a_token(machine: Machine) -> None:

@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelyard.plan.notification import EVENTS, NEW_QUEUE, Plan, Seen, plan_notification, with_permissions, with_prefix
+from labelyard.plan.notification import (
+    CREATED,
+    EVENTS,
+    NEW_QUEUE,
+    REMOVED,
+    Plan,
+    Seen,
+    plan_notification,
+    with_permissions,
+    with_prefix,
+)
 from labelyard.spec import DatasetSpec
 
 ARN = "arn:aws:sqs:eu-central-1:123456789012:pictures"
@@ -33,7 +43,7 @@ def plan(queue: dict[str, str] | None = None, spec: DatasetSpec | None = None, *
     return plan_notification(spec, "pictures", Seen(queue, buckets or {"pictures": {}}))
 
 
-def configuration(prefix: str, arn: str = ARN, events: tuple[str, ...] = (EVENTS,), **more: Any) -> dict[str, Any]:
+def configuration(prefix: str, arn: str = ARN, events: tuple[str, ...] = EVENTS, **more: Any) -> dict[str, Any]:
     rules = [{"Name": "Prefix", "Value": prefix}]
     return {"Id": "theirs", "QueueArn": arn, "Events": list(events), "Filter": {"Key": {"FilterRules": rules}}, **more}
 
@@ -115,10 +125,10 @@ def test_the_policy_speaks_of_the_queue_s_own_partition() -> None:
 
 def test_a_bucket_keeps_what_else_it_tells() -> None:
     present = {
-        "TopicConfigurations": [{"Id": "t", "TopicArn": "arn:t", "Events": ["s3:ObjectRemoved:*"]}],
+        "TopicConfigurations": [{"Id": "t", "TopicArn": "arn:t", "Events": ["s3:ObjectTagging:*"]}],
         "QueueConfigurations": [configuration("other/", "arn:q")],
         "LambdaFunctionConfigurations": [
-            {"Id": "l", "LambdaFunctionArn": "arn:l", "Events": [EVENTS], "Filter": configuration("x/")["Filter"]}
+            {"Id": "l", "LambdaFunctionArn": "arn:l", "Events": [CREATED], "Filter": configuration("x/")["Filter"]}
         ],
         "EventBridgeConfiguration": {},
     }
@@ -126,7 +136,7 @@ def test_a_bucket_keeps_what_else_it_tells() -> None:
     assert (problem, line.changes) == (None, True)
     assert {**after, "QueueConfigurations": after["QueueConfigurations"][:1]} == present
     assert after["QueueConfigurations"][1]["Filter"]["Key"]["FilterRules"] == [{"Name": "prefix", "Value": "in/"}]
-    assert after["QueueConfigurations"][1]["Events"] == [EVENTS]
+    assert after["QueueConfigurations"][1]["Events"] == [CREATED, REMOVED]
 
 
 @pytest.mark.parametrize("prefix", ["", "i", "in/"])
@@ -144,13 +154,44 @@ def test_our_own_narrower_configuration_is_widened() -> None:
     assert one["Filter"]["Key"]["FilterRules"][0]["Value"] == "in/"
 
 
+def test_a_configuration_of_earlier_days_hears_of_deletions_too_and_keeps_its_width() -> None:
+    both, _, _ = with_prefix({}, ARN, "pictures", "in/")
+    present = {"QueueConfigurations": [{**both["QueueConfigurations"][0], "Events": [CREATED]}]}
+    after, line, problem = with_prefix(present, ARN, "pictures", "in/a/")
+    assert (after, line.changes, problem) == (both, True, None)
+
+
+@pytest.mark.parametrize(("prefix", "missing"), [("", [REMOVED]), ("in/", [REMOVED])])
+def test_a_wider_configuration_to_our_queue_is_given_what_it_lacks(prefix: str, missing: list[str]) -> None:
+    theirs = configuration(prefix, events=(CREATED,))
+    after, line, problem = with_prefix({"QueueConfigurations": [theirs]}, ARN, "pictures", "in/")
+    assert (line.changes, problem) == (True, None)
+    assert after["QueueConfigurations"][0] == theirs
+    assert after["QueueConfigurations"][1]["Events"] == missing
+    assert not with_prefix(after, ARN, "pictures", "in/")[1].changes
+
+
+@pytest.mark.parametrize("event", [REMOVED, "s3:ObjectRemoved:Delete"])
+def test_where_deletions_tell_somebody_else_the_queue_hears_of_new_objects_alone(event: str) -> None:
+    theirs = {"Id": "t", "TopicArn": "arn:t", "Events": [event]}
+    after, line, problem = with_prefix({"TopicConfigurations": [theirs]}, ARN, "pictures", "in/")
+    assert (line.changes, problem) == (True, None)
+    assert line.does == "tell the queue of new objects (deletions tell arn:t)"
+    assert after["QueueConfigurations"][0]["Events"] == [CREATED]
+    _, again, _ = with_prefix(after, ARN, "pictures", "in/")
+    assert (again.does, again.changes) == (
+        f"fine: it tells the queue of {line.does.removeprefix('tell the queue of ')}",
+        False,
+    )
+
+
 @pytest.mark.parametrize(
     "theirs",
     [
         {"QueueConfigurations": [configuration("in/", "arn:q")]},
         {"QueueConfigurations": [configuration("in/a/", events=("s3:ObjectCreated:Put",))]},
         {"TopicConfigurations": [{"Id": "t", "TopicArn": "arn:t", "Events": ["s3:ObjectCreated:Copy"]}]},
-        {"LambdaFunctionConfigurations": [{"Id": "l", "LambdaFunctionArn": "arn:l", "Events": [EVENTS]}]},
+        {"LambdaFunctionConfigurations": [{"Id": "l", "LambdaFunctionArn": "arn:l", "Events": [CREATED]}]},
     ],
 )
 def test_objects_that_already_tell_another_are_a_problem_and_stay_so(theirs: dict[str, Any]) -> None:
@@ -174,20 +215,39 @@ def test_each_source_of_a_dataset_is_seen_to() -> None:
 
 
 prefixes = st.lists(st.text("ab/", max_size=4), max_size=5)
+others = st.lists(st.tuples(st.text("ab/", max_size=4), st.sampled_from([EVENTS, (CREATED,), (REMOVED,)])), max_size=5)
 
 
-@given(theirs=prefixes, ours=prefixes)
-def test_whatever_is_there_no_two_configurations_meet_and_twice_is_once(theirs: list[str], ours: list[str]) -> None:
-    present: Any = {"QueueConfigurations": [configuration(prefix, f"arn:{prefix}") for prefix in theirs]}
+def told(configurations: list[dict[str, Any]], event: str) -> list[str]:
+    """The prefixes below which an event is told of."""
+    rules = [one.get("Filter", {}).get("Key", {}).get("FilterRules", [{"Value": ""}]) for one in configurations]
+    return [rule[0]["Value"] for rule, one in zip(rules, configurations, strict=True) if event in one["Events"]]
+
+
+@given(theirs=others, ours=prefixes)
+def test_whatever_is_there_no_two_configurations_meet_and_twice_is_once(
+    theirs: list[tuple[str, tuple[str, ...]]], ours: list[str]
+) -> None:
+    present: Any = {
+        "QueueConfigurations": [configuration(prefix, f"arn:{prefix}", events) for prefix, events in theirs]
+    }
     after = present
     for prefix in ours:
         after, _, problem = with_prefix(after, ARN, "pictures", prefix)
         again, line, _ = with_prefix(after, ARN, "pictures", prefix)
         assert again == after
         assert problem is not None or not line.changes
+        assert problem is not None or any(
+            prefix.startswith(start) for start in told(after["QueueConfigurations"], CREATED)
+        )
     assert after["QueueConfigurations"][: len(theirs)] == present["QueueConfigurations"]
     added = after["QueueConfigurations"][len(theirs) :]
-    starts = [one["Filter"]["Key"]["FilterRules"][0]["Value"] if "Filter" in one else "" for one in added]
-    assert not [
-        (a, b) for n, a in enumerate(starts) for b in [*theirs, *starts[:n]] if a.startswith(b) or b.startswith(a)
-    ]
+    for event in EVENTS:
+        present_starts = told(present["QueueConfigurations"], event)
+        starts = told(added, event)
+        assert not [
+            (a, b)
+            for n, a in enumerate(starts)
+            for b in [*present_starts, *starts[:n]]
+            if a.startswith(b) or b.startswith(a)
+        ]

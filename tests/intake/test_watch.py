@@ -75,6 +75,27 @@ def test_what_lands_in_the_bucket_lands_in_the_ledger_and_leaves_the_queue(place
     assert work.letters == []
 
 
+def test_what_is_deleted_in_the_bucket_is_told(place: Place) -> None:
+    work = Recorder()
+    with place.watched(work):
+        place.put("a b+c.jpg")
+        eventually(lambda: work.landed == ["a b+c.jpg"])
+        place.server.store.delete(place.bucket, "a b+c.jpg")
+        eventually(lambda: work.removed == ["a b+c.jpg"])
+        eventually(place.is_empty)
+
+
+def test_a_deletion_that_cannot_be_noted_stays_on_the_queue(hasty: Place) -> None:
+    work = Recorder()
+    work.fail("gone", LedgerUnreachable("away"), times=2)
+    with hasty.watched(work):
+        hasty.put("a.jpg")
+        eventually(lambda: "a.jpg" in work.landed)
+        hasty.server.store.delete(hasty.bucket, "a.jpg")
+        eventually(lambda: "a.jpg" in work.removed)
+        eventually(hasty.is_empty)
+
+
 def test_nothing_is_acknowledged_before_it_is_committed(place: Place) -> None:
     work = Recorder()
     work.slow.clear()
