@@ -89,6 +89,12 @@ def test_nothing_is_called_by_an_empty_word() -> None:
     assert named & EMPTY_WORDS == set()
 
 
+def test_no_two_test_modules_have_one_name() -> None:
+    """pytest imports a test module by its name alone."""
+    tests = [path.name for path in tracked() if path.suffix == ".py" and path.relative_to(ROOT).parts[0] == "tests"]
+    assert {name for name in tests if tests.count(name) > 1} <= {"conftest.py"}
+
+
 def test_modules_are_short_enough_to_be_read() -> None:
     long = {
         str(path.relative_to(ROOT)): lines

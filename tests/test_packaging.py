@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import venv
 import zipfile
 from pathlib import Path
 
@@ -44,19 +43,3 @@ def test_the_wheel_installs_one_package_and_nothing_beside_it(wheel: Path) -> No
 
 def test_the_wheel_carries_no_rubbish(wheel: Path) -> None:
     assert [name for name in names(wheel) if "__pycache__" in name or name.endswith((".pyc", ".env", ".db"))] == []
-
-
-def test_an_installed_labelyard_finds_its_project_inside_itself(wheel: Path, tmp_path: Path) -> None:
-    """As on a worker elsewhere: the wheel in a venv of its own, beside the dependencies of this one."""
-    venv.create(tmp_path / "venv", with_pip=True)
-    python = tmp_path / "venv" / "bin" / "python"
-    install = [python, "-m", "pip", "install", "-q", "--no-deps", "--no-index", wheel]
-    subprocess.run(install, check=True, capture_output=True)
-    site = next(Path(path) for path in sys.path if path.endswith("site-packages"))
-    ask = "from labelyard.prefect.pull import find_project; import labelyard; print(labelyard.__file__, find_project())"
-    told = subprocess.run(
-        [python, "-c", ask], env={"PYTHONPATH": str(site)}, cwd=tmp_path, capture_output=True, text=True, check=True
-    ).stdout.split()
-    assert told[0].startswith(str(tmp_path)), told
-    assert Path(told[1]) == Path(told[0]).parent / "_project"
-    assert (Path(told[1]) / "flows" / "ingest_batch.py").is_file()
