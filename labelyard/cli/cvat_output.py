@@ -58,7 +58,7 @@ def verb(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
     @click.pass_obj
     @functools.wraps(command)
-    def told(place: Connection, as_json: bool, **given: Any) -> None:  # noqa: FBT001 - click passes flags so
+    def told(place: Connection, /, as_json: bool, **given: Any) -> None:  # noqa: FBT001 - click passes flags so
         with closing(place.cvat) as cvat:
             value = command(cvat, **given)
         if as_json:
