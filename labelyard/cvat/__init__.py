@@ -18,6 +18,7 @@ from labelyard.cvat.dialect import Dialect
 from labelyard.cvat.server import Server
 from labelyard.cvat.v1 import V1
 from labelyard.cvat.v2 import V2
+from labelyard.errors import InputError
 from labelyard.model import (
     About,
     Annotations,
@@ -170,7 +171,10 @@ def connect(
     """A CVAT server at `url`, with a token or a name and password. Sends nothing before the first verb.
 
     `timeout` is seconds of silence in one request; verbs that wait have deadlines of their own. Close it when done.
+    Raises InputError for an address or a dialect that cannot be.
     """
+    if dialect not in {"auto", *DIALECTS}:
+        raise InputError(f"the dialect {dialect!r} is unknown; use auto, {' or '.join(DIALECTS)}")
     families = list(DIALECTS.values()) if dialect == "auto" else [DIALECTS[dialect]]
     login = Login(username, _secret(password), _secret(token))
     return Server(Client(url, login, families, clock=clock, timeout=timeout))

@@ -30,7 +30,7 @@ def annotations_of(data: Any) -> Annotations:
         raise InputError('annotations are an object: {"shapes": […], "tracks": […], "tags": […]}')
     try:
         return reading.annotation_set({"shapes": [], "tracks": [], "tags": []} | dict(data))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError) as error:
         raise InputError(f"these are no annotations ({type(error).__name__}: {error})") from error
 
 

@@ -1,7 +1,8 @@
 """A multipart/form-data body that streams from files, with a length known beforehand.
 
 httpx's own encoder wants every file open at once and cannot say how far it is. Names go out as browsers send them:
-raw UTF-8, with quotes and line ends percent-encoded.
+raw UTF-8, with quotes and control characters percent-encoded. A backslash, which servers read as the beginning of an
+escape, goes out twice.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from labelyard.model import UploadFile
 CHUNK = 256 * 1024
 """Bytes read and sent at a time. Larger ones only make the socket layer copy more."""
 
-_ESCAPES = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
+_ESCAPES = str.maketrans({'"': "%22", "\\": "\\\\"} | {chr(code): f"%{code:02X}" for code in (*range(32), 127)})
 
 
 @dataclass(frozen=True)

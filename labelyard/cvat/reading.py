@@ -34,7 +34,7 @@ def read(request: Request, answer: Answer, shape: Callable[[Any], T]) -> T:
     """The answer's JSON as `shape` reads it. Raises CvatDisagrees where it has another form."""
     try:
         return shape(json.loads(answer.content))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError) as error:
         wrong = f"{type(error).__name__}: {error}"
         raise CvatDisagrees(
             f"the answer fits no known server ({wrong})", request=str(request), status=answer.status

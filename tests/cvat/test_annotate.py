@@ -96,6 +96,17 @@ def test_pieces_are_told_of_one_by_one(cvat: Cvat, task: Task) -> None:
     assert len(made.shapes) == 8
 
 
+def test_ten_thousand_shapes_go_in_pieces_and_survive_a_lost_answer(
+    sandbox: Serving, cvat: Cvat, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(annotate, "PIECE", 500)
+    sandbox.faults.set([LOST_AFTER | {"skip": 7}])
+    told: list[int] = []
+    annotate.create(cvat, task.jobs[0].id, boxes(task, 10_000), told.append)
+    assert told == list(range(500, 10_001, 500))
+    assert len({shape.id for shape in cvat.annotations(task.jobs[0].id).shapes}) == 10_000
+
+
 @pytest.mark.parametrize("fault", [LOST_AFTER, LOST_BEFORE, CRASHED, GATEWAY, BUSY], ids=lambda f: str(f)[40:])
 def test_a_lost_answer_neither_doubles_nor_loses(sandbox: Serving, cvat: Cvat, task: Task, fault: Any) -> None:
     job = task.jobs[0].id

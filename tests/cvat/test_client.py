@@ -251,6 +251,11 @@ def test_what_is_no_address_is_told_at_once(url: str) -> None:
         connect(url, token="t")
 
 
+def test_a_dialect_that_nobody_speaks_is_told_at_once() -> None:
+    with pytest.raises(InputError, match="use auto, v1 or v2"):
+        connect("http://localhost", dialect="v3")
+
+
 def test_an_address_may_be_pasted_with_a_path_and_shows_no_password() -> None:
     assert connect("https://me:secret@cvat.example.com:8443/tasks?page=1").url == "https://cvat.example.com:8443"
     assert connect("localhost:8080/").url == "http://localhost:8080"

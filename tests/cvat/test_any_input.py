@@ -1,0 +1,155 @@
+"""Whatever a server answers and whatever people write: a value or an error of the tree, never anything else."""
+
+from __future__ import annotations
+
+import io
+import json
+import unicodedata
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from werkzeug.formparser import parse_form_data
+
+from labelyard.cvat import reading, v1_values, v2_values, writing
+from labelyard.cvat.definitions import annotations_of, labels_of
+from labelyard.cvat.labels import check_labels
+from labelyard.cvat.multipart import Multipart
+from labelyard.cvat.reading import read
+from labelyard.cvat.refusals import LONGEST, refusal
+from labelyard.cvat.wire import Answer, Request
+from labelyard.errors import CvatDisagrees, CvatError, InputError, LabelError
+from labelyard.model import (
+    Annotations,
+    AttributeValue,
+    Shape,
+    ShapeType,
+    Tag,
+    Track,
+    TrackedShape,
+    UploadFile,
+)
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
+    max_leaves=6,
+)
+KINDS = st.sampled_from(["application/json", "application/vnd.cvat+json", "text/html; charset=utf-8", "text/plain", ""])
+STATUSES = st.integers(100, 599)
+
+
+@given(
+    STATUSES, KINDS, st.binary(max_size=600) | JSON.map(lambda data: json.dumps(data).encode()) | TEXT.map(str.encode)
+)
+def test_any_refusal_is_an_error_in_one_printable_line(status: int, kind: str, body: bytes) -> None:
+    error = refusal("GET /api/v1/x", Answer(status, {"content-type": kind}, body))
+    assert isinstance(error, CvatError)
+    assert 0 < len(error.what) <= LONGEST + 100
+    assert not [c for c in error.what if unicodedata.category(c)[0] == "C"]
+
+
+@given(st.sampled_from([400, 500]), st.sampled_from(["", "<p>", "Traceback (most recent call last)\n"]), TEXT)
+def test_secrets_of_a_presigned_url_are_cut_out_of_any_refusal(status: int, before: str, after: str) -> None:
+    said = f"{before}failed: https://s3.example.com/b/k.jpg?X-Amz-Signature=53cr3t {after}".encode()
+    assert "53cr3t" not in str(refusal("", Answer(status, {"content-type": "text/html"}, said)))
+
+
+TASK = {"id": 1, "name": "t", "segments": [], "status": "annotation", "labels": [], "owner": 1, "assignee": None,
+        "segment_size": 0, "overlap": None, "bug_tracker": "", "created_date": "", "updated_date": ""}  # fmt: skip
+SHAPE = {"type": "rectangle", "frame": 0, "label_id": 1, "points": [1, 2, 3, 4], "attributes": []}
+LABEL = {"id": 1, "name": "car", "attributes": []}
+SHAPES: dict[Callable[[Any], Any], dict[str, Any]] = {
+    v1_values.task: TASK,
+    v2_values.task: TASK,
+    v1_values.job: {"id": 1, "task_id": 1, "start_frame": 0, "stop_frame": 0, "status": "annotation", "assignee": None},
+    v1_values.creation: {"state": "Finished", "message": ""},
+    v1_values.git_repository: {"url": {"value": None}, "status": {"value": None, "error": None}},
+    reading.user: {"id": 1, "username": "root"},
+    reading.label: LABEL,
+    reading.frames: {"frames": [{"name": "a.jpg", "width": 1, "height": 1}]},
+    reading.annotation_set: {"shapes": [SHAPE], "tracks": [], "tags": []},
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: f"{shape.__module__}.{shape.__name__}")
+@given(data=st.data())
+def test_any_answer_is_read_or_disagrees(shape: Callable[[Any], Any], data: st.DataObject) -> None:
+    whole = SHAPES[shape]
+    read(Request("GET", "/"), Answer(200, {}, json.dumps(whole).encode()), shape)
+    spoiled = data.draw(
+        JSON | JSON.flatmap(lambda part: st.sampled_from(sorted(whole)).map(lambda key: whole | {key: part}))
+    )
+    with suppress(CvatDisagrees):
+        read(Request("GET", "/"), Answer(200, {}, json.dumps(spoiled).encode()), shape)
+
+
+def as_sent(name: str) -> str:
+    """What a server sees of a name: control characters percent-encoded."""
+    return "".join(f"%{ord(c):02X}" if ord(c) < 32 or ord(c) == 127 else c for c in name)
+
+
+NAMES = TEXT.filter(lambda name: name.strip() and "\0" not in name)
+FILES = st.lists(st.tuples(NAMES, st.binary(max_size=300)), min_size=1, max_size=5)
+
+
+@given(FILES, st.dictionaries(st.sampled_from(["image_quality", "frame_filter"]), TEXT, max_size=2))
+def test_any_files_arrive_as_they_were_sent(files: list[tuple[str, bytes]], fields: dict[str, str]) -> None:
+    uploads = [UploadFile(name, len(body), lambda body=body: io.BytesIO(body), "image/jpeg") for name, body in files]
+    multipart = Multipart(list(fields.items()), writing.file_fields(uploads))
+    body = b"".join(multipart.chunks())
+    assert len(body) == multipart.length
+    _, got, sent = parse_form_data(
+        {
+            "wsgi.input": io.BytesIO(body),
+            "CONTENT_TYPE": multipart.content_type,
+            "CONTENT_LENGTH": str(len(body)),
+            "REQUEST_METHOD": "POST",
+        }
+    )
+    assert dict(got) == fields
+    for number, (_, content) in enumerate(files):
+        assert sent[f"client_files[{number}]"].stream.read() == content
+    told = [sent[f"client_files[{number}]"].filename for number in range(len(files))]
+    assert told == [as_sent(name) for name, _ in files]
+
+
+NUMBERS = st.integers(0, 10_000)
+IDS = st.integers(1, 10_000)
+POINTS = st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=2, max_size=8).map(tuple)
+VALUES = st.lists(st.builds(AttributeValue, IDS, TEXT), max_size=2).map(tuple)
+SOURCES = st.none() | st.sampled_from(["manual", "auto"])
+SOME = {"frame": NUMBERS, "label_id": IDS, "group": NUMBERS, "attributes": VALUES, "source": SOURCES, "id": IDS}
+DRAWN = {"type": st.sampled_from(ShapeType), "points": POINTS, "z_order": st.integers(-9, 9), "occluded": st.booleans()}
+TRACKED = st.builds(TrackedShape, frame=NUMBERS, outside=st.booleans(), attributes=VALUES, id=IDS, **DRAWN)
+ANNOTATIONS = st.builds(
+    Annotations,
+    shapes=st.lists(st.builds(Shape, **SOME, **DRAWN), max_size=3).map(tuple),
+    tracks=st.lists(st.builds(Track, shapes=st.lists(TRACKED, max_size=3).map(tuple), **SOME), max_size=2).map(tuple),
+    tags=st.lists(st.builds(Tag, **SOME), max_size=2).map(tuple),
+    version=NUMBERS,
+)
+
+
+@given(ANNOTATIONS)
+def test_annotations_are_read_as_they_were_written(annotations: Annotations) -> None:
+    sent = json.dumps(writing.annotation_set(annotations, ids=True, source=True))
+    got = reading.annotation_set(json.loads(sent))
+    assert got == annotations
+    assert [shape.id for shape in got.shapes] == [shape.id for shape in annotations.shapes]
+
+
+@given(JSON | st.lists(st.dictionaries(st.sampled_from(["name", "attributes", "color", "id"]), JSON, max_size=4)))
+def test_any_label_list_is_taken_or_refused_by_name(data: Any) -> None:
+    with suppress(LabelError):
+        check_labels(labels_of(data))
+
+
+@given(JSON | st.dictionaries(st.sampled_from(["shapes", "tracks", "tags", "version"]), JSON, max_size=4))
+def test_any_annotations_are_taken_or_refused(data: Any) -> None:
+    with suppress(InputError):
+        annotations_of(data)
