@@ -6,7 +6,6 @@ import random
 import socket
 import struct
 import threading
-import time
 from fnmatch import fnmatchcase
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal
@@ -114,6 +113,15 @@ class Faults:
     def __init__(self, rules: Iterable[Rule] = ()) -> None:
         self._rules = [_Armed(rule) for rule in rules]
         self._lock = threading.Lock()
+        self._ending = threading.Event()
+
+    def end(self) -> None:
+        """End every delay, so that the server can end."""
+        self._ending.set()
+
+    def pause(self, seconds: float) -> None:
+        """Wait; not beyond the end of the server."""
+        self._ending.wait(seconds)
 
     def set(self, rules: Any) -> None:
         """Replace the rules by a list of maps; InputError."""
@@ -138,7 +146,7 @@ class Faults:
         """Delay or fail a worker's job where a rule says so; whether any fired. Raises WorkerError."""
         rules = self._firing("worker", name)
         for rule in rules:
-            time.sleep(rule.delay)
+            self.pause(rule.delay)
             if rule.fail:
                 raise WorkerError(rule.fail.replace("{task}", str(task_id)))
         return bool(rules)
@@ -159,7 +167,7 @@ def wrap(app: WSGIApplication, faults: Faults) -> WSGIApplication:
         rules = faults.for_request(environ["REQUEST_METHOD"], environ["PATH_INFO"])
         before = [rule for rule in rules if rule.when == "before"]
         for rule in before:
-            time.sleep(rule.delay)
+            faults.pause(rule.delay)
             if rule.short is not None:
                 environ["sandbox.short"] = rule.short
         refused = _apply(before, environ, start_response)
@@ -171,7 +179,7 @@ def wrap(app: WSGIApplication, faults: Faults) -> WSGIApplication:
         held: list[Any] = []
         answer = b"".join(app(environ, lambda *args: held.append(args)))  # type: ignore[arg-type] # nobody writes
         for rule in after:
-            time.sleep(rule.delay)
+            faults.pause(rule.delay)
         refused = _apply(after, environ, start_response)
         if refused is None:
             start_response(*held[0])

@@ -188,6 +188,7 @@ class Serving:
 
     def stop(self) -> None:
         """Stop listening and end everything."""
+        self.faults.end()
         self._server.stop()
         self.sandbox.close()
 

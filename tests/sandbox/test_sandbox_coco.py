@@ -18,6 +18,8 @@ from sandbox_client import body, box, coco, create, job_ids, jpeg, send, settled
 
 from labelyard.sandbox import rle
 
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:pycocotools")  # of its own code
+
 Draw = Callable[..., dict[str, Any]]
 
 SMALL = st.floats(-20, 60, allow_nan=False).map(lambda value: round(value, 2))
