@@ -15,6 +15,7 @@ COMMANDS = {
     "watch": "labelyard.cli.watch:watch",
     "message": "labelyard.cli.message:message",
     "notify": "labelyard.cli.notify:notify",
+    "dead": "labelyard.cli.dead:dead",
     "init": "labelyard.cli.init:init",
     "schema": "labelyard.cli.dataset:schema",
     "validate": "labelyard.cli.dataset:validate",

@@ -62,7 +62,7 @@ def _show(seen: Overview) -> None:
     if seen.open_jobs:
         console.print(Text("open jobs: " + ", ".join(f"{who} {n}" for who, n in sorted(seen.open_jobs.items()))))
     if seen.dead_letters:
-        console.print(Text(f"{seen.dead_letters} messages could not be read (table dead_letter of the ledger)"), style="yellow")
+        console.print(Text(f"{seen.dead_letters} messages could not be read: labelyard dead"), style="yellow")
 
 
 def _state(batch: BatchLine) -> Text:
@@ -94,7 +94,13 @@ def why(what: str, as_json: bool) -> None:  # noqa: FBT001
     with open_workplace() as place:
         stories = list(_stories(place, what))
     if as_json:
-        click.echo(json.dumps([{"about": about, "history": [asdict(e) for e in told]} for about, told in stories], default=_jsonable, indent=1))
+        click.echo(
+            json.dumps(
+                [{"about": about, "history": [asdict(e) for e in told]} for about, told in stories],
+                default=_jsonable,
+                indent=1,
+            )
+        )
         return
     for about, told in stories:
         Console().print(Text(about, style="bold"))
@@ -130,7 +136,10 @@ def _never_landed(place: Workplace, bucket: str, key: str) -> str:
     refusals = {spec.name: spec.refusal(bucket, key) for spec in specs}
     takers = [name for name, refusal in refusals.items() if refusal is None]
     if not takers:
-        reasons = "; ".join(f"{name}: {refusal}" for name, refusal in refusals.items()) or "there are no datasets: labelyard apply FILE"
+        reasons = (
+            "; ".join(f"{name}: {refusal}" for name, refusal in refusals.items())
+            or "there are no datasets: labelyard apply FILE"
+        )
         return f"never landed, no dataset takes it ({reasons})"
     try:
         place.store.head(bucket, key)

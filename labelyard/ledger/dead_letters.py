@@ -3,18 +3,70 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
 
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from labelyard.errors import NotKnown
+from labelyard.events import MAX_BODY_BYTES
 from labelyard.ledger import Ledger
 from labelyard.ledger.tables import DeadLetter
 
 _log = logging.getLogger(__name__)
-MAX_BODY_BYTES = 256 * 1024
-"""What is kept of a message: as much as a queue carries."""
+_BEGINNING = 400
+"""Bytes of a message that a list shows the first line of."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A dead letter in a list: its number, when and whence it came, why it is here, and its first line."""
+
+    id: int
+    at: datetime
+    source: str
+    reason: str
+    first_line: str
 
 
 def put(ledger: Ledger, session: Session, body: bytes, source: str, reason: str) -> None:
-    """Keep a message (its first 256 KiB) with the reason why it could not be read."""
+    """Keep a message (its first MAX_BODY_BYTES) with the reason why it could not be read or landed."""
     session.add(DeadLetter(at=ledger.now(session), source=source, reason=reason, body=body[:MAX_BODY_BYTES]))
-    _log.warning("a message from %s could not be read and lies in the dead letters: %s", source, reason)
+    _log.warning(
+        "a message from %s could not be read and lies in the dead letters (labelyard dead): %s", source, reason
+    )
+
+
+def get(session: Session, number: int) -> DeadLetter:
+    """A dead letter by its number. Raises NotKnown."""
+    found = session.get(DeadLetter, number)
+    if found is None:
+        raise NotKnown(f"there is no dead letter {number}", next_step="labelyard dead")
+    return found
+
+
+def waiting(session: Session) -> Iterator[Line]:
+    """What was not read again with success, oldest first."""
+    beginning = func.substr(DeadLetter.body, 1, _BEGINNING, type_=DeadLetter.body.type)
+    query = select(DeadLetter.id, DeadLetter.at, DeadLetter.source, DeadLetter.reason, beginning)
+    for number, at, source, reason, body in session.execute(
+        query.where(DeadLetter.sent_again_at.is_(None)).order_by(DeadLetter.id)
+    ):
+        yield Line(number, at, source, reason, next(iter(body.decode(errors="replace").splitlines()), ""))
+
+
+def count(session: Session) -> int:
+    """How many wait to be read again."""
+    waits = select(func.count()).select_from(DeadLetter).where(DeadLetter.sent_again_at.is_(None))
+    return session.scalar(waits) or 0
+
+
+def sent_again(ledger: Ledger, session: Session, number: int, stays: str | None) -> None:
+    """Note that a letter was read again: it is done with, or it `stays` for this reason."""
+    letter = get(session, number)
+    if stays is None:
+        letter.sent_again_at = ledger.now(session)
+    else:
+        letter.reason = stays

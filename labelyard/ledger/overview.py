@@ -9,8 +9,8 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from labelyard.ledger import exports, jobs, tasks
-from labelyard.ledger.tables import Batch, DeadLetter, Object
+from labelyard.ledger import dead_letters, exports, jobs, tasks
+from labelyard.ledger.tables import Batch, Object
 from labelyard.model import JobStatus
 from labelyard.plan.lifecycle import BatchState
 
@@ -61,6 +61,7 @@ class Overview:
     open_jobs: Mapping[str, int]
     """Unfinished jobs by person."""
     dead_letters: int
+    """Messages that could not be read and wait for `labelyard dead`."""
     states: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -73,7 +74,7 @@ def overview(session: Session, now: datetime, *, dataset: str | None = None, lim
         at=now,
         batches=[_line(session, batch, now) for batch in found],
         open_jobs=jobs.load(session),
-        dead_letters=session.scalar(select(func.count()).select_from(DeadLetter)) or 0,
+        dead_letters=dead_letters.count(session),
         states={state.value: count for state, count in states},
     )
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,75 +13,13 @@ from typing import Any
 import httpx
 import pytest
 from cheroot.wsgi import Server
-from emulator import StoreServer
 from flask import Flask, request
+from machine import LABELYARD, Machine
 from recorder import eventually
-from sqlalchemy import select
 
-from labelyard.ledger import Ledger, datasets, upgrade
 from labelyard.ledger.tables import DeadLetter, Object
-from labelyard.spec import DatasetSpec
 
 RECORDINGS = Path(__file__).parents[1] / "recordings" / "s3-events"
-LABELYARD = [sys.executable, "-c", "from labelyard.cli import main; main()"]
-
-
-class Machine:
-    """A folder with a ledger, and the environment that leads to the emulator."""
-
-    def __init__(self, server: StoreServer, folder: Path) -> None:
-        self.server, self.folder = server, folder
-        self.ledger_url = f"sqlite:///{folder / 'ledger.db'}"
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("LABELYARD_", "PREFECT_"))}
-        self.environment = {
-            **clean,
-            "COLUMNS": "200",
-            "LABELYARD_LEDGER": self.ledger_url,
-            "LABELYARD_STORE__ENDPOINT_URL": server.url,
-            "LABELYARD_STORE__REGION": "us-east-1",
-            "LABELYARD_STORE__ACCESS_KEY_ID": "test",
-            "LABELYARD_STORE__SECRET_ACCESS_KEY": "test",
-            "LABELYARD_STORE__ADDRESSING_STYLE": "path",
-            "LABELYARD_WATCH__SQS_ENDPOINT_URL": server.url,
-            "LABELYARD_WATCH__PORT": "0",
-        }
-
-    def run(self, *words: str, stdin: bytes = b"", **environment: str) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run(
-            [*LABELYARD, *words], input=stdin, capture_output=True, timeout=60, check=False, cwd=self.folder,
-            env={**self.environment, **environment},
-        )  # fmt: skip
-
-    def apply(self, bucket: str, **batch: Any) -> DatasetSpec:
-        spec = DatasetSpec.model_validate(
-            {
-                "name": f"cats-{bucket[-6:]}",
-                "sources": [{"bucket": bucket, "prefix": "in/"}],
-                "batch": batch,
-                "task": {"labels": ["cat"]},
-                "annotators": ["ann"],
-                "export": {"prefix": "coco/"},
-            }
-        )
-        upgrade(self.ledger_url)
-        ledger = Ledger(self.ledger_url)
-        with ledger.write() as session:
-            datasets.apply(ledger, session, spec)
-        ledger.close()
-        return spec
-
-    def rows(self, table: type) -> list[Any]:
-        ledger = Ledger(self.ledger_url)
-        try:
-            with ledger.read() as session:
-                return list(session.scalars(select(table)).all())
-        finally:
-            ledger.close()
-
-
-@pytest.fixture
-def machine(store_server: StoreServer, tmp_path: Path) -> Machine:
-    return Machine(store_server, tmp_path)
 
 
 def payload(name: str) -> bytes:

@@ -1,0 +1,14 @@
+"""The machine that commands run on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from emulator import StoreServer
+from machine import Machine
+
+
+@pytest.fixture
+def machine(store_server: StoreServer, tmp_path: Path) -> Machine:
+    return Machine(store_server, tmp_path)
