@@ -129,8 +129,11 @@ class _Gateway(wsgi.Gateway_10):
         return {**environ, "sandbox.socket": self.req.conn.socket}
 
     def respond(self) -> None:
-        with contextlib.suppress(Cut):
+        try:
             super().respond()
+        except Cut:
+            # cheroot would write its headers into the dead socket
+            self.req.sent_headers = self.req.close_connection = True
 
 
 def _drained(app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
