@@ -1,0 +1,90 @@
+"""Files come into the bucket, and the queue is told of them: once, twice, late, or not at all; the ledger is locked."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from contextlib import suppress
+from functools import cache
+from urllib.parse import quote_plus
+
+from PIL import Image
+from sqlalchemy import create_engine
+
+from storms.plan import File
+from storms.scene import Scene
+
+
+@cache
+def picture(content: int) -> bytes:
+    """A small JPEG of its own; of a negative number, something that is no image."""
+    if content < 0:
+        return b"\xff\xd8 no image, number %d" % -content
+    out = io.BytesIO()
+    colour = (content * 37 % 256, content * 91 % 256, content * 13 % 256)
+    Image.new("RGB", (24 + content, 20), colour).save(out, "JPEG")
+    return out.getvalue()
+
+
+class Arrivals:
+    """What somebody outside does, at its time."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._files = list(scene.plan.files)
+        self._late: list[tuple[float, str]] = []
+        self._locks = list(scene.plan.locks)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether more will come."""
+        return bool(self._files or self._late)
+
+    @property
+    def unusable(self) -> frozenset[str]:
+        """The keys under which no image lies at the end."""
+        last = {self._scene.address(file.key): file.content for file in self._scene.plan.files}
+        return frozenset(key for key, content in last.items() if content < 0)
+
+    def tick(self, now: float) -> None:
+        """Do what is due."""
+        scene = self._scene
+        while self._files and scene.began + self._files[0].after <= now:
+            self._put(self._files.pop(0), now)
+        for entry in [entry for entry in self._late if entry[0] <= now or scene.calm]:
+            self._late.remove(entry)
+            self._tell(entry[1])
+        for lock in [lock for lock in self._locks if scene.began + lock[0] <= now and not scene.calm]:
+            self._locks.remove(lock)
+            self._hold_the_ledger(lock[1])
+
+    def _put(self, file: File, now: float) -> None:
+        scene, key = self._scene, self._scene.address(file.key)
+        scene.lane.s3.put_object(Bucket=scene.lane.bucket, Key=key, Body=picture(file.content))
+        if file.told == "late":
+            self._late.append((now + scene.rng.uniform(0.1, 0.6), key))
+        for _ in range({"once": 1, "twice": 2}.get(file.told, 0)):
+            self._tell(key)
+        if file.told != "once":
+            scene.faults[f"notification {'repeated' if file.told == 'twice' else file.told}"] += 1
+
+    def _tell(self, key: str) -> None:
+        record = {
+            "eventVersion": "2.1", "eventSource": "aws:s3", "eventName": "ObjectCreated:Put",
+            "s3": {"bucket": {"name": self._scene.lane.bucket}, "object": {"key": quote_plus(key, safe="/"), "size": 1}},
+        }  # fmt: skip
+        body = json.dumps({"Records": [record]})
+        self._scene.lane.sqs.send_message(QueueUrl=self._scene.queue_url, MessageBody=body)
+
+    def _hold_the_ledger(self, seconds: float) -> None:
+        engine = create_engine(self._scene.settings.ledger, isolation_level="AUTOCOMMIT")
+        with suppress(Exception), engine.connect() as connection:
+            sqlite = engine.dialect.name == "sqlite"
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if sqlite else "BEGIN")
+            if not sqlite:
+                connection.exec_driver_sql("LOCK TABLE batch, object, dataset, outbox IN ACCESS EXCLUSIVE MODE")
+            self._scene.faults["ledger locked"] += 1
+            time.sleep(seconds)
+            connection.exec_driver_sql("ROLLBACK")
+        engine.dispose()

@@ -1,0 +1,186 @@
+"""The processes of a run: watchers, and runs that Prefect would begin; and the deaths that the plan has for them."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from multiprocessing.connection import wait
+from threading import Lock
+from typing import Any
+
+from labelyard.crashing import EXIT_STATUS
+from storms.lane import Hand
+from storms.plan import Kill
+from storms.scene import Scene
+from storms.worker import Errand
+
+_RUNNERS = 2
+_SWEEP_SECONDS, _COLLECT_SECONDS = 0.5, 0.6
+
+
+class Announcements:
+    """Events that Prefect's stand-in was sent, each with its fate."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._lock = Lock()
+        self._fates = list(scene.plan.events)
+        self._known: set[str] = set()
+        self._due: list[tuple[float, str, str]] = []
+
+    @property
+    def waiting(self) -> bool:
+        """Whether an event has still to start a run."""
+        return bool(self._due)
+
+    def hear(self, events: Sequence[dict[str, Any]]) -> str:
+        """Take a request of the events API; what becomes of it."""
+        with self._lock:
+            fate = "taken" if self._scene.calm or not self._fates else self._fates.pop(0)
+            if fate != "taken":
+                self._scene.faults[f"event {fate.replace('_', ' ')}"] += 1
+            if fate != "refused":
+                for event in events:
+                    self._take(event, fate)
+            return fate
+
+    def _take(self, event: dict[str, Any], fate: str) -> None:
+        if event["id"] in self._known:
+            return  # Prefect knows a repetition by its id
+        self._known.add(event["id"])
+        if fate == "lost":
+            return
+        what = "export" if event["event"].endswith("task.completed") else "ingest"
+        at = time.time() + (self._scene.rng.uniform(0.1, 0.6) if fate == "late" else 0.0)
+        times = 2 if fate == "twice" or (self._scene.plan.double and not self._scene.calm) else 1
+        self._due += [(at, what, event["payload"]["batch"])] * times
+
+    def due(self, now: float) -> tuple[str, str] | None:
+        """The next run to begin: what, and for which batch."""
+        with self._lock:
+            for entry in self._due:
+                if entry[0] <= now:
+                    self._due.remove(entry)
+                    return entry[1], entry[2]
+        return None
+
+
+class Crew:
+    """Starts what has to run, kills it as planned, and starts it again."""
+
+    def __init__(self, scene: Scene, announced: Announcements) -> None:
+        self._scene, self._announced = scene, announced
+        self._kills = list(scene.plan.kills)
+        self._runs: list[Hand] = []
+        self._watchers: list[Hand] = []
+        self._doomed: dict[int, tuple[Kill, float]] = {}
+        self._sweep_at, self._collect_at = scene.began + 0.3, scene.began + 0.6
+
+    @property
+    def busy(self) -> bool:
+        """Whether a run goes on."""
+        return bool(self._runs)
+
+    def collect_soon(self) -> None:
+        """Somebody has completed a job."""
+        self._collect_at = 0.0
+
+    def tick(self, now: float) -> None:
+        """Start, signal, gather."""
+        while len(self._watchers) < self._scene.plan.watchers:
+            self._watchers.append(self._start("watch"))
+        self._signal(now)
+        for hand in [*self._runs, *self._watchers]:
+            self._gather(hand)
+        while len(self._runs) < _RUNNERS and (due := self._announced.due(now)):
+            self._runs.append(self._start(*due))
+        if len(self._runs) < _RUNNERS and now >= self._sweep_at:
+            self._sweep_at = now + _SWEEP_SECONDS
+            self._scheduled("sweep")
+        if len(self._runs) < _RUNNERS and now >= self._collect_at:
+            self._collect_at = now + _COLLECT_SECONDS
+            self._scheduled("collect")
+
+    def rest(self) -> None:
+        """Let a moment pass, or less when something ends."""
+        wait([hand.wire for hand in [*self._runs, *self._watchers] if hand.exit_status is None], 0.02)
+
+    def calm_down(self) -> None:
+        """Let go on what is stopped; end what would die at a crash point some time."""
+        for hand in [*self._runs, *self._watchers]:
+            kill, _ = self._doomed.get(hand.pid, (None, 0.0))
+            if kill is not None and kill.stopped:
+                hand.send_signal(signal.SIGCONT)
+            elif kill is not None:
+                hand.send_signal(signal.SIGKILL)
+        self._kills.clear()
+
+    def end(self) -> None:
+        """Give the processes back to the lane."""
+        for hand in self._runs:
+            hand.end()
+        for hand in self._watchers:
+            with suppress(OSError):
+                hand.wire.send("stop")
+            if hand.pid not in self._doomed and hand.wire.poll(2) and hand.ended() is not None:
+                self._scene.lane.idle.append(hand)
+            else:
+                hand.end()
+
+    def _start(self, what: str, batch: str = "") -> Hand:
+        scene, role = self._scene, "watch" if what == "watch" else "run"
+        kill = next((kill for kill in self._kills if kill.role == role), None)
+        hand = scene.lane.hand()
+        hand.start(Errand(what, scene.settings, scene.queue_url, scene.epoch, batch, kill.point if kill else None))
+        if kill is not None:
+            self._kills.remove(kill)
+            self._doomed[hand.pid] = kill, time.time()
+        return hand
+
+    def _scheduled(self, what: str) -> None:
+        times = 2 if self._scene.plan.double and not self._scene.calm else 1
+        self._scene.faults[f"two {what}s at the same time"] += times - 1
+        self._runs += [self._start(what) for _ in range(times)]
+
+    def _signal(self, now: float) -> None:
+        for hand in [*self._runs, *self._watchers]:
+            kill, since = self._doomed.get(hand.pid, (None, 0.0))
+            if kill is None or kill.point or now < since + kill.after:
+                continue
+            if not kill.stopped:
+                hand.send_signal(signal.SIGKILL)
+            elif now < since + kill.after + kill.stopped and not self._scene.calm:
+                hand.send_signal(signal.SIGSTOP)
+            else:
+                hand.send_signal(signal.SIGCONT)
+                self._scene.faults["stopped for a while"] += 1
+                del self._doomed[hand.pid]
+
+    def _gather(self, hand: Hand) -> None:
+        what = hand.errand.what if hand.errand else ""
+        words = hand.ended()
+        if words is None and hand.exit_status is None:
+            return
+        (self._watchers if hand in self._watchers else self._runs).remove(hand)
+        kill, _ = self._doomed.pop(hand.pid, (None, 0.0))
+        if words is None:
+            self._died(hand, what, kill)
+            return
+        if words or what == "watch":
+            self._scene.said.append(f"{what}: {words.splitlines()[0] if words else 'ended'}")
+        if kill is not None and not self._scene.calm:
+            self._kills.append(kill)  # its moment never came
+        self._scene.lane.idle.append(hand)
+
+    def _died(self, hand: Hand, what: str, kill: Kill | None) -> None:
+        if hand.exit_status == EXIT_STATUS and kill is not None and kill.point:
+            self._scene.faults["died at a crash point"] += 1
+            self._scene.said.append(f"{what}: died at {kill.point}")
+        elif hand.exit_status == -signal.SIGKILL and kill is not None:
+            self._scene.faults["kill -9"] += 1
+            self._scene.said.append(f"{what}: killed")
+        else:
+            self._scene.said.append(f"{what}: an unforeseen end, {hand.exit_status}")
+            self._scene.faults["unforeseen end"] += 1

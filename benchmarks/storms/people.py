@@ -1,0 +1,96 @@
+"""Annotators: a box on every frame that has none, then the job is completed; or one more after the export."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from labelyard.cvat import Cvat
+from labelyard.errors import LabelyardError
+from labelyard.ledger import batches, tasks
+from labelyard.model import Annotations, Change, JobStatus, Shape, ShapeType, Task
+from labelyard.plan.lifecycle import BatchState
+from storms.scene import Scene
+
+_MENDED_BY_HAND = ("CVAT could not make frames",)
+"""Failures that a person has to lead out of; here, by `labelyard retry`."""
+
+
+class People:
+    """Who labels what lies with people, and retries what only a person may."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._done: set[int] = set()
+
+    def act(self) -> bool:
+        """Do what there is to do; whether a job was completed."""
+        with self._scene.ledger.read() as session:
+            lying = [
+                task.server_id
+                for batch in batches.in_states(session, [BatchState.ASSIGNED])
+                if (task := tasks.current(session, batch.id)) and task.server_id not in self._done
+            ]
+            failed = batches.in_states(session, [BatchState.FAILED])
+        completed = [self._label(task_id) for task_id in lying if task_id is not None]
+        for batch in failed:
+            if any(words in (batch.error or "") for words in _MENDED_BY_HAND):
+                with self._scene.ledger.write() as session:
+                    batches.retry(self._scene.ledger, session, batches.get(session, batch.id, lock=True))
+        return any(completed)
+
+    def open_again(self) -> str | None:
+        """Open a job of an exported batch and draw another box in it; which batch."""
+        with self._scene.ledger.read() as session:
+            done = batches.in_states(session, [BatchState.EXPORTED])
+            first = tasks.current(session, done[0].id) if done else None
+        if first is None or first.server_id is None:
+            return None
+        cvat = self._scene.lane.cvat
+        task = cvat.task(first.server_id)
+        cvat.set_job_status(task.jobs[0].id, JobStatus.ANNOTATION)
+        _draw(cvat, task, task.jobs[0].id, [task.jobs[0].start_frame])
+        self._done.discard(first.server_id)
+        self._scene.faults["job opened again"] += 1
+        return first.batch_id
+
+    def _label(self, task_id: int) -> bool:
+        late = self._scene.plan.stale and self._scene.calm
+        if late:
+            self._scene.lane.sandbox.faults.set([{"on": "worker export", "delay": 0.3, "times": 1}])
+            self._scene.faults["export while somebody draws"] += 1
+        with suppress(LabelyardError):  # the server misbehaves for them too: they try again
+            label(self._scene.lane.cvat, task_id, self._scene.lane.folder / "theirs.zip" if late else None)
+            self._done.add(task_id)
+        return task_id in self._done
+
+
+def label(cvat: Cvat, task_id: int, while_exporting: Path | None = None) -> None:
+    """Draw and complete; with a path, the last box is drawn while somebody else's export is being written to it."""
+    task = cvat.task(task_id)
+    for job in task.jobs:
+        drawn = {shape.frame for shape in cvat.annotations(job.id).shapes}
+        missing = [frame for frame in range(job.start_frame, job.stop_frame + 1) if frame not in drawn]
+        if job is task.jobs[-1] and while_exporting is not None and missing:
+            _draw(cvat, task, job.id, missing[:-1])
+            _draw_late(cvat, task, job.id, missing[-1], while_exporting)
+        else:
+            _draw(cvat, task, job.id, missing)
+        cvat.set_job_status(job.id, JobStatus.COMPLETED)
+
+
+def _draw(cvat: Cvat, task: Task, job_id: int, frames: list[int]) -> None:
+    boxes = [Shape(ShapeType.RECTANGLE, frame, task.labels[0].id, (1.0, 2.0, 9.5, 12.25)) for frame in frames]
+    if boxes:
+        cvat.change_annotations(job_id, Change.CREATE, Annotations(shapes=tuple(boxes)))
+
+
+def _draw_late(cvat: Cvat, task: Task, job_id: int, frame: int, to: Path) -> None:
+    # An export that runs while somebody saves is kept by CVAT for everybody, without what was saved.
+    others = threading.Thread(target=cvat.export, args=(task.id, to))
+    others.start()
+    time.sleep(0.1)
+    _draw(cvat, task, job_id, [frame])
+    others.join()

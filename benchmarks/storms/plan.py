@@ -1,0 +1,154 @@
+"""What a seed means: which files come, and what is done to labelyard meanwhile. Pure, and the same for ever."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from labelyard.crashing import POINTS
+
+WATCHING = tuple(name for name in POINTS if name.split(".")[0] in {"watching", "landing", "closing", "announcing"})
+RUNNING = tuple(name for name in POINTS if name.split(".")[0] not in {"watching", "closing"})
+
+CREATE, DATA, JOB = "POST /api/v1/tasks", "POST /api/v1/tasks/*/data", "PATCH /api/v1/jobs/*"
+DELETE, EXPORT, READ = "DELETE /api/v1/tasks/*", "GET /api/v1/tasks/*/annotations", "GET /api/v1/*"
+
+_HURT: tuple[Mapping[str, Any], ...] = (
+    {"status": 429, "retry_after": 0},
+    {"status": 500},
+    {"status": 500, "when": "after"},
+    {"status": 503},
+    {"status": 504, "when": "after"},
+    {"cut": True},
+    {"cut": True, "when": "after"},
+    {"delay": 1.3, "when": "after"},
+)
+_WORKERS: tuple[Mapping[str, Any], ...] = (
+    {"on": "worker creation", "delay": 0.3},
+    {"on": "worker creation", "fail": "OSError: the disk is full"},
+    {"on": "worker export", "delay": 0.4},
+    {"on": "worker null_message"},
+    {"on": DATA, "short": 0.6},
+    {"on": DATA, "short": 0.6, "cut": True, "when": "after"},
+)
+_STORE: tuple[Mapping[str, Any], ...] = (
+    {"status": 503},
+    {"status": 500, "when": "after"},
+    {"cut": True},
+    {"cut": True, "when": "after"},
+    {"delay": 0.3, "when": "after"},
+)
+_STORE_CALLS = ("PUT /*", "GET /*", "HEAD /*", "POST /*", "* /*")
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that somebody puts: `after` so many seconds; its notification comes once, twice, late, or is lost.
+
+    `content` numbers the picture; a negative one is no image. `key` may come twice: the file is overwritten then.
+    """
+
+    key: str
+    content: int
+    after: float
+    told: str
+
+
+@dataclass(frozen=True)
+class Kill:
+    """A death of a worker or watcher: at a crash point, by kill -9 after so many seconds, or a stop of so many."""
+
+    role: str
+    point: str | None = None
+    after: float = 0.0
+    stopped: float = 0.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that happens in a run. Rules are those of `labelyard.sandbox.faults`, times are seconds from its start."""
+
+    seed: int
+    files: tuple[File, ...]
+    max_objects: int
+    segment_size: int
+    lease: float
+    watchers: int
+    kills: tuple[Kill, ...] = ()
+    cvat: tuple[Mapping[str, Any], ...] = ()
+    store: tuple[Mapping[str, Any], ...] = ()
+    events: tuple[str, ...] = ()
+    """What becomes of the announcements, in turn: taken, lost, twice, late, refused, refused_after."""
+    locks: tuple[tuple[float, float], ...] = ()
+    """When the ledger is locked, and how long."""
+    double: bool = False
+    """Every sweep and every run is begun twice at the same time."""
+    stale: bool = False
+    """Somebody else's export runs while the last box is drawn."""
+    reopened: bool = False
+    """A job is opened again after the export."""
+
+
+def plan(seed: int) -> Plan:
+    """The run of a seed."""
+    rng = random.Random(seed)
+    kinds = rng.sample(("kill", "kill", "kill", "cvat", "cvat", "store", "events", "lock", "double"), rng.randint(1, 4))
+    files = _files(rng)
+    return Plan(
+        seed=seed,
+        files=files,
+        max_objects=rng.randint(2, 5),
+        segment_size=rng.choice((0, 0, 2)),
+        lease=rng.choice((6.0, 20.0, 60.0)) if rng.random() < 0.3 else 60.0,
+        watchers=rng.choice((1, 1, 2)),
+        kills=tuple(_kill(rng) for _ in range(rng.randint(1, 3) * ("kill" in kinds))),
+        cvat=tuple(_cvat(rng) for _ in range(rng.randint(1, 3) * ("cvat" in kinds))),
+        store=tuple(_store(rng) for _ in range(rng.randint(1, 2) * ("store" in kinds))),
+        events=tuple(
+            rng.choice(("taken", "lost", "twice", "late", "refused", "refused_after"))
+            for _ in range(6 * ("events" in kinds))
+        ),
+        locks=tuple((rng.uniform(0, 0.8), rng.uniform(0.1, 0.7)) for _ in range(2 * ("lock" in kinds))),
+        double="double" in kinds,
+        stale=rng.random() < 0.1,
+        reopened=rng.random() < 0.1,
+    )
+
+
+def _files(rng: random.Random) -> tuple[File, ...]:
+    files = []
+    for i in range(rng.randint(1, 7)):
+        content = -i - 1 if rng.random() < 0.06 else i
+        told = rng.choices(("once", "twice", "late", "lost"), (6, 2, 2, 1))[0]
+        after = rng.choice((0.0, 0.0, rng.uniform(0, 0.5)))
+        files.append(File(f"{rng.choice('ab')}/{i}.jpg", content, after, told))
+        if rng.random() < 0.06:
+            files.append(File(files[-1].key, 20 + i, after + rng.uniform(0, 0.6), rng.choice(("once", "lost"))))
+    return tuple(sorted(files, key=lambda file: file.after))
+
+
+def _kill(rng: random.Random) -> Kill:
+    role = rng.choice(("watch", "run", "run", "run"))
+    way = rng.choice(("point", "point", "point", "moment", "stop"))
+    if way == "point":
+        name = rng.choice(WATCHING if role == "watch" else RUNNING)
+        return Kill(role, point=f"{name}:{rng.choice((1, 1, 1, 2))}")
+    return Kill(role, after=rng.uniform(0, 0.4), stopped=rng.uniform(0.2, 0.6) if way == "stop" else 0.0)
+
+
+def _cvat(rng: random.Random) -> Mapping[str, Any]:
+    again = {"times": rng.choice((1, 1, 2, 5)), "skip": rng.choice((0, 0, 1, 2))}
+    if rng.random() < 0.25:
+        return {**rng.choice(_WORKERS), "times": 1}
+    return {"on": rng.choice((CREATE, DATA, JOB, DELETE, EXPORT, READ, "* /*")), **rng.choice(_HURT), **again}
+
+
+def _store(rng: random.Random) -> Mapping[str, Any]:
+    return {
+        "on": rng.choice(_STORE_CALLS),
+        **rng.choice(_STORE),
+        "times": rng.choice((1, 3, 4)),
+        "skip": rng.randint(0, 6),
+    }
