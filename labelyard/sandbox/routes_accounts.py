@@ -104,8 +104,8 @@ ENDPOINTS = [
     Endpoint("/api/v1/auth/login", {"POST": login}, "POST, OPTIONS", anybody, "Login"),
     Endpoint("/api/v1/auth/logout", {"POST": logout}, "GET, POST, HEAD, OPTIONS", anybody, "Logout"),
     Endpoint("/api/v1/auth/register", {"POST": register}, "POST, OPTIONS", anybody, "Register"),
-    Endpoint("/api/v1/users", {"GET": users}, "GET, HEAD", name="User List"),
-    Endpoint("/api/v1/users/self", {"GET": myself}, "GET, HEAD", name="Self"),
+    Endpoint("/api/v1/users", {"GET": users}, "GET, HEAD", user_gate, "User List"),
+    Endpoint("/api/v1/users/self", {"GET": myself}, "GET, HEAD", user_gate, "Self"),
     Endpoint("/api/v1/users/<pk>", {"GET": user, "PATCH": change_user, "DELETE": delete_user},
              "GET, HEAD, PATCH, DELETE", user_gate, "User Instance"),
 ]  # fmt: skip
