@@ -19,5 +19,5 @@ def test_a_fresh_ledger_can_be_made_on_each_kind_of_database(ledger_url: str) ->
 
 
 def test_each_test_gets_a_ledger_that_nobody_has_used(ledger_url: str) -> None:
-    with pytest.raises(LedgerBehind, match="no ledger yet|is empty"):
+    with pytest.raises(LedgerBehind, match=r"no ledger yet|is empty"):
         Ledger(ledger_url)
