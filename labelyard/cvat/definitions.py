@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from labelyard.cvat import reading
+from labelyard.cvat.reading import read_annotations
 from labelyard.errors import InputError, LabelError
 from labelyard.model import Annotations, AttributeSpec, Label
 
@@ -29,7 +29,7 @@ def annotations_of(data: Any) -> Annotations:
     if not isinstance(data, Mapping):
         raise InputError('annotations are an object: {"shapes": […], "tracks": […], "tags": […]}')
     try:
-        return reading.annotation_set({"shapes": [], "tracks": [], "tags": []} | dict(data))
+        return read_annotations({"shapes": [], "tracks": [], "tags": []} | dict(data))
     except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError) as error:
         raise InputError(f"these are no annotations ({type(error).__name__}: {error})") from error
 

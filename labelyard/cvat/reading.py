@@ -47,14 +47,14 @@ def fetch(request: Request, shape: Callable[[Any], T]) -> Steps[T]:
     return read(request, answer, shape)
 
 
-def person(value: Any) -> int | None:
+def read_person(value: Any) -> int | None:
     """The id of somebody who is shown as a number, as an object with an id, or not at all."""
     if isinstance(value, Mapping):
         return int(value["id"])
     return None if value is None else int(value)
 
 
-def user(data: Any) -> User:
+def read_user(data: Any) -> User:
     """A user; those who may see less are shown shorter records."""
     return User(
         id=int(data["id"]),
@@ -69,7 +69,7 @@ def user(data: Any) -> User:
     )
 
 
-def label(data: Any) -> Label:
+def read_label(data: Any) -> Label:
     """A label with its attributes."""
     attributes = tuple(_attribute_spec(spec) for spec in data.get("attributes") or ())
     return Label(name=data["name"], attributes=attributes, color=data.get("color") or None, id=int(data["id"]))
@@ -86,7 +86,7 @@ def _attribute_spec(data: Any) -> AttributeSpec:
     )
 
 
-def frames(data: Any) -> list[Frame]:
+def read_frames(data: Any) -> list[Frame]:
     """The frames of data/meta, in the server's order."""
     return [Frame(name=f["name"], width=int(f["width"]), height=int(f["height"])) for f in data["frames"]]
 
@@ -109,7 +109,7 @@ def file_name(answer: Answer) -> str:
 # --- annotations ------------------------------------------------------------------------------------------------------
 
 
-def annotation_set(data: Any) -> Annotations:
+def read_annotations(data: Any) -> Annotations:
     """All annotations of a job or task."""
     return Annotations(
         shapes=tuple(_shape(item) for item in data["shapes"]),

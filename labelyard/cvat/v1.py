@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from labelyard.cvat import reading, v1_values, writing
 from labelyard.cvat.labels import check_labels, with_values
 from labelyard.cvat.multipart import Multipart
-from labelyard.cvat.reading import fetch, read
+from labelyard.cvat.reading import fetch, file_name, read, read_annotations, read_frames, read_user
 from labelyard.cvat.refusals import words
+from labelyard.cvat.v1_values import creation_of, git_repository_of, job_of, task_of
 from labelyard.cvat.wire import Pause, Request, Steps, ask, growing_pauses, upload_patience
+from labelyard.cvat.writing import data_fields, file_fields, form_fields, task_name, write_annotations, write_label
 from labelyard.errors import CvatBusy, CvatCrashed, CvatNotFound, CvatUnauthorized, ExportFailed
 from labelyard.model import (
     About,
@@ -116,11 +117,11 @@ class V1:
 
     def whoami(self) -> Steps[User]:
         """Whose token this is."""
-        return fetch(_get("users/self"), reading.user)
+        return fetch(_get("users/self"), read_user)
 
     def users(self) -> Steps[list[User]]:
         """Everybody, by id."""
-        shape = lambda data: sorted(map(reading.user, data["results"]), key=lambda user: user.id)  # noqa: E731
+        shape = lambda data: sorted(map(read_user, data["results"]), key=lambda user: user.id)  # noqa: E731
         return fetch(_get("users", page_size="all"), shape)
 
     # --- tasks -------------------------------------------------------------------------------------------------------
@@ -129,7 +130,7 @@ class V1:
         """A task without data. Labels are checked first: a 500 here leaves an orphan task behind [122, 123]."""
         check_labels(spec.labels)
         body: dict[str, Any] = {
-            "name": writing.task_name(spec.name),
+            "name": task_name(spec.name),
             "labels": self._labels(spec.labels),
             "segment_size": spec.segment_size,
             "z_order": spec.z_order,
@@ -139,11 +140,11 @@ class V1:
             body["overlap"] = spec.overlap
         if spec.assignee is not None:
             body[self.quirks.assignee_field] = spec.assignee
-        return (yield from fetch(Request("POST", "/api/v1/tasks", json=body), v1_values.task))
+        return (yield from fetch(Request("POST", "/api/v1/tasks", json=body), task_of))
 
     def find_tasks(self, name: str) -> Steps[list[Task]]:
         """Tasks of exactly this name: the server's filter finds parts of names and ignores case."""
-        wanted = writing.task_name(name)
+        wanted = task_name(name)
         found: dict[int, Task] = {}
         page: int | None = 1
         while page and wanted:
@@ -159,15 +160,13 @@ class V1:
         answer = yield from ask(request, also=lambda a: a.status == 404)
         if answer.status == 404:  # a page past the end: tasks were deleted since the page before [251]
             return [], None
-        tasks, more = read(
-            request, answer, lambda data: ([v1_values.task(t) for t in data["results"]], bool(data["next"]))
-        )
+        tasks, more = read(request, answer, lambda data: ([task_of(t) for t in data["results"]], bool(data["next"])))
         return tasks, page + 1 if more else None
 
     def task(self, task_id: int) -> Steps[Task]:
         """One task. The list's answer is fresh; /tasks/:id can be stale after a delete went wrong [623-630]."""
         request = _get("tasks", id=str(task_id))
-        tasks = yield from fetch(request, lambda data: [v1_values.task(item) for item in data["results"]])
+        tasks = yield from fetch(request, lambda data: [task_of(item) for item in data["results"]])
         if not tasks:
             raise CvatNotFound(f"there is no task {task_id} that this user may see", request=str(request), status=404)
         return tasks[0]
@@ -177,7 +176,7 @@ class V1:
         fields = {"name": change.name, "bug_tracker": change.bug_tracker, "z_order": change.z_order}
         body: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
         if change.name is not None:
-            body["name"] = writing.task_name(change.name)
+            body["name"] = task_name(change.name)
         if change.assignee is not None:
             body[self.quirks.assignee_field] = change.assignee or None
         if change.labels is not None:
@@ -185,9 +184,7 @@ class V1:
             kept = with_values(change.labels, task.labels)
             check_labels(kept)
             body["labels"] = self._labels(kept)
-        return (
-            yield from fetch(Request("PATCH", f"/api/v1/tasks/{task_id}", json=body, repeatable=True), v1_values.task)
-        )
+        return (yield from fetch(Request("PATCH", f"/api/v1/tasks/{task_id}", json=body, repeatable=True), task_of))
 
     def delete_task(self, task_id: int) -> Steps[None]:
         """Delete a task at rest. Never while it is being made: that is 500, and later reads are stale [624-627]."""
@@ -196,17 +193,17 @@ class V1:
     def git_repository(self, task_id: int) -> Steps[GitRepository]:
         """The task's Git repository; outside /api/v1, where a missing token is a redirect [296]."""
         request = Request("GET", f"/git/repository/get/{task_id}", repeatable=True)
-        return fetch(request, v1_values.git_repository)
+        return fetch(request, git_repository_of)
 
     def _labels(self, labels: Sequence[Label]) -> list[dict[str, Any]]:
-        return [writing.label(label, color=self.quirks.label_color) for label in labels]
+        return [write_label(label, color=self.quirks.label_color) for label in labels]
 
     # --- data --------------------------------------------------------------------------------------------------------
 
     def upload(self, task_id: int, files: Sequence[UploadFile], data: DataSpec) -> Steps[Receipt]:
         """All files in one request. Never to be sent twice: a second upload adds jobs [106-110]."""
-        fields = writing.form_fields(writing.data_fields(data))
-        body = Multipart(fields, writing.file_fields(files))
+        fields = form_fields(data_fields(data))
+        body = Multipart(fields, file_fields(files))
         yield from ask(Request("POST", f"/api/v1/tasks/{task_id}/data", body=body, patience=upload_patience(files)))
         return Receipt(task_id)
 
@@ -219,7 +216,7 @@ class V1:
         return self._upload_named(task_id, "server_files", paths, data)
 
     def _upload_named(self, task_id: int, field: str, names: Sequence[str], data: DataSpec) -> Steps[Receipt]:
-        body = writing.data_fields(data) | {field: list(names)}
+        body = data_fields(data) | {field: list(names)}
         yield from ask(Request("POST", f"/api/v1/tasks/{task_id}/data", json=body))
         return Receipt(task_id)
 
@@ -229,7 +226,7 @@ class V1:
         answer = yield from ask(request, also=lambda a: a.status == 400)
         if answer.status == 400:
             return Creation(CreationState.UNKNOWN, words(answer))
-        return read(request, answer, v1_values.creation)
+        return read(request, answer, creation_of)
 
     def frames(self, task_id: int) -> Steps[list[Frame]]:
         """The task's frames; none before there is data, where the server itself answers 500 [205, 294]."""
@@ -240,7 +237,7 @@ class V1:
             if task.size:
                 raise CvatCrashed(words(answer), request=str(request), status=500)
             return []
-        return read(request, answer, reading.frames)
+        return read(request, answer, read_frames)
 
     # --- jobs and annotations ----------------------------------------------------------------------------------------
 
@@ -258,23 +255,21 @@ class V1:
         return self._patch_job(job_id, {"status": str(status)})
 
     def _patch_job(self, job_id: int, body: dict[str, Any]) -> Steps[Job]:
-        return fetch(Request("PATCH", f"/api/v1/jobs/{job_id}", json=body, repeatable=True), v1_values.job)
+        return fetch(Request("PATCH", f"/api/v1/jobs/{job_id}", json=body, repeatable=True), job_of)
 
     def annotations(self, job_id: int) -> Steps[Annotations]:
         """What is saved in a job."""
-        return fetch(_get(f"jobs/{job_id}/annotations"), reading.annotation_set)
+        return fetch(_get(f"jobs/{job_id}/annotations"), read_annotations)
 
     def task_annotations(self, task_id: int) -> Steps[Annotations]:
         """What is saved in all jobs of a task."""
-        return fetch(_get(f"tasks/{task_id}/annotations"), reading.annotation_set)
+        return fetch(_get(f"tasks/{task_id}/annotations"), read_annotations)
 
     def change_annotations(self, job_id: int, change: Change, annotations: Annotations) -> Steps[Annotations]:
         """Write as asked, once: create repeated duplicates, and update makes what it does not find [376, 587]."""
-        body = writing.annotation_set(
-            annotations, ids=change is not Change.CREATE, source=self.quirks.annotation_source
-        )
+        body = write_annotations(annotations, ids=change is not Change.CREATE, source=self.quirks.annotation_source)
         request = Request("PATCH", f"/api/v1/jobs/{job_id}/annotations", query={"action": str(change)}, json=body)
-        return fetch(request, reading.annotation_set)
+        return fetch(request, read_annotations)
 
     # --- export and import -------------------------------------------------------------------------------------------
 
@@ -286,7 +281,7 @@ class V1:
         for seconds in growing_pauses():
             answer = yield from ask(request, also=lambda a: a.status == 500)
             if answer.status == 200:
-                return reading.file_name(answer)
+                return file_name(answer)
             seen = f"{answer.status}: still preparing"
             if answer.status == 500:
                 failures, seen = failures + 1, words(answer)

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from labelyard.cvat import reading, v2_values, writing
 from labelyard.cvat.labels import check_labels
 from labelyard.cvat.multipart import Multipart
-from labelyard.cvat.reading import fetch, read
+from labelyard.cvat.reading import fetch, file_name, read, read_annotations, read_frames, read_label, read_user
 from labelyard.cvat.refusals import one_line, words
+from labelyard.cvat.v2_values import creation_of, job_of, request_state, task_of, with_parts
 from labelyard.cvat.wire import Pause, Request, Steps, ask, growing_pauses, upload_patience
+from labelyard.cvat.writing import data_fields, file_fields, form_fields, task_name, write_annotations, write_label
 from labelyard.errors import CvatCrashed, CvatDisagrees, CvatRefused, CvatUnauthorized, ExportFailed
 from labelyard.model import (
     About,
@@ -84,11 +85,11 @@ class V2:
 
     def whoami(self) -> Steps[User]:
         """Whose token this is."""
-        return fetch(_get("users/self"), reading.user)
+        return fetch(_get("users/self"), read_user)
 
     def users(self) -> Steps[list[User]]:
         """Everybody whom this user may see: a plain user, outside an organization, himself [018]."""
-        found = yield from _all("users", {}, reading.user)
+        found = yield from _all("users", {}, read_user)
         return sorted(found, key=lambda user: user.id)
 
     # --- tasks -------------------------------------------------------------------------------------------------------
@@ -97,8 +98,8 @@ class V2:
         """A task without data; equal names are taken, so look first."""
         check_labels(spec.labels)
         body: dict[str, Any] = {
-            "name": writing.task_name(spec.name),
-            "labels": [writing.label(label, color=True) for label in spec.labels],
+            "name": task_name(spec.name),
+            "labels": [write_label(label, color=True) for label in spec.labels],
             "segment_size": spec.segment_size,
             "bug_tracker": spec.bug_tracker,
         }
@@ -106,24 +107,24 @@ class V2:
             body["overlap"] = spec.overlap
         if spec.assignee is not None:
             body["assignee_id"] = spec.assignee
-        task = yield from fetch(Request("POST", "/api/tasks", json=body), v2_values.task)
+        task = yield from fetch(Request("POST", "/api/tasks", json=body), task_of)
         return (yield from _whole(task))
 
     def find_tasks(self, name: str) -> Steps[list[Task]]:
         """Tasks of exactly this name, oldest first."""
-        wanted = writing.task_name(name)
-        found = yield from _all("tasks", {"name": wanted, "sort": "id"}, v2_values.task) if wanted else _none()
+        wanted = task_name(name)
+        found = yield from _all("tasks", {"name": wanted, "sort": "id"}, task_of) if wanted else _none()
         return (yield from _wholes([task for task in found if task.name == wanted]))
 
     def tasks_page(self, filters: Mapping[str, str | int], page: int) -> Steps[tuple[list[Task], int | None]]:
         """One page of tasks, oldest first, each with its labels and jobs, and the number of the next page."""
         chosen = {name: str(value) for name, value in filters.items()} | {"sort": "id"}
-        found, following = yield from _page("tasks", chosen, page, v2_values.task)
+        found, following = yield from _page("tasks", chosen, page, task_of)
         return (yield from _wholes(found)), following
 
     def task(self, task_id: int) -> Steps[Task]:
         """One task; the list ignores `id` [891], so it is asked for itself."""
-        task = yield from fetch(_get(f"tasks/{task_id}"), v2_values.task)
+        task = yield from fetch(_get(f"tasks/{task_id}"), task_of)
         return (yield from _whole(task))
 
     def delete_task(self, task_id: int) -> Steps[None]:
@@ -134,7 +135,7 @@ class V2:
 
     def upload(self, task_id: int, files: Sequence[UploadFile], data: DataSpec) -> Steps[Receipt]:
         """All files in one request."""
-        body = Multipart(writing.form_fields(writing.data_fields(data)), writing.file_fields(files))
+        body = Multipart(form_fields(data_fields(data)), file_fields(files))
         request = Request("POST", f"/api/tasks/{task_id}/data", body=body, patience=upload_patience(files))
         return fetch(request, lambda answer: Receipt(task_id, answer["rq_id"]))
 
@@ -147,7 +148,7 @@ class V2:
         return self._upload_named(task_id, "server_files", paths, data)
 
     def _upload_named(self, task_id: int, field: str, names: Sequence[str], data: DataSpec) -> Steps[Receipt]:
-        body = writing.data_fields(data) | {field: list(names)}
+        body = data_fields(data) | {field: list(names)}
         request = Request("POST", f"/api/tasks/{task_id}/data", json=body)
         return fetch(request, lambda answer: Receipt(task_id, answer["rq_id"]))
 
@@ -157,24 +158,24 @@ class V2:
         answer = yield from ask(request, also=lambda a: a.status == 404)
         if answer.status == 404:
             return Creation(CreationState.UNKNOWN, words(answer))
-        return read(request, answer, v2_values.creation)
+        return read(request, answer, creation_of)
 
     def frames(self, task_id: int) -> Steps[list[Frame]]:
         """The task's frames; none before there is data, where the server answers 500 [216]."""
         request = _get(f"tasks/{task_id}/data/meta")
         answer = yield from ask(request, also=lambda a: a.status == 500)
         if answer.status == 500:
-            task = yield from fetch(_get(f"tasks/{task_id}"), v2_values.task)
+            task = yield from fetch(_get(f"tasks/{task_id}"), task_of)
             if task.size:
                 raise CvatCrashed(words(answer), request=str(request), status=500)
             return []
-        return read(request, answer, reading.frames)
+        return read(request, answer, read_frames)
 
     # --- jobs and annotations ----------------------------------------------------------------------------------------
 
     def jobs(self, task_id: int) -> Steps[list[Job]]:
         """The task's annotation jobs by first frame; ground truth and replicas are no work to hand out [855-866]."""
-        found = yield from _all("jobs", {"task_id": str(task_id)}, lambda data: (data["type"], v2_values.job(data)))
+        found = yield from _all("jobs", {"task_id": str(task_id)}, lambda data: (data["type"], job_of(data)))
         return sorted((job for kind, job in found if kind == "annotation"), key=lambda job: (job.start_frame, job.id))
 
     def assign(self, job_id: int, user_id: int | None) -> Steps[Job]:
@@ -183,25 +184,25 @@ class V2:
         answer = yield from ask(request, also=lambda a: a.status == 500)
         if answer.status == 500:
             raise CvatRefused(f"{words(answer)}; is there a user {user_id}?", request=str(request), status=500)
-        return read(request, answer, v2_values.job)
+        return read(request, answer, job_of)
 
     def set_job_status(self, job_id: int, status: JobStatus) -> Steps[Job]:
         """Move a job on or back by stage and state."""
-        return fetch(Request("PATCH", f"/api/jobs/{job_id}", json=_MOVES[status], repeatable=True), v2_values.job)
+        return fetch(Request("PATCH", f"/api/jobs/{job_id}", json=_MOVES[status], repeatable=True), job_of)
 
     def annotations(self, job_id: int) -> Steps[Annotations]:
         """What is saved in a job."""
-        return fetch(_get(f"jobs/{job_id}/annotations"), reading.annotation_set)
+        return fetch(_get(f"jobs/{job_id}/annotations"), read_annotations)
 
     def task_annotations(self, task_id: int) -> Steps[Annotations]:
         """What is saved in all jobs of a task. Before there is data that is refused [687]."""
-        return fetch(_get(f"tasks/{task_id}/annotations"), reading.annotation_set)
+        return fetch(_get(f"tasks/{task_id}/annotations"), read_annotations)
 
     def change_annotations(self, job_id: int, change: Change, annotations: Annotations) -> Steps[Annotations]:
         """Write as asked, once: create repeated duplicates [662]."""
-        body = writing.annotation_set(annotations, ids=change is not Change.CREATE, source=True)
+        body = write_annotations(annotations, ids=change is not Change.CREATE, source=True)
         request = Request("PATCH", f"/api/jobs/{job_id}/annotations", query={"action": str(change)}, json=body)
-        return fetch(request, reading.annotation_set)
+        return fetch(request, read_annotations)
 
     # --- export ------------------------------------------------------------------------------------------------------
 
@@ -214,7 +215,7 @@ class V2:
         parts = urlsplit(url)  # an absolute URL, of which only the path is believed
         query = dict(parse_qsl(parts.query))
         file = yield from ask(Request("GET", parts.path, query=query, repeatable=True, save_to=to))
-        return reading.file_name(file)
+        return file_name(file)
 
     # --- what only CVAT 1.x has, and what comes later ----------------------------------------------------------------
 
@@ -275,16 +276,16 @@ def _wholes(tasks: Sequence[Task]) -> Steps[list[Task]]:
 
 def _whole(task: Task) -> Steps[Task]:
     """A task with its labels and jobs."""
-    labels = yield from _all("labels", {"task_id": str(task.id)}, reading.label)
+    labels = yield from _all("labels", {"task_id": str(task.id)}, read_label)
     jobs = (yield from V2().jobs(task.id)) if task.size else []
-    return v2_values.with_parts(task, labels, jobs)
+    return with_parts(task, labels, jobs)
 
 
 def _finished(request_id: str, what: str) -> Steps[str]:
     """Wait for a request to finish; the URL of its result. A failed one stays failed, so it is not waited for."""
     request = _get(f"requests/{quote(request_id, safe='')}")
     for seconds in growing_pauses():
-        state, message, url = yield from fetch(request, v2_values.request_state)
+        state, message, url = yield from fetch(request, request_state)
         if state == "finished":
             return url
         if state == "failed":

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from labelyard.cvat import reading
+from labelyard.cvat.reading import read_person
 from labelyard.cvat.refusals import one_line
 from labelyard.model import Creation, CreationState, Job, JobStatus, Label, Task
 
@@ -18,7 +18,7 @@ _STATES = {
 }
 
 
-def task(data: Any) -> Task:
+def task_of(data: Any) -> Task:
     """A task without labels and jobs, which are asked for by themselves. Before there is data it has no size."""
     quality = data.get("image_quality")
     return Task(
@@ -29,8 +29,8 @@ def task(data: Any) -> Task:
         status=JobStatus(data["status"]),
         labels=(),
         jobs=(),
-        owner=reading.person(data["owner"]),
-        assignee=reading.person(data["assignee"]),
+        owner=read_person(data["owner"]),
+        assignee=read_person(data["assignee"]),
         segment_size=int(data["segment_size"] or 0),
         overlap=data["overlap"],
         bug_tracker=data["bug_tracker"] or "",
@@ -45,7 +45,7 @@ def with_parts(value: Task, labels: Sequence[Label], jobs: Sequence[Job]) -> Tas
     return replace(value, labels=tuple(sorted(labels, key=lambda label: label.id)), jobs=tuple(jobs))
 
 
-def job(data: Any) -> Job:
+def job_of(data: Any) -> Job:
     """A job. A completed state is a completed job, whatever its stage: annotators cannot change the stage [622]."""
     stage = JobStatus.ANNOTATION if data["stage"] == "annotation" else JobStatus.VALIDATION
     return Job(
@@ -54,11 +54,11 @@ def job(data: Any) -> Job:
         start_frame=int(data["start_frame"]),
         stop_frame=int(data["stop_frame"]),
         status=JobStatus.COMPLETED if data["state"] == "completed" else stage,
-        assignee=reading.person(data["assignee"]),
+        assignee=read_person(data["assignee"]),
     )
 
 
-def creation(data: Any) -> Creation:
+def creation_of(data: Any) -> Creation:
     """The progress of an upload, from its request. `progress` stays 0 and says nothing."""
     return Creation(_STATES[data["status"]], one_line(data.get("message") or ""))
 

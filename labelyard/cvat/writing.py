@@ -25,7 +25,7 @@ def task_name(name: str) -> str:
     return unicodedata.normalize("NFC", name).strip()
 
 
-def label(value: Label, *, color: bool) -> dict[str, Any]:
+def write_label(value: Label, *, color: bool) -> dict[str, Any]:
     """A label without ids: a server that is sent the ids of another task's labels answers 500."""
     body: dict[str, Any] = {"name": value.name, "attributes": [_attribute_spec(spec) for spec in value.attributes]}
     if color and value.color:
@@ -69,7 +69,7 @@ def file_fields(files: Sequence[UploadFile]) -> list[tuple[str, UploadFile]]:
 # --- annotations ------------------------------------------------------------------------------------------------------
 
 
-def annotation_set(value: Annotations, *, ids: bool, source: bool) -> dict[str, Any]:
+def write_annotations(value: Annotations, *, ids: bool, source: bool) -> dict[str, Any]:
     """Annotations with every key that the server wants; `ids` only where existing ones are meant."""
     return {
         "version": value.version,

@@ -14,13 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.formparser import parse_form_data
 
-from labelyard.cvat import reading, v1_values, v2_values, writing
+from labelyard.cvat import v1_values, v2_values
 from labelyard.cvat.definitions import annotations_of, labels_of
 from labelyard.cvat.labels import check_labels
 from labelyard.cvat.multipart import Multipart
-from labelyard.cvat.reading import read
+from labelyard.cvat.reading import read, read_annotations, read_frames, read_label, read_user
 from labelyard.cvat.refusals import LONGEST, refusal
 from labelyard.cvat.wire import Answer, Request
+from labelyard.cvat.writing import file_fields, write_annotations
 from labelyard.errors import CvatDisagrees, CvatError, InputError, LabelError
 from labelyard.model import (
     Annotations,
@@ -64,15 +65,22 @@ TASK = {"id": 1, "name": "t", "segments": [], "status": "annotation", "labels": 
 SHAPE = {"type": "rectangle", "frame": 0, "label_id": 1, "points": [1, 2, 3, 4], "attributes": []}
 LABEL = {"id": 1, "name": "car", "attributes": []}
 SHAPES: dict[Callable[[Any], Any], dict[str, Any]] = {
-    v1_values.task: TASK,
-    v2_values.task: TASK,
-    v1_values.job: {"id": 1, "task_id": 1, "start_frame": 0, "stop_frame": 0, "status": "annotation", "assignee": None},
-    v1_values.creation: {"state": "Finished", "message": ""},
-    v1_values.git_repository: {"url": {"value": None}, "status": {"value": None, "error": None}},
-    reading.user: {"id": 1, "username": "root"},
-    reading.label: LABEL,
-    reading.frames: {"frames": [{"name": "a.jpg", "width": 1, "height": 1}]},
-    reading.annotation_set: {"shapes": [SHAPE], "tracks": [], "tags": []},
+    v1_values.task_of: TASK,
+    v2_values.task_of: TASK,
+    v1_values.job_of: {
+        "id": 1,
+        "task_id": 1,
+        "start_frame": 0,
+        "stop_frame": 0,
+        "status": "annotation",
+        "assignee": None,
+    },
+    v1_values.creation_of: {"state": "Finished", "message": ""},
+    v1_values.git_repository_of: {"url": {"value": None}, "status": {"value": None, "error": None}},
+    read_user: {"id": 1, "username": "root"},
+    read_label: LABEL,
+    read_frames: {"frames": [{"name": "a.jpg", "width": 1, "height": 1}]},
+    read_annotations: {"shapes": [SHAPE], "tracks": [], "tags": []},
 }
 
 
@@ -100,7 +108,7 @@ FILES = st.lists(st.tuples(NAMES, st.binary(max_size=300)), min_size=1, max_size
 @given(FILES, st.dictionaries(st.sampled_from(["image_quality", "frame_filter"]), TEXT, max_size=2))
 def test_any_files_arrive_as_they_were_sent(files: list[tuple[str, bytes]], fields: dict[str, str]) -> None:
     uploads = [UploadFile(name, len(body), lambda body=body: io.BytesIO(body), "image/jpeg") for name, body in files]
-    multipart = Multipart(list(fields.items()), writing.file_fields(uploads))
+    multipart = Multipart(list(fields.items()), file_fields(uploads))
     body = b"".join(multipart.chunks())
     assert len(body) == multipart.length
     _, got, sent = parse_form_data(
@@ -137,8 +145,8 @@ ANNOTATIONS = st.builds(
 
 @given(ANNOTATIONS)
 def test_annotations_are_read_as_they_were_written(annotations: Annotations) -> None:
-    sent = json.dumps(writing.annotation_set(annotations, ids=True, source=True))
-    got = reading.annotation_set(json.loads(sent))
+    sent = json.dumps(write_annotations(annotations, ids=True, source=True))
+    got = read_annotations(json.loads(sent))
     assert got == annotations
     assert [shape.id for shape in got.shapes] == [shape.id for shape in annotations.shapes]
 

@@ -18,8 +18,10 @@ from hands import Hand, Python, Shell
 from pictures import image
 
 from labelyard.cli.cvat_output import jsonable
-from labelyard.cvat import Cvat, annotate, connect, reading, v1_values
+from labelyard.cvat import Cvat, annotate, connect
 from labelyard.cvat.definitions import annotations_of
+from labelyard.cvat.reading import read_user
+from labelyard.cvat.v1_values import git_repository_of, job_of, task_of
 from labelyard.model import AttributeSpec, DataSpec, InputType, Label, Task, TaskSpec
 from labelyard.sandbox import serve
 
@@ -64,12 +66,12 @@ class Walk:
         assert connect_as(self.helper.url, "newbie", "Str0ngPass!9").whoami().username == "newbie"
 
     def myself(self, call: page.Call) -> None:
-        wanted = shown(reading.user(call.response | {"username": "alex", "groups": ["user"], "is_superuser": False}))
+        wanted = shown(read_user(call.response | {"username": "alex", "groups": ["user"], "is_superuser": False}))
         assert bare(self.hand.whoami()) == wanted
 
     def create(self, call: page.Call) -> None:
         made = self.hand.create(call.request)
-        assert bare(made) == shown(v1_values.task(call.response))
+        assert bare(made) == shown(task_of(call.response))
         self.task_id = made["id"]
 
     def upload(self, call: page.Call) -> None:
@@ -88,18 +90,18 @@ class Walk:
         listed = self.hand.tasks()
         assert [task["id"] for task in listed] == sorted(task["id"] for task in listed)
         (ours,) = [task for task in listed if task["id"] == self.task_id]
-        theirs = shown(v1_values.task(call.response["results"][0]))
+        theirs = shown(task_of(call.response["results"][0]))
         differs = {"name", "labels"}
         assert {k: v for k, v in bare(ours).items() if k not in differs} == {
             k: v for k, v in theirs.items() if k not in differs
         }
 
     def git(self, call: page.Call) -> None:
-        assert self.hand.git(self.task_id) == jsonable(v1_values.git_repository(call.response))
+        assert self.hand.git(self.task_id) == jsonable(git_repository_of(call.response))
 
     def people(self, call: page.Call) -> None:
         """Which people there are is the server's; their records have the page's fields."""
-        theirs = {user.username: shown(user) for user in map(reading.user, call.response["results"])}
+        theirs = {user.username: shown(user) for user in map(read_user, call.response["results"])}
         ours = {user["username"]: bare(user) for user in self.hand.users()}
         assert ours["root"] == theirs["root"]
         assert ours["dabai"] == theirs["dabai"]
@@ -113,12 +115,12 @@ class Walk:
 
     def patch_job(self, call: page.Call) -> None:
         job = self.hand.patch_job(self.job_id, call.request | {"assignee": self.dabai})
-        assert bare(job) == shown(v1_values.job(call.response | {"assignee": self.dabai}))
+        assert bare(job) == shown(job_of(call.response | {"assignee": self.dabai}))
 
     def read_again(self, call: page.Call) -> None:
         (task,) = call.response["results"]
         task["assignee"] = task["segments"][0]["jobs"][0]["assignee"] = self.dabai
-        assert bare(self.hand.task(self.task_id)) == shown(v1_values.task(task))
+        assert bare(self.hand.task(self.task_id)) == shown(task_of(task))
 
     def annotations(self, call: page.Call) -> None:
         """The page's job has frames to 7 and four shapes, made here by another hand."""
