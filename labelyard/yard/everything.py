@@ -103,7 +103,7 @@ def _server(settings: Settings, environment: Mapping[str, str]) -> Part:
     }
     if auth is not None:
         own["PREFECT_SERVER_API_AUTH_STRING"] = auth.get_secret_value()
-    command = [*_PREFECT, "server", "start", "--host", host, "--port", str(port)]
+    command = [sys.executable, "-m", "labelyard.prefect.server", "server", "start", "--host", host, "--port", str(port)]
     ready = answers(f"{settings.up.prefect_api_url}/health")
     return Part("prefect-server", command, {**environment, **own}, ready, _SLOW_MACHINE)
 

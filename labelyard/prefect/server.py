@@ -1,0 +1,32 @@
+"""`python -m labelyard.prefect.server …`: Prefect's own command, its garbage collected by a thread of its own.
+
+On SQLite the server otherwise stands still for a minute now and then, under load every few minutes. Garbage collection
+runs in whatever thread allocates, mostly the event loop's, and may have to finalize an old cursor. For that SQLite wants
+the mutex of the cursor's connection, which another thread holds while it waits for the write lock (busy_timeout, 60 s);
+and who has the write lock waits for the event loop. A collecting thread may wait as long as it likes.
+"""
+
+from __future__ import annotations
+
+import gc
+import runpy
+import threading
+import time
+
+_SECONDS_BETWEEN_LOOKS = 1.0
+_LOOKS_BETWEEN_FULL_ONES = 60
+
+
+def collect_for_ever() -> None:
+    """Collect young garbage every second, all of it every minute."""
+    looks = 0
+    while True:
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+        looks += 1
+        gc.collect(2 if looks % _LOOKS_BETWEEN_FULL_ONES == 0 else 1)
+
+
+if __name__ == "__main__":
+    gc.disable()
+    threading.Thread(target=collect_for_ever, name="garbage", daemon=True).start()
+    runpy.run_module("prefect", run_name="__main__", alter_sys=True)
