@@ -31,6 +31,8 @@ from labelyard.settings import StoreSettings
 from labelyard.spool import Spool, open_spool
 
 CHUNK_BYTES = 1024 * 1024
+LISTING_PAGE = 1000
+"""Keys in a page of a listing: the most that S3 gives."""
 CONFIG = Config(
     connect_timeout=5,
     read_timeout=30,
@@ -148,11 +150,19 @@ class Store:
         with failures(f"s3://{bucket}/{key}"):
             self._client.delete_object(Bucket=bucket, Key=key)
 
-    def list(self, bucket: str, prefix: str = "") -> Iterator[StoredObject]:
-        """Every object below a prefix, in the store's order, a page at a time; a listing knows no version ids."""
+    def list(
+        self, bucket: str, prefix: str = "", *, after: str = "", page_size: int = LISTING_PAGE
+    ) -> Iterator[StoredObject]:
+        """Every object below a prefix (with keys greater than `after`), in the store's order, a page at a time.
+
+        A listing knows no version ids.
+        """
         where = f"s3://{bucket}/{prefix}"
+        start = {"StartAfter": after} if after else {}
         with failures(where):
-            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            for page in self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=bucket, Prefix=prefix, PaginationConfig={"PageSize": page_size}, **start
+            ):
                 for found in page.get("Contents", ()):
                     yield StoredObject(
                         bucket=bucket,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import set_committed_value
 
 from labelyard.ledger import Ledger, batches
-from labelyard.ledger.history import tell
+from labelyard.ledger.history import tell, tell_of_each
 from labelyard.ledger.tables import Batch, Object
 from labelyard.model import StoredObject
 from labelyard.plan.batching import due, must_close_before
@@ -36,21 +37,38 @@ def land(
 def join(ledger: Ledger, session: Session, spec: DatasetSpec, rows: Iterable[Object], reason: str) -> None:
     """Put objects into their dataset's open batch, closing what they fill or what is full."""
     batch, now = None, ledger.now(session)
+    joining: list[Object] = []
     for row in rows:
         batch = batch or batches.opened_for(ledger, session, spec.name)
         full = must_close_before(spec.batch, batches.filling(batch), row.size or 0)
         if full is not None:
+            _enter(ledger, session, batch, joining, reason)
             batches.close(ledger, session, batch, full)
-            batch = batches.opened_for(ledger, session, spec.name)
-        row.batch_id, row.refused = batch.id, None
+            batch, joining = batches.opened_for(ledger, session, spec.name), []
+        joining.append(row)
         batch.objects += 1
         batch.bytes += row.size or 0
         batch.last_landed_at = now
-        tell(ledger, session, "landed", f"{reason}, into batch {batch.id}", obj=row)
         due_to = due(spec.batch, batches.filling(batch), now)
         if due_to is not None:
+            _enter(ledger, session, batch, joining, reason)
             batches.close(ledger, session, batch, due_to)
-            batch = None
+            batch, joining = None, []
+    if batch is not None:
+        _enter(ledger, session, batch, joining, reason)
+
+
+def _enter(ledger: Ledger, session: Session, batch: Batch, rows: Sequence[Object], reason: str) -> None:
+    """Write that objects are in a batch: two statements, however many they are."""
+    if not rows:
+        return
+    session.flush()
+    of_rows = update(Object).where(Object.id.in_([row.id for row in rows]))
+    session.execute(of_rows.values(batch_id=batch.id, refused=None), execution_options={"synchronize_session": False})
+    for row in rows:
+        set_committed_value(row, "batch_id", batch.id)
+        set_committed_value(row, "refused", None)
+    tell_of_each(ledger, session, "landed", f"{reason}, into batch {batch.id}", rows)
 
 
 def gone(ledger: Ledger, session: Session, spec: DatasetSpec, bucket: str, key: str) -> int:
@@ -97,14 +115,16 @@ def refuse(ledger: Ledger, session: Session, obj: Object, reason: str) -> None:
 
 def lacking(session: Session, dataset: str, found: Sequence[StoredObject]) -> list[StoredObject]:
     """Those of `found` that never landed in the dataset, or were gone since, in order."""
-    wanted = [_identity(obj) for obj in found]
     rows = session.execute(
         select(Object.bucket, Object.key, Object.etag).where(
-            Object.dataset == dataset, _IDENTITY.in_(wanted), Object.gone_at.is_(None)
+            Object.dataset == dataset,
+            Object.bucket.in_({obj.bucket for obj in found}),
+            Object.key.in_([obj.key for obj in found]),
+            Object.gone_at.is_(None),
         )
     )
-    landed = {tuple(row) for row in rows}
-    return [obj for obj, one in zip(found, wanted, strict=True) if one not in landed]
+    landed = {tuple(row) for row in rows} if found else set()
+    return [obj for obj in found if _identity(obj) not in landed]
 
 
 def named(session: Session, bucket: str, key: str) -> Sequence[Object]:
@@ -128,7 +148,7 @@ def _inserted(
             "via": via,
             "landed_at": now,
         }
-        for obj in found
+        for obj in sorted(found, key=_identity)  # in one order by all, or two landings could wait for each other
     ]
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     new = session.scalars(insert(Object).on_conflict_do_nothing().returning(Object), values).all() if values else []
@@ -153,10 +173,10 @@ def _returned(ledger: Ledger, session: Session, dataset: str, found: Sequence[St
 
 def _earlier(session: Session, dataset: str, rows: Sequence[Object]) -> Mapping[tuple[str, str], list[Object]]:
     """Other contents of the same files that count, by bucket and key."""
-    keys = {(row.bucket, row.key) for row in rows}
     query = select(Object).where(
         Object.dataset == dataset,
-        tuple_(Object.bucket, Object.key).in_(keys),
+        Object.bucket.in_({row.bucket for row in rows}),
+        Object.key.in_([row.key for row in rows]),
         Object.id.not_in([row.id for row in rows]),
         Object.refused.is_(None),
         Object.batch_id.is_not(None),
