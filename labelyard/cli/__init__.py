@@ -12,10 +12,12 @@ from labelyard.errors import LabelyardError
 COMMANDS = {
     "demo": "labelyard.cli.demo:demo",
     "up": "labelyard.cli.up:up",
+    "doctor": "labelyard.cli.doctor:doctor",
     "watch": "labelyard.cli.watch:watch",
     "message": "labelyard.cli.message:message",
     "notify": "labelyard.cli.notify:notify",
     "dead": "labelyard.cli.dead:dead",
+    "backfill": "labelyard.cli.backfill:backfill",
     "init": "labelyard.cli.init:init",
     "schema": "labelyard.cli.dataset:schema",
     "validate": "labelyard.cli.dataset:validate",
