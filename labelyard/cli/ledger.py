@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -23,6 +24,8 @@ from labelyard.model import JobStatus
 from labelyard.settings import load_settings
 from labelyard.steps.closing import close_now
 from labelyard.workplace import Workplace, open_workplace
+
+_PIPED_WIDTH = 200
 
 
 @contextmanager
@@ -48,21 +51,31 @@ def status(dataset: str | None, as_json: bool) -> None:  # noqa: FBT001 - click 
 
 
 def _show(seen: Overview) -> None:
-    console = Console()
-    table = Table("batch", "state", "objects", "task", "jobs", "export", title=None, pad_edge=False)
+    console = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
+    table = Table(pad_edge=False)
+    for name in ("batch", "state", "objects"):
+        table.add_column(name, no_wrap=True)
+    for name in ("task", "jobs", "export"):
+        table.add_column(name, overflow="fold")
     for batch in seen.batches:
-        table.add_row(
-            Text(batch.id), _state(batch), str(batch.objects), Text(batch.task_url or "-"), Text(_jobs(batch)),
-            Text(batch.exports[-1] if batch.exports else "-"),
-        )  # fmt: skip
+        task, export = Text(batch.task_url or "-"), Text(batch.exports[-1] if batch.exports else "-")
+        table.add_row(Text(batch.id), _state(batch), str(batch.objects), task, Text(_jobs(batch)), export)
     console.print(table if seen.batches else "no batches yet: put a file into a source, or `labelyard doctor`")
-    for batch in seen.batches:
-        for line in _remarks(batch):
-            console.print(Text(line), style="yellow")
+    for line in [*(line for batch in seen.batches for line in _remarks(batch)), *_general_remarks(seen)]:
+        click.secho(line, fg="yellow")
     if seen.open_jobs:
-        console.print(Text("open jobs: " + ", ".join(f"{who} {n}" for who, n in sorted(seen.open_jobs.items()))))
+        click.echo("open jobs: " + ", ".join(f"{who} {n}" for who, n in sorted(seen.open_jobs.items())))
+
+
+def _general_remarks(seen: Overview) -> Iterator[str]:
+    for cvat, error in seen.away.items():
+        yield f"CVAT {cvat} is left alone for a while, it is tried again by itself: {error}\n  next: labelyard doctor"
+    for dataset, reason in seen.paused.items():
+        yield f"{dataset} is paused{': ' + reason if reason else ''}\n  next: labelyard resume {dataset}"
+    for url, reason in seen.kept_out.items():
+        yield f"{url} set aside: {reason}\n  next: labelyard restore {url}"
     if seen.dead_letters:
-        console.print(Text(f"{seen.dead_letters} messages could not be read: labelyard dead"), style="yellow")
+        yield f"{seen.dead_letters} messages could not be read: labelyard dead"
 
 
 def _state(batch: BatchLine) -> Text:
@@ -103,9 +116,9 @@ def why(what: str, as_json: bool) -> None:  # noqa: FBT001
         )
         return
     for about, told in stories:
-        Console().print(Text(about, style="bold"))
+        click.secho(about, bold=True)
         for entry in told:
-            Console().print(Text(f"  {entry.at:%Y-%m-%d %H:%M:%S}  {entry.what:<14} {entry.reason}"))
+            click.echo(f"  {entry.at:%Y-%m-%d %H:%M:%S}  {entry.what:<14} {entry.reason}")
 
 
 def _stories(place: Workplace, what: str) -> Iterator[tuple[str, list[history.Entry]]]:

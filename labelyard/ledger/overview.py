@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from labelyard.ledger import dead_letters, exports, jobs, tasks
-from labelyard.ledger.tables import Batch, Object
+from labelyard.ledger import breakers, dead_letters, exports, jobs, tasks
+from labelyard.ledger.tables import Batch, Dataset, Object
 from labelyard.model import JobStatus
 from labelyard.plan.lifecycle import BatchState
 
@@ -62,6 +62,12 @@ class Overview:
     """Unfinished jobs by person."""
     dead_letters: int
     """Messages that could not be read and wait for `labelyard dead`."""
+    away: Mapping[str, str]
+    """CVATs that are left alone for a while, with what they said."""
+    paused: Mapping[str, str]
+    """Datasets, with the reason."""
+    kept_out: Mapping[str, str]
+    """s3:// addresses of what is set aside and in no batch, with the reason."""
     states: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -75,8 +81,24 @@ def overview(session: Session, now: datetime, *, dataset: str | None = None, lim
         batches=[_line(session, batch, now) for batch in found],
         open_jobs=jobs.load(session),
         dead_letters=dead_letters.count(session),
+        away={row.cvat: row.error for row in breakers.troubled(session)},
+        paused=dict(_paused(session)),
+        kept_out=dict(_kept_out(session, dataset)),
         states={state.value: count for state, count in states},
     )
+
+
+def _paused(session: Session) -> Iterator[tuple[str, str]]:
+    for name, why in session.execute(select(Dataset.name, Dataset.paused_why).where(Dataset.paused_at.is_not(None))):
+        yield name, why or ""
+
+
+def _kept_out(session: Session, dataset: str | None) -> Iterator[tuple[str, str]]:
+    query = select(Object.bucket, Object.key, Object.refused).where(
+        Object.batch_id.is_(None), Object.refused.is_not(None)
+    )
+    for bucket, key, reason in session.execute(query.where(Object.dataset == dataset) if dataset else query):
+        yield f"s3://{bucket}/{key}", reason
 
 
 def _line(session: Session, batch: Batch, now: datetime) -> BatchLine:
