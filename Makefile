@@ -17,8 +17,9 @@ $(STAMP): requirements.lock pyproject.toml
 demo: $(STAMP)   ## The main job for real, on this machine: make demo ARGS='--keep'
 	$(BIN)/labelyard demo $(ARGS)
 
+# Two processes, whatever the machine: each starts its own PostgreSQL, object store and Prefect server.
 test: $(STAMP)   ## The whole test suite: make test ARGS='-k ledger'
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
