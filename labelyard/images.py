@@ -97,6 +97,9 @@ def _require_one_frame(image: Image.Image, kind: str) -> None:
 
 
 def _decode(image: Image.Image, kind: str) -> None:
+    width, height = image.size
+    # A JPEG is read to its last byte at an eighth of its size too, in less than half the time: only pixels are spared.
+    image.draft("L", (max(1, width // 8), max(1, height // 8)))
     try:
         image.load()
     except Exception as error:  # noqa: BLE001 - as above
