@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ sys.path[:0] = [str(_HERE), str(_HERE.parent / "tests")]
 
 from emulator import run_emulator  # noqa: E402 - found by the line above
 from storms.fast import run_seeds  # noqa: E402
+from storms.postgres import run_postgres  # noqa: E402
 from storms.storm import Outcome  # noqa: E402
 
 
@@ -39,10 +41,10 @@ def main(*, fast: bool, runs: int, seed: int, lanes: int, ledger: str, to: Path 
     if not fast:
         raise click.UsageError("only --fast is there yet")
     began, console = time.monotonic(), Console()
-    with run_emulator() as emulator, Progress(console=console, transient=True) as progress:
+    with run_emulator() as emulator, _server(ledger) as server, Progress(console=console, transient=True) as progress:
         bar = progress.add_task("runs", total=runs)
         outcomes = []
-        for outcome in run_seeds(range(seed, seed + runs), emulator.url, lanes, None if ledger == "sqlite" else ledger):
+        for outcome in run_seeds(range(seed, seed + runs), emulator.url, lanes, server):
             outcomes.append(outcome)
             progress.advance(bar)
             for line in outcome.differences:
@@ -54,6 +56,12 @@ def main(*, fast: bool, runs: int, seed: int, lanes: int, ledger: str, to: Path 
     if to is not None:
         to.write_text(json.dumps(result, indent=1) + "\n")
     sys.exit(0 if result["clean"] == result["runs"] else 1)
+
+
+def _server(ledger: str) -> AbstractContextManager[str | None]:
+    if ledger == "postgresql":
+        return run_postgres()
+    return nullcontext(None if ledger == "sqlite" else ledger)
 
 
 def summary(outcomes: Iterable[Outcome]) -> dict[str, Any]:

@@ -11,9 +11,16 @@ from urllib.parse import quote_plus
 
 from PIL import Image
 from sqlalchemy import create_engine
+from sqlalchemy.exc import DBAPIError
 
 from storms.plan import File
+from storms.postgres import end_connections
 from storms.scene import Scene
+
+_LOCK = {
+    "sqlite": ("BEGIN IMMEDIATE",),
+    "postgresql": ("BEGIN", "LOCK TABLE batch, object, dataset, outbox IN ACCESS EXCLUSIVE MODE"),
+}
 
 
 @cache
@@ -57,7 +64,7 @@ class Arrivals:
             self._tell(entry[1])
         for lock in [lock for lock in self._locks if scene.began + lock[0] <= now and not scene.calm]:
             self._locks.remove(lock)
-            self._hold_the_ledger(lock[1])
+            self._hurt_the_ledger(lock[1])
 
     def _put(self, file: File, now: float) -> None:
         scene, key = self._scene, self._scene.address(file.key)
@@ -72,19 +79,22 @@ class Arrivals:
     def _tell(self, key: str) -> None:
         record = {
             "eventVersion": "2.1", "eventSource": "aws:s3", "eventName": "ObjectCreated:Put",
-            "s3": {"bucket": {"name": self._scene.lane.bucket}, "object": {"key": quote_plus(key, safe="/"), "size": 1}},
+            "s3": {"bucket": {"name": self._scene.lane.bucket}, "object": {"key": quote_plus(key, safe="/")}},
         }  # fmt: skip
         body = json.dumps({"Records": [record]})
         self._scene.lane.sqs.send_message(QueueUrl=self._scene.queue_url, MessageBody=body)
 
-    def _hold_the_ledger(self, seconds: float) -> None:
-        engine = create_engine(self._scene.settings.ledger, isolation_level="AUTOCOMMIT")
-        with suppress(Exception), engine.connect() as connection:
-            sqlite = engine.dialect.name == "sqlite"
-            connection.exec_driver_sql("BEGIN IMMEDIATE" if sqlite else "BEGIN")
-            if not sqlite:
-                connection.exec_driver_sql("LOCK TABLE batch, object, dataset, outbox IN ACCESS EXCLUSIVE MODE")
-            self._scene.faults["ledger locked"] += 1
+    def _hurt_the_ledger(self, seconds: float) -> None:
+        """Lock it, or, if it is a PostgreSQL, as often end every connection to it."""
+        scene = self._scene
+        if not scene.settings.ledger.startswith("sqlite") and scene.rng.random() < 0.5:
+            scene.faults["ledger's connections ended"] += bool(end_connections(scene.settings.ledger))
+            return
+        engine = create_engine(scene.ledger.url, isolation_level="AUTOCOMMIT")
+        with suppress(DBAPIError), engine.connect() as connection:
+            for statement in _LOCK[engine.dialect.name]:
+                connection.exec_driver_sql(statement)
+            scene.faults["ledger locked"] += 1
             time.sleep(seconds)
             connection.exec_driver_sql("ROLLBACK")
         engine.dispose()

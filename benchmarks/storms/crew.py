@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from multiprocessing.connection import wait
 from threading import Lock
 from typing import Any
@@ -111,9 +112,7 @@ class Crew:
         """Let go on what is stopped; end what would die at a crash point some time."""
         for hand in [*self._runs, *self._watchers]:
             kill, _ = self._doomed.get(hand.pid, (None, 0.0))
-            if kill is not None and kill.stopped:
-                hand.send_signal(signal.SIGCONT)
-            elif kill is not None:
+            if kill is not None and hand.stopped_at is None:
                 hand.send_signal(signal.SIGKILL)
         self._kills.clear()
 
@@ -133,7 +132,8 @@ class Crew:
         scene, role = self._scene, "watch" if what == "watch" else "run"
         kill = next((kill for kill in self._kills if kill.role == role), None)
         hand = scene.lane.hand()
-        hand.start(Errand(what, scene.settings, scene.queue_url, scene.epoch, batch, kill.point if kill else None))
+        errand = Errand(what, scene.settings, scene.queue_url, scene.epoch, batch)
+        hand.start(replace(errand, crash_at=kill.point, stops=kill.stopped > 0) if kill else errand)
         if kill is not None:
             self._kills.remove(kill)
             self._doomed[hand.pid] = kill, time.time()
@@ -147,16 +147,24 @@ class Crew:
     def _signal(self, now: float) -> None:
         for hand in [*self._runs, *self._watchers]:
             kill, since = self._doomed.get(hand.pid, (None, 0.0))
-            if kill is None or kill.point or now < since + kill.after:
+            if kill is None:
                 continue
-            if not kill.stopped:
+            if kill.stopped:
+                self._stop(hand, kill, now, since)
+            elif not kill.point and now >= since + kill.after:
                 hand.send_signal(signal.SIGKILL)
-            elif now < since + kill.after + kill.stopped and not self._scene.calm:
-                hand.send_signal(signal.SIGSTOP)
-            else:
-                hand.send_signal(signal.SIGCONT)
-                self._scene.faults["stopped for a while"] += 1
-                del self._doomed[hand.pid]
+
+    def _stop(self, hand: Hand, kill: Kill, now: float, since: float) -> None:
+        """Stop it at its moment, unless it stops by itself at a point; let it go on when it has stood long enough."""
+        if hand.stopped_at is None and not kill.point and now >= since + kill.after:
+            hand.send_signal(signal.SIGSTOP)
+        if hand.stopped_at is None and hand.is_stopped():
+            hand.stopped_at = now
+            self._scene.faults["stopped for a while"] += 1
+            self._scene.said.append(f"{hand.errand and hand.errand.what}: stopped {kill.point or ''}")
+        elif hand.stopped_at is not None and (now >= hand.stopped_at + kill.stopped or self._scene.calm):
+            hand.send_signal(signal.SIGCONT)
+            del self._doomed[hand.pid]
 
     def _gather(self, hand: Hand) -> None:
         what = hand.errand.what if hand.errand else ""
@@ -177,7 +185,7 @@ class Crew:
     def _died(self, hand: Hand, what: str, kill: Kill | None) -> None:
         if hand.exit_status == EXIT_STATUS and kill is not None and kill.point:
             self._scene.faults["died at a crash point"] += 1
-            self._scene.said.append(f"{what}: died at {kill.point}")
+            self._scene.said.append(f"{what} {hand.errand and hand.errand.batch}: died at {kill.point}")
         elif hand.exit_status == -signal.SIGKILL and kill is not None:
             self._scene.faults["kill -9"] += 1
             self._scene.said.append(f"{what}: killed")

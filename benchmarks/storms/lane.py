@@ -1,4 +1,4 @@
-"""A lane: a sandbox, a store and a stand-in for Prefect with their faults, and processes that may die; runs share it."""
+"""A lane: a sandbox, a store and a stand-in for Prefect with their faults, and processes that may die."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Self
 
+import psutil
+
 from labelyard.cvat import Cvat, connect
 from labelyard.ledger import upgrade
 from labelyard.sandbox import Serving, serve
 from labelyard.sandbox.faults import Faults
 from labelyard.storage import client
+from storms.postgres import drop_database, make_database
 from storms.serving import PrefectStandIn, faulty_store, serving
 from storms.worker import Config, Errand
 
@@ -40,10 +43,11 @@ class Hand:
         self.wire = Connection(ours.detach())
         self.errand: Errand | None = None
         self.exit_status: int | None = None
+        self.stopped_at: float | None = None
 
     def start(self, errand: Errand) -> None:
         """Give it something to do."""
-        self.errand = errand
+        self.errand, self.stopped_at = errand, None
         with suppress(BrokenPipeError):
             self.wire.send(errand)
 
@@ -59,6 +63,10 @@ class Hand:
             return None
         self.errand = None
         return words
+
+    def is_stopped(self) -> bool:
+        """Whether the kernel has stopped it."""
+        return self.exit_status is None and psutil.Process(self.pid).status() == psutil.STATUS_STOPPED
 
     def send_signal(self, number: int) -> None:
         """Such as SIGKILL; to a process that has not been waited for, so that the id is its own."""
@@ -122,8 +130,6 @@ class Ledgers:
     def make(self, name: str) -> str:
         """The URL of a new, empty ledger."""
         if self.server is not None:
-            from storms.postgres import make_database  # noqa: PLC0415 - only where it is asked for
-
             return make_database(self.server, name)
         if self._template is None:
             self._template = self.folder / "template.db"
@@ -135,8 +141,6 @@ class Ledgers:
     def remove(self, name: str) -> None:
         """Forget a ledger."""
         if self.server is not None:
-            from storms.postgres import drop_database  # noqa: PLC0415
-
             drop_database(self.server, name)
         for file in self.folder.glob(f"{name}.db*"):
             file.unlink(missing_ok=True)
@@ -144,7 +148,7 @@ class Ledgers:
 
 @dataclass
 class Lane:
-    """What the runs of a lane share; one run at a time."""
+    """What its runs share; one run at a time."""
 
     folder: Path
     ledgers: Ledgers

@@ -58,7 +58,7 @@ class File:
 
 @dataclass(frozen=True)
 class Kill:
-    """A death of a worker or watcher: at a crash point, by kill -9 after so many seconds, or a stop of so many."""
+    """What befalls a worker or a watcher, at a crash point or after so many seconds: kill -9, or a stop of so many."""
 
     role: str
     point: str | None = None
@@ -101,7 +101,7 @@ def plan(seed: int) -> Plan:
         files=files,
         max_objects=rng.randint(2, 5),
         segment_size=rng.choice((0, 0, 2)),
-        lease=rng.choice((6.0, 20.0, 60.0)) if rng.random() < 0.3 else 60.0,
+        lease=rng.choice((8.0, 8.0, 20.0, 60.0)),
         watchers=rng.choice((1, 1, 2)),
         kills=tuple(_kill(rng) for _ in range(rng.randint(1, 3) * ("kill" in kinds))),
         cvat=tuple(_cvat(rng) for _ in range(rng.randint(1, 3) * ("cvat" in kinds))),
@@ -124,18 +124,18 @@ def _files(rng: random.Random) -> tuple[File, ...]:
         told = rng.choices(("once", "twice", "late", "lost"), (6, 2, 2, 1))[0]
         after = rng.choice((0.0, 0.0, rng.uniform(0, 0.5)))
         files.append(File(f"{rng.choice('ab')}/{i}.jpg", content, after, told))
-        if rng.random() < 0.06:
+        if rng.random() < 0.1:
             files.append(File(files[-1].key, 20 + i, after + rng.uniform(0, 0.6), rng.choice(("once", "lost"))))
     return tuple(sorted(files, key=lambda file: file.after))
 
 
 def _kill(rng: random.Random) -> Kill:
     role = rng.choice(("watch", "run", "run", "run"))
-    way = rng.choice(("point", "point", "point", "moment", "stop"))
-    if way == "point":
+    stopped = rng.choice((0.0, 0.0, rng.uniform(0.4, 1.2)))
+    if rng.random() < 0.75:
         name = rng.choice(WATCHING if role == "watch" else RUNNING)
-        return Kill(role, point=f"{name}:{rng.choice((1, 1, 1, 2))}")
-    return Kill(role, after=rng.uniform(0, 0.4), stopped=rng.uniform(0.2, 0.6) if way == "stop" else 0.0)
+        return Kill(role, f"{name}:{rng.choice((1, 1, 1, 2))}", stopped=stopped)
+    return Kill(role, after=rng.uniform(0, 0.4), stopped=stopped)
 
 
 def _cvat(rng: random.Random) -> Mapping[str, Any]:

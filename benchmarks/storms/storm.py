@@ -94,8 +94,8 @@ class Storm:
 
     def _count(self, faults: Faults, whose: str) -> None:
         for rule in faults.described():
-            fired = min(rule["times"] or rule["met"], max(0, rule["met"] - rule["skip"]))
-            self.scene.faults[f"{whose}: {_kind(rule)}"] += fired
+            beyond = max(0, rule["met"] - rule.get("skip", 0))
+            self.scene.faults[f"{whose}: {_kind(rule)}"] += min(rule.get("times", beyond), beyond)
         faults.clear()
 
     def _going_on(self, exported_again: str | None) -> str:
@@ -116,10 +116,10 @@ class Storm:
 
 def _kind(rule: dict[str, Any]) -> str:
     if rule["on"].startswith("worker"):
-        return f"{rule['on']} {'fails' if rule['fail'] else 'late'}"
-    what = "cut" if rule["cut"] else str(rule["status"] or "")
-    if rule["short"] is not None:
+        return f"{rule['on']} {'fails' if 'fail' in rule else 'late'}"
+    what = "cut" if "cut" in rule else str(rule.get("status", ""))
+    if "short" in rule:
         what = f"short body {what}".strip()
     if not what:
         return "time-out" if rule["delay"] > 1 else "slow"
-    return f"{what} {rule['when']} the effect"
+    return f"{what} {rule.get('when', 'before')} the effect"

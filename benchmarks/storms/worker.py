@@ -10,6 +10,7 @@ import gc
 import json
 import logging
 import os
+import signal
 import socket
 import sys
 import threading
@@ -64,6 +65,8 @@ class Errand:
     epoch: float
     batch: str = ""
     crash_at: str | None = None
+    stops: bool = False
+    """At the crash point it stops, as a machine that swaps or sleeps does, until it is let go on."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,7 @@ def _do(errand: Errand, warm: Warm, orders: Connection) -> str:
     """What a run ends with: "" or its failure, as Prefect would show it."""
     try:
         crashing.arm(errand.crash_at)
+        crashing.end = _stop if errand.stops else _die
         place = warm.place(errand)
         if errand.what == "watch":
             _watch(place, errand, warm, orders)
@@ -143,6 +147,13 @@ def _do(errand: Errand, warm: Warm, orders: Connection) -> str:
     finally:
         crashing.arm(None)
     return ""
+
+
+_die = crashing.end
+
+
+def _stop() -> None:
+    os.kill(os.getpid(), signal.SIGSTOP)
 
 
 def _watch(place: Workplace, errand: Errand, warm: Warm, orders: Connection) -> None:
