@@ -75,10 +75,11 @@ def gone(ledger: Ledger, session: Session, spec: DatasetSpec, bucket: str, key: 
     """The store has no such key any more: what was not uploaded is set aside, the rest is as the dataset says."""
     rows = [row for row in named(session, bucket, key) if row.dataset == spec.name and row.gone_at is None]
     for row in rows:
-        row.gone_at = ledger.now(session)
         if row.upload_name is None and row.refused is None and row.batch_id is not None:
-            refuse(ledger, session, row, "deleted before its upload")
-        elif row.upload_name is None:  # a marker, or what was set aside before
+            lose(ledger, session, row, "deleted before its upload")
+            continue
+        row.gone_at = ledger.now(session)
+        if row.upload_name is None:  # a marker, or what was set aside before
             tell(ledger, session, "deleted", "in the bucket", obj=row)
         else:
             tell(ledger, session, "deleted", f"in the bucket, after its upload (deletions: {spec.deletions})", obj=row)
@@ -111,6 +112,15 @@ def refuse(ledger: Ledger, session: Session, obj: Object, reason: str) -> None:
     """Set an object aside: it stays known, with the reason, and its batch goes on without it."""
     obj.refused = reason
     tell(ledger, session, "set aside", reason, obj=obj)
+
+
+def lose(ledger: Ledger, session: Session, obj: Object, reason: str) -> None:
+    """Set an object aside whose content seems to have left the bucket.
+
+    Who says so may have looked too early, or the content be put again: where it is seen, it lands once more.
+    """
+    obj.gone_at = ledger.now(session)
+    refuse(ledger, session, obj, reason)
 
 
 def lacking(session: Session, dataset: str, found: Sequence[StoredObject]) -> list[StoredObject]:
@@ -198,7 +208,7 @@ def _replaces_labelled(
     old_ones = earlier.get((row.bucket, row.key), [])
     for old in old_ones:
         if old.upload_name is None:
-            refuse(ledger, session, old, f"overwritten before its upload, by {row.etag}")
+            lose(ledger, session, old, f"overwritten before its upload, by {row.etag}")
     labelled = next((old for old in old_ones if old.upload_name is not None), None)
     if labelled is None or spec.overwrites is Overwrites.RELABEL:
         return False

@@ -58,6 +58,7 @@ def upload_never_began(session: Session, row_id: int) -> None:
     """No connection was made: nothing was sent, and sending is safe."""
     row = session.get_one(Task, row_id)
     row.state, row.upload_begun_at = TaskState.CREATED, None
+    _holds_nothing(session, row)
 
 
 def uploaded(session: Session, row_id: int, request_id: str) -> None:
@@ -77,5 +78,12 @@ def abandon(ledger: Ledger, session: Session, row_id: int, reason: str) -> None:
     batch = batches.get(session, row.batch_id, lock=True)
     tell(ledger, session, "abandoned", f"task {row.server_id} given up: {reason}", batch=batch)
     session.execute(delete(Job).where(Job.batch_id == batch.id))
+    _holds_nothing(session, row)
     if batch.state is not BatchState.CLOSED:
         batches.move(ledger, session, batch, BatchState.CLOSED, "another task will be made")
+
+
+def _holds_nothing(session: Session, row: Task) -> None:
+    """No object is in this task: what is put again under its key, or comes back, is new to it."""
+    for member in batches.members(session, row.batch_id):
+        member.upload_name = None

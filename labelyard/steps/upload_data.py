@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from typing import BinaryIO, NoReturn
 
 from labelyard.crashing import point
-from labelyard.errors import CvatBusy, CvatCrashed, CvatUnreachable, ImageError, UnclearAnswer
+from labelyard.errors import CvatBusy, CvatCrashed, CvatUnreachable, ImageError, ObjectGone, UnclearAnswer
 from labelyard.images import ImageFacts, inspect
 from labelyard.ledger import batches, objects, tasks
 from labelyard.ledger.tables import Object
@@ -158,10 +158,19 @@ def _with_suffix(key: str, mime: str) -> str:
 
 
 def _set_aside(work: Work, bad: Mapping[Object, str]) -> None:
+    left = {member for member in bad if _has_left(work, member)}
     with work.ledger.write() as session:
         for member, reason in bad.items():
-            objects.refuse(work.ledger, session, session.merge(member), reason)
+            aside = objects.lose if member in left else objects.refuse
+            aside(work.ledger, session, session.merge(member), reason)
             _log.warning("%s: %s set aside: %s", work.batch_id, member.stored.url, reason)
+
+
+def _has_left(work: Work, member: Object) -> bool:
+    try:
+        return work.place.store.head(member.bucket, member.key).etag != member.etag
+    except ObjectGone:
+        return True
 
 
 def _nothing(work: Work, row: TaskRow, task_id: int, bad: Mapping[Object, str]) -> NoReturn:
@@ -200,8 +209,6 @@ def _send(work: Work, row: TaskRow, task_id: int, images: Sequence[_Image], sent
 
 def _begin(work: Work, row: TaskRow, images: Sequence[_Image]) -> None:
     with work.ledger.write() as session:
-        for earlier in batches.members(session, work.batch_id):
-            earlier.upload_name = None  # an attempt that was given up may have held others
         for image in images:
             member = session.get_one(Object, image.member.id)
             member.upload_name = image.name

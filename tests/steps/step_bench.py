@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ from PIL import Image
 from pydantic import SecretStr
 
 from labelyard.cvat import Cvat, connect
-from labelyard.ledger import Ledger, batches, datasets, upgrade
+from labelyard.ledger import Ledger, batches, datasets, objects, upgrade
 from labelyard.ledger.overview import BatchLine, overview
+from labelyard.ledger.tables import Object
 from labelyard.model import Annotations, Change, JobStatus, Shape, ShapeType
 from labelyard.plan.lifecycle import BatchState
 from labelyard.sandbox import Serving
@@ -84,6 +86,11 @@ class Bench:
         """Put a batch where a crash would have left it."""
         with self.place.ledger.write() as session:
             batches.get(session, batch).state = state
+
+    def objects(self, key: str) -> Sequence[Object]:
+        """Every content of a file that the ledger knows, oldest first."""
+        with self.place.ledger.read() as session:
+            return objects.named(session, self.bucket, f"in/{key}")
 
     def tasks_on_server(self) -> int:
         """How many tasks the CVAT has."""
