@@ -40,12 +40,29 @@ def opened(session: Session, dataset: str | None = None) -> Sequence[Batch]:
     return session.scalars(query.where(Batch.dataset == dataset) if dataset else query).all()
 
 
+def open_batch(session: Session, dataset: str) -> Batch | None:
+    """The dataset's open batch, None if there is none; it and the dataset are locked until the transaction's end."""
+    lock(session, dataset)
+    query = select(Batch).where(Batch.dataset == dataset, Batch.state == BatchState.OPEN)
+    # Only a look that locks sees that somebody has just closed it, and what was in it then.
+    return session.scalars(query.with_for_update().execution_options(populate_existing=True)).first()
+
+
+def lock(session: Session, dataset: str) -> Dataset:
+    """The dataset, for this transaction alone. Comes before the lock of a batch, and before an object is inserted.
+
+    The foreign key of an inserted object locks the dataset too, shared: two transactions that then both wanted it for
+    themselves would wait for each other.
+    """
+    return session.get_one(Dataset, dataset, with_for_update=True)
+
+
 def opened_for(ledger: Ledger, session: Session, dataset: str) -> Batch:
-    """The dataset's open batch, made if there is none. Locks the dataset until the transaction's end."""
-    row = session.get_one(Dataset, dataset, with_for_update=True)
-    found = next(iter(opened(session, dataset)), None)
+    """The dataset's open batch, made if there is none; locked as by `open_batch`."""
+    found = open_batch(session, dataset)
     if found is not None:
         return found
+    row = session.get_one(Dataset, dataset)
     row.batches += 1
     now = ledger.now(session)
     batch = Batch(

@@ -102,7 +102,7 @@ def land_marker(ledger: Ledger, session: Session, spec: DatasetSpec, obj: Stored
     if not rows:
         return None
     tell(ledger, session, "marker", f"told by {via}", obj=rows[0])
-    batch = next(iter(batches.opened(session, spec.name)), None)
+    batch = batches.open_batch(session, spec.name)
     if batch is not None and batch.objects:
         batches.close(ledger, session, batch, f"the marker {obj.url} came")
     return batch
@@ -158,8 +158,9 @@ def _inserted(
             "via": via,
             "landed_at": now,
         }
-        for obj in sorted(found, key=_identity)  # in one order by all, or two landings could wait for each other
+        for obj in found
     ]
+    batches.lock(session, dataset)
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     new = session.scalars(insert(Object).on_conflict_do_nothing().returning(Object), values).all() if values else []
     order = {_identity(obj): place for place, obj in enumerate(found)}

@@ -31,7 +31,7 @@ def close_now(place: Workplace, dataset: str) -> Batch:
     """Close a dataset's open batch at once. Raises NotKnown where there is none."""
     with place.ledger.write() as session:
         datasets.spec(session, dataset)
-        batch = next(iter(batches.opened(session, dataset)), None)
+        batch = batches.open_batch(session, dataset)
         if batch is None or not batch.objects:
             raise NotKnown(
                 f"{dataset} has no open batch: nothing landed since the last one closed", next_step="labelyard status"

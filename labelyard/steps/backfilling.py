@@ -1,0 +1,42 @@
+"""Backfilling: what a bucket holds already lands in its dataset, beside whatever events tell meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain, islice
+
+from labelyard.errors import InputError, StoreError
+from labelyard.ledger import datasets
+from labelyard.ledger.tables import Dataset
+from labelyard.spec import DatasetSpec
+from labelyard.steps.landing import Landed, land_listed
+from labelyard.workplace import Workplace
+
+
+def backfill(place: Workplace, dataset: str) -> Iterator[Landed]:
+    """Land what the sources of a dataset hold; what came of each chunk, once committed. Batches close as they fill.
+
+    May be left after any chunk and begun again: what landed is known then, which is quick. Raises NotKnown, InputError
+    for a dataset that is paused, StoreError for a source that cannot be listed or none that holds anything, each before
+    anything lands.
+    """
+    spec = _ready(place, dataset)
+    listings = [place.store.list(source.bucket, source.prefix) for source in spec.sources]
+    firsts = [list(islice(listing, 1)) for listing in listings]
+    if not any(firsts):
+        places = ", ".join(f"s3://{source.bucket}/{source.prefix}" for source in spec.sources)
+        raise StoreError(
+            "holds nothing", where=places, next_step="correct the prefix in the dataset file and `labelyard apply` it"
+        )
+    for first, listing in zip(firsts, listings, strict=True):
+        yield from land_listed(place, [spec], chain(first, listing), "backfill")
+
+
+def _ready(place: Workplace, dataset: str) -> DatasetSpec:
+    with place.ledger.read() as session:
+        spec = datasets.spec(session, dataset)
+        row = session.get_one(Dataset, dataset)
+        if row.paused_at is not None:
+            why = f": {row.paused_why}" if row.paused_why else ""
+            raise InputError(f"{dataset} is paused{why}", next_step=f"labelyard resume {dataset}")
+    return spec
