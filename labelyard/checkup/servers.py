@@ -126,6 +126,8 @@ def _automations(present: Sequence[Mapping[str, Any]], deployments: Sequence[Map
 
 
 def _worker(http: httpx.Client, pool: str) -> Finding:
+    if not _ask(http, "POST", "/work_pools/filter", {"work_pools": {"name": {"any_": [pool]}}}):
+        return wrong("worker", f"there is no work pool {pool!r}", "labelyard deploy")
     workers = _ask(http, "POST", f"/work_pools/{pool}/workers/filter", {})
     online = [worker["name"] for worker in workers if worker["status"] == "ONLINE"]
     if not online:
