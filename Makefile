@@ -27,7 +27,7 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-docs: $(STAMP)   ## The pages of docs/ that are made from the code
+docs: $(STAMP)   ## The documents that are made from the code
 	$(BIN)/python docs/generate.py
 
 # pip in hash mode wants the bare name pinned too when one package asks for `sqlalchemy` and another for its extra.

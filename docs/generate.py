@@ -1,4 +1,4 @@
-"""Writes the pages of docs/ that are made from the code (`make docs`); a test fails when one is stale."""
+"""Writes the documents that are made from the code (`make docs`); a test fails when one is stale."""
 
 from __future__ import annotations
 
@@ -17,14 +17,19 @@ from labelyard.cli import labelyard
 from labelyard.settings import CvatSettings, Settings
 from labelyard.spec.schema import json_schema
 
-DOCS = Path(__file__).parent
+ROOT = Path(__file__).parents[1]
 WIDTH = 100
 _MADE = "<!-- Made from the code by `make docs`: change the code. -->\n"
 
 
-def pages() -> dict[str, str]:
-    """File name -> text of every page that is made from the code."""
-    return {"dataset-file.md": dataset_file(), "settings.md": settings(), "commands.md": commands()}
+def documents() -> dict[str, str]:
+    """Path in the repository -> text of every document that is made from the code."""
+    return {
+        "docs/dataset-file.md": dataset_file(),
+        "docs/settings.md": settings(),
+        "docs/commands.md": commands(),
+        "datasets/dataset.schema.json": json.dumps(json_schema(), indent=2) + "\n",
+    }
 
 
 # --- the dataset file -------------------------------------------------------------------------------------------------
@@ -268,5 +273,5 @@ def _prose(text: str, *, wrap: bool = True) -> str:
 
 
 if __name__ == "__main__":
-    for name, text in pages().items():
-        (DOCS / name).write_text(text, encoding="utf-8")
+    for name, text in documents().items():
+        (ROOT / name).write_text(text, encoding="utf-8")
