@@ -19,11 +19,12 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, insert, make_url, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
 from labelyard.errors import LedgerBehind, LedgerUnreachable, SettingsError, redact
-from labelyard.ledger.tables import LedgerIdentity
+from labelyard.ledger.tables import LedgerIdentity, Table
 
 _log = logging.getLogger(__name__)
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -83,6 +84,12 @@ class Ledger:
     def close(self) -> None:
         """Give the connections back."""
         self._engine.dispose()
+
+
+def insert_unless_there(session: Session, table: type[Table]) -> postgresql.Insert | sqlite.Insert:
+    """An INSERT that knows `on_conflict_do_nothing`, which each database has in a dialect of its own."""
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    return insert(table)
 
 
 def upgrade(url: str) -> str:

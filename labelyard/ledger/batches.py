@@ -13,7 +13,7 @@ from labelyard.ledger import Ledger, breakers, datasets, outbox
 from labelyard.ledger.history import tell
 from labelyard.ledger.tables import Batch, Dataset, LedgerIdentity, Object
 from labelyard.plan.batching import Filling
-from labelyard.plan.lifecycle import BatchState, Event, may_move
+from labelyard.plan.lifecycle import ENDED, BatchState, Event, may_move
 from labelyard.plan.naming import batch_id, task_name
 
 ANNOUNCED_BY = {
@@ -54,7 +54,7 @@ def lock(session: Session, dataset: str) -> Dataset:
     The foreign key of an inserted object locks the dataset too, shared: two transactions that then both wanted it for
     themselves would wait for each other.
     """
-    return session.get_one(Dataset, dataset, with_for_update=True)
+    return session.get_one(Dataset, dataset, with_for_update=True, populate_existing=True)
 
 
 def opened_for(ledger: Ledger, session: Session, dataset: str) -> Batch:
@@ -101,10 +101,11 @@ def close(ledger: Ledger, session: Session, batch: Batch, reason: str) -> None:
     move(ledger, session, batch, BatchState.CLOSED, f"closed with {batch.objects} objects: {reason}")
 
 
-def members(session: Session, batch: str, *, refused: bool = True) -> Sequence[Object]:
+def members(session: Session, batch: str, *, refused: bool = True, lock: bool = False) -> Sequence[Object]:
     """The objects of a batch in the order they landed; those set aside too, unless `refused` is false."""
     query = select(Object).where(Object.batch_id == batch).order_by(Object.id)
-    return session.scalars(query if refused else query.where(Object.refused.is_(None))).all()
+    query = query if refused else query.where(Object.refused.is_(None))
+    return session.scalars(query.with_for_update() if lock else query).all()
 
 
 def move(ledger: Ledger, session: Session, batch: Batch, state: BatchState, reason: str) -> None:
@@ -150,12 +151,18 @@ def fail(ledger: Ledger, session: Session, batch: Batch, error: str, next_step: 
 
 
 def retry(ledger: Ledger, session: Session, batch: Batch) -> Event | None:
-    """Let a failed or waiting batch be tried at once; the event that was announced, None if it waits for no run."""
+    """Let a failed or waiting batch be tried at once; the event that was announced, None if it waits for no run.
+
+    Raises LedgerError where it is set aside or abandoned.
+    """
     if batch.state is BatchState.FAILED and batch.resume_state is not None:
         move(ledger, session, batch, batch.resume_state, "a person asked for another try")
-    else:
-        batch.not_before = None
-        batch.attempts = 0
+        return ANNOUNCED_BY.get(batch.state)
+    if batch.state in ENDED:
+        next_step = f"labelyard why {batch.id}, and labelyard restore S3URL for what shall come back"
+        raise LedgerError(f"it is {batch.state}: no run goes on with it", where=batch.id, next_step=next_step)
+    batch.not_before = None
+    batch.attempts = 0
     event = ANNOUNCED_BY.get(batch.state)
     if event is not None:
         outbox.put(ledger, session, batch, event)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import CursorResult, Select, delete, select, update
 from sqlalchemy.orm import Session
 
-from labelyard.ledger import Ledger
+from labelyard.ledger import Ledger, insert_unless_there
 from labelyard.ledger.tables import Breaker
 
 PATIENCE = 3
@@ -20,10 +20,10 @@ _TRIAL = timedelta(seconds=30)
 
 def failed(ledger: Ledger, session: Session, cvat: str, error: str) -> bool:
     """Count a failure that lies with the server, whoever met it; true when the server is left alone from now on."""
-    row, now = session.get(Breaker, cvat, with_for_update=True), ledger.now(session)
-    if row is None:
-        row = Breaker(cvat=cvat, failures=0, since=now, error=error)
-        session.add(row)
+    now = ledger.now(session)
+    first = insert_unless_there(session, Breaker).values(cvat=cvat, failures=0, since=now, error=error)
+    session.execute(first.on_conflict_do_nothing())
+    row = session.get_one(Breaker, cvat, with_for_update=True, populate_existing=True)
     row.failures, row.error = row.failures + 1, error
     beyond = row.failures - PATIENCE
     if beyond >= 0:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from sqlalchemy import select, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 
-from labelyard.ledger import Ledger, batches
+from labelyard.ledger import Ledger, batches, insert_unless_there
 from labelyard.ledger.history import tell, tell_of_each
 from labelyard.ledger.tables import Batch, Object
 from labelyard.model import StoredObject
@@ -73,7 +72,7 @@ def _enter(ledger: Ledger, session: Session, batch: Batch, rows: Sequence[Object
 
 def gone(ledger: Ledger, session: Session, spec: DatasetSpec, bucket: str, key: str) -> int:
     """The store has no such key any more: what was not uploaded is set aside, the rest is as the dataset says."""
-    rows = [row for row in named(session, bucket, key) if row.dataset == spec.name and row.gone_at is None]
+    rows = [row for row in named(session, bucket, key, lock=True) if row.dataset == spec.name and row.gone_at is None]
     for row in rows:
         if row.upload_name is None and row.refused is None and row.batch_id is not None:
             lose(ledger, session, row, "deleted before its upload")
@@ -137,9 +136,10 @@ def lacking(session: Session, dataset: str, found: Sequence[StoredObject]) -> li
     return [obj for obj in found if _identity(obj) not in landed]
 
 
-def named(session: Session, bucket: str, key: str) -> Sequence[Object]:
-    """Every content of a key that ever landed, oldest first."""
-    return session.scalars(select(Object).where(Object.bucket == bucket, Object.key == key).order_by(Object.id)).all()
+def named(session: Session, bucket: str, key: str, *, lock: bool = False) -> Sequence[Object]:
+    """Every content of a key that ever landed, oldest first; `lock` where an upload must not begin meanwhile."""
+    query = select(Object).where(Object.bucket == bucket, Object.key == key).order_by(Object.id)
+    return session.scalars(query.with_for_update() if lock else query).all()
 
 
 def _inserted(
@@ -161,8 +161,8 @@ def _inserted(
         for obj in found
     ]
     batches.lock(session, dataset)
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    new = session.scalars(insert(Object).on_conflict_do_nothing().returning(Object), values).all() if values else []
+    insert = insert_unless_there(session, Object)
+    new = session.scalars(insert.on_conflict_do_nothing().returning(Object), values).all() if values else []
     order = {_identity(obj): place for place, obj in enumerate(found)}
     rows = [*new, *_returned(ledger, session, dataset, found)] if len(new) < len(found) else new
     return sorted(rows, key=lambda row: order[_identity(row)])
@@ -184,13 +184,17 @@ def _returned(ledger: Ledger, session: Session, dataset: str, found: Sequence[St
 
 def _earlier(session: Session, dataset: str, rows: Sequence[Object]) -> Mapping[tuple[str, str], list[Object]]:
     """Other contents of the same files that count, by bucket and key."""
-    query = select(Object).where(
-        Object.dataset == dataset,
-        Object.bucket.in_({row.bucket for row in rows}),
-        Object.key.in_([row.key for row in rows]),
-        Object.id.not_in([row.id for row in rows]),
-        Object.refused.is_(None),
-        Object.batch_id.is_not(None),
+    query = (
+        select(Object)
+        .where(
+            Object.dataset == dataset,
+            Object.bucket.in_({row.bucket for row in rows}),
+            Object.key.in_([row.key for row in rows]),
+            Object.id.not_in([row.id for row in rows]),
+            Object.refused.is_(None),
+            Object.batch_id.is_not(None),
+        )
+        .with_for_update()
     )
     earlier: dict[tuple[str, str], list[Object]] = {}
     for old in session.scalars(query) if rows else ():

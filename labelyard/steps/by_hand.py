@@ -33,7 +33,9 @@ def set_aside(place: Workplace, address: str, why: str) -> Object:
     with place.ledger.write() as session:
         bucket, key = bucket_and_key(address)
         counting = [
-            row for row in objects.named(session, bucket, key) if row.refused is None and row.batch_id is not None
+            row
+            for row in objects.named(session, bucket, key, lock=True)
+            if row.refused is None and row.batch_id is not None
         ]
         if not counting:
             raise NotKnown("no content of it is part of a batch", where=address, next_step=f"labelyard why {address}")
@@ -50,7 +52,7 @@ def restore(place: Workplace, address: str) -> Object:
     """
     with place.ledger.write() as session:
         bucket, key = bucket_and_key(address)
-        rows = objects.named(session, bucket, key)
+        rows = objects.named(session, bucket, key, lock=True)
         aside = [row for row in rows if row.refused is not None or _abandoned(_batch(session, row))]
         if not aside:
             raise NotKnown("no content of it is set aside", where=address, next_step=f"labelyard why {address}")
