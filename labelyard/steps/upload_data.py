@@ -19,7 +19,15 @@ from dataclasses import dataclass, field, replace
 from typing import BinaryIO, NoReturn
 
 from labelyard.crashing import point
-from labelyard.errors import CvatBusy, CvatCrashed, CvatUnreachable, ImageError, ObjectGone, UnclearAnswer
+from labelyard.errors import (
+    CvatBusy,
+    CvatCrashed,
+    CvatUnreachable,
+    ImageError,
+    LabelyardError,
+    StoreError,
+    UnclearAnswer,
+)
 from labelyard.images import ImageFacts, inspect
 from labelyard.ledger import batches, objects, tasks
 from labelyard.ledger.tables import Object
@@ -64,6 +72,10 @@ class _Image:
     name: str = ""
 
 
+_Bad = dict[int, LabelyardError]
+"""Ids of objects that cannot be handed over, and why."""
+
+
 def upload_data(work: Work, sent: Progress | None = None) -> Uploaded:
     """Hand the batch's images over, unless that was begun before.
 
@@ -75,12 +87,13 @@ def upload_data(work: Work, sent: Progress | None = None) -> Uploaded:
     if row.upload_begun_at is not None:
         return _begun_before(work, row, task_id)
     with ExitStack() as stack:
-        images, bad = _looked_at(work, stack, members)
-        images, nameless = _named(work, images)
+        usable, bad = _looked_at(work, stack, members)
+        named, nameless = _named(work, usable)
         point("upload_data.inspected")
         _set_aside(work, {**bad, **nameless})
+        images = _begin(work, row, named)
         if not images:
-            _nothing(work, row, task_id, {**bad, **nameless})
+            _nothing(work, row, task_id)
         receipt = _send(work, row, task_id, images, sent)
     size = sum(image.member.size or 0 for image in images)
     _move_on(
@@ -88,7 +101,8 @@ def upload_data(work: Work, sent: Progress | None = None) -> Uploaded:
         f"{len(images)} files, {size} bytes sent to task {task_id}{'' if receipt else ', the answer was lost'}",
     )
     _log.info("%s: %d files, %d bytes sent to task %d", work.batch_id, len(images), size, task_id)
-    reasons = {member.stored.url: reason for member, reason in {**bad, **nameless}.items()}
+    failures = {**bad, **nameless}
+    reasons = {member.stored.url: failures[member.id].what for member in members if member.id in failures}
     return Uploaded(task_id, len(images), size, reasons, clear=receipt is not None)
 
 
@@ -98,39 +112,40 @@ def _begun_before(work: Work, row: TaskRow, task_id: int) -> Uploaded:
     return Uploaded(task_id, row.files or 0, 0, clear=row.request_id is not None)
 
 
-def _looked_at(work: Work, stack: ExitStack, members: Sequence[Object]) -> tuple[list[_Image], dict[Object, str]]:
+def _looked_at(work: Work, stack: ExitStack, members: Sequence[Object]) -> tuple[list[_Image], _Bad]:
     """The usable images, in order, and why the others are not; files stay on the spool only where they are streamed."""
     section, settings = work.spec.task, work.place.settings
     if not section.inspect:
         return [_Image(member) for member in members], {}
     objects_ = [member.stored for member in members]
     spool = stack.enter_context(work.place.store.spool(objects_, settings.spool, settings.spool_bytes))
-    images, bad = [], {}
+    images: list[_Image] = []
+    bad: _Bad = {}
     with ThreadPoolExecutor(_INSPECTORS, thread_name_prefix="inspect") as pool:
         looks = [
             (member, spooled, pool.submit(_inspected, spooled)) for member, spooled in zip(members, spool, strict=True)
         ]
         for member, spooled, look in looks:
             facts = look.result()
-            if isinstance(facts, str):
-                bad[member] = facts
+            if isinstance(facts, LabelyardError):
+                bad[member.id] = facts
             else:
                 images.append(_Image(member, facts, spooled))
-            if isinstance(facts, str) or section.upload is not Upload.STREAM:
+            if isinstance(facts, LabelyardError) or section.upload is not Upload.STREAM:
                 spooled.discard()
     return images, bad
 
 
-def _inspected(spooled: Spooled) -> ImageFacts | str:
+def _inspected(spooled: Spooled) -> ImageFacts | LabelyardError:
     if spooled.failure is not None:
-        return spooled.failure.what
+        return spooled.failure
     try:
         return inspect(spooled.path)
     except ImageError as error:
-        return error.what
+        return error
 
 
-def _named(work: Work, images: Sequence[_Image]) -> tuple[list[_Image], dict[Object, str]]:
+def _named(work: Work, images: Sequence[_Image]) -> tuple[list[_Image], _Bad]:
     """Each image with its name in CVAT, and why others cannot have one."""
     section, keys = work.spec.task, [image.member.key for image in images]
     if section.upload is Upload.SHARE:
@@ -144,8 +159,8 @@ def _named(work: Work, images: Sequence[_Image]) -> tuple[list[_Image], dict[Obj
     named = [
         replace(image, name=name) for i, (image, name) in enumerate(zip(images, names, strict=True)) if first[name] == i
     ]
-    twins = {
-        image.member: f"another file of its batch is called {name!r} too: only `upload: stream` can rename one"
+    twins: _Bad = {
+        image.member.id: ImageError(f"another file of its batch is called {name!r} too: only `upload: stream` renames")
         for i, (image, name) in enumerate(zip(images, names, strict=True)) if first[name] != i
     }  # fmt: skip
     return named, twins
@@ -157,23 +172,17 @@ def _with_suffix(key: str, mime: str) -> str:
     return key if guessed and guessed.startswith("image/") else key + (mimetypes.guess_extension(mime) or ".jpg")
 
 
-def _set_aside(work: Work, bad: Mapping[Object, str]) -> None:
-    left = {member for member in bad if _has_left(work, member)}
+def _set_aside(work: Work, bad: _Bad) -> None:
     with work.ledger.write() as session:
-        for member, reason in bad.items():
-            aside = objects.lose if member in left else objects.refuse
-            aside(work.ledger, session, session.merge(member), reason)
-            _log.warning("%s: %s set aside: %s", work.batch_id, member.stored.url, reason)
+        for member in batches.members(session, work.batch_id, refused=False, lock=True):
+            failure = bad.get(member.id)
+            if failure is not None:
+                aside = objects.lose if isinstance(failure, StoreError) else objects.refuse
+                aside(work.ledger, session, member, failure.what)
+                _log.warning("%s: %s set aside: %s", work.batch_id, member.stored.url, failure.what)
 
 
-def _has_left(work: Work, member: Object) -> bool:
-    try:
-        return work.place.store.head(member.bucket, member.key).etag != member.etag
-    except ObjectGone:
-        return True
-
-
-def _nothing(work: Work, row: TaskRow, task_id: int, bad: Mapping[Object, str]) -> NoReturn:
+def _nothing(work: Work, row: TaskRow, task_id: int) -> NoReturn:
     """Take the empty task away and leave the batch, with a reason, to whoever looks."""
     work.check()
     work.cvat.delete_task(task_id)
@@ -181,14 +190,14 @@ def _nothing(work: Work, row: TaskRow, task_id: int, bad: Mapping[Object, str]) 
         tasks.abandon(work.ledger, session, row.id, "no usable image")
         batch = batches.get(session, work.batch_id, lock=True)
         batches.move(work.ledger, session, batch, BatchState.SET_ASIDE, "no usable image in it")
-    example = next((f", such as {member.stored.url}: {reason}" for member, reason in bad.items()), "")
+        aside = batches.members(session, work.batch_id)
+    example = next((f", such as {member.stored.url}: {member.refused}" for member in aside), "")
     next_step = f"labelyard why {work.batch_id}"
-    raise NothingToLabel(f"all {len(bad)} objects were set aside{example}", where=work.batch_id, next_step=next_step)
+    raise NothingToLabel(f"all {len(aside)} objects were set aside{example}", where=work.batch_id, next_step=next_step)
 
 
 def _send(work: Work, row: TaskRow, task_id: int, images: Sequence[_Image], sent: Progress | None) -> Receipt | None:
     """What the server said, None where its answer was lost."""
-    _begin(work, row, images)
     work.check()
     point("upload_data.begun")
     try:
@@ -207,15 +216,20 @@ def _send(work: Work, row: TaskRow, task_id: int, images: Sequence[_Image], sent
     return receipt
 
 
-def _begin(work: Work, row: TaskRow, images: Sequence[_Image]) -> None:
+def _begin(work: Work, row: TaskRow, images: Sequence[_Image]) -> list[_Image]:
+    """Commit what is about to be sent, without what was set aside, or went to another batch, while it was looked at."""
+    by_id = {image.member.id: image for image in images}
     with work.ledger.write() as session:
-        for image in images:
-            member = session.get_one(Object, image.member.id)
+        members = batches.members(session, work.batch_id, refused=False, lock=True)
+        sending = [(member, by_id[member.id]) for member in members if member.id in by_id]
+        for member, image in sending:
             member.upload_name = image.name
             if image.facts is not None:
                 member.width, member.height, member.sha256 = image.facts.width, image.facts.height, image.facts.sha256
                 member.exif_orientation = image.facts.exif_orientation
-        tasks.upload_begins(work.ledger, session, row.id, len(images))
+        if sending:
+            tasks.upload_begins(work.ledger, session, row.id, len(sending))
+    return [image for _, image in sending]
 
 
 def _stream(work: Work, task_id: int, images: Sequence[_Image], sent: Progress | None) -> Receipt:
