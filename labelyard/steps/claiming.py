@@ -18,7 +18,7 @@ from labelyard.crashing import point
 from labelyard.cvat import Cvat
 from labelyard.errors import ClaimLost, CvatBusy, CvatUnauthorized, CvatUnreachable, LabelyardError, LedgerError
 from labelyard.ledger import Ledger, batches, breakers, claims, datasets
-from labelyard.plan.lifecycle import ENDED, INGESTING, BatchState
+from labelyard.plan.lifecycle import INGESTING, BatchState
 from labelyard.spec import DatasetSpec
 from labelyard.workplace import Workplace
 
@@ -82,7 +82,7 @@ def claimed(
     except ClaimLost:
         raise
     except Exception as error:
-        _write_failure(work, error)
+        _write_failure(work, states, error)
         point("claiming.failed")
         raise
     finally:
@@ -114,7 +114,7 @@ def _kept(work: Work) -> Iterator[None]:
         keeper.join()
 
 
-def _write_failure(work: Work, error: Exception) -> None:
+def _write_failure(work: Work, states: Collection[BatchState], error: Exception) -> None:
     again = f"labelyard retry {work.batch_id}"
     if isinstance(error, LabelyardError):
         what, next_step, retry = str(error).split("\n  next: ")[0], error.next_step or again, error.retry
@@ -123,8 +123,8 @@ def _write_failure(work: Work, error: Exception) -> None:
     with work.ledger.write() as session:
         claims.extend(work.ledger, session, work.batch_id, work.who, _lease(work.place))
         batch = batches.get(session, work.batch_id, lock=True)
-        if batch.state in ENDED:
-            return  # the step has said all there is to say
+        if batch.state not in states:
+            return  # the step has said all there is to say, or a person took the batch back while it ran
         if retry:
             wait = min(_FIRST_WAIT * 2**batch.attempts, _LONGEST_WAIT)
             batches.put_back(work.ledger, session, batch, what, next_step, wait)

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy.orm import Session
+
 from labelyard.coco.compare import Difference, compare
 from labelyard.coco.content import CocoContent
 from labelyard.coco.expected import Expected, expected
@@ -46,7 +48,7 @@ class Exported:
 
 
 class ReopenedMeanwhile(CvatDisagrees):
-    """A job was opened again, or annotations changed, while the export ran: the next completion starts another."""
+    """A job was opened again, or annotations or objects changed, while the export ran: another one follows."""
 
     retry = True
 
@@ -68,17 +70,22 @@ def export_annotations(work: Work) -> Exported:
     """
     with work.ledger.read() as session:
         _, task_id = tasks.made(session, work.batch_id)
-        members = [member for member in batches.members(session, work.batch_id) if member.upload_name]
+        members = _uploaded(session, work)
         generation = exports.next_generation(session, work.batch_id)
     point("export_annotations.begun")
     with _folder(work) as folder:
         taken = _take(work, task_id, folder / "export.zip")
-        content = taken.content.without(_left_out(work, members, taken.content))
+        left_out = _left_out(work, members, taken.content)
+        content = taken.content.without(left_out)
         people = tuple({job.assignee for job in taken.task.jobs if job.assignee is not None})
         said = Provenance(work.spec.name, work.batch_id, task_id, generation, taken.source, people)
         written = write_dataset(content, {m.upload_name or "": m.key for m in members}, said, folder / "coco.json")
         point("export_annotations.taken")
-        return _store(work, taken, written, generation)
+        return _store(work, taken, written, generation, left_out)
+
+
+def _uploaded(session: Session, work: Work) -> list[Object]:
+    return [member for member in batches.members(session, work.batch_id) if member.upload_name]
 
 
 def _left_out(work: Work, members: Sequence[Object], content: CocoContent) -> set[str]:
@@ -148,7 +155,7 @@ def _freshen(work: Work, task: Task) -> None:
     point("export_annotations.freshened")
 
 
-def _store(work: Work, taken: _Taken, written: Written, generation: int) -> Exported:
+def _store(work: Work, taken: _Taken, written: Written, generation: int, left_out: set[str]) -> Exported:
     spec, batch_id = work.spec, work.batch_id
     key = f"{spec.export.prefix}{batch_id}-g{generation}-{written.sha256[:12]}.json"
     work.check()
@@ -158,6 +165,8 @@ def _store(work: Work, taken: _Taken, written: Written, generation: int) -> Expo
         batch = batches.get(session, batch_id, lock=True)
         if batch.state is not BatchState.COMPLETED:
             raise ReopenedMeanwhile(f"the batch is {batch.state} again", where=batch_id)
+        if _left_out(work, _uploaded(session, work), taken.content) != left_out:
+            raise ReopenedMeanwhile("an object was set aside, deleted or restored while it was written", where=batch_id)
         now = work.ledger.now(session)
         exports.add(session, Export(
             batch_id=batch_id, generation=generation, bucket=spec.export_bucket, key=key, sha256=written.sha256,
