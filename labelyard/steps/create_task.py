@@ -8,6 +8,7 @@ lowest id wins.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
@@ -19,6 +20,7 @@ from labelyard.ledger import batches, tasks
 from labelyard.ledger.tables import Task as TaskRow
 from labelyard.model import Task, TaskSpec
 from labelyard.plan.lifecycle import BatchState
+from labelyard.plan.matching import match
 from labelyard.steps.claiming import Work
 
 _log = logging.getLogger(__name__)
@@ -91,7 +93,9 @@ def _adopt(work: Work, spec: TaskSpec, expected: int) -> Task | None:
     """The task of this name that is ours and fits; extra ones of ours that are empty are deleted."""
     me = work.cvat.whoami().id
     found = work.cvat.find_tasks(spec.name)
-    fitting = [t for t in found if t.owner == me and _same_labels(t, spec) and t.size in (0, expected)]
+    fitting = [
+        t for t in found if t.owner == me and _same_labels(t, spec) and t.size == (expected if t.received else 0)
+    ]
     keep = min(fitting, key=lambda task: task.id, default=None)
     for task in found:
         if task is keep:
@@ -115,12 +119,31 @@ def _same_labels(task: Task, spec: TaskSpec) -> bool:
 
 def _record(work: Work, row: TaskRow, task: Task, how: str) -> Created:
     url = page_of(work.cvat, task.id)
+    shown = [frame.name for frame in work.cvat.frames(task.id)] if task.size else []
     with work.ledger.write() as session:
         tasks.created(session, row.id, task.id, url)
+        if shown:
+            _recognize(work, session, row, task, shown)
         _move_on(work, session, f"task {task.id} {how}: {row.name}")
     point("create_task.recorded")
     _log.info("%s: task %d %s: %s", work.batch_id, task.id, how, url)
     return Created(task.id, row.name, url, how)
+
+
+def _recognize(work: Work, session: Session, row: TaskRow, task: Task, frames: Sequence[str]) -> None:
+    """The task holds its files already, and the ledger has forgotten (a power cut, a backup): never upload again."""
+    members = {member.stored: member for member in batches.members(session, work.batch_id, refused=False, lock=True)}
+    held = match(frames, members, {})
+    if len(held) < len(frames):
+        raise CvatDisagrees(
+            f"task {task.id} is called {row.name!r} and holds frames that are no objects of the batch",
+            where=work.cvat.url,
+            next_step=f"rename or delete {page_of(work.cvat, task.id)}, then: labelyard retry {work.batch_id}",
+        )
+    for name, obj in held.items():
+        members[obj].upload_name = name
+    tasks.upload_begins(work.ledger, session, row.id, len(frames))
+    tasks.uploaded(session, row.id, "")
 
 
 def _move_on(work: Work, session: Session, reason: str) -> None:
