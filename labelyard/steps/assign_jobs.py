@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from labelyard.crashing import point
 from labelyard.errors import SettingsError
-from labelyard.ledger import batches, jobs, tasks
+from labelyard.ledger import batches, datasets, jobs, tasks
 from labelyard.ledger.tables import Job as JobRow
 from labelyard.plan.lifecycle import BatchState
 from labelyard.steps.claiming import Work
@@ -41,9 +41,10 @@ def assign_jobs(work: Work) -> Assigned:
     """Hand out every job. Raises SettingsError when none of the dataset's annotators exists on the CVAT."""
     with work.ledger.read() as session:
         _, task_id = tasks.made(session, work.batch_id)
+        annotators = datasets.spec(session, work.spec.name).annotators  # of today: people come and go
     ids = {user.username: user.id for user in work.cvat.users() if user.is_active}
-    people = [name for name in work.spec.annotators if name in ids]
-    missing = tuple(name for name in work.spec.annotators if name not in ids)
+    people = [name for name in annotators if name in ids]
+    missing = tuple(name for name in annotators if name not in ids)
     if not people:
         raise SettingsError(
             f"{work.spec.cvat} has none of the annotators {', '.join(missing)}",
