@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from labelyard.crashing import point
 from labelyard.cvat import Cvat
-from labelyard.errors import CvatBusy, CvatError, CvatUnauthorized, CvatUnreachable, LabelyardError
+from labelyard.errors import CvatBusy, CvatError, CvatNotFound, CvatUnauthorized, CvatUnreachable, LabelyardError
 from labelyard.ledger import batches, exports, jobs, tasks
 from labelyard.ledger.tables import Batch, Export
 from labelyard.model import JobStatus, Task
@@ -16,6 +16,8 @@ from labelyard.plan.lifecycle import WITH_PEOPLE, BatchState
 from labelyard.workplace import Workplace
 
 _log = logging.getLogger(__name__)
+_UNTOUCHED = (BatchState.ASSIGNED, BatchState.EXPORTED)
+"""States in which no run works on a batch, so that what its error says is ours."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ def collect(place: Workplace) -> Collected:
         except LabelyardError as error:
             if isinstance(error, (CvatUnreachable, CvatBusy, CvatUnauthorized)):
                 away.add(batch.cvat)  # the other batches there would only meet the same
+            else:
+                _tell(place, batch, error)
             _log.warning("%s: %s", batch.id, error)
             failed[batch.id] = str(error)
             continue
@@ -62,7 +66,11 @@ def _look(place: Workplace, batch: Batch, people: dict[str, Mapping[int, str]]) 
     point("collecting.shown")
     with place.ledger.write() as session:
         fresh = batches.get(session, batch.id, lock=True)
+        if fresh.changed_at != batch.changed_at:
+            return None  # somebody moved it while we looked: the next look decides
         jobs.see(place.ledger, session, fresh, task.jobs, people[row.cvat])
+        if fresh.state in _UNTOUCHED:
+            fresh.error = fresh.next_step = None
         new, reason = _decide(fresh.state, task, export)
         if new is not None:
             batches.move(place.ledger, session, fresh, new, reason)
@@ -77,7 +85,17 @@ def _shown(cvat: Cvat, batch: Batch, server_id: int) -> Task:
         return cvat.task(server_id)
     except CvatError as error:
         error.where = f"{batch.id}, task {server_id} on {cvat.url}"
+        if isinstance(error, CvatNotFound):
+            error.next_step = "labelyard repair --apply, which makes the task anew"
         raise
+
+
+def _tell(place: Workplace, batch: Batch, error: LabelyardError) -> None:
+    """Let `labelyard status` say what keeps us from seeing a task; the next look that succeeds takes it back."""
+    with place.ledger.write() as session:
+        fresh = batches.get(session, batch.id, lock=True)
+        if fresh.state in _UNTOUCHED:
+            fresh.error, fresh.next_step = f"{error.where}: {error.what}", error.next_step or "labelyard doctor"
 
 
 def _decide(state: BatchState, task: Task, export: Export | None) -> tuple[BatchState | None, str]:
