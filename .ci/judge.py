@@ -8,26 +8,26 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 AGREE, VALUES = 0.98, 0.95
-REMOTE_PORT = 8099
-"""Where the judge serves the files that the sandbox shall download."""
 USERS = ("root:rootpass:superuser", "alex:pass12345!:staff", "dabai:pass12345!", "carol:pass12345!")
 
 
 def main(shared: Path) -> int:
     """Replay, and say how far the sandbox agrees."""
+    remote_port = _free_port()  # where the judge serves the files that the sandbox shall download
     with tempfile.TemporaryDirectory() as folder:
         share, result = Path(folder, "share"), Path(folder, "result.json")
         share.mkdir()
         command = [sys.executable, "-m", "labelyard", "sandbox", "--port", "0", "--share", str(share)]
         command += [
             "--allow-remote",
-            f"127.0.0.1:{REMOTE_PORT}",
+            f"127.0.0.1:{remote_port}",
             *(part for user in USERS for part in ("--user", user)),
         ]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as sandbox:
@@ -35,7 +35,7 @@ def main(shared: Path) -> int:
                 address = _address(sandbox)
                 replay = [sys.executable, str(shared / "tools" / "replay_v1.py"), "--base", address]
                 replay += ["--recordings", str(shared / "recordings" / "cvat-1.0.0"), "--json", str(result)]
-                subprocess.run([*replay, "--share", str(share), "--remote-port", str(REMOTE_PORT)], check=True)
+                subprocess.run([*replay, "--share", str(share), "--remote-port", str(remote_port)], check=True)
             finally:
                 sandbox.terminate()
         total = json.loads(result.read_text())["totals"]["all"]
@@ -43,6 +43,12 @@ def main(shared: Path) -> int:
     verdict = "enough" if enough else "too few"
     print(f"judge: {total['agree']} of {total['of']} agree, {total['values']} in values too: {verdict}")
     return 0 if enough else 1
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
 
 
 def _address(sandbox: subprocess.Popen[str]) -> str:
