@@ -24,7 +24,7 @@ def repair(dataset: str | None, do: bool, as_json: bool) -> None:  # noqa: FBT00
     """Compare ledger, bucket and CVAT, show the differences as a plan, and mend them with --apply."""
     with open_workplace() as place:
         plan = repairing.survey(place, dataset)
-        mended = repairing.apply(place, plan) if do else 0
+        left = repairing.apply(place, plan) if do else []
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in plan], indent=1))
         return
@@ -37,7 +37,9 @@ def repair(dataset: str | None, do: bool, as_json: bool) -> None:  # noqa: FBT00
     if not plan:
         click.echo("ledger, bucket and CVAT agree")
     elif do:
-        click.echo(f"{mended} mended; the watcher and the next sweep go on from there")
+        click.echo(f"{waiting - len(left)} mended; the watcher and the next sweep go on from there")
+        for finding, error in left:
+            click.secho(f"{finding.where}: not mended: {error}", fg="yellow")
     elif waiting:
         click.echo(f"{waiting} can be mended with: labelyard repair --apply")
 

@@ -95,10 +95,15 @@ def close(ledger: Ledger, session: Session, batch: Batch, reason: str) -> None:
     batch.close_reason = reason
     batch.version = session.get_one(Dataset, batch.dataset).version
     batch.cvat = datasets.spec(session, batch.dataset).cvat
-    identity = session.scalars(select(LedgerIdentity.id)).one()
-    session.flush()
-    batch.task_name = task_name(identity, batch.id, [member.stored for member in members(session, batch.id)])
+    name_task(session, batch)
     move(ledger, session, batch, BatchState.CLOSED, f"closed with {batch.objects} objects: {reason}")
+
+
+def name_task(session: Session, batch: Batch) -> None:
+    """Fix the name of the batch's task by its members, before anything is made."""
+    session.flush()
+    identity = session.scalars(select(LedgerIdentity.id)).one()
+    batch.task_name = task_name(identity, batch.id, [member.stored for member in members(session, batch.id)])
 
 
 def members(session: Session, batch: str, *, refused: bool = True, lock: bool = False) -> Sequence[Object]:

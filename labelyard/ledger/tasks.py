@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
@@ -24,6 +26,13 @@ def made(session: Session, batch: str) -> tuple[Task, int]:
     if row is None or row.server_id is None:
         raise LedgerError("it has no task yet", where=batch, next_step=f"labelyard retry {batch}")
     return row, row.server_id
+
+
+def of_dataset(session: Session, dataset: str) -> Sequence[tuple[Task, Batch]]:
+    """Every task that was ever made for a dataset, those given up too, with its batch."""
+    query = select(Task, Batch).join(Batch, Batch.id == Task.batch_id).order_by(Task.id)
+    rows = session.execute(query.where(Batch.dataset == dataset, Task.server_id.is_not(None)))
+    return [(task, batch) for task, batch in rows]
 
 
 def plan(session: Session, batch: Batch, cvat: str) -> Task:

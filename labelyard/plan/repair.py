@@ -22,7 +22,7 @@ class Mend(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One disagreement: where, what, and what mends it; `task_id` where a task is to be deleted."""
+    """One disagreement: where, what, and what mends it; `task_id` where a task is to be deleted or made anew."""
 
     where: str
     what: str
@@ -33,13 +33,17 @@ class Finding:
 
 @dataclass(frozen=True)
 class Known:
-    """A batch whose task the ledger says exists; `exports` are addresses of current ones, true where the file is."""
+    """A batch whose task the ledger says exists; `exports` are addresses of current ones, true where the file is.
+
+    Where work on it has `ended` (failed, abandoned, released) its task is known, and nothing of it is mended.
+    """
 
     batch_id: str
     task_id: int
     task_name: str
     assigned: bool
     exports: Mapping[str, bool]
+    ended: bool = False
 
 
 def owned_name(dataset: str) -> re.Pattern[str]:
@@ -48,14 +52,16 @@ def owned_name(dataset: str) -> re.Pattern[str]:
 
 
 def findings(known: Collection[Known], given_up: Mapping[int, str], tasks: Iterable[Task]) -> Iterator[Finding]:
-    """Compare what the ledger knows with our tasks on the server.
+    """Compare what the ledger knows of one server with our tasks there.
 
-    `given_up` are tasks that the ledger abandoned: server id -> batch. `tasks` are ours by owner and form of name.
+    `given_up` are tasks that the ledger abandoned: server id -> batch. `tasks` are ours by owner and form of name, and
+    those of `known` that are there, whatever their names and owners are by now.
     """
     there = {task.id: task for task in tasks}
     names = {one.task_name: one for one in known}
     for one in known:
-        yield from _of_batch(one, there.get(one.task_id))
+        if not one.ended:
+            yield from _of_batch(one, there.get(one.task_id))
     for task in there.values():
         if all(task.id != one.task_id for one in known):
             yield _of_stranger(task, names.get(task.name), given_up.get(task.id))
@@ -64,7 +70,7 @@ def findings(known: Collection[Known], given_up: Mapping[int, str], tasks: Itera
 def _of_batch(known: Known, task: Task | None) -> Iterator[Finding]:
     where = f"{known.batch_id}, task {known.task_id}"
     if task is None:
-        yield Finding(where, "the task was deleted in CVAT", Mend.MAKE_ANEW, known.batch_id)
+        yield Finding(where, "the task was deleted in CVAT", Mend.MAKE_ANEW, known.batch_id, known.task_id)
         return
     free = [str(job.id) for job in task.jobs if job.assignee is None]
     if known.assigned and free:

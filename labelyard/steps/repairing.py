@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from labelyard.cvat import Cvat
+from labelyard.errors import CvatDisagrees, CvatNotFound, LabelyardError
 from labelyard.ledger import batches, datasets, exports, jobs, tasks
+from labelyard.ledger.tables import Batch, Export
 from labelyard.ledger.tables import Task as TaskRow
 from labelyard.model import Task
 from labelyard.plan.lifecycle import WITH_PEOPLE, BatchState, TaskState
@@ -30,13 +33,16 @@ def survey(place: Workplace, dataset: str | None = None) -> list[Finding]:
     return [finding for spec in specs for finding in _survey(place, spec)]
 
 
-def apply(place: Workplace, plan: Sequence[Finding]) -> int:
-    """Mend what can be mended by itself; returns how many findings that were."""
-    done = [finding for finding in plan if finding.mend is not Mend.TELL]
-    for finding in done:
-        _mend(place, finding)
-        _log.info("%s: %s: %s", finding.where, finding.what, finding.mend)
-    return len(done)
+def apply(place: Workplace, plan: Sequence[Finding]) -> list[tuple[Finding, LabelyardError]]:
+    """Mend what can be mended by itself; returns what could not be mended now, and why. One stops only itself."""
+    left = []
+    for finding in plan:
+        try:
+            _mend(place, finding)
+            _log.info("%s: %s: %s", finding.where, finding.what, finding.mend)
+        except LabelyardError as error:
+            left.append((finding, error))
+    return left
 
 
 def our_tasks(cvat: Cvat, spec: DatasetSpec) -> Iterator[Task]:
@@ -47,36 +53,78 @@ def our_tasks(cvat: Cvat, spec: DatasetSpec) -> Iterator[Task]:
 
 def _survey(place: Workplace, spec: DatasetSpec) -> list[Finding]:
     with place.ledger.read() as session:
-        rows = [batch for batch in batches.in_states(session, _MADE) if batch.dataset == spec.name]
-        known = [one for batch in rows for one in _known(place, session, batch.id, batch.state)]
-        given_up = select(TaskRow.server_id, TaskRow.batch_id).where(TaskRow.state == TaskState.ABANDONED)
-        abandoned = {number: batch for number, batch in session.execute(given_up) if number is not None}
-    return list(findings(known, abandoned, our_tasks(place.cvat(spec.cvat), spec)))
+        rows = [_seen(session, row, batch) for row, batch in tasks.of_dataset(session, spec.name)]
+    servers = sorted({spec.cvat, *(seen.row.cvat for seen in rows)})
+    return [finding for name in servers for finding in _compare(place, spec, name, rows)]
 
 
-def _known(place: Workplace, session: Session, batch_id: str, state: BatchState) -> Iterator[Known]:
-    row, export = tasks.current(session, batch_id), exports.current(session, batch_id)
-    if row is None or row.server_id is None:
-        return
-    current = [export] if export is not None and state is BatchState.EXPORTED else []
-    there = {f"s3://{one.bucket}/{one.key}": place.store.exists(one.bucket, one.key) for one in current}
-    yield Known(batch_id, row.server_id, row.name, state is BatchState.ASSIGNED, there)
+@dataclass(frozen=True)
+class _Seen:
+    """What the ledger says of a task: its row, its batch, and the export that has to be in the bucket."""
+
+    row: TaskRow
+    batch: Batch
+    export: Export | None
+
+
+def _seen(session: Session, row: TaskRow, batch: Batch) -> _Seen:
+    return _Seen(row, batch, exports.current(session, batch.id) if batch.state is BatchState.EXPORTED else None)
+
+
+def _compare(place: Workplace, spec: DatasetSpec, server: str, rows: Sequence[_Seen]) -> Iterator[Finding]:
+    here = [seen for seen in rows if seen.row.cvat == server]
+    given_up = {s.row.server_id or 0: s.batch.id for s in here if s.row.state is TaskState.ABANDONED}
+    known = [_known(place, seen) for seen in here if seen.row.state is not TaskState.ABANDONED]
+    cvat = place.cvat(server)
+    there = {task.id: task for task in our_tasks(cvat, spec)}
+    for one in known:
+        if one.task_id not in there and not one.ended:
+            with suppress(CvatNotFound):  # a list by owner and name lacks what was renamed, or made by another account
+                there[one.task_id] = cvat.task(one.task_id)
+    return findings(known, given_up, there.values())
+
+
+def _known(place: Workplace, seen: _Seen) -> Known:
+    row, batch, export = seen.row, seen.batch, seen.export
+    there = {f"s3://{export.bucket}/{export.key}": place.store.exists(export.bucket, export.key)} if export else {}
+    assigned, ended = batch.state is BatchState.ASSIGNED, batch.state not in _MADE
+    return Known(batch.id, row.server_id or 0, row.name, assigned, there, ended)
 
 
 def _mend(place: Workplace, finding: Finding) -> None:
-    batch_id = finding.batch_id or ""
-    if finding.mend is Mend.DELETE_TASK and finding.task_id is not None:
-        place.cvat(_cvat_of(place, batch_id)).delete_task(finding.task_id)
+    batch_id, task_id = finding.batch_id or "", finding.task_id or 0
+    if finding.mend is Mend.DELETE_TASK:
+        _delete_empty(place.cvat(_cvat_of(place, batch_id)), task_id)
     elif finding.mend is Mend.MAKE_ANEW:
-        with place.ledger.write() as session:
-            row, _ = tasks.made(session, batch_id)
-            tasks.abandon(place.ledger, session, row.id, finding.what)
+        _refuse_seen(place.cvat(_cvat_of(place, batch_id)), task_id)
+        with claimed(place, batch_id, _MADE) as work:
+            _make_anew(work, task_id, finding.what)
     elif finding.mend is Mend.EXPORT_AGAIN:
         with place.ledger.write() as session:
             batches.export_again(place.ledger, session, batch_id, finding.what)
     elif finding.mend is Mend.ASSIGN:
         with claimed(place, batch_id, (BatchState.ASSIGNED,)) as work:
             _assign_free(work)
+
+
+def _delete_empty(cvat: Cvat, task_id: int) -> None:
+    task = cvat.task(task_id)
+    if task.size or task.received:
+        raise CvatDisagrees("it was filled meanwhile", where=f"task {task_id}", next_step="labelyard repair")
+    cvat.delete_task(task_id)
+
+
+def _refuse_seen(cvat: Cvat, task_id: int) -> None:
+    with suppress(CvatNotFound):
+        cvat.task(task_id)
+        raise CvatDisagrees("it is there again", where=f"task {task_id}", next_step="labelyard repair")
+
+
+def _make_anew(work: Work, task_id: int, reason: str) -> None:
+    with work.ledger.write() as session:
+        row = tasks.current(session, work.batch_id)
+        if row is not None and row.server_id == task_id:
+            tasks.abandon(work.ledger, session, row.id, reason)
 
 
 def _assign_free(work: Work) -> None:

@@ -98,6 +98,7 @@ def _take(
         objects = match(frames, free, keys)
         batch = _batch(place, session, spec, name)
         _members(place, session, batch, objects)
+        batches.name_task(session, batch)  # for another one, should this one be deleted
         row = TaskRow(batch_id=batch.id, attempt=1, name=task.name, state=TaskState.PROVED, cvat=spec.cvat)
         row.server_id, row.url, row.files, row.request_id = task.id, page_of(cvat, task.id), task.size, ""
         row.upload_begun_at = batch.closed_at

@@ -6,12 +6,14 @@ import io
 from pathlib import Path
 
 import pytest
-from step_bench import Bench, draw_and_complete, export, ingest, picture
+from step_bench import USERS, Bench, draw_and_complete, export, ingest, picture
 
 from labelyard.errors import CvatDisagrees
 from labelyard.ledger import batches, upgrade
 from labelyard.model import DataSpec, Label, TaskSpec, UploadFile
-from labelyard.plan.repair import Mend
+from labelyard.plan.repair import Finding, Mend
+from labelyard.sandbox import serve
+from labelyard.steps import by_hand as decide
 from labelyard.steps import repairing, taking_over
 from labelyard.steps.closing import close_now
 from labelyard.steps.collecting import collect
@@ -140,3 +142,40 @@ def test_a_lost_ledger_is_made_again_and_nothing_is_labelled_twice(assigned: Ben
         assert exported.images == 2
         with place.ledger.read() as session:
             assert {m.key for m in batches.members(session, "street-00001")} == {"in/cam1/1.jpg", "in/cam2/1.jpg"}
+
+
+def test_a_task_that_was_renamed_or_lies_on_an_earlier_cvat_is_not_taken_for_deleted(assigned: Bench) -> None:
+    assigned.place.cvat("default").patch_task(task_id(assigned), name="Monday's")
+    assert repairing.survey(assigned.place) == []
+    with serve(USERS) as other:
+        at = assigned.place.settings.cvat["default"].model_copy(update={"url": other.url})
+        assigned.place.settings.cvat["other"] = at
+        assigned.apply(cvat="other")
+        assert repairing.survey(assigned.place) == []
+
+
+def test_the_task_of_a_batch_that_was_abandoned_is_no_strangers(assigned: Bench) -> None:
+    decide.abandon(assigned.place, "street-00001", "wrong labels")
+    assert repairing.survey(assigned.place) == []
+
+
+def test_a_plan_that_time_has_overtaken_does_no_harm(assigned: Bench) -> None:
+    cvat, name = assigned.place.cvat("default"), assigned.line().task_name or ""
+    double = by_hand(assigned, name, "1.jpg")
+    stale = [
+        Finding("here", "deleted", Mend.MAKE_ANEW, "street-00001", task_id(assigned)),
+        Finding("here", "empty", Mend.DELETE_TASK, "street-00001", double),
+    ]
+    left = repairing.apply(assigned.place, stale)
+    assert [error.what for _, error in left] == ["it is there again", "it was filled meanwhile"]
+    assert assigned.line().state == "assigned"
+    assert cvat.task(double).size == 1
+
+
+def test_an_adopted_task_that_is_deleted_is_made_anew(bench: Bench) -> None:
+    bench.put("left.jpg", picture(1))
+    taking_over.adopt(bench.place, "street", [by_hand(bench, "made by hand", "left.jpg")])
+    bench.place.cvat("default").delete_task(task_id(bench))
+    assert mend(bench) == [Mend.MAKE_ANEW]
+    ingest(bench)
+    assert bench.line().state == "assigned"
