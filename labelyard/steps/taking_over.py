@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from labelyard.errors import CvatDisagrees, NotKnown, StoreError
-from labelyard.ledger import batches, datasets, jobs
+from labelyard.ledger import batches, datasets, jobs, tasks
 from labelyard.ledger.history import tell
 from labelyard.ledger.tables import Batch, Dataset, Object
 from labelyard.ledger.tables import Task as TaskRow
@@ -73,10 +73,12 @@ def _rebuild(place: Workplace, spec: DatasetSpec) -> list[TakenOver]:
         if task.size and found is not None:
             latest.setdefault(found[1], task)  # the last attempt is the one that was not given up
     with place.ledger.read() as session:
-        known = {batch.id for batch in batches.in_states(session, BatchState)}
+        taken = {batch.id for batch in batches.in_states(session, BatchState)}
+        held = {row.server_id for row, _ in tasks.of_dataset(session, spec.name) if row.cvat == spec.cvat}
     listed, keys = _listed(place, spec), _exported_keys(place, spec)
-    missing = sorted(latest.keys() - known)
-    return [_take(place, spec, latest[name], name, listed, keys.get(name, {})) for name in missing]
+    # What landed before the ledger was made again may have opened a batch under an old one's name.
+    return [_take(place, spec, task, None if name in taken else name, listed, keys.get(name, {}))
+            for name, task in sorted(latest.items()) if task.id not in held]  # fmt: skip
 
 
 def _take(
@@ -152,6 +154,9 @@ def _members(place: Workplace, session: Session, batch: Batch, objects: Mapping[
             row = Object(dataset=batch.dataset, bucket=obj.bucket, key=obj.key, etag=obj.etag, size=obj.size)
             row.landed_at, row.via = place.ledger.now(session), "taken over"
             session.add(row)
+        former = session.get(Batch, row.batch_id) if row.batch_id else None
+        if former is not None and former.state is BatchState.OPEN:
+            former.objects, former.bytes = former.objects - 1, former.bytes - (row.size or 0)
         row.batch_id, row.upload_name, row.refused = batch.id, name, None
         session.flush()
         tell(place.ledger, session, "landed", f"found as {name} in a task that was taken over", obj=row)

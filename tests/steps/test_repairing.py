@@ -179,3 +179,20 @@ def test_an_adopted_task_that_is_deleted_is_made_anew(bench: Bench) -> None:
     assert mend(bench) == [Mend.MAKE_ANEW]
     ingest(bench)
     assert bench.line().state == "assigned"
+
+
+def test_a_ledger_that_is_made_again_after_files_landed_takes_them_out_of_its_open_batch(
+    assigned: Bench, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path / 'new.db'}"
+    upgrade(url)
+    with open_workplace(assigned.place.settings.model_copy(update={"ledger": url})) as place:
+        anew = Bench(place, assigned.bucket, assigned.s3, assigned.sandbox)
+        anew.apply()
+        assert sweep(place)["street"].new == 2
+        assert [(one.batch_id, one.frames, one.unknown) for one in taking_over.rebuild(place)] == [
+            ("street-00002", 2, ())
+        ]
+        with place.ledger.read() as session:
+            assert batches.members(session, "street-00001") == []
+            assert batches.get(session, "street-00001").objects == 0
