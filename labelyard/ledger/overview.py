@@ -72,9 +72,12 @@ class Overview:
 
 
 def overview(session: Session, now: datetime, *, dataset: str | None = None, limit: int = 200) -> Overview:
-    """The newest `limit` batches, of one dataset or of all, newest first."""
-    query = select(Batch).order_by(Batch.opened_at.desc(), Batch.id.desc()).limit(limit)
-    found = session.scalars(query.where(Batch.dataset == dataset) if dataset else query).all()
+    """The newest `limit` batches and every older one with an error, of one dataset or of all, newest first."""
+    of_it = [Batch.dataset == dataset] if dataset else []
+    order = (Batch.opened_at.desc(), Batch.id.desc())
+    newest = select(Batch.id).where(*of_it).order_by(*order).limit(limit)
+    shown = Batch.id.in_(newest) | Batch.error.is_not(None)
+    found = session.scalars(select(Batch).where(*of_it, shown).order_by(*order)).all()
     states = session.execute(select(Batch.state, func.count()).group_by(Batch.state))
     return Overview(
         at=now,

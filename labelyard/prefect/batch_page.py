@@ -15,14 +15,15 @@ _MOST_OBJECTS = 500
 
 def show_batch(place: Workplace, batch_id: str) -> None:
     """Draw the page anew from the ledger, as the artifact `batch-<id>`."""
-    with only_a_picture(), place.ledger.read() as session:
-        batch, task = batches.get(session, batch_id), tasks.current(session, batch_id)
-        parts = [
-            _head(batch),
-            _task(task, jobs.of_batch(session, batch_id)),
-            _objects(batches.members(session, batch_id)),
-            _exports(exports.of_batch(session, batch_id)),
-        ]
+    with only_a_picture():
+        with place.ledger.read() as session:
+            batch, task = batches.get(session, batch_id), tasks.current(session, batch_id)
+            parts = [
+                _head(batch),
+                _task(task, jobs.of_batch(session, batch_id)),
+                _objects(batches.members(session, batch_id)),
+                _exports(exports.of_batch(session, batch_id)),
+            ]
         page(f"batch-{batch_id}", "\n\n".join(filter(None, parts)), f"{batch_id}: {batch.state}")
 
 

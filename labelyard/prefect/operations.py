@@ -21,12 +21,13 @@ def operations_page(seen: Overview) -> str:
         f"### {seen.at:%A, %d %B %Y, %H:%M} UTC",
         _came_in(seen),
         _people(seen),
+        _section("Standing still", ("what", "why", "next"), _standing(seen)),
         _section("Late", ("batch", "what", "since"), _late(seen)),
         _section("Failed", ("batch", "what happened", "next"), _failed(seen)),
         _section("Set aside", ("batch", "object", "why"), _set_aside(seen)),
     ]
     if seen.dead_letters:
-        parts.append(f"**{seen.dead_letters} messages could not be read:** `labelyard status` tells more.")
+        parts.append(f"**{seen.dead_letters} messages could not be read:** `labelyard dead` lists them.")
     return "\n\n".join(parts)
 
 
@@ -51,10 +52,19 @@ def _people(seen: Overview) -> str:
     return _section("Who has how much", ("who", "unfinished jobs"), ((code(who), str(jobs)) for who, jobs in busiest))
 
 
+def _standing(seen: Overview) -> Iterator[tuple[str, ...]]:
+    for dataset, why in seen.paused.items():
+        yield f"dataset {code(dataset)} is paused", code(why or "-"), code(f"labelyard resume {dataset}")
+    for cvat, error in seen.away.items():
+        yield f"CVAT {code(cvat)} is left alone for a while", code(error), code("labelyard doctor")
+
+
 def _late(seen: Overview) -> Iterator[tuple[str, ...]]:
     for line in seen.batches:
         if line.state in INGESTING and seen.at - line.changed_at > _LATE_RUN:
             yield _batch(line), f"{line.state}, no task with people yet", _ago(seen.at - line.changed_at)
+        if line.state is BatchState.COMPLETED and seen.at - line.changed_at > _LATE_RUN:
+            yield _batch(line), "completed, not exported yet", _ago(seen.at - line.changed_at)
         for job in line.jobs:
             waits = seen.at - job.since
             if line.state is BatchState.ASSIGNED and job.status is not JobStatus.COMPLETED and waits > _LATE_JOB:

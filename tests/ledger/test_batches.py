@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 
 from labelyard.errors import ClaimLost, ClaimTaken, LedgerError
 from labelyard.ledger import Ledger, batches, claims, history, objects, outbox
+from labelyard.ledger.overview import overview
 from labelyard.ledger.tables import Object
 from labelyard.model import StoredObject
 from labelyard.plan.lifecycle import INGESTING, BatchState, Event
@@ -164,3 +165,13 @@ def test_lacking_tells_what_a_listing_has_and_the_ledger_has_not(ledger: Ledger,
     with ledger.read() as session:
         assert objects.lacking(session, "street", listed) == listed[1:]
         assert session.scalar(select(func.count()).select_from(Object)) == 2
+
+
+def test_a_failure_is_shown_however_many_batches_came_after_it(ledger: Ledger, spec: DatasetSpec) -> None:
+    closed_batch(ledger, spec)
+    with ledger.write() as session:
+        batches.fail(ledger, session, batches.get(session, "street-00001"), "broken", "labelyard retry street-00001")
+    land(ledger, spec, an_object(7))
+    with ledger.read() as session:
+        seen = overview(session, ledger.now(session), limit=1)
+    assert [line.id for line in seen.batches] == ["street-00002", "street-00001"]
