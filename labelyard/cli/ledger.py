@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 import click
 from rich.console import Console
@@ -21,7 +20,9 @@ from labelyard.ledger import Ledger, batches, datasets, history, objects, upgrad
 from labelyard.ledger.overview import BatchLine, Overview, overview
 from labelyard.ledger.tables import Object
 from labelyard.model import JobStatus
+from labelyard.plan.lifecycle import BatchState
 from labelyard.settings import load_settings
+from labelyard.steps.by_hand import bucket_and_key
 from labelyard.steps.closing import close_now
 from labelyard.workplace import Workplace, open_workplace
 
@@ -127,7 +128,7 @@ def _stories(place: Workplace, what: str) -> Iterator[tuple[str, list[history.En
             batch = batches.get(session, what)
             yield f"{batch.id}: {batch.state}", history.of_batch(session, batch.id)
         return
-    bucket, key = urlsplit(what).netloc, what.removeprefix("s3://").partition("/")[2]
+    bucket, key = bucket_and_key(what)
     with place.ledger.read() as session:
         found = objects.named(session, bucket, key)
         for obj in found:
@@ -170,7 +171,8 @@ def retry(batch: str) -> None:
     with _ledger() as ledger, ledger.write() as session:
         row = batches.get(session, batch, lock=True)
         event = batches.retry(ledger, session, row)
-    told = f"{event} will be announced by the watcher" if event else "it waits for no run: the next look will find it"
+    waits = "until it closes" if row.state is BatchState.OPEN else "for people, and collect-finished looks at it"
+    told = f"{event} will be announced by the watcher" if event else f"no run is due, it waits {waits}"
     click.echo(f"{batch} is {row.state}: {told}")
 
 

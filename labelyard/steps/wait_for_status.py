@@ -90,7 +90,8 @@ def _settled(work: Work, row: TaskRow, task_id: int) -> Task:
         if waited > settings.upload_deadline_seconds:
             last = f"{creation.state} {creation.message}".strip()
             seen = f"no frames after {waited:.0f} s; last seen: {last}, {task.size} of {row.files} frames"
-            raise CvatTimeout(seen, where=f"{work.batch_id}, task {task.id}")
+            next_step = f"none: it is looked at again by itself; delete {row.url} if CVAT has forgotten it"
+            raise CvatTimeout(seen, where=f"{work.batch_id}, task {task.id}", next_step=next_step)
         time.sleep(settings.poll_seconds)
 
 
