@@ -8,7 +8,15 @@ from dataclasses import dataclass
 
 from labelyard.crashing import point
 from labelyard.cvat import Cvat
-from labelyard.errors import CvatBusy, CvatError, CvatNotFound, CvatUnauthorized, CvatUnreachable, LabelyardError
+from labelyard.errors import (
+    CvatBusy,
+    CvatError,
+    CvatNotFound,
+    CvatUnauthorized,
+    CvatUnreachable,
+    LabelyardError,
+    LedgerError,
+)
 from labelyard.ledger import batches, exports, jobs, tasks
 from labelyard.ledger.tables import Batch, Export
 from labelyard.model import JobStatus, Task
@@ -43,7 +51,7 @@ def collect(place: Workplace) -> Collected:
         except LabelyardError as error:
             if isinstance(error, (CvatUnreachable, CvatBusy, CvatUnauthorized)):
                 away.add(batch.cvat)  # the other batches there would only meet the same
-            else:
+            elif not isinstance(error, LedgerError):
                 _tell(place, batch, error)
             _log.warning("%s: %s", batch.id, error)
             failed[batch.id] = str(error)
@@ -95,7 +103,7 @@ def _tell(place: Workplace, batch: Batch, error: LabelyardError) -> None:
     with place.ledger.write() as session:
         fresh = batches.get(session, batch.id, lock=True)
         if fresh.state in _UNTOUCHED:
-            fresh.error, fresh.next_step = f"{error.where}: {error.what}", error.next_step or "labelyard doctor"
+            fresh.error, fresh.next_step = str(error).split("\n  next: ")[0], error.next_step or "labelyard doctor"
 
 
 def _decide(state: BatchState, task: Task, export: Export | None) -> tuple[BatchState | None, str]:
