@@ -32,8 +32,8 @@ class QueueDepth:
 class Deliveries(Protocol):
     """A queue. Methods raise StoreUnreachable where waiting may help, else StoreError."""
 
-    def receive(self, wait_seconds: int) -> Sequence[Delivery]:
-        """Some messages, waiting up to so long for the first one."""
+    def receive(self, wait_seconds: int, most: int = 10) -> Sequence[Delivery]:
+        """Some messages, at most so many, waiting up to so long for the first one alone."""
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         """Take them off the queue: what they say is committed."""

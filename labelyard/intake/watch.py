@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -32,6 +33,10 @@ _SHORTEST_LOOK = 0.1
 _EXTEND_AFTER, _EXTEND_BY = 10.0, 60
 _DEPTH_SECONDS = 10.0
 _MOST_ATTEMPTS = 5
+_BURST = 200
+"""Messages that land together where many wait: in one transaction each costs a fraction of what it costs alone."""
+_AHEAD = 2
+"""Bursts in hand: one that lands, one that is received meanwhile."""
 _LONGEST_PAUSE = 30.0
 
 
@@ -211,23 +216,37 @@ class Watch:
     def _receive(self, pool: ThreadPoolExecutor) -> None:
         queue = self._queue
         assert queue is not None, "only a watch with a queue receives"
-        deliveries = queue.receive(self._wait_seconds)
+        deliveries = queue.receive(self._wait_seconds, _BURST)
         self._last_receive = datetime.now(UTC)
         self._oldest_seconds = max((_age(one, self._last_receive) for one in deliveries), default=None)
         with self._holding:
             if self._stopping.is_set():
                 queue.extend(deliveries, 0)
             elif deliveries:
-                self._handle_patiently(pool, queue, deliveries)
+                self._drain(pool, queue, deliveries)
         if time.monotonic() - self._depth_at > _DEPTH_SECONDS:
             self._depth, self._depth_at = queue.depth(), time.monotonic()
 
-    def _handle_patiently(self, pool: ThreadPoolExecutor, queue: Deliveries, deliveries: Sequence[Delivery]) -> None:
-        handling = pool.submit(self._handle, queue, deliveries)
+    def _drain(self, pool: ThreadPoolExecutor, queue: Deliveries, deliveries: Sequence[Delivery]) -> None:
+        """Land a burst while the next is received, as long as many wait."""
+        in_hand: deque[tuple[Future[None], Sequence[Delivery]]] = deque()
+        try:
+            while deliveries:
+                in_hand.append((pool.submit(self._handle, queue, deliveries), deliveries))
+                if len(in_hand) == _AHEAD:
+                    self._finish(queue, *in_hand.popleft())
+                more = len(deliveries) > _BURST // 2 and not self._stopping.is_set()
+                deliveries = queue.receive(0, _BURST) if more else ()
+        finally:
+            while in_hand:
+                self._finish(queue, *in_hand.popleft())
+
+    def _finish(self, queue: Deliveries, handling: Future[None], deliveries: Sequence[Delivery]) -> None:
         while not wait([handling], _EXTEND_AFTER).done:
             self._beat("receiver")
             with suppress(StoreError):  # then another receiver may land the same, which changes nothing
                 queue.extend(deliveries, _EXTEND_BY)
+        self._beat("receiver")
         handling.result()
 
     def _handle(self, queue: Deliveries, deliveries: Sequence[Delivery]) -> None:

@@ -14,6 +14,7 @@ class Recorder:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.landed: list[str] = []
+        self.together: list[int] = []
         self.removed: list[str] = []
         self.letters: list[tuple[bytes, str, str]] = []
         self.via: set[str] = set()
@@ -41,6 +42,7 @@ class Recorder:
                 raise self.spoilt[key]
         with self.lock:
             self.landed += keys
+            self.together.append(len(keys))
             self.via.add(via)
 
     def gone(self, told: Sequence[EventObject], via: str) -> None:

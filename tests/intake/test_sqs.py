@@ -23,6 +23,12 @@ def send(server: StoreServer, queue: Queue, *bodies: str) -> None:
         server.boto("sqs").send_message(QueueUrl=queue.url, MessageBody=body)
 
 
+def fill(server: StoreServer, queue: Queue, *bodies: str) -> None:
+    for n in range(0, len(bodies), 10):
+        entries = [{"Id": str(i), "MessageBody": body} for i, body in enumerate(bodies[n : n + 10])]
+        server.boto("sqs").send_message_batch(QueueUrl=queue.url, Entries=entries)
+
+
 def test_a_message_is_received_with_its_age_and_attempts(store_server: StoreServer, queue: Queue) -> None:
     send(store_server, queue, "grüße")
     (one,) = queue.receive(1)
@@ -44,6 +50,19 @@ def test_messages_come_ten_at_a_time_and_stay_until_acknowledged(store_server: S
     assert sorted(int(one.body) for one in [*first, *second]) == list(range(12))
     assert queue.receive(0) == []
     assert queue.depth() == QueueDepth(waiting=0, in_flight=0)
+
+
+def test_many_messages_are_received_kept_and_acknowledged_together(store_server: StoreServer) -> None:
+    queue = Queue(store_server.new_queue(VisibilityTimeout="2"), store_server.settings, store_server.url)
+    fill(store_server, queue, *map(str, range(95)))
+    first = queue.receive(0, 60)
+    assert 10 < len(first) <= 60
+    queue.extend(first, 600)
+    rest = [one for _ in range(10) for one in queue.receive(0, 60)]
+    assert sorted(int(one.body) for one in [*first, *rest]) == list(range(95))
+    queue.acknowledge([*first, *rest])
+    assert queue.depth() == QueueDepth(waiting=0, in_flight=0)
+    assert queue.receive(3, 60) == []
 
 
 def test_a_message_that_is_given_back_comes_again_and_counts_its_attempts(

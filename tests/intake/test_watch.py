@@ -37,6 +37,14 @@ class Place:
     def send(self, body: str) -> None:
         self.server.boto("sqs").send_message(QueueUrl=self.queue.url, MessageBody=body)
 
+    def fill(self, *keys: str) -> None:
+        """Messages of objects, as the bucket would send them, in few requests."""
+        for n in range(0, len(keys), 10):
+            entries = [{"Id": str(i), "MessageBody": json.dumps({"Records": [{
+                "eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": self.bucket}, "object": {"key": key}},
+            }]})} for i, key in enumerate(keys[n : n + 10])]  # fmt: skip
+            self.server.boto("sqs").send_message_batch(QueueUrl=self.queue.url, Entries=entries)
+
     def is_empty(self) -> bool:
         return self.queue.depth() == QueueDepth(0, 0)
 
@@ -73,6 +81,50 @@ def test_what_lands_in_the_bucket_lands_in_the_ledger_and_leaves_the_queue(place
         eventually(place.is_empty)
     assert work.via == {"sqs"}
     assert work.letters == []
+
+
+MANY = [f"{n:04d}.jpg" for n in range(450)]
+
+
+def test_what_has_gathered_in_the_queue_lands_in_bursts(place: Place) -> None:
+    work = Recorder()
+    place.fill(*MANY)
+    with place.watched(work):
+        eventually(lambda: sorted(work.landed) == MANY)
+        eventually(place.is_empty)
+    assert 100 < max(work.together) <= 200
+    assert len(work.together) < 20
+
+
+def test_bursts_that_cannot_land_come_again_and_nothing_of_them_is_lost(hasty: Place) -> None:
+    work = Recorder()
+    work.fail("land", LedgerUnreachable("away"), times=3)
+    hasty.fill(*MANY)
+    with hasty.watched(work):
+        eventually(lambda: set(work.landed) == set(MANY), 60)
+        eventually(hasty.is_empty)
+    assert work.letters == []
+
+
+def test_one_message_that_spoils_a_burst_holds_up_no_other_of_it(place: Place) -> None:
+    work = Recorder()
+    work.spoilt = {MANY[77]: StoreError("AccessDenied")}
+    place.fill(*MANY[:200])
+    with place.watched(work):
+        eventually(lambda: sorted(work.landed) == sorted({*MANY[:200]} - {MANY[77]}))
+        eventually(lambda: place.queue.depth() == QueueDepth(0, 1))
+
+
+def test_bursts_in_hand_are_finished_before_the_end(place: Place) -> None:
+    work = Recorder()
+    work.slow.clear()
+    place.fill(*MANY)
+    with place.watched(work) as loop:
+        eventually(lambda: place.queue.depth().in_flight > 200)
+        loop.stop()
+        assert work.landed == []
+    assert 200 < len(work.landed) <= 400
+    eventually(lambda: place.queue.depth() == QueueDepth(len(MANY) - len(work.landed), 0))
 
 
 def test_what_is_deleted_in_the_bucket_is_told(place: Place) -> None:
