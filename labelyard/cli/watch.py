@@ -46,7 +46,8 @@ class Steps:
         return closing.close_due(self._place)
 
     def announce(self) -> int:
-        """Tell Prefect what has closed."""
+        """Tell Prefect what has closed, and again what has closed a while ago and nobody has taken."""
+        announcing.announce_again(self._place)
         return announcing.announce(self._place)
 
     def unannounced(self) -> int:

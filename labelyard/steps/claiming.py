@@ -16,7 +16,15 @@ from uuid import uuid4
 
 from labelyard.crashing import point
 from labelyard.cvat import Cvat
-from labelyard.errors import ClaimLost, CvatBusy, CvatUnauthorized, CvatUnreachable, LabelyardError, LedgerError
+from labelyard.errors import (
+    ClaimLost,
+    CvatBusy,
+    CvatUnauthorized,
+    CvatUnreachable,
+    LabelyardError,
+    LedgerError,
+    StoreError,
+)
 from labelyard.ledger import Ledger, batches, breakers, claims, datasets
 from labelyard.plan.lifecycle import INGESTING, BatchState
 from labelyard.spec import DatasetSpec
@@ -117,7 +125,7 @@ def _kept(work: Work) -> Iterator[None]:
 def _write_failure(work: Work, states: Collection[BatchState], error: Exception) -> None:
     again = f"labelyard retry {work.batch_id}"
     if isinstance(error, LabelyardError):
-        what, next_step, retry = str(error).split("\n  next: ")[0], error.next_step or again, error.retry
+        what, next_step, retry = str(error).split("\n  next: ")[0], error.next_step or again, _may_pass(error)
     else:
         what, next_step, retry = f"{type(error).__name__}: {error}", again, False
     with work.ledger.write() as session:
@@ -134,6 +142,11 @@ def _write_failure(work: Work, states: Collection[BatchState], error: Exception)
             breakers.worked(session, work.spec.cvat)
         elif breakers.failed(work.ledger, session, work.spec.cvat, what):
             _log.error("CVAT %s is left alone for a while: %s", work.spec.cvat, what)
+
+
+def _may_pass(error: LabelyardError) -> bool:
+    # What the store refuses (a permission, a bucket, expired keys) is mended once for all batches, not batch by batch.
+    return error.retry or isinstance(error, StoreError)
 
 
 def _give_back(work: Work) -> None:

@@ -6,7 +6,7 @@ import pytest
 from pydantic import SecretStr
 from step_bench import Bench, ingest, picture
 
-from labelyard.errors import CreationFailed, CvatUnauthorized, SettingsError, StoreUnreachable
+from labelyard.errors import CreationFailed, CvatUnauthorized, SettingsError, StoreError, StoreUnreachable
 from labelyard.events import EventObject
 from labelyard.ledger import batches, history, objects
 from labelyard.model import StoredObject
@@ -186,6 +186,18 @@ def test_a_store_that_is_away_loses_nothing(bench: Bench) -> None:
         batches.retry(bench.place.ledger, session, batches.get(session, "street-00001"))
     ingest(bench)
     assert bench.line().state == "assigned"
+
+
+def test_what_the_store_refuses_is_waited_out_and_not_failed_batch_by_batch(bench: Bench) -> None:
+    key = bench.put("1.jpg")
+    landed(bench)
+    bench.s3.delete_object(Bucket=bench.bucket, Key=key)
+    bench.s3.delete_bucket(Bucket=bench.bucket)
+    with pytest.raises(StoreError, match="NoSuchBucket"):
+        ingest(bench)
+    line = bench.line()
+    assert (line.state, line.not_before is not None) == ("created", True)
+    assert "create the bucket" in (line.next_step or "")
 
 
 def test_files_of_nobody_and_exports_do_not_land(bench: Bench) -> None:
