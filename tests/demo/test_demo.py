@@ -106,3 +106,10 @@ def test_a_folder_with_something_in_it_is_not_touched(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "not empty" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_without_the_emulator_the_command_that_installs_it_is_told() -> None:
+    script = "import sys; sys.modules['ministack'] = None; from labelyard.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", script, "demo"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "pip install 'labelyard[demo]'" in done.stderr

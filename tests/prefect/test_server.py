@@ -1,0 +1,46 @@
+"""Why Prefect's server gets a thread for its garbage, and that it gets one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+SCRIPT = """
+import gc, sqlite3, sys, threading, time
+from labelyard.prefect.server import collect_for_ever
+
+def connection(**more):
+    return sqlite3.connect(sys.argv[1], isolation_level=None, check_same_thread=False, **more)
+
+gc.disable()
+writer, waiter = connection(), connection(timeout=600)
+writer.execute("PRAGMA journal_mode = WAL")
+writer.execute("BEGIN IMMEDIATE")
+old = [waiter.execute("PRAGMA busy_timeout")]  # what setting up a connection leaves: a cursor that nobody has read
+old.append(old)
+del old
+waiting = threading.Thread(target=waiter.execute, args=("BEGIN IMMEDIATE",))
+waiting.start()
+time.sleep(0.2)
+threading.Thread(target=collect_for_ever, daemon=True).start()
+time.sleep(1.5)  # the collector waits for the waiter by now
+writer.execute("COMMIT")
+waiting.join()
+print("everybody went on")
+"""
+
+
+def test_a_writer_goes_on_while_the_collector_waits_for_one_who_waits_for_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path / "some.db")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout == "everybody went on\n", done.stderr
+
+
+def test_it_is_prefect_s_own_command(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "labelyard.prefect.server", "server", "start", "--help"]
+    environment = {**os.environ, "PREFECT_HOME": str(tmp_path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Start a Prefect server instance" in done.stdout
