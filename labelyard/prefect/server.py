@@ -1,7 +1,7 @@
 """`python -m labelyard.prefect.server …`: Prefect's own command, its garbage collected by a thread of its own.
 
 On SQLite the server otherwise stands still for up to a minute, under load every few minutes. Garbage is collected in
-whatever thread allocates, mostly the event loop's, and may hold an old cursor. To finalize it SQLite wants the mutex of
+whatever thread allocates, mostly the event loop's, and may hold an old cursor. To reset it SQLite wants the mutex of
 the cursor's connection, which another thread holds while it waits for the write lock (busy_timeout, 60 s); and whoever
 has the write lock waits for the event loop. A collecting thread may wait as long as it likes.
 """
