@@ -9,9 +9,8 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from labelyard.errors import SpecError
-from labelyard.spec import document as yaml_document
 from labelyard.spec.dataset import DatasetSpec
-from labelyard.spec.document import Document, Misread, place
+from labelyard.spec.document import Document, Misread, place, read_document
 from labelyard.spec.wording import words
 
 MAX_FILE_BYTES = 1024 * 1024
@@ -47,7 +46,7 @@ def _document(body: bytes, where: str) -> Document:
     if len(body) > MAX_FILE_BYTES:
         raise _wrong(where, [(1, f"more than {MAX_FILE_BYTES} bytes: this is no dataset file")])
     try:
-        document = yaml_document.read_document(body.decode("utf-8-sig"))
+        document = read_document(body.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         line = body.count(b"\n", 0, error.start) + 1
         raise _wrong(where, [(line, f"not UTF-8 ({error.reason}): save the file as UTF-8")]) from None

@@ -23,13 +23,14 @@ from types import FrameType, TracebackType
 from typing import Any, BinaryIO, Self
 
 from labelyard.errors import PartFailed
-from labelyard.yard import guard
+from labelyard.yard.guard import tell_group
 from labelyard.yard.part import Output, Part
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LOG_BYTES = 20 * 1024**2
 """A log file that has grown so large starts anew; the one before is kept as NAME.log.old."""
 
+_GUARD = Path(__file__).with_name("guard.py")
 _LOOK = 0.1
 _KILL_SECONDS = 5.0
 
@@ -88,7 +89,7 @@ class Yard:
         try:
             self._logs.mkdir(parents=True, exist_ok=True)
             self._guard = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-I", "-S", guard.__file__], stdin=subprocess.PIPE, text=True, start_new_session=True
+                [sys.executable, "-I", "-S", str(_GUARD)], stdin=subprocess.PIPE, text=True, start_new_session=True
             )
         except BaseException:
             self._give_signals_back()
@@ -219,23 +220,23 @@ class Yard:
 
     def _sweep_up(self, running: _Running) -> None:
         """Kill what a dead part has left of its group: it may hold the port that the next one needs."""
-        guard.tell_group(running.process.pid, signal.SIGKILL)
+        tell_group(running.process.pid, signal.SIGKILL)
         self._tell_guard(f"-{running.process.pid}")
 
     def _end(self, running: _Running) -> None:
         if running.start_at is not None:
             return
         group = running.process.pid
-        guard.tell_group(group, signal.SIGTERM)
+        tell_group(group, signal.SIGTERM)
         if not self._gone(running, running.part.end_within, hurry=True):
-            guard.tell_group(group, signal.SIGKILL)
+            tell_group(group, signal.SIGKILL)
             self._tell(f"{running.part.name} was killed: it did not end by itself")
             self._gone(running, _KILL_SECONDS)
         self._tell_guard(f"-{group}")
 
     def _gone(self, running: _Running, within: float, *, hurry: bool = False) -> bool:
         deadline = time.monotonic() + within
-        while running.process.poll() is None or guard.tell_group(running.process.pid, 0):
+        while running.process.poll() is None or tell_group(running.process.pid, 0):
             if time.monotonic() > deadline or (hurry and len(self._signals) > 1):
                 return False
             time.sleep(0.02)
