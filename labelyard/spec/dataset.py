@@ -206,7 +206,7 @@ class DatasetSpec(Section):
     task: TaskSection
     """How the tasks are made."""
     annotators: tuple[Person, ...] = Field(min_length=1)
-    """CVAT user names that jobs are handed to, round robin."""
+    """CVAT user names that jobs are handed to, round robin; a change counts for waiting batches too."""
     export: Export
     """The place in object storage that COCO files are written to."""
     overwrites: Overwrites = Overwrites.RELABEL
