@@ -26,7 +26,7 @@ def land(
     Of a file that changed, the new content takes the place of one that was not uploaded; what it means for one that
     was, the dataset says.
     """
-    rows = _inserted(ledger, session, spec.name, found, via)
+    rows = _inserted(ledger, session, spec, found, via)
     earlier = _earlier(session, spec.name, rows)
     wanted = [row for row in rows if not _replaces_labelled(ledger, session, spec, row, earlier)]
     join(ledger, session, spec, wanted, f"told by {via}")
@@ -74,13 +74,15 @@ def gone(ledger: Ledger, session: Session, spec: DatasetSpec, bucket: str, key: 
     """The store has no such key any more: what was not uploaded is set aside, the rest is as the dataset says."""
     rows = [row for row in named(session, bucket, key, lock=True) if row.dataset == spec.name and row.gone_at is None]
     for row in rows:
-        if row.upload_name is None and row.refused is None and row.batch_id is not None:
+        if row.upload_name is None and row.refused is not None:  # put again, it shall still be set aside
+            tell(ledger, session, "deleted", "in the bucket, after it was set aside", obj=row)
+        elif row.upload_name is None and row.batch_id is not None:
             lose(ledger, session, row, "deleted before its upload")
-            continue
-        row.gone_at = ledger.now(session)
-        if row.upload_name is None:  # a marker, or what was set aside before
-            tell(ledger, session, "deleted", "in the bucket", obj=row)
+        elif row.upload_name is None:
+            row.gone_at = ledger.now(session)
+            tell(ledger, session, "deleted", "in the bucket: the marker may be set again", obj=row)
         else:
+            row.gone_at = ledger.now(session)
             tell(ledger, session, "deleted", f"in the bucket, after its upload (deletions: {spec.deletions})", obj=row)
             if spec.deletions is Deletions.DROP:
                 batches.export_again(ledger, session, row.batch_id, f"{row.stored.url} was deleted and is left out")
@@ -97,7 +99,7 @@ def present(session: Session, keys: Iterable[tuple[str, str]]) -> list[tuple[str
 
 def land_marker(ledger: Ledger, session: Session, spec: DatasetSpec, obj: StoredObject, via: str) -> Batch | None:
     """Note a marker and close the dataset's open batch; None if the marker landed before or nothing is open."""
-    rows = _inserted(ledger, session, spec.name, [obj], via)
+    rows = _inserted(ledger, session, spec, [obj], via)
     if not rows:
         return None
     tell(ledger, session, "marker", f"told by {via}", obj=rows[0])
@@ -143,13 +145,13 @@ def named(session: Session, bucket: str, key: str, *, lock: bool = False) -> Seq
 
 
 def _inserted(
-    ledger: Ledger, session: Session, dataset: str, found: Sequence[StoredObject], via: str
+    ledger: Ledger, session: Session, spec: DatasetSpec, found: Sequence[StoredObject], via: str
 ) -> Sequence[Object]:
     """The rows of what is new, or was gone and is back, in the order of `found`; in few statements, however many."""
     now = ledger.now(session)
     values = [
         {
-            "dataset": dataset,
+            "dataset": spec.name,
             "bucket": obj.bucket,
             "key": obj.key,
             "etag": obj.etag,
@@ -160,26 +162,28 @@ def _inserted(
         }
         for obj in found
     ]
-    batches.lock(session, dataset)
+    batches.lock(session, spec.name)
     insert = insert_unless_there(session, Object)
     new = session.scalars(insert.on_conflict_do_nothing().returning(Object), values).all() if values else []
     order = {_identity(obj): place for place, obj in enumerate(found)}
-    rows = [*new, *_returned(ledger, session, dataset, found)] if len(new) < len(found) else new
+    rows = [*new, *_returned(ledger, session, spec, found)] if len(new) < len(found) else new
     return sorted(rows, key=lambda row: order[_identity(row)])
 
 
-def _returned(ledger: Ledger, session: Session, dataset: str, found: Sequence[StoredObject]) -> Iterator[Object]:
+def _returned(ledger: Ledger, session: Session, spec: DatasetSpec, found: Sequence[StoredObject]) -> Iterator[Object]:
     """Contents that were deleted and put again, and that land again because no task holds them; markers too."""
     gone = session.scalars(
         select(Object).where(
-            Object.dataset == dataset, _IDENTITY.in_(_identity(obj) for obj in found), Object.gone_at.is_not(None)
+            Object.dataset == spec.name, _IDENTITY.in_(_identity(obj) for obj in found), Object.gone_at.is_not(None)
         )
     )
     for row in gone.all():
         row.gone_at = None
         tell(ledger, session, "back", "the same content was put again", obj=row)
-        if row.upload_name is None and (row.refused is not None or row.batch_id is None):
+        if row.upload_name is None:
             yield row
+        elif spec.deletions is Deletions.DROP:
+            batches.export_again(ledger, session, row.batch_id, f"{row.stored.url} was put again")
 
 
 def _earlier(session: Session, dataset: str, rows: Sequence[Object]) -> Mapping[tuple[str, str], list[Object]]:

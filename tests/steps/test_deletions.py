@@ -11,6 +11,7 @@ from labelyard.ledger import history, objects
 from labelyard.ledger.tables import Object
 from labelyard.model import StoredObject
 from labelyard.plan.lifecycle import BatchState
+from labelyard.steps import by_hand
 from labelyard.steps.closing import close_now
 from labelyard.steps.collecting import collect
 from labelyard.steps.landing import gone, land, sweep
@@ -83,6 +84,34 @@ def test_every_dataset_that_takes_the_key_is_told(bench: Bench) -> None:
     bench.s3.delete_object(Bucket=bench.bucket, Key=key)
     assert gone(bench.place, told(bench, key), "sqs") == 2
     assert {row.dataset for row in rows(bench, key) if row.gone_at is not None} == {"lane", "street"}
+
+
+def test_what_a_person_set_aside_stays_so_when_it_is_deleted_and_put_again(bench: Bench) -> None:
+    key = bench.put("1.jpg")
+    bench.put("22.jpg")
+    sweep(bench.place)
+    by_hand.set_aside(bench.place, f"s3://{bench.bucket}/{key}", "blurred")
+    bench.s3.delete_object(Bucket=bench.bucket, Key=key)
+    assert gone(bench.place, told(bench, key), "sqs") == 1
+    put_again(bench, key)
+    (row,) = rows(bench, key)
+    assert row.refused == "by hand: blurred"
+
+
+def test_where_deletions_drop_what_is_put_again_is_in_the_next_export(bench: Bench) -> None:
+    bench.apply(deletions="drop")
+    keys = [bench.put("1.jpg"), bench.put("22.jpg")]
+    sweep(bench.place)
+    close_now(bench.place, "street")
+    ingest(bench)
+    draw_and_complete(bench)
+    collect(bench.place)
+    assert export(bench).images == 2
+    bench.s3.delete_object(Bucket=bench.bucket, Key=keys[0])
+    gone(bench.place, told(bench, keys[0]), "sqs")
+    assert export(bench).images == 1
+    put_again(bench, keys[0])
+    assert export(bench).images == 2
 
 
 @pytest.mark.parametrize(("policy", "state"), [("keep", BatchState.EXPORTED), ("drop", BatchState.COMPLETED)])
