@@ -25,6 +25,11 @@ def shell(name: str, script: str, **more: object) -> Part:
     return Part(name, ["sh", "-c", script], **more)  # type: ignore[arg-type]
 
 
+def until(file: Path) -> str:
+    """Shell words that wait for a file."""
+    return f"while [ ! -e {file} ]; do sleep 0.02; done"
+
+
 def alive(pid: int) -> bool:
     state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
     return bool(state.strip()) and not state.startswith("Z")
@@ -128,8 +133,9 @@ def test_what_a_dead_part_left_of_its_group_is_gone_before_it_is_started_again(y
 
 def test_a_part_that_dies_again_and_again_is_given_up_with_its_last_lines(yard: Yard, tmp_path: Path) -> None:
     started = tmp_path / "started"
-    script = f"echo x >> {started}; echo up; sleep 0.05; echo the disk is full; exit 7"
+    script = f"echo x >> {started}; echo up; {until(tmp_path / 'go')}; echo the disk is full; exit 7"
     yard.start(shell("crasher", script, ready=prints("up")))
+    (tmp_path / "go").touch()
     with pytest.raises(PartFailed) as failure:
         yard.watch()
     assert len(started.read_text().split()) == AT_ONCE.deaths
@@ -139,9 +145,10 @@ def test_a_part_that_dies_again_and_again_is_given_up_with_its_last_lines(yard: 
 
 def test_deaths_that_lie_far_apart_are_forgiven(tmp_path: Path) -> None:
     started = tmp_path / "started"
-    script = f"echo x >> {started}; echo up; sleep 0.1; exit 1"
+    script = f"echo x >> {started}; echo up; {until(tmp_path / 'go')}; exit 1"
     with Yard(tmp_path / "logs", lambda _: None, Patience(delay=0.01, deaths=2, quick=0.0)) as yard:
         yard.start(shell("mortal", script, ready=prints("up")))
+        (tmp_path / "go").touch()
         yard.watch(lambda: len(started.read_text().split()) > 4)
 
 
