@@ -72,7 +72,7 @@ def _perform(run: Path, json_file: Path | None, *, keep: bool) -> Outcome:
             json_file.write_text(json.dumps(outcome.as_json(), indent=1) + "\n", encoding="utf-8")
         _report(console, outcome, run)
         if not keep:
-            console.print(Text("\nAll parts are ended now; with --keep they go on, and the links lead somewhere."))
+            console.print(Text("\nAll parts end now; with --keep they go on, and the links lead somewhere."))
         else:
             console.print(Text(f"\nEverything is left running until Ctrl-C; {meanwhile}"), soft_wrap=True)
             with suppress(Interrupted):
