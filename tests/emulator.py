@@ -81,7 +81,15 @@ def run_emulator() -> Iterator[StoreServer]:
     """An emulator on a free port, ended with its process."""
     with tempfile.TemporaryDirectory(prefix="labelyard-ministack-") as folder:
         port, words = free_port(), Path(folder) / "log"
-        environment = {**os.environ, "GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1", "TMPDIR": folder}
+        # Else it would take fixed ports, and look after Docker containers that are not the tests'.
+        alone = {
+            "SERVICES": "s3,sqs",
+            "IOT_MTLS_ENABLED": "0",
+            "SFTP_ENABLED": "0",
+            "DOCKER_HOST": f"unix://{folder}/no",
+        }
+        own = {"GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1", "TMPDIR": folder}
+        environment = {**os.environ, **own, **alone}
         with words.open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "ministack"], env=environment, cwd=folder, stdout=log, stderr=log

@@ -174,7 +174,8 @@ def run_prefect_server() -> Iterator[PrefectServer]:
         port, words = free_port(), Path(folder) / "log"
         server = PrefectServer(f"http://127.0.0.1:{port}/api", Path(folder))
         environment = {**server.environment, "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "1"}
-        command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+        command = [sys.executable, "-m", "labelyard.prefect.server", "server", "start"]
+        command += ["--host", "127.0.0.1", "--port", str(port)]
         with words.open("wb") as log:
             process = subprocess.Popen(
                 command, env=environment, cwd=folder, stdout=log, stderr=log, start_new_session=True

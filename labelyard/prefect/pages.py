@@ -79,7 +79,9 @@ class UploadProgress:
             return
         self._broken = True  # a bar that cannot be drawn once is not tried again at every block of bytes
         with only_a_picture():
-            self._draw(100.0 * sent / total if total else 100.0, f"{self._batch}: {sent:,} of {total:,} bytes sent")
+            # What is sent holds the form around the files too.
+            percent = min(100.0, 100.0 * sent / total) if total else 100.0
+            self._draw(percent, f"{self._batch}: {min(sent, total):,} of {total:,} bytes sent")
             self._shown_at, self._broken = now, False
 
     def _draw(self, percent: float, description: str) -> None:
