@@ -114,7 +114,9 @@ def _show(value: Any) -> None:
 def _table(rows: Sequence[Any]) -> Table:
     """A table of values of one kind; what a server says cannot drive the terminal."""
     columns = _COLUMNS[type(rows[0])]
-    table = Table(*columns, pad_edge=False)
+    table = Table(pad_edge=False)
+    for name in columns:
+        table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*(Text(one_line(str(cell(row)))) for cell in columns.values()))
     return table

@@ -93,7 +93,7 @@ def _jobs(batch: BatchLine) -> str:
 def _remarks(batch: BatchLine) -> Iterator[str]:
     if batch.error:
         when = f", tried again after {batch.not_before:%H:%M:%S} UTC" if batch.not_before else ""
-        yield f"{batch.id}: {batch.error}{when}\n  next: {batch.next_step}"
+        yield f"{batch.id}: {batch.error.rstrip('.')}{when}\n  next: {batch.next_step}"
     if batch.warning:
         yield f"{batch.id}: {batch.warning}"
     for url, reason in batch.set_aside.items():

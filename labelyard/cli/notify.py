@@ -61,5 +61,5 @@ def _next(settings: Settings, notifier: Notifier, plan: Plan, dataset: str, *, d
     if plan.problems or (plan.changes and not done):
         return f"next: labelyard notify {dataset} --apply"
     if settings.watch.queue_url:
-        return "next: labelyard watch"
-    return f"next: set LABELYARD_WATCH__QUEUE_URL={notifier.url}, then labelyard watch"
+        return "next: labelyard up, or labelyard watch"
+    return f"next: write LABELYARD_WATCH__QUEUE_URL={notifier.url} into .env, then labelyard up, or labelyard watch"

@@ -157,7 +157,11 @@ class Client:
         return answer if renewed == token else self._exchange(request, self._shown(renewed), sent)
 
     def _log_in(self, username: str, password: str) -> str:
-        return self.run((self._dialect or self.family).login(username, password))
+        try:
+            return self.run((self._dialect or self.family).login(username, password))
+        except CvatUnauthorized as refused:  # whoever has several servers and accounts must know which one it was
+            refused.where, refused.next_step = f"login at {self.url}", "labelyard doctor"
+            raise
 
     def _shown(self, token: str | None) -> dict[str, str]:
         return {"Authorization": self.family.authorization(token)} if token else {}

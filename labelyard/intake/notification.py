@@ -18,8 +18,9 @@ from labelyard.storage import client, failures
 QUEUE = "labelyard"
 """The queue's name, where the settings name none."""
 _NO_SQS = (
-    "set LABELYARD_WATCH__SQS_ENDPOINT_URL; or, with MinIO or Ceph, set LABELYARD_WATCH__WEBHOOK=true and let the store"
-    " post to /notify of `labelyard watch` (MinIO: `mc event add ALIAS/BUCKET ARN --event put,delete`)"
+    "set LABELYARD_WATCH__SQS_ENDPOINT_URL in .env (where the store speaks SQS too: its own address); or, with MinIO or"
+    " Ceph, set LABELYARD_WATCH__WEBHOOK=true and let the store post to /notify of `labelyard watch`"
+    " (MinIO: `mc event add ALIAS/BUCKET ARN --event put,delete`)"
 )
 _MISSING = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"})
 _SETTLE_SECONDS = 90.0
@@ -35,7 +36,7 @@ class Notifier:
             raise SettingsError(f"no SQS is known beside {settings.store.endpoint_url}", next_step=_NO_SQS)
         self.name = urlsplit(at.queue_url).path.rsplit("/", 1)[-1] if at.queue_url else QUEUE
         self._url = at.queue_url
-        with failures(self.name, NEXT_STEPS):
+        with failures(f"queue {self.name}", NEXT_STEPS):
             self._sqs = client("sqs", settings.store, at.sqs_endpoint_url)
             self._s3 = client("s3", settings.store, settings.store.endpoint_url)
 
@@ -54,12 +55,12 @@ class Notifier:
         if plan.problems:
             raise StoreError("; ".join(plan.problems), where=self.name, next_step=f"labelyard notify {spec.name}")
         if self._look_at_queue() is None:
-            with failures(self.name, NEXT_STEPS):
+            with failures(f"queue {self.name}", NEXT_STEPS):
                 attributes = {name: value for name, value in plan.attributes.items() if name != "Policy"}
                 self._url = self._sqs.create_queue(QueueName=self.name, Attributes=attributes)["QueueUrl"]
         rest = self.plan(spec)  # the queue has an ARN now
         if rest.attributes:
-            with failures(self.name, NEXT_STEPS):
+            with failures(f"queue {self.name}", NEXT_STEPS):
                 self._sqs.set_queue_attributes(QueueUrl=self._url, Attributes=dict(rest.attributes))
         for bucket, configuration in rest.configurations.items():
             self._configure(bucket, dict(configuration))
@@ -71,7 +72,7 @@ class Notifier:
 
     def _look_at_queue(self) -> dict[str, str] | None:
         try:
-            with failures(self.name, NEXT_STEPS):
+            with failures(f"queue {self.name}", NEXT_STEPS):
                 self._url = self._url or self._sqs.get_queue_url(QueueName=self.name)["QueueUrl"]
                 found = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["All"])
         except StoreError as error:

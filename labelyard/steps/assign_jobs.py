@@ -102,7 +102,7 @@ def _finish(work: Work, missing: tuple[str, ...]) -> Assigned:
 
 
 def _warning(work: Work, missing: tuple[str, ...]) -> str | None:
-    return f"not on {work.spec.cvat}, got no job: {', '.join(missing)}. {_mend(work)}" if missing else None
+    return f"CVAT {work.spec.cvat} has no user {', '.join(missing)}, so no job went to them: {_mend(work)}" if missing else None
 
 
 def _mend(work: Work) -> str:

@@ -341,4 +341,4 @@ def test_secrets_show_nowhere() -> None:
         with pytest.raises(CvatUnauthorized) as caught:
             cvat.whoami()
     assert "rootpass" not in f"{caught.value} {caught.value!r} {cvat!r} {vars(cvat)!r}"
-    assert "user 'root': Unable to log in" in str(caught.value)
+    assert str(caught.value).startswith(f"login at {server.url}: user 'root': Unable to log in")

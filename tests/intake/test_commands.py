@@ -97,7 +97,7 @@ def test_notify_shows_then_makes_then_finds_all_fine(machine: Machine) -> None:
 
     made = machine.run("notify", spec.name, "--apply", LABELYARD_WATCH__QUEUE_URL=url)
     assert made.returncode == 0, made.stderr
-    assert made.stdout.decode().splitlines()[-1] == "next: labelyard watch"
+    assert made.stdout.decode().splitlines()[-1] == "next: labelyard up, or labelyard watch"
     configured = s3.get_bucket_notification_configuration(Bucket=bucket)["QueueConfigurations"]
     assert other["Id"] in {one["Id"] for one in configured}
     assert len(configured) == 2
@@ -115,7 +115,7 @@ def test_notify_shows_then_makes_then_finds_all_fine(machine: Machine) -> None:
     again = machine.run("notify", spec.name, LABELYARD_WATCH__QUEUE_URL=url)
     assert again.returncode == 0
     assert again.stdout.count(b"fine") == 3
-    assert again.stdout.decode().splitlines()[-1] == "next: labelyard watch"
+    assert again.stdout.decode().splitlines()[-1] == "next: labelyard up, or labelyard watch"
 
 
 def test_notify_takes_a_dataset_file_and_names_the_setting_for_a_new_queue(machine: Machine) -> None:
@@ -127,7 +127,8 @@ def test_notify_takes_a_dataset_file_and_names_the_setting_for_a_new_queue(machi
     made = machine.run("notify", "cats.yaml", "--apply")
     assert made.returncode == 0, made.stderr
     assert made.stdout.decode().splitlines()[-1] == (
-        f"next: set LABELYARD_WATCH__QUEUE_URL={machine.server.url}/000000000000/labelyard, then labelyard watch"
+        f"next: write LABELYARD_WATCH__QUEUE_URL={machine.server.url}/000000000000/labelyard into .env,"
+        " then labelyard up, or labelyard watch"
     )
 
 
