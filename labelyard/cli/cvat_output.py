@@ -25,7 +25,7 @@ _COLUMNS: dict[type, dict[str, Callable[[Any], object]]] = {
         "name": lambda task: task.name,
         "status": lambda task: task.status,
         "frames": lambda task: task.size,
-        "jobs done": lambda task: f"{sum(job.status is JobStatus.COMPLETED for job in task.jobs)}/{len(task.jobs)}",
+        "done": lambda task: f"{sum(job.status is JobStatus.COMPLETED for job in task.jobs)}/{len(task.jobs)}",
         "assignee": lambda task: task.assignee or "-",
         "updated": lambda task: task.updated[:19].replace("T", " "),
     },

@@ -102,7 +102,9 @@ def _finish(work: Work, missing: tuple[str, ...]) -> Assigned:
 
 
 def _warning(work: Work, missing: tuple[str, ...]) -> str | None:
-    return f"CVAT {work.spec.cvat} has no user {', '.join(missing)}, so no job went to them: {_mend(work)}" if missing else None
+    if not missing:
+        return None
+    return f"CVAT {work.spec.cvat} has no user {', '.join(missing)}, so no job went to them: {_mend(work)}"
 
 
 def _mend(work: Work) -> str:
