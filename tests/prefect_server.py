@@ -22,8 +22,8 @@ from labelyard.prefect.pull import find_project
 
 _T = TypeVar("_T")
 _START_SECONDS = 120
-_RUN_SECONDS = 90
-_STOP_SECONDS = 30
+_RUN_SECONDS = 180
+_STOP_SECONDS = 90
 
 
 @dataclass(frozen=True)
