@@ -49,6 +49,8 @@ def main(*, fast: bool, runs: int, seed: int, lanes: int, ledger: str, to: Path 
             progress.advance(bar)
             for line in outcome.differences:
                 console.print(f"seed {outcome.seed}: {line}", style="red", markup=False)
+            if not console.is_terminal and len(outcomes) % 50 == 0:
+                console.print(f"{len(outcomes)} runs, {sum(not one.differences for one in outcomes)} clean")
             if say and outcome.differences:
                 console.print(*(f"  {words}" for words in outcome.said), sep="\n", markup=False)
     result = summary(outcomes)

@@ -23,7 +23,7 @@ from storms.scene import Scene
 
 STORM_SECONDS, CALM_SECONDS = 4.0, 60.0
 """How long it storms at most, and how long it may take until all is done once nothing goes wrong any more."""
-_LOOK_SECONDS = 0.05
+_LOOK_SECONDS = 0.1
 
 
 @dataclass(frozen=True)

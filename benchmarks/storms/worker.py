@@ -23,6 +23,7 @@ from multiprocessing.connection import Connection
 import stamina
 from pydantic import SecretStr
 from sqlalchemy import make_url
+from sqlalchemy.orm import configure_mappers
 
 import labelyard.intake.watch as watch_module
 import labelyard.ledger as ledger_module
@@ -108,6 +109,7 @@ class Warm:
         self.queue = Queue("http://none", config.store, config.store_url)
         self.cvat = connect(config.cvat_url, token=config.cvat_token, dialect="v1", timeout=_CVAT_SECONDS)
         self._ledger: Ledger | None = None
+        self._compiled: dict[object, object] = {}
 
     def place(self, errand: Errand) -> Workplace:
         """The workplace of an errand; the ledger stays open as long as errands are about the same."""
@@ -115,6 +117,8 @@ class Warm:
             if self._ledger is not None:
                 self._ledger.close()
             self._ledger = Ledger(errand.settings.ledger, clock=clock(errand.epoch))
+            # What SQLAlchemy compiles is the same for every ledger of a kind.
+            self._ledger._engine = self._ledger._engine.execution_options(compiled_cache=self._compiled)  # noqa: SLF001
         place = _Place(errand.settings, self._ledger, self.store)
         place.warm = self
         return place
@@ -225,6 +229,8 @@ def main() -> None:
     ledger_module._LOCK_SECONDS = _LOCK_SECONDS  # noqa: SLF001 - half a minute of patience is not to be waited for
     watch_module.LOOK_SECONDS = 0.2  # the ledger's clock runs ahead of the machine's
     warm = Warm(Config(**json.loads(sys.argv[1])))
+    configure_mappers()
+    ledger_module._newest()  # noqa: SLF001 - read once, for all that are forked
     gc.collect()
     gc.freeze()  # what is shared with the children stays shared
     control = socket.socket(fileno=int(sys.argv[2]))

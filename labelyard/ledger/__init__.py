@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -162,11 +163,17 @@ def _begin_sqlite(connection: Connection) -> None:
 
 def _check_schema(connection: Connection, url: URL) -> None:
     have = MigrationContext.configure(connection).get_current_revision()
-    want = ScriptDirectory.from_config(migrations()).get_current_head()
+    want = _newest()
     if have != want:
         name = url.render_as_string(hide_password=True)
         state = "is empty" if have is None else f"has schema {have}, this labelyard needs {want}"
         raise LedgerBehind(f"the ledger {state}", where=name, next_step="labelyard db upgrade")
+
+
+@cache
+def _newest() -> str | None:
+    """The newest revision of this code; to read it from the scripts takes longer than to open a ledger."""
+    return ScriptDirectory.from_config(migrations()).get_current_head()
 
 
 @contextmanager
