@@ -40,8 +40,11 @@ class Arrivals:
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
         self._files = list(scene.plan.files)
-        self._late: list[tuple[float, str]] = []
+        self._late: list[tuple[float, str, str]] = []
         self._locks = list(scene.plan.locks)
+        if scene.plan.unreadable:
+            scene.lane.sqs.send_message(QueueUrl=scene.queue_url, MessageBody="{ nobody can read this")
+            scene.faults["notification unreadable"] += 1
 
     @property
     def waiting(self) -> bool:
@@ -52,7 +55,7 @@ class Arrivals:
     def unusable(self) -> frozenset[str]:
         """The keys under which no image lies at the end."""
         last = {self._scene.address(file.key): file.content for file in self._scene.plan.files}
-        return frozenset(key for key, content in last.items() if content < 0)
+        return frozenset(key for key, content in last.items() if content is not None and content < 0)
 
     def tick(self, now: float) -> None:
         """Do what is due."""
@@ -61,24 +64,28 @@ class Arrivals:
             self._put(self._files.pop(0), now)
         for entry in [entry for entry in self._late if entry[0] <= now or scene.calm]:
             self._late.remove(entry)
-            self._tell(entry[1])
+            self._tell(*entry[1:])
         for lock in [lock for lock in self._locks if scene.began + lock[0] <= now and not scene.calm]:
             self._locks.remove(lock)
             self._hurt_the_ledger(lock[1])
 
     def _put(self, file: File, now: float) -> None:
         scene, key = self._scene, self._scene.address(file.key)
-        scene.lane.s3.put_object(Bucket=scene.lane.bucket, Key=key, Body=picture(file.content))
+        if file.content is None:
+            scene.lane.s3.delete_object(Bucket=scene.lane.bucket, Key=key)
+        else:
+            scene.lane.s3.put_object(Bucket=scene.lane.bucket, Key=key, Body=picture(file.content))
+        event = "ObjectRemoved:Delete" if file.content is None else "ObjectCreated:Put"
         if file.told == "late":
-            self._late.append((now + scene.rng.uniform(0.1, 0.6), key))
+            self._late.append((now + scene.rng.uniform(0.1, 0.6), key, event))
         for _ in range({"once": 1, "twice": 2}.get(file.told, 0)):
-            self._tell(key)
+            self._tell(key, event)
         if file.told != "once":
             scene.faults[f"notification {'repeated' if file.told == 'twice' else file.told}"] += 1
 
-    def _tell(self, key: str) -> None:
+    def _tell(self, key: str, event: str) -> None:
         record = {
-            "eventVersion": "2.1", "eventSource": "aws:s3", "eventName": "ObjectCreated:Put",
+            "eventVersion": "2.1", "eventSource": "aws:s3", "eventName": event,
             "s3": {"bucket": {"name": self._scene.lane.bucket}, "object": {"key": quote_plus(key, safe="/")}},
         }  # fmt: skip
         body = json.dumps({"Records": [record]})

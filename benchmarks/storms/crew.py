@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import wait
@@ -71,8 +71,8 @@ class Announcements:
 class Crew:
     """Starts what has to run, kills it as planned, and starts it again."""
 
-    def __init__(self, scene: Scene, announced: Announcements) -> None:
-        self._scene, self._announced = scene, announced
+    def __init__(self, scene: Scene, announced: Announcements, before_ingest: Callable[[str], None]) -> None:
+        self._scene, self._announced, self._before_ingest = scene, announced, before_ingest
         self._kills = list(scene.plan.kills)
         self._runs: list[Hand] = []
         self._watchers: list[Hand] = []
@@ -96,6 +96,8 @@ class Crew:
         for hand in [*self._runs, *self._watchers]:
             self._gather(hand)
         while len(self._runs) < _RUNNERS and (due := self._announced.due(now)):
+            if due[0] == "ingest":
+                self._before_ingest(due[1])
             self._runs.append(self._start(*due))
         if len(self._runs) < _RUNNERS and now >= self._sweep_at:
             self._sweep_at = now + _SWEEP_SECONDS

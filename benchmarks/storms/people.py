@@ -10,7 +10,7 @@ from pathlib import Path
 from labelyard.cvat import Cvat
 from labelyard.errors import LabelyardError
 from labelyard.ledger import batches, tasks
-from labelyard.model import Annotations, Change, JobStatus, Shape, ShapeType, Task
+from labelyard.model import Annotations, Change, JobStatus, Shape, ShapeType, Task, TaskSpec
 from labelyard.plan.lifecycle import BatchState
 from storms.scene import Scene
 
@@ -41,6 +41,16 @@ class People:
                     batches.retry(self._scene.ledger, session, batches.get(session, batch.id, lock=True))
         return any(completed)
 
+    def make_twins(self, batch_id: str) -> None:
+        """Before the first run of the first batch: make two empty tasks that are called as its task will be."""
+        if self._scene.plan.twins and not self._scene.faults["task of the same name"]:
+            with self._scene.ledger.read() as session:
+                name = batches.get(session, batch_id).task_name or ""
+            with suppress(LabelyardError):
+                for _ in range(2):
+                    self._scene.lane.cvat.create_task(TaskSpec(name, self._scene.spec.task.cvat_labels()))
+                    self._scene.faults["task of the same name"] += 1
+
     def open_again(self) -> str | None:
         """Open a job of an exported batch and draw another box in it; which batch."""
         with self._scene.ledger.read() as session:
@@ -57,9 +67,8 @@ class People:
         return first.batch_id
 
     def _label(self, task_id: int) -> bool:
-        late = self._scene.plan.stale and self._scene.calm
+        late = self._scene.plan.stale
         if late:
-            self._scene.lane.sandbox.faults.set([{"on": "worker export", "delay": 0.3, "times": 1}])
             self._scene.faults["export while somebody draws"] += 1
         with suppress(LabelyardError):  # the server misbehaves for them too: they try again
             label(self._scene.lane.cvat, task_id, self._scene.lane.folder / "theirs.zip" if late else None)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from labelyard.crashing import POINTS
 
 WATCHING = tuple(name for name in POINTS if name.split(".")[0] in {"watching", "landing", "closing", "announcing"})
+LATE_EXPORT: Mapping[str, Any] = {"on": "worker export", "delay": 0.3, "times": 2}
 RUNNING = tuple(name for name in POINTS if name.split(".")[0] not in {"watching", "closing"})
 
 CREATE, DATA, JOB = "POST /api/v1/tasks", "POST /api/v1/tasks/*/data", "PATCH /api/v1/jobs/*"
@@ -47,11 +48,12 @@ _STORE_CALLS = ("PUT /*", "GET /*", "HEAD /*", "POST /*", "* /*")
 class File:
     """A file that somebody puts: `after` so many seconds; its notification comes once, twice, late, or is lost.
 
-    `content` numbers the picture; a negative one is no image. `key` may come twice: the file is overwritten then.
+    `content` numbers the picture; a negative one is no image, and None means that the file is deleted. `key` may come
+    twice: the file is overwritten then.
     """
 
     key: str
-    content: int
+    content: int | None
     after: float
     told: str
 
@@ -86,14 +88,21 @@ class Plan:
     double: bool = False
     """Every sweep and every run is begun twice at the same time."""
     stale: bool = False
-    """Somebody else's export runs while the last box is drawn."""
+    """Somebody else's export runs while the last box is drawn, so that CVAT keeps one without it."""
     reopened: bool = False
     """A job is opened again after the export."""
+    twins: bool = False
+    """Empty tasks of a batch's name are there before its own."""
+    unreadable: bool = False
+    """A message comes that nobody can read."""
+    seconds: float = 4.0
+    """How long it storms at most; it ends when all is done."""
 
 
 def plan(seed: int) -> Plan:
     """The run of a seed."""
     rng = random.Random(seed)
+    stale = rng.random() < 0.1
     kinds = rng.sample(("kill", "kill", "kill", "cvat", "cvat", "store", "events", "lock", "double"), rng.randint(1, 4))
     files = _files(rng)
     return Plan(
@@ -104,7 +113,7 @@ def plan(seed: int) -> Plan:
         lease=rng.choice((8.0, 8.0, 20.0, 60.0)),
         watchers=rng.choice((1, 1, 2)),
         kills=tuple(_kill(rng) for _ in range(rng.randint(1, 3) * ("kill" in kinds))),
-        cvat=tuple(_cvat(rng) for _ in range(rng.randint(1, 3) * ("cvat" in kinds))),
+        cvat=(LATE_EXPORT,) * stale + tuple(_cvat(rng) for _ in range(rng.randint(1, 3) * ("cvat" in kinds))),
         store=tuple(_store(rng) for _ in range(rng.randint(1, 2) * ("store" in kinds))),
         events=tuple(
             rng.choice(("taken", "lost", "twice", "late", "refused", "refused_after"))
@@ -112,8 +121,10 @@ def plan(seed: int) -> Plan:
         ),
         locks=tuple((rng.uniform(0, 0.8), rng.uniform(0.1, 0.7)) for _ in range(2 * ("lock" in kinds))),
         double="double" in kinds,
-        stale=rng.random() < 0.1,
+        stale=stale,
         reopened=rng.random() < 0.1,
+        twins=rng.random() < 0.05,
+        unreadable=rng.random() < 0.05,
     )
 
 
@@ -125,13 +136,16 @@ def _files(rng: random.Random) -> tuple[File, ...]:
         after = rng.choice((0.0, 0.0, rng.uniform(0, 0.5)))
         files.append(File(f"{rng.choice('ab')}/{i}.jpg", content, after, told))
         if rng.random() < 0.1:
-            files.append(File(files[-1].key, 20 + i, after + rng.uniform(0, 0.6), rng.choice(("once", "lost"))))
+            new = rng.choice((20 + i, 20 + i, i, None))
+            files.append(File(files[-1].key, new, after + rng.uniform(0, 0.8), rng.choice(("once", "lost"))))
+            if rng.random() < 0.3:
+                files.append(replace(files[-2], after=files[-1].after + rng.uniform(0, 0.5), told="once"))
     return tuple(sorted(files, key=lambda file: file.after))
 
 
 def _kill(rng: random.Random) -> Kill:
     role = rng.choice(("watch", "run", "run", "run"))
-    stopped = rng.choice((0.0, 0.0, rng.uniform(0.4, 1.2)))
+    stopped = rng.choice((0.0, 0.0, rng.uniform(0.5, 2.5)))
     if rng.random() < 0.75:
         name = rng.choice(WATCHING if role == "watch" else RUNNING)
         return Kill(role, f"{name}:{rng.choice((1, 1, 1, 2))}", stopped=stopped)

@@ -21,8 +21,8 @@ from storms.people import People
 from storms.plan import Plan
 from storms.scene import Scene
 
-STORM_SECONDS, CALM_SECONDS = 4.0, 60.0
-"""How long it storms at most, and how long it may take until all is done once nothing goes wrong any more."""
+CALM_SECONDS = 60.0
+"""How long it may take until all is done once nothing goes wrong any more."""
 _LOOK_SECONDS = 0.1
 
 
@@ -47,8 +47,8 @@ class Storm:
         self.scene = Scene(lane, plan)
         self._arrivals = Arrivals(self.scene)
         self._announced = Announcements(self.scene)
-        self._crew = Crew(self.scene, self._announced)
         self._people = People(self.scene)
+        self._crew = Crew(self.scene, self._announced, self._people.make_twins)
         self._look_at, self._unrest = 0.0, "not looked at"
 
     def run(self) -> Outcome:
@@ -58,7 +58,7 @@ class Storm:
         lane.sandbox.faults.set([dict(rule) for rule in scene.plan.cvat])
         lane.store_faults.set([dict(rule) for rule in scene.plan.store])
         try:
-            self._go_on_until_rest(STORM_SECONDS)
+            self._go_on_until_rest(scene.plan.seconds)
             self._calm_down()
             self._go_on_until_rest(CALM_SECONDS)
             if scene.plan.reopened and (batch := self._people.open_again()):
