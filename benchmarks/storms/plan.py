@@ -25,6 +25,7 @@ _HURT: tuple[Mapping[str, Any], ...] = (
     {"cut": True},
     {"cut": True, "when": "after"},
     {"delay": 1.3, "when": "after"},
+    {"delay": 1.3},
 )
 _WORKERS: tuple[Mapping[str, Any], ...] = (
     {"on": "worker creation", "delay": 0.3},

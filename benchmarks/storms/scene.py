@@ -67,7 +67,7 @@ class Scene:
         token = SecretStr(self.lane.config.cvat_token)
         return Settings(
             ledger=ledger, store=self.lane.config.store, spool=self.lane.folder / "spool",
-            lease_seconds=self.plan.lease, poll_seconds=0.02, unclear_upload_seconds=0.4, announce_again_seconds=8,
+            lease_seconds=self.plan.lease, poll_seconds=0.02, unclear_upload_seconds=0.3, announce_again_seconds=8,
             export_deadline_seconds=10, upload_deadline_seconds=10, prefect_api_url=self.lane.prefect_url,
             cvat={"default": CvatSettings(url=self.lane.config.cvat_url, token=token)},
         )  # fmt: skip
