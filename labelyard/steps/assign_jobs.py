@@ -52,7 +52,7 @@ def assign_jobs(work: Work) -> Assigned:
             next_step=_mend(work),
         )
     seen = work.cvat.jobs(task_id)
-    with work.ledger.write() as session:
+    with work.write() as session:
         batch = batches.get(session, work.batch_id, lock=True)
         jobs.see(work.ledger, session, batch, seen, {number: name for name, number in ids.items()})
         rows = jobs.choose(session, batch, people)
@@ -72,7 +72,7 @@ def _send(work: Work, row: JobRow, user_id: int | None) -> None:
     work.check()
     work.cvat.assign(row.server_id, user_id)
     point("assign_jobs.sent")
-    with work.ledger.write() as session:
+    with work.write() as session:
         jobs.sent(work.ledger, session, row.id)
     point("assign_jobs.recorded")
     _log.info(
@@ -81,7 +81,7 @@ def _send(work: Work, row: JobRow, user_id: int | None) -> None:
 
 
 def _finish(work: Work, missing: tuple[str, ...]) -> Assigned:
-    with work.ledger.write() as session:
+    with work.write() as session:
         rows = jobs.of_batch(session, work.batch_id)
         batch = batches.get(session, work.batch_id, lock=True)
         if batch.state is BatchState.READY:

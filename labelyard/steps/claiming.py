@@ -14,11 +14,14 @@ from functools import cached_property
 from threading import Event, Thread
 from uuid import uuid4
 
+from sqlalchemy.orm import Session
+
 from labelyard.crashing import point
 from labelyard.cvat import Cvat
 from labelyard.errors import (
     ClaimLost,
     CvatBusy,
+    CvatNotFound,
     CvatUnauthorized,
     CvatUnreachable,
     LabelyardError,
@@ -61,8 +64,15 @@ class Work:
 
         To be called before each write to CVAT or to the bucket.
         """
+        with self.write():
+            pass
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A transaction of the ledger that is made only while the batch is ours. Raises ClaimLost."""
         with self.ledger.write() as session:
             claims.extend(self.ledger, session, self.batch_id, self.who, _lease(self.place))
+            yield session
 
 
 @contextmanager
@@ -125,11 +135,10 @@ def _kept(work: Work) -> Iterator[None]:
 def _write_failure(work: Work, states: Collection[BatchState], error: Exception) -> None:
     again = f"labelyard retry {work.batch_id}"
     if isinstance(error, LabelyardError):
-        what, next_step, retry = str(error).split("\n  next: ")[0], error.next_step or again, _may_pass(error)
+        what, next_step, retry = str(error).split("\n  next: ")[0], error.next_step or again, _may_pass(error, states)
     else:
         what, next_step, retry = f"{type(error).__name__}: {error}", again, False
-    with work.ledger.write() as session:
-        claims.extend(work.ledger, session, work.batch_id, work.who, _lease(work.place))
+    with work.write() as session:
         batch = batches.get(session, work.batch_id, lock=True)
         if batch.state not in states:
             return  # the step has said all there is to say, or a person took the batch back while it ran
@@ -144,7 +153,10 @@ def _write_failure(work: Work, states: Collection[BatchState], error: Exception)
             _log.error("CVAT %s is left alone for a while: %s", work.spec.cvat, what)
 
 
-def _may_pass(error: LabelyardError) -> bool:
+def _may_pass(error: LabelyardError, states: Collection[BatchState]) -> bool:
+    # A task that is gone before people have it is made anew: perhaps a run that came back from the dead deleted it.
+    if isinstance(error, CvatNotFound):
+        return set(states) <= set(INGESTING)
     # What the store refuses (a permission, a bucket, expired keys) is mended once for all batches, not batch by batch.
     return error.retry or isinstance(error, StoreError)
 

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from labelyard.crashing import point
 from labelyard.cvat import Cvat
-from labelyard.errors import CvatCrashed, CvatDisagrees, CvatNotFound, UnclearAnswer
+from labelyard.errors import ClaimLost, CvatCrashed, CvatDisagrees, CvatNotFound, UnclearAnswer
 from labelyard.ledger import batches, tasks
 from labelyard.ledger.tables import Task as TaskRow
 from labelyard.model import Task, TaskSpec
@@ -38,7 +38,7 @@ class Created:
 
 def create_task(work: Work) -> Created:
     """Make the batch's task, or find it. Raises CvatDisagrees where a task of its name is not ours."""
-    with work.ledger.write() as session:
+    with work.write() as session:
         row = tasks.current(session, work.batch_id) or tasks.plan(
             session, batches.get(session, work.batch_id), work.spec.cvat
         )
@@ -47,10 +47,18 @@ def create_task(work: Work) -> Created:
         return _kept(work, row)
     point("create_task.planned")
     spec = _task_spec(work, row.name)
-    task, how = _adopt(work, spec, expected), "adopted"
-    if task is None:
-        task, how = _create(work, spec, expected), "created"
-    return _record(work, row, task, how)
+    task = _adopt(work, spec, expected)
+    if task is not None:
+        return _record(work, row, task, "adopted")
+    made = _create(work, spec)
+    try:
+        task = _adopt(work, spec, expected)
+        if task is None:
+            raise CvatDisagrees(f"the task {spec.name!r} was created and is not listed", where=work.cvat.url)
+        return _record(work, row, task, "created")
+    except ClaimLost:
+        _take_back(work, row, made)
+        raise
 
 
 def _kept(work: Work, row: TaskRow) -> Created:
@@ -58,7 +66,7 @@ def _kept(work: Work, row: TaskRow) -> Created:
     try:
         work.cvat.task(row.server_id)
     except CvatNotFound:
-        with work.ledger.write() as session:
+        with work.write() as session:
             tasks.abandon(work.ledger, session, row.id, "it was deleted in CVAT")
         return create_task(work)
     return Created(row.server_id, row.name, row.url or "", "kept")
@@ -71,22 +79,43 @@ def _task_spec(work: Work, name: str) -> TaskSpec:
     )
 
 
-def _create(work: Work, spec: TaskSpec, expected: int) -> Task:
+def _create(work: Work, spec: TaskSpec) -> Task | None:
+    """The new task; None where the answer is unclear and the server has one now."""
     work.check()
     point("create_task.looked")
     try:
-        work.cvat.create_task(spec)
+        made = work.cvat.create_task(spec)
     except (UnclearAnswer, CvatCrashed) as error:
         _log.warning("%s: creating %r: %s; looking at the server", work.batch_id, spec.name, error)
-        found = _adopt(work, spec, expected)  # a 500 may leave a task behind, and a cut connection a whole one
-        if found is None:
+        if not work.cvat.find_tasks(spec.name):  # a 500 may leave a task behind, and a cut connection a whole one
             raise
-        return found
+        return None
     point("create_task.sent")
-    found = _adopt(work, spec, expected)
-    if found is None:
-        raise CvatDisagrees(f"the task {spec.name!r} was created and is not listed", where=work.cvat.url)
-    return found
+    return made
+
+
+def _take_back(work: Work, row: TaskRow, made: Task | None) -> None:
+    """Delete what this run made after it had lost its claim, unless whoever has the batch now took just that."""
+    with work.ledger.read() as session:
+        known = session.get_one(TaskRow, row.id).server_id
+    if made is not None and known not in (None, made.id):  # None: whoever has the batch still looks for tasks
+        _log.warning("%s: deleting task %d, which nobody waits for any more", work.batch_id, made.id)
+        work.cvat.delete_task(made.id)
+
+
+def remove_twins(work: Work) -> None:
+    """Delete empty tasks of ours that are called like the batch's own.
+
+    A creation whose answer never came may have had its effect late, and a run that had lost its claim made one.
+    """
+    me = work.cvat.whoami().id
+    with work.ledger.read() as session:
+        row, task_id = tasks.made(session, work.batch_id)
+    for task in work.cvat.find_tasks(row.name):
+        if task.id != task_id and task.owner == me and not (task.size or task.received):
+            work.check()
+            _log.warning("%s: deleting task %d, an empty twin of %r", work.batch_id, task.id, row.name)
+            work.cvat.delete_task(task.id)
 
 
 def _adopt(work: Work, spec: TaskSpec, expected: int) -> Task | None:
@@ -120,7 +149,7 @@ def _same_labels(task: Task, spec: TaskSpec) -> bool:
 def _record(work: Work, row: TaskRow, task: Task, how: str) -> Created:
     url = page_of(work.cvat, task.id)
     shown = [frame.name for frame in work.cvat.frames(task.id)] if task.size else []
-    with work.ledger.write() as session:
+    with work.write() as session:
         tasks.created(session, row.id, task.id, url)
         if shown:
             _recognize(work, session, row, task, shown)

@@ -29,6 +29,7 @@ from labelyard.model import Annotations, Change, JobStatus, Tag, Task
 from labelyard.plan.lifecycle import BatchState
 from labelyard.spec import Deletions
 from labelyard.steps.claiming import Work
+from labelyard.steps.create_task import remove_twins
 
 _log = logging.getLogger(__name__)
 _TRIES = 3
@@ -73,6 +74,7 @@ def export_annotations(work: Work) -> Exported:
         members = _uploaded(session, work)
         generation = exports.next_generation(session, work.batch_id)
     point("export_annotations.begun")
+    remove_twins(work)
     with _folder(work) as folder:
         taken = _take(work, task_id, folder / "export.zip")
         left_out = _left_out(work, members, taken.content)
@@ -161,7 +163,7 @@ def _store(work: Work, taken: _Taken, written: Written, generation: int, left_ou
     work.check()
     work.place.store.write(spec.export_bucket, key, written.path, "application/json")
     point("export_annotations.stored")
-    with work.ledger.write() as session:
+    with work.write() as session:
         batch = batches.get(session, batch_id, lock=True)
         if batch.state is not BatchState.COMPLETED:
             raise ReopenedMeanwhile(f"the batch is {batch.state} again", where=batch_id)

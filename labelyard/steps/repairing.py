@@ -121,7 +121,7 @@ def _refuse_seen(cvat: Cvat, task_id: int) -> None:
 
 
 def _make_anew(work: Work, task_id: int, reason: str) -> None:
-    with work.ledger.write() as session:
+    with work.write() as session:
         row = tasks.current(session, work.batch_id)
         if row is not None and row.server_id == task_id:
             tasks.abandon(work.ledger, session, row.id, reason)
@@ -132,7 +132,7 @@ def _assign_free(work: Work) -> None:
     with work.ledger.read() as session:
         _, task_id = tasks.made(session, work.batch_id)
     seen = work.cvat.jobs(task_id)
-    with work.ledger.write() as session:
+    with work.write() as session:
         jobs.see(work.ledger, session, batches.get(session, work.batch_id, lock=True), seen, names)
         jobs.choose_anew(session, work.batch_id)
     assign_jobs(work)

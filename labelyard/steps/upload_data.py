@@ -173,7 +173,7 @@ def _with_suffix(key: str, mime: str) -> str:
 
 
 def _set_aside(work: Work, bad: _Bad) -> None:
-    with work.ledger.write() as session:
+    with work.write() as session:
         for member in batches.members(session, work.batch_id, refused=False, lock=True):
             failure = bad.get(member.id)
             if failure is not None:
@@ -186,7 +186,7 @@ def _nothing(work: Work, row: TaskRow, task_id: int) -> NoReturn:
     """Take the empty task away and leave the batch, with a reason, to whoever looks."""
     work.check()
     work.cvat.delete_task(task_id)
-    with work.ledger.write() as session:
+    with work.write() as session:
         tasks.abandon(work.ledger, session, row.id, "no usable image")
         batch = batches.get(session, work.batch_id, lock=True)
         batches.move(work.ledger, session, batch, BatchState.SET_ASIDE, "no usable image in it")
@@ -203,14 +203,14 @@ def _send(work: Work, row: TaskRow, task_id: int, images: Sequence[_Image], sent
     try:
         receipt = _HAND_OVER[work.spec.task.upload](work, task_id, images, sent)
     except CvatUnreachable:
-        with work.ledger.write() as session:
+        with work.write() as session:
             tasks.upload_never_began(session, row.id)
         raise
     except (UnclearAnswer, CvatCrashed, CvatBusy) as error:
         _log.warning("%s: the answer to the upload is unclear, watching the server: %s", work.batch_id, error)
         return None
     point("upload_data.sent")
-    with work.ledger.write() as session:
+    with work.write() as session:
         tasks.uploaded(session, row.id, receipt.request_id)
     point("upload_data.answered")
     return receipt
@@ -219,7 +219,7 @@ def _send(work: Work, row: TaskRow, task_id: int, images: Sequence[_Image], sent
 def _begin(work: Work, row: TaskRow, images: Sequence[_Image]) -> list[_Image]:
     """Commit what is about to be sent, without what was set aside, or went to another batch, while it was looked at."""
     by_id = {image.member.id: image for image in images}
-    with work.ledger.write() as session:
+    with work.write() as session:
         members = batches.members(session, work.batch_id, refused=False, lock=True)
         sending = [(member, by_id[member.id]) for member in members if member.id in by_id]
         for member, image in sending:
@@ -269,7 +269,7 @@ _HAND_OVER = {Upload.STREAM: _stream, Upload.REMOTE: _remote, Upload.SHARE: _sha
 
 
 def _move_on(work: Work, reason: str) -> None:
-    with work.ledger.write() as session:
+    with work.write() as session:
         batch = batches.get(session, work.batch_id, lock=True)
         if batch.state is BatchState.CREATED:
             batches.move(work.ledger, session, batch, BatchState.UPLOADED, reason)

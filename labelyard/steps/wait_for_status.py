@@ -55,7 +55,7 @@ def wait_for_status(work: Work) -> Proved:
             f"{task.size} frames instead of {row.files}" if task.size != row.files else "frames of other names",
         )
     point("wait_for_status.shown")
-    with work.ledger.write() as session:
+    with work.write() as session:
         tasks.proved(session, row.id)
         batch = batches.get(session, work.batch_id, lock=True)
         if batch.state is BatchState.UPLOADED:
@@ -119,6 +119,6 @@ def _abandon(work: Work, row: TaskRow, reason: str) -> None:
     with suppress(CvatNotFound):
         work.cvat.delete_task(row.server_id)
     point("wait_for_status.deleted")
-    with work.ledger.write() as session:
+    with work.write() as session:
         tasks.abandon(work.ledger, session, row.id, reason)
     point("wait_for_status.given_up")

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-from step_bench import Bench, ingest, picture
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
 
+import pytest
+from step_bench import Bench, draw_and_complete, export, ingest, picture
+
+from labelyard.cvat import Cvat
+from labelyard.errors import ClaimLost, CvatNotFound
+from labelyard.ledger import batches, claims
+from labelyard.model import Task, TaskSpec
+from labelyard.plan.lifecycle import INGESTING
 from labelyard.steps import landing
+from labelyard.steps.claiming import claimed
 from labelyard.steps.closing import close_now
+from labelyard.steps.collecting import collect
+from labelyard.steps.create_task import create_task
 from labelyard.steps.landing import sweep
+from labelyard.steps.upload_data import upload_data
+from labelyard.steps.wait_for_status import wait_for_status
 
 
 def test_a_listing_that_was_read_before_an_overwrite_loses_neither_content_nor_object(bench: Bench) -> None:
@@ -31,3 +46,83 @@ def test_a_content_that_is_put_back_after_an_overwrite_is_labelled(bench: Bench)
     ingest(bench)
     [object_in_it] = [row for row in bench.objects("1.jpg") if row.refused is None]
     assert object_in_it.etag == bench.place.store.head(bench.bucket, "in/1.jpg").etag
+
+
+class Slow:
+    """A CVAT for a run that is held up just before it creates its task."""
+
+    def __init__(self, cvat: Cvat, meanwhile: Callable[[], object]) -> None:
+        self._cvat, self._meanwhile = cvat, meanwhile
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cvat, name)
+
+    def create_task(self, spec: TaskSpec) -> Task:
+        self._meanwhile()
+        return self._cvat.create_task(spec)
+
+
+def closed_batch(bench: Bench) -> None:
+    bench.put("1.jpg")
+    sweep(bench.place)
+    close_now(bench.place, "street")
+
+
+def run_out(bench: Bench) -> None:
+    with bench.place.ledger.write() as session:
+        batches.get(session, "street-00001").lease_until = bench.place.ledger.now(session)
+
+
+def create_and_lose_the_claim(bench: Bench, meanwhile: Callable[[], object]) -> None:
+    with claimed(bench.place, "street-00001") as late:
+        vars(late)["cvat"] = Slow(late.cvat, meanwhile)
+        create_task(late)
+
+
+def test_what_a_run_creates_after_it_lost_its_claim_is_taken_back(bench: Bench) -> None:
+    def taken_over() -> None:
+        run_out(bench)
+        ingest(bench)
+
+    closed_batch(bench)
+    with pytest.raises(ClaimLost):
+        create_and_lose_the_claim(bench, taken_over)
+    assert bench.tasks_on_server() == 1
+    assert bench.line().state == "assigned"
+
+
+def test_a_run_that_lost_its_claim_records_nothing(bench: Bench) -> None:
+    def taken_over() -> None:
+        run_out(bench)
+        with bench.place.ledger.write() as session:
+            claims.claim(bench.place.ledger, session, "street-00001", "somebody", INGESTING, timedelta(minutes=1))
+
+    closed_batch(bench)
+    with pytest.raises(ClaimLost):
+        create_and_lose_the_claim(bench, taken_over)
+    assert (bench.line().state, bench.line().task_id) == ("closed", None)
+
+
+def test_a_creation_that_took_effect_long_after_its_answer_was_lost_leaves_no_second_task(bench: Bench) -> None:
+    closed_batch(bench)
+    ingest(bench)
+    cvat = bench.place.cvat("default")
+    cvat.create_task(TaskSpec(bench.line().task_name or "", bench.spec.task.cvat_labels()))
+    draw_and_complete(bench)
+    collect(bench.place)
+    export(bench)
+    assert bench.tasks_on_server() == 1
+
+
+def test_a_task_that_vanishes_while_its_frames_are_waited_for_is_made_anew_by_the_next_run(bench: Bench) -> None:
+    closed_batch(bench)
+    with pytest.raises(CvatNotFound), claimed(bench.place, "street-00001") as work:
+        made = create_task(work)
+        upload_data(work)
+        work.cvat.delete_task(made.task_id)
+        wait_for_status(work)
+    assert bench.line().state == "uploaded"
+    with bench.place.ledger.write() as session:
+        batches.get(session, "street-00001").not_before = None
+    ingest(bench)
+    assert (bench.line().state, bench.tasks_on_server()) == ("assigned", 1)
