@@ -116,11 +116,16 @@ def test_a_creation_that_took_effect_long_after_its_answer_was_lost_leaves_no_se
 
 def test_a_task_that_vanishes_while_its_frames_are_waited_for_is_made_anew_by_the_next_run(bench: Bench) -> None:
     closed_batch(bench)
-    with pytest.raises(CvatNotFound), claimed(bench.place, "street-00001") as work:
-        made = create_task(work)
-        upload_data(work)
-        work.cvat.delete_task(made.task_id)
-        wait_for_status(work)
+
+    def run() -> None:
+        with claimed(bench.place, "street-00001") as work:
+            made = create_task(work)
+            upload_data(work)
+            work.cvat.delete_task(made.task_id)
+            wait_for_status(work)
+
+    with pytest.raises(CvatNotFound):
+        run()
     assert bench.line().state == "uploaded"
     with bench.place.ledger.write() as session:
         batches.get(session, "street-00001").not_before = None
