@@ -206,6 +206,16 @@ def read_task(store: Store, task_id: int) -> dict[str, Any]:
         return merged
 
 
+def read_frames(store: Store, task_id: int, first: int, last: int) -> dict[str, Any]:
+    """The same of the jobs alone that have to do with the frames from `first` to `last`."""
+    with store.transaction():
+        merged: dict[str, Any] = {"version": 0, "tags": [], "shapes": [], "tracks": []}
+        for job in _jobs(store, task_id):
+            if job["start_frame"] <= last and job["stop_frame"] >= first:
+                _merge(merged, read_job(store, job), job)
+        return merged
+
+
 def _merge(merged: dict[str, Any], data: dict[str, Any], job: sqlite3.Row) -> None:
     merged["version"] = max(merged["version"], data["version"])
     tracks.merge(merged, data, job["start_frame"], job["overlap"] or 0)

@@ -110,6 +110,17 @@ class Frames:
             return file.read_bytes(), self._frames[number]["path"]
         return _compressed(file, self._data["image_quality"]), "frame.jpeg"
 
+    def small(self, number: int, longest: int) -> bytes:
+        """One image as a JPEG whose sides are at most `longest` pixels."""
+        out = io.BytesIO()
+        with Image.open(self._file(self._frames[number])) as image:
+            image.draft("RGB", (longest, longest))  # a large JPEG is decoded small
+            _load(image)
+            shrunk = image.convert("RGB")
+        shrunk.thumbnail((longest, longest))
+        shrunk.save(out, "JPEG", quality=80)
+        return out.getvalue()
+
     def chunk(self, number: int, *, original: bool) -> Path:
         """A zip of up to chunk_size images, stored."""
         size = self._data["chunk_size"]

@@ -18,7 +18,7 @@ from flask import Flask, Request, Response, g
 
 from labelyard.errors import InputError
 from labelyard.sandbox import faults as fault_rules
-from labelyard.sandbox import routes_accounts, routes_annotations, routes_data, routes_rest, routes_tasks, web
+from labelyard.sandbox import pages, routes_accounts, routes_annotations, routes_data, routes_rest, routes_tasks, web
 from labelyard.sandbox.accounts import ROLES, Accounts, Person
 from labelyard.sandbox.creation import Creations
 from labelyard.sandbox.exports import Exports
@@ -103,7 +103,7 @@ def application(sandbox: Sandbox) -> Flask:
     for module in (routes_accounts, routes_tasks, routes_data, routes_annotations, routes_rest):
         for endpoint in module.ENDPOINTS:
             web.mount(app, endpoint, sandbox)
-    for path, view in routes_rest.plain_views():
+    for path, view in (*routes_rest.plain_views(), *pages.plain_views()):
         web.mount_plain(app, path, view, sandbox)
     app.register_error_handler(Exception, web.on_error)
 

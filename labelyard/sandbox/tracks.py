@@ -5,7 +5,9 @@ Pure functions over annotations as the API holds them: {"tags", "shapes", "track
 
 from __future__ import annotations
 
+import bisect
 import math
+from collections.abc import Mapping
 from copy import deepcopy
 from itertools import pairwise
 from typing import Any
@@ -39,21 +41,41 @@ def interpolated(track: Shape, end_frame: int) -> list[Shape]:
     return shapes
 
 
+def at(track: Mapping[str, Any], frame: int) -> Shape | None:
+    """The shape of a track on one frame, however far its keyframes lie apart; None where it is not to be seen."""
+    shapes = track["shapes"]
+    place = bisect.bisect_right(shapes, frame, key=lambda shape: shape["frame"])
+    if not place or shapes[place - 1]["outside"]:
+        return None
+    first: Shape = shapes[place - 1]
+    if first["frame"] == frame:
+        return first
+    if place < len(shapes):
+        start, steps = _way(first, shapes[place])
+        return _moved(first, start, steps, frame - first["frame"])
+    return first if first["type"] in CONTINUED else None
+
+
 def _between(first: Shape, last: Shape) -> list[Shape]:
-    """The shapes between two keyframes; just before one that is outside the first stays where it is."""
+    """The shapes between two keyframes."""
+    start, steps = _way(first, last)
+    return [_moved(first, start, steps, offset) for offset in range(1, last["frame"] - first["frame"])]
+
+
+def _way(first: Shape, last: Shape) -> tuple[list[float], list[float]]:
+    """The points at a keyframe and what they move by each frame; just before one that is outside they stay."""
     kinds = {first["type"], last["type"]}
     start, end = first["points"], last["points"]
     if len(kinds) > 1 or kinds & {"polygon", "polyline"} or len(start) != len(end):
         start, end = _resampled(start), _resampled(end)
     distance = last["frame"] - first["frame"]
-    steps = [(b - a) / distance if distance else 0.0 for a, b in zip(start, end, strict=True)]
-    between = []
-    for offset in range(1, distance):
-        points = start if last["outside"] else [a + step * offset for a, step in zip(start, steps, strict=True)]
-        between.append(
-            {**deepcopy(first), "points": _simplified(points), "keyframe": False, "frame": first["frame"] + offset}
-        )
-    return between
+    moves = distance and not last["outside"]
+    return start, [(b - a) / distance if moves else 0.0 for a, b in zip(start, end, strict=True)]
+
+
+def _moved(first: Shape, start: list[float], steps: list[float], offset: int) -> Shape:
+    points = _simplified([a + step * offset for a, step in zip(start, steps, strict=True)])
+    return {**deepcopy(first), "points": points, "keyframe": False, "frame": first["frame"] + offset}
 
 
 def _pairs(points: list[float]) -> list[tuple[float, float]]:
