@@ -20,6 +20,7 @@ from __future__ import annotations
 # ruff: noqa: PLC0415 - each way imports what it needs, and only that, in a process of its own
 import argparse
 import json
+import os
 import sqlite3
 import statistics
 import subprocess
@@ -276,6 +277,7 @@ def _summary(figures: dict[str, list[Figures]], keys: int) -> dict[str, Any]:
             for way, done in figures.items()
         },
         "sweep_beyond_listing_seconds": round(middle["sweep"] - middle["listing"], 1),
+        "load": round(os.getloadavg()[0], 1),
     }
 
 
@@ -289,6 +291,7 @@ def _tell(told: dict[str, Any]) -> None:
         )
     beyond = told["sweep_beyond_listing_seconds"]
     print(f"the sweep takes {beyond} s beyond the listing (goal for 1,000,000 keys: {GOAL_SECONDS} s)")
+    print(f"load of the machine at the end: {told['load']}")
 
 
 if __name__ == "__main__":

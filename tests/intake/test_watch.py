@@ -83,7 +83,7 @@ def test_what_lands_in_the_bucket_lands_in_the_ledger_and_leaves_the_queue(place
     assert work.letters == []
 
 
-MANY = [f"{n:04d}.jpg" for n in range(450)]
+MANY = [f"{n:04d}.jpg" for n in range(900)]
 
 
 def test_what_has_gathered_in_the_queue_lands_in_bursts(place: Place) -> None:
@@ -92,7 +92,7 @@ def test_what_has_gathered_in_the_queue_lands_in_bursts(place: Place) -> None:
     with place.watched(work):
         eventually(lambda: sorted(work.landed) == MANY)
         eventually(place.is_empty)
-    assert 100 < max(work.together) <= 200
+    assert 200 < max(work.together) <= 400
     assert len(work.together) < 20
 
 
@@ -120,10 +120,10 @@ def test_bursts_in_hand_are_finished_before_the_end(place: Place) -> None:
     work.slow.clear()
     place.fill(*MANY)
     with place.watched(work) as loop:
-        eventually(lambda: place.queue.depth().in_flight > 200)
+        eventually(lambda: place.queue.depth().in_flight > 400)
         loop.stop()
         assert work.landed == []
-    assert 200 < len(work.landed) <= 400
+    assert 400 < len(work.landed) <= 800
     eventually(lambda: place.queue.depth() == QueueDepth(len(MANY) - len(work.landed), 0))
 
 
