@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from collections.abc import Sequence
+
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
@@ -18,6 +20,11 @@ from labelyard.plan.naming import attempt_name
 def current(session: Session, batch: str) -> Task | None:
     """The batch's task that counts; None before one was planned, or after it was abandoned."""
     return session.scalars(select(Task).where(Task.batch_id == batch, Task.state != TaskState.ABANDONED)).one_or_none()
+
+
+def of_batch(session: Session, batch: str) -> Sequence[Task]:
+    """Every task that was made, or planned, for a batch, oldest first."""
+    return session.scalars(select(Task).where(Task.batch_id == batch).order_by(Task.attempt)).all()
 
 
 def made(session: Session, batch: str) -> tuple[Task, int]:

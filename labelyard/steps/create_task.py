@@ -104,17 +104,18 @@ def _take_back(work: Work, row: TaskRow, made: Task | None) -> None:
 
 
 def remove_twins(work: Work) -> None:
-    """Delete empty tasks of ours that are called like the batch's own.
+    """Delete empty tasks of ours that are called like one that was made, or was to be made, for the batch.
 
     A creation whose answer never came may have had its effect late, and a run that had lost its claim made one.
     """
     me = work.cvat.whoami().id
     with work.ledger.read() as session:
-        row, task_id = tasks.made(session, work.batch_id)
-    for task in work.cvat.find_tasks(row.name):
+        _, task_id = tasks.made(session, work.batch_id)
+        names = [row.name for row in tasks.of_batch(session, work.batch_id)]
+    for task in [task for name in names for task in work.cvat.find_tasks(name)]:
         if task.id != task_id and task.owner == me and not (task.size or task.received):
             work.check()
-            _log.warning("%s: deleting task %d, an empty twin of %r", work.batch_id, task.id, row.name)
+            _log.warning("%s: deleting task %d, an empty twin of %r", work.batch_id, task.id, task.name)
             work.cvat.delete_task(task.id)
 
 

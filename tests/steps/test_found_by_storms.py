@@ -13,7 +13,7 @@ from labelyard.cvat import Cvat
 from labelyard.errors import ClaimLost, CvatNotFound
 from labelyard.ledger import batches, claims
 from labelyard.model import Task, TaskSpec
-from labelyard.plan.lifecycle import INGESTING
+from labelyard.plan.lifecycle import INGESTING, BatchState
 from labelyard.steps import landing
 from labelyard.steps.claiming import claimed
 from labelyard.steps.closing import close_now
@@ -106,8 +106,13 @@ def test_a_run_that_lost_its_claim_records_nothing(bench: Bench) -> None:
 def test_a_creation_that_took_effect_long_after_its_answer_was_lost_leaves_no_second_task(bench: Bench) -> None:
     closed_batch(bench)
     ingest(bench)
-    cvat = bench.place.cvat("default")
-    cvat.create_task(TaskSpec(bench.line().task_name or "", bench.spec.task.cvat_labels()))
+    cvat, labels = bench.place.cvat("default"), bench.spec.task.cvat_labels()
+    given_up = bench.line().task_name or ""
+    cvat.delete_task(bench.line().task_id or 0)
+    bench.set_state("street-00001", BatchState.CREATED)
+    ingest(bench)
+    for name in (given_up, bench.line().task_name or ""):
+        cvat.create_task(TaskSpec(name, labels))
     draw_and_complete(bench)
     collect(bench.place)
     export(bench)
