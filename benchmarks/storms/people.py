@@ -24,9 +24,12 @@ class People:
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
         self._done: set[int] = set()
+        self._from = 0.0
 
     def act(self) -> bool:
         """Do what there is to do; whether a job was completed."""
+        if time.time() < self._from:
+            return False
         with self._scene.ledger.read() as session:
             lying = [
                 task.server_id
@@ -40,6 +43,10 @@ class People:
                 with self._scene.ledger.write() as session:
                     batches.retry(self._scene.ledger, session, batches.get(session, batch.id, lock=True))
         return any(completed)
+
+    def wait(self, seconds: float) -> None:
+        """Nobody labels before so many seconds have passed."""
+        self._from = time.time() + seconds
 
     def make_twins(self, batch_id: str) -> None:
         """Before the first run of the first batch: make two empty tasks that are called as its task will be."""
@@ -98,8 +105,13 @@ def _draw(cvat: Cvat, task: Task, job_id: int, frames: list[int]) -> None:
 
 def _draw_late(cvat: Cvat, task: Task, job_id: int, frame: int, to: Path) -> None:
     # An export that runs while somebody saves is kept by CVAT for everybody, without what was saved.
-    others = threading.Thread(target=cvat.export, args=(task.id, to))
+    others = threading.Thread(target=_export, args=(cvat, task.id, to))
     others.start()
     time.sleep(0.1)
     _draw(cvat, task, job_id, [frame])
     others.join()
+
+
+def _export(cvat: Cvat, task_id: int, to: Path) -> None:
+    with suppress(LabelyardError):
+        cvat.export(task_id, to)

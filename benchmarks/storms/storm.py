@@ -58,6 +58,9 @@ class Storm:
         lane.sandbox.faults.set([dict(rule) for rule in scene.plan.cvat])
         lane.store_faults.set([dict(rule) for rule in scene.plan.store])
         try:
+            late = any(rule.get("delay", 0) > 1 and "when" not in rule for rule in scene.plan.cvat)
+            if late:
+                self._people.wait(scene.plan.seconds + 1.5)  # in the world nobody labels as fast as a server forgets
             self._go_on_until_rest(scene.plan.seconds)
             self._calm_down()
             self._go_on_until_rest(CALM_SECONDS)
