@@ -18,7 +18,7 @@ event is a committed row and its message is off the queue, and the processor sec
 
 The latency is taken of the watch loop with one put at a time: from before the put to the commit of its row, and the
 part of it that is labelyard's own, from the moment that the queue hands the message out (MiniStack looks every 100 ms
-for messages that a long poll waits for, so half of that is in the first figure).
+for messages that a long poll waits for: half of that is in the first figure's middle).
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import sqlite3
 import statistics
 import subprocess
@@ -262,9 +263,9 @@ def latency(server: Any, folder: Path, puts: int) -> tuple[list[float], list[flo
     loop = Watch(Stamping(work), source)
     running = threading.Thread(target=loop.run)
     running.start()
-    took = []
+    took, pause = [], random.Random(1)
     for number in range(puts):
-        time.sleep(0.02)
+        time.sleep(pause.uniform(0, 0.3))  # at no fixed distance from MiniStack's looks
         name = f"in/late/{number:05d}.jpg"
         arrived.clear()
         began = time.perf_counter()

@@ -16,12 +16,12 @@ from typing import Any
 import httpx
 import psutil
 from emulator import StoreServer, run_emulator
-from storms.serving import faulty_store, serving
 
 from labelyard.cvat import Cvat, connect
 from labelyard.ledger import upgrade
 from labelyard.sandbox.faults import Faults
 from labelyard.yard.everything import free_ports
+from storms.serving import faulty_store, serving
 
 USERS = ("root:rootpass:superuser", "ann:annpass1:annotator", "bob:bobpass1:annotator")
 TOKEN = "control"
@@ -188,5 +188,11 @@ def _clean(folder: Path) -> dict[str, str]:
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith(("LABELYARD_", "PREFECT_", "AWS_"))
     }
-    return {**inherited, "NO_PROXY": "127.0.0.1,localhost", "AWS_EC2_METADATA_DISABLED": "true",
-            "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "TMPDIR": str(folder)}  # fmt: skip
+    return {
+        **inherited,
+        "NO_PROXY": "127.0.0.1,localhost",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "TMPDIR": str(folder),
+    }
