@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from labelyard.checkup.finding import Finding, Verdict
 from labelyard.checkup.rounds import examine
-from labelyard.cli.doctor import doctor
+from labelyard.cli import labelyard
 from labelyard.intake.notification import Notifier
 from labelyard.ledger import Ledger, datasets, upgrade
 from labelyard.sandbox.server import Serving, serve
@@ -190,12 +190,12 @@ def test_the_command_says_all_of_it_and_ends_with_status_one(
     monkeypatch.setenv("LABELYARD_LEDGER", settings.ledger)
     monkeypatch.setenv("LABELYARD_UP__PREFECT_PORT", str(settings.up.prefect_port))
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    plain = CliRunner().invoke(doctor)
+    plain = CliRunner().invoke(labelyard, ["doctor"])
     assert plain.exit_code == 1
     assert "✓ ledger" in plain.output
     assert "✗ Prefect" in plain.output
     assert "next: labelyard up" in plain.output
-    said = json.loads(CliRunner().invoke(doctor, ["--json"]).output)
+    said = json.loads(CliRunner().invoke(labelyard, ["doctor", "--json"]).output)
     assert said["right"] is False
     assert {"about": "datasets", "verdict": "right", "what": "street", "next_step": ""} in said["findings"]
 
