@@ -10,9 +10,10 @@ from functools import cache
 from urllib.parse import quote_plus
 
 from PIL import Image
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, select
 from sqlalchemy.exc import DBAPIError
 
+from labelyard.ledger.tables import Object
 from storms.plan import File
 from storms.postgres import end_connections
 from storms.scene import Scene
@@ -60,7 +61,7 @@ class Arrivals:
     def tick(self, now: float) -> None:
         """Do what is due."""
         scene = self._scene
-        while self._files and scene.began + self._files[0].after <= now:
+        while self._files and scene.began + self._files[0].after <= now and self._may_come(self._files[0]):
             self._put(self._files.pop(0), now)
         for entry in [entry for entry in self._late if entry[0] <= now or scene.calm]:
             self._late.remove(entry)
@@ -68,6 +69,13 @@ class Arrivals:
         for lock in [lock for lock in self._locks if scene.began + lock[0] <= now and not scene.calm]:
             self._locks.remove(lock)
             self._hurt_the_ledger(lock[1])
+
+    def _may_come(self, file: File) -> bool:
+        if not file.settled:
+            return True
+        with self._scene.ledger.read() as session:
+            landed = select(Object.id).where(Object.key == self._scene.address(file.key))
+            return session.scalar(landed.limit(1)) is not None
 
     def _put(self, file: File, now: float) -> None:
         scene, key = self._scene, self._scene.address(file.key)

@@ -20,6 +20,13 @@ def listed(s3: Any, bucket: str, prefix: str) -> dict[str, str]:
     return {found["Key"]: found["ETag"].strip('"') for page in pages for found in page.get("Contents", ())}
 
 
+def undelivered(sqs: Any, queue_url: str) -> int:
+    """How many messages nobody has acknowledged."""
+    counts = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+    asked = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=list(counts))
+    return sum(int(asked["Attributes"][name]) for name in counts)
+
+
 def look(ledger: Ledger, cvat: Cvat, s3: Any, spec: DatasetSpec, unusable: frozenset[str]) -> Seen:
     """Everything that `differences` compares."""
     source = spec.sources[0]

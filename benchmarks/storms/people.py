@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from labelyard.cvat import Cvat
-from labelyard.errors import LabelyardError
+from labelyard.errors import CvatTimeout, LabelyardError
 from labelyard.ledger import batches, tasks
 from labelyard.model import Annotations, Change, JobStatus, Shape, ShapeType, Task, TaskSpec
 from labelyard.plan.lifecycle import BatchState
+from storms.plan import LATE_EXPORT
 from storms.scene import Scene
 
 _MENDED_BY_HAND = ("CVAT could not make frames",)
 """Failures that a person has to lead out of; here, by `labelyard retry`."""
+
+_EXPORT_SECONDS = 20.0
 
 
 class People:
@@ -78,23 +81,40 @@ class People:
         if late:
             self._scene.faults["export while somebody draws"] += 1
         with suppress(LabelyardError):  # the server misbehaves for them too: they try again
-            label(self._scene.lane.cvat, task_id, self._scene.lane.folder / "theirs.zip" if late else None)
+            self._draw_all(task_id, late=late)
             self._done.add(task_id)
         return task_id in self._done
 
+    def _draw_all(self, task_id: int, *, late: bool) -> None:
+        """Draw and complete; the last box, if `late`, while somebody else's export is being written."""
+        cvat = self._scene.lane.cvat
+        task = cvat.task(task_id)
+        for job in task.jobs:
+            drawn = {shape.frame for shape in cvat.annotations(job.id).shapes}
+            missing = [frame for frame in range(job.start_frame, job.stop_frame + 1) if frame not in drawn]
+            if job is task.jobs[-1] and late and missing:
+                _draw(cvat, task, job.id, missing[:-1])
+                self._draw_late(task, job.id, missing[-1])
+            else:
+                _draw(cvat, task, job.id, missing)
+            cvat.set_job_status(job.id, JobStatus.COMPLETED)
 
-def label(cvat: Cvat, task_id: int, while_exporting: Path | None = None) -> None:
-    """Draw and complete; with a path, the last box is drawn while somebody else's export is being written to it."""
-    task = cvat.task(task_id)
-    for job in task.jobs:
-        drawn = {shape.frame for shape in cvat.annotations(job.id).shapes}
-        missing = [frame for frame in range(job.start_frame, job.stop_frame + 1) if frame not in drawn]
-        if job is task.jobs[-1] and while_exporting is not None and missing:
-            _draw(cvat, task, job.id, missing[:-1])
-            _draw_late(cvat, task, job.id, missing[-1], while_exporting)
-        else:
-            _draw(cvat, task, job.id, missing)
-        cvat.set_job_status(job.id, JobStatus.COMPLETED)
+    def _draw_late(self, task: Task, job_id: int, frame: int) -> None:
+        # An export that runs while somebody saves is kept by CVAT for everybody, without what was saved. Whoever asked
+        # for it has gone: to ask again would start another one, with what was saved.
+        lane, before = self._scene.lane, self._late_exports()
+        kept = lane.sandbox.sandbox.folder / "tasks" / str(task.id) / "export_cache"
+        asked = _asks_for_export(lane.cvat, task.id, lane.folder / "theirs.zip")
+        if asked:
+            _wait(lambda: self._late_exports() > before or any(kept.glob("*.zip")))
+        _draw(lane.cvat, task, job_id, [frame])
+        if asked:
+            _wait(lambda: any(kept.glob("*.zip")))
+
+    def _late_exports(self) -> int:
+        """How many exports have read the annotations and were held up then."""
+        rules = self._scene.lane.sandbox.faults.described()
+        return sum(rule["met"] for rule in rules if rule["on"] == LATE_EXPORT["on"])
 
 
 def _draw(cvat: Cvat, task: Task, job_id: int, frames: list[int]) -> None:
@@ -103,15 +123,18 @@ def _draw(cvat: Cvat, task: Task, job_id: int, frames: list[int]) -> None:
         cvat.change_annotations(job_id, Change.CREATE, Annotations(shapes=tuple(boxes)))
 
 
-def _draw_late(cvat: Cvat, task: Task, job_id: int, frame: int, to: Path) -> None:
-    # An export that runs while somebody saves is kept by CVAT for everybody, without what was saved.
-    others = threading.Thread(target=_export, args=(cvat, task.id, to))
-    others.start()
-    time.sleep(0.1)
-    _draw(cvat, task, job_id, [frame])
-    others.join()
+def _asks_for_export(cvat: Cvat, task_id: int, to: Path) -> bool:
+    """Start an export and don't wait for it; whether it started."""
+    try:
+        cvat.export(task_id, to, deadline=0.05)
+    except CvatTimeout:
+        return True
+    except LabelyardError:
+        pass
+    return False
 
 
-def _export(cvat: Cvat, task_id: int, to: Path) -> None:
-    with suppress(LabelyardError):
-        cvat.export(task_id, to)
+def _wait(until: Callable[[], bool]) -> None:
+    end = time.monotonic() + _EXPORT_SECONDS
+    while not until() and time.monotonic() < end:
+        time.sleep(0.01)

@@ -10,7 +10,8 @@ from typing import Any
 from labelyard.crashing import POINTS
 
 WATCHING = tuple(name for name in POINTS if name.split(".")[0] in {"watching", "landing", "closing", "announcing"})
-LATE_EXPORT: Mapping[str, Any] = {"on": "worker export", "delay": 0.3, "times": 2}
+LATE_EXPORT: Mapping[str, Any] = {"on": "worker export", "delay": 2.0, "times": 2}
+"""An export between its reading of the annotations and its end, for long enough that somebody saves meanwhile."""
 RUNNING = tuple(name for name in POINTS if name.split(".")[0] not in {"watching", "closing"})
 
 CREATE, DATA, JOB = "POST /api/v1/tasks", "POST /api/v1/tasks/*/data", "PATCH /api/v1/jobs/*"
@@ -50,13 +51,14 @@ class File:
     """A file that somebody puts: `after` so many seconds; its notification comes once, twice, late, or is lost.
 
     `content` numbers the picture; a negative one is no image, and None means that the file is deleted. `key` may come
-    twice: the file is overwritten then.
+    twice: the file is overwritten then. One that is `settled` comes only once what lay there before has landed.
     """
 
     key: str
     content: int | None
     after: float
     told: str
+    settled: bool = False
 
 
 @dataclass(frozen=True)

@@ -58,8 +58,7 @@ class Storm:
         lane.sandbox.faults.set([dict(rule) for rule in scene.plan.cvat])
         lane.store_faults.set([dict(rule) for rule in scene.plan.store])
         try:
-            late = any(rule.get("delay", 0) > 1 and "when" not in rule for rule in scene.plan.cvat)
-            if late:
+            if any(_kind(rule) == "time-out" for rule in scene.plan.cvat if "when" not in rule):
                 self._people.wait(scene.plan.seconds + 1.5)  # in the world nobody labels as fast as a server forgets
             self._go_on_until_rest(scene.plan.seconds)
             self._calm_down()
@@ -113,6 +112,8 @@ class Storm:
             again = exported_again and len(exports.of_batch(session, exported_again)) < 2
         if states or unsent or again:
             return f"batches are {', '.join(states)}; {unsent} announcements wait"
+        if told := look.undelivered(scene.lane.sqs, scene.queue_url):
+            return f"{told} messages are in the queue"
         there = look.listed(scene.lane.s3, scene.lane.bucket, scene.address(""))
         return ", ".join(f"{key} has not landed" for key, etag in there.items() if (key, etag) not in rows)
 

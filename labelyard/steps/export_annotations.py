@@ -33,6 +33,8 @@ from labelyard.steps.create_task import remove_twins
 
 _log = logging.getLogger(__name__)
 _TRIES = 3
+_MARK = 0x6C616279
+"""The group of the tag that makes an export fresh: no person's tool counts so far, so a tag left behind is known."""
 _SOURCES = {Source.EXPORT: "export", Source.API: "annotations"}
 
 
@@ -102,6 +104,7 @@ def _left_out(work: Work, members: Sequence[Object], content: CocoContent) -> se
 
 def _take(work: Work, task_id: int, to: Path) -> _Taken:
     """Content that agrees with the annotations, and the task that did not change meanwhile."""
+    _take_back_left_tags(work, task_id)
     difference = Difference()
     for attempt in range(1, _TRIES + 1):
         task = _complete(work, task_id)
@@ -150,11 +153,20 @@ def _freshen(work: Work, task: Task) -> None:
     """Make CVAT forget its cached file: only a real write does, and this one leaves nothing behind."""
     work.check()
     job, label = task.jobs[0], task.labels[0]
-    tag = Annotations(tags=(Tag(frame=job.start_frame, label_id=label.id),))
+    tag = Annotations(tags=(Tag(frame=job.start_frame, label_id=label.id, group=_MARK),))
     created = work.cvat.change_annotations(job.id, Change.CREATE, tag)
     point("export_annotations.touched")
     work.cvat.change_annotations(job.id, Change.DELETE, created)
     point("export_annotations.freshened")
+
+
+def _take_back_left_tags(work: Work, task_id: int) -> None:
+    """Remove what a run that died in the middle of `_freshen` has left."""
+    job = work.cvat.jobs(task_id)[0]
+    left = tuple(tag for tag in work.cvat.annotations(job.id).tags if tag.group == _MARK)
+    if left:
+        work.check()
+        work.cvat.change_annotations(job.id, Change.DELETE, Annotations(tags=left))
 
 
 def _store(work: Work, taken: _Taken, written: Written, generation: int, left_out: set[str]) -> Exported:

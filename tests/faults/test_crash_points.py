@@ -23,7 +23,7 @@ QUIET = Plan(
     max_objects=2, segment_size=0, lease=10.0, watchers=1, seconds=60.0,
 )  # fmt: skip
 LEADING_THERE = {
-    "landing.gone_written": {"files": (*QUIET.files, File("2.jpg", None, 3.0, "once"))},
+    "landing.gone_written": {"files": (*QUIET.files, File("2.jpg", None, 0.0, "once", settled=True))},
     "watching.lettered": {"unreadable": True},
     "announcing.again": {"events": ("lost", "lost")},
     "claiming.failed": {"cvat": ({"on": CREATE, "status": 503, "times": 4},)},

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +14,9 @@ from step_bench import Bench, draw_and_complete, export, ingest, picture
 from labelyard.cvat import Cvat
 from labelyard.errors import ClaimLost, CvatNotFound
 from labelyard.ledger import batches, claims
-from labelyard.model import Task, TaskSpec
+from labelyard.model import Annotations, Change, Tag, Task, TaskSpec
 from labelyard.plan.lifecycle import INGESTING, BatchState
-from labelyard.steps import landing
+from labelyard.steps import export_annotations, landing
 from labelyard.steps.claiming import claimed
 from labelyard.steps.closing import close_now
 from labelyard.steps.collecting import collect
@@ -136,3 +138,30 @@ def test_a_task_that_vanishes_while_its_frames_are_waited_for_is_made_anew_by_th
         batches.get(session, "street-00001").not_before = None
     ingest(bench)
     assert (bench.line().state, bench.tasks_on_server()) == ("assigned", 1)
+
+
+def test_the_tag_that_makes_an_export_fresh_goes_though_the_run_that_set_it_died(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(passed: str) -> None:
+        if passed == "export_annotations.touched":
+            raise KeyboardInterrupt
+
+    closed_batch(bench)
+    ingest(bench)
+    task_id = bench.line().task_id or 0
+    person = bench.person("root")
+    person.export(task_id, tmp_path / "theirs.zip")
+    own_tag = Annotations(tags=(Tag(0, person.task(task_id).labels[0].id),))
+    person.change_annotations(person.jobs(task_id)[0].id, Change.CREATE, own_tag)
+    draw_and_complete(bench)
+    collect(bench.place)
+    [kept] = bench.sandbox.sandbox.folder.glob("tasks/*/export_cache/*.zip")
+    os.utime(kept)  # as if somebody's export had begun before the boxes, and ended now
+    with monkeypatch.context() as patched:
+        patched.setattr(export_annotations, "point", die)
+        with pytest.raises(KeyboardInterrupt):
+            export(bench)
+    run_out(bench)
+    export(bench)
+    assert person.task_annotations(task_id).tags == own_tag.tags
