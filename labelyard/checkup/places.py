@@ -108,7 +108,7 @@ def watcher(patient: Patient) -> Iterator[Finding]:
     except (httpx.HTTPError, ValueError):
         yield unseen("watcher", f"none answers at {url}: not on this machine?", "labelyard watch, or labelyard up")
         return
-    problems = [f"{what}: {problem}" for what, problem in health.get("problems", {}).items()]
+    problems = [f"{what}: {problem.splitlines()[0]}" for what, problem in health.get("problems", {}).items()]
     if not health.get("alive"):
         yield wrong("watcher", f"{url} says that it hangs", "end it, then: labelyard watch")
     elif problems:

@@ -23,7 +23,7 @@ COMMANDS = {
     "validate": "labelyard.cli.dataset:validate",
     "apply": "labelyard.cli.dataset:apply",
     "status": "labelyard.cli.ledger:status",
-    "why": "labelyard.cli.ledger:why",
+    "why": "labelyard.cli.why:why",
     "retry": "labelyard.cli.ledger:retry",
     "close": "labelyard.cli.ledger:close",
     "set-aside": "labelyard.cli.by_hand:set_aside",

@@ -21,7 +21,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, insert, make_url, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
 from labelyard.errors import LedgerBehind, LedgerUnreachable, SettingsError, redact
@@ -100,7 +100,7 @@ def upgrade(url: str) -> str:
     """
     checked = _checked(url)
     if (file := _file(checked)) is not None:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(file.parent)
     engine = _engine(checked)
     try:
         with _translated(checked), engine.begin() as connection:
@@ -109,6 +109,17 @@ def upgrade(url: str) -> str:
             return MigrationContext.configure(connection).get_current_revision() or ""
     finally:
         engine.dispose()
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"the ledger's folder cannot be made: {error.strerror}",
+            where=str(folder),
+            next_step="let LABELYARD_LEDGER name a file that this account may write",
+        ) from error
 
 
 def _introduce(connection: Connection) -> None:
@@ -125,12 +136,16 @@ def migrations(connection: Connection | None = None) -> Config:
 
 
 def _checked(url: str) -> URL:
-    parsed = make_url(url)
-    if parsed.get_backend_name() == "postgresql":
+    try:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+    except (ArgumentError, ValueError):
+        parsed, backend = None, "something that is no database's URL"  # its text may hold a password
+    if parsed is not None and backend == "postgresql":
         return parsed.set(drivername="postgresql+psycopg")
-    if parsed.get_backend_name() != "sqlite":
+    if parsed is None or backend != "sqlite":
         raise SettingsError(
-            f"LABELYARD_LEDGER names {parsed.get_backend_name()!r}; a ledger is SQLite or PostgreSQL",
+            f"LABELYARD_LEDGER names {backend}; a ledger is SQLite or PostgreSQL",
             next_step="write sqlite:///path/to/ledger.db or postgresql://user:password@host/database",
         )
     return parsed

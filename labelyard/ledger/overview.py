@@ -71,9 +71,14 @@ class Overview:
     states: Mapping[str, int] = field(default_factory=dict)
 
 
-def overview(session: Session, now: datetime, *, dataset: str | None = None, limit: int = 200) -> Overview:
-    """The newest `limit` batches and every older one with an error, of one dataset or of all, newest first."""
-    of_it = [Batch.dataset == dataset] if dataset else []
+def overview(
+    session: Session, now: datetime, *, dataset: str | None = None, batch: str | None = None, limit: int = 200
+) -> Overview:
+    """The newest `limit` batches and every older one with an error, of one dataset or of all, newest first.
+
+    `batch` is the only one to show.
+    """
+    of_it = [Batch.dataset == dataset] if dataset else [Batch.id == batch] if batch else []
     order = (Batch.opened_at.desc(), Batch.id.desc())
     newest = select(Batch.id).where(*of_it).order_by(*order).limit(limit)
     shown = Batch.id.in_(newest) | Batch.error.is_not(None)
@@ -81,7 +86,7 @@ def overview(session: Session, now: datetime, *, dataset: str | None = None, lim
     states = session.execute(select(Batch.state, func.count()).group_by(Batch.state))
     return Overview(
         at=now,
-        batches=[_line(session, batch, now) for batch in found],
+        batches=[_line(session, one, now) for one in found],
         open_jobs=jobs.load(session),
         dead_letters=dead_letters.count(session),
         away={row.cvat: row.error for row in breakers.troubled(session)},

@@ -14,6 +14,9 @@ from labelyard.ledger.tables import Batch, Dataset, Object
 from labelyard.plan.lifecycle import BatchState
 from labelyard.workplace import Workplace
 
+BY_HAND = "by hand: "
+"""What the reason of whatever a person set aside begins with."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -40,7 +43,7 @@ def set_aside(place: Workplace, address: str, why: str) -> Object:
         if not counting:
             raise NotKnown("no content of it is part of a batch", where=address, next_step=f"labelyard why {address}")
         row = counting[-1]
-        objects.refuse(place.ledger, session, row, f"by hand: {why}")
+        objects.refuse(place.ledger, session, row, f"{BY_HAND}{why}")
         batches.export_again(place.ledger, session, row.batch_id, f"{address} was set aside and is left out")
     return row
 

@@ -57,9 +57,21 @@ def test_a_database_that_is_away_says_so_without_its_password() -> None:
     assert caught.value.retry
 
 
-def test_another_database_is_refused_with_what_to_write() -> None:
-    with pytest.raises(SettingsError, match="SQLite or PostgreSQL"):
-        Ledger("mysql://localhost/ledger")
+@pytest.mark.parametrize("url", ["mysql://localhost/ledger", "ledger.db", "", "postgresql://me:s3cret@host:port/x"])
+def test_another_database_is_refused_with_what_to_write(url: str) -> None:
+    for use in (Ledger, upgrade):
+        with pytest.raises(SettingsError, match="SQLite or PostgreSQL") as caught:
+            use(url)
+        assert "sqlite:///path" in caught.value.next_step
+        assert "s3cret" not in str(caught.value)
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingsError, match="the ledger's folder cannot be made: Not a directory") as caught:
+        upgrade(f"sqlite:///{tmp_path}/file/inside/ledger.db")
+    assert caught.value.where == f"{tmp_path}/file/inside"
+    assert "LABELYARD_LEDGER" in caught.value.next_step
 
 
 def test_a_transaction_that_fails_leaves_nothing_behind(ledger: Ledger, spec: DatasetSpec) -> None:
