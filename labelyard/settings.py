@@ -31,7 +31,7 @@ class CvatSettings(BaseModel):
 class StoreSettings(BaseModel):
     """Object storage; what is not set comes from boto3's own sources (profile, instance role, …)."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     endpoint_url: str | None = None
     """For anything but AWS: the store's address."""

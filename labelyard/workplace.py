@@ -10,17 +10,19 @@ from threading import Lock
 from labelyard import crashing
 from labelyard.cvat import Cvat, connect
 from labelyard.ledger import Ledger
-from labelyard.settings import CvatSettings, Settings, load_settings
+from labelyard.settings import CvatSettings, Settings, StoreSettings, load_settings
 from labelyard.storage import Store
 
 _cvats: dict[CvatSettings, Cvat] = {}
 """Kept for the life of the process, whatever workplaces come and go: CVAT counts logins (100 an hour on later 1.x)."""
+_stores: dict[StoreSettings, Store] = {}
+"""Kept too: boto3 reads its descriptions of S3 anew for each client, which takes longer than a small batch."""
 _lock = Lock()
 
 
 @dataclass
 class Workplace:
-    """A ledger, a store and the CVATs, each opened once a process."""
+    """A ledger, and the store and the CVATs that are opened once a process."""
 
     settings: Settings
     ledger: Ledger
@@ -45,8 +47,15 @@ def open_workplace(settings: Settings | None = None) -> Iterator[Workplace]:
     """
     settings = settings or load_settings()
     crashing.arm(settings.crash_at)
-    place = Workplace(settings, Ledger(settings.ledger), Store(settings.store))
+    place = Workplace(settings, Ledger(settings.ledger), _store(settings.store))
     try:
         yield place
     finally:
         place.ledger.close()
+
+
+def _store(settings: StoreSettings) -> Store:
+    with _lock:
+        if settings not in _stores:
+            _stores[settings] = Store(settings)
+        return _stores[settings]

@@ -27,14 +27,16 @@ from uuid import UUID
 
 import anyio
 from prefect import Flow
+from prefect._flow_run_suspension import is_suspended_flow_run_state, mark_flow_run_suspension_requested
 from prefect.deployments.steps.core import StepExecutionError, run_steps
 from prefect.events.clients import get_events_subscriber
 from prefect.events.filters import EventFilter, EventNameFilter
-from prefect.flow_engine import run_flow
 from prefect.flows import load_flow_from_entrypoint
 from prefect.logging.handlers import APILogHandler
 from prefect.workers.base import BaseWorker, BaseWorkerResult
 from prefect.workers.process import ProcessJobConfiguration, ProcessVariables
+
+from labelyard.prefect.engine import one_client, run_in_this_thread
 
 if TYPE_CHECKING:
     from anyio.abc import TaskStatus
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _SCHEDULED = "prefect.flow-run.Scheduled"
 _CANCELLING = "prefect.flow-run.Cancelling"
+_SUSPENDED = "prefect.flow-run.Suspended"
 _SECONDS_TO_FINISH = 4.0  # with the next, less than the ten seconds that Docker gives
 _SECONDS_TO_GIVE_BACK = 4.0
 _SECONDS_BETWEEN_CONNECTIONS = 5.0
@@ -93,6 +96,7 @@ class LabelyardWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, Labe
 
     async def setup(self) -> None:
         """Also listen for the server's word of new runs."""
+        self._exit_stack.enter_context(one_client())
         await super().setup()
         assert self._runs_task_group is not None
         self._runs_task_group.start_soon(self._listen)
@@ -151,7 +155,7 @@ class LabelyardWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, Labe
 
         def work() -> None:
             try:
-                run_flow(flow, flow_run=flow_run, parameters=flow_run.parameters, return_type="state")
+                run_in_this_thread(flow, flow_run)
             except BaseException:  # noqa: BLE001 - the engine has reported it; a flow must never take the worker with it
                 _log.debug("flow run %s ended with an exception", flow_run.id, exc_info=True)
             finally:
@@ -190,16 +194,19 @@ class LabelyardWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, Labe
             )
 
     async def _listen(self) -> None:
-        """Hear of each new and each cancelled run; where the stream breaks, the poll goes on alone until it is back."""
-        wanted = EventFilter(event=EventNameFilter(name=[_SCHEDULED, _CANCELLING]))
+        """Hear of new, cancelled, suspended runs; where the stream breaks, the poll goes on alone until it is back."""
+        wanted = EventFilter(event=EventNameFilter(name=[_SCHEDULED, _CANCELLING, _SUSPENDED]))
         while True:
             try:
                 async with get_events_subscriber(filter=wanted) as events:
                     async for event in events:
+                        about = UUID(event.resource.id.removeprefix("prefect.flow-run."))
                         if event.event == _SCHEDULED:
                             self._news.set()
+                        elif event.event == _CANCELLING:
+                            self._cancel(about)
                         else:
-                            self._cancel(UUID(event.resource.id.removeprefix("prefect.flow-run.")))
+                            await self._suspend(about)
             except Exception as error:  # noqa: BLE001 - it is an accelerator: whatever breaks it, the poll works
                 self._logger.debug("The event stream broke: %s", error)
             await anyio.sleep(_SECONDS_BETWEEN_CONNECTIONS)
@@ -209,6 +216,13 @@ class LabelyardWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, Labe
         if thread is not None:
             self._cancelled.add(flow_run_id)
             _interrupt(thread, RunCancelled)
+
+    async def _suspend(self, flow_run_id: UUID) -> None:
+        """Let a run of ours end before its next task, as Prefect's own workers do."""
+        if flow_run_id in self._threads:
+            state = (await self.client.read_flow_run(flow_run_id)).state
+            if state is not None and is_suspended_flow_run_state(state):
+                mark_flow_run_suspension_requested(flow_run_id, state)
 
     async def _fetch_on_news(self) -> None:
         """One look for any number of events: the scheduler writes up to a hundred runs ahead at a time."""

@@ -1,4 +1,4 @@
-"""Why Prefect's server gets a thread for its garbage, and that it gets one."""
+"""Why Prefect's server gets a thread for its garbage and finds its application at once, and that it does."""
 
 from __future__ import annotations
 
@@ -6,6 +6,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+from prefect.server.api import server
+from prefect.settings import Settings
+
+from labelyard.prefect.server import find_application_at_once
 
 SCRIPT = """
 import gc, sqlite3, sys, threading, time
@@ -44,3 +50,11 @@ def test_it_is_prefect_s_own_command(tmp_path: Path) -> None:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert "Start a Prefect server instance" in done.stdout
+
+
+def test_it_finds_its_application_without_a_look_at_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "create_app", server.create_app)  # given back at the end
+    find_application_at_once()
+    application = server.create_app()
+    monkeypatch.setattr(Settings, "hash_key", lambda _: pytest.fail("it read them again"))
+    assert server.create_app() is application

@@ -19,7 +19,7 @@ FLOWS = '''
 import logging, sys, threading, time
 from contextvars import copy_context
 from pathlib import Path
-from prefect import flow
+from prefect import flow, task
 from labelyard.prefect.run_log import join_run_log
 
 @flow(persist_result=False)
@@ -35,6 +35,20 @@ def waits(folder: str, name: str, most: float = 60):
         (here / f"{name}.interrupted").write_text(type(error).__name__)
         raise
     (here / f"{name}.ended").touch()
+
+@task(persist_result=False)
+def steps():
+    time.sleep(0.1)
+
+@flow(persist_result=False)
+def in_steps(folder: str):
+    (Path(folder) / "steps.began").touch()
+    try:
+        while True:
+            steps()
+    except BaseException as error:
+        (Path(folder) / "steps.ended").write_text(type(error).__name__)
+        raise
 
 @flow(persist_result=False)
 def exits():
@@ -56,6 +70,7 @@ pull:
   - prefect.deployments.steps.set_working_directory: {directory: FOLDER}
 deployments:
   - {name: t, entrypoint: "flows.py:waits", work_pool: {name: POOL}, concurrency_limit: LIMIT}
+  - {name: t, entrypoint: "flows.py:in_steps", work_pool: {name: POOL}}
   - {name: t, entrypoint: "flows.py:exits", work_pool: {name: POOL}}
   - {name: t, entrypoint: "flows.py:talks", work_pool: {name: POOL}}
   - name: other
@@ -149,6 +164,18 @@ def test_a_run_that_a_person_cancels_is_interrupted_and_ends_as_cancelled(
         prefect_server.call("POST", f"/flow_runs/{run}/set_state", cancelling)
         prefect_server.reaches(run, "Cancelled")
     assert (tmp_path / "unwanted.interrupted").read_text() == "RunCancelled"
+
+
+def test_a_run_that_a_person_suspends_ends_before_its_next_task(
+    prefect_server: PrefectServer, project: Path, tmp_path: Path
+) -> None:
+    with prefect_server.worker("tiny", "labelyard", tmp_path):
+        run = prefect_server.start("in_steps/t", folder=str(tmp_path))
+        _exists(tmp_path / "steps.began")
+        prefect_server.call("POST", f"/flow_runs/{run}/set_state", {"state": {"type": "PAUSED", "name": "Suspended"}})
+        _exists(tmp_path / "steps.ended")
+        assert prefect_server.state(run) == "Suspended"
+    assert (tmp_path / "steps.ended").read_text() == "Pause"
 
 
 def test_a_deployment_of_another_version_is_not_run_and_says_what_to_install(
