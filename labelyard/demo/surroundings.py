@@ -7,7 +7,7 @@ import os
 import secrets
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from labelyard.errors import InputError
@@ -25,7 +25,7 @@ _SLOW_MACHINE = 90.0
 
 @dataclass(frozen=True)
 class Surroundings:
-    """A demo's folder, its ports, and the password of everybody in its sandbox."""
+    """A demo's folder, its ports, the password of everybody in its sandbox, and settings that differ from a demo's."""
 
     folder: Path
     store_port: int
@@ -33,6 +33,7 @@ class Surroundings:
     prefect_port: int
     watch_port: int
     password: str
+    others: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def store_url(self) -> str:
@@ -67,6 +68,7 @@ class Surroundings:
             "LABELYARD_DEPLOY__SWEEP_SECONDS": "20",
             "LABELYARD_ANNOUNCE_AGAIN_SECONDS": "15",
             "LABELYARD_POLL_SECONDS": "0.2",
+            **self.others,
         }
 
 
@@ -79,10 +81,10 @@ def require_emulator() -> None:
         )
 
 
-def surround(folder: Path) -> Surroundings:
+def surround(folder: Path, **others: str) -> Surroundings:
     """Choose ports and a password, and write `.env` and the lists of people into `folder`."""
     store, cvat, prefect, watch = free_ports(4)
-    made = Surroundings(folder, store, cvat, prefect, watch, secrets.token_urlsafe(12))
+    made = Surroundings(folder, store, cvat, prefect, watch, secrets.token_urlsafe(12), others)
     _write_secret(folder / ".env", [f"{name}={value}" for name, value in made.settings.items()])
     people = [f"{name}:{made.password}:annotator" for name in CREW]
     _write_secret(folder / "people", [f"{ACCOUNT}:{made.password}:admin", *people])

@@ -136,6 +136,12 @@ class Yard:
         self._end(running)
         self._running.remove(running)
 
+    def end(self, name: str) -> None:
+        """End a part for good; the others go on."""
+        for running in [running for running in self._running if running.part.name == name]:
+            self._end(running)
+            self._running.remove(running)
+
     def watch(self, until: Callable[[], bool] = lambda: False) -> None:
         """Look after the parts until `until` says so, or a signal comes.
 

@@ -1,0 +1,230 @@
+"""From the put of a single file to its task: our worker, and the stock process worker in the same run.
+
+Every file closes a batch (max_objects: 1). Everything is real: emulator, sandbox, Prefect's server, watcher, worker, as
+`labelyard up` starts them. After the first half the worker is exchanged; all else goes on.
+
+    python benchmarks/latency.py [--files 30] [--every 3] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import statistics
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+import click
+import httpx
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+from running import BUCKET, Running, labelyard_up
+from sqlalchemy import select
+
+from labelyard.ledger import tables
+from labelyard.photographs import photographs
+from labelyard.plan.lifecycle import BatchState
+
+OURS, THEIRS = "labelyard", "process"
+_LONGEST_SECONDS = 180.0
+_UNTIL = {
+    "landed": "the object's row is committed",
+    "closed": "its batch closes",
+    "announced": "Prefect's yes to the event",
+    "run": "the flow run exists",
+    "pending": "a worker has taken it",
+    "running": "the flow begins",
+    "task": "the task exists",
+    "ready": "it shows the frame",
+    "assigned": "its job lies with a person",
+}
+"""The moments of a file's way, in their order."""
+_SHOWN = ("task", "ready", "assigned")
+
+
+@dataclass(frozen=True)
+class Way:
+    """When a file was put, and the moments that followed."""
+
+    key: str
+    put: datetime
+    moments: Mapping[str, datetime]
+
+    def seconds(self, moment: str) -> float:
+        """From just before the put."""
+        return (self.moments[moment] - self.put).total_seconds()
+
+
+@click.command()
+@click.option("--files", default=30, show_default=True, help="Single files for each worker.")
+@click.option("--every", default=3.0, show_default=True, help="Seconds from put to put.")
+@click.option("--ours", is_flag=True, help="Our worker alone.")
+@click.option("--json", "to", type=click.Path(path_type=Path), help="Write the figures there too.")
+def main(*, files: int, every: float, ours: bool, to: Path | None) -> None:
+    """Measure, and show a table."""
+    console, to = Console(), to and to.absolute()
+    with Progress(console=console, transient=True) as progress, labelyard_up({"max_objects": 1}) as running:
+        ways = {OURS: list(_put_all(running, OURS, files, every, progress))}
+        if not ours:
+            running.take_stock_worker()
+            ways[THEIRS] = list(_put_all(running, THEIRS, files, every, progress))
+    told = summary(ways, files, every)
+    show(console, told)
+    if to is not None:
+        to.write_text(json.dumps(told, indent=1) + "\n")
+
+
+def _put_all(running: Running, worker: str, files: int, every: float, progress: Progress) -> Iterator[Way]:
+    """Put files and wait until each one's job lies with a person."""
+    bar, pause = progress.add_task(worker, total=files + 1), random.Random(1)
+    put: dict[str, datetime] = {}
+    bodies = [photograph.path.read_bytes() for photograph in photographs().values()]
+    # The first one compiles statements, loads flows, logs in; a labelyard runs for weeks.
+    _put(running, f"in/{worker}-warm.jpg", bodies[0])
+    _wait(running, {f"in/{worker}-warm.jpg"})
+    progress.advance(bar)
+    for number, body in enumerate(islice(cycle(bodies), files)):
+        key = f"in/{worker}-{number:04d}.jpg"
+        put[key] = _put(running, key, body)
+        progress.advance(bar)
+        _rest(running, every * pause.uniform(0.8, 1.2))
+    _wait(running, set(put))
+    yield from ways_of(running, put)
+
+
+def _put(running: Running, key: str, body: bytes) -> datetime:
+    at = datetime.now(UTC)
+    running.s3.put_object(Bucket=BUCKET, Key=key, Body=body, ContentType="image/jpeg")
+    return at
+
+
+def _rest(running: Running, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    running.yard.watch(lambda: time.monotonic() >= end)
+
+
+def _wait(running: Running, keys: set[str]) -> None:
+    end = time.monotonic() + _LONGEST_SECONDS
+    query = (
+        select(tables.Object.key)
+        .join(tables.Batch, tables.Batch.id == tables.Object.batch_id)
+        .where(tables.Batch.state == BatchState.ASSIGNED)
+    )
+    while True:
+        with running.ledger.read() as session:
+            left = keys - set(session.scalars(query))
+        if not left:
+            return
+        if time.monotonic() > end:
+            raise click.ClickException(
+                f"{len(left)} files have no task after {_LONGEST_SECONDS:g} s: {sorted(left)[:3]}"
+            )
+        _rest(running, 0.5)
+
+
+def ways_of(running: Running, put: Mapping[str, datetime]) -> list[Way]:
+    """What ledger, Prefect and CVAT say of when what happened."""
+    runs, made = _runs(running), _tasks_made(running)
+    found = []
+    with running.ledger.read() as session:
+        for key, at in put.items():
+            row = session.scalars(select(tables.Object).where(tables.Object.key == key)).one()
+            of_batch = tables.History.batch_id == row.batch_id
+            told = session.scalars(select(tables.History).where(of_batch)).all()
+            sent = session.scalars(
+                select(tables.Announcement.sent_at).where(tables.Announcement.batch_id == row.batch_id)
+            )
+            task = session.scalars(select(tables.Task).where(tables.Task.batch_id == row.batch_id)).one()
+            moments = {entry.what: entry.at for entry in told if entry.what in _UNTIL}
+            found.append(Way(key, at, {
+                **moments, "announced": sent.first(), **runs[row.batch_id], "task": made[task.server_id],
+            }))  # fmt: skip
+    return found
+
+
+def _runs(running: Running) -> dict[str, dict[str, datetime]]:
+    """By batch: when its run was made, taken, and begun."""
+    found, page = {}, 200
+    asked = {"limit": page, "flow_runs": {"tags": {"all_": ["ingest"]}}, "sort": "START_TIME_ASC"}
+    with httpx.Client(base_url=running.links.prefect_api, timeout=60) as api:
+        for offset in range(0, 10**6, page):
+            asked = {
+                "limit": page,
+                "offset": offset,
+                "flow_runs": {"tags": {"all_": ["ingest"]}},
+                "sort": "START_TIME_ASC",
+            }
+            runs = api.post("/flow_runs/filter", json=asked).raise_for_status().json()
+            for run in runs:
+                states = api.get("/flow_run_states/", params={"flow_run_id": run["id"]}).raise_for_status().json()
+                times = {state["type"]: _time(state["timestamp"]) for state in reversed(states)}
+                found[run["parameters"]["batch"]] = {
+                    "run": _time(run["created"]),
+                    "pending": times["PENDING"],
+                    "running": times["RUNNING"],
+                }
+            if len(runs) < page:
+                return found
+    raise AssertionError("pages end")
+
+
+def _tasks_made(running: Running) -> dict[int, datetime]:
+    """When the CVAT made each task."""
+    cvat = running.cvat()
+    return {task.id: _time(task.created) for task in cvat.tasks()}
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def summary(ways: Mapping[str, Sequence[Way]], files: int, every: float) -> dict[str, Any]:
+    """Quantiles of the whole way, and where its time goes, for each worker."""
+    return {
+        "files": files,
+        "every_seconds": every,
+        "workers": {
+            worker: {
+                "put_to": {moment: _quantiles([way.seconds(moment) for way in found]) for moment in _SHOWN},
+                "median_seconds_at": {
+                    moment: round(statistics.median(way.seconds(moment) for way in found), 3) for moment in _UNTIL
+                },
+            }
+            for worker, found in ways.items()
+        },
+        "load": round(os.getloadavg()[0], 1),
+    }
+
+
+def _quantiles(seconds: Sequence[float]) -> dict[str, float]:
+    cuts = statistics.quantiles(seconds, n=100, method="inclusive")
+    return {"p50": round(cuts[49], 2), "p99": round(cuts[98], 2), "max": round(max(seconds), 2)}
+
+
+def show(console: Console, told: Mapping[str, Any]) -> None:
+    """The figures, and the split."""
+    workers = told["workers"]
+    table = Table(
+        "from the put to", *(f"{worker} {name}" for worker in workers for name in ("p50", "p99")), "p50s' ratio"
+    )
+    for moment in _SHOWN:
+        quantiles = [workers[worker]["put_to"][moment] for worker in workers]
+        ratio = quantiles[-1]["p50"] / quantiles[0]["p50"]
+        table.add_row(moment, *(f"{q[name]:.2f} s" for q in quantiles for name in ("p50", "p99")), f"{ratio:.1f}")
+    console.print(table)
+    split = Table("median seconds until", *workers, "what")
+    for moment, what in _UNTIL.items():
+        split.add_row(moment, *(f"{one['median_seconds_at'][moment]:.2f}" for one in workers.values()), what)
+    console.print(split)
+    console.print(f"{told['files']} files for each worker, one every {told['every_seconds']:g} s; load {told['load']}")
+
+
+if __name__ == "__main__":
+    main()

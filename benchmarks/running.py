@@ -1,0 +1,107 @@
+"""A labelyard that runs, with all that `labelyard up` starts, and the demo's emulator and sandbox beside it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from labelyard.cvat import Cvat, connect
+from labelyard.demo import surroundings
+from labelyard.demo.surroundings import Surroundings
+from labelyard.intake.notification import Notifier
+from labelyard.ledger import Ledger, datasets, upgrade
+from labelyard.settings import Settings, load_settings
+from labelyard.spec import DatasetSpec
+from labelyard.storage import client
+from labelyard.yard import Part, Yard, prints
+from labelyard.yard.everything import FOLDER, Links, start_everything
+
+BUCKET = "benchmark"
+STOCK = "stock-worker"
+_USUAL = {
+    "LABELYARD_DEPLOY__COLLECT_SECONDS": "60",
+    "LABELYARD_DEPLOY__SWEEP_SECONDS": "300",
+    "LABELYARD_ANNOUNCE_AGAIN_SECONDS": "60",
+    "LABELYARD_POLL_SECONDS": "1.0",
+}
+"""The product's own, where a demo is in a hurry."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A labelyard that runs, with one dataset over one bucket."""
+
+    yard: Yard
+    made: Surroundings
+    settings: Settings
+    links: Links
+    spec: DatasetSpec
+    ledger: Ledger
+    s3: Any
+
+    def cvat(self) -> Cvat:
+        """The CVAT, as its admin."""
+        at = self.made
+        return connect(at.cvat_url, username=surroundings.ACCOUNT, password=at.password, dialect="v1")
+
+    def take_stock_worker(self) -> None:
+        """From now on Prefect's own process worker takes the runs of the same pool, as it comes."""
+        self.yard.end("worker")
+        command = [sys.executable, "-m", "prefect", "--no-prompt", "worker", "start", "--type", "process"]
+        command += ["--pool", self.settings.deploy.pool, "--name", STOCK]
+        environment = {
+            "PREFECT_API_URL": self.links.prefect_api,
+            "PREFECT_HOME": str((FOLDER / "prefect").resolve()),
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "DO_NOT_TRACK": "1",
+        }
+        self.yard.start(Part(STOCK, command, environment, prints("started!"), 180, end_within=20))
+
+
+@contextmanager
+def labelyard_up(batch: Mapping[str, Any], **others: str) -> Iterator[Running]:
+    """Start everything; at the end, whatever ended it, no process and no file is left.
+
+    `batch` is the dataset's way of closing batches, `others` are variables of the environment for all parts.
+    """
+    before = Path.cwd()
+    with tempfile.TemporaryDirectory(prefix="labelyard-benchmark-", ignore_cleanup_errors=True) as folder:
+        made = surroundings.surround(Path(folder).resolve(), **_USUAL)
+        surroundings.step_inside(made)
+        # The stock worker runs flows in the project's folder, where `.env` is not.
+        os.environ.update({**made.settings, **others})
+        try:
+            with Yard(FOLDER.resolve() / "logs", lambda line: print(f"  {line}", file=sys.stderr)) as yard:
+                yield from _started(yard, made, batch)
+        finally:
+            os.chdir(before)
+
+
+def _started(yard: Yard, made: Surroundings, batch: Mapping[str, Any]) -> Iterator[Running]:
+    yard.start(surroundings.emulator(made), surroundings.sandbox(made))
+    settings, s3 = load_settings(), client("s3", load_settings().store, made.store_url)
+    spec = DatasetSpec.model_validate({
+        "name": "benchmark",
+        "sources": [{"bucket": BUCKET, "prefix": "in/"}],
+        "batch": dict(batch),
+        "task": {"labels": ["car"]},
+        "annotators": list(surroundings.CREW),
+        "export": {"prefix": "out"},
+    })  # fmt: skip
+    s3.create_bucket(Bucket=BUCKET)
+    upgrade(settings.ledger)
+    ledger = Ledger(settings.ledger)
+    try:
+        with ledger.write() as session:
+            datasets.apply(ledger, session, spec)
+        Notifier(settings).apply(spec)
+        links = start_everything(yard, settings, lambda line: print(f"  {line}", file=sys.stderr))
+        yield Running(yard, made, settings, links, spec, ledger, s3)
+    finally:
+        ledger.close()
