@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -14,10 +14,12 @@ from typing import Any
 from pycocotools import coco as _coco
 
 from labelyard.coco.check import check
-from labelyard.coco.content import Annotation, CocoContent, Finding, Gravity, Rle
+from labelyard.coco.content import Annotation, CocoContent, Finding, Gravity, Image, Rle
 from labelyard.errors import CvatDisagrees, ExportFailed
+from labelyard.model import StoredObject
 
 _log = logging.getLogger("labelyard.coco")
+_SHOWN_WARNINGS = 100
 
 # pycocotools prints while it reads. Its module gets a `print` of its own: redirecting sys.stdout is not thread-safe.
 _coco.print = lambda *words: _log.debug("pycocotools: %s", " ".join(map(str, words)))
@@ -35,11 +37,21 @@ class Provenance:
     """What a dataset file says about itself; people by their CVAT ids only."""
 
     dataset: str
+    version: int
     batch: str
     task_id: int
     generation: int
     source: Source
     annotators: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """The file behind an image: where it lies, its frame in CVAT's task, and how EXIF says that viewers turn it."""
+
+    stored: StoredObject
+    frame: int
+    exif_orientation: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +66,25 @@ class Written:
     findings: tuple[Finding, ...]
 
 
-def write_dataset(content: CocoContent, keys: Mapping[str, str], provenance: Provenance, to: Path) -> Written:
+def write_dataset(
+    content: CocoContent,
+    originals: Mapping[str, Original],
+    numbers: Mapping[str, int],
+    provenance: Provenance,
+    to: Path,
+) -> Written:
     """Write the dataset file of a task and have pycocotools read it.
 
-    `keys` gives the original key for each name in CVAT. Raises CvatDisagrees where one is not known, ExportFailed for
-    content that no reader could use.
+    `originals` gives the file for each name in CVAT, `numbers` the id of each label of the dataset, which is the same
+    in all of its files. Raises CvatDisagrees where a name is not known, ExportFailed for content that no reader could
+    use.
     """
-    document = dataset_document(content, keys, provenance)
-    findings = check(document, provenance.batch)
+    document = dataset_document(content, originals, numbers, provenance)
+    findings = [*check(document, provenance.batch), *_turned(document), *_unnumbered(content, numbers)]
     for finding in findings:
         if finding.gravity is Gravity.REFUSE:
             raise ExportFailed(f"the dataset file cannot be used: {finding}", where=f"CVAT task {provenance.task_id}")
+    document["info"]["warnings"] = [str(finding) for finding in findings[:_SHOWN_WARNINGS]]
     data = json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode() + b"\n"
     to.write_bytes(data)
     images, annotations = judge(to)
@@ -82,30 +102,61 @@ def judge(path: Path) -> tuple[int, int]:
     return len(image_ids), len(coco.getAnnIds(imgIds=image_ids, catIds=coco.getCatIds()))
 
 
-def dataset_document(content: CocoContent, keys: Mapping[str, str], provenance: Provenance) -> dict[str, Any]:
+def dataset_document(
+    content: CocoContent, originals: Mapping[str, Original], numbers: Mapping[str, int], provenance: Provenance
+) -> dict[str, Any]:
     """The dataset file as JSON values. What order images and annotations had in `content` leaves no trace."""
-    unknown = [image.name for image in content.images if image.name not in keys]
+    unknown = [image.name for image in content.images if image.name not in originals]
     if unknown:
         what = f"the file names {unknown[0]!r}, which was not uploaded ({len(unknown)} such names)"
         raise CvatDisagrees(what, where=f"CVAT task {provenance.task_id}")
-    frames = sorted(range(len(content.images)), key=lambda f: (keys[content.images[f].name], content.images[f].name))
-    image_ids = {frame: number for number, frame in enumerate(frames, 1)}
-    category_ids = {name: number for number, name in enumerate(content.categories, 1)}
+    places = [originals[image.name] for image in content.images]
+    order = sorted(range(len(places)), key=lambda n: (places[n].stored.key, places[n].stored.bucket, places[n].frame))
+    image_ids = {place: number for number, place in enumerate(order, 1)}
+    category_ids = _category_ids(content.categories, numbers)
     records = [_record(a, image_ids[a.frame], category_ids[a.label]) for a in content.annotations]
     records.sort(key=lambda r: (r["image_id"], r["category_id"], r["bbox"], json.dumps(r)))
     return {
         "info": _info(provenance),
         "licenses": [],
         "categories": [{"id": n, "name": name, "supercategory": ""} for name, n in category_ids.items()],
-        "images": [_image(content, frame, image_ids[frame], keys) for frame in frames],
+        "images": [_image(content.images[n], image_ids[n], places[n]) for n in order],
         "annotations": [{"id": number, **record} for number, record in enumerate(records, 1)],
     }
+
+
+def _category_ids(categories: Sequence[str], numbers: Mapping[str, int]) -> dict[str, int]:
+    """The id of each category, in the order of the ids; labels of a task made by hand come after the dataset's."""
+    known = sorted((name for name in categories if name in numbers), key=lambda name: numbers[name])
+    strange = enumerate(_strange(categories, numbers), 1 + max(numbers.values(), default=0))
+    return {name: numbers[name] for name in known} | {name: number for number, name in strange}
+
+
+def _strange(categories: Sequence[str], numbers: Mapping[str, int]) -> list[str]:
+    return sorted(name for name in categories if name not in numbers)
+
+
+def _unnumbered(content: CocoContent, numbers: Mapping[str, int]) -> Iterator[Finding]:
+    for name in _strange(content.categories, numbers):
+        what = "is no label of the dataset: its id may be another one in the next file"
+        yield Finding(f"category {name!r}", what, Gravity.WARN)
+
+
+def _turned(document: Mapping[str, Any]) -> Iterator[Finding]:
+    for image in document["images"]:
+        if "exif_orientation" in image:
+            what = (
+                f"some readers turn it (EXIF orientation {image['exif_orientation']}); "
+                "width, height and boxes are of the pixels as stored"
+            )
+            yield Finding(f"image {image['file_name']!r}", what, Gravity.WARN)
 
 
 def _info(provenance: Provenance) -> dict[str, Any]:
     return {
         "description": f"{provenance.dataset}, batch {provenance.batch}: annotations of CVAT task {provenance.task_id}",
         "dataset": provenance.dataset,
+        "dataset_version": provenance.version,
         "batch": provenance.batch,
         "task_id": provenance.task_id,
         "generation": provenance.generation,
@@ -114,15 +165,19 @@ def _info(provenance: Provenance) -> dict[str, Any]:
     }
 
 
-def _image(content: CocoContent, frame: int, number: int, keys: Mapping[str, str]) -> dict[str, Any]:
-    image = content.images[frame]
+def _image(image: Image, number: int, original: Original) -> dict[str, Any]:
+    stored, turned = original.stored, original.exif_orientation
     return {
         "id": number,
-        "file_name": keys[image.name],
+        "file_name": stored.key,
         "width": image.width,
         "height": image.height,
+        "coco_url": stored.url,
+        "etag": stored.etag,
+        **({"version_id": stored.version_id} if stored.version_id else {}),
+        **({"exif_orientation": turned} if turned not in (None, 1) else {}),
         "cvat_name": image.name,
-        "cvat_frame": frame,
+        "cvat_frame": original.frame,
     }
 
 

@@ -58,3 +58,15 @@ def current(session: Session) -> Iterator[tuple[DatasetSpec, int]]:
     )
     for document, number in rows:
         yield DatasetSpec.model_validate(document), number
+
+
+def categories(session: Session, name: str) -> dict[str, int]:
+    """The COCO id of each label that any version of a dataset's file ever named, from 1; once given, it stays."""
+    documents = session.scalars(
+        select(DatasetVersion.document).where(DatasetVersion.dataset == name).order_by(DatasetVersion.number)
+    )
+    numbers: dict[str, int] = {}
+    for document in documents:
+        for label in DatasetSpec.model_validate(document).task.cvat_labels():
+            numbers.setdefault(label.name, len(numbers) + 1)
+    return numbers

@@ -110,7 +110,8 @@ class TaskSection(Section):
     """How the CVAT tasks are made."""
 
     labels: tuple[LabelEntry, ...] = Field(min_length=1)
-    """The labels, in the order in which annotators see them and COCO numbers them."""
+    """The labels, in the order in which annotators see them. COCO's ids: 1, 2, … in this order, and they stay: a label
+    that comes later gets the next free number wherever it stands, and that of one that goes is not given again."""
     segment_size: Count = Field(default=0, ge=0, le=1_000_000)
     """Frames in a job; 0 makes one job of the whole task."""
     overlap: Count | None = Field(default=None, ge=0, le=1_000_000)

@@ -20,10 +20,10 @@ from labelyard.coco.compare import Difference, compare
 from labelyard.coco.content import CocoContent
 from labelyard.coco.expected import Expected, expected
 from labelyard.coco.read import read_export
-from labelyard.coco.write import Provenance, Source, Written, write_dataset
+from labelyard.coco.write import Original, Provenance, Source, Written, write_dataset
 from labelyard.crashing import point
 from labelyard.errors import CvatDisagrees, ExportFailed
-from labelyard.ledger import batches, exports, tasks
+from labelyard.ledger import batches, datasets, exports, tasks
 from labelyard.ledger.tables import Export, Object
 from labelyard.model import Annotations, Change, JobStatus, Tag, Task
 from labelyard.plan.lifecycle import BatchState
@@ -74,6 +74,7 @@ def export_annotations(work: Work) -> Exported:
     with work.ledger.read() as session:
         _, task_id = tasks.made(session, work.batch_id)
         members = _uploaded(session, work)
+        version, numbers = batches.get(session, work.batch_id).version, datasets.categories(session, work.spec.name)
         generation = exports.next_generation(session, work.batch_id)
     point("export_annotations.begun")
     remove_twins(work)
@@ -82,14 +83,23 @@ def export_annotations(work: Work) -> Exported:
         left_out = _left_out(work, members, taken.content)
         content = taken.content.without(left_out)
         people = tuple({job.assignee for job in taken.task.jobs if job.assignee is not None})
-        said = Provenance(work.spec.name, work.batch_id, task_id, generation, taken.source, people)
-        written = write_dataset(content, {m.upload_name or "": m.key for m in members}, said, folder / "coco.json")
+        said = Provenance(work.spec.name, version, work.batch_id, task_id, generation, taken.source, people)
+        written = write_dataset(content, _originals(members, taken.content), numbers, said, folder / "coco.json")
         point("export_annotations.taken")
         return _store(work, taken, written, generation, left_out)
 
 
 def _uploaded(session: Session, work: Work) -> list[Object]:
     return [member for member in batches.members(session, work.batch_id) if member.upload_name]
+
+
+def _originals(members: Sequence[Object], content: CocoContent) -> dict[str, Original]:
+    """The file behind each frame that is an object of ours."""
+    frames = {image.name: frame for frame, image in enumerate(content.images)}
+    ours = {member.upload_name or "": member for member in members}
+    return {
+        name: Original(ours[name].stored, frames[name], ours[name].exif_orientation) for name in ours.keys() & frames
+    }
 
 
 def _left_out(work: Work, members: Sequence[Object], content: CocoContent) -> set[str]:
@@ -189,6 +199,7 @@ def _store(work: Work, taken: _Taken, written: Written, generation: int, left_ou
         ))  # fmt: skip
         reason = f"generation {generation}: {written.images} images, {written.annotations} annotations in s3://{spec.export_bucket}/{key}"
         batches.move(work.ledger, session, batch, BatchState.EXPORTED, reason)
+        batch.warning = _warned(written)
     point("export_annotations.recorded")
     _log.info("%s: %s", batch_id, reason)
     return Exported(
@@ -199,6 +210,14 @@ def _store(work: Work, taken: _Taken, written: Written, generation: int, left_ou
         _SOURCES[taken.source],
         taken.tries,
     )
+
+
+def _warned(written: Written) -> str | None:
+    """What whoever reads the file may trip over, in a line; the file's `info.warnings` holds the rest."""
+    if not written.findings:
+        return None
+    more = f" (and {len(written.findings) - 1} more: info.warnings in the file)" if len(written.findings) > 1 else ""
+    return f"exported, but look: {written.findings[0]}{more}"
 
 
 @contextmanager

@@ -17,8 +17,8 @@ from labelyard.coco.compare import Difference, compare
 from labelyard.coco.content import Annotation, CocoContent, Image
 from labelyard.coco.expected import Expectation, Expected, expected
 from labelyard.coco.read import read_export
-from labelyard.coco.write import Provenance, Source, write_dataset
-from labelyard.model import Annotations, ShapeType
+from labelyard.coco.write import Original, Provenance, Source, write_dataset
+from labelyard.model import Annotations, ShapeType, StoredObject
 
 EVERY_TRACK = [ShapeType.RECTANGLE, ShapeType.POLYGON, ShapeType.POLYLINE]
 
@@ -33,10 +33,11 @@ def through_a_file(content: CocoContent) -> CocoContent:
 
 
 def digest(content: CocoContent) -> str:
-    keys = {frame.name: f"cam/{frame.name}" for frame in FRAMES}
+    files = {one.name: Original(StoredObject("b", f"cam/{one.name}", "e"), n) for n, one in enumerate(FRAMES)}
+    numbers = {label.name: number for number, label in enumerate(LABELS, 1)}
     with tempfile.TemporaryDirectory() as folder:
-        said = Provenance("d", "d-1", 1, 1, Source.API)
-        return write_dataset(content, keys, said, Path(folder) / "d.json").sha256
+        said = Provenance("d", 1, "d-1", 1, 1, Source.API)
+        return write_dataset(content, files, numbers, said, Path(folder) / "d.json").sha256
 
 
 @given(annotated(tracks_of=EVERY_TRACK))

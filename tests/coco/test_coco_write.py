@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,17 +12,29 @@ import pytest
 from exports import recorded_document, zipped
 from pycocotools.coco import COCO
 
+from labelyard.coco import write
 from labelyard.coco.content import Annotation, CocoContent, Image
 from labelyard.coco.read import read_export
-from labelyard.coco.write import Provenance, Source, write_dataset
+from labelyard.coco.write import Original, Provenance, Source, Written
 from labelyard.errors import CvatDisagrees, ExportFailed
+from labelyard.model import StoredObject
 
-STREET = Provenance("street", "street-00007", task_id=74, generation=1, source=Source.EXPORT, annotators=(9, 4, 9))
+STREET = Provenance("street", 3, "street-00007", task_id=74, generation=1, source=Source.EXPORT, annotators=(9, 4, 9))
 
 
 @pytest.fixture
 def content(zip_path: Path) -> CocoContent:
     return read_export(zipped(recorded_document("504-dump-download-after-rename"), zip_path))
+
+
+NUMBERS = {"truck": 1, "person": 2, "car": 3}
+
+
+def write_dataset(content: CocoContent, keys: Mapping[str, str], said: Provenance, to: Path) -> Written:
+    """A dataset file whose images are the keys of one bucket, in the order of the frames."""
+    frames = {image.name: frame for frame, image in enumerate(content.images)}
+    originals = {name: Original(StoredObject("b", key, f"etag-{key}"), frames[name]) for name, key in keys.items()}
+    return write.write_dataset(content, originals, NUMBERS, said, to)
 
 
 @pytest.fixture
@@ -60,11 +73,15 @@ def test_it_says_where_it_comes_from_and_names_people_by_id_only(
     assert _written(content, keys, tmp_path)["info"] == {
         "description": "street, batch street-00007: annotations of CVAT task 74",
         "dataset": "street",
+        "dataset_version": 3,
         "batch": "street-00007",
         "task_id": 74,
         "generation": 1,
         "annotations_from": "CVAT's COCO 1.0 export, equal to the annotations API",
         "annotators": [4, 9],
+        "warnings": [
+            "street-00007, annotation 4: its bbox [10.5, 20.5, 49.5, 29.5] reaches out of the image of 64 x 48"
+        ],
     }
 
 
@@ -107,6 +124,44 @@ def test_two_files_of_one_key_are_told_as_a_warning(tmp_path: Path) -> None:
     content = CocoContent((Image("a-1.jpg", 9, 9), Image("a-2.jpg", 9, 9)), ("car",), ())
     written = write_dataset(content, {"a-1.jpg": "a.jpg", "a-2.jpg": "a.jpg"}, STREET, tmp_path / "d.json")
     assert [finding.what for finding in written.findings] == ["2 have the same file_name: 'a.jpg'"]
+
+
+def test_a_label_has_the_id_that_the_dataset_gave_it(tmp_path: Path) -> None:
+    box = Annotation(0, "car", (1, 1, 5, 5), ((1, 1, 6, 1, 6, 6, 1, 6),), 25)
+    content = CocoContent((Image("a.jpg", 9, 9),), ("car", "person"), (box,))
+    document = _written(content, {"a.jpg": "a.jpg"}, tmp_path)
+    assert [(c["id"], c["name"]) for c in document["categories"]] == [(2, "person"), (3, "car")]
+    assert document["annotations"][0]["category_id"] == 3
+    assert document["info"]["warnings"] == []
+
+
+def test_a_label_that_is_none_of_the_dataset_comes_after_them_and_is_told(tmp_path: Path) -> None:
+    content = CocoContent((Image("a.jpg", 9, 9),), ("kerb", "car"), ())
+    document = _written(content, {"a.jpg": "a.jpg"}, tmp_path)
+    assert [(c["id"], c["name"]) for c in document["categories"]] == [(3, "car"), (4, "kerb")]
+    assert document["info"]["warnings"][0].startswith("category 'kerb': is no label of the dataset")
+
+
+def test_an_image_tells_its_file_and_its_frame(tmp_path: Path) -> None:
+    content = CocoContent((Image("z.jpg", 9, 8),), ("car",), ())
+    original = Original(StoredObject("raw", "in/ü.jpg", "0a1b", version_id="v7"), frame=4)
+    written = write.write_dataset(content, {"z.jpg": original}, NUMBERS, STREET, tmp_path / "d.json")
+    assert json.loads(written.path.read_text())["images"] == [{
+        "id": 1, "file_name": "in/ü.jpg", "width": 9, "height": 8, "coco_url": "s3://raw/in/ü.jpg", "etag": "0a1b",
+        "version_id": "v7", "cvat_name": "z.jpg", "cvat_frame": 4,
+    }]  # fmt: skip
+
+
+@pytest.mark.parametrize("orientation", [None, 1, 6])
+def test_an_image_that_some_readers_turn_is_marked(tmp_path: Path, orientation: int | None) -> None:
+    content = CocoContent((Image("a.jpg", 300, 200),), ("car",), ())
+    original = Original(StoredObject("raw", "a.jpg", "e"), 0, orientation)
+    written = write.write_dataset(content, {"a.jpg": original}, NUMBERS, STREET, tmp_path / "d.json")
+    document = json.loads(written.path.read_text())
+    turned = orientation == 6
+    assert document["images"][0].get("exif_orientation") == (6 if turned else None)
+    assert ["EXIF orientation 6" in warning for warning in document["info"]["warnings"]] == [True] * turned
+    assert len(written.findings) == turned
 
 
 def _written(content: CocoContent, keys: dict[str, str], folder: Path) -> dict[str, Any]:
