@@ -65,7 +65,8 @@ def _perform(run: Path, json_file: Path | None, *, keep: bool) -> Outcome:
     made = surround(run)
     step_inside(made)
     meanwhile = f"meanwhile, in another shell: cd {run} && {_labelyard()} status"
-    with shown_on(console, meanwhile) as display, Yard(FOLDER.resolve() / "logs", display.tell) as yard:
+    logs = FOLDER.resolve() / "logs"
+    with shown_on(console, meanwhile) as display, Yard(logs, display.tell, waiting=display.wait) as yard:
         outcome = tell_story(yard, made, load_settings(), display)
         display.finish()
         if json_file is not None:

@@ -36,6 +36,9 @@ class Display(Protocol):
     def show(self, scene: Scene, put: int) -> None:
         """Show the moment; `put` is how many photographs were put so far."""
 
+    def wait(self) -> None:
+        """Show that time goes on while nothing else happens."""
+
     def finish(self) -> None:
         """Leave the last picture as it is; what is told from now on stands below it."""
 
@@ -56,6 +59,9 @@ class Plain:
         for event in scene.news:
             self.tell(f"{event.about}: {event.what}: {event.reason}")
 
+    def wait(self) -> None:
+        """Lines tell of what happened, not of time."""
+
     def finish(self) -> None:
         """Nothing to leave."""
 
@@ -67,7 +73,7 @@ class Picture:
         self._live, self._hint, self._begun = live, hint, time.monotonic()
         self._news: deque[Text] = deque(maxlen=_SHOWN_NEWS)
         self._body: RenderableType = Text("")
-        self._counts = ""
+        self._counts, self._drawn = "", -1
 
     def tell(self, line: str) -> None:
         """Add it to the news."""
@@ -85,14 +91,23 @@ class Picture:
         self._body = Group(_batches(scene), Text(), _people(scene))
         self._draw()
 
+    def wait(self) -> None:
+        """Draw the clock, once a second."""
+        if self._seconds() != self._drawn:
+            self._draw()
+
     def finish(self) -> None:
         """Draw no more."""
         self._hint = ""
         self._draw()
         self._live.stop()
 
+    def _seconds(self) -> int:
+        return int(time.monotonic() - self._begun)
+
     def _draw(self) -> None:
-        head = Text.assemble(("labelyard demo", "bold"), f"  {time.monotonic() - self._begun:3.0f} s  {self._counts}")
+        self._drawn = self._seconds()
+        head = Text.assemble(("labelyard demo", "bold"), f"  {self._drawn:3} s  {self._counts}")
         hint = [Text(), Text(self._hint, style="dim")] if self._hint else []
         self._live.update(Group(head, Text(), self._body, Text(), *self._news, *hint), refresh=True)
 

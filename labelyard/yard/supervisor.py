@@ -71,11 +71,18 @@ class Yard:
     """A supervisor of parts, as a context: at its end every process is gone, in the reverse order of their start.
 
     Only in the main thread, because of the signals. `logs` is the folder of the log files, `tell` is told of what a
-    person should hear (a part that died, a part that had to be killed).
+    person should hear (a part that died, a part that had to be killed), `waiting` is called ten times a second while
+    a part gets ready.
     """
 
-    def __init__(self, logs: Path, tell: Callable[[str], None] = print, patience: Patience | None = None) -> None:
-        self._logs, self._tell, self._patience = logs, tell, patience or Patience()
+    def __init__(
+        self,
+        logs: Path,
+        tell: Callable[[str], None] = print,
+        patience: Patience | None = None,
+        waiting: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._logs, self._tell, self._patience, self._waiting = logs, tell, patience or Patience(), waiting
         self._running: list[_Running] = []
         self._signals: list[int] = []
         self._handlers: dict[signal.Signals, Any] = {}
@@ -122,7 +129,7 @@ class Yard:
             self._obey()
             fresh = [running for running in fresh if not self._ready(running)]
             if fresh:
-                time.sleep(_LOOK)
+                self._wait()
 
     def run(self, part: Part) -> None:
         """Run a part that ends by itself. Raises PartFailed unless it ends with status 0 within `ready_within`."""
@@ -130,7 +137,7 @@ class Yard:
         while running.process.poll() is None:
             self._obey()
             self._in_time(running)
-            time.sleep(_LOOK)
+            self._wait()
         if running.process.returncode != 0:
             raise self._failed(running, f"ended with {_status(running.process.returncode)}")
         self._end(running)
@@ -164,6 +171,10 @@ class Yard:
     def _obey(self) -> None:
         if self._signals:
             raise Interrupted(self._signals[0])
+
+    def _wait(self) -> None:
+        self._waiting()
+        time.sleep(_LOOK)
 
     def _begin(self, part: Part) -> _Running:
         self._obey()

@@ -76,6 +76,20 @@ def test_a_start_waits_until_the_part_is_ready(yard: Yard, tmp_path: Path) -> No
     socket.create_connection(("127.0.0.1", port)).close()
 
 
+def test_whoever_watches_is_told_that_it_waits(tmp_path: Path) -> None:
+    ticks: list[None] = []
+    with Yard(tmp_path / "logs", waiting=lambda: ticks.append(None)) as yard:
+        yard.start(shell("slow", f"while [ ! -e {tmp_path}/go ]; do sleep 0.02; done; echo up; exec sleep 60",
+                         ready=lambda output: _go_after_ticks(tmp_path, ticks) and "up" in output.text()))  # fmt: skip
+    assert len(ticks) >= 2
+
+
+def _go_after_ticks(folder: Path, ticks: list[None]) -> bool:
+    if len(ticks) >= 2:
+        (folder / "go").touch()
+    return True
+
+
 def test_output_goes_to_the_part_s_own_log(yard: Yard, tmp_path: Path) -> None:
     yard.run(shell("one", "echo hello; echo oops >&2"))
     yard.run(shell("two", "echo $COLOUR", environment={"COLOUR": "red"}))

@@ -1,0 +1,46 @@
+"""The picture on a terminal: it fits, and its clock goes on while parts start."""
+
+from __future__ import annotations
+
+import io
+import re
+import time
+
+from rich.console import Console
+
+from labelyard.demo.display import shown_on
+
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+def terminal() -> tuple[Console, io.StringIO]:
+    out = io.StringIO()
+    return Console(file=out, force_terminal=True, width=80, height=24), out
+
+
+def test_the_clock_goes_on_while_nothing_happens_and_is_drawn_once_a_second() -> None:
+    console, out = terminal()
+    with shown_on(console, "meanwhile: labelyard status") as display:
+        display.tell("Prefect's server …")
+        before, begun = out.tell(), time.monotonic()
+        while time.monotonic() < begun + 1.2:
+            display.wait()
+            time.sleep(0.01)
+        drawn = re.findall(r"labelyard demo +(\d+) s", _CONTROL.sub("", out.getvalue()[before:]))
+    assert drawn
+    assert len(drawn) == len(set(drawn))
+
+
+def test_no_line_of_the_picture_is_wider_than_the_terminal() -> None:
+    console, out = terminal()
+    with shown_on(console, "meanwhile") as display:
+        display.tell("x" * 200)
+    assert max(map(len, _CONTROL.sub("", out.getvalue()).splitlines())) <= 80
+
+
+def test_without_a_terminal_a_wait_says_nothing() -> None:
+    out = io.StringIO()
+    with shown_on(Console(file=out), "meanwhile") as display:
+        before = out.tell()
+        display.wait()
+    assert out.tell() == before
