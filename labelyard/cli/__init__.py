@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
 
 import click
@@ -65,6 +66,7 @@ def labelyard() -> None:
 
 def main() -> None:
     """Run the command line; a LabelyardError ends it with status 1 and its text alone."""
+    logging.getLogger("stamina").addHandler(logging.NullHandler())  # what fails in the end is told; a repetition is not
     try:
         labelyard()
     except LabelyardError as error:

@@ -56,4 +56,3 @@ def _tell() -> None:
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     logging.getLogger("labelyard").addHandler(handler)
     logging.getLogger("labelyard.robots").setLevel(logging.INFO)
-    logging.getLogger("stamina").addHandler(logging.NullHandler())  # the robots tell of what failed in the end

@@ -22,14 +22,23 @@ if TYPE_CHECKING:
 GROUPS = ("admin", "user", "annotator", "observer")
 ROLES = ("superuser", "staff", *GROUPS)
 COMMON_PASSWORDS = """
-password password1 password123 passw0rd 123456 1234567 12345678 123456789 1234567890 12345 1234 123123 111111 000000
-654321 666666 121212 112233 abc123 abcd1234 qwerty qwerty123 qwertyuiop qwerty1 1q2w3e4r 1qaz2wsx asdfgh asdfghjkl
-zxcvbnm letmein welcome admin admin123 administrator root toor login master monkey dragon football baseball superman
-batman iloveyou princess sunshine shadow michael jordan trustno1 starwars computer internet freedom whatever hello
-secret changeme test test123 testing guest default samsung google"""
+password password1 password12 password123 password1234 password! passw0rd p@ssw0rd p@ssword pass pass1234
+1 12 123 1234 12345 123456 1234567 12345678 123456789 1234567890 12345678901 0123456789 01234567 987654321 0987654321
+87654321 654321 11111111 1111111 111111 22222222 33333333 44444444 55555555 66666666 77777777 7777777 88888888 99999999
+00000000 000000 666666 123123 123123123 12341234 11223344 112233 121212 123321 12344321 147258369 159753 10203040
+19283746 1029384756 20202020 31415926 5201314 8675309 98765432
+a aaa abc abcd abcdef abc123 abcd1234 abc12345 a1b2c3d4 asdfgh asdfghjkl asdf1234 asdfasdf zxcvbnm zaq12wsx
+qwerty qwerty1 qwerty12 qwerty123 qwertyui qwertyuiop 1q2w3e4r 1qaz2wsx 1qazxsw2 qazwsxedc
+letmein letmein1 welcome welcome1 admin admin1 admin123 admin1234 administrator root toor login master monkey monkey123
+dragon dragon123 football football1 baseball baseball1 superman superman1 batman iloveyou iloveyou1 princess princess1
+sunshine sunshine1 shadow michael michael1 jordan trustno1 starwars computer computer1 internet freedom
+whatever whatever1 hello hello123 secret secret123 changeme changeme1 test test123 test1234 testing guest user newuser
+demo shorty default samsung google"""
 """The head of the list of twenty thousand that Django refuses."""
 
 MOST_SESSIONS = 10_000
+LONGEST = {"first_name": 30, "last_name": 150, "email": 254}
+"""What registration cuts in silence, and a change refuses."""
 
 
 @dataclass(frozen=True)
@@ -112,9 +121,10 @@ class Accounts:
         """Whether there is a user with this id."""
         return self._store.one("SELECT 1 FROM user WHERE id = ?", key) is not None
 
-    def all(self) -> list[User]:
-        """Every user, by id."""
-        return [user for row in self._store.all("SELECT * FROM user ORDER BY id") if (user := _user(row))]
+    def all(self, order: str = "id") -> list[User]:
+        """Every user, in the order of an SQL clause."""
+        rows = self._store.all(f"SELECT * FROM user ORDER BY {order}")  # noqa: S608 - names of our own
+        return [user for row in rows if (user := _user(row))]
 
     def delete(self, user: User) -> None:
         """Remove a user; tasks and jobs keep their place without one."""
@@ -143,8 +153,8 @@ class Accounts:
     def _fields(self, user: User, *, full: bool) -> Object:
         basic = {
             "username": Username(self, longest=150, exact=True, but=user.id),
-            "first_name": Text(longest=30, blank=True), "last_name": Text(longest=150, blank=True),
-            "email": Email(longest=254, blank=True),
+            **{name: Text(longest=LONGEST[name], blank=True) for name in ("first_name", "last_name")},
+            "email": Email(longest=LONGEST["email"], blank=True),
         }  # fmt: skip
         staff = {"groups": GroupNames(), "is_staff": Flag(), "is_superuser": Flag(), "is_active": Flag()}
         return Object({**basic, **(staff if full else {})})
@@ -173,13 +183,13 @@ class Accounts:
         """A new user without any group; raises Invalid."""
         fields = {"username": Username(self, longest=150), "email": FreshEmail(self, required=False),
                   "password1": Password(), "password2": Text(), "first_name": Text(required=False),
-                  "last_name": Text(required=False)}  # fmt: skip
+                  "last_name": Text(required=False), "confirmations": CONFIRMATIONS}  # fmt: skip
         clean = Object(fields).run(body, form=form)
         if clean["password1"] != clean["password2"]:
             raise Invalid({"non_field_errors": ["The two password fields didn't match."]})
-        names = {name: clean.get(name, "")[:30] for name in ("first_name", "last_name")}
+        cut = {name: clean.get(name, "")[:longest] for name, longest in LONGEST.items()}
         try:
-            key = self._create(clean["username"], clean["password1"], email=clean.get("email", ""), groups=[], **names)
+            key = self._create(clean["username"], clean["password1"], groups=[], **cut)
         except BrokenConstraint:
             raise Invalid({"username": ["A user with that username already exists."]}) from None
         user = self.get(key)
@@ -218,6 +228,11 @@ class Accounts:
         return scheme, self._by_token(rest[0]) if scheme == "token" else self._by_password(rest[0])
 
     def _by_token(self, key: str) -> User:
+        try:
+            key.encode("latin-1").decode()
+        except UnicodeError:
+            words = "Invalid token header. Token string should not contain invalid characters."
+            raise NotAuthenticated(words) from None
         user = _user(self._store.one("SELECT * FROM user WHERE token = ?", key))
         if user is None:
             raise NotAuthenticated("Invalid token.")
@@ -257,6 +272,15 @@ class Accounts:
         """End the session of a cookie."""
         with self._lock:
             self._sessions.pop(key or "", None)
+
+
+CONFIRMATIONS = Many(
+    Object({
+        "name": Text(longest=256), "display_text": Text(longest=2048, required=False),
+        "url": Text(longest=2048, required=False), "required": Flag(required=False), "value": Flag(required=False),
+    }), required=False,
+)  # fmt: skip
+"""What a user agrees to at registration; the sandbox asks for nothing."""
 
 
 class Username(Text):

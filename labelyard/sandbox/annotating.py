@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from labelyard.sandbox import tracks
 from labelyard.sandbox.answers import Crash, Refusal
-from labelyard.sandbox.fields import Choice, Field, Flag, Many, Object, Real, Text, Whole
+from labelyard.sandbox.fields import LARGEST_ID, Choice, Field, Flag, Many, Object, Real, Text, Whole
 from labelyard.sandbox.state import DuplicateKey, Store, now
-from labelyard.sandbox.tasks import LARGEST
 
 if TYPE_CHECKING:
     import sqlite3
 
 TYPES = ("rectangle", "polygon", "polyline", "points", "cuboid")
+LARGEST_ANNOTATION_ID = 2**63 - 1
 KINDS = {"tags": "tag", "shapes": "shape", "tracks": "track"}
 MODELS = {"tag": "engine_labeledimage", "shape": "engine_labeledshape", "track": "engine_labeledtrack"}
 
@@ -162,9 +162,11 @@ def _create(store: Store, job: sqlite3.Row, data: dict[str, Any]) -> None:
 
 def _check(labels: Labels, table: str, items: list[dict[str, Any]]) -> None:
     for item in items:
-        numbers = [item["id"], item["frame"], item["group"], item.get("z_order")]
-        if any(number is not None and abs(number) > LARGEST for number in numbers):
+        numbers = [item["frame"], item["group"], item.get("z_order")]
+        if any(number is not None and abs(number) > LARGEST_ID for number in numbers):
             raise Crash("integer out of range")
+        if abs(item["id"] or 0) > LARGEST_ANNOTATION_ID:
+            raise Crash("bigint out of range")
         labels.check(item["label_id"])
         labels.check_specs(item["label_id"], item["attributes"], mutable=False if table == "track" else None)
         for shape in item.get("shapes", []):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from labelyard.sandbox import media, tasks
 from labelyard.sandbox.answers import Crash, WorkerError, in_words
-from labelyard.sandbox.fields import Choice, Field, Flag, Invalid, Many, Object, Text, Whole
+from labelyard.sandbox.fields import LARGEST_ID, Choice, Field, Flag, Invalid, Many, Object, Text, Whole
 
 if TYPE_CHECKING:
     import sqlite3
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from labelyard.sandbox.workers import Workers
 
 DECODERS = 4
+LONGEST_NAME = 1024
 
 
 @dataclass
@@ -49,19 +50,26 @@ class Source:
     file: Path
 
 
-class FrameFilter(Field):
+class FrameFilter(Text):
     """The frame filter of a body."""
 
     def clean(self, value: Any) -> str:
         """The filter; Invalid without a step."""
-        text = Text(longest=256, blank=True).clean(value)
+        text = super().clean(value)
         if not re.search(r"step\s*=\s*([1-9]\d*)", text):
             raise Invalid("Invalid frame filter expression")
         return text
 
 
 class ChunkSize(Whole):
-    """A positive integer, or none."""
+    """A positive integer; none may be left out, and crashes where it is sent."""
+
+    def run(self, value: Any, *, form: bool = False, partial: bool = False) -> Any:
+        """The number, or MISSING."""
+        number = super().run(value, form=form, partial=partial)
+        if number is None:
+            raise Crash("TypeError: '>' not supported between instances of 'NoneType' and 'int'")
+        return number
 
     def clean(self, value: Any) -> int:
         """The number."""
@@ -72,17 +80,17 @@ class ChunkSize(Whole):
 
 
 def _whole() -> Whole:
-    return Whole(least=0, most=tasks.LARGEST, required=False)
+    return Whole(least=0, most=LARGEST_ID, required=False)
 
 
 FIELDS = Object({
-    "chunk_size": ChunkSize(least=0, most=tasks.LARGEST, null=True, required=False), "size": _whole(),
+    "chunk_size": ChunkSize(least=0, most=LARGEST_ID, null=True, required=False), "size": _whole(),
     "image_quality": Whole(least=0, most=100), "start_frame": _whole(), "stop_frame": _whole(),
-    "frame_filter": FrameFilter(required=False),
+    "frame_filter": FrameFilter(longest=256, blank=True, required=False),
     "compressed_chunk_type": Choice("video", "imageset", "list", required=False),
     "original_chunk_type": Choice("video", "imageset", "list", required=False),
-    "client_files": Many(Field(null=True), default=list), "server_files": Many(Field(null=True), default=list),
-    "remote_files": Many(Field(null=True), default=list), "use_zip_chunks": Flag(default=False),
+    "client_files": Many(Field(), default=list), "server_files": Many(Field(), default=list),
+    "remote_files": Many(Field(), default=list), "use_zip_chunks": Flag(default=False),
 })  # fmt: skip
 
 
@@ -129,6 +137,8 @@ class Creations:
         names = [name for name, _ in uploads]
         if len(set(names)) < len(names) or any(name in {".", ".."} for name in names):
             raise Crash("OSError: file already exists or its name is too long")
+        if any(len(name) > LONGEST_NAME for name in clean["server_files"] + clean["remote_files"]):
+            raise Crash("DataError: value too long for type character varying(1024)")
         request = Request(task_id, data_id, server=clean["server_files"], remote=clean["remote_files"])
         request.stop_frame = clean.get("stop_frame")
         request.client = self._keep(data_id, uploads)

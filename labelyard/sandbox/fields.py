@@ -5,6 +5,7 @@ A field takes a raw value and returns the clean one or raises Invalid. An Object
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import re
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 MISSING: Any = object()
 """The value of a field that was not sent."""
+LARGEST_ID = 2**31 - 1
+"""No row has a larger id; PostgreSQL finds none there, and refuses to write one."""
+NULL = ["This field may not be null."]
 
 
 class Invalid(Exception):
@@ -42,7 +46,7 @@ class Field:
         if value is None:
             if self.null:
                 return None
-            raise Invalid("This field may not be null.")
+            raise Invalid(NULL)
         return self.clean(value)
 
     def clean(self, value: Any) -> Any:
@@ -72,16 +76,30 @@ class Text(Field):
 
 
 class Email(Text):
-    """An e-mail address."""
+    """An e-mail address, as Django's validator sees one."""
+
+    _BEFORE = re.compile(r"""[\w!#$%&'*+/=?^`{}|~-]+(\.[\w!#$%&'*+/=?^`{}|~-]+)*|"[^"\\\r\n]*\"""", re.ASCII)
+    _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+    _BEHIND = re.compile(
+        rf"localhost|({_LABEL}\.)+[a-z0-9-]{{1,62}}[a-z0-9]|\[(?P<address>[a-f0-9:.]+)\]", re.IGNORECASE
+    )
 
     def clean(self, value: Any) -> str:
         """The address."""
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise Invalid("Enter a valid email address.")
         text = super().clean(value)
-        if text and not re.fullmatch(
-            r"[^@\s\"(),:;<>\[\\\]]+@([a-zA-Z0-9-]+\.)+[a-zA-Z0-9-]{2,}|[^@\s]+@localhost", text
-        ):
+        before, _, behind = text.rpartition("@")
+        if text and not (self._BEFORE.fullmatch(before) and self._is_host(behind)):
             raise Invalid("Enter a valid email address.")
         return text
+
+    def _is_host(self, name: str) -> bool:
+        try:
+            found = self._BEHIND.fullmatch(name.encode("idna").decode() if not name.isascii() else name)
+            return found is not None and (not found["address"] or bool(ipaddress.ip_address(found["address"])))
+        except ValueError:
+            return False
 
 
 class Whole(Field):
@@ -155,8 +173,6 @@ class Choice(Field):
 class Reference(Field):
     """The id of a row that `exists`."""
 
-    LARGEST = 2**31
-
     def __init__(self, exists: Callable[[int], bool], **options: Any) -> None:
         super().__init__(**options)
         self.exists = exists
@@ -171,9 +187,7 @@ class Reference(Field):
             key = int(value)
         except (TypeError, ValueError, OverflowError):
             raise Invalid(f"Incorrect type. Expected pk value, received {type(value).__name__}.") from None
-        if not -self.LARGEST <= key < self.LARGEST:
-            raise OverflowError("integer out of range")
-        if not self.exists(key):
+        if abs(key) > LARGEST_ID or not self.exists(key):
             raise Invalid(f'Invalid pk "{value}" - object does not exist.')
         return key
 
@@ -223,6 +237,8 @@ class Object:
 
     def run(self, value: Any, *, form: bool = False, partial: bool = False) -> dict[str, Any]:
         """The clean values that were sent or have a default; with `partial` only those that were sent."""
+        if value is None:
+            raise Invalid(NULL)
         if not isinstance(value, dict):
             raise Invalid(
                 {"non_field_errors": [f"Invalid data. Expected a dictionary, but got {type(value).__name__}."]}

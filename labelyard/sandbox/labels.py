@@ -79,13 +79,16 @@ def _insert(store: Store, label_id: int, attribute: dict[str, Any]) -> None:
     )  # fmt: skip
 
 
-def _text(name: str, value: Any) -> str:
-    if value is None or len(str(value)) > LENGTHS[name]:
-        raise Crash(f"{name}: null, or too long for its column")
-    return str(value)
+def _text(name: str, value: Any) -> str | None:
+    """The value of a column; None is left to the database, which refuses it after it has given an id away."""
+    if value is not None and len(str(value)) > LENGTHS[name]:
+        raise Crash(f"{name}: too long for its column")
+    return None if value is None else str(value)
 
 
-def _boolean(value: Any) -> bool:
+def _boolean(value: Any) -> bool | None:
+    if value is None:
+        return None
     if value in (True, "t", "True", "1"):
         return True
     if value in (False, "f", "False", "0"):

@@ -14,6 +14,7 @@ from flask import Response, render_template
 
 from labelyard.sandbox import annotating, labels, outlines, tasks
 from labelyard.sandbox.answers import NOT_FOUND_PAGE, NotFound, Page
+from labelyard.sandbox.fields import LARGEST_ID
 from labelyard.sandbox.media import Frames
 from labelyard.sandbox.web import Call
 
@@ -27,7 +28,7 @@ FRAMES_A_PAGE = 100
 LONGEST_SIDE = 960
 """Pixels: no image of a page is larger, whatever was uploaded."""
 
-ID = f"<int(max={tasks.LARGEST}):{{}}>"
+ID = f"<int(max={LARGEST_ID}):{{}}>"
 TASK_PATH = f"/tasks/{ID.format('task_id')}"
 HEADERS = {
     "Cache-Control": "no-cache",  # the next sandbox on this port gives the same ids to other images

@@ -8,15 +8,18 @@ from flask import g
 
 from labelyard.sandbox.accounts import User
 from labelyard.sandbox.answers import Answer, Forbidden, NotFound
-from labelyard.sandbox.fields import Invalid
-from labelyard.sandbox.paging import page_of, paged
+from labelyard.sandbox.paging import order, page_of, paged
 from labelyard.sandbox.tasks import key
 from labelyard.sandbox.web import SAFE, Call, Endpoint, anybody, signed_in
+
+BASICS = ("id", "username", "first_name", "last_name", "email")
+DETAILS = (*BASICS, "is_staff", "is_superuser", "is_active", "last_login", "date_joined")
+"""What lists of users may be ordered by, for those who are not staff and those who are."""
 
 
 def login(call: Call) -> Answer:
     """The user's one token, and a session."""
-    user = call.sandbox.accounts.login(_object(call), form=call.is_form)
+    user = call.sandbox.accounts.login(call.body, form=call.is_form)
     g.session = call.sandbox.accounts.open_session(user)
     return Answer({"key": call.sandbox.accounts.token(user)})
 
@@ -31,14 +34,15 @@ def logout(call: Call) -> Answer:
 
 def register(call: Call) -> Answer:
     """A new account without groups."""
-    user = call.sandbox.accounts.register(_object(call), form=call.is_form)
+    user = call.sandbox.accounts.register(call.body, form=call.is_form)
     g.session = call.sandbox.accounts.open_session(user)
     return Answer({"key": call.sandbox.accounts.token(user)}, 201)
 
 
 def users(call: Call) -> Answer:
     """Everybody; people who are not staff see the short form."""
-    everybody = call.sandbox.accounts.all()
+    names = DETAILS if call.who.is_staff else BASICS
+    everybody = call.sandbox.accounts.all(order(call.query, names, "id"))
     first, size = page_of(call, len(everybody))
     chosen = everybody[first : first + size]
     return paged(call, len(everybody), [described(call, user, full=call.who.is_staff) for user in chosen])
@@ -51,14 +55,14 @@ def myself(call: Call) -> Answer:
 
 def user(call: Call, pk: str) -> Answer:
     """One user."""
-    is_self = call.who.is_staff or int(pk) == call.who.id
-    return Answer(described(call, _user(call, pk), full=is_self))
+    found = _user(call, pk)
+    return Answer(described(call, found, full=call.who.is_staff or found.id == call.who.id))
 
 
 def change_user(call: Call, pk: str) -> Answer:
     """PATCH of a user: of oneself, or of anybody by an admin."""
     person = _user(call, pk)
-    changed = call.sandbox.accounts.change(person, _object(call), by=call.who)
+    changed = call.sandbox.accounts.change(person, call.body, by=call.who)
     return Answer(described(call, changed, full=call.who.is_staff))
 
 
@@ -79,10 +83,10 @@ def described(call: Call, user: User, *, full: bool) -> dict[str, Any]:
 
 
 def user_gate(call: Call) -> None:
-    """Everybody may look; only admins may change others."""
+    """Everybody may look; only admins may change others. An id that is no number crashes all but a look."""
+    number = 0 if call.request.method in SAFE else int((call.request.view_args or {}).get("pk", "0"))
     signed_in(call)
-    pk = (call.request.view_args or {}).get("pk", "0")
-    if call.request.method not in SAFE and int(pk) != call.who.id and not call.who.may("admin"):
+    if call.request.method not in SAFE and number != call.who.id and not call.who.may("admin"):
         raise Forbidden
 
 
@@ -93,17 +97,10 @@ def _user(call: Call, pk: str) -> User:
     return found
 
 
-def _object(call: Call) -> dict[str, Any]:
-    if not isinstance(call.body, dict):
-        words = f"Invalid data. Expected a dictionary, but got {type(call.body).__name__}."
-        raise Invalid({"non_field_errors": [words]})
-    return call.body
-
-
 ENDPOINTS = [
-    Endpoint("/api/v1/auth/login", {"POST": login}, "POST, OPTIONS", anybody, "Login"),
-    Endpoint("/api/v1/auth/logout", {"POST": logout}, "GET, POST, HEAD, OPTIONS", anybody, "Logout"),
-    Endpoint("/api/v1/auth/register", {"POST": register}, "POST, OPTIONS", anybody, "Register"),
+    Endpoint("/api/v1/auth/login", {"POST": login}, "POST, OPTIONS", anybody, "Login", suffixed=False),
+    Endpoint("/api/v1/auth/logout", {"POST": logout}, "GET, POST, HEAD, OPTIONS", anybody, "Logout", suffixed=False),
+    Endpoint("/api/v1/auth/register", {"POST": register}, "POST, OPTIONS", anybody, "Register", suffixed=False),
     Endpoint("/api/v1/users", {"GET": users}, "GET, HEAD", user_gate, "User List"),
     Endpoint("/api/v1/users/self", {"GET": myself}, "GET, HEAD", user_gate, "Self"),
     Endpoint("/api/v1/users/<pk>", {"GET": user, "PATCH": change_user, "DELETE": delete_user},

@@ -42,8 +42,8 @@ def _take(call: Call, row: sqlite3.Row, body: Any, files: list[tuple[str, Path]]
     if form and isinstance(body, dict):
         body = _lists(body)
     clean = creation.check(body, form=form)
-    texts = clean["server_files"] + clean["remote_files"] + clean["client_files"]
-    if not all(isinstance(text, str) for text in texts):
+    clean |= {name: [str(item) for item in clean[name]] for name in ("server_files", "remote_files")}
+    if not all(isinstance(text, str) for text in clean["client_files"]):
         raise Crash("AttributeError: a file is no text")
     call.sandbox.creations.receive(row["id"], clean, files)
     shown = [name for name, _ in files] or ["" for _ in clean["client_files"]]

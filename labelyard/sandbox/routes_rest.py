@@ -110,6 +110,7 @@ ENDPOINTS = [
     Endpoint("/api/v1/restrictions/user-agreements", {"GET": lambda _: Answer([])}, READ, anybody, "User Agreements"),
     Endpoint(
         "/_sandbox/faults", {"GET": faults, "POST": faults, "DELETE": faults}, "GET, POST, DELETE", anybody, "Faults",
+        suffixed=False,
     ),
 ]  # fmt: skip
 

@@ -100,6 +100,7 @@ def application(sandbox: Sandbox) -> Flask:
     app = Flask("labelyard.sandbox", static_folder=None)
     app.request_class = _Request
     app.url_map.merge_slashes = False
+    app.url_map.converters |= web.CONVERTERS
     for module in (routes_accounts, routes_tasks, routes_data, routes_annotations, routes_rest):
         for endpoint in module.ENDPOINTS:
             web.mount(app, endpoint, sandbox)

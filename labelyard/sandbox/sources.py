@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import ipaddress
 import os
@@ -20,6 +21,7 @@ from labelyard.sandbox.answers import WorkerError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+LONGEST_PART = 255  # bytes
 SHOWN = "/home/django/share"
 """Where the real server would have its share: only ever seen in error messages."""
 
@@ -39,16 +41,19 @@ class Share:
                 raise ValueError("Don't use '..' inside file paths")
             wanted.append(normal)
         wanted.sort(reverse=True)
-        return [
+        kept = (
             path
             for before, path in zip(["", *wanted], wanted, strict=False)
             if not posixpath.dirname(before).startswith(path)
-        ]
+        )
+        return list(dict.fromkeys(kept))
 
     def path(self, name: str) -> Path:
-        """The file of a name; ValueError when it lies outside."""
+        """The file of a name; ValueError when it lies outside, OSError when no file can have it."""
         if self._root is None:
             return Path("/nonexistent") / name
+        if any(len(part.encode(errors="surrogateescape")) > LONGEST_PART for part in name.split("/")):
+            raise OSError(errno.ENAMETOOLONG, "File name too long", f"{SHOWN}/{name}")
         path = (self._root / name).resolve()
         if not path.is_relative_to(self._root):
             raise ValueError(f"Bad file path: {name}")
@@ -73,7 +78,7 @@ class Share:
         """The entries of a folder as the API shows them; None when there is no such folder."""
         try:
             path = self.path(folder)
-        except ValueError:
+        except (OSError, ValueError):
             return None
         if self._root is None or not path.is_dir():
             return None
@@ -102,6 +107,8 @@ class Remote:
         fetched: dict[str, Path] = {}
         for place, url in enumerate(urls):
             parts = urlsplit(url)
+            if not parts.scheme:
+                raise ValueError(f"unknown url type: {url!r}")
             name = posixpath.basename(unquote(parts.path))
             if name in fetched:
                 raise FetchError(f"filename collision: {name}")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from labelyard.sandbox import labels
 from labelyard.sandbox.answers import NotFound
-from labelyard.sandbox.fields import Choice, Flag, Invalid, Object, Reference, Text, Whole
+from labelyard.sandbox.fields import LARGEST_ID, Choice, Flag, Invalid, Object, Reference, Text, Whole
+from labelyard.sandbox.paging import order
 from labelyard.sandbox.permissions import visible_tasks
 from labelyard.sandbox.state import Store, now
 
@@ -19,18 +20,17 @@ if TYPE_CHECKING:
     from labelyard.sandbox.accounts import Accounts, User
 
 STATUSES = ("annotation", "validation", "completed")
-LARGEST = 2**31 - 1
 ORDERS = ("id", "name", "owner", "status", "assignee")
 
 
 def key(pk: str) -> int:
-    """The number in a path; NotFound when it is none, OverflowError when PostgreSQL could not hold it."""
+    """The number in a path; NotFound when it is none, or larger than any id."""
     try:
         number = int(pk)
     except ValueError:
         raise NotFound from None
-    if abs(number) > LARGEST:
-        raise OverflowError("integer out of range")
+    if abs(number) > LARGEST_ID:
+        raise NotFound
     return number
 
 
@@ -58,7 +58,7 @@ def job(store: Store, pk: str) -> sqlite3.Row:
 
 def _fields(accounts: Accounts, *, new: bool) -> Object:
     sizes = {
-        name: Whole(least=0, most=LARGEST, required=False, null=name == "overlap")
+        name: Whole(least=0, most=LARGEST_ID, required=False, null=name == "overlap")
         for name in ("overlap", "segment_size")
     }
     return Object({
@@ -131,20 +131,13 @@ def search(user: User, query: Mapping[str, str]) -> tuple[str, list[Any], str]:
     for term in query.get("search", "").replace("\x00", "").replace(",", " ").split():
         also("(icontains(name, ?) OR icontains(mode, ?) OR icontains(status, ?) "
              "OR owner IN (SELECT id FROM user WHERE icontains(username, ?)))", *[term] * 4)  # fmt: skip
-    return " AND ".join(conditions), arguments, _order(query.get("ordering", ""))
+    return " AND ".join(conditions), arguments, order(query, ORDERS, "id DESC")
 
 
 def _number(text: str) -> float:
     if not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", text):
         raise Invalid({"id": ["Enter a number."]})
     return float(text)
-
-
-def _order(wanted: str) -> str:
-    names = [name.strip() for name in wanted.split(",")]
-    known = [name for name in names if name.lstrip("-") in ORDERS and not name.startswith("--")]
-    words = [f"{name.lstrip('-')} {'DESC NULLS FIRST' if name.startswith('-') else 'ASC NULLS LAST'}" for name in known]
-    return ", ".join(words or ["id DESC"])
 
 
 def described(store: Store, rows: list[sqlite3.Row], root: str) -> list[dict[str, Any]]:

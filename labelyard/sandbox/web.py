@@ -6,17 +6,19 @@ method (405), and only then does anything look at the object or the body.
 
 from __future__ import annotations
 
+import codecs
 import html
 import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Request, Response, g, request
 from werkzeug.exceptions import HTTPException
-from werkzeug.routing import Rule
+from werkzeug.routing import BaseConverter, Rule
 
 from labelyard.sandbox.accounts import NotAuthenticated, Session, User
 from labelyard.sandbox.answers import (
@@ -30,7 +32,7 @@ from labelyard.sandbox.answers import (
     Unauthorized,
     written,
 )
-from labelyard.sandbox.fields import Invalid, finite
+from labelyard.sandbox.fields import NULL, Invalid, finite
 
 if TYPE_CHECKING:
     from labelyard.sandbox.server import Sandbox
@@ -94,11 +96,19 @@ class Call:
         """Whether the body is a form."""
         return self.media_type in PARSERS[1:] and self.has_body
 
+    @property
+    def _charset(self) -> str:
+        """The encoding that the content type names, where there is such a one."""
+        try:
+            return codecs.lookup(self.request.mimetype_params.get("charset", "utf-8")).name
+        except LookupError:
+            return "utf-8"
+
     def _json(self) -> Any:
         if (self.request.content_length or 0) > LARGEST_JSON:
             raise Refusal(413, {"detail": "The sandbox reads JSON up to 256 MiB."})
         try:
-            return json.loads(self.request.get_data(cache=False).decode(), parse_constant=_refuse_constant)
+            return json.loads(self.request.get_data(cache=False).decode(self._charset), parse_constant=_refuse_constant)
         except ValueError as error:
             raise Refusal(400, {"detail": f"JSON parse error - {error}"}) from None
 
@@ -123,7 +133,10 @@ def signed_in(call: Call) -> None:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A path with its handlers by method; `allow` is its Allow header, `head` False marks a HEAD that crashes."""
+    """A path with its handlers by method; `allow` is its Allow header, `head` False marks a HEAD that crashes.
+
+    `suffixed`: the path may end with the name of a renderer, as in `tasks.json`.
+    """
 
     path: str
     handlers: dict[str, Handler]
@@ -131,19 +144,35 @@ class Endpoint:
     gate: Gate = signed_in
     name: str = ""
     head: bool = True
+    suffixed: bool = True
     actions: dict[str, Any] = field(default_factory=dict)
+
+
+class Name(BaseConverter):
+    """A part of a path that names an object: without a dot, behind which a renderer may be named."""
+
+    regex = r"[^/.]+"
+
+
+class Suffix(BaseConverter):
+    """The name of a renderer."""
+
+    regex = r"[a-z0-9]+"
+
+
+CONVERTERS: dict[str, type[BaseConverter]] = {"default": Name, "suffix": Suffix}
 
 
 def mount(app: Flask, endpoint: Endpoint, sandbox: Sandbox) -> None:
     """Add an endpoint to the application; every method comes to it."""
-    rule = Rule(endpoint.path, endpoint=endpoint.path)
-    rule.provide_automatic_options = False  # type: ignore[attr-defined] # Flask asks for it
-    app.url_map.add(rule)
+    suffixes = [".<suffix:suffix>", ".<suffix:suffix>/"] if endpoint.suffixed else []
+    for end in ["", *suffixes]:
+        rule = Rule(endpoint.path + end, endpoint=endpoint.path)
+        rule.provide_automatic_options = False  # type: ignore[attr-defined] # Flask asks for it
+        app.url_map.add(rule)
 
-    def view(**ids: str) -> Response:
-        if any("." in value for value in ids.values()):
-            raise Page(404, NOT_FOUND_PAGE)
-        return _dispatch(endpoint, Call(sandbox, request), ids)
+    def view(suffix: str = "", **ids: str) -> Response:
+        return _dispatch(endpoint, Call(sandbox, request), suffix, ids)
 
     app.view_functions[endpoint.path] = view
 
@@ -156,17 +185,17 @@ def mount_plain(app: Flask, path: str, view: Callable[..., Response], sandbox: S
     app.view_functions[path] = lambda **ids: view(Call(sandbox, request), **ids)
 
 
-def _dispatch(endpoint: Endpoint, call: Call, ids: dict[str, str]) -> Response:
+def _dispatch(endpoint: Endpoint, call: Call, suffix: str, ids: dict[str, str]) -> Response:
     renderer = "json"
     try:
-        renderer = _negotiate(call.request)
+        renderer = _negotiate(call.request, suffix or call.request.args.get("scheme", ""))
         authenticate(call)
         endpoint.gate(call)
         answer = _handle(endpoint, call, ids)
     except Refusal as refusal:
         answer = Answer(refusal.detail, refusal.status)
     except Invalid as error:
-        answer = Answer(error.detail, 400)
+        answer = Answer({"non_field_errors": ["No data provided"]} if error.detail == NULL else error.detail, 400)
     response = answer if isinstance(answer, Response) else _render(answer, renderer, endpoint)
     response.headers["Allow"] = endpoint.allow
     response.headers["Vary"] = "Accept,Cookie,Origin"
@@ -193,17 +222,15 @@ def _describe(endpoint: Endpoint) -> Answer:
     return Answer({**about, "actions": endpoint.actions} if endpoint.actions else about)
 
 
-def _negotiate(req: Request) -> str:
-    """The renderer for the Accept header: the more exact a range, the sooner it counts."""
-    override = req.args.get("scheme")
-    if override:
-        if override not in RENDERERS:
-            raise NotFound
-        return override
+def _negotiate(req: Request, wanted: str) -> str:
+    """The renderer for the Accept header, among those of the `wanted` name: the more exact a range, the sooner."""
+    renderers = {name: media for name, media in RENDERERS.items() if wanted in {"", name}}
+    if not renderers:
+        raise NotFound
     ranges = [part.split(";")[0].strip().lower() for part in (req.headers.get("Accept") or "*/*").split(",")]
     for exactness in (2, 1, 0):
-        for name, media in RENDERERS.items():
-            if any(_exactness(wanted) == exactness and _covers(wanted, media) for wanted in ranges):
+        for name, media in renderers.items():
+            if any(_exactness(accepted) == exactness and _covers(accepted, media) for accepted in ranges):
                 return name
     raise Refusal(406, {"detail": "Could not satisfy the request Accept header."})
 
@@ -251,7 +278,10 @@ def _check_csrf(req: Request) -> None:
 
 def _render(answer: Answer, renderer: str, endpoint: Endpoint) -> Response:
     if answer.data is None:
-        return Response(b"", answer.status, headers=dict(answer.headers), content_type="application/json")
+        response = Response(b"", answer.status, headers=dict(answer.headers), content_type="application/json")
+        if answer.status == HTTPStatus.NO_CONTENT:
+            del response.headers["Content-Type"]
+        return response
     if not finite(answer.data):
         raise ValueError("Out of range float values are not JSON compliant")
     text = written(answer.data)

@@ -91,6 +91,13 @@ def test_a_track_carries_immutable_attributes_and_its_shapes_mutable_ones(alex: 
     assert answer.json() == f"spec_id `{loose}` is invalid"
 
 
+def test_annotations_may_have_ids_that_tasks_may_not(alex: httpx.Client, made: Made) -> None:
+    _, label, _, (job, _) = made
+    assert write(alex, job, body(box(label, id=2**31)))["shapes"][0]["id"] == 2**31
+    answer = alex.patch(f"/jobs/{job}/annotations?action=create", json=body(box(label, id=2**63)))
+    assert answer.status_code == 500
+
+
 def test_an_id_written_by_hand_poisons_a_later_create_once(alex: httpx.Client, made: Made) -> None:
     _, label, _, (job, other) = made
     first = write(alex, job, body(box(label)))["shapes"][0]["id"]

@@ -87,15 +87,121 @@ def test_a_session_reads_alone_and_writes_only_with_its_csrf_token(sandbox: Serv
         ("Token", "Invalid token header. No credentials provided."),
         ("Token nonsense", "Invalid token."),
         ("Token a b", "Invalid token header. Token string should not contain spaces."),
+        ("Token \xe9", "Invalid token header. Token string should not contain invalid characters."),
         ("Basic a", "Invalid basic header. Credentials not correctly base64 encoded."),
         ("Basic cm9vdDpub3Bl", "Invalid username/password."),
         ("Bearer x", "Authentication credentials were not provided."),
     ],
 )
 def test_wrong_credentials_are_refused_in_the_servers_words(sandbox: Serving, header: str, detail: str) -> None:
-    answer = httpx.get(sandbox.url + "/api/v1/users/self", headers={"Authorization": header})
+    sent = {"Authorization": header.encode("latin-1")}
+    answer = httpx.get(sandbox.url + "/api/v1/users/self", headers=sent)
     assert (answer.status_code, answer.json()["detail"]) == (401, detail)
     assert answer.headers["WWW-Authenticate"] == "Token"
+
+
+NEWCOMER = {"username": "new", "password1": "Str0ngPass!9", "password2": "Str0ngPass!9"}
+SHORT = "This password is too short. It must contain at least 8 characters."
+COMMON = "This password is too common."
+NUMERIC = "This password is entirely numeric."
+
+
+@pytest.mark.parametrize(
+    ("password", "refused"),
+    [
+        ("123", [SHORT, COMMON, NUMERIC]),
+        ("short", [SHORT]),
+        ("Password1", [COMMON]),
+        ("87654321", [COMMON, NUMERIC]),
+        ("20200101", [NUMERIC]),
+    ],
+)
+def test_a_weak_password_is_refused_with_every_reason(sandbox: Serving, password: str, refused: list[str]) -> None:
+    body = {**NEWCOMER, "email": "new@example.com", "password1": password, "password2": password}
+    answer = httpx.post(sandbox.url + "/api/v1/auth/register", json=body)
+    assert (answer.status_code, answer.json()) == (400, {"password1": refused})
+
+
+@pytest.mark.parametrize(
+    ("email", "right"),
+    [
+        ("a@b.example", True),
+        ("a.b+c@localhost", True),
+        ('"a"@b.example', True),
+        ("a@[127.0.0.1]", True),
+        ("a@[300.0.0.1]", False),
+        ("a@b\xfccher.example", True),
+        ("\xe9@b.example", False),
+        ("a..b@b.example", False),
+        ("a@-b.example", False),
+        ("a@b", False),
+        ("nobody", False),
+        (["a@b.example"], False),
+    ],
+)
+def test_addresses_are_judged_as_django_does(sandbox: Serving, email: object, right: bool) -> None:
+    body = {**NEWCOMER, "email": email, "password2": "another"}
+    answer = httpx.post(sandbox.url + "/api/v1/auth/register", json=body)
+    assert answer.json() == ({"non_field_errors": ["The two password fields didn't match."]} if right
+                             else {"email": ["Enter a valid email address."]})  # fmt: skip
+
+
+def test_registration_cuts_long_names_and_looks_at_confirmations(sandbox: Serving, root: httpx.Client) -> None:
+    body = {**NEWCOMER, "email": "a@b.example", "first_name": "f" * 31, "last_name": "l" * 151, "confirmations": [{}]}
+    answer = httpx.post(sandbox.url + "/api/v1/auth/register", json=body)
+    assert (answer.status_code, answer.json()) == (400, {"confirmations": [{"name": ["This field is required."]}]})
+    assert httpx.post(sandbox.url + "/api/v1/auth/register", json={**body, "confirmations": []}).status_code == 201
+    newest = root.get("/users?ordering=-id&page_size=1").json()["results"][0]
+    assert (newest["username"], len(newest["first_name"]), len(newest["last_name"])) == ("new", 30, 150)
+    assert root.delete(f"/users/{newest['id']}").status_code == 204
+
+
+def test_users_are_ordered_by_what_the_reader_sees_of_them(sandbox: Serving, root: httpx.Client) -> None:
+    def ids(http: httpx.Client, ordering: str) -> list[int]:
+        return [user["id"] for user in http.get("/users", params={"ordering": ordering}).json()["results"]]
+
+    assert ids(root, "-username") == [1, 3, 4, 2]
+    assert ids(root, "nonsense") == [1, 2, 3, 4]
+    assert ids(root, "-is_staff,-id") == [2, 1, 4, 3]
+    assert ids(login(sandbox.url, "dabai"), "-is_staff,-id") == [4, 3, 2, 1]
+
+
+@pytest.mark.parametrize("path", ["/users/99999999999", "/tasks/2147483648", "/jobs/99999999999999999999/annotations"])
+def test_no_row_has_an_id_that_large(root: httpx.Client, path: str) -> None:
+    assert (root.get(path).status_code, root.get(path).json()) == (404, {"detail": "Not found."})
+
+
+def test_an_id_that_is_none_is_not_found_by_a_look_and_crashes_a_change(sandbox: Serving) -> None:
+    dabai = login(sandbox.url, "dabai")
+    assert dabai.get("/users/abc").status_code == 404
+    assert dabai.patch("/users/abc", json={}).status_code == 500
+    assert httpx.patch(sandbox.url + "/api/v1/users/abc", json={}).status_code == 500
+
+
+def test_a_path_may_name_its_renderer(sandbox: Serving, root: httpx.Client) -> None:
+    assert root.get("/users/1.json").json() == root.get("/users/1").json()
+    assert root.get("/users/1.api").headers["Content-Type"].startswith("text/html")
+    assert httpx.get(sandbox.url + "/api/v1/users/1.xml").json() == {"detail": "Not found."}
+    assert root.get("/users.json", headers={"Accept": "text/html"}).status_code == 406
+    assert root.get("/users/1.2.3").headers["Content-Type"] == "text/html"
+
+
+@pytest.mark.parametrize("path", ["/auth/login", "/auth/register", "/tasks", "/tasks/1/data"])
+def test_a_body_of_null_is_no_data(root: httpx.Client, path: str) -> None:
+    create(root)
+    answer = root.post(path, content=b"null", headers={"Content-Type": "application/json", "Cookie": ""})
+    assert (answer.status_code, answer.json()) == (400, {"non_field_errors": ["No data provided"]})
+
+
+def test_labels_that_are_nothing_are_told_by_their_places(root: httpx.Client) -> None:
+    answer = root.post("/tasks", json={"name": "x", "labels": [{"name": "car"}, None]})
+    assert (answer.status_code, answer.json()) == (400, {"labels": [{}, ["This field may not be null."]]})
+
+
+@pytest.mark.parametrize("owner", [2**31, 10**30])
+def test_an_owner_with_a_number_like_no_id_does_not_exist(root: httpx.Client, owner: int) -> None:
+    answer = root.post("/tasks", json={"name": "x", "labels": [], "owner": owner})
+    assert answer.json() == {"owner": [f'Invalid pk "{owner}" - object does not exist.']}
 
 
 def test_a_deleted_user_leaves_tasks_and_jobs_behind_without_one() -> None:

@@ -93,6 +93,7 @@ def made(url: str, **body: object) -> tuple[dict, dict, list[str]]:
         (["/a.jpg", "sub/b.jpg"], ["a.jpg", "sub/b.jpg"]),
         (["sub/"], ["sub/b.jpg", "sub/deep/c.png"]),
         (["sub/deep", "sub/deep/c.png"], ["sub/deep/c.png"]),
+        (["a.jpg", "/a.jpg", "./a.jpg"], ["a.jpg"]),
     ],
 )
 def test_the_share_is_read(share: Path, asked: list[str], names: list[str]) -> None:
@@ -108,6 +109,8 @@ def test_the_share_is_read(share: Path, asked: list[str], names: list[str]) -> N
         ("link.jpg", "ValueError: Bad file path: link.jpg"),
         ("out/secret.jpg", "ValueError: Bad file path: out/secret.jpg"),
         ("none.jpg", "FileNotFoundError: [Errno 2] No such file or directory: '/home/django/share/none.jpg'"),
+        ("n" * 300, f"OSError: [Errno 36] File name too long: '/home/django/share/{'n' * 300}'"),
+        (300, "ValueError: No media data found"),
     ],
 )
 def test_nothing_outside_of_the_share_is_read_not_by_a_link_either(share: Path, asked: list[str], message: str) -> None:

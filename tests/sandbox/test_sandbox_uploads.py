@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import socket
 import zipfile
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -116,6 +117,25 @@ def test_start_stop_and_step_choose_the_frames(alex: httpx.Client) -> None:
     assert names(alex, task_id) == ["1.jpg", "3.jpg", "5.jpg"]
     chunk = alex.get(f"/tasks/{task_id}/data?type=chunk&quality=original&number=1")
     assert zipfile.ZipFile(io.BytesIO(chunk.content)).namelist() == ["000000.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "refusal"),
+    [
+        ({"frame_filter": ""}, 400, {"frame_filter": ["Invalid frame filter expression"]}),
+        ({"server_files": [None]}, 400, {"server_files": [["This field may not be null."]]}),
+        ({"chunk_size": None}, 500, None),
+        ({"server_files": ["n" * 1025]}, 500, None),
+    ],
+)
+def test_what_makes_no_request_for_data_leaves_the_task_without(
+    alex: httpx.Client, fields: dict[str, Any], status: int, refusal: Any
+) -> None:
+    task_id = create(alex)
+    answer = alex.post(f"/tasks/{task_id}/data", json={"image_quality": 70, **fields})
+    assert (answer.status_code, answer.json() if refusal else None) == (status, refusal)
+    assert alex.get(f"/tasks/{task_id}/status").json() == {"state": "Finished", "message": ""}
+    assert "data" not in task(alex, task_id)
 
 
 def test_a_start_behind_the_end_fails(alex: httpx.Client) -> None:
