@@ -53,6 +53,11 @@ def test_every_key_of_a_deployment_means_something_to_prefect(deployment: dict[s
 
 
 @by_name
+def test_a_slot_whose_run_never_began_is_free_again_after_a_minute(deployment: dict[str, Any]) -> None:
+    assert deployment["concurrency_limit"]["grace_period_seconds"] == 60  # the least that Prefect takes
+
+
+@by_name
 def test_a_deployment_starts_by_an_event_or_by_a_schedule_and_has_a_version_tags_and_a_limit(
     deployment: dict[str, Any],
 ) -> None:
