@@ -26,6 +26,8 @@ class CvatSettings(BaseModel):
     """A token that was made before, instead of a password."""
     dialect: Literal["auto", "v1", "v2"] = "auto"
     """The family of the server's API."""
+    timeout_seconds: float = Field(default=60, gt=0)
+    """How long it may say nothing while it answers one request."""
 
 
 class StoreSettings(BaseModel):
@@ -43,6 +45,8 @@ class StoreSettings(BaseModel):
     """The key pair's secret half."""
     addressing_style: Literal["auto", "path", "virtual"] = "auto"
     """path for most stores that are not AWS."""
+    timeout_seconds: float = Field(default=30, gt=0)
+    """How long it may say nothing while it answers one request."""
 
 
 class WatchSettings(BaseModel):

@@ -92,7 +92,8 @@ class Store:
     """
 
     def __init__(self, settings: StoreSettings) -> None:
-        config = CONFIG.merge(Config(signature_version="s3v4", s3={"addressing_style": settings.addressing_style}))
+        own = {"read_timeout": settings.timeout_seconds, "s3": {"addressing_style": settings.addressing_style}}
+        config = CONFIG.merge(Config(signature_version="s3v4", **own))
         with failures(settings.endpoint_url or "object storage"):
             self._client = client("s3", settings, settings.endpoint_url, config)
 

@@ -34,8 +34,9 @@ class Workplace:
         with _lock:
             if at not in _cvats:
                 _cvats[at] = connect(
-                    at.url, username=at.username, password=at.password, token=at.token, dialect=at.dialect
-                )
+                    at.url, username=at.username, password=at.password, token=at.token, dialect=at.dialect,
+                    timeout=at.timeout_seconds,
+                )  # fmt: skip
             return _cvats[at]
 
 
