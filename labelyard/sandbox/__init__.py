@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from labelyard.sandbox.accounts import Person
-    from labelyard.sandbox.server import Options, Serving, parse_user, serve
+    from labelyard.sandbox.parts import Options
+    from labelyard.sandbox.server import Serving, parse_user, serve
 
 __all__ = ["Options", "Person", "Serving", "parse_user", "serve"]
 
@@ -27,4 +28,5 @@ def __getattr__(name: str) -> Any:
     """One of the names above, imported when it is used: the modules of this package find each other through it."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{'accounts' if name == 'Person' else 'server'}"), name)
+    module = {"Person": "accounts", "Options": "parts"}.get(name, "server")
+    return getattr(import_module(f"{__name__}.{module}"), name)

@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from labelyard.sandbox import annotating, coco, snapshot, tracks, uploads
-from labelyard.sandbox.answers import Answer, Page, Refusal, in_words
-from labelyard.sandbox.formats import IMPORTERS
+from labelyard.sandbox import annotating, coco, snapshot, tracks
+from labelyard.sandbox.answers import Answer, in_words
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable
 
     from labelyard.sandbox.state import Store
-    from labelyard.sandbox.web import Call
     from labelyard.sandbox.workers import Workers
 
 READERS: dict[str, Callable[[snapshot.Snapshot, BinaryIO], dict[str, Any]]] = {"COCO 1.0": coco.read}
@@ -39,12 +37,12 @@ class Imports:
         self._jobs: dict[tuple[str, str, int], Job] = {}
         self._lock = threading.Lock()
 
-    def ask(self, call: Call, kind: str, row: sqlite3.Row) -> Answer:
-        """PUT of a file: starts an import, or tells how far the one before is, whatever is sent along.
+    def ask(self, who: str, kind: str, row: sqlite3.Row, format_name: str, file: Callable[[], Path]) -> Answer:
+        """One look at an import: starts it, or tells how far the one before is, whatever is sent along.
 
-        kind: `task` or `job`. Raises Invalid and Refusal.
+        kind: `task` or `job`. file: takes the file of the request over; called only where an import starts.
         """
-        key = (call.who.username, kind, int(row["id"]))
+        key = (who, kind, int(row["id"]))
         with self._lock:
             job = self._jobs.get(key)
             if job is not None and job.state in {"finished", "failed"}:
@@ -52,35 +50,8 @@ class Imports:
                 job.file.unlink(missing_ok=True)
                 return Answer(status=201) if job.state == "finished" else Answer(job.error, 500)
         if job is None:
-            job = Job(self._file(call))
-            self._start(key, job, call.query["format"], row)
+            self._start(key, Job(file()), format_name, row)
         return Answer(status=202)
-
-    def _file(self, call: Call) -> Path:
-        """The file of the body; what else is in the body is dropped."""
-        if call.media_type != "multipart/form-data" or not call.has_body:
-            refusal = "The submitted data was not a file. Check the encoding type on the form."
-            sent = isinstance(call.body, dict) and "annotation_file" in call.body
-            raise Refusal(400, {"annotation_file": [refusal if sent else "No file was submitted."]})
-        try:
-            body = uploads.read(call.request, call.sandbox.incoming)
-        except uploads.ConnectionGone:
-            raise Page(400, "<h1>Bad Request (400)</h1>") from None
-        _, file = body.files.get("annotation_file", ("", None))
-        try:
-            if file is None:
-                raise Refusal(400, {"annotation_file": ["No file was submitted."]})
-            self._check(file, call.query["format"])
-            body.temporary.remove(file)
-            return file
-        finally:
-            body.discard()
-
-    def _check(self, file: Path, format_name: str) -> None:
-        if not file.stat().st_size:
-            raise Refusal(400, {"annotation_file": ["The submitted file is empty."]})
-        if format_name not in IMPORTERS:
-            raise Refusal(400, [f"Unknown input format '{format_name}'"])
 
     def _start(self, key: tuple[str, str, int], job: Job, format_name: str, row: sqlite3.Row) -> None:
         with self._lock:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
@@ -10,14 +9,6 @@ from labelyard.sandbox.answers import Answer, NotFound
 from labelyard.sandbox.web import Call
 
 PAGE_SIZE = 10
-
-
-def order(query: Mapping[str, str], names: Collection[str], otherwise: str) -> str:
-    """The SQL order that a query asks for with `ordering`; names that are not among `names` are skipped."""
-    wanted = [name.strip() for name in query.get("ordering", "").split(",")]
-    known = [name for name in wanted if name.removeprefix("-") in names]
-    words = [f"{name[1:]} DESC NULLS FIRST" if name.startswith("-") else f"{name} ASC NULLS LAST" for name in known]
-    return ", ".join(words or [otherwise])
 
 
 def page_of(call: Call, count: int) -> tuple[int, int]:

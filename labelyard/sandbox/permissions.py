@@ -5,30 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from labelyard.sandbox.answers import Forbidden
-from labelyard.sandbox.web import SAFE, Call, signed_in
 
 if TYPE_CHECKING:
     import sqlite3
 
     from labelyard.sandbox.accounts import User
     from labelyard.sandbox.state import Store
-
-
-def tasks_gate(call: Call) -> None:
-    """Tasks: only admins and users may POST, only admins what is no method of a task."""
-    signed_in(call)
-    method = call.request.method
-    if method == "POST" and not call.who.may("admin", "user"):
-        raise Forbidden
-    if method not in (*SAFE, "POST", "PATCH", "PUT", "DELETE") and not call.who.may("admin"):
-        raise Forbidden
-
-
-def jobs_gate(call: Call) -> None:
-    """Jobs: only admins may use a method that jobs do not have."""
-    signed_in(call)
-    if call.request.method not in (*SAFE, "PATCH", "PUT", "DELETE") and not call.who.may("admin"):
-        raise Forbidden
 
 
 def check_task(store: Store, user: User, task: sqlite3.Row, need: str) -> None:

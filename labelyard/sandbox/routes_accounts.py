@@ -8,8 +8,8 @@ from flask import g
 
 from labelyard.sandbox.accounts import User
 from labelyard.sandbox.answers import Answer, Forbidden, NotFound
-from labelyard.sandbox.paging import order, page_of, paged
-from labelyard.sandbox.tasks import key
+from labelyard.sandbox.paging import page_of, paged
+from labelyard.sandbox.tasks import key, order
 from labelyard.sandbox.web import SAFE, Call, Endpoint, anybody, signed_in
 
 BASICS = ("id", "username", "first_name", "last_name", "email")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from labelyard.sandbox import annotating, tasks
-from labelyard.sandbox.answers import Answer, Crash, Refusal
+from labelyard.sandbox import annotating, tasks, uploads
+from labelyard.sandbox.answers import Answer, Crash, Page, Refusal
 from labelyard.sandbox.exports import Download
-from labelyard.sandbox.permissions import check_job, check_task, jobs_gate, tasks_gate
+from labelyard.sandbox.formats import IMPORTERS
+from labelyard.sandbox.permissions import check_job, check_task
 from labelyard.sandbox.routes_data import send
-from labelyard.sandbox.web import Call, Endpoint
+from labelyard.sandbox.web import Call, Endpoint, jobs_gate, tasks_gate
 
 if TYPE_CHECKING:
     import sqlite3
+    from pathlib import Path
 
     from flask import Response
 
@@ -30,7 +32,7 @@ def put_job(call: Call, pk: str) -> Answer:
     """Replace the annotations of a job, or import a file into it."""
     row = _job(call, pk, "change")
     if call.query.get("format"):
-        return call.sandbox.imports.ask(call, "job", row)
+        return _import(call, "job", row)
     body = annotating.BODY.run(call.body, form=call.is_form)
     return Answer(annotating.change_job(call.sandbox.store, row["id"], "put", body))
 
@@ -71,7 +73,7 @@ def put_task(call: Call, pk: str) -> Answer:
     """Replace the annotations of a task, or import a file; here a bad label crashes."""
     row = _task(call, pk, "change")
     if call.query.get("format"):
-        return call.sandbox.imports.ask(call, "task", row)
+        return _import(call, "task", row)
     body = annotating.BODY.run(call.body, form=call.is_form)
     try:
         return Answer(annotating.change_task(call.sandbox.store, row["id"], "put", body))
@@ -90,6 +92,37 @@ def clear_task(call: Call, pk: str) -> Answer:
     """Delete the annotations of a task."""
     annotating.clear_task(call.sandbox.store, _task(call, pk, "change")["id"])
     return Answer(status=204)
+
+
+def _import(call: Call, kind: str, row: sqlite3.Row) -> Answer:
+    format_name = call.query["format"]
+    return call.sandbox.imports.ask(
+        call.who.username, kind, row, format_name, lambda: _annotation_file(call, format_name)
+    )
+
+
+def _annotation_file(call: Call, format_name: str) -> Path:
+    """The file of the body, taken over; what else is in the body is dropped."""
+    if call.media_type != "multipart/form-data" or not call.has_body:
+        refusal = "The submitted data was not a file. Check the encoding type on the form."
+        sent = isinstance(call.body, dict) and "annotation_file" in call.body
+        raise Refusal(400, {"annotation_file": [refusal if sent else "No file was submitted."]})
+    try:
+        body = uploads.read(call.request, call.sandbox.incoming)
+    except uploads.ConnectionGone:
+        raise Page(400, "<h1>Bad Request (400)</h1>") from None
+    _, file = body.files.get("annotation_file", ("", None))
+    try:
+        if file is None:
+            raise Refusal(400, {"annotation_file": ["No file was submitted."]})
+        if not file.stat().st_size:
+            raise Refusal(400, {"annotation_file": ["The submitted file is empty."]})
+        if format_name not in IMPORTERS:
+            raise Refusal(400, [f"Unknown input format '{format_name}'"])
+        body.temporary.remove(file)
+        return file
+    finally:
+        body.discard()
 
 
 def _action(call: Call) -> str:

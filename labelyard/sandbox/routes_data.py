@@ -14,9 +14,9 @@ from werkzeug.wsgi import wrap_file
 from labelyard.sandbox import creation, tasks, uploads
 from labelyard.sandbox.answers import Answer, Crash, Page, Refusal
 from labelyard.sandbox.media import Frames
-from labelyard.sandbox.permissions import check_task, tasks_gate
+from labelyard.sandbox.permissions import check_task
 from labelyard.sandbox.uploads import ConnectionGone
-from labelyard.sandbox.web import Call, Endpoint
+from labelyard.sandbox.web import Call, Endpoint, tasks_gate
 
 if TYPE_CHECKING:
     import sqlite3

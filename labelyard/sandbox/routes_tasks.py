@@ -6,8 +6,8 @@ from labelyard.sandbox import tasks
 from labelyard.sandbox.answers import Answer, Crash
 from labelyard.sandbox.metadata import TASK_FIELDS
 from labelyard.sandbox.paging import page_of, paged
-from labelyard.sandbox.permissions import check_job, check_task, jobs_gate, tasks_gate
-from labelyard.sandbox.web import Call, Endpoint
+from labelyard.sandbox.permissions import check_job, check_task
+from labelyard.sandbox.web import Call, Endpoint, jobs_gate, tasks_gate
 
 
 def task_list(call: Call) -> Answer:

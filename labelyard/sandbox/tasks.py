@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 from labelyard.sandbox import labels
 from labelyard.sandbox.answers import NotFound
 from labelyard.sandbox.fields import LARGEST_ID, Choice, Flag, Invalid, Object, Reference, Text, Whole
-from labelyard.sandbox.paging import order
 from labelyard.sandbox.permissions import visible_tasks
 from labelyard.sandbox.state import Store, now
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from labelyard.sandbox.accounts import Accounts, User
 
@@ -134,10 +133,20 @@ def search(user: User, query: Mapping[str, str]) -> tuple[str, list[Any], str]:
     return " AND ".join(conditions), arguments, order(query, ORDERS, "id DESC")
 
 
-def _number(text: str) -> float:
+def _number(text: str) -> int:
+    """The id that a filter names: what is behind the point is cut off; 0, which nobody has, for what is too large."""
     if not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", text):
         raise Invalid({"id": ["Enter a number."]})
-    return float(text)
+    number = float(text)
+    return int(number) if abs(number) <= LARGEST_ID else 0
+
+
+def order(query: Mapping[str, str], names: Collection[str], otherwise: str) -> str:
+    """The SQL order that a query asks for with `ordering`; names that are not among `names` are skipped."""
+    wanted = [name.strip() for name in query.get("ordering", "").split(",")]
+    known = [name for name in wanted if name.removeprefix("-") in names]
+    words = [f"{name[1:]} DESC NULLS FIRST" if name.startswith("-") else f"{name} ASC NULLS LAST" for name in known]
+    return ", ".join(words or [otherwise])
 
 
 def described(store: Store, rows: list[sqlite3.Row], root: str) -> list[dict[str, Any]]:

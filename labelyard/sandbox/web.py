@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flask import Flask, Request, Response, g, request
 from werkzeug.exceptions import HTTPException
@@ -33,9 +33,7 @@ from labelyard.sandbox.answers import (
     written,
 )
 from labelyard.sandbox.fields import NULL, Invalid, finite
-
-if TYPE_CHECKING:
-    from labelyard.sandbox.server import Sandbox
+from labelyard.sandbox.parts import Sandbox
 
 log = logging.getLogger(__name__)
 
@@ -129,6 +127,23 @@ def signed_in(call: Call) -> None:
     """A gate for everybody with an account."""
     if call.user is None:
         raise Unauthorized
+
+
+def tasks_gate(call: Call) -> None:
+    """Tasks: only admins and users may POST, only admins what is no method of a task."""
+    signed_in(call)
+    method = call.request.method
+    if method == "POST" and not call.who.may("admin", "user"):
+        raise Forbidden
+    if method not in (*SAFE, "POST", "PATCH", "PUT", "DELETE") and not call.who.may("admin"):
+        raise Forbidden
+
+
+def jobs_gate(call: Call) -> None:
+    """Jobs: only admins may use a method that jobs do not have."""
+    signed_in(call)
+    if call.request.method not in (*SAFE, "PATCH", "PUT", "DELETE") and not call.who.may("admin"):
+        raise Forbidden
 
 
 @dataclass(frozen=True)

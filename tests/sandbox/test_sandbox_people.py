@@ -204,6 +204,14 @@ def test_an_owner_with_a_number_like_no_id_does_not_exist(root: httpx.Client, ow
     assert answer.json() == {"owner": [f'Invalid pk "{owner}" - object does not exist.']}
 
 
+def test_the_filter_by_id_cuts_fractions_off_and_knows_no_large_ones(root: httpx.Client) -> None:
+    task_id = create(root)
+    found = {
+        text: root.get("/tasks", params={"id": text}).json()["count"] for text in (f"{task_id}.9", "1e30", "1e999")
+    }
+    assert found == {f"{task_id}.9": 1, "1e30": 0, "1e999": 0}
+
+
 def test_a_deleted_user_leaves_tasks_and_jobs_behind_without_one() -> None:
     with serve(["root:rootpass:superuser", "alex:pass12345!:user"]) as sandbox:
         root, alex = login(sandbox.url, "root"), login(sandbox.url)
