@@ -18,6 +18,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
@@ -117,11 +118,14 @@ class LabelyardWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, Labe
         # Leaner than Prefect's own: no state Submitting, no job configuration, no labels. Each costs a tenth of a
         # second, and they are for infrastructure that is started elsewhere.
         try:
-            if await self._propose_pending_state(flow_run):
+            await _time_of_a_schedule(flow_run)
+            ours = await self._propose_pending_state(flow_run)
+            if ours:
                 await self._run_or_report(flow_run)
         finally:
             self._release_limit_slot(flow_run.id)
             self._submitting_flow_run_ids.discard(flow_run.id)
+        if ours:  # not after a refusal: the run that was refused would be the first to be found
             self._news.set()  # a place is free: whoever waits for it need not wait for the next poll
 
     async def _run_or_report(self, flow_run: FlowRun) -> None:
@@ -242,6 +246,17 @@ def _load(folder: str, entrypoint: str) -> Flow[..., Any]:
         sys.path.insert(0, project)  # flows/ imports tasks/ from here, whatever the worker's own folder
     flow: Flow[..., Any] = load_flow_from_entrypoint(f"{project}/{entrypoint}", use_placeholder_flow=False)
     return flow
+
+
+async def _time_of_a_schedule(flow_run: FlowRun) -> None:
+    """Wait until a schedule's run is due.
+
+    It is handed out ten seconds before. Pending since then, it would hold its deployment's only place, and the run
+    before it would be cancelled for want of one.
+    """
+    due = flow_run.next_scheduled_start_time
+    if flow_run.auto_scheduled and due is not None:
+        await anyio.sleep(max(0.0, due.timestamp() - time.time()))
 
 
 def _identity() -> str:
