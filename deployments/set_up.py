@@ -10,27 +10,28 @@ from prefect.automations import AutomationCore
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.client.schemas.objects import StateType
-from prefect.events.actions import ChangeFlowRunState
+from prefect.events.actions import ChangeFlowRunState, RunDeployment
 from prefect.events.schemas.automations import EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
 from prefect.exceptions import ObjectNotFound
 
+from labelyard.prefect import DEAD_RUNS
 from labelyard.prefect.worker import LabelyardWorker
 from labelyard.settings import load_settings
 
-_HEARTBEAT = "prefect.flow-run.heartbeat"
+_AT_WORK = {"prefect.flow-run.heartbeat", "prefect.flow-run.Pending"}
 _SIGN_OF_LIFE_OR_OF_AN_END = (
     "prefect.flow-run.*"  # an end is an event of its state's name, and ours have names of their own
 )
-_SILENCE = timedelta(minutes=10)  # three heartbeats of three minutes each, and a margin
 
 
 def set_up() -> None:
-    """Make the pool and the automation where they are missing or differ."""
+    """Make the pool and the automation where they are missing or differ; drop automations that can only fail."""
     settings = load_settings().deploy
     with get_client(sync_client=True) as client:
         make_pool(client, settings.pool, settings.runs_at_once)
-        make_automation(client)
+        make_automation(client, timedelta(seconds=settings.silence_seconds))
+        drop_orphans(client)
 
 
 def make_pool(client: SyncPrefectClient, name: str, limit: int) -> None:
@@ -46,25 +47,26 @@ def make_pool(client: SyncPrefectClient, name: str, limit: int) -> None:
             client.update_work_pool(name, WorkPoolUpdate(concurrency_limit=limit))
 
 
-def make_automation(client: SyncPrefectClient) -> None:
-    """Make the automation that calls a run crashed when it gives no sign of life.
+def make_automation(client: SyncPrefectClient, silence: timedelta) -> None:
+    """Make the automation that calls a run crashed when it gives no sign of life for so long.
 
-    A run whose worker died with its machine stays Running for ever otherwise, and holds its place in the limits.
+    A run whose worker died with its machine stays Running (or Pending) for ever otherwise, and holds its place in the
+    limits.
     """
     wanted = AutomationCore(
-        name="labelyard: a run without a sign of life has crashed",
+        name=DEAD_RUNS,
         description="Its batch is announced again by the next sweep; this only frees its place and tells the truth.",
         trigger=EventTrigger(
-            after={_HEARTBEAT},
+            after=_AT_WORK,
             expect={_SIGN_OF_LIFE_OR_OF_AN_END},
             match=ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"}),
             match_related=ResourceSpecification({"prefect.resource.id": "prefect.tag.labelyard"}),
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
             threshold=1,
-            within=_SILENCE,
+            within=silence,
         ),
-        actions=[ChangeFlowRunState(state=StateType.CRASHED, message="No sign of life for ten minutes.")],
+        actions=[ChangeFlowRunState(state=StateType.CRASHED, message=f"No sign of life for {silence.seconds} s.")],
     )
     present = client.read_automations_by_name(wanted.name)
     if len(present) == 1 and _same(present[0], wanted):
@@ -72,6 +74,19 @@ def make_automation(client: SyncPrefectClient) -> None:
     for other in present:
         client.delete_automation(other.id)
     client.create_automation(wanted)
+
+
+def drop_orphans(client: SyncPrefectClient) -> None:
+    """Delete automations of ours whose deployment was deleted: the next deploy makes both, and these only fail."""
+    for automation in client.read_automations():
+        if not automation.name.startswith("labelyard"):
+            continue
+        try:
+            for action in automation.actions:
+                if isinstance(action, RunDeployment) and action.deployment_id is not None:
+                    client.read_deployment(action.deployment_id)
+        except ObjectNotFound:
+            client.delete_automation(automation.id)
 
 
 def _same(one: AutomationCore, other: AutomationCore) -> bool:

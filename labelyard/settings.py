@@ -83,6 +83,8 @@ class DeploySettings(BaseModel):
     """How many batches are ingested at the same time."""
     runs_at_once: int = Field(default=16, ge=1)
     """How many runs of all kinds the pool's workers have at the same time."""
+    silence_seconds: int = Field(default=600, ge=30, lt=86400)
+    """How long a run may give no sign of life (Prefect's are 180 s apart) before it counts as crashed."""
 
 
 class UpSettings(BaseModel):

@@ -19,6 +19,7 @@ import httpx
 from emulator import free_port
 
 from labelyard.prefect.pull import find_project
+from labelyard.yard.everything import SERVER_SETTINGS
 
 _T = TypeVar("_T")
 _START_SECONDS = 120
@@ -170,22 +171,29 @@ class PrefectServer:
 @contextmanager
 def run_prefect_server() -> Iterator[PrefectServer]:
     """A server on a free port with a home of its own, ended with its process."""
-    with tempfile.TemporaryDirectory(prefix="labelyard-prefect-", ignore_cleanup_errors=True) as folder:
-        port, words = free_port(), Path(folder) / "log"
-        server = PrefectServer(f"http://127.0.0.1:{port}/api", Path(folder))
-        environment = {**server.environment, "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "1"}
-        command = [sys.executable, "-m", "labelyard.prefect.server", "server", "start"]
-        command += ["--host", "127.0.0.1", "--port", str(port)]
-        with words.open("wb") as log:
-            process = subprocess.Popen(
-                command, env=environment, cwd=folder, stdout=log, stderr=log, start_new_session=True
-            )
-        try:
-            eventually(lambda: _healthy(server, process, words), "the Prefect server to answer", _START_SECONDS)
-            yield server
-        finally:
-            process.terminate()
-            process.wait(timeout=_STOP_SECONDS)
+    with (
+        tempfile.TemporaryDirectory(prefix="labelyard-prefect-", ignore_cleanup_errors=True) as folder,
+        serving(Path(folder), free_port()) as (server, _),
+    ):
+        yield server
+
+
+@contextmanager
+def serving(home: Path, port: int, **settings: str) -> Iterator[tuple[PrefectServer, subprocess.Popen[bytes]]]:
+    """A server and its process, as `labelyard up` starts it; the same `home` and `port` again are its restart."""
+    server, words = PrefectServer(f"http://127.0.0.1:{port}/api", home), home / "log"
+    quick = {"PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "1"}
+    environment = {**server.environment, **SERVER_SETTINGS, **quick, **settings}
+    command = [sys.executable, "-m", "labelyard.prefect.server", "server", "start"]
+    command += ["--host", "127.0.0.1", "--port", str(port)]
+    with words.open("ab") as log:
+        process = subprocess.Popen(command, env=environment, cwd=home, stdout=log, stderr=log, start_new_session=True)
+    try:
+        eventually(lambda: _healthy(server, process, words), "the Prefect server to answer", _START_SECONDS)
+        yield server, process
+    finally:
+        process.terminate()
+        process.wait(timeout=_STOP_SECONDS)
 
 
 def eventually(look: Callable[[], _T | None], what: str, seconds: float = _RUN_SECONDS) -> _T:

@@ -148,6 +148,16 @@ def put_back(ledger: Ledger, session: Session, batch: Batch, error: str, next_st
     tell(ledger, session, "failed for now", f"attempt {batch.attempts}: {error}", batch=batch)
 
 
+def not_started(ledger: Ledger, session: Session, batch: Batch, error: str, next_step: str) -> bool:
+    """Nobody could start a run of this batch: it says so while it waits for one; false where it does not wait."""
+    at_work = batch.lease_until is not None and batch.lease_until > ledger.now(session)
+    if at_work or batch.state not in ANNOUNCED_BY:
+        return False
+    batch.error, batch.next_step = error, next_step
+    tell(ledger, session, "not started", error, batch=batch)
+    return True
+
+
 def fail(ledger: Ledger, session: Session, batch: Batch, error: str, next_step: str) -> None:
     """A run of this batch failed in a way that only a person can mend."""
     resume, attempts = batch.state, batch.attempts + 1

@@ -13,7 +13,7 @@ from datetime import timedelta
 import httpx
 
 from labelyard.crashing import point
-from labelyard.errors import PrefectUnreachable
+from labelyard.errors import NotKnown, PrefectUnreachable
 from labelyard.ledger import batches, outbox
 from labelyard.ledger.tables import Announcement
 from labelyard.settings import Settings
@@ -59,6 +59,17 @@ def announce_again(place: Workplace) -> int:
             )
     point("announcing.again")
     return len(rows)
+
+
+def not_started(place: Workplace, batch_id: str, why: str) -> bool:
+    """Let the ledger say that Prefect failed to start a run of a batch; false where the batch waits for none."""
+    with place.ledger.write() as session:
+        try:
+            batch = batches.get(session, batch_id, lock=True)
+        except NotKnown:
+            return False  # anybody may post events
+        error = f"Prefect did not start a run: {why}"
+        return batches.not_started(place.ledger, session, batch, error, "labelyard doctor")
 
 
 def _event(row: Announcement, dataset: str, event_id: str) -> dict[str, object]:

@@ -21,6 +21,13 @@ from labelyard.yard.supervisor import Yard
 FOLDER = Path(".labelyard")
 """Where a running labelyard keeps what is its own: logs, Prefect's database, by default the ledger and the spool."""
 
+SERVER_SETTINGS = {
+    # In memory, which is the default, a slot whose holder died with the server would stay taken.
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+    "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "5",
+}
+"""What Prefect's server is started with."""
+
 _PREFECT = (sys.executable, "-m", "prefect", "--no-prompt")
 _LABELYARD = (sys.executable, "-m", "labelyard")
 _SLOW_MACHINE = 180.0
@@ -96,11 +103,7 @@ def _server(settings: Settings, environment: Mapping[str, str]) -> Part:
             next_step="set PREFECT_API_AUTH_STRING=user:password, or listen on 127.0.0.1",
         )
     _must_be_free(host, port)
-    own = {
-        # In memory, which is the default, a slot whose holder died with the server would stay taken.
-        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
-        "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "5",
-    }
+    own = dict(SERVER_SETTINGS)
     if auth is not None:
         own["PREFECT_SERVER_API_AUTH_STRING"] = auth.get_secret_value()
     command = [sys.executable, "-m", "labelyard.prefect.server", "server", "start", "--host", host, "--port", str(port)]

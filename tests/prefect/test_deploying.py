@@ -48,6 +48,7 @@ def test_deploying_twice_leaves_the_same_deployments_and_one_equal_automation_fo
     pool = prefect_server.call("GET", "/work_pools/labelyard")
     assert (pool["type"], pool["concurrency_limit"]) == ("labelyard", 16)
     assert [one["name"] for one in automations] == [
+        "labelyard reports failed actions",
         "labelyard: a closed batch becomes a task",
         "labelyard: a completed task becomes a COCO file",
         "labelyard: a run without a sign of life has crashed",

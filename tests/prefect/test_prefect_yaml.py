@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from pydantic import BaseModel
 
 from labelyard.errors import InputError
 from labelyard.plan.lifecycle import Event
+from labelyard.prefect import DEAD_RUNS
 from labelyard.prefect.deploying import render
 from labelyard.prefect.pull import find_project, installed_version, project_folder
 from labelyard.settings import DeploySettings
@@ -82,9 +84,21 @@ def test_a_deployments_entrypoint_is_a_flow_that_takes_the_parameters_of_its_tri
 
 def test_each_event_of_the_outbox_starts_exactly_one_deployment() -> None:
     expected = [
-        event for deployment in DEPLOYMENTS for trigger in deployment.get("triggers", []) for event in trigger["expect"]
+        event
+        for deployment in DEPLOYMENTS
+        for trigger in deployment.get("triggers", [])
+        for event in trigger["expect"]
+        if event.startswith("labelyard.")
     ]
     assert sorted(expected) == sorted(event.value for event in Event)
+
+
+def test_the_report_of_failed_actions_watches_every_other_automation_and_not_itself() -> None:
+    triggers = {trigger["name"]: trigger for one in DEPLOYMENTS for trigger in one.get("triggers", [])}
+    (own,) = (name for name, one in triggers.items() if one["expect"] == ["prefect.automation.action.failed"])
+    watched = triggers[own]["match"]["prefect.resource.name"]
+    assert not fnmatchcase(own, watched)
+    assert all(fnmatchcase(name, watched) for name in {*triggers, DEAD_RUNS} - {own})
 
 
 def test_no_template_stands_inside_a_list_where_a_deploy_would_drop_it() -> None:
@@ -94,7 +108,7 @@ def test_no_template_stands_inside_a_list_where_a_deploy_would_drop_it() -> None
 
 def test_every_template_of_an_event_is_one_whole_expression_and_so_keeps_its_type() -> None:
     for template in re.findall(r'"[^"]*event\.[^"]*"', TEXT):
-        assert re.fullmatch(r'"\{\{ event\.payload\.\w+ \}\}"', template)
+        assert re.fullmatch(r'"\{\{ event\.(payload\.\w+|occurred \| string) \}\}"', template)
 
 
 def test_the_settings_reach_pool_intervals_and_limit() -> None:
