@@ -5,24 +5,26 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from labelyard.prefect.endings import plain_ending
-from labelyard.prefect.scheduled import forget_uneventful, nothing_new
+from labelyard.prefect.scheduled import forget_uneventful, nothing_new, still_away
 from labelyard.steps.announcing import announce
 from labelyard.steps.collecting import collect
+from labelyard.steps.knocking import knock
 from labelyard.workplace import open_workplace
 
 
-@flow(name="collect-finished", persist_result=False)
+@flow(name="collect-finished", flow_run_name="look at the jobs", persist_result=False)
 @plain_ending
 def collect_finished() -> State:
     """Ask CVAT how far the jobs are; announce the batches whose jobs are all completed."""
     with open_workplace() as place:
+        away = knock(place)
         found = collect(place)
         announce(place)
     forget_uneventful()
     if found.failed:
         return Failed(message="\n".join(found.failed.values()))
     if not found.completed and not found.reopened:
-        return nothing_new()
+        return still_away(away) if away else nothing_new()
     return Completed(
         message=f"completed: {', '.join(found.completed) or '-'}; reopened: {', '.join(found.reopened) or '-'}"
     )

@@ -5,18 +5,20 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from labelyard.prefect.endings import plain_ending
-from labelyard.prefect.scheduled import forget_uneventful, nothing_new
+from labelyard.prefect.scheduled import forget_uneventful, nothing_new, still_away
 from labelyard.steps.announcing import announce, announce_again
 from labelyard.steps.closing import close_due
+from labelyard.steps.knocking import knock
 from labelyard.steps.landing import sweep
 from labelyard.workplace import open_workplace
 
 
-@flow(name="sweep-sources", persist_result=False)
+@flow(name="sweep-sources", flow_run_name="list the sources", persist_result=False)
 @plain_ending
 def sweep_sources() -> State:
     """List every source, land what the ledger lacks, close what is due, announce again what waits unclaimed."""
     with open_workplace() as place:
+        away = knock(place)
         announce_again(place)
         sent = announce(place)  # before the listing, which fails as a whole while the store is away
         landed = sweep(place)
@@ -25,5 +27,5 @@ def sweep_sources() -> State:
     forget_uneventful()
     new = {name: count.new for name, count in landed.items() if count.new}
     if not new and not sent:
-        return nothing_new()
+        return still_away(away) if away else nothing_new()
     return Completed(message=f"landed {new or 'nothing'}; {sent} batches announced")

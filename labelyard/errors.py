@@ -144,6 +144,10 @@ class CvatUnauthorized(CvatRefused):
     retry = True
 
 
+CVAT_IS_AWAY = (CvatUnreachable, UnclearAnswer, CvatBusy, CvatUnauthorized)
+"""Failures that lie with the server: whoever else asks it would meet the same."""
+
+
 class CvatNotFound(CvatRefused):
     """404."""
 

@@ -1,27 +1,28 @@
-"""What keeps scheduled runs from filling the UI: those that found nothing say so, and are deleted when they are old."""
+"""What keeps scheduled runs from filling the UI: those that found nothing say so, and the next one deletes them."""
 
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping
 from typing import Any
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import (
     FlowRunFilter,
-    FlowRunFilterEndTime,
+    FlowRunFilterDeploymentId,
     FlowRunFilterState,
     FlowRunFilterStateName,
-    FlowRunFilterTags,
 )
 from prefect.client.schemas.objects import State
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.context import FlowRunContext
 from prefect.states import Completed
 
 from labelyard.prefect.pages import only_a_picture
 
 _log = logging.getLogger(__name__)
 _NOTHING_NEW = "Nothing new"
-_KEPT = timedelta(minutes=10)
+_AWAY = "CVAT is away"
 _AT_ONCE = 50
 
 
@@ -30,13 +31,28 @@ def nothing_new() -> State[Any]:
     return Completed(name=_NOTHING_NEW, message="")
 
 
+def still_away(away: Mapping[str, str]) -> State[Any]:
+    """The end of a scheduled run that found nothing to do but that some CVAT is still away."""
+    lines = [
+        f"CVAT {cvat} is left alone for a while, it is tried again by itself: {said}" for cvat, said in away.items()
+    ]
+    return Completed(name=_AWAY, message="\n".join([*lines, "  next: labelyard doctor"]))
+
+
 def forget_uneventful() -> None:
-    """Delete scheduled runs that found nothing, or came while another one was at it, ten minutes ago or earlier."""
-    old = FlowRunFilter(
-        tags=FlowRunFilterTags(all_=["labelyard", "scheduled"]),
-        state=FlowRunFilterState(name=FlowRunFilterStateName(any_=[_NOTHING_NEW, "Cancelled"])),
-        end_time=FlowRunFilterEndTime.model_validate({"before_": datetime.now(UTC) - _KEPT}),
+    """Delete the deployment's runs that found nothing, or came while another was at it, but for the newest.
+
+    That one shows that somebody looks.
+    """
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None or context.flow_run.deployment_id is None:
+        return
+    uneventful = FlowRunFilter(
+        deployment_id=FlowRunFilterDeploymentId(any_=[context.flow_run.deployment_id]),
+        state=FlowRunFilterState(name=FlowRunFilterStateName(any_=[_NOTHING_NEW, _AWAY, "Cancelled"])),
     )
     with only_a_picture(), get_client(sync_client=True) as client:
-        for run in client.read_flow_runs(flow_run_filter=old, limit=_AT_ONCE):
+        for run in client.read_flow_runs(
+            flow_run_filter=uneventful, sort=FlowRunSort.END_TIME_DESC, limit=_AT_ONCE, offset=1
+        ):
             client.delete_flow_run(run.id)

@@ -18,16 +18,7 @@ from sqlalchemy.orm import Session
 
 from labelyard.crashing import point
 from labelyard.cvat import Cvat
-from labelyard.errors import (
-    ClaimLost,
-    CvatBusy,
-    CvatNotFound,
-    CvatUnauthorized,
-    CvatUnreachable,
-    LabelyardError,
-    LedgerError,
-    StoreError,
-)
+from labelyard.errors import CVAT_IS_AWAY, ClaimLost, CvatNotFound, LabelyardError, LedgerError, StoreError
 from labelyard.ledger import Ledger, batches, breakers, claims, datasets
 from labelyard.plan.lifecycle import INGESTING, BatchState
 from labelyard.spec import DatasetSpec
@@ -36,8 +27,6 @@ from labelyard.workplace import Workplace
 _log = logging.getLogger(__name__)
 _FIRST_WAIT = timedelta(seconds=5)
 _LONGEST_WAIT = timedelta(minutes=5)
-_SERVER_IS_AWAY = (CvatUnreachable, CvatBusy, CvatUnauthorized)
-"""Failures that every batch of this CVAT would meet."""
 
 
 @dataclass
@@ -147,7 +136,7 @@ def _write_failure(work: Work, states: Collection[BatchState], error: Exception)
             batches.put_back(work.ledger, session, batch, what, next_step, wait)
         else:
             batches.fail(work.ledger, session, batch, what, next_step)
-        if not isinstance(error, _SERVER_IS_AWAY):
+        if not isinstance(error, CVAT_IS_AWAY):
             breakers.worked(session, work.spec.cvat)
         elif breakers.failed(work.ledger, session, work.spec.cvat, what):
             _log.error("CVAT %s is left alone for a while: %s", work.spec.cvat, what)

@@ -8,16 +8,8 @@ from dataclasses import dataclass
 
 from labelyard.crashing import point
 from labelyard.cvat import Cvat
-from labelyard.errors import (
-    CvatBusy,
-    CvatError,
-    CvatNotFound,
-    CvatUnauthorized,
-    CvatUnreachable,
-    LabelyardError,
-    LedgerError,
-)
-from labelyard.ledger import batches, exports, jobs, tasks
+from labelyard.errors import CVAT_IS_AWAY, CvatError, CvatNotFound, LabelyardError, LedgerError
+from labelyard.ledger import batches, breakers, exports, jobs, tasks
 from labelyard.ledger.tables import Batch, Export
 from labelyard.model import JobStatus, Task
 from labelyard.plan.lifecycle import WITH_PEOPLE, BatchState
@@ -38,19 +30,26 @@ class Collected:
 
 
 def collect(place: Workplace) -> Collected:
-    """Look at every task that lies with people; complete ones are announced. One that fails stops only itself."""
-    completed, reopened, failed, away = [], [], {}, set()
+    """Look at every task that lies with people; complete ones are announced. One that fails stops only itself.
+
+    Tasks of a CVAT that is left alone are not looked at: `knock` says when it is back.
+    """
+    completed, reopened, failed = [], [], {}
     with place.ledger.read() as session:
         waiting = batches.in_states(session, WITH_PEOPLE)
+        away = set(session.scalars(breakers.shut(place.ledger.now(session))))
     people: dict[str, Mapping[int, str]] = {}
     for batch in waiting:
-        if batch.cvat in away:
+        cvat = batch.cvat or ""
+        if cvat in away:
             continue
         try:
             state = _look(place, batch, people)
         except LabelyardError as error:
-            if isinstance(error, (CvatUnreachable, CvatBusy, CvatUnauthorized)):
-                away.add(batch.cvat)  # the other batches there would only meet the same
+            if isinstance(error, CVAT_IS_AWAY):
+                away.add(cvat)  # the other batches there would only meet the same
+                with place.ledger.write() as session:
+                    breakers.failed(place.ledger, session, cvat, str(error).split("\n  next: ")[0])
             elif not isinstance(error, LedgerError):
                 _tell(place, batch, error)
             _log.warning("%s: %s", batch.id, error)
@@ -77,6 +76,7 @@ def _look(place: Workplace, batch: Batch, people: dict[str, Mapping[int, str]]) 
         if fresh.changed_at != batch.changed_at:
             return None  # somebody moved it while we looked: the next look decides
         jobs.see(place.ledger, session, fresh, task.jobs, people[row.cvat])
+        breakers.worked(session, row.cvat)
         if fresh.state in _UNTOUCHED:
             fresh.error = fresh.next_step = None
         new, reason = _decide(fresh.state, task, export)

@@ -13,6 +13,7 @@ from labelyard.steps import by_hand
 from labelyard.steps.announcing import announce_again
 from labelyard.steps.closing import close_now
 from labelyard.steps.collecting import collect
+from labelyard.steps.knocking import knock
 from labelyard.steps.landing import sweep
 
 
@@ -193,6 +194,27 @@ def test_a_cvat_that_is_away_is_left_alone_and_one_run_tries_for_all(bench: Benc
     with bench.place.ledger.read() as session:
         assert breakers.troubled(session) == []
     ingest(bench, "street-00005")
+
+
+def test_looks_at_the_jobs_count_too_and_one_knock_after_the_wait_finds_out_that_the_server_is_back(
+    bench: Bench,
+) -> None:
+    bench.put("1.jpg", picture(1))
+    landed(bench)
+    ingest(bench, "street-00001")
+    bench.sandbox.faults.set([{"on": "* /*", "status": 503}])
+    for _ in range(breakers.PATIENCE):
+        assert "street-00001" in (collect(bench.place).failed or {})
+    assert not collect(bench.place).failed
+    assert "503" in knock(bench.place)["default"]
+    for back in (False, True):
+        if back:
+            bench.sandbox.faults.clear()
+        with bench.place.ledger.write() as session:
+            breakers.troubled(session)[0].open_until = bench.place.ledger.now(session)
+        assert bool(knock(bench.place)) is not back
+    with bench.place.ledger.read() as session:
+        assert breakers.troubled(session) == []
 
 
 def test_a_failure_of_one_batch_does_not_count_against_the_server(bench: Bench) -> None:
