@@ -177,6 +177,23 @@ and the ledger. A value that is wrong ends a command at once and is named.
 A worker on another machine needs the same ledger, CVATs, object storage and Prefect API; what only one command reads
 stands in the command's part below.
 """
+_PREFECT = """
+## Prefect's own database
+
+Prefect's server keeps its runs and events in SQLite unless it is told otherwise. That serves a few batches at a time;
+with more at once its database is busy, the server answers 503, and work is late (nothing is lost: the sweep announces
+again what Prefect did not start). `labelyard doctor` says when that happens. Then give the server a PostgreSQL with the
+extension `pg_trgm` (the package postgresql-contrib in most systems), in the environment or the `.env` of `labelyard up`
+or `prefect server start`, and start it anew; `labelyard deploy` makes the deployments there:
+
+```
+PREFECT_SERVER_DATABASE_CONNECTION_URL=postgresql+asyncpg://USER:PASSWORD@HOST:5432/prefect
+```
+
+The old runs stay in the old database; what labelyard knows is in its ledger and goes on. Where several hosts run
+labelyard, the ledger wants a PostgreSQL too: `LABELYARD_LEDGER=postgresql://USER:PASSWORD@HOST:5432/labelyard`, then
+`labelyard db upgrade`.
+"""
 _PARTS = {
     "": "What every process reads",
     "cvat": "CVAT servers",
@@ -196,7 +213,7 @@ def settings() -> str:
         rows = [_setting_row(f"{prefix}{inner.upper()}", field) for inner, field in section.model_fields.items()]
         heading = _PARTS.get(name, f"`labelyard {name}`")
         parts.append(_table(heading, section.__doc__ or "", "variable | what it says", rows))
-    return "".join(parts)
+    return "".join([*parts, _PREFECT])
 
 
 def _section_of(field: FieldInfo) -> type[BaseModel] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -15,9 +16,16 @@ from labelyard.checkup.finding import Check, Finding, Patient, right, unseen, wr
 from labelyard.cvat import Cvat, connect
 from labelyard.errors import PrefectUnreachable
 from labelyard.model import User
+from labelyard.prefect import DEAD_RUNS
 from labelyard.prefect.pull import find_project
 
 _SHORT = 10.0
+_POSTGRESQL = (
+    "if Prefect's server is on SQLite, give it a PostgreSQL: PREFECT_SERVER_DATABASE_CONNECTION_URL (docs/settings.md)"
+)
+_LATE = timedelta(minutes=1)
+_MANY_LATE = 10
+_DAY = timedelta(days=1)
 _MAY_CREATE = frozenset({"admin", "user", "business"})
 """The groups of CVAT whose members may create tasks: the first two of 1.x, all of 2.x."""
 
@@ -85,6 +93,7 @@ def prefect(patient: Patient) -> Iterator[Finding]:
         yield _deployments(_ask(http, "POST", "/deployments/filter", {}), config["deployments"])
         yield _automations(_ask(http, "POST", "/automations/filter", {}), config["deployments"])
         yield _worker(http, settings.deploy.pool)
+        yield _keeps_up(http)
 
 
 def _ask(http: httpx.Client, method: str, path: str, body: Any = None) -> Any:
@@ -95,6 +104,8 @@ def _ask(http: httpx.Client, method: str, path: str, body: Any = None) -> Any:
         raise PrefectUnreachable(f"no answer: {error}", where=str(http.base_url), next_step=next_step) from error
     if answer.status_code in (401, 403):
         raise PrefectUnreachable("it lets nobody in", where=str(http.base_url), next_step="set PREFECT_API_AUTH_STRING")
+    if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+        raise PrefectUnreachable("its database is busy (503)", where=str(http.base_url), next_step=_POSTGRESQL)
     if not answer.is_success:
         what = f"{method} {path}: {answer.status_code} {answer.reason_phrase}"
         raise PrefectUnreachable(what, where=str(http.base_url), next_step="set PREFECT_API_URL to Prefect's /api")
@@ -116,13 +127,14 @@ def _deployments(present: Sequence[Mapping[str, Any]], wanted: Sequence[Mapping[
 
 
 def _automations(present: Sequence[Mapping[str, Any]], deployments: Sequence[Mapping[str, Any]]) -> Finding:
-    """Deploying makes one automation for each trigger; two would start every run twice."""
+    """Deploying makes one automation for each trigger, and one that ends dead runs; two would start every run twice."""
     enabled = Counter(automation["name"] for automation in present if automation["enabled"])
     names = [trigger["name"] for deployment in deployments for trigger in deployment.get("triggers", [])]
+    names.append(DEAD_RUNS)
     odd = [f"{name!r} is there {enabled[name]} times" for name in names if enabled[name] != 1]
     if odd:
         return wrong("automations", "; ".join(odd), "labelyard deploy")
-    return right("automations", f"{len(names)} triggers")
+    return right("automations", ", ".join(names))
 
 
 def _worker(http: httpx.Client, pool: str) -> Finding:
@@ -135,3 +147,18 @@ def _worker(http: httpx.Client, pool: str) -> Finding:
             "worker", f"none is online in the pool {pool!r}", f"labelyard up, or prefect worker start -p {pool}"
         )
     return right("worker", ", ".join(online))
+
+
+def _keeps_up(http: httpx.Client) -> Finding:
+    """Prefect starts runs when they are due, and its database was not too busy for an action within the last day."""
+    now = datetime.now(UTC)
+    state = {"name": {"any_": ["Late"]}}
+    due = {"before_": (now - _LATE).isoformat()}
+    late = _ask(http, "POST", "/flow_runs/count", {"flow_runs": {"state": state, "expected_start_time": due}})
+    failed = {"event": {"name": ["prefect.automation.action.failed"]}, "occurred": {"since": (now - _DAY).isoformat()}}
+    events = _ask(http, "POST", "/events/filter", {"filter": failed, "limit": 50})["events"]
+    refused = sum(event["payload"].get("status_code") == httpx.codes.SERVICE_UNAVAILABLE for event in events)
+    said = f"{late} runs wait longer than a minute, {refused} actions found the database busy (503) within a day"
+    if refused or late > _MANY_LATE:
+        return wrong("Prefect's load", f"{said}: work is late, not lost", _POSTGRESQL)
+    return right("Prefect's load", said)

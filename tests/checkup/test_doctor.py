@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import stamina
 from click.testing import CliRunner
 from emulator import StoreServer, free_port
-from prefect_server import PrefectServer
+from prefect_server import PrefectServer, eventually
 from pydantic import SecretStr
 
 from labelyard.checkup.finding import Finding, Verdict
@@ -210,3 +212,25 @@ def test_a_prefect_server_is_right_once_it_is_deployed_to(settings: Settings, pr
         prefect_server.command("labelyard", "deploy", LABELYARD_DEPLOY__COLLECT_SECONDS="86400")
     after = found(at)
     assert after["deployments"].verdict is after["automations"].verdict is Verdict.RIGHT
+
+
+@pytest.mark.prefect
+def test_a_prefect_whose_database_was_too_busy_for_an_action_is_told_to_move_to_postgresql(
+    settings: Settings, prefect_server: PrefectServer
+) -> None:
+    at = settings.model_copy(update={"prefect_api_url": prefect_server.api_url})
+    assert found(at)["Prefect's load"].verdict is Verdict.RIGHT
+    event = {
+        "id": str(uuid4()), "occurred": datetime.now(UTC).isoformat(), "event": "prefect.automation.action.failed",
+        "resource": {"prefect.resource.id": "prefect.automation.of-somebody"}, "related": [],
+        "payload": {"reason": "Unexpected status from 'run-deployment' action: 503", "status_code": 503},
+    }  # fmt: skip
+    prefect_server.call("POST", "/events", [event])
+
+    def look() -> Finding | None:
+        finding = found(at)["Prefect's load"]
+        return finding if finding.verdict is Verdict.WRONG else None
+
+    finding = eventually(look, "the doctor to see the event")
+    assert "1 actions found the database busy" in finding.what
+    assert "PREFECT_SERVER_DATABASE_CONNECTION_URL" in finding.next_step
