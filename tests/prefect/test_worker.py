@@ -170,7 +170,7 @@ def test_a_run_that_a_person_suspends_ends_before_its_next_task(
     prefect_server: PrefectServer, project: Path, tmp_path: Path
 ) -> None:
     with prefect_server.worker("tiny", "labelyard", tmp_path):
-        run = prefect_server.start("in_steps/t", folder=str(tmp_path))
+        run = prefect_server.start("in-steps/t", folder=str(tmp_path))
         _exists(tmp_path / "steps.began")
         prefect_server.call("POST", f"/flow_runs/{run}/set_state", {"state": {"type": "PAUSED", "name": "Suspended"}})
         _exists(tmp_path / "steps.ended")
