@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
+from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from labelyard.errors import SettingsError
+
+_ADDRESS = r"^https?://[^\s/?#@]+/?$"
 
 
 class CvatSettings(BaseModel):
@@ -16,7 +23,7 @@ class CvatSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-    url: str
+    url: str = Field(pattern=_ADDRESS)
     """Its address, such as https://cvat.example.com; no path."""
     username: str = ""
     """The account that creates the tasks; it must be allowed to see and assign them."""
@@ -163,14 +170,32 @@ class Settings(BaseSettings):
 
 
 def load_settings() -> Settings:
-    """The settings of this machine. Raises SettingsError naming each variable that is wrong."""
+    """The settings of this machine. Raises SettingsError naming each variable that is wrong or unknown."""
     try:
-        return Settings()
+        settings, wrong = Settings(), list(_unknown())
     except ValidationError as error:
-        wrong = "; ".join(f"{_variable(e['loc'])}: {e['msg']}" for e in error.errors())
+        settings, wrong = None, [f"{_variable(e['loc'])}: {_complaint(e)}" for e in error.errors()]
+    if settings is None or wrong:
         raise SettingsError(
-            wrong, next_step="mend the variable, here or in .env (docs/settings.md lists them)"
-        ) from None
+            "; ".join(wrong), next_step="mend the variable, here or in .env (docs/settings.md lists them)"
+        )
+    return settings
+
+
+def _complaint(error: ErrorDetails) -> str:
+    if error["type"] == "extra_forbidden":
+        return "there is no such setting"
+    return "write an address such as https://cvat.example.com" if error["loc"][-1:] == ("url",) else error["msg"]
+
+
+def _unknown() -> Iterator[str]:
+    """Variables that look like ours and are none: a name with a typing error would be ignored in silence."""
+    known = {f"LABELYARD_{name.upper()}" for name, field in Settings.model_fields.items() if not field.validation_alias}
+    for name in sorted({*os.environ, *dotenv_values(".env")}):
+        head = name.upper().partition("__")[0]
+        if head.startswith("LABELYARD_") and head not in known:
+            alike = get_close_matches(head, known, 1)
+            yield f"{name}: there is no such setting" + (f": write {alike[0]}{name[len(head) :]}" if alike else "")
 
 
 def _variable(location: tuple[int | str, ...]) -> str:

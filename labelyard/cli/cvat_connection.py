@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import IO, Any, Literal
 
 import click
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from labelyard.cvat import Cvat, connect
 from labelyard.errors import InputError
@@ -30,7 +30,7 @@ class Connection:
     @cached_property
     def at(self) -> CvatSettings:
         """The server and the account. Raises SettingsError where no settings hold it."""
-        at = CvatSettings(url=self.url) if self.url else load_settings().cvat_named(self.name)
+        at = _at(self.url) if self.url else load_settings().cvat_named(self.name)
         if self.username and self.username != at.username:  # the settings' password is another account's
             at = at.model_copy(update={"username": self.username, "password": None, "token": None})
         return at.model_copy(update={"dialect": self.dialect}) if self.dialect else at
@@ -52,6 +52,13 @@ class Connection:
                 f"no password for {self.at.username!r}", next_step="labelyard cvat --password-file FILE (- is stdin) …"
             )
         return SecretStr(click.prompt(f"password of {self.at.username} at {self.at.url}", hide_input=True, err=True))
+
+
+def _at(url: str) -> CvatSettings:
+    try:
+        return CvatSettings(url=url)
+    except ValidationError:
+        raise InputError(f"--url {url!r}: write an address such as http://127.0.0.1:8080") from None
 
 
 def first_line(file: IO[str] | None) -> SecretStr | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -67,16 +68,26 @@ def apply(files: tuple[Path, ...]) -> None:
     try:
         with ledger.write() as session:
             stored = {path: datasets.apply(ledger, session, spec) for path, spec in specs.items()}
+            known = [spec for spec, _ in datasets.current(session)]
     finally:
         ledger.close()
     for path, (version, new) in stored.items():
         click.echo(f"{path}: {specs[path].name} version {version}{'' if new else ', as before'}")
-    for name in sorted(
-        {_variable(spec.cvat) for spec in specs.values()} - {_variable(known) for known in settings.cvat}
-    ):
+    for spec in specs.values():
+        for place, other in _shared(spec, known):
+            click.echo(f"{spec.name}: {place} is a source of {other} too: what lies there becomes a task for each")
+    for name in sorted({_variable(spec.cvat) for spec in specs.values()} - {_variable(name) for name in settings.cvat}):
         click.echo(
             f"the settings here know no CVAT called {name.lower()}: whoever runs this needs LABELYARD_CVAT__{name}__URL"
         )
+
+
+def _shared(spec: DatasetSpec, known: Sequence[DatasetSpec]) -> Iterator[tuple[str, str]]:
+    """Sources that overlap another dataset's, with its name: allowed, and easily a mistake."""
+    for source in spec.sources:
+        for other in known:
+            if other.name != spec.name and any(source.overlaps(one.bucket, one.prefix) for one in other.sources):
+                yield f"s3://{source.bucket}/{source.prefix}", other.name
 
 
 def _variable(name: str) -> str:

@@ -31,8 +31,11 @@ def _typed(kind: Any) -> _Check:
 
 def _each(kind: Any) -> _Check:
     def check(text: str) -> str:
-        if not _parts(text):
+        parts = _parts(text)
+        if not parts:
             raise ValueError("write at least one")
+        if twice := next((part for part in parts if parts.count(part) > 1), None):
+            raise ValueError(f"{twice!r} stands twice: once is enough")
         return ",".join(map(_typed(kind), _parts(text)))
 
     return check

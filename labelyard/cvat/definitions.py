@@ -14,6 +14,7 @@ from labelyard.errors import InputError, LabelError
 from labelyard.model import Annotations, AttributeSpec, Label
 
 _LABEL_KEYS = frozenset({"name", "attributes", "color", "id"})
+_KINDS = ("shapes", "tracks", "tags")
 _ATTRIBUTE_KEYS = frozenset({"name", "mutable", "input_type", "default_value", "values", "id"})
 
 
@@ -28,10 +29,24 @@ def annotations_of(data: Any) -> Annotations:
     """The annotations of a JSON object with shapes, tracks, tags. Raises InputError naming what is missing."""
     if not isinstance(data, Mapping):
         raise InputError('annotations are an object: {"shapes": […], "tracks": […], "tags": […]}')
-    try:
-        return read_annotations({"shapes": [], "tracks": [], "tags": []} | dict(data))
-    except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError) as error:
-        raise InputError(f"these are no annotations ({type(error).__name__}: {error})") from error
+    version = data.get("version") or 0
+    if not isinstance(version, int):
+        raise InputError(f"the version is a number, not {version!r}")
+    return read_annotations({kind: _readable(kind, data.get(kind) or []) for kind in _KINDS} | {"version": version})
+
+
+def _readable(kind: str, items: Any) -> list[Any]:
+    """The items of a kind, each of which can be read. Raises InputError naming the first that cannot."""
+    if not isinstance(items, list):
+        raise InputError(f"{kind} are a list: [{{…}}, {{…}}]", where=kind)
+    for number, item in enumerate(items):
+        try:
+            read_annotations({**dict.fromkeys(_KINDS, ()), kind: [item]})
+        except KeyError as error:
+            raise InputError(f"{error.args[0]!r} is missing", where=f"{kind}[{number}]") from error
+        except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError) as error:
+            raise InputError(f"cannot be read: {error}", where=f"{kind}[{number}]") from error
+    return items
 
 
 def _label(data: Any, place: str) -> Label:

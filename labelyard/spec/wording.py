@@ -139,8 +139,12 @@ def _members(kind: Any) -> list[Any]:
 
 
 def _about(where: Path) -> str:
-    """A field's description, without its last stop."""
+    """The first sentence of a field's description, without its stop: a complaint is one line."""
     name = next((part for part in reversed(where) if isinstance(part, str)), "")
     around = where[: len(where) - 1 - where[::-1].index(name)] if name else ()
     fields = [model.model_fields[name] for model in _models(list(_kinds(around))) if name in model.model_fields]
-    return (fields[0].description or "").rstrip(".") if fields else "see docs/dataset-file.md"
+    return (
+        " ".join((fields[0].description or "").split()).partition(". ")[0].rstrip(".")
+        if fields
+        else "see docs/dataset-file.md"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -101,7 +102,24 @@ def test_an_attribute_without_values_keeps_those_that_the_server_knows() -> None
     assert changed.attributes[0].default == "b"
 
 
-@pytest.mark.parametrize("data", [[], {"shapes": [{}]}, {"shapes": [{"type": "circle"}]}, {"tags": 5}])
-def test_what_are_no_annotations_is_told(data: Any) -> None:
-    with pytest.raises(InputError, match="annotations"):
+_BOX = {"type": "rectangle", "frame": 0, "label_id": 1, "points": [1, 2, 3, 4]}
+
+
+@pytest.mark.parametrize(
+    ("data", "complaint"),
+    [
+        ([], "annotations are an object"),
+        (
+            {"shapes": [_BOX, {**_BOX, "label_id": None} | {"label": "car"}]},
+            r"shapes\[1\]: cannot be read: int\(\) arg",
+        ),
+        ({"shapes": [{k: v for k, v in _BOX.items() if k != "label_id"}]}, r"shapes\[0\]: 'label_id' is missing"),
+        ({"shapes": [{**_BOX, "type": "circle"}]}, r"shapes\[0\]: cannot be read: 'circle'"),
+        ({"tags": [7]}, r"tags\[0\]: cannot be read"),
+        ({"tags": 5}, "tags: tags are a list"),
+    ],
+)
+def test_what_are_no_annotations_is_told(data: Any, complaint: str) -> None:
+    with pytest.raises(InputError) as caught:
         annotations_of(data)
+    assert re.match(complaint, str(caught.value))

@@ -125,6 +125,7 @@ def test_a_wrong_answer_is_explained_and_asked_again() -> None:
         ("bucket", "s3://street-raw/in", "Invalid value for --bucket: write the bucket's name alone, 'street-raw'"),
         ("bucket", None, "--bucket is missing: give it"),
         ("labels", " , ", "Invalid value for --labels: write at least one"),
+        ("labels", "car,person, car", "Invalid value for --labels: 'car' stands twice"),
         ("labels", "x" * 65, "Invalid value for --labels: has 65 characters"),
         ("cvat_url", "cvat.example.com", "Invalid value for --cvat-url: write the address alone"),
         ("cvat_url", "https://me:pw@cvat.example.com", "Invalid value for --cvat-url: write the address alone"),
@@ -202,6 +203,17 @@ def test_apply_tells_which_cvat_the_settings_lack(ledger_url: str, monkeypatch: 
     assert "LABELYARD_CVAT__NIGHT_SHIFT__URL" in apply("street.yaml").output
     monkeypatch.setenv("LABELYARD_CVAT__NIGHT_SHIFT__URL", "http://127.0.0.1:1")
     assert "LABELYARD_CVAT" not in apply("street.yaml").output
+
+
+def test_apply_tells_of_a_source_that_another_dataset_has(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LABELYARD_LEDGER", ledger_url)
+    upgrade(ledger_url)
+    Path("street.yaml").write_text(GOOD)
+    assert "too" not in apply("street.yaml").output
+    Path("road.yaml").write_text(GOOD.replace("name: street", "name: road"))
+    source = read_spec(Path("street.yaml")).sources[0]
+    told = f"road: s3://{source.bucket}/{source.prefix} is a source of street too"
+    assert told in apply("road.yaml").output
 
 
 def test_apply_stores_nothing_if_one_of_the_files_is_wrong(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,50 @@
+"""Settings that are wrong end a command at once, and are named with what to write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from labelyard.errors import SettingsError
+from labelyard.settings import load_settings
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("LABELYARD_LEASE_SECONDS", "ten", "LABELYARD_LEASE_SECONDS: Input should be a valid number"),
+        ("LABELYARD_STORE__ADDRESSING_STYLE", "paths", "Input should be 'auto', 'path' or 'virtual'"),
+        ("LABELYARD_WATCH__PROT", "1", "LABELYARD_WATCH__PROT: there is no such setting"),
+        ("LABELYARD_WACTH__PORT", "1", "LABELYARD_WACTH__PORT: there is no such setting: write LABELYARD_WATCH__PORT"),
+        ("LABELYARD_LEASE_SECOND", "1", "there is no such setting: write LABELYARD_LEASE_SECONDS"),
+        ("LABELYARD_QUITE_ELSE", "1", "LABELYARD_QUITE_ELSE: there is no such setting"),
+        ("LABELYARD_CVAT__DEFAULT__URL", "cvat", "write an address such as https://cvat.example.com"),
+        ("LABELYARD_CVAT__DEFAULT__URL", "http://me:s3cret@cvat.example.com", "LABELYARD_CVAT__DEFAULT__URL: write"),
+    ],
+)
+@pytest.mark.parametrize("in_file", [False, True])
+def test_a_wrong_variable_is_named(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, complaint: str, *, in_file: bool
+) -> None:
+    if in_file:
+        Path(".env").write_text(f"{name}={value}\n")
+    else:
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert complaint in caught.value.what
+    assert "s3cret" not in str(caught.value)
+    assert "docs/settings.md" in caught.value.next_step
+
+
+def test_every_setting_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LABELYARD_CVAT__NIGHT_SHIFT__URL", "http://127.0.0.1:8080/")
+    monkeypatch.setenv("LABELYARD_LEASE_SECONDS", "5")
+    monkeypatch.setenv("SOMEBODY_ELSE", "x")
+    assert load_settings().cvat["night_shift"].url == "http://127.0.0.1:8080/"
