@@ -45,7 +45,7 @@ class Ledger:
         if (file := _file(self.url)) is not None and not file.exists():
             raise LedgerBehind("there is no ledger yet", where=self.name, next_step="labelyard db upgrade")
         self._engine = _engine(self.url)
-        with _translated(self.url), self._engine.connect() as connection:
+        with _translated(self.url), self._engine.execution_options(labelyard_reads=True).connect() as connection:
             _check_schema(connection, self.url)
 
     @property

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import sqlite3
 import threading
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -38,6 +41,18 @@ def test_a_schema_of_another_version_is_refused(ledger_url: str) -> None:
     ledger.close()
     with pytest.raises(LedgerBehind, match="has schema later, this labelyard needs"):
         Ledger(ledger_url)
+
+
+def test_who_only_reads_waits_for_no_writer_of_sqlite(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    upgrade(url)
+    with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        ledger, begun = Ledger(url), time.monotonic()
+        with ledger.read() as session:
+            assert list(datasets.current(session)) == []
+        assert time.monotonic() - begun < 15  # a writer would wait thirty seconds, and fail
+        ledger.close()
 
 
 def test_migrations_and_tables_agree(ledger_url: str) -> None:
