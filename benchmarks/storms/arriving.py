@@ -9,6 +9,7 @@ from contextlib import suppress
 from functools import cache
 from urllib.parse import quote_plus
 
+from botocore.exceptions import BotoCoreError, ClientError
 from PIL import Image
 from sqlalchemy import create_engine, select
 from sqlalchemy.exc import DBAPIError
@@ -44,7 +45,7 @@ class Arrivals:
         self._late: list[tuple[float, str, str]] = []
         self._locks = list(scene.plan.locks)
         if scene.plan.unreadable:
-            scene.lane.sqs.send_message(QueueUrl=scene.queue_url, MessageBody="{ nobody can read this")
+            scene.sqs.send_message(QueueUrl=scene.queue_url, MessageBody="{ nobody can read this")
             scene.faults["notification unreadable"] += 1
 
     @property
@@ -61,14 +62,19 @@ class Arrivals:
     def tick(self, now: float) -> None:
         """Do what is due."""
         scene = self._scene
-        while self._files and scene.began + self._files[0].after <= now and self._may_come(self._files[0]):
-            self._put(self._files.pop(0), now)
-        for entry in [entry for entry in self._late if entry[0] <= now or scene.calm]:
-            self._late.remove(entry)
-            self._tell(*entry[1:])
+        with suppress(BotoCoreError, ClientError):  # the store is away for whoever puts files too: they try again
+            self._put_and_tell(now)
         for lock in [lock for lock in self._locks if scene.began + lock[0] <= now and not scene.calm]:
             self._locks.remove(lock)
             self._hurt_the_ledger(lock[1])
+
+    def _put_and_tell(self, now: float) -> None:
+        while self._files and self._scene.began + self._files[0].after <= now and self._may_come(self._files[0]):
+            self._put(self._files[0], now)
+            self._files.pop(0)
+        for entry in [entry for entry in self._late if entry[0] <= now or self._scene.calm]:
+            self._tell(*entry[1:])
+            self._late.remove(entry)
 
     def _may_come(self, file: File) -> bool:
         if not file.settled:
@@ -80,9 +86,9 @@ class Arrivals:
     def _put(self, file: File, now: float) -> None:
         scene, key = self._scene, self._scene.address(file.key)
         if file.content is None:
-            scene.lane.s3.delete_object(Bucket=scene.lane.bucket, Key=key)
+            scene.s3.delete_object(Bucket=scene.bucket, Key=key)
         else:
-            scene.lane.s3.put_object(Bucket=scene.lane.bucket, Key=key, Body=picture(file.content))
+            scene.s3.put_object(Bucket=scene.bucket, Key=key, Body=picture(file.content))
         event = "ObjectRemoved:Delete" if file.content is None else "ObjectCreated:Put"
         if file.told == "late":
             self._late.append((now + scene.rng.uniform(0.1, 0.6), key, event))
@@ -94,16 +100,16 @@ class Arrivals:
     def _tell(self, key: str, event: str) -> None:
         record = {
             "eventVersion": "2.1", "eventSource": "aws:s3", "eventName": event,
-            "s3": {"bucket": {"name": self._scene.lane.bucket}, "object": {"key": quote_plus(key, safe="/")}},
+            "s3": {"bucket": {"name": self._scene.bucket}, "object": {"key": quote_plus(key, safe="/")}},
         }  # fmt: skip
         body = json.dumps({"Records": [record]})
-        self._scene.lane.sqs.send_message(QueueUrl=self._scene.queue_url, MessageBody=body)
+        self._scene.sqs.send_message(QueueUrl=self._scene.queue_url, MessageBody=body)
 
     def _hurt_the_ledger(self, seconds: float) -> None:
         """Lock it, or, if it is a PostgreSQL, as often end every connection to it."""
         scene = self._scene
-        if not scene.settings.ledger.startswith("sqlite") and scene.rng.random() < 0.5:
-            scene.faults["ledger's connections ended"] += bool(end_connections(scene.settings.ledger))
+        if scene.ledger.url.get_backend_name() != "sqlite" and scene.rng.random() < 0.5:
+            scene.faults["ledger's connections ended"] += bool(end_connections(scene.ledger.url))
             return
         engine = create_engine(scene.ledger.url, isolation_level="AUTOCOMMIT")
         with suppress(DBAPIError), engine.connect() as connection:

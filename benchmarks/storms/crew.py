@@ -12,12 +12,13 @@ from threading import Lock
 from typing import Any
 
 from labelyard.crashing import EXIT_STATUS
-from storms.lane import Hand
+from storms.lane import Hand, Lane
 from storms.plan import Kill
 from storms.scene import Scene
 from storms.worker import Errand
 
 _RUNNERS = 2
+_CALM_LEASE = 60.0
 _SWEEP_SECONDS, _COLLECT_SECONDS = 0.5, 0.6
 
 
@@ -69,10 +70,12 @@ class Announcements:
 
 
 class Crew:
-    """Starts what has to run, kills it as planned, and starts it again."""
+    """The stage in a lane: starts what has to run, kills it as planned, and starts it again."""
 
-    def __init__(self, scene: Scene, announced: Announcements, before_ingest: Callable[[str], None]) -> None:
-        self._scene, self._announced, self._before_ingest = scene, announced, before_ingest
+    def __init__(self, lane: Lane, scene: Scene, errand: Errand, before_ingest: Callable[[str], None]) -> None:
+        self.scene, self._lane, self._errand, self._before_ingest = scene, lane, errand, before_ingest
+        self._announced = Announcements(scene)
+        lane.prefect.hear = self._announced.hear
         self._kills = list(scene.plan.kills)
         self._runs: list[Hand] = []
         self._watchers: list[Hand] = []
@@ -81,8 +84,8 @@ class Crew:
 
     @property
     def busy(self) -> bool:
-        """Whether a run goes on."""
-        return bool(self._runs)
+        """Whether a run goes on, or an event has still to start one."""
+        return bool(self._runs) or self._announced.waiting
 
     def collect_soon(self) -> None:
         """Somebody has completed a job."""
@@ -90,7 +93,7 @@ class Crew:
 
     def tick(self, now: float) -> None:
         """Start, signal, gather."""
-        while len(self._watchers) < self._scene.plan.watchers:
+        while len(self._watchers) < self.scene.plan.watchers:
             self._watchers.append(self._start("watch"))
         self._signal(now)
         for hand in [*self._runs, *self._watchers]:
@@ -112,6 +115,8 @@ class Crew:
 
     def calm_down(self) -> None:
         """Let go on what is stopped; end what would die at a crash point some time."""
+        settings = self._errand.settings.model_copy(update={"lease_seconds": _CALM_LEASE})
+        self._errand = replace(self._errand, settings=settings)
         for hand in [*self._runs, *self._watchers]:
             kill, _ = self._doomed.get(hand.pid, (None, 0.0))
             if kill is not None and hand.stopped_at is None:
@@ -126,15 +131,15 @@ class Crew:
             with suppress(OSError):
                 hand.wire.send("stop")
             if hand.pid not in self._doomed and hand.wire.poll(2) and hand.ended() is not None:
-                self._scene.lane.idle.append(hand)
+                self._lane.idle.append(hand)
             else:
                 hand.end()
 
     def _start(self, what: str, batch: str = "") -> Hand:
-        scene, role = self._scene, "watch" if what == "watch" else "run"
+        role = "watch" if what == "watch" else "run"
         kill = next((kill for kill in self._kills if kill.role == role), None)
-        hand = scene.lane.hand()
-        errand = Errand(what, scene.settings, scene.queue_url, scene.epoch, batch)
+        hand = self._lane.hand()
+        errand = replace(self._errand, what=what, batch=batch)
         hand.start(replace(errand, crash_at=kill.point, stops=kill.stopped > 0) if kill else errand)
         if kill is not None:
             self._kills.remove(kill)
@@ -142,8 +147,8 @@ class Crew:
         return hand
 
     def _scheduled(self, what: str) -> None:
-        times = 2 if self._scene.plan.double and not self._scene.calm else 1
-        self._scene.faults[f"two {what}s at the same time"] += times - 1
+        times = 2 if self.scene.plan.double and not self.scene.calm else 1
+        self.scene.faults[f"two {what}s at the same time"] += times - 1
         self._runs += [self._start(what) for _ in range(times)]
 
     def _signal(self, now: float) -> None:
@@ -162,9 +167,9 @@ class Crew:
             hand.send_signal(signal.SIGSTOP)
         if hand.stopped_at is None and hand.is_stopped():
             hand.stopped_at = now
-            self._scene.faults["stopped for a while"] += 1
-            self._scene.said.append(f"{hand.errand and hand.errand.what}: stopped {kill.point or ''}")
-        elif hand.stopped_at is not None and (now >= hand.stopped_at + kill.stopped or self._scene.calm):
+            self.scene.faults["stopped for a while"] += 1
+            self.scene.said.append(f"{hand.errand and hand.errand.what}: stopped {kill.point or ''}")
+        elif hand.stopped_at is not None and (now >= hand.stopped_at + kill.stopped or self.scene.calm):
             hand.send_signal(signal.SIGCONT)
             del self._doomed[hand.pid]
 
@@ -179,18 +184,18 @@ class Crew:
             self._died(hand, what, kill)
             return
         if words or what == "watch":
-            self._scene.said.append(f"{what}: {words.splitlines()[0] if words else 'ended'}")
-        if kill is not None and not self._scene.calm:
+            self.scene.said.append(f"{what}: {words.splitlines()[0] if words else 'ended'}")
+        if kill is not None and not self.scene.calm:
             self._kills.append(kill)  # its moment never came
-        self._scene.lane.idle.append(hand)
+        self._lane.idle.append(hand)
 
     def _died(self, hand: Hand, what: str, kill: Kill | None) -> None:
         if hand.exit_status == EXIT_STATUS and kill is not None and kill.point:
-            self._scene.faults["died at a crash point"] += 1
-            self._scene.said.append(f"{what} {hand.errand and hand.errand.batch}: died at {kill.point}")
+            self.scene.faults["died at a crash point"] += 1
+            self.scene.said.append(f"{what} {hand.errand and hand.errand.batch}: died at {kill.point}")
         elif hand.exit_status == -signal.SIGKILL and kill is not None:
-            self._scene.faults["kill -9"] += 1
-            self._scene.said.append(f"{what}: killed")
+            self.scene.faults["kill -9"] += 1
+            self.scene.said.append(f"{what}: killed")
         else:
-            self._scene.said.append(f"{what}: an unforeseen end, {hand.exit_status}")
-            self._scene.faults["unforeseen end"] += 1
+            self.scene.said.append(f"{what}: an unforeseen end, {hand.exit_status}")
+            self.scene.faults["unforeseen end"] += 1

@@ -1,50 +1,73 @@
-"""Many runs: lanes side by side, seeds handed to whichever is free."""
+"""The fast variant: runs in lanes, one after the other, in few processes and without Prefect."""
 
 from __future__ import annotations
 
-import multiprocessing
 import time
-import traceback
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from storms.lane import open_lane
-from storms.plan import plan
+from pydantic import SecretStr
+
+from labelyard.ledger import Ledger, datasets
+from labelyard.settings import CvatSettings, Settings
+from storms.crew import Crew
+from storms.lane import Lane, open_lane
+from storms.people import People
+from storms.plan import Plan, plan
+from storms.scene import Scene, dataset
 from storms.storm import Outcome, Storm
+from storms.worker import Errand, clock
 
-_SPAWN = multiprocessing.get_context("spawn")
+
+def run_in_lane(lane: Lane, plan: Plan) -> Outcome:
+    """A run of a plan in a lane."""
+    with _ledger(lane, f"s{plan.seed}") as (url, ledger, epoch):
+        scene = _scene(lane, plan, ledger)
+        people = People(scene)
+        crew = Crew(lane, scene, Errand(_settings(lane, plan, url), scene.queue_url, epoch), people.make_twins)
+        try:
+            return Storm(crew, people).run()
+        finally:
+            lane.sandbox.faults.clear()
+            lane.store_faults.clear()
+            crew.end()
 
 
-def run_seeds(seeds: Sequence[int], emulator_url: str, lanes: int, postgres: str | None = None) -> Iterator[Outcome]:
-    """The outcome of each seed, as they end."""
-    waiting, outcomes = _SPAWN.Queue(), _SPAWN.Queue()
-    for seed in [*seeds, *[None] * lanes]:
-        waiting.put(seed)
-    processes = [
-        _SPAWN.Process(target=_lane, args=(emulator_url, postgres, waiting, outcomes), daemon=False)
-        for _ in range(lanes)
-    ]
-    for process in processes:
-        process.start()
+@contextmanager
+def _ledger(lane: Lane, name: str) -> Iterator[tuple[str, Ledger, float]]:
+    url, epoch = lane.ledgers.make(name), time.time()
+    ledger = Ledger(url, clock=clock(epoch))
     try:
-        for _ in seeds:
-            yield outcomes.get()
+        yield url, ledger, epoch
     finally:
-        for process in processes:
-            process.join(30)
-            process.kill()
+        ledger.close()
+        lane.ledgers.remove(name)
 
 
-def run_one(seed: int, lane: object) -> Outcome:
-    """One run; what the bench itself stumbles over is a difference too."""
-    began = time.time()
-    try:
-        return Storm(lane, plan(seed)).run()  # type: ignore[arg-type]
-    except Exception:  # noqa: BLE001 - a run must not end the others
-        return Outcome(seed, (f"the bench failed: {traceback.format_exc(limit=-4)}",), Counter(), time.time() - began)
+def _scene(lane: Lane, plan: Plan, ledger: Ledger) -> Scene:
+    spec = dataset(plan, lane.bucket, ("ann", "bob"), quiet="6s")
+    with ledger.write() as session:
+        datasets.apply(ledger, session, spec)
+    queue = lane.sqs.create_queue(QueueName=spec.name, Attributes={"VisibilityTimeout": "1"})
+    return Scene(
+        plan=plan, spec=spec, ledger=ledger, cvat=lane.cvat, cvat_faults=lane.sandbox.faults,
+        cvat_folder=lane.sandbox.sandbox.folder, store_faults=lane.store_faults, s3=lane.s3, sqs=lane.sqs,
+        queue_url=queue["QueueUrl"], folder=lane.folder,
+    )  # fmt: skip
 
 
-def _lane(emulator_url: str, postgres: str | None, waiting: object, outcomes: object) -> None:
+def _settings(lane: Lane, plan: Plan, ledger: str) -> Settings:
+    token = SecretStr(lane.config.cvat_token)
+    return Settings(
+        ledger=ledger, store=lane.config.store, spool=lane.folder / "spool", lease_seconds=plan.lease,
+        poll_seconds=0.02, unclear_upload_seconds=0.3, announce_again_seconds=8, export_deadline_seconds=10,
+        upload_deadline_seconds=10, prefect_api_url=lane.prefect_url,
+        cvat={"default": CvatSettings(url=lane.config.cvat_url, token=token)},
+    )  # fmt: skip
+
+
+@contextmanager
+def open_fast_lane(emulator_url: str, postgres: str | None) -> Iterator[Callable[[int], Outcome]]:
+    """Runs of seeds in a lane of their own before an emulator that is running."""
     with open_lane(emulator_url, postgres) as lane:
-        while (seed := waiting.get()) is not None:  # type: ignore[attr-defined]
-            outcomes.put(run_one(seed, lane))  # type: ignore[attr-defined]
+        yield lambda seed: run_in_lane(lane, plan(seed))

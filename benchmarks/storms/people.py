@@ -58,7 +58,7 @@ class People:
                 name = batches.get(session, batch_id).task_name or ""
             with suppress(LabelyardError):
                 for _ in range(2):
-                    self._scene.lane.cvat.create_task(TaskSpec(name, self._scene.spec.task.cvat_labels()))
+                    self._scene.cvat.create_task(TaskSpec(name, self._scene.spec.task.cvat_labels()))
                     self._scene.faults["task of the same name"] += 1
 
     def open_again(self) -> str | None:
@@ -68,7 +68,7 @@ class People:
             first = tasks.current(session, done[0].id) if done else None
         if first is None or first.server_id is None:
             return None
-        cvat = self._scene.lane.cvat
+        cvat = self._scene.cvat
         task = cvat.task(first.server_id)
         cvat.set_job_status(task.jobs[0].id, JobStatus.ANNOTATION)
         _draw(cvat, task, task.jobs[0].id, [task.jobs[0].start_frame])
@@ -87,7 +87,7 @@ class People:
 
     def _draw_all(self, task_id: int, *, late: bool) -> None:
         """Draw and complete; the last box, if `late`, while somebody else's export is being written."""
-        cvat = self._scene.lane.cvat
+        cvat = self._scene.cvat
         task = cvat.task(task_id)
         for job in task.jobs:
             drawn = {shape.frame for shape in cvat.annotations(job.id).shapes}
@@ -102,19 +102,18 @@ class People:
     def _draw_late(self, task: Task, job_id: int, frame: int) -> None:
         # An export that runs while somebody saves is kept by CVAT for everybody, without what was saved. Whoever asked
         # for it has gone: to ask again would start another one, with what was saved.
-        lane, before = self._scene.lane, self._late_exports()
-        kept = lane.sandbox.sandbox.folder / "tasks" / str(task.id) / "export_cache"
-        asked = _asks_for_export(lane.cvat, task.id, lane.folder / "theirs.zip")
+        scene, before = self._scene, self._late_exports()
+        kept = scene.cvat_folder / "tasks" / str(task.id) / "export_cache"
+        asked = _asks_for_export(scene.cvat, task.id, scene.folder / "theirs.zip")
         if asked:
             _wait(lambda: self._late_exports() > before or any(kept.glob("*.zip")))
-        _draw(lane.cvat, task, job_id, [frame])
+        _draw(scene.cvat, task, job_id, [frame])
         if asked:
             _wait(lambda: any(kept.glob("*.zip")))
 
     def _late_exports(self) -> int:
         """How many exports have read the annotations and were held up then."""
-        rules = self._scene.lane.sandbox.faults.described()
-        return sum(rule["met"] for rule in rules if rule["on"] == LATE_EXPORT["on"])
+        return sum(rule["met"] for rule in self._scene.cvat_faults.described() if rule["on"] == LATE_EXPORT["on"])
 
 
 def _draw(cvat: Cvat, task: Task, job_id: int, frames: list[int]) -> None:

@@ -72,6 +72,20 @@ class Kill:
 
 
 @dataclass(frozen=True)
+class Blow:
+    """What befalls a part of a whole labelyard at a time.
+
+    `kill`; `stop`, or `full` (its disk) for so many seconds; `crash`: the next that starts or runs ends at a point.
+    """
+
+    at: float
+    what: str
+    part: str
+    seconds: float = 0.0
+    point: str = ""
+
+
+@dataclass(frozen=True)
 class Plan:
     """All that happens in a run. Rules are those of `labelyard.sandbox.faults`, times are seconds from its start."""
 
@@ -100,6 +114,8 @@ class Plan:
     """A message comes that nobody can read."""
     seconds: float = 4.0
     """How long it storms at most; it ends when all is done."""
+    blows: tuple[Blow, ...] = ()
+    """What befalls whole processes; only of a labelyard that runs as a whole."""
 
 
 def plan(seed: int) -> Plan:
@@ -129,6 +145,45 @@ def plan(seed: int) -> Plan:
         twins=rng.random() < 0.05,
         unreadable=rng.random() < 0.05,
     )
+
+
+_STRETCH = 5.0
+"""How much longer everything takes with Prefect in between."""
+_PARTS = ("worker", "worker", "worker", "watcher", "watcher", "sandbox", "prefect-server", "emulator", "up")
+_STOPPABLE = ("worker", "watcher", "prefect-server", "sandbox", "emulator")
+_TIME_OUT = 7.0
+
+
+def whole_plan(seed: int) -> Plan:
+    """The run of a seed for a labelyard that runs as a whole."""
+    rng, made = random.Random(-seed - 1), plan(seed)
+    return replace(
+        made,
+        files=tuple(replace(file, after=file.after * _STRETCH) for file in made.files),
+        kills=(),
+        cvat=tuple(_slower(rule) for rule in made.cvat),
+        store=tuple(_slower(rule) for rule in made.store),
+        events=(),
+        locks=tuple((at * _STRETCH, seconds * _STRETCH) for at, seconds in made.locks),
+        twins=False,
+        seconds=60.0,
+        blows=tuple(sorted((_blow(rng) for _ in range(rng.choice((1, 1, 2, 2, 3)))), key=lambda blow: blow.at)),
+    )
+
+
+def _slower(rule: Mapping[str, Any]) -> Mapping[str, Any]:
+    late = rule.get("delay", 0.0) > 1 and not rule["on"].startswith("worker")
+    return {**rule, "delay": _TIME_OUT} if late else rule
+
+
+def _blow(rng: random.Random) -> Blow:
+    at, seconds = rng.uniform(0, 12), rng.uniform(1, 6)
+    what = rng.choice(("kill", "kill", "kill", "crash", "crash", "crash", "stop", "full"))
+    if what == "crash":
+        part = rng.choice(("worker", "worker", "watcher"))
+        return Blow(at / 2, what, part, point=rng.choice(WATCHING if part == "watcher" else RUNNING))
+    parts = {"kill": _PARTS, "stop": _STOPPABLE, "full": ("worker", "watcher")}[what]
+    return Blow(at, what, rng.choice(parts), seconds)
 
 
 def _files(rng: random.Random) -> tuple[File, ...]:

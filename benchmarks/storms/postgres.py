@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import psycopg
-from sqlalchemy import make_url
+from sqlalchemy import URL, make_url
 
 from labelyard.ledger import upgrade
 
@@ -49,7 +49,7 @@ def drop_database(server: str, name: str) -> None:
         connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
-def end_connections(ledger: str) -> int:
+def end_connections(ledger: str | URL) -> int:
     """End every connection to a ledger, as a restart of the server does; how many there were."""
     with psycopg.connect(_plain(ledger), autocommit=True) as connection:
         ended = connection.execute(
@@ -74,5 +74,5 @@ def _url(server: str, name: str) -> str:
     return make_url(server).set(drivername="postgresql", database=name).render_as_string(hide_password=False)
 
 
-def _plain(url: str) -> str:
+def _plain(url: str | URL) -> str:
     return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)

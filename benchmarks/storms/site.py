@@ -2,197 +2,193 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
-from emulator import StoreServer, run_emulator
 
 from labelyard.cvat import Cvat, connect
-from labelyard.ledger import upgrade
+from labelyard.demo.surroundings import ACCOUNT, Surroundings, emulator, sandbox, step_inside, surround
 from labelyard.sandbox.faults import Faults
-from labelyard.yard.everything import free_ports
+from labelyard.settings import load_settings
+from labelyard.storage import client
+from labelyard.yard import Part, Patience, Yard, prints
 from storms.serving import faulty_store, serving
 
-USERS = ("root:rootpass:superuser", "ann:annpass1:annotator", "bob:bobpass1:annotator")
-TOKEN = "control"
-_START_SECONDS = 240.0
-_LABELYARD = (sys.executable, "-m", "labelyard")
-PARTS: Mapping[str, tuple[str, ...]] = {
-    "prefect-server": ("labelyard.prefect.server",),
-    "worker": ("worker", "start"),
-    "watcher": ("labelyard", "watch"),
+BUCKET, QUEUE = "storms", "labelyard"
+_TOKEN = "control"
+_CONTROL = {"Authorization": f"Bearer {_TOKEN}"}
+_START_SECONDS = 600.0
+PARTS: Mapping[str, frozenset[str]] = {
+    "emulator": frozenset({"ministack"}),
+    "sandbox": frozenset({"labelyard", "sandbox"}),
+    "up": frozenset({"labelyard", "up"}),
+    "prefect-server": frozenset({"labelyard.prefect.server"}),
+    "worker": frozenset({"prefect", "worker", "start"}),
+    "watcher": frozenset({"labelyard", "watch"}),
 }
-"""What `up` starts, and the words of its command lines."""
+"""Its parts, and the words of their command lines; the last three are started by `up`."""
+_SHORT = {
+    "LABELYARD_DEPLOY__COLLECT_SECONDS": "5",
+    "LABELYARD_DEPLOY__SWEEP_SECONDS": "10",
+    "LABELYARD_ANNOUNCE_AGAIN_SECONDS": "15",
+    "LABELYARD_LEASE_SECONDS": "10",
+    "LABELYARD_UNCLEAR_UPLOAD_SECONDS": "4",
+    "LABELYARD_CVAT__DEFAULT__TIMEOUT_SECONDS": "5",
+    "LABELYARD_STORE__TIMEOUT_SECONDS": "5",
+}
+"""Nobody wants to wait for a lease of two minutes."""
 
 
 @dataclass
 class Site:
-    """Processes and addresses of a running labelyard. `up` and `sandbox` are started again when they end."""
+    """A labelyard's folder and addresses; the yard starts again what dies, as an init system would."""
 
-    folder: Path
+    made: Surroundings
+    yard: Yard
     ledger: str
-    store: StoreServer
     store_url: str
     store_faults: Faults
-    cvat_port: int
-    settings: dict[str, str]
-    bucket: str
-    queue_url: str
-    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
-    emulator_pid: int = 0
+    cvat: Cvat
+    cvat_faults: FaultsThere
+    s3: Any
+    sqs: Any
+    orphans: list[psutil.Process] = field(default_factory=list)
 
     @property
-    def cvat_url(self) -> str:
-        """Where the sandbox answers."""
-        return f"http://127.0.0.1:{self.cvat_port}"
-
-    def person(self) -> Cvat:
-        """Somebody at CVAT."""
-        return connect(self.cvat_url, username="root", password="rootpass", dialect="v1", timeout=20)
+    def queue_url(self) -> str:
+        """The queue, as whoever puts files reaches it."""
+        return f"{self.made.store_url}/000000000000/{QUEUE}"
 
     def write_settings(self, **more: str) -> None:
         """Write `.env`, which every run and every new process reads."""
-        lines = [f"{name}={value}\n" for name, value in {**self.settings, **more}.items()]
-        (self.folder / ".env.new").write_text("".join(lines))
-        (self.folder / ".env.new").replace(self.folder / ".env")
+        settings = {
+            **self.made.settings,
+            **_SHORT,
+            "LABELYARD_LEDGER": self.ledger,
+            "LABELYARD_STORE__ENDPOINT_URL": self.store_url,
+            "LABELYARD_WATCH__SQS_ENDPOINT_URL": self.store_url,
+            "LABELYARD_WATCH__QUEUE_URL": f"{self.store_url}/000000000000/{QUEUE}",
+        }
+        new = self.made.folder / ".env.new"
+        new.write_text("".join(f"{name}={value}\n" for name, value in {**settings, **more}.items()))
+        new.replace(self.made.folder / ".env")
 
-    def start(self, name: str) -> None:
-        """Start `up` or the sandbox, if it does not run."""
-        running = self.processes.get(name)
-        if running is not None and running.poll() is None:
-            return
-        command = [*_LABELYARD, "up"] if name == "up" else [
-            *_LABELYARD, "sandbox", "--port", str(self.cvat_port), "--data", str(self.folder / "sandbox"),
-            "--control-token", TOKEN, *(word for user in USERS for word in ("--user", user)),
-        ]  # fmt: skip
-        with (self.folder / f"{name}.log").open("ab") as log:
-            self.processes[name] = subprocess.Popen(
-                command, cwd=self.folder, env=_clean(self.folder), stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
+    def make_bucket_and_queue(self) -> None:
+        """Make what is missing: an emulator that dies forgets its queues."""
+        with suppress(self.s3.exceptions.BucketAlreadyOwnedByYou):
+            self.s3.create_bucket(Bucket=BUCKET)
+        self.sqs.create_queue(QueueName=QUEUE, Attributes={"VisibilityTimeout": "5"})
 
-    def pids(self, name: str) -> list[int]:
+    def start(self) -> None:
+        """Start everything. Raises PartFailed where something does not start."""
+        start_store = [_with_disk(emulator(self.made), self.made.folder), _with_control(sandbox(self.made))]
+        self.yard.start(*start_store)
+        self.make_bucket_and_queue()
+        up = [sys.executable, "-m", "labelyard", "up"]
+        self.yard.start(Part("up", up, {}, prints("Ctrl-C ends it all"), _START_SECONDS, end_within=60))
+
+    def processes(self, part: str) -> list[psutil.Process]:
         """The processes of a part that run now."""
-        if name == "emulator":
-            return [self.emulator_pid]
-        process = self.processes.get(name)
-        if process is not None:
-            return [process.pid] if process.poll() is None else []
-        found = []
-        with suppress(psutil.Error, KeyError):
-            for child in psutil.Process(self.processes["up"].pid).children(recursive=True):
-                with suppress(psutil.Error):
-                    words = child.cmdline()
-                    if all(any(word in given for given in words) for word in PARTS[name]):
-                        found.append(child.pid)
-        return found
+        return [process for process in self._all() if PARTS[part] <= _words(process)]
 
-    def set_faults(self, rules: list[dict[str, Any]]) -> None:
-        """Let the sandbox misbehave."""
-        httpx.post(f"{self.cvat_url}/_sandbox/faults", json=rules, headers=_CONTROL, timeout=20).raise_for_status()
+    def kill(self, part: str) -> None:
+        """Kill -9. What `up` leaves behind its guard ends, some seconds later."""
+        found = self.processes(part)
+        if part == "up":
+            self.orphans += [child for process in found for child in process.children(recursive=True)]
+        for process in found:
+            with suppress(psutil.Error):
+                process.kill()
 
-    def faults(self) -> list[dict[str, Any]]:
-        """How often each rule was met."""
-        answer = httpx.get(f"{self.cvat_url}/_sandbox/faults", headers=_CONTROL, timeout=20)
-        found: list[dict[str, Any]] = answer.json()
-        return found
+    def end(self) -> None:
+        """Kill every process, whatever state it is in."""
+        everybody = [*self.orphans, *self._all()]
+        for process in everybody:
+            with suppress(psutil.Error):
+                process.kill()
+        psutil.wait_procs(everybody, timeout=10)
 
-    def wait_until_ready(self) -> None:
-        """Until `up` says that everything runs. Raises RuntimeError with its last words."""
-        log, end = self.folder / "up.log", time.monotonic() + _START_SECONDS
-        while "Ctrl-C ends it all" not in log.read_text():
-            if time.monotonic() > end or self.processes["up"].poll() is not None:
-                raise RuntimeError(f"labelyard up did not start:\n{log.read_text()[-2000:]}")
-            time.sleep(0.1)
+    def wait_until_all_answer(self) -> None:
+        """Until emulator and sandbox are there again. Raises RuntimeError."""
+        end = time.monotonic() + _START_SECONDS
+        for url in (f"{self.made.store_url}/_ministack/health", f"{self.made.cvat_url}/"):
+            while not _answers(url):
+                self.yard.look()
+                if time.monotonic() > end:
+                    raise RuntimeError(f"{url} does not answer")
+                time.sleep(0.1)
 
-    def close(self) -> None:
-        """End every process, whatever state it is in."""
-        for name in ("emulator", "sandbox", *PARTS, "up"):
-            for pid in self.pids(name):
-                with suppress(ProcessLookupError):
-                    os.kill(pid, 18)
-        up = self.processes.get("up")
-        if up is not None and up.poll() is None:
-            up.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                up.wait(60)
-        for process in self.processes.values():
-            process.kill()
-            process.wait()
+    def _all(self) -> list[psutil.Process]:
+        return psutil.Process().children(recursive=True)
 
 
-_CONTROL = {"Authorization": f"Bearer {TOKEN}"}
+class FaultsThere:
+    """The faults of a sandbox in another process; what was met before it died is kept."""
+
+    def __init__(self, url: str) -> None:
+        self._url = f"{url}/_sandbox/faults"
+        self._seen: list[dict[str, Any]] = []
+
+    def set(self, rules: Any) -> None:
+        """Replace its rules."""
+        httpx.post(self._url, json=rules, headers=_CONTROL, timeout=20).raise_for_status()
+        self._seen = []
+
+    def described(self) -> list[dict[str, Any]]:
+        """Its rules and how often each was met; while it does not answer, what it said last."""
+        with suppress(httpx.HTTPError):
+            answer = httpx.get(self._url, headers=_CONTROL, timeout=5)
+            answer.raise_for_status()
+            self._seen = answer.json() or self._seen
+        return self._seen
 
 
 @contextmanager
-def open_site(folder: Path, ledger: str, template: Path | None) -> Iterator[Site]:
-    """A labelyard that runs; Prefect's database comes from a template where there is one."""
-    with ExitStack() as stack:
-        faults = Faults()
-        store = stack.enter_context(run_emulator())
-        store_url = stack.enter_context(serving(faulty_store(store.url, faults)))
-        cvat_port, prefect_port, watch_port = free_ports(3)
-        (folder / ".labelyard").mkdir(parents=True)
-        upgrade(ledger)
-        if template is not None:
-            shutil.copytree(template, folder / ".labelyard" / "prefect")
-        bucket, queue = store.new_bucket(), store.new_queue(VisibilityTimeout="5")
-        store.notify(bucket, queue)
-        at_proxy = f"{store_url}/{queue.split('/', 3)[3]}"
-        settings = {
-            "LABELYARD_LEDGER": ledger,
-            "LABELYARD_SPOOL": str(folder / "spool"),
-            "LABELYARD_STORE__ENDPOINT_URL": store_url,
-            "LABELYARD_STORE__REGION": "us-east-1",
-            "LABELYARD_STORE__ACCESS_KEY_ID": "test",
-            "LABELYARD_STORE__SECRET_ACCESS_KEY": "test",
-            "LABELYARD_STORE__ADDRESSING_STYLE": "path",
-            "LABELYARD_CVAT__DEFAULT__URL": f"http://127.0.0.1:{cvat_port}",
-            "LABELYARD_CVAT__DEFAULT__USERNAME": "root",
-            "LABELYARD_CVAT__DEFAULT__PASSWORD": "rootpass",
-            "LABELYARD_WATCH__QUEUE_URL": at_proxy,
-            "LABELYARD_WATCH__SQS_ENDPOINT_URL": store_url,
-            "LABELYARD_WATCH__PORT": str(watch_port),
-            "LABELYARD_UP__PREFECT_PORT": str(prefect_port),
-            "LABELYARD_DEPLOY__COLLECT_SECONDS": "3",
-            "LABELYARD_DEPLOY__SWEEP_SECONDS": "5",
-            "LABELYARD_ANNOUNCE_AGAIN_SECONDS": "10",
-            "LABELYARD_LEASE_SECONDS": "12",
-            "LABELYARD_UNCLEAR_UPLOAD_SECONDS": "5",
-            "LABELYARD_POLL_SECONDS": "0.2",
-        }
-        emulator_pid = next(
-            child.pid for child in psutil.Process().children() if any("ministack" in word for word in child.cmdline())
-        )
-        site = Site(folder, ledger, store, store_url, faults, cvat_port, settings, bucket, queue, {}, emulator_pid)
+def open_site(folder: Path, ledger: str, tell: Callable[[str], None]) -> Iterator[Site]:
+    """A labelyard's folder with nothing running yet; what is started ends with the context.
+
+    This process moves into the folder.
+    """
+    made, faults = surround(folder), Faults()
+    step_inside(made)
+    patience = Patience(longest=2.0, deaths=1000)  # an init system does not give up either
+    with serving(faulty_store(made.store_url, faults)) as store_url, Yard(folder / "logs", tell, patience) as yard:
+        cvat = connect(made.cvat_url, username=ACCOUNT, password=made.password, dialect="v1", timeout=20)
+        store = load_settings().store
+        s3, sqs = client("s3", store, made.store_url), client("sqs", store, made.store_url)
+        site = Site(made, yard, ledger, store_url, faults, cvat, FaultsThere(made.cvat_url), s3, sqs)
         site.write_settings()
         try:
-            site.start("sandbox")
-            site.start("up")
-            site.wait_until_ready()
             yield site
         finally:
-            site.close()
+            site.end()
 
 
-def _clean(folder: Path) -> dict[str, str]:
-    inherited = {
-        name: value for name, value in os.environ.items() if not name.startswith(("LABELYARD_", "PREFECT_", "AWS_"))
-    }
-    return {
-        **inherited,
-        "NO_PROXY": "127.0.0.1,localhost",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "TMPDIR": str(folder),
-    }
+def _with_disk(part: Part, folder: Path) -> Part:
+    """An emulator whose objects outlive it."""
+    return replace(part, environment={**part.environment, "S3_PERSIST": "1", "S3_DATA_DIR": str(folder / "s3")})
+
+
+def _with_control(part: Part) -> Part:
+    return replace(part, command=[*part.command, "--control-token", _TOKEN])
+
+
+def _words(process: psutil.Process) -> frozenset[str]:
+    try:
+        return frozenset(process.cmdline())
+    except psutil.Error:
+        return frozenset()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=2).status_code < httpx.codes.INTERNAL_SERVER_ERROR
+    except httpx.HTTPError:
+        return False

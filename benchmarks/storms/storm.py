@@ -5,24 +5,20 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import select
 
 from labelyard.ledger import exports, outbox
 from labelyard.ledger.tables import Batch, Object
-from labelyard.sandbox.faults import Faults
 from storms import look
 from storms.arriving import Arrivals
-from storms.crew import Announcements, Crew
 from storms.differences import AT_REST, differences
-from storms.lane import Lane
 from storms.people import People
-from storms.plan import Plan
-from storms.scene import Scene
+from storms.scene import Misbehaviour, Scene
 
-CALM_SECONDS = 60.0
-"""How long it may take until all is done once nothing goes wrong any more."""
+CALM_SECONDS = 300.0
+"""How long it may take until all is done once nothing goes wrong any more, on a machine that others use too."""
 _LOOK_SECONDS = 0.1
 
 
@@ -40,69 +36,82 @@ class Outcome:
     said: tuple[str, ...] = ()
 
 
-class Storm:
-    """A run of a plan in a lane."""
+class Stage(Protocol):
+    """What stands on a scene: the processes of labelyard, and what befalls them."""
 
-    def __init__(self, lane: Lane, plan: Plan) -> None:
-        self.scene = Scene(lane, plan)
+    scene: Scene
+
+    @property
+    def busy(self) -> bool:
+        """Whether something goes on that the ledger does not show."""
+
+    def tick(self, now: float) -> None:
+        """Start, kill, stop what is due."""
+
+    def rest(self) -> None:
+        """Let a moment pass."""
+
+    def collect_soon(self) -> None:
+        """Somebody has completed a job."""
+
+    def calm_down(self) -> None:
+        """From now on nothing goes wrong any more."""
+
+
+class Storm:
+    """A run of a stage's plan."""
+
+    def __init__(self, stage: Stage, people: People) -> None:
+        self._stage, self._people = stage, people
+        self.scene = stage.scene
         self._arrivals = Arrivals(self.scene)
-        self._announced = Announcements(self.scene)
-        self._people = People(self.scene)
-        self._crew = Crew(self.scene, self._announced, self._people.make_twins)
         self._look_at, self._unrest = 0.0, "not looked at"
 
     def run(self) -> Outcome:
         """Storm, calm down, compare."""
-        scene, lane = self.scene, self.scene.lane
-        lane.prefect.hear = self._announced.hear
-        lane.sandbox.faults.set([dict(rule) for rule in scene.plan.cvat])
-        lane.store_faults.set([dict(rule) for rule in scene.plan.store])
-        try:
-            if any(_kind(rule) == "time-out" for rule in scene.plan.cvat if "when" not in rule):
-                self._people.wait(scene.plan.seconds + 1.5)  # in the world nobody labels as fast as a server forgets
-            self._go_on_until_rest(scene.plan.seconds)
-            self._calm_down()
-            self._go_on_until_rest(CALM_SECONDS)
-            if scene.plan.reopened and (batch := self._people.open_again()):
-                self._go_on_until_rest(CALM_SECONDS, batch)
-            if self._unrest:
-                scene.said.append(f"never at rest: {self._unrest}")
-            seen = look.look(scene.ledger, lane.cvat, lane.s3, scene.spec, self._arrivals.unusable)
-            found, seconds = tuple(differences(seen)), time.time() - scene.began
-            return Outcome(scene.plan.seed, found, scene.faults, seconds, tuple(scene.said))
-        finally:
-            lane.sandbox.faults.clear()
-            lane.store_faults.clear()
-            self._crew.end()
-            scene.close()
+        scene, plan = self.scene, self.scene.plan
+        scene.cvat_faults.set([dict(rule) for rule in plan.cvat])
+        scene.store_faults.set([dict(rule) for rule in plan.store])
+        if any(_kind(rule) == "time-out" for rule in plan.cvat if "when" not in rule):
+            self._people.wait(plan.seconds + 1.5)  # in the world nobody labels as fast as a server forgets
+        self._go_on_until_rest(plan.seconds)
+        self._calm_down()
+        self._go_on_until_rest(CALM_SECONDS)
+        if plan.reopened and (batch := self._people.open_again()):
+            self._go_on_until_rest(CALM_SECONDS, batch)
+        if self._unrest:
+            scene.said.append(f"never at rest: {self._unrest}")
+        seen = look.look(scene.ledger, scene.cvat, scene.s3, scene.spec, self._arrivals.unusable)
+        found, seconds = tuple(differences(seen)), time.time() - scene.began
+        return Outcome(plan.seed, found, scene.faults, seconds, tuple(scene.said))
 
     def _go_on_until_rest(self, seconds: float, exported_again: str | None = None) -> None:
         end, self._unrest = time.time() + seconds, "not looked at"
         while self._unrest and (now := time.time()) < end:
             self._arrivals.tick(now)
-            self._crew.tick(now)
+            self._stage.tick(now)
             if now >= self._look_at:
                 self._look_at = now + _LOOK_SECONDS
                 if self._people.act():
-                    self._crew.collect_soon()
+                    self._stage.collect_soon()
                 self._unrest = self._going_on(exported_again)
-            self._crew.rest()
+            self._stage.rest()
 
     def _calm_down(self) -> None:
-        self._count(self.scene.lane.sandbox.faults, "CVAT")
-        self._count(self.scene.lane.store_faults, "store")
-        self.scene.calm_down()
-        self._crew.calm_down()
+        self.scene.calm = True
+        self._stage.calm_down()
+        self._count(self.scene.cvat_faults, "CVAT")
+        self._count(self.scene.store_faults, "store")
 
-    def _count(self, faults: Faults, whose: str) -> None:
+    def _count(self, faults: Misbehaviour, whose: str) -> None:
         for rule in faults.described():
             beyond = max(0, rule["met"] - rule.get("skip", 0))
             self.scene.faults[f"{whose}: {_kind(rule)}"] += min(rule.get("times", beyond), beyond)
-        faults.clear()
+        faults.set([])
 
     def _going_on(self, exported_again: str | None) -> str:
         """What keeps the run from being at rest; empty when nothing does."""
-        if self._arrivals.waiting or self._announced.waiting or self._crew.busy:
+        if self._arrivals.waiting or self._stage.busy:
             return "files, events or runs are under way"
         scene = self.scene
         with scene.ledger.read() as session:
@@ -112,9 +121,9 @@ class Storm:
             again = exported_again and len(exports.of_batch(session, exported_again)) < 2
         if states or unsent or again:
             return f"batches are {', '.join(states)}; {unsent} announcements wait"
-        if told := look.undelivered(scene.lane.sqs, scene.queue_url):
+        if told := look.undelivered(scene.sqs, scene.queue_url):
             return f"{told} messages are in the queue"
-        there = look.listed(scene.lane.s3, scene.lane.bucket, scene.address(""))
+        there = look.listed(scene.s3, scene.bucket, scene.address(""))
         return ", ".join(f"{key} has not landed" for key, etag in there.items() if (key, etag) not in rows)
 
 

@@ -58,12 +58,12 @@ _CVAT_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Errand:
-    """What a process shall do: watch, ingest, export, sweep, collect."""
+    """What a process shall do: watch, ingest, export, sweep, collect; and where."""
 
-    what: str
     settings: Settings
     queue_url: str
     epoch: float
+    what: str = ""
     batch: str = ""
     crash_at: str | None = None
     stops: bool = False

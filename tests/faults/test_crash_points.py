@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from storms.fast import run_in_lane
 from storms.lane import Lane
 from storms.plan import CREATE, DATA, LATE_EXPORT, File, Kill, Plan
-from storms.storm import Storm
 
 from labelyard import crashing
 from labelyard.errors import SettingsError
@@ -72,5 +72,5 @@ def test_whatever_dies_at_a_point_and_there_again_nothing_is_lost_or_doubled(lan
     seed = 10_000 + list(crashing.POINTS).index(name)
     twice_in_a_row = 2 * (Kill("watch", name), Kill("run", name))
     plan = replace(QUIET, seed=seed, kills=twice_in_a_row, **LEADING_THERE.get(name, {}))
-    outcome = Storm(lane, plan).run()
+    outcome = run_in_lane(lane, plan)
     assert (outcome.differences, outcome.faults["died at a crash point"] > 0) == ((), True), outcome.said

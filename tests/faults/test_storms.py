@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import pytest
+from storms.fast import run_in_lane
 from storms.lane import Lane
 from storms.plan import plan
-from storms.storm import Storm
 
 
 @pytest.mark.parametrize("seed", range(20_000, 20_016))
 def test_nothing_is_lost_or_doubled_whatever_a_seed_does(lane: Lane, seed: int) -> None:
-    outcome = Storm(lane, plan(seed)).run()
+    outcome = run_in_lane(lane, plan(seed))
     assert outcome.differences == (), outcome.said
 
 
 @pytest.mark.parametrize("seed", range(20_016, 20_032))
 def test_nothing_is_lost_or_doubled_on_postgresql_either(postgres_lane: Lane, seed: int) -> None:
-    outcome = Storm(postgres_lane, plan(seed)).run()
+    outcome = run_in_lane(postgres_lane, plan(seed))
     assert outcome.differences == (), outcome.said
 
 
