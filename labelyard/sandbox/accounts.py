@@ -1,41 +1,25 @@
-"""Who may come in: users, their one token each, sessions with cookies, and what a registration must hold."""
+"""Who may come in: users, their one token each, and sessions with cookies."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import json
-import re
 import secrets
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from labelyard.sandbox.fields import Email, Flag, Invalid, Many, Object, Text
+from labelyard.sandbox.credentials import CONFIRMATIONS, GROUPS, FreshEmail, GroupNames, Password, Username
+from labelyard.sandbox.fields import Email, Flag, Invalid, Object, Text
 from labelyard.sandbox.state import BrokenConstraint, Store, now
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Mapping
 
-GROUPS = ("admin", "user", "annotator", "observer")
 ROLES = ("superuser", "staff", *GROUPS)
-COMMON_PASSWORDS = """
-password password1 password12 password123 password1234 password! passw0rd p@ssw0rd p@ssword pass pass1234
-1 12 123 1234 12345 123456 1234567 12345678 123456789 1234567890 12345678901 0123456789 01234567 987654321 0987654321
-87654321 654321 11111111 1111111 111111 22222222 33333333 44444444 55555555 66666666 77777777 7777777 88888888 99999999
-00000000 000000 666666 123123 123123123 12341234 11223344 112233 121212 123321 12344321 147258369 159753 10203040
-19283746 1029384756 20202020 31415926 5201314 8675309 98765432
-a aaa abc abcd abcdef abc123 abcd1234 abc12345 a1b2c3d4 asdfgh asdfghjkl asdf1234 asdfasdf zxcvbnm zaq12wsx
-qwerty qwerty1 qwerty12 qwerty123 qwertyui qwertyuiop 1q2w3e4r 1qaz2wsx 1qazxsw2 qazwsxedc
-letmein letmein1 welcome welcome1 admin admin1 admin123 admin1234 administrator root toor login master monkey monkey123
-dragon dragon123 football football1 baseball baseball1 superman superman1 batman iloveyou iloveyou1 princess princess1
-sunshine sunshine1 shadow michael michael1 jordan trustno1 starwars computer computer1 internet freedom
-whatever whatever1 hello hello123 secret secret123 changeme changeme1 test test123 test1234 testing guest user newuser
-demo shorty default samsung google"""
-"""The head of the list of twenty thousand that Django refuses."""
-
 MOST_SESSIONS = 10_000
 LONGEST = {"first_name": 30, "last_name": 150, "email": 254}
 """What registration cuts in silence, and a change refuses."""
@@ -152,7 +136,7 @@ class Accounts:
 
     def _fields(self, user: User, *, full: bool) -> Object:
         basic = {
-            "username": Username(self, longest=150, exact=True, but=user.id),
+            "username": Username(self.taken, longest=150, exact=True, but=user.id),
             **{name: Text(longest=LONGEST[name], blank=True) for name in ("first_name", "last_name")},
             "email": Email(longest=LONGEST["email"], blank=True),
         }  # fmt: skip
@@ -181,7 +165,7 @@ class Accounts:
 
     def register(self, body: Mapping[str, Any], *, form: bool) -> User:
         """A new user without any group; raises Invalid."""
-        fields = {"username": Username(self, longest=150), "email": FreshEmail(self, required=False),
+        fields = {"username": Username(self.taken, longest=150), "email": FreshEmail(self.taken, required=False),
                   "password1": Password(), "password2": Text(), "first_name": Text(required=False),
                   "last_name": Text(required=False), "confirmations": CONFIRMATIONS}  # fmt: skip
         clean = Object(fields).run(body, form=form)
@@ -272,83 +256,6 @@ class Accounts:
         """End the session of a cookie."""
         with self._lock:
             self._sessions.pop(key or "", None)
-
-
-CONFIRMATIONS = Many(
-    Object({
-        "name": Text(longest=256), "display_text": Text(longest=2048, required=False),
-        "url": Text(longest=2048, required=False), "required": Flag(required=False), "value": Flag(required=False),
-    }), required=False,
-)  # fmt: skip
-"""What a user agrees to at registration; the sandbox asks for nothing."""
-
-
-class Username(Text):
-    """A name that nobody has yet."""
-
-    def __init__(self, accounts: Accounts, *, exact: bool = False, but: int = 0, **options: Any) -> None:
-        super().__init__(**options)
-        self._accounts, self._exact, self._but = accounts, exact, but
-
-    def clean(self, value: Any) -> str:
-        """The name."""
-        name = super().clean(value)
-        if not re.fullmatch(r"[\w.@+-]+", name):
-            raise Invalid(
-                "Enter a valid username. This value may contain only letters, numbers, and @/./+/-/_ characters."
-            )
-        if self._accounts.taken("username", name, exact=self._exact, but=self._but):
-            raise Invalid("A user with that username already exists.")
-        return name
-
-
-class FreshEmail(Email):
-    """An address that nobody has registered yet."""
-
-    def __init__(self, accounts: Accounts, **options: Any) -> None:
-        super().__init__(**options)
-        self._accounts = accounts
-
-    def clean(self, value: Any) -> str:
-        """The address."""
-        address = super().clean(value)
-        if address and self._accounts.taken("email", address):
-            raise Invalid("A user is already registered with this e-mail address.")
-        return address
-
-
-class Password(Text):
-    """A password that Django's validators let pass."""
-
-    def clean(self, value: Any) -> str:
-        """The password."""
-        password = super().clean(value)
-        refused = []
-        if len(password) < 8:
-            refused.append("This password is too short. It must contain at least 8 characters.")
-        if password.lower().strip() in COMMON_PASSWORDS.split():
-            refused.append("This password is too common.")
-        if password.isdigit():
-            refused.append("This password is entirely numeric.")
-        if refused:
-            raise Invalid(refused)
-        return password
-
-
-class GroupNames(Many):
-    """The names of groups that exist."""
-
-    def __init__(self) -> None:
-        super().__init__(Text(), plain=True)
-
-    def clean(self, value: Any) -> list[Any]:
-        """The names; the first unknown one is told."""
-        if not isinstance(value, list):
-            raise Invalid(f'Expected a list of items but got type "{type(value).__name__}".')
-        for name in value:
-            if name not in GROUPS:
-                raise Invalid(f"Object with name={name} does not exist.")
-        return value
 
 
 def _user(row: sqlite3.Row | None) -> User | None:
