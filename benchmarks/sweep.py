@@ -82,7 +82,7 @@ def sweep(place: Place) -> Figures:
     from labelyard.steps.landing import sweep as swept
 
     work = _workplace(place)
-    return _timed(lambda: swept(work)["street"].known, place.keys)
+    return _timed(lambda: swept(work).landed["street"].known, place.keys)
 
 
 def backfill(place: Place) -> Figures:

@@ -2,7 +2,7 @@
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from prefect.states import Completed
+from prefect.states import Completed, Failed
 
 from labelyard.prefect.endings import plain_ending
 from labelyard.prefect.scheduled import forget_uneventful, nothing_new, still_away
@@ -20,12 +20,14 @@ def sweep_sources() -> State:
     with open_workplace() as place:
         away = knock(place)
         announce_again(place)
-        sent = announce(place)  # before the listing, which fails as a whole while the store is away
-        landed = sweep(place)
+        sent = announce(place)  # before the listing, which may take minutes
+        swept = sweep(place)
         close_due(place)
         sent += announce(place)
     forget_uneventful()
-    new = {name: count.new for name, count in landed.items() if count.new}
+    if swept.failed:
+        return Failed(message="\n".join(swept.failed))
+    new = {name: count.new for name, count in swept.landed.items() if count.new}
     if not new and not sent:
         return still_away(away) if away else nothing_new()
     return Completed(message=f"landed {new or 'nothing'}; {sent} batches announced")

@@ -7,11 +7,12 @@ lands: its ETag is its identity, and a listing knows no other.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 from labelyard.crashing import point
+from labelyard.errors import StoreError
 from labelyard.events import EventObject
 from labelyard.ledger import datasets, objects
 from labelyard.model import StoredObject
@@ -33,6 +34,14 @@ class Landed:
 
     def __add__(self, other: Landed) -> Landed:
         return Landed(self.new + other.new, self.known + other.known, self.ignored + other.ignored)
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What came of a look at every source: what landed, by dataset; what went wrong, with the next command."""
+
+    landed: Mapping[str, Landed]
+    failed: Sequence[str] = ()
 
 
 def land(place: Workplace, told: Sequence[EventObject], via: str) -> Landed:
@@ -76,18 +85,24 @@ def gone(place: Workplace, told: Sequence[EventObject], via: str) -> int:
     return count
 
 
-def sweep(place: Workplace) -> dict[str, Landed]:
-    """List every source of every dataset and land what the ledger lacks; what came of it, by dataset."""
+def sweep(place: Workplace) -> Swept:
+    """List every source of every dataset and land what the ledger lacks. A source that fails stops only itself."""
     with place.ledger.read() as session:
         specs = [spec for spec, _ in datasets.current(session)]
-    result = {}
+    landed: dict[str, Landed] = {}
+    failed: list[str] = []
     for spec in specs:
-        listings = (place.store.list(source.bucket, source.prefix) for source in spec.sources)
-        chunks = (done for listing in listings for done in land_listed(place, [spec], listing, "sweep"))
-        result[spec.name] = sum(chunks, Landed())
-        if result[spec.name].new:
-            _log.info("%s: the sweep found %d objects that no event had told of", spec.name, result[spec.name].new)
-    return result
+        landed[spec.name] = Landed()
+        for source in spec.sources:
+            try:
+                for done in land_listed(place, [spec], place.store.list(source.bucket, source.prefix), "sweep"):
+                    landed[spec.name] += done
+            except StoreError as error:
+                _log.warning("%s: %s", spec.name, error)
+                failed.append(f"{spec.name}: {error}")
+        if landed[spec.name].new:
+            _log.info("%s: the sweep found %d objects that no event had told of", spec.name, landed[spec.name].new)
+    return Swept(landed, failed)
 
 
 def land_listed(

@@ -149,7 +149,7 @@ def test_a_key_that_no_database_takes_is_left_out_with_a_line_in_the_log(
     with listing(3, odd) as server:
         place = workplace(f"sqlite:///{tmp_path / 'ledger.db'}", of(server))
         with caplog.at_level(logging.WARNING):
-            done = sum(backfill(place, "street"), Landed()) if via == "backfill" else sweep(place)["street"]
+            done = sum(backfill(place, "street"), Landed()) if via == "backfill" else sweep(place).landed["street"]
         assert done == Landed(new=3, ignored=2)
         assert [record.getMessage() for record in caplog.records] == [
             r"s3://pictures/'in/a\x00b.jpg' is left out: no database takes the NUL in its key; copy it to another"

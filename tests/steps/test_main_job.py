@@ -14,7 +14,7 @@ from labelyard.steps.landing import sweep
 def test_files_of_two_cameras_become_a_task_with_people_and_then_a_coco_file_with_their_keys(bench: Bench) -> None:
     bench.apply(task={"segment_size": 2})
     keys = [bench.put(f"{camera}/000{i}.jpg", picture(i)) for camera in ("cam1", "cam2") for i in range(3)]
-    assert sweep(bench.place)["street"].new == 6
+    assert sweep(bench.place).landed["street"].new == 6
     close_now(bench.place, "street")
     ingest(bench)
     line = bench.line()

@@ -111,7 +111,7 @@ def test_a_task_made_by_hand_is_adopted_and_exported_with_its_keys(bench: Bench)
     )
     assert (taken.batch_id, taken.frames, taken.unknown) == ("street-00001", 3, ("other.jpg",))
     assert bench.line().state == "assigned"
-    assert sweep(bench.place)["street"].new == 0
+    assert sweep(bench.place).landed["street"].new == 0
     finish(bench)
     assert bench.line().state == "exported"
     with pytest.raises(CvatDisagrees, match="it is the task of street-00001 already"):
@@ -136,7 +136,7 @@ def test_a_lost_ledger_is_made_again_and_nothing_is_labelled_twice(assigned: Ben
             ("street-00002", 1, ()),
         ]
         assert taking_over.rebuild(place) == []
-        assert sweep(place)["street"].new == 1
+        assert sweep(place).landed["street"].new == 1
         assert collect(place).completed == ("street-00001",)
         exported = export(anew)
         assert exported.images == 2
@@ -189,7 +189,7 @@ def test_a_ledger_that_is_made_again_after_files_landed_takes_them_out_of_its_op
     with open_workplace(assigned.place.settings.model_copy(update={"ledger": url})) as place:
         anew = Bench(place, assigned.bucket, assigned.s3, assigned.sandbox)
         anew.apply()
-        assert sweep(place)["street"].new == 2
+        assert sweep(place).landed["street"].new == 2
         assert [(one.batch_id, one.frames, one.unknown) for one in taking_over.rebuild(place)] == [
             ("street-00002", 2, ())
         ]

@@ -1,0 +1,21 @@
+"""The sweep over many sources, of which some cannot be listed."""
+
+from __future__ import annotations
+
+from step_bench import Bench
+
+from labelyard.ledger import datasets
+from labelyard.steps.landing import sweep
+
+
+def test_a_bucket_that_is_gone_stops_only_its_own_source_and_is_told_with_the_next_command(bench: Bench) -> None:
+    bench.apply(sources=[{"bucket": "no-such-bucket", "prefix": "in/"}, {"bucket": bench.bucket, "prefix": "in/"}])
+    other = bench.spec.model_copy(update={"name": "zoo", "sources": bench.spec.sources[1:]})
+    with bench.place.ledger.write() as session:
+        datasets.apply(bench.place.ledger, session, other)
+    bench.put("1.jpg")
+    swept = sweep(bench.place)
+    assert {name: landed.new for name, landed in swept.landed.items()} == {"street": 1, "zoo": 1}
+    [told] = swept.failed
+    assert told.startswith("street: s3://no-such-bucket/in/: NoSuchBucket")
+    assert "next: create the bucket" in told
