@@ -1,18 +1,19 @@
-"""Which datasets there are, and what their files said when they were applied."""
+"""Which datasets there are, what their files said when they were applied, and the ids of their labels."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from labelyard.errors import NotKnown
 from labelyard.ledger import Ledger
 from labelyard.ledger.history import tell
-from labelyard.ledger.tables import Dataset, DatasetVersion
+from labelyard.ledger.tables import Category, Dataset, DatasetVersion
+from labelyard.plan.numbering import numbered, recovered
 from labelyard.spec import DatasetSpec
 
 
@@ -35,6 +36,9 @@ def apply(ledger: Ledger, session: Session, spec: DatasetSpec) -> tuple[int, boo
             dataset=spec.name, number=dataset.version, document=document, sha256=digest, applied_at=ledger.now(session)
         )
     )
+    known = categories(session, spec.name)
+    numbers = numbered((label.name for label in spec.task.labels), known)
+    _number(session, spec.name, {label: number for label, number in numbers.items() if label not in known})
     tell(ledger, session, "applied", f"version {dataset.version} of the dataset file", dataset=spec.name)
     return dataset.version, True
 
@@ -61,12 +65,27 @@ def current(session: Session) -> Iterator[tuple[DatasetSpec, int]]:
 
 
 def categories(session: Session, name: str) -> dict[str, int]:
-    """The COCO id of each label that any version of a dataset's file ever named, from 1; once given, it stays."""
-    documents = session.scalars(
-        select(DatasetVersion.document).where(DatasetVersion.dataset == name).order_by(DatasetVersion.number)
-    )
-    numbers: dict[str, int] = {}
-    for document in documents:
-        for label in DatasetSpec.model_validate(document).task.cvat_labels():
-            numbers.setdefault(label.name, len(numbers) + 1)
+    """The COCO id of each label that a dataset ever had; once given, it stays."""
+    rows = session.scalars(select(Category).where(Category.dataset == name).order_by(Category.number))
+    return {row.name: row.number for row in rows}
+
+
+def take_categories(
+    ledger: Ledger, session: Session, spec: DatasetSpec, files: Iterable[Mapping[str, int]]
+) -> dict[str, int]:
+    """Give labels the ids that `files` of the dataset use already, where this ledger gave others; returns all."""
+    session.get_one(Dataset, spec.name, with_for_update=True)
+    given = categories(session, spec.name)
+    numbers = recovered(files, [label.name for label in spec.task.labels], given)
+    if numbers != given:
+        session.execute(delete(Category).where(Category.dataset == spec.name))
+        _number(session, spec.name, numbers)
+        told = ", ".join(f"{label} {number}" for label, number in sorted(numbers.items(), key=lambda item: item[1]))
+        reason = f"labels have the ids of the exports in the bucket: {told}"
+        tell(ledger, session, "numbered", reason, dataset=spec.name)
     return numbers
+
+
+def _number(session: Session, name: str, numbers: Mapping[str, int]) -> None:
+    session.add_all(Category(dataset=name, name=label, number=number) for label, number in numbers.items())
+    session.flush()

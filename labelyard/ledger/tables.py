@@ -123,6 +123,18 @@ class DatasetVersion(Table):
     applied_at: Mapped[datetime]
 
 
+class Category(Table):
+    """A label that a dataset ever had, and its id in the dataset's COCO files, where it stays."""
+
+    __tablename__ = "category"
+
+    dataset: Mapped[str] = mapped_column(ForeignKey("dataset.name"), primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    number: Mapped[int]
+
+    __table_args__ = (Unique("dataset", "number", name="uq_category_dataset_number"),)
+
+
 class Batch(Table):
     """The objects that become one task."""
 

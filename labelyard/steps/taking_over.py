@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import select
@@ -39,6 +39,14 @@ class TakenOver:
     unknown: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class _Exports:
+    """What a dataset's COCO files in the bucket tell: keys by frame name of each batch, ids of labels of each file."""
+
+    keys: dict[str, dict[str, str]] = field(default_factory=dict)
+    categories: dict[str, dict[str, int]] = field(default_factory=dict)
+
+
 def adopt(place: Workplace, dataset: str, task_ids: Sequence[int]) -> list[TakenOver]:
     """Take tasks over that were made by hand, each as a batch of its own; their jobs and annotations stay as they are.
 
@@ -53,8 +61,9 @@ def adopt(place: Workplace, dataset: str, task_ids: Sequence[int]) -> list[Taken
 def rebuild(place: Workplace) -> list[TakenOver]:
     """Make a lost ledger again, for every dataset that was applied to it anew.
 
-    Tasks are known by owner and form of name, frames by the exports in the bucket, by name and by hash. What is in no
-    task lands with the next sweep. Raises NotKnown where no dataset was applied.
+    Tasks are known by owner and form of name, frames by the exports in the bucket, by name and by hash; labels get the
+    ids that those exports use. What is in no task lands with the next sweep. Raises NotKnown where no dataset was
+    applied.
     """
     with place.ledger.read() as session:
         specs = [spec for spec, _ in datasets.current(session)]
@@ -75,9 +84,10 @@ def _rebuild(place: Workplace, spec: DatasetSpec) -> list[TakenOver]:
     with place.ledger.read() as session:
         taken = {batch.id for batch in batches.in_states(session, BatchState)}
         held = {row.server_id for row, _ in tasks.of_dataset(session, spec.name) if row.cvat == spec.cvat}
-    listed, keys = _listed(place, spec), _exported_keys(place, spec)
+    listed, exports = _listed(place, spec), _exports(place, spec)
+    _take_categories(place, spec, exports.categories)
     # What landed before the ledger was made again may have opened a batch under an old one's name.
-    return [_take(place, spec, task, None if name in taken else name, listed, keys.get(name, {}))
+    return [_take(place, spec, task, None if name in taken else name, listed, exports.keys.get(name, {}))
             for name, task in sorted(latest.items()) if task.id not in held]  # fmt: skip
 
 
@@ -192,15 +202,26 @@ def _listed(place: Workplace, spec: DatasetSpec) -> list[StoredObject]:
     return [obj for obj in found if spec.refusal(obj.bucket, obj.key) is None]
 
 
-def _exported_keys(place: Workplace, spec: DatasetSpec) -> dict[str, dict[str, str]]:
-    """Keys by frame name, for each batch that was ever exported, as the COCO files in the bucket tell."""
-    keys: dict[str, dict[str, str]] = {}
+def _exports(place: Workplace, spec: DatasetSpec) -> _Exports:
+    told = _Exports()
     for obj in place.store.list(spec.export_bucket, spec.export.prefix):
         document = _document(place, obj)
+        if document.get("info", {}).get("dataset") != spec.name:
+            continue
         images: Iterable[Mapping[str, str]] = document.get("images", ())
-        told = {image["cvat_name"]: image["file_name"] for image in images if "cvat_name" in image}
-        keys.setdefault(str(document.get("info", {}).get("batch", "")), {}).update(told)
-    return keys
+        keys = {image["cvat_name"]: image["file_name"] for image in images if "cvat_name" in image}
+        told.keys.setdefault(str(document["info"].get("batch", "")), {}).update(keys)
+        told.categories[obj.url] = {one["name"]: one["id"] for one in document.get("categories", ())}
+    return told
+
+
+def _take_categories(place: Workplace, spec: DatasetSpec, files: Mapping[str, Mapping[str, int]]) -> None:
+    with place.ledger.write() as session:
+        numbers = datasets.take_categories(place.ledger, session, spec, files.values())
+    for url, told in files.items():
+        others = [name for name, number in told.items() if numbers.get(name, number) != number]
+        if others:
+            _log.warning("%s: other files give %s another id: do not put them together", url, ", ".join(others))
 
 
 def _document(place: Workplace, obj: StoredObject) -> dict[str, Any]:

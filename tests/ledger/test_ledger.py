@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from ledger_samples import Clock, an_object, apply, dataset_spec, land
@@ -16,6 +17,7 @@ from labelyard.errors import LedgerBehind, LedgerUnreachable, NotKnown, Settings
 from labelyard.ledger import Ledger, datasets, migrations, upgrade
 from labelyard.ledger.tables import Table
 from labelyard.spec import DatasetSpec
+from labelyard.spec.dataset import TaskSection
 
 
 def test_a_ledger_that_was_never_made_names_the_command_that_makes_it(tmp_path: Path) -> None:
@@ -62,6 +64,25 @@ def test_migrations_and_tables_agree(ledger_url: str) -> None:
         context = MigrationContext.configure(session.connection(), opts={"compare_type": True})
         assert compare_metadata(context, Table.metadata) == []
     assert migrations().get_main_option("script_location")
+    ledger.close()
+
+
+def test_an_older_ledger_keeps_the_ids_that_labels_had(ledger_url: str) -> None:
+    upgrade(ledger_url)
+    ledger = Ledger(ledger_url)
+    for name, *versions in (("street", ["car", "person"], ["truck", "person"]), ("alley", ["truck"])):
+        for labels in versions:
+            apply(
+                ledger, dataset_spec(name).model_copy(update={"task": TaskSection.model_validate({"labels": labels})})
+            )
+    with ledger.write() as session:
+        command.downgrade(migrations(session.connection()), "0001")
+    ledger.close()
+    upgrade(ledger_url)
+    ledger = Ledger(ledger_url)
+    with ledger.read() as session:
+        assert datasets.categories(session, "street") == {"car": 1, "person": 2, "truck": 3}
+        assert datasets.categories(session, "alley") == {"truck": 1}
     ledger.close()
 
 

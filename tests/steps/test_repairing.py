@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 from step_bench import USERS, Bench, draw_and_complete, export, ingest, picture
 
 from labelyard.errors import CvatDisagrees
-from labelyard.ledger import batches, upgrade
+from labelyard.ledger import batches, datasets, upgrade
+from labelyard.ledger.tables import History
 from labelyard.model import DataSpec, Label, TaskSpec, UploadFile
 from labelyard.plan.repair import Finding, Mend
 from labelyard.sandbox import serve
@@ -142,6 +145,40 @@ def test_a_lost_ledger_is_made_again_and_nothing_is_labelled_twice(assigned: Ben
         assert exported.images == 2
         with place.ledger.read() as session:
             assert {m.key for m in batches.members(session, "street-00001")} == {"in/cam1/1.jpg", "in/cam2/1.jpg"}
+
+
+def test_files_of_a_ledger_that_was_made_again_have_the_ids_of_those_before(
+    assigned: Bench, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    finish(assigned)  # with car 1, person 2
+    later = {"labels": ["truck", "person", "bus"]}
+    assigned.apply(task=later)
+    assigned.put("3.jpg", picture(3))
+    sweep(assigned.place)
+    close_now(assigned.place, "street")
+    ingest(assigned, "street-00002")
+    url = f"sqlite:///{tmp_path / 'new.db'}"
+    upgrade(url)
+    with open_workplace(assigned.place.settings.model_copy(update={"ledger": url})) as place:
+        anew = Bench(place, assigned.bucket, assigned.s3, assigned.sandbox)
+        anew.apply(task=later)
+        taking_over.rebuild(place)
+        draw_and_complete(anew, "street-00002")
+        collect(place)
+        bucket, key = export(anew, "street-00002").url.removeprefix("s3://").split("/", 1)
+        document = json.loads(anew.s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+        assert [(c["id"], c["name"]) for c in document["categories"]] == [(2, "person"), (3, "truck"), (4, "bus")]
+        with place.ledger.read() as session:
+            told = session.scalars(select(History.reason).where(History.what == "numbered")).all()
+        assert told == ["labels have the ids of the exports in the bucket: car 1, person 2, truck 3, bus 4"]
+        document["categories"][0]["id"] = 9
+        document["categories"].append({"id": 4, "name": "kerb"})  # a stranger's
+        anew.s3.put_object(Bucket=bucket, Key=f"{key}.old", Body=json.dumps(document))
+        anew.s3.put_object(Bucket=bucket, Key=f"{key}.txt", Body=b"{}")
+        taking_over.rebuild(place)
+        with place.ledger.read() as session:
+            assert datasets.categories(session, "street") == {"car": 1, "person": 2, "truck": 3, "bus": 4}
+        assert f"{key}.old: other files give person another id" in caplog.text
 
 
 def test_a_task_that_was_renamed_or_lies_on_an_earlier_cvat_is_not_taken_for_deleted(assigned: Bench) -> None:
