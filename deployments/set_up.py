@@ -1,4 +1,4 @@
-"""What the deployments of prefect.yaml need beside themselves: the pool, its limit, and what ends dead runs.
+"""What the deployments of prefect.yaml need beside themselves: the pool, its queue, limits, and what ends dead runs.
 
 `python deployments/set_up.py`, or as the first half of `labelyard deploy`; changes nothing that is there already and
 right.
@@ -30,6 +30,7 @@ def set_up() -> None:
     settings = load_settings().deploy
     with get_client(sync_client=True) as client:
         make_pool(client, settings.pool, settings.runs_at_once)
+        make_queue(client, settings.pool, "ingest", settings.batches_at_once)
         make_automation(client, timedelta(seconds=settings.silence_seconds))
         drop_orphans(client)
 
@@ -45,6 +46,19 @@ def make_pool(client: SyncPrefectClient, name: str, limit: int) -> None:
     else:
         if pool.concurrency_limit != limit:
             client.update_work_pool(name, WorkPoolUpdate(concurrency_limit=limit))
+
+
+def make_queue(client: SyncPrefectClient, pool: str, name: str, limit: int) -> None:
+    """Make a queue of the pool with its limit, or give it the limit: a worker is told of no more runs than may begin.
+
+    The limit of a deployment alone would have every waiting run tried, refused and put off again and again.
+    """
+    try:
+        queue = client.read_work_queue_by_name(name, work_pool_name=pool)
+    except ObjectNotFound:
+        queue = client.create_work_queue(name, work_pool_name=pool)
+    if queue.concurrency_limit != limit:
+        client.update_work_queue(queue.id, concurrency_limit=limit)
 
 
 def make_automation(client: SyncPrefectClient, silence: timedelta) -> None:

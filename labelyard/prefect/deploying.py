@@ -67,6 +67,7 @@ def _reach(api_url: str) -> None:
 def _environment(settings: Settings) -> dict[str, str]:
     given = {"PREFECT_API_URL": settings.prefect_api_url or "", "LABELYARD_DEPLOY__POOL": settings.deploy.pool,
              "LABELYARD_DEPLOY__RUNS_AT_ONCE": str(settings.deploy.runs_at_once),
+             "LABELYARD_DEPLOY__BATCHES_AT_ONCE": str(settings.deploy.batches_at_once),
              "LABELYARD_DEPLOY__SILENCE_SECONDS": str(settings.deploy.silence_seconds)}  # fmt: skip
     if settings.prefect_api_auth_string is not None:
         given["PREFECT_API_AUTH_STRING"] = settings.prefect_api_auth_string.get_secret_value()

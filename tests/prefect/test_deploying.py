@@ -47,6 +47,7 @@ def test_deploying_twice_leaves_the_same_deployments_and_one_equal_automation_fo
     assert _automations(prefect_server) == automations
     pool = prefect_server.call("GET", "/work_pools/labelyard")
     assert (pool["type"], pool["concurrency_limit"]) == ("labelyard", 16)
+    assert prefect_server.call("GET", "/work_pools/labelyard/queues/ingest")["concurrency_limit"] == 4
     assert [one["name"] for one in automations] == [
         "labelyard reports failed actions",
         "labelyard: a closed batch becomes a task",
