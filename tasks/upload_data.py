@@ -12,6 +12,7 @@ from labelyard.steps.upload_data import Uploaded
 @task(name="upload_data", task_run_name="upload {work.batch_id}", cache_policy=NO_CACHE, persist_result=False)
 def upload_data(work: Work) -> Uploaded:
     """Send the batch's images to its task."""
-    uploaded = step.upload_data(work, sent=UploadProgress(work.batch_id))
+    with UploadProgress(work.batch_id) as sent:
+        uploaded = step.upload_data(work, sent)
     event("data.uploaded", work.batch_id, work.spec.name, files=uploaded.files, bytes=uploaded.bytes)
     return uploaded

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-import time
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
 from prefect.client.orchestration import get_client
@@ -64,27 +65,44 @@ def event(what: str, batch: str, dataset: str, **payload: Any) -> None:
 
 
 class UploadProgress:
-    """A bar in Prefect's UI that moves at most twice a second, for a callback of bytes sent and bytes in all."""
+    """A bar in Prefect's UI, for a callback of bytes sent and bytes in all: a `with` block that ends with the upload.
+
+    A thread draws it, twice a second at most: a slow server of Prefect must not hold up what it shows.
+    """
 
     def __init__(self, batch: str) -> None:
         self._batch = batch
         self._artifact: UUID | None = None
-        self._shown_at = 0.0
-        self._broken = False
+        self._reached = self._shown = (0, 0)
+        self._over = threading.Event()
+        # In the caller's context, so that the bar is one of the caller's run.
+        self._artist = threading.Thread(target=copy_context().run, args=(self._go_on_drawing,), daemon=True)
 
     def __call__(self, sent: int, total: int) -> None:
-        """Show that `sent` of `total` bytes are on their way; the last byte is always shown."""
-        now = time.monotonic()
-        if self._broken or (sent < total and now - self._shown_at < _SECONDS_BETWEEN_UPDATES):
-            return
-        self._broken = True  # a bar that cannot be drawn once is not tried again at every block of bytes
-        with only_a_picture():
-            # What is sent holds the form around the files too.
-            percent = min(100.0, 100.0 * sent / total) if total else 100.0
-            self._draw(percent, f"{self._batch}: {min(sent, total):,} of {total:,} bytes sent")
-            self._shown_at, self._broken = now, False
+        """Tell that `sent` of `total` bytes are on their way."""
+        self._reached = (sent, total)
 
-    def _draw(self, percent: float, description: str) -> None:
+    def __enter__(self) -> Self:
+        self._artist.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Show how far it came."""
+        self._over.set()
+        self._artist.join()
+
+    def _go_on_drawing(self) -> None:
+        with only_a_picture():  # a bar that cannot be drawn once is not tried again
+            while not self._over.wait(_SECONDS_BETWEEN_UPDATES):
+                self._draw(*self._reached)
+            self._draw(*self._reached)
+
+    def _draw(self, sent: int, total: int) -> None:
+        if (sent, total) == self._shown:
+            return
+        self._shown = (sent, total)
+        percent = min(100.0, 100.0 * sent / total) if total else 100.0  # the form around the files is sent too
+        description = f"{self._batch}: {min(sent, total):,} of {total:,} bytes sent"
         if self._artifact is None:
             made = create_progress_artifact(percent, key=slug(f"upload-{self._batch}"), description=description)
             self._artifact = cast("UUID", made)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn
@@ -20,6 +21,8 @@ from labelyard.plan.lifecycle import BatchState, TaskState
 from labelyard.steps.claiming import Work
 
 _log = logging.getLogger(__name__)
+_FIRST_PAUSE = 0.1
+"""Before the second look; twice as long before each one that follows, up to the settings' poll_seconds."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ def _settled(work: Work, row: TaskRow, task_id: int) -> Task:
     """The task once it is at rest: with frames, or failed, or never received."""
     settings, receipt = work.place.settings, Receipt(task_id, row.request_id or "")
     began, creation = time.monotonic(), Creation(CreationState.UNKNOWN)
-    while True:
+    for pause in _pauses(settings.poll_seconds):
         task = work.cvat.task(task_id)
         if row.state is TaskState.PROVED or (task.size and task.jobs):
             return task
@@ -92,7 +95,15 @@ def _settled(work: Work, row: TaskRow, task_id: int) -> Task:
             seen = f"no frames after {waited:.0f} s; last seen: {last}, {task.size} of {row.files} frames"
             next_step = f"none: it is looked at again by itself; delete {row.url} if CVAT has forgotten it"
             raise CvatTimeout(seen, where=f"{work.batch_id}, task {task.id}", next_step=next_step)
-        time.sleep(settings.poll_seconds)
+        time.sleep(pause)
+    raise AssertionError("pauses do not end")
+
+
+def _pauses(longest: float) -> Iterator[float]:
+    pause = _FIRST_PAUSE
+    while True:
+        yield min(pause, longest)
+        pause *= 2
 
 
 def _failed(work: Work, row: TaskRow, message: str) -> NoReturn:
