@@ -135,17 +135,15 @@ def ways_of(running: Running, put: Mapping[str, datetime]) -> list[Way]:
     found = []
     with running.ledger.read() as session:
         for key, at in put.items():
-            row = session.scalars(select(tables.Object).where(tables.Object.key == key)).one()
-            of_batch = tables.History.batch_id == row.batch_id
-            told = session.scalars(select(tables.History).where(of_batch)).all()
-            sent = session.scalars(
-                select(tables.Announcement.sent_at).where(tables.Announcement.batch_id == row.batch_id)
-            )
-            task = session.scalars(select(tables.Task).where(tables.Task.batch_id == row.batch_id)).one()
+            batch_id = session.scalars(select(tables.Object.batch_id).where(tables.Object.key == key)).one() or ""
+            told = session.scalars(select(tables.History).where(tables.History.batch_id == batch_id))
             moments = {entry.what: entry.at for entry in told if entry.what in _UNTIL}
-            found.append(Way(key, at, {
-                **moments, "announced": sent.first(), **runs[row.batch_id], "task": made[task.server_id],
-            }))  # fmt: skip
+            outbox = select(tables.Announcement).where(tables.Announcement.batch_id == batch_id)
+            announced = session.scalars(outbox.order_by(tables.Announcement.id)).first()
+            task = session.scalars(select(tables.Task).where(tables.Task.batch_id == batch_id)).one()
+            if announced is not None and announced.sent_at is not None:
+                moments["announced"] = announced.sent_at
+            found.append(Way(key, at, {**moments, **runs[batch_id], "task": made[task.server_id or 0]}))
     return found
 
 

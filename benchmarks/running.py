@@ -19,11 +19,10 @@ from labelyard.ledger import Ledger, datasets, upgrade
 from labelyard.settings import Settings, load_settings
 from labelyard.spec import DatasetSpec
 from labelyard.storage import client
-from labelyard.yard import Part, Yard, prints
-from labelyard.yard.everything import FOLDER, Links, start_everything
+from labelyard.yard import Yard
+from labelyard.yard.everything import FOLDER, Links, prefect_environment, prefect_worker, start_everything
 
 BUCKET = "benchmark"
-STOCK = "stock-worker"
 _USUAL = {
     "LABELYARD_DEPLOY__COLLECT_SECONDS": "60",
     "LABELYARD_DEPLOY__SWEEP_SECONDS": "300",
@@ -53,15 +52,8 @@ class Running:
     def take_stock_worker(self) -> None:
         """From now on Prefect's own process worker takes the runs of the same pool, as it comes."""
         self.yard.end("worker")
-        command = [sys.executable, "-m", "prefect", "--no-prompt", "worker", "start", "--type", "process"]
-        command += ["--pool", self.settings.deploy.pool, "--name", STOCK]
-        environment = {
-            "PREFECT_API_URL": self.links.prefect_api,
-            "PREFECT_HOME": str((FOLDER / "prefect").resolve()),
-            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-            "DO_NOT_TRACK": "1",
-        }
-        self.yard.start(Part(STOCK, command, environment, prints("started!"), 180, end_within=20))
+        environment = prefect_environment(self.settings, self.links.prefect_api)
+        self.yard.start(prefect_worker(self.settings, environment, "process"))
 
 
 @contextmanager

@@ -49,16 +49,16 @@ def start_everything(yard: Yard, settings: Settings, tell: Callable[[str], None]
     """
     Ledger(settings.ledger).close()
     api = settings.prefect_api_url or settings.up.prefect_api_url
-    environment = _environment(settings, api)
+    environment = prefect_environment(settings, api)
     if settings.prefect_api_url is None:
         tell("Prefect's server …")
-        yard.start(_server(settings, environment))
+        yard.start(prefect_server(settings, environment))
     tell("deployments …")
     yard.run(Part("deploy", [*_LABELYARD, "deploy"], environment, ready_within=_SLOW_MACHINE))
     tell("worker and watcher …")
     port = settings.watch.port or free_ports(1)[0]
     health = f"http://{settings.watch.host}:{port}/healthz"
-    yard.start(_worker(settings, environment), _watcher(environment, port, health))
+    yard.start(prefect_worker(settings, environment), _watcher(environment, port, health))
     return Links(api, api.removesuffix("/api"), health)
 
 
@@ -85,7 +85,8 @@ def only_one_here(folder: Path = FOLDER) -> Iterator[None]:
         yield
 
 
-def _environment(settings: Settings, api: str) -> dict[str, str]:
+def prefect_environment(settings: Settings, api: str) -> dict[str, str]:
+    """What leads a process to Prefect's API at `api`, and to no other Prefect of this machine."""
     given = {"PREFECT_API_URL": api, "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
     if settings.prefect_api_auth_string is not None:
         given["PREFECT_API_AUTH_STRING"] = settings.prefect_api_auth_string.get_secret_value()
@@ -94,7 +95,8 @@ def _environment(settings: Settings, api: str) -> dict[str, str]:
     return given
 
 
-def _server(settings: Settings, environment: Mapping[str, str]) -> Part:
+def prefect_server(settings: Settings, environment: Mapping[str, str]) -> Part:
+    """Prefect's server. Raises SettingsError where it would let everybody in, PartFailed where its port is taken."""
     host, port = settings.up.prefect_host, settings.up.prefect_port
     auth = settings.prefect_api_auth_string
     if auth is None and not _is_loopback(host):
@@ -111,9 +113,11 @@ def _server(settings: Settings, environment: Mapping[str, str]) -> Part:
     return Part("prefect-server", command, {**environment, **own}, ready, _SLOW_MACHINE)
 
 
-def _worker(settings: Settings, environment: Mapping[str, str]) -> Part:
+def prefect_worker(settings: Settings, environment: Mapping[str, str], kind: str = "") -> Part:
+    """A worker of the pool: of the pool's own type, or of another `kind`."""
     name = f"{socket.gethostname()}-{os.getpid()}"
     command = [*_PREFECT, "worker", "start", "--pool", settings.deploy.pool, "--name", name]
+    command += ["--type", kind] if kind else []
     # A run that is in the middle of something gets the time to finish it or to give its batch back.
     return Part("worker", command, environment, prints("started!"), _SLOW_MACHINE, end_within=20)
 
