@@ -1,4 +1,4 @@
-"""dead: the messages that could not be read, and another try."""
+"""dead: the messages that could not be read, another try, and an end to those that are of no use."""
 
 from __future__ import annotations
 
@@ -45,7 +45,10 @@ def _show(lines: list[Line]) -> None:
     console.print(table)
     if len(lines) > _SHOWN:
         console.print(f"and {len(lines) - _SHOWN} older ones: labelyard dead --json")
-    console.print("next: labelyard dead show ID; labelyard dead resend ID, or --all, once the cause is mended")
+    console.print(
+        "next: labelyard dead show ID; labelyard dead resend ID, or --all, once the cause is mended;"
+        " labelyard dead discard ID where nothing is lost with it"
+    )
 
 
 @dead.command()
@@ -57,6 +60,8 @@ def show(number: int) -> None:
     click.echo(f"{letter.at:%Y-%m-%d %H:%M:%S} from {letter.source}: {_printable(letter.reason)}", err=True)
     if letter.sent_again_at:
         click.echo(f"sent again {letter.sent_again_at:%Y-%m-%d %H:%M:%S}", err=True)
+    if letter.discarded_at:
+        click.echo(f"discarded {letter.discarded_at:%Y-%m-%d %H:%M:%S}", err=True)
     click.echo("\n".join(map(_printable, letter.body.decode(errors="backslashreplace").split("\n"))))
 
 
@@ -78,6 +83,16 @@ def resend_letters(numbers: tuple[int, ...], everything: bool) -> None:  # noqa:
             click.echo(f"{number}: {_told(done)}")
     click.echo(f"{len(numbers) - stayed} of {len(numbers)} are done with")
     sys.exit(1 if stayed else 0)
+
+
+@dead.command()
+@click.argument("numbers", metavar="ID...", type=int, nargs=-1, required=True)
+def discard(numbers: tuple[int, ...]) -> None:
+    """Dismiss dead letters of no use, all of these or none: `status` counts them no more, `show` still shows them."""
+    with open_workplace() as place, place.ledger.write() as session:
+        for number in numbers:
+            dead_letters.discard(place.ledger, session, number)
+    click.echo(f"{len(numbers)} discarded")
 
 
 def _told(done: Resent) -> str:

@@ -16,6 +16,7 @@ from labelyard.ledger import Ledger
 from labelyard.ledger.tables import DeadLetter
 
 _log = logging.getLogger(__name__)
+_WAITS = DeadLetter.sent_again_at.is_(None) & DeadLetter.discarded_at.is_(None)
 _BEGINNING = 400
 """Bytes of a message that a list shows the first line of."""
 
@@ -48,19 +49,27 @@ def get(session: Session, number: int) -> DeadLetter:
 
 
 def waiting(session: Session) -> Iterator[Line]:
-    """What was not read again with success, oldest first."""
+    """What was neither read again with success nor discarded, oldest first."""
     beginning = func.substr(DeadLetter.body, 1, _BEGINNING, type_=DeadLetter.body.type)
     query = select(DeadLetter.id, DeadLetter.at, DeadLetter.source, DeadLetter.reason, beginning)
-    for number, at, source, reason, body in session.execute(
-        query.where(DeadLetter.sent_again_at.is_(None)).order_by(DeadLetter.id)
-    ):
+    for number, at, source, reason, body in session.execute(query.where(_WAITS).order_by(DeadLetter.id)):
         yield Line(number, at, source, reason, next(iter(body.decode(errors="replace").splitlines()), ""))
 
 
 def count(session: Session) -> int:
     """How many wait to be read again."""
-    waits = select(func.count()).select_from(DeadLetter).where(DeadLetter.sent_again_at.is_(None))
-    return session.scalar(waits) or 0
+    return session.scalar(select(func.count()).select_from(DeadLetter).where(_WAITS)) or 0
+
+
+def told(count: int) -> str:
+    """How many wait, in words."""
+    return f"{count} message{'' if count == 1 else 's'} could not be read"
+
+
+def discard(ledger: Ledger, session: Session, number: int) -> None:
+    """Note that a letter is of no use: it stays in the ledger, and waits no longer. Raises NotKnown."""
+    letter = get(session, number)
+    letter.discarded_at = letter.discarded_at or ledger.now(session)
 
 
 def sent_again(ledger: Ledger, session: Session, number: int, stays: str | None) -> None:

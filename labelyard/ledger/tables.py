@@ -326,6 +326,8 @@ class DeadLetter(Table):
     reason: Mapped[str]
     body: Mapped[bytes]
     sent_again_at: Mapped[datetime | None]
+    discarded_at: Mapped[datetime | None]
+    """When a person said that nothing is lost with it."""
 
 
 class Breaker(Table):

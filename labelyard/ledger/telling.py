@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from labelyard.ledger import dead_letters
 from labelyard.ledger.overview import BatchLine, Overview
 from labelyard.model import JobStatus
 
@@ -40,4 +41,4 @@ def general_remarks(seen: Overview) -> Iterator[str]:
     for url, reason in seen.kept_out.items():
         yield f"{url} set aside: {reason}\n  next: labelyard restore {url}"
     if seen.dead_letters:
-        yield f"{seen.dead_letters} messages could not be read: labelyard dead"
+        yield f"{dead_letters.told(seen.dead_letters)}: labelyard dead"

@@ -10,7 +10,7 @@ from machine import Machine
 
 from labelyard.errors import NotKnown, StoreUnreachable
 from labelyard.ledger import Ledger, dead_letters
-from labelyard.ledger.tables import Object
+from labelyard.ledger.tables import DeadLetter, Object
 
 
 @pytest.fixture
@@ -100,6 +100,23 @@ def test_a_single_record_and_a_deletion_are_read_too(machine: Machine, bucket: s
     put_letters(machine, told(bucket, "in/a.jpg", event="ObjectRemoved:Delete"))
     assert machine.call("dead", "resend", "--all").stdout.startswith("2: 1 noted as deleted")
     assert machine.rows(Object)[0].gone_at is not None
+
+
+def test_what_is_of_no_use_is_discarded_and_kept_in_the_ledger(machine: Machine, bucket: str) -> None:
+    put_letters(machine, b"garbage", b"hello", b"more of it")
+    assert isinstance(machine.call("dead", "discard", "1", "7").exception, NotKnown)
+    assert len(listed(machine)) == 3
+    assert machine.call("dead", "discard", "1", "3").stdout == "2 discarded\n"
+    assert [line["first_line"] for line in listed(machine)] == ["hello"]
+    assert "1 message could not be read: labelyard dead" in machine.call("status").stdout
+    [first, _, _] = machine.rows(DeadLetter)
+    assert first.discarded_at is not None
+    assert machine.call("dead", "discard", "1", "2").exit_code == 0
+    assert machine.rows(DeadLetter)[0].discarded_at == first.discarded_at
+    shown = machine.call("dead", "show", "1")
+    assert (shown.stdout, "discarded 20" in shown.stderr) == ("garbage\n", True)
+    assert "could not be read" not in machine.call("status").stdout
+    assert machine.call("dead", "resend", "--all").stdout == "0 of 0 are done with\n"
 
 
 def test_while_the_store_is_away_a_letter_is_left_as_it_was(machine: Machine, bucket: str) -> None:

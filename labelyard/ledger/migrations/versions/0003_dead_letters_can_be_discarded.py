@@ -1,0 +1,25 @@
+"""Dead letters can be discarded."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+import labelyard.ledger.tables
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Bring the schema forward."""
+    with op.batch_alter_table("dead_letter", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("discarded_at", labelyard.ledger.tables.UtcTime(timezone=True), nullable=True))
+
+
+def downgrade() -> None:
+    """Take the change back."""
+    with op.batch_alter_table("dead_letter", schema=None) as batch_op:
+        batch_op.drop_column("discarded_at")
