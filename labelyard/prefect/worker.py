@@ -15,7 +15,6 @@ import ctypes
 import logging
 import os
 import signal
-import socket
 import sys
 import threading
 import time
@@ -38,6 +37,7 @@ from prefect.workers.base import BaseWorker, BaseWorkerResult
 from prefect.workers.process import ProcessJobConfiguration, ProcessVariables
 
 from labelyard.prefect.engine import one_client, run_in_this_thread
+from labelyard.prefect.left_behind import identity, runs_left_behind
 
 if TYPE_CHECKING:
     from anyio.abc import TaskStatus
@@ -100,6 +100,7 @@ class LabelyardWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, Labe
         self._exit_stack.enter_context(one_client())
         await super().setup()
         assert self._runs_task_group is not None
+        await self._report_runs_left_behind()
         self._runs_task_group.start_soon(self._listen)
         self._runs_task_group.start_soon(self._fetch_on_news)
 
@@ -112,7 +113,7 @@ class LabelyardWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, Labe
         if task_status is not None:
             task_status.started(os.getpid())
         await self._run_in_thread(flow, flow_run)
-        return LabelyardWorkerResult(status_code=0, identifier=_identity())
+        return LabelyardWorkerResult(status_code=0, identifier=identity())
 
     async def _submit_run(self, flow_run: FlowRun) -> None:
         # Leaner than Prefect's own: no state Submitting, no job configuration, no labels. Each costs a tenth of a
@@ -170,7 +171,7 @@ class LabelyardWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, Labe
         self._threads[flow_run.id] = thread
         thread.start()
         try:
-            await self.client.update_flow_run(flow_run.id, infrastructure_pid=_identity())
+            await self.client.update_flow_run(flow_run.id, infrastructure_pid=identity())
             await ended.wait()
         except asyncio.CancelledError:
             with anyio.CancelScope(shield=True):
@@ -196,6 +197,17 @@ class LabelyardWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, Labe
             await self._propose_crashed_state(
                 flow_run, "The worker was stopped. The batch's lease runs out, and the next sweep announces it again."
             )
+
+    async def _report_runs_left_behind(self) -> None:
+        """Free at once the slots of runs whose worker was killed here, and show that they crashed."""
+        try:
+            for flow_run in await runs_left_behind(self.client, self._work_pool_name):
+                await self._propose_crashed_state(
+                    flow_run,
+                    "Its worker was killed. The batch's lease runs out, and the next sweep announces it again.",
+                )
+        except Exception as error:  # noqa: BLE001 - a worker that cannot tidy up can still work
+            self._logger.warning("What a killed worker has left could not be looked for: %s", error)
 
     async def _listen(self) -> None:
         """Hear of new, cancelled, suspended runs; where the stream breaks, the poll goes on alone until it is back."""
@@ -257,10 +269,6 @@ async def _time_of_a_schedule(flow_run: FlowRun) -> None:
     due = flow_run.next_scheduled_start_time
     if flow_run.auto_scheduled and due is not None:
         await anyio.sleep(max(0.0, due.timestamp() - time.time()))
-
-
-def _identity() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def _interrupt(thread: threading.Thread, reason: type[BaseException]) -> None:

@@ -59,6 +59,11 @@ def test_a_slot_whose_run_never_began_is_free_again_after_a_minute(deployment: d
     assert deployment["concurrency_limit"]["grace_period_seconds"] == 60  # the least that Prefect takes
 
 
+def test_a_look_that_dies_in_its_midst_and_keeps_its_slot_does_not_keep_out_the_next_ones() -> None:
+    limits = {one["name"]: one["concurrency_limit"]["limit"] for one in DEPLOYMENTS}
+    assert (limits["collect-finished"], limits["sweep-sources"]) == (3, 3)
+
+
 @by_name
 def test_a_deployment_starts_by_an_event_or_by_a_schedule_and_has_a_version_tags_and_a_limit(
     deployment: dict[str, Any],

@@ -129,6 +129,22 @@ def test_runs_go_on_side_by_side_up_to_the_limit_and_one_that_exits_takes_no_oth
         assert worker.poll() is None
 
 
+def test_runs_of_a_killed_worker_crash_when_the_next_begins_and_keep_nobody_out(
+    prefect_server: PrefectServer, project: Path, tmp_path: Path
+) -> None:
+    with _stoppable(prefect_server, project) as killed:
+        runs = [prefect_server.start("waits/t", folder=str(tmp_path), name=name) for name in ("first", "second")]
+        _exists(tmp_path / "first.began")
+        _exists(tmp_path / "second.began")
+        for run in runs:
+            eventually(lambda run=run: prefect_server.call("GET", f"/flow_runs/{run}")["infrastructure_pid"], "its pid")
+        killed.kill()
+    with prefect_server.worker("tiny", "labelyard", tmp_path):
+        third = prefect_server.start("waits/t", folder=str(tmp_path), name="third", most=0)
+        prefect_server.reaches(third, "Completed")
+        assert [prefect_server.state(run) for run in runs] == ["Crashed", "Crashed"]
+
+
 def test_lines_of_the_flow_s_own_threads_stand_in_its_log(
     prefect_server: PrefectServer, project: Path, tmp_path: Path
 ) -> None:
