@@ -86,13 +86,19 @@ def proved(session: Session, row_id: int) -> None:
 
 
 def abandon(ledger: Ledger, session: Session, row_id: int, reason: str) -> None:
-    """Give a task up, and its jobs with it; its batch is closed again and the next attempt makes another one."""
+    """Give a task up, and its jobs with it; what becomes of its batch is said by whoever asks."""
     row = session.get_one(Task, row_id)
     row.state, row.reason = TaskState.ABANDONED, reason
     batch = batches.get(session, row.batch_id, lock=True)
     tell(ledger, session, "abandoned", f"task {row.server_id} given up: {reason}", batch=batch)
     session.execute(delete(Job).where(Job.batch_id == batch.id))
     _holds_nothing(session, row)
+
+
+def make_anew(ledger: Ledger, session: Session, row_id: int, reason: str) -> None:
+    """Give a task up; its batch is closed again, and the next attempt makes another one."""
+    abandon(ledger, session, row_id, reason)
+    batch = batches.get(session, session.get_one(Task, row_id).batch_id, lock=True)
     if batch.state is not BatchState.CLOSED:
         batches.move(ledger, session, batch, BatchState.CLOSED, "another task will be made")
 

@@ -67,7 +67,7 @@ def _kept(work: Work, row: TaskRow) -> Created:
         work.cvat.task(row.server_id)
     except CvatNotFound:
         with work.write() as session:
-            tasks.abandon(work.ledger, session, row.id, "it was deleted in CVAT")
+            tasks.make_anew(work.ledger, session, row.id, "it was deleted in CVAT")
         return create_task(work)
     return Created(row.server_id, row.name, row.url or "", "kept")
 

@@ -124,7 +124,7 @@ def _make_anew(work: Work, task_id: int, reason: str) -> None:
     with work.write() as session:
         row = tasks.current(session, work.batch_id)
         if row is not None and row.server_id == task_id:
-            tasks.abandon(work.ledger, session, row.id, reason)
+            tasks.make_anew(work.ledger, session, row.id, reason)
 
 
 def _assign_free(work: Work) -> None:

@@ -131,5 +131,5 @@ def _abandon(work: Work, row: TaskRow, reason: str) -> None:
         work.cvat.delete_task(row.server_id)
     point("wait_for_status.deleted")
     with work.write() as session:
-        tasks.abandon(work.ledger, session, row.id, reason)
+        tasks.make_anew(work.ledger, session, row.id, reason)
     point("wait_for_status.given_up")

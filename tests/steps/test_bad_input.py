@@ -92,6 +92,10 @@ def test_a_batch_without_a_single_image_is_set_aside_and_leaves_no_task(bench: B
         ingest(bench)
     assert bench.line().state == "set_aside"
     assert bench.tasks_on_server() == 0
+    with bench.place.ledger.read() as session:
+        *_, given_up, aside = history.of_batch(session, "street-00001")
+    assert (given_up.what, given_up.reason.partition(": ")[2]) == ("abandoned", "no usable image")
+    assert (aside.what, aside.reason) == ("set_aside", "no usable image in it")
 
 
 def test_keys_with_every_odd_character_become_frames_and_keep_their_names_in_the_ledger(bench: Bench) -> None:
