@@ -1,4 +1,8 @@
-"""`python -m labelyard.prefect.server …`: Prefect's own command, without two things that make its event loop stand.
+"""`python -m labelyard.prefect.server …`: Prefect's own command, without three things that hold it up or lose work.
+
+On SQLite a transaction that looks first and writes then fails at once where another has written in between ("database
+is locked"), instead of waiting. Triggers do so: after four tries in a tenth of a second the event is dropped, and with
+it the run that it should have started. Here a trigger waits for its turn before it looks, as the ledger's writers do.
 
 For each action of an automation the server makes a client of itself. That looks for its application by a hash of all
 settings and sets logging up anew: a tenth of a second and more, in which nothing else goes on. Here it is found once.
@@ -17,8 +21,13 @@ import gc
 import runpy
 import threading
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from prefect.server.api import server
+from prefect.server.database import provide_database_interface
+from prefect.server.events import triggers
+from sqlalchemy.ext.asyncio import AsyncSession
 
 _SECONDS_BETWEEN_LOOKS = 1.0
 _LOOKS_BETWEEN_FULL_ONES = 60
@@ -27,6 +36,18 @@ _LOOKS_BETWEEN_FULL_ONES = 60
 def find_application_at_once() -> None:
     """Remember the server's application, whatever is asked for."""
     server.create_app = functools.cache(server.create_app)
+
+
+def let_triggers_take_turns() -> None:
+    """Let a trigger on SQLite wait until it may write, before it looks; PostgreSQL needs no such thing."""
+
+    @asynccontextmanager
+    async def session_in_turn(*, begin_transaction: bool = False) -> AsyncIterator[AsyncSession]:
+        database = provide_database_interface()
+        async with database.session_context(begin_transaction, with_for_update=begin_transaction) as session:
+            yield session
+
+    triggers.automations_session = session_in_turn  # type: ignore[assignment, attr-defined]
 
 
 def collect_for_ever() -> None:
@@ -40,6 +61,7 @@ def collect_for_ever() -> None:
 
 if __name__ == "__main__":
     find_application_at_once()
+    let_triggers_take_turns()
     gc.disable()
     threading.Thread(target=collect_for_ever, name="garbage", daemon=True).start()
     runpy.run_module("prefect", run_name="__main__", alter_sys=True)

@@ -1,7 +1,8 @@
-"""Why Prefect's server gets a thread for its garbage and finds its application at once, and that it does."""
+"""What our start of Prefect's server mends: each where it would fail without."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -9,9 +10,14 @@ from pathlib import Path
 
 import pytest
 from prefect.server.api import server
+from prefect.server.database import provide_database_interface
+from prefect.server.database.configurations import AioSqliteConfiguration
+from prefect.server.database.dependencies import temporary_database_config
+from prefect.server.events import triggers
 from prefect.settings import Settings
+from sqlalchemy import text
 
-from labelyard.prefect.server import find_application_at_once
+from labelyard.prefect.server import find_application_at_once, let_triggers_take_turns
 
 SCRIPT = """
 import gc, sqlite3, sys, threading, time
@@ -58,3 +64,32 @@ def test_it_finds_its_application_without_a_look_at_its_settings(monkeypatch: py
     application = server.create_app()
     monkeypatch.setattr(Settings, "hash_key", lambda _: pytest.fail("it read them again"))
     assert server.create_app() is application
+
+
+async def _look_and_write(times: int) -> list[object]:
+    """What becomes of as many triggers that look at the same time, and then write."""
+
+    async def one() -> None:
+        async with triggers.automations_session(begin_transaction=True) as session:
+            count = await session.scalar(text("SELECT count(*) FROM counted"))
+            await asyncio.sleep(0.05)
+            await session.execute(text("INSERT INTO counted VALUES (:count)"), {"count": count})
+
+    async with provide_database_interface().session_context(begin_transaction=True) as session:
+        await session.execute(text("CREATE TABLE counted (number)"))
+    return list(await asyncio.gather(*(one() for _ in range(times)), return_exceptions=True))
+
+
+def _looking_and_writing(file: Path) -> list[object]:
+    with temporary_database_config(AioSqliteConfiguration(f"sqlite+aiosqlite:///{file}")):
+        return asyncio.run(_look_and_write(3))
+
+
+def test_triggers_that_look_and_then_write_wait_for_their_turn_on_sqlite(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without = _looking_and_writing(tmp_path / "without.db")
+    assert any("database is locked" in str(failure) for failure in without), "Prefect takes turns by itself now"
+    monkeypatch.setattr(triggers, "automations_session", triggers.automations_session)  # given back at the end
+    let_triggers_take_turns()
+    assert _looking_and_writing(tmp_path / "with.db") == [None] * 3
