@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, is_dataclass
 from typing import Any
@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from labelyard.cli.cvat_connection import Connection
+from labelyard.cvat import Cvat
 from labelyard.cvat.refusals import one_line
 from labelyard.model import Annotations, Frame, Job, JobStatus, Task, User
 
@@ -50,6 +51,9 @@ _COLUMNS: dict[type, dict[str, Callable[[Any], object]]] = {
     },
 }
 """The columns of a table by what its rows are."""
+_ASSIGNEE = "assignee"
+_People = Mapping[int, str]
+"""User names by id."""
 
 
 def verb(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -61,10 +65,11 @@ def verb(command: Callable[..., Any]) -> Callable[..., Any]:
     def told(place: Connection, /, as_json: bool, **given: Any) -> None:  # noqa: FBT001 - click passes flags so
         with closing(place.cvat) as cvat:
             value = command(cvat, **given)
+            people = _people(cvat, value)
         if as_json:
-            click.echo(json.dumps(jsonable(value), indent=1, ensure_ascii=False))
+            click.echo(json.dumps(_named(jsonable(value), people), indent=1, ensure_ascii=False))
         else:
-            _show(value)
+            _show(value, people)
 
     return told
 
@@ -87,36 +92,59 @@ def jsonable(value: Any) -> Any:
     return value
 
 
-def _show(value: Any) -> None:
+def _people(cvat: Cvat, value: Any) -> _People:
+    """The names of all users, where `value` holds an id of one."""
+    rows = value if isinstance(value, list) else [value]
+    given = [row for row in rows if isinstance(row, Task | Job)]
+    given += [job for row in given if isinstance(row, Task) for job in row.jobs]
+    if all(row.assignee is None for row in given):
+        return {}
+    return {user.id: user.username for user in cvat.users()}
+
+
+def _named(value: Any, people: _People) -> Any:
+    """JSON in which beside the id of each assignee stands the name."""
+    if isinstance(value, list | tuple):
+        return [_named(one, people) for one in value]
+    if not isinstance(value, dict):
+        return value
+    named = {name: _named(one, people) for name, one in value.items()}
+    return named | {f"{_ASSIGNEE}_name": people.get(value[_ASSIGNEE])} if _ASSIGNEE in value else named
+
+
+def _show(value: Any, people: _People) -> None:
     console = Console()
     if value is None:
         return
     if isinstance(value, str):
         click.echo(value)
     elif isinstance(value, Task):
-        console.print(_table([value]))
+        console.print(_table([value], people))
         console.print(Text("labels: " + ", ".join(one_line(label.name) for label in value.labels)))
-        console.print(_table(value.jobs) if value.jobs else "no jobs yet")
+        console.print(_table(value.jobs, people) if value.jobs else "no jobs yet")
     elif isinstance(value, Annotations):
         console.print(Text(f"{len(value.shapes)} shapes, {len(value.tracks)} tracks, {len(value.tags)} tags"))
         for shape in value.shapes:
             points = ", ".join(f"{x:g}" for x in shape.points)
             console.print(Text(f"  {shape.type} {shape.id} on frame {shape.frame}, label {shape.label_id}: {points}"))
     elif isinstance(value, list):
-        console.print(_table(value) if value else "none")
+        console.print(_table(value, people) if value else "none")
     elif type(value) in _COLUMNS:
-        console.print(_table([value]))
+        console.print(_table([value], people))
     else:
         for name, part in asdict(value).items():
             console.print(Text(f"{name}: {'-' if part is None else one_line(str(part))}"))
 
 
-def _table(rows: Sequence[Any]) -> Table:
+def _table(rows: Sequence[Any], people: _People) -> Table:
     """A table of values of one kind; what a server says cannot drive the terminal."""
     columns = _COLUMNS[type(rows[0])]
     table = Table(pad_edge=False)
     for name in columns:
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(one_line(str(cell(row)))) for cell in columns.values()))
+        cells = {name: cell(row) for name, cell in columns.items()}
+        if isinstance(assignee := cells.get(_ASSIGNEE), int):
+            cells[_ASSIGNEE] = people.get(assignee, assignee)
+        table.add_row(*(Text(one_line(str(cell))) for cell in cells.values()))
     return table

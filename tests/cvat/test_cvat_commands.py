@@ -141,7 +141,14 @@ def test_a_user_who_does_not_exist_is_told_with_those_who_do(run: Run, tmp_path:
     run("upload", str(task), "a.jpg")
     job = str(json.loads(run("jobs", str(task), "--json").stdout)[0]["id"])
     assert "no user 'nobody' (known: root, alex)" in refused(run("assign", job, "nobody")).what
-    assert json.loads(run("assign", job, "root", "--json").stdout)["assignee"] == 1
+    assigned = json.loads(run("assign", job, "root", "--json").stdout)
+    assert (assigned["assignee"], assigned["assignee_name"]) == (1, "root")
+    assert run("jobs", str(task)).stdout.splitlines()[-2].split()[-2] == "root"
+    run("patch", str(task), "--assignee", "alex")
+    shown = json.loads(run("task", str(task), "--json").stdout)
+    assert [(one["assignee"], one["assignee_name"]) for one in (shown, *shown["jobs"])] == [(2, "alex"), (1, "root")]
+    table = run("task", str(task)).stdout
+    assert ("alex" in table, "root" in table) == (True, True)
     assert json.loads(run("assign", job, "-", "--json").stdout)["assignee"] is None
 
 

@@ -26,8 +26,8 @@ from labelyard.model import AttributeSpec, DataSpec, InputType, Label, Task, Tas
 from labelyard.sandbox import serve
 
 CALLS = page.calls()
-ASIDE = frozenset({"id", "task_id", "created", "updated", "owner", "version", "email"})
-"""What is another server's own: numbers, times, addresses."""
+ASIDE = frozenset({"id", "task_id", "created", "updated", "owner", "version", "email", "assignee_name"})
+"""What is another server's own: numbers, times, addresses, and names of people."""
 
 
 def bare(value: Any) -> Any:
