@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, exists, or_, select
 from sqlalchemy.orm import Session
 
 from labelyard.errors import LedgerError, NotKnown
 from labelyard.ledger import Ledger, breakers, datasets, outbox
 from labelyard.ledger.history import tell
-from labelyard.ledger.tables import Batch, Dataset, LedgerIdentity, Object
+from labelyard.ledger.tables import Announcement, Batch, Dataset, LedgerIdentity, Object
 from labelyard.plan.batching import Filling
 from labelyard.plan.lifecycle import ENDED, BatchState, Event, may_move
 from labelyard.plan.naming import batch_id, task_name
@@ -187,12 +187,13 @@ def retry(ledger: Ledger, session: Session, batch: Batch) -> Event | None:
 def unclaimed(ledger: Ledger, session: Session, *, quiet: timedelta) -> Sequence[Batch]:
     """Batches that a run could begin on and none has, last announced more than `quiet` ago."""
     now = ledger.now(session)
-    return session.scalars(
+    found = session.scalars(
         select(Batch)
         .join(Dataset, Dataset.name == Batch.dataset)
         .where(
             Dataset.paused_at.is_(None),
-            Batch.cvat.not_in(breakers.shut(now)),
+            breakers.reachable(now),
+            ~exists().where(Announcement.batch_id == Batch.id, Announcement.sent_at.is_(None)),
             Batch.state.in_(ANNOUNCED_BY),
             _before(Batch.lease_until, now),
             _before(Batch.not_before, now),
@@ -200,7 +201,8 @@ def unclaimed(ledger: Ledger, session: Session, *, quiet: timedelta) -> Sequence
         )
         .order_by(Batch.changed_at)
         .with_for_update(skip_locked=True, of=Batch)
-    ).all()
+    )
+    return list(breakers.one_for_each_trial(session, now, ((batch, batch.cvat or "") for batch in found)))
 
 
 def in_states(session: Session, states: Iterable[BatchState]) -> Sequence[Batch]:

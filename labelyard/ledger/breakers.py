@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from typing import TypeVar
 
-from sqlalchemy import CursorResult, Select, delete, select, update
+from sqlalchemy import ColumnElement, CursorResult, delete, exists, select, update
 from sqlalchemy.orm import Session
 
 from labelyard.ledger import Ledger, insert_unless_there
-from labelyard.ledger.tables import Breaker
+from labelyard.ledger.tables import Announcement, Batch, Breaker
 
+STORE = "object storage"
+"""The one server that is no CVAT: every batch needs it, too."""
+T = TypeVar("T")
 PATIENCE = 3
 """Failures in a row before a server is left alone."""
 _FIRST_WAIT = timedelta(seconds=15)
@@ -18,12 +22,12 @@ _LONGEST_WAIT = timedelta(minutes=5)
 _TRIAL = timedelta(seconds=30)
 
 
-def failed(ledger: Ledger, session: Session, cvat: str, error: str) -> bool:
+def failed(ledger: Ledger, session: Session, server: str, error: str) -> bool:
     """Count a failure that lies with the server, whoever met it; true when the server is left alone from now on."""
     now = ledger.now(session)
-    first = insert_unless_there(session, Breaker).values(cvat=cvat, failures=0, since=now, error=error)
+    first = insert_unless_there(session, Breaker).values(server=server, failures=0, since=now, error=error)
     session.execute(first.on_conflict_do_nothing())
-    row = session.get_one(Breaker, cvat, with_for_update=True, populate_existing=True)
+    row = session.get_one(Breaker, server, with_for_update=True, populate_existing=True)
     row.failures, row.error = row.failures + 1, error
     beyond = row.failures - PATIENCE
     if beyond >= 0:
@@ -31,20 +35,20 @@ def failed(ledger: Ledger, session: Session, cvat: str, error: str) -> bool:
     return beyond == 0
 
 
-def worked(session: Session, cvat: str) -> None:
-    """The server has answered: all is well again."""
-    session.execute(delete(Breaker).where(Breaker.cvat == cvat))
+def worked(session: Session, *servers: str) -> None:
+    """The servers have answered: all is well again."""
+    session.execute(delete(Breaker).where(Breaker.server.in_(servers)))
 
 
-def may_try(ledger: Ledger, session: Session, cvat: str) -> Breaker | None:
+def may_try(ledger: Ledger, session: Session, server: str) -> Breaker | None:
     """None when a run may begin; else what keeps it from it. After the wait one run may try, and others wait for it."""
-    row = session.get(Breaker, cvat, populate_existing=True)
+    row = session.get(Breaker, server, populate_existing=True)
     if row is None or row.open_until is None:
         return None
     now = ledger.now(session)
     trial = session.execute(
         update(Breaker)
-        .where(Breaker.cvat == cvat, Breaker.open_until <= now)
+        .where(Breaker.server == server, Breaker.open_until <= now)
         .values(open_until=now + _TRIAL)
         .execution_options(synchronize_session=False)
     )
@@ -52,11 +56,44 @@ def may_try(ledger: Ledger, session: Session, cvat: str) -> Breaker | None:
     return None if trial.rowcount else row
 
 
-def shut(now: datetime) -> Select[tuple[str]]:
-    """The servers that are left alone at this time, as a subquery."""
-    return select(Breaker.cvat).where(Breaker.open_until > now)
+def reachable(now: datetime) -> ColumnElement[bool]:
+    """The condition that no server that a batch needs is left alone at this time."""
+    return ~exists().where(Breaker.open_until > now, Breaker.server.in_([Batch.cvat, STORE]))
+
+
+def one_for_each_trial(session: Session, now: datetime, batches: Iterable[tuple[T, str]]) -> Iterator[T]:
+    """Of what waits, each with its CVAT: all whose servers are well, and one for each server on trial.
+
+    A server is on trial when its wait is over and nobody knows yet that it works again: only one run may try.
+    """
+    due = {row.server: not _announced_since(session, row) for row in troubled(session) if _on_trial(row, now)}
+    for one, cvat in batches:
+        trials = due.keys() & {cvat, STORE}
+        if all(due[server] for server in trials):
+            due.update(dict.fromkeys(trials, False))
+            yield one
+
+
+def _on_trial(row: Breaker, now: datetime) -> bool:
+    return row.open_until is not None and row.open_until <= now
+
+
+def _announced_since(session: Session, row: Breaker) -> bool:
+    """Whether a batch of the server was announced after its wait was over: that one's run is to try."""
+    sent = select(Announcement.id).join(Batch).where(Announcement.sent_at >= row.open_until).limit(1)
+    return session.scalar(sent if row.server == STORE else sent.where(Batch.cvat == row.server)) is not None
+
+
+def called(server: str) -> str:
+    """What people call it."""
+    return server if server == STORE else f"CVAT {server}"
+
+
+def shut(session: Session, now: datetime) -> Sequence[Breaker]:
+    """The servers that are left alone at this time."""
+    return session.scalars(select(Breaker).where(Breaker.open_until > now)).all()
 
 
 def troubled(session: Session) -> Sequence[Breaker]:
     """The servers that are left alone, or were just now, with what they said."""
-    return session.scalars(select(Breaker).where(Breaker.failures >= PATIENCE).order_by(Breaker.cvat)).all()
+    return session.scalars(select(Breaker).where(Breaker.failures >= PATIENCE).order_by(Breaker.server)).all()

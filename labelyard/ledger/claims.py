@@ -61,15 +61,16 @@ def _refuse_paused(session: Session, batch: str) -> None:
 
 
 def _refuse_unreachable(ledger: Ledger, session: Session, batch: Batch) -> None:
-    """Raises ClaimTaken, which undoes the claim, while the batch's CVAT is left alone."""
-    away = breakers.may_try(ledger, session, batch.cvat or "")
-    if away is not None and away.open_until is not None:
-        until = f"{away.open_until:%H:%M:%S} UTC"
-        raise ClaimTaken(
-            f"CVAT {away.cvat} failed {away.failures} times, next try at {until}: {away.error}",
-            where=batch.id,
-            next_step="labelyard doctor",
-        )
+    """Raises ClaimTaken, which undoes the claim, while the batch's CVAT or the object storage is left alone."""
+    for server in (batch.cvat or "", breakers.STORE):
+        away = breakers.may_try(ledger, session, server)
+        if away is not None and away.open_until is not None:
+            failed = f"{breakers.called(server)} failed {away.failures} times"
+            raise ClaimTaken(
+                f"{failed}, next try at {away.open_until:%H:%M:%S} UTC: {away.error}",
+                where=batch.id,
+                next_step="labelyard doctor",
+            )
 
 
 def extend(ledger: Ledger, session: Session, batch: str, who: str, lease: timedelta) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import islice
 from uuid import UUID, uuid5
 
 from sqlalchemy import func, select
@@ -25,19 +26,20 @@ def put(ledger: Ledger, session: Session, batch: Batch, event: Event) -> Announc
 
 def unsent(ledger: Ledger, session: Session, limit: int = 100) -> Sequence[tuple[Announcement, str]]:
     """The oldest announcements that Prefect has not confirmed and could act on, each with its dataset."""
+    now = ledger.now(session)
     rows = session.execute(
-        select(Announcement, Batch.dataset)
+        select(Announcement, Batch.dataset, Batch.cvat)
         .join(Batch, Batch.id == Announcement.batch_id)
         .join(Dataset, Dataset.name == Batch.dataset)
         .where(
             Announcement.sent_at.is_(None),
             Dataset.paused_at.is_(None),
-            Batch.cvat.not_in(breakers.shut(ledger.now(session))),
+            breakers.reachable(now),
         )
         .order_by(Announcement.id)
-        .limit(limit)
     )
-    return [(row, dataset) for row, dataset in rows]
+    waiting = (((row, dataset), cvat or "") for row, dataset, cvat in rows)
+    return list(islice(breakers.one_for_each_trial(session, now, waiting), limit))
 
 
 def waiting(session: Session) -> tuple[int, datetime | None]:

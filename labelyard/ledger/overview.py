@@ -63,7 +63,7 @@ class Overview:
     dead_letters: int
     """Messages that could not be read and wait for `labelyard dead`."""
     away: Mapping[str, str]
-    """CVATs that are left alone for a while, with what they said."""
+    """Servers that are left alone for a while (`breakers.called` says their names), with what they said."""
     paused: Mapping[str, str]
     """Datasets, with the reason."""
     kept_out: Mapping[str, str]
@@ -89,7 +89,7 @@ def overview(
         batches=[_line(session, one, now) for one in found],
         open_jobs=jobs.load(session),
         dead_letters=dead_letters.count(session),
-        away={row.cvat: row.error for row in breakers.troubled(session)},
+        away={row.server: row.error for row in breakers.troubled(session)},
         paused=dict(_paused(session)),
         kept_out=dict(_kept_out(session, dataset)),
         states={state.value: count for state, count in states},

@@ -335,7 +335,8 @@ class Breaker(Table):
 
     __tablename__ = "breaker"
 
-    cvat: Mapped[str] = mapped_column(primary_key=True)
+    server: Mapped[str] = mapped_column("cvat", primary_key=True)
+    """A CVAT of the settings, or `breakers.STORE`."""
     failures: Mapped[int]
     """In a row; any success takes the row away."""
     since: Mapped[datetime]

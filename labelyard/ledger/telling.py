@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from labelyard.ledger import dead_letters
+from labelyard.ledger.breakers import called
 from labelyard.ledger.overview import BatchLine, Overview
 from labelyard.model import JobStatus
 
@@ -27,10 +28,15 @@ def remarks(batch: BatchLine) -> Iterator[str]:
         yield f"{batch.id}: {url} set aside: {reason}"
 
 
+def left_alone(away: Mapping[str, str]) -> Iterator[str]:
+    """The servers that are left alone, with what they said."""
+    for server, error in away.items():
+        yield f"{called(server)} is left alone for a while, it is tried again by itself: {error}"
+
+
 def hindrances(seen: Overview) -> Iterator[str]:
     """What keeps more than one batch from going on."""
-    for cvat, error in seen.away.items():
-        yield f"CVAT {cvat} is left alone for a while, it is tried again by itself: {error}\n  next: labelyard doctor"
+    yield from (f"{line}\n  next: labelyard doctor" for line in left_alone(seen.away))
     for dataset, reason in seen.paused.items():
         yield f"{dataset} is paused{': ' + reason if reason else ''}\n  next: labelyard resume {dataset}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
+from labelyard.ledger.breakers import called
 from labelyard.ledger.overview import BatchLine, Overview
 from labelyard.model import JobStatus
 from labelyard.plan.lifecycle import INGESTING, BatchState
@@ -55,8 +56,8 @@ def _people(seen: Overview) -> str:
 def _standing(seen: Overview) -> Iterator[tuple[str, ...]]:
     for dataset, why in seen.paused.items():
         yield f"dataset {code(dataset)} is paused", code(why or "-"), code(f"labelyard resume {dataset}")
-    for cvat, error in seen.away.items():
-        yield f"CVAT {code(cvat)} is left alone for a while", code(error), code("labelyard doctor")
+    for server, error in seen.away.items():
+        yield f"{code(called(server))} is left alone for a while", code(error), code("labelyard doctor")
 
 
 def _late(seen: Overview) -> Iterator[tuple[str, ...]]:

@@ -18,11 +18,12 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.context import FlowRunContext
 from prefect.states import Completed
 
+from labelyard.ledger.telling import left_alone
 from labelyard.prefect.pages import only_a_picture
 
 _log = logging.getLogger(__name__)
 _NOTHING_NEW = "Nothing new"
-_AWAY = "CVAT is away"
+_AWAY = "A server is away"
 _AT_ONCE = 50
 
 
@@ -32,11 +33,8 @@ def nothing_new() -> State[Any]:
 
 
 def still_away(away: Mapping[str, str]) -> State[Any]:
-    """The end of a scheduled run that found nothing to do but that some CVAT is still away."""
-    lines = [
-        f"CVAT {cvat} is left alone for a while, it is tried again by itself: {said}" for cvat, said in away.items()
-    ]
-    return Completed(name=_AWAY, message="\n".join([*lines, "  next: labelyard doctor"]))
+    """The end of a scheduled run that found nothing to do but that some server is still away."""
+    return Completed(name=_AWAY, message="\n".join([*left_alone(away), "  next: labelyard doctor"]))
 
 
 def forget_uneventful() -> None:

@@ -18,7 +18,15 @@ from sqlalchemy.orm import Session
 
 from labelyard.crashing import point
 from labelyard.cvat import Cvat
-from labelyard.errors import CVAT_IS_AWAY, ClaimLost, CvatNotFound, LabelyardError, LedgerError, StoreError
+from labelyard.errors import (
+    CVAT_IS_AWAY,
+    ClaimLost,
+    CvatNotFound,
+    LabelyardError,
+    LedgerError,
+    StoreError,
+    StoreUnreachable,
+)
 from labelyard.ledger import Ledger, batches, breakers, claims, datasets
 from labelyard.plan.lifecycle import INGESTING, BatchState
 from labelyard.spec import DatasetSpec
@@ -85,7 +93,7 @@ def claimed(
             yield work
         point("claiming.done")
         with place.ledger.write() as session:
-            breakers.worked(session, spec.cvat)
+            breakers.worked(session, spec.cvat, breakers.STORE)
     except ClaimLost:
         raise
     except Exception as error:
@@ -136,10 +144,11 @@ def _write_failure(work: Work, states: Collection[BatchState], error: Exception)
             batches.put_back(work.ledger, session, batch, what, next_step, wait)
         else:
             batches.fail(work.ledger, session, batch, what, next_step)
-        if not isinstance(error, CVAT_IS_AWAY):
-            breakers.worked(session, work.spec.cvat)
-        elif breakers.failed(work.ledger, session, work.spec.cvat, what):
-            _log.error("CVAT %s is left alone for a while: %s", work.spec.cvat, what)
+        away = breakers.STORE if isinstance(error, StoreUnreachable) else work.spec.cvat
+        if not isinstance(error, (*CVAT_IS_AWAY, StoreUnreachable)):
+            breakers.worked(session, work.spec.cvat, breakers.STORE)
+        elif breakers.failed(work.ledger, session, away, what):
+            _log.error("%s is left alone for a while: %s", breakers.called(away), what)
 
 
 def _may_pass(error: LabelyardError, states: Collection[BatchState]) -> bool:

@@ -37,7 +37,7 @@ def collect(place: Workplace) -> Collected:
     completed, reopened, failed = [], [], {}
     with place.ledger.read() as session:
         waiting = batches.in_states(session, WITH_PEOPLE)
-        away = set(session.scalars(breakers.shut(place.ledger.now(session))))
+        away = {row.server for row in breakers.shut(session, place.ledger.now(session))}
     people: dict[str, Mapping[int, str]] = {}
     for batch in waiting:
         cvat = batch.cvat or ""

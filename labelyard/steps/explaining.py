@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy.orm import Session
 
 from labelyard.errors import NotKnown, ObjectGone, StoreError
-from labelyard.ledger import batches, datasets, history, objects
+from labelyard.ledger import batches, breakers, datasets, history, objects
 from labelyard.ledger.overview import overview
 from labelyard.ledger.tables import Batch, Object
 from labelyard.ledger.telling import hindrances, jobs_told, remarks
@@ -86,7 +86,7 @@ def _batch_now(place: Workplace, session: Session, batch: Batch) -> Iterator[str
     yield from remarks(replace(line, set_aside={}))
     if batch.state in batches.ANNOUNCED_BY:
         paused = {name: why for name, why in seen.paused.items() if name == batch.dataset}
-        away = {cvat: error for cvat, error in seen.away.items() if cvat == batch.cvat}
+        away = {server: error for server, error in seen.away.items() if server in (batch.cvat, breakers.STORE)}
         yield from hindrances(replace(seen, paused=paused, away=away))
     if batch.state is BatchState.ABANDONED:
         yield "its objects count no more\n  next: labelyard restore s3://bucket/key, for each that should"

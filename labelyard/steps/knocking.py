@@ -3,33 +3,50 @@
 from __future__ import annotations
 
 import logging
+import random
 from collections.abc import Mapping
 
-from labelyard.errors import LabelyardError
-from labelyard.ledger import breakers
+from labelyard.errors import LabelyardError, StoreError, StoreUnreachable
+from labelyard.ledger import breakers, datasets
 from labelyard.workplace import Workplace
 
 _log = logging.getLogger(__name__)
 
 
 def knock(place: Workplace) -> Mapping[str, str]:
-    """Ask every CVAT that is left alone and whose wait is over; returns those still away, with what they said."""
+    """Ask every server that is left alone and whose wait is over; returns those still away, with what they said."""
     with place.ledger.write() as session:
-        troubled = [row.cvat for row in breakers.troubled(session)]
-        due = [cvat for cvat in troubled if breakers.may_try(place.ledger, session, cvat) is None]
-    for cvat in due:
-        _ask(place, cvat)
+        troubled = [row.server for row in breakers.troubled(session)]
+        due = [server for server in troubled if breakers.may_try(place.ledger, session, server) is None]
+    for server in due:
+        _ask(place, server)
     with place.ledger.read() as session:
-        return {row.cvat: row.error for row in breakers.troubled(session)}
+        return {row.server: row.error for row in breakers.troubled(session)}
 
 
-def _ask(place: Workplace, cvat: str) -> None:
+def _ask(place: Workplace, server: str) -> None:
     try:
-        place.cvat(cvat).whoami()
+        if server == breakers.STORE:
+            _ask_store(place)
+        else:
+            place.cvat(server).whoami()
     except LabelyardError as error:
         with place.ledger.write() as session:
-            breakers.failed(place.ledger, session, cvat, str(error).split("\n  next: ")[0])
+            breakers.failed(place.ledger, session, server, str(error).split("\n  next: ")[0])
         return
     with place.ledger.write() as session:
-        breakers.worked(session, cvat)
-    _log.info("CVAT %s is back", cvat)
+        breakers.worked(session, server)
+    _log.info("%s is back", breakers.called(server))
+
+
+def _ask_store(place: Workplace) -> None:
+    """Raises StoreUnreachable where a source does not answer: any of them, for one bucket may be away by itself."""
+    with place.ledger.read() as session:
+        sources = [source for spec, _ in datasets.current(session) for source in spec.sources]
+    for source in random.sample(sources, min(1, len(sources))):
+        try:
+            next(place.store.list(source.bucket, source.prefix, page_size=1), None)
+        except StoreUnreachable:
+            raise
+        except StoreError:
+            return  # a refusal is an answer

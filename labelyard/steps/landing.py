@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from itertools import islice
 
 from labelyard.crashing import point
-from labelyard.errors import StoreError
+from labelyard.errors import StoreError, StoreUnreachable
 from labelyard.events import EventObject
-from labelyard.ledger import datasets, objects
+from labelyard.ledger import breakers, datasets, objects
 from labelyard.model import StoredObject
 from labelyard.spec import DatasetSpec, Source
 from labelyard.steps.looking import look, still_there
@@ -86,23 +86,39 @@ def gone(place: Workplace, told: Sequence[EventObject], via: str) -> int:
 
 
 def sweep(place: Workplace) -> Swept:
-    """List every source of every dataset and land what the ledger lacks. A source that fails stops only itself."""
+    """List every source of every dataset and land what the ledger lacks. A source that fails stops only itself.
+
+    A store that is left alone is not listed: `knock` says when it is back.
+    """
     with place.ledger.read() as session:
         specs = [spec for spec, _ in datasets.current(session)]
     landed: dict[str, Landed] = {}
     failed: list[str] = []
     for spec in specs:
-        landed[spec.name] = Landed()
-        for source in spec.sources:
-            try:
-                for done in land_listed(place, [spec], place.store.list(source.bucket, source.prefix), "sweep"):
-                    landed[spec.name] += done
-            except StoreError as error:
-                _log.warning("%s: %s", spec.name, error)
-                failed.append(f"{spec.name}: {error}")
+        landed[spec.name] = sum(_sweep_dataset(place, spec, failed), Landed())
         if landed[spec.name].new:
             _log.info("%s: the sweep found %d objects that no event had told of", spec.name, landed[spec.name].new)
     return Swept(landed, failed)
+
+
+def _sweep_dataset(place: Workplace, spec: DatasetSpec, failed: list[str]) -> Iterator[Landed]:
+    for source in spec.sources:
+        with place.ledger.read() as session:
+            if any(row.server == breakers.STORE for row in breakers.shut(session, place.ledger.now(session))):
+                return
+        try:
+            yield from land_listed(place, [spec], place.store.list(source.bucket, source.prefix), "sweep")
+        except StoreError as error:
+            _log.warning("%s: %s", spec.name, error)
+            failed.append(f"{spec.name}: {error}")
+            away = str(error).split("\n  next: ")[0] if isinstance(error, StoreUnreachable) else ""
+        else:
+            away = ""
+        with place.ledger.write() as session:
+            if away:
+                breakers.failed(place.ledger, session, breakers.STORE, away)
+            else:
+                breakers.worked(session, breakers.STORE)
 
 
 def land_listed(

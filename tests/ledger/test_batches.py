@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from labelyard.errors import ClaimLost, ClaimTaken, LedgerError
 from labelyard.ledger import Ledger, batches, claims, history, objects, outbox
 from labelyard.ledger.overview import overview
-from labelyard.ledger.tables import Object
+from labelyard.ledger.tables import Announcement, Object
 from labelyard.model import StoredObject
 from labelyard.plan.lifecycle import INGESTING, BatchState, Event
 from labelyard.spec import DatasetSpec
@@ -138,6 +138,10 @@ def test_what_nobody_takes_is_announced_again_and_what_somebody_has_is_not(
 
     assert unclaimed() == []
     clock.turn(seconds=61)
+    assert unclaimed() == []  # it was never sent, and still will be
+    with ledger.write() as session:
+        for row, _ in outbox.unsent(ledger, session):
+            session.get_one(Announcement, row.id).sent_at = ledger.now(session)
     assert unclaimed() == ["street-00001"]
     with ledger.write() as session:
         claims.claim(ledger, session, "street-00001", "one", INGESTING, LEASE)

@@ -183,7 +183,7 @@ def test_a_cvat_that_is_away_is_left_alone_and_one_run_tries_for_all(bench: Benc
         ingest(bench, "street-00004")
     assert bench.line("street-00004").error is None
     with bench.place.ledger.read() as session:
-        assert [row.cvat for row in breakers.troubled(session)] == ["default"]
+        assert [row.server for row in breakers.troubled(session)] == ["default"]
         assert outbox.unsent(bench.place.ledger, session) == []
     bench.place.settings.announce_again_seconds = 0.001
     assert announce_again(bench.place) == 0
