@@ -123,6 +123,18 @@ def test_a_store_that_does_not_answer_stops_only_its_own_lines(settings: Setting
     assert findings["ledger"].verdict is findings["CVAT default"].verdict is Verdict.RIGHT
 
 
+def test_a_queue_that_does_not_answer_names_its_own_address_for_the_notification_too(settings: Settings) -> None:
+    nobody = f"http://127.0.0.1:{free_port()}"
+    watch = settings.watch.model_copy(update={"sqs_endpoint_url": nobody, "queue_url": f"{nobody}/1/labelyard"})
+    findings = found(settings.model_copy(update={"watch": watch}))
+    for about in ("queue", "notification of street"):
+        assert findings[about].verdict is Verdict.WRONG
+        assert "LABELYARD_WATCH__SQS_ENDPOINT_URL" in findings[about].next_step
+    away = settings.store.model_copy(update={"endpoint_url": nobody})
+    finding = found(settings.model_copy(update={"store": away}))["notification of street"]
+    assert "LABELYARD_STORE__ENDPOINT_URL" in finding.next_step
+
+
 def test_a_bucket_that_is_missing_is_told_beside_one_that_is_there(settings: Settings, spec: DatasetSpec) -> None:
     export = spec.export.model_copy(update={"bucket": "no-such-bucket"})
     apply(settings, spec.model_copy(update={"export": export}))
