@@ -67,7 +67,7 @@ def register(place: Connection, username: str, email: str, first_name: str, last
     """Make an account called USERNAME, with the password of --password-file or the one you are asked for."""
     password = Connection(url=place.at.url, username=username, password_file=place.password_file).password()
     assert password is not None
-    with closing(connect(place.at.url, dialect=place.at.dialect)) as nobody:
+    with place.in_use(), closing(connect(place.at.url, dialect=place.at.dialect)) as nobody:
         nobody.register(username, password.get_secret_value(), email=email, first=first_name, last=last_name)
     click.echo(f"{username} may log in now")
 

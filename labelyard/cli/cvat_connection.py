@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import IO, Any, Literal
@@ -12,7 +14,7 @@ import click
 from pydantic import SecretStr, ValidationError
 
 from labelyard.cvat import Cvat, connect
-from labelyard.errors import InputError
+from labelyard.errors import CvatUnauthorized, CvatUnreachable, InputError
 from labelyard.settings import CvatSettings, load_settings
 
 
@@ -41,6 +43,29 @@ class Connection:
         token = first_line(self.token_file) or self.at.token
         password = None if token else self.password()
         return connect(self.at.url, username=self.at.username, password=password, token=token, dialect=self.at.dialect)
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """What fails names what was given by hand: `labelyard doctor` looks at the settings alone."""
+        try:
+            yield
+        except (CvatUnreachable, CvatUnauthorized) as error:
+            if error.next_step in ("", "labelyard doctor"):
+                away = isinstance(error, CvatUnreachable)
+                error.next_step = (self._address() if away else self._account()) or error.next_step
+            raise
+
+    def _address(self) -> str:
+        return f"check --url {self.url}" if self.url else ""
+
+    def _account(self) -> str:
+        if self.url and not (self.username or self.token_file):
+            return f"labelyard cvat --url {self.url} --username NAME --password-file FILE …"
+        shown = {"--url": self.url, "--username": self.username}
+        files = {"--password-file": self.password_file, "--token-file": self.token_file}
+        by_hand = [f"{option} {value}" for option, value in shown.items() if value]
+        by_hand += [f"{option} {file.name}" for option, file in files.items() if file] or ["the password"]
+        return f"check {', '.join(by_hand)}" if len(by_hand) > 1 or any(files.values()) else ""
 
     def password(self) -> SecretStr | None:
         """The account's password: from the file, the settings, or the person at the terminal; None: nobody's."""

@@ -63,7 +63,7 @@ def verb(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.pass_obj
     @functools.wraps(command)
     def told(place: Connection, /, as_json: bool, **given: Any) -> None:  # noqa: FBT001 - click passes flags so
-        with closing(place.cvat) as cvat:
+        with place.in_use(), closing(place.cvat) as cvat:
             value = command(cvat, **given)
             people = _people(cvat, value)
         if as_json:

@@ -80,6 +80,22 @@ def test_a_wrong_password_is_told_without_showing_it(run: Run) -> None:
     assert "wr0ng-secret" not in str(error)
 
 
+def test_a_login_that_fails_names_what_was_given_by_hand(run: Run, served: Serving) -> None:
+    wrong = ("--username", "root", "--password-file", "-", "login")
+    error = refused(run("--url", served.url, *wrong, stdin="wrong\n"))
+    assert error.next_step == f"check --url {served.url}, --username root, --password-file <stdin>"
+    assert "--username root" in refused(run(*wrong, stdin="wrong\n")).next_step
+    error = refused(run("--url", "http://127.0.0.1:1", *wrong, stdin="wrong\n"))
+    assert error.next_step == "check --url http://127.0.0.1:1"
+    error = refused(run("--url", served.url, "login"))
+    assert error.next_step == f"labelyard cvat --url {served.url} --username NAME --password-file FILE …"
+
+
+def test_what_the_settings_say_is_looked_at_by_the_doctor(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LABELYARD_CVAT__DEFAULT__PASSWORD", "wrong")
+    assert refused(run("login")).next_step == "labelyard doctor"
+
+
 def test_no_option_takes_a_password_or_a_token() -> None:
     commands = [group, *group.commands.values()]
     options = [option for command in commands for parameter in command.params for option in parameter.opts]
