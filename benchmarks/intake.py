@@ -178,7 +178,7 @@ def _workplace(place: Place) -> Any:
     url = f"sqlite:///{place.folder}/ledger.db"
     upgrade(url)
     at = {"endpoint_url": place.url, "region": "us-east-1", "access_key_id": "test", "secret_access_key": "test"}
-    settings = Settings(ledger=url, store={**at, "addressing_style": "path"})  # type: ignore[arg-type]
+    settings = Settings(ledger=url, store={**at, "addressing_style": "path"})
     work = Workplace(settings, Ledger(url), Store(settings.store))
     spec = DatasetSpec.model_validate(SPEC)
     with work.ledger.write() as session:

@@ -128,7 +128,7 @@ def _workplace(place: Place) -> Any:
     from labelyard.workplace import Workplace
 
     at = {"endpoint_url": place.url, "region": "us-east-1", "access_key_id": "test", "secret_access_key": "test"}
-    settings = Settings(ledger=place.ledger, store={**at, "addressing_style": "path"})  # type: ignore[arg-type]
+    settings = Settings(ledger=place.ledger, store={**at, "addressing_style": "path"})
     return Workplace(settings, Ledger(place.ledger), Store(settings.store))
 
 
@@ -182,7 +182,7 @@ def main() -> None:
         place = Place(url, given.ledger or f"sqlite:///{folder}/ledger.db", given.keys)
         fill(place)
         ways = ("listing", "sweep", "script") if place.ledger.startswith("sqlite") else ("listing", "sweep")
-        figures = {way: [] for way in ways}
+        figures: dict[str, list[Any]] = {way: [] for way in ways}
         for turn in range(given.rounds):
             for way in ways[turn % len(ways) :] + ways[: turn % len(ways)]:
                 figures[way].append(_turn(way, place))

@@ -30,6 +30,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,7 @@ def labelyard(place: Place) -> Figures:
         for look in looks:
             look.result()
         files = [
-            UploadFile(one.object.key, one.size, lambda path=one.path: path.open("rb"), "image/jpeg") for one in spooled
+            UploadFile(one.object.key, one.size, partial(one.path.open, "rb"), "image/jpeg") for one in spooled
         ]
         posted = time.perf_counter()
         cvat.upload(place.task_id, files, DataSpec(70))

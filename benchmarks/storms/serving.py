@@ -22,7 +22,7 @@ class _Gateway(wsgi.Gateway_10):
     """Lets faults reach the socket, as the sandbox's own does."""
 
     def get_environ(self) -> Any:
-        return {**super().get_environ(), "sandbox.socket": self.req.conn.socket}
+        return {**super().get_environ(), "sandbox.socket": self.req.conn.socket}  # type: ignore[no-untyped-call]
 
     def respond(self) -> None:
         with suppress(Cut):
@@ -34,7 +34,7 @@ def serving(app: Wsgi) -> Iterator[str]:
     """Serve an application on a free port; its address."""
     server = wsgi.Server(("127.0.0.1", 0), app, numthreads=16, request_queue_size=64, shutdown_timeout=1)
     server.gateway, server.nodelay, server.expiration_interval = _Gateway, True, 0.1
-    server.error_log = lambda *_args, **_kwargs: None  # clients that die are the point of it
+    server.error_log = lambda *_args, **_kwargs: None  # type: ignore[method-assign] # clients that die are the point
     server.prepare()
     thread = threading.Thread(target=server.serve, daemon=True)
     thread.start()

@@ -126,7 +126,8 @@ class Site:
                 time.sleep(0.1)
 
     def _all(self) -> list[psutil.Process]:
-        return psutil.Process().children(recursive=True)
+        children: list[psutil.Process] = psutil.Process().children(recursive=True)
+        return children
 
 
 class FaultsThere:

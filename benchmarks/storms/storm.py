@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -127,7 +128,7 @@ class Storm:
         return ", ".join(f"{key} has not landed" for key, etag in there.items() if (key, etag) not in rows)
 
 
-def _kind(rule: dict[str, Any]) -> str:
+def _kind(rule: Mapping[str, Any]) -> str:
     if rule["on"].startswith("worker"):
         return f"{rule['on']} {'fails' if 'fail' in rule else 'late'}"
     what = "cut" if "cut" in rule else str(rule.get("status", ""))

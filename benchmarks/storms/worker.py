@@ -226,7 +226,7 @@ def main() -> None:
     """Make everything warm, then fork."""
     logging.disable(logging.ERROR)  # what fails here was asked for
     stamina.set_testing(True, attempts=4, cap=True)  # its own switch: try as often, wait for nothing
-    ledger_module._LOCK_SECONDS = _LOCK_SECONDS  # noqa: SLF001 - half a minute of patience is not to be waited for
+    ledger_module._LOCK_SECONDS = _LOCK_SECONDS  # type: ignore[assignment] # noqa: SLF001 - half a minute of patience is not to be waited for
     watch_module.LOOK_SECONDS = 0.2  # the ledger's clock runs ahead of the machine's
     warm = Warm(Config(**json.loads(sys.argv[1])))
     configure_mappers()
