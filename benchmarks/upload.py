@@ -91,9 +91,7 @@ def labelyard(place: Place) -> Figures:
                 looks.append(lookers.submit(inspect, one.path))
         for look in looks:
             look.result()
-        files = [
-            UploadFile(one.object.key, one.size, partial(one.path.open, "rb"), "image/jpeg") for one in spooled
-        ]
+        files = [UploadFile(one.object.key, one.size, partial(one.path.open, "rb"), "image/jpeg") for one in spooled]
         posted = time.perf_counter()
         cvat.upload(place.task_id, files, DataSpec(70))
         done = time.perf_counter()
