@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Literal
 
-from pydantic import ByteSize, Field, field_validator
+from pydantic import ByteSize, Field, ValidationInfo, field_validator
 
 from labelyard.model import DataSpec, Label
-from labelyard.spec.labels import LabelEntry, twins
+from labelyard.spec.labels import LabelEntry, LabelSection, twins
 from labelyard.spec.values import (
     Bucket,
     Count,
@@ -26,6 +26,7 @@ from labelyard.spec.values import (
     Section,
     Size,
     Switch,
+    refuse,
 )
 
 
@@ -131,6 +132,12 @@ class TaskSection(Section):
     share_prefix: str = ""
     """For `share`: what to write before the key to get the path in CVAT's share."""
 
+    @field_validator("labels")
+    @classmethod
+    def _no_twins(cls, value: tuple[LabelSection, ...]) -> tuple[LabelSection, ...]:
+        refuse(twins([label.name for label in value]))
+        return value
+
     @field_validator("bug_tracker")
     @classmethod
     def _address(cls, value: str) -> str:
@@ -143,7 +150,6 @@ class TaskSection(Section):
 
     def problems(self) -> Iterator[Problem]:
         """Fields that contradict each other."""
-        yield from twins("labels", [label.name for label in self.labels])
         if self.overlap and not self.segment_size:
             yield ("overlap",), "needs a segment_size: one job of the whole task overlaps nothing"
         elif self.overlap and 2 * self.overlap > self.segment_size:
@@ -217,22 +223,24 @@ class DatasetSpec(Section):
     """A file is deleted after its upload: keep its annotations in the exports, or drop them from the next one. Before
     its upload it is set aside."""
 
-    def problems(self) -> Iterator[Problem]:
-        """An object that would land twice, an export that would come in as an image, somebody named twice."""
-        for i, one in enumerate(self.sources):
-            for other in self.sources[:i]:
-                if one.overlaps(other.bucket, other.prefix):
-                    places = f"{_place(one)} overlaps {_place(other)}"
-                    yield (
-                        ("sources", i),
-                        f"{places}, objects would land twice: write prefixes of which none begins another",
-                    )
-        yield from twins("annotators", list(self.annotators))
-        for one in self.sources:
-            if one.overlaps(self.export_bucket, self.export.prefix):
-                places = f"{self.export.prefix!r} overlaps the source {_place(one)}"
-                instead = "write a prefix beside the source's (which needs one, too), or another bucket"
-                yield ("export", "prefix"), f"{places}, exports would come in as images: {instead}"
+    # Checked field by field, so that all of it is told beside what is wrong with other fields.
+    @field_validator("sources")
+    @classmethod
+    def _apart(cls, value: tuple[Source, ...]) -> tuple[Source, ...]:
+        refuse(_overlaps(value))
+        return value
+
+    @field_validator("annotators")
+    @classmethod
+    def _no_twins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        refuse(twins(value))
+        return value
+
+    @field_validator("export")
+    @classmethod
+    def _outside(cls, value: Export, info: ValidationInfo) -> Export:
+        refuse(_taken_for_images(value, info.data.get("sources", ())))
+        return value
 
     @property
     def export_bucket(self) -> str:
@@ -251,6 +259,22 @@ class DatasetSpec(Section):
         """Why an object is not this dataset's; None when it is."""
         reasons = [source.refusal(bucket, key) for source in self.sources]
         return None if None in reasons else reasons[0]
+
+
+def _overlaps(sources: Sequence[Source]) -> Iterator[Problem]:
+    for i, one in enumerate(sources):
+        for other in sources[:i]:
+            if one.overlaps(other.bucket, other.prefix):
+                places = f"{_place(one)} overlaps {_place(other)}"
+                yield (i,), f"{places}, objects would land twice: write prefixes of which none begins another"
+
+
+def _taken_for_images(export: Export, sources: Sequence[Source]) -> Iterator[Problem]:
+    for one in sources:
+        if one.overlaps(export.bucket or sources[0].bucket, export.prefix):
+            places = f"{export.prefix!r} overlaps the source {_place(one)}"
+            instead = "write a prefix beside the source's (which needs one, too), or another bucket"
+            yield ("prefix",), f"{places}, exports would come in as images: {instead}"
 
 
 def _place(source: Source) -> str:

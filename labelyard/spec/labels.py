@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, GetJsonSchemaHandler, WithJsonSchema, field_validator
@@ -11,7 +11,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import PydanticKnownError
 
 from labelyard.model import AttributeSpec, InputType, Label
-from labelyard.spec.values import Caption, Color, Problem, Section, Switch
+from labelyard.spec.values import Caption, Color, Problem, Section, Switch, refuse
 
 _LONGEST_DEFAULT = 128
 _LONGEST_VALUES = 4096
@@ -125,9 +125,12 @@ class LabelSection(Section):
     attributes: tuple[AttributeSection, ...] = ()
     """What is asked about each annotation."""
 
-    def problems(self) -> Iterator[Problem]:
-        """Attributes of one name: CVAT answers 500 and leaves an orphan task behind."""
-        yield from twins("attributes", [attribute.name for attribute in self.attributes], "name")
+    @field_validator("attributes")
+    @classmethod
+    def _no_twins(cls, value: tuple[AttributeSection, ...]) -> tuple[AttributeSection, ...]:
+        # CVAT answers 500 to attributes of one name, and leaves an orphan task behind.
+        refuse(twins([attribute.name for attribute in value], "name"))
+        return value
 
     def label(self) -> Label:
         """The label as CVAT takes it."""
@@ -151,8 +154,8 @@ LabelEntry = Annotated[LabelSection, BeforeValidator(_bare_name), _OrName()]
 """A label, or its name alone."""
 
 
-def twins(field: str, names: list[str], *inner: str) -> Iterator[Problem]:
-    """A problem for each of `names` that stood before; `inner` leads from the list's item to the name."""
+def twins(names: Sequence[str], *inner: str) -> Iterator[Problem]:
+    """A problem for each of a list's `names` that stood before; `inner` leads from the list's item to the name."""
     for i, name in enumerate(names):
         if name in names[:i]:
-            yield (field, i, *inner), f"{name!r} stands twice: take one away, or give it another name"
+            yield (i, *inner), f"{name!r} stands twice: take one away, or give it another name"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Self
@@ -37,10 +37,15 @@ class Section(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if found := list(self.problems()):
-            words = "; ".join(words for _, words in found)
-            raise PydanticCustomError("unfit", "{words}", {"words": words, "problems": found})
+        refuse(self.problems())
         return self
+
+
+def refuse(problems: Iterable[Problem]) -> None:
+    """Have pydantic refuse a section, or a field, for all of its `problems` at once; for none it does nothing."""
+    if found := list(problems):
+        words = "; ".join(words for _, words in found)
+        raise PydanticCustomError("unfit", "{words}", {"words": words, "problems": found})
 
 
 # --- lengths of time and sizes ----------------------------------------------------------------------------------------

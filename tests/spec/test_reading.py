@@ -370,6 +370,22 @@ def test_every_wrong_place_is_told_at_once_in_the_order_of_the_file() -> None:
     ]
 
 
+def test_what_stands_twice_or_overlaps_is_told_beside_what_is_wrong_elsewhere() -> None:
+    text = (
+        "name: Street\nsources:\n  - {bucket: raw-images, prefix: in/}\n  - {bucket: raw-images, prefix: in/cam/}\n"
+        "task:\n  labels: [car, car]\n  segment_size: -1\nannotators: [ann, ann]\nexport: {prefix: in/out/}\n"
+    )
+    assert [line.split(": ")[1] for line in complaints(text)] == [
+        "name",
+        "sources[1]",
+        "task.labels[1]",
+        "task.segment_size",
+        "annotators[1]",
+    ]
+    apart = text.replace("in/cam/", "night/")
+    assert "export.prefix: 'in/out/' overlaps the source s3://raw-images/in/" in complaints(apart)[-1]
+
+
 @pytest.mark.parametrize(
     ("body", "complaint"),
     [
