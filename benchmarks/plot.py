@@ -6,6 +6,8 @@ python benchmarks/plot.py
 from __future__ import annotations
 
 import json
+import statistics
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,38 +17,79 @@ from matplotlib.axes import Axes
 
 FOLDER = Path(__file__).parent
 OURS, THEIRS = "#2a6f97", "#b0b7bf"
-PEERS = frozenset({"script", "script10", "listing"})
+_COLUMNS = 2
 
 
 def main() -> None:
     """Draw what there is."""
     mpl.rcParams.update({"svg.hashsalt": "labelyard", "font.size": 9, "axes.spines.top": False})
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 2.6), layout="constrained")
-    intake(left, json.loads((FOLDER / "figures" / "intake.json").read_text()))
-    sweep(right, json.loads((FOLDER / "figures" / "sweep.json").read_text()))
+    panels = [(name, draw) for name, draw in PANELS.items() if _file(name).exists()]
+    rows = -(-len(panels) // _COLUMNS)
+    figure, axes = plt.subplots(rows, _COLUMNS, figsize=(9, 2.2 * rows), layout="constrained", squeeze=False)
+    for place in axes.flat[len(panels) :]:
+        place.set_axis_off()
+    for place, (name, draw) in zip(axes.flat, panels, strict=False):
+        draw(place, json.loads(_file(name).read_text()))
     figure.savefig(FOLDER / "figures.svg", metadata={"Date": None})
+
+
+def _file(name: str) -> Path:
+    return FOLDER / "figures" / f"{name}.json"
+
+
+def latency(axes: Axes, told: dict[str, Any]) -> None:
+    """Seconds from the put to the task, by worker."""
+    quantiles = {worker: one["put_to"]["task"] for worker, one in told["workers"].items()}
+    named = {f"{worker} {name}": one[name] for worker, one in quantiles.items() for name in ("p50", "p99")}
+    bars(axes, named, "{:,.2f} s", ours="labelyard")
+    axes.set_title("from the put to the task (less is better)")
+
+
+def burst(axes: Axes, told: dict[str, Any]) -> None:
+    """Objects a second, by way."""
+    ways = {"labelyard": told["objects_per_second"], "script": told["script_objects_per_second"]}
+    bars(axes, ways, "{:,.0f}", ours="labelyard")
+    axes.set_title(f"a burst of {told['objects']:,}: objects a second (more is better)")
+
+
+def runs(axes: Axes, told: dict[str, Any]) -> None:
+    """Flow runs a minute, by worker and database."""
+    bars(axes, told["runs_per_minute"], "{:,.0f}", ours="labelyard")
+    axes.set_title("small flow runs a minute (more is better)")
+
+
+def upload(axes: Axes, told: dict[str, Any]) -> None:
+    """Seconds from the bucket to the task, by way."""
+    seconds = {way: statistics.median(one["seconds"] for one in turns) for way, turns in told.items()}
+    bars(axes, seconds, "{:,.1f} s", ours="labelyard")
+    axes.set_title("500 JPEGs from S3 to the task (less is better)")
 
 
 def intake(axes: Axes, told: dict[str, Any]) -> None:
     """Events a second, by way."""
-    bars(axes, {way: one["events_per_second"] for way, one in told["ways"].items()}, "{:,.0f}")
+    bars(axes, {way: one["events_per_second"] for way, one in told["ways"].items()}, "{:,.0f}", theirs="script")
     axes.set_title("intake: events a second (more is better)")
 
 
 def sweep(axes: Axes, told: dict[str, Any]) -> None:
     """Seconds for all keys, by way."""
-    bars(axes, {way: one["seconds"] for way, one in told["ways"].items()}, "{:,.0f} s")
+    bars(axes, {way: one["seconds"] for way, one in told["ways"].items()}, "{:,.0f} s", ours="sweep")
     axes.set_title(f"{told['keys']:,} known keys: seconds (less is better)")
 
 
-def bars(axes: Axes, values: dict[str, float], words: str) -> None:
-    """A bar for each way; labelyard's in colour."""
+def bars(axes: Axes, values: Mapping[str, float], words: str, *, ours: str = "", theirs: str = "?") -> None:
+    """A bar for each way; labelyard's, by the beginning of their names or all that are not theirs, in colour."""
     names = list(values)[::-1]
-    drawn = axes.barh(names, [values[n] for n in names], color=[THEIRS if n in PEERS else OURS for n in names])
+    colours = [OURS if (n.startswith(ours) and not n.startswith(theirs)) else THEIRS for n in names]
+    drawn = axes.barh(names, [values[n] for n in names], color=colours)
     axes.bar_label(drawn, [words.format(values[n]) for n in names], padding=3)
     axes.spines["right"].set_visible(False)
-    axes.set_xlim(0, max(values.values()) * 1.15)
+    axes.set_xlim(0, max(values.values()) * 1.2)
 
+
+PANELS: Mapping[str, Callable[[Axes, dict[str, Any]], None]] = {
+    "latency": latency, "burst": burst, "runs": runs, "upload": upload, "intake": intake, "sweep": sweep,
+}  # fmt: skip
 
 if __name__ == "__main__":
     main()
