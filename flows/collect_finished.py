@@ -4,6 +4,8 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
+from labelyard.prefect.batch_page import show_batch
+from labelyard.prefect.dead_runs import end_dead_runs
 from labelyard.prefect.endings import plain_ending
 from labelyard.prefect.scheduled import forget_uneventful, nothing_new, still_away
 from labelyard.steps.announcing import announce
@@ -17,14 +19,18 @@ from labelyard.workplace import open_workplace
 def collect_finished() -> State:
     """Ask CVAT how far the jobs are; announce the batches whose jobs are all completed."""
     with open_workplace() as place:
+        end_dead_runs(place)
         away = knock(place)
         found = collect(place)
         announce(place)
+        for batch in found.changed:
+            show_batch(place, batch)
     forget_uneventful()
     if found.failed:
         return Failed(message="\n".join(found.failed.values()))
-    if not found.completed and not found.reopened:
+    if not found.changed:
         return still_away(away) if away else nothing_new()
     return Completed(
-        message=f"completed: {', '.join(found.completed) or '-'}; reopened: {', '.join(found.reopened) or '-'}"
+        message=f"completed: {', '.join(found.completed) or '-'}; reopened: {', '.join(found.reopened) or '-'}; "
+        f"pages drawn anew: {', '.join(found.changed)}"
     )

@@ -4,6 +4,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
+from labelyard.prefect.dead_runs import end_dead_runs
 from labelyard.prefect.endings import plain_ending
 from labelyard.prefect.scheduled import forget_uneventful, nothing_new, still_away
 from labelyard.steps.announcing import announce, announce_again
@@ -18,6 +19,7 @@ from labelyard.workplace import open_workplace
 def sweep_sources() -> State:
     """List every source, land what the ledger lacks, close what is due, announce again what waits unclaimed."""
     with open_workplace() as place:
+        end_dead_runs(place)
         away = knock(place)
         announce_again(place)
         sent = announce(place)  # before the listing, which may take minutes

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import timedelta
 
-from sqlalchemy import CursorResult, or_, update
+from sqlalchemy import CursorResult, or_, select, update
 from sqlalchemy.orm import Session
 
 from labelyard.errors import ClaimLost, ClaimTaken
@@ -88,6 +88,12 @@ def extend(ledger: Ledger, session: Session, batch: str, who: str, lease: timede
     assert isinstance(kept, CursorResult)
     if kept.rowcount != 1:
         raise ClaimLost("the lease ran out and another run may be at work", where=batch)
+
+
+def held(ledger: Ledger, session: Session, wanted: Collection[str]) -> set[str]:
+    """Which of these batches somebody has now."""
+    query = select(Batch.id).where(Batch.id.in_(wanted), Batch.lease_until > ledger.now(session))
+    return set(session.scalars(query))
 
 
 def release(session: Session, batch: str, who: str) -> None:

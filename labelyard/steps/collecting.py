@@ -26,6 +26,8 @@ class Collected:
 
     completed: tuple[str, ...] = ()
     reopened: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    """Those of which anything was new, a job's status or its person too."""
     failed: Mapping[str, str] | None = None
 
 
@@ -34,7 +36,7 @@ def collect(place: Workplace) -> Collected:
 
     Tasks of a CVAT that is left alone are not looked at: `knock` says when it is back.
     """
-    completed, reopened, failed = [], [], {}
+    completed, reopened, changed, failed = [], [], [], {}
     with place.ledger.read() as session:
         waiting = batches.in_states(session, WITH_PEOPLE)
         away = {row.server for row in breakers.shut(session, place.ledger.now(session))}
@@ -44,7 +46,7 @@ def collect(place: Workplace) -> Collected:
         if cvat in away:
             continue
         try:
-            state = _look(place, batch, people)
+            state, news = _look(place, batch, people)
         except LabelyardError as error:
             if isinstance(error, CVAT_IS_AWAY):
                 away.add(cvat)  # the other batches there would only meet the same
@@ -55,15 +57,17 @@ def collect(place: Workplace) -> Collected:
             _log.warning("%s: %s", batch.id, error)
             failed[batch.id] = str(error)
             continue
+        if news:
+            changed.append(batch.id)
         if state is BatchState.COMPLETED:
             completed.append(batch.id)
         elif state is BatchState.ASSIGNED:
             reopened.append(batch.id)
-    return Collected(tuple(completed), tuple(reopened), failed)
+    return Collected(tuple(completed), tuple(reopened), tuple(changed), failed)
 
 
-def _look(place: Workplace, batch: Batch, people: dict[str, Mapping[int, str]]) -> BatchState | None:
-    """The state that the batch moved to; None when it stays."""
+def _look(place: Workplace, batch: Batch, people: dict[str, Mapping[int, str]]) -> tuple[BatchState | None, bool]:
+    """The state that the batch moved to, None when it stays; and whether anything was new."""
     with place.ledger.read() as session:
         (row, task_id), export = tasks.made(session, batch.id), exports.current(session, batch.id)
     cvat = place.cvat(row.cvat)
@@ -74,8 +78,8 @@ def _look(place: Workplace, batch: Batch, people: dict[str, Mapping[int, str]]) 
     with place.ledger.write() as session:
         fresh = batches.get(session, batch.id, lock=True)
         if fresh.changed_at != batch.changed_at:
-            return None  # somebody moved it while we looked: the next look decides
-        jobs.see(place.ledger, session, fresh, task.jobs, people[row.cvat])
+            return None, False  # somebody moved it while we looked: the next look decides
+        news = jobs.see(place.ledger, session, fresh, task.jobs, people[row.cvat])
         breakers.worked(session, row.cvat)
         if fresh.state in _UNTOUCHED:
             fresh.error = fresh.next_step = None
@@ -85,7 +89,7 @@ def _look(place: Workplace, batch: Batch, people: dict[str, Mapping[int, str]]) 
             _log.info("%s: %s", batch.id, reason)
         point("collecting.written")
     point("collecting.collected")
-    return new
+    return new, news or new is not None
 
 
 def _shown(cvat: Cvat, batch: Batch, server_id: int) -> Task:

@@ -45,6 +45,9 @@ def test_deploying_twice_leaves_the_same_deployments_and_one_equal_automation_fo
     prefect_server.command("labelyard", "deploy", **RARELY)
     assert _deployments(prefect_server) == before
     assert _automations(prefect_server) == automations
+    asked = {"deployments": {"name": {"any_": ["report-operations"]}}, "flow_runs": {"tags": {"all_": ["scheduled"]}}}
+    begun = [run for run in prefect_server.call("POST", "/flow_runs/filter", asked) if not run["auto_scheduled"]]
+    assert len(begun) == 1  # that draws the first operations page
     pool = prefect_server.call("GET", "/work_pools/labelyard")
     assert (pool["type"], pool["concurrency_limit"]) == ("labelyard", 16)
     assert prefect_server.call("GET", "/work_pools/labelyard/queues/ingest")["concurrency_limit"] == 4

@@ -115,6 +115,7 @@ def test_when_the_people_are_done_the_next_look_announces_the_task_and_a_coco_fi
         cvat.set_job_status(job.id, JobStatus.COMPLETED)
     look = deployed.reaches(deployed.start("collect-finished/collect-finished"), "Completed")
     assert batch in look["state"]["message"]
+    assert "| completed |" in deployed.artifacts(look)[f"batch-{batch}"]["data"]
     exported = deployed.ended(batch, tag="export")
     assert (exported["state_name"], exported["state_type"]) == ("Exported", "COMPLETED"), exported["state"]
     files = [found.key for found in at_work.store.store.list(at_work.bucket, "out/")]

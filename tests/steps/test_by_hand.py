@@ -9,6 +9,7 @@ from step_bench import Bench, draw_and_complete, export, ingest, picture
 
 from labelyard.errors import ClaimTaken, CvatBusy, LabelyardError, NotKnown
 from labelyard.ledger import batches, breakers, objects, outbox
+from labelyard.model import JobStatus
 from labelyard.steps import by_hand
 from labelyard.steps.announcing import announce_again
 from labelyard.steps.closing import close_now
@@ -227,3 +228,18 @@ def test_a_failure_of_one_batch_does_not_count_against_the_server(bench: Bench) 
     with bench.place.ledger.read() as session:
         assert breakers.troubled(session) == []
         assert {b.state for b in batches.in_states(session, ["failed"])} == {"failed"}  # type: ignore[list-item]
+
+
+def test_a_look_names_the_batches_of_which_anything_is_new(bench: Bench) -> None:
+    bench.put("1.jpg", picture(1))
+    landed(bench)
+    ingest(bench)
+    cvat = bench.place.cvat("default")
+    [job] = cvat.jobs(bench.line().task_id or 0)
+    bob = next(user.id for user in cvat.users() if user.username == "bob")
+    assert collect(bench.place).changed == ()
+    cvat.assign(job.id, bob)
+    assert collect(bench.place).changed == ("street-00001",)
+    assert collect(bench.place).changed == ()
+    cvat.set_job_status(job.id, JobStatus.COMPLETED)
+    assert collect(bench.place).changed == ("street-00001",)
