@@ -106,15 +106,20 @@ class PrefectServer:
         asked = {"sort": "START_TIME_ASC", "limit": 200, "flow_runs": {"tags": {"all_": [tag]}}}
         return [run for run in self.call("POST", "/flow_runs/filter", asked) if run["parameters"].get("batch") == batch]
 
-    def ended(self, batch: str, number: int = 1, tag: str = "ingest") -> Any:
-        """The `number`th run of a batch, once it has ended."""
+    def ended(self, batch: str, tag: str = "ingest", attempt: int | None = None) -> Any:
+        """The run of a batch, or of its announcement `attempt`, once all that were started for it have ended.
+
+        Right after a deploy the trigger that it replaced may fire too: the run that finds the batch taken is left out
+        where another one had it.
+        """
         ends = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
         def look() -> Any:
-            over = [run for run in self.runs(batch, tag) if run["state_type"] in ends]
-            return over[number - 1] if len(over) >= number else None
+            runs = [run for run in self.runs(batch, tag) if attempt in (None, run["parameters"].get("attempt"))]
+            runs.sort(key=lambda run: run["state_name"] == "Taken by another run")
+            return runs[0] if runs and all(run["state_type"] in ends for run in runs) else None
 
-        return eventually(look, f"run {number} of {batch} to end")
+        return eventually(look, f"the run of {batch} to end")
 
     def logs(self, run: Any, words: str) -> list[str]:
         """The log of a run as the UI shows it, once `words` stand in it: Prefect sends logs in bundles."""

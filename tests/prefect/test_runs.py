@@ -101,7 +101,7 @@ def test_the_runs_of_the_steps_carry_the_names_of_the_chain(deployed: PrefectSer
 
 def test_a_second_run_of_a_batch_that_is_done_ends_at_once_and_says_why(deployed: PrefectServer, ingested: Any) -> None:
     deployed.announce("labelyard.batch.closed", ingested["name"], attempt=2)
-    again = deployed.ended(ingested["name"], 2)
+    again = deployed.ended(ingested["name"], attempt=2)
     assert (again["state_name"], again["state_type"]) == ("Taken by another run", "COMPLETED")
     assert "it is assigned" in again["state"]["message"]
 
