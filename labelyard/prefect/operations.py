@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
+from labelyard.ledger import dead_letters
 from labelyard.ledger.breakers import called
 from labelyard.ledger.overview import BatchLine, Overview
 from labelyard.model import JobStatus
@@ -28,7 +29,7 @@ def operations_page(seen: Overview) -> str:
         _section("Set aside", ("batch", "object", "why"), _set_aside(seen)),
     ]
     if seen.dead_letters:
-        parts.append(f"**{seen.dead_letters} messages could not be read:** `labelyard dead` lists them.")
+        parts.append(f"**{dead_letters.told(seen.dead_letters)}:** see `labelyard dead`.")
     return "\n\n".join(parts)
 
 
