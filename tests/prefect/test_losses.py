@@ -106,11 +106,12 @@ def test_when_worker_and_server_are_killed_the_run_ends_its_place_is_free_and_an
             dead = known_to_live(server, batch)
             kill(worker)
         kill(process)
-    with serving(home, port) as (server, _), at_work(server, tmp_path / "second", **quick):
+    with serving(home, port) as (server, _):
         assert server.state(dead) == "Running"
-        done = finished(server, batch)
-        assert done["id"] != dead
+        # Before a worker begins on this machine: it would know that the run's process is gone, and say so at once.
         assert server.reaches(dead, "Crashed")["state"]["message"] == "No sign of life for 40 s."
+        with at_work(server, tmp_path / "second", **quick):
+            assert finished(server, batch)["id"] != dead
     assert yard.state(batch) == "assigned"
 
 
