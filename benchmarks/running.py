@@ -13,9 +13,9 @@ from typing import Any
 
 from labelyard.cvat import Cvat, connect
 from labelyard.demo import surroundings
+from labelyard.demo.story import set_up
 from labelyard.demo.surroundings import Surroundings
-from labelyard.intake.notification import Notifier
-from labelyard.ledger import Ledger, datasets, upgrade
+from labelyard.ledger import Ledger
 from labelyard.settings import Settings, load_settings
 from labelyard.spec import DatasetSpec
 from labelyard.storage import client
@@ -86,13 +86,9 @@ def _started(yard: Yard, made: Surroundings, batch: Mapping[str, Any]) -> Iterat
         "annotators": list(surroundings.CREW),
         "export": {"prefix": "out"},
     })  # fmt: skip
-    s3.create_bucket(Bucket=BUCKET)
-    upgrade(settings.ledger)
+    set_up(settings, spec, s3)
     ledger = Ledger(settings.ledger)
     try:
-        with ledger.write() as session:
-            datasets.apply(ledger, session, spec)
-        Notifier(settings).apply(spec)
         links = start_everything(yard, settings, lambda line: print(f"  {line}", file=sys.stderr))
         yield Running(yard, made, settings, links, spec, ledger, s3)
     finally:

@@ -83,7 +83,7 @@ def tell_story(yard: Yard, made: Surroundings, settings: Settings, display: Disp
     yard.start(surroundings.emulator(made), surroundings.sandbox(made))
     display.tell("ledger, dataset, bucket, notifications …")
     s3 = client("s3", settings.store, made.store_url)
-    _set_up(settings, spec, s3)
+    set_up(settings, spec, s3)
     links = start_everything(yard, settings, display.tell)
     surroundings.lead_to_prefect(made, links.prefect_api)
     yard.start(surroundings.robots(made))
@@ -96,7 +96,7 @@ def tell_story(yard: Yard, made: Surroundings, settings: Settings, display: Disp
         ledger.close()
 
 
-def _set_up(settings: Settings, spec: DatasetSpec, s3: Any) -> None:
+def set_up(settings: Settings, spec: DatasetSpec, s3: Any) -> None:
     """What a person does once for a dataset: a bucket, `labelyard db upgrade`, `apply` and `notify --apply`."""
     for bucket in {*(source.bucket for source in spec.sources), spec.export_bucket}:
         s3.create_bucket(Bucket=bucket)
