@@ -4,7 +4,7 @@ Every file closes a batch (max_objects: 1), and is put when the one before lies 
 long a file takes, not how long it queues behind others. Everything is real: emulator, sandbox, Prefect's server,
 watcher, worker, as `labelyard up` starts them. After the first half the worker is exchanged; all else goes on.
 
-    python benchmarks/latency.py [--files 30] [--pause 2] [--json FILE]
+    python benchmarks/latency.py [--files 30] [--stock-files 10] [--pause 2] [--json FILE]
 """
 
 from __future__ import annotations
@@ -64,19 +64,21 @@ class Way:
 
 
 @click.command()
-@click.option("--files", default=30, show_default=True, help="Single files for each worker.")
+@click.option("--files", default=30, show_default=True, help="Single files for our worker.")
+@click.option(
+    "--stock-files", default=10, show_default=True, help="For the stock worker, which takes far longer; 0: none."
+)
 @click.option("--pause", default=2.0, show_default=True, help="The longest rest between two files, in seconds.")
-@click.option("--ours", is_flag=True, help="Our worker alone.")
 @click.option("--json", "to", type=click.Path(path_type=Path), help="Write the figures there too.")
-def main(*, files: int, pause: float, ours: bool, to: Path | None) -> None:
+def main(*, files: int, stock_files: int, pause: float, to: Path | None) -> None:
     """Measure, and show a table."""
     console, to = Console(), to and to.absolute()
     with Progress(console=console, transient=True) as progress, labelyard_up({"max_objects": 1}) as running:
         ways = {OURS: list(_put_all(running, OURS, files, pause, progress))}
-        if not ours:
+        if stock_files:
             running.take_stock_worker()
-            ways[THEIRS] = list(_put_all(running, THEIRS, files, pause, progress))
-    told = summary(ways, files, pause)
+            ways[THEIRS] = list(_put_all(running, THEIRS, stock_files, pause, progress))
+    told = summary(ways, pause)
     show(console, told)
     if to is not None:
         to.write_text(json.dumps(told, indent=1) + "\n")
@@ -176,10 +178,10 @@ def _time(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
-def summary(ways: Mapping[str, Sequence[Way]], files: int, pause: float) -> dict[str, Any]:
+def summary(ways: Mapping[str, Sequence[Way]], pause: float) -> dict[str, Any]:
     """Quantiles of the whole way, and where its time goes, for each worker."""
     return {
-        "files": files,
+        "files": {worker: len(found) for worker, found in ways.items()},
         "pause_seconds": pause,
         "workers": {
             worker: {
@@ -214,7 +216,7 @@ def show(console: Console, told: Mapping[str, Any]) -> None:
     for moment, what in _UNTIL.items():
         split.add_row(moment, *(f"{one['median_seconds_at'][moment]:.2f}" for one in workers.values()), what)
     console.print(split)
-    console.print(f"{told['files']} files for each worker, one at a time; load {told['load']}")
+    console.print(f"{told['files']} files, one at a time; load {told['load']}")
 
 
 if __name__ == "__main__":
