@@ -20,8 +20,11 @@ USERS = ("root:rootpass:superuser", "alex:pass12345!:staff", "dabai:pass12345!",
 
 def main(shared: Path) -> int:
     """Replay, and say how far the sandbox agrees."""
-    remote_port = _free_port()  # where the judge serves the files that the sandbox shall download
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, socket.socket() as holder:
+        # Where the judge serves the files that the sandbox shall download: bound, so that nobody else is given it.
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        remote_port = holder.getsockname()[1]
         share, result = Path(folder, "share"), Path(folder, "result.json")
         share.mkdir()
         command = [sys.executable, "-m", "labelyard", "sandbox", "--port", "0", "--share", str(share)]
@@ -43,12 +46,6 @@ def main(shared: Path) -> int:
     verdict = "enough" if enough else "too few"
     print(f"judge: {total['agree']} of {total['of']} agree, {total['values']} in values too: {verdict}")
     return 0 if enough else 1
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 def _address(sandbox: subprocess.Popen[str]) -> str:

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +150,15 @@ def test_the_first_part_of_the_history_is_answered_as_the_real_server_did() -> N
     assert not wrong, "\n".join(wrong)
 
 
+@contextmanager
+def reserved_port() -> Iterator[int]:
+    """A port that the judge can listen on and nobody else is given meanwhile: it is bound, and nobody listens."""
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
+
+
 JUDGE = SHARED / "tools" / "replay_v1.py"
 if JUDGE.exists():
 
@@ -154,8 +166,7 @@ if JUDGE.exists():
     def test_the_judge_finds_the_sandbox_true(tmp_path: Path) -> None:
         result, share = tmp_path / "result.json", tmp_path / "share"
         share.mkdir()
-        remote = 20_000 + hash(str(tmp_path)) % 20_000
-        with serve(USERS, share=share, allow_remote=(f"127.0.0.1:{remote}",)) as sandbox:
+        with reserved_port() as remote, serve(USERS, share=share, allow_remote=(f"127.0.0.1:{remote}",)) as sandbox:
             command = [
                 sys.executable,
                 str(JUDGE),
