@@ -33,8 +33,8 @@ _OF_A_BATCH = FlowRunFilter(tags=FlowRunFilterTags(any_=["ingest", "export"]), s
 def end_dead_runs(place: Workplace) -> None:
     """Call crashed what has been at work for longer than the silence allowed, and cannot live.
 
-    That is a run of a batch that nobody holds, and, as a scheduled deployment has one place, any other run of the
-    deployment whose run this is.
+    That is a run of a batch that nobody holds, and any other run of the scheduled deployment whose run this is: a look
+    takes far less than the silence. One that takes longer is called crashed in Prefect's picture, and works on.
     """
     context = FlowRunContext.get()
     silence = timedelta(seconds=place.settings.deploy.silence_seconds)
