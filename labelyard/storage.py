@@ -6,8 +6,9 @@ Keys go to the store as they are and never become names on disk.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -200,10 +201,10 @@ class Store:
 
 def _time(value: Any) -> Any:
     """A time of an answer. botocore's parser guesses the form, which is half of what a page of a listing costs."""
-    try:
-        return datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        return parse_timestamp(value)
+    for parse in (datetime.fromisoformat, parsedate_to_datetime):  # of a body, of a header
+        with suppress(TypeError, ValueError):
+            return parse(value)
+    return parse_timestamp(value)
 
 
 def _version(version: str | None) -> str | None:

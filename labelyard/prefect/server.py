@@ -2,7 +2,9 @@
 
 On SQLite a transaction that looks first and writes then fails at once where another has written in between ("database
 is locked"), instead of waiting. Triggers do so: after four tries in a tenth of a second the event is dropped, and with
-it the run that it should have started. Here a trigger waits for its turn before it looks, as the ledger's writers do.
+it the run that it should have started. So does whoever makes a run: it is tried again after two seconds, then after
+four, and only two can try at a time, so that in a burst most runs begin late. Here both wait for their turn before they
+look, as the ledger's writers do.
 
 For each action of an automation the server makes a client of itself. That looks for its application by a hash of all
 settings and sets logging up anew: a tenth of a second and more, in which nothing else goes on. Here it is found once.
@@ -21,11 +23,11 @@ import gc
 import runpy
 import threading
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
+from typing import Any
 
-from prefect.server.api import server
-from prefect.server.database import provide_database_interface
+from prefect.server.api import deployments, server
+from prefect.server.database import PrefectDBInterface, provide_database_interface
 from prefect.server.events import triggers
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -41,13 +43,33 @@ def find_application_at_once() -> None:
 def let_triggers_take_turns() -> None:
     """Let a trigger on SQLite wait until it may write, before it looks; PostgreSQL needs no such thing."""
 
-    @asynccontextmanager
-    async def session_in_turn(*, begin_transaction: bool = False) -> AsyncIterator[AsyncSession]:
-        database = provide_database_interface()
-        async with database.session_context(begin_transaction, with_for_update=begin_transaction) as session:
-            yield session
+    def session_in_turn(*, begin_transaction: bool = False) -> AbstractAsyncContextManager[AsyncSession]:
+        return _InTurn(provide_database_interface()).session_context(begin_transaction=begin_transaction)
 
     triggers.automations_session = session_in_turn  # type: ignore[assignment, attr-defined]
+
+
+def let_new_runs_take_turns() -> None:
+    """Let whoever makes a run wait until it may write, before it looks; to be called before the application is made."""
+    make: Any = deployments.create_flow_run_from_deployment
+
+    @functools.wraps(make)  # its signature is what the route is made of
+    async def make_in_turn(db: PrefectDBInterface, **others: Any) -> Any:
+        return await make(db=_InTurn(db), **others)
+
+    for route in deployments.router.routes:
+        if getattr(route, "endpoint", None) is make:
+            route.endpoint = make_in_turn  # type: ignore[attr-defined]
+
+
+class _InTurn:
+    """A database whose transactions begin as writers; PostgreSQL's do not care."""
+
+    def __init__(self, database: PrefectDBInterface) -> None:
+        self._database = database
+
+    def session_context(self, *, begin_transaction: bool = False) -> AbstractAsyncContextManager[AsyncSession]:
+        return self._database.session_context(begin_transaction, with_for_update=begin_transaction)
 
 
 def collect_for_ever() -> None:
@@ -62,6 +84,7 @@ def collect_for_ever() -> None:
 if __name__ == "__main__":
     find_application_at_once()
     let_triggers_take_turns()
+    let_new_runs_take_turns()
     gc.disable()
     threading.Thread(target=collect_for_ever, name="garbage", daemon=True).start()
     runpy.run_module("prefect", run_name="__main__", alter_sys=True)

@@ -31,6 +31,7 @@ from prefect._flow_run_suspension import is_suspended_flow_run_state, mark_flow_
 from prefect.deployments.steps.core import StepExecutionError, run_steps
 from prefect.events.clients import get_events_subscriber
 from prefect.events.filters import EventFilter, EventNameFilter
+from prefect.filesystems import LocalFileSystem
 from prefect.flows import load_flow_from_entrypoint
 from prefect.logging.handlers import APILogHandler
 from prefect.workers.base import BaseWorker, BaseWorkerResult
@@ -77,6 +78,18 @@ class LabelyardWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, Labe
     _description = (
         "Runs labelyard's flows inside the worker's own process, without the seconds that starting one takes."
     )
+
+    @classmethod
+    def get_default_base_job_template(cls) -> dict[str, Any]:
+        """The process worker's, without what it fills in anyway.
+
+        For each run that is made the server checks every default of the pool against the whole template: a tenth of
+        its work.
+        """
+        template = super().get_default_base_job_template()
+        for variable in template["variables"]["properties"].values():
+            variable.pop("default", None)
+        return template
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -257,6 +270,8 @@ def _load(folder: str, entrypoint: str) -> Flow[..., Any]:
     if project not in sys.path:
         sys.path.insert(0, project)  # flows/ imports tasks/ from here, whatever the worker's own folder
     flow: Flow[..., Any] = load_flow_from_entrypoint(f"{project}/{entrypoint}", use_placeholder_flow=False)
+    if flow.persist_result is False:
+        flow.result_storage = LocalFileSystem()  # never used; without one each run asks the server twice where it is
     return flow
 
 

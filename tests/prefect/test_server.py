@@ -6,8 +6,11 @@ import asyncio
 import os
 import subprocess
 import sys
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 from prefect.server.api import server
 from prefect.server.database import provide_database_interface
@@ -15,6 +18,7 @@ from prefect.server.database.configurations import AioSqliteConfiguration
 from prefect.server.database.dependencies import temporary_database_config
 from prefect.server.events import triggers
 from prefect.settings import Settings
+from prefect_server import PrefectServer
 from sqlalchemy import text
 
 from labelyard.prefect.server import find_application_at_once, let_triggers_take_turns
@@ -93,3 +97,15 @@ def test_triggers_that_look_and_then_write_wait_for_their_turn_on_sqlite(
     monkeypatch.setattr(triggers, "automations_session", triggers.automations_session)  # given back at the end
     let_triggers_take_turns()
     assert _looking_and_writing(tmp_path / "with.db") == [None] * 3
+
+
+def test_many_make_runs_of_a_deployment_at_the_same_time(prefect_server: PrefectServer) -> None:
+    flow = prefect_server.call("POST", "/flows/", {"name": "many"})
+    made = prefect_server.call("POST", "/deployments/", {"name": "many", "flow_id": flow["id"]})
+    address = f"{prefect_server.api_url}/deployments/{made['id']}/create_flow_run"
+
+    def make(number: int) -> int:
+        return httpx.post(address, json={"name": f"many {number}"}, timeout=60).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        assert Counter(pool.map(make, range(40))) == {httpx.codes.CREATED: 40}
