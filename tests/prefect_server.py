@@ -71,10 +71,13 @@ class PrefectServer:
 
     def announce(self, event: str, batch: str, **payload: Any) -> None:
         """Post an event as labelyard does."""
+        self.tell(event, f"labelyard.batch.{batch}", batch=batch, **payload)
+
+    def tell(self, event: str, about: str, **payload: Any) -> None:
+        """Post any event about a resource."""
         told = {
             "id": str(uuid4()), "occurred": datetime.now(UTC).isoformat(), "event": event,
-            "resource": {"prefect.resource.id": f"labelyard.batch.{batch}"}, "related": [],
-            "payload": {"batch": batch, **payload},
+            "resource": {"prefect.resource.id": about}, "related": [], "payload": payload,
         }  # fmt: skip
         self.call("POST", "/events", [told])
 

@@ -8,65 +8,71 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
     FlowRunFilter,
-    FlowRunFilterDeploymentId,
     FlowRunFilterState,
     FlowRunFilterStateType,
     FlowRunFilterTags,
 )
 from prefect.client.schemas.objects import FlowRun, StateType
-from prefect.context import FlowRunContext
+from prefect.events.filters import EventFilter, EventNameFilter, EventOccurredFilter, EventResourceFilter
 from prefect.states import Crashed
 
 from labelyard.ledger import claims
+from labelyard.prefect.feed import read_events
 from labelyard.prefect.pages import only_a_picture
 from labelyard.workplace import Workplace
 
 _log = logging.getLogger(__name__)
-_AT_WORK = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING, StateType.PENDING]))
-_OF_A_BATCH = FlowRunFilter(tags=FlowRunFilterTags(any_=["ingest", "export"]), state=_AT_WORK)
+_RUN = "prefect.flow-run."
+_HEARTBEAT = f"{_RUN}heartbeat"
+_OURS_AT_WORK = FlowRunFilter(
+    tags=FlowRunFilterTags(all_=["labelyard"]),
+    state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING, StateType.PENDING])),
+)
 
 
 def end_dead_runs(place: Workplace) -> None:
-    """Call crashed what has been at work for longer than the silence allowed, and cannot live.
-
-    That is a run of a batch that nobody holds, and any other run of the scheduled deployment whose run this is: a look
-    takes far less than the silence. One that takes longer is called crashed in Prefect's picture, and works on.
-    """
-    context = FlowRunContext.get()
+    """Call crashed what has given no sign of life for as long as the silence allowed, and whose batch nobody holds."""
     silence = timedelta(seconds=place.settings.deploy.silence_seconds)
+    since = datetime.now(UTC) - silence
     with only_a_picture(), get_client(sync_client=True) as client:
-        quiet = silent(client.read_flow_runs(flow_run_filter=_OF_A_BATCH), silence)
+        quiet = begun_before(client.read_flow_runs(flow_run_filter=_OURS_AT_WORK), since)
+        beating = heard_of(client, quiet, since)
         with place.ledger.read() as session:
             held = claims.held(place.ledger, session, [batch_of(run) for run in quiet])
-        dead = unheld(quiet, held)
-        if context is not None and context.flow_run is not None and context.flow_run.deployment_id is not None:
-            twins = FlowRunFilter(
-                deployment_id=FlowRunFilterDeploymentId(any_=[context.flow_run.deployment_id]), state=_AT_WORK
-            )
-            others = silent(client.read_flow_runs(flow_run_filter=twins), silence)
-            dead += [run for run in others if run.id != context.flow_run.id]
-        for run in dead:
+        for run in dead(quiet, beating, held):
             _end(client, run, silence)
 
 
-def silent(runs: Sequence[FlowRun], silence: timedelta, now: datetime | None = None) -> list[FlowRun]:
-    """Those that began longer ago."""
-    since = (now or datetime.now(UTC)) - silence
-    return [run for run in runs if run.state is not None and run.state.timestamp < since]
+def begun_before(runs: Sequence[FlowRun], moment: datetime) -> list[FlowRun]:
+    """Those that came into their state before then."""
+    return [run for run in runs if run.state is not None and run.state.timestamp < moment]
+
+
+def heard_of(client: SyncPrefectClient, runs: Sequence[FlowRun], since: datetime) -> set[UUID]:
+    """The ids of those that sent a heartbeat since then."""
+    if not runs:
+        return set()
+    wanted = EventFilter(
+        occurred=EventOccurredFilter(since=since),
+        event=EventNameFilter(name=[_HEARTBEAT]),
+        resource=EventResourceFilter(id=[f"{_RUN}{run.id}" for run in runs]),
+    )
+    return {UUID(event.resource.id.removeprefix(_RUN)) for event in read_events(client, wanted)}
 
 
 def batch_of(run: FlowRun) -> str:
-    """The batch that a run is for."""
+    """The batch that a run is for; empty where it is for none."""
     return str(run.parameters.get("batch", ""))
 
 
-def unheld(runs: Sequence[FlowRun], held: Collection[str]) -> list[FlowRun]:
-    """Those whose batch nobody has: a run that lives extends its lease."""
-    return [run for run in runs if batch_of(run) not in held]
+def dead(quiet: Sequence[FlowRun], beating: Collection[UUID], held: Collection[str]) -> list[FlowRun]:
+    """Those without a heartbeat whose batch nobody has: a run that lives extends its lease."""
+    return [run for run in quiet if run.id not in beating and batch_of(run) not in held]
 
 
 def _end(client: SyncPrefectClient, run: FlowRun, silence: timedelta) -> None:

@@ -13,11 +13,11 @@ from prefect.events import Event
 from prefect.events.filters import EventFilter, EventIDFilter, EventNameFilter, EventOccurredFilter
 
 from labelyard.errors import PrefectUnreachable
+from labelyard.prefect.feed import read_events
 from labelyard.prefect.markdown import code, table
 
 _FAILED = "prefect.automation.action.failed"
 _TRIGGER = "triggering-event"
-_PAGE = 50  # the most that the server gives
 _SECONDS_TO_APPEAR = 60.0  # the server writes events down some seconds after it has acted on them
 
 
@@ -36,7 +36,7 @@ def failed_actions(since: datetime) -> list[FailedAction]:
     wanted = EventFilter(occurred=EventOccurredFilter(since=since), event=EventNameFilter(name=[_FAILED]))
     deadline = time.monotonic() + _SECONDS_TO_APPEAR
     with get_client(sync_client=True) as client:
-        while not (events := list(_read_all(client, wanted))):
+        while not (events := list(read_events(client, wanted))):
             if time.monotonic() > deadline:
                 raise PrefectUnreachable(
                     f"an action failed at {since}, and Prefect shows nothing of it", next_step="labelyard doctor"
@@ -58,14 +58,6 @@ def failed_actions_page(failed: Sequence[FailedAction]) -> str:
     )
 
 
-def _read_all(client: SyncPrefectClient, wanted: EventFilter) -> Iterator[Event]:
-    page = client.read_events(wanted, limit=_PAGE)
-    yield from page.events
-    while page.next_page is not None:
-        page = client.read_events_page(str(page.next_page))
-        yield from page.events
-
-
 def _read(events: Iterable[Event], batches: Mapping[UUID, str]) -> Iterator[FailedAction]:
     for event in events:
         why = [str(event.payload[name]) for name in ("reason", "validation_error") if event.payload.get(name)]
@@ -76,7 +68,7 @@ def _read(events: Iterable[Event], batches: Mapping[UUID, str]) -> Iterator[Fail
 def _batches(client: SyncPrefectClient, failures: Iterable[Event]) -> dict[UUID, str]:
     """The batch of each event that set off one of these actions."""
     wanted = list({trigger for event in failures for trigger in _triggers(event)})
-    found = _read_all(client, EventFilter(id=EventIDFilter(id=wanted))) if wanted else ()
+    found = read_events(client, EventFilter(id=EventIDFilter(id=wanted))) if wanted else ()
     return {event.id: str(event.payload["batch"]) for event in found if "batch" in event.payload}
 
 

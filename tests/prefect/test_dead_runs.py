@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from prefect.client.schemas.objects import FlowRun, State, StateType
 
-from labelyard.prefect.dead_runs import silent, unheld
+from labelyard.prefect.dead_runs import begun_before, dead
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SILENCE = timedelta(minutes=10)
@@ -21,10 +21,11 @@ def run(batch: str, minutes: float, kind: StateType = StateType.RUNNING) -> Flow
 
 
 @pytest.mark.parametrize("kind", [StateType.RUNNING, StateType.PENDING])
-def test_a_run_is_silent_when_it_came_into_its_state_longer_ago(kind: StateType) -> None:
+def test_a_run_is_quiet_when_it_came_into_its_state_longer_ago(kind: StateType) -> None:
     runs = [run("old", 10.1, kind), run("young", 9.9, kind)]
-    assert [one.name for one in silent(runs, SILENCE, NOW)] == ["old"]
+    assert [one.name for one in begun_before(runs, NOW - SILENCE)] == ["old"]
 
 
-def test_a_run_whose_batch_somebody_holds_lives() -> None:
-    assert [one.name for one in unheld([run("a", 20), run("b", 20)], {"b"})] == ["a"]
+def test_a_run_lives_whose_batch_somebody_holds_or_whose_heart_beats() -> None:
+    held, beating, gone = (run(name, 20) for name in ("held", "beating", "gone"))
+    assert dead([held, beating, gone], {beating.id}, {"held"}) == [gone]

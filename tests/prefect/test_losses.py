@@ -164,15 +164,18 @@ def test_an_event_that_the_server_took_and_lost_is_announced_again(
 def test_runs_that_left_no_sign_of_life_are_ended_by_the_next_look(
     deployed: PrefectServer, tmp_path: Path, yard: Yard, quick: dict[str, str]
 ) -> None:
-    batch_run = deployed.start("ingest-batch/ingest-batch", batch="street-00001", attempt=1)
-    twin = deployed.start("sweep-sources/sweep-sources")
-    for run in (batch_run, twin):  # as it stands when worker and server died before a heartbeat was written down
+    of_a_batch = deployed.start("ingest-batch/ingest-batch", batch="street-00001", attempt=1)
+    of_none, long = (deployed.start("sweep-sources/sweep-sources") for _ in range(2))
+    for run in (of_a_batch, of_none, long):  # as it stands when worker and server died before a heartbeat was noted
         deployed.call("POST", f"/flow_runs/{run}/set_state", {"state": {"type": "RUNNING"}, "force": True})
     settings = {**quick, "LABELYARD_DEPLOY__SILENCE_SECONDS": "30"}
 
     def ended() -> bool | None:
+        deployed.tell("prefect.flow-run.heartbeat", f"prefect.flow-run.{long}")  # as its worker does while it lives
         deployed.reaches(deployed.start("sweep-sources/sweep-sources"), "Completed", "Nothing new", "Cancelled")
-        return True if {deployed.state(batch_run), deployed.state(twin)} == {"Crashed"} else None
+        return True if {deployed.state(of_a_batch), deployed.state(of_none)} == {"Crashed"} else None
 
     with at_work(deployed, tmp_path / "worker", **settings):
         eventually(ended, "both runs to be ended")
+    assert deployed.state(long) == "Running"
+    deployed.call("POST", f"/flow_runs/{long}/set_state", {"state": {"type": "COMPLETED"}, "force": True})
