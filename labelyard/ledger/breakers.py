@@ -18,7 +18,7 @@ T = TypeVar("T")
 PATIENCE = 3
 """Failures in a row before a server is left alone."""
 _FIRST_WAIT = timedelta(seconds=15)
-_LONGEST_WAIT = timedelta(minutes=5)
+_LONGEST_WAIT = timedelta(minutes=1)
 _TRIAL = timedelta(seconds=30)
 
 
