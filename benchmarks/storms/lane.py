@@ -44,6 +44,7 @@ class Hand:
         self.errand: Errand | None = None
         self.exit_status: int | None = None
         self.stopped_at: float | None = None
+        self._killed = False
 
     def start(self, errand: Errand) -> None:
         """Give it something to do."""
@@ -52,11 +53,13 @@ class Hand:
             self.wire.send(errand)
 
     def ended(self) -> str | None:
-        """What the errand ended with; None while it goes on, or when the process is dead."""
+        """What the errand ended with; None while it goes on, or when the process is dead or was killed at its end."""
         try:
             if self.exit_status is not None or not self.wire.poll():
                 return None
             words: str = self.wire.recv()
+            if self._killed:
+                return None
         except (EOFError, ConnectionResetError):
             self.exit_status = self._nursery.wait(self.pid)
             self.wire.close()
@@ -71,6 +74,7 @@ class Hand:
     def send_signal(self, number: int) -> None:
         """Such as SIGKILL; to a process that has not been waited for, so that the id is its own."""
         if self.exit_status is None:
+            self._killed |= number == signal.SIGKILL
             os.kill(self.pid, number)
 
     def end(self) -> None:
