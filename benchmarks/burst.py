@@ -94,7 +94,7 @@ def _burst(running: Running, keys: Sequence[str], bodies: Sequence[bytes], progr
     bars = [progress.add_task(name, total=len(keys)) for name in ("put", "landed", "in tasks")]
 
     # Not by boto3: those who put do so elsewhere, and what that costs them is not to be taken from this machine.
-    store = urllib3.PoolManager(maxsize=_PUTS_AT_ONCE, headers={"Authorization": "AWS4-HMAC-SHA256"})
+    store = urllib3.PoolManager(maxsize=_PUTS_AT_ONCE)
 
     def put(number: int) -> None:
         address = f"{running.made.store_url}/{BUCKET}/{keys[number]}"

@@ -201,9 +201,10 @@ class Store:
 
 def _time(value: Any) -> Any:
     """A time of an answer. botocore's parser guesses the form, which is half of what a page of a listing costs."""
-    for parse in (datetime.fromisoformat, parsedate_to_datetime):  # of a body, of a header
-        with suppress(TypeError, ValueError):
-            return parse(value)
+    if isinstance(value, str):
+        for parse in (datetime.fromisoformat, parsedate_to_datetime):  # of a body, of a header
+            with suppress(ValueError):
+                return parse(value)
     return parse_timestamp(value)
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from labelyard.ledger import Ledger, insert_unless_there
 from labelyard.ledger.tables import Announcement, Batch, Breaker
+from labelyard.plan.waiting import doubled
 
 STORE = "object storage"
 """The one server that is no CVAT: every batch needs it, too."""
@@ -18,7 +19,8 @@ T = TypeVar("T")
 PATIENCE = 3
 """Failures in a row before a server is left alone."""
 _FIRST_WAIT = timedelta(seconds=15)
-_LONGEST_WAIT = timedelta(minutes=1)
+_LONGEST_WAIT = timedelta(minutes=5)
+_BETWEEN_KNOCKS = timedelta(minutes=1)
 _TRIAL = timedelta(seconds=30)
 
 
@@ -29,10 +31,9 @@ def failed(ledger: Ledger, session: Session, server: str, error: str) -> bool:
     session.execute(first.on_conflict_do_nothing())
     row = session.get_one(Breaker, server, with_for_update=True, populate_existing=True)
     row.failures, row.error = row.failures + 1, error
-    beyond = row.failures - PATIENCE
-    if beyond >= 0:
-        row.open_until = now + min(_FIRST_WAIT * 2**beyond, _LONGEST_WAIT)
-    return beyond == 0
+    if row.failures >= PATIENCE:
+        row.open_until = now + _wait(row)
+    return row.failures == PATIENCE
 
 
 def worked(session: Session, *servers: str) -> None:
@@ -54,6 +55,24 @@ def may_try(ledger: Ledger, session: Session, server: str) -> Breaker | None:
     )
     assert isinstance(trial, CursorResult)
     return None if trial.rowcount else row
+
+
+def may_knock(ledger: Ledger, session: Session, server: str) -> bool:
+    """Whether somebody may ask a troubled server if it is back: when the wait is over, at the latest after a minute.
+
+    A question costs no run. Where the answer is no the wait begins anew, so that no run has to try in a long outage.
+    """
+    now, row = ledger.now(session), session.get_one(Breaker, server, with_for_update=True, populate_existing=True)
+    if row.open_until is not None:
+        asked = row.open_until - _wait(row)
+        if now < min(row.open_until, asked + _BETWEEN_KNOCKS):
+            return False
+        row.open_until = now + _wait(row)  # others need not ask meanwhile
+    return True
+
+
+def _wait(row: Breaker) -> timedelta:
+    return doubled(_FIRST_WAIT, row.failures - PATIENCE, _LONGEST_WAIT)
 
 
 def reachable(now: datetime) -> ColumnElement[bool]:

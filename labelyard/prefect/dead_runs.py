@@ -31,7 +31,9 @@ _RUN = "prefect.flow-run."
 _HEARTBEAT = f"{_RUN}heartbeat"
 _OURS_AT_WORK = FlowRunFilter(
     tags=FlowRunFilterTags(all_=["labelyard"]),
-    state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING, StateType.PENDING])),
+    state=FlowRunFilterState(
+        type=FlowRunFilterStateType(any_=[StateType.RUNNING, StateType.PENDING, StateType.CANCELLING])
+    ),
 )
 
 
@@ -45,7 +47,8 @@ def end_dead_runs(place: Workplace) -> None:
         with place.ledger.read() as session:
             held = claims.held(place.ledger, session, [batch_of(run) for run in quiet])
         for run in dead(quiet, beating, held):
-            _end(client, run, silence)
+            with only_a_picture():
+                _end(client, run, silence)
 
 
 def begun_before(runs: Sequence[FlowRun], moment: datetime) -> list[FlowRun]:
@@ -60,7 +63,7 @@ def heard_of(client: SyncPrefectClient, runs: Sequence[FlowRun], since: datetime
     wanted = EventFilter(
         occurred=EventOccurredFilter(since=since),
         event=EventNameFilter(name=[_HEARTBEAT]),
-        resource=EventResourceFilter(id=[f"{_RUN}{run.id}" for run in runs]),
+        resource=EventResourceFilter(id=[f"{_RUN}{run.id}" for run in runs], distinct=True),
     )
     return {UUID(event.resource.id.removeprefix(_RUN)) for event in read_events(client, wanted)}
 

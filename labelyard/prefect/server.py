@@ -2,9 +2,9 @@
 
 On SQLite a transaction that looks first and writes then fails at once where another has written in between ("database
 is locked"), instead of waiting. Triggers do so: after four tries in a tenth of a second the event is dropped, and with
-it the run that it should have started. So does whoever makes a run: it is tried again after two seconds, then after
-four, and only two can try at a time, so that in a burst most runs begin late. Here both wait for their turn before they
-look, as the ledger's writers do.
+it the run that it should have started. So does whoever makes a run of a deployment: it is tried again after two
+seconds, then after four, and only two automations can try at a time, so that in a burst most runs begin late. Here both
+wait for their turn before they look, as the ledger's writers do.
 
 For each action of an automation the server makes a client of itself. That looks for its application by a hash of all
 settings and sets logging up anew: a tenth of a second and more, in which nothing else goes on. Here it is found once.
@@ -50,16 +50,18 @@ def let_triggers_take_turns() -> None:
 
 
 def let_new_runs_take_turns() -> None:
-    """Let whoever makes a run wait until it may write, before it looks; to be called before the application is made."""
+    """Let whoever makes a run of a deployment wait until it may write, before it looks.
+
+    To be called before the application is made.
+    """
     make: Any = deployments.create_flow_run_from_deployment
 
     @functools.wraps(make)  # its signature is what the route is made of
     async def make_in_turn(db: PrefectDBInterface, **others: Any) -> Any:
         return await make(db=_InTurn(db), **others)
 
-    for route in deployments.router.routes:
-        if getattr(route, "endpoint", None) is make:
-            route.endpoint = make_in_turn  # type: ignore[attr-defined]
+    [route] = [route for route in deployments.router.routes if getattr(route, "endpoint", None) is make]
+    route.endpoint = make_in_turn  # type: ignore[attr-defined]
 
 
 class _InTurn:

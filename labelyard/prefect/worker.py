@@ -83,8 +83,8 @@ class LabelyardWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, Labe
     def get_default_base_job_template(cls) -> dict[str, Any]:
         """The process worker's, without what it fills in anyway.
 
-        For each run that is made the server checks every default of the pool against the whole template: a tenth of
-        its work.
+        For each run that is made the server checks every default of the pool against the whole template: a twentieth of
+        its work in a burst.
         """
         template = super().get_default_base_job_template()
         for variable in template["variables"]["properties"].values():

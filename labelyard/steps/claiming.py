@@ -29,6 +29,7 @@ from labelyard.errors import (
 )
 from labelyard.ledger import Ledger, batches, breakers, claims, datasets
 from labelyard.plan.lifecycle import INGESTING, BatchState
+from labelyard.plan.waiting import doubled
 from labelyard.spec import DatasetSpec
 from labelyard.workplace import Workplace
 
@@ -140,7 +141,7 @@ def _write_failure(work: Work, states: Collection[BatchState], error: Exception)
         if batch.state not in states:
             return  # the step has said all there is to say, or a person took the batch back while it ran
         if retry:
-            wait = min(_FIRST_WAIT * 2**batch.attempts, _LONGEST_WAIT)
+            wait = doubled(_FIRST_WAIT, batch.attempts, _LONGEST_WAIT)
             batches.put_back(work.ledger, session, batch, what, next_step, wait)
         else:
             batches.fail(work.ledger, session, batch, what, next_step)

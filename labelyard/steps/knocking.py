@@ -14,10 +14,10 @@ _log = logging.getLogger(__name__)
 
 
 def knock(place: Workplace) -> Mapping[str, str]:
-    """Ask every server that is left alone and whose wait is over; returns those still away, with what they said."""
+    """Ask every server that is left alone, once a minute at most; returns those still away, with what they said."""
     with place.ledger.write() as session:
         troubled = [row.server for row in breakers.troubled(session)]
-        due = [server for server in troubled if breakers.may_try(place.ledger, session, server) is None]
+        due = [server for server in troubled if breakers.may_knock(place.ledger, session, server)]
     for server in due:
         _ask(place, server)
     with place.ledger.read() as session:

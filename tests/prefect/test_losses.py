@@ -175,7 +175,9 @@ def test_runs_that_left_no_sign_of_life_are_ended_by_the_next_look(
         deployed.reaches(deployed.start("sweep-sources/sweep-sources"), "Completed", "Nothing new", "Cancelled")
         return True if {deployed.state(of_a_batch), deployed.state(of_none)} == {"Crashed"} else None
 
-    with at_work(deployed, tmp_path / "worker", **settings):
-        eventually(ended, "both runs to be ended")
-    assert deployed.state(long) == "Running"
-    deployed.call("POST", f"/flow_runs/{long}/set_state", {"state": {"type": "COMPLETED"}, "force": True})
+    try:
+        with at_work(deployed, tmp_path / "worker", **settings):
+            eventually(ended, "both runs to be ended")
+        assert deployed.state(long) == "Running"
+    finally:
+        deployed.call("DELETE", f"/flow_runs/{long}")

@@ -99,6 +99,9 @@ def test_triggers_that_look_and_then_write_wait_for_their_turn_on_sqlite(
     assert _looking_and_writing(tmp_path / "with.db") == [None] * 3
 
 
+@pytest.mark.prefect
+@pytest.mark.xdist_group("prefect")
+@pytest.mark.timeout(600)
 def test_many_make_runs_of_a_deployment_at_the_same_time(prefect_server: PrefectServer) -> None:
     flow = prefect_server.call("POST", "/flows/", {"name": "many"})
     made = prefect_server.call("POST", "/deployments/", {"name": "many", "flow_id": flow["id"]})

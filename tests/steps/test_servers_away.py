@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from pydantic import SecretStr
 from step_bench import Bench, ingest, picture
 
 from labelyard.errors import ClaimTaken, CvatBusy, StoreUnreachable
-from labelyard.ledger import breakers, outbox
+from labelyard.ledger import batches, breakers, outbox
 from labelyard.ledger.tables import Announcement
 from labelyard.settings import StoreSettings
 from labelyard.steps.announcing import announce_again
@@ -52,6 +53,14 @@ def wait_over(bench: Bench) -> None:
     with bench.place.ledger.write() as session:
         for row in breakers.troubled(session):
             row.open_until = bench.place.ledger.now(session)
+
+
+def later(bench: Bench, time: timedelta) -> None:
+    """So much of the wait passes."""
+    with bench.place.ledger.write() as session:
+        for row in breakers.troubled(session):
+            assert row.open_until is not None
+            row.open_until -= time
 
 
 def leave_alone(bench: Bench, server: str) -> None:
@@ -108,6 +117,42 @@ def test_a_sweep_counts_a_store_that_is_away_and_one_bucket_that_answers_takes_i
     for left in range(breakers.PATIENCE, 0, -1):
         assert (len(sweep(bench.place).failed), len(troubled(bench))) == (1, int(left == 1))
     assert not sweep(bench.place).failed
+
+
+def test_however_long_a_server_is_away_a_knock_asks_it_each_minute_and_no_run_has_to_try(
+    bench: Bench, store_away: list[str]
+) -> None:
+    del store_away
+    store = Store(bench.place.settings.store)
+    for _ in range(100):
+        leave_alone(bench, breakers.STORE)
+    failures = troubled(bench)[breakers.STORE]
+    asked = []
+    for minutes in (0.9, 0.2):
+        later(bench, timedelta(minutes=minutes))
+        assert knock(bench.place)
+        asked.append(troubled(bench)[breakers.STORE] - failures)
+    assert asked == [0, 1]
+    assert announce_again(bench.place) == 0
+    bench.place.store = store
+    later(bench, timedelta(minutes=1))
+    assert not knock(bench.place)
+
+
+def test_a_batch_that_has_failed_a_hundred_times_is_tried_again_after_five_minutes(
+    bench: Bench, store_away: list[str]
+) -> None:
+    with pytest.raises(StoreUnreachable):
+        ingest(bench, store_away[0])  # makes the task, and counts anew
+    with bench.place.ledger.write() as session:
+        batch = batches.get(session, store_away[0])
+        batch.attempts, batch.not_before = 100, None
+    with pytest.raises(StoreUnreachable):
+        ingest(bench, store_away[0])
+    with bench.place.ledger.read() as session:
+        until = batches.get(session, store_away[0]).not_before
+        assert until is not None
+        assert timedelta(minutes=4) < until - bench.place.ledger.now(session) <= timedelta(minutes=5)
 
 
 @pytest.mark.parametrize("server", ["default", breakers.STORE])

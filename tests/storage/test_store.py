@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -20,7 +21,7 @@ from labelyard.errors import ObjectChanged, ObjectGone, StoreError, StoreUnreach
 from labelyard.events import read_message
 from labelyard.model import StoredObject
 from labelyard.settings import StoreSettings
-from labelyard.storage import Store
+from labelyard.storage import Store, _time
 
 RECORDINGS = Path(__file__).parents[1] / "recordings" / "s3-events"
 
@@ -244,3 +245,10 @@ def test_a_presigned_address_ends_and_shows_no_secret(store_server: StoreServer,
     url = store.presign(store.head(bucket, "a b+c.jpg"), 77)
     assert re.search(r"X-Amz-Expires=77\b", url)
     assert "X-Amz-Algorithm=AWS4-HMAC-SHA256" in url
+
+
+@pytest.mark.parametrize(
+    "told", ["2026-11-26T15:28:12.000Z", "Thu, 26 Nov 2026 15:28:12 GMT", "2026-11-26 15:28:12Z", 1795706892]
+)
+def test_a_time_is_read_in_every_form_in_which_stores_write_it(told: object) -> None:
+    assert _time(told) == datetime(2026, 11, 26, 15, 28, 12, tzinfo=UTC)
