@@ -2,7 +2,7 @@
 
 CVAT's own export may miss what was saved while it was written, and keeps missing it. So it is compared with what the
 annotations say; where it differs, it is drained, a real but neutral write makes the next one fresh, and after three
-differences the file is written from the annotations themselves, and says so.
+that differ or cannot be had the file is written from the annotations themselves, and says so.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from labelyard.coco.compare import Difference, compare
+from labelyard.coco.compare import compare
 from labelyard.coco.content import CocoContent
 from labelyard.coco.expected import Expected, expected
 from labelyard.coco.read import read_export
@@ -115,24 +115,22 @@ def _left_out(work: Work, members: Sequence[Object], content: CocoContent) -> se
 def _take(work: Work, task_id: int, to: Path) -> _Taken:
     """Content that agrees with the annotations, and the task that did not change meanwhile."""
     _take_back_left_tags(work, task_id)
-    difference = Difference()
     for attempt in range(1, _TRIES + 1):
         task = _complete(work, task_id)
         want = _wanted(work, task)
-        work.cvat.export(task_id, to, deadline=work.place.settings.export_deadline_seconds)
-        found = read_export(to)
-        difference = compare(want, found)
-        if not difference and _complete(work, task_id).updated == task.updated:
-            return _Taken(found, Source.EXPORT, task, attempt)
-        _log.warning(
-            "%s: export %d of task %d differs from its annotations: %s",
-            work.batch_id,
-            attempt,
-            task_id,
-            difference or "they changed",
-        )
+        try:
+            work.cvat.export(task_id, to, deadline=work.place.settings.export_deadline_seconds)
+            found = read_export(to)
+        except ExportFailed as error:  # there are tasks on which CVAT's exporter always crashes
+            why = f"cannot be had: {error}"
+        else:
+            difference = compare(want, found)
+            if not difference and _complete(work, task_id).updated == task.updated:
+                return _Taken(found, Source.EXPORT, task, attempt)
+            why = f"differs from its annotations: {difference or 'they changed'}"
+        _log.warning("%s: export %d of task %d %s", work.batch_id, attempt, task_id, why)
         _freshen(work, task)
-    _log.warning("%s: writing task %d from its annotations, CVAT's export still differs", work.batch_id, task_id)
+    _log.warning("%s: writing task %d from its annotations, for want of an export", work.batch_id, task_id)
     task = _complete(work, task_id)
     want = _wanted(work, task)
     if _complete(work, task_id).updated != task.updated:

@@ -189,6 +189,18 @@ def test_an_export_that_misses_an_edit_is_seen_and_made_again(closed: Bench) -> 
     assert exported.tries == 2
 
 
+@pytest.mark.parametrize(("crashes", "source"), [(4, "export"), (6, "annotations")])
+def test_where_cvats_exporter_crashes_it_is_asked_again_and_the_file_written_from_the_annotations_in_the_end(
+    closed: Bench, crashes: int, source: str
+) -> None:
+    ingest(closed)
+    complete(closed)
+    closed.sandbox.faults.set([{"on": "worker export", "fail": "KeyError: 7", "times": crashes}])
+    exported = export(closed)
+    assert (exported.annotations, exported.source, exported.tries) == (3, source, 3)
+    assert closed.line().state == "exported"
+
+
 def test_a_job_reopened_after_the_export_leads_to_a_new_generation(closed: Bench) -> None:
     ingest(closed)
     complete(closed)
