@@ -21,7 +21,12 @@ from storms.scene import Scene
 
 _LOCK = {
     "sqlite": ("BEGIN IMMEDIATE",),
-    "postgresql": ("BEGIN", "LOCK TABLE batch, object, dataset, outbox IN ACCESS EXCLUSIVE MODE"),
+    # It gives up on a run that is stopped in a transaction: to let that one go on is the storm's business, too.
+    "postgresql": (
+        "BEGIN",
+        "SET LOCAL lock_timeout = '2s'",
+        "LOCK TABLE batch, object, dataset, outbox IN ACCESS EXCLUSIVE MODE",
+    ),
 }
 
 
