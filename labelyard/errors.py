@@ -63,9 +63,13 @@ class LabelyardError(Exception):
         self.next_step = next_step
         super().__init__(self.what)
 
+    @property
+    def happened(self) -> str:
+        """Where and what, without the next command."""
+        return f"{self.where}: {self.what}" if self.where else self.what
+
     def __str__(self) -> str:
-        head = f"{self.where}: {self.what}" if self.where else self.what
-        return f"{head}\n  next: {self.next_step}" if self.next_step else head
+        return f"{self.happened}\n  next: {self.next_step}" if self.next_step else self.happened
 
 
 class InputError(LabelyardError):

@@ -108,9 +108,9 @@ def called(server: str) -> str:
     return server if server == STORE else f"CVAT {server}"
 
 
-def shut(session: Session, now: datetime) -> Sequence[Breaker]:
+def shut(session: Session, now: datetime) -> set[str]:
     """The servers that are left alone at this time."""
-    return session.scalars(select(Breaker).where(Breaker.open_until > now)).all()
+    return set(session.scalars(select(Breaker.server).where(Breaker.open_until > now)))
 
 
 def troubled(session: Session) -> Sequence[Breaker]:

@@ -133,7 +133,7 @@ def _kept(work: Work) -> Iterator[None]:
 def _write_failure(work: Work, states: Collection[BatchState], error: Exception) -> None:
     again = f"labelyard retry {work.batch_id}"
     if isinstance(error, LabelyardError):
-        what, next_step, retry = str(error).split("\n  next: ")[0], error.next_step or again, _may_pass(error, states)
+        what, next_step, retry = error.happened, error.next_step or again, _may_pass(error, states)
     else:
         what, next_step, retry = f"{type(error).__name__}: {error}", again, False
     with work.write() as session:

@@ -39,7 +39,7 @@ def collect(place: Workplace) -> Collected:
     completed, reopened, changed, failed = [], [], [], {}
     with place.ledger.read() as session:
         waiting = batches.in_states(session, WITH_PEOPLE)
-        away = {row.server for row in breakers.shut(session, place.ledger.now(session))}
+        away = breakers.shut(session, place.ledger.now(session))
     people: dict[str, Mapping[int, str]] = {}
     for batch in waiting:
         cvat = batch.cvat or ""
@@ -51,7 +51,7 @@ def collect(place: Workplace) -> Collected:
             if isinstance(error, CVAT_IS_AWAY):
                 away.add(cvat)  # the other batches there would only meet the same
                 with place.ledger.write() as session:
-                    breakers.failed(place.ledger, session, cvat, str(error).split("\n  next: ")[0])
+                    breakers.failed(place.ledger, session, cvat, error.happened)
             elif not isinstance(error, LedgerError):
                 _tell(place, batch, error)
             _log.warning("%s: %s", batch.id, error)
@@ -107,7 +107,7 @@ def _tell(place: Workplace, batch: Batch, error: LabelyardError) -> None:
     with place.ledger.write() as session:
         fresh = batches.get(session, batch.id, lock=True)
         if fresh.state in _UNTOUCHED:
-            fresh.error, fresh.next_step = str(error).split("\n  next: ")[0], error.next_step or "labelyard doctor"
+            fresh.error, fresh.next_step = error.happened, error.next_step or "labelyard doctor"
 
 
 def _decide(state: BatchState, task: Task, export: Export | None) -> tuple[BatchState | None, str]:

@@ -32,7 +32,7 @@ def _ask(place: Workplace, server: str) -> None:
             place.cvat(server).whoami()
     except LabelyardError as error:
         with place.ledger.write() as session:
-            breakers.failed(place.ledger, session, server, str(error).split("\n  next: ")[0])
+            breakers.failed(place.ledger, session, server, error.happened)
         return
     with place.ledger.write() as session:
         breakers.worked(session, server)
@@ -43,10 +43,12 @@ def _ask_store(place: Workplace) -> None:
     """Raises StoreUnreachable where a source does not answer: any of them, for one bucket may be away by itself."""
     with place.ledger.read() as session:
         sources = [source for spec, _ in datasets.current(session) for source in spec.sources]
-    for source in random.sample(sources, min(1, len(sources))):
-        try:
-            next(place.store.list(source.bucket, source.prefix, page_size=1), None)
-        except StoreUnreachable:
-            raise
-        except StoreError:
-            return  # a refusal is an answer
+    if not sources:
+        return
+    source = random.choice(sources)  # noqa: S311 - nothing secret
+    try:
+        next(place.store.list(source.bucket, source.prefix, page_size=1), None)
+    except StoreUnreachable:
+        raise
+    except StoreError:
+        return  # a refusal is an answer

@@ -104,19 +104,18 @@ def sweep(place: Workplace) -> Swept:
 def _sweep_dataset(place: Workplace, spec: DatasetSpec, failed: list[str]) -> Iterator[Landed]:
     for source in spec.sources:
         with place.ledger.read() as session:
-            if any(row.server == breakers.STORE for row in breakers.shut(session, place.ledger.now(session))):
+            if breakers.STORE in breakers.shut(session, place.ledger.now(session)):
                 return
+        trouble: StoreError | None = None
         try:
             yield from land_listed(place, [spec], place.store.list(source.bucket, source.prefix), "sweep")
         except StoreError as error:
             _log.warning("%s: %s", spec.name, error)
             failed.append(f"{spec.name}: {error}")
-            away = str(error).split("\n  next: ")[0] if isinstance(error, StoreUnreachable) else ""
-        else:
-            away = ""
+            trouble = error
         with place.ledger.write() as session:
-            if away:
-                breakers.failed(place.ledger, session, breakers.STORE, away)
+            if isinstance(trouble, StoreUnreachable):
+                breakers.failed(place.ledger, session, breakers.STORE, trouble.happened)
             else:
                 breakers.worked(session, breakers.STORE)
 
