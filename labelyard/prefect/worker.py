@@ -28,6 +28,8 @@ from uuid import UUID
 import anyio
 from prefect import Flow
 from prefect._flow_run_suspension import is_suspended_flow_run_state, mark_flow_run_suspension_requested
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, FlowRunFilterState, FlowRunFilterStateType
+from prefect.client.schemas.objects import StateType
 from prefect.deployments.steps.core import StepExecutionError, run_steps
 from prefect.events.clients import get_events_subscriber
 from prefect.events.filters import EventFilter, EventNameFilter
@@ -46,11 +48,11 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _SCHEDULED = "prefect.flow-run.Scheduled"
-_CANCELLING = "prefect.flow-run.Cancelling"
-_SUSPENDED = "prefect.flow-run.Suspended"
+_UNWANTED = ["prefect.flow-run.Cancelling", "prefect.flow-run.Suspended"]
 _SECONDS_TO_FINISH = 4.0  # with the next, less than the ten seconds that Docker gives
 _SECONDS_TO_GIVE_BACK = 4.0
 _SECONDS_BETWEEN_CONNECTIONS = 5.0
+_SECONDS_UNTIL_HEEDED = 5.0  # where an event got lost, or came before the state that it tells of could be read
 
 
 class WorkerStopped(BaseException):
@@ -97,6 +99,7 @@ class LabelyardWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, Labe
         self._threads: dict[UUID, threading.Thread] = {}
         self._cancelled: set[UUID] = set()
         self._news = anyio.Event()
+        self._unwanted = anyio.Event()
 
     async def start(self, *args: Any, **kwargs: Any) -> None:
         """Work until SIGTERM or SIGINT; then finish or give back what runs, and return."""
@@ -116,6 +119,7 @@ class LabelyardWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, Labe
         await self._report_runs_left_behind()
         self._runs_task_group.start_soon(self._listen)
         self._runs_task_group.start_soon(self._fetch_on_news)
+        self._runs_task_group.start_soon(self._heed_people)
 
     async def run(
         self, flow_run: FlowRun, configuration: ProcessJobConfiguration, task_status: TaskStatus[int] | None = None
@@ -223,35 +227,50 @@ class LabelyardWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, Labe
             self._logger.warning("What a killed worker has left could not be looked for: %s", error)
 
     async def _listen(self) -> None:
-        """Hear of new, cancelled, suspended runs; where the stream breaks, the poll goes on alone until it is back."""
-        wanted = EventFilter(event=EventNameFilter(name=[_SCHEDULED, _CANCELLING, _SUSPENDED]))
+        """Hear at once of runs that are new, cancelled or suspended; while the stream is broken, the looks go on alone.
+
+        What happens before it is there, or while it is not, only they find.
+        """
+        wanted = EventFilter(event=EventNameFilter(name=[_SCHEDULED, *_UNWANTED]))
         while True:
             try:
                 async with get_events_subscriber(filter=wanted) as events:
                     async for event in events:
-                        about = UUID(event.resource.id.removeprefix("prefect.flow-run."))
-                        if event.event == _SCHEDULED:
-                            self._news.set()
-                        elif event.event == _CANCELLING:
-                            self._cancel(about)
-                        else:
-                            await self._suspend(about)
-            except Exception as error:  # noqa: BLE001 - it is an accelerator: whatever breaks it, the poll works
+                        (self._news if event.event == _SCHEDULED else self._unwanted).set()
+            except Exception as error:  # noqa: BLE001 - it is an accelerator: whatever breaks it, the looks work
                 self._logger.debug("The event stream broke: %s", error)
             await anyio.sleep(_SECONDS_BETWEEN_CONNECTIONS)
+
+    async def _heed_people(self) -> None:
+        """End the runs of ours that a person cancels or suspends."""
+        while True:
+            with anyio.move_on_after(_SECONDS_UNTIL_HEEDED):
+                await self._unwanted.wait()
+            self._unwanted = anyio.Event()
+            try:
+                await self._end_unwanted_runs()
+            except Exception as error:  # noqa: BLE001 - the poll reports what is wrong with the server
+                self._logger.debug("Whether somebody cancels a run could not be asked: %s", error)
+                await anyio.sleep(1)
+
+    async def _end_unwanted_runs(self) -> None:
+        ours = list(self._threads.keys() - self._cancelled)
+        if not ours:
+            return
+        ending = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.CANCELLING, StateType.PAUSED]))
+        for run in await self.client.read_flow_runs(
+            flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=ours), state=ending)
+        ):
+            if run.state is not None and run.state.is_cancelling():
+                self._cancel(run.id)
+            elif run.state is not None and is_suspended_flow_run_state(run.state):
+                mark_flow_run_suspension_requested(run.id, run.state)  # it ends before its next task
 
     def _cancel(self, flow_run_id: UUID) -> None:
         thread = self._threads.get(flow_run_id)
         if thread is not None:
             self._cancelled.add(flow_run_id)
             _interrupt(thread, RunCancelled)
-
-    async def _suspend(self, flow_run_id: UUID) -> None:
-        """Let a run of ours end before its next task, as Prefect's own workers do."""
-        if flow_run_id in self._threads:
-            state = (await self.client.read_flow_run(flow_run_id)).state
-            if state is not None and is_suspended_flow_run_state(state):
-                mark_flow_run_suspension_requested(flow_run_id, state)
 
     async def _fetch_on_news(self) -> None:
         """One look for any number of events: the scheduler writes up to a hundred runs ahead at a time."""

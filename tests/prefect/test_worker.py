@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from prefect_server import PrefectServer, eventually
+from emulator import free_port
+from prefect_server import PrefectServer, eventually, serving
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.timeout(600)]
 
@@ -84,12 +85,25 @@ deployments:
 @pytest.fixture(scope="module")
 def project(prefect_server: PrefectServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("project")
+    _deploy_project(prefect_server, folder)
+    return folder
+
+
+@pytest.fixture
+def project_without_stream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+    """A server that tells no worker what happens, with the project's deployments."""
+    home = tmp_path_factory.mktemp("server")
+    with serving(home, free_port(), PREFECT_SERVER_EVENTS_STREAM_OUT_ENABLED="false") as (server, _):
+        _deploy_project(server, tmp_path_factory.mktemp("project"))
+        yield server
+
+
+def _deploy_project(server: PrefectServer, folder: Path) -> None:
     (folder / "flows.py").write_text(FLOWS)
     text = PROJECT.replace("FOLDER", str(folder)).replace("POOL", "tiny").replace("LIMIT", "2")
     (folder / "prefect.yaml").write_text(text)
-    prefect_server.command("prefect", "work-pool", "create", "tiny", "--type", "labelyard")
-    prefect_server.command("prefect", "--no-prompt", "deploy", "--all", folder=folder)
-    return folder
+    server.command("prefect", "work-pool", "create", "tiny", "--type", "labelyard")
+    server.command("prefect", "--no-prompt", "deploy", "--all", folder=folder)
 
 
 @contextmanager
@@ -192,6 +206,21 @@ def test_a_run_that_a_person_suspends_ends_before_its_next_task(
         _exists(tmp_path / "steps.ended")
         assert prefect_server.state(run) == "Suspended"
     assert (tmp_path / "steps.ended").read_text() == "Pause"
+
+
+def test_a_person_is_heeded_where_no_event_comes_through(project_without_stream: PrefectServer, tmp_path: Path) -> None:
+    server = project_without_stream
+    with server.worker("tiny", "labelyard", tmp_path):
+        suspended = server.start("in-steps/t", folder=str(tmp_path))
+        unwanted = server.start("waits/t", folder=str(tmp_path), name="unwanted")
+        _exists(tmp_path / "steps.began")
+        _exists(tmp_path / "unwanted.began")
+        server.call("POST", f"/flow_runs/{suspended}/set_state", {"state": {"type": "PAUSED", "name": "Suspended"}})
+        server.call("POST", f"/flow_runs/{unwanted}/set_state", {"state": {"type": "CANCELLING"}})
+        _exists(tmp_path / "steps.ended")
+        server.reaches(unwanted, "Cancelled")
+    assert (tmp_path / "steps.ended").read_text() == "Pause"
+    assert (tmp_path / "unwanted.interrupted").read_text() == "RunCancelled"
 
 
 def test_a_deployment_of_another_version_is_not_run_and_says_what_to_install(
