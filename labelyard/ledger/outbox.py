@@ -27,7 +27,7 @@ def put(ledger: Ledger, session: Session, batch: Batch, event: Event) -> Announc
 def unsent(ledger: Ledger, session: Session, limit: int = 100) -> Sequence[tuple[Announcement, str]]:
     """The oldest announcements that Prefect has not confirmed and could act on, each with its dataset."""
     now = ledger.now(session)
-    rows = session.execute(
+    asked = (
         select(Announcement, Batch.dataset, Batch.cvat)
         .join(Batch, Batch.id == Announcement.batch_id)
         .join(Dataset, Dataset.name == Batch.dataset)
@@ -37,9 +37,11 @@ def unsent(ledger: Ledger, session: Session, limit: int = 100) -> Sequence[tuple
             breakers.reachable(now),
         )
         .order_by(Announcement.id)
+        .execution_options(yield_per=limit)  # thousands may wait, and the first are asked for each time
     )
-    waiting = (((row, dataset), cvat or "") for row, dataset, cvat in rows)
-    return list(islice(breakers.one_for_each_trial(session, now, waiting), limit))
+    with session.execute(asked) as rows:
+        waiting = (((row, dataset), cvat or "") for row, dataset, cvat in rows)
+        return list(islice(breakers.one_for_each_trial(session, now, waiting), limit))
 
 
 def waiting(session: Session) -> tuple[int, datetime | None]:
