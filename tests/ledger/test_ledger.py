@@ -5,17 +5,20 @@ import threading
 import time
 from contextlib import closing
 from pathlib import Path
+from uuid import uuid4
 
+import psycopg
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from ledger_samples import Clock, an_object, apply, dataset_spec, land
-from sqlalchemy import text
+from sqlalchemy import make_url, select, text
 
 from labelyard.errors import LedgerBehind, LedgerUnreachable, NotKnown, SettingsError
 from labelyard.ledger import Ledger, datasets, migrations, upgrade
-from labelyard.ledger.tables import Table
+from labelyard.ledger.tables import Object, Table
+from labelyard.model import StoredObject
 from labelyard.spec import DatasetSpec
 from labelyard.spec.dataset import TaskSection
 
@@ -43,6 +46,22 @@ def test_a_schema_of_another_version_is_refused(ledger_url: str) -> None:
     ledger.close()
     with pytest.raises(LedgerBehind, match="has schema later, this labelyard needs"):
         Ledger(ledger_url)
+
+
+def test_a_postgresql_without_an_encoding_gives_text_all_the_same(postgres_server: str, clock: Clock) -> None:
+    name = f"ascii_{uuid4().hex}"
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(
+            f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+        )
+    url = make_url(postgres_server).set(drivername="postgresql", database=name).render_as_string(hide_password=False)
+    upgrade(url)
+    ledger, spec = Ledger(url, clock=clock), dataset_spec()
+    apply(ledger, spec)
+    land(ledger, spec, StoredObject("incoming", "street/Straße 1.jpg", "e", 10))
+    with ledger.read() as session:
+        assert session.scalars(select(Object.key)).one() == "street/Straße 1.jpg"
+    ledger.close()
 
 
 def test_who_only_reads_waits_for_no_writer_of_sqlite(tmp_path: Path) -> None:
