@@ -7,6 +7,7 @@ python benchmarks/faults.py --runs 50 --seed 1              whole labelyards, Pr
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections import Counter
@@ -36,7 +37,7 @@ from storms.whole import open_whole_lane  # noqa: E402
 @click.option("--fast", is_flag=True, help="Few processes, without Prefect.")
 @click.option("--runs", default=50, show_default=True, help="How many seeds.")
 @click.option("--seed", default=1, show_default=True, help="The first seed; the others follow it.")
-@click.option("--lanes", type=click.IntRange(min=1), help="Runs at the same time: 2, or 4 with --fast.")
+@click.option("--lanes", type=click.IntRange(min=1), help="Runs at the same time: one a core, or 3 with --fast.")
 @click.option("--ledger", default="sqlite", show_default=True, help="sqlite, postgresql, or a PostgreSQL URL.")
 @click.option("--json", "to", type=click.Path(path_type=Path), help="Write the result there too.")
 @click.option("--keep", type=click.Path(path_type=Path), help="Keep logs of whole labelyards that end unclean there.")
@@ -45,14 +46,14 @@ def main(
     *, fast: bool, runs: int, seed: int, lanes: int | None, ledger: str, to: Path | None, keep: Path | None, say: bool
 ) -> None:
     """Run seeds and compare bucket, ledger, server and exports after each; exit status 0 only if all are clean."""
-    began, console = time.monotonic(), Console()
+    began, console, cores = time.monotonic(), Console(), len(os.sched_getaffinity(0))
     with (
         _lanes(ledger, keep and keep.absolute(), fast=fast) as open_lane,
         Progress(console=console, transient=True) as progress,
     ):
         bar = progress.add_task("runs", total=runs)
         outcomes = []
-        for outcome in run_seeds(range(seed, seed + runs), lanes or (4 if fast else 2), open_lane):
+        for outcome in run_seeds(range(seed, seed + runs), lanes or (3 if fast else 1) * cores, open_lane):
             outcomes.append(outcome)
             progress.advance(bar)
             for line in outcome.differences:
