@@ -47,8 +47,8 @@ class Steps:
 
     def announce(self) -> int:
         """Tell Prefect what has closed, and again what has closed a while ago and nobody has taken."""
-        announcing.announce_again(self._place)
-        return announcing.announce(self._place)
+        sent = announcing.announce(self._place)
+        return sent + (announcing.announce(self._place) if announcing.announce_again(self._place) else 0)
 
     def unannounced(self) -> int:
         """How much waits to be announced."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from datetime import timedelta
 
 from sqlalchemy import ColumnElement, exists, or_, select
@@ -203,6 +203,18 @@ def unclaimed(ledger: Ledger, session: Session, *, quiet: timedelta) -> Sequence
         .with_for_update(skip_locked=True, of=Batch)
     )
     return list(breakers.one_for_each_trial(session, now, ((batch, batch.cvat or "") for batch in found)))
+
+
+def announce_again(ledger: Ledger, session: Session, *, quiet: timedelta, queued: Container[str]) -> list[Batch]:
+    """Announce once more what waits `unclaimed`; what is `queued` has a run that has not begun, and is left to it."""
+    again = []
+    for batch in unclaimed(ledger, session, quiet=quiet):
+        if batch.id in queued:
+            batch.announced_at = ledger.now(session)  # not looked at again before as long has passed
+        else:
+            outbox.put(ledger, session, batch, ANNOUNCED_BY[batch.state])
+            again.append(batch)
+    return again
 
 
 def in_states(session: Session, states: Iterable[BatchState]) -> Sequence[Batch]:

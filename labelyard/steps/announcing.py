@@ -7,8 +7,8 @@ API, because `emit_event` loses it in silence while the server is away.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from itertools import count
 
 import httpx
 
@@ -20,6 +20,8 @@ from labelyard.settings import Settings
 from labelyard.workplace import Workplace
 
 _log = logging.getLogger(__name__)
+_PAGE = 200  # the most that Prefect gives
+_BELIEVED = timedelta(hours=1)
 
 
 def announce(place: Workplace) -> int:
@@ -32,7 +34,7 @@ def announce(place: Workplace) -> int:
         if not events:
             return sent
         point("announcing.read")
-        _post(place.settings, events)
+        _post(place.settings, "events", events)
         point("announcing.posted")
         with place.ledger.write() as session:
             for row, _ in rows:
@@ -44,13 +46,17 @@ def announce(place: Workplace) -> int:
 def announce_again(place: Workplace) -> int:
     """Put every batch that waits for a run, and that no run has taken, into the outbox once more; returns how many.
 
-    Prefect may lose the action behind an event: a deploy replaces the triggers, a server dies in between.
+    Prefect may lose the action behind an event: a deploy replaces the triggers, a server dies in between. What has a
+    run that only waits for a worker or a place is not announced: such runs would pile up. Raises PrefectUnreachable.
     """
     quiet = timedelta(seconds=place.settings.announce_again_seconds)
+    with place.ledger.read() as session:
+        if not batches.unclaimed(place.ledger, session, quiet=quiet):
+            return 0
+    queued = _queued(place.settings)
     with place.ledger.write() as session:
-        rows = batches.unclaimed(place.ledger, session, quiet=quiet)
-        for batch in rows:
-            outbox.put(place.ledger, session, batch, batches.ANNOUNCED_BY[batch.state])
+        again = batches.announce_again(place.ledger, session, quiet=quiet, queued=queued)
+        for batch in again:
             _log.info(
                 "%s is %s and nobody has taken it: announced again, as number %d",
                 batch.id,
@@ -58,7 +64,7 @@ def announce_again(place: Workplace) -> int:
                 batch.announcements,
             )
     point("announcing.again")
-    return len(rows)
+    return len(again)
 
 
 def not_started(place: Workplace, batch_id: str, why: str) -> bool:
@@ -89,18 +95,36 @@ def _event(row: Announcement, dataset: str, event_id: str) -> dict[str, object]:
     }
 
 
-def _post(settings: Settings, events: Sequence[dict[str, object]]) -> None:
+def _queued(settings: Settings) -> set[str]:
+    """The batches for which Prefect has a run that waits to begin; one that is old may wait where no worker looks."""
+    since = datetime.now(UTC) - _BELIEVED
+    wanted = {
+        "tags": {"any_": ["ingest", "export"]},
+        "state": {"type": {"any_": ["SCHEDULED"]}},
+        "expected_start_time": {"after_": since.isoformat()},
+    }
+    queued: set[str] = set()
+    for offset in count(0, _PAGE):
+        page = _post(settings, "flow_runs/filter", {"flow_runs": wanted, "limit": _PAGE, "offset": offset}).json()
+        queued.update(str(run["parameters"].get("batch")) for run in page)
+        if len(page) < _PAGE:
+            break
+    return queued
+
+
+def _post(settings: Settings, path: str, body: object) -> httpx.Response:
     if not settings.prefect_api_url:
         raise PrefectUnreachable(
             "PREFECT_API_URL is not set", next_step="set it, or start everything with `labelyard up`"
         )
-    where = f"{settings.prefect_api_url.rstrip('/')}/events"
+    where = f"{settings.prefect_api_url.rstrip('/')}/{path}"
     secret = settings.prefect_api_auth_string
     auth = tuple(secret.get_secret_value().split(":", 1)) if secret else None
     tls = where.startswith("https:")  # to load the certificates for nothing would take longer than all the rest
     try:
-        answer = httpx.post(where, json=list(events), timeout=10, auth=auth, verify=tls)  # type: ignore[arg-type]
+        answer = httpx.post(where, json=body, timeout=10, auth=auth, verify=tls)  # type: ignore[arg-type]
     except httpx.HTTPError as error:
         raise PrefectUnreachable(f"no answer: {error}", where=where, next_step="labelyard doctor") from error
     if answer.is_error:
         raise PrefectUnreachable(f"{answer.status_code} {answer.text[:200]}", where=where, next_step="labelyard doctor")
+    return answer

@@ -20,7 +20,7 @@ from prefect_server import PrefectServer, eventually, serving
 from prefect_yard import RARELY, Yard, picture
 
 from labelyard.settings import Settings
-from labelyard.steps.announcing import announce
+from labelyard.steps.announcing import announce, announce_again
 from labelyard.workplace import open_workplace
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.timeout(600)]
@@ -113,6 +113,23 @@ def test_when_worker_and_server_are_killed_the_run_ends_its_place_is_free_and_an
         with at_work(server, tmp_path / "second", **quick):
             assert finished(server, batch)["id"] != dead
     assert yard.state(batch) == "assigned"
+
+
+def test_a_batch_whose_run_waits_for_a_worker_is_not_announced_again_until_that_run_is_gone(
+    deployed: PrefectServer, yard: Yard
+) -> None:
+    yard.put("one.jpg", picture())
+    batch = yard.close_batch()
+    assert sent(yard, deployed) == 1
+    run = eventually(lambda: next(iter(deployed.runs(batch, "ingest")), None), "a run that nobody takes")
+    settings = Settings(
+        ledger=yard.ledger_url, store=yard.store.settings, PREFECT_API_URL=deployed.api_url,
+        announce_again_seconds=0.001,
+    )  # fmt: skip
+    with open_workplace(settings) as place:
+        assert announce_again(place) == 0
+        deployed.call("DELETE", f"/flow_runs/{run['id']}")
+        assert announce_again(place) == 1
 
 
 def test_an_action_that_fails_is_reported_and_its_batch_is_announced_again_and_done(
