@@ -34,7 +34,7 @@ class CvatSettings(BaseModel):
     dialect: Literal["auto", "v1", "v2"] = "auto"
     """The family of the server's API."""
     timeout_seconds: float = Field(default=60, gt=0)
-    """How long it may say nothing while it answers one request."""
+    """How long to wait for the next byte of an answer, in seconds."""
 
 
 class StoreSettings(BaseModel):
@@ -53,7 +53,7 @@ class StoreSettings(BaseModel):
     addressing_style: Literal["auto", "path", "virtual"] = "auto"
     """path for most stores that are not AWS."""
     timeout_seconds: float = Field(default=30, gt=0)
-    """How long it may say nothing while it answers one request."""
+    """How long to wait for the next byte of an answer, in seconds."""
 
 
 class WatchSettings(BaseModel):
@@ -177,7 +177,7 @@ def load_settings() -> Settings:
         settings, wrong = None, [f"{_variable(e['loc'])}: {_complaint(e)}" for e in error.errors()]
     if settings is None or wrong:
         raise SettingsError(
-            "; ".join(wrong), next_step="mend the variable, here or in .env (docs/settings.md lists them)"
+            "; ".join(wrong), next_step="correct the variable, here or in .env (docs/settings.md lists them)"
         )
     return settings
 

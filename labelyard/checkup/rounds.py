@@ -41,12 +41,12 @@ def _mend(error: LabelyardError, about: str) -> str:
         return error.next_step
     if isinstance(error, CvatError):
         name = about.removeprefix("CVAT ").upper().replace("-", "_")
-        return f"start it, or mend LABELYARD_CVAT__{name}__URL, __USERNAME and __PASSWORD"
+        return f"start it, or correct LABELYARD_CVAT__{name}__URL, __USERNAME and __PASSWORD"
     if isinstance(error, StoreError):
         of_queue = about == "queue" or error.where.startswith("queue ")  # a notification asks both, queue and bucket
         variable = "LABELYARD_WATCH__SQS_ENDPOINT_URL" if of_queue else "LABELYARD_STORE__ENDPOINT_URL"
-        return f"start it, or mend {variable} and the credentials"
-    return "start the database, or mend LABELYARD_LEDGER" if isinstance(error, LedgerError) else ""
+        return f"start it, or correct {variable} and the credentials"
+    return "start the database, or correct LABELYARD_LEDGER" if isinstance(error, LedgerError) else ""
 
 
 def _datasets(settings: Settings) -> tuple[DatasetSpec, ...]:

@@ -76,7 +76,9 @@ def _annotators(about: str, names: Sequence[str], users: Mapping[str, User], url
     if missing or inactive:
         parts = [f"{url} has no user {', '.join(missing)}"] if missing else []
         parts += [f"{', '.join(inactive)} may not log in"] if inactive else []
-        return wrong(about, "; ".join(parts), "labelyard cvat register, or mend `annotators` and labelyard apply FILE")
+        return wrong(
+            about, "; ".join(parts), "labelyard cvat register, or correct `annotators` and labelyard apply FILE"
+        )
     return right(about, ", ".join(names))
 
 

@@ -23,7 +23,7 @@ def set_aside(address: str, why: str) -> None:
 @click.command()
 @click.argument("address", metavar="S3URL")
 def restore(address: str) -> None:
-    """Take an object that was set aside back."""
+    """Bring back an object that was set aside."""
     with open_workplace() as place:
         row = by_hand.restore(place, address)
     click.echo(f"{address} is part of {row.batch_id} again")

@@ -59,9 +59,9 @@ def logout(cvat: Cvat) -> None:
 
 @cvat.command()
 @click.argument("username")
-@click.option("--email", default="", help="An address; none is allowed.")
-@click.option("--first-name", default="", help="As people are addressed.")
-@click.option("--last-name", default="", help="As families are called.")
+@click.option("--email", default="", help="The e-mail address, if there is one.")
+@click.option("--first-name", default="", help="The first name, if wanted.")
+@click.option("--last-name", default="", help="The last name, if wanted.")
 @click.pass_obj
 def register(place: Connection, username: str, email: str, first_name: str, last_name: str) -> None:
     """Make an account called USERNAME, with the password of --password-file or the one you are asked for."""

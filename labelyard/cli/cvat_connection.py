@@ -101,4 +101,4 @@ def json_of(file: IO[str]) -> Any:
     try:
         return json.load(file)
     except ValueError as error:
-        raise InputError(f"is no JSON: {error}", where=file.name) from error
+        raise InputError(f"is not valid JSON: {error}", where=file.name) from error

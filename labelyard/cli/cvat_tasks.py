@@ -163,7 +163,7 @@ def user_id(cvat: Cvat, who: str) -> int:
 
 def _local(path: Path) -> UploadFile:
     if not path.is_file():
-        raise InputError("is no file", where=str(path))
+        raise InputError("is not a file", where=str(path))
     kind = mimetypes.guess_type(path.name, strict=False)[0] or "application/octet-stream"
     return UploadFile(path.name, path.stat().st_size, lambda: path.open("rb"), kind)
 

@@ -46,7 +46,7 @@ def _show(lines: list[Line]) -> None:
     if len(lines) > _SHOWN:
         console.print(f"and {len(lines) - _SHOWN} older ones: labelyard dead --json")
     console.print(
-        "next: labelyard dead show ID; labelyard dead resend ID, or --all, once the cause is mended;"
+        "next: labelyard dead show ID; labelyard dead resend ID, or --all, once the cause is fixed;"
         " labelyard dead discard ID where nothing is lost with it"
     )
 

@@ -26,9 +26,9 @@ _SIGNS = {
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
 def doctor(as_json: bool) -> None:  # noqa: FBT001 - click passes flags so
-    """Look whether everything that labelyard needs is reachable and right: ledger, buckets, queue, CVAT, Prefect, disk.
+    """Check that what labelyard needs can be reached and is set up right: ledger, buckets, queue, CVAT, Prefect, disk.
 
-    Changes nothing. Each thing that is wrong is told with the next command, and makes the exit status 1.
+    Changes nothing. Each problem is shown with the next command; the exit status is 1 if there is any.
     """
     stamina.set_active(False)  # whoever asks the doctor wants to hear at once what does not answer
     findings = examine(load_settings())

@@ -242,7 +242,7 @@ def _proved(text: str, path: Path) -> DatasetSpec:
         return parse_spec(text.encode(), str(path))
     except SpecError as error:
         raise InputError(
-            f"no dataset file comes of these answers:\n{error.what}", next_step="labelyard init again"
+            f"these answers do not make a valid dataset file:\n{error.what}", next_step="labelyard init again"
         ) from None
 
 

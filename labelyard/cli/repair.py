@@ -18,17 +18,17 @@ from labelyard.workplace import open_workplace
 
 @click.command()
 @click.option("--dataset", help="Look at this dataset alone.")
-@click.option("--apply", "do", is_flag=True, help="Mend what can be mended by itself.")
+@click.option("--apply", "do", is_flag=True, help="Fix what can be fixed automatically.")
 @click.option("--json", "as_json", is_flag=True, help="The findings as JSON.")
 def repair(dataset: str | None, do: bool, as_json: bool) -> None:  # noqa: FBT001 - click passes flags so
-    """Compare ledger, bucket and CVAT, show the differences as a plan, and mend them with --apply."""
+    """Compare ledger, bucket and CVAT, show the differences as a plan, and fix them with --apply."""
     with open_workplace() as place:
         plan = repairing.survey(place, dataset)
         left = repairing.apply(place, plan) if do else []
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in plan], indent=1))
         return
-    table = Table("where", "what", "mend")
+    table = Table("where", "what", "fix")
     for finding in plan:
         table.add_row(Text(finding.where), Text(finding.what), Text(finding.mend))
     if plan:
@@ -37,16 +37,16 @@ def repair(dataset: str | None, do: bool, as_json: bool) -> None:  # noqa: FBT00
     if not plan:
         click.echo("ledger, bucket and CVAT agree")
     elif do:
-        click.echo(f"{waiting - len(left)} mended; the watcher and the next sweep go on from there")
+        click.echo(f"{waiting - len(left)} fixed; the watcher and the next sweep go on from there")
         for finding, error in left:
-            click.secho(f"{finding.where}: not mended: {error}", fg="yellow")
+            click.secho(f"{finding.where}: not fixed: {error}", fg="yellow")
     elif waiting:
-        click.echo(f"{waiting} can be mended with: labelyard repair --apply")
+        click.echo(f"{waiting} can be fixed with: labelyard repair --apply")
 
 
 @click.command()
 def rebuild() -> None:
-    """Make a lost ledger again from the bucket, CVAT's task names and the exports; apply the dataset files first."""
+    """Rebuild a lost ledger from the bucket, CVAT's task names and the exports; apply the dataset files first."""
     with open_workplace() as place:
         _show(taking_over.rebuild(place))
 
@@ -64,5 +64,5 @@ def _show(taken: Sequence[taking_over.TakenOver]) -> None:
     for one in taken:
         click.echo(f"{one.batch_id}: task {one.task_id}, {one.frames} frames")
         for frame in one.unknown:
-            click.secho(f"  {frame}: no object of the dataset can be said to be it", fg="yellow")
+            click.secho(f"  {frame}: matches no object of the dataset", fg="yellow")
     click.echo(f"{len(taken)} tasks taken over; the next look finds which are complete")

@@ -27,7 +27,7 @@ from labelyard.robots import Robot, parse_robot, run_robots
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A file with a robot on each line, written in the same way; # begins a comment.",
 )
-@click.option("--seed", default=0, show_default=True, help="Another seed makes other errors.")
+@click.option("--seed", default=0, show_default=True, help="The seed of the robots' errors.")
 def robots(cvat_url: str, given: tuple[str, ...], file: Path | None, seed: int) -> None:
     """Label the jobs that are assigned to robots, until SIGTERM or Ctrl-C.
 

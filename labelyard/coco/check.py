@@ -22,7 +22,7 @@ def check(document: dict[str, Any], file: str) -> list[Finding]:
     Without a finding to REFUSE, the document can be read field by field, and pycocotools survives it.
     """
     findings = [
-        Finding(file, f"{part} is no list of objects") for part in _TOP if not _is_list_of_objects(document, part)
+        Finding(file, f"{part} is not a list of objects") for part in _TOP if not _is_list_of_objects(document, part)
     ]
     if findings:
         return findings
@@ -126,7 +126,7 @@ def _outline(outline: Any) -> Iterator[_Fault]:
         # Four numbers are read as a box, an odd last one is dropped in silence.
         yield f"an outline of its segmentation has {len(outline)} numbers: at least 6, in pairs", Gravity.REFUSE
     elif not all(map(_is_coordinate, outline)):
-        yield "its segmentation has a coordinate that is no number below a million", Gravity.REFUSE
+        yield "its segmentation has a coordinate that is not a number below a million", Gravity.REFUSE
 
 
 def _rle(rle: dict[str, Any], size: tuple[int, int] | None) -> Iterator[_Fault]:
@@ -134,7 +134,7 @@ def _rle(rle: dict[str, Any], size: tuple[int, int] | None) -> Iterator[_Fault]:
     if not isinstance(measure, list) or len(measure) != 2 or not all(_is_id(side) and side > 0 for side in measure):
         yield f"the size of its run lengths is {_shown(measure)}", Gravity.REFUSE
     elif not isinstance(counts, list) or not all(_is_id(count) for count in counts):
-        yield "its run lengths are no list of whole numbers", Gravity.REFUSE
+        yield "its run lengths are not a list of whole numbers", Gravity.REFUSE
     elif sum(counts) != measure[0] * measure[1]:
         # Too few and pycocotools decodes memory that nobody wrote.
         yield f"its run lengths add up to {sum(counts)} instead of {measure[0] * measure[1]}", Gravity.REFUSE

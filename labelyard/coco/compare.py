@@ -37,7 +37,7 @@ class Difference:
         lines = [
             *self.other,
             *(f"missing: {line}" for line in self.missing),
-            *(f"too much: {line}" for line in self.extra),
+            *(f"extra: {line}" for line in self.extra),
         ]
         return "\n".join(lines[:_SHOWN]) + (f"\n… and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else "")
 
@@ -56,7 +56,7 @@ def compare(expected: Expected, found: CocoContent) -> Difference:
 def _images(expected: Sequence[Image], found: Sequence[Image]) -> list[str]:
     wanted, there = Counter(image.name for image in expected), Counter(image.name for image in found)
     lines = [f"the file lacks the image {name}" for name in (wanted - there).elements()]
-    lines += [f"the file has an image {name} that the task has not" for name in (there - wanted).elements()]
+    lines += [f"the file has an image {name} that the task does not have" for name in (there - wanted).elements()]
     if lines:
         return lines
     return [

@@ -88,7 +88,7 @@ def _beyond(size: int) -> str:
 
 def _misdrawn(shape: Placed) -> str:
     if not all(math.isfinite(value) and abs(value) < HUGE for value in shape.points):
-        return "has a coordinate that is no number or beyond a million pixels; draw it again"
+        return "has a coordinate that is not a number or lies beyond a million pixels; draw it again"
     if shape.type is ShapeType.RECTANGLE and len(shape.points) != 4:
         return f"is a rectangle of {len(shape.points)} numbers instead of 4; draw it again"
     if shape.type is ShapeType.POLYGON and (len(shape.points) < 6 or len(shape.points) % 2):

@@ -78,7 +78,7 @@ def _member_bytes(path: Path) -> bytes:
             with archive.open(member) as stream:
                 data = stream.read(_MOST_BYTES + 1)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-        raise ExportFailed(f"the export is no readable zip: {error}", where=str(path)) from error
+        raise ExportFailed(f"the export is not a readable zip file: {error}", where=str(path)) from error
     if len(data) > _MOST_BYTES or len(data) > max(_SMALL, _HIGHEST_RATIO * max(member.compress_size, 1)):
         raise ExportFailed(f"{MEMBER} in the export unpacks to more than it may", where=str(path))
     return data
@@ -99,7 +99,7 @@ def _document(data: bytes, path: Path) -> dict[str, Any]:
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise ExportFailed(f"{MEMBER} in the export is no JSON: {error}", where=str(path)) from error
+        raise ExportFailed(f"{MEMBER} in the export is not valid JSON: {error}", where=str(path)) from error
     if not isinstance(document, dict):
-        raise CvatDisagrees(f"{MEMBER} in the export is no COCO document", where=str(path))
+        raise CvatDisagrees(f"{MEMBER} in the export is not a COCO document", where=str(path))
     return document

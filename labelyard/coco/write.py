@@ -138,7 +138,7 @@ def _strange(categories: Sequence[str], numbers: Mapping[str, int]) -> list[str]
 
 def _unnumbered(content: CocoContent, numbers: Mapping[str, int]) -> Iterator[Finding]:
     for name in _strange(content.categories, numbers):
-        what = "is no label of the dataset: its id may be another one in the next file"
+        what = "is not a label of the dataset: its id may be another one in the next file"
         yield Finding(f"category {name!r}", what, Gravity.WARN)
 
 

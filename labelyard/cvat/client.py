@@ -239,7 +239,7 @@ def _probe(families: Sequence[Dialect], url: str) -> Steps[Dialect]:
         answer = yield dialect.probe
         if answer.status in {200, 401, 403} and "json" in answer.headers.get("content-type", ""):
             return dialect
-    raise CvatDisagrees("is no CVAT that labelyard knows", where=url, next_step="check the address in the settings")
+    raise CvatDisagrees("is not a CVAT that labelyard knows", where=url, next_step="check the address in the settings")
 
 
 class _Outgoing:
@@ -303,5 +303,5 @@ def _origin(url: str) -> str:
     """Scheme and address of a server, from what people paste: a path or a slash at the end is cut."""
     parts = urlsplit(url if "://" in url else f"http://{url}")
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise InputError(f"{redact(url)!r} is no address of a CVAT; write it as http://cvat.example.com:8080")
+        raise InputError(f"{redact(url)!r} is not the address of a CVAT; write it as http://cvat.example.com:8080")
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"

@@ -71,7 +71,7 @@ def _attribute(data: Any, place: str) -> AttributeSpec:
 
 def _check_keys(data: Any, known: frozenset[str], needed: set[str], place: str) -> None:
     if not isinstance(data, Mapping):
-        raise LabelError(f"{data!r} is no object with {', '.join(sorted(needed))}", where=place)
+        raise LabelError(f"{data!r} is not an object with {', '.join(sorted(needed))}", where=place)
     for key in needed - data.keys():
         raise LabelError(f"{key!r} is missing", where=place)
     for key in data.keys() - known:

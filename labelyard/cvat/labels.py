@@ -51,7 +51,7 @@ def _check_names(names: Iterable[str], kind: str, place: str = "labels") -> None
     seen: set[str] = set()
     for name in names:
         if not isinstance(name, str):
-            raise LabelError(f"the {kind} name {name!r} is no text: put it in quotes", where=place)
+            raise LabelError(f"the {kind} name {name!r} is not a text: put it in quotes", where=place)
         if not name.strip() or name != name.strip():
             raise LabelError(f"the {kind} name {name!r} is empty or begins or ends with a blank", where=place)
         if len(name) > LONGEST_NAME:
@@ -71,7 +71,7 @@ def _check_attribute(attribute: AttributeSpec, place: str) -> None:
         raise LabelError(f"mutable is {attribute.mutable!r}: use true or false", where=place)
     for value in (attribute.default, *attribute.values):
         if not isinstance(value, str):
-            raise LabelError(f"the value {value!r} is no text: put it in quotes", where=place)
+            raise LabelError(f"the value {value!r} is not a text: put it in quotes", where=place)
         if "\n" in value or "\r" in value:
             raise LabelError(f"the value {value!r} has a line end: CVAT keeps one value a line", where=place)
     if len(attribute.default) > LONGEST_DEFAULT:

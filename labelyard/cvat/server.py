@@ -200,7 +200,7 @@ def _warn_of_ignored(files: Sequence[UploadFile]) -> None:
     ignored = [file.name for file in files if not _READ.match(mimetypes.guess_type(file.name, strict=False)[0] or "")]
     if ignored:
         shown = ", ".join(repr(name) for name in ignored[:5]) + (", …" if len(ignored) > 5 else "")
-        log.warning("%d of %d files are no images by their names, and CVAT will skip them in silence: %s",
+        log.warning("%d of %d files have names that are not those of images; CVAT will skip them silently: %s",
                     len(ignored), len(files), shown)  # fmt: skip
 
 
@@ -211,7 +211,7 @@ def _check_zip(path: Path, what: str) -> None:
             size = sum(member.file_size for member in archive.infolist())
             bad = archive.testzip() if size <= LARGEST_EXPORT else None
     except (zipfile.BadZipFile, EOFError, zlib.error) as error:
-        raise CvatDisagrees(f"the export is no zip file: {error}", where=what) from error
+        raise CvatDisagrees(f"the export is not a zip file: {error}", where=what) from error
     if size > LARGEST_EXPORT:
         raise CvatDisagrees(f"the export would unpack to {size} bytes", where=what)
     if bad:

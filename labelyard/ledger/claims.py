@@ -56,7 +56,7 @@ def _refuse_paused(session: Session, batch: str) -> None:
     dataset = session.get_one(Dataset, batches.get(session, batch).dataset, populate_existing=True)
     if dataset.paused_at is not None:
         why = f": {dataset.paused_why}" if dataset.paused_why else ""
-        paused = f"{dataset.name} is paused since {dataset.paused_at:%Y-%m-%d %H:%M} UTC{why}"
+        paused = f"{dataset.name} has been paused since {dataset.paused_at:%Y-%m-%d %H:%M} UTC{why}"
         raise ClaimTaken(paused, where=batch, next_step=f"labelyard resume {dataset.name}")
 
 

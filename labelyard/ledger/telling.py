@@ -31,7 +31,7 @@ def remarks(batch: BatchLine) -> Iterator[str]:
 def left_alone(away: Mapping[str, str]) -> Iterator[str]:
     """The servers that are left alone, with what they said."""
     for server, error in away.items():
-        yield f"{called(server)} is left alone for a while, it is tried again by itself: {error}"
+        yield f"{called(server)} keeps failing and gets no work for now; it is asked each minute: {error}"
 
 
 def hindrances(seen: Overview) -> Iterator[str]:

@@ -74,7 +74,7 @@ def _of_batch(known: Known, task: Task | None) -> Iterator[Finding]:
         return
     free = [str(job.id) for job in task.jobs if job.assignee is None]
     if known.assigned and free:
-        yield Finding(where, f"job {', '.join(free)} has nobody", Mend.ASSIGN, known.batch_id)
+        yield Finding(where, f"job {', '.join(free)} has no assignee", Mend.ASSIGN, known.batch_id)
     for address, exists in known.exports.items():
         if not exists:
             yield Finding(known.batch_id, f"{address} is not in the bucket any more", Mend.EXPORT_AGAIN, known.batch_id)
@@ -84,7 +84,7 @@ def _of_stranger(task: Task, twin: Known | None, given_up: str | None) -> Findin
     where = f"task {task.id}, {task.name}"
     empty = not task.size and not task.received
     if twin is not None:
-        what = f"a double of task {twin.task_id}, {'empty' if empty else f'with {task.size} frames'}"
+        what = f"a duplicate of task {twin.task_id}, {'empty' if empty else f'with {task.size} frames'}"
         return Finding(where, what, Mend.DELETE_TASK if empty else Mend.TELL, twin.batch_id, task.id)
     if given_up is not None:
         what = f"was given up for {given_up} and is still there"

@@ -48,5 +48,5 @@ def _failed(what: str, next_step: str, *, again: bool) -> State[Any]:
     next_step = next_step or (f"labelyard retry {batch}" if batch else "labelyard doctor")
     _log.error("%s\n  next: %s", what, next_step)
     failure_page(batch, what, next_step)
-    hint = "\n  It is tried again by itself." if again else ""
+    hint = "\n  It is tried again automatically." if again else ""
     return Failed(name="To be tried again" if again else "Failed", message=f"{what}\n  next: {next_step}{hint}")

@@ -58,7 +58,7 @@ def _standing(seen: Overview) -> Iterator[tuple[str, ...]]:
     for dataset, why in seen.paused.items():
         yield f"dataset {code(dataset)} is paused", code(why or "-"), code(f"labelyard resume {dataset}")
     for server, error in seen.away.items():
-        yield f"{code(called(server))} is left alone for a while", code(error), code("labelyard doctor")
+        yield f"{code(called(server))} keeps failing and gets no work for now", code(error), code("labelyard doctor")
 
 
 def _late(seen: Overview) -> Iterator[tuple[str, ...]]:

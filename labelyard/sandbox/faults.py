@@ -88,7 +88,7 @@ def load(file: Path) -> list[Rule]:
     try:
         return parse(yaml.load(file.read_text(), _Yaml) or [])  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
-        raise InputError(f"no YAML: {error}", where=str(file)) from None
+        raise InputError(f"not valid YAML: {error}", where=str(file)) from None
 
 
 class _Armed:

@@ -56,10 +56,10 @@ def read_document(text: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         words = ", ".join(part for part in (error.context, error.problem) if part)
-        raise Misread(mark.line + 1 if mark else 1, f"no YAML: {words}{_hint(error, text)}") from None
+        raise Misread(mark.line + 1 if mark else 1, f"not valid YAML: {words}{_hint(error, text)}") from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise Misread(line, f"no YAML: holds the control character U+{error.character:04X}: take it away") from None
+        raise Misread(line, f"not valid YAML: remove the control character U+{error.character:04X}") from None
     return document
 
 
@@ -82,7 +82,7 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         self.depth += 1
         if self.depth > _MAX_DEPTH:
-            raise Misread(self.line + 1, f"no YAML: nested deeper than {_MAX_DEPTH}")
+            raise Misread(self.line + 1, f"not valid YAML: nested deeper than {_MAX_DEPTH}")
         node: yaml.Node | None = super().compose_node(parent, index)
         self.depth -= 1
         return node
@@ -121,7 +121,7 @@ def _wrong_key(key: yaml.Node, seen: dict[str, int]) -> str | None:
     if key.tag == f"{_TAG}merge":
         return "merge keys (<<) are not read: write the fields out, or use an alias for a whole value"
     if not isinstance(key, yaml.ScalarNode) or key.tag != f"{_TAG}str":
-        return f"{_short(key)} is no field name: write a word"
+        return f"{_short(key)} is not a field name: write a word"
     if key.value in seen:
         return f"{key.value}: stands twice, first in line {seen[key.value]}: write it once"
     return _unprintable(key.value)

@@ -44,7 +44,7 @@ def parse_spec(body: bytes, where: str) -> DatasetSpec:
 
 def _document(body: bytes, where: str) -> Document:
     if len(body) > MAX_FILE_BYTES:
-        raise _wrong(where, [(1, f"more than {MAX_FILE_BYTES} bytes: this is no dataset file")])
+        raise _wrong(where, [(1, f"more than {MAX_FILE_BYTES} bytes: this is not a dataset file")])
     try:
         document = read_document(body.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -61,7 +61,7 @@ def _document(body: bytes, where: str) -> Document:
 
 def _wrong(where: str, found: Iterable[tuple[int, str]]) -> SpecError:
     lines = [f"{where}:{line}: {wrong}" for line, wrong in sorted(found)]
-    return SpecError("\n".join(lines), next_step=f"mend it, then: labelyard validate {where}")
+    return SpecError("\n".join(lines), next_step=f"correct it, then: labelyard validate {where}")
 
 
 def _problems(details: ErrorDetails, document: Document) -> Iterator[tuple[int, str]]:

@@ -24,7 +24,7 @@ def bucket_and_key(address: str) -> tuple[str, str]:
     """The parts of s3://bucket/key. Raises NotKnown where it is none."""
     bucket, key = urlsplit(address).netloc, address.removeprefix("s3://").partition("/")[2]
     if not address.startswith("s3://") or not bucket or not key:
-        raise NotKnown(f"{address!r} is no address of an object", next_step="write s3://bucket/key")
+        raise NotKnown(f"{address!r} is not the address of an object", next_step="write s3://bucket/key")
     return bucket, key
 
 

@@ -149,7 +149,7 @@ def _write_failure(work: Work, states: Collection[BatchState], error: Exception)
         if not isinstance(error, (*CVAT_IS_AWAY, StoreUnreachable)):
             breakers.worked(session, work.spec.cvat, breakers.STORE)
         elif breakers.failed(work.ledger, session, away, what):
-            _log.error("%s is left alone for a while: %s", breakers.called(away), what)
+            _log.error("%s keeps failing and gets no work for now: %s", breakers.called(away), what)
 
 
 def _may_pass(error: LabelyardError, states: Collection[BatchState]) -> bool:

@@ -166,7 +166,7 @@ def _recognize(work: Work, session: Session, row: TaskRow, task: Task, frames: S
     held = match(frames, members, {})
     if len(held) < len(frames):
         raise CvatDisagrees(
-            f"task {task.id} is called {row.name!r} and holds frames that are no objects of the batch",
+            f"task {task.id} is called {row.name!r} and holds frames that are not objects of the batch",
             where=work.cvat.url,
             next_step=f"rename or delete {page_of(work.cvat, task.id)}, then: labelyard retry {work.batch_id}",
         )

@@ -72,7 +72,7 @@ def _object_now(place: Workplace, session: Session, obj: Object, *, newest: bool
 def _mended(obj: Object) -> str:
     if obj.refused is not None and obj.refused.startswith(BY_HAND):
         return f"labelyard restore {obj.stored.url}"
-    return "put it again as it should be: that lands by itself"
+    return "put the right file under the same key: it lands automatically"
 
 
 def _batch_now(place: Workplace, session: Session, batch: Batch) -> Iterator[str]:
@@ -89,7 +89,7 @@ def _batch_now(place: Workplace, session: Session, batch: Batch) -> Iterator[str
         away = {server: error for server, error in seen.away.items() if server in (batch.cvat, breakers.STORE)}
         yield from hindrances(replace(seen, paused=paused, away=away))
     if batch.state is BatchState.ABANDONED:
-        yield "its objects count no more\n  next: labelyard restore s3://bucket/key, for each that should"
+        yield "its objects no longer count\n  next: labelyard restore s3://bucket/key, for each that should"
 
 
 def _filling(spec: DatasetSpec, batch: Batch) -> str:
@@ -130,5 +130,5 @@ def _untold(place: Workplace, bucket: str, key: str, takers: Sequence[str]) -> t
         )
     except StoreError as error:
         return f"never landed ({whose}), and the store does not answer: {error.what}", "labelyard doctor"
-    told = f"it exists and {whose}, but nobody has told of it yet: the next sweep will land it"
-    return told, f"labelyard backfill {takers[0]} lands it now; labelyard doctor looks why nobody told"
+    told = f"it exists and {whose}, but no notification of it has come: the next sweep will land it"
+    return told, f"labelyard backfill {takers[0]} lands it now; labelyard doctor checks the notifications"

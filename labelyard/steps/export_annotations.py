@@ -108,7 +108,7 @@ def _left_out(work: Work, members: Sequence[Object], content: CocoContent) -> se
     kept = {m.upload_name for m in members if m.refused is None and not (drop and m.gone_at is not None)}
     strangers = {image.name for image in content.images} - {m.upload_name for m in members}
     for name in strangers:  # in a task that was made by hand
-        _log.warning("%s: %s is left out, it is no object of the dataset", work.batch_id, name)
+        _log.warning("%s: %s is left out: it is not an object of the dataset", work.batch_id, name)
     return {image.name for image in content.images} - kept
 
 
@@ -152,7 +152,7 @@ def _wanted(work: Work, task: Task) -> Expected:
         raise ExportFailed(
             f"{want.findings[0]}" + (f" (and {len(want.findings) - 1} more)" if len(want.findings) > 1 else ""),
             where=f"{work.batch_id}, task {task.id}",
-            next_step=f"mend it in {work.cvat.url}/tasks/{task.id}, then: labelyard retry {work.batch_id}",
+            next_step=f"correct it in {work.cvat.url}/tasks/{task.id}, then: labelyard retry {work.batch_id}",
         )
     return want
 

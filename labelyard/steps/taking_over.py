@@ -59,7 +59,7 @@ def adopt(place: Workplace, dataset: str, task_ids: Sequence[int]) -> list[Taken
 
 
 def rebuild(place: Workplace) -> list[TakenOver]:
-    """Make a lost ledger again, for every dataset that was applied to it anew.
+    """Rebuild a lost ledger, for every dataset that was applied to it anew.
 
     Tasks are known by owner and form of name, frames by the exports in the bucket, by name and by hash; labels get the
     ids that those exports use. What is in no task lands with the next sweep. Raises NotKnown where no dataset was
@@ -228,6 +228,6 @@ def _document(place: Workplace, obj: StoredObject) -> dict[str, Any]:
     try:
         found = json.loads(b"".join(place.store.read(obj)))
     except (StoreError, ValueError) as error:
-        _log.warning("%s is no export: %s", obj.url, error)
+        _log.warning("%s is not an export: %s", obj.url, error)
         return {}
     return found if isinstance(found, dict) and isinstance(found.get("info"), dict) else {}

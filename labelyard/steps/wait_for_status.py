@@ -93,7 +93,7 @@ def _settled(work: Work, row: TaskRow, task_id: int) -> Task:
         if waited > settings.upload_deadline_seconds:
             last = f"{creation.state} {creation.message}".strip()
             seen = f"no frames after {waited:.0f} s; last seen: {last}, {task.size} of {row.files} frames"
-            next_step = f"none: it is looked at again by itself; delete {row.url} if CVAT has forgotten it"
+            next_step = f"none: it is looked at again automatically; delete {row.url} if CVAT has forgotten it"
             raise CvatTimeout(seen, where=f"{work.batch_id}, task {task.id}", next_step=next_step)
         time.sleep(pause)
     raise AssertionError("pauses do not end")
@@ -110,7 +110,7 @@ def _failed(work: Work, row: TaskRow, message: str) -> NoReturn:
     """The server's worker refused the data; the task is thrown away, so that a retry starts clean."""
     what, batch = f"CVAT could not make frames: {message}", work.batch_id
     _abandon(work, row, what)
-    next_step = f"labelyard why {batch}, mend or remove the file it names, then: labelyard retry {batch}"
+    next_step = f"labelyard why {batch}, replace or remove the file it names, then: labelyard retry {batch}"
     raise CreationFailed(what, where=f"{batch}, task {row.server_id}", next_step=next_step)
 
 
@@ -118,7 +118,7 @@ def _give_up(work: Work, row: TaskRow, reason: str) -> NoReturn:
     """Throw away a task that is wrong and at rest."""
     _abandon(work, row, reason)
     raise TaskGivenUp(
-        reason, where=f"{work.batch_id}, task {row.server_id}", next_step="none: another task is made by itself"
+        reason, where=f"{work.batch_id}, task {row.server_id}", next_step="none: another task is made automatically"
     )
 
 

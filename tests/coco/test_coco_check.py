@@ -47,7 +47,11 @@ GRAVE: list[tuple[str, Callable[[Document], None], str]] = [
     ("a coordinate of text", first(segmentation=[["1", 1, 2, 3, 4, 5]]), "annotation 1: its segmentation"),
     ("run lengths that add up to too little", first(segmentation=MASK | {"counts": [5, 5]}), "add up to 10 instead"),
     ("no run lengths", first(segmentation=MASK | {"counts": []}), "add up to 0 instead"),
-    ("negative run lengths", first(segmentation=MASK | {"counts": [-1, 768 * 1024 + 1]}), "no list of whole numbers"),
+    (
+        "negative run lengths",
+        first(segmentation=MASK | {"counts": [-1, 768 * 1024 + 1]}),
+        "not a list of whole numbers",
+    ),
     (
         "run lengths of another size",
         first(segmentation={"size": [10, 10], "counts": [100]}),
@@ -84,8 +88,8 @@ GRAVE: list[tuple[str, Callable[[Document], None], str]] = [
     ("an area of NaN", first(area=NAN), "its area is nan"),
     ("a score of text", first(score="much"), "its score is 'much'"),
     ("an image without a name", image(file_name=None), "has no file_name"),
-    ("no images", lambda document: document.pop("images"), "images is no list of objects"),
-    ("annotations that are numbers", lambda document: document.update(annotations=[1]), "annotations is no list"),
+    ("no images", lambda document: document.pop("images"), "images is not a list of objects"),
+    ("annotations that are numbers", lambda document: document.update(annotations=[1]), "annotations is not a list"),
 ]
 SLIGHT: list[tuple[str, Callable[[Document], None], str]] = [
     ("a bbox of no width", first(bbox=[1, 2, 0, 3], area=1), "its bbox is 0 x 3 pixels"),

@@ -173,7 +173,7 @@ def test_ten_thousand_equal_boxes_are_compared_in_no_time() -> None:
 def test_an_image_that_is_missing_or_strange_is_told_by_name() -> None:
     found = replace(holding(), images=(Image("a.jpg", 9, 9), Image("c.jpg", 9, 9)))
     assert str(compare(of(), found)) == (
-        "the file lacks the image b.jpg\nthe file has an image c.jpg that the task has not"
+        "the file lacks the image b.jpg\nthe file has an image c.jpg that the task does not have"
     )
 
 

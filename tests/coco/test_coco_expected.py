@@ -229,7 +229,7 @@ def test_a_mutable_attribute_of_a_track_holds_until_its_next_change() -> None:
         (Shape(ShapeType.POINTS, 7, CAR.id, (1, 1), id=4), "frame 7, shape 4", "beyond the task"),
         (polygon(1, 1, 5, 5, frame=1, id=5), "frame 1 (1.jpg), shape 5", "polygon of 2 points"),
         (polygon(1, 1, 5, 5, 3, 3, 2, id=6), "frame 0 (0.jpg), shape 6", "polygon of 3.5 points"),
-        (box(points=(0, 0, float("nan"), 1), id=7), "frame 0 (0.jpg), shape 7", "no number"),
+        (box(points=(0, 0, float("nan"), 1), id=7), "frame 0 (0.jpg), shape 7", "not a number"),
         (box(points=(0, 0, 1e9, 1), id=8), "frame 0 (0.jpg), shape 8", "beyond a million"),
         (box(label=Label("gone", id=99), id=9), "frame 0 (0.jpg), shape 9", "label 99"),
     ],

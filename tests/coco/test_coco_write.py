@@ -115,7 +115,7 @@ def test_a_rectangle_drawn_backwards_is_written_upright(tmp_path: Path) -> None:
 
 def test_an_outline_that_would_kill_its_readers_is_not_written(tmp_path: Path) -> None:
     huge = Annotation(0, "car", (0, 0, 9, 9), ((0, 0, 1e9, 0, 9, 9),), 81)
-    with pytest.raises(ExportFailed, match="no number below a million"):
+    with pytest.raises(ExportFailed, match="not a number below a million"):
         write_dataset(CocoContent((Image("a", 9, 9),), ("car",), (huge,)), {"a": "a"}, STREET, tmp_path / "d.json")
     assert not (tmp_path / "d.json").exists()
 
@@ -139,7 +139,7 @@ def test_a_label_that_is_none_of_the_dataset_comes_after_them_and_is_told(tmp_pa
     content = CocoContent((Image("a.jpg", 9, 9),), ("kerb", "car"), ())
     document = _written(content, {"a.jpg": "a.jpg"}, tmp_path)
     assert [(c["id"], c["name"]) for c in document["categories"]] == [(3, "car"), (4, "kerb")]
-    assert document["info"]["warnings"][0].startswith("category 'kerb': is no label of the dataset")
+    assert document["info"]["warnings"][0].startswith("category 'kerb': is not a label of the dataset")
 
 
 def test_an_image_tells_its_file_and_its_frame(tmp_path: Path) -> None:

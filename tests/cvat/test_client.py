@@ -131,7 +131,7 @@ def test_auto_asks_once_which_family_it_is() -> None:
 def test_something_that_is_no_cvat_is_told() -> None:
     website = (200, b"<html>welcome</html>", {"Content-Type": "text/html"})
     nothing = {("GET", "/api/v1/server/about"): [website], ("GET", "/api/server/about"): [(404, b"")]}
-    with serving(nothing) as server, pytest.raises(CvatDisagrees, match="no CVAT"):
+    with serving(nothing) as server, pytest.raises(CvatDisagrees, match="not a CVAT"):
         talk(server, dialect="auto").whoami()
 
 
@@ -247,7 +247,7 @@ def test_who_is_told_of_the_progress_can_end_an_upload() -> None:
 
 @pytest.mark.parametrize("url", ["ftp://there", "http://", "s3://bucket/key"])
 def test_what_is_no_address_is_told_at_once(url: str) -> None:
-    with pytest.raises(InputError, match="no address of a CVAT"):
+    with pytest.raises(InputError, match="not the address of a CVAT"):
         connect(url, token="t")
 
 

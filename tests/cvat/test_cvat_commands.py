@@ -125,7 +125,7 @@ def test_labels_are_checked_before_anything_is_created(run: Run, tmp_path: Path)
     (tmp_path / "labels.json").write_text('[{"name": "car", "colour": "red"}]')
     assert "the key 'colour' is unknown" in refused(run("create", "never", "--labels", "labels.json")).what
     (tmp_path / "labels.json").write_text("car")
-    assert "labels.json: is no JSON" in str(refused(run("create", "never", "--labels", "labels.json")))
+    assert "labels.json: is not valid JSON" in str(refused(run("create", "never", "--labels", "labels.json")))
     assert json.loads(run("tasks", "--name", "never", "--json").stdout) == []
 
 
@@ -139,7 +139,7 @@ def test_a_second_upload_is_refused_since_it_would_add_jobs(run: Run, tmp_path: 
 
 def test_a_file_that_is_not_there_is_named_before_anything_is_sent(run: Run, tmp_path: Path) -> None:
     task = make(run, tmp_path)
-    assert str(refused(run("upload", str(task), "none.jpg"))) == "none.jpg: is no file"
+    assert str(refused(run("upload", str(task), "none.jpg"))) == "none.jpg: is not a file"
     assert not json.loads(run("task", str(task), "--json").stdout)["received"]
 
 

@@ -43,13 +43,13 @@ BAD = {
     "'car ' is empty or begins": [Label("car ")],
     "'' is empty": [Label("")],
     "longer than 64": [Label("x" * 65)],
-    "7 is no text": [Label(7)],  # type: ignore[arg-type]
+    "7 is not a text": [Label(7)],  # type: ignore[arg-type]
     "'colour' appears twice": [Label("car", an_attribute().attributes * 2)],
     "'' is empty or": [an_attribute(name="")],
     "input type 'circle' is unknown: use one of select, checkbox": [an_attribute("circle")],
     "mutable is 'yes'": [an_attribute(mutable="yes")],
-    "the value 1 is no text: put it in quotes": [an_attribute(values=("a", 1))],
-    "the value None is no text": [an_attribute(default=None)],
+    "the value 1 is not a text: put it in quotes": [an_attribute(values=("a", 1))],
+    "the value None is not a text": [an_attribute(default=None)],
     "has a line end": [an_attribute(values=("a", "b\nc"))],
     "the default is longer": [an_attribute(InputType.TEXT, "x" * 129, ())],
     "together are longer": [an_attribute(values=("a", "x" * 4096))],

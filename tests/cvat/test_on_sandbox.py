@@ -160,7 +160,7 @@ def test_files_that_cvat_will_skip_are_warned_of(cvat: Cvat, caplog: pytest.LogC
     files = [image("a.jpg"), image("notes.txt", b"text"), image("noending", jpeg())]
     with caplog.at_level(logging.WARNING, "labelyard"):
         cvat.upload(made.id, files, DataSpec())
-    assert "2 of 3 files are no images by their names" in caplog.text
+    assert "2 of 3 files have names that are not those of images" in caplog.text
     assert "'notes.txt', 'noending'" in caplog.text
     assert ready(cvat, made.id).size == 1
 

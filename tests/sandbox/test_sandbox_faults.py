@@ -133,7 +133,7 @@ def test_a_file_of_rules_is_yaml(tmp_path: Path) -> None:
     file.write_text("- on: POST /api/v1/tasks\n  status: 503\n  times: 1\n")
     assert [(rule.on, rule.status, rule.times) for rule in load(file)] == [("POST /api/v1/tasks", 503, 1)]
     file.write_text("- [unclosed")
-    with pytest.raises(InputError, match="no YAML"):
+    with pytest.raises(InputError, match="not valid YAML"):
         load(file)
 
 

@@ -33,7 +33,7 @@ def complaints(text: str) -> list[str]:
     """The lines of the error that a file ends in."""
     with pytest.raises(SpecError) as caught:
         read(text)
-    assert caught.value.next_step == "mend it, then: labelyard validate street.yaml"
+    assert caught.value.next_step == "correct it, then: labelyard validate street.yaml"
     return caught.value.what.splitlines()
 
 
@@ -128,8 +128,8 @@ def test_sizes_are_written_as_people_do(written: str, size: int) -> None:
         ("name: street", "name: [a]", "1: name: is a list: write one text"),
         ("name: street", "name: street\ncvat: my.cvat", "2: cvat: write small letters and digits"),
         ("name: street", "name: street\nname: road", "2: name: stands twice, first in line 1"),
-        ("name: street", "name: street\n1: one", "2: 1 is no field name: write a word"),
-        ("name: street", "name: street\n? [a, b]\n: one", "2: a mapping or list is no field name"),
+        ("name: street", "name: street\n1: one", "2: 1 is not a field name: write a word"),
+        ("name: street", "name: street\n? [a, b]\n: one", "2: a mapping or list is not a field name"),
         ("name: street", "<<: {name: street}", "1: merge keys (<<) are not read"),
         (
             "name: street",
@@ -396,18 +396,21 @@ def test_what_stands_twice_or_overlaps_is_told_beside_what_is_wrong_elsewhere() 
         (b"street\n", "1: a bare value at the top"),
         (b"name: street\ndescription: caf\xe9\n", "2: not UTF-8"),
         ("name: street\n".encode("utf-16"), "1: not UTF-8"),
-        (b"name: street\n\tcvat: default\n", "2: no YAML"),
-        (b"name: street: a\n", "1: no YAML: mapping values are not allowed here: a text with ': ' in it needs quotes"),
-        (b"name: [street\n", "2: no YAML"),
+        (b"name: street\n\tcvat: default\n", "2: not valid YAML"),
+        (
+            b"name: street: a\n",
+            "1: not valid YAML: mapping values are not allowed here: a text with ': ' in it needs quotes",
+        ),
+        (b"name: [street\n", "2: not valid YAML"),
         (
             b"name: street\n---\nname: road\n",
-            "2: no YAML: expected a single document in the stream, but found another docu",
+            "2: not valid YAML: expected a single document in the stream, but found another docu",
         ),
-        (b"name: *street\n", "1: no YAML: found undefined alias 'street'"),
-        (b"name: street\ndescription: a\x00b\n", "2: no YAML: holds the control character U+0000"),
-        (b"name: " + b"[" * 100, "1: no YAML: nested deeper than 32"),
+        (b"name: *street\n", "1: not valid YAML: found undefined alias 'street'"),
+        (b"name: street\ndescription: a\x00b\n", "2: not valid YAML: remove the control character U+0000"),
+        (b"name: " + b"[" * 100, "1: not valid YAML: nested deeper than 32"),
         (b"name: &a [*a]\n", "1: too large: more than 50000 values, or an alias that holds itself"),
-        (b"x" * (1024 * 1024 + 1), "1: more than 1048576 bytes: this is no dataset file"),
+        (b"x" * (1024 * 1024 + 1), "1: more than 1048576 bytes: this is not a dataset file"),
     ],
 )
 def test_a_file_that_is_no_dataset_file_is_refused(body: bytes, complaint: str) -> None:

@@ -68,7 +68,7 @@ def test_a_batch_that_waits_tells_what_for(bench: Bench) -> None:
     with bench.place.ledger.write() as session:
         for _ in range(breakers.PATIENCE):
             breakers.failed(bench.place.ledger, session, "default", "gone fishing")
-    assert "CVAT default is left alone for a while" in now(bench)
+    assert "CVAT default keeps failing and gets no work for now" in now(bench)
 
 
 def test_a_batch_that_failed_tells_why_and_the_next_command(bench: Bench) -> None:
