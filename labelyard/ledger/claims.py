@@ -63,8 +63,8 @@ def _refuse_paused(session: Session, batch: str) -> None:
 def _refuse_unreachable(ledger: Ledger, session: Session, batch: Batch) -> None:
     """Raises ClaimTaken, which undoes the claim, while the batch's CVAT or the object storage is left alone."""
     for server in (batch.cvat or "", breakers.STORE):
-        away = breakers.may_try(ledger, session, server)
-        if away is not None and away.open_until is not None:
+        away = breakers.blocked_by(ledger, session, server)
+        if away is not None:
             failed = f"{breakers.called(server)} failed {away.failures} times"
             raise ClaimTaken(
                 f"{failed}, next try at {away.open_until:%H:%M:%S} UTC: {away.error}",

@@ -88,7 +88,7 @@ def gone(place: Workplace, told: Sequence[EventObject], via: str) -> int:
 def sweep(place: Workplace) -> Swept:
     """List every source of every dataset and land what the ledger lacks. A source that fails stops only itself.
 
-    A store that is left alone is not listed: `knock` says when it is back.
+    A store that is left alone is not listed: `probe` says when it is back.
     """
     with place.ledger.read() as session:
         specs = [spec for spec, _ in datasets.current(session)]
@@ -115,9 +115,9 @@ def _sweep_dataset(place: Workplace, spec: DatasetSpec, failed: list[str]) -> It
             trouble = error
         with place.ledger.write() as session:
             if isinstance(trouble, StoreUnreachable):
-                breakers.failed(place.ledger, session, breakers.STORE, trouble.happened)
+                breakers.record_failure(place.ledger, session, breakers.STORE, trouble.happened)
             else:
-                breakers.worked(session, breakers.STORE)
+                breakers.record_success(session, breakers.STORE)
 
 
 def land_listed(
