@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from labelyard.ledger import batches, exports, jobs, tasks
 from labelyard.ledger.tables import Batch, Export, Job, Object, Task
 from labelyard.prefect.markdown import code, link, table
-from labelyard.prefect.pages import only_a_picture, page
+from labelyard.prefect.pages import best_effort, page
 from labelyard.workplace import Workplace
 
 _MOST_OBJECTS = 500
@@ -15,7 +15,7 @@ _MOST_OBJECTS = 500
 
 def show_batch(place: Workplace, batch_id: str) -> None:
     """Draw the page anew from the ledger, as the artifact `batch-<id>`."""
-    with only_a_picture():
+    with best_effort(f"drawing the page of {batch_id}"):
         with place.ledger.read() as session:
             batch, task = batches.get(session, batch_id), tasks.current(session, batch_id)
             parts = [
