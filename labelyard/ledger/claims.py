@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import timedelta
 
-from sqlalchemy import CursorResult, or_, select, update
+from sqlalchemy import CursorResult, select, update
 from sqlalchemy.orm import Session
 
 from labelyard.errors import ClaimLost, ClaimTaken
@@ -30,8 +30,8 @@ def claim(
         .where(
             Batch.id == batch,
             Batch.state.in_(list(states)),
-            or_(Batch.lease_until.is_(None), Batch.lease_until <= now),
-            or_(Batch.not_before.is_(None), Batch.not_before <= now),
+            batches.unset_or_by(Batch.lease_until, now),
+            batches.unset_or_by(Batch.not_before, now),
         )
         .values(claimed_by=who, lease_until=now + lease)
         .execution_options(synchronize_session=False)

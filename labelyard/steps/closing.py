@@ -19,7 +19,7 @@ def close_due(place: Workplace) -> datetime | None:
     """Close every batch whose time has come; returns when the next one's comes if nothing more arrives."""
     with place.ledger.read() as session:
         looks = [(batch.id, next_look(datasets.spec(session, batch.dataset).batch, batches.filling(batch)))
-                 for batch in batches.opened(session)]  # fmt: skip
+                 for batch in batches.all_open(session)]  # fmt: skip
         now = place.ledger.now(session)
     for batch_id, look in looks:
         if look is not None and look <= now:
@@ -31,7 +31,7 @@ def close_now(place: Workplace, dataset: str) -> Batch:
     """Close a dataset's open batch at once. Raises NotKnown where there is none."""
     with place.ledger.write() as session:
         datasets.spec(session, dataset)
-        batch = batches.open_batch(session, dataset)
+        batch = batches.lock_open(session, dataset)
         if batch is None or not batch.objects:
             raise NotKnown(
                 f"{dataset} has no open batch: nothing landed since the last one closed", next_step="labelyard status"
