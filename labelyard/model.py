@@ -32,7 +32,17 @@ class StoredObject:
     @property
     def url(self) -> str:
         """Its s3:// address, as people write it."""
-        return f"s3://{self.bucket}/{self.key}"
+        return s3_url(self.bucket, self.key)
+
+
+def s3_url(bucket: str, key: str) -> str:
+    """The s3:// address of a key, or of what lies below a prefix."""
+    return f"s3://{bucket}/{key}"
+
+
+def version_id(told: object) -> str | None:
+    """A version as a store tells it, None where there is none: emulators say "null" for a bucket without versions."""
+    return told if isinstance(told, str) and told not in {"", "null"} else None
 
 
 # --- what a task is made from -----------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from labelyard.ledger import batches, exports, jobs, tasks
 from labelyard.ledger.tables import Batch, Export, Job, Object, Task
+from labelyard.model import s3_url
 from labelyard.prefect.markdown import code, link, table
 from labelyard.prefect.pages import best_effort, page
 from labelyard.workplace import Workplace
@@ -60,7 +61,7 @@ def _objects(members: Sequence[Object]) -> str:
     shown = members[:_MOST_OBJECTS]
     rows = (
         (
-            code(f"s3://{row.bucket}/{row.key}"),
+            code(s3_url(row.bucket, row.key)),
             code(row.upload_name or ""),
             f"{row.width}×{row.height}" if row.width else "-",  # noqa: RUF001 - the sign between width and height
             f"set aside: {code(row.refused)}" if row.refused else "in the task",
@@ -76,7 +77,7 @@ def _exports(rows: Sequence[Export]) -> str:
         return ""
     shown = (
         (
-            code(f"s3://{row.bucket}/{row.key}"),
+            code(s3_url(row.bucket, row.key)),
             str(row.images),
             str(row.annotations),
             row.source,

@@ -15,6 +15,7 @@ from prefect.context import FlowRunContext
 from prefect.events import emit_event
 
 from labelyard.prefect.markdown import block, slug
+from labelyard.steps.announcing import resources
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -53,12 +54,11 @@ def event(what: str, batch: str, dataset: str, **payload: Any) -> None:
 
     Nothing is started by these events: `emit_event` loses them while the server is away.
     """
-    related = [{"prefect.resource.id": f"labelyard.dataset.{dataset}", "prefect.resource.name": dataset,
-                "prefect.resource.role": "dataset"}]  # fmt: skip
+    resource, related = resources(batch, dataset)
     with best_effort(f"telling Prefect's feed of {batch}"):
         emit_event(
             event=f"labelyard.{what}",
-            resource={"prefect.resource.id": f"labelyard.batch.{batch}", "prefect.resource.name": batch},
+            resource=resource,
             related=related,
             payload={"batch": batch, **payload},
         )
