@@ -55,7 +55,8 @@ def land(place: Workplace, told: Sequence[EventObject], via: str) -> Landed:
     for spec, source, marker in _markers(specs, found):
         # The marker may overtake the files it speaks of: whoever set it has put them all.
         folder = marker.key.rsplit("/", 1)[0] + "/" if "/" in marker.key[len(source.prefix) :] else source.prefix
-        sum(land_listed(place, [spec], place.store.list(marker.bucket, folder), via), Landed())
+        for _ in land_listed(place, [spec], place.store.list(marker.bucket, folder), via):
+            pass  # nobody told of these: they count for nothing in the answer
     shown = {(obj.bucket, obj.key) for obj in found}
     ignored = sum((one.object.bucket, one.object.key) not in shown for one in told)
     return sum(land_listed(place, specs, found, via), Landed(known=len(told) - ignored - len(found), ignored=ignored))
