@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
 from typing import BinaryIO
 
@@ -27,7 +26,6 @@ class StoredObject:
     etag: str
     size: int | None = field(default=None, compare=False)
     version_id: str | None = field(default=None, compare=False)
-    last_modified: datetime | None = field(default=None, compare=False)
 
     @property
     def url(self) -> str:

@@ -113,7 +113,6 @@ class Store:
             etag=found["ETag"].strip('"'),
             size=found["ContentLength"],
             version_id=version_id(found.get("VersionId")),
-            last_modified=found["LastModified"],
         )
 
     def exists(self, bucket: str, key: str) -> bool:
@@ -178,7 +177,6 @@ class Store:
                         key=found["Key"],
                         etag=found["ETag"].strip('"'),
                         size=found["Size"],
-                        last_modified=found["LastModified"],
                     )
 
     def presign(self, obj: StoredObject, seconds: int) -> str:

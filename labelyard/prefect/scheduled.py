@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,7 +20,6 @@ from prefect.states import Completed
 from labelyard.ledger.telling import left_alone
 from labelyard.prefect.pages import best_effort
 
-_log = logging.getLogger(__name__)
 _NOTHING_NEW = "Nothing new"
 _AWAY = "A server is away"
 _AT_ONCE = 50

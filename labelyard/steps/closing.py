@@ -10,6 +10,7 @@ from labelyard.errors import NotKnown
 from labelyard.ledger import batches, datasets
 from labelyard.ledger.tables import Batch
 from labelyard.plan.batching import due, next_look
+from labelyard.plan.lifecycle import BatchState
 from labelyard.workplace import Workplace
 
 _log = logging.getLogger(__name__)
@@ -46,7 +47,9 @@ def _close_if_due(place: Workplace, batch_id: str) -> None:
         batch = batches.get(session, batch_id, lock=True)
         rules = datasets.spec(session, batch.dataset).batch
         reason = due(rules, batches.filling(batch), place.ledger.now(session))
-        if batch.state == "open" and reason is not None:  # somebody else may have closed or filled it meanwhile
+        if (
+            batch.state is BatchState.OPEN and reason is not None
+        ):  # somebody else may have closed or filled it meanwhile
             batches.close(place.ledger, session, batch, reason)
             point("closing.written")
             _log.info("%s closed with %d objects: %s", batch.id, batch.objects, reason)
