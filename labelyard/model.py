@@ -245,6 +245,9 @@ class GitRepository:
 
 # --- annotations ------------------------------------------------------------------------------------------------------
 
+COCO = "COCO 1.0"
+"""The export format that the chain ends in."""
+
 
 class ShapeType(StrEnum):
     """Kinds of shapes; CVAT 1.x has the first five. A skeleton is read without its parts."""
