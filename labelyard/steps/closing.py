@@ -47,9 +47,8 @@ def _close_if_due(place: Workplace, batch_id: str) -> None:
         batch = batches.get(session, batch_id, lock=True)
         rules = datasets.spec(session, batch.dataset).batch
         reason = due(rules, batches.filling(batch), place.ledger.now(session))
-        if (
-            batch.state is BatchState.OPEN and reason is not None
-        ):  # somebody else may have closed or filled it meanwhile
+        # Somebody else may have closed or filled it meanwhile.
+        if batch.state is BatchState.OPEN and reason is not None:
             batches.close(place.ledger, session, batch, reason)
             point("closing.written")
             _log.info("%s closed with %d objects: %s", batch.id, batch.objects, reason)
