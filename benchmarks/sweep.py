@@ -34,6 +34,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from measuring import memory, peak
+
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
@@ -114,9 +116,9 @@ def script(place: Place) -> Figures:
 
 
 def _timed(run: Callable[[], int], keys: int) -> Figures:
-    idle, began, used = _memory(), time.perf_counter(), time.process_time()
+    idle, began, used = memory(), time.perf_counter(), time.process_time()
     count = run()
-    figures = Figures(time.perf_counter() - began, time.process_time() - used, _peak() - idle)
+    figures = Figures(time.perf_counter() - began, time.process_time() - used, peak() - idle)
     assert count == keys, count
     return figures
 
@@ -130,27 +132,6 @@ def _workplace(place: Place) -> Any:
     at = {"endpoint_url": place.url, "region": "us-east-1", "access_key_id": "test", "secret_access_key": "test"}
     settings = Settings(ledger=place.ledger, store={**at, "addressing_style": "path"})
     return Workplace(settings, Ledger(place.ledger), Store(settings.store))
-
-
-def _memory() -> int:
-    """Bytes of this process in memory now; from here on its peak is counted anew, where the system can do that."""
-    if sys.platform == "linux":
-        Path("/proc/self/clear_refs").write_text("5")
-        return _status("VmRSS")
-    return _peak()
-
-
-def _peak() -> int:
-    if sys.platform == "linux":
-        return _status("VmHWM")
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-
-def _status(name: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))
 
 
 # --- the turns --------------------------------------------------------------------------------------------------------

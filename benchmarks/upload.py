@@ -34,6 +34,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from measuring import memory, peak
+
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
@@ -78,7 +80,7 @@ def labelyard(place: Place) -> Figures:
     store = _store(place.s3)
     cvat = connect(place.cvat, username=USER, password=PASSWORD)
     cvat.whoami()
-    idle, began = _memory(), time.perf_counter()
+    idle, began = memory(), time.perf_counter()
     with (
         store.spool(store.list(BUCKET), Path(place.spool), 8 * 1024**3) as spool,
         ThreadPoolExecutor(2) as lookers,
@@ -95,7 +97,7 @@ def labelyard(place: Place) -> Figures:
         posted = time.perf_counter()
         cvat.upload(place.task_id, files, DataSpec(70))
         done = time.perf_counter()
-    return Figures(done - began, done - posted, _peak() - idle)
+    return Figures(done - began, done - posted, peak() - idle)
 
 
 def requests(place: Place) -> Figures:
@@ -104,7 +106,7 @@ def requests(place: Place) -> Figures:
 
     s3 = _store(place.s3)._client
     token = _token(place.cvat)
-    idle, began = _memory(), time.perf_counter()
+    idle, began = memory(), time.perf_counter()
     keys = [
         one["Key"] for page in s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET) for one in page["Contents"]
     ]
@@ -124,14 +126,14 @@ def requests(place: Place) -> Figures:
     )
     done = time.perf_counter()
     assert answer.status_code == 202, answer.text
-    return Figures(done - began, done - posted, _peak() - idle)
+    return Figures(done - began, done - posted, peak() - idle)
 
 
 def curl(place: Place) -> Figures:
     """A copy from S3 to disk, then one raw multipart request of curl."""
     s3 = _store(place.s3)._client
     token = _token(place.cvat)
-    idle, began = _memory(), time.perf_counter()
+    idle, began = memory(), time.perf_counter()
     keys = [
         one["Key"] for page in s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET) for one in page["Contents"]
     ]
@@ -146,7 +148,7 @@ def curl(place: Place) -> Figures:
     posted = time.perf_counter()
     subprocess.run([*words, f"{place.cvat}/api/v1/tasks/{place.task_id}/data"], check=True)
     done = time.perf_counter()
-    return Figures(done - began, done - posted, _peak() - idle)
+    return Figures(done - began, done - posted, peak() - idle)
 
 
 def _store(url: str) -> Any:
@@ -172,28 +174,6 @@ def _token(url: str) -> str:
 
     answer = httpx.post(f"{url}/api/v1/auth/login", json={"username": USER, "password": PASSWORD})
     return str(answer.raise_for_status().json()["key"])
-
-
-def _memory() -> int:
-    """Bytes of this process in memory now; from here on its peak is counted anew, where the system can do that."""
-    if sys.platform == "linux":
-        Path("/proc/self/clear_refs").write_text("5")
-        return _status("VmRSS")
-    return _peak()
-
-
-def _peak() -> int:
-    """Bytes of this process in memory at the highest."""
-    if sys.platform == "linux":
-        return _status("VmHWM")
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-
-def _status(name: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))
 
 
 RUNS: dict[str, Callable[[Place], Figures]] = {"labelyard": labelyard, "requests": requests, "curl": curl}

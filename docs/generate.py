@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import click
-from pydantic import AliasChoices, BaseModel, SecretStr
+from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from labelyard.cli import labelyard
@@ -225,8 +225,6 @@ def _section_of(field: FieldInfo) -> type[BaseModel] | None:
 
 def _variable(name: str, field: FieldInfo) -> str:
     alias = field.validation_alias
-    if isinstance(alias, AliasChoices):
-        alias = alias.choices[0]
     return str(alias) if alias else f"LABELYARD_{name.upper()}"
 
 

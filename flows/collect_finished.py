@@ -10,7 +10,7 @@ from labelyard.prefect.endings import plain_ending
 from labelyard.prefect.scheduled import forget_uneventful, nothing_new, still_away
 from labelyard.steps.announcing import announce
 from labelyard.steps.collecting import collect
-from labelyard.steps.knocking import knock
+from labelyard.steps.probing import probe
 from labelyard.workplace import open_workplace
 
 
@@ -20,7 +20,7 @@ def collect_finished() -> State:
     """Ask CVAT how far the jobs are; announce the batches whose jobs are all completed."""
     with open_workplace() as place:
         end_dead_runs(place)
-        away = knock(place)
+        away = probe(place)
         found = collect(place)
         announce(place)
         for batch in found.changed:

@@ -9,8 +9,8 @@ from labelyard.prefect.endings import plain_ending
 from labelyard.prefect.scheduled import forget_uneventful, nothing_new, still_away
 from labelyard.steps.announcing import announce, announce_again
 from labelyard.steps.closing import close_due
-from labelyard.steps.knocking import knock
 from labelyard.steps.landing import sweep
+from labelyard.steps.probing import probe
 from labelyard.workplace import open_workplace
 
 
@@ -20,7 +20,7 @@ def sweep_sources() -> State:
     """List every source, land what the ledger lacks, close what is due, announce again what waits unclaimed."""
     with open_workplace() as place:
         end_dead_runs(place)
-        away = knock(place)
+        away = probe(place)
         announce_again(place)
         sent = announce(place)  # before the listing, which may take minutes
         swept = sweep(place)

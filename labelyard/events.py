@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from labelyard.errors import MessageError
-from labelyard.model import StoredObject
+from labelyard.model import StoredObject, version_id
 
 MAX_BODY_BYTES = 1024 * 1024
 """The largest message that is read: no queue carries a larger one."""
@@ -200,14 +200,13 @@ def _stored(bucket: dict[str, Any], thing: dict[str, Any], key: str) -> StoredOb
         raise _Ignored(f"{_short(key)}: a folder marker")
     etag = thing.get("eTag", thing.get("etag"))
     etag = etag.strip('"') if isinstance(etag, str) else ""
-    version = thing.get("versionId", thing.get("version-id"))
-    version = None if version in (None, "", "null") else version  # "null": emulators, for a bucket without versions
+    version = version_id(thing.get("versionId", thing.get("version-id")))
     return StoredObject(
         bucket=_storable(_text(bucket, "name"), "bucket"),
         key=_storable(key, "key"),
         etag=_storable(etag, "ETag"),
         size=_size(thing.get("size")),
-        version_id=_storable(version, "version id") if isinstance(version, str) else None,
+        version_id=_storable(version, "version id") if version is not None else None,
     )
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
 from typing import BinaryIO
 
@@ -27,12 +26,21 @@ class StoredObject:
     etag: str
     size: int | None = field(default=None, compare=False)
     version_id: str | None = field(default=None, compare=False)
-    last_modified: datetime | None = field(default=None, compare=False)
 
     @property
     def url(self) -> str:
         """Its s3:// address, as people write it."""
-        return f"s3://{self.bucket}/{self.key}"
+        return s3_url(self.bucket, self.key)
+
+
+def s3_url(bucket: str, key: str) -> str:
+    """The s3:// address of a key, or of what lies below a prefix."""
+    return f"s3://{bucket}/{key}"
+
+
+def version_id(told: object) -> str | None:
+    """A version as a store tells it, None where there is none: emulators say "null" for a bucket without versions."""
+    return told if isinstance(told, str) and told not in {"", "null"} else None
 
 
 # --- what a task is made from -----------------------------------------------------------------------------------------
@@ -236,6 +244,9 @@ class GitRepository:
 
 
 # --- annotations ------------------------------------------------------------------------------------------------------
+
+COCO = "COCO 1.0"
+"""The export format that the chain ends in."""
 
 
 class ShapeType(StrEnum):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
@@ -13,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from labelyard.errors import SettingsError
+from labelyard.errors import PrefectUnreachable, SettingsError
 
 _ADDRESS = r"^https?://[^\s/?#@]+/?$"
 
@@ -167,6 +169,21 @@ class Settings(BaseSettings):
                 f"no CVAT called {name!r} (known: {known})", next_step=f"set {variable} and its USERNAME and PASSWORD"
             )
         return found
+
+    def prefect_api(self) -> str:
+        """The address of Prefect's API. Raises PrefectUnreachable where none is set."""
+        if not self.prefect_api_url:
+            raise PrefectUnreachable(
+                "PREFECT_API_URL is not set", next_step="set it, or start everything with `labelyard up`"
+            )
+        return self.prefect_api_url
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach what listens on `host`."""
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
 
 
 def load_settings() -> Settings:

@@ -31,7 +31,7 @@ from urllib3.exceptions import HTTPError
 
 from labelyard import __version__
 from labelyard.errors import ObjectChanged, ObjectGone, StoreError, StoreUnreachable
-from labelyard.model import StoredObject
+from labelyard.model import StoredObject, s3_url, version_id
 from labelyard.settings import StoreSettings
 from labelyard.spool import Spool, open_spool
 
@@ -100,7 +100,7 @@ class Store:
 
     def head(self, bucket: str, key: str) -> StoredObject:
         """The object as it is now, with ETag, size, version. Raises ObjectGone."""
-        where = f"s3://{bucket}/{key}"
+        where = s3_url(bucket, key)
         try:
             with failures(where):
                 found = self._client.head_object(Bucket=bucket, Key=key)
@@ -112,8 +112,7 @@ class Store:
             key=key,
             etag=found["ETag"].strip('"'),
             size=found["ContentLength"],
-            version_id=_version(found.get("VersionId")),
-            last_modified=found["LastModified"],
+            version_id=version_id(found.get("VersionId")),
         )
 
     def exists(self, bucket: str, key: str) -> bool:
@@ -142,7 +141,7 @@ class Store:
 
     def write(self, bucket: str, key: str, source: bytes | Path, content_type: str = "application/octet-stream") -> str:
         """Store bytes or a file in one request (at most 5 GB); returns the unquoted ETag."""
-        where = f"s3://{bucket}/{key}"
+        where = s3_url(bucket, key)
         if isinstance(source, bytes):
             return self._put(bucket, key, source, content_type, where)
         with source.open("rb") as file:
@@ -156,7 +155,7 @@ class Store:
 
     def delete(self, bucket: str, key: str) -> None:
         """Remove the object; that there is none is fine."""
-        with failures(f"s3://{bucket}/{key}"):
+        with failures(s3_url(bucket, key)):
             self._client.delete_object(Bucket=bucket, Key=key)
 
     def list(
@@ -166,7 +165,7 @@ class Store:
 
         A listing knows no version ids.
         """
-        where = f"s3://{bucket}/{prefix}"
+        where = s3_url(bucket, prefix)
         start = {"StartAfter": after} if after else {}
         with failures(where):
             for page in self._client.get_paginator("list_objects_v2").paginate(
@@ -178,7 +177,6 @@ class Store:
                         key=found["Key"],
                         etag=found["ETag"].strip('"'),
                         size=found["Size"],
-                        last_modified=found["LastModified"],
                     )
 
     def presign(self, obj: StoredObject, seconds: int) -> str:
@@ -206,10 +204,6 @@ def _time(value: Any) -> Any:
             with suppress(ValueError):
                 return parse(value)
     return parse_timestamp(value)
-
-
-def _version(version: str | None) -> str | None:
-    return None if version in (None, "", "null") else version
 
 
 @contextmanager

@@ -6,24 +6,23 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from uuid import uuid4
 
 import httpx
 from emulator import free_port
+from waiting import eventually
 
 from labelyard.prefect.pull import find_project
 from labelyard.yard.everything import SERVER_SETTINGS
 
-_T = TypeVar("_T")
 _START_SECONDS = 120
-_RUN_SECONDS = 180
+RUN_SECONDS = 180
 _STOP_SECONDS = 90
 
 
@@ -102,7 +101,7 @@ class PrefectServer:
             run = self.call("GET", f"/flow_runs/{run_id}")
             return run if run["state_name"] in states else None
 
-        return eventually(look, f"run {run_id} to be {' or '.join(states)}, not {self.state(run_id)}")
+        return eventually(look, f"run {run_id} to be {' or '.join(states)}, not {self.state(run_id)}", RUN_SECONDS)
 
     def runs(self, batch: str, tag: str) -> list[Any]:
         """The flow runs with a tag that were started for a batch, oldest first."""
@@ -122,7 +121,7 @@ class PrefectServer:
             runs.sort(key=lambda run: run["state_name"] == "Taken by another run")
             return runs[0] if runs and all(run["state_type"] in ends for run in runs) else None
 
-        return eventually(look, f"the run of {batch} to end")
+        return eventually(look, f"the run of {batch} to end", RUN_SECONDS)
 
     def logs(self, run: Any, words: str) -> list[str]:
         """The log of a run as the UI shows it, once `words` stand in it: Prefect sends logs in bundles."""
@@ -132,7 +131,7 @@ class PrefectServer:
             lines = [f"{line['name']}: {line['message']}" for line in self.call("POST", "/logs/filter", asked)]
             return lines if any(words in line for line in lines) else None
 
-        return eventually(look, f"{words!r} to stand in the log of {run['name']}")
+        return eventually(look, f"{words!r} to stand in the log of {run['name']}", RUN_SECONDS)
 
     def artifacts(self, run: Any) -> dict[str, Any]:
         """The artifacts that a run made, by key: the newest of each."""
@@ -202,17 +201,6 @@ def serving(home: Path, port: int, **settings: str) -> Iterator[tuple[PrefectSer
     finally:
         process.terminate()
         process.wait(timeout=_STOP_SECONDS)
-
-
-def eventually(look: Callable[[], _T | None], what: str, seconds: float = _RUN_SECONDS) -> _T:
-    """What `look` gives, once it gives something. Raises AssertionError naming `what` was waited for."""
-    deadline = time.monotonic() + seconds
-    while True:
-        found = look()
-        if found is not None:
-            return found
-        assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
-        time.sleep(0.1)
 
 
 def _healthy(server: PrefectServer, process: subprocess.Popen[bytes], words: Path) -> bool | None:

@@ -15,6 +15,7 @@ from labelyard.intake.notification import Notifier
 from labelyard.intake.sqs import Queue
 from labelyard.ledger import Ledger
 from labelyard.ledger.overview import overview
+from labelyard.model import s3_url
 from labelyard.spec import DatasetSpec
 from labelyard.storage import Store
 
@@ -39,12 +40,12 @@ def buckets(patient: Patient) -> dict[str, Check]:
     """A check for each source and each destination: it can be listed."""
     places = {(source.bucket, source.prefix) for spec in patient.datasets for source in spec.sources}
     places |= {(spec.export_bucket, spec.export.prefix) for spec in patient.datasets}
-    return {f"s3://{bucket}/{prefix}": partial(_bucket, bucket, prefix) for bucket, prefix in sorted(places)}
+    return {s3_url(bucket, prefix): partial(_bucket, bucket, prefix) for bucket, prefix in sorted(places)}
 
 
 def _bucket(bucket: str, prefix: str, patient: Patient) -> Iterator[Finding]:
     first = next(Store(patient.settings.store).list(bucket, prefix), None)
-    yield right(f"s3://{bucket}/{prefix}", "can be listed" if first else "can be listed, and is empty")
+    yield right(s3_url(bucket, prefix), "can be listed" if first else "can be listed, and is empty")
 
 
 def queue(patient: Patient) -> Iterator[Finding]:

@@ -11,10 +11,10 @@ from rich.progress import MofNCompleteColumn
 from labelyard.cli.cvat_connection import json_of
 from labelyard.cli.cvat_output import bar, verb
 from labelyard.cli.cvat_tasks import user_id
-from labelyard.cvat import COCO, Cvat, annotate
+from labelyard.cvat import Cvat, annotate
 from labelyard.cvat.definitions import annotations_of
 from labelyard.errors import InputError
-from labelyard.model import Annotations, Job, JobStatus
+from labelyard.model import COCO, Annotations, Job, JobStatus
 
 
 @click.command()

@@ -11,6 +11,7 @@ import click
 
 from labelyard.errors import SpecError
 from labelyard.ledger import Ledger, datasets
+from labelyard.model import s3_url
 from labelyard.settings import load_settings
 from labelyard.spec import DatasetSpec, read_spec
 from labelyard.spec.schema import json_schema
@@ -44,7 +45,7 @@ def validate(files: tuple[Path, ...]) -> None:
             _must_be_new(spec, path, named)
         except SpecError as error:
             wrong += 1
-            click.secho(f"{error.where}: {error.what}" if error.where else error.what, fg="red", err=True)
+            click.secho(error.happened, fg="red", err=True)
         else:
             click.echo(f"{path}: ok: {summary(spec)}")
     if wrong:
@@ -87,7 +88,7 @@ def _shared(spec: DatasetSpec, known: Sequence[DatasetSpec]) -> Iterator[tuple[s
     for source in spec.sources:
         for other in known:
             if other.name != spec.name and any(source.overlaps(one.bucket, one.prefix) for one in other.sources):
-                yield f"s3://{source.bucket}/{source.prefix}", other.name
+                yield s3_url(source.bucket, source.prefix), other.name
 
 
 def _variable(name: str) -> str:
@@ -102,7 +103,7 @@ def _must_be_new(spec: DatasetSpec, path: Path, named: dict[str, Path]) -> None:
 
 def summary(spec: DatasetSpec) -> str:
     """A dataset in one line: what comes in, when it becomes a task, who labels it, where it goes."""
-    sources = ", ".join(f"s3://{source.bucket}/{source.prefix}" for source in spec.sources)
+    sources = ", ".join(s3_url(source.bucket, source.prefix) for source in spec.sources)
     batch = spec.batch
     ends = [f"{batch.max_objects} objects", batch.max_bytes.human_readable()]
     ends += [f"{duration_words(batch.quiet)} of quiet"] if batch.quiet else []
@@ -111,7 +112,7 @@ def summary(spec: DatasetSpec) -> str:
     return (
         f"{spec.name}: {sources} → batches closed at {', '.join(ends)} → "
         f"{_count(len(spec.task.labels), 'label')}, {_count(len(spec.annotators), 'annotator')} → "
-        f"s3://{spec.export_bucket}/{spec.export.prefix}"
+        f"{s3_url(spec.export_bucket, spec.export.prefix)}"
     )
 
 

@@ -20,6 +20,7 @@ from labelyard.cvat.v1 import V1
 from labelyard.cvat.v2 import V2
 from labelyard.errors import InputError
 from labelyard.model import (
+    COCO,
     About,
     Annotations,
     Change,
@@ -36,9 +37,6 @@ from labelyard.model import (
     UploadFile,
     User,
 )
-
-COCO = "COCO 1.0"
-"""The export format that the chain ends in."""
 
 
 class Cvat(Protocol):
@@ -142,9 +140,10 @@ class Cvat(Protocol):
         """Create, update or delete; answers with what was written, ids included."""
 
     def export(self, task_id: int, to: Path, *, format_name: str = COCO, deadline: float = 600.0) -> str:
-        """Write a finished export to `to`; answers with the server's name for it. `deadline` in seconds.
+        """Write a finished export to `to`, whole or not at all; answers with the server's name for it.
 
         The file may be stale: one that ran while somebody saved is kept and given again until the next real write.
+        `deadline` is in seconds.
         """
 
     def import_annotations(self, task_id: int, file: Path, *, format_name: str = COCO, deadline: float = 600.0) -> None:

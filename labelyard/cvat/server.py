@@ -3,6 +3,8 @@
 What is not a matter of requests and answers happens here: files are put in place, and a zip is looked into.
 """
 
+# ruff: noqa: D102 - what each verb promises stands in Cvat
+
 from __future__ import annotations
 
 import logging
@@ -18,6 +20,7 @@ from pydantic import SecretStr
 from labelyard.cvat.client import Client
 from labelyard.errors import CvatDisagrees, InputError
 from labelyard.model import (
+    COCO,
     About,
     Annotations,
     Change,
@@ -53,47 +56,37 @@ class Server:
         self.url = client.url
 
     def login(self) -> SecretStr:
-        """The token that this client uses, fetched now if it was not before."""
         return self._client.token()
 
     def about(self) -> About:
-        """What server this is."""
         return self._client.run(self._client.family.about())
 
     def whoami(self) -> User:
-        """Whose token this is."""
         return self._client.run(self._client.dialect.whoami())
 
     def users(self) -> list[User]:
-        """Everybody whom this user may see, by id."""
         return self._client.run(self._client.dialect.users())
 
     def register(self, username: str, password: str, *, email: str = "", first: str = "", last: str = "") -> None:
-        """Make an account."""
         self._client.run(self._client.family.register(username, password, email=email, first=first, last=last))
 
     def logout(self) -> None:
-        """End the one token of this user, which all of the user's clients share."""
         self._client.run(self._client.dialect.logout())
         self._client.login.forget()
 
     def create_task(self, spec: TaskSpec) -> Task:
-        """Create a task without data; not idempotent. Raises LabelError before anything is sent."""
         return self._client.run(self._client.dialect.create_task(spec))
 
     def find_tasks(self, name: str) -> list[Task]:
-        """Every task with exactly this name, oldest first."""
         return self._client.run(self._client.dialect.find_tasks(name))
 
     def tasks(self, **filters: str | int) -> Iterator[Task]:
-        """Tasks that the server's own filters choose, oldest first, page by page as they are read."""
         page: int | None = 1
         while page:
             tasks, page = self._client.run(self._client.dialect.tasks_page(filters, page))
             yield from tasks
 
     def task(self, task_id: int) -> Task:
-        """One task, read past the server's cache. Raises CvatNotFound."""
         return self._client.run(self._client.dialect.task(task_id))
 
     def patch_task(
@@ -106,17 +99,14 @@ class Server:
         z_order: bool | None = None,
         labels: Sequence[Label] | None = None,
     ) -> Task:
-        """Change a task. Labels are matched by name and never deleted; an attribute always keeps its values."""
         kept = None if labels is None else tuple(labels)
         change = TaskChange(name, assignee, bug_tracker, z_order, kept)
         return self._client.run(self._client.dialect.patch_task(task_id, change))
 
     def delete_task(self, task_id: int) -> None:
-        """Delete a task at rest: one that is being made must not be deleted."""
         self._client.run(self._client.dialect.delete_task(task_id))
 
     def git_repository(self, task_id: int) -> GitRepository:
-        """The Git repository of a task."""
         return self._client.run(self._client.dialect.git_repository(task_id))
 
     def upload(
@@ -126,52 +116,40 @@ class Server:
         data: DataSpec,
         sent: Callable[[int], None] | None = None,
     ) -> Receipt:
-        """Stream files in one request. Never repeat it on UnclearAnswer: a second upload adds jobs."""
         _warn_of_ignored(files)
         return self._client.run(self._client.dialect.upload(task_id, files, data), sent=sent)
 
     def upload_remote(self, task_id: int, urls: Sequence[str], data: DataSpec) -> Receipt:
-        """Let the server download `urls`."""
         return self._client.run(self._client.dialect.upload_remote(task_id, urls, data))
 
     def upload_share(self, task_id: int, paths: Sequence[str], data: DataSpec) -> Receipt:
-        """Let the server read `paths` of its own share."""
         return self._client.run(self._client.dialect.upload_share(task_id, paths, data))
 
     def creation(self, receipt: Receipt) -> Creation:
-        """What the server says about making frames; never proof of success."""
         return self._client.run(self._client.dialect.creation(receipt))
 
     def frames(self, task_id: int) -> list[Frame]:
-        """The task's frames in the server's order; empty before there are any."""
         return self._client.run(self._client.dialect.frames(task_id))
 
     def jobs(self, task_id: int) -> list[Job]:
-        """The task's jobs of the ordinary kind, by first frame."""
         return self._client.run(self._client.dialect.jobs(task_id))
 
     def assign(self, job_id: int, user_id: int | None) -> Job:
-        """Give a job to a user, None takes it back."""
         return self._client.run(self._client.dialect.assign(job_id, user_id))
 
     def set_job_status(self, job_id: int, status: JobStatus) -> Job:
-        """Say how far a job is."""
         return self._client.run(self._client.dialect.set_job_status(job_id, status))
 
     def annotations(self, job_id: int) -> Annotations:
-        """What is saved in a job."""
         return self._client.run(self._client.dialect.annotations(job_id))
 
     def task_annotations(self, task_id: int) -> Annotations:
-        """What is saved in all jobs of a task."""
         return self._client.run(self._client.dialect.task_annotations(task_id))
 
     def change_annotations(self, job_id: int, change: Change, annotations: Annotations) -> Annotations:
-        """Create, update or delete as asked, once; `labelyard.cvat.rewrite` is safe to repeat."""
         return self._client.run(self._client.dialect.change_annotations(job_id, change, annotations))
 
-    def export(self, task_id: int, to: Path, *, format_name: str = "COCO 1.0", deadline: float = 600.0) -> str:
-        """Write a finished export to `to`, whole or not at all; answers with the server's name for it."""
+    def export(self, task_id: int, to: Path, *, format_name: str = COCO, deadline: float = 600.0) -> str:
         part = to.with_name(f".{to.name}.part")
         try:
             name = self._client.run(self._client.dialect.export(task_id, part, format_name), deadline=deadline)
@@ -183,15 +161,11 @@ class Server:
             part.unlink(missing_ok=True)
         return name
 
-    def import_annotations(
-        self, task_id: int, file: Path, *, format_name: str = "COCO 1.0", deadline: float = 600.0
-    ) -> None:
-        """Replace a task's annotations by those of a file."""
+    def import_annotations(self, task_id: int, file: Path, *, format_name: str = COCO, deadline: float = 600.0) -> None:
         body = UploadFile(file.name, file.stat().st_size, lambda: file.open("rb"))
         self._client.run(self._client.dialect.import_annotations(task_id, body, format_name), deadline=deadline)
 
     def close(self) -> None:
-        """Close the connections; the token stays good."""
         self._client.close()
 
 

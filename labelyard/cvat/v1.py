@@ -68,7 +68,6 @@ QUIRKS = {"1.0": Quirks(), "1.1": _SINCE_1_1, "1.2": replace(_SINCE_1_1, assigne
 class V1:
     """The dialect of CVAT 1.x."""
 
-    name = "v1"
     probe = Request("GET", "/api/v1/server/about", repeatable=True, anonymous=True)
     """Known to every server of the family, and to no other; without a token it is 401 [078]."""
 

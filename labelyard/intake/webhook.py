@@ -7,7 +7,6 @@ An answer of 200 means: committed. 503 means: send it again later.
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import logging
 import socket
 import threading
@@ -24,6 +23,7 @@ from werkzeug.exceptions import HTTPException
 from labelyard.errors import LabelyardError, SettingsError
 from labelyard.events import MAX_BODY_BYTES
 from labelyard.intake.watch import Trouble
+from labelyard.settings import is_loopback
 
 _log = logging.getLogger("labelyard.intake")
 _THREADS = 8
@@ -82,7 +82,7 @@ def listening(app: Flask, host: str, port: int, token: SecretStr | None) -> Iter
 
     Raises SettingsError for a host that others can reach while no token is set, or an address that is taken.
     """
-    if not _is_loopback(host) and not (token and token.get_secret_value()):
+    if not is_loopback(host) and not (token and token.get_secret_value()):
         next_step = "set LABELYARD_WATCH__WEBHOOK_TOKEN, or listen on 127.0.0.1"
         raise SettingsError(f"{host} can be reached from other machines and no token is set", next_step=next_step)
     server = _Server((host, port), app, numthreads=_THREADS, request_queue_size=64, timeout=_IDLE_SECONDS)
@@ -104,12 +104,6 @@ def listening(app: Flask, host: str, port: int, token: SecretStr | None) -> Iter
 
 def _address(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _is_loopback(host: str) -> bool:
-    with suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"
 
 
 class _Connection(HTTPConnection):

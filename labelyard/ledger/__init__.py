@@ -6,7 +6,6 @@ batches, claims, tasks, jobs, exports, history, outbox, dead letters, overview.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -27,7 +26,6 @@ from sqlalchemy.orm import Session
 from labelyard.errors import LedgerBehind, LedgerUnreachable, SettingsError, redact
 from labelyard.ledger.tables import LedgerIdentity, Table
 
-_log = logging.getLogger(__name__)
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK_SECONDS = 30
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, exists, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from labelyard.errors import LedgerError, NotKnown
 from labelyard.ledger import Ledger, breakers, datasets, outbox
@@ -34,13 +34,12 @@ def get(session: Session, batch: str, *, lock: bool = False) -> Batch:
     return found
 
 
-def opened(session: Session, dataset: str | None = None) -> Sequence[Batch]:
-    """The open batches, of one dataset or of all."""
-    query = select(Batch).where(Batch.state == BatchState.OPEN).order_by(Batch.dataset)
-    return session.scalars(query.where(Batch.dataset == dataset) if dataset else query).all()
+def all_open(session: Session) -> Sequence[Batch]:
+    """The open batches of all datasets."""
+    return session.scalars(select(Batch).where(Batch.state == BatchState.OPEN).order_by(Batch.dataset)).all()
 
 
-def open_batch(session: Session, dataset: str) -> Batch | None:
+def lock_open(session: Session, dataset: str) -> Batch | None:
     """The dataset's open batch, None if there is none; it and the dataset are locked until the transaction's end."""
     lock(session, dataset)
     query = select(Batch).where(Batch.dataset == dataset, Batch.state == BatchState.OPEN)
@@ -57,27 +56,28 @@ def lock(session: Session, dataset: str) -> Dataset:
     return session.get_one(Dataset, dataset, with_for_update=True, populate_existing=True)
 
 
-def opened_for(ledger: Ledger, session: Session, dataset: str) -> Batch:
-    """The dataset's open batch, made if there is none; locked as by `open_batch`."""
-    found = open_batch(session, dataset)
+def get_or_open(ledger: Ledger, session: Session, dataset: str) -> Batch:
+    """The dataset's open batch, made if there is none; locked as by `lock_open`."""
+    found = lock_open(session, dataset)
     if found is not None:
         return found
     row = session.get_one(Dataset, dataset)
-    row.batches += 1
+    return add(ledger, session, row, row.batches + 1)
+
+
+def add(ledger: Ledger, session: Session, dataset: Dataset, number: int) -> Batch:
+    """An empty open batch of a locked dataset, under a number that no other one has."""
+    dataset.batches = max(dataset.batches, number)
     now = ledger.now(session)
     batch = Batch(
-        id=batch_id(dataset, row.batches),
-        dataset=dataset,
-        version=row.version,
-        number=row.batches,
+        id=batch_id(dataset.name, number),
+        dataset=dataset.name,
+        version=dataset.version,
+        number=number,
         state=BatchState.OPEN,
         opened_at=now,
         last_landed_at=now,
         changed_at=now,
-        objects=0,
-        bytes=0,
-        attempts=0,
-        announcements=0,
     )
     session.add(batch)
     session.flush()
@@ -195,9 +195,9 @@ def unclaimed(ledger: Ledger, session: Session, *, quiet: timedelta) -> Sequence
             breakers.reachable(now),
             ~exists().where(Announcement.batch_id == Batch.id, Announcement.sent_at.is_(None)),
             Batch.state.in_(ANNOUNCED_BY),
-            _before(Batch.lease_until, now),
-            _before(Batch.not_before, now),
-            _before(Batch.announced_at, now - quiet),
+            unset_or_by(Batch.lease_until, now),
+            unset_or_by(Batch.not_before, now),
+            unset_or_by(Batch.announced_at, now - quiet),
         )
         .order_by(Batch.changed_at)
         .with_for_update(skip_locked=True, of=Batch)
@@ -222,5 +222,6 @@ def in_states(session: Session, states: Iterable[BatchState]) -> Sequence[Batch]
     return session.scalars(select(Batch).where(Batch.state.in_(list(states))).order_by(Batch.opened_at)).all()
 
 
-def _before(column: object, moment: object) -> ColumnElement[bool]:
-    return or_(column.is_(None), column <= moment)  # type: ignore[attr-defined, operator]
+def unset_or_by(column: InstrumentedAttribute[datetime | None], moment: datetime) -> ColumnElement[bool]:
+    """The condition that a time is not set, or is reached at a moment."""
+    return or_(column.is_(None), column <= moment)

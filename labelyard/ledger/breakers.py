@@ -20,11 +20,11 @@ PATIENCE = 3
 """Failures in a row before a server is left alone."""
 _FIRST_WAIT = timedelta(seconds=15)
 _LONGEST_WAIT = timedelta(minutes=5)
-_BETWEEN_KNOCKS = timedelta(minutes=1)
+_BETWEEN_PROBES = timedelta(minutes=1)
 _TRIAL = timedelta(seconds=30)
 
 
-def failed(ledger: Ledger, session: Session, server: str, error: str) -> bool:
+def record_failure(ledger: Ledger, session: Session, server: str, error: str) -> bool:
     """Count a failure that lies with the server, whoever met it; true when the server is left alone from now on."""
     now = ledger.now(session)
     first = insert_unless_there(session, Breaker).values(server=server, failures=0, since=now, error=error)
@@ -36,13 +36,16 @@ def failed(ledger: Ledger, session: Session, server: str, error: str) -> bool:
     return row.failures == PATIENCE
 
 
-def worked(session: Session, *servers: str) -> None:
+def record_success(session: Session, *servers: str) -> None:
     """The servers have answered: all is well again."""
     session.execute(delete(Breaker).where(Breaker.server.in_(servers)))
 
 
-def may_try(ledger: Ledger, session: Session, server: str) -> Breaker | None:
-    """None when a run may begin; else what keeps it from it. After the wait one run may try, and others wait for it."""
+def blocked_by(ledger: Ledger, session: Session, server: str) -> Breaker | None:
+    """What keeps a run from beginning, None where nothing does: the server is well, or the wait is over.
+
+    After the wait the breaker is half open: who asks first takes the one trial, and the others wait for its outcome.
+    """
     row = session.get(Breaker, server, populate_existing=True)
     if row is None or row.open_until is None:
         return None
@@ -57,7 +60,7 @@ def may_try(ledger: Ledger, session: Session, server: str) -> Breaker | None:
     return None if trial.rowcount else row
 
 
-def may_knock(ledger: Ledger, session: Session, server: str) -> bool:
+def may_probe(ledger: Ledger, session: Session, server: str) -> bool:
     """Whether somebody may ask a troubled server if it is back: when the wait is over, at the latest after a minute.
 
     A question costs no run. Where the answer is no the wait begins anew, so that no run has to try in a long outage.
@@ -65,7 +68,7 @@ def may_knock(ledger: Ledger, session: Session, server: str) -> bool:
     now, row = ledger.now(session), session.get_one(Breaker, server, with_for_update=True, populate_existing=True)
     if row.open_until is not None:
         asked = row.open_until - _wait(row)
-        if now < min(row.open_until, asked + _BETWEEN_KNOCKS):
+        if now < min(row.open_until, asked + _BETWEEN_PROBES):
             return False
         row.open_until = now + _wait(row)  # others need not ask meanwhile
     return True

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import timedelta
 
-from sqlalchemy import CursorResult, or_, select, update
+from sqlalchemy import CursorResult, select, update
 from sqlalchemy.orm import Session
 
 from labelyard.errors import ClaimLost, ClaimTaken
@@ -30,8 +30,8 @@ def claim(
         .where(
             Batch.id == batch,
             Batch.state.in_(list(states)),
-            or_(Batch.lease_until.is_(None), Batch.lease_until <= now),
-            or_(Batch.not_before.is_(None), Batch.not_before <= now),
+            batches.unset_or_by(Batch.lease_until, now),
+            batches.unset_or_by(Batch.not_before, now),
         )
         .values(claimed_by=who, lease_until=now + lease)
         .execution_options(synchronize_session=False)
@@ -63,8 +63,8 @@ def _refuse_paused(session: Session, batch: str) -> None:
 def _refuse_unreachable(ledger: Ledger, session: Session, batch: Batch) -> None:
     """Raises ClaimTaken, which undoes the claim, while the batch's CVAT or the object storage is left alone."""
     for server in (batch.cvat or "", breakers.STORE):
-        away = breakers.may_try(ledger, session, server)
-        if away is not None and away.open_until is not None:
+        away = breakers.blocked_by(ledger, session, server)
+        if away is not None:
             failed = f"{breakers.called(server)} failed {away.failures} times"
             raise ClaimTaken(
                 f"{failed}, next try at {away.open_until:%H:%M:%S} UTC: {away.error}",

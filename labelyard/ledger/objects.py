@@ -38,12 +38,12 @@ def join(ledger: Ledger, session: Session, spec: DatasetSpec, rows: Iterable[Obj
     batch, now = None, ledger.now(session)
     joining: list[Object] = []
     for row in rows:
-        batch = batch or batches.opened_for(ledger, session, spec.name)
+        batch = batch or batches.get_or_open(ledger, session, spec.name)
         full = must_close_before(spec.batch, batches.filling(batch), row.size or 0)
         if full is not None:
             _enter(ledger, session, batch, joining, reason)
             batches.close(ledger, session, batch, full)
-            batch, joining = batches.opened_for(ledger, session, spec.name), []
+            batch, joining = batches.get_or_open(ledger, session, spec.name), []
         joining.append(row)
         batch.objects += 1
         batch.bytes += row.size or 0
@@ -103,7 +103,7 @@ def land_marker(ledger: Ledger, session: Session, spec: DatasetSpec, obj: Stored
     if not rows:
         return None
     tell(ledger, session, "marker", f"told by {via}", obj=rows[0])
-    batch = batches.open_batch(session, spec.name)
+    batch = batches.lock_open(session, spec.name)
     if batch is not None and batch.objects:
         batches.close(ledger, session, batch, f"the marker {obj.url} came")
     return batch

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from labelyard.ledger import breakers, dead_letters, exports, jobs, tasks
 from labelyard.ledger.tables import Batch, Dataset, Object
-from labelyard.model import JobStatus
+from labelyard.model import JobStatus, s3_url
 from labelyard.plan.lifecycle import BatchState
 
 
@@ -106,7 +106,7 @@ def _kept_out(session: Session, dataset: str | None) -> Iterator[tuple[str, str]
         Object.batch_id.is_(None), Object.refused.is_not(None)
     )
     for bucket, key, reason in session.execute(query.where(Object.dataset == dataset) if dataset else query):
-        yield f"s3://{bucket}/{key}", reason
+        yield s3_url(bucket, key), reason
 
 
 def _line(session: Session, batch: Batch, now: datetime) -> BatchLine:
@@ -119,12 +119,12 @@ def _line(session: Session, batch: Batch, now: datetime) -> BatchLine:
     at_work = batch.lease_until is not None and batch.lease_until > now
     return BatchLine(
         id=batch.id, dataset=batch.dataset, state=batch.state, objects=batch.objects,
-        set_aside={f"s3://{bucket}/{key}": reason or "" for bucket, key, reason in refused},
+        set_aside={s3_url(bucket, key): reason or "" for bucket, key, reason in refused},
         task_id=task.server_id if task else None, task_name=task.name if task else None,
         task_url=task.url if task else None,
         jobs=[JobLine(j.server_id, (j.start_frame, j.stop_frame), j.assignee, j.status, j.status_since)
               for j in jobs.of_batch(session, batch.id)],
-        exports=[f"s3://{export.bucket}/{export.key}" for export in exports.of_batch(session, batch.id)],
+        exports=[s3_url(export.bucket, export.key) for export in exports.of_batch(session, batch.id)],
         opened_at=batch.opened_at, changed_at=batch.changed_at, working=batch.claimed_by if at_work else None,
         error=batch.error, next_step=batch.next_step, not_before=batch.not_before, warning=batch.warning,
     )  # fmt: skip

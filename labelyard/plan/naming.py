@@ -19,15 +19,15 @@ def batch_id(dataset: str, number: int) -> str:
     return f"{dataset}-{number:05d}"
 
 
-def task_name(ledger_id: str, batch: str, members: Iterable[StoredObject], attempt: int = 1) -> str:
-    """The name of a batch's task: who made it, of what. The same for the same members, whoever asks.
+def task_name(ledger_id: str, batch: str, members: Iterable[StoredObject]) -> str:
+    """The name of a batch's first task: who made it, of what. The same for the same members, whoever asks.
 
     Two ledgers, or two sets of members, never give the same name.
     """
     digest = hashlib.sha256(ledger_id.encode())
     for identity in sorted((m.bucket, m.key, m.etag) for m in members):
         digest.update("\0".join(("", *identity)).encode("utf-8", "surrogatepass"))
-    return attempt_name(f"{batch} {digest.hexdigest()[:10]}", attempt)
+    return f"{batch} {digest.hexdigest()[:10]}"
 
 
 def attempt_name(first: str, attempt: int) -> str:

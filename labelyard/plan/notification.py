@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from labelyard.model import s3_url
 from labelyard.spec import DatasetSpec
 
 NEW_QUEUE = "(the new queue)"
@@ -158,7 +159,7 @@ def with_prefix(
     A store takes no two configurations that would both fit an event, wherever they lead. Where deletions already tell
     somebody else, the queue hears of new objects alone.
     """
-    where, queues = f"s3://{bucket}/{prefix}", list(present.get("QueueConfigurations", ()))
+    where, queues = s3_url(bucket, prefix), list(present.get("QueueConfigurations", ()))
     told = [one for one in queues if one["QueueArn"] == queue_arn]
     old = [one for one in told if _is_ours(one) and any(_meets(one, prefix, event) for event in EVENTS)]
     start = min([prefix, *(_filter(one)[0] for one in old)], key=len)

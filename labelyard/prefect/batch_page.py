@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from labelyard.ledger import batches, exports, jobs, tasks
 from labelyard.ledger.tables import Batch, Export, Job, Object, Task
+from labelyard.model import s3_url
 from labelyard.prefect.markdown import code, link, table
-from labelyard.prefect.pages import only_a_picture, page
+from labelyard.prefect.pages import best_effort, page
 from labelyard.workplace import Workplace
 
 _MOST_OBJECTS = 500
@@ -15,7 +16,7 @@ _MOST_OBJECTS = 500
 
 def show_batch(place: Workplace, batch_id: str) -> None:
     """Draw the page anew from the ledger, as the artifact `batch-<id>`."""
-    with only_a_picture():
+    with best_effort(f"drawing the page of {batch_id}"):
         with place.ledger.read() as session:
             batch, task = batches.get(session, batch_id), tasks.current(session, batch_id)
             parts = [
@@ -60,7 +61,7 @@ def _objects(members: Sequence[Object]) -> str:
     shown = members[:_MOST_OBJECTS]
     rows = (
         (
-            code(f"s3://{row.bucket}/{row.key}"),
+            code(s3_url(row.bucket, row.key)),
             code(row.upload_name or ""),
             f"{row.width}×{row.height}" if row.width else "-",  # noqa: RUF001 - the sign between width and height
             f"set aside: {code(row.refused)}" if row.refused else "in the task",
@@ -76,7 +77,7 @@ def _exports(rows: Sequence[Export]) -> str:
         return ""
     shown = (
         (
-            code(f"s3://{row.bucket}/{row.key}"),
+            code(s3_url(row.bucket, row.key)),
             str(row.images),
             str(row.annotations),
             row.source,

@@ -23,7 +23,7 @@ from prefect.states import Crashed
 
 from labelyard.ledger import claims
 from labelyard.prefect.feed import read_events
-from labelyard.prefect.pages import only_a_picture
+from labelyard.prefect.pages import best_effort
 from labelyard.workplace import Workplace
 
 _log = logging.getLogger(__name__)
@@ -41,14 +41,15 @@ def end_dead_runs(place: Workplace) -> None:
     """Call crashed what has given no sign of life for as long as the silence allowed, and whose batch nobody holds."""
     silence = timedelta(seconds=place.settings.deploy.silence_seconds)
     since = datetime.now(UTC) - silence
-    with only_a_picture(), get_client(sync_client=True) as client:
-        quiet = begun_before(client.read_flow_runs(flow_run_filter=_OURS_AT_WORK), since)
-        beating = heard_of(client, quiet, since)
-        with place.ledger.read() as session:
-            held = claims.held(place.ledger, session, [batch_of(run) for run in quiet])
-        for run in dead(quiet, beating, held):
-            with only_a_picture():
-                _end(client, run, silence)
+    quiet, beating = list[FlowRun](), set[UUID]()
+    with best_effort("looking for dead runs"), get_client(sync_client=True) as client:
+        runs = begun_before(client.read_flow_runs(flow_run_filter=_OURS_AT_WORK), since)
+        quiet, beating = runs, heard_of(client, runs, since)  # both or none: a run is not dead for want of an answer
+    with place.ledger.read() as session:
+        held = claims.held(place.ledger, session, [batch_of(run) for run in quiet])
+    for run in dead(quiet, beating, held):
+        with best_effort(f"ending the dead run {run.name}"), get_client(sync_client=True) as client:
+            _end(client, run, silence)
 
 
 def begun_before(runs: Sequence[FlowRun], moment: datetime) -> list[FlowRun]:

@@ -29,11 +29,7 @@ def deploy_all(settings: Settings) -> None:
 
     Raises PrefectUnreachable with Prefect's own words.
     """
-    if not settings.prefect_api_url:
-        raise PrefectUnreachable(
-            "PREFECT_API_URL is not set", next_step="set it, or start everything with `labelyard up`"
-        )
-    _reach(settings.prefect_api_url)
+    _reach(settings.prefect_api())
     project, environment = find_project(), _environment(settings)
     _run([sys.executable, str(project / "deployments" / "set_up.py")], environment, Path.cwd())
     with tempfile.TemporaryDirectory(prefix="labelyard-deploy-") as folder:

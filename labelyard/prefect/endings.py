@@ -33,9 +33,7 @@ def plain_ending(work: Callable[P, State[Any]]) -> Callable[P, State[Any]]:
         except ClaimTaken as taken:
             return Completed(name="Taken by another run", message=str(taken))
         except LabelyardError as error:
-            return _failed(
-                error.what if not error.where else f"{error.where}: {error.what}", error.next_step, again=error.retry
-            )
+            return _failed(error.happened, error.next_step, again=error.retry)
         except Exception as error:  # noqa: BLE001 - the run says what it was; it is logged with its traceback
             _log.exception("unexpected")
             return _failed(f"{type(error).__name__}: {error}", "", again=False)

@@ -15,6 +15,7 @@ from prefect.context import FlowRunContext
 from prefect.events import emit_event
 
 from labelyard.prefect.markdown import block, slug
+from labelyard.steps.announcing import resources
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -24,17 +25,17 @@ _SECONDS_BETWEEN_UPDATES = 0.5
 
 
 @contextmanager
-def only_a_picture() -> Iterator[None]:
-    """Whatever fails inside is logged and forgotten: the picture may be missing, the work goes on."""
+def best_effort(what: str) -> Iterator[None]:
+    """Whatever fails inside is logged, as `what` that failed, and forgotten: the work goes on without it."""
     try:
         yield
     except Exception as error:  # noqa: BLE001 - Prefect's client raises what it likes
-        _log.warning("not shown in Prefect: %s: %s", type(error).__name__, error)
+        _log.warning("%s failed, going on without it: %s: %s", what, type(error).__name__, error)
 
 
 def page(key: str, markdown: str, description: str) -> None:
     """Show a page under `key`, beside the run and among the artifacts; the newest of a key stands first."""
-    with only_a_picture():
+    with best_effort(f"showing the page {key}"):
         create_markdown_artifact(key=slug(key), markdown=markdown, description=description)
 
 
@@ -53,12 +54,11 @@ def event(what: str, batch: str, dataset: str, **payload: Any) -> None:
 
     Nothing is started by these events: `emit_event` loses them while the server is away.
     """
-    related = [{"prefect.resource.id": f"labelyard.dataset.{dataset}", "prefect.resource.name": dataset,
-                "prefect.resource.role": "dataset"}]  # fmt: skip
-    with only_a_picture():
+    resource, related = resources(batch, dataset)
+    with best_effort(f"telling Prefect's feed of {batch}"):
         emit_event(
             event=f"labelyard.{what}",
-            resource={"prefect.resource.id": f"labelyard.batch.{batch}", "prefect.resource.name": batch},
+            resource=resource,
             related=related,
             payload={"batch": batch, **payload},
         )
@@ -92,7 +92,7 @@ class UploadProgress:
         self._artist.join()
 
     def _go_on_drawing(self) -> None:
-        with only_a_picture():  # a bar that cannot be drawn once is not tried again
+        with best_effort(f"drawing the upload of {self._batch}"):  # a bar that cannot be drawn once is not tried again
             while not self._over.wait(_SECONDS_BETWEEN_UPDATES):
                 self._draw(*self._reached)
             self._draw(*self._reached)
@@ -115,7 +115,7 @@ def tag_run(dataset: str) -> None:
     context = FlowRunContext.get()
     if context is not None and context.flow_run is not None:
         tags = {*context.flow_run.tags, dataset}
-        with only_a_picture(), get_client(sync_client=True) as client:
+        with best_effort("tagging the run"), get_client(sync_client=True) as client:
             client.update_flow_run(context.flow_run.id, tags=tags)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,9 +18,8 @@ from prefect.context import FlowRunContext
 from prefect.states import Completed
 
 from labelyard.ledger.telling import left_alone
-from labelyard.prefect.pages import only_a_picture
+from labelyard.prefect.pages import best_effort
 
-_log = logging.getLogger(__name__)
 _NOTHING_NEW = "Nothing new"
 _AWAY = "A server is away"
 _AT_ONCE = 50
@@ -49,7 +47,7 @@ def forget_uneventful() -> None:
         deployment_id=FlowRunFilterDeploymentId(any_=[context.flow_run.deployment_id]),
         state=FlowRunFilterState(name=FlowRunFilterStateName(any_=[_NOTHING_NEW, _AWAY, "Cancelled"])),
     )
-    with only_a_picture(), get_client(sync_client=True) as client:
+    with best_effort("deleting uneventful runs"), get_client(sync_client=True) as client:
         for run in client.read_flow_runs(
             flow_run_filter=uneventful, sort=FlowRunSort.END_TIME_DESC, limit=_AT_ONCE, offset=1
         ):

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import ByteSize, Field, ValidationInfo, field_validator
 
-from labelyard.model import DataSpec, Label
+from labelyard.model import DataSpec, Label, s3_url
 from labelyard.spec.labels import LabelEntry, LabelSection, twins
 from labelyard.spec.values import (
     Bucket,
@@ -59,7 +59,7 @@ class Source(Section):
     def refusal(self, bucket: str, key: str) -> str | None:
         """Why an object is not this source's; None when it is."""
         if bucket != self.bucket or not key.startswith(self.prefix):
-            return f"outside s3://{self.bucket}/{self.prefix}"
+            return f"outside {s3_url(self.bucket, self.prefix)}"
         rest = key[len(self.prefix) :].lower()
         if key.endswith("/"):
             return "a folder marker"
@@ -278,4 +278,4 @@ def _taken_for_images(export: Export, sources: Sequence[Source]) -> Iterator[Pro
 
 
 def _place(source: Source) -> str:
-    return f"s3://{source.bucket}/{source.prefix}"
+    return s3_url(source.bucket, source.prefix)

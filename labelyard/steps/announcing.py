@@ -78,19 +78,21 @@ def not_started(place: Workplace, batch_id: str, why: str) -> bool:
         return batches.not_started(place.ledger, session, batch, error, "labelyard doctor")
 
 
+def resources(batch: str, dataset: str) -> tuple[dict[str, str], list[dict[str, str]]]:
+    """What an event is about and what is related to it, in Prefect's form: the batch, and its dataset."""
+    about = {"prefect.resource.id": f"labelyard.batch.{batch}", "prefect.resource.name": batch}
+    of = {"prefect.resource.id": f"labelyard.dataset.{dataset}", "prefect.resource.name": dataset}
+    return about, [of | {"prefect.resource.role": "dataset"}]
+
+
 def _event(row: Announcement, dataset: str, event_id: str) -> dict[str, object]:
+    resource, related = resources(row.batch_id, dataset)
     return {
         "id": event_id,
         "occurred": row.written_at.isoformat(),
         "event": row.event,
-        "resource": {"prefect.resource.id": f"labelyard.batch.{row.batch_id}", "prefect.resource.name": row.batch_id},
-        "related": [
-            {
-                "prefect.resource.id": f"labelyard.dataset.{dataset}",
-                "prefect.resource.name": dataset,
-                "prefect.resource.role": "dataset",
-            }
-        ],
+        "resource": resource,
+        "related": related,
         "payload": {"batch": row.batch_id, "attempt": row.attempt},
     }
 
@@ -113,11 +115,7 @@ def _queued(settings: Settings) -> set[str]:
 
 
 def _post(settings: Settings, path: str, body: object) -> httpx.Response:
-    if not settings.prefect_api_url:
-        raise PrefectUnreachable(
-            "PREFECT_API_URL is not set", next_step="set it, or start everything with `labelyard up`"
-        )
-    where = f"{settings.prefect_api_url.rstrip('/')}/{path}"
+    where = f"{settings.prefect_api().rstrip('/')}/{path}"
     secret = settings.prefect_api_auth_string
     auth = tuple(secret.get_secret_value().split(":", 1)) if secret else None
     tls = where.startswith("https:")  # to load the certificates for nothing would take longer than all the rest

@@ -8,6 +8,7 @@ from itertools import chain, islice
 from labelyard.errors import InputError, StoreError
 from labelyard.ledger import datasets
 from labelyard.ledger.tables import Dataset
+from labelyard.model import s3_url
 from labelyard.spec import DatasetSpec
 from labelyard.steps.landing import Landed, land_listed
 from labelyard.workplace import Workplace
@@ -24,7 +25,7 @@ def backfill(place: Workplace, dataset: str) -> Iterator[Landed]:
     listings = [place.store.list(source.bucket, source.prefix) for source in spec.sources]
     firsts = [list(islice(listing, 1)) for listing in listings]
     if not any(firsts):
-        places = ", ".join(f"s3://{source.bucket}/{source.prefix}" for source in spec.sources)
+        places = ", ".join(s3_url(source.bucket, source.prefix) for source in spec.sources)
         raise StoreError(
             "holds nothing", where=places, next_step="correct the prefix in the dataset file and `labelyard apply` it"
         )

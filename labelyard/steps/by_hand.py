@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from urllib.parse import urlsplit
 
 from sqlalchemy.orm import Session
@@ -16,8 +15,6 @@ from labelyard.workplace import Workplace
 
 BY_HAND = "by hand: "
 """What the reason of whatever a person set aside begins with."""
-
-_log = logging.getLogger(__name__)
 
 
 def bucket_and_key(address: str) -> tuple[str, str]:

@@ -94,7 +94,7 @@ def claimed(
             yield work
         point("claiming.done")
         with place.ledger.write() as session:
-            breakers.worked(session, spec.cvat, breakers.STORE)
+            breakers.record_success(session, spec.cvat, breakers.STORE)
     except ClaimLost:
         raise
     except Exception as error:
@@ -147,8 +147,8 @@ def _write_failure(work: Work, states: Collection[BatchState], error: Exception)
             batches.fail(work.ledger, session, batch, what, next_step)
         away = breakers.STORE if isinstance(error, StoreUnreachable) else work.spec.cvat
         if not isinstance(error, (*CVAT_IS_AWAY, StoreUnreachable)):
-            breakers.worked(session, work.spec.cvat, breakers.STORE)
-        elif breakers.failed(work.ledger, session, away, what):
+            breakers.record_success(session, work.spec.cvat, breakers.STORE)
+        elif breakers.record_failure(work.ledger, session, away, what):
             _log.error("%s keeps failing and gets no work for now: %s", breakers.called(away), what)
 
 

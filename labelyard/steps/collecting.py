@@ -34,7 +34,7 @@ class Collected:
 def collect(place: Workplace) -> Collected:
     """Look at every task that lies with people; complete ones are announced. One that fails stops only itself.
 
-    Tasks of a CVAT that is left alone are not looked at: `knock` says when it is back.
+    Tasks of a CVAT that is left alone are not looked at: `probe` says when it is back.
     """
     completed, reopened, changed, failed = [], [], [], {}
     with place.ledger.read() as session:
@@ -51,7 +51,7 @@ def collect(place: Workplace) -> Collected:
             if isinstance(error, CVAT_IS_AWAY):
                 away.add(cvat)  # the other batches there would only meet the same
                 with place.ledger.write() as session:
-                    breakers.failed(place.ledger, session, cvat, error.happened)
+                    breakers.record_failure(place.ledger, session, cvat, error.happened)
             elif not isinstance(error, LedgerError):
                 _tell(place, batch, error)
             _log.warning("%s: %s", batch.id, error)
@@ -80,7 +80,7 @@ def _look(place: Workplace, batch: Batch, people: dict[str, Mapping[int, str]]) 
         if fresh.changed_at != batch.changed_at:
             return None, False  # somebody moved it while we looked: the next look decides
         news = jobs.see(place.ledger, session, fresh, task.jobs, people[row.cvat])
-        breakers.worked(session, row.cvat)
+        breakers.record_success(session, row.cvat)
         if fresh.state in _UNTOUCHED:
             fresh.error = fresh.next_step = None
         new, reason = _decide(fresh.state, task, export)

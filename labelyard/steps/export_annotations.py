@@ -25,7 +25,7 @@ from labelyard.crashing import point
 from labelyard.errors import CvatDisagrees, ExportFailed
 from labelyard.ledger import batches, datasets, exports, tasks
 from labelyard.ledger.tables import Export, Object
-from labelyard.model import Annotations, Change, JobStatus, Tag, Task
+from labelyard.model import Annotations, Change, JobStatus, Tag, Task, s3_url
 from labelyard.plan.lifecycle import BatchState
 from labelyard.spec import Deletions
 from labelyard.steps.claiming import Work
@@ -180,6 +180,7 @@ def _take_back_left_tags(work: Work, task_id: int) -> None:
 def _store(work: Work, taken: _Taken, written: Written, generation: int, left_out: set[str]) -> Exported:
     spec, batch_id = work.spec, work.batch_id
     key = f"{spec.export.prefix}{batch_id}-g{generation}-{written.sha256[:12]}.json"
+    address = s3_url(spec.export_bucket, key)
     work.check()
     work.place.store.write(spec.export_bucket, key, written.path, "application/json")
     point("export_annotations.stored")
@@ -195,13 +196,13 @@ def _store(work: Work, taken: _Taken, written: Written, generation: int, left_ou
             source=_SOURCES[taken.source], images=written.images, annotations=written.annotations,
             task_updated=taken.task.updated, tries=taken.tries, exported_at=now, current=True,
         ))  # fmt: skip
-        reason = f"generation {generation}: {written.images} images, {written.annotations} annotations in s3://{spec.export_bucket}/{key}"
+        reason = f"generation {generation}: {written.images} images, {written.annotations} annotations in {address}"
         batches.move(work.ledger, session, batch, BatchState.EXPORTED, reason)
         batch.warning = _warned(written)
     point("export_annotations.recorded")
     _log.info("%s: %s", batch_id, reason)
     return Exported(
-        f"s3://{spec.export_bucket}/{key}",
+        address,
         generation,
         written.images,
         written.annotations,

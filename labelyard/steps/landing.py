@@ -55,7 +55,8 @@ def land(place: Workplace, told: Sequence[EventObject], via: str) -> Landed:
     for spec, source, marker in _markers(specs, found):
         # The marker may overtake the files it speaks of: whoever set it has put them all.
         folder = marker.key.rsplit("/", 1)[0] + "/" if "/" in marker.key[len(source.prefix) :] else source.prefix
-        sum(land_listed(place, [spec], place.store.list(marker.bucket, folder), via), Landed())
+        for _ in land_listed(place, [spec], place.store.list(marker.bucket, folder), via):
+            pass  # nobody told of these: they count for nothing in the answer
     shown = {(obj.bucket, obj.key) for obj in found}
     ignored = sum((one.object.bucket, one.object.key) not in shown for one in told)
     return sum(land_listed(place, specs, found, via), Landed(known=len(told) - ignored - len(found), ignored=ignored))
@@ -88,7 +89,7 @@ def gone(place: Workplace, told: Sequence[EventObject], via: str) -> int:
 def sweep(place: Workplace) -> Swept:
     """List every source of every dataset and land what the ledger lacks. A source that fails stops only itself.
 
-    A store that is left alone is not listed: `knock` says when it is back.
+    A store that is left alone is not listed: `probe` says when it is back.
     """
     with place.ledger.read() as session:
         specs = [spec for spec, _ in datasets.current(session)]
@@ -115,9 +116,9 @@ def _sweep_dataset(place: Workplace, spec: DatasetSpec, failed: list[str]) -> It
             trouble = error
         with place.ledger.write() as session:
             if isinstance(trouble, StoreUnreachable):
-                breakers.failed(place.ledger, session, breakers.STORE, trouble.happened)
+                breakers.record_failure(place.ledger, session, breakers.STORE, trouble.happened)
             else:
-                breakers.worked(session, breakers.STORE)
+                breakers.record_success(session, breakers.STORE)
 
 
 def land_listed(

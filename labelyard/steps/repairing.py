@@ -14,7 +14,7 @@ from labelyard.errors import CvatDisagrees, CvatNotFound, LabelyardError
 from labelyard.ledger import batches, datasets, exports, jobs, tasks
 from labelyard.ledger.tables import Batch, Export
 from labelyard.ledger.tables import Task as TaskRow
-from labelyard.model import Task
+from labelyard.model import Task, s3_url
 from labelyard.plan.lifecycle import WITH_PEOPLE, BatchState, TaskState
 from labelyard.plan.repair import Finding, Known, Mend, findings, owned_name
 from labelyard.spec import DatasetSpec
@@ -86,7 +86,7 @@ def _compare(place: Workplace, spec: DatasetSpec, server: str, rows: Sequence[_S
 
 def _known(place: Workplace, seen: _Seen) -> Known:
     row, batch, export = seen.row, seen.batch, seen.export
-    there = {f"s3://{export.bucket}/{export.key}": place.store.exists(export.bucket, export.key)} if export else {}
+    there = {s3_url(export.bucket, export.key): place.store.exists(export.bucket, export.key)} if export else {}
     assigned, ended = batch.state is BatchState.ASSIGNED, batch.state not in _MADE
     return Known(batch.id, row.server_id or 0, row.name, assigned, there, ended)
 

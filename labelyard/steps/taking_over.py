@@ -14,12 +14,11 @@ from sqlalchemy.orm import Session
 from labelyard.errors import CvatDisagrees, NotKnown, StoreError
 from labelyard.ledger import batches, datasets, jobs, tasks
 from labelyard.ledger.history import tell
-from labelyard.ledger.tables import Batch, Dataset, Object
+from labelyard.ledger.tables import Batch, Object
 from labelyard.ledger.tables import Task as TaskRow
 from labelyard.model import StoredObject, Task
 from labelyard.plan.lifecycle import BatchState, TaskState
 from labelyard.plan.matching import match
-from labelyard.plan.naming import batch_id
 from labelyard.plan.repair import owned_name
 from labelyard.spec import DatasetSpec
 from labelyard.steps.create_task import page_of
@@ -125,28 +124,11 @@ def _take(
 
 def _batch(place: Workplace, session: Session, spec: DatasetSpec, name: str | None) -> Batch:
     """A closed batch; under its old name, or as the dataset's next."""
-    dataset, now = session.get_one(Dataset, spec.name, with_for_update=True), place.ledger.now(session)
+    dataset = batches.lock(session, spec.name)
     number = dataset.batches + 1 if name is None else int(name.rpartition("-")[2])
-    dataset.batches = max(dataset.batches, number)
-    batch = Batch(
-        id=name or batch_id(spec.name, number),
-        dataset=spec.name,
-        version=dataset.version,
-        number=number,
-        state=BatchState.READY,
-        opened_at=now,
-        last_landed_at=now,
-        closed_at=now,
-        close_reason="taken over",
-        changed_at=now,
-        cvat=spec.cvat,
-        objects=0,
-        bytes=0,
-        attempts=0,
-        announcements=0,
-    )
-    session.add(batch)
-    session.flush()
+    batch = batches.add(place.ledger, session, dataset, number)
+    batch.state, batch.cvat = BatchState.READY, spec.cvat
+    batch.closed_at, batch.close_reason = batch.opened_at, "taken over"
     return batch
 
 

@@ -155,14 +155,16 @@ def _named(work: Work, images: Sequence[_Image]) -> tuple[list[_Image], _Bad]:
     else:
         suffixed = [_with_suffix(i.member.key, i.facts.mime) if i.facts else i.member.key for i in images]
         names = upload_names(suffixed, [f"{image.member.key}\0{image.member.etag}" for image in images])
-    first = {name: i for i, name in reversed(list(enumerate(names)))}
-    named = [
-        replace(image, name=name) for i, (image, name) in enumerate(zip(images, names, strict=True)) if first[name] == i
-    ]
-    twins: _Bad = {
-        image.member.id: ImageError(f"another file of its batch is called {name!r} too: only `upload: stream` renames")
-        for i, (image, name) in enumerate(zip(images, names, strict=True)) if first[name] != i
-    }  # fmt: skip
+    named: list[_Image] = []
+    twins: _Bad = {}
+    taken = set[str]()
+    for image, name in zip(images, names, strict=True):
+        if name in taken:
+            what = f"another file of its batch is called {name!r} too: only `upload: stream` renames"
+            twins[image.member.id] = ImageError(what)
+        else:
+            taken.add(name)
+            named.append(replace(image, name=name))
     return named, twins
 
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import fcntl
-import ipaddress
 import os
 import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from labelyard.errors import PartFailed, SettingsError
 from labelyard.ledger import Ledger
-from labelyard.settings import Settings
+from labelyard.settings import Settings, is_loopback
 from labelyard.yard.part import Part, answers, prints
 from labelyard.yard.supervisor import Yard
 
@@ -99,7 +98,7 @@ def prefect_server(settings: Settings, environment: Mapping[str, str]) -> Part:
     """Prefect's server. Raises SettingsError where it would let everybody in, PartFailed where its port is taken."""
     host, port = settings.up.prefect_host, settings.up.prefect_port
     auth = settings.prefect_api_auth_string
-    if auth is None and not _is_loopback(host):
+    if auth is None and not is_loopback(host):
         raise SettingsError(
             f"LABELYARD_UP__PREFECT_HOST is {host}, and Prefect's API lets everybody in who can reach it",
             next_step="set PREFECT_API_AUTH_STRING=user:password, or listen on 127.0.0.1",
@@ -134,9 +133,3 @@ def _must_be_free(host: str, port: int) -> None:
             f"Prefect's server cannot listen on {host}:{port}: {error.strerror}",
             next_step="set PREFECT_API_URL if Prefect runs there, else LABELYARD_UP__PREFECT_PORT to a free port",
         ) from error
-
-
-def _is_loopback(host: str) -> bool:
-    with suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"

@@ -12,8 +12,9 @@ import pytest
 import stamina
 from click.testing import CliRunner
 from emulator import StoreServer, free_port
-from prefect_server import PrefectServer, eventually
+from prefect_server import RUN_SECONDS, PrefectServer
 from pydantic import SecretStr
+from waiting import eventually
 
 from labelyard.checkup.finding import Finding, Verdict
 from labelyard.checkup.rounds import examine
@@ -243,6 +244,6 @@ def test_a_prefect_whose_database_was_too_busy_for_an_action_is_told_to_move_to_
         finding = found(at)["Prefect's load"]
         return finding if finding.verdict is Verdict.WRONG else None
 
-    finding = eventually(look, "the doctor to see the event")
+    finding = eventually(look, "the doctor to see the event", RUN_SECONDS)
     assert "1 actions found the database busy" in finding.what
     assert "PREFECT_SERVER_DATABASE_CONNECTION_URL" in finding.next_step

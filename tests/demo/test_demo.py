@@ -7,12 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from waiting import wait_until
 
 from labelyard.photographs import photographs
 
@@ -49,14 +49,6 @@ def processes_of(folder: Path) -> list[str]:
     return named
 
 
-def wait_until(true: Callable[[], bool], process: subprocess.Popen[str], said: Path) -> None:
-    deadline = time.monotonic() + _PATIENT
-    while not true():
-        assert process.poll() is None, said.read_text()
-        assert time.monotonic() < deadline, said.read_text()
-        time.sleep(0.1)
-
-
 @pytest.mark.prefect
 @pytest.mark.timeout(600)
 def test_every_photograph_goes_from_the_bucket_to_the_dataset_and_no_process_stays(
@@ -91,7 +83,7 @@ def test_ctrl_c_during_start_up_leaves_no_process(
     demo: Callable[..., subprocess.Popen[str]], tmp_path: Path, moment: str
 ) -> None:
     process, said = demo(), tmp_path / "said"
-    wait_until((tmp_path / "run" / ".labelyard" / "logs" / f"{moment}.log").exists, process, said)
+    wait_until((tmp_path / "run" / ".labelyard" / "logs" / f"{moment}.log").exists, process, said, _PATIENT)
     assert processes_of(tmp_path / "run") != []
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(_PATIENT) == 130, said.read_text()

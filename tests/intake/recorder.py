@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from labelyard.events import EventObject
@@ -66,11 +65,3 @@ class Recorder:
 
     def unannounced(self) -> int:
         return 3
-
-
-def eventually(true: Callable[[], object], seconds: float = 20) -> None:
-    """Wait until something holds; fail when it does not in time."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it never came to hold"
-        time.sleep(0.01)

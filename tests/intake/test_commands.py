@@ -15,7 +15,7 @@ import pytest
 from cheroot.wsgi import Server
 from flask import Flask, request
 from machine import LABELYARD, Machine
-from recorder import eventually
+from waiting import eventually
 
 from labelyard.ledger.tables import DeadLetter, Object
 
@@ -198,8 +198,8 @@ def test_watch_lands_closes_announces_and_ends_cleanly(machine: Machine, prefect
         line = process.stdout.readline()
         assert line.startswith(f"watching queue {queue} and http://127.0.0.1:")
         healthz = line.rsplit("; ", 1)[1].strip()
-        eventually(lambda: len(machine.rows(Object)) == 3, 40)
-        eventually(lambda: len(told) == 1, 40)
+        eventually(lambda: len(machine.rows(Object)) == 3, seconds=40)
+        eventually(lambda: len(told) == 1, seconds=40)
         eventually(lambda: machine.rows(DeadLetter))
         by_http = json.loads(payload("ceph-rgw-16.2.15__http_Put"))
         by_http["Records"][0]["s3"]["bucket"]["name"] = bucket
@@ -230,9 +230,9 @@ def test_a_deletion_reaches_the_ledger_by_what_notify_has_made(machine: Machine)
     )  # fmt: skip
     with process:
         machine.server.store.write(bucket, "in/a b+c.jpg", b"x")
-        eventually(lambda: len(machine.rows(Object)) == 1, 40)
+        eventually(lambda: len(machine.rows(Object)) == 1, seconds=40)
         machine.server.store.delete(bucket, "in/a b+c.jpg")
-        eventually(lambda: machine.rows(Object)[0].gone_at, 40)
+        eventually(lambda: machine.rows(Object)[0].gone_at, seconds=40)
         process.terminate()
         assert process.wait(30) == 0
     assert machine.rows(Object)[0].refused == "deleted before its upload"

@@ -12,7 +12,8 @@ from datetime import timedelta
 
 import pytest
 from emulator import StoreServer
-from recorder import Recorder, eventually
+from recorder import Recorder
+from waiting import eventually
 
 from labelyard.errors import LedgerUnreachable, PrefectUnreachable, StoreError
 from labelyard.intake import QueueDepth, watch
@@ -101,7 +102,7 @@ def test_bursts_that_cannot_land_come_again_and_nothing_of_them_is_lost(hasty: P
     work.fail("land", LedgerUnreachable("away"), times=3)
     hasty.fill(*MANY)
     with hasty.watched(work):
-        eventually(lambda: set(work.landed) == set(MANY), 60)
+        eventually(lambda: set(work.landed) == set(MANY), seconds=60)
         eventually(hasty.is_empty)
     assert work.letters == []
 

@@ -14,7 +14,8 @@ from typing import Any
 import httpx
 import pytest
 from pydantic import SecretStr
-from recorder import Recorder, eventually
+from recorder import Recorder
+from waiting import eventually
 
 from labelyard.errors import LedgerUnreachable, SettingsError
 from labelyard.events import MAX_BODY_BYTES

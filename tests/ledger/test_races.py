@@ -67,9 +67,9 @@ def test_a_marker_that_comes_while_the_batch_closes_closes_nothing_twice(ledger:
 def test_two_runs_that_meet_the_same_trouble_at_once_are_both_counted(ledger: Ledger, spec: DatasetSpec) -> None:
     def fail() -> bool:
         with ledger.write() as session:
-            return breakers.failed(ledger, session, "default", "away")
+            return breakers.record_failure(ledger, session, "default", "away")
 
-    assert not beside(ledger, lambda session: breakers.failed(ledger, session, "default", "away"), fail)
+    assert not beside(ledger, lambda session: breakers.record_failure(ledger, session, "default", "away"), fail)
     assert fail()
 
 

@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 from emulator import free_port
-from prefect_server import PrefectServer, eventually, serving
+from prefect_server import RUN_SECONDS, PrefectServer, serving
 from prefect_yard import RARELY, Yard, picture
+from waiting import eventually
 
 from labelyard.settings import Settings
 from labelyard.steps.announcing import announce, announce_again
@@ -74,7 +75,7 @@ def known_to_live(server: PrefectServer, batch: str) -> str:
         ids = [str(run["id"]) for run in server.runs(batch, "ingest")]
         return next((one for one in ids if f"prefect.flow-run.{one}" in alive), None)
 
-    return eventually(look, f"a heartbeat of a run of {batch}")
+    return eventually(look, f"a heartbeat of a run of {batch}", RUN_SECONDS)
 
 
 def finished(server: PrefectServer, batch: str) -> Any:
@@ -88,8 +89,8 @@ def finished(server: PrefectServer, batch: str) -> Any:
         runs = server.runs(batch, "ingest")
         return next((run for run in runs if run["state_name"] == "Waiting for annotators"), None)
 
-    assert "1 batches announced" in eventually(announced, f"{batch} to be announced again")
-    return eventually(done, f"{batch} to wait for annotators")
+    assert "1 batches announced" in eventually(announced, f"{batch} to be announced again", RUN_SECONDS)
+    return eventually(done, f"{batch} to wait for annotators", RUN_SECONDS)
 
 
 def test_when_worker_and_server_are_killed_the_run_ends_its_place_is_free_and_another_run_does_the_batch(
@@ -141,7 +142,7 @@ def test_an_action_that_fails_is_reported_and_its_batch_is_announced_again_and_d
     deployed.call("DELETE", f"/deployments/{gone['id']}")
     with at_work(deployed, tmp_path / "worker", **quick):
         assert sent(yard, deployed) == 1
-        reported = eventually(lambda: reported_run(deployed, batch), "the failed action to be reported")
+        reported = eventually(lambda: reported_run(deployed, batch), "the failed action to be reported", RUN_SECONDS)
         assert (reported["state_name"], reported["name"]) == ("Actions failed", "failed actions")
         assert "labelyard: a closed batch becomes a task" in reported["state"]["message"]
         assert "404" in reported["state"]["message"]
@@ -194,7 +195,7 @@ def test_runs_that_left_no_sign_of_life_are_ended_by_the_next_look(
 
     try:
         with at_work(deployed, tmp_path / "worker", **settings):
-            eventually(ended, "both runs to be ended")
+            eventually(ended, "both runs to be ended", RUN_SECONDS)
         assert deployed.state(long) == "Running"
     finally:
         deployed.call("DELETE", f"/flow_runs/{long}")

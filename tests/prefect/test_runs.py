@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from emulator import StoreServer
-from prefect_server import PrefectServer, eventually
+from prefect_server import PrefectServer
 from prefect_yard import RARELY, Yard, new_yard, picture
+from waiting import eventually
 
 from labelyard.cvat import connect
 from labelyard.model import JobStatus

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from emulator import free_port
-from prefect_server import PrefectServer, eventually, serving
+from prefect_server import RUN_SECONDS, PrefectServer, serving
+from waiting import eventually
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.timeout(600)]
 
@@ -119,7 +120,7 @@ def _stoppable(server: PrefectServer, folder: Path) -> Iterator[subprocess.Popen
 
 
 def _exists(path: Path) -> None:
-    eventually(lambda: path.exists() or None, f"{path.name} to be there")
+    eventually(path.exists, f"{path.name} to be there", RUN_SECONDS)
 
 
 def test_runs_go_on_side_by_side_up_to_the_limit_and_one_that_exits_takes_no_other_with_it(
@@ -151,7 +152,8 @@ def test_runs_of_a_killed_worker_crash_when_the_next_begins_and_keep_nobody_out(
         _exists(tmp_path / "first.began")
         _exists(tmp_path / "second.began")
         for run in runs:
-            eventually(lambda run=run: prefect_server.call("GET", f"/flow_runs/{run}")["infrastructure_pid"], "its pid")
+            flow_run = f"/flow_runs/{run}"
+            eventually(lambda at=flow_run: prefect_server.call("GET", at)["infrastructure_pid"], "its pid", RUN_SECONDS)
         killed.kill()
     with prefect_server.worker("tiny", "labelyard", tmp_path):
         third = prefect_server.start("waits/t", folder=str(tmp_path), name="third", most=0)

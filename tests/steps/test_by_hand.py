@@ -14,8 +14,8 @@ from labelyard.model import JobStatus
 from labelyard.steps import by_hand
 from labelyard.steps.closing import close_now
 from labelyard.steps.collecting import collect
-from labelyard.steps.knocking import knock
 from labelyard.steps.landing import sweep
+from labelyard.steps.probing import probe
 
 
 def landed(bench: Bench) -> None:
@@ -196,7 +196,7 @@ def test_a_cvat_that_is_away_is_left_alone_and_one_run_tries_for_all(bench: Benc
     ingest(bench, "street-00005")
 
 
-def test_looks_at_the_jobs_count_too_and_one_knock_after_the_wait_finds_out_that_the_server_is_back(
+def test_looks_at_the_jobs_count_too_and_one_probe_after_the_wait_finds_out_that_the_server_is_back(
     bench: Bench,
 ) -> None:
     bench.put("1.jpg", picture(1))
@@ -206,13 +206,13 @@ def test_looks_at_the_jobs_count_too_and_one_knock_after_the_wait_finds_out_that
     for _ in range(breakers.PATIENCE):
         assert "street-00001" in (collect(bench.place).failed or {})
     assert not collect(bench.place).failed
-    assert "503" in knock(bench.place)["default"]
+    assert "503" in probe(bench.place)["default"]
     for back in (False, True):
         if back:
             bench.sandbox.faults.clear()
         with bench.place.ledger.write() as session:
             breakers.troubled(session)[0].open_until = bench.place.ledger.now(session)
-        assert bool(knock(bench.place)) is not back
+        assert bool(probe(bench.place)) is not back
     with bench.place.ledger.read() as session:
         assert breakers.troubled(session) == []
 

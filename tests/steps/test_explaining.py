@@ -67,7 +67,7 @@ def test_a_batch_that_waits_tells_what_for(bench: Bench) -> None:
     by_hand.resume(bench.place, "street")
     with bench.place.ledger.write() as session:
         for _ in range(breakers.PATIENCE):
-            breakers.failed(bench.place.ledger, session, "default", "gone fishing")
+            breakers.record_failure(bench.place.ledger, session, "default", "gone fishing")
     assert "CVAT default keeps failing and gets no work for now" in now(bench)
 
 

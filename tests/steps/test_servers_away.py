@@ -15,8 +15,8 @@ from labelyard.ledger.tables import Announcement
 from labelyard.settings import StoreSettings
 from labelyard.steps.closing import close_now
 from labelyard.steps.explaining import explain
-from labelyard.steps.knocking import knock
 from labelyard.steps.landing import sweep
+from labelyard.steps.probing import probe
 from labelyard.storage import Store
 
 NOWHERE = StoreSettings(
@@ -71,7 +71,7 @@ def later(bench: Bench, time: timedelta) -> None:
 def leave_alone(bench: Bench, server: str) -> None:
     with bench.place.ledger.write() as session:
         for _ in range(breakers.PATIENCE):
-            breakers.failed(bench.place.ledger, session, server, "gone fishing")
+            breakers.record_failure(bench.place.ledger, session, server, "gone fishing")
 
 
 def troubled(bench: Bench) -> dict[str, int]:
@@ -88,13 +88,13 @@ def store_away(bench: Bench) -> Iterator[list[str]]:
     bench.place.store = store
 
 
-def test_a_store_that_is_away_is_left_alone_by_every_batch_until_a_knock_finds_it_back(
+def test_a_store_that_is_away_is_left_alone_by_every_batch_until_a_probe_finds_it_back(
     bench: Bench, store_away: list[str]
 ) -> None:
     store = Store(bench.place.settings.store)
     with bench.place.ledger.write() as session:
         for _ in range(breakers.PATIENCE - 1):
-            breakers.failed(bench.place.ledger, session, breakers.STORE, "gone fishing")
+            breakers.record_failure(bench.place.ledger, session, breakers.STORE, "gone fishing")
     with pytest.raises(StoreUnreachable):
         ingest(bench, store_away[0])
     assert troubled(bench) == {breakers.STORE: breakers.PATIENCE}
@@ -106,10 +106,10 @@ def test_a_store_that_is_away_is_left_alone_by_every_batch_until_a_knock_finds_i
     told = "\n".join(explain(bench.place, store_away[1])[0].now)
     assert "object storage keeps failing and gets no work for now; it is asked each minute: s3://" in told
     wait_over(bench)
-    assert list(knock(bench.place)) == [breakers.STORE]
+    assert list(probe(bench.place)) == [breakers.STORE]
     bench.place.store = store
     wait_over(bench)
-    assert not knock(bench.place)
+    assert not probe(bench.place)
     ingest(bench, store_away[1])
     assert bench.line(store_away[1]).state == "assigned"
 
@@ -123,7 +123,7 @@ def test_a_sweep_counts_a_store_that_is_away_and_one_bucket_that_answers_takes_i
     assert not sweep(bench.place).failed
 
 
-def test_however_long_a_server_is_away_a_knock_asks_it_each_minute_and_no_run_has_to_try(
+def test_however_long_a_server_is_away_a_probe_asks_it_each_minute_and_no_run_has_to_try(
     bench: Bench, store_away: list[str]
 ) -> None:
     del store_away
@@ -134,13 +134,13 @@ def test_however_long_a_server_is_away_a_knock_asks_it_each_minute_and_no_run_ha
     asked = []
     for minutes in (0.9, 0.2):
         later(bench, timedelta(minutes=minutes))
-        assert knock(bench.place)
+        assert probe(bench.place)
         asked.append(troubled(bench)[breakers.STORE] - failures)
     assert asked == [0, 1]
     assert announce_again(bench) == 0
     bench.place.store = store
     later(bench, timedelta(minutes=1))
-    assert not knock(bench.place)
+    assert not probe(bench.place)
 
 
 def test_a_batch_that_has_failed_a_hundred_times_is_tried_again_after_five_minutes(

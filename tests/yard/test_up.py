@@ -7,13 +7,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 from emulator import free_port
+from waiting import wait_until
 
 from labelyard.ledger import upgrade
 from labelyard.yard.everything import only_one_here
@@ -85,12 +85,12 @@ def test_everything_is_started_what_dies_comes_back_and_ctrl_c_ends_it_all(
     up: subprocess.Popen[bytes], tmp_path: Path, environment: dict[str, str]
 ) -> None:
     said, health = tmp_path / "said", f"http://127.0.0.1:{environment['LABELYARD_WATCH__PORT']}/healthz"
-    wait_until(lambda: "Ctrl-C ends it all" in said.read_text(), up, said)
+    wait_until(lambda: "Ctrl-C ends it all" in said.read_text(), up, said, _PATIENT)
     assert f"http://127.0.0.1:{environment['LABELYARD_UP__PREFECT_PORT']}" in said.read_text()
     born = httpx.get(health).json()["since"]
     watcher = next(pid for pid, args in children(up.pid).items() if "labelyard watch" in args)
     os.kill(watcher, signal.SIGKILL)
-    wait_until(lambda: alive_since(health) not in (None, born), up, said)
+    wait_until(lambda: alive_since(health) not in (None, born), up, said, _PATIENT)
     parts = children(up.pid)
     assert len(parts) >= 4
     up.send_signal(signal.SIGINT)
@@ -114,11 +114,3 @@ def processes() -> dict[int, tuple[int, str]]:
 
 def children(parent: int) -> dict[int, str]:
     return {pid: args for pid, (ppid, args) in processes().items() if ppid == parent}
-
-
-def wait_until(true: Callable[[], bool], process: subprocess.Popen[bytes], said: Path) -> None:
-    deadline = time.monotonic() + _PATIENT
-    while not true():
-        assert process.poll() is None, said.read_text()
-        assert time.monotonic() < deadline, said.read_text()
-        time.sleep(0.1)

@@ -13,11 +13,11 @@ from labelyard.workplace import Workplace
 _log = logging.getLogger(__name__)
 
 
-def knock(place: Workplace) -> Mapping[str, str]:
+def probe(place: Workplace) -> Mapping[str, str]:
     """Ask every server that is left alone, once a minute at most; returns those still away, with what they said."""
     with place.ledger.write() as session:
         troubled = [row.server for row in breakers.troubled(session)]
-        due = [server for server in troubled if breakers.may_knock(place.ledger, session, server)]
+        due = [server for server in troubled if breakers.may_probe(place.ledger, session, server)]
     for server in due:
         _ask(place, server)
     with place.ledger.read() as session:
@@ -32,10 +32,10 @@ def _ask(place: Workplace, server: str) -> None:
             place.cvat(server).whoami()
     except LabelyardError as error:
         with place.ledger.write() as session:
-            breakers.failed(place.ledger, session, server, error.happened)
+            breakers.record_failure(place.ledger, session, server, error.happened)
         return
     with place.ledger.write() as session:
-        breakers.worked(session, server)
+        breakers.record_success(session, server)
     _log.info("%s is back", breakers.called(server))
 
 
