@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from sqlalchemy import select, tuple_, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 
@@ -14,8 +14,6 @@ from labelyard.ledger.tables import Batch, Object
 from labelyard.model import StoredObject
 from labelyard.plan.batching import due, must_close_before
 from labelyard.spec import DatasetSpec, Deletions, Overwrites
-
-_IDENTITY = tuple_(Object.bucket, Object.key, Object.etag)
 
 
 def land(
@@ -91,10 +89,9 @@ def gone(ledger: Ledger, session: Session, spec: DatasetSpec, bucket: str, key: 
 
 def present(session: Session, keys: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     """Those of some buckets and keys that landed and of which no deletion is known."""
-    query = select(Object.bucket, Object.key).where(
-        tuple_(Object.bucket, Object.key).in_(list(keys)), Object.gone_at.is_(None)
-    )
-    return [(bucket, key) for bucket, key in session.execute(query.distinct())]
+    wanted = set(keys)
+    rows = session.execute(select(Object.bucket, Object.key).where(*_at(wanted), Object.gone_at.is_(None)).distinct())
+    return [(bucket, key) for bucket, key in rows if (bucket, key) in wanted]
 
 
 def land_marker(ledger: Ledger, session: Session, spec: DatasetSpec, obj: StoredObject, via: str) -> Batch | None:
@@ -129,13 +126,21 @@ def lacking(session: Session, dataset: str, found: Sequence[StoredObject]) -> li
     rows = session.execute(
         select(Object.bucket, Object.key, Object.etag).where(
             Object.dataset == dataset,
-            Object.bucket.in_({obj.bucket for obj in found}),
-            Object.key.in_([obj.key for obj in found]),
+            *_at((obj.bucket, obj.key) for obj in found),
             Object.gone_at.is_(None),
         )
     )
     landed = {tuple(row) for row in rows} if found else set()
     return [obj for obj in found if _identity(obj) not in landed]
+
+
+def _at(keys: Iterable[tuple[str, str]]) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """The conditions for being under one of some buckets and keys, and sometimes under another one: look again.
+
+    A pair of columns IN (VALUES …) would be exact, and SQLite reads the whole table for it.
+    """
+    pairs = list(keys)
+    return Object.bucket.in_({bucket for bucket, _ in pairs}), Object.key.in_([key for _, key in pairs])
 
 
 def named(session: Session, bucket: str, key: str, *, lock: bool = False) -> Sequence[Object]:
@@ -172,12 +177,13 @@ def _inserted(
 
 def _returned(ledger: Ledger, session: Session, spec: DatasetSpec, found: Sequence[StoredObject]) -> Iterator[Object]:
     """Contents that were deleted and put again, and that land again because no task holds them; markers too."""
-    gone = session.scalars(
-        select(Object).where(
-            Object.dataset == spec.name, _IDENTITY.in_(_identity(obj) for obj in found), Object.gone_at.is_not(None)
-        )
+    wanted = {_identity(obj) for obj in found}
+    gone = select(Object).where(
+        Object.dataset == spec.name, *_at((obj.bucket, obj.key) for obj in found), Object.gone_at.is_not(None)
     )
-    for row in gone.all():
+    for row in session.scalars(gone).all():
+        if _identity(row) not in wanted:
+            continue
         row.gone_at = None
         tell(ledger, session, "back", "the same content was put again", obj=row)
         if row.upload_name is None:
@@ -192,8 +198,7 @@ def _earlier(session: Session, dataset: str, rows: Sequence[Object]) -> Mapping[
         select(Object)
         .where(
             Object.dataset == dataset,
-            Object.bucket.in_({row.bucket for row in rows}),
-            Object.key.in_([row.key for row in rows]),
+            *_at((row.bucket, row.key) for row in rows),
             Object.id.not_in([row.id for row in rows]),
             Object.refused.is_(None),
             Object.batch_id.is_not(None),
