@@ -186,7 +186,7 @@ def _record(annotation: Annotation, image_id: int, category_id: int) -> dict[str
         "image_id": image_id,
         "category_id": category_id,
         "bbox": _upright(annotation.bbox),
-        "area": annotation.area,
+        "area": abs(annotation.area),
         "segmentation": _segmentation(annotation),
         "iscrowd": int(annotation.crowd),
     }
@@ -194,7 +194,8 @@ def _record(annotation: Annotation, image_id: int, category_id: int) -> dict[str
 
 
 def _upright(bbox: Sequence[float]) -> list[float]:
-    # A rectangle dragged from its lower right corner comes with negative sides; COCO's readers never match those.
+    # A rectangle dragged from another corner comes with negative sides, and with one of them a negative area; COCO's
+    # readers never match those.
     x, y, width, height = bbox
     return [min(x, x + width), min(y, y + height), abs(width), abs(height)]
 

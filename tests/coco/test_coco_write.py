@@ -109,8 +109,10 @@ def test_a_name_that_was_never_uploaded_is_refused(content: CocoContent, keys: d
 
 def test_a_rectangle_drawn_backwards_is_written_upright(tmp_path: Path) -> None:
     backwards = Annotation(0, "car", (30, 20, -20, -10), ((30, 20, 10, 20, 10, 10, 30, 10),), 200)
-    document = _written(CocoContent((Image("a.jpg", 99, 99),), ("car",), (backwards,)), {"a.jpg": "a.jpg"}, tmp_path)
-    assert document["annotations"][0]["bbox"] == [10, 10, 20, 10]
+    sideways = Annotation(0, "car", (30, 10, -20, 10), ((30, 10, 10, 10, 10, 20, 30, 20),), -200)
+    content = CocoContent((Image("a.jpg", 99, 99),), ("car",), (backwards, sideways))
+    written = _written(content, {"a.jpg": "a.jpg"}, tmp_path)["annotations"]
+    assert [(one["bbox"], one["area"]) for one in written] == [([10, 10, 20, 10], 200)] * 2
 
 
 def test_an_outline_that_would_kill_its_readers_is_not_written(tmp_path: Path) -> None:
