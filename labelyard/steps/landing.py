@@ -125,9 +125,26 @@ def land_listed(
     place: Workplace, specs: Sequence[DatasetSpec], found: Iterable[StoredObject], via: str
 ) -> Iterator[Landed]:
     """Land what datasets take of `found`, in chunks of a listing's page; what came of each chunk, once committed."""
-    rest = iter(found)
+    rest = _markers_last(specs, found)
     while chunk := list(islice(rest, LISTING_PAGE)):
         yield _land_chunk(place, specs, chunk, via)
+
+
+def _markers_last(specs: Sequence[DatasetSpec], found: Iterable[StoredObject]) -> Iterator[StoredObject]:
+    """The same, each marker after what was listed of its folder: `_SUCCESS` sorts before most names."""
+    held: list[StoredObject] = []
+    for obj in found:
+        while held and not obj.key.startswith(_folder(held[-1].key)):
+            yield held.pop()
+        if any(spec.is_marker(obj.bucket, obj.key) for spec in specs):
+            held.append(obj)
+        else:
+            yield obj
+    yield from reversed(held)
+
+
+def _folder(key: str) -> str:
+    return key[: key.rfind("/") + 1]
 
 
 def _land_chunk(place: Workplace, specs: Sequence[DatasetSpec], chunk: Sequence[StoredObject], via: str) -> Landed:

@@ -12,7 +12,7 @@ from labelyard.ledger import batches, history, objects
 from labelyard.model import StoredObject
 from labelyard.settings import StoreSettings
 from labelyard.steps.closing import close_due, close_now
-from labelyard.steps.landing import land, sweep
+from labelyard.steps.landing import land, land_listed, sweep
 from labelyard.steps.upload_data import NothingToLabel
 from labelyard.storage import Store
 
@@ -224,3 +224,16 @@ def test_a_marker_waits_for_the_files_it_overtook(bench: Bench) -> None:
     sweep(bench.place)
     assert close_due(bench.place) is None
     assert (bench.line().state, bench.line().objects) == ("closed", 3)
+
+
+def test_a_marker_waits_for_its_whole_folder_however_large_and_closes_before_the_next(bench: Bench) -> None:
+    bench.apply(batch={"max_objects": 5000, "quiet": None, "max_age": None, "marker": "_SUCCESS"})
+    keys = [
+        "in/day1/_SUCCESS",
+        *(f"in/day1/{i:04d}.jpg" for i in range(1500)),
+        *(f"in/day2/{i}.jpg" for i in range(999)),
+    ]
+    listed = [StoredObject(bench.bucket, key, "e", 10) for key in keys]
+    assert sum(landed.new for landed in land_listed(bench.place, [bench.spec], listed, "sweep")) == 2499
+    assert bench.line().state == "closed"
+    assert bench.line().objects >= 1500
