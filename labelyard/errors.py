@@ -156,6 +156,10 @@ class CvatNotFound(CvatRefused):
     """404."""
 
 
+class CvatHidden(CvatRefused):
+    """403 for one task: it is there, and not for this account. Nobody may take it for deleted."""
+
+
 class CvatDisagrees(CvatError):
     """An answer of no known shape, or a task that does not hold what was sent."""
 
@@ -190,6 +194,10 @@ class ObjectGone(StoreError):
 
 class ObjectChanged(StoreError):
     """The object now has another content than the one that landed."""
+
+
+class ObjectArchived(StoreError):
+    """The object lies in a storage class that is not read at once (GLACIER)."""
 
 
 class LedgerError(LabelyardError):

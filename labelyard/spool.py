@@ -20,7 +20,7 @@ from typing import Protocol
 
 import stamina
 
-from labelyard.errors import ObjectChanged, ObjectGone, StoreError, StoreUnreachable
+from labelyard.errors import ObjectArchived, ObjectChanged, ObjectGone, StoreError, StoreUnreachable
 from labelyard.model import StoredObject
 
 THREADS = 4
@@ -48,7 +48,7 @@ class Spooled:
     object: StoredObject
     path: Path
     size: int
-    failure: ObjectGone | ObjectChanged | None
+    failure: ObjectGone | ObjectChanged | ObjectArchived | None
     spool: Spool
 
     def discard(self) -> None:
@@ -113,7 +113,7 @@ class Spool:
     def _take(self, obj: StoredObject, path: Path, size: int, fetching: Future[None]) -> Spooled:
         try:
             fetching.result()
-        except (ObjectGone, ObjectChanged) as failure:
+        except (ObjectGone, ObjectChanged, ObjectArchived) as failure:
             path.unlink(missing_ok=True)
             self._held -= size
             return Spooled(obj, path, 0, failure, self)

@@ -30,7 +30,7 @@ from botocore.utils import parse_timestamp
 from urllib3.exceptions import HTTPError
 
 from labelyard import __version__
-from labelyard.errors import ObjectChanged, ObjectGone, StoreError, StoreUnreachable
+from labelyard.errors import ObjectArchived, ObjectChanged, ObjectGone, StoreError, StoreUnreachable
 from labelyard.model import StoredObject, s3_url, version_id
 from labelyard.settings import StoreSettings
 from labelyard.spool import Spool, open_spool
@@ -50,6 +50,8 @@ CONFIG = Config(
 )
 """How patient boto3 is; shared by every client that labelyard makes."""
 
+ARCHIVED = "archived: "
+"""How the reason begins that an object in an archive is set aside for."""
 _GONE = frozenset({"404", "NoSuchKey", "NoSuchVersion", "405", "MethodNotAllowed"})  # 405: it is a delete marker
 _LATER = frozenset(
     {"InternalError", "ServiceUnavailable", "SlowDown", "RequestTimeout", "RequestThrottled", "ThrottlingException"}
@@ -126,7 +128,7 @@ class Store:
     def read(self, obj: StoredObject) -> Iterator[bytes]:
         """The object's bytes in pieces, only of the content that its ETag names.
 
-        Raises ObjectGone, ObjectChanged; after some pieces StoreUnreachable, where the store breaks off.
+        Raises ObjectGone, ObjectChanged, ObjectArchived; after some pieces StoreUnreachable, where it breaks off.
         """
         version = {"VersionId": obj.version_id} if obj.version_id else {}
         condition = {"IfMatch": f'"{obj.etag}"'} if obj.etag else {}
@@ -232,6 +234,8 @@ def _refused(error: ClientError, where: str, next_steps: Mapping[str, str]) -> N
     what = f"{code} {answer.get('Message', '')}".strip()
     if code in _GONE:
         raise ObjectGone("the object was deleted", where=where) from error
+    if code == "InvalidObjectState":
+        raise ObjectArchived(f"{ARCHIVED}{answer.get('Message', code)}", where=where) from error
     if status == 412:
         raise ObjectChanged("another content was written since it landed", where=where) from error
     if code in _LATER or status in _LATER_STATUS:

@@ -16,6 +16,7 @@ from labelyard.plan.batching import next_look
 from labelyard.plan.lifecycle import BatchState
 from labelyard.spec import DatasetSpec
 from labelyard.steps.by_hand import BY_HAND, bucket_and_key
+from labelyard.storage import ARCHIVED
 from labelyard.workplace import Workplace
 
 
@@ -70,8 +71,11 @@ def _object_now(place: Workplace, session: Session, obj: Object, *, newest: bool
 
 
 def _mended(obj: Object) -> str:
-    if obj.refused is not None and obj.refused.startswith(BY_HAND):
+    reason = obj.refused or ""
+    if reason.startswith(BY_HAND):
         return f"labelyard restore {obj.stored.url}"
+    if reason.startswith(ARCHIVED):
+        return f"bring it back from the archive, then: labelyard restore {obj.stored.url}"
     return "put the right file under the same key: it lands automatically"
 
 

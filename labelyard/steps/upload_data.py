@@ -25,7 +25,8 @@ from labelyard.errors import (
     CvatUnreachable,
     ImageError,
     LabelyardError,
-    StoreError,
+    ObjectChanged,
+    ObjectGone,
     UnclearAnswer,
 )
 from labelyard.images import ImageFacts, inspect
@@ -179,7 +180,7 @@ def _set_aside(work: Work, bad: _Bad) -> None:
         for member in batches.members(session, work.batch_id, refused=False, lock=True):
             failure = bad.get(member.id)
             if failure is not None:
-                aside = objects.lose if isinstance(failure, StoreError) else objects.refuse
+                aside = objects.lose if isinstance(failure, (ObjectGone, ObjectChanged)) else objects.refuse
                 aside(work.ledger, session, member, failure.what)
                 _log.warning("%s: %s set aside: %s", work.batch_id, member.stored.url, failure.what)
 

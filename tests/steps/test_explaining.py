@@ -42,7 +42,7 @@ def now(bench: Bench, key: str = "1.jpg") -> str:
         ("in/day1/", "a folder marker", "labelyard backfill"),
         ("elsewhere/1.jpg", "outside s3://", "labelyard backfill"),
         ("in/1.jpg", "there is no such object", "put it"),
-        ("in/there.jpg", "nobody has told of it yet", "labelyard backfill street"),
+        ("in/there.jpg", "no notification of it has come", "labelyard backfill street"),
     ],
 )
 def test_what_never_landed(bench: Bench, key: str, reason: str, next_step: str) -> None:
@@ -97,7 +97,12 @@ def test_what_was_set_aside_is_put_again_or_restored(bench: Bench) -> None:
     closed(bench, "1.jpg", "2.jpg")
     ingest(bench)
     assert "set aside: no image: 8 bytes" in now(bench, "bad.jpg")
-    assert "next: put it again" in now(bench, "bad.jpg")
+    assert "next: put the right file" in now(bench, "bad.jpg")
+    with bench.place.ledger.write() as session:
+        objects.refuse(
+            bench.place.ledger, session, objects.named(session, bench.bucket, "in/2.jpg")[0], "archived: cold"
+        )
+    assert f"bring it back from the archive, then: labelyard restore {address(bench, '2.jpg')}" in now(bench, "2.jpg")
     by_hand.set_aside(bench.place, address(bench), "blurred")
     assert f"set aside: by hand: blurred\n  next: labelyard restore {address(bench)}" in now(bench)
 

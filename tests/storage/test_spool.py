@@ -16,7 +16,7 @@ import stamina
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labelyard.errors import ObjectChanged, ObjectGone, StoreError, StoreUnreachable
+from labelyard.errors import ObjectArchived, ObjectChanged, ObjectGone, StoreError, StoreUnreachable
 from labelyard.model import StoredObject
 from labelyard.spool import AHEAD, open_spool
 from labelyard.storage import Store
@@ -86,6 +86,13 @@ def test_what_is_gone_or_changed_does_not_stop_the_others(store: Store, bucket: 
         items = list(spool)
         assert [type(item.failure) for item in items] == [ObjectGone, ObjectChanged, type(None)]
         assert [item.path.exists() for item in items] == [False, False, True]
+
+
+def test_what_lies_in_an_archive_does_not_stop_the_others(tmp_path: Path) -> None:
+    shelf = Shelf({"cold": b"12345", "warm": b"12345"})
+    shelf.failing["cold"] = [ObjectArchived("archived: not valid for its storage class", where="cold")]
+    with open_spool(shelf, shelf.objects(), tmp_path, 10) as spool:
+        assert [type(item.failure) for item in spool] == [ObjectArchived, type(None)]
 
 
 def test_an_object_without_a_known_size_is_asked_for_it(tmp_path: Path) -> None:

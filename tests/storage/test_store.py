@@ -17,7 +17,7 @@ import pytest
 from emulator import StoreServer, free_port
 from pydantic import SecretStr
 
-from labelyard.errors import ObjectChanged, ObjectGone, StoreError, StoreUnreachable
+from labelyard.errors import ObjectArchived, ObjectChanged, ObjectGone, StoreError, StoreUnreachable
 from labelyard.events import read_message
 from labelyard.model import StoredObject
 from labelyard.settings import StoreSettings
@@ -187,6 +187,7 @@ def test_a_bucket_name_that_no_store_takes_is_refused(store: Store) -> None:
         (403, "ExpiredToken", StoreError, "renew"),
         (403, "RequestTimeTooSkewed", StoreError, "clock"),
         (400, "AuthorizationHeaderMalformed", StoreError, "REGION"),
+        (403, "InvalidObjectState", ObjectArchived, ""),
         (404, "NoSuchVersion", ObjectGone, ""),
         (405, "MethodNotAllowed", ObjectGone, ""),
         (418, "Teapot", StoreError, "labelyard doctor"),
