@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn
@@ -23,6 +23,9 @@ from labelyard.steps.claiming import Work
 _log = logging.getLogger(__name__)
 _FIRST_PAUSE = 0.1
 """Before the second look; twice as long before each one that follows, up to the settings' poll_seconds."""
+_ATTEMPTS = 5
+"""Tasks of a batch that may come out with other frames; a broken-off upload shows so once or twice."""
+_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,9 @@ class TaskGivenUp(CvatDisagrees):
 def wait_for_status(work: Work) -> Proved:
     """Wait until the server shows every frame.
 
-    Raises CreationFailed with the server's words; TaskGivenUp where the task came out short or the upload never
-    arrived; CvatTimeout when the deadline passes while the server still works.
+    Raises CreationFailed with the server's words, or where task after task came out with other frames; TaskGivenUp
+    where the task came out short or the upload never arrived; CvatTimeout when the deadline passes while the server
+    still works.
     """
     with work.ledger.read() as session:
         row, task_id = tasks.made(session, work.batch_id)
@@ -52,11 +56,7 @@ def wait_for_status(work: Work) -> Proved:
     task = _settled(work, row, task_id)
     shown = [frame.name for frame in work.cvat.frames(task_id)] if task.size else []
     if task.size != row.files or not task.jobs or set(shown) != names:
-        _give_up(
-            work,
-            row,
-            f"{task.size} frames instead of {row.files}" if task.size != row.files else "frames of other names",
-        )
+        _refuse_other_frames(work, row, task.size, sorted(filter(None, names - set(shown))))
     point("wait_for_status.shown")
     with work.write() as session:
         tasks.proved(session, row.id)
@@ -112,6 +112,21 @@ def _failed(work: Work, row: TaskRow, message: str) -> NoReturn:
     _abandon(work, row, what)
     next_step = f"labelyard why {batch}, replace or remove the file it names, then: labelyard retry {batch}"
     raise CreationFailed(what, where=f"{batch}, task {row.server_id}", next_step=next_step)
+
+
+def _refuse_other_frames(work: Work, row: TaskRow, size: int, missing: Sequence[str]) -> NoReturn:
+    """Throw away a task that shows other frames than were sent; what comes out so again and again needs a person."""
+    seen = f"{size} frames instead of {row.files}" if size != row.files else "frames of other names"
+    lacks = f": {', '.join(missing[:_SHOWN])} not among them" if missing else ""
+    if row.attempt < _ATTEMPTS:
+        _give_up(work, row, seen + lacks)
+    _abandon(work, row, seen + lacks)
+    what = f"{seen} in task after task, this was number {row.attempt}{lacks}"
+    raise CreationFailed(
+        f"{what}. CVAT skips silently what it does not take for an image",
+        where=f"{work.batch_id}, task {row.server_id}",
+        next_step=f"labelyard set-aside what it names, then: labelyard retry {work.batch_id}",
+    )
 
 
 def _give_up(work: Work, row: TaskRow, reason: str) -> NoReturn:

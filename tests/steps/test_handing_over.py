@@ -10,11 +10,13 @@ import pytest
 from emulator import StoreServer
 from step_bench import USERS, Bench, draw_and_complete, export, ingest, picture, settings
 
-from labelyard.ledger import upgrade
+from labelyard.errors import CreationFailed
+from labelyard.ledger import batches, upgrade
 from labelyard.sandbox import serve
 from labelyard.steps.closing import close_now
 from labelyard.steps.collecting import collect
 from labelyard.steps.landing import sweep
+from labelyard.steps.wait_for_status import TaskGivenUp
 from labelyard.workplace import open_workplace
 
 
@@ -81,6 +83,24 @@ def test_remote_looks_at_the_images_unless_told_to_trust(bench: Bench) -> None:
     ingest(bench)
     assert list(bench.line().set_aside) == [f"s3://{bench.bucket}/in/bad.jpg"]
     assert bench.line().state == "assigned"
+
+
+def test_files_that_cvat_skips_each_time_fail_the_batch_and_are_named(bench: Bench) -> None:
+    bench.apply(
+        sources=[{"bucket": bench.bucket, "prefix": "in/", "include": ["*"]}],
+        task={"upload": "remote", "inspect": False},
+    )
+    bench.put("good.jpg", picture(1))
+    bench.put("unnamed", picture(2))
+    landed(bench)
+    for _ in range(4):
+        with pytest.raises(TaskGivenUp, match="1 frames instead of 2: unnamed not among them"):
+            ingest(bench)
+        with bench.place.ledger.write() as session:
+            batches.get(session, "street-00001").not_before = None
+    with pytest.raises(CreationFailed, match="in task after task, this was number 5: unnamed not among them"):
+        ingest(bench)
+    assert (bench.line().state, bench.tasks_on_server()) == ("failed", 0)
 
 
 def test_share_lets_cvat_read_its_own_copy_of_the_bucket(bench: Bench, share: Path) -> None:
