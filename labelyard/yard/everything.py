@@ -24,6 +24,8 @@ SERVER_SETTINGS = {
     # In memory, which is the default, a slot whose holder died with the server would stay taken.
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
     "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "5",
+    # Runs, their logs and their pages go after 90 days; otherwise they would stay for ever.
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
 }
 """What Prefect's server is started with."""
 
