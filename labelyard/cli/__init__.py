@@ -30,6 +30,7 @@ COMMANDS = {
     "set-aside": "labelyard.cli.by_hand:set_aside",
     "restore": "labelyard.cli.by_hand:restore",
     "abandon": "labelyard.cli.by_hand:abandon",
+    "release": "labelyard.cli.by_hand:release",
     "pause": "labelyard.cli.by_hand:pause",
     "resume": "labelyard.cli.by_hand:resume",
     "repair": "labelyard.cli.repair:repair",

@@ -40,6 +40,16 @@ def abandon(batch: str, why: str) -> None:
 
 
 @click.command()
+@click.argument("batch_ids", metavar="BATCH...", nargs=-1, required=True)
+def release(batch_ids: tuple[str, ...]) -> None:
+    """Let go of exported batches: they are no longer looked at, and their tasks may be deleted; the files stay."""
+    with open_workplace() as place:
+        for batch in batch_ids:
+            by_hand.release(place, batch)
+            click.echo(f"{batch} is released")
+
+
+@click.command()
 @click.argument("dataset")
 @click.option("--why", default="", help="The reason, for whoever wonders.")
 def pause(dataset: str, why: str) -> None:

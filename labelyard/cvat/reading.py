@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from urllib.parse import unquote
 
 from labelyard.cvat.wire import Answer, Request, Steps, ask
-from labelyard.errors import CvatDisagrees
+from labelyard.errors import CvatDisagrees, CvatHidden
 from labelyard.model import (
     Annotations,
     AttributeSpec,
@@ -45,6 +45,22 @@ def fetch(request: Request, shape: Callable[[Any], T]) -> Steps[T]:
     """Send `request` and read its answer."""
     answer = yield from ask(request)
     return read(request, answer, shape)
+
+
+def refuse_hidden(task_id: int, request: Request) -> Steps[Answer]:
+    """Ask for a task by itself. Raises CvatHidden where it is there and not for this account, else as `ask` does.
+
+    A list shows nothing of such a task, as if it were deleted.
+    """
+    answer = yield from ask(request, also=lambda a: a.status == 403)
+    if answer.status == 403:
+        raise CvatHidden(
+            f"task {task_id} is there, and the account of labelyard may not see it",
+            request=str(request),
+            status=403,
+            next_step=f"give the account the role admin, or make it the owner of task {task_id}",
+        )
+    return answer
 
 
 def read_person(value: Any) -> int | None:

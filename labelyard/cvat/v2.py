@@ -13,7 +13,16 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 from labelyard.cvat.labels import check_labels
 from labelyard.cvat.multipart import Multipart
-from labelyard.cvat.reading import fetch, file_name, read, read_annotations, read_frames, read_label, read_user
+from labelyard.cvat.reading import (
+    fetch,
+    file_name,
+    read,
+    read_annotations,
+    read_frames,
+    read_label,
+    read_user,
+    refuse_hidden,
+)
 from labelyard.cvat.refusals import one_line, words
 from labelyard.cvat.v2_values import creation_of, job_of, request_state, task_of, with_parts
 from labelyard.cvat.wire import Pause, Request, Steps, ask, growing_pauses, upload_patience
@@ -124,8 +133,9 @@ class V2:
 
     def task(self, task_id: int) -> Steps[Task]:
         """One task; the list ignores `id` [891], so it is asked for itself."""
-        task = yield from fetch(_get(f"tasks/{task_id}"), task_of)
-        return (yield from _whole(task))
+        request = _get(f"tasks/{task_id}")
+        answer = yield from refuse_hidden(task_id, request)
+        return (yield from _whole(read(request, answer, task_of)))
 
     def delete_task(self, task_id: int) -> Steps[None]:
         """Delete a task at rest; while it is being made that is 500 [899]."""

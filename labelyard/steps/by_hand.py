@@ -77,6 +77,14 @@ def abandon(place: Workplace, batch_id: str, why: str) -> Batch:
     return batch
 
 
+def release(place: Workplace, batch_id: str) -> Batch:
+    """Let go of an exported batch: its task may be deleted, and what happens to it there changes nothing any more."""
+    with place.ledger.write() as session:
+        batch = batches.get(session, batch_id, lock=True)
+        batches.move(place.ledger, session, batch, BatchState.RELEASED, "by hand")
+    return batch
+
+
 def pause(place: Workplace, dataset: str, why: str) -> None:
     """Let no run of a dataset begin; objects still land, and what runs now finishes."""
     with place.ledger.write() as session:

@@ -12,11 +12,13 @@ from labelyard.errors import CVAT_IS_AWAY, CvatError, CvatNotFound, LabelyardErr
 from labelyard.ledger import batches, breakers, exports, jobs, tasks
 from labelyard.ledger.tables import Batch, Export
 from labelyard.model import JobStatus, Task
-from labelyard.plan.lifecycle import WITH_PEOPLE, BatchState
+from labelyard.plan.lifecycle import BatchState
+from labelyard.plan.turns import in_turn
 from labelyard.workplace import Workplace
 
 _log = logging.getLogger(__name__)
 _UNTOUCHED = (BatchState.ASSIGNED, BatchState.EXPORTED)
+_EXPORTED_AT_ONCE = 200
 """States in which no run works on a batch, so that what its error says is ours."""
 
 
@@ -32,14 +34,20 @@ class Collected:
 
 
 def collect(place: Workplace) -> Collected:
-    """Look at every task that lies with people; complete ones are announced. One that fails stops only itself.
+    """Look at the tasks that lie with people; complete ones are announced. One that fails stops only itself.
 
-    Tasks of a CVAT that is left alone are not looked at: `probe` says when it is back.
+    Of exported ones so many are looked at each time, in turn: they may be reopened until they are released. Tasks of a
+    CVAT that is left alone are not looked at: `probe` says when it is back.
     """
     completed, reopened, changed, failed = [], [], [], {}
     with place.ledger.read() as session:
-        waiting = batches.in_states(session, WITH_PEOPLE)
-        away = breakers.shut(session, place.ledger.now(session))
+        now = place.ledger.now(session)
+        exported = batches.in_states(session, (BatchState.EXPORTED,))
+        waiting = [
+            *batches.in_states(session, (BatchState.ASSIGNED, BatchState.COMPLETED)),
+            *in_turn(exported, _EXPORTED_AT_ONCE, int(now.timestamp() // place.settings.deploy.collect_seconds)),
+        ]
+        away = breakers.shut(session, now)
     people: dict[str, Mapping[int, str]] = {}
     for batch in waiting:
         cvat = batch.cvat or ""
@@ -99,6 +107,8 @@ def _shown(cvat: Cvat, batch: Batch, server_id: int) -> Task:
         error.where = f"{batch.id}, task {server_id} on {cvat.url}"
         if isinstance(error, CvatNotFound):
             error.next_step = "labelyard repair --apply, which makes the task anew"
+            if batch.state is BatchState.EXPORTED:
+                error.next_step = f"labelyard release {batch.id} if its work is done; else {error.next_step}"
         raise
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from labelyard.cvat import Cvat
-from labelyard.errors import CvatDisagrees, CvatNotFound, LabelyardError
+from labelyard.errors import CvatDisagrees, CvatHidden, CvatNotFound, LabelyardError
 from labelyard.ledger import batches, datasets, exports, jobs, tasks
 from labelyard.ledger.tables import Batch, Export
 from labelyard.ledger.tables import Task as TaskRow
@@ -77,11 +77,17 @@ def _compare(place: Workplace, spec: DatasetSpec, server: str, rows: Sequence[_S
     known = [_known(place, seen) for seen in here if seen.row.state is not TaskState.ABANDONED]
     cvat = place.cvat(server)
     there = {task.id: task for task in our_tasks(cvat, spec)}
+    hidden = set()
     for one in known:
         if one.task_id not in there and not one.ended:
-            with suppress(CvatNotFound):  # a list by owner and name lacks what was renamed, or made by another account
+            try:  # a list by owner and name lacks what was renamed, or made by another account
                 there[one.task_id] = cvat.task(one.task_id)
-    return findings(known, given_up, there.values())
+            except CvatHidden as error:
+                hidden.add(one.task_id)
+                yield Finding(f"{one.batch_id}, task {one.task_id}", error.what, Mend.TELL, one.batch_id)
+            except CvatNotFound:
+                continue
+    yield from findings([one for one in known if one.task_id not in hidden], given_up, there.values())
 
 
 def _known(place: Workplace, seen: _Seen) -> Known:

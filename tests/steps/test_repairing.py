@@ -7,15 +7,17 @@ import json
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import select
 from step_bench import USERS, Bench, draw_and_complete, export, ingest, picture
 
-from labelyard.errors import CvatDisagrees
-from labelyard.ledger import batches, datasets, upgrade
+from labelyard.errors import CvatDisagrees, LedgerError
+from labelyard.ledger import batches, breakers, datasets, upgrade
 from labelyard.ledger.tables import History
 from labelyard.model import DataSpec, Label, TaskSpec, UploadFile
 from labelyard.plan.repair import Finding, Mend
 from labelyard.sandbox import serve
+from labelyard.settings import CvatSettings
 from labelyard.steps import by_hand as decide
 from labelyard.steps import repairing, taking_over
 from labelyard.steps.closing import close_now
@@ -62,6 +64,33 @@ def test_a_task_deleted_by_hand_is_made_anew(assigned: Bench) -> None:
     ingest(assigned)
     assert (assigned.line().state, len(assigned.line().jobs)) == ("assigned", 1)
     assert repairing.survey(assigned.place) == []
+
+
+def test_a_task_that_the_account_may_not_see_is_told_and_never_made_anew(assigned: Bench) -> None:
+    root = assigned.place.cvat("default")
+    ann = next(user.id for user in root.users() if user.username == "ann")
+    root.patch_task(task_id(assigned), assignee=ann)
+    for job in root.jobs(task_id(assigned)):
+        root.assign(job.id, ann)
+    other = CvatSettings(url=assigned.sandbox.url, username="bob", password=SecretStr("bobpass1"))
+    with open_workplace(assigned.place.settings.model_copy(update={"cvat": {"default": other}})) as place:
+        [finding] = repairing.survey(place)
+        assert (finding.mend, "may not see it" in finding.what) == (Mend.TELL, True)
+        assert "may not see it" in next(iter((collect(place).failed or {}).values()))
+        with place.ledger.read() as session:
+            assert breakers.troubled(session) == []
+
+
+def test_an_exported_task_that_is_deleted_is_released_or_made_anew(assigned: Bench) -> None:
+    finish(assigned)
+    assigned.place.cvat("default").delete_task(task_id(assigned))
+    assert collect(assigned.place).failed
+    assert (assigned.line().next_step or "").startswith("labelyard release street-00001 if its work is done; else")
+    decide.release(assigned.place, "street-00001")
+    assert (collect(assigned.place).failed, assigned.line().state) == ({}, "released")
+    assert repairing.survey(assigned.place) == []
+    with pytest.raises(LedgerError, match="from released to released"):
+        decide.release(assigned.place, "street-00001")
 
 
 def test_an_empty_double_is_deleted_and_one_with_frames_is_told(assigned: Bench) -> None:
