@@ -69,7 +69,7 @@ def make_automation(client: SyncPrefectClient, silence: timedelta) -> None:
     """
     wanted = AutomationCore(
         name=DEAD_RUNS,
-        description="Its batch is announced again by the next sweep; this only frees its place and tells the truth.",
+        description="Its batch is announced again; this only frees its place and tells the truth.",
         trigger=EventTrigger(
             after=_AT_WORK,
             expect={_SIGN_OF_LIFE_OR_OF_AN_END},

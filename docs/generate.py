@@ -181,7 +181,7 @@ _PREFECT = """
 ## Prefect's own database
 
 Prefect's server keeps its runs and events in SQLite unless it is told otherwise. That serves a few batches at a time;
-with more at once its database is busy, the server answers 503, and work is late (nothing is lost: the sweep announces
+with more at once its database is busy, the server answers 503, and work is late (nothing is lost: labelyard announces
 again what Prefect did not start). `labelyard doctor` says when that happens. Then give the server a PostgreSQL with the
 extension `pg_trgm` (the package postgresql-contrib in most systems), in the environment or the `.env` of `labelyard up`
 or `prefect server start`, and start it anew; `labelyard deploy` makes the deployments there:

@@ -151,7 +151,7 @@ class Settings(BaseSettings):
     poll_seconds: float = Field(default=1.0, gt=0)
     """How often a waiting step looks at CVAT."""
     announce_again_seconds: float = Field(default=60, gt=0)
-    """How long a batch may wait for a run before the sweep announces it again."""
+    """How long a batch may wait for a run before it is announced again, in seconds."""
     crash_at: str | None = None
     """For tests alone: end each process at this crash point (`create_task.sent`, or `create_task.sent:2`)."""
     prefect_api_url: str | None = Field(default=None, validation_alias="PREFECT_API_URL")

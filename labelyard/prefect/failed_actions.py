@@ -52,7 +52,7 @@ def failed_actions_page(failed: Sequence[FailedAction]) -> str:
         (f"{one.at:%H:%M:%S} UTC", code(one.automation), code(one.batch or "-"), code(one.reason)) for one in failed
     )
     return (
-        f"### {len(failed)} failed actions\n\nPrefect tries none of them again. The sweep announces each batch again; "
+        f"### {len(failed)} failed actions\n\nPrefect tries none of them again. Each batch is announced again; "
         "`labelyard doctor` says what is wrong, if something still is.\n\n"
         + table(("when", "automation", "batch", "why"), rows)
     )

@@ -198,7 +198,7 @@ class LabelyardWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, Labe
             del self._threads[flow_run.id]
         if flow_run.id in self._cancelled:
             self._cancelled.discard(flow_run.id)
-            message = "Cancelled. Its batch is given back: the next sweep announces it again."
+            message = "Cancelled. Its batch is given back, and soon announced again."
             await self._mark_flow_run_as_cancelled(flow_run, {"message": message})
 
     async def _end(self, flow_run: FlowRun, thread: threading.Thread, ended: asyncio.Event) -> None:
@@ -212,7 +212,7 @@ class LabelyardWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, Labe
             await ended.wait()
         if not ended.is_set():
             await self._propose_crashed_state(
-                flow_run, "The worker was stopped. The batch's lease runs out, and the next sweep announces it again."
+                flow_run, "The worker was stopped. The batch's lease runs out, and it is announced again."
             )
 
     async def _report_runs_left_behind(self) -> None:
@@ -221,7 +221,7 @@ class LabelyardWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, Labe
             for flow_run in await runs_left_behind(self.client, self._work_pool_name):
                 await self._propose_crashed_state(
                     flow_run,
-                    "Its worker was killed. The batch's lease runs out, and the next sweep announces it again.",
+                    "Its worker was killed. The batch's lease runs out, and it is announced again.",
                 )
         except Exception as error:  # noqa: BLE001 - a worker that cannot tidy up can still work
             self._logger.warning("What a killed worker has left could not be looked for: %s", error)

@@ -84,7 +84,8 @@ class Batching(Section):
     max_age: Duration | None = Field(default=timedelta(hours=1), json_schema_extra={"default": "1h"})
     """Close when its first object landed so long ago; null to wait on."""
     marker: str | None = None
-    """Close when an object of this base name appears (`_SUCCESS`, `manifest.json`); the marker itself is no image."""
+    """Close when an object of this base name appears (`_SUCCESS`, `manifest.json`), which is no image itself. It counts
+    once for each content: write another one (the time, say) where the next drop goes to the same folder."""
 
     @field_validator("marker")
     @classmethod
@@ -116,7 +117,8 @@ class TaskSection(Section):
     segment_size: Count = Field(default=0, ge=0, le=1_000_000)
     """Frames in a job; 0 makes one job of the whole task."""
     overlap: Count | None = Field(default=None, ge=0, le=1_000_000)
-    """Frames that neighbouring jobs share; at most half of `segment_size`."""
+    """Frames that neighbouring jobs share; at most half of `segment_size`. What both people draw there is exported
+    twice."""
     image_quality: Count = Field(default=70, ge=1, le=100)
     """JPEG quality of what annotators see; exports are not touched by it."""
     chunk_size: Count | None = Field(default=None, ge=1, le=1_000_000)
