@@ -16,7 +16,7 @@ from labelyard.intake.sqs import Queue
 from labelyard.ledger import Ledger
 from labelyard.ledger.overview import overview
 from labelyard.model import s3_url
-from labelyard.spec import DatasetSpec
+from labelyard.spec import DatasetSpec, Upload
 from labelyard.storage import Store
 
 _SHORT = 5.0
@@ -81,11 +81,17 @@ def _notification(spec: DatasetSpec, patient: Patient) -> Iterator[Finding]:
 
 
 def spool(patient: Patient) -> Iterator[Finding]:
-    """The spool's folder can be written to, and there is room for what it may hold."""
+    """The spool's folder can be written to, there is room for what it may hold, and it may hold a batch."""
     folder, want = patient.settings.spool.absolute(), patient.settings.spool_bytes
     there = next(path for path in (folder, *folder.parents) if path.exists())
     if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
         yield wrong("spool", f"{folder} cannot be written to", "set LABELYARD_SPOOL to another folder")
+        return
+    streamed = [spec for spec in patient.datasets if spec.task.upload is Upload.STREAM]  # a batch lies there whole
+    large = [spec.name for spec in streamed if spec.batch.max_bytes > want]
+    if large:
+        what = f"it may hold {_gigabytes(want)}, and batches of {', '.join(large)} may have more (batch.max_bytes)"
+        yield wrong("spool", what, "set LABELYARD_SPOOL_BYTES to more")
         return
     yield _room(folder, shutil.disk_usage(there).free, want)
 

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import logging
 import mimetypes
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import BinaryIO, NoReturn
+from typing import BinaryIO, NoReturn, TypeVar
 
 from labelyard.crashing import point
 from labelyard.errors import (
@@ -40,6 +41,7 @@ from labelyard.spec import Upload
 from labelyard.spool import Spooled
 from labelyard.steps.claiming import Work
 
+T = TypeVar("T")
 _log = logging.getLogger(__name__)
 _INSPECTORS = 2
 _PRESIGN_MARGIN = 600
@@ -123,10 +125,10 @@ def _looked_at(work: Work, stack: ExitStack, members: Sequence[Object]) -> tuple
     images: list[_Image] = []
     bad: _Bad = {}
     with ThreadPoolExecutor(_INSPECTORS, thread_name_prefix="inspect") as pool:
-        looks = [
+        looks = (
             (member, spooled, pool.submit(_inspected, spooled)) for member, spooled in zip(members, spool, strict=True)
-        ]
-        for member, spooled, look in looks:
+        )
+        for member, spooled, look in _some_ahead(looks):  # not all: what is not kept makes room for the next
             facts = look.result()
             if isinstance(facts, LabelyardError):
                 bad[member.id] = facts
@@ -135,6 +137,15 @@ def _looked_at(work: Work, stack: ExitStack, members: Sequence[Object]) -> tuple
             if isinstance(facts, LabelyardError) or section.upload is not Upload.STREAM:
                 spooled.discard()
     return images, bad
+
+
+def _some_ahead(looks: Iterable[T]) -> Iterator[T]:
+    begun: deque[T] = deque()
+    for look in looks:
+        begun.append(look)
+        if len(begun) > _INSPECTORS:
+            yield begun.popleft()
+    yield from begun
 
 
 def _inspected(spooled: Spooled) -> ImageFacts | LabelyardError:

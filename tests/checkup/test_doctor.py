@@ -13,7 +13,7 @@ import stamina
 from click.testing import CliRunner
 from emulator import StoreServer, free_port
 from prefect_server import RUN_SECONDS, PrefectServer
-from pydantic import SecretStr
+from pydantic import ByteSize, SecretStr
 from waiting import eventually
 
 from labelyard.checkup.finding import Finding, Verdict
@@ -47,6 +47,7 @@ def spec(store_server: StoreServer) -> DatasetSpec:
         {
             "name": "street",
             "sources": [{"bucket": store_server.new_bucket(), "prefix": "in/"}],
+            "batch": {"max_bytes": 1},
             "task": {"labels": ["car"]},
             "annotators": ["ann", "bob"],
             "export": {"prefix": "out/"},
@@ -196,6 +197,13 @@ def test_a_full_disk_is_told(settings: Settings) -> None:
     finding = found(settings.model_copy(update={"spool_bytes": 2**60}))["spool"]
     assert finding.verdict is Verdict.WRONG
     assert "LABELYARD_SPOOL_BYTES" in finding.next_step
+
+
+def test_a_spool_that_holds_no_whole_batch_is_told(settings: Settings, spec: DatasetSpec) -> None:
+    apply(settings, spec.model_copy(update={"batch": spec.batch.model_copy(update={"max_bytes": ByteSize(2)})}))
+    finding = found(settings)["spool"]
+    assert finding.verdict is Verdict.WRONG
+    assert "batches of street may have more" in finding.what
 
 
 def test_the_command_says_all_of_it_and_ends_with_status_one(

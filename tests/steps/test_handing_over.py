@@ -64,6 +64,16 @@ def test_remote_lets_cvat_download_and_no_byte_passes_through_us(bench: Bench, i
     assert not list(bench.place.settings.spool.rglob("0*"))
 
 
+def test_remote_looks_at_a_batch_that_is_larger_than_the_spool(bench: Bench) -> None:
+    bench.apply(task={"upload": "remote"})
+    for i in range(12):
+        bench.put(f"{i}.jpg", picture(i))
+    bench.place.settings.spool_bytes = 4 * len(picture())
+    landed(bench)
+    ingest(bench)
+    assert bench.line().jobs[0].frames == (0, 11)
+
+
 def test_remote_sets_a_second_file_of_one_base_name_aside_and_says_what_could_rename_it(bench: Bench) -> None:
     bench.apply(task={"upload": "remote"})
     bench.put("cam1/1.jpg", picture(1))
