@@ -33,6 +33,7 @@ COMMANDS = {
     "release": "labelyard.cli.by_hand:release",
     "pause": "labelyard.cli.by_hand:pause",
     "resume": "labelyard.cli.by_hand:resume",
+    "retire": "labelyard.cli.by_hand:retire",
     "repair": "labelyard.cli.repair:repair",
     "rebuild": "labelyard.cli.repair:rebuild",
     "adopt": "labelyard.cli.repair:adopt",

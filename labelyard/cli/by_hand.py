@@ -66,3 +66,12 @@ def resume(dataset: str) -> None:
     with open_workplace() as place:
         waiting = by_hand.resume(place, dataset)
     click.echo(f"{dataset} goes on; {waiting} batches waited")
+
+
+@click.command()
+@click.argument("dataset")
+def retire(dataset: str) -> None:
+    """Let nothing more land in DATASET: its sources are not listed again; what landed before goes on to its end."""
+    with open_workplace() as place:
+        by_hand.retire(place, dataset)
+    click.echo(f"{dataset} is retired; back with: labelyard apply FILE")

@@ -55,7 +55,10 @@ def validate(files: tuple[Path, ...]) -> None:
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE…", type=click.Path(path_type=Path))
-def apply(files: tuple[Path, ...]) -> None:
+@click.option(
+    "--shared", is_flag=True, help="A new dataset may share sources with another: files there become tasks twice."
+)
+def apply(files: tuple[Path, ...], shared: bool) -> None:  # noqa: FBT001 - click passes flags so
     """Store dataset files in the ledger; batches that are closed later follow them.
 
     All of the files are checked before any is stored. A file that says nothing new makes no new version.
@@ -68,8 +71,12 @@ def apply(files: tuple[Path, ...]) -> None:
     ledger = Ledger(settings.ledger)
     try:
         with ledger.write() as session:
+            before = {spec.name for spec, _ in datasets.current(session)}
             stored = {path: datasets.apply(ledger, session, spec) for path, spec in specs.items()}
             known = [spec for spec, _ in datasets.current(session)]
+            for path, spec in specs.items():
+                if spec.name not in before and not shared:
+                    _refuse_shared(path, spec, known)
     finally:
         ledger.close()
     for path, (version, new) in stored.items():
@@ -81,6 +88,13 @@ def apply(files: tuple[Path, ...]) -> None:
         click.echo(
             f"the settings here know no CVAT called {name.lower()}: whoever runs this needs LABELYARD_CVAT__{name}__URL"
         )
+
+
+def _refuse_shared(path: Path, spec: DatasetSpec, known: Sequence[DatasetSpec]) -> None:
+    for place, other in _shared(spec, known):
+        what = f"{path}: {place} is a source of {other} too: what lies there would become a task for each"
+        replaces = f"labelyard retire {other} if {spec.name} takes its place"
+        raise SpecError(what, next_step=f"{replaces}; labelyard apply --shared {path} if not")
 
 
 def _shared(spec: DatasetSpec, known: Sequence[DatasetSpec]) -> Iterator[tuple[str, str]]:

@@ -18,10 +18,13 @@ from labelyard.spec import DatasetSpec
 
 
 def apply(ledger: Ledger, session: Session, spec: DatasetSpec) -> tuple[int, bool]:
-    """Store a dataset file as an immutable version: its number, and whether it is new."""
+    """Store a dataset file as an immutable version: its number, and whether it is new. A retired dataset is back."""
     document = spec.model_dump(mode="json")
     digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
     dataset = session.get(Dataset, spec.name, with_for_update=True)
+    if dataset is not None and dataset.retired_at is not None:
+        dataset.retired_at = None
+        tell(ledger, session, "back", "its file was applied again", dataset=spec.name)
     if dataset is not None:
         current = session.get_one(DatasetVersion, (spec.name, dataset.version))
         if current.sha256 == digest:
@@ -54,10 +57,11 @@ def spec(session: Session, name: str, version: int | None = None) -> DatasetSpec
 
 
 def current(session: Session) -> Iterator[tuple[DatasetSpec, int]]:
-    """Every dataset's current file, with its version."""
+    """The current file of every dataset that is not retired, with its version."""
     rows = session.execute(
         select(DatasetVersion.document, DatasetVersion.number)
         .join(Dataset, (Dataset.name == DatasetVersion.dataset) & (Dataset.version == DatasetVersion.number))
+        .where(Dataset.retired_at.is_(None))
         .order_by(Dataset.name)
     )
     for document, number in rows:

@@ -109,6 +109,8 @@ class Dataset(Table):
     paused_at: Mapped[datetime | None]
     """Objects still land and batches still close while a dataset is paused; no run of it is announced or begins."""
     paused_why: Mapped[str | None]
+    retired_at: Mapped[datetime | None]
+    """Nothing lands in a retired dataset; what landed before goes on. Applying its file again takes it back."""
 
 
 class DatasetVersion(Table):

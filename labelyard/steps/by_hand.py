@@ -102,6 +102,14 @@ def resume(place: Workplace, dataset: str) -> int:
         return sum(batch.dataset == dataset for batch in batches.in_states(session, batches.ANNOUNCED_BY))
 
 
+def retire(place: Workplace, dataset: str) -> None:
+    """Let nothing more land in a dataset; what landed before goes on to its end."""
+    with place.ledger.write() as session:
+        row = _dataset(session.get(Dataset, dataset, with_for_update=True), dataset)
+        row.retired_at = place.ledger.now(session)
+        tell(place.ledger, session, "retired", "by hand", dataset=dataset)
+
+
 def _dataset(row: Dataset | None, name: str) -> Dataset:
     if row is None:
         raise NotKnown(f"the ledger holds no dataset {name!r}", next_step="labelyard status")

@@ -212,8 +212,13 @@ def test_apply_tells_of_a_source_that_another_dataset_has(ledger_url: str, monke
     assert "too" not in apply("street.yaml").output
     Path("road.yaml").write_text(GOOD.replace("name: street", "name: road"))
     source = read_spec(Path("street.yaml")).sources[0]
-    told = f"road: s3://{source.bucket}/{source.prefix} is a source of street too"
-    assert told in apply("road.yaml").output
+    told = f"s3://{source.bucket}/{source.prefix} is a source of street too"
+    refused = apply("road.yaml").exception
+    assert isinstance(refused, SpecError)
+    assert told in str(refused)
+    assert "labelyard retire street if road takes its place" in refused.next_step
+    assert f"road: {told}" in apply("--shared", "road.yaml").output
+    assert f"road: {told}" in apply("road.yaml").output  # it is no new one any more
 
 
 def test_apply_stores_nothing_if_one_of_the_files_is_wrong(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

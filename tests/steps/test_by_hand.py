@@ -242,3 +242,17 @@ def test_a_look_names_the_batches_of_which_anything_is_new(bench: Bench) -> None
     assert collect(bench.place).changed == ()
     cvat.set_job_status(job.id, JobStatus.COMPLETED)
     assert collect(bench.place).changed == ("street-00001",)
+
+
+def test_nothing_more_lands_in_a_retired_dataset_and_what_landed_goes_on(bench: Bench) -> None:
+    bench.put("1.jpg", picture(1))
+    landed(bench)
+    by_hand.retire(bench.place, "street")
+    bench.put("2.jpg", picture(2))
+    assert sweep(bench.place).landed == {}
+    ingest(bench)
+    assert bench.line().state == "assigned"
+    bench.apply()
+    assert sweep(bench.place).landed["street"].new == 1
+    with pytest.raises(NotKnown, match="no dataset 'none'"):
+        by_hand.retire(bench.place, "none")
