@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from urllib.parse import unquote
 
 from labelyard.cvat.wire import Answer, Request, Steps, ask
-from labelyard.errors import CvatDisagrees, CvatHidden
+from labelyard.errors import CvatDisagrees, CvatHidden, CvatNotFound
 from labelyard.model import (
     Annotations,
     AttributeSpec,
@@ -47,12 +47,14 @@ def fetch(request: Request, shape: Callable[[Any], T]) -> Steps[T]:
     return read(request, answer, shape)
 
 
-def refuse_hidden(task_id: int, request: Request) -> Steps[Answer]:
-    """Ask for a task by itself. Raises CvatHidden where it is there and not for this account, else as `ask` does.
+def ask_for_task(task_id: int, request: Request) -> Steps[Answer]:
+    """Ask for a task by itself. Raises CvatNotFound, and CvatHidden where it is there and not for this account.
 
     A list shows nothing of such a task, as if it were deleted.
     """
-    answer = yield from ask(request, also=lambda a: a.status == 403)
+    answer = yield from ask(request, also=lambda a: a.status in (403, 404))
+    if answer.status == 404:
+        raise CvatNotFound(f"there is no task {task_id}", request=str(request), status=404)
     if answer.status == 403:
         raise CvatHidden(
             f"task {task_id} is there, and the account of labelyard may not see it",

@@ -12,7 +12,7 @@ from typing import Any
 
 from labelyard.cvat.labels import check_labels, with_values
 from labelyard.cvat.multipart import Multipart
-from labelyard.cvat.reading import fetch, file_name, read, read_annotations, read_frames, read_user, refuse_hidden
+from labelyard.cvat.reading import ask_for_task, fetch, file_name, read, read_annotations, read_frames, read_user
 from labelyard.cvat.refusals import words
 from labelyard.cvat.v1_values import creation_of, git_repository_of, job_of, task_of
 from labelyard.cvat.wire import Pause, Request, Steps, ask, growing_pauses, upload_patience
@@ -167,7 +167,7 @@ class V1:
         request = _get("tasks", id=str(task_id))
         tasks = yield from fetch(request, lambda data: [task_of(item) for item in data["results"]])
         if not tasks:
-            yield from refuse_hidden(task_id, _get(f"tasks/{task_id}"))
+            yield from ask_for_task(task_id, _get(f"tasks/{task_id}"))
             raise CvatNotFound(f"there is no task {task_id}", request=str(request), status=404)
         return tasks[0]
 

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 from labelyard.cvat.labels import check_labels
 from labelyard.cvat.multipart import Multipart
 from labelyard.cvat.reading import (
+    ask_for_task,
     fetch,
     file_name,
     read,
@@ -21,7 +22,6 @@ from labelyard.cvat.reading import (
     read_frames,
     read_label,
     read_user,
-    refuse_hidden,
 )
 from labelyard.cvat.refusals import one_line, words
 from labelyard.cvat.v2_values import creation_of, job_of, request_state, task_of, with_parts
@@ -134,7 +134,7 @@ class V2:
     def task(self, task_id: int) -> Steps[Task]:
         """One task; the list ignores `id` [891], so it is asked for itself."""
         request = _get(f"tasks/{task_id}")
-        answer = yield from refuse_hidden(task_id, request)
+        answer = yield from ask_for_task(task_id, request)
         return (yield from _whole(read(request, answer, task_of)))
 
     def delete_task(self, task_id: int) -> Steps[None]:

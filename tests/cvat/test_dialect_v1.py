@@ -12,6 +12,7 @@ from labelyard.cvat.v1 import V1
 from labelyard.cvat.wire import Request
 from labelyard.errors import (
     CvatCrashed,
+    CvatHidden,
     CvatNotFound,
     CvatUnauthorized,
     ExportFailed,
@@ -104,8 +105,13 @@ def test_a_task_is_read_from_the_list_which_is_never_stale() -> None:
 
 
 def test_a_task_that_is_not_listed_is_not_found() -> None:
-    with pytest.raises(CvatNotFound):
-        value(v1.task(999999), recorded(261))
+    with pytest.raises(CvatNotFound, match="there is no task 999999"):
+        value(v1.task(999999), recorded(261), recorded(284))
+
+
+def test_a_task_that_is_not_listed_and_forbidden_is_hidden_and_not_deleted() -> None:
+    with pytest.raises(CvatHidden, match="task 66 is there, and the account of labelyard may not see it"):
+        value(v1.task(66), recorded(261), recorded(289))
 
 
 def test_data_that_was_received_shows_before_there_are_frames() -> None:

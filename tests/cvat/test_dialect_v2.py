@@ -17,6 +17,7 @@ from labelyard.errors import (
     CvatBusy,
     CvatCrashed,
     CvatDisagrees,
+    CvatHidden,
     CvatNotFound,
     CvatRefused,
     CvatUnauthorized,
@@ -230,4 +231,8 @@ def test_a_throttled_login_says_how_long_to_wait() -> None:
 def test_a_deleted_task_is_not_found() -> None:
     with pytest.raises(CvatNotFound, match="No Task matches"):
         value(v2.delete_task(68), answer(895))
+    with pytest.raises(CvatNotFound, match="there is no task 68"):
+        value(v2.task(68), answer(896))
+    with pytest.raises(CvatHidden, match="task 59 is there"):
+        value(v2.task(59), answer(620))
     assert list[Task]() == value(v2.find_tasks(" "))
