@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import pytest
 import stamina
 from pictures import image
+from ready_tasks import LABELS, ready
 
 from labelyard.cvat import Cvat, connect
-from labelyard.model import AttributeSpec, DataSpec, InputType, Label, Task, TaskSpec
+from labelyard.model import DataSpec, Task, TaskSpec
 from labelyard.sandbox import Serving, serve
-
-CAR = (
-    AttributeSpec("make", InputType.TEXT, "?", ("?",)),
-    AttributeSpec("n", InputType.NUMBER, "0", ("0", "9", "1")),
-)
-LABELS = (Label("car", CAR), Label("person"))
 
 
 @pytest.fixture(autouse=True)
@@ -43,15 +37,6 @@ def cvat(sandbox: Serving) -> Iterator[Cvat]:
     yield client
     sandbox.faults.clear()
     client.close()
-
-
-def ready(cvat: Cvat, task_id: int) -> Task:
-    """The task once it has frames."""
-    end = time.monotonic() + 30
-    while not (task := cvat.task(task_id)).jobs:
-        assert time.monotonic() < end, "no frames"
-        time.sleep(0.02)
-    return task
 
 
 @pytest.fixture

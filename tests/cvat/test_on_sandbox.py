@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from conftest import LABELS, ready
 from pictures import image, jpeg
+from ready_tasks import LABELS, ready
 
 from labelyard.cvat import Cvat, annotate, connect
 from labelyard.errors import (

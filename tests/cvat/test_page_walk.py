@@ -13,9 +13,9 @@ from typing import Any
 
 import page
 import pytest
-from conftest import ready
 from hands import Hand, Python, Shell
 from pictures import image
+from ready_tasks import ready
 
 from labelyard.cli.cvat_output import jsonable
 from labelyard.cvat import Cvat, annotate, connect
