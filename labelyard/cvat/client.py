@@ -234,12 +234,20 @@ class Client:
 
 
 def _probe(families: Sequence[Dialect], url: str) -> Steps[Dialect]:
-    """The first family whose probe the server knows, with or without a token."""
+    """The first family whose probe the server knows, with or without a token.
+
+    Raises CvatCrashed where a server in trouble cannot tell; CvatUnreachable where something else answers, as a proxy
+    does while CVAT is installed anew.
+    """
     for dialect in families:
         answer = yield dialect.probe
+        if answer.status >= 500:
+            raise refusal(str(dialect.probe), answer)
         if answer.status in {200, 401, 403} and "json" in answer.headers.get("content-type", ""):
             return dialect
-    raise CvatDisagrees("is not a CVAT that labelyard knows", where=url, next_step="check the address in the settings")
+    raise CvatUnreachable(
+        "is not a CVAT that labelyard knows", where=url, next_step="check its address in the settings"
+    )
 
 
 class _Outgoing:

@@ -131,8 +131,16 @@ def test_auto_asks_once_which_family_it_is() -> None:
 def test_something_that_is_no_cvat_is_told() -> None:
     website = (200, b"<html>welcome</html>", {"Content-Type": "text/html"})
     nothing = {("GET", "/api/v1/server/about"): [website], ("GET", "/api/server/about"): [(404, b"")]}
-    with serving(nothing) as server, pytest.raises(CvatDisagrees, match="not a CVAT"):
+    with serving(nothing) as server, pytest.raises(CvatUnreachable, match="not a CVAT"):
         talk(server, dialect="auto").whoami()
+
+
+def test_a_cvat_that_crashes_when_it_is_first_asked_is_not_taken_for_something_else() -> None:
+    with serving({("GET", "/api/v1/server/about"): [(500, b"<h1>Server Error (500)</h1>")]}) as server:
+        with pytest.raises(CvatCrashed) as caught:
+            talk(server, dialect="auto").whoami()
+        assert caught.value.retry
+        assert not server.asked("GET", "/api/server/about")
 
 
 @pytest.mark.parametrize("trouble", [(502, b""), (503, b""), (504, b""), (429, b"", {"Retry-After": "0"}), CUT, HALF])
