@@ -33,7 +33,7 @@ def ledger(patient: Patient) -> Iterator[Finding]:
     finally:
         opened.close()
     names = ", ".join(spec.name for spec in patient.datasets)
-    yield right("datasets", names) if names else wrong("datasets", "none is applied yet", "labelyard apply FILE")
+    yield right("datasets", names) if names else wrong("datasets", "none is applied, or all are retired", "labelyard apply FILE")
 
 
 def buckets(patient: Patient) -> dict[str, Check]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_PLAIN = re.compile(r"[A-Za-z0-9 .:-]+")
 _LONGEST = 300
 
 
@@ -30,7 +31,8 @@ def link(text: str, url: str) -> str:
     """A link, where `url` is one; else the text alone."""
     if not re.fullmatch(r"https?://[^\s<>\"'`|\\]+", url):
         return code(text)
-    return f"[{code(text)}](<{url}>)"
+    shown = text if _PLAIN.fullmatch(text) else code(text)  # Prefect's UI shows the fence of code in a link
+    return f"[{shown}](<{url}>)"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -58,3 +58,8 @@ def test_an_address_becomes_a_link() -> None:
 def test_a_key_of_an_artifact_is_one_that_prefect_takes(text: str) -> None:
     assert set(slug(text)) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
     assert slug(text)
+
+
+def test_what_is_plain_stands_in_a_link_without_a_fence() -> None:
+    assert link("street-00001", "http://cvat/tasks/7") == "[street-00001](<http://cvat/tasks/7>)"
+    assert link("a_b_c", "http://cvat/tasks/7") == "[`a_b_c`](<http://cvat/tasks/7>)"
