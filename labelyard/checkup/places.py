@@ -33,7 +33,8 @@ def ledger(patient: Patient) -> Iterator[Finding]:
     finally:
         opened.close()
     names = ", ".join(spec.name for spec in patient.datasets)
-    yield right("datasets", names) if names else wrong("datasets", "none is applied, or all are retired", "labelyard apply FILE")
+    none = wrong("datasets", "none is applied, or all are retired", "labelyard apply FILE")
+    yield right("datasets", names) if names else none
 
 
 def buckets(patient: Patient) -> dict[str, Check]:
