@@ -126,7 +126,7 @@ def summary(spec: DatasetSpec) -> str:
     return (
         f"{spec.name}: {sources} → batches closed at {', '.join(ends)} → "
         f"{_count(len(spec.task.labels), 'label')}, {_count(len(spec.annotators), 'annotator')} → "
-        f"{s3_url(spec.export_bucket, spec.export.prefix)}"
+        + s3_url(spec.export_bucket, spec.export.prefix)
     )
 
 

@@ -54,7 +54,7 @@ def land(place: Workplace, told: Sequence[EventObject], via: str) -> Landed:
     found = look(place.store, (one.object for one in told if _takers(specs, one.object)))
     for spec, source, marker in _markers(specs, found):
         # The marker may overtake the files it speaks of: whoever set it has put them all.
-        folder = marker.key.rsplit("/", 1)[0] + "/" if "/" in marker.key[len(source.prefix) :] else source.prefix
+        folder = max(source.prefix, _folder(marker.key), key=len)  # both begin its key
         for _ in land_listed(place, [spec], place.store.list(marker.bucket, folder), via):
             pass  # nobody told of these: they count for nothing in the answer
     shown = {(obj.bucket, obj.key) for obj in found}
