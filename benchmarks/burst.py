@@ -33,9 +33,9 @@ from rich.table import Table
 from running import BUCKET, Running, labelyard_up
 from sqlalchemy import func, select
 
-from labelyard.demo import proof, surroundings
+from labelyard.demo import environment, verify
+from labelyard.domain.states import BatchState
 from labelyard.ledger import tables
-from labelyard.plan.lifecycle import BatchState
 
 GROUP = 100
 _PUTS_AT_ONCE = 8
@@ -128,28 +128,28 @@ def _burst(running: Running, keys: Sequence[str], bodies: Sequence[bytes], progr
 
 
 def _landed(running: Running) -> int:
-    with running.ledger.read() as session:
-        return session.scalar(select(func.count()).select_from(tables.Object)) or 0
+    with running.ledger.read_only() as tx:
+        return tx.scalar(select(func.count()).select_from(tables.Object)) or 0
 
 
 def _assigned(running: Running) -> int:
-    with running.ledger.read() as session:
+    with running.ledger.read_only() as tx:
         done = select(func.sum(tables.Batch.objects)).where(tables.Batch.state == BatchState.ASSIGNED)
-        return int(session.scalar(done) or 0)
+        return int(tx.scalar(done) or 0)
 
 
 def differences(running: Running, keys: Sequence[str]) -> Iterator[str]:
     """What is not as it has to be: every file is once in the ledger, and a frame of exactly one task of CVAT."""
     wanted = Counter([*(key.rsplit("/", 1)[-1] for key in keys), "warm.jpg"])
-    with running.ledger.read() as session:
-        rows = Counter(key.rsplit("/", 1)[-1] for key in session.scalars(select(tables.Object.key)))
-    tasks = proof.look_at_server(running.made.cvat_url, surroundings.ACCOUNT, running.made.password)
+    with running.ledger.read_only() as tx:
+        rows = Counter(key.rsplit("/", 1)[-1] for key in tx.scalars(select(tables.Object.key)))
+    tasks = verify.look_at_server(running.made.cvat_url, environment.ACCOUNT, running.made.password)
     frames = Counter(name for task in tasks for name, _, _ in task.frames)
     for where, found in (("the ledger", rows), ("CVAT's tasks", frames)):
         if lost := wanted - found:
             yield f"{lost.total()} files are not in {where}, such as {min(lost)}"
-        if doubled := found - wanted:
-            yield f"{doubled.total()} files too many are in {where}, such as {min(doubled)}"
+        if exponential_backoff := found - wanted:
+            yield f"{exponential_backoff.total()} files too many are in {where}, such as {min(exponential_backoff)}"
     for task in tasks:
         if any(job.assignee is None for job in task.jobs):
             yield f"task {task.id} has a job without a person"
@@ -159,7 +159,7 @@ def script(running: Running, keys: Sequence[str]) -> Iterator[int]:
     """The peer: tasks of 100 by the API page, one after the other; the number of files in each, once it is done."""
     at, http = running.made, requests.Session()
     api = f"{at.cvat_url}/api/v1"
-    login = http.post(f"{api}/auth/login", json={"username": surroundings.ACCOUNT, "password": at.password}, timeout=60)
+    login = http.post(f"{api}/auth/login", json={"username": environment.ACCOUNT, "password": at.password}, timeout=60)
     http.headers["Authorization"] = f"Token {_ok(login)['key']}"
     people = itertools.cycle(user["id"] for user in _ok(http.get(f"{api}/users", timeout=60))["results"])
     for first in range(0, len(keys), GROUP):

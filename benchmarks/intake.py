@@ -84,17 +84,17 @@ def key(number: int) -> str:
 # --- the ways ---------------------------------------------------------------------------------------------------------
 
 
-def labelyard(place: Place) -> Figures:
+def labelyard(context: Place) -> Figures:
     """The watch loop over the queue, as `labelyard watch` runs it."""
     from labelyard.cli.watch import Steps
-    from labelyard.intake.sqs import Queue
-    from labelyard.intake.watch import Watch
+    from labelyard.sources.sqs import Queue
+    from labelyard.sources.watcher import Watch
 
-    work = _workplace(place)
-    queue = Queue(place.queue, work.settings.store, place.url)
+    lease = _workplace(context)
+    queue = Queue(context.queue, lease.settings.store, context.url)
 
     class Counting(Steps):
-        left = place.events
+        left = context.events
 
         def land(self, told: Any, via: str) -> None:
             super().land(told, via)
@@ -102,61 +102,61 @@ def labelyard(place: Place) -> Figures:
             if self.left <= 0:
                 threading.Thread(target=loop.stop).start()
 
-        def announce(self) -> int:
+        def publish_events(self) -> int:
             return 0  # there is no Prefect here
 
-    loop = Watch(Counting(work), queue)
+    loop = Watch(Counting(lease), queue)
     return _timed(loop.run)
 
 
-def landing(place: Place) -> Figures:
+def landing(context: Place) -> Figures:
     """Look and land, without the queue."""
-    from labelyard.steps.landing import land
+    from labelyard.pipeline.register_objects import register_objects
 
-    work, told = _workplace(place), _told(place.events)
-    return _timed(lambda: [land(work, told[n : n + BURST], "sqs") for n in range(0, len(told), BURST)])
+    lease, told = _workplace(context), _told(context.events)
+    return _timed(lambda: [register_objects(lease, told[n : n + BURST], "sqs") for n in range(0, len(told), BURST)])
 
 
-def ledger(place: Place) -> Figures:
+def ledger(context: Place) -> Figures:
     """Landing, without the store."""
+    from labelyard.config import DatasetSpec
     from labelyard.ledger import objects
-    from labelyard.spec import DatasetSpec
 
-    work, spec = _workplace(place), DatasetSpec.model_validate(SPEC)
-    found = [one.object for one in _told(place.events)]
+    lease, spec = _workplace(context), DatasetSpec.model_validate(SPEC)
+    found = [one.object for one in _told(context.events)]
 
     def run() -> None:
         for n in range(0, len(found), BURST):
-            with work.ledger.write() as session:
-                objects.land(work.ledger, session, spec, found[n : n + BURST], "sqs")
+            with lease.ledger.transaction() as tx:
+                objects.register(tx, spec, found[n : n + BURST], "sqs")
 
     return _timed(run)
 
 
-def script(place: Place) -> Figures:
+def script(context: Place) -> Figures:
     """What somebody writes in an hour: a row and a commit for each message, then it is deleted."""
-    sqs, rows = _sqs(place), _table(place)
+    sqs, rows = _sqs(context), _table(context)
 
     def run() -> None:
-        while messages := _received(sqs, place):
+        while messages := _received(sqs, context):
             for message in messages:
                 with rows:
                     rows.execute("INSERT OR IGNORE INTO object VALUES (?, ?, ?, ?)", _row(message))
-                sqs.delete_message(QueueUrl=place.queue, ReceiptHandle=message["ReceiptHandle"])
+                sqs.delete_message(QueueUrl=context.queue, ReceiptHandle=message["ReceiptHandle"])
 
     return _timed(run)
 
 
-def script10(place: Place) -> Figures:
+def script10(context: Place) -> Figures:
     """The same, ten at a time."""
-    sqs, rows = _sqs(place), _table(place)
+    sqs, rows = _sqs(context), _table(context)
 
     def run() -> None:
-        while messages := _received(sqs, place):
+        while messages := _received(sqs, context):
             with rows:
                 rows.executemany("INSERT OR IGNORE INTO object VALUES (?, ?, ?, ?)", map(_row, messages))
             entries = [{"Id": str(n), "ReceiptHandle": m["ReceiptHandle"]} for n, m in enumerate(messages)]
-            sqs.delete_message_batch(QueueUrl=place.queue, Entries=entries)
+            sqs.delete_message_batch(QueueUrl=context.queue, Entries=entries)
 
     return _timed(run)
 
@@ -167,51 +167,51 @@ def _timed(run: Callable[[], object]) -> Figures:
     return Figures(time.perf_counter() - began, time.process_time() - used)
 
 
-def _workplace(place: Place) -> Any:
+def _workplace(context: Place) -> Any:
+    from labelyard.config import DatasetSpec
+    from labelyard.context import Context
+    from labelyard.domain.objects import StoredObject
     from labelyard.ledger import Ledger, datasets, objects, upgrade
-    from labelyard.model import StoredObject
     from labelyard.settings import Settings
-    from labelyard.spec import DatasetSpec
-    from labelyard.storage import Store
-    from labelyard.workplace import Workplace
+    from labelyard.storage.store import Store
 
-    url = f"sqlite:///{place.folder}/ledger.db"
+    url = f"sqlite:///{context.folder}/ledger.db"
     upgrade(url)
-    at = {"endpoint_url": place.url, "region": "us-east-1", "access_key_id": "test", "secret_access_key": "test"}
+    at = {"endpoint_url": context.url, "region": "us-east-1", "access_key_id": "test", "secret_access_key": "test"}
     settings = Settings(ledger=url, store={**at, "addressing_style": "path"})
-    work = Workplace(settings, Ledger(url), Store(settings.store))
+    lease = Context(settings, Ledger(url), Store(settings.store))
     spec = DatasetSpec.model_validate(SPEC)
-    with work.ledger.write() as session:
-        datasets.apply(work.ledger, session, spec)
+    with lease.ledger.transaction() as tx:
+        datasets.apply(tx, spec)
         # A watcher runs for weeks: its statements are compiled before the clock starts.
         warm = [StoredObject(BUCKET, f"in/warm/{n}.jpg", "e", 1) for n in range(150)]
-        objects.land(work.ledger, session, spec, warm, "sqs")
-    return work
+        objects.register(tx, spec, warm, "sqs")
+    return lease
 
 
 def _told(events: int) -> list[Any]:
-    from labelyard.events import read_message
+    from labelyard.sources.parsers import read_message
 
     return [told for n in range(events) for told in read_message(message(n).encode()).objects]
 
 
-def _sqs(place: Place) -> Any:
+def _sqs(context: Place) -> Any:
     import boto3
 
     keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
-    return boto3.client("sqs", endpoint_url=place.url, **keys)
+    return boto3.client("sqs", endpoint_url=context.url, **keys)
 
 
-def _table(place: Place) -> sqlite3.Connection:
-    rows = sqlite3.connect(f"{place.folder}/script.db")
+def _table(context: Place) -> sqlite3.Connection:
+    rows = sqlite3.connect(f"{context.folder}/script.db")
     for words in ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL"):
         rows.execute(words)
     rows.execute("CREATE TABLE object (bucket TEXT, key TEXT, etag TEXT, size INTEGER, UNIQUE (bucket, key, etag))")
     return rows
 
 
-def _received(sqs: Any, place: Place) -> Sequence[dict[str, Any]]:
-    answer = sqs.receive_message(QueueUrl=place.queue, MaxNumberOfMessages=10, WaitTimeSeconds=0)
+def _received(sqs: Any, context: Place) -> Sequence[dict[str, Any]]:
+    answer = sqs.receive_message(QueueUrl=context.queue, MaxNumberOfMessages=10, WaitTimeSeconds=0)
     found: Sequence[dict[str, Any]] = answer.get("Messages", ())
     return found
 
@@ -230,12 +230,12 @@ def _row(told: dict[str, Any]) -> tuple[str, str, str, int]:
 def latency(server: Any, folder: Path, puts: int) -> tuple[list[float], list[float]]:
     """Seconds from before each put, and from its message's arrival, to the commit of its row; one put at a time."""
     from labelyard.cli.watch import Steps
-    from labelyard.intake.sqs import Queue
-    from labelyard.intake.watch import Watch
+    from labelyard.sources.sqs import Queue
+    from labelyard.sources.watcher import Watch
 
     queue = server.new_queue()
     server.notify(BUCKET, queue)
-    work = _workplace(Place(server.url, queue, str(folder), 0))
+    lease = _workplace(Place(server.url, queue, str(folder), 0))
     landed: dict[str, float] = {}
     ours: list[float] = []
     arrived = threading.Event()
@@ -256,11 +256,11 @@ def latency(server: Any, folder: Path, puts: int) -> tuple[list[float], list[flo
             landed.update((one.object.key, now) for one in told)
             arrived.set()
 
-        def announce(self) -> int:
+        def publish_events(self) -> int:
             return 0
 
-    source = Receiving(queue, work.settings.store, server.url)
-    loop = Watch(Stamping(work), source)
+    source = Receiving(queue, lease.settings.store, server.url)
+    loop = Watch(Stamping(lease), source)
     running = threading.Thread(target=loop.run)
     running.start()
     took, pause = [], random.Random(1)
@@ -302,9 +302,9 @@ def main() -> None:
     parser.add_argument("--place", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.run:
-        print(json.dumps(asdict(RUNS[given.run](Place(**json.loads(given.place))))))
+        print(json.dumps(asdict(RUNS[given.run](Place(**json.loads(given.context))))))
         return
-    from emulator import run_emulator
+    from tests.support.emulator import run_emulator
 
     with tempfile.TemporaryDirectory(prefix="labelyard-benchmark-") as folder, run_emulator() as server:
         _fill(server, given.events)
@@ -352,8 +352,8 @@ def _turn(server: Any, folder: Path, way: str, events: int) -> Figures:
         for first in range(0, events, 10):
             entries = [{"Id": str(n), "MessageBody": message(n)} for n in range(first, min(first + 10, events))]
             sqs.send_message_batch(QueueUrl=queue, Entries=entries)
-    place = json.dumps(asdict(Place(server.url, queue, str(folder), events)))
-    words = [sys.executable, __file__, "--run", way, "--place", place]
+    context = json.dumps(asdict(Place(server.url, queue, str(folder), events)))
+    words = [sys.executable, __file__, "--run", way, "--place", context]
     done = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True, cwd=folder)
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     left = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]

@@ -29,9 +29,9 @@ from rich.table import Table
 from running import BUCKET, Running, labelyard_up
 from sqlalchemy import select
 
+from labelyard.demo.photographs import photographs
+from labelyard.domain.states import BatchState
 from labelyard.ledger import tables
-from labelyard.photographs import photographs
-from labelyard.plan.lifecycle import BatchState
 
 OURS, THEIRS = "labelyard", "process"
 _LONGEST_SECONDS = 180.0
@@ -122,8 +122,8 @@ def _wait(running: Running, key: str) -> None:
         .where(tables.Object.key == key)
     )
     while True:
-        with running.ledger.read() as session:
-            if session.scalar(query) is BatchState.ASSIGNED:
+        with running.ledger.read_only() as tx:
+            if tx.scalar(query) is BatchState.ASSIGNED:
                 return
         if time.monotonic() > end:
             raise click.ClickException(f"{key} has no task after {_LONGEST_SECONDS:g} s")
@@ -134,14 +134,14 @@ def ways_of(running: Running, put: Mapping[str, datetime]) -> list[Way]:
     """What ledger, Prefect and CVAT say of when what happened."""
     runs, made = _runs(running), _tasks_made(running)
     found = []
-    with running.ledger.read() as session:
+    with running.ledger.read_only() as tx:
         for key, at in put.items():
-            batch_id = session.scalars(select(tables.Object.batch_id).where(tables.Object.key == key)).one() or ""
-            told = session.scalars(select(tables.History).where(tables.History.batch_id == batch_id))
+            batch_id = tx.scalars(select(tables.Object.batch_id).where(tables.Object.key == key)).one() or ""
+            told = tx.scalars(select(tables.History).where(tables.History.batch_id == batch_id))
             moments = {entry.what: entry.at for entry in told if entry.what in _UNTIL}
-            outbox = select(tables.Announcement).where(tables.Announcement.batch_id == batch_id)
-            announced = session.scalars(outbox.order_by(tables.Announcement.id)).first()
-            task = session.scalars(select(tables.Task).where(tables.Task.batch_id == batch_id)).one()
+            outbox = select(tables.OutboxEvent).where(tables.OutboxEvent.batch_id == batch_id)
+            announced = tx.scalars(outbox.order_by(tables.OutboxEvent.id)).first()
+            task = tx.scalars(select(tables.Task).where(tables.Task.batch_id == batch_id)).one()
             if announced is not None and announced.sent_at is not None:
                 moments["announced"] = announced.sent_at
             found.append(Way(key, at, {**moments, **runs[batch_id], "task": made[task.server_id or 0]}))

@@ -26,10 +26,10 @@ def main() -> None:
     panels = [(name, draw) for name, draw in PANELS.items() if _file(name).exists()]
     rows = -(-len(panels) // _COLUMNS)
     figure, axes = plt.subplots(rows, _COLUMNS, figsize=(9, 2.2 * rows), layout="constrained", squeeze=False)
-    for place in axes.flat[len(panels) :]:
-        place.set_axis_off()
-    for place, (name, draw) in zip(axes.flat, panels, strict=False):
-        draw(place, json.loads(_file(name).read_text()))
+    for context in axes.flat[len(panels) :]:
+        context.set_axis_off()
+    for context, (name, draw) in zip(axes.flat, panels, strict=False):
+        draw(context, json.loads(_file(name).read_text()))
     figure.savefig(FOLDER / "figures.svg", metadata={"Date": None})
 
 

@@ -11,22 +11,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from labelyard.config import DatasetSpec
 from labelyard.cvat import Cvat, connect
-from labelyard.demo import surroundings
-from labelyard.demo.story import set_up
-from labelyard.demo.surroundings import Surroundings
+from labelyard.demo import environment
+from labelyard.demo.environment import Surroundings
+from labelyard.demo.run import set_up
 from labelyard.ledger import Ledger
 from labelyard.settings import Settings, load_settings
-from labelyard.spec import DatasetSpec
-from labelyard.storage import client
-from labelyard.yard import Yard
-from labelyard.yard.everything import FOLDER, Links, prefect_environment, prefect_worker, start_everything
+from labelyard.storage.store import client
+from labelyard.supervisor import Supervisor
+from labelyard.supervisor.stack import FOLDER, Links, prefect_environment, prefect_worker, start_everything
 
 BUCKET = "benchmark"
 _USUAL = {
     "LABELYARD_DEPLOY__COLLECT_SECONDS": "60",
     "LABELYARD_DEPLOY__SWEEP_SECONDS": "300",
-    "LABELYARD_ANNOUNCE_AGAIN_SECONDS": "60",
+    "LABELYARD_PUBLISH_AGAIN_SECONDS": "60",
     "LABELYARD_POLL_SECONDS": "1.0",
 }
 """The product's own, where a demo is in a hurry."""
@@ -36,7 +36,7 @@ _USUAL = {
 class Running:
     """A labelyard that runs, with one dataset over one bucket."""
 
-    yard: Yard
+    yard: Supervisor
     made: Surroundings
     settings: Settings
     links: Links
@@ -47,7 +47,7 @@ class Running:
     def cvat(self) -> Cvat:
         """The CVAT, as its admin."""
         at = self.made
-        return connect(at.cvat_url, username=surroundings.ACCOUNT, password=at.password, dialect="v1")
+        return connect(at.cvat_url, username=environment.ACCOUNT, password=at.password, dialect="v1")
 
     def take_stock_worker(self) -> None:
         """From now on Prefect's own process worker takes the runs of the same pool, as it comes."""
@@ -64,26 +64,26 @@ def labelyard_up(batch: Mapping[str, Any], **others: str) -> Iterator[Running]:
     """
     before = Path.cwd()
     with tempfile.TemporaryDirectory(prefix="labelyard-benchmark-", ignore_cleanup_errors=True) as folder:
-        made = surroundings.surround(Path(folder).resolve(), **_USUAL)
-        surroundings.step_inside(made)
+        made = environment.surround(Path(folder).resolve(), **_USUAL)
+        environment.step_inside(made)
         # The stock worker runs flows in the project's folder, where `.env` is not.
         os.environ.update({**made.settings, **others})
         try:
-            with Yard(FOLDER.resolve() / "logs", lambda line: print(f"  {line}", file=sys.stderr)) as yard:
+            with Supervisor(FOLDER.resolve() / "logs", lambda line: print(f"  {line}", file=sys.stderr)) as yard:
                 yield from _started(yard, made, batch)
         finally:
             os.chdir(before)
 
 
-def _started(yard: Yard, made: Surroundings, batch: Mapping[str, Any]) -> Iterator[Running]:
-    yard.start(surroundings.emulator(made), surroundings.sandbox(made))
+def _started(yard: Supervisor, made: Surroundings, batch: Mapping[str, Any]) -> Iterator[Running]:
+    yard.start(environment.emulator(made), environment.sandbox(made))
     settings, s3 = load_settings(), client("s3", load_settings().store, made.store_url)
     spec = DatasetSpec.model_validate({
         "name": "benchmark",
         "sources": [{"bucket": BUCKET, "prefix": "in/"}],
         "batch": dict(batch),
         "task": {"labels": ["car"]},
-        "annotators": list(surroundings.CREW),
+        "annotators": list(environment.CREW),
         "export": {"prefix": "out"},
     })  # fmt: skip
     set_up(settings, spec, s3)

@@ -30,8 +30,8 @@ from rich.table import Table
 from sqlalchemy import make_url
 
 from labelyard.settings import Settings, UpSettings
-from labelyard.yard import Part, Yard
-from labelyard.yard.everything import free_ports, prefect_environment, prefect_server, prefect_worker
+from labelyard.supervisor import Part, Supervisor
+from labelyard.supervisor.stack import free_ports, prefect_environment, prefect_server, prefect_worker
 
 _PROJECT = """
 pull:
@@ -63,10 +63,10 @@ def main(*, runs: int, postgres: str | None, to: Path | None) -> None:
     databases = {"sqlite": None} | ({"postgresql": postgres} if postgres else {})
     with Progress(console=console, transient=True) as progress:
         for database, url in databases.items():
-            with _server(url) as place:
+            with _server(url) as context:
                 for kind in _KINDS:
                     count = runs if kind == "labelyard" else max(runs // _STOCK_SHARE, 10)
-                    rates[f"{kind} on {database}"] = round(_rate(place, kind, count, progress), 1)
+                    rates[f"{kind} on {database}"] = round(_rate(context, kind, count, progress), 1)
     told = {"runs": runs, "runs_per_minute": rates, "load": round(os.getloadavg()[0], 1)}
     show(console, told)
     if to is not None:
@@ -76,7 +76,7 @@ def main(*, runs: int, postgres: str | None, to: Path | None) -> None:
 class _Place:
     """A Prefect server with one small deployment."""
 
-    def __init__(self, yard: Yard, settings: Settings, environment: Mapping[str, str]) -> None:
+    def __init__(self, yard: Supervisor, settings: Settings, environment: Mapping[str, str]) -> None:
         self.yard, self.settings, self.environment = yard, settings, environment
         self.api = httpx.Client(base_url=settings.up.prefect_api_url, timeout=60)
 
@@ -98,7 +98,7 @@ def _server(postgres: str | None) -> Iterator[_Place]:
     with (
         tempfile.TemporaryDirectory(prefix="labelyard-benchmark-", ignore_cleanup_errors=True) as name,
         chdir(name),  # entrypoints are looked for here
-        Yard(Path(name) / "logs", lambda line: print(f"  {line}", file=sys.stderr)) as yard,
+        Supervisor(Path(name) / "logs", lambda line: print(f"  {line}", file=sys.stderr)) as yard,
     ):
         folder = Path(name).resolve()
         settings = Settings(up=UpSettings(prefect_port=free_ports(1)[0]), prefect_api_url=None, _env_file=None)
@@ -117,26 +117,26 @@ def _server(postgres: str | None) -> Iterator[_Place]:
         yield _Place(yard, settings, environment)
 
 
-def _rate(place: _Place, kind: str, runs: int, progress: Progress) -> float:
+def _rate(context: _Place, kind: str, runs: int, progress: Progress) -> float:
     """Runs a minute, from the first that is made to the end of the last."""
     bar = progress.add_task(kind, total=runs)
-    place.yard.start(prefect_worker(place.settings, place.environment, kind))
-    deployment = place.api.get("/deployments/name/small/small").raise_for_status().json()["id"]
+    context.yard.start(prefect_worker(context.settings, context.environment, kind))
+    deployment = context.api.get("/deployments/name/small/small").raise_for_status().json()["id"]
     path = f"/deployments/{deployment}/create_flow_run"
-    before = place.completed() + 1
-    place.ask(path)  # the first one loads the flow
-    place.yard.watch(lambda: place.completed() == before)
+    before = context.completed() + 1
+    context.ask(path)  # the first one loads the flow
+    context.yard.watch(lambda: context.completed() == before)
     began = time.monotonic()
     with ThreadPoolExecutor(_CREATIONS_AT_ONCE) as pool:
-        made = [pool.submit(place.ask, path) for _ in range(runs)]
-        while (done := place.completed() - before) < runs and time.monotonic() - began < _LONGEST_SECONDS:
+        made = [pool.submit(context.ask, path) for _ in range(runs)]
+        while (done := context.completed() - before) < runs and time.monotonic() - began < _LONGEST_SECONDS:
             progress.update(bar, completed=done)
-            place.yard.look()
+            context.yard.look()
             time.sleep(0.25)
         for one in made:
             one.cancel()
     seconds = time.monotonic() - began
-    place.yard.end("worker")
+    context.yard.end("worker")
     return done / seconds * 60
 
 

@@ -73,35 +73,35 @@ class Figures:
 # --- the ways ---------------------------------------------------------------------------------------------------------
 
 
-def listing(place: Place) -> Figures:
+def listing(context: Place) -> Figures:
     """List them."""
-    work = _workplace(place)
-    return _timed(lambda: sum(1 for _ in work.store.list(BUCKET, "in/")), place.keys)
+    lease = _workplace(context)
+    return _timed(lambda: sum(1 for _ in lease.store.list(BUCKET, "in/")), context.keys)
 
 
-def sweep(place: Place) -> Figures:
+def sweep(context: Place) -> Figures:
     """The sweep, as flows/sweep_sources calls it."""
-    from labelyard.steps.landing import sweep as swept
+    from labelyard.pipeline.register_objects import sweep_sources as swept
 
-    work = _workplace(place)
-    return _timed(lambda: swept(work).landed["street"].known, place.keys)
+    lease = _workplace(context)
+    return _timed(lambda: swept(lease).landed["street"].known, context.keys)
 
 
-def backfill(place: Place) -> Figures:
+def backfill(context: Place) -> Figures:
     """All of them land."""
-    from labelyard.steps.backfilling import backfill as backfilled
+    from labelyard.operations.backfill import backfill as backfilled
 
-    work = _workplace(place)
-    return _timed(lambda: sum(chunk.new for chunk in backfilled(work, "street")), place.keys)
+    lease = _workplace(context)
+    return _timed(lambda: sum(chunk.new for chunk in backfilled(lease, "street")), context.keys)
 
 
-def script(place: Place) -> Figures:
+def script(context: Place) -> Figures:
     """A SELECT for each key."""
     import boto3
 
     keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
-    pages = boto3.client("s3", endpoint_url=place.url, **keys).get_paginator("list_objects_v2")
-    rows = sqlite3.connect(place.ledger.removeprefix("sqlite:///"))
+    pages = boto3.client("s3", endpoint_url=context.url, **keys).get_paginator("list_objects_v2")
+    rows = sqlite3.connect(context.ledger.removeprefix("sqlite:///"))
     known = "SELECT 1 FROM object WHERE dataset = 'street' AND bucket = ? AND key = ? AND etag = ?"
 
     def run() -> int:
@@ -112,7 +112,7 @@ def script(place: Place) -> Figures:
                     count += 1
         return count
 
-    return _timed(run, place.keys)
+    return _timed(run, context.keys)
 
 
 def _timed(run: Callable[[], int], keys: int) -> Figures:
@@ -123,15 +123,15 @@ def _timed(run: Callable[[], int], keys: int) -> Figures:
     return figures
 
 
-def _workplace(place: Place) -> Any:
+def _workplace(context: Place) -> Any:
+    from labelyard.context import Context
     from labelyard.ledger import Ledger
     from labelyard.settings import Settings
-    from labelyard.storage import Store
-    from labelyard.workplace import Workplace
+    from labelyard.storage.store import Store
 
-    at = {"endpoint_url": place.url, "region": "us-east-1", "access_key_id": "test", "secret_access_key": "test"}
-    settings = Settings(ledger=place.ledger, store={**at, "addressing_style": "path"})
-    return Workplace(settings, Ledger(place.ledger), Store(settings.store))
+    at = {"endpoint_url": context.url, "region": "us-east-1", "access_key_id": "test", "secret_access_key": "test"}
+    settings = Settings(ledger=context.ledger, store={**at, "addressing_style": "path"})
+    return Context(settings, Ledger(context.ledger), Store(settings.store))
 
 
 # --- the turns --------------------------------------------------------------------------------------------------------
@@ -157,16 +157,16 @@ def main() -> None:
     parser.add_argument("--place", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.run:
-        print(json.dumps(asdict(RUNS[given.run](Place(**json.loads(given.place))))))
+        print(json.dumps(asdict(RUNS[given.run](Place(**json.loads(given.context))))))
         return
     with tempfile.TemporaryDirectory(prefix="labelyard-benchmark-") as folder, _server(given.keys) as url:
-        place = Place(url, given.ledger or f"sqlite:///{folder}/ledger.db", given.keys)
-        fill(place)
-        ways = ("listing", "sweep", "script") if place.ledger.startswith("sqlite") else ("listing", "sweep")
+        context = Place(url, given.ledger or f"sqlite:///{folder}/ledger.db", given.keys)
+        fill(context)
+        ways = ("listing", "sweep", "script") if context.ledger.startswith("sqlite") else ("listing", "sweep")
         figures: dict[str, list[Any]] = {way: [] for way in ways}
         for turn in range(given.rounds):
             for way in ways[turn % len(ways) :] + ways[: turn % len(ways)]:
-                figures[way].append(_turn(way, place))
+                figures[way].append(_turn(way, context))
         if given.backfill:
             empty = Place(url, f"sqlite:///{folder}/empty.db", given.keys)
             begin(empty)
@@ -189,51 +189,51 @@ def _server(keys: int) -> Iterator[str]:
         process.wait(30)
 
 
-def begin(place: Place) -> None:
+def begin(context: Place) -> None:
     """Make the ledger, and the dataset in it."""
+    from labelyard.config import DatasetSpec
     from labelyard.ledger import Ledger, datasets, upgrade
-    from labelyard.spec import DatasetSpec
 
-    upgrade(place.ledger)
-    ledger = Ledger(place.ledger)
-    with ledger.write() as session:
-        datasets.apply(ledger, session, DatasetSpec.model_validate(SPEC))
+    upgrade(context.ledger)
+    ledger = Ledger(context.ledger)
+    with ledger.transaction() as tx:
+        datasets.apply(tx, DatasetSpec.model_validate(SPEC))
     ledger.close()
 
 
-def fill(place: Place) -> None:
+def fill(context: Place) -> None:
     """Make the ledger as it is after all keys landed: a row each, in batches of 100."""
-    from listing_server import etag, numbered
     from sqlalchemy import insert
 
+    from labelyard.domain.naming import batch_id
+    from labelyard.domain.states import BatchState
     from labelyard.ledger import Ledger
     from labelyard.ledger.tables import Batch, Object
-    from labelyard.plan.lifecycle import BatchState
-    from labelyard.plan.naming import batch_id
+    from tests.support.listing_server import etag, numbered
 
-    begin(place)
-    ledger, now = Ledger(place.ledger), datetime.now(UTC)
+    begin(context)
+    ledger, now = Ledger(context.ledger), datetime.now(UTC)
     step = 10_000
-    for first in range(0, place.keys, step):
-        numbers = range(first, min(first + step, place.keys))
+    for first in range(0, context.keys, step):
+        numbers = range(first, min(first + step, context.keys))
         ids = sorted({n // IN_A_BATCH + 1 for n in numbers})
-        with ledger.write() as session:
-            session.execute(insert(Batch), [
+        with ledger.transaction() as tx:
+            tx.execute(insert(Batch), [
                 {"id": batch_id("street", number), "dataset": "street", "version": 1, "number": number,
                  "state": BatchState.EXPORTED, "objects": IN_A_BATCH, "bytes": 0, "opened_at": now,
-                 "last_landed_at": now, "attempts": 0, "announcements": 1, "changed_at": now}
+                 "last_registered_at": now, "attempts": 0, "publish_attempts": 1, "changed_at": now}
                 for number in ids
             ])  # fmt: skip
-            session.execute(insert(Object), [
+            tx.execute(insert(Object), [
                 {"dataset": "street", "bucket": BUCKET, "key": numbered(n), "etag": etag(n), "size": 1000,
-                 "landed_at": now, "via": "sqs", "batch_id": batch_id("street", n // IN_A_BATCH + 1)}
+                 "registered_at": now, "via": "sqs", "batch_id": batch_id("street", n // IN_A_BATCH + 1)}
                 for n in numbers
             ])  # fmt: skip
     ledger.close()
 
 
-def _turn(way: str, place: Place) -> Figures:
-    words = [sys.executable, __file__, "--run", way, "--place", json.dumps(asdict(place))]
+def _turn(way: str, context: Place) -> Figures:
+    words = [sys.executable, __file__, "--run", way, "--place", json.dumps(asdict(context))]
     done = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True)
     figures = Figures(**json.loads(done.stdout.splitlines()[-1]))
     print(

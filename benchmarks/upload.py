@@ -71,41 +71,41 @@ class Figures:
 # --- the three ways ---------------------------------------------------------------------------------------------------
 
 
-def labelyard(place: Place) -> Figures:
+def labelyard(context: Place) -> Figures:
     """The parts that upload_data is made of: store, spool, a look at each image, client."""
     from labelyard.cvat import connect
-    from labelyard.images import inspect
-    from labelyard.model import DataSpec, UploadFile
+    from labelyard.domain.tasks import DataSpec, UploadFile
+    from labelyard.storage.images import inspect
 
-    store = _store(place.s3)
-    cvat = connect(place.cvat, username=USER, password=PASSWORD)
+    store = _store(context.s3)
+    cvat = connect(context.cvat, username=USER, password=PASSWORD)
     cvat.whoami()
     idle, began = memory(), time.perf_counter()
     with (
-        store.spool(store.list(BUCKET), Path(place.spool), 8 * 1024**3) as spool,
+        store.spool(store.list(BUCKET), Path(context.spool), 8 * 1024**3) as spool,
         ThreadPoolExecutor(2) as lookers,
     ):
         spooled = []
         looks = []
         for one in spool:
             spooled.append(one)
-            if not place.trust:
+            if not context.trust:
                 looks.append(lookers.submit(inspect, one.path))
         for look in looks:
             look.result()
         files = [UploadFile(one.object.key, one.size, partial(one.path.open, "rb"), "image/jpeg") for one in spooled]
         posted = time.perf_counter()
-        cvat.upload(place.task_id, files, DataSpec(70))
+        cvat.upload(context.task_id, files, DataSpec(70))
         done = time.perf_counter()
     return Figures(done - began, done - posted, peak() - idle)
 
 
-def requests(place: Place) -> Figures:
+def requests(context: Place) -> Figures:
     """What somebody writes who follows the API page: get everything, post everything."""
     import requests as plain
 
-    s3 = _store(place.s3)._client
-    token = _token(place.cvat)
+    s3 = _store(context.s3)._client
+    token = _token(context.cvat)
     idle, began = memory(), time.perf_counter()
     keys = [
         one["Key"] for page in s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET) for one in page["Contents"]
@@ -118,7 +118,7 @@ def requests(place: Place) -> Figures:
     ]
     posted = time.perf_counter()
     answer = plain.post(
-        f"{place.cvat}/api/v1/tasks/{place.task_id}/data",
+        f"{context.cvat}/api/v1/tasks/{context.task_id}/data",
         data={"image_quality": 70},
         files=files,
         headers={"Authorization": f"Token {token}"},
@@ -129,15 +129,15 @@ def requests(place: Place) -> Figures:
     return Figures(done - began, done - posted, peak() - idle)
 
 
-def curl(place: Place) -> Figures:
+def curl(context: Place) -> Figures:
     """A copy from S3 to disk, then one raw multipart request of curl."""
-    s3 = _store(place.s3)._client
-    token = _token(place.cvat)
+    s3 = _store(context.s3)._client
+    token = _token(context.cvat)
     idle, began = memory(), time.perf_counter()
     keys = [
         one["Key"] for page in s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET) for one in page["Contents"]
     ]
-    folder = Path(place.spool)
+    folder = Path(context.spool)
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(lambda key: s3.download_file(BUCKET, key, str(folder / key)), keys))
     forms = [f'form = "client_files[{n}]=@{folder / key};type=image/jpeg"' for n, key in enumerate(keys)]
@@ -146,7 +146,7 @@ def curl(place: Place) -> Figures:
     words = ["curl", "--silent", "--show-error", "--fail", "--config", str(config), "--output", os.devnull]
     words += ["--header", f"Authorization: Token {token}", "--header", "Expect:"]
     posted = time.perf_counter()
-    subprocess.run([*words, f"{place.cvat}/api/v1/tasks/{place.task_id}/data"], check=True)
+    subprocess.run([*words, f"{context.cvat}/api/v1/tasks/{context.task_id}/data"], check=True)
     done = time.perf_counter()
     return Figures(done - began, done - posted, peak() - idle)
 
@@ -155,7 +155,7 @@ def _store(url: str) -> Any:
     from pydantic import SecretStr
 
     from labelyard.settings import StoreSettings
-    from labelyard.storage import Store
+    from labelyard.storage.store import Store
 
     secret = SecretStr("test")
     return Store(
@@ -193,7 +193,7 @@ def main() -> None:
     parser.add_argument("--place", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.run:
-        print(json.dumps(asdict(RUNS[given.run](Place(**json.loads(given.place))))))
+        print(json.dumps(asdict(RUNS[given.run](Place(**json.loads(given.context))))))
         return
     figures = _measure(LARGE if given.large else SMALL, given.rounds, given.trust)
     _tell(figures)
@@ -204,7 +204,7 @@ def main() -> None:
 
 
 def _measure(total: int, rounds: int, trust: bool) -> dict[str, list[Figures]]:
-    from emulator import run_emulator
+    from tests.support.emulator import run_emulator
 
     figures: dict[str, list[Figures]] = {way: [] for way in WAYS}
     with tempfile.TemporaryDirectory(prefix="labelyard-benchmark-") as folder, run_emulator() as s3:
@@ -247,7 +247,7 @@ def _jpeg(wanted: int) -> bytes:
 @contextmanager
 def _sandbox(folder: Path) -> Iterator[str]:
     """The sandbox as a process of its own."""
-    from emulator import free_port
+    from tests.support.emulator import free_port
 
     port = free_port()
     words = ["-m", "labelyard", "sandbox", "--port", str(port), "--user", f"{USER}:{PASSWORD}:superuser"]
@@ -264,15 +264,16 @@ def _sandbox(folder: Path) -> Iterator[str]:
 def _turn(way: str, url: str, s3: str, folder: Path, trust: bool) -> Figures:
     """One way, once, in a process of its own, with a fresh task and a fresh folder."""
     from labelyard.cvat import connect
-    from labelyard.model import Label, TaskSpec
+    from labelyard.domain.labels import Label
+    from labelyard.domain.tasks import TaskSpec
 
     cvat = connect(url, username=USER, password=PASSWORD)
     task = cvat.create_task(TaskSpec(f"benchmark {way}", (Label("car"),)))
     spool = folder / "spool"
     spool.mkdir()
-    place = json.dumps(asdict(Place(s3, url, task.id, str(spool), trust)))
+    context = json.dumps(asdict(Place(s3, url, task.id, str(spool), trust)))
     done = subprocess.run(
-        [sys.executable, __file__, "--run", way, "--place", place], check=True, stdout=subprocess.PIPE, text=True
+        [sys.executable, __file__, "--run", way, "--place", context], check=True, stdout=subprocess.PIPE, text=True
     )
     deadline = time.monotonic() + 900
     while (made := cvat.task(task.id)).size != FILES:

@@ -15,8 +15,8 @@ from prefect.events.schemas.automations import EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
 from prefect.exceptions import ObjectNotFound
 
-from labelyard.prefect import DEAD_RUNS
-from labelyard.prefect.worker import LabelyardWorker
+from labelyard.orchestration import DEAD_RUNS
+from labelyard.orchestration.fast_worker.worker import LabelyardWorker
 from labelyard.settings import load_settings
 
 _AT_WORK = {"prefect.flow-run.heartbeat", "prefect.flow-run.Pending"}
@@ -31,7 +31,7 @@ def set_up() -> None:
     with get_client(sync_client=True) as client:
         make_pool(client, settings.pool, settings.runs_at_once)
         make_queue(client, settings.pool, "ingest", settings.batches_at_once)
-        make_automation(client, timedelta(seconds=settings.silence_seconds))
+        make_automation(client, timedelta(seconds=settings.heartbeat_timeout_seconds))
         drop_orphans(client)
 
 

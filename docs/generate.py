@@ -14,8 +14,8 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from labelyard.cli import labelyard
+from labelyard.config.json_schema import json_schema
 from labelyard.settings import CvatSettings, Settings
-from labelyard.spec.schema import json_schema
 
 ROOT = Path(__file__).parents[1]
 WIDTH = 100

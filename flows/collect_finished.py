@@ -4,28 +4,28 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from labelyard.prefect.batch_page import show_batch
-from labelyard.prefect.dead_runs import end_dead_runs
-from labelyard.prefect.endings import plain_ending
-from labelyard.prefect.scheduled import forget_uneventful, nothing_new, still_away
-from labelyard.steps.announcing import announce
-from labelyard.steps.collecting import collect
-from labelyard.steps.probing import probe
-from labelyard.workplace import open_workplace
+from labelyard.context import open_context
+from labelyard.operations.probe_servers import probe
+from labelyard.orchestration.batch_artifact import update_batch_artifact
+from labelyard.orchestration.noop_runs import nothing_new, prune_noop_runs, still_away
+from labelyard.orchestration.orphaned_runs import end_orphaned_runs
+from labelyard.orchestration.states import report_failures
+from labelyard.pipeline.collect_finished import collect
+from labelyard.pipeline.publish_events import publish_events
 
 
 @flow(name="collect-finished", flow_run_name="look at the jobs", persist_result=False)
-@plain_ending
+@report_failures
 def collect_finished() -> State:
     """Ask CVAT how far the jobs are; announce the batches whose jobs are all completed."""
-    with open_workplace() as place:
-        end_dead_runs(place)
-        away = probe(place)
-        found = collect(place)
-        announce(place)
+    with open_context() as context:
+        end_orphaned_runs(context)
+        away = probe(context)
+        found = collect(context)
+        publish_events(context)
         for batch in found.changed:
-            show_batch(place, batch)
-    forget_uneventful()
+            update_batch_artifact(context, batch)
+    prune_noop_runs()
     if found.failed:
         return Failed(message="\n".join(found.failed.values()))
     if not found.changed:

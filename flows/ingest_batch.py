@@ -4,10 +4,10 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from labelyard.prefect.endings import plain_ending
-from labelyard.prefect.pages import tag_run
-from labelyard.steps.claiming import claimed
-from labelyard.workplace import open_workplace
+from labelyard.context import open_context
+from labelyard.orchestration.artifacts import tag_run
+from labelyard.orchestration.states import report_failures
+from labelyard.pipeline.acquire_batch import acquire_batch
 from tasks.assign_jobs import assign_jobs
 from tasks.create_task import create_task
 from tasks.upload_data import upload_data
@@ -15,19 +15,19 @@ from tasks.wait_for_status import wait_for_status
 
 
 @flow(name="ingest-batch", flow_run_name="{batch}", persist_result=False)
-@plain_ending
+@report_failures
 def ingest_batch(batch: str, attempt: int = 1) -> State:
     """Make the batch's task, upload its images, wait for the frames, hand out the jobs.
 
     Goes on where an earlier run stopped: the ledger and the server say where that is. `attempt` counts the
     announcements of the batch.
     """
-    with open_workplace() as place, claimed(place, batch) as work:
-        tag_run(work.spec.name)
-        created = create_task(work)
-        upload_data(work)
-        wait_for_status(work)
-        assigned = assign_jobs(work)
+    with open_context() as context, acquire_batch(context, batch) as lease:
+        tag_run(lease.spec.name)
+        created = create_task(lease)
+        upload_data(lease)
+        wait_for_status(lease)
+        assigned = assign_jobs(lease)
     return Completed(
         name="Waiting for annotators",
         message=f"task {created.task_id} ({created.name}), {len(assigned.jobs)} jobs, announcement {attempt}",

@@ -4,22 +4,22 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
+from labelyard.context import open_context
 from labelyard.ledger.overview import overview
-from labelyard.prefect.dead_runs import end_dead_runs
-from labelyard.prefect.endings import plain_ending
-from labelyard.prefect.operations import operations_page
-from labelyard.prefect.pages import page
-from labelyard.workplace import open_workplace
+from labelyard.orchestration.artifacts import page
+from labelyard.orchestration.operations_artifact import operations_page
+from labelyard.orchestration.orphaned_runs import end_orphaned_runs
+from labelyard.orchestration.states import report_failures
 
 
 @flow(name="report-operations", flow_run_name="operations", persist_result=False)
-@plain_ending
+@report_failures
 def report_operations() -> State:
     """Draw the page anew from the ledger, as the artifact `operations`."""
-    with open_workplace() as place:
-        end_dead_runs(place)
-        with place.ledger.read() as session:
-            seen = overview(session, place.ledger.now(session))
+    with open_context() as context:
+        end_orphaned_runs(context)
+        with context.ledger.read_only() as tx:
+            seen = overview(tx, tx.now)
     page("operations", operations_page(seen), "What came in, who has how much, what is late, what failed and why")
     states = ", ".join(f"{count} {state}" for state, count in sorted(seen.states.items()))
     return Completed(message=states or "no batch yet")

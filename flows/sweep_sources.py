@@ -4,29 +4,29 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from labelyard.prefect.dead_runs import end_dead_runs
-from labelyard.prefect.endings import plain_ending
-from labelyard.prefect.scheduled import forget_uneventful, nothing_new, still_away
-from labelyard.steps.announcing import announce, announce_again
-from labelyard.steps.closing import close_due
-from labelyard.steps.landing import sweep
-from labelyard.steps.probing import probe
-from labelyard.workplace import open_workplace
+from labelyard.context import open_context
+from labelyard.operations.probe_servers import probe
+from labelyard.orchestration.noop_runs import nothing_new, prune_noop_runs, still_away
+from labelyard.orchestration.orphaned_runs import end_orphaned_runs
+from labelyard.orchestration.states import report_failures
+from labelyard.pipeline.close_batches import close_due
+from labelyard.pipeline.publish_events import publish_again, publish_events
+from labelyard.pipeline.register_objects import sweep_sources as sweep
 
 
 @flow(name="sweep-sources", flow_run_name="list the sources", persist_result=False)
-@plain_ending
+@report_failures
 def sweep_sources() -> State:
     """List every source, land what the ledger lacks, close what is due, announce again what waits unclaimed."""
-    with open_workplace() as place:
-        end_dead_runs(place)
-        away = probe(place)
-        announce_again(place)
-        sent = announce(place)  # before the listing, which may take minutes
-        swept = sweep(place)
-        close_due(place)
-        sent += announce(place)
-    forget_uneventful()
+    with open_context() as context:
+        end_orphaned_runs(context)
+        away = probe(context)
+        publish_again(context)
+        sent = publish_events(context)  # before the listing, which may take minutes
+        swept = sweep(context)
+        close_due(context)
+        sent += publish_events(context)
+    prune_noop_runs()
     if swept.failed:
         return Failed(message="\n".join(swept.failed))
     new = {name: count.new for name, count in swept.landed.items() if count.new}

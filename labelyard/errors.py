@@ -98,7 +98,7 @@ class LabelError(InputError):
     """Labels that CVAT would take badly: it answers 500 and leaves an orphan task behind."""
 
 
-class NotKnown(InputError):
+class NotFound(InputError):
     """The ledger holds no such dataset, batch or object."""
 
 
@@ -214,11 +214,11 @@ class LedgerBehind(LedgerError):
     """Code and schema differ."""
 
 
-class ClaimTaken(LedgerError):
+class LeaseTaken(LedgerError):
     """Somebody else is at this work; `what` says who, and until when."""
 
 
-class ClaimLost(LedgerError):
+class LeaseLost(LedgerError):
     """The lease ran out and somebody took over: nothing more may be written."""
 
 
@@ -228,5 +228,5 @@ class PrefectUnreachable(LabelyardError):
     retry = True
 
 
-class PartFailed(LabelyardError):
+class ProcessFailed(LabelyardError):
     """A process that the supervisor started ended, or never got ready; `what` holds its last lines."""

@@ -92,7 +92,7 @@ class DeploySettings(BaseModel):
     """How many batches are ingested at the same time."""
     runs_at_once: int = Field(default=16, ge=1)
     """How many runs of all kinds the pool's workers have at the same time."""
-    silence_seconds: int = Field(default=600, ge=30, lt=86400)
+    heartbeat_timeout_seconds: int = Field(default=600, ge=30, lt=86400)
     """How long a run may give no sign of life (Prefect's are 180 s apart) before it counts as crashed."""
 
 
@@ -150,9 +150,9 @@ class Settings(BaseSettings):
     """How long CVAT may take for an export."""
     poll_seconds: float = Field(default=1.0, gt=0)
     """How often a waiting step looks at CVAT."""
-    announce_again_seconds: float = Field(default=60, gt=0)
+    publish_again_seconds: float = Field(default=60, gt=0)
     """How long a batch may wait for a run before it is announced again, in seconds."""
-    crash_at: str | None = None
+    failpoint: str | None = None
     """For tests alone: end each process at this crash point (`create_task.sent`, or `create_task.sent:2`)."""
     prefect_api_url: str | None = Field(default=None, validation_alias="PREFECT_API_URL")
     """Prefect's API, which batches are announced to."""

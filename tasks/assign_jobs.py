@@ -3,19 +3,19 @@
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from labelyard.prefect.batch_page import show_batch
-from labelyard.prefect.pages import event
-from labelyard.steps import assign_jobs as step
-from labelyard.steps.assign_jobs import Assigned
-from labelyard.steps.claiming import Work
+from labelyard.orchestration.artifacts import event
+from labelyard.orchestration.batch_artifact import update_batch_artifact
+from labelyard.pipeline import assign_jobs as step
+from labelyard.pipeline.acquire_batch import BatchLease
+from labelyard.pipeline.assign_jobs import Assigned
 
 
 @task(name="assign_jobs", task_run_name="assign {work.batch_id}", cache_policy=NO_CACHE, persist_result=False)
-def assign_jobs(work: Work) -> Assigned:
+def assign_jobs(lease: BatchLease) -> Assigned:
     """Give every job of the task to somebody."""
-    assigned = step.assign_jobs(work)
+    assigned = step.assign_jobs(lease)
     event(
-        "jobs.assigned", work.batch_id, work.spec.name, jobs={str(job.job_id): job.annotator for job in assigned.jobs}
+        "jobs.assigned", lease.batch_id, lease.spec.name, jobs={str(job.job_id): job.annotator for job in assigned.jobs}
     )
-    show_batch(work.place, work.batch_id)
+    update_batch_artifact(lease.context, lease.batch_id)
     return assigned

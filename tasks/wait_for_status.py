@@ -3,15 +3,15 @@
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from labelyard.prefect.pages import event
-from labelyard.steps import wait_for_status as step
-from labelyard.steps.claiming import Work
-from labelyard.steps.wait_for_status import Proved
+from labelyard.orchestration.artifacts import event
+from labelyard.pipeline import wait_for_status as step
+from labelyard.pipeline.acquire_batch import BatchLease
+from labelyard.pipeline.wait_for_status import Proved
 
 
 @task(name="wait_for_status", task_run_name="wait for {work.batch_id}", cache_policy=NO_CACHE, persist_result=False)
-def wait_for_status(work: Work) -> Proved:
+def wait_for_status(lease: BatchLease) -> Proved:
     """Wait until the task shows every file as a frame."""
-    proved = step.wait_for_status(work)
-    event("data.proved", work.batch_id, work.spec.name, task=proved.task_id, frames=proved.frames, jobs=proved.jobs)
+    proved = step.wait_for_status(lease)
+    event("data.proved", lease.batch_id, lease.spec.name, task=proved.task_id, frames=proved.frames, jobs=proved.jobs)
     return proved

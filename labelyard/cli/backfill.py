@@ -17,9 +17,9 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from labelyard.steps.backfilling import backfill as backfilled
-from labelyard.steps.landing import Landed
-from labelyard.workplace import open_workplace
+from labelyard.context import open_context
+from labelyard.operations.backfill import backfill as backfilled
+from labelyard.pipeline.register_objects import Registered
 
 
 @click.command()
@@ -31,10 +31,10 @@ def backfill(dataset: str, as_json: bool) -> None:  # noqa: FBT001 - click passe
     Batches close as they fill, by the dataset's rules. Ctrl-C ends it after the objects at hand, with status 130; the
     next start knows what has landed and goes on quickly.
     """
-    done, began, ended = Landed(), time.monotonic(), False
+    done, began, ended = Registered(), time.monotonic(), False
     try:
-        with open_workplace() as place, _interrupts() as interrupted, _bar(dataset, shown=not as_json) as bar:
-            for chunk in backfilled(place, dataset):
+        with open_context() as context, _interrupts() as interrupted, _bar(dataset, shown=not as_json) as bar:
+            for chunk in backfilled(context, dataset):
                 done += chunk
                 _advance(bar, done, time.monotonic() - began)
                 if interrupted.is_set():
@@ -46,11 +46,11 @@ def backfill(dataset: str, as_json: bool) -> None:  # noqa: FBT001 - click passe
     sys.exit(0 if ended else 128 + signal.SIGINT)
 
 
-def _seen(done: Landed) -> int:
+def _seen(done: Registered) -> int:
     return done.new + done.known + done.ignored
 
 
-def _tell(dataset: str, done: Landed, seconds: float, *, ended: bool, as_json: bool) -> None:
+def _tell(dataset: str, done: Registered, seconds: float, *, ended: bool, as_json: bool) -> None:
     if as_json:
         figures = {"seen": _seen(done), **asdict(done), "seconds": round(seconds, 3), "ended": ended}
         click.echo(json.dumps({"dataset": dataset, **figures}, indent=1))
@@ -92,6 +92,6 @@ def _bar(dataset: str, *, shown: bool) -> Iterator[Progress]:
         yield bar
 
 
-def _advance(bar: Progress, done: Landed, seconds: float) -> None:
+def _advance(bar: Progress, done: Registered, seconds: float) -> None:
     rate = _seen(done) / max(seconds, 1e-9)
     bar.update(bar.task_ids[0], completed=_seen(done), new=done.new, known=done.known, rate=rate)

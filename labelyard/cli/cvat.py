@@ -11,7 +11,7 @@ from labelyard.cli import cvat_tasks, cvat_work
 from labelyard.cli.cvat_connection import Connection
 from labelyard.cli.cvat_output import verb
 from labelyard.cvat import Cvat, connect
-from labelyard.model import About, User
+from labelyard.domain.tasks import About, User
 
 
 @click.group()

@@ -18,7 +18,8 @@ from rich.text import Text
 from labelyard.cli.cvat_connection import Connection
 from labelyard.cvat import Cvat
 from labelyard.cvat.refusals import one_line
-from labelyard.model import Annotations, Frame, Job, JobStatus, Task, User
+from labelyard.domain.annotations import Annotations
+from labelyard.domain.tasks import Frame, Job, JobStatus, Task, User
 
 _COLUMNS: dict[type, dict[str, Callable[[Any], object]]] = {
     Task: {

@@ -16,8 +16,7 @@ from labelyard.cli.cvat_connection import json_of
 from labelyard.cli.cvat_output import bar, verb
 from labelyard.cvat import Cvat
 from labelyard.cvat.definitions import labels_of
-from labelyard.errors import CreationFailed, CvatTimeout, InputError
-from labelyard.model import (
+from labelyard.domain.tasks import (
     Creation,
     CreationState,
     DataSpec,
@@ -29,6 +28,7 @@ from labelyard.model import (
     TaskSpec,
     UploadFile,
 )
+from labelyard.errors import CreationFailed, CvatTimeout, InputError
 
 _POLL = 0.2
 

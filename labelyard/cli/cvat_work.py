@@ -13,8 +13,9 @@ from labelyard.cli.cvat_output import bar, verb
 from labelyard.cli.cvat_tasks import user_id
 from labelyard.cvat import Cvat, annotate
 from labelyard.cvat.definitions import annotations_of
+from labelyard.domain.annotations import COCO, Annotations
+from labelyard.domain.tasks import Job, JobStatus
 from labelyard.errors import InputError
-from labelyard.model import COCO, Annotations, Job, JobStatus
 
 
 @click.command()

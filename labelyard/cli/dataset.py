@@ -9,13 +9,13 @@ from pathlib import Path
 
 import click
 
+from labelyard.config import DatasetSpec, read_spec
+from labelyard.config.fields import duration_words
+from labelyard.config.json_schema import json_schema
+from labelyard.domain.objects import s3_url
 from labelyard.errors import SpecError
 from labelyard.ledger import Ledger, datasets
-from labelyard.model import s3_url
 from labelyard.settings import load_settings
-from labelyard.spec import DatasetSpec, read_spec
-from labelyard.spec.schema import json_schema
-from labelyard.spec.values import duration_words
 
 
 @click.command()
@@ -70,10 +70,10 @@ def apply(files: tuple[Path, ...], shared: bool) -> None:  # noqa: FBT001 - clic
     settings = load_settings()
     ledger = Ledger(settings.ledger)
     try:
-        with ledger.write() as session:
-            before = {spec.name for spec, _ in datasets.current(session)}
-            stored = {path: datasets.apply(ledger, session, spec) for path, spec in specs.items()}
-            known = [spec for spec, _ in datasets.current(session)]
+        with ledger.transaction() as tx:
+            before = {spec.name for spec, _ in datasets.current(tx)}
+            stored = {path: datasets.apply(tx, spec) for path, spec in specs.items()}
+            known = [spec for spec, _ in datasets.current(tx)]
             for path, spec in specs.items():
                 if spec.name not in before and not shared:
                     _refuse_shared(path, spec, known)
@@ -82,8 +82,8 @@ def apply(files: tuple[Path, ...], shared: bool) -> None:  # noqa: FBT001 - clic
     for path, (version, new) in stored.items():
         click.echo(f"{path}: {specs[path].name} version {version}{'' if new else ', as before'}")
     for spec in specs.values():
-        for place, other in _shared(spec, known):
-            click.echo(f"{spec.name}: {place} is a source of {other} too: what lies there becomes a task for each")
+        for context, other in _shared(spec, known):
+            click.echo(f"{spec.name}: {context} is a source of {other} too: what lies there becomes a task for each")
     for name in sorted({_variable(spec.cvat) for spec in specs.values()} - {_variable(name) for name in settings.cvat}):
         click.echo(
             f"the settings here know no CVAT called {name.lower()}: whoever runs this needs LABELYARD_CVAT__{name}__URL"
@@ -91,8 +91,8 @@ def apply(files: tuple[Path, ...], shared: bool) -> None:  # noqa: FBT001 - clic
 
 
 def _refuse_shared(path: Path, spec: DatasetSpec, known: Sequence[DatasetSpec]) -> None:
-    for place, other in _shared(spec, known):
-        what = f"{path}: {place} is a source of {other} too: what lies there would become a task for each"
+    for context, other in _shared(spec, known):
+        what = f"{path}: {context} is a source of {other} too: what lies there would become a task for each"
         replaces = f"labelyard retire {other} if {spec.name} takes its place"
         raise SpecError(what, next_step=f"{replaces}; labelyard apply --shared {path} if not")
 

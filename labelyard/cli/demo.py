@@ -15,12 +15,12 @@ from rich.table import Table
 from rich.text import Text
 
 from labelyard.demo.display import shown_on
-from labelyard.demo.story import Outcome, tell_story
-from labelyard.demo.surroundings import require_emulator, step_inside, surround
+from labelyard.demo.environment import require_emulator, step_inside, surround
+from labelyard.demo.run import Outcome, tell_story
 from labelyard.errors import InputError
 from labelyard.settings import load_settings
-from labelyard.yard import Interrupted, Yard
-from labelyard.yard.everything import FOLDER
+from labelyard.supervisor import Interrupted, Supervisor
+from labelyard.supervisor.stack import FOLDER
 
 
 @click.command()
@@ -66,7 +66,7 @@ def _perform(run: Path, json_file: Path | None, *, keep: bool) -> Outcome:
     step_inside(made)
     meanwhile = f"meanwhile, in another shell: cd {run} && {_labelyard()} status"
     logs = FOLDER.resolve() / "logs"
-    with shown_on(console, meanwhile) as display, Yard(logs, display.tell, waiting=display.wait) as yard:
+    with shown_on(console, meanwhile) as display, Supervisor(logs, display.tell, waiting=display.wait) as yard:
         outcome = tell_story(yard, made, load_settings(), display)
         display.finish()
         if json_file is not None:
@@ -95,8 +95,8 @@ def _report(console: Console, outcome: Outcome, run: Path) -> None:
     ))  # fmt: skip
     for name, places in _places(outcome, run).items():
         console.print(Text(f"  {name:<10}{places[0]}"), soft_wrap=True)
-        for place in places[1:]:
-            console.print(Text(f"  {'':<10}{place}"), soft_wrap=True)
+        for context in places[1:]:
+            console.print(Text(f"  {'':<10}{context}"), soft_wrap=True)
     if outcome.differences:
         console.print(Text("\nNot as it should be:", style="bold red"))
         for line in outcome.differences:

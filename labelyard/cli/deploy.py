@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from labelyard.prefect.deploying import deploy_all
+from labelyard.orchestration.deploy import deploy_all
 from labelyard.settings import load_settings
 
 

@@ -12,8 +12,8 @@ import stamina
 from rich.console import Console
 from rich.text import Text
 
-from labelyard.checkup.finding import Finding, Verdict
-from labelyard.checkup.rounds import examine
+from labelyard.operations.doctor.results import Finding, Verdict
+from labelyard.operations.doctor.run_checks import examine
 from labelyard.settings import load_settings
 
 _SIGNS = {

@@ -13,9 +13,9 @@ import click
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from labelyard.config import DatasetSpec, parse_spec
+from labelyard.config.fields import Bucket, Caption, Folder, Name, Person, Prefix
 from labelyard.errors import InputError, SpecError
-from labelyard.spec import DatasetSpec, parse_spec
-from labelyard.spec.values import Bucket, Caption, Folder, Name, Person, Prefix
 
 ENV = Path(".env")
 _IGNORED = (".env", ".labelyard/")
@@ -160,9 +160,9 @@ def _dataset(name: str, answers: _Answers, given: dict[str, str | None]) -> dict
     prefix = one("prefix", given["prefix"], "What do their keys begin with?", _typed(Prefix), "incoming/")
     labels = one("labels", given["labels"], "Which labels (commas between)?", _each(Caption))
     people = one("annotators", given["annotators"], "Which users of CVAT label (commas between)?", _each(Person))
-    place = f"datasets/{name}/"
+    context = f"datasets/{name}/"
     export = one(
-        "export-prefix", given["export_prefix"], "Into which folder does the dataset go?", _typed(Folder), place
+        "export-prefix", given["export_prefix"], "Into which folder does the dataset go?", _typed(Folder), context
     )
     return {
         "name": name,
@@ -284,7 +284,7 @@ def _say_what_is_next(spec: DatasetSpec, path: Path) -> None:
         f"labelyard validate {path}": "after every change of the file",
         "labelyard db upgrade": "make the ledger",
         f"labelyard apply {path}": "store the dataset in it",
-        f"labelyard notify {spec.name} --apply": "let the bucket tell of new files",
+        f"labelyard notifications {spec.name} --apply": "let the bucket tell of new files",
         "labelyard up": "run it all; in another shell: labelyard doctor",
     }
     width = max(map(len, steps))

@@ -15,13 +15,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from labelyard.context import open_context
+from labelyard.domain.states import BatchState
 from labelyard.ledger import Ledger, batches, upgrade
 from labelyard.ledger.overview import BatchLine, Overview, overview
-from labelyard.ledger.telling import general_remarks, jobs_told, remarks
-from labelyard.plan.lifecycle import BatchState
+from labelyard.operations.remarks import general_remarks, jobs_told, remarks
+from labelyard.pipeline.close_batches import close_now
 from labelyard.settings import load_settings
-from labelyard.steps.closing import close_now
-from labelyard.workplace import open_workplace
 
 _PIPED_WIDTH = 200
 
@@ -40,8 +40,8 @@ def _ledger() -> Iterator[Ledger]:
 @click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
 def status(dataset: str | None, as_json: bool) -> None:  # noqa: FBT001 - click passes flags so
     """Show every batch: how far it is, its task, who has its jobs, what went wrong and what to do."""
-    with _ledger() as ledger, ledger.read() as session:
-        seen = overview(session, ledger.now(session), dataset=dataset)
+    with _ledger() as ledger, ledger.read_only() as tx:
+        seen = overview(tx, tx.now, dataset=dataset)
     if as_json:
         click.echo(json.dumps(asdict(seen), default=_jsonable, indent=1))
     else:
@@ -66,7 +66,7 @@ def _show(seen: Overview) -> None:
 
 
 def _state(batch: BatchLine) -> Text:
-    colour = {"failed": "red", "set_aside": "red", "exported": "green"}.get(batch.state, "cyan")
+    colour = {"failed": "red", "quarantined": "red", "exported": "green"}.get(batch.state, "cyan")
     return Text(batch.state + (" (working)" if batch.working else ""), style=colour)
 
 
@@ -74,9 +74,9 @@ def _state(batch: BatchLine) -> Text:
 @click.argument("batch")
 def retry(batch: str) -> None:
     """Let a failed or waiting BATCH be tried again at once, from where it stopped."""
-    with _ledger() as ledger, ledger.write() as session:
-        row = batches.get(session, batch, lock=True)
-        event = batches.retry(ledger, session, row)
+    with _ledger() as ledger, ledger.transaction() as tx:
+        row = batches.get(tx, batch, lock=True)
+        event = batches.retry(tx, row)
     waits = "until it closes" if row.state is BatchState.OPEN else "for people, and collect-finished looks at it"
     told = f"{event} will be announced by the watcher" if event else f"no run is due, it waits {waits}"
     click.echo(f"{batch} is {row.state}: {told}")
@@ -86,8 +86,8 @@ def retry(batch: str) -> None:
 @click.argument("dataset")
 def close(dataset: str) -> None:
     """Close the open batch of DATASET now, without waiting for its rules."""
-    with open_workplace() as place:
-        batch = close_now(place, dataset)
+    with open_context() as context:
+        batch = close_now(context, dataset)
     click.echo(f"{batch.id} closed with {batch.objects} objects; the watcher announces it")
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from labelyard.events import EventObject, Reading, read_message
+from labelyard.sources.parsers import EventObject, Reading, read_message
 
 
 @click.command()

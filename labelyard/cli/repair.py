@@ -11,9 +11,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from labelyard.plan.repair import Mend
-from labelyard.steps import repairing, taking_over
-from labelyard.workplace import open_workplace
+from labelyard.context import open_context
+from labelyard.domain.repair_plan import Action
+from labelyard.operations import adopt as adoption
+from labelyard.operations import repair as repairing
 
 
 @click.command()
@@ -22,9 +23,9 @@ from labelyard.workplace import open_workplace
 @click.option("--json", "as_json", is_flag=True, help="The findings as JSON.")
 def repair(dataset: str | None, do: bool, as_json: bool) -> None:  # noqa: FBT001 - click passes flags so
     """Compare ledger, bucket and CVAT, show the differences as a plan, and fix them with --apply."""
-    with open_workplace() as place:
-        plan = repairing.survey(place, dataset)
-        left = repairing.apply(place, plan) if do else []
+    with open_context() as context:
+        plan = repairing.survey(context, dataset)
+        left = repairing.apply(context, plan) if do else []
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in plan], indent=1))
         return
@@ -33,7 +34,7 @@ def repair(dataset: str | None, do: bool, as_json: bool) -> None:  # noqa: FBT00
         table.add_row(Text(finding.where), Text(finding.what), Text(finding.mend))
     if plan:
         Console().print(table)
-    waiting = sum(finding.mend is not Mend.TELL for finding in plan)
+    waiting = sum(finding.mend is not Action.REPORT for finding in plan)
     if not plan:
         click.echo("ledger, bucket and CVAT agree")
     elif do:
@@ -47,8 +48,8 @@ def repair(dataset: str | None, do: bool, as_json: bool) -> None:  # noqa: FBT00
 @click.command()
 def rebuild() -> None:
     """Rebuild a lost ledger from the bucket, CVAT's task names and the exports; apply the dataset files first."""
-    with open_workplace() as place:
-        _show(taking_over.rebuild(place))
+    with open_context() as context:
+        _show(adoption.rebuild(context))
 
 
 @click.command()
@@ -56,11 +57,11 @@ def rebuild() -> None:
 @click.argument("task_ids", metavar="TASK...", type=int, nargs=-1, required=True)
 def adopt(dataset: str, task_ids: tuple[int, ...]) -> None:
     """Take CVAT tasks that were made by hand into DATASET, each as a batch; jobs and annotations stay as they are."""
-    with open_workplace() as place:
-        _show(taking_over.adopt(place, dataset, task_ids))
+    with open_context() as context:
+        _show(adoption.adopt(context, dataset, task_ids))
 
 
-def _show(taken: Sequence[taking_over.TakenOver]) -> None:
+def _show(taken: Sequence[adoption.AdoptedTask]) -> None:
     for one in taken:
         click.echo(f"{one.batch_id}: task {one.task_id}, {one.frames} frames")
         for frame in one.unknown:

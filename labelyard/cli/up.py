@@ -8,8 +8,8 @@ from datetime import datetime
 import click
 
 from labelyard.settings import load_settings
-from labelyard.yard import Interrupted, Yard
-from labelyard.yard.everything import FOLDER, Links, only_one_here, start_everything
+from labelyard.supervisor import Interrupted, Supervisor
+from labelyard.supervisor.stack import FOLDER, Links, only_one_here, start_everything
 
 
 @click.command()
@@ -22,7 +22,7 @@ def up() -> None:
     settings = load_settings()
     running = False
     try:
-        with only_one_here(), Yard(FOLDER.resolve() / "logs", _tell) as yard:
+        with only_one_here(), Supervisor(FOLDER.resolve() / "logs", _tell) as yard:
             links = start_everything(yard, settings, _tell)
             running = True
             _show(links)

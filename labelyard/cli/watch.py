@@ -12,48 +12,48 @@ from types import FrameType
 import click
 from pydantic import SecretStr
 
-from labelyard.events import EventObject
-from labelyard.intake.sqs import Queue
-from labelyard.intake.watch import Watch
-from labelyard.intake.webhook import application, listening
+from labelyard.context import Context, open_context
 from labelyard.ledger import dead_letters, outbox
+from labelyard.pipeline import close_batches, publish_events, register_objects
 from labelyard.settings import load_settings
-from labelyard.steps import announcing, closing, landing
-from labelyard.workplace import Workplace, open_workplace
+from labelyard.sources.parsers import EventObject
+from labelyard.sources.sqs import Queue
+from labelyard.sources.watcher import Watch
+from labelyard.sources.webhook import application, listening
 
 
 class Steps:
     """The watch loop's work, as the steps do it."""
 
-    def __init__(self, place: Workplace) -> None:
-        self._place = place
+    def __init__(self, context: Context) -> None:
+        self._place = context
 
     def land(self, told: Sequence[EventObject], via: str) -> None:
         """Land what notifications tell of."""
-        landing.land(self._place, told, via)
+        register_objects.register_objects(self._place, told, via)
 
     def gone(self, told: Sequence[EventObject], via: str) -> None:
         """Note what notifications say was deleted."""
-        landing.gone(self._place, told, via)
+        register_objects.register_deletions(self._place, told, via)
 
     def dead_letter(self, body: bytes, source: str, reason: str) -> None:
         """Keep what could not be read."""
-        with self._place.ledger.write() as session:
-            dead_letters.put(self._place.ledger, session, body, source, reason)
+        with self._place.ledger.transaction() as tx:
+            dead_letters.put(tx, body, source, reason)
 
     def close_due(self) -> datetime | None:
         """Close the batches whose time has come."""
-        return closing.close_due(self._place)
+        return close_batches.close_due(self._place)
 
-    def announce(self) -> int:
+    def publish_events(self) -> int:
         """Tell Prefect what has closed, and again what has closed a while ago and nobody has taken."""
-        sent = announcing.announce(self._place)
-        return sent + (announcing.announce(self._place) if announcing.announce_again(self._place) else 0)
+        sent = publish_events.publish_events(self._place)
+        return sent + (publish_events.publish_events(self._place) if publish_events.publish_again(self._place) else 0)
 
     def unannounced(self) -> int:
         """How much waits to be announced."""
-        with self._place.ledger.read() as session:
-            return outbox.waiting(session)[0]
+        with self._place.ledger.read_only() as tx:
+            return outbox.waiting(tx)[0]
 
 
 @click.command()
@@ -69,8 +69,8 @@ def watch(queue_url: str | None, webhook: bool | None, host: str | None, port: i
     given = {"queue_url": queue_url, "webhook": webhook, "host": host, "port": port}
     at = settings.watch.model_copy(update={name: value for name, value in given.items() if value is not None})
     queue = Queue(at.queue_url, settings.store, at.sqs_endpoint_url) if at.queue_url else None
-    with open_workplace(settings) as place:
-        loop = Watch(Steps(place), queue)
+    with open_context(settings) as context:
+        loop = Watch(Steps(context), queue)
         app = application(loop.take if at.webhook else None, loop.health, at.webhook_token)
         with listening(app, at.host, at.port, at.webhook_token) as address:
             _end_on_signals(loop)

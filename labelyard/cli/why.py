@@ -7,8 +7,8 @@ from dataclasses import asdict
 
 import click
 
-from labelyard.steps.explaining import explain
-from labelyard.workplace import open_workplace
+from labelyard.context import open_context
+from labelyard.operations.explain import explain
 
 
 @click.command()
@@ -19,8 +19,8 @@ def why(what: str, as_json: bool) -> None:  # noqa: FBT001 - click passes flags 
 
     Ends with how it stands now, and what can be done. What never landed is told with its reason and status 1.
     """
-    with open_workplace() as place:
-        stories = explain(place, what)
+    with open_context() as context:
+        stories = explain(context, what)
     if as_json:
         click.echo(json.dumps([asdict(story) for story in stories], default=str, indent=1))
         return

@@ -18,25 +18,23 @@ from labelyard.cvat.dialect import Dialect
 from labelyard.cvat.server import Server
 from labelyard.cvat.v1 import V1
 from labelyard.cvat.v2 import V2
-from labelyard.errors import InputError
-from labelyard.model import (
-    COCO,
+from labelyard.domain.annotations import COCO, Annotations, Change
+from labelyard.domain.labels import Label
+from labelyard.domain.tasks import (
     About,
-    Annotations,
-    Change,
     Creation,
     DataSpec,
     Frame,
     GitRepository,
     Job,
     JobStatus,
-    Label,
     Receipt,
     Task,
     TaskSpec,
     UploadFile,
     User,
 )
+from labelyard.errors import InputError
 
 
 class Cvat(Protocol):

@@ -14,8 +14,8 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import TypeAlias
 
 from labelyard.cvat import Cvat
+from labelyard.domain.annotations import Annotations, AttributeValue, Change, Shape, Tag, Track, TrackedShape
 from labelyard.errors import CvatBusy, CvatCrashed, CvatNotFound, CvatRefused, UnclearAnswer
-from labelyard.model import Annotations, AttributeValue, Change, Shape, Tag, Track, TrackedShape
 
 Item: TypeAlias = Shape | Track | Tag
 

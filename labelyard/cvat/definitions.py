@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from labelyard.cvat.reading import read_annotations
+from labelyard.domain.annotations import Annotations
+from labelyard.domain.labels import AttributeSpec, Label
 from labelyard.errors import InputError, LabelError
-from labelyard.model import Annotations, AttributeSpec, Label
 
 _LABEL_KEYS = frozenset({"name", "attributes", "color", "id"})
 _KINDS = ("shapes", "tracks", "tags")

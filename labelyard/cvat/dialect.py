@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from labelyard.cvat.wire import Request, Steps
-from labelyard.model import (
+from labelyard.domain.annotations import Annotations, Change
+from labelyard.domain.tasks import (
     About,
-    Annotations,
-    Change,
     Creation,
     DataSpec,
     Frame,

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 
+from labelyard.domain.labels import AttributeSpec, InputType, Label
 from labelyard.errors import LabelError
-from labelyard.model import AttributeSpec, InputType, Label
 
 LONGEST_NAME = 64
 LONGEST_DEFAULT = 128

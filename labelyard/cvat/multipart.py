@@ -11,8 +11,8 @@ import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from labelyard.domain.tasks import UploadFile
 from labelyard.errors import ImageError
-from labelyard.model import UploadFile
 
 CHUNK = 256 * 1024
 """Bytes read and sent at a time. Larger ones only make the socket layer copy more."""

@@ -11,21 +11,10 @@ from typing import Any, TypeVar
 from urllib.parse import unquote
 
 from labelyard.cvat.wire import Answer, Request, Steps, ask
+from labelyard.domain.annotations import Annotations, AttributeValue, Shape, ShapeType, Tag, Track, TrackedShape
+from labelyard.domain.labels import AttributeSpec, InputType, Label
+from labelyard.domain.tasks import Frame, User
 from labelyard.errors import CvatDisagrees, CvatHidden, CvatNotFound
-from labelyard.model import (
-    Annotations,
-    AttributeSpec,
-    AttributeValue,
-    Frame,
-    InputType,
-    Label,
-    Shape,
-    ShapeType,
-    Tag,
-    Track,
-    TrackedShape,
-    User,
-)
 
 T = TypeVar("T")
 

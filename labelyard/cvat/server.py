@@ -18,19 +18,16 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from labelyard.cvat.client import Client
-from labelyard.errors import CvatDisagrees, InputError
-from labelyard.model import (
-    COCO,
+from labelyard.domain.annotations import COCO, Annotations, Change
+from labelyard.domain.labels import Label
+from labelyard.domain.tasks import (
     About,
-    Annotations,
-    Change,
     Creation,
     DataSpec,
     Frame,
     GitRepository,
     Job,
     JobStatus,
-    Label,
     Receipt,
     Task,
     TaskChange,
@@ -38,6 +35,7 @@ from labelyard.model import (
     UploadFile,
     User,
 )
+from labelyard.errors import CvatDisagrees, InputError
 
 log = logging.getLogger(__name__)
 

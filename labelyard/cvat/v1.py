@@ -17,11 +17,10 @@ from labelyard.cvat.refusals import words
 from labelyard.cvat.v1_values import creation_of, git_repository_of, job_of, task_of
 from labelyard.cvat.wire import Pause, Request, Steps, ask, growing_pauses, upload_patience
 from labelyard.cvat.writing import data_fields, file_fields, form_fields, task_name, write_annotations, write_label
-from labelyard.errors import CvatBusy, CvatCrashed, CvatNotFound, CvatUnauthorized, ExportFailed
-from labelyard.model import (
+from labelyard.domain.annotations import Annotations, Change
+from labelyard.domain.labels import Label
+from labelyard.domain.tasks import (
     About,
-    Annotations,
-    Change,
     Creation,
     CreationState,
     DataSpec,
@@ -29,7 +28,6 @@ from labelyard.model import (
     GitRepository,
     Job,
     JobStatus,
-    Label,
     Receipt,
     Task,
     TaskChange,
@@ -37,6 +35,7 @@ from labelyard.model import (
     UploadFile,
     User,
 )
+from labelyard.errors import CvatBusy, CvatCrashed, CvatNotFound, CvatUnauthorized, ExportFailed
 
 PAGE_SIZE = 1000
 """Tasks asked for at a time; the server has no upper limit [258]."""

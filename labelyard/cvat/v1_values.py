@@ -6,7 +6,7 @@ from typing import Any
 
 from labelyard.cvat.reading import read_label, read_person
 from labelyard.cvat.refusals import one_line
-from labelyard.model import Creation, CreationState, GitRepository, Job, JobStatus, Task
+from labelyard.domain.tasks import Creation, CreationState, GitRepository, Job, JobStatus, Task
 
 
 def task_of(data: Any) -> Task:

@@ -27,11 +27,9 @@ from labelyard.cvat.refusals import one_line, words
 from labelyard.cvat.v2_values import creation_of, job_of, request_state, task_of, with_parts
 from labelyard.cvat.wire import Pause, Request, Steps, ask, growing_pauses, upload_patience
 from labelyard.cvat.writing import data_fields, file_fields, form_fields, task_name, write_annotations, write_label
-from labelyard.errors import CvatCrashed, CvatDisagrees, CvatRefused, CvatUnauthorized, ExportFailed
-from labelyard.model import (
+from labelyard.domain.annotations import Annotations, Change
+from labelyard.domain.tasks import (
     About,
-    Annotations,
-    Change,
     Creation,
     CreationState,
     DataSpec,
@@ -46,6 +44,7 @@ from labelyard.model import (
     UploadFile,
     User,
 )
+from labelyard.errors import CvatCrashed, CvatDisagrees, CvatRefused, CvatUnauthorized, ExportFailed
 
 T = TypeVar("T")
 

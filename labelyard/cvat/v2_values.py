@@ -8,7 +8,8 @@ from typing import Any
 
 from labelyard.cvat.reading import read_person
 from labelyard.cvat.refusals import one_line
-from labelyard.model import Creation, CreationState, Job, JobStatus, Label, Task
+from labelyard.domain.labels import Label
+from labelyard.domain.tasks import Creation, CreationState, Job, JobStatus, Task
 
 _STATES = {
     "queued": CreationState.QUEUED,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from labelyard.cvat.refusals import refusal
-from labelyard.model import UploadFile
+from labelyard.domain.tasks import UploadFile
 
 T = TypeVar("T")
 

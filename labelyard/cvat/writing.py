@@ -6,18 +6,9 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
-from labelyard.model import (
-    Annotations,
-    AttributeSpec,
-    AttributeValue,
-    DataSpec,
-    Label,
-    Shape,
-    Tag,
-    Track,
-    TrackedShape,
-    UploadFile,
-)
+from labelyard.domain.annotations import Annotations, AttributeValue, Shape, Tag, Track, TrackedShape
+from labelyard.domain.labels import AttributeSpec, Label
+from labelyard.domain.tasks import DataSpec, UploadFile
 
 
 def task_name(name: str) -> str:

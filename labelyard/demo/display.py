@@ -14,10 +14,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from labelyard.demo.scene import Happened, Scene
+from labelyard.demo.snapshot import Happened, Scene
+from labelyard.domain.states import BatchState
+from labelyard.domain.tasks import JobStatus
 from labelyard.ledger.overview import BatchLine
-from labelyard.model import JobStatus
-from labelyard.plan.lifecycle import BatchState
 
 _ROAD = (
     BatchState.OPEN, BatchState.CLOSED, BatchState.CREATED, BatchState.UPLOADED,

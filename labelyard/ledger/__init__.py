@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -28,6 +28,27 @@ from labelyard.ledger.tables import LedgerIdentity, Table
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK_SECONDS = 30
+
+
+class Transaction(Session):
+    """A unit of work on the ledger: a SQLAlchemy session that knows the time on the database's clock."""
+
+    def __init__(self, bind: Engine, *, expire_on_commit: bool, clock: Callable[[], datetime] | None) -> None:
+        super().__init__(bind, expire_on_commit=expire_on_commit)
+        self._clock = clock
+
+    @property
+    def now(self) -> datetime:
+        """The time (UTC) on the database's clock, shared by all hosts; it does not change within a transaction."""
+        return self._clock() if self._clock is not None else self._database_time
+
+    @cached_property
+    def _database_time(self) -> datetime:
+        if self.get_bind().dialect.name == "sqlite":
+            text: str = self.scalar(select(func.strftime("%Y-%m-%dT%H:%M:%f", "now"))) or ""
+            return datetime.fromisoformat(text).replace(tzinfo=UTC)
+        at: datetime = self.scalars(select(func.clock_timestamp())).one()
+        return at.astimezone(UTC)
 
 
 class Ledger:
@@ -52,42 +73,29 @@ class Ledger:
         return self.url.render_as_string(hide_password=True)
 
     @contextmanager
-    def write(self) -> Iterator[Session]:
-        """A transaction that is committed at its end, or undone as a whole."""
-        with _translated(self.url), Session(self._engine, expire_on_commit=False) as session, session.begin():
-            yield session
+    def transaction(self) -> Iterator[Transaction]:
+        """Begin a transaction. It is committed at the end of the block, or rolled back when the block raises."""
+        with _translated(self.url), self._begin(self._engine) as tx, tx.begin():
+            yield tx
 
     @contextmanager
-    def read(self) -> Iterator[Session]:
-        """A transaction that only looks: on SQLite it waits for no writer."""
+    def read_only(self) -> Iterator[Transaction]:
+        """Begin a transaction that only reads. On SQLite it does not wait for a writer."""
         engine = self._engine.execution_options(labelyard_reads=True)
-        with _translated(self.url), Session(engine, expire_on_commit=False) as session:
-            yield session
+        with _translated(self.url), self._begin(engine) as tx:
+            yield tx
 
-    def now(self, session: Session) -> datetime:
-        """The time on the database's clock, which all who share the ledger share; one moment for a transaction."""
-        if self._clock is not None:
-            return self._clock()
-        if "now" not in session.info:
-            session.info["now"] = self._asked(session)
-        now: datetime = session.info["now"]
-        return now
-
-    def _asked(self, session: Session) -> datetime:
-        if self.url.get_backend_name() == "sqlite":
-            seen: str = session.scalar(select(func.strftime("%Y-%m-%dT%H:%M:%f", "now"))) or ""
-            return datetime.fromisoformat(seen).replace(tzinfo=UTC)
-        at: datetime = session.scalars(select(func.clock_timestamp())).one()
-        return at.astimezone(UTC)
+    def _begin(self, engine: Engine) -> Transaction:
+        return Transaction(engine, expire_on_commit=False, clock=self._clock)
 
     def close(self) -> None:
         """Give the connections back."""
         self._engine.dispose()
 
 
-def insert_unless_there(session: Session, table: type[Table]) -> postgresql.Insert | sqlite.Insert:
+def insert_unless_there(tx: Transaction, table: type[Table]) -> postgresql.Insert | sqlite.Insert:
     """An INSERT that knows `on_conflict_do_nothing`, which each database has in a dialect of its own."""
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    insert = postgresql.insert if tx.get_bind().dialect.name == "postgresql" else sqlite.insert
     return insert(table)
 
 

@@ -7,11 +7,10 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from sqlalchemy import ColumnElement, CursorResult, delete, exists, select, update
-from sqlalchemy.orm import Session
 
-from labelyard.ledger import Ledger, insert_unless_there
-from labelyard.ledger.tables import Announcement, Batch, Breaker
-from labelyard.plan.waiting import doubled
+from labelyard.domain.backoff import exponential_backoff
+from labelyard.ledger import Transaction, insert_unless_there
+from labelyard.ledger.tables import Batch, Breaker, OutboxEvent
 
 STORE = "object storage"
 """The one server that is no CVAT: every batch needs it, too."""
@@ -24,33 +23,33 @@ _BETWEEN_PROBES = timedelta(minutes=1)
 _TRIAL = timedelta(seconds=30)
 
 
-def record_failure(ledger: Ledger, session: Session, server: str, error: str) -> bool:
+def record_failure(tx: Transaction, server: str, error: str) -> bool:
     """Count a failure that lies with the server, whoever met it; true when the server is left alone from now on."""
-    now = ledger.now(session)
-    first = insert_unless_there(session, Breaker).values(server=server, failures=0, since=now, error=error)
-    session.execute(first.on_conflict_do_nothing())
-    row = session.get_one(Breaker, server, with_for_update=True, populate_existing=True)
+    now = tx.now
+    first = insert_unless_there(tx, Breaker).values(server=server, failures=0, since=now, error=error)
+    tx.execute(first.on_conflict_do_nothing())
+    row = tx.get_one(Breaker, server, with_for_update=True, populate_existing=True)
     row.failures, row.error = row.failures + 1, error
     if row.failures >= PATIENCE:
         row.open_until = now + _wait(row)
     return row.failures == PATIENCE
 
 
-def record_success(session: Session, *servers: str) -> None:
+def record_success(tx: Transaction, *servers: str) -> None:
     """The servers have answered: all is well again."""
-    session.execute(delete(Breaker).where(Breaker.server.in_(servers)))
+    tx.execute(delete(Breaker).where(Breaker.server.in_(servers)))
 
 
-def blocked_by(ledger: Ledger, session: Session, server: str) -> Breaker | None:
+def blocked_by(tx: Transaction, server: str) -> Breaker | None:
     """What keeps a run from beginning, None where nothing does: the server is well, or the wait is over.
 
     After the wait the breaker is half open: who asks first takes the one trial, and the others wait for its outcome.
     """
-    row = session.get(Breaker, server, populate_existing=True)
+    row = tx.get(Breaker, server, populate_existing=True)
     if row is None or row.open_until is None:
         return None
-    now = ledger.now(session)
-    trial = session.execute(
+    now = tx.now
+    trial = tx.execute(
         update(Breaker)
         .where(Breaker.server == server, Breaker.open_until <= now)
         .values(open_until=now + _TRIAL)
@@ -60,12 +59,12 @@ def blocked_by(ledger: Ledger, session: Session, server: str) -> Breaker | None:
     return None if trial.rowcount else row
 
 
-def may_probe(ledger: Ledger, session: Session, server: str) -> bool:
+def may_probe(tx: Transaction, server: str) -> bool:
     """Whether somebody may ask a troubled server if it is back: when the wait is over, at the latest after a minute.
 
     A question costs no run. Where the answer is no the wait begins anew, so that no run has to try in a long outage.
     """
-    now, row = ledger.now(session), session.get_one(Breaker, server, with_for_update=True, populate_existing=True)
+    now, row = tx.now, tx.get_one(Breaker, server, with_for_update=True, populate_existing=True)
     if row.open_until is not None:
         asked = row.open_until - _wait(row)
         if now < min(row.open_until, asked + _BETWEEN_PROBES):
@@ -75,7 +74,7 @@ def may_probe(ledger: Ledger, session: Session, server: str) -> bool:
 
 
 def _wait(row: Breaker) -> timedelta:
-    return doubled(_FIRST_WAIT, row.failures - PATIENCE, _LONGEST_WAIT)
+    return exponential_backoff(_FIRST_WAIT, row.failures - PATIENCE, _LONGEST_WAIT)
 
 
 def reachable(now: datetime) -> ColumnElement[bool]:
@@ -83,12 +82,12 @@ def reachable(now: datetime) -> ColumnElement[bool]:
     return ~exists().where(Breaker.open_until > now, Breaker.server.in_([Batch.cvat, STORE]))
 
 
-def one_for_each_trial(session: Session, now: datetime, batches: Iterable[tuple[T, str]]) -> Iterator[T]:
+def one_for_each_trial(tx: Transaction, now: datetime, batches: Iterable[tuple[T, str]]) -> Iterator[T]:
     """Of what waits, each with its CVAT: all whose servers are well, and one for each server on trial.
 
     A server is on trial when its wait is over and nobody knows yet that it works again: only one run may try.
     """
-    due = {row.server: not _announced_since(session, row) for row in troubled(session) if _on_trial(row, now)}
+    due = {row.server: not _announced_since(tx, row) for row in troubled(tx) if _on_trial(row, now)}
     for one, cvat in batches:
         trials = due.keys() & {cvat, STORE}
         if all(due[server] for server in trials):
@@ -100,10 +99,10 @@ def _on_trial(row: Breaker, now: datetime) -> bool:
     return row.open_until is not None and row.open_until <= now
 
 
-def _announced_since(session: Session, row: Breaker) -> bool:
+def _announced_since(tx: Transaction, row: Breaker) -> bool:
     """Whether a batch of the server was announced after its wait was over: that one's run is to try."""
-    sent = select(Announcement.id).join(Batch).where(Announcement.sent_at >= row.open_until).limit(1)
-    return session.scalar(sent if row.server == STORE else sent.where(Batch.cvat == row.server)) is not None
+    sent = select(OutboxEvent.id).join(Batch).where(OutboxEvent.sent_at >= row.open_until).limit(1)
+    return tx.scalar(sent if row.server == STORE else sent.where(Batch.cvat == row.server)) is not None
 
 
 def called(server: str) -> str:
@@ -111,11 +110,11 @@ def called(server: str) -> str:
     return server if server == STORE else f"CVAT {server}"
 
 
-def shut(session: Session, now: datetime) -> set[str]:
+def open_servers(tx: Transaction, now: datetime) -> set[str]:
     """The servers that are left alone at this time."""
-    return set(session.scalars(select(Breaker.server).where(Breaker.open_until > now)))
+    return set(tx.scalars(select(Breaker.server).where(Breaker.open_until > now)))
 
 
-def troubled(session: Session) -> Sequence[Breaker]:
+def troubled(tx: Transaction) -> Sequence[Breaker]:
     """The servers that are left alone, or were just now, with what they said."""
-    return session.scalars(select(Breaker).where(Breaker.failures >= PATIENCE).order_by(Breaker.server)).all()
+    return tx.scalars(select(Breaker).where(Breaker.failures >= PATIENCE).order_by(Breaker.server)).all()

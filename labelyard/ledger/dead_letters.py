@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
 
-from labelyard.errors import NotKnown
-from labelyard.events import MAX_BODY_BYTES
-from labelyard.ledger import Ledger
+from labelyard.errors import NotFound
+from labelyard.ledger import Transaction
 from labelyard.ledger.tables import DeadLetter
+from labelyard.sources.parsers import MAX_BODY_BYTES
 
 _log = logging.getLogger(__name__)
-_WAITS = DeadLetter.sent_again_at.is_(None) & DeadLetter.discarded_at.is_(None)
+_WAITS = DeadLetter.replayed_at.is_(None) & DeadLetter.discarded_at.is_(None)
 _BEGINNING = 400
 """Bytes of a message that a list shows the first line of."""
 
@@ -32,33 +31,33 @@ class Line:
     first_line: str
 
 
-def put(ledger: Ledger, session: Session, body: bytes, source: str, reason: str) -> None:
+def put(tx: Transaction, body: bytes, source: str, reason: str) -> None:
     """Keep a message (its first MAX_BODY_BYTES) with the reason why it could not be read or landed."""
-    session.add(DeadLetter(at=ledger.now(session), source=source, reason=reason, body=body[:MAX_BODY_BYTES]))
+    tx.add(DeadLetter(at=tx.now, source=source, reason=reason, body=body[:MAX_BODY_BYTES]))
     _log.warning(
-        "a message from %s could not be read and lies in the dead letters (labelyard dead): %s", source, reason
+        "a message from %s could not be read and lies in the dead letters (labelyard dead-letters): %s", source, reason
     )
 
 
-def get(session: Session, number: int) -> DeadLetter:
+def get(tx: Transaction, number: int) -> DeadLetter:
     """A dead letter by its number. Raises NotKnown."""
-    found = session.get(DeadLetter, number)
+    found = tx.get(DeadLetter, number)
     if found is None:
-        raise NotKnown(f"there is no dead letter {number}", next_step="labelyard dead")
+        raise NotFound(f"there is no dead letter {number}", next_step="labelyard dead-letters")
     return found
 
 
-def waiting(session: Session) -> Iterator[Line]:
+def waiting(tx: Transaction) -> Iterator[Line]:
     """What was neither read again with success nor discarded, oldest first."""
     beginning = func.substr(DeadLetter.body, 1, _BEGINNING, type_=DeadLetter.body.type)
     query = select(DeadLetter.id, DeadLetter.at, DeadLetter.source, DeadLetter.reason, beginning)
-    for number, at, source, reason, body in session.execute(query.where(_WAITS).order_by(DeadLetter.id)):
+    for number, at, source, reason, body in tx.execute(query.where(_WAITS).order_by(DeadLetter.id)):
         yield Line(number, at, source, reason, next(iter(body.decode(errors="replace").splitlines()), ""))
 
 
-def count(session: Session) -> int:
+def count(tx: Transaction) -> int:
     """How many wait to be read again."""
-    return session.scalar(select(func.count()).select_from(DeadLetter).where(_WAITS)) or 0
+    return tx.scalar(select(func.count()).select_from(DeadLetter).where(_WAITS)) or 0
 
 
 def told(count: int) -> str:
@@ -66,16 +65,16 @@ def told(count: int) -> str:
     return f"{count} message{'' if count == 1 else 's'} could not be read"
 
 
-def discard(ledger: Ledger, session: Session, number: int) -> None:
+def discard(tx: Transaction, number: int) -> None:
     """Note that a letter is of no use: it stays in the ledger, and waits no longer. Raises NotKnown."""
-    letter = get(session, number)
-    letter.discarded_at = letter.discarded_at or ledger.now(session)
+    letter = get(tx, number)
+    letter.discarded_at = letter.discarded_at or tx.now
 
 
-def sent_again(ledger: Ledger, session: Session, number: int, stays: str | None) -> None:
+def sent_again(tx: Transaction, number: int, stays: str | None) -> None:
     """Note that a letter was read again: it is done with, or it `stays` for this reason."""
-    letter = get(session, number)
+    letter = get(tx, number)
     if stays is None:
-        letter.sent_again_at = ledger.now(session)
+        letter.replayed_at = tx.now
     else:
         letter.reason = stays

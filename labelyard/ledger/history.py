@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import insert, select
-from sqlalchemy.orm import Session
 
-from labelyard.ledger import Ledger
+from labelyard.ledger import Transaction
 from labelyard.ledger.tables import Batch, History, Object
 
 
-def tell(
-    ledger: Ledger,
-    session: Session,
+def record(
+    tx: Transaction,
     what: str,
     reason: str,
     *,
@@ -24,9 +22,9 @@ def tell(
     dataset: str | None = None,
 ) -> None:
     """Add what was done (`landed`, `closed`, `assigned`, …) and why, about an object, a batch or a dataset."""
-    session.add(
+    tx.add(
         History(
-            at=ledger.now(session),
+            at=tx.now,
             dataset=dataset or (batch.dataset if batch else obj.dataset if obj else None),
             batch_id=batch.id if batch else obj.batch_id if obj else None,
             object_id=obj.id if obj else None,
@@ -36,10 +34,10 @@ def tell(
     )
 
 
-def tell_of_each(ledger: Ledger, session: Session, what: str, reason: str, objects: Sequence[Object]) -> None:
+def record_each(tx: Transaction, what: str, reason: str, objects: Sequence[Object]) -> None:
     """Add the same of many objects, in one statement."""
-    now = ledger.now(session)
-    session.execute(
+    now = tx.now
+    tx.execute(
         insert(History),
         [
             {"at": now, "dataset": o.dataset, "batch_id": o.batch_id, "object_id": o.id, "what": what, "reason": reason}
@@ -57,16 +55,16 @@ class Entry:
     reason: str
 
 
-def of_object(session: Session, obj: Object) -> list[Entry]:
+def of_object(tx: Transaction, obj: Object) -> list[Entry]:
     """All that happened to an object, and to its batch while it was in it, oldest first."""
     of_it = (History.object_id == obj.id) | ((History.batch_id == obj.batch_id) & History.object_id.is_(None))
-    rows = session.scalars(select(History).where(of_it).order_by(History.id))
+    rows = tx.scalars(select(History).where(of_it).order_by(History.id))
     return [Entry(row.at, row.what, row.reason) for row in rows]
 
 
-def of_batch(session: Session, batch_id: str) -> list[Entry]:
+def of_batch(tx: Transaction, batch_id: str) -> list[Entry]:
     """All that happened to a batch as a whole, oldest first."""
-    rows = session.scalars(
+    rows = tx.scalars(
         select(History).where(History.batch_id == batch_id, History.object_id.is_(None)).order_by(History.id)
     )
     return [Entry(row.at, row.what, row.reason) for row in rows]

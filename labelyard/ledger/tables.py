@@ -23,8 +23,9 @@ from sqlalchemy import UniqueConstraint as Unique
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-from labelyard.model import JobStatus, StoredObject
-from labelyard.plan.lifecycle import BatchState, TaskState
+from labelyard.domain.objects import StoredObject
+from labelyard.domain.states import BatchState, TaskState
+from labelyard.domain.tasks import JobStatus
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -108,7 +109,7 @@ class Dataset(Table):
     """How many jobs the round robin has handed out."""
     paused_at: Mapped[datetime | None]
     """Objects still land and batches still close while a dataset is paused; no run of it is announced or begins."""
-    paused_why: Mapped[str | None]
+    pause_reason: Mapped[str | None]
     retired_at: Mapped[datetime | None]
     """Nothing lands in a retired dataset; what landed before goes on. Applying its file again takes it back."""
 
@@ -152,20 +153,20 @@ class Batch(Table):
     objects: Mapped[int] = mapped_column(default=0)
     bytes: Mapped[int] = mapped_column(default=0)
     opened_at: Mapped[datetime]
-    last_landed_at: Mapped[datetime]
+    last_registered_at: Mapped[datetime]
     closed_at: Mapped[datetime | None]
     close_reason: Mapped[str | None]
     cvat: Mapped[str | None]
     """Which CVAT it goes to; fixed when the batch closes."""
     task_name: Mapped[str | None]
     """The name of the task of the first attempt; fixed when the batch closes."""
-    claimed_by: Mapped[str | None]
-    lease_until: Mapped[datetime | None]
+    leased_by: Mapped[str | None]
+    leased_until: Mapped[datetime | None]
     not_before: Mapped[datetime | None]
     attempts: Mapped[int] = mapped_column(default=0)
     """Failures in a row."""
-    announcements: Mapped[int] = mapped_column(default=0)
-    announced_at: Mapped[datetime | None]
+    publish_attempts: Mapped[int] = mapped_column(default=0)
+    outbox_at: Mapped[datetime | None]
     error: Mapped[str | None]
     next_step: Mapped[str | None]
     warning: Mapped[str | None]
@@ -189,7 +190,7 @@ class Object(Table):
     etag: Mapped[str]
     version_id: Mapped[str | None]
     size: Mapped[int | None]
-    landed_at: Mapped[datetime]
+    registered_at: Mapped[datetime]
     via: Mapped[str]
     batch_id: Mapped[str | None] = mapped_column(ForeignKey("batch.id"))
     """None for a marker."""
@@ -198,9 +199,9 @@ class Object(Table):
     height: Mapped[int | None]
     exif_orientation: Mapped[int | None]
     sha256: Mapped[str | None]
-    refused: Mapped[str | None]
+    quarantine_reason: Mapped[str | None]
     """Why it was set aside; None while it is part of its batch."""
-    gone_at: Mapped[datetime | None]
+    deleted_at: Mapped[datetime | None]
     """When the store told that this content is no longer under its key."""
 
     __table_args__ = (
@@ -255,7 +256,7 @@ class Job(Table):
     reason: Mapped[str | None]
     assignee: Mapped[str | None]
     """Who has it, as the server last showed."""
-    by_hand: Mapped[bool] = mapped_column(default=False)
+    manual: Mapped[bool] = mapped_column(default=False)
     """A person gave it to somebody else; labelyard leaves it so."""
 
     __table_args__ = (Unique("batch_id", "server_id", name="uq_job_batch_id_server_id"),)
@@ -301,7 +302,7 @@ class History(Table):
     __table_args__ = (Index("ix_history_batch_id", "batch_id"), Index("ix_history_object_id", "object_id"))
 
 
-class Announcement(Table):
+class OutboxEvent(Table):
     """The outbox: an event that Prefect has to hear of; sent once Prefect has said yes."""
 
     __tablename__ = "outbox"
@@ -327,7 +328,7 @@ class DeadLetter(Table):
     source: Mapped[str]
     reason: Mapped[str]
     body: Mapped[bytes]
-    sent_again_at: Mapped[datetime | None]
+    replayed_at: Mapped[datetime | None]
     discarded_at: Mapped[datetime | None]
     """When a person said that nothing is lost with it."""
 

@@ -10,7 +10,7 @@ from pictures import image
 from ready_tasks import LABELS, ready
 
 from labelyard.cvat import Cvat, connect
-from labelyard.model import DataSpec, Task, TaskSpec
+from labelyard.domain.tasks import DataSpec, Task, TaskSpec
 from labelyard.sandbox import Serving, serve
 
 

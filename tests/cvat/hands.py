@@ -13,7 +13,7 @@ from labelyard.cli import labelyard
 from labelyard.cli.cvat_output import jsonable
 from labelyard.cvat import Cvat, annotate, connect
 from labelyard.cvat.definitions import annotations_of, labels_of
-from labelyard.model import DataSpec, JobStatus, Receipt, TaskSpec, UploadFile
+from labelyard.domain.tasks import DataSpec, JobStatus, Receipt, TaskSpec, UploadFile
 
 
 class Python:

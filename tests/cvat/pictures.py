@@ -6,7 +6,7 @@ import io
 
 from PIL import Image
 
-from labelyard.model import UploadFile
+from labelyard.domain.tasks import UploadFile
 
 
 def jpeg(width: int = 64, height: int = 48, shade: int = 128) -> bytes:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 
 from labelyard.cvat import Cvat
-from labelyard.model import AttributeSpec, InputType, Label, Task
+from labelyard.domain.labels import AttributeSpec, InputType, Label
+from labelyard.domain.tasks import Task
 
 CAR = (
     AttributeSpec("make", InputType.TEXT, "?", ("?",)),

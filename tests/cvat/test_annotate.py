@@ -8,18 +8,9 @@ from typing import Any
 import pytest
 
 from labelyard.cvat import Cvat, annotate
+from labelyard.domain.annotations import Annotations, AttributeValue, Change, Shape, ShapeType, Tag, Track, TrackedShape
+from labelyard.domain.tasks import Task
 from labelyard.errors import CvatNotFound, CvatRefused, UnclearAnswer
-from labelyard.model import (
-    Annotations,
-    AttributeValue,
-    Change,
-    Shape,
-    ShapeType,
-    Tag,
-    Task,
-    Track,
-    TrackedShape,
-)
 from labelyard.sandbox import Serving
 
 WRITES = "PATCH /api/v1/jobs/*/annotations"

@@ -22,17 +22,9 @@ from labelyard.cvat.reading import read, read_annotations, read_frames, read_lab
 from labelyard.cvat.refusals import LONGEST, refusal
 from labelyard.cvat.wire import Answer, Request
 from labelyard.cvat.writing import file_fields, write_annotations
+from labelyard.domain.annotations import Annotations, AttributeValue, Shape, ShapeType, Tag, Track, TrackedShape
+from labelyard.domain.tasks import UploadFile
 from labelyard.errors import CvatDisagrees, CvatError, InputError, LabelError
-from labelyard.model import (
-    Annotations,
-    AttributeValue,
-    Shape,
-    ShapeType,
-    Tag,
-    Track,
-    TrackedShape,
-    UploadFile,
-)
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 JSON = st.recursive(

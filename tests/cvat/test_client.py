@@ -15,6 +15,8 @@ import stamina
 from scripted import CUT, DEAF, HALF, Scripted, serving
 
 from labelyard.cvat import Cvat, connect
+from labelyard.domain.labels import Label
+from labelyard.domain.tasks import DataSpec, JobStatus, Task, TaskSpec, UploadFile
 from labelyard.errors import (
     CvatBusy,
     CvatCrashed,
@@ -25,7 +27,6 @@ from labelyard.errors import (
     InputError,
     UnclearAnswer,
 )
-from labelyard.model import DataSpec, JobStatus, Label, Task, TaskSpec, UploadFile
 
 SELF = ("GET", "/api/v1/users/self")
 TASKS = ("POST", "/api/v1/tasks")

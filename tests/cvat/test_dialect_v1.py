@@ -10,6 +10,9 @@ from stepping import play, recorded, recording, said, value
 
 from labelyard.cvat.v1 import V1
 from labelyard.cvat.wire import Request
+from labelyard.domain.annotations import Annotations, Change, Shape, ShapeType
+from labelyard.domain.labels import AttributeSpec, InputType, Label
+from labelyard.domain.tasks import About, CreationState, DataSpec, JobStatus, Receipt, TaskSpec, UploadFile
 from labelyard.errors import (
     CvatCrashed,
     CvatHidden,
@@ -17,22 +20,6 @@ from labelyard.errors import (
     CvatUnauthorized,
     ExportFailed,
     LabelError,
-)
-from labelyard.model import (
-    About,
-    Annotations,
-    AttributeSpec,
-    Change,
-    CreationState,
-    DataSpec,
-    InputType,
-    JobStatus,
-    Label,
-    Receipt,
-    Shape,
-    ShapeType,
-    TaskSpec,
-    UploadFile,
 )
 
 v1 = V1()

@@ -13,6 +13,9 @@ from stepping import RECORDINGS, answer_of, play, recorded, recording, said, val
 from labelyard.cvat.refusals import LONGEST, refusal
 from labelyard.cvat.v2 import V2
 from labelyard.cvat.wire import Answer
+from labelyard.domain.annotations import Change, ShapeType
+from labelyard.domain.labels import AttributeSpec, InputType, Label
+from labelyard.domain.tasks import CreationState, DataSpec, JobStatus, Receipt, Task, TaskSpec, UploadFile
 from labelyard.errors import (
     CvatBusy,
     CvatCrashed,
@@ -22,20 +25,6 @@ from labelyard.errors import (
     CvatRefused,
     CvatUnauthorized,
     ExportFailed,
-)
-from labelyard.model import (
-    AttributeSpec,
-    Change,
-    CreationState,
-    DataSpec,
-    InputType,
-    JobStatus,
-    Label,
-    Receipt,
-    ShapeType,
-    Task,
-    TaskSpec,
-    UploadFile,
 )
 
 v2 = V2()

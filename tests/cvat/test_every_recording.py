@@ -20,29 +20,28 @@ from stepping import RECORDINGS, answer_of, said
 from labelyard.cvat.refusals import LONGEST, refusal
 from labelyard.cvat.v1 import V1
 from labelyard.cvat.wire import Answer, Pause, Steps
-from labelyard.errors import (
-    CvatCrashed,
-    CvatError,
-    CvatNotFound,
-    CvatRefused,
-    CvatUnauthorized,
-)
-from labelyard.model import (
+from labelyard.domain.annotations import Annotations, Change
+from labelyard.domain.labels import Label
+from labelyard.domain.tasks import (
     About,
-    Annotations,
-    Change,
     Creation,
     CreationState,
     DataSpec,
     GitRepository,
     Job,
-    Label,
     Receipt,
     Task,
     TaskChange,
     TaskSpec,
     UploadFile,
     User,
+)
+from labelyard.errors import (
+    CvatCrashed,
+    CvatError,
+    CvatNotFound,
+    CvatRefused,
+    CvatUnauthorized,
 )
 
 v1 = V1()

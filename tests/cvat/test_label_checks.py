@@ -10,8 +10,8 @@ from stepping import recording
 
 from labelyard.cvat.definitions import annotations_of, labels_of
 from labelyard.cvat.labels import check_labels, with_values
+from labelyard.domain.labels import AttributeSpec, InputType, Label
 from labelyard.errors import InputError, LabelError
-from labelyard.model import AttributeSpec, InputType, Label
 
 
 def an_attribute(kind: Any = InputType.SELECT, default: Any = "a", values: Any = ("a", "b"), **more: Any) -> Label:

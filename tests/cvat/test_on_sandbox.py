@@ -16,6 +16,9 @@ from pictures import image, jpeg
 from ready_tasks import LABELS, ready
 
 from labelyard.cvat import Cvat, annotate, connect
+from labelyard.domain.annotations import Annotations, Shape, ShapeType
+from labelyard.domain.labels import AttributeSpec, InputType, Label
+from labelyard.domain.tasks import CreationState, DataSpec, JobStatus, Receipt, Task, TaskSpec
 from labelyard.errors import (
     CvatCrashed,
     CvatNotFound,
@@ -25,20 +28,6 @@ from labelyard.errors import (
     ExportFailed,
     LabelError,
     UnclearAnswer,
-)
-from labelyard.model import (
-    Annotations,
-    AttributeSpec,
-    CreationState,
-    DataSpec,
-    InputType,
-    JobStatus,
-    Label,
-    Receipt,
-    Shape,
-    ShapeType,
-    Task,
-    TaskSpec,
 )
 from labelyard.sandbox import Serving, serve
 

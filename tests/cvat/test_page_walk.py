@@ -22,7 +22,8 @@ from labelyard.cvat import Cvat, annotate, connect
 from labelyard.cvat.definitions import annotations_of
 from labelyard.cvat.reading import read_user
 from labelyard.cvat.v1_values import git_repository_of, job_of, task_of
-from labelyard.model import AttributeSpec, DataSpec, InputType, Label, Task, TaskSpec
+from labelyard.domain.labels import AttributeSpec, InputType, Label
+from labelyard.domain.tasks import DataSpec, Task, TaskSpec
 from labelyard.sandbox import serve
 
 CALLS = page.calls()

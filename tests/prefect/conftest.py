@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from emulator import StoreServer
-from prefect_server import PrefectServer
-from prefect_yard import PEOPLE, RARELY, Yard, new_yard
 
 from labelyard.sandbox.server import serve
+from tests.support.emulator import StoreServer
+from tests.support.prefect_server import PrefectServer
+from tests.support.prefect_workspace import PEOPLE, RARELY, Supervisor, new_yard
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +20,7 @@ def sandbox_url() -> Iterator[str]:
 
 
 @pytest.fixture
-def yard(tmp_path: Path, store_server: StoreServer, sandbox_url: str) -> Yard:
+def yard(tmp_path: Path, store_server: StoreServer, sandbox_url: str) -> Supervisor:
     return new_yard(tmp_path, store_server, sandbox_url)
 
 

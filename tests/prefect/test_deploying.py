@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from prefect_server import PrefectServer
-from prefect_yard import RARELY
 
 from labelyard import __version__
+from tests.support.prefect_server import PrefectServer
+from tests.support.prefect_workspace import RARELY
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.timeout(600)]
 
@@ -68,7 +68,7 @@ def test_prefects_own_command_deploys_the_same_with_the_files_own_intervals(pref
     assert after["ingest-batch"] == before["ingest-batch"]
     for one in after.values():
         assert one["version"] == __version__
-        assert one["pull_steps"] == [{"labelyard.prefect.pull.project_folder": {"version": __version__}}]
+        assert one["pull_steps"] == [{"labelyard.orchestration.pull.project_folder": {"version": __version__}}]
     assert after["collect-finished"]["schedules"][0][1]["interval"] == 60
     assert after["sweep-sources"]["schedules"][0][1]["interval"] == 300
 

@@ -20,11 +20,11 @@ from prefect.events import DeploymentEventTrigger
 from prefect.flows import load_flow_from_entrypoint
 from pydantic import BaseModel
 
+from labelyard.domain.states import Event
 from labelyard.errors import InputError
-from labelyard.plan.lifecycle import Event
-from labelyard.prefect import DEAD_RUNS
-from labelyard.prefect.deploying import render
-from labelyard.prefect.pull import find_project, installed_version, project_folder
+from labelyard.orchestration import DEAD_RUNS
+from labelyard.orchestration.deploy import render
+from labelyard.orchestration.pull import find_project, installed_version, project_folder
 from labelyard.settings import DeploySettings
 
 TEXT = (find_project() / "prefect.yaml").read_text(encoding="utf-8")

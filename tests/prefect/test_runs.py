@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from emulator import StoreServer
-from prefect_server import PrefectServer
-from prefect_yard import RARELY, Yard, new_yard, picture
-from waiting import eventually
 
 from labelyard.cvat import connect
-from labelyard.model import JobStatus
+from labelyard.domain.tasks import JobStatus
+from tests.support.emulator import StoreServer
+from tests.support.prefect_server import PrefectServer
+from tests.support.prefect_workspace import RARELY, Supervisor, new_yard, picture
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.timeout(600)]
 
@@ -24,7 +24,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def at_work(deployed: PrefectServer, home: Path, store_server: StoreServer, sandbox_url: str) -> Iterator[Yard]:
+def at_work(deployed: PrefectServer, home: Path, store_server: StoreServer, sandbox_url: str) -> Iterator[Supervisor]:
     """A yard whose batches a worker of labelyard's own type works on."""
     yard = new_yard(home, store_server, sandbox_url)
     with deployed.worker("labelyard", "labelyard", home, **yard.settings):
@@ -32,17 +32,17 @@ def at_work(deployed: PrefectServer, home: Path, store_server: StoreServer, sand
 
 
 @pytest.fixture(scope="module")
-def ingested(deployed: PrefectServer, at_work: Yard) -> Any:
+def ingested(deployed: PrefectServer, at_work: Supervisor) -> Any:
     """The run of a batch of three pictures, one of which is none, with an awkward name."""
     at_work.put("cam1/0001.jpg", picture("red"))
     at_work.put("cam2/0001.jpg", picture("blue"))
     at_work.put("broken | <b>`x`</b>.jpg", b"no picture")
     batch = at_work.close_batch()
-    deployed.announce("labelyard.batch.closed", batch, attempt=1)
+    deployed.publish_events("labelyard.batch.closed", batch, attempt=1)
     return deployed.ended(batch)
 
 
-def test_an_announced_batch_ends_as_a_task_that_waits_for_annotators(ingested: Any, at_work: Yard) -> None:
+def test_an_announced_batch_ends_as_a_task_that_waits_for_annotators(ingested: Any, at_work: Supervisor) -> None:
     assert (ingested["state_name"], ingested["state_type"]) == ("Waiting for annotators", "COMPLETED"), ingested[
         "state"
     ]
@@ -53,9 +53,9 @@ def test_an_announced_batch_ends_as_a_task_that_waits_for_annotators(ingested: A
 
 
 def test_the_library_s_lines_stand_in_the_log_of_the_run(deployed: PrefectServer, ingested: Any) -> None:
-    lines = deployed.logs(ingested, "labelyard.steps.assign_jobs: ")
-    assert any(line.startswith("labelyard.steps.upload_data: ") and "2 files" in line for line in lines), lines
-    assert any(line.startswith("labelyard.steps.create_task: ") for line in lines), lines
+    lines = deployed.logs(ingested, "labelyard.pipeline.assign_jobs: ")
+    assert any(line.startswith("labelyard.pipeline.upload_data: ") and "2 files" in line for line in lines), lines
+    assert any(line.startswith("labelyard.pipeline.create_task: ") for line in lines), lines
 
 
 def test_the_run_shows_a_bar_and_a_page_of_objects_task_and_people(deployed: PrefectServer, ingested: Any) -> None:
@@ -101,14 +101,14 @@ def test_the_runs_of_the_steps_carry_the_names_of_the_chain(deployed: PrefectSer
 
 
 def test_a_second_run_of_a_batch_that_is_done_ends_at_once_and_says_why(deployed: PrefectServer, ingested: Any) -> None:
-    deployed.announce("labelyard.batch.closed", ingested["name"], attempt=2)
+    deployed.publish_events("labelyard.batch.closed", ingested["name"], attempt=2)
     again = deployed.ended(ingested["name"], attempt=2)
     assert (again["state_name"], again["state_type"]) == ("Taken by another run", "COMPLETED")
     assert "it is assigned" in again["state"]["message"]
 
 
 def test_when_the_people_are_done_the_next_look_announces_the_task_and_a_coco_file_lies_in_the_bucket(
-    deployed: PrefectServer, ingested: Any, at_work: Yard, sandbox_url: str
+    deployed: PrefectServer, ingested: Any, at_work: Supervisor, sandbox_url: str
 ) -> None:
     batch = ingested["name"]
     cvat = connect(sandbox_url, username="boss", password="bosspass")
@@ -126,7 +126,7 @@ def test_when_the_people_are_done_the_next_look_announces_the_task_and_a_coco_fi
 
 
 def test_a_sweep_lands_what_no_event_told_of_and_the_daily_page_tells_of_it(
-    deployed: PrefectServer, ingested: Any, at_work: Yard
+    deployed: PrefectServer, ingested: Any, at_work: Supervisor
 ) -> None:
     at_work.put("late/0002.jpg", picture("green"))
     swept = deployed.reaches(deployed.start("sweep-sources/sweep-sources"), "Completed")
@@ -138,8 +138,10 @@ def test_a_sweep_lands_what_no_event_told_of_and_the_daily_page_tells_of_it(
     assert "in/broken" in page
 
 
-def test_a_run_of_a_batch_that_nobody_knows_fails_with_the_next_command(deployed: PrefectServer, at_work: Yard) -> None:
-    deployed.announce("labelyard.batch.closed", "nobody-00001", attempt=1)
+def test_a_run_of_a_batch_that_nobody_knows_fails_with_the_next_command(
+    deployed: PrefectServer, at_work: Supervisor
+) -> None:
+    deployed.publish_events("labelyard.batch.closed", "nobody-00001", attempt=1)
     failed = deployed.ended("nobody-00001")
     assert (failed["state_name"], failed["state_type"]) == ("Failed", "FAILED")
     assert "nobody-00001" in failed["state"]["message"]
@@ -148,7 +150,7 @@ def test_a_run_of_a_batch_that_nobody_knows_fails_with_the_next_command(deployed
 
 
 def test_the_same_deployments_run_on_prefects_own_process_worker_and_a_failing_step_says_where_and_what_next(
-    deployed: PrefectServer, at_work: Yard, tmp_path: Path, store_server: StoreServer
+    deployed: PrefectServer, at_work: Supervisor, tmp_path: Path, store_server: StoreServer
 ) -> None:
     yard = new_yard(tmp_path, store_server, "http://127.0.0.1:9")  # nothing listens on the port `discard`
     yard.put("one.jpg", picture())
@@ -156,9 +158,9 @@ def test_the_same_deployments_run_on_prefects_own_process_worker_and_a_failing_s
     deployed.command("prefect", "work-pool", "create", "stock", "--type", "process", "--overwrite")
     deployed.command("labelyard", "deploy", LABELYARD_DEPLOY__POOL="stock", **RARELY)
     with deployed.worker("stock", "process", tmp_path, **yard.settings, PREFECT_WORKER_QUERY_SECONDS="0.5"):
-        deployed.announce("labelyard.batch.closed", batch, attempt=1)
+        deployed.publish_events("labelyard.batch.closed", batch, attempt=1)
         failed = deployed.ended(batch)
-        lines = deployed.logs(failed, "labelyard.prefect.endings: ")
+        lines = deployed.logs(failed, "labelyard.orchestration.states: ")
     assert (failed["state_name"], failed["state_type"]) == ("To be tried again", "FAILED"), failed["state"]
     assert "127.0.0.1:9" in failed["state"]["message"]
     assert "next: " in failed["state"]["message"]

@@ -18,14 +18,14 @@ from prefect.server.database.configurations import AioSqliteConfiguration
 from prefect.server.database.dependencies import temporary_database_config
 from prefect.server.events import triggers
 from prefect.settings import Settings
-from prefect_server import PrefectServer
 from sqlalchemy import text
 
-from labelyard.prefect.server import find_application_at_once, let_triggers_take_turns
+from labelyard.orchestration.fast_worker.server import find_application_at_once, let_triggers_take_turns
+from tests.support.prefect_server import PrefectServer
 
 SCRIPT = """
 import gc, sqlite3, sys, threading, time
-from labelyard.prefect.server import collect_for_ever
+from labelyard.orchestration.fast_worker.server import collect_for_ever
 
 def connection(**more):
     return sqlite3.connect(sys.argv[1], isolation_level=None, check_same_thread=False, **more)
@@ -55,7 +55,7 @@ def test_a_writer_goes_on_while_the_collector_waits_for_one_who_waits_for_it(tmp
 
 
 def test_it_is_prefect_s_own_command(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "labelyard.prefect.server", "server", "start", "--help"]
+    command = [sys.executable, "-m", "labelyard.orchestration.fast_worker.server", "server", "start", "--help"]
     environment = {**os.environ, "PREFECT_HOME": str(tmp_path)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr

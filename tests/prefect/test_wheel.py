@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 from zipfile import ZipFile
 
-from labelyard.prefect.pull import find_project
+from labelyard.orchestration.pull import find_project
 
 _LOAD_EVERY_FLOW = """
 import sys, yaml
 from pathlib import Path
 import labelyard
-from labelyard.prefect.pull import installed_version, project_folder
+from labelyard.orchestration.pull import installed_version, project_folder
 from prefect.flows import load_flow_from_entrypoint
 folder = Path(project_folder(**installed_version())["directory"])
 assert folder == Path(labelyard.__file__).parent / "_project", folder

@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from emulator import free_port
-from prefect_server import RUN_SECONDS, PrefectServer, serving
-from waiting import eventually
+
+from tests.support.emulator import free_port
+from tests.support.prefect_server import RUN_SECONDS, PrefectServer, serving
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.timeout(600)]
 
@@ -22,7 +23,7 @@ import logging, sys, threading, time
 from contextvars import copy_context
 from pathlib import Path
 from prefect import flow, task
-from labelyard.prefect.run_log import join_run_log
+from labelyard.orchestration.run_log import join_run_log
 
 @flow(persist_result=False)
 def waits(folder: str, name: str, most: float = 60):
@@ -59,7 +60,7 @@ def exits():
 @flow(persist_result=False)
 def talks():
     join_run_log()
-    log = logging.getLogger("labelyard.steps.of_the_test")
+    log = logging.getLogger("labelyard.pipeline.of_the_test")
     log.info("from the flow")
     thread = threading.Thread(target=copy_context().run, args=(log.info, "from a thread of the flow"))
     thread.start()
@@ -79,7 +80,7 @@ deployments:
     entrypoint: "flows.py:talks"
     work_pool: {name: POOL}
     pull:
-      - labelyard.prefect.pull.project_folder: {version: "99.9"}
+      - labelyard.orchestration.pull.project_folder: {version: "99.9"}
 """
 
 
@@ -167,8 +168,8 @@ def test_lines_of_the_flow_s_own_threads_stand_in_its_log(
     with prefect_server.worker("tiny", "labelyard", tmp_path):
         run = prefect_server.reaches(prefect_server.start("talks/t"), "Completed")
         lines = prefect_server.logs(run, "the end")
-    assert "labelyard.steps.of_the_test: from the flow" in lines
-    assert "labelyard.steps.of_the_test: from a thread of the flow" in lines
+    assert "labelyard.pipeline.of_the_test: from the flow" in lines
+    assert "labelyard.pipeline.of_the_test: from a thread of the flow" in lines
 
 
 def test_a_stopped_worker_lets_a_quick_run_end_and_interrupts_a_long_one(

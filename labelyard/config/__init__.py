@@ -1,0 +1,35 @@
+"""The dataset file: one YAML that says where images come from, how they are labelled and where the dataset goes.
+
+`DatasetSpec` is the file after it was checked; `read_spec` reads one, and names file, line, field and what to write
+instead.
+"""
+
+from __future__ import annotations
+
+from labelyard.config.dataset import (
+    Batching,
+    DatasetSpec,
+    Deletions,
+    Export,
+    Overwrites,
+    Source,
+    TaskSection,
+    Upload,
+)
+from labelyard.config.labels import AttributeSection, LabelSection
+from labelyard.config.loading import parse_spec, read_spec
+
+__all__ = [
+    "AttributeSection",
+    "Batching",
+    "DatasetSpec",
+    "Deletions",
+    "Export",
+    "LabelSection",
+    "Overwrites",
+    "Source",
+    "TaskSection",
+    "Upload",
+    "parse_spec",
+    "read_spec",
+]

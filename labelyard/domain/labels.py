@@ -1,0 +1,38 @@
+"""The labels of a task and their attributes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class InputType(StrEnum):
+    """How an annotator enters an attribute (CVAT's five kinds)."""
+
+    SELECT = "select"
+    CHECKBOX = "checkbox"
+    TEXT = "text"
+    NUMBER = "number"
+    RADIO = "radio"
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeSpec:
+    """An attribute of a label; `values` of a number are (minimum, maximum, step), of a checkbox the default."""
+
+    name: str
+    input_type: InputType
+    default: str
+    values: tuple[str, ...]
+    mutable: bool = False
+    id: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A label with its attributes; `color` (#rrggbb) only where the server keeps one."""
+
+    name: str
+    attributes: tuple[AttributeSpec, ...] = ()
+    color: str | None = field(default=None, compare=False)
+    id: int = field(default=0, compare=False)

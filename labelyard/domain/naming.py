@@ -1,0 +1,79 @@
+"""Names that are fixed before anything is made: a batch's, its task's, and each file's in CVAT."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from labelyard.domain.objects import StoredObject
+
+_LONGEST_UPLOAD_NAME = 120
+_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ ()=@,+-]*")
+
+
+def batch_id(dataset: str, number: int) -> str:
+    """The id of a dataset's `number`th batch, such as `street-00007`."""
+    return f"{dataset}-{number:05d}"
+
+
+def task_name(ledger_id: str, batch: str, members: Iterable[StoredObject]) -> str:
+    """The name of a batch's first task: who made it, of what. The same for the same members, whoever asks.
+
+    Two ledgers, or two sets of members, never give the same name.
+    """
+    digest = hashlib.sha256(ledger_id.encode())
+    for identity in sorted((m.bucket, m.key, m.etag) for m in members):
+        digest.update("\0".join(("", *identity)).encode("utf-8", "surrogatepass"))
+    return f"{batch} {digest.hexdigest()[:10]}"
+
+
+def attempt_name(first: str, attempt: int) -> str:
+    """The name of the task of a later attempt, after the earlier ones were given up."""
+    return first if attempt == 1 else f"{first} #{attempt}"
+
+
+def upload_names(keys: Sequence[str], identities: Sequence[str] | None = None) -> list[str]:
+    """What CVAT shall call each file: unique in the batch whatever the keys, one for each key, in order.
+
+    The base name where it is safe, and unique without its suffix (case ignored), else a slug with eight hex digits of
+    the key's hash: CVAT drops folders, answers 500 to equal names, and its exporters know items by name without suffix.
+    `identities` tell equal keys apart (two contents of one key).
+    """
+    identities = identities or keys
+    bases = [key.rsplit("/", 1)[-1] for key in keys]
+    often = Counter(_stem(base) for base in bases)
+    plain = [often[_stem(base)] == 1 and _plain(base) for base in bases]
+    taken = {_stem(base) for base, keep in zip(bases, plain, strict=True) if keep}
+    names = []
+    for base, keep, identity in zip(bases, plain, identities, strict=True):
+        name = base if keep else _slug(base, identity, 8)
+        if not keep and _stem(name) in taken:
+            name = _slug(base, identity, 64)
+        taken.add(_stem(name))
+        names.append(name)
+    return names
+
+
+def _stem(base: str) -> str:
+    return base.rpartition(".")[0].lower() or base.lower()
+
+
+def _plain(base: str) -> bool:
+    return (
+        len(base) <= _LONGEST_UPLOAD_NAME
+        and "." in base.strip(".")
+        and _SAFE.fullmatch(base) is not None
+        and base == base.strip()
+    )
+
+
+def _slug(base: str, identity: str, digits: int) -> str:
+    stem, dot, suffix = base.rpartition(".")
+    stem, suffix = (stem, suffix.lower()) if dot and re.fullmatch(r"[A-Za-z0-9]{1,5}", suffix) else (base, "")
+    ascii_stem = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
+    readable = re.sub(r"[^A-Za-z0-9_-]+", "-", ascii_stem).strip("-")[:60] or "image"
+    digest = hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()[:digits]
+    return f"{readable}-{digest}" + (f".{suffix}" if suffix else "")

@@ -1,0 +1,175 @@
+"""CVAT's tasks, jobs and users, the same for every version of CVAT.
+
+Frames count from 0. `id` is the server's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import BinaryIO
+
+from labelyard.domain.labels import Label
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSpec:
+    """What a task is created with; `segment_size` 0 means one job, `overlap` None lets the server choose."""
+
+    name: str
+    labels: tuple[Label, ...]
+    segment_size: int = 0
+    overlap: int | None = None
+    z_order: bool = False
+    bug_tracker: str = ""
+    assignee: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskChange:
+    """What of a task shall change; None leaves a thing as it is, assignee 0 is nobody."""
+
+    name: str | None = None
+    assignee: int | None = None
+    bug_tracker: str | None = None
+    z_order: bool | None = None
+    labels: tuple[Label, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DataSpec:
+    """How the server treats the frames; None leaves a thing to the server.
+
+    COCO exports of a task with `start_frame` or `frame_filter` fail on CVAT 1.0.0.
+    """
+
+    image_quality: int = 70
+    chunk_size: int | None = None
+    start_frame: int | None = None
+    stop_frame: int | None = None
+    frame_filter: str | None = None
+    use_zip_chunks: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UploadFile:
+    """A file to be sent: `open` gives its bytes anew at each call, `name` is what CVAT will call the frame."""
+
+    name: str
+    size: int
+    open: Callable[[], BinaryIO]
+    content_type: str = "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What server this is."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person of CVAT; what a plain user is not shown (email, groups) is empty."""
+
+    id: int
+    username: str
+    first_name: str = ""
+    last_name: str = ""
+    email: str = ""
+    groups: tuple[str, ...] = ()
+    is_staff: bool = False
+    is_superuser: bool = False
+    is_active: bool = True
+
+
+class JobStatus(StrEnum):
+    """How far a job is, in the words of CVAT v1 (a 2.x dialect maps stage and state to them)."""
+
+    ANNOTATION = "annotation"
+    VALIDATION = "validation"
+    COMPLETED = "completed"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A piece of a task that one person labels: frames `start_frame` to `stop_frame`, both included."""
+
+    id: int
+    task_id: int
+    start_frame: int
+    stop_frame: int
+    status: JobStatus = JobStatus.ANNOTATION
+    assignee: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task as the server shows it.
+
+    `size` is the number of frames (0 before there are any). `received` turns true once the server has taken a whole
+    upload, before it has made frames of it; only `size` with `jobs` present proves that frames exist.
+    """
+
+    id: int
+    name: str
+    size: int
+    received: bool
+    status: JobStatus
+    labels: tuple[Label, ...]
+    jobs: tuple[Job, ...]
+    owner: int | None = None
+    assignee: int | None = None
+    segment_size: int = 0
+    overlap: int | None = None
+    z_order: bool = False
+    bug_tracker: str = ""
+    image_quality: int | None = None
+    created: str = ""
+    updated: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A frame of a task, in the server's order; sizes in pixels."""
+
+    name: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the server said when it took an upload: enough to ask for its progress."""
+
+    task_id: int
+    request_id: str = ""
+
+
+class CreationState(StrEnum):
+    """What a server says about making frames. FINISHED proves nothing: look at the task's size."""
+
+    QUEUED = "Queued"
+    STARTED = "Started"
+    FINISHED = "Finished"
+    FAILED = "Failed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Creation:
+    """The progress of an upload inside the server; `message` is the first telling line of its words."""
+
+    state: CreationState
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GitRepository:
+    """The Git repository that a task is tied to; all None where there is none."""
+
+    url: str | None
+    status: str | None
+    error: str | None

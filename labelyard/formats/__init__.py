@@ -1,0 +1,1 @@
+"""Dataset formats: reading and writing them, and checking what they hold."""

@@ -1,0 +1,1 @@
+"""Checks: faults of a dataset that a training run would suffer from."""

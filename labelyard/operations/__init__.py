@@ -1,0 +1,1 @@
+"""What people ask for: status, explanations, repairs, quarantine, adoption, diagnosis."""

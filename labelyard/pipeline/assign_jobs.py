@@ -1,0 +1,111 @@
+"""assign_jobs: every job of the task gets a person, round robin over the dataset's annotators.
+
+The choice is committed before it is sent. Only jobs that are free, or that still hold what was last sent, are touched:
+what a person changes by hand in CVAT wins.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from labelyard.domain.states import BatchState
+from labelyard.errors import SettingsError
+from labelyard.failpoints import failpoint
+from labelyard.ledger import batches, datasets, jobs, tasks
+from labelyard.ledger.tables import Job as JobRow
+from labelyard.pipeline.acquire_batch import BatchLease
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A job, the frames in it, who has it, and why."""
+
+    job_id: int
+    frames: str
+    annotator: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """Who has which job now; `missing` are annotators of the dataset that the CVAT does not know."""
+
+    jobs: tuple[Assignment, ...]
+    missing: tuple[str, ...]
+
+
+def assign_jobs(lease: BatchLease) -> Assigned:
+    """Hand out every job. Raises SettingsError when none of the dataset's annotators exists on the CVAT."""
+    with lease.ledger.read_only() as tx:
+        _, task_id = tasks.made(tx, lease.batch_id)
+        annotators = datasets.spec(tx, lease.spec.name).annotators  # of today: people come and go
+    ids = {user.username: user.id for user in lease.cvat.users() if user.is_active}
+    people = [name for name in annotators if name in ids]
+    missing = tuple(name for name in annotators if name not in ids)
+    if not people:
+        raise SettingsError(
+            f"{lease.spec.cvat} has none of the annotators {', '.join(missing)}",
+            where=lease.batch_id,
+            next_step=_mend(lease),
+        )
+    seen = lease.cvat.jobs(task_id)
+    with lease.transaction() as tx:
+        batch = batches.get(tx, lease.batch_id, lock=True)
+        jobs.see(tx, batch, seen, {number: name for name, number in ids.items()})
+        rows = jobs.choose(tx, batch, people)
+        batch.warning = _warning(lease, missing)
+    failpoint("assign_jobs.chosen")
+    for row in rows:
+        if not row.manual and row.chosen is not None and row.assignee != row.chosen:
+            _send(lease, row, ids.get(row.chosen))
+    return _finish(lease, missing)
+
+
+def _send(lease: BatchLease, row: JobRow, user_id: int | None) -> None:
+    if user_id is None:
+        raise SettingsError(
+            f"user {row.chosen!r} is gone from {lease.spec.cvat}", where=f"job {row.server_id}", next_step=_mend(lease)
+        )
+    lease.check()
+    lease.cvat.assign(row.server_id, user_id)
+    failpoint("assign_jobs.sent")
+    with lease.transaction() as tx:
+        jobs.sent(tx, row.id)
+    failpoint("assign_jobs.recorded")
+    _log.info(
+        "%s: job %d (frames %d to %d) to %s", lease.batch_id, row.server_id, row.start_frame, row.stop_frame, row.chosen
+    )
+
+
+def _finish(lease: BatchLease, missing: tuple[str, ...]) -> Assigned:
+    with lease.transaction() as tx:
+        rows = jobs.of_batch(tx, lease.batch_id)
+        batch = batches.get(tx, lease.batch_id, lock=True)
+        if batch.state is BatchState.READY:
+            batches.move(tx, batch, BatchState.ASSIGNED, f"{len(rows)} jobs have people")
+    failpoint("assign_jobs.finished")
+    if missing:
+        _log.warning("%s: %s", lease.batch_id, _warning(lease, missing))
+    shown = tuple(
+        Assignment(
+            row.server_id,
+            f"{row.start_frame}-{row.stop_frame}",
+            row.assignee or "nobody",
+            "by hand" if row.manual else row.reason or "",
+        )
+        for row in rows
+    )
+    return Assigned(shown, missing)
+
+
+def _warning(lease: BatchLease, missing: tuple[str, ...]) -> str | None:
+    if not missing:
+        return None
+    return f"CVAT {lease.spec.cvat} has no user {', '.join(missing)}, so no job went to them: {_mend(lease)}"
+
+
+def _mend(lease: BatchLease) -> str:
+    return f"create the user in CVAT, or change `annotators` and `labelyard apply` the file of {lease.spec.name}"

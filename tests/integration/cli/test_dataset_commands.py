@@ -1,0 +1,131 @@
+"""`labelyard schema` and `labelyard validate`, as a person calls them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from labelyard.cli import labelyard
+from labelyard.config import DatasetSpec
+from tests.support.dataset_files import GOOD
+from tests.support.paths import ROOT
+
+EXAMPLE = ROOT / "datasets" / "photographs.yaml"
+
+
+def call(*arguments: str) -> Result:
+    return CliRunner().invoke(labelyard, arguments)
+
+
+def editor() -> jsonschema.Draft202012Validator:
+    """What an editor checks a dataset file with."""
+    schema = json.loads(call("schema").stdout)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
+
+
+def test_the_schema_takes_the_example() -> None:
+    editor().validate(yaml.safe_load(EXAMPLE.read_text()))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("name: street", "name: Street 1"),
+        ("name: street", "nmae: street"),
+        ("raw-images", "s3://raw-images"),
+        ("incoming/", "/incoming"),
+        ("[car, person]", "[car, 5]"),
+        ("[car, person]", "[]"),
+        ("[ada]", "ada"),
+        ("export:", "batch: {quiet: soon}\nexport:"),
+        ("export:", "batch: {max_bytes: lots}\nexport:"),
+        ("export:", "batch: {max_objects: 0}\nexport:"),
+        ("export:", "export:\n  format: YOLO"),
+    ],
+)
+def test_the_schema_refuses_in_the_editor_what_a_single_field_gets_wrong(old: str, new: str) -> None:
+    validator = editor()
+    assert validator.is_valid(yaml.safe_load(GOOD))
+    assert not validator.is_valid(yaml.safe_load(GOOD.replace(old, new)))
+
+
+def test_every_field_of_the_schema_says_what_it_is_for() -> None:
+    schema = editor().schema
+    assert isinstance(schema, dict)
+    sections = [schema, *(part for part in schema["$defs"].values() if part["type"] == "object")]
+    assert len(sections) == 7
+    silent = [
+        f"{section['title']}.{name}"
+        for section in sections
+        for name, field in section["properties"].items()
+        if not field.get("description")
+    ]
+    assert silent == []
+
+
+def test_every_default_of_the_schema_is_one_that_may_be_written() -> None:
+    validator = editor()
+    schema = validator.schema
+    assert isinstance(schema, dict)
+    defaults = {
+        (section["title"], name): field["default"]
+        for section in [schema, *schema["$defs"].values()]
+        for name, field in section.get("properties", {}).items()
+        if "default" in field
+    }
+    assert defaults["Batching", "quiet"] == "2m"
+    for (section, name), default in defaults.items():
+        inner = schema if section == schema["title"] else schema["$defs"][section]
+        validator.evolve(schema={**inner["properties"][name], "$defs": schema["$defs"]}).validate(default)
+
+
+def test_the_schema_lists_the_fields_of_the_model() -> None:
+    schema = editor().schema
+    assert isinstance(schema, dict)
+    assert list(schema["properties"]) == list(DatasetSpec.model_fields)
+
+
+def test_a_good_file_is_summed_up_in_a_line() -> None:
+    result = call("validate", str(EXAMPLE))
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith(f"{EXAMPLE}: ok: photographs: s3://photographs/incoming/ → ")
+    assert "13 labels, " in result.stdout
+
+
+def test_every_wrong_place_of_every_file_is_told_and_the_status_is_1(tmp_path: Path) -> None:
+    good, bad, worse = (tmp_path / f"{name}.yaml" for name in ("good", "bad", "worse"))
+    good.write_text(GOOD)
+    bad.write_text(GOOD.replace("name: street", "name: Street").replace("[ada]", "[]"))
+    worse.write_text("- no dataset")
+    result = call("validate", str(bad), str(good), str(worse), str(tmp_path / "none.yaml"))
+    assert result.exit_code == 1
+    assert [line.partition(": ")[0] for line in result.stderr.splitlines()] == [
+        f"{bad}:1",
+        f"{bad}:7",
+        f"{worse}:1",
+        f"{tmp_path / 'none.yaml'}",
+        "labelyard",
+    ]
+    assert "3 of 4 files are wrong" in result.stderr
+    assert result.stdout.startswith(f"{good}: ok: street")
+
+
+def test_two_files_of_one_dataset_are_refused(tmp_path: Path) -> None:
+    one, other = tmp_path / "one.yaml", tmp_path / "other.yaml"
+    one.write_text(GOOD)
+    other.write_text(GOOD)
+    result = call("validate", str(one), str(other))
+    assert result.exit_code == 1
+    assert f"{other}: {one} is called 'street' too" in result.stderr
+
+
+def test_validate_without_a_file_says_how_it_is_called() -> None:
+    result = call("validate")
+    assert result.exit_code == 2
+    assert "FILE…" in result.stderr

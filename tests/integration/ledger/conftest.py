@@ -1,0 +1,31 @@
+"""A ledger on each database, with a clock that tests turn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from labelyard.config import DatasetSpec
+from labelyard.ledger import Ledger, upgrade
+from tests.support.ledger_samples import Clock, apply, dataset_spec
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def ledger(ledger_url: str, clock: Clock) -> Iterator[Ledger]:
+    upgrade(ledger_url)
+    ledger = Ledger(ledger_url, clock=clock)
+    yield ledger
+    ledger.close()
+
+
+@pytest.fixture
+def spec(ledger: Ledger) -> DatasetSpec:
+    spec = dataset_spec()
+    apply(ledger, spec)
+    return spec

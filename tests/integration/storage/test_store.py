@@ -1,0 +1,256 @@
+"""The store over the wire, against an emulator of S3."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from labelyard.domain.objects import StoredObject
+from labelyard.errors import ObjectArchived, ObjectChanged, ObjectGone, StoreError, StoreUnreachable
+from labelyard.settings import StoreSettings
+from labelyard.sources.parsers import read_message
+from labelyard.storage.store import Store, _time
+from tests.support.emulator import StoreServer, free_port
+from tests.support.paths import RECORDINGS
+
+MESSAGES = RECORDINGS / "s3-events"
+
+
+def recorded_keys() -> list[str]:
+    """Every key that a real store or an emulator has told of."""
+    told = (read_message(json.dumps(json.loads(f.read_text())["payload"]).encode()) for f in MESSAGES.glob("*.json"))
+    return sorted(
+        {one.object.key for reading in told for one in reading.objects} | {"..", "../x", "a/./b", "?x=1#y", " "}
+    )
+
+
+def content(store: Store, obj: StoredObject) -> bytes:
+    return b"".join(store.read(obj))
+
+
+def test_every_recorded_key_makes_the_round_trip(store_server: StoreServer, store: Store, bucket: str) -> None:
+    keys = recorded_keys()
+    assert len(keys) > 30
+    assert max(len(key.encode()) for key in keys) == 1024
+    for key in keys:
+        etag = store.write(bucket, key, key.encode(), "image/jpeg")
+        seen = store.head(bucket, key)
+        assert (seen.key, seen.etag, seen.size) == (key, etag, len(key.encode()))
+        assert content(store, seen) == key.encode()
+        assert httpx.get(store.presign(seen, 60)).content == key.encode() or {".", ".."} & set(key.split("/"))
+    listed = list(store.list(bucket))
+    assert {obj.key for obj in listed} == set(keys)
+    assert {obj.etag for obj in listed} == {hashlib.md5(key.encode()).hexdigest() for key in keys}
+    for key in keys:
+        store.delete(bucket, key)
+    assert list(store.list(bucket)) == []
+
+
+def test_the_keys_that_a_notification_tells_are_the_keys_that_were_written(
+    store_server: StoreServer, store: Store, bucket: str
+) -> None:
+    queue = store_server.new_queue()
+    store_server.notify(bucket, queue)
+    keys = {key for key in recorded_keys() if not key.endswith("/")}
+    for key in keys:
+        store.write(bucket, key, b"x")
+    told: dict[str, StoredObject] = {}
+    sqs = store_server.boto("sqs")
+    while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
+        for message in messages:
+            told |= {one.object.key: one.object for one in read_message(message["Body"].encode()).objects}
+            sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+    assert set(told) == keys
+    assert all(store.head(bucket, key) == obj for key, obj in told.items())
+
+
+def test_a_file_is_written_from_disk(store: Store, bucket: str, tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    file.write_bytes(b"{}" * 1_000_000)
+    etag = store.write(bucket, "a.json", file, "application/json")
+    assert store.head(bucket, "a.json").etag == etag == hashlib.md5(file.read_bytes()).hexdigest()
+    assert content(store, store.head(bucket, "a.json")) == file.read_bytes()
+
+
+def test_an_object_is_read_in_pieces(store: Store, bucket: str) -> None:
+    store.write(bucket, "big", bytes(3_500_000))
+    assert [len(piece) for piece in store.read(store.head(bucket, "big"))] == [1048576] * 3 + [354272]
+
+
+def test_a_listing_keeps_to_its_prefix_and_goes_over_pages(store: Store, bucket: str) -> None:
+    for n in range(1005):
+        store.write(bucket, f"in/{n:04d}", b"")
+    store.write(bucket, "out/1", b"")
+    assert [obj.key for obj in store.list(bucket, "in/")] == [f"in/{n:04d}" for n in range(1005)]
+
+
+def test_another_content_than_the_one_that_landed_is_not_read(store: Store, bucket: str) -> None:
+    store.write(bucket, "a", b"one")
+    landed = store.head(bucket, "a")
+    store.write(bucket, "a", b"two")
+    with pytest.raises(ObjectChanged, match="another content") as caught:
+        content(store, landed)
+    assert caught.value.where == f"s3://{bucket}/a"
+
+
+def test_in_a_versioned_bucket_the_landed_version_is_read(store_server: StoreServer, store: Store) -> None:
+    bucket = store_server.new_bucket(versioned=True)
+    store.write(bucket, "a", b"one")
+    landed = store.head(bucket, "a")
+    assert landed.version_id
+    store.write(bucket, "a", b"two")
+    assert content(store, landed) == b"one"
+    store.delete(bucket, "a")
+    assert content(store, landed) == b"one"
+    assert not store.exists(bucket, "a")
+
+
+def test_a_deleted_object_is_gone(store: Store, bucket: str) -> None:
+    store.write(bucket, "a", b"one")
+    landed = store.head(bucket, "a")
+    assert store.exists(bucket, "a")
+    store.delete(bucket, "a")
+    store.delete(bucket, "a")
+    assert not store.exists(bucket, "a")
+    with pytest.raises(ObjectGone, match="deleted"):
+        store.head(bucket, "a")
+    with pytest.raises(ObjectGone, match="deleted"):
+        content(store, landed)
+
+
+def test_a_missing_bucket_is_not_taken_for_a_deleted_object(store: Store) -> None:
+    for act in (
+        lambda: store.head("no-such-bucket", "a"),
+        lambda: store.exists("no-such-bucket", "a"),
+        lambda: content(store, StoredObject("no-such-bucket", "a", "e")),
+        lambda: list(store.list("no-such-bucket")),
+        lambda: store.write("no-such-bucket", "a", b""),
+    ):
+        with pytest.raises(StoreError) as caught:
+            act()
+        assert type(caught.value) is StoreError
+        assert "s3://no-such-bucket" in str(caught.value)
+        assert "create the bucket" in str(caught.value)
+
+
+def test_a_store_that_is_down_is_worth_another_try() -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    store = Store(StoreSettings(endpoint_url=url, access_key_id="a", secret_access_key=SecretStr("hush"), region="x"))
+    with pytest.raises(StoreUnreachable) as caught:
+        store.head("bucket", "key")
+    assert caught.value.retry
+    assert "hush" not in str(caught.value)
+    assert "s3://bucket/key" in str(caught.value)
+
+
+def test_missing_credentials_are_told_with_the_variables_to_set(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with pytest.raises(StoreError, match="no credentials") as caught:
+        Store(StoreSettings(endpoint_url="http://127.0.0.1:1", region="x")).head("bucket", "key")
+    assert "LABELYARD_STORE__ACCESS_KEY_ID" in caught.value.next_step
+
+
+def test_a_half_given_key_pair_and_a_wrong_address_are_clear() -> None:
+    with pytest.raises(StoreError, match="no credentials"):
+        Store(StoreSettings(endpoint_url="http://127.0.0.1:1", access_key_id="a"))
+    with pytest.raises(StoreError, match="Invalid endpoint"):
+        Store(StoreSettings(endpoint_url="not an address", access_key_id="a", secret_access_key=SecretStr("b")))
+
+
+def test_a_bucket_name_that_no_store_takes_is_refused(store: Store) -> None:
+    with pytest.raises(StoreError, match="bucket name"):
+        store.head("No Bucket!", "a")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind", "advice"),
+    [
+        (403, "AccessDenied", StoreError, "s3:GetObject"),
+        (403, "InvalidAccessKeyId", StoreError, "LABELYARD_STORE__ACCESS_KEY_ID"),
+        (403, "SignatureDoesNotMatch", StoreError, "LABELYARD_STORE__ACCESS_KEY_ID"),
+        (403, "ExpiredToken", StoreError, "renew"),
+        (403, "RequestTimeTooSkewed", StoreError, "clock"),
+        (400, "AuthorizationHeaderMalformed", StoreError, "REGION"),
+        (403, "InvalidObjectState", ObjectArchived, ""),
+        (404, "NoSuchVersion", ObjectGone, ""),
+        (405, "MethodNotAllowed", ObjectGone, ""),
+        (418, "Teapot", StoreError, "labelyard doctor"),
+        (503, "SlowDown", StoreUnreachable, ""),
+        (500, "InternalError", StoreUnreachable, ""),
+    ],
+)
+def test_what_a_store_answers_becomes_an_error_with_advice(status: int, code: str, kind: type, advice: str) -> None:
+    body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>because</Message></Error>".encode()
+    answer = b"HTTP/1.1 %d X\r\nContent-Type: application/xml\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s"
+    with raw_server(answer % (status, len(body), body)) as store, pytest.raises(StoreError) as caught:
+        content(store, StoredObject("bucket", "a", "e"))
+    assert type(caught.value) is kind
+    assert advice in caught.value.next_step
+
+
+@pytest.mark.parametrize("length", [b"Content-Length: 100", b"Transfer-Encoding: chunked"])
+def test_a_body_that_breaks_off_is_worth_another_try(length: bytes) -> None:
+    answer = b'HTTP/1.1 200 OK\r\n%s\r\nETag: "e"\r\nConnection: close\r\n\r\n32\r\nhalf' % length
+    with raw_server(answer) as store, pytest.raises(StoreUnreachable):
+        content(store, StoredObject("bucket", "a", "e"))
+
+
+@contextmanager
+def raw_server(answer: bytes) -> Iterator[Store]:
+    """A store whose every answer is these bytes."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(answer)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        port = listener.getsockname()[1]
+        yield Store(
+            StoreSettings(
+                endpoint_url=f"http://127.0.0.1:{port}",
+                region="x",
+                access_key_id="a",
+                secret_access_key=SecretStr("b"),
+                addressing_style="path",
+            )
+        )
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_presigned_address_ends_and_shows_no_secret(store_server: StoreServer, store: Store, bucket: str) -> None:
+    store.write(bucket, "a b+c.jpg", b"x")
+    url = store.presign(store.head(bucket, "a b+c.jpg"), 77)
+    assert re.search(r"X-Amz-Expires=77\b", url)
+    assert "X-Amz-Algorithm=AWS4-HMAC-SHA256" in url
+
+
+@pytest.mark.parametrize(
+    "told", ["2026-11-26T15:28:12.000Z", "Thu, 26 Nov 2026 15:28:12 GMT", "2026-11-26 15:28:12Z", 1795706892]
+)
+def test_a_time_is_read_in_every_form_in_which_stores_write_it(told: object) -> None:
+    assert _time(told) == datetime(2026, 11, 26, 15, 28, 12, tzinfo=UTC)

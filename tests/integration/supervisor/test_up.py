@@ -1,0 +1,116 @@
+"""`labelyard up`: what it refuses to start, and once everything, with a part that dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from labelyard.ledger import upgrade
+from labelyard.supervisor.stack import only_one_here
+from tests.support.emulator import free_port
+from tests.support.waiting import wait_until
+
+_PATIENT = 240.0
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """The settings of a machine with a ledger, and with nothing to do."""
+    upgrade(f"sqlite:///{tmp_path / '.labelyard' / 'ledger.db'}")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "LABELYARD_"))}
+    return {
+        **inherited,
+        "LABELYARD_UP__PREFECT_PORT": str(free_port()),
+        "LABELYARD_WATCH__PORT": str(free_port()),
+        "LABELYARD_DEPLOY__COLLECT_SECONDS": "86400",
+        "LABELYARD_DEPLOY__SWEEP_SECONDS": "86400",
+    }
+
+
+def refusal(folder: Path, environment: dict[str, str], **more: str) -> str:
+    """What `up` says when it does not start."""
+    command = [sys.executable, "-m", "labelyard", "up"]
+    done = subprocess.run(
+        command, cwd=folder, env={**environment, **more}, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    return done.stderr
+
+
+def test_without_a_ledger_it_names_the_command_that_makes_one(tmp_path: Path, environment: dict[str, str]) -> None:
+    other = f"sqlite:///{tmp_path / 'other.db'}"
+    assert "next: labelyard db upgrade" in refusal(tmp_path, environment, LABELYARD_LEDGER=other)
+
+
+def test_a_second_one_in_the_same_folder_is_refused(tmp_path: Path, environment: dict[str, str]) -> None:
+    with only_one_here(tmp_path / ".labelyard"):
+        assert "another `labelyard up` runs here" in refusal(tmp_path, environment)
+
+
+def test_prefect_is_not_opened_to_other_machines_without_a_password(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    said = refusal(tmp_path, environment, LABELYARD_UP__PREFECT_HOST="0.0.0.0")
+    assert "PREFECT_API_AUTH_STRING" in said
+
+
+def test_a_port_that_is_taken_is_told_with_the_variable_to_set(tmp_path: Path, environment: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", int(environment["LABELYARD_UP__PREFECT_PORT"]))):
+        said = refusal(tmp_path, environment)
+    assert "LABELYARD_UP__PREFECT_PORT" in said
+    assert "PREFECT_API_URL" in said
+
+
+@pytest.fixture
+def up(tmp_path: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-m", "labelyard", "up"]
+    with (tmp_path / "said").open("wb") as said:
+        process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=said, stderr=said)
+    yield process
+    process.terminate()
+    process.wait(_PATIENT)
+
+
+@pytest.mark.prefect
+@pytest.mark.timeout(600)
+def test_everything_is_started_what_dies_comes_back_and_ctrl_c_ends_it_all(
+    up: subprocess.Popen[bytes], tmp_path: Path, environment: dict[str, str]
+) -> None:
+    said, health = tmp_path / "said", f"http://127.0.0.1:{environment['LABELYARD_WATCH__PORT']}/healthz"
+    wait_until(lambda: "Ctrl-C ends it all" in said.read_text(), up, said, _PATIENT)
+    assert f"http://127.0.0.1:{environment['LABELYARD_UP__PREFECT_PORT']}" in said.read_text()
+    born = httpx.get(health).json()["since"]
+    watcher = next(pid for pid, args in children(up.pid).items() if "labelyard watch" in args)
+    os.kill(watcher, signal.SIGKILL)
+    wait_until(lambda: alive_since(health) not in (None, born), up, said, _PATIENT)
+    parts = children(up.pid)
+    assert len(parts) >= 4
+    up.send_signal(signal.SIGINT)
+    assert up.wait(_PATIENT) == 0, said.read_text()
+    assert not set(parts) & set(processes())
+
+
+def alive_since(health: str) -> str | None:
+    try:
+        return str(httpx.get(health, timeout=5).json()["since"])
+    except httpx.TransportError:
+        return None
+
+
+def processes() -> dict[int, tuple[int, str]]:
+    """Pid -> parent and command line."""
+    listed = subprocess.run(["ps", "-Aww", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    rows = (line.split(None, 2) for line in listed.splitlines())
+    return {int(row[0]): (int(row[1]), row[2]) for row in rows if len(row) == 3}
+
+
+def children(parent: int) -> dict[int, str]:
+    return {pid: args for pid, (ppid, args) in processes().items() if ppid == parent}

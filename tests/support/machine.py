@@ -1,0 +1,81 @@
+"""A folder with a ledger and the settings that lead to the emulator: what the commands of the intake run on."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from sqlalchemy import select
+
+from labelyard.cli import labelyard
+from labelyard.config import DatasetSpec
+from labelyard.ledger import Ledger, datasets, upgrade
+from tests.support.emulator import StoreServer
+
+LABELYARD = [sys.executable, "-c", "from labelyard.cli import main; main()"]
+
+
+class Machine:
+    """A folder with a ledger, and the environment that leads to the emulator."""
+
+    def __init__(self, server: StoreServer, folder: Path) -> None:
+        self.server, self.folder = server, folder
+        self.ledger_url = f"sqlite:///{folder / 'ledger.db'}"
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("LABELYARD_", "PREFECT_"))}
+        self.environment = {
+            **clean,
+            "COLUMNS": "200",
+            "LABELYARD_LEDGER": self.ledger_url,
+            "LABELYARD_STORE__ENDPOINT_URL": server.url,
+            "LABELYARD_STORE__REGION": "us-east-1",
+            "LABELYARD_STORE__ACCESS_KEY_ID": "test",
+            "LABELYARD_STORE__SECRET_ACCESS_KEY": "test",
+            "LABELYARD_STORE__ADDRESSING_STYLE": "path",
+            "LABELYARD_WATCH__SQS_ENDPOINT_URL": server.url,
+            "LABELYARD_WATCH__PORT": "0",
+        }
+
+    def run(self, *words: str, stdin: bytes = b"", **environment: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            [*LABELYARD, *words], input=stdin, capture_output=True, timeout=60, check=False, cwd=self.folder,
+            env={**self.environment, **environment},
+        )  # fmt: skip
+
+    def call(self, *words: str) -> Result:
+        """Run a command in this process, which is quicker; a LabelyardError stands in `exception`."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(self.folder)
+            for name in [name for name in os.environ if name not in self.environment]:
+                patch.delenv(name)
+            return CliRunner().invoke(labelyard, words, env=self.environment)
+
+    def apply(self, bucket: str, **batch: Any) -> DatasetSpec:
+        spec = DatasetSpec.model_validate(
+            {
+                "name": f"cats-{bucket[-6:]}",
+                "sources": [{"bucket": bucket, "prefix": "in/"}],
+                "batch": batch,
+                "task": {"labels": ["cat"]},
+                "annotators": ["ann"],
+                "export": {"prefix": "coco/"},
+            }
+        )
+        upgrade(self.ledger_url)
+        ledger = Ledger(self.ledger_url)
+        with ledger.transaction() as tx:
+            datasets.apply(tx, spec)
+        ledger.close()
+        return spec
+
+    def rows(self, table: type) -> list[Any]:
+        ledger = Ledger(self.ledger_url)
+        try:
+            with ledger.read_only() as tx:
+                return list(tx.scalars(select(table)).all())
+        finally:
+            ledger.close()

@@ -1,0 +1,32 @@
+"""A sandbox with a task of photographs, as a robot's day begins."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from labelyard.cvat import Cvat, connect
+from labelyard.demo.photographs import labels, photographs
+from labelyard.domain.labels import Label
+from labelyard.domain.tasks import DataSpec, Task, TaskSpec, UploadFile
+
+USERS = ["root:rootpass:superuser", "anna:annapass:annotator", "ben:benpass"]
+
+
+def logged_in(url: str, name: str) -> Cvat:
+    return connect(url, username=name, password=f"{name}pass", dialect="v1")
+
+
+def task_of_photographs(root: Cvat, name: str, count: int, *, segment_size: int, people: Sequence[int | None]) -> Task:
+    """A task of the first photographs, its jobs given to `people` in turn."""
+    task = root.create_task(TaskSpec(name, tuple(map(Label, labels())), segment_size=segment_size))
+    paths = [photograph.path for photograph in photographs().values()][:count]
+    files = [UploadFile(p.name, p.stat().st_size, lambda p=p: p.open("rb"), "image/jpeg") for p in paths]  # type: ignore[misc]
+    root.upload(task.id, files, DataSpec())
+    deadline = time.monotonic() + 60
+    while not (task := root.task(task.id)).jobs and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert task.size == count
+    for number, job in enumerate(task.jobs):
+        root.assign(job.id, people[number % len(people)])
+    return root.task(task.id)

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from labelyard.domain.states import ENDED, INGESTING, TRANSITIONS, WITH_PEOPLE, BatchState, may_move
+
+CHAIN = ("open", "closed", "created", "uploaded", "ready", "assigned", "completed", "exported", "archived")
+
+
+def test_every_state_says_where_it_may_lead() -> None:
+    assert set(TRANSITIONS) == set(BatchState)
+
+
+@pytest.mark.parametrize(("old", "new"), list(pairwise(CHAIN)))
+def test_the_chain_goes_forward_step_by_step(old: str, new: str) -> None:
+    assert may_move(BatchState(old), BatchState(new))
+
+
+@pytest.mark.parametrize("old", [s for s in BatchState if s is not BatchState.CANCELLED])
+def test_from_everywhere_a_batch_may_fail_be_set_aside_or_abandoned(old: BatchState) -> None:
+    assert all(may_move(old, end) for end in ENDED if end is not old)
+
+
+@pytest.mark.parametrize("old", ["completed", "exported", "archived"])
+def test_a_reopened_job_leads_back_to_the_people(old: str) -> None:
+    assert may_move(BatchState(old), BatchState.ASSIGNED)
+
+
+def test_no_step_is_skipped() -> None:
+    for i, old in enumerate(CHAIN):
+        for new in CHAIN[i + 2 :]:
+            assert not may_move(BatchState(old), BatchState(new)), (old, new)
+
+
+def test_nothing_leads_out_of_abandoned_and_a_failed_batch_resumes_where_it_was() -> None:
+    assert not any(may_move(BatchState.CANCELLED, new) for new in BatchState)
+    assert all(may_move(BatchState.FAILED, state) for state in (*INGESTING, *WITH_PEOPLE))

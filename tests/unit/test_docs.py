@@ -1,0 +1,46 @@
+"""The documents say what the code does."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from labelyard.cli import COMMANDS, labelyard
+from labelyard.config import parse_spec
+from tests.support.paths import ROOT
+
+DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+
+
+MADE = ["docs/dataset-file.md", "docs/settings.md", "docs/commands.md", "datasets/dataset.schema.json"]
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_a_document_made_from_the_code_is_not_stale(name: str) -> None:
+    made = runpy.run_path(str(ROOT / "docs" / "generate.py"))["documents"]()
+    assert list(made) == MADE
+    assert (ROOT / name).read_text() == made[name], "run `make docs`"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_dataset_file_that_is_shown_is_valid(document: Path) -> None:
+    for number, block in enumerate(re.findall(r"^```yaml\n(.*?)^```", document.read_text(), re.DOTALL | re.MULTILINE)):
+        if "sources:" in block:
+            parse_spec(block.encode(), f"{document.name}, block {number}")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_inside_the_repository_lead_somewhere(document: Path) -> None:
+    targets = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", document.read_text())
+    assert [target for target in targets if not (document.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_a_command_is_in_the_documents(command: str) -> None:
+    result = CliRunner().invoke(labelyard, [command, "--help"])
+    assert result.exit_code == 0, result.output
+    assert f"\n## {command}\n" in (ROOT / "docs" / "commands.md").read_text()

@@ -1,0 +1,46 @@
+"""The wheel carries what workers elsewhere need, and puts nothing of it on their top level."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.support.paths import ROOT
+
+PROJECT = "labelyard/_project/"
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from the checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    [built] = folder.glob("*.whl")
+    return built
+
+
+def names(wheel: Path) -> list[str]:
+    with zipfile.ZipFile(wheel) as archive:
+        return archive.namelist()
+
+
+def test_the_wheel_carries_flows_tasks_and_deployments_as_data(wheel: Path) -> None:
+    carried = {name.removeprefix(PROJECT) for name in names(wheel) if name.startswith(PROJECT)}
+    tracked = ["git", "ls-files", "flows", "tasks", "deployments", "datasets", "prefect.yaml"]
+    listed = subprocess.run(tracked, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert {"flows/ingest_batch.py", "tasks/create_task.py", "prefect.yaml", "datasets/photographs.yaml"} <= set(listed)
+    assert set(listed) <= carried
+
+
+def test_the_wheel_installs_one_package_and_nothing_beside_it(wheel: Path) -> None:
+    tops = {name.partition("/")[0] for name in names(wheel)}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"labelyard"}
+
+
+def test_the_wheel_carries_no_rubbish(wheel: Path) -> None:
+    assert [name for name in names(wheel) if "__pycache__" in name or name.endswith((".pyc", ".env", ".db"))] == []
