@@ -42,7 +42,7 @@ class BatchLease:
 
     context: Context
     batch_id: str
-    who: str
+    holder: str
     spec: DatasetSpec
 
     @property
@@ -67,25 +67,25 @@ class BatchLease:
     def transaction(self) -> Iterator[Transaction]:
         """A transaction of the ledger that is made only while the batch is ours. Raises ClaimLost."""
         with self.ledger.transaction() as tx:
-            leases.extend(tx, self.batch_id, self.who, _lease(self.context))
+            leases.extend(tx, self.batch_id, self.holder, _lease(self.context))
             yield tx
 
 
 @contextmanager
 def acquire_batch(
-    context: Context, batch_id: str, states: Collection[BatchState] = INGESTING, who: str = ""
+    context: Context, batch_id: str, states: Collection[BatchState] = INGESTING, holder: str = ""
 ) -> Iterator[BatchLease]:
     """Own a batch for the length of a `with` block. Raises ClaimTaken when it is not to be had.
 
     A failure inside is written to the ledger before it goes on: what may succeed later waits, ever longer; what may
     not is failed until `labelyard retry`. A lost claim writes nothing.
     """
-    who = who or f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+    holder = holder or f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
     failpoint("acquire_batch.requested")
     with context.ledger.transaction() as tx:
-        batch = leases.acquire(tx, batch_id, who, states, _lease(context))
+        batch = leases.acquire(tx, batch_id, holder, states, _lease(context))
         spec = datasets.spec(tx, batch.dataset, batch.version)
-    lease = BatchLease(context, batch_id, who, spec)
+    lease = BatchLease(context, batch_id, holder, spec)
     failpoint("acquire_batch.acquired")
     try:
         with _kept(lease):
@@ -102,6 +102,19 @@ def acquire_batch(
     finally:
         _give_back(lease)
         failpoint("acquire_batch.released")
+
+
+def resume_lease(context: Context, batch_id: str, holder: str) -> BatchLease:
+    """Return the lease that `acquire_batch` took as `holder`, for a Prefect task of the same flow run.
+
+    Raises LeaseLost when the batch has another holder by now.
+    """
+    with context.ledger.read_only() as tx:
+        batch = batches.get(tx, batch_id)
+        if batch.leased_by != holder:
+            raise LeaseLost("the lease ran out and another run may be at work", where=batch_id)
+        spec = datasets.spec(tx, batch.dataset, batch.version)
+    return BatchLease(context, batch_id, holder, spec)
 
 
 @contextmanager
@@ -161,7 +174,7 @@ def _may_pass(error: LabelyardError, states: Collection[BatchState]) -> bool:
 def _give_back(lease: BatchLease) -> None:
     try:
         with lease.ledger.transaction() as tx:
-            leases.release(tx, lease.batch_id, lease.who)
+            leases.release(tx, lease.batch_id, lease.holder)
     except LedgerError as error:
         _log.warning("%s: not given back, the lease will run out: %s", lease.batch_id, error)
 
