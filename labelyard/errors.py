@@ -36,6 +36,7 @@ LabelyardError
 from __future__ import annotations
 
 import re
+import signal
 from typing import ClassVar
 
 _URL_SECRETS = re.compile(
@@ -220,6 +221,14 @@ class LeaseTaken(LedgerError):
 
 class LeaseLost(LedgerError):
     """The lease ran out and somebody took over: nothing more may be written."""
+
+
+class Interrupted(BaseException):
+    """A signal (SIGINT, SIGTERM, SIGHUP) asked the process to stop; `status` is the exit status that shells expect."""
+
+    def __init__(self, number: int) -> None:
+        self.status = 128 + number
+        super().__init__(signal.Signals(number).name)
 
 
 class PrefectUnreachable(LabelyardError):

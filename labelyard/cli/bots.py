@@ -1,4 +1,4 @@
-"""robots: annotators of different speed and care, for the demo and for simulations."""
+"""`labelyard bots`."""
 
 from __future__ import annotations
 
@@ -9,49 +9,49 @@ from pathlib import Path
 
 import click
 
-from labelyard.demo.bots import Robot, parse_robot, run_robots
+from labelyard.demo.bots import Bot, parse_bot, run_bots
 from labelyard.errors import InputError
 
 
 @click.command()
-@click.option("--cvat-url", required=True, help="The address of the CVAT (meant for `labelyard sandbox`).")
+@click.option("--cvat-url", required=True, help="The address of the CVAT (meant for `cvat-sandbox`).")
 @click.option(
-    "--robot",
+    "--bot",
     "given",
     multiple=True,
     metavar="NAME:PASSWORD[:SPEED[:CARE]]",
-    help="A robot: SPEED in seconds an image (1.0), CARE from 0 to 1 (0.9). Once for each robot.",
+    help="A bot: SPEED in seconds per image (1.0), CARE from 0 to 1 (0.9). Repeat for more bots.",
 )
 @click.option(
     "--file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A file with a robot on each line, written in the same way; # begins a comment.",
+    help="A file with one bot per line in the same form; # begins a comment.",
 )
-@click.option("--seed", default=0, show_default=True, help="The seed of the robots' errors.")
+@click.option("--seed", default=0, show_default=True, help="The seed of the bots' errors.")
 def bots(cvat_url: str, given: tuple[str, ...], file: Path | None, seed: int) -> None:
-    """Label the jobs that are assigned to robots, until SIGTERM or Ctrl-C.
+    """Label the jobs that are assigned to bots, until SIGTERM or Ctrl-C.
 
-    They draw the boxes of the demo's photographs, each with its own errors, and one box in the middle of any other
-    image. Their passwords stand on the command line: make accounts for them that can do no harm.
+    Bots draw the boxes of the demo's photographs, each with its own errors, and one box in the middle of any other
+    image. Their passwords are visible on the command line: use accounts without rights to other work.
     """
     lines = [line.partition("#")[0].strip() for line in file.read_text().splitlines()] if file else []
-    crew = [parse_robot(text, seed=seed) for text in (*given, *filter(None, lines))]
-    if not crew:
-        raise InputError("no robots", next_step="labelyard bots --cvat-url URL --robot NAME:PASSWORD")
-    _tell()
-    _work(cvat_url, crew)
+    bots = [parse_bot(text, seed=seed) for text in (*given, *filter(None, lines))]
+    if not bots:
+        raise InputError("no bots", next_step="labelyard bots --cvat-url URL --bot NAME:PASSWORD")
+    _log_to_terminal()
+    _work(cvat_url, bots)
 
 
-def _work(cvat_url: str, crew: list[Robot]) -> None:
+def _work(cvat_url: str, bots: list[Bot]) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        # In a thread of its own: the handler runs inside stop.wait(), whose lock it would wait for without end.
+        # In another thread: the handler runs inside stop.wait() and would wait for that lock for ever.
         signal.signal(number, lambda *_: threading.Thread(target=stop.set).start())
-    click.echo(f"{len(crew)} robots at {cvat_url}: {', '.join(robot.name for robot in crew)}")
-    run_robots(cvat_url, crew, stop)
+    click.echo(f"{len(bots)} bots at {cvat_url}: {', '.join(bot.name for bot in bots)}")
+    run_bots(cvat_url, bots, stop)
 
 
-def _tell() -> None:
+def _log_to_terminal() -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     logging.getLogger("labelyard").addHandler(handler)

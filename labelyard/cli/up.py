@@ -7,32 +7,33 @@ from datetime import datetime
 
 import click
 
+from labelyard.errors import Interrupted
 from labelyard.settings import load_settings
-from labelyard.supervisor import Interrupted, Supervisor
-from labelyard.supervisor.stack import FOLDER, Links, only_one_here, start_everything
+from labelyard.supervisor import Supervisor
+from labelyard.supervisor.stack import FOLDER, Links, lock_folder, start_stack
 
 
 @click.command()
 def up() -> None:
     """Run everything on this machine until Ctrl-C: Prefect's server, the deployments, a worker, the watcher.
 
-    Prefect's server is left out where PREFECT_API_URL names one. A part that dies is started again; the logs and
-    Prefect's database lie in .labelyard/ of the folder where this runs.
+    When PREFECT_API_URL is set, that Prefect server is used and none is started. A process that ends is started again.
+    Logs and Prefect's database are in .labelyard/ of the current folder.
     """
     settings = load_settings()
     running = False
     try:
-        with only_one_here(), Supervisor(FOLDER.resolve() / "logs", _tell) as yard:
-            links = start_everything(yard, settings, _tell)
+        with lock_folder(), Supervisor(FOLDER.resolve() / "logs", _report) as supervisor:
+            links = start_stack(supervisor, settings, _report)
             running = True
             _show(links)
-            yard.watch()
+            supervisor.watch()
     except Interrupted as end:
-        click.echo("ended")
+        click.echo("stopped")
         sys.exit(0 if running else end.status)
 
 
-def _tell(line: str) -> None:
+def _report(line: str) -> None:
     click.echo(f"{datetime.now().astimezone():%H:%M:%S} {line}")
 
 
@@ -41,4 +42,4 @@ def _show(links: Links) -> None:
         f"\n  Prefect   {links.prefect_ui}\n  watcher   {links.health}\n  logs      {FOLDER.resolve() / 'logs'}\n"
     )
     click.echo(f"In another shell, in this folder:\n  export PREFECT_API_URL={links.prefect_api}")
-    click.echo("  labelyard doctor\n  labelyard status\n\nCtrl-C ends it all.")
+    click.echo("  labelyard doctor\n  labelyard status\n\nCtrl-C stops everything.")

@@ -1,5 +1,5 @@
-"""The demo: `labelyard up` with an emulator of S3 and SQS, a sandbox CVAT, robots and photographs beside it.
+"""The demo: `labelyard up` beside an S3 and SQS emulator, a CVAT sandbox, annotator bots and 27 photographs.
 
-surroundings (what stands around labelyard, and the `.env` that leads there), photographer (puts the photographs),
-scene and display (what happens, live), proof (that all of it is right), story (all of it in order).
+`environment` starts what surrounds labelyard, `uploader` puts the photographs, `bots` label them, `snapshot` and
+`display` show the progress, `verify` checks the result, and `run` does all of it in order.
 """

@@ -1,9 +1,9 @@
-"""Robots: annotators for the demo and for simulations. They log in and work like anybody else, over HTTP alone.
+"""Annotator bots for the demo and for simulations. They log in and work over HTTP, as people do.
 
-A robot knows the photographs of `labelyard.demo.photographs` and draws their ground truth with its own errors, at its own
-speed. On an image it has never seen it draws one box in the middle, so that there is something to export. What it
-draws depends on its seed, its name and the frame's name alone, and before drawing it looks at what is there: killed at
-any moment and started again, it draws nothing twice.
+A bot draws the ground truth of `labelyard.demo.photographs`, with its own errors and at its own speed. On any other
+image it draws one box in the middle, so that there is something to export. What it draws depends only on its seed, its
+name and the name of the frame. It reads the saved annotations before it draws: a bot that is killed and started again
+draws nothing twice.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ from labelyard.errors import CvatError, CvatNotFound, InputError
 
 log = logging.getLogger("labelyard.demo.bots")
 
-PIECE = 3
-"""Frames between two savings: people save now and then, not at the end."""
+FRAMES_PER_SAVE = 3
+"""Frames drawn between two saves: people save now and then, not only at the end."""
 
-POLL = 1.0
-"""Seconds between two looks for new jobs."""
+POLL_SECONDS = 1.0
+"""Time between two requests for new jobs."""
 
-_LONGEST_END = 3.0  # seconds; a request that is cut off then is looked for at the next start
-_LONGEST_PAUSE = 5.0  # seconds between two tries of a server that fails
+_STOP_SECONDS = 3.0  # what a request that is cut off then has done is read at the next start
+_LONGEST_PAUSE = 5.0  # seconds between two attempts while the server fails
 _MOST_JITTER = 12.0  # pixels, at care 0
 _MOST_MISSED = 0.3
 _MOST_MISLABELLED = 0.15
-_HASH = re.compile(r"-[0-9a-f]{8,64}$")  # what an upload name ends in where base names are equal (plan/naming.py)
+_HASH = re.compile(r"-[0-9a-f]{8,64}$")  # end of an upload name where base names are equal (domain/naming.py)
 
 
 @dataclass(frozen=True, slots=True)
-class Robot:
+class Bot:
     """An annotator: `speed` in seconds an image, `care` from 0 (careless) to 1 (perfect)."""
 
     name: str
@@ -52,25 +52,22 @@ class Robot:
     seed: int = 0
 
 
-def parse_robot(text: str, *, seed: int = 0) -> Robot:
-    """A robot from NAME:PASSWORD[:SPEED[:CARE]]. Raises InputError that says what is wrong, without the password."""
+def parse_bot(text: str, *, seed: int = 0) -> Bot:
+    """Parse NAME:PASSWORD[:SPEED[:CARE]]. Raises InputError, which does not repeat the password."""
     name, *rest = text.strip().split(":")
     try:
         password, speed, care = (*rest, *("", "1.0", "0.9")[len(rest) :])
-        robot = Robot(name, SecretStr(password), float(speed), float(care), seed)
+        bot = Bot(name, SecretStr(password), float(speed), float(care), seed)
     except ValueError:
-        robot = Robot("", SecretStr(""))
-    if not (robot.name and robot.password.get_secret_value() and robot.speed >= 0 and 0 <= robot.care <= 1):
+        bot = Bot("", SecretStr(""))
+    if not (bot.name and bot.password.get_secret_value() and bot.speed >= 0 and 0 <= bot.care <= 1):
         what = "write NAME:PASSWORD[:SPEED[:CARE]], SPEED in seconds an image, CARE from 0 to 1"
-        raise InputError(what, where=f"robot {name!r}")
-    return robot
-
-
-# --- drawing: pure ----------------------------------------------------------------------------------------------------
+        raise InputError(what, where=f"bot {name!r}")
+    return bot
 
 
 def known_photograph(frame: Frame) -> Photograph | None:
-    """The photograph that a frame shows: named like it (`cat-2`) or like what is on it (`cat`), and of its size."""
+    """Return the photograph of a frame: of the same size, called like the frame (`cat-2`) or like its subject (`cat`)."""
     stem = frame.name.rsplit("/", 1)[-1].rsplit(".", 1)[0]
     given = _HASH.sub("", stem)
     for name, photograph in photographs().items():
@@ -80,23 +77,23 @@ def known_photograph(frame: Frame) -> Photograph | None:
     return None
 
 
-def draw(robot: Robot, frame: Frame, number: int, labels: Sequence[Label]) -> list[Shape]:
-    """What a robot draws on the frame with this number: the same at each call. Objects without a label stay undrawn."""
+def draw(bot: Bot, frame: Frame, number: int, labels: Sequence[Label]) -> list[Shape]:
+    """Return what a bot draws on frame `number`, the same for each call. Objects without a label are skipped."""
     if not labels:
         return []
-    chance = Random(f"{robot.seed}/{robot.name}/{frame.name}")  # noqa: S311 - errors to be repeated, not secrets
+    chance = Random(f"{bot.seed}/{bot.name}/{frame.name}")  # noqa: S311 - errors to be repeated, not secrets
     photograph = known_photograph(frame)
     if photograph is None:
         middle = (frame.width * 0.25, frame.height * 0.25, frame.width * 0.75, frame.height * 0.75)
         return [_shape(chance.choice(labels), number, middle)]
-    return list(_remembered(robot, photograph, number, labels, chance))
+    return list(_ground_truth_with_errors(bot, photograph, number, labels, chance))
 
 
-def _remembered(
-    robot: Robot, photograph: Photograph, number: int, labels: Sequence[Label], chance: Random
+def _ground_truth_with_errors(
+    bot: Bot, photograph: Photograph, number: int, labels: Sequence[Label], chance: Random
 ) -> Iterator[Shape]:
     by_name = {label.name: label for label in labels}
-    haste = 1 - robot.care
+    haste = 1 - bot.care
     for box in photograph.boxes:
         missed, mistaken = chance.random() < haste * _MOST_MISSED, chance.random() < haste * _MOST_MISLABELLED
         corners = [
@@ -114,7 +111,7 @@ def _inside(corners: Sequence[float], width: int, height: int) -> tuple[float, f
 
 
 def _side(start: float, stop: float, size: int) -> tuple[float, float]:
-    """Both ends inside the image and a pixel or more apart."""
+    """Return both ends inside the image, at least one pixel apart."""
     start = min(max(start, 0.0), size - 1.0)
     return round(start, 2), round(max(min(stop, float(size)), start + 1.0), 2)
 
@@ -123,30 +120,27 @@ def _shape(label: Label, number: int, points: tuple[float, ...]) -> Shape:
     return Shape(ShapeType.RECTANGLE, number, label.id, points)
 
 
-# --- working ----------------------------------------------------------------------------------------------------------
-
-
 class Annotator:
-    """A robot at its CVAT. `stop` ends it at the next frame; what is not saved by then is drawn again the next time."""
+    """A bot at work on a CVAT. `stop` ends it before the next frame; unsaved frames are drawn again later."""
 
-    def __init__(self, robot: Robot, cvat: Cvat, stop: threading.Event) -> None:
-        self.robot, self._cvat, self._stop = robot, cvat, stop
+    def __init__(self, bot: Bot, cvat: Cvat, stop: threading.Event) -> None:
+        self.bot, self._cvat, self._stop = bot, cvat, stop
         self._me: int | None = None
 
     def run(self) -> None:
-        """Work until `stop` is set. A server that is away or says no is tried again; nothing is drawn twice."""
-        pause = POLL
+        """Work until `stop` is set. A server that fails is asked again later."""
+        pause = POLL_SECONDS
         while not self._stop.is_set():
             try:
                 self.work()
-                pause = POLL
+                pause = POLL_SECONDS
             except CvatError as error:
-                log.warning("%s: %s", self.robot.name, error)
+                log.warning("%s: %s", self.bot.name, error)
                 pause = min(pause * 2, _LONGEST_PAUSE)
             self._stop.wait(pause)
 
     def work(self) -> int:
-        """Finish every job that is mine now; answers how many. After a CvatError simply call it again."""
+        """Finish all jobs assigned to this bot and return their number. After a CvatError, call it again."""
         return sum(self._label(task, job) for task, job in list(self._my_jobs()) if not self._stop.is_set())
 
     def _my_jobs(self) -> Iterator[tuple[Task, Job]]:
@@ -159,57 +153,57 @@ class Annotator:
         return job.assignee == self._me and job.status is JobStatus.ANNOTATION
 
     def _label(self, task: Task, job: Job) -> bool:
-        """Draw what the job lacks and close it; False where it was interrupted or given to somebody else."""
+        """Draw on the frames that have no shapes and complete the job.
+
+        Return False when the bot was stopped or the job was assigned to somebody else.
+        """
         frames = self._cvat.frames(task.id)
-        there = self._cvat.annotations(job.id)
-        drawn = {shape.frame for shape in there.shapes}
+        drawn = {shape.frame for shape in self._cvat.annotations(job.id).shapes}
         todo = [n for n in range(job.start_frame, min(job.stop_frame + 1, len(frames))) if n not in drawn]
-        log.info("%s: job %d of task %r, %d images", self.robot.name, job.id, task.name, len(todo))
-        for piece in (todo[start : start + PIECE] for start in range(0, len(todo), PIECE)):
-            shapes = [shape for n in piece for shape in self._look_at(frames[n], n, task.labels)]
-            if self._stop.is_set() or not self._still_mine(job):
+        log.info("%s: job %d of task %r, %d images", self.bot.name, job.id, task.name, len(todo))
+        for piece in (todo[start : start + FRAMES_PER_SAVE] for start in range(0, len(todo), FRAMES_PER_SAVE)):
+            shapes = [shape for n in piece for shape in self._draw_slowly(frames[n], n, task.labels)]
+            if self._stop.is_set() or not self._is_still_mine(job):
                 return False
             annotate.create(self._cvat, job.id, Annotations(tuple(shapes)))
-        if not self._still_mine(job):
+        if not self._is_still_mine(job):
             return False
         self._cvat.set_job_status(job.id, JobStatus.COMPLETED)
-        log.info("%s: job %d completed", self.robot.name, job.id)
+        log.info("%s: job %d completed", self.bot.name, job.id)
         return True
 
-    def _look_at(self, frame: Frame, number: int, labels: Sequence[Label]) -> list[Shape]:
-        self._stop.wait(self.robot.speed)
-        return draw(self.robot, frame, number, labels)
+    def _draw_slowly(self, frame: Frame, number: int, labels: Sequence[Label]) -> list[Shape]:
+        self._stop.wait(self.bot.speed)
+        return draw(self.bot, frame, number, labels)
 
-    def _still_mine(self, job: Job) -> bool:
-        # A lead may have given it to somebody else, or deleted the task, while the robot was drawing.
+    def _is_still_mine(self, job: Job) -> bool:
+        # A lead may have assigned it to somebody else, or deleted the task, while the bot was drawing.
         try:
             return any(now.id == job.id and self._is_mine(now) for now in self._cvat.jobs(job.task_id))
         except CvatNotFound:
             return False
 
 
-def run_robots(url: str, robots: Sequence[Robot], stop: threading.Event, *, dialect: str = "auto") -> None:
-    """Let all `robots` work, a thread each, until `stop` is set. One that breaks ends all of them and is raised."""
-    broken: list[BaseException] = []
+def run_bots(url: str, bots: Sequence[Bot], stop: threading.Event, *, dialect: str = "auto") -> None:
+    """Run all bots, each in a thread, until `stop` is set. An unexpected exception of one stops all and is raised."""
+    failures: list[BaseException] = []
 
-    def live(robot: Robot) -> None:
-        cvat = connect(url, username=robot.name, password=robot.password, dialect=dialect)
+    def work(bot: Bot) -> None:
+        cvat = connect(url, username=bot.name, password=bot.password, dialect=dialect)
         try:
-            Annotator(robot, cvat, stop).run()
+            Annotator(bot, cvat, stop).run()
         except BaseException as error:  # noqa: BLE001 - raised again below, in the thread that waits
-            broken.append(error)
+            failures.append(error)
             stop.set()
         finally:
             cvat.close()
 
-    threads = [
-        threading.Thread(target=live, args=(robot,), name=f"robot-{robot.name}", daemon=True) for robot in robots
-    ]
+    threads = [threading.Thread(target=work, args=(bot,), name=f"bot-{bot.name}", daemon=True) for bot in bots]
     for thread in threads:
         thread.start()
     stop.wait()
-    end = time.monotonic() + _LONGEST_END
+    end = time.monotonic() + _STOP_SECONDS
     for thread in threads:
         thread.join(timeout=max(0.0, end - time.monotonic()))
-    if broken:
-        raise broken[0]
+    if failures:
+        raise failures[0]

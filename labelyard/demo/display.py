@@ -1,4 +1,4 @@
-"""The demo on a terminal: a picture that changes, or plain lines where there is no terminal."""
+"""Shows the demo: a live view on a terminal, plain lines otherwise."""
 
 from __future__ import annotations
 
@@ -14,90 +14,90 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from labelyard.demo.snapshot import Happened, Scene
+from labelyard.demo.snapshot import HistoryEvent, Snapshot
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus
 from labelyard.ledger.overview import BatchLine
 
-_ROAD = (
+_STATES = (
     BatchState.OPEN, BatchState.CLOSED, BatchState.CREATED, BatchState.UPLOADED,
     BatchState.READY, BatchState.ASSIGNED, BatchState.COMPLETED, BatchState.EXPORTED,
 )  # fmt: skip
-_IN_A_TASK = _ROAD[4:]
-_SHOWN_NEWS = 6
+_IN_A_TASK = _STATES[4:]
+_SHOWN_EVENTS = 6
 
 
 class Display(Protocol):
-    """Where a demo is shown."""
+    """Shows a demo to a person."""
 
-    def tell(self, line: str) -> None:
-        """Say what is being done, or what a person should hear."""
+    def report(self, line: str) -> None:
+        """Show a line of text."""
 
-    def show(self, scene: Scene, put: int) -> None:
-        """Show the moment; `put` is how many photographs were put so far."""
+    def show(self, snapshot: Snapshot, uploaded: int) -> None:
+        """Show the progress; `uploaded` photographs have been put so far."""
 
     def wait(self) -> None:
-        """Show that time goes on while nothing else happens."""
+        """Show that time passes while nothing else happens."""
 
     def finish(self) -> None:
-        """Leave the last picture as it is; what is told from now on stands below it."""
+        """Stop the live view; later lines appear below it."""
 
 
-class Plain:
-    """One line for everything that happens."""
+class PlainDisplay:
+    """Prints one line per event."""
 
     def __init__(self, console: Console) -> None:
         self._console, self._begun = console, time.monotonic()
 
-    def tell(self, line: str) -> None:
-        """Say it, with the seconds since the start."""
+    def report(self, line: str) -> None:
+        """Print it with the seconds since the start."""
         seconds = time.monotonic() - self._begun
         self._console.print(Text(f"{seconds:6.1f} s  {line}"), soft_wrap=True)
 
-    def show(self, scene: Scene, put: int) -> None:  # noqa: ARG002 - a picture shows it, lines tell of what happened
-        """Tell what is new."""
-        for event in scene.news:
-            self.tell(f"{event.about}: {event.what}: {event.reason}")
+    def show(self, snapshot: Snapshot, uploaded: int) -> None:  # noqa: ARG002 - only the live view shows counts
+        """Print the new events."""
+        for event in snapshot.events:
+            self.report(f"{event.about}: {event.what}: {event.reason}")
 
     def wait(self) -> None:
-        """Lines tell of what happened, not of time."""
+        """Print nothing: lines are for events."""
 
     def finish(self) -> None:
-        """Nothing to leave."""
+        """Do nothing: there is no live view."""
 
 
-class Picture:
-    """Counts, batches, people and the latest news, drawn anew in place."""
+class LiveDisplay:
+    """Counts, batches, people and the latest events, updated in place."""
 
     def __init__(self, live: Live, hint: str) -> None:
         self._live, self._hint, self._begun = live, hint, time.monotonic()
-        self._news: deque[Text] = deque(maxlen=_SHOWN_NEWS)
+        self._news: deque[Text] = deque(maxlen=_SHOWN_EVENTS)
         self._body: RenderableType = Text("")
         self._counts, self._drawn = "", -1
 
-    def tell(self, line: str) -> None:
-        """Add it to the news."""
+    def report(self, line: str) -> None:
+        """Add it to the latest events."""
         if not self._live.is_started:
             self._live.console.print(Text(line))
             return
         self._news.append(Text(line, style="bold", no_wrap=True, overflow="ellipsis"))
         self._draw()
 
-    def show(self, scene: Scene, put: int) -> None:
-        """Draw the moment."""
-        self._news.extend(map(_line, scene.news))
-        tasks, exported = scene.objects(*_IN_A_TASK), scene.objects(BatchState.EXPORTED)
-        self._counts = f"{put} put · {scene.objects()} landed · {tasks} in tasks · {exported} exported"
-        self._body = Group(_batches(scene), Text(), _people(scene))
+    def show(self, snapshot: Snapshot, uploaded: int) -> None:
+        """Update the view."""
+        self._news.extend(map(_line, snapshot.events))
+        tasks, exported = snapshot.objects(*_IN_A_TASK), snapshot.objects(BatchState.EXPORTED)
+        self._counts = f"{uploaded} uploaded · {snapshot.objects()} registered · {tasks} in tasks · {exported} exported"
+        self._body = Group(_batches(snapshot), Text(), _people(snapshot))
         self._draw()
 
     def wait(self) -> None:
-        """Draw the clock, once a second."""
+        """Update the clock, once a second."""
         if self._seconds() != self._drawn:
             self._draw()
 
     def finish(self) -> None:
-        """Draw no more."""
+        """Stop updating."""
         self._hint = ""
         self._draw()
         self._live.stop()
@@ -113,24 +113,24 @@ class Picture:
 
 
 @contextmanager
-def shown_on(console: Console, hint: str) -> Iterator[Display]:
-    """A display that fits the console; the last picture stays. `hint` is what one can do meanwhile."""
+def open_display(console: Console, hint: str) -> Iterator[Display]:
+    """Return the display for a console. `hint` says what a person can do meanwhile."""
     if not console.is_terminal:
-        plain = Plain(console)
-        plain.tell(hint)
+        plain = PlainDisplay(console)
+        plain.report(hint)
         yield plain
         return
-    # Drawn only when there is something to draw: a thread of its own would draw over what others print.
+    # No automatic refresh: its thread would draw over what others print.
     with Live(console=console, auto_refresh=False) as live:
-        yield Picture(live, hint)
+        yield LiveDisplay(live, hint)
 
 
-def _batches(scene: Scene) -> Table:
+def _batches(snapshot: Snapshot) -> Table:
     table = Table("batch", "images", "state", "", "task", "jobs done", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for batch in scene.batches:
+    for batch in snapshot.batches:
         done = sum(job.status is JobStatus.COMPLETED for job in batch.jobs)
         table.add_row(
-            Text(batch.id), str(batch.objects), _bar(batch), Text(batch.state, style=_colour(batch)),
+            Text(batch.id), str(batch.objects), _bar(batch), Text(batch.state, style=_color(batch)),
             Text(str(batch.task_id or "-")), f"{done}/{len(batch.jobs)}" if batch.jobs else "-",
         )  # fmt: skip
         if batch.error:
@@ -139,22 +139,22 @@ def _batches(scene: Scene) -> Table:
 
 
 def _bar(batch: BatchLine) -> RenderableType:
-    if batch.state not in _ROAD:
+    if batch.state not in _STATES:
         return Text("")
-    return ProgressBar(total=len(_ROAD) - 1, completed=_ROAD.index(batch.state), width=24)
+    return ProgressBar(total=len(_STATES) - 1, completed=_STATES.index(batch.state), width=24)
 
 
-def _colour(batch: BatchLine) -> str:
+def _color(batch: BatchLine) -> str:
     return {BatchState.EXPORTED: "green", BatchState.FAILED: "red"}.get(batch.state, "cyan")
 
 
-def _people(scene: Scene) -> Table:
-    table = Table("robot", "images", "labelled", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name, (done, given) in scene.people.items():
+def _people(snapshot: Snapshot) -> Table:
+    table = Table("annotator", "images", "labelled", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name, (done, given) in snapshot.people.items():
         table.add_row(Text(name), f"{done}/{given}", ProgressBar(total=given, completed=done, width=24))
     return table
 
 
-def _line(event: Happened) -> Text:
+def _line(event: HistoryEvent) -> Text:
     text = f"{event.at.astimezone():%H:%M:%S}  {event.about}  {event.what}: {event.reason}"
     return Text(text, style="dim", no_wrap=True, overflow="ellipsis")

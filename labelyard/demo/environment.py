@@ -1,4 +1,4 @@
-"""What stands around labelyard in a demo, all on free ports: an emulator of S3 and SQS, a sandbox CVAT, robots."""
+"""What surrounds labelyard in a demo, all on free ports: an S3 and SQS emulator, a CVAT sandbox, annotator bots."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from labelyard.errors import InputError
-from labelyard.supervisor import Part, answers, prints
+from labelyard.supervisor import Process, answers, prints
 from labelyard.supervisor.stack import free_ports
 
-CREW = {"ada": (0.2, 0.98), "ben": (0.5, 0.8), "cleo": (0.8, 0.5)}
-"""The robots: seconds an image, and care from 0 to 1."""
+BOTS = {"ada": (0.2, 0.98), "ben": (0.5, 0.8), "cleo": (0.8, 0.5)}
+"""The bots: seconds per image, and care from 0 to 1."""
 
 ACCOUNT = "labelyard"
 _KEY = "demo"
 _LABELYARD = (sys.executable, "-m", "labelyard")
-_SLOW_MACHINE = 90.0
+_START_SECONDS = 90.0
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """A demo's folder, its ports, the password of everybody in its sandbox, and settings that differ from a demo's."""
+class DemoEnvironment:
+    """A demo's folder, its ports, the one password of all accounts in its sandbox, and `overrides` of its settings."""
 
     folder: Path
     store_port: int
@@ -33,25 +33,25 @@ class Surroundings:
     prefect_port: int
     watch_port: int
     password: str
-    others: Mapping[str, str] = field(default_factory=dict)
+    overrides: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def store_url(self) -> str:
-        """Where S3 and SQS answer."""
+        """The address of S3 and SQS."""
         return f"http://127.0.0.1:{self.store_port}"
 
     @property
     def cvat_url(self) -> str:
-        """Where the sandbox answers."""
+        """The address of the sandbox."""
         return f"http://127.0.0.1:{self.cvat_port}"
 
     @property
     def settings(self) -> dict[str, str]:
-        """What leads labelyard here: the lines of `.env`. All times are short, so that a demo is."""
-        inside = self.folder / ".labelyard"
+        """The lines of `.env` that point labelyard here. All intervals are short, so that the demo is."""
+        own = self.folder / ".labelyard"
         return {
-            "LABELYARD_LEDGER": f"sqlite:///{inside / 'ledger.db'}",
-            "LABELYARD_SPOOL": str(inside / "spool"),
+            "LABELYARD_LEDGER": f"sqlite:///{own / 'ledger.db'}",
+            "LABELYARD_SPOOL": str(own / "spool"),
             "LABELYARD_STORE__ENDPOINT_URL": self.store_url,
             "LABELYARD_STORE__REGION": "us-east-1",
             "LABELYARD_STORE__ACCESS_KEY_ID": _KEY,
@@ -68,12 +68,12 @@ class Surroundings:
             "LABELYARD_DEPLOY__SWEEP_SECONDS": "20",
             "LABELYARD_PUBLISH_AGAIN_SECONDS": "15",
             "LABELYARD_POLL_SECONDS": "0.2",
-            **self.others,
+            **self.overrides,
         }
 
 
 def require_emulator() -> None:
-    """Raise InputError with the command that installs the emulator, where it is missing."""
+    """Raise InputError with the command that installs the emulator, if it is missing."""
     if importlib.util.find_spec("ministack") is None:
         raise InputError(
             "the demo needs an emulator of S3 and SQS, and ministack is not installed",
@@ -81,70 +81,70 @@ def require_emulator() -> None:
         )
 
 
-def surround(folder: Path, **others: str) -> Surroundings:
-    """Choose ports and a password, and write `.env` and the lists of people into `folder`."""
+def create_environment(folder: Path, **overrides: str) -> DemoEnvironment:
+    """Choose ports and a password; write `.env` and the lists of users and bots into `folder`."""
     store, cvat, prefect, watch = free_ports(4)
-    made = Surroundings(folder, store, cvat, prefect, watch, secrets.token_urlsafe(12), others)
-    _write_secret(folder / ".env", [f"{name}={value}" for name, value in made.settings.items()])
-    people = [f"{name}:{made.password}:annotator" for name in CREW]
-    _write_secret(folder / "people", [f"{ACCOUNT}:{made.password}:admin", *people])
-    crew = [f"{name}:{made.password}:{speed}:{care}" for name, (speed, care) in CREW.items()]
-    _write_secret(folder / "robots", crew)
+    env = DemoEnvironment(folder, store, cvat, prefect, watch, secrets.token_urlsafe(12), overrides)
+    _write_secret(folder / ".env", [f"{name}={value}" for name, value in env.settings.items()])
+    users = [f"{name}:{env.password}:annotator" for name in BOTS]
+    _write_secret(folder / "users", [f"{ACCOUNT}:{env.password}:admin", *users])
+    bots = [f"{name}:{env.password}:{speed}:{care}" for name, (speed, care) in BOTS.items()]
+    _write_secret(folder / "bots", bots)
     (folder / "tmp").mkdir()
-    return made
+    return env
 
 
-def lead_to_prefect(made: Surroundings, api: str) -> None:
-    """Let `.env` name Prefect's server too, for commands in other shells."""
-    with (made.folder / ".env").open("a", encoding="utf-8") as file:
+def add_prefect_url(env: DemoEnvironment, api: str) -> None:
+    """Add Prefect's address to `.env`, for commands in other shells."""
+    with (env.folder / ".env").open("a", encoding="utf-8") as file:
         file.write(f"PREFECT_API_URL={api}\n")
 
 
-def step_inside(made: Surroundings) -> None:
-    """Make the demo's folder and its `.env` the only settings of this process and of those that it starts.
+def enter_environment(env: DemoEnvironment) -> None:
+    """Make the demo's folder the current one and its `.env` the only settings, for child processes too.
 
-    What this shell says of labelyard, Prefect and AWS is another world's; a proxy must not stand before the loopback.
+    Removes the shell's settings of labelyard, Prefect and AWS, and any proxy for loopback addresses.
     """
     for name in [name for name in os.environ if name.startswith(("LABELYARD_", "PREFECT_", "AWS_"))]:
         del os.environ[name]
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
     os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
-    os.chdir(made.folder)
+    os.chdir(env.folder)
 
 
-def emulator(made: Surroundings) -> Part:
-    """The S3 and SQS, in memory."""
+def emulator_process(env: DemoEnvironment) -> Process:
+    """Return the process of the S3 and SQS emulator, which keeps everything in memory."""
     environment = {
-        "GATEWAY_PORT": str(made.store_port),
+        "GATEWAY_PORT": str(env.store_port),
         "BIND_HOST": "127.0.0.1",
         "MINISTACK_HOST": "127.0.0.1",
         "SERVICES": "s3,sqs",
-        # It would take a fixed port, and look after Docker containers that are not the demo's.
+        # These would take fixed ports and manage Docker containers that are not the demo's.
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
-        "DOCKER_HOST": f"unix://{made.folder / 'no-docker'}",
-        "TMPDIR": str(made.folder / "tmp"),
+        "DOCKER_HOST": f"unix://{env.folder / 'no-docker'}",
+        "TMPDIR": str(env.folder / "tmp"),
     }
-    ready = answers(f"{made.store_url}/_ministack/health")
-    return Part("emulator", [sys.executable, "-m", "ministack"], environment, ready, _SLOW_MACHINE)
+    ready = answers(f"{env.store_url}/_ministack/health")
+    return Process("emulator", [sys.executable, "-m", "ministack"], environment, ready, _START_SECONDS)
 
 
-def sandbox(made: Surroundings) -> Part:
-    """The CVAT; its state outlives a restart."""
-    command = [*_LABELYARD, "sandbox", "--host", "127.0.0.1", "--port", str(made.cvat_port)]
-    command += ["--users", str(made.folder / "people"), "--data", str(made.folder / "sandbox")]
-    return Part("sandbox", command, _temporary(made), prints("sandbox: http"), _SLOW_MACHINE)
+def sandbox_process(env: DemoEnvironment) -> Process:
+    """Return the process of the CVAT sandbox; its state survives a restart."""
+    command = [*_LABELYARD, "sandbox", "--host", "127.0.0.1", "--port", str(env.cvat_port)]
+    command += ["--users", str(env.folder / "users"), "--data", str(env.folder / "sandbox")]
+    return Process("sandbox", command, _temporary(env), prints("sandbox: http"), _START_SECONDS)
 
 
-def robots(made: Surroundings) -> Part:
-    """The annotators."""
-    command = [*_LABELYARD, "robots", "--cvat-url", made.cvat_url, "--file", str(made.folder / "robots")]
-    return Part("robots", command, _temporary(made), prints("robots at"), _SLOW_MACHINE)
+def bots_process(env: DemoEnvironment) -> Process:
+    """Return the process of the annotator bots."""
+    command = [*_LABELYARD, "bots", "--cvat-url", env.cvat_url, "--file", str(env.folder / "bots")]
+    return Process("bots", command, _temporary(env), prints("bots at"), _START_SECONDS)
 
 
-def _temporary(made: Surroundings) -> Mapping[str, str]:
-    return {"TMPDIR": str(made.folder / "tmp")}
+def _temporary(env: DemoEnvironment) -> Mapping[str, str]:
+    return {"TMPDIR": str(env.folder / "tmp")}
 
 
 def _write_secret(path: Path, lines: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""The demo from its start to its proof."""
+"""Runs the demo, from the start of all processes to the verification of the result."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from labelyard.config import DatasetSpec, read_spec
 from labelyard.cvat import connect
 from labelyard.demo import environment, verify
 from labelyard.demo.display import Display
-from labelyard.demo.environment import Surroundings
-from labelyard.demo.snapshot import Observer, Scene
-from labelyard.demo.uploader import Photographer, waves
+from labelyard.demo.environment import DemoEnvironment
+from labelyard.demo.snapshot import Observer, Snapshot
+from labelyard.demo.uploader import Uploader, waves
 from labelyard.domain.states import ENDED, BatchState
 from labelyard.ledger import Ledger, batches, datasets, upgrade
 from labelyard.ledger.overview import BatchLine
@@ -29,31 +29,31 @@ from labelyard.settings import Settings
 from labelyard.sources.notification_setup import Notifier
 from labelyard.storage.store import client
 from labelyard.supervisor import Supervisor
-from labelyard.supervisor.stack import Links, start_everything
+from labelyard.supervisor.stack import Links, start_stack
 
 LONGEST_SECONDS = 600.0
 """How long the photographs may take from the bucket to the dataset, on a slow machine."""
 
-_LOOK_SECONDS = 0.25
+_CHECK_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What came of the demo."""
+class DemoResult:
+    """The result of a demo; `differences` is empty if all is as promised."""
 
     seconds_put_to_task: Sequence[float]
-    tasks: Sequence[verify.TaskSeen]
-    fates: Sequence[verify.Fate]
+    tasks: Sequence[verify.CvatTask]
+    outcomes: Sequence[verify.PhotographOutcome]
     exports: Sequence[Path]
     links: Links
     task_urls: Sequence[str]
     differences: Sequence[str]
 
     def as_json(self) -> dict[str, Any]:
-        """What `--json` writes."""
+        """Return the document that `--json` writes."""
         seconds = self.seconds_put_to_task
         return {
-            "objects": len(self.fates),
+            "objects": len(self.outcomes),
             "seconds_put_to_task": {
                 "p50": round(statistics.median(seconds), 2) if seconds else None,
                 "max": round(max(seconds), 2) if seconds else None,
@@ -73,31 +73,31 @@ class Outcome:
         }
 
 
-def tell_story(yard: Supervisor, made: Surroundings, settings: Settings, display: Display) -> Outcome:
-    """Start everything, let the photographs go their way, prove what came of them.
+def run_demo(supervisor: Supervisor, env: DemoEnvironment, settings: Settings, display: Display) -> DemoResult:
+    """Start everything, upload the photographs, wait for their export, and verify the result.
 
-    Raises LabelyardError where a part does not start, and Interrupted where a signal came.
+    Raises LabelyardError when a process does not start, and Interrupted when a signal arrives.
     """
     spec = read_spec(find_project() / "datasets" / "photographs.yaml")
-    display.tell("S3 and SQS emulator, sandbox CVAT …")
-    yard.start(environment.emulator(made), environment.sandbox(made))
-    display.tell("ledger, dataset, bucket, notifications …")
-    s3 = client("s3", settings.store, made.store_url)
+    display.report("S3 and SQS emulator, CVAT sandbox …")
+    supervisor.start(environment.emulator_process(env), environment.sandbox_process(env))
+    display.report("ledger, dataset, bucket, notifications …")
+    s3 = client("s3", settings.store, env.store_url)
     set_up(settings, spec, s3)
-    links = start_everything(yard, settings, display.tell)
-    environment.lead_to_prefect(made, links.prefect_api)
-    yard.start(environment.robots(made))
-    photographer = Photographer(s3, spec, waves(spec.sources[0].prefix))
+    links = start_stack(supervisor, settings, display.report)
+    environment.add_prefect_url(env, links.prefect_api)
+    supervisor.start(environment.bots_process(env))
+    uploader = Uploader(s3, spec, waves(spec.sources[0].prefix))
     ledger = Ledger(settings.ledger)
     try:
-        seen = _follow(yard, made, ledger, photographer, display)
-        return _prove(made, ledger, photographer, seen, s3, links)
+        seen = _follow(supervisor, env, ledger, uploader, display)
+        return _verify(env, ledger, uploader, seen, s3, links)
     finally:
         ledger.close()
 
 
 def set_up(settings: Settings, spec: DatasetSpec, s3: Any) -> None:
-    """What a person does once for a dataset: a bucket, `labelyard db upgrade`, `apply` and `notify --apply`."""
+    """Set up a dataset as a person does: bucket, `labelyard db upgrade`, `apply`, `notifications --apply`."""
     for bucket in {*(source.bucket for source in spec.sources), spec.export_bucket}:
         s3.create_bucket(Bucket=bucket)
     upgrade(settings.ledger)
@@ -111,46 +111,46 @@ def set_up(settings: Settings, spec: DatasetSpec, s3: Any) -> None:
 
 
 def _follow(
-    yard: Supervisor, made: Surroundings, ledger: Ledger, photographer: Photographer, display: Display
+    supervisor: Supervisor, env: DemoEnvironment, ledger: Ledger, uploader: Uploader, display: Display
 ) -> Sequence[BatchLine]:
-    """Put the photographs and watch until every one is exported, or something has failed for good."""
-    cvat = connect(made.cvat_url, username=environment.ACCOUNT, password=made.password, dialect="v1", timeout=5)
+    """Put the photographs and wait until all are exported, or a batch has failed for good."""
+    cvat = connect(env.cvat_url, username=environment.ACCOUNT, password=env.password, dialect="v1", timeout=5)
     observer, deadline = Observer(ledger, cvat), time.monotonic() + LONGEST_SECONDS
     try:
         while True:
-            yard.look()
-            putting = photographer.go_on()
-            scene = observer.look()
-            display.show(scene, len(photographer.put_at))
-            if not putting and (_finished(scene, photographer) or time.monotonic() > deadline):
-                return scene.batches
-            time.sleep(_LOOK_SECONDS)
+            supervisor.check()
+            uploading = uploader.upload_next()
+            snapshot = observer.snapshot()
+            display.show(snapshot, len(uploader.put_at))
+            if not uploading and (_finished(snapshot, uploader) or time.monotonic() > deadline):
+                return snapshot.batches
+            time.sleep(_CHECK_SECONDS)
     finally:
         cvat.close()
 
 
-def _finished(scene: Scene, photographer: Photographer) -> bool:
-    over = all(batch.state in (BatchState.EXPORTED, *ENDED) for batch in scene.batches)
-    return over and scene.objects() >= len(photographer.shots)
+def _finished(snapshot: Snapshot, uploader: Uploader) -> bool:
+    over = all(batch.state in (BatchState.EXPORTED, *ENDED) for batch in snapshot.batches)
+    return over and snapshot.objects() >= len(uploader.uploads)
 
 
-def _prove(
-    made: Surroundings,
+def _verify(
+    env: DemoEnvironment,
     ledger: Ledger,
-    photographer: Photographer,
+    uploader: Uploader,
     seen: Sequence[BatchLine],
     s3: Any,
     links: Links,
-) -> Outcome:
-    tasks = verify.look_at_server(made.cvat_url, environment.ACCOUNT, made.password)
-    exports = _download([batch.exports[-1] for batch in seen if batch.exports], s3, made.folder / "exports")
-    contents = [verify.read_exported(path) for path in exports]
-    told = verify.fates(photographer.shots, tasks, _names(ledger, seen), contents)
-    wrong = verify.differences(told, tasks, contents)
-    return Outcome(
-        seconds_put_to_task=_seconds_put_to_task(ledger, photographer.put_at),
+) -> DemoResult:
+    tasks = verify.read_tasks(env.cvat_url, environment.ACCOUNT, env.password)
+    exports = _download([batch.exports[-1] for batch in seen if batch.exports], s3, env.folder / "exports")
+    contents = [verify.read_export(path) for path in exports]
+    outcomes = verify.outcomes(uploader.uploads, tasks, _names(ledger, seen), contents)
+    wrong = verify.differences(outcomes, tasks, contents)
+    return DemoResult(
+        seconds_put_to_task=_seconds_put_to_task(ledger, uploader.put_at),
         tasks=tasks,
-        fates=told,
+        outcomes=outcomes,
         exports=exports,
         links=links,
         task_urls=[batch.task_url for batch in seen if batch.task_url],
@@ -160,7 +160,7 @@ def _prove(
 
 def _unfinished(seen: Sequence[BatchLine]) -> list[str]:
     wrong = [f"{b.id} is {b.state}: {b.error or 'not exported'}" for b in seen if b.state is not BatchState.EXPORTED]
-    return wrong + [f"{url} was set aside: {reason}" for b in seen for url, reason in b.set_aside.items()]
+    return wrong + [f"{url} is quarantined: {reason}" for b in seen for url, reason in b.set_aside.items()]
 
 
 def _download(urls: Sequence[str], s3: Any, folder: Path) -> list[Path]:
@@ -175,7 +175,7 @@ def _download(urls: Sequence[str], s3: Any, folder: Path) -> list[Path]:
 
 
 def _names(ledger: Ledger, seen: Sequence[BatchLine]) -> Mapping[int, Mapping[str, str]]:
-    """The keys by upload name, for each task."""
+    """Return the keys by upload name, for each task id."""
     with ledger.read_only() as tx:
         return {
             batch.task_id: {m.upload_name or "": m.key for m in batches.members(tx, batch.id, quarantined=False)}
@@ -185,7 +185,7 @@ def _names(ledger: Ledger, seen: Sequence[BatchLine]) -> Mapping[int, Mapping[st
 
 
 def _seconds_put_to_task(ledger: Ledger, put_at: Mapping[str, datetime]) -> list[float]:
-    """Seconds from each put until the CVAT had shown a task with the photograph as a frame."""
+    """Return the seconds from each put until CVAT showed the photograph as a frame of a task."""
     seconds = []
     with ledger.read_only() as tx:
         rows = tx.scalars(select(History).where(History.what == BatchState.READY).order_by(History.id.desc()))

@@ -1,4 +1,4 @@
-"""What can be seen of a demo at one moment, in the ledger and at the CVAT."""
+"""The progress of a demo at one moment, read from the ledger and CVAT."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from labelyard.ledger import Ledger
 from labelyard.ledger.overview import BatchLine, JobLine, overview
 from labelyard.ledger.tables import History
 
-_SECONDS_BETWEEN_LOOKS_AT_CVAT = 1.0
+_SECONDS_BETWEEN_CVAT_READS = 1.0
 
 
 @dataclass(frozen=True)
-class Happened:
-    """Something that the ledger's history tells of a batch or a dataset."""
+class HistoryEvent:
+    """An entry of the ledger's history about a batch or a dataset."""
 
     at: datetime
     about: str
@@ -31,38 +31,38 @@ class Happened:
 
 
 @dataclass(frozen=True)
-class Scene:
-    """The batches, oldest first; how many images each person has labelled, of how many; what is new in the history."""
+class Snapshot:
+    """The batches, oldest first; images labelled and assigned for each person; new entries of the history."""
 
     batches: Sequence[BatchLine]
     people: Mapping[str, tuple[int, int]]
-    news: Sequence[Happened]
+    events: Sequence[HistoryEvent]
 
     def objects(self, *states: BatchState) -> int:
-        """How many objects are in batches, or in batches of these states."""
+        """Return the number of objects in batches, or in batches of these states."""
         return sum(batch.objects for batch in self.batches if not states or batch.state in states)
 
 
 class Observer:
-    """Looks again and again; the CVAT is asked less often than the ledger."""
+    """Takes snapshots. CVAT is asked less often than the ledger."""
 
     def __init__(self, ledger: Ledger, cvat: Cvat) -> None:
         self._ledger, self._cvat = ledger, cvat
-        self._told = 0
+        self._last_event = 0
         self._labelled: dict[int, int] = {}
-        self._look_at_cvat_at = 0.0
+        self._next_cvat_read = 0.0
 
-    def look(self) -> Scene:
-        """What is to be seen now. Raises LedgerError."""
+    def snapshot(self) -> Snapshot:
+        """Return the current progress. Raises LedgerError."""
         with self._ledger.read_only() as tx:
             batches = list(reversed(overview(tx, tx.now).batches))
             rows = tx.scalars(
-                select(History).where(History.id > self._told, History.object_id.is_(None)).order_by(History.id)
+                select(History).where(History.id > self._last_event, History.object_id.is_(None)).order_by(History.id)
             ).all()
-        self._told = max([self._told, *(row.id for row in rows)])
-        self._look_at_cvat([job for batch in batches for job in batch.jobs])
-        news = [Happened(row.at, row.batch_id or row.dataset or "", row.what, row.reason) for row in rows]
-        return Scene(batches, self._people(batches), news)
+        self._last_event = max([self._last_event, *(row.id for row in rows)])
+        self._count_labelled([job for batch in batches for job in batch.jobs])
+        events = [HistoryEvent(row.at, row.batch_id or row.dataset or "", row.what, row.reason) for row in rows]
+        return Snapshot(batches, self._people(batches), events)
 
     def _people(self, batches: Sequence[BatchLine]) -> Mapping[str, tuple[int, int]]:
         people: dict[str, tuple[int, int]] = {}
@@ -72,9 +72,9 @@ class Observer:
                 people[job.assignee] = (done + self._labelled.get(job.id, 0), given + _images(job))
         return dict(sorted(people.items()))
 
-    def _look_at_cvat(self, jobs: Sequence[JobLine]) -> None:
-        """Count the labelled images of every job that is not full yet; a CVAT that does not answer changes nothing."""
-        if time.monotonic() < self._look_at_cvat_at:
+    def _count_labelled(self, jobs: Sequence[JobLine]) -> None:
+        """Count the labelled images of every unfinished job. A CVAT that does not answer changes nothing."""
+        if time.monotonic() < self._next_cvat_read:
             return
         for job in jobs:
             if job.status is JobStatus.COMPLETED:
@@ -84,7 +84,7 @@ class Observer:
                     self._labelled[job.id] = len({shape.frame for shape in self._cvat.annotations(job.id).shapes})
                 except CvatError:
                     break
-        self._look_at_cvat_at = time.monotonic() + _SECONDS_BETWEEN_LOOKS_AT_CVAT
+        self._next_cvat_read = time.monotonic() + _SECONDS_BETWEEN_CVAT_READS
 
 
 def _images(job: JobLine) -> int:

@@ -1,4 +1,4 @@
-"""The person who puts photographs into the bucket: folders of cameras, in waves, with plain boto3."""
+"""Puts the photographs into the bucket: one folder per camera, in three waves, with plain boto3."""
 
 from __future__ import annotations
 
@@ -14,57 +14,57 @@ from labelyard.demo.photographs import Photograph, photographs
 PAUSE = 4.0
 """Seconds between two waves."""
 
-_WAVES = (4, 3, 2)  # kinds of things on the photographs; each comes from three cameras, under one name
+_WAVES = (4, 3, 2)  # subjects per wave; each subject has a photograph from three cameras, under the same name
 
 
 @dataclass(frozen=True)
-class Shot:
-    """A photograph and the key it gets."""
+class Upload:
+    """A photograph and its key."""
 
     key: str
     photograph: Photograph
 
 
-def waves(prefix: str) -> list[list[Shot]]:
-    """All photographs in three waves: `cam1/cat.jpg`, `cam2/cat.jpg`, … are different photographs of equal names."""
+def waves(prefix: str) -> list[list[Upload]]:
+    """Return all photographs in three waves. `cam1/cat.jpg` and `cam2/cat.jpg` are different photographs."""
     names = [name.rpartition("-") for name in photographs()]
-    shots = [
-        (what, Shot(f"{prefix}cam{n}/{what}.jpg", photograph))
+    uploads = [
+        (what, Upload(f"{prefix}cam{n}/{what}.jpg", photograph))
         for (what, _, n), photograph in zip(names, photographs().values(), strict=True)
     ]
-    things, planned = list(dict.fromkeys(what for what, _ in shots)), []
+    things, planned = list(dict.fromkeys(what for what, _ in uploads)), []
     for count in _WAVES:
         chosen, things = things[:count], things[count:]
-        planned.append([shot for what, shot in shots if what in chosen])
+        planned.append([upload for what, upload in uploads if what in chosen])
     return planned
 
 
 @dataclass
-class Photographer:
-    """Puts one wave after the other; `put_at` says when each key was put.
+class Uploader:
+    """Puts one wave after the other; `put_at` holds the time of each put.
 
-    After the second wave comes the dataset's marker; the others end a batch by their number or by the quiet after them.
+    The dataset's marker follows the second wave. The other waves close a batch by their count or by quiet time.
     """
 
     s3: Any
     spec: DatasetSpec
-    waves: Sequence[Sequence[Shot]]
+    waves: Sequence[Sequence[Upload]]
     put_at: dict[str, datetime] = field(default_factory=dict)
     _next: int = 0
     _not_before: float = 0.0
 
     @property
-    def shots(self) -> list[Shot]:
+    def uploads(self) -> list[Upload]:
         """Every photograph with its key."""
-        return [shot for wave in self.waves for shot in wave]
+        return [upload for wave in self.waves for upload in wave]
 
-    def go_on(self) -> bool:
-        """Put the next wave if it is time; False once all are put."""
+    def upload_next(self) -> bool:
+        """Put the next wave if it is due. Return False once all have been put."""
         if self._next == len(self.waves):
             return False
         if time.monotonic() >= self._not_before:
-            for shot in self.waves[self._next]:
-                self._put(shot.key, shot.photograph.path.read_bytes(), "image/jpeg")
+            for upload in self.waves[self._next]:
+                self._put(upload.key, upload.photograph.path.read_bytes(), "image/jpeg")
             if self._next == 1 and self.spec.batch.marker:
                 self.s3.put_object(Bucket=self._bucket, Key=self.spec.sources[0].prefix + self.spec.batch.marker)
             self._next += 1

@@ -1,6 +1,6 @@
-"""The proof: every photograph in exactly one task, and exported with exactly the boxes that its robot saved.
+"""Verifies a demo: each photograph is in exactly one task and is exported with exactly the boxes that its bot saved.
 
-It asks the CVAT and reads the files by itself: a mistake of labelyard's own client would else hide on both sides.
+It asks CVAT and reads the files with code of its own: an error of labelyard's client would otherwise go unnoticed.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import Any
 
 import httpx
 
-from labelyard.demo.uploader import Shot
+from labelyard.demo.uploader import Upload
 
 Box = tuple[str, float, float, float, float]
 """Label, left, top, width, height; pixels, to two digits."""
 
 
 @dataclass(frozen=True)
-class JobSeen:
-    """A job as the CVAT shows it, with the boxes saved in it by frame."""
+class CvatJob:
+    """A job on CVAT, with its saved boxes by frame."""
 
     id: int
     frames: range
@@ -32,45 +32,45 @@ class JobSeen:
 
 
 @dataclass(frozen=True)
-class TaskSeen:
-    """A task as the CVAT shows it; frames are (name, width, height)."""
+class CvatTask:
+    """A task on CVAT; frames are (name, width, height)."""
 
     id: int
     name: str
     size: int
     frames: Sequence[tuple[str, int, int]]
-    jobs: Sequence[JobSeen]
+    jobs: Sequence[CvatJob]
 
 
 @dataclass
-class Fate:
-    """What came of a photograph: where it is, what was saved on it, what was exported of it, and what is wrong."""
+class PhotographOutcome:
+    """The tasks and frames that hold a photograph, the boxes saved on it, and the boxes exported of it."""
 
-    shot: Shot
-    places: list[tuple[TaskSeen, int]] = field(default_factory=list)
+    upload: Upload
+    frames: list[tuple[CvatTask, int]] = field(default_factory=list)
     exported: list[Counter[Box]] = field(default_factory=list)
 
     @property
-    def job(self) -> JobSeen | None:
-        """The job that holds it."""
-        jobs = [job for task, frame in self.places for job in task.jobs if frame in job.frames]
+    def job(self) -> CvatJob | None:
+        """The job that contains it."""
+        jobs = [job for task, frame in self.frames for job in task.jobs if frame in job.frames]
         return jobs[0] if jobs else None
 
     @property
     def saved(self) -> Counter[Box]:
-        """The boxes that are saved on it."""
+        """The boxes saved on it."""
         boxes: Counter[Box] = Counter()
-        for task, frame in self.places:
+        for task, frame in self.frames:
             for job in task.jobs:
                 boxes += job.boxes.get(frame, Counter())
         return boxes
 
-    def wrong(self) -> Iterator[str]:
-        """What is not as it should be."""
-        key, photograph = self.shot.key, self.shot.photograph
-        if len(self.places) != 1:
-            yield f"{key} is in {len(self.places)} tasks {[task.id for task, _ in self.places]}"
-        for task, frame in self.places:
+    def problems(self) -> Iterator[str]:
+        """Yield every deviation from what the demo promises."""
+        key, photograph = self.upload.key, self.upload.photograph
+        if len(self.frames) != 1:
+            yield f"{key} is in {len(self.frames)} tasks {[task.id for task, _ in self.frames]}"
+        for task, frame in self.frames:
             _, width, height = task.frames[frame]
             if (width, height) != (photograph.width, photograph.height):
                 yield f"{key}: frame {frame} of task {task.id} is another image, {width}x{height}"
@@ -82,8 +82,8 @@ class Fate:
                 yield f"{key}: exported without {sorted(missing)} and with {sorted(extra)} more"
 
 
-def look_at_server(url: str, username: str, password: str) -> list[TaskSeen]:
-    """Every task of the CVAT at `url`, with frames, jobs and boxes. Raises httpx.HTTPError."""
+def read_tasks(url: str, username: str, password: str) -> list[CvatTask]:
+    """Read every task of the CVAT at `url`, with frames, jobs and boxes. Raises httpx.HTTPError."""
     with httpx.Client(base_url=f"{url}/api/v1", timeout=30, trust_env=False) as http:
         login = http.post("/auth/login", json={"username": username, "password": password})
         http.headers["Authorization"] = f"Token {login.raise_for_status().json()['key']}"
@@ -91,18 +91,18 @@ def look_at_server(url: str, username: str, password: str) -> list[TaskSeen]:
         return [_task(http, task, names) for task in _pages(http, "/tasks")]
 
 
-def _task(http: httpx.Client, task: Mapping[str, Any], names: Mapping[int, str]) -> TaskSeen:
+def _task(http: httpx.Client, task: Mapping[str, Any], names: Mapping[int, str]) -> CvatTask:
     labels = {label["id"]: label["name"] for label in task["labels"]}
     frames = _get(http, f"/tasks/{task['id']}/data/meta")["frames"] if task["size"] else []
     jobs = [job for segment in task["segments"] for job in _jobs(http, segment, labels, names)]
-    return TaskSeen(
+    return CvatTask(
         task["id"], task["name"], task["size"], [(f["name"], f["width"], f["height"]) for f in frames], jobs
     )
 
 
 def _jobs(
     http: httpx.Client, segment: Mapping[str, Any], labels: Mapping[int, str], names: Mapping[int, str]
-) -> Iterator[JobSeen]:
+) -> Iterator[CvatJob]:
     frames = range(segment["start_frame"], segment["stop_frame"] + 1)
     for job in segment["jobs"]:
         boxes: dict[int, Counter[Box]] = {}
@@ -110,7 +110,7 @@ def _jobs(
             left, top, right, bottom = shape["points"]
             box = _box(labels[shape["label_id"]], left, top, right - left, bottom - top)
             boxes.setdefault(shape["frame"], Counter())[box] += 1
-        yield JobSeen(job["id"], frames, names.get(job["assignee"]), job["status"], boxes)
+        yield CvatJob(job["id"], frames, names.get(job["assignee"]), job["status"], boxes)
 
 
 def _pages(http: httpx.Client, path: str) -> Iterator[Any]:
@@ -129,8 +129,8 @@ def _box(label: str, left: float, top: float, width: float, height: float) -> Bo
     return label, round(left, 2), round(top, 2), round(width, 2), round(height, 2)
 
 
-def read_exported(file: Path) -> dict[str, Counter[Box]]:
-    """The boxes of a COCO file by the file names that stand in it, which are keys."""
+def read_export(file: Path) -> dict[str, Counter[Box]]:
+    """Return the boxes of a COCO file by file name, which is the object's key."""
     document = json.loads(file.read_bytes())
     labels = {category["id"]: category["name"] for category in document["categories"]}
     keys = {image["id"]: image["file_name"] for image in document["images"]}
@@ -140,19 +140,19 @@ def read_exported(file: Path) -> dict[str, Counter[Box]]:
     return boxes
 
 
-def fates(
-    shots: Sequence[Shot],
-    tasks: Sequence[TaskSeen],
+def outcomes(
+    uploads: Sequence[Upload],
+    tasks: Sequence[CvatTask],
     names: Mapping[int, Mapping[str, str]],
     exports: Sequence[Mapping[str, Counter[Box]]],
-) -> list[Fate]:
-    """What came of each photograph; `names` are the keys by frame name, for each task id that the ledger knows."""
-    found = {shot.key: Fate(shot) for shot in shots}
+) -> list[PhotographOutcome]:
+    """Return the outcome of each photograph; `names` are keys by frame name for each task id in the ledger."""
+    found = {upload.key: PhotographOutcome(upload) for upload in uploads}
     for task in tasks:
         for frame, (name, _, _) in enumerate(task.frames):
             key = names.get(task.id, {}).get(name)
             if key in found:
-                found[key].places.append((task, frame))
+                found[key].frames.append((task, frame))
     for export in exports:
         for key, boxes in export.items():
             if key in found:
@@ -161,17 +161,17 @@ def fates(
 
 
 def differences(
-    told: Sequence[Fate],
-    tasks: Sequence[TaskSeen],
+    results: Sequence[PhotographOutcome],
+    tasks: Sequence[CvatTask],
     exports: Sequence[Mapping[str, Counter[Box]]],
 ) -> list[str]:
-    """Everything that is not as it should be; none if the demo did what it promises."""
-    wrong = [line for fate in told for line in fate.wrong()]
-    frames, placed = sum(len(task.frames) for task in tasks), sum(len(fate.places) for fate in told)
+    """Return every deviation from what the demo promises; empty if there is none."""
+    wrong = [line for outcome in results for line in outcome.problems()]
+    frames, placed = sum(len(task.frames) for task in tasks), sum(len(outcome.frames) for outcome in results)
     if frames != placed:
-        wrong.append(f"the CVAT holds {frames} frames, {placed} of them are known photographs")
-    known = {fate.shot.key for fate in told}
-    wrong += [f"{key} is exported and was never put" for export in exports for key in export if key not in known]
+        wrong.append(f"CVAT holds {frames} frames, {placed} of them are known photographs")
+    known = {outcome.upload.key for outcome in results}
+    wrong += [f"{key} is exported and was never uploaded" for export in exports for key in export if key not in known]
     wrong += [
         f"job {job.id} of task {task.id} is {job.status}, of {job.assignee or 'nobody'}"
         for task in tasks

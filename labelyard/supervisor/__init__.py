@@ -1,10 +1,9 @@
-"""The yard: processes that belong together, started in order, watched, restarted, and ended to the last one.
+"""The processes behind `labelyard up` and `labelyard demo`: started in order, restarted, and stopped together.
 
-`Yard` supervises any parts; `everything` knows which parts a running labelyard has. Behind `labelyard up` and
-`labelyard demo`.
+`Supervisor` runs any processes; `stack` knows those of labelyard; `reaper` stops what a killed supervisor left running.
 """
 
-from labelyard.supervisor.process import Output, Part, answers, listens, prints
-from labelyard.supervisor.supervisor import Interrupted, Patience, Supervisor
+from labelyard.supervisor.process import Output, Process, answers, listens, prints
+from labelyard.supervisor.supervisor import RestartPolicy, Supervisor
 
-__all__ = ["Interrupted", "Output", "Part", "Patience", "Supervisor", "answers", "listens", "prints"]
+__all__ = ["Output", "Process", "RestartPolicy", "Supervisor", "answers", "listens", "prints"]

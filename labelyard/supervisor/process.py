@@ -1,4 +1,4 @@
-"""What a part is: a command, and how one sees that it is ready."""
+"""What the supervisor runs: a command, and a test whether it is ready."""
 
 from __future__ import annotations
 
@@ -11,40 +11,40 @@ from urllib.request import ProxyHandler, build_opener
 
 _SHOWN_LINES = 12
 _READ_BYTES = 256 * 1024
-_LOOK_SECONDS = 2.0
+_PROBE_TIMEOUT = 2.0
 
 
 @dataclass(frozen=True)
 class Output:
-    """What a process has written since it was started: its log file, from `start` (in bytes) on."""
+    """The output of a process since its start: its log file from offset `start` (bytes)."""
 
     path: Path
     start: int = 0
 
     def text(self) -> str:
-        """The newest output, at most 256 KiB of it."""
+        """Return the newest output, at most 256 KiB."""
         with self.path.open("rb") as file:
             size = file.seek(0, 2)
             file.seek(max(min(self.start, size), size - _READ_BYTES))
             return file.read().decode(errors="replace")
 
     def last_lines(self) -> str:
-        """The last lines, for a person who wants to know why it ended."""
+        """Return the last lines, as an error message quotes them."""
         lines = [line.rstrip() for line in self.text().splitlines() if line.strip()]
-        return "\n".join(f"  | {line}" for line in lines[-_SHOWN_LINES:]) or "  | (it said nothing)"
+        return "\n".join(f"  | {line}" for line in lines[-_SHOWN_LINES:]) or "  | (no output)"
 
 
 Ready = Callable[[Output], bool]
-"""Tells whether a part is ready; asked again and again until it says yes."""
+"""Whether a process is ready, given its output. Called repeatedly until it returns true."""
 
 
 def answers(url: str) -> Ready:
-    """Ready when `url` answers with a 2xx."""
-    direct = build_opener(ProxyHandler({}))  # httpx would load every certificate anew at each look
+    """Return a test that is true once `url` answers with status 2xx."""
+    direct = build_opener(ProxyHandler({}))  # httpx would load all certificates for each probe
 
     def ready(_: Output) -> bool:
         try:
-            with direct.open(url, timeout=_LOOK_SECONDS):
+            with direct.open(url, timeout=_PROBE_TIMEOUT):
                 return True
         except (OSError, HTTPException):
             return False
@@ -53,40 +53,40 @@ def answers(url: str) -> Ready:
 
 
 def listens(port: int, host: str = "127.0.0.1") -> Ready:
-    """Ready when somebody takes connections at the port."""
+    """Return a test that is true once the port accepts connections."""
 
     def ready(_: Output) -> bool:
         with socket.socket() as probe:
-            probe.settimeout(_LOOK_SECONDS)
+            probe.settimeout(_PROBE_TIMEOUT)
             return probe.connect_ex((host, port)) == 0
 
     return ready
 
 
-def prints(words: str) -> Ready:
-    """Ready when the part has written `words`."""
+def prints(text: str) -> Ready:
+    """Return a test that is true once the process has written `text`."""
 
     def ready(output: Output) -> bool:
-        return words in output.text()
+        return text in output.text()
 
     return ready
 
 
-def _at_once(_: Output) -> bool:
+def _immediately(_: Output) -> bool:
     return True
 
 
 @dataclass(frozen=True)
-class Part:
-    """A process of the yard.
+class Process:
+    """A process for the supervisor to run.
 
-    `environment` is added to the supervisor's own. `ready_within` and `end_within` are seconds; a part that has not
-    ended by then, after SIGTERM, is killed.
+    `environment` is added to the supervisor's own. `ready_within` and `stop_within` are in seconds: a process that is
+    not ready in time has failed, and one that ignores SIGTERM for `stop_within` gets SIGKILL.
     """
 
     name: str
     command: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
-    ready: Ready = _at_once
+    ready: Ready = _immediately
     ready_within: float = 60.0
-    end_within: float = 10.0
+    stop_within: float = 10.0

@@ -1,8 +1,9 @@
-"""A process that ends what a killed supervisor leaves behind; a script of its own, so that it starts at once.
+"""Stops the process groups of a supervisor that was killed. Run as a script, so that it starts at once.
 
-Its standard input is a pipe that only the supervisor holds: `+GROUP` and `-GROUP` lines say which process groups run.
-When the pipe ends, so has the supervisor, whatever ended it; the groups named by then are ended: SIGTERM, ten seconds,
-SIGKILL. What was started in the few microseconds before a SIGKILL of the supervisor and is not yet named goes on.
+Standard input is a pipe whose other end only the supervisor holds. A line `+GROUP` says that a process group was
+started, `-GROUP` that it ended. The end of the pipe means that the supervisor is dead: the groups that are left get
+SIGTERM, and SIGKILL ten seconds later. A group that was started in the microseconds before the supervisor was killed,
+and not yet written to the pipe, keeps running.
 """
 
 from __future__ import annotations
@@ -13,20 +14,20 @@ import sys
 import time
 from collections.abc import Iterable
 
-_GRACE = 10.0
+_GRACE_SECONDS = 10.0
 
 
-def tell_group(group: int, signal_number: int) -> bool:
-    """Send a signal to a process group (0 only looks); False if there is nobody any more."""
+def signal_group(group: int, signal_number: int) -> bool:
+    """Send a signal to a process group; signal 0 only tests. Return whether the group exists."""
     try:
         os.killpg(group, signal_number)
-    except (ProcessLookupError, PermissionError):  # macOS denies it where only zombies are left
+    except (ProcessLookupError, PermissionError):  # macOS raises PermissionError when only zombies are left
         return False
     return True
 
 
-def named(lines: Iterable[str]) -> list[int]:
-    """The groups that run when the pipe ends, in the order they were started."""
+def running_groups(lines: Iterable[str]) -> list[int]:
+    """Return the groups that still run at the end of `lines`, in the order of their start."""
     groups: dict[int, None] = {}
     for line in lines:
         sign, group = line[0], int(line[1:])
@@ -37,16 +38,16 @@ def named(lines: Iterable[str]) -> list[int]:
     return list(groups)
 
 
-def end(groups: list[int]) -> None:
-    """End all groups, those started last first."""
-    alive = [group for group in reversed(groups) if tell_group(group, signal.SIGTERM)]
-    deadline = time.monotonic() + _GRACE
+def stop_groups(groups: list[int]) -> None:
+    """Stop all groups, the newest first."""
+    alive = [group for group in reversed(groups) if signal_group(group, signal.SIGTERM)]
+    deadline = time.monotonic() + _GRACE_SECONDS
     while alive and time.monotonic() < deadline:
         time.sleep(0.05)
-        alive = [group for group in alive if tell_group(group, 0)]
+        alive = [group for group in alive if signal_group(group, 0)]
     for group in alive:
-        tell_group(group, signal.SIGKILL)
+        signal_group(group, signal.SIGKILL)
 
 
 if __name__ == "__main__":
-    end(named(sys.stdin))
+    stop_groups(running_groups(sys.stdin))

@@ -1,4 +1,4 @@
-"""Everything that labelyard needs on one machine: Prefect's server, the deployments, a worker, the watcher."""
+"""The processes of labelyard on one machine: Prefect's server, the deployments, a worker, the watcher."""
 
 from __future__ import annotations
 
@@ -14,57 +14,57 @@ from pathlib import Path
 from labelyard.errors import ProcessFailed, SettingsError
 from labelyard.ledger import Ledger
 from labelyard.settings import Settings, is_loopback
-from labelyard.supervisor.process import Part, answers, prints
+from labelyard.supervisor.process import Process, answers, prints
 from labelyard.supervisor.supervisor import Supervisor
 
 FOLDER = Path(".labelyard")
-"""Where a running labelyard keeps what is its own: logs, Prefect's database, by default the ledger and the spool."""
+"""The folder of a running labelyard: logs, Prefect's database, and by default the ledger and the spool."""
 
 SERVER_SETTINGS = {
-    # In memory, which is the default, a slot whose holder died with the server would stay taken.
+    # The default keeps leases in memory: a slot whose holder died together with the server would stay occupied.
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
     "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "5",
-    # Runs, their logs and their pages go after 90 days; otherwise they would stay for ever.
+    # Delete runs, their logs and artifacts after 90 days; by default Prefect keeps them for ever.
     "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
 }
-"""What Prefect's server is started with."""
+"""Settings of the Prefect server that labelyard starts."""
 
 _PREFECT = (sys.executable, "-m", "prefect", "--no-prompt")
 _LABELYARD = (sys.executable, "-m", "labelyard")
-_SLOW_MACHINE = 180.0
+_START_SECONDS = 180.0  # generous: the first start of Prefect on a slow machine takes a minute
 
 
 @dataclass(frozen=True)
 class Links:
-    """Where a running labelyard can be looked at."""
+    """Addresses of a running labelyard."""
 
     prefect_api: str
     prefect_ui: str
     health: str
 
 
-def start_everything(yard: Supervisor, settings: Settings, tell: Callable[[str], None]) -> Links:
-    """Start every part in its order; `tell` hears what is being waited for.
+def start_stack(supervisor: Supervisor, settings: Settings, report: Callable[[str], None]) -> Links:
+    """Start every process in order. `report` is called with what is being waited for.
 
-    Raises LedgerBehind, SettingsError, PartFailed, and Interrupted where a signal came.
+    Raises LedgerBehind, SettingsError, ProcessFailed, and Interrupted when a signal arrives.
     """
     Ledger(settings.ledger).close()
     api = settings.prefect_api_url or settings.up.prefect_api_url
     environment = prefect_environment(settings, api)
     if settings.prefect_api_url is None:
-        tell("Prefect's server …")
-        yard.start(prefect_server(settings, environment))
-    tell("deployments …")
-    yard.run(Part("deploy", [*_LABELYARD, "deploy"], environment, ready_within=_SLOW_MACHINE))
-    tell("worker and watcher …")
+        report("Prefect's server …")
+        supervisor.start(prefect_server(settings, environment))
+    report("deployments …")
+    supervisor.run(Process("deploy", [*_LABELYARD, "deploy"], environment, ready_within=_START_SECONDS))
+    report("worker and watcher …")
     port = settings.watch.port or free_ports(1)[0]
     health = f"http://{settings.watch.host}:{port}/healthz"
-    yard.start(prefect_worker(settings, environment), _watcher(environment, port, health))
+    supervisor.start(prefect_worker(settings, environment), _watcher(environment, port, health))
     return Links(api, api.removesuffix("/api"), health)
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of the loopback that nobody listens on now, all different."""
+    """Return unused ports of the loopback interface, all different."""
     probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [probe.getsockname()[1] for probe in probes]
     for probe in probes:
@@ -73,8 +73,8 @@ def free_ports(count: int) -> list[int]:
 
 
 @contextmanager
-def only_one_here(folder: Path = FOLDER) -> Iterator[None]:
-    """Keep a second `labelyard up` out of the folder. Raises SettingsError where there is one."""
+def lock_folder(folder: Path = FOLDER) -> Iterator[None]:
+    """Keep a second `labelyard up` out of the folder. Raises SettingsError when one runs there."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "up.lock").open("w") as lock:
         try:
@@ -87,7 +87,7 @@ def only_one_here(folder: Path = FOLDER) -> Iterator[None]:
 
 
 def prefect_environment(settings: Settings, api: str) -> dict[str, str]:
-    """What leads a process to Prefect's API at `api`, and to no other Prefect of this machine."""
+    """Return the environment that points a process to the Prefect API at `api` and to no other Prefect."""
     given = {"PREFECT_API_URL": api, "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
     if settings.prefect_api_auth_string is not None:
         given["PREFECT_API_AUTH_STRING"] = settings.prefect_api_auth_string.get_secret_value()
@@ -96,16 +96,19 @@ def prefect_environment(settings: Settings, api: str) -> dict[str, str]:
     return given
 
 
-def prefect_server(settings: Settings, environment: Mapping[str, str]) -> Part:
-    """Prefect's server. Raises SettingsError where it would let everybody in, PartFailed where its port is taken."""
+def prefect_server(settings: Settings, environment: Mapping[str, str]) -> Process:
+    """Return the process of Prefect's server.
+
+    Raises SettingsError when it would listen beyond loopback without a password, ProcessFailed when its port is taken.
+    """
     host, port = settings.up.prefect_host, settings.up.prefect_port
     auth = settings.prefect_api_auth_string
     if auth is None and not is_loopback(host):
         raise SettingsError(
-            f"LABELYARD_UP__PREFECT_HOST is {host}, and Prefect's API lets everybody in who can reach it",
+            f"LABELYARD_UP__PREFECT_HOST is {host}, and Prefect's API accepts everybody who can reach it",
             next_step="set PREFECT_API_AUTH_STRING=user:password, or listen on 127.0.0.1",
         )
-    _must_be_free(host, port)
+    _require_free_port(host, port)
     own = dict(SERVER_SETTINGS)
     if auth is not None:
         own["PREFECT_SERVER_API_AUTH_STRING"] = auth.get_secret_value()
@@ -121,23 +124,23 @@ def prefect_server(settings: Settings, environment: Mapping[str, str]) -> Part:
         str(port),
     ]
     ready = answers(f"{settings.up.prefect_api_url}/health")
-    return Part("prefect-server", command, {**environment, **own}, ready, _SLOW_MACHINE)
+    return Process("prefect-server", command, {**environment, **own}, ready, _START_SECONDS)
 
 
-def prefect_worker(settings: Settings, environment: Mapping[str, str], kind: str = "") -> Part:
-    """A worker of the pool: of the pool's own type, or of another `kind`."""
+def prefect_worker(settings: Settings, environment: Mapping[str, str], kind: str = "") -> Process:
+    """Return the process of a worker of the pool, of the pool's type or of type `kind`."""
     name = f"{socket.gethostname()}-{os.getpid()}"
     command = [*_PREFECT, "worker", "start", "--pool", settings.deploy.pool, "--name", name]
     command += ["--type", kind] if kind else []
-    # A run that is in the middle of something gets the time to finish it or to give its batch back.
-    return Part("worker", command, environment, prints("started!"), _SLOW_MACHINE, end_within=20)
+    # Time for a run to finish its step or to release its batch.
+    return Process("worker", command, environment, prints("started!"), _START_SECONDS, stop_within=20)
 
 
-def _watcher(environment: Mapping[str, str], port: int, health: str) -> Part:
-    return Part("watcher", [*_LABELYARD, "watch", "--port", str(port)], environment, answers(health), _SLOW_MACHINE)
+def _watcher(environment: Mapping[str, str], port: int, health: str) -> Process:
+    return Process("watcher", [*_LABELYARD, "watch", "--port", str(port)], environment, answers(health), _START_SECONDS)
 
 
-def _must_be_free(host: str, port: int) -> None:
+def _require_free_port(host: str, port: int) -> None:
     try:
         socket.create_server((host, port)).close()
     except OSError as error:

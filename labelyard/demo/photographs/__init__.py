@@ -1,4 +1,4 @@
-"""27 real photographs with boxes drawn by hand: the demo's input, and what its robots know. Sources: SOURCES.md."""
+"""27 real photographs with boxes drawn by hand: the input of the demo and of its bots. Sources: SOURCES.md."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-"""Where the photographs and `ground_truth.json` (COCO) lie."""
+"""The folder of the photographs and of `ground_truth.json` (COCO)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Photograph:
 
 @functools.cache
 def photographs() -> dict[str, Photograph]:
-    """Every photograph by its name without the ending, in the order of names."""
+    """Return every photograph by its file name without suffix, sorted by name."""
     truth = json.loads((FOLDER / "ground_truth.json").read_bytes())
     names = {category["id"]: category["name"] for category in truth["categories"]}
     boxes: dict[int, list[TrueBox]] = {image["id"]: [] for image in truth["images"]}
@@ -51,6 +51,6 @@ def photographs() -> dict[str, Photograph]:
 
 
 def labels() -> tuple[str, ...]:
-    """The names of everything drawn on the photographs."""
+    """Return the names of all labels in the ground truth."""
     truth = json.loads((FOLDER / "ground_truth.json").read_bytes())
     return tuple(category["name"] for category in truth["categories"])

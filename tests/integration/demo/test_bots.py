@@ -15,17 +15,17 @@ import pytest
 from pydantic import SecretStr
 
 from labelyard.cvat import Cvat
-from labelyard.demo.bots import Annotator, Robot, draw, run_robots
+from labelyard.demo.bots import Annotator, Bot, draw, run_bots
 from labelyard.domain.annotations import Shape
 from labelyard.domain.tasks import JobStatus, Task
 from labelyard.sandbox import Serving, serve
 from tests.support.photograph_tasks import USERS, logged_in, task_of_photographs
 
-ANNA = Robot("anna", SecretStr("annapass"), speed=0, care=0.8)
-BEN = Robot("ben", SecretStr("benpass"), speed=0, care=0.3, seed=5)
+ANNA = Bot("anna", SecretStr("annapass"), speed=0, care=0.8)
+BEN = Bot("ben", SecretStr("benpass"), speed=0, care=0.3, seed=5)
 
 
-class Supervisor:
+class BotSite:
     """A sandbox, its root, and everybody's ids."""
 
     def __init__(self, serving: Serving) -> None:
@@ -37,16 +37,16 @@ class Supervisor:
             self.root, f"t{time.monotonic_ns()}", count, segment_size=segment_size, people=[self.ids[p] for p in people]
         )
 
-    def at_work(self, robot: Robot, stop: threading.Event | None = None) -> Annotator:
-        return Annotator(robot, self.cvat(robot.name), stop or threading.Event())
+    def at_work(self, bot: Bot, stop: threading.Event | None = None) -> Annotator:
+        return Annotator(bot, self.cvat(bot.name), stop or threading.Event())
 
     def cvat(self, name: str) -> Cvat:
         return logged_in(self.serving.url, name)
 
-    def drawn(self, robot: Robot, task: Task, frames: range) -> Counter[Shape]:
-        """What a robot should have saved, each once."""
+    def drawn(self, bot: Bot, task: Task, frames: range) -> Counter[Shape]:
+        """What a bot should have saved, each once."""
         seen = self.root.frames(task.id)
-        return Counter(shape for n in frames for shape in draw(robot, seen[n], n, task.labels))
+        return Counter(shape for n in frames for shape in draw(bot, seen[n], n, task.labels))
 
     def saved(self, task: Task) -> Counter[Shape]:
         return Counter(shape for job in task.jobs for shape in self.root.annotations(job.id).shapes)
@@ -54,7 +54,7 @@ class Supervisor:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("labelyard.demo.bots.POLL", 0.05)
+    monkeypatch.setattr("labelyard.demo.bots.POLL_SECONDS", 0.05)
 
 
 @pytest.fixture(scope="module")
@@ -64,33 +64,33 @@ def serving() -> Iterator[Serving]:
 
 
 @pytest.fixture
-def yard(serving: Serving) -> Iterator[Supervisor]:
+def site(serving: Serving) -> Iterator[BotSite]:
     serving.faults.clear()
-    yield Supervisor(serving)
+    yield BotSite(serving)
     serving.faults.clear()
 
 
-def test_robots_finish_their_own_jobs_and_no_others(yard: Supervisor) -> None:
-    task = yard.task()
-    assert yard.at_work(ANNA).work() == 1
-    assert [job.status for job in yard.root.jobs(task.id)] == [JobStatus.COMPLETED, JobStatus.ANNOTATION]
-    assert yard.saved(task) == yard.drawn(ANNA, task, range(3))
-    assert yard.at_work(BEN).work() == 1
-    assert yard.saved(task) == yard.drawn(ANNA, task, range(3)) + yard.drawn(BEN, task, range(3, 6))
-    assert yard.root.task(task.id).status is JobStatus.COMPLETED
+def test_bots_finish_their_own_jobs_and_no_others(site: BotSite) -> None:
+    task = site.task()
+    assert site.at_work(ANNA).work() == 1
+    assert [job.status for job in site.root.jobs(task.id)] == [JobStatus.COMPLETED, JobStatus.ANNOTATION]
+    assert site.saved(task) == site.drawn(ANNA, task, range(3))
+    assert site.at_work(BEN).work() == 1
+    assert site.saved(task) == site.drawn(ANNA, task, range(3)) + site.drawn(BEN, task, range(3, 6))
+    assert site.root.task(task.id).status is JobStatus.COMPLETED
 
 
-def test_a_robot_without_a_job_finds_nothing_to_do(yard: Supervisor) -> None:
-    task = yard.task(people=("ben",))
-    assert yard.at_work(ANNA).work() == 0
-    assert yard.saved(task) == Counter()
+def test_a_bot_without_a_job_finds_nothing_to_do(site: BotSite) -> None:
+    task = site.task(people=("ben",))
+    assert site.at_work(ANNA).work() == 0
+    assert site.saved(task) == Counter()
 
 
-def test_work_is_saved_in_pieces_and_not_at_the_end(yard: Supervisor) -> None:
-    task = yard.task(count=7, segment_size=0, people=("anna",))
-    yard.at_work(ANNA).work()
+def test_work_is_saved_in_pieces_and_not_at_the_end(site: BotSite) -> None:
+    task = site.task(count=7, segment_size=0, people=("anna",))
+    site.at_work(ANNA).work()
     # The first version of a job is 0, and every saving counts one up.
-    assert yard.root.annotations(task.jobs[0].id).version >= 3
+    assert site.root.annotations(task.jobs[0].id).version >= 3
 
 
 class StopAfter(threading.Event):
@@ -108,95 +108,95 @@ class StopAfter(threading.Event):
 
 
 @pytest.mark.parametrize("looks", [0, 1, 4, 6])
-def test_a_robot_ended_anywhere_and_started_again_draws_nothing_twice(yard: Supervisor, looks: int) -> None:
-    task = yard.task(count=7, segment_size=0, people=("anna",))
-    assert yard.at_work(ANNA, StopAfter(looks)).work() == 0
-    assert yard.root.jobs(task.id)[0].status is JobStatus.ANNOTATION
-    assert yard.at_work(ANNA).work() == 1
-    assert yard.saved(task) == yard.drawn(ANNA, task, range(7))
+def test_a_bot_ended_anywhere_and_started_again_draws_nothing_twice(site: BotSite, looks: int) -> None:
+    task = site.task(count=7, segment_size=0, people=("anna",))
+    assert site.at_work(ANNA, StopAfter(looks)).work() == 0
+    assert site.root.jobs(task.id)[0].status is JobStatus.ANNOTATION
+    assert site.at_work(ANNA).work() == 1
+    assert site.saved(task) == site.drawn(ANNA, task, range(7))
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("path", ["*/annotations", "/api/v1/jobs/*[0-9]"])
-def test_an_answer_that_gets_lost_doubles_nothing(yard: Supervisor, when: str, path: str) -> None:
-    task = yard.task(people=("anna",))
-    yard.serving.faults.set([{"on": f"PATCH {path}", "cut": True, "when": when, "times": 1}])
-    _until_completed(yard, task, ANNA)
-    assert yard.saved(task) == yard.drawn(ANNA, task, range(6))
+def test_an_answer_that_gets_lost_doubles_nothing(site: BotSite, when: str, path: str) -> None:
+    task = site.task(people=("anna",))
+    site.serving.faults.set([{"on": f"PATCH {path}", "cut": True, "when": when, "times": 1}])
+    _until_completed(site, task, ANNA)
+    assert site.saved(task) == site.drawn(ANNA, task, range(6))
 
 
-def test_a_server_that_is_down_for_a_while_is_waited_for(yard: Supervisor) -> None:
-    task = yard.task(people=("anna",))
-    yard.serving.faults.set([{"on": "* /api/*", "status": 500, "times": 5}])
-    _until_completed(yard, task, ANNA)
-    assert yard.saved(task) == yard.drawn(ANNA, task, range(6))
+def test_a_server_that_is_down_for_a_while_is_waited_for(site: BotSite) -> None:
+    task = site.task(people=("anna",))
+    site.serving.faults.set([{"on": "* /api/*", "status": 500, "times": 5}])
+    _until_completed(site, task, ANNA)
+    assert site.saved(task) == site.drawn(ANNA, task, range(6))
 
 
-def test_a_job_given_to_somebody_else_meanwhile_is_left_alone(yard: Supervisor) -> None:
-    task = yard.task(count=4, segment_size=0, people=("anna",))
+def test_a_job_given_to_somebody_else_meanwhile_is_left_alone(site: BotSite) -> None:
+    task = site.task(count=4, segment_size=0, people=("anna",))
 
     class GivenAway(threading.Event):
         def wait(self, timeout: float | None = None) -> bool:
-            yard.root.assign(task.jobs[0].id, yard.ids["ben"])
+            site.root.assign(task.jobs[0].id, site.ids["ben"])
             return super().wait(timeout)
 
-    assert yard.at_work(ANNA, GivenAway()).work() == 0
-    assert yard.saved(task) == Counter()
+    assert site.at_work(ANNA, GivenAway()).work() == 0
+    assert site.saved(task) == Counter()
 
 
-def test_a_wrong_password_is_told_and_ends_nobody(yard: Supervisor, caplog: pytest.LogCaptureFixture) -> None:
-    task = yard.task(people=("ben",))
+def test_a_wrong_password_is_told_and_ends_nobody(site: BotSite, caplog: pytest.LogCaptureFixture) -> None:
+    task = site.task(people=("ben",))
     stop = threading.Event()
-    crew = [Robot("anna", SecretStr("wrong"), 0), BEN]
-    thread = threading.Thread(target=run_robots, args=(yard.serving.url, crew, stop))
+    bots = [Bot("anna", SecretStr("wrong"), 0), BEN]
+    thread = threading.Thread(target=run_bots, args=(site.serving.url, bots, stop))
     with caplog.at_level("INFO", "labelyard.demo.bots"):
         thread.start()
-        _completed(yard, task)
+        _completed(site, task)
         _poll(lambda: "anna:" in caplog.text)
         stop.set()
         thread.join(30)
     assert not thread.is_alive()
     assert "wrong" not in caplog.text
-    assert yard.saved(task) == yard.drawn(BEN, task, range(6))
+    assert site.saved(task) == site.drawn(BEN, task, range(6))
 
 
-def test_the_process_labels_until_sigterm_and_ends_with_0(yard: Supervisor, tmp_path: Path) -> None:
-    task = yard.task()
-    crew = tmp_path / "crew"
-    crew.write_text("# two of them\nben:benpass:0:0.3  # in haste\n")
+def test_the_process_labels_until_sigterm_and_ends_with_0(site: BotSite, tmp_path: Path) -> None:
+    task = site.task()
+    bots = tmp_path / "crew"
+    bots.write_text("# two of them\nben:benpass:0:0.3  # in haste\n")
     command = Path(sys.executable).with_name("labelyard")
     process = subprocess.Popen(
-        [command, "robots", "--cvat-url", yard.serving.url, "--robot", "anna:annapass:0", "--file", crew],
+        [command, "bots", "--cvat-url", site.serving.url, "--bot", "anna:annapass:0", "--file", bots],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     try:
-        _completed(yard, task)
+        _completed(site, task)
         process.send_signal(signal.SIGTERM)
         said, _ = process.communicate(timeout=30)
     finally:
         process.kill()
     assert process.returncode == 0, said
-    assert said.startswith(f"2 robots at {yard.serving.url}: anna, ben\n")
+    assert said.startswith(f"2 bots at {site.serving.url}: anna, ben\n")
     assert "completed" in said
     assert "pass" not in said
 
 
-def _until_completed(yard: Supervisor, task: Task, robot: Robot) -> None:
+def _until_completed(site: BotSite, task: Task, bot: Bot) -> None:
     stop = threading.Event()
-    thread = threading.Thread(target=yard.at_work(robot, stop).run)
+    thread = threading.Thread(target=site.at_work(bot, stop).run)
     thread.start()
     try:
-        _completed(yard, task)
+        _completed(site, task)
     finally:
         stop.set()
         thread.join(60)
 
 
-def _completed(yard: Supervisor, task: Task) -> None:
-    # Looked at from inside the server: its faults are for the robots.
+def _completed(site: BotSite, task: Task) -> None:
+    # Looked at from inside the server: its faults are for the bots.
     rows = """SELECT count(*) AS open FROM job JOIN segment ON segment.id = segment_id
               WHERE segment.task_id = ? AND job.status != 'completed'"""
-    _poll(lambda: yard.serving.sandbox.store.one(rows, task.id)["open"] == 0)
+    _poll(lambda: site.serving.sandbox.store.one(rows, task.id)["open"] == 0)
 
 
 def _poll(done: Callable[[], bool]) -> None:

@@ -14,15 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from labelyard.errors import ProcessFailed
-from labelyard.supervisor import Interrupted, Part, Patience, Supervisor, listens, prints
+from labelyard.errors import Interrupted, ProcessFailed
+from labelyard.supervisor import Process, RestartPolicy, Supervisor, listens, prints
 
 PATIENT = 30.0
-AT_ONCE = Patience(delay=0.01, deaths=3, quick=PATIENT)
+AT_ONCE = RestartPolicy(delay=0.01, failures=3, quick=PATIENT)
 
 
-def shell(name: str, script: str, **more: object) -> Part:
-    return Part(name, ["sh", "-c", script], **more)  # type: ignore[arg-type]
+def shell(name: str, script: str, **more: object) -> Process:
+    return Process(name, ["sh", "-c", script], **more)  # type: ignore[arg-type]
 
 
 def until(file: Path) -> str:
@@ -53,33 +53,33 @@ def heard() -> list[str]:
 
 
 @pytest.fixture
-def yard(tmp_path: Path, heard: list[str]) -> Iterator[Supervisor]:
-    with Supervisor(tmp_path / "logs", heard.append, AT_ONCE) as yard:
-        yield yard
+def supervisor(tmp_path: Path, heard: list[str]) -> Iterator[Supervisor]:
+    with Supervisor(tmp_path / "logs", heard.append, AT_ONCE) as supervisor:
+        yield supervisor
 
 
 def test_parts_are_ended_in_the_reverse_order_of_their_start(tmp_path: Path) -> None:
     said = tmp_path / "ended"
-    with Supervisor(tmp_path / "logs") as yard:
+    with Supervisor(tmp_path / "logs") as supervisor:
         for name in ("first", "second", "third"):
             script = f"trap 'echo {name} >> {said}; exit 0' TERM; echo up; while :; do sleep 0.02; done"
-            yard.start(shell(name, script, ready=prints("up")))
+            supervisor.start(shell(name, script, ready=prints("up")))
     assert said.read_text().split() == ["third", "second", "first"]
 
 
-def test_a_start_waits_until_the_part_is_ready(yard: Supervisor, tmp_path: Path) -> None:
+def test_a_start_waits_until_the_part_is_ready(supervisor: Supervisor, tmp_path: Path) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     code = f"import socket, time; time.sleep(0.2); s = socket.create_server(('127.0.0.1', {port})); time.sleep(60)"
-    yard.start(Part("server", [sys.executable, "-c", code], ready=listens(port)))
+    supervisor.start(Process("server", [sys.executable, "-c", code], ready=listens(port)))
     socket.create_connection(("127.0.0.1", port)).close()
 
 
 def test_whoever_watches_is_told_that_it_waits(tmp_path: Path) -> None:
     ticks: list[None] = []
-    with Supervisor(tmp_path / "logs", waiting=lambda: ticks.append(None)) as yard:
-        yard.start(shell("slow", f"while [ ! -e {tmp_path}/go ]; do sleep 0.02; done; echo up; exec sleep 60",
+    with Supervisor(tmp_path / "logs", waiting=lambda: ticks.append(None)) as supervisor:
+        supervisor.start(shell("slow", f"while [ ! -e {tmp_path}/go ]; do sleep 0.02; done; echo up; exec sleep 60",
                          ready=lambda output: _go_after_ticks(tmp_path, ticks) and "up" in output.text()))  # fmt: skip
     assert len(ticks) >= 2
 
@@ -90,71 +90,73 @@ def _go_after_ticks(folder: Path, ticks: list[None]) -> bool:
     return True
 
 
-def test_output_goes_to_the_part_s_own_log(yard: Supervisor, tmp_path: Path) -> None:
-    yard.run(shell("one", "echo hello; echo oops >&2"))
-    yard.run(shell("two", "echo $COLOUR", environment={"COLOUR": "red"}))
-    assert yard.log_of("one").read_text() == "hello\noops\n"
-    assert yard.log_of("two").read_text() == "red\n"
+def test_output_goes_to_the_part_s_own_log(supervisor: Supervisor, tmp_path: Path) -> None:
+    supervisor.run(shell("one", "echo hello; echo oops >&2"))
+    supervisor.run(shell("two", "echo $COLOUR", environment={"COLOUR": "red"}))
+    assert supervisor.log_of("one").read_text() == "hello\noops\n"
+    assert supervisor.log_of("two").read_text() == "red\n"
 
 
-def test_a_part_that_ends_before_it_is_ready_is_an_error_with_its_log_and_last_lines(yard: Supervisor) -> None:
+def test_a_part_that_ends_before_it_is_ready_is_an_error_with_its_log_and_last_lines(supervisor: Supervisor) -> None:
     with pytest.raises(ProcessFailed) as failure:
-        yard.start(shell("broken", "echo no such queue; exit 3", ready=prints("never")))
+        supervisor.start(shell("broken", "echo no such queue; exit 3", ready=prints("never")))
     assert "broken ended with status 3" in str(failure.value)
     assert "no such queue" in str(failure.value)
-    assert str(yard.log_of("broken")) in str(failure.value)
+    assert str(supervisor.log_of("broken")) in str(failure.value)
 
 
-def test_a_command_that_does_not_exist_is_named(yard: Supervisor) -> None:
+def test_a_command_that_does_not_exist_is_named(supervisor: Supervisor) -> None:
     with pytest.raises(ProcessFailed, match="no-such-command"):
-        yard.start(Part("odd", ["no-such-command"]))
+        supervisor.start(Process("odd", ["no-such-command"]))
 
 
 def test_a_part_that_is_never_ready_is_an_error_and_is_ended(tmp_path: Path) -> None:
-    with pytest.raises(ProcessFailed, match="slow is not ready after"), Supervisor(tmp_path / "logs") as yard:
-        yard.start(
+    with pytest.raises(ProcessFailed, match="slow is not ready after"), Supervisor(tmp_path / "logs") as supervisor:
+        supervisor.start(
             shell("slow", f"echo $$ > {tmp_path}/pid.slow; exec sleep 600", ready=prints("up"), ready_within=0.5)
         )
     assert not any(alive(pid) for pid in pids(tmp_path))
 
 
-def test_words_of_an_earlier_run_do_not_make_a_part_ready(yard: Supervisor) -> None:
-    yard.log_of("again").write_text("up\n")
+def test_words_of_an_earlier_run_do_not_make_a_part_ready(supervisor: Supervisor) -> None:
+    supervisor.log_of("again").write_text("up\n")
     with pytest.raises(ProcessFailed, match="not ready"):
-        yard.start(shell("again", "exec sleep 600", ready=prints("up"), ready_within=0.5))
+        supervisor.start(shell("again", "exec sleep 600", ready=prints("up"), ready_within=0.5))
 
 
-def test_a_part_that_dies_is_started_again(yard: Supervisor, heard: list[str], tmp_path: Path) -> None:
+def test_a_part_that_dies_is_started_again(supervisor: Supervisor, heard: list[str], tmp_path: Path) -> None:
     pid_file = tmp_path / "pid.part"
-    yard.start(shell("part", f"echo $$ > {pid_file}; echo up; exec sleep 600", ready=prints("up")))
+    supervisor.start(shell("part", f"echo $$ > {pid_file}; echo up; exec sleep 600", ready=prints("up")))
     first = int(pid_file.read_text())
     os.kill(first, signal.SIGKILL)
-    yard.watch(lambda: pid_file.read_text().strip() not in ("", str(first)))
+    supervisor.watch(lambda: pid_file.read_text().strip() not in ("", str(first)))
     assert not alive(first)
     assert len(heard) == 1
     assert "part ended with SIGKILL" in heard[0]
-    assert str(yard.log_of("part")) in heard[0]
+    assert str(supervisor.log_of("part")) in heard[0]
 
 
 def test_what_a_dead_part_left_of_its_group_is_gone_before_it_is_started_again(
-    yard: Supervisor, tmp_path: Path
+    supervisor: Supervisor, tmp_path: Path
 ) -> None:
     script = f"sleep 600 & echo $! > {tmp_path}/pid.child.$$; echo $$ > {tmp_path}/pid.part; echo up; wait"
-    yard.start(shell("part", script, ready=prints("up")))
+    supervisor.start(shell("part", script, ready=prints("up")))
     first, child = int((tmp_path / "pid.part").read_text()), int(next(tmp_path.glob("pid.child.*")).read_text())
     os.kill(first, signal.SIGKILL)
-    yard.watch(lambda: len(list(tmp_path.glob("pid.child.*"))) == 2)
+    supervisor.watch(lambda: len(list(tmp_path.glob("pid.child.*"))) == 2)
     assert not alive(child)
 
 
-def test_a_part_that_dies_again_and_again_is_given_up_with_its_last_lines(yard: Supervisor, tmp_path: Path) -> None:
+def test_a_part_that_dies_again_and_again_is_given_up_with_its_last_lines(
+    supervisor: Supervisor, tmp_path: Path
+) -> None:
     started = tmp_path / "started"
     script = f"echo x >> {started}; echo up; {until(tmp_path / 'go')}; echo the disk is full; exit 7"
-    yard.start(shell("crasher", script, ready=prints("up")))
+    supervisor.start(shell("crasher", script, ready=prints("up")))
     (tmp_path / "go").touch()
     with pytest.raises(ProcessFailed) as failure:
-        yard.watch()
-    assert len(started.read_text().split()) == AT_ONCE.deaths
+        supervisor.watch()
+    assert len(started.read_text().split()) == AT_ONCE.failures
     assert "status 7" in str(failure.value)
     assert "the disk is full" in str(failure.value)
 
@@ -162,77 +164,78 @@ def test_a_part_that_dies_again_and_again_is_given_up_with_its_last_lines(yard: 
 def test_deaths_that_lie_far_apart_are_forgiven(tmp_path: Path) -> None:
     started = tmp_path / "started"
     script = f"echo x >> {started}; echo up; {until(tmp_path / 'go')}; exit 1"
-    with Supervisor(tmp_path / "logs", lambda _: None, Patience(delay=0.01, deaths=2, quick=0.0)) as yard:
-        yard.start(shell("mortal", script, ready=prints("up")))
+    with Supervisor(tmp_path / "logs", lambda _: None, RestartPolicy(delay=0.01, failures=2, quick=0.0)) as supervisor:
+        supervisor.start(shell("mortal", script, ready=prints("up")))
         (tmp_path / "go").touch()
-        yard.watch(lambda: len(started.read_text().split()) > 4)
+        supervisor.watch(lambda: len(started.read_text().split()) > 4)
 
 
-def test_a_run_that_fails_is_an_error(yard: Supervisor) -> None:
+def test_a_run_that_fails_is_an_error(supervisor: Supervisor) -> None:
     with pytest.raises(ProcessFailed, match="status 2"):
-        yard.run(shell("once", "exit 2"))
+        supervisor.run(shell("once", "exit 2"))
 
 
 def test_one_that_ignores_sigterm_is_killed_and_told_of(tmp_path: Path) -> None:
     heard: list[str] = []
-    with Supervisor(tmp_path / "logs", heard.append) as yard:
+    with Supervisor(tmp_path / "logs", heard.append) as supervisor:
         script = f"trap '' TERM; echo $$ > {tmp_path}/pid.deaf; echo up; while :; do sleep 0.05; done"
-        yard.start(shell("deaf", script, ready=prints("up"), end_within=0.2))
+        supervisor.start(shell("deaf", script, ready=prints("up"), stop_within=0.2))
     assert not any(alive(pid) for pid in pids(tmp_path))
-    assert heard == ["deaf was killed: it did not end by itself"]
+    assert heard == ["deaf was killed: it did not stop by itself"]
 
 
 def test_grandchildren_end_too_even_deaf_ones(tmp_path: Path) -> None:
     deaf = tmp_path / "deaf.sh"
     deaf.write_text(f"trap '' TERM; echo $$ > {tmp_path}/pid.deaf; while :; do sleep 0.05; done")
     script = f"sh {deaf} & sleep 600 & echo $! > {tmp_path}/pid.other; wait"
-    with Supervisor(tmp_path / "logs", lambda _: None) as yard:
-        yard.start(shell("parent", script, end_within=0.3))
+    with Supervisor(tmp_path / "logs", lambda _: None) as supervisor:
+        supervisor.start(shell("parent", script, stop_within=0.3))
         wait_for(lambda: len(pids(tmp_path)) == 2, "the grandchildren never started")
     assert not any(alive(pid) for pid in pids(tmp_path))
 
 
 def test_the_supervisor_ends_all_when_the_work_beside_it_fails(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), Supervisor(tmp_path / "logs") as yard:  # noqa: PT012
-        yard.start(shell("part", f"echo $$ > {tmp_path}/pid.part; echo up; exec sleep 600", ready=prints("up")))
+    with pytest.raises(ZeroDivisionError), Supervisor(tmp_path / "logs") as supervisor:  # noqa: PT012
+        supervisor.start(shell("part", f"echo $$ > {tmp_path}/pid.part; echo up; exec sleep 600", ready=prints("up")))
         raise ZeroDivisionError
     assert not any(alive(pid) for pid in pids(tmp_path))
 
 
 def test_a_signal_is_heard_at_the_next_look_and_handlers_are_given_back(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(Interrupted) as interrupted, Supervisor(tmp_path / "logs") as yard:  # noqa: PT012
+    with pytest.raises(Interrupted) as interrupted, Supervisor(tmp_path / "logs") as supervisor:  # noqa: PT012
         os.kill(os.getpid(), signal.SIGTERM)
-        yard.watch()
+        supervisor.watch()
     assert interrupted.value.status == 143
     assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_a_log_that_has_grown_too_large_starts_anew(
-    yard: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    supervisor: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("labelyard.supervisor.supervisor.LOG_BYTES", 1000)
-    yard.start(shell("chatty", "while :; do echo something to say; sleep 0.001; done", ready=prints("say")))
-    yard.watch(lambda: yard.log_of("chatty").with_suffix(".log.old").exists())
-    assert yard.log_of("chatty").stat().st_size < 1000
+    supervisor.start(shell("chatty", "while :; do echo something to say; sleep 0.001; done", ready=prints("say")))
+    supervisor.watch(lambda: supervisor.log_of("chatty").with_suffix(".log.old").exists())
+    assert supervisor.log_of("chatty").stat().st_size < 1000
 
 
 SUPERVISOR = """
     import sys
     from pathlib import Path
-    from labelyard.supervisor import Interrupted, Part, Yard, prints
+    from labelyard.errors import Interrupted
+    from labelyard.supervisor import Process, Supervisor, prints
     folder, slow = Path(sys.argv[1]), sys.argv[2] == "slow"
-    part = lambda name, script: Part(name, ["sh", "-c", script], ready=prints("up"), end_within=60)
+    part = lambda name, script: Process(name, ["sh", "-c", script], ready=prints("up"), stop_within=60)
     try:
-        with Yard(folder / "logs") as yard:
+        with Supervisor(folder / "logs") as supervisor:
             for name in ("one", "two"):
                 script = f"echo $$ > {folder}/pid.{name}; sleep 600 & echo $! > {folder}/pid.{name}s; echo up; wait"
-                yard.start(part(name, script))
+                supervisor.start(part(name, script))
             deaf = f"trap '' TERM; echo $$ > {folder}/pid.deaf; while :; do sleep 0.05; done"
             if slow:
-                yard.start(part("deaf", deaf))
+                supervisor.start(part("deaf", deaf))
             print("all up", flush=True)
-            yard.watch()
+            supervisor.watch()
     except Interrupted as end:
         sys.exit(end.status)
 """
@@ -293,9 +296,9 @@ def test_a_signal_at_any_moment_leaves_nobody(
 def test_parts_hear_sigint_even_when_the_supervisor_was_started_deaf_to_it(tmp_path: Path) -> None:
     supervisor = f"""
         from pathlib import Path
-        from labelyard.supervisor import Part, Yard
-        with Yard(Path({str(tmp_path)!r})) as yard:
-            yard.run(Part("part", [{sys.executable!r}, "-c", "import signal; print(signal.getsignal(2))"]))
+        from labelyard.supervisor import Process, Supervisor
+        with Supervisor(Path({str(tmp_path)!r})) as supervisor:
+            supervisor.run(Process("part", [{sys.executable!r}, "-c", "import signal; print(signal.getsignal(2))"]))
     """
     deaf = ["sh", "-c", "trap '' INT; exec \"$@\"", "sh", sys.executable, "-c", textwrap.dedent(supervisor)]
     subprocess.run(deaf, check=True)
@@ -309,5 +312,5 @@ def test_a_killed_supervisor_leaves_nobody_for_long(
     assert process.stdout is not None
     assert process.stdout.readline() == "all up\n"
     process.kill()
-    wait_for(lambda: not any(alive(pid) for pid in pids(tmp_path)), "the guard did not end the parts")
+    wait_for(lambda: not any(alive(pid) for pid in pids(tmp_path)), "the reaper did not stop the processes")
     assert len(pids(tmp_path)) == 4

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from labelyard.ledger import upgrade
-from labelyard.supervisor.stack import only_one_here
+from labelyard.supervisor.stack import lock_folder
 from tests.support.emulator import free_port
 from tests.support.waiting import wait_until
 
@@ -51,7 +51,7 @@ def test_without_a_ledger_it_names_the_command_that_makes_one(tmp_path: Path, en
 
 
 def test_a_second_one_in_the_same_folder_is_refused(tmp_path: Path, environment: dict[str, str]) -> None:
-    with only_one_here(tmp_path / ".labelyard"):
+    with lock_folder(tmp_path / ".labelyard"):
         assert "another `labelyard up` runs here" in refusal(tmp_path, environment)
 
 
@@ -85,7 +85,7 @@ def test_everything_is_started_what_dies_comes_back_and_ctrl_c_ends_it_all(
     up: subprocess.Popen[bytes], tmp_path: Path, environment: dict[str, str]
 ) -> None:
     said, health = tmp_path / "said", f"http://127.0.0.1:{environment['LABELYARD_WATCH__PORT']}/healthz"
-    wait_until(lambda: "Ctrl-C ends it all" in said.read_text(), up, said, _PATIENT)
+    wait_until(lambda: "Ctrl-C stops everything" in said.read_text(), up, said, _PATIENT)
     assert f"http://127.0.0.1:{environment['LABELYARD_UP__PREFECT_PORT']}" in said.read_text()
     born = httpx.get(health).json()["since"]
     watcher = next(pid for pid, args in children(up.pid).items() if "labelyard watch" in args)

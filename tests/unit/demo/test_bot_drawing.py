@@ -1,4 +1,4 @@
-"""What a robot draws is decided by its seed, its name and the frame, and by how careful it is."""
+"""What a bot draws depends on its seed, its name, the frame and its care."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from labelyard.demo.bots import Robot, draw, known_photograph, parse_robot
+from labelyard.demo.bots import Bot, draw, known_photograph, parse_bot
 from labelyard.demo.photographs import labels, photographs
 from labelyard.domain.labels import Label
 from labelyard.domain.naming import upload_names
@@ -17,7 +17,7 @@ from labelyard.domain.tasks import Frame
 from labelyard.errors import InputError
 
 LABELS = [Label(name, id=100 + n) for n, name in enumerate(labels())]
-ANNA = Robot("anna", SecretStr("pass"), care=0.5)
+ANNA = Bot("anna", SecretStr("pass"), care=0.5)
 PERFECT = replace(ANNA, care=1.0)
 
 
@@ -33,7 +33,7 @@ def test_full_care_draws_the_ground_truth() -> None:
         assert drawn == [(box.label, (box.left, box.top, box.right, box.bottom)) for box in photograph.boxes]
 
 
-def test_the_same_robot_draws_the_same_again_and_another_one_does_not() -> None:
+def test_the_same_bot_draws_the_same_again_and_another_one_does_not() -> None:
     it = frame("coins-1")
     assert draw(ANNA, it, 0, LABELS) == draw(ANNA, it, 0, LABELS)
     assert draw(ANNA, it, 0, LABELS) != draw(replace(ANNA, name="ben"), it, 0, LABELS)
@@ -97,10 +97,10 @@ def test_an_object_whose_label_the_task_lacks_stays_undrawn() -> None:
     assert draw(PERFECT, frame("cat-1"), 0, []) == []
 
 
-def test_a_robot_is_read_from_its_argument() -> None:
-    robot = parse_robot("ben:secret:0.25:0.75", seed=3)
-    assert robot == Robot("ben", SecretStr("secret"), 0.25, 0.75, 3)
-    assert parse_robot("ben:secret") == Robot("ben", SecretStr("secret"), 1.0, 0.9)
+def test_a_bot_is_read_from_its_argument() -> None:
+    bot = parse_bot("ben:secret:0.25:0.75", seed=3)
+    assert bot == Bot("ben", SecretStr("secret"), 0.25, 0.75, 3)
+    assert parse_bot("ben:secret") == Bot("ben", SecretStr("secret"), 1.0, 0.9)
 
 
 @pytest.mark.parametrize(
@@ -108,9 +108,9 @@ def test_a_robot_is_read_from_its_argument() -> None:
 )
 def test_a_wrong_argument_is_told_without_the_password(text: str) -> None:
     with pytest.raises(InputError, match="write NAME:PASSWORD") as told:
-        parse_robot(text)
+        parse_bot(text)
     assert "secret" not in str(told.value)
 
 
-def test_the_password_is_not_shown_with_the_robot() -> None:
-    assert "secret" not in repr(parse_robot("ben:secret"))
+def test_the_password_is_not_shown_with_the_bot() -> None:
+    assert "secret" not in repr(parse_bot("ben:secret"))

@@ -8,7 +8,7 @@ import time
 
 from rich.console import Console
 
-from labelyard.demo.display import shown_on
+from labelyard.demo.display import open_display
 
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -20,8 +20,8 @@ def terminal() -> tuple[Console, io.StringIO]:
 
 def test_the_clock_goes_on_while_nothing_happens_and_is_drawn_once_a_second() -> None:
     console, out = terminal()
-    with shown_on(console, "meanwhile: labelyard status") as display:
-        display.tell("Prefect's server …")
+    with open_display(console, "meanwhile: labelyard status") as display:
+        display.report("Prefect's server …")
         before, begun = out.tell(), time.monotonic()
         while time.monotonic() < begun + 1.2:
             display.wait()
@@ -33,14 +33,14 @@ def test_the_clock_goes_on_while_nothing_happens_and_is_drawn_once_a_second() ->
 
 def test_no_line_of_the_picture_is_wider_than_the_terminal() -> None:
     console, out = terminal()
-    with shown_on(console, "meanwhile") as display:
-        display.tell("x" * 200)
+    with open_display(console, "meanwhile") as display:
+        display.report("x" * 200)
     assert max(map(len, _CONTROL.sub("", out.getvalue()).splitlines())) <= 80
 
 
 def test_without_a_terminal_a_wait_says_nothing() -> None:
     out = io.StringIO()
-    with shown_on(Console(file=out), "meanwhile") as display:
+    with open_display(Console(file=out), "meanwhile") as display:
         before = out.tell()
         display.wait()
     assert out.tell() == before

@@ -6,21 +6,21 @@ from collections import Counter
 from dataclasses import replace
 
 from labelyard.demo.photographs import photographs
-from labelyard.demo.uploader import Shot, waves
-from labelyard.demo.verify import Box, JobSeen, TaskSeen, differences, fates
+from labelyard.demo.uploader import Upload, waves
+from labelyard.demo.verify import Box, CvatJob, CvatTask, differences, outcomes
 
 CAT = photographs()["cat-1"]
-SHOTS = [Shot("in/cam1/cat.jpg", CAT), Shot("in/cam2/cat.jpg", photographs()["cat-2"])]
+SHOTS = [Upload("in/cam1/cat.jpg", CAT), Upload("in/cam2/cat.jpg", photographs()["cat-2"])]
 BOX: Box = ("cat", 1.0, 2.0, 3.0, 4.0)
 NAMES = {7: {"cat-a.jpg": "in/cam1/cat.jpg", "cat-b.jpg": "in/cam2/cat.jpg"}}
-JOB = JobSeen(9, range(2), "ada", "completed", {0: Counter({BOX: 2})})
-TASK = TaskSeen(7, "t", 2, [("cat-a.jpg", CAT.width, CAT.height), ("cat-b.jpg", 369, 270)], [JOB])
+JOB = CvatJob(9, range(2), "ada", "completed", {0: Counter({BOX: 2})})
+TASK = CvatTask(7, "t", 2, [("cat-a.jpg", CAT.width, CAT.height), ("cat-b.jpg", 369, 270)], [JOB])
 EXPORT = {"in/cam1/cat.jpg": Counter({BOX: 2}), "in/cam2/cat.jpg": Counter[Box]()}
 
 
-def wrong(*tasks: TaskSeen, exports: list[dict[str, Counter[Box]]] | None = None) -> str:
+def wrong(*tasks: CvatTask, exports: list[dict[str, Counter[Box]]] | None = None) -> str:
     exports = [EXPORT] if exports is None else exports
-    return "\n".join(differences(fates(SHOTS, tasks, NAMES, exports), tasks, exports))
+    return "\n".join(differences(outcomes(SHOTS, tasks, NAMES, exports), tasks, exports))
 
 
 def test_nothing_differs_where_all_is_right() -> None:
@@ -35,7 +35,7 @@ def test_a_photograph_in_no_task_or_in_two_is_named() -> None:
 
 def test_a_frame_that_nobody_put_is_told() -> None:
     stranger = replace(TASK, id=8, jobs=[])
-    assert "the CVAT holds 4 frames, 2 of them are known photographs" in wrong(TASK, stranger)
+    assert "CVAT holds 4 frames, 2 of them are known photographs" in wrong(TASK, stranger)
 
 
 def test_a_frame_of_another_size_is_another_image() -> None:
@@ -51,7 +51,7 @@ def test_a_box_that_is_lost_added_or_moved_is_shown() -> None:
 def test_a_photograph_in_no_file_or_in_two_is_named_and_a_stranger_too() -> None:
     assert "in/cam1/cat.jpg is in 0 exported files" in wrong(TASK, exports=[])
     assert "in/cam1/cat.jpg is in 2 exported files" in wrong(TASK, exports=[EXPORT, EXPORT])
-    assert "in/dog.jpg is exported and was never put" in wrong(TASK, exports=[EXPORT | {"in/dog.jpg": Counter()}])
+    assert "in/dog.jpg is exported and was never uploaded" in wrong(TASK, exports=[EXPORT | {"in/dog.jpg": Counter()}])
 
 
 def test_a_job_that_is_not_done_or_nobodys_is_told() -> None:
@@ -61,9 +61,9 @@ def test_a_job_that_is_not_done_or_nobodys_is_told() -> None:
 
 def test_the_waves_hold_every_photograph_once_and_equal_base_names_in_one_wave() -> None:
     planned = waves("incoming/")
-    shots = [shot for wave in planned for shot in wave]
+    uploads = [upload for wave in planned for upload in wave]
     assert len(planned) >= 2
-    assert sorted(shot.photograph.path for shot in shots) == sorted(p.path for p in photographs().values())
-    assert len({shot.key for shot in shots}) == 27
+    assert sorted(upload.photograph.path for upload in uploads) == sorted(p.path for p in photographs().values())
+    assert len({upload.key for upload in uploads}) == 27
     for wave in planned:
-        assert Counter(shot.key.rsplit("/", 1)[-1] for shot in wave).most_common(1)[0][1] == 3
+        assert Counter(upload.key.rsplit("/", 1)[-1] for upload in wave).most_common(1)[0][1] == 3
