@@ -18,7 +18,7 @@ from random import Random
 
 from pydantic import SecretStr
 
-from labelyard.cvat import Cvat, annotate, connect
+from labelyard.cvat import Cvat, connect, create_annotations
 from labelyard.errors import CvatError, CvatNotFound, InputError
 from labelyard.model import Annotations, Frame, Job, JobStatus, Label, Shape, ShapeType, Task
 from labelyard.photographs import Photograph, photographs
@@ -167,7 +167,7 @@ class Annotator:
             shapes = [shape for n in piece for shape in self._look_at(frames[n], n, task.labels)]
             if self._stop.is_set() or not self._still_mine(job):
                 return False
-            annotate.create(self._cvat, job.id, Annotations(tuple(shapes)))
+            create_annotations(self._cvat, job.id, Annotations(tuple(shapes)))
         if not self._still_mine(job):
             return False
         self._cvat.set_job_status(job.id, JobStatus.COMPLETED)
