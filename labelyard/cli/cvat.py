@@ -53,7 +53,7 @@ def login(cvat: Cvat) -> str:
 @cvat.command()
 @cvat_command
 def logout(cvat: Cvat) -> None:
-    """Delete the account's one token, which all of its clients share."""
+    """Delete the account's token. All clients of the account share it."""
     cvat.logout()
 
 
@@ -64,7 +64,7 @@ def logout(cvat: Cvat) -> None:
 @click.option("--last-name", default="", help="The last name.")
 @click.pass_obj
 def register(connection: Connection, username: str, email: str, first_name: str, last_name: str) -> None:
-    """Create an account USERNAME with the password of --password-file or of a prompt."""
+    """Create an account USERNAME. Its password comes from --password-file or a prompt."""
     server = connection.server
     password = Connection(url=server.url, username=username, password_file=connection.password_file).password()
     assert password is not None

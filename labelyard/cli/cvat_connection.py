@@ -20,7 +20,7 @@ from labelyard.settings import CvatSettings, load_settings
 
 @dataclass(frozen=True)
 class Connection:
-    """The options of `labelyard cvat`; nothing is read, asked or sent before a command needs it."""
+    """The options of `labelyard cvat`; nothing is read, prompted or sent before a command needs it."""
 
     name: str = "default"
     url: str | None = None

@@ -31,7 +31,7 @@ def jobs(cvat: Cvat, task_id: int) -> list[Job]:
 @click.option("--status", type=click.Choice([status.value for status in JobStatus]), help="Also set the job's status.")
 @cvat_command
 def assign(cvat: Cvat, job_id: int, user: str, status: str | None) -> Job:
-    """Assign a job to USER, a name or an id; '-' removes the assignee."""
+    """Assign a job to USER (name or id; '-' removes the assignee)."""
     job = cvat.assign(job_id, None if user == "-" else find_user_id(cvat, user))
     return cvat.set_job_status(job_id, JobStatus(status)) if status else job
 
@@ -41,7 +41,7 @@ def assign(cvat: Cvat, job_id: int, user: str, status: str | None) -> Job:
 @click.argument("status", type=click.Choice([status.value for status in JobStatus]))
 @cvat_command
 def set_status(cvat: Cvat, job_id: int, status: str) -> Job:
-    """Set the status of a job; a task is completed when all of its jobs are."""
+    """Set the status of a job. A task is completed when all of its jobs are."""
     return cvat.set_job_status(job_id, JobStatus(status))
 
 

@@ -138,7 +138,7 @@ def status(cvat: Cvat, task_id: int) -> Creation:
 @cvat_command
 def upload(cvat: Cvat, task_id: int, files: tuple[str, ...], remote: bool, share: bool, deadline: float,  # noqa: FBT001
            **options: Any) -> Task:  # fmt: skip
-    """Upload a task's images, and wait until the server has created frames.
+    """Upload a task's images and wait for its frames.
 
     The images are local FILEs unless --remote or --share is given. A task takes data once: a second upload would
     replace the frames and add jobs, so this command rejects it.

@@ -179,7 +179,7 @@ class Dialect(ABC):
         return self._receive(task_id, request)
 
     def upload_remote(self, task_id: int, urls: Sequence[str], data: DataSpec) -> Exchange[Receipt]:
-        """Let the server download the files; CVAT 2.x may refuse private addresses [2.x 405]."""
+        """Let the server download the files; CVAT 2.x may reject private addresses [2.x 405]."""
         return self._upload_by_name(task_id, "remote_files", urls, data)
 
     def upload_share(self, task_id: int, paths: Sequence[str], data: DataSpec) -> Exchange[Receipt]:

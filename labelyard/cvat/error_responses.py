@@ -40,7 +40,7 @@ _ERRORS = (
 """The error of each status; the first match counts."""
 
 _UNNAMED = frozenset({"detail", "non_field_errors", "message"})
-"""Keys that are no field names; only their values are shown."""
+"""Keys that are no field names; only their values are kept."""
 
 
 def error_for(request: str, response: Response) -> CvatError:
@@ -53,11 +53,11 @@ def error_for(request: str, response: Response) -> CvatError:
     for error, statuses in _ERRORS:
         if status in statuses:
             return error(message, request=request, status=status)
-    return CvatDisagrees(f"answered {status}: {message}", request=request, status=status)
+    return CvatDisagrees(f"responded {status}: {message}", request=request, status=status)
 
 
 def _redirect_error(request: str, response: Response) -> CvatError:
-    """Tell a redirect to the login page from one to another address."""
+    """Return CvatUnauthorized for a redirect to the login page, CvatDisagrees for any other."""
     target = response.headers.get("location", "")
     if target.rstrip("/").endswith("login"):
         return CvatUnauthorized("the server asks to log in", request=request, status=response.status)

@@ -61,7 +61,7 @@ class V2(Dialect):
         return f"Bearer {token}" if "." in token else f"Token {token}"
 
     def users(self) -> Exchange[list[User]]:
-        """Return all visible users by id; a plain user outside an organization sees only their own record [018]."""
+        """Return all visible users by id; a plain user outside an organization receives only their own record [018]."""
         found = yield from self._all("users", {}, decode_user)
         return sorted(found, key=lambda user: user.id)
 

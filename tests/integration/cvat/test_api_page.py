@@ -140,12 +140,12 @@ class PageCalls:
 
     def update_annotations(self, call: api_page.Call) -> None:
         """The page's shape 9 is the one just created; an unknown id would be created [383]."""
-        body, answer = self.ours(call.request), self.ours(call.response)
+        body, updated = self.ours(call.request), self.ours(call.response)
         newest = max(self.caller.annotations(self.job_id)["shapes"], key=lambda shape: shape["id"])
         body["shapes"][0]["id"] = newest["id"]
-        assert same(self.caller.update_annotations(self.job_id, body), parse_annotations(answer))
+        assert same(self.caller.update_annotations(self.job_id, body), parse_annotations(updated))
         (changed,) = [s for s in self.caller.annotations(self.job_id)["shapes"] if s["id"] == newest["id"]]
-        assert list(changed["points"]) == answer["shapes"][0]["points"]
+        assert list(changed["points"]) == updated["shapes"][0]["points"]
 
     def export(self, call: api_page.Call) -> None:
         """202, 201, 200: the client polls until the file comes [609]."""

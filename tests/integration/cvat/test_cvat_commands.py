@@ -161,8 +161,11 @@ def test_the_error_for_an_unknown_user_lists_the_known_ones(run: Run, tmp_path: 
     assert (assigned["assignee"], assigned["assignee_name"]) == (1, "root")
     assert run("jobs", str(task)).stdout.splitlines()[-2].split()[-2] == "root"
     run("patch", str(task), "--assignee", "alex")
-    shown = json.loads(run("task", str(task), "--json").stdout)
-    assert [(one["assignee"], one["assignee_name"]) for one in (shown, *shown["jobs"])] == [(2, "alex"), (1, "root")]
+    printed = json.loads(run("task", str(task), "--json").stdout)
+    assert [(one["assignee"], one["assignee_name"]) for one in (printed, *printed["jobs"])] == [
+        (2, "alex"),
+        (1, "root"),
+    ]
     table = run("task", str(task)).stdout
     assert ("alex" in table, "root" in table) == (True, True)
     assert json.loads(run("assign", job, "-", "--json").stdout)["assignee"] is None
@@ -171,8 +174,8 @@ def test_the_error_for_an_unknown_user_lists_the_known_ones(run: Run, tmp_path: 
 def test_annotations_are_created_once_however_often_they_are_sent(run: Run, tmp_path: Path) -> None:
     task = create_task(run, tmp_path)
     (tmp_path / "a.jpg").write_bytes(jpeg_bytes())
-    shown = json.loads(run("upload", str(task), "a.jpg", "--json").stdout)
-    job, label = str(shown["jobs"][0]["id"]), shown["labels"][0]["id"]
+    printed = json.loads(run("upload", str(task), "a.jpg", "--json").stdout)
+    job, label = str(printed["jobs"][0]["id"]), printed["labels"][0]["id"]
     shape = {"type": "rectangle", "occluded": False, "z_order": 0, "points": [1, 2, 3, 4], "frame": 0, "group": 0}
     (tmp_path / "new.json").write_text(json.dumps({"shapes": [shape | {"label_id": label, "attributes": []}]}))
     for _ in range(2):

@@ -68,11 +68,8 @@ def test_a_token_that_was_deleted_is_replaced_by_one_new_login() -> None:
         cvat = connect_to(server)
         cvat.whoami()
         assert cvat.whoami().username == "root"
-        assert [asked.headers["authorization"] for asked in server.requests(*SELF)] == [
-            "Token old",
-            "Token old",
-            "Token new",
-        ]
+        tokens = [request.headers["authorization"] for request in server.requests(*SELF)]
+        assert tokens == ["Token old", "Token old", "Token new"]
 
 
 def test_a_given_token_that_is_invalid_raises() -> None:
@@ -224,8 +221,8 @@ def test_names_reach_the_server_unchanged() -> None:
     name = "a+b %2F_&#?ü"
     with serve_script({("GET", "/api/v1/tasks"): [(200, {"next": None, "results": []})]}) as server:
         assert connect_to(server).find_tasks(name) == list[Task]()
-        (asked,) = server.requests("GET", "/api/v1/tasks")
-    assert "name=a%2Bb%20%252F_%26%23%3F%C3%BC" in asked.path.replace("+", "%20")
+        (request,) = server.requests("GET", "/api/v1/tasks")
+    assert "name=a%2Bb%20%252F_%26%23%3F%C3%BC" in request.path.replace("+", "%20")
 
 
 def test_errors_and_reprs_contain_no_password() -> None:

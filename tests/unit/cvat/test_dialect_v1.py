@@ -217,8 +217,8 @@ def test_source_and_color_are_sent_only_to_a_server_that_stores_them() -> None:
 
 
 def test_users_are_decoded_from_newer_servers_too() -> None:
-    shown = recording(343)["body_json"] | {"assignee": {"id": 3, "username": "dabai"}}
-    assert value(v1.assign(34, 3), json_response(200, shown)).assignee == 3
+    job = recording(343)["body_json"] | {"assignee": {"id": 3, "username": "dabai"}}
+    assert value(v1.assign(34, 3), json_response(200, job)).assignee == 3
     task = recording(345)["body_json"]["results"][0]
     newer = {name: part for name, part in task.items() if name != "z_order"} | {"owner": {"id": 2}}
     assert value(v1.task(70), json_response(200, {"results": [newer]})).owner == 2
