@@ -1,5 +1,8 @@
 """New files in object storage become assigned CVAT tasks and then checked COCO datasets."""
 
-from importlib.metadata import version
+from importlib.metadata import version as _version
 
-__version__ = version("labelyard")
+__all__ = ["__version__"]
+
+__version__ = _version("labelyard")
+"""The installed version."""

@@ -19,6 +19,15 @@ from tests.support.prefect_server import PrefectServer, run_prefect_server
 settings.register_profile("labelyard", deadline=None)  # no timing on machines that others use too
 settings.load_profile("labelyard")
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--live",
+        metavar="URL",
+        help="run tests/integration/cvat/test_any_server.py on this CVAT: https://user:password@host",
+    )
+
+
 _FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 """A test's database need not survive a power cut."""
 

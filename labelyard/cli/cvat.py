@@ -1,4 +1,4 @@
-"""`labelyard cvat`: a CVAT's API for the shell. Here are the group, and what is about accounts."""
+"""`labelyard cvat`: CVAT's API for the shell. This module holds the group and the commands for accounts."""
 
 from __future__ import annotations
 
@@ -7,39 +7,39 @@ from typing import Any
 
 import click
 
-from labelyard.cli import cvat_tasks, cvat_work
+from labelyard.cli import cvat_jobs, cvat_tasks
 from labelyard.cli.cvat_connection import Connection
-from labelyard.cli.cvat_output import verb
+from labelyard.cli.cvat_output import cvat_command
 from labelyard.cvat import Cvat, connect
 from labelyard.domain.tasks import About, User
 
 
 @click.group()
-@click.option("--cvat", "name", default="default", show_default=True, help="A CVAT of the settings, by its name.")
-@click.option("--url", help="Another CVAT: its address, such as http://127.0.0.1:8080.")
-@click.option("--username", help="The account, where it is not that of the settings.")
+@click.option("--cvat", "name", default="default", show_default=True, help="The name of a CVAT in the settings.")
+@click.option("--url", help="The address of another CVAT, such as http://127.0.0.1:8080.")
+@click.option("--username", help="The account, if it is not that of the settings.")
 @click.option("--password-file", type=click.File(), help="A file whose first line is the password; - is stdin.")
 @click.option("--token-file", type=click.File(), help="A file whose first line is a token; - is stdin.")
 @click.option("--dialect", type=click.Choice(["auto", "v1", "v2"]), help="The family of the server's API.")
 @click.pass_context
-def cvat(context: click.Context, /, **where: Any) -> None:
+def cvat(context: click.Context, /, **options: Any) -> None:
     """Use a CVAT from the shell: tasks, jobs, annotations, exports.
 
-    Without --url the settings say where and as whom (LABELYARD_CVAT__DEFAULT__URL, …). A password is never an
+    Without --url, address and account come from the settings (LABELYARD_CVAT__DEFAULT__URL, …). A password is never an
     argument, which other users of the machine could read: it comes from the settings, a file, stdin, or a prompt.
     """
-    context.obj = Connection(**where)
+    context.obj = Connection(**options)
 
 
 @cvat.command()
-@verb
+@cvat_command
 def about(cvat: Cvat) -> About:
-    """Say what server this is."""
+    """Show the server's name and version."""
     return cvat.about()
 
 
 @cvat.command()
-@verb
+@cvat_command
 def login(cvat: Cvat) -> str:
     """Log in and print the token, for --token-file of later calls.
 
@@ -51,40 +51,41 @@ def login(cvat: Cvat) -> str:
 
 
 @cvat.command()
-@verb
+@cvat_command
 def logout(cvat: Cvat) -> None:
-    """End the account's one token, which all of its clients share."""
+    """Delete the account's token. All clients of the account share it."""
     cvat.logout()
 
 
 @cvat.command()
 @click.argument("username")
-@click.option("--email", default="", help="The e-mail address, if there is one.")
-@click.option("--first-name", default="", help="The first name, if wanted.")
-@click.option("--last-name", default="", help="The last name, if wanted.")
+@click.option("--email", default="", help="The e-mail address.")
+@click.option("--first-name", default="", help="The first name.")
+@click.option("--last-name", default="", help="The last name.")
 @click.pass_obj
-def register(place: Connection, username: str, email: str, first_name: str, last_name: str) -> None:
-    """Make an account called USERNAME, with the password of --password-file or the one you are asked for."""
-    password = Connection(url=place.at.url, username=username, password_file=place.password_file).password()
+def register(connection: Connection, username: str, email: str, first_name: str, last_name: str) -> None:
+    """Create an account USERNAME. Its password comes from --password-file or a prompt."""
+    server = connection.server
+    password = Connection(url=server.url, username=username, password_file=connection.password_file).password()
     assert password is not None
-    with place.in_use(), closing(connect(place.at.url, dialect=place.at.dialect)) as nobody:
-        nobody.register(username, password.get_secret_value(), email=email, first=first_name, last=last_name)
-    click.echo(f"{username} may log in now")
+    with connection.error_hints(), closing(connect(server.url, dialect=server.dialect)) as anonymous:
+        anonymous.register(username, password.get_secret_value(), email=email, first=first_name, last=last_name)
+    click.echo(f"created the account {username}")
 
 
 @cvat.command()
-@verb
+@cvat_command
 def whoami(cvat: Cvat) -> User:
-    """Show the account that these commands run as."""
+    """Show the account of these commands."""
     return cvat.whoami()
 
 
 @cvat.command()
-@verb
+@cvat_command
 def users(cvat: Cvat) -> list[User]:
-    """List everybody whom this account may see."""
+    """List the users that this account may see."""
     return cvat.users()
 
 
-for command in (*cvat_tasks.COMMANDS, *cvat_work.COMMANDS):
+for command in (*cvat_tasks.COMMANDS, *cvat_jobs.COMMANDS):
     cvat.add_command(command)

@@ -1,4 +1,4 @@
-"""What `labelyard cvat` prints: values as tables for people, or as JSON for programs."""
+"""The output of `labelyard cvat`: tables for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rich.text import Text
 
 from labelyard.cli.cvat_connection import Connection
 from labelyard.cvat import Cvat
-from labelyard.cvat.refusals import one_line
+from labelyard.cvat.error_responses import one_line
 from labelyard.domain.annotations import Annotations
 from labelyard.domain.tasks import Frame, Job, JobStatus, Task, User
 
@@ -51,94 +51,98 @@ _COLUMNS: dict[type, dict[str, Callable[[Any], object]]] = {
         "height": lambda frame: frame.height,
     },
 }
-"""The columns of a table by what its rows are."""
+"""The columns of a table by the type of its rows."""
 _ASSIGNEE = "assignee"
-_People = Mapping[int, str]
-"""User names by id."""
+_UserNames = Mapping[int, str]
+"""User names by user id."""
 
 
-def verb(command: Callable[..., Any]) -> Callable[..., Any]:
-    """A command over a `Cvat`: connected first; what it returns is printed as a table, or with --json as JSON."""
+def cvat_command(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Turn a function of a `Cvat` into a command that connects, and prints the result as a table or as JSON."""
 
     @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
     @click.pass_obj
     @functools.wraps(command)
-    def told(place: Connection, /, as_json: bool, **given: Any) -> None:  # noqa: FBT001 - click passes flags so
-        with place.in_use(), closing(place.cvat) as cvat:
-            value = command(cvat, **given)
-            people = _people(cvat, value)
+    def run(connection: Connection, /, as_json: bool, **options: Any) -> None:  # noqa: FBT001 - how click passes flags
+        with connection.error_hints(), closing(connection.cvat) as cvat:
+            value = command(cvat, **options)
+            names = _user_names(cvat, value)
         if as_json:
-            click.echo(json.dumps(_named(jsonable(value), people), indent=1, ensure_ascii=False))
+            click.echo(json.dumps(_with_assignee_names(to_json(value), names), indent=1, ensure_ascii=False))
         else:
-            _show(value, people)
+            _print(value, names)
 
-    return told
+    return run
 
 
 @contextmanager
-def bar(description: str, total: int, *unit: ProgressColumn) -> Iterator[Callable[[int], None]]:
-    """A bar on the terminal's error channel, out of the way of what is printed; the function it gives moves it."""
+def progress_bar(description: str, total: int, *unit: ProgressColumn) -> Iterator[Callable[[int], None]]:
+    """Show a progress bar on stderr; the yielded function sets how much is done."""
     columns = (TextColumn("{task.description}"), BarColumn(), *unit, TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        under_way = progress.add_task(description, total=total)
-        yield lambda done: progress.update(under_way, completed=done)
+        bar = progress.add_task(description, total=total)
+        yield lambda done: progress.update(bar, completed=done)
 
 
-def jsonable(value: Any) -> Any:
-    """A value of the model as JSON has it: objects with the model's own names, lists, words."""
+def to_json(value: Any) -> Any:
+    """Convert a value of the model to JSON objects, lists, strings and numbers."""
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
     if isinstance(value, list | tuple):
-        return [jsonable(one) for one in value]
+        return [to_json(item) for item in value]
     return value
 
 
-def _people(cvat: Cvat, value: Any) -> _People:
-    """The names of all users, where `value` holds an id of one."""
+def _user_names(cvat: Cvat, value: Any) -> _UserNames:
+    """Return the names of all users if `value` has an assignee."""
     rows = value if isinstance(value, list) else [value]
-    given = [row for row in rows if isinstance(row, Task | Job)]
-    given += [job for row in given if isinstance(row, Task) for job in row.jobs]
-    if all(row.assignee is None for row in given):
+    assigned = [row for row in rows if isinstance(row, Task | Job)]
+    assigned += [job for row in assigned if isinstance(row, Task) for job in row.jobs]
+    if all(row.assignee is None for row in assigned):
         return {}
     return {user.id: user.username for user in cvat.users()}
 
 
-def _named(value: Any, people: _People) -> Any:
-    """JSON in which beside the id of each assignee stands the name."""
+def _with_assignee_names(value: Any, names: _UserNames) -> Any:
+    """Return the JSON `value` with each assignee's name added."""
     if isinstance(value, list | tuple):
-        return [_named(one, people) for one in value]
+        return [_with_assignee_names(item, names) for item in value]
     if not isinstance(value, dict):
         return value
-    named = {name: _named(one, people) for name, one in value.items()}
-    return named | {f"{_ASSIGNEE}_name": people.get(value[_ASSIGNEE])} if _ASSIGNEE in value else named
+    named = {key: _with_assignee_names(item, names) for key, item in value.items()}
+    return named | {f"{_ASSIGNEE}_name": names.get(value[_ASSIGNEE])} if _ASSIGNEE in value else named
 
 
-def _show(value: Any, people: _People) -> None:
+def _print(value: Any, names: _UserNames) -> None:
     console = Console()
     if value is None:
         return
     if isinstance(value, str):
         click.echo(value)
     elif isinstance(value, Task):
-        console.print(_table([value], people))
+        console.print(_table([value], names))
         console.print(Text("labels: " + ", ".join(one_line(label.name) for label in value.labels)))
-        console.print(_table(value.jobs, people) if value.jobs else "no jobs yet")
+        console.print(_table(value.jobs, names) if value.jobs else "no jobs yet")
     elif isinstance(value, Annotations):
-        console.print(Text(f"{len(value.shapes)} shapes, {len(value.tracks)} tracks, {len(value.tags)} tags"))
-        for shape in value.shapes:
-            points = ", ".join(f"{x:g}" for x in shape.points)
-            console.print(Text(f"  {shape.type} {shape.id} on frame {shape.frame}, label {shape.label_id}: {points}"))
+        _print_annotations(console, value)
     elif isinstance(value, list):
-        console.print(_table(value, people) if value else "none")
+        console.print(_table(value, names) if value else "none")
     elif type(value) in _COLUMNS:
-        console.print(_table([value], people))
+        console.print(_table([value], names))
     else:
         for name, part in asdict(value).items():
             console.print(Text(f"{name}: {'-' if part is None else one_line(str(part))}"))
 
 
-def _table(rows: Sequence[Any], people: _People) -> Table:
-    """A table of values of one kind; what a server says cannot drive the terminal."""
+def _print_annotations(console: Console, value: Annotations) -> None:
+    console.print(Text(f"{len(value.shapes)} shapes, {len(value.tracks)} tracks, {len(value.tags)} tags"))
+    for shape in value.shapes:
+        points = ", ".join(f"{x:g}" for x in shape.points)
+        console.print(Text(f"  {shape.type} {shape.id} on frame {shape.frame}, label {shape.label_id}: {points}"))
+
+
+def _table(rows: Sequence[Any], names: _UserNames) -> Table:
+    """Return a table of rows of one type, without control characters in the server's texts."""
     columns = _COLUMNS[type(rows[0])]
     table = Table(pad_edge=False)
     for name in columns:
@@ -146,6 +150,6 @@ def _table(rows: Sequence[Any], people: _People) -> Table:
     for row in rows:
         cells = {name: cell(row) for name, cell in columns.items()}
         if isinstance(assignee := cells.get(_ASSIGNEE), int):
-            cells[_ASSIGNEE] = people.get(assignee, assignee)
+            cells[_ASSIGNEE] = names.get(assignee, assignee)
         table.add_row(*(Text(one_line(str(cell))) for cell in cells.values()))
     return table

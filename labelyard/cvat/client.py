@@ -1,315 +1,271 @@
-"""The one runner: it drives a dialect's generators over HTTP, and is all of labelyard that speaks to CVAT.
-
-What may be repeated is repeated here, a few times; every wait has a deadline; what went wrong becomes an error of
-`labelyard.errors`. Beyond that it knows nothing of CVAT: paths and meanings are the dialect's.
-"""
+"""The client of a CVAT server: one class with all verbs, each run as an exchange of the server's dialect."""
 
 from __future__ import annotations
 
-import math
-import threading
+import logging
+import mimetypes
+import re
+import time
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
-from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Protocol, TypeVar
-from urllib.parse import urlsplit
+from pathlib import Path
 
-import httpx
-import stamina
 from pydantic import SecretStr
 
-from labelyard.cvat.dialect import Dialect
-from labelyard.cvat.refusals import BUSY, one_line, refusal
-from labelyard.cvat.wire import WAITED, Answer, Body, Pause, Request, Steps
-from labelyard.errors import (
-    CvatBusy,
-    CvatDisagrees,
-    CvatError,
-    CvatTimeout,
-    CvatUnauthorized,
-    CvatUnreachable,
-    InputError,
-    UnclearAnswer,
-    redact,
+from labelyard.cvat.credentials import Credentials
+from labelyard.cvat.dialects import DIALECTS
+from labelyard.cvat.runner import Clock, Runner
+from labelyard.cvat.transport import HttpTransport
+from labelyard.domain.annotations import COCO, Annotations, Change
+from labelyard.domain.labels import Label
+from labelyard.domain.tasks import (
+    About,
+    Creation,
+    DataSpec,
+    Frame,
+    GitRepository,
+    Job,
+    JobStatus,
+    Receipt,
+    Task,
+    TaskChange,
+    TaskSpec,
+    UploadFile,
+    User,
 )
+from labelyard.errors import CvatDisagrees, InputError
 
-T = TypeVar("T")
+log = logging.getLogger(__name__)
 
-ATTEMPTS = 4
-"""How often a request is sent that may be sent again."""
+MAX_EXPORT_BYTES = 64 * 1024**3
+"""Unpacked bytes of the largest export that is accepted."""
 
-LONGEST_WAIT = 60.0
-"""Seconds of Retry-After that are waited for here; a longer one is the caller's, as CvatBusy.after."""
-
-LARGEST_ANSWER = 512 * 1024**2
-"""Bytes of an answer that is read into memory."""
+_FRAME_TYPES = re.compile(r"image/|video/|application/(zip|x-tar|x-rar|vnd\.rar|x-7z-compressed|pdf)")
+"""The file types that CVAT creates frames from."""
 
 
-class Clock(Protocol):
-    """Time as the runner needs it; the module `time` is one."""
+def connect(
+    url: str,
+    *,
+    username: str | None = None,
+    password: SecretStr | str | None = None,
+    token: SecretStr | str | None = None,
+    dialect: str = "auto",
+    clock: Clock = time,
+    timeout: float = 60.0,
+) -> Cvat:
+    """Return a client of the CVAT at `url`, with a token or a name and password; close it after use.
 
-    def monotonic(self) -> float:
-        """Seconds that only grow."""
-
-    def sleep(self, seconds: float, /) -> None:
-        """Wait."""
-
-
-class Login:
-    """A token, or the name and password to get one with; at most one login while it works."""
-
-    def __init__(self, username: str | None, password: SecretStr | None, token: SecretStr | None) -> None:
-        self._username, self._password = username, password
-        self._token = token.get_secret_value() if token else None
-        self._lock = threading.Lock()
-
-    def token(self, log_in: Callable[[str, str], str], stale: str | None = None) -> str | None:
-        """The token, fetched at the first call, and anew when the server no longer takes `stale`; None: anonymous."""
-        with self._lock:
-            if self._token in (None, stale) and self._username and self._password:
-                self._token = log_in(self._username, self._password.get_secret_value())
-            return self._token
-
-    def forget(self) -> None:
-        """The token is no more: the next request logs in again."""
-        with self._lock:
-            self._token = None
+    Nothing is sent before the first verb. `timeout` is in seconds, for one silent request; verbs that wait have
+    deadlines of their own. Raises InputError for an invalid address or an unknown dialect.
+    """
+    if dialect not in {"auto", *DIALECTS}:
+        raise InputError(f"the dialect {dialect!r} is unknown; use auto, {' or '.join(DIALECTS)}")
+    families = list(DIALECTS.values()) if dialect == "auto" else [DIALECTS[dialect]]
+    credentials = Credentials(username, _secret(password), _secret(token))
+    return Cvat(Runner(HttpTransport(url, timeout), credentials, families, clock))
 
 
-class Client:
-    """A CVAT server, spoken to in the first dialect of `families` that it knows. May be shared by threads.
+def _secret(value: SecretStr | str | None) -> SecretStr | None:
+    return SecretStr(value) if isinstance(value, str) else value
 
-    Nothing is sent before the first verb; that one also finds out the family, logs in, and asks for the version.
+
+class Cvat:
+    """A CVAT server; may be shared by threads. Every verb raises a CvatError with the server's message.
+
+    Requests that are safe to repeat are retried. A lost response to any other raises UnclearAnswer: read the server's
+    state before you repeat it.
     """
 
-    def __init__(self, url: str, login: Login, families: Sequence[Dialect], *, clock: Clock, timeout: float) -> None:
-        self.url = _origin(url)
-        self.login, self._families, self._clock = login, families, clock
-        self._family: Dialect | None = families[0] if len(families) == 1 else None
-        self._dialect: Dialect | None = None
-        self._finding_out = threading.RLock()
-        # No cookies: a second login with the first one's session is refused as a forgery (403 CSRF).
-        no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
-        # Idle connections are dropped before gunicorn does it (2 s): a POST that meets a closed one has no answer.
-        limits = httpx.Limits(max_connections=32, keepalive_expiry=1.0)
-        timeouts = httpx.Timeout(timeout, connect=min(timeout, 10.0))
-        self._http = httpx.Client(base_url=self.url, cookies=no_cookies, timeout=timeouts, limits=limits)
-
-    # --- the runner --------------------------------------------------------------------------------------------------
-
-    def run(self, steps: Steps[T], *, deadline: float = math.inf, sent: Callable[[int], None] | None = None) -> T:
-        """Drive a verb to its value. Raises CvatTimeout, saying what was last seen, after `deadline` seconds."""
-        end = self._clock.monotonic() + deadline
-        try:
-            step, asked = next(steps), ""
-            while True:
-                if isinstance(step, Request):
-                    asked = str(step)
-                    step = self._exchanged(steps, step, sent, end)
-                    continue
-                if self._clock.monotonic() + step.seconds > end:
-                    raise CvatTimeout(f"not done after {deadline:g} s; last seen: {step.seen}", request=asked)
-                self._clock.sleep(step.seconds)
-                step = steps.send(WAITED)
-        except StopIteration as done:
-            value: T = done.value
-            return value
-        finally:
-            steps.close()
-
-    def _exchanged(
-        self, steps: Steps[T], request: Request, sent: Callable[[int], None] | None, end: float
-    ) -> Request | Pause:
-        """What the dialect wants after the answer to `request`, or after its failure, of which it may make more."""
-        try:
-            answer = self._send(request, sent, end - self._clock.monotonic())
-        except CvatError as error:
-            return steps.throw(error)
-        return steps.send(answer)
-
-    def token(self) -> SecretStr:
-        """The token of this client. Raises CvatUnauthorized where there is none and nothing to get one with."""
-        _ = self.family  # found out before the login's lock is taken: another thread may hold them the other way round
-        token = self.login.token(self._log_in)
-        if token is None:
-            raise CvatUnauthorized("neither a token nor a user name and password were given", where=self.url)
-        return SecretStr(token)
-
-    def _send(self, request: Request, sent: Callable[[int], None] | None, seconds: float) -> Answer:
-        """The last answer to `request`, which is sent again as often as is safe, for no longer than `seconds`."""
-        timeout = None if seconds == math.inf else max(seconds, 0.0)
-        for attempt in stamina.retry_context(on=_again(request), attempts=ATTEMPTS, timeout=timeout, wait_max=5.0):
-            with attempt:
-                answer = self._authorized(request, sent)
-                if answer.status in BUSY and request.repeatable:
-                    raise refusal(str(request), answer)
-                return answer
-        raise AssertionError("the last attempt returns or raises")
-
-    def _authorized(self, request: Request, sent: Callable[[int], None] | None) -> Answer:
-        """Send with the token; with a new one if the old is no longer known: somebody may have logged its user out."""
-        if request.anonymous:
-            return self._exchange(request, {}, sent)
-        token = self.login.token(self._log_in)
-        answer = self._exchange(request, self._shown(token), sent)
-        if answer.status != 401:
-            return answer
-        renewed = self.login.token(self._log_in, stale=token)
-        return answer if renewed == token else self._exchange(request, self._shown(renewed), sent)
-
-    def _log_in(self, username: str, password: str) -> str:
-        try:
-            return self.run((self._dialect or self.family).login(username, password))
-        except CvatUnauthorized as refused:  # whoever has several servers and accounts must know which one it was
-            refused.where, refused.next_step = f"login at {self.url}", "labelyard doctor"
-            raise
-
-    def _shown(self, token: str | None) -> dict[str, str]:
-        return {"Authorization": self.family.authorization(token)} if token else {}
-
-    def _exchange(self, request: Request, headers: dict[str, str], sent: Callable[[int], None] | None) -> Answer:
-        """One request over HTTP; httpx's failures as what they mean for the server's state."""
-        out = _Outgoing(request.body, sent)
-        built = self._http.build_request(
-            request.method,
-            request.path,
-            params=dict(request.query) or None,
-            json=request.json,
-            content=out if request.body else None,
-            headers=headers | out.headers,
-            timeout=self._timeouts(request),
-        )
-        try:
-            response = self._http.send(built, stream=True)
-            try:
-                return _received(request, response)
-            finally:
-                response.close()
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            raise CvatUnreachable(
-                one_line(str(error)) or type(error).__name__, request=self._place(request), next_step="labelyard doctor"
-            ) from error
-        except httpx.TransportError as error:
-            raise self._lost(request, error) from error
-        except httpx.DecodingError as error:
-            raise CvatDisagrees(f"an answer that cannot be read: {error}", request=str(request)) from error
-        except Exception as error:
-            if error is not out.failure:
-                raise
-            raise self._lost(request, error) from error  # the file broke, and half a body has gone out
-
-    def _lost(self, request: Request, error: Exception) -> CvatError:
-        said = f"{type(error).__name__} {one_line(str(error))}".strip()
-        if request.method == "GET":
-            return CvatUnreachable(f"the answer never came: {said}", request=self._place(request))
-        return UnclearAnswer(f"it may have been done or not: {said}", request=self._place(request))
-
-    def _place(self, request: Request) -> str:
-        return f"{request.method} {self.url}{request.path}"
-
-    def _timeouts(self, request: Request) -> httpx.Timeout:
-        usual = self._http.timeout
-        if request.patience is None:
-            return usual
-        return httpx.Timeout(usual.connect, read=request.patience, write=request.patience, pool=usual.pool)
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
 
     @property
-    def family(self) -> Dialect:
-        """The dialect of this server's family; asked of the server where several come into question."""
-        if self._family is None:
-            with self._finding_out:
-                self._family = self._family or self.run(_probe(self._families, self.url))
-        return self._family
-
-    @property
-    def dialect(self) -> Dialect:
-        """The same with the quirks of this very server, which its version tells."""
-        if self._dialect is None:
-            with self._finding_out:
-                self._dialect = self._dialect or self.family.for_server(self.run(self.family.about()))
-        return self._dialect
+    def url(self) -> str:
+        """The server's address without a path, for links."""
+        return self._runner.transport.url
 
     def close(self) -> None:
-        """Close the connections; the token stays good."""
-        self._http.close()
+        """Close the connections; the token stays valid."""
+        self._runner.transport.close()
 
+    # --- accounts ----------------------------------------------------------------------------------------------------
 
-def _probe(families: Sequence[Dialect], url: str) -> Steps[Dialect]:
-    """The first family whose probe the server knows, with or without a token.
+    def login(self) -> SecretStr:
+        """Return this client's token; logs in if it has none yet. Raises CvatUnauthorized."""
+        return self._runner.token()
 
-    Raises CvatCrashed where a server in trouble cannot tell; CvatUnreachable where something else answers, as a proxy
-    does while CVAT is installed anew.
-    """
-    for dialect in families:
-        answer = yield dialect.probe
-        if answer.status >= 500:
-            raise refusal(str(dialect.probe), answer)
-        if answer.status in {200, 401, 403} and "json" in answer.headers.get("content-type", ""):
-            return dialect
-    raise CvatUnreachable(
-        "is not a CVAT that labelyard knows", where=url, next_step="check its address in the settings"
-    )
+    def logout(self) -> None:
+        """Delete the user's one token, which all of the user's clients share. The main job never does this."""
+        self._runner.run(self._runner.dialect.logout())
+        self._runner.credentials.forget()
 
+    def register(self, username: str, password: str, *, email: str = "", first: str = "", last: str = "") -> None:
+        """Create an account. Raises CvatRefused with the server's objections."""
+        self._runner.run(self._runner.family.register(username, password, email=email, first=first, last=last))
 
-class _Outgoing:
-    """A body on its way, counted; `failure` is what broke it off after it had begun."""
+    def about(self) -> About:
+        """Return the server's name and version."""
+        return self._runner.run(self._runner.family.about())
 
-    def __init__(self, body: Body | None, sent: Callable[[int], None] | None) -> None:
-        self._body, self._sent = body, sent or (lambda _: None)
-        self.failure: Exception | None = None
+    def whoami(self) -> User:
+        """Return the account of this client."""
+        return self._runner.run(self._runner.dialect.whoami())
 
-    @property
-    def headers(self) -> dict[str, str]:
-        if self._body is None:
-            return {}
-        return {"Content-Type": self._body.content_type, "Content-Length": str(self._body.length)}
+    def users(self) -> list[User]:
+        """Return all users that this account may see, by id."""
+        return self._runner.run(self._runner.dialect.users())
 
-    def __iter__(self) -> Iterator[bytes]:
-        total = 0
-        for chunk in self._chunks():
-            yield chunk
-            total += len(chunk)
-            self._sent(total)
+    # --- tasks -------------------------------------------------------------------------------------------------------
 
-    def _chunks(self) -> Iterator[bytes]:
+    def create_task(self, spec: TaskSpec) -> Task:
+        """Create a task without data; call `find_tasks` first. Raises LabelError before anything is sent."""
+        return self._runner.run(self._runner.dialect.create_task(spec))
+
+    def find_tasks(self, name: str) -> list[Task]:
+        """Return every task with exactly this name (case-sensitive), oldest first."""
+        return self._runner.run(self._runner.dialect.find_tasks(name))
+
+    def tasks(self, **filters: str | int) -> Iterator[Task]:
+        """Yield the tasks that match the server's own filters (name, owner, assignee, status, search), oldest first."""
+        page: int | None = 1
+        while page:
+            tasks, page = self._runner.run(self._runner.dialect.tasks_page(filters, page))
+            yield from tasks
+
+    def task(self, task_id: int) -> Task:
+        """Return one task, not from the server's cache. Raises CvatNotFound, or CvatHidden for lack of permission."""
+        return self._runner.run(self._runner.dialect.task(task_id))
+
+    def patch_task(
+        self,
+        task_id: int,
+        *,
+        name: str | None = None,
+        assignee: int | None = None,
+        bug_tracker: str | None = None,
+        z_order: bool | None = None,
+        labels: Sequence[Label] | None = None,
+    ) -> Task:
+        """Change the given fields; assignee 0 removes the assignee.
+
+        Labels are matched by name and never deleted; an attribute without values keeps its present ones.
+        """
+        change = TaskChange(name, assignee, bug_tracker, z_order, None if labels is None else tuple(labels))
+        return self._runner.run(self._runner.dialect.patch_task(task_id, change))
+
+    def delete_task(self, task_id: int) -> None:
+        """Delete a task. Only at rest, never while the server creates its frames."""
+        self._runner.run(self._runner.dialect.delete_task(task_id))
+
+    def git_repository(self, task_id: int) -> GitRepository:
+        """Return the Git repository that a task is connected to."""
+        return self._runner.run(self._runner.dialect.git_repository(task_id))
+
+    # --- data --------------------------------------------------------------------------------------------------------
+
+    def upload(
+        self,
+        task_id: int,
+        files: Sequence[UploadFile],
+        data: DataSpec,
+        on_progress: Callable[[int], None] | None = None,
+    ) -> Receipt:
+        """Stream files in one multipart request; `on_progress` receives the bytes sent so far.
+
+        Never repeat it after UnclearAnswer: a second upload adds jobs. An exception from `on_progress` ends the upload
+        and is raised unchanged; the server may then have all, some or none of it.
+        """
+        _warn_of_ignored(files)
+        return self._runner.run(self._runner.dialect.upload(task_id, files, data), on_progress=on_progress)
+
+    def upload_remote(self, task_id: int, urls: Sequence[str], data: DataSpec) -> Receipt:
+        """Let the server download `urls`; a frame's name is the last part of its URL's path."""
+        return self._runner.run(self._runner.dialect.upload_remote(task_id, urls, data))
+
+    def upload_share(self, task_id: int, paths: Sequence[str], data: DataSpec) -> Receipt:
+        """Let the server read `paths` of its own share."""
+        return self._runner.run(self._runner.dialect.upload_share(task_id, paths, data))
+
+    def creation(self, receipt: Receipt) -> Creation:
+        """Return the server's status of creating frames, which never proves success."""
+        return self._runner.run(self._runner.dialect.creation(receipt))
+
+    def frames(self, task_id: int) -> list[Frame]:
+        """Return the frames in the server's order; none before the upload."""
+        return self._runner.run(self._runner.dialect.frames(task_id))
+
+    # --- jobs and annotations ----------------------------------------------------------------------------------------
+
+    def jobs(self, task_id: int) -> list[Job]:
+        """Return the task's annotation jobs, by first frame."""
+        return self._runner.run(self._runner.dialect.jobs(task_id))
+
+    def assign(self, job_id: int, user_id: int | None) -> Job:
+        """Assign a job to a user; None removes its assignee."""
+        return self._runner.run(self._runner.dialect.assign(job_id, user_id))
+
+    def set_job_status(self, job_id: int, status: JobStatus) -> Job:
+        """Set the status of a job."""
+        return self._runner.run(self._runner.dialect.set_job_status(job_id, status))
+
+    def annotations(self, job_id: int) -> Annotations:
+        """Return the annotations of a job."""
+        return self._runner.run(self._runner.dialect.annotations(job_id))
+
+    def task_annotations(self, task_id: int) -> Annotations:
+        """Return the annotations of all jobs of a task."""
+        return self._runner.run(self._runner.dialect.task_annotations(task_id))
+
+    def change_annotations(self, job_id: int, change: Change, annotations: Annotations) -> Annotations:
+        """Create, update or delete annotations; return what was written, with ids."""
+        return self._runner.run(self._runner.dialect.change_annotations(job_id, change, annotations))
+
+    # --- export and import -------------------------------------------------------------------------------------------
+
+    def export(self, task_id: int, to: Path, *, format_name: str = COCO, deadline: float = 600.0) -> str:
+        """Write a finished export to `to`, whole or not at all; return the server's name for it.
+
+        The file may be stale: the server keeps an export that ran during a save, and returns it until the next real
+        write. `deadline` is in seconds.
+        """
+        part = to.with_name(f".{to.name}.part")
         try:
-            yield from self._body.chunks() if self._body else ()
-        except Exception as error:
-            self.failure = error
-            raise
+            name = self._runner.run(self._runner.dialect.export(task_id, part, format_name), deadline=deadline)
+            _check_zip(part, f"{format_name} of task {task_id}")
+            part.replace(to)
+        except OSError as error:
+            raise InputError(f"cannot be written: {error.strerror or error}", where=str(to)) from error
+        finally:
+            part.unlink(missing_ok=True)
+        return name
+
+    def import_annotations(self, task_id: int, file: Path, *, format_name: str = COCO, deadline: float = 600.0) -> None:
+        """Replace a task's annotations with those of a file. `deadline` is in seconds."""
+        body = UploadFile(file.name, file.stat().st_size, lambda: file.open("rb"))
+        self._runner.run(self._runner.dialect.import_annotations(task_id, body, format_name), deadline=deadline)
 
 
-def _again(request: Request) -> Callable[[Exception], bool | float]:
-    """Whether, and after how many seconds, `request` may be sent again after a failure."""
-
-    def hook(error: Exception) -> bool | float:
-        if isinstance(error, CvatBusy):
-            return request.repeatable and error.after <= LONGEST_WAIT and (error.after or True)
-        if isinstance(error, CvatUnreachable):
-            return True
-        return isinstance(error, UnclearAnswer) and request.repeatable
-
-    return hook
+def _warn_of_ignored(files: Sequence[UploadFile]) -> None:
+    """Log the files that CVAT ignores without an error, because of the extensions of their names."""
+    types = {file.name: mimetypes.guess_type(file.name, strict=False)[0] or "" for file in files}
+    ignored = [file.name for file in files if not _FRAME_TYPES.match(types[file.name])]
+    if ignored:
+        shown = ", ".join(repr(name) for name in ignored[:5]) + (", …" if len(ignored) > 5 else "")
+        log.warning("%d of %d files have no extension of an image; CVAT will ignore them: %s",
+                    len(ignored), len(files), shown)  # fmt: skip
 
 
-def _received(request: Request, response: httpx.Response) -> Answer:
-    """The answer; a 200's body goes to disk where the request says so."""
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    if request.save_to is not None and response.status_code == 200:
-        with request.save_to.open("wb") as file:
-            for chunk in response.iter_bytes():
-                file.write(chunk)
-        return Answer(200, headers)
-    content = bytearray()
-    for chunk in response.iter_bytes():
-        content += chunk
-        if len(content) > LARGEST_ANSWER:
-            raise CvatDisagrees(f"an answer of more than {LARGEST_ANSWER} bytes", request=str(request))
-    return Answer(response.status_code, headers, bytes(content))
-
-
-def _origin(url: str) -> str:
-    """Scheme and address of a server, from what people paste: a path or a slash at the end is cut."""
-    parts = urlsplit(url if "://" in url else f"http://{url}")
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise InputError(f"{redact(url)!r} is not the address of a CVAT; write it as http://cvat.example.com:8080")
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+def _check_zip(path: Path, what: str) -> None:
+    """Raise CvatDisagrees unless the file is a complete zip with correct checksums."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+            bad = archive.testzip() if size <= MAX_EXPORT_BYTES else None
+    except (zipfile.BadZipFile, EOFError, zlib.error) as error:
+        raise CvatDisagrees(f"the export is not a zip file: {error}", where=what) from error
+    if size > MAX_EXPORT_BYTES:
+        raise CvatDisagrees(f"the export would unpack to {size} bytes", where=what)
+    if bad:
+        raise CvatDisagrees(f"the export's {bad!r} is damaged", where=what)

@@ -1,4 +1,4 @@
-"""CVAT 2.x's JSON as values, where it is not that of other families."""
+"""CVAT 2.x's own JSON decoded to values."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from labelyard.cvat.reading import read_person
-from labelyard.cvat.refusals import one_line
+from labelyard.cvat.decoding import decode_user_id
+from labelyard.cvat.error_responses import one_line
 from labelyard.domain.labels import Label
 from labelyard.domain.tasks import Creation, CreationState, Job, JobStatus, Task
 
-_STATES = {
+_CREATION_STATES = {
     "queued": CreationState.QUEUED,
     "started": CreationState.STARTED,
     "finished": CreationState.FINISHED,
@@ -19,8 +19,8 @@ _STATES = {
 }
 
 
-def task_of(data: Any) -> Task:
-    """A task without labels and jobs, which are asked for by themselves. Before there is data it has no size."""
+def decode_task(data: Any) -> Task:
+    """A task without labels and jobs, which have URLs of their own. Before its upload it has no size."""
     quality = data.get("image_quality")
     return Task(
         id=int(data["id"]),
@@ -30,8 +30,8 @@ def task_of(data: Any) -> Task:
         status=JobStatus(data["status"]),
         labels=(),
         jobs=(),
-        owner=read_person(data["owner"]),
-        assignee=read_person(data["assignee"]),
+        owner=decode_user_id(data["owner"]),
+        assignee=decode_user_id(data["assignee"]),
         segment_size=int(data["segment_size"] or 0),
         overlap=data["overlap"],
         bug_tracker=data["bug_tracker"] or "",
@@ -41,13 +41,13 @@ def task_of(data: Any) -> Task:
     )
 
 
-def with_parts(value: Task, labels: Sequence[Label], jobs: Sequence[Job]) -> Task:
-    """The task with its labels, in the order of their ids, and its jobs."""
-    return replace(value, labels=tuple(sorted(labels, key=lambda label: label.id)), jobs=tuple(jobs))
+def with_labels_and_jobs(task: Task, labels: Sequence[Label], jobs: Sequence[Job]) -> Task:
+    """Return the task with its labels, in the order of their ids, and its jobs."""
+    return replace(task, labels=tuple(sorted(labels, key=lambda label: label.id)), jobs=tuple(jobs))
 
 
-def job_of(data: Any) -> Job:
-    """A job. A completed state is a completed job, whatever its stage: annotators cannot change the stage [622]."""
+def decode_job(data: Any) -> Job:
+    """A job. With state `completed` it is completed in any stage: annotators cannot change the stage [622]."""
     stage = JobStatus.ANNOTATION if data["stage"] == "annotation" else JobStatus.VALIDATION
     return Job(
         id=int(data["id"]),
@@ -55,15 +55,15 @@ def job_of(data: Any) -> Job:
         start_frame=int(data["start_frame"]),
         stop_frame=int(data["stop_frame"]),
         status=JobStatus.COMPLETED if data["state"] == "completed" else stage,
-        assignee=read_person(data["assignee"]),
+        assignee=decode_user_id(data["assignee"]),
     )
 
 
-def creation_of(data: Any) -> Creation:
-    """The progress of an upload, from its request. `progress` stays 0 and says nothing."""
-    return Creation(_STATES[data["status"]], one_line(data.get("message") or ""))
+def decode_creation(data: Any) -> Creation:
+    """The state of an upload, from its request; the `progress` field stays 0."""
+    return Creation(_CREATION_STATES[data["status"]], one_line(data.get("message") or ""))
 
 
-def request_state(data: Any) -> tuple[str, str, str]:
-    """A request's state, its message, and the URL of what it made."""
+def decode_request(data: Any) -> tuple[str, str, str]:
+    """The state, the message and the result's URL of a request."""
     return str(data["status"]), data.get("message") or "", data.get("result_url") or ""

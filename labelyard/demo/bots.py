@@ -18,7 +18,7 @@ from random import Random
 
 from pydantic import SecretStr
 
-from labelyard.cvat import Cvat, annotate, connect
+from labelyard.cvat import Cvat, connect, create_annotations
 from labelyard.demo.photographs import Photograph, photographs
 from labelyard.domain.annotations import Annotations, Shape, ShapeType
 from labelyard.domain.labels import Label
@@ -67,7 +67,7 @@ def parse_bot(text: str, *, seed: int = 0) -> Bot:
 
 
 def known_photograph(frame: Frame) -> Photograph | None:
-    """Return the photograph of a frame: of the same size, called like the frame (`cat-2`) or like its subject (`cat`)."""
+    """Return the photograph of a frame: same size, named like the frame (`cat-2`) or like its subject (`cat`)."""
     stem = frame.name.rsplit("/", 1)[-1].rsplit(".", 1)[0]
     given = _HASH.sub("", stem)
     for name, photograph in photographs().items():
@@ -165,7 +165,7 @@ class Annotator:
             shapes = [shape for n in piece for shape in self._draw_slowly(frames[n], n, task.labels)]
             if self._stop.is_set() or not self._is_still_mine(job):
                 return False
-            annotate.create(self._cvat, job.id, Annotations(tuple(shapes)))
+            create_annotations(self._cvat, job.id, Annotations(tuple(shapes)))
         if not self._is_still_mine(job):
             return False
         self._cvat.set_job_status(job.id, JobStatus.COMPLETED)

@@ -1,4 +1,4 @@
-"""A sandbox that the tests of a module share; each makes tasks of its own."""
+"""A sandbox that the tests of a module share; each test creates its own tasks."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Iterator
 
 import pytest
 import stamina
-from pictures import image
-from ready_tasks import LABELS, ready
 
 from labelyard.cvat import Cvat, connect
 from labelyard.domain.tasks import DataSpec, Task, TaskSpec
 from labelyard.sandbox import Serving, serve
+from tests.support.cvat_tasks import LABELS, wait_for_frames
+from tests.support.upload_files import upload_file
 
 
 @pytest.fixture(autouse=True)
 def fast_retries() -> Iterator[None]:
-    """Repeat as often as for real, and do not wait between."""
+    """Retry as often as in production, without the waits."""
     stamina.set_testing(True, attempts=4)
     yield
     stamina.set_testing(False)
@@ -24,7 +24,7 @@ def fast_retries() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Serving]:
-    """root is 1, alex 2 (staff), dabai 3, carol 4."""
+    """A sandbox with the users root (1), alex (2, staff), dabai (3) and carol (4)."""
     people = ["root:rootpass:superuser", "alex:pass12345!:staff,user", "dabai:pass12345!", "carol:pass12345!"]
     with serve(people) as serving:
         yield serving
@@ -32,7 +32,7 @@ def sandbox() -> Iterator[Serving]:
 
 @pytest.fixture
 def cvat(sandbox: Serving) -> Iterator[Cvat]:
-    """alex's client; the sandbox behaves again afterwards."""
+    """alex's client; the sandbox's faults are cleared afterwards."""
     client = connect(sandbox.url, username="alex", password="pass12345!")
     yield client
     sandbox.faults.clear()
@@ -42,6 +42,6 @@ def cvat(sandbox: Serving) -> Iterator[Cvat]:
 @pytest.fixture
 def task(cvat: Cvat) -> Task:
     """A task of five frames in three jobs."""
-    made = cvat.create_task(TaskSpec("a task", LABELS, segment_size=2))
-    cvat.upload(made.id, [image(f"{n}.jpg") for n in range(5)], DataSpec())
-    return ready(cvat, made.id)
+    created = cvat.create_task(TaskSpec("a task", LABELS, segment_size=2))
+    cvat.upload(created.id, [upload_file(f"{n}.jpg") for n in range(5)], DataSpec())
+    return wait_for_frames(cvat, created.id)

@@ -1,23 +1,24 @@
-"""The two ways to use a CVAT: from Python and from the shell. Both answer with the model's JSON."""
+"""The two interfaces of the client, Python and the shell, with the same methods, which return the model's JSON."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from click.testing import CliRunner
-from pictures import jpeg
 
 from labelyard.cli import labelyard
-from labelyard.cli.cvat_output import jsonable
-from labelyard.cvat import Cvat, annotate, connect
-from labelyard.cvat.definitions import annotations_of, labels_of
+from labelyard.cli.cvat_output import to_json
+from labelyard.cvat import Cvat, connect, create_annotations, update_annotations
+from labelyard.cvat.raw_json import parse_annotations, parse_labels
 from labelyard.domain.tasks import DataSpec, JobStatus, Receipt, TaskSpec, UploadFile
+from tests.support.upload_files import jpeg_bytes
 
 
-class Python:
-    """The client, as a program uses it."""
+class PythonCaller:
+    """Calls the client as a program does."""
 
     def __init__(self, url: str, folder: Path) -> None:
         self._url, self._folder = url, folder
@@ -33,71 +34,65 @@ class Python:
         connect(self._url).register(username, password, email=email)
 
     def whoami(self) -> Any:
-        return jsonable(self._cvat.whoami())
+        return to_json(self._cvat.whoami())
 
     def users(self) -> Any:
-        return jsonable(self._cvat.users())
+        return to_json(self._cvat.users())
 
     def create(self, body: Any) -> Any:
-        spec = TaskSpec(body["name"], labels_of(body["labels"]), z_order=body["z_order"])
-        return jsonable(self._cvat.create_task(spec))
+        spec = TaskSpec(body["name"], parse_labels(body["labels"]), z_order=body["z_order"])
+        return to_json(self._cvat.create_task(spec))
 
     def upload(self, task_id: int, names: list[str], quality: int) -> None:
-        content = jpeg()
-        files = [UploadFile(name, len(content), (self._file(name, content)).open) for name in names]
+        content = jpeg_bytes()
+        files = [UploadFile(name, len(content), self._write(name, content)) for name in names]
         self._cvat.upload(task_id, files, DataSpec(quality))
 
-    def _file(self, name: str, content: bytes) -> Any:
+    def _write(self, name: str, content: bytes) -> Callable[[], BinaryIO]:
         path = self._folder / name
         path.write_bytes(content)
-
-        class Opened:
-            @staticmethod
-            def open() -> Any:
-                return path.open("rb")
-
-        return Opened
+        return lambda: path.open("rb")
 
     def status(self, task_id: int) -> Any:
-        return jsonable(self._cvat.creation(Receipt(task_id)))
+        return to_json(self._cvat.creation(Receipt(task_id)))
 
     def frames(self, task_id: int) -> Any:
-        return jsonable(self._cvat.frames(task_id))
+        return to_json(self._cvat.frames(task_id))
 
     def tasks(self) -> Any:
-        return jsonable(list(self._cvat.tasks()))
+        return to_json(list(self._cvat.tasks()))
 
     def task(self, task_id: int) -> Any:
-        return jsonable(self._cvat.task(task_id))
+        return to_json(self._cvat.task(task_id))
 
     def git(self, task_id: int) -> Any:
-        return jsonable(self._cvat.git_repository(task_id))
+        return to_json(self._cvat.git_repository(task_id))
 
     def patch(self, task_id: int, body: Any) -> Any:
-        labels = labels_of(body["labels"])
+        labels = parse_labels(body["labels"])
         kept = {name: body[name] for name in ("name", "assignee", "bug_tracker", "z_order")}
-        return jsonable(self._cvat.patch_task(task_id, labels=labels, **kept))
+        return to_json(self._cvat.patch_task(task_id, labels=labels, **kept))
 
     def patch_job(self, job_id: int, body: Any) -> Any:
         self._cvat.assign(job_id, body["assignee"])
-        return jsonable(self._cvat.set_job_status(job_id, JobStatus(body["status"])))
+        return to_json(self._cvat.set_job_status(job_id, JobStatus(body["status"])))
 
     def annotations(self, job_id: int) -> Any:
-        return jsonable(self._cvat.annotations(job_id))
+        return to_json(self._cvat.annotations(job_id))
 
     def create_annotations(self, job_id: int, body: Any) -> Any:
-        return jsonable(annotate.create(self._cvat, job_id, annotations_of(body)))
+        return to_json(create_annotations(self._cvat, job_id, parse_annotations(body)))
 
     def update_annotations(self, job_id: int, body: Any) -> Any:
-        annotate.update(self._cvat, job_id, annotations_of(body))
-        return jsonable(annotations_of(body))
+        update_annotations(self._cvat, job_id, parse_annotations(body))
+        return to_json(parse_annotations(body))
 
     def export(self, task_id: int, to: Path) -> None:
         self._cvat.export(task_id, to)
 
 
-class Shell:
-    """`labelyard cvat …`, with a password file and --json."""
+class ShellCaller:
+    """Calls `labelyard cvat …`, with a password file and --json."""
 
     def __init__(self, url: str, folder: Path) -> None:
         self._folder = folder
@@ -111,7 +106,7 @@ class Shell:
         assert done.exit_code == 0, done.output
         return json.loads(done.stdout) if "--json" in words else done.stdout
 
-    def _given(self, name: str, body: Any) -> str:
+    def _json_file(self, name: str, body: Any) -> str:
         path = self._folder / name
         path.write_text(json.dumps(body))
         return str(path)
@@ -136,13 +131,13 @@ class Shell:
     def create(self, body: Any) -> Any:
         z_order = ["--z-order"] if body["z_order"] else []
         return self.run(
-            "create", body["name"], "--labels", self._given("labels.json", body["labels"]), *z_order, "--json"
+            "create", body["name"], "--labels", self._json_file("labels.json", body["labels"]), *z_order, "--json"
         )
 
     def upload(self, task_id: int, names: list[str], quality: int) -> None:
         paths = [self._folder / name for name in names]
         for path in paths:
-            path.write_bytes(jpeg())
+            path.write_bytes(jpeg_bytes())
         self.run("upload", str(task_id), *map(str, paths), "--image-quality", str(quality))
 
     def status(self, task_id: int) -> Any:
@@ -163,7 +158,9 @@ class Shell:
     def patch(self, task_id: int, body: Any) -> Any:
         words = ["--name", body["name"], "--assignee", str(body["assignee"]), "--bug-tracker", body["bug_tracker"]]
         words += ["--z-order" if body["z_order"] else "--no-z-order"]
-        return self.run("patch", str(task_id), *words, "--labels", self._given("labels.json", body["labels"]), "--json")
+        return self.run(
+            "patch", str(task_id), *words, "--labels", self._json_file("labels.json", body["labels"]), "--json"
+        )
 
     def patch_job(self, job_id: int, body: Any) -> Any:
         return self.run("assign", str(job_id), str(body["assignee"]), "--status", body["status"], "--json")
@@ -172,13 +169,13 @@ class Shell:
         return self.run("annotations", str(job_id), "--json")
 
     def create_annotations(self, job_id: int, body: Any) -> Any:
-        return self.run("annotations", str(job_id), "--create", self._given("new.json", body), "--json")
+        return self.run("annotations", str(job_id), "--create", self._json_file("new.json", body), "--json")
 
     def update_annotations(self, job_id: int, body: Any) -> Any:
-        return self.run("annotations", str(job_id), "--update", self._given("changed.json", body), "--json")
+        return self.run("annotations", str(job_id), "--update", self._json_file("changed.json", body), "--json")
 
     def export(self, task_id: int, to: Path) -> None:
         self.run("export", str(task_id), "--to", str(to))
 
 
-Hand = Python | Shell
+Caller = PythonCaller | ShellCaller

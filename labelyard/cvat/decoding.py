@@ -1,16 +1,17 @@
-"""CVAT's JSON as values, for every dialect; what does not fit becomes CvatDisagrees.
+"""CVAT's JSON decoded to values, for every dialect; JSON of another shape raises CvatDisagrees.
 
-Only what is used is read, and a field that some server of the family lacks has the value that its absence means.
+Only the fields in use are decoded. A field that some servers of a family lack gets the value that its absence means.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
-from labelyard.cvat.wire import Answer, Request, Steps, ask
+from labelyard.cvat.error_responses import error_for
+from labelyard.cvat.exchange import Exchange, Request, Response
 from labelyard.domain.annotations import Annotations, AttributeValue, Shape, ShapeType, Tag, Track, TrackedShape
 from labelyard.domain.labels import AttributeSpec, InputType, Label
 from labelyard.domain.tasks import Frame, User
@@ -19,50 +20,59 @@ from labelyard.errors import CvatDisagrees, CvatHidden, CvatNotFound
 T = TypeVar("T")
 
 
-def read(request: Request, answer: Answer, shape: Callable[[Any], T]) -> T:
-    """The answer's JSON as `shape` reads it. Raises CvatDisagrees where it has another form."""
+def send(request: Request, accept: Container[int] = ()) -> Exchange[Response]:
+    """Send `request` and return a response of 2xx or of a status in `accept`; any other raises its CvatError."""
+    response = yield request
+    if 200 <= response.status < 300 or response.status in accept:
+        return response
+    raise error_for(str(request), response)
+
+
+def decode(request: Request, response: Response, decoder: Callable[[Any], T]) -> T:
+    """Return the response's JSON as `decoder` decodes it. Raises CvatDisagrees if it has another shape."""
     try:
-        return shape(json.loads(answer.content))
+        return decoder(json.loads(response.content))
     except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError) as error:
-        wrong = f"{type(error).__name__}: {error}"
         raise CvatDisagrees(
-            f"the answer fits no known server ({wrong})", request=str(request), status=answer.status
+            f"the response has an unknown shape ({type(error).__name__}: {error})",
+            request=str(request),
+            status=response.status,
         ) from error
 
 
-def fetch(request: Request, shape: Callable[[Any], T]) -> Steps[T]:
-    """Send `request` and read its answer."""
-    answer = yield from ask(request)
-    return read(request, answer, shape)
+def fetch(request: Request, decoder: Callable[[Any], T]) -> Exchange[T]:
+    """Send `request` and decode its response."""
+    response = yield from send(request)
+    return decode(request, response, decoder)
 
 
-def ask_for_task(task_id: int, request: Request) -> Steps[Answer]:
-    """Ask for a task by itself. Raises CvatNotFound, and CvatHidden where it is there and not for this account.
+def send_for_task(task_id: int, request: Request) -> Exchange[Response]:
+    """Request one task by its id. Raises CvatNotFound, or CvatHidden if this account may not read it.
 
-    A list shows nothing of such a task, as if it were deleted.
+    A list omits a hidden task, as if it were deleted.
     """
-    answer = yield from ask(request, also=lambda a: a.status in (403, 404))
-    if answer.status == 404:
+    response = yield from send(request, accept={403, 404})
+    if response.status == 404:
         raise CvatNotFound(f"there is no task {task_id}", request=str(request), status=404)
-    if answer.status == 403:
+    if response.status == 403:
         raise CvatHidden(
-            f"task {task_id} is there, and the account of labelyard may not see it",
+            f"task {task_id} exists, but labelyard's account may not read it",
             request=str(request),
             status=403,
             next_step=f"give the account the role admin, or make it the owner of task {task_id}",
         )
-    return answer
+    return response
 
 
-def read_person(value: Any) -> int | None:
-    """The id of somebody who is shown as a number, as an object with an id, or not at all."""
+def decode_user_id(value: Any) -> int | None:
+    """The id of a user given as a number, as an object with an id, or as None."""
     if isinstance(value, Mapping):
         return int(value["id"])
     return None if value is None else int(value)
 
 
-def read_user(data: Any) -> User:
-    """A user; those who may see less are shown shorter records."""
+def decode_user(data: Any) -> User:
+    """A user; accounts with fewer rights receive shorter records."""
     return User(
         id=int(data["id"]),
         username=data["username"],
@@ -76,7 +86,7 @@ def read_user(data: Any) -> User:
     )
 
 
-def read_label(data: Any) -> Label:
+def decode_label(data: Any) -> Label:
     """A label with its attributes."""
     attributes = tuple(_attribute_spec(spec) for spec in data.get("attributes") or ())
     return Label(name=data["name"], attributes=attributes, color=data.get("color") or None, id=int(data["id"]))
@@ -93,19 +103,19 @@ def _attribute_spec(data: Any) -> AttributeSpec:
     )
 
 
-def read_frames(data: Any) -> list[Frame]:
+def decode_frames(data: Any) -> list[Frame]:
     """The frames of data/meta, in the server's order."""
     return [Frame(name=f["name"], width=int(f["width"]), height=int(f["height"])) for f in data["frames"]]
 
 
 def _input_type(name: str) -> InputType:
-    """The kind of an attribute. A server takes any word here [124, 125]; what nobody knows is read as text."""
+    """The input type of an attribute; an unknown one is TEXT, since servers accept any word here [124, 125]."""
     return InputType(name) if name in list(InputType) else InputType.TEXT
 
 
-def file_name(answer: Answer) -> str:
-    """The name in Content-Disposition, from filename* where there is one: 1.0.0's filename is Python's b'…' [488]."""
-    disposition = answer.headers.get("content-disposition", "")
+def file_name(response: Response) -> str:
+    """The name in Content-Disposition; filename* comes first, since 1.0.0's filename is Python's b'…' [488]."""
+    disposition = response.headers.get("content-disposition", "")
     _, encoded, name = disposition.partition("filename*=UTF-8''")
     if encoded:
         return unquote(name.partition(";")[0])
@@ -116,7 +126,7 @@ def file_name(answer: Answer) -> str:
 # --- annotations ------------------------------------------------------------------------------------------------------
 
 
-def read_annotations(data: Any) -> Annotations:
+def decode_annotations(data: Any) -> Annotations:
     """All annotations of a job or task."""
     return Annotations(
         shapes=tuple(_shape(item) for item in data["shapes"]),
@@ -126,7 +136,7 @@ def read_annotations(data: Any) -> Annotations:
     )
 
 
-def _values(data: Any) -> tuple[AttributeValue, ...]:
+def _attribute_values(data: Any) -> tuple[AttributeValue, ...]:
     return tuple(AttributeValue(int(item["spec_id"]), str(item["value"])) for item in data.get("attributes") or ())
 
 
@@ -139,14 +149,14 @@ def _shape(data: Any) -> Shape:
         group=int(data.get("group") or 0),
         z_order=int(data.get("z_order") or 0),
         occluded=bool(data.get("occluded", False)),
-        attributes=_values(data),
+        attributes=_attribute_values(data),
         source=data.get("source"),
         rotation=float(data.get("rotation") or 0),
         id=int(data.get("id") or 0),
     )
 
 
-def _tracked(data: Any) -> TrackedShape:
+def _tracked_shape(data: Any) -> TrackedShape:
     return TrackedShape(
         type=ShapeType(data["type"]),
         frame=int(data["frame"]),
@@ -154,7 +164,7 @@ def _tracked(data: Any) -> TrackedShape:
         outside=bool(data.get("outside", False)),
         z_order=int(data.get("z_order") or 0),
         occluded=bool(data.get("occluded", False)),
-        attributes=_values(data),
+        attributes=_attribute_values(data),
         rotation=float(data.get("rotation") or 0),
         id=int(data.get("id") or 0),
     )
@@ -164,9 +174,9 @@ def _track(data: Any) -> Track:
     return Track(
         frame=int(data["frame"]),
         label_id=int(data["label_id"]),
-        shapes=tuple(_tracked(item) for item in data["shapes"]),
+        shapes=tuple(_tracked_shape(item) for item in data["shapes"]),
         group=int(data.get("group") or 0),
-        attributes=_values(data),
+        attributes=_attribute_values(data),
         source=data.get("source"),
         id=int(data.get("id") or 0),
     )
@@ -177,7 +187,7 @@ def _tag(data: Any) -> Tag:
         frame=int(data["frame"]),
         label_id=int(data["label_id"]),
         group=int(data.get("group") or 0),
-        attributes=_values(data),
+        attributes=_attribute_values(data),
         source=data.get("source"),
         id=int(data.get("id") or 0),
     )

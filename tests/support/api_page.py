@@ -1,4 +1,4 @@
-"""The API page, read: every call with its request body and its answer, from top to bottom."""
+"""The v1 API page, parsed: every call with its request body and its response, in the page's order."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PAGE = Path(__file__).parents[1] / "recordings" / "cvat-v1-api.zh.md"
 
 @dataclass(frozen=True)
 class Call:
-    """A call as the page writes it; `request` and `response` are JSON, None where the page has none."""
+    """A documented call; `request` and `response` are JSON, None if the page has none."""
 
     method: str
     path: str
@@ -34,11 +34,11 @@ def _call(part: str) -> Call:
     method = re.search(r"\*\*Request Method\*\*: (\w+)", part)
     assert url
     assert method
-    asked, _, answered = part.partition("**Response**")
-    _, _, asked = asked.partition("**Request Data**")
-    if not answered and '"results"' in asked:  # the page calls the answer of its last listing "Request Data"
-        asked, answered = "", asked
-    return Call(method[1], url[1], _json(asked), _json(answered))
+    request, _, response = part.partition("**Response**")
+    _, _, request = request.partition("**Request Data**")
+    if not response and '"results"' in request:  # the page calls the response of its last listing "Request Data"
+        request, response = "", request
+    return Call(method[1], url[1], _json(request), _json(response))
 
 
 def _json(text: str) -> Any:

@@ -1,4 +1,4 @@
-"""Values as CVAT's JSON, for every dialect."""
+"""Values encoded as CVAT's JSON and form fields, for every dialect."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from labelyard.domain.labels import AttributeSpec, Label
 from labelyard.domain.tasks import DataSpec, UploadFile
 
 
-def task_name(name: str) -> str:
-    """A name as the server will keep it: it trims blanks, and does not bring Unicode into one form; we do."""
+def normalize_name(name: str) -> str:
+    """Return a task's name as the server will store it: trimmed by the server, in Unicode form NFC by us."""
     return unicodedata.normalize("NFC", name).strip()
 
 
-def write_label(value: Label, *, color: bool) -> dict[str, Any]:
-    """A label without ids: a server that is sent the ids of another task's labels answers 500."""
+def encode_label(value: Label, *, color: bool) -> dict[str, Any]:
+    """A label without ids: the ids of another task's labels cause a 500."""
     body: dict[str, Any] = {"name": value.name, "attributes": [_attribute_spec(spec) for spec in value.attributes]}
     if color and value.color:
         body["color"] = value.color
@@ -34,9 +34,9 @@ def _attribute_spec(value: AttributeSpec) -> dict[str, Any]:
     }
 
 
-def data_fields(data: DataSpec) -> dict[str, Any]:
-    """The settings of an upload that were chosen; the others are the server's business."""
-    chosen = {
+def encode_data_spec(data: DataSpec) -> dict[str, Any]:
+    """The settings of an upload that are set; the server chooses the others."""
+    settings = {
         "image_quality": data.image_quality,
         "chunk_size": data.chunk_size,
         "start_frame": data.start_frame,
@@ -44,24 +44,24 @@ def data_fields(data: DataSpec) -> dict[str, Any]:
         "frame_filter": data.frame_filter,
         "use_zip_chunks": data.use_zip_chunks,
     }
-    return {name: value for name, value in chosen.items() if value is not None}
+    return {name: value for name, value in settings.items() if value is not None}
 
 
 def form_fields(fields: dict[str, Any]) -> list[tuple[str, str]]:
-    """The same as form fields: true and false in lower case, as JSON has them."""
+    """Settings as form fields: booleans in lower case, as in JSON."""
     return [(name, str(value).lower() if isinstance(value, bool) else str(value)) for name, value in fields.items()]
 
 
 def file_fields(files: Sequence[UploadFile]) -> list[tuple[str, UploadFile]]:
-    """The files under the only field names that CVAT takes: others are ignored, and the answer is 202 all the same."""
+    """The files under the only field names that CVAT reads: it ignores others, and responds 202 all the same."""
     return [(f"client_files[{number}]", file) for number, file in enumerate(files)]
 
 
 # --- annotations ------------------------------------------------------------------------------------------------------
 
 
-def write_annotations(value: Annotations, *, ids: bool, source: bool) -> dict[str, Any]:
-    """Annotations with every key that the server wants; `ids` only where existing ones are meant."""
+def encode_annotations(value: Annotations, *, ids: bool, source: bool) -> dict[str, Any]:
+    """Annotations with every key that the server requires; `ids` only to change existing ones."""
     return {
         "version": value.version,
         "shapes": [_shape(shape, ids=ids, source=source) for shape in value.shapes],
@@ -70,17 +70,17 @@ def write_annotations(value: Annotations, *, ids: bool, source: bool) -> dict[st
     }
 
 
-def _values(values: Sequence[AttributeValue]) -> list[dict[str, Any]]:
+def _attribute_values(values: Sequence[AttributeValue]) -> list[dict[str, Any]]:
     return [{"spec_id": value.spec_id, "value": value.value} for value in values]
 
 
-def _named(item: Shape | Track | Tag, *, ids: bool, source: bool) -> dict[str, Any]:
-    """What shapes, tracks and tags have in common."""
+def _common_fields(item: Shape | Track | Tag, *, ids: bool, source: bool) -> dict[str, Any]:
+    """The fields that shapes, tracks and tags share."""
     body: dict[str, Any] = {
         "frame": item.frame,
         "label_id": item.label_id,
         "group": item.group,
-        "attributes": _values(item.attributes),
+        "attributes": _attribute_values(item.attributes),
     }
     if ids and item.id:
         body["id"] = item.id
@@ -100,21 +100,23 @@ def _outline(shape: Shape | TrackedShape) -> dict[str, Any]:
 
 
 def _shape(shape: Shape, *, ids: bool, source: bool) -> dict[str, Any]:
-    return _outline(shape) | _named(shape, ids=ids, source=source)
+    return _outline(shape) | _common_fields(shape, ids=ids, source=source)
 
 
 def _track(track: Track, *, ids: bool, source: bool) -> dict[str, Any]:
-    return _named(track, ids=ids, source=source) | {"shapes": [_tracked(shape, ids=ids) for shape in track.shapes]}
+    return _common_fields(track, ids=ids, source=source) | {
+        "shapes": [_tracked_shape(shape, ids=ids) for shape in track.shapes]
+    }
 
 
-def _tracked(shape: TrackedShape, *, ids: bool) -> dict[str, Any]:
+def _tracked_shape(shape: TrackedShape, *, ids: bool) -> dict[str, Any]:
     body = _outline(shape) | {
         "frame": shape.frame,
         "outside": shape.outside,
-        "attributes": _values(shape.attributes),
+        "attributes": _attribute_values(shape.attributes),
     }
     return body | {"id": shape.id} if ids and shape.id else body
 
 
 def _tag(tag: Tag, *, ids: bool, source: bool) -> dict[str, Any]:
-    return _named(tag, ids=ids, source=source)
+    return _common_fields(tag, ids=ids, source=source)

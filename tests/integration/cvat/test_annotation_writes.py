@@ -1,4 +1,4 @@
-"""Annotations written so that it may be done again, on a server that loses answers."""
+"""Annotation writes that are repeated, on a server that loses responses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from typing import Any
 
 import pytest
 
-from labelyard.cvat import Cvat, annotate
+from labelyard.cvat import (
+    Cvat,
+    annotation_writes,
+    create_annotations,
+    delete_annotations,
+    update_annotations,
+)
 from labelyard.domain.annotations import Annotations, AttributeValue, Change, Shape, ShapeType, Tag, Track, TrackedShape
 from labelyard.domain.tasks import Task
 from labelyard.errors import CvatNotFound, CvatRefused, UnclearAnswer
@@ -22,9 +28,9 @@ BUSY = {"on": WRITES, "status": 429, "retry_after": 0, "when": "before", "times"
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(annotate, "SETTLING", 0.01)
-    monkeypatch.setattr(annotate, "PIECE", 3)
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(annotation_writes, "SETTLE_SECONDS", 0.01)
+    monkeypatch.setattr(annotation_writes, "CHUNK_SIZE", 3)
 
 
 def boxes(task: Task, number: int, **more: Any) -> Annotations:
@@ -33,7 +39,7 @@ def boxes(task: Task, number: int, **more: Any) -> Annotations:
     return Annotations(tuple(shapes))
 
 
-def everything(task: Task) -> Annotations:
+def all_kinds(task: Task) -> Annotations:
     car, person = task.labels
     make = car.attributes[0].id
     key_frames = (
@@ -51,11 +57,11 @@ def everything(task: Task) -> Annotations:
     )  # fmt: skip
 
 
-def test_a_round_trip_changes_nothing_but_adds_ids_and_defaults(cvat: Cvat, task: Task) -> None:
-    job, wanted = task.jobs[0].id, everything(task)
-    made = annotate.create(cvat, job, wanted)
+def test_saved_annotations_differ_only_by_ids_and_defaults(cvat: Cvat, task: Task) -> None:
+    job, wanted = task.jobs[0].id, all_kinds(task)
+    created = create_annotations(cvat, job, wanted)
     read = cvat.annotations(job)
-    assert all(item.id for item in (*made.shapes, *made.tracks, *made.tags))
+    assert all(item.id for item in (*created.shapes, *created.tracks, *created.tags))
     shapes = {shape.type: shape for shape in read.shapes}
     for sent in wanted.shapes:
         assert replace(shapes[sent.type], attributes=()) == replace(sent, attributes=())
@@ -64,100 +70,102 @@ def test_a_round_trip_changes_nothing_but_adds_ids_and_defaults(cvat: Cvat, task
     assert read.tags == wanted.tags
 
 
-def test_creating_again_creates_nothing(cvat: Cvat, task: Task) -> None:
-    job, wanted = task.jobs[0].id, everything(task)
-    first = annotate.create(cvat, job, wanted)
-    again = annotate.create(cvat, job, wanted)
+def test_a_repeated_create_creates_nothing(cvat: Cvat, task: Task) -> None:
+    job, wanted = task.jobs[0].id, all_kinds(task)
+    first = create_annotations(cvat, job, wanted)
+    again = create_annotations(cvat, job, wanted)
     assert [shape.id for shape in again.shapes] == [shape.id for shape in first.shapes]
     now = cvat.annotations(job)
     assert (len(now.shapes), len(now.tracks), len(now.tags)) == (2, 1, 1)
 
 
-def test_a_shape_wanted_twice_is_there_twice(cvat: Cvat, task: Task) -> None:
+def test_a_shape_given_twice_is_created_twice(cvat: Cvat, task: Task) -> None:
     job, one = task.jobs[0].id, boxes(task, 1).shapes
-    annotate.create(cvat, job, Annotations(one))
-    annotate.create(cvat, job, Annotations(one + one))
+    create_annotations(cvat, job, Annotations(one))
+    create_annotations(cvat, job, Annotations(one + one))
     assert len(cvat.annotations(job).shapes) == 2
 
 
-def test_pieces_are_told_of_one_by_one(cvat: Cvat, task: Task) -> None:
-    told: list[int] = []
-    made = annotate.create(cvat, task.jobs[0].id, boxes(task, 8), told.append)
-    assert told == [3, 6, 8]
-    assert len(made.shapes) == 8
+def test_progress_is_reported_for_each_chunk(cvat: Cvat, task: Task) -> None:
+    progress: list[int] = []
+    created = create_annotations(cvat, task.jobs[0].id, boxes(task, 8), progress.append)
+    assert progress == [3, 6, 8]
+    assert len(created.shapes) == 8
 
 
-def test_ten_thousand_shapes_go_in_pieces_and_survive_a_lost_answer(
+def test_ten_thousand_shapes_survive_a_lost_response(
     sandbox: Serving, cvat: Cvat, task: Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(annotate, "PIECE", 500)
+    monkeypatch.setattr(annotation_writes, "CHUNK_SIZE", 500)
     sandbox.faults.set([LOST_AFTER | {"skip": 7}])
-    told: list[int] = []
-    annotate.create(cvat, task.jobs[0].id, boxes(task, 10_000), told.append)
-    assert told == list(range(500, 10_001, 500))
+    progress: list[int] = []
+    create_annotations(cvat, task.jobs[0].id, boxes(task, 10_000), progress.append)
+    assert progress == list(range(500, 10_001, 500))
     assert len({shape.id for shape in cvat.annotations(task.jobs[0].id).shapes}) == 10_000
 
 
 @pytest.mark.parametrize("fault", [LOST_AFTER, LOST_BEFORE, CRASHED, GATEWAY, BUSY], ids=lambda f: str(f)[40:])
-def test_a_lost_answer_neither_doubles_nor_loses(sandbox: Serving, cvat: Cvat, task: Task, fault: Any) -> None:
+def test_a_lost_response_neither_duplicates_nor_loses_shapes(
+    sandbox: Serving, cvat: Cvat, task: Task, fault: Any
+) -> None:
     job = task.jobs[0].id
-    annotate.create(cvat, job, boxes(task, 2))  # somebody's own, equal to two of those to come
+    create_annotations(cvat, job, boxes(task, 2))  # another client's, equal to two of the new ones
     sandbox.faults.set([fault | {"skip": 1}])
-    made = annotate.create(cvat, job, boxes(task, 8))
+    created = create_annotations(cvat, job, boxes(task, 8))
     assert sorted(shape.points for shape in cvat.annotations(job).shapes) == sorted(
         s.points for s in boxes(task, 8).shapes
     )
-    assert len({shape.id for shape in made.shapes}) == 8
+    assert len({shape.id for shape in created.shapes}) == 8
 
 
-def test_an_answer_that_is_lost_each_time_is_told(sandbox: Serving, cvat: Cvat, task: Task) -> None:
+def test_a_response_that_is_lost_each_time_raises(sandbox: Serving, cvat: Cvat, task: Task) -> None:
     sandbox.faults.set([LOST_BEFORE | {"times": None}])
     with pytest.raises(UnclearAnswer):
-        annotate.create(cvat, task.jobs[0].id, boxes(task, 1))
+        create_annotations(cvat, task.jobs[0].id, boxes(task, 1))
 
 
-def test_a_refusal_is_told_at_once(cvat: Cvat, task: Task) -> None:
+def test_an_invalid_label_raises_at_once(cvat: Cvat, task: Task) -> None:
     wrong = Annotations((replace(boxes(task, 1).shapes[0], label_id=999999),))
     with pytest.raises(CvatRefused, match="label_id `999999` is invalid"):
-        annotate.create(cvat, task.jobs[0].id, wrong)
+        create_annotations(cvat, task.jobs[0].id, wrong)
 
 
 @pytest.mark.parametrize("fault", [None, LOST_AFTER, LOST_BEFORE, CRASHED])
-def test_an_update_changes_what_exists(sandbox: Serving, cvat: Cvat, task: Task, fault: Any) -> None:
+def test_an_update_changes_existing_annotations(sandbox: Serving, cvat: Cvat, task: Task, fault: Any) -> None:
     job = task.jobs[0].id
-    made = annotate.create(cvat, job, boxes(task, 4))
-    moved = Annotations(tuple(replace(shape, points=(0.0, 0.0, 5.0, 5.0)) for shape in made.shapes))
+    created = create_annotations(cvat, job, boxes(task, 4))
+    moved = Annotations(tuple(replace(shape, points=(0.0, 0.0, 5.0, 5.0)) for shape in created.shapes))
     sandbox.faults.set([fault] if fault else [])
-    annotate.update(cvat, job, moved)
+    update_annotations(cvat, job, moved)
     now = cvat.annotations(job).shapes
-    assert {shape.id for shape in now} == {shape.id for shape in made.shapes}
+    assert {shape.id for shape in now} == {shape.id for shape in created.shapes}
     assert {shape.points for shape in now} == {(0.0, 0.0, 5.0, 5.0)}
 
 
-def test_an_update_of_an_id_that_is_gone_is_refused_before_anything_is_written(cvat: Cvat, task: Task) -> None:
+def test_an_update_of_an_unknown_id_raises_before_anything_is_written(cvat: Cvat, task: Task) -> None:
     job = task.jobs[0].id
-    made = annotate.create(cvat, job, boxes(task, 2))
-    moved = tuple(replace(shape, points=(0.0, 0.0, 5.0, 5.0)) for shape in made.shapes)
+    created = create_annotations(cvat, job, boxes(task, 2))
+    moved = tuple(replace(shape, points=(0.0, 0.0, 5.0, 5.0)) for shape in created.shapes)
     with pytest.raises(CvatNotFound, match="no shape 99999999"):
-        annotate.update(cvat, job, Annotations((*moved, replace(moved[0], id=99999999))))
-    assert {shape.points for shape in cvat.annotations(job).shapes} == {shape.points for shape in made.shapes}
+        update_annotations(cvat, job, Annotations((*moved, replace(moved[0], id=99999999))))
+    assert {shape.points for shape in cvat.annotations(job).shapes} == {shape.points for shape in created.shapes}
 
 
 @pytest.mark.parametrize("fault", [None, LOST_AFTER, LOST_BEFORE, CRASHED])
 def test_a_deletion_may_be_repeated(sandbox: Serving, cvat: Cvat, task: Task, fault: Any) -> None:
     job = task.jobs[0].id
-    made = annotate.create(cvat, job, boxes(task, 5))
-    doomed = Annotations(made.shapes[:4])
+    created = create_annotations(cvat, job, boxes(task, 5))
+    unwanted = Annotations(created.shapes[:4])
     sandbox.faults.set([fault] if fault else [])
-    annotate.delete(cvat, job, doomed)
-    annotate.delete(cvat, job, doomed)
-    assert [shape.id for shape in cvat.annotations(job).shapes] == [made.shapes[4].id]
+    delete_annotations(cvat, job, unwanted)
+    delete_annotations(cvat, job, unwanted)
+    assert [shape.id for shape in cvat.annotations(job).shapes] == [created.shapes[4].id]
 
 
-def test_an_id_that_was_taken_by_an_update_fails_no_create(cvat: Cvat, task: Task) -> None:
+def test_a_create_succeeds_after_an_update_took_its_id(cvat: Cvat, task: Task) -> None:
     job = task.jobs[0].id
-    last = annotate.create(cvat, job, boxes(task, 1)).shapes[0]
-    poison = Annotations((replace(last, id=last.id + 1, points=(1.0, 1.0, 2.0, 2.0)),))
-    cvat.change_annotations(job, Change.UPDATE, poison)
-    annotate.create(cvat, job, boxes(task, 2))
+    last = create_annotations(cvat, job, boxes(task, 1)).shapes[0]
+    unknown = Annotations((replace(last, id=last.id + 1, points=(1.0, 1.0, 2.0, 2.0)),))
+    cvat.change_annotations(job, Change.UPDATE, unknown)
+    create_annotations(cvat, job, boxes(task, 2))
     assert len(cvat.annotations(job).shapes) == 3

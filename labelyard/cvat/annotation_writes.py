@@ -1,0 +1,187 @@
+"""Annotation writes that are safe to repeat: after a crash, after a lost response, by a second process.
+
+CVAT has no locks and no client keys: `create` sent twice duplicates, and `update` of an unknown id creates it, under an
+id that the next create then collides with. So each function reads first, sends only the difference, in chunks, and
+reads again after a lost response. The server's own additions are no difference: it shows attributes that were not sent
+with their defaults, and may add the `source`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from typing import TypeAlias
+
+from labelyard.cvat.client import Cvat
+from labelyard.domain.annotations import Annotations, AttributeValue, Change, Shape, Tag, Track, TrackedShape
+from labelyard.errors import CvatBusy, CvatCrashed, CvatNotFound, CvatRefused, UnclearAnswer
+
+Item: TypeAlias = Shape | Track | Tag
+Key: TypeAlias = tuple[str, int]
+"""Kind and id of a saved annotation: each kind has its own ids."""
+
+CHUNK_SIZE = 500
+"""Annotations per request."""
+
+ATTEMPTS = 3
+"""How often a chunk is sent if each response is lost."""
+
+SETTLE_SECONDS = 1.0
+"""Seconds for a write with a lost response to finish before we read."""
+
+MAX_RETRY_AFTER = 60.0
+"""Seconds that we wait for a busy server; a longer wait is left to the caller."""
+
+
+def create_annotations(
+    cvat: Cvat, job_id: int, wanted: Annotations, on_progress: Callable[[int], None] | None = None
+) -> Annotations:
+    """Make the job contain all of `wanted`, each as often as given; send only what it lacks.
+
+    Returns those of `wanted` as the server stores them, with ids. `on_progress` receives how many exist so far.
+    """
+    saved, missing = _match(_items(wanted), _items(cvat.annotations(job_id)))
+    for chunk in _chunks(missing):
+        saved += _write_chunk(cvat, job_id, Change.CREATE, chunk, {_key(item) for item in saved})
+        if on_progress:
+            on_progress(len(saved))
+    return _annotations(saved)
+
+
+def update_annotations(
+    cvat: Cvat, job_id: int, wanted: Annotations, on_progress: Callable[[int], None] | None = None
+) -> None:
+    """Set the annotations with the ids of `wanted` to its values; send only those that differ.
+
+    Raises CvatNotFound, before anything is written, if the job lacks one of the ids.
+    """
+    saved = {_key(item): item for item in _items(cvat.annotations(job_id))}
+    for item in _items(wanted):
+        if _key(item) not in saved:
+            kind, number = _key(item)
+            raise CvatNotFound(f"it has no {kind} {number}: an update would create one", where=f"job {job_id}")
+    changed = [item for item in _items(wanted) if item != saved[_key(item)]]
+    _write(cvat, job_id, Change.UPDATE, changed, on_progress)
+
+
+def delete_annotations(
+    cvat: Cvat, job_id: int, unwanted: Annotations, on_progress: Callable[[int], None] | None = None
+) -> None:
+    """Delete the annotations with the ids of `unwanted`, as far as they exist."""
+    keys = {_key(item) for item in _items(unwanted)}
+    existing = [item for item in _items(cvat.annotations(job_id)) if _key(item) in keys]
+    _write(cvat, job_id, Change.DELETE, existing, on_progress)
+
+
+def _write(
+    cvat: Cvat, job_id: int, change: Change, items: list[Item], on_progress: Callable[[int], None] | None
+) -> None:
+    done = 0
+    for chunk in _chunks(items):
+        _write_chunk(cvat, job_id, change, chunk, set())
+        done += len(chunk)
+        if on_progress:
+            on_progress(done)
+
+
+def _write_chunk(cvat: Cvat, job_id: int, change: Change, chunk: list[Item], matched: set[Key]) -> list[Item]:
+    """Write a chunk, and its rest after a lost response; return it as the server stores it.
+
+    The server does a write completely or not at all. `matched` are saved annotations of other chunks.
+    """
+    done: list[Item] = []
+    for attempt in range(ATTEMPTS):
+        try:
+            return done + _items(cvat.change_annotations(job_id, change, _annotations(chunk)))
+        except (UnclearAnswer, CvatCrashed, CvatBusy, CvatRefused) as error:
+            if attempt == ATTEMPTS - 1 or not _may_retry(error):
+                raise
+            time.sleep(max(SETTLE_SECONDS, error.after if isinstance(error, CvatBusy) else 0))
+        saved = [item for item in _items(cvat.annotations(job_id)) if _key(item) not in matched]
+        written, chunk = _split(change, chunk, saved)
+        done += written
+        if not chunk:
+            break
+    return done
+
+
+def _may_retry(error: Exception) -> bool:
+    """Whether another attempt can succeed. An id that an update took fails one create, but not the next [588]."""
+    if isinstance(error, CvatBusy):
+        return error.after <= MAX_RETRY_AFTER
+    return not isinstance(error, CvatRefused) or "duplicate key" in error.what
+
+
+def _split(change: Change, chunk: list[Item], saved: list[Item]) -> tuple[list[Item], list[Item]]:
+    """Split a chunk into what is written, as `saved` has it, and what is still to be sent."""
+    if change is Change.CREATE:
+        return _match(chunk, saved)
+    by_key = {_key(item): item for item in saved}
+    if change is Change.DELETE:
+        return [], [item for item in chunk if _key(item) in by_key]
+    return [], [item for item in chunk if _key(item) in by_key and item != by_key[_key(item)]]
+
+
+# --- equal annotations ------------------------------------------------------------------------------------------------
+
+
+def _match(wanted: Iterable[Item], saved: Iterable[Item]) -> tuple[list[Item], list[Item]]:
+    """Return the `saved` items that equal `wanted` ones, each used once, and the wanted items without an equal."""
+    pool: defaultdict[Hashable, list[Item]] = defaultdict(list)
+    for item in saved:
+        pool[_identity(item)].append(item)
+    found: list[Item] = []
+    missing: list[Item] = []
+    for item in wanted:
+        candidates = pool[_identity(item)]
+        equal = next((other for other in candidates if _attributes(item) <= _attributes(other)), None)
+        if equal is None:
+            missing.append(item)
+        else:
+            candidates.remove(equal)
+            found.append(equal)
+    return found, missing
+
+
+def _identity(item: Item) -> Hashable:
+    """What equal annotations have in common, attributes aside."""
+    position = (type(item), item.frame, item.label_id, item.group)
+    if isinstance(item, Shape):
+        return *position, _outline(item)
+    if isinstance(item, Track):
+        return *position, tuple((shape.frame, shape.outside, *_outline(shape)) for shape in item.shapes)
+    return position
+
+
+def _outline(shape: Shape | TrackedShape) -> tuple[Hashable, ...]:
+    return shape.type, tuple(round(x, 6) for x in shape.points), shape.z_order, shape.occluded
+
+
+def _attributes(item: Item) -> set[tuple[int, AttributeValue]]:
+    """The attributes with their frame; -1 for those of the whole annotation."""
+    attributes = {(-1, value) for value in item.attributes}
+    if isinstance(item, Track):
+        attributes |= {(shape.frame, value) for shape in item.shapes for value in shape.attributes}
+    return attributes
+
+
+def _key(item: Item) -> Key:
+    return type(item).__name__.lower(), item.id
+
+
+def _items(annotations: Annotations) -> list[Item]:
+    return [*annotations.shapes, *annotations.tracks, *annotations.tags]
+
+
+def _annotations(items: Iterable[Item]) -> Annotations:
+    listed = list(items)
+    return Annotations(
+        shapes=tuple(item for item in listed if isinstance(item, Shape)),
+        tracks=tuple(item for item in listed if isinstance(item, Track)),
+        tags=tuple(item for item in listed if isinstance(item, Tag)),
+    )
+
+
+def _chunks(items: list[Item]) -> Iterator[list[Item]]:
+    return (items[start : start + CHUNK_SIZE] for start in range(0, len(items), CHUNK_SIZE))
