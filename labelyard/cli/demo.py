@@ -17,9 +17,9 @@ from rich.text import Text
 from labelyard.demo.display import shown_on
 from labelyard.demo.environment import require_emulator, step_inside, surround
 from labelyard.demo.run import Outcome, tell_story
-from labelyard.errors import InputError
+from labelyard.errors import InputError, SignalReceived
 from labelyard.settings import load_settings
-from labelyard.supervisor import Interrupted, Supervisor
+from labelyard.supervisor import Supervisor
 from labelyard.supervisor.stack import FOLDER
 
 
@@ -41,11 +41,11 @@ def demo(json_file: Path | None, folder: Path | None, keep: bool) -> None:  # no
     run = _run_folder(folder)
     try:
         outcome = _perform(run, json_file, keep=keep)
-    except (Interrupted, KeyboardInterrupt) as end:
+    except (SignalReceived, KeyboardInterrupt) as end:
         click.echo("interrupted; everything that was started is ended")
         if folder is None:
             shutil.rmtree(run, ignore_errors=True)
-        sys.exit(end.status if isinstance(end, Interrupted) else 130)
+        sys.exit(end.status if isinstance(end, SignalReceived) else 130)
     sys.exit(1 if outcome.differences else 0)
 
 
@@ -76,7 +76,7 @@ def _perform(run: Path, json_file: Path | None, *, keep: bool) -> Outcome:
             console.print(Text("\nAll parts end now; with --keep they go on, and the links lead somewhere."))
         else:
             console.print(Text(f"\nEverything is left running until Ctrl-C; {meanwhile}"), soft_wrap=True)
-            with suppress(Interrupted):
+            with suppress(SignalReceived):
                 yard.watch()
     return outcome
 

@@ -7,8 +7,9 @@ from datetime import datetime
 
 import click
 
+from labelyard.errors import SignalReceived
 from labelyard.settings import load_settings
-from labelyard.supervisor import Interrupted, Supervisor
+from labelyard.supervisor import Supervisor
 from labelyard.supervisor.stack import FOLDER, Links, only_one_here, start_everything
 
 
@@ -27,7 +28,7 @@ def up() -> None:
             running = True
             _show(links)
             yard.watch()
-    except Interrupted as end:
+    except SignalReceived as end:
         click.echo("ended")
         sys.exit(0 if running else end.status)
 

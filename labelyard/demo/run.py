@@ -76,7 +76,7 @@ class Outcome:
 def tell_story(yard: Supervisor, made: Surroundings, settings: Settings, display: Display) -> Outcome:
     """Start everything, let the photographs go their way, prove what came of them.
 
-    Raises LabelyardError where a part does not start, and Interrupted where a signal came.
+    Raises LabelyardError where a part does not start, and SignalReceived where a signal came.
     """
     spec = read_spec(find_project() / "datasets" / "photographs.yaml")
     display.tell("S3 and SQS emulator, sandbox CVAT …")

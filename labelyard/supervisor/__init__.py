@@ -5,6 +5,6 @@
 """
 
 from labelyard.supervisor.process import Output, Part, answers, listens, prints
-from labelyard.supervisor.supervisor import Interrupted, Patience, Supervisor
+from labelyard.supervisor.supervisor import Patience, Supervisor
 
-__all__ = ["Interrupted", "Output", "Part", "Patience", "Supervisor", "answers", "listens", "prints"]
+__all__ = ["Output", "Part", "Patience", "Supervisor", "answers", "listens", "prints"]

@@ -46,7 +46,7 @@ class Links:
 def start_everything(yard: Supervisor, settings: Settings, tell: Callable[[str], None]) -> Links:
     """Start every part in its order; `tell` hears what is being waited for.
 
-    Raises LedgerBehind, SettingsError, PartFailed, and Interrupted where a signal came.
+    Raises LedgerBehind, SettingsError, PartFailed, and SignalReceived where a signal came.
     """
     Ledger(settings.ledger).close()
     api = settings.prefect_api_url or settings.up.prefect_api_url

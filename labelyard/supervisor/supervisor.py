@@ -22,7 +22,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, BinaryIO, Self
 
-from labelyard.errors import ProcessFailed
+from labelyard.errors import ProcessFailed, SignalReceived
 from labelyard.supervisor.process import Output, Part
 from labelyard.supervisor.reaper import tell_group
 
@@ -33,14 +33,6 @@ LOG_BYTES = 20 * 1024**2
 _GUARD = Path(__file__).with_name("guard.py")
 _LOOK = 0.1
 _KILL_SECONDS = 5.0
-
-
-class Interrupted(BaseException):
-    """A signal asked for the end; `status` is the exit status that shells expect of it."""
-
-    def __init__(self, number: int) -> None:
-        self.status = 128 + number
-        super().__init__(signal.Signals(number).name)
 
 
 @dataclass(frozen=True)
@@ -152,7 +144,7 @@ class Supervisor:
     def watch(self, until: Callable[[], bool] = lambda: False) -> None:
         """Look after the parts until `until` says so, or a signal comes.
 
-        Raises Interrupted, or PartFailed for a part that dies as often as it is started.
+        Raises SignalReceived, or PartFailed for a part that dies as often as it is started.
         """
         while not until():
             self.look()
@@ -170,7 +162,7 @@ class Supervisor:
 
     def _obey(self) -> None:
         if self._signals:
-            raise Interrupted(self._signals[0])
+            raise SignalReceived(self._signals[0])
 
     def _wait(self) -> None:
         self._waiting()

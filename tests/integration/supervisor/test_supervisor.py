@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from labelyard.errors import ProcessFailed
-from labelyard.supervisor import Interrupted, Part, Patience, Supervisor, listens, prints
+from labelyard.errors import ProcessFailed, SignalReceived
+from labelyard.supervisor import Part, Patience, Supervisor, listens, prints
 
 PATIENT = 30.0
 AT_ONCE = Patience(delay=0.01, deaths=3, quick=PATIENT)
@@ -201,7 +201,7 @@ def test_the_supervisor_ends_all_when_the_work_beside_it_fails(tmp_path: Path) -
 
 def test_a_signal_is_heard_at_the_next_look_and_handlers_are_given_back(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(Interrupted) as interrupted, Supervisor(tmp_path / "logs") as yard:  # noqa: PT012
+    with pytest.raises(SignalReceived) as interrupted, Supervisor(tmp_path / "logs") as yard:  # noqa: PT012
         os.kill(os.getpid(), signal.SIGTERM)
         yard.watch()
     assert interrupted.value.status == 143
@@ -220,7 +220,8 @@ def test_a_log_that_has_grown_too_large_starts_anew(
 SUPERVISOR = """
     import sys
     from pathlib import Path
-    from labelyard.supervisor import Interrupted, Part, Yard, prints
+    from labelyard.errors import SignalReceived
+    from labelyard.supervisor import Part, Yard, prints
     folder, slow = Path(sys.argv[1]), sys.argv[2] == "slow"
     part = lambda name, script: Part(name, ["sh", "-c", script], ready=prints("up"), end_within=60)
     try:
@@ -233,7 +234,7 @@ SUPERVISOR = """
                 yard.start(part("deaf", deaf))
             print("all up", flush=True)
             yard.watch()
-    except Interrupted as end:
+    except SignalReceived as end:
         sys.exit(end.status)
 """
 
