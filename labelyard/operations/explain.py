@@ -9,7 +9,7 @@ from labelyard.config import DatasetSpec
 from labelyard.context import Context
 from labelyard.domain.batching import next_look
 from labelyard.domain.states import BatchState
-from labelyard.errors import NotFound, ObjectGone, StoreError
+from labelyard.errors import NotFound, ObjectDeleted, StoreError
 from labelyard.ledger import Transaction, batches, breakers, datasets, history, objects
 from labelyard.ledger.overview import overview
 from labelyard.ledger.tables import Batch, Object
@@ -131,7 +131,7 @@ def _untold(context: Context, bucket: str, key: str, takers: Sequence[str]) -> t
     whose = f"{', '.join(takers)} would take it"
     try:
         context.store.head(bucket, key)
-    except ObjectGone:
+    except ObjectDeleted:
         return (
             f"never landed: there is no such object ({whose})",
             "put it; keys differ by case and accent, too",

@@ -10,7 +10,7 @@ from labelyard.errors import CreationFailed, CvatUnauthorized, SettingsError, St
 from labelyard.ledger import batches, history, objects
 from labelyard.pipeline.close_batches import close_due, close_now
 from labelyard.pipeline.register_objects import register_listed, register_objects, sweep_sources
-from labelyard.pipeline.upload_data import NothingToLabel
+from labelyard.pipeline.upload_data import NoUsableImage
 from labelyard.settings import StoreSettings
 from labelyard.sources.parsers import EventObject
 from labelyard.storage.store import Store
@@ -88,7 +88,7 @@ def test_an_image_overwritten_before_the_upload_is_labelled_in_its_new_content(b
 def test_a_batch_without_a_single_image_is_set_aside_and_leaves_no_task(bench: Bench) -> None:
     bench.put("bad.jpg", b"nothing")
     landed(bench)
-    with pytest.raises(NothingToLabel, match=r"all 1 objects were set aside, such as s3://.*bad\.jpg: no image"):
+    with pytest.raises(NoUsableImage, match=r"all 1 objects were set aside, such as s3://.*bad\.jpg: no image"):
         ingest(bench)
     assert bench.line().state == "quarantined"
     assert bench.tasks_on_server() == 0

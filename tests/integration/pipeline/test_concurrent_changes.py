@@ -16,7 +16,7 @@ from labelyard.operations import manual
 from labelyard.pipeline import collect_finished, export_annotations, upload_data
 from labelyard.pipeline.close_batches import close_now
 from labelyard.pipeline.collect_finished import collect
-from labelyard.pipeline.export_annotations import ReopenedMeanwhile
+from labelyard.pipeline.export_annotations import ExportOutdated
 from labelyard.pipeline.register_objects import sweep_sources
 from tests.support.bench import Bench, draw_and_complete, export, ingest, picture
 
@@ -98,7 +98,7 @@ def test_an_object_set_aside_while_it_is_looked_at_is_not_uploaded(closed: Bench
 def test_a_batch_of_which_all_was_set_aside_says_so(closed: Bench) -> None:
     for key in ("1.jpg", "2.jpg"):
         manual.quarantine(closed.context, address(closed, key), "blurred")
-    with pytest.raises(upload_data.NothingToLabel, match=r"all 2 objects were set aside, such as .*: by hand: blurred"):
+    with pytest.raises(upload_data.NoUsableImage, match=r"all 2 objects were set aside, such as .*: by hand: blurred"):
         ingest(closed)
     with pytest.raises(LedgerError, match="no run goes on with it") as caught:
         retry(closed)
@@ -135,7 +135,7 @@ def test_an_object_set_aside_while_its_export_is_written_is_not_in_the_current_e
         manual.quarantine(closed.context, address(closed, "2.jpg"), "a private person")
 
     during(export_annotations, "export_annotations.taken", aside)
-    with pytest.raises(ReopenedMeanwhile):
+    with pytest.raises(ExportOutdated):
         export(closed)
     retry(closed)
     export(closed)
@@ -152,7 +152,7 @@ def test_a_job_reopened_during_the_export_is_with_people_and_no_failure(closed: 
         collect(closed.context)
 
     during(export_annotations, "export_annotations.begun", reopen)
-    with pytest.raises(ReopenedMeanwhile):
+    with pytest.raises(ExportOutdated):
         export(closed)
     assert (closed.line().state, closed.line().error) == ("assigned", None)
 

@@ -14,7 +14,7 @@ from labelyard.ledger import batches, upgrade
 from labelyard.pipeline.close_batches import close_now
 from labelyard.pipeline.collect_finished import collect
 from labelyard.pipeline.register_objects import sweep_sources
-from labelyard.pipeline.wait_for_status import TaskGivenUp
+from labelyard.pipeline.wait_for_status import TaskDiscarded
 from labelyard.sandbox import serve
 from tests.support.bench import USERS, Bench, draw_and_complete, export, ingest, picture, settings
 from tests.support.emulator import StoreServer
@@ -104,7 +104,7 @@ def test_files_that_cvat_skips_each_time_fail_the_batch_and_are_named(bench: Ben
     bench.put("unnamed", picture(2))
     landed(bench)
     for _ in range(4):
-        with pytest.raises(TaskGivenUp, match="1 frames instead of 2: unnamed not among them"):
+        with pytest.raises(TaskDiscarded, match="1 frames instead of 2: unnamed not among them"):
             ingest(bench)
         with bench.context.ledger.transaction() as tx:
             batches.get(tx, "street-00001").not_before = None
