@@ -18,7 +18,7 @@ from labelyard.orchestration.events_api import PrefectEvents
 from labelyard.pipeline import close_batches, publish_events, register_objects
 from labelyard.pipeline.publish_events import EventsApi
 from labelyard.settings import load_settings
-from labelyard.sources.parsers import EventObject
+from labelyard.sources.parsers import MAX_BODY_BYTES, EventObject
 from labelyard.sources.sqs import Queue
 from labelyard.sources.watcher import Watch
 from labelyard.sources.webhook import application, listening
@@ -41,7 +41,7 @@ class Steps:
     def dead_letter(self, body: bytes, source: str, reason: str) -> None:
         """Keep what could not be read."""
         with self._place.ledger.transaction() as tx:
-            dead_letters.put(tx, body, source, reason)
+            dead_letters.put(tx, body[:MAX_BODY_BYTES], source, reason)
 
     def close_due(self) -> datetime | None:
         """Close the batches whose time has come."""

@@ -96,16 +96,12 @@ def upload_data(lease: BatchLease, progress: Progress | None = None) -> Uploaded
         if not images:
             _discard_empty_task(lease, row, task_id)
         receipt = _upload(lease, row, task_id, images, progress)
-    reasons = {member.stored.url: unusable[member.id].what for member in members if member.id in unusable}
     size = sum(image.member.size or 0 for image in images)
-    uploaded = Uploaded(task_id, len(images), size, reasons, clear=receipt is not None)
-    _record_uploaded(lease, f"{_summary(uploaded)}{'' if receipt else ', the response was lost'}")
-    _log.info("%s: %s", lease.batch_id, _summary(uploaded))
-    return uploaded
-
-
-def _summary(uploaded: Uploaded) -> str:
-    return f"{uploaded.files} files, {uploaded.bytes} bytes sent to task {uploaded.task_id}"
+    summary = f"{len(images)} files, {size} bytes sent to task {task_id}{'' if receipt else ', the response was lost'}"
+    _record_uploaded(lease, summary)
+    _log.info("%s: %s", lease.batch_id, summary)
+    reasons = {member.stored.url: unusable[member.id].what for member in members if member.id in unusable}
+    return Uploaded(task_id, len(images), size, reasons, clear=receipt is not None)
 
 
 def _begun_before(lease: BatchLease, row: TaskRow, task_id: int) -> Uploaded:

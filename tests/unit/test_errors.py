@@ -60,6 +60,13 @@ def test_every_class_of_the_tree_says_what_it_means() -> None:
     assert [one.__name__ for one in defined() if not one.__doc__ or one.__doc__ == one.__bases__[0].__doc__] == []
 
 
+def test_every_class_of_the_tree_is_used() -> None:
+    bases = {base for one in defined() for base in one.__bases__}
+    text = "\n".join(path.read_text() for path in LIBRARY.rglob("*.py") if path.name != "errors.py")
+    unused = [one.__name__ for one in defined() if one not in bases and not re.search(rf"\b{one.__name__}\b", text)]
+    assert unused == []
+
+
 def test_no_other_module_defines_an_exception() -> None:
     classes = list(library_classes())
     exceptions = {name for name in vars(errors) if isinstance(vars(errors)[name], type)} | {
