@@ -87,6 +87,7 @@ def key(number: int) -> str:
 def labelyard(context: Place) -> Figures:
     """The watch loop over the queue, as `labelyard watch` runs it."""
     from labelyard.cli.watch import Steps
+    from labelyard.orchestration.events_api import PrefectEvents
     from labelyard.sources.sqs import Queue
     from labelyard.sources.watcher import Watch
 
@@ -105,7 +106,7 @@ def labelyard(context: Place) -> Figures:
         def publish_events(self) -> int:
             return 0  # there is no Prefect here
 
-    loop = Watch(Counting(lease), queue)
+    loop = Watch(Counting(lease, PrefectEvents(lease.settings)), queue)
     return _timed(loop.run)
 
 
@@ -230,6 +231,7 @@ def _row(told: dict[str, Any]) -> tuple[str, str, str, int]:
 def latency(server: Any, folder: Path, puts: int) -> tuple[list[float], list[float]]:
     """Seconds from before each put, and from its message's arrival, to the commit of its row; one put at a time."""
     from labelyard.cli.watch import Steps
+    from labelyard.orchestration.events_api import PrefectEvents
     from labelyard.sources.sqs import Queue
     from labelyard.sources.watcher import Watch
 
@@ -260,7 +262,7 @@ def latency(server: Any, folder: Path, puts: int) -> tuple[list[float], list[flo
             return 0
 
     source = Receiving(queue, lease.settings.store, server.url)
-    loop = Watch(Stamping(lease), source)
+    loop = Watch(Stamping(lease, PrefectEvents(lease.settings)), source)
     running = threading.Thread(target=loop.run)
     running.start()
     took, pause = [], random.Random(1)

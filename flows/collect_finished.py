@@ -7,6 +7,7 @@ from prefect.states import Completed, Failed
 from labelyard.context import open_context
 from labelyard.operations.probe_servers import probe
 from labelyard.orchestration.batch_artifact import update_batch_artifact
+from labelyard.orchestration.events_api import PrefectEvents
 from labelyard.orchestration.noop_runs import nothing_new, prune_noop_runs, still_away
 from labelyard.orchestration.orphaned_runs import end_orphaned_runs
 from labelyard.orchestration.states import report_failures
@@ -22,7 +23,7 @@ def collect_finished() -> State:
         end_orphaned_runs(context)
         away = probe(context)
         found = collect(context)
-        publish_events(context)
+        publish_events(context, PrefectEvents(context.settings))
         for batch in found.changed:
             update_batch_artifact(context, batch)
     prune_noop_runs()

@@ -6,6 +6,7 @@ from prefect.states import Completed, Failed
 
 from labelyard.context import open_context
 from labelyard.operations.probe_servers import probe
+from labelyard.orchestration.events_api import PrefectEvents
 from labelyard.orchestration.noop_runs import nothing_new, prune_noop_runs, still_away
 from labelyard.orchestration.orphaned_runs import end_orphaned_runs
 from labelyard.orchestration.states import report_failures
@@ -19,13 +20,14 @@ from labelyard.pipeline.register_objects import sweep_sources as sweep
 def sweep_sources() -> State:
     """List every source, land what the ledger lacks, close what is due, announce again what waits unclaimed."""
     with open_context() as context:
+        events = PrefectEvents(context.settings)
         end_orphaned_runs(context)
         away = probe(context)
-        publish_again(context)
-        sent = publish_events(context)  # before the listing, which may take minutes
+        publish_again(context, events)
+        sent = publish_events(context, events)  # before the listing, which may take minutes
         swept = sweep(context)
         close_due(context)
-        sent += publish_events(context)
+        sent += publish_events(context, events)
     prune_noop_runs()
     if swept.failed:
         return Failed(message="\n".join(swept.failed))

@@ -1,4 +1,4 @@
-"""The one place that turns settings into the things that steps work with."""
+"""Context: the ledger, object storage and CVAT clients that the settings name. Every pipeline step needs one."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from labelyard.settings import CvatSettings, Settings, StoreSettings, load_setti
 from labelyard.storage.store import Store
 
 _cvats: dict[CvatSettings, Cvat] = {}
-"""Kept for the life of the process, whatever workplaces come and go: CVAT counts logins (100 an hour on later 1.x)."""
+"""Clients are kept until the process ends: CVAT limits logins (100 an hour on later 1.x)."""
 _stores: dict[StoreSettings, Store] = {}
-"""Kept too: boto3 reads its descriptions of S3 anew for each client, which takes longer than a small batch."""
+"""Kept too: boto3 reads its description of S3 for each new client, which takes longer than a small batch."""
 _lock = Lock()
 
 
 @dataclass
 class Context:
-    """A ledger, and the store and the CVATs that are opened once a process."""
+    """The settings of this machine, its ledger, its object storage and its CVAT servers."""
 
     settings: Settings
     ledger: Ledger
     store: Store
 
     def cvat(self, name: str) -> Cvat:
-        """The CVAT that datasets call `name`, logged in once a process. Raises SettingsError."""
+        """Return the client of the CVAT that datasets call `name`. Raises SettingsError for an unknown name."""
         at = self.settings.cvat_named(name)
         with _lock:
             if at not in _cvats:
@@ -42,9 +42,9 @@ class Context:
 
 @contextmanager
 def open_context(settings: Settings | None = None) -> Iterator[Context]:
-    """A workplace from the settings of this machine, closed at the end.
+    """Open a context with `settings`, by default those of this machine, and close its ledger at the end.
 
-    Raises SettingsError, LedgerBehind or LedgerUnreachable; CVAT and the store are reached when first used.
+    Raises SettingsError, LedgerBehind or LedgerUnreachable. CVAT and object storage are contacted at their first use.
     """
     settings = settings or load_settings()
     failpoints.arm(settings.failpoint)

@@ -1,36 +1,48 @@
-"""Every failure labelyard knows, as one tree.
+"""Every exception of labelyard, as one tree. `retry` marks those after which the same work may succeed unchanged.
 
 LabelyardError
-├── InputError                 something a person wrote or sent is wrong
-│   ├── SpecError              a dataset file: file, line, field, what to write instead
-│   ├── SettingsError          an environment variable or `.env`                (again: once it is set right)
-│   ├── MessageError           a notification that cannot be read (goes to the dead letters)
-│   ├── ImageError             a file that is no image, truncated, empty or too large (set aside)
-│   ├── LabelError             labels that CVAT would take badly
-│   └── NotKnown               a dataset, batch or object that the ledger does not hold
-├── CvatError                  carries the request and the first line of the answer
-│   ├── CvatUnreachable        no answer, and nothing was sent            (again: yes)
-│   ├── UnclearAnswer          something was sent, the answer is unknown  (again: after a look at the server)
-│   ├── CvatBusy               429, 502, 503, 504                         (again: yes, after `after` seconds)
-│   ├── CvatCrashed            500: perhaps with an effect                (again: after a look at the server)
-│   ├── CvatRefused            400 and other 4xx: the server's own words
-│   │   ├── CvatUnauthorized   401, wrong password, missing permission (403)   (again: once it is set right)
-│   │   └── CvatNotFound       404
-│   ├── CvatDisagrees          an answer that fits no known server, or a task that is not what was sent
-│   ├── CreationFailed         the server's worker could not make frames of the data
-│   ├── ExportFailed           the server could not write the export
-│   └── CvatTimeout            a deadline passed; says what was last seen (again: yes)
-├── StoreError                 object storage; names bucket and key
-│   ├── StoreUnreachable                                                  (again: yes)
-│   ├── ObjectGone             the object was deleted
-│   └── ObjectChanged          the object has another content than the one landed
-├── LedgerError
-│   ├── LedgerUnreachable                                                 (again: yes)
-│   ├── LedgerBehind           code and schema differ: `labelyard db upgrade`
-│   ├── ClaimTaken             another run has the batch, with its lease
-│   └── ClaimLost              our lease ran out and somebody took over: stop at once
-├── PrefectUnreachable                                                    (again: yes)
-└── PartFailed                 a process of `labelyard up` or of the demo ended, or never got ready; names its log
+├── InputError                      something a person or another program wrote or sent is wrong
+│   ├── SpecError                   a dataset file: file, line, field, what to write instead
+│   ├── YamlError                   a YAML document, or one value in it, cannot be read
+│   ├── SettingsError       retry   an environment variable or `.env`; works once the setting is correct
+│   ├── MessageError                a notification that cannot be read (becomes a dead letter)
+│   │   └── RecordIgnored           a valid record that names no new object
+│   ├── ImageError                  a file that is no image, truncated, empty or too large (quarantined)
+│   │   └── NoUsableImage           every object of a batch is quarantined
+│   ├── LabelError                  labels that CVAT would reject with 500
+│   └── NotFound                    the ledger has no such dataset, batch, object or dead letter
+├── CvatError                       carries the request and the first line of the response
+│   ├── CvatUnreachable     retry   no connection; nothing was sent
+│   ├── UnclearAnswer       retry   something was sent, no response came; ask the server what it did first
+│   ├── CvatBusy            retry   429, 502, 503, 504; after `after` seconds
+│   ├── CvatCrashed         retry   500; may have had an effect, ask the server first
+│   ├── CvatRefused                 400 and other 4xx: the server's own words
+│   │   ├── CvatUnauthorized retry  401, 403 or a wrong password; works once the account is correct
+│   │   ├── CvatHidden              403 for one task: it exists, and this account may not see it
+│   │   └── CvatNotFound            404
+│   ├── CvatDisagrees               a response of unknown form, or a task that differs from what was sent
+│   │   ├── TaskDiscarded   retry   an unusable task was deleted; the next run creates another one
+│   │   └── ExportOutdated  retry   jobs, annotations or objects changed during the export
+│   ├── CreationFailed              CVAT could not make frames of the data
+│   ├── ExportFailed                CVAT could not write the export, or its annotations fit no format
+│   └── CvatTimeout         retry   a deadline passed; says what was last seen
+├── StoreError                      object storage; names bucket and key
+│   ├── StoreUnreachable    retry   no answer, or one that says: later
+│   ├── ObjectDeleted               the object was deleted before it was read
+│   ├── ObjectChanged               the object's content differs from the registered one
+│   └── ObjectArchived              the object's storage class (GLACIER) cannot be read at once
+├── LedgerError                     a request that the ledger does not allow
+│   ├── LedgerUnreachable   retry   the database does not answer, or is locked
+│   ├── LedgerBehind                code and schema differ: `labelyard db upgrade`
+│   ├── LeaseTaken                  the batch is leased, paused or not in a state for this work
+│   └── LeaseLost                   the lease expired and another run took the batch: stop at once
+├── PrefectUnreachable      retry   Prefect's API does not answer, or answers with an error
+└── ProcessFailed                   a process of `labelyard up` or of the demo ended or never became ready
+
+Interruption                        a request to stop, no failure: `except Exception` must not catch it
+├── SignalReceived                  SIGINT or SIGTERM reached the supervisor
+├── WorkerStopped                   raised in a running flow when its worker stops
+└── RunCancelled                    raised in a running flow that a person cancels in Prefect
 """
 
 from __future__ import annotations
@@ -45,15 +57,16 @@ _URL_SECRETS = re.compile(
 
 
 def redact(text: str) -> str:
-    """`text` with the user part and the query of every URL cut: servers repeat presigned URLs in their answers."""
+    """Return `text` without the user part and the query of every URL: servers repeat presigned URLs in responses."""
     return _URL_SECRETS.sub(lambda m: m["scheme"] + m["rest"] + ("?…" if m["query"] else ""), text)
 
 
 class LabelyardError(Exception):
     """What went wrong, where, and the next command.
 
-    `retry` says whether the same may succeed later without the work itself being changed: a server that is away, a
-    setting that is wrong. What is tried again waits, and says why; what is not is failed until a person has a look.
+    `retry` says whether the same work may succeed later without a change of the work itself: a server that is away, a
+    setting that is wrong. With `retry`, the batch waits and is tried again; without it, the batch fails until a person
+    acts.
     """
 
     retry: ClassVar[bool] = False
@@ -74,11 +87,19 @@ class LabelyardError(Exception):
 
 
 class InputError(LabelyardError):
-    """Something a person wrote or sent is wrong."""
+    """Something a person or another program wrote or sent is wrong."""
 
 
 class SpecError(InputError):
     """A dataset file is wrong; `where` is file:line, `what` names the field and what to write instead."""
+
+
+class YamlError(InputError):
+    """A YAML document, or its value at `path`, cannot be read; `line` counts from 1."""
+
+    def __init__(self, line: int, what: str, path: tuple[int | str, ...] | None = None) -> None:
+        self.line, self.path = line, path
+        super().__init__(what)
 
 
 class SettingsError(InputError):
@@ -88,23 +109,31 @@ class SettingsError(InputError):
 
 
 class MessageError(InputError):
-    """A notification that cannot be read."""
+    """A notification cannot be read."""
+
+
+class RecordIgnored(MessageError):
+    """A record of a notification is valid and names no new object."""
 
 
 class ImageError(InputError):
-    """A file that CVAT could not make a frame of; `where` is its s3:// address."""
+    """CVAT could not make a frame of this file; `where` is its s3:// address."""
+
+
+class NoUsableImage(ImageError):
+    """Every object of the batch is quarantined, so there is nothing to upload."""
 
 
 class LabelError(InputError):
-    """Labels that CVAT would take badly: it answers 500 and leaves an orphan task behind."""
+    """CVAT would answer these labels with 500 and leave an orphan task behind."""
 
 
 class NotFound(InputError):
-    """The ledger holds no such dataset, batch or object."""
+    """The ledger has no such dataset, batch, object or dead letter."""
 
 
 class CvatError(LabelyardError):
-    """A CVAT server did not do what was asked; `request` is method and path, `status` 0 where no answer came."""
+    """A CVAT server did not do what was asked; `request` is method and path, `status` is 0 without a response."""
 
     def __init__(self, what: str, *, request: str = "", status: int = 0, where: str = "", next_step: str = "") -> None:
         self.request, self.status = request, status
@@ -118,13 +147,13 @@ class CvatUnreachable(CvatError):
 
 
 class UnclearAnswer(CvatError):
-    """Something was sent and the answer never came: look at the server before doing anything again."""
+    """Something was sent and no response came: ask the server what it did before sending anything again."""
 
     retry = True
 
 
 class CvatBusy(CvatError):
-    """429, 502, 503 or 504; `after` is the server's Retry-After in seconds, 0 where it named none."""
+    """429, 502, 503 or 504; `after` is the server's Retry-After in seconds, 0 without one."""
 
     retry = True
 
@@ -134,7 +163,7 @@ class CvatBusy(CvatError):
 
 
 class CvatCrashed(CvatError):
-    """500: the effect may have happened all the same."""
+    """500: the request may have had its effect all the same."""
 
     retry = True
 
@@ -149,28 +178,40 @@ class CvatUnauthorized(CvatRefused):
     retry = True
 
 
-CVAT_IS_AWAY = (CvatUnreachable, UnclearAnswer, CvatBusy, CvatUnauthorized)
-"""Failures that lie with the server: whoever else asks it would meet the same."""
+CVAT_UNAVAILABLE = (CvatUnreachable, UnclearAnswer, CvatBusy, CvatUnauthorized)
+"""Failures of the server as a whole: a request for any other batch would fail as well."""
+
+
+class CvatHidden(CvatRefused):
+    """403 for one task: it exists, and this account may not see it. It must not be treated as deleted."""
 
 
 class CvatNotFound(CvatRefused):
     """404."""
 
 
-class CvatHidden(CvatRefused):
-    """403 for one task: it is there, and not for this account. Nobody may take it for deleted."""
-
-
 class CvatDisagrees(CvatError):
-    """An answer of no known shape, or a task that does not hold what was sent."""
+    """A response of unknown form, or a task that does not hold what was sent."""
+
+
+class TaskDiscarded(CvatDisagrees):
+    """The task could never hold what was sent; it was deleted, and the next run creates another one."""
+
+    retry = True
+
+
+class ExportOutdated(CvatDisagrees):
+    """A job was reopened, or annotations or objects changed, during the export: another export follows."""
+
+    retry = True
 
 
 class CreationFailed(CvatError):
-    """The server's worker could not make frames of the uploaded data."""
+    """CVAT could not make frames of the uploaded data."""
 
 
 class ExportFailed(CvatError):
-    """The server could not write the export."""
+    """CVAT could not write the export, or the annotations cannot be written in the format."""
 
 
 class CvatTimeout(CvatError):
@@ -189,20 +230,20 @@ class StoreUnreachable(StoreError):
     retry = True
 
 
-class ObjectGone(StoreError):
+class ObjectDeleted(StoreError):
     """The object was deleted before it was read."""
 
 
 class ObjectChanged(StoreError):
-    """The object now has another content than the one that landed."""
+    """The object's content differs from the registered one."""
 
 
 class ObjectArchived(StoreError):
-    """The object lies in a storage class that is not read at once (GLACIER)."""
+    """The object's storage class (GLACIER) cannot be read at once."""
 
 
 class LedgerError(LabelyardError):
-    """The ledger could not answer."""
+    """The ledger does not allow what was asked, such as a transition of a batch."""
 
 
 class LedgerUnreachable(LedgerError):
@@ -216,26 +257,38 @@ class LedgerBehind(LedgerError):
 
 
 class LeaseTaken(LedgerError):
-    """Somebody else is at this work; `what` says who, and until when."""
+    """The batch cannot be leased now; `what` says why and until when."""
 
 
 class LeaseLost(LedgerError):
-    """The lease ran out and somebody took over: nothing more may be written."""
+    """The lease expired and another run took the batch: nothing more may be written."""
 
 
-class Interrupted(BaseException):
-    """A signal (SIGINT, SIGTERM, SIGHUP) asked the process to stop; `status` is the exit status that shells expect."""
+class PrefectUnreachable(LabelyardError):
+    """Prefect's API does not answer, or answers with an error."""
+
+    retry = True
+
+
+class ProcessFailed(LabelyardError):
+    """A process that the supervisor started ended, or never became ready; `what` holds its last lines."""
+
+
+class Interruption(BaseException):
+    """A request to stop, no failure: `except Exception` must not catch it, `finally` blocks run."""
+
+
+class SignalReceived(Interruption):
+    """A signal asked this process to end; `status` is the exit status that shells expect."""
 
     def __init__(self, number: int) -> None:
         self.status = 128 + number
         super().__init__(signal.Signals(number).name)
 
 
-class PrefectUnreachable(LabelyardError):
-    """Prefect's API does not answer."""
-
-    retry = True
+class WorkerStopped(Interruption):
+    """Raised inside a flow whose worker stops: the flow releases its batch, and another worker continues it."""
 
 
-class ProcessFailed(LabelyardError):
-    """A process that the supervisor started ended, or never got ready; `what` holds its last lines."""
+class RunCancelled(Interruption):
+    """Raised inside a flow that a person cancels in Prefect: the flow releases its batch."""

@@ -1,7 +1,7 @@
-"""Crash points: named places at which a process can be made to end at once, to see that nothing is lost or doubled.
+"""Failpoints: named points in the code at which a test ends the process, to prove that nothing is lost or doubled.
 
-A point does nothing unless LABELYARD_FAILPOINT names it. Then it is `os._exit`: no handler, no `finally` and no commit
-outlives it, as none outlives kill -9 or a power cut. `benchmarks/faults.py` and tests/faults die at every one of them.
+A failpoint does nothing unless the setting LABELYARD_FAILPOINT names it. Then the process ends with `os._exit`, as
+after kill -9 or a power cut: no handler, no `finally` and no commit runs. tests/chaos does this at every failpoint.
 """
 
 from __future__ import annotations
@@ -11,79 +11,79 @@ import os
 from labelyard.errors import SettingsError
 
 FAILPOINTS = {
-    "watcher.received": "messages are handed out to us; nothing of them has landed",
-    "register_objects.headed": "objects were told of or listed, and looked at in the store; nothing is written",
-    "register_objects.written": "objects and their batch are written, and not committed",
-    "register_objects.registered": "landed and committed; not acknowledged",
-    "register_objects.deletions_written": "what was deleted in the bucket is noted, and not committed",
-    "watcher.dead_lettered": "what could not be read lies in the dead letters; not acknowledged",
-    "watcher.acknowledged": "the queue has forgotten the messages",
-    "close_batches.due": "a batch's time has come; nothing is written",
-    "close_batches.written": "a batch is closed and its announcement written, and not committed",
-    "close_batches.closed": "closed and committed; not announced",
-    "publish_events.read": "announcements were read from the outbox; nothing is sent",
-    "publish_events.posted": "Prefect has taken the events; the outbox does not know",
-    "publish_events.marked": "the outbox knows that Prefect has taken them",
-    "publish_events.republished": "what no run had taken is in the outbox once more; nothing is sent",
-    "acquire_batch.requested": "a run has begun; it owns nothing",
-    "acquire_batch.acquired": "the batch is ours; nothing is done",
-    "acquire_batch.done": "all of the run's work is done; the batch is not given back",
-    "acquire_batch.failed": "a failure is written down; the batch is not given back",
-    "acquire_batch.released": "the batch is given back",
-    "create_task.planned": "the task's name is committed; the server was not asked",
-    "create_task.searched": "the server has no such task; nothing is sent",
-    "create_task.sent": "the server has made the task; the ledger does not know",
-    "create_task.duplicate_deleted": "an empty twin is deleted; the task that stays is not recorded",
-    "create_task.recorded": "the ledger knows the task",
-    "upload_data.inspected": "every object was read and looked at; nothing is written",
-    "upload_data.begun": "the ledger knows that files will be sent; nothing is sent",
-    "upload_data.sending": "a part of the body is on its way",
-    "upload_data.sent": "the server has taken all files; the ledger does not know",
-    "upload_data.answered": "the ledger knows the server's answer; the batch has not moved",
+    "watcher.received": "messages are received; none of their objects is registered",
+    "register_objects.headed": "objects are notified or listed, and checked in the store; nothing is written",
+    "register_objects.written": "objects and their batch are written, not committed",
+    "register_objects.registered": "objects are committed; their messages are not acknowledged",
+    "register_objects.deletions_written": "deletions in the bucket are written, not committed",
+    "watcher.dead_lettered": "an unreadable message is a committed dead letter; it is not acknowledged",
+    "watcher.acknowledged": "the queue has deleted the messages",
+    "close_batches.due": "a batch is due to close; nothing is written",
+    "close_batches.written": "a closed batch and its event are written, not committed",
+    "close_batches.closed": "a closed batch is committed; its event is not published",
+    "publish_events.read": "events are read from the outbox; none is posted",
+    "publish_events.posted": "Prefect has accepted the events; the outbox does not say so",
+    "publish_events.marked": "the outbox says that Prefect has accepted the events",
+    "publish_events.republished": "batches without a run are in the outbox again; no event is posted",
+    "acquire_batch.requested": "a run has started; it holds no lease",
+    "acquire_batch.acquired": "the lease is committed; no work is done",
+    "acquire_batch.done": "all work of the run is done; the lease is not released",
+    "acquire_batch.failed": "a failure is committed; the lease is not released",
+    "acquire_batch.released": "the lease is released",
+    "create_task.planned": "the task's name is committed; CVAT was not asked for it",
+    "create_task.searched": "CVAT has no task of this name; nothing is sent",
+    "create_task.sent": "CVAT has created the task; the ledger does not say so",
+    "create_task.duplicate_deleted": "an empty duplicate is deleted; the remaining task is not in the ledger",
+    "create_task.recorded": "the ledger has the task",
+    "upload_data.inspected": "every object was read and inspected; nothing is written",
+    "upload_data.begun": "the ledger says that an upload begins; nothing is sent",
+    "upload_data.sending": "a part of the body is sent",
+    "upload_data.sent": "CVAT has received all files; the ledger does not say so",
+    "upload_data.answered": "the ledger has CVAT's response; the batch has the same state",
     "upload_data.recorded": "the batch is uploaded",
-    "wait_for_status.shown": "the server shows every frame; the ledger does not know",
+    "wait_for_status.verified": "CVAT lists every frame; the ledger does not say so",
     "wait_for_status.recorded": "the batch is ready",
-    "wait_for_status.giving_up": "a task is wrong and at rest; it is not deleted",
-    "wait_for_status.deleted": "it is deleted; the ledger does not know",
-    "wait_for_status.given_up": "the ledger knows that it is given up",
-    "assign_jobs.chosen": "who gets which job is committed; nothing is sent",
-    "assign_jobs.sent": "a job is assigned; the ledger does not know",
-    "assign_jobs.recorded": "the ledger knows of one assigned job more",
+    "wait_for_status.discarding": "a task is wrong and at rest; it is not deleted",
+    "wait_for_status.deleted": "the wrong task is deleted; the ledger does not say so",
+    "wait_for_status.discarded": "the ledger says that the task is abandoned",
+    "assign_jobs.chosen": "the annotator of each job is committed; nothing is sent",
+    "assign_jobs.sent": "a job is assigned in CVAT; the ledger does not say so",
+    "assign_jobs.recorded": "the ledger has one more assigned job",
     "assign_jobs.finished": "the batch is assigned",
-    "collect_finished.shown": "the server has shown how far the jobs are; nothing is written",
-    "collect_finished.written": "what it showed is written, and not committed",
-    "collect_finished.collected": "committed; a completed batch is not announced",
-    "export_annotations.begun": "the batch is ours to export; the server was not asked",
-    "export_annotations.taken": "content that agrees with the annotations is on disk; nothing is in the bucket",
-    "export_annotations.touched": "the neutral write that makes CVAT's export fresh is made, and not taken back",
-    "export_annotations.freshened": "it is taken back; no new export was asked for",
-    "export_annotations.stored": "the file is in the bucket; the ledger does not know",
-    "export_annotations.recorded": "the ledger knows the file",
+    "collect_finished.shown": "CVAT has returned the task; nothing is written",
+    "collect_finished.written": "the status of the jobs is written, not committed",
+    "collect_finished.collected": "the status is committed; the event of a completed batch is not published",
+    "export_annotations.begun": "the batch is leased for an export; CVAT was not asked for it",
+    "export_annotations.taken": "an export that equals the annotations is on disk; nothing is in the bucket",
+    "export_annotations.touched": "the neutral write that invalidates CVAT's cache is made, not reverted",
+    "export_annotations.freshened": "the neutral write is reverted; no new export was requested",
+    "export_annotations.stored": "the file is in the bucket; the ledger does not say so",
+    "export_annotations.recorded": "the ledger has the export",
 }
-"""Every point, and what has and has not happened there."""
+"""Name -> what has happened at this point, and what has not."""
 
 EXIT_STATUS = 137
-"""What a shell shows of a process that was ended by kill -9."""
+"""The exit status that a shell reports after kill -9."""
 
 _armed: tuple[str, int] = ("", 0)
 
 
 def arm(at: str | None) -> None:
-    """End this process when it passes a point, `create_task.sent`, or passes it the n-th time, `create_task.sent:2`.
+    """End this process at the failpoint `create_task.sent`, or the second time at `create_task.sent:2`.
 
-    None disarms. Raises SettingsError where there is no such point.
+    None disarms. Raises SettingsError for an unknown failpoint.
     """
-    global _armed  # noqa: PLW0603 - a process has one death
+    global _armed  # noqa: PLW0603 - the process as a whole ends
     name, _, passing = (at or "").partition(":")
     if at and (name not in FAILPOINTS or not (passing or "1").isdecimal()):
         raise SettingsError(
-            f"LABELYARD_FAILPOINT names {at!r}", next_step=f"write one of {', '.join(FAILPOINTS)}, or none"
+            f"LABELYARD_FAILPOINT={at!r} is no failpoint", next_step=f"unset it, or use one of {', '.join(FAILPOINTS)}"
         )
     _armed = (name, int(passing or 1))
 
 
 def failpoint(name: str) -> None:
-    """End the process here if that was asked for."""
+    """End the process here if `name` is armed."""
     global _armed  # noqa: PLW0603
     if _armed[0] != name:
         return
@@ -93,5 +93,5 @@ def failpoint(name: str) -> None:
 
 
 def end() -> None:
-    """Die, now."""
+    """End the process at once, as kill -9 does."""
     os._exit(EXIT_STATUS)

@@ -6,12 +6,19 @@ from prefect.cache_policies import NO_CACHE
 from labelyard.orchestration.artifacts import event
 from labelyard.pipeline import wait_for_status as step
 from labelyard.pipeline.acquire_batch import BatchLease
-from labelyard.pipeline.wait_for_status import Proved
+from labelyard.pipeline.wait_for_status import VerifiedTask
 
 
 @task(name="wait_for_status", task_run_name="wait for {work.batch_id}", cache_policy=NO_CACHE, persist_result=False)
-def wait_for_status(lease: BatchLease) -> Proved:
+def wait_for_status(lease: BatchLease) -> VerifiedTask:
     """Wait until the task shows every file as a frame."""
-    proved = step.wait_for_status(lease)
-    event("data.proved", lease.batch_id, lease.spec.name, task=proved.task_id, frames=proved.frames, jobs=proved.jobs)
-    return proved
+    verified = step.wait_for_status(lease)
+    event(
+        "data.proved",
+        lease.batch_id,
+        lease.spec.name,
+        task=verified.task_id,
+        frames=verified.frames,
+        jobs=verified.jobs,
+    )
+    return verified

@@ -17,7 +17,7 @@ from rich.text import Text
 from labelyard.demo.display import open_display
 from labelyard.demo.environment import create_environment, enter_environment, require_emulator
 from labelyard.demo.run import DemoResult, run_demo
-from labelyard.errors import InputError, Interrupted
+from labelyard.errors import InputError, SignalReceived
 from labelyard.settings import load_settings
 from labelyard.supervisor import Supervisor
 from labelyard.supervisor.stack import FOLDER
@@ -43,11 +43,11 @@ def demo(json_file: Path | None, folder: Path | None, keep: bool) -> None:  # no
     run = _run_folder(folder)
     try:
         outcome = _perform(run, json_file, keep=keep)
-    except (Interrupted, KeyboardInterrupt) as end:
+    except (SignalReceived, KeyboardInterrupt) as end:
         click.echo("interrupted; all processes were stopped")
         if folder is None:
             shutil.rmtree(run, ignore_errors=True)
-        sys.exit(end.status if isinstance(end, Interrupted) else 130)
+        sys.exit(end.status if isinstance(end, SignalReceived) else 130)
     sys.exit(1 if outcome.differences else 0)
 
 
@@ -79,7 +79,7 @@ def _perform(run: Path, json_file: Path | None, *, keep: bool) -> DemoResult:
             console.print(Text("\nAll processes stop now. With --keep they keep running, and the links work."))
         else:
             console.print(Text(f"\nEverything keeps running until Ctrl-C; {meanwhile}"), soft_wrap=True)
-            with suppress(Interrupted):
+            with suppress(SignalReceived):
                 supervisor.watch()
     return outcome
 

@@ -12,38 +12,41 @@ import stamina
 from rich.console import Console
 from rich.text import Text
 
-from labelyard.operations.doctor.results import Finding, Verdict
-from labelyard.operations.doctor.run_checks import examine
+from labelyard.operations.doctor import CHECKS
+from labelyard.operations.doctor.check import CheckResult, Status
+from labelyard.operations.doctor.runner import run_checks
+from labelyard.orchestration.doctor_checks import PREFECT_CHECKS
 from labelyard.settings import load_settings
 
 _SIGNS = {
-    Verdict.RIGHT: Text("✓", style="green"),
-    Verdict.WRONG: Text("✗", style="red"),
-    Verdict.UNSEEN: Text("?", style="yellow"),
+    Status.OK: Text("✓", style="green"),
+    Status.WARNING: Text("!", style="yellow"),
+    Status.FAIL: Text("✗", style="red"),
+    Status.UNKNOWN: Text("?", style="yellow"),
 }
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 def doctor(as_json: bool) -> None:  # noqa: FBT001 - click passes flags so
     """Check that what labelyard needs can be reached and is set up right: ledger, buckets, queue, CVAT, Prefect, disk.
 
     Changes nothing. Each problem is shown with the next command; the exit status is 1 if there is any.
     """
-    stamina.set_active(False)  # whoever asks the doctor wants to hear at once what does not answer
-    findings = examine(load_settings())
-    ok = all(finding.verdict is not Verdict.WRONG for finding in findings)
+    stamina.set_active(False)  # a person waits for the answer
+    results = run_checks(load_settings(), {**CHECKS, **PREFECT_CHECKS})
+    fine = not any(result.status.is_problem for result in results)
     if as_json:
-        click.echo(json.dumps({"right": ok, "findings": [asdict(finding) for finding in findings]}, indent=1))
+        click.echo(json.dumps({"ok": fine, "checks": [asdict(result) for result in results]}, indent=1))
     else:
-        _show(findings)
-    sys.exit(0 if ok else 1)
+        _show(results)
+    sys.exit(0 if fine else 1)
 
 
-def _show(findings: Sequence[Finding]) -> None:
-    console, wide = Console(), max(len(finding.about) for finding in findings)
-    for finding in findings:
-        line = Text.assemble(_SIGNS[finding.verdict], f" {finding.about:<{wide}}  {finding.what}")
+def _show(results: Sequence[CheckResult]) -> None:
+    console, width = Console(), max(len(result.name) for result in results)
+    for result in results:
+        line = Text.assemble(_SIGNS[result.status], f" {result.name:<{width}}  {result.message}")
         console.print(line, soft_wrap=True)
-        if finding.next_step:
-            console.print(Text(f"  {'':<{wide}}  next: {finding.next_step}", style="yellow"), soft_wrap=True)
+        if result.next_step:
+            console.print(Text(f"  {'':<{width}}  next: {result.next_step}", style="yellow"), soft_wrap=True)

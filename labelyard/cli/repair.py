@@ -1,4 +1,4 @@
-"""repair, rebuild, adopt: when ledger, CVAT and bucket disagree."""
+"""`labelyard repair`, `rebuild`, `adopt`: for when ledger, CVAT and bucket differ."""
 
 from __future__ import annotations
 
@@ -12,58 +12,67 @@ from rich.table import Table
 from rich.text import Text
 
 from labelyard.context import open_context
-from labelyard.domain.repair_plan import Action
+from labelyard.domain.repair_plan import Finding
+from labelyard.errors import LabelyardError
 from labelyard.operations import adopt as adoption
-from labelyard.operations import repair as repairing
+from labelyard.operations import repair as repairs
 
 
 @click.command()
-@click.option("--dataset", help="Look at this dataset alone.")
+@click.option("--dataset", help="Only this dataset.")
 @click.option("--apply", "do", is_flag=True, help="Fix what can be fixed automatically.")
-@click.option("--json", "as_json", is_flag=True, help="The findings as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def repair(dataset: str | None, do: bool, as_json: bool) -> None:  # noqa: FBT001 - click passes flags so
     """Compare ledger, bucket and CVAT, show the differences as a plan, and fix them with --apply."""
     with open_context() as context:
-        plan = repairing.survey(context, dataset)
-        left = repairing.apply(context, plan) if do else []
+        plan = repairs.survey(context, dataset)
+        failed = repairs.apply(context, plan) if do else []
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in plan], indent=1))
+        return
+    _show_plan(plan)
+    count = len(repairs.fixable(plan))
+    if do and plan:
+        _show_outcome(count - len(failed), failed)
+    elif count:
+        click.echo(f"{count} can be fixed with: labelyard repair --apply")
+
+
+def _show_plan(plan: Sequence[Finding]) -> None:
+    if not plan:
+        click.echo("ledger, bucket and CVAT agree")
         return
     table = Table("where", "what", "fix")
     for finding in plan:
         table.add_row(Text(finding.where), Text(finding.what), Text(finding.mend))
-    if plan:
-        Console().print(table)
-    waiting = sum(finding.mend is not Action.REPORT for finding in plan)
-    if not plan:
-        click.echo("ledger, bucket and CVAT agree")
-    elif do:
-        click.echo(f"{waiting - len(left)} fixed; the watcher and the next sweep go on from there")
-        for finding, error in left:
-            click.secho(f"{finding.where}: not fixed: {error}", fg="yellow")
-    elif waiting:
-        click.echo(f"{waiting} can be fixed with: labelyard repair --apply")
+    Console().print(table)
+
+
+def _show_outcome(fixed: int, failed: Sequence[tuple[Finding, LabelyardError]]) -> None:
+    click.echo(f"{fixed} fixed; the watcher and the next sweep continue from there")
+    for finding, error in failed:
+        click.secho(f"{finding.where}: not fixed: {error}", fg="yellow")
 
 
 @click.command()
 def rebuild() -> None:
     """Rebuild a lost ledger from the bucket, CVAT's task names and the exports; apply the dataset files first."""
     with open_context() as context:
-        _show(adoption.rebuild(context))
+        _show_adopted(adoption.rebuild(context))
 
 
 @click.command()
 @click.argument("dataset")
 @click.argument("task_ids", metavar="TASK...", type=int, nargs=-1, required=True)
 def adopt(dataset: str, task_ids: tuple[int, ...]) -> None:
-    """Take CVAT tasks that were made by hand into DATASET, each as a batch; jobs and annotations stay as they are."""
+    """Put CVAT tasks that a person created into DATASET, each as a batch; jobs and annotations stay as they are."""
     with open_context() as context:
-        _show(adoption.adopt(context, dataset, task_ids))
+        _show_adopted(adoption.adopt(context, dataset, task_ids))
 
 
-def _show(taken: Sequence[adoption.AdoptedTask]) -> None:
-    for one in taken:
+def _show_adopted(adopted: Sequence[adoption.AdoptedTask]) -> None:
+    for one in adopted:
         click.echo(f"{one.batch_id}: task {one.task_id}, {one.frames} frames")
         for frame in one.unknown:
             click.secho(f"  {frame}: matches no object of the dataset", fg="yellow")
-    click.echo(f"{len(taken)} tasks taken over; the next look finds which are complete")
+    click.echo(f"{len(adopted)} tasks adopted; collect-finished finds those that are completed")

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import click
 
-from labelyard.errors import Interrupted
+from labelyard.errors import SignalReceived
 from labelyard.settings import load_settings
 from labelyard.supervisor import Supervisor
 from labelyard.supervisor.stack import FOLDER, Links, lock_folder, start_stack
@@ -28,7 +28,7 @@ def up() -> None:
             running = True
             _show(links)
             supervisor.watch()
-    except Interrupted as end:
+    except SignalReceived as end:
         click.echo("stopped")
         sys.exit(0 if running else end.status)
 

@@ -14,9 +14,11 @@ from pydantic import SecretStr
 
 from labelyard.context import Context, open_context
 from labelyard.ledger import dead_letters, outbox
+from labelyard.orchestration.events_api import PrefectEvents
 from labelyard.pipeline import close_batches, publish_events, register_objects
+from labelyard.pipeline.publish_events import EventsApi
 from labelyard.settings import load_settings
-from labelyard.sources.parsers import EventObject
+from labelyard.sources.parsers import MAX_BODY_BYTES, EventObject
 from labelyard.sources.sqs import Queue
 from labelyard.sources.watcher import Watch
 from labelyard.sources.webhook import application, listening
@@ -25,8 +27,8 @@ from labelyard.sources.webhook import application, listening
 class Steps:
     """The watch loop's work, as the steps do it."""
 
-    def __init__(self, context: Context) -> None:
-        self._place = context
+    def __init__(self, context: Context, events: EventsApi) -> None:
+        self._place, self._events = context, events
 
     def land(self, told: Sequence[EventObject], via: str) -> None:
         """Land what notifications tell of."""
@@ -39,7 +41,7 @@ class Steps:
     def dead_letter(self, body: bytes, source: str, reason: str) -> None:
         """Keep what could not be read."""
         with self._place.ledger.transaction() as tx:
-            dead_letters.put(tx, body, source, reason)
+            dead_letters.put(tx, body[:MAX_BODY_BYTES], source, reason)
 
     def close_due(self) -> datetime | None:
         """Close the batches whose time has come."""
@@ -47,8 +49,10 @@ class Steps:
 
     def publish_events(self) -> int:
         """Tell Prefect what has closed, and again what has closed a while ago and nobody has taken."""
-        sent = publish_events.publish_events(self._place)
-        return sent + (publish_events.publish_events(self._place) if publish_events.publish_again(self._place) else 0)
+        sent = publish_events.publish_events(self._place, self._events)
+        if publish_events.publish_again(self._place, self._events):
+            sent += publish_events.publish_events(self._place, self._events)
+        return sent
 
     def unannounced(self) -> int:
         """How much waits to be announced."""
@@ -70,7 +74,7 @@ def watch(queue_url: str | None, webhook: bool | None, host: str | None, port: i
     at = settings.watch.model_copy(update={name: value for name, value in given.items() if value is not None})
     queue = Queue(at.queue_url, settings.store, at.sqs_endpoint_url) if at.queue_url else None
     with open_context(settings) as context:
-        loop = Watch(Steps(context), queue)
+        loop = Watch(Steps(context, PrefectEvents(settings)), queue)
         app = application(loop.take if at.webhook else None, loop.health, at.webhook_token)
         with listening(app, at.host, at.port, at.webhook_token) as address:
             _end_on_signals(loop)

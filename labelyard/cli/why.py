@@ -1,4 +1,4 @@
-"""why: the whole story of an object or a batch."""
+"""`labelyard why`."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from labelyard.operations.explain import explain
 
 @click.command()
 @click.argument("what", metavar="S3URL|BATCH")
-@click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the explanation as JSON.")
 def why(what: str, as_json: bool) -> None:  # noqa: FBT001 - click passes flags so
-    """Tell the whole history of an object (s3://bucket/key) or of a batch: every decision, with time and reason.
+    """Show the whole history of an object (s3://bucket/key) or of a batch: every decision, with time and reason.
 
-    Ends with how it stands now, and what can be done. What never landed is told with its reason and status 1.
+    Ends with its state now and the next command. For an object that was never registered it shows the reason, and ends
+    with status 1.
     """
     with open_context() as context:
-        stories = explain(context, what)
+        explanations = explain(context, what)
     if as_json:
-        click.echo(json.dumps([asdict(story) for story in stories], default=str, indent=1))
+        click.echo(json.dumps([asdict(one) for one in explanations], default=str, indent=1))
         return
-    for story in stories:
-        click.secho(story.about, bold=True)
-        for entry in story.history:
+    for one in explanations:
+        click.secho(one.about, bold=True)
+        for entry in one.history:
             click.echo(f"  {entry.at:%Y-%m-%d %H:%M:%S}  {entry.what:<14} {entry.reason}")
-        for line in story.now:
+        for line in one.now:
             click.secho("  now: " + line.replace("\n", "\n    "), fg="yellow")

@@ -10,8 +10,8 @@ from pydantic_core import ErrorDetails
 
 from labelyard.config.dataset import DatasetSpec
 from labelyard.config.messages import words
-from labelyard.config.yaml_document import Document, Misread, place, read_document
-from labelyard.errors import SpecError
+from labelyard.config.yaml_document import Document, place, read_document
+from labelyard.errors import SpecError, YamlError
 
 MAX_FILE_BYTES = 1024 * 1024
 
@@ -38,7 +38,7 @@ def parse_spec(body: bytes, where: str) -> DatasetSpec:
     else:
         found = []
     if found or document.misread:
-        raise _wrong(where, [*((misread.line, misread.words) for misread in document.misread), *found])
+        raise _wrong(where, [*((misread.line, misread.what) for misread in document.misread), *found])
     return spec
 
 
@@ -50,8 +50,8 @@ def _document(body: bytes, where: str) -> Document:
     except UnicodeDecodeError as error:
         line = body.count(b"\n", 0, error.start) + 1
         raise _wrong(where, [(line, f"not UTF-8 ({error.reason}): save the file as UTF-8")]) from None
-    except Misread as error:
-        raise _wrong(where, [(error.line, error.words)]) from None
+    except YamlError as error:
+        raise _wrong(where, [(error.line, error.what)]) from None
     if not isinstance(document.value, dict) and not document.misread:
         kind = "a list" if isinstance(document.value, list) else "a bare value"
         what = "an empty file" if document.value is None else f"{kind} at the top"

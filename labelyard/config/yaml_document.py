@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 import yaml
 
+from labelyard.errors import YamlError
+
 Path = tuple[str | int, ...]
 """Where in a document something stands: field names and places in lists."""
 
@@ -20,14 +22,6 @@ _MAX_NODES = 50_000
 """With every alias written out: a few nested ones can stand for billions of values."""
 
 
-class Misread(Exception):
-    """A place of the document that cannot be read, and why; `line` counts from 1, `path` is a single value's."""
-
-    def __init__(self, line: int, words: str, path: Path | None = None) -> None:
-        self.line, self.words, self.path = line, words, path
-        super().__init__(words)
-
-
 @dataclass
 class Document:
     """The values of a YAML document, and for each place the line it is on and how it is spelled there."""
@@ -35,7 +29,7 @@ class Document:
     value: object = None
     lines: dict[Path, int] = field(default_factory=dict)
     spelled: dict[Path, str] = field(default_factory=dict)
-    misread: list[Misread] = field(default_factory=list)
+    misread: list[YamlError] = field(default_factory=list)
     nodes: int = 0
 
     def line(self, path: Path) -> int:
@@ -46,7 +40,7 @@ class Document:
 
 
 def read_document(text: str) -> Document:
-    """Read one YAML document; what is wrong in single places stands in its `misread`. Raises Misread on bad syntax."""
+    """Read one YAML document; unreadable values are in its `misread`. Raises YamlError on bad syntax."""
     document = Document()
     try:
         loader = _Loader(text)
@@ -56,10 +50,10 @@ def read_document(text: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         words = ", ".join(part for part in (error.context, error.problem) if part)
-        raise Misread(mark.line + 1 if mark else 1, f"not valid YAML: {words}{_hint(error, text)}") from None
+        raise YamlError(mark.line + 1 if mark else 1, f"not valid YAML: {words}{_hint(error, text)}") from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise Misread(line, f"not valid YAML: remove the control character U+{error.character:04X}") from None
+        raise YamlError(line, f"not valid YAML: remove the control character U+{error.character:04X}") from None
     return document
 
 
@@ -82,7 +76,7 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         self.depth += 1
         if self.depth > _MAX_DEPTH:
-            raise Misread(self.line + 1, f"not valid YAML: nested deeper than {_MAX_DEPTH}")
+            raise YamlError(self.line + 1, f"not valid YAML: nested deeper than {_MAX_DEPTH}")
         node: yaml.Node | None = super().compose_node(parent, index)
         self.depth -= 1
         return node
@@ -94,11 +88,11 @@ def _value(loader: _Loader, node: yaml.Node, path: Path, document: Document) -> 
     document.lines.setdefault(path, line)
     document.nodes += 1
     if document.nodes > _MAX_NODES or len(path) > _MAX_DEPTH:
-        raise Misread(line, f"too large: more than {_MAX_NODES} values, or an alias that holds itself")
+        raise YamlError(line, f"too large: more than {_MAX_NODES} values, or an alias that holds itself")
     if isinstance(node, yaml.ScalarNode):
         return _scalar(loader, node, path, document)
     if node.tag not in (f"{_TAG}map", f"{_TAG}seq"):
-        document.misread.append(Misread(line, f"the tag {_tag(node)} is not read: take it away"))
+        document.misread.append(YamlError(line, f"the tag {_tag(node)} is not read: take it away"))
     if isinstance(node, yaml.MappingNode):
         return {key: _value(loader, item, (*path, key), document) for key, item in _items(node, path, document)}
     return [_value(loader, item, (*path, i), document) for i, item in enumerate(node.value)]
@@ -110,7 +104,7 @@ def _items(node: yaml.MappingNode, path: Path, document: Document) -> Iterator[t
         line: int = key.start_mark.line + 1
         wrong = _wrong_key(key, seen)
         if wrong:
-            document.misread.append(Misread(line, wrong))
+            document.misread.append(YamlError(line, wrong))
             continue
         seen[key.value] = line
         document.lines[*path, key.value] = line
@@ -130,7 +124,7 @@ def _wrong_key(key: yaml.Node, seen: dict[str, int]) -> str | None:
 def _scalar(loader: _Loader, node: yaml.ScalarNode, path: Path, document: Document) -> object:
     document.spelled[path] = node.value
     if wrong := _unprintable(node.value) or _ambiguous(loader, node):
-        document.misread.append(Misread(node.start_mark.line + 1, f"{place(path)}: {wrong}", path))
+        document.misread.append(YamlError(node.start_mark.line + 1, f"{place(path)}: {wrong}", path))
         return node.value
     if node.tag == f"{_TAG}bool":
         return node.value.lower() == "true"

@@ -76,7 +76,7 @@ class DemoResult:
 def run_demo(supervisor: Supervisor, env: DemoEnvironment, settings: Settings, display: Display) -> DemoResult:
     """Start everything, upload the photographs, wait for their export, and verify the result.
 
-    Raises LabelyardError when a process does not start, and Interrupted when a signal arrives.
+    Raises LabelyardError when a process does not start, and SignalReceived when a signal arrives.
     """
     spec = read_spec(find_project() / "datasets" / "photographs.yaml")
     display.report("S3 and SQS emulator, CVAT sandbox …")

@@ -12,7 +12,6 @@ from sqlalchemy import func, select
 from labelyard.errors import NotFound
 from labelyard.ledger import Transaction
 from labelyard.ledger.tables import DeadLetter
-from labelyard.sources.parsers import MAX_BODY_BYTES
 
 _log = logging.getLogger(__name__)
 _WAITS = DeadLetter.replayed_at.is_(None) & DeadLetter.discarded_at.is_(None)
@@ -32,8 +31,8 @@ class Line:
 
 
 def put(tx: Transaction, body: bytes, source: str, reason: str) -> None:
-    """Keep a message (its first MAX_BODY_BYTES) with the reason why it could not be read or landed."""
-    tx.add(DeadLetter(at=tx.now, source=source, reason=reason, body=body[:MAX_BODY_BYTES]))
+    """Keep a message with the reason why it could not be read or registered."""
+    tx.add(DeadLetter(at=tx.now, source=source, reason=reason, body=body))
     _log.warning(
         "a message from %s could not be read and lies in the dead letters (labelyard dead-letters): %s", source, reason
     )

@@ -1,1 +1,13 @@
-"""What people ask for: status, explanations, repairs, quarantine, adoption, diagnosis."""
+"""What people ask for, one module each.
+
+status              every batch, and what needs a person
+explain             why an object or batch is in its state (`labelyard why`)
+manual              quarantine, restore, cancel, archive, pause, resume, retire
+retry               try a failed or waiting batch again
+repair              differences between ledger, CVAT and bucket, and their fixes
+adopt               put tasks that the ledger does not know into a dataset; rebuild a lost ledger
+backfill            register what a bucket already holds
+replay_dead_letters read unreadable messages again
+probe_servers       ask unavailable servers whether they answer again
+doctor/             checks of the installation
+"""

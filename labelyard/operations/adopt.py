@@ -1,10 +1,10 @@
-"""Tasks that the ledger does not know: made by hand (`adopt`), or by a ledger that was lost (`rebuild`)."""
+"""Put CVAT tasks that the ledger does not know into a dataset: a person's own, or all tasks of a lost ledger."""
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from labelyard.config import DatasetSpec
 from labelyard.context import Context
+from labelyard.cvat import Cvat
 from labelyard.domain.frame_matching import match
 from labelyard.domain.objects import StoredObject
 from labelyard.domain.repair_plan import owned_name
@@ -30,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class AdoptedTask:
-    """A task that is the ledger's now; `unknown` are frames that no object of the dataset could be said to be."""
+    """A task that is now in the ledger; `unknown` are frames that match no object of the dataset."""
 
     batch_id: str
     task_id: int
@@ -39,177 +40,196 @@ class AdoptedTask:
 
 
 @dataclass(frozen=True)
-class _Exports:
-    """What a dataset's COCO files in the bucket tell: keys by frame name of each batch, ids of labels of each file."""
+class _Evidence:
+    """What says which object is behind a frame."""
 
-    keys: dict[str, dict[str, str]] = field(default_factory=dict)
-    categories: dict[str, dict[str, int]] = field(default_factory=dict)
+    listed: Sequence[StoredObject]
+    """Every object in the dataset's sources."""
+    keys: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Batch -> frame name -> key, from the exports in the bucket."""
 
 
 def adopt(context: Context, dataset: str, task_ids: Sequence[int]) -> list[AdoptedTask]:
-    """Take tasks over that were made by hand, each as a batch of its own; their jobs and annotations stay as they are.
+    """Put tasks into a dataset, each as a batch of its own; their jobs and annotations stay as they are.
 
-    Raises NotKnown for an unknown dataset, CvatDisagrees for a task without frames or one that is known already.
+    Raises NotFound for an unknown dataset, CvatDisagrees for a task without frames or one that the ledger has already.
     """
     with context.ledger.read_only() as tx:
         spec = datasets.spec(tx, dataset)
-    cvat, listed = context.cvat(spec.cvat), _listed(context, spec)
-    return [_take(context, spec, cvat.task(task_id), None, listed, {}) for task_id in task_ids]
+    cvat, evidence = context.cvat(spec.cvat), _Evidence(_list_sources(context, spec))
+    return [_adopt_task(context, spec, cvat.task(task_id), None, evidence) for task_id in task_ids]
 
 
 def rebuild(context: Context) -> list[AdoptedTask]:
-    """Rebuild a lost ledger, for every dataset that was applied to it anew.
+    """Rebuild a lost ledger, for every dataset whose file was applied to it.
 
-    Tasks are known by owner and form of name, frames by the exports in the bucket, by name and by hash; labels get the
-    ids that those exports use. What is in no task lands with the next sweep. Raises NotKnown where no dataset was
-    applied.
+    Tasks are found by owner and name, the objects behind their frames by the exports in the bucket, by name and by
+    hash; labels get the ids that those exports use. The next sweep registers objects that are in no task. Raises
+    NotFound if no dataset was applied.
     """
     with context.ledger.read_only() as tx:
         specs = [spec for spec, _ in datasets.current(tx)]
     if not specs:
         raise NotFound(
-            "the ledger holds no dataset",
+            "the ledger has no dataset",
             next_step="labelyard apply FILE for each dataset file, then: labelyard rebuild",
         )
-    return [one for spec in specs for one in _rebuild(context, spec)]
+    return [one for spec in specs for one in _rebuild_dataset(context, spec)]
 
 
-def _rebuild(context: Context, spec: DatasetSpec) -> list[AdoptedTask]:
-    form, latest = owned_name(spec.name), dict[str, Task]()
-    for task in sorted(our_tasks(context.cvat(spec.cvat), spec), key=lambda task: task.id, reverse=True):
-        found = form.fullmatch(task.name)
-        if task.size and found is not None:
-            latest.setdefault(found[1], task)  # the last attempt is the one that was not given up
+def _rebuild_dataset(context: Context, spec: DatasetSpec) -> list[AdoptedTask]:
+    latest = _latest_tasks(context.cvat(spec.cvat), spec)
     with context.ledger.read_only() as tx:
-        taken = {batch.id for batch in batches.in_states(tx, BatchState)}
-        held = {row.server_id for row, _ in tasks.of_dataset(tx, spec.name) if row.cvat == spec.cvat}
-    listed, exports = _listed(context, spec), _exports(context, spec)
-    _take_categories(context, spec, exports.categories)
-    # What landed before the ledger was made again may have opened a batch under an old one's name.
-    return [_take(context, spec, task, None if name in taken else name, listed, exports.keys.get(name, {}))
-            for name, task in sorted(latest.items()) if task.id not in held]  # fmt: skip
+        used = {batch.id for batch in batches.in_states(tx, BatchState)}
+        known = {row.server_id for row, _ in tasks.of_dataset(tx, spec.name) if row.cvat == spec.cvat}
+    documents = dict(_export_documents(context, spec))
+    evidence = _Evidence(_list_sources(context, spec), _keys_by_batch(documents.values()))
+    _recover_categories(context, spec, documents)
+    # Objects that were registered before the rebuild may have opened a batch under the id of an old one.
+    return [
+        _adopt_task(context, spec, task, None if batch_id in used else batch_id, evidence)
+        for batch_id, task in sorted(latest.items())
+        if task.id not in known
+    ]
 
 
-def _take(
-    context: Context,
-    spec: DatasetSpec,
-    task: Task,
-    name: str | None,
-    listed: Sequence[StoredObject],
-    keys: Mapping[str, str],
+def _latest_tasks(cvat: Cvat, spec: DatasetSpec) -> dict[str, Task]:
+    """Return the last attempt of each batch that has frames: earlier ones were abandoned."""
+    pattern, latest = owned_name(spec.name), dict[str, Task]()
+    for task in sorted(our_tasks(cvat, spec), key=lambda task: task.id, reverse=True):
+        name = pattern.fullmatch(task.name)
+        if task.size and name is not None:
+            latest.setdefault(name[1], task)
+    return latest
+
+
+# --- one task ---------------------------------------------------------------------------------------------------------
+
+
+def _adopt_task(
+    context: Context, spec: DatasetSpec, task: Task, batch_id: str | None, evidence: _Evidence
 ) -> AdoptedTask:
-    cvat = context.cvat(spec.cvat)
+    """Write the task as a batch, under its former id or as the dataset's next one."""
     if not task.size or not task.jobs:
         raise CvatDisagrees("it has no frames", where=f"task {task.id}", next_step="upload its images in CVAT first")
+    cvat = context.cvat(spec.cvat)
     frames = [frame.name for frame in cvat.frames(task.id)]
-    people = {user.id: user.username for user in cvat.users()}
+    usernames = {user.id: user.username for user in cvat.users()}
     with context.ledger.transaction() as tx:
-        _refuse_known(tx, spec, task)
-        free = _free(tx, spec, listed)
-        objects = match(frames, free, keys)
-        batch = _batch(tx, spec, name)
-        _members(tx, batch, objects)
-        batches.name_task(tx, batch)  # for another one, should this one be deleted
-        row = TaskRow(batch_id=batch.id, attempt=1, name=task.name, state=TaskState.VERIFIED, cvat=spec.cvat)
-        row.server_id, row.url, row.files, row.request_id = task.id, task_url(cvat, task.id), task.size, ""
-        row.upload_begun_at = batch.closed_at
-        tx.add(row)
-        tx.flush()
-        jobs.see(tx, batch, task.jobs, people)
-        batches.move(tx, batch, BatchState.ASSIGNED, f"task {task.id} was taken over")
+        _check_unknown(tx, spec, task)
+        objects = match(frames, _objects_in_no_task(tx, spec, evidence.listed), evidence.keys.get(batch_id or "", {}))
+        batch = _add_batch(tx, spec, batch_id)
+        _add_members(tx, batch, objects)
+        batches.name_task(tx, batch)  # for another task, should this one be deleted
+        _add_task_row(tx, batch, task, spec.cvat, task_url(cvat, task.id))
+        jobs.see(tx, batch, task.jobs, usernames)
+        batches.move(tx, batch, BatchState.ASSIGNED, f"task {task.id} was adopted")
     unknown = tuple(frame for frame in frames if frame not in objects)
-    _log.info("%s: task %d taken over, %d of its %d frames known", batch.id, task.id, len(objects), len(frames))
+    _log.info("%s: task %d adopted, %d of its %d frames are objects", batch.id, task.id, len(objects), len(frames))
     return AdoptedTask(batch.id, task.id, len(frames), unknown)
 
 
-def _batch(tx: Transaction, spec: DatasetSpec, name: str | None) -> Batch:
-    """A closed batch; under its old name, or as the dataset's next."""
-    dataset = batches.lock(tx, spec.name)
-    number = dataset.batches + 1 if name is None else int(name.rpartition("-")[2])
-    batch = batches.add(tx, dataset, number)
-    batch.state, batch.cvat = BatchState.READY, spec.cvat
-    batch.closed_at, batch.close_reason = batch.opened_at, "taken over"
-    return batch
-
-
-def _members(tx: Transaction, batch: Batch, objects: Mapping[str, StoredObject]) -> None:
-    for name, obj in objects.items():
-        row = tx.scalars(
-            select(Object).where(
-                Object.dataset == batch.dataset,
-                Object.bucket == obj.bucket,
-                Object.key == obj.key,
-                Object.etag == obj.etag,
-            )
-        ).one_or_none()
-        if row is None:
-            row = Object(dataset=batch.dataset, bucket=obj.bucket, key=obj.key, etag=obj.etag, size=obj.size)
-            row.registered_at, row.via = tx.now, "taken over"
-            tx.add(row)
-        former = tx.get(Batch, row.batch_id) if row.batch_id else None
-        if former is not None and former.state is BatchState.OPEN:
-            former.objects, former.bytes = former.objects - 1, former.bytes - (row.size or 0)
-        row.batch_id, row.upload_name, row.quarantine_reason = batch.id, name, None
-        tx.flush()
-        record(tx, "landed", f"found as {name} in a task that was taken over", obj=row)
-        batch.objects += 1
-        batch.bytes += obj.size or 0
-
-
-def _refuse_known(tx: Transaction, spec: DatasetSpec, task: Task) -> None:
-    known = tx.scalars(
-        select(TaskRow.batch_id).where(
-            TaskRow.cvat == spec.cvat, TaskRow.server_id == task.id, TaskRow.state != TaskState.ABANDONED
-        )
-    ).first()
+def _check_unknown(tx: Transaction, spec: DatasetSpec, task: Task) -> None:
+    in_ledger = (
+        TaskRow.cvat == spec.cvat, TaskRow.server_id == task.id, TaskRow.state != TaskState.ABANDONED,
+    )  # fmt: skip
+    known = tx.scalars(select(TaskRow.batch_id).where(*in_ledger)).first()
     if known is not None:
         raise CvatDisagrees(
             f"it is the task of {known} already", where=f"task {task.id}", next_step=f"labelyard why {known}"
         )
 
 
-def _free(tx: Transaction, spec: DatasetSpec, listed: Sequence[StoredObject]) -> list[StoredObject]:
-    """What no other task holds."""
-    held = tx.execute(
-        select(Object.bucket, Object.key, Object.etag).where(
-            Object.dataset == spec.name, Object.upload_name.is_not(None)
-        )
+def _objects_in_no_task(tx: Transaction, spec: DatasetSpec, listed: Sequence[StoredObject]) -> list[StoredObject]:
+    uploaded = select(Object.bucket, Object.key, Object.etag).where(
+        Object.dataset == spec.name, Object.upload_name.is_not(None)
     )
-    taken = {tuple(row) for row in held}
-    return [obj for obj in listed if (obj.bucket, obj.key, obj.etag) not in taken]
+    in_tasks = {tuple(row) for row in tx.execute(uploaded)}
+    return [obj for obj in listed if (obj.bucket, obj.key, obj.etag) not in in_tasks]
 
 
-def _listed(context: Context, spec: DatasetSpec) -> list[StoredObject]:
+def _add_batch(tx: Transaction, spec: DatasetSpec, batch_id: str | None) -> Batch:
+    dataset = batches.lock(tx, spec.name)
+    number = dataset.batches + 1 if batch_id is None else int(batch_id.rpartition("-")[2])
+    batch = batches.add(tx, dataset, number)
+    batch.state, batch.cvat = BatchState.READY, spec.cvat
+    batch.closed_at, batch.close_reason = batch.opened_at, "adopted"
+    return batch
+
+
+def _add_task_row(tx: Transaction, batch: Batch, task: Task, cvat: str, url: str) -> None:
+    row = TaskRow(batch_id=batch.id, attempt=1, name=task.name, state=TaskState.VERIFIED, cvat=cvat)
+    row.server_id, row.url, row.files, row.request_id = task.id, url, task.size, ""
+    row.upload_begun_at = batch.closed_at
+    tx.add(row)
+    tx.flush()
+
+
+def _add_members(tx: Transaction, batch: Batch, objects: Mapping[str, StoredObject]) -> None:
+    for name, obj in objects.items():
+        row = _object_row(tx, batch.dataset, obj)
+        former = tx.get(Batch, row.batch_id) if row.batch_id else None
+        if former is not None and former.state is BatchState.OPEN:
+            former.objects, former.bytes = former.objects - 1, former.bytes - (row.size or 0)
+        row.batch_id, row.upload_name, row.quarantine_reason = batch.id, name, None
+        tx.flush()
+        record(tx, "landed", f"found as {name} in a task that was adopted", obj=row)
+        batch.objects += 1
+        batch.bytes += obj.size or 0
+
+
+def _object_row(tx: Transaction, dataset: str, obj: StoredObject) -> Object:
+    """Return the row of an object, added if there is none."""
+    identity = {"dataset": dataset, "bucket": obj.bucket, "key": obj.key, "etag": obj.etag}
+    row = tx.scalars(select(Object).filter_by(**identity)).one_or_none()
+    if row is None:
+        row = Object(**identity, size=obj.size, registered_at=tx.now, via="adopted")
+        tx.add(row)
+    return row
+
+
+# --- what is in the bucket --------------------------------------------------------------------------------------------
+
+
+def _list_sources(context: Context, spec: DatasetSpec) -> list[StoredObject]:
     found = (obj for source in spec.sources for obj in context.store.list(source.bucket, source.prefix))
     return [obj for obj in found if spec.refusal(obj.bucket, obj.key) is None]
 
 
-def _exports(context: Context, spec: DatasetSpec) -> _Exports:
-    told = _Exports()
+def _export_documents(context: Context, spec: DatasetSpec) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Return the address and the content of each COCO file that was exported for the dataset."""
     for obj in context.store.list(spec.export_bucket, spec.export.prefix):
-        document = _document(context, obj)
-        if document.get("info", {}).get("dataset") != spec.name:
-            continue
-        images: Iterable[Mapping[str, str]] = document.get("images", ())
-        keys = {image["cvat_name"]: image["file_name"] for image in images if "cvat_name" in image}
-        told.keys.setdefault(str(document["info"].get("batch", "")), {}).update(keys)
-        told.categories[obj.url] = {one["name"]: one["id"] for one in document.get("categories", ())}
-    return told
+        document = _read_document(context, obj)
+        if document.get("info", {}).get("dataset") == spec.name:
+            yield obj.url, document
 
 
-def _take_categories(context: Context, spec: DatasetSpec, files: Mapping[str, Mapping[str, int]]) -> None:
-    with context.ledger.transaction() as tx:
-        numbers = datasets.take_categories(tx, spec, files.values())
-    for url, told in files.items():
-        others = [name for name, number in told.items() if numbers.get(name, number) != number]
-        if others:
-            _log.warning("%s: other files give %s another id: do not put them together", url, ", ".join(others))
-
-
-def _document(context: Context, obj: StoredObject) -> dict[str, Any]:
+def _read_document(context: Context, obj: StoredObject) -> dict[str, Any]:
     try:
         found = json.loads(b"".join(context.store.read(obj)))
     except (StoreError, ValueError) as error:
         _log.warning("%s is not an export: %s", obj.url, error)
         return {}
     return found if isinstance(found, dict) and isinstance(found.get("info"), dict) else {}
+
+
+def _keys_by_batch(documents: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
+    keys: dict[str, dict[str, str]] = {}
+    for document in documents:
+        images = [image for image in document.get("images", ()) if "cvat_name" in image]
+        of_batch = keys.setdefault(str(document["info"].get("batch", "")), {})
+        of_batch.update({image["cvat_name"]: image["file_name"] for image in images})
+    return keys
+
+
+def _recover_categories(context: Context, spec: DatasetSpec, documents: Mapping[str, Mapping[str, Any]]) -> None:
+    """Give the dataset's labels the ids that the exports use, and warn where two files differ."""
+    ids = {
+        url: {one["name"]: one["id"] for one in document.get("categories", ())} for url, document in documents.items()
+    }
+    with context.ledger.transaction() as tx:
+        recovered = datasets.take_categories(tx, spec, ids.values())
+    for url, in_file in ids.items():
+        others = [name for name, number in in_file.items() if recovered.get(name, number) != number]
+        if others:
+            _log.warning("%s: other files give %s another id: do not put them together", url, ", ".join(others))

@@ -1,4 +1,4 @@
-"""What a person decides: an object is set aside or comes back, a batch is abandoned, a dataset pauses."""
+"""Decisions of a person: quarantine or restore an object, cancel or archive a batch, pause or retire a dataset."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from labelyard.ledger import Transaction, batches, datasets, objects
 from labelyard.ledger.history import record
 from labelyard.ledger.tables import Batch, Dataset, Object
 
-BY_HAND = "by hand: "
-"""What the reason of whatever a person set aside begins with."""
+MANUALLY = "manually: "
+"""The first word of the quarantine reason of an object that a person has quarantined."""
 
 
 def bucket_and_key(address: str) -> tuple[str, str]:
-    """The parts of s3://bucket/key. Raises NotKnown where it is none."""
+    """Return the parts of s3://bucket/key. Raises NotFound for another form."""
     bucket, key = urlsplit(address).netloc, address.removeprefix("s3://").partition("/")[2]
     if not address.startswith("s3://") or not bucket or not key:
         raise NotFound(f"{address!r} is not the address of an object", next_step="write s3://bucket/key")
@@ -24,93 +24,89 @@ def bucket_and_key(address: str) -> tuple[str, str]:
 
 
 def quarantine(context: Context, address: str, why: str) -> Object:
-    """Take an object out: not yet uploaded, its batch goes on without it; uploaded, the next export leaves it out.
+    """Quarantine an object: before its upload its batch continues without it, later the next export leaves it out.
 
-    Raises NotKnown where it never landed or is set aside already.
+    Raises NotFound if no content of it is in a batch.
     """
     with context.ledger.transaction() as tx:
-        bucket, key = bucket_and_key(address)
-        counting = [
-            row
-            for row in objects.of_key(tx, bucket, key, lock=True)
-            if row.quarantine_reason is None and row.batch_id is not None
-        ]
-        if not counting:
+        rows = objects.of_key(tx, *bucket_and_key(address), lock=True)
+        in_batch = [row for row in rows if row.quarantine_reason is None and row.batch_id is not None]
+        if not in_batch:
             raise NotFound("no content of it is part of a batch", where=address, next_step=f"labelyard why {address}")
-        row = counting[-1]
-        objects.quarantine(tx, row, f"{BY_HAND}{why}")
-        batches.export_again(tx, row.batch_id, f"{address} was set aside and is left out")
+        row = in_batch[-1]
+        objects.quarantine(tx, row, f"{MANUALLY}{why}")
+        batches.export_again(tx, row.batch_id, f"{address} was quarantined and is left out")
     return row
 
 
 def restore(context: Context, address: str) -> Object:
-    """Take an object back: into the exports of the task that holds it, else into its dataset's open batch.
+    """Restore an object: into the exports of the task that has it, else into its dataset's open batch.
 
-    Raises NotKnown where no content of it is set aside.
+    Raises NotFound if no content of it is quarantined or in a cancelled batch.
     """
     with context.ledger.transaction() as tx:
-        bucket, key = bucket_and_key(address)
-        rows = objects.of_key(tx, bucket, key, lock=True)
-        aside = [row for row in rows if row.quarantine_reason is not None or _is_cancelled(_batch(tx, row))]
-        if not aside:
-            raise NotFound("no content of it is set aside", where=address, next_step=f"labelyard why {address}")
-        row = aside[-1]
+        rows = objects.of_key(tx, *bucket_and_key(address), lock=True)
+        left_out = [row for row in rows if row.quarantine_reason is not None or _is_cancelled(_batch(tx, row))]
+        if not left_out:
+            raise NotFound("no content of it is quarantined", where=address, next_step=f"labelyard why {address}")
+        row = left_out[-1]
         batch = _batch(tx, row)
         row.quarantine_reason = None
-        record(tx, "restored", "by hand", obj=row)
+        record(tx, "restored", "manually", obj=row)
         if row.upload_name is not None and not _is_cancelled(batch):
             batches.export_again(tx, row.batch_id, f"{address} was restored")
         elif batch is None or batch.state is not BatchState.OPEN:
             row.upload_name = None
-            objects.add_to_batch(tx, datasets.spec(tx, row.dataset), [row], "restored by hand")
+            objects.add_to_batch(tx, datasets.spec(tx, row.dataset), [row], "restored manually")
     return row
 
 
 def cancel(context: Context, batch_id: str, why: str) -> Batch:
-    """Give a batch up. Its task stays in CVAT for whoever worked on it; `restore` brings single objects back."""
+    """Cancel a batch. Its task stays in CVAT with everybody's work; `restore` brings single objects back."""
     with context.ledger.transaction() as tx:
         batch = batches.get(tx, batch_id, lock=True)
-        batches.move(tx, batch, BatchState.CANCELLED, f"by hand: {why}")
-        batch.leased_by = batch.leased_until = None  # whoever is at it loses the claim at the next check
+        batches.move(tx, batch, BatchState.CANCELLED, f"manually: {why}")
+        batch.leased_by = batch.leased_until = None  # a run that works on it loses its lease at the next check
     return batch
 
 
 def archive(context: Context, batch_id: str) -> Batch:
-    """Let go of an exported batch: its task may be deleted, and what happens to it there changes nothing any more."""
+    """Archive an exported batch: its task is no longer checked and may be deleted, its exports stay."""
     with context.ledger.transaction() as tx:
         batch = batches.get(tx, batch_id, lock=True)
-        batches.move(tx, batch, BatchState.ARCHIVED, "by hand")
+        batches.move(tx, batch, BatchState.ARCHIVED, "manually")
     return batch
 
 
 def pause(context: Context, dataset: str, why: str) -> None:
-    """Let no run of a dataset begin; objects still land, and what runs now finishes."""
+    """Start no new run of a dataset; objects are still registered, and running work finishes."""
     with context.ledger.transaction() as tx:
-        row = _dataset(tx.get(Dataset, dataset, with_for_update=True), dataset)
+        row = _locked_dataset(tx, dataset)
         row.paused_at, row.pause_reason = tx.now, why or None
-        record(tx, "paused", why or "by hand", dataset=dataset)
+        record(tx, "paused", why or "manually", dataset=dataset)
 
 
 def resume(context: Context, dataset: str) -> int:
-    """Let a paused dataset go on; returns how many batches waited."""
+    """Start runs of a paused dataset again; return how many batches wait for one."""
     with context.ledger.transaction() as tx:
-        row = _dataset(tx.get(Dataset, dataset, with_for_update=True), dataset)
+        row = _locked_dataset(tx, dataset)
         row.paused_at = row.pause_reason = None
-        record(tx, "resumed", "by hand", dataset=dataset)
+        record(tx, "resumed", "manually", dataset=dataset)
         return sum(batch.dataset == dataset for batch in batches.in_states(tx, batches.EVENT_OF_STATE))
 
 
 def retire(context: Context, dataset: str) -> None:
-    """Let nothing more land in a dataset; what landed before goes on to its end."""
+    """Register no new objects in a dataset; its existing batches continue."""
     with context.ledger.transaction() as tx:
-        row = _dataset(tx.get(Dataset, dataset, with_for_update=True), dataset)
+        row = _locked_dataset(tx, dataset)
         row.retired_at = tx.now
-        record(tx, "retired", "by hand", dataset=dataset)
+        record(tx, "retired", "manually", dataset=dataset)
 
 
-def _dataset(row: Dataset | None, name: str) -> Dataset:
+def _locked_dataset(tx: Transaction, name: str) -> Dataset:
+    row = tx.get(Dataset, name, with_for_update=True)
     if row is None:
-        raise NotFound(f"the ledger holds no dataset {name!r}", next_step="labelyard status")
+        raise NotFound(f"the ledger has no dataset {name!r}", next_step="labelyard status")
     return row
 
 

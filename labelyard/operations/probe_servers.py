@@ -1,4 +1,4 @@
-"""Asking the servers that are left alone whether they are back, so that no run of a batch has to fail to find out."""
+"""Ask servers with an open breaker whether they answer again, so that no run of a batch fails to find out."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ _log = logging.getLogger(__name__)
 
 
 def probe(context: Context) -> Mapping[str, str]:
-    """Ask every server that is left alone, once a minute at most; returns those still away, with what they said."""
+    """Ask each unavailable server, at most once a minute; return those that still fail, with their last error."""
     with context.ledger.transaction() as tx:
-        troubled = [row.server for row in breakers.troubled(tx)]
-        due = [server for server in troubled if breakers.may_probe(tx, server)]
+        unavailable = [row.server for row in breakers.troubled(tx)]
+        due = [server for server in unavailable if breakers.may_probe(tx, server)]
     for server in due:
-        _ask(context, server)
+        _probe_server(context, server)
     with context.ledger.read_only() as tx:
         return {row.server: row.error for row in breakers.troubled(tx)}
 
 
-def _ask(context: Context, server: str) -> None:
+def _probe_server(context: Context, server: str) -> None:
     try:
         if server == breakers.STORE:
-            _ask_store(context)
+            _list_a_source(context)
         else:
             context.cvat(server).whoami()
     except LabelyardError as error:
@@ -36,11 +36,11 @@ def _ask(context: Context, server: str) -> None:
         return
     with context.ledger.transaction() as tx:
         breakers.record_success(tx, server)
-    _log.info("%s is back", breakers.called(server))
+    _log.info("%s answers again", breakers.called(server))
 
 
-def _ask_store(context: Context) -> None:
-    """Raises StoreUnreachable where a source does not answer: any of them, for one bucket may be away by itself."""
+def _list_a_source(context: Context) -> None:
+    """List any source, because a single bucket may be unavailable. Raises StoreUnreachable."""
     with context.ledger.read_only() as tx:
         sources = [source for spec, _ in datasets.current(tx) for source in spec.sources]
     if not sources:
@@ -51,4 +51,4 @@ def _ask_store(context: Context) -> None:
     except StoreUnreachable:
         raise
     except StoreError:
-        return  # a refusal is an answer
+        return  # the store answers, though it refuses

@@ -1,9 +1,12 @@
-"""repair: ledger, bucket and CVAT side by side, and what mends their differences."""
+"""Compare ledger, bucket and CVAT, and fix the differences.
+
+`survey` returns the findings, each with the Action that fixes it, and changes nothing; `apply` carries the actions out.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -15,134 +18,156 @@ from labelyard.domain.repair_plan import Action, Finding, Known, findings, owned
 from labelyard.domain.states import WITH_PEOPLE, BatchState, TaskState
 from labelyard.domain.tasks import Task
 from labelyard.errors import CvatDisagrees, CvatHidden, CvatNotFound, LabelyardError
-from labelyard.ledger import Transaction, batches, datasets, exports, jobs, tasks
+from labelyard.ledger import batches, datasets, exports, jobs, tasks
 from labelyard.ledger.tables import Batch, Export
 from labelyard.ledger.tables import Task as TaskRow
 from labelyard.pipeline.acquire_batch import BatchLease, acquire_batch
 from labelyard.pipeline.assign_jobs import assign_jobs
 
 _log = logging.getLogger(__name__)
-_MADE = (BatchState.CREATED, BatchState.UPLOADED, BatchState.READY, *WITH_PEOPLE)
-
-
-def survey(context: Context, dataset: str | None = None) -> list[Finding]:
-    """Every difference, of one dataset or of all; changes nothing. Raises CvatErrors and StoreErrors."""
-    with context.ledger.read_only() as tx:
-        specs = [spec for spec, _ in datasets.current(tx) if dataset in (None, spec.name)]
-    return [finding for spec in specs for finding in _survey(context, spec)]
-
-
-def apply(context: Context, plan: Sequence[Finding]) -> list[tuple[Finding, LabelyardError]]:
-    """Mend what can be mended by itself; returns what could not be mended now, and why. One stops only itself."""
-    left = []
-    for finding in plan:
-        try:
-            _mend(context, finding)
-            _log.info("%s: %s: %s", finding.where, finding.what, finding.mend)
-        except LabelyardError as error:
-            left.append((finding, error))
-    return left
-
-
-def our_tasks(cvat: Cvat, spec: DatasetSpec) -> Iterator[Task]:
-    """The tasks of our account whose names are of the form that labelyard gives a dataset's."""
-    me, form = cvat.whoami().id, owned_name(spec.name)
-    return (task for task in cvat.tasks(name=f"{spec.name}-") if task.owner == me and form.fullmatch(task.name))
-
-
-def _survey(context: Context, spec: DatasetSpec) -> list[Finding]:
-    with context.ledger.read_only() as tx:
-        rows = [_seen(tx, row, batch) for row, batch in tasks.of_dataset(tx, spec.name)]
-    servers = sorted({spec.cvat, *(seen.row.cvat for seen in rows)})
-    return [finding for name in servers for finding in _compare(context, spec, name, rows)]
+_WITH_A_TASK = (BatchState.CREATED, BatchState.UPLOADED, BatchState.READY, *WITH_PEOPLE)
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """What the ledger says of a task: its row, its batch, and the export that has to be in the bucket."""
+class _Recorded:
+    """A task in the ledger with its batch, and the export that must be in the bucket."""
 
     row: TaskRow
     batch: Batch
     export: Export | None
 
 
-def _seen(tx: Transaction, row: TaskRow, batch: Batch) -> _Seen:
-    return _Seen(row, batch, exports.current(tx, batch.id) if batch.state is BatchState.EXPORTED else None)
+def survey(context: Context, dataset: str | None = None) -> list[Finding]:
+    """Return every difference, of one dataset or of all. Raises CvatErrors and StoreErrors."""
+    with context.ledger.read_only() as tx:
+        specs = [spec for spec, _ in datasets.current(tx) if dataset in (None, spec.name)]
+    return [finding for spec in specs for finding in _survey_dataset(context, spec)]
 
 
-def _compare(context: Context, spec: DatasetSpec, server: str, rows: Sequence[_Seen]) -> Iterator[Finding]:
-    here = [seen for seen in rows if seen.row.cvat == server]
-    given_up = {s.row.server_id or 0: s.batch.id for s in here if s.row.state is TaskState.ABANDONED}
-    known = [_known(context, seen) for seen in here if seen.row.state is not TaskState.ABANDONED]
+def fixable(plan: Sequence[Finding]) -> list[Finding]:
+    """Return the findings that `apply` can fix; the others need a person."""
+    return [finding for finding in plan if finding.mend is not Action.REPORT]
+
+
+def apply(context: Context, plan: Sequence[Finding]) -> list[tuple[Finding, LabelyardError]]:
+    """Fix what can be fixed; return the findings whose fix failed, with the error. A failure stops only itself."""
+    failed = []
+    for finding in fixable(plan):
+        try:
+            _FIXES[finding.mend](context, finding)
+            _log.info("%s: %s: %s", finding.where, finding.what, finding.mend)
+        except LabelyardError as error:
+            failed.append((finding, error))
+    return failed
+
+
+def our_tasks(cvat: Cvat, spec: DatasetSpec) -> Iterator[Task]:
+    """Return the tasks of our account that have a name which labelyard gives to tasks of this dataset."""
+    me, pattern = cvat.whoami().id, owned_name(spec.name)
+    return (task for task in cvat.tasks(name=f"{spec.name}-") if task.owner == me and pattern.fullmatch(task.name))
+
+
+# --- survey -----------------------------------------------------------------------------------------------------------
+
+
+def _survey_dataset(context: Context, spec: DatasetSpec) -> list[Finding]:
+    recorded = _recorded_tasks(context, spec)
+    servers = sorted({spec.cvat, *(one.row.cvat for one in recorded)})
+    return [
+        finding
+        for server in servers
+        for finding in _survey_server(context, spec, server, [one for one in recorded if one.row.cvat == server])
+    ]
+
+
+def _recorded_tasks(context: Context, spec: DatasetSpec) -> list[_Recorded]:
+    with context.ledger.read_only() as tx:
+        return [
+            _Recorded(row, batch, exports.current(tx, batch.id) if batch.state is BatchState.EXPORTED else None)
+            for row, batch in tasks.of_dataset(tx, spec.name)
+        ]
+
+
+def _survey_server(
+    context: Context, spec: DatasetSpec, server: str, recorded: Sequence[_Recorded]
+) -> Iterator[Finding]:
+    abandoned = {one.row.server_id or 0: one.batch.id for one in recorded if one.row.state is TaskState.ABANDONED}
+    known = [_known(context, one) for one in recorded if one.row.state is not TaskState.ABANDONED]
     cvat = context.cvat(server)
-    there = {task.id: task for task in our_tasks(cvat, spec)}
+    present = {task.id: task for task in our_tasks(cvat, spec)}
     hidden = set()
     for one in known:
-        if one.task_id not in there and not one.ended:
-            try:  # a list by owner and name lacks what was renamed, or made by another account
-                there[one.task_id] = cvat.task(one.task_id)
-            except CvatHidden as error:
-                hidden.add(one.task_id)
-                yield Finding(f"{one.batch_id}, task {one.task_id}", error.what, Action.REPORT, one.batch_id)
-            except CvatNotFound:
-                continue
-    yield from findings([one for one in known if one.task_id not in hidden], given_up, there.values())
+        if one.task_id in present or one.ended:
+            continue
+        try:  # the list by owner and name lacks tasks that were renamed, or created by another account
+            present[one.task_id] = cvat.task(one.task_id)
+        except CvatHidden as error:
+            hidden.add(one.task_id)
+            yield Finding(f"{one.batch_id}, task {one.task_id}", error.what, Action.REPORT, one.batch_id)
+        except CvatNotFound:
+            continue
+    yield from findings([one for one in known if one.task_id not in hidden], abandoned, present.values())
 
 
-def _known(context: Context, seen: _Seen) -> Known:
-    row, batch, export = seen.row, seen.batch, seen.export
-    there = {s3_url(export.bucket, export.key): context.store.exists(export.bucket, export.key)} if export else {}
-    assigned, ended = batch.state is BatchState.ASSIGNED, batch.state not in _MADE
-    return Known(batch.id, row.server_id or 0, row.name, assigned, there, ended)
+def _known(context: Context, one: _Recorded) -> Known:
+    files = {}
+    if one.export is not None:
+        bucket, key = one.export.bucket, one.export.key
+        files[s3_url(bucket, key)] = context.store.exists(bucket, key)
+    assigned, ended = one.batch.state is BatchState.ASSIGNED, one.batch.state not in _WITH_A_TASK
+    return Known(one.batch.id, one.row.server_id or 0, one.row.name, assigned, files, ended)
 
 
-def _mend(context: Context, finding: Finding) -> None:
-    batch_id, task_id = finding.batch_id or "", finding.task_id or 0
-    if finding.mend is Action.DELETE_TASK:
-        _delete_empty(context.cvat(_cvat_of(context, batch_id)), task_id)
-    elif finding.mend is Action.RECREATE_TASK:
-        _refuse_seen(context.cvat(_cvat_of(context, batch_id)), task_id)
-        with acquire_batch(context, batch_id, _MADE) as lease:
-            _make_anew(lease, task_id, finding.what)
-    elif finding.mend is Action.EXPORT_AGAIN:
-        with context.ledger.transaction() as tx:
-            batches.export_again(tx, batch_id, finding.what)
-    elif finding.mend is Action.ASSIGN:
-        with acquire_batch(context, batch_id, (BatchState.ASSIGNED,)) as lease:
-            _assign_free(lease)
+# --- fixes ------------------------------------------------------------------------------------------------------------
 
 
-def _delete_empty(cvat: Cvat, task_id: int) -> None:
+def _delete_empty_task(context: Context, finding: Finding) -> None:
+    cvat, task_id = _cvat_of(context, finding), finding.task_id or 0
     task = cvat.task(task_id)
     if task.size or task.received:
-        raise CvatDisagrees("it was filled meanwhile", where=f"task {task_id}", next_step="labelyard repair")
+        raise CvatDisagrees("it has data by now", where=f"task {task_id}", next_step="labelyard repair")
     cvat.delete_task(task_id)
 
 
-def _refuse_seen(cvat: Cvat, task_id: int) -> None:
+def _recreate_task(context: Context, finding: Finding) -> None:
     with suppress(CvatNotFound):
-        cvat.task(task_id)
-        raise CvatDisagrees("it is there again", where=f"task {task_id}", next_step="labelyard repair")
-
-
-def _make_anew(lease: BatchLease, task_id: int, reason: str) -> None:
-    with lease.transaction() as tx:
+        _cvat_of(context, finding).task(finding.task_id or 0)
+        raise CvatDisagrees("it exists again", where=f"task {finding.task_id}", next_step="labelyard repair")
+    with acquire_batch(context, finding.batch_id or "", _WITH_A_TASK) as lease, lease.transaction() as tx:
         row = tasks.current(tx, lease.batch_id)
-        if row is not None and row.server_id == task_id:
-            tasks.recreate(tx, row.id, reason)
+        if row is not None and row.server_id == finding.task_id:
+            tasks.recreate(tx, row.id, finding.what)
 
 
-def _assign_free(lease: BatchLease) -> None:
-    names = {user.id: user.username for user in lease.cvat.users()}
+def _export_again(context: Context, finding: Finding) -> None:
+    with context.ledger.transaction() as tx:
+        batches.export_again(tx, finding.batch_id, finding.what)
+
+
+def _assign_free_jobs(context: Context, finding: Finding) -> None:
+    with acquire_batch(context, finding.batch_id or "", (BatchState.ASSIGNED,)) as lease:
+        _forget_choices_of_free_jobs(lease)
+        assign_jobs(lease)
+
+
+def _forget_choices_of_free_jobs(lease: BatchLease) -> None:
+    usernames = {user.id: user.username for user in lease.cvat.users()}
     with lease.ledger.read_only() as tx:
         _, task_id = tasks.made(tx, lease.batch_id)
-    seen = lease.cvat.jobs(task_id)
+    on_server = lease.cvat.jobs(task_id)
     with lease.transaction() as tx:
-        jobs.see(tx, batches.get(tx, lease.batch_id, lock=True), seen, names)
+        jobs.see(tx, batches.get(tx, lease.batch_id, lock=True), on_server, usernames)
         jobs.forget_free_choices(tx, lease.batch_id)
-    assign_jobs(lease)
 
 
-def _cvat_of(context: Context, batch_id: str) -> str:
+_FIXES: Mapping[Action, Callable[[Context, Finding], None]] = {
+    Action.DELETE_TASK: _delete_empty_task,
+    Action.RECREATE_TASK: _recreate_task,
+    Action.EXPORT_AGAIN: _export_again,
+    Action.ASSIGN: _assign_free_jobs,
+}
+
+
+def _cvat_of(context: Context, finding: Finding) -> Cvat:
     with context.ledger.read_only() as tx:
-        return batches.get(tx, batch_id).cvat or "default"
+        return context.cvat(batches.get(tx, finding.batch_id or "").cvat or "default")

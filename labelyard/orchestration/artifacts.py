@@ -14,8 +14,8 @@ from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext
 from prefect.events import emit_event
 
+from labelyard.orchestration.events_api import resources
 from labelyard.orchestration.markdown import block, slug
-from labelyard.pipeline.publish_events import resources
 
 if TYPE_CHECKING:
     from uuid import UUID

@@ -17,7 +17,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.context import FlowRunContext
 from prefect.states import Completed
 
-from labelyard.operations.remarks import left_alone
+from labelyard.operations.status import unavailable_servers
 from labelyard.orchestration.artifacts import best_effort
 
 _NOTHING_NEW = "Nothing new"
@@ -32,7 +32,7 @@ def nothing_new() -> State[Any]:
 
 def still_away(away: Mapping[str, str]) -> State[Any]:
     """The end of a scheduled run that found nothing to do but that some server is still away."""
-    return Completed(name=_AWAY, message="\n".join([*left_alone(away), "  next: labelyard doctor"]))
+    return Completed(name=_AWAY, message="\n".join([*unavailable_servers(away), "  next: labelyard doctor"]))
 
 
 def prune_noop_runs() -> None:

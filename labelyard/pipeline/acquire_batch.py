@@ -1,4 +1,4 @@
-"""Owning a batch while working on it, and leaving it in a state that says what happened."""
+"""acquire_batch: lease a batch for a run, extend the lease while it works, and record how the run ended."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from labelyard.cvat import Cvat
 from labelyard.domain.backoff import exponential_backoff
 from labelyard.domain.states import INGESTING, BatchState
 from labelyard.errors import (
-    CVAT_IS_AWAY,
+    CVAT_UNAVAILABLE,
     CvatNotFound,
     LabelyardError,
     LeaseLost,
@@ -38,7 +38,7 @@ _LONGEST_WAIT = timedelta(minutes=5)
 
 @dataclass
 class BatchLease:
-    """A batch that is ours for now, and what it takes to work on it."""
+    """The exclusive, expiring right to work on a batch, with the dataset file and the clients that the work needs."""
 
     context: Context
     batch_id: str
@@ -47,27 +47,24 @@ class BatchLease:
 
     @property
     def ledger(self) -> Ledger:
-        """The ledger that the batch stands in."""
+        """The ledger of the context."""
         return self.context.ledger
 
     @cached_property
     def cvat(self) -> Cvat:
-        """The CVAT of the batch's dataset; logs in when first used."""
+        """The CVAT of the batch's dataset."""
         return self.context.cvat(self.spec.cvat)
 
     def check(self) -> None:
-        """Make sure the batch is still ours, and keep it so for another lease. Raises ClaimLost.
-
-        To be called before each write to CVAT or to the bucket.
-        """
+        """Extend the lease. Raises LeaseLost. Call it before each write to CVAT or to the bucket."""
         with self.transaction():
             pass
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        """A transaction of the ledger that is made only while the batch is ours. Raises ClaimLost."""
+        """Begin a transaction of the ledger that extends the lease. Raises LeaseLost."""
         with self.ledger.transaction() as tx:
-            leases.extend(tx, self.batch_id, self.holder, _lease(self.context))
+            leases.extend(tx, self.batch_id, self.holder, _lease_length(self.context))
             yield tx
 
 
@@ -75,109 +72,119 @@ class BatchLease:
 def acquire_batch(
     context: Context, batch_id: str, states: Collection[BatchState] = INGESTING, holder: str = ""
 ) -> Iterator[BatchLease]:
-    """Own a batch for the length of a `with` block. Raises ClaimTaken when it is not to be had.
+    """Lease a batch for the length of a `with` block. Raises LeaseTaken if that is not possible now.
 
-    A failure inside is written to the ledger before it goes on: what may succeed later waits, ever longer; what may
-    not is failed until `labelyard retry`. A lost claim writes nothing.
+    A failure inside the block is recorded in the ledger and raised again. A failure that a retry may cure makes the
+    batch wait, longer each time; any other one makes it failed until `labelyard retry`. LeaseLost records nothing.
     """
-    holder = holder or f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
-    failpoint("acquire_batch.requested")
-    with context.ledger.transaction() as tx:
-        batch = leases.acquire(tx, batch_id, holder, states, _lease(context))
-        spec = datasets.spec(tx, batch.dataset, batch.version)
-    lease = BatchLease(context, batch_id, holder, spec)
-    failpoint("acquire_batch.acquired")
+    lease = _acquire(context, batch_id, states, holder or f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}")
     try:
-        with _kept(lease):
+        with _extended_in_background(lease):
             yield lease
         failpoint("acquire_batch.done")
         with context.ledger.transaction() as tx:
-            breakers.record_success(tx, spec.cvat, breakers.STORE)
+            breakers.record_success(tx, lease.spec.cvat, breakers.STORE)
     except LeaseLost:
         raise
     except Exception as error:
-        _write_failure(lease, states, error)
+        _record_failure(lease, states, error)
         failpoint("acquire_batch.failed")
         raise
     finally:
-        _give_back(lease)
+        _release(lease)
         failpoint("acquire_batch.released")
 
 
 def resume_lease(context: Context, batch_id: str, holder: str) -> BatchLease:
     """Return the lease that `acquire_batch` took as `holder`, for a Prefect task of the same flow run.
 
-    Raises LeaseLost when the batch has another holder by now.
+    Raises LeaseLost if the batch has another holder.
     """
     with context.ledger.read_only() as tx:
         batch = batches.get(tx, batch_id)
         if batch.leased_by != holder:
-            raise LeaseLost("the lease ran out and another run may be at work", where=batch_id)
+            raise LeaseLost("the lease expired and another run may work on the batch", where=batch_id)
         spec = datasets.spec(tx, batch.dataset, batch.version)
     return BatchLease(context, batch_id, holder, spec)
 
 
+def _acquire(context: Context, batch_id: str, states: Collection[BatchState], holder: str) -> BatchLease:
+    failpoint("acquire_batch.requested")
+    with context.ledger.transaction() as tx:
+        batch = leases.acquire(tx, batch_id, holder, states, _lease_length(context))
+        spec = datasets.spec(tx, batch.dataset, batch.version)
+    failpoint("acquire_batch.acquired")
+    return BatchLease(context, batch_id, holder, spec)
+
+
 @contextmanager
-def _kept(lease: BatchLease) -> Iterator[None]:
-    """A thread that shows a sign of life while a step waits for somebody else."""
+def _extended_in_background(lease: BatchLease) -> Iterator[None]:
+    """Extend the lease in a thread, for steps that wait for CVAT or object storage."""
     done = Event()
-
-    def keep() -> None:
-        while not done.wait(_lease(lease.context).total_seconds() / 3):
-            try:
-                lease.check()
-            except LeaseLost:
-                return  # the step learns it from its own next check
-            except LedgerError as error:
-                _log.warning("%s: the lease could not be extended: %s", lease.batch_id, error)
-
-    # In the caller's context, so that its lines stand in the log of the caller's run.
-    keeper = Thread(target=copy_context().run, args=(keep,), name=f"lease of {lease.batch_id}", daemon=True)
-    keeper.start()
+    # In the caller's context, so that its lines appear in the log of the caller's run.
+    thread = Thread(
+        target=copy_context().run, args=(_extend_until, lease, done), name=f"lease of {lease.batch_id}", daemon=True
+    )
+    thread.start()
     try:
         yield
     finally:
         done.set()
-        keeper.join()
+        thread.join()
 
 
-def _write_failure(lease: BatchLease, states: Collection[BatchState], error: Exception) -> None:
-    again = f"labelyard retry {lease.batch_id}"
+def _extend_until(lease: BatchLease, done: Event) -> None:
+    while not done.wait(_lease_length(lease.context).total_seconds() / 3):
+        try:
+            lease.check()
+        except LeaseLost:
+            return  # the step meets the same error at its next check
+        except LedgerError as error:
+            _log.warning("%s: the lease could not be extended: %s", lease.batch_id, error)
+
+
+def _record_failure(lease: BatchLease, states: Collection[BatchState], error: Exception) -> None:
+    what, next_step = f"{type(error).__name__}: {error}", ""
     if isinstance(error, LabelyardError):
-        what, next_step, retry = error.happened, error.next_step or again, _may_pass(error, states)
-    else:
-        what, next_step, retry = f"{type(error).__name__}: {error}", again, False
+        what, next_step = error.happened, error.next_step
+    next_step = next_step or f"labelyard retry {lease.batch_id}"
     with lease.transaction() as tx:
         batch = batches.get(tx, lease.batch_id, lock=True)
         if batch.state not in states:
-            return  # the step has said all there is to say, or a person took the batch back while it ran
-        if retry:
+            return  # the step has recorded its failure itself, or a person changed the batch meanwhile
+        if _retry_may_help(error, states):
             wait = exponential_backoff(_FIRST_WAIT, batch.attempts, _LONGEST_WAIT)
             batches.put_back(tx, batch, what, next_step, wait)
         else:
             batches.fail(tx, batch, what, next_step)
-        away = breakers.STORE if isinstance(error, StoreUnreachable) else lease.spec.cvat
-        if not isinstance(error, (*CVAT_IS_AWAY, StoreUnreachable)):
-            breakers.record_success(tx, lease.spec.cvat, breakers.STORE)
-        elif breakers.record_failure(tx, away, what):
-            _log.error("%s keeps failing and gets no work for now: %s", breakers.called(away), what)
+        _record_server_health(tx, lease, error, what)
 
 
-def _may_pass(error: LabelyardError, states: Collection[BatchState]) -> bool:
-    # A task that is gone before people have it is made anew: perhaps a run that came back from the dead deleted it.
+def _record_server_health(tx: Transaction, lease: BatchLease, error: Exception, what: str) -> None:
+    """Count the failure against the server that caused it; a failure of the batch shows that both servers answer."""
+    if not isinstance(error, (*CVAT_UNAVAILABLE, StoreUnreachable)):
+        breakers.record_success(tx, lease.spec.cvat, breakers.STORE)
+        return
+    server = breakers.STORE if isinstance(error, StoreUnreachable) else lease.spec.cvat
+    if breakers.record_failure(tx, server, what):
+        _log.error("%s keeps failing and gets no work for now: %s", breakers.called(server), what)
+
+
+def _retry_may_help(error: Exception, states: Collection[BatchState]) -> bool:
     if isinstance(error, CvatNotFound):
+        # Before people have the task, a deleted one is created again: perhaps an earlier run deleted it late.
         return set(states) <= set(INGESTING)
-    # What the store refuses (a permission, a bucket, expired keys) is mended once for all batches, not batch by batch.
-    return error.retry or isinstance(error, StoreError)
+    # What the store forbids (a permission, a bucket, expired keys) is fixed once for all batches, not for each.
+    return isinstance(error, StoreError) or (isinstance(error, LabelyardError) and error.retry)
 
 
-def _give_back(lease: BatchLease) -> None:
+def _release(lease: BatchLease) -> None:
     try:
         with lease.ledger.transaction() as tx:
             leases.release(tx, lease.batch_id, lease.holder)
     except LedgerError as error:
-        _log.warning("%s: not given back, the lease will run out: %s", lease.batch_id, error)
+        _log.warning("%s: the lease could not be released and will expire: %s", lease.batch_id, error)
 
 
-def _lease(context: Context) -> timedelta:
+def _lease_length(context: Context) -> timedelta:
     return timedelta(seconds=context.settings.lease_seconds)

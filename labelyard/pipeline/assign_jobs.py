@@ -1,12 +1,13 @@
-"""assign_jobs: every job of the task gets a person, round robin over the dataset's annotators.
+"""assign_jobs: assign every job of the task, round robin over the dataset's annotators.
 
-The choice is committed before it is sent. Only jobs that are free, or that still hold what was last sent, are touched:
-what a person changes by hand in CVAT wins.
+The choice is committed before it is sent. Only jobs that are free, or that still have the assignee sent last, are
+changed: a change that a person makes in CVAT wins.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from labelyard.domain.states import BatchState
@@ -21,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Assignment:
-    """A job, the frames in it, who has it, and why."""
+    """A job, its frames, its assignee, and why this one."""
 
     job_id: int
     frames: str
@@ -31,81 +32,88 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Assigned:
-    """Who has which job now; `missing` are annotators of the dataset that the CVAT does not know."""
+    """The assignment of every job; `missing` are annotators of the dataset that CVAT does not have."""
 
     jobs: tuple[Assignment, ...]
     missing: tuple[str, ...]
 
 
 def assign_jobs(lease: BatchLease) -> Assigned:
-    """Hand out every job. Raises SettingsError when none of the dataset's annotators exists on the CVAT."""
-    with lease.ledger.read_only() as tx:
-        _, task_id = tasks.made(tx, lease.batch_id)
-        annotators = datasets.spec(tx, lease.spec.name).annotators  # of today: people come and go
-    ids = {user.username: user.id for user in lease.cvat.users() if user.is_active}
-    people = [name for name in annotators if name in ids]
-    missing = tuple(name for name in annotators if name not in ids)
-    if not people:
+    """Assign every job. Raises SettingsError if CVAT has none of the dataset's annotators."""
+    users = {user.username: user.id for user in lease.cvat.users() if user.is_active}
+    annotators = _annotators(lease)
+    present = [name for name in annotators if name in users]
+    missing = tuple(name for name in annotators if name not in users)
+    if not present:
         raise SettingsError(
             f"{lease.spec.cvat} has none of the annotators {', '.join(missing)}",
             where=lease.batch_id,
-            next_step=_mend(lease),
+            next_step=_how_to_fix(lease),
         )
-    seen = lease.cvat.jobs(task_id)
+    for row in _choose(lease, users, present, missing):
+        if not row.manual and row.chosen is not None and row.assignee != row.chosen:
+            _assign(lease, row, users.get(row.chosen))
+    return _record_assigned(lease, missing)
+
+
+def _annotators(lease: BatchLease) -> Sequence[str]:
+    """Return the annotators of the dataset file as it is now: a batch may have an older version."""
+    with lease.ledger.read_only() as tx:
+        return datasets.spec(tx, lease.spec.name).annotators
+
+
+def _choose(
+    lease: BatchLease, users: Mapping[str, int], present: Sequence[str], missing: tuple[str, ...]
+) -> Sequence[JobRow]:
+    """Record what CVAT says of the jobs, choose an annotator for each free one, and return all jobs."""
+    with lease.ledger.read_only() as tx:
+        _, task_id = tasks.made(tx, lease.batch_id)
+    on_server = lease.cvat.jobs(task_id)
     with lease.transaction() as tx:
         batch = batches.get(tx, lease.batch_id, lock=True)
-        jobs.see(tx, batch, seen, {number: name for name, number in ids.items()})
-        rows = jobs.choose(tx, batch, people)
+        jobs.see(tx, batch, on_server, {number: name for name, number in users.items()})
+        rows = jobs.choose(tx, batch, present)
         batch.warning = _warning(lease, missing)
     failpoint("assign_jobs.chosen")
-    for row in rows:
-        if not row.manual and row.chosen is not None and row.assignee != row.chosen:
-            _send(lease, row, ids.get(row.chosen))
-    return _finish(lease, missing)
+    return rows
 
 
-def _send(lease: BatchLease, row: JobRow, user_id: int | None) -> None:
+def _assign(lease: BatchLease, row: JobRow, user_id: int | None) -> None:
     if user_id is None:
-        raise SettingsError(
-            f"user {row.chosen!r} is gone from {lease.spec.cvat}", where=f"job {row.server_id}", next_step=_mend(lease)
-        )
+        what = f"{lease.spec.cvat} has no user {row.chosen!r} any more"
+        raise SettingsError(what, where=f"job {row.server_id}", next_step=_how_to_fix(lease))
     lease.check()
     lease.cvat.assign(row.server_id, user_id)
     failpoint("assign_jobs.sent")
     with lease.transaction() as tx:
         jobs.sent(tx, row.id)
     failpoint("assign_jobs.recorded")
-    _log.info(
-        "%s: job %d (frames %d to %d) to %s", lease.batch_id, row.server_id, row.start_frame, row.stop_frame, row.chosen
-    )
+    frames = f"frames {row.start_frame} to {row.stop_frame}"
+    _log.info("%s: job %d (%s) assigned to %s", lease.batch_id, row.server_id, frames, row.chosen)
 
 
-def _finish(lease: BatchLease, missing: tuple[str, ...]) -> Assigned:
+def _record_assigned(lease: BatchLease, missing: tuple[str, ...]) -> Assigned:
     with lease.transaction() as tx:
         rows = jobs.of_batch(tx, lease.batch_id)
         batch = batches.get(tx, lease.batch_id, lock=True)
         if batch.state is BatchState.READY:
-            batches.move(tx, batch, BatchState.ASSIGNED, f"{len(rows)} jobs have people")
+            batches.move(tx, batch, BatchState.ASSIGNED, f"{len(rows)} jobs are assigned")
     failpoint("assign_jobs.finished")
     if missing:
         _log.warning("%s: %s", lease.batch_id, _warning(lease, missing))
-    shown = tuple(
-        Assignment(
-            row.server_id,
-            f"{row.start_frame}-{row.stop_frame}",
-            row.assignee or "nobody",
-            "by hand" if row.manual else row.reason or "",
-        )
-        for row in rows
-    )
-    return Assigned(shown, missing)
+    return Assigned(tuple(map(_assignment, rows)), missing)
+
+
+def _assignment(row: JobRow) -> Assignment:
+    reason = "manually" if row.manual else row.reason or ""
+    return Assignment(row.server_id, f"{row.start_frame}-{row.stop_frame}", row.assignee or "nobody", reason)
 
 
 def _warning(lease: BatchLease, missing: tuple[str, ...]) -> str | None:
     if not missing:
         return None
-    return f"CVAT {lease.spec.cvat} has no user {', '.join(missing)}, so no job went to them: {_mend(lease)}"
+    return f"CVAT {lease.spec.cvat} has no user {', '.join(missing)}, so no job went to them: {_how_to_fix(lease)}"
 
 
-def _mend(lease: BatchLease) -> str:
+def _how_to_fix(lease: BatchLease) -> str:
     return f"create the user in CVAT, or change `annotators` and `labelyard apply` the file of {lease.spec.name}"

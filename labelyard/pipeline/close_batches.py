@@ -1,4 +1,4 @@
-"""Closing batches: when the dataset's rules say so, also by time alone, or when a person says so."""
+"""close_batches: close open batches that are due by their dataset's rules, or that a person closes."""
 
 from __future__ import annotations
 
@@ -17,27 +17,30 @@ _log = logging.getLogger(__name__)
 
 
 def close_due(context: Context) -> datetime | None:
-    """Close every batch whose time has come; returns when the next one's comes if nothing more arrives."""
+    """Close every batch that is due; return when the next one is due if no more objects arrive."""
     with context.ledger.read_only() as tx:
-        looks = [(batch.id, next_look(datasets.spec(tx, batch.dataset).batch, batches.filling(batch)))
-                 for batch in batches.all_open(tx)]  # fmt: skip
+        times = {
+            batch.id: next_look(datasets.spec(tx, batch.dataset).batch, batches.filling(batch))
+            for batch in batches.all_open(tx)
+        }
         now = tx.now
-    for batch_id, look in looks:
-        if look is not None and look <= now:
+    for batch_id, time in times.items():
+        if time is not None and time <= now:
             _close_if_due(context, batch_id)
-    return min((look for _, look in looks if look is not None and look > now), default=None)
+    return min((time for time in times.values() if time is not None and time > now), default=None)
 
 
 def close_now(context: Context, dataset: str) -> Batch:
-    """Close a dataset's open batch at once. Raises NotKnown where there is none."""
+    """Close the open batch of a dataset at once. Raises NotFound if it has none, or an empty one."""
     with context.ledger.transaction() as tx:
         datasets.spec(tx, dataset)
         batch = batches.lock_open(tx, dataset)
         if batch is None or not batch.objects:
             raise NotFound(
-                f"{dataset} has no open batch: nothing landed since the last one closed", next_step="labelyard status"
+                f"{dataset} has no open batch: no object was registered since the last one closed",
+                next_step="labelyard status",
             )
-        batches.close(tx, batch, "a person closed it")
+        batches.close(tx, batch, "closed by a person")
     return batch
 
 
@@ -47,7 +50,7 @@ def _close_if_due(context: Context, batch_id: str) -> None:
         batch = batches.get(tx, batch_id, lock=True)
         rules = datasets.spec(tx, batch.dataset).batch
         reason = due(rules, batches.filling(batch), tx.now)
-        # Somebody else may have closed or filled it meanwhile.
+        # Another process may have closed or filled it since it was read.
         if batch.state is BatchState.OPEN and reason is not None:
             batches.close(tx, batch, reason)
             failpoint("close_batches.written")

@@ -1,132 +1,151 @@
-"""Collecting: which tasks are complete, which were opened again, which changed after their export."""
+"""collect_finished: find tasks that are completed, were reopened, or whose annotations changed after the export."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from labelyard.context import Context
 from labelyard.cvat import Cvat
 from labelyard.domain.rotation import in_turn
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus, Task
-from labelyard.errors import CVAT_IS_AWAY, CvatError, CvatNotFound, LabelyardError, LedgerError
+from labelyard.errors import CVAT_UNAVAILABLE, CvatError, CvatNotFound, LabelyardError, LedgerError
 from labelyard.failpoints import failpoint
 from labelyard.ledger import batches, breakers, exports, jobs, tasks
 from labelyard.ledger.tables import Batch, Export
 
 _log = logging.getLogger(__name__)
-_UNTOUCHED = (BatchState.ASSIGNED, BatchState.EXPORTED)
+_WITHOUT_A_RUN = (BatchState.ASSIGNED, BatchState.EXPORTED)
+"""States in which no run works on a batch, so that an error in the ledger comes from here."""
 _EXPORTED_AT_ONCE = 200
-"""States in which no run works on a batch, so that what its error says is ours."""
 
 
 @dataclass(frozen=True)
 class Collected:
-    """What came of a look at every task that lies with people: batch ids, and what went wrong for which."""
+    """Batches that were completed, reopened, or changed in any way; and the error of each one that failed."""
 
     completed: tuple[str, ...] = ()
     reopened: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
-    """Those of which anything was new, a job's status or its person too."""
     failed: Mapping[str, str] | None = None
 
 
+@dataclass
+class _Round:
+    """The state of one call of `collect`."""
+
+    context: Context
+    unavailable: set[str]
+    """Servers that are not asked."""
+    usernames: dict[str, Mapping[int, str]] = field(default_factory=dict)
+    """CVAT -> user id -> name."""
+    completed: list[str] = field(default_factory=list)
+    reopened: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
 def collect(context: Context) -> Collected:
-    """Look at the tasks that lie with people; complete ones are announced. One that fails stops only itself.
+    """Ask CVAT for the tasks that people work on, and record what changed; a completed batch gets an event.
 
-    Of exported ones so many are looked at each time, in turn: they may be reopened until they are released. Tasks of a
-    CVAT that is left alone are not looked at: `probe` says when it is back.
+    A batch that fails stops only itself. Of exported batches, which may be reopened until they are archived, a share is
+    asked for each time, in rotation. A CVAT with an open breaker is not asked.
     """
-    completed, reopened, changed, failed = [], [], [], {}
     with context.ledger.read_only() as tx:
-        now = tx.now
+        unavailable = breakers.open_servers(tx, tx.now)
+    found = _Round(context, unavailable)
+    for batch in _batches_to_check(context):
+        if (batch.cvat or "") not in found.unavailable:
+            _check_batch(found, batch)
+    return Collected(tuple(found.completed), tuple(found.reopened), tuple(found.changed), found.failed)
+
+
+def _batches_to_check(context: Context) -> Sequence[Batch]:
+    with context.ledger.read_only() as tx:
         exported = batches.in_states(tx, (BatchState.EXPORTED,))
-        waiting = [
-            *batches.in_states(tx, (BatchState.ASSIGNED, BatchState.COMPLETED)),
-            *in_turn(exported, _EXPORTED_AT_ONCE, int(now.timestamp() // context.settings.deploy.collect_seconds)),
-        ]
-        away = breakers.open_servers(tx, now)
-    people: dict[str, Mapping[int, str]] = {}
-    for batch in waiting:
-        cvat = batch.cvat or ""
-        if cvat in away:
-            continue
-        try:
-            state, news = _look(context, batch, people)
-        except LabelyardError as error:
-            if isinstance(error, CVAT_IS_AWAY):
-                away.add(cvat)  # the other batches there would only meet the same
-                with context.ledger.transaction() as tx:
-                    breakers.record_failure(tx, cvat, error.happened)
-            elif not isinstance(error, LedgerError):
-                _tell(context, batch, error)
-            _log.warning("%s: %s", batch.id, error)
-            failed[batch.id] = str(error)
-            continue
-        if news:
-            changed.append(batch.id)
-        if state is BatchState.COMPLETED:
-            completed.append(batch.id)
-        elif state is BatchState.ASSIGNED:
-            reopened.append(batch.id)
-    return Collected(tuple(completed), tuple(reopened), tuple(changed), failed)
+        turn = int(tx.now.timestamp() // context.settings.deploy.collect_seconds)
+        unfinished = batches.in_states(tx, (BatchState.ASSIGNED, BatchState.COMPLETED))
+        return [*unfinished, *in_turn(exported, _EXPORTED_AT_ONCE, turn)]
 
 
-def _look(context: Context, batch: Batch, people: dict[str, Mapping[int, str]]) -> tuple[BatchState | None, bool]:
-    """The state that the batch moved to, None when it stays; and whether anything was new."""
-    with context.ledger.read_only() as tx:
+def _check_batch(found: _Round, batch: Batch) -> None:
+    try:
+        state, changed = _record_progress(found, batch)
+    except LabelyardError as error:
+        _log.warning("%s: %s", batch.id, error)
+        found.failed[batch.id] = str(error)
+        _record_failure(found, batch, error)
+        return
+    if changed:
+        found.changed.append(batch.id)
+    if state is BatchState.COMPLETED:
+        found.completed.append(batch.id)
+    elif state is BatchState.ASSIGNED:
+        found.reopened.append(batch.id)
+
+
+def _record_progress(found: _Round, batch: Batch) -> tuple[BatchState | None, bool]:
+    """Return the state that the batch moved to, None without a move; and whether anything changed."""
+    with found.context.ledger.read_only() as tx:
         (row, task_id), export = tasks.made(tx, batch.id), exports.current(tx, batch.id)
-    cvat = context.cvat(row.cvat)
-    if row.cvat not in people:
-        people[row.cvat] = {user.id: user.username for user in cvat.users()}
-    task = _shown(cvat, batch, task_id)
+    cvat = found.context.cvat(row.cvat)
+    if row.cvat not in found.usernames:
+        found.usernames[row.cvat] = {user.id: user.username for user in cvat.users()}
+    task = _get_task(cvat, batch, task_id)
     failpoint("collect_finished.shown")
-    with context.ledger.transaction() as tx:
+    with found.context.ledger.transaction() as tx:
         fresh = batches.get(tx, batch.id, lock=True)
         if fresh.changed_at != batch.changed_at:
-            return None, False  # somebody moved it while we looked: the next look decides
-        news = jobs.see(tx, fresh, task.jobs, people[row.cvat])
+            return None, False  # another process moved it meanwhile: the next call decides
+        jobs_changed = jobs.see(tx, fresh, task.jobs, found.usernames[row.cvat])
         breakers.record_success(tx, row.cvat)
-        if fresh.state in _UNTOUCHED:
+        if fresh.state in _WITHOUT_A_RUN:
             fresh.error = fresh.next_step = None
-        new, reason = _decide(fresh.state, task, export)
-        if new is not None:
-            batches.move(tx, fresh, new, reason)
+        state, reason = _next_state(fresh.state, task, export)
+        if state is not None:
+            batches.move(tx, fresh, state, reason)
             _log.info("%s: %s", batch.id, reason)
         failpoint("collect_finished.written")
     failpoint("collect_finished.collected")
-    return new, news or new is not None
+    return state, jobs_changed or state is not None
 
 
-def _shown(cvat: Cvat, batch: Batch, server_id: int) -> Task:
+def _get_task(cvat: Cvat, batch: Batch, task_id: int) -> Task:
     try:
-        return cvat.task(server_id)
+        return cvat.task(task_id)
     except CvatError as error:
-        error.where = f"{batch.id}, task {server_id} on {cvat.url}"
+        error.where = f"{batch.id}, task {task_id} on {cvat.url}"
         if isinstance(error, CvatNotFound):
-            error.next_step = "labelyard repair --apply, which makes the task anew"
+            error.next_step = "labelyard repair --apply, which creates the task again"
             if batch.state is BatchState.EXPORTED:
                 error.next_step = f"labelyard archive {batch.id} if its work is done; else {error.next_step}"
         raise
 
 
-def _tell(context: Context, batch: Batch, error: LabelyardError) -> None:
-    """Let `labelyard status` say what keeps us from seeing a task; the next look that succeeds takes it back."""
-    with context.ledger.transaction() as tx:
+def _record_failure(found: _Round, batch: Batch, error: LabelyardError) -> None:
+    """Count a failure of the server against it, and show any other one in `labelyard status`."""
+    if isinstance(error, LedgerError):
+        return
+    with found.context.ledger.transaction() as tx:
+        if isinstance(error, CVAT_UNAVAILABLE):
+            found.unavailable.add(batch.cvat or "")  # the other batches there would fail as well
+            breakers.record_failure(tx, batch.cvat or "", error.happened)
+            return
         fresh = batches.get(tx, batch.id, lock=True)
-        if fresh.state in _UNTOUCHED:
+        if fresh.state in _WITHOUT_A_RUN:
             fresh.error, fresh.next_step = error.happened, error.next_step or "labelyard doctor"
 
 
-def _decide(state: BatchState, task: Task, export: Export | None) -> tuple[BatchState | None, str]:
+def _next_state(state: BatchState, task: Task, export: Export | None) -> tuple[BatchState | None, str]:
+    """Return the state that the task moves its batch to, and why; None if it stays."""
     done = bool(task.jobs) and all(job.status is JobStatus.COMPLETED for job in task.jobs)
     if state is BatchState.ASSIGNED and done:
         return BatchState.COMPLETED, f"all {len(task.jobs)} jobs are completed"
     if state in (BatchState.COMPLETED, BatchState.EXPORTED) and not done:
-        opened = [str(job.id) for job in task.jobs if job.status is not JobStatus.COMPLETED]
-        return BatchState.ASSIGNED, f"reopened: job {', '.join(opened)}"
+        reopened = [str(job.id) for job in task.jobs if job.status is not JobStatus.COMPLETED]
+        return BatchState.ASSIGNED, f"reopened: job {', '.join(reopened)}"
     if state is BatchState.EXPORTED and export is not None and task.updated != export.task_updated:
         return BatchState.COMPLETED, f"annotations changed at {task.updated}, after the export"
     return None, ""

@@ -1,8 +1,8 @@
-"""create_task: one task for the batch on its CVAT, whatever died before.
+"""create_task: create exactly one CVAT task for the batch.
 
-CVAT cannot create conditionally, takes equal names, and after a lost answer nobody knows. So the name is fixed before
-anything is made, the server is asked for it first and again after any unclear answer, and of a doubled creation the
-lowest id wins.
+CVAT cannot create conditionally, accepts equal names, and after a lost response nobody knows whether it created the
+task. So the name is fixed before anything is sent, the server is searched for it before the creation and after any
+unclear response, and of duplicates the lowest id remains.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Created:
-    """The batch's task; `how` is created, adopted (it was there) or kept (the ledger knew it)."""
+    """The batch's task; `how` is "created", "adopted" (found on the server) or "kept" (in the ledger before)."""
 
     task_id: int
     name: str
@@ -35,37 +35,56 @@ class Created:
 
 
 def create_task(lease: BatchLease) -> Created:
-    """Make the batch's task, or find it. Raises CvatDisagrees where a task of its name is not ours."""
+    """Create the batch's task, or find it. Raises CvatDisagrees if a task of its name is not ours."""
     with lease.transaction() as tx:
         row = tasks.current(tx, lease.batch_id) or tasks.plan(tx, batches.get(tx, lease.batch_id), lease.spec.cvat)
-        expected = len(batches.members(tx, lease.batch_id, quarantined=False))
+        files = len(batches.members(tx, lease.batch_id, quarantined=False))
     if row.server_id is not None:
-        return _kept(lease, row)
+        return _known_task(lease, row, row.server_id)
     failpoint("create_task.planned")
     spec = _task_spec(lease, row.name)
-    task = _adopt(lease, spec, expected)
-    if task is not None:
-        return _record(lease, row, task, "adopted")
-    made = _create(lease, spec)
+    found = _find_own_task(lease, spec, files)
+    if found is not None:
+        return _record_task(lease, row, found, "adopted")
+    sent = _send(lease, spec)
     try:
-        task = _adopt(lease, spec, expected)
-        if task is None:
+        created = _find_own_task(lease, spec, files)
+        if created is None:
             raise CvatDisagrees(f"the task {spec.name!r} was created and is not listed", where=lease.cvat.url)
-        return _record(lease, row, task, "created")
+        return _record_task(lease, row, created, "created")
     except LeaseLost:
-        _take_back(lease, row, made)
+        _delete_superseded(lease, row, sent)
         raise
 
 
-def _kept(lease: BatchLease, row: TaskRow) -> Created:
-    assert row.server_id is not None
+def remove_duplicates(lease: BatchLease) -> None:
+    """Delete our empty tasks that have a name of this batch and are not its task.
+
+    They come from a creation that took effect long after its response was lost, or from a run that had lost its lease.
+    """
+    me = lease.cvat.whoami().id
+    with lease.ledger.read_only() as tx:
+        _, task_id = tasks.made(tx, lease.batch_id)
+        names = [row.name for row in tasks.of_batch(tx, lease.batch_id)]
+    for task in [task for name in names for task in lease.cvat.find_tasks(name)]:
+        if task.id != task_id and task.owner == me and _is_empty(task):
+            _delete_duplicate(lease, task)
+
+
+def task_url(cvat: Cvat, task_id: int) -> str:
+    """Return the address at which a person opens the task."""
+    return f"{cvat.url}/tasks/{task_id}"
+
+
+def _known_task(lease: BatchLease, row: TaskRow, task_id: int) -> Created:
+    """Return the task of the ledger if the server still has it; else create another one."""
     try:
-        lease.cvat.task(row.server_id)
+        lease.cvat.task(task_id)
     except CvatNotFound:
         with lease.transaction() as tx:
             tasks.recreate(tx, row.id, "it was deleted in CVAT")
         return create_task(lease)
-    return Created(row.server_id, row.name, row.url or "", "kept")
+    return Created(task_id, row.name, row.url or "", "kept")
 
 
 def _task_spec(lease: BatchLease, name: str) -> TaskSpec:
@@ -75,109 +94,96 @@ def _task_spec(lease: BatchLease, name: str) -> TaskSpec:
     )
 
 
-def _create(lease: BatchLease, spec: TaskSpec) -> Task | None:
-    """The new task; None where the answer is unclear and the server has one now."""
+def _send(lease: BatchLease, spec: TaskSpec) -> Task | None:
+    """Return the new task, or None if the response is unclear and the server has a task of this name."""
     lease.check()
     failpoint("create_task.searched")
     try:
-        made = lease.cvat.create_task(spec)
+        created = lease.cvat.create_task(spec)
     except (UnclearAnswer, CvatCrashed) as error:
-        _log.warning("%s: creating %r: %s; looking at the server", lease.batch_id, spec.name, error)
-        if not lease.cvat.find_tasks(spec.name):  # a 500 may leave a task behind, and a cut connection a whole one
+        _log.warning("%s: creating %r: %s; searching the server", lease.batch_id, spec.name, error)
+        # A 500 may leave an orphan task behind, and a cut connection a whole one.
+        if not lease.cvat.find_tasks(spec.name):
             raise
         return None
     failpoint("create_task.sent")
-    return made
+    return created
 
 
-def _take_back(lease: BatchLease, row: TaskRow, made: Task | None) -> None:
-    """Delete what this run made after it had lost its claim, unless whoever has the batch now took just that."""
+def _delete_superseded(lease: BatchLease, row: TaskRow, sent: Task | None) -> None:
+    """Delete the task that this run created after it had lost its lease, unless the new holder has adopted it."""
     with lease.ledger.read_only() as tx:
-        known = tx.get_one(TaskRow, row.id).server_id
-    if made is not None and known not in (None, made.id):  # None: whoever has the batch still looks for tasks
-        _log.warning("%s: deleting task %d, which nobody waits for any more", lease.batch_id, made.id)
-        lease.cvat.delete_task(made.id)
+        recorded = tx.get_one(TaskRow, row.id).server_id
+    if sent is not None and recorded not in (None, sent.id):  # None: the new holder is still searching
+        _log.warning("%s: deleting task %d, created after the lease was lost", lease.batch_id, sent.id)
+        lease.cvat.delete_task(sent.id)
 
 
-def remove_duplicates(lease: BatchLease) -> None:
-    """Delete empty tasks of ours that are called like one that was made, or was to be made, for the batch.
-
-    A creation whose answer never came may have had its effect late, and a run that had lost its claim made one.
-    """
-    me = lease.cvat.whoami().id
-    with lease.ledger.read_only() as tx:
-        _, task_id = tasks.made(tx, lease.batch_id)
-        names = [row.name for row in tasks.of_batch(tx, lease.batch_id)]
-    for task in [task for name in names for task in lease.cvat.find_tasks(name)]:
-        if task.id != task_id and task.owner == me and not (task.size or task.received):
-            lease.check()
-            _log.warning("%s: deleting task %d, an empty twin of %r", lease.batch_id, task.id, task.name)
-            lease.cvat.delete_task(task.id)
-
-
-def _adopt(lease: BatchLease, spec: TaskSpec, expected: int) -> Task | None:
-    """The task of this name that is ours and fits; extra ones of ours that are empty are deleted."""
+def _find_own_task(lease: BatchLease, spec: TaskSpec, files: int) -> Task | None:
+    """Return our task of this name, if there is one, and delete empty duplicates. Raises CvatDisagrees for others."""
     me = lease.cvat.whoami().id
     found = lease.cvat.find_tasks(spec.name)
     fitting = [
-        t for t in found if t.owner == me and _same_labels(t, spec) and t.size == (expected if t.received else 0)
+        task
+        for task in found
+        if task.owner == me and set(task.labels) == set(spec.labels) and task.size == (files if task.received else 0)
     ]
     keep = min(fitting, key=lambda task: task.id, default=None)
     for task in found:
         if task is keep:
             continue
-        if task.owner != me or task.size or task.received:
-            raise CvatDisagrees(
-                f"task {task.id} is called {spec.name!r} too, and is not an empty one of ours",
-                where=lease.cvat.url,
-                next_step=f"rename or delete {task_url(lease.cvat, task.id)}, then: labelyard retry {lease.batch_id}",
-            )
-        lease.check()
-        _log.warning("%s: deleting task %d, an empty twin of %r", lease.batch_id, task.id, spec.name)
-        lease.cvat.delete_task(task.id)
+        if task.owner != me or not _is_empty(task):
+            raise _conflict(lease, task, f"is also called {spec.name!r}, and is not an empty one of ours")
+        _delete_duplicate(lease, task)
         failpoint("create_task.duplicate_deleted")
     return keep
 
 
-def _same_labels(task: Task, spec: TaskSpec) -> bool:
-    return set(task.labels) == set(spec.labels)
+def _is_empty(task: Task) -> bool:
+    return not (task.size or task.received)
 
 
-def _record(lease: BatchLease, row: TaskRow, task: Task, how: str) -> Created:
+def _delete_duplicate(lease: BatchLease, task: Task) -> None:
+    lease.check()
+    _log.warning("%s: deleting task %d, an empty duplicate of %r", lease.batch_id, task.id, task.name)
+    lease.cvat.delete_task(task.id)
+
+
+def _conflict(lease: BatchLease, task: Task, what: str) -> CvatDisagrees:
+    return CvatDisagrees(
+        f"task {task.id} {what}",
+        where=lease.cvat.url,
+        next_step=f"rename or delete {task_url(lease.cvat, task.id)}, then: labelyard retry {lease.batch_id}",
+    )
+
+
+def _record_task(lease: BatchLease, row: TaskRow, task: Task, how: str) -> Created:
     url = task_url(lease.cvat, task.id)
-    shown = [frame.name for frame in lease.cvat.frames(task.id)] if task.size else []
+    frames = [frame.name for frame in lease.cvat.frames(task.id)] if task.size else []
     with lease.transaction() as tx:
         tasks.created(tx, row.id, task.id, url)
-        if shown:
-            _recognize(lease, tx, row, task, shown)
-        _move_on(lease, tx, f"task {task.id} {how}: {row.name}")
+        if frames:
+            _record_existing_upload(lease, tx, row, task, frames)
+        batch = batches.get(tx, lease.batch_id, lock=True)
+        if batch.state is BatchState.CLOSED:
+            batches.move(tx, batch, BatchState.CREATED, f"task {task.id} {how}: {row.name}")
     failpoint("create_task.recorded")
     _log.info("%s: task %d %s: %s", lease.batch_id, task.id, how, url)
     return Created(task.id, row.name, url, how)
 
 
-def _recognize(lease: BatchLease, tx: Transaction, row: TaskRow, task: Task, frames: Sequence[str]) -> None:
-    """The task holds its files already, and the ledger has forgotten (a power cut, a backup): never upload again."""
+def _record_existing_upload(
+    lease: BatchLease, tx: Transaction, row: TaskRow, task: Task, frames: Sequence[str]
+) -> None:
+    """Record that the task has its files already, so that they are not uploaded again.
+
+    This happens when the ledger was restored from a backup, or lost its last transactions in a power cut.
+    """
     members = {member.stored: member for member in batches.members(tx, lease.batch_id, quarantined=False, lock=True)}
-    held = match(frames, members, {})
-    if len(held) < len(frames):
-        raise CvatDisagrees(
-            f"task {task.id} is called {row.name!r} and holds frames that are not objects of the batch",
-            where=lease.cvat.url,
-            next_step=f"rename or delete {task_url(lease.cvat, task.id)}, then: labelyard retry {lease.batch_id}",
-        )
-    for name, obj in held.items():
+    matched = match(frames, members, {})
+    if len(matched) < len(frames):
+        raise _conflict(lease, task, f"is called {row.name!r} and has frames that are not objects of the batch")
+    for name, obj in matched.items():
         members[obj].upload_name = name
     tasks.upload_begins(tx, row.id, len(frames))
     tasks.uploaded(tx, row.id, "")
-
-
-def _move_on(lease: BatchLease, tx: Transaction, reason: str) -> None:
-    batch = batches.get(tx, lease.batch_id, lock=True)
-    if batch.state is BatchState.CLOSED:
-        batches.move(tx, batch, BatchState.CREATED, reason)
-
-
-def task_url(cvat: Cvat, task_id: int) -> str:
-    """Where a person opens the task."""
-    return f"{cvat.url}/tasks/{task_id}"

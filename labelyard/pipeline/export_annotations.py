@@ -22,7 +22,7 @@ from labelyard.domain.annotations import Annotations, Change, Tag
 from labelyard.domain.objects import s3_url
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus, Task
-from labelyard.errors import CvatDisagrees, ExportFailed
+from labelyard.errors import ExportFailed, ExportOutdated
 from labelyard.failpoints import failpoint
 from labelyard.formats.coco.read import read_export
 from labelyard.formats.coco.write import Original, Provenance, Source, Written, write_dataset
@@ -50,12 +50,6 @@ class Exported:
     tries: int
 
 
-class ReopenedMeanwhile(CvatDisagrees):
-    """A job was opened again, or annotations or objects changed, while the export ran: another one follows."""
-
-    retry = True
-
-
 @dataclass(frozen=True)
 class _Taken:
     """What one round brought: the content to write, where it is from, and the task as it was then."""
@@ -69,7 +63,7 @@ class _Taken:
 def export_annotations(lease: BatchLease) -> Exported:
     """Store a COCO file that holds exactly what the task's annotations say.
 
-    Raises ReopenedMeanwhile where people went on working; ExportFailed where annotations cannot be written as COCO.
+    Raises ExportOutdated where people went on working; ExportFailed where annotations cannot be written as COCO.
     """
     with lease.ledger.read_only() as tx:
         _, task_id = tasks.made(tx, lease.batch_id)
@@ -134,7 +128,7 @@ def _take(lease: BatchLease, task_id: int, to: Path) -> _Taken:
     task = _complete(lease, task_id)
     want = _wanted(lease, task)
     if _complete(lease, task_id).updated != task.updated:
-        raise ReopenedMeanwhile("annotations change while they are exported", where=f"{lease.batch_id}, task {task_id}")
+        raise ExportOutdated("annotations change while they are exported", where=f"{lease.batch_id}, task {task_id}")
     return _Taken(want.content, Source.API, task, _TRIES)
 
 
@@ -142,7 +136,7 @@ def _complete(lease: BatchLease, task_id: int) -> Task:
     task = lease.cvat.task(task_id)
     opened = [job.id for job in task.jobs if job.status is not JobStatus.COMPLETED]
     if opened:
-        raise ReopenedMeanwhile(f"job {opened[0]} is not completed any more", where=f"{lease.batch_id}, task {task_id}")
+        raise ExportOutdated(f"job {opened[0]} is not completed any more", where=f"{lease.batch_id}, task {task_id}")
     return task
 
 
@@ -187,9 +181,9 @@ def _store(lease: BatchLease, taken: _Taken, written: Written, generation: int, 
     with lease.transaction() as tx:
         batch = batches.get(tx, batch_id, lock=True)
         if batch.state is not BatchState.COMPLETED:
-            raise ReopenedMeanwhile(f"the batch is {batch.state} again", where=batch_id)
+            raise ExportOutdated(f"the batch is {batch.state} again", where=batch_id)
         if _left_out(lease, _uploaded(tx, lease), taken.content) != left_out:
-            raise ReopenedMeanwhile("an object was set aside, deleted or restored while it was written", where=batch_id)
+            raise ExportOutdated("an object was set aside, deleted or restored while it was written", where=batch_id)
         now = tx.now
         exports.add(tx, Export(
             batch_id=batch_id, generation=generation, bucket=spec.export_bucket, key=key, sha256=written.sha256,

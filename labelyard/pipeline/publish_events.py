@@ -1,74 +1,86 @@
-"""Telling Prefect what has to be done next.
+"""publish_events: post the events of the outbox to Prefect, which starts a run for each batch.
 
-An event says which batch and which attempt, nothing else: a flow believes only the ledger. It is posted to the events
-API, because `emit_event` loses it in silence while the server is away.
+An event carries batch and attempt, nothing else: a flow reads the rest from the ledger. An event is marked as sent only
+after Prefect has accepted it, so it may be posted twice; both times it has the same id.
 """
 
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime, timedelta
-from itertools import count
-
-import httpx
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
 
 from labelyard.context import Context
-from labelyard.errors import NotFound, PrefectUnreachable
+from labelyard.errors import NotFound
 from labelyard.failpoints import failpoint
 from labelyard.ledger import batches, outbox
 from labelyard.ledger.tables import OutboxEvent
-from labelyard.settings import Settings
 
 _log = logging.getLogger(__name__)
-_PAGE = 200  # the most that Prefect gives
-_BELIEVED = timedelta(hours=1)
 
 
-def publish_events(context: Context) -> int:
-    """Send what the outbox holds, oldest first; returns how many. Raises PrefectUnreachable; what is unsent stays."""
+@dataclass(frozen=True)
+class EventToPublish:
+    """An event of the outbox; `id` stays the same each time the event is posted."""
+
+    id: str
+    name: str
+    batch: str
+    dataset: str
+    attempt: int
+    written_at: datetime
+
+
+class EventsApi(Protocol):
+    """What publishing needs from Prefect."""
+
+    def publish(self, events: Sequence[EventToPublish]) -> None:
+        """Post events and return once they are accepted. Raises PrefectUnreachable."""
+
+    def batches_with_queued_run(self) -> Collection[str]:
+        """Return the batches that have a run which has not started yet. Raises PrefectUnreachable."""
+
+
+def publish_events(context: Context, events: EventsApi) -> int:
+    """Publish what the outbox holds, oldest first, and return how many events that were.
+
+    Raises PrefectUnreachable; what is not accepted by then stays unsent.
+    """
     sent = 0
-    while True:
-        with context.ledger.read_only() as tx:
-            rows = outbox.unsent(tx)
-            events = [_event(row, dataset, str(outbox.event_id(tx, row))) for row, dataset in rows]
-        if not events:
-            return sent
+    while unsent := _unsent(context):
         failpoint("publish_events.read")
-        _post(context.settings, "events", events)
+        events.publish(list(unsent.values()))
         failpoint("publish_events.posted")
-        with context.ledger.transaction() as tx:
-            for row, _ in rows:
-                tx.get_one(OutboxEvent, row.id).sent_at = tx.now
+        _mark_sent(context, unsent)
         failpoint("publish_events.marked")
-        sent += len(rows)
+        sent += len(unsent)
+    return sent
 
 
-def publish_again(context: Context) -> int:
-    """Put every batch that waits for a run, and that no run has taken, into the outbox once more; returns how many.
+def publish_again(context: Context, events: EventsApi) -> int:
+    """Add an event to the outbox for every batch that waits for a run and has none; return how many.
 
-    Prefect may lose the action behind an event: a deploy replaces the triggers, a server dies in between. What has a
-    run that only waits for a worker or a place is not announced: such runs would pile up. Raises PrefectUnreachable.
+    Prefect may lose the run that an event should start: a deployment replaces the triggers, or a server is killed. A
+    batch whose run only waits for a worker or a concurrency slot gets no event: such runs would pile up. Raises
+    PrefectUnreachable.
     """
     quiet = timedelta(seconds=context.settings.publish_again_seconds)
     with context.ledger.read_only() as tx:
         if not batches.unclaimed(tx, quiet=quiet):
             return 0
-    queued = _queued(context.settings)
+    queued = events.batches_with_queued_run()
     with context.ledger.transaction() as tx:
         again = batches.publish_again(tx, quiet=quiet, queued=queued)
         for batch in again:
-            _log.info(
-                "%s is %s and nobody has taken it: announced again, as number %d",
-                batch.id,
-                batch.state,
-                batch.publish_attempts,
-            )
+            _log.info("%s is %s without a run: publishing event %d", batch.id, batch.state, batch.publish_attempts)
     failpoint("publish_events.republished")
     return len(again)
 
 
 def report_not_started(context: Context, batch_id: str, why: str) -> bool:
-    """Let the ledger say that Prefect failed to start a run of a batch; false where the batch waits for none."""
+    """Record that Prefect failed to start a run of a batch; return False if the batch waits for none."""
     with context.ledger.transaction() as tx:
         try:
             batch = batches.get(tx, batch_id, lock=True)
@@ -78,51 +90,18 @@ def report_not_started(context: Context, batch_id: str, why: str) -> bool:
         return batches.report_not_started(tx, batch, error, "labelyard doctor")
 
 
-def resources(batch: str, dataset: str) -> tuple[dict[str, str], list[dict[str, str]]]:
-    """What an event is about and what is related to it, in Prefect's form: the batch, and its dataset."""
-    about = {"prefect.resource.id": f"labelyard.batch.{batch}", "prefect.resource.name": batch}
-    of = {"prefect.resource.id": f"labelyard.dataset.{dataset}", "prefect.resource.name": dataset}
-    return about, [of | {"prefect.resource.role": "dataset"}]
+def _unsent(context: Context) -> dict[int, EventToPublish]:
+    """Return unsent events by the id of their outbox row."""
+    with context.ledger.read_only() as tx:
+        return {
+            row.id: EventToPublish(
+                str(outbox.event_id(tx, row)), row.event, row.batch_id, dataset, row.attempt, row.written_at
+            )
+            for row, dataset in outbox.unsent(tx)
+        }
 
 
-def _event(row: OutboxEvent, dataset: str, event_id: str) -> dict[str, object]:
-    resource, related = resources(row.batch_id, dataset)
-    return {
-        "id": event_id,
-        "occurred": row.written_at.isoformat(),
-        "event": row.event,
-        "resource": resource,
-        "related": related,
-        "payload": {"batch": row.batch_id, "attempt": row.attempt},
-    }
-
-
-def _queued(settings: Settings) -> set[str]:
-    """The batches for which Prefect has a run that waits to begin; one that is old may wait where no worker looks."""
-    since = datetime.now(UTC) - _BELIEVED
-    wanted = {
-        "tags": {"any_": ["ingest", "export"]},
-        "state": {"type": {"any_": ["SCHEDULED"]}},
-        "expected_start_time": {"after_": since.isoformat()},
-    }
-    queued: set[str] = set()
-    for offset in count(0, _PAGE):
-        page = _post(settings, "flow_runs/filter", {"flow_runs": wanted, "limit": _PAGE, "offset": offset}).json()
-        queued.update(str(run["parameters"].get("batch")) for run in page)
-        if len(page) < _PAGE:
-            break
-    return queued
-
-
-def _post(settings: Settings, path: str, body: object) -> httpx.Response:
-    where = f"{settings.prefect_api().rstrip('/')}/{path}"
-    secret = settings.prefect_api_auth_string
-    auth = tuple(secret.get_secret_value().split(":", 1)) if secret else None
-    tls = where.startswith("https:")  # to load the certificates for nothing would take longer than all the rest
-    try:
-        answer = httpx.post(where, json=body, timeout=10, auth=auth, verify=tls)  # type: ignore[arg-type]
-    except httpx.HTTPError as error:
-        raise PrefectUnreachable(f"no answer: {error}", where=where, next_step="labelyard doctor") from error
-    if answer.is_error:
-        raise PrefectUnreachable(f"{answer.status_code} {answer.text[:200]}", where=where, next_step="labelyard doctor")
-    return answer
+def _mark_sent(context: Context, row_ids: Collection[int]) -> None:
+    with context.ledger.transaction() as tx:
+        for row_id in row_ids:
+            tx.get_one(OutboxEvent, row_id).sent_at = tx.now

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from labelyard.domain.objects import StoredObject, version_id
-from labelyard.errors import MessageError
+from labelyard.errors import MessageError, RecordIgnored
 
 MAX_BODY_BYTES = 1024 * 1024
 """The largest message that is read: no queue carries a larger one."""
@@ -60,10 +60,6 @@ class Reading:
     ignored: str | None = None
     refused: tuple[RefusedRecord, ...] = ()
     removed: tuple[EventObject, ...] = ()
-
-
-class _Ignored(Exception):
-    """A record that is fine and says nothing of new content."""
 
 
 def read_message(body: bytes) -> Reading:
@@ -126,8 +122,8 @@ def _collect(records: list[Any], read: Callable[[dict[str, Any]], EventObject]) 
             if not isinstance(record, dict):
                 raise MessageError(f"a record is a JSON object, this is {_kind(record)}")  # noqa: TRY301
             told = read(record)
-        except _Ignored as reason:
-            ignored[str(reason)] = None
+        except RecordIgnored as reason:
+            ignored[reason.what] = None
         except MessageError as error:
             refused.append(RefusedRecord(error.what, _written(record)))
         else:
@@ -150,7 +146,7 @@ def _record_object(record: dict[str, Any]) -> EventObject:
     event = _text(record, "eventName").removeprefix("s3:")
     kind, _, how = event.partition(":")
     if not _removes(event) and (kind != "ObjectCreated" or how not in _NEW_CONTENT):
-        raise _Ignored(f"{_short(event)}: no new content")
+        raise RecordIgnored(f"{_short(event)}: no new content")
     source = record.get("eventSource") or "aws:s3"
     if not isinstance(source, str):
         raise MessageError(f"eventSource is {_kind(source)}, not text")
@@ -182,7 +178,7 @@ def _record_key(thing: dict[str, Any], source: str) -> str:
 def _bridge_object(event: dict[str, Any]) -> EventObject:
     kind = event["detail-type"]
     if kind not in ("Object Created", "Object Deleted"):
-        raise _Ignored(f"{_short(kind)}: no new content")
+        raise RecordIgnored(f"{_short(kind)}: no new content")
     detail = _section(event, "detail")
     thing = _section(detail, "object")
     reason = detail.get("reason")
@@ -197,7 +193,7 @@ def _bridge_object(event: dict[str, Any]) -> EventObject:
 
 def _stored(bucket: dict[str, Any], thing: dict[str, Any], key: str) -> StoredObject:
     if key.endswith("/"):
-        raise _Ignored(f"{_short(key)}: a folder marker")
+        raise RecordIgnored(f"{_short(key)}: a folder marker")
     etag = thing.get("eTag", thing.get("etag"))
     etag = etag.strip('"') if isinstance(etag, str) else ""
     version = version_id(thing.get("versionId", thing.get("version-id")))

@@ -12,7 +12,7 @@ from os.path import commonprefix
 from typing import TypeVar
 
 from labelyard.domain.objects import StoredObject
-from labelyard.errors import ObjectGone
+from labelyard.errors import ObjectDeleted
 from labelyard.storage.store import LISTING_PAGE, Store
 
 _log = logging.getLogger(__name__)
@@ -78,6 +78,6 @@ def _side_by_side(ask: Callable[[Asked], Answer], about: Sequence[Asked]) -> lis
 def _head(store: Store, told: StoredObject) -> StoredObject | None:
     try:
         return store.head(told.bucket, told.key)
-    except ObjectGone:
+    except ObjectDeleted:
         _log.info("%s was deleted before it landed", told.url)
         return None

@@ -21,7 +21,7 @@ from typing import Protocol
 import stamina
 
 from labelyard.domain.objects import StoredObject
-from labelyard.errors import ObjectArchived, ObjectChanged, ObjectGone, StoreError, StoreUnreachable
+from labelyard.errors import ObjectArchived, ObjectChanged, ObjectDeleted, StoreError, StoreUnreachable
 
 THREADS = 4
 AHEAD = 8
@@ -48,7 +48,7 @@ class Spooled:
     object: StoredObject
     path: Path
     size: int
-    failure: ObjectGone | ObjectChanged | ObjectArchived | None
+    failure: ObjectDeleted | ObjectChanged | ObjectArchived | None
     spool: Spool
 
     def discard(self) -> None:
@@ -107,13 +107,13 @@ class Spool:
             return obj.size
         try:
             return self._store.head(obj.bucket, obj.key).size or 0
-        except ObjectGone:
+        except ObjectDeleted:
             return 0  # its fetching says so, in its turn
 
     def _take(self, obj: StoredObject, path: Path, size: int, fetching: Future[None]) -> Spooled:
         try:
             fetching.result()
-        except (ObjectGone, ObjectChanged, ObjectArchived) as failure:
+        except (ObjectDeleted, ObjectChanged, ObjectArchived) as failure:
             path.unlink(missing_ok=True)
             self._held -= size
             return Spooled(obj, path, 0, failure, self)

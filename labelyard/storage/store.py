@@ -31,7 +31,7 @@ from urllib3.exceptions import HTTPError
 
 from labelyard import __version__
 from labelyard.domain.objects import StoredObject, s3_url, version_id
-from labelyard.errors import ObjectArchived, ObjectChanged, ObjectGone, StoreError, StoreUnreachable
+from labelyard.errors import ObjectArchived, ObjectChanged, ObjectDeleted, StoreError, StoreUnreachable
 from labelyard.settings import StoreSettings
 from labelyard.storage.spool import Spool, open_spool
 
@@ -101,12 +101,12 @@ class Store:
             self._client = client("s3", settings, settings.endpoint_url, config)
 
     def head(self, bucket: str, key: str) -> StoredObject:
-        """The object as it is now, with ETag, size, version. Raises ObjectGone."""
+        """The object as it is now, with ETag, size, version. Raises ObjectDeleted."""
         where = s3_url(bucket, key)
         try:
             with failures(where):
                 found = self._client.head_object(Bucket=bucket, Key=key)
-        except ObjectGone:
+        except ObjectDeleted:
             self._require_bucket(bucket)
             raise
         return StoredObject(
@@ -121,14 +121,14 @@ class Store:
         """Whether there is such an object now."""
         try:
             self.head(bucket, key)
-        except ObjectGone:
+        except ObjectDeleted:
             return False
         return True
 
     def read(self, obj: StoredObject) -> Iterator[bytes]:
         """The object's bytes in pieces, only of the content that its ETag names.
 
-        Raises ObjectGone, ObjectChanged, ObjectArchived; after some pieces StoreUnreachable, where it breaks off.
+        Raises ObjectDeleted, ObjectChanged, ObjectArchived; after some pieces StoreUnreachable, where it breaks off.
         """
         version = {"VersionId": obj.version_id} if obj.version_id else {}
         condition = {"IfMatch": f'"{obj.etag}"'} if obj.etag else {}
@@ -195,7 +195,7 @@ class Store:
         try:
             with failures(f"s3://{bucket}"):
                 self._client.head_bucket(Bucket=bucket)
-        except ObjectGone as error:
+        except ObjectDeleted as error:
             raise StoreError("no such bucket", where=f"s3://{bucket}", next_step=_NEXT_STEPS["NoSuchBucket"]) from error
 
 
@@ -233,7 +233,7 @@ def _refused(error: ClientError, where: str, next_steps: Mapping[str, str]) -> N
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     what = f"{code} {answer.get('Message', '')}".strip()
     if code in _GONE:
-        raise ObjectGone("the object was deleted", where=where) from error
+        raise ObjectDeleted("the object was deleted", where=where) from error
     if code == "InvalidObjectState":
         raise ObjectArchived(f"{ARCHIVED}{answer.get('Message', code)}", where=where) from error
     if status == 412:

@@ -46,7 +46,7 @@ class Links:
 def start_stack(supervisor: Supervisor, settings: Settings, report: Callable[[str], None]) -> Links:
     """Start every process in order. `report` is called with what is being waited for.
 
-    Raises LedgerBehind, SettingsError, ProcessFailed, and Interrupted when a signal arrives.
+    Raises LedgerBehind, SettingsError, ProcessFailed, and SignalReceived when a signal arrives.
     """
     Ledger(settings.ledger).close()
     api = settings.prefect_api_url or settings.up.prefect_api_url

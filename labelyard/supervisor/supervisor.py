@@ -23,7 +23,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, BinaryIO, Self
 
-from labelyard.errors import Interrupted, ProcessFailed
+from labelyard.errors import ProcessFailed
 from labelyard.supervisor.process import Output, Process
 from labelyard.supervisor.reaper import signal_group
 
@@ -146,7 +146,7 @@ class Supervisor:
     def watch(self, until: Callable[[], bool] = lambda: False) -> None:
         """Keep the processes running until `until` returns true or a signal arrives.
 
-        Raises Interrupted on a signal, and ProcessFailed for a process that ends as often as it is started.
+        Raises SignalReceived on a signal, and ProcessFailed for a process that ends as often as it is started.
         """
         while not until():
             self.check()
@@ -164,7 +164,7 @@ class Supervisor:
 
     def _raise_on_signal(self) -> None:
         if self._signals:
-            raise Interrupted(self._signals[0])
+            raise SignalReceived(self._signals[0])
 
     def _wait(self) -> None:
         self._waiting()

@@ -28,9 +28,9 @@ LEADING_THERE = {
     "publish_events.republished": {"events": ("lost", "lost")},
     "acquire_batch.failed": {"cvat": ({"on": CREATE, "status": 503, "times": 4},)},
     "create_task.duplicate_deleted": {"twins": True},
-    "wait_for_status.giving_up": {"cvat": ({"on": DATA, "short": 0.5, "times": 2},)},
+    "wait_for_status.discarding": {"cvat": ({"on": DATA, "short": 0.5, "times": 2},)},
     "wait_for_status.deleted": {"cvat": ({"on": DATA, "short": 0.5, "times": 2},)},
-    "wait_for_status.given_up": {"cvat": ({"on": DATA, "short": 0.5, "times": 2},)},
+    "wait_for_status.discarded": {"cvat": ({"on": DATA, "short": 0.5, "times": 2},)},
     "export_annotations.touched": {"stale": True, "cvat": (LATE_EXPORT,)},
     "export_annotations.freshened": {"stale": True, "cvat": (LATE_EXPORT,)},
 }

@@ -34,6 +34,7 @@ from labelyard.cvat import Cvat, connect
 from labelyard.domain.states import BatchState
 from labelyard.errors import LabelyardError
 from labelyard.ledger import Ledger
+from labelyard.orchestration.events_api import PrefectEvents
 from labelyard.pipeline.acquire_batch import acquire_batch
 from labelyard.pipeline.assign_jobs import assign_jobs
 from labelyard.pipeline.close_batches import close_due
@@ -163,7 +164,7 @@ def _stop() -> None:
 def _watch(context: Context, errand: Errand, warm: Warm, orders: Connection) -> None:
     queue = copy.copy(warm.queue)
     queue.url = errand.queue_url
-    watch = Watch(Steps(context), queue, wait_seconds=1)
+    watch = Watch(Steps(context, PrefectEvents(context.settings)), queue, wait_seconds=1)
     loop = threading.Thread(target=watch.run, daemon=True)
     loop.start()
     orders.recv()
@@ -185,16 +186,17 @@ def _export(context: Context, batch: str) -> None:
 
 
 def _sweep(context: Context, _batch: str) -> None:
-    publish_again(context)
-    publish_events(context)
+    events = PrefectEvents(context.settings)
+    publish_again(context, events)
+    publish_events(context, events)
     sweep_sources(context)
     close_due(context)
-    publish_events(context)
+    publish_events(context, events)
 
 
 def _collect(context: Context, _batch: str) -> None:
     collect(context)
-    publish_events(context)
+    publish_events(context, PrefectEvents(context.settings))
 
 
 _RUNS: dict[str, Callable[[Context, str], None]] = {

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from labelyard.context import open_context
+from labelyard.orchestration.events_api import PrefectEvents
 from labelyard.pipeline.publish_events import publish_again, publish_events
 from labelyard.settings import Settings
 from tests.support.emulator import free_port
@@ -61,7 +62,7 @@ def sent(yard: Supervisor, server: PrefectServer) -> int:
     """How many announcements the outbox sent to the server."""
     settings = Settings(ledger=yard.ledger_url, store=yard.store.settings, PREFECT_API_URL=server.api_url)
     with open_context(settings) as context:
-        return publish_events(context)
+        return publish_events(context, PrefectEvents(settings))
 
 
 def known_to_live(server: PrefectServer, batch: str) -> str:
@@ -128,9 +129,9 @@ def test_a_batch_whose_run_waits_for_a_worker_is_not_announced_again_until_that_
         publish_again_seconds=0.001,
     )  # fmt: skip
     with open_context(settings) as context:
-        assert publish_again(context) == 0
+        assert publish_again(context, PrefectEvents(settings)) == 0
         deployed.call("DELETE", f"/flow_runs/{run['id']}")
-        assert publish_again(context) == 1
+        assert publish_again(context, PrefectEvents(settings)) == 1
 
 
 def test_an_action_that_fails_is_reported_and_its_batch_is_announced_again_and_done(

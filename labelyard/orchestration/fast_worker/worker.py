@@ -39,6 +39,7 @@ from prefect.logging.handlers import APILogHandler
 from prefect.workers.base import BaseWorker, BaseWorkerResult
 from prefect.workers.process import ProcessJobConfiguration, ProcessVariables
 
+from labelyard.errors import RunCancelled, WorkerStopped
 from labelyard.orchestration.fast_worker.engine import one_client, run_in_this_thread
 from labelyard.orchestration.fast_worker.killed_workers import identity, runs_left_behind
 
@@ -53,14 +54,6 @@ _SECONDS_TO_FINISH = 4.0  # with the next, less than the ten seconds that Docker
 _SECONDS_TO_GIVE_BACK = 4.0
 _SECONDS_BETWEEN_CONNECTIONS = 5.0
 _SECONDS_UNTIL_HEEDED = 5.0  # where an event got lost, or came before the state that it tells of could be read
-
-
-class WorkerStopped(BaseException):
-    """Raised inside a flow whose worker stops: the flow gives its batch back, so that another worker goes on."""
-
-
-class RunCancelled(BaseException):
-    """Raised inside a flow that a person cancels in Prefect: the flow gives its batch back."""
 
 
 class LabelyardWorkerResult(BaseWorkerResult):

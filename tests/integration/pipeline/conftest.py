@@ -1,30 +1,44 @@
-"""One sandbox for all tests of a process, a bucket and a ledger for each."""
+"""Workspaces with a closed batch, and a way to act in the middle of a step."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable
+from types import ModuleType
 
 import pytest
 
-from labelyard.context import open_context
-from labelyard.ledger import upgrade
-from labelyard.sandbox import Serving, serve
-from tests.support.bench import USERS, Bench, settings
-from tests.support.emulator import StoreServer
+from tests.support.workspace import AtFailpoint, Workspace, picture
 
 
 @pytest.fixture
-def sandbox() -> Iterator[Serving]:
-    with serve(USERS) as serving:
-        yield serving
+def closed(workspace: Workspace) -> Workspace:
+    """Three files in a closed batch."""
+    for i in range(3):
+        workspace.put(f"{i}.jpg", picture(i))
+    workspace.close_batch()
+    return workspace
 
 
 @pytest.fixture
-def bench(tmp_path: Path, store_server: StoreServer, sandbox: Serving) -> Iterator[Bench]:
-    ledger = f"sqlite:///{tmp_path / 'ledger.db'}"
-    upgrade(ledger)
-    with open_context(settings(tmp_path, ledger, store_server.settings, sandbox.url)) as context:
-        bench = Bench(context, store_server.new_bucket(), store_server.boto("s3"), sandbox)
-        bench.apply()
-        yield bench
+def two_files(workspace: Workspace) -> Workspace:
+    """1.jpg and 2.jpg in a closed batch."""
+    workspace.put("1.jpg", picture(1))
+    workspace.put("2.jpg", picture(2))
+    workspace.close_batch()
+    return workspace
+
+
+@pytest.fixture
+def at_failpoint(monkeypatch: pytest.MonkeyPatch) -> AtFailpoint:
+    """Call a function once, when a step of a module passes a failpoint."""
+
+    def arrange(module: ModuleType, name: str, act: Callable[[], object]) -> None:
+        left = [act]
+
+        def failpoint(passed: str) -> None:
+            if passed == name and left:
+                left.pop()()
+
+        monkeypatch.setattr(module, "failpoint", failpoint)
+
+    return arrange

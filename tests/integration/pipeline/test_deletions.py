@@ -1,4 +1,4 @@
-"""What a bucket tells of deletions: believed only after a look at the store, and then as the dataset says."""
+"""Deletions in the bucket: believed only after a check in the store, and then treated as the dataset says."""
 
 from __future__ import annotations
 
@@ -6,149 +6,212 @@ import pytest
 
 from labelyard.domain.objects import StoredObject
 from labelyard.domain.states import BatchState
-from labelyard.errors import StoreUnreachable
+from labelyard.errors import (
+    StoreUnreachable,
+)
 from labelyard.ledger import history, objects
 from labelyard.ledger.tables import Object
 from labelyard.operations import manual
-from labelyard.pipeline.close_batches import close_now
 from labelyard.pipeline.collect_finished import collect
 from labelyard.pipeline.register_objects import register_deletions, register_objects, sweep_sources
 from labelyard.sources.parsers import EventObject
-from tests.support.bench import Bench, draw_and_complete, export, ingest, picture
+from tests.support.workspace import Workspace, draw_and_complete, export, ingest, picture
 
 
-def told(
-    bench: Bench, *keys: str, version: str | None = None, event: str = "ObjectRemoved:Delete"
+def notified(
+    workspace: Workspace, *keys: str, version: str | None = None, event: str = "ObjectRemoved:Delete"
 ) -> list[EventObject]:
-    return [EventObject(StoredObject(bench.bucket, key, "", version_id=version), event, "aws:s3") for key in keys]
+    return [EventObject(StoredObject(workspace.bucket, key, "", version_id=version), event, "aws:s3") for key in keys]
 
 
-def rows(bench: Bench, key: str) -> list[Object]:
-    with bench.context.ledger.read_only() as tx:
-        return list(objects.of_key(tx, bench.bucket, key))
+def rows(workspace: Workspace, key: str) -> list[Object]:
+    with workspace.context.ledger.read_only() as tx:
+        return list(objects.of_key(tx, workspace.bucket, key))
 
 
-def put_again(bench: Bench, key: str) -> None:
-    bench.put(key.removeprefix("in/"))
-    register_objects(bench.context, told(bench, key, event="ObjectCreated:Put"), "sqs")
+def put_again(workspace: Workspace, key: str) -> None:
+    workspace.put(key.removeprefix("in/"))
+    register_objects(workspace.context, notified(workspace, key, event="ObjectCreated:Put"), "sqs")
 
 
-def test_what_is_deleted_before_its_upload_is_set_aside_with_its_reason(bench: Bench) -> None:
-    keys = [bench.put("1.jpg"), bench.put("22.jpg")]
-    sweep_sources(bench.context)
-    bench.s3.delete_object(Bucket=bench.bucket, Key=keys[0])
-    assert register_deletions(bench.context, told(bench, *keys), "sqs") == 1
-    assert [row.quarantine_reason for key in keys for row in rows(bench, key)] == ["deleted before its upload", None]
-    assert register_deletions(bench.context, told(bench, *keys), "sqs") == 0
+def test_an_object_deleted_before_its_upload_is_quarantined_with_its_reason(workspace: Workspace) -> None:
+    keys = [workspace.put("1.jpg"), workspace.put("22.jpg")]
+    sweep_sources(workspace.context)
+    workspace.s3.delete_object(Bucket=workspace.bucket, Key=keys[0])
+    assert register_deletions(workspace.context, notified(workspace, *keys), "sqs") == 1
+    assert [row.quarantine_reason for key in keys for row in rows(workspace, key)] == [
+        "deleted before its upload",
+        None,
+    ]
+    assert register_deletions(workspace.context, notified(workspace, *keys), "sqs") == 0
 
 
-def test_an_old_notification_of_a_key_that_is_back_changes_nothing(bench: Bench) -> None:
-    key = bench.put("1.jpg")
-    sweep_sources(bench.context)
-    assert register_deletions(bench.context, told(bench, key), "sqs") == 0
-    (row,) = rows(bench, key)
+def test_a_late_notification_of_a_deletion_changes_nothing_if_the_key_exists(workspace: Workspace) -> None:
+    key = workspace.put("1.jpg")
+    sweep_sources(workspace.context)
+    assert register_deletions(workspace.context, notified(workspace, key), "sqs") == 0
+    (row,) = rows(workspace, key)
     assert (row.deleted_at, row.quarantine_reason) == (None, None)
 
 
-def test_what_is_deleted_and_put_again_lands_again(bench: Bench) -> None:
-    key = bench.put("1.jpg")
-    sweep_sources(bench.context)
-    bench.s3.delete_object(Bucket=bench.bucket, Key=key)
-    register_deletions(bench.context, told(bench, key), "sqs")
-    put_again(bench, key)
-    (row,) = rows(bench, key)
+def test_an_object_deleted_and_put_again_is_registered_again(workspace: Workspace) -> None:
+    key = workspace.put("1.jpg")
+    sweep_sources(workspace.context)
+    workspace.s3.delete_object(Bucket=workspace.bucket, Key=key)
+    register_deletions(workspace.context, notified(workspace, key), "sqs")
+    put_again(workspace, key)
+    (row,) = rows(workspace, key)
     assert (row.deleted_at, row.quarantine_reason, row.batch_id) == (None, None, "street-00001")
 
 
-def test_a_key_that_nobody_takes_or_that_never_landed_is_not_looked_at(bench: Bench) -> None:
-    bench.s3.delete_bucket(Bucket=bench.bucket)  # so a look would fail
-    assert register_deletions(bench.context, told(bench, "elsewhere/1.jpg", "in/never.jpg"), "sqs") == 0
+def test_a_deleted_key_that_was_never_registered_is_not_checked_in_the_store(workspace: Workspace) -> None:
+    workspace.s3.delete_bucket(Bucket=workspace.bucket)  # so a request would fail
+    assert register_deletions(workspace.context, notified(workspace, "elsewhere/1.jpg", "in/never.jpg"), "sqs") == 0
 
 
-def test_a_deleted_version_is_no_deletion_of_the_key_and_a_delete_marker_is(bench: Bench) -> None:
-    bench.s3.put_bucket_versioning(Bucket=bench.bucket, VersioningConfiguration={"Status": "Enabled"})
-    key = bench.put("1.jpg")
-    old = bench.s3.head_object(Bucket=bench.bucket, Key=key)["VersionId"]
-    bench.put("1.jpg", picture(7))
-    sweep_sources(bench.context)
-    bench.s3.delete_object(Bucket=bench.bucket, Key=key, VersionId=old)
-    assert register_deletions(bench.context, told(bench, key, version=old), "sqs") == 0
-    bench.s3.delete_object(Bucket=bench.bucket, Key=key)
-    assert register_deletions(bench.context, told(bench, key, event="ObjectRemoved:DeleteMarkerCreated"), "sqs") == 1
+def test_a_deleted_version_is_no_deletion_of_the_key_and_a_delete_marker_is(workspace: Workspace) -> None:
+    workspace.s3.put_bucket_versioning(Bucket=workspace.bucket, VersioningConfiguration={"Status": "Enabled"})
+    key = workspace.put("1.jpg")
+    old = workspace.s3.head_object(Bucket=workspace.bucket, Key=key)["VersionId"]
+    workspace.put("1.jpg", picture(7))
+    sweep_sources(workspace.context)
+    workspace.s3.delete_object(Bucket=workspace.bucket, Key=key, VersionId=old)
+    assert register_deletions(workspace.context, notified(workspace, key, version=old), "sqs") == 0
+    workspace.s3.delete_object(Bucket=workspace.bucket, Key=key)
+    assert (
+        register_deletions(
+            workspace.context, notified(workspace, key, event="ObjectRemoved:DeleteMarkerCreated"), "sqs"
+        )
+        == 1
+    )
 
 
-def test_every_dataset_that_takes_the_key_is_told(bench: Bench) -> None:
-    bench.apply(name="lane", export={"prefix": "lane-out"})
-    key = bench.put("1.jpg")
-    sweep_sources(bench.context)
-    bench.s3.delete_object(Bucket=bench.bucket, Key=key)
-    assert register_deletions(bench.context, told(bench, key), "sqs") == 2
-    assert {row.dataset for row in rows(bench, key) if row.deleted_at is not None} == {"lane", "street"}
+def test_a_deletion_is_recorded_in_every_dataset_that_has_the_key(workspace: Workspace) -> None:
+    workspace.apply(name="zoo", export={"prefix": "zoo-out"})
+    key = workspace.put("1.jpg")
+    sweep_sources(workspace.context)
+    workspace.s3.delete_object(Bucket=workspace.bucket, Key=key)
+    assert register_deletions(workspace.context, notified(workspace, key), "sqs") == 2
+    assert {row.dataset for row in rows(workspace, key) if row.deleted_at is not None} == {"street", "zoo"}
 
 
-def test_what_a_person_set_aside_stays_so_when_it_is_deleted_and_put_again(bench: Bench) -> None:
-    key = bench.put("1.jpg")
-    bench.put("22.jpg")
-    sweep_sources(bench.context)
-    manual.quarantine(bench.context, f"s3://{bench.bucket}/{key}", "blurred")
-    bench.s3.delete_object(Bucket=bench.bucket, Key=key)
-    assert register_deletions(bench.context, told(bench, key), "sqs") == 1
-    put_again(bench, key)
-    (row,) = rows(bench, key)
-    assert row.quarantine_reason == "by hand: blurred"
+def test_an_object_that_a_person_quarantined_stays_so_when_it_is_deleted_and_put_again(workspace: Workspace) -> None:
+    key = workspace.put("1.jpg")
+    workspace.put("22.jpg")
+    sweep_sources(workspace.context)
+    manual.quarantine(workspace.context, f"s3://{workspace.bucket}/{key}", "blurred")
+    workspace.s3.delete_object(Bucket=workspace.bucket, Key=key)
+    assert register_deletions(workspace.context, notified(workspace, key), "sqs") == 1
+    put_again(workspace, key)
+    (row,) = rows(workspace, key)
+    assert row.quarantine_reason == "manually: blurred"
 
 
-def test_where_deletions_drop_what_is_put_again_is_in_the_next_export(bench: Bench) -> None:
-    bench.apply(deletions="drop")
-    keys = [bench.put("1.jpg"), bench.put("22.jpg")]
-    sweep_sources(bench.context)
-    close_now(bench.context, "street")
-    ingest(bench)
-    draw_and_complete(bench)
-    collect(bench.context)
-    assert export(bench).images == 2
-    bench.s3.delete_object(Bucket=bench.bucket, Key=keys[0])
-    register_deletions(bench.context, told(bench, keys[0]), "sqs")
-    assert export(bench).images == 1
-    put_again(bench, keys[0])
-    assert export(bench).images == 2
+def test_with_deletions_drop_an_object_put_again_is_in_the_next_export(workspace: Workspace) -> None:
+    workspace.apply(deletions="drop")
+    keys = [workspace.put("1.jpg"), workspace.put("22.jpg")]
+    workspace.close_batch()
+    ingest(workspace)
+    draw_and_complete(workspace)
+    collect(workspace.context)
+    assert export(workspace).images == 2
+    workspace.s3.delete_object(Bucket=workspace.bucket, Key=keys[0])
+    register_deletions(workspace.context, notified(workspace, keys[0]), "sqs")
+    assert export(workspace).images == 1
+    put_again(workspace, keys[0])
+    assert export(workspace).images == 2
 
 
 @pytest.mark.parametrize(("policy", "state"), [("keep", BatchState.EXPORTED), ("drop", BatchState.COMPLETED)])
-def test_after_its_export_a_deletion_means_what_the_dataset_says(bench: Bench, policy: str, state: BatchState) -> None:
-    bench.apply(deletions=policy)
-    keys = [bench.put("1.jpg"), bench.put("22.jpg")]
-    sweep_sources(bench.context)
-    close_now(bench.context, "street")
-    ingest(bench)
-    draw_and_complete(bench)
-    collect(bench.context)
-    export(bench)
-    bench.s3.delete_object(Bucket=bench.bucket, Key=keys[0])
-    register_deletions(bench.context, told(bench, keys[0]), "sqs")
-    assert bench.line().state is state
-    with bench.context.ledger.read_only() as tx:
-        (row,) = objects.of_key(tx, bench.bucket, keys[0])
+def test_a_deletion_after_the_export_counts_as_the_dataset_says(
+    workspace: Workspace, policy: str, state: BatchState
+) -> None:
+    workspace.apply(deletions=policy)
+    keys = [workspace.put("1.jpg"), workspace.put("22.jpg")]
+    workspace.close_batch()
+    ingest(workspace)
+    draw_and_complete(workspace)
+    collect(workspace.context)
+    export(workspace)
+    workspace.s3.delete_object(Bucket=workspace.bucket, Key=keys[0])
+    register_deletions(workspace.context, notified(workspace, keys[0]), "sqs")
+    assert workspace.line().state is state
+    with workspace.context.ledger.read_only() as tx:
+        (row,) = objects.of_key(tx, workspace.bucket, keys[0])
         assert f"deletions: {policy}" in next(e.reason for e in history.of_object(tx, row) if e.what == "deleted")
 
 
-def test_a_marker_that_is_deleted_and_put_again_closes_again(bench: Bench) -> None:
-    bench.apply(batch={"marker": "_SUCCESS"})
+def test_a_marker_that_is_deleted_and_put_again_closes_again(workspace: Workspace) -> None:
+    workspace.apply(batch={"marker": "_SUCCESS"})
     for n in range(2):
-        bench.put(f"{n}.jpg")
-        sweep_sources(bench.context)
-        bench.s3.put_object(Bucket=bench.bucket, Key="in/_SUCCESS", Body=b"")
-        register_objects(bench.context, told(bench, "in/_SUCCESS", event="ObjectCreated:Put"), "sqs")
-        assert bench.line(f"street-0000{n + 1}").state is BatchState.CLOSED
-        bench.s3.delete_object(Bucket=bench.bucket, Key="in/_SUCCESS")
-        assert register_deletions(bench.context, told(bench, "in/_SUCCESS"), "sqs") == 1
+        workspace.put(f"{n}.jpg")
+        sweep_sources(workspace.context)
+        workspace.s3.put_object(Bucket=workspace.bucket, Key="in/_SUCCESS", Body=b"")
+        register_objects(workspace.context, notified(workspace, "in/_SUCCESS", event="ObjectCreated:Put"), "sqs")
+        assert workspace.line(f"street-0000{n + 1}").state is BatchState.CLOSED
+        workspace.s3.delete_object(Bucket=workspace.bucket, Key="in/_SUCCESS")
+        assert register_deletions(workspace.context, notified(workspace, "in/_SUCCESS"), "sqs") == 1
 
 
-def test_while_the_store_is_away_nothing_is_noted(bench: Bench) -> None:
-    key = bench.put("1.jpg")
-    sweep_sources(bench.context)
-    at = bench.context.settings.store.model_copy(update={"endpoint_url": "http://127.0.0.1:1"})
-    bench.context.store = type(bench.context.store)(at)
+def test_with_an_unreachable_store_no_deletion_is_recorded(workspace: Workspace) -> None:
+    key = workspace.put("1.jpg")
+    sweep_sources(workspace.context)
+    at = workspace.context.settings.store.model_copy(update={"endpoint_url": "http://127.0.0.1:1"})
+    workspace.context.store = type(workspace.context.store)(at)
     with pytest.raises(StoreUnreachable):
-        register_deletions(bench.context, told(bench, key), "sqs")
-    assert rows(bench, key)[0].deleted_at is None
+        register_deletions(workspace.context, notified(workspace, key), "sqs")
+    assert rows(workspace, key)[0].deleted_at is None
+
+
+def test_a_content_deleted_before_its_upload_and_put_again_is_registered_again(two_files: Workspace) -> None:
+    two_files.s3.delete_object(Bucket=two_files.bucket, Key="in/2.jpg")
+    ingest(two_files)
+    assert two_files.frames() == ["1.jpg"]
+    two_files.put("2.jpg", picture(2))
+    two_files.close_batch()
+    ingest(two_files, "street-00002")
+    assert two_files.frames("street-00002") == ["2.jpg"]
+
+
+def delete_file(workspace: Workspace, key: str) -> None:
+    """Delete a file, and record that in the ledger."""
+    workspace.s3.delete_object(Bucket=workspace.bucket, Key=f"in/{key}")
+    with workspace.context.ledger.transaction() as tx:
+        assert objects.mark_deleted(tx, workspace.spec, workspace.bucket, f"in/{key}") == 1
+
+
+def test_a_file_deleted_before_its_upload_is_quarantined_and_uploaded_when_it_is_put_again(
+    workspace: Workspace,
+) -> None:
+    workspace.put("1.jpg")
+    workspace.put("2.jpg", picture(2))
+    workspace.close_batch()
+    delete_file(workspace, "1.jpg")
+    ingest(workspace)
+    assert workspace.line().set_aside == {workspace.url("1.jpg"): "deleted before its upload"}
+    workspace.put("1.jpg")
+    workspace.close_batch()
+    ingest(workspace, "street-00002")
+    assert workspace.line("street-00002").state == "assigned"
+
+
+def export_batch(workspace: Workspace, batch: str = "street-00001") -> None:
+    ingest(workspace, batch)
+    draw_and_complete(workspace, batch)
+    collect(workspace.context)
+    export(workspace, batch)
+
+
+@pytest.mark.parametrize(("policy", "kept"), [("keep", ["in/1.jpg", "in/2.jpg"]), ("drop", ["in/2.jpg"])])
+def test_a_file_deleted_after_its_upload_counts_as_the_dataset_says(
+    workspace: Workspace, policy: str, kept: list[str]
+) -> None:
+    workspace.apply(deletions=policy)
+    workspace.put("1.jpg")
+    workspace.put("2.jpg", picture(2))
+    workspace.close_batch()
+    export_batch(workspace)
+    delete_file(workspace, "1.jpg")
+    if policy == "drop":
+        export(workspace)
+    assert workspace.exported_keys() == kept

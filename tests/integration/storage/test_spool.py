@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labelyard.domain.objects import StoredObject
-from labelyard.errors import ObjectArchived, ObjectChanged, ObjectGone, StoreError, StoreUnreachable
+from labelyard.errors import ObjectArchived, ObjectChanged, ObjectDeleted, StoreError, StoreUnreachable
 from labelyard.storage.spool import AHEAD, open_spool
 from labelyard.storage.store import Store
 
@@ -42,7 +42,7 @@ class Shelf:
 
     def head(self, bucket: str, key: str) -> StoredObject:
         if key not in self.contents:
-            raise ObjectGone("the object was deleted", where=key)
+            raise ObjectDeleted("the object was deleted", where=key)
         return StoredObject(bucket, key, "e", len(self.contents[key]))
 
     def read(self, obj: StoredObject) -> Iterator[bytes]:
@@ -84,7 +84,7 @@ def test_what_is_gone_or_changed_does_not_stop_the_others(store: Store, bucket: 
     store.write(bucket, "b", b"new")
     with store.spool(objects, tmp_path, 100) as spool:
         items = list(spool)
-        assert [type(item.failure) for item in items] == [ObjectGone, ObjectChanged, type(None)]
+        assert [type(item.failure) for item in items] == [ObjectDeleted, ObjectChanged, type(None)]
         assert [item.path.exists() for item in items] == [False, False, True]
 
 

@@ -17,7 +17,7 @@ import pytest
 from pydantic import SecretStr
 
 from labelyard.domain.objects import StoredObject
-from labelyard.errors import ObjectArchived, ObjectChanged, ObjectGone, StoreError, StoreUnreachable
+from labelyard.errors import ObjectArchived, ObjectChanged, ObjectDeleted, StoreError, StoreUnreachable
 from labelyard.settings import StoreSettings
 from labelyard.sources.parsers import read_message
 from labelyard.storage.store import Store, _time
@@ -123,9 +123,9 @@ def test_a_deleted_object_is_gone(store: Store, bucket: str) -> None:
     store.delete(bucket, "a")
     store.delete(bucket, "a")
     assert not store.exists(bucket, "a")
-    with pytest.raises(ObjectGone, match="deleted"):
+    with pytest.raises(ObjectDeleted, match="deleted"):
         store.head(bucket, "a")
-    with pytest.raises(ObjectGone, match="deleted"):
+    with pytest.raises(ObjectDeleted, match="deleted"):
         content(store, landed)
 
 
@@ -189,8 +189,8 @@ def test_a_bucket_name_that_no_store_takes_is_refused(store: Store) -> None:
         (403, "RequestTimeTooSkewed", StoreError, "clock"),
         (400, "AuthorizationHeaderMalformed", StoreError, "REGION"),
         (403, "InvalidObjectState", ObjectArchived, ""),
-        (404, "NoSuchVersion", ObjectGone, ""),
-        (405, "MethodNotAllowed", ObjectGone, ""),
+        (404, "NoSuchVersion", ObjectDeleted, ""),
+        (405, "MethodNotAllowed", ObjectDeleted, ""),
         (418, "Teapot", StoreError, "labelyard doctor"),
         (503, "SlowDown", StoreUnreachable, ""),
         (500, "InternalError", StoreUnreachable, ""),

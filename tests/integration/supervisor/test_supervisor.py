@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from labelyard.errors import Interrupted, ProcessFailed
+from labelyard.errors import ProcessFailed, SignalReceived
 from labelyard.supervisor import Process, RestartPolicy, Supervisor, listens, prints
 
 PATIENT = 30.0
@@ -203,7 +203,7 @@ def test_the_supervisor_ends_all_when_the_work_beside_it_fails(tmp_path: Path) -
 
 def test_a_signal_is_heard_at_the_next_look_and_handlers_are_given_back(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(Interrupted) as interrupted, Supervisor(tmp_path / "logs") as supervisor:  # noqa: PT012
+    with pytest.raises(SignalReceived) as interrupted, Supervisor(tmp_path / "logs") as supervisor:  # noqa: PT012
         os.kill(os.getpid(), signal.SIGTERM)
         supervisor.watch()
     assert interrupted.value.status == 143
@@ -222,7 +222,7 @@ def test_a_log_that_has_grown_too_large_starts_anew(
 SUPERVISOR = """
     import sys
     from pathlib import Path
-    from labelyard.errors import Interrupted
+    from labelyard.errors import SignalReceived
     from labelyard.supervisor import Process, Supervisor, prints
     folder, slow = Path(sys.argv[1]), sys.argv[2] == "slow"
     part = lambda name, script: Process(name, ["sh", "-c", script], ready=prints("up"), stop_within=60)
@@ -236,7 +236,7 @@ SUPERVISOR = """
                 supervisor.start(part("deaf", deaf))
             print("all up", flush=True)
             supervisor.watch()
-    except Interrupted as end:
+    except SignalReceived as end:
         sys.exit(end.status)
 """
 

@@ -1,4 +1,4 @@
-"""Backfill: a bucket that is full already, beside events, stops and goes on; nothing twice, nothing left out."""
+"""Backfill of a full bucket, beside notifications, stopped and continued: nothing twice, nothing left out."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.support.emulator import StoreServer
 from tests.support.listing_server import ListingServer, etag, listing, numbered
 
 
-def workplace(ledger: str, at: StoreSettings, bucket: str = "pictures", **batch: object) -> Context:
+def context_with_dataset(ledger: str, at: StoreSettings, bucket: str = "pictures", **batch: object) -> Context:
     upgrade(ledger)
     with open_context(Settings(ledger=ledger, store=at)) as context:
         apply(context, bucket, **batch)
@@ -44,14 +44,14 @@ def apply(context: Context, bucket: str, **batch: object) -> None:
         datasets.apply(tx, DatasetSpec.model_validate(document))
 
 
-def of(server: ListingServer) -> StoreSettings:
+def store_of(server: ListingServer) -> StoreSettings:
     return StoreSettings(
         endpoint_url=server.url, region="us-east-1", access_key_id="t", secret_access_key="t", addressing_style="path"
     )
 
 
-def counted(context: Context) -> tuple[int, int, dict[BatchState, int]]:
-    """Objects, different identities, and batches by state."""
+def counts(context: Context) -> tuple[int, int, dict[BatchState, int]]:
+    """Return how many objects and different keys there are, and batches by state."""
     with context.ledger.read_only() as tx:
         rows = tx.scalar(select(func.count()).select_from(Object)) or 0
         keys = tx.scalar(select(func.count(func.distinct(Object.key))).where(Object.batch_id.is_not(None))) or 0
@@ -61,31 +61,31 @@ def counted(context: Context) -> tuple[int, int, dict[BatchState, int]]:
         return rows, keys, dict(states.tuples().all())
 
 
-def told(numbers: range) -> list[EventObject]:
+def notified(numbers: range) -> list[EventObject]:
     return [EventObject(StoredObject("pictures", numbered(n), etag(n)), "ObjectCreated:Put", "aws:s3") for n in numbers]
 
 
-def test_everything_lands_once_and_batches_close_as_they_fill(ledger_url: str) -> None:
+def test_every_object_is_registered_once_and_batches_close_as_they_fill(ledger_url: str) -> None:
     with listing(3450) as server:
-        context = workplace(ledger_url, of(server))
+        context = context_with_dataset(ledger_url, store_of(server))
         assert sum(backfill(context, "street"), Registered()) == Registered(new=3450)
-        assert counted(context) == (3450, 3450, {BatchState.CLOSED: 34, BatchState.OPEN: 1})
+        assert counts(context) == (3450, 3450, {BatchState.CLOSED: 34, BatchState.OPEN: 1})
         assert sum(backfill(context, "street"), Registered()) == Registered(known=3450)
-        assert counted(context)[0] == 3450
+        assert counts(context)[0] == 3450
         context.ledger.close()
 
 
-def test_it_may_be_left_after_any_chunk_and_goes_on(tmp_path: Path) -> None:
+def test_a_backfill_stopped_after_any_chunk_continues_later(tmp_path: Path) -> None:
     with listing(4200) as server:
-        context = workplace(f"sqlite:///{tmp_path / 'ledger.db'}", of(server))
+        context = context_with_dataset(f"sqlite:///{tmp_path / 'ledger.db'}", store_of(server))
         assert sum(islice(backfill(context, "street"), 2), Registered()) == Registered(new=2000)
         assert sum(backfill(context, "street"), Registered()) == Registered(new=2200, known=2000)
         context.ledger.close()
 
 
-def test_events_and_two_backfills_at_the_same_time_land_nothing_twice(ledger_url: str) -> None:
+def test_notifications_and_two_backfills_at_once_register_nothing_twice(ledger_url: str) -> None:
     with listing(3000) as server:
-        context = workplace(ledger_url, of(server))
+        context = context_with_dataset(ledger_url, store_of(server))
         together = threading.Barrier(3)
 
         def run(what: int) -> int:
@@ -93,17 +93,17 @@ def test_events_and_two_backfills_at_the_same_time_land_nothing_twice(ledger_url
             if what < 2:
                 return sum(backfill(context, "street"), Registered()).new
             return sum(
-                (register_objects(context, told(range(n, n + 7)), "sqs") for n in reversed(range(0, 3000, 70))),
+                (register_objects(context, notified(range(n, n + 7)), "sqs") for n in reversed(range(0, 3000, 70))),
                 Registered(),
             ).new
 
         with ThreadPoolExecutor(3) as pool:
             new = list(pool.map(run, range(3)))
         assert sum(new) == 3000
-        assert counted(context)[:2] == (3000, 3000)
+        assert counts(context)[:2] == (3000, 3000)
         with context.ledger.read_only() as tx:
-            told_of = tx.scalar(select(func.count()).select_from(History).where(History.what == "landed"))
-        assert told_of == 3000
+            registered = tx.scalar(select(func.count()).select_from(History).where(History.what == "landed"))
+        assert registered == 3000
         context.ledger.close()
 
 
@@ -111,9 +111,9 @@ def test_an_unknown_or_paused_dataset_and_a_source_that_is_missing_or_empty_are_
     store_server: StoreServer, tmp_path: Path
 ) -> None:
     bucket = store_server.new_bucket()
-    context = workplace(f"sqlite:///{tmp_path / 'ledger.db'}", store_server.settings, bucket)
+    context = context_with_dataset(f"sqlite:///{tmp_path / 'ledger.db'}", store_server.settings, bucket)
     with pytest.raises(NotFound, match="street"):
-        next(backfill(context, "lane"))
+        next(backfill(context, "zoo"))
     with pytest.raises(StoreError, match=f"s3://{bucket}/in/: holds nothing"):
         next(backfill(context, "street"))
     store_server.store.write(bucket, "in/a.jpg", b"x")
@@ -128,11 +128,11 @@ def test_an_unknown_or_paused_dataset_and_a_source_that_is_missing_or_empty_are_
     context.ledger.close()
 
 
-def test_a_second_source_that_is_missing_is_told_before_anything_lands(
+def test_a_missing_second_source_is_reported_before_anything_is_registered(
     store_server: StoreServer, tmp_path: Path
 ) -> None:
     bucket = store_server.new_bucket()
-    context = workplace(f"sqlite:///{tmp_path / 'ledger.db'}", store_server.settings, bucket)
+    context = context_with_dataset(f"sqlite:///{tmp_path / 'ledger.db'}", store_server.settings, bucket)
     store_server.store.write(bucket, "in/a.jpg", b"x")
     with context.ledger.transaction() as tx:
         spec = datasets.spec(tx, "street").model_dump(mode="json")
@@ -140,24 +140,24 @@ def test_a_second_source_that_is_missing_is_told_before_anything_lands(
         datasets.apply(tx, DatasetSpec.model_validate(spec))
     with pytest.raises(StoreError, match="no-such-bucket"):
         next(backfill(context, "street"))
-    assert counted(context)[0] == 0
+    assert counts(context)[0] == 0
     context.ledger.close()
 
 
 @pytest.mark.parametrize("via", ["backfill", "sweep"])
-def test_a_key_that_no_database_takes_is_left_out_with_a_line_in_the_log(
+def test_a_key_that_no_database_accepts_is_left_out_with_a_line_in_the_log(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, via: str
 ) -> None:
     odd = ["in/a\0b.jpg", "in/a\0b.txt"]
     with listing(3, odd) as server:
-        context = workplace(f"sqlite:///{tmp_path / 'ledger.db'}", of(server))
+        context = context_with_dataset(f"sqlite:///{tmp_path / 'ledger.db'}", store_of(server))
         with caplog.at_level(logging.WARNING):
-            done = (
+            found = (
                 sum(backfill(context, "street"), Registered())
                 if via == "backfill"
                 else sweep_sources(context).landed["street"]
             )
-        assert done == Registered(new=3, ignored=2)
+        assert found == Registered(new=3, ignored=2)
         assert [record.getMessage() for record in caplog.records] == [
             r"s3://pictures/'in/a\x00b.jpg' is left out: no database takes the NUL in its key; copy it to another"
         ]

@@ -1,0 +1,31 @@
+"""`labelyard retry` and `labelyard close`."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import click
+
+from labelyard.context import open_context
+from labelyard.ledger import Ledger
+from labelyard.operations import retry as retrying
+from labelyard.pipeline.close_batches import close_now
+from labelyard.settings import load_settings
+
+
+@click.command()
+@click.argument("batch")
+def retry(batch: str) -> None:
+    """Try a failed or waiting BATCH again at once, from the step that failed."""
+    with closing(Ledger(load_settings().ledger)) as ledger:
+        retried = retrying.retry(ledger, batch)
+    click.echo(f"{batch} is {retried.state}: {retried.next_event}")
+
+
+@click.command()
+@click.argument("dataset")
+def close(dataset: str) -> None:
+    """Close the open batch of DATASET now, without waiting for its rules."""
+    with open_context() as context:
+        batch = close_now(context, dataset)
+    click.echo(f"{batch.id} closed with {batch.objects} objects; the watcher publishes its event")

@@ -1,0 +1,65 @@
+"""`labelyard status`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import closing
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from labelyard.ledger import Ledger
+from labelyard.ledger.overview import BatchLine, Overview
+from labelyard.operations.status import jobs_summary, problems, read_status
+from labelyard.settings import load_settings
+
+_PIPED_WIDTH = 200
+_COLOURS = {"failed": "red", "quarantined": "red", "exported": "green"}
+
+
+@click.command()
+@click.option("--dataset", help="Only this dataset's batches.")
+@click.option("--json", "as_json", is_flag=True, help="Print the status as JSON.")
+def status(dataset: str | None, as_json: bool) -> None:  # noqa: FBT001 - click passes flags so
+    """Show every batch: its state, its task, who has its jobs, what went wrong and the next command."""
+    with closing(Ledger(load_settings().ledger)) as ledger:
+        seen = read_status(ledger, dataset)
+    if as_json:
+        click.echo(json.dumps(asdict(seen), default=_jsonable, indent=1))
+    else:
+        _show(seen)
+
+
+def _show(seen: Overview) -> None:
+    console = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
+    console.print(_table(seen) if seen.batches else "no batches yet: put a file into a source, or `labelyard doctor`")
+    for line in problems(seen):
+        click.secho(line, fg="yellow")
+    if seen.open_jobs:
+        click.echo("open jobs: " + ", ".join(f"{who} {count}" for who, count in sorted(seen.open_jobs.items())))
+
+
+def _table(seen: Overview) -> Table:
+    table = Table(pad_edge=False)
+    for name in ("batch", "state", "objects"):
+        table.add_column(name, no_wrap=True)
+    for name in ("task", "jobs", "export"):
+        table.add_column(name, overflow="fold")
+    for batch in seen.batches:
+        task, export = Text(batch.task_url or "-"), Text(batch.exports[-1] if batch.exports else "-")
+        table.add_row(Text(batch.id), _state(batch), str(batch.objects), task, Text(jobs_summary(batch)), export)
+    return table
+
+
+def _state(batch: BatchLine) -> Text:
+    return Text(batch.state + (" (working)" if batch.working else ""), style=_COLOURS.get(batch.state, "cyan"))
+
+
+def _jsonable(value: Any) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)

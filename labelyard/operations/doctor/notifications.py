@@ -1,0 +1,44 @@
+"""The queue answers, and the buckets of every dataset notify it of new files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+
+from labelyard.config import DatasetSpec
+from labelyard.operations.doctor.check import Check, CheckResult, Installation, fail, ok, unknown
+from labelyard.sources.notification_setup import Notifier
+from labelyard.sources.sqs import Queue
+
+
+def checks(installation: Installation) -> Mapping[str, Check]:
+    """Return the check of the queue, and with a queue one check for each dataset."""
+    specs = installation.datasets if installation.settings.watch.queue_url else ()
+    datasets = {f"notification of {spec.name}": partial(_check_notification, spec) for spec in specs}
+    return {"queue": check_queue, **datasets}
+
+
+def check_queue(installation: Installation) -> Iterator[CheckResult]:
+    """The queue answers, or notifications come by webhook."""
+    at = installation.settings.watch
+    if at.queue_url:
+        depth = Queue(at.queue_url, installation.settings.store, at.sqs_endpoint_url).depth()
+        yield ok("queue", f"{at.queue_url}: {depth.waiting} messages wait")
+    elif at.webhook:
+        yield unknown("queue", "none: notifications come by webhook; check in the store that it posts to it")
+    else:
+        yield fail(
+            "queue",
+            "no notifications come in: neither LABELYARD_WATCH__QUEUE_URL nor LABELYARD_WATCH__WEBHOOK is set",
+            "labelyard notifications DATASET --apply",
+        )
+
+
+def _check_notification(spec: DatasetSpec, installation: Installation) -> Iterator[CheckResult]:
+    plan = Notifier(installation.settings).plan(spec)
+    missing = [*plan.problems, *(f"{line.where}: {line.what} is missing" for line in plan.lines if line.changes)]
+    name = f"notification of {spec.name}"
+    if missing:
+        yield fail(name, "; ".join(missing), f"labelyard notifications {spec.name} --apply")
+    else:
+        yield ok(name, "the buckets notify the queue of new files")

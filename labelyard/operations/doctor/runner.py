@@ -1,0 +1,75 @@
+"""Run checks at the same time; none delays the others, and none runs longer than a deadline."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+
+from labelyard.config import DatasetSpec
+from labelyard.errors import CvatError, LabelyardError, LedgerError, StoreError
+from labelyard.ledger import Ledger, datasets
+from labelyard.operations.doctor.check import Check, CheckResult, Installation, Subject, fail
+from labelyard.settings import Settings
+
+DEADLINE_SECONDS = 40.0
+
+
+def run_checks(settings: Settings, table: Mapping[str, Subject]) -> list[CheckResult]:
+    """Run every check of `table` and return the results in its order. Raises nothing: a failure is a result."""
+    installation = Installation(settings, _datasets(settings))
+    checks = {name: check for subject in table.values() for name, check in subject(installation).items()}
+    return list(_run_together(installation, checks))
+
+
+def _datasets(settings: Settings) -> tuple[DatasetSpec, ...]:
+    try:
+        ledger = Ledger(settings.ledger)
+        try:
+            with ledger.read_only() as tx:
+                return tuple(spec for spec, _ in datasets.current(tx))
+        finally:
+            ledger.close()
+    except LabelyardError:
+        return ()  # the check of the ledger reports it
+
+
+def _run_together(installation: Installation, checks: Mapping[str, Check]) -> Iterator[CheckResult]:
+    results: dict[str, list[CheckResult]] = {name: [] for name in checks}
+    # Daemons, so that a check that hangs does not keep the process.
+    threads = {
+        name: threading.Thread(target=_run, args=(installation, name, check, results[name]), name=name, daemon=True)
+        for name, check in checks.items()
+    }
+    for thread in threads.values():
+        thread.start()
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    for name, thread in threads.items():
+        thread.join(max(0.0, deadline - time.monotonic()))
+        yield from list(results[name])
+        if thread.is_alive():
+            yield fail(name, f"no answer within {DEADLINE_SECONDS:g} s", "labelyard doctor, once it is reachable")
+
+
+def _run(installation: Installation, name: str, check: Check, results: list[CheckResult]) -> None:
+    try:
+        results.extend(check(installation))
+    except LabelyardError as error:
+        message = f"{error.where}: {error.what}" if error.where and error.where not in name else error.what
+        results.append(fail(name, message, _next_step(error, name)))
+    except Exception as error:  # noqa: BLE001 - one broken check must not hide the others
+        results.append(fail(name, f"the check itself failed: {type(error).__name__}: {error}", ""))
+
+
+def _next_step(error: LabelyardError, name: str) -> str:
+    """Return the error's next step, or a better one than `labelyard doctor`, which runs already."""
+    if error.next_step not in ("", "labelyard doctor"):
+        return error.next_step
+    if isinstance(error, CvatError):
+        variable = name.removeprefix("CVAT ").upper().replace("-", "_")
+        return f"start it, or correct LABELYARD_CVAT__{variable}__URL, __USERNAME and __PASSWORD"
+    if isinstance(error, StoreError):
+        of_queue = name == "queue" or error.where.startswith("queue ")  # a notification concerns queue and bucket
+        variable = "LABELYARD_WATCH__SQS_ENDPOINT_URL" if of_queue else "LABELYARD_STORE__ENDPOINT_URL"
+        return f"start it, or correct {variable} and the credentials"
+    return "start the database, or correct LABELYARD_LEDGER" if isinstance(error, LedgerError) else ""

@@ -1,0 +1,136 @@
+"""What `labelyard doctor` checks of Prefect: deployments, automations, workers, and whether it starts runs in time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import yaml
+
+import labelyard
+from labelyard.errors import PrefectUnreachable
+from labelyard.operations.doctor.check import Check, CheckResult, Installation, Subject, fail, ok, unknown, warning
+from labelyard.orchestration import DEAD_RUNS
+from labelyard.orchestration.pull import find_project
+from labelyard.settings import Settings
+
+_TIMEOUT = 10.0
+_USE_POSTGRESQL = (
+    "if Prefect's server is on SQLite, give it a PostgreSQL: PREFECT_SERVER_DATABASE_CONNECTION_URL (docs/settings.md)"
+)
+_LATE = timedelta(minutes=1)
+_LATE_RUNS_ALLOWED = 10
+_DAY = timedelta(days=1)
+
+
+def checks(_installation: Installation) -> Mapping[str, Check]:
+    """Return the check of Prefect."""
+    return {"Prefect": check_prefect}
+
+
+PREFECT_CHECKS: Mapping[str, Subject] = {"Prefect": checks}
+"""Subject -> its checks, to run beside those of operations/doctor."""
+
+
+def check_prefect(installation: Installation) -> Iterator[CheckResult]:
+    """Prefect answers, has every deployment and automation of this labelyard, and a worker is online."""
+    with _client(installation.settings) as http:
+        version = _ask(http, "GET", "/admin/version")
+        yield ok("Prefect", f"{_api_url(installation.settings)}: {version}")
+        config = yaml.safe_load((find_project() / "prefect.yaml").read_text(encoding="utf-8"))
+        yield _check_deployments(_ask(http, "POST", "/deployments/filter", {}), config["deployments"])
+        yield _check_automations(_ask(http, "POST", "/automations/filter", {}), config["deployments"])
+        yield _check_worker(http, installation.settings.deploy.pool)
+        yield _check_load(http)
+
+
+def _api_url(settings: Settings) -> str:
+    return settings.prefect_api_url or settings.up.prefect_api_url
+
+
+def _client(settings: Settings) -> httpx.Client:
+    secret = settings.prefect_api_auth_string
+    user, _, password = secret.get_secret_value().partition(":") if secret else ("", "", "")
+    return httpx.Client(base_url=_api_url(settings), timeout=_TIMEOUT, auth=(user, password) if secret else None)
+
+
+def _ask(http: httpx.Client, method: str, path: str, body: Any = None) -> Any:
+    try:
+        response = http.request(method, path, json=body)
+    except httpx.HTTPError as error:
+        raise _unreachable(http, f"no answer: {error}", "labelyard up, or set PREFECT_API_URL") from error
+    if response.status_code in (401, 403):
+        raise _unreachable(http, "it wants a login", "set PREFECT_API_AUTH_STRING")
+    if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+        raise _unreachable(http, "its database is busy (503)", _USE_POSTGRESQL)
+    if not response.is_success:
+        what = f"{method} {path}: {response.status_code} {response.reason_phrase}"
+        raise _unreachable(http, what, "set PREFECT_API_URL to Prefect's /api")
+    return response.json()
+
+
+def _unreachable(http: httpx.Client, what: str, next_step: str) -> PrefectUnreachable:
+    return PrefectUnreachable(what, where=str(http.base_url), next_step=next_step)
+
+
+def _check_deployments(present: Sequence[Mapping[str, Any]], wanted: Sequence[Mapping[str, Any]]) -> CheckResult:
+    by_name = {deployment["name"]: deployment for deployment in present}
+    names = [deployment["name"] for deployment in wanted]
+    found = [by_name[name] for name in names if name in by_name]
+    problems = {
+        "missing": [name for name in names if name not in by_name],
+        f"of another labelyard than {labelyard.__version__}": [
+            one["name"] for one in found if one["version"] != labelyard.__version__
+        ],
+        "paused": [one["name"] for one in found if one["paused"]],
+    }
+    message = "; ".join(f"{what}: {', '.join(which)}" for what, which in problems.items() if which)
+    return fail("deployments", message, "labelyard deploy") if message else ok("deployments", ", ".join(names))
+
+
+def _check_automations(present: Sequence[Mapping[str, Any]], deployments: Sequence[Mapping[str, Any]]) -> CheckResult:
+    """There is one automation for each trigger and one that ends orphaned runs; a second would start runs twice."""
+    enabled = Counter(automation["name"] for automation in present if automation["enabled"])
+    names = [trigger["name"] for deployment in deployments for trigger in deployment.get("triggers", [])]
+    names.append(DEAD_RUNS)
+    wrong = [f"{name!r} exists {enabled[name]} times" for name in names if enabled[name] != 1]
+    if wrong:
+        return fail("automations", "; ".join(wrong), "labelyard deploy")
+    return ok("automations", ", ".join(names))
+
+
+def _check_worker(http: httpx.Client, pool: str) -> CheckResult:
+    if not _ask(http, "POST", "/work_pools/filter", {"work_pools": {"name": {"any_": [pool]}}}):
+        return fail("worker", f"there is no work pool {pool!r}", "labelyard deploy")
+    workers = _ask(http, "POST", f"/work_pools/{pool}/workers/filter", {})
+    online = [worker["name"] for worker in workers if worker["status"] == "ONLINE"]
+    if not online:
+        start = f"labelyard up, or prefect worker start -p {pool}"
+        return unknown("worker", f"none is online in the pool {pool!r}", start)
+    return ok("worker", ", ".join(online))
+
+
+def _check_load(http: httpx.Client) -> CheckResult:
+    """Prefect starts runs when they are due, and its database was not too busy for an action within a day."""
+    late, busy = _late_runs(http), _actions_rejected(http)
+    message = f"{late} runs wait longer than a minute, {busy} actions found the database busy (503) within a day"
+    if busy or late > _LATE_RUNS_ALLOWED:
+        return warning("Prefect's load", f"{message}: work is late, not lost", _USE_POSTGRESQL)
+    return ok("Prefect's load", message)
+
+
+def _late_runs(http: httpx.Client) -> int:
+    due = {"before_": (datetime.now(UTC) - _LATE).isoformat()}
+    wanted = {"state": {"name": {"any_": ["Late"]}}, "expected_start_time": due}
+    count: int = _ask(http, "POST", "/flow_runs/count", {"flow_runs": wanted})
+    return count
+
+
+def _actions_rejected(http: httpx.Client) -> int:
+    since = {"since": (datetime.now(UTC) - _DAY).isoformat()}
+    wanted = {"event": {"name": ["prefect.automation.action.failed"]}, "occurred": since}
+    events = _ask(http, "POST", "/events/filter", {"filter": wanted, "limit": 50})["events"]
+    return sum(event["payload"].get("status_code") == httpx.codes.SERVICE_UNAVAILABLE for event in events)

@@ -1,0 +1,83 @@
+"""Prefect's events and flow runs over REST, for processes that do not import Prefect (`labelyard watch`).
+
+Events are posted to the API because `emit_event` loses them silently while the server is away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import httpx
+
+from labelyard.errors import PrefectUnreachable
+from labelyard.pipeline.publish_events import EventToPublish
+from labelyard.settings import Settings
+
+_TIMEOUT = 10.0
+_PAGE = 200  # Prefect's maximum
+_QUEUED_WITHIN = timedelta(hours=1)
+"""A run that is scheduled for longer may be in a work pool without a worker: its batch gets another event."""
+
+
+class PrefectEvents:
+    """The EventsApi of pipeline/publish_events on Prefect's REST API."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def publish(self, events: Sequence[EventToPublish]) -> None:
+        """Post events and return once they are accepted. Raises PrefectUnreachable."""
+        self._post("events", [_event(event) for event in events])
+
+    def batches_with_queued_run(self) -> set[str]:
+        """Return the batches that have a run which has not started yet. Raises PrefectUnreachable."""
+        return {str(run["parameters"].get("batch")) for run in self._scheduled_runs()}
+
+    def _scheduled_runs(self) -> Iterator[Mapping[str, Any]]:
+        since = datetime.now(UTC) - _QUEUED_WITHIN
+        wanted = {
+            "tags": {"any_": ["ingest", "export"]},
+            "state": {"type": {"any_": ["SCHEDULED"]}},
+            "expected_start_time": {"after_": since.isoformat()},
+        }
+        for offset in count(0, _PAGE):
+            page = self._post("flow_runs/filter", {"flow_runs": wanted, "limit": _PAGE, "offset": offset}).json()
+            yield from page
+            if len(page) < _PAGE:
+                return
+
+    def _post(self, path: str, body: object) -> httpx.Response:
+        where = f"{self._settings.prefect_api().rstrip('/')}/{path}"
+        secret = self._settings.prefect_api_auth_string
+        auth = tuple(secret.get_secret_value().split(":", 1)) if secret else None
+        verify = where.startswith("https:")  # loading the certificates takes longer than the request
+        try:
+            response = httpx.post(where, json=body, timeout=_TIMEOUT, auth=auth, verify=verify)  # type: ignore[arg-type]
+        except httpx.HTTPError as error:
+            raise PrefectUnreachable(f"no answer: {error}", where=where, next_step="labelyard doctor") from error
+        if response.is_error:
+            what = f"{response.status_code} {response.text[:200]}"
+            raise PrefectUnreachable(what, where=where, next_step="labelyard doctor")
+        return response
+
+
+def resources(batch: str, dataset: str) -> tuple[dict[str, str], list[dict[str, str]]]:
+    """Return the resource of an event, its batch, and the related resources, its dataset, as Prefect wants them."""
+    resource = {"prefect.resource.id": f"labelyard.batch.{batch}", "prefect.resource.name": batch}
+    related = {"prefect.resource.id": f"labelyard.dataset.{dataset}", "prefect.resource.name": dataset}
+    return resource, [related | {"prefect.resource.role": "dataset"}]
+
+
+def _event(event: EventToPublish) -> dict[str, object]:
+    resource, related = resources(event.batch, event.dataset)
+    return {
+        "id": event.id,
+        "occurred": event.written_at.isoformat(),
+        "event": event.name,
+        "resource": resource,
+        "related": related,
+        "payload": {"batch": event.batch, "attempt": event.attempt},
+    }

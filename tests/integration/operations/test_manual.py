@@ -1,0 +1,100 @@
+"""Decisions of a person: quarantine, restore, cancel, pause, retire."""
+
+from __future__ import annotations
+
+import pytest
+
+from labelyard.errors import LeaseTaken, NotFound
+from labelyard.ledger import outbox
+from labelyard.operations import manual
+from labelyard.pipeline.close_batches import close_now
+from labelyard.pipeline.collect_finished import collect
+from labelyard.pipeline.register_objects import sweep_sources
+from tests.support.workspace import Workspace, draw_and_complete, export, ingest, picture
+
+
+def export_batch(workspace: Workspace, batch: str = "street-00001") -> None:
+    ingest(workspace, batch)
+    draw_and_complete(workspace, batch)
+    collect(workspace.context)
+    export(workspace, batch)
+
+
+def test_an_object_quarantined_before_its_upload_is_not_uploaded_and_restored_into_the_next_batch(
+    workspace: Workspace,
+) -> None:
+    workspace.put("1.jpg")
+    workspace.put("2.jpg", picture(2))
+    workspace.close_batch()
+    manual.quarantine(workspace.context, workspace.url("2.jpg"), "blurred")
+    ingest(workspace)
+    assert workspace.line().jobs[0].frames == (0, 0)
+    assert workspace.line().set_aside == {workspace.url("2.jpg"): "manually: blurred"}
+    assert manual.restore(workspace.context, workspace.url("2.jpg")).batch_id == "street-00002"
+    assert workspace.line("street-00002").objects == 1
+
+
+def test_an_object_quarantined_after_its_upload_is_left_out_of_the_exports_until_it_is_restored(
+    workspace: Workspace,
+) -> None:
+    workspace.put("1.jpg")
+    workspace.put("2.jpg", picture(2))
+    workspace.close_batch()
+    export_batch(workspace)
+    assert workspace.exported_keys() == ["in/1.jpg", "in/2.jpg"]
+    manual.quarantine(workspace.context, workspace.url("2.jpg"), "a private person")
+    export(workspace)
+    assert workspace.exported_keys() == ["in/1.jpg"]
+    manual.restore(workspace.context, workspace.url("2.jpg"))
+    export(workspace)
+    assert workspace.exported_keys() == ["in/1.jpg", "in/2.jpg"]
+
+
+def test_an_unknown_object_cannot_be_quarantined_or_restored(workspace: Workspace) -> None:
+    with pytest.raises(NotFound, match="no content of it is part of a batch"):
+        manual.quarantine(workspace.context, workspace.url("1.jpg"), "x")
+    with pytest.raises(NotFound, match="no content of it is quarantined"):
+        manual.restore(workspace.context, workspace.url("1.jpg"))
+    with pytest.raises(NotFound, match="not the address of an object"):
+        manual.restore(workspace.context, "1.jpg")
+
+
+def test_a_cancelled_batch_stops_and_its_objects_can_be_restored_one_by_one(workspace: Workspace) -> None:
+    workspace.put("1.jpg")
+    workspace.close_batch()
+    ingest(workspace)
+    manual.cancel(workspace.context, "street-00001", "wrong labels")
+    assert collect(workspace.context).completed == ()
+    assert workspace.line().state == "cancelled"
+    assert manual.restore(workspace.context, workspace.url("1.jpg")).batch_id == "street-00002"
+    close_now(workspace.context, "street")
+    ingest(workspace, "street-00002")
+    assert workspace.tasks_on_server() == 2
+
+
+def test_a_paused_dataset_registers_objects_and_closes_batches_and_starts_no_run(workspace: Workspace) -> None:
+    manual.pause(workspace.context, "street", "the annotators are away")
+    workspace.put("1.jpg")
+    workspace.close_batch()
+    with pytest.raises(LeaseTaken, match=r"paused since .*: the annotators are away"):
+        ingest(workspace)
+    with workspace.context.ledger.read_only() as tx:
+        assert outbox.unsent(tx) == []
+    assert manual.resume(workspace.context, "street") == 1
+    with workspace.context.ledger.read_only() as tx:
+        assert len(outbox.unsent(tx)) == 1
+    ingest(workspace)
+
+
+def test_a_retired_dataset_registers_no_objects_and_its_batches_continue(workspace: Workspace) -> None:
+    workspace.put("1.jpg", picture(1))
+    workspace.close_batch()
+    manual.retire(workspace.context, "street")
+    workspace.put("2.jpg", picture(2))
+    assert sweep_sources(workspace.context).landed == {}
+    ingest(workspace)
+    assert workspace.line().state == "assigned"
+    workspace.apply()
+    assert sweep_sources(workspace.context).landed["street"].new == 1
+    with pytest.raises(NotFound, match="no dataset 'none'"):
+        manual.retire(workspace.context, "none")

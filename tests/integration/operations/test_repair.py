@@ -1,0 +1,139 @@
+"""Differences between ledger, CVAT and bucket, and their fixes."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import SecretStr
+
+from labelyard.context import open_context
+from labelyard.domain.labels import Label
+from labelyard.domain.repair_plan import Action, Finding
+from labelyard.domain.tasks import TaskSpec
+from labelyard.errors import LedgerError
+from labelyard.ledger import breakers
+from labelyard.operations import manual, repair
+from labelyard.pipeline.collect_finished import collect
+from labelyard.sandbox import serve
+from labelyard.settings import CvatSettings
+from tests.support.workspace import USERS, Workspace, draw_and_complete, export, ingest, picture
+
+
+@pytest.fixture
+def assigned(workspace: Workspace) -> Workspace:
+    """An assigned batch of two files with equal base names."""
+    for camera in ("cam1", "cam2"):
+        workspace.put(f"{camera}/1.jpg", picture(len(camera) + int(camera[-1])))
+    workspace.close_batch()
+    ingest(workspace)
+    return workspace
+
+
+def fix_all(workspace: Workspace) -> list[Action]:
+    plan = repair.survey(workspace.context)
+    repair.apply(workspace.context, plan)
+    return [finding.mend for finding in plan]
+
+
+def task_id(workspace: Workspace) -> int:
+    return workspace.line().task_id or 0
+
+
+def finish(workspace: Workspace) -> None:
+    draw_and_complete(workspace)
+    collect(workspace.context)
+    export(workspace)
+
+
+def test_without_differences_there_are_no_findings(assigned: Workspace) -> None:
+    assert repair.survey(assigned.context) == []
+
+
+def test_a_task_deleted_in_cvat_is_created_again(assigned: Workspace) -> None:
+    assigned.context.cvat("default").delete_task(task_id(assigned))
+    assert fix_all(assigned) == [Action.RECREATE_TASK]
+    assert (assigned.line().state, assigned.line().jobs) == ("closed", [])
+    ingest(assigned)
+    assert (assigned.line().state, len(assigned.line().jobs)) == ("assigned", 1)
+    assert repair.survey(assigned.context) == []
+
+
+def test_a_task_that_the_account_may_not_see_is_reported_and_never_created_again(assigned: Workspace) -> None:
+    root = assigned.context.cvat("default")
+    ann = next(user.id for user in root.users() if user.username == "ann")
+    root.patch_task(task_id(assigned), assignee=ann)
+    for job in root.jobs(task_id(assigned)):
+        root.assign(job.id, ann)
+    other = CvatSettings(url=assigned.sandbox.url, username="bob", password=SecretStr("bobpass1"))
+    with open_context(assigned.context.settings.model_copy(update={"cvat": {"default": other}})) as context:
+        [finding] = repair.survey(context)
+        assert (finding.mend, "may not see it" in finding.what) == (Action.REPORT, True)
+        assert "may not see it" in next(iter((collect(context).failed or {}).values()))
+        with context.ledger.read_only() as tx:
+            assert breakers.troubled(tx) == []
+
+
+def test_a_deleted_task_of_an_exported_batch_needs_nothing_once_the_batch_is_archived(assigned: Workspace) -> None:
+    finish(assigned)
+    assigned.context.cvat("default").delete_task(task_id(assigned))
+    assert collect(assigned.context).failed
+    assert (assigned.line().next_step or "").startswith("labelyard archive street-00001 if its work is done; else")
+    manual.archive(assigned.context, "street-00001")
+    assert (collect(assigned.context).failed, assigned.line().state) == ({}, "archived")
+    assert repair.survey(assigned.context) == []
+    with pytest.raises(LedgerError, match="from archived to archived"):
+        manual.archive(assigned.context, "street-00001")
+
+
+def test_an_empty_duplicate_is_deleted_and_one_with_frames_is_reported(assigned: Workspace) -> None:
+    cvat, name = assigned.context.cvat("default"), assigned.line().task_name or ""
+    cvat.create_task(TaskSpec(name, (Label("car"),)))
+    assert fix_all(assigned) == [Action.DELETE_TASK]
+    assert assigned.tasks_on_server() == 1
+    full = assigned.create_task(name, "1.jpg")
+    assert fix_all(assigned) == [Action.REPORT]
+    assert cvat.task(full).size == 1
+
+
+def test_a_job_without_an_assignee_is_assigned(assigned: Workspace) -> None:
+    cvat = assigned.context.cvat("default")
+    cvat.assign(assigned.line().jobs[0].id, None)
+    assert fix_all(assigned) == [Action.ASSIGN]
+    assert cvat.jobs(task_id(assigned))[0].assignee is not None
+    assert repair.survey(assigned.context) == []
+
+
+def test_an_export_missing_from_the_bucket_is_written_again(assigned: Workspace) -> None:
+    finish(assigned)
+    bucket, key = assigned.line().exports[-1].removeprefix("s3://").split("/", 1)
+    assigned.s3.delete_object(Bucket=bucket, Key=key)
+    assert fix_all(assigned) == [Action.EXPORT_AGAIN]
+    assert export(assigned).generation == 2
+    assert repair.survey(assigned.context) == []
+
+
+def test_a_renamed_task_or_one_on_an_earlier_cvat_does_not_count_as_deleted(assigned: Workspace) -> None:
+    assigned.context.cvat("default").patch_task(task_id(assigned), name="Monday's")
+    assert repair.survey(assigned.context) == []
+    with serve(USERS) as other:
+        at = assigned.context.settings.cvat["default"].model_copy(update={"url": other.url})
+        assigned.context.settings.cvat["other"] = at
+        assigned.apply(cvat="other")
+        assert repair.survey(assigned.context) == []
+
+
+def test_the_task_of_a_cancelled_batch_is_no_finding(assigned: Workspace) -> None:
+    manual.cancel(assigned.context, "street-00001", "wrong labels")
+    assert repair.survey(assigned.context) == []
+
+
+def test_an_outdated_plan_does_no_harm(assigned: Workspace) -> None:
+    cvat, name = assigned.context.cvat("default"), assigned.line().task_name or ""
+    duplicate = assigned.create_task(name, "1.jpg")
+    outdated = [
+        Finding("here", "deleted", Action.RECREATE_TASK, "street-00001", task_id(assigned)),
+        Finding("here", "empty", Action.DELETE_TASK, "street-00001", duplicate),
+    ]
+    failed = repair.apply(assigned.context, outdated)
+    assert [error.what for _, error in failed] == ["it exists again", "it has data by now"]
+    assert assigned.line().state == "assigned"
+    assert cvat.task(duplicate).size == 1

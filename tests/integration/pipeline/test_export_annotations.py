@@ -1,0 +1,118 @@
+"""An export is complete up to the last edit, whatever changes while it is written."""
+
+from __future__ import annotations
+
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from labelyard.domain.annotations import Annotations, Change, Shape, ShapeType, Tag
+from labelyard.domain.tasks import JobStatus
+from labelyard.operations import manual
+from labelyard.pipeline import export_annotations
+from labelyard.pipeline.collect_finished import collect
+from labelyard.pipeline.export_annotations import ExportOutdated
+from tests.support.workspace import AtFailpoint, Workspace, draw_and_complete, export, ingest
+
+
+def finish_jobs(workspace: Workspace) -> None:
+    draw_and_complete(workspace)
+    collect(workspace.context)
+
+
+def test_an_export_that_misses_an_edit_is_detected_and_repeated(closed: Workspace) -> None:
+    ingest(closed)
+    draw_and_complete(closed, boxes_per_frame=2)
+    collect(closed.context)
+    person = closed.person("root")
+    task = person.task(closed.line().task_id or 0)
+    closed.sandbox.faults.set([{"on": "worker export", "delay": 2.0, "times": 1}])
+    with ThreadPoolExecutor(1) as pool:
+        # Another client's export runs when the last box is saved; the server caches that file for everybody.
+        running = pool.submit(person.export, task.id, closed.context.settings.spool / "theirs.zip")
+        time.sleep(0.7)
+        late = Shape(ShapeType.RECTANGLE, 0, task.labels[0].id, (3.0, 3.0, 9.0, 9.0))
+        closed.context.cvat("default").change_annotations(task.jobs[0].id, Change.CREATE, Annotations(shapes=(late,)))
+        running.result()
+    time.sleep(1.5)
+    exported = export(closed)
+    assert (exported.annotations, exported.source) == (7, "export")
+    assert exported.tries == 2
+
+
+@pytest.mark.parametrize(("crashes", "source"), [(4, "export"), (6, "annotations")])
+def test_a_crashing_exporter_is_asked_again_and_the_last_resort_are_the_annotations(
+    closed: Workspace, crashes: int, source: str
+) -> None:
+    ingest(closed)
+    finish_jobs(closed)
+    closed.sandbox.faults.set([{"on": "worker export", "fail": "KeyError: 7", "times": crashes}])
+    exported = export(closed)
+    assert (exported.annotations, exported.source, exported.tries) == (3, source, 3)
+    assert closed.line().state == "exported"
+
+
+def test_an_object_quarantined_during_its_export_is_not_in_the_current_export(
+    two_files: Workspace, at_failpoint: AtFailpoint
+) -> None:
+    ingest(two_files)
+    draw_and_complete(two_files)
+    collect(two_files.context)
+
+    def quarantine() -> None:
+        manual.quarantine(two_files.context, two_files.url("2.jpg"), "a private person")
+
+    at_failpoint(export_annotations, "export_annotations.taken", quarantine)
+    with pytest.raises(ExportOutdated):
+        export(two_files)
+    two_files.retry()
+    export(two_files)
+    assert two_files.exported_keys() == ["in/1.jpg"]
+
+
+def test_a_job_reopened_during_the_export_moves_the_batch_to_assigned_without_a_failure(
+    two_files: Workspace, at_failpoint: AtFailpoint
+) -> None:
+    ingest(two_files)
+    draw_and_complete(two_files)
+    collect(two_files.context)
+
+    def reopen() -> None:
+        two_files.context.cvat("default").set_job_status(two_files.line().jobs[0].id, JobStatus.ANNOTATION)
+        collect(two_files.context)
+
+    at_failpoint(export_annotations, "export_annotations.begun", reopen)
+    with pytest.raises(ExportOutdated):
+        export(two_files)
+    assert (two_files.line().state, two_files.line().error) == ("assigned", None)
+
+
+def test_the_tag_of_the_neutral_write_is_removed_though_the_run_that_created_it_died(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(passed: str) -> None:
+        if passed == "export_annotations.touched":
+            raise KeyboardInterrupt
+
+    workspace.put("1.jpg")
+    workspace.close_batch()
+    ingest(workspace)
+    task_id = workspace.line().task_id or 0
+    person = workspace.person("root")
+    person.export(task_id, tmp_path / "theirs.zip")
+    own_tag = Annotations(tags=(Tag(0, person.task(task_id).labels[0].id),))
+    person.change_annotations(person.jobs(task_id)[0].id, Change.CREATE, own_tag)
+    draw_and_complete(workspace)
+    collect(workspace.context)
+    [cached] = workspace.sandbox.sandbox.folder.glob("tasks/*/export_cache/*.zip")
+    os.utime(cached)  # as if somebody's export had begun before the boxes, and ended now
+    with monkeypatch.context() as patched:
+        patched.setattr(export_annotations, "failpoint", die)
+        with pytest.raises(KeyboardInterrupt):
+            export(workspace)
+    workspace.expire_lease()
+    export(workspace)
+    assert person.task_annotations(task_id).tags == own_tag.tags

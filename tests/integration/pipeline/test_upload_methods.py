@@ -1,0 +1,119 @@
+"""The other upload methods: CVAT downloads presigned URLs, or reads its own share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from labelyard.context import open_context
+from labelyard.errors import CreationFailed
+from labelyard.ledger import batches, upgrade
+from labelyard.pipeline.collect_finished import collect
+from labelyard.pipeline.wait_for_status import TaskDiscarded
+from labelyard.sandbox import serve
+from tests.support.emulator import StoreServer
+from tests.support.workspace import USERS, Workspace, draw_and_complete, export, ingest, picture, settings
+
+
+@pytest.fixture
+def share(tmp_path: Path) -> Path:
+    (tmp_path / "share").mkdir()
+    return tmp_path / "share"
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, share: Path, store_server: StoreServer) -> Iterator[Workspace]:
+    """A workspace whose sandbox may download from the store, and has a share."""
+    ledger = f"sqlite:///{tmp_path / 'ledger.db'}"
+    upgrade(ledger)
+    with (
+        serve(USERS, share=share, allow_remote=(urlsplit(store_server.url).netloc,)) as sandbox,
+        open_context(settings(tmp_path, ledger, store_server.settings, sandbox.url)) as context,
+    ):
+        workspace = Workspace(context, store_server.new_bucket(), store_server.boto("s3"), sandbox)
+        workspace.apply()
+        yield workspace
+
+
+def exported_images(workspace: Workspace) -> int:
+    draw_and_complete(workspace)
+    collect(workspace.context)
+    return export(workspace).images
+
+
+@pytest.mark.parametrize("inspect", [True, False])
+def test_remote_lets_cvat_download_and_no_byte_passes_through_us(workspace: Workspace, inspect: bool) -> None:
+    workspace.apply(task={"upload": "remote", "inspect": inspect})
+    workspace.put("a/left one+1.jpg", picture(1))
+    workspace.put("b/right.jpg", picture(2))
+    workspace.close_batch()
+    ingest(workspace)
+    assert set(workspace.frames()) == {"left one+1.jpg", "right.jpg"}
+    assert exported_images(workspace) == 2
+    assert not list(workspace.context.settings.spool.rglob("0*"))
+
+
+def test_remote_inspects_a_batch_that_is_larger_than_the_spool(workspace: Workspace) -> None:
+    workspace.apply(task={"upload": "remote"})
+    for i in range(12):
+        workspace.put(f"{i}.jpg", picture(i))
+    workspace.context.settings.spool_bytes = 4 * len(picture())
+    workspace.close_batch()
+    ingest(workspace)
+    assert workspace.line().jobs[0].frames == (0, 11)
+
+
+def test_remote_quarantines_a_second_file_of_one_base_name_and_names_the_method_that_renames(
+    workspace: Workspace,
+) -> None:
+    workspace.apply(task={"upload": "remote"})
+    workspace.put("cam1/1.jpg", picture(1))
+    workspace.put("cam2/1.jpg", picture(2))
+    workspace.close_batch()
+    ingest(workspace)
+    [reason] = workspace.line().set_aside.values()
+    assert "only `upload: stream`" in reason
+    assert workspace.line().jobs[0].frames == (0, 0)
+
+
+def test_remote_inspects_the_images_by_default(workspace: Workspace) -> None:
+    workspace.apply(task={"upload": "remote"})
+    workspace.put("good.jpg", picture(1))
+    workspace.put("bad.jpg", b"nothing")
+    workspace.close_batch()
+    ingest(workspace)
+    assert list(workspace.line().set_aside) == [workspace.url("bad.jpg")]
+    assert workspace.line().state == "assigned"
+
+
+def test_files_that_cvat_skips_each_time_fail_the_batch_and_are_named(workspace: Workspace) -> None:
+    workspace.apply(
+        sources=[{"bucket": workspace.bucket, "prefix": "in/", "include": ["*"]}],
+        task={"upload": "remote", "inspect": False},
+    )
+    workspace.put("good.jpg", picture(1))
+    workspace.put("unnamed", picture(2))
+    workspace.close_batch()
+    for _ in range(4):
+        with pytest.raises(TaskDiscarded, match="1 frames instead of 2: unnamed not among them"):
+            ingest(workspace)
+        with workspace.context.ledger.transaction() as tx:
+            batches.get(tx, "street-00001").not_before = None
+    with pytest.raises(CreationFailed, match="in task after task, this was number 5: unnamed not among them"):
+        ingest(workspace)
+    assert (workspace.line().state, workspace.tasks_on_server()) == ("failed", 0)
+
+
+def test_share_lets_cvat_read_its_own_copy_of_the_bucket(workspace: Workspace, share: Path) -> None:
+    workspace.apply(task={"upload": "share", "share_prefix": "mirror/", "inspect": False})
+    for camera in ("cam1", "cam2"):
+        workspace.put(f"{camera}/1.jpg", picture(int(camera[-1])))
+        (share / "mirror" / "in" / camera).mkdir(parents=True)
+        (share / "mirror" / "in" / camera / "1.jpg").write_bytes(picture(int(camera[-1])))
+    workspace.close_batch()
+    ingest(workspace)
+    assert set(workspace.frames()) == {"mirror/in/cam1/1.jpg", "mirror/in/cam2/1.jpg"}
+    assert exported_images(workspace) == 2
