@@ -23,7 +23,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, BinaryIO, Self
 
-from labelyard.errors import ProcessFailed
+from labelyard.errors import ProcessFailed, SignalReceived
 from labelyard.supervisor.process import Output, Process
 from labelyard.supervisor.reaper import signal_group
 
