@@ -1,4 +1,4 @@
-"""`labelyard schema`, `validate` and `apply`: dataset files, before anything runs."""
+"""`labelyard schema`, `validate` and `apply`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from labelyard.config import DatasetSpec, read_spec
-from labelyard.config.fields import duration_words
+from labelyard.config.fields import format_duration
 from labelyard.config.json_schema import json_schema
 from labelyard.domain.objects import s3_url
 from labelyard.errors import SpecError
@@ -33,40 +33,40 @@ def schema() -> None:
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE…", type=click.Path(path_type=Path))
 def validate(files: tuple[Path, ...]) -> None:
-    """Check dataset files; each wrong place is named with file, line and field, and what to write instead.
+    """Check dataset files. Errors name file, line, field, and what to write instead.
 
-    Ends with status 1 if any file is wrong. Nothing but the files is looked at.
+    The exit status is 1 if any file has errors. Only the files are read; nothing is connected to.
     """
     named: dict[str, Path] = {}
     wrong = 0
     for path in files:
         try:
             spec = read_spec(path)
-            _must_be_new(spec, path, named)
+            _require_unique_name(spec, path, named)
         except SpecError as error:
             wrong += 1
             click.secho(error.happened, fg="red", err=True)
         else:
             click.echo(f"{path}: ok: {summary(spec)}")
     if wrong:
-        click.echo(f"labelyard: {wrong} of {len(files)} files are wrong", err=True)
+        click.echo(f"labelyard: {wrong} of {len(files)} files have errors", err=True)
         sys.exit(1)
 
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE…", type=click.Path(path_type=Path))
 @click.option(
-    "--shared", is_flag=True, help="A new dataset may share sources with another: files there become tasks twice."
+    "--shared", is_flag=True, help="Allow a new dataset to share sources with another: its files become tasks twice."
 )
 def apply(files: tuple[Path, ...], shared: bool) -> None:  # noqa: FBT001 - click passes flags so
-    """Store dataset files in the ledger; batches that are closed later follow them.
+    """Store dataset files in the ledger. They apply to batches that close from now on.
 
-    All of the files are checked before any is stored. A file that says nothing new makes no new version.
+    All files are checked before any is stored. A file without changes makes no new version.
     """
     named: dict[str, Path] = {}
     specs = {path: read_spec(path) for path in files}
     for path, spec in specs.items():
-        _must_be_new(spec, path, named)
+        _require_unique_name(spec, path, named)
     settings = load_settings()
     ledger = Ledger(settings.ledger)
     try:
@@ -76,29 +76,27 @@ def apply(files: tuple[Path, ...], shared: bool) -> None:  # noqa: FBT001 - clic
             known = [spec for spec, _ in datasets.current(tx)]
             for path, spec in specs.items():
                 if spec.name not in before and not shared:
-                    _refuse_shared(path, spec, known)
+                    _reject_shared(path, spec, known)
     finally:
         ledger.close()
     for path, (version, new) in stored.items():
         click.echo(f"{path}: {specs[path].name} version {version}{'' if new else ', as before'}")
     for spec in specs.values():
-        for context, other in _shared(spec, known):
-            click.echo(f"{spec.name}: {context} is a source of {other} too: what lies there becomes a task for each")
+        for address, other in _shared(spec, known):
+            click.echo(f"{spec.name}: {address} is also a source of {other}: its objects become a task for each")
     for name in sorted({_variable(spec.cvat) for spec in specs.values()} - {_variable(name) for name in settings.cvat}):
-        click.echo(
-            f"the settings here know no CVAT called {name.lower()}: whoever runs this needs LABELYARD_CVAT__{name}__URL"
-        )
+        click.echo(f"these settings have no CVAT called {name.lower()}; workers need LABELYARD_CVAT__{name}__URL")
 
 
-def _refuse_shared(path: Path, spec: DatasetSpec, known: Sequence[DatasetSpec]) -> None:
-    for context, other in _shared(spec, known):
-        what = f"{path}: {context} is a source of {other} too: what lies there would become a task for each"
-        replaces = f"labelyard retire {other} if {spec.name} takes its place"
+def _reject_shared(path: Path, spec: DatasetSpec, known: Sequence[DatasetSpec]) -> None:
+    for address, other in _shared(spec, known):
+        what = f"{path}: {address} is also a source of {other}: its objects would become a task for each"
+        replaces = f"labelyard retire {other} if {spec.name} replaces it"
         raise SpecError(what, next_step=f"{replaces}; labelyard apply --shared {path} if not")
 
 
 def _shared(spec: DatasetSpec, known: Sequence[DatasetSpec]) -> Iterator[tuple[str, str]]:
-    """Sources that overlap another dataset's, with its name: allowed, and easily a mistake."""
+    """Yield sources that overlap those of another dataset, with its name. Allowed, but often a mistake."""
     for source in spec.sources:
         for other in known:
             if other.name != spec.name and any(source.overlaps(one.bucket, one.prefix) for one in other.sources):
@@ -109,19 +107,19 @@ def _variable(name: str) -> str:
     return name.upper().replace("-", "_")
 
 
-def _must_be_new(spec: DatasetSpec, path: Path, named: dict[str, Path]) -> None:
+def _require_unique_name(spec: DatasetSpec, path: Path, named: dict[str, Path]) -> None:
     first = named.setdefault(spec.name, path)
     if first is not path:
-        raise SpecError(f"{first} is called {spec.name!r} too: a dataset is one file", where=str(path))
+        raise SpecError(f"{first} has the name {spec.name!r} too: write each dataset in one file", where=str(path))
 
 
 def summary(spec: DatasetSpec) -> str:
-    """A dataset in one line: what comes in, when it becomes a task, who labels it, where it goes."""
+    """Describe a dataset in one line: sources, closing conditions, labels, annotators, destination."""
     sources = ", ".join(s3_url(source.bucket, source.prefix) for source in spec.sources)
     batch = spec.batch
     ends = [f"{batch.max_objects} objects", batch.max_bytes.human_readable()]
-    ends += [f"{duration_words(batch.quiet)} of quiet"] if batch.quiet else []
-    ends += [f"{duration_words(batch.max_age)} of age"] if batch.max_age else []
+    ends += [f"{format_duration(batch.quiet)} of quiet"] if batch.quiet else []
+    ends += [f"{format_duration(batch.max_age)} of age"] if batch.max_age else []
     ends += [batch.marker] if batch.marker else []
     return (
         f"{spec.name}: {sources} → batches closed at {', '.join(ends)} → "

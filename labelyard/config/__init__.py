@@ -1,7 +1,6 @@
-"""The dataset file: one YAML that says where images come from, how they are labelled and where the dataset goes.
+"""The dataset file: one YAML file that says where images come from, how they are labelled, where exports go.
 
-`DatasetSpec` is the file after it was checked; `read_spec` reads one, and names file, line, field and what to write
-instead.
+`DatasetSpec` is a validated file. `read_spec` loads one; its errors name file, line, field, and what to write instead.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The dataset file, section by section, as it is after it was checked."""
+"""The sections of a dataset file, as validated models."""
 
 from __future__ import annotations
 
@@ -24,86 +24,87 @@ from labelyard.config.fields import (
     Section,
     Size,
     Switch,
-    refuse,
+    reject,
 )
-from labelyard.config.labels import LabelEntry, LabelSection, twins
+from labelyard.config.labels import LabelEntry, LabelSection, duplicates
 from labelyard.domain.labels import Label
 from labelyard.domain.objects import s3_url
 from labelyard.domain.tasks import DataSpec
 
 
 class Source(Section):
-    """A place in object storage that new images appear in."""
+    """A bucket and prefix where new images appear."""
 
     bucket: Bucket
     """The bucket's name."""
     prefix: Prefix = ""
-    """Only keys that start so; end it in `/` to name a folder."""
+    """Only keys that begin with it. End it in `/` to name a folder."""
     include: tuple[Glob, ...] = Field(
         default=("*.jpg", "*.jpeg", "*.png", "*.bmp", "*.webp", "*.tif", "*.tiff"), min_length=1
     )
-    """Globs on the key after the prefix, case ignored; `*` crosses folders. A key that fits none is ignored."""
+    """Globs for the key after the prefix, ignoring case. `*` matches across folders. Other keys are ignored."""
     exclude: tuple[Glob, ...] = ()
-    """Globs that win over `include`."""
+    """Globs for keys to ignore; they take precedence over `include`."""
 
     def problems(self) -> Iterator[Problem]:
-        """Globs that repeat the prefix: no key would fit them."""
+        """Yield globs that repeat the prefix: they would match no key."""
         for field, globs in (("include", self.include), ("exclude", self.exclude)):
             for i, glob in enumerate(globs):
                 if self.prefix and glob.startswith(self.prefix):
                     rest = glob[len(self.prefix) :] or "*"
-                    yield (field, i), f"a glob is matched with the key after the prefix {self.prefix!r}: write {rest!r}"
+                    yield (field, i), f"globs match the key after the prefix {self.prefix!r}: write {rest!r}"
 
     def takes(self, bucket: str, key: str) -> bool:
-        """Whether an object is this source's."""
+        """Return whether an object belongs to this source."""
         return self.refusal(bucket, key) is None
 
     def refusal(self, bucket: str, key: str) -> str | None:
-        """Why an object is not this source's; None when it is."""
+        """Return why an object does not belong to this source, or None when it does."""
         if bucket != self.bucket or not key.startswith(self.prefix):
             return f"outside {s3_url(self.bucket, self.prefix)}"
         rest = key[len(self.prefix) :].lower()
         if key.endswith("/"):
             return "a folder marker"
         if not any(fnmatchcase(rest, glob.lower()) for glob in self.include):
-            return f"fits no include glob ({', '.join(self.include)})"
+            return f"matches no include glob ({', '.join(self.include)})"
         return next((f"excluded by {glob}" for glob in self.exclude if fnmatchcase(rest, glob.lower())), None)
 
     def overlaps(self, bucket: str, prefix: str) -> bool:
-        """Whether a key could lie both here and below another prefix."""
+        """Return whether a key can belong to this source and to another prefix."""
         return self.bucket == bucket and (self.prefix.startswith(prefix) or prefix.startswith(self.prefix))
 
 
 class Batching(Section):
-    """When the objects that came in become one task: at whichever of these comes first."""
+    """When an open batch closes: at the first of these conditions."""
 
     max_objects: Count = Field(default=100, ge=1, le=5000)
-    """Close when so many objects are in it."""
+    """Close when it holds this many objects."""
     max_bytes: Size = Field(default=ByteSize(2 * 1024**3), json_schema_extra={"default": "2GiB"})
-    """Close before it grows beyond this (`500MB`, `2GiB`)."""
+    """Close before it exceeds this size (`500MB`, `2GiB`)."""
     quiet: Duration | None = Field(default=timedelta(minutes=2), json_schema_extra={"default": "2m"})
-    """Close when nothing more arrived for so long; null to wait on."""
+    """Close when nothing arrived for this long; null for never."""
     max_age: Duration | None = Field(default=timedelta(hours=1), json_schema_extra={"default": "1h"})
-    """Close when its first object landed so long ago; null to wait on."""
+    """Close this long after its first object was registered; null for never."""
     marker: str | None = None
-    """Close when an object of this base name appears (`_SUCCESS`, `manifest.json`), which is no image itself. It counts
-    once for each content: write another one (the time, say) where the next drop goes to the same folder."""
+    """Close when an object of this base name appears (`_SUCCESS`, `manifest.json`); it is not an image itself. Each
+    content of a marker counts once: for the next delivery to the same folder write a different content, such as the
+    time."""
 
     @field_validator("marker")
     @classmethod
     def _base_name(cls, value: str | None) -> str | None:
         if value is not None and ("/" in value or not value.strip()):
-            raise ValueError("write the base name alone, such as _SUCCESS")
+            raise ValueError("write only the base name, such as _SUCCESS")
         return value
 
     def problems(self) -> Iterator[Problem]:
-        """A batch that never fills would wait for ever."""
+        """Yield the lack of any condition that closes a batch which is never full."""
         if self.quiet is None and self.max_age is None and self.marker is None:
-            yield ("quiet",), "a batch that never fills would never close: set quiet, max_age or marker"
+            yield ("quiet",), "a batch that is never full would never close: set quiet, max_age or marker"
 
 
 class Upload(StrEnum):
-    """How CVAT gets at the images."""
+    """How CVAT receives the images."""
 
     STREAM = "stream"
     REMOTE = "remote"
@@ -111,35 +112,35 @@ class Upload(StrEnum):
 
 
 class TaskSection(Section):
-    """How the CVAT tasks are made."""
+    """How CVAT tasks are created."""
 
     labels: tuple[LabelEntry, ...] = Field(min_length=1)
-    """The labels, in the order in which annotators see them. COCO's ids: 1, 2, … in this order, and they stay: a label
-    that comes later gets the next free number wherever it stands, and that of one that goes is not given again."""
+    """The labels, in the order in which annotators see them. Their COCO ids are 1, 2, … in this order and never change:
+    a label added later gets the next free id at any position, and the id of a removed label is not used again."""
     segment_size: Count = Field(default=0, ge=0, le=1_000_000)
-    """Frames in a job; 0 makes one job of the whole task."""
+    """Frames per job; 0 makes one job of the whole task."""
     overlap: Count | None = Field(default=None, ge=0, le=1_000_000)
     """Frames that neighbouring jobs share; at most half of `segment_size`. What both people draw there is exported
     twice."""
     image_quality: Count = Field(default=70, ge=1, le=100)
-    """JPEG quality of what annotators see; exports are not touched by it."""
+    """JPEG quality of the frames that annotators see; exports are not affected."""
     chunk_size: Count | None = Field(default=None, ge=1, le=1_000_000)
-    """Frames that the browser loads at once; null lets CVAT choose."""
+    """Frames per chunk that the browser loads; null lets CVAT choose."""
     z_order: Switch = False
-    """Do shapes lie above each other?"""
+    """Whether shapes have a z-order."""
     bug_tracker: str = Field(default="", max_length=2000)
     """An address (http or https) that the task links to."""
     upload: Upload = Upload.STREAM
-    """stream: through this machine. remote: CVAT downloads presigned URLs. share: CVAT reads its own share."""
+    """stream: labelyard sends the files. remote: CVAT downloads presigned URLs. share: CVAT reads its own share."""
     inspect: Switch = True
-    """Read and check each image first; only remote and share may say false and trust the bucket."""
+    """Whether to read and check each image first. Only remote and share may skip it."""
     share_prefix: str = ""
-    """For `share`: what to write before the key to get the path in CVAT's share."""
+    """For `share`: prefix that turns a key into a path in CVAT's share."""
 
     @field_validator("labels")
     @classmethod
-    def _no_twins(cls, value: tuple[LabelSection, ...]) -> tuple[LabelSection, ...]:
-        refuse(twins([label.name for label in value]))
+    def _no_duplicates(cls, value: tuple[LabelSection, ...]) -> tuple[LabelSection, ...]:
+        reject(duplicates([label.name for label in value]))
         return value
 
     @field_validator("bug_tracker")
@@ -149,45 +150,45 @@ class TaskSection(Section):
         if value and (not value.startswith(("http://", "https://")) or not host or any(map(str.isspace, value))):
             raise ValueError("write an address, such as https://tracker.example.com/street")
         if "@" in host:
-            raise ValueError("write the address without user and password: everybody who sees the task sees it")
+            raise ValueError("write the address without user and password: everybody who can see the task can see it")
         return value
 
     def problems(self) -> Iterator[Problem]:
-        """Fields that contradict each other."""
+        """Yield fields that contradict each other."""
         if self.overlap and not self.segment_size:
-            yield ("overlap",), "needs a segment_size: one job of the whole task overlaps nothing"
+            yield ("overlap",), "needs a segment_size: a single job has no neighbour"
         elif self.overlap and 2 * self.overlap > self.segment_size:
             yield (
                 ("overlap",),
-                f"write at most {self.segment_size // 2}, half of segment_size: CVAT would make odd jobs",
+                f"write at most {self.segment_size // 2}, half of segment_size: CVAT creates wrong jobs otherwise",
             )
         if not self.inspect and self.upload is Upload.STREAM:
-            yield ("inspect",), "with upload: stream every byte is read anyway: write true, or choose remote or share"
+            yield ("inspect",), "upload: stream reads every byte anyway: write true, or choose remote or share"
         if self.share_prefix and self.upload is not Upload.SHARE:
-            yield ("share_prefix",), "is for upload: share alone: take it away"
+            yield ("share_prefix",), "is only for upload: share: remove it"
 
     def cvat_labels(self) -> tuple[Label, ...]:
-        """The labels as CVAT takes them."""
+        """Return the labels to create a CVAT task with."""
         return tuple(section.label() for section in self.labels)
 
     def data(self) -> DataSpec:
-        """How the server shall treat the frames."""
+        """Return the settings for the upload to CVAT."""
         return DataSpec(image_quality=self.image_quality, chunk_size=self.chunk_size)
 
 
 class Export(Section):
-    """Where the dataset goes."""
+    """Where exports are written."""
 
     format: Literal["COCO 1.0"] = "COCO 1.0"
-    """The export format of CVAT."""
+    """The export format, as CVAT calls it."""
     bucket: Bucket | None = None
     """The destination bucket; by default the first source's."""
     prefix: Folder
-    """Where in the bucket the COCO files go, a folder; no source may lie in it or around it."""
+    """The folder of the COCO files in the bucket. No source may contain it or be inside it."""
 
 
 class Overwrites(StrEnum):
-    """What a new content of a file means whose old content is labelled, or about to be."""
+    """What to do with a new content of a file whose old content is in a task."""
 
     RELABEL = "relabel"
     IGNORE = "ignore"
@@ -195,64 +196,64 @@ class Overwrites(StrEnum):
 
 
 class Deletions(StrEnum):
-    """What it means that a file is deleted whose content is labelled, or about to be."""
+    """What to do when a file is deleted whose content is in a task."""
 
     KEEP = "keep"
     DROP = "drop"
 
 
 class DatasetSpec(Section):
-    """A dataset: one file, one steady stream of images, one growing set of COCO files."""
+    """A dataset file."""
 
     name: Name
-    """The dataset's name; it stands in task names, runs and tags, and never changes."""
+    """The name of the dataset. It is part of task names, runs and tags, and cannot be changed."""
     description: str = ""
     """For people."""
     cvat: CvatName = "default"
-    """Which CVAT of the settings (`LABELYARD_CVAT__<NAME>__URL`) labels it."""
+    """The name of the CVAT in the settings (`LABELYARD_CVAT__<NAME>__URL`)."""
     sources: tuple[Source, ...] = Field(min_length=1)
     """Where images come from."""
     batch: Batching = Batching()
-    """When objects become a task."""
+    """When a batch closes."""
     task: TaskSection
-    """How the tasks are made."""
+    """How tasks are created."""
     annotators: tuple[Person, ...] = Field(min_length=1)
     """CVAT user names that jobs are handed to, round robin; a change counts for waiting batches too."""
     export: Export
-    """The place in object storage that COCO files are written to."""
+    """Where COCO files are written."""
     overwrites: Overwrites = Overwrites.RELABEL
     """A file changes after its upload: relabel (a task for the new content too), ignore it, or set_aside until a person
     says `labelyard restore`. Before its upload the new content simply takes the old one's place."""
     deletions: Deletions = Deletions.KEEP
-    """A file is deleted after its upload: keep its annotations in the exports, or drop them from the next one. Before
-    its upload it is set aside."""
+    """A file is deleted after its upload: keep its annotations in the exports, or drop them from the next one. A file
+    deleted before its upload is quarantined."""
 
-    # Checked field by field, so that all of it is told beside what is wrong with other fields.
+    # Validated field by field, so that these errors are reported together with those of other fields.
     @field_validator("sources")
     @classmethod
-    def _apart(cls, value: tuple[Source, ...]) -> tuple[Source, ...]:
-        refuse(_overlaps(value))
+    def _no_overlap(cls, value: tuple[Source, ...]) -> tuple[Source, ...]:
+        reject(_overlaps(value))
         return value
 
     @field_validator("annotators")
     @classmethod
-    def _no_twins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        refuse(twins(value))
+    def _no_duplicates(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        reject(duplicates(value))
         return value
 
     @field_validator("export")
     @classmethod
-    def _outside(cls, value: Export, info: ValidationInfo) -> Export:
-        refuse(_taken_for_images(value, info.data.get("sources", ())))
+    def _not_a_source(cls, value: Export, info: ValidationInfo) -> Export:
+        reject(_overlap_with_sources(value, info.data.get("sources", ())))
         return value
 
     @property
     def export_bucket(self) -> str:
-        """The bucket that exports go to."""
+        """The bucket of the exports."""
         return self.export.bucket or self.sources[0].bucket
 
     def is_marker(self, bucket: str, key: str) -> bool:
-        """Whether an object is the marker that closes the open batch."""
+        """Return whether an object is a marker that closes the open batch."""
         return (
             self.batch.marker is not None
             and key.rsplit("/", 1)[-1] == self.batch.marker
@@ -260,7 +261,7 @@ class DatasetSpec(Section):
         )
 
     def refusal(self, bucket: str, key: str) -> str | None:
-        """Why an object is not this dataset's; None when it is."""
+        """Return why an object does not belong to this dataset, or None when it does."""
         reasons = [source.refusal(bucket, key) for source in self.sources]
         return None if None in reasons else reasons[0]
 
@@ -269,17 +270,17 @@ def _overlaps(sources: Sequence[Source]) -> Iterator[Problem]:
     for i, one in enumerate(sources):
         for other in sources[:i]:
             if one.overlaps(other.bucket, other.prefix):
-                places = f"{_place(one)} overlaps {_place(other)}"
-                yield (i,), f"{places}, objects would land twice: write prefixes of which none begins another"
+                overlap = f"{_url(one)} overlaps {_url(other)}"
+                yield (i,), f"{overlap}, objects would be registered twice: no prefix may begin with another one"
 
 
-def _taken_for_images(export: Export, sources: Sequence[Source]) -> Iterator[Problem]:
+def _overlap_with_sources(export: Export, sources: Sequence[Source]) -> Iterator[Problem]:
     for one in sources:
         if one.overlaps(export.bucket or sources[0].bucket, export.prefix):
-            places = f"{export.prefix!r} overlaps the source {_place(one)}"
-            instead = "write a prefix beside the source's (which needs one, too), or another bucket"
-            yield ("prefix",), f"{places}, exports would come in as images: {instead}"
+            overlap = f"{export.prefix!r} overlaps the source {_url(one)}"
+            instead = "write a prefix outside the source's (which needs one, too), or another bucket"
+            yield ("prefix",), f"{overlap}, exports would be registered as images: {instead}"
 
 
-def _place(source: Source) -> str:
+def _url(source: Source) -> str:
     return s3_url(source.bucket, source.prefix)

@@ -1,4 +1,4 @@
-"""The small values of a dataset file: lengths of time, sizes, names; and what every section of it shares."""
+"""Field types of a dataset file (durations, sizes, names) and the base class of its sections."""
 
 from __future__ import annotations
 
@@ -23,32 +23,30 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 Problem = tuple[tuple[str | int, ...], str]
-"""Where in a section something is wrong (field names and places in lists), and what to write instead."""
+"""The path inside a section (field names, list indices) and what to write there instead."""
 
 
 class Section(BaseModel):
-    """A mapping of the dataset file: no field but the known ones, and `problems` says what does not fit together."""
+    """A mapping in a dataset file. Unknown fields are errors; `problems` checks fields against each other."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     def problems(self) -> Iterator[Problem]:
-        """What no single field can be blamed for, all of it, in the order of the file."""
+        """Yield every problem that involves more than one field, in the order of the file."""
         yield from ()
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        refuse(self.problems())
+    def _check_problems(self) -> Self:
+        reject(self.problems())
         return self
 
 
-def refuse(problems: Iterable[Problem]) -> None:
-    """Have pydantic refuse a section, or a field, for all of its `problems` at once; for none it does nothing."""
+def reject(problems: Iterable[Problem]) -> None:
+    """Raise a pydantic error with all of the `problems`, if there are any."""
     if found := list(problems):
         words = "; ".join(words for _, words in found)
         raise PydanticCustomError("unfit", "{words}", {"words": words, "problems": found})
 
-
-# --- lengths of time and sizes ----------------------------------------------------------------------------------------
 
 _UNITS = {"ms": 1, "s": 1000, "m": 60_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
 _DURATION = r"\s*(\d{1,12}(?:\.\d{1,6})?)\s*(ms|s|min|m|h|d)\s*"
@@ -65,14 +63,14 @@ def _duration(value: object) -> timedelta:
     elif isinstance(value, str) and (found := re.fullmatch(_DURATION, value)):
         milliseconds = Decimal(found[1]) * _UNITS[found[2]]
     else:
-        raise ValueError("write a length of time, such as 90s, 15m, 2h or 1d")
+        raise ValueError("write a duration, such as 90s, 15m, 2h or 1d")
     if milliseconds.is_nan() or not 1 <= milliseconds <= _LONGEST // timedelta(milliseconds=1):
-        raise ValueError("write a length of time between 1ms and 366d")
+        raise ValueError("write a duration between 1ms and 366d")
     return timedelta(milliseconds=int(milliseconds))
 
 
-def duration_words(length: timedelta) -> str:
-    """A length of time as the dataset file writes it: `90s`, `15m`, `2h`, `1d`."""
+def format_duration(length: timedelta) -> str:
+    """Format a duration as a dataset file does: `90s`, `15m`, `2h`, `1d`."""
     milliseconds = round(length / timedelta(milliseconds=1))
     unit = next(unit for unit in ("d", "h", "m", "s", "ms") if milliseconds % _UNITS[unit] == 0)
     return f"{milliseconds // _UNITS[unit]}{unit}"
@@ -81,7 +79,7 @@ def duration_words(length: timedelta) -> str:
 Duration = Annotated[
     timedelta,
     BeforeValidator(_duration),
-    PlainSerializer(duration_words, return_type=str, when_used="json"),
+    PlainSerializer(format_duration, return_type=str, when_used="json"),
     WithJsonSchema(
         {
             "anyOf": [{"type": "string", "pattern": f"^{_DURATION}$"}, {"type": "number", "exclusiveMinimum": 0}],
@@ -89,7 +87,7 @@ Duration = Annotated[
         }
     ),
 ]
-"""A length of time in YAML: `90s`, `15m`, `2h`, `1d`, or plain seconds."""
+"""A duration in YAML: `90s`, `15m`, `2h`, `1d`, or plain seconds."""
 
 
 def _size(value: object) -> object:
@@ -119,11 +117,9 @@ Size = Annotated[
 """A number of bytes in YAML: `500MB`, `2GiB`, or plain bytes."""
 
 Count = Annotated[int, Field(strict=True)]
-"""A whole number; true is none."""
+"""An integer; booleans are rejected."""
 Switch = Annotated[bool, Field(strict=True)]
 """true or false."""
-
-# --- names and places -------------------------------------------------------------------------------------------------
 
 _NAME = r"[a-z0-9][a-z0-9._-]{0,62}"
 _CVAT_NAME = r"[a-z0-9]+([_-][a-z0-9]+)*"
@@ -138,7 +134,7 @@ def _name(value: str) -> str:
 
 
 def _cvat_name(value: str) -> str:
-    # It stands in the names of environment variables, where `__` separates the parts and a dot may not stand.
+    # It is part of environment variable names, where `__` is a separator and dots are not allowed.
     if len(value) > 63 or not re.fullmatch(_CVAT_NAME, value):
         raise ValueError("write small letters and digits, in parts joined by one '_' or '-'")
     return value
@@ -148,7 +144,7 @@ def _bucket(value: str) -> str:
     if "/" in value:
         name, _, prefix = value.removeprefix("s3://").partition("/")
         rest = f", and {prefix!r} as prefix" if prefix else ""
-        raise ValueError(f"write the bucket's name alone, {name!r}{rest}")
+        raise ValueError(f"write only the bucket's name, {name!r}{rest}")
     if not re.fullmatch(_BUCKET, value):
         raise ValueError(
             "a bucket's name has 3 to 63 letters, digits, '.', '_' or '-', a letter or digit first and last"
@@ -159,12 +155,12 @@ def _bucket(value: str) -> str:
 def _prefix(value: str) -> str:
     if "://" in value:
         raise ValueError(
-            f"write the part after the bucket alone, such as {value.partition('://')[2].partition('/')[2]!r}"
+            f"write only the part after the bucket, such as {value.partition('://')[2].partition('/')[2]!r}"
         )
     if value.startswith("/"):
         raise ValueError(f"keys begin without a slash: write {value.lstrip('/')!r}")
     if "*" in value or "?" in value:
-        raise ValueError("a prefix is taken literally: put globs into include")
+        raise ValueError("a prefix has no wildcards: write globs in include")
     if len(value.encode()) > 1000:
         raise ValueError("a key has at most 1024 bytes: write a shorter prefix")
     return value
@@ -178,12 +174,12 @@ def _folder(value: str) -> str:
 
 def _glob(value: str) -> str:
     if not value or value.startswith("/"):
-        raise ValueError(f"a glob is matched with the key after the prefix: write {value.lstrip('/') or '*.jpg'!r}")
+        raise ValueError(f"globs match the key after the prefix: write {value.lstrip('/') or '*.jpg'!r}")
     return value
 
 
 def _caption(value: str) -> str:
-    # CVAT compares names as they are: é in one code point and in two would be two labels.
+    # CVAT compares names byte by byte: é as one code point and as two would be two labels.
     tidy = unicodedata.normalize("NFC", value)
     if tidy != tidy.strip():
         raise ValueError(f"begins or ends with a blank: write {tidy.strip()!r}")
@@ -198,7 +194,7 @@ def _caption(value: str) -> str:
 
 def _color(value: str) -> str:
     if not re.fullmatch(_COLOR, value):
-        raise ValueError('write a colour as "#rrggbb", such as "#ff8800" (in quotes: # begins a comment)')
+        raise ValueError('write a color as "#rrggbb", such as "#ff8800" (in quotes: # begins a comment)')
     return value
 
 
@@ -209,20 +205,20 @@ def _person(value: str) -> str:
 
 
 Name = Annotated[str, AfterValidator(_name), WithJsonSchema({"type": "string", "pattern": f"^{_NAME}$"})]
-"""Small letters, digits, `.`, `_`, `-`: it stands in task names, run names and tags."""
+"""Lower-case letters, digits, `.`, `_`, `-`: it is part of task names, run names and tags."""
 CvatName = Annotated[str, AfterValidator(_cvat_name), WithJsonSchema({"type": "string", "pattern": f"^{_CVAT_NAME}$"})]
-"""Small letters, digits, single `_` and `-`: it stands in the names of settings."""
+"""Lower-case letters, digits, single `_` and `-`: it is part of setting names."""
 Bucket = Annotated[str, AfterValidator(_bucket), WithJsonSchema({"type": "string", "pattern": f"^{_BUCKET}$"})]
 """A bucket's name."""
 Prefix = Annotated[str, AfterValidator(_prefix), WithJsonSchema({"type": "string", "pattern": "^([^/*?][^*?]*)?$"})]
-"""What keys begin with."""
+"""The beginning of a key."""
 Folder = Annotated[Prefix, AfterValidator(_folder), WithJsonSchema({"type": "string", "pattern": "^[^/*?][^*?]*$"})]
 """A prefix that ends in a slash."""
 Glob = Annotated[str, AfterValidator(_glob), WithJsonSchema({"type": "string", "pattern": "^[^/]"})]
 """A pattern for keys after the prefix."""
 Caption = Annotated[str, AfterValidator(_caption), Field(json_schema_extra={"minLength": 1, "maxLength": 64})]
-"""The name of a label or an attribute, in Unicode's NFC."""
+"""The name of a label or attribute, in Unicode NFC."""
 Color = Annotated[str, AfterValidator(_color), WithJsonSchema({"type": "string", "pattern": f"^{_COLOR}$"})]
-"""A colour, `#rrggbb`."""
+"""A color, `#rrggbb`."""
 Person = Annotated[str, AfterValidator(_person), Field(json_schema_extra={"minLength": 1, "maxLength": 150})]
 """A user name of CVAT."""

@@ -1,4 +1,4 @@
-"""The dataset file as a JSON schema, for editors that complete and check while one writes."""
+"""The JSON schema of a dataset file, for completion and checks in editors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from labelyard.config.dataset import DatasetSpec
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON schema (draft 2020-12) of a dataset file; what fields may not be together is checked by `validate`."""
+    """Return the JSON schema (draft 2020-12). Only `validate` checks fields against each other."""
     described = DatasetSpec.model_json_schema()
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

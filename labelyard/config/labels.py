@@ -1,4 +1,4 @@
-"""The labels of a dataset file: what annotators choose from, and what is asked about each annotation."""
+"""Labels and attributes of a dataset file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, GetJsonSchemaHandler, WithJsonSchema, fiel
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import PydanticKnownError
 
-from labelyard.config.fields import Caption, Color, Problem, Section, Switch, refuse
+from labelyard.config.fields import Caption, Color, Problem, Section, Switch, reject
 from labelyard.domain.labels import AttributeSpec, InputType, Label
 
 _LONGEST_DEFAULT = 128
@@ -27,18 +27,18 @@ def _text(value: object) -> object:
 
 
 class AttributeSection(Section):
-    """An attribute of a label, in one of CVAT's five kinds."""
+    """An attribute of a label, of one of CVAT's five input types."""
 
     name: Caption
-    """Unique in its label. COCO exports read two names: `is_crowd` (a checkbox) and `score` (a number)."""
+    """Unique in its label. COCO exports use two names: `is_crowd` (a checkbox) and `score` (a number)."""
     input_type: InputType = InputType.SELECT
     """select, radio (one of `values`), checkbox, text, number."""
     values: tuple[_Value, ...] = ()
-    """What may be chosen; for a number: minimum, maximum, step."""
+    """The choices; for a number: minimum, maximum, step."""
     default: _Value | None = None
-    """What an untouched annotation has; by default the first value (checkbox: false)."""
+    """The value of a new annotation; by default the first of `values` (checkbox: false)."""
     mutable: Switch = False
-    """May it change from frame to frame of a track?"""
+    """Whether it may change from frame to frame of a track."""
 
     @field_validator("values", mode="before")
     @classmethod
@@ -51,15 +51,15 @@ class AttributeSection(Section):
         return _text(value)
 
     def problems(self) -> Iterator[Problem]:
-        """What CVAT would take badly, or take and choke on later."""
-        yield from self._of_length()
+        """Yield what CVAT rejects, or accepts and fails on later."""
+        yield from self._length_problems()
         if self.input_type in (InputType.SELECT, InputType.RADIO):
-            yield from self._of_choice()
+            yield from self._choice_problems()
         elif self.input_type is InputType.CHECKBOX:
-            yield from self._of_checkbox()
+            yield from self._checkbox_problems()
         elif self.input_type is InputType.NUMBER:
-            yield from self._of_number()
-        # The COCO export of CVAT 1.0.0 calls float() on the one and asks whether the other is set.
+            yield from self._number_problems()
+        # The COCO export of CVAT 1.0.0 calls float() on `score` and tests `is_crowd` as a boolean.
         for name, kind in (("score", InputType.NUMBER), ("is_crowd", InputType.CHECKBOX)):
             if self.name == name and self.input_type is not kind:
                 yield (
@@ -67,10 +67,10 @@ class AttributeSection(Section):
                     f"CVAT's COCO export reads {name} as a {kind}: write {kind}, or choose another name",
                 )
 
-    def _of_length(self) -> Iterator[Problem]:
+    def _length_problems(self) -> Iterator[Problem]:
         for i, value in enumerate(self.values):
             if not value.strip() or "\n" in value or "\r" in value:
-                yield ("values", i), "write text on one line: CVAT keeps one value a line"
+                yield ("values", i), "write text on one line: CVAT separates values by line breaks"
         if len("\n".join(self.values)) > _LONGEST_VALUES:
             yield ("values",), f"have more than {_LONGEST_VALUES} characters together, CVAT keeps no more"
         if self.default is not None and (len(self.default) > _LONGEST_DEFAULT or "\n" in self.default):
@@ -81,22 +81,22 @@ class AttributeSection(Section):
                 f"is the default too, and CVAT keeps {_LONGEST_DEFAULT} characters of it: name a default",
             )
 
-    def _of_choice(self) -> Iterator[Problem]:
+    def _choice_problems(self) -> Iterator[Problem]:
         if not self.values:
             yield ("values",), f"a {self.input_type} needs values to choose from, such as [left, right]"
         for i, value in enumerate(self.values):
             if value in self.values[:i]:
-                yield ("values", i), f"{value!r} stands twice: write it once"
+                yield ("values", i), f"{value!r} occurs twice: write it once"
         if self.values and self.default is not None and self.default not in self.values:
             yield ("default",), f"{self.default!r} is none of the values: write one of {', '.join(self.values)}"
 
-    def _of_checkbox(self) -> Iterator[Problem]:
+    def _checkbox_problems(self) -> Iterator[Problem]:
         if set(self.values) - {"true", "false"}:
-            yield ("values",), "a checkbox knows only true and false: leave values out"
+            yield ("values",), "a checkbox has only true and false: remove values"
         if self.default not in (None, "true", "false"):
-            yield ("default",), "a checkbox knows only true and false"
+            yield ("default",), "a checkbox has only true and false"
 
-    def _of_number(self) -> Iterator[Problem]:
+    def _number_problems(self) -> Iterator[Problem]:
         try:
             low, high, step = (float(value) for value in self.values)
             default = low if self.default is None else float(self.default)
@@ -109,31 +109,31 @@ class AttributeSection(Section):
             yield ("default",), f"write a number from {self.values[0]} to {self.values[1]}"
 
     def spec(self) -> AttributeSpec:
-        """The attribute as CVAT takes it, every default filled in."""
+        """Return the attribute for CVAT, with all defaults filled in."""
         fallback = "false" if self.input_type is InputType.CHECKBOX else (self.values[0] if self.values else "")
         default = fallback if self.default is None else self.default
         return AttributeSpec(self.name, self.input_type, default, self.values or (default,), self.mutable)
 
 
 class LabelSection(Section):
-    """A label that annotators choose from; one without attributes may be written as its name alone."""
+    """A label. One without attributes may be written as just its name."""
 
     name: Caption
     """Unique in the dataset."""
     color: Color | None = None
-    """`#rrggbb`, for servers that keep a colour."""
+    """`#rrggbb`, for servers that store a color."""
     attributes: tuple[AttributeSection, ...] = ()
-    """What is asked about each annotation."""
+    """The attributes of each annotation."""
 
     @field_validator("attributes")
     @classmethod
-    def _no_twins(cls, value: tuple[AttributeSection, ...]) -> tuple[AttributeSection, ...]:
-        # CVAT answers 500 to attributes of one name, and leaves an orphan task behind.
-        refuse(twins([attribute.name for attribute in value], "name"))
+    def _no_duplicates(cls, value: tuple[AttributeSection, ...]) -> tuple[AttributeSection, ...]:
+        # CVAT answers 500 to attributes of equal names, and leaves an orphan task.
+        reject(duplicates([attribute.name for attribute in value], "name"))
         return value
 
     def label(self) -> Label:
-        """The label as CVAT takes it."""
+        """Return the label for CVAT."""
         return Label(self.name, tuple(a.spec() for a in self.attributes), self.color)
 
 
@@ -144,18 +144,18 @@ def _bare_name(value: object) -> object:
 
 
 class _OrName:
-    """Tells editors of the bare name, which the validator turns into a mapping."""
+    """Adds the bare name, which the validator turns into a mapping, to the JSON schema."""
 
     def __get_pydantic_json_schema__(self, core_schema: Any, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         return {"anyOf": [{"type": "string", "minLength": 1, "maxLength": 64}, handler(core_schema)]}
 
 
 LabelEntry = Annotated[LabelSection, BeforeValidator(_bare_name), _OrName()]
-"""A label, or its name alone."""
+"""A label, or just its name."""
 
 
-def twins(names: Sequence[str], *inner: str) -> Iterator[Problem]:
-    """A problem for each of a list's `names` that stood before; `inner` leads from the list's item to the name."""
+def duplicates(names: Sequence[str], *inner: str) -> Iterator[Problem]:
+    """Yield a problem for each repeated name; `inner` is the path from the list item to the name."""
     for i, name in enumerate(names):
         if name in names[:i]:
-            yield (i, *inner), f"{name!r} stands twice: take one away, or give it another name"
+            yield (i, *inner), f"{name!r} occurs twice: remove one or rename it"

@@ -1,4 +1,4 @@
-"""pydantic's errors in the words of the dataset file: what is wrong in a place, and what to write instead."""
+"""Messages for pydantic's errors in terms of the dataset file: what is wrong, and what to write instead."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from labelyard.config.yaml_document import Path
 _KINDS = {str: "a text", bool: "a boolean", int: "a number", float: "a number", list: "a list", dict: "a mapping"}
 
 
-def words(details: ErrorDetails, spelled: str | None) -> str:
-    """What to do about an error in one place; `spelled` is how the file writes a bare value there."""
-    return _WORDS.get(details["type"], _as_pydantic_says)(details, spelled)
+def message_for(details: ErrorDetails, spelled: str | None) -> str:
+    """Return the message for an error; `spelled` is the text of a scalar as the file has it."""
+    return _MESSAGES.get(details["type"], _pydantic_message)(details, spelled)
 
 
-def _as_pydantic_says(details: ErrorDetails, _spelled: str | None) -> str:
+def _pydantic_message(details: ErrorDetails, _spelled: str | None) -> str:
     return f"{details['msg']} ({_about(details['loc'])})"
 
 
@@ -33,36 +33,36 @@ def _unknown_field(details: ErrorDetails, _spelled: str | None) -> str:
     *around, name = details["loc"]
     known = _fields(tuple(around))
     near = difflib.get_close_matches(str(name).lower().replace("-", "_"), known, n=1)
-    return f"no such field: write {near[0]}" if near else f"no such field: known here are {', '.join(known)}"
+    return f"no such field: write {near[0]}" if near else f"no such field: known fields are {', '.join(known)}"
 
 
-def _our_own(details: ErrorDetails, _spelled: str | None) -> str:
+def _own_message(details: ErrorDetails, _spelled: str | None) -> str:
     return str(details["ctx"]["error"])
 
 
-def _no_choice(details: ErrorDetails, _spelled: str | None) -> str:
+def _unknown_choice(details: ErrorDetails, _spelled: str | None) -> str:
     known = _choices(details["loc"])
     near = difflib.get_close_matches(str(details["input"]), known, n=1)
     return f"{details['input']!r} is unknown: write {near[0] if near else ' or '.join(known)}"
 
 
-def _no_mapping(details: ErrorDetails, _spelled: str | None) -> str:
+def _not_a_mapping(details: ErrorDetails, _spelled: str | None) -> str:
     return f"is {_kind(details['input'])}: write its fields below it: {', '.join(_fields(details['loc']))}"
 
 
-def _no_text(details: ErrorDetails, spelled: str | None) -> str:
+def _not_a_string(details: ErrorDetails, spelled: str | None) -> str:
     if spelled is None:
         return f"is {_kind(details['input'])}: write one text"
     if not spelled:
-        return "is empty: write a text, or take the field away"
+        return "is empty: write a text, or remove the field"
     return f'{spelled} is read as {_kind(details["input"])}: write "{spelled}" in quotes'
 
 
-def _instead(wanted: str) -> Callable[[ErrorDetails, str | None], str]:
+def _write_instead(wanted: str) -> Callable[[ErrorDetails, str | None], str]:
     return lambda details, _spelled: f"is {_kind(details['input'])}: write {wanted}"
 
 
-def _beyond(limit: str, side: str) -> Callable[[ErrorDetails, str | None], str]:
+def _out_of_range(limit: str, side: str) -> Callable[[ErrorDetails, str | None], str]:
     return lambda details, _spelled: f"{details['input']} is out of range: write {side} {details['ctx'][limit]}"
 
 
@@ -74,19 +74,19 @@ def _too_long(details: ErrorDetails, _spelled: str | None) -> str:
     return f"is too long: write at most {details['ctx']['max_length']} characters"
 
 
-_WORDS: dict[str, Callable[[ErrorDetails, str | None], str]] = {
+_MESSAGES: dict[str, Callable[[ErrorDetails, str | None], str]] = {
     "missing": _missing,
     "extra_forbidden": _unknown_field,
-    "value_error": _our_own,
-    "enum": _no_choice,
-    "literal_error": _no_choice,
-    "model_type": _no_mapping,
-    "string_type": _no_text,
-    "int_type": _instead("a whole number, such as 10"),
-    "bool_type": _instead("true or false"),
-    "tuple_type": _instead("a list, such as [one, two]"),
-    "greater_than_equal": _beyond("ge", "at least"),
-    "less_than_equal": _beyond("le", "at most"),
+    "value_error": _own_message,
+    "enum": _unknown_choice,
+    "literal_error": _unknown_choice,
+    "model_type": _not_a_mapping,
+    "string_type": _not_a_string,
+    "int_type": _write_instead("a whole number, such as 10"),
+    "bool_type": _write_instead("true or false"),
+    "tuple_type": _write_instead("a list, such as [one, two]"),
+    "greater_than_equal": _out_of_range("ge", "at least"),
+    "less_than_equal": _out_of_range("le", "at most"),
     "too_short": _too_few,
     "string_too_long": _too_long,
 }
@@ -96,11 +96,8 @@ def _kind(value: object) -> str:
     return "empty (null)" if value is None else _KINDS.get(type(value), "something else")
 
 
-# --- what stands where in a dataset file ------------------------------------------------------------------------------
-
-
-def _kinds(where: Path) -> Iterator[Any]:
-    """The types that a place may have: of `tuple[Label, ...] | None` both, and of Annotated what it annotates."""
+def _types_at(where: Path) -> Iterator[Any]:
+    """Yield the types allowed at a path: both of `tuple[Label, ...] | None`, and the inner type of Annotated."""
     todo: list[Any] = [DatasetSpec]
     for part in where:
         if isinstance(part, int):
@@ -125,12 +122,12 @@ def _models(kinds: list[Any]) -> Iterator[type[BaseModel]]:
 
 
 def _fields(where: Path) -> list[str]:
-    return [name for model in _models(list(_kinds(where))) for name in model.model_fields]
+    return [name for model in _models(list(_types_at(where))) for name in model.model_fields]
 
 
 def _choices(where: Path) -> list[str]:
-    """The words of an enum, or of a Literal, whose arguments are alternatives that are text."""
-    kinds = list(_kinds(where))
+    """Return the values of an enum or a Literal at a path."""
+    kinds = list(_types_at(where))
     return [str(word) for kind in kinds for word in ([kind] if isinstance(kind, str) else _members(kind))]
 
 
@@ -139,10 +136,10 @@ def _members(kind: Any) -> list[Any]:
 
 
 def _about(where: Path) -> str:
-    """The first sentence of a field's description, without its stop: a complaint is one line."""
+    """Return the first sentence of a field's description, without its full stop."""
     name = next((part for part in reversed(where) if isinstance(part, str)), "")
     around = where[: len(where) - 1 - where[::-1].index(name)] if name else ()
-    fields = [model.model_fields[name] for model in _models(list(_kinds(around))) if name in model.model_fields]
+    fields = [model.model_fields[name] for model in _models(list(_types_at(around))) if name in model.model_fields]
     return (
         " ".join((fields[0].description or "").split()).partition(". ")[0].rstrip(".")
         if fields

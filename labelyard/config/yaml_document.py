@@ -1,6 +1,6 @@
-"""YAML as plain values that remember their line.
+"""YAML documents as plain values with line numbers.
 
-What two readers of YAML could take for different things is refused: `no`, `007`, `1:30`, dates.
+Scalars that YAML 1.1 and 1.2 read differently are errors: `no`, `007`, `1:30`, dates.
 """
 
 from __future__ import annotations
@@ -13,34 +13,34 @@ import yaml
 from labelyard.errors import YamlError
 
 Path = tuple[str | int, ...]
-"""Where in a document something stands: field names and places in lists."""
+"""The path of a value in a document: field names and list indices."""
 
 _TAG = "tag:yaml.org,2002:"
 _NUMBERS = (f"{_TAG}int", f"{_TAG}float")
 _MAX_DEPTH = 32
 _MAX_NODES = 50_000
-"""With every alias written out: a few nested ones can stand for billions of values."""
+"""Counted with aliases expanded: a few nested aliases can expand to billions of values."""
 
 
 @dataclass
 class Document:
-    """The values of a YAML document, and for each place the line it is on and how it is spelled there."""
+    """The values of a YAML document, with the line and the original text of each."""
 
     value: object = None
     lines: dict[Path, int] = field(default_factory=dict)
     spelled: dict[Path, str] = field(default_factory=dict)
-    misread: list[YamlError] = field(default_factory=list)
+    errors: list[YamlError] = field(default_factory=list)
     nodes: int = 0
 
     def line(self, path: Path) -> int:
-        """The line (from 1) of a place, or of the nearest place around it that is there."""
+        """Return the line (from 1) of a path, or of its nearest parent that exists."""
         while path and path not in self.lines:
             path = path[:-1]
         return self.lines.get(path, 1)
 
 
 def read_document(text: str) -> Document:
-    """Read one YAML document; unreadable values are in its `misread`. Raises YamlError on bad syntax."""
+    """Read one YAML document; errors of single values are in `errors`. Raises YamlError on bad syntax."""
     document = Document()
     try:
         loader = _Loader(text)
@@ -62,14 +62,16 @@ def _hint(error: yaml.MarkedYAMLError, text: str) -> str:
     if "'\\t'" in problem:
         return ": indent with blanks, not tabs"
     if "mapping values are not allowed" in problem:
-        return ": a text with ': ' in it needs quotes, and a field stands on a line of its own"
+        return ": a text with ': ' in it needs quotes, and each field needs its own line"
     if "single document" in (error.context or ""):
-        return ": write one dataset a file"
-    return "" if text.isascii() or "cannot start any token" not in problem else ": is a quote or dash typographic?"
+        return ": write one dataset per file"
+    return (
+        "" if text.isascii() or "cannot start any token" not in problem else ": check for typographic quotes and dashes"
+    )
 
 
 class _Loader(yaml.SafeLoader):
-    """The composer with a limit to nesting, which would otherwise end in a RecursionError."""
+    """A composer that limits nesting, which would otherwise end in a RecursionError."""
 
     depth = 0
 
@@ -83,7 +85,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def _value(loader: _Loader, node: yaml.Node, path: Path, document: Document) -> object:
-    """The value of a node, its place noted; aliases are followed, as often as they stand."""
+    """Return the value of a node and record its line; aliases are expanded."""
     line: int = node.start_mark.line + 1
     document.lines.setdefault(path, line)
     document.nodes += 1
@@ -92,7 +94,7 @@ def _value(loader: _Loader, node: yaml.Node, path: Path, document: Document) -> 
     if isinstance(node, yaml.ScalarNode):
         return _scalar(loader, node, path, document)
     if node.tag not in (f"{_TAG}map", f"{_TAG}seq"):
-        document.misread.append(YamlError(line, f"the tag {_tag(node)} is not read: take it away"))
+        document.errors.append(YamlError(line, f"the tag {_tag(node)} is not supported: remove it"))
     if isinstance(node, yaml.MappingNode):
         return {key: _value(loader, item, (*path, key), document) for key, item in _items(node, path, document)}
     return [_value(loader, item, (*path, i), document) for i, item in enumerate(node.value)]
@@ -104,7 +106,7 @@ def _items(node: yaml.MappingNode, path: Path, document: Document) -> Iterator[t
         line: int = key.start_mark.line + 1
         wrong = _wrong_key(key, seen)
         if wrong:
-            document.misread.append(YamlError(line, wrong))
+            document.errors.append(YamlError(line, wrong))
             continue
         seen[key.value] = line
         document.lines[*path, key.value] = line
@@ -113,18 +115,18 @@ def _items(node: yaml.MappingNode, path: Path, document: Document) -> Iterator[t
 
 def _wrong_key(key: yaml.Node, seen: dict[str, int]) -> str | None:
     if key.tag == f"{_TAG}merge":
-        return "merge keys (<<) are not read: write the fields out, or use an alias for a whole value"
+        return "merge keys (<<) are not supported: write the fields out, or use an alias for a whole value"
     if not isinstance(key, yaml.ScalarNode) or key.tag != f"{_TAG}str":
         return f"{_short(key)} is not a field name: write a word"
     if key.value in seen:
-        return f"{key.value}: stands twice, first in line {seen[key.value]}: write it once"
+        return f"{key.value}: occurs twice, first in line {seen[key.value]}: write it once"
     return _unprintable(key.value)
 
 
 def _scalar(loader: _Loader, node: yaml.ScalarNode, path: Path, document: Document) -> object:
     document.spelled[path] = node.value
     if wrong := _unprintable(node.value) or _ambiguous(loader, node):
-        document.misread.append(YamlError(node.start_mark.line + 1, f"{place(path)}: {wrong}", path))
+        document.errors.append(YamlError(node.start_mark.line + 1, f"{format_path(path)}: {wrong}", path))
         return node.value
     if node.tag == f"{_TAG}bool":
         return node.value.lower() == "true"
@@ -136,17 +138,17 @@ def _scalar(loader: _Loader, node: yaml.ScalarNode, path: Path, document: Docume
 
 
 def _ambiguous(loader: _Loader, node: yaml.ScalarNode) -> str | None:
-    """Why a scalar's spelling is refused: YAML 1.1 and 1.2 differ over it, or its value would be spelled otherwise."""
-    # (plain, quoted): the resolver reads a plain scalar by its spelling, a quoted one as text
+    """Return why a scalar is ambiguous: YAML 1.1 and 1.2 differ, or its value would be written differently."""
+    # (plain, quoted): the resolver derives the type of a plain scalar from its text; a quoted one is a string
     meant = loader.resolve(yaml.ScalarNode, node.value, (node.style is None, node.style is not None))  # type: ignore[no-untyped-call]
     quoted = f'write "{node.value}" in quotes for the text'
     if node.tag not in (meant, f"{_TAG}str"):
-        return f"the tag {_tag(node)} is not read: take it away"
+        return f"the tag {_tag(node)} is not supported: remove it"
     if node.tag == f"{_TAG}bool" and node.value.lower() not in ("true", "false"):
         other = "true" if node.value.lower() in ("yes", "on") else "false"
-        return f"{node.value} is a truth to some and a word to others: {quoted}, or {other}"
+        return f"{node.value} is a boolean in YAML 1.1 and a string in 1.2: {quoted}, or {other}"
     if node.tag in _NUMBERS and not _plain_number(node):
-        return f"{node.value} is read as a number, whose spelling is lost: {quoted}, or the number in plain digits"
+        return f"{node.value} is read as a number and loses its notation: {quoted}, or the number in plain digits"
     if node.tag not in (f"{_TAG}str", f"{_TAG}bool", f"{_TAG}null", *_NUMBERS):
         return f"{_short(node)} is read as a {node.tag.removeprefix(_TAG)}: {quoted}"
     return None
@@ -163,12 +165,12 @@ def _plain_number(node: yaml.ScalarNode) -> bool:
 def _unprintable(value: str) -> str | None:
     for char in value:
         if (ord(char) < 32 and char not in "\n\t") or ord(char) == 127 or 0xD800 <= ord(char) < 0xE000:
-            return f"holds the control character U+{ord(char):04X}: take it away"
+            return f"holds the control character U+{ord(char):04X}: remove it"
     return None
 
 
-def place(path: Path) -> str:
-    """A place as yq and jq write it: `task.labels[0].name`."""
+def format_path(path: Path) -> str:
+    """Format a path as yq and jq do: `task.labels[0].name`."""
     words = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return words.removeprefix(".")
 

@@ -112,7 +112,7 @@ def test_every_wrong_place_of_every_file_is_told_and_the_status_is_1(tmp_path: P
         f"{tmp_path / 'none.yaml'}",
         "labelyard",
     ]
-    assert "3 of 4 files are wrong" in result.stderr
+    assert "3 of 4 files have errors" in result.stderr
     assert result.stdout.startswith(f"{good}: ok: street")
 
 
@@ -122,7 +122,7 @@ def test_two_files_of_one_dataset_are_refused(tmp_path: Path) -> None:
     other.write_text(GOOD)
     result = call("validate", str(one), str(other))
     assert result.exit_code == 1
-    assert f"{other}: {one} is called 'street' too" in result.stderr
+    assert f"{other}: {one} has the name 'street' too" in result.stderr
 
 
 def test_validate_without_a_file_says_how_it_is_called() -> None:

@@ -122,7 +122,7 @@ def test_a_wrong_answer_is_explained_and_asked_again() -> None:
     ("flag", "value", "complaint"),
     [
         ("name", "My Street", "Invalid value for --name: write up to 63 small letters"),
-        ("bucket", "s3://street-raw/in", "Invalid value for --bucket: write the bucket's name alone, 'street-raw'"),
+        ("bucket", "s3://street-raw/in", "Invalid value for --bucket: write only the bucket's name, 'street-raw'"),
         ("bucket", None, "--bucket is missing: give it"),
         ("labels", " , ", "Invalid value for --labels: write at least one"),
         ("labels", "car,person, car", "Invalid value for --labels: 'car' stands twice"),
@@ -170,7 +170,7 @@ def test_a_second_dataset_leaves_the_settings_alone() -> None:
 
 def test_it_ends_with_commands_that_exist() -> None:
     steps = [line.split() for line in init().output.partition("next:\n")[2].splitlines()]
-    assert [step[1] for step in steps] == ["validate", "db", "apply", "notify", "up"]
+    assert [step[1] for step in steps] == ["validate", "db", "apply", "notifications", "up"]
     assert {step[1] for step in steps} <= set(COMMANDS)
 
 
@@ -212,11 +212,11 @@ def test_apply_tells_of_a_source_that_another_dataset_has(ledger_url: str, monke
     assert "too" not in apply("street.yaml").output
     Path("road.yaml").write_text(GOOD.replace("name: street", "name: road"))
     source = read_spec(Path("street.yaml")).sources[0]
-    told = f"s3://{source.bucket}/{source.prefix} is a source of street too"
+    told = f"s3://{source.bucket}/{source.prefix} is also a source of street"
     refused = apply("road.yaml").exception
     assert isinstance(refused, SpecError)
     assert told in str(refused)
-    assert "labelyard retire street if road takes its place" in refused.next_step
+    assert "labelyard retire street if road replaces it" in refused.next_step
     assert f"road: {told}" in apply("--shared", "road.yaml").output
     assert f"road: {told}" in apply("road.yaml").output  # it is no new one any more
 

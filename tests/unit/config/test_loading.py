@@ -110,20 +110,20 @@ def test_sizes_are_written_as_people_do(written: str, size: int) -> None:
     ("old", "new", "complaint"),
     [
         ("name: street", "nmae: street", "1: nmae: no such field: write name"),
-        ("name: street", "name: street\nquux: 1", "2: quux: no such field: known here are name, description, cvat"),
+        ("name: street", "name: street\nquux: 1", "2: quux: no such field: known fields are name, description, cvat"),
         ("name: street", "name: Street 1", "1: name: write up to 63 small letters"),
         ("name: street", "name: 2024", '1: name: 2024 is read as a number: write "2024" in quotes'),
-        ("name: street", "name:", "1: name: is empty: write a text, or take the field away"),
+        ("name: street", "name:", "1: name: is empty: write a text, or remove the field"),
         ("name: street", "name: [a]", "1: name: is a list: write one text"),
         ("name: street", "name: street\ncvat: my.cvat", "2: cvat: write small letters and digits"),
-        ("name: street", "name: street\nname: road", "2: name: stands twice, first in line 1"),
+        ("name: street", "name: street\nname: road", "2: name: occurs twice, first in line 1"),
         ("name: street", "name: street\n1: one", "2: 1 is not a field name: write a word"),
         ("name: street", "name: street\n? [a, b]\n: one", "2: a mapping or list is not a field name"),
-        ("name: street", "<<: {name: street}", "1: merge keys (<<) are not read"),
+        ("name: street", "<<: {name: street}", "1: merge keys (<<) are not supported"),
         (
             "name: street",
             "name: !!python/object:os.system street",
-            "1: name: the tag !!python/object:os.system is not read",
+            "1: name: the tag !!python/object:os.system is not supported",
         ),
         ("name: street", 'name: "a\\u0000b"', "1: name: holds the control character U+0000"),
         ("name: street", 'name: "a\\ud800b"', "1: name: holds the control character U+D800"),
@@ -131,7 +131,7 @@ def test_sizes_are_written_as_people_do(written: str, size: int) -> None:
         (
             "raw-images",
             "s3://raw-images/incoming",
-            "3: sources[0].bucket: write the bucket's name alone, 'raw-images', and 'in",
+            "3: sources[0].bucket: write only the bucket's name, 'raw-images', and 'in",
         ),
         ("raw-images", "a", "3: sources[0].bucket: a bucket's name has 3 to 63"),
         (
@@ -142,12 +142,12 @@ def test_sizes_are_written_as_people_do(written: str, size: int) -> None:
         (
             "prefix: incoming/",
             "prefix: s3://raw/in/",
-            "4: sources[0].prefix: write the part after the bucket alone, such as 'in/'",
+            "4: sources[0].prefix: write only the part after the bucket, such as 'in/'",
         ),
         (
             "prefix: incoming/",
             "prefix: incoming/*.jpg",
-            "4: sources[0].prefix: a prefix is taken literally: put globs into",
+            "4: sources[0].prefix: a prefix has no wildcards: write globs in",
         ),
         ("prefix: incoming/", f"prefix: {'x' * 1001}", "4: sources[0].prefix: a key has at most 1024 bytes"),
         ("prefix: incoming/", "include: '*.jpg'", "4: sources[0].include: is a text: write a list, such as [one, two]"),
@@ -155,12 +155,12 @@ def test_sizes_are_written_as_people_do(written: str, size: int) -> None:
         (
             "prefix: incoming/",
             "include: [/a.jpg]",
-            "4: sources[0].include[0]: a glob is matched with the key after the prefix",
+            "4: sources[0].include[0]: globs match the key after the prefix",
         ),
         (
             "prefix: incoming/",
             "prefix: incoming/\n    exclude: [incoming/*.tmp]",
-            "5: sources[0].exclude[0]: a glob is matched with the key after the prefix 'incoming/': write '*.tmp'",
+            "5: sources[0].exclude[0]: globs match the key after the prefix 'incoming/': write '*.tmp'",
         ),
         ("sources:", "sources: []\nsource:", "2: sources: is empty: write at least 1 (Where images come from)"),
         (
@@ -169,7 +169,7 @@ def test_sizes_are_written_as_people_do(written: str, size: int) -> None:
             "3: sources[0]: is a text: write its fields below it: buc",
         ),
         ("annotators: [ada]\n", "", "1: annotators: is missing: write it (CVAT user names"),
-        ("[ada]", "[ada, ben, ada]", "7: annotators[2]: 'ada' stands twice"),
+        ("[ada]", "[ada, ben, ada]", "7: annotators[2]: 'ada' occurs twice"),
         ("[ada]", "[' ada']", "7: annotators[0]: write a user name as CVAT shows it"),
         ("[ada]", "[7]", '7: annotators[0]: 7 is read as a number: write "7" in quotes'),
         ("datasets/street/", '""', "9: export.prefix: write a folder of its own"),
@@ -179,19 +179,19 @@ def test_sizes_are_written_as_people_do(written: str, size: int) -> None:
             "9: export.prefix: 'incoming/done/' overlaps the source s3://raw-images/incoming/",
         ),
         ("export:", "export:\n  format: COCO", "9: export.format: 'COCO' is unknown: write COCO 1.0"),
-        ("export:", "batch: {quiet: soon}\nexport:", "8: batch.quiet: write a length of time, such as 90s"),
+        ("export:", "batch: {quiet: soon}\nexport:", "8: batch.quiet: write a duration, such as 90s"),
         (
             "export:",
             "batch: {quiet: 1:30}\nexport:",
-            "8: batch.quiet: 1:30 is read as a number, whose spelling is lost",
+            "8: batch.quiet: 1:30 is read as a number and loses its notation",
         ),
-        ("export:", "batch: {quiet: 0}\nexport:", "8: batch.quiet: write a length of time between 1ms and 366d"),
+        ("export:", "batch: {quiet: 0}\nexport:", "8: batch.quiet: write a duration between 1ms and 366d"),
         (
             "export:",
             "batch: {quiet: 99999999d}\nexport:",
-            "8: batch.quiet: write a length of time between 1ms and 366d",
+            "8: batch.quiet: write a duration between 1ms and 366d",
         ),
-        ("export:", "batch: {quiet: true}\nexport:", "8: batch.quiet: write a length of time, such as 90s"),
+        ("export:", "batch: {quiet: true}\nexport:", "8: batch.quiet: write a duration, such as 90s"),
         ("export:", "batch: {max_bytes: many}\nexport:", "8: batch.max_bytes: write a size, such as 500MB"),
         ("export:", "batch: {max_bytes: 0}\nexport:", "8: batch.max_bytes: write a size between 1B and"),
         ("export:", "batch: {max_bytes: -3GB}\nexport:", "8: batch.max_bytes: write a size, such as 500MB"),
@@ -202,11 +202,11 @@ def test_sizes_are_written_as_people_do(written: str, size: int) -> None:
             "8: batch.max_objects: 5001 is out of range: write at most 5000",
         ),
         ("export:", "batch: {max_objects: true}\nexport:", "8: batch.max_objects: is a boolean: write a whole number"),
-        ("export:", "batch: {marker: a/_SUCCESS}\nexport:", "8: batch.marker: write the base name alone"),
+        ("export:", "batch: {marker: a/_SUCCESS}\nexport:", "8: batch.marker: write only the base name"),
         (
             "export:",
             "batch: {quiet: null, max_age: null}\nexport:",
-            "8: batch.quiet: a batch that never fills would never close",
+            "8: batch.quiet: a batch that is never full would never close",
         ),
         ("export:", "batch: 5\nexport:", "8: batch: is a number: write its fields below it: max_objects"),
     ],
@@ -220,21 +220,21 @@ def test_a_wrong_place_is_named_with_its_line_and_what_to_write(old: str, new: s
 @pytest.mark.parametrize(
     ("task", "complaint"),
     [
-        ("labels: [car, car]", "6: task.labels[1]: 'car' stands twice"),
-        ("labels: [cafe\u0301, caf\u00e9]", "6: task.labels[1]: 'caf\u00e9' stands twice"),
+        ("labels: [car, car]", "6: task.labels[1]: 'car' occurs twice"),
+        ("labels: [cafe\u0301, caf\u00e9]", "6: task.labels[1]: 'caf\u00e9' occurs twice"),
         ("labels: [car, 5]", '6: task.labels[1]: 5 is read as a number: write "5" in quotes'),
         ("labels: [car, true]", '6: task.labels[1]: true is read as a boolean: write "true" in quotes'),
         (
             "labels: [car, no]",
-            '6: task.labels[1]: no is a truth to some and a word to others: write "no" in quotes for the',
+            '6: task.labels[1]: no is a boolean in YAML 1.1 and a string in 1.2: write "no" in quotes for the',
         ),
-        ("labels: [car, 007]", "6: task.labels[1]: 007 is read as a number, whose spelling is lost"),
+        ("labels: [car, 007]", "6: task.labels[1]: 007 is read as a number and loses its notation"),
         ("labels: [car, ~]", '6: task.labels[1]: ~ is read as empty (null): write "~" in quotes'),
         ("labels: [car, '  ']", "6: task.labels[1].name: begins or ends with a blank"),
         ("labels: [car, '']", "6: task.labels[1].name: is empty: write a name"),
         (f"labels: [car, {'x' * 65}]", "6: task.labels[1].name: has 65 characters: write at most 64"),
         ("labels: []", "6: task.labels: is empty: write at least 1"),
-        ("labels: [{name: car, color: red}]", "6: task.labels[0].color: write a colour as"),
+        ("labels: [{name: car, color: red}]", "6: task.labels[0].color: write a color as"),
         ("labels: [car]\nsegment_size: '10'", "7: task.segment_size: is a text: write a whole number"),
         ("labels: [car]\noverlap: 2", "7: task.overlap: needs a segment_size"),
         ("labels: [car]\nsegment_size: 5\noverlap: 3", "8: task.overlap: write at most 2, half of segment_size"),
@@ -242,12 +242,12 @@ def test_a_wrong_place_is_named_with_its_line_and_what_to_write(old: str, new: s
         ("labels: [car]\nz_order: 1", "7: task.z_order: is a number: write true or false"),
         (
             "labels: [car]\nz_order: yes",
-            '7: task.z_order: yes is a truth to some and a word to others: write "yes" in quotes',
+            '7: task.z_order: yes is a boolean in YAML 1.1 and a string in 1.2: write "yes" in quotes',
         ),
         ("labels: [car]\nupload: strem", "7: task.upload: 'strem' is unknown: write stream"),
         ("labels: [car]\nupload: [stream]", "7: task.upload: ['stream'] is unknown: write stream"),
-        ("labels: [car]\ninspect: false", "7: task.inspect: with upload: stream every byte is read anyway"),
-        ("labels: [car]\nshare_prefix: a/", "7: task.share_prefix: is for upload: share alone"),
+        ("labels: [car]\ninspect: false", "7: task.inspect: upload: stream reads every byte anyway"),
+        ("labels: [car]\nshare_prefix: a/", "7: task.share_prefix: is only for upload: share"),
         ("labels: [car]\nbug_tracker: tracker", "7: task.bug_tracker: write an address"),
         ("labels: [car]\nbug_tracker: https://me:secret@host/", "7: task.bug_tracker: write the address without user"),
     ],
@@ -261,11 +261,11 @@ def test_a_wrong_task_is_named_with_its_line_and_what_to_write(task: str, compla
     ("attribute", "complaint"),
     [
         ("{name: a}", "values: a select needs values to choose from"),
-        ("{name: a, values: [x, y, x]}", "values[2]: 'x' stands twice"),
+        ("{name: a, values: [x, y, x]}", "values[2]: 'x' occurs twice"),
         ("{name: a, values: [x], default: y}", "default: 'y' is none of the values: write one of x"),
         ("{name: a, input_type: chekbox}", "input_type: 'chekbox' is unknown: write checkbox"),
-        ("{name: a, input_type: checkbox, values: [yes please]}", "values: a checkbox knows only true and false"),
-        ("{name: a, input_type: checkbox, default: maybe}", "default: a checkbox knows only true and false"),
+        ("{name: a, input_type: checkbox, values: [yes please]}", "values: a checkbox has only true and false"),
+        ("{name: a, input_type: checkbox, default: maybe}", "default: a checkbox has only true and false"),
         ("{name: a, input_type: number}", "values: a number needs [minimum, maximum, step]"),
         ("{name: a, input_type: number, values: [9, 1, 1]}", "values: write [minimum, maximum, step] with minimum <"),
         (
@@ -294,7 +294,7 @@ def test_an_attribute_that_cvat_would_take_badly_is_refused(attribute: str, comp
 def test_attributes_of_one_name_are_refused() -> None:
     attribute = "      - {name: a, input_type: text}\n"
     assert complaints(with_task(f"labels:\n  - name: car\n    attributes:\n{attribute}{attribute}")) == [
-        "street.yaml:10: task.labels[0].attributes[1].name: 'a' stands twice: take one away, or give it another name"
+        "street.yaml:10: task.labels[0].attributes[1].name: 'a' occurs twice: remove one or rename it"
     ]
 
 
@@ -334,14 +334,14 @@ def test_a_destination_inside_a_source_is_refused(prefix: str, *, refused: bool)
     text = GOOD.replace("datasets/street/", prefix)
     if refused:
         [line] = complaints(text)
-        assert "exports would come in as images" in line
+        assert "exports would be registered as images" in line
     else:
         assert read(text).export.prefix == f"{prefix}/"
 
 
 def test_a_destination_around_a_source_is_refused_unless_it_is_in_another_bucket() -> None:
     text = GOOD.replace("prefix: incoming/", "prefix: datasets/street/incoming/")
-    assert "exports would come in as images" in complaints(text)[0]
+    assert "exports would be registered as images" in complaints(text)[0]
     assert read(text.replace("export:", "export:\n  bucket: elsewhere")).export_bucket == "elsewhere"
 
 
