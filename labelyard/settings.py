@@ -1,4 +1,4 @@
-"""Everything that comes from the environment or from `.env`; no other module reads it."""
+"""Settings from the environment and `.env`. No other module reads either."""
 
 from __future__ import annotations
 
@@ -21,100 +21,100 @@ _ADDRESS = r"^https?://[^\s/?#@]+/?$"
 
 
 class CvatSettings(BaseModel):
-    """One CVAT server, under the name that dataset files use."""
+    """A CVAT server, under the name that dataset files use."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     url: str = Field(pattern=_ADDRESS)
-    """Its address, such as https://cvat.example.com; no path."""
+    """Its address without a path, such as https://cvat.example.com."""
     username: str = ""
-    """The account that creates the tasks; it must be allowed to see and assign them."""
+    """The account that creates tasks. It needs the right to see and assign them."""
     password: SecretStr | None = None
-    """Its password, where no token is given."""
+    """Its password, unless a token is set."""
     token: SecretStr | None = None
-    """A token that was made before, instead of a password."""
+    """An existing token, instead of a password."""
     dialect: Literal["auto", "v1", "v2"] = "auto"
-    """The family of the server's API."""
+    """The API version of the server; auto asks the server."""
     timeout_seconds: float = Field(default=60, gt=0)
-    """How long to wait for the next byte of an answer, in seconds."""
+    """Timeout for the next byte of a response, in seconds."""
 
 
 class StoreSettings(BaseModel):
-    """Object storage; what is not set comes from boto3's own sources (profile, instance role, …)."""
+    """Object storage. Values that are not set come from boto3's own sources (profile, instance role, …)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     endpoint_url: str | None = None
-    """For anything but AWS: the store's address."""
+    """The address of the store, unless it is AWS."""
     region: str | None = None
     """The region, such as eu-central-1."""
     access_key_id: str | None = None
-    """The key pair's public half."""
+    """The access key id."""
     secret_access_key: SecretStr | None = None
-    """The key pair's secret half."""
+    """The secret access key."""
     addressing_style: Literal["auto", "path", "virtual"] = "auto"
-    """path for most stores that are not AWS."""
+    """How bucket names appear in URLs; path for most stores other than AWS."""
     timeout_seconds: float = Field(default=30, gt=0)
-    """How long to wait for the next byte of an answer, in seconds."""
+    """Timeout for the next byte of a response, in seconds."""
 
 
 class WatchSettings(BaseModel):
-    """What `labelyard watch` listens to."""
+    """The sources of notifications for `labelyard watch`."""
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     queue_url: str | None = None
-    """The SQS queue that the bucket's notifications go to."""
+    """The SQS queue that receives the bucket's notifications."""
     sqs_endpoint_url: str | None = None
-    """For anything but AWS: the queue's address."""
+    """The address of SQS, unless it is AWS."""
     host: str = "127.0.0.1"
-    """Where /healthz and the webhook listen; anything but loopback wants a webhook_token."""
+    """The address of /healthz and the webhook; any but loopback requires a webhook_token."""
     port: int = Field(default=8479, ge=0, le=65535)
     """The port of both; 0 takes a free one."""
     webhook: bool = False
-    """Take notifications by HTTP too (MinIO, Ceph)."""
+    """Accept notifications by HTTP too (MinIO, Ceph)."""
     webhook_token: SecretStr | None = None
-    """What a caller must show: `Authorization: Bearer …`, or as the last part of the path /notify/…"""
+    """The secret of callers: `Authorization: Bearer …`, or the last part of the path /notify/…"""
 
 
 class DeploySettings(BaseModel):
-    """What `labelyard deploy` puts into the deployments of prefect.yaml."""
+    """Values that `labelyard deploy` writes into the deployments of prefect.yaml."""
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     pool: str = "labelyard"
-    """The work pool whose workers run the flows; made where it is missing."""
+    """The work pool of the workers; created if it does not exist."""
     collect_seconds: float = Field(default=60, ge=1)
-    """How often CVAT is asked which tasks are complete."""
+    """Interval of asking CVAT which tasks are completed, in seconds."""
     sweep_seconds: float = Field(default=300, ge=1)
-    """How often the sources are listed for what no event told of."""
+    """Interval of listing the sources for objects without a notification, in seconds."""
     batches_at_once: int = Field(default=4, ge=1)
     """How many batches are ingested at the same time."""
     runs_at_once: int = Field(default=16, ge=1)
-    """How many runs of all kinds the pool's workers have at the same time."""
+    """How many runs of all kinds the pool's workers execute at the same time."""
     heartbeat_timeout_seconds: int = Field(default=600, ge=30, lt=86400)
-    """How long a run may give no sign of life (Prefect's are 180 s apart) before it counts as crashed."""
+    """How long a run may miss its heartbeats (every 180 s) before it is marked as Crashed, in seconds."""
 
 
 class UpSettings(BaseModel):
-    """What `labelyard up` starts beside worker and watcher."""
+    """The Prefect server that `labelyard up` starts."""
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     prefect_host: str = "127.0.0.1"
-    """Where its Prefect server listens; anything but loopback wants PREFECT_API_AUTH_STRING."""
+    """The address that it listens on; any but loopback requires PREFECT_API_AUTH_STRING."""
     prefect_port: int = Field(default=4200, ge=1, le=65535)
-    """The port of its Prefect server, API and UI."""
+    """The port of its API and UI."""
 
     @property
     def prefect_api_url(self) -> str:
-        """The API of that server, as this machine reaches it."""
+        """The address of that server's API from this machine."""
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.prefect_host, self.prefect_host)  # noqa: S104
         return f"http://{host}:{self.prefect_port}/api"
 
 
 class Settings(BaseSettings):
-    """The settings of this machine; every field is LABELYARD_<NAME>, nested ones with a double underscore."""
+    """The settings of this machine. Each field is LABELYARD_<NAME>; nested names are joined by a double underscore."""
 
     model_config = SettingsConfigDict(
         env_prefix="LABELYARD_",
@@ -125,7 +125,7 @@ class Settings(BaseSettings):
     )
 
     ledger: str = "sqlite:///.labelyard/ledger.db"
-    """The ledger's database: an SQLAlchemy URL. SQLite serves one host; PostgreSQL serves many."""
+    """The SQLAlchemy URL of the ledger. SQLite serves one host, PostgreSQL any number."""
     cvat: dict[str, CvatSettings] = Field(default_factory=dict)
     """The CVAT servers by name: LABELYARD_CVAT__DEFAULT__URL and so on."""
     store: StoreSettings = StoreSettings()
@@ -137,30 +137,30 @@ class Settings(BaseSettings):
     up: UpSettings = UpSettings()
     """Everything on one machine."""
     spool: Path = Path(".labelyard/spool")
-    """A folder on disk where images wait between bucket and CVAT."""
+    """A folder on disk for images between bucket and CVAT."""
     spool_bytes: int = Field(default=8 * 1024**3, gt=0)
-    """How much the spool may hold, in bytes."""
+    """The size limit of the spool, in bytes."""
     lease_seconds: float = Field(default=120, gt=0)
-    """How long a run owns a batch without a sign of life."""
+    """How long a lease on a batch lasts without being extended, in seconds."""
     upload_deadline_seconds: float = Field(default=1800, gt=0)
-    """How long CVAT may take to make frames of an upload."""
+    """How long CVAT may take to create frames from an upload, in seconds."""
     unclear_upload_seconds: float = Field(default=60, gt=0)
-    """How long to look for an upload whose answer was lost before the task is made anew."""
+    """How long to wait for an upload whose response was lost before the task is recreated, in seconds."""
     export_deadline_seconds: float = Field(default=900, gt=0)
-    """How long CVAT may take for an export."""
+    """How long CVAT may take for an export, in seconds."""
     poll_seconds: float = Field(default=1.0, gt=0)
-    """How often a waiting step looks at CVAT."""
+    """How often a waiting step asks CVAT, in seconds."""
     publish_again_seconds: float = Field(default=60, gt=0)
-    """How long a batch may wait for a run before it is announced again, in seconds."""
+    """How long a batch may wait for a run before its event is published again, in seconds."""
     failpoint: str | None = None
-    """For tests alone: end each process at this crash point (`create_task.sent`, or `create_task.sent:2`)."""
+    """Only for tests: end each process at this failpoint (`create_task.sent`, or `create_task.sent:2`)."""
     prefect_api_url: str | None = Field(default=None, validation_alias="PREFECT_API_URL")
-    """Prefect's API, which batches are announced to."""
+    """The address of Prefect's API."""
     prefect_api_auth_string: SecretStr | None = Field(default=None, validation_alias="PREFECT_API_AUTH_STRING")
-    """user:password of Prefect's API, where it wants one."""
+    """user:password of Prefect's API, if it requires one."""
 
     def cvat_named(self, name: str) -> CvatSettings:
-        """The CVAT that a dataset names. Raises SettingsError with the variable to set."""
+        """Return the CVAT that a dataset names. Raises SettingsError with the variable to set."""
         found = self.cvat.get(name) or self.cvat.get(name.replace("-", "_"))
         if found is None:
             known = ", ".join(sorted(self.cvat)) or "none"
@@ -171,7 +171,7 @@ class Settings(BaseSettings):
         return found
 
     def prefect_api(self) -> str:
-        """The address of Prefect's API. Raises PrefectUnreachable where none is set."""
+        """Return the address of Prefect's API. Raises PrefectUnreachable if none is set."""
         if not self.prefect_api_url:
             raise PrefectUnreachable(
                 "PREFECT_API_URL is not set", next_step="set it, or start everything with `labelyard up`"
@@ -180,14 +180,14 @@ class Settings(BaseSettings):
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach what listens on `host`."""
+    """Return whether `host` is reachable only from this machine."""
     with suppress(ValueError):
         return ipaddress.ip_address(host).is_loopback
     return host == "localhost"
 
 
 def load_settings() -> Settings:
-    """The settings of this machine. Raises SettingsError naming each variable that is wrong or unknown."""
+    """Load the settings of this machine. Raises SettingsError, which names each wrong or unknown variable."""
     try:
         settings, wrong = Settings(), list(_unknown())
     except ValidationError as error:
@@ -206,7 +206,7 @@ def _complaint(error: ErrorDetails) -> str:
 
 
 def _unknown() -> Iterator[str]:
-    """Variables that look like ours and are none: a name with a typing error would be ignored in silence."""
+    """Yield variables with our prefix that are no settings: pydantic would ignore a mistyped name silently."""
     known = {f"LABELYARD_{name.upper()}" for name, field in Settings.model_fields.items() if not field.validation_alias}
     for name in sorted({*os.environ, *dotenv_values(".env")}):
         head = name.upper().partition("__")[0]

@@ -1,4 +1,4 @@
-"""`labelyard init`: a first dataset file and `.env`, from questions or flags."""
+"""`labelyard init`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _IGNORED = (".env", ".labelyard/")
 
 
 _Check = Callable[[str], str]
-"""Gives a text back as it will be written, or raises ValueError with what to write instead."""
+"""Return a text as it will be written, or raise ValueError with what to write instead."""
 
 
 def _typed(kind: Any) -> _Check:
@@ -34,8 +34,8 @@ def _each(kind: Any) -> _Check:
         parts = _parts(text)
         if not parts:
             raise ValueError("write at least one")
-        if twice := next((part for part in parts if parts.count(part) > 1), None):
-            raise ValueError(f"{twice!r} stands twice: once is enough")
+        if repeated := next((part for part in parts if parts.count(part) > 1), None):
+            raise ValueError(f"{repeated!r} occurs twice: write it once")
         return ",".join(map(_typed(kind), _parts(text)))
 
     return check
@@ -47,7 +47,7 @@ def _parts(text: str) -> list[str]:
 
 @dataclass
 class _Answers:
-    """Flags first, then questions; without questions the default, and an error where there is none."""
+    """Values from flags, else from questions; without questions, defaults or an error."""
 
     asking: bool
 
@@ -61,12 +61,12 @@ class _Answers:
         *,
         hide: bool = False,
     ) -> str:
-        """The value of a flag, asked for where the flag is not there."""
+        """Return the value of a flag, or ask for it."""
         if given is not None:
             return _checked(check, given, f"--{flag}")
         if not self.asking:
             if default is None:
-                raise click.UsageError(f"--{flag} is missing: give it, or leave --no-questions out")
+                raise click.UsageError(f"--{flag} is missing: add it, or remove --no-questions")
             return default
         value: str = click.prompt(
             question,
@@ -81,7 +81,7 @@ class _Answers:
 def _checked(check: _Check, text: str, flag: str | None = None) -> str:
     try:
         return check(text)
-    except ValidationError as error:  # one of the ValueErrors, with more to say
+    except ValidationError as error:  # a subclass of ValueError with a longer message
         words = error.errors()[0]["msg"].removeprefix("Value error, ")
     except ValueError as error:
         words = str(error)
@@ -90,7 +90,7 @@ def _checked(check: _Check, text: str, flag: str | None = None) -> str:
 
 def _address(text: str) -> str:
     if text and not re.fullmatch(r"https?://[^\s/?#@]+/?", text):
-        raise ValueError("write the address alone, such as https://cvat.example.com")
+        raise ValueError("write only the address, such as https://cvat.example.com")
     return text.rstrip("/")
 
 
@@ -102,36 +102,36 @@ def _line(text: str) -> str:
 
 @click.command()
 @click.option("--name", help="The dataset's name.")
-@click.option("--bucket", help="The bucket that images are dropped into.")
-@click.option("--prefix", help="What the keys of its images begin with.")
-@click.option("--labels", help="The labels, with commas between.")
-@click.option("--annotators", help="User names of CVAT, with commas between.")
-@click.option("--export-prefix", help="The folder of the bucket that the dataset goes to.")
+@click.option("--bucket", help="The bucket of new images.")
+@click.option("--prefix", help="The prefix of their keys.")
+@click.option("--labels", help="The labels, separated by commas.")
+@click.option("--annotators", help="CVAT user names, separated by commas.")
+@click.option("--export-prefix", help="The folder of the bucket for exports.")
 @click.option("--cvat-url", help="The address of CVAT.")
-@click.option("--cvat-username", help="The account of CVAT that makes the tasks.")
+@click.option("--cvat-username", help="The CVAT account that creates tasks.")
 @click.option("--store-url", help="The address of the object storage; empty for AWS.")
 @click.option("--region", help="The region of the object storage.")
-@click.option("--access-key-id", help="Of the object storage; empty for boto3's own sources (profile, role, …).")
+@click.option("--access-key-id", help="For the object storage; empty for boto3's own sources (profile, role, …).")
 @click.option(
     "--secrets",
     type=click.File(encoding="utf-8"),
-    help="A file whose lines are CVAT's password and the object storage's secret key; - is the standard input.",
+    help="A file with two lines: CVAT's password and the storage's secret key; - is standard input.",
 )
 @click.option("--file", "path", type=click.Path(path_type=Path), help="The dataset file [default: datasets/NAME.yaml].")
-@click.option("--no-questions", is_flag=True, help="Ask nothing: what no flag gives gets its default.")
+@click.option("--no-questions", is_flag=True, help="Ask nothing; use defaults for missing flags.")
 @click.option("--force", is_flag=True, help="Overwrite the dataset file and .env.")
 def init(*, path: Path | None, secrets: Any, no_questions: bool, force: bool, **given: str | None) -> None:
-    """Write a first dataset file and .env, from questions or flags; then say what comes next.
+    """Write a first dataset file and .env, and show the next commands.
 
-    Nothing that is there is overwritten without --force. Passwords are asked for, or read from --secrets: a flag could
-    be read by everybody on this machine.
+    Existing files are overwritten only with --force. Passwords are asked for or read from --secrets, because other
+    users of the machine can read flags.
     """
     answers = _Answers(asking=not no_questions)
     name = answers.one("name", given["name"], "What is the dataset called?", _typed(Name))
     path = path or Path("datasets") / f"{name}.yaml"
-    _refuse_to_overwrite(path, force=force)
+    _require_new_file(path, force=force)
     text = dataset_text(_dataset(name, answers, given))
-    spec = _proved(text, path)
+    spec = _validated(text, path)
     new_env = force or not ENV.exists()
     variables = _variables(answers, given, _lines_of(secrets)) if new_env else {}
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -140,15 +140,15 @@ def init(*, path: Path | None, secrets: Any, no_questions: bool, force: bool, **
         _write(ENV, env_text(variables), 0o600)
     ignored = _ignore(_IGNORED)
     click.echo(f"{path}: written")
-    click.echo(f"{ENV}: {'written, for your eyes only (0600)' if new_env else 'was there, and stays as it is'}")
-    click.echo(f".gitignore: {'now ignores ' + ', '.join(ignored) if ignored else 'ignores it'}")
-    _say_what_is_next(spec, path)
+    click.echo(f"{ENV}: {'written, readable only by you (0600)' if new_env else 'exists already, not changed'}")
+    click.echo(f".gitignore: {'added ' + ', '.join(ignored) if ignored else 'ignores it already'}")
+    _show_next_commands(spec, path)
 
 
-def _refuse_to_overwrite(path: Path, *, force: bool) -> None:
+def _require_new_file(path: Path, *, force: bool) -> None:
     if path.exists() and not force:
         raise InputError(
-            "is there already",
+            "already exists",
             where=str(path),
             next_step=f"labelyard validate {path}, or labelyard init --force to overwrite it",
         )
@@ -156,14 +156,12 @@ def _refuse_to_overwrite(path: Path, *, force: bool) -> None:
 
 def _dataset(name: str, answers: _Answers, given: dict[str, str | None]) -> dict[str, Any]:
     one = answers.one
-    bucket = one("bucket", given["bucket"], "Which bucket are images dropped into?", _typed(Bucket))
-    prefix = one("prefix", given["prefix"], "What do their keys begin with?", _typed(Prefix), "incoming/")
-    labels = one("labels", given["labels"], "Which labels (commas between)?", _each(Caption))
-    people = one("annotators", given["annotators"], "Which users of CVAT label (commas between)?", _each(Person))
-    context = f"datasets/{name}/"
-    export = one(
-        "export-prefix", given["export_prefix"], "Into which folder does the dataset go?", _typed(Folder), context
-    )
+    bucket = one("bucket", given["bucket"], "Which bucket receives the images?", _typed(Bucket))
+    prefix = one("prefix", given["prefix"], "With what prefix?", _typed(Prefix), "incoming/")
+    labels = one("labels", given["labels"], "Which labels (separated by commas)?", _each(Caption))
+    people = one("annotators", given["annotators"], "Which CVAT users label (separated by commas)?", _each(Person))
+    default = f"datasets/{name}/"
+    export = one("export-prefix", given["export_prefix"], "Which folder is for exports?", _typed(Folder), default)
     return {
         "name": name,
         "sources": [{"bucket": bucket, "prefix": prefix}],
@@ -174,16 +172,18 @@ def _dataset(name: str, answers: _Answers, given: dict[str, str | None]) -> dict
 
 
 def _variables(answers: _Answers, given: dict[str, str | None], secrets: list[str]) -> dict[str, str]:
-    """The variables of `.env`; those without a value are left out."""
+    """Return the variables of `.env`."""
     password, secret_key = (*secrets, None, None)[:2]
     url = answers.one("cvat-url", given["cvat_url"], "Where is CVAT?", _address, None if answers.asking else "")
     user = answers.one(
         "cvat-username", given["cvat_username"], "With which account?", _line, None if answers.asking else ""
     )
     password = answers.one("secrets", password, "Its password?", _line, "", hide=True)
-    store = answers.one("store-url", given["store_url"], "Where is the object storage (nothing for AWS)?", _address, "")
-    region = answers.one("region", given["region"], "In which region (or nothing)?", _line, "")
-    key = answers.one("access-key-id", given["access_key_id"], "Access key id (nothing for boto3's own)?", _line, "")
+    store = answers.one("store-url", given["store_url"], "Where is the object storage (empty for AWS)?", _address, "")
+    region = answers.one("region", given["region"], "In which region (may be empty)?", _line, "")
+    key = answers.one(
+        "access-key-id", given["access_key_id"], "Access key id (empty for boto3's own sources)?", _line, ""
+    )
     secret_key = answers.one("secrets", secret_key, "Its secret key?", _line, "", hide=True) if key else ""
     return {
         "LABELYARD_CVAT__DEFAULT__URL": url,
@@ -200,22 +200,19 @@ def _lines_of(secrets: Any) -> list[str]:
     return [] if secrets is None else [_checked(_line, line.rstrip("\r\n"), "--secrets") for line in secrets][:2]
 
 
-# --- what is written --------------------------------------------------------------------------------------------------
-
-
 def dataset_text(dataset: dict[str, Any]) -> str:
-    """A dataset file for people to go on with: the fields given, and the ones most often wanted as comments."""
+    """Return the text of a dataset file with the given fields and those that people change most often."""
     source, task, export = dataset["sources"][0], dataset["task"], dataset["export"]
     labels = "\n".join(f"    - {_yaml(label)}" for label in task["labels"])
     return f"""\
-# A dataset of labelyard; docs/dataset-file.md explains every field, `labelyard schema` is for your editor.
+# A dataset of labelyard. docs/dataset-file.md explains every field; `labelyard schema` is for editors.
 name: {_yaml(dataset["name"])}
 
 sources:
   - bucket: {_yaml(source["bucket"])}
     prefix: {_yaml(source["prefix"])}
 
-# A batch becomes one task of CVAT, at whichever of these comes first.
+# A batch closes at the first of these conditions and becomes one CVAT task.
 batch:
   max_objects: 100
   quiet: 2m
@@ -224,7 +221,7 @@ batch:
 task:
   labels:
 {labels}
-  segment_size: 25 # images in a job
+  segment_size: 25 # images per job
 
 annotators: {_yaml(dataset["annotators"])}
 
@@ -237,31 +234,33 @@ def _yaml(value: object) -> str:
     return yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=2**20).removesuffix("...\n").strip()
 
 
-def _proved(text: str, path: Path) -> DatasetSpec:
+def _validated(text: str, path: Path) -> DatasetSpec:
     try:
         return parse_spec(text.encode(), str(path))
     except SpecError as error:
         raise InputError(
-            f"these answers do not make a valid dataset file:\n{error.what}", next_step="labelyard init again"
+            f"these answers are not a valid dataset file:\n{error.what}", next_step="labelyard init again"
         ) from None
 
 
 def env_text(variables: dict[str, str]) -> str:
-    """`.env` with these variables; one without a value stands there as a comment."""
+    """Return the text of `.env`; variables without a value are comments."""
     lines = [f"{name}={_quoted(value)}" if value else f"# {name}=" for name, value in variables.items()]
-    return "\n".join(["# Secrets of this machine, not for git; docs/settings.md explains every variable.", *lines, ""])
+    return "\n".join(
+        ["# Secrets of this machine. Do not commit. docs/settings.md explains every variable.", *lines, ""]
+    )
 
 
 def _quoted(value: str) -> str:
     if re.fullmatch(r"[A-Za-z0-9_./:@%+=-]+", value):
         return value
-    # python-dotenv fills in ${NAME} even between single quotes: an unnamed variable whose default is $ stands for $.
+    # python-dotenv expands ${NAME} even in single quotes: a nameless variable with the default $ gives $.
     kept = value.replace("\\", "\\\\").replace("'", "\\'").replace("${", "${:-$}{")
     return f"'{kept}'"
 
 
 def _write(path: Path, text: str, mode: int) -> None:
-    """Write a file as a whole, readable from its first moment by those of `mode` alone."""
+    """Write a file atomically, with `mode` from the start."""
     new = path.with_name(f"{path.name}.new")
     new.unlink(missing_ok=True)
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as file:
@@ -270,7 +269,7 @@ def _write(path: Path, text: str, mode: int) -> None:
 
 
 def _ignore(names: Iterable[str]) -> list[str]:
-    """Add to .gitignore what it does not ignore yet; what was added."""
+    """Add names to .gitignore that it does not ignore yet, and return them."""
     gitignore = Path(".gitignore")
     lines = gitignore.read_text().splitlines() if gitignore.exists() else []
     missing = [name for name in names if not {name, f"/{name}"} & set(lines) or f"!{name}" in lines]
@@ -279,13 +278,13 @@ def _ignore(names: Iterable[str]) -> list[str]:
     return missing
 
 
-def _say_what_is_next(spec: DatasetSpec, path: Path) -> None:
+def _show_next_commands(spec: DatasetSpec, path: Path) -> None:
     steps = {
         f"labelyard validate {path}": "after every change of the file",
-        "labelyard db upgrade": "make the ledger",
+        "labelyard db upgrade": "create the ledger",
         f"labelyard apply {path}": "store the dataset in it",
-        f"labelyard notifications {spec.name} --apply": "let the bucket tell of new files",
-        "labelyard up": "run it all; in another shell: labelyard doctor",
+        f"labelyard notifications {spec.name} --apply": "send the bucket's notifications to the queue",
+        "labelyard up": "run everything; in another shell: labelyard doctor",
     }
     width = max(map(len, steps))
     click.echo("\nnext:\n" + "\n".join(f"  {step:{width}}  # {why}" for step, why in steps.items()))

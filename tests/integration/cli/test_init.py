@@ -90,7 +90,7 @@ def test_nobody_else_can_read_the_secrets(empty_folder: Path) -> None:
 def test_git_ignores_the_secrets_and_keeps_what_it_ignored_before() -> None:
     subprocess.run(["git", "init", "-q"], check=True)
     Path(".gitignore").write_text("*.log\n.labelyard/")
-    assert "now ignores .env\n" in init().output
+    assert "added .env\n" in init().output
     assert Path(".gitignore").read_text() == "*.log\n.labelyard/\n.env\n"
     assert subprocess.run(["git", "check-ignore", "-q", ".env"], check=False).returncode == 0
     init("--force")
@@ -123,12 +123,12 @@ def test_a_wrong_answer_is_explained_and_asked_again() -> None:
     [
         ("name", "My Street", "Invalid value for --name: write up to 63 small letters"),
         ("bucket", "s3://street-raw/in", "Invalid value for --bucket: write only the bucket's name, 'street-raw'"),
-        ("bucket", None, "--bucket is missing: give it"),
+        ("bucket", None, "--bucket is missing: add it"),
         ("labels", " , ", "Invalid value for --labels: write at least one"),
-        ("labels", "car,person, car", "Invalid value for --labels: 'car' stands twice"),
+        ("labels", "car,person, car", "Invalid value for --labels: 'car' occurs twice"),
         ("labels", "x" * 65, "Invalid value for --labels: has 65 characters"),
-        ("cvat_url", "cvat.example.com", "Invalid value for --cvat-url: write the address alone"),
-        ("cvat_url", "https://me:pw@cvat.example.com", "Invalid value for --cvat-url: write the address alone"),
+        ("cvat_url", "cvat.example.com", "Invalid value for --cvat-url: write only the address"),
+        ("cvat_url", "https://me:pw@cvat.example.com", "Invalid value for --cvat-url: write only the address"),
     ],
 )
 def test_a_wrong_flag_is_named_and_nothing_is_written(
@@ -163,7 +163,7 @@ def test_a_second_dataset_leaves_the_settings_alone() -> None:
     init()
     before = Path(".env").read_bytes()
     result = init(name="road", cvat_username="other")
-    assert ".env: was there, and stays as it is" in result.output
+    assert ".env: exists already, not changed" in result.output
     assert Path(".env").read_bytes() == before
     assert Path("datasets/road.yaml").is_file()
 
