@@ -27,7 +27,7 @@ def main(shared: Path) -> int:
         remote_port = holder.getsockname()[1]
         share, result = Path(folder, "share"), Path(folder, "result.json")
         share.mkdir()
-        command = [sys.executable, "-m", "labelyard", "sandbox", "--port", "0", "--share", str(share)]
+        command = [sys.executable, "-m", "cvat_sandbox", "--port", "0", "--share", str(share)]
         command += [
             "--allow-remote",
             f"127.0.0.1:{remote_port}",

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 
 from cheroot import wsgi
 
-from labelyard.sandbox.faults import Cut, Faults, wrap
+from cvat_sandbox.faults import Cut, Faults, wrap
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 _HOP = frozenset({"connection", "transfer-encoding", "keep-alive", "date", "server"})

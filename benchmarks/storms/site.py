@@ -15,7 +15,7 @@ import psutil
 
 from labelyard.cvat import Cvat, connect
 from labelyard.demo.surroundings import ACCOUNT, Surroundings, emulator, sandbox, step_inside, surround
-from labelyard.sandbox.faults import Faults
+from cvat_sandbox.faults import Faults
 from labelyard.settings import load_settings
 from labelyard.storage import client
 from labelyard.yard import Part, Patience, Yard, prints
@@ -27,7 +27,7 @@ _CONTROL = {"Authorization": f"Bearer {_TOKEN}"}
 _START_SECONDS = 600.0
 PARTS: Mapping[str, frozenset[str]] = {
     "emulator": frozenset({"ministack"}),
-    "sandbox": frozenset({"labelyard", "sandbox"}),
+    "sandbox": frozenset({"cvat_sandbox"}),
     "up": frozenset({"labelyard", "up"}),
     "prefect-server": frozenset({"labelyard.prefect.server"}),
     "worker": frozenset({"prefect", "worker", "start"}),

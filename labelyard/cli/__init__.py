@@ -40,7 +40,6 @@ COMMANDS = {
     "db": "labelyard.cli.ledger:db",
     "deploy": "labelyard.cli.deploy:deploy",
     "cvat": "labelyard.cli.cvat:cvat",
-    "sandbox": "labelyard.cli.sandbox:sandbox",
     "robots": "labelyard.cli.robots:robots",
 }
 """Name of a command -> where its click command lives."""

@@ -14,7 +14,7 @@ from labelyard.robots import Robot, parse_robot, run_robots
 
 
 @click.command()
-@click.option("--cvat-url", required=True, help="The address of the CVAT (meant for `labelyard sandbox`).")
+@click.option("--cvat-url", required=True, help="The address of the CVAT (meant for `cvat-sandbox`).")
 @click.option(
     "--robot",
     "given",

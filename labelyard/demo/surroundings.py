@@ -132,7 +132,7 @@ def emulator(made: Surroundings) -> Part:
 
 def sandbox(made: Surroundings) -> Part:
     """The CVAT; its state outlives a restart."""
-    command = [*_LABELYARD, "sandbox", "--host", "127.0.0.1", "--port", str(made.cvat_port)]
+    command = [sys.executable, "-m", "cvat_sandbox", "--host", "127.0.0.1", "--port", str(made.cvat_port)]
     command += ["--users", str(made.folder / "people"), "--data", str(made.folder / "sandbox")]
     return Part("sandbox", command, _temporary(made), prints("sandbox: http"), _SLOW_MACHINE)
 

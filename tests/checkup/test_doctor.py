@@ -21,7 +21,7 @@ from labelyard.checkup.rounds import examine
 from labelyard.cli import labelyard
 from labelyard.intake.notification import Notifier
 from labelyard.ledger import Ledger, datasets, upgrade
-from labelyard.sandbox.server import Serving, serve
+from cvat_sandbox.server import Serving, serve
 from labelyard.settings import CvatSettings, Settings, UpSettings, WatchSettings
 from labelyard.spec import DatasetSpec
 

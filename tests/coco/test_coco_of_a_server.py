@@ -34,7 +34,7 @@ from labelyard.model import (
     Track,
     UploadFile,
 )
-from labelyard.sandbox import serve
+from cvat_sandbox import serve
 
 EVERY_TRACK = [ShapeType.RECTANGLE, ShapeType.POLYGON, ShapeType.POLYLINE]
 

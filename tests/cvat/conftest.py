@@ -11,7 +11,7 @@ from ready_tasks import LABELS, ready
 
 from labelyard.cvat import Cvat, connect
 from labelyard.model import DataSpec, Task, TaskSpec
-from labelyard.sandbox import Serving, serve
+from cvat_sandbox import Serving, serve
 
 
 @pytest.fixture(autouse=True)

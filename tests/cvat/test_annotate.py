@@ -20,7 +20,7 @@ from labelyard.model import (
     Track,
     TrackedShape,
 )
-from labelyard.sandbox import Serving
+from cvat_sandbox import Serving
 
 WRITES = "PATCH /api/v1/jobs/*/annotations"
 LOST_AFTER = {"on": WRITES, "cut": True, "when": "after", "times": 1}

@@ -16,7 +16,7 @@ from pictures import jpeg
 from labelyard.cli import labelyard
 from labelyard.cli.cvat import cvat as group
 from labelyard.errors import LabelyardError
-from labelyard.sandbox import Serving, serve
+from cvat_sandbox import Serving, serve
 
 Run = Callable[..., Result]
 

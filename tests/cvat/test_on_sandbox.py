@@ -40,7 +40,7 @@ from labelyard.model import (
     Task,
     TaskSpec,
 )
-from labelyard.sandbox import Serving, serve
+from cvat_sandbox import Serving, serve
 
 
 def test_the_chain_from_a_name_to_a_coco_file(cvat: Cvat, tmp_path: Path) -> None:

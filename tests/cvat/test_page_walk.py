@@ -23,7 +23,7 @@ from labelyard.cvat.definitions import annotations_of
 from labelyard.cvat.reading import read_user
 from labelyard.cvat.v1_values import git_repository_of, job_of, task_of
 from labelyard.model import AttributeSpec, DataSpec, InputType, Label, Task, TaskSpec
-from labelyard.sandbox import serve
+from cvat_sandbox import serve
 
 CALLS = page.calls()
 ASIDE = frozenset({"id", "task_id", "created", "updated", "owner", "version", "email", "assignee_name"})

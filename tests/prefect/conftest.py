@@ -10,7 +10,7 @@ from emulator import StoreServer
 from prefect_server import PrefectServer
 from prefect_yard import PEOPLE, RARELY, Yard, new_yard
 
-from labelyard.sandbox.server import serve
+from cvat_sandbox.server import serve
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from yardful import USERS, logged_in, task_of_photographs
 from labelyard.cvat import Cvat
 from labelyard.model import JobStatus, Shape, Task
 from labelyard.robots import Annotator, Robot, draw, run_robots
-from labelyard.sandbox import Serving, serve
+from cvat_sandbox import Serving, serve
 
 ANNA = Robot("anna", SecretStr("annapass"), speed=0, care=0.8)
 BEN = Robot("ben", SecretStr("benpass"), speed=0, care=0.3, seed=5)

@@ -10,7 +10,7 @@ from emulator import StoreServer
 from step_bench import USERS, Bench, settings
 
 from labelyard.ledger import upgrade
-from labelyard.sandbox import Serving, serve
+from cvat_sandbox import Serving, serve
 from labelyard.workplace import open_workplace
 
 

@@ -17,7 +17,7 @@ from labelyard.ledger.overview import BatchLine, overview
 from labelyard.ledger.tables import Object
 from labelyard.model import Annotations, Change, JobStatus, Shape, ShapeType
 from labelyard.plan.lifecycle import BatchState
-from labelyard.sandbox import Serving
+from cvat_sandbox import Serving
 from labelyard.settings import CvatSettings, Settings, StoreSettings
 from labelyard.spec import DatasetSpec
 from labelyard.steps.assign_jobs import assign_jobs

@@ -12,7 +12,7 @@ from step_bench import USERS, Bench, draw_and_complete, export, ingest, picture,
 
 from labelyard.errors import CreationFailed
 from labelyard.ledger import batches, upgrade
-from labelyard.sandbox import serve
+from cvat_sandbox import serve
 from labelyard.steps.closing import close_now
 from labelyard.steps.collecting import collect
 from labelyard.steps.landing import sweep

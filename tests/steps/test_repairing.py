@@ -16,7 +16,7 @@ from labelyard.ledger import batches, breakers, datasets, upgrade
 from labelyard.ledger.tables import History
 from labelyard.model import DataSpec, Label, TaskSpec, UploadFile
 from labelyard.plan.repair import Finding, Mend
-from labelyard.sandbox import serve
+from cvat_sandbox import serve
 from labelyard.settings import CvatSettings
 from labelyard.steps import by_hand as decide
 from labelyard.steps import repairing, taking_over
