@@ -1,6 +1,6 @@
-"""A CVAT v1 server to try and test against: real HTTP, real images, and the traps of the real one.
+"""A server with the API of CVAT 1.0.0, for demos and tests: real HTTP, real images, and the quirks of the real server.
 
-`labelyard sandbox` runs it; tests use `serve`:
+The command `cvat-sandbox` runs it as a process. Tests use `serve`:
 
     from cvat_sandbox import serve
 
@@ -8,25 +8,25 @@
         httpx.get(sandbox.url + "/api/v1/server/about")
         sandbox.faults.set([{"on": "POST /api/v1/tasks/*/data", "status": 503, "times": 1}])
 
-It imports nothing of labelyard.cvat: what they share is the recordings of a real server.
+It needs the extra `sandbox` and imports nothing of labelyard. From the top to the bottom, each part imports only from
+those below it:
+
+    cli        the command
+    server     the Flask application, served by cheroot
+    v1         the API family of CVAT 1.0.0; another family would be a folder beside it
+    web        uploads, pages, the control endpoint and the faults of requests, for all families
+    sandbox    a sandbox: its options, its state and its workers
+    workers    the jobs of the worker threads: creation of frames, exports, imports
+    formats    the exporters and importers, by format
+    state      the database and the rules: users, permissions, tasks, labels, annotations, tracks, media
+    faults     rules that make requests and workers fail
+    errors     the exceptions
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from cvat_sandbox.accounts import Person
-    from cvat_sandbox.parts import Options
-    from cvat_sandbox.server import Serving, parse_user, serve
+from cvat_sandbox.sandbox import Options
+from cvat_sandbox.server import Serving, parse_user, serve
+from cvat_sandbox.state.users import Person
 
 __all__ = ["Options", "Person", "Serving", "parse_user", "serve"]
-
-
-def __getattr__(name: str) -> Any:
-    """One of the names above, imported when it is used: the modules of this package find each other through it."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = {"Person": "accounts", "Options": "parts"}.get(name, "server")
-    return getattr(import_module(f"{__name__}.{module}"), name)

@@ -56,7 +56,7 @@ def failure_text(error: BaseException) -> str:
     kind = type(error)
     if isinstance(error, WorkerError):
         name = "Exception"
-    elif kind.__module__ == "builtins":
+    elif kind.__module__ in {"builtins", __name__}:
         name = kind.__name__
     else:
         name = f"{kind.__module__}.{kind.__name__}"

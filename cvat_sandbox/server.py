@@ -1,4 +1,4 @@
-"""The server: the Flask application over the parts of a sandbox, served by cheroot."""
+"""The server: the Flask application of a sandbox, served by cheroot."""
 
 from __future__ import annotations
 
@@ -6,47 +6,59 @@ import contextlib
 import logging
 import re
 import threading
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from cheroot import wsgi
-from flask import Flask, Request, Response, g
+from flask import Flask, Request, Response, request
+from werkzeug.exceptions import HTTPException
 
 from cvat_sandbox.errors import SandboxError
-from cvat_sandbox import faults as fault_rules
-from cvat_sandbox import pages, routes_accounts, routes_annotations, routes_data, routes_rest, routes_tasks, web
-from cvat_sandbox.accounts import ROLES, Person
-from cvat_sandbox.faults import Cut
-from cvat_sandbox.parts import Options, Sandbox
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+from cvat_sandbox.sandbox import Options, Sandbox
+from cvat_sandbox.state.users import ROLES, Person
+from cvat_sandbox.v1 import routes as v1
+from cvat_sandbox.web import control, fault_middleware, html_pages, pages, views
+from cvat_sandbox.web.html_pages import HtmlPage
 
 THREADS = 32
-TIMEOUT = 120
-BLOCK = 2**18
+TIMEOUT_SECONDS = 120
+BLOCK_BYTES = 2**18
+
+FAMILIES: tuple[Callable[[Flask, Sandbox], None], ...] = (v1.mount,)
+"""The API families. Each adds its routes to an application."""
+
+log = logging.getLogger(__name__)
 
 
 def application(sandbox: Sandbox) -> Flask:
-    """The Flask application with every endpoint."""
-    app = Flask("cvat_sandbox", static_folder=None)
+    """Return the Flask application with the API families, the pages and the control endpoint."""
+    app = Flask("cvat_sandbox.web", static_folder=None)
     app.request_class = _Request
     app.url_map.merge_slashes = False
-    app.url_map.converters |= web.CONVERTERS
-    for module in (routes_accounts, routes_tasks, routes_data, routes_annotations, routes_rest):
-        for endpoint in module.ENDPOINTS:
-            web.mount(app, endpoint, sandbox)
-    for path, view in (*routes_rest.plain_views(), *pages.plain_views()):
-        web.mount_plain(app, path, view, sandbox)
-    app.register_error_handler(Exception, web.on_error)
+    for mount in FAMILIES:
+        mount(app, sandbox)
+    for path, view in {**pages.VIEWS, control.PATH: control.faults}.items():
+        views.mount(app, path, view, sandbox)
+    app.register_error_handler(Exception, _error_response)
 
     @app.after_request
-    def finish(response: Response) -> Response:
+    def forbid_frames(response: Response) -> Response:
         response.headers["X-Frame-Options"] = "SAMEORIGIN"
-        web.set_cookies(response, g.get("session"))
         return response
 
     return app
+
+
+def _error_response(error: Exception) -> Response:
+    """Return the response for an exception that no handler has caught."""
+    if isinstance(error, HtmlPage):
+        return error.response()
+    if isinstance(error, HTTPException):
+        if error.code == 404:
+            return Response(html_pages.NOT_FOUND, 404, content_type="text/html")
+        return Response(f"<h1>Bad Request ({error.code})</h1>", error.code or 400, content_type="text/html")
+    log.info("500 for %s %s", request.method, request.path, exc_info=error)
+    return Response(html_pages.SERVER_ERROR, 500, content_type="text/html")
 
 
 class _Request(Request):
@@ -55,44 +67,48 @@ class _Request(Request):
 
 
 class _Gateway(wsgi.Gateway_10):
-    """cheroot's gateway, which also lets faults reach the socket."""
+    """cheroot's gateway, which gives the client's socket to the fault middleware."""
 
     def get_environ(self) -> Any:
-        environ: dict[str, Any] = super().get_environ()  # type: ignore[no-untyped-call] # cheroot's types are half done
-        return {**environ, "sandbox.socket": self.req.conn.socket}
+        environ: dict[str, Any] = super().get_environ()  # type: ignore[no-untyped-call] # cheroot is partly typed
+        return {**environ, fault_middleware.SOCKET: self.req.conn.socket}
 
     def respond(self) -> None:
         try:
             super().respond()
-        except Cut:
-            # cheroot would write its headers into the dead socket
+        except fault_middleware.Cut:
+            # cheroot would write its headers into the closed socket
             self.req.sent_headers = self.req.close_connection = True
 
 
 def _drained(app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
-    """Read the rest of a body in blocks before answering: cheroot would take it into memory whole."""
+    """Read the rest of a body in blocks after the application: cheroot would read it into memory at once."""
 
     def serve(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        answer = app(environ, start_response)
+        body = app(environ, start_response)
         stream = environ["wsgi.input"]
         with contextlib.suppress(OSError):
-            while getattr(stream, "remaining", 0) > 0 and stream.read(min(BLOCK, stream.remaining)):
+            while getattr(stream, "remaining", 0) > 0 and stream.read(min(BLOCK_BYTES, stream.remaining)):
                 pass
-        return answer
+        return body
 
     return serve
 
 
 class Serving:
-    """A sandbox that listens: `url` is its address, `faults` can be set while it runs."""
+    """A sandbox and the server that serves it.
+
+    `url` is its address. `faults` may be set while it runs. `sandbox` is the state.
+    """
 
     def __init__(self, options: Options) -> None:
         self.sandbox = Sandbox(options)
         self.faults = self.sandbox.faults
         app = application(self.sandbox)
         self._server = wsgi.Server(
-            (options.host, options.port), _drained(fault_rules.wrap(app.wsgi_app, self.faults)), numthreads=THREADS,
-            request_queue_size=128, timeout=TIMEOUT, shutdown_timeout=2, server_name="cvat-sandbox",
+            (options.host, options.port), _drained(fault_middleware.wrap(app.wsgi_app, self.faults)),
+            numthreads=THREADS, request_queue_size=128, timeout=TIMEOUT_SECONDS, shutdown_timeout=2,
+            server_name="cvat-sandbox",
         )  # fmt: skip
         self._server.gateway = _Gateway
         self._server.nodelay = True
@@ -109,7 +125,7 @@ class Serving:
 
     @property
     def port(self) -> int:
-        """The port, also where 0 was asked for."""
+        """The port that it listens on."""
         return int(self._server.bind_addr[1])
 
     @property
@@ -119,34 +135,34 @@ class Serving:
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     def run(self) -> None:
-        """Serve until `stop`."""
+        """Serve until `stop` is called."""
         self._server.serve()
 
     def stop(self) -> bool:
-        """Stop listening and end everything; False when a job of a worker still runs."""
-        self.faults.end()
+        """Stop the server and the workers; return whether the running jobs ended in time."""
+        self.faults.stop()
         self._server.stop()
         return self.sandbox.close()
 
 
 def _log(message: str = "", level: int = logging.INFO, traceback: bool = False) -> None:  # noqa: FBT001, FBT002 - cheroot's signature
-    logging.getLogger(__name__).log(level, message, exc_info=traceback)
+    log.log(level, message, exc_info=traceback)
 
 
 @contextlib.contextmanager
 def serve(users: Iterable[Person | str] = (), **options: Any) -> Iterator[Serving]:
-    """A sandbox in threads of this process, for tests.
+    """Serve a sandbox in threads of this process, for tests.
 
         with serve(["root:rootpass:superuser"]) as sandbox:
             httpx.get(sandbox.url + "/api/v1/server/about")
+            sandbox.faults.set([{"on": "POST /api/v1/tasks", "status": 503, "times": 1}])
 
-    users: as on the command line, `NAME:PASSWORD[:ROLE,…]`, or Person. The rest is that of Options: port (0: any free
-    one), data, share, allow_remote, faults, control_token, workers. The yielded object has `url`, `port`, `faults`
-    (`.set([{"on": "POST /api/v1/tasks", "status": 503, "times": 1}])`, `.clear()`) and `sandbox` with all of its state.
+    users: as on the command line, `NAME:PASSWORD[:ROLE,…]`, or Person. options: the other fields of `Options`. The port
+    is a free one and the state is deleted at the end, unless the options say otherwise.
     """
     people = tuple(parse_user(user) if isinstance(user, str) else user for user in users)
     serving = Serving(Options(users=people, **options))
-    thread = threading.Thread(target=serving.run, name="sandbox", daemon=True)
+    thread = threading.Thread(target=serving.run, name="cvat-sandbox", daemon=True)
     thread.start()
     try:
         yield serving
@@ -156,10 +172,7 @@ def serve(users: Iterable[Person | str] = (), **options: Any) -> Iterator[Servin
 
 
 def parse_user(text: str) -> Person:
-    """A user as the command line names one, `NAME:PASSWORD[:ROLE,…]`; a password may hold colons.
-
-    Raises ValueError.
-    """
+    """Return the user of a text `NAME:PASSWORD[:ROLE,…]`; raises ValueError. A password may contain colons."""
     name, colon, rest = text.partition(":")
     password, last, words = rest.rpartition(":")
     roles = tuple(word for word in words.split(",") if word)

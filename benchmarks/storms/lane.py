@@ -19,10 +19,10 @@ from typing import Any, Self
 
 import psutil
 
-from labelyard.cvat import Cvat, connect
-from labelyard.ledger import upgrade
 from cvat_sandbox import Serving, serve
 from cvat_sandbox.faults import Faults
+from labelyard.cvat import Cvat, connect
+from labelyard.ledger import upgrade
 from labelyard.storage import client
 from storms.postgres import drop_database, make_database
 from storms.serving import PrefectStandIn, faulty_store, serving

@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 import psutil
 
+from cvat_sandbox.faults import Faults
 from labelyard.cvat import Cvat, connect
 from labelyard.demo.surroundings import ACCOUNT, Surroundings, emulator, sandbox, step_inside, surround
-from cvat_sandbox.faults import Faults
 from labelyard.settings import load_settings
 from labelyard.storage import client
 from labelyard.yard import Part, Patience, Yard, prints

@@ -16,12 +16,12 @@ from prefect_server import RUN_SECONDS, PrefectServer
 from pydantic import ByteSize, SecretStr
 from waiting import eventually
 
+from cvat_sandbox.server import Serving, serve
 from labelyard.checkup.finding import Finding, Verdict
 from labelyard.checkup.rounds import examine
 from labelyard.cli import labelyard
 from labelyard.intake.notification import Notifier
 from labelyard.ledger import Ledger, datasets, upgrade
-from cvat_sandbox.server import Serving, serve
 from labelyard.settings import CvatSettings, Settings, UpSettings, WatchSettings
 from labelyard.spec import DatasetSpec
 

@@ -16,6 +16,7 @@ from annotated import LABELS, annotated
 from hypothesis import HealthCheck, given, settings
 from PIL import Image
 
+from cvat_sandbox import serve
 from labelyard.coco.compare import compare
 from labelyard.coco.expected import expected
 from labelyard.coco.read import read_export
@@ -34,7 +35,6 @@ from labelyard.model import (
     Track,
     UploadFile,
 )
-from cvat_sandbox import serve
 
 EVERY_TRACK = [ShapeType.RECTANGLE, ShapeType.POLYGON, ShapeType.POLYLINE]
 

@@ -9,9 +9,9 @@ import stamina
 from pictures import image
 from ready_tasks import LABELS, ready
 
+from cvat_sandbox import Serving, serve
 from labelyard.cvat import Cvat, connect
 from labelyard.model import DataSpec, Task, TaskSpec
-from cvat_sandbox import Serving, serve
 
 
 @pytest.fixture(autouse=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cvat_sandbox import Serving
 from labelyard.cvat import Cvat, annotate
 from labelyard.errors import CvatNotFound, CvatRefused, UnclearAnswer
 from labelyard.model import (
@@ -20,7 +21,6 @@ from labelyard.model import (
     Track,
     TrackedShape,
 )
-from cvat_sandbox import Serving
 
 WRITES = "PATCH /api/v1/jobs/*/annotations"
 LOST_AFTER = {"on": WRITES, "cut": True, "when": "after", "times": 1}

@@ -13,10 +13,10 @@ import pytest
 from click.testing import CliRunner, Result
 from pictures import jpeg
 
+from cvat_sandbox import Serving, serve
 from labelyard.cli import labelyard
 from labelyard.cli.cvat import cvat as group
 from labelyard.errors import LabelyardError
-from cvat_sandbox import Serving, serve
 
 Run = Callable[..., Result]
 

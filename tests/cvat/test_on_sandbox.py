@@ -15,6 +15,7 @@ import pytest
 from pictures import image, jpeg
 from ready_tasks import LABELS, ready
 
+from cvat_sandbox import Serving, serve
 from labelyard.cvat import Cvat, annotate, connect
 from labelyard.errors import (
     CvatCrashed,
@@ -40,7 +41,6 @@ from labelyard.model import (
     Task,
     TaskSpec,
 )
-from cvat_sandbox import Serving, serve
 
 
 def test_the_chain_from_a_name_to_a_coco_file(cvat: Cvat, tmp_path: Path) -> None:

@@ -17,13 +17,13 @@ from hands import Hand, Python, Shell
 from pictures import image
 from ready_tasks import ready
 
+from cvat_sandbox import serve
 from labelyard.cli.cvat_output import jsonable
 from labelyard.cvat import Cvat, annotate, connect
 from labelyard.cvat.definitions import annotations_of
 from labelyard.cvat.reading import read_user
 from labelyard.cvat.v1_values import git_repository_of, job_of, task_of
 from labelyard.model import AttributeSpec, DataSpec, InputType, Label, Task, TaskSpec
-from cvat_sandbox import serve
 
 CALLS = page.calls()
 ASIDE = frozenset({"id", "task_id", "created", "updated", "owner", "version", "email", "assignee_name"})

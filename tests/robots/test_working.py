@@ -15,10 +15,10 @@ import pytest
 from pydantic import SecretStr
 from yardful import USERS, logged_in, task_of_photographs
 
+from cvat_sandbox import Serving, serve
 from labelyard.cvat import Cvat
 from labelyard.model import JobStatus, Shape, Task
 from labelyard.robots import Annotator, Robot, draw, run_robots
-from cvat_sandbox import Serving, serve
 
 ANNA = Robot("anna", SecretStr("annapass"), speed=0, care=0.8)
 BEN = Robot("ben", SecretStr("benpass"), speed=0, care=0.3, seed=5)
@@ -195,7 +195,7 @@ def _completed(yard: Yard, task: Task) -> None:
     # Looked at from inside the server: its faults are for the robots.
     rows = """SELECT count(*) AS open FROM job JOIN segment ON segment.id = segment_id
               WHERE segment.task_id = ? AND job.status != 'completed'"""
-    _poll(lambda: yard.serving.sandbox.store.one(rows, task.id)["open"] == 0)
+    _poll(lambda: yard.serving.sandbox.db.one(rows, task.id)["open"] == 0)
 
 
 def _poll(done: Callable[[], bool]) -> None:

@@ -9,8 +9,8 @@ import pytest
 from emulator import StoreServer
 from step_bench import USERS, Bench, settings
 
-from labelyard.ledger import upgrade
 from cvat_sandbox import Serving, serve
+from labelyard.ledger import upgrade
 from labelyard.workplace import open_workplace
 
 

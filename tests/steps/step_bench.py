@@ -11,13 +11,13 @@ from typing import Any
 from PIL import Image
 from pydantic import SecretStr
 
+from cvat_sandbox import Serving
 from labelyard.cvat import Cvat, connect
 from labelyard.ledger import Ledger, batches, datasets, objects, upgrade
 from labelyard.ledger.overview import BatchLine, overview
 from labelyard.ledger.tables import Object
 from labelyard.model import Annotations, Change, JobStatus, Shape, ShapeType
 from labelyard.plan.lifecycle import BatchState
-from cvat_sandbox import Serving
 from labelyard.settings import CvatSettings, Settings, StoreSettings
 from labelyard.spec import DatasetSpec
 from labelyard.steps.assign_jobs import assign_jobs

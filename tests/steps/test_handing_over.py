@@ -10,9 +10,9 @@ import pytest
 from emulator import StoreServer
 from step_bench import USERS, Bench, draw_and_complete, export, ingest, picture, settings
 
+from cvat_sandbox import serve
 from labelyard.errors import CreationFailed
 from labelyard.ledger import batches, upgrade
-from cvat_sandbox import serve
 from labelyard.steps.closing import close_now
 from labelyard.steps.collecting import collect
 from labelyard.steps.landing import sweep

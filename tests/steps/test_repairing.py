@@ -11,12 +11,12 @@ from pydantic import SecretStr
 from sqlalchemy import select
 from step_bench import USERS, Bench, draw_and_complete, export, ingest, picture
 
+from cvat_sandbox import serve
 from labelyard.errors import CvatDisagrees, LedgerError
 from labelyard.ledger import batches, breakers, datasets, upgrade
 from labelyard.ledger.tables import History
 from labelyard.model import DataSpec, Label, TaskSpec, UploadFile
 from labelyard.plan.repair import Finding, Mend
-from cvat_sandbox import serve
 from labelyard.settings import CvatSettings
 from labelyard.steps import by_hand as decide
 from labelyard.steps import repairing, taking_over

@@ -1,4 +1,4 @@
-"""A plain HTTP client for the tests of the sandbox: nothing of labelyard in it, so that nothing is tested by itself."""
+"""A plain HTTP client for tests of the sandbox. It uses nothing of labelyard, so a shared bug cannot hide."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LABELS: list[dict[str, Any]] = [{"name": "car", "attributes": []}, {"name": "per
 
 
 def login(url: str, name: str = "alex", password: str = "pass12345!") -> httpx.Client:
-    """A client with the token of a user; keeps no cookies."""
+    """Return a client with the token of a user, without cookies."""
     password = "rootpass" if name == "root" else password
     answer = httpx.post(url + "/api/v1/auth/login", data={"username": name, "password": password})
     assert answer.status_code == 200, answer.text
@@ -32,7 +32,7 @@ def jpeg(width: int = 64, height: int = 48, color: str = "teal") -> bytes:
 
 
 def until(ask: Callable[[], Any], right: Callable[[Any], bool], seconds: float = 30) -> Any:
-    """What `ask` says once it is right."""
+    """Call `ask` until its result is `right`, and return the result."""
     deadline = time.monotonic() + seconds
     while not right(answer := ask()):
         assert time.monotonic() < deadline, answer
@@ -52,7 +52,7 @@ def send(http: httpx.Client, task_id: int, files: dict[str, bytes], **fields: st
 
 
 def settled(http: httpx.Client, task_id: int) -> dict[str, Any]:
-    """The status of a task once its worker has ended."""
+    """Wait until a task is Finished or Failed, and return its status."""
     ended: dict[str, Any] = until(
         lambda: http.get(f"/tasks/{task_id}/status").json(), lambda s: s.get("state") in {"Finished", "Failed"}
     )
@@ -60,7 +60,7 @@ def settled(http: httpx.Client, task_id: int) -> dict[str, Any]:
 
 
 def uploaded(http: httpx.Client, names: list[str], **task: Any) -> int:
-    """A task whose data are there."""
+    """Create a task with images and return its id."""
     task_id = create(http, **task)
     answer = send(http, task_id, {name: jpeg() for name in names})
     assert answer.status_code == 202, answer.text
@@ -104,7 +104,7 @@ def write(http: httpx.Client, job_id: int, data: dict[str, Any], action: str = "
 def export(
     http: httpx.Client, task_id: int, format_name: str = "COCO 1.0", kind: str = "annotations"
 ) -> zipfile.ZipFile:
-    """The file of an export, fetched as the page says."""
+    """Run an export and return its file."""
     query = {"format": format_name, "action": "download"}
     answer = until(lambda: http.get(f"/tasks/{task_id}/{kind}", params=query), lambda a: a.status_code != 202)
     assert answer.status_code == 200, answer.text

@@ -1,4 +1,4 @@
-"""One sandbox for the tests of a module; those that need another start it themselves."""
+"""A sandbox for each test module. Tests that need other options start their own."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from tests.support.sandbox_client import USERS, login
 
 from cvat_sandbox import Serving, serve
+from tests.support.sandbox_client import USERS, login
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def well_behaved(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture
 def alex(sandbox: Serving) -> Iterator[httpx.Client]:
-    """A user of the group `user`."""
+    """A client of a user in the group `user`."""
     with login(sandbox.url) as http:
         yield http
 

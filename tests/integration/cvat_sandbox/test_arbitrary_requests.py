@@ -1,4 +1,4 @@
-"""No request makes the sandbox answer with what the real server would not say, and none ends it."""
+"""Arbitrary requests: each gets a response that the real server could give, and none stops the sandbox."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from urllib.parse import quote
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from tests.support.sandbox_client import USERS, body, box, create, login, uploaded
 
 from cvat_sandbox import Serving, serve
+from tests.support.sandbox_client import USERS, body, box, create, login, uploaded
 
 Target = tuple[Serving, str]
 """A sandbox, and the Authorization header of its superuser."""
@@ -144,7 +144,7 @@ QUERY = st.dictionaries(st.sampled_from(PARAMETERS), st.text(max_size=8) | st.sa
 
 @pytest.fixture(scope="module")
 def target() -> Iterator[Target]:
-    """A sandbox with a task that has data and one that has none, and the token of a superuser."""
+    """A sandbox with a task with data and a task without, and the token of a superuser."""
     with serve(USERS, control_token="open sesame") as serving:
         http = login(serving.url, "root")
         first = uploaded(http, ["a.jpg", "b.jpg"])
@@ -173,6 +173,7 @@ def check(target: Target, method: str, path: str, query: dict[str, str], content
     assert 200 <= status < 600
     assert "Traceback" not in text
     assert ".py" not in text
+    assert "cvat_sandbox" not in text
     assert "labelyard" not in text
     assert str(target[0].sandbox.folder) not in text
     if status == 500 and "json" not in media:
@@ -189,7 +190,7 @@ FUZZ = settings(max_examples=250, deadline=None, suppress_health_check=[HealthCh
 @example("POST", "/api/v1/tasks", {}, {"name": "x", "labels": [{"name": "a", "attributes": [[]]}]})
 @example("PATCH", "/api/v1/jobs/1/annotations", {"action": "create"}, body(box(1, points=["nan", "inf"])))
 @example("POST", "/api/v1/tasks/1/data", {}, {"image_quality": 70, "client_files": [{}]})
-def test_any_json_gets_an_answer_of_the_real_servers_kind(
+def test_any_json_gets_a_response_that_the_real_server_could_give(
     target: Target, method: str, path: str, query: dict[str, str], content: bytes
 ) -> None:
     if path == "/api/v1/auth/logout":
@@ -236,13 +237,13 @@ def test_any_json_gets_an_answer_of_the_real_servers_kind(
         ]
     ),
 )
-def test_any_bytes_get_one_too(target: Target, path: str, method: str, content: bytes, kind: str) -> None:
+def test_any_body_gets_such_a_response(target: Target, path: str, method: str, content: bytes, kind: str) -> None:
     check(target, method, path, {"format": "COCO 1.0"}, content, kind)
 
 
 @FUZZ
 @given(st.text(max_size=30), st.sampled_from(METHODS))
-def test_any_path_gets_one_too(target: Target, path: str, method: str) -> None:
+def test_any_path_gets_such_a_response(target: Target, path: str, method: str) -> None:
     if path.startswith("api/v1/auth/logout"):
         return
     check(target, method, "/" + quote(path.encode("utf-8", "surrogatepass"), safe="/."), {}, b"", "text/plain")
@@ -252,7 +253,7 @@ def test_any_path_gets_one_too(target: Target, path: str, method: str) -> None:
 @given(st.binary(max_size=120), st.booleans())
 @example(b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n", True)
 @example(b"POST /api/v1/tasks HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", True)
-def test_what_is_no_http_does_not_end_it(target: Target, content: bytes, hang_up: bool) -> None:
+def test_invalid_http_does_not_stop_the_server(target: Target, content: bytes, hang_up: bool) -> None:
     serving, _token = target
     with socket.create_connection(("127.0.0.1", serving.port), timeout=5) as raw:
         raw.sendall(content)

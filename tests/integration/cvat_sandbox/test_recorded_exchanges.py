@@ -1,7 +1,7 @@
-"""The recorded history of a real CVAT 1.0.0, replayed against the sandbox.
+"""The recorded exchanges of a real CVAT 1.0.0, replayed against the sandbox.
 
-Everywhere: the first 157 exchanges (accounts, users, creation of tasks), from tests/recordings, answer for answer.
-Where the judge of the shared folder lies beside the repository: the whole history, by its rules.
+The first 157 (accounts, users, creation of tasks) are in tests/recordings and are always replayed. All of them are
+replayed where the folder of the replay tool exists beside the repository.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.support.sandbox_client import jpeg, until
 
 from cvat_sandbox import serve
+from tests.support.sandbox_client import jpeg, until
 
 ROOT = Path(__file__).resolve().parents[3]
 RECORDINGS = ROOT / "tests" / "recordings" / "cvat-1.0.0"
@@ -34,9 +34,9 @@ SIZES = {
     "img_04.jpg": (320, 240),
 }
 TOKENS = {"1eb4783a": "root", "b2429e9a": "alex", "8505cfeb": "dabai", "4287884a": "carol", "a48a63e2": "carol"}
-"""How recorded tokens begin; carol has two, one before and one after her logout."""
+"""The first characters of recorded tokens. Carol has two, one before and one after her logout."""
 FREE = {"created_date", "updated_date", "last_login", "date_joined", "key"}
-"""What every run has of its own."""
+"""Fields that differ in each run."""
 
 
 def recorded() -> list[tuple[int, dict[str, Any]]]:
@@ -50,7 +50,7 @@ class History:
     def __init__(self, url: str) -> None:
         self.http = httpx.Client(base_url=url, timeout=60)
         self.known: dict[str, str] = {}
-        """A recorded token or cookie -> this run's."""
+        """Recorded tokens and cookies, and those of this run."""
 
     def ask(self, method: str, path: str, **rest: Any) -> httpx.Response:
         self.http.cookies.clear()
@@ -92,7 +92,7 @@ class History:
         return file["filename"], jpeg(*SIZES[file["filename"]]), file["content_type"]
 
     def learn(self, record: dict[str, Any], answer: httpx.Response) -> None:
-        """The sessions and tokens that this exchange has given out."""
+        """Remember the sessions and tokens of a response."""
         for name, value in record["response_headers"]:
             if name == "set-cookie" and (found := re.match(r"(csrftoken|sessionid)=(\w+)", value)):
                 self.known[found[2]] = answer.cookies.get(found[1], "")
@@ -102,7 +102,7 @@ class History:
 
 
 def plain(value: Any) -> Any:
-    """A value without what is of one run only."""
+    """Return a value without what differs in each run."""
     if isinstance(value, dict):
         return {name: None if name in FREE else plain(item) for name, item in value.items()}
     if isinstance(value, list):
@@ -131,7 +131,7 @@ def same(record: dict[str, Any], answer: httpx.Response) -> bool:
     return bool(plain(found(answer)) == plain(contents(record)))
 
 
-def test_the_first_part_of_the_history_is_answered_as_the_real_server_did() -> None:
+def test_the_first_recorded_exchanges_are_equal() -> None:
     wrong, count = [], 0
     with serve(USERS) as sandbox:
         history = History(sandbox.url)
@@ -152,7 +152,7 @@ def test_the_first_part_of_the_history_is_answered_as_the_real_server_did() -> N
 
 @contextmanager
 def reserved_port() -> Iterator[int]:
-    """A port that the judge can listen on and nobody else is given meanwhile: it is bound, and nobody listens."""
+    """Reserve a port for the replay: it is bound, so that no other process gets it."""
     with socket.socket() as holder:
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         holder.bind(("127.0.0.1", 0))
@@ -163,7 +163,7 @@ JUDGE = SHARED / "tools" / "replay_v1.py"
 if JUDGE.exists():
 
     @pytest.mark.timeout(600)
-    def test_the_judge_finds_the_sandbox_true(tmp_path: Path) -> None:
+    def test_the_replay_of_all_recorded_exchanges_agrees(tmp_path: Path) -> None:
         result, share = tmp_path / "result.json", tmp_path / "share"
         share.mkdir()
         with reserved_port() as remote, serve(USERS, share=share, allow_remote=(f"127.0.0.1:{remote}",)) as sandbox:

@@ -1,16 +1,11 @@
-"""Annotations: versions, ids, attributes, tracks, and what becomes of them between jobs and tasks."""
+"""Annotations: versions, ids, attributes and tracks, and how tasks divide them among jobs."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import httpx
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from tests.support.sandbox_client import body, box, create, job_ids, jpeg, send, settled, task, uploaded, write
 
-from cvat_sandbox import tracks
+from tests.support.sandbox_client import body, box, create, job_ids, jpeg, send, settled, task, uploaded, write
 
 Made = tuple[int, int, list[int], list[int]]
 """A task, its label, its specs and its jobs."""
@@ -23,7 +18,7 @@ SPECS = [
 
 @pytest.fixture
 def made(alex: httpx.Client) -> Made:
-    """A task of six images in two jobs; its label, its specs and its jobs."""
+    """A task of six images in two jobs."""
     task_id = uploaded(
         alex, [f"{n}.jpg" for n in range(6)], segment_size=3, labels=[{"name": "car", "attributes": SPECS}]
     )
@@ -35,14 +30,14 @@ def read(http: httpx.Client, job: int) -> dict:
     return http.get(f"/jobs/{job}/annotations").json()
 
 
-def test_a_write_raises_the_version_even_if_it_is_empty_and_nobody_checks_it(alex: httpx.Client, made: Made) -> None:
+def test_every_write_increments_the_version_whatever_version_it_sends(alex: httpx.Client, made: Made) -> None:
     _, label, _, (job, _) = made
     assert write(alex, job, {**body(box(label)), "version": 77})["version"] == 1
     assert write(alex, job, body())["version"] == 2
     assert read(alex, job)["version"] == 2
 
 
-def test_create_twice_doubles_and_update_keeps_the_id(alex: httpx.Client, made: Made) -> None:
+def test_a_second_create_adds_a_copy_and_update_keeps_the_id(alex: httpx.Client, made: Made) -> None:
     _, label, _, (job, _) = made
     first = write(alex, job, body(box(label)))["shapes"][0]
     write(alex, job, body(box(label)))
@@ -51,7 +46,7 @@ def test_create_twice_doubles_and_update_keeps_the_id(alex: httpx.Client, made: 
     assert [(s["id"], s["points"][0]) for s in found] == [(first["id"], 1.0), (first["id"] + 1, 10.0)]
 
 
-def test_missing_attributes_are_filled_in_when_read(alex: httpx.Client, made: Made) -> None:
+def test_missing_attributes_are_read_with_their_defaults(alex: httpx.Client, made: Made) -> None:
     _, label, (fixed, loose), (job, _) = made
     write(alex, job, body(box(label, attributes=[{"spec_id": str(loose), "value": 5}])))
     assert read(alex, job)["shapes"][0]["attributes"] == [
@@ -60,7 +55,7 @@ def test_missing_attributes_are_filled_in_when_read(alex: httpx.Client, made: Ma
     ]
 
 
-def test_a_bad_label_or_spec_rolls_the_whole_write_back(alex: httpx.Client, made: Made) -> None:
+def test_a_wrong_label_or_spec_rolls_back_the_whole_write(alex: httpx.Client, made: Made) -> None:
     _, label, _, (job, _) = made
     for bad, words in (
         (box(999_999), "label_id `999999` is invalid"),
@@ -71,7 +66,7 @@ def test_a_bad_label_or_spec_rolls_the_whole_write_back(alex: httpx.Client, made
     assert read(alex, job) == {"version": 0, "tags": [], "shapes": [], "tracks": []}
 
 
-def test_a_track_carries_immutable_attributes_and_its_shapes_mutable_ones(alex: httpx.Client, made: Made) -> None:
+def test_a_track_has_immutable_attributes_and_its_shapes_have_mutable_ones(alex: httpx.Client, made: Made) -> None:
     _, label, (fixed, loose), (job, _) = made
     shape = {"type": "rectangle", "occluded": False, "points": [0, 0, 1, 1], "frame": 0, "outside": False}
     first = {**shape, "attributes": [{"spec_id": loose, "value": "x"}]}
@@ -91,14 +86,14 @@ def test_a_track_carries_immutable_attributes_and_its_shapes_mutable_ones(alex: 
     assert answer.json() == f"spec_id `{loose}` is invalid"
 
 
-def test_annotations_may_have_ids_that_tasks_may_not(alex: httpx.Client, made: Made) -> None:
+def test_ids_of_annotations_may_be_larger_than_those_of_tasks(alex: httpx.Client, made: Made) -> None:
     _, label, _, (job, _) = made
     assert write(alex, job, body(box(label, id=2**31)))["shapes"][0]["id"] == 2**31
     answer = alex.patch(f"/jobs/{job}/annotations?action=create", json=body(box(label, id=2**63)))
     assert answer.status_code == 500
 
 
-def test_an_id_written_by_hand_poisons_a_later_create_once(alex: httpx.Client, made: Made) -> None:
+def test_an_id_in_a_request_makes_one_later_create_fail(alex: httpx.Client, made: Made) -> None:
     _, label, _, (job, other) = made
     first = write(alex, job, body(box(label)))["shapes"][0]["id"]
     write(alex, other, body(box(label, id=first + 1)), "update")
@@ -108,7 +103,7 @@ def test_an_id_written_by_hand_poisons_a_later_create_once(alex: httpx.Client, m
     assert write(alex, job, body(box(label)))["shapes"][0]["id"] == first + 2
 
 
-def test_the_updated_date_changes_only_with_annotations(alex: httpx.Client, made: Made) -> None:
+def test_only_a_change_of_annotations_sets_the_updated_date(alex: httpx.Client, made: Made) -> None:
     task_id, label, _, (job, _) = made
     before = task(alex, task_id)["updated_date"]
     write(alex, job, body())
@@ -118,7 +113,9 @@ def test_the_updated_date_changes_only_with_annotations(alex: httpx.Client, made
     assert task(alex, task_id)["updated_date"] > before
 
 
-def test_a_task_divides_what_is_written_among_its_jobs_and_drops_the_rest(alex: httpx.Client, made: Made) -> None:
+def test_annotations_of_a_task_are_divided_among_its_jobs_and_others_are_dropped(
+    alex: httpx.Client, made: Made
+) -> None:
     task_id, label, _, (first, second) = made
     answer = alex.patch(
         f"/tasks/{task_id}/annotations?action=create", json=body(*(box(label, frame=n) for n in (0, 4, 99)))
@@ -128,7 +125,7 @@ def test_a_task_divides_what_is_written_among_its_jobs_and_drops_the_rest(alex: 
     assert [s["frame"] for s in read(alex, second)["shapes"]] == [4]
 
 
-def test_a_track_is_cut_at_the_end_of_a_job_and_goes_on_in_the_next(alex: httpx.Client, made: Made) -> None:
+def test_a_track_is_cut_at_the_end_of_a_job_and_continues_in_the_next(alex: httpx.Client, made: Made) -> None:
     task_id, label, _, (first, second) = made
     shape = {"type": "rectangle", "occluded": False, "outside": False, "attributes": []}
     track = {
@@ -144,7 +141,7 @@ def test_a_track_is_cut_at_the_end_of_a_job_and_goes_on_in_the_next(alex: httpx.
     assert cut[1][-1] == (5, 10.0)
 
 
-def test_equal_boxes_on_a_frame_that_two_jobs_share_become_one(alex: httpx.Client) -> None:
+def test_equal_boxes_of_two_jobs_on_a_shared_frame_become_one(alex: httpx.Client) -> None:
     task_id = create(alex, segment_size=3, overlap=1)
     send(alex, task_id, {f"{n}.jpg": jpeg() for n in range(5)})
     settled(alex, task_id)
@@ -153,51 +150,3 @@ def test_equal_boxes_on_a_frame_that_two_jobs_share_become_one(alex: httpx.Clien
         write(alex, job, body(box(label, frame=2), box(label, frame=2, points=[100 * job, 0, 100 * job + 10, 10])))
     shapes = alex.get(f"/tasks/{task_id}/annotations").json()["shapes"]
     assert sorted(s["points"][0] for s in shapes) == sorted([10.0, 100.0 * first, 100.0 * second])
-
-
-RECTANGLES = st.lists(st.integers(-50, 50), min_size=4, max_size=4)
-
-
-@st.composite
-def a_track(draw: st.DrawFn) -> dict:
-    frames = draw(st.lists(st.integers(0, 15), min_size=1, max_size=5, unique=True).map(sorted))
-    kind = draw(st.sampled_from(["rectangle", "polygon", "points", "polyline"]))
-    points = (
-        RECTANGLES if kind == "rectangle" else st.lists(st.integers(0, 9), min_size=3, max_size=6).map(lambda v: v * 2)
-    )
-    shapes = [
-        {
-            "type": kind,
-            "frame": f,
-            "points": draw(points),
-            "outside": draw(st.booleans()),
-            "attributes": [],
-            "occluded": False,
-            "z_order": 0,
-        }
-        for f in frames
-    ]
-    return {"frame": frames[0], "label_id": 1, "group": 0, "attributes": [], "shapes": shapes}
-
-
-@settings(deadline=None)
-@given(a_track())
-def test_a_track_has_one_shape_a_frame_between_its_keyframes(track: dict[str, Any]) -> None:
-    found = tracks.interpolated(track, 16)
-    frames = [shape["frame"] for shape in found]
-    assert frames == sorted(set(frames))
-    assert [s["frame"] for s in found if s["keyframe"]] == [s["frame"] for s in track["shapes"]]
-    for shape in found:
-        if not shape["keyframe"]:
-            before = max((k for k in track["shapes"] if k["frame"] < shape["frame"]), key=lambda k: k["frame"])
-            assert not before["outside"]
-
-
-@settings(deadline=None)
-@given(a_track(), st.integers(0, 15), st.integers(0, 6))
-def test_a_slice_of_a_track_is_a_track_within_the_slice(track: dict[str, Any], start: int, length: int) -> None:
-    cut = tracks.sliced({"tags": [], "shapes": [], "tracks": [track]}, start, start + length)
-    for part in cut["tracks"]:
-        assert part["shapes"]
-        assert all(start <= shape["frame"] <= start + length for shape in part["shapes"])
-        assert part["frame"] == part["shapes"][0]["frame"]

@@ -1,4 +1,4 @@
-"""What COCO 1.0 holds: rules measured on a real CVAT 1.0.0."""
+"""COCO 1.0: exports as measured on a real CVAT 1.0.0, and imports."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
-import numpy as np
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 from pycocotools import mask as masks
+
 from tests.support.sandbox_client import (
     body,
     box,
@@ -29,51 +27,14 @@ from tests.support.sandbox_client import (
     write,
 )
 
-from cvat_sandbox import rle
-
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:pycocotools")  # of its own code
 
 Draw = Callable[..., dict[str, Any]]
 
-SMALL = st.floats(-20, 60, allow_nan=False).map(lambda value: round(value, 2))
-POLYGONS = st.lists(st.tuples(SMALL, SMALL), min_size=3, max_size=8).map(
-    lambda points: [v for point in points for v in point]
-)
-
-
-@settings(deadline=None, max_examples=300)
-@given(POLYGONS, st.integers(1, 40), st.integers(1, 40))
-@example([1.0, 1.0, 11.0, 1.0, 11.0, 11.0, 1.0, 11.0], 10, 10)
-@example([0.0, 0.0, 0.0, 0.0, 0.0, 0.0], 1, 1)
-def test_a_polygon_is_drawn_as_the_coco_tools_draw_it(points: list[float], height: int, width: int) -> None:
-    theirs = masks.decode(masks.merge(masks.frPyObjects([points], height, width)))
-    counts = rle.polygon_counts(points, height, width)
-    ours = np.repeat(np.arange(len(counts)) % 2, counts).reshape((height, width), order="F")
-    assert (ours == theirs).all()
-    assert rle.area(counts) == int(theirs.sum())
-
-
-@settings(deadline=None)
-@given(st.lists(POLYGONS, min_size=1, max_size=3))
-def test_several_polygons_are_one_mask(polygons: list[list[float]]) -> None:
-    height, width = 30, 40
-    theirs = masks.decode(masks.merge(masks.frPyObjects(polygons, height, width)))
-    counts = rle.union([rle.polygon_counts(points, height, width) for points in polygons], height * width)
-    assert sum(counts) == height * width
-    assert (np.repeat(np.arange(len(counts)) % 2, counts).reshape((height, width), order="F") == theirs).all()
-
-
-@pytest.mark.parametrize(
-    "points", [[0, 0, float("nan"), 1, 1, 1], [0, 0, 1e12, 1, 1, 1], [0, 0, float("inf"), 0, 1, 1]]
-)
-def test_an_outline_without_end_is_refused(points: list[float]) -> None:
-    with pytest.raises(ValueError, match="too long"):
-        rle.polygon_counts(points, 10, 10)
-
 
 @pytest.fixture
 def drawn(alex: httpx.Client) -> Draw:
-    """Writes shapes into a task of two images 100 x 80 and gives its COCO file."""
+    """A function that writes shapes into a task of two images of 100 x 80 and returns its COCO file."""
 
     def draw(*shapes: dict[str, Any], labels: Any = None, **parts: Any) -> dict:
         task_id = create(alex, **({"labels": labels} if labels else {}))
@@ -144,7 +105,7 @@ def test_a_group_becomes_one_annotation_of_its_largest_member_and_only_on_its_fr
     assert (second["image_id"], second["category_id"]) == (1, 1)
 
 
-def test_a_group_with_polygons_shows_only_them_in_the_box_of_all(drawn: Draw) -> None:
+def test_a_group_with_polygons_has_their_segmentation_and_the_box_of_all_members(drawn: Draw) -> None:
     first, second = polygon(0, [10, 10, 20, 10, 20, 20], group=1), polygon(0, [40, 40, 50, 40, 50, 50], group=1)
     line = box(0, type="polyline", points=[0, 0, 99, 79], group=1)
     (annotation,) = drawn(box(0, group=1, points=[5, 5, 15, 15]), first, line, second)["annotations"]
@@ -152,7 +113,7 @@ def test_a_group_with_polygons_shows_only_them_in_the_box_of_all(drawn: Draw) ->
     assert annotation["bbox"] == [5.0, 5.0, 45.0, 45.0]
 
 
-def test_a_polygon_far_from_the_origin_counts_as_nothing_when_the_leader_is_chosen(drawn: Draw) -> None:
+def test_a_polygon_far_from_the_origin_has_no_area_when_the_leader_is_chosen(drawn: Draw) -> None:
     near, far = polygon(0, [1, 1, 11, 1, 11, 11, 1, 11], group=1), polygon(1, [60, 40, 99, 40, 99, 79, 60, 79], group=1)
     (annotation,) = drawn(far, near)["annotations"]
     assert annotation["category_id"] == 1
@@ -192,7 +153,7 @@ CROWD = [
 ]
 
 
-def test_an_attribute_is_crowd_makes_a_polygon_a_mask_and_one_named_score_a_number(drawn: Draw) -> None:
+def test_the_attribute_is_crowd_makes_a_polygon_a_mask_and_score_becomes_a_number(drawn: Draw) -> None:
     shape = polygon(0, [1, 1, 11, 1, 11, 11, 1, 11], attributes=["true", "0.5"])
     crowd, rectangle = drawn(shape, box(0, attributes=["true", "1"]), labels=CROWD)["annotations"]
     assert (crowd["iscrowd"], crowd["score"], crowd["area"]) == (1, 0.5, 100.0)
@@ -214,7 +175,7 @@ def keyframe(frame: int, points: list[float], *, outside: bool = False, **more: 
     }
 
 
-def test_a_track_is_one_box_a_frame(alex: httpx.Client) -> None:
+def test_a_track_becomes_one_box_on_each_frame(alex: httpx.Client) -> None:
     task_id = uploaded(alex, [f"{n}.jpg" for n in range(8)])
     label = task(alex, task_id)["labels"][0]["id"]
     moving = {
@@ -250,14 +211,16 @@ def failure(alex: httpx.Client, task_id: int, format_name: str = "COCO 1.0") -> 
         (box(0, points=[1, 2, 3]), "ValueError: not enough values to unpack (expected 4, got 3)\n"),
     ],
 )
-def test_shapes_that_can_be_saved_make_the_export_fail(alex: httpx.Client, shape: dict[str, Any], words: str) -> None:
+def test_some_shapes_can_be_saved_but_make_the_export_fail(
+    alex: httpx.Client, shape: dict[str, Any], words: str
+) -> None:
     task_id = uploaded(alex, ["a.jpg"])
     shape = {**shape, "label_id": task(alex, task_id)["labels"][0]["id"]}
     write(alex, job_ids(alex, task_id)[0], body(shape))
     assert failure(alex, task_id) == words
 
 
-def test_an_annotated_task_with_a_start_frame_cannot_be_exported_an_empty_one_can(alex: httpx.Client) -> None:
+def test_with_a_start_frame_only_a_task_without_annotations_can_be_exported(alex: httpx.Client) -> None:
     task_id = create(alex)
     send(alex, task_id, {f"{n}.jpg": jpeg() for n in range(10)}, start_frame="2", frame_filter="step=3")
     settled(alex, task_id)
@@ -266,14 +229,14 @@ def test_an_annotated_task_with_a_start_frame_cannot_be_exported_an_empty_one_ca
     assert failure(alex, task_id) == "KeyError: 0\n"
 
 
-def test_a_format_that_nobody_wrote_fails_and_says_so(alex: httpx.Client) -> None:
+def test_an_export_in_a_format_without_exporter_fails_with_a_text(alex: httpx.Client) -> None:
     assert (
         failure(alex, uploaded(alex, ["a.jpg"]), "TFRecord 1.0")
         == "NotImplementedError: the sandbox does not write TFRecord 1.0\n"
     )
 
 
-def test_a_coco_file_comes_back_as_polygons_and_replaces_what_was_there(alex: httpx.Client) -> None:
+def test_a_coco_import_creates_polygons_and_replaces_all_annotations(alex: httpx.Client) -> None:
     task_id = uploaded(alex, ["a.jpg", "b.jpg"])
     names = [label["name"] for label in task(alex, task_id)["labels"]]
     document = {
@@ -318,7 +281,9 @@ def test_a_coco_file_comes_back_as_polygons_and_replaces_what_was_there(alex: ht
         ),
     ],
 )
-def test_a_file_that_is_none_is_refused(alex: httpx.Client, content: bytes, status: int, words: str) -> None:
+def test_an_import_of_an_invalid_file_fails_with_a_text(
+    alex: httpx.Client, content: bytes, status: int, words: str
+) -> None:
     task_id = uploaded(alex, ["a.jpg"])
     put = {"params": {"format": "COCO 1.0"}, "files": {"annotation_file": ("a.json", content)}}
     answer = until(lambda: alex.put(f"/tasks/{task_id}/annotations", **put), lambda a: a.status_code != 202)

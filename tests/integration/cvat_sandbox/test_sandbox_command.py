@@ -1,4 +1,4 @@
-"""`labelyard sandbox` as a process: its address, its end, and its state when it is killed."""
+"""The command `cvat-sandbox` as a process: its address, its end, and its state after a kill."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+
+from cvat_sandbox import Serving
 from tests.support.sandbox_client import (
     USERS,
     body,
@@ -31,8 +33,6 @@ from tests.support.sandbox_client import (
     uploaded,
     write,
 )
-
-from cvat_sandbox import Serving
 
 ARGUMENTS = [argument for user in USERS for argument in ("--user", user)]
 
@@ -61,7 +61,7 @@ def running(*arguments: str, users: list[str] = ARGUMENTS) -> Iterator[tuple[sub
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_says_where_it_listens_and_ends_cleanly(
+def test_it_prints_its_address_and_stops_on_a_signal(
     number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
@@ -78,7 +78,7 @@ def left_waiting(url: str) -> None:
         httpx.get(url, timeout=60)
 
 
-def test_a_delay_does_not_hold_up_its_end(tmp_path: Path) -> None:
+def test_a_delay_does_not_keep_it_from_stopping(tmp_path: Path) -> None:
     faults = tmp_path / "faults.yaml"
     faults.write_text('- {on: "GET /api/v1/server/about", delay: 600}\n- {on: worker creation, delay: 600}\n')
     with running("--faults", str(faults)) as (process, url):
@@ -90,7 +90,7 @@ def test_a_delay_does_not_hold_up_its_end(tmp_path: Path) -> None:
         assert process.wait(20) == 0
 
 
-def test_passwords_stay_out_of_what_it_prints() -> None:
+def test_it_prints_no_password() -> None:
     with running("--user", "zoe:hunter2!x") as (process, url):
         login(url, "zoe", "hunter2!x")
         process.terminate()
@@ -98,7 +98,7 @@ def test_passwords_stay_out_of_what_it_prints() -> None:
     assert "hunter2" not in out + err
 
 
-def test_users_come_from_a_file_too(tmp_path: Path) -> None:
+def test_users_can_come_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "users"
     file.write_text("# the team\nroot:rootpass:superuser\n\nanna:with spaces!:user\n")
     with running("--users", str(file), users=[]) as (_, url):
@@ -113,7 +113,7 @@ def test_users_come_from_a_file_too(tmp_path: Path) -> None:
         (["--share", "/nowhere"], "does not exist"),
     ],
 )
-def test_what_is_wrong_on_the_command_line_is_told(arguments: list[str], words: str) -> None:
+def test_a_wrong_option_is_an_error_with_a_text(arguments: list[str], words: str) -> None:
     command = [sys.executable, "-m", "cvat_sandbox", *arguments]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode != 0
@@ -121,7 +121,7 @@ def test_what_is_wrong_on_the_command_line_is_told(arguments: list[str], words: 
     assert "Traceback" not in ended.stderr
 
 
-def test_a_taken_port_is_told(sandbox: Serving) -> None:
+def test_a_port_in_use_is_an_error_that_names_the_option(sandbox: Serving) -> None:
     command = [sys.executable, "-m", "cvat_sandbox", "--port", str(sandbox.port)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 1
@@ -129,7 +129,7 @@ def test_a_taken_port_is_told(sandbox: Serving) -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_a_folder_keeps_the_state_through_a_kill(tmp_path: Path) -> None:
+def test_a_data_folder_keeps_the_state_after_a_kill(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with running("--data", str(data)) as (process, url):
         http = login(url)
@@ -153,8 +153,8 @@ def test_a_folder_keeps_the_state_through_a_kill(tmp_path: Path) -> None:
         assert create(http) == task_id + 1
 
 
-def test_a_kill_at_any_moment_leaves_a_state_that_can_be_read(tmp_path: Path) -> None:
-    """Killed twice while somebody creates, uploads and annotates; what was answered is still there."""
+def test_the_state_is_readable_after_a_kill_at_any_moment(tmp_path: Path) -> None:
+    """The server is killed twice during uploads. All that it confirmed exists afterwards."""
     data, made = tmp_path / "data", []
     for round_ in range(3):
         with running("--data", str(data)) as (process, url):
@@ -176,7 +176,7 @@ def test_a_kill_at_any_moment_leaves_a_state_that_can_be_read(tmp_path: Path) ->
     assert len(made) > 1
 
 
-def test_a_job_that_the_kill_interrupted_is_done_after_the_start(tmp_path: Path) -> None:
+def test_a_job_interrupted_by_a_kill_continues_after_the_next_start(tmp_path: Path) -> None:
     faults = tmp_path / "faults.yaml"
     faults.write_text("- {on: worker creation, delay: 60}\n")
     with running("--data", str(tmp_path / "data"), "--faults", str(faults)) as (process, url):
@@ -193,11 +193,11 @@ def test_a_job_that_the_kill_interrupted_is_done_after_the_start(tmp_path: Path)
 
 
 def resident(pid: int) -> int:
-    """The memory of a process in KiB."""
+    """Return the memory of a process in KiB."""
     return int(subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True, check=True).stdout)
 
 
-def test_a_large_upload_does_not_raise_its_memory() -> None:
+def test_a_large_upload_is_not_held_in_memory() -> None:
     boundary, block, blocks = b"--xx\r\n", bytes(2**20), 150
     head = boundary + b'Content-Disposition: form-data; name="client_files[0]"; filename="large.txt"\r\n\r\n'
     tail = (
@@ -241,20 +241,3 @@ def test_a_large_upload_does_not_raise_its_memory() -> None:
             watcher.join()
         assert (answer.status_code, refused.status_code) == (202, 401)
         assert peak - before < 64 * 1024
-
-
-def test_help_names_every_option(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "cvat_sandbox", "--help"]
-    shown = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stdout
-    for option in (
-        "--host",
-        "--port",
-        "--user",
-        "--users",
-        "--data",
-        "--share",
-        "--allow-remote",
-        "--faults",
-        "--control-token",
-    ):
-        assert option in shown

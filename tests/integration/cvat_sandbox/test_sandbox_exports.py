@@ -1,4 +1,4 @@
-"""The life of an export: 202, 201, 200 once; shared, cached, and stale until a real write."""
+"""Exports: their states, their cached files, and their formats."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import xml.etree.ElementTree as ET
 
 import httpx
 import pytest
+
+from cvat_sandbox import Serving
 from tests.support.sandbox_client import (
     body,
     box,
@@ -23,8 +25,6 @@ from tests.support.sandbox_client import (
     write,
 )
 
-from cvat_sandbox import Serving
-
 
 @pytest.fixture
 def one(alex: httpx.Client) -> int:
@@ -40,7 +40,7 @@ def status(http: httpx.Client, task_id: int, action: str = "", **query: str) -> 
     ).status_code
 
 
-def test_the_file_is_announced_handed_over_once_and_then_made_anew(alex: httpx.Client, one: int) -> None:
+def test_a_finished_export_can_be_downloaded_once_and_then_starts_again(alex: httpx.Client, one: int) -> None:
     assert status(alex, one) == 202
     until(lambda: status(alex, one), lambda s: s == 201)
     assert status(alex, one) == 201
@@ -48,20 +48,20 @@ def test_the_file_is_announced_handed_over_once_and_then_made_anew(alex: httpx.C
     assert status(alex, one, "download") == 202
 
 
-def test_it_belongs_to_everybody(alex: httpx.Client, root: httpx.Client, one: int) -> None:
+def test_all_users_share_an_export(alex: httpx.Client, root: httpx.Client, one: int) -> None:
     until(lambda: status(alex, one), lambda s: s == 201)
     assert status(root, one, "DOWNLOAD") == 200
     assert status(alex, one, "download") == 202
 
 
-def test_a_real_write_between_makes_the_waiting_file_void(alex: httpx.Client, one: int) -> None:
+def test_a_write_of_annotations_discards_a_finished_export(alex: httpx.Client, one: int) -> None:
     until(lambda: status(alex, one), lambda s: s == 201)
     write(alex, job_ids(alex, one)[0], body(box(task(alex, one)["labels"][0]["id"])))
     assert status(alex, one, "download") == 202
     assert len(coco(alex, one)["annotations"]) == 2
 
 
-def test_what_is_no_real_write_leaves_the_old_file(alex: httpx.Client, one: int) -> None:
+def test_other_writes_keep_the_file(alex: httpx.Client, one: int) -> None:
     before = export(alex, one).infolist()[0].date_time, coco(alex, one)
     job = job_ids(alex, one)[0]
     write(alex, job, body())
@@ -75,10 +75,10 @@ def test_what_is_no_real_write_leaves_the_old_file(alex: httpx.Client, one: int)
     assert [category["name"] for category in coco(alex, one)["categories"]] == ["car", "person", "later"]
 
 
-def test_a_write_while_the_worker_writes_is_lost_until_the_next_one(
+def test_a_write_during_an_export_is_missing_until_the_next_write(
     alex: httpx.Client, sandbox: Serving, one: int
 ) -> None:
-    """The database is read at the start of an export, the file's time is its end."""
+    """The database is read at the start of an export; the time of the file is the end."""
     label, job = task(alex, one)["labels"][0]["id"], job_ids(alex, one)[0]
     sandbox.faults.set([{"on": "worker export", "delay": 1.0, "times": 1}])
     assert status(alex, one) == 202
@@ -91,7 +91,7 @@ def test_a_write_while_the_worker_writes_is_lost_until_the_next_one(
     assert len(coco(alex, one)["annotations"]) == 3
 
 
-def test_a_deleted_task_takes_its_files_along(alex: httpx.Client, sandbox: Serving, one: int) -> None:
+def test_the_files_of_a_deleted_task_are_deleted(alex: httpx.Client, sandbox: Serving, one: int) -> None:
     coco(alex, one)
     data = task(alex, one)["data"]
     assert alex.delete(f"/tasks/{one}").status_code == 204
@@ -100,7 +100,7 @@ def test_a_deleted_task_takes_its_files_along(alex: httpx.Client, sandbox: Servi
     assert not (folder / "data" / str(data)).exists()
 
 
-def test_the_attachment_is_named_after_the_task_in_bytes_and_text(alex: httpx.Client, one: int) -> None:
+def test_the_download_is_named_after_the_task_in_ascii_and_utf_8(alex: httpx.Client, one: int) -> None:
     alex.patch(f"/tasks/{one}", json={"name": 'Bär "q"'})
     query = {"format": "COCO 1.0", "action": "download"}
     answer = until(lambda: alex.get(f"/tasks/{one}/annotations", params=query), lambda a: a.status_code == 200)
@@ -117,12 +117,12 @@ def test_the_attachment_is_named_after_the_task_in_bytes_and_text(alex: httpx.Cl
         ({"format": "COCO 1.0", "action": "steal"}, "Unexpected action specified for the request"),
     ],
 )
-def test_what_is_no_export_is_refused(alex: httpx.Client, one: int, query: dict[str, str], words: str) -> None:
+def test_a_wrong_format_or_action_is_an_error(alex: httpx.Client, one: int, query: dict[str, str], words: str) -> None:
     answer = alex.get(f"/tasks/{one}/annotations", params=query)
     assert (answer.status_code, answer.json()) == (400, [words])
 
 
-def test_cvats_own_xml_keeps_every_shape_with_its_group(alex: httpx.Client, one: int) -> None:
+def test_cvat_xml_keeps_every_shape_and_its_group(alex: httpx.Client, one: int) -> None:
     label, job = task(alex, one)["labels"][1]["id"], job_ids(alex, one)[0]
     line = box(label, type="polyline", points=[1, 2, 3, 4], group=4, occluded=True)
     tag = {"frame": 0, "label_id": label, "group": 0, "attributes": []}
@@ -144,16 +144,16 @@ def test_cvats_own_xml_keeps_every_shape_with_its_group(alex: httpx.Client, one:
         ("Datumaro 1.0", "dataset/annotations/default.json"),
     ],
 )
-def test_the_simple_formats_hold_the_box(alex: httpx.Client, one: int, format_name: str, member: str) -> None:
+def test_the_other_formats_contain_the_box(alex: httpx.Client, one: int, format_name: str, member: str) -> None:
     assert export(alex, one, format_name).read(member)
 
 
-def test_a_dataset_holds_the_images_too(alex: httpx.Client, one: int) -> None:
+def test_a_dataset_contains_the_images(alex: httpx.Client, one: int) -> None:
     names = export(alex, one, kind="dataset").namelist()
     assert names == ["images/a.jpg", "annotations/instances_default.json"]
 
 
-def test_a_task_may_not_be_deleted_while_its_data_are_made(sandbox: Serving, alex: httpx.Client) -> None:
+def test_a_task_cannot_be_deleted_while_its_frames_are_made(sandbox: Serving, alex: httpx.Client) -> None:
     sandbox.faults.set([{"on": "worker creation", "delay": 1.0}])
     task_id = create(alex)
     send(alex, task_id, {"a.jpg": jpeg()})

@@ -1,4 +1,4 @@
-"""Files that the server fetches itself: from its share, and from servers it may ask."""
+"""Files of the share, and downloads from allowed servers."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from tests.support.sandbox_client import USERS, create, jpeg, login, settled, task
 
 from cvat_sandbox import Serving, serve
-from cvat_sandbox.sources import FetchError, Remote, Share
+from cvat_sandbox.errors import DownloadError
+from cvat_sandbox.workers.downloads import Downloader
+from tests.support.sandbox_client import USERS, create, jpeg, login, settled, task
 
 
 class Files(http.server.BaseHTTPRequestHandler):
@@ -96,7 +97,7 @@ def made(url: str, **body: object) -> tuple[dict, dict, list[str]]:
         (["a.jpg", "/a.jpg", "./a.jpg"], ["a.jpg"]),
     ],
 )
-def test_the_share_is_read(share: Path, asked: list[str], names: list[str]) -> None:
+def test_files_and_folders_of_the_share_become_frames(share: Path, asked: list[str], names: list[str]) -> None:
     with serve(USERS, share=share) as sandbox:
         status, found, frames = made(sandbox.url, server_files=asked)
     assert (status["state"], frames, found["size"]) == ("Finished", names, len(names))
@@ -113,19 +114,19 @@ def test_the_share_is_read(share: Path, asked: list[str], names: list[str]) -> N
         (300, "ValueError: No media data found"),
     ],
 )
-def test_nothing_outside_of_the_share_is_read_not_by_a_link_either(share: Path, asked: list[str], message: str) -> None:
+def test_no_path_and_no_link_leads_out_of_the_share(share: Path, asked: list[str], message: str) -> None:
     with serve(USERS, share=share) as sandbox:
         status, _, frames = made(sandbox.url, server_files=[asked])
     assert (status, frames) == ({"state": "Failed", "message": message}, [])
 
 
-def test_a_folder_of_the_share_does_not_lead_out_by_links(share: Path) -> None:
+def test_a_folder_with_a_link_out_of_the_share_fails(share: Path) -> None:
     with serve(USERS, share=share) as sandbox:
         status, _, _ = made(sandbox.url, server_files=["."])
     assert "Bad file path" in status["message"]
 
 
-def test_the_share_is_listed_but_not_what_lies_outside(share: Path) -> None:
+def test_only_folders_of_the_share_are_listed(share: Path) -> None:
     with serve(USERS, share=share) as sandbox:
         http = login(sandbox.url)
         listed = {entry["name"]: entry["type"] for entry in http.get("/server/share?directory=/").json()}
@@ -157,7 +158,7 @@ def test_remote_files_are_downloaded_from_the_servers_that_are_allowed(files: ht
         ("moved.jpg", "302 - Found"),
     ],
 )
-def test_a_remote_file_that_is_not_there_or_has_moved_fails_the_task(
+def test_a_missing_or_redirected_remote_file_fails_the_task(
     files: http.server.ThreadingHTTPServer, path: str, message: str
 ) -> None:
     at = f"127.0.0.1:{files.server_port}"
@@ -166,7 +167,7 @@ def test_a_remote_file_that_is_not_there_or_has_moved_fails_the_task(
     assert status["message"] == f"Exception: Failed to download http://{at}/{path}. {message}"
 
 
-def test_no_other_server_is_ever_asked(files: http.server.ThreadingHTTPServer) -> None:
+def test_no_request_is_sent_to_other_servers(files: http.server.ThreadingHTTPServer) -> None:
     with serve(USERS, allow_remote=("127.0.0.1:9",)) as sandbox:
         status, _, _ = made(sandbox.url, remote_files=[f"http://127.0.0.1:{files.server_port}/a.jpg"])
     assert "--allow-remote" in status["message"]
@@ -177,23 +178,23 @@ def test_no_other_server_is_ever_asked(files: http.server.ThreadingHTTPServer) -
     "url",
     ["ftp://127.0.0.1/a.jpg", "file:///etc/passwd", "http://", "gopher", "http://[::1", "http://127.0.0.1:9/a.jpg"],
 )
-def test_what_is_no_address_to_ask_fails_the_download(tmp_path: Path, url: str) -> None:
-    with pytest.raises((FetchError, ValueError)):
-        Remote(frozenset({"127.0.0.1:9"})).fetch([url], tmp_path, lambda _: None)
+def test_an_invalid_url_fails_the_download(tmp_path: Path, url: str) -> None:
+    with pytest.raises((DownloadError, ValueError)):
+        Downloader(frozenset({"127.0.0.1:9"})).fetch([url], tmp_path, lambda _: None)
 
 
-def test_two_addresses_with_one_file_name_collide(tmp_path: Path, files: http.server.ThreadingHTTPServer) -> None:
+def test_two_urls_with_one_file_name_collide(tmp_path: Path, files: http.server.ThreadingHTTPServer) -> None:
     at = f"127.0.0.1:{files.server_port}"
-    with pytest.raises(FetchError, match=r"filename collision: a\.jpg"):
-        Remote(frozenset({at})).fetch([f"http://{at}/1/a.jpg", f"http://{at}/2/a.jpg"], tmp_path, lambda _: None)
+    with pytest.raises(DownloadError, match=r"filename collision: a\.jpg"):
+        Downloader(frozenset({at})).fetch([f"http://{at}/1/a.jpg", f"http://{at}/2/a.jpg"], tmp_path, lambda _: None)
 
 
-def test_a_download_has_a_size_and_a_time(tmp_path: Path, files: http.server.ThreadingHTTPServer) -> None:
+def test_a_download_has_a_size_limit_and_a_time_limit(tmp_path: Path, files: http.server.ThreadingHTTPServer) -> None:
     at = f"127.0.0.1:{files.server_port}"
-    with pytest.raises(FetchError, match="more than 10 bytes"):
-        Remote(frozenset({at}), largest=10).fetch([f"http://{at}/a.jpg"], tmp_path, lambda _: None)
-    with pytest.raises(FetchError, match="0 seconds"):
-        Remote(frozenset({at}), seconds=0.2).fetch([f"http://{at}/slow.jpg"], tmp_path, lambda _: None)
+    with pytest.raises(DownloadError, match="more than 10 bytes"):
+        Downloader(frozenset({at}), max_bytes=10).fetch([f"http://{at}/a.jpg"], tmp_path, lambda _: None)
+    with pytest.raises(DownloadError, match="0 seconds"):
+        Downloader(frozenset({at}), max_seconds=0.2).fetch([f"http://{at}/slow.jpg"], tmp_path, lambda _: None)
 
 
 def test_a_name_is_resolved_once(
@@ -208,28 +209,28 @@ def test_a_name_is_resolved_once(
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     url = f"http://files.example:{files.server_port}/a.jpg"
-    fetched = Remote(frozenset({f"files.example:{files.server_port}"})).fetch([url], tmp_path, lambda _: None)
+    fetched = Downloader(frozenset({f"files.example:{files.server_port}"})).fetch([url], tmp_path, lambda _: None)
     assert [name for name, _ in fetched] == ["a.jpg"]
     assert asked.count("files.example") == 1
 
 
-def test_https_is_spoken_and_its_certificate_looked_at(tmp_path: Path) -> None:
+def test_https_certificates_are_verified(tmp_path: Path) -> None:
     certificate = tmp_path / "cert.pem"
     self_signed(certificate)
     server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server_context.load_cert_chain(certificate)
     with other_server(server_context) as server:
         at, trusting = f"localhost:{server.server_port}", ssl.create_default_context(cafile=certificate)
-        with pytest.raises(FetchError, match="CERTIFICATE_VERIFY_FAILED"):
-            Remote(frozenset({at})).fetch([f"https://{at}/a.jpg"], tmp_path, lambda _: None)
-        ((name, file),) = Remote(frozenset({at}), context=trusting).fetch(
+        with pytest.raises(DownloadError, match="CERTIFICATE_VERIFY_FAILED"):
+            Downloader(frozenset({at})).fetch([f"https://{at}/a.jpg"], tmp_path, lambda _: None)
+        ((name, file),) = Downloader(frozenset({at}), context=trusting).fetch(
             [f"https://{at}/a.jpg"], tmp_path, lambda _: None
         )
     assert (name, file.read_bytes()) == ("a.jpg", jpeg())
 
 
 def self_signed(file: Path) -> None:
-    """A key and a certificate for localhost, made for this test."""
+    """Write a key and a certificate for localhost."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     now = dt.datetime.now(dt.UTC)
@@ -247,7 +248,3 @@ def self_signed(file: Path) -> None:
     plain = serialization.NoEncryption()
     private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
     file.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
-
-
-def test_a_share_knows_what_lies_in_a_folder_it_has_already() -> None:
-    assert Share(None).choose(["a/b/1.jpg", "a/b", "a/b0", "c"]) == ["c", "a/b0", "a/b/1.jpg"]

@@ -1,8 +1,9 @@
-"""The main chain against a sandbox that runs: create, upload, wait, assign, annotate, export."""
+"""The life of a task: create, upload, wait, assign, annotate, export."""
 
 from __future__ import annotations
 
 import httpx
+
 from tests.support.sandbox_client import body, box, coco, job_ids, task, uploaded, write
 
 

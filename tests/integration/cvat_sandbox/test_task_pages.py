@@ -1,4 +1,4 @@
-"""The pages that links to a task open: frames with what is drawn on them, for anybody, and nothing but that."""
+"""The HTML pages of tasks and jobs."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from html.parser import HTMLParser
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
 from PIL import Image
-from tests.support.sandbox_client import body, box, create, job_ids, jpeg, send, settled, task, uploaded, write
 
-from cvat_sandbox import Serving, outlines, pages
+from cvat_sandbox import Serving
+from cvat_sandbox.web import outlines, pages
+from tests.support.sandbox_client import body, box, create, job_ids, jpeg, send, settled, task, uploaded, write
 
 HOSTILE = "</title><script>alert(1)</script>\" onload='x' & é\u202e"
 
 
 class Parsed(HTMLParser):
-    """The elements of a page by their tags, and its text."""
+    """The elements and the text of a page."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -38,7 +37,7 @@ class Parsed(HTMLParser):
 
 
 def opened(sandbox: Serving, path: str) -> Parsed:
-    """A page as a stranger sees it."""
+    """Return a page, requested without credentials."""
     answer = httpx.get(sandbox.url + path, headers={"Accept": "text/html"})
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
@@ -55,7 +54,7 @@ def label_id(http: httpx.Client, task_id: int, name: str = "car") -> int:
 
 
 def drawn(sandbox: Serving, http: httpx.Client, task_id: int, *shapes: dict[str, object], **more: object) -> Parsed:
-    """The page of a task on whose first job this was drawn."""
+    """Write annotations into the first job of a task and return the page of the task."""
     write(http, job_ids(http, task_id)[0], body(*shapes, **more))  # type: ignore[arg-type]
     return opened(sandbox, f"/tasks/{task_id}")
 
@@ -74,7 +73,7 @@ def test_a_task_shows_its_frames_its_labels_and_its_jobs(sandbox: Serving, alex:
     assert f"/tasks/{task_id}" in {link["href"] for link in opened(sandbox, "/").all("a")}
 
 
-def test_a_box_lies_where_it_was_drawn_in_pixels_of_the_image(sandbox: Serving, alex: httpx.Client) -> None:
+def test_a_box_is_drawn_at_its_coordinates(sandbox: Serving, alex: httpx.Client) -> None:
     task_id = uploaded(alex, ["a.jpg", "b.jpg"])
     page = drawn(sandbox, alex, task_id, box(label_id(alex, task_id), 1, (40.5, 30, 10.25, 12)))
     (rectangle,) = page.all("rect", "outline")
@@ -105,7 +104,7 @@ def test_every_type_of_shape_is_drawn(
     assert attributes.items() <= found.items()
 
 
-def test_tags_and_tracks_are_shown_tracks_between_their_keyframes_too(sandbox: Serving, alex: httpx.Client) -> None:
+def test_tags_are_shown_and_tracks_also_between_their_keyframes(sandbox: Serving, alex: httpx.Client) -> None:
     task_id = uploaded(alex, [f"{i}.jpg" for i in range(6)])
     label = label_id(alex, task_id, "person")
     key = {"type": "rectangle", "occluded": False, "z_order": 0, "attributes": [], "outside": False}
@@ -134,7 +133,7 @@ def test_a_job_shows_its_own_frames_with_its_own_shapes(sandbox: Serving, alex: 
     assert len(merged.all("rect", "outline")) == 2
 
 
-def test_names_are_text_wherever_they_come_from(sandbox: Serving, alex: httpx.Client) -> None:
+def test_names_are_escaped(sandbox: Serving, alex: httpx.Client) -> None:
     name = '<img src=x onerror="alert(1)">.jpg'
     task_id = create(alex, name=HOSTILE, labels=[{"name": HOSTILE, "attributes": []}])
     # browsers and httpx send a quotation mark as %22
@@ -149,7 +148,7 @@ def test_names_are_text_wherever_they_come_from(sandbox: Serving, alex: httpx.Cl
     assert not opened(sandbox, "/tasks").all("script")
 
 
-def test_images_are_small_jpegs_whatever_was_uploaded(sandbox: Serving, alex: httpx.Client) -> None:
+def test_images_of_all_formats_are_shown_as_small_jpegs(sandbox: Serving, alex: httpx.Client) -> None:
     out = io.BytesIO()
     Image.new("RGBA", (3000, 1500), "teal").save(out, "PNG")
     task_id = create(alex)
@@ -159,11 +158,13 @@ def test_images_are_small_jpegs_whatever_was_uploaded(sandbox: Serving, alex: ht
         answer = httpx.get(f"{sandbox.url}/tasks/{task_id}/frames/{number}")
         assert answer.headers["content-type"] == "image/jpeg"
         with Image.open(io.BytesIO(answer.content)) as image:
-            assert image.size == (pages.LONGEST_SIDE, pages.LONGEST_SIDE // 2)
+            assert image.size == (pages.MAX_SIDE, pages.MAX_SIDE // 2)
 
 
-def test_many_frames_come_in_pages(sandbox: Serving, alex: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pages, "FRAMES_A_PAGE", 2)
+def test_a_page_has_a_limited_number_of_frames(
+    sandbox: Serving, alex: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "FRAMES_PER_PAGE", 2)
     task_id = uploaded(alex, ["a.jpg", "b.jpg", "c.jpg", "d.jpg", "e.jpg"])
     write(alex, job_ids(alex, task_id)[0], body(box(label_id(alex, task_id), 3, (1, 2, 3, 4))))
     found = [opened(sandbox, f"/tasks/{task_id}?page={n}") for n in (1, 2, 3)]
@@ -175,25 +176,25 @@ def test_many_frames_come_in_pages(sandbox: Serving, alex: httpx.Client, monkeyp
         assert titles(opened(sandbox, f"/tasks/{task_id}?page={wrong}"))[0] == shown
 
 
-def test_many_tasks_do_too_the_newest_first(
+def test_a_page_has_a_limited_number_of_tasks_newest_first(
     sandbox: Serving, alex: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pages, "TASKS_A_PAGE", 2)
+    monkeypatch.setattr(pages, "TASKS_PER_PAGE", 2)
     newest = [create(alex) for _ in range(3)][::-1]
     rows = [link["href"] for n in (1, 2) for link in opened(sandbox, f"/?page={n}").all("a")]
     assert [row for row in rows if re.fullmatch(r"/tasks/\d+", row or "")][:3] == [f"/tasks/{n}" for n in newest]
 
 
-def test_a_task_without_images_says_so_and_why(sandbox: Serving, alex: httpx.Client) -> None:
+def test_a_task_without_images_shows_why(sandbox: Serving, alex: httpx.Client) -> None:
     task_id = create(alex)
-    assert "There are no images yet." in opened(sandbox, f"/tasks/{task_id}").text
+    assert "The task has no images yet." in opened(sandbox, f"/tasks/{task_id}").text
     sandbox.faults.set([{"on": "worker creation", "fail": "disk <full>"}])
     send(alex, task_id, {"a.jpg": jpeg()})
     settled(alex, task_id)
     assert "disk <full>" in opened(sandbox, f"/tasks/{task_id}").text
 
 
-def test_what_is_not_there_is_404_and_nothing_can_be_changed(sandbox: Serving, alex: httpx.Client) -> None:
+def test_unknown_pages_are_404_and_the_pages_are_read_only(sandbox: Serving, alex: httpx.Client) -> None:
     mine, other = uploaded(alex, ["a.jpg"]), uploaded(alex, ["a.jpg"])
     job = job_ids(alex, other)[0]
     for path in ("999999", "x", "-1", "99999999999999999999", f"{mine}/", f"{mine}/jobs/{job}", f"{mine}/jobs/999999",
@@ -208,42 +209,18 @@ def test_what_is_not_there_is_404_and_nothing_can_be_changed(sandbox: Serving, a
     assert httpx.head(f"{sandbox.url}/tasks/{mine}").status_code == 200
 
 
-def test_the_api_still_asks_who_one_is(sandbox: Serving, alex: httpx.Client) -> None:
+def test_the_api_still_needs_a_login(sandbox: Serving, alex: httpx.Client) -> None:
     task_id = uploaded(alex, ["a.jpg"])
     assert httpx.get(f"{sandbox.url}/tasks/{task_id}").status_code == 200
     for path in (f"tasks/{task_id}", f"tasks/{task_id}/data?type=frame&number=0", f"tasks/{task_id}/annotations"):
         assert httpx.get(f"{sandbox.url}/api/v1/{path}").status_code == 401
 
 
-def test_more_shapes_than_anybody_can_see_are_counted_instead(
+def test_shapes_beyond_the_limit_are_counted(
     sandbox: Serving, alex: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outlines, "MOST_OUTLINES", 2)
+    monkeypatch.setattr(outlines, "MAX_OUTLINES", 2)
     task_id = uploaded(alex, ["a.jpg"])
     page = drawn(sandbox, alex, task_id, *[box(label_id(alex, task_id))] * 5)
     assert len(page.all("rect", "outline")) == 2
     assert "3 more shapes are not drawn" in page.text
-
-
-NUMBERS = st.lists(st.floats(width=32) | st.integers(-5, 80).map(float), min_size=1, max_size=20)
-KINDS = st.sampled_from(["rectangle", "polygon", "polyline", "points", "cuboid"])
-KEYFRAMES = st.tuples(KINDS, NUMBERS, st.booleans(), st.integers(0, 2**31))
-
-
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(KEYFRAMES, min_size=1, max_size=4), KINDS, NUMBERS)
-@example([("polygon", [5.0], False, 0), ("polygon", [1.0, 2.0], True, 2**31 - 1)], "rectangle", [float("nan")] * 4)
-def test_whatever_numbers_the_api_has_taken_the_rest_is_drawn(
-    keyframes: list[tuple[str, list[float], bool, int]], kind: str, points: list[float]
-) -> None:
-    shapes = [
-        {"type": kind, "points": numbers, "outside": outside, "frame": frame, "z_order": 0, "occluded": False}
-        for kind, numbers, outside, frame in sorted(keyframes, key=lambda key: key[3])
-    ]
-    good, bad = box(1, 0, (1, 2, 3, 4)), box(1, 0, points, type=kind)
-    annotations = {"shapes": [bad, good], "tags": [], "tracks": [{"label_id": 1, "frame": 0, "shapes": shapes}]}
-    frames = outlines.overlays(annotations, outlines.palette([{"id": 1, "name": "car"}]), range(100))
-    first = [dict(outline.attributes) for outline in frames[0].outlines if outline.tag == "rect"]
-    assert {"x": "1", "y": "2", "width": "2", "height": "2"} in first
-    text = " ".join(str(outline) for frame in frames for outline in frame.outlines)
-    assert not re.search(r"\b(nan|inf)\b", text)

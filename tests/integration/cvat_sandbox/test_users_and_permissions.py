@@ -1,15 +1,15 @@
-"""Who may come in, and who may do what."""
+"""Users, authentication, registration, and the permissions of roles."""
 
 from __future__ import annotations
 
 import httpx
 import pytest
+
+from cvat_sandbox import Serving, serve
 from tests.support.sandbox_client import body, create, job_ids, login, uploaded, write
 
-from cvat_sandbox import Person, Serving, parse_user, serve
 
-
-def test_users_have_their_ids_in_the_order_given_and_their_roles(root: httpx.Client) -> None:
+def test_users_have_ids_in_the_given_order_and_their_roles(root: httpx.Client) -> None:
     users = root.get("/users?page_size=all").json()["results"]
     assert [(u["id"], u["username"], u["groups"], u["is_staff"], u["is_superuser"]) for u in users] == [
         (1, "root", ["admin"], True, True),
@@ -19,7 +19,7 @@ def test_users_have_their_ids_in_the_order_given_and_their_roles(root: httpx.Cli
     ]
 
 
-def test_people_who_are_not_staff_see_the_short_form_of_others_and_the_full_one_of_themselves(sandbox: Serving) -> None:
+def test_only_staff_read_the_full_record_of_other_users(sandbox: Serving) -> None:
     dabai = login(sandbox.url, "dabai")
     assert set(dabai.get("/users").json()["results"][0]) == {
         "url",
@@ -39,7 +39,9 @@ def test_only_admins_and_users_create_tasks(sandbox: Serving, name: str, status:
     assert answer.status_code == status
 
 
-def test_an_annotator_sees_and_changes_what_is_assigned_or_nobodys(sandbox: Serving, alex: httpx.Client) -> None:
+def test_an_annotator_can_read_and_change_assigned_jobs_and_those_of_unassigned_tasks(
+    sandbox: Serving, alex: httpx.Client
+) -> None:
     task_id = uploaded(alex, ["a.jpg", "b.jpg"], segment_size=1, assignee=2)
     mine, other = job_ids(alex, task_id)
     carol = login(sandbox.url, "carol")
@@ -55,7 +57,7 @@ def test_an_annotator_sees_and_changes_what_is_assigned_or_nobodys(sandbox: Serv
     assert carol.patch(f"/jobs/{other}", json={"status": "completed"}).status_code == 200
 
 
-def test_an_observer_looks_and_does_not_touch() -> None:
+def test_an_observer_can_read_and_not_change() -> None:
     with serve(["root:rootpass:superuser", "olga:secret123:observer"]) as sandbox:
         task_id = uploaded(login(sandbox.url, "root"), ["a.jpg"], assignee=1)
         olga = login(sandbox.url, "olga", "secret123")
@@ -64,14 +66,14 @@ def test_an_observer_looks_and_does_not_touch() -> None:
         assert olga.patch("/jobs/1", json={"status": "completed"}).status_code == 403
 
 
-def test_logging_out_ends_every_client_of_the_user(sandbox: Serving) -> None:
+def test_a_logout_ends_all_clients_of_the_user(sandbox: Serving) -> None:
     first, second = login(sandbox.url, "dabai"), login(sandbox.url, "dabai")
     assert first.headers["Authorization"] == second.headers["Authorization"]
     first.post("/auth/logout")
     assert second.get("/users/self").json() == {"detail": "Invalid token."}
 
 
-def test_a_session_reads_alone_and_writes_only_with_its_csrf_token(sandbox: Serving, alex: httpx.Client) -> None:
+def test_a_session_needs_its_csrf_token_to_write(sandbox: Serving, alex: httpx.Client) -> None:
     answer = httpx.post(sandbox.url + "/api/v1/auth/login", data={"username": "alex", "password": "pass12345!"})
     jar = httpx.Client(base_url=sandbox.url + "/api/v1", cookies=answer.cookies)
     assert jar.get("/users/self").json()["username"] == "alex"
@@ -93,7 +95,7 @@ def test_a_session_reads_alone_and_writes_only_with_its_csrf_token(sandbox: Serv
         ("Bearer x", "Authentication credentials were not provided."),
     ],
 )
-def test_wrong_credentials_are_refused_in_the_servers_words(sandbox: Serving, header: str, detail: str) -> None:
+def test_wrong_credentials_get_the_text_of_the_real_server(sandbox: Serving, header: str, detail: str) -> None:
     sent = {"Authorization": header.encode("latin-1")}
     answer = httpx.get(sandbox.url + "/api/v1/users/self", headers=sent)
     assert (answer.status_code, answer.json()["detail"]) == (401, detail)
@@ -116,7 +118,7 @@ NUMERIC = "This password is entirely numeric."
         ("20200101", [NUMERIC]),
     ],
 )
-def test_a_weak_password_is_refused_with_every_reason(sandbox: Serving, password: str, refused: list[str]) -> None:
+def test_the_error_for_a_weak_password_has_every_reason(sandbox: Serving, password: str, refused: list[str]) -> None:
     body = {**NEWCOMER, "email": "new@example.com", "password1": password, "password2": password}
     answer = httpx.post(sandbox.url + "/api/v1/auth/register", json=body)
     assert (answer.status_code, answer.json()) == (400, {"password1": refused})
@@ -139,14 +141,14 @@ def test_a_weak_password_is_refused_with_every_reason(sandbox: Serving, password
         (["a@b.example"], False),
     ],
 )
-def test_addresses_are_judged_as_django_does(sandbox: Serving, email: object, right: bool) -> None:
+def test_addresses_are_validated_as_by_django(sandbox: Serving, email: object, right: bool) -> None:
     body = {**NEWCOMER, "email": email, "password2": "another"}
     answer = httpx.post(sandbox.url + "/api/v1/auth/register", json=body)
     assert answer.json() == ({"non_field_errors": ["The two password fields didn't match."]} if right
                              else {"email": ["Enter a valid email address."]})  # fmt: skip
 
 
-def test_registration_cuts_long_names_and_looks_at_confirmations(sandbox: Serving, root: httpx.Client) -> None:
+def test_registration_cuts_long_names_and_validates_confirmations(sandbox: Serving, root: httpx.Client) -> None:
     body = {**NEWCOMER, "email": "a@b.example", "first_name": "f" * 31, "last_name": "l" * 151, "confirmations": [{}]}
     answer = httpx.post(sandbox.url + "/api/v1/auth/register", json=body)
     assert (answer.status_code, answer.json()) == (400, {"confirmations": [{"name": ["This field is required."]}]})
@@ -156,7 +158,7 @@ def test_registration_cuts_long_names_and_looks_at_confirmations(sandbox: Servin
     assert root.delete(f"/users/{newest['id']}").status_code == 204
 
 
-def test_users_are_ordered_by_what_the_reader_sees_of_them(sandbox: Serving, root: httpx.Client) -> None:
+def test_users_can_be_ordered_by_the_fields_that_the_reader_gets(sandbox: Serving, root: httpx.Client) -> None:
     def ids(http: httpx.Client, ordering: str) -> list[int]:
         return [user["id"] for user in http.get("/users", params={"ordering": ordering}).json()["results"]]
 
@@ -167,18 +169,18 @@ def test_users_are_ordered_by_what_the_reader_sees_of_them(sandbox: Serving, roo
 
 
 @pytest.mark.parametrize("path", ["/users/99999999999", "/tasks/2147483648", "/jobs/99999999999999999999/annotations"])
-def test_no_row_has_an_id_that_large(root: httpx.Client, path: str) -> None:
+def test_an_id_beyond_the_largest_integer_is_not_found(root: httpx.Client, path: str) -> None:
     assert (root.get(path).status_code, root.get(path).json()) == (404, {"detail": "Not found."})
 
 
-def test_an_id_that_is_none_is_not_found_by_a_look_and_crashes_a_change(sandbox: Serving) -> None:
+def test_an_id_that_is_no_number_is_not_found_by_get_and_crashes_patch(sandbox: Serving) -> None:
     dabai = login(sandbox.url, "dabai")
     assert dabai.get("/users/abc").status_code == 404
     assert dabai.patch("/users/abc", json={}).status_code == 500
     assert httpx.patch(sandbox.url + "/api/v1/users/abc", json={}).status_code == 500
 
 
-def test_a_path_may_name_its_renderer(sandbox: Serving, root: httpx.Client) -> None:
+def test_a_path_may_end_with_the_name_of_a_renderer(sandbox: Serving, root: httpx.Client) -> None:
     assert root.get("/users/1.json").json() == root.get("/users/1").json()
     assert root.get("/users/1.api").headers["Content-Type"].startswith("text/html")
     assert httpx.get(sandbox.url + "/api/v1/users/1.xml").json() == {"detail": "Not found."}
@@ -193,18 +195,18 @@ def test_a_body_of_null_is_no_data(root: httpx.Client, path: str) -> None:
     assert (answer.status_code, answer.json()) == (400, {"non_field_errors": ["No data provided"]})
 
 
-def test_labels_that_are_nothing_are_told_by_their_places(root: httpx.Client) -> None:
+def test_the_errors_of_labels_have_the_position_of_the_label(root: httpx.Client) -> None:
     answer = root.post("/tasks", json={"name": "x", "labels": [{"name": "car"}, None]})
     assert (answer.status_code, answer.json()) == (400, {"labels": [{}, ["This field may not be null."]]})
 
 
 @pytest.mark.parametrize("owner", [2**31, 10**30])
-def test_an_owner_with_a_number_like_no_id_does_not_exist(root: httpx.Client, owner: int) -> None:
+def test_an_owner_beyond_the_largest_integer_does_not_exist(root: httpx.Client, owner: int) -> None:
     answer = root.post("/tasks", json={"name": "x", "labels": [], "owner": owner})
     assert answer.json() == {"owner": [f'Invalid pk "{owner}" - object does not exist.']}
 
 
-def test_the_filter_by_id_cuts_fractions_off_and_knows_no_large_ones(root: httpx.Client) -> None:
+def test_the_filter_by_id_drops_fractions_and_finds_no_large_numbers(root: httpx.Client) -> None:
     task_id = create(root)
     found = {
         text: root.get("/tasks", params={"id": text}).json()["count"] for text in (f"{task_id}.9", "1e30", "1e999")
@@ -212,7 +214,7 @@ def test_the_filter_by_id_cuts_fractions_off_and_knows_no_large_ones(root: httpx
     assert found == {f"{task_id}.9": 1, "1e30": 0, "1e999": 0}
 
 
-def test_a_deleted_user_leaves_tasks_and_jobs_behind_without_one() -> None:
+def test_tasks_and_jobs_of_a_deleted_user_remain_unassigned() -> None:
     with serve(["root:rootpass:superuser", "alex:pass12345!:user"]) as sandbox:
         root, alex = login(sandbox.url, "root"), login(sandbox.url)
         task_id = uploaded(alex, ["a.jpg"])
@@ -227,26 +229,6 @@ def test_a_browser_gets_html(sandbox: Serving, root: httpx.Client) -> None:
     page = root.get("/users/self", headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
     assert page.headers["Content-Type"].startswith("text/html")
     assert "root@example.com" in page.text
-
-
-@pytest.mark.parametrize(
-    ("line", "person"),
-    [
-        ("root:rootpass:superuser", Person("root", "rootpass", ("superuser",))),
-        ("a:pass12345!", Person("a", "pass12345!")),
-        ("a:b:staff,user", Person("a", "b", ("staff", "user"))),
-        ("a:x:y:Z!", Person("a", "x:y:Z!")),
-        ("a:b:", Person("a", "b")),
-    ],
-)
-def test_a_user_is_read_from_one_line(line: str, person: Person) -> None:
-    assert parse_user(line) == person
-
-
-@pytest.mark.parametrize("line", ["root", "root:", ":pass", "root:pass:superman", "root:pass:staff,boss"])
-def test_a_user_that_is_none_is_refused(line: str) -> None:
-    with pytest.raises(ValueError, match=r"root|needs|role"):
-        parse_user(line)
 
 
 def test_a_superuser_has_every_permission_and_a_non_owner_may_upload(
