@@ -2,7 +2,7 @@
 
 Exception
 ├── SandboxError           the set-up is wrong: a port in use, a fault rule, a faults file; ends the command
-├── NotFound               there is no such task or job
+├── NotFound               there is no such user, task or job
 ├── Forbidden              the user may not do this
 ├── InvalidAnnotation      an annotation does not fit its task; the text is CVAT's
 ├── Crash                  the real server has a bug here: it answers 500, perhaps after part of the work
@@ -28,7 +28,7 @@ class SandboxError(Exception):
 
 
 class NotFound(Exception):
-    """There is no such task or job."""
+    """There is no such user, task or job."""
 
 
 class Forbidden(Exception):

@@ -13,7 +13,7 @@ from cvat_sandbox.errors import Crash, Forbidden, NotFound
 from cvat_sandbox.state import tasks
 from cvat_sandbox.state.media import Frames
 from cvat_sandbox.v1.dispatch import Endpoint
-from cvat_sandbox.v1.exceptions import NO_PERMISSION, ApiException
+from cvat_sandbox.v1.exceptions import NO_PERMISSION
 from cvat_sandbox.v1.permissions import tasks_permission
 from cvat_sandbox.v1.request import ApiRequest, parse_id
 from cvat_sandbox.v1.responses import ApiResponse, send_file
@@ -73,7 +73,7 @@ def get_data(request: ApiRequest, pk: str) -> ApiResponse | Response:
         return _send_media(frames, kind, int(number), original=quality == "Quality.ORIGINAL")
     except Forbidden:
         return ApiResponse(NO_PERMISSION, 403)
-    except (NotFound, ApiException):
+    except NotFound:
         problem = "No Task matches the given query."
     except Exception as error:  # noqa: BLE001 - the real server, too, makes a text of every exception
         problem = str(error)

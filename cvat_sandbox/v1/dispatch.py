@@ -13,9 +13,10 @@ from typing import Any
 from flask import Flask, Request, Response, request
 from werkzeug.routing import BaseConverter, Rule
 
+from cvat_sandbox.errors import NotFound
 from cvat_sandbox.sandbox import Sandbox
 from cvat_sandbox.v1.authentication import authenticate
-from cvat_sandbox.v1.exceptions import HANDLED, ApiException, NotFound, response_of
+from cvat_sandbox.v1.exceptions import HANDLED, ApiException, response_of
 from cvat_sandbox.v1.permissions import Permission, is_authenticated
 from cvat_sandbox.v1.request import PARSERS, ApiRequest
 from cvat_sandbox.v1.responses import ApiResponse, render

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cvat_sandbox import errors
+from cvat_sandbox.errors import Forbidden, InvalidAnnotation, NotFound
 from cvat_sandbox.web.multipart import MultipartError
 
 NO_PERMISSION = "You do not have permission to perform this action."
@@ -31,13 +31,6 @@ class ValidationError(Exception):
         super().__init__(str(detail))
 
 
-class NotFound(ApiException):
-    """There is no such object."""
-
-    def __init__(self, detail: str = "Not found.") -> None:
-        super().__init__(404, {"detail": detail})
-
-
 class PermissionDenied(ApiException):
     """The user may not do this."""
 
@@ -56,9 +49,9 @@ HANDLED = (
     ApiException,
     ValidationError,
     MultipartError,
-    errors.NotFound,
-    errors.Forbidden,
-    errors.InvalidAnnotation,
+    NotFound,
+    Forbidden,
+    InvalidAnnotation,
 )
 """The exceptions that `response_of` accepts. Any other is a bug of the real server, which answers 500."""
 
@@ -72,9 +65,9 @@ def response_of(error: Exception) -> tuple[int, Any]:
             return 400, {"non_field_errors": ["No data provided"]} if detail == NULL else detail
         case MultipartError():
             return 400, {"detail": str(error)}
-        case errors.NotFound():
+        case NotFound():
             return 404, {"detail": "Not found."}
-        case errors.Forbidden():
+        case Forbidden():
             return 403, {"detail": NO_PERMISSION}
         case _:
             return 400, str(error)

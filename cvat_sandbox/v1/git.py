@@ -12,7 +12,7 @@ from cvat_sandbox.state import tasks
 from cvat_sandbox.state.permissions import check_task
 from cvat_sandbox.state.users import User
 from cvat_sandbox.v1.authentication import open_session, read_header
-from cvat_sandbox.v1.exceptions import ApiException, NotAuthenticated
+from cvat_sandbox.v1.exceptions import NotAuthenticated
 from cvat_sandbox.v1.request import parse_id
 from cvat_sandbox.v1.responses import to_json
 from cvat_sandbox.web import html_pages
@@ -36,7 +36,7 @@ def repository(sandbox: Sandbox, request: Request, pk: str) -> Response:
     try:
         task = tasks.get(sandbox.db, parse_id(pk))
         check_task(sandbox.db, user, task, "access")
-    except (NotFound, ApiException):
+    except NotFound:
         raise HtmlPage(404, html_pages.NOT_FOUND) from None
     except Forbidden:
         raise HtmlPage(403, FORBIDDEN_PAGE, content_type=HTML) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
-from cvat_sandbox.v1.exceptions import NotFound
+from cvat_sandbox.v1.exceptions import ApiException
 from cvat_sandbox.v1.request import ApiRequest
 from cvat_sandbox.v1.responses import ApiResponse
 
@@ -13,9 +13,9 @@ PAGE_SIZE = 10
 
 
 def page_of(request: ApiRequest, count: int) -> tuple[int, int]:
-    """Return the offset and the size of the page that the query names; raises NotFound behind the last page.
+    """Return the offset and the size of the page that the query names.
 
-    count: the number of all rows.
+    count: the number of all rows. Raises ApiException (404) if there is no such page.
     """
     size = _page_size(request, count)
     pages = max(1, -(-count // size))
@@ -23,10 +23,14 @@ def page_of(request: ApiRequest, count: int) -> tuple[int, int]:
     try:
         number = pages if wanted == "last" else int(wanted)
     except ValueError:
-        raise NotFound("Invalid page.") from None
+        raise _invalid_page() from None
     if not 1 <= number <= pages:
-        raise NotFound("Invalid page.")
+        raise _invalid_page()
     return (number - 1) * size, size
+
+
+def _invalid_page() -> ApiException:
+    return ApiException(404, {"detail": "Invalid page."})
 
 
 def _page_size(request: ApiRequest, count: int) -> int:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from cvat_sandbox.errors import NotFound
 from cvat_sandbox.state.database import BrokenConstraint
 from cvat_sandbox.state.users import User, Users
 from cvat_sandbox.v1 import serializers
 from cvat_sandbox.v1.authentication import open_session
 from cvat_sandbox.v1.dispatch import Endpoint
-from cvat_sandbox.v1.exceptions import NotFound, ValidationError
+from cvat_sandbox.v1.exceptions import ValidationError
 from cvat_sandbox.v1.filters import order_by
 from cvat_sandbox.v1.paging import page_of, paged
 from cvat_sandbox.v1.permissions import allow_any, users_permission

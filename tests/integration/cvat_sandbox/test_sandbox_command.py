@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -88,6 +89,20 @@ def test_a_delay_does_not_keep_it_from_stopping(tmp_path: Path) -> None:
         time.sleep(0.2)
         process.terminate()
         assert process.wait(20) == 0
+
+
+def test_a_hanging_download_does_not_keep_it_from_stopping() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        remote = f"127.0.0.1:{silent.getsockname()[1]}"
+        with running("--allow-remote", remote) as (process, url):
+            http = login(url)
+            task_id = create(http)
+            http.post(f"/tasks/{task_id}/data", json={"image_quality": 70, "remote_files": [f"http://{remote}/a.jpg"]})
+            until(
+                lambda: http.get(f"/tasks/{task_id}/status").json()["message"], lambda message: "downloaded" in message
+            )
+            process.terminate()
+            assert process.wait(20) == 0
 
 
 def test_it_prints_no_password() -> None:
