@@ -1,7 +1,7 @@
-"""How faithful the sandbox is: the history recorded from a real CVAT 1.0.0, replayed against a fresh sandbox.
+"""Replay the recorded exchanges of a real CVAT 1.0.0 against a new sandbox, and count how many agree.
 
-Called with the folder that holds `tools/replay_v1.py` and `recordings/cvat-1.0.0`. Ends with status 1 where fewer
-exchanges agree than issue B asks for.
+The argument is the folder that contains `tools/replay_v1.py` and `recordings/cvat-1.0.0`. The exit status is 1 when
+fewer exchanges agree than required.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ USERS = ("root:rootpass:superuser", "alex:pass12345!:staff", "dabai:pass12345!",
 
 
 def main(shared: Path) -> int:
-    """Replay, and say how far the sandbox agrees."""
+    """Run the replay and print how many exchanges agree; return the exit status."""
     with tempfile.TemporaryDirectory() as folder, socket.socket() as holder:
-        # Where the judge serves the files that the sandbox shall download: bound, so that nobody else is given it.
+        # The replay serves files for the sandbox on this port. It is bound here, so that no other process gets it.
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         holder.bind(("127.0.0.1", 0))
         remote_port = holder.getsockname()[1]
         share, result = Path(folder, "share"), Path(folder, "result.json")
         share.mkdir()
-        command = [sys.executable, "-m", "labelyard", "sandbox", "--port", "0", "--share", str(share)]
+        command = [sys.executable, "-m", "cvat_sandbox", "--port", "0", "--share", str(share)]
         command += [
             "--allow-remote",
             f"127.0.0.1:{remote_port}",
@@ -49,7 +49,7 @@ def main(shared: Path) -> int:
 
 
 def _address(sandbox: subprocess.Popen[str]) -> str:
-    """The address that the sandbox prints once it listens."""
+    """Return the address that the sandbox prints when it listens."""
     assert sandbox.stdout is not None
     for line in sandbox.stdout:
         if found := re.search(r"http://\S+", line):

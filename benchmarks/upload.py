@@ -250,7 +250,7 @@ def _sandbox(folder: Path) -> Iterator[str]:
     from tests.support.emulator import free_port
 
     port = free_port()
-    words = ["-m", "labelyard", "sandbox", "--port", str(port), "--user", f"{USER}:{PASSWORD}:superuser"]
+    words = ["-m", "cvat_sandbox", "--port", str(port), "--user", f"{USER}:{PASSWORD}:superuser"]
     process = subprocess.Popen([sys.executable, *words, "--data", str(folder / "sandbox")], stdout=subprocess.PIPE)
     assert process.stdout
     process.stdout.readline()

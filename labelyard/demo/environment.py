@@ -132,7 +132,7 @@ def emulator_process(env: DemoEnvironment) -> Process:
 
 def sandbox_process(env: DemoEnvironment) -> Process:
     """Return the process of the CVAT sandbox; its state survives a restart."""
-    command = [*_LABELYARD, "sandbox", "--host", "127.0.0.1", "--port", str(env.cvat_port)]
+    command = [sys.executable, "-m", "cvat_sandbox", "--host", "127.0.0.1", "--port", str(env.cvat_port)]
     command += ["--users", str(env.folder / "users"), "--data", str(env.folder / "sandbox")]
     return Process("sandbox", command, _temporary(env), prints("sandbox: http"), _START_SECONDS)
 

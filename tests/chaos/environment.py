@@ -19,10 +19,10 @@ from typing import Any, Self
 
 import psutil
 
+from cvat_sandbox import Serving, serve
+from cvat_sandbox.faults import Faults
 from labelyard.cvat import Cvat, connect
 from labelyard.ledger import upgrade
-from labelyard.sandbox import Serving, serve
-from labelyard.sandbox.faults import Faults
 from labelyard.storage.store import client
 from tests.chaos.postgres import drop_database, make_database
 from tests.chaos.servers import PrefectStandIn, faulty_store, serving

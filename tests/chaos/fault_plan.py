@@ -87,7 +87,7 @@ class Blow:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that happens in a run. Rules are those of `labelyard.sandbox.faults`, times are seconds from its start."""
+    """All that happens in a run. Rules are those of `cvat_sandbox.faults`, times are seconds from its start."""
 
     seed: int
     files: tuple[File, ...]

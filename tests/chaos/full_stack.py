@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 import psutil
 
+from cvat_sandbox.faults import Faults
 from labelyard.cvat import Cvat, connect
 from labelyard.demo.environment import ACCOUNT, Surroundings, emulator, sandbox, step_inside, surround
-from labelyard.sandbox.faults import Faults
 from labelyard.settings import load_settings
 from labelyard.storage.store import client
 from labelyard.supervisor import Part, Patience, Supervisor, prints
@@ -27,7 +27,7 @@ _CONTROL = {"Authorization": f"Bearer {_TOKEN}"}
 _START_SECONDS = 600.0
 PARTS: Mapping[str, frozenset[str]] = {
     "emulator": frozenset({"ministack"}),
-    "sandbox": frozenset({"labelyard", "sandbox"}),
+    "sandbox": frozenset({"cvat_sandbox"}),
     "up": frozenset({"labelyard", "up"}),
     "prefect-server": frozenset({"labelyard.orchestration.fast_worker.server"}),
     "worker": frozenset({"prefect", "worker", "start"}),

@@ -12,7 +12,8 @@ from urllib.parse import quote, urlsplit
 
 from cheroot import wsgi
 
-from labelyard.sandbox.faults import Cut, Faults, wrap
+from cvat_sandbox.faults import Faults
+from cvat_sandbox.web.fault_middleware import SOCKET, Cut, wrap
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 _HOP = frozenset({"connection", "transfer-encoding", "keep-alive", "date", "server"})
@@ -22,7 +23,7 @@ class _Gateway(wsgi.Gateway_10):
     """Lets faults reach the socket, as the sandbox's own does."""
 
     def get_environ(self) -> Any:
-        return {**super().get_environ(), "sandbox.socket": self.req.conn.socket}  # type: ignore[no-untyped-call]
+        return {**super().get_environ(), SOCKET: self.req.conn.socket}  # type: ignore[no-untyped-call]
 
     def respond(self) -> None:
         with suppress(Cut):

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from cvat_sandbox import Serving, serve
 from labelyard.context import open_context
 from labelyard.ledger import upgrade
-from labelyard.sandbox import Serving, serve
 from tests.support.emulator import StoreServer
 from tests.support.workspace import USERS, Workspace, settings
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from labelyard.sandbox.server import serve
+from cvat_sandbox.server import serve
 from tests.support.emulator import StoreServer
 from tests.support.prefect_server import PrefectServer
 from tests.support.prefect_workspace import PEOPLE, RARELY, Supervisor, new_yard

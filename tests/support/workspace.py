@@ -13,6 +13,7 @@ from typing import Any
 from PIL import Image
 from pydantic import SecretStr
 
+from cvat_sandbox import Serving
 from labelyard.config import DatasetSpec
 from labelyard.context import Context
 from labelyard.cvat import Cvat, connect
@@ -31,7 +32,6 @@ from labelyard.pipeline.export_annotations import Exported, export_annotations
 from labelyard.pipeline.register_objects import sweep_sources
 from labelyard.pipeline.upload_data import upload_data
 from labelyard.pipeline.wait_for_status import wait_for_status
-from labelyard.sandbox import Serving
 from labelyard.settings import CvatSettings, Settings, StoreSettings
 
 USERS = ["root:rootpass:superuser", "ann:annpass1:annotator", "bob:bobpass1:annotator"]

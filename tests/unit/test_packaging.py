@@ -37,9 +37,9 @@ def test_the_wheel_carries_flows_tasks_and_deployments_as_data(wheel: Path) -> N
     assert set(listed) <= carried
 
 
-def test_the_wheel_installs_one_package_and_nothing_beside_it(wheel: Path) -> None:
+def test_the_wheel_installs_the_library_and_the_sandbox_and_nothing_else(wheel: Path) -> None:
     tops = {name.partition("/")[0] for name in names(wheel)}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"labelyard"}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"labelyard", "cvat_sandbox"}
 
 
 def test_the_wheel_carries_no_rubbish(wheel: Path) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 import stamina
 
+from cvat_sandbox import Serving, serve
 from labelyard.cvat import Cvat, connect
 from labelyard.domain.tasks import DataSpec, Task, TaskSpec
-from labelyard.sandbox import Serving, serve
 from tests.support.cvat_tasks import LABELS, wait_for_frames
 from tests.support.upload_files import upload_file
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cvat_sandbox import Serving
 from labelyard.cvat import (
     Cvat,
     annotation_writes,
@@ -17,7 +18,6 @@ from labelyard.cvat import (
 from labelyard.domain.annotations import Annotations, AttributeValue, Change, Shape, ShapeType, Tag, Track, TrackedShape
 from labelyard.domain.tasks import Task
 from labelyard.errors import CvatNotFound, CvatRefused, UnclearAnswer
-from labelyard.sandbox import Serving
 
 WRITES = "PATCH /api/v1/jobs/*/annotations"
 LOST_AFTER = {"on": WRITES, "cut": True, "when": "after", "times": 1}

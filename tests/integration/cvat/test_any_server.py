@@ -24,12 +24,12 @@ from uuid import uuid4
 
 import pytest
 
+from cvat_sandbox import serve
 from labelyard.cvat import Cvat, connect, create_annotations, delete_annotations, update_annotations
 from labelyard.domain.annotations import Annotations, AttributeValue, Shape, ShapeType, Tag, Track, TrackedShape
 from labelyard.domain.labels import AttributeSpec, InputType, Label
 from labelyard.domain.tasks import CreationState, DataSpec, JobStatus, Receipt, Task, TaskSpec, UploadFile
 from labelyard.errors import CvatDisagrees, CvatNotFound, CvatRefused, LabelError
-from labelyard.sandbox import serve
 from tests.support.cvat_tasks import LABELS, wait_for_failure, wait_for_frames
 from tests.support.upload_files import upload_file
 

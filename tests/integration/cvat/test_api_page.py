@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from cvat_sandbox import serve
 from labelyard.cli.cvat_output import to_json
 from labelyard.cvat import Cvat, connect, create_annotations
 from labelyard.cvat.decoding import decode_user
@@ -20,7 +21,6 @@ from labelyard.cvat.raw_json import parse_annotations
 from labelyard.cvat.v1_values import decode_git_repository, decode_job, decode_task
 from labelyard.domain.labels import AttributeSpec, InputType, Label
 from labelyard.domain.tasks import DataSpec, Task, TaskSpec
-from labelyard.sandbox import serve
 from tests.support import api_page
 from tests.support.cvat_callers import Caller, PythonCaller, ShellCaller
 from tests.support.cvat_tasks import wait_for_frames

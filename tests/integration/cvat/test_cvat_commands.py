@@ -12,10 +12,10 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from cvat_sandbox import Serving, serve
 from labelyard.cli import labelyard
 from labelyard.cli.cvat import cvat as group
 from labelyard.errors import LabelyardError
-from labelyard.sandbox import Serving, serve
 from tests.support.upload_files import jpeg_bytes
 
 Run = Callable[..., Result]

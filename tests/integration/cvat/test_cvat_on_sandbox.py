@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from cvat_sandbox import Serving, serve
 from labelyard.cvat import Cvat, connect, create_annotations
 from labelyard.domain.annotations import Annotations, Shape, ShapeType
 from labelyard.domain.tasks import CreationState, DataSpec, JobStatus, Receipt, Task, TaskSpec
@@ -25,7 +26,6 @@ from labelyard.errors import (
     ExportFailed,
     UnclearAnswer,
 )
-from labelyard.sandbox import Serving, serve
 from tests.support.cvat_tasks import LABELS, wait_for_failure, wait_for_frames
 from tests.support.upload_files import jpeg_bytes, upload_file
 

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from cvat_sandbox import Serving, serve
 from labelyard.cvat import Cvat
 from labelyard.demo.bots import Annotator, Bot, draw, run_bots
 from labelyard.domain.annotations import Shape
 from labelyard.domain.tasks import JobStatus, Task
-from labelyard.sandbox import Serving, serve
 from tests.support.photograph_tasks import USERS, logged_in, task_of_photographs
 
 ANNA = Bot("anna", SecretStr("annapass"), speed=0, care=0.8)
@@ -196,7 +196,7 @@ def _completed(site: BotSite, task: Task) -> None:
     # Looked at from inside the server: its faults are for the bots.
     rows = """SELECT count(*) AS open FROM job JOIN segment ON segment.id = segment_id
               WHERE segment.task_id = ? AND job.status != 'completed'"""
-    _poll(lambda: site.serving.sandbox.store.one(rows, task.id)["open"] == 0)
+    _poll(lambda: site.serving.sandbox.db.one(rows, task.id)["open"] == 0)
 
 
 def _poll(done: Callable[[], bool]) -> None:

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from PIL import Image
 
+from cvat_sandbox import serve
 from labelyard.annotations.comparison import compare
 from labelyard.annotations.expected import expected
 from labelyard.cvat import Cvat, connect
@@ -22,7 +23,6 @@ from labelyard.domain.annotations import Annotations, AttributeValue, Change, Sh
 from labelyard.domain.tasks import DataSpec, Job, Task, TaskSpec, UploadFile
 from labelyard.errors import CvatError
 from labelyard.formats.coco.read import read_export
-from labelyard.sandbox import serve
 from tests.support.annotation_strategies import LABELS, annotated
 
 EVERY_TRACK = [ShapeType.RECTANGLE, ShapeType.POLYGON, ShapeType.POLYLINE]

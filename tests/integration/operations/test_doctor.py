@@ -13,6 +13,7 @@ import stamina
 from click.testing import CliRunner
 from pydantic import ByteSize, SecretStr
 
+from cvat_sandbox.server import Serving, serve
 from labelyard.cli import labelyard
 from labelyard.config import DatasetSpec
 from labelyard.ledger import Ledger, datasets, upgrade
@@ -20,7 +21,6 @@ from labelyard.operations.doctor import CHECKS
 from labelyard.operations.doctor.check import CheckResult, Status
 from labelyard.operations.doctor.runner import run_checks
 from labelyard.orchestration.doctor_checks import PREFECT_CHECKS
-from labelyard.sandbox.server import Serving, serve
 from labelyard.settings import CvatSettings, Settings, UpSettings, WatchSettings
 from labelyard.sources.notification_setup import Notifier
 from tests.support.emulator import StoreServer, free_port

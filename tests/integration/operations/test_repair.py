@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import SecretStr
 
+from cvat_sandbox import serve
 from labelyard.context import open_context
 from labelyard.domain.labels import Label
 from labelyard.domain.repair_plan import Action, Finding
@@ -13,7 +14,6 @@ from labelyard.errors import LedgerError
 from labelyard.ledger import breakers
 from labelyard.operations import manual, repair
 from labelyard.pipeline.collect_finished import collect
-from labelyard.sandbox import serve
 from labelyard.settings import CvatSettings
 from tests.support.workspace import USERS, Workspace, draw_and_complete, export, ingest, picture
 

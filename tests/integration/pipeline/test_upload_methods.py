@@ -8,12 +8,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from cvat_sandbox import serve
 from labelyard.context import open_context
 from labelyard.errors import CreationFailed
 from labelyard.ledger import batches, upgrade
 from labelyard.pipeline.collect_finished import collect
 from labelyard.pipeline.wait_for_status import TaskDiscarded
-from labelyard.sandbox import serve
 from tests.support.emulator import StoreServer
 from tests.support.workspace import USERS, Workspace, draw_and_complete, export, ingest, picture, settings
 

@@ -1,0 +1,63 @@
+"""The errors of the sandbox.
+
+Exception
+├── SandboxError           the set-up is wrong: a port in use, a fault rule, a faults file; ends the command
+├── NotFound               there is no such user, task or job
+├── Forbidden              the user may not do this
+├── InvalidAnnotation      an annotation does not fit its task; the text is CVAT's
+├── Crash                  the real server has a bug here: it answers 500, perhaps after part of the work
+└── WorkerError            a worker's job failed where CVAT raises a plain `Exception`
+    └── DownloadError      a remote file could not be downloaded
+
+The rules raise them and know nothing of HTTP. An API family (`cvat_sandbox.v1`) turns them into responses.
+"""
+
+from __future__ import annotations
+
+
+class SandboxError(Exception):
+    """The set-up is wrong: what, where, and the next command."""
+
+    def __init__(self, problem: str, *, where: str = "", next_step: str = "") -> None:
+        self.problem, self.where, self.next_step = problem, where, next_step
+        super().__init__(problem)
+
+    def __str__(self) -> str:
+        located = f"{self.where}: {self.problem}" if self.where else self.problem
+        return f"{located}\n  next: {self.next_step}" if self.next_step else located
+
+
+class NotFound(Exception):
+    """There is no such user, task or job."""
+
+
+class Forbidden(Exception):
+    """The user may not do this."""
+
+
+class InvalidAnnotation(Exception):
+    """An annotation does not fit its task; the text is CVAT's."""
+
+
+class Crash(Exception):
+    """The real server has a bug here: it answers 500, perhaps after part of the work."""
+
+
+class WorkerError(Exception):
+    """A worker's job failed where CVAT raises a plain `Exception`."""
+
+
+class DownloadError(WorkerError):
+    """A remote file could not be downloaded."""
+
+
+def failure_text(error: BaseException) -> str:
+    """Return the text that CVAT's queue keeps of a failed job: the type of the exception and its message."""
+    kind = type(error)
+    if isinstance(error, WorkerError):
+        name = "Exception"
+    elif kind.__module__ in {"builtins", __name__}:
+        name = kind.__name__
+    else:
+        name = f"{kind.__module__}.{kind.__name__}"
+    return f"{name}: {error}" if str(error) else name

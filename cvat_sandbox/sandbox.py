@@ -1,0 +1,83 @@
+"""A sandbox: its options, its state and its workers, shared by all API families and pages."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cvat_sandbox.faults import Faults, Rule
+from cvat_sandbox.state.database import Database
+from cvat_sandbox.state.users import Person, Users
+from cvat_sandbox.workers.creation import Creations
+from cvat_sandbox.workers.downloads import Downloader
+from cvat_sandbox.workers.exports import Exports
+from cvat_sandbox.workers.imports import Imports
+from cvat_sandbox.workers.pool import WorkerPool
+from cvat_sandbox.workers.share import Share
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a sandbox is set up. The command `cvat-sandbox` has an option for each field."""
+
+    users: tuple[Person, ...] = ()
+    host: str = "127.0.0.1"
+    port: int = 0
+    """0 takes a free port."""
+    data: Path | None = None
+    """The folder with the state. None means a temporary folder, which `Sandbox.close` deletes."""
+    share: Path | None = None
+    """The folder that `server_files` name."""
+    allow_remote: tuple[str, ...] = ()
+    """`host:port` of each server that `remote_files` may name."""
+    faults: tuple[Rule, ...] = ()
+    control_token: str = ""
+    """The bearer token of `/_sandbox/faults`. Without one, that endpoint does not exist."""
+    workers: int = 2
+
+
+@dataclass
+class Sandbox:
+    """The state and the workers of a server."""
+
+    options: Options
+    folder: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.folder = self.options.data or Path(tempfile.mkdtemp(prefix="cvat-sandbox-"))
+        self.incoming.mkdir(parents=True, exist_ok=True)
+        for file in self.incoming.iterdir():
+            file.unlink()
+        self.db = Database(self.folder / "state.sqlite", durable=self.options.data is not None)
+        self.faults = Faults(self.options.faults)
+        self.users = Users(self.db)
+        self.users.add(self.options.users)
+        self.share = Share(self.options.share)
+        downloader = Downloader(frozenset(self.options.allow_remote))
+        self.workers = WorkerPool(self.options.workers)
+        self.creations = Creations(self.db, self.workers, self.folder, self.share, downloader, self.faults)
+        self.exports = Exports(self.db, self.workers, self.folder, self.faults)
+        self.imports = Imports(self.db, self.workers, self.folder)
+        self.creations.resume()
+
+    @property
+    def incoming(self) -> Path:
+        """The folder for uploaded files until a request keeps them."""
+        return self.folder / "incoming"
+
+    def delete_files(self, task_id: int, data_id: int | None) -> None:
+        """Delete the files of a deleted task."""
+        self.exports.forget(task_id)
+        shutil.rmtree(self.folder / "tasks" / str(task_id), ignore_errors=True)
+        if data_id is not None:
+            shutil.rmtree(self.creations.folder(data_id), ignore_errors=True)
+
+    def close(self) -> bool:
+        """Stop the workers and close the database; return whether the running jobs ended in time."""
+        ended = self.workers.stop()
+        self.db.close()
+        if self.options.data is None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        return ended

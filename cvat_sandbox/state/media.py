@@ -1,0 +1,190 @@
+"""Media files: their kinds, the size of an image, and the frames, chunks and previews made from images."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import posixpath
+import re
+import zipfile
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from PIL import Image, ImageFile, UnidentifiedImageError
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable
+
+IMAGES = (".bmp", ".cur", ".dib", ".gif", ".icns", ".ico", ".ief", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpf", ".jpg",
+          ".jpx", ".pbm", ".pcx", ".pgm", ".png", ".pnm", ".ppm", ".psd", ".ras", ".rgb", ".tga", ".tif", ".tiff",
+          ".webp", ".xbm", ".xpm")  # fmt: skip
+VIDEOS = (".3gp", ".asf", ".avi", ".flv", ".m1v", ".m4v", ".mkv", ".mov", ".mp2", ".mp4", ".mpa", ".mpe", ".mpeg",
+          ".mpg", ".mts", ".ogv", ".qt", ".webm", ".wmv")  # fmt: skip
+ARCHIVES = (".7z", ".bz2", ".cpio", ".gz", ".rar", ".tar", ".tgz")
+KINDS = ("image", "video", "archive", "directory", "pdf", "zip")
+MAX_MEMBER_BYTES = 2**30
+MAX_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 89_478_485)
+"""An image with more pixels fails the task, as it does with Pillow's limit on the real server."""
+
+
+def kind_of(name: str) -> str | None:
+    """Return the kind of a file by its suffix, one of KINDS. None means that CVAT skips the file without an error."""
+    suffix = posixpath.splitext(name)[1].lower()
+    known = {"image": IMAGES, "video": VIDEOS, "archive": ARCHIVES, "zip": (".zip",), "pdf": (".pdf",)}
+    return next((kind for kind, suffixes in known.items() if suffix in suffixes), None)
+
+
+def measure(file: Path, shown: str) -> tuple[int, int]:
+    """Decode an image and return its width and height. A truncated image passes.
+
+    Raises OSError with CVAT's text, which names the path `shown`.
+    """
+    with _opened(file, shown) as image:
+        _load(image)
+        return image.size
+
+
+def _opened(file: Path, shown: str) -> Image.Image:
+    try:
+        image = Image.open(file)
+    except Image.DecompressionBombError:
+        raise
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError):
+        raise OSError(f"cannot identify image file '{shown}'") from None
+    if image.width * image.height > MAX_PIXELS:
+        raise Image.DecompressionBombError(f"Image size ({image.width * image.height} pixels) exceeds limit")
+    return image
+
+
+def _load(image: Image.Image) -> None:
+    """Decode as much as the file holds: CVAT loads truncated images.
+
+    Pillow's own switch for this is global to the process, so it is not used.
+    """
+    try:
+        image.load()
+    except (OSError, SyntaxError, ValueError, EOFError):
+        if isinstance(image, ImageFile.ImageFile):
+            image.tile = []
+
+
+def unpack(archive: Path, folder: Path) -> list[tuple[str, Path]]:
+    """Extract the images of a zip into `folder`; return their names in the zip and their files.
+
+    The names on disk are numbers, so that no name in the zip is a path. Raises BadZipFile, OSError.
+    """
+    found = []
+    with zipfile.ZipFile(archive) as source:
+        for number, name in enumerate(sorted(n for n in source.namelist() if kind_of(n) == "image")):
+            file = folder / f"zip-{number:06d}"
+            with source.open(name) as member, file.open("wb") as target:
+                _copy(member, target)
+            found.append((name, file))
+    return found
+
+
+def _copy(source: IO[bytes], target: IO[bytes]) -> None:
+    left = MAX_MEMBER_BYTES
+    while block := source.read(2**20):
+        left -= len(block)
+        if left < 0:
+            raise OSError("a file in the archive is larger than the sandbox allows")
+        target.write(block)
+
+
+class FrameError(Exception):
+    """The task has no such frame or chunk."""
+
+
+class Frames:
+    """The media of a data row in its folder. Chunks and the preview are made when they are first requested."""
+
+    def __init__(self, folder: Path, data: sqlite3.Row, frames: list[sqlite3.Row]) -> None:
+        self._folder, self._data, self._frames = folder, data, frames
+
+    def frame(self, number: int, *, original: bool) -> tuple[bytes, str]:
+        """Return an image, as it was uploaded or as a compressed JPEG, and its file name."""
+        if not 0 <= number < self._data["size"]:
+            raise FrameError(f"Incorrect requested frame number: {number}")
+        file = self._file(self._frames[number])
+        if original:
+            return file.read_bytes(), self._frames[number]["path"]
+        return _compressed(file, self._data["image_quality"]), "frame.jpeg"
+
+    def thumbnail(self, number: int, side: int) -> bytes:
+        """Return an image as a JPEG of at most `side` x `side` pixels."""
+        out = io.BytesIO()
+        with Image.open(self._file(self._frames[number])) as image:
+            image.draft("RGB", (side, side))  # a large JPEG is decoded small
+            _load(image)
+            shrunk = image.convert("RGB")
+        shrunk.thumbnail((side, side))
+        shrunk.save(out, "JPEG", quality=80)
+        return out.getvalue()
+
+    def chunk(self, number: int, *, original: bool) -> Path:
+        """Return the file of a chunk: an uncompressed zip of up to `chunk_size` images."""
+        size = self._data["chunk_size"]
+        if not 0 <= number < math.ceil(self._data["size"] / size):
+            raise FrameError(f"Incorrect requested chunk number: {number}")
+        target = self._folder / ("original" if original else "compressed") / f"{number}.zip"
+        if not target.exists():
+            target.parent.mkdir(exist_ok=True)
+            self._write_chunk(self._frames[number * size : (number + 1) * size], target, original=original)
+        return target
+
+    def preview(self) -> Path:
+        """Return the file of a small JPEG of the first image."""
+        target = self._folder / "preview.jpeg"
+        if not self._frames:
+            raise FrameError(f'"{shown_path(self._data["id"], "../preview.jpeg")}" does not exist')
+        if not target.exists():
+            with Image.open(self._file(self._frames[0])) as image:
+                _load(image)
+                small = image.convert("RGB")
+            small.thumbnail((256, 256))
+            _replace(target, lambda out: small.save(out, "JPEG"))
+        return target
+
+    def _file(self, frame: sqlite3.Row) -> Path:
+        return self._folder / "raw" / str(frame["file"])
+
+    def _write_chunk(self, frames: list[sqlite3.Row], target: Path, *, original: bool) -> None:
+        def write(out: io.BufferedWriter) -> None:
+            with zipfile.ZipFile(out, "w") as chunk:
+                for index, frame in enumerate(frames):
+                    suffix = posixpath.splitext(frame["path"])[1] if original else ".jpeg"
+                    file = self._file(frame)
+                    image = file.read_bytes() if original else _compressed(file, self._data["image_quality"])
+                    chunk.writestr(f"{index:06d}{suffix}", image)
+
+        _replace(target, write)
+
+
+def _compressed(file: Path, quality: int) -> bytes:
+    out = io.BytesIO()
+    with Image.open(file) as image:
+        _load(image)
+        image.convert("RGB").save(out, "JPEG", quality=quality)
+    return out.getvalue()
+
+
+def _replace(target: Path, write: Callable[[io.BufferedWriter], object]) -> None:
+    """Write a file so that readers find it complete or not at all."""
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.{id(write)}")
+    with temporary.open("wb") as out:
+        write(out)
+    temporary.replace(target)
+
+
+def shown_path(data_id: int, name: str) -> str:
+    """Return the path of an upload on the real server, which its error messages name."""
+    return posixpath.normpath(f"/home/django/data/data/{data_id}/raw/{name}")
+
+
+def frame_step(frame_filter: str) -> int:
+    """Return the step of a frame filter such as `step=2`; 1 without one."""
+    match = re.search(r"step\s*=\s*([1-9]\d*)", frame_filter)
+    return int(match[1]) if match else 1

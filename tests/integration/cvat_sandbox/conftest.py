@@ -1,0 +1,37 @@
+"""A sandbox for each test module. Tests that need other options start their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from cvat_sandbox import Serving, serve
+from tests.support.sandbox_client import USERS, login
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Serving]:
+    with serve(USERS, control_token="open sesame") as serving:
+        yield serving
+
+
+@pytest.fixture(autouse=True)
+def well_behaved(request: pytest.FixtureRequest) -> Iterator[None]:
+    yield
+    if "sandbox" in request.fixturenames:
+        request.getfixturevalue("sandbox").faults.clear()
+
+
+@pytest.fixture
+def alex(sandbox: Serving) -> Iterator[httpx.Client]:
+    """A client of a user in the group `user`."""
+    with login(sandbox.url) as http:
+        yield http
+
+
+@pytest.fixture
+def root(sandbox: Serving) -> Iterator[httpx.Client]:
+    with login(sandbox.url, "root") as http:
+        yield http
