@@ -53,12 +53,12 @@ FAILPOINTS = {
     "collect_finished.shown": "the server has shown how far the jobs are; nothing is written",
     "collect_finished.written": "what it showed is written, and not committed",
     "collect_finished.collected": "committed; a completed batch is not announced",
-    "export_annotations.begun": "the batch is ours to export; the server was not asked",
-    "export_annotations.taken": "content that agrees with the annotations is on disk; nothing is in the bucket",
-    "export_annotations.touched": "the neutral write that makes CVAT's export fresh is made, and not taken back",
-    "export_annotations.freshened": "it is taken back; no new export was asked for",
-    "export_annotations.stored": "the file is in the bucket; the ledger does not know",
-    "export_annotations.recorded": "the ledger knows the file",
+    "export_annotations.begun": "the ledger was read; CVAT was not asked",
+    "export_annotations.marker_created": "the tag of the neutral write is created in CVAT, not deleted",
+    "export_annotations.marker_deleted": "the tag is deleted; no new export was requested",
+    "export_annotations.file_written": "the dataset file is on disk; the bucket does not have it",
+    "export_annotations.file_uploaded": "the bucket has the dataset file; the ledger does not know",
+    "export_annotations.recorded": "the ledger has the export",
 }
 """Every point, and what has and has not happened there."""
 

@@ -67,7 +67,8 @@ class _Seen:
 
 
 def _seen(tx: Transaction, row: TaskRow, batch: Batch) -> _Seen:
-    return _Seen(row, batch, exports.current(tx, batch.id) if batch.state is BatchState.EXPORTED else None)
+    exported = batch.state is BatchState.EXPORTED
+    return _Seen(row, batch, exports.current(tx, batch.id, exports.DEFAULT_FORMAT) if exported else None)
 
 
 def _compare(context: Context, spec: DatasetSpec, server: str, rows: Sequence[_Seen]) -> Iterator[Finding]:

@@ -77,7 +77,7 @@ def collect(context: Context) -> Collected:
 def _look(context: Context, batch: Batch, people: dict[str, Mapping[int, str]]) -> tuple[BatchState | None, bool]:
     """The state that the batch moved to, None when it stays; and whether anything was new."""
     with context.ledger.read_only() as tx:
-        (row, task_id), export = tasks.made(tx, batch.id), exports.current(tx, batch.id)
+        (row, task_id), export = tasks.made(tx, batch.id), exports.current(tx, batch.id, exports.DEFAULT_FORMAT)
     cvat = context.cvat(row.cvat)
     if row.cvat not in people:
         people[row.cvat] = {user.id: user.username for user in cvat.users()}

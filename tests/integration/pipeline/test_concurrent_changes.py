@@ -134,7 +134,7 @@ def test_an_object_set_aside_while_its_export_is_written_is_not_in_the_current_e
     def aside() -> None:
         manual.quarantine(closed.context, address(closed, "2.jpg"), "a private person")
 
-    during(export_annotations, "export_annotations.taken", aside)
+    during(export_annotations, "export_annotations.file_written", aside)
     with pytest.raises(ReopenedMeanwhile):
         export(closed)
     retry(closed)

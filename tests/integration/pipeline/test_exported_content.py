@@ -75,8 +75,8 @@ def test_what_readers_would_trip_over_is_told_in_the_file_and_to_the_lead(bench:
     assert (document["images"][0]["width"], document["images"][0]["height"]) == (64, 48)
     told = "\n".join(document["info"]["warnings"])
     assert "its bbox is 0.0 x 4.0 pixels: it is never matched" in told
-    assert "'in/turned.jpg': some readers turn it (EXIF orientation 6)" in told
-    assert "exported, but look: street-00001, annotation 2: its bbox is 0.0 x 4.0" in (bench.line().warning or "")
+    assert "'in/turned.jpg': some readers rotate it (EXIF orientation 6)" in told
+    assert "exported with warnings: street-00001, annotation 2: its bbox is 0.0 x 4.0" in (bench.line().warning or "")
 
 
 def turned() -> bytes:

@@ -156,7 +156,7 @@ def test_the_tag_that_makes_an_export_fresh_goes_though_the_run_that_set_it_died
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def die(passed: str) -> None:
-        if passed == "export_annotations.touched":
+        if passed == "export_annotations.marker_created":
             raise KeyboardInterrupt
 
     closed_batch(bench)
