@@ -51,6 +51,9 @@ class Exported:
     source: str
     tries: int
 
+    def __str__(self) -> str:
+        return f"generation {self.generation}: {self.images} images, {self.annotations} annotations in {self.url}"
+
 
 class ReopenedMeanwhile(CvatDisagrees):
     """A job was reopened, or annotations or objects changed, during the export. Another export follows."""
@@ -93,14 +96,12 @@ def export_annotations(lease: BatchLease) -> Exported:
         written = _write_file(lease, batch, content, left_out, folder / f"dataset{_FORMAT.suffix}")
         failpoint("export_annotations.file_written")
         key = _upload_file(lease, written, batch.generation)
-        failpoint("export_annotations.file_uploaded")
     with lease.transaction() as tx:
         _require_unchanged(tx, lease, content, left_out)
-        row = _new_export(lease, batch, content, written, key)
-        reason = _record(tx, row, written.warnings)
+        exported = _record(tx, _new_export(lease, batch, content, written, key), written.warnings)
     failpoint("export_annotations.recorded")
-    _log.info("%s: %s", lease.batch_id, reason)
-    return Exported(s3_url(row.bucket, row.key), row.generation, row.images, row.annotations, row.source, row.tries)
+    _log.info("%s: %s", lease.batch_id, exported)
+    return exported
 
 
 def _read_batch(lease: BatchLease) -> _Batch:
@@ -244,6 +245,7 @@ def _upload_file(lease: BatchLease, written: WrittenFile, generation: int) -> st
     key = f"{spec.export.prefix}{lease.batch_id}-g{generation}-{written.sha256[:12]}{_FORMAT.suffix}"
     lease.check()
     lease.context.store.write(spec.export_bucket, key, written.path, _FORMAT.media_type)
+    failpoint("export_annotations.file_uploaded")
     return key
 
 
@@ -265,16 +267,16 @@ def _new_export(lease: BatchLease, batch: _Batch, content: _TaskContent, written
     )  # fmt: skip
 
 
-def _record(tx: Transaction, export: Export, warnings: Sequence[Fault]) -> str:
-    """Add the export to the ledger and move its batch to EXPORTED. Return the reason for its history."""
-    export.exported_at = tx.now
-    exports.add(tx, export)
-    url = s3_url(export.bucket, export.key)
-    reason = f"generation {export.generation}: {export.images} images, {export.annotations} annotations in {url}"
-    batch = batches.get(tx, export.batch_id, lock=True)
-    batches.move(tx, batch, BatchState.EXPORTED, reason)
+def _record(tx: Transaction, row: Export, warnings: Sequence[Fault]) -> Exported:
+    """Add the export to the ledger and move its batch to EXPORTED."""
+    row.exported_at = tx.now
+    exports.add(tx, row)
+    url = s3_url(row.bucket, row.key)
+    exported = Exported(url, row.generation, row.images, row.annotations, row.source, row.tries)
+    batch = batches.get(tx, row.batch_id, lock=True)
+    batches.move(tx, batch, BatchState.EXPORTED, str(exported))
     batch.warning = _warning(warnings)
-    return reason
+    return exported
 
 
 def _warning(warnings: Sequence[Fault]) -> str | None:

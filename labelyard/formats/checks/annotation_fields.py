@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from labelyard.formats.checks.fault import DatasetFacts, Severity
-from labelyard.formats.checks.rule import Violations, duplicates, place, rule, rule_for_each
+from labelyard.formats.checks.rule import Violations, duplicates, item_name, rule, rule_for_each
 from labelyard.formats.checks.values import (
     Document,
     abbreviated,
@@ -38,7 +38,7 @@ def annotation_image(document: Document, _dataset: DatasetFacts | None) -> Viola
     for annotation in document["annotations"]:
         if image_of(annotation, images) is None:
             message = f"its image {abbreviated(annotation.get('image_id'))} is not among the images"
-            yield place("annotations", annotation), message
+            yield item_name("annotations", annotation), message
 
 
 @rule(Severity.ERROR)
@@ -49,7 +49,7 @@ def annotation_category(document: Document, _dataset: DatasetFacts | None) -> Vi
         category_id = annotation.get("category_id")
         if not is_whole_number(category_id) or category_id not in known:
             message = f"its category {abbreviated(category_id)} is not among the categories"
-            yield place("annotations", annotation), message
+            yield item_name("annotations", annotation), message
 
 
 @rule_for_each("annotations", Severity.ERROR)
@@ -74,5 +74,5 @@ def duplicate_annotation(document: Document, _dataset: DatasetFacts | None) -> V
         # The hash of the text: outlines are long, and a document may hold values that cannot be hashed.
         same = hash(repr([annotation.get(key) for key in ("image_id", "category_id", "bbox", "segmentation")]))
         if same in seen:
-            yield place("annotations", annotation), f"is the same as annotation {abbreviated(seen[same])}"
+            yield item_name("annotations", annotation), f"is the same as annotation {abbreviated(seen[same])}"
         seen.setdefault(same, annotation.get("id"))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from labelyard.formats.checks.fault import DatasetFacts, Severity
-from labelyard.formats.checks.rule import Violations, place, rule, rule_for_each
+from labelyard.formats.checks.rule import Violations, item_name, rule, rule_for_each
 from labelyard.formats.checks.values import (
     Document,
     abbreviated,
@@ -41,7 +41,7 @@ def bbox_outside_image(document: Document, _dataset: DatasetFacts | None) -> Vio
         box, size = annotation.get("bbox"), size_of(image_of(annotation, images))
         if size and is_box(box) and box[2] > 0 and box[3] > 0 and not _is_inside(box, size):
             message = f"its bbox {abbreviated(box)} reaches out of the image of {size[0]} x {size[1]}"
-            yield place("annotations", annotation), message
+            yield item_name("annotations", annotation), message
 
 
 def _is_inside(box: list[float], size: tuple[int, int]) -> bool:

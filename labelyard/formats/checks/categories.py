@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from labelyard.formats.checks.fault import DatasetFacts, Severity
-from labelyard.formats.checks.rule import Violations, duplicates, place, rule, rule_for_each
+from labelyard.formats.checks.rule import Violations, duplicates, item_name, rule, rule_for_each
 from labelyard.formats.checks.values import Document, is_whole_number
 
 
@@ -38,4 +38,7 @@ def unknown_label(document: Document, dataset: DatasetFacts | None) -> Violation
         return
     for item in document["categories"]:
         if isinstance(item.get("name"), str) and item["name"] not in dataset.category_ids:
-            yield place("categories", item), "is not a label of the dataset: it may have another id in the next file"
+            yield (
+                item_name("categories", item),
+                "is not a label of the dataset: it may have another id in the next file",
+            )

@@ -11,7 +11,7 @@ from labelyard.formats.checks.fault import DatasetFacts, Fault, Severity
 from labelyard.formats.checks.values import Document, abbreviated
 
 Violations = Iterator[tuple[str, str]]
-"""Pairs of place in the document ("annotation 4") and message."""
+"""Pairs of an item's name, such as "annotation 4", and a message."""
 
 Find = Callable[[Document, DatasetFacts | None], Violations]
 
@@ -51,7 +51,7 @@ def rule_for_each(part: str, severity: Severity) -> Callable[[Callable[[dict[str
 
     def decorate(messages: Callable[[dict[str, Any]], Iterator[str]]) -> Rule:
         def find(document: Document, _dataset: DatasetFacts | None) -> Violations:
-            return ((place(part, item), message) for item in document[part] for message in messages(item))
+            return ((item_name(part, item), message) for item in document[part] for message in messages(item))
 
         return _rule(messages, severity, find)
 
@@ -63,7 +63,7 @@ def _rule(function: Callable[..., object], severity: Severity, find: Find) -> Ru
     return Rule(function.__name__.replace("_", "-"), severity, sentence, find)
 
 
-def place(part: str, item: dict[str, Any]) -> str:
+def item_name(part: str, item: dict[str, Any]) -> str:
     """Return the words that name an image, category or annotation."""
     kind, field = _NAME_FIELDS[part]
     return f"{kind} {abbreviated(item[field])}" if field in item else f"{kind} with id {abbreviated(item.get('id'))}"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, TypeGuard
 
 from labelyard.formats.checks.fault import DatasetFacts, Severity
-from labelyard.formats.checks.rule import Violations, place, rule, rule_for_each
+from labelyard.formats.checks.rule import Violations, item_name, rule, rule_for_each
 from labelyard.formats.checks.values import (
     Document,
     abbreviated,
@@ -75,4 +75,4 @@ def mask_size(document: Document, _dataset: DatasetFacts | None) -> Violations:
         mask = value.get("size") if isinstance(value, dict) else None
         if size and _is_mask_size(mask) and (mask[1], mask[0]) != size:
             message = f"its run lengths are for {mask[1]} x {mask[0]}, the image has {size[0]} x {size[1]}"
-            yield place("annotations", annotation), message
+            yield item_name("annotations", annotation), message
