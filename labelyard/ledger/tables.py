@@ -273,7 +273,6 @@ class Export(Table):
     format: Mapped[str]
     """A name in `formats.FORMATS`."""
     generation: Mapped[int]
-    """Counts from 1 for each batch and format."""
     bucket: Mapped[str]
     key: Mapped[str]
     sha256: Mapped[str]
@@ -284,21 +283,14 @@ class Export(Table):
     task_updated: Mapped[str]
     """The task's updated_date when it was exported; the file is out of date once the task has a later one."""
     tries: Mapped[int]
-    """How many exports CVAT had to make."""
     exported_at: Mapped[datetime]
     current: Mapped[bool]
 
     __table_args__ = (
         Unique("batch_id", "format", "generation", name="uq_export_batch_id_format_generation"),
-        Index(
-            "uq_export_current",
-            "batch_id",
-            "format",
-            unique=True,
-            sqlite_where=text("current"),
-            postgresql_where=text("current"),
-        ),
-    )
+        Index("uq_export_current", "batch_id", "format", unique=True,
+              sqlite_where=text("current"), postgresql_where=text("current")),
+    )  # fmt: skip
 
 
 class History(Table):

@@ -8,43 +8,64 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from labelyard.formats.checks import annotation_fields, boxes, categories, images, segmentations, structure
+from labelyard.formats.checks.annotation_fields import (
+    annotation_category,
+    annotation_id,
+    annotation_image,
+    duplicate_annotation,
+    duplicate_annotation_id,
+    iscrowd,
+    score,
+)
+from labelyard.formats.checks.boxes import area, area_larger_than_bbox, bbox, bbox_outside_image, empty_area, empty_bbox
+from labelyard.formats.checks.categories import category, duplicate_category_id, duplicate_category_name, unknown_label
 from labelyard.formats.checks.fault import DatasetFacts, Fault
+from labelyard.formats.checks.images import (
+    duplicate_image_id,
+    duplicate_image_name,
+    image_id,
+    image_name,
+    image_size,
+    rotated_image,
+    similar_image_names,
+)
 from labelyard.formats.checks.rule import Rule
+from labelyard.formats.checks.segmentations import mask_size, outline, run_lengths, segmentation
+from labelyard.formats.checks.structure import parts
 from labelyard.formats.checks.values import Document
 
 CHECKS: dict[str, Rule] = {
     rule.name: rule
     for rule in (
-        structure.parts,
-        images.image_id,
-        images.image_name,
-        images.image_size,
-        images.duplicate_image_id,
-        images.duplicate_image_name,
-        images.similar_image_names,
-        categories.category,
-        categories.duplicate_category_id,
-        categories.duplicate_category_name,
-        annotation_fields.duplicate_annotation_id,
-        annotation_fields.annotation_id,
-        boxes.bbox,
-        boxes.empty_bbox,
-        boxes.bbox_outside_image,
-        annotation_fields.annotation_image,
-        annotation_fields.annotation_category,
-        annotation_fields.iscrowd,
-        annotation_fields.score,
-        segmentations.segmentation,
-        segmentations.outline,
-        segmentations.run_lengths,
-        segmentations.mask_size,
-        boxes.area,
-        boxes.empty_area,
-        boxes.area_larger_than_bbox,
-        annotation_fields.duplicate_annotation,
-        images.rotated_image,
-        categories.unknown_label,
+        parts,
+        image_id,
+        image_name,
+        image_size,
+        duplicate_image_id,
+        duplicate_image_name,
+        similar_image_names,
+        category,
+        duplicate_category_id,
+        duplicate_category_name,
+        duplicate_annotation_id,
+        annotation_id,
+        bbox,
+        empty_bbox,
+        bbox_outside_image,
+        annotation_image,
+        annotation_category,
+        iscrowd,
+        score,
+        segmentation,
+        outline,
+        run_lengths,
+        mask_size,
+        area,
+        empty_area,
+        area_larger_than_bbox,
+        duplicate_annotation,
+        rotated_image,
+        unknown_label,
     )
 }
 """Every rule by name, in the order in which faults are reported."""
@@ -55,6 +76,6 @@ def check(document: Document, file: str, dataset: DatasetFacts | None = None) ->
 
     Without an error among them the document can be read field by field, and pycocotools survives it.
     """
-    broken = list(structure.parts(document, dataset))
+    broken = list(parts(document, dataset))
     faults = broken or [fault for rule in CHECKS.values() for fault in rule(document, dataset)]
     return [replace(fault, where=f"{file}, {fault.where}" if fault.where else file) for fault in faults]

@@ -12,22 +12,23 @@ PARTS = ("images", "annotations", "categories")
 COORDINATE_LIMIT = 1e6
 """Coordinates from here on make pycocotools run out of memory or crash: it walks outlines in fifths of a pixel."""
 
+_NUMBERS = (int, float)  # not bool, which is a subclass of int
 _NUMBER_LIMIT = 1e15  # NaN and infinity fail the comparison with it, and so do integers that no float holds
 
 
 def is_whole_number(value: Any) -> TypeGuard[int]:
     """Return whether a value is an integer from 0."""
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return type(value) is int and value >= 0
 
 
 def is_number(value: Any) -> TypeGuard[float]:
     """Return whether a value is a finite number that a float can hold."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _NUMBER_LIMIT
+    return type(value) in _NUMBERS and abs(value) < _NUMBER_LIMIT
 
 
 def is_coordinate(value: Any) -> bool:
     """Return whether a value is a number below the limit of coordinates."""
-    return is_number(value) and abs(value) < COORDINATE_LIMIT
+    return type(value) in _NUMBERS and abs(value) < COORDINATE_LIMIT
 
 
 def is_box(value: Any) -> TypeGuard[list[float]]:
