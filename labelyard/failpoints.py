@@ -53,11 +53,11 @@ FAILPOINTS = {
     "collect_finished.shown": "CVAT has returned the task; nothing is written",
     "collect_finished.written": "the status of the jobs is written, not committed",
     "collect_finished.collected": "the status is committed; the event of a completed batch is not published",
-    "export_annotations.begun": "the batch is leased for an export; CVAT was not asked for it",
-    "export_annotations.taken": "an export that equals the annotations is on disk; nothing is in the bucket",
-    "export_annotations.touched": "the neutral write that invalidates CVAT's cache is made, not reverted",
-    "export_annotations.freshened": "the neutral write is reverted; no new export was requested",
-    "export_annotations.stored": "the file is in the bucket; the ledger does not say so",
+    "export_annotations.begun": "the ledger was read; CVAT was not asked",
+    "export_annotations.marker_created": "the tag of the neutral write is created in CVAT, not deleted",
+    "export_annotations.marker_deleted": "the tag is deleted; no new export was requested",
+    "export_annotations.file_written": "the dataset file is on disk; the bucket does not have it",
+    "export_annotations.file_uploaded": "the bucket has the dataset file; the ledger does not know",
     "export_annotations.recorded": "the ledger has the export",
 }
 """Name -> what has happened at this point, and what has not."""

@@ -1,5 +1,5 @@
-"""COCO: what a task's export should hold, reading one, comparing the two, checking, and the file that is handed on.
+"""What people drew in a task, without the rules of any dataset format.
 
-An export goes through `expected` (what the annotations say), `read` (what the zip says), `compare` (where they differ)
-and `write` (the dataset file, judged by pycocotools). `check` looks at every document before pycocotools does.
+`content` holds images with their instances, `tracks` turns tracks into one shape per frame, and `comparison` finds
+where two readings of the same task differ.
 """

@@ -1,4 +1,4 @@
-"""Where an export and the annotations differ, as multisets of (frame, label, rounded geometry), in words."""
+"""Where a file differs from the annotations that it should hold, ignoring order and rounding."""
 
 from __future__ import annotations
 
@@ -8,20 +8,49 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from labelyard.annotations.content import Annotation, CocoContent, Image, Polygons, Rle
-from labelyard.annotations.expected import Expectation, Expected
-from labelyard.annotations.masks import overlap
+from labelyard.annotations.content import AnnotatedImages, Image, Instance, Mask, Polygons
+from labelyard.annotations.masks import intersection_over_union
+from labelyard.annotations.matching import unmatched
 
-NEAR = 0.01
-"""Coordinates that differ by no more, in pixels, are the same: files and API round differently."""
+TOLERANCE = 0.01
+"""Coordinates that differ by no more, in pixels, are equal: files and API round differently."""
 
-_ALIKE = 0.9  # two rasterised crowds are the same from this intersection over union on
-_SHOWN = 20
+_SAME_MASK = 0.9  # two rasterised masks are equal from this intersection over union on
+_SHOWN_LINES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedInstance:
+    """An instance that a file should hold, and how much of it is certain.
+
+    Any of `labels` is right. Without `properties_certain`, `is_crowd` and `score` may differ. Without
+    `outline_certain`, only frame and label are compared. `origin` names its shapes for people.
+    """
+
+    instance: Instance
+    labels: frozenset[str]
+    properties_certain: bool = True
+    outline_certain: bool = True
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedImages:
+    """What a file of a task should hold."""
+
+    images: tuple[Image, ...]
+    labels: tuple[str, ...]
+    instances: tuple[ExpectedInstance, ...]
+
+    @property
+    def likeliest(self) -> AnnotatedImages:
+        """The content, with the likeliest value for everything that is not certain."""
+        return AnnotatedImages(self.images, self.labels, tuple(one.instance for one in self.instances))
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What the file lacks, what it has too much, and what else disagrees; false where there is none.
+    """What a file lacks, what it has too many of, and what else differs. False if there is no difference.
 
     Each is a line for people: file name, label, box.
     """
@@ -39,24 +68,25 @@ class Difference:
             *(f"missing: {line}" for line in self.missing),
             *(f"extra: {line}" for line in self.extra),
         ]
-        return "\n".join(lines[:_SHOWN]) + (f"\n… and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else "")
+        more = [f"… and {len(lines) - _SHOWN_LINES} more"] if len(lines) > _SHOWN_LINES else []
+        return "\n".join([*lines[:_SHOWN_LINES], *more])
 
 
-def compare(expected: Expected, found: CocoContent) -> Difference:
-    """Where `found` is not what was `expected`. Orders, annotation ids and the areas of polygons do not matter."""
-    missing, extra = _unmatched(expected.annotations, found.annotations)
+def compare(expected: ExpectedImages, found: AnnotatedImages) -> Difference:
+    """Return where `found` differs from `expected`. The order of instances and the areas of polygons do not matter."""
+    missing, extra = _unmatched_instances(expected.instances, found.instances)
     names = [image.name for image in expected.images]
     return Difference(
-        missing=tuple(_words(e.annotation, names, " or ".join(sorted(e.labels)), e.origin) for e in missing),
-        extra=tuple(_words(a, names, a.label, "") for a in extra),
-        other=(*_images(expected.images, found.images), *_categories(expected.categories, found.categories)),
+        missing=tuple(_describe(one.instance, names, " or ".join(sorted(one.labels)), one.origin) for one in missing),
+        extra=tuple(_describe(one, names, one.label, "") for one in extra),
+        other=(*_image_differences(expected.images, found.images), *_label_differences(expected.labels, found.labels)),
     )
 
 
-def _images(expected: Sequence[Image], found: Sequence[Image]) -> list[str]:
-    wanted, there = Counter(image.name for image in expected), Counter(image.name for image in found)
-    lines = [f"the file lacks the image {name}" for name in (wanted - there).elements()]
-    lines += [f"the file has an image {name} that the task does not have" for name in (there - wanted).elements()]
+def _image_differences(expected: Sequence[Image], found: Sequence[Image]) -> list[str]:
+    in_task, in_file = Counter(image.name for image in expected), Counter(image.name for image in found)
+    lines = [f"the file lacks the image {name}" for name in (in_task - in_file).elements()]
+    lines += [f"the file has an image {name} that the task does not have" for name in (in_file - in_task).elements()]
     if lines:
         return lines
     return [
@@ -66,140 +96,117 @@ def _images(expected: Sequence[Image], found: Sequence[Image]) -> list[str]:
     ]
 
 
-def _categories(expected: Sequence[str], found: Sequence[str]) -> list[str]:
+def _label_differences(expected: Sequence[str], found: Sequence[str]) -> list[str]:
     if list(expected) == list(found):
         return []
     return [f"the task has the labels {', '.join(expected)}; the file has {', '.join(found)}"]
 
 
-def _unmatched(
-    expected: Iterable[Expectation], found: Iterable[Annotation]
-) -> tuple[list[Expectation], list[Annotation]]:
-    # Nearly everything is equal after rounding; only what is left is worth the search for a best match.
-    there: dict[Any, list[Annotation]] = defaultdict(list)
-    for annotation in found:
-        there[_key(annotation)].append(annotation)
-    open_expectations = []
-    for expectation in expected:
-        same = there.get(_key(expectation.annotation)) if _is_certain(expectation) else None
-        if same:
-            same.pop()
+def _unmatched_instances(
+    expected: Iterable[ExpectedInstance], found: Iterable[Instance]
+) -> tuple[list[ExpectedInstance], list[Instance]]:
+    # Nearly all instances are equal after rounding; only the rest needs the search for the best match.
+    by_key: dict[Any, list[Instance]] = defaultdict(list)
+    for instance in found:
+        by_key[_rounded_key(instance)].append(instance)
+    rest = []
+    for one in expected:
+        equal = by_key.get(_rounded_key(one.instance)) if _is_certain(one) else None
+        if equal:
+            equal.pop()
         else:
-            open_expectations.append(expectation)
-    return _matched(open_expectations, [annotation for same in there.values() for annotation in same])
+            rest.append(one)
+    return _best_match(rest, [instance for equal in by_key.values() for instance in equal])
 
 
-def _is_certain(expectation: Expectation) -> bool:
-    return expectation.leader and expectation.outline
+def _is_certain(expected: ExpectedInstance) -> bool:
+    return expected.properties_certain and expected.outline_certain
 
 
-def _key(annotation: Annotation) -> tuple[Any, ...]:
-    outline = annotation.segmentation
-    shape = outline.counts if isinstance(outline, Rle) else _sorted(outline)
-    score = None if annotation.score is None else round(annotation.score, 4)
-    return (
-        annotation.frame,
-        annotation.label,
-        annotation.crowd,
-        score,
-        tuple(round(v, 2) for v in annotation.bbox),
-        shape,
-    )
+def _rounded_key(instance: Instance) -> tuple[Any, ...]:
+    outline = instance.outline
+    shape = outline.runs if isinstance(outline, Mask) else _rounded_outlines(outline)
+    score = None if instance.score is None else round(instance.score, 4)
+    box = tuple(round(value, 2) for value in instance.box)
+    return instance.frame, instance.label, instance.is_crowd, score, box, shape
 
 
-def _sorted(polygons: Polygons) -> list[Any] | tuple[Any, ...]:
-    # The members of a group come in the order of database rows, which no server promises.
-    return tuple(sorted(tuple(round(v, 2) for v in outline) for outline in polygons))
+def _rounded_outlines(polygons: Polygons) -> tuple[Any, ...]:
+    # Sorted: the members of a group come in the order of database rows, which no server promises.
+    return tuple(sorted(tuple(round(value, 2) for value in outline) for outline in polygons))
 
 
-def _matched(
-    expected: Sequence[Expectation], found: Sequence[Annotation]
-) -> tuple[list[Expectation], list[Annotation]]:
-    taken: dict[int, int] = {}
-    candidates = _candidates(expected, found)
-    missing = [e for i, e in enumerate(expected) if not _place(i, candidates, taken)]
-    return missing, [a for j, a in enumerate(found) if j not in taken]
+def _best_match(
+    expected: Sequence[ExpectedInstance], found: Sequence[Instance]
+) -> tuple[list[ExpectedInstance], list[Instance]]:
+    missing, matched = unmatched(_candidates(expected, found))
+    extra = [instance for number, instance in enumerate(found) if number not in matched]
+    return [expected[number] for number in missing], extra
 
 
-def _place(first: int, candidates: Sequence[Sequence[int]], taken: dict[int, int]) -> bool:
-    """Find a place for `first`, moving others over where they have another (an augmenting path)."""
-    wanted_by: dict[int, int] = {}
-    left: dict[int, int] = {}  # who would have to move -> the place given up
-    waiting = [first]
-    while waiting:
-        i = waiting.pop()
-        for j in candidates[i]:
-            if j in wanted_by:
-                continue
-            wanted_by[j] = i
-            if j not in taken:
-                _move_over(j, wanted_by, left, taken)
-                return True
-            left[taken[j]] = j
-            waiting.append(taken[j])
-    return False
-
-
-def _move_over(free: int, wanted_by: dict[int, int], left: dict[int, int], taken: dict[int, int]) -> None:
-    place: int | None = free
-    while place is not None:
-        i = taken[place] = wanted_by[place]
-        place = left.get(i)
-
-
-def _candidates(expected: Sequence[Expectation], found: Sequence[Annotation]) -> list[list[int]]:
+def _candidates(expected: Sequence[ExpectedInstance], found: Sequence[Instance]) -> list[list[int]]:
     by_frame: dict[int, list[tuple[float, int]]] = defaultdict(list)
-    for j, annotation in enumerate(found):
-        by_frame[annotation.frame].append((annotation.bbox[0], j))
-    for places in by_frame.values():
-        places.sort()
-    return [[j for j in _nearby(e, by_frame[e.annotation.frame]) if _fits(e, found[j])] for e in expected]
+    for number, instance in enumerate(found):
+        by_frame[instance.frame].append((instance.box[0], number))
+    for boxes in by_frame.values():
+        boxes.sort()
+    return [
+        [number for number in _nearby(one, by_frame[one.instance.frame]) if _fits(one, found[number])]
+        for one in expected
+    ]
 
 
-def _nearby(expectation: Expectation, places: Sequence[tuple[float, int]]) -> list[int]:
-    if not expectation.outline:
-        return [j for _, j in places]
-    left = expectation.annotation.bbox[0]
-    start, stop = bisect_left(places, (left - 2 * NEAR, -1)), bisect_left(places, (left + 2 * NEAR, -1))
-    return [j for _, j in places[start:stop]]
+def _nearby(expected: ExpectedInstance, boxes: Sequence[tuple[float, int]]) -> list[int]:
+    """Return the numbers of the instances whose left edge is close, from `boxes` sorted by left edge."""
+    if not expected.outline_certain:
+        return [number for _, number in boxes]
+    left = expected.instance.box[0]
+    start, stop = bisect_left(boxes, (left - 2 * TOLERANCE, -1)), bisect_left(boxes, (left + 2 * TOLERANCE, -1))
+    return [number for _, number in boxes[start:stop]]
 
 
-def _fits(expectation: Expectation, found: Annotation) -> bool:
-    want = expectation.annotation
-    if found.label not in expectation.labels:
+def _fits(expected: ExpectedInstance, found: Instance) -> bool:
+    instance = expected.instance
+    if found.label not in expected.labels:
         return False
-    if not expectation.outline:
+    if not expected.outline_certain:
         return True
-    if not _near(want.bbox, found.bbox):
+    if not _close(instance.box, found.box):
         return False
-    if expectation.leader and (want.crowd != found.crowd or not _same_score(want.score, found.score)):
+    if expected.properties_certain and not _same_properties(instance, found):
         return False
-    return want.crowd != found.crowd or _same_outline(want.segmentation, found.segmentation)
+    return instance.is_crowd != found.is_crowd or _same_outline(instance.outline, found.outline)
 
 
-def _same_score(one: float | None, other: float | None) -> bool:
-    return one == other or (one is not None and other is not None and abs(one - other) < 1e-4)
+def _same_properties(one: Instance, other: Instance) -> bool:
+    if one.is_crowd != other.is_crowd:
+        return False
+    if one.score is None or other.score is None:
+        return one.score is other.score
+    return one.score == other.score or abs(one.score - other.score) < 1e-4
 
 
-def _same_outline(one: Polygons | Rle, other: Polygons | Rle) -> bool:
-    if isinstance(one, Rle) or isinstance(other, Rle):
-        return isinstance(one, Rle) and isinstance(other, Rle) and overlap(one, other) >= _ALIKE
+def _same_outline(one: Polygons | Mask, other: Polygons | Mask) -> bool:
+    if isinstance(one, Mask):
+        return isinstance(other, Mask) and intersection_over_union(one, other) >= _SAME_MASK
+    if isinstance(other, Mask):
+        return False
     return len(one) == len(other) and all(
-        len(a) == len(b) and _near(a, b)
-        for a, b in zip(sorted(one, key=_rounded), sorted(other, key=_rounded), strict=True)
+        len(a) == len(b) and _close(a, b)
+        for a, b in zip(sorted(one, key=_sort_key), sorted(other, key=_sort_key), strict=True)
     )
 
 
-def _rounded(outline: Sequence[float]) -> tuple[float, ...]:
+def _sort_key(outline: Sequence[float]) -> tuple[float, ...]:
     return tuple(round(value, 1) for value in outline)
 
 
-def _near(one: Sequence[float], other: Sequence[float]) -> bool:
-    return all(abs(a - b) <= NEAR for a, b in zip(one, other, strict=True))
+def _close(one: Sequence[float], other: Sequence[float]) -> bool:
+    return all(abs(a - b) <= TOLERANCE for a, b in zip(one, other, strict=True))
 
 
-def _words(annotation: Annotation, names: Sequence[str], label: str, origin: str) -> str:
-    name = names[annotation.frame] if annotation.frame < len(names) else f"frame {annotation.frame}"
-    x, y, width, height = annotation.bbox
-    kind = "crowd" if annotation.crowd else "box"
+def _describe(instance: Instance, names: Sequence[str], label: str, origin: str) -> str:
+    name = names[instance.frame] if instance.frame < len(names) else f"frame {instance.frame}"
+    x, y, width, height = instance.box
+    kind = "crowd" if instance.is_crowd else "box"
     return f"{name}: {label}, {kind} {width:g} x {height:g} at {x:g},{y:g}" + (f" ({origin})" if origin else "")

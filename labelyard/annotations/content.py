@@ -1,49 +1,32 @@
-"""What a COCO instances file holds, without its numbering: frames count from 0, labels go by name."""
+"""Images and the instances on them: which object is on which frame, with its label and outline.
+
+Coordinates are pixels from the image's upper left corner.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 Box = tuple[float, float, float, float]
-"""x, y, width, height in pixels, as COCO writes a box."""
+"""x, y, width, height. Width and height are negative where a rectangle was drawn from another corner."""
 
 Polygons = tuple[tuple[float, ...], ...]
-"""Outlines, each flat: (x0, y0, x1, y1, …) in pixels."""
-
-
-class Severity(StrEnum):
-    """What a finding means for the file: REFUSE it, or WARN whoever uses it."""
-
-    REFUSE = "refuse"
-    WARN = "warn"
+"""Outlines of one instance, each flat: (x0, y0, x1, y1, …)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """Something wrong; `where` names the file and the annotation, shape or image in it."""
-
-    where: str
-    what: str
-    gravity: Severity = Severity.REFUSE
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.what}"
-
-
-@dataclass(frozen=True, slots=True)
-class Rle:
-    """A mask as COCO's uncompressed run lengths, by columns, starting with the background."""
+class Mask:
+    """The pixels of an instance as run lengths: column by column, from the top, background first."""
 
     height: int
     width: int
-    counts: tuple[int, ...]
+    runs: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image; sizes in pixels. Its place in `CocoContent.images` is its frame."""
+    """An image and its size in pixels. Its frame is its index in `AnnotatedImages.images`."""
 
     name: str
     width: int
@@ -51,32 +34,35 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
-class Annotation:
-    """An object on one frame; `area` in square pixels, `score` None where the file has none."""
+class Instance:
+    """An object on one frame.
+
+    `area` is in square pixels. `is_crowd` marks one outline around many objects. `score` is None where there is none.
+    """
 
     frame: int
     label: str
-    bbox: Box
-    segmentation: Polygons | Rle
+    box: Box
+    outline: Polygons | Mask
     area: float
-    crowd: bool = False
+    is_crowd: bool = False
     score: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class CocoContent:
-    """Images in frame order, category names in category order, and the annotations."""
+class AnnotatedImages:
+    """Images in frame order, the names of all labels in the order of their ids, and the instances on the images."""
 
     images: tuple[Image, ...]
-    categories: tuple[str, ...]
-    annotations: tuple[Annotation, ...]
+    labels: tuple[str, ...]
+    instances: tuple[Instance, ...]
 
-    def without(self, names: Collection[str | None]) -> CocoContent:
-        """The same without the images of these names and what is on them; the frames close up."""
+    def without(self, names: Collection[str | None]) -> AnnotatedImages:
+        """Return a copy without the images of these names and their instances. Frames are numbered again from 0."""
         kept = [frame for frame, image in enumerate(self.images) if image.name not in names]
         frames = {old: new for new, old in enumerate(kept)}
-        return CocoContent(
+        return AnnotatedImages(
             tuple(self.images[frame] for frame in kept),
-            self.categories,
-            tuple(replace(a, frame=frames[a.frame]) for a in self.annotations if a.frame in frames),
+            self.labels,
+            tuple(replace(one, frame=frames[one.frame]) for one in self.instances if one.frame in frames),
         )

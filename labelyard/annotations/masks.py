@@ -1,44 +1,30 @@
-"""Polygons as pixels, the way CVAT counts them. Only for coordinates below `HUGE`: larger ones kill pycocotools."""
+"""Arithmetic on masks."""
 
 from __future__ import annotations
 
-from itertools import pairwise
-from typing import Any
-
 import numpy as np
-from pycocotools import mask as coco_mask
+import numpy.typing as npt
 
-from labelyard.annotations.content import Polygons, Rle
+from labelyard.annotations.content import Mask
 
-HUGE = 1e6
-"""Coordinates from here on make pycocotools run out of memory or crash (it walks outlines in fifths of a pixel)."""
-
-
-def raster_area(polygons: Polygons, height: int, width: int) -> float:
-    """Pixels that the polygons cover inside the image, overlaps counted once."""
-    return float(coco_mask.area(_merged(polygons, height, width)))
+_Pixels = npt.NDArray[np.int64]
 
 
-def rasterise(polygons: Polygons, height: int, width: int) -> Rle:
-    """The polygons' common mask."""
-    flat = np.asarray(coco_mask.decode(_merged(polygons, height, width))).ravel(order="F")
-    turns = [0, *(np.flatnonzero(np.diff(flat)) + 1).tolist(), int(flat.size)]
-    runs = [stop - start for start, stop in pairwise(turns)]
-    return Rle(height, width, (0, *runs) if flat[0] else tuple(runs))
+def intersection_over_union(one: Mask, other: Mask) -> float:
+    """Return the overlap of two masks, from 0 to 1: 0 if their sizes differ, 1 if both are empty.
 
-
-def overlap(one: Rle, other: Rle) -> float:
-    """Intersection over union of two masks whose runs add up; 0 where their sizes differ, 1 where both are empty."""
+    The runs of each mask must add up to its size.
+    """
     if (one.height, one.width) != (other.height, other.width):
         return 0.0
-    first, second = _compressed(one), _compressed(other)
-    union = float(coco_mask.area(coco_mask.merge([first, second])))
-    return float(coco_mask.area(coco_mask.merge([first, second], intersect=True))) / union if union else 1.0
+    one_ends, other_ends = np.cumsum(one.runs), np.cumsum(other.runs)
+    edges = np.union1d(one_ends, other_ends)
+    lengths = np.diff(edges, prepend=0)
+    in_one, in_other = _is_foreground(one_ends, edges), _is_foreground(other_ends, edges)
+    union = int(lengths[in_one | in_other].sum())
+    return int(lengths[in_one & in_other].sum()) / union if union else 1.0
 
 
-def _merged(polygons: Polygons, height: int, width: int) -> Any:
-    return coco_mask.merge(coco_mask.frPyObjects([list(p) for p in polygons], height, width))
-
-
-def _compressed(rle: Rle) -> Any:
-    return coco_mask.frPyObjects({"counts": list(rle.counts), "size": [rle.height, rle.width]}, rle.height, rle.width)
+def _is_foreground(run_ends: _Pixels, edges: _Pixels) -> npt.NDArray[np.bool_]:
+    """Return for each stretch of pixels that ends at an edge whether it is inside a foreground run."""
+    return np.equal(np.searchsorted(run_ends, edges) % 2, 1)

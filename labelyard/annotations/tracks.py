@@ -1,4 +1,4 @@
-"""Tracks as the single shapes that CVAT's COCO export makes of them."""
+"""Tracks as one shape per frame, interpolated the way CVAT does when it exports a task."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from labelyard.domain.annotations import Annotations, AttributeValue, Shape, Sha
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
-    """A shape on one frame, drawn there or come from a track.
+class FrameShape:
+    """A shape on one frame: drawn there, or a track's shape on that frame.
 
-    `certain` is False where CVAT's own arithmetic decides the outline (polygon tracks); `origin` names it for people.
+    `outline_certain` is False where only CVAT knows the outline: it resamples polygon tracks. `origin` names the shape
+    or track for people.
     """
 
     type: ShapeType
@@ -23,58 +24,63 @@ class Placed:
     z_order: int
     attributes: tuple[AttributeValue, ...]
     origin: str
-    certain: bool = True
+    outline_certain: bool = True
 
 
-def placed(annotations: Annotations, size: int) -> list[Placed]:
-    """Every shape of a task of `size` frames, one by one: the drawn ones first, then the tracks', in their order.
+def shapes_on_frames(annotations: Annotations, size: int) -> list[FrameShape]:
+    """Return all shapes of a task with `size` frames: first the drawn ones, then those of the tracks.
 
-    Shapes beyond the last frame are among them.
+    Shapes and key frames beyond the last frame are included.
     """
     drawn = [_drawn(shape) for shape in annotations.shapes]
-    return drawn + [shape for track in annotations.tracks for shape in _expanded(track, size)]
+    return drawn + [shape for track in annotations.tracks for shape in _shapes_of_track(track, size)]
 
 
-def _drawn(shape: Shape) -> Placed:
-    return Placed(shape.type, shape.frame, shape.label_id, shape.points, shape.group, shape.z_order, shape.attributes,
-                  origin=f"shape {shape.id}" if shape.id else "a new shape")  # fmt: skip
+def _drawn(shape: Shape) -> FrameShape:
+    return FrameShape(
+        shape.type, shape.frame, shape.label_id, shape.points, shape.group, shape.z_order, shape.attributes,
+        origin=f"shape {shape.id}" if shape.id else "a new shape",
+    )  # fmt: skip
 
 
-def _expanded(track: Track, size: int) -> Iterator[Placed]:
-    keys = _inheriting(sorted(track.shapes, key=lambda key: key.frame))
+def _shapes_of_track(track: Track, size: int) -> Iterator[FrameShape]:
+    keys = _with_inherited_attributes(sorted(track.shapes, key=lambda key: key.frame))
     for key, following in zip(keys, [*keys[1:], None], strict=True):
+        # CVAT exports an `outside` key frame itself, and no frame after it.
         yield _tracked(track, key, key.points, key.frame)
         if key.outside:
             continue
-        for frame in range(key.frame + 1, _reach(key, following, size)):
-            yield _tracked(track, key, _between(key, following, frame), frame)
+        for frame in range(key.frame + 1, _end(key, following, size)):
+            yield _tracked(track, key, _interpolated(key, following, frame), frame)
 
 
-def _inheriting(keys: Sequence[TrackedShape]) -> list[TrackedShape]:
-    # CVAT v1 saves a mutable attribute at the key frames where it changes; it holds until the next.
-    held: dict[int, AttributeValue] = {}
-    whole = []
+def _with_inherited_attributes(keys: Sequence[TrackedShape]) -> list[TrackedShape]:
+    # CVAT v1 saves a mutable attribute only at the key frames where its value changes.
+    values: dict[int, AttributeValue] = {}
+    complete = []
     for key in keys:
-        held |= {value.spec_id: value for value in key.attributes}
-        whole.append(replace(key, attributes=tuple(held.values())))
-    return whole
+        values |= {value.spec_id: value for value in key.attributes}
+        complete.append(replace(key, attributes=tuple(values.values())))
+    return complete
 
 
-def _reach(key: TrackedShape, following: TrackedShape | None, size: int) -> int:
-    # A rectangle stays to the end of the task; a polygon track ends with its last key frame.
-    if following is None:
+def _end(key: TrackedShape, following: TrackedShape | None, size: int) -> int:
+    """Return the first frame that the key frame's shape no longer fills."""
+    if following is None:  # a rectangle stays to the end of the task, a polygon track ends with its last key frame
         return size if key.type is ShapeType.RECTANGLE else key.frame
     return min(following.frame, size) if following.type is key.type else key.frame
 
 
-def _between(key: TrackedShape, following: TrackedShape | None, frame: int) -> tuple[float, ...]:
+def _interpolated(key: TrackedShape, following: TrackedShape | None, frame: int) -> tuple[float, ...]:
     if following is None or following.outside or len(following.points) != len(key.points):
         return key.points
     part = (frame - key.frame) / (following.frame - key.frame)
     return tuple(a + (b - a) * part for a, b in zip(key.points, following.points, strict=True))
 
 
-def _tracked(track: Track, key: TrackedShape, points: tuple[float, ...], frame: int) -> Placed:
-    return Placed(key.type, frame, track.label_id, points, track.group, key.z_order, key.attributes + track.attributes,
-                  origin=f"track {track.id}" if track.id else "a new track",
-                  certain=key.type is ShapeType.RECTANGLE)  # fmt: skip
+def _tracked(track: Track, key: TrackedShape, points: tuple[float, ...], frame: int) -> FrameShape:
+    return FrameShape(
+        key.type, frame, track.label_id, points, track.group, key.z_order, key.attributes + track.attributes,
+        origin=f"track {track.id}" if track.id else "a new track",
+        outline_certain=key.type is ShapeType.RECTANGLE,
+    )  # fmt: skip

@@ -19,7 +19,7 @@ class ShapeType(StrEnum):
     RECTANGLE = "rectangle"
     POLYGON = "polygon"
     POLYLINE = "polyline"
-    FAILPOINTS = "points"
+    POINTS = "points"
     CUBOID = "cuboid"
     ELLIPSE = "ellipse"
     MASK = "mask"

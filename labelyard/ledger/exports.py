@@ -1,31 +1,38 @@
-"""The COCO files that were written for a batch: one generation after the other, one of them current."""
+"""The dataset files that were written for a batch: generations of each format, one of them current."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 
 from labelyard.ledger import Transaction
 from labelyard.ledger.tables import Export
 
-
-def current(tx: Transaction, batch: str) -> Export | None:
-    """The batch's current export; None before the first."""
-    return tx.scalars(select(Export).where(Export.batch_id == batch, Export.current)).one_or_none()
+DEFAULT_FORMAT = "coco"
+"""The format of every export, until a dataset file can name others."""
 
 
-def next_generation(tx: Transaction, batch: str) -> int:
-    """The number of the export that comes next, from 1."""
-    return 1 + (tx.scalar(select(func.max(Export.generation)).where(Export.batch_id == batch)) or 0)
+def current(tx: Transaction, batch_id: str, format_name: str) -> Export | None:
+    """Return the current export of a batch and format; None before the first."""
+    return tx.scalars(select(Export).where(*_of(batch_id, format_name), Export.current)).one_or_none()
+
+
+def next_generation(tx: Transaction, batch_id: str, format_name: str) -> int:
+    """Return the generation of the next export of a batch and format, from 1."""
+    return 1 + (tx.scalar(select(func.max(Export.generation)).where(*_of(batch_id, format_name))) or 0)
 
 
 def add(tx: Transaction, export: Export) -> None:
-    """Make an export the current one of its batch."""
-    tx.execute(update(Export).where(Export.batch_id == export.batch_id).values(current=False))
+    """Add an export and make it the current one of its batch and format."""
+    tx.execute(update(Export).where(*_of(export.batch_id, export.format), Export.current).values(current=False))
     tx.add(export)
 
 
-def of_batch(tx: Transaction, batch: str) -> Sequence[Export]:
-    """All generations, oldest first."""
-    return tx.scalars(select(Export).where(Export.batch_id == batch).order_by(Export.generation)).all()
+def of_batch(tx: Transaction, batch_id: str) -> Sequence[Export]:
+    """Return all exports of a batch, oldest first."""
+    return tx.scalars(select(Export).where(Export.batch_id == batch_id).order_by(Export.generation, Export.id)).all()
+
+
+def _of(batch_id: str, format_name: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return Export.batch_id == batch_id, Export.format == format_name

@@ -18,6 +18,7 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Text,
+    text,
 )
 from sqlalchemy import UniqueConstraint as Unique
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -263,27 +264,33 @@ class Job(Table):
 
 
 class Export(Table):
-    """A COCO file that was written to the bucket; one generation of a batch is current."""
+    """A dataset file that was written to the bucket; of each batch and format one generation is current."""
 
     __tablename__ = "export"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     batch_id: Mapped[str] = mapped_column(ForeignKey("batch.id"))
+    format: Mapped[str]
+    """A name in `formats.FORMATS`."""
     generation: Mapped[int]
     bucket: Mapped[str]
     key: Mapped[str]
     sha256: Mapped[str]
     source: Mapped[str]
-    """`export` (CVAT's own file, equal to its annotations) or `annotations` (written from the API's answer)."""
+    """`export` (CVAT's own file, equal to its annotations) or `annotations` (written from the annotations API)."""
     images: Mapped[int]
     annotations: Mapped[int]
     task_updated: Mapped[str]
-    """The task's updated_date that the file shows; a later one means that it is out of date."""
+    """The task's updated_date when it was exported; the file is out of date once the task has a later one."""
     tries: Mapped[int]
     exported_at: Mapped[datetime]
     current: Mapped[bool]
 
-    __table_args__ = (Unique("batch_id", "generation", name="uq_export_batch_id_generation"),)
+    __table_args__ = (
+        Unique("batch_id", "format", "generation", name="uq_export_batch_id_format_generation"),
+        Index("uq_export_current", "batch_id", "format", unique=True,
+              sqlite_where=text("current"), postgresql_where=text("current")),
+    )  # fmt: skip
 
 
 class History(Table):

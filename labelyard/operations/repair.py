@@ -83,7 +83,11 @@ def _survey_dataset(context: Context, spec: DatasetSpec) -> list[Finding]:
 def _recorded_tasks(context: Context, spec: DatasetSpec) -> list[_Recorded]:
     with context.ledger.read_only() as tx:
         return [
-            _Recorded(row, batch, exports.current(tx, batch.id) if batch.state is BatchState.EXPORTED else None)
+            _Recorded(
+                row,
+                batch,
+                exports.current(tx, batch.id, exports.DEFAULT_FORMAT) if batch.state is BatchState.EXPORTED else None,
+            )
             for row, batch in tasks.of_dataset(tx, spec.name)
         ]
 

@@ -89,7 +89,7 @@ def _check_batch(found: _Round, batch: Batch) -> None:
 def _record_progress(found: _Round, batch: Batch) -> tuple[BatchState | None, bool]:
     """Return the state that the batch moved to, None without a move; and whether anything changed."""
     with found.context.ledger.read_only() as tx:
-        (row, task_id), export = tasks.made(tx, batch.id), exports.current(tx, batch.id)
+        (row, task_id), export = tasks.made(tx, batch.id), exports.current(tx, batch.id, exports.DEFAULT_FORMAT)
     cvat = found.context.cvat(row.cvat)
     if row.cvat not in found.usernames:
         found.usernames[row.cvat] = {user.id: user.username for user in cvat.users()}

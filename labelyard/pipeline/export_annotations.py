@@ -1,22 +1,22 @@
-"""export_annotations: the task's annotations as a COCO file in the bucket, complete up to the last edit.
+"""export_annotations: write the task's annotations to the bucket as a dataset file, complete up to the last edit.
 
-CVAT's own export may miss what was saved while it was written, and keeps missing it. So it is compared with what the
-annotations say; where it differs, it is drained, a real but neutral write makes the next one fresh, and after three
-that differ or cannot be had the file is written from the annotations themselves, and says so.
+CVAT's own export can be stale: it misses what was saved while it was written, and stays so until the next write. So it
+is compared with the annotations API. If it differs: wait for the running export, make a neutral write to invalidate
+CVAT's cache, export again. After three exports that differ or fail, the file is written from the annotations API, and
+says so.
 """
 
 from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from labelyard.annotations.comparison import compare
-from labelyard.annotations.content import CocoContent
-from labelyard.annotations.expected import Expected, expected
+from labelyard.annotations.content import AnnotatedImages
 from labelyard.config import Deletions
 from labelyard.domain.annotations import Annotations, Change, Tag
 from labelyard.domain.objects import s3_url
@@ -24,23 +24,25 @@ from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus, Task
 from labelyard.errors import ExportFailed, ExportOutdated
 from labelyard.failpoints import failpoint
-from labelyard.formats.coco.read import read_export
-from labelyard.formats.coco.write import Original, Provenance, Source, Written, write_dataset
+from labelyard.formats import FORMATS
+from labelyard.formats.checks.fault import DatasetFacts, Fault, summary
+from labelyard.formats.interface import ExpectedExport, Format, Original, Provenance, WrittenFile, WrittenFrom
 from labelyard.ledger import Transaction, batches, datasets, exports, tasks
 from labelyard.ledger.tables import Export, Object
 from labelyard.pipeline.acquire_batch import BatchLease
 from labelyard.pipeline.create_task import remove_duplicates
 
 _log = logging.getLogger(__name__)
-_TRIES = 3
-_MARK = 0x6C616279
-"""The group of the tag that makes an export fresh: no person's tool counts so far, so a tag left behind is known."""
-_SOURCES = {Source.EXPORT: "export", Source.API: "annotations"}
+_FORMAT_NAME = exports.DEFAULT_FORMAT
+_FORMAT: Format = FORMATS[_FORMAT_NAME]
+_MAX_EXPORTS = 3
+_MARKER_GROUP = 0x6C616279
+"""The group of the tag of a neutral write. No person's tool counts so far, so a leftover tag is recognised by it."""
 
 
 @dataclass(frozen=True)
 class Exported:
-    """The file in the bucket; `tries` is how many exports CVAT had to make. `url` is "" where a job was reopened."""
+    """The file in the bucket; `tries` is how many exports CVAT had to make."""
 
     url: str
     generation: int
@@ -49,172 +51,238 @@ class Exported:
     source: str
     tries: int
 
+    def __str__(self) -> str:
+        return f"generation {self.generation}: {self.images} images, {self.annotations} annotations in {self.url}"
+
 
 @dataclass(frozen=True)
-class _Taken:
-    """What one round brought: the content to write, where it is from, and the task as it was then."""
+class _Batch:
+    """What the ledger says of the batch when its export begins."""
 
-    content: CocoContent
-    source: Source
+    task_id: int
+    members: Sequence[Object]
+    version: int
+    generation: int
+    dataset: DatasetFacts
+
+
+@dataclass(frozen=True)
+class _TaskContent:
+    """The content of a task that did not change while it was read; `tries` counts CVAT's exports."""
+
+    images: AnnotatedImages
+    written_from: WrittenFrom
     task: Task
     tries: int
 
 
 def export_annotations(lease: BatchLease) -> Exported:
-    """Store a COCO file that holds exactly what the task's annotations say.
+    """Write a dataset file that holds exactly the task's annotations to the bucket, and record it.
 
-    Raises ExportOutdated where people went on working; ExportFailed where annotations cannot be written as COCO.
+    Raises ExportOutdated if people continued to work; ExportFailed if the format cannot hold the annotations.
     """
-    with lease.ledger.read_only() as tx:
-        _, task_id = tasks.made(tx, lease.batch_id)
-        members = _uploaded(tx, lease)
-        version, numbers = batches.get(tx, lease.batch_id).version, datasets.categories(tx, lease.spec.name)
-        generation = exports.next_generation(tx, lease.batch_id)
+    batch = _read_batch(lease)
     failpoint("export_annotations.begun")
     remove_duplicates(lease)
-    with _folder(lease) as folder:
-        taken = _take(lease, task_id, folder / "export.zip")
-        left_out = _left_out(lease, members, taken.content)
-        content = taken.content.without(left_out)
-        people = tuple({job.assignee for job in taken.task.jobs if job.assignee is not None})
-        said = Provenance(lease.spec.name, version, lease.batch_id, task_id, generation, taken.source, people)
-        written = write_dataset(content, _originals(members, taken.content), numbers, said, folder / "coco.json")
-        failpoint("export_annotations.taken")
-        return _store(lease, taken, written, generation, left_out)
+    with _spool_folder(lease) as folder:
+        content = _read_task(lease, batch.task_id, folder / "export.zip")
+        left_out = _names_to_leave_out(lease, batch.members, content.images)
+        written = _write_file(lease, batch, content, left_out, folder / f"dataset{_FORMAT.suffix}")
+        failpoint("export_annotations.file_written")
+        key = _upload_file(lease, written, batch.generation)
+    with lease.transaction() as tx:
+        _require_unchanged(tx, lease, content, left_out)
+        exported = _record(tx, _new_export(lease, batch, content, written, key), written.warnings)
+    failpoint("export_annotations.recorded")
+    _log.info("%s: %s", lease.batch_id, exported)
+    return exported
 
 
-def _uploaded(tx: Transaction, lease: BatchLease) -> list[Object]:
+def _read_batch(lease: BatchLease) -> _Batch:
+    with lease.ledger.read_only() as tx:
+        _, task_id = tasks.made(tx, lease.batch_id)
+        return _Batch(
+            task_id,
+            _uploaded_members(tx, lease),
+            batches.get(tx, lease.batch_id).version,
+            exports.next_generation(tx, lease.batch_id, _FORMAT_NAME),
+            DatasetFacts(lease.spec, datasets.categories(tx, lease.spec.name)),
+        )
+
+
+def _uploaded_members(tx: Transaction, lease: BatchLease) -> list[Object]:
     return [member for member in batches.members(tx, lease.batch_id) if member.upload_name]
 
 
-def _originals(members: Sequence[Object], content: CocoContent) -> dict[str, Original]:
-    """The file behind each frame that is an object of ours."""
-    frames = {image.name: frame for frame, image in enumerate(content.images)}
-    ours = {member.upload_name or "": member for member in members}
-    return {
-        name: Original(ours[name].stored, frames[name], ours[name].exif_orientation) for name in ours.keys() & frames
-    }
+# --- the content of the task ------------------------------------------------------------------------------------------
 
 
-def _left_out(lease: BatchLease, members: Sequence[Object], content: CocoContent) -> set[str]:
-    """Names of what was set aside after its upload, or deleted where that counts, or is no object of ours at all."""
-    drop = lease.spec.deletions is Deletions.DROP
-    kept = {m.upload_name for m in members if m.quarantine_reason is None and not (drop and m.deleted_at is not None)}
-    strangers = {image.name for image in content.images} - {m.upload_name for m in members}
-    for name in strangers:  # in a task that was made by hand
-        _log.warning("%s: %s is left out: it is not an object of the dataset", lease.batch_id, name)
-    return {image.name for image in content.images} - kept
-
-
-def _take(lease: BatchLease, task_id: int, to: Path) -> _Taken:
-    """Content that agrees with the annotations, and the task that did not change meanwhile."""
-    _take_back_left_tags(lease, task_id)
-    for attempt in range(1, _TRIES + 1):
-        task = _complete(lease, task_id)
-        want = _wanted(lease, task)
+def _read_task(lease: BatchLease, task_id: int, to: Path) -> _TaskContent:
+    """Return the content of CVAT's export if it equals the annotations API, else that of the annotations API."""
+    _delete_leftover_markers(lease, task_id)
+    for attempt in range(1, _MAX_EXPORTS + 1):
+        task = _completed_task(lease, task_id)
+        expected = _expected_export(lease, task)
         try:
-            lease.cvat.export(task_id, to, deadline=lease.context.settings.export_deadline_seconds)
-            found = read_export(to)
-        except ExportFailed as error:  # there are tasks on which CVAT's exporter always crashes
-            why = f"cannot be had: {error}"
+            images = _fresh_export(lease, task, expected, to)
+        except ExportFailed as error:
+            _log.warning("%s: export %d of task %d: %s", lease.batch_id, attempt, task_id, error.what)
+            _invalidate_cached_export(lease, task)
         else:
-            difference = compare(want, found)
-            if not difference and _complete(lease, task_id).updated == task.updated:
-                return _Taken(found, Source.EXPORT, task, attempt)
-            why = f"differs from its annotations: {difference or 'they changed'}"
-        _log.warning("%s: export %d of task %d %s", lease.batch_id, attempt, task_id, why)
-        _freshen(lease, task)
-    _log.warning("%s: writing task %d from its annotations, for want of an export", lease.batch_id, task_id)
-    task = _complete(lease, task_id)
-    want = _wanted(lease, task)
-    if _complete(lease, task_id).updated != task.updated:
-        raise ExportOutdated("annotations change while they are exported", where=f"{lease.batch_id}, task {task_id}")
-    return _Taken(want.content, Source.API, task, _TRIES)
+            return _TaskContent(images, WrittenFrom.EXPORT, task, attempt)
+    _log.warning("%s: task %d has no usable export; writing its annotations instead", lease.batch_id, task_id)
+    return _read_annotations(lease, task_id)
 
 
-def _complete(lease: BatchLease, task_id: int) -> Task:
+def _fresh_export(lease: BatchLease, task: Task, expected: ExpectedExport, to: Path) -> AnnotatedImages:
+    """Return the content of CVAT's export. Raises ExportFailed if it fails or differs from what is expected."""
+    lease.cvat.export(task.id, to, deadline=lease.context.settings.export_deadline_seconds)
+    found = _FORMAT.read_export(to)
+    if difference := compare(expected.content, found):
+        raise ExportFailed(f"it differs from the annotations: {difference}")
+    if _completed_task(lease, task.id).updated != task.updated:
+        raise ExportFailed("the annotations changed while it was written")
+    return found
+
+
+def _read_annotations(lease: BatchLease, task_id: int) -> _TaskContent:
+    task = _completed_task(lease, task_id)
+    expected = _expected_export(lease, task)
+    if _completed_task(lease, task_id).updated != task.updated:
+        raise ExportOutdated("the annotations changed while they were read", where=_where(lease, task_id))
+    return _TaskContent(expected.content.likeliest, WrittenFrom.ANNOTATIONS, task, _MAX_EXPORTS)
+
+
+def _completed_task(lease: BatchLease, task_id: int) -> Task:
     task = lease.cvat.task(task_id)
-    opened = [job.id for job in task.jobs if job.status is not JobStatus.COMPLETED]
-    if opened:
-        raise ExportOutdated(f"job {opened[0]} is not completed any more", where=f"{lease.batch_id}, task {task_id}")
+    open_jobs = [job.id for job in task.jobs if job.status is not JobStatus.COMPLETED]
+    if open_jobs:
+        raise ExportOutdated(f"job {open_jobs[0]} is no longer completed", where=_where(lease, task_id))
     return task
 
 
-def _wanted(lease: BatchLease, task: Task) -> Expected:
-    want = expected(lease.cvat.task_annotations(task.id), lease.cvat.frames(task.id), task.labels)
-    if want.findings:
+def _expected_export(lease: BatchLease, task: Task) -> ExpectedExport:
+    """Return what the export should hold. Raises ExportFailed naming the shapes on which CVAT's export fails."""
+    annotations, frames = lease.cvat.task_annotations(task.id), lease.cvat.frames(task.id)
+    expected = _FORMAT.expected_export(annotations, frames, task.labels)
+    if expected.faults:
         raise ExportFailed(
-            f"{want.findings[0]}" + (f" (and {len(want.findings) - 1} more)" if len(want.findings) > 1 else ""),
-            where=f"{lease.batch_id}, task {task.id}",
+            summary(expected.faults),
+            where=_where(lease, task.id),
             next_step=f"correct it in {lease.cvat.url}/tasks/{task.id}, then: labelyard retry {lease.batch_id}",
         )
-    return want
+    return expected
 
 
-def _freshen(lease: BatchLease, task: Task) -> None:
-    """Make CVAT forget its cached file: only a real write does, and this one leaves nothing behind."""
+def _where(lease: BatchLease, task_id: int) -> str:
+    return f"{lease.batch_id}, task {task_id}"
+
+
+# --- CVAT's cache -----------------------------------------------------------------------------------------------------
+
+
+def _invalidate_cached_export(lease: BatchLease, task: Task) -> None:
+    """Make CVAT forget its cached file: create a tag and delete it again. Only a real write has this effect."""
     lease.check()
     job, label = task.jobs[0], task.labels[0]
-    tag = Annotations(tags=(Tag(frame=job.start_frame, label_id=label.id, group=_MARK),))
+    tag = Annotations(tags=(Tag(frame=job.start_frame, label_id=label.id, group=_MARKER_GROUP),))
     created = lease.cvat.change_annotations(job.id, Change.CREATE, tag)
-    failpoint("export_annotations.touched")
+    failpoint("export_annotations.marker_created")
     lease.cvat.change_annotations(job.id, Change.DELETE, created)
-    failpoint("export_annotations.freshened")
+    failpoint("export_annotations.marker_deleted")
 
 
-def _take_back_left_tags(lease: BatchLease, task_id: int) -> None:
-    """Remove what a run that died in the middle of `_freshen` has left."""
+def _delete_leftover_markers(lease: BatchLease, task_id: int) -> None:
+    """Delete the tag of a run that died in the middle of a neutral write."""
     job = lease.cvat.jobs(task_id)[0]
-    left = tuple(tag for tag in lease.cvat.annotations(job.id).tags if tag.group == _MARK)
-    if left:
+    leftover = tuple(tag for tag in lease.cvat.annotations(job.id).tags if tag.group == _MARKER_GROUP)
+    if leftover:
         lease.check()
-        lease.cvat.change_annotations(job.id, Change.DELETE, Annotations(tags=left))
+        lease.cvat.change_annotations(job.id, Change.DELETE, Annotations(tags=leftover))
 
 
-def _store(lease: BatchLease, taken: _Taken, written: Written, generation: int, left_out: set[str]) -> Exported:
-    spec, batch_id = lease.spec, lease.batch_id
-    key = f"{spec.export.prefix}{batch_id}-g{generation}-{written.sha256[:12]}.json"
-    address = s3_url(spec.export_bucket, key)
-    lease.check()
-    lease.context.store.write(spec.export_bucket, key, written.path, "application/json")
-    failpoint("export_annotations.stored")
-    with lease.transaction() as tx:
-        batch = batches.get(tx, batch_id, lock=True)
-        if batch.state is not BatchState.COMPLETED:
-            raise ExportOutdated(f"the batch is {batch.state} again", where=batch_id)
-        if _left_out(lease, _uploaded(tx, lease), taken.content) != left_out:
-            raise ExportOutdated("an object was set aside, deleted or restored while it was written", where=batch_id)
-        now = tx.now
-        exports.add(tx, Export(
-            batch_id=batch_id, generation=generation, bucket=spec.export_bucket, key=key, sha256=written.sha256,
-            source=_SOURCES[taken.source], images=written.images, annotations=written.annotations,
-            task_updated=taken.task.updated, tries=taken.tries, exported_at=now, current=True,
-        ))  # fmt: skip
-        reason = f"generation {generation}: {written.images} images, {written.annotations} annotations in {address}"
-        batches.move(tx, batch, BatchState.EXPORTED, reason)
-        batch.warning = _warned(written)
-    failpoint("export_annotations.recorded")
-    _log.info("%s: %s", batch_id, reason)
-    return Exported(
-        address,
-        generation,
-        written.images,
-        written.annotations,
-        _SOURCES[taken.source],
-        taken.tries,
+# --- the file ---------------------------------------------------------------------------------------------------------
+
+
+def _names_to_leave_out(lease: BatchLease, members: Sequence[Object], images: AnnotatedImages) -> set[str]:
+    """Return the upload names to leave out: quarantined, deleted (if `deletions: drop`) or unknown objects."""
+    drop = lease.spec.deletions is Deletions.DROP
+    kept = {m.upload_name for m in members if m.quarantine_reason is None and not (drop and m.deleted_at is not None)}
+    unknown = {image.name for image in images.images} - {member.upload_name for member in members}
+    for name in unknown:  # in a task that a person created
+        _log.warning("%s: %s is left out: it is not an object of the dataset", lease.batch_id, name)
+    return {image.name for image in images.images} - kept
+
+
+def _write_file(lease: BatchLease, batch: _Batch, content: _TaskContent, left_out: set[str], to: Path) -> WrittenFile:
+    annotators = tuple({job.assignee for job in content.task.jobs if job.assignee is not None})
+    provenance = Provenance(
+        batch.version, lease.batch_id, batch.task_id, batch.generation, content.written_from, annotators
     )
+    originals = _originals(batch.members, content.images)
+    return _FORMAT.write(content.images.without(left_out), originals, batch.dataset, provenance, to)
 
 
-def _warned(written: Written) -> str | None:
-    """What whoever reads the file may trip over, in a line; the file's `info.warnings` holds the rest."""
-    if not written.findings:
+def _originals(members: Sequence[Object], images: AnnotatedImages) -> Mapping[str, Original]:
+    """Return the object behind each image, by its name in CVAT."""
+    frames = {image.name: frame for frame, image in enumerate(images.images)}
+    by_name = {member.upload_name or "": member for member in members}
+    return {
+        name: Original(by_name[name].stored, frames[name], by_name[name].exif_orientation)
+        for name in by_name.keys() & frames
+    }
+
+
+def _upload_file(lease: BatchLease, written: WrittenFile, generation: int) -> str:
+    """Upload the file to the dataset's export bucket. Return its key."""
+    spec = lease.spec
+    key = f"{spec.export.prefix}{lease.batch_id}-g{generation}-{written.sha256[:12]}{_FORMAT.suffix}"
+    lease.check()
+    lease.context.store.write(spec.export_bucket, key, written.path, _FORMAT.media_type)
+    failpoint("export_annotations.file_uploaded")
+    return key
+
+
+def _require_unchanged(tx: Transaction, lease: BatchLease, content: _TaskContent, left_out: set[str]) -> None:
+    """Raise ExportOutdated if the batch or its objects changed while the file was written."""
+    batch = batches.get(tx, lease.batch_id, lock=True)
+    if batch.state is not BatchState.COMPLETED:
+        raise ExportOutdated(f"the batch is {batch.state} again", where=lease.batch_id)
+    if _names_to_leave_out(lease, _uploaded_members(tx, lease), content.images) != left_out:
+        what = "an object was quarantined, deleted or restored while the file was written"
+        raise ExportOutdated(what, where=lease.batch_id)
+
+
+def _new_export(lease: BatchLease, batch: _Batch, content: _TaskContent, written: WrittenFile, key: str) -> Export:
+    return Export(
+        batch_id=lease.batch_id, format=_FORMAT_NAME, generation=batch.generation, bucket=lease.spec.export_bucket,
+        key=key, sha256=written.sha256, source=content.written_from.value, images=written.images,
+        annotations=written.annotations, task_updated=content.task.updated, tries=content.tries, current=True,
+    )  # fmt: skip
+
+
+def _record(tx: Transaction, row: Export, warnings: Sequence[Fault]) -> Exported:
+    """Add the export to the ledger and move its batch to EXPORTED."""
+    row.exported_at = tx.now
+    exports.add(tx, row)
+    url = s3_url(row.bucket, row.key)
+    exported = Exported(url, row.generation, row.images, row.annotations, row.source, row.tries)
+    batch = batches.get(tx, row.batch_id, lock=True)
+    batches.move(tx, batch, BatchState.EXPORTED, str(exported))
+    batch.warning = _warning(warnings)
+    return exported
+
+
+def _warning(warnings: Sequence[Fault]) -> str | None:
+    """Return the batch's warning in one line; all of them are in the file's `info.warnings`."""
+    if not warnings:
         return None
-    more = f" (and {len(written.findings) - 1} more: info.warnings in the file)" if len(written.findings) > 1 else ""
-    return f"exported, but look: {written.findings[0]}{more}"
+    all_of_them = " (all: info.warnings in the file)" if len(warnings) > 1 else ""
+    return f"exported with warnings: {summary(warnings)}{all_of_them}"
 
 
 @contextmanager
-def _folder(lease: BatchLease) -> Iterator[Path]:
+def _spool_folder(lease: BatchLease) -> Iterator[Path]:
     lease.context.settings.spool.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="export-", dir=lease.context.settings.spool) as folder:
         yield Path(folder)

@@ -31,8 +31,8 @@ LEADING_THERE = {
     "wait_for_status.discarding": {"cvat": ({"on": DATA, "short": 0.5, "times": 2},)},
     "wait_for_status.deleted": {"cvat": ({"on": DATA, "short": 0.5, "times": 2},)},
     "wait_for_status.discarded": {"cvat": ({"on": DATA, "short": 0.5, "times": 2},)},
-    "export_annotations.touched": {"stale": True, "cvat": (LATE_EXPORT,)},
-    "export_annotations.freshened": {"stale": True, "cvat": (LATE_EXPORT,)},
+    "export_annotations.marker_created": {"stale": True, "cvat": (LATE_EXPORT,)},
+    "export_annotations.marker_deleted": {"stale": True, "cvat": (LATE_EXPORT,)},
 }
 """What has to happen for a point that the main job does not pass."""
 

@@ -1,4 +1,4 @@
-"""Annotations of small tasks, as hypothesis draws them."""
+"""Hypothesis strategies for the annotations of small tasks."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ LABELS = [
     Label("person", (AttributeSpec("score", InputType.NUMBER, "0.5", ("0", "1", "0.1"), id=2),), id=12),
     Label("tree", id=13),
 ]
-"""Each with another way to be special: crowds, scores, nothing."""
+"""One label with crowds, one with scores, one without attributes."""
 
-KINDS = [ShapeType.RECTANGLE, ShapeType.POLYGON, ShapeType.POLYLINE, ShapeType.FAILPOINTS, ShapeType.CUBOID]
-"""What an annotator of CVAT v1 can draw."""
+KINDS = [ShapeType.RECTANGLE, ShapeType.POLYGON, ShapeType.POLYLINE, ShapeType("points"), ShapeType.CUBOID]
+"""The shapes that an annotator of CVAT v1 can draw."""
 
 _numbers = st.integers(min_value=-160, max_value=600).map(lambda n: n / 8)
 _frames = st.integers(min_value=0, max_value=SIZE - 1)
@@ -30,7 +30,7 @@ _labels = st.sampled_from([label.id for label in LABELS])
 def _points(kind: ShapeType) -> st.SearchStrategy[tuple[float, ...]]:
     if kind is ShapeType.RECTANGLE:
         return st.tuples(_numbers, _numbers, _numbers, _numbers)
-    # Corners that all lie on one spot are no outline: how CVAT resamples such a track was never measured.
+    # Unique: how CVAT resamples a track whose corners are all one point was never measured.
     corners = st.lists(st.tuples(_numbers, _numbers), min_size=3, max_size=6, unique=True)
     return corners.map(lambda pairs: tuple(value for pair in pairs for value in pair))
 
@@ -43,14 +43,14 @@ def _attributes(label: int) -> st.SearchStrategy[tuple[AttributeValue, ...]]:
 
 
 @st.composite
-def _shape(draw: st.DrawFn, most_groups: int) -> Shape:
+def _shape(draw: st.DrawFn, max_group: int) -> Shape:
     kind, label = draw(st.sampled_from(KINDS)), draw(_labels)
-    group, z_order = draw(st.integers(0, most_groups)), draw(st.integers(-1, 2))
+    group, z_order = draw(st.integers(0, max_group)), draw(st.integers(-1, 2))
     return Shape(kind, draw(_frames), label, draw(_points(kind)), group, z_order, attributes=draw(_attributes(label)))
 
 
 @st.composite
-def _track(draw: st.DrawFn, kinds: list[ShapeType], most_groups: int) -> Track:
+def _track(draw: st.DrawFn, kinds: list[ShapeType], max_group: int) -> Track:
     kind, label = draw(st.sampled_from(kinds)), draw(_labels)
     frames = sorted(draw(st.sets(_frames, min_size=1, max_size=3)))
     outside = [False, *draw(st.lists(st.booleans(), min_size=len(frames) - 1, max_size=len(frames) - 1))]
@@ -58,20 +58,20 @@ def _track(draw: st.DrawFn, kinds: list[ShapeType], most_groups: int) -> Track:
         TrackedShape(kind, frame, draw(_points(kind)), out, attributes=draw(_attributes(label)))
         for frame, out in zip(frames, outside, strict=True)
     ]
-    return Track(frames[0], label, tuple(keys), group=draw(st.integers(0, most_groups)))
+    return Track(frames[0], label, tuple(keys), group=draw(st.integers(0, max_group)))
 
 
 def annotated(
-    *, tracks_of: list[ShapeType] | None = None, most: int = 12, least: int = 0, groups: int = 2
+    *, tracks_of: list[ShapeType] | None = None, max_shapes: int = 12, groups: int = 2
 ) -> st.SearchStrategy[Annotations]:
-    """Annotations of the task with FRAMES and LABELS; ids in order, as a server gives them."""
+    """Return annotations of a task with FRAMES and LABELS, with ids in order, as a server assigns them."""
     return st.builds(
         lambda shapes, tracks, tags: Annotations(
             tuple(replace(shape, id=n) for n, shape in enumerate(shapes, 1)),
             tuple(replace(track, id=n) for n, track in enumerate(tracks, 1)),
             tuple(tags),
         ),
-        st.lists(_shape(groups), max_size=most),
+        st.lists(_shape(groups), max_size=max_shapes),
         st.lists(_track(tracks_of or [ShapeType.RECTANGLE], groups), max_size=3),
         st.lists(st.builds(Tag, _frames, _labels), max_size=2),
     )

@@ -1,4 +1,4 @@
-"""Exports as files: recorded ones, and ones made of any content."""
+"""COCO exports as files: recorded ones, and ones made from any content."""
 
 from __future__ import annotations
 
@@ -7,28 +7,30 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from labelyard.annotations.content import CocoContent
+from labelyard.annotations.content import AnnotatedImages, Mask, Polygons
 from tests.support.paths import RECORDINGS
 
 EXCHANGES = RECORDINGS / "cvat-1.0.0"
 
 
 def recording(name: str) -> dict[str, Any]:
+    """Return a recorded request to CVAT 1.0.0 with its response."""
     document: dict[str, Any] = json.loads((EXCHANGES / f"{name}.json").read_text())
     return document
 
 
 def recorded_document(name: str) -> dict[str, Any]:
+    """Return the COCO document of a recorded export."""
     document: dict[str, Any] = recording(name)["zip_json"]["annotations/instances_default.json"]
     return document
 
 
-def as_export(content: CocoContent) -> dict[str, Any]:
-    """A document numbered as CVAT v1 numbers: images from 0, annotations and categories from 1."""
+def as_export(content: AnnotatedImages) -> dict[str, Any]:
+    """Return a document numbered like CVAT v1 does: images from 0, annotations and categories from 1."""
     return {
         "licenses": [{"name": "", "id": 0, "url": ""}],
         "info": {},
-        "categories": [{"id": i, "name": n, "supercategory": ""} for i, n in enumerate(content.categories, 1)],
+        "categories": [{"id": i, "name": n, "supercategory": ""} for i, n in enumerate(content.labels, 1)],
         "images": [
             {"id": i, "file_name": image.name, "width": image.width, "height": image.height}
             for i, image in enumerate(content.images)
@@ -36,25 +38,27 @@ def as_export(content: CocoContent) -> dict[str, Any]:
         "annotations": [
             {
                 "id": number,
-                "image_id": a.frame,
-                "category_id": content.categories.index(a.label) + 1,
-                "bbox": list(a.bbox),
-                "area": a.area,
-                "iscrowd": int(a.crowd),
-                "segmentation": {
-                    "counts": list(a.segmentation.counts),
-                    "size": [a.segmentation.height, a.segmentation.width],
-                }
-                if not isinstance(a.segmentation, tuple)
-                else [list(p) for p in a.segmentation],
+                "image_id": one.frame,
+                "category_id": content.labels.index(one.label) + 1,
+                "bbox": list(one.box),
+                "area": one.area,
+                "iscrowd": int(one.is_crowd),
+                "segmentation": _segmentation(one.outline),
             }
-            | ({} if a.score is None else {"score": a.score})
-            for number, a in enumerate(content.annotations, 1)
+            | ({} if one.score is None else {"score": one.score})
+            for number, one in enumerate(content.instances, 1)
         ],
     }
 
 
+def _segmentation(outline: Polygons | Mask) -> Any:
+    if isinstance(outline, Mask):
+        return {"counts": list(outline.runs), "size": [outline.height, outline.width]}
+    return [list(polygon) for polygon in outline]
+
+
 def zipped(document: Any, path: Path, member: str = "annotations/instances_default.json") -> Path:
+    """Write a document, or bytes, as the member of a zip file."""
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(member, document if isinstance(document, bytes) else json.dumps(document))
     return path

@@ -1,172 +1,117 @@
-"""The dataset file for the bucket: original keys as file names, ids from 1, the same bytes for the same work."""
+"""Writing a dataset file: original keys as file names, ids from 1, the same bytes for the same content."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import logging
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pycocotools import coco as _coco
-
-from labelyard.annotations.content import Annotation, CocoContent, Finding, Image, Rle, Severity
-from labelyard.domain.objects import StoredObject
+from labelyard.annotations.content import AnnotatedImages, Image, Instance, Mask
 from labelyard.errors import CvatDisagrees, ExportFailed
-from labelyard.formats.checks.document import check
+from labelyard.formats.checks import check
+from labelyard.formats.checks.fault import DatasetFacts, Fault, Severity
+from labelyard.formats.checks.values import Document
+from labelyard.formats.coco.reference import verify_with_pycocotools
+from labelyard.formats.interface import Original, Provenance, WrittenFile, WrittenFrom
 
-_log = logging.getLogger("labelyard.annotations")
-_SHOWN_WARNINGS = 100
-
-# pycocotools prints while it reads. Its module gets a `print` of its own: redirecting sys.stdout is not thread-safe.
-_coco.print = lambda *words: _log.debug("pycocotools: %s", " ".join(map(str, words)))
-
-
-class Source(StrEnum):
-    """Where a dataset file's annotations come from."""
-
-    EXPORT = "CVAT's COCO 1.0 export, equal to the annotations API"
-    API = "CVAT's annotations API, because its COCO 1.0 export kept differing from it"
-
-
-@dataclass(frozen=True, slots=True)
-class Provenance:
-    """What a dataset file says about itself; people by their CVAT ids only."""
-
-    dataset: str
-    version: int
-    batch: str
-    task_id: int
-    generation: int
-    source: Source
-    annotators: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Original:
-    """The file behind an image: where it lies, its frame in CVAT's task, and how EXIF says that viewers turn it."""
-
-    stored: StoredObject
-    frame: int
-    exif_orientation: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """A dataset file on disk; `findings` are warnings only."""
-
-    path: Path
-    sha256: str
-    size: int
-    images: int
-    annotations: int
-    findings: tuple[Finding, ...]
+_MAX_WARNINGS = 100
+_ANNOTATIONS_FROM = {
+    WrittenFrom.EXPORT: "CVAT's COCO 1.0 export, equal to the annotations API",
+    WrittenFrom.ANNOTATIONS: "CVAT's annotations API, because its COCO 1.0 export kept differing from it",
+}
 
 
 def write_dataset(
-    content: CocoContent,
+    content: AnnotatedImages,
     originals: Mapping[str, Original],
-    numbers: Mapping[str, int],
+    dataset: DatasetFacts,
     provenance: Provenance,
     to: Path,
-) -> Written:
-    """Write the dataset file of a task and have pycocotools read it.
+) -> WrittenFile:
+    """Write the dataset file of a task, and verify it with pycocotools.
 
-    `originals` gives the file for each name in CVAT, `numbers` the id of each label of the dataset, which is the same
-    in all of its files. Raises CvatDisagrees where a name is not known, ExportFailed for content that no reader could
-    use.
+    `originals` has the object behind each image by its name in CVAT. Raises CvatDisagrees for an image without one,
+    ExportFailed for content that no reader could use.
     """
-    document = dataset_document(content, originals, numbers, provenance)
-    findings = [*check(document, provenance.batch), *_turned(document), *_unnumbered(content, numbers)]
-    for finding in findings:
-        if finding.gravity is Severity.REFUSE:
-            raise ExportFailed(f"the dataset file cannot be used: {finding}", where=f"CVAT task {provenance.task_id}")
-    document["info"]["warnings"] = [str(finding) for finding in findings[:_SHOWN_WARNINGS]]
+    document = dataset_document(content, originals, dataset, provenance)
+    warnings = _warnings(document, dataset, provenance)
+    document["info"]["warnings"] = [str(fault) for fault in warnings[:_MAX_WARNINGS]]
     data = json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode() + b"\n"
     to.write_bytes(data)
-    images, annotations = judge(to)
-    if (images, annotations) != (len(content.images), len(content.annotations)):
-        wanted = f"instead of {len(content.images)} and {len(content.annotations)}"
-        what = f"pycocotools finds {images} images and {annotations} annotations {wanted}"
-        raise ExportFailed(what, where=f"CVAT task {provenance.task_id}")
-    return Written(to, hashlib.sha256(data).hexdigest(), len(data), images, annotations, tuple(findings))
+    _verify(to, content, provenance)
+    images, annotations = len(content.images), len(content.instances)
+    return WrittenFile(to, hashlib.sha256(data).hexdigest(), len(data), images, annotations, tuple(warnings))
 
 
-def judge(path: Path) -> tuple[int, int]:
-    """How many images and annotations pycocotools finds in a file that `check` has passed."""
-    coco = _coco.COCO(str(path))
-    image_ids = coco.getImgIds()
-    return len(image_ids), len(coco.getAnnIds(imgIds=image_ids, catIds=coco.getCatIds()))
+def _warnings(document: Document, dataset: DatasetFacts, provenance: Provenance) -> list[Fault]:
+    faults = check(document, provenance.batch, dataset)
+    error = next((fault for fault in faults if fault.severity is Severity.ERROR), None)
+    if error:
+        raise ExportFailed(f"the dataset file cannot be used: {error}", where=f"CVAT task {provenance.task_id}")
+    return faults
+
+
+def _verify(path: Path, content: AnnotatedImages, provenance: Provenance) -> None:
+    found, written = verify_with_pycocotools(path), (len(content.images), len(content.instances))
+    if found != written:
+        raise ExportFailed(
+            f"pycocotools finds {found[0]} images and {found[1]} annotations instead of {written[0]} and {written[1]}",
+            where=f"CVAT task {provenance.task_id}",
+        )
 
 
 def dataset_document(
-    content: CocoContent, originals: Mapping[str, Original], numbers: Mapping[str, int], provenance: Provenance
-) -> dict[str, Any]:
-    """The dataset file as JSON values. What order images and annotations had in `content` leaves no trace."""
-    unknown = [image.name for image in content.images if image.name not in originals]
-    if unknown:
-        what = f"the file names {unknown[0]!r}, which was not uploaded ({len(unknown)} such names)"
-        raise CvatDisagrees(what, where=f"CVAT task {provenance.task_id}")
-    places = [originals[image.name] for image in content.images]
-    order = sorted(range(len(places)), key=lambda n: (places[n].stored.key, places[n].stored.bucket, places[n].frame))
-    image_ids = {place: number for number, place in enumerate(order, 1)}
-    category_ids = _category_ids(content.categories, numbers)
-    records = [_record(a, image_ids[a.frame], category_ids[a.label]) for a in content.annotations]
-    records.sort(key=lambda r: (r["image_id"], r["category_id"], r["bbox"], json.dumps(r)))
+    content: AnnotatedImages, originals: Mapping[str, Original], dataset: DatasetFacts, provenance: Provenance
+) -> Document:
+    """Return a dataset file as JSON values. They do not depend on the order of images and instances in `content`."""
+    _require_originals(content, originals, provenance)
+    files = [originals[image.name] for image in content.images]
+    order = sorted(range(len(files)), key=lambda n: (files[n].stored.key, files[n].stored.bucket, files[n].frame))
+    image_ids = {frame: number for number, frame in enumerate(order, 1)}
+    category_ids = _category_ids(content.labels, dataset.category_ids)
+    records = [_annotation(one, image_ids[one.frame], category_ids[one.label]) for one in content.instances]
+    records.sort(key=lambda record: (record["image_id"], record["category_id"], record["bbox"], json.dumps(record)))
     return {
-        "info": _info(provenance),
+        "info": _info(dataset.spec.name, provenance),
         "licenses": [],
         "categories": [{"id": n, "name": name, "supercategory": ""} for name, n in category_ids.items()],
-        "images": [_image(content.images[n], image_ids[n], places[n]) for n in order],
+        "images": [_image(content.images[frame], image_ids[frame], files[frame]) for frame in order],
         "annotations": [{"id": number, **record} for number, record in enumerate(records, 1)],
     }
 
 
-def _category_ids(categories: Sequence[str], numbers: Mapping[str, int]) -> dict[str, int]:
-    """The id of each category, in the order of the ids; labels of a task made by hand come after the dataset's."""
-    known = sorted((name for name in categories if name in numbers), key=lambda name: numbers[name])
-    strange = enumerate(_strange(categories, numbers), 1 + max(numbers.values(), default=0))
-    return {name: numbers[name] for name in known} | {name: number for number, name in strange}
+def _require_originals(content: AnnotatedImages, originals: Mapping[str, Original], provenance: Provenance) -> None:
+    unknown = [image.name for image in content.images if image.name not in originals]
+    if unknown:
+        what = f"the file names {unknown[0]!r}, which was not uploaded ({len(unknown)} such names)"
+        raise CvatDisagrees(what, where=f"CVAT task {provenance.task_id}")
 
 
-def _strange(categories: Sequence[str], numbers: Mapping[str, int]) -> list[str]:
-    return sorted(name for name in categories if name not in numbers)
+def _category_ids(labels: Sequence[str], known_ids: Mapping[str, int]) -> dict[str, int]:
+    """Return the id of each label, in the order of the ids; labels that the dataset never had come last."""
+    known = sorted((name for name in labels if name in known_ids), key=lambda name: known_ids[name])
+    unknown = sorted(name for name in labels if name not in known_ids)
+    first_free = 1 + max(known_ids.values(), default=0)
+    return {name: known_ids[name] for name in known} | {name: n for n, name in enumerate(unknown, first_free)}
 
 
-def _unnumbered(content: CocoContent, numbers: Mapping[str, int]) -> Iterator[Finding]:
-    for name in _strange(content.categories, numbers):
-        what = "is not a label of the dataset: its id may be another one in the next file"
-        yield Finding(f"category {name!r}", what, Severity.WARN)
-
-
-def _turned(document: Mapping[str, Any]) -> Iterator[Finding]:
-    for image in document["images"]:
-        if "exif_orientation" in image:
-            what = (
-                f"some readers turn it (EXIF orientation {image['exif_orientation']}); "
-                "width, height and boxes are of the pixels as stored"
-            )
-            yield Finding(f"image {image['file_name']!r}", what, Severity.WARN)
-
-
-def _info(provenance: Provenance) -> dict[str, Any]:
+def _info(dataset: str, provenance: Provenance) -> dict[str, Any]:
     return {
-        "description": f"{provenance.dataset}, batch {provenance.batch}: annotations of CVAT task {provenance.task_id}",
-        "dataset": provenance.dataset,
+        "description": f"{dataset}, batch {provenance.batch}: annotations of CVAT task {provenance.task_id}",
+        "dataset": dataset,
         "dataset_version": provenance.version,
         "batch": provenance.batch,
         "task_id": provenance.task_id,
         "generation": provenance.generation,
-        "annotations_from": str(provenance.source),
+        "annotations_from": _ANNOTATIONS_FROM[provenance.written_from],
         "annotators": sorted(set(provenance.annotators)),
     }
 
 
 def _image(image: Image, number: int, original: Original) -> dict[str, Any]:
-    stored, turned = original.stored, original.exif_orientation
+    stored, orientation = original.stored, original.exif_orientation
     return {
         "id": number,
         "file_name": stored.key,
@@ -175,33 +120,33 @@ def _image(image: Image, number: int, original: Original) -> dict[str, Any]:
         "coco_url": stored.url,
         "etag": stored.etag,
         **({"version_id": stored.version_id} if stored.version_id else {}),
-        **({"exif_orientation": turned} if turned not in (None, 1) else {}),
+        **({"exif_orientation": orientation} if orientation not in (None, 1) else {}),
         "cvat_name": image.name,
         "cvat_frame": original.frame,
     }
 
 
-def _record(annotation: Annotation, image_id: int, category_id: int) -> dict[str, Any]:
+def _annotation(instance: Instance, image_id: int, category_id: int) -> dict[str, Any]:
     record: dict[str, Any] = {
         "image_id": image_id,
         "category_id": category_id,
-        "bbox": _upright(annotation.bbox),
-        "area": abs(annotation.area),
-        "segmentation": _segmentation(annotation),
-        "iscrowd": int(annotation.crowd),
+        "bbox": _upright(instance.box),
+        "area": abs(instance.area),
+        "segmentation": _segmentation(instance),
+        "iscrowd": int(instance.is_crowd),
     }
-    return record if annotation.score is None else record | {"score": annotation.score}
+    return record if instance.score is None else record | {"score": instance.score}
 
 
-def _upright(bbox: Sequence[float]) -> list[float]:
-    # A rectangle dragged from another corner comes with negative sides, and with one of them a negative area; COCO's
-    # readers never match those.
-    x, y, width, height = bbox
+def _upright(box: Sequence[float]) -> list[float]:
+    # A rectangle that was drawn from another corner has negative sides, and with one of them a negative area. Readers
+    # of COCO never match those.
+    x, y, width, height = box
     return [min(x, x + width), min(y, y + height), abs(width), abs(height)]
 
 
-def _segmentation(annotation: Annotation) -> Any:
-    outline = annotation.segmentation
-    if isinstance(outline, Rle):
-        return {"counts": list(outline.counts), "size": [outline.height, outline.width]}
+def _segmentation(instance: Instance) -> Any:
+    outline = instance.outline
+    if isinstance(outline, Mask):
+        return {"counts": list(outline.runs), "size": [outline.height, outline.width]}
     return [list(polygon) for polygon in outline]

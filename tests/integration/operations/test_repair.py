@@ -66,7 +66,7 @@ def test_a_task_that_the_account_may_not_see_is_reported_and_never_created_again
     other = CvatSettings(url=assigned.sandbox.url, username="bob", password=SecretStr("bobpass1"))
     with open_context(assigned.context.settings.model_copy(update={"cvat": {"default": other}})) as context:
         [finding] = repair.survey(context)
-        assert (finding.mend, "may not see it" in finding.what) == (Action.REPORT, True)
+        assert (finding.mend, "may not see" in finding.what) == (Action.REPORT, True)
         assert "may not see it" in next(iter((collect(context).failed or {}).values()))
         with context.ledger.read_only() as tx:
             assert breakers.troubled(tx) == []

@@ -65,7 +65,7 @@ def test_an_object_quarantined_during_its_export_is_not_in_the_current_export(
     def quarantine() -> None:
         manual.quarantine(two_files.context, two_files.url("2.jpg"), "a private person")
 
-    at_failpoint(export_annotations, "export_annotations.taken", quarantine)
+    at_failpoint(export_annotations, "export_annotations.file_written", quarantine)
     with pytest.raises(ExportOutdated):
         export(two_files)
     two_files.retry()
@@ -94,7 +94,7 @@ def test_the_tag_of_the_neutral_write_is_removed_though_the_run_that_created_it_
     workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def die(passed: str) -> None:
-        if passed == "export_annotations.touched":
+        if passed == "export_annotations.marker_created":
             raise KeyboardInterrupt
 
     workspace.put("1.jpg")

@@ -68,8 +68,10 @@ def test_values_that_readers_may_reject_are_warned_of_in_the_file_and_in_the_sta
     assert (document["images"][0]["width"], document["images"][0]["height"]) == (64, 48)
     warnings = "\n".join(document["info"]["warnings"])
     assert "its bbox is 0.0 x 4.0 pixels: it is never matched" in warnings
-    assert "'in/rotated.jpg': some readers turn it (EXIF orientation 6)" in warnings
-    assert "exported, but look: street-00001, annotation 2: its bbox is 0.0 x 4.0" in (workspace.line().warning or "")
+    assert "'in/rotated.jpg': some readers rotate it (EXIF orientation 6)" in warnings
+    assert "exported with warnings: street-00001, annotation 2: its bbox is 0.0 x 4.0" in (
+        workspace.line().warning or ""
+    )
 
 
 def rotated() -> bytes:

@@ -1,6 +1,6 @@
-"""The foretold file beside the one a server exports.
+"""The expected export equals what a server exports.
 
-The sandbox has its own reading of the measured facts, in code of its own: where both agree, neither slipped.
+The sandbox implements the measured rules in code of its own, so a mistake in one of the two is found.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from PIL import Image
 
 from cvat_sandbox import serve
 from labelyard.annotations.comparison import compare
-from labelyard.annotations.expected import expected
 from labelyard.cvat import Cvat, connect
 from labelyard.domain.annotations import Annotations, AttributeValue, Change, Shape, ShapeType, Track
 from labelyard.domain.tasks import DataSpec, Job, Task, TaskSpec, UploadFile
 from labelyard.errors import CvatError
+from labelyard.formats.coco.expected_export import expected_export
 from labelyard.formats.coco.read import read_export
+from labelyard.formats.interface import ExpectedExport
 from tests.support.annotation_strategies import LABELS, annotated
 
 EVERY_TRACK = [ShapeType.RECTANGLE, ShapeType.POLYGON, ShapeType.POLYLINE]
@@ -34,7 +35,11 @@ def root() -> Iterator[Cvat]:
         yield connect(sandbox.url, username="root", password="rootpass", dialect="v1")
 
 
-def a_task(root: Cvat, *, segment_size: int = 0) -> Task:
+def expected(root: Cvat, task: Task) -> ExpectedExport:
+    return expected_export(root.task_annotations(task.id), root.frames(task.id), task.labels)
+
+
+def create_task(root: Cvat, *, segment_size: int = 0) -> Task:
     task = root.create_task(TaskSpec(f"t{time.monotonic_ns()}", tuple(LABELS), segment_size=segment_size))
     root.upload(task.id, [_image(f"{n:03}.png", 60 + n) for n in range(5)], DataSpec())
     deadline = time.monotonic() + 60
@@ -52,11 +57,11 @@ def _image(name: str, width: int) -> UploadFile:
 
 @pytest.fixture(scope="module")
 def task(root: Cvat) -> Task:
-    return a_task(root)
+    return create_task(root)
 
 
 def with_ids_of(task: Task, annotations: Annotations) -> Annotations:
-    """The same in the server's ids of labels and attributes."""
+    """Return the annotations with the server's ids of labels and attributes."""
     labels = {mine.id: theirs.id for mine in LABELS for theirs in task.labels if mine.name == theirs.name}
     specs = {
         mine.id: theirs.id
@@ -81,26 +86,24 @@ def with_ids_of(task: Task, annotations: Annotations) -> Annotations:
     )
 
 
-def replaced(root: Cvat, job: Job, annotations: Annotations) -> None:
+def replace_annotations(root: Cvat, job: Job, annotations: Annotations) -> None:
     root.change_annotations(job.id, Change.DELETE, root.annotations(job.id))
     root.change_annotations(job.id, Change.CREATE, annotations)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(annotations=annotated(tracks_of=EVERY_TRACK, most=25))
-def test_what_a_server_exports_is_what_its_annotations_foretell(
-    root: Cvat, task: Task, tmp_path: Path, annotations: Annotations
-) -> None:
-    replaced(root, task.jobs[0], with_ids_of(task, annotations))
-    want = expected(root.task_annotations(task.id), root.frames(task.id), task.labels)
+@given(annotations=annotated(tracks_of=EVERY_TRACK, max_shapes=25))
+def test_a_servers_export_is_the_expected_one(root: Cvat, task: Task, tmp_path: Path, annotations: Annotations) -> None:
+    replace_annotations(root, task.jobs[0], with_ids_of(task, annotations))
+    want = expected(root, task)
     root.export(task.id, tmp_path / "export.zip")
-    difference = compare(want, read_export(tmp_path / "export.zip"))
+    difference = compare(want.content, read_export(tmp_path / "export.zip"))
     assert not difference, str(difference)
-    assert want.findings == ()
+    assert want.faults == ()
 
 
-def test_a_task_labelled_in_several_jobs_is_one_file(root: Cvat, tmp_path: Path) -> None:
-    task = a_task(root, segment_size=2)
+def test_a_task_with_several_jobs_has_one_export(root: Cvat, tmp_path: Path) -> None:
+    task = create_task(root, segment_size=2)
     person = next(label.id for label in task.labels if label.name == "person")
     for job in task.jobs:
         shapes = tuple(
@@ -108,28 +111,26 @@ def test_a_task_labelled_in_several_jobs_is_one_file(root: Cvat, tmp_path: Path)
             for frame in range(job.start_frame, job.stop_frame + 1)
         )
         root.change_annotations(job.id, Change.CREATE, Annotations(shapes))
-    want = expected(root.task_annotations(task.id), root.frames(task.id), task.labels)
+    want = expected(root, task)
     root.export(task.id, tmp_path / "export.zip")
     found = read_export(tmp_path / "export.zip")
-    assert not compare(want, found)
-    assert sorted(annotation.frame for annotation in found.annotations) == [0, 1, 2, 3, 4]
+    assert not compare(want.content, found)
+    assert sorted(instance.frame for instance in found.instances) == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize(
     "shape",
     [
         Shape(ShapeType.RECTANGLE, 7, 11, (1, 1, 5, 5)),
-        Shape(ShapeType.FAILPOINTS, 7, 11, (1, 1)),
+        Shape(ShapeType("points"), 7, 11, (1, 1)),
         Shape(ShapeType.POLYGON, 1, 11, (1, 1, 5, 5)),
     ],
     ids=["a box beyond the task", "points beyond the task", "a polygon of two points"],
 )
-def test_where_an_export_fails_the_shape_that_is_to_blame_was_foretold(
-    root: Cvat, shape: Shape, tmp_path: Path
-) -> None:
-    task = a_task(root)
+def test_the_shape_on_which_an_export_fails_is_named(root: Cvat, shape: Shape, tmp_path: Path) -> None:
+    task = create_task(root)
     root.change_annotations(task.jobs[0].id, Change.CREATE, with_ids_of(task, Annotations((shape,))))
-    (finding,) = expected(root.task_annotations(task.id), root.frames(task.id), task.labels).findings
-    assert finding.where.startswith(f"frame {shape.frame}")
+    (fault,) = expected(root, task).faults
+    assert fault.where.startswith(f"frame {shape.frame}")
     with pytest.raises(CvatError):
         root.export(task.id, tmp_path / "export.zip", deadline=30)

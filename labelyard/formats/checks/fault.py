@@ -1,0 +1,43 @@
+"""What a check finds: faults, each with its rule and severity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from labelyard.config import DatasetSpec
+
+
+class Severity(StrEnum):
+    """ERROR: the file must not be used. WARNING: the file is valid, but a training run can suffer from it."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A violation of `rule`; `where` names the file and the annotation, shape or image in it."""
+
+    rule: str
+    severity: Severity
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetFacts:
+    """What the ledger knows of the dataset that a file belongs to: its spec, and the id of each label it ever had."""
+
+    spec: DatasetSpec
+    category_ids: Mapping[str, int]
+
+
+def summary(faults: Sequence[Fault]) -> str:
+    """Return the first fault and the number of the others, in one line."""
+    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    return f"{faults[0]}{more}"

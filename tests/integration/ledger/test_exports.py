@@ -1,0 +1,132 @@
+"""Exports in the ledger: generations of each batch and format, one of them current; the database makes sure of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from alembic import command
+from sqlalchemy import Connection, create_engine, make_url, text
+from sqlalchemy.exc import IntegrityError
+
+from labelyard.config import DatasetSpec
+from labelyard.ledger import Ledger, exports, migrations
+from labelyard.ledger.tables import Batch, Export
+from tests.support.ledger_samples import Clock, closed_batch
+
+
+@pytest.fixture
+def batch(ledger: Ledger, spec: DatasetSpec) -> Batch:
+    return closed_batch(ledger, spec)
+
+
+def an_export(batch: Batch, format_name: str, generation: int, *, current: bool = True) -> Export:
+    return Export(
+        batch_id=batch.id, format=format_name, generation=generation, bucket="out", key=f"{format_name}-g{generation}",
+        sha256="0", source="export", images=1, annotations=1, task_updated="", tries=1, exported_at=Clock().now,
+        current=current,
+    )  # fmt: skip
+
+
+def add(ledger: Ledger, export: Export) -> None:
+    with ledger.transaction() as tx:
+        exports.add(tx, export)
+
+
+def current_generations(ledger: Ledger, batch: Batch) -> dict[str, int | None]:
+    with ledger.read_only() as tx:
+        found = {name: exports.current(tx, batch.id, name) for name in ("coco", "yolo")}
+    return {name: export.generation if export else None for name, export in found.items()}
+
+
+def test_the_newest_export_of_each_format_is_current(ledger: Ledger, batch: Batch) -> None:
+    add(ledger, an_export(batch, "coco", 1))
+    assert current_generations(ledger, batch) == {"coco": 1, "yolo": None}
+    add(ledger, an_export(batch, "yolo", 1))
+    add(ledger, an_export(batch, "coco", 2))
+    assert current_generations(ledger, batch) == {"coco": 2, "yolo": 1}
+
+
+def test_each_format_counts_its_generations(ledger: Ledger, batch: Batch) -> None:
+    add(ledger, an_export(batch, "coco", 1))
+    with ledger.read_only() as tx:
+        assert [exports.next_generation(tx, batch.id, name) for name in ("coco", "yolo")] == [2, 1]
+
+
+def test_a_second_current_export_of_a_batch_and_format_is_rejected(ledger: Ledger, batch: Batch) -> None:
+    add(ledger, an_export(batch, "coco", 1))
+    with pytest.raises(IntegrityError), ledger.transaction() as tx:
+        tx.add(an_export(batch, "coco", 2))
+
+
+def test_a_second_export_of_the_same_generation_is_rejected(ledger: Ledger, batch: Batch) -> None:
+    add(ledger, an_export(batch, "coco", 1))
+    with pytest.raises(IntegrityError), ledger.transaction() as tx:
+        tx.add(an_export(batch, "coco", 1, current=False))
+
+
+# --- migration 0006 ---------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def connected(ledger_url: str) -> Iterator[Connection]:
+    url = make_url(ledger_url)
+    if url.get_backend_name() == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        yield connection
+    engine.dispose()
+
+
+EXPORT_AT_0005 = (
+    "INSERT INTO export (id, batch_id, generation, bucket, key, sha256, source, images, annotations, task_updated,"
+    " tries, exported_at, current) VALUES (:id, 'street-00001', :generation, 'out', 'k', '0', 'export', 1, 1, '', 1,"
+    " '2026-01-01 12:00:00', :current)"
+)
+
+
+def fill_at_0005(connection: Connection, *current: bool) -> None:
+    """Migrate to revision 0005 and add a batch with as many exports."""
+    command.upgrade(migrations(connection), "0005")
+    now = "'2026-01-01 12:00:00'"
+    connection.execute(text("INSERT INTO dataset (name, version, batches, turn) VALUES ('street', 1, 1, 0)"))
+    connection.execute(
+        text(
+            "INSERT INTO batch (id, dataset, version, number, state, objects, bytes, opened_at, last_registered_at,"
+            " attempts, publish_attempts, changed_at)"
+            f" VALUES ('street-00001', 'street', 1, 1, 'exported', 1, 1, {now}, {now}, 0, 0, {now})"
+        )
+    )
+    for number, is_current in enumerate(current, 1):
+        connection.execute(text(EXPORT_AT_0005), {"id": number, "generation": number, "current": is_current})
+
+
+def rows(connection: Connection, columns: str) -> list[tuple[Any, ...]]:
+    return [tuple(row) for row in connection.execute(text(f"SELECT {columns} FROM export ORDER BY id"))]
+
+
+def test_existing_exports_become_coco_and_stay_current(ledger_url: str) -> None:
+    with connected(ledger_url) as connection:
+        fill_at_0005(connection, False, True)
+        command.upgrade(migrations(connection), "0006")
+        assert rows(connection, "generation, format, current") == [(1, "coco", False), (2, "coco", True)]
+
+
+def test_of_two_current_exports_only_the_newer_stays_current(ledger_url: str) -> None:
+    with connected(ledger_url) as connection:
+        fill_at_0005(connection, True, True)
+        command.upgrade(migrations(connection), "0006")
+        assert rows(connection, "generation, current") == [(1, False), (2, True)]
+
+
+def test_a_downgrade_keeps_the_coco_exports_alone(ledger_url: str) -> None:
+    with connected(ledger_url) as connection:
+        fill_at_0005(connection, False, True)
+        command.upgrade(migrations(connection), "0006")
+        added = EXPORT_AT_0005.replace("(id,", "(format, id,").replace("(:id", "('yolo', :id")
+        connection.execute(text(added), {"id": 3, "generation": 1, "current": True})
+        command.downgrade(migrations(connection), "0005")
+        assert rows(connection, "generation, current") == [(1, False), (2, True)]
