@@ -18,7 +18,7 @@ from rich.text import Text
 from labelyard.context import open_context
 from labelyard.domain.states import BatchState
 from labelyard.ledger import Ledger, batches, upgrade
-from labelyard.ledger.overview import BatchLine, Overview, overview
+from labelyard.ledger.overview import BatchSummary, Overview, overview
 from labelyard.operations.remarks import general_remarks, jobs_told, remarks
 from labelyard.pipeline.close_batches import close_now
 from labelyard.settings import load_settings
@@ -41,7 +41,7 @@ def _ledger() -> Iterator[Ledger]:
 def status(dataset: str | None, as_json: bool) -> None:  # noqa: FBT001 - click passes flags so
     """Show every batch: how far it is, its task, who has its jobs, what went wrong and what to do."""
     with _ledger() as ledger, ledger.read_only() as tx:
-        seen = overview(tx, tx.now, dataset=dataset)
+        seen = overview(tx, dataset=dataset)
     if as_json:
         click.echo(json.dumps(asdict(seen), default=_jsonable, indent=1))
     else:
@@ -65,9 +65,9 @@ def _show(seen: Overview) -> None:
         click.echo("open jobs: " + ", ".join(f"{who} {n}" for who, n in sorted(seen.open_jobs.items())))
 
 
-def _state(batch: BatchLine) -> Text:
+def _state(batch: BatchSummary) -> Text:
     colour = {"failed": "red", "quarantined": "red", "exported": "green"}.get(batch.state, "cyan")
-    return Text(batch.state + (" (working)" if batch.working else ""), style=colour)
+    return Text(batch.state + (" (working)" if batch.leased_by else ""), style=colour)
 
 
 @click.command()

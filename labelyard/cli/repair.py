@@ -31,10 +31,10 @@ def repair(dataset: str | None, do: bool, as_json: bool) -> None:  # noqa: FBT00
         return
     table = Table("where", "what", "fix")
     for finding in plan:
-        table.add_row(Text(finding.where), Text(finding.what), Text(finding.mend))
+        table.add_row(Text(finding.where), Text(finding.what), Text(finding.action))
     if plan:
         Console().print(table)
-    waiting = sum(finding.mend is not Action.REPORT for finding in plan)
+    waiting = sum(finding.action is not Action.REPORT for finding in plan)
     if not plan:
         click.echo("ledger, bucket and CVAT agree")
     elif do:

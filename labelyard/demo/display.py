@@ -17,7 +17,7 @@ from rich.text import Text
 from labelyard.demo.snapshot import Happened, Scene
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus
-from labelyard.ledger.overview import BatchLine
+from labelyard.ledger.overview import BatchSummary
 
 _ROAD = (
     BatchState.OPEN, BatchState.CLOSED, BatchState.CREATED, BatchState.UPLOADED,
@@ -138,13 +138,13 @@ def _batches(scene: Scene) -> Table:
     return table
 
 
-def _bar(batch: BatchLine) -> RenderableType:
+def _bar(batch: BatchSummary) -> RenderableType:
     if batch.state not in _ROAD:
         return Text("")
     return ProgressBar(total=len(_ROAD) - 1, completed=_ROAD.index(batch.state), width=24)
 
 
-def _colour(batch: BatchLine) -> str:
+def _colour(batch: BatchSummary) -> str:
     return {BatchState.EXPORTED: "green", BatchState.FAILED: "red"}.get(batch.state, "cyan")
 
 

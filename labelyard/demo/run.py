@@ -22,7 +22,7 @@ from labelyard.demo.snapshot import Observer, Scene
 from labelyard.demo.uploader import Photographer, waves
 from labelyard.domain.states import ENDED, BatchState
 from labelyard.ledger import Ledger, batches, datasets, upgrade
-from labelyard.ledger.overview import BatchLine
+from labelyard.ledger.overview import BatchSummary
 from labelyard.ledger.tables import History
 from labelyard.orchestration.pull import find_project
 from labelyard.settings import Settings
@@ -112,7 +112,7 @@ def set_up(settings: Settings, spec: DatasetSpec, s3: Any) -> None:
 
 def _follow(
     yard: Supervisor, made: Surroundings, ledger: Ledger, photographer: Photographer, display: Display
-) -> Sequence[BatchLine]:
+) -> Sequence[BatchSummary]:
     """Put the photographs and watch until every one is exported, or something has failed for good."""
     cvat = connect(made.cvat_url, username=environment.ACCOUNT, password=made.password, dialect="v1", timeout=5)
     observer, deadline = Observer(ledger, cvat), time.monotonic() + LONGEST_SECONDS
@@ -138,7 +138,7 @@ def _prove(
     made: Surroundings,
     ledger: Ledger,
     photographer: Photographer,
-    seen: Sequence[BatchLine],
+    seen: Sequence[BatchSummary],
     s3: Any,
     links: Links,
 ) -> Outcome:
@@ -158,9 +158,9 @@ def _prove(
     )
 
 
-def _unfinished(seen: Sequence[BatchLine]) -> list[str]:
+def _unfinished(seen: Sequence[BatchSummary]) -> list[str]:
     wrong = [f"{b.id} is {b.state}: {b.error or 'not exported'}" for b in seen if b.state is not BatchState.EXPORTED]
-    return wrong + [f"{url} was set aside: {reason}" for b in seen for url, reason in b.set_aside.items()]
+    return wrong + [f"{url} was set aside: {reason}" for b in seen for url, reason in b.quarantined.items()]
 
 
 def _download(urls: Sequence[str], s3: Any, folder: Path) -> list[Path]:
@@ -174,7 +174,7 @@ def _download(urls: Sequence[str], s3: Any, folder: Path) -> list[Path]:
     return paths
 
 
-def _names(ledger: Ledger, seen: Sequence[BatchLine]) -> Mapping[int, Mapping[str, str]]:
+def _names(ledger: Ledger, seen: Sequence[BatchSummary]) -> Mapping[int, Mapping[str, str]]:
     """The keys by upload name, for each task."""
     with ledger.read_only() as tx:
         return {

@@ -12,9 +12,9 @@ from sqlalchemy import select
 
 from labelyard.config import DatasetSpec
 from labelyard.context import Context
-from labelyard.domain.frame_matching import match
+from labelyard.domain.frame_matching import match_frames
 from labelyard.domain.objects import StoredObject
-from labelyard.domain.repair_plan import owned_name
+from labelyard.domain.repair_plan import task_name_pattern
 from labelyard.domain.states import BatchState, TaskState
 from labelyard.domain.tasks import Task
 from labelyard.errors import CvatDisagrees, NotFound, StoreError
@@ -75,7 +75,7 @@ def rebuild(context: Context) -> list[AdoptedTask]:
 
 
 def _rebuild(context: Context, spec: DatasetSpec) -> list[AdoptedTask]:
-    form, latest = owned_name(spec.name), dict[str, Task]()
+    form, latest = task_name_pattern(spec.name), dict[str, Task]()
     for task in sorted(our_tasks(context.cvat(spec.cvat), spec), key=lambda task: task.id, reverse=True):
         found = form.fullmatch(task.name)
         if task.size and found is not None:
@@ -106,16 +106,16 @@ def _take(
     with context.ledger.transaction() as tx:
         _refuse_known(tx, spec, task)
         free = _free(tx, spec, listed)
-        objects = match(frames, free, keys)
+        objects = match_frames(frames, free, keys)
         batch = _batch(tx, spec, name)
         _members(tx, batch, objects)
-        batches.name_task(tx, batch)  # for another one, should this one be deleted
+        batches.set_task_name(tx, batch)  # for another one, should this one be deleted
         row = TaskRow(batch_id=batch.id, attempt=1, name=task.name, state=TaskState.VERIFIED, cvat=spec.cvat)
         row.server_id, row.url, row.files, row.request_id = task.id, task_url(cvat, task.id), task.size, ""
         row.upload_begun_at = batch.closed_at
         tx.add(row)
         tx.flush()
-        jobs.see(tx, batch, task.jobs, people)
+        jobs.update_from_server(tx, batch, task.jobs, people)
         batches.move(tx, batch, BatchState.ASSIGNED, f"task {task.id} was taken over")
     unknown = tuple(frame for frame in frames if frame not in objects)
     _log.info("%s: task %d taken over, %d of its %d frames known", batch.id, task.id, len(objects), len(frames))
@@ -124,10 +124,10 @@ def _take(
 
 def _batch(tx: Transaction, spec: DatasetSpec, name: str | None) -> Batch:
     """A closed batch; under its old name, or as the dataset's next."""
-    dataset = batches.lock(tx, spec.name)
-    number = dataset.batches + 1 if name is None else int(name.rpartition("-")[2])
-    batch = batches.add(tx, dataset, number)
-    batch.state, batch.cvat = BatchState.READY, spec.cvat
+    dataset = batches.lock_dataset(tx, spec.name)
+    number = dataset.last_batch_number + 1 if name is None else int(name.rpartition("-")[2])
+    batch = batches.add(tx, dataset, number, BatchState.READY)  # never open: the dataset may have an open one
+    batch.cvat = spec.cvat
     batch.closed_at, batch.close_reason = batch.opened_at, "taken over"
     return batch
 
@@ -144,14 +144,14 @@ def _members(tx: Transaction, batch: Batch, objects: Mapping[str, StoredObject])
         ).one_or_none()
         if row is None:
             row = Object(dataset=batch.dataset, bucket=obj.bucket, key=obj.key, etag=obj.etag, size=obj.size)
-            row.registered_at, row.via = tx.now, "taken over"
+            row.registered_at, row.registered_via = tx.now, "taken over"
             tx.add(row)
         former = tx.get(Batch, row.batch_id) if row.batch_id else None
         if former is not None and former.state is BatchState.OPEN:
             former.objects, former.bytes = former.objects - 1, former.bytes - (row.size or 0)
         row.batch_id, row.upload_name, row.quarantine_reason = batch.id, name, None
         tx.flush()
-        record(tx, "landed", f"found as {name} in a task that was taken over", obj=row)
+        record(tx, "registered", f"found as {name} in a task that was taken over", obj=row)
         batch.objects += 1
         batch.bytes += obj.size or 0
 
@@ -199,7 +199,7 @@ def _exports(context: Context, spec: DatasetSpec) -> _Exports:
 
 def _take_categories(context: Context, spec: DatasetSpec, files: Mapping[str, Mapping[str, int]]) -> None:
     with context.ledger.transaction() as tx:
-        numbers = datasets.take_categories(tx, spec, files.values())
+        numbers = datasets.recover_categories(tx, spec, files.values())
     for url, told in files.items():
         others = [name for name, number in told.items() if numbers.get(name, number) != number]
         if others:

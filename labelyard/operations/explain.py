@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from labelyard.config import DatasetSpec
 from labelyard.context import Context
-from labelyard.domain.batching import next_look
+from labelyard.domain.batching import closes_at
 from labelyard.domain.states import BatchState
 from labelyard.errors import NotFound, ObjectGone, StoreError
 from labelyard.ledger import Transaction, batches, breakers, datasets, history, objects
@@ -23,7 +23,7 @@ class Explanation:
     """What is told of one object or batch; `now` is how it stands, each with the next command where there is one."""
 
     about: str
-    history: Sequence[history.Entry]
+    history: Sequence[history.HistoryEntry]
     now: Sequence[str]
 
 
@@ -84,24 +84,25 @@ def _mended(obj: Object) -> str:
 
 
 def _batch_now(tx: Transaction, batch: Batch) -> Iterator[str]:
-    seen = overview(tx, tx.now, batch=batch.id)
+    seen = overview(tx, batch=batch.id)
     (line,) = seen.batches
     facts = [line.task_url, jobs_told(line) if line.jobs else None, line.exports[-1] if line.exports else None]
     rest = ", ".join(fact for fact in facts if fact)
-    yield f"{batch.id} is {batch.state}{' (working)' if line.working else ''}" + (f": {rest}" if rest else "")
+    yield f"{batch.id} is {batch.state}{' (working)' if line.leased_by else ''}" + (f": {rest}" if rest else "")
     if batch.state is BatchState.OPEN:
         yield _filling(datasets.spec(tx, batch.dataset), batch)
-    yield from remarks(replace(line, set_aside={}))
+    yield from remarks(replace(line, quarantined={}))
     if batch.state in batches.EVENT_OF_STATE:
         paused = {name: why for name, why in seen.paused.items() if name == batch.dataset}
-        away = {server: error for server, error in seen.away.items() if server in (batch.cvat, breakers.STORE)}
-        yield from hindrances(replace(seen, paused=paused, away=away))
+        needed = (batch.cvat, breakers.STORE)
+        failing = {server: error for server, error in seen.failing_servers.items() if server in needed}
+        yield from hindrances(replace(seen, paused=paused, failing_servers=failing))
     if batch.state is BatchState.CANCELLED:
         yield "its objects no longer count\n  next: labelyard restore s3://bucket/key, for each that should"
 
 
 def _filling(spec: DatasetSpec, batch: Batch) -> str:
-    at = next_look(spec.batch, batches.filling(batch))
+    at = closes_at(spec.batch, batches.contents(batch))
     when = f"closes at {at:%H:%M:%S} UTC if nothing more comes" if at else "waits for more objects or its marker"
     return (
         f"it holds {batch.objects} of {spec.batch.max_objects} objects and {when}\n  next: labelyard close {spec.name}"

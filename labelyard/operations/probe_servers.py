@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from labelyard.context import Context
 from labelyard.errors import LabelyardError, StoreError, StoreUnreachable
 from labelyard.ledger import breakers, datasets
+from labelyard.operations.remarks import server_label
 
 _log = logging.getLogger(__name__)
 
@@ -16,12 +17,12 @@ _log = logging.getLogger(__name__)
 def probe(context: Context) -> Mapping[str, str]:
     """Ask every server that is left alone, once a minute at most; returns those still away, with what they said."""
     with context.ledger.transaction() as tx:
-        troubled = [row.server for row in breakers.troubled(tx)]
+        troubled = [row.server for row in breakers.failing(tx)]
         due = [server for server in troubled if breakers.may_probe(tx, server)]
     for server in due:
         _ask(context, server)
     with context.ledger.read_only() as tx:
-        return {row.server: row.error for row in breakers.troubled(tx)}
+        return {row.server: row.error for row in breakers.failing(tx)}
 
 
 def _ask(context: Context, server: str) -> None:
@@ -36,7 +37,7 @@ def _ask(context: Context, server: str) -> None:
         return
     with context.ledger.transaction() as tx:
         breakers.record_success(tx, server)
-    _log.info("%s is back", breakers.called(server))
+    _log.info("%s is back", server_label(server))
 
 
 def _ask_store(context: Context) -> None:

@@ -11,7 +11,7 @@ from labelyard.config import DatasetSpec
 from labelyard.context import Context
 from labelyard.cvat import Cvat
 from labelyard.domain.objects import s3_url
-from labelyard.domain.repair_plan import Action, Finding, Known, findings, owned_name
+from labelyard.domain.repair_plan import Action, Discrepancy, RecordedTask, plan_repairs, task_name_pattern
 from labelyard.domain.states import WITH_PEOPLE, BatchState, TaskState
 from labelyard.domain.tasks import Task
 from labelyard.errors import CvatDisagrees, CvatHidden, CvatNotFound, LabelyardError
@@ -25,20 +25,20 @@ _log = logging.getLogger(__name__)
 _MADE = (BatchState.CREATED, BatchState.UPLOADED, BatchState.READY, *WITH_PEOPLE)
 
 
-def survey(context: Context, dataset: str | None = None) -> list[Finding]:
+def survey(context: Context, dataset: str | None = None) -> list[Discrepancy]:
     """Every difference, of one dataset or of all; changes nothing. Raises CvatErrors and StoreErrors."""
     with context.ledger.read_only() as tx:
         specs = [spec for spec, _ in datasets.current(tx) if dataset in (None, spec.name)]
     return [finding for spec in specs for finding in _survey(context, spec)]
 
 
-def apply(context: Context, plan: Sequence[Finding]) -> list[tuple[Finding, LabelyardError]]:
+def apply(context: Context, plan: Sequence[Discrepancy]) -> list[tuple[Discrepancy, LabelyardError]]:
     """Mend what can be mended by itself; returns what could not be mended now, and why. One stops only itself."""
     left = []
     for finding in plan:
         try:
             _mend(context, finding)
-            _log.info("%s: %s: %s", finding.where, finding.what, finding.mend)
+            _log.info("%s: %s: %s", finding.where, finding.what, finding.action)
         except LabelyardError as error:
             left.append((finding, error))
     return left
@@ -46,11 +46,11 @@ def apply(context: Context, plan: Sequence[Finding]) -> list[tuple[Finding, Labe
 
 def our_tasks(cvat: Cvat, spec: DatasetSpec) -> Iterator[Task]:
     """The tasks of our account whose names are of the form that labelyard gives a dataset's."""
-    me, form = cvat.whoami().id, owned_name(spec.name)
+    me, form = cvat.whoami().id, task_name_pattern(spec.name)
     return (task for task in cvat.tasks(name=f"{spec.name}-") if task.owner == me and form.fullmatch(task.name))
 
 
-def _survey(context: Context, spec: DatasetSpec) -> list[Finding]:
+def _survey(context: Context, spec: DatasetSpec) -> list[Discrepancy]:
     with context.ledger.read_only() as tx:
         rows = [_seen(tx, row, batch) for row, batch in tasks.of_dataset(tx, spec.name)]
     servers = sorted({spec.cvat, *(seen.row.cvat for seen in rows)})
@@ -70,7 +70,7 @@ def _seen(tx: Transaction, row: TaskRow, batch: Batch) -> _Seen:
     return _Seen(row, batch, exports.current(tx, batch.id) if batch.state is BatchState.EXPORTED else None)
 
 
-def _compare(context: Context, spec: DatasetSpec, server: str, rows: Sequence[_Seen]) -> Iterator[Finding]:
+def _compare(context: Context, spec: DatasetSpec, server: str, rows: Sequence[_Seen]) -> Iterator[Discrepancy]:
     here = [seen for seen in rows if seen.row.cvat == server]
     given_up = {s.row.server_id or 0: s.batch.id for s in here if s.row.state is TaskState.ABANDONED}
     known = [_known(context, seen) for seen in here if seen.row.state is not TaskState.ABANDONED]
@@ -83,31 +83,31 @@ def _compare(context: Context, spec: DatasetSpec, server: str, rows: Sequence[_S
                 there[one.task_id] = cvat.task(one.task_id)
             except CvatHidden as error:
                 hidden.add(one.task_id)
-                yield Finding(f"{one.batch_id}, task {one.task_id}", error.what, Action.REPORT, one.batch_id)
+                yield Discrepancy(f"{one.batch_id}, task {one.task_id}", error.what, Action.REPORT, one.batch_id)
             except CvatNotFound:
                 continue
-    yield from findings([one for one in known if one.task_id not in hidden], given_up, there.values())
+    yield from plan_repairs([one for one in known if one.task_id not in hidden], given_up, there.values())
 
 
-def _known(context: Context, seen: _Seen) -> Known:
+def _known(context: Context, seen: _Seen) -> RecordedTask:
     row, batch, export = seen.row, seen.batch, seen.export
     there = {s3_url(export.bucket, export.key): context.store.exists(export.bucket, export.key)} if export else {}
     assigned, ended = batch.state is BatchState.ASSIGNED, batch.state not in _MADE
-    return Known(batch.id, row.server_id or 0, row.name, assigned, there, ended)
+    return RecordedTask(batch.id, row.server_id or 0, row.name, assigned, there, ended)
 
 
-def _mend(context: Context, finding: Finding) -> None:
+def _mend(context: Context, finding: Discrepancy) -> None:
     batch_id, task_id = finding.batch_id or "", finding.task_id or 0
-    if finding.mend is Action.DELETE_TASK:
+    if finding.action is Action.DELETE_TASK:
         _delete_empty(context.cvat(_cvat_of(context, batch_id)), task_id)
-    elif finding.mend is Action.RECREATE_TASK:
+    elif finding.action is Action.RECREATE_TASK:
         _refuse_seen(context.cvat(_cvat_of(context, batch_id)), task_id)
         with acquire_batch(context, batch_id, _MADE) as lease:
             _make_anew(lease, task_id, finding.what)
-    elif finding.mend is Action.EXPORT_AGAIN:
+    elif finding.action is Action.EXPORT_AGAIN:
         with context.ledger.transaction() as tx:
             batches.export_again(tx, batch_id, finding.what)
-    elif finding.mend is Action.ASSIGN:
+    elif finding.action is Action.ASSIGN:
         with acquire_batch(context, batch_id, (BatchState.ASSIGNED,)) as lease:
             _assign_free(lease)
 
@@ -135,11 +135,11 @@ def _make_anew(lease: BatchLease, task_id: int, reason: str) -> None:
 def _assign_free(lease: BatchLease) -> None:
     names = {user.id: user.username for user in lease.cvat.users()}
     with lease.ledger.read_only() as tx:
-        _, task_id = tasks.made(tx, lease.batch_id)
+        _, task_id = tasks.require_current(tx, lease.batch_id)
     seen = lease.cvat.jobs(task_id)
     with lease.transaction() as tx:
-        jobs.see(tx, batches.get(tx, lease.batch_id, lock=True), seen, names)
-        jobs.forget_free_choices(tx, lease.batch_id)
+        jobs.update_from_server(tx, batches.get(tx, lease.batch_id, lock=True), seen, names)
+        jobs.clear_unassigned_choices(tx, lease.batch_id)
     assign_jobs(lease)
 
 

@@ -153,14 +153,15 @@ def _write_failure(lease: BatchLease, states: Collection[BatchState], error: Exc
             return  # the step has said all there is to say, or a person took the batch back while it ran
         if retry:
             wait = exponential_backoff(_FIRST_WAIT, batch.attempts, _LONGEST_WAIT)
-            batches.put_back(tx, batch, what, next_step, wait)
+            batches.postpone(tx, batch, what, next_step, wait)
         else:
             batches.fail(tx, batch, what, next_step)
         away = breakers.STORE if isinstance(error, StoreUnreachable) else lease.spec.cvat
+        name = away if away == breakers.STORE else f"CVAT {away}"
         if not isinstance(error, (*CVAT_IS_AWAY, StoreUnreachable)):
             breakers.record_success(tx, lease.spec.cvat, breakers.STORE)
         elif breakers.record_failure(tx, away, what):
-            _log.error("%s keeps failing and gets no work for now: %s", breakers.called(away), what)
+            _log.error("%s keeps failing and gets no work for now: %s", name, what)
 
 
 def _may_pass(error: LabelyardError, states: Collection[BatchState]) -> bool:

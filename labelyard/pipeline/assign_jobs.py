@@ -1,4 +1,4 @@
-"""assign_jobs: every job of the task gets a person, round robin over the dataset's annotators.
+"""assign_jobs: every job of the task gets an assignee, chosen by the dataset's assignment policy.
 
 The choice is committed before it is sent. Only jobs that are free, or that still hold what was last sent, are touched:
 what a person changes by hand in CVAT wins.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
+from labelyard.domain.assignment import ASSIGNMENT_POLICIES
 from labelyard.domain.states import BatchState
 from labelyard.errors import SettingsError
 from labelyard.failpoints import failpoint
@@ -40,11 +41,11 @@ class Assigned:
 def assign_jobs(lease: BatchLease) -> Assigned:
     """Hand out every job. Raises SettingsError when none of the dataset's annotators exists on the CVAT."""
     with lease.ledger.read_only() as tx:
-        _, task_id = tasks.made(tx, lease.batch_id)
-        annotators = datasets.spec(tx, lease.spec.name).annotators  # of today: people come and go
+        _, task_id = tasks.require_current(tx, lease.batch_id)
+        spec = datasets.spec(tx, lease.spec.name)  # the current version: people come and go
     ids = {user.username: user.id for user in lease.cvat.users() if user.is_active}
-    people = [name for name in annotators if name in ids]
-    missing = tuple(name for name in annotators if name not in ids)
+    people = [name for name in spec.annotators if name in ids]
+    missing = tuple(name for name in spec.annotators if name not in ids)
     if not people:
         raise SettingsError(
             f"{lease.spec.cvat} has none of the annotators {', '.join(missing)}",
@@ -54,30 +55,31 @@ def assign_jobs(lease: BatchLease) -> Assigned:
     seen = lease.cvat.jobs(task_id)
     with lease.transaction() as tx:
         batch = batches.get(tx, lease.batch_id, lock=True)
-        jobs.see(tx, batch, seen, {number: name for name, number in ids.items()})
-        rows = jobs.choose(tx, batch, people)
+        jobs.update_from_server(tx, batch, seen, {number: name for name, number in ids.items()})
+        rows = jobs.choose_assignees(tx, batch, people, ASSIGNMENT_POLICIES[spec.assignment.policy])
         batch.warning = _warning(lease, missing)
     failpoint("assign_jobs.chosen")
     for row in rows:
-        if not row.manual and row.chosen is not None and row.assignee != row.chosen:
-            _send(lease, row, ids.get(row.chosen))
+        if not row.manual and row.chosen_assignee is not None and row.assignee != row.chosen_assignee:
+            _send(lease, row, ids.get(row.chosen_assignee))
     return _finish(lease, missing)
 
 
 def _send(lease: BatchLease, row: JobRow, user_id: int | None) -> None:
     if user_id is None:
         raise SettingsError(
-            f"user {row.chosen!r} is gone from {lease.spec.cvat}", where=f"job {row.server_id}", next_step=_mend(lease)
+            f"user {row.chosen_assignee!r} is gone from {lease.spec.cvat}",
+            where=f"job {row.server_id}",
+            next_step=_mend(lease),
         )
     lease.check()
     lease.cvat.assign(row.server_id, user_id)
     failpoint("assign_jobs.sent")
     with lease.transaction() as tx:
-        jobs.sent(tx, row.id)
+        jobs.mark_assigned(tx, row.id)
     failpoint("assign_jobs.recorded")
-    _log.info(
-        "%s: job %d (frames %d to %d) to %s", lease.batch_id, row.server_id, row.start_frame, row.stop_frame, row.chosen
-    )
+    frames = f"frames {row.start_frame} to {row.stop_frame}"
+    _log.info("%s: job %d (%s) to %s", lease.batch_id, row.server_id, frames, row.chosen_assignee)
 
 
 def _finish(lease: BatchLease, missing: tuple[str, ...]) -> Assigned:
@@ -94,7 +96,7 @@ def _finish(lease: BatchLease, missing: tuple[str, ...]) -> Assigned:
             row.server_id,
             f"{row.start_frame}-{row.stop_frame}",
             row.assignee or "nobody",
-            "by hand" if row.manual else row.reason or "",
+            "by hand" if row.manual else row.choice_reason or "",
         )
         for row in rows
     )

@@ -6,7 +6,7 @@ import logging
 from datetime import datetime
 
 from labelyard.context import Context
-from labelyard.domain.batching import due, next_look
+from labelyard.domain.batching import PersonCloses, TimePasses, closes_at
 from labelyard.domain.states import BatchState
 from labelyard.errors import NotFound
 from labelyard.failpoints import failpoint
@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 def close_due(context: Context) -> datetime | None:
     """Close every batch whose time has come; returns when the next one's comes if nothing more arrives."""
     with context.ledger.read_only() as tx:
-        looks = [(batch.id, next_look(datasets.spec(tx, batch.dataset).batch, batches.filling(batch)))
+        looks = [(batch.id, closes_at(datasets.spec(tx, batch.dataset).batch, batches.contents(batch)))
                  for batch in batches.all_open(tx)]  # fmt: skip
         now = tx.now
     for batch_id, look in looks:
@@ -31,13 +31,12 @@ def close_due(context: Context) -> datetime | None:
 def close_now(context: Context, dataset: str) -> Batch:
     """Close a dataset's open batch at once. Raises NotKnown where there is none."""
     with context.ledger.transaction() as tx:
-        datasets.spec(tx, dataset)
+        rules = datasets.spec(tx, dataset).batch
         batch = batches.lock_open(tx, dataset)
-        if batch is None or not batch.objects:
+        if batch is None or batches.close_if_decided(tx, rules, batch, PersonCloses()) is None:
             raise NotFound(
                 f"{dataset} has no open batch: nothing landed since the last one closed", next_step="labelyard status"
             )
-        batches.close(tx, batch, "a person closed it")
     return batch
 
 
@@ -46,10 +45,10 @@ def _close_if_due(context: Context, batch_id: str) -> None:
     with context.ledger.transaction() as tx:
         batch = batches.get(tx, batch_id, lock=True)
         rules = datasets.spec(tx, batch.dataset).batch
-        reason = due(rules, batches.filling(batch), tx.now)
-        # Somebody else may have closed or filled it meanwhile.
-        if batch.state is BatchState.OPEN and reason is not None:
-            batches.close(tx, batch, reason)
+        if batch.state is not BatchState.OPEN:
+            return  # another transaction has closed it meanwhile
+        reason = batches.close_if_decided(tx, rules, batch, TimePasses(tx.now))
+        if reason is not None:
             failpoint("close_batches.written")
             _log.info("%s closed with %d objects: %s", batch.id, batch.objects, reason)
     failpoint("close_batches.closed")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from labelyard.context import Context
 from labelyard.cvat import Cvat
-from labelyard.domain.rotation import in_turn
+from labelyard.domain.rotation import rotating_subset
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus, Task
 from labelyard.errors import CVAT_IS_AWAY, CvatError, CvatNotFound, LabelyardError, LedgerError
@@ -43,9 +43,10 @@ def collect(context: Context) -> Collected:
     with context.ledger.read_only() as tx:
         now = tx.now
         exported = batches.in_states(tx, (BatchState.EXPORTED,))
+        round_number = int(now.timestamp() // context.settings.deploy.collect_seconds)
         waiting = [
             *batches.in_states(tx, (BatchState.ASSIGNED, BatchState.COMPLETED)),
-            *in_turn(exported, _EXPORTED_AT_ONCE, int(now.timestamp() // context.settings.deploy.collect_seconds)),
+            *rotating_subset(exported, _EXPORTED_AT_ONCE, round_number),
         ]
         away = breakers.open_servers(tx, now)
     people: dict[str, Mapping[int, str]] = {}
@@ -77,7 +78,7 @@ def collect(context: Context) -> Collected:
 def _look(context: Context, batch: Batch, people: dict[str, Mapping[int, str]]) -> tuple[BatchState | None, bool]:
     """The state that the batch moved to, None when it stays; and whether anything was new."""
     with context.ledger.read_only() as tx:
-        (row, task_id), export = tasks.made(tx, batch.id), exports.current(tx, batch.id)
+        (row, task_id), export = tasks.require_current(tx, batch.id), exports.current(tx, batch.id)
     cvat = context.cvat(row.cvat)
     if row.cvat not in people:
         people[row.cvat] = {user.id: user.username for user in cvat.users()}
@@ -87,7 +88,7 @@ def _look(context: Context, batch: Batch, people: dict[str, Mapping[int, str]]) 
         fresh = batches.get(tx, batch.id, lock=True)
         if fresh.changed_at != batch.changed_at:
             return None, False  # somebody moved it while we looked: the next look decides
-        news = jobs.see(tx, fresh, task.jobs, people[row.cvat])
+        news = jobs.update_from_server(tx, fresh, task.jobs, people[row.cvat])
         breakers.record_success(tx, row.cvat)
         if fresh.state in _UNTOUCHED:
             fresh.error = fresh.next_step = None

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from labelyard.cvat import Cvat
-from labelyard.domain.frame_matching import match
+from labelyard.domain.frame_matching import match_frames
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import Task, TaskSpec
 from labelyard.errors import CvatCrashed, CvatDisagrees, CvatNotFound, LeaseLost, UnclearAnswer
@@ -106,7 +106,7 @@ def remove_duplicates(lease: BatchLease) -> None:
     """
     me = lease.cvat.whoami().id
     with lease.ledger.read_only() as tx:
-        _, task_id = tasks.made(tx, lease.batch_id)
+        _, task_id = tasks.require_current(tx, lease.batch_id)
         names = [row.name for row in tasks.of_batch(tx, lease.batch_id)]
     for task in [task for name in names for task in lease.cvat.find_tasks(name)]:
         if task.id != task_id and task.owner == me and not (task.size or task.received):
@@ -147,7 +147,7 @@ def _record(lease: BatchLease, row: TaskRow, task: Task, how: str) -> Created:
     url = task_url(lease.cvat, task.id)
     shown = [frame.name for frame in lease.cvat.frames(task.id)] if task.size else []
     with lease.transaction() as tx:
-        tasks.created(tx, row.id, task.id, url)
+        tasks.mark_created(tx, row.id, task.id, url)
         if shown:
             _recognize(lease, tx, row, task, shown)
         _move_on(lease, tx, f"task {task.id} {how}: {row.name}")
@@ -159,7 +159,7 @@ def _record(lease: BatchLease, row: TaskRow, task: Task, how: str) -> Created:
 def _recognize(lease: BatchLease, tx: Transaction, row: TaskRow, task: Task, frames: Sequence[str]) -> None:
     """The task holds its files already, and the ledger has forgotten (a power cut, a backup): never upload again."""
     members = {member.stored: member for member in batches.members(tx, lease.batch_id, quarantined=False, lock=True)}
-    held = match(frames, members, {})
+    held = match_frames(frames, members, {})
     if len(held) < len(frames):
         raise CvatDisagrees(
             f"task {task.id} is called {row.name!r} and holds frames that are not objects of the batch",
@@ -168,8 +168,8 @@ def _recognize(lease: BatchLease, tx: Transaction, row: TaskRow, task: Task, fra
         )
     for name, obj in held.items():
         members[obj].upload_name = name
-    tasks.upload_begins(tx, row.id, len(frames))
-    tasks.uploaded(tx, row.id, "")
+    tasks.mark_upload_begun(tx, row.id, len(frames))
+    tasks.mark_uploaded(tx, row.id, "")
 
 
 def _move_on(lease: BatchLease, tx: Transaction, reason: str) -> None:

@@ -72,7 +72,7 @@ def export_annotations(lease: BatchLease) -> Exported:
     Raises ReopenedMeanwhile where people went on working; ExportFailed where annotations cannot be written as COCO.
     """
     with lease.ledger.read_only() as tx:
-        _, task_id = tasks.made(tx, lease.batch_id)
+        _, task_id = tasks.require_current(tx, lease.batch_id)
         members = _uploaded(tx, lease)
         version, numbers = batches.get(tx, lease.batch_id).version, datasets.categories(tx, lease.spec.name)
         generation = exports.next_generation(tx, lease.batch_id)

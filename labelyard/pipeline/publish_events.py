@@ -29,7 +29,7 @@ def publish_events(context: Context) -> int:
     sent = 0
     while True:
         with context.ledger.read_only() as tx:
-            rows = outbox.unsent(tx)
+            rows = outbox.unpublished(tx)
             events = [_event(row, dataset, str(outbox.event_id(tx, row))) for row, dataset in rows]
         if not events:
             return sent
@@ -38,7 +38,7 @@ def publish_events(context: Context) -> int:
         failpoint("publish_events.posted")
         with context.ledger.transaction() as tx:
             for row, _ in rows:
-                tx.get_one(OutboxEvent, row.id).sent_at = tx.now
+                tx.get_one(OutboxEvent, row.id).published_at = tx.now
         failpoint("publish_events.marked")
         sent += len(rows)
 
@@ -51,7 +51,7 @@ def publish_again(context: Context) -> int:
     """
     quiet = timedelta(seconds=context.settings.publish_again_seconds)
     with context.ledger.read_only() as tx:
-        if not batches.unclaimed(tx, quiet=quiet):
+        if not batches.without_run(tx, quiet=quiet):
             return 0
     queued = _queued(context.settings)
     with context.ledger.transaction() as tx:
@@ -61,7 +61,7 @@ def publish_again(context: Context) -> int:
                 "%s is %s and nobody has taken it: announced again, as number %d",
                 batch.id,
                 batch.state,
-                batch.publish_attempts,
+                batch.event_count,
             )
     failpoint("publish_events.republished")
     return len(again)

@@ -51,7 +51,7 @@ def wait_for_status(lease: BatchLease) -> Proved:
     still works.
     """
     with lease.ledger.read_only() as tx:
-        row, task_id = tasks.made(tx, lease.batch_id)
+        row, task_id = tasks.require_current(tx, lease.batch_id)
         names = {member.upload_name for member in batches.members(tx, lease.batch_id)} - {None}
     task = _settled(lease, row, task_id)
     shown = [frame.name for frame in lease.cvat.frames(task_id)] if task.size else []
@@ -59,7 +59,7 @@ def wait_for_status(lease: BatchLease) -> Proved:
         _refuse_other_frames(lease, row, task.size, sorted(filter(None, names - set(shown))))
     failpoint("wait_for_status.shown")
     with lease.transaction() as tx:
-        tasks.proved(tx, row.id)
+        tasks.mark_verified(tx, row.id)
         batch = batches.get(tx, lease.batch_id, lock=True)
         if batch.state is BatchState.UPLOADED:
             batches.move(

@@ -19,7 +19,7 @@ LABELS = [
 ]
 """Each with another way to be special: crowds, scores, nothing."""
 
-KINDS = [ShapeType.RECTANGLE, ShapeType.POLYGON, ShapeType.POLYLINE, ShapeType.FAILPOINTS, ShapeType.CUBOID]
+KINDS = [ShapeType.RECTANGLE, ShapeType.POLYGON, ShapeType.POLYLINE, ShapeType.POINTS, ShapeType.CUBOID]
 """What an annotator of CVAT v1 can draw."""
 
 _numbers = st.integers(min_value=-160, max_value=600).map(lambda n: n / 8)

@@ -18,7 +18,7 @@ from labelyard.domain.annotations import Annotations, Change, Shape, ShapeType
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus
 from labelyard.ledger import Ledger, batches, datasets, objects, upgrade
-from labelyard.ledger.overview import BatchLine, overview
+from labelyard.ledger.overview import BatchSummary, overview
 from labelyard.ledger.tables import Object
 from labelyard.pipeline.acquire_batch import BatchLease, acquire_batch
 from labelyard.pipeline.assign_jobs import assign_jobs
@@ -77,10 +77,10 @@ class Bench:
         users = dict(user.split(":")[:2] for user in USERS)
         return connect(self.sandbox.url, username=name, password=users[name])
 
-    def line(self, batch: str = "street-00001") -> BatchLine:
+    def line(self, batch: str = "street-00001") -> BatchSummary:
         """What a lead sees of a batch."""
         with self.context.ledger.read_only() as tx:
-            seen = overview(tx, tx.now)
+            seen = overview(tx)
         return next(line for line in seen.batches if line.id == batch)
 
     def set_state(self, batch: str, state: BatchState) -> None:

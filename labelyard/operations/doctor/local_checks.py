@@ -27,7 +27,7 @@ def ledger(patient: Patient) -> Iterator[Finding]:
     opened = Ledger(patient.settings.ledger)
     try:
         with opened.read_only() as tx:
-            states = overview(tx, tx.now, limit=0).states
+            states = overview(tx, limit=0).states
         batches = ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "no batch yet"
         yield right("ledger", f"{opened.name}: {batches}")
     finally:

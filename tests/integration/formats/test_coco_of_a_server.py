@@ -119,7 +119,7 @@ def test_a_task_labelled_in_several_jobs_is_one_file(root: Cvat, tmp_path: Path)
     "shape",
     [
         Shape(ShapeType.RECTANGLE, 7, 11, (1, 1, 5, 5)),
-        Shape(ShapeType.FAILPOINTS, 7, 11, (1, 1)),
+        Shape(ShapeType.POINTS, 7, 11, (1, 1)),
         Shape(ShapeType.POLYGON, 1, 11, (1, 1, 5, 5)),
     ],
     ids=["a box beyond the task", "points beyond the task", "a polygon of two points"],

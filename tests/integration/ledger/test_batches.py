@@ -58,7 +58,7 @@ def test_closing_fixes_the_name_and_writes_the_announcement_in_the_same_transact
     assert batch.task_name is not None
     assert batch.task_name.startswith("street-00001 ")
     with ledger.read_only() as tx:
-        [(row, dataset)] = outbox.unsent(tx)
+        [(row, dataset)] = outbox.unpublished(tx)
         assert (row.event, row.batch_id, row.attempt, dataset) == (Event.BATCH_CLOSED, "street-00001", 1, "street")
         assert outbox.event_id(tx, row) == outbox.event_id(tx, row)
 
@@ -106,7 +106,7 @@ def test_a_failure_that_may_pass_waits_and_says_why(ledger: Ledger, spec: Datase
     closed_batch(ledger, spec)
     with ledger.transaction() as tx:
         batch = batches.get(tx, "street-00001", lock=True)
-        batches.put_back(tx, batch, "CVAT is away", "labelyard doctor", timedelta(seconds=30))
+        batches.postpone(tx, batch, "CVAT is away", "labelyard doctor", timedelta(seconds=30))
     with pytest.raises(LeaseTaken, match="it waits until 12:00:30 UTC after: CVAT is away"), ledger.transaction() as tx:
         leases.acquire(tx, "street-00001", "one", INGESTING, LEASE)
     clock.turn(seconds=30)
@@ -134,14 +134,14 @@ def test_what_nobody_takes_is_announced_again_and_what_somebody_has_is_not(
 
     def unclaimed() -> list[str]:
         with ledger.transaction() as tx:
-            return [batch.id for batch in batches.unclaimed(tx, quiet=timedelta(seconds=60))]
+            return [batch.id for batch in batches.without_run(tx, quiet=timedelta(seconds=60))]
 
     assert unclaimed() == []
     clock.turn(seconds=61)
     assert unclaimed() == []  # it was never sent, and still will be
     with ledger.transaction() as tx:
-        for row, _ in outbox.unsent(tx):
-            tx.get_one(OutboxEvent, row.id).sent_at = tx.now
+        for row, _ in outbox.unpublished(tx):
+            tx.get_one(OutboxEvent, row.id).published_at = tx.now
     assert unclaimed() == ["street-00001"]
     with ledger.transaction() as tx:
         leases.acquire(tx, "street-00001", "one", INGESTING, LEASE)
@@ -177,5 +177,5 @@ def test_a_failure_is_shown_however_many_batches_came_after_it(ledger: Ledger, s
         batches.fail(tx, batches.get(tx, "street-00001"), "broken", "labelyard retry street-00001")
     land(ledger, spec, an_object(7))
     with ledger.read_only() as tx:
-        seen = overview(tx, tx.now, limit=1)
+        seen = overview(tx, limit=1)
     assert [line.id for line in seen.batches] == ["street-00002", "street-00001"]

@@ -55,7 +55,7 @@ def test_a_marker_that_comes_while_the_batch_closes_closes_nothing_twice(ledger:
 
     assert beside(ledger, close(ledger), marker) is None
     with ledger.read_only() as tx:
-        assert batches.get(tx, "street-00001").publish_attempts == 1
+        assert batches.get(tx, "street-00001").event_count == 1
 
 
 def test_two_runs_that_meet_the_same_trouble_at_once_are_both_counted(ledger: Ledger, spec: DatasetSpec) -> None:
@@ -72,6 +72,6 @@ def test_a_failed_batch_that_is_retried_is_announced_once(ledger: Ledger, spec: 
     with ledger.transaction() as tx:
         batch = batches.get(tx, "street-00001", lock=True)
         batches.fail(tx, batch, "broken", "labelyard retry street-00001")
-        before = batch.publish_attempts
+        before = batch.event_count
         batches.retry(tx, batch)
-        assert batch.publish_attempts == before + 1
+        assert batch.event_count == before + 1

@@ -102,7 +102,7 @@ def test_events_and_two_backfills_at_the_same_time_land_nothing_twice(ledger_url
         assert sum(new) == 3000
         assert counted(context)[:2] == (3000, 3000)
         with context.ledger.read_only() as tx:
-            told_of = tx.scalar(select(func.count()).select_from(History).where(History.what == "landed"))
+            told_of = tx.scalar(select(func.count()).select_from(History).where(History.what == "registered"))
         assert told_of == 3000
         context.ledger.close()
 

@@ -58,8 +58,8 @@ def test_a_bad_file_is_set_aside_with_its_reason_and_the_rest_goes_on(bench: Ben
     line = bench.line()
     assert line.state == "assigned"
     assert line.jobs[0].frames == (0, 0)
-    assert list(line.set_aside) == [f"s3://{bench.bucket}/{bad}"]
-    assert reason in line.set_aside[f"s3://{bench.bucket}/{bad}"]
+    assert list(line.quarantined) == [f"s3://{bench.bucket}/{bad}"]
+    assert reason in line.quarantined[f"s3://{bench.bucket}/{bad}"]
     assert any(entry.startswith("set aside:") for entry in told(bench, bad))
 
 
@@ -69,7 +69,7 @@ def test_an_image_deleted_before_the_upload_is_set_aside(bench: Bench) -> None:
     landed(bench)
     bench.s3.delete_object(Bucket=bench.bucket, Key=gone)
     ingest(bench)
-    assert "deleted" in bench.line().set_aside[f"s3://{bench.bucket}/{gone}"]
+    assert "deleted" in bench.line().quarantined[f"s3://{bench.bucket}/{gone}"]
     assert bench.line().state == "assigned"
 
 
@@ -79,7 +79,7 @@ def test_an_image_overwritten_before_the_upload_is_labelled_in_its_new_content(b
     landed(bench)
     bench.put("again.jpg", picture(2))
     ingest(bench)
-    assert "another content" in bench.line().set_aside[f"s3://{bench.bucket}/{key}"]
+    assert "another content" in bench.line().quarantined[f"s3://{bench.bucket}/{key}"]
     landed(bench)
     ingest(bench, "street-00002")
     assert bench.line("street-00002").state == "assigned"
@@ -103,7 +103,7 @@ def test_keys_with_every_odd_character_become_frames_and_keep_their_names_in_the
     landed(bench)
     ingest(bench)
     line = bench.line()
-    assert (line.state, line.objects, line.set_aside) == ("assigned", len(keys), {})
+    assert (line.state, line.objects, line.quarantined) == ("assigned", len(keys), {})
     frames = {frame.name for frame in bench.context.cvat("default").frames(line.task_id or 0)}
     with bench.context.ledger.read_only() as tx:
         names = {m.key: m.upload_name for m in batches.members(tx, line.id)}

@@ -66,7 +66,7 @@ def test_a_batch_that_waits_tells_what_for(bench: Bench) -> None:
     assert "street is paused: moving house\n  next: labelyard resume street" in now(bench)
     manual.resume(bench.context, "street")
     with bench.context.ledger.transaction() as tx:
-        for _ in range(breakers.PATIENCE):
+        for _ in range(breakers.FAILURES_TO_OPEN):
             breakers.record_failure(tx, "default", "gone fishing")
     assert "CVAT default keeps failing and gets no work for now" in now(bench)
 

@@ -55,7 +55,7 @@ def test_an_object_set_aside_before_its_upload_is_not_uploaded_and_comes_back_in
     manual.quarantine(bench.context, address(bench, "2.jpg"), "blurred")
     ingest(bench)
     assert bench.line().jobs[0].frames == (0, 0)
-    assert bench.line().set_aside == {address(bench, "2.jpg"): "by hand: blurred"}
+    assert bench.line().quarantined == {address(bench, "2.jpg"): "by hand: blurred"}
     assert manual.restore(bench.context, address(bench, "2.jpg")).batch_id == "street-00002"
     assert bench.line("street-00002").objects == 1
 
@@ -103,10 +103,10 @@ def test_a_paused_dataset_lands_and_closes_and_begins_nothing(bench: Bench) -> N
     with pytest.raises(LeaseTaken, match=r"paused since .*: the annotators are away"):
         ingest(bench)
     with bench.context.ledger.read_only() as tx:
-        assert outbox.unsent(tx) == []
+        assert outbox.unpublished(tx) == []
     assert manual.resume(bench.context, "street") == 1
     with bench.context.ledger.read_only() as tx:
-        assert len(outbox.unsent(tx)) == 1
+        assert len(outbox.unpublished(tx)) == 1
     ingest(bench)
 
 
@@ -142,7 +142,7 @@ def test_a_new_content_takes_the_place_of_one_that_was_not_uploaded(bench: Bench
     landed(bench)
     ingest(bench)
     ingest(bench, "street-00002")
-    assert "overwritten before its upload" in bench.line().set_aside[address(bench, "1.jpg")]
+    assert "overwritten before its upload" in bench.line().quarantined[address(bench, "1.jpg")]
     assert bench.line("street-00002").jobs[0].frames == (0, 0)
 
 
@@ -152,7 +152,7 @@ def test_a_file_deleted_before_its_upload_is_set_aside_and_lands_again_when_it_i
     landed(bench)
     forget(bench, "1.jpg")
     ingest(bench)
-    assert bench.line().set_aside == {address(bench, "1.jpg"): "deleted before its upload"}
+    assert bench.line().quarantined == {address(bench, "1.jpg"): "deleted before its upload"}
     bench.put("1.jpg")
     landed(bench)
     ingest(bench, "street-00002")
@@ -177,22 +177,22 @@ def test_a_cvat_that_is_away_is_left_alone_and_one_run_tries_for_all(bench: Benc
         bench.put(f"{i}.jpg", picture(i))
         landed(bench)
     bench.sandbox.faults.set([{"on": "* /*", "status": 503}])
-    for i in range(1, breakers.PATIENCE + 1):
+    for i in range(1, breakers.FAILURES_TO_OPEN + 1):
         with pytest.raises(CvatBusy):
             ingest(bench, f"street-0000{i}")
     with pytest.raises(LeaseTaken, match="CVAT default failed 3 times, next try at"):
         ingest(bench, "street-00004")
     assert bench.line("street-00004").error is None
     with bench.context.ledger.read_only() as tx:
-        assert [row.server for row in breakers.troubled(tx)] == ["default"]
-        assert outbox.unsent(tx) == []
-        assert batches.unclaimed(tx, quiet=timedelta(0)) == []
+        assert [row.server for row in breakers.failing(tx)] == ["default"]
+        assert outbox.unpublished(tx) == []
+        assert batches.without_run(tx, quiet=timedelta(0)) == []
     bench.sandbox.faults.clear()
     with bench.context.ledger.transaction() as tx:
-        breakers.troubled(tx)[0].open_until = tx.now
+        breakers.failing(tx)[0].open_until = tx.now
     ingest(bench, "street-00004")
     with bench.context.ledger.read_only() as tx:
-        assert breakers.troubled(tx) == []
+        assert breakers.failing(tx) == []
     ingest(bench, "street-00005")
 
 
@@ -203,7 +203,7 @@ def test_looks_at_the_jobs_count_too_and_one_probe_after_the_wait_finds_out_that
     landed(bench)
     ingest(bench, "street-00001")
     bench.sandbox.faults.set([{"on": "* /*", "status": 503}])
-    for _ in range(breakers.PATIENCE):
+    for _ in range(breakers.FAILURES_TO_OPEN):
         assert "street-00001" in (collect(bench.context).failed or {})
     assert not collect(bench.context).failed
     assert "503" in probe(bench.context)["default"]
@@ -211,10 +211,10 @@ def test_looks_at_the_jobs_count_too_and_one_probe_after_the_wait_finds_out_that
         if back:
             bench.sandbox.faults.clear()
         with bench.context.ledger.transaction() as tx:
-            breakers.troubled(tx)[0].open_until = tx.now
+            breakers.failing(tx)[0].open_until = tx.now
         assert bool(probe(bench.context)) is not back
     with bench.context.ledger.read_only() as tx:
-        assert breakers.troubled(tx) == []
+        assert breakers.failing(tx) == []
 
 
 def test_a_failure_of_one_batch_does_not_count_against_the_server(bench: Bench) -> None:
@@ -225,7 +225,7 @@ def test_a_failure_of_one_batch_does_not_count_against_the_server(bench: Bench) 
         with pytest.raises(LabelyardError, match="could not make frames"):
             ingest(bench, f"street-0000{i}")
     with bench.context.ledger.read_only() as tx:
-        assert breakers.troubled(tx) == []
+        assert breakers.failing(tx) == []
         assert {b.state for b in batches.in_states(tx, ["failed"])} == {"failed"}  # type: ignore[list-item]
 
 

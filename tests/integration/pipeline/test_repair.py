@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from labelyard.context import open_context
 from labelyard.domain.labels import Label
-from labelyard.domain.repair_plan import Action, Finding
+from labelyard.domain.repair_plan import Action, Discrepancy
 from labelyard.domain.tasks import DataSpec, TaskSpec, UploadFile
 from labelyard.errors import CvatDisagrees, LedgerError
 from labelyard.ledger import batches, breakers, datasets, upgrade
@@ -41,7 +41,7 @@ def assigned(bench: Bench) -> Bench:
 def mend(bench: Bench) -> list[Action]:
     plan = repair.survey(bench.context)
     repair.apply(bench.context, plan)
-    return [finding.mend for finding in plan]
+    return [finding.action for finding in plan]
 
 
 def task_id(bench: Bench) -> int:
@@ -76,10 +76,10 @@ def test_a_task_that_the_account_may_not_see_is_told_and_never_made_anew(assigne
     other = CvatSettings(url=assigned.sandbox.url, username="bob", password=SecretStr("bobpass1"))
     with open_context(assigned.context.settings.model_copy(update={"cvat": {"default": other}})) as context:
         [finding] = repair.survey(context)
-        assert (finding.mend, "may not see it" in finding.what) == (Action.REPORT, True)
+        assert (finding.action, "may not see it" in finding.what) == (Action.REPORT, True)
         assert "may not see it" in next(iter((collect(context).failed or {}).values()))
         with context.ledger.read_only() as tx:
-            assert breakers.troubled(tx) == []
+            assert breakers.failing(tx) == []
 
 
 def test_an_exported_task_that_is_deleted_is_released_or_made_anew(assigned: Bench) -> None:
@@ -230,8 +230,8 @@ def test_a_plan_that_time_has_overtaken_does_no_harm(assigned: Bench) -> None:
     cvat, name = assigned.context.cvat("default"), assigned.line().task_name or ""
     double = manual(assigned, name, "1.jpg")
     stale = [
-        Finding("here", "deleted", Action.RECREATE_TASK, "street-00001", task_id(assigned)),
-        Finding("here", "empty", Action.DELETE_TASK, "street-00001", double),
+        Discrepancy("here", "deleted", Action.RECREATE_TASK, "street-00001", task_id(assigned)),
+        Discrepancy("here", "empty", Action.DELETE_TASK, "street-00001", double),
     ]
     left = repair.apply(assigned.context, stale)
     assert [error.what for _, error in left] == ["it is there again", "it was filled meanwhile"]

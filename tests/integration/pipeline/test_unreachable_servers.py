@@ -36,15 +36,15 @@ def waiting(bench: Bench, count: int) -> list[str]:
 
 def unsent(bench: Bench) -> list[str]:
     with bench.context.ledger.read_only() as tx:
-        return [row.batch_id for row, _ in outbox.unsent(tx)]
+        return [row.batch_id for row, _ in outbox.unpublished(tx)]
 
 
 def send(bench: Bench) -> list[str]:
     """What Prefect is told, and says yes to."""
     sent = unsent(bench)
     with bench.context.ledger.transaction() as tx:
-        for row, _ in outbox.unsent(tx):
-            tx.get_one(OutboxEvent, row.id).sent_at = tx.now
+        for row, _ in outbox.unpublished(tx):
+            tx.get_one(OutboxEvent, row.id).published_at = tx.now
     return sent
 
 
@@ -56,27 +56,27 @@ def publish_again(bench: Bench) -> int:
 
 def wait_over(bench: Bench) -> None:
     with bench.context.ledger.transaction() as tx:
-        for row in breakers.troubled(tx):
+        for row in breakers.failing(tx):
             row.open_until = tx.now
 
 
 def later(bench: Bench, time: timedelta) -> None:
     """So much of the wait passes."""
     with bench.context.ledger.transaction() as tx:
-        for row in breakers.troubled(tx):
+        for row in breakers.failing(tx):
             assert row.open_until is not None
             row.open_until -= time
 
 
 def leave_alone(bench: Bench, server: str) -> None:
     with bench.context.ledger.transaction() as tx:
-        for _ in range(breakers.PATIENCE):
+        for _ in range(breakers.FAILURES_TO_OPEN):
             breakers.record_failure(tx, server, "gone fishing")
 
 
 def troubled(bench: Bench) -> dict[str, int]:
     with bench.context.ledger.read_only() as tx:
-        return {row.server: row.failures for row in breakers.troubled(tx)}
+        return {row.server: row.failures for row in breakers.failing(tx)}
 
 
 @pytest.fixture
@@ -93,11 +93,11 @@ def test_a_store_that_is_away_is_left_alone_by_every_batch_until_a_probe_finds_i
 ) -> None:
     store = Store(bench.context.settings.store)
     with bench.context.ledger.transaction() as tx:
-        for _ in range(breakers.PATIENCE - 1):
+        for _ in range(breakers.FAILURES_TO_OPEN - 1):
             breakers.record_failure(tx, breakers.STORE, "gone fishing")
     with pytest.raises(StoreUnreachable):
         ingest(bench, store_away[0])
-    assert troubled(bench) == {breakers.STORE: breakers.PATIENCE}
+    assert troubled(bench) == {breakers.STORE: breakers.FAILURES_TO_OPEN}
     with pytest.raises(LeaseTaken, match="object storage failed 3 times, next try at"):
         ingest(bench, store_away[1])
     assert unsent(bench) == []
@@ -118,7 +118,7 @@ def test_a_sweep_counts_a_store_that_is_away_and_one_bucket_that_answers_takes_i
     bench: Bench, store_away: list[str]
 ) -> None:
     del store_away
-    for left in range(breakers.PATIENCE, 0, -1):
+    for left in range(breakers.FAILURES_TO_OPEN, 0, -1):
         assert (len(sweep_sources(bench.context).failed), len(troubled(bench))) == (1, int(left == 1))
     assert not sweep_sources(bench.context).failed
 

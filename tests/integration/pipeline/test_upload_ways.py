@@ -80,7 +80,7 @@ def test_remote_sets_a_second_file_of_one_base_name_aside_and_says_what_could_re
     bench.put("cam2/1.jpg", picture(2))
     landed(bench)
     ingest(bench)
-    [reason] = bench.line().set_aside.values()
+    [reason] = bench.line().quarantined.values()
     assert "only `upload: stream`" in reason
     assert bench.line().jobs[0].frames == (0, 0)
 
@@ -91,7 +91,7 @@ def test_remote_looks_at_the_images_unless_told_to_trust(bench: Bench) -> None:
     bench.put("bad.jpg", b"nothing")
     landed(bench)
     ingest(bench)
-    assert list(bench.line().set_aside) == [f"s3://{bench.bucket}/in/bad.jpg"]
+    assert list(bench.line().quarantined) == [f"s3://{bench.bucket}/in/bad.jpg"]
     assert bench.line().state == "assigned"
 
 

@@ -111,7 +111,7 @@ def test_an_inverted_rectangle_has_negative_sides_and_a_positive_area() -> None:
 
 
 def test_polylines_points_cuboids_and_tags_are_dropped() -> None:
-    kinds = (ShapeType.POLYLINE, ShapeType.FAILPOINTS, ShapeType.CUBOID)
+    kinds = (ShapeType.POLYLINE, ShapeType.POINTS, ShapeType.CUBOID)
     shapes = tuple(Shape(kind, 0, CAR.id, (1, 1, 5, 5, 9, 1)) for kind in kinds)
     want = expected(Annotations(shapes, tags=(Tag(0, CAR.id),)), [Frame("a.jpg", 10, 10)], [CAR])
     assert (want.annotations, want.findings) == ((), ())
@@ -216,7 +216,7 @@ def test_a_mutable_attribute_of_a_track_holds_until_its_next_change() -> None:
     ("shape", "where", "what"),
     [
         (box(7, id=3), "frame 7, shape 3", "beyond the task"),
-        (Shape(ShapeType.FAILPOINTS, 7, CAR.id, (1, 1), id=4), "frame 7, shape 4", "beyond the task"),
+        (Shape(ShapeType.POINTS, 7, CAR.id, (1, 1), id=4), "frame 7, shape 4", "beyond the task"),
         (polygon(1, 1, 5, 5, frame=1, id=5), "frame 1 (1.jpg), shape 5", "polygon of 2 points"),
         (polygon(1, 1, 5, 5, 3, 3, 2, id=6), "frame 0 (0.jpg), shape 6", "polygon of 3.5 points"),
         (box(points=(0, 0, float("nan"), 1), id=7), "frame 0 (0.jpg), shape 7", "not a number"),

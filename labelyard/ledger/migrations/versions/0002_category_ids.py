@@ -1,4 +1,4 @@
-"""The ids of labels in a table, which were derived from all versions of a dataset's file."""
+"""A table of category ids, which were derived from all versions of a dataset file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Bring the schema forward."""
+    """Upgrade the schema."""
     category = op.create_table(
         "category",
         sa.Column("dataset", labelyard.ledger.tables.SafeText(), nullable=False),
@@ -42,5 +42,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take the change back."""
+    """Undo the upgrade."""
     op.drop_table("category")

@@ -14,11 +14,11 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Bring the schema forward."""
-    # Not in a batch, which on SQLite would make the table anew under its foreign keys.
+    """Upgrade the schema."""
+    # Not in a batch: on SQLite that would copy the table while other tables refer to it.
     op.add_column("dataset", sa.Column("retired_at", labelyard.ledger.tables.UtcTime(timezone=True), nullable=True))
 
 
 def downgrade() -> None:
-    """Take the change back."""
+    """Undo the upgrade."""
     op.drop_column("dataset", "retired_at")

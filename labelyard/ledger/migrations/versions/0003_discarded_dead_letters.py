@@ -14,12 +14,12 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Bring the schema forward."""
+    """Upgrade the schema."""
     with op.batch_alter_table("dead_letter", schema=None) as batch_op:
         batch_op.add_column(sa.Column("discarded_at", labelyard.ledger.tables.UtcTime(timezone=True), nullable=True))
 
 
 def downgrade() -> None:
-    """Take the change back."""
+    """Undo the upgrade."""
     with op.batch_alter_table("dead_letter", schema=None) as batch_op:
         batch_op.drop_column("discarded_at")
