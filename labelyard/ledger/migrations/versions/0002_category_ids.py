@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-import labelyard.ledger.tables
+import labelyard.ledger.column_types
 
 revision = "0002"
 down_revision = "0001"
@@ -17,8 +17,8 @@ def upgrade() -> None:
     """Upgrade the schema."""
     category = op.create_table(
         "category",
-        sa.Column("dataset", labelyard.ledger.tables.SafeText(), nullable=False),
-        sa.Column("name", labelyard.ledger.tables.SafeText(), nullable=False),
+        sa.Column("dataset", labelyard.ledger.column_types.SafeText(), nullable=False),
+        sa.Column("name", labelyard.ledger.column_types.SafeText(), nullable=False),
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.ForeignKeyConstraint(["dataset"], ["dataset.name"], name=op.f("fk_category_dataset")),
         sa.PrimaryKeyConstraint("dataset", "name", name=op.f("pk_category")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-import labelyard.ledger.tables
+from labelyard.ledger.column_types import UtcTime
 
 revision = "0004"
 down_revision = "0003"
@@ -16,7 +16,7 @@ depends_on = None
 def upgrade() -> None:
     """Upgrade the schema."""
     # Not in a batch: on SQLite that would copy the table while other tables refer to it.
-    op.add_column("dataset", sa.Column("retired_at", labelyard.ledger.tables.UtcTime(timezone=True), nullable=True))
+    op.add_column("dataset", sa.Column("retired_at", UtcTime(timezone=True), nullable=True))
 
 
 def downgrade() -> None:
