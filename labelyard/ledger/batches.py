@@ -90,7 +90,7 @@ def contents(batch: Batch) -> BatchContents:
     return BatchContents(batch.objects, batch.bytes, batch.opened_at, batch.last_registered_at)
 
 
-def close_if_decided(tx: Transaction, rules: BatchingRules, batch: Batch, event: BatchEvent) -> str | None:
+def close_on_event(tx: Transaction, rules: BatchingRules, batch: Batch, event: BatchEvent) -> str | None:
     """Close an open, locked batch if the event closes it; return the reason, None where it stays open."""
     reason = decide(rules, contents(batch), event).close_after
     if reason is not None:
@@ -116,7 +116,7 @@ def set_task_name(tx: Transaction, batch: Batch) -> None:
 
 
 def members(tx: Transaction, batch: str, *, quarantined: bool = True, lock: bool = False) -> Sequence[Object]:
-    """Return the objects of a batch in the order of their registration, without `quarantined` ones if that is false."""
+    """Return the objects of a batch by registration; `quarantined=False` leaves out the quarantined ones."""
     query = select(Object).where(Object.batch_id == batch).order_by(Object.id)
     query = query if quarantined else query.where(Object.quarantine_reason.is_(None))
     return tx.scalars(query.with_for_update() if lock else query).all()
@@ -201,7 +201,7 @@ def without_run(tx: Transaction, *, quiet: timedelta) -> Sequence[Batch]:
         .join(Dataset, Dataset.name == Batch.dataset)
         .where(
             Dataset.paused_at.is_(None),
-            breakers.closed_for_batch(now),
+            breakers.servers_available(now),
             ~exists().where(OutboxEvent.batch_id == Batch.id, OutboxEvent.published_at.is_(None)),
             Batch.state.in_(EVENT_OF_STATE),
             unset_or_reached(Batch.leased_until, now),

@@ -81,8 +81,8 @@ def _wait(row: CircuitBreaker) -> timedelta:
     return exponential_backoff(_FIRST_WAIT, row.failures - FAILURES_TO_OPEN, _LONGEST_WAIT)
 
 
-def closed_for_batch(now: datetime) -> ColumnElement[bool]:
-    """Return the condition that no server of a batch has an open breaker."""
+def servers_available(now: datetime) -> ColumnElement[bool]:
+    """Return the condition that every server of a batch is available: none has an open breaker."""
     return ~exists().where(CircuitBreaker.open_until > now, CircuitBreaker.server.in_([Batch.cvat, STORE]))
 
 

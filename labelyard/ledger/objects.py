@@ -107,7 +107,7 @@ def register_marker(tx: Transaction, spec: DatasetSpec, obj: StoredObject, via: 
     record(tx, "marker", f"registered by {via}", obj=rows[0])
     batch = batches.lock_open(tx, spec.name)
     if batch is not None:
-        batches.close_if_decided(tx, spec.batch, batch, MarkerArrives(obj.url))
+        batches.close_on_event(tx, spec.batch, batch, MarkerArrives(obj.url))
     return batch
 
 

@@ -34,7 +34,7 @@ def unpublished(tx: Transaction, limit: int = 100) -> Sequence[tuple[OutboxEvent
         .where(
             OutboxEvent.published_at.is_(None),
             Dataset.paused_at.is_(None),
-            breakers.closed_for_batch(now),
+            breakers.servers_available(now),
         )
         .order_by(OutboxEvent.id)
         .execution_options(yield_per=limit)  # thousands may wait, and each call needs only the first

@@ -33,7 +33,7 @@ def close_now(context: Context, dataset: str) -> Batch:
     with context.ledger.transaction() as tx:
         rules = datasets.spec(tx, dataset).batch
         batch = batches.lock_open(tx, dataset)
-        if batch is None or batches.close_if_decided(tx, rules, batch, PersonCloses()) is None:
+        if batch is None or batches.close_on_event(tx, rules, batch, PersonCloses()) is None:
             raise NotFound(
                 f"{dataset} has no open batch: nothing landed since the last one closed", next_step="labelyard status"
             )
@@ -47,7 +47,7 @@ def _close_if_due(context: Context, batch_id: str) -> None:
         rules = datasets.spec(tx, batch.dataset).batch
         if batch.state is not BatchState.OPEN:
             return  # another transaction has closed it meanwhile
-        reason = batches.close_if_decided(tx, rules, batch, TimePasses(tx.now))
+        reason = batches.close_on_event(tx, rules, batch, TimePasses(tx.now))
         if reason is not None:
             failpoint("close_batches.written")
             _log.info("%s closed with %d objects: %s", batch.id, batch.objects, reason)

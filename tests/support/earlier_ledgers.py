@@ -43,8 +43,8 @@ def create_ledger(url: str, revision: str) -> dict[str, int]:
         engine.dispose()
 
 
-def begin_upgrade(url: str) -> Engine:
-    """Return an engine for the ledger at `url`, whatever its revision."""
+def open_ledger_engine(url: str) -> Engine:
+    """Return an engine for the ledger at `url`, at any revision."""
     return open_engine(parse_url(url))
 
 

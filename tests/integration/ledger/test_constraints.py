@@ -1,4 +1,4 @@
-"""What the database itself keeps unique, whatever the code does."""
+"""The database itself keeps open batches and live tasks unique, independent of the code."""
 
 from __future__ import annotations
 

@@ -149,7 +149,7 @@ VIOLATIONS = {
 @pytest.mark.parametrize("error", VIOLATIONS)
 def test_rows_that_violate_a_constraint_stop_the_upgrade_with_their_ids(ledger_url: str, error: str) -> None:
     earlier_ledgers.create_ledger(ledger_url, "0005")
-    engine = earlier_ledgers.begin_upgrade(ledger_url)
+    engine = earlier_ledgers.open_ledger_engine(ledger_url)
     with engine.begin() as connection:
         insert_rows(connection, "0005", VIOLATIONS[error])
         before = count(connection)

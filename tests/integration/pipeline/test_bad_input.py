@@ -60,7 +60,7 @@ def test_a_bad_file_is_set_aside_with_its_reason_and_the_rest_goes_on(bench: Ben
     assert line.jobs[0].frames == (0, 0)
     assert list(line.quarantined) == [f"s3://{bench.bucket}/{bad}"]
     assert reason in line.quarantined[f"s3://{bench.bucket}/{bad}"]
-    assert any(entry.startswith("set aside:") for entry in told(bench, bad))
+    assert any(entry.startswith("quarantined:") for entry in told(bench, bad))
 
 
 def test_an_image_deleted_before_the_upload_is_set_aside(bench: Bench) -> None:

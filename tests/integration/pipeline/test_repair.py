@@ -90,7 +90,7 @@ def test_an_exported_task_that_is_deleted_is_released_or_made_anew(assigned: Ben
     decide.archive(assigned.context, "street-00001")
     assert (collect(assigned.context).failed, assigned.line().state) == ({}, "archived")
     assert repair.survey(assigned.context) == []
-    with pytest.raises(LedgerError, match="from released to released"):
+    with pytest.raises(LedgerError, match="from archived to archived"):
         decide.archive(assigned.context, "street-00001")
 
 

@@ -36,7 +36,7 @@ def _check_open_batches() -> None:
         raise LedgerError(
             f"dataset {dataset} has several open batches: {batches}",
             where="the table batch",
-            next_step=f"with the labelyard that wrote this ledger, run: labelyard close {dataset}; until one is left",
+            next_step=f"with the version that wrote this ledger, until one is left: labelyard close {dataset}",
         )
 
 
