@@ -142,8 +142,8 @@ def ways_of(running: Running, put: Mapping[str, datetime]) -> list[Way]:
             outbox = select(tables.OutboxEvent).where(tables.OutboxEvent.batch_id == batch_id)
             announced = tx.scalars(outbox.order_by(tables.OutboxEvent.id)).first()
             task = tx.scalars(select(tables.Task).where(tables.Task.batch_id == batch_id)).one()
-            if announced is not None and announced.sent_at is not None:
-                moments["announced"] = announced.sent_at
+            if announced is not None and announced.published_at is not None:
+                moments["announced"] = announced.published_at
             found.append(Way(key, at, {**moments, **runs[batch_id], "task": made[task.server_id or 0]}))
     return found
 

@@ -221,12 +221,12 @@ def fill(context: Place) -> None:
             tx.execute(insert(Batch), [
                 {"id": batch_id("street", number), "dataset": "street", "version": 1, "number": number,
                  "state": BatchState.EXPORTED, "objects": IN_A_BATCH, "bytes": 0, "opened_at": now,
-                 "last_registered_at": now, "attempts": 0, "publish_attempts": 1, "changed_at": now}
+                 "last_registered_at": now, "attempts": 0, "event_count": 1, "changed_at": now}
                 for number in ids
             ])  # fmt: skip
             tx.execute(insert(Object), [
                 {"dataset": "street", "bucket": BUCKET, "key": numbered(n), "etag": etag(n), "size": 1000,
-                 "registered_at": now, "via": "sqs", "batch_id": batch_id("street", n // IN_A_BATCH + 1)}
+                 "registered_at": now, "registered_via": "sqs", "batch_id": batch_id("street", n // IN_A_BATCH + 1)}
                 for n in numbers
             ])  # fmt: skip
     ledger.close()

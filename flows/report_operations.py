@@ -19,7 +19,7 @@ def report_operations() -> State:
     with open_context() as context:
         end_orphaned_runs(context)
         with context.ledger.read_only() as tx:
-            seen = overview(tx, tx.now)
+            seen = overview(tx)
     page("operations", operations_page(seen), "What came in, who has how much, what is late, what failed and why")
     states = ", ".join(f"{count} {state}" for state, count in sorted(seen.states.items()))
     return Completed(message=states or "no batch yet")

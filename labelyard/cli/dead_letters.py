@@ -13,7 +13,7 @@ from rich.text import Text
 
 from labelyard.context import open_context
 from labelyard.ledger import dead_letters as letters
-from labelyard.ledger.dead_letters import Line
+from labelyard.ledger.dead_letters import DeadLetterSummary
 from labelyard.operations.replay_dead_letters import Replayed, replay
 
 _SHOWN = 50
@@ -36,7 +36,7 @@ def dead_letters(ctx: click.Context, as_json: bool) -> None:  # noqa: FBT001 - c
         click.echo("no dead letters: every message could be read")
 
 
-def _show(lines: list[Line]) -> None:
+def _show(lines: list[DeadLetterSummary]) -> None:
     table = Table("id", "time", "from", "reason", "first line", pad_edge=False)
     for line in lines[-_SHOWN:]:
         cells = (f"{line.at:%Y-%m-%d %H:%M:%S}", line.source, line.reason, line.first_line[:120])

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from labelyard.context import open_context
-from labelyard.domain.repair_plan import Finding
+from labelyard.domain.repair_plan import Discrepancy
 from labelyard.errors import LabelyardError
 from labelyard.operations import adopt as adoption
 from labelyard.operations import repair as repairs
@@ -28,7 +28,7 @@ def repair(dataset: str | None, do: bool, as_json: bool) -> None:  # noqa: FBT00
         plan = repairs.survey(context, dataset)
         failed = repairs.apply(context, plan) if do else []
     if as_json:
-        click.echo(json.dumps([asdict(finding) for finding in plan], indent=1))
+        click.echo(json.dumps([asdict(discrepancy) for discrepancy in plan], indent=1))
         return
     _show_plan(plan)
     count = len(repairs.fixable(plan))
@@ -38,20 +38,20 @@ def repair(dataset: str | None, do: bool, as_json: bool) -> None:  # noqa: FBT00
         click.echo(f"{count} can be fixed with: labelyard repair --apply")
 
 
-def _show_plan(plan: Sequence[Finding]) -> None:
+def _show_plan(plan: Sequence[Discrepancy]) -> None:
     if not plan:
         click.echo("ledger, bucket and CVAT agree")
         return
     table = Table("where", "what", "fix")
-    for finding in plan:
-        table.add_row(Text(finding.where), Text(finding.what), Text(finding.mend))
+    for discrepancy in plan:
+        table.add_row(Text(discrepancy.where), Text(discrepancy.what), Text(discrepancy.action))
     Console().print(table)
 
 
-def _show_outcome(fixed: int, failed: Sequence[tuple[Finding, LabelyardError]]) -> None:
+def _show_outcome(fixed: int, failed: Sequence[tuple[Discrepancy, LabelyardError]]) -> None:
     click.echo(f"{fixed} fixed; the watcher and the next sweep continue from there")
-    for finding, error in failed:
-        click.secho(f"{finding.where}: not fixed: {error}", fg="yellow")
+    for discrepancy, error in failed:
+        click.secho(f"{discrepancy.where}: not fixed: {error}", fg="yellow")
 
 
 @click.command()

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from labelyard.ledger import Ledger
-from labelyard.ledger.overview import BatchLine, Overview
+from labelyard.ledger.overview import BatchSummary, Overview
 from labelyard.operations.status import jobs_summary, problems, read_status
 from labelyard.settings import load_settings
 
@@ -57,8 +57,8 @@ def _table(seen: Overview) -> Table:
     return table
 
 
-def _state(batch: BatchLine) -> Text:
-    return Text(batch.state + (" (working)" if batch.working else ""), style=_COLOURS.get(batch.state, "cyan"))
+def _state(batch: BatchSummary) -> Text:
+    return Text(batch.state + (" (working)" if batch.leased_by else ""), style=_COLOURS.get(batch.state, "cyan"))
 
 
 def _jsonable(value: Any) -> str:

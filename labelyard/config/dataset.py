@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from difflib import get_close_matches
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import ByteSize, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, ByteSize, Field, ValidationInfo, WithJsonSchema, field_validator
 
 from labelyard.config.fields import (
     Bucket,
@@ -27,6 +28,7 @@ from labelyard.config.fields import (
     reject,
 )
 from labelyard.config.labels import LabelEntry, LabelSection, duplicates
+from labelyard.domain.assignment import ASSIGNMENT_POLICIES
 from labelyard.domain.labels import Label
 from labelyard.domain.objects import s3_url
 from labelyard.domain.tasks import DataSpec
@@ -176,6 +178,26 @@ class TaskSection(Section):
         return DataSpec(image_quality=self.image_quality, chunk_size=self.chunk_size)
 
 
+def _known_policy(value: str) -> str:
+    if value not in ASSIGNMENT_POLICIES:
+        near = get_close_matches(value, ASSIGNMENT_POLICIES, n=1)
+        raise ValueError(f"{value!r} is unknown: write {near[0] if near else ' or '.join(ASSIGNMENT_POLICIES)}")
+    return value
+
+
+PolicyName = Annotated[
+    str, AfterValidator(_known_policy), WithJsonSchema({"type": "string", "enum": list(ASSIGNMENT_POLICIES)})
+]
+"""The name of an assignment policy."""
+
+
+class Assignment(Section):
+    """How jobs are assigned to annotators."""
+
+    policy: PolicyName = "round_robin"
+    """round_robin: the annotators in turn, continuing from batch to batch."""
+
+
 class Export(Section):
     """Where exports are written."""
 
@@ -218,12 +240,14 @@ class DatasetSpec(Section):
     task: TaskSection
     """How tasks are created."""
     annotators: tuple[Person, ...] = Field(min_length=1)
-    """CVAT user names that jobs are handed to, round robin; a change counts for waiting batches too."""
+    """CVAT user names that jobs are assigned to; a change counts for waiting batches too."""
+    assignment: Assignment = Assignment()
+    """How jobs are assigned to the annotators."""
     export: Export
     """Where COCO files are written."""
     overwrites: Overwrites = Overwrites.RELABEL
-    """A file changes after its upload: relabel (a task for the new content too), ignore it, or set_aside until a person
-    says `labelyard restore`. Before its upload the new content simply takes the old one's place."""
+    """A file changes after its upload: relabel (a task for the new content too), ignore it, or quarantine it until a
+    person runs `labelyard restore`. Before its upload the new content simply replaces the old one."""
     deletions: Deletions = Deletions.KEEP
     """A file is deleted after its upload: keep its annotations in the exports, or drop them from the next one. A file
     deleted before its upload is quarantined."""

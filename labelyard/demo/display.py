@@ -17,7 +17,7 @@ from rich.text import Text
 from labelyard.demo.snapshot import HistoryEvent, Snapshot
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus
-from labelyard.ledger.overview import BatchLine
+from labelyard.ledger.overview import BatchSummary
 
 _STATES = (
     BatchState.OPEN, BatchState.CLOSED, BatchState.CREATED, BatchState.UPLOADED,
@@ -138,13 +138,13 @@ def _batches(snapshot: Snapshot) -> Table:
     return table
 
 
-def _bar(batch: BatchLine) -> RenderableType:
+def _bar(batch: BatchSummary) -> RenderableType:
     if batch.state not in _STATES:
         return Text("")
     return ProgressBar(total=len(_STATES) - 1, completed=_STATES.index(batch.state), width=24)
 
 
-def _color(batch: BatchLine) -> str:
+def _color(batch: BatchSummary) -> str:
     return {BatchState.EXPORTED: "green", BatchState.FAILED: "red"}.get(batch.state, "cyan")
 
 

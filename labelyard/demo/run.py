@@ -22,7 +22,7 @@ from labelyard.demo.snapshot import Observer, Snapshot
 from labelyard.demo.uploader import Uploader, waves
 from labelyard.domain.states import ENDED, BatchState
 from labelyard.ledger import Ledger, batches, datasets, upgrade
-from labelyard.ledger.overview import BatchLine
+from labelyard.ledger.overview import BatchSummary
 from labelyard.ledger.tables import History
 from labelyard.orchestration.pull import find_project
 from labelyard.settings import Settings
@@ -112,7 +112,7 @@ def set_up(settings: Settings, spec: DatasetSpec, s3: Any) -> None:
 
 def _follow(
     supervisor: Supervisor, env: DemoEnvironment, ledger: Ledger, uploader: Uploader, display: Display
-) -> Sequence[BatchLine]:
+) -> Sequence[BatchSummary]:
     """Put the photographs and wait until all are exported, or a batch has failed for good."""
     cvat = connect(env.cvat_url, username=environment.ACCOUNT, password=env.password, dialect="v1", timeout=5)
     observer, deadline = Observer(ledger, cvat), time.monotonic() + LONGEST_SECONDS
@@ -138,7 +138,7 @@ def _verify(
     env: DemoEnvironment,
     ledger: Ledger,
     uploader: Uploader,
-    seen: Sequence[BatchLine],
+    seen: Sequence[BatchSummary],
     s3: Any,
     links: Links,
 ) -> DemoResult:
@@ -158,9 +158,9 @@ def _verify(
     )
 
 
-def _unfinished(seen: Sequence[BatchLine]) -> list[str]:
+def _unfinished(seen: Sequence[BatchSummary]) -> list[str]:
     wrong = [f"{b.id} is {b.state}: {b.error or 'not exported'}" for b in seen if b.state is not BatchState.EXPORTED]
-    return wrong + [f"{url} is quarantined: {reason}" for b in seen for url, reason in b.set_aside.items()]
+    return wrong + [f"{url} is quarantined: {reason}" for b in seen for url, reason in b.quarantined.items()]
 
 
 def _download(urls: Sequence[str], s3: Any, folder: Path) -> list[Path]:
@@ -174,7 +174,7 @@ def _download(urls: Sequence[str], s3: Any, folder: Path) -> list[Path]:
     return paths
 
 
-def _names(ledger: Ledger, seen: Sequence[BatchLine]) -> Mapping[int, Mapping[str, str]]:
+def _names(ledger: Ledger, seen: Sequence[BatchSummary]) -> Mapping[int, Mapping[str, str]]:
     """Return the keys by upload name, for each task id."""
     with ledger.read_only() as tx:
         return {

@@ -14,7 +14,7 @@ from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus
 from labelyard.errors import CvatError
 from labelyard.ledger import Ledger
-from labelyard.ledger.overview import BatchLine, JobLine, overview
+from labelyard.ledger.overview import BatchSummary, JobSummary, overview
 from labelyard.ledger.tables import History
 
 _SECONDS_BETWEEN_CVAT_READS = 1.0
@@ -34,7 +34,7 @@ class HistoryEvent:
 class Snapshot:
     """The batches, oldest first; images labelled and assigned for each person; new entries of the history."""
 
-    batches: Sequence[BatchLine]
+    batches: Sequence[BatchSummary]
     people: Mapping[str, tuple[int, int]]
     events: Sequence[HistoryEvent]
 
@@ -55,7 +55,7 @@ class Observer:
     def snapshot(self) -> Snapshot:
         """Return the current progress. Raises LedgerError."""
         with self._ledger.read_only() as tx:
-            batches = list(reversed(overview(tx, tx.now).batches))
+            batches = list(reversed(overview(tx).batches))
             rows = tx.scalars(
                 select(History).where(History.id > self._last_event, History.object_id.is_(None)).order_by(History.id)
             ).all()
@@ -64,7 +64,7 @@ class Observer:
         events = [HistoryEvent(row.at, row.batch_id or row.dataset or "", row.what, row.reason) for row in rows]
         return Snapshot(batches, self._people(batches), events)
 
-    def _people(self, batches: Sequence[BatchLine]) -> Mapping[str, tuple[int, int]]:
+    def _people(self, batches: Sequence[BatchSummary]) -> Mapping[str, tuple[int, int]]:
         people: dict[str, tuple[int, int]] = {}
         for job in (job for batch in batches for job in batch.jobs):
             if job.assignee is not None:
@@ -72,7 +72,7 @@ class Observer:
                 people[job.assignee] = (done + self._labelled.get(job.id, 0), given + _images(job))
         return dict(sorted(people.items()))
 
-    def _count_labelled(self, jobs: Sequence[JobLine]) -> None:
+    def _count_labelled(self, jobs: Sequence[JobSummary]) -> None:
         """Count the labelled images of every unfinished job. A CVAT that does not answer changes nothing."""
         if time.monotonic() < self._next_cvat_read:
             return
@@ -87,6 +87,6 @@ class Observer:
         self._next_cvat_read = time.monotonic() + _SECONDS_BETWEEN_CVAT_READS
 
 
-def _images(job: JobLine) -> int:
+def _images(job: JobSummary) -> int:
     first, last = job.frames
     return last - first + 1

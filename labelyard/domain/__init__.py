@@ -1,1 +1,1 @@
-"""Pure decisions: they look at values and answer with a plan; nothing here does anything."""
+"""Values and pure decisions: states, batching, naming, assignment, backoff, plans. Nothing here does I/O."""

@@ -1,7 +1,7 @@
-"""The annotations of a job or a task, the same for every version of CVAT.
+"""The annotations of a CVAT job or task, the same for every version of CVAT.
 
 Frames count from 0. Points are pixels from the image's upper left corner, flat: (x0, y0, x1, y1, …).
-An `id` is given by the server and takes no part in comparisons.
+An `id` comes from the server and is ignored in comparisons.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 COCO = "COCO 1.0"
-"""The export format that the chain ends in."""
+"""The export format of a dataset, by CVAT's name for it."""
 
 
 class ShapeType(StrEnum):
-    """Kinds of shapes; CVAT 1.x has the first five. A skeleton is read without its parts."""
+    """The types of shapes. CVAT 1.x has the first five; a skeleton is read without its elements."""
 
     RECTANGLE = "rectangle"
     POLYGON = "polygon"
@@ -53,7 +53,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class TrackedShape:
-    """A key frame of a track; with `outside` the object leaves the picture here."""
+    """A key frame of a track; `outside` means that the object is out of the picture from here on."""
 
     type: ShapeType
     frame: int
@@ -68,7 +68,7 @@ class TrackedShape:
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """An object over several frames, from `frame` on, told by its key frames."""
+    """An object over several frames, from `frame` on, given by its key frames."""
 
     frame: int
     label_id: int
@@ -93,7 +93,7 @@ class Tag:
 
 @dataclass(frozen=True, slots=True)
 class Annotations:
-    """All annotations of a job or a task; `version` is the server's count of writes, no lock."""
+    """All annotations of a job or a task; `version` is the server's count of writes and does not lock anything."""
 
     shapes: tuple[Shape, ...] = ()
     tracks: tuple[Track, ...] = ()
@@ -102,7 +102,7 @@ class Annotations:
 
 
 class Change(StrEnum):
-    """What `change_annotations` does with what it is given."""
+    """What `change_annotations` does with the given annotations."""
 
     CREATE = "create"
     UPDATE = "update"

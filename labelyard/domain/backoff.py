@@ -1,12 +1,12 @@
-"""How long to wait before something that failed is tried again."""
+"""How long to wait before another attempt."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
-_ENOUGH = 30  # doublings of a millisecond are twelve days; of a number that only grows, the next overflow
+_MAX_DOUBLINGS = 30  # of a millisecond: twelve days. A failure counter grows without limit and would overflow.
 
 
-def exponential_backoff(first: timedelta, times: int, most: timedelta) -> timedelta:
-    """`first`, doubled so many times (none for a negative number), `most` at the most."""
-    return min(first * (1 << min(max(times, 0), _ENOUGH)), most)
+def exponential_backoff(first: timedelta, doublings: int, longest: timedelta) -> timedelta:
+    """Return `first`, doubled so many times (not at all for a negative number), but never more than `longest`."""
+    return min(first * (1 << min(max(doublings, 0), _MAX_DOUBLINGS)), longest)

@@ -1,4 +1,4 @@
-"""When a batch closes."""
+"""When a batch closes: `decide` answers for every event, and the ledger and the pipeline carry the answer out."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Protocol
 from pydantic import ByteSize
 
 
-class ClosingRules(Protocol):
-    """The section `batch` of a dataset file, as far as it decides when a batch closes."""
+class BatchingRules(Protocol):
+    """The fields of the dataset file's section `batch` that decide when a batch closes."""
 
     @property
     def max_objects(self) -> int: ...  # noqa: D102
@@ -23,8 +23,8 @@ class ClosingRules(Protocol):
 
 
 @dataclass(frozen=True)
-class Filling:
-    """What is in an open batch, and since when."""
+class BatchContents:
+    """How much is in an open batch, and since when."""
 
     objects: int
     bytes: int
@@ -32,40 +32,101 @@ class Filling:
     last_registered_at: datetime
 
 
-def must_close_before(rules: ClosingRules, filling: Filling, size: int) -> str | None:
-    """Why an object of `size` bytes does not fit any more; None when it does. A single one always fits."""
-    if filling.objects and filling.bytes + size > rules.max_bytes:
-        return f"the next object would take it beyond {rules.max_bytes.human_readable()}"
-    return None
+@dataclass(frozen=True)
+class ObjectArrives:
+    """An object of `size` bytes is registered at `now` and joins the batch."""
+
+    size: int
+    now: datetime
 
 
-def due(rules: ClosingRules, filling: Filling, now: datetime) -> str | None:
-    """Why the batch closes now; None while it stays open."""
-    if not filling.objects:
-        return None
-    if filling.objects >= rules.max_objects:
-        return f"it holds {filling.objects} objects"
-    if filling.bytes >= rules.max_bytes:
-        return f"it holds {rules.max_bytes.human_readable()}"
-    if rules.quiet is not None and now >= filling.last_registered_at + rules.quiet:
-        return f"nothing more came for {_words(rules.quiet.total_seconds())}"
-    if rules.max_age is not None and now >= filling.opened_at + rules.max_age:
-        return f"its first object came {_words(rules.max_age.total_seconds())} ago"
-    return None
+@dataclass(frozen=True)
+class MarkerArrives:
+    """The dataset's marker object is registered; `url` is its address."""
+
+    url: str
 
 
-def next_look(rules: ClosingRules, filling: Filling) -> datetime | None:
-    """When the batch closes if nothing more arrives; None if only a marker or more objects close it."""
+@dataclass(frozen=True)
+class TimePasses:
+    """Nothing happens; it is `now`."""
+
+    now: datetime
+
+
+@dataclass(frozen=True)
+class PersonCloses:
+    """A person runs `labelyard close`."""
+
+
+BatchEvent = ObjectArrives | MarkerArrives | TimePasses | PersonCloses
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Why the batch closes before or after the event; None where it stays open.
+
+    With `close_before`, the arriving object joins a new batch, and `close_after` is about that one.
+    """
+
+    close_before: str | None = None
+    close_after: str | None = None
+
+
+def decide(rules: BatchingRules, contents: BatchContents, event: BatchEvent) -> Decision:
+    """Decide whether an event closes the open batch. An empty batch never closes."""
+    match event:
+        case ObjectArrives():
+            return _on_object(rules, contents, event)
+        case _ if not contents.objects:
+            return Decision()
+        case MarkerArrives(url):
+            return Decision(close_after=f"the marker {url} arrived")
+        case TimePasses(now):
+            return Decision(close_after=_full(rules, contents) or _overdue(rules, contents, now))
+        case PersonCloses():
+            return Decision(close_after="closed by a person")
+
+
+def closes_at(rules: BatchingRules, contents: BatchContents) -> datetime | None:
+    """Return when the batch closes if no more objects arrive; None if time alone never closes it."""
     times = [
         since + after
-        for since, after in ((filling.last_registered_at, rules.quiet), (filling.opened_at, rules.max_age))
+        for since, after in ((contents.last_registered_at, rules.quiet), (contents.opened_at, rules.max_age))
         if after is not None
     ]
     return min(times, default=None)
 
 
-def _words(seconds: float) -> str:
-    for unit, length in (("h", 3600), ("min", 60)):
-        if seconds >= length and seconds % length == 0:
-            return f"{seconds / length:g} {unit}"
+def _on_object(rules: BatchingRules, contents: BatchContents, event: ObjectArrives) -> Decision:
+    before = None
+    # A single object always fits, however large it is.
+    if contents.objects and contents.bytes + event.size > rules.max_bytes:
+        before = f"the next object would exceed {rules.max_bytes.human_readable()}"
+        contents = BatchContents(0, 0, event.now, event.now)
+    joined = BatchContents(contents.objects + 1, contents.bytes + event.size, contents.opened_at, event.now)
+    return Decision(before, _full(rules, joined) or _overdue(rules, joined, event.now))
+
+
+def _full(rules: BatchingRules, contents: BatchContents) -> str | None:
+    if contents.objects >= rules.max_objects:
+        return f"it holds {contents.objects} objects"
+    if contents.bytes >= rules.max_bytes:
+        return f"it holds {rules.max_bytes.human_readable()}"
+    return None
+
+
+def _overdue(rules: BatchingRules, contents: BatchContents, now: datetime) -> str | None:
+    if rules.quiet is not None and now >= contents.last_registered_at + rules.quiet:
+        return f"no object arrived for {_in_words(rules.quiet)}"
+    if rules.max_age is not None and now >= contents.opened_at + rules.max_age:
+        return f"its first object arrived {_in_words(rules.max_age)} ago"
+    return None
+
+
+def _in_words(length: timedelta) -> str:
+    seconds = length.total_seconds()
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds / size:g} {unit}"
     return f"{seconds:g} s"

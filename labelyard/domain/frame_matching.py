@@ -1,4 +1,4 @@
-"""Which object each frame of a task is, where no ledger remembers."""
+"""Which object each frame of a CVAT task shows, where the ledger has no record of it."""
 
 from __future__ import annotations
 
@@ -9,28 +9,30 @@ from labelyard.domain.naming import upload_names
 from labelyard.domain.objects import StoredObject
 
 
-def match(frames: Sequence[str], objects: Iterable[StoredObject], known: Mapping[str, str]) -> dict[str, StoredObject]:
-    """The object of each frame that only one can be; frames of which that cannot be said are left out.
+def match_frames(
+    frames: Sequence[str], objects: Iterable[StoredObject], known_keys: Mapping[str, str]
+) -> dict[str, StoredObject]:
+    """Return the object of each frame name; a frame with no candidate or several is left out.
 
-    `known` are keys by frame name, as earlier exports tell them; then the names that labelyard gives count (a hash of
-    key and ETag, or the plain base name), and a frame's path where CVAT read its share.
+    First count `known_keys` (keys by frame name, from earlier exports), then the upload names that labelyard gives (a
+    hash of key and ETag, or the plain base name), then the frame's path where CVAT read its share.
     """
     by_key: dict[str, list[StoredObject]] = defaultdict(list)
     by_name: dict[str, list[StoredObject]] = defaultdict(list)
     for obj in objects:
         by_key[obj.key].append(obj)
-        for name in _names(obj):
+        for name in _possible_names(obj):
             by_name[name].append(obj)
     found: dict[str, StoredObject] = {}
     for frame in frames:
-        candidates = by_key.get(known.get(frame, ""), []) or by_name.get(frame, []) or by_key.get(frame, [])
+        candidates = by_key.get(known_keys.get(frame, ""), []) or by_name.get(frame, []) or by_key.get(frame, [])
         if len(candidates) == 1:
             found[frame] = candidates[0]
     return found
 
 
-def _names(obj: StoredObject) -> set[str]:
+def _possible_names(obj: StoredObject) -> set[str]:
     identity = f"{obj.key}\0{obj.etag}"
-    alone, *_ = upload_names([obj.key], [identity])
-    beside_a_twin, *_ = upload_names([obj.key, "/" + obj.key], [identity, ""])
-    return {alone, beside_a_twin, obj.key.rsplit("/", 1)[-1]}
+    unique_in_batch, *_ = upload_names([obj.key], [identity])
+    with_equal_base_name, *_ = upload_names([obj.key, "/" + obj.key], [identity, ""])
+    return {unique_in_batch, with_equal_base_name, obj.key.rsplit("/", 1)[-1]}

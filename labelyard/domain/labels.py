@@ -1,4 +1,4 @@
-"""The labels of a task and their attributes."""
+"""The labels of a CVAT task and their attributes, the same for every version of CVAT."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class AttributeSpec:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A label with its attributes; `color` (#rrggbb) only where the server keeps one."""
+    """A label with its attributes; `color` (#rrggbb) is None where the server keeps none."""
 
     name: str
     attributes: tuple[AttributeSpec, ...] = ()

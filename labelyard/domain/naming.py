@@ -1,4 +1,4 @@
-"""Names that are fixed before anything is made: a batch's, its task's, and each file's in CVAT."""
+"""Names that are fixed before anything is created: a batch's id, its task's name, and each file's upload name."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ ()=@,+-]*")
 
 
 def batch_id(dataset: str, number: int) -> str:
-    """The id of a dataset's `number`th batch, such as `street-00007`."""
+    """Return the id of a dataset's `number`th batch, such as `street-00007`."""
     return f"{dataset}-{number:05d}"
 
 
 def task_name(ledger_id: str, batch: str, members: Iterable[StoredObject]) -> str:
-    """The name of a batch's first task: who made it, of what. The same for the same members, whoever asks.
+    """Return the name of a batch's first task: the batch id and a hash of ledger id and members.
 
-    Two ledgers, or two sets of members, never give the same name.
+    The order of the members does not matter. Two ledgers, or two sets of members, never have the same name.
     """
     digest = hashlib.sha256(ledger_id.encode())
     for identity in sorted((m.bucket, m.key, m.etag) for m in members):
@@ -31,24 +31,24 @@ def task_name(ledger_id: str, batch: str, members: Iterable[StoredObject]) -> st
 
 
 def attempt_name(first: str, attempt: int) -> str:
-    """The name of the task of a later attempt, after the earlier ones were given up."""
+    """Return the task name of an attempt; the earlier attempts were abandoned."""
     return first if attempt == 1 else f"{first} #{attempt}"
 
 
 def upload_names(keys: Sequence[str], identities: Sequence[str] | None = None) -> list[str]:
-    """What CVAT shall call each file: unique in the batch whatever the keys, one for each key, in order.
+    """Return the upload name of each key, in order, unique in the batch for any keys.
 
-    The base name where it is safe, and unique without its suffix (case ignored), else a slug with eight hex digits of
-    the key's hash: CVAT drops folders, answers 500 to equal names, and its exporters know items by name without suffix.
-    `identities` tell equal keys apart (two contents of one key).
+    A base name is kept where it is safe, and unique without its suffix (case ignored); else it becomes a slug with
+    eight hex digits of the key's hash. CVAT drops folders, answers 500 to equal names, and its exporters identify items
+    by the name without suffix. `identities` distinguish equal keys (two contents of one key).
     """
     identities = identities or keys
     bases = [key.rsplit("/", 1)[-1] for key in keys]
-    often = Counter(_stem(base) for base in bases)
-    plain = [often[_stem(base)] == 1 and _plain(base) for base in bases]
-    taken = {_stem(base) for base, keep in zip(bases, plain, strict=True) if keep}
+    counts = Counter(_stem(base) for base in bases)
+    kept = [counts[_stem(base)] == 1 and _is_safe(base) for base in bases]
+    taken = {_stem(base) for base, keep in zip(bases, kept, strict=True) if keep}
     names = []
-    for base, keep, identity in zip(bases, plain, identities, strict=True):
+    for base, keep, identity in zip(bases, kept, identities, strict=True):
         name = base if keep else _slug(base, identity, 8)
         if not keep and _stem(name) in taken:
             name = _slug(base, identity, 64)
@@ -61,7 +61,7 @@ def _stem(base: str) -> str:
     return base.rpartition(".")[0].lower() or base.lower()
 
 
-def _plain(base: str) -> bool:
+def _is_safe(base: str) -> bool:
     return (
         len(base) <= _LONGEST_UPLOAD_NAME
         and "." in base.strip(".")

@@ -1,4 +1,4 @@
-"""The objects of a dataset: one content of one file in object storage."""
+"""An object of a dataset: one content of one file in object storage, and its s3:// address."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """One content of one file in a bucket, known by bucket, key and unquoted ETag.
+    """One content of one file in a bucket, identified by bucket, key and unquoted ETag.
 
-    `size` is in bytes, None where the notification named none; `version_id` is only for reading.
+    `size` is in bytes, None where the notification had none; `version_id` is only for reading.
     """
 
     bucket: str
@@ -20,15 +20,15 @@ class StoredObject:
 
     @property
     def url(self) -> str:
-        """Its s3:// address, as people write it."""
+        """The object's s3:// address."""
         return s3_url(self.bucket, self.key)
 
 
 def s3_url(bucket: str, key: str) -> str:
-    """The s3:// address of a key, or of what lies below a prefix."""
+    """Return the s3:// address of a key or a prefix."""
     return f"s3://{bucket}/{key}"
 
 
-def version_id(told: object) -> str | None:
-    """A version as a store tells it, None where there is none: emulators say "null" for a bucket without versions."""
-    return told if isinstance(told, str) and told not in {"", "null"} else None
+def version_id(value: object) -> str | None:
+    """Return a store's version id, None if it has none: emulators write "null" for a bucket without versions."""
+    return value if isinstance(value, str) and value not in {"", "null"} else None

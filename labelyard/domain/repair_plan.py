@@ -1,4 +1,4 @@
-"""Where ledger, CVAT and bucket disagree, and what mends it."""
+"""Where ledger, CVAT and bucket disagree, and which action resolves it."""
 
 from __future__ import annotations
 
@@ -11,31 +11,32 @@ from labelyard.domain.tasks import Task
 
 
 class Action(StrEnum):
-    """What `labelyard repair --apply` does about a finding; TELL is left to a person."""
+    """What `labelyard repair --apply` does about a discrepancy. REPORT leaves it to a person."""
 
     DELETE_TASK = "delete the task"
-    RECREATE_TASK = "make the task anew"
+    RECREATE_TASK = "recreate the task"
     ASSIGN = "assign its jobs"
     EXPORT_AGAIN = "export it again"
-    REPORT = "look at it"
+    REPORT = "a person must look at it"
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One disagreement: where, what, and what mends it; `task_id` where a task is to be deleted or made anew."""
+class Discrepancy:
+    """One difference: where, what, and the action that resolves it; `task_id` is the task to delete or recreate."""
 
     where: str
     what: str
-    mend: Action
+    action: Action
     batch_id: str | None = None
     task_id: int | None = None
 
 
 @dataclass(frozen=True)
-class Known:
-    """A batch whose task the ledger says exists; `exports` are addresses of current ones, true where the file is.
+class RecordedTask:
+    """A batch and the task that the ledger has recorded for it.
 
-    Where work on it has `ended` (failed, abandoned, released) its task is known, and nothing of it is mended.
+    `exports` maps the address of each current export to whether the file exists. Of a batch that has `ended` (failed,
+    cancelled, archived) nothing is repaired; its task is only known.
     """
 
     batch_id: str
@@ -46,51 +47,54 @@ class Known:
     ended: bool = False
 
 
-def owned_name(dataset: str) -> re.Pattern[str]:
-    """What the names of a dataset's tasks look like; the groups are the batch and the attempt."""
+def task_name_pattern(dataset: str) -> re.Pattern[str]:
+    """Return the pattern of a dataset's task names; its groups are the batch id and the attempt."""
     return re.compile(rf"({re.escape(dataset)}-\d{{5,}}) [0-9a-f]{{10}}(?: #(\d+))?")
 
 
-def findings(known: Collection[Known], given_up: Mapping[int, str], tasks: Iterable[Task]) -> Iterator[Finding]:
-    """Compare what the ledger knows of one server with our tasks there.
+def plan_repairs(
+    recorded: Collection[RecordedTask], abandoned: Mapping[int, str], tasks: Iterable[Task]
+) -> Iterator[Discrepancy]:
+    """Compare the ledger's record of one CVAT server with our tasks there.
 
-    `given_up` are tasks that the ledger abandoned: server id -> batch. `tasks` are ours by owner and form of name, and
-    those of `known` that are there, whatever their names and owners are by now.
+    `abandoned` maps the server id of each abandoned task to its batch. `tasks` are those with our owner and a name of
+    our form, and those `recorded` that still exist, under any name and owner.
     """
-    there = {task.id: task for task in tasks}
-    names = {one.task_name: one for one in known}
-    for one in known:
+    on_server = {task.id: task for task in tasks}
+    by_name = {one.task_name: one for one in recorded}
+    for one in recorded:
         if not one.ended:
-            yield from _of_batch(one, there.get(one.task_id))
-    for task in there.values():
-        if all(task.id != one.task_id for one in known):
-            yield _of_stranger(task, names.get(task.name), given_up.get(task.id))
+            yield from _check_recorded(one, on_server.get(one.task_id))
+    for task in on_server.values():
+        if all(task.id != one.task_id for one in recorded):
+            yield _check_unrecorded(task, by_name.get(task.name), abandoned.get(task.id))
 
 
-def _of_batch(known: Known, task: Task | None) -> Iterator[Finding]:
-    where = f"{known.batch_id}, task {known.task_id}"
+def _check_recorded(one: RecordedTask, task: Task | None) -> Iterator[Discrepancy]:
+    where = f"{one.batch_id}, task {one.task_id}"
     if task is None:
-        yield Finding(where, "the task was deleted in CVAT", Action.RECREATE_TASK, known.batch_id, known.task_id)
+        yield Discrepancy(where, "the task was deleted in CVAT", Action.RECREATE_TASK, one.batch_id, one.task_id)
         return
-    free = [str(job.id) for job in task.jobs if job.assignee is None]
-    if known.assigned and free:
-        yield Finding(where, f"job {', '.join(free)} has no assignee", Action.ASSIGN, known.batch_id)
-    for address, exists in known.exports.items():
+    unassigned = [str(job.id) for job in task.jobs if job.assignee is None]
+    if one.assigned and unassigned:
+        yield Discrepancy(where, f"job {', '.join(unassigned)} has no assignee", Action.ASSIGN, one.batch_id)
+    for address, exists in one.exports.items():
         if not exists:
-            yield Finding(
-                known.batch_id, f"{address} is not in the bucket any more", Action.EXPORT_AGAIN, known.batch_id
+            yield Discrepancy(
+                one.batch_id, f"{address} is not in the bucket any more", Action.EXPORT_AGAIN, one.batch_id
             )
 
 
-def _of_stranger(task: Task, twin: Known | None, given_up: str | None) -> Finding:
+def _check_unrecorded(task: Task, original: RecordedTask | None, abandoned_for: str | None) -> Discrepancy:
     where = f"task {task.id}, {task.name}"
     empty = not task.size and not task.received
-    if twin is not None:
-        what = f"a duplicate of task {twin.task_id}, {'empty' if empty else f'with {task.size} frames'}"
-        return Finding(where, what, Action.DELETE_TASK if empty else Action.REPORT, twin.batch_id, task.id)
-    if given_up is not None:
-        what = f"was given up for {given_up} and is still there"
-        return Finding(where, what, Action.DELETE_TASK if empty else Action.REPORT, given_up, task.id)
-    return Finding(
-        where, "the ledger knows nothing of it: another ledger's, or one for `labelyard adopt`", Action.REPORT
+    action = Action.DELETE_TASK if empty else Action.REPORT
+    if original is not None:
+        what = f"a duplicate of task {original.task_id}, {'empty' if empty else f'with {task.size} frames'}"
+        return Discrepancy(where, what, action, original.batch_id, task.id)
+    if abandoned_for is not None:
+        what = f"was abandoned for {abandoned_for} and still exists"
+        return Discrepancy(where, what, action, abandoned_for, task.id)
+    return Discrepancy(
+        where, "the ledger has no record of it: another ledger's, or one for `labelyard adopt`", Action.REPORT
     )

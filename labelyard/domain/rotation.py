@@ -1,4 +1,4 @@
-"""Whose turn it is, where there are too many for one look."""
+"""Which items to process in a round, where there are too many for one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def in_turn(things: Sequence[T], most: int, turn: int) -> Sequence[T]:
-    """At most so many of the things; of as many turns in a row as it takes, each thing has one."""
-    turns = max(1, -(-len(things) // most))
-    return things[turn % turns :: turns]
+def rotating_subset(items: Sequence[T], limit: int, round_number: int) -> Sequence[T]:
+    """Return at most `limit` items for a round. Consecutive rounds cover every item before one comes again."""
+    rounds = max(1, -(-len(items) // limit))
+    return items[round_number % rounds :: rounds]

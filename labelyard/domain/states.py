@@ -1,13 +1,19 @@
-"""The states of a batch and the moves between them.
+"""The states of a batch, of a task and of an event, and the table of a batch's transitions.
 
-     close       create        upload        prove      assign       people       export       release
-  open ───▶ closed ────▶ created ────▶ uploaded ────▶ ready ────▶ assigned ────▶ completed ────▶ exported ───▶ released
-              ▲             │             │             │            │  ▲            │              │             │
-              └─────────────┴─────────────┴─────────────┴────────────┘  └────────────┴──────────────┴─────────────┘
-               a task given up, or deleted in CVAT: made anew            a job reopened, an annotation changed
+A batch:
 
-From each of them: failed (goes on where it failed when a person says so), set_aside (nothing in it can be labelled),
-abandoned (a person gave it up).
+     close       create         upload        verify      assign      annotate       export        archive
+  open ───▶ closed ────▶ created ────▶ uploaded ────▶ ready ────▶ assigned ────▶ completed ────▶ exported ────▶ archived
+              ▲             │              │            │           │  ▲             │              │              │
+              └─────────────┴──────────────┴────────────┴───────────┘  └─────────────┴──────────────┴──────────────┘
+               the task was abandoned or deleted: create another        a job was reopened, or an annotation changed
+
+From each of them: failed (`labelyard retry` resumes it in the state it had), quarantined (none of its objects can be
+labelled) or cancelled (by a person; final).
+
+A task:
+
+  planned ───▶ created ───▶ uploading ───▶ verified        from each of them: abandoned (final)
 """
 
 from __future__ import annotations
@@ -16,7 +22,7 @@ from enum import StrEnum
 
 
 class BatchState(StrEnum):
-    """How far a batch is; each is entered only after the server has shown that it is true."""
+    """The state of a batch. It changes only after the server has shown that the work is done."""
 
     OPEN = "open"
     CLOSED = "closed"
@@ -35,36 +41,47 @@ class BatchState(StrEnum):
 _S = BatchState
 
 INGESTING = (_S.CLOSED, _S.CREATED, _S.UPLOADED, _S.READY)
-"""Waiting for ingest_batch."""
+"""States in which a batch waits for the flow ingest_batch."""
 
 WITH_PEOPLE = (_S.ASSIGNED, _S.COMPLETED, _S.EXPORTED)
-"""The task lies with people, or lay there and may be reopened."""
+"""States in which annotators have the task, or had it and may reopen it."""
+
+ENDED = frozenset({_S.FAILED, _S.QUARANTINED, _S.CANCELLED})
+"""States that only a person ends. Every other state may lead to them."""
+
+
+def _next(*states: BatchState) -> frozenset[BatchState]:
+    return frozenset(states) | ENDED
+
 
 TRANSITIONS: dict[BatchState, frozenset[BatchState]] = {
-    _S.OPEN: frozenset({_S.CLOSED}),
-    _S.CLOSED: frozenset({_S.CREATED}),
-    _S.CREATED: frozenset({_S.UPLOADED, _S.CLOSED}),
-    _S.UPLOADED: frozenset({_S.READY, _S.CLOSED}),
-    _S.READY: frozenset({_S.ASSIGNED, _S.CLOSED}),
-    _S.ASSIGNED: frozenset({_S.COMPLETED, _S.CLOSED}),
-    _S.COMPLETED: frozenset({_S.EXPORTED, _S.ASSIGNED, _S.CLOSED}),
-    _S.EXPORTED: frozenset({_S.ARCHIVED, _S.ASSIGNED, _S.COMPLETED, _S.CLOSED}),
-    _S.ARCHIVED: frozenset({_S.ASSIGNED, _S.COMPLETED}),
-    _S.FAILED: frozenset({*INGESTING, *WITH_PEOPLE}),
-    _S.QUARANTINED: frozenset({_S.CLOSED}),
+    _S.OPEN: _next(_S.CLOSED),
+    _S.CLOSED: _next(_S.CREATED),
+    _S.CREATED: _next(_S.UPLOADED, _S.CLOSED),
+    _S.UPLOADED: _next(_S.READY, _S.CLOSED),
+    _S.READY: _next(_S.ASSIGNED, _S.CLOSED),
+    _S.ASSIGNED: _next(_S.COMPLETED, _S.CLOSED),
+    _S.COMPLETED: _next(_S.EXPORTED, _S.ASSIGNED, _S.CLOSED),
+    _S.EXPORTED: _next(_S.ARCHIVED, _S.ASSIGNED, _S.COMPLETED, _S.CLOSED),
+    _S.ARCHIVED: _next(_S.ASSIGNED, _S.COMPLETED),
+    _S.FAILED: _next(*INGESTING, *WITH_PEOPLE) - {_S.FAILED},
+    _S.QUARANTINED: _next(_S.CLOSED) - {_S.QUARANTINED},
     _S.CANCELLED: frozenset(),
 }
-ENDED = frozenset({_S.FAILED, _S.QUARANTINED, _S.CANCELLED})
-"""Nothing goes on by itself."""
+"""For each state, the states that may follow it."""
 
 
 def may_move(old: BatchState, new: BatchState) -> bool:
-    """Whether a batch may go from `old` to `new`."""
-    return new in TRANSITIONS[old] or (new in ENDED and old not in (_S.CANCELLED, new))
+    """Return whether a batch may go from state `old` to state `new`."""
+    return new in TRANSITIONS[old]
 
 
 class TaskState(StrEnum):
-    """What labelyard knows of a task it made: planned (its name is fixed), created, uploading, proved, abandoned."""
+    """How far labelyard is with a CVAT task.
+
+    planned: its name is fixed. created: the server has it. uploading: files were sent, or may have been. verified: the
+    server has shown every file as a frame. abandoned: another task replaces it.
+    """
 
     PLANNED = "planned"
     CREATED = "created"
@@ -74,7 +91,7 @@ class TaskState(StrEnum):
 
 
 class Event(StrEnum):
-    """What labelyard announces to Prefect; deployments are triggered by these names."""
+    """The events that labelyard publishes to Prefect. They trigger the deployments."""
 
     BATCH_CLOSED = "labelyard.batch.closed"
     TASK_COMPLETED = "labelyard.task.completed"

@@ -1,4 +1,4 @@
-"""CVAT's tasks, jobs and users, the same for every version of CVAT.
+"""CVAT's tasks, jobs, frames, users and uploads, the same for every version of CVAT.
 
 Frames count from 0. `id` is the server's.
 """
@@ -15,7 +15,7 @@ from labelyard.domain.labels import Label
 
 @dataclass(frozen=True, slots=True)
 class TaskSpec:
-    """What a task is created with; `segment_size` 0 means one job, `overlap` None lets the server choose."""
+    """The values to create a task with; `segment_size` 0 means one job, `overlap` None lets the server choose."""
 
     name: str
     labels: tuple[Label, ...]
@@ -28,7 +28,7 @@ class TaskSpec:
 
 @dataclass(frozen=True, slots=True)
 class TaskChange:
-    """What of a task shall change; None leaves a thing as it is, assignee 0 is nobody."""
+    """The fields of a task to change; None leaves a field as it is, assignee 0 removes the assignee."""
 
     name: str | None = None
     assignee: int | None = None
@@ -39,7 +39,7 @@ class TaskChange:
 
 @dataclass(frozen=True, slots=True)
 class DataSpec:
-    """How the server treats the frames; None leaves a thing to the server.
+    """How the server processes the frames; None leaves a field to the server.
 
     COCO exports of a task with `start_frame` or `frame_filter` fail on CVAT 1.0.0.
     """
@@ -54,7 +54,7 @@ class DataSpec:
 
 @dataclass(frozen=True, slots=True)
 class UploadFile:
-    """A file to be sent: `open` gives its bytes anew at each call, `name` is what CVAT will call the frame."""
+    """A file to upload: each call of `open` returns its bytes from the start; `name` is the frame's name in CVAT."""
 
     name: str
     size: int
@@ -64,7 +64,7 @@ class UploadFile:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What server this is."""
+    """The name and version of a server."""
 
     name: str
     version: str
@@ -72,7 +72,7 @@ class About:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person of CVAT; what a plain user is not shown (email, groups) is empty."""
+    """A user of CVAT; fields that the server hides from our account (email, groups) are empty."""
 
     id: int
     username: str
@@ -95,7 +95,7 @@ class JobStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A piece of a task that one person labels: frames `start_frame` to `stop_frame`, both included."""
+    """The part of a task that one person labels: frames `start_frame` to `stop_frame`, both included."""
 
     id: int
     task_id: int
@@ -107,10 +107,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A task as the server shows it.
+    """A task as the server returns it.
 
-    `size` is the number of frames (0 before there are any). `received` turns true once the server has taken a whole
-    upload, before it has made frames of it; only `size` with `jobs` present proves that frames exist.
+    `size` is the number of frames (0 before there are any). `received` is true once the server has received a whole
+    upload, before it has created its frames; only `size` and `jobs` together prove that the frames exist.
     """
 
     id: int
@@ -142,14 +142,14 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What the server said when it took an upload: enough to ask for its progress."""
+    """The server's answer to an upload; `request_id` identifies it when asking for its progress."""
 
     task_id: int
     request_id: str = ""
 
 
 class CreationState(StrEnum):
-    """What a server says about making frames. FINISHED proves nothing: look at the task's size."""
+    """The state of an upload inside the server. FINISHED does not prove success: check the task's size."""
 
     QUEUED = "Queued"
     STARTED = "Started"
@@ -160,7 +160,7 @@ class CreationState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Creation:
-    """The progress of an upload inside the server; `message` is the first telling line of its words."""
+    """The progress of an upload inside the server; `message` is the first useful line of the server's text."""
 
     state: CreationState
     message: str = ""
@@ -168,7 +168,7 @@ class Creation:
 
 @dataclass(frozen=True, slots=True)
 class GitRepository:
-    """The Git repository that a task is tied to; all None where there is none."""
+    """The Git repository of a task; all None where it has none."""
 
     url: str | None
     status: str | None

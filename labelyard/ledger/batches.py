@@ -1,4 +1,4 @@
-"""The batches: opened when an object lands, closed by the dataset's rules, moved on as the work is shown to be done."""
+"""Batches: opened by objects, closed by the dataset's rules, moved from state to state by the steps."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, exists, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
-from labelyard.domain.batching import Filling
+from labelyard.domain.batching import BatchContents, BatchEvent, BatchingRules, decide
 from labelyard.domain.naming import batch_id, task_name
 from labelyard.domain.states import ENDED, BatchState, Event, may_move
 from labelyard.errors import LedgerError, NotFound
-from labelyard.ledger import Transaction, breakers, datasets, outbox
+from labelyard.ledger import breakers, datasets, outbox
+from labelyard.ledger.database import Transaction
 from labelyard.ledger.history import record
 from labelyard.ledger.tables import Batch, Dataset, LedgerIdentity, Object, OutboxEvent
 
@@ -23,11 +24,11 @@ EVENT_OF_STATE = {
     BatchState.READY: Event.BATCH_CLOSED,
     BatchState.COMPLETED: Event.TASK_COMPLETED,
 }
-"""The states in which a batch waits for a run, and the event that starts one."""
+"""The states in which a batch waits for a flow run, and the event that starts it."""
 
 
 def get(tx: Transaction, batch: str, *, lock: bool = False) -> Batch:
-    """A batch by its id. Raises NotKnown."""
+    """Return a batch by its id. Raises NotFound."""
     found = tx.get(Batch, batch, with_for_update=lock, populate_existing=lock)
     if found is None:
         raise NotFound(f"the ledger holds no batch {batch!r}", next_step="labelyard status")
@@ -35,46 +36,46 @@ def get(tx: Transaction, batch: str, *, lock: bool = False) -> Batch:
 
 
 def all_open(tx: Transaction) -> Sequence[Batch]:
-    """The open batches of all datasets."""
+    """Return the open batches of all datasets."""
     return tx.scalars(select(Batch).where(Batch.state == BatchState.OPEN).order_by(Batch.dataset)).all()
 
 
 def lock_open(tx: Transaction, dataset: str) -> Batch | None:
-    """The dataset's open batch, None if there is none; it and the dataset are locked until the transaction's end."""
-    lock(tx, dataset)
+    """Return the dataset's open batch or None. It and the dataset are locked until the transaction ends."""
+    lock_dataset(tx, dataset)
     query = select(Batch).where(Batch.dataset == dataset, Batch.state == BatchState.OPEN)
-    # Only a look that locks sees that somebody has just closed it, and what was in it then.
+    # Only a locking read sees that another transaction has just closed it, and its members then.
     return tx.scalars(query.with_for_update().execution_options(populate_existing=True)).first()
 
 
-def lock(tx: Transaction, dataset: str) -> Dataset:
-    """The dataset, for this transaction alone. Comes before the lock of a batch, and before an object is inserted.
+def lock_dataset(tx: Transaction, dataset: str) -> Dataset:
+    """Return the dataset, locked for this transaction. Call it before locking a batch or inserting an object.
 
-    The foreign key of an inserted object locks the dataset too, shared: two transactions that then both wanted it for
-    themselves would wait for each other.
+    The foreign key of an inserted object takes a shared lock on the dataset. Two transactions that hold it and both
+    wanted the exclusive lock would wait for each other.
     """
     return tx.get_one(Dataset, dataset, with_for_update=True, populate_existing=True)
 
 
 def get_or_open(tx: Transaction, dataset: str) -> Batch:
-    """The dataset's open batch, made if there is none; locked as by `lock_open`."""
+    """Return the dataset's open batch, a new one if there is none. It is locked as by `lock_open`."""
     found = lock_open(tx, dataset)
     if found is not None:
         return found
     row = tx.get_one(Dataset, dataset)
-    return add(tx, row, row.batches + 1)
+    return add(tx, row, row.last_batch_number + 1)
 
 
-def add(tx: Transaction, dataset: Dataset, number: int) -> Batch:
-    """An empty open batch of a locked dataset, under a number that no other one has."""
-    dataset.batches = max(dataset.batches, number)
+def add(tx: Transaction, dataset: Dataset, number: int, state: BatchState = BatchState.OPEN) -> Batch:
+    """Add an empty batch to a locked dataset, with a number that no other batch has."""
+    dataset.last_batch_number = max(dataset.last_batch_number, number)
     now = tx.now
     batch = Batch(
         id=batch_id(dataset.name, number),
         dataset=dataset.name,
         version=dataset.version,
         number=number,
-        state=BatchState.OPEN,
+        state=state,
         opened_at=now,
         last_registered_at=now,
         changed_at=now,
@@ -84,74 +85,82 @@ def add(tx: Transaction, dataset: Dataset, number: int) -> Batch:
     return batch
 
 
-def filling(batch: Batch) -> Filling:
-    """What the closing rules look at."""
-    return Filling(batch.objects, batch.bytes, batch.opened_at, batch.last_registered_at)
+def contents(batch: Batch) -> BatchContents:
+    """Return what `domain.batching` decides by."""
+    return BatchContents(batch.objects, batch.bytes, batch.opened_at, batch.last_registered_at)
+
+
+def close_on_event(tx: Transaction, rules: BatchingRules, batch: Batch, event: BatchEvent) -> str | None:
+    """Close an open, locked batch if the event closes it; return the reason, None where it stays open."""
+    reason = decide(rules, contents(batch), event).close_after
+    if reason is not None:
+        close(tx, batch, reason)
+    return reason
 
 
 def close(tx: Transaction, batch: Batch, reason: str) -> None:
-    """Close a batch: members, task name and dataset version are fixed, and its announcement is written."""
+    """Close a batch: fix its members, task name and dataset version, and put its event into the outbox."""
     batch.closed_at = tx.now
     batch.close_reason = reason
     batch.version = tx.get_one(Dataset, batch.dataset).version
     batch.cvat = datasets.spec(tx, batch.dataset).cvat
-    name_task(tx, batch)
+    set_task_name(tx, batch)
     move(tx, batch, BatchState.CLOSED, f"closed with {batch.objects} objects: {reason}")
 
 
-def name_task(tx: Transaction, batch: Batch) -> None:
-    """Fix the name of the batch's task by its members, before anything is made."""
+def set_task_name(tx: Transaction, batch: Batch) -> None:
+    """Fix the name of the batch's task from its members, before anything is created."""
     tx.flush()
     identity = tx.scalars(select(LedgerIdentity.id)).one()
     batch.task_name = task_name(identity, batch.id, [member.stored for member in members(tx, batch.id)])
 
 
 def members(tx: Transaction, batch: str, *, quarantined: bool = True, lock: bool = False) -> Sequence[Object]:
-    """The objects of a batch in the order they landed; those set aside too, unless `refused` is false."""
+    """Return the objects of a batch by registration; `quarantined=False` leaves out the quarantined ones."""
     query = select(Object).where(Object.batch_id == batch).order_by(Object.id)
     query = query if quarantined else query.where(Object.quarantine_reason.is_(None))
     return tx.scalars(query.with_for_update() if lock else query).all()
 
 
 def move(tx: Transaction, batch: Batch, state: BatchState, reason: str) -> None:
-    """Enter a state, forgetting earlier failures; announce the batch where the state waits for a run.
+    """Move a batch to a state and clear its failures; put an event into the outbox if the state waits for a run.
 
-    Raises LedgerError where the table of transitions does not allow it.
+    Raises LedgerError where the transition table does not allow it.
     """
     if not may_move(batch.state, state):
         raise LedgerError(
             f"a batch cannot go from {batch.state} to {state}", where=batch.id, next_step=f"labelyard why {batch.id}"
         )
-    announced = EVENT_OF_STATE.get(batch.state)
+    previous_event = EVENT_OF_STATE.get(batch.state)
     batch.state = state
     batch.changed_at = tx.now
     batch.error = batch.next_step = batch.not_before = batch.resume_state = None
     batch.attempts = 0
     record(tx, state, reason, batch=batch)
     event = EVENT_OF_STATE.get(state)
-    if event is not None and event is not announced:
+    if event is not None and event is not previous_event:
         outbox.put(tx, batch, event)
 
 
 def export_again(tx: Transaction, batch: str | None, reason: str) -> None:
-    """A batch whose export is out of date gets another one; nothing happens before its first."""
+    """Let an exported batch be exported again, because its export is out of date; otherwise do nothing."""
     row = get(tx, batch, lock=True) if batch else None
     if row is not None and row.state is BatchState.EXPORTED:
         move(tx, row, BatchState.COMPLETED, reason)
 
 
-def put_back(tx: Transaction, batch: Batch, error: str, next_step: str, wait: timedelta) -> None:
-    """A run of this batch failed and may be tried again after `wait`: it keeps its state, and says why it waits."""
+def postpone(tx: Transaction, batch: Batch, error: str, next_step: str, wait: timedelta) -> None:
+    """Record a failure that a retry may cure: the batch keeps its state, and no run starts before `wait` is over."""
     batch.attempts += 1
     batch.error, batch.next_step = error, next_step
     batch.not_before = tx.now + wait
-    record(tx, "failed for now", f"attempt {batch.attempts}: {error}", batch=batch)
+    record(tx, "postponed", f"attempt {batch.attempts}: {error}", batch=batch)
 
 
 def report_not_started(tx: Transaction, batch: Batch, error: str, next_step: str) -> bool:
-    """Nobody could start a run of this batch: it says so while it waits for one; false where it does not wait."""
-    at_work = batch.leased_until is not None and batch.leased_until > tx.now
-    if at_work or batch.state not in EVENT_OF_STATE:
+    """Record that Prefect could not start a run of this batch; return False where the batch waits for none."""
+    leased = batch.leased_until is not None and batch.leased_until > tx.now
+    if leased or batch.state not in EVENT_OF_STATE:
         return False
     batch.error, batch.next_step = error, next_step
     record(tx, "not started", error, batch=batch)
@@ -159,23 +168,23 @@ def report_not_started(tx: Transaction, batch: Batch, error: str, next_step: str
 
 
 def fail(tx: Transaction, batch: Batch, error: str, next_step: str) -> None:
-    """A run of this batch failed in a way that only a person can mend."""
+    """Record a failure that only a person can fix."""
     resume, attempts = batch.state, batch.attempts + 1
     move(tx, batch, BatchState.FAILED, error)
     batch.resume_state, batch.attempts, batch.error, batch.next_step = resume, attempts, error, next_step
 
 
 def retry(tx: Transaction, batch: Batch) -> Event | None:
-    """Let a failed or waiting batch be tried at once; the event that was announced, None if it waits for no run.
+    """Let a failed or postponed batch run at once; return the event in the outbox, None if it waits for no run.
 
-    Raises LedgerError where it is set aside or abandoned.
+    Raises LedgerError where the batch is quarantined or cancelled.
     """
     if batch.state is BatchState.FAILED and batch.resume_state is not None:
-        move(tx, batch, batch.resume_state, "a person asked for another try")
+        move(tx, batch, batch.resume_state, "retried by a person")
         return EVENT_OF_STATE.get(batch.state)
     if batch.state in ENDED:
-        next_step = f"labelyard why {batch.id}, and labelyard restore S3URL for what shall come back"
-        raise LedgerError(f"it is {batch.state}: no run goes on with it", where=batch.id, next_step=next_step)
+        next_step = f"labelyard why {batch.id}, and labelyard restore S3URL for each object to bring back"
+        raise LedgerError(f"it is {batch.state}: no run continues it", where=batch.id, next_step=next_step)
     batch.not_before = None
     batch.attempts = 0
     event = EVENT_OF_STATE.get(batch.state)
@@ -184,33 +193,33 @@ def retry(tx: Transaction, batch: Batch) -> Event | None:
     return event
 
 
-def unclaimed(tx: Transaction, *, quiet: timedelta) -> Sequence[Batch]:
-    """Batches that a run could begin on and none has, last announced more than `quiet` ago."""
+def without_run(tx: Transaction, *, quiet: timedelta) -> Sequence[Batch]:
+    """Return the batches that wait for a run and have none, and whose last event is older than `quiet`."""
     now = tx.now
     found = tx.scalars(
         select(Batch)
         .join(Dataset, Dataset.name == Batch.dataset)
         .where(
             Dataset.paused_at.is_(None),
-            breakers.reachable(now),
-            ~exists().where(OutboxEvent.batch_id == Batch.id, OutboxEvent.sent_at.is_(None)),
+            breakers.servers_available(now),
+            ~exists().where(OutboxEvent.batch_id == Batch.id, OutboxEvent.published_at.is_(None)),
             Batch.state.in_(EVENT_OF_STATE),
-            unset_or_by(Batch.leased_until, now),
-            unset_or_by(Batch.not_before, now),
-            unset_or_by(Batch.outbox_at, now - quiet),
+            unset_or_reached(Batch.leased_until, now),
+            unset_or_reached(Batch.not_before, now),
+            unset_or_reached(Batch.last_event_at, now - quiet),
         )
         .order_by(Batch.changed_at)
         .with_for_update(skip_locked=True, of=Batch)
     )
-    return list(breakers.one_for_each_trial(tx, now, ((batch, batch.cvat or "") for batch in found)))
+    return list(breakers.limit_trials(tx, now, ((batch, batch.cvat or "") for batch in found)))
 
 
 def publish_again(tx: Transaction, *, quiet: timedelta, queued: Container[str]) -> list[Batch]:
-    """Announce once more what waits `unclaimed`; what is `queued` has a run that has not begun, and is left to it."""
+    """Put another event into the outbox for each batch `without_run`, unless Prefect has a `queued` run for it."""
     again = []
-    for batch in unclaimed(tx, quiet=quiet):
+    for batch in without_run(tx, quiet=quiet):
         if batch.id in queued:
-            batch.outbox_at = tx.now  # not looked at again before as long has passed
+            batch.last_event_at = tx.now  # not checked again before as long has passed
         else:
             outbox.put(tx, batch, EVENT_OF_STATE[batch.state])
             again.append(batch)
@@ -218,10 +227,10 @@ def publish_again(tx: Transaction, *, quiet: timedelta, queued: Container[str]) 
 
 
 def in_states(tx: Transaction, states: Iterable[BatchState]) -> Sequence[Batch]:
-    """All batches in some states, oldest first."""
+    """Return all batches in the given states, oldest first."""
     return tx.scalars(select(Batch).where(Batch.state.in_(list(states))).order_by(Batch.opened_at)).all()
 
 
-def unset_or_by(column: InstrumentedAttribute[datetime | None], moment: datetime) -> ColumnElement[bool]:
-    """The condition that a time is not set, or is reached at a moment."""
+def unset_or_reached(column: InstrumentedAttribute[datetime | None], moment: datetime) -> ColumnElement[bool]:
+    """Return the condition that a time is not set or was reached by `moment`."""
     return or_(column.is_(None), column <= moment)

@@ -1,32 +1,36 @@
-"""Which datasets there are, what their files said when they were applied, and the ids of their labels."""
+"""Datasets: the versions of their files as applied, and the category ids of their labels."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from sqlalchemy import delete, select
 
 from labelyard.config import DatasetSpec
-from labelyard.domain.category_ids import numbered, recovered
+from labelyard.domain.category_ids import assign_ids, recover_ids
 from labelyard.errors import NotFound
-from labelyard.ledger import Transaction
+from labelyard.ledger.database import Transaction
 from labelyard.ledger.history import record
 from labelyard.ledger.tables import Category, Dataset, DatasetVersion
 
 
 def apply(tx: Transaction, spec: DatasetSpec) -> tuple[int, bool]:
-    """Store a dataset file as an immutable version: its number, and whether it is new. A retired dataset is back."""
-    document = spec.model_dump(mode="json")
-    digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+    """Store a dataset file as an immutable version, and return its number and whether it is new.
+
+    A file that says the same as the current version is not new. A retired dataset becomes active again.
+    """
+    document = _document(spec)
     dataset = tx.get(Dataset, spec.name, with_for_update=True)
     if dataset is not None and dataset.retired_at is not None:
         dataset.retired_at = None
-        record(tx, "back", "its file was applied again", dataset=spec.name)
+        record(tx, "reactivated", "its file was applied again", dataset=spec.name)
     if dataset is not None:
         current = tx.get_one(DatasetVersion, (spec.name, dataset.version))
-        if current.sha256 == digest:
+        # Compared as this labelyard reads it: an older one stored it without the fields that came later.
+        if _document(DatasetSpec.model_validate(current.document)) == document:
             return dataset.version, False
         dataset.version += 1
     else:
@@ -34,17 +38,23 @@ def apply(tx: Transaction, spec: DatasetSpec) -> tuple[int, bool]:
         tx.add(dataset)
         tx.flush()
     tx.add(
-        DatasetVersion(dataset=spec.name, number=dataset.version, document=document, sha256=digest, applied_at=tx.now)
+        DatasetVersion(
+            dataset=spec.name,
+            number=dataset.version,
+            document=document,
+            sha256=_sha256(document),
+            applied_at=tx.now,
+        )
     )
-    known = categories(tx, spec.name)
-    numbers = numbered((label.name for label in spec.task.labels), known)
-    _number(tx, spec.name, {label: number for label, number in numbers.items() if label not in known})
+    existing = categories(tx, spec.name)
+    ids = assign_ids((label.name for label in spec.task.labels), existing)
+    _add_categories(tx, spec.name, {label: number for label, number in ids.items() if label not in existing})
     record(tx, "applied", f"version {dataset.version} of the dataset file", dataset=spec.name)
     return dataset.version, True
 
 
 def spec(tx: Transaction, name: str, version: int | None = None) -> DatasetSpec:
-    """A dataset's file as it was at `version`, or as it is now. Raises NotKnown."""
+    """Return a version of a dataset's file, by default the current one. Raises NotFound."""
     dataset = tx.get(Dataset, name)
     found = dataset and tx.get(DatasetVersion, (name, version or dataset.version))
     if not found:
@@ -54,7 +64,7 @@ def spec(tx: Transaction, name: str, version: int | None = None) -> DatasetSpec:
 
 
 def current(tx: Transaction) -> Iterator[tuple[DatasetSpec, int]]:
-    """The current file of every dataset that is not retired, with its version."""
+    """Yield the current file of every dataset that is not retired, with its version."""
     rows = tx.execute(
         select(DatasetVersion.document, DatasetVersion.number)
         .join(Dataset, (Dataset.name == DatasetVersion.dataset) & (Dataset.version == DatasetVersion.number))
@@ -66,25 +76,33 @@ def current(tx: Transaction) -> Iterator[tuple[DatasetSpec, int]]:
 
 
 def categories(tx: Transaction, name: str) -> dict[str, int]:
-    """The COCO id of each label that a dataset ever had; once given, it stays."""
+    """Return the COCO category id of each label that a dataset has or had. An id never changes."""
     rows = tx.scalars(select(Category).where(Category.dataset == name).order_by(Category.number))
     return {row.name: row.number for row in rows}
 
 
-def take_categories(tx: Transaction, spec: DatasetSpec, files: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    """Give labels the ids that `files` of the dataset use already, where this ledger gave others; returns all."""
+def recover_categories(tx: Transaction, spec: DatasetSpec, files: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """Replace the category ids by those that the dataset's `files` use already; return the ids of all labels."""
     tx.get_one(Dataset, spec.name, with_for_update=True)
-    given = categories(tx, spec.name)
-    numbers = recovered(files, [label.name for label in spec.task.labels], given)
-    if numbers != given:
+    existing = categories(tx, spec.name)
+    ids = recover_ids(files, [label.name for label in spec.task.labels], existing)
+    if ids != existing:
         tx.execute(delete(Category).where(Category.dataset == spec.name))
-        _number(tx, spec.name, numbers)
-        told = ", ".join(f"{label} {number}" for label, number in sorted(numbers.items(), key=lambda item: item[1]))
-        reason = f"labels have the ids of the exports in the bucket: {told}"
+        _add_categories(tx, spec.name, ids)
+        listed = ", ".join(f"{label} {number}" for label, number in sorted(ids.items(), key=lambda item: item[1]))
+        reason = f"labels have the ids of the exports in the bucket: {listed}"
         record(tx, "numbered", reason, dataset=spec.name)
-    return numbers
+    return ids
 
 
-def _number(tx: Transaction, name: str, numbers: Mapping[str, int]) -> None:
-    tx.add_all(Category(dataset=name, name=label, number=number) for label, number in numbers.items())
+def _document(spec: DatasetSpec) -> dict[str, Any]:
+    return spec.model_dump(mode="json")
+
+
+def _sha256(document: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+def _add_categories(tx: Transaction, name: str, ids: Mapping[str, int]) -> None:
+    tx.add_all(Category(dataset=name, name=label, number=number) for label, number in ids.items())
     tx.flush()

@@ -1,4 +1,4 @@
-"""Messages that could not be read: kept with their text, so that nothing is lost and nothing loops for ever."""
+"""Dead letters: messages that could not be read, kept so that none is lost and none is delivered for ever."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from datetime import datetime
 from sqlalchemy import func, select
 
 from labelyard.errors import NotFound
-from labelyard.ledger import Transaction
+from labelyard.ledger.database import Transaction
 from labelyard.ledger.tables import DeadLetter
 
 _log = logging.getLogger(__name__)
-_WAITS = DeadLetter.replayed_at.is_(None) & DeadLetter.discarded_at.is_(None)
-_BEGINNING = 400
-"""Bytes of a message that a list shows the first line of."""
+_WAITING = DeadLetter.replayed_at.is_(None) & DeadLetter.discarded_at.is_(None)
+_MAX_BYTES = 1024 * 1024
+"""The most bytes of a message that are kept."""
+_FIRST_LINE_BYTES = 400
 
 
 @dataclass(frozen=True)
-class Line:
-    """A dead letter in a list: its number, when and whence it came, why it is here, and its first line."""
+class DeadLetterSummary:
+    """A dead letter in a list: its number, when and from where it came, the reason, and its first line."""
 
     id: int
     at: datetime
@@ -31,49 +32,43 @@ class Line:
 
 
 def put(tx: Transaction, body: bytes, source: str, reason: str) -> None:
-    """Keep a message with the reason why it could not be read or registered."""
-    tx.add(DeadLetter(at=tx.now, source=source, reason=reason, body=body))
-    _log.warning(
-        "a message from %s could not be read and lies in the dead letters (labelyard dead-letters): %s", source, reason
-    )
+    """Keep a message (its first mebibyte) with the reason why it could not be read or registered."""
+    tx.add(DeadLetter(at=tx.now, source=source, reason=reason, body=body[:_MAX_BYTES]))
+    _log.warning("a message from %s could not be read and is kept (labelyard dead-letters): %s", source, reason)
 
 
 def get(tx: Transaction, number: int) -> DeadLetter:
-    """A dead letter by its number. Raises NotKnown."""
+    """Return a dead letter by its number. Raises NotFound."""
     found = tx.get(DeadLetter, number)
     if found is None:
         raise NotFound(f"there is no dead letter {number}", next_step="labelyard dead-letters")
     return found
 
 
-def waiting(tx: Transaction) -> Iterator[Line]:
-    """What was neither read again with success nor discarded, oldest first."""
-    beginning = func.substr(DeadLetter.body, 1, _BEGINNING, type_=DeadLetter.body.type)
+def waiting(tx: Transaction) -> Iterator[DeadLetterSummary]:
+    """Yield the dead letters that were neither replayed with success nor discarded, oldest first."""
+    beginning = func.substr(DeadLetter.body, 1, _FIRST_LINE_BYTES, type_=DeadLetter.body.type)
     query = select(DeadLetter.id, DeadLetter.at, DeadLetter.source, DeadLetter.reason, beginning)
-    for number, at, source, reason, body in tx.execute(query.where(_WAITS).order_by(DeadLetter.id)):
-        yield Line(number, at, source, reason, next(iter(body.decode(errors="replace").splitlines()), ""))
+    for number, at, source, reason, body in tx.execute(query.where(_WAITING).order_by(DeadLetter.id)):
+        first_line = next(iter(body.decode(errors="replace").splitlines()), "")
+        yield DeadLetterSummary(number, at, source, reason, first_line)
 
 
 def count(tx: Transaction) -> int:
-    """How many wait to be read again."""
-    return tx.scalar(select(func.count()).select_from(DeadLetter).where(_WAITS)) or 0
-
-
-def told(count: int) -> str:
-    """How many wait, in words."""
-    return f"{count} message{'' if count == 1 else 's'} could not be read"
+    """Return how many dead letters wait."""
+    return tx.scalar(select(func.count()).select_from(DeadLetter).where(_WAITING)) or 0
 
 
 def discard(tx: Transaction, number: int) -> None:
-    """Note that a letter is of no use: it stays in the ledger, and waits no longer. Raises NotKnown."""
+    """Discard a dead letter: it stays in the ledger and waits no longer. Raises NotFound."""
     letter = get(tx, number)
     letter.discarded_at = letter.discarded_at or tx.now
 
 
-def sent_again(tx: Transaction, number: int, stays: str | None) -> None:
-    """Note that a letter was read again: it is done with, or it `stays` for this reason."""
+def record_replay(tx: Transaction, number: int, failure: str | None) -> None:
+    """Record that a dead letter was replayed: with success, or with a `failure` for which it keeps waiting."""
     letter = get(tx, number)
-    if stays is None:
+    if failure is None:
         letter.replayed_at = tx.now
     else:
-        letter.reason = stays
+        letter.reason = failure

@@ -1,4 +1,4 @@
-"""What happened, and why: rows are only ever added."""
+"""The history: what happened and why. Rows are added, never changed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import insert, select
 
-from labelyard.ledger import Transaction
+from labelyard.ledger.database import Transaction
 from labelyard.ledger.tables import Batch, History, Object
 
 
@@ -21,7 +21,7 @@ def record(
     obj: Object | None = None,
     dataset: str | None = None,
 ) -> None:
-    """Add what was done (`landed`, `closed`, `assigned`, …) and why, about an object, a batch or a dataset."""
+    """Add what happened (`registered`, `closed`, `assigned`, …) and why, to an object, a batch or a dataset."""
     tx.add(
         History(
             at=tx.now,
@@ -35,7 +35,7 @@ def record(
 
 
 def record_each(tx: Transaction, what: str, reason: str, objects: Sequence[Object]) -> None:
-    """Add the same of many objects, in one statement."""
+    """Add the same entry for many objects, in one statement."""
     now = tx.now
     tx.execute(
         insert(History),
@@ -47,24 +47,24 @@ def record_each(tx: Transaction, what: str, reason: str, objects: Sequence[Objec
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One line of a history."""
+class HistoryEntry:
+    """One entry of a history: when, what and why."""
 
     at: datetime
     what: str
     reason: str
 
 
-def of_object(tx: Transaction, obj: Object) -> list[Entry]:
-    """All that happened to an object, and to its batch while it was in it, oldest first."""
+def of_object(tx: Transaction, obj: Object) -> list[HistoryEntry]:
+    """Return the entries of an object and of its batch as a whole, oldest first."""
     of_it = (History.object_id == obj.id) | ((History.batch_id == obj.batch_id) & History.object_id.is_(None))
     rows = tx.scalars(select(History).where(of_it).order_by(History.id))
-    return [Entry(row.at, row.what, row.reason) for row in rows]
+    return [HistoryEntry(row.at, row.what, row.reason) for row in rows]
 
 
-def of_batch(tx: Transaction, batch_id: str) -> list[Entry]:
-    """All that happened to a batch as a whole, oldest first."""
+def of_batch(tx: Transaction, batch_id: str) -> list[HistoryEntry]:
+    """Return the entries of a batch as a whole, oldest first."""
     rows = tx.scalars(
         select(History).where(History.batch_id == batch_id, History.object_id.is_(None)).order_by(History.id)
     )
-    return [Entry(row.at, row.what, row.reason) for row in rows]
+    return [HistoryEntry(row.at, row.what, row.reason) for row in rows]

@@ -1,4 +1,4 @@
-"""The jobs of a batch's task: who was chosen for them, who has them, how far they are."""
+"""The jobs of a batch's task: chosen and actual assignees, and status."""
 
 from __future__ import annotations
 
@@ -6,76 +6,78 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import func, select
 
-from labelyard.domain.assignment import round_robin
+from labelyard.domain.assignment import AssignmentPolicy, PolicyState
 from labelyard.domain.tasks import Job, JobStatus
-from labelyard.ledger import Transaction
+from labelyard.ledger.database import Transaction
 from labelyard.ledger.history import record
 from labelyard.ledger.tables import Batch, Dataset
 from labelyard.ledger.tables import Job as JobRow
 
 
 def of_batch(tx: Transaction, batch: str) -> Sequence[JobRow]:
-    """The batch's jobs by first frame."""
+    """Return the batch's jobs by first frame."""
     query = select(JobRow).where(JobRow.batch_id == batch).order_by(JobRow.start_frame, JobRow.server_id)
     return tx.scalars(query).all()
 
 
-def see(tx: Transaction, batch: Batch, jobs: Sequence[Job], names: Mapping[int, str]) -> bool:
-    """Write down what the server shows of the jobs; `names` are user names by id. True when something is new.
+def update_from_server(tx: Transaction, batch: Batch, jobs: Sequence[Job], names: Mapping[int, str]) -> bool:
+    """Record the jobs as the server returned them; return True when anything changed.
 
-    A job that somebody else has than labelyard chose was given away by hand, and stays so.
+    `names` are user names by id. A job whose assignee is not the chosen one was assigned manually, and stays so.
     """
     known = {row.server_id: row for row in of_batch(tx, batch.id)}
     changed = False
     for job in jobs:
         row = known.get(job.id)
-        holder = None if job.assignee is None else names.get(job.assignee, f"user {job.assignee}")
+        assignee = None if job.assignee is None else names.get(job.assignee, f"user {job.assignee}")
         if row is None:
             row = JobRow(
                 batch_id=batch.id, server_id=job.id, start_frame=job.start_frame, stop_frame=job.stop_frame,
-                status=job.status, status_since=tx.now, assignee=holder, manual=holder is not None,
+                status=job.status, status_since=tx.now, assignee=assignee, manual=assignee is not None,
             )  # fmt: skip
             tx.add(row)
             changed = True
             continue
-        changed |= _see_status(tx, batch, row, job.status)
-        changed |= _see_holder(tx, batch, row, holder)
+        changed |= _update_status(tx, batch, row, job.status)
+        changed |= _update_assignee(tx, batch, row, assignee)
     tx.flush()
     return changed
 
 
-def choose(tx: Transaction, batch: Batch, annotators: Sequence[str]) -> Sequence[JobRow]:
-    """Choose a person for every job that has none, keeping the round robin's place from batch to batch.
+def choose_assignees(
+    tx: Transaction, batch: Batch, annotators: Sequence[str], policy: AssignmentPolicy
+) -> Sequence[JobRow]:
+    """Choose an annotator for every job without one; return all jobs of the batch.
 
-    Commit it before anything is sent: whoever goes on after a crash sends the same choices.
+    Commit it before anything is sent: a run that resumes after a crash then sends the same choices.
     """
-    rows = [row for row in of_batch(tx, batch.id) if row.chosen is None and not row.manual]
+    rows = [row for row in of_batch(tx, batch.id) if row.chosen_assignee is None and not row.manual]
     dataset = tx.get_one(Dataset, batch.dataset, with_for_update=True)
     by_id = {row.server_id: row for row in rows}
     jobs = [Job(row.server_id, 0, row.start_frame, row.stop_frame) for row in rows]
-    for choice in round_robin(jobs, annotators, dataset.turn):
-        by_id[choice.job_id].chosen, by_id[choice.job_id].reason = choice.annotator, choice.reason
-    dataset.turn += len(rows)
+    for choice in policy(jobs, annotators, PolicyState(dataset.jobs_assigned)):
+        by_id[choice.job_id].chosen_assignee, by_id[choice.job_id].choice_reason = choice.annotator, choice.reason
+    dataset.jobs_assigned += len(rows)
     return of_batch(tx, batch.id)
 
 
-def forget_free_choices(tx: Transaction, batch: str) -> None:
-    """Forget the choice for every job that nobody has, so that `choose` makes another."""
+def clear_unassigned_choices(tx: Transaction, batch: str) -> None:
+    """Clear the choice of every job without an assignee, so that `choose_assignees` makes another."""
     for row in of_batch(tx, batch):
         if row.assignee is None:
-            row.chosen, row.manual = None, False
+            row.chosen_assignee, row.manual = None, False
 
 
-def sent(tx: Transaction, row_id: int) -> None:
-    """The server has taken the choice."""
+def mark_assigned(tx: Transaction, row_id: int) -> None:
+    """Record that the server has accepted the chosen assignee."""
     row = tx.get_one(JobRow, row_id)
-    row.assignee = row.chosen
+    row.assignee = row.chosen_assignee
     batch = tx.get_one(Batch, row.batch_id)
-    record(tx, "assigned", f"job {row.server_id} to {row.chosen}: {row.reason}", batch=batch)
+    record(tx, "assigned", f"job {row.server_id} to {row.chosen_assignee}: {row.choice_reason}", batch=batch)
 
 
-def load(tx: Transaction) -> dict[str, int]:
-    """How many unfinished jobs each person has."""
+def open_by_assignee(tx: Transaction) -> dict[str, int]:
+    """Return how many unfinished jobs each person has."""
     rows = tx.execute(
         select(JobRow.assignee, func.count())
         .where(JobRow.status != JobStatus.COMPLETED, JobRow.assignee.is_not(None))
@@ -84,29 +86,21 @@ def load(tx: Transaction) -> dict[str, int]:
     return {name: count for name, count in rows if name is not None}
 
 
-def _see_status(tx: Transaction, batch: Batch, row: JobRow, status: JobStatus) -> bool:
+def _update_status(tx: Transaction, batch: Batch, row: JobRow, status: JobStatus) -> bool:
     if row.status is status:
         return False
-    record(
-        tx,
-        "job",
-        f"job {row.server_id} of {row.assignee or 'nobody'}: {row.status} to {status}",
-        batch=batch,
-    )
+    change = f"job {row.server_id} of {row.assignee or 'nobody'}: {row.status} to {status}"
+    record(tx, "job status", change, batch=batch)
     row.status, row.status_since = status, tx.now
     return True
 
 
-def _see_holder(tx: Transaction, batch: Batch, row: JobRow, holder: str | None) -> bool:
-    if row.assignee == holder:
+def _update_assignee(tx: Transaction, batch: Batch, row: JobRow, assignee: str | None) -> bool:
+    if row.assignee == assignee:
         return False
-    row.manual = holder != row.chosen
+    row.manual = assignee != row.chosen_assignee
     if row.manual:
-        record(
-            tx,
-            "reassigned",
-            f"job {row.server_id} by hand: {row.assignee or 'nobody'} to {holder or 'nobody'}",
-            batch=batch,
-        )
-    row.assignee = holder
+        change = f"job {row.server_id} manually: {row.assignee or 'nobody'} to {assignee or 'nobody'}"
+        record(tx, "reassigned", change, batch=batch)
+    row.assignee = assignee
     return True

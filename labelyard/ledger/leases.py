@@ -1,8 +1,8 @@
-"""Who works on a batch: one at a time, for as long as it shows signs of life.
+"""Leases: the exclusive, expiring right to work on a batch.
 
-claim ──▶ extend … extend ──▶ release      (done, or failed: `batches.move`, `put_back`, `fail`)
+acquire ──▶ extend … extend ──▶ release      (done, or failed: `batches.move`, `postpone`, `fail`)
   │
-  └─ no sign of life for a lease ─▶ the next claim takes over; the late one's `extend` raises ClaimLost
+  └─ not extended in time ─▶ another run acquires the batch; the late one's `extend` raises LeaseLost
 """
 
 from __future__ import annotations
@@ -14,29 +14,30 @@ from sqlalchemy import CursorResult, select, update
 
 from labelyard.domain.states import BatchState
 from labelyard.errors import LeaseLost, LeaseTaken
-from labelyard.ledger import Transaction, batches, breakers
+from labelyard.ledger import batches, breakers
+from labelyard.ledger.database import Transaction
 from labelyard.ledger.tables import Batch, Dataset
 
 
-def acquire(tx: Transaction, batch: str, who: str, states: Collection[BatchState], lease: timedelta) -> Batch:
-    """Take a batch for `lease`. Raises ClaimTaken, saying why it is not to be had."""
+def acquire(tx: Transaction, batch: str, holder: str, states: Collection[BatchState], lease: timedelta) -> Batch:
+    """Acquire the lease of a batch that is in one of `states`. Raises LeaseTaken with the reason where it cannot."""
     now = tx.now
-    _refuse_paused(tx, batch)
+    _check_not_paused(tx, batch)
     taken = tx.execute(
         update(Batch)
         .where(
             Batch.id == batch,
             Batch.state.in_(list(states)),
-            batches.unset_or_by(Batch.leased_until, now),
-            batches.unset_or_by(Batch.not_before, now),
+            batches.unset_or_reached(Batch.leased_until, now),
+            batches.unset_or_reached(Batch.not_before, now),
         )
-        .values(leased_by=who, leased_until=now + lease)
+        .values(leased_by=holder, leased_until=now + lease)
         .execution_options(synchronize_session=False)
     )
     assert isinstance(taken, CursorResult)
     row = batches.get(tx, batch, lock=True)
     if taken.rowcount == 1:
-        _refuse_unreachable(tx, row)
+        _check_servers(tx, row)
         return row
     if row.leased_until is not None and row.leased_until > now:
         raise LeaseTaken(f"{row.leased_by} has it until {row.leased_until:%H:%M:%S} UTC", where=batch)
@@ -49,36 +50,36 @@ def acquire(tx: Transaction, batch: str, who: str, states: Collection[BatchState
     )
 
 
-def _refuse_paused(tx: Transaction, batch: str) -> None:
+def _check_not_paused(tx: Transaction, batch: str) -> None:
     dataset = tx.get_one(Dataset, batches.get(tx, batch).dataset, populate_existing=True)
     if dataset.paused_at is not None:
-        why = f": {dataset.pause_reason}" if dataset.pause_reason else ""
-        paused = f"{dataset.name} has been paused since {dataset.paused_at:%Y-%m-%d %H:%M} UTC{why}"
+        reason = f": {dataset.pause_reason}" if dataset.pause_reason else ""
+        paused = f"{dataset.name} has been paused since {dataset.paused_at:%Y-%m-%d %H:%M} UTC{reason}"
         raise LeaseTaken(paused, where=batch, next_step=f"labelyard resume {dataset.name}")
 
 
-def _refuse_unreachable(tx: Transaction, batch: Batch) -> None:
-    """Raises ClaimTaken, which undoes the claim, while the batch's CVAT or the object storage is left alone."""
-    for server in (batch.cvat or "", breakers.STORE):
-        away = breakers.blocked_by(tx, server)
-        if away is not None:
-            failed = f"{breakers.called(server)} failed {away.failures} times"
+def _check_servers(tx: Transaction, batch: Batch) -> None:
+    """Raise LeaseTaken, which rolls the lease back, while a server of the batch has an open breaker."""
+    for server, name in ((batch.cvat or "", f"CVAT {batch.cvat}"), (breakers.STORE, breakers.STORE)):
+        breaker = breakers.blocked_by(tx, server)
+        if breaker is not None:
             raise LeaseTaken(
-                f"{failed}, next try at {away.open_until:%H:%M:%S} UTC: {away.error}",
+                f"{name} failed {breaker.failures} times, next try at {breaker.open_until:%H:%M:%S} UTC:"
+                f" {breaker.error}",
                 where=batch.id,
                 next_step="labelyard doctor",
             )
 
 
-def extend(tx: Transaction, batch: str, who: str, lease: timedelta) -> None:
-    """Show a sign of life. Raises ClaimLost when somebody else took over, or the batch was taken away.
+def extend(tx: Transaction, batch: str, holder: str, lease: timedelta) -> None:
+    """Extend a lease. Raises LeaseLost when the batch has another holder, or a person cancelled it.
 
-    A lease that ran out while nobody wanted the batch is no loss.
+    A lease that expired is extended too, as long as no other run has acquired the batch.
     """
     now = tx.now
     kept = tx.execute(
         update(Batch)
-        .where(Batch.id == batch, Batch.leased_by == who)
+        .where(Batch.id == batch, Batch.leased_by == holder)
         .values(leased_until=now + lease)
         .execution_options(synchronize_session=False)
     )
@@ -87,17 +88,17 @@ def extend(tx: Transaction, batch: str, who: str, lease: timedelta) -> None:
         raise LeaseLost("the lease ran out and another run may be at work", where=batch)
 
 
-def held(tx: Transaction, wanted: Collection[str]) -> set[str]:
-    """Which of these batches somebody has now."""
-    query = select(Batch.id).where(Batch.id.in_(wanted), Batch.leased_until > tx.now)
+def held(tx: Transaction, batch_ids: Collection[str]) -> set[str]:
+    """Return those of the batches that have an unexpired lease."""
+    query = select(Batch.id).where(Batch.id.in_(batch_ids), Batch.leased_until > tx.now)
     return set(tx.scalars(query))
 
 
-def release(tx: Transaction, batch: str, who: str) -> None:
-    """Give a batch back; nothing happens when somebody else has it by now."""
+def release(tx: Transaction, batch: str, holder: str) -> None:
+    """Release a lease; do nothing when the batch has another holder by now."""
     tx.execute(
         update(Batch)
-        .where(Batch.id == batch, Batch.leased_by == who)
+        .where(Batch.id == batch, Batch.leased_by == holder)
         .values(leased_by=None, leased_until=None)
         .execution_options(synchronize_session=False)
     )

@@ -1,4 +1,4 @@
-"""The objects: one row for one content of one file, however often it is told of."""
+"""Objects: one row for each content of each file, however often it is notified."""
 
 from __future__ import annotations
 
@@ -8,52 +8,52 @@ from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm.attributes import set_committed_value
 
 from labelyard.config import DatasetSpec, Deletions, Overwrites
-from labelyard.domain.batching import due, must_close_before
+from labelyard.domain.batching import MarkerArrives, ObjectArrives, decide
 from labelyard.domain.objects import StoredObject
-from labelyard.ledger import Transaction, batches, insert_unless_there
+from labelyard.ledger import batches
+from labelyard.ledger.database import Transaction, insert_or_ignore
 from labelyard.ledger.history import record, record_each
 from labelyard.ledger.tables import Batch, Object
 
 
 def register(tx: Transaction, spec: DatasetSpec, found: Sequence[StoredObject], via: str) -> Sequence[Object]:
-    """Put objects into their dataset's open batch; returns those that were new. Closes what they fill.
+    """Register objects, add new ones to their dataset's open batch, and return the new ones.
 
-    Of a file that changed, the new content takes the place of one that was not uploaded; what it means for one that
-    was, the dataset says.
+    A new content of a file replaces one that was not uploaded. Where the old one was uploaded, the dataset's
+    `overwrites` decides. Batches close as `domain.batching` decides.
     """
     rows = _inserted(tx, spec, found, via)
     earlier = _earlier(tx, spec.name, rows)
     wanted = [row for row in rows if not _replaces_labelled(tx, spec, row, earlier)]
-    add_to_batch(tx, spec, wanted, f"told by {via}")
+    add_to_batch(tx, spec, wanted, f"registered by {via}")
     return rows
 
 
 def add_to_batch(tx: Transaction, spec: DatasetSpec, rows: Iterable[Object], reason: str) -> None:
-    """Put objects into their dataset's open batch, closing what they fill or what is full."""
+    """Add objects to their dataset's open batch; batches close as `domain.batching` decides."""
     batch, now = None, tx.now
     joining: list[Object] = []
     for row in rows:
         batch = batch or batches.get_or_open(tx, spec.name)
-        full = must_close_before(spec.batch, batches.filling(batch), row.size or 0)
-        if full is not None:
-            _enter(tx, batch, joining, reason)
-            batches.close(tx, batch, full)
+        decision = decide(spec.batch, batches.contents(batch), ObjectArrives(row.size or 0, now))
+        if decision.close_before is not None:
+            _join(tx, batch, joining, reason)
+            batches.close(tx, batch, decision.close_before)
             batch, joining = batches.get_or_open(tx, spec.name), []
         joining.append(row)
         batch.objects += 1
         batch.bytes += row.size or 0
         batch.last_registered_at = now
-        due_to = due(spec.batch, batches.filling(batch), now)
-        if due_to is not None:
-            _enter(tx, batch, joining, reason)
-            batches.close(tx, batch, due_to)
+        if decision.close_after is not None:
+            _join(tx, batch, joining, reason)
+            batches.close(tx, batch, decision.close_after)
             batch, joining = None, []
     if batch is not None:
-        _enter(tx, batch, joining, reason)
+        _join(tx, batch, joining, reason)
 
 
-def _enter(tx: Transaction, batch: Batch, rows: Sequence[Object], reason: str) -> None:
-    """Write that objects are in a batch: two statements, however many they are."""
+def _join(tx: Transaction, batch: Batch, rows: Sequence[Object], reason: str) -> None:
+    """Record that objects are in a batch, in two statements for any number of them."""
     if not rows:
         return
     tx.flush()
@@ -64,20 +64,23 @@ def _enter(tx: Transaction, batch: Batch, rows: Sequence[Object], reason: str) -
     for row in rows:
         set_committed_value(row, "batch_id", batch.id)
         set_committed_value(row, "quarantine_reason", None)
-    record_each(tx, "landed", f"{reason}, into batch {batch.id}", rows)
+    record_each(tx, "registered", f"{reason}, added to batch {batch.id}", rows)
 
 
 def mark_deleted(tx: Transaction, spec: DatasetSpec, bucket: str, key: str) -> int:
-    """The store has no such key any more: what was not uploaded is set aside, the rest is as the dataset says."""
+    """Record that a key was deleted in the store; return how many objects that concerns.
+
+    An object that was not uploaded is quarantined. For an uploaded one the dataset's `deletions` decides.
+    """
     rows = [row for row in of_key(tx, bucket, key, lock=True) if row.dataset == spec.name and row.deleted_at is None]
     for row in rows:
-        if row.upload_name is None and row.quarantine_reason is not None:  # put again, it shall still be set aside
-            record(tx, "deleted", "in the bucket, after it was set aside", obj=row)
+        if row.upload_name is None and row.quarantine_reason is not None:  # if it is put again it stays quarantined
+            record(tx, "deleted", "in the bucket, after it was quarantined", obj=row)
         elif row.upload_name is None and row.batch_id is not None:
             quarantine_missing(tx, row, "deleted before its upload")
         elif row.upload_name is None:
             row.deleted_at = tx.now
-            record(tx, "deleted", "in the bucket: the marker may be set again", obj=row)
+            record(tx, "deleted", "in the bucket: the marker may be put again", obj=row)
         else:
             row.deleted_at = tx.now
             record(tx, "deleted", f"in the bucket, after its upload (deletions: {spec.deletions})", obj=row)
@@ -87,69 +90,72 @@ def mark_deleted(tx: Transaction, spec: DatasetSpec, bucket: str, key: str) -> i
 
 
 def not_deleted(tx: Transaction, keys: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Those of some buckets and keys that landed and of which no deletion is known."""
+    """Return those of the buckets and keys that are registered and not known to be deleted."""
     wanted = set(keys)
-    rows = tx.execute(select(Object.bucket, Object.key).where(*_at(wanted), Object.deleted_at.is_(None)).distinct())
+    rows = tx.execute(select(Object.bucket, Object.key).where(*_under(wanted), Object.deleted_at.is_(None)).distinct())
     return [(bucket, key) for bucket, key in rows if (bucket, key) in wanted]
 
 
 def register_marker(tx: Transaction, spec: DatasetSpec, obj: StoredObject, via: str) -> Batch | None:
-    """Note a marker and close the dataset's open batch; None if the marker landed before or nothing is open."""
+    """Register a marker and close the dataset's open batch; return that batch.
+
+    None where the marker was registered before, or the dataset has no open batch.
+    """
     rows = _inserted(tx, spec, [obj], via)
     if not rows:
         return None
-    record(tx, "marker", f"told by {via}", obj=rows[0])
+    record(tx, "marker", f"registered by {via}", obj=rows[0])
     batch = batches.lock_open(tx, spec.name)
-    if batch is not None and batch.objects:
-        batches.close(tx, batch, f"the marker {obj.url} came")
+    if batch is not None:
+        batches.close_on_event(tx, spec.batch, batch, MarkerArrives(obj.url))
     return batch
 
 
 def quarantine(tx: Transaction, obj: Object, reason: str) -> None:
-    """Set an object aside: it stays known, with the reason, and its batch goes on without it."""
+    """Quarantine an object: it stays registered, with the reason, and its batch continues without it."""
     obj.quarantine_reason = reason
-    record(tx, "set aside", reason, obj=obj)
+    record(tx, "quarantined", reason, obj=obj)
 
 
 def quarantine_missing(tx: Transaction, obj: Object, reason: str) -> None:
-    """Set an object aside whose content seems to have left the bucket.
+    """Quarantine an object whose content seems to be missing in the bucket.
 
-    Who says so may have looked too early, or the content be put again: where it is seen, it lands once more.
+    It may have been checked too early, or the content may be put again: when it is found, it is registered again.
     """
     obj.deleted_at = tx.now
     quarantine(tx, obj, reason)
 
 
 def unregistered(tx: Transaction, dataset: str, found: Sequence[StoredObject]) -> list[StoredObject]:
-    """Those of `found` that never landed in the dataset, or were gone since, in order."""
+    """Return those of `found`, in order, that are not registered in the dataset or are recorded as deleted."""
     rows = tx.execute(
         select(Object.bucket, Object.key, Object.etag).where(
             Object.dataset == dataset,
-            *_at((obj.bucket, obj.key) for obj in found),
+            *_under((obj.bucket, obj.key) for obj in found),
             Object.deleted_at.is_(None),
         )
     )
-    landed = {tuple(row) for row in rows} if found else set()
-    return [obj for obj in found if _identity(obj) not in landed]
+    registered = {tuple(row) for row in rows} if found else set()
+    return [obj for obj in found if _identity(obj) not in registered]
 
 
-def _at(keys: Iterable[tuple[str, str]]) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    """The conditions for being under one of some buckets and keys, and sometimes under another one: look again.
+def _under(keys: Iterable[tuple[str, str]]) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """Return conditions for the buckets and keys. They match some other pairs too, so callers filter the rows.
 
-    A pair of columns IN (VALUES …) would be exact, and SQLite reads the whole table for it.
+    A pair of columns IN (VALUES …) would be exact, but SQLite reads the whole table for it.
     """
     pairs = list(keys)
     return Object.bucket.in_({bucket for bucket, _ in pairs}), Object.key.in_([key for _, key in pairs])
 
 
 def of_key(tx: Transaction, bucket: str, key: str, *, lock: bool = False) -> Sequence[Object]:
-    """Every content of a key that ever landed, oldest first; `lock` where an upload must not begin meanwhile."""
+    """Return every registered content of a key, oldest first; `lock` keeps an upload from beginning meanwhile."""
     query = select(Object).where(Object.bucket == bucket, Object.key == key).order_by(Object.id)
     return tx.scalars(query.with_for_update() if lock else query).all()
 
 
 def _inserted(tx: Transaction, spec: DatasetSpec, found: Sequence[StoredObject], via: str) -> Sequence[Object]:
-    """The rows of what is new, or was gone and is back, in the order of `found`; in few statements, however many."""
+    """Insert objects; return the rows of new and of reappeared ones in the order of `found`, in few statements."""
     now = tx.now
     values = [
         {
@@ -159,30 +165,30 @@ def _inserted(tx: Transaction, spec: DatasetSpec, found: Sequence[StoredObject],
             "etag": obj.etag,
             "size": obj.size,
             "version_id": obj.version_id,
-            "via": via,
+            "registered_via": via,
             "registered_at": now,
         }
         for obj in found
     ]
-    batches.lock(tx, spec.name)
-    insert = insert_unless_there(tx, Object)
+    batches.lock_dataset(tx, spec.name)
+    insert = insert_or_ignore(tx, Object)
     new = tx.scalars(insert.on_conflict_do_nothing().returning(Object), values).all() if values else []
-    order = {_identity(obj): context for context, obj in enumerate(found)}
-    rows = [*new, *_returned(tx, spec, found)] if len(new) < len(found) else new
+    order = {_identity(obj): position for position, obj in enumerate(found)}
+    rows = [*new, *_reappeared(tx, spec, found)] if len(new) < len(found) else new
     return sorted(rows, key=lambda row: order[_identity(row)])
 
 
-def _returned(tx: Transaction, spec: DatasetSpec, found: Sequence[StoredObject]) -> Iterator[Object]:
-    """Contents that were deleted and put again, and that land again because no task holds them; markers too."""
+def _reappeared(tx: Transaction, spec: DatasetSpec, found: Sequence[StoredObject]) -> Iterator[Object]:
+    """Yield contents and markers that were deleted and put again, and that no task has: they are registered again."""
     wanted = {_identity(obj) for obj in found}
-    gone = select(Object).where(
-        Object.dataset == spec.name, *_at((obj.bucket, obj.key) for obj in found), Object.deleted_at.is_not(None)
+    deleted = select(Object).where(
+        Object.dataset == spec.name, *_under((obj.bucket, obj.key) for obj in found), Object.deleted_at.is_not(None)
     )
-    for row in tx.scalars(gone).all():
+    for row in tx.scalars(deleted).all():
         if _identity(row) not in wanted:
             continue
         row.deleted_at = None
-        record(tx, "back", "the same content was put again", obj=row)
+        record(tx, "reappeared", "the same content was put again", obj=row)
         if row.upload_name is None:
             yield row
         elif spec.deletions is Deletions.DROP:
@@ -190,12 +196,12 @@ def _returned(tx: Transaction, spec: DatasetSpec, found: Sequence[StoredObject])
 
 
 def _earlier(tx: Transaction, dataset: str, rows: Sequence[Object]) -> Mapping[tuple[str, str], list[Object]]:
-    """Other contents of the same files that count, by bucket and key."""
+    """Return the other contents of the same files that are in batches and not quarantined, by bucket and key."""
     query = (
         select(Object)
         .where(
             Object.dataset == dataset,
-            *_at((row.bucket, row.key) for row in rows),
+            *_under((row.bucket, row.key) for row in rows),
             Object.id.not_in([row.id for row in rows]),
             Object.quarantine_reason.is_(None),
             Object.batch_id.is_not(None),
@@ -214,12 +220,15 @@ def _replaces_labelled(
     row: Object,
     earlier: Mapping[tuple[str, str], list[Object]],
 ) -> bool:
-    """Whether an object is kept out because an earlier content of its file is labelled; else it takes its place."""
-    old_ones = earlier.get((row.bucket, row.key), [])
-    for old in old_ones:
+    """Quarantine an object if an earlier content of its file is labelled; return whether that is so.
+
+    Earlier contents that were not uploaded are quarantined: the object replaces them.
+    """
+    others = earlier.get((row.bucket, row.key), [])
+    for old in others:
         if old.upload_name is None:
             quarantine_missing(tx, old, f"overwritten before its upload, by {row.etag}")
-    labelled = next((old for old in old_ones if old.upload_name is not None), None)
+    labelled = next((old for old in others if old.upload_name is not None), None)
     if labelled is None or spec.overwrites is Overwrites.RELABEL:
         return False
     reason = f"a new content of what is labelled in {labelled.batch_id} (overwrites: {spec.overwrites})"

@@ -1,4 +1,4 @@
-"""What a labelling lead asks in the morning: what came in, who has how much, what is late, what failed and why."""
+"""The overview of all batches: what arrived, who has how much, what is late, what failed and why."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from sqlalchemy import func, select
 from labelyard.domain.objects import s3_url
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus
-from labelyard.ledger import Transaction, breakers, dead_letters, exports, jobs, tasks
+from labelyard.ledger import breakers, dead_letters, exports, jobs, tasks
+from labelyard.ledger.database import Transaction
 from labelyard.ledger.tables import Batch, Dataset, Object
 
 
 @dataclass(frozen=True)
-class JobLine:
-    """A job: CVAT's id, its frames (both included), who has it, how far it is, and since when."""
+class JobSummary:
+    """A job: CVAT's id, its frames (both included), its assignee, its status, and since when."""
 
     id: int
     frames: tuple[int, int]
@@ -27,25 +28,25 @@ class JobLine:
 
 
 @dataclass(frozen=True)
-class BatchLine:
-    """A batch as a person wants to see it; times are UTC."""
+class BatchSummary:
+    """A batch with its task, jobs and exports; times are UTC."""
 
     id: str
     dataset: str
     state: BatchState
     objects: int
-    set_aside: Mapping[str, str]
-    """s3:// address -> why."""
+    quarantined: Mapping[str, str]
+    """The reason by s3:// address."""
     task_id: int | None
     task_name: str | None
     task_url: str | None
-    jobs: Sequence[JobLine]
+    jobs: Sequence[JobSummary]
     exports: Sequence[str]
     """s3:// addresses, the current one last."""
     opened_at: datetime
     changed_at: datetime
-    working: str | None
-    """Who is at it now."""
+    leased_by: str | None
+    """The holder of an unexpired lease."""
     error: str | None
     next_step: str | None
     not_before: datetime | None
@@ -54,29 +55,28 @@ class BatchLine:
 
 @dataclass(frozen=True)
 class Overview:
-    """All batches that match, and what concerns no single one."""
+    """The batches that match, and what concerns more than one batch."""
 
     at: datetime
-    batches: Sequence[BatchLine]
+    batches: Sequence[BatchSummary]
     open_jobs: Mapping[str, int]
     """Unfinished jobs by person."""
     dead_letters: int
-    """Messages that could not be read and wait for `labelyard dead-letters`."""
-    away: Mapping[str, str]
-    """Servers that are left alone for a while (`breakers.called` says their names), with what they said."""
+    """How many dead letters wait."""
+    failing_servers: Mapping[str, str]
+    """The last error by server (the name of a CVAT, or `breakers.STORE`) whose breaker is open or half open."""
     paused: Mapping[str, str]
-    """Datasets, with the reason."""
-    kept_out: Mapping[str, str]
-    """s3:// addresses of what is set aside and in no batch, with the reason."""
+    """The reason by dataset."""
+    quarantined: Mapping[str, str]
+    """The reason by s3:// address, of quarantined objects in no batch."""
     states: Mapping[str, int] = field(default_factory=dict)
+    """How many batches of all datasets are in each state."""
 
 
-def overview(
-    tx: Transaction, now: datetime, *, dataset: str | None = None, batch: str | None = None, limit: int = 200
-) -> Overview:
-    """The newest `limit` batches and every older one with an error, of one dataset or of all, newest first.
+def overview(tx: Transaction, *, dataset: str | None = None, batch: str | None = None, limit: int = 200) -> Overview:
+    """Return the newest `limit` batches and every older one with an error, newest first.
 
-    `batch` is the only one to show.
+    The batches are those of one `dataset` or of all; or `batch` alone.
     """
     of_it = [Batch.dataset == dataset] if dataset else [Batch.id == batch] if batch else []
     order = (Batch.opened_at.desc(), Batch.id.desc())
@@ -84,14 +84,15 @@ def overview(
     shown = Batch.id.in_(newest) | Batch.error.is_not(None)
     found = tx.scalars(select(Batch).where(*of_it, shown).order_by(*order)).all()
     states = tx.execute(select(Batch.state, func.count()).group_by(Batch.state))
+    now = tx.now
     return Overview(
         at=now,
-        batches=[_line(tx, one, now) for one in found],
-        open_jobs=jobs.load(tx),
+        batches=[_summary(tx, one, now) for one in found],
+        open_jobs=jobs.open_by_assignee(tx),
         dead_letters=dead_letters.count(tx),
-        away={row.server: row.error for row in breakers.troubled(tx)},
+        failing_servers={row.server: row.error for row in breakers.failing(tx)},
         paused=dict(_paused(tx)),
-        kept_out=dict(_kept_out(tx, dataset)),
+        quarantined=dict(_quarantined_outside_batches(tx, dataset)),
         states={state.value: count for state, count in states},
     )
 
@@ -101,7 +102,7 @@ def _paused(tx: Transaction) -> Iterator[tuple[str, str]]:
         yield name, why or ""
 
 
-def _kept_out(tx: Transaction, dataset: str | None) -> Iterator[tuple[str, str]]:
+def _quarantined_outside_batches(tx: Transaction, dataset: str | None) -> Iterator[tuple[str, str]]:
     query = select(Object.bucket, Object.key, Object.quarantine_reason).where(
         Object.batch_id.is_(None), Object.quarantine_reason.is_not(None)
     )
@@ -109,22 +110,22 @@ def _kept_out(tx: Transaction, dataset: str | None) -> Iterator[tuple[str, str]]
         yield s3_url(bucket, key), reason
 
 
-def _line(tx: Transaction, batch: Batch, now: datetime) -> BatchLine:
+def _summary(tx: Transaction, batch: Batch, now: datetime) -> BatchSummary:
     task = tasks.current(tx, batch.id)
-    quarantine_reason = tx.execute(
+    quarantined = tx.execute(
         select(Object.bucket, Object.key, Object.quarantine_reason).where(
             Object.batch_id == batch.id, Object.quarantine_reason.is_not(None)
         )
     )
-    at_work = batch.leased_until is not None and batch.leased_until > now
-    return BatchLine(
+    leased = batch.leased_until is not None and batch.leased_until > now
+    return BatchSummary(
         id=batch.id, dataset=batch.dataset, state=batch.state, objects=batch.objects,
-        set_aside={s3_url(bucket, key): reason or "" for bucket, key, reason in quarantine_reason},
+        quarantined={s3_url(bucket, key): reason or "" for bucket, key, reason in quarantined},
         task_id=task.server_id if task else None, task_name=task.name if task else None,
         task_url=task.url if task else None,
-        jobs=[JobLine(j.server_id, (j.start_frame, j.stop_frame), j.assignee, j.status, j.status_since)
+        jobs=[JobSummary(j.server_id, (j.start_frame, j.stop_frame), j.assignee, j.status, j.status_since)
               for j in jobs.of_batch(tx, batch.id)],
         exports=[s3_url(export.bucket, export.key) for export in exports.of_batch(tx, batch.id)],
-        opened_at=batch.opened_at, changed_at=batch.changed_at, working=batch.leased_by if at_work else None,
+        opened_at=batch.opened_at, changed_at=batch.changed_at, leased_by=batch.leased_by if leased else None,
         error=batch.error, next_step=batch.next_step, not_before=batch.not_before, warning=batch.warning,
     )  # fmt: skip

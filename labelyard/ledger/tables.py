@@ -1,72 +1,42 @@
-"""The ledger's tables. All times are UTC and come from the database's own clock."""
+"""The tables of the ledger. All times are UTC and come from the database's clock."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 
 from sqlalchemy import (
     JSON,
     BigInteger,
-    DateTime,
-    Dialect,
     Enum,
     ForeignKey,
     Index,
     Integer,
     LargeBinary,
     MetaData,
-    Text,
     text,
 )
 from sqlalchemy import UniqueConstraint as Unique
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-from sqlalchemy.types import TypeDecorator
 
 from labelyard.domain.objects import StoredObject
 from labelyard.domain.states import BatchState, TaskState
 from labelyard.domain.tasks import JobStatus
+from labelyard.ledger.column_types import SafeText, UtcTime
 
 
-class UtcTime(TypeDecorator[datetime]):
-    """A time with its zone; SQLite keeps none, so it is stored as UTC and given back as UTC."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """UTC, without a zone where the database keeps none."""
-        if value is None:
-            return None
-        utc = value.astimezone(UTC)
-        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Always with a zone."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-class SafeText(TypeDecorator[str]):
-    """A string; PostgreSQL takes no NUL in a text, and a key may hold one."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
-        """The string, NULs made visible."""
-        return None if value is None else value.replace("\x00", "\\0")
-
-
-def _words(enum: type[StrEnum]) -> Enum:
-    # Plain text in the database: a new state needs no migration, and a person who looks can read it.
+def _text_enum(enum: type[StrEnum]) -> Enum:
+    # Plain text in the database: a new state needs no migration, and a person can read it.
     return Enum(enum, native_enum=False, length=16, values_callable=lambda kind: [member.value for member in kind])
 
 
+def _unique_where(name: str, column: str, *, where: str) -> Index:
+    return Index(name, column, unique=True, sqlite_where=text(where), postgresql_where=text(where))
+
+
 class Table(DeclarativeBase):
-    """The base of every table of the ledger."""
+    """The base class of every table."""
 
     metadata = MetaData(
         naming_convention={
@@ -80,16 +50,16 @@ class Table(DeclarativeBase):
         datetime: UtcTime(),
         str: SafeText(),
         dict[str, Any]: JSON(),
-        BatchState: _words(BatchState),
-        TaskState: _words(TaskState),
-        JobStatus: _words(JobStatus),
+        BatchState: _text_enum(BatchState),
+        TaskState: _text_enum(TaskState),
+        JobStatus: _text_enum(JobStatus),
         int: BigInteger().with_variant(Integer, "sqlite"),
         bytes: LargeBinary(),
     }
 
 
 class LedgerIdentity(Table):
-    """One row: who this ledger is. Its id stands in the hash of every task name, so two ledgers never mix."""
+    """One row: the id of this ledger. Every task name hashes it, so that two ledgers never share a task."""
 
     __tablename__ = "ledger"
 
@@ -98,21 +68,20 @@ class LedgerIdentity(Table):
 
 
 class Dataset(Table):
-    """A dataset, its current version, and what goes on from batch to batch."""
+    """A dataset: its current version, and what continues from batch to batch."""
 
     __tablename__ = "dataset"
 
     name: Mapped[str] = mapped_column(primary_key=True)
     version: Mapped[int]
-    batches: Mapped[int] = mapped_column(default=0)
-    """How many batches were opened: the last one's number."""
-    turn: Mapped[int] = mapped_column(default=0)
-    """How many jobs the round robin has handed out."""
+    last_batch_number: Mapped[int] = mapped_column(default=0)
+    jobs_assigned: Mapped[int] = mapped_column(default=0)
+    """How many jobs the assignment policy has assigned in all batches."""
     paused_at: Mapped[datetime | None]
-    """Objects still land and batches still close while a dataset is paused; no run of it is announced or begins."""
+    """A paused dataset registers objects and closes batches, but publishes no events and starts no runs."""
     pause_reason: Mapped[str | None]
     retired_at: Mapped[datetime | None]
-    """Nothing lands in a retired dataset; what landed before goes on. Applying its file again takes it back."""
+    """A retired dataset accepts no new objects; its existing batches continue. Applying its file reactivates it."""
 
 
 class DatasetVersion(Table):
@@ -128,7 +97,7 @@ class DatasetVersion(Table):
 
 
 class Category(Table):
-    """A label that a dataset ever had, and its id in the dataset's COCO files, where it stays."""
+    """A label that a dataset has or had, and its category id in the dataset's COCO files; the id never changes."""
 
     __tablename__ = "category"
 
@@ -140,17 +109,18 @@ class Category(Table):
 
 
 class Batch(Table):
-    """The objects that become one task."""
+    """A batch: the objects that become one CVAT task."""
 
     __tablename__ = "batch"
 
     id: Mapped[str] = mapped_column(primary_key=True)
     dataset: Mapped[str] = mapped_column(ForeignKey("dataset.name"))
     version: Mapped[int]
+    """The version of the dataset file that counts for it; fixed when the batch closes."""
     number: Mapped[int]
     state: Mapped[BatchState]
     resume_state: Mapped[BatchState | None]
-    """Where a failed batch goes on when it is retried."""
+    """The state that a failed batch has again when it is retried."""
     objects: Mapped[int] = mapped_column(default=0)
     bytes: Mapped[int] = mapped_column(default=0)
     opened_at: Mapped[datetime]
@@ -158,16 +128,20 @@ class Batch(Table):
     closed_at: Mapped[datetime | None]
     close_reason: Mapped[str | None]
     cvat: Mapped[str | None]
-    """Which CVAT it goes to; fixed when the batch closes."""
+    """The name of its CVAT in the settings; fixed when the batch closes."""
     task_name: Mapped[str | None]
     """The name of the task of the first attempt; fixed when the batch closes."""
     leased_by: Mapped[str | None]
+    """The holder of the lease: the run that works on the batch."""
     leased_until: Mapped[datetime | None]
     not_before: Mapped[datetime | None]
+    """No run may start before; set after a failure that a retry may cure."""
     attempts: Mapped[int] = mapped_column(default=0)
     """Failures in a row."""
-    publish_attempts: Mapped[int] = mapped_column(default=0)
-    outbox_at: Mapped[datetime | None]
+    event_count: Mapped[int] = mapped_column(default=0)
+    """How many events of the batch were put into the outbox; the number of the last one."""
+    last_event_at: Mapped[datetime | None]
+    """When its last event was put into the outbox, or Prefect last had a queued run for it."""
     error: Mapped[str | None]
     next_step: Mapped[str | None]
     warning: Mapped[str | None]
@@ -176,6 +150,7 @@ class Batch(Table):
     __table_args__ = (
         Index("ix_batch_state", "state"),
         Index("ix_batch_dataset_number", "dataset", "number", unique=True),
+        _unique_where("uq_batch_one_open", "dataset", where="state = 'open'"),
     )
 
 
@@ -192,18 +167,20 @@ class Object(Table):
     version_id: Mapped[str | None]
     size: Mapped[int | None]
     registered_at: Mapped[datetime]
-    via: Mapped[str]
+    registered_via: Mapped[str]
+    """What reported the object: `sqs`, `webhook`, `sweep`, `backfill`, …"""
     batch_id: Mapped[str | None] = mapped_column(ForeignKey("batch.id"))
     """None for a marker."""
     upload_name: Mapped[str | None]
+    """Its file name in CVAT; None until the upload starts."""
     width: Mapped[int | None]
     height: Mapped[int | None]
     exif_orientation: Mapped[int | None]
     sha256: Mapped[str | None]
     quarantine_reason: Mapped[str | None]
-    """Why it was set aside; None while it is part of its batch."""
+    """Why it is quarantined; None while it counts as part of its batch."""
     deleted_at: Mapped[datetime | None]
-    """When the store told that this content is no longer under its key."""
+    """When this content was found to be deleted or overwritten in the store."""
 
     __table_args__ = (
         Unique("dataset", "bucket", "key", "etag", name="uq_object_identity"),
@@ -213,12 +190,12 @@ class Object(Table):
 
     @property
     def stored(self) -> StoredObject:
-        """Where to read it."""
+        """The object as storage identifies it."""
         return StoredObject(self.bucket, self.key, self.etag, self.size, self.version_id)
 
 
 class Task(Table):
-    """A task that was made, or is about to be, for a batch; at most one of a batch is not abandoned."""
+    """A CVAT task of a batch, one row for each attempt; at most one of a batch is not abandoned."""
 
     __tablename__ = "task"
 
@@ -229,19 +206,22 @@ class Task(Table):
     state: Mapped[TaskState]
     cvat: Mapped[str]
     server_id: Mapped[int | None]
+    """Its id in CVAT."""
     url: Mapped[str | None]
     files: Mapped[int | None]
-    """How many files the upload holds; the proof compares the task's size with it."""
+    """How many files the upload has. The task is verified when its size is the same."""
     request_id: Mapped[str | None]
     upload_begun_at: Mapped[datetime | None]
-    reason: Mapped[str | None]
-    """Why it was abandoned."""
+    abandon_reason: Mapped[str | None]
 
-    __table_args__ = (Unique("batch_id", "attempt", name="uq_task_batch_id_attempt"),)
+    __table_args__ = (
+        Unique("batch_id", "attempt", name="uq_task_batch_id_attempt"),
+        _unique_where("uq_task_one_live", "batch_id", where="state != 'abandoned'"),
+    )
 
 
 class Job(Table):
-    """A job of a task, who shall label it, and what the server last showed."""
+    """A job of a batch's task: the assignee that labelyard chose, and the state that the server last returned."""
 
     __tablename__ = "job"
 
@@ -252,13 +232,13 @@ class Job(Table):
     stop_frame: Mapped[int]
     status: Mapped[JobStatus]
     status_since: Mapped[datetime]
-    chosen: Mapped[str | None]
+    chosen_assignee: Mapped[str | None]
     """The user name that labelyard chose; committed before it is sent."""
-    reason: Mapped[str | None]
+    choice_reason: Mapped[str | None]
     assignee: Mapped[str | None]
-    """Who has it, as the server last showed."""
+    """The user name that the server last returned."""
     manual: Mapped[bool] = mapped_column(default=False)
-    """A person gave it to somebody else; labelyard leaves it so."""
+    """A person assigned it in CVAT; labelyard does not change that."""
 
     __table_args__ = (Unique("batch_id", "server_id", name="uq_job_batch_id_server_id"),)
 
@@ -294,7 +274,7 @@ class Export(Table):
 
 
 class History(Table):
-    """What happened and why; rows are only ever added. Answers `labelyard why`."""
+    """What happened and why. Rows are added, never changed; `labelyard why` prints them."""
 
     __tablename__ = "history"
 
@@ -310,7 +290,7 @@ class History(Table):
 
 
 class OutboxEvent(Table):
-    """The outbox: an event that Prefect has to hear of; sent once Prefect has said yes."""
+    """An event in the outbox. It is published once Prefect has confirmed it."""
 
     __tablename__ = "outbox"
 
@@ -319,14 +299,14 @@ class OutboxEvent(Table):
     batch_id: Mapped[str] = mapped_column(ForeignKey("batch.id"))
     attempt: Mapped[int]
     written_at: Mapped[datetime]
-    sent_at: Mapped[datetime | None]
+    published_at: Mapped[datetime | None]
     error: Mapped[str | None]
 
-    __table_args__ = (Index("ix_outbox_sent_at", "sent_at"),)
+    __table_args__ = (Index("ix_outbox_published_at", "published_at"),)
 
 
 class DeadLetter(Table):
-    """A message, or a record of one, that could not be read."""
+    """A queue message, or a record in one, that could not be read."""
 
     __tablename__ = "dead_letter"
 
@@ -337,19 +317,19 @@ class DeadLetter(Table):
     body: Mapped[bytes]
     replayed_at: Mapped[datetime | None]
     discarded_at: Mapped[datetime | None]
-    """When a person said that nothing is lost with it."""
+    """When a person discarded it: nothing is lost with it."""
 
 
-class Breaker(Table):
-    """A server that fails again and again is left alone for a while: work waits in the ledger, not in failing runs."""
+class CircuitBreaker(Table):
+    """The circuit breaker of a server that fails: while it is open no run starts, and work waits in the ledger."""
 
-    __tablename__ = "breaker"
+    __tablename__ = "circuit_breaker"
 
-    server: Mapped[str] = mapped_column("cvat", primary_key=True)
-    """A CVAT of the settings, or `breakers.STORE`."""
+    server: Mapped[str] = mapped_column(primary_key=True)
+    """The name of a CVAT in the settings, or `breakers.STORE`."""
     failures: Mapped[int]
-    """In a row; any success takes the row away."""
+    """Failures in a row; a success deletes the row."""
     since: Mapped[datetime]
     open_until: Mapped[datetime | None]
-    """No run may begin before; then one may try."""
+    """Until then no run may start; afterwards one run may try. None below `breakers.FAILURES_TO_OPEN`."""
     error: Mapped[str]

@@ -13,9 +13,9 @@ from sqlalchemy import select
 from labelyard.config import DatasetSpec
 from labelyard.context import Context
 from labelyard.cvat import Cvat
-from labelyard.domain.frame_matching import match
+from labelyard.domain.frame_matching import match_frames
 from labelyard.domain.objects import StoredObject
-from labelyard.domain.repair_plan import owned_name
+from labelyard.domain.repair_plan import task_name_pattern
 from labelyard.domain.states import BatchState, TaskState
 from labelyard.domain.tasks import Task
 from labelyard.errors import CvatDisagrees, NotFound, StoreError
@@ -95,7 +95,7 @@ def _rebuild_dataset(context: Context, spec: DatasetSpec) -> list[AdoptedTask]:
 
 def _latest_tasks(cvat: Cvat, spec: DatasetSpec) -> dict[str, Task]:
     """Return the last attempt of each batch that has frames: earlier ones were abandoned."""
-    pattern, latest = owned_name(spec.name), dict[str, Task]()
+    pattern, latest = task_name_pattern(spec.name), dict[str, Task]()
     for task in sorted(our_tasks(cvat, spec), key=lambda task: task.id, reverse=True):
         name = pattern.fullmatch(task.name)
         if task.size and name is not None:
@@ -117,12 +117,14 @@ def _adopt_task(
     usernames = {user.id: user.username for user in cvat.users()}
     with context.ledger.transaction() as tx:
         _check_unknown(tx, spec, task)
-        objects = match(frames, _objects_in_no_task(tx, spec, evidence.listed), evidence.keys.get(batch_id or "", {}))
+        objects = match_frames(
+            frames, _objects_in_no_task(tx, spec, evidence.listed), evidence.keys.get(batch_id or "", {})
+        )
         batch = _add_batch(tx, spec, batch_id)
         _add_members(tx, batch, objects)
-        batches.name_task(tx, batch)  # for another task, should this one be deleted
+        batches.set_task_name(tx, batch)  # for another task, should this one be deleted
         _add_task_row(tx, batch, task, spec.cvat, task_url(cvat, task.id))
-        jobs.see(tx, batch, task.jobs, usernames)
+        jobs.update_from_server(tx, batch, task.jobs, usernames)
         batches.move(tx, batch, BatchState.ASSIGNED, f"task {task.id} was adopted")
     unknown = tuple(frame for frame in frames if frame not in objects)
     _log.info("%s: task %d adopted, %d of its %d frames are objects", batch.id, task.id, len(objects), len(frames))
@@ -149,10 +151,10 @@ def _objects_in_no_task(tx: Transaction, spec: DatasetSpec, listed: Sequence[Sto
 
 
 def _add_batch(tx: Transaction, spec: DatasetSpec, batch_id: str | None) -> Batch:
-    dataset = batches.lock(tx, spec.name)
-    number = dataset.batches + 1 if batch_id is None else int(batch_id.rpartition("-")[2])
-    batch = batches.add(tx, dataset, number)
-    batch.state, batch.cvat = BatchState.READY, spec.cvat
+    dataset = batches.lock_dataset(tx, spec.name)
+    number = dataset.last_batch_number + 1 if batch_id is None else int(batch_id.rpartition("-")[2])
+    batch = batches.add(tx, dataset, number, BatchState.READY)  # never open: the dataset may have an open one
+    batch.cvat = spec.cvat
     batch.closed_at, batch.close_reason = batch.opened_at, "adopted"
     return batch
 
@@ -173,7 +175,7 @@ def _add_members(tx: Transaction, batch: Batch, objects: Mapping[str, StoredObje
             former.objects, former.bytes = former.objects - 1, former.bytes - (row.size or 0)
         row.batch_id, row.upload_name, row.quarantine_reason = batch.id, name, None
         tx.flush()
-        record(tx, "landed", f"found as {name} in a task that was adopted", obj=row)
+        record(tx, "registered", f"found as {name} in a task that was adopted", obj=row)
         batch.objects += 1
         batch.bytes += obj.size or 0
 
@@ -228,7 +230,7 @@ def _recover_categories(context: Context, spec: DatasetSpec, documents: Mapping[
         url: {one["name"]: one["id"] for one in document.get("categories", ())} for url, document in documents.items()
     }
     with context.ledger.transaction() as tx:
-        recovered = datasets.take_categories(tx, spec, ids.values())
+        recovered = datasets.recover_categories(tx, spec, ids.values())
     for url, in_file in ids.items():
         others = [name for name, number in in_file.items() if recovered.get(name, number) != number]
         if others:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from labelyard.config import DatasetSpec
 from labelyard.context import Context
-from labelyard.domain.batching import next_look
+from labelyard.domain.batching import closes_at
 from labelyard.domain.states import BatchState
 from labelyard.errors import NotFound, ObjectDeleted, StoreError
 from labelyard.ledger import Transaction, batches, breakers, datasets, history, objects
@@ -23,7 +23,7 @@ class Explanation:
     """An object or a batch (`about`), its history, and its state `now`, each line with the next command if any."""
 
     about: str
-    history: Sequence[history.Entry]
+    history: Sequence[history.HistoryEntry]
     now: Sequence[str]
 
 
@@ -119,24 +119,26 @@ def _not_notified(context: Context, bucket: str, key: str, accepting: Sequence[s
 
 
 def _batch_now(tx: Transaction, batch: Batch) -> Iterator[str]:
-    seen = overview(tx, tx.now, batch=batch.id)
+    seen = overview(tx, batch=batch.id)
     (line,) = seen.batches
     facts = [line.task_url, jobs_summary(line) if line.jobs else None, line.exports[-1] if line.exports else None]
     details = ", ".join(fact for fact in facts if fact)
-    yield f"{batch.id} is {batch.state}{' (working)' if line.working else ''}" + (f": {details}" if details else "")
+    yield f"{batch.id} is {batch.state}{' (working)' if line.leased_by else ''}" + (f": {details}" if details else "")
     if batch.state is BatchState.OPEN:
         yield _when_it_closes(datasets.spec(tx, batch.dataset), batch)
     yield from batch_problems(line)
     if batch.state in batches.EVENT_OF_STATE:
         paused = {name: reason for name, reason in seen.paused.items() if name == batch.dataset}
-        away = {server: error for server, error in seen.away.items() if server in (batch.cvat, breakers.STORE)}
-        yield from blockers(replace(seen, paused=paused, away=away))
+        away = {
+            server: error for server, error in seen.failing_servers.items() if server in (batch.cvat, breakers.STORE)
+        }
+        yield from blockers(replace(seen, paused=paused, failing_servers=away))
     if batch.state is BatchState.CANCELLED:
         yield "its objects no longer count\n  next: labelyard restore s3://bucket/key, for each that should"
 
 
 def _when_it_closes(spec: DatasetSpec, batch: Batch) -> str:
-    at = next_look(spec.batch, batches.filling(batch))
+    at = closes_at(spec.batch, batches.contents(batch))
     when = f"closes at {at:%H:%M:%S} UTC if nothing more comes" if at else "waits for more objects or its marker"
     count = f"{batch.objects} of {spec.batch.max_objects} objects"
     return f"it has {count} and {when}\n  next: labelyard close {spec.name}"

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from labelyard.context import Context
 from labelyard.errors import LabelyardError, StoreError, StoreUnreachable
 from labelyard.ledger import breakers, datasets
+from labelyard.operations.status import server_label
 
 _log = logging.getLogger(__name__)
 
@@ -16,12 +17,12 @@ _log = logging.getLogger(__name__)
 def probe(context: Context) -> Mapping[str, str]:
     """Ask each unavailable server, at most once a minute; return those that still fail, with their last error."""
     with context.ledger.transaction() as tx:
-        unavailable = [row.server for row in breakers.troubled(tx)]
+        unavailable = [row.server for row in breakers.failing(tx)]
         due = [server for server in unavailable if breakers.may_probe(tx, server)]
     for server in due:
         _probe_server(context, server)
     with context.ledger.read_only() as tx:
-        return {row.server: row.error for row in breakers.troubled(tx)}
+        return {row.server: row.error for row in breakers.failing(tx)}
 
 
 def _probe_server(context: Context, server: str) -> None:
@@ -36,7 +37,7 @@ def _probe_server(context: Context, server: str) -> None:
         return
     with context.ledger.transaction() as tx:
         breakers.record_success(tx, server)
-    _log.info("%s answers again", breakers.called(server))
+    _log.info("%s answers again", server_label(server))
 
 
 def _list_a_source(context: Context) -> None:

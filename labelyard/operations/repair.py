@@ -14,7 +14,7 @@ from labelyard.config import DatasetSpec
 from labelyard.context import Context
 from labelyard.cvat import Cvat
 from labelyard.domain.objects import s3_url
-from labelyard.domain.repair_plan import Action, Finding, Known, findings, owned_name
+from labelyard.domain.repair_plan import Action, Discrepancy, RecordedTask, plan_repairs, task_name_pattern
 from labelyard.domain.states import WITH_PEOPLE, BatchState, TaskState
 from labelyard.domain.tasks import Task
 from labelyard.errors import CvatDisagrees, CvatHidden, CvatNotFound, LabelyardError
@@ -37,46 +37,46 @@ class _Recorded:
     export: Export | None
 
 
-def survey(context: Context, dataset: str | None = None) -> list[Finding]:
+def survey(context: Context, dataset: str | None = None) -> list[Discrepancy]:
     """Return every difference, of one dataset or of all. Raises CvatErrors and StoreErrors."""
     with context.ledger.read_only() as tx:
         specs = [spec for spec, _ in datasets.current(tx) if dataset in (None, spec.name)]
-    return [finding for spec in specs for finding in _survey_dataset(context, spec)]
+    return [discrepancy for spec in specs for discrepancy in _survey_dataset(context, spec)]
 
 
-def fixable(plan: Sequence[Finding]) -> list[Finding]:
+def fixable(plan: Sequence[Discrepancy]) -> list[Discrepancy]:
     """Return the findings that `apply` can fix; the others need a person."""
-    return [finding for finding in plan if finding.mend is not Action.REPORT]
+    return [discrepancy for discrepancy in plan if discrepancy.action is not Action.REPORT]
 
 
-def apply(context: Context, plan: Sequence[Finding]) -> list[tuple[Finding, LabelyardError]]:
+def apply(context: Context, plan: Sequence[Discrepancy]) -> list[tuple[Discrepancy, LabelyardError]]:
     """Fix what can be fixed; return the findings whose fix failed, with the error. A failure stops only itself."""
     failed = []
-    for finding in fixable(plan):
+    for discrepancy in fixable(plan):
         try:
-            _FIXES[finding.mend](context, finding)
-            _log.info("%s: %s: %s", finding.where, finding.what, finding.mend)
+            _FIXES[discrepancy.action](context, discrepancy)
+            _log.info("%s: %s: %s", discrepancy.where, discrepancy.what, discrepancy.action)
         except LabelyardError as error:
-            failed.append((finding, error))
+            failed.append((discrepancy, error))
     return failed
 
 
 def our_tasks(cvat: Cvat, spec: DatasetSpec) -> Iterator[Task]:
     """Return the tasks of our account that have a name which labelyard gives to tasks of this dataset."""
-    me, pattern = cvat.whoami().id, owned_name(spec.name)
+    me, pattern = cvat.whoami().id, task_name_pattern(spec.name)
     return (task for task in cvat.tasks(name=f"{spec.name}-") if task.owner == me and pattern.fullmatch(task.name))
 
 
 # --- survey -----------------------------------------------------------------------------------------------------------
 
 
-def _survey_dataset(context: Context, spec: DatasetSpec) -> list[Finding]:
+def _survey_dataset(context: Context, spec: DatasetSpec) -> list[Discrepancy]:
     recorded = _recorded_tasks(context, spec)
     servers = sorted({spec.cvat, *(one.row.cvat for one in recorded)})
     return [
-        finding
+        discrepancy
         for server in servers
-        for finding in _survey_server(context, spec, server, [one for one in recorded if one.row.cvat == server])
+        for discrepancy in _survey_server(context, spec, server, [one for one in recorded if one.row.cvat == server])
     ]
 
 
@@ -94,7 +94,7 @@ def _recorded_tasks(context: Context, spec: DatasetSpec) -> list[_Recorded]:
 
 def _survey_server(
     context: Context, spec: DatasetSpec, server: str, recorded: Sequence[_Recorded]
-) -> Iterator[Finding]:
+) -> Iterator[Discrepancy]:
     abandoned = {one.row.server_id or 0: one.batch.id for one in recorded if one.row.state is TaskState.ABANDONED}
     known = [_known(context, one) for one in recorded if one.row.state is not TaskState.ABANDONED]
     cvat = context.cvat(server)
@@ -107,49 +107,49 @@ def _survey_server(
             present[one.task_id] = cvat.task(one.task_id)
         except CvatHidden as error:
             hidden.add(one.task_id)
-            yield Finding(f"{one.batch_id}, task {one.task_id}", error.what, Action.REPORT, one.batch_id)
+            yield Discrepancy(f"{one.batch_id}, task {one.task_id}", error.what, Action.REPORT, one.batch_id)
         except CvatNotFound:
             continue
-    yield from findings([one for one in known if one.task_id not in hidden], abandoned, present.values())
+    yield from plan_repairs([one for one in known if one.task_id not in hidden], abandoned, present.values())
 
 
-def _known(context: Context, one: _Recorded) -> Known:
+def _known(context: Context, one: _Recorded) -> RecordedTask:
     files = {}
     if one.export is not None:
         bucket, key = one.export.bucket, one.export.key
         files[s3_url(bucket, key)] = context.store.exists(bucket, key)
     assigned, ended = one.batch.state is BatchState.ASSIGNED, one.batch.state not in _WITH_A_TASK
-    return Known(one.batch.id, one.row.server_id or 0, one.row.name, assigned, files, ended)
+    return RecordedTask(one.batch.id, one.row.server_id or 0, one.row.name, assigned, files, ended)
 
 
 # --- fixes ------------------------------------------------------------------------------------------------------------
 
 
-def _delete_empty_task(context: Context, finding: Finding) -> None:
-    cvat, task_id = _cvat_of(context, finding), finding.task_id or 0
+def _delete_empty_task(context: Context, discrepancy: Discrepancy) -> None:
+    cvat, task_id = _cvat_of(context, discrepancy), discrepancy.task_id or 0
     task = cvat.task(task_id)
     if task.size or task.received:
         raise CvatDisagrees("it has data by now", where=f"task {task_id}", next_step="labelyard repair")
     cvat.delete_task(task_id)
 
 
-def _recreate_task(context: Context, finding: Finding) -> None:
+def _recreate_task(context: Context, discrepancy: Discrepancy) -> None:
     with suppress(CvatNotFound):
-        _cvat_of(context, finding).task(finding.task_id or 0)
-        raise CvatDisagrees("it exists again", where=f"task {finding.task_id}", next_step="labelyard repair")
-    with acquire_batch(context, finding.batch_id or "", _WITH_A_TASK) as lease, lease.transaction() as tx:
+        _cvat_of(context, discrepancy).task(discrepancy.task_id or 0)
+        raise CvatDisagrees("it exists again", where=f"task {discrepancy.task_id}", next_step="labelyard repair")
+    with acquire_batch(context, discrepancy.batch_id or "", _WITH_A_TASK) as lease, lease.transaction() as tx:
         row = tasks.current(tx, lease.batch_id)
-        if row is not None and row.server_id == finding.task_id:
-            tasks.recreate(tx, row.id, finding.what)
+        if row is not None and row.server_id == discrepancy.task_id:
+            tasks.recreate(tx, row.id, discrepancy.what)
 
 
-def _export_again(context: Context, finding: Finding) -> None:
+def _export_again(context: Context, discrepancy: Discrepancy) -> None:
     with context.ledger.transaction() as tx:
-        batches.export_again(tx, finding.batch_id, finding.what)
+        batches.export_again(tx, discrepancy.batch_id, discrepancy.what)
 
 
-def _assign_free_jobs(context: Context, finding: Finding) -> None:
-    with acquire_batch(context, finding.batch_id or "", (BatchState.ASSIGNED,)) as lease:
+def _assign_free_jobs(context: Context, discrepancy: Discrepancy) -> None:
+    with acquire_batch(context, discrepancy.batch_id or "", (BatchState.ASSIGNED,)) as lease:
         _forget_choices_of_free_jobs(lease)
         assign_jobs(lease)
 
@@ -157,14 +157,14 @@ def _assign_free_jobs(context: Context, finding: Finding) -> None:
 def _forget_choices_of_free_jobs(lease: BatchLease) -> None:
     usernames = {user.id: user.username for user in lease.cvat.users()}
     with lease.ledger.read_only() as tx:
-        _, task_id = tasks.made(tx, lease.batch_id)
+        _, task_id = tasks.require_current(tx, lease.batch_id)
     on_server = lease.cvat.jobs(task_id)
     with lease.transaction() as tx:
-        jobs.see(tx, batches.get(tx, lease.batch_id, lock=True), on_server, usernames)
-        jobs.forget_free_choices(tx, lease.batch_id)
+        jobs.update_from_server(tx, batches.get(tx, lease.batch_id, lock=True), on_server, usernames)
+        jobs.clear_unassigned_choices(tx, lease.batch_id)
 
 
-_FIXES: Mapping[Action, Callable[[Context, Finding], None]] = {
+_FIXES: Mapping[Action, Callable[[Context, Discrepancy], None]] = {
     Action.DELETE_TASK: _delete_empty_task,
     Action.RECREATE_TASK: _recreate_task,
     Action.EXPORT_AGAIN: _export_again,
@@ -172,6 +172,6 @@ _FIXES: Mapping[Action, Callable[[Context, Finding], None]] = {
 }
 
 
-def _cvat_of(context: Context, finding: Finding) -> Cvat:
+def _cvat_of(context: Context, discrepancy: Discrepancy) -> Cvat:
     with context.ledger.read_only() as tx:
-        return context.cvat(batches.get(tx, finding.batch_id or "").cvat or "default")
+        return context.cvat(batches.get(tx, discrepancy.batch_id or "").cvat or "default")

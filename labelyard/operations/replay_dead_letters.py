@@ -39,5 +39,5 @@ def replay(context: Context, number: int) -> Replayed:
             raise
         stays = str(error).splitlines()[0]
     with context.ledger.transaction() as tx:
-        dead_letters.sent_again(tx, number, stays)
+        dead_letters.record_replay(tx, number, stays)
     return Replayed(number, landed, removed, stays)

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from labelyard.domain.tasks import JobStatus
-from labelyard.ledger import Ledger, dead_letters
-from labelyard.ledger.breakers import called
-from labelyard.ledger.overview import BatchLine, Overview, overview
+from labelyard.ledger import Ledger, breakers
+from labelyard.ledger.overview import BatchSummary, Overview, overview
 
 
 def read_status(ledger: Ledger, dataset: str | None = None) -> Overview:
     """Return the overview of one dataset or of all."""
     with ledger.read_only() as tx:
-        return overview(tx, tx.now, dataset=dataset)
+        return overview(tx, dataset=dataset)
 
 
-def jobs_summary(batch: BatchLine) -> str:
+def jobs_summary(batch: BatchSummary) -> str:
     """Return how many jobs are completed and who has them, or "-"."""
     completed = sum(job.status is JobStatus.COMPLETED for job in batch.jobs)
     assignees = ", ".join(sorted({job.assignee or "nobody" for job in batch.jobs}))
@@ -29,13 +28,13 @@ def problems(seen: Overview) -> Iterator[str]:
         yield from batch_problems(batch)
         yield from quarantined_objects(batch)
     yield from blockers(seen)
-    for url, reason in seen.kept_out.items():
+    for url, reason in seen.quarantined.items():
         yield f"{url} quarantined: {reason}\n  next: labelyard restore {url}"
     if seen.dead_letters:
-        yield f"{dead_letters.told(seen.dead_letters)}: labelyard dead-letters"
+        yield f"{unread_messages(seen.dead_letters)}: labelyard dead-letters"
 
 
-def batch_problems(batch: BatchLine) -> Iterator[str]:
+def batch_problems(batch: BatchSummary) -> Iterator[str]:
     """Return the error and the warning of a batch, if it has any."""
     if batch.error:
         when = f", tried again after {batch.not_before:%H:%M:%S} UTC" if batch.not_before else ""
@@ -44,15 +43,15 @@ def batch_problems(batch: BatchLine) -> Iterator[str]:
         yield f"{batch.id}: {batch.warning}"
 
 
-def quarantined_objects(batch: BatchLine) -> Iterator[str]:
+def quarantined_objects(batch: BatchSummary) -> Iterator[str]:
     """Return one line for each quarantined object of a batch."""
-    for url, reason in batch.set_aside.items():
+    for url, reason in batch.quarantined.items():
         yield f"{batch.id}: {url} quarantined: {reason}"
 
 
 def blockers(seen: Overview) -> Iterator[str]:
     """Return what stops more than one batch: unavailable servers and paused datasets."""
-    yield from (f"{line}\n  next: labelyard doctor" for line in unavailable_servers(seen.away))
+    yield from (f"{line}\n  next: labelyard doctor" for line in unavailable_servers(seen.failing_servers))
     for dataset, reason in seen.paused.items():
         yield f"{dataset} is paused{': ' + reason if reason else ''}\n  next: labelyard resume {dataset}"
 
@@ -60,4 +59,14 @@ def blockers(seen: Overview) -> Iterator[str]:
 def unavailable_servers(errors: Mapping[str, str]) -> Iterator[str]:
     """Return one line for each server that gets no work for now; `errors` maps its name to its last error."""
     for server, error in errors.items():
-        yield f"{called(server)} keeps failing and gets no work for now; it is asked each minute: {error}"
+        yield f"{server_label(server)} keeps failing and gets no work for now; it is asked each minute: {error}"
+
+
+def server_label(server: str) -> str:
+    """Return the name of a server for people: "object storage" or "CVAT NAME"."""
+    return server if server == breakers.STORE else f"CVAT {server}"
+
+
+def unread_messages(count: int) -> str:
+    """Return how many messages wait as dead letters, in words."""
+    return f"{count} message{'' if count == 1 else 's'} could not be read"

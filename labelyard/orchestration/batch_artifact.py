@@ -49,7 +49,7 @@ def _task(task: Task | None, rows: Sequence[Job]) -> str:
                 f"{row.start_frame}-{row.stop_frame}",
                 code(row.assignee or "nobody"),
                 row.status.value,
-                "by hand" if row.manual else code(row.reason or ""),
+                "by hand" if row.manual else code(row.choice_reason or ""),
             )
             for row in rows
         ),

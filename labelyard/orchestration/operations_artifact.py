@@ -7,9 +7,8 @@ from datetime import timedelta
 
 from labelyard.domain.states import INGESTING, BatchState
 from labelyard.domain.tasks import JobStatus
-from labelyard.ledger import dead_letters
-from labelyard.ledger.breakers import called
-from labelyard.ledger.overview import BatchLine, Overview
+from labelyard.ledger.overview import BatchSummary, Overview
+from labelyard.operations.status import server_label, unread_messages
 from labelyard.orchestration.markdown import code, link, table
 
 _DAY = timedelta(days=1)
@@ -29,7 +28,7 @@ def operations_page(seen: Overview) -> str:
         _section("Set aside", ("batch", "object", "why"), _set_aside(seen)),
     ]
     if seen.dead_letters:
-        parts.append(f"**{dead_letters.told(seen.dead_letters)}:** see `labelyard dead-letters`.")
+        parts.append(f"**{unread_messages(seen.dead_letters)}:** see `labelyard dead-letters`.")
     return "\n\n".join(parts)
 
 
@@ -57,8 +56,9 @@ def _people(seen: Overview) -> str:
 def _standing(seen: Overview) -> Iterator[tuple[str, ...]]:
     for dataset, why in seen.paused.items():
         yield f"dataset {code(dataset)} is paused", code(why or "-"), code(f"labelyard resume {dataset}")
-    for server, error in seen.away.items():
-        yield f"{code(called(server))} keeps failing and gets no work for now", code(error), code("labelyard doctor")
+    for server, error in seen.failing_servers.items():
+        failing = f"{code(server_label(server))} keeps failing and gets no work for now"
+        yield failing, code(error), code("labelyard doctor")
 
 
 def _late(seen: Overview) -> Iterator[tuple[str, ...]]:
@@ -83,11 +83,11 @@ def _failed(seen: Overview) -> Iterator[tuple[str, ...]]:
 
 def _set_aside(seen: Overview) -> Iterator[tuple[str, ...]]:
     for line in seen.batches:
-        for url, reason in line.set_aside.items():
+        for url, reason in line.quarantined.items():
             yield _batch(line), code(url), code(reason)
 
 
-def _batch(line: BatchLine) -> str:
+def _batch(line: BatchSummary) -> str:
     return link(line.id, line.task_url) if line.task_url else code(line.id)
 
 

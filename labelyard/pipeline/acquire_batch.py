@@ -154,7 +154,7 @@ def _record_failure(lease: BatchLease, states: Collection[BatchState], error: Ex
             return  # the step has recorded its failure itself, or a person changed the batch meanwhile
         if _retry_may_help(error, states):
             wait = exponential_backoff(_FIRST_WAIT, batch.attempts, _LONGEST_WAIT)
-            batches.put_back(tx, batch, what, next_step, wait)
+            batches.postpone(tx, batch, what, next_step, wait)
         else:
             batches.fail(tx, batch, what, next_step)
         _record_server_health(tx, lease, error, what)
@@ -167,7 +167,7 @@ def _record_server_health(tx: Transaction, lease: BatchLease, error: Exception, 
         return
     server = breakers.STORE if isinstance(error, StoreUnreachable) else lease.spec.cvat
     if breakers.record_failure(tx, server, what):
-        _log.error("%s keeps failing and gets no work for now: %s", breakers.called(server), what)
+        _log.error("%s keeps failing and gets no work for now: %s", server, what)
 
 
 def _retry_may_help(error: Exception, states: Collection[BatchState]) -> bool:

@@ -10,6 +10,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from labelyard.config import DatasetSpec
+from labelyard.domain.assignment import ASSIGNMENT_POLICIES
 from labelyard.domain.states import BatchState
 from labelyard.errors import SettingsError
 from labelyard.failpoints import failpoint
@@ -41,7 +43,8 @@ class Assigned:
 def assign_jobs(lease: BatchLease) -> Assigned:
     """Assign every job. Raises SettingsError if CVAT has none of the dataset's annotators."""
     users = {user.username: user.id for user in lease.cvat.users() if user.is_active}
-    annotators = _annotators(lease)
+    spec = _current_spec(lease)
+    annotators = spec.annotators
     present = [name for name in annotators if name in users]
     missing = tuple(name for name in annotators if name not in users)
     if not present:
@@ -50,29 +53,33 @@ def assign_jobs(lease: BatchLease) -> Assigned:
             where=lease.batch_id,
             next_step=_how_to_fix(lease),
         )
-    for row in _choose(lease, users, present, missing):
-        if not row.manual and row.chosen is not None and row.assignee != row.chosen:
-            _assign(lease, row, users.get(row.chosen))
+    for row in _choose(lease, spec, users, present, missing):
+        if not row.manual and row.chosen_assignee is not None and row.assignee != row.chosen_assignee:
+            _assign(lease, row, users.get(row.chosen_assignee))
     return _record_assigned(lease, missing)
 
 
-def _annotators(lease: BatchLease) -> Sequence[str]:
-    """Return the annotators of the dataset file as it is now: a batch may have an older version."""
+def _current_spec(lease: BatchLease) -> DatasetSpec:
+    """Return the dataset file as it is now: a batch may have an older version."""
     with lease.ledger.read_only() as tx:
-        return datasets.spec(tx, lease.spec.name).annotators
+        return datasets.spec(tx, lease.spec.name)
 
 
 def _choose(
-    lease: BatchLease, users: Mapping[str, int], present: Sequence[str], missing: tuple[str, ...]
+    lease: BatchLease,
+    spec: DatasetSpec,
+    users: Mapping[str, int],
+    present: Sequence[str],
+    missing: tuple[str, ...],
 ) -> Sequence[JobRow]:
     """Record what CVAT says of the jobs, choose an annotator for each free one, and return all jobs."""
     with lease.ledger.read_only() as tx:
-        _, task_id = tasks.made(tx, lease.batch_id)
+        _, task_id = tasks.require_current(tx, lease.batch_id)
     on_server = lease.cvat.jobs(task_id)
     with lease.transaction() as tx:
         batch = batches.get(tx, lease.batch_id, lock=True)
-        jobs.see(tx, batch, on_server, {number: name for name, number in users.items()})
-        rows = jobs.choose(tx, batch, present)
+        jobs.update_from_server(tx, batch, on_server, {number: name for name, number in users.items()})
+        rows = jobs.choose_assignees(tx, batch, present, ASSIGNMENT_POLICIES[spec.assignment.policy])
         batch.warning = _warning(lease, missing)
     failpoint("assign_jobs.chosen")
     return rows
@@ -80,16 +87,16 @@ def _choose(
 
 def _assign(lease: BatchLease, row: JobRow, user_id: int | None) -> None:
     if user_id is None:
-        what = f"{lease.spec.cvat} has no user {row.chosen!r} any more"
+        what = f"{lease.spec.cvat} has no user {row.chosen_assignee!r} any more"
         raise SettingsError(what, where=f"job {row.server_id}", next_step=_how_to_fix(lease))
     lease.check()
     lease.cvat.assign(row.server_id, user_id)
     failpoint("assign_jobs.sent")
     with lease.transaction() as tx:
-        jobs.sent(tx, row.id)
+        jobs.mark_assigned(tx, row.id)
     failpoint("assign_jobs.recorded")
     frames = f"frames {row.start_frame} to {row.stop_frame}"
-    _log.info("%s: job %d (%s) assigned to %s", lease.batch_id, row.server_id, frames, row.chosen)
+    _log.info("%s: job %d (%s) assigned to %s", lease.batch_id, row.server_id, frames, row.chosen_assignee)
 
 
 def _record_assigned(lease: BatchLease, missing: tuple[str, ...]) -> Assigned:
@@ -105,7 +112,7 @@ def _record_assigned(lease: BatchLease, missing: tuple[str, ...]) -> Assigned:
 
 
 def _assignment(row: JobRow) -> Assignment:
-    reason = "manually" if row.manual else row.reason or ""
+    reason = "manually" if row.manual else row.choice_reason or ""
     return Assignment(row.server_id, f"{row.start_frame}-{row.stop_frame}", row.assignee or "nobody", reason)
 
 

@@ -6,7 +6,7 @@ import logging
 from datetime import datetime
 
 from labelyard.context import Context
-from labelyard.domain.batching import due, next_look
+from labelyard.domain.batching import PersonCloses, TimePasses, closes_at
 from labelyard.domain.states import BatchState
 from labelyard.errors import NotFound
 from labelyard.failpoints import failpoint
@@ -20,7 +20,7 @@ def close_due(context: Context) -> datetime | None:
     """Close every batch that is due; return when the next one is due if no more objects arrive."""
     with context.ledger.read_only() as tx:
         times = {
-            batch.id: next_look(datasets.spec(tx, batch.dataset).batch, batches.filling(batch))
+            batch.id: closes_at(datasets.spec(tx, batch.dataset).batch, batches.contents(batch))
             for batch in batches.all_open(tx)
         }
         now = tx.now
@@ -33,14 +33,13 @@ def close_due(context: Context) -> datetime | None:
 def close_now(context: Context, dataset: str) -> Batch:
     """Close the open batch of a dataset at once. Raises NotFound if it has none, or an empty one."""
     with context.ledger.transaction() as tx:
-        datasets.spec(tx, dataset)
+        rules = datasets.spec(tx, dataset).batch
         batch = batches.lock_open(tx, dataset)
-        if batch is None or not batch.objects:
+        if batch is None or batches.close_on_event(tx, rules, batch, PersonCloses()) is None:
             raise NotFound(
                 f"{dataset} has no open batch: no object was registered since the last one closed",
                 next_step="labelyard status",
             )
-        batches.close(tx, batch, "closed by a person")
     return batch
 
 
@@ -49,10 +48,10 @@ def _close_if_due(context: Context, batch_id: str) -> None:
     with context.ledger.transaction() as tx:
         batch = batches.get(tx, batch_id, lock=True)
         rules = datasets.spec(tx, batch.dataset).batch
-        reason = due(rules, batches.filling(batch), tx.now)
-        # Another process may have closed or filled it since it was read.
-        if batch.state is BatchState.OPEN and reason is not None:
-            batches.close(tx, batch, reason)
+        if batch.state is not BatchState.OPEN:
+            return  # another process has closed it since it was read
+        reason = batches.close_on_event(tx, rules, batch, TimePasses(tx.now))
+        if reason is not None:
             failpoint("close_batches.written")
             _log.info("%s closed with %d objects: %s", batch.id, batch.objects, reason)
     failpoint("close_batches.closed")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from labelyard.context import Context
 from labelyard.cvat import Cvat
-from labelyard.domain.rotation import in_turn
+from labelyard.domain.rotation import rotating_subset
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus, Task
 from labelyard.errors import CVAT_UNAVAILABLE, CvatError, CvatNotFound, LabelyardError, LedgerError
@@ -67,7 +67,7 @@ def _batches_to_check(context: Context) -> Sequence[Batch]:
         exported = batches.in_states(tx, (BatchState.EXPORTED,))
         turn = int(tx.now.timestamp() // context.settings.deploy.collect_seconds)
         unfinished = batches.in_states(tx, (BatchState.ASSIGNED, BatchState.COMPLETED))
-        return [*unfinished, *in_turn(exported, _EXPORTED_AT_ONCE, turn)]
+        return [*unfinished, *rotating_subset(exported, _EXPORTED_AT_ONCE, turn)]
 
 
 def _check_batch(found: _Round, batch: Batch) -> None:
@@ -89,7 +89,10 @@ def _check_batch(found: _Round, batch: Batch) -> None:
 def _record_progress(found: _Round, batch: Batch) -> tuple[BatchState | None, bool]:
     """Return the state that the batch moved to, None without a move; and whether anything changed."""
     with found.context.ledger.read_only() as tx:
-        (row, task_id), export = tasks.made(tx, batch.id), exports.current(tx, batch.id, exports.DEFAULT_FORMAT)
+        (row, task_id), export = (
+            tasks.require_current(tx, batch.id),
+            exports.current(tx, batch.id, exports.DEFAULT_FORMAT),
+        )
     cvat = found.context.cvat(row.cvat)
     if row.cvat not in found.usernames:
         found.usernames[row.cvat] = {user.id: user.username for user in cvat.users()}
@@ -99,7 +102,7 @@ def _record_progress(found: _Round, batch: Batch) -> tuple[BatchState | None, bo
         fresh = batches.get(tx, batch.id, lock=True)
         if fresh.changed_at != batch.changed_at:
             return None, False  # another process moved it meanwhile: the next call decides
-        jobs_changed = jobs.see(tx, fresh, task.jobs, found.usernames[row.cvat])
+        jobs_changed = jobs.update_from_server(tx, fresh, task.jobs, found.usernames[row.cvat])
         breakers.record_success(tx, row.cvat)
         if fresh.state in _WITHOUT_A_RUN:
             fresh.error = fresh.next_step = None

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from labelyard.cvat import Cvat
-from labelyard.domain.frame_matching import match
+from labelyard.domain.frame_matching import match_frames
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import Task, TaskSpec
 from labelyard.errors import CvatCrashed, CvatDisagrees, CvatNotFound, LeaseLost, UnclearAnswer
@@ -64,7 +64,7 @@ def remove_duplicates(lease: BatchLease) -> None:
     """
     me = lease.cvat.whoami().id
     with lease.ledger.read_only() as tx:
-        _, task_id = tasks.made(tx, lease.batch_id)
+        _, task_id = tasks.require_current(tx, lease.batch_id)
         names = [row.name for row in tasks.of_batch(tx, lease.batch_id)]
     for task in [task for name in names for task in lease.cvat.find_tasks(name)]:
         if task.id != task_id and task.owner == me and _is_empty(task):
@@ -161,7 +161,7 @@ def _record_task(lease: BatchLease, row: TaskRow, task: Task, how: str) -> Creat
     url = task_url(lease.cvat, task.id)
     frames = [frame.name for frame in lease.cvat.frames(task.id)] if task.size else []
     with lease.transaction() as tx:
-        tasks.created(tx, row.id, task.id, url)
+        tasks.mark_created(tx, row.id, task.id, url)
         if frames:
             _record_existing_upload(lease, tx, row, task, frames)
         batch = batches.get(tx, lease.batch_id, lock=True)
@@ -180,10 +180,10 @@ def _record_existing_upload(
     This happens when the ledger was restored from a backup, or lost its last transactions in a power cut.
     """
     members = {member.stored: member for member in batches.members(tx, lease.batch_id, quarantined=False, lock=True)}
-    matched = match(frames, members, {})
+    matched = match_frames(frames, members, {})
     if len(matched) < len(frames):
         raise _conflict(lease, task, f"is called {row.name!r} and has frames that are not objects of the batch")
     for name, obj in matched.items():
         members[obj].upload_name = name
-    tasks.upload_begins(tx, row.id, len(frames))
-    tasks.uploaded(tx, row.id, "")
+    tasks.mark_upload_begun(tx, row.id, len(frames))
+    tasks.mark_uploaded(tx, row.id, "")

@@ -100,7 +100,7 @@ def export_annotations(lease: BatchLease) -> Exported:
 
 def _read_batch(lease: BatchLease) -> _Batch:
     with lease.ledger.read_only() as tx:
-        _, task_id = tasks.made(tx, lease.batch_id)
+        _, task_id = tasks.require_current(tx, lease.batch_id)
         return _Batch(
             task_id,
             _uploaded_members(tx, lease),

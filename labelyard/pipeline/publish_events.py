@@ -68,13 +68,13 @@ def publish_again(context: Context, events: EventsApi) -> int:
     """
     quiet = timedelta(seconds=context.settings.publish_again_seconds)
     with context.ledger.read_only() as tx:
-        if not batches.unclaimed(tx, quiet=quiet):
+        if not batches.without_run(tx, quiet=quiet):
             return 0
     queued = events.batches_with_queued_run()
     with context.ledger.transaction() as tx:
         again = batches.publish_again(tx, quiet=quiet, queued=queued)
         for batch in again:
-            _log.info("%s is %s without a run: publishing event %d", batch.id, batch.state, batch.publish_attempts)
+            _log.info("%s is %s without a run: publishing event %d", batch.id, batch.state, batch.event_count)
     failpoint("publish_events.republished")
     return len(again)
 
@@ -97,11 +97,11 @@ def _unsent(context: Context) -> dict[int, EventToPublish]:
             row.id: EventToPublish(
                 str(outbox.event_id(tx, row)), row.event, row.batch_id, dataset, row.attempt, row.written_at
             )
-            for row, dataset in outbox.unsent(tx)
+            for row, dataset in outbox.unpublished(tx)
         }
 
 
 def _mark_sent(context: Context, row_ids: Collection[int]) -> None:
     with context.ledger.transaction() as tx:
         for row_id in row_ids:
-            tx.get_one(OutboxEvent, row_id).sent_at = tx.now
+            tx.get_one(OutboxEvent, row_id).published_at = tx.now

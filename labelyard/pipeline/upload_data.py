@@ -82,7 +82,7 @@ def upload_data(lease: BatchLease, progress: Progress | None = None) -> Uploaded
     Raises NoUsableImage, StoreUnreachable, CvatUnreachable and other CvatErrors.
     """
     with lease.ledger.read_only() as tx:
-        row, task_id = tasks.made(tx, lease.batch_id)
+        row, task_id = tasks.require_current(tx, lease.batch_id)
         members = batches.members(tx, lease.batch_id, quarantined=False)
     if row.upload_begun_at is not None:
         return _begun_before(lease, row, task_id)
@@ -231,7 +231,7 @@ def _record_begin(lease: BatchLease, row: TaskRow, images: Sequence[_Image]) -> 
                 member.width, member.height, member.sha256 = image.facts.width, image.facts.height, image.facts.sha256
                 member.exif_orientation = image.facts.exif_orientation
         if sending:
-            tasks.upload_begins(tx, row.id, len(sending))
+            tasks.mark_upload_begun(tx, row.id, len(sending))
     return [image for _, image in sending]
 
 
@@ -245,14 +245,14 @@ def _upload(
         receipt = _UPLOADS[lease.spec.task.upload](lease, task_id, images, progress)
     except CvatUnreachable:
         with lease.transaction() as tx:
-            tasks.upload_never_began(tx, row.id)
+            tasks.mark_upload_not_begun(tx, row.id)
         raise
     except (UnclearAnswer, CvatCrashed, CvatBusy) as error:
         _log.warning("%s: the response to the upload is unclear, watching the server: %s", lease.batch_id, error)
         return None
     failpoint("upload_data.sent")
     with lease.transaction() as tx:
-        tasks.uploaded(tx, row.id, receipt.request_id)
+        tasks.mark_uploaded(tx, row.id, receipt.request_id)
     failpoint("upload_data.answered")
     return receipt
 

@@ -44,7 +44,7 @@ def wait_for_status(lease: BatchLease) -> VerifiedTask:
     data or several tasks in a row had wrong frames, CvatTimeout if CVAT still works at the deadline.
     """
     with lease.ledger.read_only() as tx:
-        row, task_id = tasks.made(tx, lease.batch_id)
+        row, task_id = tasks.require_current(tx, lease.batch_id)
         names = {member.upload_name for member in batches.members(tx, lease.batch_id)} - {None}
     task = _wait_until_at_rest(lease, row, task_id)
     frames = {frame.name for frame in lease.cvat.frames(task_id)} if task.size else set()
@@ -58,7 +58,7 @@ def wait_for_status(lease: BatchLease) -> VerifiedTask:
 
 def _record_verified(lease: BatchLease, row: TaskRow, task: Task) -> None:
     with lease.transaction() as tx:
-        tasks.proved(tx, row.id)
+        tasks.mark_verified(tx, row.id)
         batch = batches.get(tx, lease.batch_id, lock=True)
         if batch.state is BatchState.UPLOADED:
             reason = f"task {task.id} has {task.size} frames in {len(task.jobs)} jobs"

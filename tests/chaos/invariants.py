@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 AT_REST = frozenset({"exported", "quarantined"})
-_STORY = ("landed", "closed", "created", "uploaded", "ready", "assigned", "completed", "exported")
+_STORY = ("registered", "closed", "created", "uploaded", "ready", "assigned", "completed", "exported")
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ def _explained(seen: Seen, one: Object) -> Iterator[str]:
             yield f"{one.key} was set aside without a reason"
         if one.key not in seen.unusable and seen.bucket.get(one.key) == one.etag:
             yield f"{one.key} is fine and in the bucket, and was set aside: {one.quarantine_reason}"
-        if "set aside" not in one.story:
+        if "quarantined" not in one.story:
             yield f"why {one.key} does not tell that it was set aside"
     elif one.batch is not None and (untold := [word for word in _STORY if word not in one.story]):
         yield f"why {one.key} does not tell of {', '.join(untold)}"

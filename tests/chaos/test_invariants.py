@@ -10,14 +10,14 @@ import pytest
 
 from tests.chaos.invariants import Batch, Export, File, Object, Seen, Task, differences
 
-STORY = ("landed", "closed", "created", "uploaded", "ready", "assigned", "completed", "exported")
+STORY = ("registered", "closed", "created", "uploaded", "ready", "assigned", "completed", "exported")
 CLEAN = Seen(
     bucket={"in/1.jpg": "e1", "in/2.jpg": "e2", "in/bad.jpg": "e3"},
     unusable=frozenset({"in/bad.jpg"}),
     objects=[
         Object("in/1.jpg", "e1", "street-00001", "1.jpg", None, STORY),
         Object("in/2.jpg", "e2", "street-00001", "2.jpg", None, STORY),
-        Object("in/bad.jpg", "e3", "street-00001", None, "no image", ("landed", "set aside")),
+        Object("in/bad.jpg", "e3", "street-00001", None, "no image", ("registered", "quarantined")),
     ],
     batches=[Batch("street-00001", "exported", 7, {70: "ann"})],
     exports=[Export("street-00001", "out/g1.json", current=False), Export("street-00001", "out/g2.json", current=True)],
@@ -53,7 +53,7 @@ def test_what_is_as_it_should_be_is_clean() -> None:
 def test_a_batch_of_which_nothing_is_usable_is_clean() -> None:
     nothing = Seen(
         bucket={"in/bad.jpg": "e"}, unusable=frozenset({"in/bad.jpg"}),
-        objects=[Object("in/bad.jpg", "e", "street-00001", None, "no image", ("landed", "set aside"))],
+        objects=[Object("in/bad.jpg", "e", "street-00001", None, "no image", ("registered", "quarantined"))],
         batches=[Batch("street-00001", "quarantined")], exports=[], tasks=[], files=[],
     )  # fmt: skip
     assert differences(nothing) == []
@@ -84,7 +84,7 @@ WRONG: Sequence[tuple[str, Callable[[], Seen]]] = [
         "is fine and in the bucket, and was set aside",
         lambda: changed("objects", 0, quarantine_reason="why not", name=None),
     ),
-    ("does not tell that it was set aside", lambda: changed("objects", 2, story=("landed",))),
+    ("does not tell that it was set aside", lambda: changed("objects", 2, story=("registered",))),
     ("does not tell of exported", lambda: changed("objects", 0, story=STORY[:-1])),
     ("the ledger does not know it", lambda: replace(CLEAN, files=[*CLEAN.files, File("out/g3.json", ())])),
 ]

@@ -25,7 +25,6 @@ from pydantic import SecretStr
 from sqlalchemy import make_url
 from sqlalchemy.orm import configure_mappers
 
-import labelyard.ledger as ledger_module
 import labelyard.sources.watcher as watch_module
 from labelyard import failpoints
 from labelyard.cli.watch import Steps
@@ -33,7 +32,7 @@ from labelyard.context import Context
 from labelyard.cvat import Cvat, connect
 from labelyard.domain.states import BatchState
 from labelyard.errors import LabelyardError
-from labelyard.ledger import Ledger
+from labelyard.ledger import Ledger, engine, migration
 from labelyard.orchestration.events_api import PrefectEvents
 from labelyard.pipeline.acquire_batch import acquire_batch
 from labelyard.pipeline.assign_jobs import assign_jobs
@@ -228,11 +227,11 @@ def main() -> None:
     """Make everything warm, then fork."""
     logging.disable(logging.ERROR)  # what fails here was asked for
     stamina.set_testing(True, attempts=4, cap=True)  # its own switch: try as often, wait for nothing
-    ledger_module._LOCK_SECONDS = _LOCK_SECONDS  # type: ignore[assignment]
+    engine._LOCK_SECONDS = _LOCK_SECONDS  # type: ignore[assignment]
     watch_module.LOOK_SECONDS = 0.2  # the ledger's clock runs ahead of the machine's
     warm = Warm(Config(**json.loads(sys.argv[1])))
     configure_mappers()
-    ledger_module._newest()
+    migration._newest_revision()
     gc.collect()
     gc.freeze()  # what is shared with the children stays shared
     control = socket.socket(fileno=int(sys.argv[2]))

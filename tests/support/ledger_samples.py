@@ -1,4 +1,4 @@
-"""A dataset, its objects, and a clock that tests turn."""
+"""A dataset file, objects, batches, and a clock that tests advance."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from labelyard.ledger.tables import Batch
 
 
 class Clock:
-    """Stands still until it is turned."""
+    """A clock that advances only when a test says so."""
 
     def __init__(self) -> None:
         self.now = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -19,7 +19,7 @@ class Clock:
     def __call__(self) -> datetime:
         return self.now
 
-    def turn(self, **by: float) -> None:
+    def advance(self, **by: float) -> None:
         self.now += timedelta(**by)
 
 
@@ -35,15 +35,15 @@ def an_object(number: int, etag: str = "e", size: int = 10) -> StoredObject:
     return StoredObject("incoming", f"street/{number:04d}.jpg", etag, size)
 
 
-def land(ledger: Ledger, spec: DatasetSpec, *found: StoredObject, via: str = "event") -> int:
-    """How many of them were new."""
+def register(ledger: Ledger, spec: DatasetSpec, *found: StoredObject, via: str = "event") -> int:
+    """Register objects; return how many were new."""
     with ledger.transaction() as tx:
         return len(objects.register(tx, spec, found, via))
 
 
 def closed_batch(ledger: Ledger, spec: DatasetSpec, size: int = 3) -> Batch:
-    """A batch that `size` objects have filled."""
-    land(ledger, spec, *(an_object(i) for i in range(size)))
+    """Return the dataset's first batch, closed with `size` objects."""
+    register(ledger, spec, *(an_object(i) for i in range(size)))
     with ledger.transaction() as tx:
         batch = batches.lock_open(tx, spec.name)
         if batch is not None:

@@ -22,7 +22,7 @@ from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import DataSpec, JobStatus, TaskSpec, UploadFile
 from labelyard.errors import LabelyardError
 from labelyard.ledger import batches, datasets, objects
-from labelyard.ledger.overview import BatchLine, overview
+from labelyard.ledger.overview import BatchSummary, overview
 from labelyard.ledger.tables import Object
 from labelyard.pipeline.acquire_batch import BatchLease, acquire_batch
 from labelyard.pipeline.assign_jobs import assign_jobs
@@ -114,10 +114,10 @@ class Workspace:
         """Return the address of a file below the source's prefix."""
         return f"s3://{self.bucket}/in/{key}"
 
-    def line(self, batch: str = FIRST) -> BatchLine:
+    def line(self, batch: str = FIRST) -> BatchSummary:
         """Return what the status shows of a batch."""
         with self.context.ledger.read_only() as tx:
-            seen = overview(tx, tx.now)
+            seen = overview(tx)
         return next(line for line in seen.batches if line.id == batch)
 
     def set_state(self, batch: str, state: BatchState) -> None:

@@ -1,4 +1,4 @@
-"""How Alembic reaches the ledger: over the connection that `labelyard db upgrade` opened."""
+"""Run Alembic over the connection that `labelyard db upgrade` opened."""
 
 from __future__ import annotations
 

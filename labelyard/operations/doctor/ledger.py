@@ -19,7 +19,7 @@ def check_ledger(installation: Installation) -> Iterator[CheckResult]:
     ledger = Ledger(installation.settings.ledger)
     try:
         with ledger.read_only() as tx:
-            states = overview(tx, tx.now, limit=0).states
+            states = overview(tx, limit=0).states
     finally:
         ledger.close()
     batches = ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "no batch yet"

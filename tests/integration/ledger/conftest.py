@@ -1,4 +1,4 @@
-"""A ledger on each database, with a clock that tests turn."""
+"""A ledger on SQLite and on PostgreSQL, with a clock that tests advance."""
 
 from __future__ import annotations
 

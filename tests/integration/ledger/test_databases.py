@@ -1,5 +1,3 @@
-"""The databases that other tests stand on."""
-
 from __future__ import annotations
 
 import pytest
@@ -9,7 +7,7 @@ from labelyard.errors import LedgerBehind
 from labelyard.ledger import Ledger, upgrade
 
 
-def test_a_fresh_ledger_can_be_made_on_each_kind_of_database(ledger_url: str) -> None:
+def test_a_fresh_ledger_works_on_each_database(ledger_url: str) -> None:
     assert upgrade(ledger_url) == upgrade(ledger_url)
     ledger = Ledger(ledger_url)
     with ledger.read_only() as tx:
@@ -18,6 +16,6 @@ def test_a_fresh_ledger_can_be_made_on_each_kind_of_database(ledger_url: str) ->
     ledger.close()
 
 
-def test_each_test_gets_a_ledger_that_nobody_has_used(ledger_url: str) -> None:
+def test_each_test_gets_an_empty_ledger(ledger_url: str) -> None:
     with pytest.raises(LedgerBehind, match=r"no ledger yet|is empty"):
         Ledger(ledger_url)

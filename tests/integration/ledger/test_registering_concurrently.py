@@ -1,5 +1,3 @@
-"""Two who work on the ledger at the same moment."""
-
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
@@ -8,7 +6,7 @@ import pytest
 
 from labelyard.config import DatasetSpec
 from labelyard.ledger import Ledger, datasets, upgrade
-from tests.support.ledger_samples import an_object, dataset_spec, land
+from tests.support.ledger_samples import an_object, dataset_spec, register
 
 
 @pytest.fixture
@@ -21,12 +19,12 @@ def spec(ledger_url: str) -> DatasetSpec:
     return spec
 
 
-def test_landings_of_the_same_objects_in_different_order_do_not_wait_for_each_other(
+def test_transactions_that_register_the_same_objects_in_different_orders_do_not_deadlock(
     ledger_url: str, spec: DatasetSpec
 ) -> None:
     ledger = Ledger(ledger_url)
     found = [an_object(n) for n in range(200)]
     orders = [found, found[::-1], found[100:] + found[:100], found[50:] + found[:50]]
     with ThreadPoolExecutor(4) as pool:
-        assert sum(pool.map(lambda order: land(ledger, spec, *order), orders)) == 200
+        assert sum(pool.map(lambda order: register(ledger, spec, *order), orders)) == 200
     ledger.close()

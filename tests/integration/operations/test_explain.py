@@ -62,7 +62,7 @@ def test_a_waiting_batch_says_what_it_waits_for(workspace: Workspace) -> None:
     assert "street is paused: moving house\n  next: labelyard resume street" in now(workspace)
     manual.resume(workspace.context, "street")
     with workspace.context.ledger.transaction() as tx:
-        for _ in range(breakers.PATIENCE):
+        for _ in range(breakers.FAILURES_TO_OPEN):
             breakers.record_failure(tx, "default", "no answer")
     assert "CVAT default keeps failing and gets no work for now" in now(workspace)
 

@@ -79,10 +79,10 @@ def test_a_paused_dataset_registers_objects_and_closes_batches_and_starts_no_run
     with pytest.raises(LeaseTaken, match=r"paused since .*: the annotators are away"):
         ingest(workspace)
     with workspace.context.ledger.read_only() as tx:
-        assert outbox.unsent(tx) == []
+        assert outbox.unpublished(tx) == []
     assert manual.resume(workspace.context, "street") == 1
     with workspace.context.ledger.read_only() as tx:
-        assert len(outbox.unsent(tx)) == 1
+        assert len(outbox.unpublished(tx)) == 1
     ingest(workspace)
 
 

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from cvat_sandbox import serve
 from labelyard.context import open_context
 from labelyard.domain.labels import Label
-from labelyard.domain.repair_plan import Action, Finding
+from labelyard.domain.repair_plan import Action, Discrepancy
 from labelyard.domain.tasks import TaskSpec
 from labelyard.errors import LedgerError
 from labelyard.ledger import breakers
@@ -31,7 +31,7 @@ def assigned(workspace: Workspace) -> Workspace:
 def fix_all(workspace: Workspace) -> list[Action]:
     plan = repair.survey(workspace.context)
     repair.apply(workspace.context, plan)
-    return [finding.mend for finding in plan]
+    return [discrepancy.action for discrepancy in plan]
 
 
 def task_id(workspace: Workspace) -> int:
@@ -65,11 +65,11 @@ def test_a_task_that_the_account_may_not_see_is_reported_and_never_created_again
         root.assign(job.id, ann)
     other = CvatSettings(url=assigned.sandbox.url, username="bob", password=SecretStr("bobpass1"))
     with open_context(assigned.context.settings.model_copy(update={"cvat": {"default": other}})) as context:
-        [finding] = repair.survey(context)
-        assert (finding.mend, "may not see" in finding.what) == (Action.REPORT, True)
+        [discrepancy] = repair.survey(context)
+        assert (discrepancy.action, "may not see" in discrepancy.what) == (Action.REPORT, True)
         assert "may not see it" in next(iter((collect(context).failed or {}).values()))
         with context.ledger.read_only() as tx:
-            assert breakers.troubled(tx) == []
+            assert breakers.failing(tx) == []
 
 
 def test_a_deleted_task_of_an_exported_batch_needs_nothing_once_the_batch_is_archived(assigned: Workspace) -> None:
@@ -130,8 +130,8 @@ def test_an_outdated_plan_does_no_harm(assigned: Workspace) -> None:
     cvat, name = assigned.context.cvat("default"), assigned.line().task_name or ""
     duplicate = assigned.create_task(name, "1.jpg")
     outdated = [
-        Finding("here", "deleted", Action.RECREATE_TASK, "street-00001", task_id(assigned)),
-        Finding("here", "empty", Action.DELETE_TASK, "street-00001", duplicate),
+        Discrepancy("here", "deleted", Action.RECREATE_TASK, "street-00001", task_id(assigned)),
+        Discrepancy("here", "empty", Action.DELETE_TASK, "street-00001", duplicate),
     ]
     failed = repair.apply(assigned.context, outdated)
     assert [error.what for _, error in failed] == ["it exists again", "it has data by now"]

@@ -52,8 +52,8 @@ def test_a_bad_file_is_quarantined_with_its_reason_and_the_rest_continues(
     line = workspace.line()
     assert line.state == "assigned"
     assert line.jobs[0].frames == (0, 0)
-    assert list(line.set_aside) == [f"s3://{workspace.bucket}/{bad}"]
-    assert reason in line.set_aside[f"s3://{workspace.bucket}/{bad}"]
+    assert list(line.quarantined) == [f"s3://{workspace.bucket}/{bad}"]
+    assert reason in line.quarantined[f"s3://{workspace.bucket}/{bad}"]
     assert any(entry.startswith("set aside:") for entry in history_of(workspace, bad))
 
 
@@ -85,7 +85,7 @@ def test_keys_with_every_odd_character_become_frames_and_keep_their_names_in_the
     workspace.close_batch()
     ingest(workspace)
     line = workspace.line()
-    assert (line.state, line.objects, line.set_aside) == ("assigned", len(keys), {})
+    assert (line.state, line.objects, line.quarantined) == ("assigned", len(keys), {})
     frames = {frame.name for frame in workspace.context.cvat("default").frames(line.task_id or 0)}
     with workspace.context.ledger.read_only() as tx:
         names = {m.key: m.upload_name for m in batches.members(tx, line.id)}

@@ -48,7 +48,7 @@ def test_an_event_names_batch_dataset_and_attempt_and_is_published_once(closed: 
 def test_an_event_that_prefect_does_not_accept_stays_in_the_outbox_with_its_id(closed: Workspace) -> None:
     prefect = Prefect()
     with closed.context.ledger.read_only() as tx:
-        [(row, _)] = outbox.unsent(tx)
+        [(row, _)] = outbox.unpublished(tx)
         event_id = str(outbox.event_id(tx, row))
     prefect.down = True
     with pytest.raises(PrefectUnreachable):

@@ -35,15 +35,15 @@ def waiting(workspace: Workspace, count: int) -> list[str]:
 
 def unsent(workspace: Workspace) -> list[str]:
     with workspace.context.ledger.read_only() as tx:
-        return [row.batch_id for row, _ in outbox.unsent(tx)]
+        return [row.batch_id for row, _ in outbox.unpublished(tx)]
 
 
 def send(workspace: Workspace) -> list[str]:
     """Publish the outbox as if Prefect accepted it; return the batches."""
     sent = unsent(workspace)
     with workspace.context.ledger.transaction() as tx:
-        for row, _ in outbox.unsent(tx):
-            tx.get_one(OutboxEvent, row.id).sent_at = tx.now
+        for row, _ in outbox.unpublished(tx):
+            tx.get_one(OutboxEvent, row.id).published_at = tx.now
     return sent
 
 
@@ -55,27 +55,27 @@ def publish_again(workspace: Workspace) -> int:
 
 def end_wait(workspace: Workspace) -> None:
     with workspace.context.ledger.transaction() as tx:
-        for row in breakers.troubled(tx):
+        for row in breakers.failing(tx):
             row.open_until = tx.now
 
 
 def advance(workspace: Workspace, time: timedelta) -> None:
     """Let a part of the wait pass."""
     with workspace.context.ledger.transaction() as tx:
-        for row in breakers.troubled(tx):
+        for row in breakers.failing(tx):
             assert row.open_until is not None
             row.open_until -= time
 
 
 def open_breaker(workspace: Workspace, server: str) -> None:
     with workspace.context.ledger.transaction() as tx:
-        for _ in range(breakers.PATIENCE):
+        for _ in range(breakers.FAILURES_TO_OPEN):
             breakers.record_failure(tx, server, "no answer")
 
 
 def failures(workspace: Workspace) -> dict[str, int]:
     with workspace.context.ledger.read_only() as tx:
-        return {row.server: row.failures for row in breakers.troubled(tx)}
+        return {row.server: row.failures for row in breakers.failing(tx)}
 
 
 @pytest.fixture
@@ -92,11 +92,11 @@ def test_a_failing_store_gets_no_work_of_any_batch_until_a_probe_succeeds(
 ) -> None:
     store = Store(workspace.context.settings.store)
     with workspace.context.ledger.transaction() as tx:
-        for _ in range(breakers.PATIENCE - 1):
+        for _ in range(breakers.FAILURES_TO_OPEN - 1):
             breakers.record_failure(tx, breakers.STORE, "no answer")
     with pytest.raises(StoreUnreachable):
         ingest(workspace, unreachable_store[0])
-    assert failures(workspace) == {breakers.STORE: breakers.PATIENCE}
+    assert failures(workspace) == {breakers.STORE: breakers.FAILURES_TO_OPEN}
     with pytest.raises(LeaseTaken, match="object storage failed 3 times, next try at"):
         ingest(workspace, unreachable_store[1])
     assert unsent(workspace) == []
@@ -117,7 +117,7 @@ def test_failed_sweeps_count_against_the_store_and_one_bucket_that_answers_close
     workspace: Workspace, unreachable_store: list[str]
 ) -> None:
     del unreachable_store
-    for left in range(breakers.PATIENCE, 0, -1):
+    for left in range(breakers.FAILURES_TO_OPEN, 0, -1):
         assert (len(sweep_sources(workspace.context).failed), len(failures(workspace))) == (1, int(left == 1))
     assert not sweep_sources(workspace.context).failed
 
@@ -198,22 +198,22 @@ def test_a_failing_cvat_gets_no_work_until_one_run_succeeds(workspace: Workspace
         workspace.put(f"{i}.jpg", picture(i))
         workspace.close_batch()
     workspace.sandbox.faults.set([{"on": "* /*", "status": 503}])
-    for i in range(1, breakers.PATIENCE + 1):
+    for i in range(1, breakers.FAILURES_TO_OPEN + 1):
         with pytest.raises(CvatBusy):
             ingest(workspace, f"street-0000{i}")
     with pytest.raises(LeaseTaken, match="CVAT default failed 3 times, next try at"):
         ingest(workspace, "street-00004")
     assert workspace.line("street-00004").error is None
     with workspace.context.ledger.read_only() as tx:
-        assert [row.server for row in breakers.troubled(tx)] == ["default"]
-        assert outbox.unsent(tx) == []
-        assert batches.unclaimed(tx, quiet=timedelta(0)) == []
+        assert [row.server for row in breakers.failing(tx)] == ["default"]
+        assert outbox.unpublished(tx) == []
+        assert batches.without_run(tx, quiet=timedelta(0)) == []
     workspace.sandbox.faults.clear()
     with workspace.context.ledger.transaction() as tx:
-        breakers.troubled(tx)[0].open_until = tx.now
+        breakers.failing(tx)[0].open_until = tx.now
     ingest(workspace, "street-00004")
     with workspace.context.ledger.read_only() as tx:
-        assert breakers.troubled(tx) == []
+        assert breakers.failing(tx) == []
     ingest(workspace, "street-00005")
 
 
@@ -224,7 +224,7 @@ def test_failed_collections_count_against_the_server_and_a_probe_after_the_wait_
     workspace.close_batch()
     ingest(workspace, "street-00001")
     workspace.sandbox.faults.set([{"on": "* /*", "status": 503}])
-    for _ in range(breakers.PATIENCE):
+    for _ in range(breakers.FAILURES_TO_OPEN):
         assert "street-00001" in (collect(workspace.context).failed or {})
     assert not collect(workspace.context).failed
     assert "503" in probe(workspace.context)["default"]
@@ -232,10 +232,10 @@ def test_failed_collections_count_against_the_server_and_a_probe_after_the_wait_
         if back:
             workspace.sandbox.faults.clear()
         with workspace.context.ledger.transaction() as tx:
-            breakers.troubled(tx)[0].open_until = tx.now
+            breakers.failing(tx)[0].open_until = tx.now
         assert bool(probe(workspace.context)) is not back
     with workspace.context.ledger.read_only() as tx:
-        assert breakers.troubled(tx) == []
+        assert breakers.failing(tx) == []
 
 
 def test_a_failure_of_one_batch_does_not_count_against_the_server(workspace: Workspace) -> None:
@@ -246,5 +246,5 @@ def test_a_failure_of_one_batch_does_not_count_against_the_server(workspace: Wor
         with pytest.raises(LabelyardError, match="could not make frames"):
             ingest(workspace, f"street-0000{i}")
     with workspace.context.ledger.read_only() as tx:
-        assert breakers.troubled(tx) == []
+        assert breakers.failing(tx) == []
         assert {b.state for b in batches.in_states(tx, ["failed"])} == {"failed"}  # type: ignore[list-item]

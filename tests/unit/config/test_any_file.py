@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from labelyard.config import DatasetSpec, parse_spec
 from labelyard.config.json_schema import json_schema
+from labelyard.domain.assignment import ASSIGNMENT_POLICIES
 from labelyard.domain.labels import InputType
 from labelyard.errors import SpecError
 from tests.support.dataset_files import GOOD
@@ -139,6 +140,7 @@ datasets = st.fixed_dictionaries(
             }
         ),
         "annotators": st.lists(words, min_size=1, max_size=4, unique=True),
+        "assignment": st.fixed_dictionaries({}, optional={"policy": st.sampled_from(sorted(ASSIGNMENT_POLICIES))}),
         "export": st.just({"prefix": "out"}),
     }
 ).map(lambda found: {**found, "export": {"bucket": "raw-images", "prefix": "out"}})

@@ -208,6 +208,12 @@ def test_sizes_are_written_as_people_do(written: str, size: int) -> None:
             "batch: {quiet: null, max_age: null}\nexport:",
             "8: batch.quiet: a batch that is never full would never close",
         ),
+        (
+            "export:",
+            "assignment: {policy: round_robbin}\nexport:",
+            "8: assignment.policy: 'round_robbin' is unknown: write round_robin",
+        ),
+        ("export:", "assignment: {policy: [a]}\nexport:", "8: assignment.policy: is a list: write one text"),
         ("export:", "batch: 5\nexport:", "8: batch: is a number: write its fields below it: max_objects"),
     ],
 )

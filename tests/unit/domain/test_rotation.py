@@ -3,12 +3,12 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelyard.domain.rotation import in_turn
+from labelyard.domain.rotation import rotating_subset
 
 
 @given(st.integers(0, 500), st.integers(1, 50), st.integers(0, 10**9))
-def test_each_has_one_turn_in_as_many_as_it_takes_and_none_is_too_long(size: int, most: int, first: int) -> None:
-    turns = max(1, -(-size // most))
-    looks = [in_turn(range(size), most, first + turn) for turn in range(turns)]
-    assert sorted(thing for look in looks for thing in look) == list(range(size))
-    assert all(len(look) <= most for look in looks)
+def test_consecutive_rounds_cover_every_item_once_and_none_exceeds_the_limit(size: int, limit: int, first: int) -> None:
+    rounds = max(1, -(-size // limit))
+    subsets = [rotating_subset(range(size), limit, first + number) for number in range(rounds)]
+    assert sorted(item for subset in subsets for item in subset) == list(range(size))
+    assert all(len(subset) <= limit for subset in subsets)

@@ -9,8 +9,9 @@ from labelyard.domain.states import ENDED, INGESTING, TRANSITIONS, WITH_PEOPLE, 
 CHAIN = ("open", "closed", "created", "uploaded", "ready", "assigned", "completed", "exported", "archived")
 
 
-def test_every_state_says_where_it_may_lead() -> None:
+def test_every_state_has_its_transitions_and_none_leads_to_itself() -> None:
     assert set(TRANSITIONS) == set(BatchState)
+    assert not [state for state, following in TRANSITIONS.items() if state in following]
 
 
 @pytest.mark.parametrize(("old", "new"), list(pairwise(CHAIN)))
@@ -19,12 +20,12 @@ def test_the_chain_goes_forward_step_by_step(old: str, new: str) -> None:
 
 
 @pytest.mark.parametrize("old", [s for s in BatchState if s is not BatchState.CANCELLED])
-def test_from_everywhere_a_batch_may_fail_be_set_aside_or_abandoned(old: BatchState) -> None:
+def test_every_batch_that_is_not_cancelled_may_fail_be_quarantined_or_cancelled(old: BatchState) -> None:
     assert all(may_move(old, end) for end in ENDED if end is not old)
 
 
 @pytest.mark.parametrize("old", ["completed", "exported", "archived"])
-def test_a_reopened_job_leads_back_to_the_people(old: str) -> None:
+def test_a_reopened_job_leads_back_to_assigned(old: str) -> None:
     assert may_move(BatchState(old), BatchState.ASSIGNED)
 
 
@@ -34,6 +35,6 @@ def test_no_step_is_skipped() -> None:
             assert not may_move(BatchState(old), BatchState(new)), (old, new)
 
 
-def test_nothing_leads_out_of_abandoned_and_a_failed_batch_resumes_where_it_was() -> None:
+def test_cancelled_is_final_and_a_failed_batch_resumes_in_the_state_it_had() -> None:
     assert not any(may_move(BatchState.CANCELLED, new) for new in BatchState)
     assert all(may_move(BatchState.FAILED, state) for state in (*INGESTING, *WITH_PEOPLE))

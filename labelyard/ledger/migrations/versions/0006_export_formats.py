@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-import labelyard.ledger.tables
+import labelyard.ledger.column_types
 
 revision = "0006"
 down_revision = "0005"
@@ -19,12 +19,12 @@ EXPORT = sa.table(
 
 def upgrade() -> None:
     """Give every export the format `coco`, then add the constraints."""
-    op.add_column("export", sa.Column("format", labelyard.ledger.tables.SafeText(), nullable=True))
+    op.add_column("export", sa.Column("format", labelyard.ledger.column_types.SafeText(), nullable=True))
     op.execute(EXPORT.update().values(format="coco"))
     _keep_newest_current()
     # SQLite copies the table here. No other table refers to it.
     with op.batch_alter_table("export", schema=None) as batch_op:
-        batch_op.alter_column("format", existing_type=labelyard.ledger.tables.SafeText(), nullable=False)
+        batch_op.alter_column("format", existing_type=labelyard.ledger.column_types.SafeText(), nullable=False)
         batch_op.drop_constraint("uq_export_batch_id_generation", type_="unique")
         batch_op.create_unique_constraint("uq_export_batch_id_format_generation", ["batch_id", "format", "generation"])
     op.create_index(

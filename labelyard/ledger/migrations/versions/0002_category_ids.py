@@ -1,11 +1,11 @@
-"""The ids of labels in a table, which were derived from all versions of a dataset's file."""
+"""A table of category ids, which were derived from all versions of a dataset file."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
 
-import labelyard.ledger.tables
+import labelyard.ledger.column_types
 
 revision = "0002"
 down_revision = "0001"
@@ -14,11 +14,11 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Bring the schema forward."""
+    """Upgrade the schema."""
     category = op.create_table(
         "category",
-        sa.Column("dataset", labelyard.ledger.tables.SafeText(), nullable=False),
-        sa.Column("name", labelyard.ledger.tables.SafeText(), nullable=False),
+        sa.Column("dataset", labelyard.ledger.column_types.SafeText(), nullable=False),
+        sa.Column("name", labelyard.ledger.column_types.SafeText(), nullable=False),
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.ForeignKeyConstraint(["dataset"], ["dataset.name"], name=op.f("fk_category_dataset")),
         sa.PrimaryKeyConstraint("dataset", "name", name=op.f("pk_category")),
@@ -42,5 +42,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take the change back."""
+    """Undo the upgrade."""
     op.drop_table("category")

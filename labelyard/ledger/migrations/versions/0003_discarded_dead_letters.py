@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-import labelyard.ledger.tables
+from labelyard.ledger.column_types import UtcTime
 
 revision = "0003"
 down_revision = "0002"
@@ -14,12 +14,12 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Bring the schema forward."""
+    """Upgrade the schema."""
     with op.batch_alter_table("dead_letter", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("discarded_at", labelyard.ledger.tables.UtcTime(timezone=True), nullable=True))
+        batch_op.add_column(sa.Column("discarded_at", UtcTime(timezone=True), nullable=True))
 
 
 def downgrade() -> None:
-    """Take the change back."""
+    """Undo the upgrade."""
     with op.batch_alter_table("dead_letter", schema=None) as batch_op:
         batch_op.drop_column("discarded_at")

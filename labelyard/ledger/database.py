@@ -1,0 +1,85 @@
+"""The unit of work: a Ledger opens transactions, and the functions of this package take one first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cached_property
+
+from sqlalchemy import Engine, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from labelyard.errors import LedgerBehind
+from labelyard.ledger.engine import display_name, open_engine, parse_url, read_only, sqlite_file, translated_errors
+from labelyard.ledger.migration import check_revision
+from labelyard.ledger.tables import Table
+
+
+class Transaction(Session):
+    """One transaction of the ledger: a SQLAlchemy session with `now`, the time on the database's clock."""
+
+    def __init__(self, bind: Engine, *, expire_on_commit: bool, clock: Callable[[], datetime] | None) -> None:
+        super().__init__(bind, expire_on_commit=expire_on_commit)
+        self._clock = clock
+
+    @property
+    def now(self) -> datetime:
+        """The time (UTC) on the database's clock, shared by all hosts; it does not change within a transaction."""
+        return self._clock() if self._clock is not None else self._database_time
+
+    @cached_property
+    def _database_time(self) -> datetime:
+        if self.get_bind().dialect.name == "sqlite":
+            text: str = self.scalar(select(func.strftime("%Y-%m-%dT%H:%M:%f", "now"))) or ""
+            return datetime.fromisoformat(text).replace(tzinfo=UTC)
+        at: datetime = self.scalars(select(func.clock_timestamp())).one()
+        return at.astimezone(UTC)
+
+
+class Ledger:
+    """The ledger at `url` (SQLite or PostgreSQL).
+
+    `clock` replaces the database's clock in tests. Raises LedgerBehind where the schema is not this labelyard's, and
+    LedgerUnreachable where the database does not answer.
+    """
+
+    def __init__(self, url: str, *, clock: Callable[[], datetime] | None = None) -> None:
+        self.url = parse_url(url)
+        self._clock = clock
+        if (file := sqlite_file(self.url)) is not None and not file.exists():
+            raise LedgerBehind("there is no ledger yet", where=self.name, next_step="labelyard db upgrade")
+        self._engine = open_engine(self.url)
+        with translated_errors(self.url), read_only(self._engine).connect() as connection:
+            check_revision(connection, self.url)
+
+    @property
+    def name(self) -> str:
+        """The ledger's address without its password."""
+        return display_name(self.url)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Begin a transaction. It is committed at the end of the block, or rolled back when the block raises."""
+        with translated_errors(self.url), self._session(self._engine) as tx, tx.begin():
+            yield tx
+
+    @contextmanager
+    def read_only(self) -> Iterator[Transaction]:
+        """Begin a transaction that only reads. On SQLite it does not wait for a writer."""
+        with translated_errors(self.url), self._session(read_only(self._engine)) as tx:
+            yield tx
+
+    def _session(self, engine: Engine) -> Transaction:
+        return Transaction(engine, expire_on_commit=False, clock=self._clock)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+
+def insert_or_ignore(tx: Transaction, table: type[Table]) -> postgresql.Insert | sqlite.Insert:
+    """Return an INSERT with `on_conflict_do_nothing`, which each database has in its own dialect."""
+    insert = postgresql.insert if tx.get_bind().dialect.name == "postgresql" else sqlite.insert
+    return insert(table)

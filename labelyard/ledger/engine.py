@@ -1,0 +1,87 @@
+"""The connection to the ledger's database: its URL, the SQLAlchemy engine, and its errors as LedgerUnreachable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+
+from labelyard.errors import LedgerUnreachable, SettingsError, redact
+
+_LOCK_SECONDS = 30
+_READ_ONLY = "labelyard_read_only"
+
+
+def parse_url(url: str) -> URL:
+    """Return the URL of a ledger. Raises SettingsError unless it names SQLite or PostgreSQL."""
+    try:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+    except (ArgumentError, ValueError):
+        parsed, backend = None, "something that is no database URL"  # its text may hold a password
+    if parsed is not None and backend == "postgresql":
+        return parsed.set(drivername="postgresql+psycopg")
+    if parsed is None or backend != "sqlite":
+        raise SettingsError(
+            f"LABELYARD_LEDGER names {backend}; a ledger is SQLite or PostgreSQL",
+            next_step="write sqlite:///path/to/ledger.db or postgresql://user:password@host/database",
+        )
+    return parsed
+
+
+def sqlite_file(url: URL) -> Path | None:
+    """Return the file of a ledger on SQLite, None on PostgreSQL."""
+    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+
+
+def display_name(url: URL) -> str:
+    """Return a ledger's address without its password."""
+    return url.render_as_string(hide_password=True)
+
+
+def open_engine(url: URL) -> Engine:
+    """Return an engine for a ledger; on SQLite with WAL, full synchronisation and foreign keys."""
+    if url.get_backend_name() != "sqlite":
+        # A server without an encoding of its own (SQL_ASCII) would answer with bytes.
+        return create_engine(url, pool_pre_ping=True, connect_args={"client_encoding": "utf8"})
+    engine = create_engine(url, connect_args={"timeout": _LOCK_SECONDS, "check_same_thread": False})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def read_only(engine: Engine) -> Engine:
+    """Return the same engine for transactions that only read. On SQLite they do not wait for a writer."""
+    return engine.execution_options(**{_READ_ONLY: True})
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # the driver would begin transactions too late, and deferred
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A deferred transaction that becomes a writer fails at once with "database is locked" instead of waiting.
+    reads = connection.get_execution_options().get(_READ_ONLY)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+@contextmanager
+def translated_errors(url: URL) -> Iterator[None]:
+    """Raise LedgerUnreachable where the database does not answer or closes the connection."""
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        first = redact(str(error.orig)).splitlines()[0] if str(error.orig) else type(error.orig).__name__
+        raise LedgerUnreachable(
+            f"the ledger does not answer: {first}", where=display_name(url), next_step="labelyard doctor"
+        ) from error
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        raise LedgerUnreachable("the ledger closed the connection", next_step="labelyard doctor") from error

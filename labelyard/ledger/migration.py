@@ -1,0 +1,77 @@
+"""The schema of the ledger: upgrading it (`labelyard db upgrade`) and checking its revision."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from uuid import uuid4
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, Connection, func, insert, select
+
+from labelyard.errors import LedgerBehind, SettingsError
+from labelyard.ledger.engine import display_name, open_engine, parse_url, sqlite_file, translated_errors
+from labelyard.ledger.tables import LedgerIdentity
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def upgrade(url: str) -> str:
+    """Upgrade the schema of the ledger at `url` to this labelyard's, and return its revision.
+
+    A missing SQLite file is created. Nothing else changes a schema. An upgrade that fails changes nothing.
+    """
+    parsed = parse_url(url)
+    if (file := sqlite_file(parsed)) is not None:
+        _create_folder(file.parent)
+    engine = open_engine(parsed)
+    try:
+        with translated_errors(parsed), engine.begin() as connection:
+            command.upgrade(alembic_config(connection), "head")
+            _add_identity(connection)
+            return MigrationContext.configure(connection).get_current_revision() or ""
+    finally:
+        engine.dispose()
+
+
+def alembic_config(connection: Connection | None = None) -> Config:
+    """Return Alembic's configuration for the ledger; commands run over `connection`."""
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["connection"] = connection
+    return config
+
+
+def check_revision(connection: Connection, url: URL) -> None:
+    """Raise LedgerBehind unless the ledger's schema is this labelyard's."""
+    found = MigrationContext.configure(connection).get_current_revision()
+    needed = _newest_revision()
+    if found != needed:
+        state = "is empty" if found is None else f"has schema {found}, this labelyard needs {needed}"
+        raise LedgerBehind(f"the ledger {state}", where=display_name(url), next_step="labelyard db upgrade")
+
+
+@cache
+def _newest_revision() -> str | None:
+    # Cached: reading it from the scripts takes longer than opening a ledger.
+    return ScriptDirectory.from_config(alembic_config()).get_current_head()
+
+
+def _create_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"the ledger's folder cannot be created: {error.strerror}",
+            where=str(folder),
+            next_step="let LABELYARD_LEDGER name a file that this account may write",
+        ) from error
+
+
+def _add_identity(connection: Connection) -> None:
+    if connection.scalar(select(func.count()).select_from(LedgerIdentity)) == 0:
+        connection.execute(insert(LedgerIdentity).values(id=uuid4().hex, created_at=datetime.now(UTC)))
