@@ -153,7 +153,7 @@ class Settings(BaseSettings):
     publish_again_seconds: float = Field(default=60, gt=0)
     """How long a batch may wait for a run before it is announced again, in seconds."""
     failpoint: str | None = None
-    """For tests only: end each process at this failpoint (`create_task.sent`; the second time: `create_task.sent:2`)."""
+    """For tests only: end each process at this failpoint (`create_task.sent`; second time: `create_task.sent:2`)."""
     prefect_api_url: str | None = Field(default=None, validation_alias="PREFECT_API_URL")
     """Prefect's API, which batches are announced to."""
     prefect_api_auth_string: SecretStr | None = Field(default=None, validation_alias="PREFECT_API_AUTH_STRING")
