@@ -16,8 +16,8 @@ from pydantic import ByteSize, SecretStr
 from labelyard.cli import labelyard
 from labelyard.config import DatasetSpec
 from labelyard.ledger import Ledger, datasets, upgrade
-from labelyard.operations.doctor import CHECKS
 from labelyard.operations.doctor.check import CheckResult, Status
+from labelyard.operations.doctor.checks import CHECKS
 from labelyard.operations.doctor.runner import run_checks
 from labelyard.orchestration.doctor_checks import PREFECT_CHECKS
 from labelyard.sandbox.server import Serving, serve
