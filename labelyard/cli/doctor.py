@@ -12,8 +12,8 @@ import stamina
 from rich.console import Console
 from rich.text import Text
 
-from labelyard.operations.doctor import CHECKS
 from labelyard.operations.doctor.check import CheckResult, Status
+from labelyard.operations.doctor.checks import CHECKS
 from labelyard.operations.doctor.runner import run_checks
 from labelyard.orchestration.doctor_checks import PREFECT_CHECKS
 from labelyard.settings import load_settings

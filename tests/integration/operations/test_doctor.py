@@ -17,8 +17,8 @@ from cvat_sandbox.server import Serving, serve
 from labelyard.cli import labelyard
 from labelyard.config import DatasetSpec
 from labelyard.ledger import Ledger, datasets, upgrade
-from labelyard.operations.doctor import CHECKS
 from labelyard.operations.doctor.check import CheckResult, Status
+from labelyard.operations.doctor.checks import CHECKS
 from labelyard.operations.doctor.runner import run_checks
 from labelyard.orchestration.doctor_checks import PREFECT_CHECKS
 from labelyard.settings import CvatSettings, Settings, UpSettings, WatchSettings
@@ -163,9 +163,9 @@ def test_a_bucket_without_notifications_names_the_command_that_sets_them_up(
 
 def test_a_missing_queue_and_no_queue_at_all_fail(settings: Settings) -> None:
     missing = settings.watch.model_copy(update={"queue_url": settings.watch.queue_url + "-missing"})  # type: ignore[operator]
-    assert "notifications" in results(settings.model_copy(update={"watch": missing}))["queue"].next_step
+    assert "labelyard notifications" in results(settings.model_copy(update={"watch": missing}))["queue"].next_step
     none = settings.watch.model_copy(update={"queue_url": None})
-    assert "notify" in results(settings.model_copy(update={"watch": none}))["queue"].next_step
+    assert "labelyard notifications" in results(settings.model_copy(update={"watch": none}))["queue"].next_step
 
 
 def test_a_missing_annotator_is_named(settings: Settings, spec: DatasetSpec) -> None:

@@ -1,0 +1,17 @@
+"""The table of checks, by subject."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from labelyard.operations.doctor import cvat, ledger, notifications, storage, watcher
+from labelyard.operations.doctor.check import Subject
+
+CHECKS: Mapping[str, Subject] = {
+    "ledger": ledger.checks,
+    "storage": storage.checks,
+    "notifications": notifications.checks,
+    "watcher": watcher.checks,
+    "CVAT": cvat.checks,
+}
+"""Subject -> the function that returns its checks by name."""
