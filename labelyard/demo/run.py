@@ -26,8 +26,8 @@ from labelyard.ledger.overview import BatchLine
 from labelyard.ledger.tables import History
 from labelyard.orchestration.pull import find_project
 from labelyard.settings import Settings
-from labelyard.sources.notification_setup import Notifier
-from labelyard.storage.store import client
+from labelyard.sources.notification_setup import NotificationSetup
+from labelyard.storage.boto import boto_client
 from labelyard.supervisor import Supervisor
 from labelyard.supervisor.stack import Links, start_everything
 
@@ -82,7 +82,7 @@ def tell_story(yard: Supervisor, made: Surroundings, settings: Settings, display
     display.tell("S3 and SQS emulator, sandbox CVAT …")
     yard.start(environment.emulator(made), environment.sandbox(made))
     display.tell("ledger, dataset, bucket, notifications …")
-    s3 = client("s3", settings.store, made.store_url)
+    s3 = boto_client("s3", settings.store, made.store_url)
     set_up(settings, spec, s3)
     links = start_everything(yard, settings, display.tell)
     environment.lead_to_prefect(made, links.prefect_api)
@@ -107,7 +107,7 @@ def set_up(settings: Settings, spec: DatasetSpec, s3: Any) -> None:
             datasets.apply(tx, spec)
     finally:
         ledger.close()
-    Notifier(settings).apply(spec)
+    NotificationSetup(settings).apply(spec)
 
 
 def _follow(

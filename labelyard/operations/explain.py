@@ -15,7 +15,7 @@ from labelyard.ledger.overview import overview
 from labelyard.ledger.tables import Batch, Object
 from labelyard.operations.manual import BY_HAND, bucket_and_key
 from labelyard.operations.remarks import hindrances, jobs_told, remarks
-from labelyard.storage.store import ARCHIVED
+from labelyard.storage import ARCHIVED
 
 
 @dataclass(frozen=True)

@@ -38,8 +38,7 @@ from labelyard.ledger import batches, objects, tasks
 from labelyard.ledger.tables import Object
 from labelyard.ledger.tables import Task as TaskRow
 from labelyard.pipeline.acquire_batch import BatchLease
-from labelyard.storage.images import ImageFacts, inspect
-from labelyard.storage.spool import Spooled
+from labelyard.storage import ImageFacts, Spooled, inspect_image
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -152,7 +151,7 @@ def _inspected(spooled: Spooled) -> ImageFacts | LabelyardError:
     if spooled.failure is not None:
         return spooled.failure
     try:
-        return inspect(spooled.path)
+        return inspect_image(spooled.path)
     except ImageError as error:
         return error
 

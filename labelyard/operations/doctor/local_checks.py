@@ -15,9 +15,9 @@ from labelyard.domain.objects import s3_url
 from labelyard.ledger import Ledger
 from labelyard.ledger.overview import overview
 from labelyard.operations.doctor.results import Check, Finding, Patient, right, unseen, wrong
-from labelyard.sources.notification_setup import Notifier
-from labelyard.sources.sqs import Queue
-from labelyard.storage.store import Store
+from labelyard.sources.notification_setup import NotificationSetup
+from labelyard.sources.queues import open_queue
+from labelyard.storage import Store
 
 _SHORT = 5.0
 
@@ -52,9 +52,9 @@ def _bucket(bucket: str, prefix: str, patient: Patient) -> Iterator[Finding]:
 def queue(patient: Patient) -> Iterator[Finding]:
     """The queue answers."""
     at = patient.settings.watch
-    if at.queue_url:
-        depth = Queue(at.queue_url, patient.settings.store, at.sqs_endpoint_url).depth()
-        yield right("queue", f"{at.queue_url}: {depth.waiting} messages wait")
+    opened = open_queue(patient.settings)
+    if opened is not None:
+        yield right("queue", f"{opened.url}: {opened.depth().waiting} messages wait")
     elif at.webhook:
         yield unseen("queue", "none: new files are told of by webhook; whether the store posts to it is its setting")
     else:
@@ -72,8 +72,8 @@ def notifications(patient: Patient) -> dict[str, Check]:
 
 
 def _notification(spec: DatasetSpec, patient: Patient) -> Iterator[Finding]:
-    plan = Notifier(patient.settings).plan(spec)
-    unregistered = [*plan.problems, *(f"{line.where}: {line.what} is missing" for line in plan.lines if line.changes)]
+    plan = NotificationSetup(patient.settings).plan(spec)
+    unregistered = [*plan.problems, *(f"{item.where}: {item.subject} is missing" for item in plan.items if item.changes)]
     about = f"notification of {spec.name}"
     if unregistered:
         yield wrong(about, "; ".join(unregistered), f"labelyard notifications {spec.name} --apply")

@@ -20,7 +20,7 @@ from labelyard.operations.doctor.results import Finding, Verdict
 from labelyard.operations.doctor.run_checks import examine
 from labelyard.sandbox.server import Serving, serve
 from labelyard.settings import CvatSettings, Settings, UpSettings, WatchSettings
-from labelyard.sources.notification_setup import Notifier
+from labelyard.sources.notification_setup import NotificationSetup
 from tests.support.emulator import StoreServer, free_port
 from tests.support.prefect_server import RUN_SECONDS, PrefectServer
 from tests.support.waiting import eventually
@@ -72,7 +72,7 @@ def settings(tmp_path: Path, store_server: StoreServer, sandbox: Serving, spec: 
     )  # type: ignore[call-arg]
     upgrade(made.ledger)
     apply(made, spec)
-    Notifier(made).apply(spec)
+    NotificationSetup(made).apply(spec)
     return made
 
 

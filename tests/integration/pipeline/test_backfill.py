@@ -22,7 +22,7 @@ from labelyard.operations import manual
 from labelyard.operations.backfill import backfill
 from labelyard.pipeline.register_objects import Registered, register_objects, sweep_sources
 from labelyard.settings import Settings, StoreSettings
-from labelyard.sources.parsers import EventObject
+from labelyard.sources.notifications import NotifiedObject
 from tests.support.emulator import StoreServer
 from tests.support.listing_server import ListingServer, etag, listing, numbered
 
@@ -61,8 +61,9 @@ def counted(context: Context) -> tuple[int, int, dict[BatchState, int]]:
         return rows, keys, dict(states.tuples().all())
 
 
-def told(numbers: range) -> list[EventObject]:
-    return [EventObject(StoredObject("pictures", numbered(n), etag(n)), "ObjectCreated:Put", "aws:s3") for n in numbers]
+def told(numbers: range) -> list[NotifiedObject]:
+    stored = [StoredObject("pictures", numbered(n), etag(n)) for n in numbers]
+    return [NotifiedObject(obj, "ObjectCreated:Put", "aws:s3") for obj in stored]
 
 
 def test_everything_lands_once_and_batches_close_as_they_fill(ledger_url: str) -> None:
@@ -114,7 +115,7 @@ def test_an_unknown_or_paused_dataset_and_a_source_that_is_missing_or_empty_are_
     context = workplace(f"sqlite:///{tmp_path / 'ledger.db'}", store_server.settings, bucket)
     with pytest.raises(NotFound, match="street"):
         next(backfill(context, "lane"))
-    with pytest.raises(StoreError, match=f"s3://{bucket}/in/: holds nothing"):
+    with pytest.raises(StoreError, match=f"s3://{bucket}/in/: contains nothing"):
         next(backfill(context, "street"))
     store_server.store.write(bucket, "in/a.jpg", b"x")
     manual.pause(context, "street", "a broken camera")
@@ -155,11 +156,11 @@ def test_a_key_that_no_database_takes_is_left_out_with_a_line_in_the_log(
             done = (
                 sum(backfill(context, "street"), Registered())
                 if via == "backfill"
-                else sweep_sources(context).landed["street"]
+                else sweep_sources(context).registered["street"]
             )
         assert done == Registered(new=3, ignored=2)
         assert [record.getMessage() for record in caplog.records] == [
-            r"s3://pictures/'in/a\x00b.jpg' is left out: no database takes the NUL in its key; copy it to another"
+            r"s3://pictures/'in/a\x00b.jpg' is ignored: no database accepts the NUL in its key; copy it to another key"
         ]
         with context.ledger.read_only() as tx:
             assert list(objects.of_key(tx, "pictures", odd[0])) == []

@@ -12,8 +12,8 @@ from labelyard.pipeline.close_batches import close_due, close_now
 from labelyard.pipeline.register_objects import register_listed, register_objects, sweep_sources
 from labelyard.pipeline.upload_data import NothingToLabel
 from labelyard.settings import StoreSettings
-from labelyard.sources.parsers import EventObject
-from labelyard.storage.store import Store
+from labelyard.sources.notifications import NotifiedObject
+from labelyard.storage import Store
 from tests.support.bench import Bench, ingest, picture
 
 ODD_KEYS = [
@@ -208,7 +208,7 @@ def test_files_of_nobody_and_exports_do_not_land(bench: Bench) -> None:
     bench.s3.put_object(Bucket=bench.bucket, Key="elsewhere/1.jpg", Body=picture())
     bench.put("notes.txt", b"text")
     bench.put("folder/", b"")
-    assert sweep_sources(bench.context).landed["street"].new == 0
+    assert sweep_sources(bench.context).registered["street"].new == 0
     assert register_objects(bench.context, [], "event").new == 0
 
 
@@ -217,7 +217,7 @@ def test_a_marker_waits_for_the_files_it_overtook(bench: Bench) -> None:
     for i in range(3):
         bench.put(f"day1/{i}.jpg", picture(i))
     marker = bench.put("day1/_SUCCESS", b"")
-    event = EventObject(StoredObject(bench.bucket, marker, ""), "ObjectCreated:Put", "aws:s3")
+    event = NotifiedObject(StoredObject(bench.bucket, marker, ""), "ObjectCreated:Put", "aws:s3")
     register_objects(bench.context, [event], "event")
     assert (bench.line().state, bench.line().objects) == ("closed", 3)
     register_objects(bench.context, [event], "event")

@@ -13,14 +13,14 @@ from labelyard.operations import manual
 from labelyard.pipeline.close_batches import close_now
 from labelyard.pipeline.collect_finished import collect
 from labelyard.pipeline.register_objects import register_deletions, register_objects, sweep_sources
-from labelyard.sources.parsers import EventObject
+from labelyard.sources.notifications import NotifiedObject
 from tests.support.bench import Bench, draw_and_complete, export, ingest, picture
 
 
 def told(
     bench: Bench, *keys: str, version: str | None = None, event: str = "ObjectRemoved:Delete"
-) -> list[EventObject]:
-    return [EventObject(StoredObject(bench.bucket, key, "", version_id=version), event, "aws:s3") for key in keys]
+) -> list[NotifiedObject]:
+    return [NotifiedObject(StoredObject(bench.bucket, key, "", version_id=version), event, "aws:s3") for key in keys]
 
 
 def rows(bench: Bench, key: str) -> list[Object]:

@@ -13,7 +13,7 @@ from tests.support.bench import Bench, draw_and_complete, export, ingest, pictur
 def test_files_of_two_cameras_become_a_task_with_people_and_then_a_coco_file_with_their_keys(bench: Bench) -> None:
     bench.apply(task={"segment_size": 2})
     keys = [bench.put(f"{camera}/000{i}.jpg", picture(i)) for camera in ("cam1", "cam2") for i in range(3)]
-    assert sweep_sources(bench.context).landed["street"].new == 6
+    assert sweep_sources(bench.context).registered["street"].new == 6
     close_now(bench.context, "street")
     ingest(bench)
     line = bench.line()

@@ -249,10 +249,10 @@ def test_nothing_more_lands_in_a_retired_dataset_and_what_landed_goes_on(bench: 
     landed(bench)
     manual.retire(bench.context, "street")
     bench.put("2.jpg", picture(2))
-    assert sweep_sources(bench.context).landed == {}
+    assert sweep_sources(bench.context).registered == {}
     ingest(bench)
     assert bench.line().state == "assigned"
     bench.apply()
-    assert sweep_sources(bench.context).landed["street"].new == 1
+    assert sweep_sources(bench.context).registered["street"].new == 1
     with pytest.raises(NotFound, match="no dataset 'none'"):
         manual.retire(bench.context, "none")

@@ -144,7 +144,7 @@ def test_a_task_made_by_hand_is_adopted_and_exported_with_its_keys(bench: Bench)
     )
     assert (taken.batch_id, taken.frames, taken.unknown) == ("street-00001", 3, ("other.jpg",))
     assert bench.line().state == "assigned"
-    assert sweep_sources(bench.context).landed["street"].new == 0
+    assert sweep_sources(bench.context).registered["street"].new == 0
     finish(bench)
     assert bench.line().state == "exported"
     with pytest.raises(CvatDisagrees, match="it is the task of street-00001 already"):
@@ -169,7 +169,7 @@ def test_a_lost_ledger_is_made_again_and_nothing_is_labelled_twice(assigned: Ben
             ("street-00002", 1, ()),
         ]
         assert adopt.rebuild(context) == []
-        assert sweep_sources(context).landed["street"].new == 1
+        assert sweep_sources(context).registered["street"].new == 1
         assert collect(context).completed == ("street-00001",)
         exported = export(anew)
         assert exported.images == 2
@@ -256,7 +256,7 @@ def test_a_ledger_that_is_made_again_after_files_landed_takes_them_out_of_its_op
     with open_context(assigned.context.settings.model_copy(update={"ledger": url})) as context:
         anew = Bench(context, assigned.bucket, assigned.s3, assigned.sandbox)
         anew.apply()
-        assert sweep_sources(context).landed["street"].new == 2
+        assert sweep_sources(context).registered["street"].new == 2
         assert [(one.batch_id, one.frames, one.unknown) for one in adopt.rebuild(context)] == [("street-00002", 2, ())]
         with context.ledger.read_only() as tx:
             assert batches.members(tx, "street-00001") == []

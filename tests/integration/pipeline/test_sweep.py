@@ -14,7 +14,7 @@ def test_a_bucket_that_is_gone_stops_only_its_own_source_and_is_told_with_the_ne
         datasets.apply(tx, other)
     bench.put("1.jpg")
     swept = sweep_sources(bench.context)
-    assert {name: landed.new for name, landed in swept.landed.items()} == {"street": 1, "zoo": 1}
+    assert {name: landed.new for name, landed in swept.registered.items()} == {"street": 1, "zoo": 1}
     [told] = swept.failed
     assert told.startswith("street: s3://no-such-bucket/in/: NoSuchBucket")
     assert "next: create the bucket" in told

@@ -16,7 +16,7 @@ from labelyard.operations.probe_servers import probe
 from labelyard.pipeline.close_batches import close_now
 from labelyard.pipeline.register_objects import sweep_sources
 from labelyard.settings import StoreSettings
-from labelyard.storage.store import Store
+from labelyard.storage import Store
 from tests.support.bench import Bench, ingest, picture
 
 NOWHERE = StoreSettings(
