@@ -158,7 +158,7 @@ def with_prefix(
 ) -> tuple[Mapping[str, Any], PlanItem, str | None]:
     """Return a bucket's configuration that also notifies the queue of `prefix`, the plan's item, and a problem if any.
 
-    A store accepts no two configurations that match the same event, whatever their destinations. If deletions already
+    A store accepts no two configurations that match the same event, even with one destination. If deletions already
     have another destination, the queue receives creations alone.
     """
     where, queues = s3_url(bucket, prefix), list(present.get("QueueConfigurations", ()))

@@ -1,4 +1,4 @@
-"""Amazon SQS and whatever speaks its protocol, by long polling."""
+"""Amazon SQS and compatible queues, by long polling."""
 
 from __future__ import annotations
 

@@ -99,15 +99,13 @@ def test_many_waiting_messages_are_registered_in_bursts(bucket: NotifyingBucket)
     assert len(handler.call_sizes) < 20
 
 
-def test_a_burst_that_cannot_be_registered_is_redelivered_and_nothing_is_lost(
-    impatient_bucket: NotifyingBucket,
-) -> None:
-    handler = NotificationRecorder()
+def test_a_burst_that_cannot_be_registered_is_redelivered_and_nothing_is_lost(store_server: StoreServer) -> None:
+    bucket, handler = NotifyingBucket(store_server, visibility=5), NotificationRecorder()
     handler.fail("register", LedgerUnreachable("away"), times=3)
-    impatient_bucket.fill(*MANY)
-    with impatient_bucket.watched(handler):
+    bucket.fill(*MANY)
+    with bucket.watched(handler):
         eventually(lambda: set(handler.registered) == set(MANY), seconds=60)
-        eventually(impatient_bucket.is_empty)
+        eventually(bucket.is_empty)
     assert handler.dead_letters == []
 
 

@@ -62,8 +62,8 @@ def test_objects_come_in_their_order_with_their_content(store: Store, bucket: st
         store.write(bucket, f"../{n}/x", bytes([n]) * n)
     objects = [store.head(bucket, f"../{n}/x") for n in range(20)]
     with store.spool(objects, tmp_path / "spool", 10_000) as spool:
-        seen = [(item.object, item.path.read_bytes(), item.size, item.failure) for item in spool]
-    assert seen == [(obj, bytes([n]) * n, n, None) for n, obj in enumerate(objects)]
+        yielded = [(item.object, item.path.read_bytes(), item.size, item.failure) for item in spool]
+    assert yielded == [(obj, bytes([n]) * n, n, None) for n, obj in enumerate(objects)]
     assert [entry for entry in tmp_path.rglob("*") if entry.name not in ("spool", ".lock")] == []
 
 
@@ -222,18 +222,18 @@ def test_the_spool_yields_all_objects_or_raises_that_it_is_full(
     tmp_path_factory: pytest.TempPathFactory, sizes: list[int], keep: list[bool], room: int
 ) -> None:
     memory_store = MemoryStore({str(n): bytes(size) for n, size in enumerate(sizes)})
-    kept, seen = 0, []
+    kept, yielded = 0, []
     with open_spool(memory_store, memory_store.objects(), tmp_path_factory.mktemp("spool"), room) as spool:
         try:
             for item in spool:
-                seen.append(item.size)
-                if keep[len(seen) - 1]:
+                yielded.append(item.size)
+                if keep[len(yielded) - 1]:
                     kept += item.size
                 else:
                     item.discard()
         except StoreError:
-            assert kept + sizes[len(seen)] > room
+            assert kept + sizes[len(yielded)] > room
         else:
-            assert seen == sizes
-    assert seen == sizes[: len(seen)]
+            assert yielded == sizes
+    assert yielded == sizes[: len(yielded)]
     assert kept <= room
