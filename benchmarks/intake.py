@@ -86,27 +86,26 @@ def key(number: int) -> str:
 
 def labelyard(context: Place) -> Figures:
     """The watch loop over the queue, as `labelyard watch` runs it."""
-    from labelyard.cli.watch import Steps
-    from labelyard.orchestration.events_api import PrefectEvents
-    from labelyard.sources.sqs import Queue
-    from labelyard.sources.watcher import Watch
+    from labelyard.pipeline.handle_notifications import PipelineHandler
+    from labelyard.sources.queues.sqs import SqsQueue
+    from labelyard.sources.watcher import Watcher
 
     lease = _workplace(context)
-    queue = Queue(context.queue, lease.settings.store, context.url)
+    queue = SqsQueue(context.queue, lease.settings.store, context.url)
 
-    class Counting(Steps):
+    class Counting(PipelineHandler):
         left = context.events
 
-        def land(self, told: Any, via: str) -> None:
-            super().land(told, via)
-            self.left -= len(told)
+        def register(self, notified: Any, via: str) -> None:
+            super().register(notified, via)
+            self.left -= len(notified)
             if self.left <= 0:
                 threading.Thread(target=loop.stop).start()
 
         def publish_events(self) -> int:
             return 0  # there is no Prefect here
 
-    loop = Watch(Counting(lease, PrefectEvents(lease.settings)), queue)
+    loop = Watcher(Counting(lease), queue)
     return _timed(loop.run)
 
 
@@ -174,7 +173,7 @@ def _workplace(context: Place) -> Any:
     from labelyard.domain.objects import StoredObject
     from labelyard.ledger import Ledger, datasets, objects, upgrade
     from labelyard.settings import Settings
-    from labelyard.storage.store import Store
+    from labelyard.storage import Store
 
     url = f"sqlite:///{context.folder}/ledger.db"
     upgrade(url)
@@ -191,9 +190,9 @@ def _workplace(context: Place) -> Any:
 
 
 def _told(events: int) -> list[Any]:
-    from labelyard.sources.parsers import read_message
+    from labelyard.sources.parsers import parse_message
 
-    return [told for n in range(events) for told in read_message(message(n).encode()).objects]
+    return [notified for n in range(events) for notified in parse_message(message(n).encode()).created]
 
 
 def _sqs(context: Place) -> Any:
@@ -230,10 +229,9 @@ def _row(told: dict[str, Any]) -> tuple[str, str, str, int]:
 
 def latency(server: Any, folder: Path, puts: int) -> tuple[list[float], list[float]]:
     """Seconds from before each put, and from its message's arrival, to the commit of its row; one put at a time."""
-    from labelyard.cli.watch import Steps
-    from labelyard.orchestration.events_api import PrefectEvents
-    from labelyard.sources.sqs import Queue
-    from labelyard.sources.watcher import Watch
+    from labelyard.pipeline.handle_notifications import PipelineHandler
+    from labelyard.sources.queues.sqs import SqsQueue
+    from labelyard.sources.watcher import Watcher
 
     queue = server.new_queue()
     server.notify(BUCKET, queue)
@@ -242,27 +240,27 @@ def latency(server: Any, folder: Path, puts: int) -> tuple[list[float], list[flo
     ours: list[float] = []
     arrived = threading.Event()
 
-    class Receiving(Queue):
+    class Receiving(SqsQueue):
         at = 0.0
 
-        def receive(self, wait_seconds: int = 20, most: int = 10) -> list[Any]:
-            received = super().receive(wait_seconds, most)
+        def receive(self, wait_seconds: int = 20, max_messages: int = 10) -> list[Any]:
+            received = super().receive(wait_seconds, max_messages)
             self.at = time.perf_counter()
             return received
 
-    class Stamping(Steps):
-        def land(self, told: Any, via: str) -> None:
-            super().land(told, via)
+    class Stamping(PipelineHandler):
+        def register(self, notified: Any, via: str) -> None:
+            super().register(notified, via)
             now = time.perf_counter()
             ours.append(now - source.at)
-            landed.update((one.object.key, now) for one in told)
+            landed.update((one.object.key, now) for one in notified)
             arrived.set()
 
         def publish_events(self) -> int:
             return 0
 
     source = Receiving(queue, lease.settings.store, server.url)
-    loop = Watch(Stamping(lease, PrefectEvents(lease.settings)), source)
+    loop = Watcher(Stamping(lease), source)
     running = threading.Thread(target=loop.run)
     running.start()
     took, pause = [], random.Random(1)

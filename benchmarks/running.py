@@ -18,7 +18,7 @@ from labelyard.demo.environment import Surroundings
 from labelyard.demo.run import set_up
 from labelyard.ledger import Ledger
 from labelyard.settings import Settings, load_settings
-from labelyard.storage.store import client
+from labelyard.storage.boto import boto_client
 from labelyard.supervisor import Supervisor
 from labelyard.supervisor.stack import FOLDER, Links, prefect_environment, prefect_worker, start_everything
 
@@ -77,7 +77,7 @@ def labelyard_up(batch: Mapping[str, Any], **others: str) -> Iterator[Running]:
 
 def _started(yard: Supervisor, made: Surroundings, batch: Mapping[str, Any]) -> Iterator[Running]:
     yard.start(environment.emulator(made), environment.sandbox(made))
-    settings, s3 = load_settings(), client("s3", load_settings().store, made.store_url)
+    settings, s3 = load_settings(), boto_client("s3", load_settings().store, made.store_url)
     spec = DatasetSpec.model_validate({
         "name": "benchmark",
         "sources": [{"bucket": BUCKET, "prefix": "in/"}],

@@ -84,7 +84,7 @@ def sweep(context: Place) -> Figures:
     from labelyard.pipeline.register_objects import sweep_sources as swept
 
     lease = _workplace(context)
-    return _timed(lambda: swept(lease).landed["street"].known, context.keys)
+    return _timed(lambda: swept(lease).registered["street"].known, context.keys)
 
 
 def backfill(context: Place) -> Figures:
@@ -127,7 +127,7 @@ def _workplace(context: Place) -> Any:
     from labelyard.context import Context
     from labelyard.ledger import Ledger
     from labelyard.settings import Settings
-    from labelyard.storage.store import Store
+    from labelyard.storage import Store
 
     at = {"endpoint_url": context.url, "region": "us-east-1", "access_key_id": "test", "secret_access_key": "test"}
     settings = Settings(ledger=context.ledger, store={**at, "addressing_style": "path"})

@@ -75,7 +75,7 @@ def labelyard(context: Place) -> Figures:
     """The parts that upload_data is made of: store, spool, a look at each image, client."""
     from labelyard.cvat import connect
     from labelyard.domain.tasks import DataSpec, UploadFile
-    from labelyard.storage.images import inspect
+    from labelyard.storage import inspect_image
 
     store = _store(context.s3)
     cvat = connect(context.cvat, username=USER, password=PASSWORD)
@@ -90,7 +90,7 @@ def labelyard(context: Place) -> Figures:
         for one in spool:
             spooled.append(one)
             if not context.trust:
-                looks.append(lookers.submit(inspect, one.path))
+                looks.append(lookers.submit(inspect_image, one.path))
         for look in looks:
             look.result()
         files = [UploadFile(one.object.key, one.size, partial(one.path.open, "rb"), "image/jpeg") for one in spooled]
@@ -155,7 +155,7 @@ def _store(url: str) -> Any:
     from pydantic import SecretStr
 
     from labelyard.settings import StoreSettings
-    from labelyard.storage.store import Store
+    from labelyard.storage import Store
 
     secret = SecretStr("test")
     return Store(

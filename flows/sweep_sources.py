@@ -31,7 +31,7 @@ def sweep_sources() -> State:
     prune_noop_runs()
     if swept.failed:
         return Failed(message="\n".join(swept.failed))
-    new = {name: count.new for name, count in swept.landed.items() if count.new}
+    new = {name: count.new for name, count in swept.registered.items() if count.new}
     if not new and not sent:
         return still_away(away) if away else nothing_new()
     return Completed(message=f"landed {new or 'nothing'}; {sent} batches announced")

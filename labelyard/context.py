@@ -11,7 +11,7 @@ from labelyard import failpoints
 from labelyard.cvat import Cvat, connect
 from labelyard.ledger import Ledger
 from labelyard.settings import CvatSettings, Settings, StoreSettings, load_settings
-from labelyard.storage.store import Store
+from labelyard.storage import Store
 
 _cvats: dict[CvatSettings, Cvat] = {}
 """Clients are kept until the process ends: CVAT limits logins (100 an hour on later 1.x)."""

@@ -6,7 +6,6 @@ LabelyardError
 │   ├── YamlError                   a YAML document, or one value in it, cannot be read
 │   ├── SettingsError       retry   an environment variable or `.env`; works once the setting is correct
 │   ├── MessageError                a notification that cannot be read (becomes a dead letter)
-│   │   └── RecordIgnored           a valid record that names no new object
 │   ├── ImageError                  a file that is no image, truncated, empty or too large (quarantined)
 │   │   └── NoUsableImage           every object of a batch is quarantined
 │   ├── LabelError                  labels that CVAT would reject with 500
@@ -110,10 +109,6 @@ class SettingsError(InputError):
 
 class MessageError(InputError):
     """A notification cannot be read."""
-
-
-class RecordIgnored(MessageError):
-    """A record of a notification is valid and names no new object."""
 
 
 class ImageError(InputError):

@@ -1,4 +1,4 @@
-"""backfill: what a bucket holds already, into the ledger."""
+"""backfill: register what a bucket already contains."""
 
 from __future__ import annotations
 
@@ -18,53 +18,53 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from labelyard.context import open_context
-from labelyard.operations.backfill import backfill as backfilled
+from labelyard.operations.backfill import backfill as register_existing
 from labelyard.pipeline.register_objects import Registered
 
 
 @click.command()
 @click.argument("dataset")
-@click.option("--json", "as_json", is_flag=True, help="The figures as JSON, without a bar.")
+@click.option("--json", "as_json", is_flag=True, help="The counts as JSON, without a progress bar.")
 def backfill(dataset: str, as_json: bool) -> None:  # noqa: FBT001 - click passes flags so
-    """Land what the sources of DATASET hold already; nothing lands twice, whatever events tell meanwhile.
+    """Register what the sources of DATASET already contain; no object is registered twice, notified or not.
 
-    Batches close as they fill, by the dataset's rules. Ctrl-C ends it after the objects at hand, with status 130; the
-    next start knows what has landed and goes on quickly.
+    Batches close as they fill, by the dataset's rules. Ctrl-C stops after the current page, with status 130; the next
+    run skips registered objects quickly.
     """
-    done, began, ended = Registered(), time.monotonic(), False
+    done, began, completed = Registered(), time.monotonic(), False
     try:
         with open_context() as context, _interrupts() as interrupted, _bar(dataset, shown=not as_json) as bar:
-            for chunk in backfilled(context, dataset):
-                done += chunk
+            for page in register_existing(context, dataset):
+                done += page
                 _advance(bar, done, time.monotonic() - began)
                 if interrupted.is_set():
                     break
-            ended = not interrupted.is_set()
+            completed = not interrupted.is_set()
     finally:
-        if ended or _seen(done):
-            _tell(dataset, done, time.monotonic() - began, ended=ended, as_json=as_json)
-    sys.exit(0 if ended else 128 + signal.SIGINT)
+        if completed or _listed(done):
+            _report(dataset, done, time.monotonic() - began, completed=completed, as_json=as_json)
+    sys.exit(0 if completed else 128 + signal.SIGINT)
 
 
-def _seen(done: Registered) -> int:
+def _listed(done: Registered) -> int:
     return done.new + done.known + done.ignored
 
 
-def _tell(dataset: str, done: Registered, seconds: float, *, ended: bool, as_json: bool) -> None:
+def _report(dataset: str, done: Registered, seconds: float, *, completed: bool, as_json: bool) -> None:
     if as_json:
-        figures = {"seen": _seen(done), **asdict(done), "seconds": round(seconds, 3), "ended": ended}
-        click.echo(json.dumps({"dataset": dataset, **figures}, indent=1))
+        counts = {"listed": _listed(done), **asdict(done), "seconds": round(seconds, 3), "completed": completed}
+        click.echo(json.dumps({"dataset": dataset, **counts}, indent=1))
         return
     click.echo(
-        f"{_seen(done):,} objects seen in {seconds:,.1f} s: {done.new:,} new, {done.known:,} known, "
+        f"{_listed(done):,} objects listed in {seconds:,.1f} s: {done.new:,} new, {done.known:,} known, "
         f"{done.ignored:,} not the dataset's"
     )
-    click.echo("next: labelyard status" if ended else f"stopped; go on with: labelyard backfill {dataset}")
+    click.echo("next: labelyard status" if completed else f"stopped; continue with: labelyard backfill {dataset}")
 
 
 @contextmanager
 def _interrupts() -> Iterator[threading.Event]:
-    """Set by the first Ctrl-C or SIGTERM, so that the objects at hand are finished; a second one ends it at once."""
+    """Yield an event that the first Ctrl-C or SIGTERM sets; a second one ends the process at once."""
     interrupted = threading.Event()
 
     def note(number: int, _frame: FrameType | None) -> None:
@@ -84,7 +84,7 @@ def _bar(dataset: str, *, shown: bool) -> Iterator[Progress]:
     columns = [
         TextColumn("{task.description}"),
         BarColumn(bar_width=20),
-        TextColumn("{task.completed:,.0f} seen, {task.fields[new]:,} new, {task.fields[known]:,} known"),
+        TextColumn("{task.completed:,.0f} listed, {task.fields[new]:,} new, {task.fields[known]:,} known"),
         TextColumn("{task.fields[rate]:,.0f}/s"),
     ]
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=not shown) as bar:
@@ -93,5 +93,5 @@ def _bar(dataset: str, *, shown: bool) -> Iterator[Progress]:
 
 
 def _advance(bar: Progress, done: Registered, seconds: float) -> None:
-    rate = _seen(done) / max(seconds, 1e-9)
-    bar.update(bar.task_ids[0], completed=_seen(done), new=done.new, known=done.known, rate=rate)
+    rate = _listed(done) / max(seconds, 1e-9)
+    bar.update(bar.task_ids[0], completed=_listed(done), new=done.new, known=done.known, rate=rate)

@@ -1,4 +1,4 @@
-"""message: how one notification is read."""
+"""message: show how one notification is parsed."""
 
 from __future__ import annotations
 
@@ -11,63 +11,64 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from labelyard.sources.parsers import EventObject, Reading, read_message
+from labelyard.sources.notifications import NotifiedObject, ParsedMessage
+from labelyard.sources.parsers import parse_message
 
 
 @click.command()
 @click.argument("file", type=click.File("rb"))
-@click.option("--json", "as_json", is_flag=True, help="The reading as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="The result as JSON.")
 def message(file: BinaryIO, as_json: bool) -> None:  # noqa: FBT001 - click passes flags so
-    """Show how a notification is read.
+    """Show how a notification is parsed.
 
-    FILE holds it as the bucket's queue or webhook delivers it; - reads it from standard input. A deletion lands nothing
-    and so is told as ignored; what it removed is shown beside. Ends with status 1 when something in it cannot be read:
-    the watcher would keep that in the dead letters.
+    FILE contains it as the queue or the webhook delivers it; - reads standard input. A deletion registers no object and
+    is therefore listed as ignored too. Exits with status 1 if a part cannot be parsed: the watcher would store that
+    part as a dead letter.
     """
-    reading = read_message(file.read())
+    parsed = parse_message(file.read())
     if as_json:
-        click.echo(json.dumps(_jsonable(reading), indent=1))
+        click.echo(json.dumps(_jsonable(parsed), indent=1))
     else:
-        _show(reading)
-    sys.exit(1 if reading.refused else 0)
+        _show(parsed)
+    sys.exit(1 if parsed.rejected else 0)
 
 
-def _jsonable(reading: Reading) -> dict[str, Any]:
+def _jsonable(parsed: ParsedMessage) -> dict[str, Any]:
     return {
-        "objects": [_object(one) for one in reading.objects],
-        "removed": [_object(one) for one in reading.removed],
-        "ignored": reading.ignored,
-        "refused": [{"reason": one.reason, "record": one.text} for one in reading.refused],
+        "created": [_object(notified) for notified in parsed.created],
+        "deleted": [_object(notified) for notified in parsed.deleted],
+        "ignored": list(parsed.ignored),
+        "rejected": [{"reason": record.reason, "record": record.body.decode()} for record in parsed.rejected],
     }
 
 
-def _object(one: EventObject) -> dict[str, Any]:
+def _object(notified: NotifiedObject) -> dict[str, Any]:
     return {
-        "bucket": one.object.bucket,
-        "key": one.object.key,
-        "etag": one.object.etag,
-        "size": one.object.size,
-        "version_id": one.object.version_id,
-        "event": one.event,
-        "time": one.time.isoformat() if one.time else None,
-        "source": one.source,
-        "sequencer": one.sequencer,
+        "bucket": notified.object.bucket,
+        "key": notified.object.key,
+        "etag": notified.object.etag,
+        "size": notified.object.size,
+        "version_id": notified.object.version_id,
+        "event": notified.event,
+        "time": notified.time.isoformat() if notified.time else None,
+        "source": notified.source,
+        "sequencer": notified.sequencer,
     }
 
 
-def _show(reading: Reading) -> None:
+def _show(parsed: ParsedMessage) -> None:
     console = Console()
-    if told := [*reading.objects, *reading.removed]:
+    if objects := [*parsed.created, *parsed.deleted]:
         table = Table(pad_edge=False)
         for name in ("bucket", "key", "etag", "size", "version", "event", "source"):
             table.add_column(name, overflow="fold")
-        for one in told:
-            obj = one.object
-            # Keys are hostile: repr shows control characters instead of sending them to the terminal.
-            cells = (obj.bucket, repr(obj.key), obj.etag, obj.size, obj.version_id, one.event, one.source)
+        for notified in objects:
+            obj = notified.object
+            # Keys are hostile: repr escapes control characters, which would otherwise reach the terminal.
+            cells = (obj.bucket, repr(obj.key), obj.etag, obj.size, obj.version_id, notified.event, notified.source)
             table.add_row(*(Text("-" if cell in (None, "") else str(cell)) for cell in cells))
         console.print(table)
-    if reading.ignored:
-        console.print(Text(f"ignored: {reading.ignored}"))
-    for refused in reading.refused:
-        console.print(Text(f"cannot be read: {refused.reason}"), style="red")
+    for reason in parsed.ignored:
+        console.print(Text(f"ignored: {reason}"))
+    for record in parsed.rejected:
+        console.print(Text(f"cannot be parsed: {record.reason}"), style="red")

@@ -1,4 +1,4 @@
-"""notify: let the buckets of a dataset tell the watcher's queue of new and deleted files."""
+"""notifications: let the buckets of a dataset notify the watcher's queue of new and deleted files."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from rich.text import Text
 from labelyard.config import DatasetSpec, read_spec
 from labelyard.ledger import Ledger, datasets
 from labelyard.settings import Settings, load_settings
-from labelyard.sources.notification_plan import Plan
-from labelyard.sources.notification_setup import Notifier
+from labelyard.sources.notification_plan import NotificationPlan
+from labelyard.sources.notification_setup import NotificationSetup
 
 
 @click.command()
 @click.argument("dataset")
-@click.option("--apply", "carry_out", is_flag=True, help="Do it; without this it is only shown.")
+@click.option("--apply", "carry_out", is_flag=True, help="Carry the plan out; without this it is only shown.")
 def notifications(dataset: str, carry_out: bool) -> None:  # noqa: FBT001 - click passes flags so
-    """Show what makes the buckets of DATASET tell a queue of new and deleted files, and with --apply make it.
+    """Show what makes the buckets of DATASET notify a queue of new and deleted files; with --apply, carry it out.
 
-    DATASET is the name of an applied dataset, or a dataset file. The queue is the one of LABELYARD_WATCH__QUEUE_URL,
-    else one called labelyard. What else is configured in the buckets and the queue stays as it is.
+    DATASET is the name of an applied dataset, or a dataset file. The queue is that of LABELYARD_WATCH__QUEUE_URL, or
+    one named labelyard. All other configuration of the buckets and the queue is kept.
     """
     settings = load_settings()
     spec = _spec(settings, dataset)
-    notifier = Notifier(settings)
-    plan = notifier.apply(spec) if carry_out else notifier.plan(spec)
+    setup = NotificationSetup(settings)
+    plan = setup.apply(spec) if carry_out else setup.plan(spec)
     _show(plan, done=carry_out)
-    click.echo(_next(settings, notifier, plan, dataset, done=carry_out))
+    click.echo(_next(settings, setup, plan, dataset, done=carry_out))
 
 
 def _spec(settings: Settings, dataset: str) -> DatasetSpec:
@@ -44,22 +44,22 @@ def _spec(settings: Settings, dataset: str) -> DatasetSpec:
         ledger.close()
 
 
-def _show(plan: Plan, *, done: bool) -> None:
+def _show(plan: NotificationPlan, *, done: bool) -> None:
     table = Table(pad_edge=False)
     for name in ("", "where", "done" if done else "to do"):
         table.add_column(name, overflow="fold")
-    for line in plan.lines:
-        colour = "green" if done or not line.changes else "yellow"
-        table.add_row(line.what, Text(line.where), Text(line.does, style=colour))
+    for item in plan.items:
+        colour = "green" if done or not item.changes else "yellow"
+        table.add_row(item.subject, Text(item.where), Text(item.action, style=colour))
     console = Console()
     console.print(table)
     for problem in plan.problems:
-        console.print(Text(f"settle first: {problem}"), style="red")
+        console.print(Text(f"solve first: {problem}"), style="red")
 
 
-def _next(settings: Settings, notifier: Notifier, plan: Plan, dataset: str, *, done: bool) -> str:
+def _next(settings: Settings, setup: NotificationSetup, plan: NotificationPlan, dataset: str, *, done: bool) -> str:
     if plan.problems or (plan.changes and not done):
         return f"next: labelyard notifications {dataset} --apply"
     if settings.watch.queue_url:
         return "next: labelyard up, or labelyard watch"
-    return f"next: write LABELYARD_WATCH__QUEUE_URL={notifier.url} into .env, then labelyard up, or labelyard watch"
+    return f"next: write LABELYARD_WATCH__QUEUE_URL={setup.queue_url} into .env, then labelyard up, or labelyard watch"

@@ -26,8 +26,8 @@ from labelyard.ledger.overview import BatchSummary
 from labelyard.ledger.tables import History
 from labelyard.orchestration.pull import find_project
 from labelyard.settings import Settings
-from labelyard.sources.notification_setup import Notifier
-from labelyard.storage.store import client
+from labelyard.sources.notification_setup import NotificationSetup
+from labelyard.storage.boto import boto_client
 from labelyard.supervisor import Supervisor
 from labelyard.supervisor.stack import Links, start_stack
 
@@ -82,7 +82,7 @@ def run_demo(supervisor: Supervisor, env: DemoEnvironment, settings: Settings, d
     display.report("S3 and SQS emulator, CVAT sandbox …")
     supervisor.start(environment.emulator_process(env), environment.sandbox_process(env))
     display.report("ledger, dataset, bucket, notifications …")
-    s3 = client("s3", settings.store, env.store_url)
+    s3 = boto_client("s3", settings.store, env.store_url)
     set_up(settings, spec, s3)
     links = start_stack(supervisor, settings, display.report)
     environment.add_prefect_url(env, links.prefect_api)
@@ -107,7 +107,7 @@ def set_up(settings: Settings, spec: DatasetSpec, s3: Any) -> None:
             datasets.apply(tx, spec)
     finally:
         ledger.close()
-    Notifier(settings).apply(spec)
+    NotificationSetup(settings).apply(spec)
 
 
 def _follow(

@@ -1,4 +1,4 @@
-"""Backfilling: what a bucket holds already lands in its dataset, beside whatever events tell meanwhile."""
+"""Register what a dataset's sources already contain, while notifications of new objects arrive."""
 
 from __future__ import annotations
 
@@ -15,25 +15,24 @@ from labelyard.pipeline.register_objects import Registered, register_listed
 
 
 def backfill(context: Context, dataset: str) -> Iterator[Registered]:
-    """Land what the sources of a dataset hold; what came of each chunk, once committed. Batches close as they fill.
+    """Register the objects in a dataset's sources; yield each page's result once committed. Full batches close.
 
-    May be left after any chunk and begun again: what landed is known then, which is quick. Raises NotKnown, InputError
-    for a dataset that is paused, StoreError for a source that cannot be listed or none that holds anything, each before
-    anything lands.
+    It may be interrupted after any page and run again: registered objects are skipped quickly. Raises NotFound,
+    InputError for a paused dataset, StoreError for a source that cannot be listed or if no source contains anything,
+    all before the first object is registered.
     """
-    spec = _ready(context, dataset)
+    spec = _active_spec(context, dataset)
     listings = [context.store.list(source.bucket, source.prefix) for source in spec.sources]
     firsts = [list(islice(listing, 1)) for listing in listings]
     if not any(firsts):
-        places = ", ".join(s3_url(source.bucket, source.prefix) for source in spec.sources)
-        raise StoreError(
-            "holds nothing", where=places, next_step="correct the prefix in the dataset file and `labelyard apply` it"
-        )
+        where = ", ".join(s3_url(source.bucket, source.prefix) for source in spec.sources)
+        next_step = "correct the prefix in the dataset file and `labelyard apply` it"
+        raise StoreError("contains nothing", where=where, next_step=next_step)
     for first, listing in zip(firsts, listings, strict=True):
         yield from register_listed(context, [spec], chain(first, listing), "backfill")
 
 
-def _ready(context: Context, dataset: str) -> DatasetSpec:
+def _active_spec(context: Context, dataset: str) -> DatasetSpec:
     with context.ledger.read_only() as tx:
         spec = datasets.spec(tx, dataset)
         row = tx.get_one(Dataset, dataset)

@@ -1,4 +1,4 @@
-"""Resending: a dead letter is read again, as the watch loop reads a message."""
+"""Replay dead letters: parse and register them again, as the watcher does with a message."""
 
 from __future__ import annotations
 
@@ -7,37 +7,37 @@ from dataclasses import dataclass
 from labelyard.context import Context
 from labelyard.errors import LabelyardError
 from labelyard.ledger import dead_letters
-from labelyard.pipeline import register_objects
-from labelyard.sources.parsers import read_message
+from labelyard.pipeline.register_objects import Registered, register_deletions, register_objects
+from labelyard.sources.parsers import parse_message
 
 
 @dataclass(frozen=True)
 class Replayed:
-    """What became of a dead letter: what landed of it, how many deletions were noted, and why it `stays` if it does."""
+    """The result of a replay. `problem` is why the letter remains a dead letter; None if it does not."""
 
     id: int
-    landed: register_objects.Registered
-    gone: int
-    stays: str | None
+    registered: Registered
+    deleted: int
+    problem: str | None
 
 
 def replay(context: Context, number: int) -> Replayed:
-    """Read a dead letter again and land what it tells of; what still cannot be read stays, with today's reason.
+    """Parse a dead letter again and register its content; what still fails remains, with the new reason.
 
-    Raises NotKnown; StoreUnreachable and LedgerUnreachable, after which the letter is as it was.
+    Raises NotFound; StoreUnreachable and LedgerUnreachable, which leave the letter unchanged.
     """
     with context.ledger.read_only() as tx:
         letter = dead_letters.get(tx, number)
-    landed, removed, stays = register_objects.Registered(), 0, None
+    registered, deleted, problem = Registered(), 0, None
     try:
-        reading = read_message(letter.body)
-        stays = "; ".join(refused.reason for refused in reading.refused) or None
-        landed = register_objects.register_objects(context, reading.objects, letter.source)
-        removed = register_objects.register_deletions(context, reading.removed, letter.source)
+        parsed = parse_message(letter.body)
+        problem = "; ".join(record.reason for record in parsed.rejected) or None
+        registered = register_objects(context, parsed.created, letter.source)
+        deleted = register_deletions(context, parsed.deleted, letter.source)
     except LabelyardError as error:
         if error.retry:
             raise
-        stays = str(error).splitlines()[0]
+        problem = str(error).splitlines()[0]
     with context.ledger.transaction() as tx:
-        dead_letters.record_replay(tx, number, stays)
-    return Replayed(number, landed, removed, stays)
+        dead_letters.record_replay(tx, number, problem)
+    return Replayed(number, registered, deleted, problem)

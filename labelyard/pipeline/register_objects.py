@@ -1,7 +1,7 @@
-"""Landing: what a notification or a listing tells of becomes a row of the ledger, once.
+"""Register what notifications and listings report: every object becomes one row of the ledger, once.
 
-A body from outside is a hint. Only the datasets' own places count, and an object is looked at in the store before it
-lands: its ETag is its identity, and a listing knows no other.
+A notification is only a hint. Keys outside the datasets' sources are ignored, and an object is HEADed before it is
+registered: its current ETag is its identity.
 """
 
 from __future__ import annotations
@@ -9,24 +9,23 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
-from labelyard.config import DatasetSpec, Source
+from labelyard.config import DatasetSpec
 from labelyard.context import Context
 from labelyard.domain.objects import StoredObject
 from labelyard.errors import StoreError, StoreUnreachable
 from labelyard.failpoints import failpoint
 from labelyard.ledger import breakers, datasets, objects
-from labelyard.sources.parsers import EventObject
-from labelyard.storage.heads import exist, head_objects
-from labelyard.storage.store import LISTING_PAGE
+from labelyard.sources.listing import folder_of, markers_last, pages
+from labelyard.sources.notifications import NotifiedObject
+from labelyard.storage import head_objects, missing_objects
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Registered:
-    """How many objects were new, and how many are known or nobody's."""
+    """How many objects were new, already known, or ignored because no dataset has them or they were deleted."""
 
     new: int = 0
     known: int = 0
@@ -38,71 +37,75 @@ class Registered:
 
 @dataclass(frozen=True)
 class SweepResult:
-    """What came of a look at every source: what landed, by dataset; what went wrong, with the next command."""
+    """What a sweep registered, by dataset, and which sources failed, with the next command."""
 
-    landed: Mapping[str, Registered]
+    registered: Mapping[str, Registered]
     failed: Sequence[str] = ()
 
 
-def register_objects(context: Context, notified: Sequence[EventObject], via: str) -> Registered:
-    """Land what notifications tell of; committed when this returns.
+def register_objects(context: Context, notified: Sequence[NotifiedObject], via: str) -> Registered:
+    """Register created objects; they are committed when this returns.
 
-    Raises StoreUnreachable or LedgerUnreachable: then nothing may be acknowledged.
+    Raises StoreUnreachable or LedgerUnreachable: nothing may be acknowledged then.
     """
-    with context.ledger.read_only() as tx:
-        specs = [spec for spec, _ in datasets.current(tx)]
-    found = head_objects(context.store, (one.object for one in notified if _takers(specs, one.object)))
-    for spec, source, marker in _markers(specs, found):
-        # The marker may overtake the files it speaks of: whoever set it has put them all.
-        folder = max(source.prefix, _folder(marker.key), key=len)  # both begin its key
-        for _ in register_listed(context, [spec], context.store.list(marker.bucket, folder), via):
-            pass  # nobody notified of these: they count for nothing in the answer
-    shown = {(obj.bucket, obj.key) for obj in found}
-    ignored = sum((one.object.bucket, one.object.key) not in shown for one in notified)
-    return sum(
-        register_listed(context, specs, found, via),
-        Registered(known=len(notified) - ignored - len(found), ignored=ignored),
-    )
+    specs = _current_specs(context)
+    found = head_objects(context.store, (one.object for one in notified if _datasets_of(specs, one.object)))
+    _register_folders_of_markers(context, specs, found, via)
+    exist = {(obj.bucket, obj.key) for obj in found}
+    ignored = sum((one.object.bucket, one.object.key) not in exist for one in notified)
+    repeated = Registered(known=len(notified) - ignored - len(found), ignored=ignored)
+    return sum(register_listed(context, specs, found, via), repeated)
 
 
-def register_deletions(context: Context, notified: Sequence[EventObject], via: str) -> int:
-    """Note what notifications say was deleted; returns how many objects the ledger knew. Committed when this returns.
+def _register_folders_of_markers(
+    context: Context, specs: Sequence[DatasetSpec], found: Sequence[StoredObject], via: str
+) -> None:
+    """List the folder of each marker: its notification may arrive before those of the files written earlier."""
+    for spec in specs:
+        for marker in (obj for obj in found if spec.is_marker(obj.bucket, obj.key)):
+            source = next(source for source in spec.sources if source.overlaps(marker.bucket, marker.key))
+            folder = max(source.prefix, folder_of(marker.key), key=len)  # the key begins with both
+            for _ in register_listed(context, [spec], context.store.list(marker.bucket, folder), via):
+                pass  # no notification reported these, so the result does not count them
 
-    Only the store knows whether a key is gone: of several versions one may be left, and what was deleted may be back.
-    Raises StoreUnreachable or LedgerUnreachable: then nothing may be acknowledged.
+
+def register_deletions(context: Context, notified: Sequence[NotifiedObject], via: str) -> int:
+    """Mark objects as deleted; return how many the ledger had. They are committed when this returns.
+
+    Only the store knows whether a key is deleted: another version may exist, or the object may have been written again.
+    Raises StoreUnreachable or LedgerUnreachable: nothing may be acknowledged then.
     """
+    specs = _current_specs(context)
     with context.ledger.read_only() as tx:
-        specs = [spec for spec, _ in datasets.current(tx)]
-        keys = {(one.object.bucket, one.object.key) for one in notified if _takers(specs, one.object)}
+        keys = {(one.object.bucket, one.object.key) for one in notified if _datasets_of(specs, one.object)}
         known = [StoredObject(bucket, key, "") for bucket, key in objects.not_deleted(tx, keys)]
-    there = exist(context.store, known)
-    missing = [one for one, is_there in zip(known, there, strict=True) if not is_there]
-    count = 0
-    for spec in specs if missing else ():
-        with context.ledger.transaction() as tx:
-            for one in missing:
-                if _takes(spec, one):
-                    count += objects.mark_deleted(tx, spec, one.bucket, one.key)
-            failpoint("register_objects.deletions_written")
+    missing = missing_objects(context.store, known)
+    count = sum(_mark_deleted(context, spec, missing) for spec in specs) if missing else 0
     if count:
-        _log.info("%d objects were deleted in the bucket, as notified by %s", count, via)
+        _log.info("%d objects were deleted in the bucket, reported by %s", count, via)
+    return count
+
+
+def _mark_deleted(context: Context, spec: DatasetSpec, missing: Sequence[StoredObject]) -> int:
+    with context.ledger.transaction() as tx:
+        count = sum(objects.mark_deleted(tx, spec, obj.bucket, obj.key) for obj in missing if _has(spec, obj))
+        failpoint("register_objects.deletions_written")
     return count
 
 
 def sweep_sources(context: Context) -> SweepResult:
-    """List every source of every dataset and land what the ledger lacks. A source that fails stops only itself.
+    """List every source of every dataset and register what the ledger lacks. A source that fails stops only itself.
 
-    A store that is left alone is not listed: `probe` says when it is back.
+    Sources are not listed while the store's breaker is open; `probe` closes it.
     """
-    with context.ledger.read_only() as tx:
-        specs = [spec for spec, _ in datasets.current(tx)]
-    landed: dict[str, Registered] = {}
+    registered: dict[str, Registered] = {}
     failed: list[str] = []
-    for spec in specs:
-        landed[spec.name] = sum(_sweep_dataset(context, spec, failed), Registered())
-        if landed[spec.name].new:
-            _log.info("%s: the sweep found %d objects that no event had notified of", spec.name, landed[spec.name].new)
-    return SweepResult(landed, failed)
+    for spec in _current_specs(context):
+        found = sum(_sweep_dataset(context, spec, failed), Registered())
+        registered[spec.name] = found
+        if found.new:
+            _log.info("%s: the sweep found %d objects that no notification had reported", spec.name, found.new)
+    return SweepResult(registered, failed)
 
 
 def _sweep_dataset(context: Context, spec: DatasetSpec, failed: list[str]) -> Iterator[Registered]:
@@ -110,62 +113,48 @@ def _sweep_dataset(context: Context, spec: DatasetSpec, failed: list[str]) -> It
         with context.ledger.read_only() as tx:
             if breakers.STORE in breakers.open_servers(tx, tx.now):
                 return
-        trouble: StoreError | None = None
+        failure: StoreError | None = None
         try:
             yield from register_listed(context, [spec], context.store.list(source.bucket, source.prefix), "sweep")
         except StoreError as error:
             _log.warning("%s: %s", spec.name, error)
             failed.append(f"{spec.name}: {error}")
-            trouble = error
+            failure = error
         with context.ledger.transaction() as tx:
-            if isinstance(trouble, StoreUnreachable):
-                breakers.record_failure(tx, breakers.STORE, trouble.happened)
+            if isinstance(failure, StoreUnreachable):
+                breakers.record_failure(tx, breakers.STORE, failure.happened)
             else:
                 breakers.record_success(tx, breakers.STORE)
 
 
 def register_listed(
-    context: Context, specs: Sequence[DatasetSpec], found: Iterable[StoredObject], via: str
+    context: Context, specs: Sequence[DatasetSpec], listed: Iterable[StoredObject], via: str
 ) -> Iterator[Registered]:
-    """Land what datasets take of `found`, in chunks of a listing's page; what came of each chunk, once committed."""
-    rest = _markers_last(specs, found)
-    while chunk := list(islice(rest, LISTING_PAGE)):
-        yield _register_chunk(context, specs, chunk, via)
+    """Register the datasets' objects among those listed, a page at a time; yield each page's result once committed."""
+
+    def is_marker(obj: StoredObject) -> bool:
+        return any(spec.is_marker(obj.bucket, obj.key) for spec in specs)
+
+    for page in pages(markers_last(listed, is_marker)):
+        yield _register_page(context, specs, page, via)
 
 
-def _markers_last(specs: Sequence[DatasetSpec], found: Iterable[StoredObject]) -> Iterator[StoredObject]:
-    """The same, each marker after what was listed of its folder: `_SUCCESS` sorts before most names."""
-    held: list[StoredObject] = []
-    for obj in found:
-        while held and not obj.key.startswith(_folder(held[-1].key)):
-            yield held.pop()
-        if any(spec.is_marker(obj.bucket, obj.key) for spec in specs):
-            held.append(obj)
-        else:
-            yield obj
-    yield from reversed(held)
-
-
-def _folder(key: str) -> str:
-    return key[: key.rfind("/") + 1]
-
-
-def _register_chunk(
-    context: Context, specs: Sequence[DatasetSpec], chunk: Sequence[StoredObject], via: str
+def _register_page(
+    context: Context, specs: Sequence[DatasetSpec], page: Sequence[StoredObject], via: str
 ) -> Registered:
-    taken: dict[str, list[StoredObject]] = {spec.name: [] for spec in specs}
+    by_dataset: dict[str, list[StoredObject]] = {spec.name: [] for spec in specs}
     ignored = 0
-    for obj in chunk:
-        takers = _takers(specs, obj)
-        if takers and not _storable(obj):
-            takers = []
-        ignored += not takers
-        for spec in takers:
-            taken[spec.name].append(obj)
+    for obj in page:
+        owners = _datasets_of(specs, obj)
+        if owners and not _is_storable(obj):
+            owners = []
+        ignored += not owners
+        for spec in owners:
+            by_dataset[spec.name].append(obj)
     with context.ledger.read_only() as tx:
-        unregistered = [(spec, objects.unregistered(tx, spec.name, taken[spec.name])) for spec in specs]
+        unregistered = [(spec, objects.unregistered(tx, spec.name, by_dataset[spec.name])) for spec in specs]
     new = sum(_register_new(context, spec, fresh, via) for spec, fresh in unregistered if fresh)
-    return Registered(new, sum(map(len, taken.values())) - new, ignored)
+    return Registered(new, sum(map(len, by_dataset.values())) - new, ignored)
 
 
 def _register_new(context: Context, spec: DatasetSpec, fresh: Sequence[StoredObject], via: str) -> int:
@@ -173,35 +162,31 @@ def _register_new(context: Context, spec: DatasetSpec, fresh: Sequence[StoredObj
     markers = [obj for obj in fresh if spec.is_marker(obj.bucket, obj.key)]
     files = [obj for obj in fresh if not spec.is_marker(obj.bucket, obj.key)]
     with context.ledger.transaction() as tx:
-        landed = objects.register(tx, spec, files, via)
+        registered = objects.register(tx, spec, files, via)
         for marker in markers:
             objects.register_marker(tx, spec, marker, via)
         failpoint("register_objects.written")
     failpoint("register_objects.registered")
-    return len(landed)
+    return len(registered)
 
 
-def _markers(
-    specs: Sequence[DatasetSpec], found: Sequence[StoredObject]
-) -> Iterator[tuple[DatasetSpec, Source, StoredObject]]:
-    for spec in specs:
-        for obj in found:
-            if spec.is_marker(obj.bucket, obj.key):
-                yield spec, next(s for s in spec.sources if s.overlaps(obj.bucket, obj.key)), obj
+def _current_specs(context: Context) -> list[DatasetSpec]:
+    with context.ledger.read_only() as tx:
+        return [spec for spec, _ in datasets.current(tx)]
 
 
-def _takers(specs: Sequence[DatasetSpec], obj: StoredObject) -> list[DatasetSpec]:
-    return [spec for spec in specs if _takes(spec, obj)]
+def _datasets_of(specs: Sequence[DatasetSpec], obj: StoredObject) -> list[DatasetSpec]:
+    return [spec for spec in specs if _has(spec, obj)]
 
 
-def _takes(spec: DatasetSpec, obj: StoredObject) -> bool:
+def _has(spec: DatasetSpec, obj: StoredObject) -> bool:
+    """Return whether an object is a file or a marker of the dataset."""
     return spec.is_marker(obj.bucket, obj.key) or spec.refusal(obj.bucket, obj.key) is None
 
 
-def _storable(obj: StoredObject) -> bool:
+def _is_storable(obj: StoredObject) -> bool:
     if "\0" not in obj.key:
         return True
-    _log.warning(
-        "s3://%s/%r is left out: no database takes the NUL in its key; copy it to another", obj.bucket, obj.key
-    )
+    text = "s3://%s/%r is ignored: no database accepts the NUL in its key; copy it to another key"
+    _log.warning(text, obj.bucket, obj.key)
     return False

@@ -39,8 +39,7 @@ from labelyard.ledger import batches, objects, tasks
 from labelyard.ledger.tables import Object
 from labelyard.ledger.tables import Task as TaskRow
 from labelyard.pipeline.acquire_batch import BatchLease
-from labelyard.storage.images import ImageFacts, inspect
-from labelyard.storage.spool import Spooled
+from labelyard.storage import ImageFacts, Spooled, inspect_image
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -153,7 +152,7 @@ def _facts(spooled: Spooled) -> ImageFacts | LabelyardError:
     if spooled.failure is not None:
         return spooled.failure
     try:
-        return inspect(spooled.path)
+        return inspect_image(spooled.path)
     except ImageError as error:
         return error
 

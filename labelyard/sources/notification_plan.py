@@ -1,7 +1,7 @@
-"""What a bucket and a queue lack, so that the queue hears of a dataset's new and deleted files. Pure.
+"""What must change in a queue and in buckets, so that the queue is notified of a dataset's objects. Pure.
 
-Whatever else is configured there stays as it is: a bucket has one notification configuration for all its users, and
-writing it replaces it as a whole.
+All other configuration is kept: a bucket has one notification configuration for all its users, and writing it replaces
+the whole of it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from labelyard.domain.objects import s3_url
 
 NEW_QUEUE = "(the new queue)"
 CREATED, REMOVED = EVENTS = ("s3:ObjectCreated:*", "s3:ObjectRemoved:*")
-"""What a queue has to hear of; without the second, deletions are not noticed."""
+"""Events that the queue must receive; without the second, deletions are missed."""
 _MIN_MESSAGE_BYTES = 64 * 1024
 WANTED = {
     "MaximumMessageSize": "262144",
@@ -25,114 +25,116 @@ WANTED = {
     "ReceiveMessageWaitTimeSeconds": "20",
     "VisibilityTimeout": "60",
 }
-"""What a new queue is made with: time for a weekend's outage, long polls, a landing's worth of patience."""
+"""Attributes of a new queue: messages survive a long outage, polls are long, a message stays hidden while handled."""
 _OURS = "labelyard-"
 
 
 @dataclass(frozen=True)
-class Seen:
-    """How things are: the queue's attributes (None: there is no such queue), and each bucket's configuration."""
+class NotificationState:
+    """The present state: the queue's attributes (None if it does not exist) and each bucket's configuration."""
 
     queue: Mapping[str, str] | None
     buckets: Mapping[str, Mapping[str, Any]]
 
     @property
     def queue_arn(self) -> str:
-        """The queue's ARN, or a stand-in while there is none."""
+        """The queue's ARN; a placeholder if the queue does not exist."""
         return self.queue["QueueArn"] if self.queue is not None else NEW_QUEUE
 
 
 @dataclass(frozen=True)
-class Line:
-    """One line of a plan: what concerns which thing, what is done, and whether that changes anything."""
+class PlanItem:
+    """One line of a plan: its subject (queue, policy, notification), where that is, and the action."""
 
-    what: str
+    subject: str
     where: str
-    does: str
+    action: str
     changes: bool = True
+    """False if nothing has to be done."""
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What is to be done; `problems` are what a person has to settle first."""
+class NotificationPlan:
+    """What must be done; `problems` must be solved by a person first."""
 
-    lines: tuple[Line, ...]
+    items: tuple[PlanItem, ...]
     problems: tuple[str, ...] = ()
     attributes: Mapping[str, str] = field(default_factory=dict)
     configurations: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def changes(self) -> bool:
-        """Whether anything is left to do."""
-        return any(line.changes for line in self.lines)
+        """Whether anything must be done."""
+        return any(item.changes for item in self.items)
 
 
-def plan_notification(spec: DatasetSpec, queue_name: str, seen: Seen) -> Plan:
-    """What makes `queue_name` hear of every new and every deleted object of the dataset's sources."""
-    lines, problems = [], list(_queue_problems(queue_name, seen.queue))
-    attributes = _lacking(seen.queue)
-    lines.append(_queue_line(queue_name, seen.queue, attributes))
-    policy = with_permissions((seen.queue or {}).get("Policy"), seen.queue_arn, sorted(seen.buckets))
-    lines.append(_policy_line(queue_name, sorted(seen.buckets), changes=policy is not None))
+def plan_notifications(spec: DatasetSpec, queue_name: str, state: NotificationState) -> NotificationPlan:
+    """Return what makes `queue_name` receive the creations and deletions of the dataset's objects."""
+    buckets = sorted(state.buckets)
+    problems = list(_queue_problems(queue_name, state.queue))
+    attributes = _attributes_to_set(state.queue)
+    items = [_queue_item(queue_name, state.queue, attributes)]
+    policy = with_permissions((state.queue or {}).get("Policy"), state.queue_arn, buckets)
+    items.append(_policy_item(queue_name, buckets, changes=policy is not None))
     if policy is not None:
         attributes = {**attributes, "Policy": policy}
     configurations = {}
-    for bucket, present in seen.buckets.items():
+    for bucket, present in state.buckets.items():
         merged: Mapping[str, Any] = present
         for prefix in sorted({source.prefix for source in spec.sources if source.bucket == bucket}):
-            merged, line, problem = with_prefix(merged, seen.queue_arn, bucket, prefix)
-            lines.append(line)
+            merged, item, problem = with_prefix(merged, state.queue_arn, bucket, prefix)
+            items.append(item)
             problems += [problem] if problem else []
         if merged != present:
             configurations[bucket] = merged
-    return Plan(tuple(lines), tuple(problems), attributes, configurations)
+    return NotificationPlan(tuple(items), tuple(problems), attributes, configurations)
 
 
 def _queue_problems(name: str, queue: Mapping[str, str] | None) -> Sequence[str]:
     if name.endswith(".fifo") or (queue or {}).get("FifoQueue") == "true":
-        return [f"{name} is a FIFO queue, which no bucket can notify: name a standard one"]
+        return [f"{name} is a FIFO queue, which no bucket can notify: use a standard queue"]
     if (queue or {}).get("KmsMasterKeyId") == "alias/aws/sqs":
-        return [f"{name} is encrypted with AWS's own key, which S3 may not use: choose SSE-SQS or a key of yours"]
+        return [f"{name} is encrypted with AWS's own key, which S3 may not use: choose SSE-SQS or a key of your own"]
     return []
 
 
-def _lacking(queue: Mapping[str, str] | None) -> dict[str, str]:
-    """The attributes to set: all of a new queue; of one that is there only what would lose or delay notifications."""
+def _attributes_to_set(queue: Mapping[str, str] | None) -> dict[str, str]:
+    """Return all attributes for a new queue; for an existing one only those that would lose or delay notifications."""
     if queue is None:
         return dict(WANTED)
-    unregistered = {}
+    wrong = []
     if int(queue.get("MaximumMessageSize", _MIN_MESSAGE_BYTES)) < _MIN_MESSAGE_BYTES:
-        unregistered["MaximumMessageSize"] = WANTED["MaximumMessageSize"]
+        wrong.append("MaximumMessageSize")
     if queue.get("ReceiveMessageWaitTimeSeconds", "0") == "0":
-        unregistered["ReceiveMessageWaitTimeSeconds"] = WANTED["ReceiveMessageWaitTimeSeconds"]
-    return unregistered
+        wrong.append("ReceiveMessageWaitTimeSeconds")
+    return {name: WANTED[name] for name in wrong}
 
 
-def _queue_line(name: str, queue: Mapping[str, str] | None, attributes: Mapping[str, str]) -> Line:
-    told = ", ".join(f"{name}={value}" for name, value in attributes.items())
+def _queue_item(name: str, queue: Mapping[str, str] | None, attributes: Mapping[str, str]) -> PlanItem:
+    listed = ", ".join(f"{name}={value}" for name, value in attributes.items())
     if queue is None:
-        return Line("queue", name, f"make it with {told}")
-    return Line("queue", name, f"set {told}", changes=True) if told else Line("queue", name, "fine", changes=False)
+        return PlanItem("queue", name, f"create it with {listed}")
+    return PlanItem("queue", name, f"set {listed}") if listed else PlanItem("queue", name, "fine", changes=False)
 
 
-def _policy_line(name: str, buckets: Sequence[str], *, changes: bool) -> Line:
-    may = f"{', '.join(buckets)} may send to it"
-    return Line("policy", name, f"add: {may}" if changes else f"fine: {may}", changes)
+def _policy_item(name: str, buckets: Sequence[str], *, changes: bool) -> PlanItem:
+    allowed = f"{', '.join(buckets)} may send to it"
+    return PlanItem("policy", name, f"add: {allowed}" if changes else f"fine: {allowed}", changes)
 
 
 def with_permissions(policy: str | None, queue_arn: str, buckets: Sequence[str]) -> str | None:
-    """The queue's policy with leave for the buckets to send to it, its other statements kept; None if it has that."""
+    """Return the queue's policy with permission for the buckets to send to it; None if it has that already."""
     document: dict[str, Any] = json.loads(policy) if policy else {"Version": "2012-10-17", "Statement": []}
     present = document.get("Statement", [])
     statements = [present] if isinstance(present, dict) else list(present)
     wanted = [_statement(queue_arn, bucket) for bucket in buckets]
     known = [_without_sid(statement) for statement in statements]
-    unregistered = [statement for statement in wanted if _without_sid(statement) not in known]
-    if not unregistered:
+    missing = [statement for statement in wanted if _without_sid(statement) not in known]
+    if not missing:
         return None
-    renewed = {statement["Sid"] for statement in unregistered}
-    kept = [statement for statement in statements if statement.get("Sid") not in renewed]
-    return json.dumps({**document, "Statement": [*kept, *unregistered]})
+    replaced = {statement["Sid"] for statement in missing}
+    kept = [statement for statement in statements if statement.get("Sid") not in replaced]
+    return json.dumps({**document, "Statement": [*kept, *missing]})
 
 
 def _statement(queue_arn: str, bucket: str) -> dict[str, Any]:
@@ -153,33 +155,39 @@ def _without_sid(statement: Mapping[str, Any]) -> dict[str, Any]:
 
 def with_prefix(
     present: Mapping[str, Any], queue_arn: str, bucket: str, prefix: str
-) -> tuple[Mapping[str, Any], Line, str | None]:
-    """A bucket's configuration that also tells the queue of `prefix`, with the plan's line and what stands against it.
+) -> tuple[Mapping[str, Any], PlanItem, str | None]:
+    """Return a bucket's configuration that also notifies the queue of `prefix`, the plan's item, and a problem if any.
 
-    A store takes no two configurations that would both fit an event, wherever they lead. Where deletions already tell
-    somebody else, the queue hears of new objects alone.
+    A store accepts no two configurations that match the same event, even with one destination. If deletions already
+    have another destination, the queue receives creations alone.
     """
     where, queues = s3_url(bucket, prefix), list(present.get("QueueConfigurations", ()))
-    told = [one for one in queues if one["QueueArn"] == queue_arn]
-    old = [one for one in told if _is_ours(one) and any(_meets(one, prefix, event) for event in EVENTS)]
+    to_queue = [one for one in queues if one["QueueArn"] == queue_arn]
+    old = [one for one in to_queue if _is_ours(one) and any(_conflicts(one, prefix, event) for event in EVENTS)]
     start = min([prefix, *(_filter(one)[0] for one in old)], key=len)
     kept = [one for one in queues if one not in old]
     others = [*kept, *present.get("TopicConfigurations", ()), *present.get("LambdaFunctionConfigurations", ())]
-    unregistered = [event for event in EVENTS if not any(_covers(one, start, event) for one in told if one in kept)]
-    against = {event: one for event in unregistered for one in others if _meets(one, start, event)}
-    if CREATED in against:
-        taken = against[CREATED]
-        problem = (
-            f"{where} already tells {_destination(taken)} (configuration {taken.get('Id')!r}), and a store takes"
-            " only one for the same objects: let that one send to an SNS topic, and the topic to both"
-        )
-        return present, Line("notification", where, f"impossible: it tells {_destination(taken)}"), problem
-    what = f"new objects (deletions tell {_destination(against[REMOVED])})" if against else "new and deleted objects"
-    ours = _configuration(bucket, start, queue_arn, [event for event in unregistered if event not in against])
+    missing = [event for event in EVENTS if not any(_covers(one, start, event) for one in to_queue if one in kept)]
+    conflicts = {event: one for event in missing for one in others if _conflicts(one, start, event)}
+    if CREATED in conflicts:
+        return present, *_conflict(where, conflicts[CREATED])
+    what = "new and deleted objects"
+    if conflicts:
+        what = f"new objects (deletions go to {_destination(conflicts[REMOVED])})"
+    ours = _configuration(bucket, start, queue_arn, [event for event in missing if event not in conflicts])
     if not ours["Events"] or (len(old) == 1 and _same(old[0], ours)):
-        return present, Line("notification", where, f"fine: it tells the queue of {what}", changes=False), None
-    renewed = {**present, "QueueConfigurations": [*kept, ours]}
-    return renewed, Line("notification", where, f"tell the queue of {what}"), None
+        return present, PlanItem("notification", where, f"fine: it notifies the queue of {what}", changes=False), None
+    merged = {**present, "QueueConfigurations": [*kept, ours]}
+    return merged, PlanItem("notification", where, f"notify the queue of {what}"), None
+
+
+def _conflict(where: str, other: Mapping[str, Any]) -> tuple[PlanItem, str]:
+    destination = _destination(other)
+    problem = (
+        f"{where} already notifies {destination} (configuration {other.get('Id')!r}), and a store accepts only one"
+        " configuration for the same objects: let that one send to an SNS topic, and the topic to both"
+    )
+    return PlanItem("notification", where, f"impossible: it notifies {destination}"), problem
 
 
 def _configuration(bucket: str, prefix: str, queue_arn: str, events: list[str]) -> dict[str, Any]:
@@ -200,14 +208,15 @@ def _covers(configuration: Mapping[str, Any], prefix: str, event: str) -> bool:
     return event in configuration["Events"] and prefix.startswith(starts) and not ends
 
 
-def _meets(configuration: Mapping[str, Any], prefix: str, event: str) -> bool:
+def _conflicts(configuration: Mapping[str, Any], prefix: str, event: str) -> bool:
+    """Return whether a configuration matches some events that one for `prefix` and `event` would match."""
     starts, _ = _filter(configuration)
-    tells = any(one.startswith(event.removesuffix("*")) for one in configuration["Events"])
-    return tells and (starts.startswith(prefix) or prefix.startswith(starts))
+    same_event = any(one.startswith(event.removesuffix("*")) for one in configuration["Events"])
+    return same_event and (starts.startswith(prefix) or prefix.startswith(starts))
 
 
 def _filter(configuration: Mapping[str, Any]) -> tuple[str, str]:
-    """What keys must start and end with."""
+    """Return what keys must start and end with."""
     rules = configuration.get("Filter", {}).get("Key", {}).get("FilterRules", ())
     found = {rule["Name"].lower(): rule["Value"] for rule in rules}
     return found.get("prefix", ""), found.get("suffix", "")

@@ -1,7 +1,8 @@
-"""The watch loop: takes notifications in, closes batches when their time comes, announces what is closed.
+"""The watcher: registers what notifications report, closes batches when they are due, publishes their events.
 
-What is told is acknowledged after it is committed, never before; so whatever dies when, the queue tells it again, and
-landing knows it then. What cannot be read goes to the dead letters, and is acknowledged too.
+A message is acknowledged only after its content is committed. If the process dies in between, the queue delivers the
+message again, and registering it again changes nothing. A message that cannot be parsed becomes a dead letter and is
+acknowledged too.
 """
 
 from __future__ import annotations
@@ -10,280 +11,237 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from labelyard.errors import LabelyardError, MessageError, StoreError
 from labelyard.failpoints import failpoint
-from labelyard.sources import Deliveries, Delivery, QueueDepth
-from labelyard.sources.parsers import EventObject, read_message
+from labelyard.sources.backoff import Backoff
+from labelyard.sources.notifications import NotifiedObject, ParsedMessage, RejectedRecord
+from labelyard.sources.parsers import parse_message
+from labelyard.sources.queues import Queue, QueueDepth, QueueMessage
 
 _log = logging.getLogger("labelyard.sources")
 
-LOOK_SECONDS = 5.0
-"""How often the clock is looked at, at least: what other processes land has to close too."""
+TICK_SECONDS = 5.0
+"""The longest time between two ticks: other processes register objects too, and their batches must close."""
 ALIVE_SECONDS = 180.0
-"""A loop that gave no sign for longer is taken for dead: three tries of a long poll take less."""
-_QUEUE = "sqs"
-_SHORTEST_LOOK = 0.1
+"""A thread without a heartbeat for this long counts as dead; three attempts of a long poll take less."""
+_SHORTEST_TICK = 0.1
 _EXTEND_AFTER, _EXTEND_BY = 10.0, 60
 _DEPTH_SECONDS = 10.0
-_MOST_ATTEMPTS = 5
+_MAX_ATTEMPTS = 5
 _BURST = 400
-"""Messages that land together where many wait: in one transaction each costs a fraction of what it costs alone."""
-_AHEAD = 2
-"""Bursts in hand: one that lands, one that is received meanwhile."""
-_LONGEST_PAUSE = 30.0
+"""Messages registered together when many wait: in one transaction each costs a fraction of what it costs alone."""
+_BURSTS_IN_FLIGHT = 2
+"""One burst that is registered, one that is received meanwhile."""
 
 
-class Work(Protocol):
-    """What the loop has done by others; each of them has committed when it returns."""
+class NotificationHandler(Protocol):
+    """What the watcher does with notifications and by the clock. Each method has committed when it returns."""
 
-    def land(self, told: Sequence[EventObject], via: str) -> object:
-        """Land what notifications tell of."""
+    def register(self, notified: Sequence[NotifiedObject], via: str) -> object:
+        """Register created objects."""
 
-    def gone(self, told: Sequence[EventObject], via: str) -> object:
-        """Note what notifications say was deleted."""
+    def mark_deleted(self, notified: Sequence[NotifiedObject], via: str) -> object:
+        """Mark objects as deleted."""
 
     def dead_letter(self, body: bytes, source: str, reason: str) -> object:
-        """Keep what could not be read."""
+        """Store a message that cannot be parsed or registered."""
 
-    def close_due(self) -> datetime | None:
-        """Close the batches whose time has come; when to look again."""
+    def close_due_batches(self) -> datetime | None:
+        """Close the batches that are due; return when the next one is due."""
 
     def publish_events(self) -> int:
-        """Tell Prefect what has closed."""
+        """Send the outbox's events to Prefect; return how many."""
 
-    def unannounced(self) -> int:
-        """How much waits to be announced."""
-
-
-@dataclass
-class Trouble:
-    """Something that is away: told once, tried again after ever longer pauses, and told when it is back."""
-
-    what: str
-    problem: str | None = None
-    _pause: float = 0.0
-    _again: float = 0.0
-
-    @contextmanager
-    def watched(self) -> Iterator[None]:
-        """Run the block; its failure is told, and not raised."""
-        try:
-            yield
-        except Exception as error:  # noqa: BLE001 - the loop must outlive whatever its parts run into
-            self.met(error)
-        else:
-            self.over()
-
-    def met(self, error: Exception) -> None:
-        """Remember a failure; tell it unless it is the one before."""
-        problem = str(error) or type(error).__name__
-        if problem != self.problem:
-            _log.warning("%s: %s", self.what, problem, exc_info=None if isinstance(error, LabelyardError) else error)
-        self._pause = min(_LONGEST_PAUSE, self._pause * 2 or 0.5)
-        self.problem, self._again = problem, time.monotonic() + self._pause
-
-    def over(self) -> None:
-        """Remember that it works."""
-        if self.problem is not None:
-            _log.info("%s: works again", self.what)
-        self.problem, self._pause, self._again = None, 0.0, 0.0
-
-    @property
-    def pause(self) -> float:
-        """Seconds until the next try is due; 0 while all is well."""
-        return max(0.0, self._again - time.monotonic())
+    def count_unpublished(self) -> int:
+        """Return how many events wait in the outbox."""
 
 
-class Watch:
-    """The loop over one queue, or none where notifications come by the webhook alone."""
+class Watcher:
+    """A watcher of one queue, or of none if notifications come by the webhook alone."""
 
-    def __init__(self, work: Work, queue: Deliveries | None = None, *, wait_seconds: int = 20) -> None:
-        self._work, self._queue, self._wait_seconds = work, queue, wait_seconds
+    def __init__(self, handler: NotificationHandler, queue: Queue | None = None, *, wait_seconds: int = 20) -> None:
+        self._handler, self._queue, self._wait_seconds = handler, queue, wait_seconds
         self._stopping = threading.Event()
-        self._nudged = threading.Event()
-        self._holding = threading.Lock()
+        self._tick_now = threading.Event()
+        self._handling = threading.Lock()
         self._since = datetime.now(UTC)
-        self._beats: dict[str, float] = {}
+        self._heartbeats: dict[str, float] = {}
         self._last_receive: datetime | None = None
         self._last_commit: datetime | None = None
         self._oldest_seconds: float | None = None
         self._depth: QueueDepth | None = None
         self._depth_at = 0.0
         self._next_close: datetime | None = None
-        self._unannounced: int | None = None
-        self._receiving = Trouble("taking notifications in")
-        self._closing = Trouble("closing batches")
-        self._announcing = Trouble("announcing batches")
+        self._unpublished: int | None = None
+        self._receiving = Backoff("receiving notifications")
+        self._closing = Backoff("closing batches")
+        self._publishing = Backoff("publishing events")
 
     def run(self) -> None:
-        """Watch until `stop`; what was received is finished first."""
-        # A daemon, because nothing ends a long poll early; what it may still receive comes again to the next watcher.
+        """Watch until `stop` is called; messages already received are handled first."""
+        # A daemon, because a long poll cannot be interrupted; what it still receives is delivered to the next watcher.
         receiver = threading.Thread(target=self._receive_until_stopped, name="receiver", daemon=True)
         if self._queue is not None:
-            self._beat("receiver")
+            self._heartbeat("receiver")
             receiver.start()
         while not self._stopping.is_set():
-            self._nudged.wait(self._look())
-            self._nudged.clear()
-        with self._holding:
+            self._tick_now.wait(self._tick())
+            self._tick_now.clear()
+        with self._handling:
             _log.info("stopped watching")
 
     def stop(self) -> None:
-        """Let `run` end."""
+        """Let `run` return."""
         self._stopping.set()
-        self._nudged.set()
+        self._tick_now.set()
 
-    def take(self, bodies: Sequence[bytes], via: str) -> None:
-        """Land what messages tell of, note deletions, keep what cannot be read; committed when this returns."""
-        told: list[EventObject] = []
-        removed: list[EventObject] = []
-        letters: list[tuple[bytes, str]] = []
-        for body in bodies:
-            try:
-                reading = read_message(body)
-            except MessageError as error:
-                letters.append((body, error.what))
-                continue
-            told += reading.objects
-            removed += reading.removed
-            letters += [(refused.text.encode(), refused.reason) for refused in reading.refused]
-            if reading.ignored:
-                _log.debug("ignored: %s", reading.ignored)
-        if told:
-            self._work.land(told, via)
-        if removed:
-            self._work.gone(removed, via)
-        for body, reason in letters:
-            self._work.dead_letter(body, via, reason)
+    def handle(self, bodies: Sequence[bytes], via: str) -> None:
+        """Register, mark deleted or dead-letter the contents of messages; they are committed when this returns."""
+        parsed = ParsedMessage.joined(_parsed_or_rejected(body) for body in bodies)
+        if parsed.ignored:
+            _log.debug("ignored: %s", "; ".join(parsed.ignored))
+        if parsed.created:
+            self._handler.register(parsed.created, via)
+        if parsed.deleted:
+            self._handler.mark_deleted(parsed.deleted, via)
+        for record in parsed.rejected:
+            self._handler.dead_letter(record.body, via, record.reason)
             failpoint("watcher.dead_lettered")
         self._last_commit = datetime.now(UTC)
-        self._nudged.set()
+        self._tick_now.set()
 
     def health(self) -> dict[str, Any]:
-        """Whether the loop lives, how far it lags, and what troubles it; for people and probes."""
+        """Return whether the threads live, how far they lag and which problems they have, as JSON values."""
         now = time.monotonic()
         queue = {
             "waiting": self._depth.waiting if self._depth else None,
             "in_flight": self._depth.in_flight if self._depth else None,
             "oldest_seconds": self._oldest_seconds,
         }
+        activities = (self._receiving, self._closing, self._publishing)
         return {
-            "alive": bool(self._beats) and all(now - beat < ALIVE_SECONDS for beat in self._beats.values()),
-            "since": _written(self._since),
-            "last_receive": _written(self._last_receive),
-            "last_commit": _written(self._last_commit),
+            "alive": bool(self._heartbeats) and all(now - at < ALIVE_SECONDS for at in self._heartbeats.values()),
+            "since": _iso(self._since),
+            "last_receive": _iso(self._last_receive),
+            "last_commit": _iso(self._last_commit),
             "queue": queue if self._queue is not None else None,
-            "next_close": _written(self._next_close),
-            "unannounced": self._unannounced,
-            "problems": {t.what: t.problem for t in (self._receiving, self._closing, self._announcing) if t.problem},
+            "next_close": _iso(self._next_close),
+            "unpublished": self._unpublished,
+            "problems": {backoff.activity: backoff.problem for backoff in activities if backoff.problem},
         }
 
-    def _beat(self, who: str) -> None:
-        self._beats[who] = time.monotonic()
+    def _heartbeat(self, thread: str) -> None:
+        self._heartbeats[thread] = time.monotonic()
 
-    def _look(self) -> float:
-        """Close and announce what is due; seconds until the next look."""
-        self._beat("clock")
+    def _tick(self) -> float:
+        """Close and publish what is due; return the seconds until the next tick."""
+        self._heartbeat("clock")
         if not self._closing.pause:
-            with self._closing.watched():
-                self._next_close = self._work.close_due()
-                self._unannounced = self._work.unannounced()
-        if not self._announcing.pause:
-            with self._announcing.watched():
-                self._work.publish_events()
-                self._unannounced = 0
-        due = (self._next_close - datetime.now(UTC)).total_seconds() if self._next_close else LOOK_SECONDS
-        # Not sooner than this, because the ledger's clock says what is due, and it may be behind this machine's.
-        return max(
-            _SHORTEST_LOOK, min(self._closing.pause or due, self._announcing.pause or LOOK_SECONDS, LOOK_SECONDS)
-        )
+            with self._closing.guard():
+                self._next_close = self._handler.close_due_batches()
+                self._unpublished = self._handler.count_unpublished()
+        if not self._publishing.pause:
+            with self._publishing.guard():
+                self._handler.publish_events()
+                self._unpublished = 0
+        due = (self._next_close - datetime.now(UTC)).total_seconds() if self._next_close else TICK_SECONDS
+        wait_for = min(self._closing.pause or due, self._publishing.pause or TICK_SECONDS, TICK_SECONDS)
+        # The ledger's clock decides what is due, and it may be behind this machine's.
+        return max(_SHORTEST_TICK, wait_for)
 
     def _receive_until_stopped(self) -> None:
-        with ThreadPoolExecutor(1, thread_name_prefix="landing") as pool:
+        assert self._queue is not None, "only a watcher with a queue receives"
+        with ThreadPoolExecutor(1, thread_name_prefix="registering") as pool:
             while not self._stopping.is_set():
-                self._beat("receiver")
-                with self._receiving.watched():
-                    self._receive(pool)
+                self._heartbeat("receiver")
+                with self._receiving.guard():
+                    self._receive(pool, self._queue)
                 self._stopping.wait(self._receiving.pause)
 
-    def _receive(self, pool: ThreadPoolExecutor) -> None:
-        queue = self._queue
-        assert queue is not None, "only a watch with a queue receives"
-        deliveries = queue.receive(self._wait_seconds, _BURST)
+    def _receive(self, pool: ThreadPoolExecutor, queue: Queue) -> None:
+        messages = queue.receive(self._wait_seconds, _BURST)
         self._last_receive = datetime.now(UTC)
-        self._oldest_seconds = max((_age(one, self._last_receive) for one in deliveries), default=None)
-        with self._holding:
+        self._oldest_seconds = max((_age(message, self._last_receive) for message in messages), default=None)
+        with self._handling:
             if self._stopping.is_set():
-                queue.extend(deliveries, 0)
-            elif deliveries:
-                self._drain(pool, queue, deliveries)
+                queue.extend(messages, 0)
+            elif messages:
+                self._handle_bursts(pool, queue, messages)
         if time.monotonic() - self._depth_at > _DEPTH_SECONDS:
             self._depth, self._depth_at = queue.depth(), time.monotonic()
 
-    def _drain(self, pool: ThreadPoolExecutor, queue: Deliveries, deliveries: Sequence[Delivery]) -> None:
-        """Land a burst while the next is received, as long as many wait."""
-        in_hand: deque[tuple[Future[None], Sequence[Delivery]]] = deque()
+    def _handle_bursts(self, pool: ThreadPoolExecutor, queue: Queue, messages: Sequence[QueueMessage]) -> None:
+        """Handle a burst of messages while the next one is received, as long as many wait."""
+        in_flight: deque[tuple[Future[None], Sequence[QueueMessage]]] = deque()
         try:
-            while deliveries:
-                in_hand.append((pool.submit(self._handle, queue, deliveries), deliveries))
-                if len(in_hand) == _AHEAD:
-                    self._finish(queue, *in_hand.popleft())
-                more = len(deliveries) > _BURST // 2 and not self._stopping.is_set()
-                deliveries = queue.receive(0, _BURST) if more else ()
+            while messages:
+                in_flight.append((pool.submit(self._handle_burst, queue, messages), messages))
+                if len(in_flight) == _BURSTS_IN_FLIGHT:
+                    self._wait_for(queue, *in_flight.popleft())
+                more = len(messages) > _BURST // 2 and not self._stopping.is_set()
+                messages = queue.receive(0, _BURST) if more else ()
         finally:
-            while in_hand:
-                self._finish(queue, *in_hand.popleft())
+            while in_flight:
+                self._wait_for(queue, *in_flight.popleft())
 
-    def _finish(self, queue: Deliveries, handling: Future[None], deliveries: Sequence[Delivery]) -> None:
-        while not wait([handling], _EXTEND_AFTER).done:
-            self._beat("receiver")
-            with suppress(StoreError):  # then another receiver may land the same, which changes nothing
-                queue.extend(deliveries, _EXTEND_BY)
-        self._beat("receiver")
-        handling.result()
+    def _wait_for(self, queue: Queue, burst: Future[None], messages: Sequence[QueueMessage]) -> None:
+        """Wait until a burst is handled; hide its messages from other receivers meanwhile."""
+        while not wait([burst], _EXTEND_AFTER).done:
+            self._heartbeat("receiver")
+            with suppress(StoreError):  # another receiver may then register the same, which changes nothing
+                queue.extend(messages, _EXTEND_BY)
+        self._heartbeat("receiver")
+        burst.result()
 
-    def _handle(self, queue: Deliveries, deliveries: Sequence[Delivery]) -> None:
-        """Land them together; where that fails by halves: what spoils one message shall not hold up the others."""
+    def _handle_burst(self, queue: Queue, messages: Sequence[QueueMessage]) -> None:
+        """Handle messages together; if that fails, in halves, so that one bad message does not block the others."""
         try:
-            self._land(queue, deliveries)
+            self._handle_and_acknowledge(queue, messages)
         except Exception as error:
-            if _passes(error):
+            if _is_temporary(error):
                 raise
-            if len(deliveries) == 1:
-                self._give_up(queue, deliveries[0], error)
+            if len(messages) == 1:
+                self._dead_letter_after_attempts(queue, messages[0], error)
                 return
-            middle = len(deliveries) // 2
-            self._handle(queue, deliveries[:middle])
-            self._handle(queue, deliveries[middle:])
+            middle = len(messages) // 2
+            self._handle_burst(queue, messages[:middle])
+            self._handle_burst(queue, messages[middle:])
 
-    def _give_up(self, queue: Deliveries, one: Delivery, error: Exception) -> None:
-        _log.warning("attempt %d of %d to land a message failed: %s", one.attempts, _MOST_ATTEMPTS, error)
-        if one.attempts >= _MOST_ATTEMPTS:
-            self._work.dead_letter(one.body, _QUEUE, f"not landed in {one.attempts} attempts: {error}")
-            queue.acknowledge([one])
-
-    def _land(self, queue: Deliveries, deliveries: Sequence[Delivery]) -> None:
+    def _handle_and_acknowledge(self, queue: Queue, messages: Sequence[QueueMessage]) -> None:
         failpoint("watcher.received")
-        self.take([one.body for one in deliveries], _QUEUE)
-        queue.acknowledge(deliveries)
+        self.handle([message.body for message in messages], queue.kind)
+        queue.acknowledge(messages)
         failpoint("watcher.acknowledged")
 
+    def _dead_letter_after_attempts(self, queue: Queue, message: QueueMessage, error: Exception) -> None:
+        _log.warning("attempt %d of %d to register a message failed: %s", message.attempts, _MAX_ATTEMPTS, error)
+        if message.attempts >= _MAX_ATTEMPTS:
+            reason = f"not registered in {message.attempts} attempts: {error}"
+            self._handler.dead_letter(message.body, queue.kind, reason)
+            queue.acknowledge([message])
 
-def _passes(error: Exception) -> bool:
-    """Whether the ledger or the store is away, which says nothing about the message."""
+
+def _parsed_or_rejected(body: bytes) -> ParsedMessage:
+    try:
+        return parse_message(body)
+    except MessageError as error:
+        return ParsedMessage(rejected=(RejectedRecord(error.what, body),))
+
+
+def _is_temporary(error: Exception) -> bool:
+    """Return whether the ledger or the store is unreachable, which does not depend on the message."""
     return isinstance(error, LabelyardError) and error.retry
 
 
-def _age(one: Delivery, now: datetime) -> float:
-    return (now - one.sent).total_seconds() if one.sent else 0.0
+def _age(message: QueueMessage, now: datetime) -> float:
+    return (now - message.sent).total_seconds() if message.sent else 0.0
 
 
-def _written(at: datetime | None) -> str | None:
+def _iso(at: datetime | None) -> str | None:
     return at.isoformat(timespec="seconds") if at else None

@@ -1,135 +1,176 @@
-"""Notifications by HTTP, for stores that have no queue (MinIO, Ceph), and /healthz.
+"""Notifications by HTTP, for stores without a queue (MinIO, Ceph), and /healthz.
 
-A caller shows the token as `Authorization: Bearer …` or, because Ceph can send no header, as the last part of the path.
-An answer of 200 means: committed. 503 means: send it again later.
+A client sends the token as `Authorization: Bearer …` or, because Ceph cannot send headers, as the last part of
+the path. 200 means that the notification is committed, 503 that it must be sent again later.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import logging
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
-from cheroot.server import HTTPConnection
-from cheroot.wsgi import Server
-from flask import Flask, Response, jsonify, request
 from pydantic import SecretStr
-from werkzeug.exceptions import HTTPException
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+from uvicorn import Config, Server
 
 from labelyard.errors import LabelyardError, SettingsError
 from labelyard.settings import is_loopback
+from labelyard.sources.backoff import Backoff
+from labelyard.sources.http_deadline import DeadlineProtocol
 from labelyard.sources.parsers import MAX_BODY_BYTES
-from labelyard.sources.watcher import Trouble
 
 _log = logging.getLogger("labelyard.sources")
 _THREADS = 8
+_CONNECTIONS = 256
+_BACKLOG = 64
 _IDLE_SECONDS = 10
-_REQUEST_SECONDS = 30.0
-"""How long a client may take to send a request; its answer may take longer."""
+_STOP_SECONDS = 10
+_HEADER_BYTES = 64 * 1024
 
-Take = Callable[[Sequence[bytes], str], None]
-
-
-def application(take: Take | None, health: Callable[[], dict[str, Any]], token: SecretStr | None) -> Flask:
-    """The WSGI application; without `take` it only tells its health."""
-    app = Flask("labelyard.sources")
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
-    secret = token.get_secret_value().encode() if token else b""
-    trouble = Trouble("taking notifications in by HTTP")
-
-    @app.get("/healthz")
-    def healthz() -> tuple[Response, int]:
-        seen = health()
-        return jsonify(seen), 200 if seen["alive"] else 503
-
-    @app.post("/notify")
-    @app.post("/notify/<shown>")
-    def notify(shown: str = "") -> tuple[str, int]:
-        if take is None:
-            return "the webhook is off: set LABELYARD_WATCH__WEBHOOK\n", 404
-        if not _knows(secret, shown):
-            return "show the token: Authorization: Bearer …, or /notify/…\n", 401
-        take([request.get_data()], "webhook")
-        trouble.over()
-        return "committed\n", 200
-
-    # Flask would log the path of a request that fails, and so the token in it.
-    @app.errorhandler(Exception)
-    def failed(error: Exception) -> tuple[str, int]:
-        if isinstance(error, HTTPException):
-            return f"{error.name}\n", error.code or 500
-        trouble.met(error)
-        return "not now: send it again later\n", 503 if isinstance(error, LabelyardError) and error.retry else 500
-
-    return app
+Handle = Callable[[Sequence[bytes], str], None]
 
 
-def _knows(secret: bytes, shown: str) -> bool:
-    kind, _, bearer = request.headers.get("Authorization", "").partition(" ")
-    # Both are compared, whatever the first says: the time taken tells nothing.
-    by_path = hmac.compare_digest(secret, shown.encode("utf-8", "replace"))
-    by_header = hmac.compare_digest(secret, bearer.strip().encode("utf-8", "replace")) and kind.lower() == "bearer"
-    return not secret or by_path or by_header
+class Webhook:
+    """The endpoints; without `handle` only /healthz works."""
+
+    def __init__(self, handle: Handle | None, health: Callable[[], dict[str, Any]], token: SecretStr | None) -> None:
+        self._handle, self._health = handle, health
+        self._token = token.get_secret_value().encode() if token else b""
+        self._backoff = Backoff("receiving notifications by HTTP")
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="webhook")
+
+    @property
+    def has_token(self) -> bool:
+        """Whether clients must send a token."""
+        return bool(self._token)
+
+    def application(self) -> Starlette:
+        """Return the ASGI application."""
+        app = Starlette(
+            routes=[
+                Route("/healthz", self._healthz),
+                Route("/notify", self._notify, methods=["POST"]),
+                Route("/notify/{token}", self._notify, methods=["POST"]),
+            ]
+        )
+        app.router.redirect_slashes = False
+        return app
+
+    async def _healthz(self, _request: Request) -> Response:
+        health = self._health()
+        return JSONResponse(health, 200 if health["alive"] else 503)
+
+    async def _notify(self, request: Request) -> Response:
+        if self._handle is None:
+            return PlainTextResponse("the webhook is off: set LABELYARD_WATCH__WEBHOOK\n", 404)
+        if not self._is_authorized(request):
+            return PlainTextResponse("send the token: Authorization: Bearer …, or /notify/…\n", 401)
+        try:
+            body = await _read_body(request)
+        except ClientDisconnect:
+            return Response(status_code=400)
+        if body is None:
+            return PlainTextResponse(f"more than {MAX_BODY_BYTES} bytes\n", 413)
+        return await self._commit(self._handle, body)
+
+    async def _commit(self, handle: Handle, body: bytes) -> Response:
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._threads, handle, [body], "webhook")
+        # Starlette's own handling would log a traceback for each request of a store that is retrying.
+        except Exception as error:  # noqa: BLE001
+            self._backoff.failed(error)
+            is_temporary = isinstance(error, LabelyardError) and error.retry
+            return PlainTextResponse("not now: send it again later\n", 503 if is_temporary else 500)
+        self._backoff.succeeded()
+        return PlainTextResponse("committed\n")
+
+    def _is_authorized(self, request: Request) -> bool:
+        in_path = request.path_params.get("token", "").encode("utf-8", "replace")
+        scheme, _, in_header = _authorization(request).partition(b" ")
+        # Both are always compared, so that the time taken reveals nothing.
+        path_matches = hmac.compare_digest(self._token, in_path)
+        header_matches = hmac.compare_digest(self._token, in_header.strip()) and scheme.lower() == b"bearer"
+        return not self.has_token or path_matches or header_matches
+
+
+def _authorization(request: Request) -> bytes:
+    return next((value for name, value in request.headers.raw if name.lower() == b"authorization"), b"")
+
+
+async def _read_body(request: Request) -> bytes | None:
+    """Return the body; None if it is too large."""
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length) > MAX_BODY_BYTES:
+        return None
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            return None
+    return bytes(body)
 
 
 @contextmanager
-def listening(app: Flask, host: str, port: int, token: SecretStr | None) -> Iterator[str]:
-    """Serve `app` from threads of its own; gives its address, port 0 replaced by the real one.
+def serve(webhook: Webhook, host: str, port: int) -> Iterator[str]:
+    """Serve the endpoints from a thread; yield their address, port 0 replaced by the real one.
 
-    Raises SettingsError for a host that others can reach while no token is set, or an address that is taken.
+    Raises SettingsError for an address in use, or for a host that other machines can reach while no token is set.
     """
-    if not is_loopback(host) and not (token and token.get_secret_value()):
+    if not is_loopback(host) and not webhook.has_token:
         next_step = "set LABELYARD_WATCH__WEBHOOK_TOKEN, or listen on 127.0.0.1"
         raise SettingsError(f"{host} can be reached from other machines and no token is set", next_step=next_step)
-    server = _Server((host, port), app, numthreads=_THREADS, request_queue_size=64, timeout=_IDLE_SECONDS)
-    try:
-        server.prepare()
-    except OSError as error:
-        next_step = "free it, or set LABELYARD_WATCH__HOST and LABELYARD_WATCH__PORT"
-        raise SettingsError(
-            f"cannot listen on {host}:{port}: {error.strerror or error}", next_step=next_step
-        ) from error
-    thread = threading.Thread(target=server.serve, name="http", daemon=True)
+    listener = _listen(host, port)
+    server = Server(_config(webhook.application()))
+    thread = threading.Thread(target=server.run, args=([listener],), name="http", daemon=True)
+    address = _address(*listener.getsockname()[:2])
     thread.start()
     try:
-        yield _address(*server.bind_addr[:2])
+        yield address
     finally:
-        server.stop()
-        thread.join(timeout=10)
+        server.should_exit = True
+        thread.join(timeout=2 * _STOP_SECONDS)
+        listener.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        both = family == socket.AF_INET6 and host == "::" and socket.has_dualstack_ipv6()
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=both)
+    except OSError as error:
+        next_step = "free it, or set LABELYARD_WATCH__HOST and LABELYARD_WATCH__PORT"
+        problem = f"cannot listen on {host}:{port}: {error.strerror or error}"
+        raise SettingsError(problem, next_step=next_step) from error
+
+
+def _config(app: Starlette) -> Config:
+    return Config(
+        app,
+        http=DeadlineProtocol,
+        ws="none",
+        loop="asyncio",
+        lifespan="off",
+        log_config=None,
+        access_log=False,  # a path may contain the token
+        proxy_headers=False,
+        server_header=False,
+        backlog=_BACKLOG,
+        limit_concurrency=_CONNECTIONS,
+        timeout_keep_alive=_IDLE_SECONDS,
+        timeout_graceful_shutdown=_STOP_SECONDS,
+        h11_max_incomplete_event_size=_HEADER_BYTES,
+    )
 
 
 def _address(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-class _Connection(HTTPConnection):
-    """A connection that stops listening to a client who sends a request drop by drop; an idle one ends by itself."""
-
-    def communicate(self) -> bool:
-        """Serve one request."""
-        patience = threading.Timer(_REQUEST_SECONDS, self._hang_up)
-        patience.daemon = True
-        patience.start()
-        try:
-            more: bool = super().communicate()  # type: ignore[no-untyped-call]
-            return more
-        finally:
-            patience.cancel()
-
-    def _hang_up(self) -> None:
-        with suppress(OSError):
-            self.socket.shutdown(socket.SHUT_RD)
-
-
-class _Server(Server):
-    ConnectionClass = _Connection
-    max_request_body_size = MAX_BODY_BYTES
-    max_request_header_size = 64 * 1024
-
-    def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:  # noqa: FBT001, FBT002
-        """Log what cheroot has to say, which names no path."""
-        _log.log(min(level, logging.WARNING), "HTTP: %s", msg, exc_info=traceback)

@@ -1,4 +1,4 @@
-"""Looking at objects in the store before they land: what a notification says is a hint, and may be old."""
+"""The current state of many objects in the store, in few requests: what a notification says may be outdated."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from itertools import islice
+from itertools import compress, islice
 from os.path import commonprefix
 from typing import TypeVar
 
@@ -16,68 +16,71 @@ from labelyard.errors import ObjectDeleted
 from labelyard.storage.store import LISTING_PAGE, Store
 
 _log = logging.getLogger(__name__)
-_REQUESTS = 16
-"""Requests side by side."""
-_MANY = 10
-"""From so many objects of a folder on, a listing is tried before HEADs."""
-_WORTH = 20
+_CONCURRENT_REQUESTS = 16
+_MIN_TO_LIST = 10
+"""From this many objects of a folder on, a listing is tried before HEADs."""
+_KEYS_FOR_A_HEAD = 20
 """A key of a listing costs less than a twentieth of a HEAD, in this process and in the store."""
 
-Asked = TypeVar("Asked")
-Answer = TypeVar("Answer")
+Argument = TypeVar("Argument")
+Result = TypeVar("Result")
 
 
-def head_objects(store: Store, told: Iterable[StoredObject]) -> list[StoredObject]:
-    """Each object as the store has it now, once; what is gone is left out.
+def head_objects(store: Store, objects: Iterable[StoredObject]) -> list[StoredObject]:
+    """Return each object as the store has it now, once; deleted ones are left out.
 
-    A burst of notifications tells of keys that lie close together: those a listing shows, the rest is asked for one by
-    one. A listing knows no version ids, so an object keeps the one that was told with the same ETag.
+    A burst of notifications has many keys of one folder: a listing finds those, HEADs find the rest. A listing has no
+    version ids, so an object keeps the version that was notified with the same ETag.
     """
-    wanted = {(one.bucket, one.key): one for one in told}
+    wanted = {(obj.bucket, obj.key): obj for obj in objects}
     folders: dict[tuple[str, str], list[str]] = defaultdict(list)
     for bucket, key in sorted(wanted):
         folders[bucket, key.rpartition("/")[0]].append(key)
-    crowded = [(bucket, keys) for (bucket, _), keys in folders.items() if len(keys) >= _MANY]
+    to_list = [(bucket, keys) for (bucket, _), keys in folders.items() if len(keys) >= _MIN_TO_LIST]
     found: dict[tuple[str, str], StoredObject] = {}
-    for shown in _side_by_side(lambda one: _listed(store, *one), crowded):
-        found |= {(obj.bucket, obj.key): _versioned(obj, wanted[obj.bucket, obj.key]) for obj in shown}
-    rest = [one for place, one in wanted.items() if place not in found]
-    return [*found.values(), *(obj for obj in _side_by_side(lambda one: _head(store, one), rest) if obj is not None)]
+    for listed in _concurrently(lambda folder: _list(store, *folder), to_list):
+        found |= {(obj.bucket, obj.key): _with_version(obj, wanted[obj.bucket, obj.key]) for obj in listed}
+    rest = [obj for identity, obj in wanted.items() if identity not in found]
+    heads = _concurrently(lambda obj: _head(store, obj), rest)
+    return [*found.values(), *(obj for obj in heads if obj is not None)]
 
 
-def exist(store: Store, objects: Sequence[StoredObject]) -> list[bool]:
-    """Whether each key exists now."""
-    return _side_by_side(lambda one: store.exists(one.bucket, one.key), objects)
+def missing_objects(store: Store, objects: Sequence[StoredObject]) -> list[StoredObject]:
+    """Return the objects whose keys do not exist now."""
+    missing = _concurrently(lambda obj: not store.exists(obj.bucket, obj.key), objects)
+    return list(compress(objects, missing))
 
 
-def _listed(store: Store, bucket: str, keys: Sequence[str]) -> list[StoredObject]:
-    """What a listing of the keys' neighbourhood shows of them, as long as it is worth its pages."""
+def _list(store: Store, bucket: str, keys: Sequence[str]) -> list[StoredObject]:
+    """Return what a listing finds of sorted keys; it ends early when its pages hold too few of them."""
     found: list[StoredObject] = []
-    wanted, page_size = set(keys), min(LISTING_PAGE, len(keys) + _MANY)
+    wanted, page_size = set(keys), min(LISTING_PAGE, len(keys) + _MIN_TO_LIST)
     prefix = commonprefix([keys[0], keys[-1]])  # noqa: RUF071 - to S3 a prefix is text, no path
     listing = store.list(bucket, prefix, after=keys[0][:-1], page_size=page_size)
     while page := list(islice(listing, page_size)):
-        shown = [obj for obj in page if obj.key in wanted]
-        found += shown
-        if page[-1].key >= keys[-1] or len(shown) * _WORTH < len(page):
+        hits = [obj for obj in page if obj.key in wanted]
+        found += hits
+        if page[-1].key >= keys[-1] or len(hits) * _KEYS_FOR_A_HEAD < len(page):
             break
     return found
 
 
-def _versioned(listed: StoredObject, told: StoredObject) -> StoredObject:
-    return replace(listed, version_id=told.version_id) if told.version_id and told.etag == listed.etag else listed
+def _with_version(listed: StoredObject, notified: StoredObject) -> StoredObject:
+    if notified.version_id and notified.etag == listed.etag:
+        return replace(listed, version_id=notified.version_id)
+    return listed
 
 
-def _side_by_side(ask: Callable[[Asked], Answer], about: Sequence[Asked]) -> list[Answer]:
-    if len(about) < 2:
-        return [ask(one) for one in about]
-    with ThreadPoolExecutor(min(_REQUESTS, len(about))) as pool:
-        return list(pool.map(ask, about))
-
-
-def _head(store: Store, told: StoredObject) -> StoredObject | None:
+def _head(store: Store, obj: StoredObject) -> StoredObject | None:
     try:
-        return store.head(told.bucket, told.key)
+        return store.head(obj.bucket, obj.key)
     except ObjectDeleted:
-        _log.info("%s was deleted before it landed", told.url)
+        _log.info("%s was deleted before it was registered", obj.url)
         return None
+
+
+def _concurrently(call: Callable[[Argument], Result], arguments: Sequence[Argument]) -> list[Result]:
+    if len(arguments) < 2:
+        return [call(argument) for argument in arguments]
+    with ThreadPoolExecutor(min(_CONCURRENT_REQUESTS, len(arguments))) as pool:
+        return list(pool.map(call, arguments))

@@ -1,6 +1,6 @@
-"""What a file is before CVAT sees it: one broken image would fail a whole task there, and a truncated JPEG pass unseen.
+"""Inspection of images before CVAT receives them.
 
-A pure function of the file's bytes; its name plays no part.
+In CVAT one broken image fails a whole task, and a truncated JPEG passes unnoticed. A file's name does not matter.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from PIL.ExifTags import Base
 from labelyard.errors import ImageError
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF", "PPM")
-"""What is taken as an image. Pillow could open more, but some of that runs other programs (EPS)."""
+"""Accepted formats. Pillow opens more, and some of them run other programs (EPS)."""
 MAX_PIXELS = 178_956_970
-"""Width times height; Pillow, and so CVAT, calls more a decompression bomb."""
+"""Width times height; Pillow, and so CVAT, treats more as a decompression bomb."""
 _HASH_CHUNK = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """An image that decodes from first to last pixel.
+    """The properties of an image that decodes completely.
 
-    `width` and `height` are pixels as stored; `exif_orientation` (1 to 8) says how a viewer turns them, 1 is upright.
+    `width` and `height` are pixels as stored. `exif_orientation` (1 to 8) is how viewers rotate them; 1 is upright.
     """
 
     width: int
@@ -37,10 +37,10 @@ class ImageFacts:
     mime: str
 
 
-def inspect(source: Path | BinaryIO) -> ImageFacts:
-    """Decode the whole image.
+def inspect_image(source: Path | BinaryIO) -> ImageFacts:
+    """Decode the whole image and return its properties.
 
-    Raises ImageError saying why that is impossible or unwanted: empty, no image, truncated, too large, several frames.
+    Raises ImageError with the reason: empty, no image, truncated, too large, several frames.
     """
     if isinstance(source, Path):
         with source.open("rb") as file:
@@ -55,9 +55,9 @@ def _inspect(file: BinaryIO) -> ImageFacts:
     image = _open(file, size)
     width, height = image.size
     if not 0 < width * height <= MAX_PIXELS:
-        raise ImageError(f"{width} x {height} pixels are more than the {MAX_PIXELS} that CVAT takes")
+        raise ImageError(f"{width} x {height} pixels are more than the {MAX_PIXELS} that CVAT accepts")
     kind = image.format or ""
-    # An MPO is a JPEG with previews behind it, as many cameras write them; every reader takes it for a JPEG.
+    # An MPO is a JPEG followed by previews, as many cameras write it; every reader treats it as a JPEG.
     kind = "JPEG" if kind == "MPO" else kind
     if kind != "JPEG":
         _require_one_frame(image, kind)
@@ -82,7 +82,7 @@ def _open(file: BinaryIO, size: int) -> Image.Image:
     except UnidentifiedImageError:
         raise ImageError(f"no image: {size} bytes of no known format ({', '.join(FORMATS)})") from None
     except Image.DecompressionBombError as error:
-        raise ImageError(f"more than the {MAX_PIXELS} pixels that CVAT takes: {error}") from None
+        raise ImageError(f"more than the {MAX_PIXELS} pixels that CVAT accepts: {error}") from None
     except Exception as error:  # noqa: BLE001 - Pillow's readers raise anything on a crafted file
         raise ImageError(f"no readable image: {_line(error)}") from None
 
@@ -93,12 +93,12 @@ def _require_one_frame(image: Image.Image, kind: str) -> None:
     except Exception as error:  # noqa: BLE001 - as above
         raise ImageError(f"a broken or truncated {kind}: {_line(error)}") from None
     if frames > 1:
-        raise ImageError(f"{kind} with {frames} frames: CVAT would show the first alone")
+        raise ImageError(f"{kind} with {frames} frames: CVAT would show only the first")
 
 
 def _decode(image: Image.Image, kind: str) -> None:
     width, height = image.size
-    # A JPEG is read to its last byte at an eighth of its size too, in less than half the time: only pixels are spared.
+    # At an eighth of its size a JPEG is still read to its last byte, in less than half the time.
     image.draft("L", (max(1, width // 8), max(1, height // 8)))
     try:
         image.load()
@@ -107,7 +107,7 @@ def _decode(image: Image.Image, kind: str) -> None:
 
 
 def _verify(file: BinaryIO, size: int, kind: str) -> None:
-    """Look at the checksums and the end of a PNG, which decoding does not need."""
+    """Check the checksums and the end of a PNG, which decoding does not need."""
     try:
         _open(file, size).verify()
     except Exception as error:  # noqa: BLE001 - as above
@@ -117,7 +117,7 @@ def _verify(file: BinaryIO, size: int, kind: str) -> None:
 def _orientation(image: Image.Image) -> int:
     try:
         found = image.getexif().get(Base.Orientation, 1)
-    except Exception:  # noqa: BLE001 - broken EXIF spoils no pixel; viewers show such an image as stored
+    except Exception:  # noqa: BLE001 - broken EXIF affects no pixel; viewers show such an image as stored
         return 1
     return found if isinstance(found, int) and 1 <= found <= 8 else 1
 

@@ -1,6 +1,6 @@
-"""A bounded place on disk where objects wait between the bucket and CVAT, fetched several ahead.
+"""A bounded folder on disk that holds objects between the bucket and CVAT, fetched several ahead.
 
-Files are numbered, never named by a key. What a killed process left behind is removed by the next spool in the folder.
+Files are numbered, never named by a key. The next spool in the folder removes the files of a killed process.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ from labelyard.errors import ObjectArchived, ObjectChanged, ObjectDeleted, Store
 
 THREADS = 4
 AHEAD = 8
-"""Objects being fetched or fetched and not yet asked for."""
+"""Objects that are being fetched, or fetched and not yet yielded."""
 
 
 class Reader(Protocol):
     """What a spool needs of a store."""
 
     def head(self, bucket: str, key: str) -> StoredObject:
-        """The object as it is now."""
+        """Return the object as it is now."""
 
     def read(self, obj: StoredObject) -> Iterator[bytes]:
-        """Its bytes."""
+        """Yield the object's bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spooled:
-    """An object and its content on disk, which stays until `discard` or the spool's end.
+    """An object and its content on disk, which exists until `discard` or the spool's end.
 
-    Where the object is gone or has changed, `failure` says so, and there is no file.
+    For an object that was deleted, changed or archived there is no file, and `failure` is the reason.
     """
 
     object: StoredObject
@@ -52,14 +52,14 @@ class Spooled:
     spool: Spool
 
     def discard(self) -> None:
-        """Remove the file; its room is free for the next."""
+        """Delete the file, so that another one fits."""
         self.spool.discard(self)
 
 
 class Spool:
-    """Iterate over it, once and from one thread, for the objects in their order.
+    """An iterable of the objects in their order, for one iteration in one thread.
 
-    Raises StoreUnreachable where the store broke off three times, and StoreError where disk or spool are full.
+    Raises StoreUnreachable if reading an object failed three times, StoreError if the disk or the spool is full.
     """
 
     def __init__(self, store: Reader, objects: Iterable[StoredObject], folder: Path, max_bytes: int) -> None:
@@ -72,21 +72,22 @@ class Spool:
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="spool")
 
     def __iter__(self) -> Iterator[Spooled]:
-        while self._look_ahead():
-            yield self._take(*self._fetched.popleft())
+        while self._fetch_ahead():
+            yield self._finish(*self._fetched.popleft())
 
     def discard(self, spooled: Spooled) -> None:
-        """Remove a file that was handed out."""
+        """Delete the file of a yielded object."""
         if spooled.path.exists():
             spooled.path.unlink()
             self._held -= spooled.size
 
     def close(self) -> None:
-        """End the fetching."""
+        """Stop fetching."""
         self._stop.set()
         self._pool.shutdown(cancel_futures=True)
 
-    def _look_ahead(self) -> bool:
+    def _fetch_ahead(self) -> bool:
+        """Start fetching the next objects that fit; return whether one can be yielded."""
         while self._rest and len(self._fetched) < AHEAD:
             size = self._size(self._rest[0])
             if self._held + size > self._max_bytes:
@@ -108,9 +109,9 @@ class Spool:
         try:
             return self._store.head(obj.bucket, obj.key).size or 0
         except ObjectDeleted:
-            return 0  # its fetching says so, in its turn
+            return 0  # fetching it reports the failure, in order
 
-    def _take(self, obj: StoredObject, path: Path, size: int, fetching: Future[None]) -> Spooled:
+    def _finish(self, obj: StoredObject, path: Path, size: int, fetching: Future[None]) -> Spooled:
         try:
             fetching.result()
         except (ObjectDeleted, ObjectChanged, ObjectArchived) as failure:
@@ -125,7 +126,7 @@ class Spool:
                 with attempt:
                     self._copy(obj, path, size)
         except OSError as error:
-            next_step = "free some space there, or name another folder in LABELYARD_SPOOL"
+            next_step = "free some space there, or set LABELYARD_SPOOL to another folder"
             raise StoreError(f"cannot write: {error.strerror}", where=str(self._folder), next_step=next_step) from error
 
     def _copy(self, obj: StoredObject, path: Path, size: int) -> None:
@@ -137,12 +138,12 @@ class Spool:
                     break
                 file.write(piece)
         if written != size and not self._stop.is_set():
-            raise ObjectChanged(f"it has other than the {size} bytes that it had when it landed", where=obj.url)
+            raise ObjectChanged(f"its size is no longer the {size} bytes that were registered", where=obj.url)
 
 
 @contextmanager
 def open_spool(store: Reader, objects: Iterable[StoredObject], folder: Path, max_bytes: int) -> Iterator[Spool]:
-    """A spool below `folder`, emptied at the end."""
+    """Yield a spool in a new folder below `folder`, which is deleted at the end."""
     with _own_folder(folder) as own:
         spool = Spool(store, objects, own, max_bytes)
         try:
@@ -155,15 +156,15 @@ def open_spool(store: Reader, objects: Iterable[StoredObject], folder: Path, max
 def _own_folder(parent: Path) -> Iterator[Path]:
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        # The door is shut meanwhile: nobody shall take a folder for an orphan between its making and its locking.
-        with (parent / ".door").open("w") as door:
-            fcntl.flock(door, fcntl.LOCK_EX)
+        # Between its creation and its locking, another process would take the folder for an orphan.
+        with (parent / ".lock").open("w") as parent_lock:
+            fcntl.flock(parent_lock, fcntl.LOCK_EX)
             _remove_orphans(parent)
             folder = Path(tempfile.mkdtemp(prefix="spool-", dir=parent))
             lock = (folder / ".lock").open("w")
             fcntl.flock(lock, fcntl.LOCK_EX)
     except OSError as error:
-        next_step = "name a folder that can be written to in LABELYARD_SPOOL"
+        next_step = "set LABELYARD_SPOOL to a folder that can be written to"
         raise StoreError(f"no spool: {error.strerror}", where=str(parent), next_step=next_step) from error
     with lock:
         try:
@@ -173,8 +174,8 @@ def _own_folder(parent: Path) -> Iterator[Path]:
 
 
 def _remove_orphans(parent: Path) -> None:
-    """Remove the folders whose owner died: the kernel has freed their locks."""
+    """Delete the folders of dead processes: the kernel has released their locks."""
     for folder in parent.glob("spool-*"):
-        with suppress(OSError), (folder / ".lock").open("a") as lock:  # its owner lives, or is just leaving
+        with suppress(OSError), (folder / ".lock").open("a") as lock:  # its owner lives, or is just deleting it
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(folder, ignore_errors=True)

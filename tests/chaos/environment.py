@@ -23,7 +23,7 @@ from cvat_sandbox import Serving, serve
 from cvat_sandbox.faults import Faults
 from labelyard.cvat import Cvat, connect
 from labelyard.ledger import upgrade
-from labelyard.storage.store import client
+from labelyard.storage.boto import boto_client
 from tests.chaos.postgres import drop_database, make_database
 from tests.chaos.servers import PrefectStandIn, faulty_store, serving
 from tests.chaos.worker_main import Config, Errand
@@ -199,7 +199,7 @@ def open_lane(emulator_url: str, postgres: str | None = None) -> Iterator[Lane]:
             cvat = connect(sandbox.url, username="root", password="rootpass", dialect="v1")
             config = Config(store_url, sandbox.url, cvat.login().get_secret_value())
             clean = Config(emulator_url, sandbox.url, "").store
-            s3, sqs = client("s3", clean, emulator_url), client("sqs", clean, emulator_url)
+            s3, sqs = boto_client("s3", clean, emulator_url), boto_client("sqs", clean, emulator_url)
             bucket = f"storms-{os.getpid()}-{folder.name[-6:].lower().replace('_', '0')}"
             s3.create_bucket(Bucket=bucket)
             ledgers = Ledgers(folder, postgres)

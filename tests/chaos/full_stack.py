@@ -17,7 +17,7 @@ from cvat_sandbox.faults import Faults
 from labelyard.cvat import Cvat, connect
 from labelyard.demo.environment import ACCOUNT, Surroundings, emulator, sandbox, step_inside, surround
 from labelyard.settings import load_settings
-from labelyard.storage.store import client
+from labelyard.storage.boto import boto_client
 from labelyard.supervisor import Part, Patience, Supervisor, prints
 from tests.chaos.servers import faulty_store, serving
 
@@ -166,7 +166,7 @@ def open_site(folder: Path, ledger: str, tell: Callable[[str], None]) -> Iterato
     ):
         cvat = connect(made.cvat_url, username=ACCOUNT, password=made.password, dialect="v1", timeout=20)
         store = load_settings().store
-        s3, sqs = client("s3", store, made.store_url), client("sqs", store, made.store_url)
+        s3, sqs = boto_client("s3", store, made.store_url), boto_client("sqs", store, made.store_url)
         site = Site(made, yard, ledger, store_url, faults, cvat, FaultsThere(made.cvat_url), s3, sqs)
         site.write_settings()
         try:

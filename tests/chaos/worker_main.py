@@ -27,7 +27,6 @@ from sqlalchemy.orm import configure_mappers
 
 import labelyard.sources.watcher as watch_module
 from labelyard import failpoints
-from labelyard.cli.watch import Steps
 from labelyard.context import Context
 from labelyard.cvat import Cvat, connect
 from labelyard.domain.states import BatchState
@@ -40,14 +39,15 @@ from labelyard.pipeline.close_batches import close_due
 from labelyard.pipeline.collect_finished import collect
 from labelyard.pipeline.create_task import create_task
 from labelyard.pipeline.export_annotations import export_annotations
+from labelyard.pipeline.handle_notifications import PipelineHandler
 from labelyard.pipeline.publish_events import publish_again, publish_events
 from labelyard.pipeline.register_objects import sweep_sources
 from labelyard.pipeline.upload_data import upload_data
 from labelyard.pipeline.wait_for_status import wait_for_status
 from labelyard.settings import Settings, StoreSettings
-from labelyard.sources.sqs import Queue
-from labelyard.sources.watcher import Watch
-from labelyard.storage.store import Store
+from labelyard.sources.queues.sqs import SqsQueue
+from labelyard.sources.watcher import Watcher
+from labelyard.storage import Store
 
 SPEED = 20.0
 """Seconds on a ledger's clock in a second: leases, waits and quiet times pass as fast as nobody could wait for them."""
@@ -106,7 +106,7 @@ class Warm:
 
     def __init__(self, config: Config) -> None:
         self.store = Store(config.store)
-        self.queue = Queue("http://none", config.store, config.store_url)
+        self.queue = SqsQueue("http://none", config.store, config.store_url)
         self.cvat = connect(config.cvat_url, token=config.cvat_token, dialect="v1", timeout=_CVAT_SECONDS)
         self._ledger: Ledger | None = None
         self._compiled: dict[object, object] = {}
@@ -163,7 +163,7 @@ def _stop() -> None:
 def _watch(context: Context, errand: Errand, warm: Warm, orders: Connection) -> None:
     queue = copy.copy(warm.queue)
     queue.url = errand.queue_url
-    watch = Watch(Steps(context, PrefectEvents(context.settings)), queue, wait_seconds=1)
+    watch = Watcher(PipelineHandler(context, PrefectEvents(context.settings)), queue, wait_seconds=1)
     loop = threading.Thread(target=watch.run, daemon=True)
     loop.start()
     orders.recv()

@@ -1,4 +1,4 @@
-"""The S3 and SQS that tests speak to: MiniStack, as a process of its own, over the wire."""
+"""The S3 and SQS of the tests: MiniStack, in its own process, over HTTP."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from uuid import uuid4
 from pydantic import SecretStr
 
 from labelyard.settings import StoreSettings
-from labelyard.storage.store import Store, client
+from labelyard.storage import Store
+from labelyard.storage.boto import boto_client
 
 _START_SECONDS = 30
 
 
 class StoreServer:
-    """A running emulator; S3 and SQS answer at the same address."""
+    """A running emulator; S3 and SQS have the same address."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -32,7 +33,7 @@ class StoreServer:
 
     @property
     def settings(self) -> StoreSettings:
-        """The settings that lead to it."""
+        """Settings that connect to it."""
         return StoreSettings(
             endpoint_url=self.url,
             region="us-east-1",
@@ -46,9 +47,9 @@ class StoreServer:
         return Store(self.settings)
 
     def boto(self, service: str) -> Any:
-        """A plain boto3 client, for what a person would do by hand."""
+        """A plain boto3 client, for what a person would do manually."""
         if service not in self._clients:
-            self._clients[service] = client(service, self.settings, self.url)
+            self._clients[service] = boto_client(service, self.settings, self.url)
         return self._clients[service]
 
     def new_bucket(self, *, versioned: bool = False) -> str:
@@ -60,13 +61,13 @@ class StoreServer:
         return name
 
     def new_queue(self, **attributes: str) -> str:
-        """The URL of a fresh queue."""
+        """Create a queue; return its URL."""
         created = self.boto("sqs").create_queue(QueueName=f"queue-{uuid4().hex[:12]}", Attributes=attributes)
         url: str = created["QueueUrl"]
         return url
 
     def notify(self, bucket: str, queue_url: str) -> None:
-        """Let the bucket tell the queue of new and deleted objects."""
+        """Let the bucket notify the queue of new and deleted objects."""
         arn = f"arn:aws:sqs:us-east-1:000000000000:{queue_url.rsplit('/', 1)[-1]}"
         self.boto("s3").put_bucket_notification_configuration(
             Bucket=bucket,
@@ -78,24 +79,24 @@ class StoreServer:
 
 @contextmanager
 def run_emulator() -> Iterator[StoreServer]:
-    """An emulator on a free port, ended with its process."""
+    """Run an emulator on a free port."""
     with tempfile.TemporaryDirectory(prefix="labelyard-ministack-") as folder:
-        port, words = free_port(), Path(folder) / "log"
-        # Else it would take fixed ports, and look after Docker containers that are not the tests'.
-        alone = {
+        port, log_file = free_port(), Path(folder) / "log"
+        # Otherwise it would use fixed ports and manage Docker containers that are not the tests'.
+        isolation = {
             "SERVICES": "s3,sqs",
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
             "DOCKER_HOST": f"unix://{folder}/no",
         }
-        own = {"GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1", "TMPDIR": folder}
-        environment = {**os.environ, **own, **alone}
-        with words.open("wb") as log:
+        options = {"GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1", "TMPDIR": folder}
+        environment = {**os.environ, **options, **isolation}
+        with log_file.open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "ministack"], env=environment, cwd=folder, stdout=log, stderr=log
             )
         try:
-            _wait_until_open(port, process, words)
+            _wait_until_open(port, process, log_file)
             yield StoreServer(f"http://127.0.0.1:{port}")
         finally:
             process.terminate()
@@ -103,18 +104,18 @@ def run_emulator() -> Iterator[StoreServer]:
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
+    """A port that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
 
 
-def _wait_until_open(port: int, process: subprocess.Popen[bytes], words: Path) -> None:
+def _wait_until_open(port: int, process: subprocess.Popen[bytes], log_file: Path) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.02)
-    raise RuntimeError(f"MiniStack did not start:\n{words.read_text(errors='replace')}")
+    raise RuntimeError(f"MiniStack did not start:\n{log_file.read_text(errors='replace')}")

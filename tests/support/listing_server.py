@@ -1,6 +1,6 @@
-"""A bucket of any number of keys, made as they are asked for: pages of ListObjectsV2, and HEAD.
+"""An S3 server whose bucket has any number of keys, computed per request: ListObjectsV2 and HEAD.
 
-python tests/listing_server.py 1000000     # prints its address, serves until it is ended
+python -m tests.support.listing_server 1000000     # prints its address, serves until it is killed
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ _HEAD = '<?xml version="1.0" encoding="UTF-8"?><ListBucketResult xmlns="http://s
 
 
 def numbered(number: int) -> str:
-    """The key of the n-th object."""
+    """Return the key of the n-th object."""
     return f"in/{number // 1000:06d}/{number:09d}.jpg"
 
 
 def etag(number: int) -> str:
-    """Its ETag."""
+    """Return the ETag of the n-th object."""
     return f"{number:032x}"
 
 
 class ListingServer(ThreadingHTTPServer):
-    """Every bucket of it holds `count` numbered objects, and before them the `odd` keys; all below in/."""
+    """A server whose every bucket has the `odd` keys and then `count` numbered objects, all below in/."""
 
     daemon_threads = True
 
@@ -42,7 +42,7 @@ class ListingServer(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
     def page(self, start: int, size: int) -> bytes:
-        """The objects from the n-th on, as XML."""
+        """Return a page of objects from the n-th on, as XML."""
         end = min(start + size, self.count)
         keys = [(key, "0" * 32) for key in self.odd] if start == 0 else []
         keys += [(numbered(n), etag(n)) for n in range(start, end)]
@@ -61,12 +61,12 @@ class _Page(BaseHTTPRequestHandler):
     server: ListingServer
 
     def do_GET(self) -> None:
-        asked = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
-        assert "start-after" not in asked, "this bucket lists from the beginning"
+        query = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
+        assert "start-after" not in query, "this server lists from the beginning only"
         if self.server.before_page:
             self.server.before_page(self.server.pages)
         self.server.pages += 1
-        body = self.server.page(int(asked.get("continuation-token", 0)), int(asked.get("max-keys", 1000)))
+        body = self.server.page(int(query.get("continuation-token", 0)), int(query.get("max-keys", 1000)))
         self.send_response(200)
         self.send_header("Content-Type", "application/xml")
         self.send_header("Content-Length", str(len(body)))
@@ -75,8 +75,8 @@ class _Page(BaseHTTPRequestHandler):
 
     def do_HEAD(self) -> None:
         number = re.search(r"(\d{9})\.jpg$", urlsplit(self.path).path)
-        there = number is not None and int(number[1]) < self.server.count
-        self.send_response(200 if there else 404)
+        exists = number is not None and int(number[1]) < self.server.count
+        self.send_response(200 if exists else 404)
         if number is not None:
             self.send_header("ETag", f'"{etag(int(number[1]))}"')
         self.send_header("Last-Modified", "Mon, 23 Nov 2026 09:10:42 GMT")
@@ -84,14 +84,14 @@ class _Page(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager
 def listing(
     count: int, odd: Sequence[str] = (), before_page: Callable[[int], None] | None = None
 ) -> Iterator[ListingServer]:
-    """Such a server in a thread of its own; `before_page` is called with the number of pages it has served."""
+    """Run such a server in a thread; `before_page` is called with the number of pages served before."""
     server = ListingServer(count, odd, before_page)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -104,7 +104,7 @@ def listing(
 
 
 if __name__ == "__main__":
-    served = ListingServer(int(sys.argv[1]))
-    sys.stdout.write(f"{served.url}\n")
+    main_server = ListingServer(int(sys.argv[1]))
+    sys.stdout.write(f"{main_server.url}\n")
     sys.stdout.flush()
-    served.serve_forever()
+    main_server.serve_forever()

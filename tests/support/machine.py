@@ -1,4 +1,4 @@
-"""A folder with a ledger and the settings that lead to the emulator: what the commands of the intake run on."""
+"""A folder with a ledger and settings for the emulator, in which tests run commands."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LABELYARD = [sys.executable, "-c", "from labelyard.cli import main; main()"]
 
 
 class Machine:
-    """A folder with a ledger, and the environment that leads to the emulator."""
+    """A folder with a ledger, and an environment that connects to the emulator."""
 
     def __init__(self, server: StoreServer, folder: Path) -> None:
         self.server, self.folder = server, folder
@@ -47,7 +47,7 @@ class Machine:
         )  # fmt: skip
 
     def call(self, *words: str) -> Result:
-        """Run a command in this process, which is quicker; a LabelyardError stands in `exception`."""
+        """Run a command in this process, which is faster; a LabelyardError is in the result's `exception`."""
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(self.folder)
             for name in [name for name in os.environ if name not in self.environment]:

@@ -1,4 +1,4 @@
-"""The watch loop's work, written down instead of done; every part of it can be made to fail."""
+"""A NotificationHandler that records its calls; each of its methods can be made to fail."""
 
 from __future__ import annotations
 
@@ -6,62 +6,65 @@ import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from labelyard.sources.parsers import EventObject
+from labelyard.sources.notifications import NotifiedObject
 
 
-class Recorder:
+class NotificationRecorder:
+    """What the watcher asked for: keys registered and deleted, dead letters, and counts of the other calls."""
+
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.landed: list[str] = []
-        self.together: list[int] = []
-        self.removed: list[str] = []
-        self.letters: list[tuple[bytes, str, str]] = []
+        self.registered: list[str] = []
+        self.call_sizes: list[int] = []
+        self.deleted: list[str] = []
+        self.dead_letters: list[tuple[bytes, str, str]] = []
         self.via: set[str] = set()
-        self.closed = 0
-        self.announced = 0
+        self.closings = 0
+        self.publications = 0
         self.failures: dict[str, list[Exception]] = {}
-        self.spoilt: dict[str, Exception] = {}
+        self.failing_keys: dict[str, Exception] = {}
         self.next_close: timedelta | None = None
-        self.slow = threading.Event()
-        self.slow.set()
+        self.may_register = threading.Event()
+        self.may_register.set()
 
-    def fail(self, what: str, error: Exception, times: int = 1) -> None:
-        self.failures[what] = [error] * times
+    def fail(self, method: str, error: Exception, times: int = 1) -> None:
+        """Let a method raise `error` the next few times."""
+        self.failures[method] = [error] * times
 
-    def _perhaps_fail(self, what: str) -> None:
-        if self.failures.get(what):
-            raise self.failures[what].pop()
+    def _fail_if_asked(self, method: str) -> None:
+        if self.failures.get(method):
+            raise self.failures[method].pop()
 
-    def land(self, told: Sequence[EventObject], via: str) -> None:
-        self.slow.wait(30)
-        self._perhaps_fail("land")
-        keys = [one.object.key for one in told]
+    def register(self, notified: Sequence[NotifiedObject], via: str) -> None:
+        self.may_register.wait(30)
+        self._fail_if_asked("register")
+        keys = [one.object.key for one in notified]
         for key in keys:
-            if key in self.spoilt:
-                raise self.spoilt[key]
+            if key in self.failing_keys:
+                raise self.failing_keys[key]
         with self.lock:
-            self.landed += keys
-            self.together.append(len(keys))
+            self.registered += keys
+            self.call_sizes.append(len(keys))
             self.via.add(via)
 
-    def gone(self, told: Sequence[EventObject], via: str) -> None:
-        self._perhaps_fail("gone")
-        self.removed += [one.object.key for one in told]
+    def mark_deleted(self, notified: Sequence[NotifiedObject], via: str) -> None:
+        self._fail_if_asked("mark_deleted")
+        self.deleted += [one.object.key for one in notified]
         self.via.add(via)
 
     def dead_letter(self, body: bytes, source: str, reason: str) -> None:
-        self._perhaps_fail("dead_letter")
-        self.letters.append((body, source, reason))
+        self._fail_if_asked("dead_letter")
+        self.dead_letters.append((body, source, reason))
 
-    def close_due(self) -> datetime | None:
-        self._perhaps_fail("close_due")
-        self.closed += 1
+    def close_due_batches(self) -> datetime | None:
+        self._fail_if_asked("close_due_batches")
+        self.closings += 1
         return datetime.now(UTC) + self.next_close if self.next_close else None
 
     def publish_events(self) -> int:
-        self._perhaps_fail("announce")
-        self.announced += 1
+        self._fail_if_asked("publish_events")
+        self.publications += 1
         return 0
 
-    def unannounced(self) -> int:
+    def count_unpublished(self) -> int:
         return 3

@@ -7,8 +7,8 @@ from functools import partial
 
 from labelyard.config import DatasetSpec
 from labelyard.operations.doctor.check import Check, CheckResult, Installation, fail, ok, unknown
-from labelyard.sources.notification_setup import Notifier
-from labelyard.sources.sqs import Queue
+from labelyard.sources.notification_setup import NotificationSetup
+from labelyard.sources.queues import open_queue
 
 
 def checks(installation: Installation) -> Mapping[str, Check]:
@@ -21,9 +21,9 @@ def checks(installation: Installation) -> Mapping[str, Check]:
 def check_queue(installation: Installation) -> Iterator[CheckResult]:
     """The queue answers, or notifications come by webhook."""
     at = installation.settings.watch
-    if at.queue_url:
-        depth = Queue(at.queue_url, installation.settings.store, at.sqs_endpoint_url).depth()
-        yield ok("queue", f"{at.queue_url}: {depth.waiting} messages wait")
+    queue = open_queue(installation.settings)
+    if queue is not None:
+        yield ok("queue", f"{queue.url}: {queue.depth().waiting} messages wait")
     elif at.webhook:
         yield unknown("queue", "none: notifications come by webhook; check in the store that it posts to it")
     else:
@@ -35,8 +35,8 @@ def check_queue(installation: Installation) -> Iterator[CheckResult]:
 
 
 def _check_notification(spec: DatasetSpec, installation: Installation) -> Iterator[CheckResult]:
-    plan = Notifier(installation.settings).plan(spec)
-    missing = [*plan.problems, *(f"{line.where}: {line.what} is missing" for line in plan.lines if line.changes)]
+    plan = NotificationSetup(installation.settings).plan(spec)
+    missing = [*plan.problems, *(f"{item.where}: {item.subject} is missing" for item in plan.items if item.changes)]
     name = f"notification of {spec.name}"
     if missing:
         yield fail(name, "; ".join(missing), f"labelyard notifications {spec.name} --apply")

@@ -22,7 +22,7 @@ from labelyard.operations import manual
 from labelyard.operations.backfill import backfill
 from labelyard.pipeline.register_objects import Registered, register_objects, sweep_sources
 from labelyard.settings import Settings, StoreSettings
-from labelyard.sources.parsers import EventObject
+from labelyard.sources.notifications import NotifiedObject
 from tests.support.emulator import StoreServer
 from tests.support.listing_server import ListingServer, etag, listing, numbered
 
@@ -61,8 +61,10 @@ def counts(context: Context) -> tuple[int, int, dict[BatchState, int]]:
         return rows, keys, dict(states.tuples().all())
 
 
-def notified(numbers: range) -> list[EventObject]:
-    return [EventObject(StoredObject("pictures", numbered(n), etag(n)), "ObjectCreated:Put", "aws:s3") for n in numbers]
+def notified(numbers: range) -> list[NotifiedObject]:
+    return [
+        NotifiedObject(StoredObject("pictures", numbered(n), etag(n)), "ObjectCreated:Put", "aws:s3") for n in numbers
+    ]
 
 
 def test_every_object_is_registered_once_and_batches_close_as_they_fill(ledger_url: str) -> None:
@@ -155,11 +157,11 @@ def test_a_key_that_no_database_accepts_is_left_out_with_a_line_in_the_log(
             found = (
                 sum(backfill(context, "street"), Registered())
                 if via == "backfill"
-                else sweep_sources(context).landed["street"]
+                else sweep_sources(context).registered["street"]
             )
         assert found == Registered(new=3, ignored=2)
         assert [record.getMessage() for record in caplog.records] == [
-            r"s3://pictures/'in/a\x00b.jpg' is left out: no database takes the NUL in its key; copy it to another"
+            r"s3://pictures/'in/a\x00b.jpg' is ignored: no database accepts the NUL in its key; copy it to another key"
         ]
         with context.ledger.read_only() as tx:
             assert list(objects.of_key(tx, "pictures", odd[0])) == []

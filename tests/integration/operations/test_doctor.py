@@ -22,7 +22,7 @@ from labelyard.operations.doctor.checks import CHECKS
 from labelyard.operations.doctor.runner import run_checks
 from labelyard.orchestration.doctor_checks import PREFECT_CHECKS
 from labelyard.settings import CvatSettings, Settings, UpSettings, WatchSettings
-from labelyard.sources.notification_setup import Notifier
+from labelyard.sources.notification_setup import NotificationSetup
 from tests.support.emulator import StoreServer, free_port
 from tests.support.prefect_server import RUN_SECONDS, PrefectServer
 from tests.support.waiting import eventually
@@ -74,7 +74,7 @@ def settings(tmp_path: Path, store_server: StoreServer, sandbox: Serving, spec: 
     )  # type: ignore[call-arg]
     upgrade(made.ledger)
     apply(made, spec)
-    Notifier(made).apply(spec)
+    NotificationSetup(made).apply(spec)
     return made
 
 

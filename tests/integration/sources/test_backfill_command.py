@@ -1,4 +1,4 @@
-"""`labelyard backfill` as a person starts it, and stops it."""
+"""The command `labelyard backfill`: started, interrupted, continued."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.listing_server import listing
 from tests.support.machine import LABELYARD, Machine
 
 
-def test_ctrl_c_ends_it_after_the_objects_at_hand_and_the_next_start_goes_on(machine: Machine) -> None:
+def test_ctrl_c_stops_it_after_the_current_page_and_the_next_run_continues(machine: Machine) -> None:
     machine.apply("pictures")
     running: list[subprocess.Popen[str]] = []
     with listing(4500, before_page=lambda page: page == 2 and running[0].send_signal(signal.SIGINT)) as server:
@@ -24,23 +24,23 @@ def test_ctrl_c_ends_it_after_the_objects_at_hand_and_the_next_start_goes_on(mac
             cwd=machine.folder, env=machine.environment,
         )  # fmt: skip
         running.append(process)
-        told, words = process.communicate(timeout=120)
-        assert process.returncode == 130, words
-        landed = len(machine.rows(Object))
-        assert landed in (2000, 3000)
-        assert told.splitlines()[-1] == "stopped; go on with: labelyard backfill cats-ctures"
-        assert f"{landed:,} objects seen" in told
-        assert "Traceback" not in words
+        stdout, stderr = process.communicate(timeout=120)
+        assert process.returncode == 130, stderr
+        registered = len(machine.rows(Object))
+        assert registered in (2000, 3000)
+        assert stdout.splitlines()[-1] == "stopped; continue with: labelyard backfill cats-ctures"
+        assert f"{registered:,} objects listed" in stdout
+        assert "Traceback" not in stderr
         server.before_page = None
         again = machine.call("backfill", "cats-ctures", "--json")
     assert again.exit_code == 0
-    figures = json.loads(again.stdout)
-    assert (figures["dataset"], figures["ended"], figures["seconds"] > 0) == ("cats-ctures", True, True)
-    assert (figures["seen"], figures["new"], figures["known"]) == (4500, 4500 - landed, landed)
+    counts = json.loads(again.stdout)
+    assert (counts["dataset"], counts["completed"], counts["seconds"] > 0) == ("cats-ctures", True, True)
+    assert (counts["listed"], counts["new"], counts["known"]) == (4500, 4500 - registered, registered)
     assert len(machine.rows(Object)) == 4500
 
 
-def test_it_tells_what_it_has_seen(machine: Machine) -> None:
+def test_it_prints_what_it_listed(machine: Machine) -> None:
     bucket = machine.server.new_bucket()
     spec = machine.apply(bucket)
     for key in ("in/a.jpg", "in/b.txt"):
@@ -50,13 +50,13 @@ def test_it_tells_what_it_has_seen(machine: Machine) -> None:
     assert lines[1] == "next: labelyard status"
 
 
-@pytest.mark.parametrize("more", [[], ["--json"]])
-def test_what_stands_against_it_is_an_error_without_figures(machine: Machine, more: list[str]) -> None:
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_an_unknown_or_paused_dataset_is_an_error_without_counts(machine: Machine, options: list[str]) -> None:
     spec = machine.apply("pictures")
-    unknown = machine.call("backfill", "dogs", *more)
+    unknown = machine.call("backfill", "dogs", *options)
     assert isinstance(unknown.exception, NotFound)
     machine.call("pause", spec.name)
-    paused = machine.call("backfill", spec.name, *more)
+    paused = machine.call("backfill", spec.name, *options)
     assert isinstance(paused.exception, InputError)
     assert paused.exception.next_step == f"labelyard resume {spec.name}"
     assert unknown.stdout == paused.stdout == ""

@@ -1,4 +1,4 @@
-"""The spool: objects on disk, a few ahead, never more than it may hold."""
+"""The spool: objects on disk, a few fetched ahead, never more bytes than allowed."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from labelyard.domain.objects import StoredObject
 from labelyard.errors import ObjectArchived, ObjectChanged, ObjectDeleted, StoreError, StoreUnreachable
+from labelyard.storage import Store
 from labelyard.storage.spool import AHEAD, open_spool
-from labelyard.storage.store import Store
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +28,7 @@ def _no_waiting() -> Iterator[None]:
         yield
 
 
-class Shelf:
+class MemoryStore:
     """A store in memory that can be made to fail."""
 
     def __init__(self, contents: dict[str, bytes]) -> None:
@@ -62,21 +62,21 @@ def test_objects_come_in_their_order_with_their_content(store: Store, bucket: st
         store.write(bucket, f"../{n}/x", bytes([n]) * n)
     objects = [store.head(bucket, f"../{n}/x") for n in range(20)]
     with store.spool(objects, tmp_path / "spool", 10_000) as spool:
-        seen = [(item.object, item.path.read_bytes(), item.size, item.failure) for item in spool]
-    assert seen == [(obj, bytes([n]) * n, n, None) for n, obj in enumerate(objects)]
-    assert [entry for entry in tmp_path.rglob("*") if entry.name not in ("spool", ".door")] == []
+        yielded = [(item.object, item.path.read_bytes(), item.size, item.failure) for item in spool]
+    assert yielded == [(obj, bytes([n]) * n, n, None) for n, obj in enumerate(objects)]
+    assert [entry for entry in tmp_path.rglob("*") if entry.name not in ("spool", ".lock")] == []
 
 
 def test_a_file_is_never_named_by_its_key(tmp_path: Path) -> None:
-    shelf = Shelf(dict.fromkeys(("../../etc/passwd", "/root", "..", "a\nb", "k" * 1024), b"x"))
-    with open_spool(shelf, shelf.objects(), tmp_path, 100) as spool:
+    memory_store = MemoryStore(dict.fromkeys(("../../etc/passwd", "/root", "..", "a\nb", "k" * 1024), b"x"))
+    with open_spool(memory_store, memory_store.objects(), tmp_path, 100) as spool:
         paths = [item.path for item in spool]
         assert all(path.is_file() and path.resolve().parent.parent == tmp_path.resolve() for path in paths)
         assert len({path.name for path in paths}) == 5
         assert all(path.name.isdigit() for path in paths)
 
 
-def test_what_is_gone_or_changed_does_not_stop_the_others(store: Store, bucket: str, tmp_path: Path) -> None:
+def test_a_deleted_or_changed_object_does_not_stop_the_others(store: Store, bucket: str, tmp_path: Path) -> None:
     for key in "abc":
         store.write(bucket, key, key.encode())
     objects = [store.head(bucket, key) for key in "abc"]
@@ -88,66 +88,66 @@ def test_what_is_gone_or_changed_does_not_stop_the_others(store: Store, bucket: 
         assert [item.path.exists() for item in items] == [False, False, True]
 
 
-def test_what_lies_in_an_archive_does_not_stop_the_others(tmp_path: Path) -> None:
-    shelf = Shelf({"cold": b"12345", "warm": b"12345"})
-    shelf.failing["cold"] = [ObjectArchived("archived: not valid for its storage class", where="cold")]
-    with open_spool(shelf, shelf.objects(), tmp_path, 10) as spool:
+def test_an_archived_object_does_not_stop_the_others(tmp_path: Path) -> None:
+    memory_store = MemoryStore({"cold": b"12345", "warm": b"12345"})
+    memory_store.failing["cold"] = [ObjectArchived("archived: not valid for its storage class", where="cold")]
+    with open_spool(memory_store, memory_store.objects(), tmp_path, 10) as spool:
         assert [type(item.failure) for item in spool] == [ObjectArchived, type(None)]
 
 
-def test_an_object_without_a_known_size_is_asked_for_it(tmp_path: Path) -> None:
-    shelf = Shelf({"a": b"12345"})
+def test_an_object_of_unknown_size_is_headed(tmp_path: Path) -> None:
+    memory_store = MemoryStore({"a": b"12345"})
     with open_spool(
-        shelf, [StoredObject("bucket", "a", "e"), StoredObject("bucket", "gone", "e")], tmp_path, 5
+        memory_store, [StoredObject("bucket", "a", "e"), StoredObject("bucket", "gone", "e")], tmp_path, 5
     ) as spool:
         first = next(iter(spool))
         assert (first.size, first.path.read_bytes()) == (5, b"12345")
 
 
-def test_a_size_that_is_not_the_one_told_is_another_content(tmp_path: Path) -> None:
-    shelf = Shelf({"a": b"12345", "b": b"12345"})
-    told = [StoredObject("bucket", "a", "e", 4), StoredObject("bucket", "b", "e", 6)]
-    with open_spool(shelf, told, tmp_path, 100) as spool:
+def test_an_object_whose_size_differs_from_the_registered_one_has_changed(tmp_path: Path) -> None:
+    memory_store = MemoryStore({"a": b"12345", "b": b"12345"})
+    registered = [StoredObject("bucket", "a", "e", 4), StoredObject("bucket", "b", "e", 6)]
+    with open_spool(memory_store, registered, tmp_path, 100) as spool:
         assert [type(item.failure) for item in spool] == [ObjectChanged, ObjectChanged]
 
 
-def test_a_store_that_breaks_off_is_asked_again(tmp_path: Path) -> None:
-    shelf = Shelf({"a": b"12345"})
-    shelf.failing["a"] = [StoreUnreachable("once"), StoreUnreachable("twice")]
-    with open_spool(shelf, shelf.objects(), tmp_path, 100) as spool:
+def test_an_interrupted_read_is_repeated(tmp_path: Path) -> None:
+    memory_store = MemoryStore({"a": b"12345"})
+    memory_store.failing["a"] = [StoreUnreachable("once"), StoreUnreachable("twice")]
+    with open_spool(memory_store, memory_store.objects(), tmp_path, 100) as spool:
         assert [item.path.read_bytes() for item in spool] == [b"12345"]
-    assert shelf.reads == ["a"] * 3
+    assert memory_store.reads == ["a"] * 3
 
 
-def test_a_store_that_stays_away_ends_it(tmp_path: Path) -> None:
-    shelf = Shelf({"a": b"12345"})
-    shelf.failing["a"] = [StoreUnreachable("down")] * 5
-    with open_spool(shelf, shelf.objects(), tmp_path, 100) as spool, pytest.raises(StoreUnreachable):
+def test_a_store_that_stays_unreachable_ends_the_iteration(tmp_path: Path) -> None:
+    memory_store = MemoryStore({"a": b"12345"})
+    memory_store.failing["a"] = [StoreUnreachable("down")] * 5
+    with open_spool(memory_store, memory_store.objects(), tmp_path, 100) as spool, pytest.raises(StoreUnreachable):
         list(spool)
 
 
 def test_no_more_is_fetched_than_fits_until_files_are_discarded(tmp_path: Path) -> None:
-    shelf = Shelf({str(n): b"x" * 10 for n in range(30)})
-    with open_spool(shelf, shelf.objects(), tmp_path, 35) as spool:
+    memory_store = MemoryStore({str(n): b"x" * 10 for n in range(30)})
+    with open_spool(memory_store, memory_store.objects(), tmp_path, 35) as spool:
         for n, item in enumerate(spool):
             assert item.path.read_bytes() == b"x" * 10
             assert sum(file.stat().st_size for file in item.path.parent.glob("0*")) <= 35
-            assert len(shelf.reads) <= n + 3
+            assert len(memory_store.reads) <= n + 3
             item.discard()
             item.discard()
 
 
 def test_no_more_than_a_few_are_fetched_ahead(tmp_path: Path) -> None:
-    shelf = Shelf({str(n): b"" for n in range(100)})
-    with open_spool(shelf, shelf.objects(), tmp_path, 10) as spool:
+    memory_store = MemoryStore({str(n): b"" for n in range(100)})
+    with open_spool(memory_store, memory_store.objects(), tmp_path, 10) as spool:
         next(iter(spool))
-    assert len(shelf.reads) <= AHEAD
+    assert len(memory_store.reads) <= AHEAD
 
 
 def test_a_spool_too_small_says_which_setting_to_raise(tmp_path: Path) -> None:
-    shelf = Shelf({"small": b"x" * 30, "large": b"x" * 80})
+    memory_store = MemoryStore({"small": b"x" * 30, "large": b"x" * 80})
     with (
-        open_spool(shelf, shelf.objects(), tmp_path, 100) as spool,
+        open_spool(memory_store, memory_store.objects(), tmp_path, 100) as spool,
         pytest.raises(StoreError, match="110 bytes at once are more than the spool's 100") as caught,
     ):
         list(spool)
@@ -155,18 +155,18 @@ def test_a_spool_too_small_says_which_setting_to_raise(tmp_path: Path) -> None:
     assert caught.value.where == "s3://bucket/large"
 
 
-def test_a_full_disk_is_told_with_the_folder(tmp_path: Path) -> None:
-    shelf = Shelf({"a": b"x" * 5_000_000})
+def test_the_error_for_a_full_disk_names_the_folder(tmp_path: Path) -> None:
+    memory_store = MemoryStore({"a": b"x" * 5_000_000})
     limited = """
         import resource, signal, sys
         from pathlib import Path
         sys.path.insert(0, sys.argv[2])
-        from test_spool import Shelf
+        from test_spool import MemoryStore
         from labelyard.storage.spool import open_spool
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write beyond the limit then fails as on a full disk
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000000, 1000000))
-        shelf = Shelf({"a": b"x" * 5000000})
-        with open_spool(shelf, shelf.objects(), Path(sys.argv[1]), 10**9) as spool:
+        memory_store = MemoryStore({"a": b"x" * 5000000})
+        with open_spool(memory_store, memory_store.objects(), Path(sys.argv[1]), 10**9) as spool:
             list(spool)
     """
     done = subprocess.run(
@@ -178,18 +178,18 @@ def test_a_full_disk_is_told_with_the_folder(tmp_path: Path) -> None:
     assert "StoreError" in done.stderr
     assert f"{tmp_path}" in done.stderr
     assert "LABELYARD_SPOOL" in done.stderr
-    assert len(shelf.objects()) == 1
+    assert len(memory_store.objects()) == 1
 
 
-def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_the_error_for_a_folder_that_cannot_be_written_names_the_setting(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match="no spool") as caught, open_spool(Shelf({}), [], tmp_path / "file", 1):
+    with pytest.raises(StoreError, match="no spool") as caught, open_spool(MemoryStore({}), [], tmp_path / "file", 1):
         pass
     assert "LABELYARD_SPOOL" in caught.value.next_step
 
 
-def test_what_a_killed_process_left_is_removed_and_what_lives_is_not(tmp_path: Path) -> None:
-    hold = """
+def test_the_folder_of_a_killed_process_is_deleted_and_that_of_a_living_one_is_not(tmp_path: Path) -> None:
+    holder = """
         import sys, time
         from pathlib import Path
         from labelyard.storage.spool import open_spool
@@ -198,16 +198,16 @@ def test_what_a_killed_process_left_is_removed_and_what_lives_is_not(tmp_path: P
             time.sleep(60)
     """
     process = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(hold), str(tmp_path)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", textwrap.dedent(holder), str(tmp_path)], stdout=subprocess.PIPE, text=True
     )
     with process:
         assert process.stdout is not None
         assert process.stdout.readline() == "open\n"
-        with open_spool(Shelf({}), [], tmp_path, 1):
+        with open_spool(MemoryStore({}), [], tmp_path, 1):
             assert len(list(tmp_path.glob("spool-*"))) == 2
             process.send_signal(signal.SIGKILL)
             process.wait()
-            with open_spool(Shelf({}), [], tmp_path, 1):
+            with open_spool(MemoryStore({}), [], tmp_path, 1):
                 assert len(list(tmp_path.glob("spool-*"))) == 2
     assert list(tmp_path.glob("spool-*")) == []
 
@@ -218,22 +218,22 @@ def test_what_a_killed_process_left_is_removed_and_what_lives_is_not(tmp_path: P
     keep=st.lists(st.booleans(), min_size=25, max_size=25),
     room=st.integers(40, 120),
 )
-def test_whatever_is_discarded_the_spool_gives_all_or_says_that_it_is_full(
+def test_the_spool_yields_all_objects_or_raises_that_it_is_full(
     tmp_path_factory: pytest.TempPathFactory, sizes: list[int], keep: list[bool], room: int
 ) -> None:
-    shelf = Shelf({str(n): bytes(size) for n, size in enumerate(sizes)})
-    kept, seen = 0, []
-    with open_spool(shelf, shelf.objects(), tmp_path_factory.mktemp("spool"), room) as spool:
+    memory_store = MemoryStore({str(n): bytes(size) for n, size in enumerate(sizes)})
+    kept, yielded = 0, []
+    with open_spool(memory_store, memory_store.objects(), tmp_path_factory.mktemp("spool"), room) as spool:
         try:
             for item in spool:
-                seen.append(item.size)
-                if keep[len(seen) - 1]:
+                yielded.append(item.size)
+                if keep[len(yielded) - 1]:
                     kept += item.size
                 else:
                     item.discard()
         except StoreError:
-            assert kept + sizes[len(seen)] > room
+            assert kept + sizes[len(yielded)] > room
         else:
-            assert seen == sizes
-    assert seen == sizes[: len(seen)]
+            assert yielded == sizes
+    assert yielded == sizes[: len(yielded)]
     assert kept <= room

@@ -1,4 +1,4 @@
-"""The store over the wire, against an emulator of S3."""
+"""The store over HTTP, against an emulator of S3."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from pydantic import SecretStr
 from labelyard.domain.objects import StoredObject
 from labelyard.errors import ObjectArchived, ObjectChanged, ObjectDeleted, StoreError, StoreUnreachable
 from labelyard.settings import StoreSettings
-from labelyard.sources.parsers import read_message
-from labelyard.storage.store import Store, _time
+from labelyard.sources.parsers import parse_message
+from labelyard.storage import Store
+from labelyard.storage.boto import parse_time
 from tests.support.emulator import StoreServer, free_port
 from tests.support.paths import RECORDINGS
 
@@ -28,10 +29,12 @@ MESSAGES = RECORDINGS / "s3-events"
 
 
 def recorded_keys() -> list[str]:
-    """Every key that a real store or an emulator has told of."""
-    told = (read_message(json.dumps(json.loads(f.read_text())["payload"]).encode()) for f in MESSAGES.glob("*.json"))
+    """Every key in the recorded notifications, and some more."""
+    messages = (
+        parse_message(json.dumps(json.loads(f.read_text())["payload"]).encode()) for f in MESSAGES.glob("*.json")
+    )
     return sorted(
-        {one.object.key for reading in told for one in reading.objects} | {"..", "../x", "a/./b", "?x=1#y", " "}
+        {one.object.key for message in messages for one in message.created} | {"..", "../x", "a/./b", "?x=1#y", " "}
     )
 
 
@@ -39,16 +42,16 @@ def content(store: Store, obj: StoredObject) -> bytes:
     return b"".join(store.read(obj))
 
 
-def test_every_recorded_key_makes_the_round_trip(store_server: StoreServer, store: Store, bucket: str) -> None:
+def test_every_recorded_key_survives_a_round_trip(store_server: StoreServer, store: Store, bucket: str) -> None:
     keys = recorded_keys()
     assert len(keys) > 30
     assert max(len(key.encode()) for key in keys) == 1024
     for key in keys:
         etag = store.write(bucket, key, key.encode(), "image/jpeg")
-        seen = store.head(bucket, key)
-        assert (seen.key, seen.etag, seen.size) == (key, etag, len(key.encode()))
-        assert content(store, seen) == key.encode()
-        assert httpx.get(store.presign(seen, 60)).content == key.encode() or {".", ".."} & set(key.split("/"))
+        found = store.head(bucket, key)
+        assert (found.key, found.etag, found.size) == (key, etag, len(key.encode()))
+        assert content(store, found) == key.encode()
+        assert httpx.get(store.presign(found, 60)).content == key.encode() or {".", ".."} & set(key.split("/"))
     listed = list(store.list(bucket))
     assert {obj.key for obj in listed} == set(keys)
     assert {obj.etag for obj in listed} == {hashlib.md5(key.encode()).hexdigest() for key in keys}
@@ -57,22 +60,20 @@ def test_every_recorded_key_makes_the_round_trip(store_server: StoreServer, stor
     assert list(store.list(bucket)) == []
 
 
-def test_the_keys_that_a_notification_tells_are_the_keys_that_were_written(
-    store_server: StoreServer, store: Store, bucket: str
-) -> None:
+def test_notifications_contain_the_keys_that_were_written(store_server: StoreServer, store: Store, bucket: str) -> None:
     queue = store_server.new_queue()
     store_server.notify(bucket, queue)
     keys = {key for key in recorded_keys() if not key.endswith("/")}
     for key in keys:
         store.write(bucket, key, b"x")
-    told: dict[str, StoredObject] = {}
+    notified: dict[str, StoredObject] = {}
     sqs = store_server.boto("sqs")
     while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
         for message in messages:
-            told |= {one.object.key: one.object for one in read_message(message["Body"].encode()).objects}
+            notified |= {one.object.key: one.object for one in parse_message(message["Body"].encode()).created}
             sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
-    assert set(told) == keys
-    assert all(store.head(bucket, key) == obj for key, obj in told.items())
+    assert set(notified) == keys
+    assert all(store.head(bucket, key) == obj for key, obj in notified.items())
 
 
 def test_a_file_is_written_from_disk(store: Store, bucket: str, tmp_path: Path) -> None:
@@ -88,37 +89,37 @@ def test_an_object_is_read_in_pieces(store: Store, bucket: str) -> None:
     assert [len(piece) for piece in store.read(store.head(bucket, "big"))] == [1048576] * 3 + [354272]
 
 
-def test_a_listing_keeps_to_its_prefix_and_goes_over_pages(store: Store, bucket: str) -> None:
+def test_a_listing_has_the_keys_of_its_prefix_from_all_pages(store: Store, bucket: str) -> None:
     for n in range(1005):
         store.write(bucket, f"in/{n:04d}", b"")
     store.write(bucket, "out/1", b"")
     assert [obj.key for obj in store.list(bucket, "in/")] == [f"in/{n:04d}" for n in range(1005)]
 
 
-def test_another_content_than_the_one_that_landed_is_not_read(store: Store, bucket: str) -> None:
+def test_content_other_than_the_registered_one_is_not_read(store: Store, bucket: str) -> None:
     store.write(bucket, "a", b"one")
-    landed = store.head(bucket, "a")
+    registered = store.head(bucket, "a")
     store.write(bucket, "a", b"two")
     with pytest.raises(ObjectChanged, match="another content") as caught:
-        content(store, landed)
+        content(store, registered)
     assert caught.value.where == f"s3://{bucket}/a"
 
 
-def test_in_a_versioned_bucket_the_landed_version_is_read(store_server: StoreServer, store: Store) -> None:
+def test_in_a_versioned_bucket_the_registered_version_is_read(store_server: StoreServer, store: Store) -> None:
     bucket = store_server.new_bucket(versioned=True)
     store.write(bucket, "a", b"one")
-    landed = store.head(bucket, "a")
-    assert landed.version_id
+    registered = store.head(bucket, "a")
+    assert registered.version_id
     store.write(bucket, "a", b"two")
-    assert content(store, landed) == b"one"
+    assert content(store, registered) == b"one"
     store.delete(bucket, "a")
-    assert content(store, landed) == b"one"
+    assert content(store, registered) == b"one"
     assert not store.exists(bucket, "a")
 
 
-def test_a_deleted_object_is_gone(store: Store, bucket: str) -> None:
+def test_a_deleted_object_does_not_exist(store: Store, bucket: str) -> None:
     store.write(bucket, "a", b"one")
-    landed = store.head(bucket, "a")
+    registered = store.head(bucket, "a")
     assert store.exists(bucket, "a")
     store.delete(bucket, "a")
     store.delete(bucket, "a")
@@ -126,7 +127,7 @@ def test_a_deleted_object_is_gone(store: Store, bucket: str) -> None:
     with pytest.raises(ObjectDeleted, match="deleted"):
         store.head(bucket, "a")
     with pytest.raises(ObjectDeleted, match="deleted"):
-        content(store, landed)
+        content(store, registered)
 
 
 def test_a_missing_bucket_is_not_taken_for_a_deleted_object(store: Store) -> None:
@@ -144,7 +145,7 @@ def test_a_missing_bucket_is_not_taken_for_a_deleted_object(store: Store) -> Non
         assert "create the bucket" in str(caught.value)
 
 
-def test_a_store_that_is_down_is_worth_another_try() -> None:
+def test_an_unreachable_store_is_a_temporary_error() -> None:
     url = f"http://127.0.0.1:{free_port()}"
     store = Store(StoreSettings(endpoint_url=url, access_key_id="a", secret_access_key=SecretStr("hush"), region="x"))
     with pytest.raises(StoreUnreachable) as caught:
@@ -154,9 +155,7 @@ def test_a_store_that_is_down_is_worth_another_try() -> None:
     assert "s3://bucket/key" in str(caught.value)
 
 
-def test_missing_credentials_are_told_with_the_variables_to_set(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_error_for_missing_credentials_names_the_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
@@ -167,14 +166,14 @@ def test_missing_credentials_are_told_with_the_variables_to_set(
     assert "LABELYARD_STORE__ACCESS_KEY_ID" in caught.value.next_step
 
 
-def test_a_half_given_key_pair_and_a_wrong_address_are_clear() -> None:
+def test_half_a_key_pair_and_an_invalid_endpoint_are_clear_errors() -> None:
     with pytest.raises(StoreError, match="no credentials"):
         Store(StoreSettings(endpoint_url="http://127.0.0.1:1", access_key_id="a"))
     with pytest.raises(StoreError, match="Invalid endpoint"):
         Store(StoreSettings(endpoint_url="not an address", access_key_id="a", secret_access_key=SecretStr("b")))
 
 
-def test_a_bucket_name_that_no_store_takes_is_refused(store: Store) -> None:
+def test_an_invalid_bucket_name_is_an_error(store: Store) -> None:
     with pytest.raises(StoreError, match="bucket name"):
         store.head("No Bucket!", "a")
 
@@ -196,7 +195,7 @@ def test_a_bucket_name_that_no_store_takes_is_refused(store: Store) -> None:
         (500, "InternalError", StoreUnreachable, ""),
     ],
 )
-def test_what_a_store_answers_becomes_an_error_with_advice(status: int, code: str, kind: type, advice: str) -> None:
+def test_an_error_code_becomes_an_error_with_a_next_step(status: int, code: str, kind: type, advice: str) -> None:
     body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>because</Message></Error>".encode()
     answer = b"HTTP/1.1 %d X\r\nContent-Type: application/xml\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s"
     with raw_server(answer % (status, len(body), body)) as store, pytest.raises(StoreError) as caught:
@@ -206,7 +205,7 @@ def test_what_a_store_answers_becomes_an_error_with_advice(status: int, code: st
 
 
 @pytest.mark.parametrize("length", [b"Content-Length: 100", b"Transfer-Encoding: chunked"])
-def test_a_body_that_breaks_off_is_worth_another_try(length: bytes) -> None:
+def test_an_incomplete_body_is_a_temporary_error(length: bytes) -> None:
     answer = b'HTTP/1.1 200 OK\r\n%s\r\nETag: "e"\r\nConnection: close\r\n\r\n32\r\nhalf' % length
     with raw_server(answer) as store, pytest.raises(StoreUnreachable):
         content(store, StoredObject("bucket", "a", "e"))
@@ -214,7 +213,7 @@ def test_a_body_that_breaks_off_is_worth_another_try(length: bytes) -> None:
 
 @contextmanager
 def raw_server(answer: bytes) -> Iterator[Store]:
-    """A store whose every answer is these bytes."""
+    """A store whose every response is these bytes."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
@@ -242,7 +241,7 @@ def raw_server(answer: bytes) -> Iterator[Store]:
         listener.shutdown(socket.SHUT_RDWR)
 
 
-def test_a_presigned_address_ends_and_shows_no_secret(store_server: StoreServer, store: Store, bucket: str) -> None:
+def test_a_presigned_url_expires_and_is_signed(store_server: StoreServer, store: Store, bucket: str) -> None:
     store.write(bucket, "a b+c.jpg", b"x")
     url = store.presign(store.head(bucket, "a b+c.jpg"), 77)
     assert re.search(r"X-Amz-Expires=77\b", url)
@@ -250,7 +249,7 @@ def test_a_presigned_address_ends_and_shows_no_secret(store_server: StoreServer,
 
 
 @pytest.mark.parametrize(
-    "told", ["2026-11-26T15:28:12.000Z", "Thu, 26 Nov 2026 15:28:12 GMT", "2026-11-26 15:28:12Z", 1795706892]
+    "written", ["2026-11-26T15:28:12.000Z", "Thu, 26 Nov 2026 15:28:12 GMT", "2026-11-26 15:28:12Z", 1795706892]
 )
-def test_a_time_is_read_in_every_form_in_which_stores_write_it(told: object) -> None:
-    assert _time(told) == datetime(2026, 11, 26, 15, 28, 12, tzinfo=UTC)
+def test_a_time_is_parsed_in_every_form_that_stores_use(written: object) -> None:
+    assert parse_time(written) == datetime(2026, 11, 26, 15, 28, 12, tzinfo=UTC)

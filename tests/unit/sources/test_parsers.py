@@ -1,4 +1,4 @@
-"""What no recording shows: MinIO and AWS as documented, and what is wrong in every way."""
+"""Notifications that no recording contains: MinIO and AWS as documented, and malformed ones of every kind."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from labelyard.errors import MessageError
-from labelyard.sources.parsers import MAX_BODY_BYTES, Reading, read_message
+from labelyard.sources.notifications import ParsedMessage
+from labelyard.sources.parsers import MAX_BODY_BYTES, parse_message
 
 ETAG = "9dd4e461268c8034f5c8564e155c67a6"
 
 
 def record(
-    key: str = "a.jpg", source: str = "aws:s3", event: str = "ObjectCreated:Put", **thing: Any
+    key: str = "a.jpg", source: str = "aws:s3", event: str = "ObjectCreated:Put", **fields: Any
 ) -> dict[str, Any]:
     return {
         "eventVersion": "2.3",
         "eventSource": source,
         "eventTime": "2026-11-23T09:08:30.574Z",
         "eventName": event,
-        "s3": {"bucket": {"name": "pictures"}, "object": {"key": key, "eTag": ETAG, "size": 1, **thing}},
+        "s3": {"bucket": {"name": "pictures"}, "object": {"key": key, "eTag": ETAG, "size": 1, **fields}},
     }
 
 
@@ -32,7 +33,7 @@ def message(*records: Any) -> bytes:
     return json.dumps({"Records": records}).encode()
 
 
-def bridge(key: str) -> bytes:
+def eventbridge(key: str) -> bytes:
     return json.dumps({
         "detail-type": "Object Created",
         "source": "aws.s3",
@@ -49,52 +50,52 @@ def envelope(body: bytes) -> bytes:
     return json.dumps({"Type": "Notification", "MessageId": "1", "Message": body.decode()}).encode()
 
 
-def test_minio_sends_its_own_event_name_and_no_size_for_an_empty_object() -> None:
+def test_minio_sends_prefixed_event_names_and_no_size_for_an_empty_object() -> None:
     one = record("dir%2Fa+b%2Bc.jpg", "minio:s3", "s3:ObjectCreated:Put", sequencer="17C8")
     del one["s3"]["object"]["size"]
-    (told,) = read_message(
+    (notified,) = parse_message(
         json.dumps({"EventName": "s3:ObjectCreated:Put", "Key": "pictures/dir/a b+c.jpg", "Records": [one]}).encode()
-    ).objects
-    assert (told.object.key, told.object.size, told.object.etag) == ("dir/a b+c.jpg", None, ETAG)
-    assert (told.event, told.source, told.sequencer) == ("ObjectCreated:Put", "minio:s3", None)
+    ).created
+    assert (notified.object.key, notified.object.size, notified.object.etag) == ("dir/a b+c.jpg", None, ETAG)
+    assert (notified.event, notified.source, notified.sequencer) == ("ObjectCreated:Put", "minio:s3", None)
 
 
 @pytest.mark.parametrize("source", ["ceph:s3", "ceph:s3.zone.bucket"])
-def test_ceph_writes_keys_raw_and_may_write_sizes_as_text(source: str) -> None:
-    (told,) = read_message(message(record("a+b%20c", source, size="17"))).objects
-    assert (told.object.key, told.object.size) == ("a+b%20c", 17)
+def test_ceph_sends_unencoded_keys_and_sometimes_sizes_as_text(source: str) -> None:
+    (notified,) = parse_message(message(record("a+b%20c", source, size="17"))).created
+    assert (notified.object.key, notified.object.size) == ("a+b%20c", 17)
 
 
 @pytest.mark.parametrize("size", [-1, True, "many", "9" * 40, 10**30, 1.5, None, [], "１"])  # noqa: RUF001 - not ASCII
-def test_what_is_no_size_is_left_to_a_look_at_the_store(size: object) -> None:
-    (told,) = read_message(message(record(size=size))).objects
-    assert told.object.size is None
+def test_an_implausible_size_is_dropped(size: object) -> None:
+    (notified,) = parse_message(message(record(size=size))).created
+    assert notified.object.size is None
 
 
 @pytest.mark.parametrize(
-    ("etag", "read"), [(f'"{ETAG}"', ETAG), (f"{ETAG}-17", f"{ETAG}-17"), ("", ""), (None, ""), (7, "")]
+    ("etag", "parsed_etag"), [(f'"{ETAG}"', ETAG), (f"{ETAG}-17", f"{ETAG}-17"), ("", ""), (None, ""), (7, "")]
 )
-def test_an_etag_is_unquoted_or_missing(etag: object, read: str) -> None:
-    (told,) = read_message(message(record(eTag=etag))).objects
-    assert told.object.etag == read
+def test_an_etag_is_unquoted_or_empty(etag: object, parsed_etag: str) -> None:
+    (notified,) = parse_message(message(record(eTag=etag))).created
+    assert notified.object.etag == parsed_etag
 
 
-def test_a_record_without_the_fields_that_may_be_missing_is_read() -> None:
+def test_a_record_without_its_optional_fields_is_parsed() -> None:
     bare = {"eventName": "ObjectCreated:Copy", "s3": {"bucket": {"name": "pictures"}, "object": {"key": "a%2Bb"}}}
-    (told,) = read_message(message(bare)).objects
-    assert (told.object.bucket, told.object.key, told.object.etag, told.object.version_id) == (
+    (notified,) = parse_message(message(bare)).created
+    assert (notified.object.bucket, notified.object.key, notified.object.etag, notified.object.version_id) == (
         "pictures",
         "a+b",
         "",
         None,
     )
-    assert (told.time, told.sequencer, told.source) == (None, None, "aws:s3")
+    assert (notified.time, notified.sequencer, notified.source) == (None, None, "aws:s3")
 
 
 @pytest.mark.parametrize("wrong", ["yesterday", 17, None, "2026-99-99T00:00:00Z"])
-def test_a_time_that_is_none_does_not_lose_the_object(wrong: object) -> None:
-    (told,) = read_message(message({**record(), "eventTime": wrong})).objects
-    assert told.time is None
+def test_a_malformed_time_does_not_lose_the_object(wrong: object) -> None:
+    (notified,) = parse_message(message({**record(), "eventTime": wrong})).created
+    assert notified.time is None
 
 
 @pytest.mark.parametrize(
@@ -102,10 +103,10 @@ def test_a_time_that_is_none_does_not_lose_the_object(wrong: object) -> None:
     ["ObjectRemoved:Delete", "ObjectTagging:Put", "ObjectAcl:Put", "ObjectRestore:Completed", "ObjectSynced:Create",
      "s3:ObjectAccessed:Get", "ObjectCreated:PutRetention", "ObjectCreated", "Nonsense"],
 )  # fmt: skip
-def test_only_new_content_is_an_object(event: str) -> None:
-    reading = read_message(message(record(event=event)))
-    assert reading.objects == ()
-    assert event.removeprefix("s3:") in str(reading.ignored)
+def test_an_event_without_new_content_creates_nothing(event: str) -> None:
+    parsed = parse_message(message(record(event=event)))
+    assert parsed.created == ()
+    assert event.removeprefix("s3:") in str(parsed.ignored)
 
 
 @pytest.mark.parametrize(
@@ -120,59 +121,63 @@ def test_only_new_content_is_an_object(event: str) -> None:
         ("ObjectLifecycle:Expiration:Current", "ceph:s3"),
     ],
 )
-def test_every_store_s_way_of_saying_that_something_was_deleted(event: str, source: str) -> None:
+def test_deletion_events_of_every_store_are_parsed(event: str, source: str) -> None:
     body = record("a b+c" if source == "ceph:s3" else "a+b%2Bc", source, event)
     del body["s3"]["object"]["eTag"], body["s3"]["object"]["size"]
-    reading = read_message(message(body))
-    assert [(one.object.key, one.object.etag) for one in reading.removed] == [("a b+c", "")]
-    assert reading.objects == reading.refused == ()
-    assert "no new content" in str(reading.ignored)
+    parsed = parse_message(message(body))
+    assert [(one.object.key, one.object.etag) for one in parsed.deleted] == [("a b+c", "")]
+    assert parsed.created == parsed.rejected == ()
+    assert "no new content" in str(parsed.ignored)
 
 
-def test_eventbridge_says_that_something_was_deleted() -> None:
-    (told,) = read_message(bridge("a+b").replace(b"Object Created", b"Object Deleted")).removed
-    assert (told.object.key, told.object.version_id, told.event) == ("a+b", "v1", "Object Deleted (PutObject)")
+def test_a_deletion_from_eventbridge_is_parsed() -> None:
+    (notified,) = parse_message(eventbridge("a+b").replace(b"Object Created", b"Object Deleted")).deleted
+    assert (notified.object.key, notified.object.version_id, notified.event) == (
+        "a+b",
+        "v1",
+        "Object Deleted (PutObject)",
+    )
 
 
-def test_what_was_put_and_what_was_deleted_may_come_in_one_message() -> None:
-    reading = read_message(
+def test_one_message_may_contain_creations_and_deletions() -> None:
+    parsed = parse_message(
         message(
             record("old", event="ObjectRemoved:Delete"), record("new"), record("dir/", event="ObjectRemoved:Delete")
         )
     )
-    assert [one.object.key for one in reading.objects] == ["new"]
-    assert [one.object.key for one in reading.removed] == ["old"]
-    assert "folder marker" in str(reading.ignored)
+    assert [one.object.key for one in parsed.created] == ["new"]
+    assert [one.object.key for one in parsed.deleted] == ["old"]
+    assert "folder marker" in str(parsed.ignored)
 
 
-def test_a_record_by_itself_is_a_message_too() -> None:
-    (told,) = read_message(json.dumps(record("a%2Bb")).encode()).objects
-    assert told.object.key == "a+b"
+def test_a_single_record_is_a_message_too() -> None:
+    (notified,) = parse_message(json.dumps(record("a%2Bb")).encode()).created
+    assert notified.object.key == "a+b"
 
 
 @pytest.mark.parametrize("how", ["Put", "Post", "Copy", "CompleteMultipartUpload"])
-def test_all_four_ways_of_writing_are_new_content(how: str) -> None:
-    assert len(read_message(message(record(event=f"ObjectCreated:{how}"))).objects) == 1
+def test_all_four_kinds_of_writes_create_objects(how: str) -> None:
+    assert len(parse_message(message(record(event=f"ObjectCreated:{how}"))).created) == 1
 
 
-def test_a_message_of_no_records_is_ignored() -> None:
-    assert read_message(message()) == Reading(ignored="no records")
+def test_a_message_without_records_is_ignored() -> None:
+    assert parse_message(message()) == ParsedMessage(ignored=("no records",))
 
 
-def test_sns_asking_for_a_confirmation_is_ignored() -> None:
+def test_a_subscription_confirmation_of_sns_is_ignored() -> None:
     body = json.dumps({"Type": "SubscriptionConfirmation", "Message": "You have chosen…", "Token": "t"}).encode()
-    assert "SubscriptionConfirmation" in str(read_message(body).ignored)
+    assert "SubscriptionConfirmation" in str(parse_message(body).ignored)
 
 
-def test_eventbridge_may_come_through_sns() -> None:
-    (told,) = read_message(envelope(bridge("a+b"))).objects
-    assert (told.object.key, told.object.version_id, told.sequencer) == ("a+b", "v1", "00ab")
+def test_an_eventbridge_event_is_parsed_inside_an_sns_envelope() -> None:
+    (notified,) = parse_message(envelope(eventbridge("a+b"))).created
+    assert (notified.object.key, notified.object.version_id, notified.sequencer) == ("a+b", "v1", "00ab")
 
 
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [
-        ({}, "eventName is missing"),
+        ({}, "no notification of a known form"),
         (7, "a record is a JSON object, this is a number"),
         ({**record(), "s3": None}, "s3 is null"),
         ({**record(), "eventSource": 7}, "eventSource is a number"),
@@ -186,13 +191,13 @@ def test_eventbridge_may_come_through_sns() -> None:
         ({**record(), "s3": {"bucket": {"name": ["b"]}, "object": {"key": "a"}}}, "name is a list"),
     ],
 )
-def test_a_bad_record_is_refused_and_its_neighbours_are_read(bad: Any, reason: str) -> None:
-    reading = read_message(message(record("first"), bad, record(event="ObjectRemoved:Delete"), record("last")))
-    assert [told.object.key for told in reading.objects] == ["first", "last"]
-    assert "ObjectRemoved:Delete" in str(reading.ignored)
-    (refused,) = reading.refused
-    assert reason in refused.reason
-    assert json.loads(refused.text) == json.loads(json.dumps(bad))
+def test_a_malformed_record_is_rejected_and_its_neighbours_are_parsed(bad: Any, reason: str) -> None:
+    parsed = parse_message(message(record("first"), bad, record(event="ObjectRemoved:Delete"), record("last")))
+    assert [notified.object.key for notified in parsed.created] == ["first", "last"]
+    assert "ObjectRemoved:Delete" in str(parsed.ignored)
+    (rejected,) = parsed.rejected
+    assert reason in rejected.reason
+    assert json.loads(rejected.body) == json.loads(json.dumps(bad))
 
 
 @pytest.mark.parametrize(
@@ -206,28 +211,29 @@ def test_a_bad_record_is_refused_and_its_neighbours_are_read(bad: Any, reason: s
         (b"7", "this is a number"),
         (b"null", "this is null"),
         (b'"Records"', "this is text"),
-        (b"{}", "neither S3 records"),
+        (b"{}", "no notification of a known form"),
         (b'{"Records": {"a": 1}}', "Records is a JSON object, not a list"),
         (b'{"Records": null}', "Records is null, not a list"),
         (b'{"Type": "Notification", "Message": "hello"}', "not JSON"),
         (b'{"a":' * 100_000, "nested too deeply"),
         (b'{"Records": ' + b"[" * 100_000, "nested too deeply"),
+        (b'{"Records": [' * 400 + b"]}" * 400, "nested too deeply"),
         (b'{"a": ' + b"9" * 10_000 + b"}", "not JSON"),
         (b" " * (MAX_BODY_BYTES + 1), "more than the 1048576"),
     ],
 )
-def test_what_is_no_notification_is_refused_with_its_reason(body: bytes, reason: str) -> None:
+def test_a_body_that_is_no_notification_raises_an_error_with_the_reason(body: bytes, reason: str) -> None:
     with pytest.raises(MessageError, match=reason):
-        read_message(body)
+        parse_message(body)
 
 
-def test_envelopes_do_not_go_on_for_ever() -> None:
+def test_at_most_three_envelopes_may_contain_each_other() -> None:
     body = message(record())
     for _ in range(3):
         body = envelope(body)
-        assert len(read_message(body).objects) == 1
+        assert len(parse_message(body).created) == 1
     with pytest.raises(MessageError, match="envelope"):
-        read_message(envelope(body))
+        parse_message(envelope(body))
 
 
 keys = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), min_size=1, max_size=256).filter(
@@ -238,16 +244,16 @@ keys = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"
 @given(keys)
 @example("n/a+b%20c%2B%")
 @example("/../x//y/. ")
-def test_a_key_is_read_back_as_it_was_however_its_source_writes_it(key: str) -> None:
+def test_a_key_survives_the_encoding_of_every_store(key: str) -> None:
     written = [
         message(record(quote_plus(key, safe="/"))),
         message(record(quote(key, safe=""))),
         message(record(quote_plus(key), "minio:s3", "s3:ObjectCreated:Put")),
         message(record(key, "ceph:s3")),
-        bridge(key),
+        eventbridge(key),
     ]
     for body in [*written, *map(envelope, written)]:
-        assert [told.object.key for told in read_message(body).objects] == [key]
+        assert [notified.object.key for notified in parse_message(body).created] == [key]
 
 
 json_values = st.recursive(
@@ -266,24 +272,24 @@ json_values = st.recursive(
 )  # fmt: skip
 
 
-def survives(body: bytes) -> None:
+def assert_parsed_or_message_error(body: bytes) -> None:
     try:
-        reading = read_message(body)
+        parsed = parse_message(body)
     except MessageError:
         return
-    assert reading.objects or reading.ignored or reading.refused
+    assert parsed.created or parsed.ignored or parsed.rejected
 
 
 @given(st.binary())
-def test_any_bytes_give_a_reading_or_a_refusal(body: bytes) -> None:
-    survives(body)
+def test_any_bytes_are_parsed_or_raise_a_message_error(body: bytes) -> None:
+    assert_parsed_or_message_error(body)
 
 
 @given(json_values)
-def test_any_json_gives_a_reading_or_a_refusal(value: Any) -> None:
-    survives(json.dumps(value).encode())
-    survives(json.dumps({"Records": value}).encode())
-    survives(json.dumps({"Records": [{**record(), "s3": value}]}).encode())
-    survives(json.dumps({"Records": [record(key=value)]}).encode())
-    survives(json.dumps({"detail-type": "Object Created", "detail": value}).encode())
-    survives(envelope(json.dumps(value).encode()))
+def test_any_json_is_parsed_or_raises_a_message_error(value: Any) -> None:
+    assert_parsed_or_message_error(json.dumps(value).encode())
+    assert_parsed_or_message_error(json.dumps({"Records": value}).encode())
+    assert_parsed_or_message_error(json.dumps({"Records": [{**record(), "s3": value}]}).encode())
+    assert_parsed_or_message_error(json.dumps({"Records": [record(key=value)]}).encode())
+    assert_parsed_or_message_error(json.dumps({"detail-type": "Object Created", "detail": value}).encode())
+    assert_parsed_or_message_error(envelope(json.dumps(value).encode()))

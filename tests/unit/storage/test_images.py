@@ -1,4 +1,4 @@
-"""What is an image, and why something is none."""
+"""Inspection of images: which files are accepted, and why others are not."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from labelyard.errors import ImageError
-from labelyard.storage.images import MAX_PIXELS, inspect
+from labelyard.storage import inspect_image
+from labelyard.storage.images import MAX_PIXELS
 
 
 def picture(kind: str, size: tuple[int, int] = (64, 48), mode: str = "RGB", **options: Any) -> bytes:
@@ -33,7 +34,7 @@ def frames(kind: str, count: int = 3) -> bytes:
 
 
 def facts(content: bytes) -> Any:
-    return inspect(io.BytesIO(content))
+    return inspect_image(io.BytesIO(content))
 
 
 @pytest.mark.parametrize(
@@ -45,27 +46,27 @@ def test_an_image_of_each_format_is_described(kind: str, mime: str, tmp_path: Pa
     content = picture(kind)
     file = tmp_path / "wrong.name"
     file.write_bytes(content)
-    seen = inspect(file)
-    assert (seen.width, seen.height, seen.format, seen.mime, seen.exif_orientation) == (64, 48, kind, mime, 1)
-    assert seen.sha256 == hashlib.sha256(content).hexdigest()
-    assert facts(content) == seen
+    found = inspect_image(file)
+    assert (found.width, found.height, found.format, found.mime, found.exif_orientation) == (64, 48, kind, mime, 1)
+    assert found.sha256 == hashlib.sha256(content).hexdigest()
+    assert facts(content) == found
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
-def test_all_kinds_of_pixels_are_taken(mode: str) -> None:
+def test_all_pixel_modes_are_accepted(mode: str) -> None:
     assert facts(picture("PNG", mode=mode)).width == 64
 
 
-def test_a_cmyk_and_a_progressive_jpeg_are_taken() -> None:
+def test_a_cmyk_and_a_progressive_jpeg_are_accepted() -> None:
     assert facts(picture("JPEG", mode="CMYK")).width == 64
     assert facts(picture("JPEG", progressive=True)).width == 64
 
 
-def test_a_turned_photograph_keeps_its_stored_size_and_tells_its_orientation() -> None:
+def test_a_rotated_photograph_has_its_stored_size_and_its_orientation() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    seen = facts(picture("JPEG", exif=exif))
-    assert (seen.width, seen.height, seen.exif_orientation) == (64, 48, 6)
+    found = facts(picture("JPEG", exif=exif))
+    assert (found.width, found.height, found.exif_orientation) == (64, 48, 6)
 
 
 @pytest.mark.parametrize("value", [0, 9])
@@ -75,22 +76,22 @@ def test_an_orientation_that_does_not_exist_counts_as_upright(value: Any) -> Non
     assert facts(picture("JPEG", exif=exif)).exif_orientation == 1
 
 
-def test_broken_exif_spoils_no_image() -> None:
+def test_an_image_with_broken_exif_is_accepted() -> None:
     assert facts(picture("JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")).exif_orientation == 1
 
 
-def test_a_photograph_with_a_preview_behind_it_is_one_image() -> None:
+def test_a_photograph_with_an_appended_preview_is_one_image() -> None:
     content = frames("MPO")
     assert (facts(content).format, facts(content).mime) == ("JPEG", "image/jpeg")
 
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF"])
-def test_a_file_of_several_frames_is_refused(kind: str) -> None:
+def test_a_file_with_several_frames_is_rejected(kind: str) -> None:
     with pytest.raises(ImageError, match=f"{kind} with 3 frames"):
         facts(frames(kind))
 
 
-def test_an_empty_file_is_refused() -> None:
+def test_an_empty_file_is_rejected() -> None:
     with pytest.raises(ImageError, match="the file is empty"):
         facts(b"")
 
@@ -100,34 +101,34 @@ def test_an_empty_file_is_refused() -> None:
     [b"hello", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"%PDF-1.7\n", b"%!PS-Adobe-3.0 EPSF-3.0\n", b"\0" * 100,
      b"PK\x03\x04", b"SIMPLE  =                    T"],
 )  # fmt: skip
-def test_what_is_no_image_is_refused(content: bytes) -> None:
+def test_a_file_that_is_no_image_is_rejected(content: bytes) -> None:
     with pytest.raises(ImageError, match=f"no image: {len(content)} bytes of no known format"):
         facts(content)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "WEBP", "TIFF", "PPM"])
 @pytest.mark.parametrize("part", [0.99, 0.75, 0.5])
-def test_a_truncated_image_is_refused(kind: str, part: float) -> None:
+def test_a_truncated_image_is_rejected(kind: str, part: float) -> None:
     content = picture(kind, (640, 480))
     with pytest.raises(ImageError, match=r"truncated|no readable image|no image"):
         facts(content[: int(len(content) * part)])
 
 
-def test_a_truncated_progressive_jpeg_is_refused() -> None:
+def test_a_truncated_progressive_jpeg_is_rejected() -> None:
     content = picture("JPEG", (640, 480), progressive=True)
     with pytest.raises(ImageError, match="truncated"):
         facts(content[: len(content) // 2])
 
 
 @pytest.mark.parametrize("lost", [1, 2, 3, 10, 100])
-def test_a_jpeg_that_lacks_its_last_bytes_is_refused(lost: int) -> None:
+def test_a_jpeg_without_its_last_bytes_is_rejected(lost: int) -> None:
     content = picture("JPEG", (640, 480), quality=95)
     with pytest.raises(ImageError, match="truncated"):
         facts(content[:-lost])
 
 
 def png(width: int, height: int) -> bytes:
-    """A PNG whose header promises so many pixels, of which it holds none."""
+    """A PNG whose header declares these dimensions and which contains no pixels."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
@@ -137,34 +138,34 @@ def png(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize(("width", "height"), [(MAX_PIXELS + 1, 1), (60_000, 60_000), (2**31 - 1, 2**31 - 1)])
-def test_a_pixel_bomb_is_refused_before_it_is_decoded(width: int, height: int) -> None:
+def test_a_decompression_bomb_is_rejected_before_it_is_decoded(width: int, height: int) -> None:
     with pytest.raises(ImageError, match=f"{MAX_PIXELS}"):
         facts(png(width, height))
 
 
-def test_a_png_without_pixels_is_refused() -> None:
+def test_a_png_without_pixels_is_rejected() -> None:
     with pytest.raises(ImageError, match="PNG"):
         facts(png(10, 10))
 
 
 @settings(max_examples=150, deadline=None)
 @given(kind=st.sampled_from(["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM"]), data=st.data())
-def test_whatever_is_done_to_a_file_it_is_an_image_or_refused(kind: str, data: st.DataObject) -> None:
+def test_a_damaged_file_is_inspected_or_rejected(kind: str, data: st.DataObject) -> None:
     content = bytearray(picture(kind, (16, 12)))
     for _ in range(data.draw(st.integers(1, 6))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     del content[data.draw(st.integers(1, len(content))) :]
     try:
-        seen = facts(bytes(content))
+        found = facts(bytes(content))
     except ImageError as error:
         assert error.what  # noqa: PT017 - both ways are right
     else:
-        assert seen.width > 0
-        assert seen.height > 0
+        assert found.width > 0
+        assert found.height > 0
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes_are_an_image_or_refused(content: bytes) -> None:
+def test_any_bytes_are_inspected_or_rejected(content: bytes) -> None:
     try:
         facts(content)
     except ImageError as error:

@@ -1,4 +1,4 @@
-"""What a bucket and a queue lack, decided without either."""
+"""The plan for notifications: what must change in a queue and in buckets."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from labelyard.sources.notification_plan import (
     EVENTS,
     NEW_QUEUE,
     REMOVED,
-    Plan,
-    Seen,
-    plan_notification,
+    NotificationPlan,
+    NotificationState,
+    plan_notifications,
     with_permissions,
     with_prefix,
 )
@@ -38,9 +38,9 @@ def dataset(*sources: tuple[str, str]) -> DatasetSpec:
     )
 
 
-def plan(queue: dict[str, str] | None = None, spec: DatasetSpec | None = None, **buckets: Any) -> Plan:
+def plan(queue: dict[str, str] | None = None, spec: DatasetSpec | None = None, **buckets: Any) -> NotificationPlan:
     spec = spec or dataset(("pictures", "in/"))
-    return plan_notification(spec, "pictures", Seen(queue, buckets or {"pictures": {}}))
+    return plan_notifications(spec, "pictures", NotificationState(queue, buckets or {"pictures": {}}))
 
 
 def configuration(prefix: str, arn: str = ARN, events: tuple[str, ...] = EVENTS, **more: Any) -> dict[str, Any]:
@@ -48,23 +48,23 @@ def configuration(prefix: str, arn: str = ARN, events: tuple[str, ...] = EVENTS,
     return {"Id": "theirs", "QueueArn": arn, "Events": list(events), "Filter": {"Key": {"FilterRules": rules}}, **more}
 
 
-def test_a_missing_queue_is_made_for_long_polls_and_large_messages() -> None:
+def test_a_missing_queue_is_created_with_long_polls_and_large_messages() -> None:
     made = plan()
     assert made.changes
     assert made.attributes["ReceiveMessageWaitTimeSeconds"] == "20"
     assert int(made.attributes["MaximumMessageSize"]) >= 65536
-    assert made.lines[0].does.startswith("make it")
+    assert made.items[0].action.startswith("create it")
     assert made.configurations["pictures"]["QueueConfigurations"][0]["QueueArn"] == NEW_QUEUE
 
 
-def test_what_is_right_is_left_alone() -> None:
+def test_a_complete_setup_needs_no_change() -> None:
     policy = with_permissions(None, ARN, ["pictures"])
     assert policy is not None
     after, _, _ = with_prefix({}, ARN, "pictures", "in/")
     done = plan({**GOOD, "Policy": policy}, pictures=after)
     assert not done.changes
     assert (done.attributes, done.configurations, done.problems) == ({}, {}, ())
-    assert [line.changes for line in done.lines] == [False, False, False]
+    assert [item.changes for item in done.items] == [False, False, False]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_what_is_right_is_left_alone() -> None:
         ({"ReceiveMessageWaitTimeSeconds": "5", "VisibilityTimeout": "1", "MessageRetentionPeriod": "60"}, {}),
     ],
 )
-def test_of_a_queue_that_is_there_only_what_loses_messages_is_changed(
+def test_only_attributes_that_lose_messages_are_changed_on_an_existing_queue(
     attributes: dict[str, str], set_: dict[str, str]
 ) -> None:
     changed = plan({**GOOD, **attributes}).attributes
@@ -92,11 +92,11 @@ def test_of_a_queue_that_is_there_only_what_loses_messages_is_changed(
     ],
 )
 def test_a_queue_that_s3_cannot_send_to_is_a_problem(name: str, queue: dict[str, str] | None, problem: str) -> None:
-    (told,) = plan_notification(dataset(("pictures", "")), name, Seen(queue, {"pictures": {}})).problems
-    assert problem in told
+    (found,) = plan_notifications(dataset(("pictures", "")), name, NotificationState(queue, {"pictures": {}})).problems
+    assert problem in found
 
 
-def test_statements_of_others_are_kept_in_the_policy() -> None:
+def test_other_statements_are_kept_in_the_policy() -> None:
     theirs = {"Sid": "x", "Effect": "Deny", "Principal": "*", "Action": "sqs:*", "Resource": ARN}
     policy = with_permissions(json.dumps({"Version": "2008-10-17", "Id": "i", "Statement": theirs}), ARN, ["a", "b"])
     assert policy is not None
@@ -118,12 +118,12 @@ def test_our_statement_for_another_queue_is_replaced() -> None:
     assert [statement["Resource"] for statement in json.loads(policy)["Statement"]] == [ARN]
 
 
-def test_the_policy_speaks_of_the_queue_s_own_partition() -> None:
+def test_the_policy_names_the_partition_of_the_queue() -> None:
     policy = with_permissions(None, "arn:aws-cn:sqs:cn-north-1:1:q", ["a"])
     assert "arn:aws-cn:s3:::a" in str(policy)
 
 
-def test_a_bucket_keeps_what_else_it_tells() -> None:
+def test_a_bucket_keeps_its_other_configurations() -> None:
     present = {
         "TopicConfigurations": [{"Id": "t", "TopicArn": "arn:t", "Events": ["s3:ObjectTagging:*"]}],
         "QueueConfigurations": [configuration("other/", "arn:q")],
@@ -132,8 +132,8 @@ def test_a_bucket_keeps_what_else_it_tells() -> None:
         ],
         "EventBridgeConfiguration": {},
     }
-    after, line, problem = with_prefix(present, ARN, "pictures", "in/")
-    assert (problem, line.changes) == (None, True)
+    after, item, problem = with_prefix(present, ARN, "pictures", "in/")
+    assert (problem, item.changes) == (None, True)
     assert {**after, "QueueConfigurations": after["QueueConfigurations"][:1]} == present
     assert after["QueueConfigurations"][1]["Filter"]["Key"]["FilterRules"] == [{"Name": "prefix", "Value": "in/"}]
     assert after["QueueConfigurations"][1]["Events"] == [CREATED, REMOVED]
@@ -142,8 +142,8 @@ def test_a_bucket_keeps_what_else_it_tells() -> None:
 @pytest.mark.parametrize("prefix", ["", "i", "in/"])
 def test_a_wider_configuration_to_our_queue_is_enough(prefix: str) -> None:
     present = {"QueueConfigurations": [configuration(prefix)]}
-    after, line, problem = with_prefix(present, ARN, "pictures", "in/")
-    assert (after, line.changes, problem) == (present, False, None)
+    after, item, problem = with_prefix(present, ARN, "pictures", "in/")
+    assert (after, item.changes, problem) == (present, False, None)
 
 
 def test_our_own_narrower_configuration_is_widened() -> None:
@@ -154,33 +154,33 @@ def test_our_own_narrower_configuration_is_widened() -> None:
     assert one["Filter"]["Key"]["FilterRules"][0]["Value"] == "in/"
 
 
-def test_a_configuration_of_earlier_days_hears_of_deletions_too_and_keeps_its_width() -> None:
+def test_a_configuration_without_deletions_is_extended_and_keeps_its_prefix() -> None:
     both, _, _ = with_prefix({}, ARN, "pictures", "in/")
     present = {"QueueConfigurations": [{**both["QueueConfigurations"][0], "Events": [CREATED]}]}
-    after, line, problem = with_prefix(present, ARN, "pictures", "in/a/")
-    assert (after, line.changes, problem) == (both, True, None)
+    after, item, problem = with_prefix(present, ARN, "pictures", "in/a/")
+    assert (after, item.changes, problem) == (both, True, None)
 
 
 @pytest.mark.parametrize(("prefix", "missing"), [("", [REMOVED]), ("in/", [REMOVED])])
-def test_a_wider_configuration_to_our_queue_is_given_what_it_lacks(prefix: str, missing: list[str]) -> None:
+def test_a_wider_configuration_to_our_queue_is_supplemented(prefix: str, missing: list[str]) -> None:
     theirs = configuration(prefix, events=(CREATED,))
-    after, line, problem = with_prefix({"QueueConfigurations": [theirs]}, ARN, "pictures", "in/")
-    assert (line.changes, problem) == (True, None)
+    after, item, problem = with_prefix({"QueueConfigurations": [theirs]}, ARN, "pictures", "in/")
+    assert (item.changes, problem) == (True, None)
     assert after["QueueConfigurations"][0] == theirs
     assert after["QueueConfigurations"][1]["Events"] == missing
     assert not with_prefix(after, ARN, "pictures", "in/")[1].changes
 
 
 @pytest.mark.parametrize("event", [REMOVED, "s3:ObjectRemoved:Delete"])
-def test_where_deletions_tell_somebody_else_the_queue_hears_of_new_objects_alone(event: str) -> None:
+def test_if_deletions_go_elsewhere_the_queue_is_notified_of_new_objects_alone(event: str) -> None:
     theirs = {"Id": "t", "TopicArn": "arn:t", "Events": [event]}
-    after, line, problem = with_prefix({"TopicConfigurations": [theirs]}, ARN, "pictures", "in/")
-    assert (line.changes, problem) == (True, None)
-    assert line.does == "tell the queue of new objects (deletions tell arn:t)"
+    after, item, problem = with_prefix({"TopicConfigurations": [theirs]}, ARN, "pictures", "in/")
+    assert (item.changes, problem) == (True, None)
+    assert item.action == "notify the queue of new objects (deletions go to arn:t)"
     assert after["QueueConfigurations"][0]["Events"] == [CREATED]
     _, again, _ = with_prefix(after, ARN, "pictures", "in/")
-    assert (again.does, again.changes) == (
-        f"fine: it tells the queue of {line.does.removeprefix('tell the queue of ')}",
+    assert (again.action, again.changes) == (
+        f"fine: it notifies the queue of {item.action.removeprefix('notify the queue of ')}",
         False,
     )
 
@@ -194,18 +194,18 @@ def test_where_deletions_tell_somebody_else_the_queue_hears_of_new_objects_alone
         {"LambdaFunctionConfigurations": [{"Id": "l", "LambdaFunctionArn": "arn:l", "Events": [CREATED]}]},
     ],
 )
-def test_objects_that_already_tell_another_are_a_problem_and_stay_so(theirs: dict[str, Any]) -> None:
-    told = plan(GOOD, pictures=theirs)
-    (problem,) = told.problems
-    assert "only one for the same objects" in problem
+def test_a_conflicting_configuration_is_a_problem_and_is_kept(theirs: dict[str, Any]) -> None:
+    made = plan(GOOD, pictures=theirs)
+    (problem,) = made.problems
+    assert "only one configuration for the same objects" in problem
     assert "s3://pictures/in/" in problem
-    assert told.configurations == {}
+    assert made.configurations == {}
 
 
-def test_each_source_of_a_dataset_is_seen_to() -> None:
+def test_each_source_of_a_dataset_is_configured() -> None:
     spec = dataset(("one", "a/"), ("one", "b/"), ("two", ""))
     made = plan(GOOD, spec, one={}, two={})
-    assert [line.where for line in made.lines if line.what == "notification"] == [
+    assert [item.where for item in made.items if item.subject == "notification"] == [
         "s3://one/a/",
         "s3://one/b/",
         "s3://two/",
@@ -218,14 +218,14 @@ prefixes = st.lists(st.text("ab/", max_size=4), max_size=5)
 others = st.lists(st.tuples(st.text("ab/", max_size=4), st.sampled_from([EVENTS, (CREATED,), (REMOVED,)])), max_size=5)
 
 
-def told(configurations: list[dict[str, Any]], event: str) -> list[str]:
-    """The prefixes below which an event is told of."""
+def prefixes_of(configurations: list[dict[str, Any]], event: str) -> list[str]:
+    """The prefixes that configurations notify of an event."""
     rules = [one.get("Filter", {}).get("Key", {}).get("FilterRules", [{"Value": ""}]) for one in configurations]
     return [rule[0]["Value"] for rule, one in zip(rules, configurations, strict=True) if event in one["Events"]]
 
 
 @given(theirs=others, ours=prefixes)
-def test_whatever_is_there_no_two_configurations_meet_and_twice_is_once(
+def test_configurations_never_conflict_and_planning_is_idempotent(
     theirs: list[tuple[str, tuple[str, ...]]], ours: list[str]
 ) -> None:
     present: Any = {
@@ -234,17 +234,17 @@ def test_whatever_is_there_no_two_configurations_meet_and_twice_is_once(
     after = present
     for prefix in ours:
         after, _, problem = with_prefix(after, ARN, "pictures", prefix)
-        again, line, _ = with_prefix(after, ARN, "pictures", prefix)
+        again, item, _ = with_prefix(after, ARN, "pictures", prefix)
         assert again == after
-        assert problem is not None or not line.changes
+        assert problem is not None or not item.changes
         assert problem is not None or any(
-            prefix.startswith(start) for start in told(after["QueueConfigurations"], CREATED)
+            prefix.startswith(start) for start in prefixes_of(after["QueueConfigurations"], CREATED)
         )
     assert after["QueueConfigurations"][: len(theirs)] == present["QueueConfigurations"]
     added = after["QueueConfigurations"][len(theirs) :]
     for event in EVENTS:
-        present_starts = told(present["QueueConfigurations"], event)
-        starts = told(added, event)
+        present_starts = prefixes_of(present["QueueConfigurations"], event)
+        starts = prefixes_of(added, event)
         assert not [
             (a, b)
             for n, a in enumerate(starts)

@@ -1,0 +1,130 @@
+"""boto3: clients from the settings, and its errors as labelyard's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import boto3
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    IncompleteReadError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+    SSLError,
+)
+from botocore.exceptions import ConnectionError as NoConnection
+from botocore.utils import parse_timestamp
+from urllib3.exceptions import HTTPError
+
+from labelyard import __version__
+from labelyard.errors import ObjectArchived, ObjectChanged, ObjectDeleted, StoreError, StoreUnreachable
+from labelyard.settings import StoreSettings
+
+CONFIG = Config(
+    user_agent=f"labelyard/{__version__}",  # botocore builds its own for each request, at a tenth of its cost
+    connect_timeout=5,
+    read_timeout=30,
+    retries={"mode": "standard", "total_max_attempts": 3},
+    max_pool_connections=16,
+    # Ceph and other stores without checksum trailers reject what newer boto3 sends by default.
+    request_checksum_calculation="when_required",
+    response_checksum_validation="when_required",
+)
+"""Timeouts and retries of every boto3 client."""
+
+ARCHIVED = "archived: "
+"""How the quarantine reason of an archived object begins."""
+_DELETED = frozenset({"404", "NoSuchKey", "NoSuchVersion", "405", "MethodNotAllowed"})  # 405: a delete marker
+_TEMPORARY = frozenset(
+    {"InternalError", "ServiceUnavailable", "SlowDown", "RequestTimeout", "RequestThrottled", "ThrottlingException"}
+)
+_TEMPORARY_STATUS = frozenset({429, 500, 502, 503, 504})
+_SET_KEYS = "set LABELYARD_STORE__ACCESS_KEY_ID and LABELYARD_STORE__SECRET_ACCESS_KEY, or AWS's own profile or role"
+_ALLOW = "let this account read, list and write there (s3:GetObject, s3:ListBucket, s3:PutObject)"
+S3_NEXT_STEPS = {
+    "403": _ALLOW,
+    "AccessDenied": _ALLOW,
+    "NoSuchBucket": "create the bucket, or correct its name in the dataset file and `labelyard apply` it",
+    "InvalidAccessKeyId": _SET_KEYS,
+    "SignatureDoesNotMatch": _SET_KEYS,
+    "ExpiredToken": "renew the credentials",
+    "AuthorizationHeaderMalformed": "set LABELYARD_STORE__REGION to the bucket's region",
+    "RequestTimeTooSkewed": "set this machine's clock",
+}
+"""What to do about S3's error codes."""
+
+
+def boto_client(service: str, settings: StoreSettings, endpoint_url: str | None, config: Config = CONFIG) -> Any:
+    """Return a boto3 client with the credentials of the settings; boto3's own sources supply what they lack."""
+    secret = settings.secret_access_key
+    core = botocore.session.get_session()
+    core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=parse_time)
+    session = boto3.session.Session(botocore_session=core, region_name=settings.region)
+    # boto3 requires a region, and stores with their own endpoint rarely use one.
+    region = session.region_name or ("us-east-1" if endpoint_url else None)
+    return session.client(
+        service,
+        endpoint_url=endpoint_url,
+        region_name=region,
+        config=config,
+        aws_access_key_id=settings.access_key_id,
+        aws_secret_access_key=secret.get_secret_value() if secret else None,
+    )
+
+
+def parse_time(value: Any) -> Any:
+    """Return a time of a response. botocore's parser guesses the form, which is half the cost of a listing's page."""
+    if isinstance(value, str):
+        for parse in (datetime.fromisoformat, parsedate_to_datetime):  # of a body, of a header
+            with suppress(ValueError):
+                return parse(value)
+    return parse_timestamp(value)
+
+
+@contextmanager
+def boto_errors(where: str, next_steps: Mapping[str, str] = S3_NEXT_STEPS) -> Iterator[None]:
+    """Raise boto3's errors as labelyard's; `next_steps` says what to do about an error code of the service."""
+    try:
+        yield
+    except ClientError as error:
+        raise _service_error(error, where, next_steps) from error
+    except (NoCredentialsError, PartialCredentialsError) as error:
+        raise StoreError("no credentials", where=where, next_step=_SET_KEYS) from error
+    except NoRegionError as error:
+        raise StoreError("no region", where=where, next_step="set LABELYARD_STORE__REGION") from error
+    except SSLError as error:
+        next_step = "check the endpoint's address and certificate"
+        raise StoreError(_one_line(error), where=where, next_step=next_step) from error
+    except (NoConnection, HTTPClientError, IncompleteReadError, HTTPError, TimeoutError, ConnectionError) as error:
+        raise StoreUnreachable(_one_line(error), where=where, next_step="labelyard doctor") from error
+    except (BotoCoreError, ValueError) as error:
+        raise StoreError(_one_line(error), where=where, next_step="labelyard doctor") from error
+
+
+def _service_error(error: ClientError, where: str, next_steps: Mapping[str, str]) -> StoreError:
+    found = error.response.get("Error", {})
+    code = str(found.get("Code", ""))
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    what = f"{code} {found.get('Message', '')}".strip()
+    if code in _DELETED:
+        return ObjectDeleted("the object was deleted", where=where)
+    if code == "InvalidObjectState":
+        return ObjectArchived(f"{ARCHIVED}{found.get('Message', code)}", where=where)
+    if status == 412:
+        return ObjectChanged("another content was written since it was registered", where=where)
+    if code in _TEMPORARY or status in _TEMPORARY_STATUS:
+        return StoreUnreachable(what, where=where, next_step="labelyard doctor")
+    return StoreError(what, where=where, next_step=next_steps.get(code, "labelyard doctor"))
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:500] or type(error).__name__
