@@ -4,7 +4,7 @@ Every part is a process group in a session of its own, so that Ctrl-C reaches th
 order. Signals (SIGINT, SIGTERM, SIGHUP) are only noted and seen at the next look: an exception in the middle of
 starting a process would lose its number. The second one shortens every grace to nothing. Python gives a part the
 default for every signal that has a handler here, also for a SIGINT that a shell without a terminal set to be ignored,
-which would make Prefect's processes deaf to SIGTERM. What happens when the supervisor itself is killed: guard.py.
+which would make Prefect's processes deaf to SIGTERM. What happens when the supervisor itself is killed: reaper.py.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LOG_BYTES = 20 * 1024**2
 """A log file that has grown so large starts anew; the one before is kept as NAME.log.old."""
 
-_GUARD = Path(__file__).with_name("guard.py")
+_GUARD = Path(__file__).with_name("reaper.py")
 _LOOK = 0.1
 _KILL_SECONDS = 5.0
 
