@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from uuid import uuid4
 
+import botocore.loaders
+import botocore.session
 import pytest
 from hypothesis import settings
 
 from tests.support.emulator import StoreServer, run_emulator
 from tests.support.postgres import create_database, drop_database, run_postgres
 from tests.support.prefect_server import PrefectServer, run_prefect_server
+
+# The service models are parsed once per process, not once per client: as if all clients were of the same session.
+botocore.session.create_loader = cache(botocore.loaders.create_loader)
 
 settings.register_profile("labelyard", deadline=None)  # no time limit per example: the machine may be busy
 settings.load_profile("labelyard")

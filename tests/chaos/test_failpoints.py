@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,16 @@ def test_a_process_ends_at_the_given_passing_without_running_any_handler() -> No
     assert (done.returncode, done.stdout.split()) == (failpoints.EXIT_STATUS, ["1", "2"])
 
 
-@pytest.mark.parametrize("name", failpoints.FAILPOINTS)
+def tiered() -> Iterator[Any]:
+    """Every failpoint; all but the first of each step are slow."""
+    steps = set()
+    for name in failpoints.FAILPOINTS:
+        step = name.partition(".")[0]
+        yield pytest.param(name, marks=pytest.mark.slow) if step in steps else name
+        steps.add(step)
+
+
+@pytest.mark.parametrize("name", tiered())
 def test_processes_that_end_twice_at_a_failpoint_violate_no_invariant(environment: Environment, name: str) -> None:
     seed = 10_000 + list(failpoints.FAILPOINTS).index(name)
     twice_in_a_row = 2 * (WorkerFault("watch", name), WorkerFault("run", name))

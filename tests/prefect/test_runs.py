@@ -125,6 +125,7 @@ def test_when_the_people_are_done_the_next_look_announces_the_task_and_a_coco_fi
     deployed.reaches(deployed.start("collect-finished/collect-finished"), "Nothing new")
 
 
+@pytest.mark.slow
 def test_a_sweep_lands_what_no_event_told_of_and_the_daily_page_tells_of_it(
     deployed: PrefectServer, ingested: Any, at_work: Supervisor
 ) -> None:
@@ -149,6 +150,7 @@ def test_a_run_of_a_batch_that_nobody_knows_fails_with_the_next_command(
     assert "labelyard status" in deployed.artifacts(failed)["failure-nobody-00001"]["data"]
 
 
+@pytest.mark.slow
 def test_the_same_deployments_run_on_prefects_own_process_worker_and_a_failing_step_says_where_and_what_next(
     deployed: PrefectServer, at_work: Supervisor, tmp_path: Path, store_server: StoreServer
 ) -> None:

@@ -223,6 +223,7 @@ def test_the_command_says_all_of_it_and_ends_with_status_one(
     assert {"about": "datasets", "verdict": "right", "what": "street", "next_step": ""} in said["findings"]
 
 
+@pytest.mark.slow
 @pytest.mark.prefect
 def test_a_prefect_server_is_right_once_it_is_deployed_to(settings: Settings, prefect_server: PrefectServer) -> None:
     at = settings.model_copy(update={"prefect_api_url": prefect_server.api_url})

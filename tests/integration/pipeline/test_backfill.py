@@ -65,6 +65,7 @@ def told(numbers: range) -> list[EventObject]:
     return [EventObject(StoredObject("pictures", numbered(n), etag(n)), "ObjectCreated:Put", "aws:s3") for n in numbers]
 
 
+@pytest.mark.slow
 def test_everything_lands_once_and_batches_close_as_they_fill(ledger_url: str) -> None:
     with listing(3450) as server:
         context = workplace(ledger_url, of(server))
@@ -83,6 +84,7 @@ def test_it_may_be_left_after_any_chunk_and_goes_on(tmp_path: Path) -> None:
         context.ledger.close()
 
 
+@pytest.mark.slow
 def test_events_and_two_backfills_at_the_same_time_land_nothing_twice(ledger_url: str) -> None:
     with listing(3000) as server:
         context = workplace(ledger_url, of(server))

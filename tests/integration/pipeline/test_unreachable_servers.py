@@ -143,6 +143,7 @@ def test_however_long_a_server_is_away_a_probe_asks_it_each_minute_and_no_run_ha
     assert not probe(bench.context)
 
 
+@pytest.mark.slow
 def test_a_batch_that_has_failed_a_hundred_times_is_tried_again_after_five_minutes(
     bench: Bench, store_away: list[str]
 ) -> None:
