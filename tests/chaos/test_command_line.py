@@ -7,11 +7,14 @@ import subprocess
 import sys
 from collections import Counter
 
+import pytest
+
 from tests.chaos.__main__ import fresh_seed, repeat_command, summary
 from tests.chaos.chaos_run import Outcome
 from tests.support.paths import ROOT
 
 
+@pytest.mark.slow
 def test_it_prints_a_fresh_seed_that_repeats_the_runs() -> None:
     command = [sys.executable, "-m", "tests.chaos", "--fast", "--runs", "1"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

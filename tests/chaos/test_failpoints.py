@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -72,13 +72,11 @@ def test_a_process_ends_at_the_given_passing_without_running_any_handler() -> No
     assert (done.returncode, done.stdout.split()) == (failpoints.EXIT_STATUS, ["1", "2"])
 
 
-def tiered() -> Iterator[Any]:
+def tiered() -> list[Any]:
     """Every failpoint; all but the first of each step are slow."""
-    steps = set()
-    for name in failpoints.FAILPOINTS:
-        step = name.partition(".")[0]
-        yield pytest.param(name, marks=pytest.mark.slow) if step in steps else name
-        steps.add(step)
+    names = list(failpoints.FAILPOINTS)
+    first = {name.partition(".")[0]: name for name in reversed(names)}.values()
+    return [name if name in first else pytest.param(name, marks=pytest.mark.slow) for name in names]
 
 
 @pytest.mark.parametrize("name", tiered())

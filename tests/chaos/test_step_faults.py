@@ -12,7 +12,7 @@ from tests.chaos.environment import Environment
 from tests.chaos.fast_runs import run_plan
 from tests.chaos.fault_plan import step_fault_plan
 
-QUICK_SEEDS = 2
+QUICK_SEEDS = 1
 FRESH_SEEDS = 8
 
 
