@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,42 +11,36 @@ from pathlib import Path
 from typing import Any, Self
 
 from labelyard.cvat import Cvat, connect
-from labelyard.ledger import upgrade
 from labelyard.sandbox import Serving, serve
 from labelyard.sandbox.faults import Faults
 from labelyard.storage.store import client
 from tests.chaos.servers import PrefectStub, faulty_store, serving
 from tests.chaos.worker import Worker, WorkerForker
 from tests.chaos.worker_main import ServerAddresses
-from tests.support.postgres import create_ledger, drop_database
+from tests.support import postgres
+from tests.support.fresh_ledger import create_ledger
 
 USERS = ("root:rootpass:superuser", "ann:annpass1:annotator", "bob:bobpass1:annotator")
 
 
 @dataclass
 class Ledgers:
-    """Creates a fresh ledger for each run: on SQLite a copy of an empty file, on PostgreSQL of a template database."""
+    """Creates a fresh ledger for each run: a file on SQLite, a database on PostgreSQL."""
 
     folder: Path
-    postgres: str | None = None
+    postgres_server: str | None = None
     """The URL of a PostgreSQL server whose user may create databases."""
-    _template: Path | None = None
 
     def create(self, name: str) -> str:
         """Create an empty ledger and return its URL."""
-        if self.postgres is not None:
-            return create_ledger(self.postgres, name)
-        if self._template is None:
-            self._template = self.folder / "template.db"
-            upgrade(f"sqlite:///{self._template}")
-        file = self.folder / f"{name}.db"
-        shutil.copyfile(self._template, file)
-        return f"sqlite:///{file}"
+        if self.postgres_server is not None:
+            return postgres.create_ledger(self.postgres_server, name)
+        return create_ledger(self.folder / f"{name}.db")
 
     def remove(self, name: str) -> None:
         """Delete a ledger."""
-        if self.postgres is not None:
-            drop_database(self.postgres, name)
+        if self.postgres_server is not None:
+            postgres.drop_database(self.postgres_server, name)
         for file in self.folder.glob(f"{name}.db*"):
             file.unlink(missing_ok=True)
 
@@ -89,7 +82,7 @@ class Environment:
 
 
 @contextmanager
-def open_environment(emulator_url: str, postgres: str | None = None) -> Iterator[Environment]:
+def open_environment(emulator_url: str, postgres_server: str | None = None) -> Iterator[Environment]:
     """Start an environment in front of a running emulator; ledgers are on SQLite, or on the PostgreSQL server."""
     with tempfile.TemporaryDirectory(prefix="labelyard-chaos-", ignore_cleanup_errors=True) as name:
         folder, rules, prefect = Path(name), Faults(), PrefectStub()
@@ -105,8 +98,8 @@ def open_environment(emulator_url: str, postgres: str | None = None) -> Iterator
             bucket = f"chaos-{os.getpid()}-{folder.name[-6:].lower().replace('_', '0')}"
             s3.create_bucket(Bucket=bucket)
             environment = Environment(
-                folder, Ledgers(folder, postgres), sandbox, cvat, store_url, rules, prefect, prefect_url, s3, sqs,
-                bucket, WorkerForker(addresses), addresses,
+                folder, Ledgers(folder, postgres_server), sandbox, cvat, store_url, rules, prefect, prefect_url,
+                s3, sqs, bucket, WorkerForker(addresses), addresses,
             )  # fmt: skip
             with environment:
                 yield environment

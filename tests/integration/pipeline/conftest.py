@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from labelyard.context import open_context
-from labelyard.ledger import upgrade
 from labelyard.sandbox import Serving, serve
 from tests.support.bench import USERS, Bench, settings
 from tests.support.emulator import StoreServer
+from tests.support.fresh_ledger import create_ledger
 
 
 @pytest.fixture
@@ -22,8 +22,7 @@ def sandbox() -> Iterator[Serving]:
 
 @pytest.fixture
 def bench(tmp_path: Path, store_server: StoreServer, sandbox: Serving) -> Iterator[Bench]:
-    ledger = f"sqlite:///{tmp_path / 'ledger.db'}"
-    upgrade(ledger)
+    ledger = create_ledger(tmp_path / "ledger.db")
     with open_context(settings(tmp_path, ledger, store_server.settings, sandbox.url)) as context:
         bench = Bench(context, store_server.new_bucket(), store_server.boto("s3"), sandbox)
         bench.apply()
