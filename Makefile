@@ -1,11 +1,11 @@
-# Everything below sets up what it needs; only a Python of 3.11 to 3.13 and the package index are assumed.
+# Every target installs what it needs. Only Python 3.11 to 3.13 and the package index are assumed.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
   "$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && { echo "$$p"; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint docs lock clean
+.PHONY: demo test test-slow test-all lint docs lock clean
 
 $(STAMP): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "labelyard needs Python 3.11, 3.12 or 3.13: make PYTHON=/path/to/python3.12 …"; exit 1; }
@@ -14,12 +14,21 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index --editable .
 	touch $@
 
-demo: $(STAMP)   ## The main job for real, on this machine: make demo ARGS='--keep'
+demo: $(STAMP)   ## Run the whole job on this machine: make demo ARGS='--keep'
 	$(BIN)/labelyard demo $(ARGS)
 
-# Two processes, whatever the machine: each starts its own PostgreSQL, object store and Prefect server.
-test: $(STAMP)   ## The whole test suite: make test ARGS='-k ledger'
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+# Two test processes on any machine: each starts its own PostgreSQL, object store and Prefect server. Byte code is kept,
+# whatever the shell says, because the tests start hundreds of Python processes.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+test: $(STAMP)   ## The quick tests, to run before each commit: make test ARGS='-k ledger'
+	$(PYTEST) -m 'not slow' $(ARGS)
+
+test-slow: $(STAMP)   ## The other tests: chaos runs, whole systems, further seeds and parameters
+	$(PYTEST) -m slow $(ARGS)
+
+test-all: $(STAMP)   ## Every test
+	$(PYTEST) $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -27,11 +36,11 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-docs: $(STAMP)   ## The documents that are made from the code
+docs: $(STAMP)   ## Generate the documents that are made from the code
 	$(BIN)/python docs/generate.py
 
-# pip in hash mode wants the bare name pinned too when one package asks for `sqlalchemy` and another for its extra.
-lock: | $(BIN)/uv   ## Pin everything anew from pyproject.toml
+# pip in hash mode needs a pin of the bare name too if one package requires `sqlalchemy` and another one its extra.
+lock: | $(BIN)/uv   ## Pin the dependencies of pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --all-extras \
 	  --no-emit-index-url --custom-compile-command 'make lock' pyproject.toml -o requirements.lock
 	sed -n '/^sqlalchemy\[asyncio\]/,/^    # via/{s/\[asyncio\]//;/^    # via/!p;}' requirements.lock > requirements.lock.bare

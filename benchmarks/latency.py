@@ -1,10 +1,10 @@
-"""From the put of a single file to its task: our worker, and the stock process worker in the same run.
+"""From the put of a single file to its task: labelyard's worker, and Prefect's process worker in the same run.
 
-Every file closes a batch (max_objects: 1), and is put when the one before lies with a person: what is measured is how
-long a file takes, not how long it queues behind others. Everything is real: emulator, sandbox, Prefect's server,
-watcher, worker, as `labelyard up` starts them. After the first half the worker is exchanged; all else goes on.
+Every file closes a batch (max_objects: 1) and is put when the job of the file before it has an assignee: measured is
+how long a file takes, not how long it queues behind others. Everything is real: emulator, sandbox, Prefect's server,
+watcher and worker, as `labelyard up` starts them. For the second half the worker is replaced, and nothing else.
 
-    python benchmarks/latency.py [--files 30] [--stock-files 10] [--pause 2] [--json FILE]
+    python benchmarks/latency.py [--files 30] [--process-worker-files 10] [--pause 2] [--json FILE]
 """
 
 from __future__ import annotations
@@ -23,35 +23,35 @@ from typing import Any
 
 import click
 import httpx
+from full_stack import BUCKET, FullStack, labelyard_up
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
-from running import BUCKET, Running, labelyard_up
 from sqlalchemy import select
 
 from labelyard.demo.photographs import photographs
 from labelyard.domain.states import BatchState
 from labelyard.ledger import tables
 
-OURS, THEIRS = "labelyard", "process"
-_LONGEST_SECONDS = 180.0
+LABELYARD, PROCESS = "labelyard", "process"
+_TIMEOUT_SECONDS = 180.0
 _UNTIL = {
-    "landed": "the object's row is committed",
+    "registered": "the object's row is committed",
     "closed": "its batch closes",
-    "announced": "Prefect's yes to the event",
+    "published": "Prefect has accepted the event",
     "run": "the flow run exists",
-    "pending": "a worker has taken it",
+    "pending": "a worker has picked it up",
     "running": "the flow begins",
     "task": "the task exists",
-    "ready": "it shows the frame",
-    "assigned": "its job lies with a person",
+    "ready": "the task shows the frame",
+    "assigned": "its job has an assignee",
 }
-"""The moments of a file's way, in their order."""
+"""The moments between a put and an assigned job, in order."""
 _SHOWN = ("task", "ready", "assigned")
 
 
 @dataclass(frozen=True)
-class Way:
+class Timeline:
     """When a file was put, and the moments that followed."""
 
     key: str
@@ -59,102 +59,105 @@ class Way:
     moments: Mapping[str, datetime]
 
     def seconds(self, moment: str) -> float:
-        """From just before the put."""
+        """Return the seconds from just before the put."""
         return (self.moments[moment] - self.put).total_seconds()
 
 
 @click.command()
-@click.option("--files", default=30, show_default=True, help="Single files for our worker.")
+@click.option("--files", default=30, show_default=True, help="Single files for labelyard's worker.")
 @click.option(
-    "--stock-files", default=10, show_default=True, help="For the stock worker, which takes far longer; 0: none."
+    "--process-worker-files",
+    default=10,
+    show_default=True,
+    help="Single files for Prefect's process worker, which takes far longer; 0: none.",
 )
-@click.option("--pause", default=2.0, show_default=True, help="The longest rest between two files, in seconds.")
+@click.option("--pause", default=2.0, show_default=True, help="The longest pause between two files, in seconds.")
 @click.option("--json", "to", type=click.Path(path_type=Path), help="Write the figures there too.")
-def main(*, files: int, stock_files: int, pause: float, to: Path | None) -> None:
-    """Measure, and show a table."""
+def main(*, files: int, process_worker_files: int, pause: float, to: Path | None) -> None:
+    """Measure, and print a table."""
     console, to = Console(), to and to.absolute()
-    with Progress(console=console, transient=True) as progress, labelyard_up({"max_objects": 1}) as running:
-        ways = {OURS: list(_put_all(running, OURS, files, pause, progress))}
-        if stock_files:
-            running.take_stock_worker()
-            ways[THEIRS] = list(_put_all(running, THEIRS, stock_files, pause, progress))
-    told = summary(ways, pause)
-    show(console, told)
+    with Progress(console=console, transient=True) as progress, labelyard_up({"max_objects": 1}) as stack:
+        timelines_by_worker = {LABELYARD: list(_put_all(stack, LABELYARD, files, pause, progress))}
+        if process_worker_files:
+            stack.use_process_worker()
+            timelines_by_worker[PROCESS] = list(_put_all(stack, PROCESS, process_worker_files, pause, progress))
+    result = summary(timelines_by_worker, pause)
+    show(console, result)
     if to is not None:
-        to.write_text(json.dumps(told, indent=1) + "\n")
+        to.write_text(json.dumps(result, indent=1) + "\n")
 
 
-def _put_all(running: Running, worker: str, files: int, pause: float, progress: Progress) -> Iterator[Way]:
-    """Put one file after the other, each when the former's job lies with a person."""
-    bar, rests = progress.add_task(worker, total=files + 1), random.Random(1)
+def _put_all(stack: FullStack, worker: str, files: int, pause: float, progress: Progress) -> Iterator[Timeline]:
+    """Put one file after the other, each when the job of the one before has an assignee."""
+    bar, pauses = progress.add_task(worker, total=files + 1), random.Random(1)
     put: dict[str, datetime] = {}
     bodies = [photograph.path.read_bytes() for photograph in photographs().values()]
-    # The first one compiles statements, loads flows, logs in; a labelyard runs for weeks.
+    # The first file compiles SQL statements, loads flows and logs in; labelyard runs for weeks.
     warm = f"in/{worker}-warm.jpg"
-    _put(running, warm, bodies[0])
-    _wait(running, warm)
+    _put(stack, warm, bodies[0])
+    _wait(stack, warm)
     progress.advance(bar)
     for number, body in enumerate(itertools.islice(itertools.cycle(bodies), files)):
         key = f"in/{worker}-{number:04d}.jpg"
-        _rest(running, rests.uniform(0, pause))  # at no fixed distance from anybody's polls
-        put[key] = _put(running, key, body)
-        _wait(running, key)
+        _pause(stack, pauses.uniform(0, pause))  # not in step with any polling
+        put[key] = _put(stack, key, body)
+        _wait(stack, key)
         progress.advance(bar)
-    yield from ways_of(running, put)
+    yield from timelines(stack, put)
 
 
-def _put(running: Running, key: str, body: bytes) -> datetime:
+def _put(stack: FullStack, key: str, body: bytes) -> datetime:
     at = datetime.now(UTC)
-    running.s3.put_object(Bucket=BUCKET, Key=key, Body=body, ContentType="image/jpeg")
+    stack.s3.put_object(Bucket=BUCKET, Key=key, Body=body, ContentType="image/jpeg")
     return at
 
 
-def _rest(running: Running, seconds: float) -> None:
+def _pause(stack: FullStack, seconds: float) -> None:
     end = time.monotonic() + seconds
-    running.yard.watch(lambda: time.monotonic() >= end)
+    stack.supervisor.watch(lambda: time.monotonic() >= end)
 
 
-def _wait(running: Running, key: str) -> None:
-    end = time.monotonic() + _LONGEST_SECONDS
+def _wait(stack: FullStack, key: str) -> None:
+    end = time.monotonic() + _TIMEOUT_SECONDS
     query = (
         select(tables.Batch.state)
         .join(tables.Object, tables.Batch.id == tables.Object.batch_id)
         .where(tables.Object.key == key)
     )
     while True:
-        with running.ledger.read_only() as tx:
+        with stack.ledger.read_only() as tx:
             if tx.scalar(query) is BatchState.ASSIGNED:
                 return
         if time.monotonic() > end:
-            raise click.ClickException(f"{key} has no task after {_LONGEST_SECONDS:g} s")
-        _rest(running, 0.1)
+            raise click.ClickException(f"{key} has no task after {_TIMEOUT_SECONDS:g} s")
+        _pause(stack, 0.1)
 
 
-def ways_of(running: Running, put: Mapping[str, datetime]) -> list[Way]:
-    """What ledger, Prefect and CVAT say of when what happened."""
-    runs, made = _runs(running), _tasks_made(running)
+def timelines(stack: FullStack, put: Mapping[str, datetime]) -> list[Timeline]:
+    """Return when each moment happened, as recorded by the ledger, Prefect and CVAT."""
+    runs, made = _runs(stack), _tasks_made(stack)
     found = []
-    with running.ledger.read_only() as tx:
+    with stack.ledger.read_only() as tx:
         for key, at in put.items():
             batch_id = tx.scalars(select(tables.Object.batch_id).where(tables.Object.key == key)).one() or ""
-            told = tx.scalars(select(tables.History).where(tables.History.batch_id == batch_id))
-            moments = {entry.what: entry.at for entry in told if entry.what in _UNTIL}
+            entries = tx.scalars(select(tables.History).where(tables.History.batch_id == batch_id))
+            moments = {entry.what: entry.at for entry in entries if entry.what in _UNTIL}
             outbox = select(tables.OutboxEvent).where(tables.OutboxEvent.batch_id == batch_id)
-            announced = tx.scalars(outbox.order_by(tables.OutboxEvent.id)).first()
+            published = tx.scalars(outbox.order_by(tables.OutboxEvent.id)).first()
             task = tx.scalars(select(tables.Task).where(tables.Task.batch_id == batch_id)).one()
-            if announced is not None and announced.published_at is not None:
-                moments["announced"] = announced.published_at
-            found.append(Way(key, at, {**moments, **runs[batch_id], "task": made[task.server_id or 0]}))
+            if published is not None and published.published_at is not None:
+                moments["published"] = published.published_at
+            found.append(Timeline(key, at, {**moments, **runs[batch_id], "task": made[task.server_id or 0]}))
     return found
 
 
-def _runs(running: Running) -> dict[str, dict[str, datetime]]:
-    """By batch: when its run was made, taken, and begun."""
+def _runs(stack: FullStack) -> dict[str, dict[str, datetime]]:
+    """Return by batch when its run was created, picked up and started."""
     found, page = {}, 200
-    asked = {"limit": page, "flow_runs": {"tags": {"all_": ["ingest"]}}, "sort": "START_TIME_ASC"}
-    with httpx.Client(base_url=running.links.prefect_api, timeout=60) as api:
+    body = {"limit": page, "flow_runs": {"tags": {"all_": ["ingest"]}}, "sort": "START_TIME_ASC"}
+    with httpx.Client(base_url=stack.links.prefect_api, timeout=60) as api:
         for offset in itertools.count(0, page):
-            runs = api.post("/flow_runs/filter", json=asked | {"offset": offset}).raise_for_status().json()
+            runs = api.post("/flow_runs/filter", json=body | {"offset": offset}).raise_for_status().json()
             for run in runs:
                 states = api.get("/flow_run_states/", params={"flow_run_id": run["id"]}).raise_for_status().json()
                 times = {state["type"]: _time(state["timestamp"]) for state in reversed(states)}
@@ -168,9 +171,9 @@ def _runs(running: Running) -> dict[str, dict[str, datetime]]:
     return found
 
 
-def _tasks_made(running: Running) -> dict[int, datetime]:
-    """When the CVAT made each task."""
-    cvat = running.cvat()
+def _tasks_made(stack: FullStack) -> dict[int, datetime]:
+    """Return when CVAT created each task."""
+    cvat = stack.cvat()
     return {task.id: _time(task.created) for task in cvat.tasks()}
 
 
@@ -178,19 +181,20 @@ def _time(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
-def summary(ways: Mapping[str, Sequence[Way]], pause: float) -> dict[str, Any]:
-    """Quantiles of the whole way, and where its time goes, for each worker."""
+def summary(timelines_by_worker: Mapping[str, Sequence[Timeline]], pause: float) -> dict[str, Any]:
+    """Return, for each worker, quantiles of the whole time and the medians of its moments."""
     return {
-        "files": {worker: len(found) for worker, found in ways.items()},
+        "files": {worker: len(found) for worker, found in timelines_by_worker.items()},
         "pause_seconds": pause,
         "workers": {
             worker: {
-                "put_to": {moment: _quantiles([way.seconds(moment) for way in found]) for moment in _SHOWN},
+                "put_to": {moment: _quantiles([timeline.seconds(moment) for timeline in found]) for moment in _SHOWN},
                 "median_seconds_at": {
-                    moment: round(statistics.median(way.seconds(moment) for way in found), 3) for moment in _UNTIL
+                    moment: round(statistics.median(timeline.seconds(moment) for timeline in found), 3)
+                    for moment in _UNTIL
                 },
             }
-            for worker, found in ways.items()
+            for worker, found in timelines_by_worker.items()
         },
         "load": round(os.getloadavg()[0], 1),
     }
@@ -201,9 +205,9 @@ def _quantiles(seconds: Sequence[float]) -> dict[str, float]:
     return {"p50": round(cuts[49], 2), "p99": round(cuts[98], 2), "max": round(max(seconds), 2)}
 
 
-def show(console: Console, told: Mapping[str, Any]) -> None:
-    """The figures, and the split."""
-    workers = told["workers"]
+def show(console: Console, result: Mapping[str, Any]) -> None:
+    """Print the figures, and where the time goes."""
+    workers = result["workers"]
     table = Table(
         "from the put to", *(f"{worker} {name}" for worker in workers for name in ("p50", "p99")), "p50s' ratio"
     )
@@ -216,7 +220,7 @@ def show(console: Console, told: Mapping[str, Any]) -> None:
     for moment, what in _UNTIL.items():
         split.add_row(moment, *(f"{one['median_seconds_at'][moment]:.2f}" for one in workers.values()), what)
     console.print(split)
-    console.print(f"{told['files']} files, one at a time; load {told['load']}")
+    console.print(f"{result['files']} files, one at a time; load {result['load']}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Draw the figures that the benchmarks have written: benchmarks/figures/*.json → benchmarks/figures.svg.
+"""Draw the figures of the benchmarks: benchmarks/figures/*.json → benchmarks/figures.svg.
 
 python benchmarks/plot.py
 """
@@ -16,20 +16,20 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 FOLDER = Path(__file__).parent
-OURS, THEIRS = "#2a6f97", "#b0b7bf"
+LABELYARD_COLOUR, OTHER_COLOUR = "#2a6f97", "#b0b7bf"
 _COLUMNS = 2
 
 
 def main() -> None:
-    """Draw what there is."""
+    """Draw a panel for each file of figures."""
     mpl.rcParams.update({"svg.hashsalt": "labelyard", "font.size": 9, "axes.spines.top": False})
     panels = [(name, draw) for name, draw in PANELS.items() if _file(name).exists()]
     rows = -(-len(panels) // _COLUMNS)
     figure, axes = plt.subplots(rows, _COLUMNS, figsize=(9, 2.2 * rows), layout="constrained", squeeze=False)
-    for context in axes.flat[len(panels) :]:
-        context.set_axis_off()
-    for context, (name, draw) in zip(axes.flat, panels, strict=False):
-        draw(context, json.loads(_file(name).read_text()))
+    for panel in axes.flat[len(panels) :]:
+        panel.set_axis_off()
+    for panel, (name, draw) in zip(axes.flat, panels, strict=False):
+        draw(panel, json.loads(_file(name).read_text()))
     figure.savefig(FOLDER / "figures.svg", metadata={"Date": None})
 
 
@@ -37,52 +37,52 @@ def _file(name: str) -> Path:
     return FOLDER / "figures" / f"{name}.json"
 
 
-def latency(axes: Axes, told: dict[str, Any]) -> None:
+def latency(axes: Axes, result: dict[str, Any]) -> None:
     """Seconds from the put to the task, by worker."""
-    quantiles = {worker: one["put_to"]["task"] for worker, one in told["workers"].items()}
+    quantiles = {worker: one["put_to"]["task"] for worker, one in result["workers"].items()}
     named = {f"{worker} {name}": one[name] for worker, one in quantiles.items() for name in ("p50", "p99")}
-    bars(axes, named, "{:,.2f} s", ours="labelyard")
+    bars(axes, named, "{:,.2f} s", labelyard="labelyard")
     axes.set_title("from the put to the task (less is better)")
 
 
-def burst(axes: Axes, told: dict[str, Any]) -> None:
+def burst(axes: Axes, result: dict[str, Any]) -> None:
     """Objects a second, by way."""
-    ways = {"labelyard": told["objects_per_second"], "script": told["script_objects_per_second"]}
-    bars(axes, ways, "{:,.0f}", ours="labelyard")
-    axes.set_title(f"a burst of {told['objects']:,}: objects a second (more is better)")
+    ways = {"labelyard": result["objects_per_second"], "script": result["script_objects_per_second"]}
+    bars(axes, ways, "{:,.0f}", labelyard="labelyard")
+    axes.set_title(f"a burst of {result['objects']:,}: objects a second (more is better)")
 
 
-def runs(axes: Axes, told: dict[str, Any]) -> None:
+def runs(axes: Axes, result: dict[str, Any]) -> None:
     """Flow runs a minute, by worker and database."""
-    bars(axes, told["runs_per_minute"], "{:,.0f}", ours="labelyard")
+    bars(axes, result["runs_per_minute"], "{:,.0f}", labelyard="labelyard")
     axes.set_title("small flow runs a minute (more is better)")
 
 
-def upload(axes: Axes, told: dict[str, Any]) -> None:
+def upload(axes: Axes, result: dict[str, Any]) -> None:
     """Seconds from the bucket to the task, by way."""
-    seconds = {way: statistics.median(one["seconds"] for one in turns) for way, turns in told.items()}
-    bars(axes, seconds, "{:,.1f} s", ours="labelyard")
+    seconds = {way: statistics.median(one["seconds"] for one in turns) for way, turns in result.items()}
+    bars(axes, seconds, "{:,.1f} s", labelyard="labelyard")
     axes.set_title("500 JPEGs from S3 to the task (less is better)")
 
 
-def intake(axes: Axes, told: dict[str, Any]) -> None:
+def intake(axes: Axes, result: dict[str, Any]) -> None:
     """Events a second, by way."""
-    bars(axes, {way: one["events_per_second"] for way, one in told["ways"].items()}, "{:,.0f}", theirs="script")
+    bars(axes, {way: one["events_per_second"] for way, one in result["ways"].items()}, "{:,.0f}", other="script")
     axes.set_title("intake: events a second (more is better)")
 
 
-def sweep(axes: Axes, told: dict[str, Any]) -> None:
+def sweep(axes: Axes, result: dict[str, Any]) -> None:
     """Seconds for all keys, by way."""
-    bars(axes, {way: one["seconds"] for way, one in told["ways"].items()}, "{:,.0f} s", ours="sweep")
-    axes.set_title(f"{told['keys']:,} known keys: seconds (less is better)")
+    bars(axes, {way: one["seconds"] for way, one in result["ways"].items()}, "{:,.0f} s", labelyard="sweep")
+    axes.set_title(f"{result['keys']:,} known keys: seconds (less is better)")
 
 
-def bars(axes: Axes, values: Mapping[str, float], words: str, *, ours: str = "", theirs: str = "?") -> None:
-    """A bar for each way; labelyard's, by the beginning of their names or all that are not theirs, in colour."""
+def bars(axes: Axes, values: Mapping[str, float], label: str, *, labelyard: str = "", other: str = "?") -> None:
+    """Draw a bar for each name; those of labelyard, recognised by the start of their name, in colour."""
     names = list(values)[::-1]
-    colours = [OURS if (n.startswith(ours) and not n.startswith(theirs)) else THEIRS for n in names]
+    colours = [LABELYARD_COLOUR if n.startswith(labelyard) and not n.startswith(other) else OTHER_COLOUR for n in names]
     drawn = axes.barh(names, [values[n] for n in names], color=colours)
-    axes.bar_label(drawn, [words.format(values[n]) for n in names], padding=3)
+    axes.bar_label(drawn, [label.format(values[n]) for n in names], padding=3)
     axes.spines["right"].set_visible(False)
     axes.set_xlim(0, max(values.values()) * 1.2)
 

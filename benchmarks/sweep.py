@@ -1,23 +1,23 @@
-"""A sweep of a million keys that the ledger knows: what it costs beyond listing them, and in memory.
+"""A sweep of a million known keys: its time beyond that of the listing, and its memory.
 
     python benchmarks/sweep.py                         # 1,000,000 keys, SQLite
     python benchmarks/sweep.py --keys 100000 --rounds 5 --json sweep.json
     python benchmarks/sweep.py --ledger postgresql://user:password@host/database
 
-A server makes the pages of a listing as they are asked for, in a process of its own (tests/listing_server.py).
-The ledger is filled by bulk insert, in batches of 100. Each way is a process, and they take turns:
+A server creates the pages of the listing when they are asked for, in a process of its own (listing_server.py).
+The ledger is filled by bulk insert, in batches of 100. Each way is a process, and the ways take turns:
 
-    listing     what labelyard's store needs to list them, and nothing else
-    sweep       labelyard's sweep: the same listing, and every key looked for in the ledger; nothing is new
-    script      what somebody would write instead: boto3's listing, and for each key a SELECT with sqlite3
-    backfill    (with --backfill) all of them land in an empty ledger
+    listing     labelyard's store lists the keys, and nothing else
+    sweep       labelyard's sweep: the same listing, and every key is searched in the ledger; none is new
+    script      the script that one would write instead: boto3's listing, and for each key a SELECT with sqlite3
+    backfill    (with --backfill) registers all keys in an empty ledger
 
-Memory is the process's peak above what it held before.
+Memory is the process's peak above that of the idle process.
 """
 
 from __future__ import annotations
 
-# ruff: noqa: PLC0415 - each way imports what it needs, and only that, in a process of its own
+# ruff: noqa: PLC0415 - each way imports only what it needs, in a process of its own
 import argparse
 import json
 import os
@@ -34,10 +34,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from measuring import memory, peak
-
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
+from listing_server import etag, key
+from process_memory import current_and_reset_peak, peak
+from servers import store_settings
 
 BUCKET = "incoming"
 IN_A_BATCH = 100
@@ -53,55 +52,55 @@ SPEC = {
 
 
 @dataclass(frozen=True)
-class Place:
-    """What a way needs to know: where the listing is, the ledger, and how many keys there are."""
+class Setup:
+    """The input of a way: the listing server, the ledger, and the number of keys."""
 
-    url: str
+    store_url: str
     ledger: str
     keys: int
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Seconds, the processor seconds of the process meanwhile, and its peak memory above the beginning's, in bytes."""
+    """Seconds, CPU seconds of the process, and its peak memory above that of the idle process in bytes."""
 
     seconds: float
-    processor: float
+    cpu_seconds: float
     memory: int
 
 
 # --- the ways ---------------------------------------------------------------------------------------------------------
 
 
-def listing(context: Place) -> Figures:
-    """List them."""
-    lease = _workplace(context)
-    return _timed(lambda: sum(1 for _ in lease.store.list(BUCKET, "in/")), context.keys)
+def listing(setup: Setup) -> Figures:
+    """The listing alone."""
+    context = _context(setup)
+    return _timed(lambda: sum(1 for _ in context.store.list(BUCKET, "in/")), setup.keys)
 
 
-def sweep(context: Place) -> Figures:
-    """The sweep, as flows/sweep_sources calls it."""
+def sweep(setup: Setup) -> Figures:
+    """The sweep, as flows/sweep_sources.py calls it."""
     from labelyard.pipeline.register_objects import sweep_sources as swept
 
-    lease = _workplace(context)
-    return _timed(lambda: swept(lease).registered["street"].known, context.keys)
+    context = _context(setup)
+    return _timed(lambda: swept(context).registered["street"].known, setup.keys)
 
 
-def backfill(context: Place) -> Figures:
-    """All of them land."""
+def backfill(setup: Setup) -> Figures:
+    """Registration of every key."""
     from labelyard.operations.backfill import backfill as backfilled
 
-    lease = _workplace(context)
-    return _timed(lambda: sum(chunk.new for chunk in backfilled(lease, "street")), context.keys)
+    context = _context(setup)
+    return _timed(lambda: sum(chunk.new for chunk in backfilled(context, "street")), setup.keys)
 
 
-def script(context: Place) -> Figures:
-    """A SELECT for each key."""
+def script(setup: Setup) -> Figures:
+    """A listing with a SELECT for each key."""
     import boto3
 
     keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
-    pages = boto3.client("s3", endpoint_url=context.url, **keys).get_paginator("list_objects_v2")
-    rows = sqlite3.connect(context.ledger.removeprefix("sqlite:///"))
+    pages = boto3.client("s3", endpoint_url=setup.store_url, **keys).get_paginator("list_objects_v2")
+    rows = sqlite3.connect(setup.ledger.removeprefix("sqlite:///"))
     known = "SELECT 1 FROM object WHERE dataset = 'street' AND bucket = ? AND key = ? AND etag = ?"
 
     def run() -> int:
@@ -112,32 +111,31 @@ def script(context: Place) -> Figures:
                     count += 1
         return count
 
-    return _timed(run, context.keys)
+    return _timed(run, setup.keys)
 
 
 def _timed(run: Callable[[], int], keys: int) -> Figures:
-    idle, began, used = memory(), time.perf_counter(), time.process_time()
+    idle, began, used = current_and_reset_peak(), time.perf_counter(), time.process_time()
     count = run()
     figures = Figures(time.perf_counter() - began, time.process_time() - used, peak() - idle)
     assert count == keys, count
     return figures
 
 
-def _workplace(context: Place) -> Any:
+def _context(setup: Setup) -> Any:
     from labelyard.context import Context
     from labelyard.ledger import Ledger
     from labelyard.settings import Settings
-    from labelyard.storage import Store
+    from labelyard.storage.store import Store
 
-    at = {"endpoint_url": context.url, "region": "us-east-1", "access_key_id": "test", "secret_access_key": "test"}
-    settings = Settings(ledger=context.ledger, store={**at, "addressing_style": "path"})
-    return Context(settings, Ledger(context.ledger), Store(settings.store))
+    settings = Settings(ledger=setup.ledger, store=store_settings(setup.store_url))
+    return Context(settings, Ledger(setup.ledger), Store(settings.store))
 
 
 # --- the turns --------------------------------------------------------------------------------------------------------
 
 
-RUNS: dict[str, Callable[[Place], Figures]] = {
+WAYS: dict[str, Callable[[Setup], Figures]] = {
     "listing": listing,
     "sweep": sweep,
     "script": script,
@@ -146,41 +144,43 @@ RUNS: dict[str, Callable[[Place], Figures]] = {
 
 
 def main() -> None:
-    """Measure, or (as a process of its own) run one way."""
+    """Measure, or run one way in a process of its own."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--keys", type=int, default=1_000_000, help="keys in the bucket")
     parser.add_argument("--rounds", type=int, default=1, help="turns of each way")
-    parser.add_argument("--ledger", help="a fresh ledger's address; by default an SQLite file in a temporary folder")
-    parser.add_argument("--backfill", action="store_true", help="land them too, at the end, once")
+    parser.add_argument("--ledger", help="the URL of an empty database; by default a SQLite file in a temporary folder")
+    parser.add_argument(
+        "--backfill", action="store_true", help="register them in an empty ledger too, at the end, once"
+    )
     parser.add_argument("--json", type=Path, help="write the figures to this file")
-    parser.add_argument("--run", choices=tuple(RUNS), help=argparse.SUPPRESS)
-    parser.add_argument("--place", help=argparse.SUPPRESS)
+    parser.add_argument("--run", choices=tuple(WAYS), help=argparse.SUPPRESS)
+    parser.add_argument("--setup", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.run:
-        print(json.dumps(asdict(RUNS[given.run](Place(**json.loads(given.context))))))
+        print(json.dumps(asdict(WAYS[given.run](Setup(**json.loads(given.setup))))))
         return
     with tempfile.TemporaryDirectory(prefix="labelyard-benchmark-") as folder, _server(given.keys) as url:
-        context = Place(url, given.ledger or f"sqlite:///{folder}/ledger.db", given.keys)
-        fill(context)
-        ways = ("listing", "sweep", "script") if context.ledger.startswith("sqlite") else ("listing", "sweep")
+        setup = Setup(url, given.ledger or f"sqlite:///{folder}/ledger.db", given.keys)
+        fill(setup)
+        ways = ("listing", "sweep", "script") if setup.ledger.startswith("sqlite") else ("listing", "sweep")
         figures: dict[str, list[Any]] = {way: [] for way in ways}
         for turn in range(given.rounds):
             for way in ways[turn % len(ways) :] + ways[: turn % len(ways)]:
-                figures[way].append(_turn(way, context))
+                figures[way].append(_turn(way, setup))
         if given.backfill:
-            empty = Place(url, f"sqlite:///{folder}/empty.db", given.keys)
-            begin(empty)
+            empty = Setup(url, f"sqlite:///{folder}/empty.db", given.keys)
+            create_ledger(empty)
             figures["backfill"] = [_turn("backfill", empty)]
-    told = _summary(figures, given.keys)
-    _tell(told)
+    result = _summary(figures, given.keys)
+    _print(result)
     if given.json:
-        given.json.write_text(json.dumps(told, indent=1))
+        given.json.write_text(json.dumps(result, indent=1))
 
 
 @contextmanager
 def _server(keys: int) -> Iterator[str]:
-    words = [sys.executable, str(ROOT / "tests" / "listing_server.py"), str(keys)]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, str(Path(__file__).with_name("listing_server.py")), str(keys)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout
     try:
         yield process.stdout.readline().strip()
@@ -189,33 +189,32 @@ def _server(keys: int) -> Iterator[str]:
         process.wait(30)
 
 
-def begin(context: Place) -> None:
-    """Make the ledger, and the dataset in it."""
+def create_ledger(setup: Setup) -> None:
+    """Create the ledger, with the dataset."""
     from labelyard.config import DatasetSpec
     from labelyard.ledger import Ledger, datasets, upgrade
 
-    upgrade(context.ledger)
-    ledger = Ledger(context.ledger)
+    upgrade(setup.ledger)
+    ledger = Ledger(setup.ledger)
     with ledger.transaction() as tx:
         datasets.apply(tx, DatasetSpec.model_validate(SPEC))
     ledger.close()
 
 
-def fill(context: Place) -> None:
-    """Make the ledger as it is after all keys landed: a row each, in batches of 100."""
+def fill(setup: Setup) -> None:
+    """Create a ledger in which all keys are registered, in batches of 100."""
     from sqlalchemy import insert
 
     from labelyard.domain.naming import batch_id
     from labelyard.domain.states import BatchState
     from labelyard.ledger import Ledger
     from labelyard.ledger.tables import Batch, Object
-    from tests.support.listing_server import etag, numbered
 
-    begin(context)
-    ledger, now = Ledger(context.ledger), datetime.now(UTC)
+    create_ledger(setup)
+    ledger, now = Ledger(setup.ledger), datetime.now(UTC)
     step = 10_000
-    for first in range(0, context.keys, step):
-        numbers = range(first, min(first + step, context.keys))
+    for first in range(0, setup.keys, step):
+        numbers = range(first, min(first + step, setup.keys))
         ids = sorted({n // IN_A_BATCH + 1 for n in numbers})
         with ledger.transaction() as tx:
             tx.execute(insert(Batch), [
@@ -225,20 +224,18 @@ def fill(context: Place) -> None:
                 for number in ids
             ])  # fmt: skip
             tx.execute(insert(Object), [
-                {"dataset": "street", "bucket": BUCKET, "key": numbered(n), "etag": etag(n), "size": 1000,
-                 "registered_at": now, "registered_via": "sqs", "batch_id": batch_id("street", n // IN_A_BATCH + 1)}
+                {"dataset": "street", "bucket": BUCKET, "key": key(n), "etag": etag(n), "size": 1000,
+                 "registered_at": now, "via": "sqs", "batch_id": batch_id("street", n // IN_A_BATCH + 1)}
                 for n in numbers
             ])  # fmt: skip
     ledger.close()
 
 
-def _turn(way: str, context: Place) -> Figures:
-    words = [sys.executable, __file__, "--run", way, "--place", json.dumps(asdict(context))]
-    done = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True)
+def _turn(way: str, setup: Setup) -> Figures:
+    command = [sys.executable, __file__, "--run", way, "--setup", json.dumps(asdict(setup))]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     figures = Figures(**json.loads(done.stdout.splitlines()[-1]))
-    print(
-        f"  {way:<9} {figures.seconds:8.1f} s, {figures.processor:8.1f} s of processor, {figures.memory / 1e6:6.1f} MB"
-    )
+    print(f"  {way:<9} {figures.seconds:8.1f} s, {figures.cpu_seconds:8.1f} s of CPU, {figures.memory / 1e6:6.1f} MB")
     return figures
 
 
@@ -252,7 +249,7 @@ def _summary(figures: dict[str, list[Figures]], keys: int) -> dict[str, Any]:
                 "seconds": round(middle[way], 1),
                 "keys_per_second": round(keys / middle[way]),
                 "of_listing": round(middle[way] / middle["listing"], 2),
-                "processor_seconds": round(statistics.median(one.processor for one in done), 1),
+                "cpu_seconds": round(statistics.median(one.cpu_seconds for one in done), 1),
                 "memory_mb": round(max(one.memory for one in done) / 1e6, 1),
             }
             for way, done in figures.items()
@@ -262,17 +259,17 @@ def _summary(figures: dict[str, list[Figures]], keys: int) -> dict[str, Any]:
     }
 
 
-def _tell(told: dict[str, Any]) -> None:
-    print(f"{told['keys']:,} keys, {told['rounds']} rounds")
-    print(f"{'way':<10} {'seconds':>8} {'keys/s':>9} {'of listing':>11} {'processor s':>12} {'MB above idle':>14}")
-    for way, one in told["ways"].items():
+def _print(result: dict[str, Any]) -> None:
+    print(f"{result['keys']:,} keys, {result['rounds']} rounds")
+    print(f"{'way':<10} {'seconds':>8} {'keys/s':>9} {'of listing':>11} {'CPU s':>12} {'MB above idle':>14}")
+    for way, one in result["ways"].items():
         print(
             f"{way:<10} {one['seconds']:8.1f} {one['keys_per_second']:9,} {one['of_listing']:11.2f}"
-            f" {one['processor_seconds']:12.1f} {one['memory_mb']:14.1f}"
+            f" {one['cpu_seconds']:12.1f} {one['memory_mb']:14.1f}"
         )
-    beyond = told["sweep_beyond_listing_seconds"]
+    beyond = result["sweep_beyond_listing_seconds"]
     print(f"the sweep takes {beyond} s beyond the listing (goal for 1,000,000 keys: {GOAL_SECONDS} s)")
-    print(f"load of the machine at the end: {told['load']}")
+    print(f"load of the machine at the end: {result['load']}")
 
 
 if __name__ == "__main__":

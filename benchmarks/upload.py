@@ -1,21 +1,20 @@
-"""From S3 to a task: labelyard, a plain `requests` script, and a copy to disk with one request of `curl`.
+"""From S3 to a task: labelyard, a plain `requests` script, and a copy to disk with one `curl` request.
 
     python benchmarks/upload.py                  # 500 JPEGs, about 94 MB
     python benchmarks/upload.py --large          # 2 GB in 500 JPEGs
     python benchmarks/upload.py --rounds 5 --json upload.json
 
-An S3 emulator and the sandbox run as processes of their own. Each way is a process too, and they take turns, so that a
-noisy machine disturbs them alike. Measured are the seconds until the server has answered the
-upload, those of the POST alone, and the memory above that of the idle process. The server makes frames of each upload,
-and the task is deleted, before the next turn begins.
+An S3 emulator and the CVAT sandbox run as processes of their own. Each way is a process too. The ways take turns, so
+that a noisy machine disturbs all of them. Measured are the seconds until the server has answered the upload, those of
+the POST alone, and the memory above that of the idle process. Before the next turn starts, the server has made frames
+of the upload, and the task is deleted.
 
-labelyard also decodes every image and takes its SHA-256 before it sends any, which the others leave to luck;
-`--trust` leaves that out.
+Only labelyard decodes every image and computes its SHA-256 before it sends any; `--trust` leaves that out.
 """
 
 from __future__ import annotations
 
-# ruff: noqa: PLC0415, SLF001, FBT001 - each way imports what it needs, and only that, in a process of its own
+# ruff: noqa: PLC0415, SLF001, FBT001 - each way imports only what it needs, in a process of its own
 import argparse
 import io
 import json
@@ -26,34 +25,31 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from measuring import memory, peak
-
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
+from process_memory import current_and_reset_peak, peak
+from servers import Servers, run_servers, store_settings
 
 FILES = 500
 SMALL, LARGE = 94_000_000, 2_000_000_000
-WAYS = ("labelyard", "requests", "curl")
 BUCKET = "batch"
-USER, PASSWORD = "root", "benchmark"
 THREADS = 4
-"""Objects fetched side by side, by every way alike."""
+"""Objects fetched at the same time, by every way."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """What a way needs to know: where S3 and CVAT are, the task to fill, and how many objects there are."""
+class Setup:
+    """The input of a way: the servers, the task to fill, and an empty folder."""
 
-    s3: str
-    cvat: str
+    store_url: str
+    cvat_url: str
+    username: str
+    password: str
     task_id: int
     spool: str
     trust: bool
@@ -71,42 +67,42 @@ class Figures:
 # --- the three ways ---------------------------------------------------------------------------------------------------
 
 
-def labelyard(context: Place) -> Figures:
-    """The parts that upload_data is made of: store, spool, a look at each image, client."""
+def labelyard(setup: Setup) -> Figures:
+    """The parts of upload_data: store, spool, inspection of each image, CVAT client."""
     from labelyard.cvat import connect
     from labelyard.domain.tasks import DataSpec, UploadFile
-    from labelyard.storage import inspect_image
+    from labelyard.storage.images import inspect_image
 
-    store = _store(context.s3)
-    cvat = connect(context.cvat, username=USER, password=PASSWORD)
+    store = _store(setup.store_url)
+    cvat = connect(setup.cvat_url, username=setup.username, password=setup.password)
     cvat.whoami()
-    idle, began = memory(), time.perf_counter()
+    idle, began = current_and_reset_peak(), time.perf_counter()
     with (
-        store.spool(store.list(BUCKET), Path(context.spool), 8 * 1024**3) as spool,
-        ThreadPoolExecutor(2) as lookers,
+        store.spool(store.list(BUCKET), Path(setup.spool), 8 * 1024**3) as spool,
+        ThreadPoolExecutor(2) as inspectors,
     ):
         spooled = []
-        looks = []
+        inspections = []
         for one in spool:
             spooled.append(one)
-            if not context.trust:
-                looks.append(lookers.submit(inspect_image, one.path))
-        for look in looks:
-            look.result()
+            if not setup.trust:
+                inspections.append(inspectors.submit(inspect_image, one.path))
+        for inspection in inspections:
+            inspection.result()
         files = [UploadFile(one.object.key, one.size, partial(one.path.open, "rb"), "image/jpeg") for one in spooled]
         posted = time.perf_counter()
-        cvat.upload(context.task_id, files, DataSpec(70))
+        cvat.upload(setup.task_id, files, DataSpec(70))
         done = time.perf_counter()
     return Figures(done - began, done - posted, peak() - idle)
 
 
-def requests(context: Place) -> Figures:
-    """What somebody writes who follows the API page: get everything, post everything."""
+def requests(setup: Setup) -> Figures:
+    """The script that follows the API page: get everything, post everything."""
     import requests as plain
 
-    s3 = _store(context.s3)._client
-    token = _token(context.cvat)
-    idle, began = memory(), time.perf_counter()
+    s3 = _store(setup.store_url)._client
+    token = _token(setup)
+    idle, began = current_and_reset_peak(), time.perf_counter()
     keys = [
         one["Key"] for page in s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET) for one in page["Contents"]
     ]
@@ -117,111 +113,99 @@ def requests(context: Place) -> Figures:
         for n, (key, body) in enumerate(zip(keys, bodies, strict=True))
     ]
     posted = time.perf_counter()
-    answer = plain.post(
-        f"{context.cvat}/api/v1/tasks/{context.task_id}/data",
+    response = plain.post(
+        f"{setup.cvat_url}/api/v1/tasks/{setup.task_id}/data",
         data={"image_quality": 70},
         files=files,
         headers={"Authorization": f"Token {token}"},
         timeout=600,
     )
     done = time.perf_counter()
-    assert answer.status_code == 202, answer.text
+    assert response.status_code == 202, response.text
     return Figures(done - began, done - posted, peak() - idle)
 
 
-def curl(context: Place) -> Figures:
-    """A copy from S3 to disk, then one raw multipart request of curl."""
-    s3 = _store(context.s3)._client
-    token = _token(context.cvat)
-    idle, began = memory(), time.perf_counter()
+def curl(setup: Setup) -> Figures:
+    """A copy from S3 to disk, then one multipart request of curl."""
+    s3 = _store(setup.store_url)._client
+    token = _token(setup)
+    idle, began = current_and_reset_peak(), time.perf_counter()
     keys = [
         one["Key"] for page in s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET) for one in page["Contents"]
     ]
-    folder = Path(context.spool)
+    folder = Path(setup.spool)
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(lambda key: s3.download_file(BUCKET, key, str(folder / key)), keys))
     forms = [f'form = "client_files[{n}]=@{folder / key};type=image/jpeg"' for n, key in enumerate(keys)]
     config = folder / "curl.config"
     config.write_text("\n".join(['form = "image_quality=70"', *forms]))
-    words = ["curl", "--silent", "--show-error", "--fail", "--config", str(config), "--output", os.devnull]
-    words += ["--header", f"Authorization: Token {token}", "--header", "Expect:"]
+    command = ["curl", "--silent", "--show-error", "--fail", "--config", str(config), "--output", os.devnull]
+    command += ["--header", f"Authorization: Token {token}", "--header", "Expect:"]
     posted = time.perf_counter()
-    subprocess.run([*words, f"{context.cvat}/api/v1/tasks/{context.task_id}/data"], check=True)
+    subprocess.run([*command, f"{setup.cvat_url}/api/v1/tasks/{setup.task_id}/data"], check=True)
     done = time.perf_counter()
     return Figures(done - began, done - posted, peak() - idle)
 
 
 def _store(url: str) -> Any:
-    from pydantic import SecretStr
+    from labelyard.storage.store import Store
 
-    from labelyard.settings import StoreSettings
-    from labelyard.storage import Store
-
-    secret = SecretStr("test")
-    return Store(
-        StoreSettings(
-            endpoint_url=url,
-            region="us-east-1",
-            access_key_id="test",
-            secret_access_key=secret,
-            addressing_style="path",
-        )
-    )
+    return Store(store_settings(url))
 
 
-def _token(url: str) -> str:
+def _token(setup: Setup) -> str:
     import httpx
 
-    answer = httpx.post(f"{url}/api/v1/auth/login", json={"username": USER, "password": PASSWORD})
-    return str(answer.raise_for_status().json()["key"])
+    account = {"username": setup.username, "password": setup.password}
+    response = httpx.post(f"{setup.cvat_url}/api/v1/auth/login", json=account)
+    return str(response.raise_for_status().json()["key"])
 
 
-RUNS: dict[str, Callable[[Place], Figures]] = {"labelyard": labelyard, "requests": requests, "curl": curl}
+WAYS: dict[str, Callable[[Setup], Figures]] = {"labelyard": labelyard, "requests": requests, "curl": curl}
 
 
 # --- the turns --------------------------------------------------------------------------------------------------------
 
 
 def main() -> None:
-    """Measure, or (as a process of its own) run one way."""
+    """Measure, or run one way in a process of its own."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--large", action="store_true", help="2 GB instead of 94 MB")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each way")
-    parser.add_argument("--trust", action="store_true", help="send without a look at the images")
+    parser.add_argument("--trust", action="store_true", help="send without inspecting the images")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     parser.add_argument("--run", choices=WAYS, help=argparse.SUPPRESS)
-    parser.add_argument("--place", help=argparse.SUPPRESS)
+    parser.add_argument("--setup", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.run:
-        print(json.dumps(asdict(RUNS[given.run](Place(**json.loads(given.context))))))
+        print(json.dumps(asdict(WAYS[given.run](Setup(**json.loads(given.setup))))))
         return
     figures = _measure(LARGE if given.large else SMALL, given.rounds, given.trust)
-    _tell(figures)
+    _print(figures)
     if given.json:
         given.json.write_text(
-            json.dumps({way: [asdict(one) for one in told] for way, told in figures.items()}, indent=1)
+            json.dumps({way: [asdict(one) for one in turns] for way, turns in figures.items()}, indent=1)
         )
 
 
 def _measure(total: int, rounds: int, trust: bool) -> dict[str, list[Figures]]:
-    from tests.support.emulator import run_emulator
-
-    figures: dict[str, list[Figures]] = {way: [] for way in WAYS}
-    with tempfile.TemporaryDirectory(prefix="labelyard-benchmark-") as folder, run_emulator() as s3:
-        size = _fill(s3.store, total)
-        print(f"{FILES} objects, {size / 1e6:.0f} MB, {rounds} rounds")
-        with _sandbox(Path(folder)) as url:
+    ways = list(WAYS)
+    figures: dict[str, list[Figures]] = {way: [] for way in ways}
+    with tempfile.TemporaryDirectory(prefix="labelyard-benchmark-") as name:
+        folder = Path(name)
+        with run_servers(folder / "servers", sandbox=True) as servers:
+            size = _fill(servers.store, total)
+            print(f"{FILES} objects, {size / 1e6:.0f} MB, {rounds} rounds")
             for turn in range(rounds):
-                for way in WAYS[turn % 3 :] + WAYS[: turn % 3]:
-                    figures[way].append(_turn(way, url, s3.url, Path(folder), trust))
-                    print(
-                        f"  {turn + 1} {way:<10} {figures[way][-1].seconds:7.2f} s, POST {figures[way][-1].post:6.2f} s"
-                    )
+                for way in ways[turn % len(ways) :] + ways[: turn % len(ways)]:
+                    one = _turn(way, servers, folder / "spool", trust)
+                    figures[way].append(one)
+                    print(f"  {turn + 1} {way:<10} {one.seconds:7.2f} s, POST {one.post:6.2f} s")
     return figures
 
 
 def _fill(store: Any, total: int) -> int:
-    """Put FILES objects of together about `total` bytes into the bucket: real JPEGs, a few contents over and over."""
+    """Put FILES objects of about `total` bytes altogether: JPEGs, five contents again and again."""
     store._client.create_bucket(Bucket=BUCKET)
     contents, size = [_jpeg(total // FILES) for _ in range(5)], 0
     for number in range(FILES):
@@ -232,7 +216,7 @@ def _fill(store: Any, total: int) -> int:
 
 
 def _jpeg(wanted: int) -> bytes:
-    """A JPEG of noise of about so many bytes."""
+    """Return a JPEG of noise of about so many bytes."""
     from PIL import Image
 
     side = 256
@@ -244,40 +228,22 @@ def _jpeg(wanted: int) -> bytes:
         side = round(side * (wanted / buffer.tell()) ** 0.5)
 
 
-@contextmanager
-def _sandbox(folder: Path) -> Iterator[str]:
-    """The sandbox as a process of its own."""
-    from tests.support.emulator import free_port
-
-    port = free_port()
-    words = ["-m", "cvat_sandbox", "--port", str(port), "--user", f"{USER}:{PASSWORD}:superuser"]
-    process = subprocess.Popen([sys.executable, *words, "--data", str(folder / "sandbox")], stdout=subprocess.PIPE)
-    assert process.stdout
-    process.stdout.readline()
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def _turn(way: str, url: str, s3: str, folder: Path, trust: bool) -> Figures:
-    """One way, once, in a process of its own, with a fresh task and a fresh folder."""
+def _turn(way: str, servers: Servers, spool: Path, trust: bool) -> Figures:
+    """Run one way once, in a process of its own, with a fresh task and an empty folder."""
     from labelyard.cvat import connect
     from labelyard.domain.labels import Label
     from labelyard.domain.tasks import TaskSpec
 
-    cvat = connect(url, username=USER, password=PASSWORD)
+    cvat = connect(servers.cvat_url, username=servers.username, password=servers.password)
     task = cvat.create_task(TaskSpec(f"benchmark {way}", (Label("car"),)))
-    spool = folder / "spool"
     spool.mkdir()
-    context = json.dumps(asdict(Place(s3, url, task.id, str(spool), trust)))
-    done = subprocess.run(
-        [sys.executable, __file__, "--run", way, "--place", context], check=True, stdout=subprocess.PIPE, text=True
-    )
+    account = servers.username, servers.password
+    setup = json.dumps(asdict(Setup(servers.store_url, servers.cvat_url, *account, task.id, str(spool), trust)))
+    command = [sys.executable, __file__, "--run", way, "--setup", setup]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 900
-    while (made := cvat.task(task.id)).size != FILES:
-        assert time.monotonic() < deadline, made
+    while (uploaded := cvat.task(task.id)).size != FILES:
+        assert time.monotonic() < deadline, uploaded
         time.sleep(0.2)
     cvat.delete_task(task.id)
     cvat.close()
@@ -286,8 +252,8 @@ def _turn(way: str, url: str, s3: str, folder: Path, trust: bool) -> Figures:
     return Figures(**json.loads(done.stdout))
 
 
-def _tell(figures: dict[str, list[Figures]]) -> None:
-    """Medians, and the best turns beside them: on a machine that others use too, those were disturbed least."""
+def _print(figures: dict[str, list[Figures]]) -> None:
+    """Print medians and the best turns: on a busy machine the best turns were disturbed least."""
     for name, choose in (("median", statistics.median), ("best", min)):
         print(f"{name:<10} {'seconds':>8} {'of curl':>8} {'POST':>8} {'of curl':>8} {'MB above idle':>14}")
         curls = [choose([getattr(one, what) for one in figures["curl"]]) for what in ("seconds", "post")]

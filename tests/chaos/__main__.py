@@ -1,17 +1,19 @@
-"""Everything that can go wrong does, by seeds, and at the end nothing is lost or doubled.
+"""The command line of the chaos runs.
 
-python benchmarks/faults.py --fast --runs 1000 --seed 1     few processes, without Prefect
-python benchmarks/faults.py --runs 50 --seed 1              whole labelyards, Prefect and all
+python -m tests.chaos --fast --runs 1000     step faults in few processes, without Prefect
+python -m tests.chaos --runs 50              process faults against full stacks, with Prefect
+python -m tests.chaos --fast --runs 1 --seed 4711     repeat one run
 """
 
 from __future__ import annotations
 
 import json
 import os
+import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -22,81 +24,114 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-_HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(_HERE), str(_HERE.parent / "tests")]
-
-from tests.chaos.chaos_run import Outcome  # noqa: E402
-from tests.chaos.fast_runs import open_fast_lane  # noqa: E402
-from tests.chaos.full_runs import open_whole_lane  # noqa: E402
-from tests.chaos.parallel_runs import OpenLane, run_seeds  # noqa: E402
-from tests.chaos.postgres import run_postgres  # noqa: E402
-from tests.support.emulator import run_emulator  # noqa: E402 - found by the line above
+from tests.chaos.chaos_run import Outcome
+from tests.chaos.fast_runs import open_fast_runs
+from tests.chaos.full_runs import open_full_runs
+from tests.chaos.parallel_runs import OpenRuns, run_seeds
+from tests.support.emulator import run_emulator
+from tests.support.postgres import run_postgres
 
 
 @click.command()
-@click.option("--fast", is_flag=True, help="Few processes, without Prefect.")
-@click.option("--runs", default=50, show_default=True, help="How many seeds.")
-@click.option("--seed", default=1, show_default=True, help="The first seed; the others follow it.")
-@click.option("--lanes", type=click.IntRange(min=1), help="Runs at the same time: one a core, or 3 with --fast.")
+@click.option("--fast", is_flag=True, help="Step faults in few processes, without Prefect.")
+@click.option("--runs", default=50, show_default=True, type=click.IntRange(min=1), help="How many seeds to run.")
+@click.option(
+    "--seed", type=int, help="The first seed; the others follow it. By default a fresh one, which is printed."
+)
+@click.option("--processes", type=click.IntRange(min=1), help="Runs at the same time: one per core, or 3 with --fast.")
 @click.option("--ledger", default="sqlite", show_default=True, help="sqlite, postgresql, or a PostgreSQL URL.")
-@click.option("--json", "to", type=click.Path(path_type=Path), help="Write the result there too.")
-@click.option("--keep", type=click.Path(path_type=Path), help="Keep logs of whole labelyards that end unclean there.")
-@click.option("--say", is_flag=True, help="Tell what failed on the way of a run that is not clean.")
+@click.option("--json", "to", type=click.Path(path_type=Path), help="Write the result to this file too.")
+@click.option(
+    "--keep-logs", type=click.Path(path_type=Path), help="Copy the logs of unclean full stacks to this folder."
+)
+@click.option("--verbose", is_flag=True, help="Print the log of every unclean run.")
 def main(
-    *, fast: bool, runs: int, seed: int, lanes: int | None, ledger: str, to: Path | None, keep: Path | None, say: bool
+    *,
+    fast: bool,
+    runs: int,
+    seed: int | None,
+    processes: int | None,
+    ledger: str,
+    to: Path | None,
+    keep_logs: Path | None,
+    verbose: bool,
 ) -> None:
-    """Run seeds and compare bucket, ledger, server and exports after each; exit status 0 only if all are clean."""
-    began, console, cores = time.monotonic(), Console(), len(os.sched_getaffinity(0))
+    """Run seeds and check the invariants after each. The exit status is 0 only if all runs are clean."""
+    started, console = time.monotonic(), Console()
+    first = fresh_seed() if seed is None else seed
+    console.print(f"seeds {first} to {first + runs - 1}", highlight=False)
+    processes = processes or (3 if fast else 1) * len(os.sched_getaffinity(0))
+    outcomes = []
     with (
-        _lanes(ledger, keep and keep.absolute(), fast=fast) as open_lane,
+        _open(ledger, keep_logs and keep_logs.absolute(), fast=fast) as open_runs,
         Progress(console=console, transient=True) as progress,
     ):
         bar = progress.add_task("runs", total=runs)
-        outcomes = []
-        for outcome in run_seeds(range(seed, seed + runs), lanes or (3 if fast else 1) * cores, open_lane):
+        for outcome in run_seeds(range(first, first + runs), min(processes, runs), open_runs):
             outcomes.append(outcome)
             progress.advance(bar)
-            for line in outcome.differences:
-                console.print(f"seed {outcome.seed}: {line}", style="red", markup=False)
+            _print_violations(console, outcome, repeat_command(outcome.seed, ledger, fast=fast), verbose=verbose)
             if not console.is_terminal and len(outcomes) % (50 if fast else 1) == 0:
-                console.print(f"{len(outcomes)} runs, {sum(not one.differences for one in outcomes)} clean")
-            if say and outcome.differences:
-                console.print(*(f"  {words}" for words in outcome.said), sep="\n", markup=False)
+                console.print(f"{len(outcomes)} runs, {sum(not one.violations for one in outcomes)} clean")
     result = summary(outcomes)
-    _show(console, result, time.monotonic() - began)
+    _print_result(console, result, time.monotonic() - started)
     if to is not None:
         to.write_text(json.dumps(result, indent=1) + "\n")
     sys.exit(0 if result["clean"] == result["runs"] else 1)
 
 
+def fresh_seed() -> int:
+    """Return a seed that has probably never run."""
+    return random.SystemRandom().randrange(10**9)
+
+
+def repeat_command(seed: int, ledger: str = "sqlite", *, fast: bool) -> str:
+    """Return the command that repeats the run of a seed."""
+    options = ["--fast"] * fast + ([] if ledger == "sqlite" else ["--ledger", ledger])
+    return " ".join(["python -m tests.chaos", *options, "--runs 1 --verbose", f"--seed {seed}"])
+
+
 @contextmanager
-def _lanes(ledger: str, keep: Path | None, *, fast: bool) -> Iterator[OpenLane]:
-    with _server(ledger) as server:
+def _open(ledger: str, keep_logs: Path | None, *, fast: bool) -> Iterator[OpenRuns]:
+    with _postgres(ledger) as postgres:
         if not fast:
-            yield partial(open_whole_lane, server, keep)
+            yield partial(open_full_runs, postgres, keep_logs)
             return
         with run_emulator() as emulator:
-            yield partial(open_fast_lane, emulator.url, server)
+            yield partial(open_fast_runs, emulator.url, postgres)
 
 
-def _server(ledger: str) -> AbstractContextManager[str | None]:
+def _postgres(ledger: str) -> AbstractContextManager[str | None]:
     if ledger == "postgresql":
         return run_postgres()
     return nullcontext(None if ledger == "sqlite" else ledger)
 
 
+def _print_violations(console: Console, outcome: Outcome, repeat: str, *, verbose: bool) -> None:
+    lines: Sequence[str] = outcome.log if verbose and outcome.violations else ()
+    for violation in outcome.violations:
+        console.print(f"seed {outcome.seed}: {violation}", style="red", markup=False)
+    for line in lines:
+        console.print(f"  {line}", markup=False)
+    if outcome.violations:
+        console.print(f"repeat it: {repeat}", markup=False, highlight=False, soft_wrap=True)
+
+
 def summary(outcomes: Iterable[Outcome]) -> dict[str, Any]:
-    """Runs, clean runs, faults by kind, and the differences of each run that is not clean."""
+    """Return the number of runs and clean runs, the faults by kind, and the violations of each unclean run."""
     done, faults = list(outcomes), Counter[str]()
     for outcome in done:
         faults += outcome.faults
-    unclean = [{"seed": outcome.seed, "difference": "; ".join(outcome.differences)} for outcome in done
-               if outcome.differences]  # fmt: skip
-    return {"runs": len(done), "clean": len(done) - len(unclean), "faults": dict(sorted(faults.items())),
-            "unclean": sorted(unclean, key=lambda one: int(one["seed"]))}  # fmt: skip
+    unclean = sorted((outcome for outcome in done if outcome.violations), key=lambda outcome: outcome.seed)
+    return {
+        "runs": len(done),
+        "clean": len(done) - len(unclean),
+        "faults": dict(sorted(faults.items())),
+        "unclean": [{"seed": outcome.seed, "violations": list(outcome.violations)} for outcome in unclean],
+    }
 
 
-def _show(console: Console, result: dict[str, Any], seconds: float) -> None:
+def _print_result(console: Console, result: dict[str, Any], seconds: float) -> None:
     table = Table("fault", "times", pad_edge=False)
     for kind, times in result["faults"].items():
         table.add_row(kind, str(times))

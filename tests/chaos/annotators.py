@@ -1,4 +1,4 @@
-"""Annotators: a box on every frame that has none, then the job is completed; or one more after the export."""
+"""Annotators: they draw a box on every frame and complete the job; they also reopen jobs and retry failed batches."""
 
 from __future__ import annotations
 
@@ -13,108 +13,110 @@ from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus, Task, TaskSpec
 from labelyard.errors import CvatTimeout, LabelyardError
 from labelyard.ledger import batches, tasks
-from tests.chaos.fault_plan import LATE_EXPORT
-from tests.chaos.scenario import Scene
+from tests.chaos.fault_plan import DELAYED_EXPORT
+from tests.chaos.scenario import Scenario
 
-_MENDED_BY_HAND = ("CVAT could not make frames",)
-"""Failures that a person has to lead out of; here, by `labelyard retry`."""
+_NEEDS_A_PERSON = ("CVAT could not make frames",)
+"""Failures that labelyard leaves to a person; here the person calls `labelyard retry`."""
 
 _EXPORT_SECONDS = 20.0
 
 
-class People:
-    """Who labels what lies with people, and retries what only a person may."""
+class Annotators:
+    """Labels assigned tasks, and retries batches that only a person may retry."""
 
-    def __init__(self, scene: Scene) -> None:
-        self._scene = scene
-        self._done: set[int] = set()
-        self._from = 0.0
+    def __init__(self, scenario: Scenario) -> None:
+        self._scenario = scenario
+        self._completed: set[int] = set()
+        self._not_before = 0.0
 
     def act(self) -> bool:
-        """Do what there is to do; whether a job was completed."""
-        if time.time() < self._from:
+        """Label every assigned task and retry failed batches; return whether a job was completed."""
+        if time.time() < self._not_before:
             return False
-        with self._scene.ledger.read_only() as tx:
-            lying = [
+        with self._scenario.ledger.read_only() as tx:
+            assigned = [
                 task.server_id
                 for batch in batches.in_states(tx, [BatchState.ASSIGNED])
-                if (task := tasks.current(tx, batch.id)) and task.server_id not in self._done
+                if (task := tasks.current(tx, batch.id)) and task.server_id not in self._completed
             ]
             failed = batches.in_states(tx, [BatchState.FAILED])
-        completed = [self._label(task_id) for task_id in lying if task_id is not None]
+        completed = [self._label(task_id) for task_id in assigned if task_id is not None]
         for batch in failed:
-            if any(words in (batch.error or "") for words in _MENDED_BY_HAND):
-                with self._scene.ledger.transaction() as tx:
+            if any(words in (batch.error or "") for words in _NEEDS_A_PERSON):
+                with self._scenario.ledger.transaction() as tx:
                     batches.retry(tx, batches.get(tx, batch.id, lock=True))
         return any(completed)
 
     def wait(self, seconds: float) -> None:
-        """Nobody labels before so many seconds have passed."""
-        self._from = time.time() + seconds
+        """Label nothing before so many seconds have passed."""
+        self._not_before = time.time() + seconds
 
-    def make_twins(self, batch_id: str) -> None:
-        """Before the first run of the first batch: make two empty tasks that are called as its task will be."""
-        if self._scene.plan.twins and not self._scene.faults["task of the same name"]:
-            with self._scene.ledger.read_only() as tx:
+    def create_duplicate_tasks(self, batch_id: str) -> None:
+        """If the plan says so: once, create two empty tasks with the name that the batch's task will have."""
+        counts = self._scenario.fault_counts
+        if self._scenario.plan.duplicate_tasks and not counts["task of the same name"]:
+            with self._scenario.ledger.read_only() as tx:
                 name = batches.get(tx, batch_id).task_name or ""
             with suppress(LabelyardError):
                 for _ in range(2):
-                    self._scene.cvat.create_task(TaskSpec(name, self._scene.spec.task.cvat_labels()))
-                    self._scene.faults["task of the same name"] += 1
+                    self._scenario.cvat.create_task(TaskSpec(name, self._scenario.spec.task.cvat_labels()))
+                    counts["task of the same name"] += 1
 
-    def open_again(self) -> str | None:
-        """Open a job of an exported batch and draw another box in it; which batch."""
-        with self._scene.ledger.read_only() as tx:
-            done = batches.in_states(tx, [BatchState.EXPORTED])
-            first = tasks.current(tx, done[0].id) if done else None
+    def reopen_job(self) -> str | None:
+        """Reopen a job of an exported batch and draw another box in it; return the batch's id."""
+        with self._scenario.ledger.read_only() as tx:
+            exported = batches.in_states(tx, [BatchState.EXPORTED])
+            first = tasks.current(tx, exported[0].id) if exported else None
         if first is None or first.server_id is None:
             return None
-        cvat = self._scene.cvat
+        cvat = self._scenario.cvat
         task = cvat.task(first.server_id)
         cvat.set_job_status(task.jobs[0].id, JobStatus.ANNOTATION)
         _draw(cvat, task, task.jobs[0].id, [task.jobs[0].start_frame])
-        self._done.discard(first.server_id)
-        self._scene.faults["job opened again"] += 1
+        self._completed.discard(first.server_id)
+        self._scenario.fault_counts["job reopened"] += 1
         return first.batch_id
 
     def _label(self, task_id: int) -> bool:
-        late = self._scene.plan.stale
-        if late:
-            self._scene.faults["export while somebody draws"] += 1
-        with suppress(LabelyardError):  # the server misbehaves for them too: they try again
-            self._draw_all(task_id, late=late)
-            self._done.add(task_id)
-        return task_id in self._done
+        stale_export = self._scenario.plan.stale_export
+        if stale_export:
+            self._scenario.fault_counts["export while somebody draws"] += 1
+        with suppress(LabelyardError):  # the server's faults hit annotators too: they try again
+            self._draw_and_complete(task_id, stale_export=stale_export)
+            self._completed.add(task_id)
+        return task_id in self._completed
 
-    def _draw_all(self, task_id: int, *, late: bool) -> None:
-        """Draw and complete; the last box, if `late`, while somebody else's export is being written."""
-        cvat = self._scene.cvat
+    def _draw_and_complete(self, task_id: int, *, stale_export: bool) -> None:
+        """Draw missing boxes and complete the jobs; with `stale_export`, draw the last box during another export."""
+        cvat = self._scenario.cvat
         task = cvat.task(task_id)
         for job in task.jobs:
             drawn = {shape.frame for shape in cvat.annotations(job.id).shapes}
             missing = [frame for frame in range(job.start_frame, job.stop_frame + 1) if frame not in drawn]
-            if job is task.jobs[-1] and late and missing:
+            if job is task.jobs[-1] and stale_export and missing:
                 _draw(cvat, task, job.id, missing[:-1])
-                self._draw_late(task, job.id, missing[-1])
+                self._draw_during_export(task, job.id, missing[-1])
             else:
                 _draw(cvat, task, job.id, missing)
             cvat.set_job_status(job.id, JobStatus.COMPLETED)
 
-    def _draw_late(self, task: Task, job_id: int, frame: int) -> None:
-        # An export that runs while somebody saves is kept by CVAT for everybody, without what was saved. Whoever asked
-        # for it has gone: to ask again would start another one, with what was saved.
-        scene, before = self._scene, self._late_exports()
-        kept = scene.cvat_folder / "tasks" / str(task.id) / "export_cache"
-        asked = _asks_for_export(scene.cvat, task.id, scene.folder / "theirs.zip")
-        if asked:
-            _wait(lambda: self._late_exports() > before or any(kept.glob("*.zip")))
-        _draw(scene.cvat, task, job_id, [frame])
-        if asked:
-            _wait(lambda: any(kept.glob("*.zip")))
+    def _draw_during_export(self, task: Task, job_id: int, frame: int) -> None:
+        # CVAT caches an export for everybody, without annotations that were saved while it ran. This client does not
+        # ask for the export's result: that would start another export, with those annotations.
+        scenario, before = self._scenario, self._delayed_exports()
+        cache = scenario.cvat_folder / "tasks" / str(task.id) / "export_cache"
+        started = _start_export(scenario.cvat, task.id, scenario.folder / "other_export.zip")
+        if started:
+            _wait_until(lambda: self._delayed_exports() > before or any(cache.glob("*.zip")))
+        _draw(scenario.cvat, task, job_id, [frame])
+        if started:
+            _wait_until(lambda: any(cache.glob("*.zip")))
 
-    def _late_exports(self) -> int:
-        """How many exports have read the annotations and were held up then."""
-        return sum(rule["met"] for rule in self._scene.cvat_faults.described() if rule["on"] == LATE_EXPORT["on"])
+    def _delayed_exports(self) -> int:
+        """Return how many exports were delayed after they had read the annotations."""
+        rules = self._scenario.cvat_rules.described()
+        return sum(rule["met"] for rule in rules if rule["on"] == DELAYED_EXPORT["on"])
 
 
 def _draw(cvat: Cvat, task: Task, job_id: int, frames: list[int]) -> None:
@@ -123,8 +125,8 @@ def _draw(cvat: Cvat, task: Task, job_id: int, frames: list[int]) -> None:
         cvat.change_annotations(job_id, Change.CREATE, Annotations(shapes=tuple(boxes)))
 
 
-def _asks_for_export(cvat: Cvat, task_id: int, to: Path) -> bool:
-    """Start an export and don't wait for it; whether it started."""
+def _start_export(cvat: Cvat, task_id: int, to: Path) -> bool:
+    """Start an export without waiting for it; return whether it started."""
     try:
         cvat.export(task_id, to, deadline=0.05)
     except CvatTimeout:
@@ -134,7 +136,7 @@ def _asks_for_export(cvat: Cvat, task_id: int, to: Path) -> bool:
     return False
 
 
-def _wait(until: Callable[[], bool]) -> None:
+def _wait_until(condition: Callable[[], bool]) -> None:
     end = time.monotonic() + _EXPORT_SECONDS
-    while not until() and time.monotonic() < end:
+    while not condition() and time.monotonic() < end:
         time.sleep(0.01)

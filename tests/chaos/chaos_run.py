@@ -1,4 +1,4 @@
-"""One run: files come, everything that the plan says goes wrong, then it calms down, and what is left is compared."""
+"""One run: inject the faults of a plan, stop them, wait until everything is at rest, and check the invariants."""
 
 from __future__ import annotations
 
@@ -12,128 +12,131 @@ from sqlalchemy import select
 
 from labelyard.ledger import exports, outbox
 from labelyard.ledger.tables import Batch, Object
-from tests.chaos import observation
-from tests.chaos.annotators import People
-from tests.chaos.invariants import AT_REST, differences
-from tests.chaos.scenario import Misbehaviour, Scene
-from tests.chaos.uploads import Arrivals
+from tests.chaos.annotators import Annotators
+from tests.chaos.invariants import AT_REST, violations
+from tests.chaos.scenario import FaultRules, Scenario
+from tests.chaos.snapshot import list_objects, take_snapshot, undelivered_messages
+from tests.chaos.uploads import Uploads
 
-CALM_SECONDS = 300.0
-"""How long it may take until all is done once nothing goes wrong any more, on a machine that others use too."""
-_LOOK_SECONDS = 0.1
+REST_SECONDS = 300.0
+"""How long it may take after the last fault until everything is at rest, on a busy machine too."""
+_CHECK_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: clean without differences. `faults` counts what really happened, by kind.
+    """How a run ended; it is clean without violations. `faults` counts the faults that really happened, by kind.
 
-    `said` is what runs failed with, for whoever looks for a cause.
+    `log` lists the failures of flow runs, for a person who looks for a cause.
     """
 
     seed: int
-    differences: tuple[str, ...]
+    violations: tuple[str, ...]
     faults: Counter[str]
     seconds: float
-    said: tuple[str, ...] = ()
+    log: tuple[str, ...] = ()
 
 
-class Stage(Protocol):
-    """What stands on a scene: the processes of labelyard, and what befalls them."""
+class FaultInjector(Protocol):
+    """Runs labelyard's processes and injects the faults of a scenario's plan."""
 
-    scene: Scene
+    scenario: Scenario
 
     @property
     def busy(self) -> bool:
-        """Whether something goes on that the ledger does not show."""
+        """Whether something is active that the ledger does not show."""
 
     def tick(self, now: float) -> None:
-        """Start, kill, stop what is due."""
+        """Start processes and inject faults that are due."""
 
-    def rest(self) -> None:
-        """Let a moment pass."""
+    def pause(self) -> None:
+        """Wait a moment."""
 
     def collect_soon(self) -> None:
-        """Somebody has completed a job."""
+        """Let completed jobs be collected soon."""
 
-    def calm_down(self) -> None:
-        """From now on nothing goes wrong any more."""
+    def stop_faults(self) -> None:
+        """End every fault, and start no other."""
 
 
-class Storm:
-    """A run of a stage's plan."""
+class ChaosRun:
+    """A run of an injector's plan."""
 
-    def __init__(self, stage: Stage, people: People) -> None:
-        self._stage, self._people = stage, people
-        self.scene = stage.scene
-        self._arrivals = Arrivals(self.scene)
-        self._look_at, self._unrest = 0.0, "not looked at"
+    def __init__(self, injector: FaultInjector, annotators: Annotators) -> None:
+        self._injector, self._annotators = injector, annotators
+        self.scenario = injector.scenario
+        self._uploads = Uploads(self.scenario)
+        self._check_at, self._activity = 0.0, "not checked yet"
 
     def run(self) -> Outcome:
-        """Storm, calm down, compare."""
-        scene, plan = self.scene, self.scene.plan
-        scene.cvat_faults.set([dict(rule) for rule in plan.cvat])
-        scene.store_faults.set([dict(rule) for rule in plan.store])
-        if any(_kind(rule) == "time-out" for rule in plan.cvat if "when" not in rule):
-            self._people.wait(plan.seconds + 1.5)  # in the world nobody labels as fast as a server forgets
-        self._go_on_until_rest(plan.seconds)
-        self._calm_down()
-        self._go_on_until_rest(CALM_SECONDS)
-        if plan.reopened and (batch := self._people.open_again()):
-            self._go_on_until_rest(CALM_SECONDS, batch)
-        if self._unrest:
-            scene.said.append(f"never at rest: {self._unrest}")
-        seen = observation.look(scene.ledger, scene.cvat, scene.s3, scene.spec, self._arrivals.unusable)
-        found, seconds = tuple(differences(seen)), time.time() - scene.began
-        return Outcome(plan.seed, found, scene.faults, seconds, tuple(scene.said))
+        """Inject the faults, stop them, wait for rest, and check the invariants."""
+        scenario, plan = self.scenario, self.scenario.plan
+        scenario.cvat_rules.set([dict(rule) for rule in plan.cvat_faults])
+        scenario.store_rules.set([dict(rule) for rule in plan.store_faults])
+        if any(_kind(rule) == "timeout" for rule in plan.cvat_faults if "when" not in rule):
+            # No annotator is so fast in reality: CVAT executes the delayed request before anybody labels.
+            self._annotators.wait(plan.fault_seconds + 1.5)
+        self._run_until_rest(plan.fault_seconds)
+        self._stop_faults()
+        self._run_until_rest(REST_SECONDS)
+        if plan.reopen_job and (batch := self._annotators.reopen_job()):
+            self._run_until_rest(REST_SECONDS, reopened_batch=batch)
+        if self._activity:
+            scenario.log.append(f"never at rest: {self._activity}")
+        found = violations(
+            take_snapshot(scenario.ledger, scenario.cvat, scenario.s3, scenario.spec, self._uploads.unusable_keys)
+        )
+        seconds = time.time() - scenario.started_at
+        return Outcome(plan.seed, tuple(found), scenario.fault_counts, seconds, tuple(scenario.log))
 
-    def _go_on_until_rest(self, seconds: float, exported_again: str | None = None) -> None:
-        end, self._unrest = time.time() + seconds, "not looked at"
-        while self._unrest and (now := time.time()) < end:
-            self._arrivals.tick(now)
-            self._stage.tick(now)
-            if now >= self._look_at:
-                self._look_at = now + _LOOK_SECONDS
-                if self._people.act():
-                    self._stage.collect_soon()
-                self._unrest = self._going_on(exported_again)
-            self._stage.rest()
+    def _run_until_rest(self, seconds: float, reopened_batch: str | None = None) -> None:
+        end, self._activity = time.time() + seconds, "not checked yet"
+        while self._activity and (now := time.time()) < end:
+            self._uploads.tick(now)
+            self._injector.tick(now)
+            if now >= self._check_at:
+                self._check_at = now + _CHECK_SECONDS
+                if self._annotators.act():
+                    self._injector.collect_soon()
+                self._activity = self._current_activity(reopened_batch)
+            self._injector.pause()
 
-    def _calm_down(self) -> None:
-        self.scene.calm = True
-        self._stage.calm_down()
-        self._count(self.scene.cvat_faults, "CVAT")
-        self._count(self.scene.store_faults, "store")
+    def _stop_faults(self) -> None:
+        self.scenario.faults_stopped = True
+        self._injector.stop_faults()
+        self._count_and_clear(self.scenario.cvat_rules, "CVAT")
+        self._count_and_clear(self.scenario.store_rules, "store")
 
-    def _count(self, faults: Misbehaviour, whose: str) -> None:
-        for rule in faults.described():
-            beyond = max(0, rule["met"] - rule.get("skip", 0))
-            self.scene.faults[f"{whose}: {_kind(rule)}"] += min(rule.get("times", beyond), beyond)
-        faults.set([])
+    def _count_and_clear(self, rules: FaultRules, server: str) -> None:
+        for rule in rules.described():
+            met = max(0, rule["met"] - rule.get("skip", 0))
+            self.scenario.fault_counts[f"{server}: {_kind(rule)}"] += min(rule.get("times", met), met)
+        rules.set([])
 
-    def _going_on(self, exported_again: str | None) -> str:
-        """What keeps the run from being at rest; empty when nothing does."""
-        if self._arrivals.waiting or self._stage.busy:
-            return "files, events or runs are under way"
-        scene = self.scene
-        with scene.ledger.read_only() as tx:
+    def _current_activity(self, reopened_batch: str | None) -> str:
+        """Return why the run is not at rest; empty if it is."""
+        if self._uploads.pending or self._injector.busy:
+            return "uploads, events or runs are pending"
+        scenario = self.scenario
+        with scenario.ledger.read_only() as tx:
             states = set(tx.scalars(select(Batch.state).distinct())) - AT_REST
             rows = {(key, etag) for key, etag in tx.execute(select(Object.key, Object.etag))}
             unsent = outbox.waiting(tx)[0]
-            again = exported_again and len(exports.of_batch(tx, exported_again)) < 2
-        if states or unsent or again:
-            return f"batches are {', '.join(states)}; {unsent} announcements wait"
-        if told := observation.undelivered(scene.sqs, scene.queue_url):
-            return f"{told} messages are in the queue"
-        there = observation.listed(scene.s3, scene.bucket, scene.address(""))
-        return ", ".join(f"{key} has not landed" for key, etag in there.items() if (key, etag) not in rows)
+            export_due = reopened_batch and len(exports.of_batch(tx, reopened_batch)) < 2
+        if states or unsent or export_due:
+            return f"batches are {', '.join(states)}; {unsent} events are not published"
+        if messages := undelivered_messages(scenario.sqs, scenario.queue_url):
+            return f"{messages} messages are in the queue"
+        objects = list_objects(scenario.s3, scenario.bucket, scenario.key(""))
+        return ", ".join(f"{key} is not registered" for key, etag in objects.items() if (key, etag) not in rows)
 
 
 def _kind(rule: Mapping[str, Any]) -> str:
     if rule["on"].startswith("worker"):
         return f"{rule['on']} {'fails' if 'fail' in rule else 'late'}"
-    what = "cut" if "cut" in rule else str(rule.get("status", ""))
+    fault = "cut" if "cut" in rule else str(rule.get("status", ""))
     if "short" in rule:
-        what = f"short body {what}".strip()
-    if not what:
-        return "time-out" if rule["delay"] > 1 else "slow"
-    return f"{what} {rule.get('when', 'before')} the effect"
+        fault = f"short body {fault}".strip()
+    if not fault:
+        return "timeout" if rule["delay"] > 1 else "slow"
+    return f"{fault} {rule.get('when', 'before')} the effect"

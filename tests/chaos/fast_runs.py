@@ -1,4 +1,4 @@
-"""The fast variant: runs in lanes, one after the other, in few processes and without Prefect."""
+"""Fast runs: plans of step faults, one after the other in an environment of few processes, without Prefect."""
 
 from __future__ import annotations
 
@@ -10,64 +10,65 @@ from pydantic import SecretStr
 
 from labelyard.ledger import Ledger, datasets
 from labelyard.settings import CvatSettings, Settings
-from tests.chaos.annotators import People
-from tests.chaos.chaos_run import Outcome, Storm
-from tests.chaos.environment import Lane, open_lane
-from tests.chaos.fault_plan import Plan, plan
-from tests.chaos.scenario import Scene, dataset
-from tests.chaos.step_faults import Crew
-from tests.chaos.worker_main import Errand, clock
+from tests.chaos.annotators import Annotators
+from tests.chaos.chaos_run import ChaosRun, Outcome
+from tests.chaos.environment import Environment, open_environment
+from tests.chaos.fault_plan import FaultPlan, step_fault_plan
+from tests.chaos.scenario import Scenario, dataset_spec
+from tests.chaos.step_faults import StepFaults
+from tests.chaos.worker_main import WorkerCommand, clock
 
 
-def run_in_lane(lane: Lane, plan: Plan) -> Outcome:
-    """A run of a plan in a lane."""
-    with _ledger(lane, f"s{plan.seed}") as (url, ledger, epoch):
-        scene = _scene(lane, plan, ledger)
-        people = People(scene)
-        crew = Crew(lane, scene, Errand(_settings(lane, plan, url), scene.queue_url, epoch), people.make_twins)
+def run_plan(environment: Environment, plan: FaultPlan) -> Outcome:
+    """Run a plan in an environment."""
+    with _fresh_ledger(environment, f"s{plan.seed}") as (url, ledger, epoch):
+        scenario = _scenario(environment, plan, ledger)
+        annotators = Annotators(scenario)
+        command = WorkerCommand(_settings(environment, plan, url), scenario.queue_url, epoch)
+        faults = StepFaults(environment, scenario, command, annotators.create_duplicate_tasks)
         try:
-            return Storm(crew, people).run()
+            return ChaosRun(faults, annotators).run()
         finally:
-            lane.sandbox.faults.clear()
-            lane.store_faults.clear()
-            crew.end()
+            environment.sandbox.faults.clear()
+            environment.store_rules.clear()
+            faults.end()
 
 
 @contextmanager
-def _ledger(lane: Lane, name: str) -> Iterator[tuple[str, Ledger, float]]:
-    url, epoch = lane.ledgers.make(name), time.time()
+def _fresh_ledger(environment: Environment, name: str) -> Iterator[tuple[str, Ledger, float]]:
+    url, epoch = environment.ledgers.create(name), time.time()
     ledger = Ledger(url, clock=clock(epoch))
     try:
         yield url, ledger, epoch
     finally:
         ledger.close()
-        lane.ledgers.remove(name)
+        environment.ledgers.remove(name)
 
 
-def _scene(lane: Lane, plan: Plan, ledger: Ledger) -> Scene:
-    spec = dataset(plan, lane.bucket, ("ann", "bob"), quiet="6s")
+def _scenario(environment: Environment, plan: FaultPlan, ledger: Ledger) -> Scenario:
+    spec = dataset_spec(plan, environment.bucket, ("ann", "bob"), quiet="6s")
     with ledger.transaction() as tx:
         datasets.apply(tx, spec)
-    queue = lane.sqs.create_queue(QueueName=spec.name, Attributes={"VisibilityTimeout": "1"})
-    return Scene(
-        plan=plan, spec=spec, ledger=ledger, cvat=lane.cvat, cvat_faults=lane.sandbox.faults,
-        cvat_folder=lane.sandbox.sandbox.folder, store_faults=lane.store_faults, s3=lane.s3, sqs=lane.sqs,
-        queue_url=queue["QueueUrl"], folder=lane.folder,
+    queue = environment.sqs.create_queue(QueueName=spec.name, Attributes={"VisibilityTimeout": "1"})
+    return Scenario(
+        plan=plan, spec=spec, ledger=ledger, cvat=environment.cvat, cvat_rules=environment.sandbox.faults,
+        cvat_folder=environment.sandbox.sandbox.folder, store_rules=environment.store_rules, s3=environment.s3,
+        sqs=environment.sqs, queue_url=queue["QueueUrl"], folder=environment.folder,
     )  # fmt: skip
 
 
-def _settings(lane: Lane, plan: Plan, ledger: str) -> Settings:
-    token = SecretStr(lane.config.cvat_token)
+def _settings(environment: Environment, plan: FaultPlan, ledger: str) -> Settings:
+    addresses = environment.addresses
+    cvat = CvatSettings(url=addresses.cvat_url, token=SecretStr(addresses.cvat_token))
     return Settings(
-        ledger=ledger, store=lane.config.store, spool=lane.folder / "spool", lease_seconds=plan.lease,
+        ledger=ledger, store=addresses.store, spool=environment.folder / "spool", lease_seconds=plan.lease_seconds,
         poll_seconds=0.02, unclear_upload_seconds=0.3, publish_again_seconds=8, export_deadline_seconds=10,
-        upload_deadline_seconds=10, prefect_api_url=lane.prefect_url,
-        cvat={"default": CvatSettings(url=lane.config.cvat_url, token=token)},
+        upload_deadline_seconds=10, prefect_api_url=environment.prefect_url, cvat={"default": cvat},
     )  # fmt: skip
 
 
 @contextmanager
-def open_fast_lane(emulator_url: str, postgres: str | None) -> Iterator[Callable[[int], Outcome]]:
-    """Runs of seeds in a lane of their own before an emulator that is running."""
-    with open_lane(emulator_url, postgres) as lane:
-        yield lambda seed: run_in_lane(lane, plan(seed))
+def open_fast_runs(emulator_url: str, postgres: str | None) -> Iterator[Callable[[int], Outcome]]:
+    """Open an environment in front of a running emulator; yield a function that runs a seed in it."""
+    with open_environment(emulator_url, postgres) as environment:
+        yield lambda seed: run_plan(environment, step_fault_plan(seed))

@@ -1,4 +1,4 @@
-"""What a seed means: which files come, and what is done to labelyard meanwhile. Pure, and the same for ever."""
+"""What a seed means: the files that are uploaded, and the faults meanwhile. Pure: a seed always gives the same plan."""
 
 from __future__ import annotations
 
@@ -9,15 +9,21 @@ from typing import Any
 
 from labelyard.failpoints import FAILPOINTS
 
-WATCHING = tuple(name for name in FAILPOINTS if name.split(".")[0] in {"watching", "landing", "closing", "announcing"})
-LATE_EXPORT: Mapping[str, Any] = {"on": "worker export", "delay": 2.0, "times": 2}
-"""An export between its reading of the annotations and its end, for long enough that somebody saves meanwhile."""
-RUNNING = tuple(name for name in FAILPOINTS if name.split(".")[0] not in {"watching", "closing"})
+
+def _failpoints(*steps: str) -> tuple[str, ...]:
+    return tuple(name for name in FAILPOINTS if name.partition(".")[0] in steps)
+
+
+WATCHER_FAILPOINTS = _failpoints("watcher", "register_objects", "close_batches", "publish_events")
+RUN_FAILPOINTS = tuple(name for name in FAILPOINTS if name not in _failpoints("watcher", "close_batches"))
+
+DELAYED_EXPORT: Mapping[str, Any] = {"on": "worker export", "delay": 2.0, "times": 2}
+"""CVAT's export waits after it has read the annotations, so that somebody can save others meanwhile."""
 
 CREATE, DATA, JOB = "POST /api/v1/tasks", "POST /api/v1/tasks/*/data", "PATCH /api/v1/jobs/*"
 DELETE, EXPORT, READ = "DELETE /api/v1/tasks/*", "GET /api/v1/tasks/*/annotations", "GET /api/v1/*"
 
-_HURT: tuple[Mapping[str, Any], ...] = (
+_CVAT_REQUEST_FAULTS: tuple[Mapping[str, Any], ...] = (
     {"status": 429, "retry_after": 0},
     {"status": 500},
     {"status": 500, "when": "after"},
@@ -28,7 +34,7 @@ _HURT: tuple[Mapping[str, Any], ...] = (
     {"delay": 1.3, "when": "after"},
     {"delay": 1.3},
 )
-_WORKERS: tuple[Mapping[str, Any], ...] = (
+_CVAT_WORKER_FAULTS: tuple[Mapping[str, Any], ...] = (
     {"on": "worker creation", "delay": 0.3},
     {"on": "worker creation", "fail": "OSError: the disk is full"},
     {"on": "worker export", "delay": 0.4},
@@ -36,191 +42,202 @@ _WORKERS: tuple[Mapping[str, Any], ...] = (
     {"on": DATA, "short": 0.6},
     {"on": DATA, "short": 0.6, "cut": True, "when": "after"},
 )
-_STORE: tuple[Mapping[str, Any], ...] = (
+_STORE_FAULTS: tuple[Mapping[str, Any], ...] = (
     {"status": 503},
     {"status": 500, "when": "after"},
     {"cut": True},
     {"cut": True, "when": "after"},
     {"delay": 0.3, "when": "after"},
 )
-_STORE_CALLS = ("PUT /*", "GET /*", "HEAD /*", "POST /*", "* /*")
+_STORE_REQUESTS = ("PUT /*", "GET /*", "HEAD /*", "POST /*", "* /*")
 
 
 @dataclass(frozen=True)
-class File:
-    """A file that somebody puts: `after` so many seconds; its notification comes once, twice, late, or is lost.
+class Upload:
+    """A file that is put into the bucket `after` so many seconds.
 
-    `content` numbers the picture; a negative one is no image, and None means that the file is deleted. `key` may come
-    twice: the file is overwritten then. One that is `settled` comes only once what lay there before has landed.
+    `content` numbers the picture; a negative number is no image, None deletes the file. A `key` that comes twice
+    overwrites its file. `notification` is sent "once", "twice" or "late", or is "lost".
     """
 
     key: str
     content: int | None
     after: float
-    told: str
-    settled: bool = False
+    notification: str
+    once_registered: bool = False
+    """Wait until the ledger has registered an earlier upload of the same key."""
 
 
 @dataclass(frozen=True)
-class Kill:
-    """What befalls a worker or a watcher, at a crash point or after so many seconds: kill -9, or a stop of so many."""
+class WorkerFault:
+    """A fault of one worker process: kill -9, or a stop of `stop_seconds`, at a failpoint or `after` some seconds.
+
+    `role` says which process it hits: a "watch" or a "run".
+    """
 
     role: str
     failpoint: str | None = None
     after: float = 0.0
-    stopped: float = 0.0
+    stop_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
-class Blow:
-    """What befalls a part of a whole labelyard at a time.
+class ProcessFault:
+    """A fault of a process of the full stack, `at` so many seconds after the start of the run.
 
-    `kill`; `stop`, or `full` (its disk) for so many seconds; `crash`: the next that starts or runs ends at a point.
+    `kind`: "kill" (kill -9), "stop" or "full" (no space on its disk) for `seconds`, or "crash" (the next process that
+    passes `failpoint` ends there).
     """
 
     at: float
-    what: str
-    part: str
+    kind: str
+    process: str
     seconds: float = 0.0
     failpoint: str = ""
 
 
 @dataclass(frozen=True)
-class Plan:
-    """All that happens in a run. Rules are those of `cvat_sandbox.faults`, times are seconds from its start."""
+class FaultPlan:
+    """All uploads and faults of a run. Rules are those of the sandbox's `faults`; times are seconds from the start."""
 
     seed: int
-    files: tuple[File, ...]
+    uploads: tuple[Upload, ...]
     max_objects: int
     segment_size: int
-    lease: float
+    lease_seconds: float
     watchers: int
-    kills: tuple[Kill, ...] = ()
-    cvat: tuple[Mapping[str, Any], ...] = ()
-    store: tuple[Mapping[str, Any], ...] = ()
-    events: tuple[str, ...] = ()
-    """What becomes of the announcements, in turn: taken, lost, twice, late, refused, refused_after."""
-    locks: tuple[tuple[float, float], ...] = ()
-    """When the ledger is locked, and how long."""
-    double: bool = False
-    """Every sweep and every run is begun twice at the same time."""
-    stale: bool = False
-    """Somebody else's export runs while the last box is drawn, so that CVAT keeps one without it."""
-    reopened: bool = False
-    """A job is opened again after the export."""
-    twins: bool = False
-    """Empty tasks of a batch's name are there before its own."""
-    unreadable: bool = False
-    """A message comes that nobody can read."""
-    seconds: float = 4.0
-    """How long it storms at most; it ends when all is done."""
-    blows: tuple[Blow, ...] = ()
-    """What befalls whole processes; only of a labelyard that runs as a whole."""
+    worker_faults: tuple[WorkerFault, ...] = ()
+    cvat_faults: tuple[Mapping[str, Any], ...] = ()
+    store_faults: tuple[Mapping[str, Any], ...] = ()
+    event_faults: tuple[str, ...] = ()
+    """How Prefect takes each request with events, in turn: accepted, lost, twice, late, rejected, rejected_after."""
+    ledger_locks: tuple[tuple[float, float], ...] = ()
+    """When the ledger is locked, and for how long."""
+    duplicate_runs: bool = False
+    """Every sweep and every run starts twice at the same time."""
+    stale_export: bool = False
+    """Another export runs while the last box is drawn, so that CVAT caches an export without it."""
+    reopen_job: bool = False
+    """A job is reopened after the export."""
+    duplicate_tasks: bool = False
+    """Empty tasks with the name of a batch's task exist before its own."""
+    unreadable_message: bool = False
+    """The queue delivers a message that cannot be parsed."""
+    fault_seconds: float = 4.0
+    """How long faults are injected at most; less if everything is done earlier."""
+    process_faults: tuple[ProcessFault, ...] = ()
+    """Faults of whole processes; for the full stack only."""
 
 
-def plan(seed: int) -> Plan:
-    """The run of a seed."""
+def step_fault_plan(seed: int) -> FaultPlan:
+    """Return the plan of a seed for single steps, without Prefect."""
     rng = random.Random(seed)
     stale = rng.random() < 0.1
     kinds = rng.sample(("kill", "kill", "kill", "cvat", "cvat", "store", "events", "lock", "double"), rng.randint(1, 4))
-    files = _files(rng)
-    return Plan(
+    uploads = _uploads(rng)
+    return FaultPlan(
         seed=seed,
-        files=files,
+        uploads=uploads,
         max_objects=rng.randint(2, 5),
         segment_size=rng.choice((0, 0, 2)),
-        lease=rng.choice((8.0, 8.0, 20.0, 60.0)),
+        lease_seconds=rng.choice((8.0, 8.0, 20.0, 60.0)),
         watchers=rng.choice((1, 1, 2)),
-        kills=tuple(_kill(rng) for _ in range(rng.randint(1, 3) * ("kill" in kinds))),
-        cvat=(LATE_EXPORT,) * stale + tuple(_cvat(rng) for _ in range(rng.randint(1, 3) * ("cvat" in kinds))),
-        store=tuple(_store(rng) for _ in range(rng.randint(1, 2) * ("store" in kinds))),
-        events=tuple(
-            rng.choice(("taken", "lost", "twice", "late", "refused", "refused_after"))
+        worker_faults=tuple(_worker_fault(rng) for _ in range(rng.randint(1, 3) * ("kill" in kinds))),
+        cvat_faults=(DELAYED_EXPORT,) * stale
+        + tuple(_cvat_fault(rng) for _ in range(rng.randint(1, 3) * ("cvat" in kinds))),
+        store_faults=tuple(_store_fault(rng) for _ in range(rng.randint(1, 2) * ("store" in kinds))),
+        event_faults=tuple(
+            rng.choice(("accepted", "lost", "twice", "late", "rejected", "rejected_after"))
             for _ in range(6 * ("events" in kinds))
         ),
-        locks=tuple((rng.uniform(0, 0.8), rng.uniform(0.1, 0.7)) for _ in range(2 * ("lock" in kinds))),
-        double="double" in kinds,
-        stale=stale,
-        reopened=rng.random() < 0.1,
-        twins=rng.random() < 0.05,
-        unreadable=rng.random() < 0.05,
+        ledger_locks=tuple((rng.uniform(0, 0.8), rng.uniform(0.1, 0.7)) for _ in range(2 * ("lock" in kinds))),
+        duplicate_runs="double" in kinds,
+        stale_export=stale,
+        reopen_job=rng.random() < 0.1,
+        duplicate_tasks=rng.random() < 0.05,
+        unreadable_message=rng.random() < 0.05,
     )
 
 
-_STRETCH = 5.0
-"""How much longer everything takes with Prefect in between."""
-_PARTS = ("worker", "worker", "worker", "watcher", "watcher", "sandbox", "prefect-server", "emulator", "up")
-_STOPPABLE = ("worker", "watcher", "prefect-server", "sandbox", "emulator")
-_TIME_OUT = 7.0
+_SLOWDOWN = 5.0
+"""The full stack takes about this many times longer than single steps."""
+_KILLED = ("worker", "worker", "worker", "watcher", "watcher", "sandbox", "prefect-server", "emulator", "up")
+_STOPPED = ("worker", "watcher", "prefect-server", "sandbox", "emulator")
+_TIMEOUT_SECONDS = 7.0
 
 
-def whole_plan(seed: int) -> Plan:
-    """The run of a seed for a labelyard that runs as a whole."""
-    rng, made = random.Random(-seed - 1), plan(seed)
+def process_fault_plan(seed: int) -> FaultPlan:
+    """Return the plan of a seed for the full stack."""
+    rng, plan = random.Random(-seed - 1), step_fault_plan(seed)
+    faults = (_process_fault(rng) for _ in range(rng.choice((1, 1, 2, 2, 3))))
     return replace(
-        made,
-        files=tuple(replace(file, after=file.after * _STRETCH) for file in made.files),
-        kills=(),
-        cvat=tuple(_slower(rule) for rule in made.cvat),
-        store=tuple(_slower(rule) for rule in made.store),
-        events=(),
-        locks=tuple((at * _STRETCH, seconds * _STRETCH) for at, seconds in made.locks),
-        twins=False,
-        seconds=60.0,
-        blows=tuple(sorted((_blow(rng) for _ in range(rng.choice((1, 1, 2, 2, 3)))), key=lambda blow: blow.at)),
+        plan,
+        uploads=tuple(replace(upload, after=upload.after * _SLOWDOWN) for upload in plan.uploads),
+        worker_faults=(),
+        cvat_faults=tuple(_longer_timeout(rule) for rule in plan.cvat_faults),
+        store_faults=tuple(_longer_timeout(rule) for rule in plan.store_faults),
+        event_faults=(),
+        ledger_locks=tuple((at * _SLOWDOWN, seconds * _SLOWDOWN) for at, seconds in plan.ledger_locks),
+        duplicate_tasks=False,
+        fault_seconds=60.0,
+        process_faults=tuple(sorted(faults, key=lambda fault: fault.at)),
     )
 
 
-def _slower(rule: Mapping[str, Any]) -> Mapping[str, Any]:
-    late = rule.get("delay", 0.0) > 1 and not rule["on"].startswith("worker")
-    return {**rule, "delay": _TIME_OUT} if late else rule
+def _longer_timeout(rule: Mapping[str, Any]) -> Mapping[str, Any]:
+    times_out = rule.get("delay", 0.0) > 1 and not rule["on"].startswith("worker")
+    return {**rule, "delay": _TIMEOUT_SECONDS} if times_out else rule
 
 
-def _blow(rng: random.Random) -> Blow:
+def _process_fault(rng: random.Random) -> ProcessFault:
     at, seconds = rng.uniform(0, 12), rng.uniform(1, 6)
-    what = rng.choice(("kill", "kill", "kill", "crash", "crash", "crash", "stop", "full"))
-    if what == "crash":
-        part = rng.choice(("worker", "worker", "watcher"))
-        return Blow(at / 2, what, part, failpoint=rng.choice(WATCHING if part == "watcher" else RUNNING))
-    parts = {"kill": _PARTS, "stop": _STOPPABLE, "full": ("worker", "watcher")}[what]
-    return Blow(at, what, rng.choice(parts), seconds)
+    kind = rng.choice(("kill", "kill", "kill", "crash", "crash", "crash", "stop", "full"))
+    if kind == "crash":
+        process = rng.choice(("worker", "worker", "watcher"))
+        failpoints = WATCHER_FAILPOINTS if process == "watcher" else RUN_FAILPOINTS
+        return ProcessFault(at / 2, kind, process, failpoint=rng.choice(failpoints))
+    processes = {"kill": _KILLED, "stop": _STOPPED, "full": ("worker", "watcher")}[kind]
+    return ProcessFault(at, kind, rng.choice(processes), seconds)
 
 
-def _files(rng: random.Random) -> tuple[File, ...]:
-    files = []
+def _uploads(rng: random.Random) -> tuple[Upload, ...]:
+    uploads = []
     for i in range(rng.randint(1, 7)):
         content = -i - 1 if rng.random() < 0.06 else i
-        told = rng.choices(("once", "twice", "late", "lost"), (6, 2, 2, 1))[0]
+        notification = rng.choices(("once", "twice", "late", "lost"), (6, 2, 2, 1))[0]
         after = rng.choice((0.0, 0.0, rng.uniform(0, 0.5)))
-        files.append(File(f"{rng.choice('ab')}/{i}.jpg", content, after, told))
+        first = Upload(f"{rng.choice('ab')}/{i}.jpg", content, after, notification)
+        uploads.append(first)
         if rng.random() < 0.1:
-            new = rng.choice((20 + i, 20 + i, i, None))
-            files.append(File(files[-1].key, new, after + rng.uniform(0, 0.8), rng.choice(("once", "lost"))))
+            new_content = rng.choice((20 + i, 20 + i, i, None))
+            changed = Upload(first.key, new_content, after + rng.uniform(0, 0.8), rng.choice(("once", "lost")))
+            uploads.append(changed)
             if rng.random() < 0.3:
-                files.append(replace(files[-2], after=files[-1].after + rng.uniform(0, 0.5), told="once"))
-    return tuple(sorted(files, key=lambda file: file.after))
+                uploads.append(replace(first, after=changed.after + rng.uniform(0, 0.5), notification="once"))
+    return tuple(sorted(uploads, key=lambda upload: upload.after))
 
 
-def _kill(rng: random.Random) -> Kill:
+def _worker_fault(rng: random.Random) -> WorkerFault:
     role = rng.choice(("watch", "run", "run", "run"))
-    stopped = rng.choice((0.0, 0.0, rng.uniform(0.5, 2.5)))
+    stop_seconds = rng.choice((0.0, 0.0, rng.uniform(0.5, 2.5)))
     if rng.random() < 0.75:
-        name = rng.choice(WATCHING if role == "watch" else RUNNING)
-        return Kill(role, f"{name}:{rng.choice((1, 1, 1, 2))}", stopped=stopped)
-    return Kill(role, after=rng.uniform(0, 0.4), stopped=stopped)
+        name = rng.choice(WATCHER_FAILPOINTS if role == "watch" else RUN_FAILPOINTS)
+        return WorkerFault(role, f"{name}:{rng.choice((1, 1, 1, 2))}", stop_seconds=stop_seconds)
+    return WorkerFault(role, after=rng.uniform(0, 0.4), stop_seconds=stop_seconds)
 
 
-def _cvat(rng: random.Random) -> Mapping[str, Any]:
-    again = {"times": rng.choice((1, 1, 2, 5)), "skip": rng.choice((0, 0, 1, 2))}
+def _cvat_fault(rng: random.Random) -> Mapping[str, Any]:
+    which = {"times": rng.choice((1, 1, 2, 5)), "skip": rng.choice((0, 0, 1, 2))}
     if rng.random() < 0.25:
-        return {**rng.choice(_WORKERS), "times": 1}
-    return {"on": rng.choice((CREATE, DATA, JOB, DELETE, EXPORT, READ, "* /*")), **rng.choice(_HURT), **again}
+        return {**rng.choice(_CVAT_WORKER_FAULTS), "times": 1}
+    on = rng.choice((CREATE, DATA, JOB, DELETE, EXPORT, READ, "* /*"))
+    return {"on": on, **rng.choice(_CVAT_REQUEST_FAULTS), **which}
 
 
-def _store(rng: random.Random) -> Mapping[str, Any]:
+def _store_fault(rng: random.Random) -> Mapping[str, Any]:
     return {
-        "on": rng.choice(_STORE_CALLS),
-        **rng.choice(_STORE),
+        "on": rng.choice(_STORE_REQUESTS),
+        **rng.choice(_STORE_FAULTS),
         "times": rng.choice((1, 3, 4)),
         "skip": rng.randint(0, 6),
     }

@@ -1,7 +1,8 @@
-"""The full variant: runs strike a whole labelyard, and compare what is left.
+"""Full runs: plans of process faults against a full stack.
 
-To start everything takes longer than a run, so runs of a lane follow one another in one labelyard, each with a dataset
-of its own, until one is not clean: the next begins with a fresh one. All of its datasets have to be at rest.
+The stack takes longer to start than a run takes. So the runs of a process follow one another in the same stack, each
+with its own dataset, until one is not clean: the next run starts a fresh stack. Each run waits until all datasets of
+the stack are at rest.
 """
 
 from __future__ import annotations
@@ -14,84 +15,85 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Self
 
-from labelyard.demo.environment import CREW
+from labelyard.demo.environment import BOTS
 from labelyard.ledger import Ledger, datasets
-from tests.chaos.annotators import People
-from tests.chaos.chaos_run import Outcome, Storm
+from tests.chaos.annotators import Annotators
+from tests.chaos.chaos_run import ChaosRun, Outcome
 from tests.chaos.environment import Ledgers
-from tests.chaos.fault_plan import Plan, whole_plan
-from tests.chaos.full_stack import BUCKET, open_site
-from tests.chaos.process_faults import Siege
-from tests.chaos.scenario import Scene, dataset
+from tests.chaos.fault_plan import FaultPlan, process_fault_plan
+from tests.chaos.full_stack import BUCKET, open_full_stack
+from tests.chaos.process_faults import ProcessFaults
+from tests.chaos.scenario import Scenario, dataset_spec
 
-_ANNOTATORS = list(CREW)[:2]
+_ANNOTATORS = list(BOTS)[:2]
 
 
-class Whole:
-    """A labelyard that runs as a whole, started when this is entered; `run` strikes it once."""
+class FullRuns:
+    """Runs plans in a full stack, which is started when this context is entered."""
 
-    def __init__(self, ledgers: Ledgers, name: str, tell: Callable[[str], None] = lambda _line: None) -> None:
-        self._ledgers, self._name, self._said = ledgers, name, tell
-        self._stack = ExitStack()
+    def __init__(self, ledgers: Ledgers, name: str) -> None:
+        self._ledgers, self._name = ledgers, name
+        self._log: list[str] = []
+        self._exit_stack = ExitStack()
 
     def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            stack.callback(os.chdir, Path.cwd())
-            folder = tempfile.TemporaryDirectory(prefix="labelyard-whole-", ignore_cleanup_errors=True)
-            self._folder = Path(stack.enter_context(folder))
-            url = self._ledgers.make(self._name)
-            stack.callback(self._ledgers.remove, self._name)
-            self._ledger = stack.enter_context(closing(Ledger(url)))
-            self._site = stack.enter_context(open_site(self._folder, url, self._hear))
-            self._site.start()
-            self._stack = stack.pop_all()
+        with ExitStack() as exit_stack:
+            exit_stack.callback(os.chdir, Path.cwd())
+            folder = tempfile.TemporaryDirectory(prefix="labelyard-full-", ignore_cleanup_errors=True)
+            self._folder = Path(exit_stack.enter_context(folder))
+            url = self._ledgers.create(self._name)
+            exit_stack.callback(self._ledgers.remove, self._name)
+            self._ledger = exit_stack.enter_context(closing(Ledger(url)))
+            opened = open_full_stack(self._folder, url, self._append_to_log)
+            self._stack = exit_stack.enter_context(opened)
+            self._stack.start()
+            self._exit_stack = exit_stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stack.close()
+        self._exit_stack.close()
 
-    def run(self, plan: Plan) -> Outcome:
-        """A run of a plan."""
-        said: list[str] = []
-        self._said = said.append
-        spec, site = dataset(plan, BUCKET, _ANNOTATORS, quiet="2s"), self._site
+    def run(self, plan: FaultPlan) -> Outcome:
+        """Run a plan."""
+        self._log = []
+        spec, stack = dataset_spec(plan, BUCKET, _ANNOTATORS, quiet="2s"), self._stack
         with self._ledger.transaction() as tx:
             datasets.apply(tx, spec)
-        scene = Scene(
-            plan=plan, spec=spec, ledger=self._ledger, cvat=site.cvat, cvat_faults=site.cvat_faults,
-            cvat_folder=self._folder / "sandbox", store_faults=site.store_faults, s3=site.s3, sqs=site.sqs,
-            queue_url=site.queue_url, folder=self._folder, said=said,
+        scenario = Scenario(
+            plan=plan, spec=spec, ledger=self._ledger, cvat=stack.cvat, cvat_rules=stack.cvat_rules,
+            cvat_folder=self._folder / "sandbox", store_rules=stack.store_rules, s3=stack.s3, sqs=stack.sqs,
+            queue_url=stack.queue_url, folder=self._folder, log=self._log,
         )  # fmt: skip
-        return Storm(Siege(site, scene), People(scene)).run()
+        return ChaosRun(ProcessFaults(stack, scenario), Annotators(scenario)).run()
 
-    def keep_logs(self, to: Path) -> None:
-        """Copy what the processes have said, for whoever looks for a cause."""
+    def copy_logs(self, to: Path) -> None:
+        """Copy the log files of all processes."""
         for logs in (self._folder / "logs", self._folder / ".labelyard" / "logs"):
             shutil.copytree(logs, to, dirs_exist_ok=True)
 
-    def _hear(self, line: str) -> None:
-        self._said(line)
+    def _append_to_log(self, line: str) -> None:
+        self._log.append(line)  # each run has its own log
 
 
 @contextmanager
-def open_whole_lane(postgres: str | None, keep: Path | None = None) -> Iterator[Callable[[int], Outcome]]:
-    """Runs of seeds in whole labelyards, one after the other; logs of those that are not clean go below `keep`."""
-    with tempfile.TemporaryDirectory(prefix="labelyard-ledgers-") as folder, ExitStack() as stack:
-        ledgers, running = Ledgers(Path(folder), postgres), list[Whole]()
+def open_full_runs(postgres: str | None, keep_logs: Path | None = None) -> Iterator[Callable[[int], Outcome]]:
+    """Yield a function that runs a seed in a full stack; it copies the logs of unclean runs below `keep_logs`."""
+    with tempfile.TemporaryDirectory(prefix="labelyard-ledgers-") as folder, ExitStack() as exit_stack:
+        ledgers, current = Ledgers(Path(folder), postgres), list[FullRuns]()
 
         def run(seed: int) -> Outcome:
-            if not running:
-                running.append(stack.enter_context(Whole(ledgers, f"whole_{os.getpid()}_{seed}")))
+            if not current:
+                current.append(exit_stack.enter_context(FullRuns(ledgers, f"full_{os.getpid()}_{seed}")))
             clean = False
             try:
-                outcome = running[0].run(whole_plan(seed))
-                clean = not outcome.differences
+                outcome = current[0].run(process_fault_plan(seed))
+                clean = not outcome.violations
             finally:
                 if not clean:
-                    if keep is not None:
-                        running[0].keep_logs(keep / f"s{seed}")
-                    running.clear()
-                    stack.close()
+                    if keep_logs is not None:
+                        current[0].copy_logs(keep_logs / f"s{seed}")
+                    current.clear()
+                    exit_stack.close()
             return outcome
 
         yield run

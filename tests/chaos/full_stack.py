@@ -1,4 +1,4 @@
-"""A whole labelyard in a folder of its own: emulator, sandbox, and `labelyard up` with all that it starts."""
+"""The full stack in its own folder: emulator, sandbox, and `labelyard up` with all processes that it starts."""
 
 from __future__ import annotations
 
@@ -15,26 +15,33 @@ import psutil
 
 from cvat_sandbox.faults import Faults
 from labelyard.cvat import Cvat, connect
-from labelyard.demo.environment import ACCOUNT, Surroundings, emulator, sandbox, step_inside, surround
+from labelyard.demo.environment import (
+    ACCOUNT,
+    DemoEnvironment,
+    create_environment,
+    emulator,
+    enter_environment,
+    sandbox,
+)
 from labelyard.settings import load_settings
-from labelyard.storage.boto import boto_client
-from labelyard.supervisor import Part, Patience, Supervisor, prints
+from labelyard.storage.store import client
+from labelyard.supervisor import Process, RestartPolicy, Supervisor, prints
 from tests.chaos.servers import faulty_store, serving
 
-BUCKET, QUEUE = "storms", "labelyard"
-_TOKEN = "control"
-_CONTROL = {"Authorization": f"Bearer {_TOKEN}"}
+BUCKET, QUEUE = "chaos", "labelyard"
+_CONTROL_TOKEN = "control"
+_CONTROL_HEADERS = {"Authorization": f"Bearer {_CONTROL_TOKEN}"}
 _START_SECONDS = 600.0
-PARTS: Mapping[str, frozenset[str]] = {
+PROCESSES: Mapping[str, frozenset[str]] = {
     "emulator": frozenset({"ministack"}),
-    "sandbox": frozenset({"cvat_sandbox"}),
+    "sandbox": frozenset({"labelyard", "sandbox"}),
     "up": frozenset({"labelyard", "up"}),
     "prefect-server": frozenset({"labelyard.orchestration.fast_worker.server"}),
     "worker": frozenset({"prefect", "worker", "start"}),
     "watcher": frozenset({"labelyard", "watch"}),
 }
-"""Its parts, and the words of their command lines; the last three are started by `up`."""
-_SHORT = {
+"""Its processes, and words of their command lines; `up` starts the last three."""
+_SHORT_TIMES = {
     "LABELYARD_DEPLOY__COLLECT_SECONDS": "5",
     "LABELYARD_DEPLOY__SWEEP_SECONDS": "10",
     "LABELYARD_PUBLISH_AGAIN_SECONDS": "15",
@@ -43,34 +50,33 @@ _SHORT = {
     "LABELYARD_CVAT__DEFAULT__TIMEOUT_SECONDS": "5",
     "LABELYARD_STORE__TIMEOUT_SECONDS": "5",
 }
-"""Nobody wants to wait for a lease of two minutes."""
 
 
 @dataclass
-class Site:
-    """A labelyard's folder and addresses; the yard starts again what dies, as an init system would."""
+class FullStack:
+    """The folder, addresses and clients of a full stack. The supervisor restarts what dies, as an init system would."""
 
-    made: Surroundings
-    yard: Supervisor
+    made: DemoEnvironment
+    supervisor: Supervisor
     ledger: str
     store_url: str
-    store_faults: Faults
+    store_rules: Faults
     cvat: Cvat
-    cvat_faults: FaultsThere
+    cvat_rules: RemoteFaultRules
     s3: Any
     sqs: Any
     orphans: list[psutil.Process] = field(default_factory=list)
 
     @property
     def queue_url(self) -> str:
-        """The queue, as whoever puts files reaches it."""
+        """The queue at the emulator itself, without the store's faults."""
         return f"{self.made.store_url}/000000000000/{QUEUE}"
 
     def write_settings(self, **more: str) -> None:
         """Write `.env`, which every run and every new process reads."""
         settings = {
             **self.made.settings,
-            **_SHORT,
+            **_SHORT_TIMES,
             "LABELYARD_LEDGER": self.ledger,
             "LABELYARD_STORE__ENDPOINT_URL": self.store_url,
             "LABELYARD_WATCH__SQS_ENDPOINT_URL": self.store_url,
@@ -80,118 +86,121 @@ class Site:
         new.write_text("".join(f"{name}={value}\n" for name, value in {**settings, **more}.items()))
         new.replace(self.made.folder / ".env")
 
-    def make_bucket_and_queue(self) -> None:
-        """Make what is missing: an emulator that dies forgets its queues."""
+    def create_bucket_and_queue(self) -> None:
+        """Create the bucket and the queue if they are missing: an emulator that dies loses its queues."""
         with suppress(self.s3.exceptions.BucketAlreadyOwnedByYou):
             self.s3.create_bucket(Bucket=BUCKET)
         self.sqs.create_queue(QueueName=QUEUE, Attributes={"VisibilityTimeout": "5"})
 
     def start(self) -> None:
-        """Start everything. Raises PartFailed where something does not start."""
-        start_store = [_with_disk(emulator(self.made), self.made.folder), _with_control(sandbox(self.made))]
-        self.yard.start(*start_store)
-        self.make_bucket_and_queue()
+        """Start everything. Raises ProcessFailed if a process does not start."""
+        store = _with_disk(emulator(self.made), self.made.folder)
+        self.supervisor.start(store, _with_control_token(sandbox(self.made)))
+        self.create_bucket_and_queue()
         up = [sys.executable, "-m", "labelyard", "up"]
-        self.yard.start(Part("up", up, {}, prints("Ctrl-C ends it all"), _START_SECONDS, end_within=60))
+        self.supervisor.start(Process("up", up, {}, prints("Ctrl-C ends it all"), _START_SECONDS, end_within=60))
 
-    def processes(self, part: str) -> list[psutil.Process]:
-        """The processes of a part that run now."""
-        return [process for process in self._all() if PARTS[part] <= _words(process)]
+    def processes(self, name: str) -> list[psutil.Process]:
+        """Return the running processes of a name."""
+        return [process for process in _children() if PROCESSES[name] <= _command_line(process)]
 
-    def kill(self, part: str) -> None:
-        """Kill -9. What `up` leaves behind its guard ends, some seconds later."""
-        found = self.processes(part)
-        if part == "up":
+    def kill(self, name: str) -> None:
+        """Kill -9. The children of a killed `up` are ended by its reaper some seconds later."""
+        found = self.processes(name)
+        if name == "up":
             self.orphans += [child for process in found for child in process.children(recursive=True)]
         for process in found:
             with suppress(psutil.Error):
                 process.kill()
 
-    def end(self) -> None:
-        """Kill every process, whatever state it is in."""
-        everybody = [*self.orphans, *self._all()]
-        for process in everybody:
+    def kill_all(self) -> None:
+        """Kill every process, stopped ones too."""
+        processes = [*self.orphans, *_children()]
+        for process in processes:
             with suppress(psutil.Error):
                 process.kill()
-        psutil.wait_procs(everybody, timeout=10)
+        psutil.wait_procs(processes, timeout=10)
 
-    def wait_until_all_answer(self) -> None:
-        """Until emulator and sandbox are there again. Raises RuntimeError."""
+    def wait_until_servers_respond(self) -> None:
+        """Wait until the emulator and the sandbox respond. Raises RuntimeError."""
         end = time.monotonic() + _START_SECONDS
         for url in (f"{self.made.store_url}/_ministack/health", f"{self.made.cvat_url}/"):
-            while not _answers(url):
-                self.yard.look()
+            while not _responds(url):
+                self.supervisor.look()
                 if time.monotonic() > end:
-                    raise RuntimeError(f"{url} does not answer")
+                    raise RuntimeError(f"{url} does not respond")
                 time.sleep(0.1)
 
-    def _all(self) -> list[psutil.Process]:
-        children: list[psutil.Process] = psutil.Process().children(recursive=True)
-        return children
 
-
-class FaultsThere:
-    """The faults of a sandbox in another process; what was met before it died is kept."""
+class RemoteFaultRules:
+    """The fault rules of a sandbox in another process. Keeps the last counts of a sandbox that has died."""
 
     def __init__(self, url: str) -> None:
         self._url = f"{url}/_sandbox/faults"
-        self._seen: list[dict[str, Any]] = []
+        self._last: list[dict[str, Any]] = []
 
     def set(self, rules: Any) -> None:
-        """Replace its rules."""
-        httpx.post(self._url, json=rules, headers=_CONTROL, timeout=20).raise_for_status()
-        self._seen = []
+        """Replace the rules."""
+        httpx.post(self._url, json=rules, headers=_CONTROL_HEADERS, timeout=20).raise_for_status()
+        self._last = []
 
     def described(self) -> list[dict[str, Any]]:
-        """Its rules and how often each was met; while it does not answer, what it said last."""
+        """Return the rules with the number of requests that each met; the last known ones if there is no response."""
         with suppress(httpx.HTTPError):
-            answer = httpx.get(self._url, headers=_CONTROL, timeout=5)
-            answer.raise_for_status()
-            self._seen = answer.json() or self._seen
-        return self._seen
+            response = httpx.get(self._url, headers=_CONTROL_HEADERS, timeout=5)
+            response.raise_for_status()
+            self._last = response.json() or self._last
+        return self._last
 
 
 @contextmanager
-def open_site(folder: Path, ledger: str, tell: Callable[[str], None]) -> Iterator[Site]:
-    """A labelyard's folder with nothing running yet; what is started ends with the context.
+def open_full_stack(folder: Path, ledger: str, on_message: Callable[[str], None]) -> Iterator[FullStack]:
+    """Prepare a full stack in a folder, without starting it; end all of its processes when the context ends.
 
-    This process moves into the folder.
+    This process changes its working directory to the folder. `on_message` receives the supervisor's messages.
     """
-    made, faults = surround(folder), Faults()
-    step_inside(made)
-    patience = Patience(longest=2.0, deaths=1000)  # an init system does not give up either
+    made, store_rules = create_environment(folder), Faults()
+    enter_environment(made)
+    patience = RestartPolicy(longest=2.0, deaths=1000)  # restart for ever, as an init system does
     with (
-        serving(faulty_store(made.store_url, faults)) as store_url,
-        Supervisor(folder / "logs", tell, patience) as yard,
+        serving(faulty_store(made.store_url, store_rules)) as store_url,
+        Supervisor(folder / "logs", on_message, patience) as supervisor,
     ):
         cvat = connect(made.cvat_url, username=ACCOUNT, password=made.password, dialect="v1", timeout=20)
         store = load_settings().store
-        s3, sqs = boto_client("s3", store, made.store_url), boto_client("sqs", store, made.store_url)
-        site = Site(made, yard, ledger, store_url, faults, cvat, FaultsThere(made.cvat_url), s3, sqs)
-        site.write_settings()
+        s3, sqs = client("s3", store, made.store_url), client("sqs", store, made.store_url)
+        stack = FullStack(
+            made, supervisor, ledger, store_url, store_rules, cvat, RemoteFaultRules(made.cvat_url), s3, sqs
+        )
+        stack.write_settings()
         try:
-            yield site
+            yield stack
         finally:
-            site.end()
+            stack.kill_all()
 
 
-def _with_disk(part: Part, folder: Path) -> Part:
-    """An emulator whose objects outlive it."""
+def _with_disk(part: Process, folder: Path) -> Process:
+    """Return the emulator with its objects on disk, so that they survive its end."""
     return replace(part, environment={**part.environment, "S3_PERSIST": "1", "S3_DATA_DIR": str(folder / "s3")})
 
 
-def _with_control(part: Part) -> Part:
-    return replace(part, command=[*part.command, "--control-token", _TOKEN])
+def _with_control_token(part: Process) -> Process:
+    return replace(part, command=[*part.command, "--control-token", _CONTROL_TOKEN])
 
 
-def _words(process: psutil.Process) -> frozenset[str]:
+def _children() -> list[psutil.Process]:
+    children: list[psutil.Process] = psutil.Process().children(recursive=True)
+    return children
+
+
+def _command_line(process: psutil.Process) -> frozenset[str]:
     try:
         return frozenset(process.cmdline())
     except psutil.Error:
         return frozenset()
 
 
-def _answers(url: str) -> bool:
+def _responds(url: str) -> bool:
     try:
         return httpx.get(url, timeout=2).status_code < httpx.codes.INTERNAL_SERVER_ERROR
     except httpx.HTTPError:

@@ -1,34 +1,37 @@
-"""What is wrong with a labelyard at rest: bucket, ledger, server and exports side by side. Pure.
+"""The invariants of a labelyard at rest, checked over bucket, ledger, CVAT and exports side by side. Pure.
 
-Nothing is wrong when each object is in exactly one task and one current export, no task is an orphan, each job has a
-person, nobody's boxes are lost, each refusal has a reason, and each object's history explains where it is.
+Every object is in exactly one task and one current export. No task is an orphan, every job has an assignee, no box is
+lost, every quarantine has a reason, and every object's history explains its state.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 AT_REST = frozenset({"exported", "quarantined"})
-_STORY = ("registered", "closed", "created", "uploaded", "ready", "assigned", "completed", "exported")
+"""The batch states in which nothing more happens."""
+EXPORTED_HISTORY = ("landed", "closed", "created", "uploaded", "ready", "assigned", "completed", "exported")
+"""What the history of an exported object contains, in this order."""
+QUARANTINED_ENTRY = "set aside"
 
 
 @dataclass(frozen=True)
 class Object:
-    """A row of the ledger: one content of one key. `story` is what `why` tells, in order."""
+    """A row of the ledger: one content of one key. `history` is what `labelyard why` shows, in order."""
 
     key: str
     etag: str
     batch: str | None
-    name: str | None
+    upload_name: str | None
     quarantine_reason: str | None
-    story: tuple[str, ...]
+    history: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """A batch, with its current task (0: none) and its jobs as the ledger knows them (job -> person)."""
+    """A batch of the ledger, with its current task (0: none) and its jobs (job -> assignee)."""
 
     id: str
     state: str
@@ -39,7 +42,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Export:
-    """A row of the ledger about a file in the bucket."""
+    """An export that the ledger has recorded."""
 
     batch: str
     key: str
@@ -48,7 +51,7 @@ class Export:
 
 @dataclass(frozen=True)
 class Task:
-    """A task of the server: names of its frames, job -> person, boxes by frame's name, tags left in it."""
+    """A task of CVAT: frame names, jobs (job -> assignee), boxes by frame name, and the number of tags in it."""
 
     id: int
     name: str
@@ -59,8 +62,8 @@ class Task:
 
 
 @dataclass(frozen=True)
-class File:
-    """An exported file in the bucket: the keys of its images, and boxes by key."""
+class ExportedFile:
+    """An exported file in the bucket: the keys of its images, and the number of boxes by key."""
 
     key: str
     images: tuple[str, ...]
@@ -68,10 +71,10 @@ class File:
 
 
 @dataclass(frozen=True)
-class Seen:
+class Snapshot:
     """A labelyard at rest.
 
-    `bucket` is what lies below the sources now, key -> ETag; `unusable` are the keys of files that are no images.
+    `bucket` maps key -> ETag of the objects below the sources now; `unusable` are the keys of files that are no images.
     """
 
     bucket: Mapping[str, str]
@@ -80,110 +83,110 @@ class Seen:
     batches: Sequence[Batch]
     exports: Sequence[Export]
     tasks: Sequence[Task]
-    files: Sequence[File]
-    unsent: int = 0
+    files: Sequence[ExportedFile]
+    unsent_events: int = 0
 
 
-def differences(seen: Seen) -> list[str]:
-    """Everything that is not as it has to be, in words; empty when the run is clean."""
+def violations(snapshot: Snapshot) -> list[str]:
+    """Return every violated invariant as a sentence; empty if the run is clean."""
     return [
-        *_landed(seen),
-        *_rested(seen),
-        *_orphans(seen),
-        *(line for batch in seen.batches for line in _batch(seen, batch)),
-        *(line for one in seen.objects for line in _explained(seen, one)),
-        *_strays(seen),
+        *_registration(snapshot),
+        *_rest(snapshot),
+        *_orphans(snapshot),
+        *(line for batch in snapshot.batches for line in _batch(snapshot, batch)),
+        *(line for row in snapshot.objects for line in _explanation(snapshot, row)),
+        *_unknown_files(snapshot),
     ]
 
 
-def _landed(seen: Seen) -> Iterator[str]:
-    rows = Counter((one.key, one.etag) for one in seen.objects)
-    for key, etag in seen.bucket.items():
+def _registration(snapshot: Snapshot) -> Iterator[str]:
+    rows = Counter((row.key, row.etag) for row in snapshot.objects)
+    for key, etag in snapshot.bucket.items():
         if rows[key, etag] != 1:
             yield f"{key} ({etag[:6]}) is {rows[key, etag]} times in the ledger"
 
 
-def _rested(seen: Seen) -> Iterator[str]:
-    for batch in seen.batches:
+def _rest(snapshot: Snapshot) -> Iterator[str]:
+    for batch in snapshot.batches:
         if batch.state not in AT_REST:
             yield f"{batch.id} is {batch.state}, not at rest" + (f": {batch.error}" if batch.error else "")
         elif batch.error:
             yield f"{batch.id} is {batch.state} and still shows a failure: {batch.error}"
-    if seen.unsent:
-        yield f"{seen.unsent} announcements were never sent"
+    if snapshot.unsent_events:
+        yield f"{snapshot.unsent_events} events were never published"
 
 
-def _orphans(seen: Seen) -> Iterator[str]:
-    ours = {batch.task for batch in seen.batches}
-    for task in seen.tasks:
-        if task.id not in ours:
+def _orphans(snapshot: Snapshot) -> Iterator[str]:
+    known = {batch.task for batch in snapshot.batches}
+    for task in snapshot.tasks:
+        if task.id not in known:
             yield f"task {task.id} ({task.name!r}, {len(task.frames)} frames) is an orphan"
 
 
-def _batch(seen: Seen, batch: Batch) -> Iterator[str]:
-    members = [one for one in seen.objects if one.batch == batch.id]
-    counting = [one for one in members if one.quarantine_reason is None]
-    if not counting:
+def _batch(snapshot: Snapshot, batch: Batch) -> Iterator[str]:
+    rows = [row for row in snapshot.objects if row.batch == batch.id]
+    usable = [row for row in rows if row.quarantine_reason is None]
+    if not usable:
         return
-    task = next((task for task in seen.tasks if task.id == batch.task), None)
+    task = next((task for task in snapshot.tasks if task.id == batch.task), None)
     if task is None:
         yield f"{batch.id}: its task {batch.task} is not on the server"
         return
-    sent = Counter(one.name for one in members if one.name is not None)
-    if Counter(task.frames) != sent or any(one.name is None for one in counting):
-        yield f"{batch.id}: task {task.id} shows {_short(task.frames)} instead of {_short(sent.elements())}"
+    uploaded = Counter(row.upload_name for row in rows if row.upload_name is not None)
+    if Counter(task.frames) != uploaded or any(row.upload_name is None for row in usable):
+        yield f"{batch.id}: task {task.id} shows {_names(task.frames)} instead of {_names(uploaded.elements())}"
     yield from _jobs(batch, task)
-    yield from _export(seen, batch, task, counting)
+    yield from _export(snapshot, batch, task, usable)
 
 
 def _jobs(batch: Batch, task: Task) -> Iterator[str]:
     if not task.jobs:
         yield f"{batch.id}: task {task.id} has no jobs"
-    for job, person in task.jobs.items():
-        if person is None:
-            yield f"{batch.id}: job {job} has no person"
+    for job, assignee in task.jobs.items():
+        if assignee is None:
+            yield f"{batch.id}: job {job} has no assignee"
     if dict(batch.jobs) != dict(task.jobs):
         yield f"{batch.id}: the ledger has the jobs {dict(batch.jobs)}, the server {dict(task.jobs)}"
     if task.tags:
-        yield f"{batch.id}: task {task.id} holds {task.tags} tags that nobody set"
+        yield f"{batch.id}: task {task.id} has {task.tags} tags that nobody set"
 
 
-def _export(seen: Seen, batch: Batch, task: Task, counting: Sequence[Object]) -> Iterator[str]:
-    current = [export for export in seen.exports if export.batch == batch.id and export.current]
+def _export(snapshot: Snapshot, batch: Batch, task: Task, usable: Sequence[Object]) -> Iterator[str]:
+    current = [export for export in snapshot.exports if export.batch == batch.id and export.current]
     if len(current) != 1:
         yield f"{batch.id} has {len(current)} current exports"
         return
-    file = next((file for file in seen.files if file.key == current[0].key), None)
+    file = next((file for file in snapshot.files if file.key == current[0].key), None)
     if file is None:
         yield f"{batch.id}: the export {current[0].key} is not in the bucket"
         return
-    keys = Counter(one.key for one in counting)
+    keys = Counter(row.key for row in usable)
     if Counter(file.images) != keys:
-        yield f"{batch.id}: {file.key} holds {_short(file.images)} instead of {_short(keys.elements())}"
-    for one in counting:
-        drawn, exported = task.boxes.get(one.name or "", 0), file.boxes.get(one.key, 0)
+        yield f"{batch.id}: {file.key} has {_names(file.images)} instead of {_names(keys.elements())}"
+    for row in usable:
+        drawn, exported = task.boxes.get(row.upload_name or "", 0), file.boxes.get(row.key, 0)
         if drawn != exported:
-            yield f"{batch.id}: {one.key} has {drawn} boxes on the server and {exported} in its export"
+            yield f"{batch.id}: {row.key} has {drawn} boxes on the server and {exported} in its export"
 
 
-def _explained(seen: Seen, one: Object) -> Iterator[str]:
-    if one.quarantine_reason is not None:
-        if not one.quarantine_reason:
-            yield f"{one.key} was set aside without a reason"
-        if one.key not in seen.unusable and seen.bucket.get(one.key) == one.etag:
-            yield f"{one.key} is fine and in the bucket, and was set aside: {one.quarantine_reason}"
-        if "quarantined" not in one.story:
-            yield f"why {one.key} does not tell that it was set aside"
-    elif one.batch is not None and (untold := [word for word in _STORY if word not in one.story]):
-        yield f"why {one.key} does not tell of {', '.join(untold)}"
+def _explanation(snapshot: Snapshot, row: Object) -> Iterator[str]:
+    if row.quarantine_reason is not None:
+        if not row.quarantine_reason:
+            yield f"{row.key} is quarantined without a reason"
+        if row.key not in snapshot.unusable and snapshot.bucket.get(row.key) == row.etag:
+            yield f"{row.key} is a good image in the bucket and is quarantined: {row.quarantine_reason}"
+        if QUARANTINED_ENTRY not in row.history:
+            yield f"the history of {row.key} does not say that it is quarantined"
+    elif row.batch is not None and (missing := [entry for entry in EXPORTED_HISTORY if entry not in row.history]):
+        yield f"the history of {row.key} does not contain {', '.join(missing)}"
 
 
-def _strays(seen: Seen) -> Iterator[str]:
-    known = {export.key for export in seen.exports}
-    for file in seen.files:
-        if file.key not in known:
-            yield f"{file.key} lies in the bucket and the ledger does not know it"
+def _unknown_files(snapshot: Snapshot) -> Iterator[str]:
+    recorded = {export.key for export in snapshot.exports}
+    for file in snapshot.files:
+        if file.key not in recorded:
+            yield f"{file.key} is in the bucket and not in the ledger"
 
 
-def _short(names: object) -> str:
-    return f"[{', '.join(sorted(map(str, names)))}]"  # type: ignore[call-overload]
+def _names(names: Iterable[object]) -> str:
+    return f"[{', '.join(sorted(map(str, names)))}]"

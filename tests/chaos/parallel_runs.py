@@ -1,4 +1,4 @@
-"""Many runs: lanes side by side, each a process of its own; seeds are handed to whichever is free."""
+"""Many runs in parallel processes; each takes the next seed when it has finished one."""
 
 from __future__ import annotations
 
@@ -15,37 +15,39 @@ from tests.chaos.chaos_run import Outcome
 
 _SPAWN = multiprocessing.get_context("spawn")
 
-OpenLane: TypeAlias = Callable[[], AbstractContextManager[Callable[[int], Outcome]]]
-"""Opens what the runs of a lane share, in the lane's process; what it yields runs a seed."""
+OpenRuns: TypeAlias = Callable[[], AbstractContextManager[Callable[[int], Outcome]]]
+"""Opens, in a process of its own, what that process's runs share; yields a function that runs a seed."""
 
 
-def run_seeds(seeds: Sequence[int], lanes: int, open_lane: OpenLane) -> Iterator[Outcome]:
-    """The outcome of each seed, as they end."""
-    waiting, outcomes = _SPAWN.Queue(), _SPAWN.Queue()
-    for seed in [*seeds, *[None] * lanes]:
-        waiting.put(seed)
-    processes = [_SPAWN.Process(target=_lane, args=(open_lane, waiting, outcomes), daemon=False) for _ in range(lanes)]
-    for process in processes:
+def run_seeds(seeds: Sequence[int], processes: int, open_runs: OpenRuns) -> Iterator[Outcome]:
+    """Run seeds in parallel processes; yield each outcome when its run ends."""
+    queue, outcomes = _SPAWN.Queue(), _SPAWN.Queue()
+    for seed in [*seeds, *[None] * processes]:
+        queue.put(seed)
+    arguments = (open_runs, queue, outcomes)
+    started = [_SPAWN.Process(target=_run_seeds, args=arguments, daemon=False) for _ in range(processes)]
+    for process in started:
         process.start()
     try:
         for _ in seeds:
             yield outcomes.get()
     finally:
-        for process in processes:
+        for process in started:
             process.join(60)
             process.kill()
 
 
-def _lane(open_lane: OpenLane, waiting: Any, outcomes: Any) -> None:
-    with open_lane() as run:
-        while (seed := waiting.get()) is not None:
+def _run_seeds(open_runs: OpenRuns, queue: Any, outcomes: Any) -> None:
+    with open_runs() as run:
+        while (seed := queue.get()) is not None:
             outcomes.put(_outcome(partial(run, seed), seed))
 
 
 def _outcome(run: Callable[[], Outcome], seed: int) -> Outcome:
-    """How a run ended; what the bench itself stumbles over is a difference too."""
-    began = time.time()
+    """Return the outcome of a run; a failure of the test code itself counts as a violation."""
+    started = time.time()
     try:
         return run()
     except Exception:  # noqa: BLE001 - a run must not end the others
-        return Outcome(seed, (f"the bench failed: {traceback.format_exc(limit=-4)}",), Counter(), time.time() - began)
+        failure = f"the chaos test itself failed: {traceback.format_exc(limit=-4)}"
+        return Outcome(seed, (failure,), Counter(), time.time() - started)

@@ -1,4 +1,4 @@
-"""The stage at a site: the blows of the plan fall on whole processes; the yard and `up` start them again."""
+"""Process faults: processes of the full stack are killed, stopped, crashed or out of disk; supervisors restart them."""
 
 from __future__ import annotations
 
@@ -14,125 +14,125 @@ from sqlalchemy import select
 
 from labelyard.failpoints import EXIT_STATUS
 from labelyard.ledger.tables import Batch
-from tests.chaos.fault_plan import Blow
-from tests.chaos.full_stack import Site
-from tests.chaos.scenario import Scene
+from tests.chaos.fault_plan import ProcessFault
+from tests.chaos.full_stack import FullStack
+from tests.chaos.scenario import Scenario
 
-_REST_SECONDS = 0.1
+_PAUSE_SECONDS = 0.1
 _ONE_BYTE = 1
 
 
-class Siege:
-    """Lets each blow fall at its time, and ends what lasts."""
+class ProcessFaults:
+    """Injects each process fault at its time, and ends those that last."""
 
-    def __init__(self, site: Site, scene: Scene) -> None:
-        self.scene, self._site = scene, site
-        self._blows = list(scene.plan.blows)
+    def __init__(self, stack: FullStack, scenario: Scenario) -> None:
+        self.scenario, self._stack = scenario, stack
+        self._faults = list(scenario.plan.process_faults)
         self._lasting: list[tuple[threading.Timer, Callable[[], None]]] = []
-        self._up_log = site.yard.log_of("up")
+        self._up_log = stack.supervisor.log_of("up")
         self._store_died = False
-        self._deaths_before = self._deaths()
+        self._crashes_before = self._crashes()
         self._armed_at: int | None = None
-        """How many had died at a crash point when the last one was told of; None once somebody has."""
+        """The number of crashes when a failpoint was armed; None if none is armed."""
 
     @property
     def busy(self) -> bool:
-        """Whether a run has a batch."""
-        with self.scene.ledger.read_only() as tx:
-            held = select(Batch.id).where(Batch.leased_until > tx.now)
-            return tx.scalar(held.limit(1)) is not None
+        """Whether a run has the lease of a batch."""
+        with self.scenario.ledger.read_only() as tx:
+            leased = select(Batch.id).where(Batch.leased_until > tx.now)
+            return tx.scalar(leased.limit(1)) is not None
 
     def tick(self, now: float) -> None:
-        """Let fall what is due; a blow waits for the part that it is meant for."""
-        self._site.yard.look()
+        """Restart dead processes and inject due faults; a fault waits until its process runs."""
+        self._stack.supervisor.look()
         if self._store_died:
             with suppress(BotoCoreError, ClientError):
-                self._site.make_bucket_and_queue()
+                self._stack.create_bucket_and_queue()
                 self._store_died = False
-        if self._armed_at is not None and self._deaths() > self._armed_at:
+        if self._armed_at is not None and self._crashes() > self._armed_at:
             self._disarm()
-        for blow in [blow for blow in self._blows if self.scene.began + blow.at <= now and not self.scene.calm]:
-            if self._fall(blow):
-                self._blows.remove(blow)
+        for fault in [fault for fault in self._faults if self.scenario.started_at + fault.at <= now]:
+            if not self.scenario.faults_stopped and self._inject(fault):
+                self._faults.remove(fault)
 
-    def rest(self) -> None:
-        """Let a moment pass."""
-        time.sleep(_REST_SECONDS)
+    def pause(self) -> None:
+        """Wait a moment."""
+        time.sleep(_PAUSE_SECONDS)
 
     def collect_soon(self) -> None:
-        """The schedule is soon enough."""
+        """Do nothing: the schedule of collect_finished is short enough."""
 
-    def calm_down(self) -> None:
-        """End what lasts; whoever still has a crash point ahead starts anew."""
+    def stop_faults(self) -> None:
+        """End lasting faults, and restart processes with an armed failpoint."""
         for timer, end in self._lasting:
             timer.cancel()
             end()
         if self._armed_at is not None:
             self._disarm()
-            self._site.kill("worker")
-        if any(blow.failpoint for blow in self.scene.plan.blows):
-            self._site.kill("watcher")
-        self._site.wait_until_all_answer()
-        self._site.make_bucket_and_queue()
-        self.scene.faults["died at a crash point"] += self._deaths() - self._deaths_before
+            self._stack.kill("worker")
+        if any(fault.failpoint for fault in self.scenario.plan.process_faults):
+            self._stack.kill("watcher")
+        self._stack.wait_until_servers_respond()
+        self._stack.create_bucket_and_queue()
+        self.scenario.fault_counts["died at a failpoint"] += self._crashes() - self._crashes_before
 
-    def _deaths(self) -> int:
+    def _crashes(self) -> int:
         return self._up_log.read_text().count(f"ended with status {EXIT_STATUS};")
 
-    def _fall(self, blow: Blow) -> bool:
-        """Let a blow fall; whether there was somebody."""
-        if blow.what == "crash":
-            self._armed_at = self._deaths()
-            self._site.write_settings(LABELYARD_FAILPOINT=blow.failpoint)
-            if blow.part == "watcher":  # it reads its settings once
-                self._site.kill("watcher")
-            self._say(f"{blow.part} is told to die at {blow.failpoint}")
+    def _inject(self, fault: ProcessFault) -> bool:
+        """Inject a fault; return False if its process does not run now."""
+        if fault.kind == "crash":
+            self._armed_at = self._crashes()
+            self._stack.write_settings(LABELYARD_FAILPOINT=fault.failpoint)
+            if fault.process == "watcher":  # it reads its settings only at its start
+                self._stack.kill("watcher")
+            self._log(f"{fault.process} will end at {fault.failpoint}")
             return True
-        found = self._site.processes(blow.part)
+        found = self._stack.processes(fault.process)
         if found:
-            words = {"kill": self._kill, "stop": self._stop, "full": self._fill_disk}[blow.what](blow, found)
-            self.scene.faults[f"{words}: {blow.part}"] += 1
-            self._say(f"{blow.part}: {words}")
+            name = {"kill": self._kill, "stop": self._stop, "full": self._fill_disk}[fault.kind](fault, found)
+            self.scenario.fault_counts[f"{name}: {fault.process}"] += 1
+            self._log(f"{fault.process}: {name}")
         return bool(found)
 
     def _disarm(self) -> None:
-        """Let what starts now live; a watcher that has started meanwhile dies there a second time."""
-        self._site.write_settings()
+        """Arm no failpoint for new processes. A watcher that has started meanwhile crashes a second time."""
+        self._stack.write_settings()
         self._armed_at = None
 
-    def _kill(self, blow: Blow, _found: Sequence[psutil.Process]) -> str:
-        if blow.part == "sandbox":
-            self.scene.cvat_faults.described()  # it forgets how often
-        self._site.kill(blow.part)
-        self._store_died |= blow.part == "emulator"
+    def _kill(self, fault: ProcessFault, _found: Sequence[psutil.Process]) -> str:
+        if fault.process == "sandbox":
+            self.scenario.cvat_rules.described()  # keeps the counts, which the sandbox loses with its process
+        self._stack.kill(fault.process)
+        self._store_died |= fault.process == "emulator"
         return "kill -9"
 
-    def _stop(self, blow: Blow, found: Sequence[psutil.Process]) -> str:
+    def _stop(self, fault: ProcessFault, found: Sequence[psutil.Process]) -> str:
         _send(found, signal.SIGSTOP)
-        self._last(blow.seconds, lambda: _send(found, signal.SIGCONT))
+        self._end_after(fault.seconds, lambda: _send(found, signal.SIGCONT))
         return "stopped for a while"
 
-    def _fill_disk(self, blow: Blow, found: Sequence[psutil.Process]) -> str:
-        """Let its files grow no more."""
+    def _fill_disk(self, fault: ProcessFault, found: Sequence[psutil.Process]) -> str:
+        """Limit the size of the processes' files, so that none can grow."""
         before = [process.rlimit(psutil.RLIMIT_FSIZE) for process in found]
         for process, (_, hard) in zip(found, before, strict=True):
             process.rlimit(psutil.RLIMIT_FSIZE, (_ONE_BYTE, hard))
 
-        def lift() -> None:
+        def lift_limit() -> None:
             for process, limits in zip(found, before, strict=True):
                 with suppress(psutil.Error):
                     process.rlimit(psutil.RLIMIT_FSIZE, limits)
 
-        self._last(blow.seconds, lift)
+        self._end_after(fault.seconds, lift_limit)
         return "disk full"
 
-    def _last(self, seconds: float, end: Callable[[], None]) -> None:
-        timer = threading.Timer(seconds, end)  # in a thread: this one may wait for whom it has stopped
+    def _end_after(self, seconds: float, end: Callable[[], None]) -> None:
+        timer = threading.Timer(seconds, end)  # a thread: this one may wait for the stopped process itself
         timer.start()
         self._lasting.append((timer, end))
 
-    def _say(self, words: str) -> None:
-        self.scene.said.append(f"{time.time() - self.scene.began:.1f} s: {words}")
+    def _log(self, line: str) -> None:
+        self.scenario.log.append(f"{time.time() - self.scenario.started_at:.1f} s: {line}")
 
 
 def _send(processes: Sequence[psutil.Process], number: int) -> None:

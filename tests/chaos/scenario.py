@@ -1,4 +1,4 @@
-"""What everything in a run shares: its plan, its dataset, where its things are, and what has happened so far."""
+"""A scenario: what all parts of one run share, namely its plan, dataset and servers, and what has happened so far."""
 
 from __future__ import annotations
 
@@ -13,57 +13,57 @@ from typing import Any, Protocol
 from labelyard.config import DatasetSpec
 from labelyard.cvat import Cvat
 from labelyard.ledger import Ledger
-from tests.chaos.fault_plan import Plan
+from tests.chaos.fault_plan import FaultPlan
 
 
-class Misbehaviour(Protocol):
-    """The faults of a server, in this process or in another."""
+class FaultRules(Protocol):
+    """The fault rules of a server, in this process or in another."""
 
     def set(self, rules: Any) -> None:
-        """Replace its rules."""
+        """Replace the rules."""
 
     def described(self) -> list[dict[str, Any]]:
-        """Its rules, and how often each was met."""
+        """Return the rules, each with the number of requests that it met."""
 
 
 @dataclass
-class Scene:
-    """A dataset in a labelyard, whoever serves its parts: a lane or a site.
+class Scenario:
+    """One dataset of a labelyard under faults. `cvat` is an annotators' client without labelyard's retries or leases.
 
-    `cvat` is somebody's client, `cvat_folder` is where the sandbox keeps its files.
+    `cvat_folder` is the data folder of the sandbox.
     """
 
-    plan: Plan
+    plan: FaultPlan
     spec: DatasetSpec
     ledger: Ledger
     cvat: Cvat
-    cvat_faults: Misbehaviour
+    cvat_rules: FaultRules
     cvat_folder: Path
-    store_faults: Misbehaviour
+    store_rules: FaultRules
     s3: Any
     sqs: Any
     queue_url: str
     folder: Path
-    faults: Counter[str] = field(default_factory=Counter)
-    said: list[str] = field(default_factory=list)
-    calm: bool = False
+    fault_counts: Counter[str] = field(default_factory=Counter)
+    log: list[str] = field(default_factory=list)
+    faults_stopped: bool = False
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.plan.seed + 1)
-        self.began = time.time()
+        self.started_at = time.time()
 
     @property
     def bucket(self) -> str:
-        """Where the files lie."""
+        """The bucket of the dataset's source."""
         return self.spec.sources[0].bucket
 
-    def address(self, key: str) -> str:
-        """The key of a file in the bucket."""
-        return f"{self.spec.sources[0].prefix}{key}"
+    def key(self, name: str) -> str:
+        """Return the object key of a file below the dataset's source prefix."""
+        return f"{self.spec.sources[0].prefix}{name}"
 
 
-def dataset(plan: Plan, bucket: str, annotators: Sequence[str], quiet: str) -> DatasetSpec:
-    """The dataset of a run, below a prefix of its own."""
+def dataset_spec(plan: FaultPlan, bucket: str, annotators: Sequence[str], quiet: str) -> DatasetSpec:
+    """Return the dataset of a run, below its own prefix."""
     name = f"s{plan.seed}"
     return DatasetSpec.model_validate({
         "name": name,

@@ -1,4 +1,4 @@
-"""Two small servers in threads: the store with its faults, and what stands for Prefect's events API."""
+"""Two small servers in threads: a proxy in front of the store that injects faults, and a stub of Prefect's API."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from cvat_sandbox.faults import Faults
 from cvat_sandbox.web.fault_middleware import SOCKET, Cut, wrap
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
-_HOP = frozenset({"connection", "transfer-encoding", "keep-alive", "date", "server"})
+_HOP_BY_HOP = frozenset({"connection", "transfer-encoding", "keep-alive", "date", "server"})
 
 
 class _Gateway(wsgi.Gateway_10):
-    """Lets faults reach the socket, as the sandbox's own does."""
+    """Lets fault rules close the socket, as the sandbox's own gateway does."""
 
     def get_environ(self) -> Any:
         return {**super().get_environ(), SOCKET: self.req.conn.socket}  # type: ignore[no-untyped-call]
@@ -32,10 +32,10 @@ class _Gateway(wsgi.Gateway_10):
 
 @contextmanager
 def serving(app: Wsgi) -> Iterator[str]:
-    """Serve an application on a free port; its address."""
+    """Serve an application on a free port; yield its URL."""
     server = wsgi.Server(("127.0.0.1", 0), app, numthreads=16, request_queue_size=64, shutdown_timeout=1)
     server.gateway, server.nodelay, server.expiration_interval = _Gateway, True, 0.1
-    server.error_log = lambda *_args, **_kwargs: None  # type: ignore[method-assign] # clients that die are the point
+    server.error_log = lambda *_args, **_kwargs: None  # type: ignore[method-assign] # clients die on purpose
     server.prepare()
     thread = threading.Thread(target=server.serve, daemon=True)
     thread.start()
@@ -46,59 +46,64 @@ def serving(app: Wsgi) -> Iterator[str]:
         thread.join(5)
 
 
-def faulty_store(target: str, faults: Faults) -> Wsgi:
-    """A proxy before an S3 and SQS emulator, over HTTP on both sides, that misbehaves as its rules say.
+def faulty_store(target: str, rules: Faults) -> Wsgi:
+    """Return a proxy in front of an S3 and SQS emulator that injects faults.
 
-    So clients meet what they would meet: a real 503, a connection that ends in the middle, an effect without an answer.
+    Clients get real ones over HTTP: a 503, a connection closed in the middle, an effect without a response.
     """
     host, local = urlsplit(target).netloc, threading.local()
 
     def forward(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        path = quote(environ["PATH_INFO"].encode("latin-1"), safe="/~")
-        query = environ.get("QUERY_STRING")
-        headers = {
-            name[5:].replace("_", "-").title(): value for name, value in environ.items() if name.startswith("HTTP_")
-        }
-        headers.pop("Expect", None)
-        if environ.get("CONTENT_TYPE"):
-            headers["Content-Type"] = environ["CONTENT_TYPE"]
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-        for fresh in (False, True):
+        request = environ["REQUEST_METHOD"], _target(environ), body, _headers(environ)
+        for fresh in (False, True):  # a kept connection may have been closed by the emulator
             if fresh or not hasattr(local, "connection"):
                 local.connection = http.client.HTTPConnection(host, timeout=30)
             try:
-                local.connection.request(
-                    environ["REQUEST_METHOD"], path + (f"?{query}" if query else ""), body, headers
-                )
-                answer = local.connection.getresponse()
+                local.connection.request(*request)
+                response = local.connection.getresponse()
                 break
             except (http.client.HTTPException, OSError):
                 if fresh:
                     raise
-        content = answer.read()
-        kept = [(name, value) for name, value in answer.getheaders() if name.lower() not in _HOP]
-        start_response(f"{answer.status} {answer.reason}", kept)
+        content = response.read()
+        headers = [(name, value) for name, value in response.getheaders() if name.lower() not in _HOP_BY_HOP]
+        start_response(f"{response.status} {response.reason}", headers)
         return [content]
 
-    app: Wsgi = wrap(forward, faults)
+    app: Wsgi = wrap(forward, rules)
     return app
 
 
-class PrefectStandIn:
-    """Takes events as Prefect's API does, and has no run that waits.
+def _target(environ: dict[str, Any]) -> str:
+    path, query = quote(environ["PATH_INFO"].encode("latin-1"), safe="/~"), environ.get("QUERY_STRING")
+    return f"{path}?{query}" if query else path
 
-    `hear` is told each event, and says whether the request is refused, and when.
+
+def _headers(environ: dict[str, Any]) -> dict[str, str]:
+    headers = {name[5:].replace("_", "-").title(): value for name, value in environ.items() if name.startswith("HTTP_")}
+    headers.pop("Expect", None)
+    if environ.get("CONTENT_TYPE"):
+        headers["Content-Type"] = environ["CONTENT_TYPE"]
+    return headers
+
+
+class PrefectStub:
+    """Accepts events as Prefect's API does, and reports no flow run.
+
+    `on_events` is called with the events of each request, and returns how Prefect takes it, as in a plan's
+    `event_faults`.
     """
 
     def __init__(self) -> None:
-        self.hear: Callable[[Sequence[dict[str, Any]]], str] = lambda _events: "taken"
+        self.on_events: Callable[[Sequence[dict[str, Any]]], str] = lambda _events: "accepted"
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """The WSGI application."""
+        """Serve a request, as a WSGI application."""
         if environ["PATH_INFO"].endswith("/flow_runs/filter"):
             start_response("200 OK", [("Content-Type", "application/json")])
-            return [b"[]"]  # a run begins when its event comes, or never
+            return [b"[]"]  # a run starts when its event arrives, or never
         events = json.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
-        refused = self.hear(events).startswith("refused")
-        start_response("503 Service Unavailable" if refused else "204 No Content", [("Content-Length", "0")])
+        rejected = self.on_events(events).startswith("rejected")
+        start_response("503 Service Unavailable" if rejected else "204 No Content", [("Content-Length", "0")])
         return []

@@ -1,4 +1,4 @@
-"""The processes of a run: watchers, and runs that Prefect would begin; and the deaths that the plan has for them."""
+"""Step faults: the watchers and runs of a fast run, as worker processes that are killed or stopped as planned."""
 
 from __future__ import annotations
 
@@ -12,55 +12,56 @@ from threading import Lock
 from typing import Any
 
 from labelyard.failpoints import EXIT_STATUS
-from tests.chaos.environment import Hand, Lane
-from tests.chaos.fault_plan import Kill
-from tests.chaos.scenario import Scene
-from tests.chaos.worker_main import Errand
+from tests.chaos.environment import Environment
+from tests.chaos.fault_plan import WorkerFault
+from tests.chaos.scenario import Scenario
+from tests.chaos.worker import Worker
+from tests.chaos.worker_main import WorkerCommand
 
-_RUNNERS = 2
-_CALM_LEASE = 60.0
+_RUNS_AT_ONCE = 2
+_LEASE_SECONDS_AFTER_FAULTS = 60.0
 _SWEEP_SECONDS, _COLLECT_SECONDS = 0.5, 0.6
 
 
-class Announcements:
-    """Events that Prefect's stand-in was sent, each with its fate."""
+class PublishedEvents:
+    """The events that labelyard posts to the stub of Prefect, and the runs that they start."""
 
-    def __init__(self, scene: Scene) -> None:
-        self._scene = scene
+    def __init__(self, scenario: Scenario) -> None:
+        self._scenario = scenario
         self._lock = Lock()
-        self._fates = list(scene.plan.events)
-        self._known: set[str] = set()
+        self._faults = list(scenario.plan.event_faults)
+        self._seen: set[str] = set()
         self._due: list[tuple[float, str, str]] = []
 
     @property
-    def waiting(self) -> bool:
+    def pending(self) -> bool:
         """Whether an event has still to start a run."""
         return bool(self._due)
 
-    def hear(self, events: Sequence[dict[str, Any]]) -> str:
-        """Take a request of the events API; what becomes of it."""
+    def receive(self, events: Sequence[dict[str, Any]]) -> str:
+        """Take a request of the events API; return how, as in a plan's `event_faults`."""
         with self._lock:
-            fate = "taken" if self._scene.calm or not self._fates else self._fates.pop(0)
-            if fate != "taken":
-                self._scene.faults[f"event {fate.replace('_', ' ')}"] += 1
-            if fate != "refused":
+            fault = "accepted" if self._scenario.faults_stopped or not self._faults else self._faults.pop(0)
+            if fault != "accepted":
+                self._scenario.fault_counts[f"event {fault.replace('_', ' ')}"] += 1
+            if fault != "rejected":
                 for event in events:
-                    self._take(event, fate)
-            return fate
+                    self._accept(event, fault)
+            return fault
 
-    def _take(self, event: dict[str, Any], fate: str) -> None:
-        if event["id"] in self._known:
-            return  # Prefect knows a repetition by its id
-        self._known.add(event["id"])
-        if fate == "lost":
+    def _accept(self, event: dict[str, Any], fault: str) -> None:
+        if event["id"] in self._seen:
+            return  # Prefect recognises a repeated event by its id
+        self._seen.add(event["id"])
+        if fault == "lost":
             return
-        what = "export" if event["event"].endswith("task.completed") else "ingest"
-        at = time.time() + (self._scene.rng.uniform(0.1, 0.6) if fate == "late" else 0.0)
-        times = 2 if fate == "twice" or (self._scene.plan.double and not self._scene.calm) else 1
-        self._due += [(at, what, event["payload"]["batch"])] * times
+        run = "export" if event["event"].endswith("task.completed") else "ingest"
+        at = time.time() + (self._scenario.rng.uniform(0.1, 0.6) if fault == "late" else 0.0)
+        twice = fault == "twice" or (self._scenario.plan.duplicate_runs and not self._scenario.faults_stopped)
+        self._due += [(at, run, event["payload"]["batch"])] * (2 if twice else 1)
 
-    def due(self, now: float) -> tuple[str, str] | None:
-        """The next run to begin: what, and for which batch."""
+    def next_run(self, now: float) -> tuple[str, str] | None:
+        """Return the next run to start: its name and its batch."""
         with self._lock:
             for entry in self._due:
                 if entry[0] <= now:
@@ -69,133 +70,147 @@ class Announcements:
         return None
 
 
-class Crew:
-    """The stage in a lane: starts what has to run, kills it as planned, and starts it again."""
+class StepFaults:
+    """Starts watchers and runs in an environment, kills and stops them as planned, and starts them again."""
 
-    def __init__(self, lane: Lane, scene: Scene, errand: Errand, before_ingest: Callable[[str], None]) -> None:
-        self.scene, self._lane, self._errand, self._before_ingest = scene, lane, errand, before_ingest
-        self._announced = Announcements(scene)
-        lane.prefect.hear = self._announced.hear
-        self._kills = list(scene.plan.kills)
-        self._runs: list[Hand] = []
-        self._watchers: list[Hand] = []
-        self._doomed: dict[int, tuple[Kill, float]] = {}
-        self._sweep_at, self._collect_at = scene.began + 0.3, scene.began + 0.6
+    def __init__(
+        self,
+        environment: Environment,
+        scenario: Scenario,
+        command: WorkerCommand,
+        before_ingest: Callable[[str], None],
+    ) -> None:
+        self.scenario, self._environment = scenario, environment
+        self._command, self._before_ingest = command, before_ingest
+        self._events = PublishedEvents(scenario)
+        environment.prefect.on_events = self._events.receive
+        self._faults = list(scenario.plan.worker_faults)
+        self._runs: list[Worker] = []
+        self._watchers: list[Worker] = []
+        self._assigned_faults: dict[int, tuple[WorkerFault, float]] = {}
+        """By process id: its fault, and when it was started."""
+        self._sweep_at, self._collect_at = scenario.started_at + 0.3, scenario.started_at + 0.6
 
     @property
     def busy(self) -> bool:
-        """Whether a run goes on, or an event has still to start one."""
-        return bool(self._runs) or self._announced.waiting
+        """Whether a run is active, or an event has still to start one."""
+        return bool(self._runs) or self._events.pending
 
     def collect_soon(self) -> None:
-        """Somebody has completed a job."""
+        """Start the next collect_finished now: a job was completed."""
         self._collect_at = 0.0
 
     def tick(self, now: float) -> None:
-        """Start, signal, gather."""
-        while len(self._watchers) < self.scene.plan.watchers:
+        """Send due signals, take the results of ended workers, and start what is due."""
+        while len(self._watchers) < self.scenario.plan.watchers:
             self._watchers.append(self._start("watch"))
-        self._signal(now)
-        for hand in [*self._runs, *self._watchers]:
-            self._gather(hand)
-        while len(self._runs) < _RUNNERS and (due := self._announced.due(now)):
+        self._send_signals(now)
+        for worker in [*self._runs, *self._watchers]:
+            self._take_result(worker)
+        while len(self._runs) < _RUNS_AT_ONCE and (due := self._events.next_run(now)):
             if due[0] == "ingest":
                 self._before_ingest(due[1])
             self._runs.append(self._start(*due))
-        if len(self._runs) < _RUNNERS and now >= self._sweep_at:
+        if len(self._runs) < _RUNS_AT_ONCE and now >= self._sweep_at:
             self._sweep_at = now + _SWEEP_SECONDS
-            self._scheduled("sweep")
-        if len(self._runs) < _RUNNERS and now >= self._collect_at:
+            self._start_scheduled("sweep")
+        if len(self._runs) < _RUNS_AT_ONCE and now >= self._collect_at:
             self._collect_at = now + _COLLECT_SECONDS
-            self._scheduled("collect")
+            self._start_scheduled("collect")
 
-    def rest(self) -> None:
-        """Let a moment pass, or less when something ends."""
-        wait([hand.wire for hand in [*self._runs, *self._watchers] if hand.exit_status is None], 0.02)
+    def pause(self) -> None:
+        """Wait a moment, or until a worker has a result."""
+        wait([worker.connection for worker in [*self._runs, *self._watchers] if worker.exit_status is None], 0.02)
 
-    def calm_down(self) -> None:
-        """Let go on what is stopped; end what would die at a crash point some time."""
-        settings = self._errand.settings.model_copy(update={"lease_seconds": _CALM_LEASE})
-        self._errand = replace(self._errand, settings=settings)
-        for hand in [*self._runs, *self._watchers]:
-            kill, _ = self._doomed.get(hand.pid, (None, 0.0))
-            if kill is not None and hand.stopped_at is None:
-                hand.send_signal(signal.SIGKILL)
-        self._kills.clear()
+    def stop_faults(self) -> None:
+        """Kill workers whose fault is still to come. Stopped workers are continued at the next tick."""
+        settings = self._command.settings.model_copy(update={"lease_seconds": _LEASE_SECONDS_AFTER_FAULTS})
+        self._command = replace(self._command, settings=settings)
+        for worker in [*self._runs, *self._watchers]:
+            if worker.pid in self._assigned_faults and worker.stopped_at is None:
+                worker.send_signal(signal.SIGKILL)
+        self._faults.clear()
 
     def end(self) -> None:
-        """Give the processes back to the lane."""
-        for hand in self._runs:
-            hand.end()
-        for hand in self._watchers:
+        """End every run and watcher; healthy watchers become idle workers of the environment."""
+        for worker in self._runs:
+            worker.end()
+        for worker in self._watchers:
             with suppress(OSError):
-                hand.wire.send("stop")
-            if hand.pid not in self._doomed and hand.wire.poll(2) and hand.ended() is not None:
-                self._lane.idle.append(hand)
+                worker.connection.send("stop")
+            healthy = worker.pid not in self._assigned_faults
+            if healthy and worker.connection.poll(2) and worker.result() is not None:
+                self._environment.idle_workers.append(worker)
             else:
-                hand.end()
+                worker.end()
 
-    def _start(self, what: str, batch: str = "") -> Hand:
-        role = "watch" if what == "watch" else "run"
-        kill = next((kill for kill in self._kills if kill.role == role), None)
-        hand = self._lane.hand()
-        errand = replace(self._errand, what=what, batch=batch)
-        hand.start(replace(errand, failpoint=kill.failpoint, stops=kill.stopped > 0) if kill else errand)
-        if kill is not None:
-            self._kills.remove(kill)
-            self._doomed[hand.pid] = kill, time.time()
-        return hand
+    def _start(self, name: str, batch: str = "") -> Worker:
+        role = "watch" if name == "watch" else "run"
+        fault = next((fault for fault in self._faults if fault.role == role), None)
+        worker, command = self._environment.worker(), replace(self._command, name=name, batch=batch)
+        if fault is not None:
+            command = replace(command, failpoint=fault.failpoint, stop_at_failpoint=fault.stop_seconds > 0)
+            self._faults.remove(fault)
+            self._assigned_faults[worker.pid] = fault, time.time()
+        worker.start(command)
+        return worker
 
-    def _scheduled(self, what: str) -> None:
-        times = 2 if self.scene.plan.double and not self.scene.calm else 1
-        self.scene.faults[f"two {what}s at the same time"] += times - 1
-        self._runs += [self._start(what) for _ in range(times)]
+    def _start_scheduled(self, name: str) -> None:
+        times = 2 if self.scenario.plan.duplicate_runs and not self.scenario.faults_stopped else 1
+        self.scenario.fault_counts[f"two {name}s at the same time"] += times - 1
+        self._runs += [self._start(name) for _ in range(times)]
 
-    def _signal(self, now: float) -> None:
-        for hand in [*self._runs, *self._watchers]:
-            kill, since = self._doomed.get(hand.pid, (None, 0.0))
-            if kill is None:
+    def _send_signals(self, now: float) -> None:
+        for worker in [*self._runs, *self._watchers]:
+            fault, since = self._assigned_faults.get(worker.pid, (None, 0.0))
+            if fault is None:
                 continue
-            if kill.stopped:
-                self._stop(hand, kill, now, since)
-            elif not kill.failpoint and now >= since + kill.after:
-                hand.send_signal(signal.SIGKILL)
+            if fault.stop_seconds:
+                self._stop_or_continue(worker, fault, now, since)
+            elif not fault.failpoint and now >= since + fault.after:
+                worker.send_signal(signal.SIGKILL)
 
-    def _stop(self, hand: Hand, kill: Kill, now: float, since: float) -> None:
-        """Stop it at its moment, unless it stops by itself at a point; let it go on when it has stood long enough."""
-        if hand.stopped_at is None and not kill.failpoint and now >= since + kill.after:
-            hand.send_signal(signal.SIGSTOP)
-        if hand.stopped_at is None and hand.is_stopped():
-            hand.stopped_at = now
-            self.scene.faults["stopped for a while"] += 1
-            self.scene.said.append(f"{hand.errand and hand.errand.what}: stopped {kill.failpoint or ''}")
-        elif hand.stopped_at is not None and (now >= hand.stopped_at + kill.stopped or self.scene.calm):
-            hand.send_signal(signal.SIGCONT)
-            del self._doomed[hand.pid]
+    def _stop_or_continue(self, worker: Worker, fault: WorkerFault, now: float, since: float) -> None:
+        """Stop a worker when it is due (at a failpoint it stops itself), and continue it after `stop_seconds`."""
+        if worker.stopped_at is None and not fault.failpoint and now >= since + fault.after:
+            worker.send_signal(signal.SIGSTOP)
+        if worker.stopped_at is None and worker.is_stopped():
+            worker.stopped_at = now
+            self.scenario.fault_counts["stopped for a while"] += 1
+            self.scenario.log.append(f"{_name(worker)}: stopped {fault.failpoint or ''}")
+        elif worker.stopped_at is not None and (
+            now >= worker.stopped_at + fault.stop_seconds or self.scenario.faults_stopped
+        ):
+            worker.send_signal(signal.SIGCONT)
+            del self._assigned_faults[worker.pid]
 
-    def _gather(self, hand: Hand) -> None:
-        what = hand.errand.what if hand.errand else ""
-        words = hand.ended()
-        if words is None and hand.exit_status is None:
+    def _take_result(self, worker: Worker) -> None:
+        name, failure = _name(worker), worker.result()
+        if failure is None and worker.exit_status is None:
             return
-        (self._watchers if hand in self._watchers else self._runs).remove(hand)
-        kill, _ = self._doomed.pop(hand.pid, (None, 0.0))
-        if words is None:
-            self._died(hand, what, kill)
+        (self._watchers if worker in self._watchers else self._runs).remove(worker)
+        fault, _ = self._assigned_faults.pop(worker.pid, (None, 0.0))
+        if failure is None:
+            self._record_death(worker, name, fault)
             return
-        if words or what == "watch":
-            self.scene.said.append(f"{what}: {words.splitlines()[0] if words else 'ended'}")
-        if kill is not None and not self.scene.calm:
-            self._kills.append(kill)  # its moment never came
-        self._lane.idle.append(hand)
+        if failure or name == "watch":
+            self.scenario.log.append(f"{name}: {failure.splitlines()[0] if failure else 'ended'}")
+        if fault is not None and not self.scenario.faults_stopped:
+            self._faults.append(fault)  # the command never reached it
+        self._environment.idle_workers.append(worker)
 
-    def _died(self, hand: Hand, what: str, kill: Kill | None) -> None:
-        if hand.exit_status == EXIT_STATUS and kill is not None and kill.failpoint:
-            self.scene.faults["died at a crash point"] += 1
-            self.scene.said.append(f"{what} {hand.errand and hand.errand.batch}: died at {kill.failpoint}")
-        elif hand.exit_status == -signal.SIGKILL and kill is not None:
-            self.scene.faults["kill -9"] += 1
-            self.scene.said.append(f"{what}: killed")
+    def _record_death(self, worker: Worker, name: str, fault: WorkerFault | None) -> None:
+        log, counts = self.scenario.log, self.scenario.fault_counts
+        if worker.exit_status == EXIT_STATUS and fault is not None and fault.failpoint:
+            counts["died at a failpoint"] += 1
+            log.append(f"{name} {worker.command and worker.command.batch}: died at {fault.failpoint}")
+        elif worker.exit_status == -signal.SIGKILL and fault is not None:
+            counts["kill -9"] += 1
+            log.append(f"{name}: killed")
         else:
-            self.scene.said.append(f"{what}: an unforeseen end, {hand.exit_status}")
-            self.scene.faults["unforeseen end"] += 1
+            counts["unexpected end"] += 1
+            log.append(f"{name}: ended unexpectedly with status {worker.exit_status}")
+
+
+def _name(worker: Worker) -> str:
+    return worker.command.name if worker.command else ""

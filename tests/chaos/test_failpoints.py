@@ -1,4 +1,4 @@
-"""Crash points: the table and the code agree, each is reached, and whatever dies there, twice, nothing is lost."""
+"""Failpoints: the table and the code agree, and a process that ends there, twice in a row, violates no invariant."""
 
 from __future__ import annotations
 
@@ -6,71 +6,83 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from labelyard import failpoints
 from labelyard.errors import SettingsError
-from tests.chaos.environment import Lane
-from tests.chaos.fast_runs import run_in_lane
-from tests.chaos.fault_plan import CREATE, DATA, LATE_EXPORT, File, Kill, Plan
+from tests.chaos.environment import Environment
+from tests.chaos.fast_runs import run_plan
+from tests.chaos.fault_plan import CREATE, DATA, DELAYED_EXPORT, FaultPlan, Upload, WorkerFault
 
 LABELYARD = Path(failpoints.__file__).parent
-QUIET = Plan(
-    seed=0, files=tuple(File(f"{i}.jpg", i, 0.0, "once") for i in range(3)),
-    max_objects=2, segment_size=0, lease=10.0, watchers=1, seconds=60.0,
+NO_FAULTS = FaultPlan(
+    seed=0, uploads=tuple(Upload(f"{i}.jpg", i, 0.0, "once") for i in range(3)),
+    max_objects=2, segment_size=0, lease_seconds=10.0, watchers=1, fault_seconds=60.0,
 )  # fmt: skip
-LEADING_THERE = {
-    "register_objects.deletions_written": {"files": (*QUIET.files, File("2.jpg", None, 0.0, "once", settled=True))},
-    "watcher.dead_lettered": {"unreadable": True},
-    "publish_events.republished": {"events": ("lost", "lost")},
-    "acquire_batch.failed": {"cvat": ({"on": CREATE, "status": 503, "times": 4},)},
-    "create_task.duplicate_deleted": {"twins": True},
-    "wait_for_status.discarding": {"cvat": ({"on": DATA, "short": 0.5, "times": 2},)},
-    "wait_for_status.deleted": {"cvat": ({"on": DATA, "short": 0.5, "times": 2},)},
-    "wait_for_status.discarded": {"cvat": ({"on": DATA, "short": 0.5, "times": 2},)},
-    "export_annotations.marker_created": {"stale": True, "cvat": (LATE_EXPORT,)},
-    "export_annotations.marker_deleted": {"stale": True, "cvat": (LATE_EXPORT,)},
+HALF_THE_FRAMES = {"cvat_faults": ({"on": DATA, "short": 0.5, "times": 2},)}
+STALE_EXPORT = {"stale_export": True, "cvat_faults": (DELAYED_EXPORT,)}
+DELETION = Upload("2.jpg", None, 0.0, "once", once_registered=True)
+REACHED_BY: Mapping[str, Mapping[str, Any]] = {
+    "register_objects.deletions_written": {"uploads": (*NO_FAULTS.uploads, DELETION)},
+    "watcher.dead_lettered": {"unreadable_message": True},
+    "publish_events.republished": {"event_faults": ("lost", "lost")},
+    "acquire_batch.failed": {"cvat_faults": ({"on": CREATE, "status": 503, "times": 4},)},
+    "create_task.duplicate_deleted": {"duplicate_tasks": True},
+    "wait_for_status.giving_up": HALF_THE_FRAMES,
+    "wait_for_status.deleted": HALF_THE_FRAMES,
+    "wait_for_status.given_up": HALF_THE_FRAMES,
+    "export_annotations.touched": STALE_EXPORT,
+    "export_annotations.freshened": STALE_EXPORT,
 }
-"""What has to happen for a point that the main job does not pass."""
+"""The events that lead to a failpoint which an undisturbed batch does not pass."""
 
 
-def test_every_point_of_the_table_stands_once_in_the_code_and_no_other_does() -> None:
+def test_every_failpoint_of_the_table_is_in_the_code_exactly_once_and_no_other_is() -> None:
     files = [file for file in LABELYARD.rglob("*.py") if file.name != "failpoints.py"]
-    placed = Counter(name for file in files for name in re.findall(r'\bpoint\("([^"]*)"\)', file.read_text()))
-    assert placed == Counter(dict.fromkeys(failpoints.FAILPOINTS, 1))
+    passed = Counter(name for file in files for name in re.findall(r'\bfailpoint\("([^"]*)"\)', file.read_text()))
+    assert passed == Counter(dict.fromkeys(failpoints.FAILPOINTS, 1))
 
 
-def test_a_point_is_passed_unless_it_is_armed() -> None:
+def test_a_failpoint_does_nothing_unless_it_is_armed() -> None:
     failpoints.arm(None)
     for name in failpoints.FAILPOINTS:
         failpoints.failpoint(name)
 
 
 @pytest.mark.parametrize("at", ["create_task.nowhere", "create_task.sent:soon", ":1"])
-def test_what_names_no_point_is_refused_with_those_that_there_are(at: str) -> None:
+def test_an_unknown_failpoint_is_an_error_that_lists_the_known_ones(at: str) -> None:
     with pytest.raises(SettingsError, match="LABELYARD_FAILPOINT") as caught:
         failpoints.arm(at)
     assert "create_task.sent, " in caught.value.next_step
 
 
-def test_a_process_ends_at_the_passing_that_is_named_and_nothing_of_it_outlives_that() -> None:
+def test_a_process_ends_at_the_given_passing_without_running_any_handler() -> None:
     script = (
         "import atexit, sys; from labelyard import failpoints\n"
-        "atexit.register(print, 'outlived')\nfailpoints.arm('create_task.sent:2')\n"
+        "atexit.register(print, 'handler')\nfailpoints.arm('create_task.sent:2')\n"
         "try:\n  for n in (1, 2, 3):\n    print(n, flush=True); failpoints.failpoint('create_task.sent')\n"
-        "finally:\n  print('outlived')"
+        "finally:\n  print('handler')"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.split()) == (failpoints.EXIT_STATUS, ["1", "2"])
 
 
-@pytest.mark.parametrize("name", failpoints.FAILPOINTS)
-def test_whatever_dies_at_a_point_and_there_again_nothing_is_lost_or_doubled(lane: Lane, name: str) -> None:
+def tiered() -> list[Any]:
+    """Every failpoint; all but the first of each step are slow."""
+    names = list(failpoints.FAILPOINTS)
+    first = {name.partition(".")[0]: name for name in reversed(names)}.values()
+    return [name if name in first else pytest.param(name, marks=pytest.mark.slow) for name in names]
+
+
+@pytest.mark.parametrize("name", tiered())
+def test_processes_that_end_twice_at_a_failpoint_violate_no_invariant(environment: Environment, name: str) -> None:
     seed = 10_000 + list(failpoints.FAILPOINTS).index(name)
-    twice_in_a_row = 2 * (Kill("watch", name), Kill("run", name))
-    plan = replace(QUIET, seed=seed, kills=twice_in_a_row, **LEADING_THERE.get(name, {}))
-    outcome = run_in_lane(lane, plan)
-    assert (outcome.differences, outcome.faults["died at a crash point"] > 0) == ((), True), outcome.said
+    twice_in_a_row = 2 * (WorkerFault("watch", name), WorkerFault("run", name))
+    plan = replace(NO_FAULTS, seed=seed, worker_faults=twice_in_a_row, **REACHED_BY.get(name, {}))
+    outcome = run_plan(environment, plan)
+    assert (outcome.violations, outcome.faults["died at a failpoint"] > 0) == ((), True), outcome.log

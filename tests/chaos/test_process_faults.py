@@ -1,4 +1,4 @@
-"""A seed of benchmarks/faults.py as a person runs it: a whole labelyard, Prefect and all, whose parts are killed."""
+"""A chaos run with process faults, from the command line: a full stack whose processes are killed."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.fault_plan import whole_plan
+from tests.chaos.fault_plan import process_fault_plan
+from tests.support.paths import ROOT
 
-FAULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "faults.py"
 SEED = 20_055
 
 
+@pytest.mark.slow
 @pytest.mark.prefect
 @pytest.mark.timeout(900)
-def test_nothing_is_lost_or_doubled_when_whole_processes_are_killed(tmp_path: Path) -> None:
+def test_a_run_with_killed_processes_violates_no_invariant(tmp_path: Path) -> None:
     result = tmp_path / "result.json"
-    command = [sys.executable, str(FAULTS), "--runs", "1", "--lanes", "1", "--seed", str(SEED), "--json", str(result)]
-    done = subprocess.run([*command, "--say"], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "tests.chaos", "--runs", "1", "--seed", str(SEED), "--json", str(result)]
+    done = subprocess.run([*command, "--verbose"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    told = json.loads(result.read_text())
-    assert (told["runs"], told["clean"], told["unclean"]) == (1, 1, [])
-    assert any(kind.startswith("kill -9") and times for kind, times in told["faults"].items())
+    written = json.loads(result.read_text())
+    assert (written["runs"], written["clean"], written["unclean"]) == (1, 1, [])
+    assert any(kind.startswith("kill -9") and times for kind, times in written["faults"].items())
 
 
-def test_a_seed_means_the_same_for_ever() -> None:
-    assert whole_plan(7) == whole_plan(7)
-    assert whole_plan(7) != whole_plan(8)
+def test_a_seed_always_gives_the_same_plan() -> None:
+    assert process_fault_plan(7) == process_fault_plan(7)
+    assert process_fault_plan(7) != process_fault_plan(8)

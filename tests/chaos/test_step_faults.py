@@ -1,26 +1,54 @@
-"""Some seeds of benchmarks/faults.py --fast, on both kinds of ledger."""
+"""Chaos runs with step faults, on both kinds of ledger: fixed seeds, and in the slow tier fresh ones too."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import pytest
 
-from tests.chaos.environment import Lane
-from tests.chaos.fast_runs import run_in_lane
-from tests.chaos.fault_plan import plan
+from tests.chaos.__main__ import fresh_seed, repeat_command
+from tests.chaos.environment import Environment
+from tests.chaos.fast_runs import run_plan
+from tests.chaos.fault_plan import step_fault_plan
+
+QUICK_SEEDS = 1
+FRESH_SEEDS = 8
 
 
-@pytest.mark.parametrize("seed", range(20_000, 20_016))
-def test_nothing_is_lost_or_doubled_whatever_a_seed_does(lane: Lane, seed: int) -> None:
-    outcome = run_in_lane(lane, plan(seed))
-    assert outcome.differences == (), outcome.said
+def tiered(seeds: Iterable[int]) -> list[Any]:
+    """The seeds as parameters; all but the first few are slow."""
+    return [seed if n < QUICK_SEEDS else pytest.param(seed, marks=pytest.mark.slow) for n, seed in enumerate(seeds)]
 
 
-@pytest.mark.parametrize("seed", range(20_016, 20_032))
-def test_nothing_is_lost_or_doubled_on_postgresql_either(postgres_lane: Lane, seed: int) -> None:
-    outcome = run_in_lane(postgres_lane, plan(seed))
-    assert outcome.differences == (), outcome.said
+def check(environment: Environment, seed: int, ledger: str) -> None:
+    outcome = run_plan(environment, step_fault_plan(seed))
+    repeat = repeat_command(seed, ledger, fast=True)
+    assert outcome.violations == (), "\n".join([*outcome.log, f"repeat it: {repeat}"])
 
 
-def test_a_seed_means_the_same_for_ever() -> None:
-    assert plan(7) == plan(7)
-    assert plan(7) != plan(8)
+@pytest.mark.parametrize("seed", tiered(range(20_000, 20_016)))
+def test_a_run_on_sqlite_violates_no_invariant(environment: Environment, seed: int) -> None:
+    check(environment, seed, "sqlite")
+
+
+@pytest.mark.parametrize("seed", tiered(range(20_016, 20_032)))
+def test_a_run_on_postgresql_violates_no_invariant(postgres_environment: Environment, seed: int) -> None:
+    check(postgres_environment, seed, "postgresql")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("run", range(FRESH_SEEDS))
+def test_a_run_of_a_fresh_seed_on_sqlite_violates_no_invariant(environment: Environment, run: int) -> None:
+    check(environment, fresh_seed(), "sqlite")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("run", range(FRESH_SEEDS))
+def test_a_run_of_a_fresh_seed_on_postgresql_violates_no_invariant(postgres_environment: Environment, run: int) -> None:
+    check(postgres_environment, fresh_seed(), "postgresql")
+
+
+def test_a_seed_always_gives_the_same_plan() -> None:
+    assert step_fault_plan(7) == step_fault_plan(7)
+    assert step_fault_plan(7) != step_fault_plan(8)

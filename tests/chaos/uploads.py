@@ -1,4 +1,4 @@
-"""Files come into the bucket, and the queue is told of them: once, twice, late, or not at all; the ledger is locked."""
+"""Uploads: files are put into the bucket and notified once, twice, late or not at all; the ledger is locked."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from sqlalchemy import create_engine, select
 from sqlalchemy.exc import DBAPIError
 
 from labelyard.ledger.tables import Object
-from tests.chaos.fault_plan import File
-from tests.chaos.postgres import end_connections
-from tests.chaos.scenario import Scene
+from tests.chaos.fault_plan import Upload
+from tests.chaos.scenario import Scenario
+from tests.support.postgres import end_connections
 
 _LOCK = {
     "sqlite": ("BEGIN IMMEDIATE",),
-    # It gives up on a run that is stopped in a transaction: to let that one go on is the storm's business, too.
+    # With a timeout: a stopped run may hold a transaction open, and this thread has to continue that run.
     "postgresql": (
         "BEGIN",
         "SET LOCAL lock_timeout = '2s'",
@@ -32,7 +32,7 @@ _LOCK = {
 
 @cache
 def picture(content: int) -> bytes:
-    """A small JPEG of its own; of a negative number, something that is no image."""
+    """Return a small JPEG, different for each number; for a negative number, bytes that are no image."""
     if content < 0:
         return b"\xff\xd8 no image, number %d" % -content
     out = io.BytesIO()
@@ -41,86 +41,90 @@ def picture(content: int) -> bytes:
     return out.getvalue()
 
 
-class Arrivals:
-    """What somebody outside does, at its time."""
+class Uploads:
+    """Makes the uploads, notifications and ledger locks of a plan when they are due."""
 
-    def __init__(self, scene: Scene) -> None:
-        self._scene = scene
-        self._files = list(scene.plan.files)
-        self._late: list[tuple[float, str, str]] = []
-        self._locks = list(scene.plan.locks)
-        if scene.plan.unreadable:
-            scene.sqs.send_message(QueueUrl=scene.queue_url, MessageBody="{ nobody can read this")
-            scene.faults["notification unreadable"] += 1
-
-    @property
-    def waiting(self) -> bool:
-        """Whether more will come."""
-        return bool(self._files or self._late)
+    def __init__(self, scenario: Scenario) -> None:
+        self._scenario = scenario
+        self._uploads = list(scenario.plan.uploads)
+        self._late_notifications: list[tuple[float, str, str]] = []
+        self._locks = list(scenario.plan.ledger_locks)
+        if scenario.plan.unreadable_message:
+            scenario.sqs.send_message(QueueUrl=scenario.queue_url, MessageBody="{ nobody can read this")
+            scenario.fault_counts["notification unreadable"] += 1
 
     @property
-    def unusable(self) -> frozenset[str]:
-        """The keys under which no image lies at the end."""
-        last = {self._scene.address(file.key): file.content for file in self._scene.plan.files}
+    def pending(self) -> bool:
+        """Whether more uploads or notifications will follow."""
+        return bool(self._uploads or self._late_notifications)
+
+    @property
+    def unusable_keys(self) -> frozenset[str]:
+        """The keys whose last upload is no image."""
+        last = {self._scenario.key(upload.key): upload.content for upload in self._scenario.plan.uploads}
         return frozenset(key for key, content in last.items() if content is not None and content < 0)
 
     def tick(self, now: float) -> None:
-        """Do what is due."""
-        scene = self._scene
-        with suppress(BotoCoreError, ClientError):  # the store is away for whoever puts files too: they try again
-            self._put_and_tell(now)
-        for lock in [lock for lock in self._locks if scene.began + lock[0] <= now and not scene.calm]:
-            self._locks.remove(lock)
-            self._hurt_the_ledger(lock[1])
+        """Do everything that is due."""
+        scenario = self._scenario
+        with suppress(BotoCoreError, ClientError):  # the store's faults hit uploaders too: they retry
+            self._upload_and_notify(now)
+        for lock in [lock for lock in self._locks if scenario.started_at + lock[0] <= now]:
+            if not scenario.faults_stopped:
+                self._locks.remove(lock)
+                self._disturb_ledger(lock[1])
 
-    def _put_and_tell(self, now: float) -> None:
-        while self._files and self._scene.began + self._files[0].after <= now and self._may_come(self._files[0]):
-            self._put(self._files[0], now)
-            self._files.pop(0)
-        for entry in [entry for entry in self._late if entry[0] <= now or self._scene.calm]:
-            self._tell(*entry[1:])
-            self._late.remove(entry)
+    def _upload_and_notify(self, now: float) -> None:
+        while self._uploads and self._is_due(self._uploads[0], now):
+            self._upload(self._uploads[0], now)
+            self._uploads.pop(0)
+        for late in [late for late in self._late_notifications if late[0] <= now or self._scenario.faults_stopped]:
+            self._notify(*late[1:])
+            self._late_notifications.remove(late)
 
-    def _may_come(self, file: File) -> bool:
-        if not file.settled:
-            return True
-        with self._scene.ledger.read_only() as tx:
-            landed = select(Object.id).where(Object.key == self._scene.address(file.key))
-            return tx.scalar(landed.limit(1)) is not None
+    def _is_due(self, upload: Upload, now: float) -> bool:
+        if self._scenario.started_at + upload.after > now:
+            return False
+        return not upload.once_registered or self._is_registered(self._scenario.key(upload.key))
 
-    def _put(self, file: File, now: float) -> None:
-        scene, key = self._scene, self._scene.address(file.key)
-        if file.content is None:
-            scene.s3.delete_object(Bucket=scene.bucket, Key=key)
+    def _is_registered(self, key: str) -> bool:
+        with self._scenario.ledger.read_only() as tx:
+            return tx.scalar(select(Object.id).where(Object.key == key).limit(1)) is not None
+
+    def _upload(self, upload: Upload, now: float) -> None:
+        scenario, key = self._scenario, self._scenario.key(upload.key)
+        if upload.content is None:
+            scenario.s3.delete_object(Bucket=scenario.bucket, Key=key)
         else:
-            scene.s3.put_object(Bucket=scene.bucket, Key=key, Body=picture(file.content))
-        event = "ObjectRemoved:Delete" if file.content is None else "ObjectCreated:Put"
-        if file.told == "late":
-            self._late.append((now + scene.rng.uniform(0.1, 0.6), key, event))
-        for _ in range({"once": 1, "twice": 2}.get(file.told, 0)):
-            self._tell(key, event)
-        if file.told != "once":
-            scene.faults[f"notification {'repeated' if file.told == 'twice' else file.told}"] += 1
+            scenario.s3.put_object(Bucket=scenario.bucket, Key=key, Body=picture(upload.content))
+        event = "ObjectRemoved:Delete" if upload.content is None else "ObjectCreated:Put"
+        if upload.notification == "late":
+            self._late_notifications.append((now + scenario.rng.uniform(0.1, 0.6), key, event))
+        for _ in range({"once": 1, "twice": 2}.get(upload.notification, 0)):
+            self._notify(key, event)
+        if upload.notification != "once":
+            fault = "repeated" if upload.notification == "twice" else upload.notification
+            scenario.fault_counts[f"notification {fault}"] += 1
 
-    def _tell(self, key: str, event: str) -> None:
+    def _notify(self, key: str, event: str) -> None:
         record = {
             "eventVersion": "2.1", "eventSource": "aws:s3", "eventName": event,
-            "s3": {"bucket": {"name": self._scene.bucket}, "object": {"key": quote_plus(key, safe="/")}},
+            "s3": {"bucket": {"name": self._scenario.bucket}, "object": {"key": quote_plus(key, safe="/")}},
         }  # fmt: skip
         body = json.dumps({"Records": [record]})
-        self._scene.sqs.send_message(QueueUrl=self._scene.queue_url, MessageBody=body)
+        self._scenario.sqs.send_message(QueueUrl=self._scenario.queue_url, MessageBody=body)
 
-    def _hurt_the_ledger(self, seconds: float) -> None:
-        """Lock it, or, if it is a PostgreSQL, as often end every connection to it."""
-        scene = self._scene
-        if scene.ledger.url.get_backend_name() != "sqlite" and scene.rng.random() < 0.5:
-            scene.faults["ledger's connections ended"] += bool(end_connections(scene.ledger.url))
+    def _disturb_ledger(self, seconds: float) -> None:
+        """Lock the ledger; on PostgreSQL, every second time end all its connections instead."""
+        scenario = self._scenario
+        if scenario.ledger.url.get_backend_name() != "sqlite" and scenario.rng.random() < 0.5:
+            scenario.fault_counts["ledger's connections ended"] += bool(end_connections(scenario.ledger.url))
             return
-        engine = create_engine(scene.ledger.url, isolation_level="AUTOCOMMIT")
+        engine = create_engine(scenario.ledger.url, isolation_level="AUTOCOMMIT")
         with suppress(DBAPIError), engine.connect() as connection:
             for statement in _LOCK[engine.dialect.name]:
                 connection.exec_driver_sql(statement)
-            scene.faults["ledger locked"] += 1
+            scenario.fault_counts["ledger locked"] += 1
             time.sleep(seconds)
             connection.exec_driver_sql("ROLLBACK")
         engine.dispose()

@@ -99,6 +99,7 @@ def test_triggers_that_look_and_then_write_wait_for_their_turn_on_sqlite(
     assert _looking_and_writing(tmp_path / "with.db") == [None] * 3
 
 
+@pytest.mark.slow
 @pytest.mark.prefect
 @pytest.mark.xdist_group("prefect")
 @pytest.mark.timeout(600)

@@ -16,7 +16,7 @@ from tests.support.emulator import free_port
 from tests.support.prefect_server import RUN_SECONDS, PrefectServer, serving
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.timeout(600)]
 
 FLOWS = '''
 import logging, sys, threading, time

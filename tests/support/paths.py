@@ -1,8 +1,27 @@
-"""Folders of the checkout."""
+"""Folders and files of the checkout."""
 
 from __future__ import annotations
 
+import subprocess
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORDINGS = ROOT / "tests" / "recordings"
+LIBRARY = ("labelyard", "cvat_sandbox", "flows", "tasks", "deployments")
+"""The folders that are installed, or run by Prefect."""
+OURS = (*LIBRARY, "tests", "benchmarks", "docs", ".ci")
+"""Every folder with code."""
+
+
+@cache
+def repository_files() -> list[Path]:
+    """Return the files of the repository, including new ones that Git does not ignore."""
+    git = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(git, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file()]
+
+
+def python_files(folders: tuple[str, ...]) -> list[Path]:
+    """Return the Python files of some folders of the repository."""
+    return [file for file in repository_files() if file.suffix == ".py" and file.relative_to(ROOT).parts[0] in folders]

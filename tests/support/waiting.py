@@ -1,4 +1,4 @@
-"""Waiting for what other threads and processes bring about."""
+"""Waiting for the effects of other threads and processes."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import Any, TypeVar
 _T = TypeVar("_T")
 
 
-def eventually(look: Callable[[], _T | None], what: str = "it to hold", seconds: float = 20) -> _T:
-    """What `look` gives, once it gives something true. Raises AssertionError naming `what` was waited for."""
+def eventually(read: Callable[[], _T | None], what: str = "the condition", seconds: float = 20) -> _T:
+    """Call `read` until its result is true, and return that. Raises AssertionError that names `what` was awaited."""
     deadline = time.monotonic() + seconds
     while True:
-        found = look()
+        found = read()
         if found:
             return found
         assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
-        time.sleep(seconds / 2000)  # what may take long is looked at more rarely: a look costs the servers something
+        time.sleep(seconds / 2000)  # rarely, where it may take long: each call is load for the servers
 
 
-def wait_until(true: Callable[[], bool], process: subprocess.Popen[Any], said: Path, seconds: float) -> None:
-    """Wait until something holds, as long as a process runs; where it does not, the failure shows what it `said`."""
+def wait_until(condition: Callable[[], bool], process: subprocess.Popen[Any], log: Path, seconds: float) -> None:
+    """Wait for a condition while a process runs. Raises AssertionError with the process's log."""
     deadline = time.monotonic() + seconds
-    while not true():
-        assert process.poll() is None, said.read_text()
-        assert time.monotonic() < deadline, said.read_text()
+    while not condition():
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
         time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""The documents say what the code does."""
+"""The documents agree with the code."""
 
 from __future__ import annotations
 
@@ -14,27 +14,25 @@ from labelyard.config import parse_spec
 from tests.support.paths import ROOT
 
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+GENERATED = ["docs/dataset-file.md", "docs/settings.md", "docs/commands.md", "datasets/dataset.schema.json"]
 
 
-MADE = ["docs/dataset-file.md", "docs/settings.md", "docs/commands.md", "datasets/dataset.schema.json"]
-
-
-@pytest.mark.parametrize("name", MADE)
-def test_a_document_made_from_the_code_is_not_stale(name: str) -> None:
-    made = runpy.run_path(str(ROOT / "docs" / "generate.py"))["documents"]()
-    assert list(made) == MADE
-    assert (ROOT / name).read_text() == made[name], "run `make docs`"
+@pytest.mark.parametrize("name", GENERATED)
+def test_a_generated_document_is_up_to_date(name: str) -> None:
+    generated = runpy.run_path(str(ROOT / "docs" / "generate.py"))["documents"]()
+    assert list(generated) == GENERATED
+    assert (ROOT / name).read_text() == generated[name], "run `make docs`"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_every_dataset_file_that_is_shown_is_valid(document: Path) -> None:
+def test_every_dataset_file_in_a_document_is_valid(document: Path) -> None:
     for number, block in enumerate(re.findall(r"^```yaml\n(.*?)^```", document.read_text(), re.DOTALL | re.MULTILINE)):
         if "sources:" in block:
             parse_spec(block.encode(), f"{document.name}, block {number}")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_links_inside_the_repository_lead_somewhere(document: Path) -> None:
+def test_every_link_into_the_repository_has_a_target(document: Path) -> None:
     targets = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", document.read_text())
     assert [target for target in targets if not (document.parent / target).exists()] == []
 

@@ -1,4 +1,4 @@
-"""The lock holds what pyproject.toml asks for, hash by hash, and says nothing of where it came from."""
+"""The lock file pins what pyproject.toml requires, with hashes, and names no registry."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from tests.support.paths import ROOT
 
 LOCK = (ROOT / "requirements.lock").read_text()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-ASKED = [*PROJECT["dependencies"], *(name for extra in PROJECT["optional-dependencies"].values() for name in extra)]
+REQUIRED = [*PROJECT["dependencies"], *(name for extra in PROJECT["optional-dependencies"].values() for name in extra)]
 
 
 def pins() -> dict[str, list[str]]:
-    """Name -> the versions that are pinned (for different Pythons there may be several)."""
+    """Name -> pinned versions; several where they differ by Python version."""
     found: dict[str, list[str]] = {}
     for name, version in re.findall(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;\\]+)", LOCK, re.MULTILINE):
         found.setdefault(canonicalize_name(name), []).append(version)
     return found
 
 
-@pytest.mark.parametrize("asked", ASKED)
-def test_what_is_asked_for_is_pinned_as_asked(asked: str) -> None:
-    requirement = Requirement(asked)
+@pytest.mark.parametrize("required", REQUIRED)
+def test_every_required_package_is_pinned_to_a_matching_version(required: str) -> None:
+    requirement = Requirement(required)
     versions = pins().get(canonicalize_name(requirement.name))
     assert versions, "run `make lock`"
     assert all(requirement.specifier.contains(version) for version in versions), "run `make lock`"
@@ -34,8 +34,8 @@ def test_what_is_asked_for_is_pinned_as_asked(asked: str) -> None:
 
 def test_every_pin_has_its_hashes() -> None:
     blocks = re.split(r"^(?=\S)", "\n".join(line for line in LOCK.splitlines() if "#" not in line), flags=re.MULTILINE)
-    bare = [block.split()[0] for block in blocks if block.strip() and "--hash=sha256:" not in block]
-    assert bare == []
+    without_hash = [block.split()[0] for block in blocks if block.strip() and "--hash=sha256:" not in block]
+    assert without_hash == []
     assert sum(len(versions) for versions in pins().values()) == len([block for block in blocks if block.strip()])
 
 

@@ -1,4 +1,4 @@
-"""The wheel carries what workers elsewhere need, and puts nothing of it on their top level."""
+"""The wheel contains what workers on other machines need, and installs no other top-level package."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def names(wheel: Path) -> list[str]:
         return archive.namelist()
 
 
-def test_the_wheel_carries_flows_tasks_and_deployments_as_data(wheel: Path) -> None:
-    carried = {name.removeprefix(PROJECT) for name in names(wheel) if name.startswith(PROJECT)}
+def test_the_wheel_contains_flows_tasks_and_deployments_as_data(wheel: Path) -> None:
+    contained = {name.removeprefix(PROJECT) for name in names(wheel) if name.startswith(PROJECT)}
     tracked = ["git", "ls-files", "flows", "tasks", "deployments", "datasets", "prefect.yaml"]
     listed = subprocess.run(tracked, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
     assert {"flows/ingest_batch.py", "tasks/create_task.py", "prefect.yaml", "datasets/photographs.yaml"} <= set(listed)
-    assert set(listed) <= carried
+    assert set(listed) <= contained
 
 
 def test_the_wheel_installs_the_library_and_the_sandbox_and_nothing_else(wheel: Path) -> None:
@@ -42,5 +42,5 @@ def test_the_wheel_installs_the_library_and_the_sandbox_and_nothing_else(wheel: 
     assert {top for top in tops if not top.endswith(".dist-info")} == {"labelyard", "cvat_sandbox"}
 
 
-def test_the_wheel_carries_no_rubbish(wheel: Path) -> None:
+def test_the_wheel_contains_no_byte_code_settings_or_databases(wheel: Path) -> None:
     assert [name for name in names(wheel) if "__pycache__" in name or name.endswith((".pyc", ".env", ".db"))] == []

@@ -1,4 +1,4 @@
-"""Settings that are wrong end a command at once, and are named with what to write."""
+"""Settings: a wrong one is an error that names the variable and what to write."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "complaint"),
+    ("name", "value", "message"),
     [
         ("LABELYARD_LEASE_SECONDS", "ten", "LABELYARD_LEASE_SECONDS: Input should be a valid number"),
         ("LABELYARD_STORE__ADDRESSING_STYLE", "paths", "Input should be 'auto', 'path' or 'virtual'"),
@@ -29,8 +29,8 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 @pytest.mark.parametrize("in_file", [False, True])
-def test_a_wrong_variable_is_named(
-    monkeypatch: pytest.MonkeyPatch, name: str, value: str, complaint: str, *, in_file: bool
+def test_an_error_names_the_wrong_variable(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str, *, in_file: bool
 ) -> None:
     if in_file:
         Path(".env").write_text(f"{name}={value}\n")
@@ -38,12 +38,12 @@ def test_a_wrong_variable_is_named(
         monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError) as caught:
         load_settings()
-    assert complaint in caught.value.what
+    assert message in caught.value.what
     assert "s3cret" not in str(caught.value)
     assert "docs/settings.md" in caught.value.next_step
 
 
-def test_every_setting_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_of_any_cvat_name_are_read_and_other_variables_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LABELYARD_CVAT__NIGHT_SHIFT__URL", "http://127.0.0.1:8080/")
     monkeypatch.setenv("LABELYARD_LEASE_SECONDS", "5")
     monkeypatch.setenv("SOMEBODY_ELSE", "x")

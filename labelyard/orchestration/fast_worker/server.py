@@ -1,4 +1,4 @@
-"""`python -m labelyard.orchestration.fast_worker.server …`: Prefect's own command, without three things that hold it up or lose work.
+"""`python -m labelyard.orchestration.fast_worker.server …`: the `prefect` command with three fixes to its server.
 
 On SQLite a transaction that looks first and writes then fails at once where another has written in between ("database
 is locked"), instead of waiting. Triggers do so: after four tries in a tenth of a second the event is dropped, and with

@@ -49,6 +49,7 @@ def processes_of(folder: Path) -> list[str]:
     return named
 
 
+@pytest.mark.slow
 @pytest.mark.prefect
 @pytest.mark.timeout(600)
 def test_every_photograph_goes_from_the_bucket_to_the_dataset_and_no_process_stays(
@@ -78,7 +79,7 @@ def test_every_photograph_goes_from_the_bucket_to_the_dataset_and_no_process_sta
 
 @pytest.mark.prefect
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("moment", ["emulator", "prefect-server"])
+@pytest.mark.parametrize("moment", ["emulator", pytest.param("prefect-server", marks=pytest.mark.slow)])
 def test_ctrl_c_during_start_up_leaves_no_process(
     demo: Callable[..., subprocess.Popen[str]], tmp_path: Path, moment: str
 ) -> None:

@@ -227,6 +227,7 @@ def test_the_command_prints_text_or_json_and_exits_with_1_for_a_problem(
     assert {"name": "datasets", "status": "ok", "message": "street", "next_step": ""} in said["checks"]
 
 
+@pytest.mark.slow
 @pytest.mark.prefect
 def test_prefect_is_ok_once_labelyard_is_deployed(settings: Settings, prefect_server: PrefectServer) -> None:
     at = settings.model_copy(update={"prefect_api_url": prefect_server.api_url})

@@ -281,7 +281,9 @@ def test_ctrl_c_during_start_up_ends_what_was_started(
     assert not any(alive(pid) for pid in pids(tmp_path))
 
 
-@pytest.mark.parametrize("after", [0.0, 0.01, 0.03, 0.06, 0.1, 0.15, 0.2])
+@pytest.mark.parametrize(
+    "after", [0.0, 0.06, 0.2, *(pytest.param(after, marks=pytest.mark.slow) for after in (0.01, 0.03, 0.1, 0.15))]
+)
 def test_a_signal_at_any_moment_leaves_nobody(
     supervise: Callable[..., subprocess.Popen[str]], tmp_path: Path, after: float
 ) -> None:

@@ -79,6 +79,7 @@ def up(tmp_path: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen
     process.wait(_PATIENT)
 
 
+@pytest.mark.slow
 @pytest.mark.prefect
 @pytest.mark.timeout(600)
 def test_everything_is_started_what_dies_comes_back_and_ctrl_c_ends_it_all(

@@ -1,4 +1,4 @@
-"""How much memory this process takes."""
+"""The memory of this process."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 
-def memory() -> int:
-    """Bytes of this process in memory now; from here on its peak is counted anew, where the system can do that."""
+def current_and_reset_peak() -> int:
+    """Return the bytes in memory now, and reset the peak to them where the system can do that."""
     if sys.platform == "linux":
         Path("/proc/self/clear_refs").write_text("5")
         return _status("VmRSS")
@@ -16,7 +16,7 @@ def memory() -> int:
 
 
 def peak() -> int:
-    """Bytes of this process in memory at the highest."""
+    """Return the most bytes that were in memory."""
     if sys.platform == "linux":
         return _status("VmHWM")
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
