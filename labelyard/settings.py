@@ -88,12 +88,14 @@ class DeploySettings(BaseModel):
     """How often CVAT is asked which tasks are complete."""
     sweep_seconds: float = Field(default=300, ge=1)
     """How often the sources are listed for what no event told of."""
+    housekeeping_seconds: float = Field(default=60, ge=1)
+    """How often orphaned runs are ended, unavailable servers probed and no-op runs deleted."""
     batches_at_once: int = Field(default=4, ge=1)
     """How many batches are ingested at the same time."""
     runs_at_once: int = Field(default=16, ge=1)
     """How many runs of all kinds the pool's workers have at the same time."""
     heartbeat_timeout_seconds: int = Field(default=600, ge=30, lt=86400)
-    """How long a run may give no sign of life (Prefect's are 180 s apart) before it counts as crashed."""
+    """How long a run may send no heartbeat (Prefect sends one each 180 s) before it is marked as Crashed."""
 
 
 class UpSettings(BaseModel):

@@ -20,6 +20,11 @@ def probe(context: Context) -> Mapping[str, str]:
         due = [server for server in unavailable if breakers.may_probe(tx, server)]
     for server in due:
         _probe_server(context, server)
+    return unavailable(context)
+
+
+def unavailable(context: Context) -> Mapping[str, str]:
+    """Return the servers whose circuit breaker is open, with their last error, from the ledger."""
     with context.ledger.read_only() as tx:
         return {row.server: row.error for row in breakers.troubled(tx)}
 

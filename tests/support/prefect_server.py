@@ -17,7 +17,7 @@ from uuid import uuid4
 import httpx
 
 from labelyard.orchestration.pull import find_project
-from labelyard.supervisor.stack import SERVER_SETTINGS
+from labelyard.supervisor.stack import SERVER_SETTINGS, server_command
 from tests.support.emulator import free_port
 from tests.support.waiting import eventually
 
@@ -191,8 +191,7 @@ def serving(home: Path, port: int, **settings: str) -> Iterator[tuple[PrefectSer
     server, words = PrefectServer(f"http://127.0.0.1:{port}/api", home), home / "log"
     quick = {"PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "1"}
     environment = {**server.environment, **SERVER_SETTINGS, **quick, **settings}
-    command = [sys.executable, "-m", "labelyard.orchestration.fast_worker.server", "server", "start"]
-    command += ["--host", "127.0.0.1", "--port", str(port)]
+    command = [*server_command(), "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     with words.open("ab") as log:
         process = subprocess.Popen(command, env=environment, cwd=home, stdout=log, stderr=log, start_new_session=True)
     try:

@@ -32,6 +32,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
         "LABELYARD_WATCH__PORT": str(free_port()),
         "LABELYARD_DEPLOY__COLLECT_SECONDS": "86400",
         "LABELYARD_DEPLOY__SWEEP_SECONDS": "86400",
+        "LABELYARD_DEPLOY__HOUSEKEEPING_SECONDS": "86400",
     }
 
 
