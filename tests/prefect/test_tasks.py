@@ -1,4 +1,4 @@
-"""Prefect tasks take a batch and a lease holder, and return plain values: so `.submit()` works and the UI shows both."""
+"""Prefect tasks take a batch and a lease holder and return plain values, for `.submit()` and for Prefect's UI."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,8 +21,8 @@ from labelyard.supervisor.stack import SERVER_SETTINGS, server_command
 from tests.support.emulator import free_port
 from tests.support.waiting import eventually
 
-_START_SECONDS = 120
-RUN_SECONDS = 180
+_START_SECONDS = 240
+RUN_SECONDS = 300
 _STOP_SECONDS = 90
 
 
@@ -186,14 +186,19 @@ def run_prefect_server() -> Iterator[PrefectServer]:
 
 
 @contextmanager
-def serving(home: Path, port: int, **settings: str) -> Iterator[tuple[PrefectServer, subprocess.Popen[bytes]]]:
-    """A server and its process, as `labelyard up` starts it; the same `home` and `port` again are its restart."""
+def serving(
+    home: Path, port: int, command: Sequence[str] = (), **settings: str
+) -> Iterator[tuple[PrefectServer, subprocess.Popen[bytes]]]:
+    """A server and its process, as `labelyard up` starts it; the same `home` and `port` again are its restart.
+
+    `command` replaces Prefect's command.
+    """
     server, words = PrefectServer(f"http://127.0.0.1:{port}/api", home), home / "log"
     quick = {"PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "1"}
     environment = {**server.environment, **SERVER_SETTINGS, **quick, **settings}
-    command = [*server_command(), "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    start = [*(command or server_command()), "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     with words.open("ab") as log:
-        process = subprocess.Popen(command, env=environment, cwd=home, stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen(start, env=environment, cwd=home, stdout=log, stderr=log, start_new_session=True)
     try:
         eventually(lambda: _healthy(server, process, words), "the Prefect server to answer", _START_SECONDS)
         yield server, process

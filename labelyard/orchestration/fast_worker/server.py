@@ -23,6 +23,7 @@ from __future__ import annotations
 import functools
 import gc
 import runpy
+import sys
 import threading
 import time
 from contextlib import AbstractAsyncContextManager
@@ -33,6 +34,7 @@ from prefect.server.database import PrefectDBInterface, provide_database_interfa
 from prefect.server.events import triggers
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from labelyard.errors import InputError
 from labelyard.orchestration.fast_worker import require_supported
 
 _SECONDS_BETWEEN_COLLECTIONS = 1.0
@@ -88,7 +90,10 @@ def collect_garbage_forever() -> None:
 
 
 if __name__ == "__main__":
-    require_supported()
+    try:
+        require_supported()
+    except InputError as error:
+        sys.exit(f"labelyard: {error}")
     cache_application()
     lock_before_triggers_read()
     lock_before_runs_are_created()
