@@ -16,8 +16,8 @@ _log = logging.getLogger(__name__)
 def probe(context: Context) -> Mapping[str, str]:
     """Ask each unavailable server, at most once a minute; return those that still fail, with their last error."""
     with context.ledger.transaction() as tx:
-        unavailable = [row.server for row in breakers.troubled(tx)]
-        due = [server for server in unavailable if breakers.may_probe(tx, server)]
+        servers = [row.server for row in breakers.troubled(tx)]
+        due = [server for server in servers if breakers.may_probe(tx, server)]
     for server in due:
         _probe_server(context, server)
     return unavailable(context)

@@ -10,7 +10,7 @@ import pytest
 from labelyard.sandbox.server import serve
 from tests.support.emulator import StoreServer
 from tests.support.prefect_server import PrefectServer
-from tests.support.prefect_workspace import PEOPLE, RARELY, Supervisor, new_yard
+from tests.support.prefect_workspace import PEOPLE, RARELY, Workspace, new_workspace
 
 
 @pytest.fixture(scope="session")
@@ -20,8 +20,8 @@ def sandbox_url() -> Iterator[str]:
 
 
 @pytest.fixture
-def yard(tmp_path: Path, store_server: StoreServer, sandbox_url: str) -> Supervisor:
-    return new_yard(tmp_path, store_server, sandbox_url)
+def workspace(tmp_path: Path, store_server: StoreServer, sandbox_url: str) -> Workspace:
+    return new_workspace(tmp_path, store_server, sandbox_url)
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from labelyard.domain.tasks import JobStatus
 from labelyard.orchestration.fast_worker import INSTALL, SUPPORTED_PREFECT, is_supported
 from tests.support.emulator import StoreServer, free_port
 from tests.support.prefect_server import RUN_SECONDS, PrefectServer, serving
-from tests.support.prefect_workspace import RARELY, Supervisor, new_yard, picture
+from tests.support.prefect_workspace import RARELY, Workspace, new_workspace, picture
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.prefect, pytest.mark.timeout(900)]
@@ -54,25 +54,25 @@ def orphan(server: PrefectServer, printed: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def yard(
+def workspace(
     server: PrefectServer,
     orphan: str,
     tmp_path_factory: pytest.TempPathFactory,
     store_server: StoreServer,
     sandbox_url: str,
-) -> Iterator[Supervisor]:
+) -> Iterator[Workspace]:
     folder = tmp_path_factory.mktemp("worker")
-    yard = new_yard(folder, store_server, sandbox_url)
-    with server.worker("labelyard", "process", folder, **yard.settings, **WORKER):
-        yield yard
+    workspace = new_workspace(folder, store_server, sandbox_url)
+    with server.worker("labelyard", "process", folder, **workspace.settings, **WORKER):
+        yield workspace
 
 
 @pytest.fixture(scope="module")
-def ingested(server: PrefectServer, yard: Supervisor) -> Any:
+def ingested(server: PrefectServer, workspace: Workspace) -> Any:
     """The run of a batch of one image."""
-    yard.put("one.jpg", picture())
-    batch = yard.close_batch()
-    server.publish_events("labelyard.batch.closed", batch, attempt=1)
+    workspace.put("one.jpg", picture())
+    batch = workspace.close_batch()
+    server.post_batch_event("labelyard.batch.closed", batch, attempt=1)
     return server.ended(batch)
 
 
@@ -85,25 +85,27 @@ def test_deploy_uses_a_pool_of_type_process_and_says_how_to_start_a_worker(serve
     assert deployed >= {"ingest-batch", "export-task", "collect-finished", "sweep-sources", "housekeeping"}
 
 
-def test_an_event_starts_a_run_that_ends_with_assigned_jobs(ingested: Any, yard: Supervisor) -> None:
+def test_an_event_starts_a_run_that_ends_with_assigned_jobs(ingested: Any, workspace: Workspace) -> None:
     assert (ingested["state_name"], ingested["state_type"]) == ("Waiting for annotators", "COMPLETED"), ingested
     assert ingested["parameters"] == {"batch": ingested["name"], "attempt": 1}
-    assert yard.state(ingested["name"]) == "assigned"
+    assert workspace.state(ingested["name"]) == "assigned"
 
 
-def test_a_completed_task_is_exported(server: PrefectServer, ingested: Any, yard: Supervisor, sandbox_url: str) -> None:
+def test_a_completed_task_is_exported(
+    server: PrefectServer, ingested: Any, workspace: Workspace, sandbox_url: str
+) -> None:
     batch = ingested["name"]
     cvat = connect(sandbox_url, username="boss", password="bosspass")
-    for job in cvat.jobs(yard.task_id(batch)):
+    for job in cvat.jobs(workspace.task_id(batch)):
         cvat.set_job_status(job.id, JobStatus.COMPLETED)
     server.reaches(server.start("collect-finished/collect-finished"), "Completed")
     exported = server.ended(batch, tag="export")
     assert (exported["state_name"], exported["state_type"]) == ("Exported", "COMPLETED"), exported["state"]
-    files = [found.key for found in yard.store.store.list(yard.bucket, "out/")]
+    files = [found.key for found in workspace.store.store.list(workspace.bucket, "out/")]
     assert any(key.endswith(".json") and key in exported["state"]["message"] for key in files), files
 
 
-def test_a_run_of_an_unknown_batch_fails_with_the_next_command(server: PrefectServer, yard: Supervisor) -> None:
+def test_a_run_of_an_unknown_batch_fails_with_the_next_command(server: PrefectServer, workspace: Workspace) -> None:
     failed = server.reaches(server.start("ingest-batch/ingest-batch", batch="nobody-00001", attempt=1), "Failed")
     assert "nobody-00001" in failed["state"]["message"]
     assert "next: labelyard status" in failed["state"]["message"]
@@ -111,7 +113,7 @@ def test_a_run_of_an_unknown_batch_fails_with_the_next_command(server: PrefectSe
 
 
 def test_housekeeping_ends_orphaned_runs_and_prunes_all_no_op_runs_but_the_newest_of_each_deployment(
-    server: PrefectServer, orphan: str, ingested: Any, yard: Supervisor
+    server: PrefectServer, orphan: str, ingested: Any, workspace: Workspace
 ) -> None:
     sweeps = [server.start("sweep-sources/sweep-sources") for _ in range(2)]
     for run in sweeps:

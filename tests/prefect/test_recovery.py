@@ -22,7 +22,7 @@ from labelyard.pipeline.publish_events import publish_again, publish_events
 from labelyard.settings import Settings
 from tests.support.emulator import free_port
 from tests.support.prefect_server import RUN_SECONDS, PrefectServer, serving
-from tests.support.prefect_workspace import RARELY, Supervisor, picture
+from tests.support.prefect_workspace import RARELY, Workspace, picture
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.timeout(600)]
@@ -40,9 +40,9 @@ def tarpit() -> Iterator[str]:
 
 
 @pytest.fixture
-def quick(yard: Supervisor) -> dict[str, str]:
+def quick(workspace: Workspace) -> dict[str, str]:
     """A worker's settings: what a dead run had is soon free."""
-    return {**yard.settings, **HEARTBEATS, "LABELYARD_LEASE_SECONDS": "3", "LABELYARD_PUBLISH_AGAIN_SECONDS": "1"}
+    return {**workspace.settings, **HEARTBEATS, "LABELYARD_LEASE_SECONDS": "3", "LABELYARD_PUBLISH_AGAIN_SECONDS": "1"}
 
 
 @contextmanager
@@ -58,9 +58,9 @@ def kill(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def sent(yard: Supervisor, server: PrefectServer) -> int:
+def sent(workspace: Workspace, server: PrefectServer) -> int:
     """How many announcements the outbox sent to the server."""
-    settings = Settings(ledger=yard.ledger_url, store=yard.store.settings, PREFECT_API_URL=server.api_url)
+    settings = Settings(ledger=workspace.ledger_url, store=workspace.store.settings, PREFECT_API_URL=server.api_url)
     with open_context(settings) as context:
         return publish_events(context, PrefectEvents(settings))
 
@@ -95,16 +95,16 @@ def finished(server: PrefectServer, batch: str) -> Any:
 
 
 def test_when_worker_and_server_are_killed_the_run_ends_its_place_is_free_and_another_run_does_the_batch(
-    tmp_path: Path, yard: Supervisor, quick: dict[str, str], tarpit: str
+    tmp_path: Path, workspace: Workspace, quick: dict[str, str], tarpit: str
 ) -> None:
-    yard.put("one.jpg", picture())
-    batch, home, port = yard.close_batch(), tmp_path / "home", free_port()
+    workspace.put("one.jpg", picture())
+    batch, home, port = workspace.close_batch(), tmp_path / "home", free_port()
     home.mkdir()
     with serving(home, port) as (server, process):
         server.command("labelyard", "deploy", **QUICK)
         hangs = {**quick, "LABELYARD_CVAT__DEFAULT__URL": tarpit}
         with at_work(server, tmp_path / "first", **hangs) as worker:
-            assert sent(yard, server) == 1
+            assert sent(workspace, server) == 1
             dead = known_to_live(server, batch)
             kill(worker)
         kill(process)
@@ -114,18 +114,18 @@ def test_when_worker_and_server_are_killed_the_run_ends_its_place_is_free_and_an
         assert server.reaches(dead, "Crashed")["state"]["message"] == "Missed heartbeats for 40 s."
         with at_work(server, tmp_path / "second", **quick):
             assert finished(server, batch)["id"] != dead
-    assert yard.state(batch) == "assigned"
+    assert workspace.state(batch) == "assigned"
 
 
 def test_a_batch_whose_run_waits_for_a_worker_is_not_announced_again_until_that_run_is_gone(
-    deployed: PrefectServer, yard: Supervisor
+    deployed: PrefectServer, workspace: Workspace
 ) -> None:
-    yard.put("one.jpg", picture())
-    batch = yard.close_batch()
-    assert sent(yard, deployed) == 1
+    workspace.put("one.jpg", picture())
+    batch = workspace.close_batch()
+    assert sent(workspace, deployed) == 1
     run = eventually(lambda: next(iter(deployed.runs(batch, "ingest")), None), "a run that nobody takes")
     settings = Settings(
-        ledger=yard.ledger_url, store=yard.store.settings, PREFECT_API_URL=deployed.api_url,
+        ledger=workspace.ledger_url, store=workspace.store.settings, PREFECT_API_URL=deployed.api_url,
         publish_again_seconds=0.001,
     )  # fmt: skip
     with open_context(settings) as context:
@@ -135,25 +135,25 @@ def test_a_batch_whose_run_waits_for_a_worker_is_not_announced_again_until_that_
 
 
 def test_an_action_that_fails_is_reported_and_its_batch_is_announced_again_and_done(
-    deployed: PrefectServer, tmp_path: Path, yard: Supervisor, quick: dict[str, str]
+    deployed: PrefectServer, tmp_path: Path, workspace: Workspace, quick: dict[str, str]
 ) -> None:
-    yard.put("one.jpg", picture())
-    batch = yard.close_batch()
+    workspace.put("one.jpg", picture())
+    batch = workspace.close_batch()
     gone = deployed.call("GET", "/deployments/name/ingest-batch/ingest-batch")
     deployed.call("DELETE", f"/deployments/{gone['id']}")
     with at_work(deployed, tmp_path / "worker", **quick):
-        assert sent(yard, deployed) == 1
+        assert sent(workspace, deployed) == 1
         reported = eventually(lambda: reported_run(deployed, batch), "the failed action to be reported", RUN_SECONDS)
         assert (reported["state_name"], reported["name"]) == ("Actions failed", "failed actions")
         assert "labelyard: ingest a closed batch" in reported["state"]["message"]
         assert "404" in reported["state"]["message"]
         assert batch in deployed.artifacts(reported)["failed-actions"]["data"]
-        status = deployed.command("labelyard", "status", **yard.settings)
+        status = deployed.command("labelyard", "status", **workspace.settings)
         assert f"{batch}: Prefect did not start a run:" in status
         assert "next: labelyard doctor" in status
         deployed.command("labelyard", "deploy", **RARELY)
         finished(deployed, batch)
-    assert yard.state(batch) == "assigned"
+    assert workspace.state(batch) == "assigned"
     names = [one["name"] for one in deployed.call("POST", "/automations/filter", {})]
     assert names.count("labelyard: ingest a closed batch") == 1
 
@@ -166,22 +166,22 @@ def reported_run(server: PrefectServer, batch: str) -> Any:
 
 
 def test_an_event_that_the_server_took_and_lost_is_announced_again(
-    tmp_path: Path, yard: Supervisor, quick: dict[str, str]
+    tmp_path: Path, workspace: Workspace, quick: dict[str, str]
 ) -> None:
-    yard.put("one.jpg", picture())
-    batch, home, port = yard.close_batch(), tmp_path / "home", free_port()
+    workspace.put("one.jpg", picture())
+    batch, home, port = workspace.close_batch(), tmp_path / "home", free_port()
     home.mkdir()
     with serving(home, port) as (server, process):
         server.command("labelyard", "deploy", **RARELY)
-        assert sent(yard, server) == 1
+        assert sent(workspace, server) == 1
         kill(process)
     with serving(home, port) as (server, _), at_work(server, tmp_path / "worker", **quick):
         finished(server, batch)
-    assert yard.state(batch) == "assigned"
+    assert workspace.state(batch) == "assigned"
 
 
 def test_housekeeping_marks_runs_without_heartbeats_and_without_a_lease_as_crashed(
-    deployed: PrefectServer, tmp_path: Path, yard: Supervisor, quick: dict[str, str]
+    deployed: PrefectServer, tmp_path: Path, workspace: Workspace, quick: dict[str, str]
 ) -> None:
     of_a_batch = deployed.start("ingest-batch/ingest-batch", batch="street-00001", attempt=1)
     of_none, long = (deployed.start("sweep-sources/sweep-sources") for _ in range(2))
@@ -190,7 +190,9 @@ def test_housekeeping_marks_runs_without_heartbeats_and_without_a_lease_as_crash
     settings = {**quick, "LABELYARD_DEPLOY__HEARTBEAT_TIMEOUT_SECONDS": "30"}
 
     def ended() -> bool | None:
-        deployed.tell("prefect.flow-run.heartbeat", f"prefect.flow-run.{long}")  # as its worker does while it lives
+        deployed.post_event(
+            "prefect.flow-run.heartbeat", f"prefect.flow-run.{long}"
+        )  # as its worker does while it lives
         deployed.reaches(deployed.start("housekeeping/housekeeping"), "Completed", "Nothing new", "Cancelled")
         return True if {deployed.state(of_a_batch), deployed.state(of_none)} == {"Crashed"} else None
 

@@ -12,7 +12,7 @@ from labelyard.cvat import connect
 from labelyard.domain.tasks import JobStatus
 from tests.support.emulator import StoreServer
 from tests.support.prefect_server import PrefectServer
-from tests.support.prefect_workspace import RARELY, Supervisor, new_yard, picture
+from tests.support.prefect_workspace import RARELY, Workspace, new_workspace, picture
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.timeout(600)]
@@ -24,25 +24,25 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def at_work(deployed: PrefectServer, home: Path, store_server: StoreServer, sandbox_url: str) -> Iterator[Supervisor]:
-    """A yard whose batches a worker of labelyard's own type works on."""
-    yard = new_yard(home, store_server, sandbox_url)
-    with deployed.worker("labelyard", "labelyard", home, **yard.settings):
-        yield yard
+def at_work(deployed: PrefectServer, home: Path, store_server: StoreServer, sandbox_url: str) -> Iterator[Workspace]:
+    """A workspace whose batches a worker of labelyard's own type works on."""
+    workspace = new_workspace(home, store_server, sandbox_url)
+    with deployed.worker("labelyard", "labelyard", home, **workspace.settings):
+        yield workspace
 
 
 @pytest.fixture(scope="module")
-def ingested(deployed: PrefectServer, at_work: Supervisor) -> Any:
+def ingested(deployed: PrefectServer, at_work: Workspace) -> Any:
     """The run of a batch of three pictures, one of which is none, with an awkward name."""
     at_work.put("cam1/0001.jpg", picture("red"))
     at_work.put("cam2/0001.jpg", picture("blue"))
     at_work.put("broken | <b>`x`</b>.jpg", b"no picture")
     batch = at_work.close_batch()
-    deployed.publish_events("labelyard.batch.closed", batch, attempt=1)
+    deployed.post_batch_event("labelyard.batch.closed", batch, attempt=1)
     return deployed.ended(batch)
 
 
-def test_an_announced_batch_ends_as_a_task_that_waits_for_annotators(ingested: Any, at_work: Supervisor) -> None:
+def test_an_announced_batch_ends_as_a_task_that_waits_for_annotators(ingested: Any, at_work: Workspace) -> None:
     assert (ingested["state_name"], ingested["state_type"]) == ("Waiting for annotators", "COMPLETED"), ingested[
         "state"
     ]
@@ -101,14 +101,14 @@ def test_the_runs_of_the_steps_carry_the_names_of_the_chain(deployed: PrefectSer
 
 
 def test_a_second_run_of_a_batch_that_is_done_ends_at_once_and_says_why(deployed: PrefectServer, ingested: Any) -> None:
-    deployed.publish_events("labelyard.batch.closed", ingested["name"], attempt=2)
+    deployed.post_batch_event("labelyard.batch.closed", ingested["name"], attempt=2)
     again = deployed.ended(ingested["name"], attempt=2)
     assert (again["state_name"], again["state_type"]) == ("Taken by another run", "COMPLETED")
     assert "it is assigned" in again["state"]["message"]
 
 
 def test_when_the_people_are_done_the_next_look_announces_the_task_and_a_coco_file_lies_in_the_bucket(
-    deployed: PrefectServer, ingested: Any, at_work: Supervisor, sandbox_url: str
+    deployed: PrefectServer, ingested: Any, at_work: Workspace, sandbox_url: str
 ) -> None:
     batch = ingested["name"]
     cvat = connect(sandbox_url, username="boss", password="bosspass")
@@ -126,7 +126,7 @@ def test_when_the_people_are_done_the_next_look_announces_the_task_and_a_coco_fi
 
 
 def test_a_sweep_lands_what_no_event_told_of_and_the_daily_page_tells_of_it(
-    deployed: PrefectServer, ingested: Any, at_work: Supervisor
+    deployed: PrefectServer, ingested: Any, at_work: Workspace
 ) -> None:
     at_work.put("late/0002.jpg", picture("green"))
     swept = deployed.reaches(deployed.start("sweep-sources/sweep-sources"), "Completed")
@@ -139,9 +139,9 @@ def test_a_sweep_lands_what_no_event_told_of_and_the_daily_page_tells_of_it(
 
 
 def test_a_run_of_a_batch_that_nobody_knows_fails_with_the_next_command(
-    deployed: PrefectServer, at_work: Supervisor
+    deployed: PrefectServer, at_work: Workspace
 ) -> None:
-    deployed.publish_events("labelyard.batch.closed", "nobody-00001", attempt=1)
+    deployed.post_batch_event("labelyard.batch.closed", "nobody-00001", attempt=1)
     failed = deployed.ended("nobody-00001")
     assert (failed["state_name"], failed["state_type"]) == ("Failed", "FAILED")
     assert "nobody-00001" in failed["state"]["message"]
@@ -150,15 +150,15 @@ def test_a_run_of_a_batch_that_nobody_knows_fails_with_the_next_command(
 
 
 def test_the_same_deployments_run_on_prefects_own_process_worker_and_a_failing_step_says_where_and_what_next(
-    deployed: PrefectServer, at_work: Supervisor, tmp_path: Path, store_server: StoreServer
+    deployed: PrefectServer, at_work: Workspace, tmp_path: Path, store_server: StoreServer
 ) -> None:
-    yard = new_yard(tmp_path, store_server, "http://127.0.0.1:9")  # nothing listens on the port `discard`
-    yard.put("one.jpg", picture())
-    batch = yard.close_batch()
+    workspace = new_workspace(tmp_path, store_server, "http://127.0.0.1:9")  # nothing listens on the port `discard`
+    workspace.put("one.jpg", picture())
+    batch = workspace.close_batch()
     deployed.command("prefect", "work-pool", "create", "stock", "--type", "process", "--overwrite")
     deployed.command("labelyard", "deploy", LABELYARD_DEPLOY__POOL="stock", **RARELY)
-    with deployed.worker("stock", "process", tmp_path, **yard.settings, PREFECT_WORKER_QUERY_SECONDS="0.5"):
-        deployed.publish_events("labelyard.batch.closed", batch, attempt=1)
+    with deployed.worker("stock", "process", tmp_path, **workspace.settings, PREFECT_WORKER_QUERY_SECONDS="0.5"):
+        deployed.post_batch_event("labelyard.batch.closed", batch, attempt=1)
         failed = deployed.ended(batch)
         lines = deployed.logs(failed, "labelyard.orchestration.states: ")
     assert (failed["state_name"], failed["state_type"]) == ("To be tried again", "FAILED"), failed["state"]
@@ -168,7 +168,7 @@ def test_the_same_deployments_run_on_prefects_own_process_worker_and_a_failing_s
     assert "127.0.0.1:9" in page
     assert "labelyard" in page.split("**Next:**")[1]
     assert any("127.0.0.1:9" in line for line in lines)
-    assert yard.state(batch) == "closed"
+    assert workspace.state(batch) == "closed"
 
 
 def test_no_result_and_no_exception_of_these_runs_was_pickled(deployed: PrefectServer) -> None:

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 from prefect import flow
+from prefect.logging.handlers import APILogHandler
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from labelyard.context import open_context
 from labelyard.pipeline.acquire_batch import acquire_batch
 from tasks.create_task import create_task
 from tests.support.prefect_server import PrefectServer
-from tests.support.prefect_workspace import Supervisor, picture
+from tests.support.prefect_workspace import Workspace, picture
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.timeout(600)]
@@ -28,16 +29,17 @@ def submits_a_task(batch: str) -> dict[str, Any]:
 
 
 def test_a_flow_that_submits_a_task_gets_a_serialisable_result_and_the_run_has_the_batch_in_its_name(
-    prefect_server: PrefectServer, yard: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    prefect_server: PrefectServer, workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    yard.put("one.jpg", picture())
-    batch = yard.close_batch()
-    for name, value in yard.settings.items():
+    workspace.put("one.jpg", picture())
+    batch = workspace.close_batch()
+    for name, value in workspace.settings.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
     with temporary_settings({PREFECT_API_URL: prefect_server.api_url}):
         created = submits_a_task(batch)
-    assert created["task_id"] == yard.task_id(batch)
+        APILogHandler.flush()
+    assert created["task_id"] == workspace.task_id(batch)
     assert json.loads(json.dumps(created)) == created
 
     def runs() -> list[Any]:

@@ -1,4 +1,4 @@
-"""The Prefect server that tests speak to: a real one on SQLite, as a process of its own, and workers beside it."""
+"""A real Prefect server for tests, on SQLite and as a process of its own, and workers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _STOP_SECONDS = 90
 
 @dataclass(frozen=True)
 class PrefectServer:
-    """A running server; `environment` is what a process needs to speak to it and to nothing else."""
+    """A running server; `environment` is for processes that use this server and no other."""
 
     api_url: str
     home: Path
@@ -48,40 +48,40 @@ class PrefectServer:
         }
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
-        """What the API answers; a busy database (SQLite) is asked again, as Prefect's own client does."""
+        """Return the API's response; repeat the request while SQLite is busy, as Prefect's own client does."""
 
-        def ask() -> httpx.Response | None:
-            answer = httpx.request(method, f"{self.api_url}{path}", json=body, timeout=30)
-            return None if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE else answer
+        def send() -> httpx.Response | None:
+            response = httpx.request(method, f"{self.api_url}{path}", json=body, timeout=90)
+            return None if response.status_code == httpx.codes.SERVICE_UNAVAILABLE else response
 
-        answer = eventually(ask, f"{method} {path} to be answered", 30)
-        assert answer.is_success, answer.text
-        return answer.json() if answer.content else None
+        response = eventually(send, f"a response to {method} {path}", 30)
+        assert response.is_success, response.text
+        return response.json() if response.content else None
 
-    def command(self, *words: str, folder: Path | None = None, **settings: str) -> str:
-        """What a command of the virtual environment prints, run in the project's folder unless told otherwise."""
-        program, environment = Path(sys.executable).with_name(words[0]), {**self.environment, **settings}
+    def command(self, *command: str, folder: Path | None = None, **settings: str) -> str:
+        """Run a command of the virtual environment, by default in the project's folder, and return its output."""
+        program, environment = Path(sys.executable).with_name(command[0]), {**self.environment, **settings}
         done = subprocess.run(
-            [str(program), *words[1:]], env=environment, cwd=folder or find_project(),
+            [str(program), *command[1:]], env=environment, cwd=folder or find_project(),
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def publish_events(self, event: str, batch: str, **payload: Any) -> None:
-        """Post an event as labelyard does."""
-        self.tell(event, f"labelyard.batch.{batch}", batch=batch, **payload)
+    def post_batch_event(self, event: str, batch: str, **payload: Any) -> None:
+        """Post an event about a batch, as labelyard does."""
+        self.post_event(event, f"labelyard.batch.{batch}", batch=batch, **payload)
 
-    def tell(self, event: str, about: str, **payload: Any) -> None:
-        """Post any event about a resource."""
-        told = {
+    def post_event(self, event: str, resource: str, **payload: Any) -> None:
+        """Post an event about any resource."""
+        document = {
             "id": str(uuid4()), "occurred": datetime.now(UTC).isoformat(), "event": event,
-            "resource": {"prefect.resource.id": about}, "related": [], "payload": payload,
+            "resource": {"prefect.resource.id": resource}, "related": [], "payload": payload,
         }  # fmt: skip
-        self.call("POST", "/events", [told])
+        self.call("POST", "/events", [document])
 
     def start(self, deployment: str, **parameters: Any) -> str:
-        """Start a run of a deployment (`flow/name`); its id."""
+        """Start a run of a deployment (`flow/name`) and return its id."""
         found = self.call("GET", f"/deployments/name/{deployment}")
         run = self.call(
             "POST",
@@ -91,56 +91,56 @@ class PrefectServer:
         return str(run["id"])
 
     def state(self, run_id: str) -> str:
-        """The name of a run's state."""
+        """Return the name of a run's state."""
         return str(self.call("GET", f"/flow_runs/{run_id}")["state_name"])
 
     def reaches(self, run_id: str, *states: str) -> Any:
-        """The run, once it is in one of these states."""
+        """Wait until a run is in one of these states, and return it."""
 
-        def look() -> Any:
+        def read() -> Any:
             run = self.call("GET", f"/flow_runs/{run_id}")
             return run if run["state_name"] in states else None
 
-        return eventually(look, f"run {run_id} to be {' or '.join(states)}, not {self.state(run_id)}", RUN_SECONDS)
+        return eventually(read, f"run {run_id} to be {' or '.join(states)}, not {self.state(run_id)}", RUN_SECONDS)
 
     def runs(self, batch: str, tag: str) -> list[Any]:
-        """The flow runs with a tag that were started for a batch, oldest first."""
-        asked = {"sort": "START_TIME_ASC", "limit": 200, "flow_runs": {"tags": {"all_": [tag]}}}
-        return [run for run in self.call("POST", "/flow_runs/filter", asked) if run["parameters"].get("batch") == batch]
+        """Return the flow runs with a tag for a batch, oldest first."""
+        body = {"sort": "START_TIME_ASC", "limit": 200, "flow_runs": {"tags": {"all_": [tag]}}}
+        return [run for run in self.call("POST", "/flow_runs/filter", body) if run["parameters"].get("batch") == batch]
 
     def ended(self, batch: str, tag: str = "ingest", attempt: int | None = None) -> Any:
-        """The run of a batch, or of its announcement `attempt`, once all that were started for it have ended.
+        """Wait until all runs for a batch (or for the `attempt`-th event about it) have ended, and return one.
 
-        Right after a deploy the trigger that it replaced may fire too: the run that finds the batch taken is left out
-        where another one had it.
+        Right after a deploy the replaced trigger may fire too; a run that found the batch leased by another run is not
+        returned if there is another one.
         """
         ends = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
-        def look() -> Any:
+        def read() -> Any:
             runs = [run for run in self.runs(batch, tag) if attempt in (None, run["parameters"].get("attempt"))]
             runs.sort(key=lambda run: run["state_name"] == "Taken by another run")
             return runs[0] if runs and all(run["state_type"] in ends for run in runs) else None
 
-        return eventually(look, f"the run of {batch} to end", RUN_SECONDS)
+        return eventually(read, f"the run of {batch} to end", RUN_SECONDS)
 
     def logs(self, run: Any, words: str) -> list[str]:
-        """The log of a run as the UI shows it, once `words` stand in it: Prefect sends logs in bundles."""
-        asked = {"logs": {"flow_run_id": {"any_": [run["id"]]}}, "limit": 200, "sort": "TIMESTAMP_ASC"}
+        """Wait until `words` are in the log of a run, and return its lines. (Prefect sends logs in bundles.)"""
+        body = {"logs": {"flow_run_id": {"any_": [run["id"]]}}, "limit": 200, "sort": "TIMESTAMP_ASC"}
 
-        def look() -> list[str] | None:
-            lines = [f"{line['name']}: {line['message']}" for line in self.call("POST", "/logs/filter", asked)]
+        def read() -> list[str] | None:
+            lines = [f"{line['name']}: {line['message']}" for line in self.call("POST", "/logs/filter", body)]
             return lines if any(words in line for line in lines) else None
 
-        return eventually(look, f"{words!r} to stand in the log of {run['name']}", RUN_SECONDS)
+        return eventually(read, f"{words!r} in the log of {run['name']}", RUN_SECONDS)
 
     def artifacts(self, run: Any) -> dict[str, Any]:
-        """The artifacts that a run made, by key: the newest of each."""
-        asked = {"artifacts": {"flow_run_id": {"any_": [run["id"]]}}, "sort": "CREATED_DESC"}
-        return {artifact["key"]: artifact for artifact in reversed(self.call("POST", "/artifacts/filter", asked))}
+        """Return the artifacts of a run by key: the newest of each."""
+        body = {"artifacts": {"flow_run_id": {"any_": [run["id"]]}}, "sort": "CREATED_DESC"}
+        return {artifact["key"]: artifact for artifact in reversed(self.call("POST", "/artifacts/filter", body))}
 
     @contextmanager
     def worker(self, pool: str, kind: str, folder: Path, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
-        """A worker of `kind` on a pool, ended as an init system would; its words stand in `folder`/worker.log."""
+        """Run a worker of `kind` on a pool, and end it as an init system would; it logs to `folder`/worker.log."""
         command = [
             sys.executable,
             "-m",
@@ -177,7 +177,7 @@ class PrefectServer:
 
 @contextmanager
 def run_prefect_server() -> Iterator[PrefectServer]:
-    """A server on a free port with a home of its own, ended with its process."""
+    """Run a server on a free port with its own PREFECT_HOME."""
     with (
         tempfile.TemporaryDirectory(prefix="labelyard-prefect-", ignore_cleanup_errors=True) as folder,
         serving(Path(folder), free_port()) as (server, _),
@@ -189,26 +189,23 @@ def run_prefect_server() -> Iterator[PrefectServer]:
 def serving(
     home: Path, port: int, command: Sequence[str] = (), **settings: str
 ) -> Iterator[tuple[PrefectServer, subprocess.Popen[bytes]]]:
-    """A server and its process, as `labelyard up` starts it; the same `home` and `port` again are its restart.
-
-    `command` replaces Prefect's command.
-    """
-    server, words = PrefectServer(f"http://127.0.0.1:{port}/api", home), home / "log"
+    """Run a server as `labelyard up` starts it; yield it and its process. The same `home` and `port` restart it."""
+    server, log_file = PrefectServer(f"http://127.0.0.1:{port}/api", home), home / "log"
     quick = {"PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "1"}
     environment = {**server.environment, **SERVER_SETTINGS, **quick, **settings}
     start = [*(command or server_command()), "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    with words.open("ab") as log:
+    with log_file.open("ab") as log:
         process = subprocess.Popen(start, env=environment, cwd=home, stdout=log, stderr=log, start_new_session=True)
     try:
-        eventually(lambda: _healthy(server, process, words), "the Prefect server to answer", _START_SECONDS)
+        eventually(lambda: _healthy(server, process, log_file), "a response of the Prefect server", _START_SECONDS)
         yield server, process
     finally:
         process.terminate()
         process.wait(timeout=_STOP_SECONDS)
 
 
-def _healthy(server: PrefectServer, process: subprocess.Popen[bytes], words: Path) -> bool | None:
-    assert process.poll() is None, words.read_text(errors="replace")
+def _healthy(server: PrefectServer, process: subprocess.Popen[bytes], log: Path) -> bool | None:
+    assert process.poll() is None, log.read_text(errors="replace")
     try:
         return True if httpx.get(f"{server.api_url}/health", timeout=2).is_success else None
     except httpx.TransportError:

@@ -1,4 +1,4 @@
-"""What a flow run works on: a ledger with a dataset, a bucket, and the settings that lead a worker there."""
+"""What a flow run needs beside Prefect: a ledger with a dataset, a bucket, and a worker's settings for them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from labelyard.settings import Settings
 from tests.support.emulator import StoreServer
 
 RARELY = {f"LABELYARD_DEPLOY__{name}_SECONDS": "86400" for name in ("COLLECT", "SWEEP", "HOUSEKEEPING")}
-"""Schedules that start nothing while a test looks."""
+"""Schedules that start nothing during a test."""
 PEOPLE = ("boss:bosspass:superuser", "ann:annpass", "bob:bobpass")
 
 
 @dataclass(frozen=True)
-class Supervisor:
-    """A ledger of its own, with one dataset over one bucket; `settings` are what a worker needs for it."""
+class Workspace:
+    """A ledger with one dataset over one bucket; `settings` are a worker's settings for it."""
 
     settings: dict[str, str]
     ledger_url: str
@@ -36,7 +36,7 @@ class Supervisor:
         self.store.boto("s3").put_object(Bucket=self.bucket, Key=f"in/{key}", Body=body)
 
     def close_batch(self) -> str:
-        """Land what lies in the bucket, close the batch; its id."""
+        """Register the objects in the bucket, close the batch and return its id."""
         with open_context(Settings(ledger=self.ledger_url, store=self.store.settings)) as context:
             sweep_sources(context)
             return close_now(context, self.dataset).id
@@ -58,8 +58,8 @@ class Supervisor:
         return state
 
 
-def new_yard(folder: Path, store: StoreServer, cvat_url: str) -> Supervisor:
-    """A fresh ledger in `folder` with a dataset of a fresh name over a fresh bucket."""
+def new_workspace(folder: Path, store: StoreServer, cvat_url: str) -> Workspace:
+    """Create a ledger in `folder`, with a dataset of a new name over a new bucket."""
     url, bucket, name = f"sqlite:///{folder / 'ledger.db'}", store.new_bucket(), f"d{uuid4().hex[:8]}"
     upgrade(url)
     ledger = Ledger(url)
@@ -83,11 +83,11 @@ def new_yard(folder: Path, store: StoreServer, cvat_url: str) -> Supervisor:
         "LABELYARD_STORE__ADDRESSING_STYLE": "path",
         "LABELYARD_POLL_SECONDS": "0.1",
     }
-    return Supervisor(settings, url, bucket, name, store)
+    return Workspace(settings, url, bucket, name, store)
 
 
 def picture(color: str = "red") -> bytes:
-    """A small JPEG."""
+    """Return a small JPEG."""
     file = io.BytesIO()
     Image.new("RGB", (32, 24), color).save(file, "JPEG")
     return file.getvalue()
