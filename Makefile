@@ -5,7 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow test-all lint docs lock clean
+PREFECT_OLDEST := .venv-prefect-oldest
+
+.PHONY: demo test test-slow test-all test-prefect-oldest lint docs lock clean
 
 $(STAMP): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "labelyard needs Python 3.11, 3.12 or 3.13: make PYTHON=/path/to/python3.12 …"; exit 1; }
@@ -30,6 +32,15 @@ test-slow: $(STAMP)   ## The other tests: chaos runs, whole systems, further see
 test-all: $(STAMP)   ## Every test
 	$(PYTEST) $(ARGS)
 
+$(PREFECT_OLDEST)/.installed: requirements-prefect-oldest.lock pyproject.toml
+	$(PYTHON) -m venv $(PREFECT_OLDEST)
+	$(PREFECT_OLDEST)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-prefect-oldest.lock
+	$(PREFECT_OLDEST)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index --editable .
+	touch $@
+
+test-prefect-oldest: $(PREFECT_OLDEST)/.installed   ## Prefect's public parts, on the oldest supported Prefect
+	$(PREFECT_OLDEST)/bin/python -m pytest -p no:cacheprovider tests/prefect/test_public_parts.py tests/integration/supervisor/test_up.py $(ARGS)
+
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -39,16 +50,20 @@ lint: $(STAMP)
 docs: $(STAMP)   ## Generate the documents that are made from the code
 	$(BIN)/python docs/generate.py
 
-# pip in hash mode needs a pin of the bare name too if one package requires `sqlalchemy` and another one its extra.
-lock: | $(BIN)/uv   ## Pin the dependencies of pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --all-extras \
-	  --no-emit-index-url --custom-compile-command 'make lock' pyproject.toml -o requirements.lock
-	sed -n '/^sqlalchemy\[asyncio\]/,/^    # via/{s/\[asyncio\]//;/^    # via/!p;}' requirements.lock > requirements.lock.bare
-	cat requirements.lock.bare >> requirements.lock
-	rm requirements.lock.bare
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
+  --no-emit-index-url --custom-compile-command 'make lock' pyproject.toml
+# pip in hash mode also needs a pin of the bare `sqlalchemy` if one package requires it and another its extra.
+ADD_BARE_PIN = sed -n '/^sqlalchemy\[asyncio\]/,/^    \# via/{s/\[asyncio\]//;/^    \# via/!p;}' $(1) > $(1).bare && \
+  cat $(1).bare >> $(1) && rm $(1).bare
+
+lock: | $(BIN)/uv   ## Pin all dependencies again from pyproject.toml
+	$(COMPILE) --all-extras -o requirements.lock
+	$(call ADD_BARE_PIN,requirements.lock)
+	$(COMPILE) --extra demo --group prefect-oldest -o requirements-prefect-oldest.lock
+	$(call ADD_BARE_PIN,requirements-prefect-oldest.lock)
 
 $(BIN)/uv:
 	$(MAKE) $(STAMP)
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(PREFECT_OLDEST) .mypy_cache .ruff_cache .pytest_cache

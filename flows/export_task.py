@@ -1,4 +1,4 @@
-"""A completed task becomes a checked COCO file in the bucket."""
+"""The flow that exports a completed task as a verified COCO file."""
 
 from prefect import flow
 from prefect.client.schemas.objects import State
@@ -6,7 +6,7 @@ from prefect.states import Completed
 
 from labelyard.context import open_context
 from labelyard.domain.states import BatchState
-from labelyard.orchestration.artifacts import tag_run
+from labelyard.orchestration.current_run import tag_run
 from labelyard.orchestration.states import report_failures
 from labelyard.pipeline.acquire_batch import acquire_batch
 from tasks.export_annotations import export_annotations
@@ -15,11 +15,11 @@ from tasks.export_annotations import export_annotations
 @flow(name="export-task", flow_run_name="{batch}", persist_result=False)
 @report_failures
 def export_task(batch: str, attempt: int = 1) -> State:
-    """Export the batch's task, compare the file with its annotations, store it under the original keys.
+    """Export the batch's task, compare the file with the task's annotations, and store it in the bucket.
 
-    `attempt` counts the announcements of the batch.
+    `attempt` counts the events published for the batch.
     """
     with open_context() as context, acquire_batch(context, batch, (BatchState.COMPLETED,)) as lease:
         tag_run(lease.spec.name)
-        exported = export_annotations(lease)
-    return Completed(name="Exported", message=f"{exported.url}, announcement {attempt}")
+        exported = export_annotations(batch, lease.holder)
+    return Completed(name="Exported", message=f"{exported['url']}, event {attempt}")

@@ -1,11 +1,11 @@
-"""A closed batch becomes a task whose jobs lie with people."""
+"""The flow that turns a closed batch into a CVAT task with assigned jobs."""
 
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from labelyard.context import open_context
-from labelyard.orchestration.artifacts import tag_run
+from labelyard.orchestration.current_run import tag_run
 from labelyard.orchestration.states import report_failures
 from labelyard.pipeline.acquire_batch import acquire_batch
 from tasks.assign_jobs import assign_jobs
@@ -17,18 +17,18 @@ from tasks.wait_for_status import wait_for_status
 @flow(name="ingest-batch", flow_run_name="{batch}", persist_result=False)
 @report_failures
 def ingest_batch(batch: str, attempt: int = 1) -> State:
-    """Make the batch's task, upload its images, wait for the frames, hand out the jobs.
+    """Create the batch's task, upload its images, wait for the frames, assign the jobs.
 
-    Goes on where an earlier run stopped: the ledger and the server say where that is. `attempt` counts the
-    announcements of the batch.
+    Continues where an earlier run stopped, according to the ledger and the server. `attempt` counts the events
+    published for the batch.
     """
     with open_context() as context, acquire_batch(context, batch) as lease:
         tag_run(lease.spec.name)
-        created = create_task(lease)
-        upload_data(lease)
-        wait_for_status(lease)
-        assigned = assign_jobs(lease)
+        created = create_task(batch, lease.holder)
+        upload_data(batch, lease.holder)
+        wait_for_status(batch, lease.holder)
+        assigned = assign_jobs(batch, lease.holder)
     return Completed(
         name="Waiting for annotators",
-        message=f"task {created.task_id} ({created.name}), {len(assigned.jobs)} jobs, announcement {attempt}",
+        message=f"task {created['task_id']} ({created['name']}), {len(assigned['jobs'])} jobs, event {attempt}",
     )

@@ -1,4 +1,4 @@
-"""What Prefect failed to start is told where the lead looks: a run, a page, and the ledger's word on each batch."""
+"""The flow that reports runs which Prefect's automations failed to start."""
 
 from datetime import datetime
 
@@ -7,8 +7,8 @@ from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
 from labelyard.context import open_context
-from labelyard.orchestration.artifacts import page
-from labelyard.orchestration.failed_actions import failed_actions, failed_actions_page
+from labelyard.orchestration.artifacts import publish_markdown
+from labelyard.orchestration.failed_actions import failed_actions, failed_actions_markdown
 from labelyard.orchestration.states import report_failures
 from labelyard.pipeline.publish_events import report_not_started
 
@@ -16,12 +16,15 @@ from labelyard.pipeline.publish_events import report_not_started
 @flow(name="report-failed-actions", flow_run_name="failed actions", persist_result=False)
 @report_failures
 def report_failed_actions(since: datetime) -> State:
-    """Tell which automation failed, for which batch and why; `since` is when the first of them did."""
+    """Report every action that failed since then: as this run's state, as an artifact, and on its batch in the ledger.
+
+    `since` is the time of the first failure.
+    """
     failed = failed_actions(since)
-    page("failed-actions", failed_actions_page(failed), f"{len(failed)} failed actions")
+    publish_markdown("failed-actions", failed_actions_markdown(failed), f"{len(failed)} failed actions")
     with open_context() as context:
-        for one in failed:
-            if one.batch:
-                report_not_started(context, one.batch, one.reason)
-    lines = [f"{one.automation}: {one.batch or ''} {one.reason}" for one in failed]
+        for action in failed:
+            if action.batch:
+                report_not_started(context, action.batch, action.reason)
+    lines = [f"{action.automation}: {action.batch or ''} {action.reason}" for action in failed]
     return Failed(name="Actions failed", message="\n".join([*lines, "  next: labelyard doctor"]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from threading import Lock
 
@@ -18,6 +19,8 @@ _cvats: dict[CvatSettings, Cvat] = {}
 _stores: dict[StoreSettings, Store] = {}
 """Kept too: boto3 reads its description of S3 for each new client, which takes longer than a small batch."""
 _lock = Lock()
+_opened: ContextVar[Context | None] = ContextVar("opened", default=None)
+"""The context that `open_context()` has opened around the current code, if any."""
 
 
 @dataclass
@@ -44,9 +47,28 @@ class Context:
 def open_context(settings: Settings | None = None) -> Iterator[Context]:
     """Open a context with `settings`, by default those of this machine, and close its ledger at the end.
 
+    Without `settings`, inside another `with open_context():`, return that one's context. A Prefect task so shares the
+    ledger of its flow: Prefect copies context variables into the threads of tasks.
+
     Raises SettingsError, LedgerBehind or LedgerUnreachable. CVAT and object storage are contacted at their first use.
     """
-    settings = settings or load_settings()
+    outer = _opened.get()
+    if settings is not None:
+        with _open(settings) as context:
+            yield context
+    elif outer is not None:
+        yield outer
+    else:
+        with _open(load_settings()) as context:
+            token = _opened.set(context)
+            try:
+                yield context
+            finally:
+                _opened.reset(token)
+
+
+@contextmanager
+def _open(settings: Settings) -> Iterator[Context]:
     failpoints.arm(settings.failpoint)
     context = Context(settings, Ledger(settings.ledger), _store(settings.store))
     try:

@@ -88,6 +88,8 @@ class DeploySettings(BaseModel):
     """Interval of asking CVAT which tasks are completed, in seconds."""
     sweep_seconds: float = Field(default=300, ge=1)
     """Interval of listing the sources for objects without a notification, in seconds."""
+    housekeeping_seconds: float = Field(default=60, ge=1)
+    """Interval of housekeeping (orphaned runs, open circuit breakers, no-op runs), in seconds."""
     batches_at_once: int = Field(default=4, ge=1)
     """How many batches are ingested at the same time."""
     runs_at_once: int = Field(default=16, ge=1)

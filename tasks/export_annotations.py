@@ -1,19 +1,27 @@
-"""export_annotations as a Prefect task: the name of its run, the batch's page, and an event in the feed."""
+"""export_annotations as a Prefect task, with the batch's artifact and an event."""
+
+from dataclasses import asdict
+from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from labelyard.orchestration.artifacts import event
+from labelyard.context import open_context
 from labelyard.orchestration.batch_artifact import update_batch_artifact
+from labelyard.orchestration.events import emit_batch_event
 from labelyard.pipeline import export_annotations as step
-from labelyard.pipeline.acquire_batch import BatchLease
-from labelyard.pipeline.export_annotations import Exported
+from labelyard.pipeline.acquire_batch import resume_lease
 
 
-@task(name="export_annotations", task_run_name="export {work.batch_id}", cache_policy=NO_CACHE, persist_result=False)
-def export_annotations(lease: BatchLease) -> Exported:
-    """Write the batch's annotations to the bucket as a checked COCO file."""
-    exported = step.export_annotations(lease)
-    event("batch.exported", lease.batch_id, lease.spec.name, url=exported.url, annotations=exported.annotations)
-    update_batch_artifact(lease.context, lease.batch_id)
-    return exported
+@task(name="export_annotations", task_run_name="export {batch}", cache_policy=NO_CACHE, persist_result=False)
+def export_annotations(batch: str, holder: str) -> dict[str, Any]:
+    """Write the batch's annotations to the bucket as a verified COCO file. Return its URL and counts.
+
+    `holder` is the lease's, taken by the flow.
+    """
+    with open_context() as context:
+        lease = resume_lease(context, batch, holder)
+        exported = step.export_annotations(lease)
+        emit_batch_event("batch.exported", batch, lease.spec.name, url=exported.url, annotations=exported.annotations)
+        update_batch_artifact(context, batch)
+    return asdict(exported)

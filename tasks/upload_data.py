@@ -1,18 +1,27 @@
-"""upload_data as a Prefect task: the name of its run, a bar while bytes are sent, and an event in the feed."""
+"""upload_data as a Prefect task, with a progress bar and an event."""
+
+from dataclasses import asdict
+from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from labelyard.orchestration.artifacts import UploadProgress, event
+from labelyard.context import open_context
+from labelyard.orchestration.artifacts import UploadProgress
+from labelyard.orchestration.events import emit_batch_event
 from labelyard.pipeline import upload_data as step
-from labelyard.pipeline.acquire_batch import BatchLease
-from labelyard.pipeline.upload_data import Uploaded
+from labelyard.pipeline.acquire_batch import resume_lease
 
 
-@task(name="upload_data", task_run_name="upload {work.batch_id}", cache_policy=NO_CACHE, persist_result=False)
-def upload_data(lease: BatchLease) -> Uploaded:
-    """Send the batch's images to its task."""
-    with UploadProgress(lease.batch_id) as sent:
-        uploaded = step.upload_data(lease, sent)
-    event("data.uploaded", lease.batch_id, lease.spec.name, files=uploaded.files, bytes=uploaded.bytes)
-    return uploaded
+@task(name="upload_data", task_run_name="upload {batch}", cache_policy=NO_CACHE, persist_result=False)
+def upload_data(batch: str, holder: str) -> dict[str, Any]:
+    """Upload the batch's images to its task. Return the counts of files and bytes, and the quarantined objects.
+
+    `holder` is the lease's, taken by the flow.
+    """
+    with open_context() as context:
+        lease = resume_lease(context, batch, holder)
+        with UploadProgress(batch) as progress:
+            uploaded = step.upload_data(lease, progress)
+        emit_batch_event("data.uploaded", batch, lease.spec.name, files=uploaded.files, bytes=uploaded.bytes)
+    return asdict(uploaded)

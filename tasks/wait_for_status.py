@@ -1,24 +1,32 @@
-"""wait_for_status as a Prefect task: the name of its run, and an event in the feed."""
+"""wait_for_status as a Prefect task, with an event."""
+
+from dataclasses import asdict
+from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from labelyard.orchestration.artifacts import event
+from labelyard.context import open_context
+from labelyard.orchestration.events import emit_batch_event
 from labelyard.pipeline import wait_for_status as step
-from labelyard.pipeline.acquire_batch import BatchLease
-from labelyard.pipeline.wait_for_status import VerifiedTask
+from labelyard.pipeline.acquire_batch import resume_lease
 
 
-@task(name="wait_for_status", task_run_name="wait for {work.batch_id}", cache_policy=NO_CACHE, persist_result=False)
-def wait_for_status(lease: BatchLease) -> VerifiedTask:
-    """Wait until the task shows every file as a frame."""
-    verified = step.wait_for_status(lease)
-    event(
-        "data.proved",
-        lease.batch_id,
-        lease.spec.name,
-        task=verified.task_id,
-        frames=verified.frames,
-        jobs=verified.jobs,
-    )
-    return verified
+@task(name="wait_for_status", task_run_name="wait for {batch}", cache_policy=NO_CACHE, persist_result=False)
+def wait_for_status(batch: str, holder: str) -> dict[str, Any]:
+    """Wait until the batch's task has every file as a frame. Return its id and the counts of frames and jobs.
+
+    `holder` is the lease's, taken by the flow.
+    """
+    with open_context() as context:
+        lease = resume_lease(context, batch, holder)
+        verified = step.wait_for_status(lease)
+        emit_batch_event(
+            "data.verified",
+            batch,
+            lease.spec.name,
+            task=verified.task_id,
+            frames=verified.frames,
+            jobs=verified.jobs,
+        )
+    return asdict(verified)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from labelyard.orchestration.deploy import deploy_all
+from labelyard.orchestration.fast_worker import is_supported, slower_without
 from labelyard.settings import load_settings
 
 
@@ -12,9 +13,14 @@ from labelyard.settings import load_settings
 def deploy() -> None:
     """Set up Prefect: the work pool, the automations, and every deployment with its trigger or schedule.
 
-    May be repeated at any time; LABELYARD_DEPLOY__… set pool, intervals and limits.
+    Safe to repeat. The settings LABELYARD_DEPLOY__… choose pool, intervals and limits.
     """
     settings = load_settings()
     deploy_all(settings)
     click.echo(f"Deployed to {settings.prefect_api_url}, work pool {settings.deploy.pool!r}.")
-    click.echo(f"Start a worker: prefect worker start --pool {settings.deploy.pool}")
+    if is_supported():
+        click.echo(f"Start a worker: prefect worker start --pool {settings.deploy.pool} --type labelyard")
+        return
+    click.echo(slower_without())
+    worker = f"prefect worker start --pool {settings.deploy.pool} --type process"
+    click.echo(f"Start a worker: PREFECT_WORKER_QUERY_SECONDS=2 {worker}")

@@ -17,10 +17,15 @@ _log = logging.getLogger(__name__)
 def probe(context: Context) -> Mapping[str, str]:
     """Ask each unavailable server, at most once a minute; return those that still fail, with their last error."""
     with context.ledger.transaction() as tx:
-        unavailable = [row.server for row in breakers.failing(tx)]
-        due = [server for server in unavailable if breakers.may_probe(tx, server)]
+        servers = [row.server for row in breakers.failing(tx)]
+        due = [server for server in servers if breakers.may_probe(tx, server)]
     for server in due:
         _probe_server(context, server)
+    return unavailable(context)
+
+
+def unavailable(context: Context) -> Mapping[str, str]:
+    """Return the servers whose circuit breaker is open, with their last error, from the ledger."""
     with context.ledger.read_only() as tx:
         return {row.server: row.error for row in breakers.failing(tx)}
 

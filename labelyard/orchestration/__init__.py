@@ -1,13 +1,22 @@
-"""Everything that Prefect needs as importable code; nothing else of labelyard imports Prefect.
+"""labelyard as Prefect flows: the only package that imports Prefect or knows its REST paths and resource ids.
 
-Running: pull (the one pull step), worker (runs flows in its own process), engine (a run in a thread), left_behind (runs
-of a killed worker), server (Prefect's own command, faster). Setting up: deploying (`labelyard deploy`). What a person
-sees in Prefect's UI: run_log, endings, pages, batch_page, operations, markdown, scheduled (looks that found nothing).
-What Prefect lost: feed (its events, read), failed_actions (what never began), dead_runs (whose end it never heard).
-
-Of Prefect's inside, which may change with any version, `engine` and `worker` use the suspension of runs, the engine's
-class and BaseWorker's protected methods, and `server` replaces three functions; so pyproject.toml pins it exactly.
+- Setting up: `deploy` (`labelyard deploy`), `doctor_checks` (`labelyard doctor`).
+- Starting runs: `events_api` posts the outbox's events over REST, `pull` tells a worker where the flows are.
+- Inside a run: `states` (its final state), `current_run` (its tags and batch), `run_log` (its log),
+  `events` (about a batch), `artifacts`, `batch_artifact`, `operations_artifact`, `markdown`.
+- Repairing what Prefect lost or left over: `orphaned_runs`, `noop_runs`, `failed_actions`.
+- `best_effort` keeps a failure of the display from stopping the work.
+- `fast_worker/` alone uses Prefect's internals. It is optional and works with one version of Prefect.
 """
 
-DEAD_RUNS = "labelyard: a run without a sign of life has crashed"
-"""The name of the automation that ends runs whose process died; deployments/set_up.py makes it."""
+from __future__ import annotations
+
+from datetime import timedelta
+
+ORPHANED_RUNS_AUTOMATION = "labelyard: mark runs that missed their heartbeats as Crashed"
+"""The name of the automation that deployments/set_up.py creates."""
+
+
+def missed_heartbeats(timeout: timedelta) -> str:
+    """Return the message of the state Crashed of a run without a heartbeat for `timeout`."""
+    return f"Missed heartbeats for {timeout.total_seconds():.0f} s."

@@ -1,4 +1,4 @@
-"""The page of one batch: its objects, its task with a link, its jobs with their people."""
+"""The artifact of one batch: its objects, its task with a link, its jobs with their assignees, its exports."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from labelyard.context import Context
 from labelyard.domain.objects import s3_url
 from labelyard.ledger import batches, exports, jobs, tasks
 from labelyard.ledger.tables import Batch, Export, Job, Object, Task
-from labelyard.orchestration.artifacts import best_effort, page
+from labelyard.orchestration.artifacts import publish_markdown
+from labelyard.orchestration.best_effort import best_effort
 from labelyard.orchestration.markdown import code, link, table
 
 _MOST_OBJECTS = 500
 
 
 def update_batch_artifact(context: Context, batch_id: str) -> None:
-    """Draw the page anew from the ledger, as the artifact `batch-<id>`."""
-    with best_effort(f"drawing the page of {batch_id}"):
+    """Write the artifact `batch-<id>` from the ledger."""
+    with best_effort(f"updating the artifact of {batch_id}"):
         with context.ledger.read_only() as tx:
             batch, task = batches.get(tx, batch_id), tasks.current(tx, batch_id)
             parts = [
@@ -25,7 +26,7 @@ def update_batch_artifact(context: Context, batch_id: str) -> None:
                 _objects(batches.members(tx, batch_id)),
                 _exports(exports.of_batch(tx, batch_id)),
             ]
-        page(f"batch-{batch_id}", "\n\n".join(filter(None, parts)), f"{batch_id}: {batch.state}")
+        publish_markdown(f"batch-{batch_id}", "\n\n".join(filter(None, parts)), f"{batch_id}: {batch.state}")
 
 
 def _head(batch: Batch) -> str:
@@ -41,35 +42,34 @@ def _task(task: Task | None, rows: Sequence[Job]) -> str:
     if task is None or task.server_id is None:
         return "No task yet."
     url = task.url or ""
-    jobs_of_task = table(
-        ("job", "frames", "who", "status", "why"),
-        (
-            (
-                link(str(row.server_id), f"{url}/jobs/{row.server_id}" if url else ""),
-                f"{row.start_frame}-{row.stop_frame}",
-                code(row.assignee or "nobody"),
-                row.status.value,
-                "by hand" if row.manual else code(row.choice_reason or ""),
-            )
-            for row in rows
-        ),
-    )
+    jobs_of_task = table(("job", "frames", "assignee", "status", "reason"), (_job(row, url) for row in rows))
     return f"**Task** {link(f'{task.server_id} {task.name}', url)}\n\n{jobs_of_task}"
+
+
+def _job(row: Job, task_url: str) -> tuple[str, ...]:
+    return (
+        link(str(row.server_id), f"{task_url}/jobs/{row.server_id}" if task_url else ""),
+        f"{row.start_frame}-{row.stop_frame}",
+        code(row.assignee or "nobody"),
+        row.status.value,
+        "assigned by a person" if row.manual else code(row.choice_reason or ""),
+    )
 
 
 def _objects(members: Sequence[Object]) -> str:
     shown = members[:_MOST_OBJECTS]
-    rows = (
-        (
-            code(s3_url(row.bucket, row.key)),
-            code(row.upload_name or ""),
-            f"{row.width}×{row.height}" if row.width else "-",  # noqa: RUF001 - the sign between width and height
-            f"set aside: {code(row.quarantine_reason)}" if row.quarantine_reason else "in the task",
-        )
-        for row in shown
-    )
     more = f"\n\n… and {len(members) - len(shown)} more" if len(members) > len(shown) else ""
-    return f"**Objects**\n\n{table(('object', 'name in CVAT', 'pixels', 'what became of it'), rows)}{more}"
+    rows = table(("object", "name in CVAT", "pixels", "state"), (_object(row) for row in shown))
+    return f"**Objects**\n\n{rows}{more}"
+
+
+def _object(row: Object) -> tuple[str, ...]:
+    return (
+        code(s3_url(row.bucket, row.key)),
+        code(row.upload_name or ""),
+        f"{row.width}×{row.height}" if row.width else "-",  # noqa: RUF001 - the multiplication sign
+        f"quarantined: {code(row.quarantine_reason)}" if row.quarantine_reason else "in the task",
+    )
 
 
 def _exports(rows: Sequence[Export]) -> str:
@@ -85,4 +85,4 @@ def _exports(rows: Sequence[Export]) -> str:
         )
         for row in rows
     )
-    return f"**Exports**\n\n{table(('file', 'images', 'annotations', 'written from', ''), shown)}"
+    return f"**Exports**\n\n{table(('file', 'images', 'annotations', 'source', ''), shown)}"

@@ -1,4 +1,4 @@
-"""`labelyard deploy`: the set-up, and every deployment of prefect.yaml with this machine's settings put in."""
+"""`labelyard deploy`: create the work pool and the automations, then every deployment of prefect.yaml."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from labelyard.orchestration.pull import find_project
 from labelyard.settings import DeploySettings, Settings
 
 _log = logging.getLogger(__name__)
-_LINES_OF_A_FAILURE = 8
+_QUOTED_LINES = 8
 
 
 def deploy_all(settings: Settings) -> None:
-    """Make or renew pool, automations and deployments; safe to repeat.
+    """Create or update the work pool, the automations and the deployments. Safe to repeat.
 
-    Raises PrefectUnreachable with Prefect's own words.
+    Raises PrefectUnreachable with the output of the Prefect command that failed.
     """
-    _reach(settings.prefect_api())
+    _require_server(settings.prefect_api())
     project, environment = find_project(), _environment(settings)
     _run([sys.executable, str(project / "deployments" / "set_up.py")], environment, Path.cwd())
     with tempfile.TemporaryDirectory(prefix="labelyard-deploy-") as folder:
@@ -39,24 +39,28 @@ def deploy_all(settings: Settings) -> None:
         )
         command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(rendered)]
         _run(command, environment, project)
-    draw_first_page(settings)
+    start_first_report(settings)
 
 
-def draw_first_page(settings: Settings) -> None:
-    """Start one run that draws the operations page where there is none: its schedule may be a day away."""
+def start_first_report(settings: Settings) -> None:
+    """Start report-operations once if the operations artifact does not exist: its schedule may be a day away."""
     secret = settings.prefect_api_auth_string
-    reached = {PREFECT_API_URL: settings.prefect_api_url, PREFECT_API_AUTH_STRING: secret and secret.get_secret_value()}
-    drawn = ArtifactCollectionFilter(key=ArtifactCollectionFilterKey(any_=["operations"]))
-    with temporary_settings(reached), get_client(sync_client=True) as client:
-        if not client.read_latest_artifacts(artifact_filter=drawn):
+    server = {PREFECT_API_URL: settings.prefect_api_url, PREFECT_API_AUTH_STRING: secret and secret.get_secret_value()}
+    existing = ArtifactCollectionFilter(key=ArtifactCollectionFilterKey(any_=["operations"]))
+    with temporary_settings(server), get_client(sync_client=True) as client:
+        if not client.read_latest_artifacts(artifact_filter=existing):
             deployment = client.read_deployment_by_name("report-operations/report-operations")
-            client.create_flow_run_from_deployment(deployment.id, idempotency_key="the first page")
+            client.create_flow_run_from_deployment(deployment.id, idempotency_key="first report")
 
 
 def render(document: str, settings: DeploySettings) -> str:
-    """prefect.yaml with the settings in it. Prefect's own templates reach neither the pool's name nor an interval."""
+    """Return prefect.yaml with the settings applied. Prefect's templates do not reach pool or interval."""
     config: dict[str, Any] = yaml.safe_load(document)
-    intervals = {"collect": settings.collect_seconds, "sweep": settings.sweep_seconds}
+    intervals = {
+        "collect": settings.collect_seconds,
+        "sweep": settings.sweep_seconds,
+        "housekeeping": settings.housekeeping_seconds,
+    }
     for deployment in config["deployments"]:
         deployment["work_pool"] = deployment["work_pool"] | {"name": settings.pool}
         if deployment["name"] == "ingest-batch":
@@ -67,7 +71,7 @@ def render(document: str, settings: DeploySettings) -> str:
     return yaml.safe_dump(config, sort_keys=False)
 
 
-def _reach(api_url: str) -> None:
+def _require_server(api_url: str) -> None:
     try:
         httpx.get(f"{api_url.rstrip('/')}/health", timeout=10).raise_for_status()
     except httpx.HTTPError as error:
@@ -76,18 +80,22 @@ def _reach(api_url: str) -> None:
 
 
 def _environment(settings: Settings) -> dict[str, str]:
-    given = {"PREFECT_API_URL": settings.prefect_api_url or "", "LABELYARD_DEPLOY__POOL": settings.deploy.pool,
-             "LABELYARD_DEPLOY__RUNS_AT_ONCE": str(settings.deploy.runs_at_once),
-             "LABELYARD_DEPLOY__BATCHES_AT_ONCE": str(settings.deploy.batches_at_once),
-             "LABELYARD_DEPLOY__HEARTBEAT_TIMEOUT_SECONDS": str(settings.deploy.heartbeat_timeout_seconds)}  # fmt: skip
+    """Return the environment of the Prefect commands, with the settings that may come from a `.env` elsewhere."""
+    given = {
+        "PREFECT_API_URL": settings.prefect_api_url or "",
+        "LABELYARD_DEPLOY__POOL": settings.deploy.pool,
+        "LABELYARD_DEPLOY__RUNS_AT_ONCE": str(settings.deploy.runs_at_once),
+        "LABELYARD_DEPLOY__BATCHES_AT_ONCE": str(settings.deploy.batches_at_once),
+        "LABELYARD_DEPLOY__HEARTBEAT_TIMEOUT_SECONDS": str(settings.deploy.heartbeat_timeout_seconds),
+    }
     if settings.prefect_api_auth_string is not None:
         given["PREFECT_API_AUTH_STRING"] = settings.prefect_api_auth_string.get_secret_value()
-    return {**os.environ, **given}  # .env need not lie where the command runs
+    return {**os.environ, **given}
 
 
 def _run(command: list[str], environment: dict[str, str], folder: Path) -> None:
     done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603
     _log.debug("%s", done.stdout)
     if done.returncode != 0:
-        last = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()][-_LINES_OF_A_FAILURE:]
+        last = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()][-_QUOTED_LINES:]
         raise PrefectUnreachable("\n".join(last), where=" ".join(command[1:4]), next_step="labelyard doctor")

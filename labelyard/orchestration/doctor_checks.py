@@ -1,4 +1,4 @@
-"""What `labelyard doctor` checks of Prefect: deployments, automations, workers, and whether it starts runs in time."""
+"""The checks of Prefect in `labelyard doctor`: deployments, automations, workers, load, and the fast worker."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import yaml
 import labelyard
 from labelyard.errors import PrefectUnreachable
 from labelyard.operations.doctor.check import Check, CheckResult, Installation, Subject, fail, ok, unknown, warning
-from labelyard.orchestration import DEAD_RUNS
+from labelyard.orchestration import ORPHANED_RUNS_AUTOMATION
+from labelyard.orchestration.fast_worker import SUPPORTED_PREFECT, is_supported, slower_without, worker_type
 from labelyard.orchestration.pull import find_project
 from labelyard.settings import Settings
 
@@ -32,11 +33,12 @@ def checks(_installation: Installation) -> Mapping[str, Check]:
 
 
 PREFECT_CHECKS: Mapping[str, Subject] = {"Prefect": checks}
-"""Subject -> its checks, to run beside those of operations/doctor."""
+"""Subject -> the function that returns its checks, as in operations/doctor."""
 
 
 def check_prefect(installation: Installation) -> Iterator[CheckResult]:
-    """Prefect answers, has every deployment and automation of this labelyard, and a worker is online."""
+    """Check that Prefect answers, has this labelyard's deployments and automations, and a worker that is online."""
+    yield _check_fast_worker()
     with _client(installation.settings) as http:
         version = _ask(http, "GET", "/admin/version")
         yield ok("Prefect", f"{_api_url(installation.settings)}: {version}")
@@ -45,6 +47,12 @@ def check_prefect(installation: Installation) -> Iterator[CheckResult]:
         yield _check_automations(_ask(http, "POST", "/automations/filter", {}), config["deployments"])
         yield _check_worker(http, installation.settings.deploy.pool)
         yield _check_load(http)
+
+
+def _check_fast_worker() -> CheckResult:
+    if is_supported():
+        return ok("fast worker", f"supported: Prefect {SUPPORTED_PREFECT} is installed here")
+    return ok("fast worker", f"not supported. {slower_without()}")
 
 
 def _api_url(settings: Settings) -> str:
@@ -92,10 +100,10 @@ def _check_deployments(present: Sequence[Mapping[str, Any]], wanted: Sequence[Ma
 
 
 def _check_automations(present: Sequence[Mapping[str, Any]], deployments: Sequence[Mapping[str, Any]]) -> CheckResult:
-    """There is one automation for each trigger and one that ends orphaned runs; a second would start runs twice."""
+    """Check that each trigger has one automation, and orphaned runs have one: a second would start each run twice."""
     enabled = Counter(automation["name"] for automation in present if automation["enabled"])
     names = [trigger["name"] for deployment in deployments for trigger in deployment.get("triggers", [])]
-    names.append(DEAD_RUNS)
+    names.append(ORPHANED_RUNS_AUTOMATION)
     wrong = [f"{name!r} exists {enabled[name]} times" for name in names if enabled[name] != 1]
     if wrong:
         return fail("automations", "; ".join(wrong), "labelyard deploy")
@@ -108,13 +116,13 @@ def _check_worker(http: httpx.Client, pool: str) -> CheckResult:
     workers = _ask(http, "POST", f"/work_pools/{pool}/workers/filter", {})
     online = [worker["name"] for worker in workers if worker["status"] == "ONLINE"]
     if not online:
-        start = f"labelyard up, or prefect worker start -p {pool}"
+        start = f"labelyard up, or prefect worker start --pool {pool} --type {worker_type()}"
         return unknown("worker", f"none is online in the pool {pool!r}", start)
     return ok("worker", ", ".join(online))
 
 
 def _check_load(http: httpx.Client) -> CheckResult:
-    """Prefect starts runs when they are due, and its database was not too busy for an action within a day."""
+    """Check that runs start when they are due, and that no action failed within a day because of a busy database."""
     late, busy = _late_runs(http), _actions_rejected(http)
     message = f"{late} runs wait longer than a minute, {busy} actions found the database busy (503) within a day"
     if busy or late > _LATE_RUNS_ALLOWED:

@@ -1,4 +1,4 @@
-"""Prefect's events and flow runs over REST, for processes that do not import Prefect (`labelyard watch`).
+"""Prefect's events and flow runs over REST, without importing Prefect, for `labelyard watch` and the flows.
 
 Events are posted to the API because `emit_event` loses them silently while the server is away.
 """
@@ -19,7 +19,7 @@ from labelyard.settings import Settings
 _TIMEOUT = 10.0
 _PAGE = 200  # Prefect's maximum
 _QUEUED_WITHIN = timedelta(hours=1)
-"""A run that is scheduled for longer may be in a work pool without a worker: its batch gets another event."""
+"""A run that waits for longer may be in a work pool without a worker: its batch gets another event."""
 
 
 class PrefectEvents:

@@ -1,4 +1,4 @@
-"""What Prefect failed to do for labelyard's automations: it tries none of it again, and only an event tells of it."""
+"""Actions of labelyard's automations that failed. Prefect does not retry them and reports them only by an event."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from labelyard.orchestration.markdown import code, table
 
 _FAILED = "prefect.automation.action.failed"
 _TRIGGER = "triggering-event"
-_SECONDS_TO_APPEAR = 60.0  # the server writes events down some seconds after it has acted on them
+_SECONDS_TO_APPEAR = 60.0  # the server stores events some seconds after it has acted on them
 
 
 @dataclass(frozen=True)
 class FailedAction:
-    """An action of an automation that failed, the batch that it was for (if it was for one), and why."""
+    """An action of an automation that failed: when, of which automation, for which batch (if any), and why."""
 
     at: datetime
     automation: str
@@ -32,41 +32,47 @@ class FailedAction:
 
 
 def failed_actions(since: datetime) -> list[FailedAction]:
-    """What failed since then, oldest first. Raises PrefectUnreachable where Prefect shows nothing of it."""
+    """Return the actions that failed since then, oldest first. Raises PrefectUnreachable if there is no event."""
     wanted = EventFilter(occurred=EventOccurredFilter(since=since), event=EventNameFilter(name=[_FAILED]))
-    deadline = time.monotonic() + _SECONDS_TO_APPEAR
     with get_client(sync_client=True) as client:
-        while not (events := list(read_events(client, wanted))):
-            if time.monotonic() > deadline:
-                raise PrefectUnreachable(
-                    f"an action failed at {since}, and Prefect shows nothing of it", next_step="labelyard doctor"
-                )
-            time.sleep(1)
+        events = _wait_for_events(client, wanted, since)
         ours = [event for event in events if (event.resource.name or "").startswith("labelyard: ")]
-        return list(_read(ours, _batches(client, ours)))[::-1]
+        return list(_failed_actions(ours, _batches(client, ours)))[::-1]
 
 
-def failed_actions_page(failed: Sequence[FailedAction]) -> str:
-    """The page as Markdown."""
+def failed_actions_markdown(failed: Sequence[FailedAction]) -> str:
+    """Return the artifact about failed actions."""
     rows = (
-        (f"{one.at:%H:%M:%S} UTC", code(one.automation), code(one.batch or "-"), code(one.reason)) for one in failed
+        (f"{action.at:%H:%M:%S} UTC", code(action.automation), code(action.batch or "-"), code(action.reason))
+        for action in failed
     )
     return (
-        f"### {len(failed)} failed actions\n\nPrefect tries none of them again. Each batch is announced again; "
-        "`labelyard doctor` says what is wrong, if something still is.\n\n"
-        + table(("when", "automation", "batch", "why"), rows)
+        f"### {len(failed)} failed actions\n\nPrefect does not retry them. labelyard publishes the event of each batch "
+        "again; `labelyard doctor` shows what is still wrong.\n\n"
+        + table(("when", "automation", "batch", "reason"), rows)
     )
 
 
-def _read(events: Iterable[Event], batches: Mapping[UUID, str]) -> Iterator[FailedAction]:
+def _wait_for_events(client: SyncPrefectClient, wanted: EventFilter, since: datetime) -> list[Event]:
+    deadline = time.monotonic() + _SECONDS_TO_APPEAR
+    while not (events := list(read_events(client, wanted))):
+        if time.monotonic() > deadline:
+            raise PrefectUnreachable(
+                f"an action failed at {since}, and Prefect has no event of it", next_step="labelyard doctor"
+            )
+        time.sleep(1)
+    return events
+
+
+def _failed_actions(events: Iterable[Event], batches: Mapping[UUID, str]) -> Iterator[FailedAction]:
     for event in events:
-        why = [str(event.payload[name]) for name in ("reason", "validation_error") if event.payload.get(name)]
+        reasons = [str(event.payload[name]) for name in ("reason", "validation_error") if event.payload.get(name)]
         batch = next((batches[trigger] for trigger in _triggers(event) if trigger in batches), None)
-        yield FailedAction(event.occurred, event.resource.name or "", batch, "; ".join(why))
+        yield FailedAction(event.occurred, event.resource.name or "", batch, "; ".join(reasons))
 
 
 def _batches(client: SyncPrefectClient, failures: Iterable[Event]) -> dict[UUID, str]:
-    """The batch of each event that set off one of these actions."""
+    """Return the batch of each event that triggered one of these actions."""
     wanted = list({trigger for event in failures for trigger in _triggers(event)})
     found = read_events(client, EventFilter(id=EventIDFilter(id=wanted))) if wanted else ()
     return {event.id: str(event.payload["batch"]) for event in found if "batch" in event.payload}

@@ -1,54 +1,41 @@
-"""What keeps scheduled runs from filling the UI: those that found nothing say so, and the next one deletes them."""
+"""Scheduled runs that changed nothing. Pruned, so that they do not fill Prefect's UI and database."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from uuid import UUID
 
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterTags,
     FlowRunFilter,
     FlowRunFilterDeploymentId,
     FlowRunFilterState,
     FlowRunFilterStateName,
 )
-from prefect.client.schemas.objects import State
 from prefect.client.schemas.sorting import FlowRunSort
-from prefect.context import FlowRunContext
-from prefect.states import Completed
 
-from labelyard.operations.status import unavailable_servers
-from labelyard.orchestration.artifacts import best_effort
+from labelyard.orchestration.best_effort import best_effort
+from labelyard.orchestration.states import NOTHING_NEW, SERVER_AWAY
 
-_NOTHING_NEW = "Nothing new"
-_AWAY = "A server is away"
-_AT_ONCE = 50
-
-
-def nothing_new() -> State[Any]:
-    """The end of a scheduled run that found nothing to do."""
-    return Completed(name=_NOTHING_NEW, message="")
-
-
-def still_away(away: Mapping[str, str]) -> State[Any]:
-    """The end of a scheduled run that found nothing to do but that some server is still away."""
-    return Completed(name=_AWAY, message="\n".join([*unavailable_servers(away), "  next: labelyard doctor"]))
+_MOST_AT_ONCE = 200  # Prefect's maximum
+_SCHEDULED = DeploymentFilter(tags=DeploymentFilterTags(all_=["labelyard", "scheduled"]))
+_NO_OP = FlowRunFilterState(
+    # A run is cancelled when it is due while enough others of its deployment run.
+    name=FlowRunFilterStateName(any_=[NOTHING_NEW, SERVER_AWAY, "Cancelled"])
+)
 
 
 def prune_noop_runs() -> None:
-    """Delete the deployment's runs that found nothing, or came while another was at it, but for the newest.
+    """Delete the no-op runs of every scheduled deployment except the newest, which shows that the schedule works."""
+    with best_effort("pruning no-op runs"), get_client(sync_client=True) as client:
+        for deployment in client.read_deployments(deployment_filter=_SCHEDULED):
+            _prune(client, deployment.id)
 
-    That one shows that somebody looks.
-    """
-    context = FlowRunContext.get()
-    if context is None or context.flow_run is None or context.flow_run.deployment_id is None:
-        return
-    uneventful = FlowRunFilter(
-        deployment_id=FlowRunFilterDeploymentId(any_=[context.flow_run.deployment_id]),
-        state=FlowRunFilterState(name=FlowRunFilterStateName(any_=[_NOTHING_NEW, _AWAY, "Cancelled"])),
-    )
-    with best_effort("deleting uneventful runs"), get_client(sync_client=True) as client:
-        for run in client.read_flow_runs(
-            flow_run_filter=uneventful, sort=FlowRunSort.END_TIME_DESC, limit=_AT_ONCE, offset=1
-        ):
-            client.delete_flow_run(run.id)
+
+def _prune(client: SyncPrefectClient, deployment_id: UUID) -> None:
+    wanted = FlowRunFilter(deployment_id=FlowRunFilterDeploymentId(any_=[deployment_id]), state=_NO_OP)
+    for run in client.read_flow_runs(
+        flow_run_filter=wanted, sort=FlowRunSort.END_TIME_DESC, limit=_MOST_AT_ONCE, offset=1
+    ):
+        client.delete_flow_run(run.id)

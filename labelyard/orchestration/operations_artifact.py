@@ -1,4 +1,4 @@
-"""The daily page: what came in, who has how much, what is late, what failed and why."""
+"""The operations artifact: what arrived, who has which work, what is blocked, late, failed or quarantined."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _LATE_RUN = timedelta(hours=1)
 _LATE_JOB = timedelta(days=3)
 
 
-def operations_page(seen: Overview) -> str:
-    """The page as Markdown, from what the ledger shows."""
+def operations_markdown(seen: Overview) -> str:
+    """Return the artifact as Markdown."""
     parts = [
         f"### {seen.at:%A, %d %B %Y, %H:%M} UTC",
-        _came_in(seen),
+        _arrived(seen),
         _people(seen),
-        _section("Standing still", ("what", "why", "next"), _standing(seen)),
-        _section("Late", ("batch", "what", "since"), _late(seen)),
-        _section("Failed", ("batch", "what happened", "next"), _failed(seen)),
-        _section("Set aside", ("batch", "object", "why"), _set_aside(seen)),
+        _section("Blocked", ("what", "reason", "next"), _blocked(seen)),
+        _section("Late", ("batch", "what", "for"), _late(seen)),
+        _section("Failed", ("batch", "error", "next"), _failed(seen)),
+        _section("Quarantined", ("batch", "object", "reason"), _quarantined(seen)),
     ]
     if seen.dead_letters:
         parts.append(f"**{unread_messages(seen.dead_letters)}:** see `labelyard dead-letters`.")
@@ -37,40 +37,51 @@ def _section(title: str, head: tuple[str, ...], rows: Iterator[tuple[str, ...]])
     return f"**{title}**\n\n{table(head, found)}" if found else f"**{title}:** nothing"
 
 
-def _came_in(seen: Overview) -> str:
+def _arrived(seen: Overview) -> str:
     rows = (
         (_batch(line), code(line.dataset), str(line.objects), line.state.value)
         for line in seen.batches
         if seen.at - line.opened_at < _DAY
     )
     states = ", ".join(f"{count} {state}" for state, count in sorted(seen.states.items())) or "no batch yet"
-    new = _section("Came in within a day", ("batch", "dataset", "objects", "state"), rows)
+    new = _section("Arrived within a day", ("batch", "dataset", "objects", "state"), rows)
     return f"All batches: {states}\n\n{new}"
 
 
 def _people(seen: Overview) -> str:
     busiest = sorted(seen.open_jobs.items(), key=lambda item: (-item[1], item[0]))
-    return _section("Who has how much", ("who", "unfinished jobs"), ((code(who), str(jobs)) for who, jobs in busiest))
+    rows = ((code(annotator), str(jobs)) for annotator, jobs in busiest)
+    return _section("Work per annotator", ("annotator", "unfinished jobs"), rows)
 
 
-def _standing(seen: Overview) -> Iterator[tuple[str, ...]]:
-    for dataset, why in seen.paused.items():
-        yield f"dataset {code(dataset)} is paused", code(why or "-"), code(f"labelyard resume {dataset}")
+def _blocked(seen: Overview) -> Iterator[tuple[str, ...]]:
+    for dataset, reason in seen.paused.items():
+        yield f"dataset {code(dataset)} is paused", code(reason or "-"), code(f"labelyard resume {dataset}")
     for server, error in seen.failing_servers.items():
-        failing = f"{code(server_label(server))} keeps failing and gets no work for now"
-        yield failing, code(error), code("labelyard doctor")
+        yield (
+            f"{code(server_label(server))} keeps failing and gets no work for now",
+            code(error),
+            code("labelyard doctor"),
+        )
 
 
 def _late(seen: Overview) -> Iterator[tuple[str, ...]]:
     for line in seen.batches:
-        if line.state in INGESTING and seen.at - line.changed_at > _LATE_RUN:
-            yield _batch(line), f"{line.state}, no task with people yet", _ago(seen.at - line.changed_at)
-        if line.state is BatchState.COMPLETED and seen.at - line.changed_at > _LATE_RUN:
-            yield _batch(line), "completed, not exported yet", _ago(seen.at - line.changed_at)
-        for job in line.jobs:
-            waits = seen.at - job.since
-            if line.state is BatchState.ASSIGNED and job.status is not JobStatus.COMPLETED and waits > _LATE_JOB:
-                yield _batch(line), f"job {job.id} of {code(job.assignee or 'nobody')} is in {job.status}", _ago(waits)
+        unchanged = seen.at - line.changed_at
+        if line.state in INGESTING and unchanged > _LATE_RUN:
+            yield _batch(line), f"{line.state}, jobs not assigned yet", _duration(unchanged)
+        if line.state is BatchState.COMPLETED and unchanged > _LATE_RUN:
+            yield _batch(line), "completed, not exported yet", _duration(unchanged)
+        if line.state is BatchState.ASSIGNED:
+            yield from _late_jobs(seen, line)
+
+
+def _late_jobs(seen: Overview, line: BatchSummary) -> Iterator[tuple[str, ...]]:
+    for job in line.jobs:
+        unchanged = seen.at - job.since
+        if job.status is not JobStatus.COMPLETED and unchanged > _LATE_JOB:
+            what = f"job {job.id} of {code(job.assignee or 'nobody')} is in {job.status}"
+            yield _batch(line), what, _duration(unchanged)
 
 
 def _failed(seen: Overview) -> Iterator[tuple[str, ...]]:
@@ -81,7 +92,7 @@ def _failed(seen: Overview) -> Iterator[tuple[str, ...]]:
             yield _batch(line), code(line.warning), "-"
 
 
-def _set_aside(seen: Overview) -> Iterator[tuple[str, ...]]:
+def _quarantined(seen: Overview) -> Iterator[tuple[str, ...]]:
     for line in seen.batches:
         for url, reason in line.quarantined.items():
             yield _batch(line), code(url), code(reason)
@@ -91,5 +102,5 @@ def _batch(line: BatchSummary) -> str:
     return link(line.id, line.task_url) if line.task_url else code(line.id)
 
 
-def _ago(span: timedelta) -> str:
+def _duration(span: timedelta) -> str:
     return f"{span.days} days" if span >= 2 * _DAY else f"{span.total_seconds() / 3600:.0f} hours"

@@ -1,6 +1,7 @@
-"""Runs whose worker and server died together: no heartbeat follows that the server's automation could miss.
+"""Runs whose process died without a final state, found by missing heartbeats.
 
-They would stay Running for ever, and a lead would wait for them.
+An automation of Prefect does the same (deployments/set_up.py), but only for runs that sent a heartbeat since the
+server's start. A run whose worker and server died together would stay Running for ever.
 """
 
 from __future__ import annotations
@@ -23,13 +24,14 @@ from prefect.states import Crashed
 
 from labelyard.context import Context
 from labelyard.ledger import leases
-from labelyard.orchestration.artifacts import best_effort
+from labelyard.orchestration import missed_heartbeats
+from labelyard.orchestration.best_effort import best_effort
 from labelyard.orchestration.events import read_events
 
 _log = logging.getLogger(__name__)
 _RUN = "prefect.flow-run."
 _HEARTBEAT = f"{_RUN}heartbeat"
-_OURS_AT_WORK = FlowRunFilter(
+_ACTIVE = FlowRunFilter(
     tags=FlowRunFilterTags(all_=["labelyard"]),
     state=FlowRunFilterState(
         type=FlowRunFilterStateType(any_=[StateType.RUNNING, StateType.PENDING, StateType.CANCELLING])
@@ -37,28 +39,29 @@ _OURS_AT_WORK = FlowRunFilter(
 )
 
 
-def end_orphaned_runs(context: Context) -> None:
-    """Call crashed what has given no sign of life for as long as the silence allowed, and whose batch nobody holds."""
-    silence = timedelta(seconds=context.settings.deploy.heartbeat_timeout_seconds)
-    since = datetime.now(UTC) - silence
-    quiet, beating = list[FlowRun](), set[UUID]()
-    with best_effort("looking for dead runs"), get_client(sync_client=True) as client:
-        runs = begun_before(client.read_flow_runs(flow_run_filter=_OURS_AT_WORK), since)
-        quiet, beating = runs, heard_of(client, runs, since)  # both or none: a run is not dead for want of an answer
+def end_orphaned_runs(context: Context) -> list[str]:
+    """Mark as Crashed every run without a heartbeat for `heartbeat_timeout_seconds` and without a lease of its batch.
+
+    Return the names of these runs.
+    """
+    timeout = timedelta(seconds=context.settings.deploy.heartbeat_timeout_seconds)
+    since = datetime.now(UTC) - timeout
+    old, alive = list[FlowRun](), set[UUID]()
+    with best_effort("reading the active runs"), get_client(sync_client=True) as client:
+        runs = started_before(client.read_flow_runs(flow_run_filter=_ACTIVE), since)
+        old, alive = runs, with_heartbeat(client, runs, since)  # together: without heartbeats every run looks orphaned
     with context.ledger.read_only() as tx:
-        held = leases.held(tx, [batch_of(run) for run in quiet])
-    for run in dead(quiet, beating, held):
-        with best_effort(f"ending the dead run {run.name}"), get_client(sync_client=True) as client:
-            _end(client, run, silence)
+        leased = leases.held(tx, [batch_of(run) for run in old])
+    return [run.name for run in orphaned(old, alive, leased) if _end(run, timeout)]
 
 
-def begun_before(runs: Sequence[FlowRun], moment: datetime) -> list[FlowRun]:
-    """Those that came into their state before then."""
+def started_before(runs: Sequence[FlowRun], moment: datetime) -> list[FlowRun]:
+    """Return the runs that entered their current state before `moment`."""
     return [run for run in runs if run.state is not None and run.state.timestamp < moment]
 
 
-def heard_of(client: SyncPrefectClient, runs: Sequence[FlowRun], since: datetime) -> set[UUID]:
-    """The ids of those that sent a heartbeat since then."""
+def with_heartbeat(client: SyncPrefectClient, runs: Sequence[FlowRun], since: datetime) -> set[UUID]:
+    """Return the ids of the runs that sent a heartbeat since then."""
     if not runs:
         return set()
     wanted = EventFilter(
@@ -70,18 +73,21 @@ def heard_of(client: SyncPrefectClient, runs: Sequence[FlowRun], since: datetime
 
 
 def batch_of(run: FlowRun) -> str:
-    """The batch that a run is for; empty where it is for none."""
+    """Return the batch that a run works on, or "" for a run without the parameter `batch`."""
     return str(run.parameters.get("batch", ""))
 
 
-def dead(quiet: Sequence[FlowRun], beating: Collection[UUID], held: Collection[str]) -> list[FlowRun]:
-    """Those without a heartbeat whose batch nobody has: a run that lives extends its lease."""
-    return [run for run in quiet if run.id not in beating and batch_of(run) not in held]
+def orphaned(runs: Sequence[FlowRun], alive: Collection[UUID], leased: Collection[str]) -> list[FlowRun]:
+    """Return the runs without a heartbeat and without a lease: a live run extends the lease of its batch."""
+    return [run for run in runs if run.id not in alive and batch_of(run) not in leased]
 
 
-def _end(client: SyncPrefectClient, run: FlowRun, silence: timedelta) -> None:
-    seen = client.read_flow_run(run.id).state
-    if seen is None or run.state is None or seen.id != run.state.id:
-        return  # it has moved on while we looked
-    client.set_flow_run_state(run.id, Crashed(message=f"No sign of life for {silence.total_seconds():.0f} s."))
-    _log.warning("run %s (%s) is called crashed: it gave no sign of life", run.name, run.id)
+def _end(run: FlowRun, timeout: timedelta) -> bool:
+    with best_effort(f"marking the run {run.name} as Crashed"), get_client(sync_client=True) as client:
+        current = client.read_flow_run(run.id).state
+        if current is None or run.state is None or current.id != run.state.id:
+            return False  # it changed its state meanwhile
+        client.set_flow_run_state(run.id, Crashed(message=missed_heartbeats(timeout)))
+        _log.warning("run %s (%s) is marked as Crashed: no heartbeat for %s", run.name, run.id, timeout)
+        return True
+    return False

@@ -1,4 +1,4 @@
-"""The steps of prefect.yaml: which labelyard deploys, and where a worker finds the flows."""
+"""The steps of prefect.yaml: `installed_version` when deploying, `project_folder` when a worker loads a flow."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from labelyard.errors import InputError
 
 
 def installed_version() -> dict[str, str]:
-    """The version of labelyard that deploys, for the templates of prefect.yaml."""
+    """Return the version of labelyard that deploys, for the templates of prefect.yaml."""
     return {"version": labelyard.__version__}
 
 
 def project_folder(version: str) -> dict[str, str]:
-    """The folder that holds flows/ and tasks/ on this machine, as the working directory of a run.
+    """Return the folder of flows/ and tasks/ on this machine, as the working directory of a run.
 
-    Raises InputError where the deployment was made by another `version` of labelyard than the one installed here.
+    Raises InputError if another `version` of labelyard than the installed one created the deployment.
     """
-    here = labelyard.__version__
-    if version != here:
+    installed = labelyard.__version__
+    if version != installed:
         raise InputError(
-            f"this worker has labelyard {here}, the deployment was made by labelyard {version}",
+            f"this worker has labelyard {installed}, the deployment was made by labelyard {version}",
             next_step=f"pip install labelyard=={version} on the worker's machine, or `labelyard deploy` from this one",
         )
     return {"directory": str(find_project())}
 
 
 def find_project() -> Path:
-    """The folder with flows/, tasks/, deployments/ and prefect.yaml: inside the wheel, or the checkout itself."""
+    """Return the folder of flows/, tasks/, deployments/ and prefect.yaml: inside the wheel, or the checkout."""
     package = Path(labelyard.__file__).resolve().parent
     for folder in (package / "_project", package.parent):
         if (folder / "prefect.yaml").is_file() and (folder / "flows").is_dir():

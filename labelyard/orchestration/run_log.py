@@ -1,4 +1,4 @@
-"""The library's log lines in the log of the run that causes them."""
+"""labelyard's log lines in the log of the Prefect run that wrote them."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from prefect.logging.handlers import APILogHandler
 
 
 class RunLogHandler(APILogHandler):
-    """Sends to Prefect what is logged while a flow or a task of this thread runs; other lines are not its business."""
+    """Sends log lines to Prefect while a flow or a task runs in the current context; ignores all others."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Send the line if it belongs to a run."""
+        """Send the record if a run is active."""
         if FlowRunContext.get() is not None or TaskRunContext.get() is not None:
             super().emit(record)
 
 
 def join_run_log() -> None:
-    """From now on labelyard's log lines, from INFO up, stand in the log of the run. Once a process is enough.
+    """Send labelyard's log lines from INFO up to the log of the active run. A second call does nothing.
 
-    PREFECT_LOGGING_EXTRA_LOGGERS would do half of it, and only where somebody has set it.
+    PREFECT_LOGGING_EXTRA_LOGGERS must be set by somebody, and passes only warnings and errors.
     """
     logger = logging.getLogger("labelyard")
     if not any(isinstance(handler, RunLogHandler) for handler in logger.handlers):

@@ -1,9 +1,9 @@
-"""How a flow ends: in a state whose name and message a person understands without reading code or traceback."""
+"""The final states of flows: their names and messages tell a person what happened, without code or traceback."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, ParamSpec
 
@@ -11,40 +11,56 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from labelyard.errors import LabelyardError, LeaseTaken
-from labelyard.orchestration.artifacts import batch_of_this_run, failure_page
+from labelyard.operations.status import unavailable_servers
+from labelyard.orchestration.artifacts import publish_failure
+from labelyard.orchestration.current_run import batch_of_run
 from labelyard.orchestration.run_log import join_run_log
 
+NOTHING_NEW = "Nothing new"
+SERVER_AWAY = "A server is away"
 P = ParamSpec("P")
 _log = logging.getLogger(__name__)
 
 
-def report_failures(work: Callable[P, State[Any]]) -> Callable[P, State[Any]]:
-    """Give a flow's function labelyard's log, and turn what it raises into the state that it ends in.
+def no_op(unavailable: Mapping[str, str]) -> State[Any]:
+    """Return the final state of a scheduled run that changed nothing; `unavailable` maps servers to their last error.
 
-    The states are returned, not raised: Prefect would pickle the exception and store it. Trying again is the ledger's
-    business, so nothing here asks Prefect for a retry.
+    `prune_noop_runs` deletes runs in these states.
+    """
+    if unavailable:
+        return Completed(
+            name=SERVER_AWAY, message="\n".join([*unavailable_servers(unavailable), "  next: labelyard doctor"])
+        )
+    return Completed(name=NOTHING_NEW, message="")
+
+
+def report_failures(work: Callable[P, State[Any]]) -> Callable[P, State[Any]]:
+    """Decorate a flow's function: send labelyard's log to the run's, and turn exceptions into final states.
+
+    The states are returned and not raised, because Prefect would pickle and store the exception. Retries are counted in
+    the ledger, so Prefect is not asked for any.
     """
 
     @wraps(work)
-    def ended(*args: P.args, **kwargs: P.kwargs) -> State[Any]:
+    def reported(*args: P.args, **kwargs: P.kwargs) -> State[Any]:
         join_run_log()
         try:
             return work(*args, **kwargs)
         except LeaseTaken as taken:
             return Completed(name="Taken by another run", message=str(taken))
         except LabelyardError as error:
-            return _failed(error.happened, error.next_step, again=error.retry)
-        except Exception as error:  # noqa: BLE001 - the run says what it was; it is logged with its traceback
-            _log.exception("unexpected")
-            return _failed(f"{type(error).__name__}: {error}", "", again=False)
+            return _failed(error.happened, error.next_step, retry=error.retry)
+        except Exception as error:  # noqa: BLE001 - the state carries the error, the log the traceback
+            _log.exception("unexpected error")
+            return _failed(f"{type(error).__name__}: {error}", "", retry=False)
 
-    return ended
+    return reported
 
 
-def _failed(what: str, next_step: str, *, again: bool) -> State[Any]:
-    batch = batch_of_this_run()
+def _failed(what: str, next_step: str, *, retry: bool) -> State[Any]:
+    batch = batch_of_run()
     next_step = next_step or (f"labelyard retry {batch}" if batch else "labelyard doctor")
     _log.error("%s\n  next: %s", what, next_step)
-    failure_page(batch, what, next_step)
-    hint = "\n  It is tried again automatically." if again else ""
-    return Failed(name="To be tried again" if again else "Failed", message=f"{what}\n  next: {next_step}{hint}")
+    publish_failure(batch, what, next_step)
+    hint = "\n  It is tried again automatically." if retry else ""
+    return Failed(name="To be tried again" if retry else "Failed", message=f"{what}\n  next: {next_step}{hint}")

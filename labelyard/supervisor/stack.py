@@ -1,4 +1,8 @@
-"""The processes of labelyard on one machine: Prefect's server, the deployments, a worker, the watcher."""
+"""The processes of labelyard on one machine: Prefect's server, the deployments, a worker, the watcher.
+
+Server and worker are the fast ones of orchestration/fast_worker if the installed Prefect supports them, else Prefect's
+own.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ from pathlib import Path
 
 from labelyard.errors import ProcessFailed, SettingsError
 from labelyard.ledger import Ledger
+from labelyard.orchestration.fast_worker import is_supported, slower_without, worker_type
 from labelyard.settings import Settings, is_loopback
 from labelyard.supervisor.process import Process, answers, prints
 from labelyard.supervisor.supervisor import Supervisor
@@ -31,6 +36,8 @@ SERVER_SETTINGS = {
 
 _PREFECT = (sys.executable, "-m", "prefect", "--no-prompt")
 _LABELYARD = (sys.executable, "-m", "labelyard")
+_SERVER_MODULE = "labelyard.orchestration.fast_worker.server"
+_PROCESS_WORKER_SETTINGS = {"PREFECT_WORKER_QUERY_SECONDS": "2"}  # by default it polls every 10 seconds
 _START_SECONDS = 180.0  # generous: the first start of Prefect on a slow machine takes a minute
 
 
@@ -51,6 +58,8 @@ def start_stack(supervisor: Supervisor, settings: Settings, report: Callable[[st
     Ledger(settings.ledger).close()
     api = settings.prefect_api_url or settings.up.prefect_api_url
     environment = prefect_environment(settings, api)
+    if not is_supported():
+        report(slower_without())
     if settings.prefect_api_url is None:
         report("Prefect's server …")
         supervisor.start(prefect_server(settings, environment))
@@ -112,28 +121,24 @@ def prefect_server(settings: Settings, environment: Mapping[str, str]) -> Proces
     own = dict(SERVER_SETTINGS)
     if auth is not None:
         own["PREFECT_SERVER_API_AUTH_STRING"] = auth.get_secret_value()
-    command = [
-        sys.executable,
-        "-m",
-        "labelyard.orchestration.fast_worker.server",
-        "server",
-        "start",
-        "--host",
-        host,
-        "--port",
-        str(port),
-    ]
+    command = [*server_command(), "server", "start", "--host", host, "--port", str(port)]
     ready = answers(f"{settings.up.prefect_api_url}/health")
     return Process("prefect-server", command, {**environment, **own}, ready, _START_SECONDS)
 
 
+def server_command() -> list[str]:
+    """Return Prefect's command with the faster server if the installed Prefect supports it, else Prefect's own."""
+    return [sys.executable, "-m", _SERVER_MODULE] if is_supported() else list(_PREFECT)
+
+
 def prefect_worker(settings: Settings, environment: Mapping[str, str], kind: str = "") -> Process:
-    """Return the process of a worker of the pool, of the pool's type or of type `kind`."""
+    """Return the process of a worker of the pool, of type `kind`, by default the fastest that is supported."""
+    kind = kind or worker_type()
     name = f"{socket.gethostname()}-{os.getpid()}"
-    command = [*_PREFECT, "worker", "start", "--pool", settings.deploy.pool, "--name", name]
-    command += ["--type", kind] if kind else []
+    command = [*_PREFECT, "worker", "start", "--pool", settings.deploy.pool, "--type", kind, "--name", name]
+    own = _PROCESS_WORKER_SETTINGS if kind == "process" else {}
     # Time for a run to finish its step or to release its batch.
-    return Process("worker", command, environment, prints("started!"), _START_SECONDS, stop_within=20)
+    return Process("worker", command, {**own, **environment}, prints("started!"), _START_SECONDS, stop_within=20)
 
 
 def _watcher(environment: Mapping[str, str], port: int, health: str) -> Process:

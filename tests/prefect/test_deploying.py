@@ -53,9 +53,9 @@ def test_deploying_twice_leaves_the_same_deployments_and_one_equal_automation_fo
     assert prefect_server.call("GET", "/work_pools/labelyard/queues/ingest")["concurrency_limit"] == 4
     assert [one["name"] for one in automations] == [
         "labelyard reports failed actions",
-        "labelyard: a closed batch becomes a task",
-        "labelyard: a completed task becomes a COCO file",
-        "labelyard: a run without a sign of life has crashed",
+        "labelyard: export a completed task",
+        "labelyard: ingest a closed batch",
+        "labelyard: mark runs that missed their heartbeats as Crashed",
     ]
 
 
@@ -71,6 +71,7 @@ def test_prefects_own_command_deploys_the_same_with_the_files_own_intervals(pref
         assert one["pull_steps"] == [{"labelyard.orchestration.pull.project_folder": {"version": __version__}}]
     assert after["collect-finished"]["schedules"][0][1]["interval"] == 60
     assert after["sweep-sources"]["schedules"][0][1]["interval"] == 300
+    assert after["housekeeping"]["schedules"][0][1]["interval"] == 60
 
 
 def test_without_a_server_the_command_says_where_it_looked_and_what_to_start(prefect_server: PrefectServer) -> None:

@@ -22,7 +22,7 @@ from pydantic import BaseModel
 
 from labelyard.domain.states import Event
 from labelyard.errors import InputError
-from labelyard.orchestration import DEAD_RUNS
+from labelyard.orchestration import ORPHANED_RUNS_AUTOMATION
 from labelyard.orchestration.deploy import render
 from labelyard.orchestration.pull import find_project, installed_version, project_folder
 from labelyard.settings import DeploySettings
@@ -61,7 +61,7 @@ def test_a_slot_whose_run_never_began_is_free_again_after_a_minute(deployment: d
 
 def test_a_look_that_dies_in_its_midst_and_keeps_its_slot_does_not_keep_out_the_next_ones() -> None:
     limits = {one["name"]: one["concurrency_limit"]["limit"] for one in DEPLOYMENTS}
-    assert (limits["collect-finished"], limits["sweep-sources"]) == (3, 3)
+    assert (limits["collect-finished"], limits["sweep-sources"], limits["housekeeping"]) == (3, 3, 3)
 
 
 @by_name
@@ -103,7 +103,7 @@ def test_the_report_of_failed_actions_watches_every_other_automation_and_not_its
     (own,) = (name for name, one in triggers.items() if one["expect"] == ["prefect.automation.action.failed"])
     watched = triggers[own]["match"]["prefect.resource.name"]
     assert not fnmatchcase(own, watched)
-    assert all(fnmatchcase(name, watched) for name in {*triggers, DEAD_RUNS} - {own})
+    assert all(fnmatchcase(name, watched) for name in {*triggers, ORPHANED_RUNS_AUTOMATION} - {own})
 
 
 def test_no_template_stands_inside_a_list_where_a_deploy_would_drop_it() -> None:
@@ -117,11 +117,14 @@ def test_every_template_of_an_event_is_one_whole_expression_and_so_keeps_its_typ
 
 
 def test_the_settings_reach_pool_intervals_and_limit() -> None:
-    settings = DeploySettings(pool="elsewhere", collect_seconds=3, sweep_seconds=5, batches_at_once=9)
+    settings = DeploySettings(
+        pool="elsewhere", collect_seconds=3, sweep_seconds=5, housekeeping_seconds=7, batches_at_once=9
+    )
     rendered = {deployment["name"]: deployment for deployment in yaml.safe_load(render(TEXT, settings))["deployments"]}
     assert {deployment["work_pool"]["name"] for deployment in rendered.values()} == {"elsewhere"}
     assert rendered["collect-finished"]["schedules"][0]["interval"] == 3
     assert rendered["sweep-sources"]["schedules"][0]["interval"] == 5
+    assert rendered["housekeeping"]["schedules"][0]["interval"] == 7
     assert rendered["ingest-batch"]["concurrency_limit"]["limit"] == 9
 
 

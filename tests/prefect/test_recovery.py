@@ -90,7 +90,7 @@ def finished(server: PrefectServer, batch: str) -> Any:
         runs = server.runs(batch, "ingest")
         return next((run for run in runs if run["state_name"] == "Waiting for annotators"), None)
 
-    assert "1 batches announced" in eventually(announced, f"{batch} to be announced again", RUN_SECONDS)
+    assert "1 events published" in eventually(announced, f"{batch} to be announced again", RUN_SECONDS)
     return eventually(done, f"{batch} to wait for annotators", RUN_SECONDS)
 
 
@@ -111,7 +111,7 @@ def test_when_worker_and_server_are_killed_the_run_ends_its_place_is_free_and_an
     with serving(home, port) as (server, _):
         assert server.state(dead) == "Running"
         # Before a worker begins on this machine: it would know that the run's process is gone, and say so at once.
-        assert server.reaches(dead, "Crashed")["state"]["message"] == "No sign of life for 40 s."
+        assert server.reaches(dead, "Crashed")["state"]["message"] == "Missed heartbeats for 40 s."
         with at_work(server, tmp_path / "second", **quick):
             assert finished(server, batch)["id"] != dead
     assert workspace.state(batch) == "assigned"
@@ -145,7 +145,7 @@ def test_an_action_that_fails_is_reported_and_its_batch_is_announced_again_and_d
         assert sent(workspace, deployed) == 1
         reported = eventually(lambda: reported_run(deployed, batch), "the failed action to be reported", RUN_SECONDS)
         assert (reported["state_name"], reported["name"]) == ("Actions failed", "failed actions")
-        assert "labelyard: a closed batch becomes a task" in reported["state"]["message"]
+        assert "labelyard: ingest a closed batch" in reported["state"]["message"]
         assert "404" in reported["state"]["message"]
         assert batch in deployed.artifacts(reported)["failed-actions"]["data"]
         status = deployed.command("labelyard", "status", **workspace.settings)
@@ -155,7 +155,7 @@ def test_an_action_that_fails_is_reported_and_its_batch_is_announced_again_and_d
         finished(deployed, batch)
     assert workspace.state(batch) == "assigned"
     names = [one["name"] for one in deployed.call("POST", "/automations/filter", {})]
-    assert names.count("labelyard: a closed batch becomes a task") == 1
+    assert names.count("labelyard: ingest a closed batch") == 1
 
 
 def reported_run(server: PrefectServer, batch: str) -> Any:
@@ -180,7 +180,7 @@ def test_an_event_that_the_server_took_and_lost_is_announced_again(
     assert workspace.state(batch) == "assigned"
 
 
-def test_runs_that_left_no_sign_of_life_are_ended_by_the_next_look(
+def test_housekeeping_marks_runs_without_heartbeats_and_without_a_lease_as_crashed(
     deployed: PrefectServer, tmp_path: Path, workspace: Workspace, quick: dict[str, str]
 ) -> None:
     of_a_batch = deployed.start("ingest-batch/ingest-batch", batch="street-00001", attempt=1)
@@ -193,7 +193,7 @@ def test_runs_that_left_no_sign_of_life_are_ended_by_the_next_look(
         deployed.post_event(
             "prefect.flow-run.heartbeat", f"prefect.flow-run.{long}"
         )  # as its worker does while it lives
-        deployed.reaches(deployed.start("sweep-sources/sweep-sources"), "Completed", "Nothing new", "Cancelled")
+        deployed.reaches(deployed.start("housekeeping/housekeeping"), "Completed", "Nothing new", "Cancelled")
         return True if {deployed.state(of_a_batch), deployed.state(of_none)} == {"Crashed"} else None
 
     try:

@@ -66,7 +66,7 @@ def test_the_run_shows_a_bar_and_a_page_of_objects_task_and_people(deployed: Pre
     assert "in/cam1/0001.jpg" in page
     assert "`ann`" in page
     assert "/tasks/" in page
-    assert "set aside" in page
+    assert "quarantined" in page
     assert "broken \\| <b>`x`</b>.jpg" in page, "the name is code, between more backticks than it holds"
 
 
@@ -80,7 +80,7 @@ def test_the_events_of_a_batch_name_the_run_that_caused_them(deployed: PrefectSe
 
     events = {event["event"]: event for event in eventually(look, "the events of the run", 20)}
     assert set(events) == {
-        "labelyard.task.created", "labelyard.data.uploaded", "labelyard.data.proved", "labelyard.jobs.assigned",
+        "labelyard.task.created", "labelyard.data.uploaded", "labelyard.data.verified", "labelyard.jobs.assigned",
     }  # fmt: skip
     for event in events.values():
         assert event["resource"]["prefect.resource.id"] == f"labelyard.batch.{ingested['name']}"

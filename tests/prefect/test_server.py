@@ -20,12 +20,12 @@ from prefect.server.events import triggers
 from prefect.settings import Settings
 from sqlalchemy import text
 
-from labelyard.orchestration.fast_worker.server import find_application_at_once, let_triggers_take_turns
+from labelyard.orchestration.fast_worker.server import cache_application, lock_before_triggers_read
 from tests.support.prefect_server import PrefectServer
 
 SCRIPT = """
 import gc, sqlite3, sys, threading, time
-from labelyard.orchestration.fast_worker.server import collect_for_ever
+from labelyard.orchestration.fast_worker.server import collect_garbage_forever
 
 def connection(**more):
     return sqlite3.connect(sys.argv[1], isolation_level=None, check_same_thread=False, **more)
@@ -40,7 +40,7 @@ del old
 waiting = threading.Thread(target=waiter.execute, args=("BEGIN IMMEDIATE",))
 waiting.start()
 time.sleep(0.2)
-threading.Thread(target=collect_for_ever, daemon=True).start()
+threading.Thread(target=collect_garbage_forever, daemon=True).start()
 time.sleep(1.5)  # the collector waits for the waiter by now
 writer.execute("COMMIT")
 waiting.join()
@@ -64,7 +64,7 @@ def test_it_is_prefect_s_own_command(tmp_path: Path) -> None:
 
 def test_it_finds_its_application_without_a_look_at_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "create_app", server.create_app)  # given back at the end
-    find_application_at_once()
+    cache_application()
     application = server.create_app()
     monkeypatch.setattr(Settings, "hash_key", lambda _: pytest.fail("it read them again"))
     assert server.create_app() is application
@@ -95,7 +95,7 @@ def test_triggers_that_look_and_then_write_wait_for_their_turn_on_sqlite(
     without = _looking_and_writing(tmp_path / "without.db")
     assert any("database is locked" in str(failure) for failure in without), "Prefect takes turns by itself now"
     monkeypatch.setattr(triggers, "automations_session", triggers.automations_session)  # given back at the end
-    let_triggers_take_turns()
+    lock_before_triggers_read()
     assert _looking_and_writing(tmp_path / "with.db") == [None] * 3
 
 

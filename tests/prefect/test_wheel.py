@@ -46,4 +46,10 @@ def test_the_flows_of_an_unpacked_wheel_load_without_the_checkout(tmp_path: Path
         check=False,
     )
     assert loaded.returncode == 0, loaded.stderr
-    assert set(loaded.stdout.split()) >= {"ingest-batch", "export-task", "collect-finished", "sweep-sources"}
+    assert set(loaded.stdout.split()) >= {
+        "ingest-batch",
+        "export-task",
+        "collect-finished",
+        "sweep-sources",
+        "housekeeping",
+    }

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,12 +17,12 @@ from uuid import uuid4
 import httpx
 
 from labelyard.orchestration.pull import find_project
-from labelyard.supervisor.stack import SERVER_SETTINGS
+from labelyard.supervisor.stack import SERVER_SETTINGS, server_command
 from tests.support.emulator import free_port
 from tests.support.waiting import eventually
 
-_START_SECONDS = 120
-RUN_SECONDS = 180
+_START_SECONDS = 240
+RUN_SECONDS = 300
 _STOP_SECONDS = 90
 
 
@@ -51,7 +51,7 @@ class PrefectServer:
         """Return the API's response; repeat the request while SQLite is busy, as Prefect's own client does."""
 
         def send() -> httpx.Response | None:
-            response = httpx.request(method, f"{self.api_url}{path}", json=body, timeout=30)
+            response = httpx.request(method, f"{self.api_url}{path}", json=body, timeout=90)
             return None if response.status_code == httpx.codes.SERVICE_UNAVAILABLE else response
 
         response = eventually(send, f"a response to {method} {path}", 30)
@@ -186,15 +186,16 @@ def run_prefect_server() -> Iterator[PrefectServer]:
 
 
 @contextmanager
-def serving(home: Path, port: int, **settings: str) -> Iterator[tuple[PrefectServer, subprocess.Popen[bytes]]]:
+def serving(
+    home: Path, port: int, command: Sequence[str] = (), **settings: str
+) -> Iterator[tuple[PrefectServer, subprocess.Popen[bytes]]]:
     """Run a server as `labelyard up` starts it; yield it and its process. The same `home` and `port` restart it."""
     server, log_file = PrefectServer(f"http://127.0.0.1:{port}/api", home), home / "log"
     quick = {"PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "1"}
     environment = {**server.environment, **SERVER_SETTINGS, **quick, **settings}
-    command = [sys.executable, "-m", "labelyard.orchestration.fast_worker.server", "server", "start"]
-    command += ["--host", "127.0.0.1", "--port", str(port)]
+    start = [*(command or server_command()), "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     with log_file.open("ab") as log:
-        process = subprocess.Popen(command, env=environment, cwd=home, stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen(start, env=environment, cwd=home, stdout=log, stderr=log, start_new_session=True)
     try:
         eventually(lambda: _healthy(server, process, log_file), "a response of the Prefect server", _START_SECONDS)
         yield server, process

@@ -17,7 +17,7 @@ from labelyard.pipeline.register_objects import sweep_sources
 from labelyard.settings import Settings
 from tests.support.emulator import StoreServer
 
-RARELY = {"LABELYARD_DEPLOY__COLLECT_SECONDS": "86400", "LABELYARD_DEPLOY__SWEEP_SECONDS": "86400"}
+RARELY = {f"LABELYARD_DEPLOY__{name}_SECONDS": "86400" for name in ("COLLECT", "SWEEP", "HOUSEKEEPING")}
 """Schedules that start nothing during a test."""
 PEOPLE = ("boss:bosspass:superuser", "ann:annpass", "bob:bobpass")
 

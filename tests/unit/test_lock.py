@@ -1,4 +1,4 @@
-"""The lock file pins what pyproject.toml requires, with hashes, and names no registry."""
+"""The lock files pin every requirement of pyproject.toml with its hashes, and name no package registry."""
 
 from __future__ import annotations
 
@@ -9,35 +9,61 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from labelyard.orchestration.fast_worker import SUPPORTED_PREFECT
 from tests.support.paths import ROOT
 
-LOCK = (ROOT / "requirements.lock").read_text()
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-REQUIRED = [*PROJECT["dependencies"], *(name for extra in PROJECT["optional-dependencies"].values() for name in extra)]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = PYPROJECT["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+NEWEST, OLDEST = "requirements.lock", "requirements-prefect-oldest.lock"
+REQUIRED = {
+    NEWEST: [*PROJECT["dependencies"], *(name for extra in EXTRAS.values() for name in extra)],
+    OLDEST: [*PROJECT["dependencies"], *EXTRAS["demo"], *PYPROJECT["dependency-groups"]["prefect-oldest"]],
+}
+each_lock = pytest.mark.parametrize("lock", [NEWEST, OLDEST])
 
 
-def pins() -> dict[str, list[str]]:
-    """Name -> pinned versions; several where they differ by Python version."""
+def text(lock: str) -> str:
+    return (ROOT / lock).read_text()
+
+
+def pins(lock: str) -> dict[str, list[str]]:
+    """Name -> the pinned versions, several if they differ by Python version."""
     found: dict[str, list[str]] = {}
-    for name, version in re.findall(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;\\]+)", LOCK, re.MULTILINE):
+    for name, version in re.findall(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;\\]+)", text(lock), re.MULTILINE):
         found.setdefault(canonicalize_name(name), []).append(version)
     return found
 
 
-@pytest.mark.parametrize("required", REQUIRED)
-def test_every_required_package_is_pinned_to_a_matching_version(required: str) -> None:
+@pytest.mark.parametrize(("lock", "required"), [(lock, name) for lock, names in REQUIRED.items() for name in names])
+def test_every_requirement_is_pinned_within_its_range(lock: str, required: str) -> None:
     requirement = Requirement(required)
-    versions = pins().get(canonicalize_name(requirement.name))
+    versions = pins(lock).get(canonicalize_name(requirement.name))
     assert versions, "run `make lock`"
     assert all(requirement.specifier.contains(version) for version in versions), "run `make lock`"
 
 
-def test_every_pin_has_its_hashes() -> None:
-    blocks = re.split(r"^(?=\S)", "\n".join(line for line in LOCK.splitlines() if "#" not in line), flags=re.MULTILINE)
-    without_hash = [block.split()[0] for block in blocks if block.strip() and "--hash=sha256:" not in block]
-    assert without_hash == []
-    assert sum(len(versions) for versions in pins().values()) == len([block for block in blocks if block.strip()])
+@each_lock
+def test_every_pin_has_its_hashes(lock: str) -> None:
+    lines = [line for line in text(lock).splitlines() if "#" not in line]
+    blocks = re.split(r"^(?=\S)", "\n".join(lines), flags=re.MULTILINE)
+    bare = [block.split()[0] for block in blocks if block.strip() and "--hash=sha256:" not in block]
+    assert bare == []
+    assert sum(len(versions) for versions in pins(lock).values()) == len([block for block in blocks if block.strip()])
 
 
-def test_the_lock_names_no_registry() -> None:
-    assert re.findall(r"https?://|file://|--(?:extra-)?index-url|--find-links|--trusted-host", LOCK) == []
+@each_lock
+def test_a_lock_names_no_registry(lock: str) -> None:
+    assert re.findall(r"https?://|file://|--(?:extra-)?index-url|--find-links|--trusted-host", text(lock)) == []
+
+
+def test_the_fast_worker_supports_the_version_of_prefect_that_its_extra_pins() -> None:
+    (pin,) = EXTRAS["fast-worker"]
+    assert pin == f"prefect=={SUPPORTED_PREFECT}"
+    assert pins(NEWEST)["prefect"] == [SUPPORTED_PREFECT]
+
+
+def test_the_second_lock_has_the_oldest_prefect_of_the_range() -> None:
+    (prefect,) = (name for name in PROJECT["dependencies"] if name.startswith("prefect"))
+    (oldest,) = (part.version for part in Requirement(prefect).specifier if part.operator == ">=")
+    assert pins(OLDEST)["prefect"] == [oldest]

@@ -1,7 +1,8 @@
-"""Prefect's flow engine, without what a worker of many runs has already or can do once for all of them.
+"""Prefect's flow engine for many runs in one process.
 
-Prefect expects one run a process: each run opens a connection to hear whether somebody suspends it, waits for that
-before it begins, and makes clients of its own, each of which reads all certificates of the world anew.
+Prefect expects one run per process. Each run opens a websocket to receive its suspension, waits for the connection
+before it starts, and creates HTTP clients of its own, each of which loads all certificates. Here the worker listens for
+all runs, and all runs share one client.
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.context import SyncClientContext
 from prefect.flow_engine import FlowRunEngine, run_flow
 
-_MANY = 1_000_000
+_NEVER_ZERO = 1_000_000
 
 
 class _Engine(FlowRunEngine[Any, Any]):
-    """The engine of a run whose suspension somebody else hears of, for all runs: `LabelyardWorker._listen`."""
+    """The engine of a run that does not listen for its own suspension: `LabelyardWorker._listen` does."""
 
     @contextmanager
     def setup_flow_run_suspension_request(self) -> Iterator[FlowRunSuspensionRequest]:
-        assert self.flow_run is not None, "the engine has the run that it was given"
+        assert self.flow_run is not None, "the engine is created with a run"
         request = self._get_flow_run_suspension_request()
         with register_flow_run_suspension_request(self.flow_run.id, request):
             request.raise_if_requested()
@@ -32,7 +33,7 @@ class _Engine(FlowRunEngine[Any, Any]):
 
 
 def run_in_this_thread(flow: Flow[..., Any], flow_run: FlowRun) -> None:
-    """Run a flow to its end; raises what ends it, once Prefect knows."""
+    """Run a flow to its end. Raises the flow's exception after its final state was reported to Prefect."""
     if flow.isasync or flow.isgenerator:
         run_flow(flow, flow_run=flow_run, parameters=flow_run.parameters, return_type="state")
         return
@@ -44,12 +45,12 @@ def run_in_this_thread(flow: Flow[..., Any], flow_run: FlowRun) -> None:
 
 
 @contextmanager
-def one_client() -> Iterator[None]:
-    """Inside, every run of this process speaks to Prefect by one client, with its connections kept open."""
+def shared_client() -> Iterator[None]:
+    """Make all runs of this process use one client of Prefect's API, with its connections kept open."""
     with SyncClientContext() as context:
-        # Threads enter and leave it, and Prefect counts them without a lock: it must never come down to nobody.
-        context.client._context_stack += _MANY  # noqa: SLF001
+        # Prefect counts the threads that use the client, without a lock, and closes it when the count reaches zero.
+        context.client._context_stack += _NEVER_ZERO  # noqa: SLF001
         try:
             yield
         finally:
-            context.client._context_stack -= _MANY  # noqa: SLF001
+            context.client._context_stack -= _NEVER_ZERO  # noqa: SLF001

@@ -1,4 +1,4 @@
-"""Runs whose process is gone: after kill -9 nobody tells Prefect, and each keeps its deployment's slot for minutes."""
+"""Runs of killed workers on this machine: known at once by the process id, long before a missed heartbeat."""
 
 from __future__ import annotations
 
@@ -16,31 +16,32 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun, StateType
 
-_BEGUN = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
+_ACTIVE = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 
 
-def identity() -> str:
-    """How Prefect knows this process: HOST:PID."""
+def process_id() -> str:
+    """Return the id of this process in Prefect, HOST:PID."""
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-async def runs_left_behind(client: PrefectClient, pool: str) -> list[FlowRun]:
-    """What processes of this machine have begun for the pool and can no longer end; for a process that has just begun.
+async def runs_of_killed_workers(client: PrefectClient, pool: str) -> list[FlowRun]:
+    """Return the pool's active runs whose process ran on this machine and no longer exists.
 
-    A number that another process has by now is not seen: such a run waits for the heartbeats' automation.
+    To be called before this worker starts a run. A process id that is in use again is not recognised: such a run ends
+    by its missed heartbeats.
     """
-    begun = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_BEGUN)))
+    active = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_ACTIVE)))
     of_pool = WorkPoolFilter(name=WorkPoolFilterName(any_=[pool]))
-    found = await client.read_flow_runs(flow_run_filter=begun, work_pool_filter=of_pool)
-    return [run for run in found if run.infrastructure_pid and _is_gone(run.infrastructure_pid)]
+    found = await client.read_flow_runs(flow_run_filter=active, work_pool_filter=of_pool)
+    return [run for run in found if run.infrastructure_pid and _is_dead(run.infrastructure_pid)]
 
 
-def _is_gone(whose: str) -> bool:
-    host, _, number = whose.rpartition(":")
+def _is_dead(process: str) -> bool:
+    host, _, number = process.rpartition(":")
     if host != socket.gethostname() or not number.isdecimal():
         return False
     if int(number) == os.getpid():
-        return True  # in a container every worker is number 1
+        return True  # an earlier worker in the same container: all of them have the id 1
     with suppress(PermissionError):
         try:
             os.kill(int(number), 0)

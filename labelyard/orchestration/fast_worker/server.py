@@ -1,19 +1,21 @@
-"""`python -m labelyard.orchestration.fast_worker.server …`: the `prefect` command with three fixes to its server.
+"""Prefect's command with a faster server: `python -m labelyard.orchestration.fast_worker.server server start`.
 
-On SQLite a transaction that looks first and writes then fails at once where another has written in between ("database
-is locked"), instead of waiting. Triggers do so: after four tries in a tenth of a second the event is dropped, and with
-it the run that it should have started. So does whoever makes a run of a deployment: it is tried again after two
-seconds, then after four, and only two automations can try at a time, so that in a burst most runs begin late. Here both
-wait for their turn before they look, as the ledger's writers do.
+It changes three things of the server.
 
-For each action of an automation the server makes a client of itself. That looks for its application by a hash of all
-settings and sets logging up anew: a tenth of a second and more, in which nothing else goes on. Here it is found once.
+Transactions on SQLite. A transaction that reads first and writes later fails at once ("database is locked") if another
+one has written in between; it does not wait. Triggers do this: after four attempts within a tenth of a second the
+event is dropped, and its run is never created. So does the creation of a run: it is repeated after two and after four
+seconds, two automations at a time, so that in a burst most runs start late. Here both get the write lock before they
+read, as the ledger's transactions do.
 
-Garbage is collected by a thread of its own. On SQLite the server otherwise stands still for up to a minute, under load
-every few minutes. Garbage is collected in whatever thread allocates, mostly the event loop's, and may hold an old
-cursor. To reset it SQLite wants the mutex of the cursor's connection, which another thread holds while it waits for the
-write lock (busy_timeout, 60 s); and whoever has the write lock waits for the event loop. A collecting thread may wait
-as long as it likes.
+The server's application. For each action of an automation the server creates a client of itself, which finds the
+application by a hash of all settings and configures logging again. That blocks the server for a tenth of a second and
+more. Here the application is found once.
+
+Garbage collection. Python collects garbage in the thread that allocates, mostly that of the event loop, and may there
+find an old SQLite cursor. To reset it, SQLite needs the mutex of the cursor's connection. Another thread holds that
+mutex while it waits for the write lock (busy_timeout, 60 s), and the owner of the write lock waits for the event loop:
+under load the server stops for up to a minute, every few minutes. Here a thread of its own collects garbage.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from __future__ import annotations
 import functools
 import gc
 import runpy
+import sys
 import threading
 import time
 from contextlib import AbstractAsyncContextManager
@@ -31,41 +34,44 @@ from prefect.server.database import PrefectDBInterface, provide_database_interfa
 from prefect.server.events import triggers
 from sqlalchemy.ext.asyncio import AsyncSession
 
-_SECONDS_BETWEEN_LOOKS = 1.0
-_LOOKS_BETWEEN_FULL_ONES = 60
+from labelyard.errors import InputError
+from labelyard.orchestration.fast_worker import require_supported
+
+_SECONDS_BETWEEN_COLLECTIONS = 1.0
+_COLLECTIONS_BETWEEN_FULL_ONES = 60
 
 
-def find_application_at_once() -> None:
-    """Remember the server's application, whatever is asked for."""
+def cache_application() -> None:
+    """Make the server find its application once."""
     server.create_app = functools.cache(server.create_app)
 
 
-def let_triggers_take_turns() -> None:
-    """Let a trigger on SQLite wait until it may write, before it looks; PostgreSQL needs no such thing."""
+def lock_before_triggers_read() -> None:
+    """Make a trigger on SQLite get the write lock before it reads. PostgreSQL is not affected."""
 
-    def session_in_turn(*, begin_transaction: bool = False) -> AbstractAsyncContextManager[AsyncSession]:
-        return _InTurn(provide_database_interface()).session_context(begin_transaction=begin_transaction)
+    def writing_session(*, begin_transaction: bool = False) -> AbstractAsyncContextManager[AsyncSession]:
+        return _WriteFirst(provide_database_interface()).session_context(begin_transaction=begin_transaction)
 
-    triggers.automations_session = session_in_turn  # type: ignore[assignment, attr-defined]
+    triggers.automations_session = writing_session  # type: ignore[assignment, attr-defined]
 
 
-def let_new_runs_take_turns() -> None:
-    """Let whoever makes a run of a deployment wait until it may write, before it looks.
+def lock_before_runs_are_created() -> None:
+    """Make the creation of a run on SQLite get the write lock before it reads.
 
-    To be called before the application is made.
+    To be called before the application is created.
     """
-    make: Any = deployments.create_flow_run_from_deployment
+    create: Any = deployments.create_flow_run_from_deployment
 
-    @functools.wraps(make)  # its signature is what the route is made of
-    async def make_in_turn(db: PrefectDBInterface, **others: Any) -> Any:
-        return await make(db=_InTurn(db), **others)
+    @functools.wraps(create)  # FastAPI builds the route from the signature
+    async def create_with_lock(db: PrefectDBInterface, **others: Any) -> Any:
+        return await create(db=_WriteFirst(db), **others)
 
-    [route] = [route for route in deployments.router.routes if getattr(route, "endpoint", None) is make]
-    route.endpoint = make_in_turn  # type: ignore[attr-defined]
+    [route] = [route for route in deployments.router.routes if getattr(route, "endpoint", None) is create]
+    route.endpoint = create_with_lock  # type: ignore[attr-defined]
 
 
-class _InTurn:
-    """A database whose transactions begin as writers; PostgreSQL's do not care."""
+class _WriteFirst:
+    """A database whose transactions start with the write lock on SQLite; on PostgreSQL they are as before."""
 
     def __init__(self, database: PrefectDBInterface) -> None:
         self._database = database
@@ -74,19 +80,23 @@ class _InTurn:
         return self._database.session_context(begin_transaction, with_for_update=begin_transaction)
 
 
-def collect_for_ever() -> None:
-    """Collect young garbage every second, all of it every minute."""
-    looks = 0
+def collect_garbage_forever() -> None:
+    """Collect young garbage every second, and all garbage every minute."""
+    collections = 0
     while True:
-        time.sleep(_SECONDS_BETWEEN_LOOKS)
-        looks += 1
-        gc.collect(2 if looks % _LOOKS_BETWEEN_FULL_ONES == 0 else 1)
+        time.sleep(_SECONDS_BETWEEN_COLLECTIONS)
+        collections += 1
+        gc.collect(2 if collections % _COLLECTIONS_BETWEEN_FULL_ONES == 0 else 1)
 
 
 if __name__ == "__main__":
-    find_application_at_once()
-    let_triggers_take_turns()
-    let_new_runs_take_turns()
+    try:
+        require_supported()
+    except InputError as error:
+        sys.exit(f"labelyard: {error}")
+    cache_application()
+    lock_before_triggers_read()
+    lock_before_runs_are_created()
     gc.disable()
-    threading.Thread(target=collect_for_ever, name="garbage", daemon=True).start()
+    threading.Thread(target=collect_garbage_forever, name="garbage", daemon=True).start()
     runpy.run_module("prefect", run_name="__main__", alter_sys=True)

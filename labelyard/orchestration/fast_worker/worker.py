@@ -1,11 +1,11 @@
-"""A worker that runs flows as threads of its own process, and hears of new runs at once.
+"""A worker that runs flows as threads of its own process and is notified of new runs.
 
-Prefect's own process worker needs some seconds to start a run: it looks only now and then, and starts two
-interpreters. This one listens to the server's events, keeps the flows loaded, and asks for nothing but the two states
-that matter (Pending, where the limits are kept, and Running). Deployments don't depend on it: a pool of this type takes
-a process worker as well.
+Prefect's process worker needs some seconds to start a run: it polls, and starts two Python interpreters. This worker
+listens to the server's events, keeps flows loaded, and reports only the two states that matter: Pending, for which the
+server checks the concurrency limits, and Running. Deployments do not depend on it: a process worker may serve the same
+work pool.
 
-     Scheduled ──event or poll──▶ Pending (the server keeps the limits) ──thread──▶ Running ──▶ …
+     Scheduled ──event or poll──▶ Pending (the server checks the limits) ──thread──▶ Running ──▶ …
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ from prefect.workers.base import BaseWorker, BaseWorkerResult
 from prefect.workers.process import ProcessJobConfiguration, ProcessVariables
 
 from labelyard.errors import RunCancelled, WorkerStopped
-from labelyard.orchestration.fast_worker.engine import one_client, run_in_this_thread
-from labelyard.orchestration.fast_worker.killed_workers import identity, runs_left_behind
+from labelyard.orchestration.fast_worker.engine import run_in_this_thread, shared_client
+from labelyard.orchestration.fast_worker.killed_workers import process_id, runs_of_killed_workers
 
 if TYPE_CHECKING:
     from anyio.abc import TaskStatus
@@ -49,37 +49,35 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _SCHEDULED = "prefect.flow-run.Scheduled"
-_UNWANTED = ["prefect.flow-run.Cancelling", "prefect.flow-run.Suspended"]
-_SECONDS_TO_FINISH = 4.0  # with the next, less than the ten seconds that Docker gives
-_SECONDS_TO_GIVE_BACK = 4.0
+_STOP_REQUESTS = ["prefect.flow-run.Cancelling", "prefect.flow-run.Suspended"]
+_SECONDS_TO_FINISH = 4.0  # with the next, less than the ten seconds between Docker's SIGTERM and SIGKILL
+_SECONDS_TO_RELEASE = 4.0
 _SECONDS_BETWEEN_CONNECTIONS = 5.0
-_SECONDS_UNTIL_HEEDED = 5.0  # where an event got lost, or came before the state that it tells of could be read
+_SECONDS_BETWEEN_STOP_CHECKS = 5.0  # for a lost event, or one that arrived before its state could be read
 
 
 class LabelyardWorkerResult(BaseWorkerResult):
-    """How a run ended, as far as the worker knows."""
+    """The result of a run: always status 0, because the engine reports the run's state itself."""
 
 
 class LabelyardWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, LabelyardWorkerResult]):
-    """Runs flows as threads of this process; after a change of code that keeps the version, start it anew.
+    """Runs flows as threads of this process. Restart it after a change of the flows' code.
 
-    The job variables of the process worker are accepted, so that both take the same pool; only those about
-    processes (command, working_dir, env) mean nothing here.
+    It accepts the job variables of the process worker, so that both may serve one pool. Those about processes (command,
+    working_dir, env) have no effect.
     """
 
     type = "labelyard"
     job_configuration = ProcessJobConfiguration
     job_configuration_variables = ProcessVariables
-    _description = (
-        "Runs labelyard's flows inside the worker's own process, without the seconds that starting one takes."
-    )
+    _description = "Runs labelyard's flows in the worker's own process, which saves the seconds of starting one."
 
     @classmethod
     def get_default_base_job_template(cls) -> dict[str, Any]:
-        """The process worker's, without what it fills in anyway.
+        """Return the process worker's template without its default values, which the worker fills in itself.
 
-        For each run that is made the server checks every default of the pool against the whole template: a twentieth of
-        its work in a burst.
+        For each new run the server validates every default against the whole template: a twentieth of its work in a
+        burst.
         """
         template = super().get_default_base_job_template()
         for variable in template["variables"]["properties"].values():
@@ -91,11 +89,11 @@ class LabelyardWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, Labe
         self._flows: dict[tuple[UUID, str | None], Flow[..., Any]] = {}
         self._threads: dict[UUID, threading.Thread] = {}
         self._cancelled: set[UUID] = set()
-        self._news = anyio.Event()
-        self._unwanted = anyio.Event()
+        self._new_runs = anyio.Event()
+        self._stop_requests = anyio.Event()
 
     async def start(self, *args: Any, **kwargs: Any) -> None:
-        """Work until SIGTERM or SIGINT; then finish or give back what runs, and return."""
+        """Run flows until SIGTERM or SIGINT. Then wait for quick runs, interrupt the others, and return."""
         with _cancelled_by_signals():
             try:
                 await super().start(*args, **kwargs)
@@ -105,39 +103,39 @@ class LabelyardWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, Labe
                 await APILogHandler.aflush()
 
     async def setup(self) -> None:
-        """Also listen for the server's word of new runs."""
-        self._exit_stack.enter_context(one_client())
+        """Also end the runs of killed workers, and listen to the server's events."""
+        self._exit_stack.enter_context(shared_client())
         await super().setup()
         assert self._runs_task_group is not None
-        await self._report_runs_left_behind()
+        await self._end_runs_of_killed_workers()
         self._runs_task_group.start_soon(self._listen)
-        self._runs_task_group.start_soon(self._fetch_on_news)
-        self._runs_task_group.start_soon(self._heed_people)
+        self._runs_task_group.start_soon(self._fetch_new_runs)
+        self._runs_task_group.start_soon(self._check_stop_requests)
 
     async def run(
         self, flow_run: FlowRun, configuration: ProcessJobConfiguration, task_status: TaskStatus[int] | None = None
     ) -> LabelyardWorkerResult:
-        """Run a flow in a thread until it ends, whatever its end."""
+        """Run a flow in a thread until it ends, in whatever state."""
         del configuration
         flow = await self._flow_of(flow_run)
         if task_status is not None:
             task_status.started(os.getpid())
         await self._run_in_thread(flow, flow_run)
-        return LabelyardWorkerResult(status_code=0, identifier=identity())
+        return LabelyardWorkerResult(status_code=0, identifier=process_id())
 
     async def _submit_run(self, flow_run: FlowRun) -> None:
-        # Leaner than Prefect's own: no state Submitting, no job configuration, no labels. Each costs a tenth of a
-        # second, and they are for infrastructure that is started elsewhere.
+        # Without the state Submitting, the job configuration and the labels of Prefect's own method. Each costs a tenth
+        # of a second, and they serve infrastructure that is started elsewhere.
         try:
-            await _time_of_a_schedule(flow_run)
-            ours = await self._propose_pending_state(flow_run)
-            if ours:
+            await _wait_until_due(flow_run)
+            accepted = await self._propose_pending_state(flow_run)
+            if accepted:
                 await self._run_or_report(flow_run)
         finally:
             self._release_limit_slot(flow_run.id)
             self._submitting_flow_run_ids.discard(flow_run.id)
-        if ours:  # not after a refusal: the run that was refused would be the first to be found
-            self._news.set()  # a place is free: whoever waits for it need not wait for the next poll
+        if accepted:  # not after a rejection: the rejected run would be fetched again at once
+            self._new_runs.set()  # a slot is free, and another run may wait for it
 
     async def _run_or_report(self, flow_run: FlowRun) -> None:
         try:
@@ -152,18 +150,18 @@ class LabelyardWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, Labe
             await self._run_in_thread(flow, flow_run)
 
     async def _flow_of(self, flow_run: FlowRun) -> Flow[..., Any]:
-        """The run's flow, loaded once for each version of its deployment."""
+        """Return the run's flow, loaded once for each version of its deployment."""
         if flow_run.deployment_id is None:
-            raise ValueError("a run without a deployment has no code that a worker could load")
-        known = (flow_run.deployment_id, flow_run.deployment_version)
-        if known not in self._flows:
+            raise ValueError("the run has no deployment, so there is no flow to load")
+        version = (flow_run.deployment_id, flow_run.deployment_version)
+        if version not in self._flows:
             deployment = await self.client.read_deployment(flow_run.deployment_id)
             pulled = await run_steps(
                 deployment.pull_steps or [], print_function=self._logger.debug, deployment=deployment, flow_run=flow_run
             )
             folder = pulled.get("directory") or deployment.path or "."
-            self._flows[known] = await anyio.to_thread.run_sync(_load, folder, deployment.entrypoint or "")
-        return self._flows[known]
+            self._flows[version] = await anyio.to_thread.run_sync(_load, folder, deployment.entrypoint or "")
+        return self._flows[version]
 
     async def _run_in_thread(self, flow: Flow[..., Any], flow_run: FlowRun) -> None:
         ended, loop = asyncio.Event(), asyncio.get_running_loop()
@@ -171,88 +169,87 @@ class LabelyardWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, Labe
         def work() -> None:
             try:
                 run_in_this_thread(flow, flow_run)
-            except BaseException:  # noqa: BLE001 - the engine has reported it; a flow must never take the worker with it
+            except BaseException:  # noqa: BLE001 - the engine has reported it; a flow must not end the worker
                 _log.debug("flow run %s ended with an exception", flow_run.id, exc_info=True)
             finally:
                 loop.call_soon_threadsafe(ended.set)
 
-        # A daemon: a flow that hears nothing must not keep a stopping worker alive.
+        # A daemon, because a flow that cannot be interrupted must not keep a stopping worker alive.
         thread = threading.Thread(target=copy_context().run, args=(work,), name=f"run {flow_run.name}", daemon=True)
         self._threads[flow_run.id] = thread
         thread.start()
         try:
-            await self.client.update_flow_run(flow_run.id, infrastructure_pid=identity())
+            await self.client.update_flow_run(flow_run.id, infrastructure_pid=process_id())
             await ended.wait()
         except asyncio.CancelledError:
             with anyio.CancelScope(shield=True):
-                await self._end(flow_run, thread, ended)
+                await self._stop(flow_run, thread, ended)
             raise
         finally:
             del self._threads[flow_run.id]
         if flow_run.id in self._cancelled:
             self._cancelled.discard(flow_run.id)
-            message = "Cancelled. Its batch is given back, and soon announced again."
+            message = "Cancelled. The batch is released, and its event is published again."
             await self._mark_flow_run_as_cancelled(flow_run, {"message": message})
 
-    async def _end(self, flow_run: FlowRun, thread: threading.Thread, ended: asyncio.Event) -> None:
-        """Let a run finish if it is quick; else interrupt it, so that it gives its batch back."""
+    async def _stop(self, flow_run: FlowRun, thread: threading.Thread, ended: asyncio.Event) -> None:
+        """Wait for a run that is about to end; interrupt any other, so that it releases its batch."""
         with anyio.move_on_after(_SECONDS_TO_FINISH):
             await ended.wait()
         if ended.is_set():
             return
         _interrupt(thread, WorkerStopped)
-        with anyio.move_on_after(_SECONDS_TO_GIVE_BACK):
+        with anyio.move_on_after(_SECONDS_TO_RELEASE):
             await ended.wait()
         if not ended.is_set():
             await self._propose_crashed_state(
-                flow_run, "The worker was stopped. The batch's lease runs out, and it is announced again."
+                flow_run, "The worker was stopped. The batch's lease expires, and its event is published again."
             )
 
-    async def _report_runs_left_behind(self) -> None:
-        """Free at once the slots of runs whose worker was killed here, and show that they crashed."""
+    async def _end_runs_of_killed_workers(self) -> None:
+        """Mark the runs of workers that were killed on this machine as Crashed, which frees their slots."""
         try:
-            for flow_run in await runs_left_behind(self.client, self._work_pool_name):
+            for flow_run in await runs_of_killed_workers(self.client, self._work_pool_name):
                 await self._propose_crashed_state(
-                    flow_run,
-                    "Its worker was killed. The batch's lease runs out, and it is announced again.",
+                    flow_run, "Its worker was killed. The batch's lease expires, and its event is published again."
                 )
-        except Exception as error:  # noqa: BLE001 - a worker that cannot tidy up can still work
-            self._logger.warning("What a killed worker has left could not be looked for: %s", error)
+        except Exception as error:  # noqa: BLE001 - the worker can run flows all the same
+            self._logger.warning("The runs of killed workers could not be ended: %s", error)
 
     async def _listen(self) -> None:
-        """Hear at once of runs that are new, cancelled or suspended; while the stream is broken, the looks go on alone.
+        """Listen to the events of new, cancelled and suspended runs.
 
-        What happens before it is there, or while it is not, only they find.
+        The polls find what happens before the websocket is open, and while it is broken.
         """
-        wanted = EventFilter(event=EventNameFilter(name=[_SCHEDULED, *_UNWANTED]))
+        wanted = EventFilter(event=EventNameFilter(name=[_SCHEDULED, *_STOP_REQUESTS]))
         while True:
             try:
                 async with get_events_subscriber(filter=wanted) as events:
                     async for event in events:
-                        (self._news if event.event == _SCHEDULED else self._unwanted).set()
-            except Exception as error:  # noqa: BLE001 - it is an accelerator: whatever breaks it, the looks work
+                        (self._new_runs if event.event == _SCHEDULED else self._stop_requests).set()
+            except Exception as error:  # noqa: BLE001 - the worker polls as well
                 self._logger.debug("The event stream broke: %s", error)
             await anyio.sleep(_SECONDS_BETWEEN_CONNECTIONS)
 
-    async def _heed_people(self) -> None:
-        """End the runs of ours that a person cancels or suspends."""
+    async def _check_stop_requests(self) -> None:
+        """End the runs of this worker that a person cancels or suspends."""
         while True:
-            with anyio.move_on_after(_SECONDS_UNTIL_HEEDED):
-                await self._unwanted.wait()
-            self._unwanted = anyio.Event()
+            with anyio.move_on_after(_SECONDS_BETWEEN_STOP_CHECKS):
+                await self._stop_requests.wait()
+            self._stop_requests = anyio.Event()
             try:
-                await self._end_unwanted_runs()
+                await self._stop_requested_runs()
             except Exception as error:  # noqa: BLE001 - the poll reports what is wrong with the server
-                self._logger.debug("Whether somebody cancels a run could not be asked: %s", error)
+                self._logger.debug("Cancelled and suspended runs could not be read: %s", error)
                 await anyio.sleep(1)
 
-    async def _end_unwanted_runs(self) -> None:
-        ours = list(self._threads.keys() - self._cancelled)
-        if not ours:
+    async def _stop_requested_runs(self) -> None:
+        running = list(self._threads.keys() - self._cancelled)
+        if not running:
             return
-        ending = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.CANCELLING, StateType.PAUSED]))
+        stopping = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.CANCELLING, StateType.PAUSED]))
         for run in await self.client.read_flow_runs(
-            flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=ours), state=ending)
+            flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=running), state=stopping)
         ):
             if run.state is not None and run.state.is_cancelling():
                 self._cancel(run.id)
@@ -265,33 +262,33 @@ class LabelyardWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, Labe
             self._cancelled.add(flow_run_id)
             _interrupt(thread, RunCancelled)
 
-    async def _fetch_on_news(self) -> None:
-        """One look for any number of events: the scheduler writes up to a hundred runs ahead at a time."""
+    async def _fetch_new_runs(self) -> None:
+        """Fetch runs after an event; once for many events, because the scheduler creates up to a hundred runs."""
         while True:
-            await self._news.wait()
-            self._news = anyio.Event()
+            await self._new_runs.wait()
+            self._new_runs = anyio.Event()
             try:
                 await self.get_and_submit_flow_runs()
             except Exception as error:  # noqa: BLE001 - the poll reports what is wrong with the server, and backs off
-                self._logger.debug("The look after an event failed: %s", error)
+                self._logger.debug("New runs could not be fetched after an event: %s", error)
                 await anyio.sleep(1)
 
 
 def _load(folder: str, entrypoint: str) -> Flow[..., Any]:
     project = str(Path(folder).resolve())
     if project not in sys.path:
-        sys.path.insert(0, project)  # flows/ imports tasks/ from here, whatever the worker's own folder
+        sys.path.insert(0, project)  # flows/ imports tasks/ from here
     flow: Flow[..., Any] = load_flow_from_entrypoint(f"{project}/{entrypoint}", use_placeholder_flow=False)
     if flow.persist_result is False:
-        flow.result_storage = LocalFileSystem()  # never used; without one each run asks the server twice where it is
+        flow.result_storage = LocalFileSystem()  # never used; without one each run asks the server for it twice
     return flow
 
 
-async def _time_of_a_schedule(flow_run: FlowRun) -> None:
-    """Wait until a schedule's run is due.
+async def _wait_until_due(flow_run: FlowRun) -> None:
+    """Wait until a scheduled run is due.
 
-    It is handed out ten seconds before. Pending since then, it would hold its deployment's only place, and the run
-    before it would be cancelled for want of one.
+    The server offers it ten seconds before. If it were Pending from then on, it would occupy a slot of its deployment,
+    and the run before it might be cancelled.
     """
     due = flow_run.next_scheduled_start_time
     if flow_run.auto_scheduled and due is not None:
@@ -299,7 +296,7 @@ async def _time_of_a_schedule(flow_run: FlowRun) -> None:
 
 
 def _interrupt(thread: threading.Thread, reason: type[BaseException]) -> None:
-    # CPython raises it at the thread's next instruction: a call that waits in the system is not cut short.
+    # CPython raises it at the thread's next instruction. A blocking system call is not interrupted.
     if thread.ident is not None:
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(reason))
 
@@ -308,7 +305,7 @@ def _interrupt(thread: threading.Thread, reason: type[BaseException]) -> None:
 def _cancelled_by_signals() -> Iterator[None]:
     """Cancel the current task at the first SIGTERM or SIGINT.
 
-    Prefect's command turns SIGTERM into SIGINT, which a shell without a terminal lets its background jobs ignore.
+    Prefect's command turns SIGTERM into SIGINT, and a shell without a terminal makes its background jobs ignore SIGINT.
     """
     task = asyncio.current_task()
     if task is None or threading.current_thread() is not threading.main_thread():

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from labelyard.ledger import upgrade
+from labelyard.orchestration.fast_worker import INSTALL, is_supported
 from labelyard.supervisor.stack import lock_folder
 from tests.support.emulator import free_port
 from tests.support.waiting import wait_until
@@ -32,6 +33,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
         "LABELYARD_WATCH__PORT": str(free_port()),
         "LABELYARD_DEPLOY__COLLECT_SECONDS": "86400",
         "LABELYARD_DEPLOY__SWEEP_SECONDS": "86400",
+        "LABELYARD_DEPLOY__HOUSEKEEPING_SECONDS": "86400",
     }
 
 
@@ -88,6 +90,7 @@ def test_everything_is_started_what_dies_comes_back_and_ctrl_c_ends_it_all(
     said, health = tmp_path / "said", f"http://127.0.0.1:{environment['LABELYARD_WATCH__PORT']}/healthz"
     wait_until(lambda: "Ctrl-C stops everything" in said.read_text(), up, said, _PATIENT)
     assert f"http://127.0.0.1:{environment['LABELYARD_UP__PREFECT_PORT']}" in said.read_text()
+    assert (INSTALL in said.read_text()) is not is_supported()
     born = httpx.get(health).json()["since"]
     watcher = next(pid for pid, args in children(up.pid).items() if "labelyard watch" in args)
     os.kill(watcher, signal.SIGKILL)

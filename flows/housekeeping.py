@@ -1,0 +1,28 @@
+"""The scheduled flow that keeps Prefect's display and the circuit breakers up to date."""
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
+
+from labelyard.context import open_context
+from labelyard.operations.probe_servers import probe, unavailable
+from labelyard.orchestration.noop_runs import prune_noop_runs
+from labelyard.orchestration.orphaned_runs import end_orphaned_runs
+from labelyard.orchestration.states import no_op, report_failures
+
+
+@flow(name="housekeeping", flow_run_name="housekeeping", persist_result=False)
+@report_failures
+def housekeeping() -> State:
+    """End orphaned runs, probe servers with an open circuit breaker, delete no-op runs of scheduled deployments."""
+    with open_context() as context:
+        ended = end_orphaned_runs(context)
+        before = unavailable(context)
+        after = probe(context)
+    prune_noop_runs()
+    recovered = sorted(before.keys() - after.keys())
+    if not ended and not recovered:
+        return no_op(after)
+    return Completed(
+        message=f"marked as Crashed: {', '.join(ended) or '-'}; available again: {', '.join(recovered) or '-'}"
+    )
