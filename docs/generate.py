@@ -1,4 +1,4 @@
-"""Writes the documents that are made from the code (`make docs`); a test fails when one is stale."""
+"""Writes the documents that are generated from the code (`make docs`). A test fails when one is out of date."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from labelyard.settings import CvatSettings, Settings
 
 ROOT = Path(__file__).parents[1]
 WIDTH = 100
-_MADE = "<!-- Made from the code by `make docs`: change the code. -->\n"
+_MADE = "<!-- Generated from the code by `make docs`: edit the code. -->\n"
 
 
 def documents() -> dict[str, str]:
-    """Path in the repository -> text of every document that is made from the code."""
+    """Return the text of every generated document by its path in the repository."""
     return {
         "docs/dataset-file.md": dataset_file(),
         "docs/settings.md": settings(),
@@ -32,18 +32,16 @@ def documents() -> dict[str, str]:
     }
 
 
-# --- the dataset file -------------------------------------------------------------------------------------------------
-
 _DATASET = """\
 # The dataset file
 
 {made}
-One YAML file a dataset says where images come from, when they become a task of CVAT, how they are labelled and where
-the dataset goes. `labelyard init` writes a first one, `labelyard validate FILE` checks it, `labelyard apply FILE`
-stores it in the ledger as an immutable version. Flows read the ledger alone: no other machine needs the file. Batches
-that are closed after `apply` follow the new version; the older ones keep theirs.
+One YAML file per dataset says where images come from, when they become a CVAT task, how they are labelled and where
+exports are written. `labelyard init` writes a first one, `labelyard validate FILE` checks it, `labelyard apply FILE`
+stores it in the ledger as an immutable version. Flows read only the ledger: no other machine needs the file. A new
+version applies to batches that close after `apply`; earlier batches keep theirs.
 
-A small one is enough; what is left out has the default of the tables below:
+A small file is enough; the tables below give the defaults:
 
 ```yaml
 name: street
@@ -93,11 +91,11 @@ export:
   prefix: crossing/
 ```
 
-For completion and checks while you write: `labelyard schema > datasets/dataset.schema.json`, and
+For completion and checks in an editor: `labelyard schema > datasets/dataset.schema.json`, and
 `# yaml-language-server: $schema=dataset.schema.json` as the file's first line.
 
-What is wrong is told with file, line and field, and with what to write instead. What two readers of YAML could take for
-different things is refused, too: `no`, `on`, `007`, `1:30` or a date needs quotes where it is meant as text.
+Errors name file, line and field, and what to write instead. Values that YAML readers interpret differently are errors
+too: `no`, `on`, `007`, `1:30` or a date needs quotes if it is meant as text.
 """
 
 _SECTIONS = {
@@ -107,23 +105,24 @@ _SECTIONS = {
     "TaskSection": "`task`",
     "LabelSection": "`task.labels`",
     "AttributeSection": "`task.labels.attributes`",
+    "Assignment": "`assignment`",
     "Export": "`export`",
 }
 
 
 def dataset_file() -> str:
-    """docs/dataset-file.md."""
+    """Return docs/dataset-file.md."""
     schema = json_schema()
     parts = [_DATASET.format(made=_MADE)]
     for title, heading in _SECTIONS.items():
         section = schema["$defs"][title] if title else schema
         rows = [_field_row(name, field, section, schema) for name, field in section["properties"].items()]
-        parts.append(_table(heading, section["description"], "field | what stands there", rows))
+        parts.append(_table(heading, section["description"], "field | meaning", rows))
     return "".join(parts)
 
 
 def _field_row(name: str, field: dict[str, Any], section: dict[str, Any], schema: dict[str, Any]) -> str:
-    default = "**needed**" if name in section.get("required", ()) else _default(field.get("default"))
+    default = "**required**" if name in section.get("required", ()) else _default(field.get("default"))
     about = f"{_prose(field['description'], wrap=False)} *{_kind(field, schema)}*"
     return f"| `{name}` | {about} | {default} |"
 
@@ -164,55 +163,53 @@ def _such_as(field: dict[str, Any]) -> str:
     return f", such as {', '.join(field['examples'])}" if "examples" in field else ""
 
 
-# --- settings ---------------------------------------------------------------------------------------------------------
-
 _SETTINGS = """\
 # Settings
 
 {made}
-Settings come from the environment, or from the file `.env` of the folder where a command runs; the environment wins.
-`labelyard init` writes a first `.env` that only you can read. Secrets are kept out of logs, errors, artifacts, events
-and the ledger. A value that is wrong ends a command at once and is named.
+Settings come from the environment, or from the file `.env` in the current folder; the environment takes precedence.
+`labelyard init` writes a first `.env` that only you can read. Secrets never appear in logs, errors, artifacts, events
+or the ledger. A wrong value ends a command at once with an error that names it.
 
-A worker on another machine needs the same ledger, CVATs, object storage and Prefect API; what only one command reads
-stands in the command's part below.
+A worker on another machine needs the same ledger, CVATs, object storage and Prefect API. Settings of a single command
+are in its section below.
 """
 _PREFECT = """
 ## Prefect's own database
 
-Prefect's server keeps its runs and events in SQLite unless it is told otherwise. That serves a few batches at a time;
-with more at once its database is busy, the server answers 503, and work is late (nothing is lost: labelyard announces
-again what Prefect did not start). `labelyard doctor` says when that happens. Then give the server a PostgreSQL with the
-extension `pg_trgm` (the package postgresql-contrib in most systems), in the environment or the `.env` of `labelyard up`
-or `prefect server start`, and start it anew; `labelyard deploy` makes the deployments there:
+By default Prefect's server keeps runs and events in SQLite. That is enough for a few batches at a time. With more, its
+database is busy, the server answers 503, and work is late (nothing is lost: labelyard publishes again what Prefect did
+not start). `labelyard doctor` reports it. Then give the server a PostgreSQL with the extension `pg_trgm` (the package
+postgresql-contrib on most systems), in the environment or the `.env` of `labelyard up` or `prefect server start`, and
+restart it; `labelyard deploy` creates the deployments there:
 
 ```
 PREFECT_SERVER_DATABASE_CONNECTION_URL=postgresql+asyncpg://USER:PASSWORD@HOST:5432/prefect
 ```
 
-The old runs stay in the old database; what labelyard knows is in its ledger and goes on. Where several hosts run
-labelyard, the ledger wants a PostgreSQL too: `LABELYARD_LEDGER=postgresql://USER:PASSWORD@HOST:5432/labelyard`, then
+The old runs stay in the old database; labelyard's work continues from its ledger. If several hosts run labelyard, the
+ledger needs a PostgreSQL too: `LABELYARD_LEDGER=postgresql://USER:PASSWORD@HOST:5432/labelyard`, then
 `labelyard db upgrade`.
 """
 _PARTS = {
-    "": "What every process reads",
+    "": "All processes",
     "cvat": "CVAT servers",
     "store": "Object storage",
 }
 
 
 def settings() -> str:
-    """docs/settings.md."""
+    """Return docs/settings.md."""
     parts = [_SETTINGS.format(made=_MADE)]
     plain = {name: field for name, field in Settings.model_fields.items() if not _section_of(field)}
     nested = {name: section for name, field in Settings.model_fields.items() if (section := _section_of(field))}
     rows = [_setting_row(_variable(name, field), field) for name, field in plain.items()]
-    parts.append(_table(_PARTS[""], "", "variable | what it says", rows))
+    parts.append(_table(_PARTS[""], "", "variable | meaning", rows))
     for name, section in nested.items():
         prefix = f"LABELYARD_{name.upper()}__" + ("<NAME>__" if section is CvatSettings else "")
         rows = [_setting_row(f"{prefix}{inner.upper()}", field) for inner, field in section.model_fields.items()]
         heading = _PARTS.get(name, f"`labelyard {name}`")
-        parts.append(_table(heading, section.__doc__ or "", "variable | what it says", rows))
+        parts.append(_table(heading, section.__doc__ or "", "variable | meaning", rows))
     return "".join([*parts, _PREFECT])
 
 
@@ -230,7 +227,7 @@ def _variable(name: str, field: FieldInfo) -> str:
 
 def _setting_row(variable: str, field: FieldInfo) -> str:
     default = (
-        "**needed**" if field.is_required() else f"`{field.default}`" if field.default not in (None, "") else "none"
+        "**required**" if field.is_required() else f"`{field.default}`" if field.default not in (None, "") else "none"
     )
     choices = [str(choice) for choice in get_args(field.annotation) if isinstance(choice, str)]
     secret = SecretStr in (field.annotation, *get_args(field.annotation))
@@ -238,21 +235,19 @@ def _setting_row(variable: str, field: FieldInfo) -> str:
     return f"| `{variable}` | {_prose(field.description or '', wrap=False)}{more} | {default} |"
 
 
-# --- commands ---------------------------------------------------------------------------------------------------------
-
 _COMMANDS = """\
 # Commands
 
 {made}
-`labelyard COMMAND --help` says the same. A command that fails ends with a status other than 0 and tells what is wrong,
-where, and the next command. Everything is read from the [settings](settings.md).
+`labelyard COMMAND --help` shows the same. A command that fails exits with a status other than 0 and says what is wrong,
+where, and the next command. All [settings](settings.md) come from the environment and `.env`.
 
 After `make demo` or `make test` the command is `.venv/bin/labelyard`.
 """
 
 
 def commands() -> str:
-    """docs/commands.md."""
+    """Return docs/commands.md."""
     found = list(_commands(labelyard, "labelyard"))
     parts = [_COMMANDS.format(made=_MADE), "\n```\n" + _help(labelyard, "labelyard") + "\n```\n"]
     parts += [
