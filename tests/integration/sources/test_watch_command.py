@@ -94,6 +94,8 @@ def test_a_deletion_reaches_the_ledger_by_the_queue_that_notifications_created(m
         text=True, cwd=machine.folder, env=machine.environment,
     )  # fmt: skip
     with process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("watching queue")
         machine.server.store.write(bucket, "in/a b+c.jpg", b"x")
         eventually(lambda: len(machine.rows(Object)) == 1, seconds=40)
         machine.server.store.delete(bucket, "in/a b+c.jpg")
