@@ -52,7 +52,8 @@ RETIRED_NAMES: Mapping[str, str] = {
 """Whole names that had a meaning of their own -> what to write instead. As parts of other names they are ordinary."""
 
 RETIRED_MODULES: Mapping[str, str] = {
-    "pages": "artifacts", "places": "checks", "rounds": "run_checks", "verdict": "results", "patient": "context", "part": "process", "everything": "stack",
+    "pages": "artifacts", "places": "checks", "rounds": "run_checks", "verdict": "results",
+    "patient": "context", "part": "process", "everything": "stack",
     "guard": "reaper", "wire": "exchange", "saga": "run", "letters": "dead_letters",
 }  # fmt: skip
 """Names of modules; elsewhere these words are ordinary."""
