@@ -44,7 +44,7 @@ RETIRED_NAMES: Mapping[str, str] = {
     "Work": "BatchLease", "Part": "Process", "Answer": "Response", "Place": "Context", "Scene": "Scenario",
     "place": "context", "places": "checks", "look": "head_objects, read", "looking": "head_objects",
     "gone": "deleted", "refused": "quarantined", "lose": "quarantine", "silence": "heartbeat_timeout",
-    "rounds": "run_checks", "verdict": "status of a CheckResult", "Verdict": "CheckResult", "patient": "DoctorContext",
+    "Verdict": "CheckResult", "Patient": "DoctorContext",
     "feed": "events", "fate": "outcome", "scene": "snapshot, scenario", "proof": "verify", "judge": "verify_with_…",
     "lane": "environment", "lanes": "processes", "hand": "worker", "hands": "workers",
     "REFUSE": "ERROR", "WARN": "WARNING", "shut": "open_servers", "explaining": "explain",
@@ -52,7 +52,8 @@ RETIRED_NAMES: Mapping[str, str] = {
 """Whole names that had a meaning of their own -> what to write instead. As parts of other names they are ordinary."""
 
 RETIRED_MODULES: Mapping[str, str] = {
-    "pages": "artifacts", "places": "checks", "rounds": "run_checks", "part": "process", "everything": "stack",
+    "pages": "artifacts", "places": "checks", "rounds": "run_checks", "verdict": "results",
+    "patient": "context", "part": "process", "everything": "stack",
     "guard": "reaper", "wire": "exchange", "saga": "run", "letters": "dead_letters",
 }  # fmt: skip
 """Names of modules; elsewhere these words are ordinary."""
