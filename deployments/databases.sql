@@ -1,2 +1,2 @@
--- Beside the ledger's database, which the image of PostgreSQL makes: a database of its own for Prefect's server.
+-- The database of Prefect's server. The PostgreSQL image creates the ledger's.
 CREATE DATABASE prefect;

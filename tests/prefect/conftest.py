@@ -1,4 +1,4 @@
-"""What a flow run needs: deployments on a pool, a ledger with a dataset, a bucket, and a CVAT to work on."""
+"""Deployments on a work pool, and a workspace: a ledger with a dataset, a bucket, and a CVAT sandbox."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Setting up Prefect: once, twice, by Prefect's own command."""
+"""`labelyard deploy`, repeated, and Prefect's own `prefect deploy`."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def test_deploying_twice_leaves_the_same_deployments_and_one_equal_automation_fo
     prefect_server.command("labelyard", "deploy", **RARELY)
     assert _deployments(prefect_server) == before
     assert _automations(prefect_server) == automations
-    asked = {"deployments": {"name": {"any_": ["report-operations"]}}, "flow_runs": {"tags": {"all_": ["scheduled"]}}}
-    begun = [run for run in prefect_server.call("POST", "/flow_runs/filter", asked) if not run["auto_scheduled"]]
-    assert len(begun) == 1  # that draws the first operations page
+    wanted = {"deployments": {"name": {"any_": ["report-operations"]}}, "flow_runs": {"tags": {"all_": ["scheduled"]}}}
+    started = [run for run in prefect_server.call("POST", "/flow_runs/filter", wanted) if not run["auto_scheduled"]]
+    assert len(started) == 1  # it writes the first operations artifact
     pool = prefect_server.call("GET", "/work_pools/labelyard")
     assert (pool["type"], pool["concurrency_limit"]) == ("labelyard", 16)
     assert prefect_server.call("GET", "/work_pools/labelyard/queues/ingest")["concurrency_limit"] == 4
@@ -59,7 +59,9 @@ def test_deploying_twice_leaves_the_same_deployments_and_one_equal_automation_fo
     ]
 
 
-def test_prefects_own_command_deploys_the_same_with_the_files_own_intervals(prefect_server: PrefectServer) -> None:
+def test_prefect_deploy_creates_the_same_deployments_with_the_intervals_of_the_file(
+    prefect_server: PrefectServer,
+) -> None:
     prefect_server.command("labelyard", "deploy", **RARELY)
     before = _deployments(prefect_server)
     prefect_server.command("prefect", "--no-prompt", "deploy", "--all")
@@ -74,8 +76,10 @@ def test_prefects_own_command_deploys_the_same_with_the_files_own_intervals(pref
     assert after["housekeeping"]["schedules"][0][1]["interval"] == 60
 
 
-def test_without_a_server_the_command_says_where_it_looked_and_what_to_start(prefect_server: PrefectServer) -> None:
-    with pytest.raises(AssertionError) as refused:
+def test_without_a_server_the_error_names_the_address_and_the_command_to_start_one(
+    prefect_server: PrefectServer,
+) -> None:
+    with pytest.raises(AssertionError) as failed:
         prefect_server.command("labelyard", "deploy", PREFECT_API_URL="http://127.0.0.1:9/api")
-    assert "labelyard: http://127.0.0.1:9/api: no healthy Prefect there" in str(refused.value)
-    assert "next: prefect server start, or labelyard up" in str(refused.value)
+    assert "labelyard: http://127.0.0.1:9/api: no healthy Prefect there" in str(failed.value)
+    assert "next: prefect server start, or labelyard up" in str(failed.value)

@@ -1,4 +1,4 @@
-"""Names and words from outside, in Markdown: whatever they hold, they are shown and mean nothing."""
+"""Names and texts from outside are shown in Markdown and never interpreted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from markdown_it.token import Token
 from labelyard.orchestration.markdown import block, code, link, slug, table
 
 _RENDERER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
-_WORDS = st.text(
+_TEXTS = st.text(
     st.characters(exclude_categories=("Cs", "Cc", "Cf", "Zs", "Zl", "Zp")) | st.sampled_from("`|\\<>[]()*_~#!&")
 ).map(str.strip)
 _HOSTILE = [
@@ -24,42 +24,42 @@ def _spans(markdown: str) -> list[Token]:
     return [child for token in _RENDERER.parse(markdown) for child in token.children or []]
 
 
-@given(_WORDS.filter(lambda text: bool(text) and not text.endswith("\\") and "\\|" not in text))
-def test_a_name_in_a_table_is_one_span_of_code_and_says_what_it_is(name: str) -> None:
+@given(_TEXTS.filter(lambda text: bool(text) and not text.endswith("\\") and "\\|" not in text))
+def test_a_name_in_a_table_is_one_code_span_with_the_name_unchanged(name: str) -> None:
     cells = _spans(table(("head",), [(code(name),)]))[1:]
     assert [cell.type for cell in cells] == ["code_inline"]
     assert cells[0].content == name
 
 
 @pytest.mark.parametrize("name", _HOSTILE)
-def test_a_hostile_name_leaves_a_table_with_as_many_cells_as_it_had(name: str) -> None:
+def test_a_hostile_name_does_not_change_the_number_of_cells_in_a_table(name: str) -> None:
     tokens = _RENDERER.parse(table(("one", "two"), [(code(name), code("end"))]))
     assert sum(token.type == "td_open" for token in tokens) == 2
     assert {child.type for token in tokens for child in token.children or []} <= {"text", "code_inline"}
 
 
 @pytest.mark.parametrize("words", [*_HOSTILE, "```\n# out", "~~~", "one\n  next: two"])
-def test_words_in_a_block_are_one_block_of_code(words: str) -> None:
+def test_a_text_in_a_block_is_one_code_block(words: str) -> None:
     tokens = _RENDERER.parse(block(words))
     assert [token.type for token in tokens] == ["fence"]
 
 
 @pytest.mark.parametrize("url", ["javascript:alert(1)", "http://x/ y", "http://x/>", "http://x/<", "", "http://x/`"])
-def test_what_is_no_address_becomes_no_link(url: str) -> None:
+def test_only_an_http_address_becomes_a_link(url: str) -> None:
     assert all(span.type != "link_open" for span in _spans(link("7", url)))
 
 
-def test_an_address_becomes_a_link() -> None:
+def test_a_link_has_the_address_unchanged() -> None:
     opened = [span for span in _spans(link("7 `x`", "http://cvat/tasks/7")) if span.type == "link_open"]
     assert [span.attrs["href"] for span in opened] == ["http://cvat/tasks/7"]
 
 
 @given(st.text())
-def test_a_key_of_an_artifact_is_one_that_prefect_takes(text: str) -> None:
+def test_the_key_of_an_artifact_has_only_characters_that_prefect_accepts(text: str) -> None:
     assert set(slug(text)) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
     assert slug(text)
 
 
-def test_what_is_plain_stands_in_a_link_without_a_fence() -> None:
+def test_a_plain_text_in_a_link_is_not_code() -> None:
     assert link("street-00001", "http://cvat/tasks/7") == "[street-00001](<http://cvat/tasks/7>)"
     assert link("a_b_c", "http://cvat/tasks/7") == "[`a_b_c`](<http://cvat/tasks/7>)"

@@ -1,4 +1,4 @@
-"""prefect.yaml against Prefect's own models: an unknown key is ignored there, and a template in a list dropped."""
+"""prefect.yaml against Prefect's models: Prefect ignores unknown keys, and drops a template inside a list."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def _known(model: type[BaseModel], *more: str) -> set[str]:
     return {*(field.alias or name for name, field in model.model_fields.items()), *more}
 
 
-def test_every_key_of_the_file_means_something_to_prefect() -> None:
-    assert set(DOCUMENT) <= _known(PrefectYamlModel, "definitions")  # anchors stand under `definitions`, by custom
+def test_every_key_of_the_file_is_known_to_prefect() -> None:
+    assert set(DOCUMENT) <= _known(PrefectYamlModel, "definitions")  # for the anchors
     PrefectYamlModel.model_validate(DOCUMENT)
 
 
 @by_name
-def test_every_key_of_a_deployment_means_something_to_prefect(deployment: dict[str, Any]) -> None:
+def test_every_key_of_a_deployment_is_known_to_prefect(deployment: dict[str, Any]) -> None:
     assert set(deployment) <= _known(DeploymentConfig)
     assert set(deployment["work_pool"]) <= _known(WorkPoolConfig)
     assert set(deployment["concurrency_limit"]) <= _known(ConcurrencyLimitSpec)
@@ -55,17 +55,17 @@ def test_every_key_of_a_deployment_means_something_to_prefect(deployment: dict[s
 
 
 @by_name
-def test_a_slot_whose_run_never_began_is_free_again_after_a_minute(deployment: dict[str, Any]) -> None:
-    assert deployment["concurrency_limit"]["grace_period_seconds"] == 60  # the least that Prefect takes
+def test_the_slot_of_a_run_that_never_started_is_free_after_a_minute(deployment: dict[str, Any]) -> None:
+    assert deployment["concurrency_limit"]["grace_period_seconds"] == 60  # Prefect's minimum
 
 
-def test_a_look_that_dies_in_its_midst_and_keeps_its_slot_does_not_keep_out_the_next_ones() -> None:
+def test_a_scheduled_run_that_died_with_its_slot_does_not_stop_the_next_ones() -> None:
     limits = {one["name"]: one["concurrency_limit"]["limit"] for one in DEPLOYMENTS}
     assert (limits["collect-finished"], limits["sweep-sources"], limits["housekeeping"]) == (3, 3, 3)
 
 
 @by_name
-def test_a_deployment_starts_by_an_event_or_by_a_schedule_and_has_a_version_tags_and_a_limit(
+def test_a_deployment_has_a_trigger_or_a_schedule_and_a_version_tags_and_a_limit(
     deployment: dict[str, Any],
 ) -> None:
     assert bool(deployment.get("triggers")) != bool(deployment.get("schedules"))
@@ -75,7 +75,7 @@ def test_a_deployment_starts_by_an_event_or_by_a_schedule_and_has_a_version_tags
 
 
 @by_name
-def test_a_deployments_entrypoint_is_a_flow_that_takes_the_parameters_of_its_trigger(
+def test_the_entrypoint_of_a_deployment_is_a_flow_with_the_parameters_of_its_trigger(
     deployment: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(find_project()))
@@ -106,41 +106,41 @@ def test_the_report_of_failed_actions_watches_every_other_automation_and_not_its
     assert all(fnmatchcase(name, watched) for name in {*triggers, ORPHANED_RUNS_AUTOMATION} - {own})
 
 
-def test_no_template_stands_inside_a_list_where_a_deploy_would_drop_it() -> None:
+def test_no_template_is_inside_a_list_where_prefect_would_drop_it() -> None:
     triggers = [trigger for deployment in DEPLOYMENTS for trigger in deployment.get("triggers", [])]
     assert not [text for text in _texts_in_lists(triggers) if "{{" in text]
 
 
-def test_every_template_of_an_event_is_one_whole_expression_and_so_keeps_its_type() -> None:
+def test_every_template_of_an_event_is_one_whole_expression_which_keeps_its_type() -> None:
     for template in re.findall(r'"[^"]*event\.[^"]*"', TEXT):
         assert re.fullmatch(r'"\{\{ event\.(payload\.\w+|occurred \| string) \}\}"', template)
 
 
-def test_the_settings_reach_pool_intervals_and_limit() -> None:
+def test_the_settings_change_pool_intervals_and_limit() -> None:
     settings = DeploySettings(
-        pool="elsewhere", collect_seconds=3, sweep_seconds=5, housekeeping_seconds=7, batches_at_once=9
+        pool="other", collect_seconds=3, sweep_seconds=5, housekeeping_seconds=7, batches_at_once=9
     )
     rendered = {deployment["name"]: deployment for deployment in yaml.safe_load(render(TEXT, settings))["deployments"]}
-    assert {deployment["work_pool"]["name"] for deployment in rendered.values()} == {"elsewhere"}
+    assert {deployment["work_pool"]["name"] for deployment in rendered.values()} == {"other"}
     assert rendered["collect-finished"]["schedules"][0]["interval"] == 3
     assert rendered["sweep-sources"]["schedules"][0]["interval"] == 5
     assert rendered["housekeeping"]["schedules"][0]["interval"] == 7
     assert rendered["ingest-batch"]["concurrency_limit"]["limit"] == 9
 
 
-def test_without_settings_the_file_is_deployed_as_it_is_written() -> None:
+def test_without_settings_the_file_is_deployed_unchanged() -> None:
     assert yaml.safe_load(render(TEXT, DeploySettings())) == DOCUMENT
 
 
-def test_a_worker_runs_the_flows_of_the_version_that_was_deployed() -> None:
+def test_a_worker_of_the_deployed_version_runs_its_own_flows() -> None:
     folder = project_folder(**installed_version())["directory"]
     assert folder == str(find_project())
 
 
-def test_a_worker_of_another_version_refuses_and_says_what_to_install() -> None:
-    with pytest.raises(InputError, match=r"deployment was made by labelyard 99\.9") as refusal:
+def test_a_worker_of_another_version_fails_and_names_the_version_to_install() -> None:
+    with pytest.raises(InputError, match=r"deployment was made by labelyard 99\.9") as failed:
         project_folder("99.9")
-    assert "pip install labelyard==99.9" in refusal.value.next_step
+    assert "pip install labelyard==99.9" in failed.value.next_step
 
 
 def _texts_in_lists(value: Any, *, inside: bool = False) -> Iterator[str]:

@@ -1,7 +1,4 @@
-"""What Prefect loses when its parts are killed, found and mended: dead runs, lost actions, held places.
-
-The servers and workers are real ones, and end by kill -9.
-"""
+"""Recovery after kill -9 of servers and workers: orphaned runs, lost events, failed actions, occupied slots."""
 
 from __future__ import annotations
 
@@ -28,45 +25,45 @@ from tests.support.waiting import eventually
 pytestmark = [pytest.mark.slow, pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.timeout(600)]
 
 QUICK = {**RARELY, "LABELYARD_DEPLOY__HEARTBEAT_TIMEOUT_SECONDS": "40", "LABELYARD_DEPLOY__BATCHES_AT_ONCE": "1"}
-"""A run is dead after so long a silence, and holds the only place until then."""
+"""A run is orphaned after 40 s without a heartbeat, and occupies the only slot until then."""
 HEARTBEATS = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"}
 
 
 @pytest.fixture
 def tarpit() -> Iterator[str]:
-    """A CVAT that takes connections and never answers: whoever asks it hangs."""
+    """A CVAT that accepts connections and never responds."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
 @pytest.fixture
 def quick(workspace: Workspace) -> dict[str, str]:
-    """A worker's settings: what a dead run had is soon free."""
+    """A worker's settings with short leases and retries."""
     return {**workspace.settings, **HEARTBEATS, "LABELYARD_LEASE_SECONDS": "3", "LABELYARD_PUBLISH_AGAIN_SECONDS": "1"}
 
 
 @contextmanager
 def at_work(server: PrefectServer, folder: Path, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A worker, killed in the end if it still lives."""
+    """A fast worker, stopped at the end."""
     folder.mkdir()
     with server.worker("labelyard", "labelyard", folder, **settings) as worker:
         yield worker
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
-    os.killpg(process.pid, signal.SIGKILL)  # a group of its own: whatever it started dies with it
+    os.killpg(process.pid, signal.SIGKILL)  # its process group
     process.wait()
 
 
 def sent(workspace: Workspace, server: PrefectServer) -> int:
-    """How many announcements the outbox sent to the server."""
+    """Publish the events of the outbox to the server, and return their number."""
     settings = Settings(ledger=workspace.ledger_url, store=workspace.store.settings, PREFECT_API_URL=server.api_url)
     with open_context(settings) as context:
         return publish_events(context, PrefectEvents(settings))
 
 
-def known_to_live(server: PrefectServer, batch: str) -> str:
-    """The id of the batch's run, once the server has written down a sign of its life."""
+def with_heartbeat(server: PrefectServer, batch: str) -> str:
+    """Wait until the server has stored a heartbeat of the batch's run, and return the run's id."""
     signs = {"filter": {"event": {"name": ["prefect.flow-run.heartbeat"]}}}
 
     def look() -> str | None:
@@ -80,21 +77,21 @@ def known_to_live(server: PrefectServer, batch: str) -> str:
 
 
 def finished(server: PrefectServer, batch: str) -> Any:
-    """The run that brings the batch to its people, once a sweep has announced it again."""
+    """Sweep until the batch's event is published again, and return the run that assigns its jobs."""
 
-    def announced() -> Any:
+    def published() -> Any:
         swept = server.reaches(server.start("sweep-sources/sweep-sources"), "Completed", "Nothing new")
-        return swept["state"]["message"] or None  # nothing is announced before the dead run's lease has run out
+        return swept["state"]["message"] or None  # empty until the lease of the dead run has expired
 
     def done() -> Any:
         runs = server.runs(batch, "ingest")
         return next((run for run in runs if run["state_name"] == "Waiting for annotators"), None)
 
-    assert "1 events published" in eventually(announced, f"{batch} to be announced again", RUN_SECONDS)
+    assert "1 events published" in eventually(published, f"the event of {batch} to be published again", RUN_SECONDS)
     return eventually(done, f"{batch} to wait for annotators", RUN_SECONDS)
 
 
-def test_when_worker_and_server_are_killed_the_run_ends_its_place_is_free_and_another_run_does_the_batch(
+def test_after_worker_and_server_are_killed_the_run_crashes_its_slot_is_free_and_another_run_ingests_the_batch(
     tmp_path: Path, workspace: Workspace, quick: dict[str, str], tarpit: str
 ) -> None:
     workspace.put("one.jpg", picture())
@@ -105,19 +102,19 @@ def test_when_worker_and_server_are_killed_the_run_ends_its_place_is_free_and_an
         hangs = {**quick, "LABELYARD_CVAT__DEFAULT__URL": tarpit}
         with at_work(server, tmp_path / "first", **hangs) as worker:
             assert sent(workspace, server) == 1
-            dead = known_to_live(server, batch)
+            dead = with_heartbeat(server, batch)
             kill(worker)
         kill(process)
     with serving(home, port) as (server, _):
         assert server.state(dead) == "Running"
-        # Before a worker begins on this machine: it would know that the run's process is gone, and say so at once.
+        # Before another worker starts on this machine: it would recognise the run by its process id at once.
         assert server.reaches(dead, "Crashed")["state"]["message"] == "Missed heartbeats for 40 s."
         with at_work(server, tmp_path / "second", **quick):
             assert finished(server, batch)["id"] != dead
     assert workspace.state(batch) == "assigned"
 
 
-def test_a_batch_whose_run_waits_for_a_worker_is_not_announced_again_until_that_run_is_gone(
+def test_the_event_of_a_batch_is_not_published_again_while_its_run_waits_for_a_worker(
     deployed: PrefectServer, workspace: Workspace
 ) -> None:
     workspace.put("one.jpg", picture())
@@ -134,7 +131,7 @@ def test_a_batch_whose_run_waits_for_a_worker_is_not_announced_again_until_that_
         assert publish_again(context, PrefectEvents(settings)) == 1
 
 
-def test_an_action_that_fails_is_reported_and_its_batch_is_announced_again_and_done(
+def test_a_failed_action_is_reported_and_the_event_of_its_batch_is_published_again(
     deployed: PrefectServer, tmp_path: Path, workspace: Workspace, quick: dict[str, str]
 ) -> None:
     workspace.put("one.jpg", picture())
@@ -159,13 +156,13 @@ def test_an_action_that_fails_is_reported_and_its_batch_is_announced_again_and_d
 
 
 def reported_run(server: PrefectServer, batch: str) -> Any:
-    """The run that tells of a batch whose action failed, once it has ended."""
+    """The failed run that reports a batch, or None."""
     asked = {"flow_runs": {"tags": {"all_": ["labelyard", "alarm"]}, "state": {"type": {"any_": ["FAILED"]}}}}
     runs = server.call("POST", "/flow_runs/filter", asked)
     return next((run for run in runs if batch in run["state"]["message"]), None)
 
 
-def test_an_event_that_the_server_took_and_lost_is_announced_again(
+def test_an_event_that_the_server_accepted_and_lost_is_published_again(
     tmp_path: Path, workspace: Workspace, quick: dict[str, str]
 ) -> None:
     workspace.put("one.jpg", picture())
@@ -185,14 +182,12 @@ def test_housekeeping_marks_runs_without_heartbeats_and_without_a_lease_as_crash
 ) -> None:
     of_a_batch = deployed.start("ingest-batch/ingest-batch", batch="street-00001", attempt=1)
     of_none, long = (deployed.start("sweep-sources/sweep-sources") for _ in range(2))
-    for run in (of_a_batch, of_none, long):  # as it stands when worker and server died before a heartbeat was noted
+    for run in (of_a_batch, of_none, long):  # as after the death of worker and server before the first heartbeat
         deployed.call("POST", f"/flow_runs/{run}/set_state", {"state": {"type": "RUNNING"}, "force": True})
     settings = {**quick, "LABELYARD_DEPLOY__HEARTBEAT_TIMEOUT_SECONDS": "30"}
 
     def ended() -> bool | None:
-        deployed.post_event(
-            "prefect.flow-run.heartbeat", f"prefect.flow-run.{long}"
-        )  # as its worker does while it lives
+        deployed.post_event("prefect.flow-run.heartbeat", f"prefect.flow-run.{long}")  # as a live worker does
         deployed.reaches(deployed.start("housekeeping/housekeeping"), "Completed", "Nothing new", "Cancelled")
         return True if {deployed.state(of_a_batch), deployed.state(of_none)} == {"Crashed"} else None
 

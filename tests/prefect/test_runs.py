@@ -1,4 +1,4 @@
-"""Flow runs on real workers: started by an event, seen in the UI, ended in a state that a person understands."""
+"""Flow runs on real workers: started by an event, shown in the UI, with final states that a person understands."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def at_work(deployed: PrefectServer, home: Path, store_server: StoreServer, sandbox_url: str) -> Iterator[Workspace]:
-    """A workspace whose batches a worker of labelyard's own type works on."""
+    """A workspace that a fast worker works on."""
     workspace = new_workspace(home, store_server, sandbox_url)
     with deployed.worker("labelyard", "labelyard", home, **workspace.settings):
         yield workspace
@@ -33,7 +33,7 @@ def at_work(deployed: PrefectServer, home: Path, store_server: StoreServer, sand
 
 @pytest.fixture(scope="module")
 def ingested(deployed: PrefectServer, at_work: Workspace) -> Any:
-    """The run of a batch of three pictures, one of which is none, with an awkward name."""
+    """The run of a batch of three files, one of them no image and with an awkward name."""
     at_work.put("cam1/0001.jpg", picture("red"))
     at_work.put("cam2/0001.jpg", picture("blue"))
     at_work.put("broken | <b>`x`</b>.jpg", b"no picture")
@@ -42,7 +42,7 @@ def ingested(deployed: PrefectServer, at_work: Workspace) -> Any:
     return deployed.ended(batch)
 
 
-def test_an_announced_batch_ends_as_a_task_that_waits_for_annotators(ingested: Any, at_work: Workspace) -> None:
+def test_an_event_of_a_batch_starts_a_run_that_ends_with_assigned_jobs(ingested: Any, at_work: Workspace) -> None:
     assert (ingested["state_name"], ingested["state_type"]) == ("Waiting for annotators", "COMPLETED"), ingested[
         "state"
     ]
@@ -52,13 +52,15 @@ def test_an_announced_batch_ends_as_a_task_that_waits_for_annotators(ingested: A
     assert at_work.state(ingested["name"]) == "assigned"
 
 
-def test_the_library_s_lines_stand_in_the_log_of_the_run(deployed: PrefectServer, ingested: Any) -> None:
+def test_the_log_of_the_run_has_the_lines_of_the_library(deployed: PrefectServer, ingested: Any) -> None:
     lines = deployed.logs(ingested, "labelyard.pipeline.assign_jobs: ")
     assert any(line.startswith("labelyard.pipeline.upload_data: ") and "2 files" in line for line in lines), lines
     assert any(line.startswith("labelyard.pipeline.create_task: ") for line in lines), lines
 
 
-def test_the_run_shows_a_bar_and_a_page_of_objects_task_and_people(deployed: PrefectServer, ingested: Any) -> None:
+def test_the_run_has_a_progress_artifact_and_an_artifact_of_objects_task_and_jobs(
+    deployed: PrefectServer, ingested: Any
+) -> None:
     artifacts = deployed.artifacts(ingested)
     batch = ingested["name"]
     assert float(artifacts[f"upload-{batch}"]["data"]) == 100.0
@@ -67,10 +69,10 @@ def test_the_run_shows_a_bar_and_a_page_of_objects_task_and_people(deployed: Pre
     assert "`ann`" in page
     assert "/tasks/" in page
     assert "quarantined" in page
-    assert "broken \\| <b>`x`</b>.jpg" in page, "the name is code, between more backticks than it holds"
+    assert "broken \\| <b>`x`</b>.jpg" in page, "the name is code, in more backticks than it contains"
 
 
-def test_the_events_of_a_batch_name_the_run_that_caused_them(deployed: PrefectServer, ingested: Any) -> None:
+def test_the_events_of_a_batch_are_related_to_the_run_that_emitted_them(deployed: PrefectServer, ingested: Any) -> None:
     run = f"prefect.flow-run.{ingested['id']}"
     asked = {"filter": {"event": {"prefix": ["labelyard."]}, "any_resource": {"id": [run]}}, "limit": 50}
 
@@ -87,7 +89,7 @@ def test_the_events_of_a_batch_name_the_run_that_caused_them(deployed: PrefectSe
         assert {each.get("prefect.resource.role") for each in event["related"]} >= {"dataset", "flow-run", "flow"}
 
 
-def test_the_runs_of_the_steps_carry_the_names_of_the_chain(deployed: PrefectServer, ingested: Any) -> None:
+def test_the_runs_of_the_prefect_tasks_have_the_batch_in_their_names(deployed: PrefectServer, ingested: Any) -> None:
     asked = {"task_runs": {"flow_run_id": {"any_": [ingested["id"]]}}}
 
     def look() -> list[str] | None:
@@ -100,14 +102,14 @@ def test_the_runs_of_the_steps_carry_the_names_of_the_chain(deployed: PrefectSer
     }  # fmt: skip
 
 
-def test_a_second_run_of_a_batch_that_is_done_ends_at_once_and_says_why(deployed: PrefectServer, ingested: Any) -> None:
+def test_a_second_run_of_a_finished_batch_ends_at_once_and_says_why(deployed: PrefectServer, ingested: Any) -> None:
     deployed.post_batch_event("labelyard.batch.closed", ingested["name"], attempt=2)
     again = deployed.ended(ingested["name"], attempt=2)
     assert (again["state_name"], again["state_type"]) == ("Taken by another run", "COMPLETED")
     assert "it is assigned" in again["state"]["message"]
 
 
-def test_when_the_people_are_done_the_next_look_announces_the_task_and_a_coco_file_lies_in_the_bucket(
+def test_collect_finished_starts_the_export_of_a_completed_task_into_the_bucket(
     deployed: PrefectServer, ingested: Any, at_work: Workspace, sandbox_url: str
 ) -> None:
     batch = ingested["name"]
@@ -126,7 +128,7 @@ def test_when_the_people_are_done_the_next_look_announces_the_task_and_a_coco_fi
 
 
 @pytest.mark.slow
-def test_a_sweep_lands_what_no_event_told_of_and_the_daily_page_tells_of_it(
+def test_a_sweep_registers_objects_without_notifications_and_the_operations_artifact_has_their_batch(
     deployed: PrefectServer, ingested: Any, at_work: Workspace
 ) -> None:
     at_work.put("late/0002.jpg", picture("green"))
@@ -139,9 +141,7 @@ def test_a_sweep_lands_what_no_event_told_of_and_the_daily_page_tells_of_it(
     assert "in/broken" in page
 
 
-def test_a_run_of_a_batch_that_nobody_knows_fails_with_the_next_command(
-    deployed: PrefectServer, at_work: Workspace
-) -> None:
+def test_a_run_of_an_unknown_batch_fails_with_the_next_command(deployed: PrefectServer, at_work: Workspace) -> None:
     deployed.post_batch_event("labelyard.batch.closed", "nobody-00001", attempt=1)
     failed = deployed.ended("nobody-00001")
     assert (failed["state_name"], failed["state_type"]) == ("Failed", "FAILED")
@@ -151,7 +151,7 @@ def test_a_run_of_a_batch_that_nobody_knows_fails_with_the_next_command(
 
 
 @pytest.mark.slow
-def test_the_same_deployments_run_on_prefects_own_process_worker_and_a_failing_step_says_where_and_what_next(
+def test_the_same_deployments_run_on_a_process_worker_and_a_failing_step_names_the_server_and_the_next_command(
     deployed: PrefectServer, at_work: Workspace, tmp_path: Path, store_server: StoreServer
 ) -> None:
     workspace = new_workspace(tmp_path, store_server, "http://127.0.0.1:9")  # nothing listens on the port `discard`
@@ -173,5 +173,5 @@ def test_the_same_deployments_run_on_prefects_own_process_worker_and_a_failing_s
     assert workspace.state(batch) == "closed"
 
 
-def test_no_result_and_no_exception_of_these_runs_was_pickled(deployed: PrefectServer) -> None:
+def test_prefect_stored_no_result_and_no_exception_of_these_runs(deployed: PrefectServer) -> None:
     assert not list(deployed.home.glob("storage/*"))

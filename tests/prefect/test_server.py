@@ -1,4 +1,4 @@
-"""What our start of Prefect's server mends: each where it would fail without."""
+"""The changes of the fast server: each test fails with Prefect's own server."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ gc.disable()
 writer, waiter = connection(), connection(timeout=600)
 writer.execute("PRAGMA journal_mode = WAL")
 writer.execute("BEGIN IMMEDIATE")
-old = [waiter.execute("PRAGMA busy_timeout")]  # what setting up a connection leaves: a cursor that nobody has read
+old = [waiter.execute("PRAGMA busy_timeout")]  # a cursor that was never read, as creating a connection leaves it
 old.append(old)
 del old
 waiting = threading.Thread(target=waiter.execute, args=("BEGIN IMMEDIATE",))
@@ -44,17 +44,17 @@ threading.Thread(target=collect_garbage_forever, daemon=True).start()
 time.sleep(1.5)  # the collector waits for the waiter by now
 writer.execute("COMMIT")
 waiting.join()
-print("everybody went on")
+print("no deadlock")
 """
 
 
-def test_a_writer_goes_on_while_the_collector_waits_for_one_who_waits_for_it(tmp_path: Path) -> None:
+def test_a_writer_continues_while_the_garbage_collector_waits_for_a_connection(tmp_path: Path) -> None:
     command = [sys.executable, "-c", SCRIPT, str(tmp_path / "some.db")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.stdout == "everybody went on\n", done.stderr
+    assert done.stdout == "no deadlock\n", done.stderr
 
 
-def test_it_is_prefect_s_own_command(tmp_path: Path) -> None:
+def test_it_is_prefects_own_command(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "labelyard.orchestration.fast_worker.server", "server", "start", "--help"]
     environment = {**os.environ, "PREFECT_HOME": str(tmp_path)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
@@ -62,16 +62,16 @@ def test_it_is_prefect_s_own_command(tmp_path: Path) -> None:
     assert "Start a Prefect server instance" in done.stdout
 
 
-def test_it_finds_its_application_without_a_look_at_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "create_app", server.create_app)  # given back at the end
+def test_it_finds_its_application_without_hashing_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "create_app", server.create_app)  # restored at the end
     cache_application()
     application = server.create_app()
-    monkeypatch.setattr(Settings, "hash_key", lambda _: pytest.fail("it read them again"))
+    monkeypatch.setattr(Settings, "hash_key", lambda _: pytest.fail("the settings were hashed"))
     assert server.create_app() is application
 
 
-async def _look_and_write(times: int) -> list[object]:
-    """What becomes of as many triggers that look at the same time, and then write."""
+async def _read_and_write(times: int) -> list[object]:
+    """Return the results of `times` simultaneous triggers that read and then write."""
 
     async def one() -> None:
         async with triggers.automations_session(begin_transaction=True) as session:
@@ -84,32 +84,32 @@ async def _look_and_write(times: int) -> list[object]:
     return list(await asyncio.gather(*(one() for _ in range(times)), return_exceptions=True))
 
 
-def _looking_and_writing(file: Path) -> list[object]:
+def _reading_and_writing(file: Path) -> list[object]:
     with temporary_database_config(AioSqliteConfiguration(f"sqlite+aiosqlite:///{file}")):
-        return asyncio.run(_look_and_write(3))
+        return asyncio.run(_read_and_write(3))
 
 
-def test_triggers_that_look_and_then_write_wait_for_their_turn_on_sqlite(
+def test_triggers_that_read_and_then_write_wait_for_each_other_on_sqlite(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    without = _looking_and_writing(tmp_path / "without.db")
-    assert any("database is locked" in str(failure) for failure in without), "Prefect takes turns by itself now"
-    monkeypatch.setattr(triggers, "automations_session", triggers.automations_session)  # given back at the end
+    without = _reading_and_writing(tmp_path / "without.db")
+    assert any("database is locked" in str(failure) for failure in without), "Prefect itself waits now"
+    monkeypatch.setattr(triggers, "automations_session", triggers.automations_session)  # restored at the end
     lock_before_triggers_read()
-    assert _looking_and_writing(tmp_path / "with.db") == [None] * 3
+    assert _reading_and_writing(tmp_path / "with.db") == [None] * 3
 
 
 @pytest.mark.slow
 @pytest.mark.prefect
 @pytest.mark.xdist_group("prefect")
 @pytest.mark.timeout(600)
-def test_many_make_runs_of_a_deployment_at_the_same_time(prefect_server: PrefectServer) -> None:
+def test_many_runs_of_a_deployment_can_be_created_at_the_same_time(prefect_server: PrefectServer) -> None:
     flow = prefect_server.call("POST", "/flows/", {"name": "many"})
-    made = prefect_server.call("POST", "/deployments/", {"name": "many", "flow_id": flow["id"]})
-    address = f"{prefect_server.api_url}/deployments/{made['id']}/create_flow_run"
+    created = prefect_server.call("POST", "/deployments/", {"name": "many", "flow_id": flow["id"]})
+    address = f"{prefect_server.api_url}/deployments/{created['id']}/create_flow_run"
 
-    def make(number: int) -> int:
+    def create(number: int) -> int:
         return httpx.post(address, json={"name": f"many {number}"}, timeout=60).status_code
 
     with ThreadPoolExecutor(8) as pool:
-        assert Counter(pool.map(make, range(40))) == {httpx.codes.CREATED: 40}
+        assert Counter(pool.map(create, range(40))) == {httpx.codes.CREATED: 40}

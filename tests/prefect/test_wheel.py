@@ -1,4 +1,4 @@
-"""The wheel carries what a worker on another machine needs."""
+"""The wheel contains what a worker on another machine needs."""
 
 from __future__ import annotations
 

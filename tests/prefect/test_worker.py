@@ -1,4 +1,4 @@
-"""The worker that runs flows in its own process: one run's end is no other run's, and a stopping worker lets go."""
+"""The fast worker: runs do not affect each other, and a worker that stops interrupts its runs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from labelyard.orchestration.run_log import join_run_log
 
 @flow(persist_result=False)
 def waits(folder: str, name: str, most: float = 60):
-    """Leave the files NAME.began and NAME.ended; wait in between until NAME.go is there."""
+    """Create the files NAME.began and NAME.ended; wait in between until NAME.go exists."""
     here = Path(folder)
     (here / f"{name}.began").touch()
     try:
@@ -58,7 +58,7 @@ def exits():
     sys.exit(3)
 
 @flow(persist_result=False)
-def talks():
+def logs():
     join_run_log()
     log = logging.getLogger("labelyard.pipeline.of_the_test")
     log.info("from the flow")
@@ -75,9 +75,9 @@ deployments:
   - {name: t, entrypoint: "flows.py:waits", work_pool: {name: POOL}, concurrency_limit: LIMIT}
   - {name: t, entrypoint: "flows.py:in_steps", work_pool: {name: POOL}}
   - {name: t, entrypoint: "flows.py:exits", work_pool: {name: POOL}}
-  - {name: t, entrypoint: "flows.py:talks", work_pool: {name: POOL}}
+  - {name: t, entrypoint: "flows.py:logs", work_pool: {name: POOL}}
   - name: other
-    entrypoint: "flows.py:talks"
+    entrypoint: "flows.py:logs"
     work_pool: {name: POOL}
     pull:
       - labelyard.orchestration.pull.project_folder: {version: "99.9"}
@@ -93,7 +93,7 @@ def project(prefect_server: PrefectServer, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture
 def project_without_stream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
-    """A server that tells no worker what happens, with the project's deployments."""
+    """A server without the websocket of events, with the project's deployments."""
     home = tmp_path_factory.mktemp("server")
     with serving(home, free_port(), PREFECT_SERVER_EVENTS_STREAM_OUT_ENABLED="false") as (server, _):
         _deploy_project(server, tmp_path_factory.mktemp("project"))
@@ -110,7 +110,7 @@ def _deploy_project(server: PrefectServer, folder: Path) -> None:
 
 @contextmanager
 def _stoppable(server: PrefectServer, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A worker as a shell without a terminal starts it in the background: SIGINT means nothing to it."""
+    """A worker as a shell without a terminal starts it in the background: SIGINT is ignored."""
     command = 'trap "" INT; exec "$0" -m prefect worker start --pool tiny --name stoppable'
     process = subprocess.Popen(["/bin/sh", "-c", command, sys.executable], env=server.environment, cwd=folder)
     try:
@@ -121,10 +121,10 @@ def _stoppable(server: PrefectServer, folder: Path) -> Iterator[subprocess.Popen
 
 
 def _exists(path: Path) -> None:
-    eventually(path.exists, f"{path.name} to be there", RUN_SECONDS)
+    eventually(path.exists, f"{path.name} to exist", RUN_SECONDS)
 
 
-def test_runs_go_on_side_by_side_up_to_the_limit_and_one_that_exits_takes_no_other_with_it(
+def test_runs_up_to_the_limit_run_at_the_same_time_and_one_that_exits_ends_no_other(
     prefect_server: PrefectServer, project: Path, tmp_path: Path
 ) -> None:
     with prefect_server.worker("tiny", "labelyard", tmp_path) as worker:
@@ -145,7 +145,7 @@ def test_runs_go_on_side_by_side_up_to_the_limit_and_one_that_exits_takes_no_oth
         assert worker.poll() is None
 
 
-def test_runs_of_a_killed_worker_crash_when_the_next_begins_and_keep_nobody_out(
+def test_the_next_worker_marks_the_runs_of_a_killed_worker_as_crashed_and_their_slots_are_free(
     prefect_server: PrefectServer, project: Path, tmp_path: Path
 ) -> None:
     with _stoppable(prefect_server, project) as killed:
@@ -154,7 +154,9 @@ def test_runs_of_a_killed_worker_crash_when_the_next_begins_and_keep_nobody_out(
         _exists(tmp_path / "second.began")
         for run in runs:
             flow_run = f"/flow_runs/{run}"
-            eventually(lambda at=flow_run: prefect_server.call("GET", at)["infrastructure_pid"], "its pid", RUN_SECONDS)
+            eventually(
+                lambda at=flow_run: prefect_server.call("GET", at)["infrastructure_pid"], "its process id", RUN_SECONDS
+            )
         killed.kill()
     with prefect_server.worker("tiny", "labelyard", tmp_path):
         third = prefect_server.start("waits/t", folder=str(tmp_path), name="third", most=0)
@@ -162,17 +164,17 @@ def test_runs_of_a_killed_worker_crash_when_the_next_begins_and_keep_nobody_out(
         assert [prefect_server.state(run) for run in runs] == ["Crashed", "Crashed"]
 
 
-def test_lines_of_the_flow_s_own_threads_stand_in_its_log(
+def test_the_log_of_a_run_has_the_lines_of_the_threads_of_its_flow(
     prefect_server: PrefectServer, project: Path, tmp_path: Path
 ) -> None:
     with prefect_server.worker("tiny", "labelyard", tmp_path):
-        run = prefect_server.reaches(prefect_server.start("talks/t"), "Completed")
+        run = prefect_server.reaches(prefect_server.start("logs/t"), "Completed")
         lines = prefect_server.logs(run, "the end")
     assert "labelyard.pipeline.of_the_test: from the flow" in lines
     assert "labelyard.pipeline.of_the_test: from a thread of the flow" in lines
 
 
-def test_a_stopped_worker_lets_a_quick_run_end_and_interrupts_a_long_one(
+def test_a_stopping_worker_waits_for_a_quick_run_and_interrupts_a_long_one(
     prefect_server: PrefectServer, project: Path, tmp_path: Path
 ) -> None:
     with _stoppable(prefect_server, tmp_path) as worker:
@@ -187,7 +189,7 @@ def test_a_stopped_worker_lets_a_quick_run_end_and_interrupts_a_long_one(
     assert (tmp_path / "long.interrupted").read_text() == "WorkerStopped"
 
 
-def test_a_run_that_a_person_cancels_is_interrupted_and_ends_as_cancelled(
+def test_a_cancelled_run_is_interrupted_and_ends_as_cancelled(
     prefect_server: PrefectServer, project: Path, tmp_path: Path
 ) -> None:
     with prefect_server.worker("tiny", "labelyard", tmp_path):
@@ -199,7 +201,7 @@ def test_a_run_that_a_person_cancels_is_interrupted_and_ends_as_cancelled(
     assert (tmp_path / "unwanted.interrupted").read_text() == "RunCancelled"
 
 
-def test_a_run_that_a_person_suspends_ends_before_its_next_task(
+def test_a_suspended_run_ends_before_its_next_task(
     prefect_server: PrefectServer, project: Path, tmp_path: Path
 ) -> None:
     with prefect_server.worker("tiny", "labelyard", tmp_path):
@@ -211,7 +213,9 @@ def test_a_run_that_a_person_suspends_ends_before_its_next_task(
     assert (tmp_path / "steps.ended").read_text() == "Pause"
 
 
-def test_a_person_is_heeded_where_no_event_comes_through(project_without_stream: PrefectServer, tmp_path: Path) -> None:
+def test_runs_are_cancelled_and_suspended_without_the_events_of_the_server(
+    project_without_stream: PrefectServer, tmp_path: Path
+) -> None:
     server = project_without_stream
     with server.worker("tiny", "labelyard", tmp_path):
         suspended = server.start("in-steps/t", folder=str(tmp_path))
@@ -226,9 +230,9 @@ def test_a_person_is_heeded_where_no_event_comes_through(project_without_stream:
     assert (tmp_path / "unwanted.interrupted").read_text() == "RunCancelled"
 
 
-def test_a_deployment_of_another_version_is_not_run_and_says_what_to_install(
+def test_the_run_of_a_deployment_of_another_version_crashes_and_names_the_version_to_install(
     prefect_server: PrefectServer, project: Path, tmp_path: Path
 ) -> None:
     with prefect_server.worker("tiny", "labelyard", tmp_path):
-        run = prefect_server.reaches(prefect_server.start("talks/other"), "Crashed")
+        run = prefect_server.reaches(prefect_server.start("logs/other"), "Crashed")
     assert "pip install labelyard==99.9" in run["state"]["message"]

@@ -54,7 +54,7 @@ class PrefectServer:
             response = httpx.request(method, f"{self.api_url}{path}", json=body, timeout=90)
             return None if response.status_code == httpx.codes.SERVICE_UNAVAILABLE else response
 
-        response = eventually(send, f"a response to {method} {path}", 30)
+        response = eventually(send, f"a response to {method} {path}", 120)
         assert response.is_success, response.text
         return response.json() if response.content else None
 
