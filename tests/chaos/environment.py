@@ -13,7 +13,7 @@ from typing import Any, Self
 from cvat_sandbox import Serving, serve
 from cvat_sandbox.faults import Faults
 from labelyard.cvat import Cvat, connect
-from labelyard.storage.store import client
+from labelyard.storage.boto import boto_client
 from tests.chaos.servers import PrefectStub, faulty_store, serving
 from tests.chaos.worker import Worker, WorkerForker
 from tests.chaos.worker_main import ServerAddresses
@@ -94,7 +94,7 @@ def open_environment(emulator_url: str, postgres_server: str | None = None) -> I
             cvat = connect(sandbox.url, username="root", password="rootpass", dialect="v1")
             addresses = ServerAddresses(store_url, sandbox.url, cvat.login().get_secret_value())
             direct = ServerAddresses(emulator_url, sandbox.url, "").store
-            s3, sqs = client("s3", direct, emulator_url), client("sqs", direct, emulator_url)
+            s3, sqs = boto_client("s3", direct, emulator_url), boto_client("sqs", direct, emulator_url)
             bucket = f"chaos-{os.getpid()}-{folder.name[-6:].lower().replace('_', '0')}"
             s3.create_bucket(Bucket=bucket)
             environment = Environment(

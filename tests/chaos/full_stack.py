@@ -19,12 +19,12 @@ from labelyard.demo.environment import (
     ACCOUNT,
     DemoEnvironment,
     create_environment,
-    emulator,
+    emulator_process,
     enter_environment,
-    sandbox,
+    sandbox_process,
 )
 from labelyard.settings import load_settings
-from labelyard.storage.store import client
+from labelyard.storage.boto import boto_client
 from labelyard.supervisor import Process, RestartPolicy, Supervisor, prints
 from tests.chaos.servers import faulty_store, serving
 
@@ -34,7 +34,7 @@ _CONTROL_HEADERS = {"Authorization": f"Bearer {_CONTROL_TOKEN}"}
 _START_SECONDS = 600.0
 PROCESSES: Mapping[str, frozenset[str]] = {
     "emulator": frozenset({"ministack"}),
-    "sandbox": frozenset({"labelyard", "sandbox"}),
+    "sandbox": frozenset({"cvat_sandbox"}),
     "up": frozenset({"labelyard", "up"}),
     "prefect-server": frozenset({"labelyard.orchestration.fast_worker.server"}),
     "worker": frozenset({"prefect", "worker", "start"}),
@@ -95,11 +95,11 @@ class FullStack:
 
     def start(self) -> None:
         """Start everything. Raises ProcessFailed if a process does not start."""
-        store = _with_disk(emulator(self.made), self.made.folder)
-        self.supervisor.start(store, _with_control_token(sandbox(self.made)))
+        store = _with_disk(emulator_process(self.made), self.made.folder)
+        self.supervisor.start(store, _with_control_token(sandbox_process(self.made)))
         self.create_bucket_and_queue()
         up = [sys.executable, "-m", "labelyard", "up"]
-        self.supervisor.start(Process("up", up, {}, prints("Ctrl-C ends it all"), _START_SECONDS, end_within=60))
+        self.supervisor.start(Process("up", up, {}, prints("Ctrl-C stops everything"), _START_SECONDS, stop_within=60))
 
     def processes(self, name: str) -> list[psutil.Process]:
         """Return the running processes of a name."""
@@ -127,7 +127,7 @@ class FullStack:
         end = time.monotonic() + _START_SECONDS
         for url in (f"{self.made.store_url}/_ministack/health", f"{self.made.cvat_url}/"):
             while not _responds(url):
-                self.supervisor.look()
+                self.supervisor.check()
                 if time.monotonic() > end:
                     raise RuntimeError(f"{url} does not respond")
                 time.sleep(0.1)
@@ -162,14 +162,14 @@ def open_full_stack(folder: Path, ledger: str, on_message: Callable[[str], None]
     """
     made, store_rules = create_environment(folder), Faults()
     enter_environment(made)
-    patience = RestartPolicy(longest=2.0, deaths=1000)  # restart for ever, as an init system does
+    patience = RestartPolicy(longest=2.0, failures=1000)  # restart for ever, as an init system does
     with (
         serving(faulty_store(made.store_url, store_rules)) as store_url,
         Supervisor(folder / "logs", on_message, patience) as supervisor,
     ):
         cvat = connect(made.cvat_url, username=ACCOUNT, password=made.password, dialect="v1", timeout=20)
         store = load_settings().store
-        s3, sqs = client("s3", store, made.store_url), client("sqs", store, made.store_url)
+        s3, sqs = boto_client("s3", store, made.store_url), boto_client("sqs", store, made.store_url)
         stack = FullStack(
             made, supervisor, ledger, store_url, store_rules, cvat, RemoteFaultRules(made.cvat_url), s3, sqs
         )

@@ -44,7 +44,7 @@ class ProcessFaults:
 
     def tick(self, now: float) -> None:
         """Restart dead processes and inject due faults; a fault waits until its process runs."""
-        self._stack.supervisor.look()
+        self._stack.supervisor.check()
         if self._store_died:
             with suppress(BotoCoreError, ClientError):
                 self._stack.create_bucket_and_queue()

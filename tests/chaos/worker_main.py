@@ -21,32 +21,32 @@ from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 
 import stamina
-from labelyard.sources.sqs import Queue
 from pydantic import SecretStr
 from sqlalchemy import make_url
 from sqlalchemy.orm import configure_mappers
 
-import labelyard.ledger as ledger_module
 import labelyard.sources.watcher as watcher_module
 from labelyard import failpoints
-from labelyard.cli.watch import Steps
 from labelyard.context import Context
 from labelyard.cvat import Cvat, connect
 from labelyard.domain.states import BatchState
 from labelyard.errors import LabelyardError
-from labelyard.ledger import Ledger
+from labelyard.ledger import Ledger, engine, migration
+from labelyard.orchestration.events_api import PrefectEvents
 from labelyard.pipeline.acquire_batch import acquire_batch
 from labelyard.pipeline.assign_jobs import assign_jobs
 from labelyard.pipeline.close_batches import close_due
 from labelyard.pipeline.collect_finished import collect
 from labelyard.pipeline.create_task import create_task
 from labelyard.pipeline.export_annotations import export_annotations
+from labelyard.pipeline.handle_notifications import PipelineHandler
 from labelyard.pipeline.publish_events import publish_again, publish_events
 from labelyard.pipeline.register_objects import sweep_sources
 from labelyard.pipeline.upload_data import upload_data
 from labelyard.pipeline.wait_for_status import wait_for_status
 from labelyard.settings import Settings, StoreSettings
-from labelyard.sources.watcher import Watch
+from labelyard.sources.queues.sqs import SqsQueue
+from labelyard.sources.watcher import Watcher
 from labelyard.storage.store import Store
 
 CLOCK_SPEED = 20.0
@@ -105,7 +105,7 @@ class Clients:
 
     def __init__(self, addresses: ServerAddresses) -> None:
         self.store = Store(addresses.store)
-        self.queue = Queue("http://none", addresses.store, addresses.store_url)
+        self.queue = SqsQueue("http://none", addresses.store, addresses.store_url)
         self.cvat = connect(addresses.cvat_url, token=addresses.cvat_token, dialect="v1", timeout=_CVAT_TIMEOUT_SECONDS)
         self._ledger: Ledger | None = None
         self._compiled: dict[object, object] = {}
@@ -162,7 +162,7 @@ def _stop() -> None:
 def _watch(context: Context, command: WorkerCommand, clients: Clients, connection: Connection) -> None:
     queue = copy.copy(clients.queue)
     queue.url = command.queue_url
-    watch = Watch(Steps(context), queue, wait_seconds=1)
+    watch = Watcher(PipelineHandler(context, PrefectEvents(context.settings)), queue, wait_seconds=1)
     loop = threading.Thread(target=watch.run, daemon=True)
     loop.start()
     connection.recv()
@@ -184,16 +184,16 @@ def _export(context: Context, batch: str) -> None:
 
 
 def _sweep(context: Context, _batch: str) -> None:
-    publish_again(context)
-    publish_events(context)
+    publish_again(context, PrefectEvents(context.settings))
+    publish_events(context, PrefectEvents(context.settings))
     sweep_sources(context)
     close_due(context)
-    publish_events(context)
+    publish_events(context, PrefectEvents(context.settings))
 
 
 def _collect(context: Context, _batch: str) -> None:
     collect(context)
-    publish_events(context)
+    publish_events(context, PrefectEvents(context.settings))
 
 
 _RUNS: dict[str, Callable[[Context, str], None]] = {
@@ -225,11 +225,11 @@ def main() -> None:
     """Create what all workers share, then fork them."""
     logging.disable(logging.ERROR)  # failures are expected
     stamina.set_testing(True, attempts=4, cap=True)  # as many attempts, without waiting
-    ledger_module._LOCK_SECONDS = _LOCK_SECONDS  # type: ignore[assignment]
-    watcher_module.LOOK_SECONDS = 0.2  # the ledger's clock runs faster than the machine's
+    engine._LOCK_SECONDS = _LOCK_SECONDS  # type: ignore[assignment]
+    watcher_module.TICK_SECONDS = 0.2  # the ledger's clock runs faster than the machine's
     clients = Clients(ServerAddresses(**json.loads(sys.argv[1])))
     configure_mappers()
-    ledger_module._newest()
+    migration._newest_revision()
     gc.collect()
     gc.freeze()  # memory that is shared with the workers stays shared
     control = socket.socket(fileno=int(sys.argv[2]))

@@ -42,7 +42,7 @@ def test_a_task_that_a_person_created_is_adopted_and_exported_with_its_keys(work
     )
     assert (adopted.batch_id, adopted.frames, adopted.unknown) == ("street-00001", 3, ("other.jpg",))
     assert workspace.line().state == "assigned"
-    assert sweep_sources(workspace.context).landed["street"].new == 0
+    assert sweep_sources(workspace.context).registered["street"].new == 0
     finish(workspace)
     assert workspace.line().state == "exported"
     with pytest.raises(CvatDisagrees, match="it is the task of street-00001 already"):
@@ -75,7 +75,7 @@ def test_a_lost_ledger_is_rebuilt_and_nothing_is_labelled_twice(assigned: Worksp
             ("street-00002", 1, ()),
         ]
         assert adopt.rebuild(context) == []
-        assert sweep_sources(context).landed["street"].new == 1
+        assert sweep_sources(context).registered["street"].new == 1
         assert collect(context).completed == ("street-00001",)
         exported = export(rebuilt)
         assert exported.images == 2
@@ -122,7 +122,7 @@ def test_a_rebuild_takes_registered_files_out_of_the_open_batch(assigned: Worksp
     with open_context(assigned.context.settings.model_copy(update={"ledger": url})) as context:
         rebuilt = Workspace(context, assigned.bucket, assigned.s3, assigned.sandbox)
         rebuilt.apply()
-        assert sweep_sources(context).landed["street"].new == 2
+        assert sweep_sources(context).registered["street"].new == 2
         assert [(one.batch_id, one.frames, one.unknown) for one in adopt.rebuild(context)] == [("street-00002", 2, ())]
         with context.ledger.read_only() as tx:
             assert batches.members(tx, "street-00001") == []

@@ -29,7 +29,7 @@ def test_an_object_quarantined_before_its_upload_is_not_uploaded_and_restored_in
     manual.quarantine(workspace.context, workspace.url("2.jpg"), "blurred")
     ingest(workspace)
     assert workspace.line().jobs[0].frames == (0, 0)
-    assert workspace.line().set_aside == {workspace.url("2.jpg"): "manually: blurred"}
+    assert workspace.line().quarantined == {workspace.url("2.jpg"): "manually: blurred"}
     assert manual.restore(workspace.context, workspace.url("2.jpg")).batch_id == "street-00002"
     assert workspace.line("street-00002").objects == 1
 
@@ -91,10 +91,10 @@ def test_a_retired_dataset_registers_no_objects_and_its_batches_continue(workspa
     workspace.close_batch()
     manual.retire(workspace.context, "street")
     workspace.put("2.jpg", picture(2))
-    assert sweep_sources(workspace.context).landed == {}
+    assert sweep_sources(workspace.context).registered == {}
     ingest(workspace)
     assert workspace.line().state == "assigned"
     workspace.apply()
-    assert sweep_sources(workspace.context).landed["street"].new == 1
+    assert sweep_sources(workspace.context).registered["street"].new == 1
     with pytest.raises(NotFound, match="no dataset 'none'"):
         manual.retire(workspace.context, "none")

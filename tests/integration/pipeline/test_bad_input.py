@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 from pydantic import SecretStr
 
-from labelyard.errors import CreationFailed, CvatUnauthorized, StoreError, StoreUnreachable
+from labelyard.errors import CreationFailed, CvatUnauthorized, NoUsableImage, StoreError, StoreUnreachable
 from labelyard.ledger import batches, history, objects
 from labelyard.pipeline.register_objects import sweep_sources
-from labelyard.pipeline.upload_data import NoUsableImage
 from labelyard.settings import StoreSettings
 from labelyard.storage.store import Store
 from tests.support.workspace import Workspace, ingest, picture
@@ -63,7 +62,7 @@ def test_an_image_deleted_before_the_upload_is_quarantined(workspace: Workspace)
     workspace.close_batch()
     workspace.s3.delete_object(Bucket=workspace.bucket, Key=deleted)
     ingest(workspace)
-    assert "deleted" in workspace.line().set_aside[f"s3://{workspace.bucket}/{deleted}"]
+    assert "deleted" in workspace.line().quarantined[f"s3://{workspace.bucket}/{deleted}"]
     assert workspace.line().state == "assigned"
 
 

@@ -14,14 +14,16 @@ from labelyard.ledger.tables import Object
 from labelyard.operations import manual
 from labelyard.pipeline.collect_finished import collect
 from labelyard.pipeline.register_objects import register_deletions, register_objects, sweep_sources
-from labelyard.sources.parsers import EventObject
+from labelyard.sources.notifications import NotifiedObject
 from tests.support.workspace import Workspace, draw_and_complete, export, ingest, picture
 
 
 def notified(
     workspace: Workspace, *keys: str, version: str | None = None, event: str = "ObjectRemoved:Delete"
-) -> list[EventObject]:
-    return [EventObject(StoredObject(workspace.bucket, key, "", version_id=version), event, "aws:s3") for key in keys]
+) -> list[NotifiedObject]:
+    return [
+        NotifiedObject(StoredObject(workspace.bucket, key, "", version_id=version), event, "aws:s3") for key in keys
+    ]
 
 
 def rows(workspace: Workspace, key: str) -> list[Object]:
@@ -188,7 +190,7 @@ def test_a_file_deleted_before_its_upload_is_quarantined_and_uploaded_when_it_is
     workspace.close_batch()
     delete_file(workspace, "1.jpg")
     ingest(workspace)
-    assert workspace.line().set_aside == {workspace.url("1.jpg"): "deleted before its upload"}
+    assert workspace.line().quarantined == {workspace.url("1.jpg"): "deleted before its upload"}
     workspace.put("1.jpg")
     workspace.close_batch()
     ingest(workspace, "street-00002")

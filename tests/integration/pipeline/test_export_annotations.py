@@ -11,10 +11,10 @@ import pytest
 
 from labelyard.domain.annotations import Annotations, Change, Shape, ShapeType, Tag
 from labelyard.domain.tasks import JobStatus
+from labelyard.errors import ExportOutdated
 from labelyard.operations import manual
 from labelyard.pipeline import export_annotations
 from labelyard.pipeline.collect_finished import collect
-from labelyard.pipeline.export_annotations import ExportOutdated
 from tests.support.workspace import AtFailpoint, Workspace, draw_and_complete, export, ingest
 
 

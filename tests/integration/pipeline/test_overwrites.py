@@ -48,7 +48,7 @@ def test_a_new_content_replaces_one_that_was_not_uploaded(workspace: Workspace) 
     workspace.close_batch()
     ingest(workspace)
     ingest(workspace, "street-00002")
-    assert "overwritten before its upload" in workspace.line().set_aside[workspace.url("1.jpg")]
+    assert "overwritten before its upload" in workspace.line().quarantined[workspace.url("1.jpg")]
     assert workspace.line("street-00002").jobs[0].frames == (0, 0)
 
 
@@ -58,7 +58,7 @@ def test_an_image_overwritten_before_the_upload_is_labelled_with_its_new_content
     workspace.close_batch()
     workspace.put("again.jpg", picture(2))
     ingest(workspace)
-    assert "another content" in workspace.line().set_aside[workspace.url("again.jpg")]
+    assert "another content" in workspace.line().quarantined[workspace.url("again.jpg")]
     workspace.close_batch()
     ingest(workspace, "street-00002")
     assert workspace.line("street-00002").state == "assigned"

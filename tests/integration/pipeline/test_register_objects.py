@@ -6,7 +6,7 @@ from labelyard.domain.objects import StoredObject
 from labelyard.ledger import datasets
 from labelyard.pipeline.close_batches import close_due
 from labelyard.pipeline.register_objects import register_listed, register_objects, sweep_sources
-from labelyard.sources.parsers import EventObject
+from labelyard.sources.notifications import NotifiedObject
 from tests.support.workspace import Workspace, picture
 
 
@@ -15,7 +15,7 @@ def test_files_outside_all_datasets_and_exports_are_not_registered(workspace: Wo
     workspace.s3.put_object(Bucket=workspace.bucket, Key="elsewhere/1.jpg", Body=picture())
     workspace.put("notes.txt", b"text")
     workspace.put("folder/", b"")
-    assert sweep_sources(workspace.context).landed["street"].new == 0
+    assert sweep_sources(workspace.context).registered["street"].new == 0
     assert register_objects(workspace.context, [], "event").new == 0
 
 
@@ -24,7 +24,7 @@ def test_a_marker_that_arrives_before_its_files_closes_the_batch_with_them(works
     for i in range(3):
         workspace.put(f"day1/{i}.jpg", picture(i))
     marker = workspace.put("day1/_SUCCESS", b"")
-    event = EventObject(StoredObject(workspace.bucket, marker, ""), "ObjectCreated:Put", "aws:s3")
+    event = NotifiedObject(StoredObject(workspace.bucket, marker, ""), "ObjectCreated:Put", "aws:s3")
     register_objects(workspace.context, [event], "event")
     assert (workspace.line().state, workspace.line().objects) == ("closed", 3)
     register_objects(workspace.context, [event], "event")
@@ -55,7 +55,7 @@ def test_a_missing_bucket_stops_only_its_own_source_and_is_reported_with_the_nex
         datasets.apply(tx, other)
     workspace.put("1.jpg")
     swept = sweep_sources(workspace.context)
-    assert {name: found.new for name, found in swept.landed.items()} == {"street": 1, "zoo": 1}
+    assert {name: found.new for name, found in swept.registered.items()} == {"street": 1, "zoo": 1}
     [failure] = swept.failed
     assert failure.startswith("street: s3://no-such-bucket/in/: NoSuchBucket")
     assert "next: create the bucket" in failure

@@ -10,10 +10,9 @@ import pytest
 
 from cvat_sandbox import serve
 from labelyard.context import open_context
-from labelyard.errors import CreationFailed
+from labelyard.errors import CreationFailed, TaskDiscarded
 from labelyard.ledger import batches, upgrade
 from labelyard.pipeline.collect_finished import collect
-from labelyard.pipeline.wait_for_status import TaskDiscarded
 from tests.support.emulator import StoreServer
 from tests.support.workspace import USERS, Workspace, draw_and_complete, export, ingest, picture, settings
 
@@ -74,7 +73,7 @@ def test_remote_quarantines_a_second_file_of_one_base_name_and_names_the_method_
     workspace.put("cam2/1.jpg", picture(2))
     workspace.close_batch()
     ingest(workspace)
-    [reason] = workspace.line().set_aside.values()
+    [reason] = workspace.line().quarantined.values()
     assert "only `upload: stream`" in reason
     assert workspace.line().jobs[0].frames == (0, 0)
 
@@ -85,7 +84,7 @@ def test_remote_inspects_the_images_by_default(workspace: Workspace) -> None:
     workspace.put("bad.jpg", b"nothing")
     workspace.close_batch()
     ingest(workspace)
-    assert list(workspace.line().set_aside) == [workspace.url("bad.jpg")]
+    assert list(workspace.line().quarantined) == [workspace.url("bad.jpg")]
     assert workspace.line().state == "assigned"
 
 

@@ -15,7 +15,7 @@ def test_files_of_two_cameras_become_an_assigned_task_and_then_a_coco_file_with_
 ) -> None:
     workspace.apply(task={"segment_size": 2})
     keys = [workspace.put(f"{camera}/000{i}.jpg", picture(i)) for camera in ("cam1", "cam2") for i in range(3)]
-    assert sweep_sources(workspace.context).landed["street"].new == 6
+    assert sweep_sources(workspace.context).registered["street"].new == 6
     close_now(workspace.context, "street")
     ingest(workspace)
     line = workspace.line()
