@@ -90,7 +90,7 @@ def _labelyard() -> str:
 
 
 def _report(console: Console, outcome: DemoResult, run: Path) -> None:
-    console.print(_fates(outcome))
+    console.print(_outcomes(outcome))
     numbers = outcome.as_json()["seconds_put_to_task"]
     console.print(Text(
         f"\n{len(outcome.outcomes)} photographs in {len(outcome.tasks)} tasks. From put to task: "
@@ -122,7 +122,7 @@ def _links(outcome: DemoResult, run: Path) -> dict[str, list[str]]:
     return {name: found for name, found in links.items() if found}
 
 
-def _fates(result: DemoResult) -> Table:
+def _outcomes(result: DemoResult) -> Table:
     table = Table("photograph", "task", "job", "bot", "boxes saved", "exported", "", box=None, pad_edge=False)
     for outcome in result.outcomes:
         job = outcome.job

@@ -162,10 +162,10 @@ def open_full_stack(folder: Path, ledger: str, on_message: Callable[[str], None]
     """
     made, store_rules = create_environment(folder), Faults()
     enter_environment(made)
-    patience = RestartPolicy(longest=2.0, failures=1000)  # restart for ever, as an init system does
+    policy = RestartPolicy(longest=2.0, failures=1000)  # restart for ever, as an init system does
     with (
         serving(faulty_store(made.store_url, store_rules)) as store_url,
-        Supervisor(folder / "logs", on_message, patience) as supervisor,
+        Supervisor(folder / "logs", on_message, policy) as supervisor,
     ):
         cvat = connect(made.cvat_url, username=ACCOUNT, password=made.password, dialect="v1", timeout=20)
         store = load_settings().store

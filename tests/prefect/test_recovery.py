@@ -66,14 +66,14 @@ def with_heartbeat(server: PrefectServer, batch: str) -> str:
     """Wait until the server has stored a heartbeat of the batch's run, and return the run's id."""
     signs = {"filter": {"event": {"name": ["prefect.flow-run.heartbeat"]}}}
 
-    def look() -> str | None:
+    def read() -> str | None:
         alive = {
             event["resource"]["prefect.resource.id"] for event in server.call("POST", "/events/filter", signs)["events"]
         }
         ids = [str(run["id"]) for run in server.runs(batch, "ingest")]
         return next((one for one in ids if f"prefect.flow-run.{one}" in alive), None)
 
-    return eventually(look, f"a heartbeat of a run of {batch}", RUN_SECONDS)
+    return eventually(read, f"a heartbeat of a run of {batch}", RUN_SECONDS)
 
 
 def finished(server: PrefectServer, batch: str) -> Any:
@@ -136,8 +136,8 @@ def test_a_failed_action_is_reported_and_the_event_of_its_batch_is_published_aga
 ) -> None:
     workspace.put("one.jpg", picture())
     batch = workspace.close_batch()
-    gone = deployed.call("GET", "/deployments/name/ingest-batch/ingest-batch")
-    deployed.call("DELETE", f"/deployments/{gone['id']}")
+    deployment = deployed.call("GET", "/deployments/name/ingest-batch/ingest-batch")
+    deployed.call("DELETE", f"/deployments/{deployment['id']}")
     with at_work(deployed, tmp_path / "worker", **quick):
         assert sent(workspace, deployed) == 1
         reported = eventually(lambda: reported_run(deployed, batch), "the failed action to be reported", RUN_SECONDS)

@@ -76,11 +76,11 @@ def test_the_events_of_a_batch_are_related_to_the_run_that_emitted_them(deployed
     run = f"prefect.flow-run.{ingested['id']}"
     asked = {"filter": {"event": {"prefix": ["labelyard."]}, "any_resource": {"id": [run]}}, "limit": 50}
 
-    def look() -> list[Any] | None:
+    def read() -> list[Any] | None:
         found = deployed.call("POST", "/events/filter", asked)["events"]
         return found if len(found) >= 4 else None
 
-    events = {event["event"]: event for event in eventually(look, "the events of the run", 20)}
+    events = {event["event"]: event for event in eventually(read, "the events of the run", 20)}
     assert set(events) == {
         "labelyard.task.created", "labelyard.data.uploaded", "labelyard.data.verified", "labelyard.jobs.assigned",
     }  # fmt: skip
@@ -92,12 +92,12 @@ def test_the_events_of_a_batch_are_related_to_the_run_that_emitted_them(deployed
 def test_the_runs_of_the_prefect_tasks_have_the_batch_in_their_names(deployed: PrefectServer, ingested: Any) -> None:
     asked = {"task_runs": {"flow_run_id": {"any_": [ingested["id"]]}}}
 
-    def look() -> list[str] | None:
+    def read() -> list[str] | None:
         names = [run["name"] for run in deployed.call("POST", "/task_runs/filter", asked)]
         return names if len(names) == 4 else None
 
     batch = ingested["name"]
-    assert set(eventually(look, "the runs of the steps", 20)) == {
+    assert set(eventually(read, "the runs of the steps", 20)) == {
         f"create the task of {batch}", f"upload {batch}", f"wait for {batch}", f"assign {batch}",
     }  # fmt: skip
 
@@ -116,9 +116,9 @@ def test_collect_finished_starts_the_export_of_a_completed_task_into_the_bucket(
     cvat = connect(sandbox_url, username="boss", password="bosspass")
     for job in cvat.jobs(at_work.task_id(batch)):
         cvat.set_job_status(job.id, JobStatus.COMPLETED)
-    look = deployed.reaches(deployed.start("collect-finished/collect-finished"), "Completed")
-    assert batch in look["state"]["message"]
-    assert "| completed |" in deployed.artifacts(look)[f"batch-{batch}"]["data"]
+    read = deployed.reaches(deployed.start("collect-finished/collect-finished"), "Completed")
+    assert batch in read["state"]["message"]
+    assert "| completed |" in deployed.artifacts(read)[f"batch-{batch}"]["data"]
     exported = deployed.ended(batch, tag="export")
     assert (exported["state_name"], exported["state_type"]) == ("Exported", "COMPLETED"), exported["state"]
     files = [found.key for found in at_work.store.store.list(at_work.bucket, "out/")]

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
+
+import pytest
+
+from labelyard.config import DatasetSpec, parse_spec
+from labelyard.errors import SpecError
+
 GOOD = """\
 name: street
 sources:
@@ -13,3 +20,20 @@ annotators: [ada]
 export:
   prefix: datasets/street/
 """
+
+
+def read(text: str) -> DatasetSpec:
+    return parse_spec(text.encode(), "street.yaml")
+
+
+def complaints(text: str) -> list[str]:
+    """The lines of the error that a file ends in."""
+    with pytest.raises(SpecError) as caught:
+        read(text)
+    assert caught.value.next_step == "correct it, then: labelyard validate street.yaml"
+    return caught.value.what.splitlines()
+
+
+def with_task(lines: str) -> str:
+    """A good file with other contents of `task`, which begin in its sixth line."""
+    return GOOD.replace("  labels: [car, person]\n", textwrap.indent(textwrap.dedent(lines).lstrip("\n"), "  "))

@@ -21,7 +21,7 @@ RETIRED_WORDS: Mapping[str, str] = {
     "still_there": "exists", "lacking": "missing",
     "announce": "publish", "announced": "published", "announcing": "publish_events", "unannounced": "unsent",
     "announcement": "OutboxEvent", "announcements": "events",
-    "set_aside": "quarantine", "sets_aside": "quarantines", "quarantined": "quarantined",
+    "set_aside": "quarantine", "sets_aside": "quarantines", "kept_out": "quarantined",
     "twin": "duplicate", "twins": "duplicates", "anew": "again, recreate",
     "mend": "fix", "mends": "fixes", "mended": "fixed", "mending": "repair",
     "left_behind": "orphaned_runs", "dead_runs": "orphaned_runs", "uneventful": "noop",
@@ -36,7 +36,7 @@ RETIRED_WORDS: Mapping[str, str] = {
     "gravity": "Severity", "patience": "timeout, RestartPolicy",
     "taking_over": "adopt", "by_hand": "manual", "resending": "replay_dead_letters",
     "robot": "bot", "robots": "bots",
-    "abandoned": "cancelled",
+    "taken_over": "adopted",
 }  # fmt: skip
 """Words that no name may contain (an underscore separates words) -> what to write instead."""
 
@@ -61,6 +61,9 @@ RETIRED_MODULES: Mapping[str, str] = {
 EXCEPTIONS: Mapping[str, str] = {
     "tell": "the method of files",
     "GONE": "the HTTP status",
+    "feed": "the method of HTMLParser",
+    "cvat_sandbox/web/pages.py": "HTML pages",
+    "_Part": "a part of a COCO annotation in the sandbox",
     ".ci/judge.py": "it runs the judge of the sandbox, as others call that program",
 }
 """Names, and files with names, that others have chosen."""

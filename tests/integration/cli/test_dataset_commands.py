@@ -98,7 +98,7 @@ def test_a_good_file_is_summed_up_in_a_line() -> None:
     assert "13 labels, " in result.stdout
 
 
-def test_every_wrong_place_of_every_file_is_told_and_the_status_is_1(tmp_path: Path) -> None:
+def test_every_error_of_every_file_is_reported_and_the_status_is_1(tmp_path: Path) -> None:
     good, bad, worse = (tmp_path / f"{name}.yaml" for name in ("good", "bad", "worse"))
     good.write_text(GOOD)
     bad.write_text(GOOD.replace("name: street", "name: Street").replace("[ada]", "[]"))

@@ -196,7 +196,7 @@ def test_apply_stores_a_version_for_each_change(ledger_url: str, monkeypatch: py
     ledger.close()
 
 
-def test_apply_tells_which_cvat_the_settings_lack(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_apply_names_the_cvat_that_the_settings_lack(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LABELYARD_LEDGER", ledger_url)
     upgrade(ledger_url)
     Path("street.yaml").write_text(f"{GOOD}cvat: night-shift\n")
@@ -205,20 +205,20 @@ def test_apply_tells_which_cvat_the_settings_lack(ledger_url: str, monkeypatch: 
     assert "LABELYARD_CVAT" not in apply("street.yaml").output
 
 
-def test_apply_tells_of_a_source_that_another_dataset_has(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_apply_names_a_source_that_another_dataset_has(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LABELYARD_LEDGER", ledger_url)
     upgrade(ledger_url)
     Path("street.yaml").write_text(GOOD)
     assert "too" not in apply("street.yaml").output
     Path("road.yaml").write_text(GOOD.replace("name: street", "name: road"))
     source = read_spec(Path("street.yaml")).sources[0]
-    told = f"s3://{source.bucket}/{source.prefix} is also a source of street"
-    refused = apply("road.yaml").exception
-    assert isinstance(refused, SpecError)
-    assert told in str(refused)
-    assert "labelyard retire street if road replaces it" in refused.next_step
-    assert f"road: {told}" in apply("--shared", "road.yaml").output
-    assert f"road: {told}" in apply("road.yaml").output  # it is no new one any more
+    reported = f"s3://{source.bucket}/{source.prefix} is also a source of street"
+    rejected = apply("road.yaml").exception
+    assert isinstance(rejected, SpecError)
+    assert reported in str(rejected)
+    assert "labelyard retire street if road replaces it" in rejected.next_step
+    assert f"road: {reported}" in apply("--shared", "road.yaml").output
+    assert f"road: {reported}" in apply("road.yaml").output  # it is no new one any more
 
 
 def test_apply_stores_nothing_if_one_of_the_files_is_wrong(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

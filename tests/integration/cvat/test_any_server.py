@@ -12,15 +12,13 @@ out, since all clients of a user share one token. A verb that the server's diale
 from __future__ import annotations
 
 import json
-import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
-from uuid import uuid4
 
 import pytest
 
@@ -28,13 +26,11 @@ from cvat_sandbox import serve
 from labelyard.cvat import Cvat, connect, create_annotations, delete_annotations, update_annotations
 from labelyard.domain.annotations import Annotations, AttributeValue, Shape, ShapeType, Tag, Track, TrackedShape
 from labelyard.domain.labels import AttributeSpec, InputType, Label
-from labelyard.domain.tasks import CreationState, DataSpec, JobStatus, Receipt, Task, TaskSpec, UploadFile
+from labelyard.domain.tasks import CreationState, DataSpec, JobStatus, Task, TaskSpec
 from labelyard.errors import CvatDisagrees, CvatNotFound, CvatRefused, LabelError
 from tests.support.cvat_tasks import LABELS, wait_for_failure, wait_for_frames
+from tests.support.own_tasks import SECONDS, OwnTasks
 from tests.support.upload_files import upload_file
-
-SECONDS = 120
-"""How long a server may take to create frames."""
 
 
 @pytest.fixture(autouse=True)
@@ -62,47 +58,6 @@ def cvat(request: pytest.FixtureRequest) -> Iterator[Cvat]:
         client = connect(url, username=unquote(account.username or ""), password=unquote(account.password or ""))
         yield client
         client.close()
-
-
-@dataclass
-class OwnTasks:
-    """Creates a test's tasks, and deletes them again, with unique names."""
-
-    cvat: Cvat
-    suffix: str = field(default_factory=lambda: uuid4().hex)
-    names: list[str] = field(default_factory=list)
-    receipts: dict[int, Receipt] = field(default_factory=dict)
-
-    def create(self, name: str = "contract {}", **options: Any) -> Task:
-        """Create a task; {} in its name becomes the suffix."""
-        unique = name.format(self.suffix)
-        self.names.append(unique)
-        return self.cvat.create_task(TaskSpec(unique, options.pop("labels", LABELS), **options))
-
-    def upload(self, task: Task, files: list[UploadFile]) -> Receipt:
-        self.receipts[task.id] = self.cvat.upload(task.id, files, DataSpec())
-        return self.receipts[task.id]
-
-    def with_frames(self, name: str = "contract {}", **options: Any) -> Task:
-        """Create a task of five frames, in three jobs."""
-        task = self.create(name, segment_size=2, overlap=0, **options)
-        self.upload(task, [upload_file(f"{number}.jpg") for number in range(5)])
-        return wait_for_frames(self.cvat, task.id, SECONDS)
-
-    def delete_all(self) -> None:
-        for name in dict.fromkeys(self.names):
-            for task in self.cvat.find_tasks(name):
-                self._wait_until_at_rest(task)
-                self.cvat.delete_task(task.id)
-
-    def _wait_until_at_rest(self, task: Task) -> None:
-        """A task must not be deleted while the server creates its frames."""
-        end = time.monotonic() + SECONDS
-        while task.id in self.receipts and not task.jobs and time.monotonic() < end:
-            if self.cvat.creation(self.receipts[task.id]).state is CreationState.FAILED:
-                return
-            time.sleep(0.1)
-            task = self.cvat.task(task.id)
 
 
 @pytest.fixture

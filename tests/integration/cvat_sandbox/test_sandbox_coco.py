@@ -45,7 +45,7 @@ def drawn(alex: httpx.Client) -> Draw:
         for shape in filled:
             specs = known[[label["id"] for label in known].index(shape["label_id"])]["attributes"]
             shape["attributes"] = [
-                {"spec_id": specs[place]["id"], "value": v} for place, v in enumerate(shape["attributes"])
+                {"spec_id": specs[position]["id"], "value": v} for position, v in enumerate(shape["attributes"])
             ]
         tracks = [{**track, "label_id": known[track["label_id"]]["id"]} for track in parts.get("tracks", [])]
         write(alex, job_ids(alex, task_id)[0], body(*filled, tracks=tracks))
@@ -78,14 +78,14 @@ def test_nothing_is_clipped_and_an_inverted_box_keeps_its_sign(drawn: Draw) -> N
 
 
 def test_a_polygon_has_its_area_in_pixels_of_the_image(drawn: Draw) -> None:
-    whole, half, gone = drawn(
+    whole, half, removed = drawn(
         polygon(0, [10, 10, 20, 10, 20, 20, 10, 20]),
         polygon(0, [-50, 0, 50, 0, 50, 10, -50, 10]),
         polygon(0, [200, 200, 300, 200, 300, 300]),
     )["annotations"]
-    assert [a["area"] for a in (whole, half, gone)] == [100.0, 500.0, 0.0]
+    assert [a["area"] for a in (whole, half, removed)] == [100.0, 500.0, 0.0]
     assert whole["segmentation"] == [[10.0, 10.0, 20.0, 10.0, 20.0, 20.0, 10.0, 20.0]]
-    assert gone["bbox"] == [200.0, 200.0, 100.0, 100.0]
+    assert removed["bbox"] == [200.0, 200.0, 100.0, 100.0]
 
 
 def test_polylines_points_and_tags_are_left_out(drawn: Draw) -> None:

@@ -248,11 +248,11 @@ def test_a_large_upload_is_not_held_in_memory() -> None:
         headers = {"Content-Type": "multipart/form-data; boundary=xx", "Content-Length": length}
         try:
             answer = http.post(f"/tasks/{task_id}/data", content=parts(), headers=headers)
-            refused = http.post(
+            rejected = http.post(
                 f"/tasks/{task_id}/data", content=parts(), headers={**headers, "Authorization": "Token no"}
             )
         finally:
             done.set()
             watcher.join()
-        assert (answer.status_code, refused.status_code) == (202, 401)
+        assert (answer.status_code, rejected.status_code) == (202, 401)
         assert peak - before < 64 * 1024

@@ -82,7 +82,7 @@ def test_the_control_endpoint_needs_its_token(sandbox: Serving, alex: httpx.Clie
     assert alex.get("/server/about").status_code == 503
     (shown,) = httpx.get(url, headers=key).json()
     assert (shown["on"], shown["status"], shown["met"]) == ("GET /api/v1/server/about", 503, 1)
-    refused = httpx.post(url, json=[{"on": "nothing"}], headers=key)
-    assert (refused.status_code, "METHOD PATH" in refused.json()["detail"]) == (400, True)
+    rejected = httpx.post(url, json=[{"on": "nothing"}], headers=key)
+    assert (rejected.status_code, "METHOD PATH" in rejected.json()["detail"]) == (400, True)
     assert httpx.delete(url, headers=key).json() == []
     assert alex.get("/server/about").status_code == 200

@@ -65,8 +65,8 @@ def test_a_truncated_image_becomes_a_frame(alex: httpx.Client, kind: str) -> Non
 
 def test_an_image_of_too_many_pixels_fails_the_task(alex: httpx.Client) -> None:
     huge = bytearray(jpeg())
-    place = huge.index(b"\xff\xc0") + 5
-    huge[place : place + 4] = b"\xff\xff\xff\xff"  # 65535 x 65535, says the header
+    position = huge.index(b"\xff\xc0") + 5
+    huge[position : position + 4] = b"\xff\xff\xff\xff"  # 65535 x 65535, says the header
     task_id = create(alex)
     send(alex, task_id, {"huge.jpg": bytes(huge)})
     assert "DecompressionBombError" in settled(alex, task_id)["message"]

@@ -82,7 +82,7 @@ def test_a_box_is_drawn_at_its_coordinates(sandbox: Serving, alex: httpx.Client)
     }  # fmt: skip
     assert [svg["viewbox"] for svg in page.all("svg")] == ["0 0 64 48"] * 2
     tags = [tag for tag, _ in page.elements]
-    second = [place for place, tag in enumerate(tags) if tag == "figure"][1]
+    second = [position for position, tag in enumerate(tags) if tag == "figure"][1]
     assert tags.index("rect") > second
 
 

@@ -77,8 +77,8 @@ def test_a_session_needs_its_csrf_token_to_write(sandbox: Serving, alex: httpx.C
     answer = httpx.post(sandbox.url + "/api/v1/auth/login", data={"username": "alex", "password": "pass12345!"})
     jar = httpx.Client(base_url=sandbox.url + "/api/v1", cookies=answer.cookies)
     assert jar.get("/users/self").json()["username"] == "alex"
-    refused = jar.post("/tasks", json={"name": "x", "labels": []})
-    assert refused.json() == {"detail": "CSRF Failed: CSRF token missing or incorrect."}
+    rejected = jar.post("/tasks", json={"name": "x", "labels": []})
+    assert rejected.json() == {"detail": "CSRF Failed: CSRF token missing or incorrect."}
     token = answer.cookies["csrftoken"]
     assert jar.post("/tasks", json={"name": "x", "labels": []}, headers={"X-CSRFToken": token}).status_code == 201
 
@@ -109,7 +109,7 @@ NUMERIC = "This password is entirely numeric."
 
 
 @pytest.mark.parametrize(
-    ("password", "refused"),
+    ("password", "rejected"),
     [
         ("123", [SHORT, COMMON, NUMERIC]),
         ("short", [SHORT]),
@@ -118,10 +118,10 @@ NUMERIC = "This password is entirely numeric."
         ("20200101", [NUMERIC]),
     ],
 )
-def test_the_error_for_a_weak_password_has_every_reason(sandbox: Serving, password: str, refused: list[str]) -> None:
+def test_the_error_for_a_weak_password_has_every_reason(sandbox: Serving, password: str, rejected: list[str]) -> None:
     body = {**NEWCOMER, "email": "new@example.com", "password1": password, "password2": password}
     answer = httpx.post(sandbox.url + "/api/v1/auth/register", json=body)
-    assert (answer.status_code, answer.json()) == (400, {"password1": refused})
+    assert (answer.status_code, answer.json()) == (400, {"password1": rejected})
 
 
 @pytest.mark.parametrize(

@@ -144,7 +144,7 @@ def test_a_job_given_to_somebody_else_meanwhile_is_left_alone(site: BotSite) -> 
     assert site.saved(task) == Counter()
 
 
-def test_a_wrong_password_is_told_and_ends_nobody(site: BotSite, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_wrong_password_is_logged_and_stops_no_other_bot(site: BotSite, caplog: pytest.LogCaptureFixture) -> None:
     task = site.task(people=("ben",))
     stop = threading.Event()
     bots = [Bot("anna", SecretStr("wrong"), 0), BEN]

@@ -59,17 +59,17 @@ def test_every_photograph_goes_from_the_bucket_to_the_dataset_and_no_process_sta
     process.wait(_PATIENT)
     assert process.returncode == 0, said.read_text()
     assert processes_of(tmp_path / "run") == []
-    told = json.loads((tmp_path / "demo.json").read_text())
-    assert told["objects"] == len(photographs()) == 27
-    assert 0 < told["seconds_put_to_task"]["p50"] <= told["seconds_put_to_task"]["max"]
-    assert told["ui"].startswith("http://127.0.0.1:")
-    assert len(told["tasks"]) >= 2
-    assert sum(task["size"] for task in told["tasks"]) == 27
-    jobs = [job for task in told["tasks"] for job in task["jobs"]]
+    reported = json.loads((tmp_path / "demo.json").read_text())
+    assert reported["objects"] == len(photographs()) == 27
+    assert 0 < reported["seconds_put_to_task"]["p50"] <= reported["seconds_put_to_task"]["max"]
+    assert reported["ui"].startswith("http://127.0.0.1:")
+    assert len(reported["tasks"]) >= 2
+    assert sum(task["size"] for task in reported["tasks"]) == 27
+    jobs = [job for task in reported["tasks"] for job in task["jobs"]]
     assert {job["status"] for job in jobs} == {"completed"}
     assert len({job["assignee"] for job in jobs}) >= 3
     files = Counter(
-        image["file_name"] for path in told["exports"] for image in json.loads(Path(path).read_text())["images"]
+        image["file_name"] for path in reported["exports"] for image in json.loads(Path(path).read_text())["images"]
     )
     assert len(files) == 27
     assert set(files.values()) == {1}
@@ -101,7 +101,7 @@ def test_a_folder_with_something_in_it_is_not_touched(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
-def test_without_the_emulator_the_command_that_installs_it_is_told() -> None:
+def test_without_the_emulator_the_command_that_installs_it_is_named() -> None:
     script = "import sys; sys.modules['ministack'] = None; from labelyard.cli import main; main()"
     done = subprocess.run([sys.executable, "-c", script, "demo"], capture_output=True, text=True, check=False)
     assert done.returncode == 1

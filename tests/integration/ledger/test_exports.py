@@ -12,7 +12,8 @@ from sqlalchemy import Connection, create_engine, make_url, text
 from sqlalchemy.exc import IntegrityError
 
 from labelyard.config import DatasetSpec
-from labelyard.ledger import Ledger, exports, migrations
+from labelyard.ledger import Ledger, exports
+from labelyard.ledger.migration import alembic_config
 from labelyard.ledger.tables import Batch, Export
 from tests.support.ledger_samples import Clock, closed_batch
 
@@ -90,7 +91,7 @@ EXPORT_AT_0005 = (
 
 def fill_at_0005(connection: Connection, *current: bool) -> None:
     """Migrate to revision 0005 and add a batch with as many exports."""
-    command.upgrade(migrations(connection), "0005")
+    command.upgrade(alembic_config(connection), "0005")
     now = "'2026-01-01 12:00:00'"
     connection.execute(text("INSERT INTO dataset (name, version, batches, turn) VALUES ('street', 1, 1, 0)"))
     connection.execute(
@@ -111,22 +112,22 @@ def rows(connection: Connection, columns: str) -> list[tuple[Any, ...]]:
 def test_existing_exports_become_coco_and_stay_current(ledger_url: str) -> None:
     with connected(ledger_url) as connection:
         fill_at_0005(connection, False, True)
-        command.upgrade(migrations(connection), "0006")
+        command.upgrade(alembic_config(connection), "0006")
         assert rows(connection, "generation, format, current") == [(1, "coco", False), (2, "coco", True)]
 
 
 def test_of_two_current_exports_only_the_newer_stays_current(ledger_url: str) -> None:
     with connected(ledger_url) as connection:
         fill_at_0005(connection, True, True)
-        command.upgrade(migrations(connection), "0006")
+        command.upgrade(alembic_config(connection), "0006")
         assert rows(connection, "generation, current") == [(1, False), (2, True)]
 
 
 def test_a_downgrade_keeps_the_coco_exports_alone(ledger_url: str) -> None:
     with connected(ledger_url) as connection:
         fill_at_0005(connection, False, True)
-        command.upgrade(migrations(connection), "0006")
+        command.upgrade(alembic_config(connection), "0006")
         added = EXPORT_AT_0005.replace("(id,", "(format, id,").replace("(:id", "('yolo', :id")
         connection.execute(text(added), {"id": 3, "generation": 1, "current": True})
-        command.downgrade(migrations(connection), "0005")
+        command.downgrade(alembic_config(connection), "0005")
         assert rows(connection, "generation, current") == [(1, False), (2, True)]

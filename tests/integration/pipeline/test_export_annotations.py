@@ -44,7 +44,7 @@ def test_an_export_that_misses_an_edit_is_detected_and_repeated(closed: Workspac
 
 
 @pytest.mark.parametrize(("crashes", "source"), [(4, "export"), (6, "annotations")])
-def test_a_crashing_exporter_is_asked_again_and_the_last_resort_are_the_annotations(
+def test_an_exporter_that_fails_is_asked_again_and_the_last_resort_are_the_annotations(
     closed: Workspace, crashes: int, source: str
 ) -> None:
     ingest(closed)

@@ -76,7 +76,7 @@ def test_a_start_waits_until_the_part_is_ready(supervisor: Supervisor, tmp_path:
     socket.create_connection(("127.0.0.1", port)).close()
 
 
-def test_whoever_watches_is_told_that_it_waits(tmp_path: Path) -> None:
+def test_waiting_is_called_while_a_process_gets_ready(tmp_path: Path) -> None:
     ticks: list[None] = []
     with Supervisor(tmp_path / "logs", waiting=lambda: ticks.append(None)) as supervisor:
         supervisor.start(shell("slow", f"while [ ! -e {tmp_path}/go ]; do sleep 0.02; done; echo up; exec sleep 60",
@@ -175,7 +175,7 @@ def test_a_run_that_fails_is_an_error(supervisor: Supervisor) -> None:
         supervisor.run(shell("once", "exit 2"))
 
 
-def test_one_that_ignores_sigterm_is_killed_and_told_of(tmp_path: Path) -> None:
+def test_a_process_that_ignores_sigterm_is_killed_and_reported(tmp_path: Path) -> None:
     heard: list[str] = []
     with Supervisor(tmp_path / "logs", heard.append) as supervisor:
         script = f"trap '' TERM; echo $$ > {tmp_path}/pid.deaf; echo up; while :; do sleep 0.05; done"
@@ -210,7 +210,7 @@ def test_a_signal_is_heard_at_the_next_look_and_handlers_are_given_back(tmp_path
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_a_log_that_has_grown_too_large_starts_anew(
+def test_a_log_that_has_grown_too_large_is_rotated(
     supervisor: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("labelyard.supervisor.supervisor.LOG_BYTES", 1000)

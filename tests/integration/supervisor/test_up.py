@@ -64,7 +64,7 @@ def test_prefect_is_not_opened_to_other_machines_without_a_password(
     assert "PREFECT_API_AUTH_STRING" in said
 
 
-def test_a_port_that_is_taken_is_told_with_the_variable_to_set(tmp_path: Path, environment: dict[str, str]) -> None:
+def test_a_port_in_use_is_reported_with_the_variable_to_set(tmp_path: Path, environment: dict[str, str]) -> None:
     with socket.create_server(("127.0.0.1", int(environment["LABELYARD_UP__PREFECT_PORT"]))):
         said = refusal(tmp_path, environment)
     assert "LABELYARD_UP__PREFECT_PORT" in said

@@ -106,10 +106,10 @@ def test_a_bot_is_read_from_its_argument() -> None:
 @pytest.mark.parametrize(
     "text", ["ben", "ben:", ":secret", "ben:secret:fast", "ben:secret:-1", "ben:secret:1:2", "b:s:1:1:1", ""]
 )
-def test_a_wrong_argument_is_told_without_the_password(text: str) -> None:
-    with pytest.raises(InputError, match="write NAME:PASSWORD") as told:
+def test_a_wrong_argument_is_reported_without_the_password(text: str) -> None:
+    with pytest.raises(InputError, match="write NAME:PASSWORD") as reported:
         parse_bot(text)
-    assert "secret" not in str(told.value)
+    assert "secret" not in str(reported.value)
 
 
 def test_the_password_is_not_shown_with_the_bot() -> None:

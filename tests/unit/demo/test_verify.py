@@ -33,7 +33,7 @@ def test_a_photograph_in_no_task_or_in_two_is_named() -> None:
     assert "in/cam1/cat.jpg is in 2 tasks" in wrong(twice)
 
 
-def test_a_frame_that_nobody_put_is_told() -> None:
+def test_an_unknown_frame_is_reported() -> None:
     stranger = replace(TASK, id=8, jobs=[])
     assert "CVAT holds 4 frames, 2 of them are known photographs" in wrong(TASK, stranger)
 
@@ -54,7 +54,7 @@ def test_a_photograph_in_no_file_or_in_two_is_named_and_a_stranger_too() -> None
     assert "in/dog.jpg is exported and was never uploaded" in wrong(TASK, exports=[EXPORT | {"in/dog.jpg": Counter()}])
 
 
-def test_a_job_that_is_not_done_or_nobodys_is_told() -> None:
+def test_an_unfinished_or_unassigned_job_is_reported() -> None:
     assert "job 9 of task 7 is annotation" in wrong(replace(TASK, jobs=[replace(JOB, status="annotation")]))
     assert "of nobody" in wrong(replace(TASK, jobs=[replace(JOB, assignee=None)]))
 
