@@ -10,7 +10,7 @@ from labelyard.pipeline.acquire_batch import BatchLease
 from labelyard.pipeline.assign_jobs import Assigned
 
 
-@task(name="assign_jobs", task_run_name="assign {work.batch_id}", cache_policy=NO_CACHE, persist_result=False)
+@task(name="assign_jobs", task_run_name="assign {lease.batch_id}", cache_policy=NO_CACHE, persist_result=False)
 def assign_jobs(lease: BatchLease) -> Assigned:
     """Give every job of the task to somebody."""
     assigned = step.assign_jobs(lease)

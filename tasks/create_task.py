@@ -10,7 +10,7 @@ from labelyard.pipeline.create_task import Created
 
 
 @task(
-    name="create_task", task_run_name="create the task of {work.batch_id}", cache_policy=NO_CACHE, persist_result=False
+    name="create_task", task_run_name="create the task of {lease.batch_id}", cache_policy=NO_CACHE, persist_result=False
 )
 def create_task(lease: BatchLease) -> Created:
     """Make the batch's task on CVAT, or find it."""

@@ -10,7 +10,7 @@ from labelyard.pipeline.acquire_batch import BatchLease
 from labelyard.pipeline.export_annotations import Exported
 
 
-@task(name="export_annotations", task_run_name="export {work.batch_id}", cache_policy=NO_CACHE, persist_result=False)
+@task(name="export_annotations", task_run_name="export {lease.batch_id}", cache_policy=NO_CACHE, persist_result=False)
 def export_annotations(lease: BatchLease) -> Exported:
     """Write the batch's annotations to the bucket as a checked COCO file."""
     exported = step.export_annotations(lease)

@@ -9,7 +9,7 @@ from labelyard.pipeline.acquire_batch import BatchLease
 from labelyard.pipeline.upload_data import Uploaded
 
 
-@task(name="upload_data", task_run_name="upload {work.batch_id}", cache_policy=NO_CACHE, persist_result=False)
+@task(name="upload_data", task_run_name="upload {lease.batch_id}", cache_policy=NO_CACHE, persist_result=False)
 def upload_data(lease: BatchLease) -> Uploaded:
     """Send the batch's images to its task."""
     with UploadProgress(lease.batch_id) as sent:

@@ -9,7 +9,7 @@ from labelyard.pipeline.acquire_batch import BatchLease
 from labelyard.pipeline.wait_for_status import Proved
 
 
-@task(name="wait_for_status", task_run_name="wait for {work.batch_id}", cache_policy=NO_CACHE, persist_result=False)
+@task(name="wait_for_status", task_run_name="wait for {lease.batch_id}", cache_policy=NO_CACHE, persist_result=False)
 def wait_for_status(lease: BatchLease) -> Proved:
     """Wait until the task shows every file as a frame."""
     proved = step.wait_for_status(lease)
