@@ -7,8 +7,9 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from functools import partial
+from queue import Empty
 from typing import Any, TypeAlias
 
 from tests.chaos.chaos_run import Outcome
@@ -30,11 +31,21 @@ def run_seeds(seeds: Sequence[int], processes: int, open_runs: OpenRuns) -> Iter
         process.start()
     try:
         for _ in seeds:
-            yield outcomes.get()
+            yield _next_outcome(outcomes, started)
     finally:
         for process in started:
             process.join(60)
             process.kill()
+
+
+def _next_outcome(outcomes: Any, processes: Sequence[Any]) -> Outcome:
+    """Return the next outcome. Raises RuntimeError if a process has died, whose outcome would never come."""
+    while True:
+        with suppress(Empty):
+            outcome: Outcome = outcomes.get(timeout=1)
+            return outcome
+        if any(process.exitcode for process in processes):
+            raise RuntimeError("a process of the chaos runs died: its error output is above")
 
 
 def _run_seeds(open_runs: OpenRuns, queue: Any, outcomes: Any) -> None:

@@ -19,6 +19,8 @@ from tests.chaos.environment import Environment
 from tests.chaos.fast_runs import run_plan
 from tests.chaos.fault_plan import CREATE, DATA, DELAYED_EXPORT, FaultPlan, Upload, WorkerFault
 
+pytestmark = pytest.mark.timeout(900)  # longer than a run that never comes to rest, which reports why
+
 LABELYARD = Path(failpoints.__file__).parent
 NO_FAULTS = FaultPlan(
     seed=0, uploads=tuple(Upload(f"{i}.jpg", i, 0.0, "once") for i in range(3)),

@@ -12,6 +12,8 @@ from tests.chaos.environment import Environment
 from tests.chaos.fast_runs import run_plan
 from tests.chaos.fault_plan import step_fault_plan
 
+pytestmark = pytest.mark.timeout(900)  # longer than a run that never comes to rest, which reports why
+
 QUICK_SEEDS = 1
 FRESH_SEEDS = 8
 
