@@ -185,7 +185,7 @@ def _object_row(tx: Transaction, dataset: str, obj: StoredObject) -> Object:
     identity = {"dataset": dataset, "bucket": obj.bucket, "key": obj.key, "etag": obj.etag}
     row = tx.scalars(select(Object).filter_by(**identity)).one_or_none()
     if row is None:
-        row = Object(**identity, size=obj.size, registered_at=tx.now, via="adopted")
+        row = Object(**identity, size=obj.size, registered_at=tx.now, registered_via="adopted")
         tx.add(row)
     return row
 

@@ -104,7 +104,7 @@ def test_notifications_and_two_backfills_at_once_register_nothing_twice(ledger_u
         assert sum(new) == 3000
         assert counts(context)[:2] == (3000, 3000)
         with context.ledger.read_only() as tx:
-            registered = tx.scalar(select(func.count()).select_from(History).where(History.what == "landed"))
+            registered = tx.scalar(select(func.count()).select_from(History).where(History.what == "registered"))
         assert registered == 3000
         context.ledger.close()
 
@@ -116,7 +116,7 @@ def test_an_unknown_or_paused_dataset_and_a_source_that_is_missing_or_empty_are_
     context = context_with_dataset(f"sqlite:///{tmp_path / 'ledger.db'}", store_server.settings, bucket)
     with pytest.raises(NotFound, match="street"):
         next(backfill(context, "zoo"))
-    with pytest.raises(StoreError, match=f"s3://{bucket}/in/: holds nothing"):
+    with pytest.raises(StoreError, match=f"s3://{bucket}/in/: contains nothing"):
         next(backfill(context, "street"))
     store_server.store.write(bucket, "in/a.jpg", b"x")
     manual.pause(context, "street", "a broken camera")

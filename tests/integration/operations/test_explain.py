@@ -32,7 +32,7 @@ def now(workspace: Workspace, key: str = "1.jpg") -> str:
 @pytest.mark.parametrize(
     ("key", "reason", "next_step"),
     [
-        ("in/notes.txt", "fits no include glob", "labelyard backfill"),
+        ("in/notes.txt", "matches no include glob", "labelyard backfill"),
         ("in/day1/", "a folder marker", "labelyard backfill"),
         ("elsewhere/1.jpg", "outside s3://", "labelyard backfill"),
         ("in/1.jpg", "there is no such object", "put it"),

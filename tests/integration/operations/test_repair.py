@@ -66,8 +66,8 @@ def test_a_task_that_the_account_may_not_see_is_reported_and_never_created_again
     other = CvatSettings(url=assigned.sandbox.url, username="bob", password=SecretStr("bobpass1"))
     with open_context(assigned.context.settings.model_copy(update={"cvat": {"default": other}})) as context:
         [discrepancy] = repair.survey(context)
-        assert (discrepancy.action, "may not see" in discrepancy.what) == (Action.REPORT, True)
-        assert "may not see it" in next(iter((collect(context).failed or {}).values()))
+        assert (discrepancy.action, "may not read" in discrepancy.what) == (Action.REPORT, True)
+        assert "may not read it" in next(iter((collect(context).failed or {}).values()))
         with context.ledger.read_only() as tx:
             assert breakers.failing(tx) == []
 

@@ -53,7 +53,7 @@ def test_a_bad_file_is_quarantined_with_its_reason_and_the_rest_continues(
     assert line.jobs[0].frames == (0, 0)
     assert list(line.quarantined) == [f"s3://{workspace.bucket}/{bad}"]
     assert reason in line.quarantined[f"s3://{workspace.bucket}/{bad}"]
-    assert any(entry.startswith("set aside:") for entry in history_of(workspace, bad))
+    assert any(entry.startswith("quarantined:") for entry in history_of(workspace, bad))
 
 
 def test_an_image_deleted_before_the_upload_is_quarantined(workspace: Workspace) -> None:
