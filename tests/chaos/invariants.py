@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 
 AT_REST = frozenset({"exported", "quarantined"})
 """The batch states in which nothing more happens."""
-EXPORTED_HISTORY = ("landed", "closed", "created", "uploaded", "ready", "assigned", "completed", "exported")
+EXPORTED_HISTORY = ("registered", "closed", "created", "uploaded", "ready", "assigned", "completed", "exported")
 """What the history of an exported object contains, in this order."""
-QUARANTINED_ENTRY = "set aside"
+QUARANTINED_ENTRY = "quarantined"
 
 
 @dataclass(frozen=True)
