@@ -46,7 +46,7 @@ FAILPOINTS = {
     "wait_for_status.discarding": "a task is wrong and at rest; it is not deleted",
     "wait_for_status.deleted": "the wrong task is deleted; the ledger does not say so",
     "wait_for_status.discarded": "the ledger says that the task is abandoned",
-    "assign_jobs.chosen_assignee": "the annotator of each job is committed; nothing is sent",
+    "assign_jobs.chosen": "the annotator of each job is committed; nothing is sent",
     "assign_jobs.sent": "a job is assigned in CVAT; the ledger does not say so",
     "assign_jobs.recorded": "the ledger has one more assigned job",
     "assign_jobs.finished": "the batch is assigned",

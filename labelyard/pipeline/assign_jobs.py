@@ -81,7 +81,7 @@ def _choose(
         jobs.update_from_server(tx, batch, on_server, {number: name for name, number in users.items()})
         rows = jobs.choose_assignees(tx, batch, present, ASSIGNMENT_POLICIES[spec.assignment.policy])
         batch.warning = _warning(lease, missing)
-    failpoint("assign_jobs.chosen_assignee")
+    failpoint("assign_jobs.chosen")
     return rows
 
 

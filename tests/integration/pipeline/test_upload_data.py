@@ -65,6 +65,6 @@ def test_a_batch_whose_objects_are_all_quarantined_names_one_with_its_reason(two
         manual.quarantine(two_files.context, two_files.url(key), "blurred")
     with pytest.raises(NoUsableImage, match=r"all 2 objects are quarantined, such as .*: manually: blurred"):
         ingest(two_files)
-    with pytest.raises(LedgerError, match="no run goes on with it") as caught:
+    with pytest.raises(LedgerError, match="no run continues it") as caught:
         two_files.retry()
     assert "labelyard restore" in caught.value.next_step
