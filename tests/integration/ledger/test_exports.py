@@ -93,11 +93,11 @@ def fill_at_0005(connection: Connection, *current: bool) -> None:
     """Migrate to revision 0005 and add a batch with as many exports."""
     command.upgrade(alembic_config(connection), "0005")
     now = "'2026-01-01 12:00:00'"
-    connection.execute(text("INSERT INTO dataset (name, version, batches, turn) VALUES ('street', 1, 1, 0)"))
+    connection.execute(text("INSERT INTO dataset (name, version, last_batch_number, jobs_assigned) VALUES ('street', 1, 1, 0)"))
     connection.execute(
         text(
             "INSERT INTO batch (id, dataset, version, number, state, objects, bytes, opened_at, last_registered_at,"
-            " attempts, publish_attempts, changed_at)"
+            " attempts, event_count, changed_at)"
             f" VALUES ('street-00001', 'street', 1, 1, 'exported', 1, 1, {now}, {now}, 0, 0, {now})"
         )
     )
