@@ -38,7 +38,7 @@ def test_a_flow_that_submits_a_task_gets_a_serialisable_result_and_the_run_has_t
     monkeypatch.chdir(tmp_path)
     with temporary_settings({PREFECT_API_URL: prefect_server.api_url}):
         created = submits_a_task(batch)
-        APILogHandler.flush()
+        APILogHandler().flush()
     assert created["task_id"] == workspace.task_id(batch)
     assert json.loads(json.dumps(created)) == created
 

@@ -93,7 +93,8 @@ def fill_at_0005(connection: Connection, *current: bool) -> None:
     """Migrate to revision 0005 and add a batch with as many exports."""
     command.upgrade(alembic_config(connection), "0005")
     now = "'2026-01-01 12:00:00'"
-    connection.execute(text("INSERT INTO dataset (name, version, last_batch_number, jobs_assigned) VALUES ('street', 1, 1, 0)"))
+    dataset = "INSERT INTO dataset (name, version, last_batch_number, jobs_assigned) VALUES ('street', 1, 1, 0)"
+    connection.execute(text(dataset))
     connection.execute(
         text(
             "INSERT INTO batch (id, dataset, version, number, state, objects, bytes, opened_at, last_registered_at,"

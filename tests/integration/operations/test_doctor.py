@@ -92,7 +92,8 @@ def results(settings: Settings) -> dict[str, CheckResult]:
 def test_a_correct_installation_is_ok(settings: Settings, spec: DatasetSpec) -> None:
     found = results(settings)
     expected = {
-        "ledger", "datasets", "queue", "notification of street", "fast worker", "CVAT default", "annotators of street", "spool",
+        "ledger", "datasets", "queue", "notification of street", "fast worker",
+        "CVAT default", "annotators of street", "spool",
         f"s3://{spec.export_bucket}/in/", f"s3://{spec.export_bucket}/out/",
     }  # fmt: skip
     assert {name for name, result in found.items() if result.status is Status.OK} == expected
