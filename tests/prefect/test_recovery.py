@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -74,6 +75,24 @@ def with_heartbeat(server: PrefectServer, batch: str) -> str:
         return next((one for one in ids if f"prefect.flow-run.{one}" in alive), None)
 
     return eventually(read, f"a heartbeat of a run of {batch}", RUN_SECONDS)
+
+
+@contextmanager
+def heartbeats(server: PrefectServer, run: str) -> Iterator[None]:
+    """Post a heartbeat of a run every five seconds, as a live worker does."""
+    done = Event()
+
+    def post() -> None:
+        while not done.wait(5):
+            server.post_event("prefect.flow-run.heartbeat", f"prefect.flow-run.{run}")
+
+    thread = Thread(target=post)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def finished(server: PrefectServer, batch: str) -> Any:
@@ -187,12 +206,11 @@ def test_housekeeping_marks_runs_without_heartbeats_and_without_a_lease_as_crash
     settings = {**quick, "LABELYARD_DEPLOY__HEARTBEAT_TIMEOUT_SECONDS": "30"}
 
     def ended() -> bool | None:
-        deployed.post_event("prefect.flow-run.heartbeat", f"prefect.flow-run.{long}")  # as a live worker does
         deployed.reaches(deployed.start("housekeeping/housekeeping"), "Completed", "Nothing new", "Cancelled")
         return True if {deployed.state(of_a_batch), deployed.state(of_none)} == {"Crashed"} else None
 
     try:
-        with at_work(deployed, tmp_path / "worker", **settings):
+        with heartbeats(deployed, long), at_work(deployed, tmp_path / "worker", **settings):
             eventually(ended, "both runs to be ended", RUN_SECONDS)
         assert deployed.state(long) == "Running"
     finally:
