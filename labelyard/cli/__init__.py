@@ -7,67 +7,132 @@ import importlib
 import logging
 import sys
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import click
 
 from labelyard.errors import LabelyardError
 
-GROUPS: Mapping[str, Mapping[str, str]] = {
+
+class Command(NamedTuple):
+    """Where a command is defined, and the first sentence of its help."""
+
+    path: str
+    summary: str
+
+
+GROUPS: Mapping[str, Mapping[str, Command]] = {
     "Set up": {
-        "init": "labelyard.cli.init:init",
-        "schema": "labelyard.cli.dataset:schema",
-        "validate": "labelyard.cli.dataset:validate",
-        "db": "labelyard.cli.db:db",
-        "apply": "labelyard.cli.dataset:apply",
-        "notifications": "labelyard.cli.notifications:notifications",
-        "deploy": "labelyard.cli.deploy:deploy",
+        "init": Command("labelyard.cli.init:init", "Write a first dataset file and .env, and show the next commands."),
+        "schema": Command("labelyard.cli.dataset:schema", "Print the JSON schema of dataset files, for editors."),
+        "validate": Command("labelyard.cli.dataset:validate", "Check dataset files."),
+        "db": Command("labelyard.cli.db:db", "Manage the ledger's database."),
+        "apply": Command("labelyard.cli.dataset:apply", "Store dataset files in the ledger."),
+        "notifications": Command(
+            "labelyard.cli.notifications:notifications",
+            "Show what makes the buckets of DATASET notify a queue of new and deleted files; --apply carries it out.",
+        ),
+        "deploy": Command(
+            "labelyard.cli.deploy:deploy",
+            "Set up Prefect: the work pool, the automations, and every deployment with its trigger or schedule.",
+        ),
     },
     "Run": {
-        "up": "labelyard.cli.up:up",
-        "watch": "labelyard.cli.watch:watch",
-        "backfill": "labelyard.cli.backfill:backfill",
-        "close": "labelyard.cli.batches:close",
-        "pause": "labelyard.cli.manual:pause",
-        "resume": "labelyard.cli.manual:resume",
-        "retire": "labelyard.cli.manual:retire",
+        "up": Command(
+            "labelyard.cli.up:up",
+            "Run everything on this machine until Ctrl-C: Prefect's server, the deployments, a worker, the watcher.",
+        ),
+        "watch": Command(
+            "labelyard.cli.watch:watch",
+            "Watch for new files: register what notifications report, close batches when due, publish them to Prefect.",
+        ),
+        "backfill": Command(
+            "labelyard.cli.backfill:backfill",
+            "Register what the sources of DATASET already contain; no object is registered twice, notified or not.",
+        ),
+        "close": Command(
+            "labelyard.cli.batches:close", "Close the open batch of DATASET now, without waiting for its rules."
+        ),
+        "pause": Command(
+            "labelyard.cli.manual:pause",
+            "Start no new run for DATASET; objects are still registered, and running work finishes.",
+        ),
+        "resume": Command("labelyard.cli.manual:resume", "Start runs for a paused DATASET again."),
+        "retire": Command(
+            "labelyard.cli.manual:retire", "Register no new objects in DATASET; its existing batches continue."
+        ),
     },
     "Look": {
-        "status": "labelyard.cli.status:status",
-        "why": "labelyard.cli.why:why",
-        "doctor": "labelyard.cli.doctor:doctor",
-        "message": "labelyard.cli.message:message",
+        "status": Command(
+            "labelyard.cli.status:status",
+            "Show every batch: its state, its task, who has its jobs, what went wrong and the next command.",
+        ),
+        "why": Command(
+            "labelyard.cli.why:why",
+            "Show the whole history of an object (s3://bucket/key) or a batch: every decision, with time and reason.",
+        ),
+        "doctor": Command(
+            "labelyard.cli.doctor:doctor",
+            "Check that ledger, buckets, queue, CVAT, Prefect and disk can be reached and are set up right.",
+        ),
+        "message": Command("labelyard.cli.message:message", "Show how a notification is parsed."),
     },
     "Fix": {
-        "retry": "labelyard.cli.batches:retry",
-        "quarantine": "labelyard.cli.manual:quarantine",
-        "restore": "labelyard.cli.manual:restore",
-        "cancel": "labelyard.cli.manual:cancel",
-        "archive": "labelyard.cli.manual:archive",
-        "dead-letters": "labelyard.cli.dead_letters:dead_letters",
-        "repair": "labelyard.cli.repair:repair",
-        "adopt": "labelyard.cli.repair:adopt",
-        "rebuild": "labelyard.cli.repair:rebuild",
+        "retry": Command(
+            "labelyard.cli.batches:retry", "Try a failed or waiting BATCH again at once, from the step that failed."
+        ),
+        "quarantine": Command(
+            "labelyard.cli.manual:quarantine",
+            "Take an object out of its batch or, after its upload, out of the next export.",
+        ),
+        "restore": Command(
+            "labelyard.cli.manual:restore", "Bring back an object that is quarantined or in a cancelled batch."
+        ),
+        "cancel": Command(
+            "labelyard.cli.manual:cancel",
+            "Cancel BATCH for good; its task stays in CVAT, and `restore` brings single objects back.",
+        ),
+        "archive": Command(
+            "labelyard.cli.manual:archive",
+            "Stop checking exported batches: their tasks may be deleted, their files stay.",
+        ),
+        "dead-letters": Command(
+            "labelyard.cli.dead_letters:dead_letters", "Dead letters: messages that could not be parsed or registered."
+        ),
+        "repair": Command(
+            "labelyard.cli.repair:repair",
+            "Compare ledger, bucket and CVAT, show the differences as a plan, and fix them with --apply.",
+        ),
+        "adopt": Command(
+            "labelyard.cli.repair:adopt",
+            "Put CVAT tasks that a person created into DATASET, one batch each; jobs and annotations stay as they are.",
+        ),
+        "rebuild": Command(
+            "labelyard.cli.repair:rebuild",
+            "Rebuild a lost ledger from the bucket, CVAT's task names and the exports; apply the dataset files first.",
+        ),
     },
     "CVAT": {
-        "cvat": "labelyard.cli.cvat:cvat",
+        "cvat": Command("labelyard.cli.cvat:cvat", "Use a CVAT from the shell: tasks, jobs, annotations, exports."),
     },
     "For development": {
-        "demo": "labelyard.cli.demo:demo",
-        "bots": "labelyard.cli.bots:bots",
+        "demo": Command(
+            "labelyard.cli.demo:demo",
+            "Run the main job on this machine: photographs in a bucket become tasks, and then COCO files.",
+        ),
+        "bots": Command(
+            "labelyard.cli.bots:bots", "Label the jobs that are assigned to bots, until SIGTERM or Ctrl-C."
+        ),
     },
 }
-"""Heading of the help page -> command -> where its click command is defined."""
+"""Heading of the help page -> name of a command -> command."""
 
-COMMANDS = {name: path for commands in GROUPS.values() for name, path in commands.items()}
-"""Command -> where its click command is defined."""
+COMMANDS = {name: command for commands in GROUPS.values() for name, command in commands.items()}
+"""Name -> command."""
 
 
 class _Group(click.Group):
-    """A group that imports a command only when it is used, and lists the commands under headings.
-
-    `labelyard --help` must not import Prefect, so the page shows the first line of each command's docstring from the
-    module that defines it, which imports Prefect only inside its function.
-    """
+    """A group that imports a command only when it is used, and lists the commands under headings."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(COMMANDS)
@@ -75,7 +140,7 @@ class _Group(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         if cmd_name not in COMMANDS:
             return None
-        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        module, _, attribute = COMMANDS[cmd_name].path.partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 
@@ -90,16 +155,11 @@ class _Group(click.Group):
             ctx.fail(f"No such command {name!r}.{hint}")
         return super().resolve_command(ctx, args)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write one section per heading; every first sentence is shown whole."""
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write one section per heading; every sentence is shown whole."""
         for heading, commands in GROUPS.items():
-            rows = [(name, _summary(self.get_command(ctx, name))) for name in commands]
             with formatter.section(heading):
-                formatter.write_dl(rows, col_max=16)
-
-
-def _summary(command: click.Command | None) -> str:
-    return command.get_short_help_str(limit=1000) if command is not None else ""
+                formatter.write_dl([(name, command.summary) for name, command in commands.items()], col_max=16)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

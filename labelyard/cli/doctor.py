@@ -29,7 +29,7 @@ _SIGNS = {
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 def doctor(as_json: bool) -> None:  # noqa: FBT001 - click passes flags so
-    """Check that what labelyard needs can be reached and is set up right: ledger, buckets, queue, CVAT, Prefect, disk.
+    """Check that ledger, buckets, queue, CVAT, Prefect and disk can be reached and are set up right.
 
     Changes nothing. Each problem is shown with the next command; the exit status is 1 if there is any.
     """

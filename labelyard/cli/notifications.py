@@ -20,7 +20,7 @@ from labelyard.sources.notification_setup import NotificationSetup
 @click.argument("dataset")
 @click.option("--apply", "carry_out", is_flag=True, help="Carry the plan out; without this it is only shown.")
 def notifications(dataset: str, carry_out: bool) -> None:  # noqa: FBT001 - click passes flags so
-    """Show what makes the buckets of DATASET notify a queue of new and deleted files; with --apply, carry it out.
+    """Show what makes the buckets of DATASET notify a queue of new and deleted files; --apply carries it out.
 
     DATASET is the name of an applied dataset, or a dataset file. The queue is that of LABELYARD_WATCH__QUEUE_URL, or
     one named labelyard. All other configuration of the buckets and the queue is kept.

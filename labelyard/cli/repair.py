@@ -65,7 +65,7 @@ def rebuild() -> None:
 @click.argument("dataset")
 @click.argument("task_ids", metavar="TASK...", type=int, nargs=-1, required=True)
 def adopt(dataset: str, task_ids: tuple[int, ...]) -> None:
-    """Put CVAT tasks that a person created into DATASET, each as a batch; jobs and annotations stay as they are."""
+    """Put CVAT tasks that a person created into DATASET, one batch each; jobs and annotations stay as they are."""
     with open_context() as context:
         _show_adopted(adoption.adopt(context, dataset, task_ids))
 

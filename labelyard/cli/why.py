@@ -15,7 +15,7 @@ from labelyard.operations.explain import explain
 @click.argument("what", metavar="S3URL|BATCH")
 @click.option("--json", "as_json", is_flag=True, help="Print the explanation as JSON.")
 def why(what: str, as_json: bool) -> None:  # noqa: FBT001 - click passes flags so
-    """Show the whole history of an object (s3://bucket/key) or of a batch: every decision, with time and reason.
+    """Show the whole history of an object (s3://bucket/key) or a batch: every decision, with time and reason.
 
     Ends with its state now and the next command. For an object that was never registered it shows the reason, and ends
     with status 1.

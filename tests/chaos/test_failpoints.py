@@ -35,11 +35,11 @@ REACHED_BY: Mapping[str, Mapping[str, Any]] = {
     "publish_events.republished": {"event_faults": ("lost", "lost")},
     "acquire_batch.failed": {"cvat_faults": ({"on": CREATE, "status": 503, "times": 4},)},
     "create_task.duplicate_deleted": {"duplicate_tasks": True},
-    "wait_for_status.giving_up": HALF_THE_FRAMES,
+    "wait_for_status.discarding": HALF_THE_FRAMES,
     "wait_for_status.deleted": HALF_THE_FRAMES,
-    "wait_for_status.given_up": HALF_THE_FRAMES,
-    "export_annotations.touched": STALE_EXPORT,
-    "export_annotations.freshened": STALE_EXPORT,
+    "wait_for_status.discarded": HALF_THE_FRAMES,
+    "export_annotations.marker_created": STALE_EXPORT,
+    "export_annotations.marker_deleted": STALE_EXPORT,
 }
 """The events that lead to a failpoint which an undisturbed batch does not pass."""
 
@@ -48,6 +48,7 @@ def test_every_failpoint_of_the_table_is_in_the_code_exactly_once_and_no_other_i
     files = [file for file in LABELYARD.rglob("*.py") if file.name != "failpoints.py"]
     passed = Counter(name for file in files for name in re.findall(r'\bfailpoint\("([^"]*)"\)', file.read_text()))
     assert passed == Counter(dict.fromkeys(failpoints.FAILPOINTS, 1))
+    assert set(REACHED_BY) <= set(failpoints.FAILPOINTS)
 
 
 def test_a_failpoint_does_nothing_unless_it_is_armed() -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import click
 
-from labelyard.cli import labelyard
+from labelyard.cli import COMMANDS, labelyard
 from tests.support.paths import LIBRARY, ROOT, python_files, repository_files
 
 
@@ -39,6 +41,22 @@ def test_every_command_and_every_option_has_a_help_text() -> None:
         if isinstance(option, click.Option) and not option.help
     ]
     assert undocumented == []
+
+
+def test_the_help_page_shows_the_first_sentence_of_each_command() -> None:
+    for name, command in COMMANDS.items():
+        assert command.summary == every_command()[name,].get_short_help_str(limit=1000)
+
+
+def test_the_help_page_is_written_without_importing_a_command() -> None:
+    script = (
+        "import sys; from labelyard.cli import labelyard\n"
+        "labelyard(['--help'], standalone_mode=False); print(sorted(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "labelyard.cli" in done.stderr
+    assert "prefect" not in done.stderr
+    assert "labelyard.cli.up" not in done.stderr
 
 
 def calls(text: str) -> Iterator[tuple[str, ...]]:

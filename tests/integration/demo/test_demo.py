@@ -74,7 +74,7 @@ def test_every_photograph_goes_from_the_bucket_to_the_dataset_and_no_process_sta
     assert len(files) == 27
     assert set(files.values()) == {1}
     assert {"incoming/cam1/cat.jpg", "incoming/cam2/cat.jpg", "incoming/cam3/cat.jpg"} <= set(files)
-    assert "✓ every photograph is in exactly one task" in said.read_text()
+    assert "✓ each photograph is in exactly one task" in said.read_text()
 
 
 @pytest.mark.prefect
