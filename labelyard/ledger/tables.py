@@ -300,7 +300,6 @@ class OutboxEvent(Table):
     attempt: Mapped[int]
     written_at: Mapped[datetime]
     published_at: Mapped[datetime | None]
-    error: Mapped[str | None]
 
     __table_args__ = (Index("ix_outbox_published_at", "published_at"),)
 

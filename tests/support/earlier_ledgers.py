@@ -79,6 +79,8 @@ def _as_written(row: Row, table: str, revision: str, columns: set[str]) -> Row:
                for name, value in row.items()}  # fmt: skip
         names = {(t, old): new for t, old, new in terms.module.COLUMNS}
         row = {names.get((table, name), name): value for name, value in row.items()}
+        reasons = {column for of_table, column in terms.module.REASONS if of_table == table}
+        row |= {name: row[name].replace(*terms.module.MANUALLY) for name in reasons if row[name]}
         if table == "dataset_version":
             row |= _version(row["dataset"], row["number"], _with_new_overwrites(row["document"]))
     return {name: value for name, value in row.items() if name in columns}
@@ -216,6 +218,8 @@ def _objects(later: datetime) -> Iterator[Row]:
              "sha256": None}  # fmt: skip
     yield alone | {"id": 91, "key": "street/_SUCCESS", "batch_id": None, "refused": None, "gone_at": None}
     yield alone | {"id": 92, "key": "street/b.jpg", "batch_id": batch_of("set_aside"), "refused": "no image",
+                   "gone_at": None}  # fmt: skip
+    yield alone | {"id": 94, "key": "street/d.jpg", "batch_id": batch_of("set_aside"), "refused": "by hand: blurred",
                    "gone_at": None}  # fmt: skip
     yield alone | {"id": 93, "key": "street/c.jpg", "batch_id": None, "refused": "a new content of what is labelled",
                    "gone_at": later}  # fmt: skip

@@ -15,7 +15,7 @@ from labelyard.errors import LedgerBehind, LedgerError
 from labelyard.ledger import Ledger, Transaction, batches, datasets, dead_letters, history, outbox, upgrade
 from labelyard.ledger.migration import alembic_config
 from labelyard.ledger.overview import overview
-from labelyard.ledger.tables import Batch, CircuitBreaker, Dataset, DatasetVersion, Job, Object, Table, Task
+from labelyard.ledger.tables import Batch, CircuitBreaker, Dataset, DatasetVersion, History, Job, Object, Table, Task
 from tests.support import earlier_ledgers
 from tests.support.earlier_ledgers import STATES, batch_of, create_ledger, insert_rows, revisions, sample_batch
 from tests.support.ledger_samples import apply, dataset_spec
@@ -70,7 +70,10 @@ def check_batches(tx: Transaction) -> None:
     assert seen.dead_letters == 1
     assert seen.quarantined == {"s3://incoming/street/c.jpg": "a new content of what is labelled"}
     [quarantined] = [one for one in seen.batches if one.state is BatchState.QUARANTINED]
-    assert quarantined.quarantined == {"s3://incoming/street/b.jpg": "no image"}
+    assert quarantined.quarantined == {
+        "s3://incoming/street/b.jpg": "no image",
+        "s3://incoming/street/d.jpg": "manually: blurred",
+    }
 
 
 def check_objects_tasks_and_jobs(tx: Transaction) -> None:
@@ -97,6 +100,7 @@ def check_datasets(tx: Transaction) -> None:
 
 
 def check_the_rest(tx: Transaction) -> None:
+    assert tx.get_one(History, 2).reason == "manually: not needed"
     assert [row.batch_id for row, _ in outbox.unpublished(tx)] == [batch_of("closed")]
     assert [letter.first_line for letter in dead_letters.waiting(tx)] == ["\N{REPLACEMENT CHARACTER} one"]
     assert [entry.what for entry in history.of_batch(tx, batch_of("abandoned"))] == ["abandoned"]

@@ -46,6 +46,10 @@ STATES = (
     ("task", "state", "proved", "verified"),
 )
 """Table, column, old value, new value."""
+REASONS = (("object", "quarantine_reason"), ("history", "reason"))
+"""Table and column of the reasons that begin with how a person's decision was called."""
+MANUALLY = ("by hand: ", "manually: ")
+"""The old and the new beginning of such a reason."""
 OVERWRITES = ("set_aside", "quarantine")
 """The old and the new value of `overwrites` in a dataset document."""
 
@@ -59,12 +63,16 @@ def upgrade() -> None:
     _rename_outbox_index("sent_at", "published_at")
     for table, column, old, new in STATES:
         _replace(table, column, old, new)
+    for table, column in REASONS:
+        _replace_beginning(table, column, *MANUALLY)
     _replace_in_documents("overwrites", *OVERWRITES)
 
 
 def downgrade() -> None:
     """Restore the former names."""
     _replace_in_documents("overwrites", *reversed(OVERWRITES))
+    for table, column in REASONS:
+        _replace_beginning(table, column, *reversed(MANUALLY))
     for table, column, old, new in STATES:
         _replace(table, column, new, old)
     _rename_breaker("circuit_breaker", "breaker")
@@ -87,6 +95,12 @@ def _rename_outbox_index(old: str, new: str) -> None:
 def _replace(table: str, column: str, old: str, new: str) -> None:
     of_table = sa.table(table, sa.column(column, sa.Text()))
     op.execute(of_table.update().where(of_table.c[column] == old).values({column: new}))
+
+
+def _replace_beginning(table: str, column: str, old: str, new: str) -> None:
+    text = sa.column(column, sa.Text())
+    changed = sa.literal(new) + sa.func.substr(text, len(old) + 1)
+    op.execute(sa.table(table, text).update().where(text.startswith(old)).values({column: changed}))
 
 
 def _replace_in_documents(field: str, old: str, new: str) -> None:

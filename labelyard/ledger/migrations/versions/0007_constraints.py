@@ -1,4 +1,4 @@
-"""The database allows one open batch of a dataset and one live task of a batch."""
+"""The database allows one open batch of a dataset and one live task of a batch; the outbox has no unused column."""
 
 from __future__ import annotations
 
@@ -17,15 +17,20 @@ LIVE = sa.text("state != 'abandoned'")
 
 
 def upgrade() -> None:
-    """Create the partial unique indexes. Raises LedgerError where rows violate one; nothing is changed then."""
+    """Create the partial unique indexes, and drop the column.
+
+    Raises LedgerError where rows violate an index; nothing is changed then.
+    """
     _check_open_batches()
     _check_live_tasks()
     op.create_index("uq_batch_one_open", "batch", ["dataset"], unique=True, sqlite_where=OPEN, postgresql_where=OPEN)
     op.create_index("uq_task_one_live", "task", ["batch_id"], unique=True, sqlite_where=LIVE, postgresql_where=LIVE)
+    op.drop_column("outbox", "error")
 
 
 def downgrade() -> None:
-    """Drop the indexes."""
+    """Drop the indexes, and restore the column."""
+    op.add_column("outbox", sa.Column("error", sa.Text(), nullable=True))
     op.drop_index("uq_task_one_live", "task")
     op.drop_index("uq_batch_one_open", "batch")
 
