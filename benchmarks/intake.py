@@ -43,7 +43,7 @@ from uuid import uuid4
 from intake_ways import BUCKET, WAYS, WITHOUT_QUEUE, Figures, Setup, key, message, open_context
 from servers import Servers, run_servers
 
-from labelyard.orchestration.events_api import PrefectEvents
+from labelyard.orchestration.events_over_rest import PrefectEvents
 from labelyard.pipeline.handle_notifications import PipelineHandler
 from labelyard.sources.queues.sqs import SqsQueue
 from labelyard.sources.watcher import Watcher

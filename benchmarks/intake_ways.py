@@ -91,7 +91,7 @@ def open_context(setup: Setup) -> Any:
 
 def labelyard(setup: Setup) -> Figures:
     """The watch loop over the queue, as `labelyard watch` runs it."""
-    from labelyard.orchestration.events_api import PrefectEvents
+    from labelyard.orchestration.events_over_rest import PrefectEvents
     from labelyard.pipeline.handle_notifications import PipelineHandler
     from labelyard.sources.queues.sqs import SqsQueue
     from labelyard.sources.watcher import Watcher

@@ -7,7 +7,7 @@ from prefect.states import Completed
 from labelyard.context import open_context
 from labelyard.operations.probe_servers import probe, unavailable
 from labelyard.orchestration.noop_runs import prune_noop_runs
-from labelyard.orchestration.orphaned_runs import end_orphaned_runs
+from labelyard.orchestration.orphaned_runs import mark_orphaned_runs_crashed
 from labelyard.orchestration.states import no_op, report_failures
 
 
@@ -16,7 +16,7 @@ from labelyard.orchestration.states import no_op, report_failures
 def housekeeping() -> State:
     """End orphaned runs, probe servers with an open circuit breaker, delete no-op runs of scheduled deployments."""
     with open_context() as context:
-        ended = end_orphaned_runs(context)
+        ended = mark_orphaned_runs_crashed(context)
         before = unavailable(context)
         after = probe(context)
     prune_noop_runs()

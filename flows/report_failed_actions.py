@@ -10,7 +10,7 @@ from labelyard.context import open_context
 from labelyard.orchestration.artifacts import publish_markdown
 from labelyard.orchestration.failed_actions import failed_actions, failed_actions_markdown
 from labelyard.orchestration.states import report_failures
-from labelyard.pipeline.publish_events import report_not_started
+from labelyard.pipeline.publish_events import record_not_started
 
 
 @flow(name="report-failed-actions", flow_run_name="failed actions", persist_result=False)
@@ -25,6 +25,6 @@ def report_failed_actions(since: datetime) -> State:
     with open_context() as context:
         for action in failed:
             if action.batch:
-                report_not_started(context, action.batch, action.reason)
+                record_not_started(context, action.batch, action.reason)
     lines = [f"{action.automation}: {action.batch or ''} {action.reason}" for action in failed]
     return Failed(name="Actions failed", message="\n".join([*lines, "  next: labelyard doctor"]))

@@ -6,7 +6,7 @@ from prefect.states import Completed, Failed
 
 from labelyard.context import open_context
 from labelyard.operations.probe_servers import unavailable
-from labelyard.orchestration.events_api import PrefectEvents
+from labelyard.orchestration.events_over_rest import PrefectEvents
 from labelyard.orchestration.states import no_op, report_failures
 from labelyard.pipeline.close_batches import close_due
 from labelyard.pipeline.publish_events import publish_again, publish_events

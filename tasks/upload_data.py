@@ -8,7 +8,7 @@ from prefect.cache_policies import NO_CACHE
 
 from labelyard.context import open_context
 from labelyard.orchestration.artifacts import UploadProgress
-from labelyard.orchestration.events import emit_batch_event
+from labelyard.orchestration.events_with_client import emit_batch_event
 from labelyard.pipeline import upload_data as step
 from labelyard.pipeline.acquire_batch import resume_lease
 

@@ -7,7 +7,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from labelyard.context import open_context
-from labelyard.orchestration.events import emit_batch_event
+from labelyard.orchestration.events_with_client import emit_batch_event
 from labelyard.pipeline import wait_for_status as step
 from labelyard.pipeline.acquire_batch import resume_lease
 

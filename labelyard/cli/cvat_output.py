@@ -58,19 +58,24 @@ _UserNames = Mapping[int, str]
 
 
 def cvat_command(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Turn a function of a `Cvat` into a command that connects, and prints the result as a table or as JSON."""
+    """Turn a function of a `Cvat` into the body of a click command.
+
+    It connects, calls the function, and prints the result as a table or as JSON.
+    """
 
     @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
     @click.pass_obj
-    @functools.wraps(command)
+    @functools.wraps(command)  # click takes the help text and the options of the function
     def run(connection: Connection, /, as_json: bool, **options: Any) -> None:  # noqa: FBT001 - how click passes flags
         with connection.error_hints(), closing(connection.cvat) as cvat:
             value = command(cvat, **options)
-            names = _user_names(cvat, value)
+            user_names = _user_names(cvat, value)
         if as_json:
-            click.echo(json.dumps(_with_assignee_names(to_json(value), names), indent=1, ensure_ascii=False))
+            click.echo(
+                json.dumps(_with_assignee_names(to_json_values(value), user_names), indent=1, ensure_ascii=False)
+            )
         else:
-            _print(value, names)
+            _print(value, user_names)
 
     return run
 
@@ -84,12 +89,12 @@ def progress_bar(description: str, total: int, *unit: ProgressColumn) -> Iterato
         yield lambda done: progress.update(bar, completed=done)
 
 
-def to_json(value: Any) -> Any:
+def to_json_values(value: Any) -> Any:
     """Convert a value of the model to JSON objects, lists, strings and numbers."""
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
     if isinstance(value, list | tuple):
-        return [to_json(item) for item in value]
+        return [to_json_values(item) for item in value]
     return value
 
 

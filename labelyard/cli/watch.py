@@ -11,7 +11,7 @@ from types import FrameType
 import click
 
 from labelyard.context import open_context
-from labelyard.orchestration.events_api import PrefectEvents
+from labelyard.orchestration.events_over_rest import PrefectEvents
 from labelyard.pipeline.handle_notifications import PipelineHandler
 from labelyard.settings import Settings, WatchSettings, load_settings
 from labelyard.sources.queues import open_queue

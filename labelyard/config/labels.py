@@ -51,7 +51,7 @@ class AttributeSection(Section):
         return _text(value)
 
     def problems(self) -> Iterator[Problem]:
-        """Yield what CVAT rejects, or accepts and fails on later."""
+        """Yield what makes CVAT reject the attribute, or fail later, such as in an export."""
         yield from self._length_problems()
         if self.input_type in (InputType.SELECT, InputType.RADIO):
             yield from self._choice_problems()
@@ -60,12 +60,10 @@ class AttributeSection(Section):
         elif self.input_type is InputType.NUMBER:
             yield from self._number_problems()
         # The COCO export of CVAT 1.0.0 calls float() on `score` and tests `is_crowd` as a boolean.
-        for name, kind in (("score", InputType.NUMBER), ("is_crowd", InputType.CHECKBOX)):
-            if self.name == name and self.input_type is not kind:
-                yield (
-                    ("input_type",),
-                    f"CVAT's COCO export reads {name} as a {kind}: write {kind}, or choose another name",
-                )
+        for reserved, required in (("score", InputType.NUMBER), ("is_crowd", InputType.CHECKBOX)):
+            if self.name == reserved and self.input_type is not required:
+                how = f"write `input_type: {required}`, or choose another name"
+                yield ("input_type",), f"CVAT's COCO export reads {reserved} as a {required}: {how}"
 
     def _length_problems(self) -> Iterator[Problem]:
         for i, value in enumerate(self.values):

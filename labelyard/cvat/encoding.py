@@ -60,13 +60,17 @@ def file_fields(files: Sequence[UploadFile]) -> list[tuple[str, UploadFile]]:
 # --- annotations ------------------------------------------------------------------------------------------------------
 
 
-def encode_annotations(value: Annotations, *, ids: bool, source: bool) -> dict[str, Any]:
-    """Annotations with every key that the server requires; `ids` only to change existing ones."""
+def encode_annotations(annotations: Annotations, *, ids: bool, source: bool) -> dict[str, Any]:
+    """Return annotations as CVAT's JSON, with every key that it requires.
+
+    With `ids`, each keeps the id by which the server knows it, which changing and deleting need. With `source`, each
+    says whether a person made it (CVAT 1.1 and later).
+    """
     return {
-        "version": value.version,
-        "shapes": [_shape(shape, ids=ids, source=source) for shape in value.shapes],
-        "tracks": [_track(track, ids=ids, source=source) for track in value.tracks],
-        "tags": [_tag(tag, ids=ids, source=source) for tag in value.tags],
+        "version": annotations.version,
+        "shapes": [_shape(shape, ids=ids, source=source) for shape in annotations.shapes],
+        "tracks": [_track(track, ids=ids, source=source) for track in annotations.tracks],
+        "tags": [_tag(tag, ids=ids, source=source) for tag in annotations.tags],
     }
 
 

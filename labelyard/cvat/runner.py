@@ -106,12 +106,14 @@ class Runner:
     ) -> Request | Pause:
         """Send `request`; pass its response or its error to the exchange, and return the next step."""
         try:
-            response = self._send(request, on_progress, end - self._clock.monotonic())
+            response = self._send_with_retries(request, on_progress, end - self._clock.monotonic())
         except CvatError as error:
             return exchange.throw(error)
         return exchange.send(response)
 
-    def _send(self, request: Request, on_progress: Callable[[int], None] | None, seconds: float) -> Response:
+    def _send_with_retries(
+        self, request: Request, on_progress: Callable[[int], None] | None, seconds: float
+    ) -> Response:
         """Send `request`, again if that is safe, for at most `seconds`; return the last response."""
         timeout = None if seconds == math.inf else max(seconds, 0.0)
         for attempt in stamina.retry_context(on=_may_retry(request), attempts=ATTEMPTS, timeout=timeout, wait_max=5.0):

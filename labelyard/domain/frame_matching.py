@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from labelyard.domain.naming import upload_names
+from labelyard.domain.naming import upload_identity, upload_names
 from labelyard.domain.objects import StoredObject
 
 
@@ -32,7 +32,7 @@ def match_frames(
 
 
 def _possible_names(obj: StoredObject) -> set[str]:
-    identity = f"{obj.key}\0{obj.etag}"
+    identity = upload_identity(obj)
     unique_in_batch, *_ = upload_names([obj.key], [identity])
     with_equal_base_name, *_ = upload_names([obj.key, "/" + obj.key], [identity, ""])
     return {unique_in_batch, with_equal_base_name, obj.key.rsplit("/", 1)[-1]}

@@ -35,6 +35,11 @@ def attempt_name(first: str, attempt: int) -> str:
     return first if attempt == 1 else f"{first} #{attempt}"
 
 
+def upload_identity(obj: StoredObject) -> str:
+    """Return what distinguishes an object in its batch: key and ETag, because a key may have two contents."""
+    return f"{obj.key}\0{obj.etag}"
+
+
 def upload_names(keys: Sequence[str], identities: Sequence[str] | None = None) -> list[str]:
     """Return the upload name of each key, in order, unique in the batch for any keys.
 

@@ -157,7 +157,7 @@ def postpone(tx: Transaction, batch: Batch, error: str, next_step: str, wait: ti
     record(tx, "postponed", f"attempt {batch.attempts}: {error}", batch=batch)
 
 
-def report_not_started(tx: Transaction, batch: Batch, error: str, next_step: str) -> bool:
+def record_not_started(tx: Transaction, batch: Batch, error: str, next_step: str) -> bool:
     """Record that Prefect could not start a run of this batch; return False where the batch waits for none."""
     leased = batch.leased_until is not None and batch.leased_until > tx.now
     if leased or batch.state not in EVENT_OF_STATE:

@@ -20,16 +20,17 @@ def of_batch(tx: Transaction, batch: str) -> Sequence[JobRow]:
     return tx.scalars(query).all()
 
 
-def update_from_server(tx: Transaction, batch: Batch, jobs: Sequence[Job], names: Mapping[int, str]) -> bool:
+def update_from_server(tx: Transaction, batch: Batch, jobs: Sequence[Job], usernames: Mapping[int, str]) -> bool:
     """Record the jobs as the server returned them; return True when anything changed.
 
-    `names` are user names by id. A job whose assignee is not the chosen one was assigned manually, and stays so.
+    `usernames` are the names of all users by id. A job whose assignee is not the chosen one was assigned manually: it
+    is marked so, and no run reassigns it. Rows of jobs that the server no longer has remain.
     """
     known = {row.server_id: row for row in of_batch(tx, batch.id)}
     changed = False
     for job in jobs:
         row = known.get(job.id)
-        assignee = None if job.assignee is None else names.get(job.assignee, f"user {job.assignee}")
+        assignee = None if job.assignee is None else usernames.get(job.assignee, f"user {job.assignee}")
         if row is None:
             row = JobRow(
                 batch_id=batch.id, server_id=job.id, start_frame=job.start_frame, stop_frame=job.stop_frame,

@@ -21,18 +21,18 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def upgrade(url: str) -> str:
-    """Upgrade the schema of the ledger at `url` to this labelyard's, and return its revision.
+    """Upgrade the schema of the ledger at `url` to the revision that this version of labelyard needs, and return it.
 
-    A missing SQLite file is created. Nothing else changes a schema. An upgrade that fails changes nothing.
+    A missing SQLite file is created. No other command changes the schema. An upgrade that fails changes nothing.
     """
-    parsed = parse_url(url)
-    if (file := sqlite_file(parsed)) is not None:
+    database = parse_url(url)
+    if (file := sqlite_file(database)) is not None:
         _create_folder(file.parent)
-    engine = open_engine(parsed)
+    engine = open_engine(database)
     try:
-        with translated_errors(parsed), engine.begin() as connection:
+        with translated_errors(database), engine.begin() as connection:
             command.upgrade(alembic_config(connection), "head")
-            _add_identity(connection)
+            _ensure_ledger_id(connection)
             return MigrationContext.configure(connection).get_current_revision() or ""
     finally:
         engine.dispose()
@@ -47,7 +47,7 @@ def alembic_config(connection: Connection | None = None) -> Config:
 
 
 def check_revision(connection: Connection, url: URL) -> None:
-    """Raise LedgerBehind unless the ledger's schema is this labelyard's."""
+    """Raise LedgerBehind unless the ledger has the schema that this version of labelyard needs."""
     found = MigrationContext.configure(connection).get_current_revision()
     needed = _newest_revision()
     if found != needed:
@@ -72,6 +72,6 @@ def _create_folder(folder: Path) -> None:
         ) from error
 
 
-def _add_identity(connection: Connection) -> None:
+def _ensure_ledger_id(connection: Connection) -> None:
     if connection.scalar(select(func.count()).select_from(LedgerIdentity)) == 0:
         connection.execute(insert(LedgerIdentity).values(id=uuid4().hex, created_at=datetime.now(UTC)))

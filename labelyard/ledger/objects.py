@@ -22,7 +22,7 @@ def register(tx: Transaction, spec: DatasetSpec, found: Sequence[StoredObject], 
     A new content of a file replaces one that was not uploaded. Where the old one was uploaded, the dataset's
     `overwrites` decides. Batches close as `domain.batching` decides.
     """
-    rows = _inserted(tx, spec, found, via)
+    rows = _insert_unknown(tx, spec, found, via)
     earlier = _earlier(tx, spec.name, rows)
     wanted = [row for row in rows if not _replaces_labelled(tx, spec, row, earlier)]
     add_to_batch(tx, spec, wanted, f"registered by {via}")
@@ -77,7 +77,7 @@ def mark_deleted(tx: Transaction, spec: DatasetSpec, bucket: str, key: str) -> i
         if row.upload_name is None and row.quarantine_reason is not None:  # if it is put again it stays quarantined
             record(tx, "deleted", "in the bucket, after it was quarantined", obj=row)
         elif row.upload_name is None and row.batch_id is not None:
-            quarantine_missing(tx, row, "deleted before its upload")
+            quarantine_until_found_again(tx, row, "deleted before its upload")
         elif row.upload_name is None:
             row.deleted_at = tx.now
             record(tx, "deleted", "in the bucket: the marker may be put again", obj=row)
@@ -101,7 +101,7 @@ def register_marker(tx: Transaction, spec: DatasetSpec, obj: StoredObject, via: 
 
     None where the marker was registered before, or the dataset has no open batch.
     """
-    rows = _inserted(tx, spec, [obj], via)
+    rows = _insert_unknown(tx, spec, [obj], via)
     if not rows:
         return None
     record(tx, "marker", f"registered by {via}", obj=rows[0])
@@ -117,10 +117,10 @@ def quarantine(tx: Transaction, obj: Object, reason: str) -> None:
     record(tx, "quarantined", reason, obj=obj)
 
 
-def quarantine_missing(tx: Transaction, obj: Object, reason: str) -> None:
-    """Quarantine an object whose content seems to be missing in the bucket.
+def quarantine_until_found_again(tx: Transaction, obj: Object, reason: str) -> None:
+    """Quarantine an object whose content is not in the bucket now, and mark it as deleted.
 
-    It may have been checked too early, or the content may be put again: when it is found, it is registered again.
+    A later notification or listing that finds the same content registers the object again.
     """
     obj.deleted_at = tx.now
     quarantine(tx, obj, reason)
@@ -154,7 +154,7 @@ def of_key(tx: Transaction, bucket: str, key: str, *, lock: bool = False) -> Seq
     return tx.scalars(query.with_for_update() if lock else query).all()
 
 
-def _inserted(tx: Transaction, spec: DatasetSpec, found: Sequence[StoredObject], via: str) -> Sequence[Object]:
+def _insert_unknown(tx: Transaction, spec: DatasetSpec, found: Sequence[StoredObject], via: str) -> Sequence[Object]:
     """Insert objects; return the rows of new and of reappeared ones in the order of `found`, in few statements."""
     now = tx.now
     values = [
@@ -227,7 +227,7 @@ def _replaces_labelled(
     others = earlier.get((row.bucket, row.key), [])
     for old in others:
         if old.upload_name is None:
-            quarantine_missing(tx, old, f"overwritten before its upload, by {row.etag}")
+            quarantine_until_found_again(tx, old, f"overwritten before its upload, by {row.etag}")
     labelled = next((old for old in others if old.upload_name is not None), None)
     if labelled is None or spec.overwrites is Overwrites.RELABEL:
         return False

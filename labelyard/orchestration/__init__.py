@@ -1,7 +1,7 @@
 """labelyard as Prefect flows: the only package that imports Prefect or knows its REST paths and resource ids.
 
 - Setting up: `deploy` (`labelyard deploy`), `doctor_checks` (`labelyard doctor`).
-- Starting runs: `events_api` posts the outbox's events over REST, `pull` tells a worker where the flows are.
+- Starting runs: `events_over_rest` posts the outbox's events over REST, `pull` tells a worker where the flows are.
 - Inside a run: `states` (its final state), `current_run` (its tags and batch), `run_log` (its log),
   `events` (about a batch), `artifacts`, `batch_artifact`, `operations_artifact`, `markdown`.
 - Repairing what Prefect lost or left over: `orphaned_runs`, `noop_runs`, `failed_actions`.

@@ -26,7 +26,7 @@ from labelyard.context import Context
 from labelyard.ledger import leases
 from labelyard.orchestration import missed_heartbeats
 from labelyard.orchestration.best_effort import best_effort
-from labelyard.orchestration.events import read_events
+from labelyard.orchestration.events_with_client import read_events
 
 _log = logging.getLogger(__name__)
 _RUN = "prefect.flow-run."
@@ -39,7 +39,7 @@ _ACTIVE = FlowRunFilter(
 )
 
 
-def end_orphaned_runs(context: Context) -> list[str]:
+def mark_orphaned_runs_crashed(context: Context) -> list[str]:
     """Mark as Crashed every run without a heartbeat for `heartbeat_timeout_seconds` and without a lease of its batch.
 
     Return the names of these runs.

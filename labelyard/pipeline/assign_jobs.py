@@ -42,20 +42,21 @@ class Assigned:
 
 def assign_jobs(lease: BatchLease) -> Assigned:
     """Assign every job. Raises SettingsError if CVAT has none of the dataset's annotators."""
-    users = {user.username: user.id for user in lease.cvat.users() if user.is_active}
+    users = lease.cvat.users()
+    active = {user.username: user.id for user in users if user.is_active}
     spec = _current_spec(lease)
     annotators = spec.annotators
-    present = [name for name in annotators if name in users]
-    missing = tuple(name for name in annotators if name not in users)
+    present = [name for name in annotators if name in active]
+    missing = tuple(name for name in annotators if name not in active)
     if not present:
         raise SettingsError(
             f"{lease.spec.cvat} has none of the annotators {', '.join(missing)}",
             where=lease.batch_id,
             next_step=_how_to_fix(lease),
         )
-    for row in _choose(lease, spec, users, present, missing):
+    for row in _choose(lease, spec, {user.id: user.username for user in users}, present, missing):
         if not row.manual and row.chosen_assignee is not None and row.assignee != row.chosen_assignee:
-            _assign(lease, row, users.get(row.chosen_assignee))
+            _assign(lease, row, active.get(row.chosen_assignee))
     return _record_assigned(lease, missing)
 
 
@@ -68,7 +69,7 @@ def _current_spec(lease: BatchLease) -> DatasetSpec:
 def _choose(
     lease: BatchLease,
     spec: DatasetSpec,
-    users: Mapping[str, int],
+    usernames: Mapping[int, str],
     present: Sequence[str],
     missing: tuple[str, ...],
 ) -> Sequence[JobRow]:
@@ -78,7 +79,7 @@ def _choose(
     on_server = lease.cvat.jobs(task_id)
     with lease.transaction() as tx:
         batch = batches.get(tx, lease.batch_id, lock=True)
-        jobs.update_from_server(tx, batch, on_server, {number: name for name, number in users.items()})
+        jobs.update_from_server(tx, batch, on_server, usernames)
         rows = jobs.choose_assignees(tx, batch, present, ASSIGNMENT_POLICIES[spec.assignment.policy])
         batch.warning = _warning(lease, missing)
     failpoint("assign_jobs.chosen")

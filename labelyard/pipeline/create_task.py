@@ -43,12 +43,12 @@ def create_task(lease: BatchLease) -> Created:
         return _known_task(lease, row, row.server_id)
     failpoint("create_task.planned")
     spec = _task_spec(lease, row.name)
-    found = _find_own_task(lease, spec, files)
+    found = _keep_one_task(lease, spec, files)
     if found is not None:
         return _record_task(lease, row, found, "adopted")
-    sent = _send(lease, spec)
+    sent = _create_or_search_after_lost_response(lease, spec)
     try:
-        created = _find_own_task(lease, spec, files)
+        created = _keep_one_task(lease, spec, files)
         if created is None:
             raise CvatDisagrees(f"the task {spec.name!r} was created and is not listed", where=lease.cvat.url)
         return _record_task(lease, row, created, "created")
@@ -57,7 +57,7 @@ def create_task(lease: BatchLease) -> Created:
         raise
 
 
-def remove_duplicates(lease: BatchLease) -> None:
+def delete_late_duplicates(lease: BatchLease) -> None:
     """Delete our empty tasks that have a name of this batch and are not its task.
 
     They come from a creation that took effect long after its response was lost, or from a run that had lost its lease.
@@ -94,7 +94,7 @@ def _task_spec(lease: BatchLease, name: str) -> TaskSpec:
     )
 
 
-def _send(lease: BatchLease, spec: TaskSpec) -> Task | None:
+def _create_or_search_after_lost_response(lease: BatchLease, spec: TaskSpec) -> Task | None:
     """Return the new task, or None if the response is unclear and the server has a task of this name."""
     lease.check()
     failpoint("create_task.searched")
@@ -119,7 +119,7 @@ def _delete_superseded(lease: BatchLease, row: TaskRow, sent: Task | None) -> No
         lease.cvat.delete_task(sent.id)
 
 
-def _find_own_task(lease: BatchLease, spec: TaskSpec, files: int) -> Task | None:
+def _keep_one_task(lease: BatchLease, spec: TaskSpec, files: int) -> Task | None:
     """Return our task of this name, if there is one, and delete empty duplicates. Raises CvatDisagrees for others."""
     me = lease.cvat.whoami().id
     found = lease.cvat.find_tasks(spec.name)

@@ -30,7 +30,7 @@ from labelyard.formats.interface import ExpectedExport, Format, Original, Proven
 from labelyard.ledger import Transaction, batches, datasets, exports, tasks
 from labelyard.ledger.tables import Export, Object
 from labelyard.pipeline.acquire_batch import BatchLease
-from labelyard.pipeline.create_task import remove_duplicates
+from labelyard.pipeline.create_task import delete_late_duplicates
 
 _log = logging.getLogger(__name__)
 _FORMAT_NAME = exports.DEFAULT_FORMAT
@@ -83,7 +83,7 @@ def export_annotations(lease: BatchLease) -> Exported:
     """
     batch = _read_batch(lease)
     failpoint("export_annotations.begun")
-    remove_duplicates(lease)
+    delete_late_duplicates(lease)
     with _spool_folder(lease) as folder:
         content = _read_task(lease, batch.task_id, folder / "export.zip")
         left_out = _names_to_leave_out(lease, batch.members, content.images)

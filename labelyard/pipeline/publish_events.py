@@ -79,15 +79,15 @@ def publish_again(context: Context, events: EventsApi) -> int:
     return len(again)
 
 
-def report_not_started(context: Context, batch_id: str, why: str) -> bool:
-    """Record that Prefect failed to start a run of a batch; return False if the batch waits for none."""
+def record_not_started(context: Context, batch_id: str, reason: str) -> bool:
+    """Record that Prefect failed to start a run; return False if there is no such batch, or it waits for no run."""
     with context.ledger.transaction() as tx:
         try:
             batch = batches.get(tx, batch_id, lock=True)
         except NotFound:
-            return False  # anybody may post events
-        error = f"Prefect did not start a run: {why}"
-        return batches.report_not_started(tx, batch, error, "labelyard doctor")
+            return False  # an event may name any batch: anybody can post one
+        error = f"Prefect did not start a run: {reason}"
+        return batches.record_not_started(tx, batch, error, next_step="labelyard doctor")
 
 
 def _unsent(context: Context) -> dict[int, EventToPublish]:

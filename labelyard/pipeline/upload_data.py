@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from typing import BinaryIO, NoReturn, TypeAlias, TypeVar
 
 from labelyard.config import Upload
-from labelyard.domain.naming import upload_names
+from labelyard.domain.naming import upload_identity, upload_names
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import Receipt, UploadFile
 from labelyard.errors import (
@@ -87,7 +87,7 @@ def upload_data(lease: BatchLease, progress: Progress | None = None) -> Uploaded
         return _begun_before(lease, row, task_id)
     with ExitStack() as stack:
         images, unusable = _inspect(lease, stack, members)
-        images, nameless = _name(lease, images)
+        images, nameless = _with_names(lease, images)
         unusable.update(nameless)
         failpoint("upload_data.inspected")
         _quarantine(lease, unusable)
@@ -157,11 +157,11 @@ def _facts(spooled: Spooled) -> ImageFacts | LabelyardError:
         return error
 
 
-def _name(lease: BatchLease, images: Sequence[_Image]) -> tuple[list[_Image], _Unusable]:
+def _with_names(lease: BatchLease, images: Sequence[_Image]) -> tuple[list[_Image], _Unusable]:
     """Return the images with their names in CVAT, and why others cannot have one."""
     named: dict[str, _Image] = {}
     nameless: _Unusable = {}
-    for image, name in zip(images, _names(lease, images), strict=True):
+    for image, name in zip(images, _names_in_cvat(lease, images), strict=True):
         if name in named:
             what = f"another file of its batch is called {name!r} too: only `upload: stream` renames"
             nameless[image.member.id] = ImageError(what)
@@ -170,14 +170,15 @@ def _name(lease: BatchLease, images: Sequence[_Image]) -> tuple[list[_Image], _U
     return list(named.values()), nameless
 
 
-def _names(lease: BatchLease, images: Sequence[_Image]) -> list[str]:
-    section, keys = lease.spec.task, [image.member.key for image in images]
-    if section.upload is Upload.SHARE:
-        return [section.share_prefix + key for key in keys]
-    if section.upload is Upload.REMOTE:
-        return [key.rsplit("/", 1)[-1] for key in keys]
+def _names_in_cvat(lease: BatchLease, images: Sequence[_Image]) -> list[str]:
+    options = lease.spec.task
+    keys = [image.member.key for image in images]
+    if options.upload is Upload.SHARE:
+        return [options.share_prefix + key for key in keys]
+    if options.upload is Upload.REMOTE:
+        return [key.rsplit("/", 1)[-1] for key in keys]  # CVAT names a downloaded file by the end of its URL
     suffixed = [_with_suffix(image.member.key, image.facts) for image in images]
-    return upload_names(suffixed, [f"{image.member.key}\0{image.member.etag}" for image in images])
+    return upload_names(suffixed, [upload_identity(image.member.stored) for image in images])
 
 
 def _with_suffix(key: str, facts: ImageFacts | None) -> str:
@@ -195,7 +196,7 @@ def _quarantine(lease: BatchLease, unusable: _Unusable) -> None:
             if failure is None:
                 continue
             if isinstance(failure, (ObjectDeleted, ObjectChanged)):
-                objects.quarantine_missing(tx, member, failure.what)
+                objects.quarantine_until_found_again(tx, member, failure.what)
             else:
                 objects.quarantine(tx, member, failure.what)
             _log.warning("%s: %s quarantined: %s", lease.batch_id, member.stored.url, failure.what)

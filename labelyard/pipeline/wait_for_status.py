@@ -45,15 +45,20 @@ def wait_for_status(lease: BatchLease) -> VerifiedTask:
     """
     with lease.ledger.read_only() as tx:
         row, task_id = tasks.require_current(tx, lease.batch_id)
-        names = {member.upload_name for member in batches.members(tx, lease.batch_id)} - {None}
+        uploaded = {member.upload_name for member in batches.members(tx, lease.batch_id)} - {None}
     task = _wait_until_at_rest(lease, row, task_id)
-    frames = {frame.name for frame in lease.cvat.frames(task_id)} if task.size else set()
-    if task.size != row.files or not task.jobs or frames != names:
-        _discard_wrong_frames(lease, row, task.size, names - frames)
+    _require_uploaded_frames(lease, row, task, uploaded)
     failpoint("wait_for_status.verified")
     _record_verified(lease, row, task)
     _log.info("%s: task %d has %d frames in %d jobs", lease.batch_id, task.id, task.size, len(task.jobs))
     return VerifiedTask(task.id, task.size, len(task.jobs))
+
+
+def _require_uploaded_frames(lease: BatchLease, row: TaskRow, task: Task, uploaded: Collection[str | None]) -> None:
+    """Compare the names of the task's frames with those of the uploaded files; discard the task if they differ."""
+    frames = {frame.name for frame in lease.cvat.frames(task.id)} if task.size else set()
+    if task.size != row.files or not task.jobs or frames != set(uploaded):
+        _discard_wrong_frames(lease, row, task.size, set(uploaded) - frames)
 
 
 def _record_verified(lease: BatchLease, row: TaskRow, task: Task) -> None:

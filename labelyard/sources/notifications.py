@@ -27,7 +27,7 @@ class NotifiedObject:
 
 @dataclass(frozen=True, slots=True)
 class RejectedRecord:
-    """A record that cannot be parsed, as JSON, or a whole message; other records are not affected."""
+    """A record (as JSON) or a whole message that cannot be parsed; other records are not affected."""
 
     reason: str
     body: bytes
@@ -48,7 +48,7 @@ class ParsedMessage:
 
     @classmethod
     def joined(cls, parts: Iterable[ParsedMessage]) -> ParsedMessage:
-        """Return the contents of several messages as one, in order."""
+        """Return several parts as one, in order."""
         parts = list(parts)
         return cls(
             created=tuple(obj for part in parts for obj in part.created),

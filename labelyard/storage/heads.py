@@ -19,28 +19,28 @@ _log = logging.getLogger(__name__)
 _CONCURRENT_REQUESTS = 16
 _MIN_TO_LIST = 10
 """From this many objects of a folder on, a listing is tried before HEADs."""
-_KEYS_FOR_A_HEAD = 20
-"""A key of a listing costs less than a twentieth of a HEAD, in this process and in the store."""
+_LISTED_KEYS_PER_HEAD = 20
+"""Listing this many keys costs less than one HEAD, in this process and in the store."""
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
 
 
 def head_objects(store: Store, objects: Iterable[StoredObject]) -> list[StoredObject]:
-    """Return each object as the store has it now, once; deleted ones are left out.
+    """Return the current state of each distinct key of `objects`; deleted ones are left out.
 
     A burst of notifications has many keys of one folder: a listing finds those, HEADs find the rest. A listing has no
-    version ids, so an object keeps the version that was notified with the same ETag.
+    version ids. Where the ETag is the notified one, the notified version id is kept.
     """
     wanted = {(obj.bucket, obj.key): obj for obj in objects}
     folders: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for bucket, key in sorted(wanted):
+    for bucket, key in sorted(wanted):  # `_list` needs sorted keys
         folders[bucket, key.rpartition("/")[0]].append(key)
     to_list = [(bucket, keys) for (bucket, _), keys in folders.items() if len(keys) >= _MIN_TO_LIST]
     found: dict[tuple[str, str], StoredObject] = {}
     for listed in _concurrently(lambda folder: _list(store, *folder), to_list):
         found |= {(obj.bucket, obj.key): _with_version(obj, wanted[obj.bucket, obj.key]) for obj in listed}
-    rest = [obj for identity, obj in wanted.items() if identity not in found]
+    rest = [obj for address, obj in wanted.items() if address not in found]
     heads = _concurrently(lambda obj: _head(store, obj), rest)
     return [*found.values(), *(obj for obj in heads if obj is not None)]
 
@@ -60,7 +60,7 @@ def _list(store: Store, bucket: str, keys: Sequence[str]) -> list[StoredObject]:
     while page := list(islice(listing, page_size)):
         hits = [obj for obj in page if obj.key in wanted]
         found += hits
-        if page[-1].key >= keys[-1] or len(hits) * _KEYS_FOR_A_HEAD < len(page):
+        if page[-1].key >= keys[-1] or len(hits) * _LISTED_KEYS_PER_HEAD < len(page):
             break
     return found
 

@@ -32,7 +32,7 @@ from labelyard.cvat import Cvat, connect
 from labelyard.domain.states import BatchState
 from labelyard.errors import LabelyardError
 from labelyard.ledger import Ledger, engine, migration
-from labelyard.orchestration.events_api import PrefectEvents
+from labelyard.orchestration.events_over_rest import PrefectEvents
 from labelyard.pipeline.acquire_batch import acquire_batch
 from labelyard.pipeline.assign_jobs import assign_jobs
 from labelyard.pipeline.close_batches import close_due

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from labelyard.context import open_context
-from labelyard.orchestration.events_api import PrefectEvents
+from labelyard.orchestration.events_over_rest import PrefectEvents
 from labelyard.pipeline.publish_events import publish_again, publish_events
 from labelyard.settings import Settings
 from tests.support.emulator import free_port

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 from click.testing import CliRunner
 
 from labelyard.cli import labelyard
-from labelyard.cli.cvat_output import to_json
+from labelyard.cli.cvat_output import to_json_values
 from labelyard.cvat import Cvat, connect, create_annotations, update_annotations
 from labelyard.cvat.raw_json import parse_annotations, parse_labels
 from labelyard.domain.tasks import DataSpec, JobStatus, Receipt, TaskSpec, UploadFile
@@ -34,14 +34,14 @@ class PythonCaller:
         connect(self._url).register(username, password, email=email)
 
     def whoami(self) -> Any:
-        return to_json(self._cvat.whoami())
+        return to_json_values(self._cvat.whoami())
 
     def users(self) -> Any:
-        return to_json(self._cvat.users())
+        return to_json_values(self._cvat.users())
 
     def create(self, body: Any) -> Any:
         spec = TaskSpec(body["name"], parse_labels(body["labels"]), z_order=body["z_order"])
-        return to_json(self._cvat.create_task(spec))
+        return to_json_values(self._cvat.create_task(spec))
 
     def upload(self, task_id: int, names: list[str], quality: int) -> None:
         content = jpeg_bytes()
@@ -54,38 +54,38 @@ class PythonCaller:
         return lambda: path.open("rb")
 
     def status(self, task_id: int) -> Any:
-        return to_json(self._cvat.creation(Receipt(task_id)))
+        return to_json_values(self._cvat.creation(Receipt(task_id)))
 
     def frames(self, task_id: int) -> Any:
-        return to_json(self._cvat.frames(task_id))
+        return to_json_values(self._cvat.frames(task_id))
 
     def tasks(self) -> Any:
-        return to_json(list(self._cvat.tasks()))
+        return to_json_values(list(self._cvat.tasks()))
 
     def task(self, task_id: int) -> Any:
-        return to_json(self._cvat.task(task_id))
+        return to_json_values(self._cvat.task(task_id))
 
     def git(self, task_id: int) -> Any:
-        return to_json(self._cvat.git_repository(task_id))
+        return to_json_values(self._cvat.git_repository(task_id))
 
     def patch(self, task_id: int, body: Any) -> Any:
         labels = parse_labels(body["labels"])
         kept = {name: body[name] for name in ("name", "assignee", "bug_tracker", "z_order")}
-        return to_json(self._cvat.patch_task(task_id, labels=labels, **kept))
+        return to_json_values(self._cvat.patch_task(task_id, labels=labels, **kept))
 
     def patch_job(self, job_id: int, body: Any) -> Any:
         self._cvat.assign(job_id, body["assignee"])
-        return to_json(self._cvat.set_job_status(job_id, JobStatus(body["status"])))
+        return to_json_values(self._cvat.set_job_status(job_id, JobStatus(body["status"])))
 
     def annotations(self, job_id: int) -> Any:
-        return to_json(self._cvat.annotations(job_id))
+        return to_json_values(self._cvat.annotations(job_id))
 
     def create_annotations(self, job_id: int, body: Any) -> Any:
-        return to_json(create_annotations(self._cvat, job_id, parse_annotations(body)))
+        return to_json_values(create_annotations(self._cvat, job_id, parse_annotations(body)))
 
     def update_annotations(self, job_id: int, body: Any) -> Any:
         update_annotations(self._cvat, job_id, parse_annotations(body))
-        return to_json(parse_annotations(body))
+        return to_json_values(parse_annotations(body))
 
     def export(self, task_id: int, to: Path) -> None:
         self._cvat.export(task_id, to)

@@ -107,7 +107,7 @@ class LabelyardWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, Labe
         self._exit_stack.enter_context(shared_client())
         await super().setup()
         assert self._runs_task_group is not None
-        await self._end_runs_of_killed_workers()
+        await self._mark_runs_of_killed_workers_crashed()
         self._runs_task_group.start_soon(self._listen)
         self._runs_task_group.start_soon(self._fetch_new_runs)
         self._runs_task_group.start_soon(self._check_stop_requests)
@@ -206,7 +206,7 @@ class LabelyardWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, Labe
                 flow_run, "The worker was stopped. The batch's lease expires, and its event is published again."
             )
 
-    async def _end_runs_of_killed_workers(self) -> None:
+    async def _mark_runs_of_killed_workers_crashed(self) -> None:
         """Mark the runs of workers that were killed on this machine as Crashed, which frees their slots."""
         try:
             for flow_run in await runs_of_killed_workers(self.client, self._work_pool_name):

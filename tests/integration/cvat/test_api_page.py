@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from cvat_sandbox import serve
-from labelyard.cli.cvat_output import to_json
+from labelyard.cli.cvat_output import to_json_values
 from labelyard.cvat import Cvat, connect, create_annotations
 from labelyard.cvat.decoding import decode_user
 from labelyard.cvat.raw_json import parse_annotations
@@ -40,7 +40,7 @@ def comparable(value: Any) -> Any:
 
 def expected(value: Any) -> Any:
     """Return a value of the page as the client and the shell return it."""
-    return comparable(to_json(value))
+    return comparable(to_json_values(value))
 
 
 class PageCalls:
@@ -98,7 +98,7 @@ class PageCalls:
         }
 
     def git(self, call: api_page.Call) -> None:
-        assert self.caller.git(self.task_id) == to_json(decode_git_repository(call.response))
+        assert self.caller.git(self.task_id) == to_json_values(decode_git_repository(call.response))
 
     def users(self, call: api_page.Call) -> None:
         """The users differ between servers; their records have the page's fields."""
@@ -205,7 +205,7 @@ def same(actual: Any, wanted: Any) -> bool:
     def ordered(shapes: Any) -> list[Any]:
         return sorted((comparable(shape) for shape in shapes), key=lambda shape: (shape["frame"], shape["points"]))
 
-    return ordered(actual["shapes"]) == ordered(to_json(wanted)["shapes"])
+    return ordered(actual["shapes"]) == ordered(to_json_values(wanted)["shapes"])
 
 
 @pytest.fixture(params=[PythonCaller, ShellCaller])

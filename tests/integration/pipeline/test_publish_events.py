@@ -10,7 +10,7 @@ from labelyard.domain.states import Event
 from labelyard.errors import PrefectUnreachable
 from labelyard.ledger import outbox
 from labelyard.pipeline.acquire_batch import acquire_batch
-from labelyard.pipeline.publish_events import EventToPublish, publish_again, publish_events, report_not_started
+from labelyard.pipeline.publish_events import EventToPublish, publish_again, publish_events, record_not_started
 from tests.support.workspace import Workspace
 
 
@@ -74,6 +74,6 @@ def test_a_batch_with_a_queued_or_a_working_run_is_not_published_again(impatient
 
 
 def test_a_run_that_prefect_did_not_start_is_shown_in_the_status_of_its_batch(closed: Workspace) -> None:
-    assert report_not_started(closed.context, "street-00001", "503")
+    assert record_not_started(closed.context, "street-00001", "503")
     assert closed.line().error == "Prefect did not start a run: 503"
-    assert not report_not_started(closed.context, "street-99999", "503")
+    assert not record_not_started(closed.context, "street-99999", "503")

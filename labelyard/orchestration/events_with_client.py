@@ -10,7 +10,7 @@ from prefect.events import Event, emit_event
 from prefect.events.filters import EventFilter
 
 from labelyard.orchestration.best_effort import best_effort
-from labelyard.orchestration.events_api import resources
+from labelyard.orchestration.events_over_rest import resources
 
 _PAGE = 50  # Prefect's maximum
 
@@ -19,7 +19,7 @@ def emit_batch_event(name: str, batch: str, dataset: str, **payload: Any) -> Non
     """Emit the event `labelyard.<name>` about a batch. Prefect relates it to the current run.
 
     No automation may depend on these events: `emit_event` loses them while the server is down. Events that start runs
-    go through the outbox (`events_api`).
+    go through the outbox (`events_over_rest`).
     """
     resource, related = resources(batch, dataset)
     with best_effort(f"emitting the event {name} of {batch}"):
