@@ -19,8 +19,10 @@ from tests.support.prefect_server import PrefectServer, run_prefect_server
 # The service models are parsed once per process, not once per client: as if all clients were of the same session.
 botocore.session.create_loader = cache(botocore.loaders.create_loader)
 
-settings.register_profile("labelyard", deadline=None)  # no time limit per example: the machine may be busy
-settings.load_profile("labelyard")
+# No time limit per example: the machine may be busy.
+settings.register_profile("thorough", deadline=None)
+settings.register_profile("quick", deadline=None, max_examples=20)
+settings.load_profile("thorough")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,6 +1,6 @@
 """labelyard on Prefect's public parts: its own server, a pool and a worker of type `process`.
 
-This file also runs in a second environment, on the oldest supported Prefect: `make test-prefect-oldest`.
+A server and a worker of its own make it slow. It also runs in a second environment, on the oldest supported Prefect: `make test-prefect-oldest`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.support.prefect_server import RUN_SECONDS, PrefectServer, serving
 from tests.support.prefect_workspace import RARELY, Workspace, new_workspace, picture
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.prefect, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.prefect, pytest.mark.timeout(900)]
 
 PREFECT = (sys.executable, "-m", "prefect")
 WORKER = {

@@ -48,12 +48,14 @@ print("no deadlock")
 """
 
 
+@pytest.mark.slow
 def test_a_writer_continues_while_the_garbage_collector_waits_for_a_connection(tmp_path: Path) -> None:
     command = [sys.executable, "-c", SCRIPT, str(tmp_path / "some.db")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.stdout == "no deadlock\n", done.stderr
 
 
+@pytest.mark.slow
 def test_it_is_prefects_own_command(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "labelyard.orchestration.fast_worker.server", "server", "start", "--help"]
     environment = {**os.environ, "PREFECT_HOME": str(tmp_path)}

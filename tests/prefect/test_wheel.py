@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from zipfile import ZipFile
 
+import pytest
+
 from labelyard.orchestration.pull import find_project
 
 _LOAD_EVERY_FLOW = """
@@ -27,6 +29,7 @@ for deployment in yaml.safe_load((folder / "prefect.yaml").read_text())["deploym
 """
 
 
+@pytest.mark.slow
 def test_the_flows_of_an_unpacked_wheel_load_without_the_checkout(tmp_path: Path) -> None:
     built = subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],

@@ -85,6 +85,7 @@ def test_a_backfill_stopped_after_any_chunk_continues_later(tmp_path: Path) -> N
         context.ledger.close()
 
 
+@pytest.mark.slow
 def test_notifications_and_two_backfills_at_once_register_nothing_twice(ledger_url: str) -> None:
     with listing(3000) as server:
         context = context_with_dataset(ledger_url, store_of(server))

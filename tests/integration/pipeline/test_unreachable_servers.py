@@ -142,6 +142,7 @@ def test_during_a_long_outage_a_probe_asks_each_minute_and_no_run_starts(
     assert not probe(workspace.context)
 
 
+@pytest.mark.slow
 def test_after_a_hundred_failures_a_batch_waits_five_minutes(
     workspace: Workspace, unreachable_store: list[str]
 ) -> None:
