@@ -97,7 +97,7 @@ def _burst(stack: FullStack, keys: Sequence[str], bodies: Sequence[bytes], progr
     store = urllib3.PoolManager(maxsize=_PUTS_AT_ONCE)
 
     def put(number: int) -> None:
-        address = f"{stack.made.store_url}/{BUCKET}/{keys[number]}"
+        address = f"{stack.environment.store_url}/{BUCKET}/{keys[number]}"
         response = store.request("PUT", address, body=bodies[number % len(bodies)])
         if response.status != HTTPStatus.OK:
             raise click.ClickException(f"{address}: {response.status} {response.data[:200]!r}")
@@ -143,7 +143,7 @@ def differences(stack: FullStack, keys: Sequence[str]) -> Iterator[str]:
     wanted = Counter([*(key.rsplit("/", 1)[-1] for key in keys), "warm.jpg"])
     with stack.ledger.read_only() as tx:
         rows = Counter(key.rsplit("/", 1)[-1] for key in tx.scalars(select(tables.Object.key)))
-    tasks = verify.read_tasks(stack.made.cvat_url, environment.ACCOUNT, stack.made.password)
+    tasks = verify.read_tasks(stack.environment.cvat_url, environment.ACCOUNT, stack.environment.password)
     frames = Counter(name for task in tasks for name, _, _ in task.frames)
     for where, found in (("the ledger", rows), ("CVAT's tasks", frames)):
         if lost := wanted - found:
@@ -157,7 +157,7 @@ def differences(stack: FullStack, keys: Sequence[str]) -> Iterator[str]:
 
 def script(stack: FullStack, keys: Sequence[str]) -> Iterator[int]:
     """Run the peer: tasks of 100 files, one after the other; yield the number of files of each finished task."""
-    made, http = stack.made, requests.Session()
+    made, http = stack.environment, requests.Session()
     api = f"{made.cvat_url}/api/v1"
     login = http.post(
         f"{api}/auth/login", json={"username": environment.ACCOUNT, "password": made.password}, timeout=60

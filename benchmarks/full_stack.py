@@ -37,7 +37,7 @@ class FullStack:
     """A running labelyard with one dataset over one bucket."""
 
     supervisor: Supervisor
-    made: DemoEnvironment
+    environment: DemoEnvironment
     settings: Settings
     links: Links
     spec: DatasetSpec
@@ -46,7 +46,7 @@ class FullStack:
 
     def cvat(self) -> Cvat:
         """Return a client of the sandbox, as its admin."""
-        made = self.made
+        made = self.environment
         return connect(made.cvat_url, username=environment.ACCOUNT, password=made.password, dialect="v1")
 
     def use_process_worker(self) -> None:

@@ -20,8 +20,8 @@ from labelyard.orchestration import ORPHANED_RUNS_AUTOMATION, missed_heartbeats
 from labelyard.orchestration.fast_worker import is_supported
 from labelyard.settings import load_settings
 
-_SIGNS_OF_WORK = {"prefect.flow-run.heartbeat", "prefect.flow-run.Pending"}
-_ANY_NEWS = "prefect.flow-run.*"  # a heartbeat or a state: final states have names of our own, so none can be listed
+_STARTING_EVENTS = {"prefect.flow-run.heartbeat", "prefect.flow-run.Pending"}
+_ANY_EVENT = "prefect.flow-run.*"  # a heartbeat or a state: final states have names of our own, so none can be listed
 
 
 def set_up() -> None:
@@ -84,8 +84,8 @@ def create_orphaned_runs_automation(client: SyncPrefectClient, timeout: timedelt
         name=ORPHANED_RUNS_AUTOMATION,
         description="Frees the run's concurrency slot. labelyard publishes the event of its batch again.",
         trigger=EventTrigger(
-            after=_SIGNS_OF_WORK,
-            expect={_ANY_NEWS},
+            after=_STARTING_EVENTS,
+            expect={_ANY_EVENT},
             match=ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"}),
             match_related=ResourceSpecification({"prefect.resource.id": "prefect.tag.labelyard"}),
             for_each={"prefect.resource.id"},

@@ -19,7 +19,7 @@ from labelyard.settings import CvatSettings, Settings
 
 ROOT = Path(__file__).parents[1]
 WIDTH = 100
-_MADE = "<!-- Generated from the code by `make docs`: edit the code. -->\n"
+_GENERATED = "<!-- Generated from the code by `make docs`: edit the code. -->\n"
 
 
 def documents() -> dict[str, str]:
@@ -35,7 +35,7 @@ def documents() -> dict[str, str]:
 _DATASET = """\
 # The dataset file
 
-{made}
+{generated}
 One YAML file per dataset says where images come from, when they become a CVAT task, how they are labelled and where
 exports are written. `labelyard init` writes a first one, `labelyard validate FILE` checks it, `labelyard apply FILE`
 stores it in the ledger as an immutable version. Flows read only the ledger: no other machine needs the file. A new
@@ -113,7 +113,7 @@ _SECTIONS = {
 def dataset_file() -> str:
     """Return docs/dataset-file.md."""
     schema = json_schema()
-    parts = [_DATASET.format(made=_MADE)]
+    parts = [_DATASET.format(generated=_GENERATED)]
     for title, heading in _SECTIONS.items():
         section = schema["$defs"][title] if title else schema
         rows = [_field_row(name, field, section, schema) for name, field in section["properties"].items()]
@@ -166,7 +166,7 @@ def _such_as(field: dict[str, Any]) -> str:
 _SETTINGS = """\
 # Settings
 
-{made}
+{generated}
 Settings come from the environment, or from the file `.env` in the current folder; the environment takes precedence.
 `labelyard init` writes a first `.env` that only you can read. Secrets never appear in logs, errors, artifacts, events
 or the ledger. A wrong value ends a command at once with an error that names it.
@@ -200,7 +200,7 @@ _PARTS = {
 
 def settings() -> str:
     """Return docs/settings.md."""
-    parts = [_SETTINGS.format(made=_MADE)]
+    parts = [_SETTINGS.format(generated=_GENERATED)]
     plain = {name: field for name, field in Settings.model_fields.items() if not _section_of(field)}
     nested = {name: section for name, field in Settings.model_fields.items() if (section := _section_of(field))}
     rows = [_setting_row(_variable(name, field), field) for name, field in plain.items()]
@@ -238,7 +238,7 @@ def _setting_row(variable: str, field: FieldInfo) -> str:
 _COMMANDS = """\
 # Commands
 
-{made}
+{generated}
 `labelyard COMMAND --help` shows the same. A command that fails exits with a status other than 0 and says what is wrong,
 where, and the next command. All [settings](settings.md) come from the environment and `.env`.
 
@@ -249,7 +249,7 @@ After `make demo` or `make test` the command is `.venv/bin/labelyard`.
 def commands() -> str:
     """Return docs/commands.md."""
     found = list(_commands(labelyard, "labelyard"))
-    parts = [_COMMANDS.format(made=_MADE), "\n```\n" + _help(labelyard, "labelyard") + "\n```\n"]
+    parts = [_COMMANDS.format(generated=_GENERATED), "\n```\n" + _help(labelyard, "labelyard") + "\n```\n"]
     parts += [
         f"\n## {name.removeprefix('labelyard ')}\n\n```\n{_help(command, name)}\n```\n" for name, command in found
     ]

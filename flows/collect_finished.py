@@ -22,11 +22,11 @@ def collect_finished() -> State:
         publish_events(context, PrefectEvents(context.settings))
         for batch in found.changed:
             update_batch_artifact(context, batch)
-        away = unavailable(context)
+        failing = unavailable(context)
     if found.failed:
         return Failed(message="\n".join(found.failed.values()))
     if not found.changed:
-        return no_op(away)
+        return no_op(failing)
     return Completed(
         message=f"completed: {', '.join(found.completed) or '-'}; reopened: {', '.join(found.reopened) or '-'}; "
         f"changed: {', '.join(found.changed)}"

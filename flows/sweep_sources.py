@@ -24,10 +24,10 @@ def sweep_sources() -> State:
         swept = sweep(context)
         close_due(context)
         sent += publish_events(context, events)
-        away = unavailable(context)
+        failing = unavailable(context)
     if swept.failed:
         return Failed(message="\n".join(swept.failed))
     new = {name: count.new for name, count in swept.registered.items() if count.new}
     if not new and not sent:
-        return no_op(away)
+        return no_op(failing)
     return Completed(message=f"registered {new or 'nothing'}; {sent} events published")

@@ -47,7 +47,7 @@ class Context:
 def open_context(settings: Settings | None = None) -> Iterator[Context]:
     """Open a context with `settings`, by default those of this machine, and close its ledger at the end.
 
-    Without `settings`, inside another `with open_context():`, return that one's context. A Prefect task so shares the
+    Without `settings`, inside another `with open_context():`, return that one's context. So a Prefect task shares the
     ledger of its flow: Prefect copies context variables into the threads of tasks.
 
     Raises SettingsError, LedgerBehind or LedgerUnreachable. CVAT and object storage are contacted at their first use.

@@ -26,7 +26,7 @@ LabelyardError
 │   ├── ExportFailed                CVAT could not write the export, or its annotations fit no format
 │   └── CvatTimeout         retry   a deadline passed; says what was last seen
 ├── StoreError                      object storage; names bucket and key
-│   ├── StoreUnreachable    retry   no answer, or one that says: later
+│   ├── StoreUnreachable    retry   no answer, or one that asks to retry later
 │   ├── ObjectDeleted               the object was deleted before it was read
 │   ├── ObjectChanged               the object's content differs from the registered one
 │   └── ObjectArchived              the object's storage class (GLACIER) cannot be read at once
@@ -63,9 +63,9 @@ def redact(text: str) -> str:
 class LabelyardError(Exception):
     """What went wrong, where, and the next command.
 
-    `retry` says whether the same work may succeed later without a change of the work itself: a server that is away, a
-    setting that is wrong. With `retry`, the batch waits and is tried again; without it, the batch fails until a person
-    acts.
+    `retry` says whether the same work may succeed later without a change of the work itself: a server that is
+    unavailable, a setting that is wrong. With `retry`, the batch waits and is tried again; without it, the batch fails
+    until a person acts.
     """
 
     retry: ClassVar[bool] = False
@@ -220,7 +220,7 @@ class StoreError(LabelyardError):
 
 
 class StoreUnreachable(StoreError):
-    """No answer from object storage, or one that says: later."""
+    """No answer from object storage, or one that asks to retry later."""
 
     retry = True
 

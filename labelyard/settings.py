@@ -193,7 +193,7 @@ def load_settings() -> Settings:
     try:
         settings, wrong = Settings(), list(_unknown())
     except ValidationError as error:
-        settings, wrong = None, [f"{_variable(e['loc'])}: {_complaint(e)}" for e in error.errors()]
+        settings, wrong = None, [f"{_variable(e['loc'])}: {_problem(e)}" for e in error.errors()]
     if settings is None or wrong:
         raise SettingsError(
             "; ".join(wrong), next_step="correct the variable, here or in .env (docs/settings.md lists them)"
@@ -201,7 +201,7 @@ def load_settings() -> Settings:
     return settings
 
 
-def _complaint(error: ErrorDetails) -> str:
+def _problem(error: ErrorDetails) -> str:
     if error["type"] == "extra_forbidden":
         return "there is no such setting"
     return "write an address such as https://cvat.example.com" if error["loc"][-1:] == ("url",) else error["msg"]

@@ -75,7 +75,7 @@ class Snapshot:
             yield number, frame, found[number]
 
 
-def take(db: Database, task_id: int, host: str, folder: Path) -> Snapshot:
+def read_snapshot(db: Database, task_id: int, host: str, folder: Path) -> Snapshot:
     """Read a task; `folder` contains its data folder. Raises AttributeError, as CVAT does, for a task without data."""
     with db.transaction():
         task = db.one("SELECT * FROM task WHERE id = ?", task_id)

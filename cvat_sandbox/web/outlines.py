@@ -52,6 +52,7 @@ class Overlay:
 
 def palette(labels: Sequence[Mapping[str, Any]]) -> dict[int, Label]:
     """Return the labels of a task by id. Each has its own colour; consecutive labels differ most."""
+    # 137.508 degrees is the golden angle: neighbouring labels get distant hues.
     return {
         label["id"]: Label(
             label["name"], f"hsl({round(number * 137.508 + 150) % 360} 85% {(62, 78)[number // 7 % 2]}%)"

@@ -162,6 +162,7 @@ class Creations:
         width, height = self._size(request, sources[0])
         frames = self._frames(request, chosen)
         self._report(request, "Task is being saved in database")
+        # CVAT's formula: as many frames as 36 Full HD frames have pixels.
         self._save(request, data, frames, chunk_size=max(2, min(72, 36 * 1920 * 1080 // (width * height))))
 
     # -- the files

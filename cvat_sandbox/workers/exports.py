@@ -91,7 +91,7 @@ class Exports:
         task = self._db.one("SELECT updated_date FROM task WHERE id = ?", task_id)
         if task and target.exists() and timestamp(task["updated_date"]) <= target.stat().st_mtime:
             return target
-        taken = snapshot.take(self._db, task_id, host, self._folder / "data")
+        taken = snapshot.read_snapshot(self._db, task_id, host, self._folder / "data")
         self._faults.run_worker("export", task_id)
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_suffix(f".{threading.get_ident()}")

@@ -76,7 +76,7 @@ class Imports:
             raise NotImplementedError(f"the sandbox imports {', '.join(READERS)} only")
         task_id = row["id"] if kind == "task" else row["task_id"]
         with self._db.transaction():
-            taken = snapshot.take(self._db, task_id, "", self._folder / "data")
+            taken = snapshot.read_snapshot(self._db, task_id, "", self._folder / "data")
             with file.open("rb") as source:
                 data = READERS[format_name](taken, source)
             if kind == "task":

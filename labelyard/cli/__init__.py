@@ -118,7 +118,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
     "For development": {
         "demo": Command(
             "labelyard.cli.demo:demo",
-            "Run the main job on this machine: photographs in a bucket become tasks, and then COCO files.",
+            "Run the whole pipeline on this machine: photographs in a bucket become tasks, and then COCO files.",
         ),
         "bots": Command(
             "labelyard.cli.bots:bots", "Label the jobs that are assigned to bots, until SIGTERM or Ctrl-C."

@@ -32,7 +32,7 @@ from labelyard.supervisor.stack import FOLDER
     "--dir", "folder", type=click.Path(file_okay=False, path_type=Path), help="Run in this new or empty folder."
 )
 def demo(json_file: Path | None, folder: Path | None, keep: bool) -> None:  # noqa: FBT001 - click passes flags so
-    """Run the main job on this machine: photographs in a bucket become tasks, and then COCO files.
+    """Run the whole pipeline on this machine: photographs in a bucket become tasks, and then COCO files.
 
     Starts what `labelyard up` starts, beside an S3 and SQS emulator, a CVAT sandbox, annotator bots and 27 photographs,
     on free ports. The exit status is 0 only if each photograph is in exactly one task and is exported with exactly the

@@ -161,6 +161,7 @@ def _prefix(value: str) -> str:
         raise ValueError(f"keys begin without a slash: write {value.lstrip('/')!r}")
     if "*" in value or "?" in value:
         raise ValueError("a prefix has no wildcards: write globs in include")
+    # 24 bytes are left for the rest of the key.
     if len(value.encode()) > 1000:
         raise ValueError("a key has at most 1024 bytes: write a shorter prefix")
     return value

@@ -97,7 +97,7 @@ class Cvat:
         return self._runner.token()
 
     def logout(self) -> None:
-        """Delete the user's one token, which all of the user's clients share. The main job never does this."""
+        """Delete the user's one token, which all of the user's clients share. The pipeline never does this."""
         self._runner.run(self._runner.dialect.logout())
         self._runner.credentials.forget()
 

@@ -149,7 +149,8 @@ class Runner:
 def _detect(families: Sequence[Dialect], url: str) -> Exchange[Dialect]:
     """Return the first family whose probe the server knows, with or without a token.
 
-    Raises CvatCrashed if the server is in trouble; CvatUnreachable if it is no CVAT, as a proxy during a deployment.
+    Raises CvatCrashed if the server answers 5xx; CvatUnreachable if it is not a CVAT, such as a proxy's page during a
+    deployment.
     """
     for dialect in families:
         response = yield dialect.probe

@@ -1,4 +1,4 @@
-"""CVAT 2.x: the verbs of the main job as CVAT 2.54 implements them (numbers in brackets are its recordings).
+"""CVAT 2.x: the verbs of the pipeline as CVAT 2.54 implements them (numbers in brackets are its recordings).
 
 Slow work is a request with an id here: its state is polled, and forgotten about 500 s after success.
 Tasks do not contain their labels and jobs: three requests make one `Task`.

@@ -81,25 +81,29 @@ def draw(bot: Bot, frame: Frame, number: int, labels: Sequence[Label]) -> list[S
     """Return what a bot draws on frame `number`, the same for each call. Objects without a label are skipped."""
     if not labels:
         return []
-    chance = Random(f"{bot.seed}/{bot.name}/{frame.name}")  # noqa: S311 - errors to be repeated, not secrets
+    random = Random(f"{bot.seed}/{bot.name}/{frame.name}")  # noqa: S311 - errors to be repeated, not secrets
     photograph = known_photograph(frame)
     if photograph is None:
         middle = (frame.width * 0.25, frame.height * 0.25, frame.width * 0.75, frame.height * 0.75)
-        return [_shape(chance.choice(labels), number, middle)]
-    return list(_ground_truth_with_errors(bot, photograph, number, labels, chance))
+        return [_shape(random.choice(labels), number, middle)]
+    return list(_ground_truth_with_errors(bot, photograph, number, labels, random))
 
 
 def _ground_truth_with_errors(
-    bot: Bot, photograph: Photograph, number: int, labels: Sequence[Label], chance: Random
+    bot: Bot, photograph: Photograph, number: int, labels: Sequence[Label], random: Random
 ) -> Iterator[Shape]:
     by_name = {label.name: label for label in labels}
-    haste = 1 - bot.care
+    carelessness = 1 - bot.care
     for box in photograph.boxes:
-        missed, mistaken = chance.random() < haste * _MOST_MISSED, chance.random() < haste * _MOST_MISLABELLED
+        missed, mistaken = (
+            random.random() < carelessness * _MOST_MISSED,
+            random.random() < carelessness * _MOST_MISLABELLED,
+        )
         corners = [
-            edge + chance.gauss(0, haste * _MOST_JITTER / 2) for edge in (box.left, box.top, box.right, box.bottom)
+            edge + random.gauss(0, carelessness * _MOST_JITTER / 2)
+            for edge in (box.left, box.top, box.right, box.bottom)
         ]
-        label = chance.choice(labels) if mistaken else by_name.get(box.label)
+        label = random.choice(labels) if mistaken else by_name.get(box.label)
         if label is not None and not missed:
             yield _shape(label, number, _inside(corners, photograph.width, photograph.height))
 

@@ -32,9 +32,9 @@ def waves(prefix: str) -> list[list[Upload]]:
         (what, Upload(f"{prefix}cam{n}/{what}.jpg", photograph))
         for (what, _, n), photograph in zip(names, photographs().values(), strict=True)
     ]
-    things, planned = list(dict.fromkeys(what for what, _ in uploads)), []
+    subjects, planned = list(dict.fromkeys(what for what, _ in uploads)), []
     for count in _WAVES:
-        chosen, things = things[:count], things[count:]
+        chosen, subjects = subjects[:count], subjects[count:]
         planned.append([upload for what, upload in uploads if what in chosen])
     return planned
 

@@ -56,6 +56,7 @@ def upload_names(keys: Sequence[str], identities: Sequence[str] | None = None) -
     for base, keep, identity in zip(bases, kept, identities, strict=True):
         name = base if keep else _slug(base, identity, 8)
         if not keep and _stem(name) in taken:
+            # Eight digits may collide with a kept name; the whole hash does not.
             name = _slug(base, identity, 64)
         taken.add(_stem(name))
         names.append(name)

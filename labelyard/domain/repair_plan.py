@@ -17,7 +17,7 @@ class Action(StrEnum):
     RECREATE_TASK = "recreate the task"
     ASSIGN = "assign its jobs"
     EXPORT_AGAIN = "export it again"
-    REPORT = "a person must look at it"
+    REPORT = "a person must decide"
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,6 @@ T = TypeVar("T")
 
 
 def rotating_subset(items: Sequence[T], limit: int, round_number: int) -> Sequence[T]:
-    """Return at most `limit` items for a round. Consecutive rounds cover every item before one comes again."""
+    """Return at most `limit` items for a round. Consecutive rounds cover every item before any repeats."""
     rounds = max(1, -(-len(items) // limit))
     return items[round_number % rounds :: rounds]

@@ -44,7 +44,7 @@ def lock_open(tx: Transaction, dataset: str) -> Batch | None:
     """Return the dataset's open batch or None. It and the dataset are locked until the transaction ends."""
     lock_dataset(tx, dataset)
     query = select(Batch).where(Batch.dataset == dataset, Batch.state == BatchState.OPEN)
-    # Only a locking read sees that another transaction has just closed it, and its members then.
+    # Only a locking read sees that another transaction has just closed the batch.
     return tx.scalars(query.with_for_update().execution_options(populate_existing=True)).first()
 
 
@@ -219,7 +219,7 @@ def publish_again(tx: Transaction, *, quiet: timedelta, queued: Container[str]) 
     again = []
     for batch in without_run(tx, quiet=quiet):
         if batch.id in queued:
-            batch.last_event_at = tx.now  # not checked again before as long has passed
+            batch.last_event_at = tx.now  # not checked again before `quiet` has passed
         else:
             outbox.put(tx, batch, EVENT_OF_STATE[batch.state])
             again.append(batch)

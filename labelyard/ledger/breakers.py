@@ -25,11 +25,13 @@ _FIRST_WAIT = timedelta(seconds=15)
 _LONGEST_WAIT = timedelta(minutes=5)
 _BETWEEN_PROBES = timedelta(minutes=1)
 _TRIAL = timedelta(seconds=30)
+"""How long other runs wait for the outcome of a trial."""
 
 
 def record_failure(tx: Transaction, server: str, error: str) -> bool:
     """Count a failure of a server; return True when this failure opens its breaker."""
     now = tx.now
+    # Inserted first, so that of two first failures at the same time neither inserts a second row.
     first = insert_or_ignore(tx, CircuitBreaker).values(server=server, failures=0, since=now, error=error)
     tx.execute(first.on_conflict_do_nothing())
     row = tx.get_one(CircuitBreaker, server, with_for_update=True, populate_existing=True)

@@ -72,6 +72,7 @@ class Ledger:
             yield tx
 
     def _session(self, engine: Engine) -> Transaction:
+        # Rows are read after their transaction has ended.
         return Transaction(engine, expire_on_commit=False, clock=self._clock)
 
     def close(self) -> None:

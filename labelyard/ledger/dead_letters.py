@@ -1,4 +1,4 @@
-"""Dead letters: messages that could not be read, kept so that none is lost and none is delivered for ever."""
+"""Dead letters: messages that could not be parsed or registered, kept so that none is lost or delivered for ever."""
 
 from __future__ import annotations
 
@@ -32,9 +32,11 @@ class DeadLetterSummary:
 
 
 def put(tx: Transaction, body: bytes, source: str, reason: str) -> None:
-    """Keep a message (its first mebibyte) with the reason why it could not be read or registered."""
+    """Keep a message (its first mebibyte) with the reason why it could not be parsed or registered."""
     tx.add(DeadLetter(at=tx.now, source=source, reason=reason, body=body[:_MAX_BYTES]))
-    _log.warning("a message from %s could not be read and is kept (labelyard dead-letters): %s", source, reason)
+    _log.warning(
+        "a message from %s could not be parsed or registered and is kept (labelyard dead-letters): %s", source, reason
+    )
 
 
 def get(tx: Transaction, number: int) -> DeadLetter:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, Operationa
 from labelyard.errors import LedgerUnreachable, SettingsError, redact
 
 _LOCK_SECONDS = 30
+"""How long a writer on SQLite waits for another, in seconds."""
 _READ_ONLY = "labelyard_read_only"
 
 

@@ -37,6 +37,7 @@ def acquire(tx: Transaction, batch: str, holder: str, states: Collection[BatchSt
     assert isinstance(taken, CursorResult)
     row = batches.get(tx, batch, lock=True)
     if taken.rowcount == 1:
+        # Only after the lease is taken: a run that cannot have the batch must not use up the server's one trial.
         _check_servers(tx, row)
         return row
     if row.leased_until is not None and row.leased_until > now:

@@ -24,7 +24,7 @@ def register(tx: Transaction, spec: DatasetSpec, found: Sequence[StoredObject], 
     """
     rows = _insert_unknown(tx, spec, found, via)
     earlier = _earlier(tx, spec.name, rows)
-    wanted = [row for row in rows if not _replaces_labelled(tx, spec, row, earlier)]
+    wanted = [row for row in rows if not _quarantine_overwrite(tx, spec, row, earlier)]
     add_to_batch(tx, spec, wanted, f"registered by {via}")
     return rows
 
@@ -214,13 +214,13 @@ def _earlier(tx: Transaction, dataset: str, rows: Sequence[Object]) -> Mapping[t
     return earlier
 
 
-def _replaces_labelled(
+def _quarantine_overwrite(
     tx: Transaction,
     spec: DatasetSpec,
     row: Object,
     earlier: Mapping[tuple[str, str], list[Object]],
 ) -> bool:
-    """Quarantine an object if an earlier content of its file is labelled; return whether that is so.
+    """Quarantine an object whose file is already labelled, unless `overwrites: relabel`; return whether it was.
 
     Earlier contents that were not uploaded are quarantined: the object replaces them.
     """

@@ -53,6 +53,7 @@ class Table(DeclarativeBase):
         BatchState: _text_enum(BatchState),
         TaskState: _text_enum(TaskState),
         JobStatus: _text_enum(JobStatus),
+        # SQLite assigns ids only to INTEGER primary keys.
         int: BigInteger().with_variant(Integer, "sqlite"),
         bytes: LargeBinary(),
     }
@@ -170,7 +171,7 @@ class Object(Table):
     registered_via: Mapped[str]
     """What reported the object: `sqs`, `webhook`, `sweep`, `backfill`, …"""
     batch_id: Mapped[str | None] = mapped_column(ForeignKey("batch.id"))
-    """None for a marker."""
+    """None for a marker, and for a new content that `overwrites` keeps out of every batch."""
     upload_name: Mapped[str | None]
     """Its file name in CVAT; None until the upload starts."""
     width: Mapped[int | None]
@@ -305,7 +306,7 @@ class OutboxEvent(Table):
 
 
 class DeadLetter(Table):
-    """A queue message, or a record in one, that could not be read."""
+    """A queue message, or a record in one, that could not be parsed or registered."""
 
     __tablename__ = "dead_letter"
 

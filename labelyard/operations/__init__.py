@@ -7,7 +7,7 @@ retry               try a failed or waiting batch again
 repair              differences between ledger, CVAT and bucket, and their fixes
 adopt               put tasks that the ledger does not know into a dataset; rebuild a lost ledger
 backfill            register what a bucket already holds
-replay_dead_letters read unreadable messages again
+replay_dead_letters parse and register dead letters again
 probe_servers       ask unavailable servers whether they answer again
 doctor/             checks of the installation
 """

@@ -129,10 +129,10 @@ def _batch_now(tx: Transaction, batch: Batch) -> Iterator[str]:
     yield from batch_problems(line)
     if batch.state in batches.EVENT_OF_STATE:
         paused = {name: reason for name, reason in seen.paused.items() if name == batch.dataset}
-        away = {
+        failing = {
             server: error for server, error in seen.failing_servers.items() if server in (batch.cvat, breakers.STORE)
         }
-        yield from blockers(replace(seen, paused=paused, failing_servers=away))
+        yield from blockers(replace(seen, paused=paused, failing_servers=failing))
     if batch.state is BatchState.CANCELLED:
         yield "its objects no longer count\n  next: labelyard restore s3://bucket/key, for each that should"
 

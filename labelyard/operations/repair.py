@@ -150,11 +150,11 @@ def _export_again(context: Context, discrepancy: Discrepancy) -> None:
 
 def _assign_free_jobs(context: Context, discrepancy: Discrepancy) -> None:
     with acquire_batch(context, discrepancy.batch_id or "", (BatchState.ASSIGNED,)) as lease:
-        _forget_choices_of_free_jobs(lease)
+        _clear_choices_of_free_jobs(lease)
         assign_jobs(lease)
 
 
-def _forget_choices_of_free_jobs(lease: BatchLease) -> None:
+def _clear_choices_of_free_jobs(lease: BatchLease) -> None:
     usernames = {user.id: user.username for user in lease.cvat.users()}
     with lease.ledger.read_only() as tx:
         _, task_id = tasks.require_current(tx, lease.batch_id)

@@ -69,4 +69,4 @@ def server_label(server: str) -> str:
 
 def unread_messages(count: int) -> str:
     """Return how many messages wait as dead letters, in words."""
-    return f"{count} message{'' if count == 1 else 's'} could not be read"
+    return f"{count} message{'' if count == 1 else 's'} could not be parsed or registered"

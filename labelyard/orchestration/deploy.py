@@ -50,6 +50,7 @@ def start_first_report(settings: Settings) -> None:
     with temporary_settings(server), get_client(sync_client=True) as client:
         if not client.read_latest_artifacts(artifact_filter=existing):
             deployment = client.read_deployment_by_name("report-operations/report-operations")
+            # The key makes two deploys at the same time start one run.
             client.create_flow_run_from_deployment(deployment.id, idempotency_key="first report")
 
 

@@ -71,7 +71,7 @@ def _ask(http: httpx.Client, method: str, path: str, body: Any = None) -> Any:
     except httpx.HTTPError as error:
         raise _unreachable(http, f"no answer: {error}", "labelyard up, or set PREFECT_API_URL") from error
     if response.status_code in (401, 403):
-        raise _unreachable(http, "it wants a login", "set PREFECT_API_AUTH_STRING")
+        raise _unreachable(http, "it requires a login", "set PREFECT_API_AUTH_STRING")
     if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
         raise _unreachable(http, "its database is busy (503)", _USE_POSTGRESQL)
     if not response.is_success:

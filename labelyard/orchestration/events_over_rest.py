@@ -1,6 +1,6 @@
 """Prefect's events and flow runs over REST, without importing Prefect, for `labelyard watch` and the flows.
 
-Events are posted to the API because `emit_event` loses them silently while the server is away.
+Events are posted to the API because `emit_event` loses them silently while the server is unavailable.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class PrefectEvents:
 
 
 def resources(batch: str, dataset: str) -> tuple[dict[str, str], list[dict[str, str]]]:
-    """Return the resource of an event, its batch, and the related resources, its dataset, as Prefect wants them."""
+    """Return the resource of an event, its batch, and the related resources, its dataset, as Prefect expects them."""
     resource = {"prefect.resource.id": f"labelyard.batch.{batch}", "prefect.resource.name": batch}
     related = {"prefect.resource.id": f"labelyard.dataset.{dataset}", "prefect.resource.name": dataset}
     return resource, [related | {"prefect.resource.role": "dataset"}]

@@ -36,6 +36,7 @@ def failed_actions(since: datetime) -> list[FailedAction]:
     wanted = EventFilter(occurred=EventOccurredFilter(since=since), event=EventNameFilter(name=[_FAILED]))
     with get_client(sync_client=True) as client:
         events = _wait_for_events(client, wanted, since)
+        # This flow's own automation has no such prefix: its failures must not start it again.
         ours = [event for event in events if (event.resource.name or "").startswith("labelyard: ")]
         return list(_failed_actions(ours, _batches(client, ours)))[::-1]
 

@@ -16,13 +16,13 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.sorting import FlowRunSort
 
 from labelyard.orchestration.best_effort import best_effort
-from labelyard.orchestration.states import NOTHING_NEW, SERVER_AWAY
+from labelyard.orchestration.states import NOTHING_NEW, SERVER_UNAVAILABLE
 
 _MOST_AT_ONCE = 200  # Prefect's maximum
 _SCHEDULED = DeploymentFilter(tags=DeploymentFilterTags(all_=["labelyard", "scheduled"]))
 _NO_OP = FlowRunFilterState(
     # A run is cancelled when it is due while enough others of its deployment run.
-    name=FlowRunFilterStateName(any_=[NOTHING_NEW, SERVER_AWAY, "Cancelled"])
+    name=FlowRunFilterStateName(any_=[NOTHING_NEW, SERVER_UNAVAILABLE, "Cancelled"])
 )
 
 
@@ -35,6 +35,7 @@ def prune_noop_runs() -> None:
 
 def _prune(client: SyncPrefectClient, deployment_id: UUID) -> None:
     wanted = FlowRunFilter(deployment_id=FlowRunFilterDeploymentId(any_=[deployment_id]), state=_NO_OP)
+    # offset=1: the newest stays, so that the UI shows when the deployment last ran.
     for run in client.read_flow_runs(
         flow_run_filter=wanted, sort=FlowRunSort.END_TIME_DESC, limit=_MOST_AT_ONCE, offset=1
     ):

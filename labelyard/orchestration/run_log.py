@@ -20,7 +20,8 @@ class RunLogHandler(APILogHandler):
 def join_run_log() -> None:
     """Send labelyard's log lines from INFO up to the log of the active run. A second call does nothing.
 
-    PREFECT_LOGGING_EXTRA_LOGGERS must be set by somebody, and passes only warnings and errors.
+    Prefect's own setting PREFECT_LOGGING_EXTRA_LOGGERS would have to be set on every worker, and passes only warnings
+    and errors.
     """
     logger = logging.getLogger("labelyard")
     if not any(isinstance(handler, RunLogHandler) for handler in logger.handlers):

@@ -17,7 +17,7 @@ from labelyard.orchestration.current_run import batch_of_run
 from labelyard.orchestration.run_log import join_run_log
 
 NOTHING_NEW = "Nothing new"
-SERVER_AWAY = "A server is away"
+SERVER_UNAVAILABLE = "Server unavailable"
 P = ParamSpec("P")
 _log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ def no_op(unavailable: Mapping[str, str]) -> State[Any]:
     """
     if unavailable:
         return Completed(
-            name=SERVER_AWAY, message="\n".join([*unavailable_servers(unavailable), "  next: labelyard doctor"])
+            name=SERVER_UNAVAILABLE, message="\n".join([*unavailable_servers(unavailable), "  next: labelyard doctor"])
         )
     return Completed(name=NOTHING_NEW, message="")
 

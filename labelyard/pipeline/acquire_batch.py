@@ -134,6 +134,7 @@ def _extended_in_background(lease: BatchLease) -> Iterator[None]:
 
 
 def _extend_until(lease: BatchLease, done: Event) -> None:
+    # A third of the lease: two extensions may fail before it expires.
     while not done.wait(_lease_length(lease.context).total_seconds() / 3):
         try:
             lease.check()

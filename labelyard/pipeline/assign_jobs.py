@@ -1,4 +1,4 @@
-"""assign_jobs: assign every job of the task, round robin over the dataset's annotators.
+"""assign_jobs: assign every job of the task to an annotator, by the dataset's assignment policy.
 
 The choice is committed before it is sent. Only jobs that are free, or that still have the assignee sent last, are
 changed: a change that a person makes in CVAT wins.

@@ -20,6 +20,7 @@ _log = logging.getLogger(__name__)
 _WITHOUT_A_RUN = (BatchState.ASSIGNED, BatchState.EXPORTED)
 """States in which no run works on a batch, so that an error in the ledger comes from here."""
 _EXPORTED_AT_ONCE = 200
+"""Exported batches per call: each costs a request, and a call must end before the next is scheduled."""
 
 
 @dataclass(frozen=True)

@@ -126,6 +126,7 @@ def _keep_one_task(lease: BatchLease, spec: TaskSpec, files: int) -> Task | None
     fitting = [
         task
         for task in found
+        # Empty or complete: CVAT never adds the missing files of a partial upload.
         if task.owner == me and set(task.labels) == set(spec.labels) and task.size == (files if task.received else 0)
     ]
     keep = min(fitting, key=lambda task: task.id, default=None)

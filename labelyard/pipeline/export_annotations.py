@@ -37,7 +37,7 @@ _FORMAT_NAME = exports.DEFAULT_FORMAT
 _FORMAT: Format = FORMATS[_FORMAT_NAME]
 _MAX_EXPORTS = 3
 _MARKER_GROUP = 0x6C616279
-"""The group of the tag of a neutral write. No person's tool counts so far, so a leftover tag is recognised by it."""
+"""The group of a neutral write's tag ("laby" in ASCII). Tools number groups from 1, so no person's tag has it."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,7 @@ def export_annotations(lease: BatchLease) -> Exported:
     """
     batch = _read_batch(lease)
     failpoint("export_annotations.begun")
+    # Here, long after the creation: a delayed creation has taken effect by now.
     delete_late_duplicates(lease)
     with _spool_folder(lease) as folder:
         content = _read_task(lease, batch.task_id, folder / "export.zip")
@@ -119,6 +120,7 @@ def _uploaded_members(tx: Transaction, lease: BatchLease) -> list[Object]:
 
 def _read_task(lease: BatchLease, task_id: int, to: Path) -> _TaskContent:
     """Return the content of CVAT's export if it equals the annotations API, else that of the annotations API."""
+    # Before the task is read: deleting the tag changes `updated`.
     _delete_leftover_markers(lease, task_id)
     for attempt in range(1, _MAX_EXPORTS + 1):
         task = _completed_task(lease, task_id)
@@ -140,6 +142,7 @@ def _fresh_export(lease: BatchLease, task: Task, expected: ExpectedExport, to: P
     found = _FORMAT.read_export(to)
     if difference := compare(expected.content, found):
         raise ExportFailed(f"it differs from the annotations: {difference}")
+    # `updated` changes with every real write of annotations and, as measured on 1.0.0, with nothing else.
     if _completed_task(lease, task.id).updated != task.updated:
         raise ExportFailed("the annotations changed while it was written")
     return found
@@ -184,6 +187,7 @@ def _where(lease: BatchLease, task_id: int) -> str:
 def _invalidate_cached_export(lease: BatchLease, task: Task) -> None:
     """Make CVAT forget its cached file: create a tag and delete it again. Only a real write has this effect."""
     lease.check()
+    # Any job and label will do: the cached file belongs to the task, and no tag is in a COCO file.
     job, label = task.jobs[0], task.labels[0]
     tag = Annotations(tags=(Tag(frame=job.start_frame, label_id=label.id, group=_MARKER_GROUP),))
     created = lease.cvat.change_annotations(job.id, Change.CREATE, tag)

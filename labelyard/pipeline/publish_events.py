@@ -1,7 +1,7 @@
 """publish_events: post the events of the outbox to Prefect, which starts a run for each batch.
 
-An event carries batch and attempt, nothing else: a flow reads the rest from the ledger. An event is marked as sent only
-after Prefect has accepted it, so it may be posted twice; both times it has the same id.
+An event carries batch and attempt, nothing else: a flow reads the rest from the ledger. An event is marked as
+published only after Prefect has accepted it, so it may be posted twice; both times it has the same id.
 """
 
 from __future__ import annotations
@@ -46,17 +46,17 @@ class EventsApi(Protocol):
 def publish_events(context: Context, events: EventsApi) -> int:
     """Publish what the outbox holds, oldest first, and return how many events that were.
 
-    Raises PrefectUnreachable; what is not accepted by then stays unsent.
+    Raises PrefectUnreachable; what is not accepted by then stays unpublished.
     """
-    sent = 0
-    while unsent := _unsent(context):
+    published = 0
+    while unpublished := _unpublished(context):
         failpoint("publish_events.read")
-        events.publish(list(unsent.values()))
+        events.publish(list(unpublished.values()))
         failpoint("publish_events.posted")
-        _mark_sent(context, unsent)
+        _mark_published(context, unpublished)
         failpoint("publish_events.marked")
-        sent += len(unsent)
-    return sent
+        published += len(unpublished)
+    return published
 
 
 def publish_again(context: Context, events: EventsApi) -> int:
@@ -90,8 +90,8 @@ def record_not_started(context: Context, batch_id: str, reason: str) -> bool:
         return batches.record_not_started(tx, batch, error, next_step="labelyard doctor")
 
 
-def _unsent(context: Context) -> dict[int, EventToPublish]:
-    """Return unsent events by the id of their outbox row."""
+def _unpublished(context: Context) -> dict[int, EventToPublish]:
+    """Return unpublished events by the id of their outbox row."""
     with context.ledger.read_only() as tx:
         return {
             row.id: EventToPublish(
@@ -101,7 +101,7 @@ def _unsent(context: Context) -> dict[int, EventToPublish]:
         }
 
 
-def _mark_sent(context: Context, row_ids: Collection[int]) -> None:
+def _mark_published(context: Context, row_ids: Collection[int]) -> None:
     with context.ledger.transaction() as tx:
         for row_id in row_ids:
             tx.get_one(OutboxEvent, row_id).published_at = tx.now

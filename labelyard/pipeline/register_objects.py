@@ -162,6 +162,7 @@ def _register_new(context: Context, spec: DatasetSpec, fresh: Sequence[StoredObj
     markers = [obj for obj in fresh if spec.is_marker(obj.bucket, obj.key)]
     files = [obj for obj in fresh if not spec.is_marker(obj.bucket, obj.key)]
     with context.ledger.transaction() as tx:
+        # Files first: a marker closes the batch that they have just joined.
         registered = objects.register(tx, spec, files, via)
         for marker in markers:
             objects.register_marker(tx, spec, marker, via)

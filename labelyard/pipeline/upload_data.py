@@ -45,6 +45,7 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 _INSPECTORS = 2
 _PRESIGN_MARGIN = 600
+"""Seconds beyond the upload deadline: CVAT may start a download late."""
 
 Progress = Callable[[int, int], None]
 """Called with the bytes sent so far and the bytes in total."""

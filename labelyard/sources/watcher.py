@@ -32,8 +32,10 @@ ALIVE_SECONDS = 180.0
 """A thread without a heartbeat for this long counts as dead; three attempts of a long poll take less."""
 _SHORTEST_TICK = 0.1
 _EXTEND_AFTER, _EXTEND_BY = 10.0, 60
+"""Well before a queue shows the messages again: after 30 s by AWS's default, 60 s by `labelyard notifications`."""
 _DEPTH_SECONDS = 10.0
 _MAX_ATTEMPTS = 5
+"""Deliveries of a message that cannot be registered before it becomes a dead letter."""
 _BURST = 400
 """Messages registered together when many wait: in one transaction each costs a fraction of what it costs alone."""
 _BURSTS_IN_FLIGHT = 2
@@ -56,7 +58,7 @@ class NotificationHandler(Protocol):
         """Close the batches that are due; return when the next one is due."""
 
     def publish_events(self) -> int:
-        """Send the outbox's events to Prefect; return how many."""
+        """Publish the outbox's events; return how many."""
 
     def count_unpublished(self) -> int:
         """Return how many events wait in the outbox."""
@@ -184,6 +186,7 @@ class Watcher:
                 in_flight.append((pool.submit(self._handle_burst, queue, messages), messages))
                 if len(in_flight) == _BURSTS_IN_FLIGHT:
                     self._wait_for(queue, *in_flight.popleft())
+                # A burst that is less than half full means an empty queue: return to the long poll.
                 more = len(messages) > _BURST // 2 and not self._stopping.is_set()
                 messages = queue.receive(0, _BURST) if more else ()
         finally:

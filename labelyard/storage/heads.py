@@ -56,6 +56,7 @@ def _list(store: Store, bucket: str, keys: Sequence[str]) -> list[StoredObject]:
     found: list[StoredObject] = []
     wanted, page_size = set(keys), min(LISTING_PAGE, len(keys) + _MIN_TO_LIST)
     prefix = commonprefix([keys[0], keys[-1]])  # noqa: RUF071 - to S3 a prefix is text, no path
+    # Without its last character: `after` is exclusive, and the first key must be listed.
     listing = store.list(bucket, prefix, after=keys[0][:-1], page_size=page_size)
     while page := list(islice(listing, page_size)):
         hits = [obj for obj in page if obj.key in wanted]

@@ -1,4 +1,4 @@
-"""The supervisor: starts processes, restarts those that end, and leaves none behind.
+"""The supervisor: starts processes, restarts those that end, and stops all of them at the end.
 
 Every process leads a session and process group of its own. Ctrl-C therefore reaches only the supervisor, and the
 supervisor decides the order in which processes stop. Signals (SIGINT, SIGTERM, SIGHUP) are only recorded and handled at
@@ -89,6 +89,7 @@ class Supervisor:
             self._handlers[number] = signal.signal(number, self._record_signal)
         try:
             self._logs.mkdir(parents=True, exist_ok=True)
+            # -I -S: without site-packages it starts within milliseconds.
             self._reaper = subprocess.Popen(  # noqa: S603
                 [sys.executable, "-I", "-S", str(_REAPER)], stdin=subprocess.PIPE, text=True, start_new_session=True
             )
@@ -241,17 +242,17 @@ class Supervisor:
             return
         group = running.popen.pid
         signal_group(group, signal.SIGTERM)
-        if not self._has_ended(running, running.process.stop_within, hurry=True):
+        if not self._has_ended(running, running.process.stop_within, interruptible=True):
             signal_group(group, signal.SIGKILL)
             self._report(f"{running.process.name} was killed: it did not stop by itself")
             self._has_ended(running, _KILL_SECONDS)
         self._notify_reaper(f"-{group}")
 
-    def _has_ended(self, running: _Running, within: float, *, hurry: bool = False) -> bool:
-        """Wait for the whole group to end. With `hurry` a second signal ends the wait."""
+    def _has_ended(self, running: _Running, within: float, *, interruptible: bool = False) -> bool:
+        """Wait for the whole group to end. With `interruptible` a second signal ends the wait."""
         deadline = time.monotonic() + within
         while running.popen.poll() is None or signal_group(running.popen.pid, 0):
-            if time.monotonic() > deadline or (hurry and len(self._signals) > 1):
+            if time.monotonic() > deadline or (interruptible and len(self._signals) > 1):
                 return False
             time.sleep(0.02)
         return True

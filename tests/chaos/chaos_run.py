@@ -121,10 +121,10 @@ class ChaosRun:
         with scenario.ledger.read_only() as tx:
             states = set(tx.scalars(select(Batch.state).distinct())) - AT_REST
             rows = {(key, etag) for key, etag in tx.execute(select(Object.key, Object.etag))}
-            unsent = outbox.waiting(tx)[0]
+            unpublished = outbox.waiting(tx)[0]
             export_due = reopened_batch and len(exports.of_batch(tx, reopened_batch)) < 2
-        if states or unsent or export_due:
-            return f"batches are {', '.join(states)}; {unsent} events are not published"
+        if states or unpublished or export_due:
+            return f"batches are {', '.join(states)}; {unpublished} events are not published"
         if messages := undelivered_messages(scenario.sqs, scenario.queue_url):
             return f"{messages} messages are in the queue"
         objects = list_objects(scenario.s3, scenario.bucket, scenario.key(""))

@@ -57,7 +57,7 @@ _SHORT_TIMES = {
 class FullStack:
     """The folder, addresses and clients of a full stack. The supervisor restarts what dies, as an init system would."""
 
-    made: DemoEnvironment
+    environment: DemoEnvironment
     supervisor: Supervisor
     ledger: str
     store_url: str
@@ -71,21 +71,21 @@ class FullStack:
     @property
     def queue_url(self) -> str:
         """The queue at the emulator itself, without the store's faults."""
-        return f"{self.made.store_url}/000000000000/{QUEUE}"
+        return f"{self.environment.store_url}/000000000000/{QUEUE}"
 
     def write_settings(self, **more: str) -> None:
         """Write `.env`, which every run and every new process reads."""
         settings = {
-            **self.made.settings,
+            **self.environment.settings,
             **_SHORT_TIMES,
             "LABELYARD_LEDGER": self.ledger,
             "LABELYARD_STORE__ENDPOINT_URL": self.store_url,
             "LABELYARD_WATCH__SQS_ENDPOINT_URL": self.store_url,
             "LABELYARD_WATCH__QUEUE_URL": f"{self.store_url}/000000000000/{QUEUE}",
         }
-        new = self.made.folder / ".env.new"
+        new = self.environment.folder / ".env.new"
         new.write_text("".join(f"{name}={value}\n" for name, value in {**settings, **more}.items()))
-        new.replace(self.made.folder / ".env")
+        new.replace(self.environment.folder / ".env")
 
     def create_bucket_and_queue(self) -> None:
         """Create the bucket and the queue if they are missing: an emulator that dies loses its queues."""
@@ -95,8 +95,8 @@ class FullStack:
 
     def start(self) -> None:
         """Start everything. Raises ProcessFailed if a process does not start."""
-        store = _with_disk(emulator_process(self.made), self.made.folder)
-        self.supervisor.start(store, _with_control_token(sandbox_process(self.made)))
+        store = _with_disk(emulator_process(self.environment), self.environment.folder)
+        self.supervisor.start(store, _with_control_token(sandbox_process(self.environment)))
         self.create_bucket_and_queue()
         up = [sys.executable, "-m", "labelyard", "up"]
         self.supervisor.start(Process("up", up, {}, prints("Ctrl-C stops everything"), _START_SECONDS, stop_within=60))
@@ -125,7 +125,7 @@ class FullStack:
     def wait_until_servers_respond(self) -> None:
         """Wait until the emulator and the sandbox respond. Raises RuntimeError."""
         end = time.monotonic() + _START_SECONDS
-        for url in (f"{self.made.store_url}/_ministack/health", f"{self.made.cvat_url}/"):
+        for url in (f"{self.environment.store_url}/_ministack/health", f"{self.environment.cvat_url}/"):
             while not _responds(url):
                 self.supervisor.check()
                 if time.monotonic() > end:

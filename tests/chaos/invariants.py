@@ -84,7 +84,7 @@ class Snapshot:
     exports: Sequence[Export]
     tasks: Sequence[Task]
     files: Sequence[ExportedFile]
-    unsent_events: int = 0
+    unpublished_events: int = 0
 
 
 def violations(snapshot: Snapshot) -> list[str]:
@@ -112,8 +112,8 @@ def _rest(snapshot: Snapshot) -> Iterator[str]:
             yield f"{batch.id} is {batch.state}, not at rest" + (f": {batch.error}" if batch.error else "")
         elif batch.error:
             yield f"{batch.id} is {batch.state} and still shows a failure: {batch.error}"
-    if snapshot.unsent_events:
-        yield f"{snapshot.unsent_events} events were never published"
+    if snapshot.unpublished_events:
+        yield f"{snapshot.unpublished_events} events were never published"
 
 
 def _orphans(snapshot: Snapshot) -> Iterator[str]:

@@ -42,11 +42,11 @@ def take_snapshot(ledger: Ledger, cvat: Cvat, s3: Any, spec: DatasetSpec, unusab
             assignees = {job.server_id: job.assignee for job in jobs.of_batch(tx, row.id)}
             batches.append(Batch(row.id, row.state, (task.server_id if task else None) or 0, assignees, row.error))
             batch_exports += [Export(row.id, export.key, export.current) for export in exports.of_batch(tx, row.id)]
-        unsent_events = outbox.waiting(tx)[0]
+        unpublished_events = outbox.waiting(tx)[0]
     return Snapshot(
         bucket=list_objects(s3, source.bucket, source.prefix), unusable=unusable, objects=objects, batches=batches,
         exports=batch_exports, tasks=_tasks(cvat, spec.name), files=_exported_files(s3, spec),
-        unsent_events=unsent_events,
+        unpublished_events=unpublished_events,
     )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ def test_it_prints_a_fresh_seed_that_repeats_the_runs() -> None:
     assert "1 of 1 runs clean" in done.stdout
 
 
-def test_a_fresh_seed_is_not_the_one_before() -> None:
+def test_two_fresh_seeds_differ() -> None:
     assert len({fresh_seed() for _ in range(20)}) > 1
 
 

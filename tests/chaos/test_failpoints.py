@@ -64,7 +64,7 @@ def test_an_unknown_failpoint_is_an_error_that_lists_the_known_ones(at: str) -> 
     assert "create_task.sent, " in caught.value.next_step
 
 
-def test_a_process_ends_at_the_given_passing_without_running_any_handler() -> None:
+def test_a_process_ends_at_the_given_call_without_running_any_handler() -> None:
     script = (
         "import atexit, sys; from labelyard import failpoints\n"
         "atexit.register(print, 'handler')\nfailpoints.arm('create_task.sent:2')\n"

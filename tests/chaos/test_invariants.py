@@ -77,7 +77,7 @@ VIOLATIONS: Sequence[tuple[str, Callable[[], Snapshot]]] = [
     ("is assigned, not at rest", lambda: changed("batches", 0, state="assigned")),
     ("is failed, not at rest: broken", lambda: changed("batches", 0, state="failed", error="broken")),
     ("still shows a failure: broken", lambda: changed("batches", 0, error="broken")),
-    ("2 events were never published", lambda: replace(CLEAN, unsent_events=2)),
+    ("2 events were never published", lambda: replace(CLEAN, unpublished_events=2)),
     ("task 8 ('street-00001 abc', 0 frames) is an orphan", lambda: with_task(Task(8, "street-00001 abc"))),
     ("its task 7 is not on the server", lambda: without("tasks", 0)),
     ("shows [1.jpg] instead of [1.jpg, 2.jpg]", lambda: changed("tasks", 0, frames=("1.jpg",))),

@@ -26,7 +26,7 @@ def read(text: str) -> DatasetSpec:
     return parse_spec(text.encode(), "street.yaml")
 
 
-def complaints(text: str) -> list[str]:
+def error_lines(text: str) -> list[str]:
     """The lines of the error that a file ends in."""
     with pytest.raises(SpecError) as caught:
         read(text)

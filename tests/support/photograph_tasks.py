@@ -1,4 +1,4 @@
-"""A sandbox with a task of photographs, as a robot's day begins."""
+"""A sandbox with a task of photographs, its jobs assigned to given users."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def defined() -> list[type[BaseException]]:
     return [found for found in vars(errors).values() if isinstance(found, type) and issubclass(found, BaseException)]
 
 
-def test_the_drawn_tree_is_the_tree_of_the_code_with_each_class_in_its_place() -> None:
+def test_the_documented_error_tree_equals_the_code() -> None:
     code = [(one.__name__, "" if one in ROOTS else one.__bases__[0].__name__) for one in defined()]
     assert [(one.name, one.parent) for one in drawn_tree()] == code
 

@@ -19,7 +19,7 @@ RETIRED_WORDS: Mapping[str, str] = {
     "land": "register", "lands": "registers", "landed": "registered", "landing": "register_objects",
     "tell": "notify, print, return", "tells": "notifies", "told": "notified", "untold": "missing",
     "still_there": "exists", "lacking": "missing",
-    "announce": "publish", "announced": "published", "announcing": "publish_events", "unannounced": "unsent",
+    "announce": "publish", "announced": "published", "announcing": "publish_events", "unannounced": "unpublished",
     "announcement": "OutboxEvent", "announcements": "events",
     "set_aside": "quarantine", "sets_aside": "quarantines", "kept_out": "quarantined",
     "twin": "duplicate", "twins": "duplicates", "anew": "again, recreate",
@@ -44,7 +44,7 @@ RETIRED_NAMES: Mapping[str, str] = {
     "Work": "BatchLease", "Part": "Process", "Answer": "Response", "Place": "Context", "Scene": "Scenario",
     "place": "context", "places": "checks", "look": "head_objects, read", "looking": "head_objects",
     "gone": "deleted", "refused": "quarantined", "lose": "quarantine", "silence": "heartbeat_timeout",
-    "Verdict": "CheckResult", "Patient": "DoctorContext",
+    "Verdict": "CheckResult", "Patient": "Installation",
     "feed": "events", "fate": "outcome", "scene": "snapshot, scenario", "proof": "verify", "judge": "verify_with_…",
     "lane": "environment", "lanes": "processes", "hand": "worker", "hands": "workers",
     "REFUSE": "ERROR", "WARN": "WARNING", "shut": "open_servers", "explaining": "explain",
@@ -64,7 +64,6 @@ EXCEPTIONS: Mapping[str, str] = {
     "feed": "the method of HTMLParser",
     "cvat_sandbox/web/pages.py": "HTML pages",
     "_Part": "a part of a COCO annotation in the sandbox",
-    ".ci/judge.py": "it runs the judge of the sandbox, as others call that program",
 }
 """Names, and files with names, that others have chosen."""
 

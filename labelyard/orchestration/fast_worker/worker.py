@@ -179,6 +179,7 @@ class LabelyardWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, Labe
         self._threads[flow_run.id] = thread
         thread.start()
         try:
+            # HOST:PID, by which the next worker on this machine recognises the runs of a killed one.
             await self.client.update_flow_run(flow_run.id, infrastructure_pid=process_id())
             await ended.wait()
         except asyncio.CancelledError:

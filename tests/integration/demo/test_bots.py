@@ -94,23 +94,23 @@ def test_work_is_saved_in_pieces_and_not_at_the_end(site: BotSite) -> None:
 
 
 class StopAfter(threading.Event):
-    """Is set after so many looks at an image, as if the process were ended there."""
+    """Is set after so many reads of an image, as if the process were ended there."""
 
-    def __init__(self, looks: int) -> None:
+    def __init__(self, reads: int) -> None:
         super().__init__()
-        self.looks = looks
+        self.reads = reads
 
     def wait(self, timeout: float | None = None) -> bool:
-        self.looks -= 1
-        if self.looks < 0:
+        self.reads -= 1
+        if self.reads < 0:
             self.set()
         return super().wait(timeout)
 
 
-@pytest.mark.parametrize("looks", [0, 1, 4, 6])
-def test_a_bot_ended_anywhere_and_started_again_draws_nothing_twice(site: BotSite, looks: int) -> None:
+@pytest.mark.parametrize("reads", [0, 1, 4, 6])
+def test_a_bot_ended_anywhere_and_started_again_draws_nothing_twice(site: BotSite, reads: int) -> None:
     task = site.task(count=7, segment_size=0, people=("anna",))
-    assert site.at_work(ANNA, StopAfter(looks)).work() == 0
+    assert site.at_work(ANNA, StopAfter(reads)).work() == 0
     assert site.root.jobs(task.id)[0].status is JobStatus.ANNOTATION
     assert site.at_work(ANNA).work() == 1
     assert site.saved(task) == site.drawn(ANNA, task, range(7))
@@ -132,7 +132,7 @@ def test_a_server_that_is_down_for_a_while_is_waited_for(site: BotSite) -> None:
     assert site.saved(task) == site.drawn(ANNA, task, range(6))
 
 
-def test_a_job_given_to_somebody_else_meanwhile_is_left_alone(site: BotSite) -> None:
+def test_a_job_reassigned_meanwhile_is_not_changed(site: BotSite) -> None:
     task = site.task(count=4, segment_size=0, people=("anna",))
 
     class GivenAway(threading.Event):
@@ -162,8 +162,8 @@ def test_a_wrong_password_is_logged_and_stops_no_other_bot(site: BotSite, caplog
 
 def test_the_process_labels_until_sigterm_and_ends_with_0(site: BotSite, tmp_path: Path) -> None:
     task = site.task()
-    bots = tmp_path / "crew"
-    bots.write_text("# two of them\nben:benpass:0:0.3  # in haste\n")
+    bots = tmp_path / "bots.txt"
+    bots.write_text("# two of them\nben:benpass:0:0.3  # careless\n")
     command = Path(sys.executable).with_name("labelyard")
     process = subprocess.Popen(
         [command, "bots", "--cvat-url", site.serving.url, "--bot", "anna:annapass:0", "--file", bots],

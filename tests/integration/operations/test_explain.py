@@ -88,7 +88,7 @@ def test_a_batch_names_its_assignees_and_its_export(workspace: Workspace) -> Non
     assert f"1/1 done: ann, {url}" in now(workspace)
 
 
-def test_a_quarantined_object_names_the_way_back(workspace: Workspace) -> None:
+def test_a_quarantined_object_names_the_command_that_restores_it(workspace: Workspace) -> None:
     workspace.put("bad.jpg", b"no image")
     close_batch(workspace, "1.jpg", "2.jpg")
     ingest(workspace)

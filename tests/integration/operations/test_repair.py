@@ -126,7 +126,7 @@ def test_the_task_of_a_cancelled_batch_is_no_finding(assigned: Workspace) -> Non
     assert repair.survey(assigned.context) == []
 
 
-def test_an_outdated_plan_does_no_harm(assigned: Workspace) -> None:
+def test_an_outdated_plan_changes_nothing(assigned: Workspace) -> None:
     cvat, name = assigned.context.cvat("default"), assigned.line().task_name or ""
     duplicate = assigned.create_task(name, "1.jpg")
     outdated = [

@@ -33,14 +33,14 @@ def waiting(workspace: Workspace, count: int) -> list[str]:
     return found
 
 
-def unsent(workspace: Workspace) -> list[str]:
+def unpublished(workspace: Workspace) -> list[str]:
     with workspace.context.ledger.read_only() as tx:
         return [row.batch_id for row, _ in outbox.unpublished(tx)]
 
 
 def send(workspace: Workspace) -> list[str]:
     """Publish the outbox as if Prefect accepted it; return the batches."""
-    sent = unsent(workspace)
+    sent = unpublished(workspace)
     with workspace.context.ledger.transaction() as tx:
         for row, _ in outbox.unpublished(tx):
             tx.get_one(OutboxEvent, row.id).published_at = tx.now
@@ -99,7 +99,7 @@ def test_a_failing_store_gets_no_work_of_any_batch_until_a_probe_succeeds(
     assert failures(workspace) == {breakers.STORE: breakers.FAILURES_TO_OPEN}
     with pytest.raises(LeaseTaken, match="object storage failed 3 times, next try at"):
         ingest(workspace, unreachable_store[1])
-    assert unsent(workspace) == []
+    assert unpublished(workspace) == []
     assert publish_again(workspace) == 0
     assert sweep_sources(workspace.context).failed == []
     explanation = "\n".join(explain(workspace.context, unreachable_store[1])[0].now)

@@ -55,7 +55,7 @@ def test_dead_letters_are_listed_and_shown_with_escaped_control_characters(machi
     assert shown.stdout == "hello\n\\x1b[31mred\n"
     assert "some reason" in shown.stderr
     assert machine.call("dead-letters", "show", "2").stdout == "\\xff\\x00\\x07\n"
-    assert "2 messages could not be read: labelyard dead-letters" in machine.call("status").stdout
+    assert "2 messages could not be parsed or registered: labelyard dead-letters" in machine.call("status").stdout
 
 
 def test_only_the_newest_of_many_dead_letters_are_listed(machine: Machine, bucket: str) -> None:
@@ -120,14 +120,14 @@ def test_discarded_letters_are_no_longer_counted_and_stay_in_the_ledger(machine:
     assert len(listed(machine)) == 3
     assert machine.call("dead-letters", "discard", "1", "3").stdout == "2 discarded\n"
     assert [line["first_line"] for line in listed(machine)] == ["hello"]
-    assert "1 message could not be read: labelyard dead-letters" in machine.call("status").stdout
+    assert "1 message could not be parsed or registered: labelyard dead-letters" in machine.call("status").stdout
     [first, _, _] = machine.rows(DeadLetter)
     assert first.discarded_at is not None
     assert machine.call("dead-letters", "discard", "1", "2").exit_code == 0
     assert machine.rows(DeadLetter)[0].discarded_at == first.discarded_at
     shown = machine.call("dead-letters", "show", "1")
     assert (shown.stdout, "discarded 20" in shown.stderr) == ("garbage\n", True)
-    assert "could not be read" not in machine.call("status").stdout
+    assert "could not be parsed or registered" not in machine.call("status").stdout
     assert machine.call("dead-letters", "replay", "--all").stdout == "0 of 0 replayed\n"
 
 

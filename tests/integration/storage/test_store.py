@@ -166,7 +166,7 @@ def test_the_error_for_missing_credentials_names_the_variables(monkeypatch: pyte
     assert "LABELYARD_STORE__ACCESS_KEY_ID" in caught.value.next_step
 
 
-def test_half_a_key_pair_and_an_invalid_endpoint_are_clear_errors() -> None:
+def test_an_incomplete_key_pair_and_an_invalid_endpoint_are_clear_errors() -> None:
     with pytest.raises(StoreError, match="no credentials"):
         Store(StoreSettings(endpoint_url="http://127.0.0.1:1", access_key_id="a"))
     with pytest.raises(StoreError, match="Invalid endpoint"):

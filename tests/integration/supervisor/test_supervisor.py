@@ -1,4 +1,4 @@
-"""The supervisor with real processes: small shell scripts that sleep, crash, or ignore what they are told."""
+"""The supervisor with real processes: small shell scripts that sleep, crash, or ignore signals."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_parts_are_ended_in_the_reverse_order_of_their_start(tmp_path: Path) -> 
     assert said.read_text().split() == ["third", "second", "first"]
 
 
-def test_a_start_waits_until_the_part_is_ready(supervisor: Supervisor, tmp_path: Path) -> None:
+def test_a_start_waits_until_the_process_is_ready(supervisor: Supervisor, tmp_path: Path) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -97,7 +97,7 @@ def test_output_goes_to_the_part_s_own_log(supervisor: Supervisor, tmp_path: Pat
     assert supervisor.log_of("two").read_text() == "red\n"
 
 
-def test_a_part_that_ends_before_it_is_ready_is_an_error_with_its_log_and_last_lines(supervisor: Supervisor) -> None:
+def test_a_process_that_ends_before_it_is_ready_is_an_error_with_its_log_and_last_lines(supervisor: Supervisor) -> None:
     with pytest.raises(ProcessFailed) as failure:
         supervisor.start(shell("broken", "echo no such queue; exit 3", ready=prints("never")))
     assert "broken ended with status 3" in str(failure.value)
@@ -110,7 +110,7 @@ def test_a_command_that_does_not_exist_is_named(supervisor: Supervisor) -> None:
         supervisor.start(Process("odd", ["no-such-command"]))
 
 
-def test_a_part_that_is_never_ready_is_an_error_and_is_ended(tmp_path: Path) -> None:
+def test_a_process_that_is_never_ready_is_an_error_and_is_stopped(tmp_path: Path) -> None:
     with pytest.raises(ProcessFailed, match="slow is not ready after"), Supervisor(tmp_path / "logs") as supervisor:
         supervisor.start(
             shell("slow", f"echo $$ > {tmp_path}/pid.slow; exec sleep 600", ready=prints("up"), ready_within=0.5)
@@ -118,13 +118,13 @@ def test_a_part_that_is_never_ready_is_an_error_and_is_ended(tmp_path: Path) -> 
     assert not any(alive(pid) for pid in pids(tmp_path))
 
 
-def test_words_of_an_earlier_run_do_not_make_a_part_ready(supervisor: Supervisor) -> None:
+def test_output_of_an_earlier_start_does_not_make_a_process_ready(supervisor: Supervisor) -> None:
     supervisor.log_of("again").write_text("up\n")
     with pytest.raises(ProcessFailed, match="not ready"):
         supervisor.start(shell("again", "exec sleep 600", ready=prints("up"), ready_within=0.5))
 
 
-def test_a_part_that_dies_is_started_again(supervisor: Supervisor, heard: list[str], tmp_path: Path) -> None:
+def test_a_process_that_ends_is_restarted(supervisor: Supervisor, heard: list[str], tmp_path: Path) -> None:
     pid_file = tmp_path / "pid.part"
     supervisor.start(shell("part", f"echo $$ > {pid_file}; echo up; exec sleep 600", ready=prints("up")))
     first = int(pid_file.read_text())
@@ -136,9 +136,7 @@ def test_a_part_that_dies_is_started_again(supervisor: Supervisor, heard: list[s
     assert str(supervisor.log_of("part")) in heard[0]
 
 
-def test_what_a_dead_part_left_of_its_group_is_gone_before_it_is_started_again(
-    supervisor: Supervisor, tmp_path: Path
-) -> None:
+def test_the_rest_of_a_process_group_is_killed_before_a_restart(supervisor: Supervisor, tmp_path: Path) -> None:
     script = f"sleep 600 & echo $! > {tmp_path}/pid.child.$$; echo $$ > {tmp_path}/pid.part; echo up; wait"
     supervisor.start(shell("part", script, ready=prints("up")))
     first, child = int((tmp_path / "pid.part").read_text()), int(next(tmp_path.glob("pid.child.*")).read_text())
@@ -147,9 +145,7 @@ def test_what_a_dead_part_left_of_its_group_is_gone_before_it_is_started_again(
     assert not alive(child)
 
 
-def test_a_part_that_dies_again_and_again_is_given_up_with_its_last_lines(
-    supervisor: Supervisor, tmp_path: Path
-) -> None:
+def test_a_process_that_keeps_ending_is_given_up_with_its_last_lines(supervisor: Supervisor, tmp_path: Path) -> None:
     started = tmp_path / "started"
     script = f"echo x >> {started}; echo up; {until(tmp_path / 'go')}; echo the disk is full; exit 7"
     supervisor.start(shell("crasher", script, ready=prints("up")))
@@ -161,7 +157,7 @@ def test_a_part_that_dies_again_and_again_is_given_up_with_its_last_lines(
     assert "the disk is full" in str(failure.value)
 
 
-def test_deaths_that_lie_far_apart_are_forgiven(tmp_path: Path) -> None:
+def test_restarts_far_apart_are_not_counted_together(tmp_path: Path) -> None:
     started = tmp_path / "started"
     script = f"echo x >> {started}; echo up; {until(tmp_path / 'go')}; exit 1"
     with Supervisor(tmp_path / "logs", lambda _: None, RestartPolicy(delay=0.01, failures=2, quick=0.0)) as supervisor:
@@ -201,7 +197,7 @@ def test_the_supervisor_ends_all_when_the_work_beside_it_fails(tmp_path: Path) -
     assert not any(alive(pid) for pid in pids(tmp_path))
 
 
-def test_a_signal_is_heard_at_the_next_look_and_handlers_are_given_back(tmp_path: Path) -> None:
+def test_a_signal_is_reported_at_the_next_check_and_handlers_are_restored(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SignalReceived) as interrupted, Supervisor(tmp_path / "logs") as supervisor:  # noqa: PT012
         os.kill(os.getpid(), signal.SIGTERM)
@@ -284,7 +280,7 @@ def test_ctrl_c_during_start_up_ends_what_was_started(
 @pytest.mark.parametrize(
     "after", [0.0, 0.06, 0.2, *(pytest.param(after, marks=pytest.mark.slow) for after in (0.01, 0.03, 0.1, 0.15))]
 )
-def test_a_signal_at_any_moment_leaves_nobody(
+def test_after_a_signal_at_any_moment_no_process_remains(
     supervise: Callable[..., subprocess.Popen[str]], tmp_path: Path, after: float
 ) -> None:
     process = supervise()
@@ -307,7 +303,7 @@ def test_parts_hear_sigint_even_when_the_supervisor_was_started_deaf_to_it(tmp_p
     assert "default_int_handler" in (tmp_path / "part.log").read_text()
 
 
-def test_a_killed_supervisor_leaves_nobody_for_long(
+def test_the_processes_of_a_killed_supervisor_are_killed(
     supervise: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
     process = supervise()

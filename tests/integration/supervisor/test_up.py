@@ -52,7 +52,7 @@ def test_without_a_ledger_it_names_the_command_that_makes_one(tmp_path: Path, en
     assert "next: labelyard db upgrade" in refusal(tmp_path, environment, LABELYARD_LEDGER=other)
 
 
-def test_a_second_one_in_the_same_folder_is_refused(tmp_path: Path, environment: dict[str, str]) -> None:
+def test_a_second_labelyard_up_in_the_same_folder_is_refused(tmp_path: Path, environment: dict[str, str]) -> None:
     with lock_folder(tmp_path / ".labelyard"):
         assert "another `labelyard up` runs here" in refusal(tmp_path, environment)
 
@@ -84,7 +84,7 @@ def up(tmp_path: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen
 @pytest.mark.slow
 @pytest.mark.prefect
 @pytest.mark.timeout(600)
-def test_everything_is_started_what_dies_comes_back_and_ctrl_c_ends_it_all(
+def test_up_starts_every_process_restarts_those_that_end_and_stops_all_on_ctrl_c(
     up: subprocess.Popen[bytes], tmp_path: Path, environment: dict[str, str]
 ) -> None:
     said, health = tmp_path / "said", f"http://127.0.0.1:{environment['LABELYARD_WATCH__PORT']}/healthz"

@@ -1,4 +1,4 @@
-"""A dataset file either becomes a DatasetSpec, or every wrong place of it is named with what to write instead."""
+"""A dataset file either becomes a DatasetSpec, or each of its errors is named with what to write instead."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from labelyard.domain.labels import InputType
-from tests.support.dataset_files import GOOD, complaints, read, with_task
+from tests.support.dataset_files import GOOD, error_lines, read, with_task
 
 
 def test_the_smallest_file_gets_every_default() -> None:
@@ -86,7 +86,7 @@ def test_sizes_are_written_as_people_do(written: str, size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "complaint"),
+    ("old", "new", "problem"),
     [
         ("name: street", "nmae: street", "1: nmae: no such field: write name"),
         ("name: street", "name: street\nquux: 1", "2: quux: no such field: known fields are name, description, cvat"),
@@ -196,14 +196,14 @@ def test_sizes_are_written_as_people_do(written: str, size: int) -> None:
         ("export:", "batch: 5\nexport:", "8: batch: is a number: write its fields below it: max_objects"),
     ],
 )
-def test_a_wrong_place_is_named_with_its_line_and_what_to_write(old: str, new: str, complaint: str) -> None:
+def test_an_invalid_value_is_named_with_its_line_and_what_to_write(old: str, new: str, problem: str) -> None:
     assert old in GOOD
-    found = complaints(GOOD.replace(old, new))
-    assert any(line.startswith(f"street.yaml:{complaint}") for line in found), found
+    found = error_lines(GOOD.replace(old, new))
+    assert any(line.startswith(f"street.yaml:{problem}") for line in found), found
 
 
 @pytest.mark.parametrize(
-    ("task", "complaint"),
+    ("task", "problem"),
     [
         ("labels: [car, car]", "6: task.labels[1]: 'car' occurs twice"),
         ("labels: [cafe\u0301, caf\u00e9]", "6: task.labels[1]: 'caf\u00e9' occurs twice"),
@@ -237,6 +237,6 @@ def test_a_wrong_place_is_named_with_its_line_and_what_to_write(old: str, new: s
         ("labels: [car]\nbug_tracker: https://me:secret@host/", "7: task.bug_tracker: write the address without user"),
     ],
 )
-def test_a_wrong_task_is_named_with_its_line_and_what_to_write(task: str, complaint: str) -> None:
-    found = complaints(with_task(task + "\n"))
-    assert any(line.startswith(f"street.yaml:{complaint}") for line in found), found
+def test_an_invalid_task_section_is_named_with_its_line_and_what_to_write(task: str, problem: str) -> None:
+    found = error_lines(with_task(task + "\n"))
+    assert any(line.startswith(f"street.yaml:{problem}") for line in found), found

@@ -8,11 +8,11 @@ import pytest
 
 from labelyard.config import parse_spec, read_spec
 from labelyard.errors import SpecError
-from tests.support.dataset_files import GOOD, complaints, read, with_task
+from tests.support.dataset_files import GOOD, error_lines, read, with_task
 
 
 @pytest.mark.parametrize(
-    ("attribute", "complaint"),
+    ("attribute", "problem"),
     [
         ("{name: a}", "values: a select needs values to choose from"),
         ("{name: a, values: [x, y, x]}", "values[2]: 'x' occurs twice"),
@@ -40,14 +40,14 @@ from tests.support.dataset_files import GOOD, complaints, read, with_task
         ("{name: a, input_type: checkbox, mutable: 1}", "mutable: is a number: write true or false"),
     ],
 )
-def test_an_attribute_that_cvat_would_take_badly_is_refused(attribute: str, complaint: str) -> None:
-    found = complaints(with_task(f"labels:\n  - name: car\n    attributes:\n      - {attribute}\n"))
-    assert any(line.startswith(f"street.yaml:9: task.labels[0].attributes[0].{complaint}") for line in found), found
+def test_an_attribute_that_cvat_would_take_badly_is_refused(attribute: str, problem: str) -> None:
+    found = error_lines(with_task(f"labels:\n  - name: car\n    attributes:\n      - {attribute}\n"))
+    assert any(line.startswith(f"street.yaml:9: task.labels[0].attributes[0].{problem}") for line in found), found
 
 
 def test_attributes_of_one_name_are_refused() -> None:
     attribute = "      - {name: a, input_type: text}\n"
-    assert complaints(with_task(f"labels:\n  - name: car\n    attributes:\n{attribute}{attribute}")) == [
+    assert error_lines(with_task(f"labels:\n  - name: car\n    attributes:\n{attribute}{attribute}")) == [
         "street.yaml:10: task.labels[0].attributes[1].name: 'a' occurs twice: remove one or rename it"
     ]
 
@@ -66,7 +66,7 @@ def test_sources_of_which_one_prefix_begins_the_other_are_refused(one: str, othe
     text = GOOD.replace("    prefix: incoming/", f'    prefix: "{one}"\n  - bucket: raw-images\n    prefix: "{other}"')
     text = text.replace("export:", "export:\n  bucket: elsewhere")
     if overlap:
-        [line] = complaints(text)
+        [line] = error_lines(text)
         assert line.startswith(
             f"street.yaml:5: sources[1]: s3://raw-images/{other} overlaps s3://raw-images/{one}, objects"
         )
@@ -87,7 +87,7 @@ def test_equal_prefixes_of_two_buckets_do_not_overlap() -> None:
 def test_a_destination_inside_a_source_is_refused(prefix: str, *, rejected: bool) -> None:
     text = GOOD.replace("datasets/street/", prefix)
     if rejected:
-        [line] = complaints(text)
+        [line] = error_lines(text)
         assert "exports would be registered as images" in line
     else:
         assert read(text).export.prefix == f"{prefix}/"
@@ -95,13 +95,13 @@ def test_a_destination_inside_a_source_is_refused(prefix: str, *, rejected: bool
 
 def test_a_destination_around_a_source_is_refused_unless_it_is_in_another_bucket() -> None:
     text = GOOD.replace("prefix: incoming/", "prefix: datasets/street/incoming/")
-    assert "exports would be registered as images" in complaints(text)[0]
+    assert "exports would be registered as images" in error_lines(text)[0]
     assert read(text.replace("export:", "export:\n  bucket: elsewhere")).export_bucket == "elsewhere"
 
 
 def test_all_errors_are_reported_at_once_in_the_order_of_the_file() -> None:
     text = "name: Street\nsources:\n  - bucket: a\ntask:\n  labels: [car, no]\n  segment: 5\nannotators: []\n"
-    found = complaints(text)
+    found = error_lines(text)
     assert [line.split(":")[1] for line in found] == ["1", "1", "3", "5", "6", "7"]
     assert [line.split(":")[2].strip() for line in found] == [
         "export",
@@ -118,7 +118,7 @@ def test_duplicates_and_overlaps_are_reported_together_with_other_errors() -> No
         "name: Street\nsources:\n  - {bucket: raw-images, prefix: in/}\n  - {bucket: raw-images, prefix: in/cam/}\n"
         "task:\n  labels: [car, car]\n  segment_size: -1\nannotators: [ann, ann]\nexport: {prefix: in/out/}\n"
     )
-    assert [line.split(": ")[1] for line in complaints(text)] == [
+    assert [line.split(": ")[1] for line in error_lines(text)] == [
         "name",
         "sources[1]",
         "task.labels[1]",
@@ -126,11 +126,11 @@ def test_duplicates_and_overlaps_are_reported_together_with_other_errors() -> No
         "annotators[1]",
     ]
     apart = text.replace("in/cam/", "night/")
-    assert "export.prefix: 'in/out/' overlaps the source s3://raw-images/in/" in complaints(apart)[-1]
+    assert "export.prefix: 'in/out/' overlaps the source s3://raw-images/in/" in error_lines(apart)[-1]
 
 
 @pytest.mark.parametrize(
-    ("body", "complaint"),
+    ("body", "problem"),
     [
         (b"", "1: an empty file: write a mapping"),
         (b"# nothing but a comment\n", "1: an empty file"),
@@ -156,16 +156,16 @@ def test_duplicates_and_overlaps_are_reported_together_with_other_errors() -> No
         (b"x" * (1024 * 1024 + 1), "1: more than 1048576 bytes: this is not a dataset file"),
     ],
 )
-def test_a_file_that_is_no_dataset_file_is_refused(body: bytes, complaint: str) -> None:
+def test_a_file_that_is_no_dataset_file_is_refused(body: bytes, problem: str) -> None:
     with pytest.raises(SpecError) as caught:
         parse_spec(body, "street.yaml")
-    assert caught.value.what.startswith(f"street.yaml:{complaint}")
+    assert caught.value.what.startswith(f"street.yaml:{problem}")
 
 
 def test_a_few_aliases_cannot_stand_for_billions_of_values() -> None:
     bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
     bomb += "".join(f"a{n + 1}: &a{n + 1} [{', '.join([f'*a{n}'] * 10)}]\n" for n in range(12))
-    [line] = complaints(bomb)
+    [line] = error_lines(bomb)
     assert "too large" in line
 
 

@@ -1,4 +1,4 @@
-"""The v2 dialect, stepped with recordings of CVAT 2.54: the main job's verbs, and every error response."""
+"""The v2 dialect, stepped with recordings of CVAT 2.54: the pipeline's verbs, and every error response."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def test_every_box_drawn_lies_inside_its_image_and_is_a_pixel_or_larger(care: fl
         assert bottom <= it.height
 
 
-def test_a_photograph_is_known_by_every_name_that_an_upload_may_give_it() -> None:
+def test_a_photograph_is_recognised_by_every_upload_name() -> None:
     for name, photograph in photographs().items():
         upload, *_ = upload_names([f"cam1/{name}.jpg", f"cam2/{name}.jpg"])
         assert upload != f"{name}.jpg"
@@ -71,7 +71,7 @@ def test_a_photograph_is_known_by_every_name_that_an_upload_may_give_it() -> Non
         assert known_photograph(frame(name, f"{name}.jpg")) is photograph
 
 
-def test_a_photograph_named_by_what_is_on_it_is_known_by_its_size() -> None:
+def test_a_photograph_named_by_its_subject_is_recognised_by_its_size() -> None:
     uploads = upload_names([f"cam{n}/cat.jpg" for n in (1, 2, 3)])
     assert len(set(uploads)) == 3
     for n, upload in enumerate(uploads, start=1):

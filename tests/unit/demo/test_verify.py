@@ -1,4 +1,4 @@
-"""The proof finds whatever differs between the photographs, the tasks and the exported files."""
+"""Verification finds whatever differs between the photographs, the tasks and the exported files."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_box_that_is_lost_added_or_moved_is_shown() -> None:
         assert "in/cam1/cat.jpg: exported without" in wrong(TASK, exports=[EXPORT | {"in/cam1/cat.jpg": boxes}])
 
 
-def test_a_photograph_in_no_file_or_in_two_is_named_and_a_stranger_too() -> None:
+def test_missing_duplicated_and_unknown_photographs_are_named() -> None:
     assert "in/cam1/cat.jpg is in 0 exported files" in wrong(TASK, exports=[])
     assert "in/cam1/cat.jpg is in 2 exported files" in wrong(TASK, exports=[EXPORT, EXPORT])
     assert "in/dog.jpg is exported and was never uploaded" in wrong(TASK, exports=[EXPORT | {"in/dog.jpg": Counter()}])

@@ -25,7 +25,7 @@ def main(shared: Path) -> int:
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         holder.bind(("127.0.0.1", 0))
         remote_port = holder.getsockname()[1]
-        share, result = Path(folder, "share"), Path(folder, "result.json")
+        share, report = Path(folder, "share"), Path(folder, "report.json")
         share.mkdir()
         command = [sys.executable, "-m", "cvat_sandbox", "--port", "0", "--share", str(share)]
         command += [
@@ -37,14 +37,14 @@ def main(shared: Path) -> int:
             try:
                 address = _address(sandbox)
                 replay = [sys.executable, str(shared / "tools" / "replay_v1.py"), "--base", address]
-                replay += ["--recordings", str(shared / "recordings" / "cvat-1.0.0"), "--json", str(result)]
+                replay += ["--recordings", str(shared / "recordings" / "cvat-1.0.0"), "--json", str(report)]
                 subprocess.run([*replay, "--share", str(share), "--remote-port", str(remote_port)], check=True)
             finally:
                 sandbox.terminate()
-        total = json.loads(result.read_text())["totals"]["all"]
+        total = json.loads(report.read_text())["totals"]["all"]
     enough = total["agree"] >= AGREE * total["of"] and total["values"] >= VALUES * total["of"]
-    verdict = "enough" if enough else "too few"
-    print(f"judge: {total['agree']} of {total['of']} agree, {total['values']} in values too: {verdict}")
+    result = "enough" if enough else "too few"
+    print(f"replay: {total['agree']} of {total['of']} agree, {total['values']} in values too: {result}")
     return 0 if enough else 1
 
 
@@ -54,7 +54,7 @@ def _address(sandbox: subprocess.Popen[str]) -> str:
     for line in sandbox.stdout:
         if found := re.search(r"http://\S+", line):
             return found[0].rstrip("/")
-    raise SystemExit("judge: the sandbox ended before it listened")
+    raise SystemExit("replay: the sandbox ended before it was ready")
 
 
 if __name__ == "__main__":
