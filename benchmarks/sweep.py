@@ -225,7 +225,8 @@ def fill(setup: Setup) -> None:
             ])  # fmt: skip
             tx.execute(insert(Object), [
                 {"dataset": "street", "bucket": BUCKET, "key": key(n), "etag": etag(n), "size": 1000,
-                 "registered_at": now, "via": "sqs", "batch_id": batch_id("street", n // IN_A_BATCH + 1)}
+                 "registered_at": now, "registered_via": "sqs",
+                 "batch_id": batch_id("street", n // IN_A_BATCH + 1)}
                 for n in numbers
             ])  # fmt: skip
     ledger.close()
