@@ -180,6 +180,20 @@ class Settings(BaseSettings):
             )
         return self.prefect_api_url
 
+    @property
+    def prefect_api_or_ours(self) -> str:
+        """The address of Prefect's API: PREFECT_API_URL, else that of the server that `labelyard up` starts."""
+        return self.prefect_api_url or self.up.prefect_api_url
+
+    def prefect_password(self) -> str | None:
+        """Return user:password of Prefect's API in plain text, None if it requires none."""
+        return self.prefect_api_auth_string.get_secret_value() if self.prefect_api_auth_string else None
+
+    def prefect_auth(self) -> tuple[str, str] | None:
+        """Return user and password of Prefect's API, None if it requires none."""
+        user, _, password = (self.prefect_password() or "").partition(":")
+        return (user, password) if self.prefect_api_auth_string else None
+
 
 def is_loopback(host: str) -> bool:
     """Return whether `host` is reachable only from this machine."""
