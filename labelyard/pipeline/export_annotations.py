@@ -136,7 +136,8 @@ def _read_task(lease: BatchLease, task_id: int, to: Path) -> _TaskContent:
 
 def _fresh_export(lease: BatchLease, task: Task, expected: ExpectedExport, to: Path) -> AnnotatedImages:
     """Return the content of CVAT's export. Raises ExportFailed if it fails or differs from what is expected."""
-    lease.cvat.export(task.id, to, deadline=lease.context.settings.export_deadline_seconds)
+    deadline = lease.context.settings.export_deadline_seconds
+    lease.cvat.export(task.id, to, format_name=_FORMAT.cvat_name, deadline=deadline)
     found = _FORMAT.read_export(to)
     if difference := compare(expected.content, found):
         raise ExportFailed(f"it differs from the annotations: {difference}")
