@@ -95,7 +95,10 @@ class DeploySettings(BaseModel):
     runs_at_once: int = Field(default=16, ge=1)
     """How many runs of all kinds the pool's workers execute at the same time."""
     heartbeat_timeout_seconds: int = Field(default=600, ge=30, lt=86400)
-    """How long a run may miss its heartbeats (every 180 s) before it is marked as Crashed, in seconds."""
+    """How long a run may miss its heartbeats before it is marked as Crashed, in seconds.
+
+    Write at least three times PREFECT_FLOWS_HEARTBEAT_FREQUENCY, whose default is 180.
+    """
 
 
 class UpSettings(BaseModel):
