@@ -159,8 +159,7 @@ def postpone(tx: Transaction, batch: Batch, error: str, next_step: str, wait: ti
 
 def record_not_started(tx: Transaction, batch: Batch, error: str, next_step: str) -> bool:
     """Record that Prefect could not start a run of this batch; return False where the batch waits for none."""
-    leased = batch.leased_until is not None and batch.leased_until > tx.now
-    if leased or batch.state not in EVENT_OF_STATE:
+    if batch.is_leased(tx.now) or batch.state not in EVENT_OF_STATE:
         return False
     batch.error, batch.next_step = error, next_step
     record(tx, "not started", error, batch=batch)

@@ -153,6 +153,10 @@ class Batch(Table):
         _unique_where("uq_batch_one_open", "dataset", where="state = 'open'"),
     )
 
+    def is_leased(self, now: datetime) -> bool:
+        """Return whether it has an unexpired lease."""
+        return self.leased_until is not None and self.leased_until > now
+
 
 class Object(Table):
     """One content of one file in a bucket."""
