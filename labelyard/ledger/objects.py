@@ -10,7 +10,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 from labelyard.config import DatasetSpec, Deletions, Overwrites
 from labelyard.domain.batching import MarkerArrives, ObjectArrives, decide
 from labelyard.domain.objects import StoredObject
-from labelyard.ledger import batches
+from labelyard.ledger import batches, datasets
 from labelyard.ledger.database import Transaction, insert_or_ignore
 from labelyard.ledger.history import record, record_each
 from labelyard.ledger.tables import Batch, Object
@@ -170,7 +170,7 @@ def _insert_unknown(tx: Transaction, spec: DatasetSpec, found: Sequence[StoredOb
         }
         for obj in found
     ]
-    batches.lock_dataset(tx, spec.name)
+    datasets.lock(tx, spec.name)
     insert = insert_or_ignore(tx, Object)
     new = tx.scalars(insert.on_conflict_do_nothing().returning(Object), values).all() if values else []
     order = {_identity(obj): position for position, obj in enumerate(found)}

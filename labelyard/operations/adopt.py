@@ -151,7 +151,7 @@ def _objects_in_no_task(tx: Transaction, spec: DatasetSpec, listed: Sequence[Sto
 
 
 def _add_batch(tx: Transaction, spec: DatasetSpec, batch_id: str | None) -> Batch:
-    dataset = batches.lock_dataset(tx, spec.name)
+    dataset = datasets.lock(tx, spec.name)
     number = dataset.last_batch_number + 1 if batch_id is None else int(batch_id.rpartition("-")[2])
     batch = batches.add(tx, dataset, number, BatchState.READY)  # never open: the dataset may have an open one
     batch.cvat = spec.cvat
