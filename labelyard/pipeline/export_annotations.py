@@ -30,7 +30,7 @@ from labelyard.formats.interface import ExpectedExport, Format, Original, Proven
 from labelyard.ledger import Transaction, batches, datasets, exports, tasks
 from labelyard.ledger.tables import Export, Object
 from labelyard.pipeline.acquire_batch import BatchLease
-from labelyard.pipeline.create_task import delete_late_duplicates
+from labelyard.pipeline.create_task import delete_late_duplicates, task_url
 
 _log = logging.getLogger(__name__)
 _FORMAT_NAME = exports.DEFAULT_FORMAT
@@ -170,7 +170,7 @@ def _expected_export(lease: BatchLease, task: Task) -> ExpectedExport:
         raise ExportFailed(
             summary(expected.faults),
             where=_where(lease, task.id),
-            next_step=f"correct it in {lease.cvat.url}/tasks/{task.id}, then: labelyard retry {lease.batch_id}",
+            next_step=f"correct it in {task_url(lease.cvat, task.id)}, then: labelyard retry {lease.batch_id}",
         )
     return expected
 
