@@ -17,7 +17,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from labelyard.errors import PrefectUnreachable, SettingsError
 
-_ADDRESS = r"^https?://[^\s/?#@]+/?$"
+ADDRESS = r"^https?://[^\s/?#@]+/?$"
+"""The pattern of a server's address, which has no path and no password."""
 
 
 class CvatSettings(BaseModel):
@@ -25,7 +26,7 @@ class CvatSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-    url: str = Field(pattern=_ADDRESS)
+    url: str = Field(pattern=ADDRESS)
     """Its address without a path, such as https://cvat.example.com."""
     username: str = ""
     """The account that creates tasks. It needs the right to see and assign them."""
