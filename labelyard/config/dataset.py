@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from difflib import get_close_matches
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal
@@ -26,6 +25,7 @@ from labelyard.config.fields import (
     Size,
     Switch,
     reject,
+    unknown_choice,
 )
 from labelyard.config.labels import LabelEntry, LabelSection, duplicates
 from labelyard.domain.assignment import ASSIGNMENT_POLICIES
@@ -180,8 +180,7 @@ class TaskSection(Section):
 
 def _known_policy(value: str) -> str:
     if value not in ASSIGNMENT_POLICIES:
-        near = get_close_matches(value, ASSIGNMENT_POLICIES, n=1)
-        raise ValueError(f"{value!r} is unknown: write {near[0] if near else ' or '.join(ASSIGNMENT_POLICIES)}")
+        raise ValueError(unknown_choice(value, list(ASSIGNMENT_POLICIES)))
     return value
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from decimal import Decimal
+from difflib import get_close_matches
 from typing import Annotated, Self
 
 from pydantic import (
@@ -26,6 +27,12 @@ from labelyard.domain.labels import MAX_NAME_LENGTH
 
 Problem = tuple[tuple[str | int, ...], str]
 """The path inside a section (field names, list indices) and what to write there instead."""
+
+
+def unknown_choice(value: object, known: Sequence[str]) -> str:
+    """Return what is wrong with a value that is none of the `known` ones, and what to write."""
+    near = get_close_matches(str(value), known, n=1)
+    return f"{value!r} is unknown: write {near[0] if near else ' or '.join(known)}"
 
 
 class Section(BaseModel):
