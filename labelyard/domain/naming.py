@@ -25,7 +25,7 @@ def task_name(ledger_id: str, batch: str, members: Iterable[StoredObject]) -> st
     The order of the members does not matter. Two ledgers, or two sets of members, never have the same name.
     """
     digest = hashlib.sha256(ledger_id.encode())
-    for identity in sorted((m.bucket, m.key, m.etag) for m in members):
+    for identity in sorted(member.identity for member in members):
         digest.update("\0".join(("", *identity)).encode("utf-8", "surrogatepass"))
     return f"{batch} {digest.hexdigest()[:10]}"
 

@@ -147,7 +147,7 @@ def _objects_in_no_task(tx: Transaction, spec: DatasetSpec, listed: Sequence[Sto
         Object.dataset == spec.name, Object.upload_name.is_not(None)
     )
     in_tasks = {tuple(row) for row in tx.execute(uploaded)}
-    return [obj for obj in listed if (obj.bucket, obj.key, obj.etag) not in in_tasks]
+    return [obj for obj in listed if obj.identity not in in_tasks]
 
 
 def _add_batch(tx: Transaction, spec: DatasetSpec, batch_id: str | None) -> Batch:
