@@ -30,7 +30,7 @@ from labelyard.config.fields import (
 from labelyard.config.labels import LabelEntry, LabelSection, duplicates
 from labelyard.domain.assignment import ASSIGNMENT_POLICIES
 from labelyard.domain.labels import Label
-from labelyard.domain.objects import s3_url
+from labelyard.domain.objects import base_name, s3_url
 from labelyard.domain.tasks import DataSpec
 
 
@@ -279,7 +279,7 @@ class DatasetSpec(Section):
         """Return whether an object is a marker that closes the open batch."""
         return (
             self.batch.marker is not None
-            and key.rsplit("/", 1)[-1] == self.batch.marker
+            and base_name(key) == self.batch.marker
             and any(s.bucket == bucket and key.startswith(s.prefix) for s in self.sources)
         )
 

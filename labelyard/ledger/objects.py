@@ -175,7 +175,7 @@ def _insert_unknown(tx: Transaction, spec: DatasetSpec, found: Sequence[StoredOb
     new = tx.scalars(insert.on_conflict_do_nothing().returning(Object), values).all() if values else []
     order = {obj.identity: position for position, obj in enumerate(found)}
     rows = [*new, *_reappeared(tx, spec, found)] if len(new) < len(found) else new
-    return sorted(rows, key=lambda row: order[row.identity])
+    return sorted(rows, key=lambda row: order[row.stored.identity])
 
 
 def _reappeared(tx: Transaction, spec: DatasetSpec, found: Sequence[StoredObject]) -> Iterator[Object]:
@@ -185,7 +185,7 @@ def _reappeared(tx: Transaction, spec: DatasetSpec, found: Sequence[StoredObject
         Object.dataset == spec.name, *_under((obj.bucket, obj.key) for obj in found), Object.deleted_at.is_not(None)
     )
     for row in tx.scalars(deleted).all():
-        if row.identity not in wanted:
+        if row.stored.identity not in wanted:
             continue
         row.deleted_at = None
         record(tx, "reappeared", "the same content was put again", obj=row)

@@ -21,6 +21,7 @@ from typing import BinaryIO, NoReturn, TypeAlias, TypeVar
 
 from labelyard.config import Upload
 from labelyard.domain.naming import upload_identity, upload_names
+from labelyard.domain.objects import base_name
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import Receipt, UploadFile
 from labelyard.errors import (
@@ -176,14 +177,14 @@ def _names_in_cvat(lease: BatchLease, images: Sequence[_Image]) -> list[str]:
     if options.upload is Upload.SHARE:
         return [options.share_prefix + key for key in keys]
     if options.upload is Upload.REMOTE:
-        return [key.rsplit("/", 1)[-1] for key in keys]  # CVAT names a downloaded file by the end of its URL
+        return [base_name(key) for key in keys]  # CVAT names a downloaded file by the end of its URL
     suffixed = [_with_suffix(image.member.key, image.facts) for image in images]
     return upload_names(suffixed, [upload_identity(image.member.stored) for image in images])
 
 
 def _with_suffix(key: str, facts: ImageFacts | None) -> str:
     # CVAT recognises images by their suffix alone, and skips other files silently.
-    guessed, _ = mimetypes.guess_type(key.rsplit("/", 1)[-1])
+    guessed, _ = mimetypes.guess_type(base_name(key))
     if facts is None or (guessed and guessed.startswith("image/")):
         return key
     return key + (mimetypes.guess_extension(facts.mime) or ".jpg")
