@@ -71,9 +71,9 @@ def apply(files: tuple[Path, ...], shared: bool) -> None:  # noqa: FBT001 - clic
     ledger = Ledger(settings.ledger)
     try:
         with ledger.transaction() as tx:
-            before = {spec.name for spec, _ in datasets.current(tx)}
+            before = {spec.name for spec in datasets.current(tx)}
             stored = {path: datasets.apply(tx, spec) for path, spec in specs.items()}
-            known = [spec for spec, _ in datasets.current(tx)]
+            known = list(datasets.current(tx))
             for path, spec in specs.items():
                 if spec.name not in before and not shared:
                     _reject_shared(path, spec, known)

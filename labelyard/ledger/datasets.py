@@ -80,16 +80,16 @@ def _unknown(tx: Transaction, name: str) -> NotFound:
     return NotFound(f"the ledger holds no dataset {name!r} (known: {known})", next_step="labelyard apply FILE")
 
 
-def current(tx: Transaction) -> Iterator[tuple[DatasetSpec, int]]:
-    """Yield the current file of every dataset that is not retired, with its version."""
-    rows = tx.execute(
-        select(DatasetVersion.document, DatasetVersion.number)
+def current(tx: Transaction) -> Iterator[DatasetSpec]:
+    """Yield the current file of every dataset that is not retired."""
+    documents = tx.scalars(
+        select(DatasetVersion.document)
         .join(Dataset, (Dataset.name == DatasetVersion.dataset) & (Dataset.version == DatasetVersion.number))
         .where(Dataset.retired_at.is_(None))
         .order_by(Dataset.name)
     )
-    for document, number in rows:
-        yield DatasetSpec.model_validate(document), number
+    for document in documents:
+        yield DatasetSpec.model_validate(document)
 
 
 def categories(tx: Transaction, name: str) -> dict[str, int]:

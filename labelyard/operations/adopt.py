@@ -68,7 +68,7 @@ def rebuild(context: Context) -> list[AdoptedTask]:
     NotFound if no dataset was applied.
     """
     with context.ledger.read_only() as tx:
-        specs = [spec for spec, _ in datasets.current(tx)]
+        specs = list(datasets.current(tx))
     if not specs:
         raise NotFound(
             "the ledger has no dataset",

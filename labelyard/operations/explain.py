@@ -87,7 +87,7 @@ def _how_to_restore(obj: Object, reason: str) -> str:
 def _never_registered(context: Context, bucket: str, key: str, address: str) -> NotFound:
     """Return the reason: no dataset accepts the key, it does not exist, or no notification of it has come."""
     with context.ledger.read_only() as tx:
-        refusals = {spec.name: spec.refusal(bucket, key) for spec, _ in datasets.current(tx)}
+        refusals = {spec.name: spec.refusal(bucket, key) for spec in datasets.current(tx)}
     accepting = [name for name, refusal in refusals.items() if refusal is None]
     what, next_step = _not_notified(context, bucket, key, accepting) if accepting else _not_accepted(refusals)
     return NotFound(f"never registered: {what}", where=address, next_step=next_step)

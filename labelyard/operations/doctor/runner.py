@@ -27,7 +27,7 @@ def _datasets(settings: Settings) -> tuple[DatasetSpec, ...]:
         ledger = Ledger(settings.ledger)
         try:
             with ledger.read_only() as tx:
-                return tuple(spec for spec, _ in datasets.current(tx))
+                return tuple(datasets.current(tx))
         finally:
             ledger.close()
     except LabelyardError:
