@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,12 +87,9 @@ def _start(supervisor: Supervisor, made: DemoEnvironment, batch: Mapping[str, An
         "export": {"prefix": "out"},
     })  # fmt: skip
     set_up(settings, spec, s3)
-    ledger = Ledger(settings.ledger)
-    try:
+    with closing(Ledger(settings.ledger)) as ledger:
         links = start_stack(supervisor, settings, _print_message)
         yield FullStack(supervisor, made, settings, links, spec, ledger, s3)
-    finally:
-        ledger.close()
 
 
 def _print_message(line: str) -> None:

@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from labelyard.cvat.decoding import decode, decode_page, decode_label, decode_user, fetch, file_name, send, send_for_task
+from labelyard.cvat.decoding import (
+    decode,
+    decode_label,
+    decode_page,
+    decode_user,
+    fetch,
+    file_name,
+    send,
+    send_for_task,
+)
 from labelyard.cvat.dialect import Dialect, Quirks
 from labelyard.cvat.error_responses import message_of, one_line
 from labelyard.cvat.exchange import Exchange, Pause, Request, Response, poll_intervals

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -42,34 +43,27 @@ class Workspace:
             return close_now(context, self.dataset).id
 
     def task_id(self, batch: str) -> int:
-        ledger = Ledger(self.ledger_url)
-        with ledger.read_only() as tx:
+        with closing(Ledger(self.ledger_url)) as ledger, ledger.read_only() as tx:
             task = tasks.current(tx, batch)
-        ledger.close()
         assert task is not None
         assert task.server_id is not None
         return task.server_id
 
     def state(self, batch: str) -> str:
-        ledger = Ledger(self.ledger_url)
-        with ledger.read_only() as tx:
-            state = str(batches.get(tx, batch).state)
-        ledger.close()
-        return state
+        with closing(Ledger(self.ledger_url)) as ledger, ledger.read_only() as tx:
+            return str(batches.get(tx, batch).state)
 
 
 def new_workspace(folder: Path, store: StoreServer, cvat_url: str) -> Workspace:
     """Create a ledger in `folder`, with a dataset of a new name over a new bucket."""
     url, bucket, name = f"sqlite:///{folder / 'ledger.db'}", store.new_bucket(), f"d{uuid4().hex[:8]}"
     upgrade(url)
-    ledger = Ledger(url)
     document = {
         "name": name, "sources": [{"bucket": bucket, "prefix": "in/"}], "annotators": ["ann", "bob"],
         "task": {"labels": ["car"], "segment_size": 2}, "export": {"prefix": f"out/{name}"},
     }  # fmt: skip
-    with ledger.transaction() as tx:
+    with closing(Ledger(url)) as ledger, ledger.transaction() as tx:
         datasets.apply(tx, DatasetSpec.model_validate(document))
-    ledger.close()
     settings = {
         "LABELYARD_LEDGER": url,
         "LABELYARD_SPOOL": str(folder / "spool"),
