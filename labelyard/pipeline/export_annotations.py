@@ -150,7 +150,7 @@ def _read_annotations(lease: BatchLease, task_id: int) -> _TaskContent:
     task = _completed_task(lease, task_id)
     expected = _expected_export(lease, task)
     if _completed_task(lease, task_id).updated != task.updated:
-        raise ExportOutdated("the annotations changed while they were read", where=_where(lease, task_id))
+        raise ExportOutdated("the annotations changed while they were read", where=lease.where(task_id))
     return _TaskContent(expected.content.likeliest, WrittenFrom.ANNOTATIONS, task, _MAX_EXPORTS)
 
 
@@ -158,7 +158,7 @@ def _completed_task(lease: BatchLease, task_id: int) -> Task:
     task = lease.cvat.task(task_id)
     open_jobs = [job.id for job in task.jobs if job.status is not JobStatus.COMPLETED]
     if open_jobs:
-        raise ExportOutdated(f"job {open_jobs[0]} is no longer completed", where=_where(lease, task_id))
+        raise ExportOutdated(f"job {open_jobs[0]} is no longer completed", where=lease.where(task_id))
     return task
 
 
@@ -169,14 +169,10 @@ def _expected_export(lease: BatchLease, task: Task) -> ExpectedExport:
     if expected.faults:
         raise ExportFailed(
             summary(expected.faults),
-            where=_where(lease, task.id),
+            where=lease.where(task.id),
             next_step=f"correct it in {task_url(lease.cvat, task.id)}, then: labelyard retry {lease.batch_id}",
         )
     return expected
-
-
-def _where(lease: BatchLease, task_id: int) -> str:
-    return f"{lease.batch_id}, task {task_id}"
 
 
 # --- CVAT's cache -----------------------------------------------------------------------------------------------------
