@@ -56,10 +56,6 @@ class Source(Section):
                     rest = glob[len(self.prefix) :] or "*"
                     yield (field, i), f"globs match the key after the prefix {self.prefix!r}: write {rest!r}"
 
-    def takes(self, bucket: str, key: str) -> bool:
-        """Return whether an object belongs to this source."""
-        return self.refusal(bucket, key) is None
-
     def refusal(self, bucket: str, key: str) -> str | None:
         """Return why an object does not belong to this source, or None when it does."""
         if bucket != self.bucket or not key.startswith(self.prefix):
