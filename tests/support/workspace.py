@@ -33,6 +33,7 @@ from labelyard.pipeline.register_objects import sweep_sources
 from labelyard.pipeline.upload_data import upload_data
 from labelyard.pipeline.wait_for_status import wait_for_status
 from labelyard.settings import CvatSettings, Settings, StoreSettings
+from tests.support.cvat_tasks import wait_for_frames
 
 USERS = ["root:rootpass:superuser", "ann:annpass1:annotator", "bob:bobpass1:annotator"]
 FIRST = "street-00001"
@@ -104,9 +105,7 @@ class Workspace:
         task = cvat.create_task(TaskSpec(name, tuple(self.spec.task.cvat_labels())))
         bodies = {file: picture(number + 50) for number, file in enumerate(files)}
         cvat.upload(task.id, [_upload_file(file, body) for file, body in bodies.items()], DataSpec())
-        while not cvat.task(task.id).size:
-            pass
-        return task.id
+        return wait_for_frames(cvat, task.id).id
 
     # --- what there is then ---
 
