@@ -16,7 +16,8 @@ import pytest
 from labelyard.cvat import connect
 from labelyard.domain.tasks import JobStatus
 from labelyard.orchestration.fast_worker import INSTALL, SUPPORTED_PREFECT, is_supported
-from tests.support.emulator import StoreServer, free_port
+from labelyard.supervisor.stack import free_ports
+from tests.support.emulator import StoreServer
 from tests.support.prefect_server import RUN_SECONDS, PrefectServer, serving
 from tests.support.prefect_workspace import RARELY, Workspace, new_workspace, picture
 from tests.support.waiting import eventually
@@ -33,7 +34,7 @@ WORKER = {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
-    with serving(tmp_path_factory.mktemp("server"), free_port(), PREFECT) as (server, _):
+    with serving(tmp_path_factory.mktemp("server"), free_ports(1)[0], PREFECT) as (server, _):
         yield server
 
 

@@ -18,7 +18,7 @@ from labelyard.context import open_context
 from labelyard.orchestration.events_over_rest import PrefectEvents
 from labelyard.pipeline.publish_events import publish_again, publish_events
 from labelyard.settings import Settings
-from tests.support.emulator import free_port
+from labelyard.supervisor.stack import free_ports
 from tests.support.prefect_server import RUN_SECONDS, PrefectServer, serving
 from tests.support.prefect_workspace import RARELY, Workspace, picture
 from tests.support.waiting import eventually
@@ -114,7 +114,7 @@ def test_after_worker_and_server_are_killed_the_run_crashes_its_slot_is_free_and
     tmp_path: Path, workspace: Workspace, quick: dict[str, str], tarpit: str
 ) -> None:
     workspace.put("one.jpg", picture())
-    batch, home, port = workspace.close_batch(), tmp_path / "home", free_port()
+    batch, home, port = workspace.close_batch(), tmp_path / "home", free_ports(1)[0]
     home.mkdir()
     with serving(home, port) as (server, process):
         server.command("labelyard", "deploy", **QUICK)
@@ -185,7 +185,7 @@ def test_an_event_that_the_server_accepted_and_lost_is_published_again(
     tmp_path: Path, workspace: Workspace, quick: dict[str, str]
 ) -> None:
     workspace.put("one.jpg", picture())
-    batch, home, port = workspace.close_batch(), tmp_path / "home", free_port()
+    batch, home, port = workspace.close_batch(), tmp_path / "home", free_ports(1)[0]
     home.mkdir()
     with serving(home, port) as (server, process):
         server.command("labelyard", "deploy", **RARELY)

@@ -17,7 +17,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from labelyard.orchestration.fast_worker.worker import LabelyardWorker
-from tests.support.emulator import free_port
+from labelyard.supervisor.stack import free_ports
 from tests.support.prefect_server import RUN_SECONDS, PrefectServer, serving
 from tests.support.waiting import eventually
 
@@ -100,7 +100,7 @@ def project(prefect_server: PrefectServer, tmp_path_factory: pytest.TempPathFact
 def project_without_stream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
     """A server without the websocket of events, with the project's deployments."""
     home = tmp_path_factory.mktemp("server")
-    with serving(home, free_port(), PREFECT_SERVER_EVENTS_STREAM_OUT_ENABLED="false") as (server, _):
+    with serving(home, free_ports(1)[0], PREFECT_SERVER_EVENTS_STREAM_OUT_ENABLED="false") as (server, _):
         _deploy_project(server, tmp_path_factory.mktemp("project"))
         yield server
 
