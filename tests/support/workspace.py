@@ -27,6 +27,7 @@ from labelyard.ledger.tables import Object
 from labelyard.pipeline.acquire_batch import BatchLease, acquire_batch
 from labelyard.pipeline.assign_jobs import assign_jobs
 from labelyard.pipeline.close_batches import close_now
+from labelyard.pipeline.collect_finished import collect
 from labelyard.pipeline.create_task import create_task
 from labelyard.pipeline.export_annotations import Exported, export_annotations
 from labelyard.pipeline.register_objects import sweep_sources
@@ -203,6 +204,24 @@ def draw_and_complete(workspace: Workspace, batch: str = FIRST, *, boxes_per_fra
         )
         cvat.change_annotations(job.id, Change.CREATE, Annotations(shapes=shapes))
         cvat.set_job_status(job.id, JobStatus.COMPLETED)
+
+
+def finish_jobs(workspace: Workspace, batch: str = FIRST) -> None:
+    """Draw a box on every frame, complete the jobs, and let labelyard notice it."""
+    draw_and_complete(workspace, batch)
+    collect(workspace.context)
+
+
+def complete_and_export(workspace: Workspace, batch: str = FIRST) -> None:
+    """Finish the jobs of an assigned batch and export it."""
+    finish_jobs(workspace, batch)
+    export(workspace, batch)
+
+
+def ingest_and_export(workspace: Workspace, batch: str = FIRST) -> None:
+    """Ingest a closed batch, finish its jobs and export it."""
+    ingest(workspace, batch)
+    complete_and_export(workspace, batch)
 
 
 def assert_one_complete_task(workspace: Workspace) -> None:
