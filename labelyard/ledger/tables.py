@@ -65,6 +65,7 @@ class LedgerIdentity(Table):
 
     id: Mapped[str] = mapped_column(primary_key=True)
     created_at: Mapped[datetime]
+    """For a person who reads the ledger; labelyard does not use it."""
 
 
 class Dataset(Table):
@@ -94,6 +95,7 @@ class DatasetVersion(Table):
     document: Mapped[dict[str, Any]]
     sha256: Mapped[str]
     applied_at: Mapped[datetime]
+    """For a person who reads the ledger; labelyard does not use it."""
 
 
 class Category(Table):
@@ -171,8 +173,12 @@ class Object(Table):
     version_id: Mapped[str | None]
     size: Mapped[int | None]
     registered_at: Mapped[datetime]
+    """For a person who reads the ledger; labelyard does not use it."""
     registered_via: Mapped[str]
-    """What reported the object: `sqs`, `webhook`, `sweep`, `backfill`, …"""
+    """What reported the object: `sqs`, `webhook`, `sweep`, `backfill`, …
+
+    For a person who reads the ledger; labelyard does not use it.
+    """
     batch_id: Mapped[str | None] = mapped_column(ForeignKey("batch.id"))
     """None for a marker."""
     upload_name: Mapped[str | None]
@@ -217,6 +223,7 @@ class Task(Table):
     request_id: Mapped[str | None]
     upload_begun_at: Mapped[datetime | None]
     abandon_reason: Mapped[str | None]
+    """For a person who reads the ledger; labelyard does not use it."""
 
     __table_args__ = (
         Unique("batch_id", "attempt", name="uq_task_batch_id_attempt"),
@@ -268,6 +275,7 @@ class Export(Table):
     """The task's updated_date when it was exported; the file is out of date once the task has a later one."""
     tries: Mapped[int]
     exported_at: Mapped[datetime]
+    """For a person who reads the ledger; labelyard does not use it."""
     current: Mapped[bool]
 
     __table_args__ = (
@@ -333,6 +341,7 @@ class CircuitBreaker(Table):
     failures: Mapped[int]
     """Failures in a row; a success deletes the row."""
     since: Mapped[datetime]
+    """For a person who reads the ledger; labelyard does not use it."""
     open_until: Mapped[datetime | None]
     """Until then no run may start; afterwards one run may try. None below `breakers.FAILURES_TO_OPEN`."""
     error: Mapped[str]
