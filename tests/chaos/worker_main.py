@@ -35,13 +35,12 @@ from labelyard.ledger import Ledger, engine, migration
 from labelyard.orchestration.events_over_rest import PrefectEvents
 from labelyard.pipeline.acquire_batch import acquire_batch
 from labelyard.pipeline.assign_jobs import assign_jobs
-from labelyard.pipeline.close_batches import close_due
 from labelyard.pipeline.collect_finished import collect
 from labelyard.pipeline.create_task import create_task
 from labelyard.pipeline.export_annotations import export_annotations
 from labelyard.pipeline.handle_notifications import PipelineHandler
-from labelyard.pipeline.publish_events import publish_again, publish_events
-from labelyard.pipeline.register_objects import sweep_sources
+from labelyard.pipeline.publish_events import publish_events
+from labelyard.pipeline.sweep import sweep
 from labelyard.pipeline.upload_data import upload_data
 from labelyard.pipeline.wait_for_status import wait_for_status
 from labelyard.settings import Settings, StoreSettings
@@ -184,11 +183,7 @@ def _export(context: Context, batch: str) -> None:
 
 
 def _sweep(context: Context, _batch: str) -> None:
-    publish_again(context, PrefectEvents(context.settings))
-    publish_events(context, PrefectEvents(context.settings))
-    sweep_sources(context)
-    close_due(context)
-    publish_events(context, PrefectEvents(context.settings))
+    sweep(context, PrefectEvents(context.settings))
 
 
 def _collect(context: Context, _batch: str) -> None:
