@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from labelyard.context import Context
 from labelyard.pipeline.close_batches import close_due
-from labelyard.pipeline.publish_events import EventsApi, publish_again, publish_events
+from labelyard.pipeline.publish_events import EventsApi, publish_events, publish_waiting
 from labelyard.pipeline.register_objects import SweepResult, sweep_sources
 
 
@@ -23,8 +23,7 @@ def sweep(context: Context, events: EventsApi) -> Swept:
 
     Raises PrefectUnreachable.
     """
-    publish_again(context, events)
-    published = publish_events(context, events)  # before the listing, which may take minutes
+    published = publish_waiting(context, events)  # before the listing, which may take minutes
     sources = sweep_sources(context)
     close_due(context)
     return Swept(sources, published + publish_events(context, events))
