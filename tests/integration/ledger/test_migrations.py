@@ -13,6 +13,7 @@ from labelyard.config.dataset import TaskSection
 from labelyard.domain.states import BatchState, Event
 from labelyard.errors import LedgerBehind, LedgerError
 from labelyard.ledger import Ledger, Transaction, batches, datasets, dead_letters, history, outbox, upgrade
+from labelyard.ledger.engine import open_engine, parse_url
 from labelyard.ledger.migration import alembic_config
 from labelyard.ledger.overview import overview
 from labelyard.ledger.tables import Batch, CircuitBreaker, Dataset, DatasetVersion, History, Job, Object, Table, Task
@@ -153,7 +154,7 @@ VIOLATIONS = {
 @pytest.mark.parametrize("error", VIOLATIONS)
 def test_rows_that_violate_a_constraint_stop_the_upgrade_with_their_ids(ledger_url: str, error: str) -> None:
     earlier_ledgers.create_ledger(ledger_url, "0005")
-    engine = earlier_ledgers.open_ledger_engine(ledger_url)
+    engine = open_engine(parse_url(ledger_url))
     with engine.begin() as connection:
         insert_rows(connection, "0005", VIOLATIONS[error])
         before = count(connection)
