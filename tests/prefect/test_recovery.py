@@ -20,7 +20,7 @@ from labelyard.pipeline.publish_events import publish_again, publish_events
 from labelyard.settings import Settings
 from labelyard.supervisor.stack import free_ports
 from tests.support.prefect_server import RUN_SECONDS, PrefectServer, serving
-from tests.support.prefect_workspace import RARELY, Workspace, picture
+from tests.support.prefect_workspace import RARELY, PrefectWorkspace, picture
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.timeout(600)]
@@ -38,7 +38,7 @@ def tarpit() -> Iterator[str]:
 
 
 @pytest.fixture
-def quick(workspace: Workspace) -> dict[str, str]:
+def quick(workspace: PrefectWorkspace) -> dict[str, str]:
     """A worker's settings with short leases and retries."""
     return {**workspace.settings, **HEARTBEATS, "LABELYARD_LEASE_SECONDS": "3", "LABELYARD_PUBLISH_AGAIN_SECONDS": "1"}
 
@@ -56,7 +56,7 @@ def kill(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def sent(workspace: Workspace, server: PrefectServer) -> int:
+def sent(workspace: PrefectWorkspace, server: PrefectServer) -> int:
     """Publish the events of the outbox to the server, and return their number."""
     settings = Settings(ledger=workspace.ledger_url, store=workspace.store.settings, PREFECT_API_URL=server.api_url)
     with open_context(settings) as context:
@@ -111,7 +111,7 @@ def finished(server: PrefectServer, batch: str) -> Any:
 
 
 def test_after_worker_and_server_are_killed_the_run_crashes_its_slot_is_free_and_another_run_ingests_the_batch(
-    tmp_path: Path, workspace: Workspace, quick: dict[str, str], tarpit: str
+    tmp_path: Path, workspace: PrefectWorkspace, quick: dict[str, str], tarpit: str
 ) -> None:
     workspace.put("one.jpg", picture())
     batch, home, port = workspace.close_batch(), tmp_path / "home", free_ports(1)[0]
@@ -134,7 +134,7 @@ def test_after_worker_and_server_are_killed_the_run_crashes_its_slot_is_free_and
 
 
 def test_the_event_of_a_batch_is_not_published_again_while_its_run_waits_for_a_worker(
-    deployed: PrefectServer, workspace: Workspace
+    deployed: PrefectServer, workspace: PrefectWorkspace
 ) -> None:
     workspace.put("one.jpg", picture())
     batch = workspace.close_batch()
@@ -151,7 +151,7 @@ def test_the_event_of_a_batch_is_not_published_again_while_its_run_waits_for_a_w
 
 
 def test_a_failed_action_is_reported_and_the_event_of_its_batch_is_published_again(
-    deployed: PrefectServer, tmp_path: Path, workspace: Workspace, quick: dict[str, str]
+    deployed: PrefectServer, tmp_path: Path, workspace: PrefectWorkspace, quick: dict[str, str]
 ) -> None:
     workspace.put("one.jpg", picture())
     batch = workspace.close_batch()
@@ -182,7 +182,7 @@ def reported_run(server: PrefectServer, batch: str) -> Any:
 
 
 def test_an_event_that_the_server_accepted_and_lost_is_published_again(
-    tmp_path: Path, workspace: Workspace, quick: dict[str, str]
+    tmp_path: Path, workspace: PrefectWorkspace, quick: dict[str, str]
 ) -> None:
     workspace.put("one.jpg", picture())
     batch, home, port = workspace.close_batch(), tmp_path / "home", free_ports(1)[0]
@@ -197,7 +197,7 @@ def test_an_event_that_the_server_accepted_and_lost_is_published_again(
 
 
 def test_housekeeping_marks_runs_without_heartbeats_and_without_a_lease_as_crashed(
-    deployed: PrefectServer, tmp_path: Path, workspace: Workspace, quick: dict[str, str]
+    deployed: PrefectServer, tmp_path: Path, workspace: PrefectWorkspace, quick: dict[str, str]
 ) -> None:
     of_a_batch = deployed.start("ingest-batch/ingest-batch", batch="street-00001", attempt=1)
     of_none, long = (deployed.start("sweep-sources/sweep-sources") for _ in range(2))

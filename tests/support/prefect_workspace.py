@@ -24,7 +24,7 @@ PEOPLE = ("boss:bosspass:superuser", "ann:annpass", "bob:bobpass")
 
 
 @dataclass(frozen=True)
-class Workspace:
+class PrefectWorkspace:
     """A ledger with one dataset over one bucket; `settings` are a worker's settings for it."""
 
     settings: dict[str, str]
@@ -54,7 +54,7 @@ class Workspace:
             return str(batches.get(tx, batch).state)
 
 
-def new_workspace(folder: Path, store: StoreServer, cvat_url: str) -> Workspace:
+def new_workspace(folder: Path, store: StoreServer, cvat_url: str) -> PrefectWorkspace:
     """Create a ledger in `folder`, with a dataset of a new name over a new bucket."""
     url, bucket, name = f"sqlite:///{folder / 'ledger.db'}", store.new_bucket(), f"d{uuid4().hex[:8]}"
     upgrade(url)
@@ -77,7 +77,7 @@ def new_workspace(folder: Path, store: StoreServer, cvat_url: str) -> Workspace:
         "LABELYARD_STORE__ADDRESSING_STYLE": "path",
         "LABELYARD_POLL_SECONDS": "0.1",
     }
-    return Workspace(settings, url, bucket, name, store)
+    return PrefectWorkspace(settings, url, bucket, name, store)
 
 
 def picture(color: str = "red") -> bytes:
