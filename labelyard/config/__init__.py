@@ -13,7 +13,7 @@ from labelyard.config.dataset import (
     Overwrites,
     Source,
     TaskSection,
-    Upload,
+    UploadMethod,
 )
 from labelyard.config.labels import AttributeSection, LabelSection
 from labelyard.config.loading import parse_spec, read_spec
@@ -28,7 +28,7 @@ __all__ = [
     "Overwrites",
     "Source",
     "TaskSection",
-    "Upload",
+    "UploadMethod",
     "parse_spec",
     "read_spec",
 ]

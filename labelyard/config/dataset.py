@@ -101,7 +101,7 @@ class Batching(Section):
             yield ("quiet",), "a batch that is never full would never close: set quiet, max_age or marker"
 
 
-class Upload(StrEnum):
+class UploadMethod(StrEnum):
     """How CVAT receives the images."""
 
     STREAM = "stream"
@@ -128,7 +128,7 @@ class TaskSection(Section):
     """Whether shapes have a z-order."""
     bug_tracker: str = Field(default="", max_length=2000)
     """An address (http or https) that the task links to."""
-    upload: Upload = Upload.STREAM
+    upload: UploadMethod = UploadMethod.STREAM
     """stream: labelyard sends the files. remote: CVAT downloads presigned URLs. share: CVAT reads its own share."""
     inspect: Switch = True
     """Whether to read and check each image first. Only remote and share may skip it."""
@@ -160,9 +160,9 @@ class TaskSection(Section):
                 ("overlap",),
                 f"write at most {self.segment_size // 2}, half of segment_size: CVAT creates wrong jobs otherwise",
             )
-        if not self.inspect and self.upload is Upload.STREAM:
+        if not self.inspect and self.upload is UploadMethod.STREAM:
             yield ("inspect",), "upload: stream reads every byte anyway: write true, or choose remote or share"
-        if self.share_prefix and self.upload is not Upload.SHARE:
+        if self.share_prefix and self.upload is not UploadMethod.SHARE:
             yield ("share_prefix",), "is only for upload: share: remove it"
 
     def cvat_labels(self) -> tuple[Label, ...]:

@@ -15,7 +15,7 @@ from sqlalchemy import create_engine, select
 from sqlalchemy.exc import DBAPIError
 
 from labelyard.ledger.tables import Object
-from tests.chaos.fault_plan import Upload
+from tests.chaos.fault_plan import FaultyUpload
 from tests.chaos.scenario import Scenario
 from tests.support.postgres import end_connections
 
@@ -82,7 +82,7 @@ class Uploads:
             self._notify(*late[1:])
             self._late_notifications.remove(late)
 
-    def _is_due(self, upload: Upload, now: float) -> bool:
+    def _is_due(self, upload: FaultyUpload, now: float) -> bool:
         if self._scenario.started_at + upload.after > now:
             return False
         return not upload.once_registered or self._is_registered(self._scenario.key(upload.key))
@@ -91,7 +91,7 @@ class Uploads:
         with self._scenario.ledger.read_only() as tx:
             return tx.scalar(select(Object.id).where(Object.key == key).limit(1)) is not None
 
-    def _upload(self, upload: Upload, now: float) -> None:
+    def _upload(self, upload: FaultyUpload, now: float) -> None:
         scenario, key = self._scenario, self._scenario.key(upload.key)
         if upload.content is None:
             scenario.s3.delete_object(Bucket=scenario.bucket, Key=key)
