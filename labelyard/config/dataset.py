@@ -193,7 +193,7 @@ class Assignment(Section):
     """round_robin: the annotators in turn, continuing from batch to batch."""
 
 
-class Export(Section):
+class ExportSection(Section):
     """Where exports are written."""
 
     format: Literal["COCO 1.0"] = "COCO 1.0"
@@ -238,7 +238,7 @@ class DatasetSpec(Section):
     """CVAT user names that jobs are assigned to; a change counts for waiting batches too."""
     assignment: Assignment = Assignment()
     """How jobs are assigned to the annotators."""
-    export: Export
+    export: ExportSection
     """Where COCO files are written."""
     overwrites: Overwrites = Overwrites.RELABEL
     """A file changes after its upload: relabel (a task for the new content too), ignore it, or quarantine it until a
@@ -262,7 +262,7 @@ class DatasetSpec(Section):
 
     @field_validator("export")
     @classmethod
-    def _not_a_source(cls, value: Export, info: ValidationInfo) -> Export:
+    def _not_a_source(cls, value: ExportSection, info: ValidationInfo) -> ExportSection:
         reject(_overlap_with_sources(value, info.data.get("sources", ())))
         return value
 
@@ -293,7 +293,7 @@ def _overlaps(sources: Sequence[Source]) -> Iterator[Problem]:
                 yield (i,), f"{overlap}, objects would be registered twice: no prefix may begin with another one"
 
 
-def _overlap_with_sources(export: Export, sources: Sequence[Source]) -> Iterator[Problem]:
+def _overlap_with_sources(export: ExportSection, sources: Sequence[Source]) -> Iterator[Problem]:
     for one in sources:
         if one.overlaps(export.bucket or sources[0].bucket, export.prefix):
             overlap = f"{export.prefix!r} overlaps the source {_url(one)}"
