@@ -35,9 +35,8 @@ def check_spool(installation: Installation) -> Iterator[CheckResult]:
     if not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):
         yield fail("spool", f"{folder} is not writable", "set LABELYARD_SPOOL to another folder")
         return
-    streamed = [
-        spec for spec in installation.datasets if spec.task.upload is UploadMethod.STREAM
-    ]  # spools a whole batch
+    # An upload by stream spools a whole batch.
+    streamed = [spec for spec in installation.datasets if spec.task.upload is UploadMethod.STREAM]
     large = [spec.name for spec in streamed if spec.batch.max_bytes > limit]
     if large:
         message = f"its limit is {_gigabytes(limit)}; batches of {', '.join(large)} may have more (batch.max_bytes)"
