@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from labelyard.cvat.exchange import PAUSED, Exchange, Pause, Request, Response
+from tests.support.paths import recording
 
 T = TypeVar("T")
 
