@@ -18,8 +18,9 @@ from labelyard.domain.tasks import JobStatus
 from labelyard.orchestration.fast_worker import INSTALL, SUPPORTED_PREFECT, is_supported
 from labelyard.supervisor.stack import free_ports
 from tests.support.emulator import StoreServer
+from tests.support.pictures import jpeg
 from tests.support.prefect_server import RUN_SECONDS, PrefectServer, serving
-from tests.support.prefect_workspace import RARELY, PrefectWorkspace, new_workspace, picture
+from tests.support.prefect_workspace import RARELY, PrefectWorkspace, new_workspace
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.prefect, pytest.mark.timeout(900)]
@@ -71,7 +72,7 @@ def workspace(
 @pytest.fixture(scope="module")
 def ingested(server: PrefectServer, workspace: PrefectWorkspace) -> Any:
     """The run of a batch of one image."""
-    workspace.put("one.jpg", picture())
+    workspace.put("one.jpg", jpeg())
     batch = workspace.close_batch()
     server.post_batch_event("labelyard.batch.closed", batch, attempt=1)
     return server.ended(batch)

@@ -19,8 +19,9 @@ from labelyard.orchestration.events_over_rest import PrefectEvents
 from labelyard.pipeline.publish_events import publish_again, publish_events
 from labelyard.settings import Settings
 from labelyard.supervisor.stack import free_ports
+from tests.support.pictures import jpeg
 from tests.support.prefect_server import RUN_SECONDS, PrefectServer, serving
-from tests.support.prefect_workspace import RARELY, PrefectWorkspace, picture
+from tests.support.prefect_workspace import RARELY, PrefectWorkspace
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.timeout(600)]
@@ -113,7 +114,7 @@ def finished(server: PrefectServer, batch: str) -> Any:
 def test_after_worker_and_server_are_killed_the_run_crashes_its_slot_is_free_and_another_run_ingests_the_batch(
     tmp_path: Path, workspace: PrefectWorkspace, quick: dict[str, str], tarpit: str
 ) -> None:
-    workspace.put("one.jpg", picture())
+    workspace.put("one.jpg", jpeg())
     batch, home, port = workspace.close_batch(), tmp_path / "home", free_ports(1)[0]
     home.mkdir()
     with serving(home, port) as (server, process):
@@ -136,7 +137,7 @@ def test_after_worker_and_server_are_killed_the_run_crashes_its_slot_is_free_and
 def test_the_event_of_a_batch_is_not_published_again_while_its_run_waits_for_a_worker(
     deployed: PrefectServer, workspace: PrefectWorkspace
 ) -> None:
-    workspace.put("one.jpg", picture())
+    workspace.put("one.jpg", jpeg())
     batch = workspace.close_batch()
     assert sent(workspace, deployed) == 1
     run = eventually(lambda: next(iter(deployed.runs(batch, "ingest")), None), "a run that nobody takes")
@@ -153,7 +154,7 @@ def test_the_event_of_a_batch_is_not_published_again_while_its_run_waits_for_a_w
 def test_a_failed_action_is_reported_and_the_event_of_its_batch_is_published_again(
     deployed: PrefectServer, tmp_path: Path, workspace: PrefectWorkspace, quick: dict[str, str]
 ) -> None:
-    workspace.put("one.jpg", picture())
+    workspace.put("one.jpg", jpeg())
     batch = workspace.close_batch()
     deployment = deployed.call("GET", "/deployments/name/ingest-batch/ingest-batch")
     deployed.call("DELETE", f"/deployments/{deployment['id']}")
@@ -184,7 +185,7 @@ def reported_run(server: PrefectServer, batch: str) -> Any:
 def test_an_event_that_the_server_accepted_and_lost_is_published_again(
     tmp_path: Path, workspace: PrefectWorkspace, quick: dict[str, str]
 ) -> None:
-    workspace.put("one.jpg", picture())
+    workspace.put("one.jpg", jpeg())
     batch, home, port = workspace.close_batch(), tmp_path / "home", free_ports(1)[0]
     home.mkdir()
     with serving(home, port) as (server, process):

@@ -11,8 +11,9 @@ import pytest
 from labelyard.cvat import connect
 from labelyard.domain.tasks import JobStatus
 from tests.support.emulator import StoreServer
+from tests.support.pictures import jpeg
 from tests.support.prefect_server import PrefectServer
-from tests.support.prefect_workspace import RARELY, PrefectWorkspace, new_workspace, picture
+from tests.support.prefect_workspace import RARELY, PrefectWorkspace, new_workspace
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.timeout(600)]
@@ -36,8 +37,8 @@ def at_work(
 @pytest.fixture(scope="module")
 def ingested(deployed: PrefectServer, at_work: PrefectWorkspace) -> Any:
     """The run of a batch of three files, one of them no image and with an awkward name."""
-    at_work.put("cam1/0001.jpg", picture("red"))
-    at_work.put("cam2/0001.jpg", picture("blue"))
+    at_work.put("cam1/0001.jpg", jpeg(color="red"))
+    at_work.put("cam2/0001.jpg", jpeg(color="blue"))
     at_work.put("broken | <b>`x`</b>.jpg", b"no picture")
     batch = at_work.close_batch()
     deployed.post_batch_event("labelyard.batch.closed", batch, attempt=1)
@@ -135,7 +136,7 @@ def test_collect_finished_starts_the_export_of_a_completed_task_into_the_bucket(
 def test_a_sweep_registers_objects_without_notifications_and_the_operations_artifact_has_their_batch(
     deployed: PrefectServer, ingested: Any, at_work: PrefectWorkspace
 ) -> None:
-    at_work.put("late/0002.jpg", picture("green"))
+    at_work.put("late/0002.jpg", jpeg(color="green"))
     swept = deployed.reaches(deployed.start("sweep-sources/sweep-sources"), "Completed")
     assert at_work.dataset in swept["state"]["message"]
     report = deployed.reaches(deployed.start("report-operations/report-operations"), "Completed")
@@ -161,7 +162,7 @@ def test_the_same_deployments_run_on_a_process_worker_and_a_failing_step_names_t
     deployed: PrefectServer, at_work: PrefectWorkspace, tmp_path: Path, store_server: StoreServer
 ) -> None:
     workspace = new_workspace(tmp_path, store_server, "http://127.0.0.1:9")  # nothing listens on the port `discard`
-    workspace.put("one.jpg", picture())
+    workspace.put("one.jpg", jpeg())
     batch = workspace.close_batch()
     deployed.command("prefect", "work-pool", "create", "stock", "--type", "process", "--overwrite")
     deployed.command("labelyard", "deploy", LABELYARD_DEPLOY__POOL="stock", **RARELY)

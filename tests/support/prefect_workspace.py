@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
-
-from PIL import Image
 
 from labelyard.config import DatasetSpec
 from labelyard.context import open_context
@@ -78,10 +75,3 @@ def new_workspace(folder: Path, store: StoreServer, cvat_url: str) -> PrefectWor
         "LABELYARD_POLL_SECONDS": "0.1",
     }
     return PrefectWorkspace(settings, url, bucket, name, store)
-
-
-def picture(color: str = "red") -> bytes:
-    """Return a small JPEG."""
-    file = io.BytesIO()
-    Image.new("RGB", (32, 24), color).save(file, "JPEG")
-    return file.getvalue()

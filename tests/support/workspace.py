@@ -10,7 +10,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from PIL import Image
 from pydantic import SecretStr
 
 from cvat_sandbox import Serving
@@ -35,19 +34,13 @@ from labelyard.pipeline.upload_data import upload_data
 from labelyard.pipeline.wait_for_status import wait_for_status
 from labelyard.settings import CvatSettings, Settings, StoreSettings
 from tests.support.cvat_tasks import wait_for_frames
+from tests.support.pictures import picture
 
 USERS = ["root:rootpass:superuser", "ann:annpass1:annotator", "bob:bobpass1:annotator"]
 FIRST = "street-00001"
 
 AtFailpoint = Callable[[ModuleType, str, Callable[[], object]], None]
 """Calls a function once, when a step of a module passes a failpoint."""
-
-
-def picture(seed: int = 0, size: tuple[int, int] = (64, 48), kind: str = "JPEG") -> bytes:
-    """Return the bytes of an image that differs from seed to seed."""
-    out = io.BytesIO()
-    Image.new("RGB", size, (seed * 37 % 256, seed * 91 % 256, seed * 13 % 256)).save(out, kind)
-    return out.getvalue()
 
 
 @dataclass

@@ -21,7 +21,8 @@ import pytest
 
 from cvat_sandbox import serve
 from tests.support.paths import RECORDINGS, ROOT
-from tests.support.sandbox_client import jpeg, until
+from tests.support.pictures import jpeg
+from tests.support.sandbox_client import until
 
 EXCHANGES = RECORDINGS / "cvat-1.0.0"
 SHARED = ROOT.parent / "shared"

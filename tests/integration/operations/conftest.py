@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.workspace import Workspace, ingest, picture
+from tests.support.pictures import picture
+from tests.support.workspace import Workspace, ingest
 
 
 @pytest.fixture

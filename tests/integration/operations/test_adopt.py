@@ -15,7 +15,8 @@ from labelyard.ledger.tables import History
 from labelyard.operations import adopt, repair
 from labelyard.pipeline.collect_finished import collect
 from labelyard.pipeline.register_objects import sweep_sources
-from tests.support.workspace import Workspace, complete_and_export, draw_and_complete, export, ingest, picture
+from tests.support.pictures import picture
+from tests.support.workspace import Workspace, complete_and_export, draw_and_complete, export, ingest
 
 
 def test_a_task_that_a_person_created_is_adopted_and_exported_with_its_keys(workspace: Workspace) -> None:

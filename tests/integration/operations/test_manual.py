@@ -10,7 +10,8 @@ from labelyard.operations import manual
 from labelyard.pipeline.close_batches import close_now
 from labelyard.pipeline.collect_finished import collect
 from labelyard.pipeline.register_objects import sweep_sources
-from tests.support.workspace import Workspace, export, ingest, ingest_and_export, picture
+from tests.support.pictures import picture
+from tests.support.workspace import Workspace, export, ingest, ingest_and_export
 
 
 def test_an_object_quarantined_before_its_upload_is_not_uploaded_and_restored_into_the_next_batch(

@@ -7,7 +7,8 @@ from labelyard.domain.tasks import JobStatus
 from labelyard.operations import manual
 from labelyard.pipeline import collect_finished
 from labelyard.pipeline.collect_finished import collect
-from tests.support.workspace import AtFailpoint, Workspace, draw_and_complete, export, finish_jobs, ingest, picture
+from tests.support.pictures import picture
+from tests.support.workspace import AtFailpoint, Workspace, draw_and_complete, export, finish_jobs, ingest
 
 
 def test_a_batch_with_any_change_is_reported_once(workspace: Workspace) -> None:

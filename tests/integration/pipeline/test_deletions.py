@@ -15,7 +15,8 @@ from labelyard.operations import manual
 from labelyard.pipeline.collect_finished import collect
 from labelyard.pipeline.register_objects import register_deletions, register_objects, sweep_sources
 from labelyard.sources.notifications import NotifiedObject
-from tests.support.workspace import Workspace, draw_and_complete, export, ingest, ingest_and_export, picture
+from tests.support.pictures import picture
+from tests.support.workspace import Workspace, draw_and_complete, export, ingest, ingest_and_export
 
 
 def notified(

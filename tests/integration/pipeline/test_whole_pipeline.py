@@ -7,7 +7,8 @@ import json
 from labelyard.pipeline.close_batches import close_now
 from labelyard.pipeline.collect_finished import collect
 from labelyard.pipeline.register_objects import sweep_sources
-from tests.support.workspace import Workspace, draw_and_complete, export, ingest, picture
+from tests.support.pictures import picture
+from tests.support.workspace import Workspace, draw_and_complete, export, ingest
 
 
 def test_files_of_two_cameras_become_an_assigned_task_and_then_a_coco_file_with_their_keys(
