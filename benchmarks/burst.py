@@ -26,7 +26,7 @@ from typing import Any
 import click
 import requests
 import urllib3
-from full_stack import BUCKET, FullStack, labelyard_up
+from full_stack import BUCKET, BenchmarkStack, labelyard_up
 from PIL import Image
 from rich.console import Console
 from rich.progress import Progress
@@ -82,14 +82,14 @@ def pictures() -> list[bytes]:
     return made
 
 
-def _warm(stack: FullStack, bodies: Sequence[bytes]) -> None:
+def _warm(stack: BenchmarkStack, bodies: Sequence[bytes]) -> None:
     """Process a first batch: labelyard runs for weeks, with SQL statements compiled and flows loaded."""
     stack.s3.put_object(Bucket=BUCKET, Key="in/warm.jpg", Body=bodies[0])
     end = time.monotonic() + _STALLED_SECONDS
     stack.supervisor.watch(lambda: _assigned(stack) == 1 or time.monotonic() > end)
 
 
-def _burst(stack: FullStack, keys: Sequence[str], bodies: Sequence[bytes], progress: Progress) -> dict[str, Any]:
+def _burst(stack: BenchmarkStack, keys: Sequence[str], bodies: Sequence[bytes], progress: Progress) -> dict[str, Any]:
     """Put everything as fast as the store accepts it, and wait until every job has an assignee."""
     bars = [progress.add_task(name, total=len(keys)) for name in ("put", "registered", "in tasks")]
 
@@ -127,18 +127,18 @@ def _burst(stack: FullStack, keys: Sequence[str], bodies: Sequence[bytes], progr
             "put_seconds": round(put_seconds, 1), "registered_seconds": round(registered_seconds, 1)}  # fmt: skip
 
 
-def _registered(stack: FullStack) -> int:
+def _registered(stack: BenchmarkStack) -> int:
     with stack.ledger.read_only() as tx:
         return tx.scalar(select(func.count()).select_from(tables.Object)) or 0
 
 
-def _assigned(stack: FullStack) -> int:
+def _assigned(stack: BenchmarkStack) -> int:
     with stack.ledger.read_only() as tx:
         done = select(func.sum(tables.Batch.objects)).where(tables.Batch.state == BatchState.ASSIGNED)
         return int(tx.scalar(done) or 0)
 
 
-def differences(stack: FullStack, keys: Sequence[str]) -> Iterator[str]:
+def differences(stack: BenchmarkStack, keys: Sequence[str]) -> Iterator[str]:
     """Return every difference: each file must be once in the ledger and a frame of exactly one CVAT task."""
     wanted = Counter([*(key.rsplit("/", 1)[-1] for key in keys), "warm.jpg"])
     with stack.ledger.read_only() as tx:
@@ -155,7 +155,7 @@ def differences(stack: FullStack, keys: Sequence[str]) -> Iterator[str]:
             yield f"task {task.id} has a job without an assignee"
 
 
-def script(stack: FullStack, keys: Sequence[str]) -> Iterator[int]:
+def script(stack: BenchmarkStack, keys: Sequence[str]) -> Iterator[int]:
     """Run the peer: tasks of 100 files, one after the other; yield the number of files of each finished task."""
     made, http = stack.environment, requests.Session()
     api = f"{made.cvat_url}/api/v1"

@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ _PRODUCTION_TIMES = {
 
 
 @dataclass(frozen=True)
-class FullStack:
+class BenchmarkStack:
     """A running labelyard with one dataset over one bucket."""
 
     supervisor: Supervisor
@@ -57,7 +57,7 @@ class FullStack:
 
 
 @contextmanager
-def labelyard_up(batch: Mapping[str, Any], **variables: str) -> Iterator[FullStack]:
+def labelyard_up(batch: Mapping[str, Any], **variables: str) -> Iterator[BenchmarkStack]:
     """Start everything; end every process and remove every file when the context ends.
 
     `batch` is the `batch` section of the dataset file, `variables` are environment variables for all processes.
@@ -75,7 +75,7 @@ def labelyard_up(batch: Mapping[str, Any], **variables: str) -> Iterator[FullSta
             os.chdir(before)
 
 
-def _start(supervisor: Supervisor, made: DemoEnvironment, batch: Mapping[str, Any]) -> Iterator[FullStack]:
+def _start(supervisor: Supervisor, made: DemoEnvironment, batch: Mapping[str, Any]) -> Iterator[BenchmarkStack]:
     supervisor.start(environment.emulator_process(made), environment.sandbox_process(made))
     settings, s3 = load_settings(), boto_client("s3", load_settings().store, made.store_url)
     spec = DatasetSpec.model_validate({
@@ -87,12 +87,9 @@ def _start(supervisor: Supervisor, made: DemoEnvironment, batch: Mapping[str, An
         "export": {"prefix": "out"},
     })  # fmt: skip
     set_up(settings, spec, s3)
-    ledger = Ledger(settings.ledger)
-    try:
+    with closing(Ledger(settings.ledger)) as ledger:
         links = start_stack(supervisor, settings, _print_message)
-        yield FullStack(supervisor, made, settings, links, spec, ledger, s3)
-    finally:
-        ledger.close()
+        yield BenchmarkStack(supervisor, made, settings, links, spec, ledger, s3)
 
 
 def _print_message(line: str) -> None:

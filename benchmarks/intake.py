@@ -40,8 +40,9 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from intake_ways import BUCKET, WAYS, WITHOUT_QUEUE, Figures, Setup, key, message, open_context
+from intake_ways import WAYS, WITHOUT_QUEUE, Figures, Setup, key, message, open_context
 from servers import Servers, run_servers
+from turns import BUCKET, turns
 
 from labelyard.orchestration.events_over_rest import PrefectEvents
 from labelyard.pipeline.handle_notifications import PipelineHandler
@@ -84,13 +85,11 @@ def _new_queue(servers: Servers) -> str:
 
 def _measure(servers: Servers, folder: Path, events: int, rounds: int) -> dict[str, list[Figures]]:
     figures: dict[str, list[Figures]] = {way: [] for way in WAYS}
-    ways = list(WAYS)
-    for turn in range(rounds):
-        for way in ways[turn % len(ways) :] + ways[: turn % len(ways)]:
-            one = _turn(servers, folder / f"{way}{turn}", way, events)
-            figures[way].append(one)
-            rate, cost = events / one.seconds, one.cpu_seconds / events * 1e6
-            print(f"  {turn + 1} {way:<10} {rate:8,.0f}/s  {cost:8,.0f} µs of CPU each")
+    for turn, way in turns(list(WAYS), rounds):
+        one = _turn(servers, folder / f"{way}{turn}", way, events)
+        figures[way].append(one)
+        rate, cost = events / one.seconds, one.cpu_seconds / events * 1e6
+        print(f"  {turn + 1} {way:<10} {rate:8,.0f}/s  {cost:8,.0f} µs of CPU each")
     return figures
 
 

@@ -16,15 +16,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import quote_plus, unquote_plus
 
-BUCKET = "incoming"
-SPEC = {
-    "name": "street",
-    "sources": [{"bucket": BUCKET, "prefix": "in/"}],
-    "annotators": ["ann"],
-    "batch": {"max_objects": 100},
-    "task": {"labels": ["car"]},
-    "export": {"prefix": "out"},
-}
+from turns import BUCKET, SPEC
+
 EVENTS_AT_ONCE = 400
 
 

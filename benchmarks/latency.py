@@ -23,7 +23,7 @@ from typing import Any
 
 import click
 import httpx
-from full_stack import BUCKET, FullStack, labelyard_up
+from full_stack import BUCKET, BenchmarkStack, labelyard_up
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -87,7 +87,7 @@ def main(*, files: int, process_worker_files: int, pause: float, to: Path | None
         to.write_text(json.dumps(result, indent=1) + "\n")
 
 
-def _put_all(stack: FullStack, worker: str, files: int, pause: float, progress: Progress) -> Iterator[Timeline]:
+def _put_all(stack: BenchmarkStack, worker: str, files: int, pause: float, progress: Progress) -> Iterator[Timeline]:
     """Put one file after the other, each when the job of the one before has an assignee."""
     bar, pauses = progress.add_task(worker, total=files + 1), random.Random(1)
     put: dict[str, datetime] = {}
@@ -106,18 +106,18 @@ def _put_all(stack: FullStack, worker: str, files: int, pause: float, progress: 
     yield from timelines(stack, put)
 
 
-def _put(stack: FullStack, key: str, body: bytes) -> datetime:
+def _put(stack: BenchmarkStack, key: str, body: bytes) -> datetime:
     at = datetime.now(UTC)
     stack.s3.put_object(Bucket=BUCKET, Key=key, Body=body, ContentType="image/jpeg")
     return at
 
 
-def _pause(stack: FullStack, seconds: float) -> None:
+def _pause(stack: BenchmarkStack, seconds: float) -> None:
     end = time.monotonic() + seconds
     stack.supervisor.watch(lambda: time.monotonic() >= end)
 
 
-def _wait(stack: FullStack, key: str) -> None:
+def _wait(stack: BenchmarkStack, key: str) -> None:
     end = time.monotonic() + _TIMEOUT_SECONDS
     query = (
         select(tables.Batch.state)
@@ -133,7 +133,7 @@ def _wait(stack: FullStack, key: str) -> None:
         _pause(stack, 0.1)
 
 
-def timelines(stack: FullStack, put: Mapping[str, datetime]) -> list[Timeline]:
+def timelines(stack: BenchmarkStack, put: Mapping[str, datetime]) -> list[Timeline]:
     """Return when each moment happened, as recorded by the ledger, Prefect and CVAT."""
     runs, made = _runs(stack), _tasks_made(stack)
     found = []
@@ -151,7 +151,7 @@ def timelines(stack: FullStack, put: Mapping[str, datetime]) -> list[Timeline]:
     return found
 
 
-def _runs(stack: FullStack) -> dict[str, dict[str, datetime]]:
+def _runs(stack: BenchmarkStack) -> dict[str, dict[str, datetime]]:
     """Return by batch when its run was created, picked up and started."""
     found, page = {}, 200
     body = {"limit": page, "flow_runs": {"tags": {"all_": ["ingest"]}}, "sort": "START_TIME_ASC"}
@@ -171,7 +171,7 @@ def _runs(stack: FullStack) -> dict[str, dict[str, datetime]]:
     return found
 
 
-def _tasks_made(stack: FullStack) -> dict[int, datetime]:
+def _tasks_made(stack: BenchmarkStack) -> dict[int, datetime]:
     """Return when CVAT created each task."""
     cvat = stack.cvat()
     return {task.id: _time(task.created) for task in cvat.tasks()}

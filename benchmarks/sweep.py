@@ -37,18 +37,9 @@ from typing import Any
 from listing_server import etag, key
 from process_memory import current_and_reset_peak, peak
 from servers import store_settings
+from turns import BUCKET, IN_A_BATCH, SPEC, turns
 
-BUCKET = "incoming"
-IN_A_BATCH = 100
 GOAL_SECONDS = 60
-SPEC = {
-    "name": "street",
-    "sources": [{"bucket": BUCKET, "prefix": "in/"}],
-    "annotators": ["ann"],
-    "batch": {"max_objects": IN_A_BATCH},
-    "task": {"labels": ["car"]},
-    "export": {"prefix": "out"},
-}
 
 
 @dataclass(frozen=True)
@@ -164,9 +155,8 @@ def main() -> None:
         fill(setup)
         ways = ("listing", "sweep", "script") if setup.ledger.startswith("sqlite") else ("listing", "sweep")
         figures: dict[str, list[Any]] = {way: [] for way in ways}
-        for turn in range(given.rounds):
-            for way in ways[turn % len(ways) :] + ways[: turn % len(ways)]:
-                figures[way].append(_turn(way, setup))
+        for _, way in turns(ways, given.rounds):
+            figures[way].append(_turn(way, setup))
         if given.backfill:
             empty = Setup(url, f"sqlite:///{folder}/empty.db", given.keys)
             create_ledger(empty)
@@ -225,7 +215,8 @@ def fill(setup: Setup) -> None:
             ])  # fmt: skip
             tx.execute(insert(Object), [
                 {"dataset": "street", "bucket": BUCKET, "key": key(n), "etag": etag(n), "size": 1000,
-                 "registered_at": now, "via": "sqs", "batch_id": batch_id("street", n // IN_A_BATCH + 1)}
+                 "registered_at": now, "registered_via": "sqs",
+                 "batch_id": batch_id("street", n // IN_A_BATCH + 1)}
                 for n in numbers
             ])  # fmt: skip
     ledger.close()

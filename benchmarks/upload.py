@@ -34,6 +34,7 @@ from typing import Any
 
 from process_memory import current_and_reset_peak, peak
 from servers import Servers, run_servers, store_settings
+from turns import turns
 
 FILES = 500
 SMALL, LARGE = 94_000_000, 2_000_000_000
@@ -189,18 +190,16 @@ def main() -> None:
 
 
 def _measure(total: int, rounds: int, trust: bool) -> dict[str, list[Figures]]:
-    ways = list(WAYS)
-    figures: dict[str, list[Figures]] = {way: [] for way in ways}
+    figures: dict[str, list[Figures]] = {way: [] for way in WAYS}
     with tempfile.TemporaryDirectory(prefix="labelyard-benchmark-") as name:
         folder = Path(name)
         with run_servers(folder / "servers", sandbox=True) as servers:
             size = _fill(servers.store, total)
             print(f"{FILES} objects, {size / 1e6:.0f} MB, {rounds} rounds")
-            for turn in range(rounds):
-                for way in ways[turn % len(ways) :] + ways[: turn % len(ways)]:
-                    one = _turn(way, servers, folder / "spool", trust)
-                    figures[way].append(one)
-                    print(f"  {turn + 1} {way:<10} {one.seconds:7.2f} s, POST {one.post:6.2f} s")
+            for turn, way in turns(list(WAYS), rounds):
+                one = _turn(way, servers, folder / "spool", trust)
+                figures[way].append(one)
+                print(f"  {turn + 1} {way:<10} {one.seconds:7.2f} s, POST {one.post:6.2f} s")
     return figures
 
 

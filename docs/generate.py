@@ -106,7 +106,7 @@ _SECTIONS = {
     "LabelSection": "`task.labels`",
     "AttributeSection": "`task.labels.attributes`",
     "Assignment": "`assignment`",
-    "Export": "`export`",
+    "ExportSection": "`export`",
 }
 
 

@@ -17,7 +17,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from labelyard.errors import PrefectUnreachable, SettingsError
 
-_ADDRESS = r"^https?://[^\s/?#@]+/?$"
+ADDRESS = r"^https?://[^\s/?#@]+/?$"
+"""The pattern of a server's address, which has no path and no password."""
 
 
 class CvatSettings(BaseModel):
@@ -25,7 +26,7 @@ class CvatSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-    url: str = Field(pattern=_ADDRESS)
+    url: str = Field(pattern=ADDRESS)
     """Its address without a path, such as https://cvat.example.com."""
     username: str = ""
     """The account that creates tasks. It needs the right to see and assign them."""
@@ -95,7 +96,10 @@ class DeploySettings(BaseModel):
     runs_at_once: int = Field(default=16, ge=1)
     """How many runs of all kinds the pool's workers execute at the same time."""
     heartbeat_timeout_seconds: int = Field(default=600, ge=30, lt=86400)
-    """How long a run may miss its heartbeats (every 180 s) before it is marked as Crashed, in seconds."""
+    """How long a run may miss its heartbeats before it is marked as Crashed, in seconds.
+
+    Write at least three times PREFECT_FLOWS_HEARTBEAT_FREQUENCY, whose default is 180.
+    """
 
 
 class UpSettings(BaseModel):
@@ -179,6 +183,20 @@ class Settings(BaseSettings):
                 "PREFECT_API_URL is not set", next_step="set it, or start everything with `labelyard up`"
             )
         return self.prefect_api_url
+
+    @property
+    def prefect_api_or_ours(self) -> str:
+        """The address of Prefect's API: PREFECT_API_URL, else that of the server that `labelyard up` starts."""
+        return self.prefect_api_url or self.up.prefect_api_url
+
+    def prefect_password(self) -> str | None:
+        """Return user:password of Prefect's API in plain text, None if it requires none."""
+        return self.prefect_api_auth_string.get_secret_value() if self.prefect_api_auth_string else None
+
+    def prefect_auth(self) -> tuple[str, str] | None:
+        """Return user and password of Prefect's API, None if it requires none."""
+        user, _, password = (self.prefect_password() or "").partition(":")
+        return (user, password) if self.prefect_api_auth_string else None
 
 
 def is_loopback(host: str) -> bool:

@@ -28,6 +28,8 @@ MAX_MEMBER_BYTES = 2**30
 MAX_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 89_478_485)
 """An image with more pixels fails the task, as it does with Pillow's limit on the real server."""
 
+_STEP = re.compile(r"step\s*=\s*([1-9]\d*)")
+
 
 def kind_of(name: str) -> str | None:
     """Return the kind of a file by its suffix, one of KINDS. None means that CVAT skips the file without an error."""
@@ -184,7 +186,12 @@ def shown_path(data_id: int, name: str) -> str:
     return posixpath.normpath(f"/home/django/data/data/{data_id}/raw/{name}")
 
 
+def has_frame_step(frame_filter: str) -> bool:
+    """Return whether a frame filter has a step, such as `step=2`."""
+    return _STEP.search(frame_filter) is not None
+
+
 def frame_step(frame_filter: str) -> int:
     """Return the step of a frame filter such as `step=2`; 1 without one."""
-    match = re.search(r"step\s*=\s*([1-9]\d*)", frame_filter)
+    match = _STEP.search(frame_filter)
     return int(match[1]) if match else 1

@@ -35,7 +35,8 @@ def authenticate(request: ApiRequest) -> None:
         raise NotAuthenticated("Invalid signature.")
     user = users.find_by_session(cookie)
     if user:
-        _check_csrf(http)
+        if problem := csrf_problem(http):
+            raise PermissionDenied(f"CSRF Failed: {problem}")
         request.authenticated = user
     elif credentials:
         request.authenticated = credentials.user
@@ -79,14 +80,14 @@ def _by_password(users: Users, encoded: str) -> User:
     return user
 
 
-def _check_csrf(http: Request) -> None:
+def csrf_problem(http: Request) -> str | None:
+    """Return what is wrong with the CSRF token of a request, None if it is right or the request needs none."""
     if http.method in ("GET", "HEAD", "OPTIONS", "TRACE"):
-        return
+        return None
     cookie = http.cookies.get("csrftoken")
     if not cookie:
-        raise PermissionDenied("CSRF Failed: CSRF cookie not set.")
-    if http.headers.get("X-CSRFToken") != cookie:
-        raise PermissionDenied("CSRF Failed: CSRF token missing or incorrect.")
+        return "CSRF cookie not set."
+    return None if http.headers.get("X-CSRFToken") == cookie else "CSRF token missing or incorrect."
 
 
 def open_session(users: Users, user: User) -> None:

@@ -11,7 +11,7 @@ from cvat_sandbox.sandbox import Sandbox
 from cvat_sandbox.state import tasks
 from cvat_sandbox.state.permissions import check_task
 from cvat_sandbox.state.users import User
-from cvat_sandbox.v1.authentication import open_session, read_header
+from cvat_sandbox.v1.authentication import csrf_problem, open_session, read_header
 from cvat_sandbox.v1.exceptions import NotAuthenticated
 from cvat_sandbox.v1.request import parse_id
 from cvat_sandbox.v1.responses import to_json
@@ -51,10 +51,8 @@ def repositories(sandbox: Sandbox, request: Request) -> Response:
 
 def _require_login(sandbox: Sandbox, request: Request) -> User:
     """Return the user of a session or token. Without one, the response redirects to the login page."""
-    if request.method not in {"GET", "HEAD", "OPTIONS"}:
-        cookie = request.cookies.get("csrftoken")
-        if not cookie or request.headers.get("X-CSRFToken") != cookie:
-            raise HtmlPage(403, CSRF_PAGE)
+    if csrf_problem(request):
+        raise HtmlPage(403, CSRF_PAGE)
     user = sandbox.users.find_by_session(request.cookies.get("sessionid"))
     if user:
         return user

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from cvat_sandbox.errors import Crash
 from cvat_sandbox.state.annotations import TYPES
 from cvat_sandbox.state.database import LARGEST_ID
+from cvat_sandbox.state.media import has_frame_step
 from cvat_sandbox.state.tasks import STATUSES
 from cvat_sandbox.state.users import Users
 from cvat_sandbox.v1.credentials import GroupsField, NewEmailField, PasswordField, UsernameField
@@ -116,7 +116,7 @@ class FrameFilterField(CharField):
     def to_internal_value(self, value: Any) -> str:
         """Return the filter; it must have a step."""
         text = super().to_internal_value(value)
-        if not re.search(r"step\s*=\s*([1-9]\d*)", text):
+        if not has_frame_step(text):
             raise ValidationError("Invalid frame filter expression")
         return text
 

@@ -35,7 +35,7 @@ class MultipartError(Exception):
 
 
 @dataclass
-class Upload:
+class UploadedForm:
     """The text fields of a form, and its files: field name to base name and file on disk."""
 
     fields: dict[str, str] = field(default_factory=dict)
@@ -52,7 +52,7 @@ class Upload:
             file.unlink(missing_ok=True)
 
 
-def read(request: Request, folder: Path, *, share: float = 1.0) -> Upload:
+def read(request: Request, folder: Path, *, share: float = 1.0) -> UploadedForm:
     """Read the multipart body of a request; write its files into `folder`.
 
     share: the part of the body that is used, from 0 to 1; the rest is read and dropped.
@@ -107,7 +107,7 @@ class _Collector:
     """Collects the fields and files of a form from the events of the decoder."""
 
     def __init__(self, folder: Path) -> None:
-        self.upload = Upload()
+        self.upload = UploadedForm()
         self._folder = folder
         self._text = bytearray()
         self._fields_bytes = 0

@@ -32,7 +32,7 @@ MIN_SECONDS = 0.06
 
 
 @dataclass
-class Export:
+class ExportJob:
     """An export as the queue knows it."""
 
     requested: float
@@ -46,10 +46,10 @@ class Exports:
 
     def __init__(self, db: Database, workers: WorkerPool, folder: Path, faults: Faults) -> None:
         self._db, self._workers, self._folder, self._faults = db, workers, folder, faults
-        self._exports: dict[tuple[int, str, str], Export] = {}
+        self._exports: dict[tuple[int, str, str], ExportJob] = {}
         self._lock = threading.Lock()
 
-    def poll(self, task: sqlite3.Row, kind: str, format_name: str, host: str, *, take: bool) -> Export:
+    def poll(self, task: sqlite3.Row, kind: str, format_name: str, host: str, *, take: bool) -> ExportJob:
         """Start an export, or return how far it is.
 
         A failed export is forgotten once it was returned, a finished one only with `take`.
@@ -65,8 +65,8 @@ class Exports:
                 del self._exports[key]
             return current
 
-    def _start(self, key: tuple[int, str, str], host: str) -> Export:
-        export = self._exports[key] = Export(time.time())
+    def _start(self, key: tuple[int, str, str], host: str) -> ExportJob:
+        export = self._exports[key] = ExportJob(time.time())
         started = replace(export)
         self._workers.submit(lambda: self._run(key, export, host))
         return started
@@ -76,7 +76,7 @@ class Exports:
         with self._lock:
             self._exports = {key: export for key, export in self._exports.items() if key[0] != task_id}
 
-    def _run(self, key: tuple[int, str, str], export: Export, host: str) -> None:
+    def _run(self, key: tuple[int, str, str], export: ExportJob, host: str) -> None:
         time.sleep(MIN_SECONDS)
         try:
             export.file = self._write(*key, host)

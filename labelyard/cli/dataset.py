@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -68,17 +69,13 @@ def apply(files: tuple[Path, ...], shared: bool) -> None:  # noqa: FBT001 - clic
     for path, spec in specs.items():
         _require_unique_name(spec, path, named)
     settings = load_settings()
-    ledger = Ledger(settings.ledger)
-    try:
-        with ledger.transaction() as tx:
-            before = {spec.name for spec, _ in datasets.current(tx)}
-            stored = {path: datasets.apply(tx, spec) for path, spec in specs.items()}
-            known = [spec for spec, _ in datasets.current(tx)]
-            for path, spec in specs.items():
-                if spec.name not in before and not shared:
-                    _reject_shared(path, spec, known)
-    finally:
-        ledger.close()
+    with closing(Ledger(settings.ledger)) as ledger, ledger.transaction() as tx:
+        before = {spec.name for spec in datasets.current(tx)}
+        stored = {path: datasets.apply(tx, spec) for path, spec in specs.items()}
+        known = list(datasets.current(tx))
+        for path, spec in specs.items():
+            if spec.name not in before and not shared:
+                _reject_shared(path, spec, known)
     for path, (version, new) in stored.items():
         click.echo(f"{path}: {specs[path].name} version {version}{'' if new else ', as before'}")
     for spec in specs.values():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import click
 
 from labelyard.ledger import Ledger, upgrade
@@ -18,6 +20,5 @@ def db_upgrade() -> None:
     """Upgrade the ledger's schema to this labelyard's, creating the database if there is none."""
     settings = load_settings()
     revision = upgrade(settings.ledger)
-    ledger = Ledger(settings.ledger)
-    click.echo(f"{ledger.name}: schema {revision}")
-    ledger.close()
+    with closing(Ledger(settings.ledger)) as ledger:
+        click.echo(f"{ledger.name}: schema {revision}")

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from labelyard.config import DatasetSpec, parse_spec
 from labelyard.config.fields import Bucket, Caption, Folder, Name, Person, Prefix
 from labelyard.errors import InputError, SpecError
+from labelyard.settings import ADDRESS
 
 ENV = Path(".env")
 _IGNORED = (".env", ".labelyard/")
@@ -89,7 +90,7 @@ def _checked(check: _Check, text: str, flag: str | None = None) -> str:
 
 
 def _address(text: str) -> str:
-    if text and not re.fullmatch(r"https?://[^\s/?#@]+/?", text):
+    if text and not re.fullmatch(ADDRESS, text):
         raise ValueError("write only the address, such as https://cvat.example.com")
     return text.rstrip("/")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -36,12 +37,8 @@ def notifications(dataset: str, carry_out: bool) -> None:  # noqa: FBT001 - clic
 def _spec(settings: Settings, dataset: str) -> DatasetSpec:
     if Path(dataset).suffix in (".yaml", ".yml"):
         return read_spec(Path(dataset))
-    ledger = Ledger(settings.ledger)
-    try:
-        with ledger.read_only() as tx:
-            return datasets.spec(tx, dataset)
-    finally:
-        ledger.close()
+    with closing(Ledger(settings.ledger)) as ledger, ledger.read_only() as tx:
+        return datasets.spec(tx, dataset)
 
 
 def _show(plan: NotificationPlan, *, done: bool) -> None:

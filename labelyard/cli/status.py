@@ -16,7 +16,7 @@ from rich.text import Text
 
 from labelyard.ledger import Ledger
 from labelyard.ledger.overview import BatchSummary, Overview
-from labelyard.operations.status import jobs_summary, problems, read_status
+from labelyard.operations.status import jobs_summary, problems, read_status, state_with_lease
 from labelyard.settings import load_settings
 
 _PIPED_WIDTH = 200
@@ -58,7 +58,7 @@ def _table(seen: Overview) -> Table:
 
 
 def _state(batch: BatchSummary) -> Text:
-    return Text(batch.state + (" (working)" if batch.leased_by else ""), style=_COLOURS.get(batch.state, "cyan"))
+    return Text(state_with_lease(batch), style=_COLOURS.get(batch.state, "cyan"))
 
 
 def _jsonable(value: Any) -> str:

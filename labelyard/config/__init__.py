@@ -9,11 +9,11 @@ from labelyard.config.dataset import (
     Batching,
     DatasetSpec,
     Deletions,
-    Export,
+    ExportSection,
     Overwrites,
     Source,
     TaskSection,
-    Upload,
+    UploadMethod,
 )
 from labelyard.config.labels import AttributeSection, LabelSection
 from labelyard.config.loading import parse_spec, read_spec
@@ -23,12 +23,12 @@ __all__ = [
     "Batching",
     "DatasetSpec",
     "Deletions",
-    "Export",
+    "ExportSection",
     "LabelSection",
     "Overwrites",
     "Source",
     "TaskSection",
-    "Upload",
+    "UploadMethod",
     "parse_spec",
     "read_spec",
 ]

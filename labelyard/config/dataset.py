@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from difflib import get_close_matches
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal
@@ -26,11 +25,12 @@ from labelyard.config.fields import (
     Size,
     Switch,
     reject,
+    unknown_choice,
 )
 from labelyard.config.labels import LabelEntry, LabelSection, duplicates
 from labelyard.domain.assignment import ASSIGNMENT_POLICIES
 from labelyard.domain.labels import Label
-from labelyard.domain.objects import s3_url
+from labelyard.domain.objects import base_name, s3_url
 from labelyard.domain.tasks import DataSpec
 
 
@@ -55,10 +55,6 @@ class Source(Section):
                 if self.prefix and glob.startswith(self.prefix):
                     rest = glob[len(self.prefix) :] or "*"
                     yield (field, i), f"globs match the key after the prefix {self.prefix!r}: write {rest!r}"
-
-    def takes(self, bucket: str, key: str) -> bool:
-        """Return whether an object belongs to this source."""
-        return self.refusal(bucket, key) is None
 
     def refusal(self, bucket: str, key: str) -> str | None:
         """Return why an object does not belong to this source, or None when it does."""
@@ -105,7 +101,7 @@ class Batching(Section):
             yield ("quiet",), "a batch that is never full would never close: set quiet, max_age or marker"
 
 
-class Upload(StrEnum):
+class UploadMethod(StrEnum):
     """How CVAT receives the images."""
 
     STREAM = "stream"
@@ -132,7 +128,7 @@ class TaskSection(Section):
     """Whether shapes have a z-order."""
     bug_tracker: str = Field(default="", max_length=2000)
     """An address (http or https) that the task links to."""
-    upload: Upload = Upload.STREAM
+    upload: UploadMethod = UploadMethod.STREAM
     """stream: labelyard sends the files. remote: CVAT downloads presigned URLs. share: CVAT reads its own share."""
     inspect: Switch = True
     """Whether to read and check each image first. Only remote and share may skip it."""
@@ -164,9 +160,9 @@ class TaskSection(Section):
                 ("overlap",),
                 f"write at most {self.segment_size // 2}, half of segment_size: CVAT creates wrong jobs otherwise",
             )
-        if not self.inspect and self.upload is Upload.STREAM:
+        if not self.inspect and self.upload is UploadMethod.STREAM:
             yield ("inspect",), "upload: stream reads every byte anyway: write true, or choose remote or share"
-        if self.share_prefix and self.upload is not Upload.SHARE:
+        if self.share_prefix and self.upload is not UploadMethod.SHARE:
             yield ("share_prefix",), "is only for upload: share: remove it"
 
     def cvat_labels(self) -> tuple[Label, ...]:
@@ -180,8 +176,7 @@ class TaskSection(Section):
 
 def _known_policy(value: str) -> str:
     if value not in ASSIGNMENT_POLICIES:
-        near = get_close_matches(value, ASSIGNMENT_POLICIES, n=1)
-        raise ValueError(f"{value!r} is unknown: write {near[0] if near else ' or '.join(ASSIGNMENT_POLICIES)}")
+        raise ValueError(unknown_choice(value, list(ASSIGNMENT_POLICIES)))
     return value
 
 
@@ -198,7 +193,7 @@ class Assignment(Section):
     """round_robin: the annotators in turn, continuing from batch to batch."""
 
 
-class Export(Section):
+class ExportSection(Section):
     """Where exports are written."""
 
     format: Literal["COCO 1.0"] = "COCO 1.0"
@@ -243,7 +238,7 @@ class DatasetSpec(Section):
     """CVAT user names that jobs are assigned to; a change counts for waiting batches too."""
     assignment: Assignment = Assignment()
     """How jobs are assigned to the annotators."""
-    export: Export
+    export: ExportSection
     """Where COCO files are written."""
     overwrites: Overwrites = Overwrites.RELABEL
     """A file changes after its upload: relabel (a task for the new content too), ignore it, or quarantine it until a
@@ -267,7 +262,7 @@ class DatasetSpec(Section):
 
     @field_validator("export")
     @classmethod
-    def _not_a_source(cls, value: Export, info: ValidationInfo) -> Export:
+    def _not_a_source(cls, value: ExportSection, info: ValidationInfo) -> ExportSection:
         reject(_overlap_with_sources(value, info.data.get("sources", ())))
         return value
 
@@ -280,7 +275,7 @@ class DatasetSpec(Section):
         """Return whether an object is a marker that closes the open batch."""
         return (
             self.batch.marker is not None
-            and key.rsplit("/", 1)[-1] == self.batch.marker
+            and base_name(key) == self.batch.marker
             and any(s.bucket == bucket and key.startswith(s.prefix) for s in self.sources)
         )
 
@@ -298,7 +293,7 @@ def _overlaps(sources: Sequence[Source]) -> Iterator[Problem]:
                 yield (i,), f"{overlap}, objects would be registered twice: no prefix may begin with another one"
 
 
-def _overlap_with_sources(export: Export, sources: Sequence[Source]) -> Iterator[Problem]:
+def _overlap_with_sources(export: ExportSection, sources: Sequence[Source]) -> Iterator[Problem]:
     for one in sources:
         if one.overlaps(export.bucket or sources[0].bucket, export.prefix):
             overlap = f"{export.prefix!r} overlaps the source {_url(one)}"

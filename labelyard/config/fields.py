@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from decimal import Decimal
+from difflib import get_close_matches
 from typing import Annotated, Self
 
 from pydantic import (
@@ -22,8 +23,16 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from labelyard.domain.labels import MAX_NAME_LENGTH
+
 Problem = tuple[tuple[str | int, ...], str]
 """The path inside a section (field names, list indices) and what to write there instead."""
+
+
+def unknown_choice(value: object, known: Sequence[str]) -> str:
+    """Return what is wrong with a value that is none of the `known` ones, and what to write."""
+    near = get_close_matches(str(value), known, n=1)
+    return f"{value!r} is unknown: write {near[0] if near else ' or '.join(known)}"
 
 
 class Section(BaseModel):
@@ -186,8 +195,8 @@ def _caption(value: str) -> str:
         raise ValueError(f"begins or ends with a blank: write {tidy.strip()!r}")
     if not tidy:
         raise ValueError("is empty: write a name")
-    if len(tidy) > 64:
-        raise ValueError(f"has {len(tidy)} characters: write at most 64, CVAT keeps no more")
+    if len(tidy) > MAX_NAME_LENGTH:
+        raise ValueError(f"has {len(tidy)} characters: write at most {MAX_NAME_LENGTH}, CVAT keeps no more")
     if "\n" in tidy or "\t" in tidy:
         raise ValueError("write it on one line, without tabs")
     return tidy
@@ -217,7 +226,9 @@ Folder = Annotated[Prefix, AfterValidator(_folder), WithJsonSchema({"type": "str
 """A prefix that ends in a slash."""
 Glob = Annotated[str, AfterValidator(_glob), WithJsonSchema({"type": "string", "pattern": "^[^/]"})]
 """A pattern for keys after the prefix."""
-Caption = Annotated[str, AfterValidator(_caption), Field(json_schema_extra={"minLength": 1, "maxLength": 64})]
+Caption = Annotated[
+    str, AfterValidator(_caption), Field(json_schema_extra={"minLength": 1, "maxLength": MAX_NAME_LENGTH})
+]
 """The name of a label or attribute, in Unicode NFC."""
 Color = Annotated[str, AfterValidator(_color), WithJsonSchema({"type": "string", "pattern": f"^{_COLOR}$"})]
 """A color, `#rrggbb`."""

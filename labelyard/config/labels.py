@@ -11,10 +11,14 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import PydanticKnownError
 
 from labelyard.config.fields import Caption, Color, Problem, Section, Switch, reject
-from labelyard.domain.labels import AttributeSpec, InputType, Label
-
-_LONGEST_DEFAULT = 128
-_LONGEST_VALUES = 4096
+from labelyard.domain.labels import (
+    MAX_DEFAULT_LENGTH,
+    MAX_NAME_LENGTH,
+    MAX_VALUES_LENGTH,
+    AttributeSpec,
+    InputType,
+    Label,
+)
 
 _Value = Annotated[str, WithJsonSchema({"type": ["string", "number", "boolean"]})]
 
@@ -69,14 +73,14 @@ class AttributeSection(Section):
         for i, value in enumerate(self.values):
             if not value.strip() or "\n" in value or "\r" in value:
                 yield ("values", i), "write text on one line: CVAT separates values by line breaks"
-        if len("\n".join(self.values)) > _LONGEST_VALUES:
-            yield ("values",), f"have more than {_LONGEST_VALUES} characters together, CVAT keeps no more"
-        if self.default is not None and (len(self.default) > _LONGEST_DEFAULT or "\n" in self.default):
-            yield ("default",), f"write one line of at most {_LONGEST_DEFAULT} characters"
-        elif self.input_type in (InputType.SELECT, InputType.RADIO) and len((*self.values, "")[0]) > _LONGEST_DEFAULT:
+        if len("\n".join(self.values)) > MAX_VALUES_LENGTH:
+            yield ("values",), f"have more than {MAX_VALUES_LENGTH} characters together, CVAT keeps no more"
+        if self.default is not None and (len(self.default) > MAX_DEFAULT_LENGTH or "\n" in self.default):
+            yield ("default",), f"write one line of at most {MAX_DEFAULT_LENGTH} characters"
+        elif self.input_type in (InputType.SELECT, InputType.RADIO) and len((*self.values, "")[0]) > MAX_DEFAULT_LENGTH:
             yield (
                 ("values", 0),
-                f"is the default too, and CVAT keeps {_LONGEST_DEFAULT} characters of it: name a default",
+                f"is the default too, and CVAT keeps {MAX_DEFAULT_LENGTH} characters of it: name a default",
             )
 
     def _choice_problems(self) -> Iterator[Problem]:
@@ -145,7 +149,7 @@ class _OrName:
     """Adds the bare name, which the validator turns into a mapping, to the JSON schema."""
 
     def __get_pydantic_json_schema__(self, core_schema: Any, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"anyOf": [{"type": "string", "minLength": 1, "maxLength": 64}, handler(core_schema)]}
+        return {"anyOf": [{"type": "string", "minLength": 1, "maxLength": MAX_NAME_LENGTH}, handler(core_schema)]}
 
 
 LabelEntry = Annotated[LabelSection, BeforeValidator(_bare_name), _OrName()]

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from labelyard.config.dataset import DatasetSpec
+from labelyard.config.fields import unknown_choice
 from labelyard.config.yaml_document import Path
 
 _KINDS = {str: "a text", bool: "a boolean", int: "a number", float: "a number", list: "a list", dict: "a mapping"}
@@ -41,9 +42,7 @@ def _own_message(details: ErrorDetails, _spelled: str | None) -> str:
 
 
 def _unknown_choice(details: ErrorDetails, _spelled: str | None) -> str:
-    known = _choices(details["loc"])
-    near = difflib.get_close_matches(str(details["input"]), known, n=1)
-    return f"{details['input']!r} is unknown: write {near[0] if near else ' or '.join(known)}"
+    return unknown_choice(details["input"], _choices(details["loc"]))
 
 
 def _not_a_mapping(details: ErrorDetails, _spelled: str | None) -> str:

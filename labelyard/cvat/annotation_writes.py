@@ -14,6 +14,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import TypeAlias
 
 from labelyard.cvat.client import Cvat
+from labelyard.cvat.runner import MAX_RETRY_AFTER
 from labelyard.domain.annotations import Annotations, AttributeValue, Change, Shape, Tag, Track, TrackedShape
 from labelyard.errors import CvatBusy, CvatCrashed, CvatNotFound, CvatRefused, UnclearAnswer
 
@@ -29,9 +30,6 @@ ATTEMPTS = 3
 
 SETTLE_SECONDS = 1.0
 """Seconds for a write with a lost response to finish before we read."""
-
-MAX_RETRY_AFTER = 60.0
-"""Seconds that we wait for a busy server; a longer wait is left to the caller."""
 
 
 def create_annotations(

@@ -40,6 +40,18 @@ def decode(request: Request, response: Response, decoder: Callable[[Any], T]) ->
         ) from error
 
 
+def decode_page(
+    request: Request, response: Response, decoder: Callable[[Any], T], page: int
+) -> tuple[list[T], int | None]:
+    """Return the items of a list's page, and the number of the next page or None."""
+    if response.status == 404:  # a page past the end: its items were deleted since the previous page [251]
+        return [], None
+    items, more = decode(
+        request, response, lambda data: ([decoder(item) for item in data["results"]], bool(data["next"]))
+    )
+    return items, page + 1 if more else None
+
+
 def fetch(request: Request, decoder: Callable[[Any], T]) -> Exchange[T]:
     """Send `request` and decode its response."""
     response = yield from send(request)

@@ -10,12 +10,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 
-from labelyard.domain.labels import AttributeSpec, InputType, Label
+from labelyard.domain.labels import (
+    MAX_DEFAULT_LENGTH,
+    MAX_NAME_LENGTH,
+    MAX_VALUES_LENGTH,
+    AttributeSpec,
+    InputType,
+    Label,
+)
 from labelyard.errors import LabelError
-
-MAX_NAME_LENGTH = 64
-MAX_DEFAULT_LENGTH = 128
-MAX_VALUES_LENGTH = 4096
 
 _CHOICES = frozenset({InputType.SELECT, InputType.RADIO})
 

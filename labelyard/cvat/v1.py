@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from labelyard.cvat.decoding import decode, decode_user, fetch, file_name, send, send_for_task
+from labelyard.cvat.decoding import decode, decode_page, decode_user, fetch, file_name, send, send_for_task
 from labelyard.cvat.dialect import Dialect, Quirks
 from labelyard.cvat.encoding import normalize_name
 from labelyard.cvat.error_responses import message_of
@@ -86,12 +86,7 @@ class V1(Dialect):
         query |= {"ordering": "id", "page_size": str(PAGE_SIZE), "page": str(page)}
         request = self._get("tasks", **query)
         response = yield from send(request, accept={404})
-        if response.status == 404:  # a page past the end: tasks were deleted since the previous page [251]
-            return [], None
-        tasks, more = decode(
-            request, response, lambda data: ([decode_task(item) for item in data["results"]], bool(data["next"]))
-        )
-        return tasks, page + 1 if more else None
+        return decode_page(request, response, decode_task, page)
 
     def _bare_task(self, task_id: int) -> Exchange[Task]:
         """Read the task from the list, which is fresh; /tasks/:id can be stale after a failed delete [623-630]."""

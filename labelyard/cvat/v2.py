@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from labelyard.cvat.decoding import decode, decode_label, decode_user, fetch, file_name, send, send_for_task
+from labelyard.cvat.decoding import (
+    decode,
+    decode_label,
+    decode_page,
+    decode_user,
+    fetch,
+    file_name,
+    send,
+    send_for_task,
+)
 from labelyard.cvat.dialect import Dialect, Quirks
 from labelyard.cvat.error_responses import message_of, one_line
 from labelyard.cvat.exchange import Exchange, Pause, Request, Response, poll_intervals
@@ -160,12 +169,7 @@ class V2(Dialect):
         """Return one page of a list, and the next page's number."""
         request = self._get(path, **{**filters, "page_size": str(PAGE_SIZE), "page": str(page)})
         response = yield from send(request, accept={404} if page > 1 else ())
-        if response.status == 404:  # its items were deleted since the previous page
-            return [], None
-        items, more = decode(
-            request, response, lambda data: ([decoder(item) for item in data["results"]], bool(data["next"]))
-        )
-        return items, page + 1 if more else None
+        return decode_page(request, response, decoder, page)
 
     def _all(self, path: str, filters: Mapping[str, str], decoder: Callable[[Any], T]) -> Exchange[list[T]]:
         """Return all pages of a list."""

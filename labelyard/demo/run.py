@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -88,12 +89,9 @@ def run_demo(supervisor: Supervisor, env: DemoEnvironment, settings: Settings, d
     environment.add_prefect_url(env, links.prefect_api)
     supervisor.start(environment.bots_process(env))
     uploader = Uploader(s3, spec, waves(spec.sources[0].prefix))
-    ledger = Ledger(settings.ledger)
-    try:
+    with closing(Ledger(settings.ledger)) as ledger:
         seen = _follow(supervisor, env, ledger, uploader, display)
         return _verify(env, ledger, uploader, seen, s3, links)
-    finally:
-        ledger.close()
 
 
 def set_up(settings: Settings, spec: DatasetSpec, s3: Any) -> None:
@@ -101,12 +99,8 @@ def set_up(settings: Settings, spec: DatasetSpec, s3: Any) -> None:
     for bucket in {*(source.bucket for source in spec.sources), spec.export_bucket}:
         s3.create_bucket(Bucket=bucket)
     upgrade(settings.ledger)
-    ledger = Ledger(settings.ledger)
-    try:
-        with ledger.transaction() as tx:
-            datasets.apply(tx, spec)
-    finally:
-        ledger.close()
+    with closing(Ledger(settings.ledger)) as ledger, ledger.transaction() as tx:
+        datasets.apply(tx, spec)
     NotificationSetup(settings).apply(spec)
 
 

@@ -18,18 +18,18 @@ _WAVES = (4, 3, 2)  # subjects per wave; each subject has a photograph from thre
 
 
 @dataclass(frozen=True)
-class Upload:
+class PlannedUpload:
     """A photograph and its key."""
 
     key: str
     photograph: Photograph
 
 
-def waves(prefix: str) -> list[list[Upload]]:
+def waves(prefix: str) -> list[list[PlannedUpload]]:
     """Return all photographs in three waves. `cam1/cat.jpg` and `cam2/cat.jpg` are different photographs."""
     names = [name.rpartition("-") for name in photographs()]
     uploads = [
-        (what, Upload(f"{prefix}cam{n}/{what}.jpg", photograph))
+        (what, PlannedUpload(f"{prefix}cam{n}/{what}.jpg", photograph))
         for (what, _, n), photograph in zip(names, photographs().values(), strict=True)
     ]
     subjects, planned = list(dict.fromkeys(what for what, _ in uploads)), []
@@ -48,13 +48,13 @@ class Uploader:
 
     s3: Any
     spec: DatasetSpec
-    waves: Sequence[Sequence[Upload]]
+    waves: Sequence[Sequence[PlannedUpload]]
     put_at: dict[str, datetime] = field(default_factory=dict)
     _next: int = 0
     _not_before: float = 0.0
 
     @property
-    def uploads(self) -> list[Upload]:
+    def uploads(self) -> list[PlannedUpload]:
         """Every photograph with its key."""
         return [upload for wave in self.waves for upload in wave]
 

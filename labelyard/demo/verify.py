@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from labelyard.demo.uploader import Upload
+from labelyard.demo.uploader import PlannedUpload
 
 Box = tuple[str, float, float, float, float]
 """Label, left, top, width, height; pixels, to two digits."""
@@ -46,7 +46,7 @@ class CvatTask:
 class PhotographOutcome:
     """The tasks and frames that hold a photograph, the boxes saved on it, and the boxes exported of it."""
 
-    upload: Upload
+    upload: PlannedUpload
     frames: list[tuple[CvatTask, int]] = field(default_factory=list)
     exported: list[Counter[Box]] = field(default_factory=list)
 
@@ -141,7 +141,7 @@ def read_export(file: Path) -> dict[str, Counter[Box]]:
 
 
 def outcomes(
-    uploads: Sequence[Upload],
+    uploads: Sequence[PlannedUpload],
     tasks: Sequence[CvatTask],
     names: Mapping[int, Mapping[str, str]],
     exports: Sequence[Mapping[str, Counter[Box]]],

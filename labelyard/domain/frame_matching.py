@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from labelyard.domain.naming import upload_identity, upload_names
-from labelyard.domain.objects import StoredObject
+from labelyard.domain.objects import StoredObject, base_name
 
 
 def match_frames(
@@ -35,4 +35,4 @@ def _possible_names(obj: StoredObject) -> set[str]:
     identity = upload_identity(obj)
     unique_in_batch, *_ = upload_names([obj.key], [identity])
     with_equal_base_name, *_ = upload_names([obj.key, "/" + obj.key], [identity, ""])
-    return {unique_in_batch, with_equal_base_name, obj.key.rsplit("/", 1)[-1]}
+    return {unique_in_batch, with_equal_base_name, base_name(obj.key)}

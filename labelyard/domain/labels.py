@@ -5,6 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+MAX_NAME_LENGTH = 64
+"""Characters of the name of a label or attribute that CVAT's database keeps."""
+MAX_DEFAULT_LENGTH = 128
+"""Characters of an attribute's default."""
+MAX_VALUES_LENGTH = 4096
+"""Characters of an attribute's values, joined by line breaks."""
+
 
 class InputType(StrEnum):
     """How an annotator enters an attribute (CVAT's five kinds)."""

@@ -8,7 +8,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from labelyard.domain.objects import StoredObject
+from labelyard.domain.objects import StoredObject, base_name
 
 _LONGEST_UPLOAD_NAME = 120
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ ()=@,+-]*")
@@ -25,7 +25,7 @@ def task_name(ledger_id: str, batch: str, members: Iterable[StoredObject]) -> st
     The order of the members does not matter. Two ledgers, or two sets of members, never have the same name.
     """
     digest = hashlib.sha256(ledger_id.encode())
-    for identity in sorted((m.bucket, m.key, m.etag) for m in members):
+    for identity in sorted(member.identity for member in members):
         digest.update("\0".join(("", *identity)).encode("utf-8", "surrogatepass"))
     return f"{batch} {digest.hexdigest()[:10]}"
 
@@ -48,7 +48,7 @@ def upload_names(keys: Sequence[str], identities: Sequence[str] | None = None) -
     by the name without suffix. `identities` distinguish equal keys (two contents of one key).
     """
     identities = identities or keys
-    bases = [key.rsplit("/", 1)[-1] for key in keys]
+    bases = [base_name(key) for key in keys]
     counts = Counter(_stem(base) for base in bases)
     kept = [counts[_stem(base)] == 1 and _is_safe(base) for base in bases]
     taken = {_stem(base) for base, keep in zip(bases, kept, strict=True) if keep}

@@ -23,10 +23,20 @@ class StoredObject:
         """The object's s3:// address."""
         return s3_url(self.bucket, self.key)
 
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """Bucket, key and ETag, as a row of the ledger has them."""
+        return self.bucket, self.key, self.etag
+
 
 def s3_url(bucket: str, key: str) -> str:
     """Return the s3:// address of a key or a prefix."""
     return f"s3://{bucket}/{key}"
+
+
+def base_name(key: str) -> str:
+    """Return the part of a key after its last slash."""
+    return key.rsplit("/", 1)[-1]
 
 
 def version_id(value: object) -> str | None:

@@ -4,8 +4,8 @@ A batch:
 
      close       create         upload        verify      assign      annotate       export        archive
   open ───▶ closed ────▶ created ────▶ uploaded ────▶ ready ────▶ assigned ────▶ completed ────▶ exported ────▶ archived
-              ▲             │              │            │           │  ▲             │              │              │
-              └─────────────┴──────────────┴────────────┴───────────┘  └─────────────┴──────────────┴──────────────┘
+              ▲             │              │            │           │  ▲             │              │
+              └─────────────┴──────────────┴────────────┴───────────┘  └─────────────┴──────────────┘
                the task was abandoned or deleted: create another        a job was reopened, or an annotation changed
 
 From each of them: failed (`labelyard retry` resumes it in the state it had), quarantined (none of its objects can be
@@ -63,7 +63,7 @@ TRANSITIONS: dict[BatchState, frozenset[BatchState]] = {
     _S.ASSIGNED: _next(_S.COMPLETED, _S.CLOSED),
     _S.COMPLETED: _next(_S.EXPORTED, _S.ASSIGNED, _S.CLOSED),
     _S.EXPORTED: _next(_S.ARCHIVED, _S.ASSIGNED, _S.COMPLETED, _S.CLOSED),
-    _S.ARCHIVED: _next(_S.ASSIGNED, _S.COMPLETED),
+    _S.ARCHIVED: _next(),
     _S.FAILED: _next(*INGESTING, *WITH_PEOPLE) - {_S.FAILED},
     _S.QUARANTINED: _next(_S.CLOSED) - {_S.QUARANTINED},
     _S.CANCELLED: frozenset(),

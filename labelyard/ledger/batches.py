@@ -42,19 +42,10 @@ def all_open(tx: Transaction) -> Sequence[Batch]:
 
 def lock_open(tx: Transaction, dataset: str) -> Batch | None:
     """Return the dataset's open batch or None. It and the dataset are locked until the transaction ends."""
-    lock_dataset(tx, dataset)
+    datasets.lock(tx, dataset)
     query = select(Batch).where(Batch.dataset == dataset, Batch.state == BatchState.OPEN)
     # Only a locking read sees that another transaction has just closed the batch.
     return tx.scalars(query.with_for_update().execution_options(populate_existing=True)).first()
-
-
-def lock_dataset(tx: Transaction, dataset: str) -> Dataset:
-    """Return the dataset, locked for this transaction. Call it before locking a batch or inserting an object.
-
-    The foreign key of an inserted object takes a shared lock on the dataset. Two transactions that hold it and both
-    wanted the exclusive lock would wait for each other.
-    """
-    return tx.get_one(Dataset, dataset, with_for_update=True, populate_existing=True)
 
 
 def get_or_open(tx: Transaction, dataset: str) -> Batch:
@@ -159,8 +150,7 @@ def postpone(tx: Transaction, batch: Batch, error: str, next_step: str, wait: ti
 
 def record_not_started(tx: Transaction, batch: Batch, error: str, next_step: str) -> bool:
     """Record that Prefect could not start a run of this batch; return False where the batch waits for none."""
-    leased = batch.leased_until is not None and batch.leased_until > tx.now
-    if leased or batch.state not in EVENT_OF_STATE:
+    if batch.is_leased(tx.now) or batch.state not in EVENT_OF_STATE:
         return False
     batch.error, batch.next_step = error, next_step
     record(tx, "not started", error, batch=batch)

@@ -58,21 +58,38 @@ def spec(tx: Transaction, name: str, version: int | None = None) -> DatasetSpec:
     dataset = tx.get(Dataset, name)
     found = dataset and tx.get(DatasetVersion, (name, version or dataset.version))
     if not found:
-        known = ", ".join(tx.scalars(select(Dataset.name).order_by(Dataset.name))) or "none"
-        raise NotFound(f"the ledger holds no dataset {name!r} (known: {known})", next_step="labelyard apply FILE")
+        raise _unknown(tx, name)
     return DatasetSpec.model_validate(found.document)
 
 
-def current(tx: Transaction) -> Iterator[tuple[DatasetSpec, int]]:
-    """Yield the current file of every dataset that is not retired, with its version."""
-    rows = tx.execute(
-        select(DatasetVersion.document, DatasetVersion.number)
+def lock(tx: Transaction, name: str) -> Dataset:
+    """Return the dataset, locked for this transaction. Call it before locking a batch or inserting an object.
+
+    The foreign key of an inserted object takes a shared lock on the dataset. Two transactions that hold it and both
+    wanted the exclusive lock would wait for each other. Raises NotFound.
+    """
+    found = tx.get(Dataset, name, with_for_update=True, populate_existing=True)
+    if found is None:
+        raise _unknown(tx, name)
+    return found
+
+
+def _unknown(tx: Transaction, name: str) -> NotFound:
+    """Return the error for a dataset that was never applied, with the names of those that were."""
+    known = ", ".join(tx.scalars(select(Dataset.name).order_by(Dataset.name))) or "none"
+    return NotFound(f"the ledger holds no dataset {name!r} (known: {known})", next_step="labelyard apply FILE")
+
+
+def current(tx: Transaction) -> Iterator[DatasetSpec]:
+    """Yield the current file of every dataset that is not retired."""
+    documents = tx.scalars(
+        select(DatasetVersion.document)
         .join(Dataset, (Dataset.name == DatasetVersion.dataset) & (Dataset.version == DatasetVersion.number))
         .where(Dataset.retired_at.is_(None))
         .order_by(Dataset.name)
     )
-    for document, number in rows:
-        yield DatasetSpec.model_validate(document), number
+    for document in documents:
+        yield DatasetSpec.model_validate(document)
 
 
 def categories(tx: Transaction, name: str) -> dict[str, int]:

@@ -40,7 +40,7 @@ def acquire(tx: Transaction, batch: str, holder: str, states: Collection[BatchSt
         # Only after the lease is taken: a run that cannot have the batch must not use up the server's one trial.
         _check_servers(tx, row)
         return row
-    if row.leased_until is not None and row.leased_until > now:
+    if row.is_leased(now):
         raise LeaseTaken(f"{row.leased_by} has it until {row.leased_until:%H:%M:%S} UTC", where=batch)
     if row.state not in states:
         raise LeaseTaken(f"it is {row.state}: nothing to do here", where=batch)

@@ -10,7 +10,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 from labelyard.config import DatasetSpec, Deletions, Overwrites
 from labelyard.domain.batching import MarkerArrives, ObjectArrives, decide
 from labelyard.domain.objects import StoredObject
-from labelyard.ledger import batches
+from labelyard.ledger import batches, datasets
 from labelyard.ledger.database import Transaction, insert_or_ignore
 from labelyard.ledger.history import record, record_each
 from labelyard.ledger.tables import Batch, Object
@@ -136,7 +136,7 @@ def unregistered(tx: Transaction, dataset: str, found: Sequence[StoredObject]) -
         )
     )
     registered = {tuple(row) for row in rows} if found else set()
-    return [obj for obj in found if _identity(obj) not in registered]
+    return [obj for obj in found if obj.identity not in registered]
 
 
 def _under(keys: Iterable[tuple[str, str]]) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
@@ -170,22 +170,22 @@ def _insert_unknown(tx: Transaction, spec: DatasetSpec, found: Sequence[StoredOb
         }
         for obj in found
     ]
-    batches.lock_dataset(tx, spec.name)
+    datasets.lock(tx, spec.name)
     insert = insert_or_ignore(tx, Object)
     new = tx.scalars(insert.on_conflict_do_nothing().returning(Object), values).all() if values else []
-    order = {_identity(obj): position for position, obj in enumerate(found)}
+    order = {obj.identity: position for position, obj in enumerate(found)}
     rows = [*new, *_reappeared(tx, spec, found)] if len(new) < len(found) else new
-    return sorted(rows, key=lambda row: order[_identity(row)])
+    return sorted(rows, key=lambda row: order[row.stored.identity])
 
 
 def _reappeared(tx: Transaction, spec: DatasetSpec, found: Sequence[StoredObject]) -> Iterator[Object]:
     """Yield contents and markers that were deleted and put again, and that no task has: they are registered again."""
-    wanted = {_identity(obj) for obj in found}
+    wanted = {obj.identity for obj in found}
     deleted = select(Object).where(
         Object.dataset == spec.name, *_under((obj.bucket, obj.key) for obj in found), Object.deleted_at.is_not(None)
     )
     for row in tx.scalars(deleted).all():
-        if _identity(row) not in wanted:
+        if row.stored.identity not in wanted:
             continue
         row.deleted_at = None
         record(tx, "reappeared", "the same content was put again", obj=row)
@@ -234,7 +234,3 @@ def _quarantine_overwrite(
     reason = f"a new content of what is labelled in {labelled.batch_id} (overwrites: {spec.overwrites})"
     quarantine(tx, row, reason)
     return True
-
-
-def _identity(obj: StoredObject | Object) -> tuple[str, str, str]:
-    return obj.bucket, obj.key, obj.etag

@@ -117,7 +117,6 @@ def _summary(tx: Transaction, batch: Batch, now: datetime) -> BatchSummary:
             Object.batch_id == batch.id, Object.quarantine_reason.is_not(None)
         )
     )
-    leased = batch.leased_until is not None and batch.leased_until > now
     return BatchSummary(
         id=batch.id, dataset=batch.dataset, state=batch.state, objects=batch.objects,
         quarantined={s3_url(bucket, key): reason or "" for bucket, key, reason in quarantined},
@@ -126,6 +125,7 @@ def _summary(tx: Transaction, batch: Batch, now: datetime) -> BatchSummary:
         jobs=[JobSummary(j.server_id, (j.start_frame, j.stop_frame), j.assignee, j.status, j.status_since)
               for j in jobs.of_batch(tx, batch.id)],
         exports=[s3_url(export.bucket, export.key) for export in exports.of_batch(tx, batch.id)],
-        opened_at=batch.opened_at, changed_at=batch.changed_at, leased_by=batch.leased_by if leased else None,
+        opened_at=batch.opened_at, changed_at=batch.changed_at,
+        leased_by=batch.leased_by if batch.is_leased(now) else None,
         error=batch.error, next_step=batch.next_step, not_before=batch.not_before, warning=batch.warning,
     )  # fmt: skip

@@ -66,6 +66,7 @@ class LedgerIdentity(Table):
 
     id: Mapped[str] = mapped_column(primary_key=True)
     created_at: Mapped[datetime]
+    """For a person who reads the ledger; labelyard does not use it."""
 
 
 class Dataset(Table):
@@ -95,6 +96,7 @@ class DatasetVersion(Table):
     document: Mapped[dict[str, Any]]
     sha256: Mapped[str]
     applied_at: Mapped[datetime]
+    """For a person who reads the ledger; labelyard does not use it."""
 
 
 class Category(Table):
@@ -154,6 +156,10 @@ class Batch(Table):
         _unique_where("uq_batch_one_open", "dataset", where="state = 'open'"),
     )
 
+    def is_leased(self, now: datetime) -> bool:
+        """Return whether it has an unexpired lease."""
+        return self.leased_until is not None and self.leased_until > now
+
 
 class Object(Table):
     """One content of one file in a bucket."""
@@ -168,8 +174,12 @@ class Object(Table):
     version_id: Mapped[str | None]
     size: Mapped[int | None]
     registered_at: Mapped[datetime]
+    """For a person who reads the ledger; labelyard does not use it."""
     registered_via: Mapped[str]
-    """What reported the object: `sqs`, `webhook`, `sweep`, `backfill`, …"""
+    """What reported the object: `sqs`, `webhook`, `sweep`, `backfill`, …
+
+    For a person who reads the ledger; labelyard does not use it.
+    """
     batch_id: Mapped[str | None] = mapped_column(ForeignKey("batch.id"))
     """None for a marker, and for a new content that `overwrites` keeps out of every batch."""
     upload_name: Mapped[str | None]
@@ -214,6 +224,7 @@ class Task(Table):
     request_id: Mapped[str | None]
     upload_begun_at: Mapped[datetime | None]
     abandon_reason: Mapped[str | None]
+    """For a person who reads the ledger; labelyard does not use it."""
 
     __table_args__ = (
         Unique("batch_id", "attempt", name="uq_task_batch_id_attempt"),
@@ -265,6 +276,7 @@ class Export(Table):
     """The task's updated_date when it was exported; the file is out of date once the task has a later one."""
     tries: Mapped[int]
     exported_at: Mapped[datetime]
+    """For a person who reads the ledger; labelyard does not use it."""
     current: Mapped[bool]
 
     __table_args__ = (
@@ -330,6 +342,7 @@ class CircuitBreaker(Table):
     failures: Mapped[int]
     """Failures in a row; a success deletes the row."""
     since: Mapped[datetime]
+    """For a person who reads the ledger; labelyard does not use it."""
     open_until: Mapped[datetime | None]
     """Until then no run may start; afterwards one run may try. None below `breakers.FAILURES_TO_OPEN`."""
     error: Mapped[str]

@@ -68,7 +68,7 @@ def rebuild(context: Context) -> list[AdoptedTask]:
     NotFound if no dataset was applied.
     """
     with context.ledger.read_only() as tx:
-        specs = [spec for spec, _ in datasets.current(tx)]
+        specs = list(datasets.current(tx))
     if not specs:
         raise NotFound(
             "the ledger has no dataset",
@@ -147,11 +147,11 @@ def _objects_in_no_task(tx: Transaction, spec: DatasetSpec, listed: Sequence[Sto
         Object.dataset == spec.name, Object.upload_name.is_not(None)
     )
     in_tasks = {tuple(row) for row in tx.execute(uploaded)}
-    return [obj for obj in listed if (obj.bucket, obj.key, obj.etag) not in in_tasks]
+    return [obj for obj in listed if obj.identity not in in_tasks]
 
 
 def _add_batch(tx: Transaction, spec: DatasetSpec, batch_id: str | None) -> Batch:
-    dataset = batches.lock_dataset(tx, spec.name)
+    dataset = datasets.lock(tx, spec.name)
     number = dataset.last_batch_number + 1 if batch_id is None else int(batch_id.rpartition("-")[2])
     batch = batches.add(tx, dataset, number, BatchState.READY)  # never open: the dataset may have an open one
     batch.cvat = spec.cvat

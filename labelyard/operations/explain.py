@@ -14,7 +14,7 @@ from labelyard.ledger import Transaction, batches, breakers, datasets, history, 
 from labelyard.ledger.overview import overview
 from labelyard.ledger.tables import Batch, Object
 from labelyard.operations.manual import MANUALLY, bucket_and_key
-from labelyard.operations.status import batch_problems, blockers, jobs_summary
+from labelyard.operations.status import batch_problems, blockers, jobs_summary, state_with_lease
 from labelyard.storage.store import ARCHIVED
 
 
@@ -87,7 +87,7 @@ def _how_to_restore(obj: Object, reason: str) -> str:
 def _never_registered(context: Context, bucket: str, key: str, address: str) -> NotFound:
     """Return the reason: no dataset accepts the key, it does not exist, or no notification of it has come."""
     with context.ledger.read_only() as tx:
-        refusals = {spec.name: spec.refusal(bucket, key) for spec, _ in datasets.current(tx)}
+        refusals = {spec.name: spec.refusal(bucket, key) for spec in datasets.current(tx)}
     accepting = [name for name, refusal in refusals.items() if refusal is None]
     what, next_step = _not_notified(context, bucket, key, accepting) if accepting else _not_accepted(refusals)
     return NotFound(f"never registered: {what}", where=address, next_step=next_step)
@@ -123,7 +123,7 @@ def _batch_now(tx: Transaction, batch: Batch) -> Iterator[str]:
     (line,) = seen.batches
     facts = [line.task_url, jobs_summary(line) if line.jobs else None, line.exports[-1] if line.exports else None]
     details = ", ".join(fact for fact in facts if fact)
-    yield f"{batch.id} is {batch.state}{' (working)' if line.leased_by else ''}" + (f": {details}" if details else "")
+    yield f"{batch.id} is {state_with_lease(line)}" + (f": {details}" if details else "")
     if batch.state is BatchState.OPEN:
         yield _when_it_closes(datasets.spec(tx, batch.dataset), batch)
     yield from batch_problems(line)

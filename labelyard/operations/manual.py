@@ -9,7 +9,7 @@ from labelyard.domain.states import BatchState
 from labelyard.errors import NotFound
 from labelyard.ledger import Transaction, batches, datasets, objects
 from labelyard.ledger.history import record
-from labelyard.ledger.tables import Batch, Dataset, Object
+from labelyard.ledger.tables import Batch, Object
 
 MANUALLY = "manually: "
 """The first word of the quarantine reason of an object that a person has quarantined."""
@@ -81,7 +81,7 @@ def archive(context: Context, batch_id: str) -> Batch:
 def pause(context: Context, dataset: str, why: str) -> None:
     """Start no new run of a dataset; objects are still registered, and running work finishes."""
     with context.ledger.transaction() as tx:
-        row = _locked_dataset(tx, dataset)
+        row = datasets.lock(tx, dataset)
         row.paused_at, row.pause_reason = tx.now, why or None
         record(tx, "paused", why or "manually", dataset=dataset)
 
@@ -89,7 +89,7 @@ def pause(context: Context, dataset: str, why: str) -> None:
 def resume(context: Context, dataset: str) -> int:
     """Start runs of a paused dataset again; return how many batches wait for one."""
     with context.ledger.transaction() as tx:
-        row = _locked_dataset(tx, dataset)
+        row = datasets.lock(tx, dataset)
         row.paused_at = row.pause_reason = None
         record(tx, "resumed", "manually", dataset=dataset)
         return sum(batch.dataset == dataset for batch in batches.in_states(tx, batches.EVENT_OF_STATE))
@@ -98,16 +98,9 @@ def resume(context: Context, dataset: str) -> int:
 def retire(context: Context, dataset: str) -> None:
     """Register no new objects in a dataset; its existing batches continue."""
     with context.ledger.transaction() as tx:
-        row = _locked_dataset(tx, dataset)
+        row = datasets.lock(tx, dataset)
         row.retired_at = tx.now
         record(tx, "retired", "manually", dataset=dataset)
-
-
-def _locked_dataset(tx: Transaction, name: str) -> Dataset:
-    row = tx.get(Dataset, name, with_for_update=True)
-    if row is None:
-        raise NotFound(f"the ledger has no dataset {name!r}", next_step="labelyard status")
-    return row
 
 
 def _batch(tx: Transaction, row: Object) -> Batch | None:

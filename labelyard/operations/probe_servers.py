@@ -48,7 +48,7 @@ def _probe_server(context: Context, server: str) -> None:
 def _list_a_source(context: Context) -> None:
     """List any source, because a single bucket may be unavailable. Raises StoreUnreachable."""
     with context.ledger.read_only() as tx:
-        sources = [source for spec, _ in datasets.current(tx) for source in spec.sources]
+        sources = [source for spec in datasets.current(tx) for source in spec.sources]
     if not sources:
         return
     source = random.choice(sources)  # noqa: S311 - nothing secret

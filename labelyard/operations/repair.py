@@ -40,7 +40,7 @@ class _Recorded:
 def survey(context: Context, dataset: str | None = None) -> list[Discrepancy]:
     """Return every difference, of one dataset or of all. Raises CvatErrors and StoreErrors."""
     with context.ledger.read_only() as tx:
-        specs = [spec for spec, _ in datasets.current(tx) if dataset in (None, spec.name)]
+        specs = [spec for spec in datasets.current(tx) if dataset in (None, spec.name)]
     return [discrepancy for spec in specs for discrepancy in _survey_dataset(context, spec)]
 
 

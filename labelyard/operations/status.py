@@ -22,6 +22,11 @@ def jobs_summary(batch: BatchSummary) -> str:
     return f"{completed}/{len(batch.jobs)} done: {assignees}" if batch.jobs else "-"
 
 
+def state_with_lease(batch: BatchSummary) -> str:
+    """Return the state of a batch, and whether a run works on it."""
+    return f"{batch.state} (working)" if batch.leased_by else str(batch.state)
+
+
 def problems(seen: Overview) -> Iterator[str]:
     """Return everything that needs a person: first of each batch, then in general."""
     for batch in seen.batches:

@@ -44,8 +44,7 @@ def deploy_all(settings: Settings) -> None:
 
 def start_first_report(settings: Settings) -> None:
     """Start report-operations once if the operations artifact does not exist: its schedule may be a day away."""
-    secret = settings.prefect_api_auth_string
-    server = {PREFECT_API_URL: settings.prefect_api_url, PREFECT_API_AUTH_STRING: secret and secret.get_secret_value()}
+    server = {PREFECT_API_URL: settings.prefect_api_url, PREFECT_API_AUTH_STRING: settings.prefect_password()}
     existing = ArtifactCollectionFilter(key=ArtifactCollectionFilterKey(any_=["operations"]))
     with temporary_settings(server), get_client(sync_client=True) as client:
         if not client.read_latest_artifacts(artifact_filter=existing):
@@ -89,8 +88,8 @@ def _environment(settings: Settings) -> dict[str, str]:
         "LABELYARD_DEPLOY__BATCHES_AT_ONCE": str(settings.deploy.batches_at_once),
         "LABELYARD_DEPLOY__HEARTBEAT_TIMEOUT_SECONDS": str(settings.deploy.heartbeat_timeout_seconds),
     }
-    if settings.prefect_api_auth_string is not None:
-        given["PREFECT_API_AUTH_STRING"] = settings.prefect_api_auth_string.get_secret_value()
+    if password := settings.prefect_password():
+        given["PREFECT_API_AUTH_STRING"] = password
     return {**os.environ, **given}
 
 

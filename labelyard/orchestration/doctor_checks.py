@@ -41,7 +41,7 @@ def check_prefect(installation: Installation) -> Iterator[CheckResult]:
     yield _check_fast_worker()
     with _client(installation.settings) as http:
         version = _ask(http, "GET", "/admin/version")
-        yield ok("Prefect", f"{_api_url(installation.settings)}: {version}")
+        yield ok("Prefect", f"{installation.settings.prefect_api_or_ours}: {version}")
         config = yaml.safe_load((find_project() / "prefect.yaml").read_text(encoding="utf-8"))
         yield _check_deployments(_ask(http, "POST", "/deployments/filter", {}), config["deployments"])
         yield _check_automations(_ask(http, "POST", "/automations/filter", {}), config["deployments"])
@@ -55,14 +55,8 @@ def _check_fast_worker() -> CheckResult:
     return ok("fast worker", f"not supported. {slower_without()}")
 
 
-def _api_url(settings: Settings) -> str:
-    return settings.prefect_api_url or settings.up.prefect_api_url
-
-
 def _client(settings: Settings) -> httpx.Client:
-    secret = settings.prefect_api_auth_string
-    user, _, password = secret.get_secret_value().partition(":") if secret else ("", "", "")
-    return httpx.Client(base_url=_api_url(settings), timeout=_TIMEOUT, auth=(user, password) if secret else None)
+    return httpx.Client(base_url=settings.prefect_api_or_ours, timeout=_TIMEOUT, auth=settings.prefect_auth())
 
 
 def _ask(http: httpx.Client, method: str, path: str, body: Any = None) -> Any:

@@ -51,11 +51,10 @@ class PrefectEvents:
 
     def _post(self, path: str, body: object) -> httpx.Response:
         where = f"{self._settings.prefect_api().rstrip('/')}/{path}"
-        secret = self._settings.prefect_api_auth_string
-        auth = tuple(secret.get_secret_value().split(":", 1)) if secret else None
+        auth = self._settings.prefect_auth()
         verify = where.startswith("https:")  # loading the certificates takes longer than the request
         try:
-            response = httpx.post(where, json=body, timeout=_TIMEOUT, auth=auth, verify=verify)  # type: ignore[arg-type]
+            response = httpx.post(where, json=body, timeout=_TIMEOUT, auth=auth, verify=verify)
         except httpx.HTTPError as error:
             raise PrefectUnreachable(f"no answer: {error}", where=where, next_step="labelyard doctor") from error
         if response.is_error:

@@ -55,6 +55,10 @@ class BatchLease:
         """The CVAT of the batch's dataset."""
         return self.context.cvat(self.spec.cvat)
 
+    def where(self, task_id: int | None) -> str:
+        """Return the batch and its task, as errors name them."""
+        return f"{self.batch_id}, task {task_id}"
+
     def check(self) -> None:
         """Extend the lease. Raises LeaseLost. Call it before each write to CVAT or to the bucket."""
         with self.transaction():

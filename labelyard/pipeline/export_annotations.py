@@ -30,7 +30,7 @@ from labelyard.formats.interface import ExpectedExport, Format, Original, Proven
 from labelyard.ledger import Transaction, batches, datasets, exports, tasks
 from labelyard.ledger.tables import Export, Object
 from labelyard.pipeline.acquire_batch import BatchLease
-from labelyard.pipeline.create_task import delete_late_duplicates
+from labelyard.pipeline.create_task import delete_late_duplicates, task_url
 
 _log = logging.getLogger(__name__)
 _FORMAT_NAME = exports.DEFAULT_FORMAT
@@ -138,7 +138,8 @@ def _read_task(lease: BatchLease, task_id: int, to: Path) -> _TaskContent:
 
 def _fresh_export(lease: BatchLease, task: Task, expected: ExpectedExport, to: Path) -> AnnotatedImages:
     """Return the content of CVAT's export. Raises ExportFailed if it fails or differs from what is expected."""
-    lease.cvat.export(task.id, to, deadline=lease.context.settings.export_deadline_seconds)
+    deadline = lease.context.settings.export_deadline_seconds
+    lease.cvat.export(task.id, to, format_name=_FORMAT.cvat_name, deadline=deadline)
     found = _FORMAT.read_export(to)
     if difference := compare(expected.content, found):
         raise ExportFailed(f"it differs from the annotations: {difference}")
@@ -152,7 +153,7 @@ def _read_annotations(lease: BatchLease, task_id: int) -> _TaskContent:
     task = _completed_task(lease, task_id)
     expected = _expected_export(lease, task)
     if _completed_task(lease, task_id).updated != task.updated:
-        raise ExportOutdated("the annotations changed while they were read", where=_where(lease, task_id))
+        raise ExportOutdated("the annotations changed while they were read", where=lease.where(task_id))
     return _TaskContent(expected.content.likeliest, WrittenFrom.ANNOTATIONS, task, _MAX_EXPORTS)
 
 
@@ -160,7 +161,7 @@ def _completed_task(lease: BatchLease, task_id: int) -> Task:
     task = lease.cvat.task(task_id)
     open_jobs = [job.id for job in task.jobs if job.status is not JobStatus.COMPLETED]
     if open_jobs:
-        raise ExportOutdated(f"job {open_jobs[0]} is no longer completed", where=_where(lease, task_id))
+        raise ExportOutdated(f"job {open_jobs[0]} is no longer completed", where=lease.where(task_id))
     return task
 
 
@@ -171,14 +172,10 @@ def _expected_export(lease: BatchLease, task: Task) -> ExpectedExport:
     if expected.faults:
         raise ExportFailed(
             summary(expected.faults),
-            where=_where(lease, task.id),
-            next_step=f"correct it in {lease.cvat.url}/tasks/{task.id}, then: labelyard retry {lease.batch_id}",
+            where=lease.where(task.id),
+            next_step=f"correct it in {task_url(lease.cvat, task.id)}, then: labelyard retry {lease.batch_id}",
         )
     return expected
-
-
-def _where(lease: BatchLease, task_id: int) -> str:
-    return f"{lease.batch_id}, task {task_id}"
 
 
 # --- CVAT's cache -----------------------------------------------------------------------------------------------------

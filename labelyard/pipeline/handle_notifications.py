@@ -8,7 +8,7 @@ from datetime import datetime
 from labelyard.context import Context
 from labelyard.ledger import dead_letters, outbox
 from labelyard.pipeline.close_batches import close_due
-from labelyard.pipeline.publish_events import EventsApi, publish_again, publish_events
+from labelyard.pipeline.publish_events import EventsApi, publish_waiting
 from labelyard.pipeline.register_objects import register_deletions, register_objects
 from labelyard.sources.notifications import NotifiedObject
 
@@ -38,9 +38,7 @@ class PipelineHandler:
 
     def publish_events(self) -> int:
         """Publish the outbox's events, and again those that no run acted on; return how many."""
-        sent = publish_events(self._context, self._events)
-        again = publish_again(self._context, self._events)
-        return sent + (publish_events(self._context, self._events) if again else 0)
+        return publish_waiting(self._context, self._events)
 
     def count_unpublished(self) -> int:
         """Return how many events wait in the outbox."""

@@ -79,6 +79,13 @@ def publish_again(context: Context, events: EventsApi) -> int:
     return len(again)
 
 
+def publish_waiting(context: Context, events: EventsApi) -> int:
+    """Publish the outbox's events, and again those that no run acted on; return how many. Raises PrefectUnreachable."""
+    sent = publish_events(context, events)
+    again = publish_again(context, events)
+    return sent + (publish_events(context, events) if again else 0)
+
+
 def record_not_started(context: Context, batch_id: str, reason: str) -> bool:
     """Record that Prefect failed to start a run; return False if there is no such batch, or it waits for no run."""
     with context.ledger.transaction() as tx:

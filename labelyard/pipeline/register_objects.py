@@ -173,7 +173,7 @@ def _register_new(context: Context, spec: DatasetSpec, fresh: Sequence[StoredObj
 
 def _current_specs(context: Context) -> list[DatasetSpec]:
     with context.ledger.read_only() as tx:
-        return [spec for spec, _ in datasets.current(tx)]
+        return list(datasets.current(tx))
 
 
 def _datasets_of(specs: Sequence[DatasetSpec], obj: StoredObject) -> list[DatasetSpec]:

@@ -19,8 +19,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO, NoReturn, TypeAlias, TypeVar
 
-from labelyard.config import Upload
+from labelyard.config import UploadMethod
 from labelyard.domain.naming import upload_identity, upload_names
+from labelyard.domain.objects import base_name
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import Receipt, UploadFile
 from labelyard.errors import (
@@ -134,7 +135,7 @@ def _inspect(lease: BatchLease, stack: ExitStack, members: Sequence[Object]) -> 
                 unusable[member.id] = facts
             else:
                 images.append(_Image(member, facts, spooled))
-            if isinstance(facts, LabelyardError) or section.upload is not Upload.STREAM:
+            if isinstance(facts, LabelyardError) or section.upload is not UploadMethod.STREAM:
                 spooled.discard()
     return images, unusable
 
@@ -174,17 +175,17 @@ def _with_names(lease: BatchLease, images: Sequence[_Image]) -> tuple[list[_Imag
 def _names_in_cvat(lease: BatchLease, images: Sequence[_Image]) -> list[str]:
     options = lease.spec.task
     keys = [image.member.key for image in images]
-    if options.upload is Upload.SHARE:
+    if options.upload is UploadMethod.SHARE:
         return [options.share_prefix + key for key in keys]
-    if options.upload is Upload.REMOTE:
-        return [key.rsplit("/", 1)[-1] for key in keys]  # CVAT names a downloaded file by the end of its URL
+    if options.upload is UploadMethod.REMOTE:
+        return [base_name(key) for key in keys]  # CVAT names a downloaded file by the end of its URL
     suffixed = [_with_suffix(image.member.key, image.facts) for image in images]
     return upload_names(suffixed, [upload_identity(image.member.stored) for image in images])
 
 
 def _with_suffix(key: str, facts: ImageFacts | None) -> str:
     # CVAT recognises images by their suffix alone, and skips other files silently.
-    guessed, _ = mimetypes.guess_type(key.rsplit("/", 1)[-1])
+    guessed, _ = mimetypes.guess_type(base_name(key))
     if facts is None or (guessed and guessed.startswith("image/")):
         return key
     return key + (mimetypes.guess_extension(facts.mime) or ".jpg")
@@ -291,7 +292,7 @@ def _share(lease: BatchLease, task_id: int, images: Sequence[_Image], _progress:
     return lease.cvat.upload_share(task_id, [image.name for image in images], lease.spec.task.data())
 
 
-_UPLOADS = {Upload.STREAM: _stream, Upload.REMOTE: _remote, Upload.SHARE: _share}
+_UPLOADS = {UploadMethod.STREAM: _stream, UploadMethod.REMOTE: _remote, UploadMethod.SHARE: _share}
 
 
 def _record_uploaded(lease: BatchLease, reason: str) -> None:

@@ -97,7 +97,7 @@ def _check_deadlines(lease: BatchLease, row: TaskRow, task: Task, creation: Crea
         status = f"{creation.state} {creation.message}".strip()
         raise CvatTimeout(
             f"no frames after {waited:.0f} s; last seen: {status}, {task.size} of {row.files} frames",
-            where=f"{lease.batch_id}, task {task.id}",
+            where=lease.where(task.id),
             next_step=f"none: it is checked again automatically; delete {row.url} if CVAT has forgotten it",
         )
 
@@ -114,7 +114,7 @@ def _discard_failed_creation(lease: BatchLease, row: TaskRow, message: str) -> N
     what, batch = f"CVAT could not make frames: {message}", lease.batch_id
     _discard(lease, row, what)
     next_step = f"labelyard why {batch}, replace or remove the file it names, then: labelyard retry {batch}"
-    raise CreationFailed(what, where=f"{batch}, task {row.server_id}", next_step=next_step)
+    raise CreationFailed(what, where=lease.where(row.server_id), next_step=next_step)
 
 
 def _discard_wrong_frames(lease: BatchLease, row: TaskRow, size: int, missing: Collection[str | None]) -> NoReturn:
@@ -128,7 +128,7 @@ def _discard_wrong_frames(lease: BatchLease, row: TaskRow, size: int, missing: C
     raise CreationFailed(
         f"{found} in task after task, this was number {row.attempt}{without}."
         " CVAT skips silently what it does not recognise as an image",
-        where=f"{lease.batch_id}, task {row.server_id}",
+        where=lease.where(row.server_id),
         next_step=f"labelyard quarantine the files it names, then: labelyard retry {lease.batch_id}",
     )
 
@@ -136,7 +136,7 @@ def _discard_wrong_frames(lease: BatchLease, row: TaskRow, size: int, missing: C
 def _discard_for_another(lease: BatchLease, row: TaskRow, reason: str) -> NoReturn:
     """Delete a task; the next run creates another one. Raises TaskDiscarded."""
     _discard(lease, row, reason)
-    where = f"{lease.batch_id}, task {row.server_id}"
+    where = lease.where(row.server_id)
     raise TaskDiscarded(reason, where=where, next_step="none: another task is created automatically")
 
 

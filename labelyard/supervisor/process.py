@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.client import HTTPException
@@ -48,17 +47,6 @@ def answers(url: str) -> Ready:
                 return True
         except (OSError, HTTPException):
             return False
-
-    return ready
-
-
-def listens(port: int, host: str = "127.0.0.1") -> Ready:
-    """Return a test that is true once the port accepts connections."""
-
-    def ready(_: Output) -> bool:
-        with socket.socket() as probe:
-            probe.settimeout(_PROBE_TIMEOUT)
-            return probe.connect_ex((host, port)) == 0
 
     return ready
 

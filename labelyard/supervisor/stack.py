@@ -56,7 +56,7 @@ def start_stack(supervisor: Supervisor, settings: Settings, report: Callable[[st
     Raises LedgerBehind, SettingsError, ProcessFailed, and SignalReceived when a signal arrives.
     """
     Ledger(settings.ledger).close()
-    api = settings.prefect_api_url or settings.up.prefect_api_url
+    api = settings.prefect_api_or_ours
     environment = prefect_environment(settings, api)
     if not is_supported():
         report(slower_without())
@@ -98,8 +98,8 @@ def lock_folder(folder: Path = FOLDER) -> Iterator[None]:
 def prefect_environment(settings: Settings, api: str) -> dict[str, str]:
     """Return the environment that points a process to the Prefect API at `api` and to no other Prefect."""
     given = {"PREFECT_API_URL": api, "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
-    if settings.prefect_api_auth_string is not None:
-        given["PREFECT_API_AUTH_STRING"] = settings.prefect_api_auth_string.get_secret_value()
+    if password := settings.prefect_password():
+        given["PREFECT_API_AUTH_STRING"] = password
     if settings.prefect_api_url is None:
         given["PREFECT_HOME"] = str((FOLDER / "prefect").resolve())
     return given
@@ -111,16 +111,16 @@ def prefect_server(settings: Settings, environment: Mapping[str, str]) -> Proces
     Raises SettingsError when it would listen beyond loopback without a password, ProcessFailed when its port is taken.
     """
     host, port = settings.up.prefect_host, settings.up.prefect_port
-    auth = settings.prefect_api_auth_string
-    if auth is None and not is_loopback(host):
+    password = settings.prefect_password()
+    if password is None and not is_loopback(host):
         raise SettingsError(
             f"LABELYARD_UP__PREFECT_HOST is {host}, and Prefect's API accepts everybody who can reach it",
             next_step="set PREFECT_API_AUTH_STRING=user:password, or listen on 127.0.0.1",
         )
     _require_free_port(host, port)
     own = dict(SERVER_SETTINGS)
-    if auth is not None:
-        own["PREFECT_SERVER_API_AUTH_STRING"] = auth.get_secret_value()
+    if password is not None:
+        own["PREFECT_SERVER_API_AUTH_STRING"] = password
     command = [*server_command(), "server", "start", "--host", host, "--port", str(port)]
     ready = answers(f"{settings.up.prefect_api_url}/health")
     return Process("prefect-server", command, {**environment, **own}, ready, _START_SECONDS)

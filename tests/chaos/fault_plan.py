@@ -53,7 +53,7 @@ _STORE_REQUESTS = ("PUT /*", "GET /*", "HEAD /*", "POST /*", "* /*")
 
 
 @dataclass(frozen=True)
-class Upload:
+class FaultyUpload:
     """A file that is put into the bucket `after` so many seconds.
 
     `content` numbers the picture; a negative number is no image, None deletes the file. A `key` that comes twice
@@ -101,7 +101,7 @@ class FaultPlan:
     """All uploads and faults of a run. Rules are those of the sandbox's `faults`; times are seconds from the start."""
 
     seed: int
-    uploads: tuple[Upload, ...]
+    uploads: tuple[FaultyUpload, ...]
     max_objects: int
     segment_size: int
     lease_seconds: float
@@ -200,17 +200,17 @@ def _process_fault(rng: random.Random) -> ProcessFault:
     return ProcessFault(at, kind, rng.choice(processes), seconds)
 
 
-def _uploads(rng: random.Random) -> tuple[Upload, ...]:
+def _uploads(rng: random.Random) -> tuple[FaultyUpload, ...]:
     uploads = []
     for i in range(rng.randint(1, 7)):
         content = -i - 1 if rng.random() < 0.06 else i
         notification = rng.choices(("once", "twice", "late", "lost"), (6, 2, 2, 1))[0]
         after = rng.choice((0.0, 0.0, rng.uniform(0, 0.5)))
-        first = Upload(f"{rng.choice('ab')}/{i}.jpg", content, after, notification)
+        first = FaultyUpload(f"{rng.choice('ab')}/{i}.jpg", content, after, notification)
         uploads.append(first)
         if rng.random() < 0.1:
             new_content = rng.choice((20 + i, 20 + i, i, None))
-            changed = Upload(first.key, new_content, after + rng.uniform(0, 0.8), rng.choice(("once", "lost")))
+            changed = FaultyUpload(first.key, new_content, after + rng.uniform(0, 0.8), rng.choice(("once", "lost")))
             uploads.append(changed)
             if rng.random() < 0.3:
                 uploads.append(replace(first, after=changed.after + rng.uniform(0, 0.5), notification="once"))

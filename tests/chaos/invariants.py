@@ -41,7 +41,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Export:
+class ExportFacts:
     """An export that the ledger has recorded."""
 
     batch: str
@@ -81,7 +81,7 @@ class Snapshot:
     unusable: frozenset[str]
     objects: Sequence[Object]
     batches: Sequence[Batch]
-    exports: Sequence[Export]
+    exports: Sequence[ExportFacts]
     tasks: Sequence[Task]
     files: Sequence[ExportedFile]
     unpublished_events: int = 0

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from labelyard.config import DatasetSpec
 from labelyard.cvat import Cvat
 from labelyard.ledger import Ledger, exports, history, jobs, outbox, tables, tasks
-from tests.chaos.invariants import Batch, Export, ExportedFile, Object, Snapshot, Task
+from tests.chaos.invariants import Batch, ExportedFile, ExportFacts, Object, Snapshot, Task
 
 
 def list_objects(s3: Any, bucket: str, prefix: str) -> dict[str, str]:
@@ -41,7 +41,9 @@ def take_snapshot(ledger: Ledger, cvat: Cvat, s3: Any, spec: DatasetSpec, unusab
             task = tasks.current(tx, row.id)
             assignees = {job.server_id: job.assignee for job in jobs.of_batch(tx, row.id)}
             batches.append(Batch(row.id, row.state, (task.server_id if task else None) or 0, assignees, row.error))
-            batch_exports += [Export(row.id, export.key, export.current) for export in exports.of_batch(tx, row.id)]
+            batch_exports += [
+                ExportFacts(row.id, export.key, export.current) for export in exports.of_batch(tx, row.id)
+            ]
         unpublished_events = outbox.waiting(tx)[0]
     return Snapshot(
         bucket=list_objects(s3, source.bucket, source.prefix), unusable=unusable, objects=objects, batches=batches,

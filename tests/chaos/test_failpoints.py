@@ -17,18 +17,18 @@ from labelyard import failpoints
 from labelyard.errors import SettingsError
 from tests.chaos.environment import Environment
 from tests.chaos.fast_runs import run_plan
-from tests.chaos.fault_plan import CREATE, DATA, DELAYED_EXPORT, FaultPlan, Upload, WorkerFault
+from tests.chaos.fault_plan import CREATE, DATA, DELAYED_EXPORT, FaultPlan, FaultyUpload, WorkerFault
 
 pytestmark = pytest.mark.timeout(900)  # longer than a run that never comes to rest, which reports why
 
 LABELYARD = Path(failpoints.__file__).parent
 NO_FAULTS = FaultPlan(
-    seed=0, uploads=tuple(Upload(f"{i}.jpg", i, 0.0, "once") for i in range(3)),
+    seed=0, uploads=tuple(FaultyUpload(f"{i}.jpg", i, 0.0, "once") for i in range(3)),
     max_objects=2, segment_size=0, lease_seconds=10.0, watchers=1, fault_seconds=60.0,
 )  # fmt: skip
 HALF_THE_FRAMES = {"cvat_faults": ({"on": DATA, "short": 0.5, "times": 2},)}
 STALE_EXPORT = {"stale_export": True, "cvat_faults": (DELAYED_EXPORT,)}
-DELETION = Upload("2.jpg", None, 0.0, "once", once_registered=True)
+DELETION = FaultyUpload("2.jpg", None, 0.0, "once", once_registered=True)
 REACHED_BY: Mapping[str, Mapping[str, Any]] = {
     "register_objects.deletions_written": {"uploads": (*NO_FAULTS.uploads, DELETION)},
     "watcher.dead_lettered": {"unreadable_message": True},

@@ -12,8 +12,8 @@ from tests.chaos.invariants import (
     EXPORTED_HISTORY,
     QUARANTINED_ENTRY,
     Batch,
-    Export,
     ExportedFile,
+    ExportFacts,
     Object,
     Snapshot,
     Task,
@@ -30,7 +30,10 @@ CLEAN = Snapshot(
         Object("in/bad.jpg", "e3", "street-00001", None, "no image", (FIRST_ENTRY, QUARANTINED_ENTRY)),
     ],
     batches=[Batch("street-00001", "exported", 7, {70: "ann"})],
-    exports=[Export("street-00001", "out/g1.json", current=False), Export("street-00001", "out/g2.json", current=True)],
+    exports=[
+        ExportFacts("street-00001", "out/g1.json", current=False),
+        ExportFacts("street-00001", "out/g2.json", current=True),
+    ],
     tasks=[Task(7, "street-00001 abc", ("1.jpg", "2.jpg"), {70: "ann"}, {"1.jpg": 1, "2.jpg": 2})],
     files=[
         ExportedFile("out/g1.json", ("in/1.jpg", "in/2.jpg"), {"in/1.jpg": 1}),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import time
 from contextlib import suppress
@@ -10,13 +9,13 @@ from functools import cache
 from urllib.parse import quote_plus
 
 from botocore.exceptions import BotoCoreError, ClientError
-from PIL import Image
 from sqlalchemy import create_engine, select
 from sqlalchemy.exc import DBAPIError
 
 from labelyard.ledger.tables import Object
-from tests.chaos.fault_plan import Upload
+from tests.chaos.fault_plan import FaultyUpload
 from tests.chaos.scenario import Scenario
+from tests.support.pictures import picture
 from tests.support.postgres import end_connections
 
 _LOCK = {
@@ -31,14 +30,11 @@ _LOCK = {
 
 
 @cache
-def picture(content: int) -> bytes:
+def file_content(content: int) -> bytes:
     """Return a small JPEG, different for each number; for a negative number, bytes that are no image."""
     if content < 0:
         return b"\xff\xd8 no image, number %d" % -content
-    out = io.BytesIO()
-    colour = (content * 37 % 256, content * 91 % 256, content * 13 % 256)
-    Image.new("RGB", (24 + content, 20), colour).save(out, "JPEG")
-    return out.getvalue()
+    return picture(content, (24 + content, 20))
 
 
 class Uploads:
@@ -82,7 +78,7 @@ class Uploads:
             self._notify(*late[1:])
             self._late_notifications.remove(late)
 
-    def _is_due(self, upload: Upload, now: float) -> bool:
+    def _is_due(self, upload: FaultyUpload, now: float) -> bool:
         if self._scenario.started_at + upload.after > now:
             return False
         return not upload.once_registered or self._is_registered(self._scenario.key(upload.key))
@@ -91,12 +87,12 @@ class Uploads:
         with self._scenario.ledger.read_only() as tx:
             return tx.scalar(select(Object.id).where(Object.key == key).limit(1)) is not None
 
-    def _upload(self, upload: Upload, now: float) -> None:
+    def _upload(self, upload: FaultyUpload, now: float) -> None:
         scenario, key = self._scenario, self._scenario.key(upload.key)
         if upload.content is None:
             scenario.s3.delete_object(Bucket=scenario.bucket, Key=key)
         else:
-            scenario.s3.put_object(Bucket=scenario.bucket, Key=key, Body=picture(upload.content))
+            scenario.s3.put_object(Bucket=scenario.bucket, Key=key, Body=file_content(upload.content))
         event = "ObjectRemoved:Delete" if upload.content is None else "ObjectCreated:Put"
         if upload.notification == "late":
             self._late_notifications.append((now + scenario.rng.uniform(0.1, 0.6), key, event))

@@ -34,20 +34,16 @@ from labelyard.errors import LabelyardError
 from labelyard.ledger import Ledger, engine, migration
 from labelyard.orchestration.events_over_rest import PrefectEvents
 from labelyard.pipeline.acquire_batch import acquire_batch
-from labelyard.pipeline.assign_jobs import assign_jobs
-from labelyard.pipeline.close_batches import close_due
 from labelyard.pipeline.collect_finished import collect
-from labelyard.pipeline.create_task import create_task
 from labelyard.pipeline.export_annotations import export_annotations
 from labelyard.pipeline.handle_notifications import PipelineHandler
-from labelyard.pipeline.publish_events import publish_again, publish_events
-from labelyard.pipeline.register_objects import sweep_sources
-from labelyard.pipeline.upload_data import upload_data
-from labelyard.pipeline.wait_for_status import wait_for_status
+from labelyard.pipeline.publish_events import publish_events
+from labelyard.pipeline.sweep import sweep
 from labelyard.settings import Settings, StoreSettings
 from labelyard.sources.queues.sqs import SqsQueue
 from labelyard.sources.watcher import Watcher
 from labelyard.storage.store import Store
+from tests.support.workspace import ingest_steps
 
 CLOCK_SPEED = 20.0
 """Seconds on the ledger's clock per real second, so that leases and quiet times pass quickly."""
@@ -172,10 +168,7 @@ def _watch(context: Context, command: WorkerCommand, clients: Clients, connectio
 
 def _ingest(context: Context, batch: str) -> None:
     with acquire_batch(context, batch) as lease:
-        create_task(lease)
-        upload_data(lease)
-        wait_for_status(lease)
-        assign_jobs(lease)
+        ingest_steps(lease)
 
 
 def _export(context: Context, batch: str) -> None:
@@ -184,11 +177,7 @@ def _export(context: Context, batch: str) -> None:
 
 
 def _sweep(context: Context, _batch: str) -> None:
-    publish_again(context, PrefectEvents(context.settings))
-    publish_events(context, PrefectEvents(context.settings))
-    sweep_sources(context)
-    close_due(context)
-    publish_events(context, PrefectEvents(context.settings))
+    sweep(context, PrefectEvents(context.settings))
 
 
 def _collect(context: Context, _batch: str) -> None:

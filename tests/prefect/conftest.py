@@ -10,7 +10,7 @@ import pytest
 from cvat_sandbox.server import serve
 from tests.support.emulator import StoreServer
 from tests.support.prefect_server import PrefectServer
-from tests.support.prefect_workspace import PEOPLE, RARELY, Workspace, new_workspace
+from tests.support.prefect_workspace import PEOPLE, RARELY, PrefectWorkspace, new_workspace
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +20,7 @@ def sandbox_url() -> Iterator[str]:
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, store_server: StoreServer, sandbox_url: str) -> Workspace:
+def workspace(tmp_path: Path, store_server: StoreServer, sandbox_url: str) -> PrefectWorkspace:
     return new_workspace(tmp_path, store_server, sandbox_url)
 
 

@@ -1,6 +1,7 @@
 """labelyard on Prefect's public parts: its own server, a pool and a worker of type `process`.
 
-A server and a worker of its own make it slow. It also runs in a second environment, on the oldest supported Prefect: `make test-prefect-oldest`.
+A server and a worker of its own make it slow. It also runs in a second environment, on the oldest supported Prefect:
+`make test-prefect-oldest`.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ import pytest
 from labelyard.cvat import connect
 from labelyard.domain.tasks import JobStatus
 from labelyard.orchestration.fast_worker import INSTALL, SUPPORTED_PREFECT, is_supported
-from tests.support.emulator import StoreServer, free_port
+from labelyard.supervisor.stack import free_ports
+from tests.support.emulator import StoreServer
+from tests.support.pictures import jpeg
 from tests.support.prefect_server import RUN_SECONDS, PrefectServer, serving
-from tests.support.prefect_workspace import RARELY, Workspace, new_workspace, picture
+from tests.support.prefect_workspace import RARELY, PrefectWorkspace, new_workspace
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.prefect, pytest.mark.timeout(900)]
@@ -33,7 +36,7 @@ WORKER = {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
-    with serving(tmp_path_factory.mktemp("server"), free_port(), PREFECT) as (server, _):
+    with serving(tmp_path_factory.mktemp("server"), free_ports(1)[0], PREFECT) as (server, _):
         yield server
 
 
@@ -60,7 +63,7 @@ def workspace(
     tmp_path_factory: pytest.TempPathFactory,
     store_server: StoreServer,
     sandbox_url: str,
-) -> Iterator[Workspace]:
+) -> Iterator[PrefectWorkspace]:
     folder = tmp_path_factory.mktemp("worker")
     workspace = new_workspace(folder, store_server, sandbox_url)
     with server.worker("labelyard", "process", folder, **workspace.settings, **WORKER):
@@ -68,9 +71,9 @@ def workspace(
 
 
 @pytest.fixture(scope="module")
-def ingested(server: PrefectServer, workspace: Workspace) -> Any:
+def ingested(server: PrefectServer, workspace: PrefectWorkspace) -> Any:
     """The run of a batch of one image."""
-    workspace.put("one.jpg", picture())
+    workspace.put("one.jpg", jpeg())
     batch = workspace.close_batch()
     server.post_batch_event("labelyard.batch.closed", batch, attempt=1)
     return server.ended(batch)
@@ -85,14 +88,14 @@ def test_deploy_uses_a_pool_of_type_process_and_says_how_to_start_a_worker(serve
     assert deployed >= {"ingest-batch", "export-task", "collect-finished", "sweep-sources", "housekeeping"}
 
 
-def test_an_event_starts_a_run_that_ends_with_assigned_jobs(ingested: Any, workspace: Workspace) -> None:
+def test_an_event_starts_a_run_that_ends_with_assigned_jobs(ingested: Any, workspace: PrefectWorkspace) -> None:
     assert (ingested["state_name"], ingested["state_type"]) == ("Waiting for annotators", "COMPLETED"), ingested
     assert ingested["parameters"] == {"batch": ingested["name"], "attempt": 1}
     assert workspace.state(ingested["name"]) == "assigned"
 
 
 def test_a_completed_task_is_exported(
-    server: PrefectServer, ingested: Any, workspace: Workspace, sandbox_url: str
+    server: PrefectServer, ingested: Any, workspace: PrefectWorkspace, sandbox_url: str
 ) -> None:
     batch = ingested["name"]
     cvat = connect(sandbox_url, username="boss", password="bosspass")
@@ -105,7 +108,9 @@ def test_a_completed_task_is_exported(
     assert any(key.endswith(".json") and key in exported["state"]["message"] for key in files), files
 
 
-def test_a_run_of_an_unknown_batch_fails_with_the_next_command(server: PrefectServer, workspace: Workspace) -> None:
+def test_a_run_of_an_unknown_batch_fails_with_the_next_command(
+    server: PrefectServer, workspace: PrefectWorkspace
+) -> None:
     failed = server.reaches(server.start("ingest-batch/ingest-batch", batch="nobody-00001", attempt=1), "Failed")
     assert "nobody-00001" in failed["state"]["message"]
     assert "next: labelyard status" in failed["state"]["message"]
@@ -113,7 +118,7 @@ def test_a_run_of_an_unknown_batch_fails_with_the_next_command(server: PrefectSe
 
 
 def test_housekeeping_ends_orphaned_runs_and_prunes_all_no_op_runs_but_the_newest_of_each_deployment(
-    server: PrefectServer, orphan: str, ingested: Any, workspace: Workspace
+    server: PrefectServer, orphan: str, ingested: Any, workspace: PrefectWorkspace
 ) -> None:
     sweeps = [server.start("sweep-sources/sweep-sources") for _ in range(2)]
     for run in sweeps:

@@ -18,9 +18,10 @@ from labelyard.context import open_context
 from labelyard.orchestration.events_over_rest import PrefectEvents
 from labelyard.pipeline.publish_events import publish_again, publish_events
 from labelyard.settings import Settings
-from tests.support.emulator import free_port
+from labelyard.supervisor.stack import free_ports
+from tests.support.pictures import jpeg
 from tests.support.prefect_server import RUN_SECONDS, PrefectServer, serving
-from tests.support.prefect_workspace import RARELY, Workspace, picture
+from tests.support.prefect_workspace import RARELY, PrefectWorkspace
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.timeout(600)]
@@ -38,7 +39,7 @@ def tarpit() -> Iterator[str]:
 
 
 @pytest.fixture
-def quick(workspace: Workspace) -> dict[str, str]:
+def quick(workspace: PrefectWorkspace) -> dict[str, str]:
     """A worker's settings with short leases and retries."""
     return {**workspace.settings, **HEARTBEATS, "LABELYARD_LEASE_SECONDS": "3", "LABELYARD_PUBLISH_AGAIN_SECONDS": "1"}
 
@@ -56,7 +57,7 @@ def kill(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def sent(workspace: Workspace, server: PrefectServer) -> int:
+def sent(workspace: PrefectWorkspace, server: PrefectServer) -> int:
     """Publish the events of the outbox to the server, and return their number."""
     settings = Settings(ledger=workspace.ledger_url, store=workspace.store.settings, PREFECT_API_URL=server.api_url)
     with open_context(settings) as context:
@@ -111,10 +112,10 @@ def finished(server: PrefectServer, batch: str) -> Any:
 
 
 def test_after_worker_and_server_are_killed_the_run_crashes_its_slot_is_free_and_another_run_ingests_the_batch(
-    tmp_path: Path, workspace: Workspace, quick: dict[str, str], tarpit: str
+    tmp_path: Path, workspace: PrefectWorkspace, quick: dict[str, str], tarpit: str
 ) -> None:
-    workspace.put("one.jpg", picture())
-    batch, home, port = workspace.close_batch(), tmp_path / "home", free_port()
+    workspace.put("one.jpg", jpeg())
+    batch, home, port = workspace.close_batch(), tmp_path / "home", free_ports(1)[0]
     home.mkdir()
     with serving(home, port) as (server, process):
         server.command("labelyard", "deploy", **QUICK)
@@ -134,9 +135,9 @@ def test_after_worker_and_server_are_killed_the_run_crashes_its_slot_is_free_and
 
 
 def test_the_event_of_a_batch_is_not_published_again_while_its_run_waits_for_a_worker(
-    deployed: PrefectServer, workspace: Workspace
+    deployed: PrefectServer, workspace: PrefectWorkspace
 ) -> None:
-    workspace.put("one.jpg", picture())
+    workspace.put("one.jpg", jpeg())
     batch = workspace.close_batch()
     assert sent(workspace, deployed) == 1
     run = eventually(lambda: next(iter(deployed.runs(batch, "ingest")), None), "a run that nobody takes")
@@ -151,9 +152,9 @@ def test_the_event_of_a_batch_is_not_published_again_while_its_run_waits_for_a_w
 
 
 def test_a_failed_action_is_reported_and_the_event_of_its_batch_is_published_again(
-    deployed: PrefectServer, tmp_path: Path, workspace: Workspace, quick: dict[str, str]
+    deployed: PrefectServer, tmp_path: Path, workspace: PrefectWorkspace, quick: dict[str, str]
 ) -> None:
-    workspace.put("one.jpg", picture())
+    workspace.put("one.jpg", jpeg())
     batch = workspace.close_batch()
     deployment = deployed.call("GET", "/deployments/name/ingest-batch/ingest-batch")
     deployed.call("DELETE", f"/deployments/{deployment['id']}")
@@ -182,10 +183,10 @@ def reported_run(server: PrefectServer, batch: str) -> Any:
 
 
 def test_an_event_that_the_server_accepted_and_lost_is_published_again(
-    tmp_path: Path, workspace: Workspace, quick: dict[str, str]
+    tmp_path: Path, workspace: PrefectWorkspace, quick: dict[str, str]
 ) -> None:
-    workspace.put("one.jpg", picture())
-    batch, home, port = workspace.close_batch(), tmp_path / "home", free_port()
+    workspace.put("one.jpg", jpeg())
+    batch, home, port = workspace.close_batch(), tmp_path / "home", free_ports(1)[0]
     home.mkdir()
     with serving(home, port) as (server, process):
         server.command("labelyard", "deploy", **RARELY)
@@ -197,7 +198,7 @@ def test_an_event_that_the_server_accepted_and_lost_is_published_again(
 
 
 def test_housekeeping_marks_runs_without_heartbeats_and_without_a_lease_as_crashed(
-    deployed: PrefectServer, tmp_path: Path, workspace: Workspace, quick: dict[str, str]
+    deployed: PrefectServer, tmp_path: Path, workspace: PrefectWorkspace, quick: dict[str, str]
 ) -> None:
     of_a_batch = deployed.start("ingest-batch/ingest-batch", batch="street-00001", attempt=1)
     of_none, long = (deployed.start("sweep-sources/sweep-sources") for _ in range(2))

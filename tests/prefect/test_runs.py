@@ -11,8 +11,9 @@ import pytest
 from labelyard.cvat import connect
 from labelyard.domain.tasks import JobStatus
 from tests.support.emulator import StoreServer
+from tests.support.pictures import jpeg
 from tests.support.prefect_server import PrefectServer
-from tests.support.prefect_workspace import RARELY, Workspace, new_workspace, picture
+from tests.support.prefect_workspace import RARELY, PrefectWorkspace, new_workspace
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.timeout(600)]
@@ -24,7 +25,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def at_work(deployed: PrefectServer, home: Path, store_server: StoreServer, sandbox_url: str) -> Iterator[Workspace]:
+def at_work(
+    deployed: PrefectServer, home: Path, store_server: StoreServer, sandbox_url: str
+) -> Iterator[PrefectWorkspace]:
     """A workspace that a fast worker works on."""
     workspace = new_workspace(home, store_server, sandbox_url)
     with deployed.worker("labelyard", "labelyard", home, **workspace.settings):
@@ -32,17 +35,19 @@ def at_work(deployed: PrefectServer, home: Path, store_server: StoreServer, sand
 
 
 @pytest.fixture(scope="module")
-def ingested(deployed: PrefectServer, at_work: Workspace) -> Any:
+def ingested(deployed: PrefectServer, at_work: PrefectWorkspace) -> Any:
     """The run of a batch of three files, one of them no image and with an awkward name."""
-    at_work.put("cam1/0001.jpg", picture("red"))
-    at_work.put("cam2/0001.jpg", picture("blue"))
+    at_work.put("cam1/0001.jpg", jpeg(color="red"))
+    at_work.put("cam2/0001.jpg", jpeg(color="blue"))
     at_work.put("broken | <b>`x`</b>.jpg", b"no picture")
     batch = at_work.close_batch()
     deployed.post_batch_event("labelyard.batch.closed", batch, attempt=1)
     return deployed.ended(batch)
 
 
-def test_an_event_of_a_batch_starts_a_run_that_ends_with_assigned_jobs(ingested: Any, at_work: Workspace) -> None:
+def test_an_event_of_a_batch_starts_a_run_that_ends_with_assigned_jobs(
+    ingested: Any, at_work: PrefectWorkspace
+) -> None:
     assert (ingested["state_name"], ingested["state_type"]) == ("Waiting for annotators", "COMPLETED"), ingested[
         "state"
     ]
@@ -110,7 +115,7 @@ def test_a_second_run_of_a_finished_batch_ends_at_once_and_says_why(deployed: Pr
 
 
 def test_collect_finished_starts_the_export_of_a_completed_task_into_the_bucket(
-    deployed: PrefectServer, ingested: Any, at_work: Workspace, sandbox_url: str
+    deployed: PrefectServer, ingested: Any, at_work: PrefectWorkspace, sandbox_url: str
 ) -> None:
     batch = ingested["name"]
     cvat = connect(sandbox_url, username="boss", password="bosspass")
@@ -129,9 +134,9 @@ def test_collect_finished_starts_the_export_of_a_completed_task_into_the_bucket(
 
 @pytest.mark.slow
 def test_a_sweep_registers_objects_without_notifications_and_the_operations_artifact_has_their_batch(
-    deployed: PrefectServer, ingested: Any, at_work: Workspace
+    deployed: PrefectServer, ingested: Any, at_work: PrefectWorkspace
 ) -> None:
-    at_work.put("late/0002.jpg", picture("green"))
+    at_work.put("late/0002.jpg", jpeg(color="green"))
     swept = deployed.reaches(deployed.start("sweep-sources/sweep-sources"), "Completed")
     assert at_work.dataset in swept["state"]["message"]
     report = deployed.reaches(deployed.start("report-operations/report-operations"), "Completed")
@@ -141,7 +146,9 @@ def test_a_sweep_registers_objects_without_notifications_and_the_operations_arti
     assert "in/broken" in page
 
 
-def test_a_run_of_an_unknown_batch_fails_with_the_next_command(deployed: PrefectServer, at_work: Workspace) -> None:
+def test_a_run_of_an_unknown_batch_fails_with_the_next_command(
+    deployed: PrefectServer, at_work: PrefectWorkspace
+) -> None:
     deployed.post_batch_event("labelyard.batch.closed", "nobody-00001", attempt=1)
     failed = deployed.ended("nobody-00001")
     assert (failed["state_name"], failed["state_type"]) == ("Failed", "FAILED")
@@ -152,10 +159,10 @@ def test_a_run_of_an_unknown_batch_fails_with_the_next_command(deployed: Prefect
 
 @pytest.mark.slow
 def test_the_same_deployments_run_on_a_process_worker_and_a_failing_step_names_the_server_and_the_next_command(
-    deployed: PrefectServer, at_work: Workspace, tmp_path: Path, store_server: StoreServer
+    deployed: PrefectServer, at_work: PrefectWorkspace, tmp_path: Path, store_server: StoreServer
 ) -> None:
     workspace = new_workspace(tmp_path, store_server, "http://127.0.0.1:9")  # nothing listens on the port `discard`
-    workspace.put("one.jpg", picture())
+    workspace.put("one.jpg", jpeg())
     batch = workspace.close_batch()
     deployed.command("prefect", "work-pool", "create", "stock", "--type", "process", "--overwrite")
     deployed.command("labelyard", "deploy", LABELYARD_DEPLOY__POOL="stock", **RARELY)

@@ -14,8 +14,9 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from labelyard.context import open_context
 from labelyard.pipeline.acquire_batch import acquire_batch
 from tasks.create_task import create_task
+from tests.support.pictures import jpeg
 from tests.support.prefect_server import PrefectServer
-from tests.support.prefect_workspace import Workspace, picture
+from tests.support.prefect_workspace import PrefectWorkspace
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.timeout(600)]
@@ -29,9 +30,9 @@ def submits_a_task(batch: str) -> dict[str, Any]:
 
 
 def test_a_flow_that_submits_a_task_gets_a_serialisable_result_and_the_run_has_the_batch_in_its_name(
-    prefect_server: PrefectServer, workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    prefect_server: PrefectServer, workspace: PrefectWorkspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    workspace.put("one.jpg", picture())
+    workspace.put("one.jpg", jpeg())
     batch = workspace.close_batch()
     for name, value in workspace.settings.items():
         monkeypatch.setenv(name, value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -9,10 +10,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from prefect.client.schemas.objects import FlowRun
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from tests.support.emulator import free_port
+from labelyard.orchestration.fast_worker.worker import LabelyardWorker
+from labelyard.supervisor.stack import free_ports
 from tests.support.prefect_server import RUN_SECONDS, PrefectServer, serving
 from tests.support.waiting import eventually
 
@@ -95,7 +100,7 @@ def project(prefect_server: PrefectServer, tmp_path_factory: pytest.TempPathFact
 def project_without_stream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
     """A server without the websocket of events, with the project's deployments."""
     home = tmp_path_factory.mktemp("server")
-    with serving(home, free_port(), PREFECT_SERVER_EVENTS_STREAM_OUT_ENABLED="false") as (server, _):
+    with serving(home, free_ports(1)[0], PREFECT_SERVER_EVENTS_STREAM_OUT_ENABLED="false") as (server, _):
         _deploy_project(server, tmp_path_factory.mktemp("project"))
         yield server
 
@@ -236,3 +241,17 @@ def test_the_run_of_a_deployment_of_another_version_crashes_and_names_the_versio
     with prefect_server.worker("tiny", "labelyard", tmp_path):
         run = prefect_server.reaches(prefect_server.start("logs/other"), "Crashed")
     assert "pip install labelyard==99.9" in run["state"]["message"]
+
+
+def test_a_run_deleted_before_its_process_is_recorded_does_not_end_the_worker(
+    prefect_server: PrefectServer, project: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    deleted = FlowRun(flow_id=uuid4())
+
+    async def record_process() -> None:
+        async with LabelyardWorker(work_pool_name="tiny") as worker:
+            await worker._record_process(deleted)
+
+    with temporary_settings({PREFECT_API_URL: prefect_server.api_url}), caplog.at_level("WARNING"):
+        asyncio.run(record_process())
+    assert f"the process of run {deleted.id} could not be recorded: " in caplog.text

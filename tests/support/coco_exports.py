@@ -8,20 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from labelyard.annotations.content import AnnotatedImages, Mask, Polygons
-from tests.support.paths import RECORDINGS
-
-EXCHANGES = RECORDINGS / "cvat-1.0.0"
-
-
-def recording(name: str) -> dict[str, Any]:
-    """Return a recorded request to CVAT 1.0.0 with its response."""
-    document: dict[str, Any] = json.loads((EXCHANGES / f"{name}.json").read_text())
-    return document
+from tests.support.paths import recording
 
 
 def recorded_document(name: str) -> dict[str, Any]:
     """Return the COCO document of a recorded export."""
-    document: dict[str, Any] = recording(name)["zip_json"]["annotations/instances_default.json"]
+    document: dict[str, Any] = recording(int(name[:3]))["zip_json"]["annotations/instances_default.json"]
     return document
 
 

@@ -14,7 +14,7 @@ from labelyard.cli.cvat_output import to_json_values
 from labelyard.cvat import Cvat, connect, create_annotations, update_annotations
 from labelyard.cvat.raw_json import parse_annotations, parse_labels
 from labelyard.domain.tasks import DataSpec, JobStatus, Receipt, TaskSpec, UploadFile
-from tests.support.upload_files import jpeg_bytes
+from tests.support.pictures import jpeg
 
 
 class PythonCaller:
@@ -44,7 +44,7 @@ class PythonCaller:
         return to_json_values(self._cvat.create_task(spec))
 
     def upload(self, task_id: int, names: list[str], quality: int) -> None:
-        content = jpeg_bytes()
+        content = jpeg()
         files = [UploadFile(name, len(content), self._write(name, content)) for name in names]
         self._cvat.upload(task_id, files, DataSpec(quality))
 
@@ -137,7 +137,7 @@ class ShellCaller:
     def upload(self, task_id: int, names: list[str], quality: int) -> None:
         paths = [self._folder / name for name in names]
         for path in paths:
-            path.write_bytes(jpeg_bytes())
+            path.write_bytes(jpeg())
         self.run("upload", str(task_id), *map(str, paths), "--image-quality", str(quality))
 
     def status(self, task_id: int) -> Any:

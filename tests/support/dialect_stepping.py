@@ -4,20 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, TypeVar
 
 from labelyard.cvat.exchange import PAUSED, Exchange, Pause, Request, Response
+from tests.support.paths import recording
 
 T = TypeVar("T")
-
-RECORDINGS = Path(__file__).parents[1] / "recordings"
-
-
-def recording(number: int, family: str = "cvat-1.0.0") -> dict[str, Any]:
-    """Return a recorded request with its response."""
-    (path,) = (RECORDINGS / family).glob(f"{number:03}-*.json")
-    return json.loads(path.read_text())
 
 
 def recorded(number: int, family: str = "cvat-1.0.0") -> Response:

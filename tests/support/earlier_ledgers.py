@@ -10,7 +10,7 @@ from typing import Any
 
 from alembic import command
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, Integer, MetaData, Table, func, select
+from sqlalchemy import Connection, Integer, MetaData, Table, func, select
 
 from labelyard.ledger.engine import open_engine, parse_url
 from labelyard.ledger.migration import alembic_config
@@ -41,11 +41,6 @@ def create_ledger(url: str, revision: str) -> dict[str, int]:
             return insert_rows(connection, revision, sample_rows())
     finally:
         engine.dispose()
-
-
-def open_ledger_engine(url: str) -> Engine:
-    """Return an engine for the ledger at `url`, at any revision."""
-    return open_engine(parse_url(url))
 
 
 def insert_rows(connection: Connection, revision: str, rows: dict[str, list[Row]]) -> dict[str, int]:

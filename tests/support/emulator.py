@@ -20,6 +20,7 @@ from pydantic import SecretStr
 from labelyard.settings import StoreSettings
 from labelyard.storage import Store
 from labelyard.storage.boto import boto_client
+from labelyard.supervisor.stack import free_ports
 
 _START_SECONDS = 30
 
@@ -81,7 +82,7 @@ class StoreServer:
 def run_emulator() -> Iterator[StoreServer]:
     """Run an emulator on a free port."""
     with tempfile.TemporaryDirectory(prefix="labelyard-ministack-") as folder:
-        port, log_file = free_port(), Path(folder) / "log"
+        port, log_file = free_ports(1)[0], Path(folder) / "log"
         # Otherwise it would use fixed ports and manage Docker containers that are not the tests'.
         isolation = {
             "SERVICES": "s3,sqs",
@@ -101,14 +102,6 @@ def run_emulator() -> Iterator[StoreServer]:
         finally:
             process.terminate()
             process.wait(timeout=30)
-
-
-def free_port() -> int:
-    """A port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _wait_until_open(port: int, process: subprocess.Popen[bytes], log_file: Path) -> None:

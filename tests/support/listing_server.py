@@ -1,12 +1,8 @@
-"""An S3 server whose bucket has any number of keys, computed per request: ListObjectsV2 and HEAD.
-
-python -m tests.support.listing_server 1000000     # prints its address, serves until it is killed
-"""
+"""An S3 server whose bucket has any number of keys, computed per request: ListObjectsV2 and HEAD."""
 
 from __future__ import annotations
 
 import re
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -101,10 +97,3 @@ def listing(
         server.shutdown()
         thread.join()
         server.server_close()
-
-
-if __name__ == "__main__":
-    main_server = ListingServer(int(sys.argv[1]))
-    sys.stdout.write(f"{main_server.url}\n")
-    sys.stdout.flush()
-    main_server.serve_forever()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -66,16 +67,10 @@ class Machine:
             }
         )
         upgrade(self.ledger_url)
-        ledger = Ledger(self.ledger_url)
-        with ledger.transaction() as tx:
+        with closing(Ledger(self.ledger_url)) as ledger, ledger.transaction() as tx:
             datasets.apply(tx, spec)
-        ledger.close()
         return spec
 
     def rows(self, table: type) -> list[Any]:
-        ledger = Ledger(self.ledger_url)
-        try:
-            with ledger.read_only() as tx:
-                return list(tx.scalars(select(table)).all())
-        finally:
-            ledger.close()
+        with closing(Ledger(self.ledger_url)) as ledger, ledger.read_only() as tx:
+            return list(tx.scalars(select(table)).all())

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORDINGS = ROOT / "tests" / "recordings"
@@ -12,6 +14,18 @@ LIBRARY = ("labelyard", "cvat_sandbox", "flows", "tasks", "deployments")
 """The folders that are installed, or run by Prefect."""
 OURS = (*LIBRARY, "tests", "benchmarks", "docs", ".ci")
 """Every folder with code."""
+
+
+def recording(number: int, family: str = "cvat-1.0.0") -> dict[str, Any]:
+    """Return a recorded request to a CVAT with its response."""
+    (path,) = (RECORDINGS / family).glob(f"{number:03}-*.json")
+    document: dict[str, Any] = json.loads(path.read_text())
+    return document
+
+
+def recorded_payload(name: str) -> bytes:
+    """Return the body of a recorded notification."""
+    return json.dumps(json.loads((RECORDINGS / "s3-events" / f"{name}.json").read_text())["payload"]).encode()
 
 
 @cache

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 from labelyard.cvat import Cvat, connect
 from labelyard.demo.photographs import labels, photographs
 from labelyard.domain.labels import Label
 from labelyard.domain.tasks import DataSpec, Task, TaskSpec, UploadFile
+from tests.support.cvat_tasks import wait_for_frames
 
 USERS = ["root:rootpass:superuser", "anna:annapass:annotator", "ben:benpass"]
 
@@ -23,9 +23,7 @@ def task_of_photographs(root: Cvat, name: str, count: int, *, segment_size: int,
     paths = [photograph.path for photograph in photographs().values()][:count]
     files = [UploadFile(p.name, p.stat().st_size, lambda p=p: p.open("rb"), "image/jpeg") for p in paths]  # type: ignore[misc]
     root.upload(task.id, files, DataSpec())
-    deadline = time.monotonic() + 60
-    while not (task := root.task(task.id)).jobs and time.monotonic() < deadline:
-        time.sleep(0.02)
+    task = wait_for_frames(root, task.id, seconds=60)
     assert task.size == count
     for number, job in enumerate(task.jobs):
         root.assign(job.id, people[number % len(people)])

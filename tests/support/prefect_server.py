@@ -17,8 +17,7 @@ from uuid import uuid4
 import httpx
 
 from labelyard.orchestration.pull import find_project
-from labelyard.supervisor.stack import SERVER_SETTINGS, server_command
-from tests.support.emulator import free_port
+from labelyard.supervisor.stack import SERVER_SETTINGS, free_ports, server_command
 from tests.support.waiting import eventually
 
 _START_SECONDS = 240
@@ -180,7 +179,7 @@ def run_prefect_server() -> Iterator[PrefectServer]:
     """Run a server on a free port with its own PREFECT_HOME."""
     with (
         tempfile.TemporaryDirectory(prefix="labelyard-prefect-", ignore_cleanup_errors=True) as folder,
-        serving(Path(folder), free_port()) as (server, _),
+        serving(Path(folder), free_ports(1)[0]) as (server, _),
     ):
         yield server
 

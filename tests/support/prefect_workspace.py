@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
-
-from PIL import Image
 
 from labelyard.config import DatasetSpec
 from labelyard.context import open_context
@@ -23,7 +21,7 @@ PEOPLE = ("boss:bosspass:superuser", "ann:annpass", "bob:bobpass")
 
 
 @dataclass(frozen=True)
-class Workspace:
+class PrefectWorkspace:
     """A ledger with one dataset over one bucket; `settings` are a worker's settings for it."""
 
     settings: dict[str, str]
@@ -42,34 +40,27 @@ class Workspace:
             return close_now(context, self.dataset).id
 
     def task_id(self, batch: str) -> int:
-        ledger = Ledger(self.ledger_url)
-        with ledger.read_only() as tx:
+        with closing(Ledger(self.ledger_url)) as ledger, ledger.read_only() as tx:
             task = tasks.current(tx, batch)
-        ledger.close()
         assert task is not None
         assert task.server_id is not None
         return task.server_id
 
     def state(self, batch: str) -> str:
-        ledger = Ledger(self.ledger_url)
-        with ledger.read_only() as tx:
-            state = str(batches.get(tx, batch).state)
-        ledger.close()
-        return state
+        with closing(Ledger(self.ledger_url)) as ledger, ledger.read_only() as tx:
+            return str(batches.get(tx, batch).state)
 
 
-def new_workspace(folder: Path, store: StoreServer, cvat_url: str) -> Workspace:
+def new_workspace(folder: Path, store: StoreServer, cvat_url: str) -> PrefectWorkspace:
     """Create a ledger in `folder`, with a dataset of a new name over a new bucket."""
     url, bucket, name = f"sqlite:///{folder / 'ledger.db'}", store.new_bucket(), f"d{uuid4().hex[:8]}"
     upgrade(url)
-    ledger = Ledger(url)
     document = {
         "name": name, "sources": [{"bucket": bucket, "prefix": "in/"}], "annotators": ["ann", "bob"],
         "task": {"labels": ["car"], "segment_size": 2}, "export": {"prefix": f"out/{name}"},
     }  # fmt: skip
-    with ledger.transaction() as tx:
+    with closing(Ledger(url)) as ledger, ledger.transaction() as tx:
         datasets.apply(tx, DatasetSpec.model_validate(document))
-    ledger.close()
     settings = {
         "LABELYARD_LEDGER": url,
         "LABELYARD_SPOOL": str(folder / "spool"),
@@ -83,11 +74,4 @@ def new_workspace(folder: Path, store: StoreServer, cvat_url: str) -> Workspace:
         "LABELYARD_STORE__ADDRESSING_STYLE": "path",
         "LABELYARD_POLL_SECONDS": "0.1",
     }
-    return Workspace(settings, url, bucket, name, store)
-
-
-def picture(color: str = "red") -> bytes:
-    """Return a small JPEG."""
-    file = io.BytesIO()
-    Image.new("RGB", (32, 24), color).save(file, "JPEG")
-    return file.getvalue()
+    return PrefectWorkspace(settings, url, bucket, name, store)

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
-from PIL import Image
+
+from tests.support.pictures import jpeg
 
 USERS = ["root:rootpass:superuser", "alex:pass12345!:staff,user", "dabai:pass12345!", "carol:pass12345!:annotator"]
 LABELS: list[dict[str, Any]] = [{"name": "car", "attributes": []}, {"name": "person", "attributes": []}]
@@ -23,12 +24,6 @@ def login(url: str, name: str = "alex", password: str = "pass12345!") -> httpx.C
     assert answer.status_code == 200, answer.text
     headers = {"Authorization": f"Token {answer.json()['key']}"}
     return httpx.Client(base_url=url + "/api/v1", headers=headers, timeout=60)
-
-
-def jpeg(width: int = 64, height: int = 48, color: str = "teal") -> bytes:
-    out = io.BytesIO()
-    Image.new("RGB", (width, height), color).save(out, "JPEG")
-    return out.getvalue()
 
 
 def until(ask: Callable[[], Any], right: Callable[[Any], bool], seconds: float = 30) -> Any:

@@ -10,7 +10,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from PIL import Image
 from pydantic import SecretStr
 
 from cvat_sandbox import Serving
@@ -27,25 +26,21 @@ from labelyard.ledger.tables import Object
 from labelyard.pipeline.acquire_batch import BatchLease, acquire_batch
 from labelyard.pipeline.assign_jobs import assign_jobs
 from labelyard.pipeline.close_batches import close_now
+from labelyard.pipeline.collect_finished import collect
 from labelyard.pipeline.create_task import create_task
 from labelyard.pipeline.export_annotations import Exported, export_annotations
 from labelyard.pipeline.register_objects import sweep_sources
 from labelyard.pipeline.upload_data import upload_data
 from labelyard.pipeline.wait_for_status import wait_for_status
 from labelyard.settings import CvatSettings, Settings, StoreSettings
+from tests.support.cvat_tasks import wait_for_frames
+from tests.support.pictures import picture
 
 USERS = ["root:rootpass:superuser", "ann:annpass1:annotator", "bob:bobpass1:annotator"]
 FIRST = "street-00001"
 
 AtFailpoint = Callable[[ModuleType, str, Callable[[], object]], None]
 """Calls a function once, when a step of a module passes a failpoint."""
-
-
-def picture(seed: int = 0, size: tuple[int, int] = (64, 48), kind: str = "JPEG") -> bytes:
-    """Return the bytes of an image that differs from seed to seed."""
-    out = io.BytesIO()
-    Image.new("RGB", size, (seed * 37 % 256, seed * 91 % 256, seed * 13 % 256)).save(out, kind)
-    return out.getvalue()
 
 
 @dataclass
@@ -104,9 +99,7 @@ class Workspace:
         task = cvat.create_task(TaskSpec(name, tuple(self.spec.task.cvat_labels())))
         bodies = {file: picture(number + 50) for number, file in enumerate(files)}
         cvat.upload(task.id, [_upload_file(file, body) for file, body in bodies.items()], DataSpec())
-        while not cvat.task(task.id).size:
-            pass
-        return task.id
+        return wait_for_frames(cvat, task.id).id
 
     # --- what there is then ---
 
@@ -204,6 +197,24 @@ def draw_and_complete(workspace: Workspace, batch: str = FIRST, *, boxes_per_fra
         )
         cvat.change_annotations(job.id, Change.CREATE, Annotations(shapes=shapes))
         cvat.set_job_status(job.id, JobStatus.COMPLETED)
+
+
+def finish_jobs(workspace: Workspace, batch: str = FIRST) -> None:
+    """Draw a box on every frame, complete the jobs, and let labelyard notice it."""
+    draw_and_complete(workspace, batch)
+    collect(workspace.context)
+
+
+def complete_and_export(workspace: Workspace, batch: str = FIRST) -> None:
+    """Finish the jobs of an assigned batch and export it."""
+    finish_jobs(workspace, batch)
+    export(workspace, batch)
+
+
+def ingest_and_export(workspace: Workspace, batch: str = FIRST) -> None:
+    """Ingest a closed batch, finish its jobs and export it."""
+    ingest(workspace, batch)
+    complete_and_export(workspace, batch)
 
 
 def assert_one_complete_task(workspace: Workspace) -> None:

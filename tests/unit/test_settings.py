@@ -48,3 +48,15 @@ def test_settings_of_any_cvat_name_are_read_and_other_variables_ignored(monkeypa
     monkeypatch.setenv("LABELYARD_LEASE_SECONDS", "5")
     monkeypatch.setenv("SOMEBODY_ELSE", "x")
     assert load_settings().cvat["night_shift"].url == "http://127.0.0.1:8080/"
+
+
+@pytest.mark.parametrize(
+    ("auth_string", "expected"), [("me:a:b", ("me", "a:b")), ("token", ("token", "")), ("", None), (None, None)]
+)
+def test_the_auth_string_of_prefect_may_have_several_colons_or_none(
+    monkeypatch: pytest.MonkeyPatch, auth_string: str | None, expected: tuple[str, str] | None
+) -> None:
+    monkeypatch.delenv("PREFECT_API_AUTH_STRING", raising=False)
+    if auth_string is not None:
+        monkeypatch.setenv("PREFECT_API_AUTH_STRING", auth_string)
+    assert load_settings().prefect_auth() == expected

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 
 from labelyard.ledger import Ledger
 from labelyard.ledger.overview import overview
@@ -16,12 +17,8 @@ def checks(_installation: Installation) -> Mapping[str, Check]:
 
 def check_ledger(installation: Installation) -> Iterator[CheckResult]:
     """Open the ledger, count its batches by state, and list its datasets."""
-    ledger = Ledger(installation.settings.ledger)
-    try:
-        with ledger.read_only() as tx:
-            states = overview(tx, limit=0).states
-    finally:
-        ledger.close()
+    with closing(Ledger(installation.settings.ledger)) as ledger, ledger.read_only() as tx:
+        states = overview(tx, limit=0).states
     batches = ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "no batch yet"
     yield ok("ledger", f"{ledger.name}: {batches}")
     names = ", ".join(spec.name for spec in installation.datasets)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 
 from labelyard.config import DatasetSpec
 from labelyard.errors import CvatError, LabelyardError, LedgerError, StoreError
@@ -24,12 +25,8 @@ def run_checks(settings: Settings, table: Mapping[str, Subject]) -> list[CheckRe
 
 def _datasets(settings: Settings) -> tuple[DatasetSpec, ...]:
     try:
-        ledger = Ledger(settings.ledger)
-        try:
-            with ledger.read_only() as tx:
-                return tuple(spec for spec, _ in datasets.current(tx))
-        finally:
-            ledger.close()
+        with closing(Ledger(settings.ledger)) as ledger, ledger.read_only() as tx:
+            return tuple(datasets.current(tx))
     except LabelyardError:
         return ()  # the check of the ledger reports it
 

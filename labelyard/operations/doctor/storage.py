@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from labelyard.config import Upload
+from labelyard.config import UploadMethod
 from labelyard.domain.objects import s3_url
 from labelyard.operations.doctor.check import Check, CheckResult, Installation, fail, ok, warning
 from labelyard.storage.store import Store
@@ -35,7 +35,8 @@ def check_spool(installation: Installation) -> Iterator[CheckResult]:
     if not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):
         yield fail("spool", f"{folder} is not writable", "set LABELYARD_SPOOL to another folder")
         return
-    streamed = [spec for spec in installation.datasets if spec.task.upload is Upload.STREAM]  # spools a whole batch
+    # An upload by stream spools a whole batch.
+    streamed = [spec for spec in installation.datasets if spec.task.upload is UploadMethod.STREAM]
     large = [spec.name for spec in streamed if spec.batch.max_bytes > limit]
     if large:
         message = f"its limit is {_gigabytes(limit)}; batches of {', '.join(large)} may have more (batch.max_bytes)"

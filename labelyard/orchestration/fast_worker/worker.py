@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import anyio
+import httpx
 from prefect import Flow
 from prefect._flow_run_suspension import is_suspended_flow_run_state, mark_flow_run_suspension_requested
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, FlowRunFilterState, FlowRunFilterStateType
@@ -33,6 +34,7 @@ from prefect.client.schemas.objects import StateType
 from prefect.deployments.steps.core import StepExecutionError, run_steps
 from prefect.events.clients import get_events_subscriber
 from prefect.events.filters import EventFilter, EventNameFilter
+from prefect.exceptions import PrefectException
 from prefect.filesystems import LocalFileSystem
 from prefect.flows import load_flow_from_entrypoint
 from prefect.logging.handlers import APILogHandler
@@ -179,8 +181,7 @@ class LabelyardWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, Labe
         self._threads[flow_run.id] = thread
         thread.start()
         try:
-            # HOST:PID, by which the next worker on this machine recognises the runs of a killed one.
-            await self.client.update_flow_run(flow_run.id, infrastructure_pid=process_id())
+            await self._record_process(flow_run)
             await ended.wait()
         except asyncio.CancelledError:
             with anyio.CancelScope(shield=True):
@@ -192,6 +193,13 @@ class LabelyardWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, Labe
             self._cancelled.discard(flow_run.id)
             message = "Cancelled. The batch is released, and its event is published again."
             await self._mark_flow_run_as_cancelled(flow_run, {"message": message})
+
+    async def _record_process(self, flow_run: FlowRun) -> None:
+        """Record this process in the run, which may be deleted by now; its flow runs all the same."""
+        try:
+            await self.client.update_flow_run(flow_run.id, infrastructure_pid=process_id())
+        except (httpx.HTTPError, PrefectException) as error:
+            self._logger.warning("the process of run %s could not be recorded: %s", flow_run.id, error)
 
     async def _stop(self, flow_run: FlowRun, thread: threading.Thread, ended: asyncio.Event) -> None:
         """Wait for a run that is about to end; interrupt any other, so that it releases its batch."""

@@ -16,7 +16,7 @@ from cvat_sandbox import Serving, serve
 from labelyard.cli import labelyard
 from labelyard.cli.cvat import cvat as group
 from labelyard.errors import LabelyardError
-from tests.support.upload_files import jpeg_bytes
+from tests.support.pictures import jpeg
 
 Run = Callable[..., Result]
 
@@ -131,7 +131,7 @@ def test_labels_are_checked_before_a_task_is_created(run: Run, tmp_path: Path) -
 
 def test_a_second_upload_is_rejected_since_it_would_add_jobs(run: Run, tmp_path: Path) -> None:
     task = create_task(run, tmp_path)
-    (tmp_path / "a.jpg").write_bytes(jpeg_bytes())
+    (tmp_path / "a.jpg").write_bytes(jpeg())
     assert run("upload", str(task), "a.jpg").exit_code == 0
     assert "has data already (1 frames)" in error_of(run("upload", str(task), "a.jpg")).what
     assert len(json.loads(run("jobs", str(task), "--json").stdout)) == 1
@@ -153,7 +153,7 @@ def test_a_damaged_image_fails_with_the_servers_message(run: Run, tmp_path: Path
 
 def test_the_error_for_an_unknown_user_lists_the_known_ones(run: Run, tmp_path: Path) -> None:
     task = create_task(run, tmp_path)
-    (tmp_path / "a.jpg").write_bytes(jpeg_bytes())
+    (tmp_path / "a.jpg").write_bytes(jpeg())
     run("upload", str(task), "a.jpg")
     job = str(json.loads(run("jobs", str(task), "--json").stdout)[0]["id"])
     assert "no user 'nobody' (known: root, alex)" in error_of(run("assign", job, "nobody")).what
@@ -173,7 +173,7 @@ def test_the_error_for_an_unknown_user_lists_the_known_ones(run: Run, tmp_path: 
 
 def test_annotations_are_created_once_however_often_they_are_sent(run: Run, tmp_path: Path) -> None:
     task = create_task(run, tmp_path)
-    (tmp_path / "a.jpg").write_bytes(jpeg_bytes())
+    (tmp_path / "a.jpg").write_bytes(jpeg())
     printed = json.loads(run("upload", str(task), "a.jpg", "--json").stdout)
     job, label = str(printed["jobs"][0]["id"]), printed["labels"][0]["id"]
     shape = {"type": "rectangle", "occluded": False, "z_order": 0, "points": [1, 2, 3, 4], "frame": 0, "group": 0}
@@ -197,7 +197,7 @@ def test_tables_print_names_without_control_characters(run: Run, tmp_path: Path)
 
 def test_an_export_is_written_to_a_file_of_its_task(run: Run, tmp_path: Path) -> None:
     task = create_task(run, tmp_path)
-    (tmp_path / "a.jpg").write_bytes(jpeg_bytes())
+    (tmp_path / "a.jpg").write_bytes(jpeg())
     run("upload", str(task), "a.jpg")
     assert run("export", str(task)).stdout.strip() == f"task-{task}.zip"
     assert (tmp_path / f"task-{task}.zip").stat().st_size > 100

@@ -27,7 +27,8 @@ from labelyard.errors import (
     UnclearAnswer,
 )
 from tests.support.cvat_tasks import LABELS, wait_for_failure, wait_for_frames
-from tests.support.upload_files import jpeg_bytes, upload_file
+from tests.support.pictures import jpeg
+from tests.support.upload_files import upload_file
 
 
 def test_all_steps_from_a_task_to_a_coco_file(cvat: Cvat, tmp_path: Path) -> None:
@@ -93,7 +94,7 @@ def test_a_damaged_image_is_named_and_the_task_keeps_received_data(cvat: Cvat) -
 
 def test_a_warning_names_the_files_that_cvat_ignores(cvat: Cvat, caplog: pytest.LogCaptureFixture) -> None:
     created = cvat.create_task(TaskSpec("skipping", LABELS))
-    files = [upload_file("a.jpg"), upload_file("notes.txt", b"text"), upload_file("noending", jpeg_bytes())]
+    files = [upload_file("a.jpg"), upload_file("notes.txt", b"text"), upload_file("noending", jpeg())]
     with caplog.at_level(logging.WARNING, "labelyard"):
         cvat.upload(created.id, files, DataSpec())
     assert "2 of 3 files have no extension of an image" in caplog.text
@@ -154,7 +155,7 @@ def test_an_unknown_assignee_raises_the_servers_message(cvat: Cvat, task: Task) 
 def image_folder(tmp_path: Path) -> Iterator[Path]:
     """A folder of images that is served by HTTP, and read as a share."""
     for name in ("a.jpg", "b.jpg"):
-        (tmp_path / name).write_bytes(jpeg_bytes())
+        (tmp_path / name).write_bytes(jpeg())
     return tmp_path
 
 

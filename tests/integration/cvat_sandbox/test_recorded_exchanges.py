@@ -20,10 +20,11 @@ import httpx
 import pytest
 
 from cvat_sandbox import serve
-from tests.support.sandbox_client import jpeg, until
+from tests.support.paths import RECORDINGS, ROOT
+from tests.support.pictures import jpeg
+from tests.support.sandbox_client import until
 
-ROOT = Path(__file__).resolve().parents[3]
-RECORDINGS = ROOT / "tests" / "recordings" / "cvat-1.0.0"
+EXCHANGES = RECORDINGS / "cvat-1.0.0"
 SHARED = ROOT.parent / "shared"
 USERS = ["root:rootpass:superuser", "alex:pass12345!:staff", "dabai:pass12345!", "carol:pass12345!"]
 LAST = 157
@@ -40,7 +41,7 @@ FREE = {"created_date", "updated_date", "last_login", "date_joined", "key"}
 
 
 def recorded() -> list[tuple[int, dict[str, Any]]]:
-    files = sorted(RECORDINGS.glob("[0-9][0-9][0-9]-*.json"))
+    files = sorted(EXCHANGES.glob("[0-9][0-9][0-9]-*.json"))
     return [(int(f.name[:3]), json.loads(f.read_text("utf-8"))) for f in files if int(f.name[:3]) <= LAST]
 
 
@@ -173,7 +174,7 @@ if JUDGE.exists():
                 "--base",
                 sandbox.url,
                 "--recordings",
-                str(RECORDINGS),
+                str(EXCHANGES),
                 "--share",
                 str(share),
                 "--remote-port",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from tests.support.sandbox_client import body, box, create, job_ids, jpeg, send, settled, task, uploaded, write
+from tests.support.pictures import jpeg
+from tests.support.sandbox_client import body, box, create, job_ids, send, settled, task, uploaded, write
 
 Made = tuple[int, int, list[int], list[int]]
 """A task, its label, its specs and its jobs."""

@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from cvat_sandbox import Serving
-from tests.support.sandbox_client import create, jpeg, send, settled, task
+from tests.support.pictures import jpeg
+from tests.support.sandbox_client import create, send, settled, task
 
 TASKS = "POST /api/v1/tasks"
 

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from cvat_sandbox import Serving
-from tests.support.sandbox_client import create, job_ids, jpeg, send, settled, task, until, uploaded
+from tests.support.pictures import jpeg
+from tests.support.sandbox_client import create, job_ids, send, settled, task, until, uploaded
 
 
 def names(http: httpx.Client, task_id: int) -> list[str]:

@@ -22,7 +22,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cvat_sandbox import Serving, serve
 from cvat_sandbox.errors import DownloadError
 from cvat_sandbox.workers.downloads import Downloader
-from tests.support.sandbox_client import USERS, create, jpeg, login, settled, task
+from tests.support.pictures import jpeg
+from tests.support.sandbox_client import USERS, create, login, settled, task
 
 
 class Files(http.server.BaseHTTPRequestHandler):

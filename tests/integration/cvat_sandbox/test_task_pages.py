@@ -12,7 +12,8 @@ from PIL import Image
 
 from cvat_sandbox import Serving
 from cvat_sandbox.web import outlines, pages
-from tests.support.sandbox_client import body, box, create, job_ids, jpeg, send, settled, task, uploaded, write
+from tests.support.pictures import jpeg
+from tests.support.sandbox_client import body, box, create, job_ids, send, settled, task, uploaded, write
 
 HOSTILE = "</title><script>alert(1)</script>\" onload='x' & é\u202e"
 

@@ -15,23 +15,8 @@ from labelyard.ledger.tables import History
 from labelyard.operations import adopt, repair
 from labelyard.pipeline.collect_finished import collect
 from labelyard.pipeline.register_objects import sweep_sources
-from tests.support.workspace import Workspace, draw_and_complete, export, ingest, picture
-
-
-@pytest.fixture
-def assigned(workspace: Workspace) -> Workspace:
-    """An assigned batch of two files with equal base names."""
-    for camera in ("cam1", "cam2"):
-        workspace.put(f"{camera}/1.jpg", picture(len(camera) + int(camera[-1])))
-    workspace.close_batch()
-    ingest(workspace)
-    return workspace
-
-
-def finish(workspace: Workspace) -> None:
-    draw_and_complete(workspace)
-    collect(workspace.context)
-    export(workspace)
+from tests.support.pictures import picture
+from tests.support.workspace import Workspace, complete_and_export, draw_and_complete, export, ingest
 
 
 def test_a_task_that_a_person_created_is_adopted_and_exported_with_its_keys(workspace: Workspace) -> None:
@@ -43,7 +28,7 @@ def test_a_task_that_a_person_created_is_adopted_and_exported_with_its_keys(work
     assert (adopted.batch_id, adopted.frames, adopted.unknown) == ("street-00001", 3, ("other.jpg",))
     assert workspace.line().state == "assigned"
     assert sweep_sources(workspace.context).registered["street"].new == 0
-    finish(workspace)
+    complete_and_export(workspace)
     assert workspace.line().state == "exported"
     with pytest.raises(CvatDisagrees, match="it is the task of street-00001 already"):
         adopt.adopt(workspace.context, "street", [adopted.task_id])
@@ -59,7 +44,7 @@ def test_an_adopted_task_that_is_deleted_is_created_again(workspace: Workspace) 
 
 
 def test_a_lost_ledger_is_rebuilt_and_nothing_is_labelled_twice(assigned: Workspace, tmp_path: Path) -> None:
-    finish(assigned)
+    complete_and_export(assigned)
     assigned.put("3.jpg", picture(3))
     assigned.close_batch()
     ingest(assigned, "street-00002")
@@ -86,7 +71,7 @@ def test_a_lost_ledger_is_rebuilt_and_nothing_is_labelled_twice(assigned: Worksp
 def test_exports_of_a_rebuilt_ledger_keep_the_ids_of_earlier_exports(
     assigned: Workspace, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    finish(assigned)  # with car 1, person 2
+    complete_and_export(assigned)  # with car 1, person 2
     later = {"labels": ["truck", "person", "bus"]}
     assigned.apply(task=later)
     assigned.put("3.jpg", picture(3))

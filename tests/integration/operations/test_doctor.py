@@ -23,7 +23,8 @@ from labelyard.operations.doctor.runner import run_checks
 from labelyard.orchestration.doctor_checks import PREFECT_CHECKS
 from labelyard.settings import CvatSettings, Settings, UpSettings, WatchSettings
 from labelyard.sources.notification_setup import NotificationSetup
-from tests.support.emulator import StoreServer, free_port
+from labelyard.supervisor.stack import free_ports
+from tests.support.emulator import StoreServer
 from tests.support.prefect_server import RUN_SECONDS, PrefectServer
 from tests.support.waiting import eventually
 
@@ -67,9 +68,9 @@ def settings(tmp_path: Path, store_server: StoreServer, sandbox: Serving, spec: 
         spool=tmp_path / "spool",
         spool_bytes=1,
         store=store_server.settings,
-        watch=WatchSettings(queue_url=queue, sqs_endpoint_url=store_server.url, port=free_port()),
+        watch=WatchSettings(queue_url=queue, sqs_endpoint_url=store_server.url, port=free_ports(1)[0]),
         cvat={"default": CvatSettings(url=sandbox.url, **ACCOUNT)},
-        up=UpSettings(prefect_port=free_port()),
+        up=UpSettings(prefect_port=free_ports(1)[0]),
         PREFECT_API_URL=None,
     )  # type: ignore[call-arg]
     upgrade(made.ledger)
@@ -121,7 +122,7 @@ def test_a_ledger_without_datasets_names_the_command_that_applies_one(settings: 
 
 
 def test_an_unreachable_store_fails_only_its_own_checks(settings: Settings, spec: DatasetSpec) -> None:
-    address = f"http://127.0.0.1:{free_port()}"
+    address = f"http://127.0.0.1:{free_ports(1)[0]}"
     unreachable = settings.store.model_copy(update={"endpoint_url": address})
     found = results(settings.model_copy(update={"store": unreachable}))
     for about in (f"s3://{spec.export_bucket}/in/", f"s3://{spec.export_bucket}/out/"):
@@ -131,7 +132,7 @@ def test_an_unreachable_store_fails_only_its_own_checks(settings: Settings, spec
 
 
 def test_an_unreachable_queue_names_its_own_setting_for_the_notification_too(settings: Settings) -> None:
-    address = f"http://127.0.0.1:{free_port()}"
+    address = f"http://127.0.0.1:{free_ports(1)[0]}"
     watch = settings.watch.model_copy(update={"sqs_endpoint_url": address, "queue_url": f"{address}/1/labelyard"})
     found = results(settings.model_copy(update={"watch": watch}))
     for about in ("queue", "notification of street"):

@@ -15,7 +15,8 @@ from labelyard.operations import manual
 from labelyard.operations.explain import explain
 from labelyard.pipeline.collect_finished import collect
 from labelyard.pipeline.register_objects import sweep_sources
-from tests.support.workspace import Workspace, draw_and_complete, export, ingest, picture
+from tests.support.pictures import picture
+from tests.support.workspace import Workspace, draw_and_complete, export, ingest
 
 
 def close_batch(workspace: Workspace, *keys: str) -> None:

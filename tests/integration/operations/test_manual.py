@@ -10,14 +10,8 @@ from labelyard.operations import manual
 from labelyard.pipeline.close_batches import close_now
 from labelyard.pipeline.collect_finished import collect
 from labelyard.pipeline.register_objects import sweep_sources
-from tests.support.workspace import Workspace, draw_and_complete, export, ingest, picture
-
-
-def export_batch(workspace: Workspace, batch: str = "street-00001") -> None:
-    ingest(workspace, batch)
-    draw_and_complete(workspace, batch)
-    collect(workspace.context)
-    export(workspace, batch)
+from tests.support.pictures import picture
+from tests.support.workspace import Workspace, export, ingest, ingest_and_export
 
 
 def test_an_object_quarantined_before_its_upload_is_not_uploaded_and_restored_into_the_next_batch(
@@ -40,7 +34,7 @@ def test_an_object_quarantined_after_its_upload_is_left_out_of_the_exports_until
     workspace.put("1.jpg")
     workspace.put("2.jpg", picture(2))
     workspace.close_batch()
-    export_batch(workspace)
+    ingest_and_export(workspace)
     assert workspace.exported_keys() == ["in/1.jpg", "in/2.jpg"]
     manual.quarantine(workspace.context, workspace.url("2.jpg"), "a private person")
     export(workspace)

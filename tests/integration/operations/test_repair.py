@@ -15,17 +15,7 @@ from labelyard.ledger import breakers
 from labelyard.operations import manual, repair
 from labelyard.pipeline.collect_finished import collect
 from labelyard.settings import CvatSettings
-from tests.support.workspace import USERS, Workspace, draw_and_complete, export, ingest, picture
-
-
-@pytest.fixture
-def assigned(workspace: Workspace) -> Workspace:
-    """An assigned batch of two files with equal base names."""
-    for camera in ("cam1", "cam2"):
-        workspace.put(f"{camera}/1.jpg", picture(len(camera) + int(camera[-1])))
-    workspace.close_batch()
-    ingest(workspace)
-    return workspace
+from tests.support.workspace import USERS, Workspace, complete_and_export, export, ingest
 
 
 def fix_all(workspace: Workspace) -> list[Action]:
@@ -36,12 +26,6 @@ def fix_all(workspace: Workspace) -> list[Action]:
 
 def task_id(workspace: Workspace) -> int:
     return workspace.line().task_id or 0
-
-
-def finish(workspace: Workspace) -> None:
-    draw_and_complete(workspace)
-    collect(workspace.context)
-    export(workspace)
 
 
 def test_without_differences_there_are_no_findings(assigned: Workspace) -> None:
@@ -73,7 +57,7 @@ def test_a_task_that_the_account_may_not_see_is_reported_and_never_created_again
 
 
 def test_a_deleted_task_of_an_exported_batch_needs_nothing_once_the_batch_is_archived(assigned: Workspace) -> None:
-    finish(assigned)
+    complete_and_export(assigned)
     assigned.context.cvat("default").delete_task(task_id(assigned))
     assert collect(assigned.context).failed
     assert (assigned.line().next_step or "").startswith("labelyard archive street-00001 if its work is done; else")
@@ -103,7 +87,7 @@ def test_a_job_without_an_assignee_is_assigned(assigned: Workspace) -> None:
 
 
 def test_an_export_missing_from_the_bucket_is_written_again(assigned: Workspace) -> None:
-    finish(assigned)
+    complete_and_export(assigned)
     bucket, key = assigned.line().exports[-1].removeprefix("s3://").split("/", 1)
     assigned.s3.delete_object(Bucket=bucket, Key=key)
     assert fix_all(assigned) == [Action.EXPORT_AGAIN]

@@ -7,7 +7,8 @@ from types import ModuleType
 
 import pytest
 
-from tests.support.workspace import AtFailpoint, Workspace, picture
+from tests.support.pictures import picture
+from tests.support.workspace import AtFailpoint, Workspace
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from labelyard.pipeline.assign_jobs import assign_jobs
 from labelyard.pipeline.create_task import create_task
 from labelyard.pipeline.upload_data import upload_data
 from labelyard.pipeline.wait_for_status import wait_for_status
-from tests.support.workspace import Workspace, ingest, picture
+from tests.support.pictures import picture
+from tests.support.workspace import Workspace, ingest
 
 STEPS = (create_task, upload_data, wait_for_status, assign_jobs)
 

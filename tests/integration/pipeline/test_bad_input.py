@@ -10,7 +10,8 @@ from labelyard.ledger import batches, history, objects
 from labelyard.pipeline.register_objects import sweep_sources
 from labelyard.settings import StoreSettings
 from labelyard.storage.store import Store
-from tests.support.workspace import Workspace, ingest, picture
+from tests.support.pictures import picture
+from tests.support.workspace import Workspace, ingest
 
 ODD_KEYS = [
     "dir/sub dir/a b+c.jpg",

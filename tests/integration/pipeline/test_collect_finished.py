@@ -7,7 +7,8 @@ from labelyard.domain.tasks import JobStatus
 from labelyard.operations import manual
 from labelyard.pipeline import collect_finished
 from labelyard.pipeline.collect_finished import collect
-from tests.support.workspace import AtFailpoint, Workspace, draw_and_complete, export, ingest, picture
+from tests.support.pictures import picture
+from tests.support.workspace import AtFailpoint, Workspace, draw_and_complete, export, finish_jobs, ingest
 
 
 def test_a_batch_with_any_change_is_reported_once(workspace: Workspace) -> None:
@@ -23,11 +24,6 @@ def test_a_batch_with_any_change_is_reported_once(workspace: Workspace) -> None:
     assert collect(workspace.context).changed == ()
     cvat.set_job_status(job.id, JobStatus.COMPLETED)
     assert collect(workspace.context).changed == ("street-00001",)
-
-
-def finish_jobs(workspace: Workspace) -> None:
-    draw_and_complete(workspace)
-    collect(workspace.context)
 
 
 def test_a_job_reopened_after_the_export_leads_to_a_new_generation(closed: Workspace) -> None:

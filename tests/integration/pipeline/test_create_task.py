@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -29,27 +29,7 @@ from tests.support.workspace import (
     draw_and_complete,
     export,
     ingest,
-    ingest_until_done,
 )
-
-CREATE = "POST /api/v1/tasks"
-
-
-CREATING: Sequence[dict[str, Any]] = [
-    {"on": CREATE, "status": 500, "when": "before"},
-    {"on": CREATE, "status": 500, "when": "after"},
-    {"on": CREATE, "cut": True, "when": "before"},
-    {"on": CREATE, "cut": True, "when": "after"},
-    {"on": CREATE, "status": 503, "when": "after"},
-    {"on": CREATE, "status": 429, "retry_after": 0},
-]
-
-
-@pytest.mark.parametrize("rule", CREATING, ids=lambda rule: f"{rule.get('status', 'cut')}-{rule.get('when', 'before')}")
-def test_a_creation_with_a_lost_response_creates_one_task(closed: Workspace, rule: dict[str, Any]) -> None:
-    closed.sandbox.faults.set([{**rule, "times": 1}])
-    ingest_until_done(closed)
-    assert_one_complete_task(closed)
 
 
 def test_a_task_deleted_before_the_upload_is_created_again(closed: Workspace) -> None:

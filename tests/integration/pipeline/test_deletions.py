@@ -15,7 +15,8 @@ from labelyard.operations import manual
 from labelyard.pipeline.collect_finished import collect
 from labelyard.pipeline.register_objects import register_deletions, register_objects, sweep_sources
 from labelyard.sources.notifications import NotifiedObject
-from tests.support.workspace import Workspace, draw_and_complete, export, ingest, picture
+from tests.support.pictures import picture
+from tests.support.workspace import Workspace, draw_and_complete, export, ingest, ingest_and_export
 
 
 def notified(
@@ -197,13 +198,6 @@ def test_a_file_deleted_before_its_upload_is_quarantined_and_uploaded_when_it_is
     assert workspace.line("street-00002").state == "assigned"
 
 
-def export_batch(workspace: Workspace, batch: str = "street-00001") -> None:
-    ingest(workspace, batch)
-    draw_and_complete(workspace, batch)
-    collect(workspace.context)
-    export(workspace, batch)
-
-
 @pytest.mark.parametrize(("policy", "kept"), [("keep", ["in/1.jpg", "in/2.jpg"]), ("drop", ["in/2.jpg"])])
 def test_a_file_deleted_after_its_upload_counts_as_the_dataset_says(
     workspace: Workspace, policy: str, kept: list[str]
@@ -212,7 +206,7 @@ def test_a_file_deleted_after_its_upload_counts_as_the_dataset_says(
     workspace.put("1.jpg")
     workspace.put("2.jpg", picture(2))
     workspace.close_batch()
-    export_batch(workspace)
+    ingest_and_export(workspace)
     delete_file(workspace, "1.jpg")
     if policy == "drop":
         export(workspace)

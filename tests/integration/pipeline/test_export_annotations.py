@@ -15,12 +15,7 @@ from labelyard.errors import ExportOutdated
 from labelyard.operations import manual
 from labelyard.pipeline import export_annotations
 from labelyard.pipeline.collect_finished import collect
-from tests.support.workspace import AtFailpoint, Workspace, draw_and_complete, export, ingest
-
-
-def finish_jobs(workspace: Workspace) -> None:
-    draw_and_complete(workspace)
-    collect(workspace.context)
+from tests.support.workspace import AtFailpoint, Workspace, draw_and_complete, export, finish_jobs, ingest
 
 
 def test_an_export_that_misses_an_edit_is_detected_and_repeated(closed: Workspace) -> None:

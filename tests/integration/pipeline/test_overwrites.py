@@ -11,7 +11,8 @@ from labelyard.ledger import objects
 from labelyard.operations import manual
 from labelyard.pipeline.close_batches import close_now
 from labelyard.pipeline.register_objects import register_listed, sweep_sources
-from tests.support.workspace import Workspace, ingest, picture
+from tests.support.pictures import picture
+from tests.support.workspace import Workspace, ingest
 
 
 def test_a_new_content_of_a_labelled_file_is_labelled_again_by_default(workspace: Workspace) -> None:

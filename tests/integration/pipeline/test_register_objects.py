@@ -7,7 +7,8 @@ from labelyard.ledger import datasets
 from labelyard.pipeline.close_batches import close_due
 from labelyard.pipeline.register_objects import register_listed, register_objects, sweep_sources
 from labelyard.sources.notifications import NotifiedObject
-from tests.support.workspace import Workspace, picture
+from tests.support.pictures import picture
+from tests.support.workspace import Workspace
 
 
 def test_files_outside_all_datasets_and_exports_are_not_registered(workspace: Workspace) -> None:

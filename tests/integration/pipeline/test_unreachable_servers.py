@@ -17,7 +17,8 @@ from labelyard.pipeline.collect_finished import collect
 from labelyard.pipeline.register_objects import sweep_sources
 from labelyard.settings import StoreSettings
 from labelyard.storage.store import Store
-from tests.support.workspace import Workspace, ingest, picture
+from tests.support.pictures import picture
+from tests.support.workspace import Workspace, ingest
 
 NOWHERE = StoreSettings(
     endpoint_url="http://127.0.0.1:1", region="x", access_key_id="x", secret_access_key=SecretStr("x")

@@ -2,37 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import pytest
 
 from labelyard.errors import LedgerError, NoUsableImage
 from labelyard.operations import manual
 from labelyard.pipeline import upload_data
 from labelyard.pipeline.close_batches import close_now
-from tests.support.workspace import AtFailpoint, Workspace, assert_one_complete_task, ingest, ingest_until_done
-
-DATA = "POST /api/v1/tasks/*/data"
-
-
-UPLOADING: Sequence[dict[str, Any]] = [
-    {"on": DATA, "cut": True, "when": "before"},
-    {"on": DATA, "cut": True, "when": "after"},
-    {"on": DATA, "status": 500, "when": "before"},
-    {"on": DATA, "status": 504, "when": "after"},
-    {"on": DATA, "short": 0.6},
-    {"on": DATA, "short": 0.6, "cut": True, "when": "after"},
-    {"on": "worker creation", "fail": "OSError: broken"},
-    {"on": "worker creation", "delay": 0.5},
-]
-
-
-@pytest.mark.parametrize("rule", UPLOADING, ids=lambda rule: "-".join(f"{v}" for k, v in rule.items() if k != "on"))
-def test_after_any_failed_upload_the_batch_has_one_complete_task(closed: Workspace, rule: dict[str, Any]) -> None:
-    closed.sandbox.faults.set([{**rule, "times": 1}])
-    ingest_until_done(closed)
-    assert_one_complete_task(closed)
+from tests.support.workspace import AtFailpoint, Workspace, ingest
 
 
 def test_an_object_moved_to_another_batch_during_its_inspection_is_uploaded_once(

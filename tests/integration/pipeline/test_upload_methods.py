@@ -14,7 +14,8 @@ from labelyard.errors import CreationFailed, TaskDiscarded
 from labelyard.ledger import batches, upgrade
 from labelyard.pipeline.collect_finished import collect
 from tests.support.emulator import StoreServer
-from tests.support.workspace import USERS, Workspace, draw_and_complete, export, ingest, picture, settings
+from tests.support.pictures import picture
+from tests.support.workspace import USERS, Workspace, draw_and_complete, export, ingest, settings
 
 
 @pytest.fixture

@@ -3,11 +3,41 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
 
 from labelyard.pipeline.close_batches import close_now
 from labelyard.pipeline.collect_finished import collect
 from labelyard.pipeline.register_objects import sweep_sources
-from tests.support.workspace import Workspace, draw_and_complete, export, ingest, picture
+from tests.support.pictures import picture
+from tests.support.workspace import (
+    Workspace,
+    assert_one_complete_task,
+    draw_and_complete,
+    export,
+    ingest,
+    ingest_until_done,
+)
+
+CREATE, DATA = "POST /api/v1/tasks", "POST /api/v1/tasks/*/data"
+FAULTS: Sequence[dict[str, Any]] = [
+    {"on": CREATE, "status": 500, "when": "before"},
+    {"on": CREATE, "status": 500, "when": "after"},
+    {"on": CREATE, "cut": True, "when": "before"},
+    {"on": CREATE, "cut": True, "when": "after"},
+    {"on": CREATE, "status": 503, "when": "after"},
+    {"on": CREATE, "status": 429, "retry_after": 0},
+    {"on": DATA, "cut": True, "when": "before"},
+    {"on": DATA, "cut": True, "when": "after"},
+    {"on": DATA, "status": 500, "when": "before"},
+    {"on": DATA, "status": 504, "when": "after"},
+    {"on": DATA, "short": 0.6},
+    {"on": DATA, "short": 0.6, "cut": True, "when": "after"},
+    {"on": "worker creation", "fail": "OSError: broken"},
+    {"on": "worker creation", "delay": 0.5},
+]
 
 
 def test_files_of_two_cameras_become_an_assigned_task_and_then_a_coco_file_with_their_keys(
@@ -30,3 +60,12 @@ def test_files_of_two_cameras_become_an_assigned_task_and_then_a_coco_file_with_
     assert sorted(image["file_name"] for image in document["images"]) == sorted(keys)
     assert all(a["bbox"] == [1.0, 2.0, 19.5, 28.25] for a in document["annotations"])
     assert workspace.line().state == "exported"
+
+
+@pytest.mark.parametrize("rule", FAULTS, ids=lambda rule: "-".join(f"{value}" for value in rule.values()))
+def test_after_any_failed_creation_or_upload_the_batch_has_one_complete_task(
+    closed: Workspace, rule: dict[str, Any]
+) -> None:
+    closed.sandbox.faults.set([{**rule, "times": 1}])
+    ingest_until_done(closed)
+    assert_one_complete_task(closed)

@@ -5,17 +5,11 @@ from __future__ import annotations
 import json
 
 from tests.support.machine import Machine
-from tests.support.paths import RECORDINGS
-
-MESSAGES = RECORDINGS / "s3-events"
-
-
-def payload(name: str) -> bytes:
-    return json.dumps(json.loads((MESSAGES / f"{name}.json").read_text())["payload"]).encode()
+from tests.support.paths import recorded_payload
 
 
 def test_message_prints_a_parsed_notification_as_json(machine: Machine) -> None:
-    (machine.folder / "m.json").write_bytes(payload("localstack-2026.3.0__sns_envelope_Put_key_plus"))
+    (machine.folder / "m.json").write_bytes(recorded_payload("localstack-2026.3.0__sns_envelope_Put_key_plus"))
     done = machine.run("message", "m.json", "--json")
     assert done.returncode == 0
     parsed = json.loads(done.stdout)
@@ -27,20 +21,20 @@ def test_message_prints_a_parsed_notification_as_json(machine: Machine) -> None:
 
 
 def test_message_reads_standard_input_and_escapes_control_characters(machine: Machine) -> None:
-    done = machine.run("message", "-", stdin=payload("ceph-rgw-16.2.15__http_Put_key_ctrl"))
+    done = machine.run("message", "-", stdin=recorded_payload("ceph-rgw-16.2.15__http_Put_key_ctrl"))
     assert done.returncode == 0
     assert rb"n/a\x01b" in done.stdout
     assert b"\x01" not in done.stdout
 
 
 def test_message_prints_why_a_notification_is_ignored(machine: Machine) -> None:
-    done = machine.run("message", "--json", "-", stdin=payload("moto-5.2.5__sqs_TestEvent"))
+    done = machine.run("message", "--json", "-", stdin=recorded_payload("moto-5.2.5__sqs_TestEvent"))
     assert (done.returncode, json.loads(done.stdout)["created"]) == (0, [])
     assert "s3:TestEvent" in json.loads(done.stdout)["ignored"][0]
 
 
 def test_message_prints_a_deletion_as_deleted_and_ignored(machine: Machine) -> None:
-    deletion = payload("localstack-2026.3.0__sqs_DeleteMarkerCreated")
+    deletion = recorded_payload("localstack-2026.3.0__sqs_DeleteMarkerCreated")
     parsed = json.loads(machine.run("message", "--json", "-", stdin=deletion).stdout)
     assert (parsed["created"], parsed["rejected"]) == ([], [])
     assert parsed["ignored"] == ["'ObjectRemoved:DeleteMarkerCreated': no new content"]

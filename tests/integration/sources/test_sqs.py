@@ -7,7 +7,8 @@ import pytest
 from labelyard.errors import SettingsError, StoreError, StoreUnreachable
 from labelyard.settings import StoreSettings
 from labelyard.sources.queues.sqs import SqsQueue
-from tests.support.emulator import StoreServer, free_port
+from labelyard.supervisor.stack import free_ports
+from tests.support.emulator import StoreServer
 
 
 def test_a_fifo_queue_is_a_settings_error(store_server: StoreServer) -> None:
@@ -26,7 +27,7 @@ def test_the_error_for_a_missing_queue_names_the_command_that_creates_it(store_s
 
 
 def test_an_unreachable_queue_is_a_temporary_error(store_server: StoreServer) -> None:
-    url = f"http://127.0.0.1:{free_port()}"
+    url = f"http://127.0.0.1:{free_ports(1)[0]}"
     with pytest.raises(StoreUnreachable):
         SqsQueue(f"{url}/1/q", store_server.settings, url).receive(0)
 

@@ -15,14 +15,8 @@ import pytest
 
 from labelyard.ledger.tables import DeadLetter, Object
 from tests.support.machine import LABELYARD, Machine
-from tests.support.paths import RECORDINGS
+from tests.support.paths import recorded_payload
 from tests.support.waiting import eventually
-
-MESSAGES = RECORDINGS / "s3-events"
-
-
-def payload(name: str) -> bytes:
-    return json.dumps(json.loads((MESSAGES / f"{name}.json").read_text())["payload"]).encode()
 
 
 @pytest.fixture
@@ -66,7 +60,7 @@ def test_watch_registers_closes_publishes_and_stops_cleanly(machine: Machine, pr
         eventually(lambda: len(machine.rows(Object)) == 3, seconds=40)
         eventually(lambda: len(published) == 1, seconds=40)
         eventually(lambda: machine.rows(DeadLetter))
-        by_http = json.loads(payload("ceph-rgw-16.2.15__http_Put"))
+        by_http = json.loads(recorded_payload("ceph-rgw-16.2.15__http_Put"))
         by_http["Records"][0]["s3"]["bucket"]["name"] = bucket
         by_http["Records"][0]["s3"]["object"]["key"] = "in/late.jpg"
         machine.server.store.write(bucket, "in/late.jpg", b"late")

@@ -22,7 +22,8 @@ from labelyard.settings import StoreSettings
 from labelyard.sources.parsers import parse_message
 from labelyard.storage import Store
 from labelyard.storage.boto import parse_time
-from tests.support.emulator import StoreServer, free_port
+from labelyard.supervisor.stack import free_ports
+from tests.support.emulator import StoreServer
 from tests.support.paths import RECORDINGS
 
 MESSAGES = RECORDINGS / "s3-events"
@@ -146,7 +147,7 @@ def test_a_missing_bucket_is_not_taken_for_a_deleted_object(store: Store) -> Non
 
 
 def test_an_unreachable_store_is_a_temporary_error() -> None:
-    url = f"http://127.0.0.1:{free_port()}"
+    url = f"http://127.0.0.1:{free_ports(1)[0]}"
     store = Store(StoreSettings(endpoint_url=url, access_key_id="a", secret_access_key=SecretStr("hush"), region="x"))
     with pytest.raises(StoreUnreachable) as caught:
         store.head("bucket", "key")

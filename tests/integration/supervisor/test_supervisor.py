@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from labelyard.errors import ProcessFailed, SignalReceived
-from labelyard.supervisor import Process, RestartPolicy, Supervisor, listens, prints
+from labelyard.supervisor import Process, RestartPolicy, Supervisor, answers, prints
+from labelyard.supervisor.stack import free_ports
 
 PATIENT = 30.0
 AT_ONCE = RestartPolicy(delay=0.01, failures=3, quick=PATIENT)
@@ -68,11 +69,9 @@ def test_parts_are_ended_in_the_reverse_order_of_their_start(tmp_path: Path) -> 
 
 
 def test_a_start_waits_until_the_process_is_ready(supervisor: Supervisor, tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    code = f"import socket, time; time.sleep(0.2); s = socket.create_server(('127.0.0.1', {port})); time.sleep(60)"
-    supervisor.start(Process("server", [sys.executable, "-c", code], ready=listens(port)))
+    [port] = free_ports(1)
+    command = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(port)]
+    supervisor.start(Process("server", command, ready=answers(f"http://127.0.0.1:{port}/")))
     socket.create_connection(("127.0.0.1", port)).close()
 
 

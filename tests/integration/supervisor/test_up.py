@@ -15,8 +15,7 @@ import pytest
 
 from labelyard.ledger import upgrade
 from labelyard.orchestration.fast_worker import INSTALL, is_supported
-from labelyard.supervisor.stack import lock_folder
-from tests.support.emulator import free_port
+from labelyard.supervisor.stack import free_ports, lock_folder
 from tests.support.waiting import wait_until
 
 _PATIENT = 240.0
@@ -29,8 +28,8 @@ def environment(tmp_path: Path) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "LABELYARD_"))}
     return {
         **inherited,
-        "LABELYARD_UP__PREFECT_PORT": str(free_port()),
-        "LABELYARD_WATCH__PORT": str(free_port()),
+        "LABELYARD_UP__PREFECT_PORT": str(free_ports(1)[0]),
+        "LABELYARD_WATCH__PORT": str(free_ports(1)[0]),
         "LABELYARD_DEPLOY__COLLECT_SECONDS": "86400",
         "LABELYARD_DEPLOY__SWEEP_SECONDS": "86400",
         "LABELYARD_DEPLOY__HOUSEKEEPING_SECONDS": "86400",

@@ -20,7 +20,8 @@ from labelyard.errors import (
     ExportFailed,
     LabelError,
 )
-from tests.support.dialect_stepping import json_response, play, recorded, recording, value
+from tests.support.dialect_stepping import json_response, play, recorded, value
+from tests.support.paths import recording
 
 v1 = V1()
 

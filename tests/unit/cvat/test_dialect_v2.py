@@ -25,15 +25,8 @@ from labelyard.errors import (
     CvatUnauthorized,
     ExportFailed,
 )
-from tests.support.dialect_stepping import (
-    RECORDINGS,
-    json_response,
-    play,
-    recorded,
-    recording,
-    response_of,
-    value,
-)
+from tests.support.dialect_stepping import json_response, play, recorded, response_of, value
+from tests.support.paths import RECORDINGS, recording
 
 v2 = V2()
 FAMILY = "cvat-2.54"

@@ -11,7 +11,7 @@ from labelyard.cvat.label_validation import check_labels, with_known_values
 from labelyard.cvat.raw_json import parse_annotations, parse_labels
 from labelyard.domain.labels import AttributeSpec, InputType, Label
 from labelyard.errors import InputError, LabelError
-from tests.support.dialect_stepping import recording
+from tests.support.paths import recording
 
 
 def label_with(kind: Any = InputType.SELECT, default: Any = "a", values: Any = ("a", "b"), **more: Any) -> Label:

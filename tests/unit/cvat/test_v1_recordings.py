@@ -42,7 +42,8 @@ from labelyard.errors import (
     CvatRefused,
     CvatUnauthorized,
 )
-from tests.support.dialect_stepping import RECORDINGS, json_response, response_of
+from tests.support.dialect_stepping import json_response, response_of
+from tests.support.paths import RECORDINGS
 
 v1 = V1()
 RECORDED = {

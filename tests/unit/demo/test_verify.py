@@ -6,11 +6,11 @@ from collections import Counter
 from dataclasses import replace
 
 from labelyard.demo.photographs import photographs
-from labelyard.demo.uploader import Upload, waves
+from labelyard.demo.uploader import PlannedUpload, waves
 from labelyard.demo.verify import Box, CvatJob, CvatTask, differences, outcomes
 
 CAT = photographs()["cat-1"]
-SHOTS = [Upload("in/cam1/cat.jpg", CAT), Upload("in/cam2/cat.jpg", photographs()["cat-2"])]
+SHOTS = [PlannedUpload("in/cam1/cat.jpg", CAT), PlannedUpload("in/cam2/cat.jpg", photographs()["cat-2"])]
 BOX: Box = ("cat", 1.0, 2.0, 3.0, 4.0)
 NAMES = {7: {"cat-a.jpg": "in/cam1/cat.jpg", "cat-b.jpg": "in/cam2/cat.jpg"}}
 JOB = CvatJob(9, range(2), "ada", "completed", {0: Counter({BOX: 2})})

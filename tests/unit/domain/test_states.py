@@ -24,9 +24,13 @@ def test_every_batch_that_is_not_cancelled_may_fail_be_quarantined_or_cancelled(
     assert all(may_move(old, end) for end in ENDED if end is not old)
 
 
-@pytest.mark.parametrize("old", ["completed", "exported", "archived"])
+@pytest.mark.parametrize("old", ["completed", "exported"])
 def test_a_reopened_job_leads_back_to_assigned(old: str) -> None:
     assert may_move(BatchState(old), BatchState.ASSIGNED)
+
+
+def test_an_archived_batch_is_never_reopened() -> None:
+    assert TRANSITIONS[BatchState.ARCHIVED] == ENDED
 
 
 def test_no_step_is_skipped() -> None:

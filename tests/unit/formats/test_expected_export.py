@@ -17,14 +17,15 @@ from labelyard.formats.checks.fault import Severity
 from labelyard.formats.coco.expected_export import expected_export
 from labelyard.formats.coco.read import read_export
 from labelyard.formats.interface import ExpectedExport
-from tests.support.coco_exports import recorded_document, recording, zipped
+from tests.support.coco_exports import recorded_document, zipped
+from tests.support.paths import recording
 
 CAR, PERSON = Label("car", id=131), Label("person", id=132)
 RECTANGLE, POLYGON = ShapeType.RECTANGLE, ShapeType.POLYGON
 
 
 def recorded_annotations() -> Annotations:
-    body = recording("477-dump-prepare-annotations")["body_json"]
+    body = recording(477)["body_json"]
     shape = lambda raw: Shape(  # noqa: E731
         ShapeType(raw["type"]), raw["frame"], raw["label_id"], tuple(raw["points"]), raw["group"], raw["z_order"]
     )
@@ -39,7 +40,7 @@ def recorded_annotations() -> Annotations:
 
 
 def recorded_frames() -> list[Frame]:
-    return [Frame(**frame) for frame in recording("478-dump-prepare-meta")["body_json"]["frames"]]
+    return [Frame(**frame) for frame in recording(478)["body_json"]["frames"]]
 
 
 def box(frame: int = 0, label: Label = CAR, points: tuple[float, ...] = (10, 10, 30, 20), **more: Any) -> Shape:
