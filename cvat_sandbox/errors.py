@@ -5,6 +5,7 @@ Exception
 ├── NotFound               there is no such user, task or job
 ├── Forbidden              the user may not do this
 ├── InvalidAnnotation      an annotation does not fit its task; the text is CVAT's
+├── JobLost                the job of a worker is never continued: its queue was lost, or its worker was killed
 ├── Crash                  the real server has a bug here: it answers 500, perhaps after part of the work
 └── WorkerError            a worker's job failed where CVAT raises a plain `Exception`
     └── DownloadError      a remote file could not be downloaded
@@ -37,6 +38,14 @@ class Forbidden(Exception):
 
 class InvalidAnnotation(Exception):
     """An annotation does not fit its task; the text is CVAT's."""
+
+
+class JobLost(Exception):
+    """The job of a worker is never continued; `what` is "queue" or "worker"."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        super().__init__(what)
 
 
 class Crash(Exception):

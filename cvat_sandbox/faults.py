@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
-from cvat_sandbox.errors import SandboxError, WorkerError
+from cvat_sandbox.errors import JobLost, SandboxError, WorkerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,6 +39,11 @@ class Rule(BaseModel):
     when: Literal["before", "after"] = Field("before", description="before or after the request takes effect")
     short: float | None = Field(None, ge=0, le=1, description="the part of an upload's body that is used")
     fail: str = Field("", description="the text with which a worker's job fails; {task} is the task id")
+    lose: Literal["", "queue", "worker"] = Field(
+        "",
+        description="the job never ends: `queue` leaves the status Finished (the queue was lost), `worker` leaves "
+        "it Started (worker and work-horse were killed)",
+    )
     times: int | None = Field(None, ge=0, description="how often at most")
     skip: int = Field(0, ge=0, description="how many matches pass first")
     probability: float = Field(1.0, ge=0, le=1, description="how likely each time")
@@ -143,10 +148,12 @@ class Faults:
         return [] if path.startswith("/_sandbox/") else self._firing(method, path)
 
     def run_worker(self, name: str, task_id: int) -> bool:
-        """Delay or fail the job of a worker and return whether any rule applied; raises WorkerError to fail it."""
+        """Delay or fail the job of a worker and return whether any rule applied; raises WorkerError to fail it, JobLost to forget it."""
         rules = self._firing("worker", name)
         for rule in rules:
             self.wait(rule.delay)
+            if rule.lose:
+                raise JobLost(rule.lose)
             if rule.fail:
                 raise WorkerError(rule.fail.replace("{task}", str(task_id)))
         return bool(rules)

@@ -152,6 +152,10 @@ class Settings(BaseSettings):
     """How long CVAT may take to create frames from an upload, in seconds."""
     unclear_upload_seconds: float = Field(default=60, gt=0)
     """How long to wait for an upload whose response was lost before the task is recreated, in seconds."""
+    forgotten_seconds: float = Field(default=30, gt=0)
+    """How long CVAT may say Finished without showing a frame before the task is recreated, in seconds."""
+    stalled_seconds: float = Field(default=300, gt=0)
+    """How long CVAT may report no progress before the task is recreated, in seconds; one more for each file."""
     export_deadline_seconds: float = Field(default=900, gt=0)
     """How long CVAT may take for an export, in seconds."""
     poll_seconds: float = Field(default=1.0, gt=0)

@@ -53,11 +53,12 @@ def task_name_pattern(dataset: str) -> re.Pattern[str]:
 
 
 def plan_repairs(
-    recorded: Collection[RecordedTask], abandoned: Mapping[int, str], tasks: Iterable[Task]
+    recorded: Collection[RecordedTask], abandoned: Mapping[str, str], tasks: Iterable[Task]
 ) -> Iterator[Discrepancy]:
     """Compare the ledger's record of one CVAT server with our tasks there.
 
-    `abandoned` maps the server id of each abandoned task to its batch. `tasks` are those with our owner and a name of
+    `abandoned` maps the name of each abandoned task to its batch: a creation whose response was lost may take effect
+    after the task of that name was abandoned, under an id that the ledger never learns. `tasks` are those with our owner and a name of
     our form, and those `recorded` that still exist, under any name and owner.
     """
     on_server = {task.id: task for task in tasks}
@@ -67,7 +68,7 @@ def plan_repairs(
             yield from _check_recorded(one, on_server.get(one.task_id))
     for task in on_server.values():
         if all(task.id != one.task_id for one in recorded):
-            yield _check_unrecorded(task, by_name.get(task.name), abandoned.get(task.id))
+            yield _check_unrecorded(task, by_name.get(task.name), abandoned.get(task.name))
 
 
 def _check_recorded(one: RecordedTask, task: Task | None) -> Iterator[Discrepancy]:

@@ -40,6 +40,20 @@ def of_dataset(tx: Transaction, dataset: str) -> Sequence[tuple[Task, Batch]]:
     return [(task, batch) for task, batch in rows]
 
 
+def abandoned(tx: Transaction, batch: str) -> int:
+    """Return how many tasks of a batch were abandoned."""
+    query = select(func.count()).where(Task.batch_id == batch, Task.state == TaskState.ABANDONED)
+    return tx.scalar(query) or 0
+
+
+def abandoned_names(tx: Transaction, dataset: str) -> Sequence[tuple[str, str, str]]:
+    """Return server, name and batch of each task that was abandoned, or never created before its batch ended."""
+    query = select(Task.cvat, Task.name, Task.batch_id).join(Batch, Batch.id == Task.batch_id)
+    final = Batch.state.in_([BatchState.QUARANTINED, BatchState.CANCELLED]) & Task.server_id.is_(None)
+    rows = tx.execute(query.where(Batch.dataset == dataset, (Task.state == TaskState.ABANDONED) | final))
+    return [(server, name, batch) for server, name, batch in rows]
+
+
 def plan(tx: Transaction, batch: Batch, cvat: str) -> Task:
     """Add the next attempt and fix its task's name, before anything is sent."""
     attempt = 1 + (tx.scalar(select(func.max(Task.attempt)).where(Task.batch_id == batch.id)) or 0)

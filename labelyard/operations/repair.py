@@ -95,7 +95,9 @@ def _recorded_tasks(context: Context, spec: DatasetSpec) -> list[_Recorded]:
 def _survey_server(
     context: Context, spec: DatasetSpec, server: str, recorded: Sequence[_Recorded]
 ) -> Iterator[Discrepancy]:
-    abandoned = {one.row.server_id or 0: one.batch.id for one in recorded if one.row.state is TaskState.ABANDONED}
+    with context.ledger.read_only() as tx:
+        rows = tasks.abandoned_names(tx, spec.name)
+    abandoned = {name: batch for on_server, name, batch in rows if on_server == server}
     known = [_known(context, one) for one in recorded if one.row.state is not TaskState.ABANDONED]
     cvat = context.cvat(server)
     present = {task.id: task for task in our_tasks(cvat, spec)}

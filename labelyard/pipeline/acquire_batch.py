@@ -29,7 +29,8 @@ from labelyard.errors import (
     StoreUnreachable,
 )
 from labelyard.failpoints import failpoint
-from labelyard.ledger import Ledger, Transaction, batches, breakers, datasets, leases
+from labelyard.ledger import Ledger, Transaction, batches, breakers, datasets, leases, tasks
+from labelyard.ledger.tables import Batch
 
 _log = logging.getLogger(__name__)
 _FIRST_WAIT = timedelta(seconds=5)
@@ -158,11 +159,16 @@ def _record_failure(lease: BatchLease, states: Collection[BatchState], error: Ex
         if batch.state not in states:
             return  # the step has recorded its failure itself, or a person changed the batch meanwhile
         if _retry_may_help(error, states):
-            wait = exponential_backoff(_FIRST_WAIT, batch.attempts, _LONGEST_WAIT)
+            wait = exponential_backoff(_FIRST_WAIT, _failures(tx, batch), _LONGEST_WAIT)
             batches.postpone(tx, batch, what, next_step, wait)
         else:
             batches.fail(tx, batch, what, next_step)
         _record_server_health(tx, lease, error, what)
+
+
+def _failures(tx: Transaction, batch: Batch) -> int:
+    # A discarded task closes its batch again, which clears the batch's attempts.
+    return max(batch.attempts, tasks.abandoned(tx, batch.id) - 1)
 
 
 def _record_server_health(tx: Transaction, lease: BatchLease, error: Exception, what: str) -> None:

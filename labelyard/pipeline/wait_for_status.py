@@ -6,12 +6,15 @@ CVAT's status Finished proves nothing: it appears before an upload, after a reje
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn
 
+from labelyard.config import UploadMethod
+from labelyard.domain.forgotten import Patience, why_forgotten
 from labelyard.domain.states import BatchState, TaskState
 from labelyard.domain.tasks import Creation, CreationState, Receipt, Task
 from labelyard.errors import CreationFailed, CvatNotFound, CvatTimeout, TaskDiscarded
@@ -26,6 +29,8 @@ _FIRST_PAUSE = 0.1
 _MAX_ATTEMPTS = 5
 """Tasks of one batch that may have wrong frames; a cut upload has them once or twice."""
 _NAMES_SHOWN = 5
+_REFUSED_BY_STORE = re.compile(r"\b40[34]\b")
+"""What CVAT says of a URL that the store refused; the URL may have expired, so the object may be sound."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +45,9 @@ class VerifiedTask:
 def wait_for_status(lease: BatchLease) -> VerifiedTask:
     """Wait until CVAT lists every uploaded file as a frame.
 
-    Raises TaskDiscarded if the task has wrong frames or the upload never arrived, CreationFailed if CVAT rejects the
-    data or several tasks in a row had wrong frames, CvatTimeout if CVAT still works at the deadline.
+    Raises TaskDiscarded if the task has wrong frames, or the upload never arrived, was forgotten, or failed for a
+    reason that names no file; CreationFailed if CVAT rejects a file or several tasks in a row were unusable;
+    CvatTimeout if CVAT still works at the deadline.
     """
     with lease.ledger.read_only() as tx:
         row, task_id = tasks.require_current(tx, lease.batch_id)
@@ -74,6 +80,7 @@ def _record_verified(lease: BatchLease, row: TaskRow, task: Task) -> None:
 def _wait_until_at_rest(lease: BatchLease, row: TaskRow, task_id: int) -> Task:
     """Return the task once it has frames. Raises CreationFailed, TaskDiscarded or CvatTimeout."""
     receipt, started = Receipt(task_id, row.request_id or ""), time.monotonic()
+    last, changed = None, started
     for pause in _pauses(lease.context.settings.poll_seconds):
         task = lease.cvat.task(task_id)
         if row.state is TaskState.VERIFIED or (task.size and task.jobs):
@@ -81,9 +88,21 @@ def _wait_until_at_rest(lease: BatchLease, row: TaskRow, task_id: int) -> Task:
         creation = lease.cvat.creation(receipt)
         if creation.state is CreationState.FAILED:
             _discard_failed_creation(lease, row, creation.message)
-        _check_deadlines(lease, row, task, creation, time.monotonic() - started)
+        now = time.monotonic()
+        if (task.received, creation) != last:
+            last, changed = (task.received, creation), now
+        _check_forgotten(lease, row, task, creation, now - changed)
+        _check_deadlines(lease, row, task, creation, now - started)
         time.sleep(pause)
     raise AssertionError("pauses do not end")
+
+
+def _check_forgotten(lease: BatchLease, row: TaskRow, task: Task, creation: Creation, unchanged: float) -> None:
+    settings = lease.context.settings
+    patience = Patience(settings.forgotten_seconds, settings.stalled_seconds)
+    reason = why_forgotten(task, creation, row.files or 0, unchanged, patience)
+    if reason:
+        _discard_unusable(lease, row, reason)
 
 
 def _check_deadlines(lease: BatchLease, row: TaskRow, task: Task, creation: Creation, waited: float) -> None:
@@ -98,7 +117,7 @@ def _check_deadlines(lease: BatchLease, row: TaskRow, task: Task, creation: Crea
         raise CvatTimeout(
             f"no frames after {waited:.0f} s; last seen: {status}, {task.size} of {row.files} frames",
             where=lease.where(task.id),
-            next_step=f"none: it is checked again automatically; delete {row.url} if CVAT has forgotten it",
+            next_step=f"none: it is checked again automatically; it is recreated if CVAT has forgotten it",
         )
 
 
@@ -110,11 +129,34 @@ def _pauses(longest: float) -> Iterator[float]:
 
 
 def _discard_failed_creation(lease: BatchLease, row: TaskRow, message: str) -> NoReturn:
-    """Delete a task whose data CVAT rejected, so that a retry starts with a new one. Raises CreationFailed."""
+    """Delete a task whose data CVAT could not read. Raises TaskDiscarded if another task may succeed."""
     what, batch = f"CVAT could not make frames: {message}", lease.batch_id
+    if not _names_a_file(lease, message):
+        _discard_unusable(lease, row, what)
     _discard(lease, row, what)
     next_step = f"labelyard why {batch}, replace or remove the file it names, then: labelyard retry {batch}"
     raise CreationFailed(what, where=lease.where(row.server_id), next_step=next_step)
+
+
+def _names_a_file(lease: BatchLease, message: str) -> bool:
+    """Return whether CVAT blames a file of the batch, and not the store that refused its URL."""
+    if lease.spec.task.upload is UploadMethod.REMOTE and _REFUSED_BY_STORE.search(message):
+        return False
+    with lease.ledger.read_only() as tx:
+        names = {member.upload_name for member in batches.members(tx, lease.batch_id)}
+    return any(name in message for name in names if name)
+
+
+def _discard_unusable(lease: BatchLease, row: TaskRow, what: str) -> NoReturn:
+    """Delete a task for a reason that names no file. Raises TaskDiscarded, or CreationFailed after several tasks."""
+    if row.attempt < _MAX_ATTEMPTS:
+        _discard_for_another(lease, row, what)
+    _discard(lease, row, what)
+    raise CreationFailed(
+        f"{what}; this was task number {row.attempt}",
+        where=lease.where(row.server_id),
+        next_step=f"look at CVAT's workers, queue and memory, then: labelyard retry {lease.batch_id}",
+    )
 
 
 def _discard_wrong_frames(lease: BatchLease, row: TaskRow, size: int, missing: Collection[str | None]) -> NoReturn:

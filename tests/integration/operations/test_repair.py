@@ -10,8 +10,8 @@ from labelyard.context import open_context
 from labelyard.domain.labels import Label
 from labelyard.domain.repair_plan import Action, Discrepancy
 from labelyard.domain.tasks import TaskSpec
-from labelyard.errors import LedgerError
-from labelyard.ledger import breakers
+from labelyard.errors import LedgerError, NoUsableImage
+from labelyard.ledger import breakers, tasks
 from labelyard.operations import manual, repair
 from labelyard.pipeline.collect_finished import collect
 from labelyard.settings import CvatSettings
@@ -39,6 +39,18 @@ def test_a_task_deleted_in_cvat_is_created_again(assigned: Workspace) -> None:
     ingest(assigned)
     assert (assigned.line().state, len(assigned.line().jobs)) == ("assigned", 1)
     assert repair.survey(assigned.context) == []
+
+
+def test_a_late_duplicate_of_a_batch_that_ended_without_a_task_is_deleted(workspace: Workspace) -> None:
+    workspace.put("1.jpg", b"no image")
+    workspace.close_batch()
+    with pytest.raises(NoUsableImage):
+        ingest(workspace)
+    with workspace.context.ledger.read_only() as tx:
+        [row] = tasks.of_batch(tx, "street-00001")
+    workspace.context.cvat("default").create_task(TaskSpec(row.name, tuple(workspace.spec.task.cvat_labels())))
+    assert fix_all(workspace) == [Action.DELETE_TASK]
+    assert workspace.tasks_on_server() == 0
 
 
 def test_a_task_that_the_account_may_not_see_is_reported_and_never_created_again(assigned: Workspace) -> None:

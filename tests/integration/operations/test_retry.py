@@ -14,7 +14,7 @@ from tests.support.workspace import Workspace, ingest
 def test_a_failed_batch_continues_from_the_step_that_failed(workspace: Workspace) -> None:
     workspace.put("1.jpg")
     workspace.close_batch()
-    workspace.sandbox.faults.set([{"on": "worker creation", "fail": "OSError: broken", "times": 1}])
+    workspace.sandbox.faults.set([{"on": "worker creation", "fail": "OSError: broken: 1.jpg", "times": 1}])
     with pytest.raises(CreationFailed):
         ingest(workspace)
     retried = retry(workspace.context.ledger, "street-00001")

@@ -120,7 +120,9 @@ def test_after_a_wrong_password_the_batch_waits_until_it_is_corrected(workspace:
 def test_data_that_cvat_rejects_fails_with_its_message_and_a_retry_creates_a_new_task(workspace: Workspace) -> None:
     workspace.put("1.jpg")
     workspace.close_batch()
-    workspace.sandbox.faults.set([{"on": "worker creation", "fail": "OSError: image file is truncated", "times": 1}])
+    workspace.sandbox.faults.set(
+        [{"on": "worker creation", "fail": "OSError: image file is truncated: 1.jpg", "times": 1}]
+    )
     with pytest.raises(CreationFailed, match="image file is truncated"):
         ingest(workspace)
     line = workspace.line()

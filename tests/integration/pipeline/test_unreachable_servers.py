@@ -241,7 +241,7 @@ def test_failed_collections_count_against_the_server_and_a_probe_after_the_wait_
 
 
 def test_a_failure_of_one_batch_does_not_count_against_the_server(workspace: Workspace) -> None:
-    workspace.sandbox.faults.set([{"on": "worker creation", "fail": "OSError: broken"}])
+    workspace.sandbox.faults.set([{"on": "worker creation", "fail": "OSError: broken .jpg: 1.jpg 2.jpg 3.jpg 4.jpg"}])
     for i in range(1, 5):
         workspace.put(f"{i}.jpg", picture(i))
         workspace.close_batch()
