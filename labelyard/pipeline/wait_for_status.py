@@ -117,7 +117,7 @@ def _check_deadlines(lease: BatchLease, row: TaskRow, task: Task, creation: Crea
         raise CvatTimeout(
             f"no frames after {waited:.0f} s; last seen: {status}, {task.size} of {row.files} frames",
             where=lease.where(task.id),
-            next_step=f"none: it is checked again automatically; it is recreated if CVAT has forgotten it",
+            next_step="none: it is checked again automatically; it is recreated if CVAT has forgotten it",
         )
 
 

@@ -49,7 +49,7 @@ def test_after_five_failures_that_name_no_file_the_batch_fails_with_the_words_of
         with pytest.raises(TaskDiscarded):
             ingest(closed)
         closed.retry()
-    with pytest.raises(CreationFailed, match="waitpid returned 9.*task number 5") as caught:
+    with pytest.raises(CreationFailed, match=r"waitpid returned 9.*task number 5") as caught:
         ingest(closed)
     assert "CVAT's workers" in caught.value.next_step
     assert (closed.line().state, closed.tasks_on_server()) == ("failed", 0)
