@@ -148,7 +148,10 @@ class Faults:
         return [] if path.startswith("/_sandbox/") else self._firing(method, path)
 
     def run_worker(self, name: str, task_id: int) -> bool:
-        """Delay or fail the job of a worker and return whether any rule applied; raises WorkerError to fail it, JobLost to forget it."""
+        """Delay or fail the job of a worker and return whether any rule applied.
+
+        Raises WorkerError to fail it, JobLost to forget it.
+        """
         rules = self._firing("worker", name)
         for rule in rules:
             self.wait(rule.delay)

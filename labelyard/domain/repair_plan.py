@@ -58,8 +58,8 @@ def plan_repairs(
     """Compare the ledger's record of one CVAT server with our tasks there.
 
     `abandoned` maps the name of each abandoned task to its batch: a creation whose response was lost may take effect
-    after the task of that name was abandoned, under an id that the ledger never learns. `tasks` are those with our owner and a name of
-    our form, and those `recorded` that still exist, under any name and owner.
+    after the task of that name was abandoned, under an id that the ledger never learns. `tasks` are those with our
+    owner and a name of our form, and those `recorded` that still exist, under any name and owner.
     """
     on_server = {task.id: task for task in tasks}
     by_name = {one.task_name: one for one in recorded}

@@ -80,7 +80,8 @@ def _record_verified(lease: BatchLease, row: TaskRow, task: Task) -> None:
 def _wait_until_at_rest(lease: BatchLease, row: TaskRow, task_id: int) -> Task:
     """Return the task once it has frames. Raises CreationFailed, TaskDiscarded or CvatTimeout."""
     receipt, started = Receipt(task_id, row.request_id or ""), time.monotonic()
-    last, changed = None, started
+    last: tuple[bool, Creation] | None = None
+    changed = started
     for pause in _pauses(lease.context.settings.poll_seconds):
         task = lease.cvat.task(task_id)
         if row.state is TaskState.VERIFIED or (task.size and task.jobs):
