@@ -21,6 +21,7 @@ _COMMENTS = {0xFE, *range(0xE0, 0xF0)}
 _ZERO_RUN = bytes(32)
 """As many zeros are a hole, if the decoder complains too; alone they can be a flat area."""
 _DCT_COEFFICIENTS = 64
+_EOB = 0
 
 
 @dataclass
@@ -34,6 +35,10 @@ class Structure:
     ended: bool = False
     """Whether it has its end marker."""
     lean: bytes = b""
+    has_zeros: bool = False
+    """Whether a scan holds a run of zeros that no encoder writes, but that the decoder takes for pixels."""
+    _first_symbols: dict[int, int] = field(default_factory=dict)
+    """Huffman table of AC coefficients -> the symbol whose code is all zeros."""
     _missing: dict[int, set[int]] = field(default_factory=dict)
     """Component -> coefficients of which not all bits have come."""
 
@@ -48,15 +53,31 @@ class Structure:
         wanted = _DCT_COEFFICIENTS if marker in PROGRESSIVE else 1
         self._missing = {identity: set(range(wanted)) for identity in segment[8 : 8 + 3 * self.samples : 3]}
 
-    def add_scan(self, segment: bytes) -> None:
+    def add_scan(self, segment: bytes, data: bytes) -> None:
         """Mark what a scan header announces as present, unless further bits of it follow."""
         count = segment[2] if len(segment) > 2 else 0
         first, last, bits = (segment[3 + 2 * count : 6 + 2 * count] + bytes(3))[:3]
         if self.frame not in PROGRESSIVE:
             first, last, bits = 0, 0, 0
+        self.has_zeros |= _ZERO_RUN in data and (first > 0 or self._is_detailed(segment[4 : 4 + 2 * count : 2]))
         if not bits & 0x0F:
             for identity in segment[3 : 3 + 2 * count : 2]:
                 self._missing.get(identity, set()).difference_update(range(first, last + 1))
+
+    def _is_detailed(self, tables: bytes) -> bool:
+        """Whether zeros in a sequential scan are details, and so no flat area: a code of zeros must end a block."""
+        return self.frame not in PROGRESSIVE and any(
+            self._first_symbols.get(one & 0x0F, _EOB) != _EOB for one in tables
+        )
+
+    def add_huffman_tables(self, segment: bytes) -> None:
+        """Take the first symbol of each table of AC coefficients."""
+        position = 2
+        while position + 17 < len(segment):
+            kind, counts = segment[position], segment[position + 1 : position + 17]
+            if kind & 0x10:
+                self._first_symbols[kind & 0x0F] = segment[position + 17]
+            position += 17 + sum(counts)
 
 
 def read_structure(content: bytes) -> Structure:
@@ -79,13 +100,16 @@ def _segments(content: bytes, found: Structure) -> Iterator[bytes]:
         position += max(2, len(segment))
         if code in _FRAMES:
             found.add_frame(code, segment)
+        if code == 0xC4:
+            found.add_huffman_tables(segment)
         if code not in _COMMENTS:
             yield bytes((0xFF, code)) + segment
         if code == 0xDA:
-            found.add_scan(segment)
             end = _END_OF_SCAN.search(content, position)
-            start, position = position, end.start() if end else len(content)
-            yield content[start:position]
+            data = content[position : end.start() if end else len(content)]
+            position += len(data)
+            found.add_scan(segment, data)
+            yield data
 
 
 def check(structure: Structure) -> str | None:
@@ -95,6 +119,8 @@ def check(structure: Structure) -> str | None:
     """
     complaint = _complaint(structure.lean + _EOI)
     if complaint is None:
+        if structure.has_zeros:
+            raise ImageError("a damaged JPEG (zeros instead of data)")
         if structure.ended:
             return None
         if structure.is_complete:

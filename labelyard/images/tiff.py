@@ -98,7 +98,7 @@ def read_tiff(file: BinaryIO) -> Tiff | None:
     layout = _Layout("<" if magic[:2] == b"II" else ">", 43 in magic[2:])
     if layout.big:
         file.seek(8)
-    pages = []
+    pages: list[Page] = []
     # A directory after the first is not CVAT's concern; without the first, Pillow says what is wrong.
     with suppress(struct.error, OverflowError, OSError):
         pages.extend(_pages(file, layout))
