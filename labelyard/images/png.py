@@ -20,6 +20,9 @@ _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _PALETTE = 3
 _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 _SLICE = 2**20
+_LAST_FILTER = 4
+_GREY = 0
+_HEADER = struct.Struct(">IIBBBBB")
 
 
 @dataclass
@@ -33,6 +36,12 @@ class Png:
     ended: bool = False
 
 
+def needs_decoding(header: bytes) -> bool:
+    """Whether its pixels must be decoded to know what CVAT shows: transparent, of 16 bits grey, or interlaced."""
+    _, _, depth, colour, _, _, interlaced = _HEADER.unpack(header[:13])
+    return bool(interlaced) or colour > _PALETTE or (colour == _GREY and depth > 8)
+
+
 def read_png(file: BinaryIO) -> Png:
     """Check every checksum that guards pixels, and that all pixels are there.
 
@@ -44,7 +53,7 @@ def read_png(file: BinaryIO) -> Png:
     for name, content, checksum in _chunks(file):
         names.add(name)
         critical = not name[0] & 0x20
-        if critical and name != b"IEND" and zlib.crc32(name + content) != checksum:
+        if critical and name != b"IEND" and zlib.crc32(content, zlib.crc32(name)) != checksum:
             raise ImageError(f"a damaged PNG: wrong checksum in its {name.decode('latin-1')} chunk")
         if name == b"IHDR" and data is None:
             data = _Rows(content)
@@ -54,14 +63,14 @@ def read_png(file: BinaryIO) -> Png:
             found.frames = max(1, int.from_bytes(content[:4]))
         elif name == b"IEND":
             found.ended = True
-        _keep(found, name, content)
+        _keep(found, name, content, checksum if critical else zlib.crc32(name + content))
     if data is None:
         raise ImageError("a broken PNG: it has no header chunk")
     data.require_complete()
     if data.needs_palette and b"PLTE" not in names:
         raise ImageError("a broken PNG: it has no palette, and CVAT would show it black")
     if not found.ended:
-        _keep(found, b"IEND", b"")
+        _keep(found, b"IEND", b"", zlib.crc32(b"IEND"))
     found.pixels.seek(0)
     return found
 
@@ -77,11 +86,12 @@ def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes, int]]:
             return
 
 
-def _keep(found: Png, name: bytes, content: bytes) -> None:
+def _keep(found: Png, name: bytes, content: bytes, checksum: int) -> None:
     is_orientation = name == b"eXIf" or (name == b"iTXt" and content.startswith(b"XML:com.adobe.xmp\0\0"))
     if name in _PIXEL_CHUNKS or is_orientation:
-        found.pixels.write(struct.pack(">I4s", len(content), name) + content)
-        found.pixels.write(zlib.crc32(name + content).to_bytes(4))
+        found.pixels.write(struct.pack(">I4s", len(content), name))
+        found.pixels.write(content)
+        found.pixels.write(checksum.to_bytes(4))
     if name not in _PIXEL_CHUNKS or name == b"tRNS":
         found.metadata.append((name, content))
 
@@ -92,11 +102,12 @@ class _Rows:
     def __init__(self, header: bytes) -> None:
         if len(header) < 13:
             raise ImageError("a broken PNG: its header chunk is too short")
-        self._width, self._height, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", header[:13])
+        self._width, self._height, depth, colour, _, _, interlaced = _HEADER.unpack(header[:13])
         self.needs_palette = colour == _PALETTE
         self._bits = depth * _CHANNELS.get(colour, 1)
         passes = _ADAM7 if interlaced else ((0, 0, 1, 1),)
-        self._missing = sum(self._pass_size(*one) for one in passes)
+        self._missing = self._size = sum(self._pass_size(*one) for one in passes)
+        self._row = 0 if interlaced else self._size // max(1, self._height)
         self._inflate = zlib.decompressobj()
 
     def _pass_size(self, x: int, y: int, dx: int, dy: int) -> int:
@@ -107,10 +118,19 @@ class _Rows:
         """Inflate one chunk. Raises ImageError for damaged data."""
         try:
             while content and not self._inflate.eof:
-                self._missing -= len(self._inflate.decompress(content, _SLICE))
+                rows = self._inflate.decompress(content, _SLICE)[: self._missing]
+                self._check_filters(rows)
+                self._missing -= len(rows)
                 content = self._inflate.unconsumed_tail
         except zlib.error as error:
             raise ImageError(f"a damaged PNG: its pixels cannot be decompressed ({error})") from None
+
+    def _check_filters(self, rows: bytes) -> None:
+        """Check the first byte of each row; with that, a PNG need not be decoded to know that it can be."""
+        if self._row:
+            filters = rows[-(self._size - self._missing) % self._row :: self._row]
+            if filters and max(filters) > _LAST_FILTER:
+                raise ImageError("a damaged PNG: its rows of pixels are not where they should be")
 
     def require_complete(self) -> None:
         """Raise ImageError if rows are missing."""

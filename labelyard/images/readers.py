@@ -12,7 +12,7 @@ from labelyard.images import jpeg
 from labelyard.images.appearance import pixel_warnings
 from labelyard.images.decoder_memory import DecoderMemory
 from labelyard.images.findings import MAX_PIXELS, Findings, first_line, stated_orientation
-from labelyard.images.png import SIGNATURE, oversized_texts, read_png
+from labelyard.images.png import SIGNATURE, needs_decoding, oversized_texts, read_png
 from labelyard.images.servers import Server, bmp_refusal, describe, pnm_maximum, pnm_refusal, tiff_refusal
 from labelyard.images.tiff import BITS, HEIGHT, ORIENTATION, SAMPLE_FORMAT, WIDTH, Page, Tiff, read_tiff
 
@@ -23,7 +23,7 @@ _BRANDS = {b"heic": "HEIC", b"heix": "HEIC", b"hevc": "HEIC", b"mif1": "HEIF", b
            b"avis": "AVIF"}  # fmt: skip
 _BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2}
 """Bytes of a pixel in Pillow's memory, by mode; 4 in any other."""
-_COPIES = {"WEBP": 3, "AVIF": 4, "JPEG2000": 5, "TIFF": 2, "GIF": 2}
+_COPIES = {"WEBP": 4, "AVIF": 4, "JPEG2000": 5, "TIFF": 2, "GIF": 2}
 """How many times as much a decoder uses while it works (measured)."""
 
 
@@ -49,7 +49,8 @@ def _examine_png(
         raise ImageError("a truncated PNG: its header ends early")
     width, height = struct.unpack_from(">II", head, 16)
     found.set_size(width, height)
-    with memory.reserve(2 * size + 4 * width * height):
+    decoded = needs_decoding(head[16:])
+    with memory.reserve(3 * size + (5 * width * height if decoded else 0)):
         png = read_png(file)
         if png.frames > 1:
             raise ImageError(f"PNG with {png.frames} frames: CVAT would show only the first")
@@ -60,7 +61,8 @@ def _examine_png(
             raise ImageError(f"a PNG with more than 64 MiB of texts: {server.name} refuses such a file")
         image = _open(png.pixels, size, ("PNG",))
         found.turn(stated_orientation(image, server), server)
-        _decode(image, "PNG")
+        if decoded:
+            _decode(image, "PNG")
         mode = server.png_mode_of_16_bits if image.mode == "I;16" else image.mode
         found.warnings += pixel_warnings(image, mode, server)
     if not png.ended:
