@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import struct
 import zlib
 from contextlib import suppress
 from typing import Any
@@ -132,3 +133,35 @@ def test_a_png_without_its_end_is_accepted_with_a_warning() -> None:
     assert inspect(png(end=False)).warnings == (
         "only the end chunk of the PNG is missing: CVAT shows the whole picture",
     )
+
+
+def interlaced(width: int, height: int) -> bytes:
+    """A grey PNG in seven passes, whose pixels are its rows' numbers."""
+    rows = [bytes([y]) * width for y in range(height)]
+    passes = [(0, 8, 0, 8), (0, 8, 4, 8), (4, 8, 0, 4), (0, 4, 2, 4), (2, 4, 0, 2), (0, 2, 1, 2), (1, 2, 0, 1)]
+    lines = [row[x::dx] for y, dy, x, dx in passes for row in rows[y::dy]]
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 1))
+    data = b"".join(b"\0" + line for line in lines if line)
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("height", range(1, 10))
+@pytest.mark.parametrize("width", range(1, 10))
+def test_an_interlaced_png_is_complete_with_its_seven_passes(width: int, height: int) -> None:
+    content = interlaced(width, height)
+    assert Image.open(io.BytesIO(content)).getpixel((width - 1, height - 1)) == height - 1
+    assert inspect(content).reason is None
+
+
+def test_an_interlaced_png_without_its_last_row_is_truncated() -> None:
+    content = interlaced(9, 9)
+    taller = struct.pack(">IIBBBBB", 9, 10, 8, 0, 0, 0, 1)
+    position = content.index(b"IHDR") - 4
+    header_length = len(chunk(b"IHDR", taller))
+    changed = content[:position] + chunk(b"IHDR", taller) + content[position + header_length :]
+    assert inspect(changed).reason == "a truncated PNG: some of its pixels are missing"
+
+
+def test_rows_of_a_png_without_a_known_filter_are_damage() -> None:
+    rows = zlib.compress(bytes([9] + [0] * WIDTH) * HEIGHT)
+    assert "not where they should be" in (inspect(png(rows=rows)).reason or "")
