@@ -112,7 +112,7 @@ def _segments(content: bytes, found: Structure) -> Iterator[bytes]:
             yield data
 
 
-def check(structure: Structure) -> str | None:
+def check_jpeg(structure: Structure) -> str | None:
     """Decode a JPEG strictly and return a warning for people, if any. Raises ImageError if it is damaged.
 
     Decoded at an eighth of its size, it is still read to its last bit.

@@ -8,10 +8,10 @@ from typing import BinaryIO
 from PIL import Image, UnidentifiedImageError
 
 from labelyard.errors import ImageError
-from labelyard.images import jpeg
 from labelyard.images.appearance import pixel_warnings
 from labelyard.images.decoder_memory import DecoderMemory
 from labelyard.images.findings import MAX_PIXELS, Findings, first_line, stated_orientation
+from labelyard.images.jpeg import LOSSLESS, check_jpeg, read_structure
 from labelyard.images.png import SIGNATURE, needs_decoding, oversized_texts, read_png
 from labelyard.images.servers import Server, bmp_refusal, describe, pnm_maximum, pnm_refusal, tiff_refusal
 from labelyard.images.tiff import BITS, HEIGHT, ORIENTATION, SAMPLE_FORMAT, WIDTH, Page, Tiff, read_tiff
@@ -77,10 +77,10 @@ def _examine_jpeg(file: BinaryIO, size: int, server: Server, memory: DecoderMemo
     found.warnings += pixel_warnings(image, image.mode, server)
     with memory.reserve(3 * size + _jpeg_bytes(image)):
         file.seek(0)
-        structure = jpeg.read_structure(file.read())
-        if structure.frame in jpeg.LOSSLESS and not server.lossless_jpeg:
+        structure = read_structure(file.read())
+        if structure.frame in LOSSLESS and not server.lossless_jpeg:
             raise ImageError(f"a lossless JPEG, which {server.name} shows black")
-        warning = jpeg.check(structure)
+        warning = check_jpeg(structure)
     if warning:
         found.warnings.append(warning)
 
