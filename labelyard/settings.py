@@ -146,6 +146,9 @@ class Settings(BaseSettings):
     """A folder on disk for images between bucket and CVAT."""
     spool_bytes: int = Field(default=8 * 1024**3, gt=0)
     """The size limit of the spool, in bytes."""
+    inspection_bytes: int = Field(default=1024**3, gt=0)
+    """How much memory the decoders of a process may use at once to inspect images, in bytes. A larger image is decoded
+    alone."""
     lease_seconds: float = Field(default=120, gt=0)
     """How long a lease on a batch lasts without being extended, in seconds."""
     upload_deadline_seconds: float = Field(default=1800, gt=0)

@@ -75,6 +75,10 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             "labelyard.cli.doctor:doctor",
             "Check that ledger, buckets, queue, CVAT, Prefect and disk can be reached and are set up right.",
         ),
+        "inspect": Command(
+            "labelyard.cli.inspect:inspect",
+            "Show before any upload which images CVAT will accept, why not, and what annotators will see.",
+        ),
         "message": Command("labelyard.cli.message:message", "Show how a notification is parsed."),
     },
     "Fix": {

@@ -86,6 +86,12 @@ class Cvat:
         """The server's address without a path, for links."""
         return self._runner.transport.url
 
+    @property
+    def family(self) -> str:
+        """The name of the server's dialect in DIALECTS; with `auto` the server is asked once."""
+        found = type(self._runner.family)
+        return next(name for name, dialect in DIALECTS.items() if type(dialect) is found)
+
     def close(self) -> None:
         """Close the connections; the token stays valid."""
         self._runner.transport.close()
