@@ -92,10 +92,10 @@ def _sample(stack: FullStack, minutes: float) -> Sample:
         runs=_runs(stack.links.prefect_api),
         events=states,
         failed_actions=events.get(_FAILED_ACTION, 0),
-        bytes={name: _size(FOLDER / path) for name, path in {"prefect": "prefect/prefect.db", "ledger": "ledger.db"}.items()},
+        bytes={"prefect": _size(FOLDER / "prefect" / "prefect.db"), "ledger": _size(FOLDER / "ledger.db")},
         cpu_seconds=_cpu_seconds(),
         locked=log.count("database is locked"),
-    )  # fmt: skip
+    )
 
 
 def _ask(api: str, path: str, body: Any) -> Any:
@@ -147,7 +147,8 @@ def _line(sample: Sample) -> str:
     sizes = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in sample.bytes.items())
     cpu = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in sample.cpu_seconds.items())
     wrong = f"; WRONG: {sample.wrong()}" if sample.wrong() else ""
-    return f"{sample.minutes:6.1f} min  {runs}; {sizes}; CPU {cpu}; {sample.locked} times locked; load {sample.load}{wrong}"
+    rest = f"{sample.locked} times locked; load {sample.load}{wrong}"
+    return f"{sample.minutes:6.1f} min  {runs}; {sizes}; CPU {cpu}; {rest}"
 
 
 if __name__ == "__main__":

@@ -93,7 +93,7 @@ class DeploySettings(BaseModel):
     batches_at_once: int = Field(default=4, ge=1)
     """How many batches are ingested at the same time."""
     runs_at_once: int = Field(default=16, ge=1)
-    """How many runs of all kinds the pool's workers execute at the same time."""
+    """How many other runs (exports, scheduled ones) are executed at the same time; housekeeping has no limit."""
     heartbeat_timeout_seconds: int = Field(default=600, ge=30, lt=86400)
     """How long a run may miss its heartbeats (every 180 s) before it is marked as Crashed, in seconds."""
 
@@ -107,6 +107,10 @@ class UpSettings(BaseModel):
     """The address that it listens on; any but loopback requires PREFECT_API_AUTH_STRING."""
     prefect_port: int = Field(default=4200, ge=1, le=65535)
     """The port of its API and UI."""
+    keep_runs_days: float = Field(default=90, ge=1)
+    """How long it keeps runs with their logs and artifacts, in days; housekeeping deletes no-op runs at once."""
+    keep_routine_events_hours: float = Field(default=6, gt=0)
+    """How long it keeps the events that every run has (Scheduled, Running, Nothing new, …), in hours; others 7 days."""
 
     @property
     def prefect_api_url(self) -> str:

@@ -9,14 +9,7 @@
 - `fast_worker/` alone uses Prefect's internals. It is optional and works with one version of Prefect.
 """
 
-from __future__ import annotations
-
-from datetime import timedelta
-
-ORPHANED_RUNS_AUTOMATION = "labelyard: mark runs that missed their heartbeats as Crashed"
-"""The name of the automation that deployments/set_up.py creates."""
-
-
-def missed_heartbeats(timeout: timedelta) -> str:
-    """Return the message of the state Crashed of a run without a heartbeat for `timeout`."""
-    return f"Missed heartbeats for {timeout.total_seconds():.0f} s."
+NOTHING_NEW = "Nothing new"
+"""The name of the final state of a scheduled run that changed nothing."""
+SERVER_AWAY = "A server is away"
+"""The same, while a CVAT or object storage does not answer."""

@@ -15,8 +15,8 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.sorting import FlowRunSort
 
+from labelyard.orchestration import NOTHING_NEW, SERVER_AWAY
 from labelyard.orchestration.best_effort import best_effort
-from labelyard.orchestration.states import NOTHING_NEW, SERVER_AWAY
 
 _MOST_AT_ONCE = 200  # Prefect's maximum
 _SCHEDULED = DeploymentFilter(tags=DeploymentFilterTags(all_=["labelyard", "scheduled"]))
