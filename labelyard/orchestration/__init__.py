@@ -4,7 +4,8 @@
 - Starting runs: `events_over_rest` posts the outbox's events over REST, `pull` tells a worker where the flows are.
 - Inside a run: `states` (its final state), `current_run` (its tags and batch), `run_log` (its log),
   `events` (about a batch), `artifacts`, `batch_artifact`, `operations_artifact`, `markdown`.
-- Repairing what Prefect lost or left over: `orphaned_runs`, `noop_runs`, `failed_actions`.
+- Repairing what Prefect lost or left over: `orphaned_runs`, `noop_runs`, `artifact_versions`,
+  `failed_actions`.
 - `best_effort` keeps a failure of the display from stopping the work.
 - `fast_worker/` alone uses Prefect's internals. It is optional and works with one version of Prefect.
 """

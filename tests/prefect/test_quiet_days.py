@@ -18,6 +18,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from labelyard.orchestration import orphaned_runs
+from labelyard.orchestration.artifact_versions import KEPT, prune_artifact_versions
 from tests.support.emulator import free_port
 from tests.support.prefect_server import RUN_SECONDS, PrefectServer, serving
 from tests.support.prefect_workspace import RARELY, Workspace, picture
@@ -116,6 +117,16 @@ def test_a_run_that_ended_or_was_deleted_after_it_was_read_is_left_as_it_is(depl
             True,
         ]
     assert (deployed.state(str(ended.id)), deployed.state(str(orphan.id))) == ("Completed", "Crashed")
+
+
+def test_housekeeping_keeps_the_newest_versions_of_the_operations_page(deployed: PrefectServer) -> None:
+    for number in range(KEPT + 2):
+        deployed.call("POST", "/artifacts/", {"key": "operations", "type": "markdown", "data": f"version {number}"})
+    with temporary_settings({PREFECT_API_URL: deployed.api_url}):
+        prune_artifact_versions()
+    wanted = {"artifacts": {"key": {"any_": ["operations"]}}, "sort": "CREATED_DESC", "limit": 200}
+    left = deployed.call("POST", "/artifacts/filter", wanted)
+    assert (len(left), left[0]["data"]) == (KEPT, f"version {KEPT + 1}")
 
 
 def _running(server: PrefectServer) -> FlowRun:
