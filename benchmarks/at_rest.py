@@ -66,7 +66,7 @@ def main(*, minutes: float, every: float, demo_intervals: bool, to: Path | None)
     to = to and to.absolute()
     samples: list[Sample] = []
     with labelyard_up({"quiet": "1m"}, **(_DEMO_INTERVALS if demo_intervals else {})) as stack:
-        for sample in _look(stack, minutes * 60, every * 60):
+        for sample in _samples(stack, minutes * 60, every * 60):
             samples.append(sample)
             print(_line(sample), flush=True)
             if to is not None:
@@ -75,7 +75,7 @@ def main(*, minutes: float, every: float, demo_intervals: bool, to: Path | None)
     sys.exit(1 if samples[-1].wrong() else 0)
 
 
-def _look(stack: FullStack, seconds: float, every: float) -> Iterator[Sample]:
+def _samples(stack: FullStack, seconds: float, every: float) -> Iterator[Sample]:
     began = time.monotonic()
     for number in range(round(seconds / every) + 1):
         due = began + number * every

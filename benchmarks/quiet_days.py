@@ -85,7 +85,7 @@ def _measure(prefect: Prefect, looks: list[int], events: str) -> Iterator[Size]:
     done, began = 0, time.monotonic()
     for target in looks:
         while done < target:
-            _look(prefect, _AT_ONCE)
+            _run(prefect, _AT_ONCE)
             done += _AT_ONCE
         minutes = (time.monotonic() - began) / 60
         if events != "kept":
@@ -94,7 +94,7 @@ def _measure(prefect: Prefect, looks: list[int], events: str) -> Iterator[Size]:
         yield _size(prefect, done, events, done / minutes)
 
 
-def _look(prefect: Prefect, count: int) -> None:
+def _run(prefect: Prefect, count: int) -> None:
     """Start that many runs at once, wait for their end, and prune them."""
     deployment = prefect.api.get("/deployments/name/look/look").raise_for_status().json()["id"]
     with ThreadPoolExecutor(_PARALLEL_REQUESTS) as pool:

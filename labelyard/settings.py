@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
@@ -190,6 +190,11 @@ def is_loopback(host: str) -> bool:
     with suppress(ValueError):
         return ipaddress.ip_address(host).is_loopback
     return host == "localhost"
+
+
+def without_set(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return those of the variables that the environment does not set: a person's own value is kept."""
+    return {name: value for name, value in variables.items() if name not in os.environ}
 
 
 def load_settings() -> Settings:

@@ -20,7 +20,7 @@ from labelyard.errors import ProcessFailed, SettingsError
 from labelyard.ledger import Ledger
 from labelyard.orchestration import NOTHING_NEW, SERVER_AWAY
 from labelyard.orchestration.fast_worker import is_supported, slower_without, worker_type
-from labelyard.settings import Settings, UpSettings, is_loopback
+from labelyard.settings import Settings, UpSettings, is_loopback, without_set
 from labelyard.supervisor.process import Process, answers, prints
 from labelyard.supervisor.supervisor import Supervisor
 
@@ -143,7 +143,7 @@ def prefect_server(settings: Settings, environment: Mapping[str, str]) -> Proces
             next_step="set PREFECT_API_AUTH_STRING=user:password, or listen on 127.0.0.1",
         )
     _require_free_port(host, port)
-    own = {name: value for name, value in server_settings(settings.up).items() if name not in os.environ}
+    own = without_set(server_settings(settings.up))
     if auth is not None:
         own["PREFECT_SERVER_API_AUTH_STRING"] = auth.get_secret_value()
     command = [*server_command(), "server", "start", "--host", host, "--port", str(port)]
