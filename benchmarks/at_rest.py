@@ -1,8 +1,8 @@
 """`labelyard up` with nothing to do: runs by state, the size of the databases, and CPU, for as long as you like.
 
 Starts what `labelyard up` starts, with one dataset over an empty bucket and labelyard's default intervals (or the
-demo's), waits a minute, and then looks at it every few minutes. Ends with status 1 if a run failed, crashed or was late, or if an action of
-an automation failed. Runs that housekeeping has deleted are counted by their events.
+demo's), waits a minute, and then looks at it every few minutes. Ends with status 1 if a run failed, crashed or was
+late, or if an action of an automation failed. Runs that housekeeping has deleted are counted by their events.
 
     python benchmarks/at_rest.py [--minutes 120] [--demo-intervals] [--json FILE]
 """
