@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
+import yaml
 from prefect.settings import Settings as PrefectSettings
 
 from labelyard.settings import UpSettings
 from labelyard.supervisor.stack import server_settings
+from tests.support.paths import ROOT
 
 
 def test_prefect_reads_the_settings_and_keeps_routine_events_for_hours_and_runs_for_days(
@@ -29,3 +31,15 @@ def test_events_that_a_person_looks_for_are_kept_longer() -> None:
     short = json.loads(server_settings(UpSettings())[overrides])
     wanted = {"Failed", "Crashed", "Late", "Waiting for annotators", "Exported"}
     assert not {f"prefect.flow-run.{state}" for state in wanted} & set(short)
+
+
+def test_the_example_for_compose_sets_the_same() -> None:
+    example = yaml.safe_load((ROOT / "deployments" / "compose.yaml").read_text(encoding="utf-8"))
+    given, overrides = example["services"]["prefect"]["environment"], "EVENT_RETENTION_OVERRIDES"
+    for name, value in server_settings(UpSettings()).items():
+        if name in given:
+            same = (
+                json.loads(given[name]) == json.loads(value) if name.endswith(overrides) else str(given[name]) == value
+            )
+            assert same, name
+    assert any(name.endswith(overrides) for name in given)
