@@ -60,7 +60,7 @@ def test_the_slot_of_a_run_that_never_started_is_free_after_a_minute(deployment:
 
 def test_a_scheduled_run_that_died_with_its_slot_does_not_stop_the_next_ones() -> None:
     limits = {one["name"]: one["concurrency_limit"]["limit"] for one in DEPLOYMENTS}
-    assert (limits["collect-finished"], limits["sweep-sources"], limits["housekeeping"]) == (3, 3, 3)
+    assert (limits["collect-finished"], limits["sweep-sources"], limits["housekeeping"]) == (3, 3, 10)
 
 
 def test_housekeeping_has_a_queue_of_its_own_because_it_ends_the_runs_that_occupy_the_others() -> None:

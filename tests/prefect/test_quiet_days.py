@@ -89,7 +89,7 @@ def test_a_run_whose_worker_and_process_were_killed_is_marked_as_crashed_by_anot
     workspace.put("one.jpg", picture())
     batch = workspace.close_batch()
     limits = {"LABELYARD_DEPLOY__RUNS_AT_ONCE": "1", "LABELYARD_DEPLOY__BATCHES_AT_ONCE": "1"}
-    idle.command("labelyard", "deploy", **{**BUSY, **RARELY, "LABELYARD_DEPLOY__HOUSEKEEPING_SECONDS": "3"}, **limits)
+    idle.command("labelyard", "deploy", **{**BUSY, **RARELY, "LABELYARD_DEPLOY__HOUSEKEEPING_SECONDS": "10"}, **limits)
     other = idle.start("sweep-sources/sweep-sources")
     idle.call("POST", f"/flow_runs/{other}/set_state", {"state": {"type": "RUNNING"}, "force": True})
     settings = {**workspace.settings, **BUSY, "LABELYARD_LEASE_SECONDS": "3"}
