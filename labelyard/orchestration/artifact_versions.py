@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.client.schemas.sorting import ArtifactSort
+from prefect.exceptions import ObjectNotFound
 
 from labelyard.orchestration.best_effort import best_effort
 
@@ -30,4 +33,5 @@ def _prune(client: SyncPrefectClient, key: str) -> None:
         offset=KEPT,
     )
     for version in versions:
-        client.delete_artifact(version.id)
+        with suppress(ObjectNotFound):  # another housekeeping run has deleted it
+            client.delete_artifact(version.id)
