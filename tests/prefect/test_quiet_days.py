@@ -33,7 +33,7 @@ BUSY = {
     "LABELYARD_DEPLOY__HEARTBEAT_TIMEOUT_SECONDS": "75",
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
 }
-"""Many runs in little time, and a timeout that passes during the test; it is more than two heartbeats, as by default."""
+"""Many runs in little time; the timeout passes during the test and is more than two heartbeats, as by default."""
 SECONDS = 100
 WRONG = {f"prefect.flow-run.{state}" for state in ("Failed", "Crashed", "Late", "Actions failed", "To be tried again")}
 WRONG |= {"prefect.automation.action.failed"}
