@@ -15,7 +15,8 @@ from pydantic.fields import FieldInfo
 
 from labelyard.cli import labelyard
 from labelyard.config.json_schema import json_schema
-from labelyard.settings import CvatSettings, Settings
+from labelyard.settings import CvatSettings, Settings, UpSettings
+from labelyard.supervisor.stack import server_settings
 
 ROOT = Path(__file__).parents[1]
 WIDTH = 100
@@ -190,6 +191,18 @@ PREFECT_SERVER_DATABASE_CONNECTION_URL=postgresql+asyncpg://USER:PASSWORD@HOST:5
 The old runs stay in the old database; labelyard's work continues from its ledger. If several hosts run labelyard, the
 ledger needs a PostgreSQL too: `LABELYARD_LEDGER=postgresql://USER:PASSWORD@HOST:5432/labelyard`, then
 `labelyard db upgrade`.
+
+### How long it keeps what
+
+What stays in the database of a server that `labelyard up` starts: runs with their logs, task runs and artifacts for
+`LABELYARD_UP__KEEP_RUNS_DAYS`; no-op runs until the next housekeeping, which keeps the newest of each deployment and 30
+versions of the operations page; events that every run has for `LABELYARD_UP__KEEP_ROUTINE_EVENTS_HOURS`, and all others
+for 7 days (`PREFECT_SERVER_EVENTS_RETENTION_PERIOD`). A file of SQLite does not shrink, it uses the free
+pages again. For a server of your own set what `labelyard up` sets:
+
+```
+{server_settings}
+```
 """
 _PARTS = {
     "": "All processes",
@@ -210,7 +223,8 @@ def settings() -> str:
         rows = [_setting_row(f"{prefix}{inner.upper()}", field) for inner, field in section.model_fields.items()]
         heading = _PARTS.get(name, f"`labelyard {name}`")
         parts.append(_table(heading, section.__doc__ or "", "variable | meaning", rows))
-    return "".join([*parts, _PREFECT])
+    lines = [f"{name}={value}" for name, value in server_settings(UpSettings()).items()]
+    return "".join([*parts, _PREFECT.format(server_settings="\n".join(lines))])
 
 
 def _section_of(field: FieldInfo) -> type[BaseModel] | None:

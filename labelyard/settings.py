@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
@@ -94,7 +94,7 @@ class DeploySettings(BaseModel):
     batches_at_once: int = Field(default=4, ge=1)
     """How many batches are ingested at the same time."""
     runs_at_once: int = Field(default=16, ge=1)
-    """How many runs of all kinds the pool's workers execute at the same time."""
+    """How many other runs (exports, scheduled ones) are executed at the same time; housekeeping has no limit."""
     heartbeat_timeout_seconds: int = Field(default=600, ge=30, lt=86400)
     """How long a run may miss its heartbeats before it is marked as Crashed, in seconds.
 
@@ -111,6 +111,10 @@ class UpSettings(BaseModel):
     """The address that it listens on; any but loopback requires PREFECT_API_AUTH_STRING."""
     prefect_port: int = Field(default=4200, ge=1, le=65535)
     """The port of its API and UI."""
+    keep_runs_days: float = Field(default=90, ge=1)
+    """How long it keeps runs with their logs and artifacts, in days; housekeeping deletes no-op runs at once."""
+    keep_routine_events_hours: float = Field(default=6, gt=0)
+    """How long it keeps the events that every run has (Scheduled, Running, Nothing new, …), in hours; others 7 days."""
 
     @property
     def prefect_api_url(self) -> str:
@@ -207,6 +211,11 @@ def is_loopback(host: str) -> bool:
     with suppress(ValueError):
         return ipaddress.ip_address(host).is_loopback
     return host == "localhost"
+
+
+def without_set(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return those of the variables that the environment does not set: a person's own value is kept."""
+    return {name: value for name, value in variables.items() if name not in os.environ}
 
 
 def load_settings() -> Settings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import logging
+import os
 import sys
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -173,7 +174,11 @@ def labelyard() -> None:
 
 
 def main() -> None:
-    """Run the command line. A LabelyardError ends it with status 1 and its text on standard error."""
+    """Run the command line. A LabelyardError ends it with status 1 and its text on standard error.
+
+    Every file that it creates is private to its user: logs, spool, ledger, and what its child processes write.
+    """
+    os.umask(0o077)
     # stamina logs every retry; what fails in the end is reported anyway.
     logging.getLogger("stamina").addHandler(logging.NullHandler())
     try:

@@ -27,7 +27,7 @@ def upgrade(url: str) -> str:
     """
     database = parse_url(url)
     if (file := sqlite_file(database)) is not None:
-        _create_folder(file.parent)
+        _create_file(file)
     engine = open_engine(database)
     try:
         with translated_errors(database), engine.begin() as connection:
@@ -61,13 +61,15 @@ def _newest_revision() -> str | None:
     return ScriptDirectory.from_config(alembic_config()).get_current_head()
 
 
-def _create_folder(folder: Path) -> None:
+def _create_file(file: Path) -> None:
+    """Create a missing file and its folder, private to this user; SQLite gives its other files the same mode."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file.touch(mode=0o600)
     except OSError as error:
         raise SettingsError(
-            f"the ledger's folder cannot be created: {error.strerror}",
-            where=str(folder),
+            f"the ledger's file cannot be created: {error.strerror}",
+            where=str(file),
             next_step="let LABELYARD_LEDGER name a file that this account may write",
         ) from error
 

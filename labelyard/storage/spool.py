@@ -155,7 +155,7 @@ def open_spool(store: Reader, objects: Iterable[StoredObject], folder: Path, max
 @contextmanager
 def _own_folder(parent: Path) -> Iterator[Path]:
     try:
-        parent.mkdir(parents=True, exist_ok=True)
+        parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Between its creation and its locking, another process would take the folder for an orphan.
         with (parent / ".lock").open("w") as parent_lock:
             fcntl.flock(parent_lock, fcntl.LOCK_EX)

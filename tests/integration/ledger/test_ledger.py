@@ -90,7 +90,7 @@ def test_an_unsupported_url_names_the_supported_ones(url: str) -> None:
 
 def test_a_folder_that_cannot_be_created_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(SettingsError, match="the ledger's folder cannot be created: Not a directory") as caught:
+    with pytest.raises(SettingsError, match="the ledger's file cannot be created: Not a directory") as caught:
         upgrade(f"sqlite:///{tmp_path}/file/inside/ledger.db")
     assert caught.value.where == f"{tmp_path}/file/inside"
     assert "LABELYARD_LEDGER" in caught.value.next_step
