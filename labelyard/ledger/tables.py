@@ -31,8 +31,8 @@ def _text_enum(enum: type[StrEnum]) -> Enum:
     return Enum(enum, native_enum=False, length=16, values_callable=lambda kind: [member.value for member in kind])
 
 
-def _unique_where(name: str, column: str, *, where: str) -> Index:
-    return Index(name, column, unique=True, sqlite_where=text(where), postgresql_where=text(where))
+def _unique_where(name: str, *columns: str, where: str) -> Index:
+    return Index(name, *columns, unique=True, sqlite_where=text(where), postgresql_where=text(where))
 
 
 class Table(DeclarativeBase):
@@ -118,6 +118,8 @@ class Batch(Table):
     version: Mapped[int]
     """The version of the dataset file that counts for it; fixed when the batch closes."""
     number: Mapped[int]
+    object_group: Mapped[str] = mapped_column(default="")
+    """What its objects have in common (`domain.batching.group_of`); empty without `group_by`."""
     state: Mapped[BatchState]
     resume_state: Mapped[BatchState | None]
     """The state that a failed batch has again when it is retried."""
@@ -150,7 +152,7 @@ class Batch(Table):
     __table_args__ = (
         Index("ix_batch_state", "state"),
         Index("ix_batch_dataset_number", "dataset", "number", unique=True),
-        _unique_where("uq_batch_one_open", "dataset", where="state = 'open'"),
+        _unique_where("uq_batch_one_open", "dataset", "object_group", where="state = 'open'"),
     )
 
 
@@ -179,6 +181,8 @@ class Object(Table):
     sha256: Mapped[str | None]
     quarantine_reason: Mapped[str | None]
     """Why it is quarantined; None while it counts as part of its batch."""
+    refused_at: Mapped[datetime | None]
+    """When the store last refused to let it be read; None once it lets it. It is quarantined meanwhile."""
     deleted_at: Mapped[datetime | None]
     """When this content was found to be deleted or overwritten in the store."""
 
@@ -186,7 +190,9 @@ class Object(Table):
         Unique("dataset", "bucket", "key", "etag", name="uq_object_identity"),
         Index("ix_object_batch_id", "batch_id"),
         Index("ix_object_bucket_key", "bucket", "key"),
-    )
+        Index("ix_object_refused_at", "dataset", "refused_at",
+              sqlite_where=text("refused_at IS NOT NULL"), postgresql_where=text("refused_at IS NOT NULL")),
+    )  # fmt: skip
 
     @property
     def stored(self) -> StoredObject:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from typing import BinaryIO, NoReturn, TypeAlias, TypeVar
 
 from labelyard.config import Upload
-from labelyard.domain.naming import upload_identity, upload_names
+from labelyard.domain.naming import frame_order, upload_identity, upload_names
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import Receipt, UploadFile
 from labelyard.errors import (
@@ -32,13 +32,15 @@ from labelyard.errors import (
     NoUsableImage,
     ObjectChanged,
     ObjectDeleted,
+    ObjectRefused,
     UnclearAnswer,
 )
 from labelyard.failpoints import failpoint
-from labelyard.ledger import batches, objects, tasks
+from labelyard.ledger import batches, objects, refusals, tasks
 from labelyard.ledger.tables import Object
 from labelyard.ledger.tables import Task as TaskRow
 from labelyard.pipeline.acquire_batch import BatchLease
+from labelyard.pipeline.refused_objects import check_bucket_is_readable
 from labelyard.storage import ImageFacts, Spooled, inspect_image
 
 T = TypeVar("T")
@@ -87,6 +89,7 @@ def upload_data(lease: BatchLease, progress: Progress | None = None) -> Uploaded
         return _begun_before(lease, row, task_id)
     with ExitStack() as stack:
         images, unusable = _inspect(lease, stack, members)
+        check_bucket_is_readable(lease.context, lease.spec, lease.batch_id, members, unusable)
         images, nameless = _with_names(lease, images)
         unusable.update(nameless)
         failpoint("upload_data.inspected")
@@ -158,7 +161,8 @@ def _facts(spooled: Spooled) -> ImageFacts | LabelyardError:
 
 
 def _with_names(lease: BatchLease, images: Sequence[_Image]) -> tuple[list[_Image], _Unusable]:
-    """Return the images with their names in CVAT, and why others cannot have one."""
+    """Return the images with their names in CVAT, in the order of frames, and why others cannot have one."""
+    images = sorted(images, key=lambda image: frame_order(image.member.stored))
     named: dict[str, _Image] = {}
     nameless: _Unusable = {}
     for image, name in zip(images, _names_in_cvat(lease, images), strict=True):
@@ -197,6 +201,8 @@ def _quarantine(lease: BatchLease, unusable: _Unusable) -> None:
                 continue
             if isinstance(failure, (ObjectDeleted, ObjectChanged)):
                 objects.quarantine_until_found_again(tx, member, failure.what)
+            elif isinstance(failure, ObjectRefused):
+                refusals.quarantine_refused(tx, member, f"{failure.what}; {failure.next_step}")
             else:
                 objects.quarantine(tx, member, failure.what)
             _log.warning("%s: %s quarantined: %s", lease.batch_id, member.stored.url, failure.what)

@@ -39,7 +39,7 @@ class Workspace:
         """Register the objects in the bucket, close the batch and return its id."""
         with open_context(Settings(ledger=self.ledger_url, store=self.store.settings)) as context:
             sweep_sources(context)
-            return close_now(context, self.dataset).id
+            return close_now(context, self.dataset)[0].id
 
     def task_id(self, batch: str) -> int:
         ledger = Ledger(self.ledger_url)
