@@ -10,6 +10,7 @@ from labelyard.context import Context
 from labelyard.domain.batching import closes_at
 from labelyard.domain.states import BatchState
 from labelyard.errors import NotFound, ObjectDeleted, StoreError
+from labelyard.escaping import printable
 from labelyard.ledger import Transaction, batches, breakers, datasets, history
 from labelyard.ledger.overview import overview
 from labelyard.ledger.tables import Batch, Object
@@ -49,7 +50,10 @@ def explain(context: Context, what: str) -> list[Explanation]:
 def _explain_batch(context: Context, batch_id: str) -> Explanation:
     with context.ledger.read_only() as tx:
         batch = batches.get(tx, batch_id)
-        return Explanation(f"{batch.id}: {batch.state}", history.of_batch(tx, batch.id), tuple(_batch_now(tx, batch)))
+        folder = f", of {printable(batch.object_group)}" if batch.object_group else ""
+        return Explanation(
+            f"{batch.id}: {batch.state}{folder}", history.of_batch(tx, batch.id), tuple(_batch_now(tx, batch))
+        )
 
 
 # --- objects ----------------------------------------------------------------------------------------------------------

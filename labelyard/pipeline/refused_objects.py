@@ -26,14 +26,14 @@ def check_bucket_is_readable(
 
     `failures` are by object id; every other member was read. A single object in an empty bucket counts as some.
     """
-    refused = [member for member in members if isinstance(failures.get(member.id), ObjectRefused)]
+    unreadable = [member for member in members if isinstance(failures.get(member.id), ObjectRefused)]
     read = {member.bucket for member in members if not isinstance(failures.get(member.id), StoreError)}
-    for bucket in {member.bucket for member in refused} - read:
-        of_bucket = {member.stored for member in refused if member.bucket == bucket}
+    for bucket in {member.bucket for member in unreadable} - read:
+        of_bucket = {member.stored for member in unreadable if member.bucket == bucket}
         others = _other_objects(context, spec, bucket, of_bucket)
         if any(readable_objects(context.store, others).values()) or (len(of_bucket) == 1 and not others):
             continue
-        refusal = next(failures[member.id] for member in refused if member.bucket == bucket)
+        refusal = next(failures[member.id] for member in unreadable if member.bucket == bucket)
         raise StoreError(
             f"{refusal.what}; {len(of_bucket) + len(others)} objects of this bucket were tried, none can be read",
             where=f"{batch}, s3://{bucket}",
@@ -42,13 +42,13 @@ def check_bucket_is_readable(
 
 
 def _other_objects(
-    context: Context, spec: DatasetSpec, bucket: str, refused: Collection[StoredObject]
+    context: Context, spec: DatasetSpec, bucket: str, unreadable: Collection[StoredObject]
 ) -> list[StoredObject]:
     """Return objects of the bucket that could be read before, then those that a listing begins with."""
     with context.ledger.read_only() as tx:
         known = refusals.uploaded(tx, bucket, _ASKED)
         waiting = {(obj.bucket, obj.key) for obj in refusals.waiting(tx, spec.name, _LISTED)}
-    waiting |= {(obj.bucket, obj.key) for obj in refused}
+    waiting |= {(obj.bucket, obj.key) for obj in unreadable}
     listings = (context.store.list(bucket, source.prefix) for source in spec.sources if source.bucket == bucket)
     listed = islice(chain.from_iterable(listings), _LISTED)
     others = (obj for obj in chain(known, listed) if (obj.bucket, obj.key) not in waiting)

@@ -167,7 +167,8 @@ def _with_names(lease: BatchLease, images: Sequence[_Image]) -> tuple[list[_Imag
     nameless: _Unusable = {}
     for image, name in zip(images, _names_in_cvat(lease, images), strict=True):
         if name in named:
-            what = f"another file of its batch is called {name!r} too: only `upload: stream` renames"
+            instead = "only `upload: stream` renames; `batch: {group_by: folder}` keeps folders apart"
+            what = f"another file of its batch is called {name!r} too: {instead}"
             nameless[image.member.id] = ImageError(what)
         else:
             named[name] = replace(image, name=name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,9 +82,10 @@ class Store:
 
         Raises ObjectDeleted, ObjectChanged, ObjectArchived.
         """
+        now = replace(obj, version_id=None)  # a former version could be read, too
         first = {"Range": "bytes=0-0"} if obj.size else {}  # an empty object has no first byte: 416
         try:
-            with boto_errors(obj.url, of_object=True), closing(self._body(obj, **first)) as body:
+            with boto_errors(obj.url, of_object=True), closing(self._body(now, **first)) as body:
                 body.read(1)
         except ObjectRefused:
             return False
