@@ -34,7 +34,7 @@ def members(ledger: Ledger) -> dict[str, tuple[str, list[str]]]:
     with ledger.read_only() as tx:
         return {
             batch.id: (batch.state, [member.key.removeprefix("street/") for member in batches.members(tx, batch.id)])
-            for batch in batches.in_states(tx, BatchState)
+            for batch in sorted(batches.in_states(tx, BatchState), key=lambda batch: batch.number)
         }
 
 

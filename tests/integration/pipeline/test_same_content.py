@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from labelyard.domain.objects import StoredObject
+from labelyard.domain.states import BatchState
 from labelyard.errors import NotFound
 from labelyard.operations import manual
 from labelyard.operations.explain import explain
 from labelyard.pipeline import register_objects as registering
 from labelyard.pipeline.close_batches import close_now
+from labelyard.pipeline.collect_finished import collect
 from labelyard.pipeline.register_objects import register_deletions, register_objects, sweep_sources
 from labelyard.sources.notifications import NotifiedObject
 from tests.support.workspace import AtFailpoint, Workspace, draw_and_complete, export, ingest, picture
 
 SECOND = "street-00002"
-Store = Callable[[Workspace, str, bytes], None]
 
 
 def in_parts(workspace: Workspace, name: str, body: bytes) -> None:
@@ -72,7 +71,7 @@ def test_a_whole_prefix_encrypted_again_creates_no_task(labelled: Workspace) -> 
     for _ in range(2):
         assert sweep_sources(labelled.context).registered["street"].new == 0
     assert labelled.tasks_on_server() == 1
-    assert [line.objects for line in [labelled.line()]] == [3]
+    assert labelled.line().objects == 3
 
 
 def test_another_content_of_the_same_size_is_labelled(workspace: Workspace) -> None:
@@ -117,7 +116,7 @@ def test_a_task_that_is_created_again_gets_the_bytes_that_were_put_again(labelle
     in_parts(labelled, "1.jpg", picture(1))
     sweep_sources(labelled.context)
     labelled.context.cvat("default").delete_task(labelled.line().task_id or 0)
-    labelled.set_state("street-00001", labelled.line().state.__class__("created"))
+    labelled.set_state("street-00001", BatchState.CREATED)
     ingest(labelled)
     assert labelled.frames() == ["0.jpg", "1.jpg", "2.jpg"]
     assert labelled.line().quarantined == {}
@@ -137,19 +136,23 @@ def test_the_bytes_of_a_cancelled_batch_are_labelled_when_they_are_put_again(lab
     assert sweep_sources(labelled.context).registered["street"].new == 1
 
 
-def test_a_deleted_file_that_is_put_again_under_another_etag_is_exported_again(labelled: Workspace) -> None:
-    labelled.apply(deletions="drop")
-    draw_and_complete(labelled)
-    labelled.set_state("street-00001", labelled.line().state.__class__("completed"))
-    labelled.s3.delete_object(Bucket=labelled.bucket, Key="in/1.jpg")
-    assert register_deletions(labelled.context, [notified(labelled, "1.jpg")], "event") == 1
-    export(labelled)
-    assert labelled.exported_keys() == ["in/0.jpg", "in/2.jpg"]
-    in_parts(labelled, "1.jpg", picture(1))
-    assert sweep_sources(labelled.context).registered["street"].new == 0
-    assert labelled.line().state == "completed"
-    export(labelled)
-    assert labelled.exported_keys() == ["in/0.jpg", "in/1.jpg", "in/2.jpg"]
+def test_a_deleted_file_that_is_put_again_under_another_etag_is_exported_again(workspace: Workspace) -> None:
+    workspace.apply(deletions="drop")
+    for number in range(2):
+        workspace.put(f"{number}.jpg", picture(number))
+    workspace.close_batch()
+    ingest(workspace)
+    draw_and_complete(workspace)
+    collect(workspace.context)
+    workspace.s3.delete_object(Bucket=workspace.bucket, Key="in/1.jpg")
+    assert register_deletions(workspace.context, [notified(workspace, "1.jpg")], "event") == 1
+    export(workspace)
+    assert workspace.exported_keys() == ["in/0.jpg"]
+    in_parts(workspace, "1.jpg", picture(1))
+    assert sweep_sources(workspace.context).registered["street"].new == 0
+    assert workspace.line().state == "completed"
+    export(workspace)
+    assert workspace.exported_keys() == ["in/0.jpg", "in/1.jpg"]
 
 
 def test_a_file_put_again_while_it_is_compared_is_registered_as_it_is_then(
