@@ -22,7 +22,7 @@ from typing import Any
 import click
 import httpx
 import psutil
-from full_stack import FullStack, labelyard_up
+from full_stack import BenchmarkStack, labelyard_up
 
 from labelyard.supervisor.stack import FOLDER
 
@@ -77,17 +77,17 @@ def main(*, minutes: float, every: float, demo_intervals: bool, to: Path | None)
     sys.exit(1 if samples[-1].wrong() else 0)
 
 
-def _samples(stack: FullStack, seconds: float, every: float) -> Iterator[Sample]:
+def _samples(stack: BenchmarkStack, seconds: float, every: float) -> Iterator[Sample]:
     warm = time.monotonic() + _WARM_UP_SECONDS
     stack.supervisor.watch(lambda: time.monotonic() >= warm)
     began, since = time.monotonic(), datetime.now(UTC)
     for number in range(round(seconds / every) + 1):
         due = began + number * every
-        stack.supervisor.watch(lambda due=due: time.monotonic() >= due)  # type: ignore[misc]
+        stack.supervisor.watch(lambda due=due: time.monotonic() >= due)
         yield _sample(stack, (time.monotonic() - began) / 60, since)
 
 
-def _sample(stack: FullStack, minutes: float, since: datetime) -> Sample:
+def _sample(stack: BenchmarkStack, minutes: float, since: datetime) -> Sample:
     events = _events(stack.links.prefect_api, since)
     states = {name.removeprefix(_STATE): count for name, count in events.items() if name.startswith(_STATE)}
     log = stack.supervisor.log_of("prefect-server").read_text(errors="replace")

@@ -52,7 +52,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             "Register what the sources of DATASET already contain; no object is registered twice, notified or not.",
         ),
         "close": Command(
-            "labelyard.cli.batches:close", "Close the open batch of DATASET now, without waiting for its rules."
+            "labelyard.cli.batches:close", "Close the open batches of DATASET now, without waiting for their rules."
         ),
         "pause": Command(
             "labelyard.cli.manual:pause",

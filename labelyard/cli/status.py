@@ -25,21 +25,22 @@ _COLOURS = {"failed": "red", "quarantined": "red", "exported": "green"}
 
 @click.command()
 @click.option("--dataset", help="Only this dataset's batches.")
+@click.option("--all", "every", is_flag=True, help="List each quarantined object, not only the reasons.")
 @click.option("--json", "as_json", is_flag=True, help="Print the status as JSON.")
-def status(dataset: str | None, as_json: bool) -> None:  # noqa: FBT001 - click passes flags so
+def status(dataset: str | None, every: bool, as_json: bool) -> None:  # noqa: FBT001 - click passes flags so
     """Show every batch: its state, its task, who has its jobs, what went wrong and the next command."""
     with closing(Ledger(load_settings().ledger)) as ledger:
         seen = read_status(ledger, dataset)
     if as_json:
         click.echo(json.dumps(asdict(seen), default=_jsonable, indent=1))
     else:
-        _show(seen)
+        _show(seen, every=every)
 
 
-def _show(seen: Overview) -> None:
+def _show(seen: Overview, *, every: bool) -> None:
     console = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
     console.print(_table(seen) if seen.batches else "no batches yet: put a file into a source, or `labelyard doctor`")
-    for line in problems(seen):
+    for line in problems(seen, every=every):
         click.secho(line, fg="yellow")
     if seen.open_jobs:
         click.echo("open jobs: " + ", ".join(f"{who} {count}" for who, count in sorted(seen.open_jobs.items())))

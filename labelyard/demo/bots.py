@@ -39,6 +39,7 @@ _MOST_JITTER = 12.0  # pixels, at care 0
 _MOST_MISSED = 0.3
 _MOST_MISLABELLED = 0.15
 _HASH = re.compile(r"-[0-9a-f]{8,64}$")  # end of an upload name where base names are equal (domain/naming.py)
+_NUMBER = re.compile(r"^[0-9]+-")  # its start where base names are not in the order of the keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,8 @@ def known_photograph(frame: Frame) -> Photograph | None:
     """Return the photograph of a frame: same size, named like the frame (`cat-2`) or like its subject (`cat`)."""
     stem = frame.name.rsplit("/", 1)[-1].rsplit(".", 1)[0]
     given = _HASH.sub("", stem)
+    if given != stem:
+        given = _NUMBER.sub("", given)
     for name, photograph in photographs().items():
         same_size = (photograph.width, photograph.height) == (frame.width, frame.height)
         if same_size and given in (name, name.rpartition("-")[0]):

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from typing import BinaryIO, NoReturn, TypeAlias, TypeVar
 
 from labelyard.config import UploadMethod
-from labelyard.domain.naming import upload_identity, upload_names
+from labelyard.domain.naming import frame_order, upload_identity, upload_names
 from labelyard.domain.objects import base_name
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import Receipt, UploadFile
@@ -33,15 +33,17 @@ from labelyard.errors import (
     NoUsableImage,
     ObjectChanged,
     ObjectDeleted,
+    ObjectRefused,
     UnclearAnswer,
 )
 from labelyard.failpoints import failpoint
 from labelyard.images import Inspection
-from labelyard.ledger import batches, objects, tasks
+from labelyard.ledger import batches, objects, refusals, tasks
 from labelyard.ledger.tables import Object
 from labelyard.ledger.tables import Task as TaskRow
 from labelyard.pipeline.acquire_batch import BatchLease
 from labelyard.pipeline.inspect_images import inspector, record_inspection
+from labelyard.pipeline.refused_objects import check_bucket_is_readable
 from labelyard.storage import Spooled
 
 T = TypeVar("T")
@@ -92,6 +94,7 @@ def upload_data(lease: BatchLease, progress: Progress | None = None) -> Uploaded
         return _begun_before(lease, row, task_id)
     with ExitStack() as stack:
         images, unusable = _inspect(lease, stack, members)
+        check_bucket_is_readable(lease.context, lease.spec, lease.batch_id, members, unusable)
         images, nameless = _with_names(lease, images)
         unusable.update(nameless)
         failpoint("upload_data.inspected")
@@ -155,12 +158,14 @@ def _ahead(inspections: Iterable[T]) -> Iterator[T]:
 
 
 def _with_names(lease: BatchLease, images: Sequence[_Image]) -> tuple[list[_Image], _Unusable]:
-    """Return the images with their names in CVAT, and why others cannot have one."""
+    """Return the images with their names in CVAT, in the order of frames, and why others cannot have one."""
+    images = sorted(images, key=lambda image: frame_order(image.member.stored))
     named: dict[str, _Image] = {}
     nameless: _Unusable = {}
     for image, name in zip(images, _names_in_cvat(lease, images), strict=True):
         if name in named:
-            what = f"another file of its batch is called {name!r} too: only `upload: stream` renames"
+            instead = "only `upload: stream` renames; `batch: {group_by: folder}` keeps folders apart"
+            what = f"another file of its batch is called {name!r} too: {instead}"
             nameless[image.member.id] = ImageError(what)
         else:
             named[name] = replace(image, name=name)
@@ -195,6 +200,8 @@ def _quarantine(lease: BatchLease, unusable: _Unusable) -> None:
                 continue
             if isinstance(failure, (ObjectDeleted, ObjectChanged)):
                 objects.quarantine_until_found_again(tx, member, failure.what)
+            elif isinstance(failure, ObjectRefused):
+                refusals.quarantine_refused(tx, member, f"{failure.what}; {failure.next_step}")
             else:
                 objects.quarantine(tx, member, failure.what)
             _log.warning("%s: %s quarantined: %s", lease.batch_id, member.stored.url, failure.what)

@@ -19,9 +19,10 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from labelyard.orchestration import orphaned_runs
 from labelyard.orchestration.artifact_versions import KEPT, prune_artifact_versions
-from tests.support.emulator import free_port
+from labelyard.supervisor.stack import free_ports
+from tests.support.pictures import picture
 from tests.support.prefect_server import RUN_SECONDS, PrefectServer, serving
-from tests.support.prefect_workspace import RARELY, Workspace, picture
+from tests.support.prefect_workspace import RARELY, PrefectWorkspace
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.timeout(600)]
@@ -43,7 +44,7 @@ WRONG |= {"prefect.automation.action.failed"}
 def idle(tmp_path: Path) -> Iterator[PrefectServer]:
     """A server of its own: its deployments have schedules of seconds."""
     (tmp_path / "home").mkdir()
-    with serving(tmp_path / "home", free_port()) as (server, _):
+    with serving(tmp_path / "home", free_ports(1)[0]) as (server, _):
         yield server
 
 
@@ -67,7 +68,7 @@ def runs(server: PrefectServer, **state: Any) -> list[Any]:
 
 @pytest.mark.slow
 def test_after_dozens_of_runs_that_changed_nothing_no_run_failed_crashed_or_was_late_and_no_action_failed(
-    idle: PrefectServer, workspace: Workspace, tmp_path: Path
+    idle: PrefectServer, workspace: PrefectWorkspace, tmp_path: Path
 ) -> None:
     idle.command("labelyard", "deploy", **BUSY)
     with idle.worker("labelyard", "labelyard", tmp_path, **workspace.settings, **BUSY):
@@ -84,7 +85,7 @@ def test_after_dozens_of_runs_that_changed_nothing_no_run_failed_crashed_or_was_
 
 @pytest.mark.slow
 def test_a_run_whose_worker_and_process_were_killed_is_marked_as_crashed_by_another_worker_although_no_slot_is_free(
-    idle: PrefectServer, workspace: Workspace, tmp_path: Path, tarpit: str
+    idle: PrefectServer, workspace: PrefectWorkspace, tmp_path: Path, tarpit: str
 ) -> None:
     workspace.put("one.jpg", picture())
     batch = workspace.close_batch()
@@ -143,7 +144,7 @@ def _running(server: PrefectServer) -> FlowRun:
 def test_events_of_every_run_are_deleted_after_the_hours_of_the_setting_and_others_are_kept(tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     quick = {"PREFECT_SERVER_SERVICES_DB_VACUUM_LOOP_SECONDS": "2"}
-    with serving(tmp_path / "home", free_port(), **quick) as (server, _):
+    with serving(tmp_path / "home", free_ports(1)[0], **quick) as (server, _):
         old = datetime.now(UTC) - timedelta(hours=7)
         for name in ("Scheduled", "heartbeat", "Nothing new", "Crashed"):
             server.post_event(f"prefect.flow-run.{name}", "prefect.flow-run.of-a-test", occurred=old)
