@@ -17,6 +17,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from labelyard.errors import PrefectUnreachable, SettingsError
 
+ENV_FILE = ".env"
+"""The file of settings, in the folder in which a command is run."""
 ADDRESS = r"^https?://[^\s/?#@]+/?$"
 """The pattern of a server's address, which has no path and no password."""
 
@@ -125,7 +127,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="LABELYARD_",
         env_nested_delimiter="__",
-        env_file=".env",
+        env_file=ENV_FILE,
         extra="ignore",
         use_attribute_docstrings=True,
     )
@@ -219,6 +221,20 @@ def load_settings() -> Settings:
     return settings
 
 
+def is_installation() -> bool:
+    """Return whether this folder has a `.env`, or LABELYARD_LEDGER names the ledger wherever a command is run."""
+    return Path(ENV_FILE).exists() or any(name.upper() == "LABELYARD_LEDGER" for name in os.environ)
+
+
+def where_to_run() -> str:
+    """Return from where to run commands: a parent folder whose `.env` is labelyard's, if there is one."""
+    for folder in Path.cwd().parents:
+        with suppress(OSError, UnicodeDecodeError):
+            if any(name.startswith("LABELYARD_") for name in dotenv_values(folder / ENV_FILE)):
+                return f"run it in {folder}, where .env is"
+    return "run it in the folder that has your .env (`labelyard init` writes a first one)"
+
+
 def _problem(error: ErrorDetails) -> str:
     if error["type"] == "extra_forbidden":
         return "there is no such setting"
@@ -228,7 +244,7 @@ def _problem(error: ErrorDetails) -> str:
 def _unknown() -> Iterator[str]:
     """Yield variables with our prefix that are no settings: pydantic would ignore a mistyped name silently."""
     known = {f"LABELYARD_{name.upper()}" for name, field in Settings.model_fields.items() if not field.validation_alias}
-    for name in sorted({*os.environ, *dotenv_values(".env")}):
+    for name in sorted({*os.environ, *dotenv_values(ENV_FILE)}):
         head = name.upper().partition("__")[0]
         if head.startswith("LABELYARD_") and head not in known:
             alike = get_close_matches(head, known, 1)

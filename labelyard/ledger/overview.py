@@ -35,6 +35,7 @@ class BatchSummary:
     dataset: str
     state: BatchState
     objects: int
+    """How many are in the task, or will be: without the quarantined ones."""
     quarantined: Mapping[str, str]
     """The reason by s3:// address."""
     task_id: int | None
@@ -116,7 +117,7 @@ def _summary(tx: Transaction, batch: Batch, now: datetime) -> BatchSummary:
         select(Object.bucket, Object.key, Object.quarantine_reason).where(
             Object.batch_id == batch.id, Object.quarantine_reason.is_not(None)
         )
-    )
+    ).all()
     return BatchSummary(
         id=batch.id, dataset=batch.dataset, state=batch.state, objects=batch.objects,
         quarantined={s3_url(bucket, key): reason or "" for bucket, key, reason in quarantined},
