@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
-from dotenv import dotenv_values
+from dotenv import dotenv_values, set_key
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -219,6 +219,14 @@ def load_settings() -> Settings:
             "; ".join(wrong), next_step="correct the variable, here or in .env (docs/settings.md lists them)"
         )
     return settings
+
+
+def write_setting(name: str, value: str) -> None:
+    """Write a variable into `.env`, keeping its other lines; the file is private to its user."""
+    env = Path(ENV_FILE)
+    env.touch(mode=0o600)
+    set_key(env, name, value, quote_mode="auto")
+    env.chmod(0o600)
 
 
 def is_installation() -> bool:
