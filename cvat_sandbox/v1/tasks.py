@@ -19,7 +19,6 @@ from cvat_sandbox.v1.request import ApiRequest, parse_id
 from cvat_sandbox.v1.responses import ApiResponse
 
 
-
 def permitted_task(request: ApiRequest, pk: str, action: str) -> sqlite3.Row:
     """Return the task of a path; raises NotFound, or Forbidden if the user may not `action` it."""
     task = tasks.get(request.sandbox.db, parse_id(pk))

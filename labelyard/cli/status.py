@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
+import shutil
 from contextlib import closing
 from dataclasses import asdict
 from datetime import datetime
@@ -40,8 +39,7 @@ def status(dataset: str | None, as_json: bool) -> None:  # noqa: FBT001 - click 
 
 
 def _show(seen: Overview) -> None:
-    given = os.environ.get("COLUMNS", "").isdecimal()
-    console = Console(width=None if sys.stdout.isatty() or given else _PIPED_WIDTH)
+    console = Console(width=shutil.get_terminal_size((_PIPED_WIDTH, 50)).columns)
     if not seen.batches:
         click.echo("no batches yet: put a file into a source, or `labelyard doctor`")
     elif console.width < _NARROW:

@@ -26,7 +26,7 @@ def upgrade(url: str) -> str:
 
     A missing SQLite file is created. No other command changes the schema. An upgrade that fails changes nothing.
     """
-    from alembic import command
+    from alembic import command  # noqa: PLC0415 - slow to import
 
     database = parse_url(url)
     if (file := sqlite_file(database)) is not None:
@@ -43,7 +43,7 @@ def upgrade(url: str) -> str:
 
 def alembic_config(connection: Connection | None = None) -> Config:
     """Return Alembic's configuration for the ledger; commands run over `connection`."""
-    from alembic.config import Config
+    from alembic.config import Config  # noqa: PLC0415 - slow to import
 
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))

@@ -55,7 +55,7 @@ def test_notifications_accepts_a_dataset_file_and_prints_the_setting_for_a_new_q
     applied = machine.run("notifications", "cats.yaml", "--apply")
     assert applied.returncode == 0, applied.stderr
     assert applied.stdout.decode().splitlines()[-1] == (
-        f"next: write LABELYARD_WATCH__QUEUE_URL={machine.server.url}/000000000000/labelyard into .env,"
+        f".env: LABELYARD_WATCH__QUEUE_URL={machine.server.url}/000000000000/labelyard"
         " then labelyard up, or labelyard watch"
     )
 
