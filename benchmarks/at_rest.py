@@ -83,7 +83,7 @@ def _samples(stack: BenchmarkStack, seconds: float, every: float) -> Iterator[Sa
     began, since = time.monotonic(), datetime.now(UTC)
     for number in range(round(seconds / every) + 1):
         due = began + number * every
-        stack.supervisor.watch(lambda due=due: time.monotonic() >= due)
+        stack.supervisor.watch(lambda due=due: time.monotonic() >= due)  # type: ignore[misc]
         yield _sample(stack, (time.monotonic() - began) / 60, since)
 
 

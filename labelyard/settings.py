@@ -10,13 +10,15 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
-from dotenv import dotenv_values
+from dotenv import dotenv_values, set_key
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from labelyard.errors import PrefectUnreachable, SettingsError
 
+ENV_FILE = ".env"
+"""The file of settings, in the folder in which a command is run."""
 ADDRESS = r"^https?://[^\s/?#@]+/?$"
 """The pattern of a server's address, which has no path and no password."""
 
@@ -129,7 +131,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="LABELYARD_",
         env_nested_delimiter="__",
-        env_file=".env",
+        env_file=ENV_FILE,
         extra="ignore",
         use_attribute_docstrings=True,
     )
@@ -231,6 +233,28 @@ def load_settings() -> Settings:
     return settings
 
 
+def write_setting(name: str, value: str) -> None:
+    """Write a variable into `.env`, keeping its other lines; the file is private to its user."""
+    env = Path(ENV_FILE)
+    env.touch(mode=0o600)
+    set_key(env, name, value, quote_mode="auto")
+    env.chmod(0o600)
+
+
+def is_installation() -> bool:
+    """Return whether this folder has a `.env`, or LABELYARD_LEDGER names the ledger wherever a command is run."""
+    return Path(ENV_FILE).exists() or any(name.upper() == "LABELYARD_LEDGER" for name in os.environ)
+
+
+def where_to_run() -> str:
+    """Return from where to run commands: a parent folder whose `.env` is labelyard's, if there is one."""
+    for folder in Path.cwd().parents:
+        with suppress(OSError, UnicodeDecodeError):
+            if any(name.startswith("LABELYARD_") for name in dotenv_values(folder / ENV_FILE)):
+                return f"run it in {folder}, where .env is"
+    return "run it in the folder that has your .env (`labelyard init` writes a first one)"
+
+
 def _problem(error: ErrorDetails) -> str:
     if error["type"] == "extra_forbidden":
         return "there is no such setting"
@@ -240,7 +264,7 @@ def _problem(error: ErrorDetails) -> str:
 def _unknown() -> Iterator[str]:
     """Yield variables with our prefix that are no settings: pydantic would ignore a mistyped name silently."""
     known = {f"LABELYARD_{name.upper()}" for name, field in Settings.model_fields.items() if not field.validation_alias}
-    for name in sorted({*os.environ, *dotenv_values(".env")}):
+    for name in sorted({*os.environ, *dotenv_values(ENV_FILE)}):
         head = name.upper().partition("__")[0]
         if head.startswith("LABELYARD_") and head not in known:
             alike = get_close_matches(head, known, 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
+import shutil
 from contextlib import closing
 from dataclasses import asdict
 from datetime import datetime
@@ -20,6 +20,8 @@ from labelyard.operations.status import jobs_summary, problems, read_status, sta
 from labelyard.settings import load_settings
 
 _PIPED_WIDTH = 200
+_NARROW = 120
+"""Below this many columns a table would cut addresses."""
 _COLOURS = {"failed": "red", "quarantined": "red", "exported": "green"}
 
 
@@ -38,12 +40,25 @@ def status(dataset: str | None, every: bool, as_json: bool) -> None:  # noqa: FB
 
 
 def _show(seen: Overview, *, every: bool) -> None:
-    console = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
-    console.print(_table(seen) if seen.batches else "no batches yet: put a file into a source, or `labelyard doctor`")
+    console = Console(width=shutil.get_terminal_size((_PIPED_WIDTH, 50)).columns)
+    if not seen.batches:
+        click.echo("no batches yet: put a file into a source, or `labelyard doctor`")
+    elif console.width < _NARROW:
+        _list(seen)
+    else:
+        console.print(_table(seen))
     for line in problems(seen, every=every):
         click.secho(line, fg="yellow")
     if seen.open_jobs:
         click.echo("open jobs: " + ", ".join(f"{who} {count}" for who, count in sorted(seen.open_jobs.items())))
+
+
+def _list(seen: Overview) -> None:
+    """Print one block of lines per batch, which no terminal is too narrow for: addresses stay whole."""
+    for batch in seen.batches:
+        click.secho(f"{batch.id}  {state_with_lease(batch)}", bold=True)
+        click.echo(f"  objects {batch.objects}\n  jobs {jobs_summary(batch)}\n  task {batch.task_url or '-'}")
+        click.echo(f"  export {batch.exports[-1] if batch.exports else '-'}")
 
 
 def _table(seen: Overview) -> Table:

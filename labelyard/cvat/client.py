@@ -107,6 +107,11 @@ class Cvat:
         self._runner.run(self._runner.dialect.logout())
         self._runner.credentials.forget()
 
+    @property
+    def can_register(self) -> bool:
+        """Whether `register` exists in the server's API family."""
+        return self._runner.family.can_register
+
     def register(self, username: str, password: str, *, email: str = "", first: str = "", last: str = "") -> None:
         """Create an account. Raises CvatRefused with the server's objections."""
         self._runner.run(self._runner.family.register(username, password, email=email, first=first, last=last))

@@ -345,7 +345,6 @@ class CircuitBreaker(Table):
     failures: Mapped[int]
     """Failures in a row; a success deletes the row."""
     since: Mapped[datetime]
-    """For a person who reads the ledger; labelyard does not use it."""
     open_until: Mapped[datetime | None]
     """Until then no run may start; afterwards one run may try. None below `breakers.FAILURES_TO_OPEN`."""
     error: Mapped[str]

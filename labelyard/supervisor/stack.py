@@ -35,6 +35,10 @@ _ROUTINE_EVENTS = (
 )
 """Events of every run, also of one that changes nothing: 38 KB a run. Prefect has no request that deletes events."""
 
+_LOCK = "up.lock"
+_STARTED = "started"
+"""What the lock file holds once everything has started."""
+
 _PREFECT = (sys.executable, "-m", "prefect", "--no-prompt")
 _LABELYARD = (sys.executable, "-m", "labelyard")
 _SERVER_MODULE = "labelyard.orchestration.fast_worker.server"
@@ -96,6 +100,8 @@ def start_stack(supervisor: Supervisor, settings: Settings, report: Callable[[st
     port = settings.watch.port or free_ports(1)[0]
     health = f"http://{settings.watch.host}:{port}/healthz"
     supervisor.start(prefect_worker(settings, environment), _watcher(environment, port, health))
+    if (lock := FOLDER / _LOCK).exists():
+        lock.write_text(_STARTED)
     return Links(api, api.removesuffix("/api"), health)
 
 
@@ -112,7 +118,7 @@ def free_ports(count: int) -> list[int]:
 def lock_folder(folder: Path = FOLDER) -> Iterator[None]:
     """Keep a second `labelyard up` out of the folder. Raises SettingsError when one runs there."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (folder / "up.lock").open("w") as lock:
+    with (folder / _LOCK).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -120,6 +126,20 @@ def lock_folder(folder: Path = FOLDER) -> Iterator[None]:
                 "another `labelyard up` runs here", where=str(folder.resolve()), next_step="labelyard doctor"
             ) from None
         yield
+
+
+def is_starting(folder: Path = FOLDER) -> bool:
+    """Return whether a `labelyard up` holds the folder and has not started everything yet."""
+    try:
+        with (folder / _LOCK).open() as lock:
+            if lock.read() == _STARTED:
+                return False
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def prefect_environment(settings: Settings, api: str) -> dict[str, str]:

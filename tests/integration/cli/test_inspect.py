@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from labelyard.cli.inspect import inspect
 from tests.support.emulator import StoreServer
 from tests.support.paths import ROOT
-from tests.support.workspace import picture
+from tests.support.pictures import picture
 
 CASES = ROOT / "tests" / "cases" / "images"
 

@@ -13,7 +13,8 @@ from labelyard.operations import manual
 from labelyard.operations.explain import explain
 from labelyard.operations.status import problems, read_status
 from labelyard.orchestration.operations_artifact import operations_markdown
-from tests.support.workspace import Workspace, ingest, picture
+from tests.support.pictures import picture
+from tests.support.workspace import Workspace, ingest
 
 EVIL = "line\nbreak\x1b[31m\r\u2028.jpg"
 SHOWN = "line\\nbreak\\x1b[31m\\r\\u2028.jpg"

@@ -11,7 +11,8 @@ from labelyard.ledger import batches, upgrade
 from labelyard.operations import adopt
 from labelyard.pipeline.close_batches import close_now
 from labelyard.pipeline.register_objects import sweep_sources
-from tests.support.workspace import FIRST, Workspace, ingest, picture
+from tests.support.pictures import picture
+from tests.support.workspace import FIRST, Workspace, ingest
 
 SECOND = "street-00002"
 

@@ -6,7 +6,8 @@ import pytest
 
 from labelyard.operations.explain import explain
 from tests.support.paths import ROOT
-from tests.support.workspace import Workspace, ingest, picture
+from tests.support.pictures import picture
+from tests.support.workspace import Workspace, ingest
 
 CASES = ROOT / "tests" / "cases" / "images"
 

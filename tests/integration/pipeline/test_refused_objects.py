@@ -15,8 +15,9 @@ from labelyard.pipeline.register_objects import register_deletions, register_obj
 from labelyard.sources.notifications import NotifiedObject
 from labelyard.storage import Store
 from tests.support import refusing_store
+from tests.support.pictures import picture
 from tests.support.refusing_store import RefusingStore, refusing
-from tests.support.workspace import Workspace, ingest, picture
+from tests.support.workspace import Workspace, ingest
 
 SECOND = "street-00002"
 

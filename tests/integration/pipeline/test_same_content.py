@@ -14,7 +14,8 @@ from labelyard.pipeline.close_batches import close_now
 from labelyard.pipeline.collect_finished import collect
 from labelyard.pipeline.register_objects import register_deletions, register_objects, sweep_sources
 from labelyard.sources.notifications import NotifiedObject
-from tests.support.workspace import AtFailpoint, Workspace, draw_and_complete, export, ingest, picture
+from tests.support.pictures import picture
+from tests.support.workspace import AtFailpoint, Workspace, draw_and_complete, export, ingest
 
 SECOND = "street-00002"
 

@@ -14,7 +14,8 @@ from labelyard.ledger.tables import Object
 from labelyard.pipeline.handle_notifications import PipelineHandler
 from labelyard.sources.watcher import Watcher
 from tests.support.paths import ROOT
-from tests.support.workspace import Workspace, picture
+from tests.support.pictures import picture
+from tests.support.workspace import Workspace
 
 CASES = ROOT / "tests" / "cases" / "messages"
 
