@@ -21,7 +21,7 @@ demo: $(STAMP)   ## Run the whole job on this machine: make demo ARGS='--keep'
 
 # Three test processes on any machine: each starts its own PostgreSQL and object store, and waits for them half of the
 # time. Byte code is kept even if the environment forbids it, because the tests start hundreds of Python processes.
-PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test: $(STAMP)   ## The quick tests, to run before each commit: make test ARGS='-k ledger'
 	$(PYTEST) -m 'not slow' --hypothesis-profile quick $(ARGS)

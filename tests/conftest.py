@@ -33,15 +33,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each file to one test process, and everything that uses the shared Prefect server to the same one."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            shared = "prefect_server" in getattr(item, "fixturenames", ())
-            item.add_marker(pytest.mark.xdist_group("prefect" if shared else str(item.path)))
-
-
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """A PostgreSQL server of this test process: its URL, for psycopg."""
