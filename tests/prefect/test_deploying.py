@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.prefect, pytest.mark.xdist_group("pr
 
 def _deployments(server: PrefectServer) -> dict[str, Any]:
     kept = ("id", "entrypoint", "tags", "version", "work_pool_name", "concurrency_options", "pull_steps", "paused")
-    found = server.call("POST", "/deployments/filter", {})
+    found = server.call("POST", "/deployments/filter", {"deployments": {"tags": {"all_": ["labelyard"]}}})
     return {
         one["name"]: {name: one[name] for name in kept}
         | {"limit": one["global_concurrency_limit"]["limit"]}
