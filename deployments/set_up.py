@@ -26,7 +26,7 @@ def set_up() -> None:
         create_queue(client, settings.pool, "default", settings.runs_at_once)
         create_queue(client, settings.pool, "ingest", settings.batches_at_once)
         create_queue(client, settings.pool, "housekeeping", None)
-        delete_automations_without_deployment(client)
+        delete_outdated_automations(client)
 
 
 def create_pool(client: SyncPrefectClient, name: str) -> None:
@@ -71,7 +71,7 @@ def create_queue(client: SyncPrefectClient, pool: str, name: str, limit: int | N
         client.update_work_queue(queue.id, concurrency_limit=limit)
 
 
-def delete_automations_without_deployment(client: SyncPrefectClient) -> None:
+def delete_outdated_automations(client: SyncPrefectClient) -> None:
     """Delete labelyard's automations that prefect.yaml does not name, or whose deployment was deleted.
 
     A deploy creates the latter again. An earlier labelyard had an automation that ended orphaned runs.

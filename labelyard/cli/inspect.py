@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from labelyard.errors import LabelyardError
+from labelyard.escaping import printable
 from labelyard.images import SERVERS, Inspection
 from labelyard.operations.inspect import family, inspect_all
 from labelyard.settings import load_settings
@@ -74,7 +75,7 @@ def _row(name: str, inspection: Inspection) -> dict[str, Any]:
 def _show(name: str, inspection: Inspection) -> None:
     for number, line in enumerate(_lines(name, inspection)):
         colour = "red" if inspection.reason else "yellow" if number else None
-        click.secho(_printable(line), fg=colour)
+        click.secho(printable(line), fg=colour)
 
 
 def _lines(name: str, inspection: Inspection) -> Iterator[str]:
@@ -84,8 +85,3 @@ def _lines(name: str, inspection: Inspection) -> Iterator[str]:
         yield f"            {inspection.reason}"
     for warning in inspection.warnings:
         yield f"            warning: {warning}"
-
-
-def _printable(text: str) -> str:
-    """Escape control characters: names of files and objects are hostile."""
-    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 
 import click
@@ -94,14 +94,12 @@ class _View:
 
 @contextmanager
 def _view(settings: Settings, reporter: _Reporter) -> Iterator[_View]:
-    ledger = Ledger(settings.ledger)
-    try:
-        with open_display(Console(), "labelyard up", _HINT) as display:
-            reporter.display = display
+    with closing(Ledger(settings.ledger)) as ledger, open_display(Console(), "labelyard up", _HINT) as display:
+        reporter.display = display
+        try:
             yield _View(display, Observer(ledger, batches=_SHOWN_BATCHES, only_new=True))
-    finally:
-        reporter.display = None
-        ledger.close()
+        finally:
+            reporter.display = None
 
 
 def _counts(snapshot: Snapshot) -> str:

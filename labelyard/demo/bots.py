@@ -98,10 +98,8 @@ def _ground_truth_with_errors(
     by_name = {label.name: label for label in labels}
     carelessness = 1 - bot.care
     for box in photograph.boxes:
-        missed, mistaken = (
-            random.random() < carelessness * _MOST_MISSED,
-            random.random() < carelessness * _MOST_MISLABELLED,
-        )
+        missed = random.random() < carelessness * _MOST_MISSED
+        mistaken = random.random() < carelessness * _MOST_MISLABELLED
         corners = [
             edge + random.gauss(0, carelessness * _MOST_JITTER / 2)
             for edge in (box.left, box.top, box.right, box.bottom)

@@ -123,6 +123,7 @@ def register_marker(tx: Transaction, spec: DatasetSpec, obj: StoredObject, via: 
 
     None are closed if the marker was registered before.
     """
+    datasets.lock(tx, spec.name)
     rows = _insert_unknown(tx, spec, [obj], via)
     if not rows:
         return []
@@ -169,7 +170,10 @@ def of_key(tx: Transaction, bucket: str, key: str, *, lock: bool = False) -> Seq
 
 
 def _insert_unknown(tx: Transaction, spec: DatasetSpec, found: Sequence[StoredObject], via: str) -> Sequence[Object]:
-    """Insert objects; return the rows of new and of reappeared ones in the order of `found`, in few statements."""
+    """Insert objects; return the rows of new and of reappeared ones in the order of `found`, in few statements.
+
+    The dataset must be locked (`datasets.lock`).
+    """
     now = tx.now
     values = [
         {
@@ -184,7 +188,6 @@ def _insert_unknown(tx: Transaction, spec: DatasetSpec, found: Sequence[StoredOb
         }
         for obj in found
     ]
-    datasets.lock(tx, spec.name)
     insert = insert_or_ignore(tx, Object)
     new = tx.scalars(insert.on_conflict_do_nothing().returning(Object), values).all() if values else []
     order = {obj.identity: position for position, obj in enumerate(found)}

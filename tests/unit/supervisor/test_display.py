@@ -1,4 +1,4 @@
-"""The picture on a terminal: it fits, and its clock goes on while parts start."""
+"""The live view fits on a terminal, and its clock is updated while processes start."""
 
 from __future__ import annotations
 
