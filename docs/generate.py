@@ -296,6 +296,17 @@ def _prose(text: str, *, wrap: bool = True) -> str:
     return textwrap.fill(joined, 118, break_long_words=False, break_on_hyphens=False) if wrap else joined
 
 
+@click.command()
+@click.option("--check", is_flag=True, help="Write nothing; fail if a document is out of date.")
+def main(*, check: bool) -> None:
+    """Write the documents that are generated from the code."""
+    current = documents()
+    outdated = [name for name, text in current.items() if (ROOT / name).read_text(encoding="utf-8") != text]
+    if check and outdated:
+        raise click.ClickException(f"out of date: {', '.join(outdated)}; next: make docs")
+    for name in outdated:
+        (ROOT / name).write_text(current[name], encoding="utf-8")
+
+
 if __name__ == "__main__":
-    for name, text in documents().items():
-        (ROOT / name).write_text(text, encoding="utf-8")
+    main()

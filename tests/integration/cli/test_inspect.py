@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from labelyard.cli.inspect import inspect
+from labelyard.cli import labelyard
 from tests.support.emulator import StoreServer
 from tests.support.paths import ROOT
 from tests.support.pictures import picture
@@ -19,7 +19,7 @@ CASES = ROOT / "tests" / "cases" / "images"
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(inspect, arguments)
+    return CliRunner().invoke(labelyard, ["inspect", *arguments])
 
 
 def rows(*arguments: str) -> list[dict[str, Any]]:
