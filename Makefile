@@ -19,9 +19,9 @@ $(STAMP): requirements.lock pyproject.toml
 demo: $(STAMP)   ## Run the whole job on this machine: make demo ARGS='--keep'
 	$(BIN)/labelyard demo $(ARGS)
 
-# Two test processes on any machine: each starts its own PostgreSQL, object store and Prefect server. Byte code is kept
-# even if the environment forbids it, because the tests start hundreds of Python processes.
-PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+# Three test processes on any machine: each starts its own PostgreSQL and object store, and waits for them half of the
+# time. Byte code is kept even if the environment forbids it, because the tests start hundreds of Python processes.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test: $(STAMP)   ## The quick tests, to run before each commit: make test ARGS='-k ledger'
 	$(PYTEST) -m 'not slow' --hypothesis-profile quick $(ARGS)

@@ -63,7 +63,7 @@ def main(*, runs: int, postgres: str | None, to: Path | None) -> None:
     databases = {"sqlite": None} | ({"postgresql": postgres} if postgres else {})
     with Progress(console=console, transient=True) as progress:
         for database, url in databases.items():
-            with _server(url) as prefect:
+            with run_prefect(_FLOW, _PROJECT, postgres=url) as prefect:
                 for kind in _KINDS:
                     count = runs if kind == "labelyard" else max(runs // _PROCESS_WORKER_SHARE, 10)
                     rates[f"{kind} on {database}"] = round(_rate(prefect, kind, count, progress), 1)
@@ -73,8 +73,8 @@ def main(*, runs: int, postgres: str | None, to: Path | None) -> None:
         to.write_text(json.dumps(result, indent=1) + "\n")
 
 
-class _Prefect:
-    """A Prefect server with one small deployment."""
+class Prefect:
+    """A Prefect server with a deployment."""
 
     def __init__(self, supervisor: Supervisor, settings: Settings, environment: Mapping[str, str]) -> None:
         self.supervisor, self.settings, self.environment = supervisor, settings, environment
@@ -93,22 +93,26 @@ class _Prefect:
 
 
 @contextmanager
-def _server(postgres: str | None) -> Iterator[_Prefect]:
-    """Start Prefect as `labelyard up` does, on PostgreSQL or on SQLite."""
+def run_prefect(flow: str, project: str, *, postgres: str | None = None, **up: float) -> Iterator[Prefect]:
+    """Start Prefect as `labelyard up` does, on PostgreSQL or on SQLite, and deploy `project` with flows.py = `flow`.
+
+    The current folder is the server's; `up` are settings of `labelyard up`.
+    """
     with (
         tempfile.TemporaryDirectory(prefix="labelyard-benchmark-", ignore_cleanup_errors=True) as name,
         chdir(name),  # entrypoints are relative to it
         Supervisor(Path(name) / "logs", lambda line: print(f"  {line}", file=sys.stderr)) as supervisor,
     ):
         folder = Path(name).resolve()
-        settings = Settings(up=UpSettings(prefect_port=free_ports(1)[0]), prefect_api_url=None, _env_file=None)
+        own = UpSettings.model_validate({"prefect_port": free_ports(1)[0], **up})
+        settings = Settings(up=own, prefect_api_url=None, _env_file=None)
         environment = prefect_environment(settings, settings.up.prefect_api_url)
         environment["PREFECT_HOME"] = str(folder / "home")
         if postgres is not None:
             url = make_url(postgres).set(drivername="postgresql+asyncpg")
             environment["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = url.render_as_string(hide_password=False)
-        (folder / "flows.py").write_text(_FLOW)
-        (folder / "prefect.yaml").write_text(_PROJECT.replace("FOLDER", str(folder)))
+        (folder / "flows.py").write_text(flow)
+        (folder / "prefect.yaml").write_text(project.replace("FOLDER", str(folder)))
         supervisor.start(prefect_server(settings, environment))
         command = [sys.executable, "-m", "prefect", "--no-prompt"]
         supervisor.run(
@@ -116,10 +120,10 @@ def _server(postgres: str | None) -> Iterator[_Prefect]:
         )
         deploy = ["deploy", "--all", "--prefect-file", str(folder / "prefect.yaml")]
         supervisor.run(Process("deploy", [*command, *deploy], environment, ready_within=180))
-        yield _Prefect(supervisor, settings, environment)
+        yield Prefect(supervisor, settings, environment)
 
 
-def _rate(prefect: _Prefect, kind: str, runs: int, progress: Progress) -> float:
+def _rate(prefect: Prefect, kind: str, runs: int, progress: Progress) -> float:
     """Return runs per minute, from the creation of the first to the end of the last."""
     bar = progress.add_task(kind, total=runs)
     prefect.supervisor.start(prefect_worker(prefect.settings, prefect.environment, kind))

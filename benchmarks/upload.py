@@ -72,7 +72,7 @@ def labelyard(setup: Setup) -> Figures:
     """The parts of upload_data: store, spool, inspection of each image, CVAT client."""
     from labelyard.cvat import connect
     from labelyard.domain.tasks import DataSpec, UploadFile
-    from labelyard.storage.images import inspect_image
+    from labelyard.images import SERVERS, inspect_image
 
     store = _store(setup.store_url)
     cvat = connect(setup.cvat_url, username=setup.username, password=setup.password)
@@ -87,7 +87,7 @@ def labelyard(setup: Setup) -> Figures:
         for one in spool:
             spooled.append(one)
             if not setup.trust:
-                inspections.append(inspectors.submit(inspect_image, one.path))
+                inspections.append(inspectors.submit(inspect_image, one.path, SERVERS["v1"]))
         for inspection in inspections:
             inspection.result()
         files = [UploadFile(one.object.key, one.size, partial(one.path.open, "rb"), "image/jpeg") for one in spooled]

@@ -15,7 +15,8 @@ from pydantic.fields import FieldInfo
 
 from labelyard.cli import labelyard
 from labelyard.config.json_schema import json_schema
-from labelyard.settings import CvatSettings, Settings
+from labelyard.settings import CvatSettings, Settings, UpSettings
+from labelyard.supervisor.stack import server_settings
 
 ROOT = Path(__file__).parents[1]
 WIDTH = 100
@@ -190,6 +191,18 @@ PREFECT_SERVER_DATABASE_CONNECTION_URL=postgresql+asyncpg://USER:PASSWORD@HOST:5
 The old runs stay in the old database; labelyard's work continues from its ledger. If several hosts run labelyard, the
 ledger needs a PostgreSQL too: `LABELYARD_LEDGER=postgresql://USER:PASSWORD@HOST:5432/labelyard`, then
 `labelyard db upgrade`.
+
+### How long it keeps what
+
+What stays in the database of a server that `labelyard up` starts: runs with their logs, task runs and artifacts for
+`LABELYARD_UP__KEEP_RUNS_DAYS`; no-op runs until the next housekeeping, which keeps the newest of each deployment and 30
+versions of the operations page; events that every run has for `LABELYARD_UP__KEEP_ROUTINE_EVENTS_HOURS`, and all others
+for 7 days (`PREFECT_SERVER_EVENTS_RETENTION_PERIOD`). A file of SQLite does not shrink, it uses the free
+pages again. For a server of your own set what `labelyard up` sets:
+
+```
+{server_settings}
+```
 """
 _PARTS = {
     "": "All processes",
@@ -210,7 +223,8 @@ def settings() -> str:
         rows = [_setting_row(f"{prefix}{inner.upper()}", field) for inner, field in section.model_fields.items()]
         heading = _PARTS.get(name, f"`labelyard {name}`")
         parts.append(_table(heading, section.__doc__ or "", "variable | meaning", rows))
-    return "".join([*parts, _PREFECT])
+    lines = [f"{name}={value}" for name, value in server_settings(UpSettings()).items()]
+    return "".join([*parts, _PREFECT.format(server_settings="\n".join(lines))])
 
 
 def _section_of(field: FieldInfo) -> type[BaseModel] | None:
@@ -282,6 +296,17 @@ def _prose(text: str, *, wrap: bool = True) -> str:
     return textwrap.fill(joined, 118, break_long_words=False, break_on_hyphens=False) if wrap else joined
 
 
+@click.command()
+@click.option("--check", is_flag=True, help="Write nothing; fail if a document is out of date.")
+def main(*, check: bool) -> None:
+    """Write the documents that are generated from the code."""
+    current = documents()
+    outdated = [name for name, text in current.items() if (ROOT / name).read_text(encoding="utf-8") != text]
+    if check and outdated:
+        raise click.ClickException(f"out of date: {', '.join(outdated)}; next: make docs")
+    for name in outdated:
+        (ROOT / name).write_text(current[name], encoding="utf-8")
+
+
 if __name__ == "__main__":
-    for name, text in documents().items():
-        (ROOT / name).write_text(text, encoding="utf-8")
+    main()

@@ -27,6 +27,8 @@ LabelyardError
 │   └── CvatTimeout         retry   a deadline passed; says what was last seen
 ├── StoreError                      object storage; names bucket and key
 │   ├── StoreUnreachable    retry   no answer, or one that asks to retry later
+│   ├── StoreUnauthorized   retry   the store refuses the credentials; works once they are correct
+│   ├── ObjectRefused               the store refuses this object: another KMS key, owner, SSE-C (quarantined)
 │   ├── ObjectDeleted               the object was deleted before it was read
 │   ├── ObjectChanged               the object's content differs from the registered one
 │   └── ObjectArchived              the object's storage class (GLACIER) cannot be read at once
@@ -50,6 +52,8 @@ import re
 import signal
 from typing import ClassVar
 
+from labelyard.escaping import printable
+
 _URL_SECRETS = re.compile(
     r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)(?:[^\s/@'\"]*@)?(?P<rest>[^\s?'\"<>]*)(?P<query>\?[^\s'\"<>]*)?", re.IGNORECASE
 )
@@ -71,8 +75,8 @@ class LabelyardError(Exception):
     retry: ClassVar[bool] = False
 
     def __init__(self, what: str, *, where: str = "", next_step: str = "") -> None:
-        self.what = redact(what)
-        self.where = where
+        self.what = printable(redact(what), keep="\n\t")
+        self.where = printable(where)
         self.next_step = next_step
         super().__init__(self.what)
 
@@ -223,6 +227,20 @@ class StoreUnreachable(StoreError):
     """No answer from object storage, or one that asks to retry later."""
 
     retry = True
+
+
+class StoreUnauthorized(StoreError):
+    """The store refuses the credentials, whatever is asked: they are wrong, expired or locked."""
+
+    retry = True
+
+
+STORE_UNAVAILABLE = (StoreUnreachable, StoreUnauthorized)
+"""Failures of the store as a whole: a request for any other object would fail as well."""
+
+
+class ObjectRefused(StoreError):
+    """The store refuses to let this object be read; it may let others. `next_step` says what would allow it."""
 
 
 class ObjectDeleted(StoreError):

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
-from dotenv import dotenv_values
+from dotenv import dotenv_values, set_key
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from labelyard.errors import PrefectUnreachable, SettingsError
 
+ENV_FILE = ".env"
+"""The file of settings, in the folder in which a command is run."""
 ADDRESS = r"^https?://[^\s/?#@]+/?$"
 """The pattern of a server's address, which has no path and no password."""
 
@@ -94,7 +96,7 @@ class DeploySettings(BaseModel):
     batches_at_once: int = Field(default=4, ge=1)
     """How many batches are ingested at the same time."""
     runs_at_once: int = Field(default=16, ge=1)
-    """How many runs of all kinds the pool's workers execute at the same time."""
+    """How many other runs (exports, scheduled ones) are executed at the same time; housekeeping has no limit."""
     heartbeat_timeout_seconds: int = Field(default=600, ge=30, lt=86400)
     """How long a run may miss its heartbeats before it is marked as Crashed, in seconds.
 
@@ -111,6 +113,10 @@ class UpSettings(BaseModel):
     """The address that it listens on; any but loopback requires PREFECT_API_AUTH_STRING."""
     prefect_port: int = Field(default=4200, ge=1, le=65535)
     """The port of its API and UI."""
+    keep_runs_days: float = Field(default=90, ge=1)
+    """How long it keeps runs with their logs and artifacts, in days; housekeeping deletes no-op runs at once."""
+    keep_routine_events_hours: float = Field(default=6, gt=0)
+    """How long it keeps the events that every run has (Scheduled, Running, Nothing new, …), in hours; others 7 days."""
 
     @property
     def prefect_api_url(self) -> str:
@@ -125,7 +131,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="LABELYARD_",
         env_nested_delimiter="__",
-        env_file=".env",
+        env_file=ENV_FILE,
         extra="ignore",
         use_attribute_docstrings=True,
     )
@@ -146,6 +152,9 @@ class Settings(BaseSettings):
     """A folder on disk for images between bucket and CVAT."""
     spool_bytes: int = Field(default=8 * 1024**3, gt=0)
     """The size limit of the spool, in bytes."""
+    inspection_bytes: int = Field(default=1024**3, gt=0)
+    """How much memory the decoders of a process may use at once to inspect images, in bytes. A larger image is decoded
+    alone."""
     lease_seconds: float = Field(default=120, gt=0)
     """How long a lease on a batch lasts without being extended, in seconds."""
     upload_deadline_seconds: float = Field(default=1800, gt=0)
@@ -210,6 +219,11 @@ def is_loopback(host: str) -> bool:
     return host == "localhost"
 
 
+def without_set(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return those of the variables that the environment does not set: a person's own value is kept."""
+    return {name: value for name, value in variables.items() if name not in os.environ}
+
+
 def load_settings() -> Settings:
     """Load the settings of this machine. Raises SettingsError, which names each wrong or unknown variable."""
     try:
@@ -223,6 +237,28 @@ def load_settings() -> Settings:
     return settings
 
 
+def write_setting(name: str, value: str) -> None:
+    """Write a variable into `.env`, keeping its other lines; the file is private to its user."""
+    env = Path(ENV_FILE)
+    env.touch(mode=0o600)
+    set_key(env, name, value, quote_mode="auto")
+    env.chmod(0o600)
+
+
+def is_installation() -> bool:
+    """Return whether this folder has a `.env`, or LABELYARD_LEDGER names the ledger wherever a command is run."""
+    return Path(ENV_FILE).exists() or any(name.upper() == "LABELYARD_LEDGER" for name in os.environ)
+
+
+def where_to_run() -> str:
+    """Return from where to run commands: a parent folder whose `.env` is labelyard's, if there is one."""
+    for folder in Path.cwd().parents:
+        with suppress(OSError, UnicodeDecodeError):
+            if any(name.startswith("LABELYARD_") for name in dotenv_values(folder / ENV_FILE)):
+                return f"run it in {folder}, where .env is"
+    return "run it in the folder that has your .env (`labelyard init` writes a first one)"
+
+
 def _problem(error: ErrorDetails) -> str:
     if error["type"] == "extra_forbidden":
         return "there is no such setting"
@@ -232,7 +268,7 @@ def _problem(error: ErrorDetails) -> str:
 def _unknown() -> Iterator[str]:
     """Yield variables with our prefix that are no settings: pydantic would ignore a mistyped name silently."""
     known = {f"LABELYARD_{name.upper()}" for name, field in Settings.model_fields.items() if not field.validation_alias}
-    for name in sorted({*os.environ, *dotenv_values(".env")}):
+    for name in sorted({*os.environ, *dotenv_values(ENV_FILE)}):
         head = name.upper().partition("__")[0]
         if head.startswith("LABELYARD_") and head not in known:
             alike = get_close_matches(head, known, 1)

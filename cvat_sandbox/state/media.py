@@ -11,7 +11,9 @@ import zipfile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
+
+from cvat_sandbox.state import pillow62
 
 if TYPE_CHECKING:
     import sqlite3
@@ -41,35 +43,22 @@ def kind_of(name: str) -> str | None:
 def measure(file: Path, shown: str) -> tuple[int, int]:
     """Decode an image and return its width and height. A truncated image passes.
 
-    Raises OSError with CVAT's text, which names the path `shown`.
+    Raises what Pillow raises on the real server; an OSError for an unknown format names the path `shown`.
     """
     with _opened(file, shown) as image:
-        _load(image)
+        pillow62.load(image)
+        pillow62.to_rgb(image)
         return image.size
 
 
 def _opened(file: Path, shown: str) -> Image.Image:
     try:
-        image = Image.open(file)
-    except Image.DecompressionBombError:
-        raise
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError):
+        image = pillow62.open_image(file)
+    except (UnidentifiedImageError, SyntaxError, EOFError):
         raise OSError(f"cannot identify image file '{shown}'") from None
     if image.width * image.height > MAX_PIXELS:
         raise Image.DecompressionBombError(f"Image size ({image.width * image.height} pixels) exceeds limit")
     return image
-
-
-def _load(image: Image.Image) -> None:
-    """Decode as much as the file holds: CVAT loads truncated images.
-
-    Pillow's own switch for this is global to the process, so it is not used.
-    """
-    try:
-        image.load()
-    except (OSError, SyntaxError, ValueError, EOFError):
-        if isinstance(image, ImageFile.ImageFile):
-            image.tile = []
 
 
 def unpack(archive: Path, folder: Path) -> list[tuple[str, Path]]:
@@ -118,10 +107,10 @@ class Frames:
     def thumbnail(self, number: int, side: int) -> bytes:
         """Return an image as a JPEG of at most `side` x `side` pixels."""
         out = io.BytesIO()
-        with Image.open(self._file(self._frames[number])) as image:
+        with pillow62.open_image(self._file(self._frames[number])) as image:
             image.draft("RGB", (side, side))  # a large JPEG is decoded small
-            _load(image)
-            shrunk = image.convert("RGB")
+            pillow62.load(image)
+            shrunk = pillow62.to_rgb(image)
         shrunk.thumbnail((side, side))
         shrunk.save(out, "JPEG", quality=80)
         return out.getvalue()
@@ -143,9 +132,9 @@ class Frames:
         if not self._frames:
             raise FrameError(f'"{shown_path(self._data["id"], "../preview.jpeg")}" does not exist')
         if not target.exists():
-            with Image.open(self._file(self._frames[0])) as image:
-                _load(image)
-                small = image.convert("RGB")
+            with pillow62.open_image(self._file(self._frames[0])) as image:
+                pillow62.load(image)
+                small = pillow62.to_rgb(image)
             small.thumbnail((256, 256))
             _replace(target, lambda out: small.save(out, "JPEG"))
         return target
@@ -167,9 +156,9 @@ class Frames:
 
 def _compressed(file: Path, quality: int) -> bytes:
     out = io.BytesIO()
-    with Image.open(file) as image:
-        _load(image)
-        image.convert("RGB").save(out, "JPEG", quality=quality)
+    with pillow62.open_image(file) as image:
+        pillow62.load(image)
+        pillow62.to_rgb(image).save(out, "JPEG", quality=quality)
     return out.getvalue()
 
 

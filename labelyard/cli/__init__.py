@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import logging
+import os
 import sys
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -51,7 +52,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             "Register what the sources of DATASET already contain; no object is registered twice, notified or not.",
         ),
         "close": Command(
-            "labelyard.cli.batches:close", "Close the open batch of DATASET now, without waiting for its rules."
+            "labelyard.cli.batches:close", "Close the open batches of DATASET now, without waiting for their rules."
         ),
         "pause": Command(
             "labelyard.cli.manual:pause",
@@ -74,6 +75,10 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
         "doctor": Command(
             "labelyard.cli.doctor:doctor",
             "Check that ledger, buckets, queue, CVAT, Prefect and disk can be reached and are set up right.",
+        ),
+        "inspect": Command(
+            "labelyard.cli.inspect:inspect",
+            "Show before any upload which images CVAT will accept, why not, and what annotators will see.",
         ),
         "message": Command("labelyard.cli.message:message", "Show how a notification is parsed."),
     },
@@ -169,7 +174,11 @@ def labelyard() -> None:
 
 
 def main() -> None:
-    """Run the command line. A LabelyardError ends it with status 1 and its text on standard error."""
+    """Run the command line. A LabelyardError ends it with status 1 and its text on standard error.
+
+    Every file that it creates is private to its user: logs, spool, ledger, and what its child processes write.
+    """
+    os.umask(0o077)
     # stamina logs every retry; what fails in the end is reported anyway.
     logging.getLogger("stamina").addHandler(logging.NullHandler())
     try:

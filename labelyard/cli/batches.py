@@ -25,7 +25,8 @@ def retry(batch: str) -> None:
 @click.command()
 @click.argument("dataset")
 def close(dataset: str) -> None:
-    """Close the open batch of DATASET now, without waiting for its rules."""
+    """Close the open batches of DATASET now, without waiting for their rules."""
     with open_context() as context:
-        batch = close_now(context, dataset)
-    click.echo(f"{batch.id} closed with {batch.objects} objects; the watcher publishes its event")
+        closed = close_now(context, dataset)
+    for batch in closed:
+        click.echo(f"{batch.id} closed with {batch.objects} objects; the watcher publishes its event")

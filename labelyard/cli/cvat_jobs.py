@@ -73,9 +73,12 @@ def _write(cvat: Cvat, job_id: int, change: str, given: Annotations) -> Annotati
     with progress_bar(f"{size} annotations of job {job_id}", size, MofNCompleteColumn()) as update:
         if change == "creating":
             return create_annotations(cvat, job_id, given, update)
-        write = {"updating": update_annotations, "deleting": delete_annotations}[change]
-        write(cvat, job_id, given, update)
-        return given
+        if change == "updating":
+            update_annotations(cvat, job_id, given, update)
+            return given
+        deleted = delete_annotations(cvat, job_id, given, update)
+    click.echo(f"deleted {deleted} of the {size} given annotations of job {job_id}; left in the job:", err=True)
+    return cvat.annotations(job_id)
 
 
 @click.command()

@@ -38,20 +38,29 @@ def validate(files: tuple[Path, ...]) -> None:
 
     The exit status is 1 if any file has errors. Only the files are read; nothing is connected to.
     """
+    specs, wrong = _read_all(files)
+    for path, spec in specs.items():
+        click.echo(f"{path}: ok: {summary(spec)}")
+    for error in wrong:
+        click.secho(error.happened, fg="red", err=True)
+    if wrong:
+        click.echo(f"labelyard: {len(wrong)} of {len(files)} files have errors", err=True)
+        sys.exit(1)
+
+
+def _read_all(files: Sequence[Path]) -> tuple[dict[Path, DatasetSpec], list[SpecError]]:
+    """Return the dataset of each valid file, and the errors of the others."""
     named: dict[str, Path] = {}
-    wrong = 0
+    specs, wrong = {}, []
     for path in files:
         try:
             spec = read_spec(path)
             _require_unique_name(spec, path, named)
         except SpecError as error:
-            wrong += 1
-            click.secho(error.happened, fg="red", err=True)
+            wrong.append(error)
         else:
-            click.echo(f"{path}: ok: {summary(spec)}")
-    if wrong:
-        click.echo(f"labelyard: {wrong} of {len(files)} files have errors", err=True)
-        sys.exit(1)
+            specs[path] = spec
+    return specs, wrong
 
 
 @click.command()
@@ -64,10 +73,11 @@ def apply(files: tuple[Path, ...], shared: bool) -> None:  # noqa: FBT001 - clic
 
     All files are checked before any is stored. A file without changes makes no new version.
     """
-    named: dict[str, Path] = {}
-    specs = {path: read_spec(path) for path in files}
-    for path, spec in specs.items():
-        _require_unique_name(spec, path, named)
+    specs, wrong = _read_all(files)
+    if wrong:
+        raise SpecError(
+            "\n".join(error.happened for error in wrong), next_step=f"labelyard validate {' '.join(map(str, files))}"
+        )
     settings = load_settings()
     with closing(Ledger(settings.ledger)) as ledger, ledger.transaction() as tx:
         before = {spec.name for spec in datasets.current(tx)}

@@ -7,7 +7,9 @@ from contextlib import closing
 import click
 
 from labelyard.ledger import Ledger, upgrade
-from labelyard.settings import load_settings
+from labelyard.ledger.database import no_ledger
+from labelyard.ledger.engine import parse_url, sqlite_file
+from labelyard.settings import is_installation, load_settings
 
 
 @click.group()
@@ -16,9 +18,17 @@ def db() -> None:
 
 
 @db.command("upgrade")
-def db_upgrade() -> None:
-    """Upgrade the ledger's schema to this labelyard's, creating the database if there is none."""
+@click.option("--create", is_flag=True, help="Create the ledger even in a folder without .env.")
+def db_upgrade(create: bool) -> None:  # noqa: FBT001 - click passes flags so
+    """Upgrade the ledger's schema to this labelyard's, creating the database if there is none.
+
+    In a folder without .env a ledger is created only with --create, or where LABELYARD_LEDGER names it: an empty ledger
+    in the wrong folder looks as if all work were lost.
+    """
     settings = load_settings()
+    file = sqlite_file(parse_url(settings.ledger))
+    if file is not None and not (create or file.exists() or is_installation()):
+        raise no_ledger(file)
     revision = upgrade(settings.ledger)
     with closing(Ledger(settings.ledger)) as ledger:
         click.echo(f"{ledger.name}: schema {revision}")

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from labelyard.context import open_context
+from labelyard.escaping import printable
 from labelyard.ledger import dead_letters as letters
 from labelyard.ledger.dead_letters import DeadLetterSummary
 from labelyard.operations.replay_dead_letters import Replayed, replay
@@ -46,7 +47,7 @@ def _show_list(lines: Sequence[DeadLetterSummary]) -> None:
     table = Table("id", "time", "from", "reason", "first line", pad_edge=False)
     for line in lines[-_MAX_LISTED:]:
         cells = (f"{line.at:%Y-%m-%d %H:%M:%S}", line.source, line.reason, line.first_line[:120])
-        table.add_row(str(line.id), *(Text(_printable(cell)) for cell in cells))
+        table.add_row(str(line.id), *(Text(printable(cell)) for cell in cells))
     console = Console()
     console.print(table)
     if len(lines) > _MAX_LISTED:
@@ -63,12 +64,12 @@ def show(number: int) -> None:
     """Show a dead letter as it was received, with its control characters escaped."""
     with open_context() as context, context.ledger.read_only() as tx:
         letter = letters.get(tx, number)
-    click.echo(f"{letter.at:%Y-%m-%d %H:%M:%S} from {letter.source}: {_printable(letter.reason)}", err=True)
+    click.echo(f"{letter.at:%Y-%m-%d %H:%M:%S} from {letter.source}: {printable(letter.reason)}", err=True)
     if letter.replayed_at:
         click.echo(f"replayed {letter.replayed_at:%Y-%m-%d %H:%M:%S}", err=True)
     if letter.discarded_at:
         click.echo(f"discarded {letter.discarded_at:%Y-%m-%d %H:%M:%S}", err=True)
-    click.echo("\n".join(map(_printable, letter.body.decode(errors="backslashreplace").split("\n"))))
+    click.echo("\n".join(map(printable, letter.body.decode(errors="backslashreplace").split("\n"))))
 
 
 @dead_letters.command("replay")
@@ -109,9 +110,4 @@ def _summary(replayed: Replayed) -> str:
         "marked as deleted": replayed.deleted,
     }
     summary = ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "nothing to register"
-    return summary if replayed.problem is None else f"remains: {_printable(replayed.problem)} ({summary})"
-
-
-def _printable(text: str) -> str:
-    """Escape control characters: letters are hostile, and none of theirs may reach the terminal."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    return summary if replayed.problem is None else f"remains: {printable(replayed.problem)} ({summary})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -14,12 +15,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from labelyard.demo.display import open_display
 from labelyard.demo.environment import create_environment, enter_environment, require_emulator
 from labelyard.demo.run import DemoResult, run_demo
 from labelyard.errors import InputError, SignalReceived
 from labelyard.settings import load_settings
 from labelyard.supervisor import Supervisor
+from labelyard.supervisor.display import open_display
 from labelyard.supervisor.stack import FOLDER
 
 
@@ -27,7 +28,7 @@ from labelyard.supervisor.stack import FOLDER
 @click.option(
     "--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the result to this file."
 )
-@click.option("--keep", is_flag=True, help="Leave everything running until Ctrl-C.")
+@click.option("--keep", is_flag=True, help="Leave everything running until Ctrl-C, then delete it (except in --dir).")
 @click.option(
     "--dir", "folder", type=click.Path(file_okay=False, path_type=Path), help="Run in this new or empty folder."
 )
@@ -46,9 +47,19 @@ def demo(json_file: Path | None, folder: Path | None, keep: bool) -> None:  # no
     except (SignalReceived, KeyboardInterrupt) as end:
         click.echo("interrupted; all processes were stopped")
         if folder is None:
-            shutil.rmtree(run, ignore_errors=True)
+            _remove(run)
         sys.exit(end.status if isinstance(end, SignalReceived) else 130)
+    if keep and folder is None:  # without --keep the links to exports and logs were printed to be read now
+        _remove(run)
     sys.exit(1 if outcome.differences else 0)
+
+
+def _remove(run: Path) -> None:
+    """Delete the folder of a demo, which is the current folder."""
+    os.chdir(run.parent)
+    shutil.rmtree(run, ignore_errors=True)
+    if run.exists():
+        click.echo(f"not everything could be deleted: {run}", err=True)
 
 
 def _run_folder(given: Path | None) -> Path:
@@ -67,7 +78,7 @@ def _perform(run: Path, json_file: Path | None, *, keep: bool) -> DemoResult:
     meanwhile = f"meanwhile, in another shell: cd {run} && {_labelyard()} status"
     logs = FOLDER.resolve() / "logs"
     with (
-        open_display(console, meanwhile) as display,
+        open_display(console, "labelyard demo", meanwhile) as display,
         Supervisor(logs, display.report, waiting=display.wait) as supervisor,
     ):
         outcome = run_demo(supervisor, env, load_settings(), display)

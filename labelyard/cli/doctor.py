@@ -12,11 +12,12 @@ import stamina
 from rich.console import Console
 from rich.text import Text
 
-from labelyard.operations.doctor.check import CheckResult, Status
+from labelyard.operations.doctor.check import CheckResult, Status, unknown
 from labelyard.operations.doctor.checks import CHECKS
 from labelyard.operations.doctor.runner import run_checks
 from labelyard.orchestration.doctor_checks import PREFECT_CHECKS
 from labelyard.settings import load_settings
+from labelyard.supervisor.stack import is_starting
 
 _SIGNS = {
     Status.OK: Text("✓", style="green"),
@@ -34,7 +35,13 @@ def doctor(as_json: bool) -> None:  # noqa: FBT001 - click passes flags so
     Changes nothing. Each problem is shown with the next command; the exit status is 1 if there is any.
     """
     stamina.set_active(False)  # a person waits for the answer
-    results = run_checks(load_settings(), {**CHECKS, **PREFECT_CHECKS})
+    settings = load_settings()
+    if is_starting():  # its server, deployments, worker and watcher would be reported as missing
+        others = {name: subject for name, subject in CHECKS.items() if name != "watcher"}
+        starting = unknown("Prefect", "labelyard up is starting it", "wait, then: labelyard doctor")
+        results = [*run_checks(settings, others), starting]
+    else:
+        results = run_checks(settings, {**CHECKS, **PREFECT_CHECKS})
     fine = not any(result.status.is_problem for result in results)
     if as_json:
         click.echo(json.dumps({"ok": fine, "checks": [asdict(result) for result in results]}, indent=1))

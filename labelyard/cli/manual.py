@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from labelyard.context import open_context
+from labelyard.escaping import printable
 from labelyard.operations import manual
 
 _why = click.option("--why", required=True, help="The reason, for the history and for `labelyard why`.")
@@ -17,7 +18,7 @@ def quarantine(address: str, why: str) -> None:
     """Take an object out of its batch or, after its upload, out of the next export."""
     with open_context() as context:
         manual.quarantine(context, address, why)
-    click.echo(f"{address} is quarantined; undo with: labelyard restore {address}")
+    click.echo(printable(f"{address} is quarantined; undo with: labelyard restore {address}"))
 
 
 @click.command()
@@ -26,7 +27,7 @@ def restore(address: str) -> None:
     """Bring back an object that is quarantined or in a cancelled batch."""
     with open_context() as context:
         row = manual.restore(context, address)
-    click.echo(f"{address} is part of {row.batch_id} again")
+    click.echo(printable(f"{address} is part of {row.batch_id} again"))
 
 
 @click.command()

@@ -12,9 +12,11 @@ from rich.text import Text
 
 from labelyard.config import DatasetSpec, read_spec
 from labelyard.ledger import Ledger, datasets
-from labelyard.settings import Settings, load_settings
+from labelyard.settings import Settings, load_settings, write_setting
 from labelyard.sources.notification_plan import NotificationPlan
 from labelyard.sources.notification_setup import NotificationSetup
+
+_QUEUE_URL = "LABELYARD_WATCH__QUEUE_URL"
 
 
 @click.command()
@@ -57,6 +59,9 @@ def _show(plan: NotificationPlan, *, done: bool) -> None:
 def _next(settings: Settings, setup: NotificationSetup, plan: NotificationPlan, dataset: str, *, done: bool) -> str:
     if plan.problems or (plan.changes and not done):
         return f"next: labelyard notifications {dataset} --apply"
-    if settings.watch.queue_url:
+    if settings.watch.queue_url or setup.queue_url is None:
         return "next: labelyard up, or labelyard watch"
-    return f"next: write LABELYARD_WATCH__QUEUE_URL={setup.queue_url} into .env, then labelyard up, or labelyard watch"
+    if not done:
+        return f"next: labelyard notifications {dataset} --apply, which writes the queue's address into .env"
+    write_setting(_QUEUE_URL, setup.queue_url)
+    return f".env: {_QUEUE_URL}={setup.queue_url}\nnext: labelyard up, or labelyard watch"

@@ -8,6 +8,7 @@ from dataclasses import asdict
 import click
 
 from labelyard.context import open_context
+from labelyard.escaping import printable
 from labelyard.operations.explain import explain
 
 
@@ -28,6 +29,7 @@ def why(what: str, as_json: bool) -> None:  # noqa: FBT001 - click passes flags 
     for one in explanations:
         click.secho(one.about, bold=True)
         for entry in one.history:
-            click.echo(f"  {entry.at:%Y-%m-%d %H:%M:%S}  {entry.what:<14} {entry.reason}")
+            reason = printable(entry.reason, keep="\n")
+            click.echo(f"  {entry.at:%Y-%m-%d %H:%M:%S}  {entry.what:<14} {reason}")
         for line in one.now:
             click.secho("  now: " + line.replace("\n", "\n    "), fg="yellow")

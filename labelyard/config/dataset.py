@@ -29,6 +29,7 @@ from labelyard.config.fields import (
 )
 from labelyard.config.labels import LabelEntry, LabelSection, duplicates
 from labelyard.domain.assignment import ASSIGNMENT_POLICIES
+from labelyard.domain.batching import GroupBy
 from labelyard.domain.labels import Label
 from labelyard.domain.objects import base_name, s3_url
 from labelyard.domain.tasks import DataSpec
@@ -87,6 +88,9 @@ class Batching(Section):
     """Close when an object of this base name appears (`_SUCCESS`, `manifest.json`); it is not an image itself. Each
     content of a marker counts once: for the next delivery to the same folder write a different content, such as the
     time."""
+    group_by: GroupBy | None = None
+    """folder: the objects of each folder get a batch, and so a task, of their own, which closes by these rules; a
+    marker closes those of its folder and of the folders below it. null: one batch for all folders."""
 
     @field_validator("marker")
     @classmethod
@@ -129,7 +133,8 @@ class TaskSection(Section):
     bug_tracker: str = Field(default="", max_length=2000)
     """An address (http or https) that the task links to."""
     upload: UploadMethod = UploadMethod.STREAM
-    """stream: labelyard sends the files. remote: CVAT downloads presigned URLs. share: CVAT reads its own share."""
+    """stream: labelyard sends the files. remote: CVAT downloads presigned URLs. share: CVAT reads its own share. With
+    stream, frames follow the keys, folder by folder and numbers by their value; else CVAT orders them by its names."""
     inspect: Switch = True
     """Whether to read and check each image first. Only remote and share may skip it."""
     share_prefix: str = ""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -34,7 +37,7 @@ def parse_spec(body: bytes, where: str) -> DatasetSpec:
     try:
         spec = DatasetSpec.model_validate(document.value)
     except ValidationError as error:
-        found = [problem for details in error.errors() for problem in _problems(details, document)]
+        found = [problem for details in _all_errors(error, document) for problem in _problems(details, document)]
     else:
         found = []
     if found or document.errors:
@@ -57,6 +60,33 @@ def _document(body: bytes, where: str) -> Document:
         what = "an empty file" if document.value is None else f"{kind} at the top"
         raise _spec_error(where, [(1, f"{what}: write a mapping that begins with name: …")])
     return document
+
+
+def _all_errors(error: ValidationError, document: Document) -> list[ErrorDetails]:
+    """Return pydantic's errors, and those that it finds only after the fields with an error have been left out.
+
+    Pydantic checks the fields of a section against each other only when each of them is valid.
+    """
+    first = error.errors()
+    pruned = copy.deepcopy(document.value)
+    for details in first:
+        _leave_out(pruned, details["loc"])
+    try:
+        DatasetSpec.model_validate(pruned)
+    except ValidationError as second:
+        known = {details["loc"] for details in first}
+        return [*first, *(one for one in second.errors() if one["type"] == "unfit" and one["loc"] not in known)]
+    return first
+
+
+def _leave_out(value: Any, where: tuple[str | int, ...]) -> None:
+    """Remove the field at a path. Items of lists stay: the errors after them are reported by their index."""
+    *around, name = where or ("",)
+    with suppress(KeyError, IndexError, TypeError):  # left out already, or a path through a union
+        for part in around:
+            value = value[part]
+        if isinstance(value, dict):
+            value.pop(name, None)
 
 
 def _spec_error(where: str, found: Iterable[tuple[int, str]]) -> SpecError:

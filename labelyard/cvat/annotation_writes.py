@@ -65,11 +65,12 @@ def update_annotations(
 
 def delete_annotations(
     cvat: Cvat, job_id: int, unwanted: Annotations, on_progress: Callable[[int], None] | None = None
-) -> None:
-    """Delete the annotations with the ids of `unwanted`, as far as they exist."""
+) -> int:
+    """Delete the annotations with the ids of `unwanted`, as far as they exist, and return how many did."""
     keys = {_key(item) for item in _items(unwanted)}
     existing = [item for item in _items(cvat.annotations(job_id)) if _key(item) in keys]
     _write(cvat, job_id, Change.DELETE, existing, on_progress)
+    return len(existing)
 
 
 def _write(

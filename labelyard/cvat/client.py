@@ -86,6 +86,12 @@ class Cvat:
         """The server's address without a path, for links."""
         return self._runner.transport.url
 
+    @property
+    def family(self) -> str:
+        """The name of the server's dialect in DIALECTS; with `auto` the server is asked once."""
+        found = type(self._runner.family)
+        return next(name for name, dialect in DIALECTS.items() if type(dialect) is found)
+
     def close(self) -> None:
         """Close the connections; the token stays valid."""
         self._runner.transport.close()
@@ -100,6 +106,11 @@ class Cvat:
         """Delete the user's one token, which all of the user's clients share. The pipeline never does this."""
         self._runner.run(self._runner.dialect.logout())
         self._runner.credentials.forget()
+
+    @property
+    def can_register(self) -> bool:
+        """Whether `register` exists in the server's API family."""
+        return self._runner.family.can_register
 
     def register(self, username: str, password: str, *, email: str = "", first: str = "", last: str = "") -> None:
         """Create an account. Raises CvatRefused with the server's objections."""

@@ -65,6 +65,8 @@ class Quirks:
 class Dialect(ABC):
     """One API family. Each verb does what the verb of `Cvat` of the same name promises, and none does I/O."""
 
+    can_register: ClassVar[bool] = True
+    """Whether the family has an endpoint for registering users."""
     root: ClassVar[str]
     """The path of the family's API."""
 

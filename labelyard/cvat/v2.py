@@ -58,6 +58,7 @@ _STATUS_FIELDS = {
 class V2(Dialect):
     """The dialect of CVAT 2.x."""
 
+    can_register = False
     root = "/api"
 
     def __init__(self, quirks: Quirks = QUIRKS) -> None:

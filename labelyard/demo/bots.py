@@ -39,6 +39,7 @@ _MOST_JITTER = 12.0  # pixels, at care 0
 _MOST_MISSED = 0.3
 _MOST_MISLABELLED = 0.15
 _HASH = re.compile(r"-[0-9a-f]{8,64}$")  # end of an upload name where base names are equal (domain/naming.py)
+_NUMBER = re.compile(r"^[0-9]+-")  # its start where base names are not in the order of the keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,8 @@ def known_photograph(frame: Frame) -> Photograph | None:
     """Return the photograph of a frame: same size, named like the frame (`cat-2`) or like its subject (`cat`)."""
     stem = frame.name.rsplit("/", 1)[-1].rsplit(".", 1)[0]
     given = _HASH.sub("", stem)
+    if given != stem:
+        given = _NUMBER.sub("", given)
     for name, photograph in photographs().items():
         same_size = (photograph.width, photograph.height) == (frame.width, frame.height)
         if same_size and given in (name, name.rpartition("-")[0]):
@@ -95,10 +98,8 @@ def _ground_truth_with_errors(
     by_name = {label.name: label for label in labels}
     carelessness = 1 - bot.care
     for box in photograph.boxes:
-        missed, mistaken = (
-            random.random() < carelessness * _MOST_MISSED,
-            random.random() < carelessness * _MOST_MISLABELLED,
-        )
+        missed = random.random() < carelessness * _MOST_MISSED
+        mistaken = random.random() < carelessness * _MOST_MISLABELLED
         corners = [
             edge + random.gauss(0, carelessness * _MOST_JITTER / 2)
             for edge in (box.left, box.top, box.right, box.bottom)

@@ -67,6 +67,7 @@ class DemoEnvironment:
             "LABELYARD_DEPLOY__COLLECT_SECONDS": "3",
             "LABELYARD_DEPLOY__SWEEP_SECONDS": "20",
             "LABELYARD_DEPLOY__HOUSEKEEPING_SECONDS": "10",
+            "LABELYARD_UP__KEEP_ROUTINE_EVENTS_HOURS": "0.5",
             "LABELYARD_PUBLISH_AGAIN_SECONDS": "15",
             "LABELYARD_POLL_SECONDS": "0.2",
             **self.overrides,

@@ -17,9 +17,7 @@ from sqlalchemy import select
 from labelyard.config import DatasetSpec, read_spec
 from labelyard.cvat import connect
 from labelyard.demo import environment, verify
-from labelyard.demo.display import Display
 from labelyard.demo.environment import DemoEnvironment
-from labelyard.demo.snapshot import Observer, Snapshot
 from labelyard.demo.uploader import Uploader, waves
 from labelyard.domain.states import ENDED, BatchState
 from labelyard.ledger import Ledger, batches, datasets, upgrade
@@ -30,12 +28,15 @@ from labelyard.settings import Settings
 from labelyard.sources.notification_setup import NotificationSetup
 from labelyard.storage.boto import boto_client
 from labelyard.supervisor import Supervisor
+from labelyard.supervisor.display import Display
+from labelyard.supervisor.progress import Observer, Snapshot
 from labelyard.supervisor.stack import Links, start_stack
 
 LONGEST_SECONDS = 600.0
 """How long the photographs may take from the bucket to the dataset, on a slow machine."""
 
 _CHECK_SECONDS = 0.25
+_IN_A_TASK = (BatchState.READY, BatchState.ASSIGNED, BatchState.COMPLETED, BatchState.EXPORTED)
 
 
 @dataclass(frozen=True)
@@ -115,12 +116,17 @@ def _follow(
             supervisor.check()
             uploading = uploader.upload_next()
             snapshot = observer.snapshot()
-            display.show(snapshot, len(uploader.put_at))
+            display.show(snapshot, _counts(snapshot, len(uploader.put_at)))
             if not uploading and (_finished(snapshot, uploader) or time.monotonic() > deadline):
                 return snapshot.batches
             time.sleep(_CHECK_SECONDS)
     finally:
         cvat.close()
+
+
+def _counts(snapshot: Snapshot, uploaded: int) -> str:
+    tasks, exported = snapshot.objects(*_IN_A_TASK), snapshot.objects(BatchState.EXPORTED)
+    return f"{uploaded} uploaded · {snapshot.objects()} registered · {tasks} in tasks · {exported} exported"
 
 
 def _finished(snapshot: Snapshot, uploader: Uploader) -> bool:

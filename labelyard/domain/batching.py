@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Protocol
 
 from pydantic import ByteSize
+
+from labelyard.domain.objects import StoredObject
+
+
+class GroupBy(StrEnum):
+    """What the objects of a batch have in common, beside their dataset."""
+
+    FOLDER = "folder"
+
+
+UNGROUPED = ""
+"""The group of a dataset's one open batch without `group_by`."""
 
 
 class BatchingRules(Protocol):
@@ -20,6 +34,8 @@ class BatchingRules(Protocol):
     def quiet(self) -> timedelta | None: ...  # noqa: D102
     @property
     def max_age(self) -> timedelta | None: ...  # noqa: D102
+    @property
+    def group_by(self) -> GroupBy | None: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -86,6 +102,16 @@ def decide(rules: BatchingRules, contents: BatchContents, event: BatchEvent) -> 
             return Decision(close_after=_full(rules, contents) or _overdue(rules, contents, now))
         case PersonCloses():
             return Decision(close_after="closed by a person")
+
+
+def group_of(rules: BatchingRules, obj: StoredObject) -> str:
+    """Return the group of the open batch that an object joins: with `group_by: folder` its folder's address."""
+    return obj.folder if rules.group_by is GroupBy.FOLDER else UNGROUPED
+
+
+def groups_of_marker(open_groups: Iterable[str], marker: StoredObject) -> Iterator[str]:
+    """Return the groups whose open batches a marker closes: its folder, those below it, and the ungrouped one."""
+    return (group for group in open_groups if group == UNGROUPED or group.startswith(marker.folder))
 
 
 def closes_at(rules: BatchingRules, contents: BatchContents) -> datetime | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from labelyard.escaping import printable
+
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
@@ -20,7 +22,7 @@ class StoredObject:
 
     @property
     def url(self) -> str:
-        """The object's s3:// address."""
+        """The object's s3:// address, for people."""
         return s3_url(self.bucket, self.key)
 
     @property
@@ -28,10 +30,20 @@ class StoredObject:
         """Bucket, key and ETag, as a row of the ledger has them."""
         return self.bucket, self.key, self.etag
 
+    @property
+    def folder(self) -> str:
+        """The s3:// address of its folder as it is, with the slash at its end."""
+        return f"s3://{self.bucket}/{folder_of(self.key)}"
+
 
 def s3_url(bucket: str, key: str) -> str:
-    """Return the s3:// address of a key or a prefix."""
-    return f"s3://{bucket}/{key}"
+    """Return the s3:// address of a key or a prefix, for people: control characters of the key are escaped."""
+    return f"s3://{bucket}/{printable(key)}"
+
+
+def folder_of(key: str) -> str:
+    """Return the prefix of a key up to its last slash."""
+    return key[: key.rfind("/") + 1]
 
 
 def base_name(key: str) -> str:

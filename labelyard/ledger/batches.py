@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, exists, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
-from labelyard.domain.batching import BatchContents, BatchEvent, BatchingRules, decide
+from labelyard.domain.batching import UNGROUPED, BatchContents, BatchEvent, BatchingRules, decide
 from labelyard.domain.naming import batch_id, task_name
 from labelyard.domain.states import ENDED, BatchState, Event, may_move
 from labelyard.errors import LedgerError, NotFound
@@ -40,24 +40,32 @@ def all_open(tx: Transaction) -> Sequence[Batch]:
     return tx.scalars(select(Batch).where(Batch.state == BatchState.OPEN).order_by(Batch.dataset)).all()
 
 
-def lock_open(tx: Transaction, dataset: str) -> Batch | None:
-    """Return the dataset's open batch or None. It and the dataset are locked until the transaction ends."""
+def lock_open(tx: Transaction, dataset: str, group: str = UNGROUPED) -> Batch | None:
+    """Return the open batch of a dataset's group, or None. It and the dataset are locked until the transaction ends."""
+    return next(iter(lock_all_open(tx, dataset, Batch.object_group == group)), None)
+
+
+def lock_all_open(tx: Transaction, dataset: str, *conditions: ColumnElement[bool]) -> Sequence[Batch]:
+    """Return the dataset's open batches, of every group. They and the dataset are locked until the transaction ends."""
     datasets.lock(tx, dataset)
-    query = select(Batch).where(Batch.dataset == dataset, Batch.state == BatchState.OPEN)
-    # Only a locking read sees that another transaction has just closed the batch.
-    return tx.scalars(query.with_for_update().execution_options(populate_existing=True)).first()
+    query = select(Batch).where(Batch.dataset == dataset, Batch.state == BatchState.OPEN, *conditions)
+    # Only a locking read sees that another transaction has just closed it, and its members then.
+    locking = query.order_by(Batch.number).with_for_update().execution_options(populate_existing=True)
+    return tx.scalars(locking).all()
 
 
-def get_or_open(tx: Transaction, dataset: str) -> Batch:
-    """Return the dataset's open batch, a new one if there is none. It is locked as by `lock_open`."""
-    found = lock_open(tx, dataset)
+def get_or_open(tx: Transaction, dataset: str, group: str = UNGROUPED) -> Batch:
+    """Return the open batch of a dataset's group, a new one if there is none. It is locked as by `lock_open`."""
+    found = lock_open(tx, dataset, group)
     if found is not None:
         return found
     row = tx.get_one(Dataset, dataset)
-    return add(tx, row, row.last_batch_number + 1)
+    return add(tx, row, row.last_batch_number + 1, group=group)
 
 
-def add(tx: Transaction, dataset: Dataset, number: int, state: BatchState = BatchState.OPEN) -> Batch:
+def add(
+    tx: Transaction, dataset: Dataset, number: int, state: BatchState = BatchState.OPEN, group: str = UNGROUPED
+) -> Batch:
     """Add an empty batch to a locked dataset, with a number that no other batch has."""
     dataset.last_batch_number = max(dataset.last_batch_number, number)
     now = tx.now
@@ -66,6 +74,7 @@ def add(tx: Transaction, dataset: Dataset, number: int, state: BatchState = Batc
         dataset=dataset.name,
         version=dataset.version,
         number=number,
+        object_group=group,
         state=state,
         opened_at=now,
         last_registered_at=now,

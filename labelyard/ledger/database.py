@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
+from pathlib import Path
 
 from sqlalchemy import Engine, func, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -15,6 +16,7 @@ from labelyard.errors import LedgerBehind
 from labelyard.ledger.engine import display_name, open_engine, parse_url, read_only, sqlite_file, translated_errors
 from labelyard.ledger.migration import check_revision
 from labelyard.ledger.tables import Table
+from labelyard.settings import is_installation, where_to_run
 
 
 class Transaction(Session):
@@ -49,7 +51,7 @@ class Ledger:
         self.url = parse_url(url)
         self._clock = clock
         if (file := sqlite_file(self.url)) is not None and not file.exists():
-            raise LedgerBehind("there is no ledger yet", where=self.name, next_step="labelyard db upgrade")
+            raise no_ledger(file)
         self._engine = open_engine(self.url)
         with translated_errors(self.url), read_only(self._engine).connect() as connection:
             check_revision(connection, self.url)
@@ -78,6 +80,17 @@ class Ledger:
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
+
+
+def no_ledger(file: Path) -> LedgerBehind:
+    """Return the error of a missing SQLite file: in a folder that is no installation it says from where to run."""
+    if is_installation():
+        return LedgerBehind("there is no ledger yet", where=str(file.absolute()), next_step="labelyard db upgrade")
+    return LedgerBehind(
+        f"there is no ledger yet, and no .env was found in {Path.cwd()}; the ledger would be created here",
+        where=str(file.absolute()),
+        next_step=f"{where_to_run()}; to create the ledger here: labelyard db upgrade --create",
+    )
 
 
 def insert_or_ignore(tx: Transaction, table: type[Table]) -> postgresql.Insert | sqlite.Insert:

@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm.attributes import set_committed_value
 
 from labelyard.config import DatasetSpec, Deletions, Overwrites
-from labelyard.domain.batching import MarkerArrives, ObjectArrives, decide
+from labelyard.domain.batching import MarkerArrives, ObjectArrives, decide, group_of, groups_of_marker
 from labelyard.domain.objects import StoredObject
-from labelyard.ledger import batches, datasets
+from labelyard.escaping import printable
+from labelyard.ledger import batches, datasets, same_content
+from labelyard.ledger.conditions import with_any_key
 from labelyard.ledger.database import Transaction, insert_or_ignore
 from labelyard.ledger.history import record, record_each
 from labelyard.ledger.tables import Batch, Object
 
 
-def register(tx: Transaction, spec: DatasetSpec, found: Sequence[StoredObject], via: str) -> Sequence[Object]:
-    """Register objects, add new ones to their dataset's open batch, and return the new ones.
+def register(
+    tx: Transaction,
+    spec: DatasetSpec,
+    found: Sequence[StoredObject],
+    via: str,
+    digests: Mapping[StoredObject, str | None] = MappingProxyType({}),
+) -> Sequence[Object]:
+    """Register objects, add new ones to their dataset's open batches, and return the new ones.
 
     A new content of a file replaces one that was not uploaded. Where the old one was uploaded, the dataset's
-    `overwrites` decides. Batches close as `domain.batching` decides.
+    `overwrites` decides, unless `digests` (SHA-256) show that the bytes are the same.
     """
-    rows = _insert_unknown(tx, spec, found, via)
+    datasets.lock(tx, spec.name)
+    rows = _insert_unknown(tx, spec, same_content.keep_labelled(tx, spec, found, digests), via)
     earlier = _earlier(tx, spec.name, rows)
     wanted = [row for row in rows if not _quarantine_overwrite(tx, spec, row, earlier)]
     add_to_batch(tx, spec, wanted, f"registered by {via}")
@@ -30,16 +40,24 @@ def register(tx: Transaction, spec: DatasetSpec, found: Sequence[StoredObject], 
 
 
 def add_to_batch(tx: Transaction, spec: DatasetSpec, rows: Iterable[Object], reason: str) -> None:
-    """Add objects to their dataset's open batch; batches close as `domain.batching` decides."""
+    """Add objects to the open batch of their group; batches close as `domain.batching` decides."""
+    groups: dict[str, list[Object]] = {}
+    for row in rows:
+        groups.setdefault(group_of(spec.batch, row.stored), []).append(row)
+    for group, members in groups.items():
+        _add_to_group(tx, spec, group, members, reason)
+
+
+def _add_to_group(tx: Transaction, spec: DatasetSpec, group: str, rows: Iterable[Object], reason: str) -> None:
     batch, now = None, tx.now
     joining: list[Object] = []
     for row in rows:
-        batch = batch or batches.get_or_open(tx, spec.name)
+        batch = batch or batches.get_or_open(tx, spec.name, group)
         decision = decide(spec.batch, batches.contents(batch), ObjectArrives(row.size or 0, now))
         if decision.close_before is not None:
             _join(tx, batch, joining, reason)
             batches.close(tx, batch, decision.close_before)
-            batch, joining = batches.get_or_open(tx, spec.name), []
+            batch, joining = batches.get_or_open(tx, spec.name, group), []
         joining.append(row)
         batch.objects += 1
         batch.bytes += row.size or 0
@@ -59,11 +77,13 @@ def _join(tx: Transaction, batch: Batch, rows: Sequence[Object], reason: str) ->
     tx.flush()
     of_rows = update(Object).where(Object.id.in_([row.id for row in rows]))
     tx.execute(
-        of_rows.values(batch_id=batch.id, quarantine_reason=None), execution_options={"synchronize_session": False}
+        of_rows.values(batch_id=batch.id, quarantine_reason=None, refused_at=None),
+        execution_options={"synchronize_session": False},
     )
     for row in rows:
         set_committed_value(row, "batch_id", batch.id)
         set_committed_value(row, "quarantine_reason", None)
+        set_committed_value(row, "refused_at", None)
     record_each(tx, "registered", f"{reason}, added to batch {batch.id}", rows)
 
 
@@ -92,29 +112,33 @@ def mark_deleted(tx: Transaction, spec: DatasetSpec, bucket: str, key: str) -> i
 def not_deleted(tx: Transaction, keys: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     """Return those of the buckets and keys that are registered and not known to be deleted."""
     wanted = set(keys)
-    rows = tx.execute(select(Object.bucket, Object.key).where(*_under(wanted), Object.deleted_at.is_(None)).distinct())
+    rows = tx.execute(
+        select(Object.bucket, Object.key).where(*with_any_key(wanted), Object.deleted_at.is_(None)).distinct()
+    )
     return [(bucket, key) for bucket, key in rows if (bucket, key) in wanted]
 
 
-def register_marker(tx: Transaction, spec: DatasetSpec, obj: StoredObject, via: str) -> Batch | None:
-    """Register a marker and close the dataset's open batch; return that batch.
+def register_marker(tx: Transaction, spec: DatasetSpec, obj: StoredObject, via: str) -> list[Batch]:
+    """Register a marker and close the dataset's open batches of its folder; return those.
 
-    None where the marker was registered before, or the dataset has no open batch.
+    None are closed if the marker was registered before.
     """
+    datasets.lock(tx, spec.name)
     rows = _insert_unknown(tx, spec, [obj], via)
     if not rows:
-        return None
+        return []
     record(tx, "marker", f"registered by {via}", obj=rows[0])
-    batch = batches.lock_open(tx, spec.name)
-    if batch is not None:
+    by_group = {batch.object_group: batch for batch in batches.lock_all_open(tx, spec.name)}
+    closing = [by_group[group] for group in groups_of_marker(by_group, obj)]
+    for batch in closing:
         batches.close_on_event(tx, spec.batch, batch, MarkerArrives(obj.url))
-    return batch
+    return closing
 
 
 def quarantine(tx: Transaction, obj: Object, reason: str) -> None:
     """Quarantine an object: it stays registered, with the reason, and its batch continues without it."""
-    obj.quarantine_reason = reason
-    record(tx, "quarantined", reason, obj=obj)
+    obj.quarantine_reason = printable(reason)
+    record(tx, "quarantined", obj.quarantine_reason, obj=obj)
 
 
 def quarantine_until_found_again(tx: Transaction, obj: Object, reason: str) -> None:
@@ -131,21 +155,12 @@ def unregistered(tx: Transaction, dataset: str, found: Sequence[StoredObject]) -
     rows = tx.execute(
         select(Object.bucket, Object.key, Object.etag).where(
             Object.dataset == dataset,
-            *_under((obj.bucket, obj.key) for obj in found),
+            *with_any_key((obj.bucket, obj.key) for obj in found),
             Object.deleted_at.is_(None),
         )
     )
     registered = {tuple(row) for row in rows} if found else set()
     return [obj for obj in found if obj.identity not in registered]
-
-
-def _under(keys: Iterable[tuple[str, str]]) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    """Return conditions for the buckets and keys. They match some other pairs too, so callers filter the rows.
-
-    A pair of columns IN (VALUES …) would be exact, but SQLite reads the whole table for it.
-    """
-    pairs = list(keys)
-    return Object.bucket.in_({bucket for bucket, _ in pairs}), Object.key.in_([key for _, key in pairs])
 
 
 def of_key(tx: Transaction, bucket: str, key: str, *, lock: bool = False) -> Sequence[Object]:
@@ -155,7 +170,10 @@ def of_key(tx: Transaction, bucket: str, key: str, *, lock: bool = False) -> Seq
 
 
 def _insert_unknown(tx: Transaction, spec: DatasetSpec, found: Sequence[StoredObject], via: str) -> Sequence[Object]:
-    """Insert objects; return the rows of new and of reappeared ones in the order of `found`, in few statements."""
+    """Insert objects; return the rows of new and of reappeared ones in the order of `found`, in few statements.
+
+    The dataset must be locked (`datasets.lock`).
+    """
     now = tx.now
     values = [
         {
@@ -170,7 +188,6 @@ def _insert_unknown(tx: Transaction, spec: DatasetSpec, found: Sequence[StoredOb
         }
         for obj in found
     ]
-    datasets.lock(tx, spec.name)
     insert = insert_or_ignore(tx, Object)
     new = tx.scalars(insert.on_conflict_do_nothing().returning(Object), values).all() if values else []
     order = {obj.identity: position for position, obj in enumerate(found)}
@@ -182,7 +199,9 @@ def _reappeared(tx: Transaction, spec: DatasetSpec, found: Sequence[StoredObject
     """Yield contents and markers that were deleted and put again, and that no task has: they are registered again."""
     wanted = {obj.identity for obj in found}
     deleted = select(Object).where(
-        Object.dataset == spec.name, *_under((obj.bucket, obj.key) for obj in found), Object.deleted_at.is_not(None)
+        Object.dataset == spec.name,
+        *with_any_key((obj.bucket, obj.key) for obj in found),
+        Object.deleted_at.is_not(None),
     )
     for row in tx.scalars(deleted).all():
         if row.stored.identity not in wanted:
@@ -201,7 +220,7 @@ def _earlier(tx: Transaction, dataset: str, rows: Sequence[Object]) -> Mapping[t
         select(Object)
         .where(
             Object.dataset == dataset,
-            *_under((row.bucket, row.key) for row in rows),
+            *with_any_key((row.bucket, row.key) for row in rows),
             Object.id.not_in([row.id for row in rows]),
             Object.quarantine_reason.is_(None),
             Object.batch_id.is_not(None),

@@ -35,6 +35,7 @@ class BatchSummary:
     dataset: str
     state: BatchState
     objects: int
+    """How many are in the task, or will be: without those that were quarantined before the upload."""
     quarantined: Mapping[str, str]
     """The reason by s3:// address."""
     task_id: int | None
@@ -116,9 +117,9 @@ def _summary(tx: Transaction, batch: Batch, now: datetime) -> BatchSummary:
         select(Object.bucket, Object.key, Object.quarantine_reason).where(
             Object.batch_id == batch.id, Object.quarantine_reason.is_not(None)
         )
-    )
+    ).all()
     return BatchSummary(
-        id=batch.id, dataset=batch.dataset, state=batch.state, objects=batch.objects,
+        id=batch.id, dataset=batch.dataset, state=batch.state, objects=batch.objects - _left_out(tx, batch.id),
         quarantined={s3_url(bucket, key): reason or "" for bucket, key, reason in quarantined},
         task_id=task.server_id if task else None, task_name=task.name if task else None,
         task_url=task.url if task else None,
@@ -129,3 +130,9 @@ def _summary(tx: Transaction, batch: Batch, now: datetime) -> BatchSummary:
         leased_by=batch.leased_by if batch.is_leased(now) else None,
         error=batch.error, next_step=batch.next_step, not_before=batch.not_before, warning=batch.warning,
     )  # fmt: skip
+
+
+def _left_out(tx: Transaction, batch_id: str) -> int:
+    """Return how many objects of a batch are in no task: one that was quarantined after its upload still is in it."""
+    quarantined = (Object.batch_id == batch_id, Object.quarantine_reason.is_not(None), Object.upload_name.is_(None))
+    return tx.scalar(select(func.count()).select_from(Object).where(*quarantined)) or 0

@@ -31,8 +31,8 @@ def _text_enum(enum: type[StrEnum]) -> Enum:
     return Enum(enum, native_enum=False, length=16, values_callable=lambda kind: [member.value for member in kind])
 
 
-def _unique_where(name: str, column: str, *, where: str) -> Index:
-    return Index(name, column, unique=True, sqlite_where=text(where), postgresql_where=text(where))
+def _partial_index(name: str, *columns: str, where: str, unique: bool = True) -> Index:
+    return Index(name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
 
 
 class Table(DeclarativeBase):
@@ -66,7 +66,6 @@ class LedgerIdentity(Table):
 
     id: Mapped[str] = mapped_column(primary_key=True)
     created_at: Mapped[datetime]
-    """For a person who reads the ledger; labelyard does not use it."""
 
 
 class Dataset(Table):
@@ -96,7 +95,6 @@ class DatasetVersion(Table):
     document: Mapped[dict[str, Any]]
     sha256: Mapped[str]
     applied_at: Mapped[datetime]
-    """For a person who reads the ledger; labelyard does not use it."""
 
 
 class Category(Table):
@@ -121,6 +119,8 @@ class Batch(Table):
     version: Mapped[int]
     """The version of the dataset file that counts for it; fixed when the batch closes."""
     number: Mapped[int]
+    object_group: Mapped[str] = mapped_column(default="")
+    """What its objects have in common (`domain.batching.group_of`); empty without `group_by`."""
     state: Mapped[BatchState]
     resume_state: Mapped[BatchState | None]
     """The state that a failed batch has again when it is retried."""
@@ -153,7 +153,7 @@ class Batch(Table):
     __table_args__ = (
         Index("ix_batch_state", "state"),
         Index("ix_batch_dataset_number", "dataset", "number", unique=True),
-        _unique_where("uq_batch_one_open", "dataset", where="state = 'open'"),
+        _partial_index("uq_batch_one_open", "dataset", "object_group", where="state = 'open'"),
     )
 
     def is_leased(self, now: datetime) -> bool:
@@ -190,6 +190,8 @@ class Object(Table):
     sha256: Mapped[str | None]
     quarantine_reason: Mapped[str | None]
     """Why it is quarantined; None while it counts as part of its batch."""
+    refused_at: Mapped[datetime | None]
+    """When the store last refused to let it be read; None once it lets it. It is quarantined meanwhile."""
     deleted_at: Mapped[datetime | None]
     """When this content was found to be deleted or overwritten in the store."""
 
@@ -197,6 +199,7 @@ class Object(Table):
         Unique("dataset", "bucket", "key", "etag", name="uq_object_identity"),
         Index("ix_object_batch_id", "batch_id"),
         Index("ix_object_bucket_key", "bucket", "key"),
+        _partial_index("ix_object_refused_at", "dataset", "refused_at", where="refused_at IS NOT NULL", unique=False),
     )
 
     @property
@@ -228,7 +231,7 @@ class Task(Table):
 
     __table_args__ = (
         Unique("batch_id", "attempt", name="uq_task_batch_id_attempt"),
-        _unique_where("uq_task_one_live", "batch_id", where="state != 'abandoned'"),
+        _partial_index("uq_task_one_live", "batch_id", where="state != 'abandoned'"),
     )
 
 
@@ -342,7 +345,6 @@ class CircuitBreaker(Table):
     failures: Mapped[int]
     """Failures in a row; a success deletes the row."""
     since: Mapped[datetime]
-    """For a person who reads the ledger; labelyard does not use it."""
     open_until: Mapped[datetime | None]
     """Until then no run may start; afterwards one run may try. None below `breakers.FAILURES_TO_OPEN`."""
     error: Mapped[str]

@@ -173,7 +173,7 @@ def _add_members(tx: Transaction, batch: Batch, objects: Mapping[str, StoredObje
         former = tx.get(Batch, row.batch_id) if row.batch_id else None
         if former is not None and former.state is BatchState.OPEN:
             former.objects, former.bytes = former.objects - 1, former.bytes - (row.size or 0)
-        row.batch_id, row.upload_name, row.quarantine_reason = batch.id, name, None
+        row.batch_id, row.upload_name, row.quarantine_reason, row.refused_at = batch.id, name, None, None
         tx.flush()
         record(tx, "registered", f"found as {name} in a task that was adopted", obj=row)
         batch.objects += 1

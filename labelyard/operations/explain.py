@@ -10,10 +10,11 @@ from labelyard.context import Context
 from labelyard.domain.batching import closes_at
 from labelyard.domain.states import BatchState
 from labelyard.errors import NotFound, ObjectDeleted, StoreError
-from labelyard.ledger import Transaction, batches, breakers, datasets, history, objects
+from labelyard.escaping import printable
+from labelyard.ledger import Transaction, batches, breakers, datasets, history
 from labelyard.ledger.overview import overview
 from labelyard.ledger.tables import Batch, Object
-from labelyard.operations.manual import MANUALLY, bucket_and_key
+from labelyard.operations.manual import MANUALLY, bucket_and_key, of_address
 from labelyard.operations.status import batch_problems, blockers, jobs_summary, state_with_lease
 from labelyard.storage.store import ARCHIVED
 
@@ -36,7 +37,7 @@ def explain(context: Context, what: str) -> list[Explanation]:
         return [_explain_batch(context, what)]
     bucket, key = bucket_and_key(what)
     with context.ledger.read_only() as tx:
-        found = objects.of_key(tx, bucket, key)
+        found = of_address(tx, what)
         explanations = [
             Explanation(_summary(obj), history.of_object(tx, obj), tuple(_object_now(tx, obj, newest=obj is found[-1])))
             for obj in found
@@ -49,7 +50,10 @@ def explain(context: Context, what: str) -> list[Explanation]:
 def _explain_batch(context: Context, batch_id: str) -> Explanation:
     with context.ledger.read_only() as tx:
         batch = batches.get(tx, batch_id)
-        return Explanation(f"{batch.id}: {batch.state}", history.of_batch(tx, batch.id), tuple(_batch_now(tx, batch)))
+        folder = f", of {printable(batch.object_group)}" if batch.object_group else ""
+        return Explanation(
+            f"{batch.id}: {batch.state}{folder}", history.of_batch(tx, batch.id), tuple(_batch_now(tx, batch))
+        )
 
 
 # --- objects ----------------------------------------------------------------------------------------------------------
@@ -79,6 +83,8 @@ def _object_now(tx: Transaction, obj: Object, *, newest: bool) -> Iterator[str]:
 def _how_to_restore(obj: Object, reason: str) -> str:
     if reason.startswith(MANUALLY):
         return f"labelyard restore {obj.stored.url}"
+    if obj.refused_at is not None:
+        return "allow it: the next sweep registers it again, without a command; or put the file again"
     if reason.startswith(ARCHIVED):
         return f"bring it back from the archive, then: labelyard restore {obj.stored.url}"
     return "put the right file under the same key: it is registered automatically"
@@ -140,5 +146,5 @@ def _batch_now(tx: Transaction, batch: Batch) -> Iterator[str]:
 def _when_it_closes(spec: DatasetSpec, batch: Batch) -> str:
     at = closes_at(spec.batch, batches.contents(batch))
     when = f"closes at {at:%H:%M:%S} UTC if nothing more comes" if at else "waits for more objects or its marker"
-    count = f"{batch.objects} of {spec.batch.max_objects} objects"
+    count = f"{batch.objects} of {spec.batch.max_objects} objects" + (" of its folder" if batch.object_group else "")
     return f"it has {count} and {when}\n  next: labelyard close {spec.name}"

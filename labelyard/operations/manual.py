@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from labelyard.context import Context
 from labelyard.domain.states import BatchState
 from labelyard.errors import NotFound
+from labelyard.escaping import unescaped
 from labelyard.ledger import Transaction, batches, datasets, objects
 from labelyard.ledger.history import record
 from labelyard.ledger.tables import Batch, Object
@@ -23,13 +25,21 @@ def bucket_and_key(address: str) -> tuple[str, str]:
     return bucket, key
 
 
+def of_address(tx: Transaction, address: str, *, lock: bool = False) -> Sequence[Object]:
+    """Return every registered content of s3://bucket/key, oldest first, also if its key is escaped as `status` does."""
+    for reading in dict.fromkeys((address, unescaped(address))):
+        if rows := objects.of_key(tx, *bucket_and_key(reading), lock=lock):
+            return rows
+    return []
+
+
 def quarantine(context: Context, address: str, why: str) -> Object:
     """Quarantine an object: before its upload its batch continues without it, later the next export leaves it out.
 
     Raises NotFound if no content of it is in a batch.
     """
     with context.ledger.transaction() as tx:
-        rows = objects.of_key(tx, *bucket_and_key(address), lock=True)
+        rows = of_address(tx, address, lock=True)
         in_batch = [row for row in rows if row.quarantine_reason is None and row.batch_id is not None]
         if not in_batch:
             raise NotFound("no content of it is part of a batch", where=address, next_step=f"labelyard why {address}")
@@ -45,13 +55,13 @@ def restore(context: Context, address: str) -> Object:
     Raises NotFound if no content of it is quarantined or in a cancelled batch.
     """
     with context.ledger.transaction() as tx:
-        rows = objects.of_key(tx, *bucket_and_key(address), lock=True)
+        rows = of_address(tx, address, lock=True)
         left_out = [row for row in rows if row.quarantine_reason is not None or _is_cancelled(_batch(tx, row))]
         if not left_out:
             raise NotFound("no content of it is quarantined", where=address, next_step=f"labelyard why {address}")
         row = left_out[-1]
         batch = _batch(tx, row)
-        row.quarantine_reason = None
+        row.quarantine_reason = row.refused_at = None
         record(tx, "restored", "manually", obj=row)
         if row.upload_name is not None and not _is_cancelled(batch):
             batches.export_again(tx, row.batch_id, f"{address} was restored")

@@ -7,7 +7,7 @@ import random
 from collections.abc import Mapping
 
 from labelyard.context import Context
-from labelyard.errors import LabelyardError, StoreError, StoreUnreachable
+from labelyard.errors import STORE_UNAVAILABLE, LabelyardError, StoreError
 from labelyard.ledger import breakers, datasets
 from labelyard.operations.status import server_label
 
@@ -54,7 +54,7 @@ def _list_a_source(context: Context) -> None:
     source = random.choice(sources)  # noqa: S311 - nothing secret
     try:
         next(context.store.list(source.bucket, source.prefix, page_size=1), None)
-    except StoreUnreachable:
+    except STORE_UNAVAILABLE:
         raise
     except StoreError:
         return  # the store answers, though it refuses

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from labelyard.domain.tasks import JobStatus
+from labelyard.escaping import printable
 from labelyard.ledger import Ledger, breakers
 from labelyard.ledger.overview import BatchSummary, Overview, overview
+
+_NUMBERS = re.compile(r"[0-9]+")
+_LINES = "\n"
+_EXAMPLES = 3
+_REASONS_SHOWN = 10
+_BATCHES_SHOWN = 5
 
 
 def read_status(ledger: Ledger, dataset: str | None = None) -> Overview:
@@ -27,14 +36,46 @@ def state_with_lease(batch: BatchSummary) -> str:
     return f"{batch.state} (working)" if batch.leased_by else str(batch.state)
 
 
-def problems(seen: Overview) -> Iterator[str]:
-    """Return everything that needs a person: first of each batch, then in general."""
+@dataclass(frozen=True)
+class Quarantined:
+    """Objects that are quarantined for the same reason, but for numbers in it: their addresses and batches."""
+
+    reason: str
+    urls: Sequence[str]
+    batches: Sequence[str]
+
+
+def quarantined(seen: Overview) -> list[Quarantined]:
+    """Return the quarantined objects, those with the same reason together, the most frequent reason first."""
+    found: dict[str, list[tuple[str, str, str]]] = {}
+    for url, reason, batch in _each_quarantined(seen):
+        found.setdefault(_NUMBERS.sub("#", reason.replace(url, "")), []).append((url, reason, batch))
+    groups = [
+        Quarantined(members[0][1], [url for url, _, _ in members], _distinct(batch for _, _, batch in members if batch))
+        for members in found.values()
+    ]
+    return sorted(groups, key=lambda group: -len(group.urls))
+
+
+def _each_quarantined(seen: Overview) -> Iterator[tuple[str, str, str]]:
+    for batch in seen.batches:
+        yield from ((url, printable(reason), batch.id) for url, reason in batch.quarantined.items())
+    yield from ((url, printable(reason), "") for url, reason in seen.quarantined.items())
+
+
+def _distinct(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(names))
+
+
+def problems(seen: Overview, *, every: bool = False) -> Iterator[str]:
+    """Return everything that needs a person: first of each batch, then in general.
+
+    Quarantined objects are grouped by reason, with some examples, unless `every` one is wanted.
+    """
     for batch in seen.batches:
         yield from batch_problems(batch)
-        yield from quarantined_objects(batch)
+    yield from (_each_object(seen) if every else quarantined_summaries(quarantined(seen)))
     yield from blockers(seen)
-    for url, reason in seen.quarantined.items():
-        yield f"{url} quarantined: {reason}\n  next: labelyard restore {url}"
     if seen.dead_letters:
         yield f"{unread_messages(seen.dead_letters)}: labelyard dead-letters"
 
@@ -43,15 +84,40 @@ def batch_problems(batch: BatchSummary) -> Iterator[str]:
     """Return the error and the warning of a batch, if it has any."""
     if batch.error:
         when = f", tried again after {batch.not_before:%H:%M:%S} UTC" if batch.not_before else ""
-        yield f"{batch.id}: {batch.error.rstrip('.')}{when}\n  next: {batch.next_step}"
+        yield f"{batch.id}: {printable(batch.error.rstrip('.'), keep=_LINES)}{when}\n  next: {batch.next_step}"
     if batch.warning:
-        yield f"{batch.id}: {batch.warning}"
+        yield f"{batch.id}: {printable(batch.warning, keep=_LINES)}"
 
 
-def quarantined_objects(batch: BatchSummary) -> Iterator[str]:
-    """Return one line for each quarantined object of a batch."""
-    for url, reason in batch.quarantined.items():
-        yield f"{batch.id}: {url} quarantined: {reason}"
+def quarantined_summaries(groups: Sequence[Quarantined]) -> Iterator[str]:
+    """Return the most frequent reasons of quarantined objects, each with some addresses and the next command."""
+    for group in groups[:_REASONS_SHOWN]:
+        where = f" in {some(group.batches, _BATCHES_SHOWN)}" if group.batches else ""
+        such_as = ", such as" if len(group.urls) > _EXAMPLES else ":"
+        yield (
+            f"{_count(group.urls)} quarantined{where}: {group.reason}{such_as} {', '.join(group.urls[:_EXAMPLES])}"
+            f"\n  next: labelyard why {group.urls[0]}"
+        )
+    more = f"{len(groups) - _REASONS_SHOWN} more reasons; " if len(groups) > _REASONS_SHOWN else ""
+    if more or any(len(group.urls) > _EXAMPLES for group in groups):
+        total = sum(len(group.urls) for group in groups)
+        yield f"{more}each of the {total} quarantined objects: labelyard status --all"
+
+
+def _each_object(seen: Overview) -> Iterator[str]:
+    for url, reason, batch in _each_quarantined(seen):
+        next_step = "" if batch else f"\n  next: labelyard restore {url}"
+        yield f"{batch + ': ' if batch else ''}{url} quarantined: {reason}{next_step}"
+
+
+def _count(urls: Sequence[str]) -> str:
+    return f"{len(urls)} object{'' if len(urls) == 1 else 's'}"
+
+
+def some(names: Sequence[str], most: int) -> str:
+    """Return the first names, and how many there are beside them."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def blockers(seen: Overview) -> Iterator[str]:

@@ -4,19 +4,13 @@
 - Starting runs: `events_over_rest` posts the outbox's events over REST, `pull` tells a worker where the flows are.
 - Inside a run: `states` (its final state), `current_run` (its tags and batch), `run_log` (its log),
   `events` (about a batch), `artifacts`, `batch_artifact`, `operations_artifact`, `markdown`.
-- Repairing what Prefect lost or left over: `orphaned_runs`, `noop_runs`, `failed_actions`.
+- Repairing what Prefect lost or left over: `orphaned_runs`, `noop_runs`, `artifact_versions`,
+  `failed_actions`.
 - `best_effort` keeps a failure of the display from stopping the work.
 - `fast_worker/` alone uses Prefect's internals. It is optional and works with one version of Prefect.
 """
 
-from __future__ import annotations
-
-from datetime import timedelta
-
-ORPHANED_RUNS_AUTOMATION = "labelyard: mark runs that missed their heartbeats as Crashed"
-"""The name of the automation that deployments/set_up.py creates."""
-
-
-def missed_heartbeats(timeout: timedelta) -> str:
-    """Return the message of the state Crashed of a run without a heartbeat for `timeout`."""
-    return f"Missed heartbeats for {timeout.total_seconds():.0f} s."
+NOTHING_NEW = "Nothing new"
+"""The name of the final state of a scheduled run that changed nothing."""
+SERVER_UNAVAILABLE = "Server unavailable"
+"""The same, while a CVAT or object storage does not answer."""

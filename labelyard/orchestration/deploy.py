@@ -1,4 +1,4 @@
-"""`labelyard deploy`: create the work pool and the automations, then every deployment of prefect.yaml."""
+"""`labelyard deploy`: create the work pool and its queues, then every deployment of prefect.yaml."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _QUOTED_LINES = 8
 
 
 def deploy_all(settings: Settings) -> None:
-    """Create or update the work pool, the automations and the deployments. Safe to repeat.
+    """Create or update the work pool, its queues and the deployments with their automations. Safe to repeat.
 
     Raises PrefectUnreachable with the output of the Prefect command that failed.
     """
@@ -86,7 +86,6 @@ def _environment(settings: Settings) -> dict[str, str]:
         "LABELYARD_DEPLOY__POOL": settings.deploy.pool,
         "LABELYARD_DEPLOY__RUNS_AT_ONCE": str(settings.deploy.runs_at_once),
         "LABELYARD_DEPLOY__BATCHES_AT_ONCE": str(settings.deploy.batches_at_once),
-        "LABELYARD_DEPLOY__HEARTBEAT_TIMEOUT_SECONDS": str(settings.deploy.heartbeat_timeout_seconds),
     }
     if password := settings.prefect_password():
         given["PREFECT_API_AUTH_STRING"] = password

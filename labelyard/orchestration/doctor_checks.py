@@ -13,7 +13,6 @@ import yaml
 import labelyard
 from labelyard.errors import PrefectUnreachable
 from labelyard.operations.doctor.check import Check, CheckResult, Installation, Subject, fail, ok, unknown, warning
-from labelyard.orchestration import ORPHANED_RUNS_AUTOMATION
 from labelyard.orchestration.fast_worker import SUPPORTED_PREFECT, is_supported, slower_without, worker_type
 from labelyard.orchestration.pull import find_project
 from labelyard.settings import Settings
@@ -94,10 +93,9 @@ def _check_deployments(present: Sequence[Mapping[str, Any]], wanted: Sequence[Ma
 
 
 def _check_automations(present: Sequence[Mapping[str, Any]], deployments: Sequence[Mapping[str, Any]]) -> CheckResult:
-    """Check that each trigger has one automation, and orphaned runs have one: a second would start each run twice."""
+    """Check that each trigger has one automation: a second would start each run twice."""
     enabled = Counter(automation["name"] for automation in present if automation["enabled"])
     names = [trigger["name"] for deployment in deployments for trigger in deployment.get("triggers", [])]
-    names.append(ORPHANED_RUNS_AUTOMATION)
     wrong = [f"{name!r} exists {enabled[name]} times" for name in names if enabled[name] != 1]
     if wrong:
         return fail("automations", "; ".join(wrong), "labelyard deploy")

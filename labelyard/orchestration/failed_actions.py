@@ -18,17 +18,22 @@ from labelyard.orchestration.markdown import code, table
 
 _FAILED = "prefect.automation.action.failed"
 _TRIGGER = "triggering-event"
+_BUSY = 503
 _SECONDS_TO_APPEAR = 60.0  # the server stores events some seconds after it has acted on them
 
 
 @dataclass(frozen=True)
 class FailedAction:
-    """An action of an automation that failed: when, of which automation, for which batch (if any), and why."""
+    """An action of an automation that failed: when, of which automation, for which batch (if any), and why.
+
+    `busy` says that Prefect's database was busy: the batch's event is published again, and no person has to act.
+    """
 
     at: datetime
     automation: str
     batch: str | None
     reason: str
+    busy: bool
 
 
 def failed_actions(since: datetime) -> list[FailedAction]:
@@ -69,7 +74,8 @@ def _failed_actions(events: Iterable[Event], batches: Mapping[UUID, str]) -> Ite
     for event in events:
         reasons = [str(event.payload[name]) for name in ("reason", "validation_error") if event.payload.get(name)]
         batch = next((batches[trigger] for trigger in _triggers(event) if trigger in batches), None)
-        yield FailedAction(event.occurred, event.resource.name or "", batch, "; ".join(reasons))
+        busy = event.payload.get("status_code") == _BUSY
+        yield FailedAction(event.occurred, event.resource.name or "", batch, "; ".join(reasons), busy)
 
 
 def _batches(client: SyncPrefectClient, failures: Iterable[Event]) -> dict[UUID, str]:

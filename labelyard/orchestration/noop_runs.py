@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -14,9 +15,10 @@ from prefect.client.schemas.filters import (
     FlowRunFilterStateName,
 )
 from prefect.client.schemas.sorting import FlowRunSort
+from prefect.exceptions import ObjectNotFound
 
+from labelyard.orchestration import NOTHING_NEW, SERVER_UNAVAILABLE
 from labelyard.orchestration.best_effort import best_effort
-from labelyard.orchestration.states import NOTHING_NEW, SERVER_UNAVAILABLE
 
 _MOST_AT_ONCE = 200  # Prefect's maximum
 _SCHEDULED = DeploymentFilter(tags=DeploymentFilterTags(all_=["labelyard", "scheduled"]))
@@ -39,4 +41,5 @@ def _prune(client: SyncPrefectClient, deployment_id: UUID) -> None:
     for run in client.read_flow_runs(
         flow_run_filter=wanted, sort=FlowRunSort.END_TIME_DESC, limit=_MOST_AT_ONCE, offset=1
     ):
-        client.delete_flow_run(run.id)
+        with suppress(ObjectNotFound):  # another housekeeping run has deleted it
+            client.delete_flow_run(run.id)

@@ -8,12 +8,13 @@ from datetime import timedelta
 from labelyard.domain.states import INGESTING, BatchState
 from labelyard.domain.tasks import JobStatus
 from labelyard.ledger.overview import BatchSummary, Overview
-from labelyard.operations.status import server_label, unread_messages
+from labelyard.operations.status import quarantined, server_label, some, unread_messages
 from labelyard.orchestration.markdown import code, link, table
 
 _DAY = timedelta(days=1)
 _LATE_RUN = timedelta(hours=1)
 _LATE_JOB = timedelta(days=3)
+_REASONS_SHOWN, _BATCHES_SHOWN, _EXAMPLES = 20, 5, 3
 
 
 def operations_markdown(seen: Overview) -> str:
@@ -25,7 +26,7 @@ def operations_markdown(seen: Overview) -> str:
         _section("Blocked", ("what", "reason", "next"), _blocked(seen)),
         _section("Late", ("batch", "what", "for"), _late(seen)),
         _section("Failed", ("batch", "error", "next"), _failed(seen)),
-        _section("Quarantined", ("batch", "object", "reason"), _quarantined(seen)),
+        _section("Quarantined", ("objects", "batches", "reason", "such as"), _quarantined(seen)),
     ]
     if seen.dead_letters:
         parts.append(f"**{unread_messages(seen.dead_letters)}:** see `labelyard dead-letters`.")
@@ -93,9 +94,9 @@ def _failed(seen: Overview) -> Iterator[tuple[str, ...]]:
 
 
 def _quarantined(seen: Overview) -> Iterator[tuple[str, ...]]:
-    for line in seen.batches:
-        for url, reason in line.quarantined.items():
-            yield _batch(line), code(url), code(reason)
+    for group in quarantined(seen)[:_REASONS_SHOWN]:
+        examples = " ".join(code(url) for url in group.urls[:_EXAMPLES])
+        yield str(len(group.urls)), code(some(group.batches, _BATCHES_SHOWN)), code(group.reason), examples
 
 
 def _batch(line: BatchSummary) -> str:

@@ -1,7 +1,12 @@
 """Runs whose process died without a final state, found by missing heartbeats.
 
-An automation of Prefect does the same (deployments/set_up.py), but only for runs that sent a heartbeat since the
-server's start. A run whose worker and server died together would stay Running for ever.
+No automation of Prefect does this. A proactive trigger ("after a heartbeat, expect any event") counts events in the
+order of their arrival: the first heartbeat of a run of a tenth of a second arrives after its final state, and the
+trigger then waits for an event that never comes. It acts without a look at the run, so it marked runs that had been
+completed or deleted, and each failure to do so became a failed action.
+
+Here the state of each run is read immediately before it is changed, and a run that has ended or is deleted is left as
+it is. Housekeeping calls this; its work queue has no limit, so that orphaned runs cannot keep it from starting.
 """
 
 from __future__ import annotations
@@ -20,11 +25,11 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.events.filters import EventFilter, EventNameFilter, EventOccurredFilter, EventResourceFilter
+from prefect.exceptions import ObjectNotFound
 from prefect.states import Crashed
 
 from labelyard.context import Context
 from labelyard.ledger import leases
-from labelyard.orchestration import missed_heartbeats
 from labelyard.orchestration.best_effort import best_effort
 from labelyard.orchestration.events_with_client import read_events
 
@@ -84,10 +89,18 @@ def orphaned(runs: Sequence[FlowRun], alive: Collection[UUID], leased: Collectio
 
 def _end(run: FlowRun, timeout: timedelta) -> bool:
     with best_effort(f"marking the run {run.name} as Crashed"), get_client(sync_client=True) as client:
-        current = client.read_flow_run(run.id).state
-        if current is None or run.state is None or current.id != run.state.id:
-            return False  # it changed its state meanwhile
-        client.set_flow_run_state(run.id, Crashed(message=missed_heartbeats(timeout)))
+        if not _is_unchanged(client, run):
+            return False
+        client.set_flow_run_state(run.id, Crashed(message=f"Missed heartbeats for {timeout.total_seconds():.0f} s."))
         _log.warning("run %s (%s) is marked as Crashed: no heartbeat for %s", run.name, run.id, timeout)
         return True
     return False
+
+
+def _is_unchanged(client: SyncPrefectClient, run: FlowRun) -> bool:
+    """Return whether a run still exists, in the state in which it was read."""
+    try:
+        current = client.read_flow_run(run.id).state
+    except ObjectNotFound:
+        return False
+    return current is not None and run.state is not None and current.id == run.state.id

@@ -12,12 +12,11 @@ from prefect.states import Completed, Failed
 
 from labelyard.errors import LabelyardError, LeaseTaken
 from labelyard.operations.status import unavailable_servers
+from labelyard.orchestration import NOTHING_NEW, SERVER_UNAVAILABLE
 from labelyard.orchestration.artifacts import publish_failure
 from labelyard.orchestration.current_run import batch_of_run
 from labelyard.orchestration.run_log import join_run_log
 
-NOTHING_NEW = "Nothing new"
-SERVER_UNAVAILABLE = "Server unavailable"
 P = ParamSpec("P")
 _log = logging.getLogger(__name__)
 

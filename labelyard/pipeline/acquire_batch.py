@@ -21,12 +21,12 @@ from labelyard.domain.backoff import exponential_backoff
 from labelyard.domain.states import INGESTING, BatchState
 from labelyard.errors import (
     CVAT_UNAVAILABLE,
+    STORE_UNAVAILABLE,
     CvatNotFound,
     LabelyardError,
     LeaseLost,
     LedgerError,
     StoreError,
-    StoreUnreachable,
 )
 from labelyard.failpoints import failpoint
 from labelyard.ledger import Ledger, Transaction, batches, breakers, datasets, leases, tasks
@@ -173,10 +173,10 @@ def _failures(tx: Transaction, batch: Batch) -> int:
 
 def _record_server_health(tx: Transaction, lease: BatchLease, error: Exception, what: str) -> None:
     """Count the failure against the server that caused it; a failure of the batch shows that both servers answer."""
-    if not isinstance(error, (*CVAT_UNAVAILABLE, StoreUnreachable)):
+    if not isinstance(error, (*CVAT_UNAVAILABLE, *STORE_UNAVAILABLE)):
         breakers.record_success(tx, lease.spec.cvat, breakers.STORE)
         return
-    server = breakers.STORE if isinstance(error, StoreUnreachable) else lease.spec.cvat
+    server = breakers.STORE if isinstance(error, STORE_UNAVAILABLE) else lease.spec.cvat
     if breakers.record_failure(tx, server, what):
         _log.error("%s keeps failing and gets no work for now: %s", server, what)
 

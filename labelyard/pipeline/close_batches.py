@@ -30,17 +30,18 @@ def close_due(context: Context) -> datetime | None:
     return min((time for time in times.values() if time is not None and time > now), default=None)
 
 
-def close_now(context: Context, dataset: str) -> Batch:
-    """Close the open batch of a dataset at once. Raises NotFound if it has none, or an empty one."""
+def close_now(context: Context, dataset: str) -> list[Batch]:
+    """Close every open batch of a dataset at once. Raises NotFound if it has none, or only empty ones."""
     with context.ledger.transaction() as tx:
         rules = datasets.spec(tx, dataset).batch
-        batch = batches.lock_open(tx, dataset)
-        if batch is None or batches.close_on_event(tx, rules, batch, PersonCloses()) is None:
+        opened = batches.lock_all_open(tx, dataset)
+        closed = [batch for batch in opened if batches.close_on_event(tx, rules, batch, PersonCloses()) is not None]
+        if not closed:
             raise NotFound(
                 f"{dataset} has no open batch: no object was registered since the last one closed",
                 next_step="labelyard status",
             )
-    return batch
+    return closed
 
 
 def _close_if_due(context: Context, batch_id: str) -> None:

@@ -284,6 +284,6 @@ def _warning(warnings: Sequence[Fault]) -> str | None:
 
 @contextmanager
 def _spool_folder(lease: BatchLease) -> Iterator[Path]:
-    lease.context.settings.spool.mkdir(parents=True, exist_ok=True)
+    lease.context.settings.spool.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="export-", dir=lease.context.settings.spool) as folder:
         yield Path(folder)

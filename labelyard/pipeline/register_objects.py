@@ -12,15 +12,17 @@ from dataclasses import dataclass
 
 from labelyard.config import DatasetSpec
 from labelyard.context import Context
-from labelyard.domain.objects import StoredObject
-from labelyard.errors import StoreError, StoreUnreachable
+from labelyard.domain.objects import StoredObject, folder_of
+from labelyard.errors import STORE_UNAVAILABLE, StoreError
 from labelyard.failpoints import failpoint
-from labelyard.ledger import breakers, datasets, objects
-from labelyard.sources.listing import folder_of, markers_last, pages
+from labelyard.ledger import breakers, datasets, objects, refusals, same_content
+from labelyard.sources.listing import markers_last, pages
 from labelyard.sources.notifications import NotifiedObject
-from labelyard.storage import head_objects, missing_objects
+from labelyard.storage import content_digests, head_objects, missing_objects, readable_objects
 
 _log = logging.getLogger(__name__)
+_ASKED_AT_ONCE = 100
+"""Refused objects that are asked for together; the next ones only if one of these can be read."""
 
 
 @dataclass(frozen=True)
@@ -110,21 +112,48 @@ def sweep_sources(context: Context) -> SweepResult:
 
 def _sweep_dataset(context: Context, spec: DatasetSpec, failed: list[str]) -> Iterator[Registered]:
     for source in spec.sources:
+        listed = context.store.list(source.bucket, source.prefix)
+        yield from _sweep_once(context, spec, register_listed(context, [spec], listed, "sweep"), failed)
+    with context.ledger.read_only() as tx:
+        are_refused = bool(refusals.waiting(tx, spec.name, limit=1))
+    if are_refused:
+        yield from _sweep_once(context, spec, _register_readable_again(context, spec), failed)
+
+
+def _sweep_once(
+    context: Context, spec: DatasetSpec, work: Iterator[Registered], failed: list[str]
+) -> Iterator[Registered]:
+    """Do one part of a sweep, unless the store's breaker is open, and record whether the store has answered."""
+    with context.ledger.read_only() as tx:
+        if breakers.STORE in breakers.open_servers(tx, tx.now):
+            return
+    failure: StoreError | None = None
+    try:
+        yield from work
+    except StoreError as error:
+        _log.warning("%s: %s", spec.name, error)
+        failed.append(f"{spec.name}: {error}")
+        failure = error
+    with context.ledger.transaction() as tx:
+        if isinstance(failure, STORE_UNAVAILABLE):
+            breakers.record_failure(tx, breakers.STORE, failure.happened)
+        else:
+            breakers.record_success(tx, breakers.STORE)
+
+
+def _register_readable_again(context: Context, spec: DatasetSpec) -> Iterator[Registered]:
+    """Register objects again that the store refused before and lets be read now."""
+    readable = True
+    while readable:
         with context.ledger.read_only() as tx:
-            if breakers.STORE in breakers.open_servers(tx, tx.now):
-                return
-        failure: StoreError | None = None
-        try:
-            yield from register_listed(context, [spec], context.store.list(source.bucket, source.prefix), "sweep")
-        except StoreError as error:
-            _log.warning("%s: %s", spec.name, error)
-            failed.append(f"{spec.name}: {error}")
-            failure = error
+            waiting = refusals.waiting(tx, spec.name, _ASKED_AT_ONCE)
+        asked = readable_objects(context.store, waiting)
         with context.ledger.transaction() as tx:
-            if isinstance(failure, StoreUnreachable):
-                breakers.record_failure(tx, breakers.STORE, failure.happened)
-            else:
-                breakers.record_success(tx, breakers.STORE)
+            found = refusals.record_asked(tx, spec.name, asked)
+        readable = bool(found)
+        if readable:
+            _log.info("%s: the store lets %d objects be read that it refused before", spec.name, len(found))
+            yield Registered(new=_register_new(context, spec, found, "sweep"))
 
 
 def register_listed(
@@ -161,12 +190,19 @@ def _register_new(context: Context, spec: DatasetSpec, fresh: Sequence[StoredObj
     failpoint("register_objects.headed")
     markers = [obj for obj in fresh if spec.is_marker(obj.bucket, obj.key)]
     files = [obj for obj in fresh if not spec.is_marker(obj.bucket, obj.key)]
-    with context.ledger.transaction() as tx:
-        # Files first: a marker closes the batch that they have just joined.
-        registered = objects.register(tx, spec, files, via)
-        for marker in markers:
-            objects.register_marker(tx, spec, marker, via)
-        failpoint("register_objects.written")
+    digests: dict[StoredObject, str | None] = {}
+    while True:
+        with context.ledger.transaction() as tx:
+            uncompared = same_content.uncompared(tx, spec.name, files, digests)
+            if not uncompared:
+                # Files first: a marker closes the batch that they have just joined.
+                registered = objects.register(tx, spec, files, via, digests)
+                for marker in markers:
+                    objects.register_marker(tx, spec, marker, via)
+                failpoint("register_objects.written")
+                break
+        # Read outside of the transaction: a whole folder may have been encrypted again.
+        digests |= content_digests(context.store, uncompared)
     failpoint("register_objects.registered")
     return len(registered)
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from typing import BinaryIO, NoReturn, TypeAlias, TypeVar
 
 from labelyard.config import UploadMethod
-from labelyard.domain.naming import upload_identity, upload_names
+from labelyard.domain.naming import frame_order, upload_identity, upload_names
 from labelyard.domain.objects import base_name
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import Receipt, UploadFile
@@ -33,20 +33,25 @@ from labelyard.errors import (
     NoUsableImage,
     ObjectChanged,
     ObjectDeleted,
+    ObjectRefused,
     UnclearAnswer,
 )
 from labelyard.failpoints import failpoint
-from labelyard.ledger import batches, objects, tasks
+from labelyard.images import Inspection
+from labelyard.ledger import batches, objects, refusals, tasks
 from labelyard.ledger.tables import Object
 from labelyard.ledger.tables import Task as TaskRow
 from labelyard.pipeline.acquire_batch import BatchLease
-from labelyard.storage import ImageFacts, Spooled, inspect_image
+from labelyard.pipeline.inspect_images import inspector, record_inspection
+from labelyard.pipeline.refused_objects import check_bucket_is_readable
+from labelyard.storage import Spooled
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 _INSPECTORS = 2
 _PRESIGN_MARGIN = 600
 """Seconds beyond the upload deadline: CVAT may start a download late."""
+_AVIF = "image/avif"
 
 Progress = Callable[[int, int], None]
 """Called with the bytes sent so far and the bytes in total."""
@@ -68,7 +73,7 @@ class _Image:
     """An object to upload and its name in CVAT; without `facts` it was not inspected."""
 
     member: Object
-    facts: ImageFacts | None = None
+    facts: Inspection | None = None
     spooled: Spooled | None = None
     name: str = ""
 
@@ -89,6 +94,7 @@ def upload_data(lease: BatchLease, progress: Progress | None = None) -> Uploaded
         return _begun_before(lease, row, task_id)
     with ExitStack() as stack:
         images, unusable = _inspect(lease, stack, members)
+        check_bucket_is_readable(lease.context, lease.spec, lease.batch_id, members, unusable)
         images, nameless = _with_names(lease, images)
         unusable.update(nameless)
         failpoint("upload_data.inspected")
@@ -124,10 +130,11 @@ def _inspect(lease: BatchLease, stack: ExitStack, members: Sequence[Object]) -> 
         return [_Image(member) for member in members], {}
     stored = [member.stored for member in members]
     spool = stack.enter_context(lease.context.store.spool(stored, settings.spool, settings.spool_bytes))
+    inspect = inspector(lease)
     images: list[_Image] = []
     unusable: _Unusable = {}
     with ThreadPoolExecutor(_INSPECTORS, thread_name_prefix="inspect") as pool:
-        pending = ((one, spooled, pool.submit(_facts, spooled)) for one, spooled in zip(members, spool, strict=True))
+        pending = ((one, spooled, pool.submit(inspect, spooled)) for one, spooled in zip(members, spool, strict=True))
         # Only a few ahead: discarding a file makes room on the spool for the next one.
         for member, spooled, inspection in _ahead(pending):
             facts = inspection.result()
@@ -150,22 +157,15 @@ def _ahead(inspections: Iterable[T]) -> Iterator[T]:
     yield from started
 
 
-def _facts(spooled: Spooled) -> ImageFacts | LabelyardError:
-    if spooled.failure is not None:
-        return spooled.failure
-    try:
-        return inspect_image(spooled.path)
-    except ImageError as error:
-        return error
-
-
 def _with_names(lease: BatchLease, images: Sequence[_Image]) -> tuple[list[_Image], _Unusable]:
-    """Return the images with their names in CVAT, and why others cannot have one."""
+    """Return the images with their names in CVAT, in the order of frames, and why others cannot have one."""
+    images = sorted(images, key=lambda image: frame_order(image.member.stored))
     named: dict[str, _Image] = {}
     nameless: _Unusable = {}
     for image, name in zip(images, _names_in_cvat(lease, images), strict=True):
         if name in named:
-            what = f"another file of its batch is called {name!r} too: only `upload: stream` renames"
+            instead = "only `upload: stream` renames; `batch: {group_by: folder}` keeps folders apart"
+            what = f"another file of its batch is called {name!r} too: {instead}"
             nameless[image.member.id] = ImageError(what)
         else:
             named[name] = replace(image, name=name)
@@ -183,12 +183,13 @@ def _names_in_cvat(lease: BatchLease, images: Sequence[_Image]) -> list[str]:
     return upload_names(suffixed, [upload_identity(image.member.stored) for image in images])
 
 
-def _with_suffix(key: str, facts: ImageFacts | None) -> str:
-    # CVAT recognises images by their suffix alone, and skips other files silently.
+def _with_suffix(key: str, facts: Inspection | None) -> str:
+    # CVAT recognises images by their suffix alone, and skips other files silently. Its list does not know .avif.
     guessed, _ = mimetypes.guess_type(base_name(key))
-    if facts is None or (guessed and guessed.startswith("image/")):
+    if facts is None or (guessed and guessed.startswith("image/") and guessed != _AVIF):
         return key
-    return key + (mimetypes.guess_extension(facts.mime) or ".jpg")
+    suffix = mimetypes.guess_extension(facts.mime) if facts.mime != _AVIF else None
+    return key + (suffix or ".jpg")
 
 
 def _quarantine(lease: BatchLease, unusable: _Unusable) -> None:
@@ -199,6 +200,8 @@ def _quarantine(lease: BatchLease, unusable: _Unusable) -> None:
                 continue
             if isinstance(failure, (ObjectDeleted, ObjectChanged)):
                 objects.quarantine_until_found_again(tx, member, failure.what)
+            elif isinstance(failure, ObjectRefused):
+                refusals.quarantine_refused(tx, member, f"{failure.what}; {failure.next_step}")
             else:
                 objects.quarantine(tx, member, failure.what)
             _log.warning("%s: %s quarantined: %s", lease.batch_id, member.stored.url, failure.what)
@@ -230,8 +233,7 @@ def _record_begin(lease: BatchLease, row: TaskRow, images: Sequence[_Image]) -> 
         for member, image in sending:
             member.upload_name = image.name
             if image.facts is not None:
-                member.width, member.height, member.sha256 = image.facts.width, image.facts.height, image.facts.sha256
-                member.exif_orientation = image.facts.exif_orientation
+                record_inspection(tx, member, image.facts)
         if sending:
             tasks.mark_upload_begun(tx, row.id, len(sending))
     return [image for _, image in sending]

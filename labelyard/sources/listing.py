@@ -5,13 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
-from labelyard.domain.objects import StoredObject
+from labelyard.domain.objects import StoredObject, folder_of
 from labelyard.storage import LISTING_PAGE
-
-
-def folder_of(key: str) -> str:
-    """Return the prefix of a key up to its last slash."""
-    return key[: key.rfind("/") + 1]
 
 
 def markers_last(objects: Iterable[StoredObject], is_marker: Callable[[StoredObject], bool]) -> Iterator[StoredObject]:

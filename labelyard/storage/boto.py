@@ -26,7 +26,15 @@ from botocore.utils import parse_timestamp
 from urllib3.exceptions import HTTPError
 
 from labelyard import __version__
-from labelyard.errors import ObjectArchived, ObjectChanged, ObjectDeleted, StoreError, StoreUnreachable
+from labelyard.errors import (
+    ObjectArchived,
+    ObjectChanged,
+    ObjectDeleted,
+    ObjectRefused,
+    StoreError,
+    StoreUnauthorized,
+    StoreUnreachable,
+)
 from labelyard.settings import StoreSettings
 
 CONFIG = Config(
@@ -48,6 +56,14 @@ _TEMPORARY = frozenset(
     {"InternalError", "ServiceUnavailable", "SlowDown", "RequestTimeout", "RequestThrottled", "ThrottlingException"}
 )
 _TEMPORARY_STATUS = frozenset({429, 500, 502, 503, 504})
+_OF_ACCOUNT = frozenset(
+    {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired",
+     "RequestTimeTooSkewed", "NotSignedUp", "AccountProblem", "AllAccessDisabled",
+     "InvalidSecurity", "InvalidClientTokenId", "UnrecognizedClientException"}
+)  # fmt: skip
+"""Codes that refuse whatever is asked."""
+_OF_BUCKET = frozenset({"NoSuchBucket", "InvalidBucketName", "AuthorizationHeaderMalformed"})
+_REFUSED_STATUS = frozenset({400, 403})  # 400: SSE-C without its key, or a KMS key that is disabled or deleted
 _SET_KEYS = "set LABELYARD_STORE__ACCESS_KEY_ID and LABELYARD_STORE__SECRET_ACCESS_KEY, or AWS's own profile or role"
 _ALLOW = "let this account read, list and write there (s3:GetObject, s3:ListBucket, s3:PutObject)"
 S3_NEXT_STEPS = {
@@ -57,6 +73,7 @@ S3_NEXT_STEPS = {
     "InvalidAccessKeyId": _SET_KEYS,
     "SignatureDoesNotMatch": _SET_KEYS,
     "ExpiredToken": "renew the credentials",
+    "InvalidToken": "renew the credentials",
     "AuthorizationHeaderMalformed": "set LABELYARD_STORE__REGION to the bucket's region",
     "RequestTimeTooSkewed": "set this machine's clock",
 }
@@ -91,12 +108,18 @@ def parse_time(value: Any) -> Any:
 
 
 @contextmanager
-def boto_errors(where: str, next_steps: Mapping[str, str] = S3_NEXT_STEPS) -> Iterator[None]:
-    """Raise boto3's errors as labelyard's; `next_steps` says what to do about an error code of the service."""
+def boto_errors(
+    where: str, next_steps: Mapping[str, str] = S3_NEXT_STEPS, *, of_object: bool = False
+) -> Iterator[None]:
+    """Raise boto3's errors as labelyard's; `next_steps` says what to do about an error code of the service.
+
+    With `of_object` the request reads one object: a refusal is then raised as ObjectRefused, unless it says that it
+    concerns the account or the bucket.
+    """
     try:
         yield
     except ClientError as error:
-        raise _service_error(error, where, next_steps) from error
+        raise _service_error(error, where, next_steps, of_object=of_object) from error
     except (NoCredentialsError, PartialCredentialsError) as error:
         raise StoreError("no credentials", where=where, next_step=_SET_KEYS) from error
     except NoRegionError as error:
@@ -110,7 +133,7 @@ def boto_errors(where: str, next_steps: Mapping[str, str] = S3_NEXT_STEPS) -> It
         raise StoreError(_one_line(error), where=where, next_step="labelyard doctor") from error
 
 
-def _service_error(error: ClientError, where: str, next_steps: Mapping[str, str]) -> StoreError:
+def _service_error(error: ClientError, where: str, next_steps: Mapping[str, str], *, of_object: bool) -> StoreError:
     found = error.response.get("Error", {})
     code = str(found.get("Code", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
@@ -123,7 +146,23 @@ def _service_error(error: ClientError, where: str, next_steps: Mapping[str, str]
         return ObjectChanged("another content was written since it was registered", where=where)
     if code in _TEMPORARY or status in _TEMPORARY_STATUS:
         return StoreUnreachable(what, where=where, next_step="labelyard doctor")
-    return StoreError(what, where=where, next_step=next_steps.get(code, "labelyard doctor"))
+    # A proxy may change the path of single odd keys, whose signature is wrong then.
+    wider = (_OF_ACCOUNT | _OF_BUCKET) - {"SignatureDoesNotMatch"}
+    if of_object and status in _REFUSED_STATUS and code not in wider:
+        return ObjectRefused(f"refused by the store: {what}", where=where, next_step=_how_to_allow(what, status))
+    kind = StoreUnauthorized if code in _OF_ACCOUNT else StoreError
+    return kind(what, where=where, next_step=next_steps.get(code, "labelyard doctor"))
+
+
+def _how_to_allow(what: str, status: int) -> str:
+    """Return what would let this account read an object that the store refuses with these words."""
+    if "kms" in what.lower():
+        return "let this account use the object's KMS key (kms:Decrypt), or encrypt it with another key"
+    if what.startswith("SignatureDoesNotMatch"):
+        return "put it under a plainer key: what is between here and the store changes this one"
+    if status == 400:
+        return "if it is encrypted with a customer's key (SSE-C), which labelyard does not have: put it without one"
+    return "let this account read it (s3:GetObject, kms:Decrypt), or put it as an object of the bucket's owner"
 
 
 def _one_line(error: Exception) -> str:

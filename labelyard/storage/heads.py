@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -12,7 +13,7 @@ from os.path import commonprefix
 from typing import TypeVar
 
 from labelyard.domain.objects import StoredObject
-from labelyard.errors import ObjectDeleted
+from labelyard.errors import ObjectArchived, ObjectChanged, ObjectDeleted, ObjectRefused
 from labelyard.storage.store import LISTING_PAGE, Store
 
 _log = logging.getLogger(__name__)
@@ -27,7 +28,7 @@ Result = TypeVar("Result")
 
 
 def head_objects(store: Store, objects: Iterable[StoredObject]) -> list[StoredObject]:
-    """Return the current state of each distinct key of `objects`; deleted ones are left out.
+    """Return the current state of each distinct key of `objects`; those that do not exist are left out.
 
     A burst of notifications has many keys of one folder: a listing finds those, HEADs find the rest. A listing has no
     version ids. Where the ETag is the notified one, the notified version id is kept.
@@ -43,6 +44,36 @@ def head_objects(store: Store, objects: Iterable[StoredObject]) -> list[StoredOb
     rest = [obj for address, obj in wanted.items() if address not in found]
     heads = _concurrently(lambda obj: _head(store, obj), rest)
     return [*found.values(), *(obj for obj in heads if obj is not None)]
+
+
+def readable_objects(store: Store, objects: Sequence[StoredObject]) -> dict[StoredObject, bool | None]:
+    """Return whether the store lets each object be read; None where another content, or none, has its key."""
+
+    def is_readable(obj: StoredObject) -> bool | None:
+        try:
+            return store.is_readable(obj)
+        except (ObjectDeleted, ObjectChanged):
+            return None
+        except ObjectArchived:
+            return False
+
+    return dict(zip(objects, _concurrently(is_readable, objects), strict=True))
+
+
+def content_digests(store: Store, objects: Sequence[StoredObject]) -> dict[StoredObject, str | None]:
+    """Return the SHA-256 of each object, None of those that cannot be read as they are."""
+
+    def sha256(obj: StoredObject) -> str | None:
+        digest = hashlib.sha256()
+        try:
+            for chunk in store.read(obj):
+                digest.update(chunk)
+        except (ObjectDeleted, ObjectChanged, ObjectArchived, ObjectRefused) as error:
+            _log.info("not compared with its earlier content: %s", error.happened)
+            return None
+        return digest.hexdigest()
+
+    return dict(zip(objects, _concurrently(sha256, objects), strict=True))
 
 
 def missing_objects(store: Store, objects: Sequence[StoredObject]) -> list[StoredObject]:
@@ -76,8 +107,13 @@ def _head(store: Store, obj: StoredObject) -> StoredObject | None:
     try:
         return store.head(obj.bucket, obj.key)
     except ObjectDeleted:
-        _log.info("%s was deleted before it was registered", obj.url)
+        _log.info("%s does not exist: deleted before it was registered, or its key was sent in another form", obj.url)
         return None
+    except ObjectRefused as refusal:
+        if not obj.etag:
+            raise
+        _log.warning("registered as notified, because the store refuses to show it: %s", refusal)
+        return obj
 
 
 def _concurrently(call: Callable[[Argument], Result], arguments: Sequence[Argument]) -> list[Result]:

@@ -21,7 +21,14 @@ from typing import Protocol
 import stamina
 
 from labelyard.domain.objects import StoredObject
-from labelyard.errors import ObjectArchived, ObjectChanged, ObjectDeleted, StoreError, StoreUnreachable
+from labelyard.errors import (
+    ObjectArchived,
+    ObjectChanged,
+    ObjectDeleted,
+    ObjectRefused,
+    StoreError,
+    StoreUnreachable,
+)
 
 THREADS = 4
 AHEAD = 8
@@ -42,13 +49,13 @@ class Reader(Protocol):
 class Spooled:
     """An object and its content on disk, which exists until `discard` or the spool's end.
 
-    For an object that was deleted, changed or archived there is no file, and `failure` is the reason.
+    For an object that was deleted, changed, archived or refused there is no file, and `failure` is the reason.
     """
 
     object: StoredObject
     path: Path
     size: int
-    failure: ObjectDeleted | ObjectChanged | ObjectArchived | None
+    failure: ObjectDeleted | ObjectChanged | ObjectArchived | ObjectRefused | None
     spool: Spool
 
     def discard(self) -> None:
@@ -108,13 +115,13 @@ class Spool:
             return obj.size
         try:
             return self._store.head(obj.bucket, obj.key).size or 0
-        except ObjectDeleted:
+        except (ObjectDeleted, ObjectRefused):
             return 0  # fetching it reports the failure, in order
 
     def _finish(self, obj: StoredObject, path: Path, size: int, fetching: Future[None]) -> Spooled:
         try:
             fetching.result()
-        except (ObjectDeleted, ObjectChanged, ObjectArchived) as failure:
+        except (ObjectDeleted, ObjectChanged, ObjectArchived, ObjectRefused) as failure:
             path.unlink(missing_ok=True)
             self._held -= size
             return Spooled(obj, path, 0, failure, self)
@@ -155,7 +162,7 @@ def open_spool(store: Reader, objects: Iterable[StoredObject], folder: Path, max
 @contextmanager
 def _own_folder(parent: Path) -> Iterator[Path]:
     try:
-        parent.mkdir(parents=True, exist_ok=True)
+        parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Between its creation and its locking, another process would take the folder for an orphan.
         with (parent / ".lock").open("w") as parent_lock:
             fcntl.flock(parent_lock, fcntl.LOCK_EX)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from botocore.config import Config
 
 from labelyard.domain.objects import StoredObject, s3_url, version_id
-from labelyard.errors import ObjectDeleted, StoreError
+from labelyard.errors import STORE_UNAVAILABLE, ObjectDeleted, ObjectRefused, StoreError
 from labelyard.settings import StoreSettings
 from labelyard.storage.boto import ARCHIVED, CONFIG, S3_NEXT_STEPS, boto_client, boto_errors
 from labelyard.storage.spool import Spool, open_spool
@@ -36,14 +37,19 @@ class Store:
             self._client = boto_client("s3", settings, settings.endpoint_url, config)
 
     def head(self, bucket: str, key: str) -> StoredObject:
-        """Return the object as it is now, with ETag, size, version. Raises ObjectDeleted."""
+        """Return the object as it is now, with ETag, size, version. Raises ObjectDeleted, ObjectRefused.
+
+        An object that the store refuses is returned as a listing has it.
+        """
         where = s3_url(bucket, key)
         try:
-            with boto_errors(where):
+            with boto_errors(where, of_object=True):
                 found = self._client.head_object(Bucket=bucket, Key=key)
         except ObjectDeleted:
             self._require_bucket(bucket)
             raise
+        except ObjectRefused as refusal:
+            return self._listed(bucket, key, refusal)
         return StoredObject(
             bucket=bucket,
             key=key,
@@ -58,19 +64,49 @@ class Store:
             self.head(bucket, key)
         except ObjectDeleted:
             return False
+        except ObjectRefused:
+            pass  # of a key that does not exist a store says so
         return True
 
     def read(self, obj: StoredObject) -> Iterator[bytes]:
         """Yield the object's bytes, only of the content that its ETag names.
 
-        Raises ObjectDeleted, ObjectChanged, ObjectArchived; StoreUnreachable, also if the body ends early.
+        Raises ObjectDeleted, ObjectChanged, ObjectArchived, ObjectRefused; StoreUnreachable, also if the body ends
+        early.
         """
+        with boto_errors(obj.url, of_object=True), closing(self._body(obj)) as body:
+            yield from body.iter_chunks(CHUNK_BYTES)
+
+    def is_readable(self, obj: StoredObject) -> bool:
+        """Return whether the store lets the object be read now; its first byte is read.
+
+        Raises ObjectDeleted, ObjectChanged, ObjectArchived.
+        """
+        now = replace(obj, version_id=None)  # a former version could be read, too
+        first = {"Range": "bytes=0-0"} if obj.size else {}  # an empty object has no first byte: 416
+        try:
+            with boto_errors(obj.url, of_object=True), closing(self._body(now, **first)) as body:
+                body.read(1)
+        except ObjectRefused:
+            return False
+        return True
+
+    def _body(self, obj: StoredObject, **options: str) -> Any:
         version = {"VersionId": obj.version_id} if obj.version_id else {}
         condition = {"IfMatch": f'"{obj.etag}"'} if obj.etag else {}
-        with boto_errors(obj.url):
-            response = self._client.get_object(Bucket=obj.bucket, Key=obj.key, **version, **condition)
-            with closing(response["Body"]) as body:
-                yield from body.iter_chunks(CHUNK_BYTES)
+        return self._client.get_object(Bucket=obj.bucket, Key=obj.key, **version, **condition, **options)["Body"]
+
+    def _listed(self, bucket: str, key: str, refusal: ObjectRefused) -> StoredObject:
+        """Return an object whose HEAD the store refuses from a listing. Raises the refusal if that is refused, too."""
+        try:
+            first = next(self.list(bucket, key, page_size=1), None)
+        except STORE_UNAVAILABLE:
+            raise
+        except StoreError:
+            raise refusal from None
+        if first is None or first.key != key:
+            raise ObjectDeleted("the object was deleted", where=s3_url(bucket, key))
+        return first
 
     def spool(self, objects: Iterable[StoredObject], folder: Path, max_bytes: int) -> AbstractContextManager[Spool]:
         """Fetch many objects in order, several ahead, into `folder`; at most `max_bytes` of them at once."""

@@ -7,6 +7,7 @@ own.
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import socket
 import sys
@@ -17,28 +18,50 @@ from pathlib import Path
 
 from labelyard.errors import ProcessFailed, SettingsError
 from labelyard.ledger import Ledger
+from labelyard.orchestration import NOTHING_NEW, SERVER_UNAVAILABLE
 from labelyard.orchestration.fast_worker import is_supported, slower_without, worker_type
-from labelyard.settings import Settings, is_loopback
+from labelyard.settings import Settings, UpSettings, is_loopback, without_set
 from labelyard.supervisor.process import Process, answers, prints
 from labelyard.supervisor.supervisor import Supervisor
 
 FOLDER = Path(".labelyard")
 """The folder of a running labelyard: logs, Prefect's database, and by default the ledger and the spool."""
 
-SERVER_SETTINGS = {
-    # The default keeps leases in memory: a slot whose holder died together with the server would stay occupied.
-    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
-    "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "5",
-    # Delete runs, their logs and artifacts after 90 days; by default Prefect keeps them for ever.
-    "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
-}
-"""Settings of the Prefect server that labelyard starts."""
+_ROUTINE_EVENTS = (
+    *(f"prefect.flow-run.{state}" for state in ("Scheduled", "Pending", "Submitting", "Running", "heartbeat")),
+    *(f"prefect.flow-run.{state}" for state in (NOTHING_NEW, SERVER_UNAVAILABLE, "Cancelled", "pull-step.executed")),
+    "prefect.worker.submitted-flow-run",
+    "prefect.worker.executed-flow-run",
+)
+"""Events of every run, also of one that changes nothing: 38 KB a run. Prefect has no request that deletes events."""
+
+_LOCK = "up.lock"
+_STARTED = "started"
+"""What the lock file holds once everything has started."""
 
 _PREFECT = (sys.executable, "-m", "prefect", "--no-prompt")
 _LABELYARD = (sys.executable, "-m", "labelyard")
 _SERVER_MODULE = "labelyard.orchestration.fast_worker.server"
 _PROCESS_WORKER_SETTINGS = {"PREFECT_WORKER_QUERY_SECONDS": "2"}  # by default it polls every 10 seconds
+_SECONDS_BETWEEN_VACUUMS = 600
 _START_SECONDS = 180.0  # generous: the first start of Prefect on a slow machine takes a minute
+
+
+def server_settings(up: UpSettings) -> dict[str, str]:
+    """Return the settings of the Prefect server that labelyard starts."""
+    routine = up.keep_routine_events_hours * 3600
+    return {
+        # The default keeps leases in memory: a slot whose holder died together with the server would stay occupied.
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+        "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "5",
+        # Prefect keeps runs for ever by default, and the events of an idle day take more room than a month of work.
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_LOOP_SECONDS": str(_SECONDS_BETWEEN_VACUUMS),
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(round(up.keep_runs_days * 86400)),
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_EVENT_RETENTION_OVERRIDES": json.dumps(
+            dict.fromkeys(_ROUTINE_EVENTS, routine)
+        ),
+    }
 
 
 @dataclass(frozen=True)
@@ -48,6 +71,14 @@ class Links:
     prefect_api: str
     prefect_ui: str
     health: str
+
+    def as_lines(self) -> dict[str, str]:
+        """Return the pages that a person opens, by name."""
+        return {
+            "runs": f"{self.prefect_ui}/runs",
+            "operations": f"{self.prefect_ui}/artifacts/key/operations",
+            "watcher": self.health,
+        }
 
 
 def start_stack(supervisor: Supervisor, settings: Settings, report: Callable[[str], None]) -> Links:
@@ -69,6 +100,8 @@ def start_stack(supervisor: Supervisor, settings: Settings, report: Callable[[st
     port = settings.watch.port or free_ports(1)[0]
     health = f"http://{settings.watch.host}:{port}/healthz"
     supervisor.start(prefect_worker(settings, environment), _watcher(environment, port, health))
+    if (lock := FOLDER / _LOCK).exists():
+        lock.write_text(_STARTED)
     return Links(api, api.removesuffix("/api"), health)
 
 
@@ -84,8 +117,8 @@ def free_ports(count: int) -> list[int]:
 @contextmanager
 def lock_folder(folder: Path = FOLDER) -> Iterator[None]:
     """Keep a second `labelyard up` out of the folder. Raises SettingsError when one runs there."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "up.lock").open("w") as lock:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (folder / _LOCK).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -93,6 +126,20 @@ def lock_folder(folder: Path = FOLDER) -> Iterator[None]:
                 "another `labelyard up` runs here", where=str(folder.resolve()), next_step="labelyard doctor"
             ) from None
         yield
+
+
+def is_starting(folder: Path = FOLDER) -> bool:
+    """Return whether a `labelyard up` holds the folder and has not started everything yet."""
+    try:
+        with (folder / _LOCK).open() as lock:
+            if lock.read() == _STARTED:
+                return False
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def prefect_environment(settings: Settings, api: str) -> dict[str, str]:
@@ -118,7 +165,7 @@ def prefect_server(settings: Settings, environment: Mapping[str, str]) -> Proces
             next_step="set PREFECT_API_AUTH_STRING=user:password, or listen on 127.0.0.1",
         )
     _require_free_port(host, port)
-    own = dict(SERVER_SETTINGS)
+    own = without_set(server_settings(settings.up))
     if password is not None:
         own["PREFECT_SERVER_API_AUTH_STRING"] = password
     command = [*server_command(), "server", "start", "--host", host, "--port", str(port)]

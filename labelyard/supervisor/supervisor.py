@@ -88,7 +88,7 @@ class Supervisor:
                 continue  # started by nohup
             self._handlers[number] = signal.signal(number, self._record_signal)
         try:
-            self._logs.mkdir(parents=True, exist_ok=True)
+            self._logs.mkdir(mode=0o700, parents=True, exist_ok=True)
             # -I -S: without site-packages it starts within milliseconds.
             self._reaper = subprocess.Popen(  # noqa: S603
                 [sys.executable, "-I", "-S", str(_REAPER)], stdin=subprocess.PIPE, text=True, start_new_session=True
@@ -174,6 +174,7 @@ class Supervisor:
     def _launch(self, process: Process) -> _Running:
         self._raise_on_signal()
         log = self.log_of(process.name)
+        log.touch(mode=0o600)
         with log.open("ab") as file:
             output = Output(log, file.tell())
             running = _Running(process, output, self._spawn(process, file))
@@ -277,6 +278,6 @@ def _rotate_log(running: _Running) -> None:
     # The process writes in append mode and continues at the new end. A line written in between may be lost.
     log = running.output.path
     if log.stat().st_size > LOG_BYTES:
-        shutil.copyfile(log, log.with_suffix(".log.old"))
+        shutil.copy(log, log.with_suffix(".log.old"))  # with its mode: private
         os.truncate(log, 0)
         running.output = Output(log)

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.prefect, pytest.mark.xdist_group("pr
 
 def _deployments(server: PrefectServer) -> dict[str, Any]:
     kept = ("id", "entrypoint", "tags", "version", "work_pool_name", "concurrency_options", "pull_steps", "paused")
-    found = server.call("POST", "/deployments/filter", {})
+    found = server.call("POST", "/deployments/filter", {"deployments": {"tags": {"all_": ["labelyard"]}}})
     return {
         one["name"]: {name: one[name] for name in kept}
         | {"limit": one["global_concurrency_limit"]["limit"]}
@@ -49,14 +49,33 @@ def test_deploying_twice_leaves_the_same_deployments_and_one_equal_automation_fo
     started = [run for run in prefect_server.call("POST", "/flow_runs/filter", wanted) if not run["auto_scheduled"]]
     assert len(started) == 1  # it writes the first operations artifact
     pool = prefect_server.call("GET", "/work_pools/labelyard")
-    assert (pool["type"], pool["concurrency_limit"]) == ("labelyard", 16)
-    assert prefect_server.call("GET", "/work_pools/labelyard/queues/ingest")["concurrency_limit"] == 4
+    assert (pool["type"], pool["concurrency_limit"]) == ("labelyard", None)
+    queues = prefect_server.call("POST", "/work_pools/labelyard/queues/filter", {})
+    limits = {queue["name"]: queue["concurrency_limit"] for queue in queues}
+    assert limits == {"default": 16, "ingest": 4, "housekeeping": None}
     assert [one["name"] for one in automations] == [
         "labelyard reports failed actions",
         "labelyard: export a completed task",
         "labelyard: ingest a closed batch",
-        "labelyard: mark runs that missed their heartbeats as Crashed",
     ]
+
+
+def test_deploying_removes_the_limit_of_the_pool_and_automations_of_an_earlier_labelyard(
+    prefect_server: PrefectServer,
+) -> None:
+    prefect_server.command("labelyard", "deploy", **RARELY)
+    prefect_server.call("PATCH", "/work_pools/labelyard", {"concurrency_limit": 16})
+    after = {"prefect.flow-run.heartbeat"}
+    trigger = {"type": "event", "posture": "Proactive", "after": list(after), "expect": list(after), "within": 600}
+    action = {"type": "change-flow-run-state", "state": "CRASHED"}
+    names = {"labelyard: mark runs that missed their heartbeats as Crashed", "not of labelyard"}
+    for name in names:
+        prefect_server.call("POST", "/automations/", {"name": name, "trigger": trigger, "actions": [action]})
+    prefect_server.command("labelyard", "deploy", **RARELY)
+    assert prefect_server.call("GET", "/work_pools/labelyard")["concurrency_limit"] is None
+    left = {one["name"]: one["id"] for one in prefect_server.call("POST", "/automations/filter", {})}
+    assert names & set(left) == {"not of labelyard"}
+    prefect_server.call("DELETE", f"/automations/{left['not of labelyard']}")
 
 
 def test_prefect_deploy_creates_the_same_deployments_with_the_intervals_of_the_file(

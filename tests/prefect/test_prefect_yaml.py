@@ -22,7 +22,6 @@ from pydantic import BaseModel
 
 from labelyard.domain.states import Event
 from labelyard.errors import InputError
-from labelyard.orchestration import ORPHANED_RUNS_AUTOMATION
 from labelyard.orchestration.deploy import render
 from labelyard.orchestration.pull import find_project, installed_version, project_folder
 from labelyard.settings import DeploySettings
@@ -61,7 +60,12 @@ def test_the_slot_of_a_run_that_never_started_is_free_after_a_minute(deployment:
 
 def test_a_scheduled_run_that_died_with_its_slot_does_not_stop_the_next_ones() -> None:
     limits = {one["name"]: one["concurrency_limit"]["limit"] for one in DEPLOYMENTS}
-    assert (limits["collect-finished"], limits["sweep-sources"], limits["housekeeping"]) == (3, 3, 3)
+    assert (limits["collect-finished"], limits["sweep-sources"], limits["housekeeping"]) == (3, 3, 10)
+
+
+def test_housekeeping_has_a_queue_of_its_own_because_it_ends_the_runs_that_occupy_the_others() -> None:
+    queues = {one["name"]: one["work_pool"].get("work_queue_name", "default") for one in DEPLOYMENTS}
+    assert [name for name, queue in queues.items() if queue == "housekeeping"] == ["housekeeping"]
 
 
 @by_name
@@ -103,7 +107,7 @@ def test_the_report_of_failed_actions_watches_every_other_automation_and_not_its
     (own,) = (name for name, one in triggers.items() if one["expect"] == ["prefect.automation.action.failed"])
     watched = triggers[own]["match"]["prefect.resource.name"]
     assert not fnmatchcase(own, watched)
-    assert all(fnmatchcase(name, watched) for name in {*triggers, ORPHANED_RUNS_AUTOMATION} - {own})
+    assert all(fnmatchcase(name, watched) for name in triggers.keys() - {own})
 
 
 def test_no_template_is_inside_a_list_where_prefect_would_drop_it() -> None:

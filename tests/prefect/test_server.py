@@ -13,14 +13,14 @@ from pathlib import Path
 import httpx
 import pytest
 from prefect.server.api import server
-from prefect.server.database import provide_database_interface
+from prefect.server.database import PrefectDBInterface, provide_database_interface
 from prefect.server.database.configurations import AioSqliteConfiguration
 from prefect.server.database.dependencies import temporary_database_config
 from prefect.server.events import triggers
 from prefect.settings import Settings
 from sqlalchemy import text
 
-from labelyard.orchestration.fast_worker.server import cache_application, lock_before_triggers_read
+from labelyard.orchestration.fast_worker.server import cache_application, lock_before_reading
 from tests.support.prefect_server import PrefectServer
 
 SCRIPT = """
@@ -91,14 +91,35 @@ def _reading_and_writing(file: Path) -> list[object]:
         return asyncio.run(_read_and_write(3))
 
 
-def test_triggers_that_read_and_then_write_wait_for_each_other_on_sqlite(
+def test_transactions_that_read_and_then_write_wait_for_each_other_on_sqlite(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without = _reading_and_writing(tmp_path / "without.db")
     assert any("database is locked" in str(failure) for failure in without), "Prefect itself waits now"
-    monkeypatch.setattr(triggers, "automations_session", triggers.automations_session)  # restored at the end
-    lock_before_triggers_read()
+    begin = AioSqliteConfiguration.begin_transaction
+    monkeypatch.setattr(AioSqliteConfiguration, "begin_transaction", begin)  # restored at the end
+    lock_before_reading()
     assert _reading_and_writing(tmp_path / "with.db") == [None] * 3
+
+
+async def _read_inside(database: PrefectDBInterface) -> list[int]:
+    async with database.session_context(begin_transaction=True) as outer:
+        await outer.execute(text("CREATE TABLE counted (number)"))
+        async with database.session_context() as reader, asyncio.timeout(10):
+            first = await reader.scalar(text("SELECT count(*) FROM sqlite_master"))
+        async with database.session_context(begin_transaction=True) as inner, asyncio.timeout(10):
+            second = await inner.scalar(text("SELECT count(*) FROM sqlite_master"))
+    return [first, second]
+
+
+def test_a_session_that_reads_inside_a_transaction_does_not_wait_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = AioSqliteConfiguration.begin_transaction
+    monkeypatch.setattr(AioSqliteConfiguration, "begin_transaction", begin)  # restored at the end
+    lock_before_reading()
+    with temporary_database_config(AioSqliteConfiguration(f"sqlite+aiosqlite:///{tmp_path / 'some.db'}")):
+        assert asyncio.run(_read_inside(provide_database_interface())) == [0, 0]
 
 
 @pytest.mark.slow

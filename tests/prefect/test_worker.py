@@ -13,6 +13,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
@@ -249,7 +250,9 @@ def test_a_run_deleted_before_its_process_is_recorded_does_not_end_the_worker(
     deleted = FlowRun(flow_id=uuid4())
 
     async def record_process() -> None:
-        async with LabelyardWorker(work_pool_name="tiny") as worker:
+        async with get_client() as client:
+            worker = LabelyardWorker(work_pool_name="tiny")
+            worker._client = client
             await worker._record_process(deleted)
 
     with temporary_settings({PREFECT_API_URL: prefect_server.api_url}), caplog.at_level("WARNING"):

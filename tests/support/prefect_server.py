@@ -17,7 +17,8 @@ from uuid import uuid4
 import httpx
 
 from labelyard.orchestration.pull import find_project
-from labelyard.supervisor.stack import SERVER_SETTINGS, free_ports, server_command
+from labelyard.settings import UpSettings
+from labelyard.supervisor.stack import free_ports, server_command, server_settings
 from tests.support.waiting import eventually
 
 _START_SECONDS = 240
@@ -71,10 +72,10 @@ class PrefectServer:
         """Post an event about a batch, as labelyard does."""
         self.post_event(event, f"labelyard.batch.{batch}", batch=batch, **payload)
 
-    def post_event(self, event: str, resource: str, **payload: Any) -> None:
-        """Post an event about any resource."""
+    def post_event(self, event: str, resource: str, occurred: datetime | None = None, **payload: Any) -> None:
+        """Post an event about any resource, by default as one of now."""
         document = {
-            "id": str(uuid4()), "occurred": datetime.now(UTC).isoformat(), "event": event,
+            "id": str(uuid4()), "occurred": (occurred or datetime.now(UTC)).isoformat(), "event": event,
             "resource": {"prefect.resource.id": resource}, "related": [], "payload": payload,
         }  # fmt: skip
         self.call("POST", "/events", [document])
@@ -191,7 +192,7 @@ def serving(
     """Run a server as `labelyard up` starts it; yield it and its process. The same `home` and `port` restart it."""
     server, log_file = PrefectServer(f"http://127.0.0.1:{port}/api", home), home / "log"
     quick = {"PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "1"}
-    environment = {**server.environment, **SERVER_SETTINGS, **quick, **settings}
+    environment = {**server.environment, **server_settings(UpSettings()), **quick, **settings}
     start = [*(command or server_command()), "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     with log_file.open("ab") as log:
         process = subprocess.Popen(start, env=environment, cwd=home, stdout=log, stderr=log, start_new_session=True)

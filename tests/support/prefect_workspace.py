@@ -37,7 +37,7 @@ class PrefectWorkspace:
         """Register the objects in the bucket, close the batch and return its id."""
         with open_context(Settings(ledger=self.ledger_url, store=self.store.settings)) as context:
             sweep_sources(context)
-            return close_now(context, self.dataset).id
+            return close_now(context, self.dataset)[0].id
 
     def task_id(self, batch: str) -> int:
         with closing(Ledger(self.ledger_url)) as ledger, ledger.read_only() as tx:

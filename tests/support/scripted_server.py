@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from labelyard.cvat import Cvat, connect
+from tests.support.http_server import serve_handler
 
 LOGIN = ("POST", "/api/v1/auth/login")
 TWO_TOKENS = [(200, {"key": "old"}), (200, {"key": "new"})]
@@ -103,17 +103,8 @@ def serve_script(script: Mapping[tuple[str, str], list[Any]]) -> Iterator[Script
         def log_message(self, *args: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    scripted.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
+    with serve_handler(Handler) as scripted.url:
         yield scripted
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(5)
 
 
 class ManualClock:

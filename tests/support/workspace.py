@@ -81,7 +81,7 @@ class Workspace:
     def close_batch(self) -> str:
         """Register what is in the bucket and close its batch; return the batch's id."""
         sweep_sources(self.context)
-        return close_now(self.context, "street").id
+        return close_now(self.context, "street")[0].id
 
     def retry(self, batch: str = FIRST) -> None:
         """Try a batch again at once."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,14 +15,14 @@ from labelyard.config import parse_spec
 from tests.support.paths import ROOT
 
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
-GENERATED = ["docs/dataset-file.md", "docs/settings.md", "docs/commands.md", "datasets/dataset.schema.json"]
 
 
-@pytest.mark.parametrize("name", GENERATED)
-def test_a_generated_document_is_up_to_date(name: str) -> None:
-    generated = runpy.run_path(str(ROOT / "docs" / "generate.py"))["documents"]()
-    assert list(generated) == GENERATED
-    assert (ROOT / name).read_text() == generated[name], "run `make docs`"
+def test_the_generated_documents_are_up_to_date() -> None:
+    # A process of its own: click keeps the help option of a command that another test has called by itself.
+    check = subprocess.run(
+        [sys.executable, ROOT / "docs" / "generate.py", "--check"], capture_output=True, text=True, check=False
+    )
+    assert (check.returncode, check.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -117,7 +117,7 @@ def _image(image: Image, number: int, original: Original) -> dict[str, Any]:
         "file_name": stored.key,
         "width": image.width,
         "height": image.height,
-        "coco_url": stored.url,
+        "coco_url": f"s3://{stored.bucket}/{stored.key}",  # as it is: programs read it
         "etag": stored.etag,
         **({"version_id": stored.version_id} if stored.version_id else {}),
         **({"exif_orientation": orientation} if orientation not in (None, 1) else {}),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import partial
 
+from labelyard.config import DatasetSpec
 from labelyard.cvat import Cvat, connect
 from labelyard.domain.tasks import User
 from labelyard.operations.doctor.check import Check, CheckResult, Installation, fail, ok
@@ -37,7 +38,7 @@ def _check_cvat(name: str, installation: Installation) -> Iterator[CheckResult]:
     finally:
         cvat.close()
     for spec in (spec for spec in installation.datasets if spec.cvat == name):
-        yield _check_annotators(f"annotators of {spec.name}", spec.annotators, users, cvat.url)
+        yield _check_annotators(spec, users, cvat)
 
 
 def _check_account(cvat: Cvat, name: str) -> CheckResult:
@@ -50,11 +51,13 @@ def _check_account(cvat: Cvat, name: str) -> CheckResult:
     return fail(f"CVAT {name}", message, next_step)
 
 
-def _check_annotators(name: str, annotators: Sequence[str], users: Mapping[str, User], url: str) -> CheckResult:
+def _check_annotators(spec: DatasetSpec, users: Mapping[str, User], cvat: Cvat) -> CheckResult:
+    name, annotators = f"annotators of {spec.name}", spec.annotators
     missing = [annotator for annotator in annotators if annotator not in users]
     inactive = [annotator for annotator in annotators if annotator in users and not users[annotator].is_active]
-    parts = [f"{url} has no user {', '.join(missing)}"] if missing else []
+    parts = [f"{cvat.url} has no user {', '.join(missing)}"] if missing else []
     parts += [f"{', '.join(inactive)} may not log in"] if inactive else []
     if parts:
-        return fail(name, "; ".join(parts), "labelyard cvat register, or correct `annotators` and labelyard apply FILE")
+        add = "labelyard cvat register" if cvat.can_register else f"add the user in {cvat.url}"
+        return fail(name, "; ".join(parts), f"{add}, or correct `annotators` and labelyard apply FILE")
     return ok(name, ", ".join(annotators))

@@ -5,8 +5,9 @@ It changes three things of the server.
 Transactions on SQLite. A transaction that reads first and writes later fails at once ("database is locked") if another
 one has written in between; it does not wait. Triggers do this: after four attempts within a tenth of a second the
 event is dropped, and its run is never created. So does the creation of a run: it is repeated after two and after four
-seconds, two automations at a time, so that in a burst most runs start late. Here both get the write lock before they
-read, as the ledger's transactions do.
+seconds, two automations at a time, so that in a burst most runs start late. So does the service that marks runs as
+Late: on a slow machine it fills the log with errors. Here every transaction gets the write lock before it reads, as the
+ledger's transactions do.
 
 The server's application. For each action of an automation the server creates a client of itself, which finds the
 application by a hash of all settings and configures logging again. That blocks the server for a tenth of a second and
@@ -26,13 +27,12 @@ import runpy
 import sys
 import threading
 import time
-from contextlib import AbstractAsyncContextManager
-from typing import Any
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
-from prefect.server.api import deployments, server
-from prefect.server.database import PrefectDBInterface, provide_database_interface
-from prefect.server.events import triggers
-from sqlalchemy.ext.asyncio import AsyncSession
+from prefect.server.api import server
+from prefect.server.database.configurations import SQLITE_BEGIN_MODE, AioSqliteConfiguration
+from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
 
 from labelyard.errors import InputError
 from labelyard.orchestration.fast_worker import require_supported
@@ -46,38 +46,26 @@ def cache_application() -> None:
     server.create_app = functools.cache(server.create_app)
 
 
-def lock_before_triggers_read() -> None:
-    """Make a trigger on SQLite get the write lock before it reads. PostgreSQL is not affected."""
-
-    def writing_session(*, begin_transaction: bool = False) -> AbstractAsyncContextManager[AsyncSession]:
-        return _WriteFirst(provide_database_interface()).session_context(begin_transaction=begin_transaction)
-
-    triggers.automations_session = writing_session  # type: ignore[assignment, attr-defined]
+def lock_before_reading() -> None:
+    """Make every transaction on SQLite get the write lock before it reads. PostgreSQL is not affected."""
+    AioSqliteConfiguration.begin_transaction = _begin_with_lock  # type: ignore[assignment, method-assign]
 
 
-def lock_before_runs_are_created() -> None:
-    """Make the creation of a run on SQLite get the write lock before it reads.
-
-    To be called before the application is created.
-    """
-    create: Any = deployments.create_flow_run_from_deployment
-
-    @functools.wraps(create)  # FastAPI builds the route from the signature
-    async def create_with_lock(db: PrefectDBInterface, **others: Any) -> Any:
-        return await create(db=_WriteFirst(db), **others)
-
-    [route] = [route for route in deployments.router.routes if getattr(route, "endpoint", None) is create]
-    route.endpoint = create_with_lock  # type: ignore[attr-defined]
-
-
-class _WriteFirst:
-    """A database whose transactions start with the write lock on SQLite; on PostgreSQL they are as before."""
-
-    def __init__(self, database: PrefectDBInterface) -> None:
-        self._database = database
-
-    def session_context(self, *, begin_transaction: bool = False) -> AbstractAsyncContextManager[AsyncSession]:
-        return self._database.session_context(begin_transaction, with_for_update=begin_transaction)
+@asynccontextmanager
+async def _begin_with_lock(
+    self: AioSqliteConfiguration, session: AsyncSession, *, with_for_update: bool = False
+) -> AsyncGenerator[AsyncSessionTransaction, None]:
+    """Begin a transaction with the write lock, unless it is inside another one, which may hold the lock already."""
+    del self
+    is_inner = SQLITE_BEGIN_MODE.get() is not None
+    token = SQLITE_BEGIN_MODE.set("DEFERRED" if is_inner and not with_for_update else "IMMEDIATE")
+    try:
+        async with session.begin() as transaction:
+            await session.connection()  # sends BEGIN; by default the first statement does
+            SQLITE_BEGIN_MODE.set("DEFERRED")  # for sessions that only read, opened inside this one
+            yield transaction
+    finally:
+        SQLITE_BEGIN_MODE.reset(token)
 
 
 def collect_garbage_forever() -> None:
@@ -95,8 +83,7 @@ if __name__ == "__main__":
     except InputError as error:
         sys.exit(f"labelyard: {error}")
     cache_application()
-    lock_before_triggers_read()
-    lock_before_runs_are_created()
+    lock_before_reading()
     gc.disable()
     threading.Thread(target=collect_garbage_forever, name="garbage", daemon=True).start()
     runpy.run_module("prefect", run_name="__main__", alter_sys=True)

@@ -41,7 +41,7 @@ from prefect.logging.handlers import APILogHandler
 from prefect.workers.base import BaseWorker, BaseWorkerResult
 from prefect.workers.process import ProcessJobConfiguration, ProcessVariables
 
-from labelyard.errors import RunCancelled, WorkerStopped
+from labelyard.errors import LabelyardError, RunCancelled, WorkerStopped
 from labelyard.orchestration.fast_worker.engine import run_in_this_thread, shared_client
 from labelyard.orchestration.fast_worker.killed_workers import process_id, runs_of_killed_workers
 
@@ -144,7 +144,8 @@ class LabelyardWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, Labe
             flow = await self._flow_of(flow_run)
         except Exception as error:  # noqa: BLE001 - a flow that cannot be loaded ends its run, not the worker
             cause = error.__cause__ if isinstance(error, StepExecutionError) and error.__cause__ else error
-            self.get_flow_run_logger(flow_run).error("The flow could not be loaded.", exc_info=cause)
+            traceback = None if isinstance(cause, LabelyardError) else cause
+            self.get_flow_run_logger(flow_run).error("The flow could not be loaded: %s", cause, exc_info=traceback)
             await self._propose_crashed_state(
                 flow_run, f"The flow could not be loaded: {type(cause).__name__}: {cause}"
             )

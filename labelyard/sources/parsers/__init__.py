@@ -11,7 +11,7 @@ from typing import Protocol
 
 from labelyard.errors import MessageError
 from labelyard.sources.notifications import ParsedMessage
-from labelyard.sources.parsers import aws_s3, ceph, eventbridge, minio, sns
+from labelyard.sources.parsers import aws_s3, ceph, eventbridge, minio, s3_compatible, sns
 from labelyard.sources.parsers.document import MAX_BODY_BYTES, Document, ParseDocument, decode
 
 __all__ = ["MAX_BODY_BYTES", "PARSERS", "Parser", "parse_message"]
@@ -31,7 +31,8 @@ PARSERS: Mapping[str, Parser] = {
     "ceph": ceph,
     "minio": minio,
     "eventbridge": eventbridge,
-    "aws_s3": aws_s3,  # after the stores that imitate it
+    "s3_compatible": s3_compatible,  # after the stores whose records are known
+    "aws_s3": aws_s3,
     "sns": sns,
 }
 """Parsers by name. The first that recognises a document parses it."""

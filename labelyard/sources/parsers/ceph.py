@@ -14,4 +14,4 @@ def recognises(document: Document) -> bool:
 
 def parse(document: Document, parse_nested: ParseDocument) -> ParsedMessage:  # noqa: ARG001 - contains no other document
     """Parse one record; its key is taken as it is, plus and percent signs included."""
-    return parse_record(document, decode_key=str)
+    return parse_record(document, read_key=lambda key: [key])

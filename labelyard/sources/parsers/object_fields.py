@@ -60,6 +60,14 @@ def sequencer(fields: Document) -> str | None:
     return value.lower() if isinstance(value, str) and 0 < len(value) <= 64 and value.isascii() else None
 
 
+def is_storable(key: str) -> bool:
+    """Return whether a store and a database accept the key."""
+    try:
+        return bool(_storable(key, "key"))
+    except MessageError:
+        return False
+
+
 def _storable(value: str, what: str) -> str:
     try:
         length = len(value.encode())

@@ -129,3 +129,11 @@ def test_validate_without_a_file_says_how_it_is_called() -> None:
     result = call("validate")
     assert result.exit_code == 2
     assert "FILE…" in result.stderr
+
+
+def test_apply_reports_the_errors_of_all_files_at_once(tmp_path: Path) -> None:
+    files = [tmp_path / "a.yaml", tmp_path / "b.yaml"]
+    for file in files:
+        file.write_text(GOOD.replace("name: street", "nmae: street"))
+    error = call("apply", *map(str, files)).exception
+    assert all(f"{file}:" in str(error) for file in files)

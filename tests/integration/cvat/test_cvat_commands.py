@@ -182,7 +182,10 @@ def test_annotations_are_created_once_however_often_they_are_sent(run: Run, tmp_
         created = json.loads(run("annotations", job, "--create", "new.json", "--json").stdout)
     assert len(json.loads(run("annotations", str(task), "--task", "--json").stdout)["shapes"]) == 1
     (tmp_path / "old.json").write_text(json.dumps({"shapes": [created["shapes"][0]]}))
-    run("annotations", job, "--delete", "old.json")
+    deleted = run("annotations", job, "--delete", "old.json", "--json")
+    assert json.loads(deleted.stdout)["shapes"] == []
+    assert "deleted 1 of the 1 given annotations" in deleted.stderr
+    assert "deleted 0 of the 1 given annotations" in run("annotations", job, "--delete", "old.json").stderr
     assert run("annotations", job).stdout.splitlines()[0] == "0 shapes, 0 tracks, 0 tags"
     both = error_of(run("annotations", job, "--create", "new.json", "--delete", "old.json"))
     assert "one of" in both.what

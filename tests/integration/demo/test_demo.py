@@ -77,6 +77,26 @@ def test_every_photograph_goes_from_the_bucket_to_the_dataset_and_no_process_sta
     assert "✓ each photograph is in exactly one task" in said.read_text()
 
 
+@pytest.mark.slow
+@pytest.mark.prefect
+@pytest.mark.timeout(600)
+def test_ctrl_c_of_a_kept_demo_deletes_its_folder_in_the_temporary_directory(tmp_path: Path) -> None:
+    said, own = tmp_path / "said", tmp_path / "tmp"
+    own.mkdir()
+    command = [sys.executable, "-m", "labelyard", "demo", "--keep"]
+    with said.open("w") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out, text=True, env={**os.environ, "TMPDIR": str(own)})
+    try:
+        wait_until(lambda: "Everything keeps running until Ctrl-C" in said.read_text(), process, said, _PATIENT)
+        (folder,) = own.glob("labelyard-demo-*")
+        assert {path.stat().st_mode & 0o077 for path in (folder, *folder.rglob("*"))} == {0}
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(_PATIENT) == 0, said.read_text()
+    assert list(own.glob("labelyard-demo-*")) == []
+    assert processes_of(folder) == []
+
+
 @pytest.mark.prefect
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("moment", ["emulator", pytest.param("prefect-server", marks=pytest.mark.slow)])

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from PIL import Image
 
 from cvat_sandbox import serve
@@ -20,7 +20,7 @@ from labelyard.annotations.comparison import compare
 from labelyard.cvat import Cvat, connect
 from labelyard.domain.annotations import Annotations, AttributeValue, Change, Shape, ShapeType, Track
 from labelyard.domain.tasks import DataSpec, Job, Task, TaskSpec, UploadFile
-from labelyard.errors import CvatError
+from labelyard.errors import CvatError, ExportFailed
 from labelyard.formats.coco.expected_export import expected_export
 from labelyard.formats.coco.read import read_export
 from labelyard.formats.interface import ExpectedExport
@@ -96,7 +96,12 @@ def replace_annotations(root: Cvat, job: Job, annotations: Annotations) -> None:
 def test_a_servers_export_is_the_expected_one(root: Cvat, task: Task, tmp_path: Path, annotations: Annotations) -> None:
     replace_annotations(root, task.jobs[0], with_ids_of(task, annotations))
     want = expected(root, task)
-    root.export(task.id, tmp_path / "export.zip")
+    try:
+        root.export(task.id, tmp_path / "export.zip")
+    except ExportFailed as error:
+        # CVAT cannot export a tracked polygon that collapses to a line between two key frames.
+        assume("Wrong polygon points" not in str(error))
+        raise
     difference = compare(want.content, read_export(tmp_path / "export.zip"))
     assert not difference, str(difference)
     assert want.faults == ()

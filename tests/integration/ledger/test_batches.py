@@ -44,10 +44,10 @@ def test_a_marker_closes_the_open_batch_once(ledger: Ledger, spec: DatasetSpec) 
     register(ledger, spec, an_object(1))
     marker = StoredObject("incoming", "street/_SUCCESS", "m", 0)
     with ledger.transaction() as tx:
-        assert objects.register_marker(tx, spec, marker, "event") is not None
+        assert [batch.id for batch in objects.register_marker(tx, spec, marker, "event")] == ["street-00001"]
     register(ledger, spec, an_object(2))
     with ledger.transaction() as tx:
-        assert objects.register_marker(tx, spec, marker, "sweep") is None
+        assert objects.register_marker(tx, spec, marker, "sweep") == []
     assert states(ledger) == {"street-00001": ("closed", 1), "street-00002": ("open", 1)}
 
 

@@ -22,7 +22,7 @@ from tests.support.ledger_samples import Clock, an_object, apply, dataset_spec, 
 def test_a_missing_ledger_names_the_command_that_creates_it(tmp_path: Path) -> None:
     with pytest.raises(LedgerBehind, match="no ledger yet") as caught:
         Ledger(f"sqlite:///{tmp_path}/none.db")
-    assert caught.value.next_step == "labelyard db upgrade"
+    assert caught.value.next_step.endswith("labelyard db upgrade --create")  # there is no .env here
     assert not list(tmp_path.iterdir())
 
 
@@ -90,9 +90,9 @@ def test_an_unsupported_url_names_the_supported_ones(url: str) -> None:
 
 def test_a_folder_that_cannot_be_created_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(SettingsError, match="the ledger's folder cannot be created: Not a directory") as caught:
+    with pytest.raises(SettingsError, match="the ledger's file cannot be created: Not a directory") as caught:
         upgrade(f"sqlite:///{tmp_path}/file/inside/ledger.db")
-    assert caught.value.where == f"{tmp_path}/file/inside"
+    assert caught.value.where == f"{tmp_path}/file/inside/ledger.db"
     assert "LABELYARD_LEDGER" in caught.value.next_step
 
 

@@ -54,10 +54,9 @@ def test_notifications_accepts_a_dataset_file_and_prints_the_setting_for_a_new_q
     )
     applied = machine.run("notifications", "cats.yaml", "--apply")
     assert applied.returncode == 0, applied.stderr
-    assert applied.stdout.decode().splitlines()[-1] == (
-        f"next: write LABELYARD_WATCH__QUEUE_URL={machine.server.url}/000000000000/labelyard into .env,"
-        " then labelyard up, or labelyard watch"
-    )
+    written = f"LABELYARD_WATCH__QUEUE_URL={machine.server.url}/000000000000/labelyard"
+    assert applied.stdout.decode().splitlines()[-2:] == [f".env: {written}", "next: labelyard up, or labelyard watch"]
+    assert "LABELYARD_WATCH__QUEUE_URL=" in (machine.folder / ".env").read_text()
 
 
 def test_notifications_changes_nothing_if_the_plan_has_a_problem(machine: Machine) -> None:

@@ -17,7 +17,15 @@ import pytest
 from pydantic import SecretStr
 
 from labelyard.domain.objects import StoredObject
-from labelyard.errors import ObjectArchived, ObjectChanged, ObjectDeleted, StoreError, StoreUnreachable
+from labelyard.errors import (
+    ObjectArchived,
+    ObjectChanged,
+    ObjectDeleted,
+    ObjectRefused,
+    StoreError,
+    StoreUnauthorized,
+    StoreUnreachable,
+)
 from labelyard.settings import StoreSettings
 from labelyard.sources.parsers import parse_message
 from labelyard.storage import Store
@@ -182,11 +190,11 @@ def test_an_invalid_bucket_name_is_an_error(store: Store) -> None:
 @pytest.mark.parametrize(
     ("status", "code", "kind", "advice"),
     [
-        (403, "AccessDenied", StoreError, "s3:GetObject"),
-        (403, "InvalidAccessKeyId", StoreError, "LABELYARD_STORE__ACCESS_KEY_ID"),
-        (403, "SignatureDoesNotMatch", StoreError, "LABELYARD_STORE__ACCESS_KEY_ID"),
-        (403, "ExpiredToken", StoreError, "renew"),
-        (403, "RequestTimeTooSkewed", StoreError, "clock"),
+        (403, "AccessDenied", ObjectRefused, "s3:GetObject"),
+        (403, "InvalidAccessKeyId", StoreUnauthorized, "LABELYARD_STORE__ACCESS_KEY_ID"),
+        (403, "SignatureDoesNotMatch", ObjectRefused, "plainer key"),
+        (403, "ExpiredToken", StoreUnauthorized, "renew"),
+        (403, "RequestTimeTooSkewed", StoreUnauthorized, "clock"),
         (400, "AuthorizationHeaderMalformed", StoreError, "REGION"),
         (403, "InvalidObjectState", ObjectArchived, ""),
         (404, "NoSuchVersion", ObjectDeleted, ""),

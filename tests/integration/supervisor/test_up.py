@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from labelyard.ledger import upgrade
+from labelyard.ledger import Ledger, history, upgrade
 from labelyard.orchestration.fast_worker import INSTALL, is_supported
 from labelyard.supervisor.stack import free_ports, lock_folder
 from tests.support.waiting import wait_until
@@ -88,7 +88,19 @@ def test_up_starts_every_process_restarts_those_that_end_and_stops_all_on_ctrl_c
 ) -> None:
     said, health = tmp_path / "said", f"http://127.0.0.1:{environment['LABELYARD_WATCH__PORT']}/healthz"
     wait_until(lambda: "Ctrl-C stops everything" in said.read_text(), up, said, _PATIENT)
-    assert f"http://127.0.0.1:{environment['LABELYARD_UP__PREFECT_PORT']}" in said.read_text()
+    ui = f"http://127.0.0.1:{environment['LABELYARD_UP__PREFECT_PORT']}"
+    for missing_or_link in (
+        f"{ui}/runs",
+        f"{ui}/artifacts/key/operations",
+        health,
+        "! queue:",
+        "! CVAT: none is named",
+    ):
+        assert missing_or_link in said.read_text()
+    wait_until(lambda: "labelyard status, labelyard doctor" in said.read_text(), up, said, _PATIENT)
+    record(tmp_path, "closed")
+    wait_until(lambda: "street: closed: by hand" in said.read_text(), up, said, _PATIENT)  # without a terminal, a line
+    assert {path.stat().st_mode & 0o077 for path in (tmp_path / ".labelyard").rglob("*")} == {0}
     assert (INSTALL in said.read_text()) is not is_supported()
     born = httpx.get(health).json()["since"]
     watcher = next(pid for pid, args in children(up.pid).items() if "labelyard watch" in args)
@@ -99,6 +111,13 @@ def test_up_starts_every_process_restarts_those_that_end_and_stops_all_on_ctrl_c
     up.send_signal(signal.SIGINT)
     assert up.wait(_PATIENT) == 0, said.read_text()
     assert not set(parts) & set(processes())
+
+
+def record(folder: Path, what: str) -> None:
+    ledger = Ledger(f"sqlite:///{folder / '.labelyard' / 'ledger.db'}")
+    with ledger.transaction() as tx:
+        history.record(tx, what, "by hand", dataset="street")
+    ledger.close()
 
 
 def alive_since(health: str) -> str | None:

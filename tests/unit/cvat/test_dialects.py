@@ -65,9 +65,15 @@ def start(name: str, verb: str) -> tuple[Exchange[Any], Request]:
 
 
 def test_these_are_all_verbs_of_a_dialect_and_of_the_client() -> None:
-    verbs = {name for name in vars(Dialect) if name[0] != "_"} - {"root", "probe", "for_server", "authorization"}
+    verbs = {name for name in vars(Dialect) if name[0] != "_"} - {
+        "root",
+        "probe",
+        "for_server",
+        "authorization",
+        "can_register",
+    }
     assert set(VERBS) == verbs
-    client = {name for name in vars(Cvat) if name[0] != "_"} - {"url", "close"}
+    client = {name for name in vars(Cvat) if name[0] != "_"} - {"url", "close", "family", "can_register"}
     assert client == verbs - {"tasks_page"} | {"tasks"}
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelyard.domain.objects import StoredObject
-from labelyard.sources.listing import folder_of, markers_last, pages
+from labelyard.domain.objects import StoredObject, folder_of
+from labelyard.sources.listing import markers_last, pages
 
 MARKER = "_SUCCESS"
 

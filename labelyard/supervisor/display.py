@@ -1,4 +1,4 @@
-"""Shows the demo: a live view on a terminal, plain lines otherwise."""
+"""Shows the progress of the work: a live view on a terminal, plain lines otherwise. For `labelyard up` and the demo."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from labelyard.demo.snapshot import HistoryEvent, Snapshot
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus
 from labelyard.ledger.overview import BatchSummary
+from labelyard.supervisor.progress import HistoryEvent, Snapshot
 
 _STATES = (
     BatchState.OPEN, BatchState.CLOSED, BatchState.CREATED, BatchState.UPLOADED,
     BatchState.READY, BatchState.ASSIGNED, BatchState.COMPLETED, BatchState.EXPORTED,
 )  # fmt: skip
-_IN_A_TASK = _STATES[4:]
 _SHOWN_EVENTS = 6
+_SHOWN_IN_SECONDS = 600
 
 
 class Display(Protocol):
-    """Shows a demo to a person."""
+    """Shows the work to a person."""
 
     def report(self, line: str) -> None:
         """Show a line of text."""
 
-    def show(self, snapshot: Snapshot, uploaded: int) -> None:
-        """Show the progress; `uploaded` photographs have been put so far."""
+    def show(self, snapshot: Snapshot, counts: str) -> None:
+        """Show the progress, with `counts` as its first line."""
 
     def wait(self) -> None:
         """Show that time passes while nothing else happens."""
@@ -54,7 +54,7 @@ class PlainDisplay:
         seconds = time.monotonic() - self._begun
         self._console.print(Text(f"{seconds:6.1f} s  {line}"), soft_wrap=True)
 
-    def show(self, snapshot: Snapshot, uploaded: int) -> None:  # noqa: ARG002 - only the live view shows counts
+    def show(self, snapshot: Snapshot, counts: str) -> None:  # noqa: ARG002 - only the live view shows counts
         """Print the new events."""
         for event in snapshot.events:
             self.report(f"{event.about}: {event.what}: {event.reason}")
@@ -69,8 +69,8 @@ class PlainDisplay:
 class LiveDisplay:
     """Counts, batches, people and the latest events, updated in place."""
 
-    def __init__(self, live: Live, hint: str) -> None:
-        self._live, self._hint, self._begun = live, hint, time.monotonic()
+    def __init__(self, live: Live, title: str, hint: str) -> None:
+        self._live, self._title, self._hint, self._begun = live, title, hint, time.monotonic()
         self._news: deque[Text] = deque(maxlen=_SHOWN_EVENTS)
         self._body: RenderableType = Text("")
         self._counts, self._drawn = "", -1
@@ -83,11 +83,10 @@ class LiveDisplay:
         self._news.append(Text(line, style="bold", no_wrap=True, overflow="ellipsis"))
         self._draw()
 
-    def show(self, snapshot: Snapshot, uploaded: int) -> None:
+    def show(self, snapshot: Snapshot, counts: str) -> None:
         """Update the view."""
         self._news.extend(map(_line, snapshot.events))
-        tasks, exported = snapshot.objects(*_IN_A_TASK), snapshot.objects(BatchState.EXPORTED)
-        self._counts = f"{uploaded} uploaded · {snapshot.objects()} registered · {tasks} in tasks · {exported} exported"
+        self._counts = counts
         self._body = Group(_batches(snapshot), Text(), _people(snapshot))
         self._draw()
 
@@ -107,13 +106,13 @@ class LiveDisplay:
 
     def _draw(self) -> None:
         self._drawn = self._seconds()
-        head = Text.assemble(("labelyard demo", "bold"), f"  {self._drawn:3} s  {self._counts}")
+        head = Text.assemble((self._title, "bold"), f"  {_duration(self._drawn)}  {self._counts}")
         hint = [Text(), Text(self._hint, style="dim")] if self._hint else []
         self._live.update(Group(head, Text(), self._body, Text(), *self._news, *hint), refresh=True)
 
 
 @contextmanager
-def open_display(console: Console, hint: str) -> Iterator[Display]:
+def open_display(console: Console, title: str, hint: str) -> Iterator[Display]:
     """Return the display for a console. `hint` says what a person can do meanwhile."""
     if not console.is_terminal:
         plain = PlainDisplay(console)
@@ -122,7 +121,13 @@ def open_display(console: Console, hint: str) -> Iterator[Display]:
         return
     # No automatic refresh: its thread would draw over what others print.
     with Live(console=console, auto_refresh=False) as live:
-        yield LiveDisplay(live, hint)
+        yield LiveDisplay(live, title, hint)
+
+
+def _duration(seconds: int) -> str:
+    if seconds < _SHOWN_IN_SECONDS:
+        return f"{seconds:3} s"
+    return f"{seconds // 3600} h {seconds // 60 % 60:02} min"
 
 
 def _batches(snapshot: Snapshot) -> Table:

@@ -1,0 +1,153 @@
+"""An idle installation stays green, keeps Prefect's database small, and still ends runs that died."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import FlowRun
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from labelyard.orchestration import orphaned_runs
+from labelyard.orchestration.artifact_versions import KEPT, prune_artifact_versions
+from labelyard.supervisor.stack import free_ports
+from tests.support.pictures import picture
+from tests.support.prefect_server import RUN_SECONDS, PrefectServer, serving
+from tests.support.prefect_workspace import RARELY, PrefectWorkspace
+from tests.support.waiting import eventually
+
+pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.timeout(600)]
+
+BUSY = {
+    "LABELYARD_DEPLOY__COLLECT_SECONDS": "3",
+    "LABELYARD_DEPLOY__SWEEP_SECONDS": "5",
+    "LABELYARD_DEPLOY__HOUSEKEEPING_SECONDS": "5",
+    "LABELYARD_DEPLOY__HEARTBEAT_TIMEOUT_SECONDS": "75",
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+}
+"""Many runs in little time; the timeout passes during the test and is more than two heartbeats, as by default."""
+SECONDS = 100
+WRONG = {f"prefect.flow-run.{state}" for state in ("Failed", "Crashed", "Late", "Actions failed", "To be tried again")}
+WRONG |= {"prefect.automation.action.failed"}
+
+
+@pytest.fixture
+def idle(tmp_path: Path) -> Iterator[PrefectServer]:
+    """A server of its own: its deployments have schedules of seconds."""
+    (tmp_path / "home").mkdir()
+    with serving(tmp_path / "home", free_ports(1)[0]) as (server, _):
+        yield server
+
+
+@pytest.fixture
+def tarpit() -> Iterator[str]:
+    """A CVAT that accepts connections and never responds."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def event_counts(server: PrefectServer, since: datetime | None = None) -> dict[str, int]:
+    """How many events are stored, by name, of the last week or since then."""
+    wanted = {"filter": {"occurred": {"since": since.isoformat()}} if since else {}}
+    return {one["value"]: one["count"] for one in server.call("POST", "/events/count-by/event", wanted)}
+
+
+def runs(server: PrefectServer, **state: Any) -> list[Any]:
+    found: list[Any] = server.call("POST", "/flow_runs/filter", {"flow_runs": {"state": state}, "limit": 200})
+    return found
+
+
+@pytest.mark.slow
+def test_after_dozens_of_runs_that_changed_nothing_no_run_failed_crashed_or_was_late_and_no_action_failed(
+    idle: PrefectServer, workspace: PrefectWorkspace, tmp_path: Path
+) -> None:
+    idle.command("labelyard", "deploy", **BUSY)
+    with idle.worker("labelyard", "labelyard", tmp_path, **workspace.settings, **BUSY):
+        eventually(lambda: runs(idle, name={"any_": ["Nothing new"]}) or None, "the first run", RUN_SECONDS)
+        time.sleep(20)  # runs of the time before the worker started are late
+        since = datetime.now(UTC)
+        time.sleep(SECONDS)
+        counts, kept = event_counts(idle, since), runs(idle, name={"any_": ["Nothing new"]})
+        assert runs(idle, type={"any_": ["FAILED", "CRASHED"]}) == []
+    assert counts["prefect.flow-run.Nothing new"] > 36
+    assert {name: counts[name] for name in WRONG & counts.keys()} == {}
+    assert len(kept) < counts["prefect.flow-run.Nothing new"] / 2  # housekeeping deletes all but the newest
+
+
+@pytest.mark.slow
+def test_a_run_whose_worker_and_process_were_killed_is_marked_as_crashed_by_another_worker_although_no_slot_is_free(
+    idle: PrefectServer, workspace: PrefectWorkspace, tmp_path: Path, tarpit: str
+) -> None:
+    workspace.put("one.jpg", picture())
+    batch = workspace.close_batch()
+    limits = {"LABELYARD_DEPLOY__RUNS_AT_ONCE": "1", "LABELYARD_DEPLOY__BATCHES_AT_ONCE": "1"}
+    idle.command("labelyard", "deploy", **{**BUSY, **RARELY, "LABELYARD_DEPLOY__HOUSEKEEPING_SECONDS": "10"}, **limits)
+    other = idle.start("sweep-sources/sweep-sources")
+    idle.call("POST", f"/flow_runs/{other}/set_state", {"state": {"type": "RUNNING"}, "force": True})
+    settings = {**workspace.settings, **BUSY, "LABELYARD_LEASE_SECONDS": "3"}
+    (tmp_path / "killed").mkdir()
+    (tmp_path / "living").mkdir()
+    hangs = {**settings, "LABELYARD_CVAT__DEFAULT__URL": tarpit}
+    with idle.worker("labelyard", "labelyard", tmp_path / "killed", **hangs) as worker:
+        idle.post_batch_event("labelyard.batch.closed", batch, attempt=1)
+        dead = eventually(lambda: next(iter(idle.runs(batch, "ingest")), None), "a run of the batch", RUN_SECONDS)
+        idle.reaches(dead["id"], "Running")
+        os.killpg(worker.pid, signal.SIGKILL)
+        worker.wait()
+    # A process worker, like one on another machine, knows nothing of the other worker's process.
+    with idle.worker("labelyard", "process", tmp_path / "living", **settings, PREFECT_WORKER_QUERY_SECONDS="1"):
+        for run in (dead["id"], other):
+            assert idle.reaches(run, "Crashed")["state"]["message"] == "Missed heartbeats for 75 s."
+
+
+def test_a_run_that_ended_or_was_deleted_after_it_was_read_is_left_as_it_is(deployed: PrefectServer) -> None:
+    ended, deleted, orphan = (_running(deployed) for _ in range(3))
+    deployed.call("POST", f"/flow_runs/{ended.id}/set_state", {"state": {"type": "COMPLETED"}, "force": True})
+    deployed.call("DELETE", f"/flow_runs/{deleted.id}")
+    with temporary_settings({PREFECT_API_URL: deployed.api_url}):
+        assert [orphaned_runs._end(run, timedelta(seconds=30)) for run in (ended, deleted, orphan)] == [
+            False,
+            False,
+            True,
+        ]
+    assert (deployed.state(str(ended.id)), deployed.state(str(orphan.id))) == ("Completed", "Crashed")
+
+
+def test_housekeeping_keeps_the_newest_versions_of_the_operations_page(deployed: PrefectServer) -> None:
+    for number in range(KEPT + 2):
+        deployed.call("POST", "/artifacts/", {"key": "operations", "type": "markdown", "data": f"version {number}"})
+    with temporary_settings({PREFECT_API_URL: deployed.api_url}):
+        prune_artifact_versions()
+    wanted = {"artifacts": {"key": {"any_": ["operations"]}}, "sort": "CREATED_DESC", "limit": 200}
+    left = deployed.call("POST", "/artifacts/filter", wanted)
+    assert (len(left), left[0]["data"]) == (KEPT, f"version {KEPT + 1}")
+
+
+def _running(server: PrefectServer) -> FlowRun:
+    """Return a run in the state Running, as the client reads it."""
+    run = server.start("sweep-sources/sweep-sources")
+    server.call("POST", f"/flow_runs/{run}/set_state", {"state": {"type": "RUNNING"}, "force": True})
+    with temporary_settings({PREFECT_API_URL: server.api_url}), get_client(sync_client=True) as client:
+        return client.read_flow_run(UUID(run))
+
+
+@pytest.mark.slow
+def test_events_of_every_run_are_deleted_after_the_hours_of_the_setting_and_others_are_kept(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    quick = {"PREFECT_SERVER_SERVICES_DB_VACUUM_LOOP_SECONDS": "2"}
+    with serving(tmp_path / "home", free_ports(1)[0], **quick) as (server, _):
+        old = datetime.now(UTC) - timedelta(hours=7)
+        for name in ("Scheduled", "heartbeat", "Nothing new", "Crashed"):
+            server.post_event(f"prefect.flow-run.{name}", "prefect.flow-run.of-a-test", occurred=old)
+        kept = {"prefect.flow-run.Crashed": 1}
+        eventually(lambda: event_counts(server).get("prefect.flow-run.Crashed"), "the events to be stored", RUN_SECONDS)
+        eventually(lambda: event_counts(server) == kept or None, "the other events to be deleted", RUN_SECONDS)
