@@ -59,6 +59,11 @@ class WorkerError(Exception):
 class DownloadError(WorkerError):
     """A remote file could not be downloaded."""
 
+    @classmethod
+    def of_status(cls, url: str, status: int, reason: str) -> DownloadError:
+        """Return the error of a URL that its server refuses."""
+        return cls(f"Failed to download {url}. {status} - {reason}")
+
 
 def failure_text(error: BaseException) -> str:
     """Return the text that CVAT's queue keeps of a failed job: the type of the exception and its message."""

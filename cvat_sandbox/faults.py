@@ -9,18 +9,19 @@ from __future__ import annotations
 import random
 import threading
 from fnmatch import fnmatchcase
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
-from cvat_sandbox.errors import JobLost, SandboxError, WorkerError
+from cvat_sandbox.errors import DownloadError, JobLost, SandboxError, WorkerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-WORKERS = ("creation", "export", "null_message")
+WORKERS = ("creation", "export", "download", "null_message")
 
 
 class Rule(BaseModel):
@@ -30,10 +31,16 @@ class Rule(BaseModel):
 
     on: str = Field(
         description="`METHOD PATH`, where * matches anything, or `worker creation`, `worker export`, "
-        "`worker null_message`"
+        "`worker download`, `worker null_message`"
     )
     delay: float = Field(0.0, ge=0, le=3600, description="seconds to wait")
-    status: int = Field(0, ge=0, le=599, description="the status of an error response instead of the real response")
+    status: int = Field(
+        0,
+        ge=0,
+        le=599,
+        description="the status of an error response instead of the real response; "
+        "for `worker download` that of the store",
+    )
     retry_after: int | None = Field(None, ge=0, description="the Retry-After header of that response")
     cut: bool = Field(default=False, description="close the connection without a response")
     when: Literal["before", "after"] = Field("before", description="before or after the request takes effect")
@@ -160,6 +167,13 @@ class Faults:
             if rule.fail:
                 raise WorkerError(rule.fail.replace("{task}", str(task_id)))
         return bool(rules)
+
+    def run_download(self, url: str) -> None:
+        """Delay or refuse the download of a remote file. Raises DownloadError with the status of the store."""
+        for rule in self._firing("worker", "download"):
+            self.wait(rule.delay)
+            if rule.status:
+                raise DownloadError.of_status(url, rule.status, HTTPStatus(rule.status).phrase)
 
     def _firing(self, method: str, path: str) -> list[Rule]:
         with self._lock:

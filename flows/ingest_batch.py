@@ -6,7 +6,7 @@ from prefect.states import Completed
 
 from labelyard.context import open_context
 from labelyard.orchestration.current_run import tag_run
-from labelyard.orchestration.states import report_failures
+from labelyard.orchestration.states import report_failures, waiting_for_cvat
 from labelyard.pipeline.acquire_batch import acquire_batch
 from tasks.assign_jobs import assign_jobs
 from tasks.create_task import create_task
@@ -19,14 +19,16 @@ from tasks.wait_for_status import wait_for_status
 def ingest_batch(batch: str, attempt: int = 1) -> State:
     """Create the batch's task, upload its images, wait for the frames, assign the jobs.
 
-    Continues where an earlier run stopped, according to the ledger and the server. `attempt` counts the events
-    published for the batch.
+    Continues where an earlier run stopped, according to the ledger and the server. If CVAT takes long to make the
+    frames, the run ends and a later one goes on. `attempt` counts the events published for the batch.
     """
     with open_context() as context, acquire_batch(context, batch) as lease:
         tag_run(lease.spec.name)
         created = create_task(batch, lease.holder)
         upload_data(batch, lease.holder)
-        wait_for_status(batch, lease.holder)
+        found = wait_for_status(batch, lease.holder)
+        if "next_run" in found:
+            return waiting_for_cvat(found)
         assigned = assign_jobs(batch, lease.holder)
     return Completed(
         name="Waiting for annotators",

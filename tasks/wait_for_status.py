@@ -14,19 +14,22 @@ from labelyard.pipeline.acquire_batch import resume_lease
 
 @task(name="wait_for_status", task_run_name="wait for {batch}", cache_policy=NO_CACHE, persist_result=False)
 def wait_for_status(batch: str, holder: str) -> dict[str, Any]:
-    """Wait until the batch's task has every file as a frame. Return its id and the counts of frames and jobs.
+    """Wait until the batch's task has every file as a frame.
 
-    `holder` is the lease's, taken by the flow.
+    Return its id and the counts of frames and jobs, or what CVAT last said and when a run asks again. `holder` is the
+    lease's, taken by the flow.
     """
     with open_context() as context:
         lease = resume_lease(context, batch, holder)
-        verified = step.wait_for_status(lease)
+        found = step.wait_for_status(lease)
+        if isinstance(found, step.UnfinishedTask):
+            return asdict(found) | {"next_run": found.next_run.isoformat()}
         emit_batch_event(
             "data.verified",
             batch,
             lease.spec.name,
-            task=verified.task_id,
-            frames=verified.frames,
-            jobs=verified.jobs,
+            task=found.task_id,
+            frames=found.frames,
+            jobs=found.jobs,
         )
-    return asdict(verified)
+    return asdict(found)

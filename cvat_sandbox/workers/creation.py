@@ -189,10 +189,12 @@ class Creations:
         raw = self.folder(request.data_id) / "raw"
         if not request.remote:
             return [Source(name, raw / file) for name, file in request.client]
-        fetched = self._downloader.fetch(
-            request.remote, raw, lambda url: self._report(request, f"{url} is being downloaded..")
-        )
+        fetched = self._downloader.fetch(request.remote, raw, lambda url: self._before_download(request, url))
         return [Source(name, file) for name, file in fetched]
+
+    def _before_download(self, request: Request, url: str) -> None:
+        self._report(request, f"{url} is being downloaded..")
+        self._faults.run_download(url)
 
     def _validate(self, found: dict[str, list[Source]]) -> None:
         unique = sum(len(found[kind]) for kind in ("video", "archive", "pdf", "zip"))

@@ -56,7 +56,7 @@ class Downloader:
             connection.request("GET", path, headers={"User-Agent": "Mozilla/5.0"})
             response = connection.getresponse()
             if response.status != http.client.OK:
-                raise DownloadError(f"Failed to download {url}. {response.status} - {response.reason}")
+                raise DownloadError.of_status(url, response.status, response.reason)
             self._write(response, target)
             connection.close()
         except (OSError, ValueError, http.client.HTTPException) as error:

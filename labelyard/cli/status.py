@@ -16,7 +16,7 @@ from rich.text import Text
 
 from labelyard.ledger import Ledger
 from labelyard.ledger.overview import BatchSummary, Overview
-from labelyard.operations.status import jobs_summary, problems, read_status, state_with_lease
+from labelyard.operations.status import jobs_summary, problems, read_status, state_and_activity
 from labelyard.settings import load_settings
 
 _PIPED_WIDTH = 200
@@ -56,7 +56,7 @@ def _show(seen: Overview, *, every: bool) -> None:
 def _list(seen: Overview) -> None:
     """Print one block of lines per batch, which no terminal is too narrow for: addresses stay whole."""
     for batch in seen.batches:
-        click.secho(f"{batch.id}  {state_with_lease(batch)}", bold=True)
+        click.secho(f"{batch.id}  {state_and_activity(batch)}", bold=True)
         click.echo(f"  objects {batch.objects}\n  jobs {jobs_summary(batch)}\n  task {batch.task_url or '-'}")
         click.echo(f"  export {batch.exports[-1] if batch.exports else '-'}")
 
@@ -74,7 +74,7 @@ def _table(seen: Overview) -> Table:
 
 
 def _state(batch: BatchSummary) -> Text:
-    return Text(state_with_lease(batch), style=_COLOURS.get(batch.state, "cyan"))
+    return Text(state_and_activity(batch), style=_COLOURS.get(batch.state, "cyan"))
 
 
 def _jsonable(value: Any) -> str:

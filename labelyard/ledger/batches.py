@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, exists, or_, select
+from sqlalchemy import ColumnElement, exists, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from labelyard.domain.batching import UNGROUPED, BatchContents, BatchEvent, BatchingRules, decide
@@ -15,7 +15,7 @@ from labelyard.errors import LedgerError, NotFound
 from labelyard.ledger import breakers, datasets, outbox
 from labelyard.ledger.database import Transaction
 from labelyard.ledger.history import record
-from labelyard.ledger.tables import Batch, Dataset, LedgerIdentity, Object, OutboxEvent
+from labelyard.ledger.tables import Batch, Dataset, LedgerIdentity, Object, OutboxEvent, Task
 
 EVENT_OF_STATE = {
     BatchState.CLOSED: Event.BATCH_CLOSED,
@@ -157,6 +157,14 @@ def postpone(tx: Transaction, batch: Batch, error: str, next_step: str, wait: ti
     record(tx, "postponed", f"attempt {batch.attempts}: {error}", batch=batch)
 
 
+def wait_for_server(tx: Transaction, batch: Batch, wait: timedelta) -> datetime:
+    """Let the next run start when `wait` is over, without a failure; return that time."""
+    batch.attempts = 0
+    batch.error = batch.next_step = None
+    batch.not_before = tx.now + wait
+    return batch.not_before
+
+
 def record_not_started(tx: Transaction, batch: Batch, error: str, next_step: str) -> bool:
     """Record that Prefect could not start a run of this batch; return False where the batch waits for none."""
     if batch.is_leased(tx.now) or batch.state not in EVENT_OF_STATE:
@@ -178,6 +186,7 @@ def retry(tx: Transaction, batch: Batch) -> Event | None:
 
     Raises LedgerError where the batch is quarantined or cancelled.
     """
+    batch.tasks_before_retry = tx.scalar(select(func.max(Task.attempt)).where(Task.batch_id == batch.id)) or 0
     if batch.state is BatchState.FAILED and batch.resume_state is not None:
         move(tx, batch, batch.resume_state, "retried by a person")
         return EVENT_OF_STATE.get(batch.state)
@@ -193,7 +202,10 @@ def retry(tx: Transaction, batch: Batch) -> Event | None:
 
 
 def without_run(tx: Transaction, *, quiet: timedelta) -> Sequence[Batch]:
-    """Return the batches that wait for a run and have none, and whose last event is older than `quiet`."""
+    """Return the batches that wait for a run and have none.
+
+    The last event of each is older than `quiet`, or older than a wait that is over: its run has ended.
+    """
     now = tx.now
     found = tx.scalars(
         select(Batch)
@@ -205,7 +217,7 @@ def without_run(tx: Transaction, *, quiet: timedelta) -> Sequence[Batch]:
             Batch.state.in_(EVENT_OF_STATE),
             unset_or_reached(Batch.leased_until, now),
             unset_or_reached(Batch.not_before, now),
-            unset_or_reached(Batch.last_event_at, now - quiet),
+            or_(unset_or_reached(Batch.last_event_at, now - quiet), Batch.last_event_at < Batch.not_before),
         )
         .order_by(Batch.changed_at)
         .with_for_update(skip_locked=True, of=Batch)

@@ -44,8 +44,9 @@ def acquire(tx: Transaction, batch: str, holder: str, states: Collection[BatchSt
         raise LeaseTaken(f"{row.leased_by} has it until {row.leased_until:%H:%M:%S} UTC", where=batch)
     if row.state not in states:
         raise LeaseTaken(f"it is {row.state}: nothing to do here", where=batch)
+    after = f" after: {row.error}" if row.error else " for CVAT"
     raise LeaseTaken(
-        f"it waits until {row.not_before:%H:%M:%S} UTC after: {row.error}",
+        f"it waits until {row.not_before:%H:%M:%S} UTC{after}",
         where=batch,
         next_step=f"labelyard retry {batch}",
     )

@@ -51,6 +51,11 @@ class BatchSummary:
     error: str | None
     next_step: str | None
     not_before: datetime | None
+    """When its next run may start, if that is in the future."""
+    progress: str | None
+    """What CVAT last said about an upload of which it still makes the frames."""
+    progress_at: datetime | None
+    """Since when it says so."""
     warning: str | None
 
 
@@ -113,6 +118,7 @@ def _quarantined_outside_batches(tx: Transaction, dataset: str | None) -> Iterat
 
 def _summary(tx: Transaction, batch: Batch, now: datetime) -> BatchSummary:
     task = tasks.current(tx, batch.id)
+    uploaded = task if task and batch.state is BatchState.UPLOADED else None
     quarantined = tx.execute(
         select(Object.bucket, Object.key, Object.quarantine_reason).where(
             Object.batch_id == batch.id, Object.quarantine_reason.is_not(None)
@@ -128,7 +134,9 @@ def _summary(tx: Transaction, batch: Batch, now: datetime) -> BatchSummary:
         exports=[s3_url(export.bucket, export.key) for export in exports.of_batch(tx, batch.id)],
         opened_at=batch.opened_at, changed_at=batch.changed_at,
         leased_by=batch.leased_by if batch.is_leased(now) else None,
-        error=batch.error, next_step=batch.next_step, not_before=batch.not_before, warning=batch.warning,
+        error=batch.error, next_step=batch.next_step, warning=batch.warning,
+        not_before=batch.not_before if batch.not_before and batch.not_before > now else None,
+        progress=uploaded.progress if uploaded else None, progress_at=uploaded.progress_at if uploaded else None,
     )  # fmt: skip
 
 

@@ -138,9 +138,11 @@ class Batch(Table):
     """The holder of the lease: the run that works on the batch."""
     leased_until: Mapped[datetime | None]
     not_before: Mapped[datetime | None]
-    """No run may start before; set after a failure that a retry may cure."""
+    """No run may start before; set after a failure that a retry may cure, and while CVAT makes frames."""
     attempts: Mapped[int] = mapped_column(default=0)
     """Failures in a row."""
+    tasks_before_retry: Mapped[int] = mapped_column(default=0)
+    """How many tasks it had when a person last retried it; they do not count as attempts of now."""
     event_count: Mapped[int] = mapped_column(default=0)
     """How many events of the batch were put into the outbox; the number of the last one."""
     last_event_at: Mapped[datetime | None]
@@ -226,6 +228,12 @@ class Task(Table):
     """How many files the upload has. The task is verified when its size is the same."""
     request_id: Mapped[str | None]
     upload_begun_at: Mapped[datetime | None]
+    waiting_since: Mapped[datetime | None]
+    """When the server was first asked what it has made of the upload."""
+    progress: Mapped[str | None]
+    """What it last answered."""
+    progress_at: Mapped[datetime | None]
+    """Since when it answers this."""
     abandon_reason: Mapped[str | None]
     """For a person who reads the ledger; labelyard does not use it."""
 

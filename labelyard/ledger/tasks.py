@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 
 from sqlalchemy import delete, func, select
 
@@ -40,10 +42,10 @@ def of_dataset(tx: Transaction, dataset: str) -> Sequence[tuple[Task, Batch]]:
     return [(task, batch) for task, batch in rows]
 
 
-def abandoned(tx: Transaction, batch: str) -> int:
-    """Return how many tasks of a batch were abandoned."""
-    query = select(func.count()).where(Task.batch_id == batch, Task.state == TaskState.ABANDONED)
-    return tx.scalar(query) or 0
+def abandoned(tx: Transaction, batch: Batch) -> int:
+    """Return how many tasks of a batch were abandoned since a person last retried it."""
+    of_now = (Task.batch_id == batch.id, Task.attempt > batch.tasks_before_retry)
+    return tx.scalar(select(func.count()).where(*of_now, Task.state == TaskState.ABANDONED)) or 0
 
 
 def abandoned_names(tx: Transaction, dataset: str) -> Sequence[tuple[str, str, str]]:
@@ -92,6 +94,23 @@ def mark_upload_not_begun(tx: Transaction, row_id: int) -> None:
 def mark_uploaded(tx: Transaction, row_id: int, request_id: str) -> None:
     """Record that the server has received all files; `request_id` asks for its progress."""
     tx.get_one(Task, row_id).request_id = request_id
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """For how long a server has been asked about an upload, and for how long its answer has been the same."""
+
+    waited: timedelta
+    unchanged: timedelta
+
+
+def record_progress(tx: Transaction, row_id: int, progress: str) -> Waiting:
+    """Record what the server says about an upload."""
+    row, now = tx.get_one(Task, row_id), tx.now
+    row.waiting_since = row.waiting_since or now
+    if row.progress != progress or row.progress_at is None:
+        row.progress, row.progress_at = progress, now
+    return Waiting(now - row.waiting_since, now - row.progress_at)
 
 
 def mark_verified(tx: Transaction, row_id: int) -> None:

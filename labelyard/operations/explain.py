@@ -15,7 +15,7 @@ from labelyard.ledger import Transaction, batches, breakers, datasets, history
 from labelyard.ledger.overview import overview
 from labelyard.ledger.tables import Batch, Object
 from labelyard.operations.manual import MANUALLY, bucket_and_key, of_address
-from labelyard.operations.status import batch_problems, blockers, jobs_summary, state_with_lease
+from labelyard.operations.status import batch_problems, blockers, jobs_summary, state_and_activity
 from labelyard.storage.store import ARCHIVED
 
 
@@ -129,7 +129,7 @@ def _batch_now(tx: Transaction, batch: Batch) -> Iterator[str]:
     (line,) = seen.batches
     facts = [line.task_url, jobs_summary(line) if line.jobs else None, line.exports[-1] if line.exports else None]
     details = ", ".join(fact for fact in facts if fact)
-    yield f"{batch.id} is {state_with_lease(line)}" + (f": {details}" if details else "")
+    yield f"{batch.id} is {state_and_activity(line)}" + (f": {details}" if details else "")
     if batch.state is BatchState.OPEN:
         yield _when_it_closes(datasets.spec(tx, batch.dataset), batch)
     yield from batch_problems(line)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus
 from labelyard.escaping import printable
 from labelyard.ledger import Ledger, breakers
@@ -31,9 +32,18 @@ def jobs_summary(batch: BatchSummary) -> str:
     return f"{completed}/{len(batch.jobs)} done: {assignees}" if batch.jobs else "-"
 
 
-def state_with_lease(batch: BatchSummary) -> str:
-    """Return the state of a batch, and whether a run works on it."""
+def state_and_activity(batch: BatchSummary) -> str:
+    """Return the state of a batch, and whether a run works on it or it waits for CVAT."""
+    if batch.progress is not None:
+        return f"{batch.state} (waiting for CVAT)"
     return f"{batch.state} (working)" if batch.leased_by else str(batch.state)
+
+
+def next_run(batch: BatchSummary) -> str:
+    """Return when a run works on a batch that waits for one."""
+    if batch.leased_by:
+        return "now"
+    return f"at {batch.not_before:%H:%M:%S} UTC" if batch.not_before else "as soon as Prefect starts a run"
 
 
 @dataclass(frozen=True)
@@ -81,12 +91,21 @@ def problems(seen: Overview, *, every: bool = False) -> Iterator[str]:
 
 
 def batch_problems(batch: BatchSummary) -> Iterator[str]:
-    """Return the error and the warning of a batch, if it has any."""
+    """Return what went wrong with a batch and what happens next, what it waits for, and its warning."""
     if batch.error:
-        when = f", tried again after {batch.not_before:%H:%M:%S} UTC" if batch.not_before else ""
-        yield f"{batch.id}: {printable(batch.error.rstrip('.'), keep=_LINES)}{when}\n  next: {batch.next_step}"
+        retried = "" if batch.state is BatchState.FAILED else f"; tried again {next_run(batch)}"
+        next_step = f"\n  next: {batch.next_step}" if batch.next_step and not batch.leased_by else ""
+        yield f"{batch.id}: {printable(batch.error.rstrip('.'), keep=_LINES)}{retried}{next_step}"
+    elif batch.progress is not None:
+        yield f"{batch.id}: {waiting_for_cvat(batch)}; asked again {next_run(batch)}"
     if batch.warning:
         yield f"{batch.id}: {printable(batch.warning, keep=_LINES)}"
+
+
+def waiting_for_cvat(batch: BatchSummary) -> str:
+    """Return what CVAT says about the upload of a batch, and since when."""
+    since = f" since {batch.progress_at:%H:%M:%S} UTC" if batch.progress_at else ""
+    return f"task {batch.task_id} has no frames yet; CVAT says{since}: {printable(batch.progress or '')}"
 
 
 def quarantined_summaries(groups: Sequence[Quarantined]) -> Iterator[str]:

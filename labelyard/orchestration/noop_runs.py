@@ -1,4 +1,7 @@
-"""Scheduled runs that changed nothing. Pruned, so that they do not fill Prefect's UI and database."""
+"""Runs that changed nothing: scheduled ones, and those that only asked CVAT for frames.
+
+They are pruned, so that they do not fill Prefect's UI and database.
+"""
 
 from __future__ import annotations
 
@@ -17,26 +20,28 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound
 
-from labelyard.orchestration import NOTHING_NEW, SERVER_UNAVAILABLE
+from labelyard.orchestration import NOTHING_NEW, SERVER_UNAVAILABLE, STILL_WAITING_FOR_CVAT
 from labelyard.orchestration.best_effort import best_effort
 
 _MOST_AT_ONCE = 200  # Prefect's maximum
-_SCHEDULED = DeploymentFilter(tags=DeploymentFilterTags(all_=["labelyard", "scheduled"]))
-_NO_OP = FlowRunFilterState(
-    # A run is cancelled when it is due while enough others of its deployment run.
-    name=FlowRunFilterStateName(any_=[NOTHING_NEW, SERVER_UNAVAILABLE, "Cancelled"])
-)
+_LABELYARD = DeploymentFilter(tags=DeploymentFilterTags(all_=["labelyard"]))
+_NO_OP = [NOTHING_NEW, SERVER_UNAVAILABLE, STILL_WAITING_FOR_CVAT]
+_NO_OP_IF_SCHEDULED = [*_NO_OP, "Cancelled"]
+"""A scheduled run is cancelled when it is due while enough others of its deployment run; others by a person."""
 
 
 def prune_noop_runs() -> None:
-    """Delete the no-op runs of every scheduled deployment except the newest, which shows that the schedule works."""
+    """Delete the no-op runs of every deployment except the newest, which shows that the deployment works."""
     with best_effort("pruning no-op runs"), get_client(sync_client=True) as client:
-        for deployment in client.read_deployments(deployment_filter=_SCHEDULED):
-            _prune(client, deployment.id)
+        for deployment in client.read_deployments(deployment_filter=_LABELYARD):
+            _prune(client, deployment.id, _NO_OP_IF_SCHEDULED if "scheduled" in deployment.tags else _NO_OP)
 
 
-def _prune(client: SyncPrefectClient, deployment_id: UUID) -> None:
-    wanted = FlowRunFilter(deployment_id=FlowRunFilterDeploymentId(any_=[deployment_id]), state=_NO_OP)
+def _prune(client: SyncPrefectClient, deployment_id: UUID, states: list[str]) -> None:
+    wanted = FlowRunFilter(
+        deployment_id=FlowRunFilterDeploymentId(any_=[deployment_id]),
+        state=FlowRunFilterState(name=FlowRunFilterStateName(any_=states)),
+    )
     # offset=1: the newest stays, so that the UI shows when the deployment last ran.
     for run in client.read_flow_runs(
         flow_run_filter=wanted, sort=FlowRunSort.END_TIME_DESC, limit=_MOST_AT_ONCE, offset=1

@@ -8,7 +8,7 @@ from datetime import timedelta
 from labelyard.domain.states import INGESTING, BatchState
 from labelyard.domain.tasks import JobStatus
 from labelyard.ledger.overview import BatchSummary, Overview
-from labelyard.operations.status import quarantined, server_label, some, unread_messages
+from labelyard.operations.status import next_run, quarantined, server_label, some, unread_messages, waiting_for_cvat
 from labelyard.orchestration.markdown import code, link, table
 
 _DAY = timedelta(days=1)
@@ -26,6 +26,8 @@ def operations_markdown(seen: Overview) -> str:
         _section("Blocked", ("what", "reason", "next"), _blocked(seen)),
         _section("Late", ("batch", "what", "for"), _late(seen)),
         _section("Failed", ("batch", "error", "next"), _failed(seen)),
+        _section("Tried again automatically", ("batch", "error", "when"), _tried_again(seen)),
+        _section("Waiting for CVAT", ("batch", "what", "asked again"), _waiting_for_cvat(seen)),
         _section("Quarantined", ("objects", "batches", "reason", "such as"), _quarantined(seen)),
     ]
     if seen.dead_letters:
@@ -87,10 +89,22 @@ def _late_jobs(seen: Overview, line: BatchSummary) -> Iterator[tuple[str, ...]]:
 
 def _failed(seen: Overview) -> Iterator[tuple[str, ...]]:
     for line in seen.batches:
-        if line.error:
+        if line.error and line.state is BatchState.FAILED:
             yield _batch(line), code(line.error), code(line.next_step or f"labelyard retry {line.id}")
         elif line.warning:
             yield _batch(line), code(line.warning), "-"
+
+
+def _tried_again(seen: Overview) -> Iterator[tuple[str, ...]]:
+    for line in seen.batches:
+        if line.error and line.state is not BatchState.FAILED:
+            yield _batch(line), code(line.error), next_run(line)
+
+
+def _waiting_for_cvat(seen: Overview) -> Iterator[tuple[str, ...]]:
+    for line in seen.batches:
+        if line.progress is not None and not line.error:
+            yield _batch(line), code(waiting_for_cvat(line)), next_run(line)
 
 
 def _quarantined(seen: Overview) -> Iterator[tuple[str, ...]]:

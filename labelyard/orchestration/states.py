@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import wraps
 from typing import Any, ParamSpec
 
@@ -12,7 +13,7 @@ from prefect.states import Completed, Failed
 
 from labelyard.errors import LabelyardError, LeaseTaken
 from labelyard.operations.status import unavailable_servers
-from labelyard.orchestration import NOTHING_NEW, SERVER_UNAVAILABLE
+from labelyard.orchestration import NOTHING_NEW, SERVER_UNAVAILABLE, STILL_WAITING_FOR_CVAT, WAITING_FOR_CVAT
 from labelyard.orchestration.artifacts import publish_failure
 from labelyard.orchestration.current_run import batch_of_run
 from labelyard.orchestration.run_log import join_run_log
@@ -31,6 +32,15 @@ def no_op(unavailable: Mapping[str, str]) -> State[Any]:
             name=SERVER_UNAVAILABLE, message="\n".join([*unavailable_servers(unavailable), "  next: labelyard doctor"])
         )
     return Completed(name=NOTHING_NEW, message="")
+
+
+def waiting_for_cvat(found: Mapping[str, Any]) -> State[Any]:
+    """Return the final state of a run whose task has no frames yet; `found` is an UnfinishedTask as a dict."""
+    next_run = datetime.fromisoformat(found["next_run"])
+    return Completed(
+        name=STILL_WAITING_FOR_CVAT if found["asked_before"] else WAITING_FOR_CVAT,
+        message=f"task {found['task_id']} has no frames yet ({found['progress']}); next run at {next_run:%H:%M:%S} UTC",
+    )
 
 
 def report_failures(work: Callable[P, State[Any]]) -> Callable[P, State[Any]]:
@@ -58,8 +68,10 @@ def report_failures(work: Callable[P, State[Any]]) -> Callable[P, State[Any]]:
 
 def _failed(what: str, next_step: str, *, retry: bool) -> State[Any]:
     batch = batch_of_run()
+    if retry:
+        next_step = f"{next_step}; it" if next_step else "nothing; it"
+        next_step += " is tried again automatically"
     next_step = next_step or (f"labelyard retry {batch}" if batch else "labelyard doctor")
     _log.error("%s\n  next: %s", what, next_step)
     publish_failure(batch, what, next_step)
-    hint = "\n  It is tried again automatically." if retry else ""
-    return Failed(name="To be tried again" if retry else "Failed", message=f"{what}\n  next: {next_step}{hint}")
+    return Failed(name="To be tried again" if retry else "Failed", message=f"{what}\n  next: {next_step}")

@@ -153,7 +153,6 @@ def _record_failure(lease: BatchLease, states: Collection[BatchState], error: Ex
     what, next_step = f"{type(error).__name__}: {error}", ""
     if isinstance(error, LabelyardError):
         what, next_step = error.happened, error.next_step
-    next_step = next_step or f"labelyard retry {lease.batch_id}"
     with lease.transaction() as tx:
         batch = batches.get(tx, lease.batch_id, lock=True)
         if batch.state not in states:
@@ -162,13 +161,13 @@ def _record_failure(lease: BatchLease, states: Collection[BatchState], error: Ex
             wait = exponential_backoff(_FIRST_WAIT, _failures(tx, batch), _LONGEST_WAIT)
             batches.postpone(tx, batch, what, next_step, wait)
         else:
-            batches.fail(tx, batch, what, next_step)
+            batches.fail(tx, batch, what, next_step or f"labelyard retry {lease.batch_id}")
         _record_server_health(tx, lease, error, what)
 
 
 def _failures(tx: Transaction, batch: Batch) -> int:
     # A discarded task closes its batch again, which clears the batch's attempts.
-    return max(batch.attempts, tasks.abandoned(tx, batch.id) - 1)
+    return max(batch.attempts, tasks.abandoned(tx, batch) - 1)
 
 
 def _record_server_health(tx: Transaction, lease: BatchLease, error: Exception, what: str) -> None:

@@ -29,6 +29,14 @@ def inspector(lease: BatchLease) -> Callable[[Spooled], Inspection | LabelyardEr
     return inspect
 
 
+def why_unusable(lease: BatchLease, member: Object) -> LabelyardError | None:
+    """Fetch and inspect one object; return why it cannot be uploaded, None if it can."""
+    settings = lease.context.settings
+    with lease.context.store.spool([member.stored], settings.spool, settings.spool_bytes) as spool:
+        found = inspector(lease)(next(iter(spool)))
+    return found if isinstance(found, LabelyardError) else None
+
+
 def record_inspection(tx: Transaction, member: Object, inspection: Inspection) -> None:
     """Record what CVAT shows of an accepted image. `labelyard why` shows the warnings."""
     member.width, member.height, member.sha256 = inspection.width, inspection.height, inspection.sha256

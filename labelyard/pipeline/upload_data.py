@@ -31,18 +31,16 @@ from labelyard.errors import (
     ImageError,
     LabelyardError,
     NoUsableImage,
-    ObjectChanged,
-    ObjectDeleted,
-    ObjectRefused,
     UnclearAnswer,
 )
 from labelyard.failpoints import failpoint
 from labelyard.images import Inspection
-from labelyard.ledger import batches, objects, refusals, tasks
+from labelyard.ledger import batches, tasks
 from labelyard.ledger.tables import Object
 from labelyard.ledger.tables import Task as TaskRow
 from labelyard.pipeline.acquire_batch import BatchLease
 from labelyard.pipeline.inspect_images import inspector, record_inspection
+from labelyard.pipeline.quarantine_objects import quarantine_unusable
 from labelyard.pipeline.refused_objects import check_bucket_is_readable
 from labelyard.storage import Spooled
 
@@ -98,7 +96,7 @@ def upload_data(lease: BatchLease, progress: Progress | None = None) -> Uploaded
         images, nameless = _with_names(lease, images)
         unusable.update(nameless)
         failpoint("upload_data.inspected")
-        _quarantine(lease, unusable)
+        quarantine_unusable(lease, unusable)
         images = _record_begin(lease, row, images)
         if not images:
             _discard_empty_task(lease, row, task_id)
@@ -190,21 +188,6 @@ def _with_suffix(key: str, facts: Inspection | None) -> str:
         return key
     suffix = mimetypes.guess_extension(facts.mime) if facts.mime != _AVIF else None
     return key + (suffix or ".jpg")
-
-
-def _quarantine(lease: BatchLease, unusable: _Unusable) -> None:
-    with lease.transaction() as tx:
-        for member in batches.members(tx, lease.batch_id, quarantined=False, lock=True):
-            failure = unusable.get(member.id)
-            if failure is None:
-                continue
-            if isinstance(failure, (ObjectDeleted, ObjectChanged)):
-                objects.quarantine_until_found_again(tx, member, failure.what)
-            elif isinstance(failure, ObjectRefused):
-                refusals.quarantine_refused(tx, member, f"{failure.what}; {failure.next_step}")
-            else:
-                objects.quarantine(tx, member, failure.what)
-            _log.warning("%s: %s quarantined: %s", lease.batch_id, member.stored.url, failure.what)
 
 
 def _discard_empty_task(lease: BatchLease, row: TaskRow, task_id: int) -> NoReturn:

@@ -1,36 +1,39 @@
 """wait_for_status: wait until the task has exactly the uploaded files, by size, jobs and frame names.
 
 CVAT's status Finished proves nothing: it appears before an upload, after a rejected one, and after one that was cut.
+
+A run waits for a short time only. What takes longer is recorded in the ledger, and a later run asks once: batches that
+CVAT does not finish must not occupy all the slots.
 """
 
 from __future__ import annotations
 
 import logging
-import re
 import time
-from collections.abc import Collection, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NoReturn
+from datetime import datetime, timedelta
 
-from labelyard.config import UploadMethod
 from labelyard.domain.forgotten import Patience, why_forgotten
 from labelyard.domain.states import BatchState, TaskState
 from labelyard.domain.tasks import Creation, CreationState, Receipt, Task
-from labelyard.errors import CreationFailed, CvatNotFound, CvatTimeout, TaskDiscarded
+from labelyard.errors import CvatTimeout
 from labelyard.failpoints import failpoint
 from labelyard.ledger import batches, tasks
 from labelyard.ledger.tables import Task as TaskRow
 from labelyard.pipeline.acquire_batch import BatchLease
+from labelyard.pipeline.discard_task import (
+    discard_failed_creation,
+    discard_for_another,
+    discard_unusable,
+    discard_wrong_frames,
+)
 
 _log = logging.getLogger(__name__)
 _FIRST_PAUSE = 0.1
 """Seconds before the second request; each pause is twice as long as the last, up to the setting poll_seconds."""
-_MAX_ATTEMPTS = 5
-"""Tasks of one batch that may have wrong frames; a cut upload has them once or twice."""
-_NAMES_SHOWN = 5
-_REFUSED_BY_STORE = re.compile(r"\b40[34]\b")
-"""What CVAT says of a URL that the store refused; the URL may have expired, so the object may be sound."""
+_SHORTEST_WAIT, _LONGEST_WAIT = timedelta(seconds=5), timedelta(minutes=1)
+"""Between two runs that ask CVAT; in between, half of the time for which CVAT has reported no progress."""
 
 
 @dataclass(frozen=True)
@@ -42,29 +45,41 @@ class VerifiedTask:
     jobs: int
 
 
-def wait_for_status(lease: BatchLease) -> VerifiedTask:
-    """Wait until CVAT lists every uploaded file as a frame.
+@dataclass(frozen=True)
+class UnfinishedTask:
+    """A task of which CVAT still makes the frames: what it last said, when a run asks again, and whether one had."""
 
-    Raises TaskDiscarded if the task has wrong frames, or the upload never arrived, was forgotten, or failed for a
-    reason that names no file; CreationFailed if CVAT rejects a file or several tasks in a row were unusable;
-    CvatTimeout if CVAT still works at the deadline.
+    task_id: int
+    progress: str
+    next_run: datetime
+    asked_before: bool
+
+
+def wait_for_status(lease: BatchLease) -> VerifiedTask | UnfinishedTask:
+    """Wait until CVAT lists every uploaded file as a frame; return an UnfinishedTask if that takes longer.
+
+    Raises TaskDiscarded if the task has wrong frames, or the upload never arrived, was forgotten, or failed;
+    CreationFailed if several tasks in a row were unusable; CvatTimeout if CVAT still works at the deadline.
     """
     with lease.ledger.read_only() as tx:
         row, task_id = tasks.require_current(tx, lease.batch_id)
-        uploaded = {member.upload_name for member in batches.members(tx, lease.batch_id)} - {None}
-    task = _wait_until_at_rest(lease, row, task_id)
-    _require_uploaded_frames(lease, row, task, uploaded)
+    task = _wait_for_frames(lease, row, task_id)
+    if isinstance(task, UnfinishedTask):
+        return task
+    _require_uploaded_frames(lease, row, task)
     failpoint("wait_for_status.verified")
     _record_verified(lease, row, task)
     _log.info("%s: task %d has %d frames in %d jobs", lease.batch_id, task.id, task.size, len(task.jobs))
     return VerifiedTask(task.id, task.size, len(task.jobs))
 
 
-def _require_uploaded_frames(lease: BatchLease, row: TaskRow, task: Task, uploaded: Collection[str | None]) -> None:
+def _require_uploaded_frames(lease: BatchLease, row: TaskRow, task: Task) -> None:
     """Compare the names of the task's frames with those of the uploaded files; discard the task if they differ."""
+    with lease.ledger.read_only() as tx:
+        uploaded = {member.upload_name for member in batches.members(tx, lease.batch_id) if member.upload_name}
     frames = {frame.name for frame in lease.cvat.frames(task.id)} if task.size else set()
-    if task.size != row.files or not task.jobs or frames != set(uploaded):
-        _discard_wrong_frames(lease, row, task.size, set(uploaded) - frames)
+    if task.size != row.files or not task.jobs or frames != uploaded:
+        discard_wrong_frames(lease, row, task.size, uploaded - frames)
 
 
 def _record_verified(lease: BatchLease, row: TaskRow, task: Task) -> None:
@@ -77,48 +92,67 @@ def _record_verified(lease: BatchLease, row: TaskRow, task: Task) -> None:
     failpoint("wait_for_status.recorded")
 
 
-def _wait_until_at_rest(lease: BatchLease, row: TaskRow, task_id: int) -> Task:
-    """Return the task once it has frames. Raises CreationFailed, TaskDiscarded or CvatTimeout."""
-    receipt, started = Receipt(task_id, row.request_id or ""), time.monotonic()
-    last: tuple[bool, Creation] | None = None
-    changed = started
+def _wait_for_frames(lease: BatchLease, row: TaskRow, task_id: int) -> Task | UnfinishedTask:
+    """Return the task once it has frames, or an UnfinishedTask. Raises CreationFailed, TaskDiscarded or CvatTimeout."""
+    receipt = Receipt(task_id, row.request_id or "")
+    until = time.monotonic() + (lease.context.settings.wait_seconds if row.waiting_since is None else 0)
     for pause in _pauses(lease.context.settings.poll_seconds):
         task = lease.cvat.task(task_id)
         if row.state is TaskState.VERIFIED or (task.size and task.jobs):
             return task
         creation = lease.cvat.creation(receipt)
         if creation.state is CreationState.FAILED:
-            _discard_failed_creation(lease, row, creation.message)
-        now = time.monotonic()
-        if (task.received, creation) != last:
-            last, changed = (task.received, creation), now
-        _check_forgotten(lease, row, task, creation, now - changed)
-        _check_deadlines(lease, row, task, creation, now - started)
+            discard_failed_creation(lease, row, creation.message)
+        progress = _progress(task, creation)
+        with lease.transaction() as tx:
+            waiting = tasks.record_progress(tx, row.id, progress)
+        _check_forgotten(lease, row, task, creation, waiting)
+        _check_deadlines(lease, row, task, progress, waiting)
+        if time.monotonic() + pause > until:
+            return _ask_later(lease, row, progress, waiting)
         time.sleep(pause)
     raise AssertionError("pauses do not end")
 
 
-def _check_forgotten(lease: BatchLease, row: TaskRow, task: Task, creation: Creation, unchanged: float) -> None:
+def _progress(task: Task, creation: Creation) -> str:
+    """Return what CVAT says about the upload. Without a change of it there is no progress."""
+    if not task.received:
+        return "it has not received the upload"
+    return f"{creation.state}: {creation.message}" if creation.message else str(creation.state)
+
+
+def _ask_later(lease: BatchLease, row: TaskRow, progress: str, waiting: tasks.Waiting) -> UnfinishedTask:
+    """End the work on the batch for now, without a failure."""
+    wait = min(max(waiting.unchanged / 2, _SHORTEST_WAIT), _LONGEST_WAIT)
+    with lease.transaction() as tx:
+        next_run = batches.wait_for_server(tx, batches.get(tx, lease.batch_id, lock=True), wait)
+    failpoint("wait_for_status.postponed")
+    assert row.server_id is not None
+    _log.info("%s: task %d has no frames yet (%s)", lease.batch_id, row.server_id, progress)
+    return UnfinishedTask(row.server_id, progress, next_run, asked_before=row.waiting_since is not None)
+
+
+def _check_forgotten(lease: BatchLease, row: TaskRow, task: Task, creation: Creation, waiting: tasks.Waiting) -> None:
     settings = lease.context.settings
     patience = Patience(settings.forgotten_seconds, settings.stalled_seconds)
-    reason = why_forgotten(task, creation, row.files or 0, unchanged, patience)
+    reason = why_forgotten(task, creation, row.files or 0, waiting.unchanged.total_seconds(), patience)
     if reason:
-        _discard_unusable(lease, row, reason)
+        next_step = f"look at CVAT's workers, queue and memory, then: labelyard retry {lease.batch_id}"
+        discard_unusable(lease, row, reason, next_step)
 
 
-def _check_deadlines(lease: BatchLease, row: TaskRow, task: Task, creation: Creation, waited: float) -> None:
-    settings = lease.context.settings
+def _check_deadlines(lease: BatchLease, row: TaskRow, task: Task, progress: str, waiting: tasks.Waiting) -> None:
+    settings, waited = lease.context.settings, waiting.waited.total_seconds()
     # Measured: after a lost response CVAT shows the received body at most 1.4 s after the last byte (40 uploads).
     # A slow proxy takes longer.
     if not task.received and row.request_id is None and waited > settings.unclear_upload_seconds:
         reason = f"the response to the upload was lost, and after {waited:.0f} s CVAT has none of its files"
-        _discard_for_another(lease, row, reason)
+        discard_for_another(lease, row, reason)
     if waited > settings.upload_deadline_seconds:
-        status = f"{creation.state} {creation.message}".strip()
         raise CvatTimeout(
-            f"no frames after {waited:.0f} s; last seen: {status}, {task.size} of {row.files} frames",
+            f"no frames after {waited:.0f} s; last seen: {progress}",
             where=lease.where(task.id),
-            next_step="none: it is checked again automatically; it is recreated if CVAT has forgotten it",
+            next_step="look at CVAT's workers and their queue",
         )
 
 
@@ -127,71 +161,3 @@ def _pauses(longest: float) -> Iterator[float]:
     while True:
         yield min(pause, longest)
         pause *= 2
-
-
-def _discard_failed_creation(lease: BatchLease, row: TaskRow, message: str) -> NoReturn:
-    """Delete a task whose data CVAT could not read. Raises TaskDiscarded if another task may succeed."""
-    what, batch = f"CVAT could not make frames: {message}", lease.batch_id
-    if not _names_a_file(lease, message):
-        _discard_unusable(lease, row, what)
-    _discard(lease, row, what)
-    next_step = f"labelyard why {batch}, replace or remove the file it names, then: labelyard retry {batch}"
-    raise CreationFailed(what, where=lease.where(row.server_id), next_step=next_step)
-
-
-def _names_a_file(lease: BatchLease, message: str) -> bool:
-    """Return whether CVAT blames a file of the batch, and not the store that refused its URL."""
-    if lease.spec.task.upload is UploadMethod.REMOTE and _REFUSED_BY_STORE.search(message):
-        return False
-    with lease.ledger.read_only() as tx:
-        names = {member.upload_name for member in batches.members(tx, lease.batch_id)}
-    return any(name in message for name in names if name)
-
-
-def _discard_unusable(lease: BatchLease, row: TaskRow, what: str) -> NoReturn:
-    """Delete a task for a reason that names no file. Raises TaskDiscarded, or CreationFailed after several tasks."""
-    if row.attempt < _MAX_ATTEMPTS:
-        _discard_for_another(lease, row, what)
-    _discard(lease, row, what)
-    raise CreationFailed(
-        f"{what}; this was task number {row.attempt}",
-        where=lease.where(row.server_id),
-        next_step=f"look at CVAT's workers, queue and memory, then: labelyard retry {lease.batch_id}",
-    )
-
-
-def _discard_wrong_frames(lease: BatchLease, row: TaskRow, size: int, missing: Collection[str | None]) -> NoReturn:
-    """Delete a task with wrong frames. Raises TaskDiscarded, or CreationFailed after several such tasks."""
-    found = f"{size} frames instead of {row.files}" if size != row.files else "frames of other names"
-    names = sorted(filter(None, missing))[:_NAMES_SHOWN]
-    without = f": {', '.join(names)} not among them" if names else ""
-    if row.attempt < _MAX_ATTEMPTS:
-        _discard_for_another(lease, row, found + without)
-    _discard(lease, row, found + without)
-    raise CreationFailed(
-        f"{found} in task after task, this was number {row.attempt}{without}."
-        " CVAT skips silently what it does not recognise as an image",
-        where=lease.where(row.server_id),
-        next_step=f"labelyard quarantine the files it names, then: labelyard retry {lease.batch_id}",
-    )
-
-
-def _discard_for_another(lease: BatchLease, row: TaskRow, reason: str) -> NoReturn:
-    """Delete a task; the next run creates another one. Raises TaskDiscarded."""
-    _discard(lease, row, reason)
-    where = lease.where(row.server_id)
-    raise TaskDiscarded(reason, where=where, next_step="none: another task is created automatically")
-
-
-def _discard(lease: BatchLease, row: TaskRow, reason: str) -> None:
-    """Delete a task that is wrong and at rest, and close its batch again."""
-    assert row.server_id is not None
-    lease.check()
-    _log.warning("%s: deleting task %d: %s", lease.batch_id, row.server_id, reason)
-    failpoint("wait_for_status.discarding")
-    with suppress(CvatNotFound):
-        lease.cvat.delete_task(row.server_id)
-    failpoint("wait_for_status.deleted")
-    with lease.transaction() as tx:
-        tasks.recreate(tx, row.id, reason)
-    failpoint("wait_for_status.discarded")

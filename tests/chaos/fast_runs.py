@@ -62,8 +62,9 @@ def _settings(environment: Environment, plan: FaultPlan, ledger: str) -> Setting
     cvat = CvatSettings(url=addresses.cvat_url, token=SecretStr(addresses.cvat_token))
     return Settings(
         ledger=ledger, store=addresses.store, spool=environment.folder / "spool", lease_seconds=plan.lease_seconds,
-        poll_seconds=0.02, unclear_upload_seconds=0.3, publish_again_seconds=8, export_deadline_seconds=10,
-        upload_deadline_seconds=10, prefect_api_url=environment.prefect_url, cvat={"default": cvat},
+        poll_seconds=0.02, wait_seconds=0.5, publish_again_seconds=8, export_deadline_seconds=10,
+        unclear_upload_seconds=6, forgotten_seconds=60, upload_deadline_seconds=200,  # on the ledger's fast clock
+        prefect_api_url=environment.prefect_url, cvat={"default": cvat},
     )  # fmt: skip
 
 

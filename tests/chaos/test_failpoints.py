@@ -35,6 +35,7 @@ REACHED_BY: Mapping[str, Mapping[str, Any]] = {
     "publish_events.republished": {"event_faults": ("lost", "lost")},
     "acquire_batch.failed": {"cvat_faults": ({"on": CREATE, "status": 503, "times": 4},)},
     "create_task.duplicate_deleted": {"duplicate_tasks": True},
+    "wait_for_status.postponed": {"cvat_faults": ({"on": "worker creation", "delay": 2.0, "times": 2},)},
     "wait_for_status.discarding": HALF_THE_FRAMES,
     "wait_for_status.deleted": HALF_THE_FRAMES,
     "wait_for_status.discarded": HALF_THE_FRAMES,

@@ -88,6 +88,11 @@ class Workspace:
         with self.context.ledger.transaction() as tx:
             batches.retry(tx, batches.get(tx, batch, lock=True))
 
+    def end_wait(self, batch: str = FIRST) -> None:
+        """Let the time pass that a postponed batch waits."""
+        with self.context.ledger.transaction() as tx:
+            batches.get(tx, batch, lock=True).not_before = tx.now
+
     def person(self, name: str) -> Cvat:
         """Return the CVAT as another user sees it."""
         users = dict(user.split(":")[:2] for user in USERS)

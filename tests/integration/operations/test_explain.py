@@ -75,7 +75,7 @@ def test_a_failed_batch_says_why_with_the_next_command(workspace: Workspace) -> 
         ingest(workspace)
     explanation = now(workspace)
     assert "default has none of the annotators nobody-here" in explanation
-    assert "tried again after" in explanation
+    assert "tried again at" in explanation
     assert "next: " in explanation
 
 

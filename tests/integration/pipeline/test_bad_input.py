@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import SecretStr
 
-from labelyard.errors import CreationFailed, CvatUnauthorized, NoUsableImage, StoreError, StoreUnreachable
+from labelyard.errors import CvatUnauthorized, NoUsableImage, StoreError, StoreUnreachable
 from labelyard.ledger import batches, history, objects
 from labelyard.pipeline.register_objects import sweep_sources
 from labelyard.settings import StoreSettings
@@ -115,23 +115,6 @@ def test_after_a_wrong_password_the_batch_waits_until_it_is_corrected(workspace:
     workspace.retry()
     ingest(workspace)
     assert workspace.line().state == "assigned"
-
-
-def test_data_that_cvat_rejects_fails_with_its_message_and_a_retry_creates_a_new_task(workspace: Workspace) -> None:
-    workspace.put("1.jpg")
-    workspace.close_batch()
-    workspace.sandbox.faults.set(
-        [{"on": "worker creation", "fail": "OSError: image file is truncated: 1.jpg", "times": 1}]
-    )
-    with pytest.raises(CreationFailed, match="image file is truncated"):
-        ingest(workspace)
-    line = workspace.line()
-    assert line.state == "failed"
-    assert "labelyard retry street-00001" in (line.next_step or "")
-    assert workspace.tasks_on_server() == 0
-    workspace.retry()
-    ingest(workspace)
-    assert (workspace.line().state, workspace.tasks_on_server()) == ("assigned", 1)
 
 
 def test_an_unreachable_store_loses_nothing(workspace: Workspace) -> None:

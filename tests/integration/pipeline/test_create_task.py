@@ -160,7 +160,6 @@ def test_a_task_deleted_while_its_frames_are_awaited_is_created_again_by_the_nex
     with pytest.raises(CvatNotFound):
         run()
     assert workspace.line().state == "uploaded"
-    with workspace.context.ledger.transaction() as tx:
-        batches.get(tx, "street-00001").not_before = None
+    workspace.end_wait()
     ingest(workspace)
     assert (workspace.line().state, workspace.tasks_on_server()) == ("assigned", 1)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
 
 from labelyard.domain.states import Event
 from labelyard.errors import PrefectUnreachable
-from labelyard.ledger import outbox
+from labelyard.ledger import batches, outbox
 from labelyard.pipeline.acquire_batch import acquire_batch
 from labelyard.pipeline.publish_events import EventToPublish, publish_again, publish_events, record_not_started
-from tests.support.workspace import Workspace
+from tests.support.workspace import FIRST, Workspace
 
 
 class Prefect:
@@ -77,3 +78,15 @@ def test_a_run_that_prefect_did_not_start_is_shown_in_the_status_of_its_batch(cl
     assert record_not_started(closed.context, "street-00001", "503")
     assert closed.line().error == "Prefect did not start a run: 503"
     assert not record_not_started(closed.context, "street-99999", "503")
+
+
+def test_a_batch_that_waits_gets_a_run_when_its_wait_is_over_and_not_a_minute_later(closed: Workspace) -> None:
+    prefect = Prefect()
+    publish_events(closed.context, prefect)
+    with closed.context.ledger.transaction() as tx:
+        batches.wait_for_server(tx, batches.get(tx, FIRST), timedelta(minutes=1))
+    assert publish_again(closed.context, prefect) == 0
+    closed.end_wait()
+    assert publish_again(closed.context, prefect) == 1
+    publish_events(closed.context, prefect)
+    assert publish_again(closed.context, prefect) == 0, "the new event has its own quiet time"

@@ -11,11 +11,12 @@ import pytest
 from cvat_sandbox import serve
 from labelyard.context import open_context
 from labelyard.errors import CreationFailed, TaskDiscarded
-from labelyard.ledger import batches, upgrade
+from labelyard.ledger import upgrade
+from labelyard.pipeline import upload_data as upload_module
 from labelyard.pipeline.collect_finished import collect
 from tests.support.emulator import StoreServer
 from tests.support.pictures import picture
-from tests.support.workspace import USERS, Workspace, draw_and_complete, export, ingest, settings
+from tests.support.workspace import USERS, AtFailpoint, Workspace, draw_and_complete, export, ingest, settings
 
 
 @pytest.fixture
@@ -100,11 +101,47 @@ def test_files_that_cvat_skips_each_time_fail_the_batch_and_are_named(workspace:
     for _ in range(4):
         with pytest.raises(TaskDiscarded, match="1 frames instead of 2: unnamed not among them"):
             ingest(workspace)
-        with workspace.context.ledger.transaction() as tx:
-            batches.get(tx, "street-00001").not_before = None
-    with pytest.raises(CreationFailed, match="in task after task, this was number 5: unnamed not among them"):
+        workspace.end_wait()
+    with pytest.raises(CreationFailed, match="unnamed not among them; this was task number 5"):
         ingest(workspace)
     assert (workspace.line().state, workspace.tasks_on_server()) == ("failed", 0)
+
+
+@pytest.mark.parametrize("status", [403, 404, 503])
+def test_a_url_that_the_store_refuses_to_cvat_is_tried_again_without_an_end_and_a_sound_file_stays(
+    workspace: Workspace, status: int
+) -> None:
+    workspace.apply(task={"upload": "remote"})
+    workspace.put("a.jpg")
+    workspace.put("b.jpg")
+    workspace.close_batch()
+    workspace.sandbox.faults.set([{"on": "worker download", "status": status, "times": 6}])
+    for _ in range(6):
+        with pytest.raises(TaskDiscarded, match=f"Failed to download .*jpg.*{status}") as caught:
+            ingest(workspace)
+        workspace.end_wait()
+    assert "its clock is right" in caught.value.next_step
+    assert "X-Amz-Signature" not in str(caught.value)
+    ingest(workspace)
+    assert (workspace.line().state, workspace.line().quarantined) == ("assigned", {})
+    assert sorted(workspace.frames()) == ["a.jpg", "b.jpg"]
+
+
+def test_an_object_that_is_gone_when_cvat_downloads_it_is_quarantined_and_the_others_are_sent(
+    workspace: Workspace, at_failpoint: AtFailpoint
+) -> None:
+    workspace.apply(task={"upload": "remote", "inspect": False})
+    gone = workspace.put("gone.jpg")
+    workspace.put("good.jpg")
+    workspace.close_batch()
+    at_failpoint(
+        upload_module, "upload_data.begun", lambda: workspace.s3.delete_object(Bucket=workspace.bucket, Key=gone)
+    )
+    with pytest.raises(TaskDiscarded, match=r"gone\.jpg.*404"):
+        ingest(workspace)
+    workspace.end_wait()
+    ingest(workspace)
+    assert (workspace.frames(), list(workspace.line().quarantined)) == (["good.jpg"], [workspace.url("gone.jpg")])
 
 
 def test_share_lets_cvat_read_its_own_copy_of_the_bucket(workspace: Workspace, share: Path) -> None:

@@ -1,0 +1,110 @@
+"""Deletion of a task that can never hold its batch, and what the batch does then: another task, or a failure.
+
+A failure that names no file is tried again. One that names a file of ours quarantines that file, and the rest is sent
+again. After several tasks the batch fails with the words of the server. What the store refused to CVAT is tried again
+without an end, because the files are sound.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from typing import NoReturn
+
+from labelyard.domain.creation_failures import blamed_file, failed_download
+from labelyard.errors import CreationFailed, CvatNotFound, ImageError, LabelyardError, TaskDiscarded
+from labelyard.failpoints import failpoint
+from labelyard.ledger import batches, tasks
+from labelyard.ledger.tables import Object, Task
+from labelyard.pipeline.acquire_batch import BatchLease
+from labelyard.pipeline.inspect_images import why_unusable
+from labelyard.pipeline.quarantine_objects import quarantine_unusable
+from labelyard.pipeline.refused_objects import check_bucket_is_readable
+
+_log = logging.getLogger(__name__)
+_MAX_TASKS = 5
+"""Tasks of one batch that may be unusable until a person retries it; a cut upload makes one or two."""
+_NAMES_SHOWN = 5
+
+
+def discard_failed_creation(lease: BatchLease, row: Task, message: str) -> NoReturn:
+    """Delete a task whose data CVAT could not read, and quarantine the file that it names.
+
+    Raises TaskDiscarded, or CreationFailed after several tasks.
+    """
+    with lease.ledger.read_only() as tx:
+        members = batches.members(tx, lease.batch_id)
+    what = f"CVAT could not make frames: {message}"
+    refused = failed_download(message)
+    if refused is not None:
+        _inspect_refused(lease, members, refused)
+        discard_for_another(lease, row, what, next_step=_reach_the_store(lease))
+    blamed = blamed_file(message, [member.upload_name for member in members if member.upload_name])
+    if blamed is not None:
+        failure = ImageError(f"CVAT could not read it: {message}")
+        quarantine_unusable(lease, {member.id: failure for member in members if member.upload_name == blamed})
+        what = f"{what}; {blamed} is quarantined"
+    next_step = f"look at CVAT's workers, queue and memory, then: labelyard retry {lease.batch_id}"
+    if blamed is not None:
+        next_step = f"labelyard why {lease.batch_id}, then: labelyard retry {lease.batch_id}"
+    discard_unusable(lease, row, what, next_step)
+
+
+def discard_wrong_frames(lease: BatchLease, row: Task, size: int, missing: Collection[str]) -> NoReturn:
+    """Delete a task with wrong frames. Raises TaskDiscarded, or CreationFailed after several such tasks."""
+    found = f"{size} frames instead of {row.files}" if size != row.files else "frames of other names"
+    without = f": {', '.join(sorted(missing)[:_NAMES_SHOWN])} not among them" if missing else ""
+    next_step = (
+        "CVAT skips silently what it does not recognise as an image: labelyard quarantine the files it names,"
+        f" then: labelyard retry {lease.batch_id}"
+    )
+    discard_unusable(lease, row, found + without, next_step)
+
+
+def discard_unusable(lease: BatchLease, row: Task, what: str, next_step: str) -> NoReturn:
+    """Delete a task. Raises TaskDiscarded, or CreationFailed with the next step after several tasks in a row."""
+    with lease.ledger.read_only() as tx:
+        number = row.attempt - batches.get(tx, lease.batch_id).tasks_before_retry
+    if number < _MAX_TASKS:
+        discard_for_another(lease, row, what)
+    _discard(lease, row, what)
+    where = lease.where(row.server_id)
+    raise CreationFailed(f"{what}; this was task number {number}", where=where, next_step=next_step)
+
+
+def discard_for_another(lease: BatchLease, row: Task, reason: str, next_step: str = "") -> NoReturn:
+    """Delete a task; the next run creates another one. Raises TaskDiscarded."""
+    _discard(lease, row, reason)
+    raise TaskDiscarded(reason, where=lease.where(row.server_id), next_step=next_step)
+
+
+def _inspect_refused(lease: BatchLease, members: Sequence[Object], name: str) -> None:
+    """Quarantine the object that CVAT could not download, if it cannot be read from here either. Raises StoreError."""
+    unusable: dict[int, LabelyardError] = {}
+    for member in members:
+        if member.upload_name == name and member.quarantine_reason is None:
+            failure = why_unusable(lease, member)
+            if failure is not None:
+                unusable[member.id] = failure
+    check_bucket_is_readable(lease.context, lease.spec, lease.batch_id, members, unusable)
+    quarantine_unusable(lease, unusable)
+
+
+def _reach_the_store(lease: BatchLease) -> str:
+    store = lease.context.settings.store.endpoint_url or "object storage"
+    return f"check that the host of {lease.cvat.url} reaches {store} under this name, and that its clock is right"
+
+
+def _discard(lease: BatchLease, row: Task, reason: str) -> None:
+    """Delete a task that is wrong and at rest, and close its batch again."""
+    assert row.server_id is not None
+    lease.check()
+    _log.warning("%s: deleting task %d: %s", lease.batch_id, row.server_id, reason)
+    failpoint("wait_for_status.discarding")
+    with suppress(CvatNotFound):
+        lease.cvat.delete_task(row.server_id)
+    failpoint("wait_for_status.deleted")
+    with lease.transaction() as tx:
+        tasks.recreate(tx, row.id, reason)
+    failpoint("wait_for_status.discarded")

@@ -1,0 +1,55 @@
+"""Batches whose frames CVAT does not make leave the slots to others, and their runs are not red."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cvat_sandbox.server import serve
+from tests.support.emulator import StoreServer
+from tests.support.pictures import jpeg
+from tests.support.prefect_server import PrefectServer
+from tests.support.prefect_workspace import PEOPLE, PrefectWorkspace, new_workspace
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.prefect,
+    pytest.mark.xdist_group("prefect"),
+    pytest.mark.timeout(600),
+]
+
+_SLOTS = 4
+"""The default of LABELYARD_DEPLOY__BATCHES_AT_ONCE."""
+
+
+def close_batches(workspace: PrefectWorkspace, count: int) -> list[str]:
+    batches = []
+    for number in range(count):
+        workspace.put(f"{number}.jpg", jpeg())
+        batches.append(workspace.close_batch())
+    return batches
+
+
+def test_four_batches_that_cvat_has_forgotten_do_not_keep_a_healthy_fifth_from_its_annotators(
+    deployed: PrefectServer, store_server: StoreServer, tmp_path: Path
+) -> None:
+    with serve(PEOPLE) as sandbox:
+        workspace = new_workspace(tmp_path, store_server, sandbox.url)
+        *stuck, healthy = close_batches(workspace, _SLOTS + 1)
+        sandbox.faults.set([{"on": "worker creation", "lose": "worker", "times": _SLOTS}])
+        settings = {**workspace.settings, "LABELYARD_WAIT_SECONDS": "5"}
+        with deployed.worker("labelyard", "labelyard", tmp_path, **settings):
+            for batch in stuck:
+                deployed.post_batch_event("labelyard.batch.closed", batch, attempt=1)
+            runs = [deployed.ended(batch) for batch in stuck]
+            # The stuck ones come back before the healthy one, and occupy a slot only for a question.
+            for batch in [*stuck, healthy]:
+                deployed.post_batch_event("labelyard.batch.closed", batch, attempt=2)
+            ended = deployed.ended(healthy, attempt=2)
+            again = [deployed.ended(batch, attempt=2) for batch in stuck]
+    assert {(run["state_name"], run["state_type"]) for run in runs} == {("Waiting for CVAT", "COMPLETED")}
+    assert {run["state_type"] for run in again} == {"COMPLETED"}
+    assert all("no frames yet (Started" in run["state"]["message"] for run in runs)
+    assert ended["state_name"] == "Waiting for annotators"
+    assert {workspace.state(batch) for batch in stuck} == {"uploaded"}
