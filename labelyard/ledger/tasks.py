@@ -42,6 +42,12 @@ def of_dataset(tx: Transaction, dataset: str) -> Sequence[tuple[Task, Batch]]:
     return [(task, batch) for task, batch in rows]
 
 
+def without_progress(tx: Transaction, seconds: float) -> Sequence[Task]:
+    """Return the uploads about which a server has said the same for longer than `seconds`, the oldest first."""
+    stalled = (Task.state == TaskState.UPLOADING, Task.progress_at < tx.now - timedelta(seconds=seconds))
+    return tx.scalars(select(Task).where(*stalled).order_by(Task.progress_at)).all()
+
+
 def abandoned(tx: Transaction, batch: Batch) -> int:
     """Return how many tasks of a batch were abandoned since a person last retried it."""
     of_now = (Task.batch_id == batch.id, Task.attempt > batch.tasks_before_retry)

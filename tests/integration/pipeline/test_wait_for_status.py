@@ -8,6 +8,8 @@ import pytest
 
 from labelyard.errors import CreationFailed, CvatTimeout, LeaseTaken, TaskDiscarded
 from labelyard.ledger import batches, history
+from labelyard.operations.doctor.check import Installation, Status
+from labelyard.operations.doctor.ledger import check_ledger
 from labelyard.operations.status import problems, read_status, state_and_activity
 from labelyard.pipeline.acquire_batch import acquire_batch
 from labelyard.pipeline.create_task import create_task
@@ -207,6 +209,17 @@ def test_status_says_what_cvat_does_since_when_and_when_it_is_asked_again(asks_o
     )
     with pytest.raises(LeaseTaken, match=r"it waits until \S+ UTC for CVAT"), acquire_batch(asks_once.context, FIRST):
         pass
+
+
+def test_doctor_names_an_upload_with_which_cvat_makes_no_progress(asks_once: Workspace) -> None:
+    asks_once.sandbox.faults.set([_SLOW])
+    found = wait(asks_once)
+    installation = Installation(asks_once.context.settings, (asks_once.spec,))
+    assert "uploads" not in {result.name for result in check_ledger(installation)}
+    asks_once.context.settings.forgotten_seconds = 0.001
+    result = next(result for result in check_ledger(installation) if result.name == "uploads")
+    assert result.status is Status.WARNING
+    assert f"{FIRST}, task {found.task_id} since" in result.message
 
 
 def test_after_the_deadline_the_batch_says_so_and_is_still_asked_about(asks_once: Workspace) -> None:
