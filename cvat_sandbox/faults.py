@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
-from cvat_sandbox.errors import DownloadError, JobLost, SandboxError, WorkerError
+from cvat_sandbox.errors import DownloadError, JobForgotten, SandboxError, WorkerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,7 +46,7 @@ class Rule(BaseModel):
     when: Literal["before", "after"] = Field("before", description="before or after the request takes effect")
     short: float | None = Field(None, ge=0, le=1, description="the part of an upload's body that is used")
     fail: str = Field("", description="the text with which a worker's job fails; {task} is the task id")
-    lose: Literal["", "queue", "worker"] = Field(
+    forget: Literal["", "queue", "worker"] = Field(
         "",
         description="the job never ends: `queue` leaves the status Finished (the queue was lost), `worker` leaves "
         "it Started (worker and work-horse were killed)",
@@ -157,13 +157,13 @@ class Faults:
     def run_worker(self, name: str, task_id: int) -> bool:
         """Delay or fail the job of a worker and return whether any rule applied.
 
-        Raises WorkerError to fail it, JobLost to forget it.
+        Raises WorkerError to fail it, JobForgotten to forget it.
         """
         rules = self._firing("worker", name)
         for rule in rules:
             self.wait(rule.delay)
-            if rule.lose:
-                raise JobLost(rule.lose)
+            if rule.forget:
+                raise JobForgotten(rule.forget)
             if rule.fail:
                 raise WorkerError(rule.fail.replace("{task}", str(task_id)))
         return bool(rules)

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cvat_sandbox.errors import Crash, JobLost, WorkerError, failure_text
+from cvat_sandbox.errors import Crash, JobForgotten, WorkerError, failure_text
 from cvat_sandbox.state import media, tasks
 
 if TYPE_CHECKING:
@@ -130,9 +130,9 @@ class Creations:
                 self._set_state(request, "Started", "")
                 self._create(request)
                 self._set_state(request, "Finished", "")
-            except JobLost as lost:
+            except JobForgotten as forgotten:
                 # Measured on 1.0.0: without its queue the status is Finished, with a killed worker it stays Started.
-                self._set_state(request, "Finished" if lost.what == "queue" else "Started", "")
+                self._set_state(request, "Finished" if forgotten.what == "queue" else "Started", "")
             except Exception as error:  # noqa: BLE001 - any failure becomes the text of the job
                 self._set_state(request, "Failed", None)
                 self._set_state(request, "Failed", failure_text(error))

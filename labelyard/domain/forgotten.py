@@ -8,7 +8,7 @@ from labelyard.domain.tasks import Creation, CreationState, Task
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class Timeouts:
     """For how many seconds the signs of an upload may stay the same before it counts as forgotten."""
 
     finished: float
@@ -17,7 +17,7 @@ class Patience:
     """Added to `started` for each file: CVAT 1.0.0 reports nothing while it extracts the files."""
 
 
-def why_forgotten(task: Task, creation: Creation, files: int, unchanged: float, patience: Patience) -> str:
+def why_forgotten(task: Task, creation: Creation, files: int, unchanged: float, timeouts: Timeouts) -> str:
     """Return why the server has forgotten the upload; an empty string while it may still work on it.
 
     `unchanged` is for how many seconds state and message have been the same. A queued upload is never forgotten: it
@@ -26,8 +26,8 @@ def why_forgotten(task: Task, creation: Creation, files: int, unchanged: float, 
     if not task.received or task.size or task.jobs:
         return ""
     # Measured on 1.0.0: Finished with data and without frames also appears for a moment before the job is queued.
-    if creation.state is CreationState.FINISHED and unchanged > patience.finished:
+    if creation.state is CreationState.FINISHED and unchanged > timeouts.finished:
         return f"CVAT has lost the upload: Finished for {unchanged:.0f} s without a frame (its queue was lost)"
-    if creation.state is CreationState.STARTED and unchanged > patience.started + files * patience.per_file:
+    if creation.state is CreationState.STARTED and unchanged > timeouts.started + files * timeouts.per_file:
         return f"CVAT has stopped working on the upload: no progress for {unchanged:.0f} s (its worker was killed)"
     return ""

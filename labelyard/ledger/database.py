@@ -13,9 +13,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from labelyard.errors import LedgerBehind
+from labelyard.ledger.declarative import Table
 from labelyard.ledger.engine import display_name, open_engine, parse_url, read_only, sqlite_file, translated_errors
 from labelyard.ledger.migration import check_revision
-from labelyard.ledger.tables import Table
 from labelyard.settings import is_installation, where_to_run
 
 

@@ -3,60 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    Enum,
-    ForeignKey,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    text,
-)
+from sqlalchemy import ForeignKey, Index
 from sqlalchemy import UniqueConstraint as Unique
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
 from labelyard.domain.objects import StoredObject
 from labelyard.domain.states import BatchState, TaskState
 from labelyard.domain.tasks import JobStatus
-from labelyard.ledger.column_types import SafeText, UtcTime
-
-
-def _text_enum(enum: type[StrEnum]) -> Enum:
-    # Plain text in the database: a new state needs no migration, and a person can read it.
-    return Enum(enum, native_enum=False, length=16, values_callable=lambda kind: [member.value for member in kind])
-
-
-def _partial_index(name: str, *columns: str, where: str, unique: bool = True) -> Index:
-    return Index(name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
-
-
-class Table(DeclarativeBase):
-    """The base class of every table."""
-
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_name)s",
-            "pk": "pk_%(table_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_name)s",
-        }
-    )
-    type_annotation_map: ClassVar[dict[Any, Any]] = {
-        datetime: UtcTime(),
-        str: SafeText(),
-        dict[str, Any]: JSON(),
-        BatchState: _text_enum(BatchState),
-        TaskState: _text_enum(TaskState),
-        JobStatus: _text_enum(JobStatus),
-        # SQLite assigns ids only to INTEGER primary keys.
-        int: BigInteger().with_variant(Integer, "sqlite"),
-        bytes: LargeBinary(),
-    }
+from labelyard.ledger.declarative import Table, partial_index
 
 
 class LedgerIdentity(Table):
@@ -155,7 +111,7 @@ class Batch(Table):
     __table_args__ = (
         Index("ix_batch_state", "state"),
         Index("ix_batch_dataset_number", "dataset", "number", unique=True),
-        _partial_index("uq_batch_one_open", "dataset", "object_group", where="state = 'open'"),
+        partial_index("uq_batch_one_open", "dataset", "object_group", where="state = 'open'"),
     )
 
     def is_leased(self, now: datetime) -> bool:
@@ -201,7 +157,7 @@ class Object(Table):
         Unique("dataset", "bucket", "key", "etag", name="uq_object_identity"),
         Index("ix_object_batch_id", "batch_id"),
         Index("ix_object_bucket_key", "bucket", "key"),
-        _partial_index("ix_object_refused_at", "dataset", "refused_at", where="refused_at IS NOT NULL", unique=False),
+        partial_index("ix_object_refused_at", "dataset", "refused_at", where="refused_at IS NOT NULL", unique=False),
     )
 
     @property
@@ -239,7 +195,7 @@ class Task(Table):
 
     __table_args__ = (
         Unique("batch_id", "attempt", name="uq_task_batch_id_attempt"),
-        _partial_index("uq_task_one_live", "batch_id", where="state != 'abandoned'"),
+        partial_index("uq_task_one_live", "batch_id", where="state != 'abandoned'"),
     )
 
 
@@ -292,9 +248,8 @@ class Export(Table):
 
     __table_args__ = (
         Unique("batch_id", "format", "generation", name="uq_export_batch_id_format_generation"),
-        Index("uq_export_current", "batch_id", "format", unique=True,
-              sqlite_where=text("current"), postgresql_where=text("current")),
-    )  # fmt: skip
+        partial_index("uq_export_current", "batch_id", "format", where="current"),
+    )
 
 
 class History(Table):

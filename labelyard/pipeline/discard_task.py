@@ -36,9 +36,9 @@ def discard_failed_creation(lease: BatchLease, row: Task, message: str) -> NoRet
     with lease.ledger.read_only() as tx:
         members = batches.members(tx, lease.batch_id)
     what = f"CVAT could not make frames: {message}"
-    refused = failed_download(message)
-    if refused is not None:
-        _inspect_refused(lease, members, refused)
+    not_downloaded = failed_download(message)
+    if not_downloaded is not None:
+        _inspect_again(lease, members, not_downloaded)
         discard_for_another(lease, row, what, next_step=_reach_the_store(lease))
     blamed = blamed_file(message, [member.upload_name for member in members if member.upload_name])
     if blamed is not None:
@@ -79,7 +79,7 @@ def discard_for_another(lease: BatchLease, row: Task, reason: str, next_step: st
     raise TaskDiscarded(reason, where=lease.where(row.server_id), next_step=next_step)
 
 
-def _inspect_refused(lease: BatchLease, members: Sequence[Object], name: str) -> None:
+def _inspect_again(lease: BatchLease, members: Sequence[Object], name: str) -> None:
     """Quarantine the object that CVAT could not download, if it cannot be read from here either. Raises StoreError."""
     unusable: dict[int, LabelyardError] = {}
     for member in members:

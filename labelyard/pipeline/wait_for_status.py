@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from labelyard.domain.forgotten import Patience, why_forgotten
+from labelyard.domain.forgotten import Timeouts, why_forgotten
 from labelyard.domain.states import BatchState, TaskState
 from labelyard.domain.tasks import Creation, CreationState, Receipt, Task
 from labelyard.errors import CvatTimeout
@@ -134,8 +134,8 @@ def _ask_later(lease: BatchLease, row: TaskRow, progress: str, waiting: tasks.Wa
 
 def _check_forgotten(lease: BatchLease, row: TaskRow, task: Task, creation: Creation, waiting: tasks.Waiting) -> None:
     settings = lease.context.settings
-    patience = Patience(settings.forgotten_seconds, settings.stalled_seconds)
-    reason = why_forgotten(task, creation, row.files or 0, waiting.unchanged.total_seconds(), patience)
+    timeouts = Timeouts(settings.forgotten_seconds, settings.stalled_seconds)
+    reason = why_forgotten(task, creation, row.files or 0, waiting.unchanged.total_seconds(), timeouts)
     if reason:
         next_step = f"look at CVAT's workers, queue and memory, then: labelyard retry {lease.batch_id}"
         discard_unusable(lease, row, reason, next_step)

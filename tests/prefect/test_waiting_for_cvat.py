@@ -37,7 +37,7 @@ def test_four_batches_that_cvat_has_forgotten_do_not_keep_a_healthy_fifth_from_i
     with serve(PEOPLE) as sandbox:
         workspace = new_workspace(tmp_path, store_server, sandbox.url)
         *stuck, healthy = close_batches(workspace, _SLOTS + 1)
-        sandbox.faults.set([{"on": "worker creation", "lose": "worker", "times": _SLOTS}])
+        sandbox.faults.set([{"on": "worker creation", "forget": "worker", "times": _SLOTS}])
         settings = {**workspace.settings, "LABELYARD_WAIT_SECONDS": "5"}
         with deployed.worker("labelyard", "labelyard", tmp_path, **settings):
             for batch in stuck:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from labelyard.ledger.tables import Table
+from labelyard.ledger.declarative import Table
 
 context.configure(
     connection=context.config.attributes["connection"],

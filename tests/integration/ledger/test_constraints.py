@@ -13,7 +13,8 @@ from sqlalchemy.exc import IntegrityError
 from labelyard.config import DatasetSpec
 from labelyard.domain.states import BatchState, TaskState
 from labelyard.ledger import Ledger, Transaction
-from labelyard.ledger.tables import Batch, Table, Task
+from labelyard.ledger.declarative import Table
+from labelyard.ledger.tables import Batch, Task
 
 
 def batch(tx: Transaction, number: int, state: BatchState) -> Batch:

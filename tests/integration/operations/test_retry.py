@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from labelyard.errors import CreationFailed, LedgerError, NotFound
+from labelyard.errors import CreationFailed, LedgerError, NotFound, TaskDiscarded
 from labelyard.operations import manual
 from labelyard.operations.retry import retry
 from labelyard.pipeline.register_objects import sweep_sources
@@ -14,9 +14,11 @@ from tests.support.workspace import Workspace, ingest
 def test_a_failed_batch_continues_from_the_step_that_failed(workspace: Workspace) -> None:
     workspace.put("1.jpg")
     workspace.close_batch()
-    workspace.sandbox.faults.set([{"on": "worker creation", "fail": "OSError: broken: 1.jpg", "times": 1}])
-    with pytest.raises(CreationFailed):
-        ingest(workspace)
+    workspace.sandbox.faults.set([{"on": "worker creation", "fail": "the worker was killed"}])
+    for failure in [TaskDiscarded] * 4 + [CreationFailed]:
+        with pytest.raises(failure):
+            ingest(workspace)
+        workspace.end_wait()
     retried = retry(workspace.context.ledger, "street-00001")
     assert (retried.state, retried.next_event) == ("closed", "the watcher will publish labelyard.batch.closed")
 

@@ -131,11 +131,11 @@ def test_an_object_that_is_gone_when_cvat_downloads_it_is_quarantined_and_the_ot
     workspace: Workspace, at_failpoint: AtFailpoint
 ) -> None:
     workspace.apply(task={"upload": "remote", "inspect": False})
-    gone = workspace.put("gone.jpg")
+    deleted = workspace.put("gone.jpg")
     workspace.put("good.jpg")
     workspace.close_batch()
     at_failpoint(
-        upload_module, "upload_data.begun", lambda: workspace.s3.delete_object(Bucket=workspace.bucket, Key=gone)
+        upload_module, "upload_data.begun", lambda: workspace.s3.delete_object(Bucket=workspace.bucket, Key=deleted)
     )
     with pytest.raises(TaskDiscarded, match=r"gone\.jpg.*404"):
         ingest(workspace)

@@ -45,7 +45,7 @@ def wait(workspace: Workspace) -> VerifiedTask | UnfinishedTask:
         return wait_for_status(lease)
 
 
-def told(workspace: Workspace) -> str:
+def status_lines(workspace: Workspace) -> str:
     """Return what `labelyard status` says below its table."""
     return "\n".join(problems(read_status(workspace.context.ledger)))
 
@@ -56,8 +56,8 @@ def told(workspace: Workspace) -> str:
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
-        ({"lose": "queue"}, "its queue was lost"),
-        ({"lose": "worker"}, "its worker was killed"),
+        ({"forget": "queue"}, "its queue was lost"),
+        ({"forget": "worker"}, "its worker was killed"),
         ({"fail": _HORSE_KILLED}, "waitpid returned 9"),
     ],
     ids=["queue lost", "worker killed", "work-horse killed"],
@@ -75,7 +75,7 @@ def test_a_task_that_cvat_forgets_or_fails_without_naming_a_file_is_created_agai
 
 
 def test_a_forgotten_task_is_recognised_by_runs_that_ask_once(asks_once: Workspace) -> None:
-    asks_once.sandbox.faults.set([{"on": "worker creation", "times": 1, "lose": "queue"}])
+    asks_once.sandbox.faults.set([{"on": "worker creation", "times": 1, "forget": "queue"}])
     assert isinstance(wait(asks_once), UnfinishedTask)
     asks_once.context.settings.forgotten_seconds = 0.01
     asks_once.end_wait()
@@ -203,7 +203,7 @@ def test_status_says_what_cvat_does_since_when_and_when_it_is_asked_again(asks_o
     assert isinstance(found, UnfinishedTask)
     line = asks_once.line()
     assert state_and_activity(line) == "uploaded (waiting for CVAT)"
-    assert told(asks_once) == (
+    assert status_lines(asks_once) == (
         f"{FIRST}: task {found.task_id} has no frames yet; CVAT says since {line.progress_at:%H:%M:%S} UTC: Started;"
         f" asked again at {found.next_run:%H:%M:%S} UTC"
     )

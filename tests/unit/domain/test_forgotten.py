@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelyard.domain.forgotten import Patience, why_forgotten
+from labelyard.domain.forgotten import Timeouts, why_forgotten
 from labelyard.domain.tasks import Creation, CreationState, JobStatus, Task
 
-_PATIENCE = Patience(finished=30, started=300)
+_TIMEOUTS = Timeouts(finished=30, started=300)
 
 
 def _task(*, received: bool = True, size: int = 0) -> Task:
@@ -30,7 +30,7 @@ def _task(*, received: bool = True, size: int = 0) -> Task:
 def test_an_upload_is_forgotten_by_its_status_and_the_time_without_progress(
     state: CreationState, unchanged: float, reason: str
 ) -> None:
-    found = why_forgotten(_task(), Creation(state), 10, unchanged, _PATIENCE)
+    found = why_forgotten(_task(), Creation(state), 10, unchanged, _TIMEOUTS)
     assert reason in found
     assert bool(found) == bool(reason)
 
@@ -40,4 +40,4 @@ def test_an_upload_that_has_frames_or_was_not_received_is_never_forgotten(
     state: CreationState, unchanged: float, files: int
 ) -> None:
     for task in (_task(size=1), _task(received=False)):
-        assert not why_forgotten(task, Creation(state), files, unchanged, _PATIENCE)
+        assert not why_forgotten(task, Creation(state), files, unchanged, _TIMEOUTS)

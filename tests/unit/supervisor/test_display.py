@@ -56,7 +56,7 @@ def test_the_live_view_shows_counts_batches_and_the_newest_events() -> None:
     batch = BatchSummary(
         id="street-00001", dataset="street", state=BatchState.ASSIGNED, objects=7, quarantined={}, task_id=12,
         task_name="t", task_url=None, jobs=[], exports=[], opened_at=opened, changed_at=opened, leased_by=None,
-        error=None, next_step=None, not_before=None, warning=None,
+        error=None, next_step=None, not_before=None, progress=None, progress_at=None, warning=None,
     )  # fmt: skip
     event = HistoryEvent(opened, "street-00001", "assigned", "2 jobs")
     with open_display(console, "labelyard up", "Ctrl-C stops everything") as display:

@@ -19,7 +19,8 @@ def upgrade() -> None:
     op.add_column("task", sa.Column("waiting_since", time, nullable=True))
     op.add_column("task", sa.Column("progress", labelyard.ledger.column_types.SafeText(), nullable=True))
     op.add_column("task", sa.Column("progress_at", time, nullable=True))
-    op.add_column("batch", sa.Column("tasks_before_retry", sa.Integer(), nullable=False, server_default="0"))
+    number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+    op.add_column("batch", sa.Column("tasks_before_retry", number, nullable=False, server_default="0"))
 
 
 def downgrade() -> None:
