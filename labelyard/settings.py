@@ -78,6 +78,8 @@ class WatchSettings(BaseModel):
     """Accept notifications by HTTP too (MinIO, Ceph)."""
     webhook_token: SecretStr | None = None
     """The secret of callers: `Authorization: Bearer …`, or the last part of the path /notify/…"""
+    sweep_only: bool = False
+    """No notifications are wanted: new files are found when the sweep lists the sources."""
 
 
 class DeploySettings(BaseModel):
