@@ -23,7 +23,7 @@ class WrittenFrom(StrEnum):
     EXPORT = "export"
     """CVAT's own export, equal to the annotations API."""
     ANNOTATIONS = "annotations"
-    """The annotations API, because CVAT's export kept failing or differing from it."""
+    """The annotations API, because CVAT's export fails or differs from it."""
 
 
 @dataclass(frozen=True, slots=True)
