@@ -78,7 +78,7 @@ def _ask_notifications(answers: Answers, given: Mapping[str, str | None], store:
 
 def _kind_at(store: str) -> Any:
     def check(text: str) -> str:
-        kind: Notifications = typed(Notifications)(text)
+        kind = Notifications(typed(Notifications)(text))
         if store and kind is Notifications.AWS:
             raise ValueError(f"{store} cannot notify the SQS of AWS: write sqs, webhook or none")
         return kind

@@ -43,7 +43,7 @@ class _Engine(FlowRunEngine[Any, Any]):
             return
         self.logger.info("The worker stops; the run waits for another one.")
         self.set_state(given_back(), force=True)  # forced, as a crash: this run has no retries
-        self._raised = exc
+        self._raised = exc  # type: ignore[assignment] # as Prefect does for a crash
 
     @contextmanager
     def setup_flow_run_suspension_request(self) -> Iterator[FlowRunSuspensionRequest]:

@@ -72,8 +72,11 @@ def test_a_port_in_use_is_reported_with_the_variable_to_set(tmp_path: Path, envi
 
 
 @pytest.fixture
-def up(tmp_path: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "labelyard", "up"]
+def up(
+    tmp_path: Path, environment: dict[str, str], request: pytest.FixtureRequest
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A running `up`, with further options as the fixture's parameter."""
+    command = [sys.executable, "-m", "labelyard", "up", *getattr(request, "param", ())]
     with (tmp_path / "said").open("wb") as said:
         process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=said, stderr=said)
     yield process
@@ -117,7 +120,8 @@ def test_up_starts_every_process_restarts_those_that_end_and_stops_all_on_ctrl_c
 @pytest.mark.slow
 @pytest.mark.prefect
 @pytest.mark.timeout(600)
-def test_while_up_starts_doctor_says_so_and_never_advises_deploy(
+@pytest.mark.parametrize("up", [["--quiet"]], indirect=True)
+def test_while_up_starts_doctor_says_so_and_never_advises_deploy_and_a_quiet_one_shows_no_events(
     up: subprocess.Popen[bytes], tmp_path: Path, environment: dict[str, str]
 ) -> None:
     said, asked = tmp_path / "said", list[dict[str, dict[str, str]]]()
@@ -125,7 +129,9 @@ def test_while_up_starts_doctor_says_so_and_never_advises_deploy(
         assert up.poll() is None, said.read_text()
         assert len(asked) < 200
         asked.append(doctor(tmp_path, environment))
+    record(tmp_path, "closed")
     asked.append(doctor(tmp_path, environment))
+    assert "by hand" not in said.read_text()
     starting = [found for found in asked if found["Prefect"]["message"] == "labelyard up is starting it"]
     assert starting
     assert [one for found in asked for one in found.values() if "labelyard deploy" in one["next_step"]] == []
