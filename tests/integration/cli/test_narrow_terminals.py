@@ -125,6 +125,7 @@ def test_inspect_shows_names_and_reasons_whole(call: Call, tmp_path: Path) -> No
 def test_notifications_show_buckets_and_actions_whole(machine: Machine, columns: int) -> None:
     bucket = machine.server.new_bucket()
     spec = machine.apply(bucket)
+    machine.environment["LABELYARD_WATCH__QUEUE_URL"] = f"{machine.server.url}/000000000000/{bucket}"  # a new one
     shown = machine.call("notifications", spec.name)
     next_line = f"next: labelyard notifications {spec.name} --apply"
     assert_whole(shown, f"where s3://{bucket}/in/", "VisibilityTimeout=60", next_line)

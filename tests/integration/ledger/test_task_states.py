@@ -44,9 +44,9 @@ def test_a_step_out_of_order_is_refused_with_the_batch_and_changes_nothing(
         run(ledger, row_id, step)
     before = state(ledger, row_id)
     for step in sorted(STEPS.keys() - ALLOWED[done]):
-        with pytest.raises(LedgerError, match=f"cannot go from {before} to ") as refused:
+        with pytest.raises(LedgerError, match=f"cannot go from {before} to ") as rejected:
             run(ledger, row_id, step)
-        assert (refused.value.where, refused.value.next_step) == (batch.id, f"labelyard why {batch.id}")
+        assert (rejected.value.where, rejected.value.next_step) == (batch.id, f"labelyard why {batch.id}")
         assert state(ledger, row_id) is before
     for step in sorted(ALLOWED[done])[:1]:
         run(ledger, row_id, step)
