@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from dotenv import dotenv_values, set_key
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -78,6 +78,8 @@ class WatchSettings(BaseModel):
     """Accept notifications by HTTP too (MinIO, Ceph)."""
     webhook_token: SecretStr | None = None
     """The secret of callers: `Authorization: Bearer …`, or the last part of the path /notify/…"""
+    sweep_only: bool = False
+    """No notifications are wanted: new files are found when the sweep lists the sources."""
 
 
 class DeploySettings(BaseModel):
@@ -100,7 +102,7 @@ class DeploySettings(BaseModel):
     heartbeat_timeout_seconds: int = Field(default=600, ge=30, lt=86400)
     """How long a run may miss its heartbeats before it is marked as Crashed, in seconds.
 
-    Write at least three times PREFECT_FLOWS_HEARTBEAT_FREQUENCY, whose default is 180.
+    Write at least twice PREFECT_FLOWS_HEARTBEAT_FREQUENCY, whose default is 180; three times is better.
     """
 
 
@@ -179,6 +181,17 @@ class Settings(BaseSettings):
     """The address of Prefect's API."""
     prefect_api_auth_string: SecretStr | None = Field(default=None, validation_alias="PREFECT_API_AUTH_STRING")
     """user:password of Prefect's API, if it requires one."""
+    prefect_heartbeat_seconds: int = Field(default=180, validation_alias="PREFECT_FLOWS_HEARTBEAT_FREQUENCY")
+    """How often a run reports to Prefect that it is alive, in seconds; the same for all workers."""
+
+    @model_validator(mode="after")
+    def _allow_for_a_lost_heartbeat(self) -> Self:
+        if self.deploy.heartbeat_timeout_seconds < (least := 2 * self.prefect_heartbeat_seconds):
+            raise ValueError(
+                f"LABELYARD_DEPLOY__HEARTBEAT_TIMEOUT_SECONDS: write at least {least}, twice"
+                f" PREFECT_FLOWS_HEARTBEAT_FREQUENCY ({self.prefect_heartbeat_seconds}): less ends live runs as Crashed"
+            )
+        return self
 
     def cvat_named(self, name: str) -> CvatSettings:
         """Return the CVAT that a dataset names. Raises SettingsError with the variable to set."""
@@ -231,7 +244,7 @@ def load_settings() -> Settings:
     try:
         settings, wrong = Settings(), list(_unknown())
     except ValidationError as error:
-        settings, wrong = None, [f"{_variable(e['loc'])}: {_problem(e)}" for e in error.errors()]
+        settings, wrong = None, list(map(_wrong, error.errors()))
     if settings is None or wrong:
         raise SettingsError(
             "; ".join(wrong), next_step="correct the variable, here or in .env (docs/settings.md lists them)"
@@ -259,6 +272,12 @@ def where_to_run() -> str:
             if any(name.startswith("LABELYARD_") for name in dotenv_values(folder / ENV_FILE)):
                 return f"run it in {folder}, where .env is"
     return "run it in the folder that has your .env (`labelyard init` writes a first one)"
+
+
+def _wrong(error: ErrorDetails) -> str:
+    if not error["loc"]:  # it concerns several variables, which it names
+        return error["msg"].removeprefix("Value error, ")
+    return f"{_variable(error['loc'])}: {_problem(error)}"
 
 
 def _problem(error: ErrorDetails) -> str:

@@ -12,10 +12,9 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
-from rich.table import Table
-from rich.text import Text
 
 from labelyard.cli.cvat_connection import Connection
+from labelyard.cli.table import print_table
 from labelyard.cvat import Cvat
 from labelyard.cvat.error_responses import one_line
 from labelyard.domain.annotations import Annotations
@@ -119,42 +118,43 @@ def _with_assignee_names(value: Any, names: _UserNames) -> Any:
 
 
 def _print(value: Any, names: _UserNames) -> None:
-    console = Console()
     if value is None:
         return
     if isinstance(value, str):
         click.echo(value)
     elif isinstance(value, Task):
-        console.print(_table([value], names))
-        console.print(Text("labels: " + ", ".join(one_line(label.name) for label in value.labels)))
-        console.print(_table(value.jobs, names) if value.jobs else "no jobs yet")
+        _print_rows([value], names)
+        click.echo("labels: " + ", ".join(one_line(label.name) for label in value.labels))
+        _print_rows(value.jobs, names, empty="no jobs yet")
     elif isinstance(value, Annotations):
-        _print_annotations(console, value)
+        _print_annotations(value)
     elif isinstance(value, list):
-        console.print(_table(value, names) if value else "none")
+        _print_rows(value, names)
     elif type(value) in _COLUMNS:
-        console.print(_table([value], names))
+        _print_rows([value], names)
     else:
         for name, part in asdict(value).items():
-            console.print(Text(f"{name}: {'-' if part is None else one_line(str(part))}"))
+            click.echo(f"{name}: {'-' if part is None else one_line(str(part))}")
 
 
-def _print_annotations(console: Console, value: Annotations) -> None:
-    console.print(Text(f"{len(value.shapes)} shapes, {len(value.tracks)} tracks, {len(value.tags)} tags"))
+def _print_annotations(value: Annotations) -> None:
+    click.echo(f"{len(value.shapes)} shapes, {len(value.tracks)} tracks, {len(value.tags)} tags")
     for shape in value.shapes:
         points = ", ".join(f"{x:g}" for x in shape.points)
-        console.print(Text(f"  {shape.type} {shape.id} on frame {shape.frame}, label {shape.label_id}: {points}"))
+        click.echo(f"  {shape.type} {shape.id} on frame {shape.frame}, label {shape.label_id}: {points}")
 
 
-def _table(rows: Sequence[Any], names: _UserNames) -> Table:
-    """Return a table of rows of one type, without control characters in the server's texts."""
+def _print_rows(rows: Sequence[Any], names: _UserNames, empty: str = "none") -> None:
+    """Print rows of one type, without control characters in the server's texts; `empty` if there are none."""
+    if not rows:
+        click.echo(empty)
+        return
     columns = _COLUMNS[type(rows[0])]
-    table = Table(pad_edge=False)
-    for name in columns:
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        cells = {name: cell(row) for name, cell in columns.items()}
-        if isinstance(assignee := cells.get(_ASSIGNEE), int):
-            cells[_ASSIGNEE] = names.get(assignee, assignee)
-        table.add_row(*(Text(one_line(str(cell))) for cell in cells.values()))
-    return table
+    print_table(list(columns), [_cells(columns, row, names) for row in rows])
+
+
+def _cells(columns: Mapping[str, Callable[[Any], object]], row: Any, names: _UserNames) -> list[str]:
+    cells = {name: cell(row) for name, cell in columns.items()}
+    if isinstance(assignee := cells.get(_ASSIGNEE), int):
+        cells[_ASSIGNEE] = names.get(assignee, assignee)
+    return [one_line(str(cell)) for cell in cells.values()]

@@ -8,10 +8,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from labelyard.cli.table import print_table
 from labelyard.context import open_context
 from labelyard.escaping import printable
 from labelyard.ledger import dead_letters as letters
@@ -44,18 +42,18 @@ def list_letters(as_json: bool) -> None:  # noqa: FBT001 - click passes flags so
 
 
 def _show_list(lines: Sequence[DeadLetterSummary]) -> None:
-    table = Table("id", "time", "from", "reason", "first line", pad_edge=False)
-    for line in lines[-_MAX_LISTED:]:
-        cells = (f"{line.at:%Y-%m-%d %H:%M:%S}", line.source, line.reason, line.first_line[:120])
-        table.add_row(str(line.id), *(Text(printable(cell)) for cell in cells))
-    console = Console()
-    console.print(table)
+    print_table(("id", "time", "from", "reason", "first line"), list(map(_row, lines[-_MAX_LISTED:])))
     if len(lines) > _MAX_LISTED:
-        console.print(f"and {len(lines) - _MAX_LISTED} older ones: labelyard dead-letters list --json")
-    console.print(
+        click.echo(f"and {len(lines) - _MAX_LISTED} older ones: labelyard dead-letters list --json")
+    click.echo(
         "next: labelyard dead-letters show ID; labelyard dead-letters replay ID, or --all, once the cause is fixed;"
         " labelyard dead-letters discard ID if nothing is lost with it"
     )
+
+
+def _row(line: DeadLetterSummary) -> list[str]:
+    cells = (str(line.id), f"{line.at:%Y-%m-%d %H:%M:%S}", line.source, line.reason, line.first_line[:120])
+    return list(map(printable, cells))
 
 
 @dead_letters.command()

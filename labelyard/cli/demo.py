@@ -12,11 +12,12 @@ from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from labelyard.cli.table import Cell, print_table
 from labelyard.demo.environment import create_environment, enter_environment, require_emulator
 from labelyard.demo.run import DemoResult, run_demo
+from labelyard.demo.verify import PhotographOutcome
 from labelyard.errors import InputError, SignalReceived
 from labelyard.settings import load_settings
 from labelyard.supervisor import Supervisor
@@ -101,7 +102,8 @@ def _labelyard() -> str:
 
 
 def _report(console: Console, outcome: DemoResult, run: Path) -> None:
-    console.print(_outcomes(outcome))
+    columns = ("photograph", "task", "job", "bot", "boxes saved", "exported", "equal")
+    print_table(columns, list(map(_row, outcome.outcomes)))
     numbers = outcome.as_json()["seconds_put_to_task"]
     console.print(Text(
         f"\n{len(outcome.outcomes)} photographs in {len(outcome.tasks)} tasks. From put to task: "
@@ -133,14 +135,11 @@ def _links(outcome: DemoResult, run: Path) -> dict[str, list[str]]:
     return {name: found for name, found in links.items() if found}
 
 
-def _outcomes(result: DemoResult) -> Table:
-    table = Table("photograph", "task", "job", "bot", "boxes saved", "exported", "", box=None, pad_edge=False)
-    for outcome in result.outcomes:
-        job = outcome.job
-        table.add_row(
-            Text(outcome.upload.key), ", ".join(str(task.id) for task, _ in outcome.frames) or "-",
-            str(job.id) if job else "-", Text((job.assignee if job else None) or "-"), str(outcome.saved.total()),
-            ", ".join(str(boxes.total()) for boxes in outcome.exported) or "-",
-            Text("✗", style="red") if list(outcome.problems()) else Text("✓", style="green"),
-        )  # fmt: skip
-    return table
+def _row(outcome: PhotographOutcome) -> list[Cell]:
+    job = outcome.job
+    return [
+        outcome.upload.key, ", ".join(str(task.id) for task, _ in outcome.frames) or "-",
+        str(job.id) if job else "-", (job.assignee if job else None) or "-", str(outcome.saved.total()),
+        ", ".join(str(boxes.total()) for boxes in outcome.exported) or "-",
+        Text("✗", style="red") if list(outcome.problems()) else Text("✓", style="green"),
+    ]  # fmt: skip

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 import click
 import stamina
-from rich.console import Console
-from rich.text import Text
 
+from labelyard.cli.table import terminal_width
+from labelyard.escaping import printable
 from labelyard.operations.doctor.check import CheckResult, Status, unknown
 from labelyard.operations.doctor.checks import CHECKS
 from labelyard.operations.doctor.runner import run_checks
@@ -20,11 +20,13 @@ from labelyard.settings import load_settings
 from labelyard.supervisor.stack import is_starting
 
 _SIGNS = {
-    Status.OK: Text("✓", style="green"),
-    Status.WARNING: Text("!", style="yellow"),
-    Status.FAIL: Text("✗", style="red"),
-    Status.UNKNOWN: Text("?", style="yellow"),
+    Status.OK: ("✓", "green"),
+    Status.WARNING: ("!", "yellow"),
+    Status.FAIL: ("✗", "red"),
+    Status.UNKNOWN: ("?", "yellow"),
 }
+_NARROW = 100
+"""Below this many columns, names and findings beside each other would be hard to read."""
 
 
 @click.command()
@@ -51,9 +53,19 @@ def doctor(as_json: bool) -> None:  # noqa: FBT001 - click passes flags so
 
 
 def _show(results: Sequence[CheckResult]) -> None:
-    console, width = Console(), max(len(result.name) for result in results)
+    width = 0 if terminal_width() < _NARROW else max(len(result.name) for result in results)
     for result in results:
-        line = Text.assemble(_SIGNS[result.status], f" {result.name:<{width}}  {result.message}")
-        console.print(line, soft_wrap=True)
-        if result.next_step:
-            console.print(Text(f"  {'':<{width}}  next: {result.next_step}", style="yellow"), soft_wrap=True)
+        sign, colour = _SIGNS[result.status]
+        first, *others = _lines(result, width)
+        click.echo(f"{click.style(sign, fg=colour)} {first}")
+        for line in others:
+            click.secho(line, fg="yellow" if line.lstrip().startswith("next: ") else None)
+
+
+def _lines(result: CheckResult, width: int) -> Iterator[str]:
+    """Yield the name and what was found in two columns, or one below the other without a `width`; then what to do."""
+    name, message = printable(result.name), printable(result.message, keep="\n")
+    yield from [f"{name:<{width}}  {message}"] if width else [name, f"  {message}"]
+    if result.next_step:
+        indent = width + 4 if width else 2
+        yield f"{'':<{indent}}next: {printable(result.next_step)}"

@@ -3,102 +3,23 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 import yaml
-from pydantic import TypeAdapter, ValidationError
 
+from labelyard.cli.answers import Answers, each, parts, typed
+from labelyard.cli.env_file import Notifications, ask_variables, env_text
 from labelyard.config import DatasetSpec, parse_spec
 from labelyard.config.fields import Bucket, Caption, Folder, Name, Person, Prefix
-from labelyard.errors import InputError, SpecError
-from labelyard.settings import ADDRESS
+from labelyard.domain.objects import s3_url
+from labelyard.errors import InputError, SettingsError, SpecError
+from labelyard.settings import WatchSettings, load_settings
 
 ENV = Path(".env")
 _IGNORED = (".env", ".labelyard/")
-
-
-_Check = Callable[[str], str]
-"""Return a text as it will be written, or raise ValueError with what to write instead."""
-
-
-def _typed(kind: Any) -> _Check:
-    return TypeAdapter(kind).validate_python
-
-
-def _each(kind: Any) -> _Check:
-    def check(text: str) -> str:
-        parts = _parts(text)
-        if not parts:
-            raise ValueError("write at least one")
-        if repeated := next((part for part in parts if parts.count(part) > 1), None):
-            raise ValueError(f"{repeated!r} occurs twice: write it once")
-        return ",".join(map(_typed(kind), _parts(text)))
-
-    return check
-
-
-def _parts(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
-@dataclass
-class _Answers:
-    """Values from flags, else from questions; without questions, defaults or an error."""
-
-    asking: bool
-
-    def one(
-        self,
-        flag: str,
-        given: str | None,
-        question: str,
-        check: _Check,
-        default: str | None = None,
-        *,
-        hide: bool = False,
-    ) -> str:
-        """Return the value of a flag, or ask for it."""
-        if given is not None:
-            return _checked(check, given, f"--{flag}")
-        if not self.asking:
-            if default is None:
-                raise click.UsageError(f"--{flag} is missing: add it, or remove --no-questions")
-            return default
-        value: str = click.prompt(
-            question,
-            default=default,
-            hide_input=hide,
-            value_proc=lambda text: _checked(check, text),
-            show_default=bool(default),
-        )
-        return value
-
-
-def _checked(check: _Check, text: str, flag: str | None = None) -> str:
-    try:
-        return check(text)
-    except ValidationError as error:  # a subclass of ValueError with a longer message
-        words = error.errors()[0]["msg"].removeprefix("Value error, ")
-    except ValueError as error:
-        words = str(error)
-    raise click.BadParameter(words, param_hint=flag)
-
-
-def _address(text: str) -> str:
-    if text and not re.fullmatch(ADDRESS, text):
-        raise ValueError("write only the address, such as https://cvat.example.com")
-    return text.rstrip("/")
-
-
-def _line(text: str) -> str:
-    if any(ord(char) < 32 for char in text):
-        raise ValueError("write one line, without control characters")
-    return text
 
 
 @click.command()
@@ -114,6 +35,13 @@ def _line(text: str) -> str:
 @click.option("--region", help="The region of the object storage.")
 @click.option("--access-key-id", help="For the object storage; empty for boto3's own sources (profile, role, …).")
 @click.option(
+    "--notifications",
+    type=click.Choice([kind.value for kind in Notifications]),
+    help="How the storage notifies of new files: the SQS of AWS, another SQS, a webhook, or not at all.",
+)
+@click.option("--sqs-url", help="The address of the other SQS; by default that of the object storage.")
+@click.option("--webhook-host", help="The address that the webhook listens on; 0.0.0.0 for other machines.")
+@click.option(
     "--secrets",
     type=click.File(encoding="utf-8"),
     help="A file with two lines: CVAT's password and the storage's secret key; - is standard input.",
@@ -127,14 +55,14 @@ def init(*, path: Path | None, secrets: Any, no_questions: bool, force: bool, **
     Existing files are overwritten only with --force. Passwords are asked for or read from --secrets, because other
     users of the machine can read flags.
     """
-    answers = _Answers(asking=not no_questions)
-    name = answers.one("name", given["name"], "What is the dataset called?", _typed(Name))
+    answers = Answers(asking=not no_questions)
+    name = answers.one("name", given["name"], "What is the dataset called?", typed(Name))
     path = path or Path("datasets") / f"{name}.yaml"
     _require_new_file(path, force=force)
     text = dataset_text(_dataset(name, answers, given))
     spec = _validated(text, path)
     new_env = force or not ENV.exists()
-    variables = _variables(answers, given, _lines_of(secrets)) if new_env else {}
+    variables = ask_variables(answers, given, secrets) if new_env else {}
     path.parent.mkdir(parents=True, exist_ok=True)
     _write(path, text, 0o644)
     if new_env:
@@ -155,50 +83,21 @@ def _require_new_file(path: Path, *, force: bool) -> None:
         )
 
 
-def _dataset(name: str, answers: _Answers, given: dict[str, str | None]) -> dict[str, Any]:
+def _dataset(name: str, answers: Answers, given: dict[str, str | None]) -> dict[str, Any]:
     one = answers.one
-    bucket = one("bucket", given["bucket"], "Which bucket receives the images?", _typed(Bucket))
-    prefix = one("prefix", given["prefix"], "With what prefix?", _typed(Prefix), "incoming/")
-    labels = one("labels", given["labels"], "Which labels (separated by commas)?", _each(Caption))
-    people = one("annotators", given["annotators"], "Which CVAT users label (separated by commas)?", _each(Person))
+    bucket = one("bucket", given["bucket"], "Which bucket receives the images?", typed(Bucket))
+    prefix = one("prefix", given["prefix"], "With what prefix?", typed(Prefix), "incoming/")
+    labels = one("labels", given["labels"], "Which labels (separated by commas)?", each(Caption))
+    people = one("annotators", given["annotators"], "Which CVAT users label (separated by commas)?", each(Person))
     default = f"datasets/{name}/"
-    export = one("export-prefix", given["export_prefix"], "Which folder is for exports?", _typed(Folder), default)
+    export = one("export-prefix", given["export_prefix"], "Which folder is for exports?", typed(Folder), default)
     return {
         "name": name,
         "sources": [{"bucket": bucket, "prefix": prefix}],
-        "task": {"labels": _parts(labels)},
-        "annotators": _parts(people),
+        "task": {"labels": parts(labels)},
+        "annotators": parts(people),
         "export": {"prefix": export},
     }
-
-
-def _variables(answers: _Answers, given: dict[str, str | None], secrets: list[str]) -> dict[str, str]:
-    """Return the variables of `.env`."""
-    password, secret_key = (*secrets, None, None)[:2]
-    url = answers.one("cvat-url", given["cvat_url"], "Where is CVAT?", _address, None if answers.asking else "")
-    user = answers.one(
-        "cvat-username", given["cvat_username"], "With which account?", _line, None if answers.asking else ""
-    )
-    password = answers.one("secrets", password, "Its password?", _line, "", hide=True)
-    store = answers.one("store-url", given["store_url"], "Where is the object storage (empty for AWS)?", _address, "")
-    region = answers.one("region", given["region"], "In which region (may be empty)?", _line, "")
-    key = answers.one(
-        "access-key-id", given["access_key_id"], "Access key id (empty for boto3's own sources)?", _line, ""
-    )
-    secret_key = answers.one("secrets", secret_key, "Its secret key?", _line, "", hide=True) if key else ""
-    return {
-        "LABELYARD_CVAT__DEFAULT__URL": url,
-        "LABELYARD_CVAT__DEFAULT__USERNAME": user,
-        "LABELYARD_CVAT__DEFAULT__PASSWORD": password,
-        "LABELYARD_STORE__ENDPOINT_URL": store,
-        "LABELYARD_STORE__REGION": region,
-        "LABELYARD_STORE__ACCESS_KEY_ID": key,
-        "LABELYARD_STORE__SECRET_ACCESS_KEY": secret_key,
-    }
-
-
-def _lines_of(secrets: Any) -> list[str]:
-    return [] if secrets is None else [_checked(_line, line.rstrip("\r\n"), "--secrets") for line in secrets][:2]
 
 
 def dataset_text(dataset: dict[str, Any]) -> str:
@@ -244,22 +143,6 @@ def _validated(text: str, path: Path) -> DatasetSpec:
         ) from None
 
 
-def env_text(variables: dict[str, str]) -> str:
-    """Return the text of `.env`; variables without a value are comments."""
-    lines = [f"{name}={_quoted(value)}" if value else f"# {name}=" for name, value in variables.items()]
-    return "\n".join(
-        ["# Secrets of this machine. Do not commit. docs/settings.md explains every variable.", *lines, ""]
-    )
-
-
-def _quoted(value: str) -> str:
-    if re.fullmatch(r"[A-Za-z0-9_./:@%+=-]+", value):
-        return value
-    # python-dotenv expands ${NAME} even in single quotes: a nameless variable with the default $ gives $.
-    kept = value.replace("\\", "\\\\").replace("'", "\\'").replace("${", "${:-$}{")
-    return f"'{kept}'"
-
-
 def _write(path: Path, text: str, mode: int) -> None:
     """Write a file atomically, with `mode` from the start."""
     new = path.with_name(f"{path.name}.new")
@@ -280,12 +163,42 @@ def _ignore(names: Iterable[str]) -> list[str]:
 
 
 def _show_next_commands(spec: DatasetSpec, path: Path) -> None:
-    steps = {
-        f"labelyard validate {path}": "after every change of the file",
-        "labelyard db upgrade": "create the ledger",
-        f"labelyard apply {path}": "store the dataset in it",
-        f"labelyard notifications {spec.name} --apply": "send the bucket's notifications to the queue",
-        "labelyard up": "run everything; in another shell: labelyard doctor",
-    }
+    watch = _watch_settings()
+    steps = dict(_steps(spec, path, watch))
     width = max(map(len, steps))
     click.echo("\nnext:\n" + "\n".join(f"  {step:{width}}  # {why}" for step, why in steps.items()))
+    if watch.webhook:
+        click.echo(_how_to_post(spec, watch))
+
+
+def _watch_settings() -> WatchSettings:
+    """Return the watcher's settings, of an older `.env` too, whose errors another command reports."""
+    try:
+        return load_settings().watch
+    except SettingsError:
+        return WatchSettings()
+
+
+def _steps(spec: DatasetSpec, path: Path, watch: WatchSettings) -> Iterator[tuple[str, str]]:
+    yield f"labelyard validate {path}", "after every change of the file"
+    yield "labelyard db upgrade", "create the ledger"
+    yield f"labelyard apply {path}", "store the dataset in it"
+    if not (watch.webhook or watch.sweep_only):
+        yield f"labelyard notifications {spec.name} --apply", "send the bucket's notifications to the queue"
+    yield "labelyard doctor", "check everything; Prefect and the watcher start with the next step"
+    yield "labelyard up", "run everything until Ctrl-C"
+
+
+def _how_to_post(spec: DatasetSpec, watch: WatchSettings) -> str:
+    """Return how MinIO and Ceph are told to post notifications. The token stays in `.env`."""
+    source = spec.sources[0]
+    url = f"http://{watch.host}:{watch.port}/notify"
+    return (
+        f"\nlet the store post what happens in {s3_url(source.bucket, source.prefix)} to {url} (or the address by\n"
+        "which it reaches this machine), with the token LABELYARD_WATCH__WEBHOOK_TOKEN of .env. For MinIO:\n"
+        f"  mc admin config set ALIAS notify_webhook:labelyard endpoint={url} auth_token=TOKEN\n"
+        "  mc admin service restart ALIAS\n"
+        f"  mc event add ALIAS/{source.bucket} arn:minio:sqs::labelyard:webhook --event put,delete"
+        + (f" --prefix {source.prefix}" if source.prefix else "")
+        + f"\nFor Ceph, which sends no headers: a topic with the push-endpoint {url}/TOKEN"
+    )

@@ -7,10 +7,9 @@ import sys
 from typing import Any, BinaryIO
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from labelyard.cli.table import print_table
+from labelyard.escaping import printable
 from labelyard.sources.notifications import NotifiedObject, ParsedMessage
 from labelyard.sources.parsers import parse_message
 
@@ -57,18 +56,16 @@ def _object(notified: NotifiedObject) -> dict[str, Any]:
 
 
 def _show(parsed: ParsedMessage) -> None:
-    console = Console()
     if objects := [*parsed.created, *parsed.deleted]:
-        table = Table(pad_edge=False)
-        for name in ("bucket", "key", "etag", "size", "version", "event", "source"):
-            table.add_column(name, overflow="fold")
-        for notified in objects:
-            obj = notified.object
-            # Keys are hostile: repr escapes control characters, which would otherwise reach the terminal.
-            cells = (obj.bucket, repr(obj.key), obj.etag, obj.size, obj.version_id, notified.event, notified.source)
-            table.add_row(*(Text("-" if cell in (None, "") else str(cell)) for cell in cells))
-        console.print(table)
+        print_table(("key", "bucket", "etag", "size", "version", "event", "source"), list(map(_row, objects)))
     for reason in parsed.ignored:
-        console.print(Text(f"ignored: {reason}"))
+        click.echo(f"ignored: {printable(reason)}")
     for record in parsed.rejected:
-        console.print(Text(f"cannot be parsed: {record.reason}"), style="red")
+        click.secho(f"cannot be parsed: {printable(record.reason)}", fg="red")
+
+
+def _row(notified: NotifiedObject) -> list[str]:
+    obj = notified.object
+    # repr shows where a key begins and ends: keys may have spaces there.
+    cells = (repr(obj.key), obj.bucket, obj.etag, obj.size, obj.version_id, notified.event, notified.source)
+    return ["-" if cell in (None, "") else printable(str(cell)) for cell in cells]

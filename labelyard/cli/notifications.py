@@ -6,10 +6,9 @@ from contextlib import closing
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from labelyard.cli.table import print_table
 from labelyard.config import DatasetSpec, read_spec
 from labelyard.ledger import Ledger, datasets
 from labelyard.settings import Settings, load_settings, write_setting
@@ -44,16 +43,13 @@ def _spec(settings: Settings, dataset: str) -> DatasetSpec:
 
 
 def _show(plan: NotificationPlan, *, done: bool) -> None:
-    table = Table(pad_edge=False)
-    for name in ("", "where", "done" if done else "to do"):
-        table.add_column(name, overflow="fold")
-    for item in plan.items:
-        colour = "green" if done or not item.changes else "yellow"
-        table.add_row(item.subject, Text(item.where), Text(item.action, style=colour))
-    console = Console()
-    console.print(table)
+    rows = [
+        (item.subject, item.where, Text(item.action, style="green" if done or not item.changes else "yellow"))
+        for item in plan.items
+    ]
+    print_table(("", "where", "done" if done else "to do"), rows)
     for problem in plan.problems:
-        console.print(Text(f"solve first: {problem}"), style="red")
+        click.secho(f"solve first: {problem}", fg="red")
 
 
 def _next(settings: Settings, setup: NotificationSetup, plan: NotificationPlan, dataset: str, *, done: bool) -> str:

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from labelyard.cli.table import print_table
 from labelyard.context import open_context
 from labelyard.domain.repair_plan import Discrepancy
 from labelyard.errors import LabelyardError
+from labelyard.escaping import printable
 from labelyard.operations import adopt as adoption
 from labelyard.operations import repair as repairs
 
@@ -42,10 +41,8 @@ def _show_plan(plan: Sequence[Discrepancy]) -> None:
     if not plan:
         click.echo("ledger, bucket and CVAT agree")
         return
-    table = Table("where", "what", "fix")
-    for discrepancy in plan:
-        table.add_row(Text(discrepancy.where), Text(discrepancy.what), Text(discrepancy.action))
-    Console().print(table)
+    rows = [(printable(one.where), printable(one.what), str(one.action)) for one in plan]
+    print_table(("where", "what", "fix"), rows)
 
 
 def _show_outcome(fixed: int, failed: Sequence[tuple[Discrepancy, LabelyardError]]) -> None:

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import json
-import shutil
 from contextlib import closing
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from labelyard.cli.table import Cell, print_table
 from labelyard.ledger import Ledger
 from labelyard.ledger.overview import BatchSummary, Overview
 from labelyard.operations.status import jobs_summary, problems, read_status, state_and_activity
 from labelyard.settings import load_settings
 
-_PIPED_WIDTH = 200
-_NARROW = 120
-"""Below this many columns a table would cut addresses."""
+_COLUMNS = ("batch", "state", "objects", "jobs", "task", "export")
 _COLOURS = {"failed": "red", "quarantined": "red", "exported": "green"}
 
 
@@ -40,37 +36,19 @@ def status(dataset: str | None, every: bool, as_json: bool) -> None:  # noqa: FB
 
 
 def _show(seen: Overview, *, every: bool) -> None:
-    console = Console(width=shutil.get_terminal_size((_PIPED_WIDTH, 50)).columns)
-    if not seen.batches:
-        click.echo("no batches yet: put a file into a source, or `labelyard doctor`")
-    elif console.width < _NARROW:
-        _list(seen)
+    if seen.batches:
+        print_table(_COLUMNS, list(map(_row, seen.batches)))
     else:
-        console.print(_table(seen))
+        click.echo("no batches yet: put a file into a source, or `labelyard doctor`")
     for line in problems(seen, every=every):
         click.secho(line, fg="yellow")
     if seen.open_jobs:
         click.echo("open jobs: " + ", ".join(f"{who} {count}" for who, count in sorted(seen.open_jobs.items())))
 
 
-def _list(seen: Overview) -> None:
-    """Print one block of lines per batch, which no terminal is too narrow for: addresses stay whole."""
-    for batch in seen.batches:
-        click.secho(f"{batch.id}  {state_and_activity(batch)}", bold=True)
-        click.echo(f"  objects {batch.objects}\n  jobs {jobs_summary(batch)}\n  task {batch.task_url or '-'}")
-        click.echo(f"  export {batch.exports[-1] if batch.exports else '-'}")
-
-
-def _table(seen: Overview) -> Table:
-    table = Table(pad_edge=False)
-    for name in ("batch", "state", "objects"):
-        table.add_column(name, no_wrap=True)
-    for name in ("task", "jobs", "export"):
-        table.add_column(name, overflow="fold")
-    for batch in seen.batches:
-        task, export = Text(batch.task_url or "-"), Text(batch.exports[-1] if batch.exports else "-")
-        table.add_row(Text(batch.id), _state(batch), str(batch.objects), task, Text(jobs_summary(batch)), export)
-    return table
+def _row(batch: BatchSummary) -> list[Cell]:
+    export = batch.exports[-1] if batch.exports else "-"
+    return [batch.id, _state(batch), str(batch.objects), jobs_summary(batch), batch.task_url or "-", export]
 
 
 def _state(batch: BatchSummary) -> Text:

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from labelyard.errors import LabelyardError, SignalReceived
+from labelyard.escaping import printable
 from labelyard.ledger import Ledger
 from labelyard.operations.doctor.checks import CHECKS
 from labelyard.operations.doctor.runner import run_checks
@@ -24,6 +25,7 @@ from labelyard.supervisor.stack import FOLDER, Links, lock_folder, start_stack
 
 _SHOWN_BATCHES = 8
 _SECONDS_BETWEEN_SNAPSHOTS = 2.0
+_LINES = "\n"
 _HINT = "in another shell, in this folder: labelyard status, labelyard doctor. Ctrl-C stops everything."
 
 
@@ -59,7 +61,7 @@ class _Reporter:
 
     def __call__(self, line: str) -> None:
         if self.display is None:
-            click.echo(f"{datetime.now().astimezone():%H:%M:%S} {line}")
+            click.echo(f"{datetime.now().astimezone():%H:%M:%S} {printable(line, keep=_LINES)}")
         else:
             self.display.report(line)
 
@@ -110,12 +112,14 @@ def _show(links: Links, settings: Settings) -> None:
     """Print the links, and every problem that `labelyard doctor` finds beside Prefect, which has just started."""
     console = Console()
     cvats = {f"CVAT {name}": cvat.url for name, cvat in sorted(settings.cvat.items())}
-    for name, where in {**links.as_lines(), **cvats, "logs": str(FOLDER.resolve() / "logs")}.items():
-        console.print(Text(f"  {name:<12}{where}"), soft_wrap=True)
+    addresses = {**links.as_lines(), **cvats, "logs": str(FOLDER.resolve() / "logs")}
+    width = max(map(len, addresses))
+    for name, where in addresses.items():
+        console.print(Text(f"  {name:<{width}}  {where}"), soft_wrap=True)
     problems = [result for result in run_checks(settings, CHECKS) if result.status.is_problem]
     for result in problems:
-        console.print(Text(f"! {result.name}: {result.message}", style="yellow"), soft_wrap=True)
-        console.print(Text(f"  next: {result.next_step}", style="yellow"), soft_wrap=True)
+        console.print(Text(f"! {result.name}: {printable(result.message)}", style="yellow"), soft_wrap=True)
+        console.print(Text(f"  next: {printable(result.next_step)}", style="yellow"), soft_wrap=True)
     if not problems:
         console.print(Text("✓ ledger, buckets, queue and CVAT answer; every annotator exists", style="green"))
     if settings.prefect_api_url is None:

@@ -1,4 +1,4 @@
-"""The states of a batch, of a task and of an event, and the table of a batch's transitions.
+"""The states of a batch and of a task, each with its table of transitions, and the events.
 
 A batch:
 
@@ -13,7 +13,9 @@ labelled) or cancelled (by a person; final).
 
 A task:
 
-  planned ───▶ created ───▶ uploading ───▶ verified        from each of them: abandoned (final)
+           create        upload          verify
+  planned ───▶ created ◀───▶ uploading ───▶ verified        from each of them: abandoned (final)
+                  no connection was made: nothing was sent
 """
 
 from __future__ import annotations
@@ -88,6 +90,23 @@ class TaskState(StrEnum):
     UPLOADING = "uploading"
     VERIFIED = "verified"
     ABANDONED = "abandoned"
+
+
+_T = TaskState
+
+TASK_TRANSITIONS: dict[TaskState, frozenset[TaskState]] = {
+    _T.PLANNED: frozenset({_T.CREATED, _T.ABANDONED}),
+    _T.CREATED: frozenset({_T.UPLOADING, _T.ABANDONED}),
+    _T.UPLOADING: frozenset({_T.CREATED, _T.VERIFIED, _T.ABANDONED}),
+    _T.VERIFIED: frozenset({_T.ABANDONED}),
+    _T.ABANDONED: frozenset(),
+}
+"""For each state of a task, the states that may follow it."""
+
+
+def may_task_move(old: TaskState, new: TaskState) -> bool:
+    """Return whether a task may go from state `old` to state `new`."""
+    return new in TASK_TRANSITIONS[old]
 
 
 class Event(StrEnum):

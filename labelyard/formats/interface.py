@@ -23,7 +23,7 @@ class WrittenFrom(StrEnum):
     EXPORT = "export"
     """CVAT's own export, equal to the annotations API."""
     ANNOTATIONS = "annotations"
-    """The annotations API, because CVAT's export kept failing or differing from it."""
+    """The annotations API, because CVAT's export fails or differs from it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,16 @@ class WrittenFile:
     warnings: tuple[Fault, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a dataset file says about its origin: its dataset and batch, key by frame name, id by label."""
+
+    dataset: str
+    batch: str
+    keys: Mapping[str, str]
+    categories: Mapping[str, int]
+
+
 class Format(Protocol):
     """A dataset format."""
 
@@ -100,6 +110,10 @@ class Format(Protocol):
 
     def read(self, path: Path) -> AnnotatedImages:
         """Return the content of a dataset file. Raises InputError for anything else."""
+        ...
+
+    def read_origin(self, content: bytes) -> Origin:
+        """Return where a dataset file comes from. Raises InputError for a file that labelyard did not write."""
         ...
 
     def write(

@@ -2,7 +2,16 @@
 
 from labelyard.images.decoder_memory import DecoderMemory, decoder_memory
 from labelyard.images.findings import MAX_PIXELS
-from labelyard.images.inspection import Inspection, inspect_image
+from labelyard.images.inspection import INSPECTORS, Inspection, inspect_image
 from labelyard.images.servers import SERVERS, Server
 
-__all__ = ["MAX_PIXELS", "SERVERS", "DecoderMemory", "Inspection", "Server", "decoder_memory", "inspect_image"]
+__all__ = [
+    "INSPECTORS",
+    "MAX_PIXELS",
+    "SERVERS",
+    "DecoderMemory",
+    "Inspection",
+    "Server",
+    "decoder_memory",
+    "inspect_image",
+]

@@ -18,6 +18,8 @@ from labelyard.images.findings import Findings
 from labelyard.images.readers import examine
 from labelyard.images.servers import Server
 
+INSPECTORS = 2
+"""How many images a step inspects at once: hashing and decoding release the GIL, and other steps need cores, too."""
 _UNBOUNDED = DecoderMemory(2**63)
 _CHUNK = 1024 * 1024
 
@@ -46,21 +48,15 @@ class Inspection:
         return "accept" if self.reason is None else "quarantine"
 
 
-def inspect_image(source: Path | BinaryIO, server: Server, memory: DecoderMemory = _UNBOUNDED) -> Inspection:
+def inspect_image(path: Path, server: Server, memory: DecoderMemory = _UNBOUNDED) -> Inspection:
     """Read a file completely and say what `server` makes of it. Raises OSError if it cannot be read."""
-    if isinstance(source, Path):
-        with source.open("rb") as file:
-            return _inspect(file, server, memory)
-    return _inspect(source, server, memory)
-
-
-def _inspect(file: BinaryIO, server: Server, memory: DecoderMemory) -> Inspection:
     found, reason = Findings(), None
-    sha256, size = _digest(file)
-    try:
-        examine(file, size, server, memory, found)
-    except ImageError as error:
-        reason = error.what
+    with path.open("rb") as file:
+        sha256, size = _digest(file)
+        try:
+            examine(file, size, server, memory, found)
+        except ImageError as error:
+            reason = error.what
     width, height = found.size or (None, None)
     mime = Image.MIME.get(found.format or "", "application/octet-stream")
     warnings = () if reason else tuple(found.warnings)

@@ -18,6 +18,16 @@ def current(tx: Transaction, batch_id: str, format_name: str) -> Export | None:
     return tx.scalars(select(Export).where(*_of(batch_id, format_name), Export.current)).one_or_none()
 
 
+def latest(tx: Transaction, batch_id: str) -> Sequence[Export]:
+    """Return the current exports that hold the newest state of the task, one for each format.
+
+    The export of a format that the dataset no longer writes stays current, and is out of date on purpose.
+    """
+    current = select(Export).where(Export.batch_id == batch_id, Export.current).order_by(Export.exported_at.desc())
+    found = tx.scalars(current).all()
+    return [export for export in found if export.task_updated == found[0].task_updated]
+
+
 def next_generation(tx: Transaction, batch_id: str, format_name: str) -> int:
     """Return the generation of the next export of a batch and format, from 1."""
     return 1 + (tx.scalar(select(func.max(Export.generation)).where(*_of(batch_id, format_name))) or 0)

@@ -9,7 +9,7 @@ from datetime import timedelta
 from sqlalchemy import delete, func, select
 
 from labelyard.domain.naming import attempt_name
-from labelyard.domain.states import BatchState, TaskState
+from labelyard.domain.states import BatchState, TaskState, may_task_move
 from labelyard.errors import LedgerError
 from labelyard.ledger import batches
 from labelyard.ledger.database import Transaction
@@ -80,20 +80,20 @@ def plan(tx: Transaction, batch: Batch, cvat: str) -> Task:
 
 def mark_created(tx: Transaction, row_id: int, server_id: int, url: str) -> None:
     """Record that the server has the task."""
-    row = tx.get_one(Task, row_id)
-    row.server_id, row.url, row.state = server_id, url, TaskState.CREATED
+    row = _move(tx, row_id, TaskState.CREATED, old=TaskState.PLANNED)
+    row.server_id, row.url = server_id, url
 
 
 def mark_upload_begun(tx: Transaction, row_id: int, files: int) -> None:
     """Record that an upload begins. From now on only the server can say whether files may be sent again."""
-    row = tx.get_one(Task, row_id)
-    row.state, row.files, row.upload_begun_at = TaskState.UPLOADING, files, tx.now
+    row = _move(tx, row_id, TaskState.UPLOADING)
+    row.files, row.upload_begun_at = files, tx.now
 
 
 def mark_upload_not_begun(tx: Transaction, row_id: int) -> None:
     """Record that no connection was made: nothing was sent, and another upload is safe."""
-    row = tx.get_one(Task, row_id)
-    row.state, row.upload_begun_at = TaskState.CREATED, None
+    row = _move(tx, row_id, TaskState.CREATED, old=TaskState.UPLOADING)
+    row.upload_begun_at = None
     _clear_upload_names(tx, row)
 
 
@@ -120,14 +120,15 @@ def record_progress(tx: Transaction, row_id: int, progress: str) -> Waiting:
 
 
 def mark_verified(tx: Transaction, row_id: int) -> None:
-    """Record that the server has shown every file as a frame."""
-    tx.get_one(Task, row_id).state = TaskState.VERIFIED
+    """Record that the server has shown every file as a frame; a later run may see that again."""
+    if tx.get_one(Task, row_id).state is not TaskState.VERIFIED:
+        _move(tx, row_id, TaskState.VERIFIED)
 
 
 def abandon(tx: Transaction, row_id: int, reason: str) -> None:
     """Abandon a task and delete its jobs. The caller decides about its batch."""
-    row = tx.get_one(Task, row_id)
-    row.state, row.abandon_reason = TaskState.ABANDONED, reason
+    row = _move(tx, row_id, TaskState.ABANDONED)
+    row.abandon_reason = reason
     batch = batches.get(tx, row.batch_id, lock=True)
     record(tx, "abandoned", f"task {row.server_id} is abandoned: {reason}", batch=batch)
     tx.execute(delete(Job).where(Job.batch_id == batch.id))
@@ -140,6 +141,19 @@ def recreate(tx: Transaction, row_id: int, reason: str) -> None:
     batch = batches.get(tx, tx.get_one(Task, row_id).batch_id, lock=True)
     if batch.state is not BatchState.CLOSED:
         batches.move(tx, batch, BatchState.CLOSED, "another task will be created")
+
+
+def _move(tx: Transaction, row_id: int, state: TaskState, *, old: TaskState | None = None) -> Task:
+    """Move a task to a state, if given only from state `old`, and return it.
+
+    Raises LedgerError where the transition table does not allow it.
+    """
+    row = tx.get_one(Task, row_id)
+    if not may_task_move(row.state, state) or old not in (None, row.state):
+        what = f"task {row.server_id or row.name!r} cannot go from {row.state} to {state}"
+        raise LedgerError(what, where=row.batch_id, next_step=f"labelyard why {row.batch_id}")
+    row.state = state
+    return row
 
 
 def _clear_upload_names(tx: Transaction, row: Task) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from sqlalchemy import select
 
@@ -18,7 +16,9 @@ from labelyard.domain.objects import StoredObject
 from labelyard.domain.repair_plan import task_name_pattern
 from labelyard.domain.states import BatchState, TaskState
 from labelyard.domain.tasks import Task
-from labelyard.errors import CvatDisagrees, NotFound, StoreError
+from labelyard.errors import CvatDisagrees, InputError, NotFound, StoreError
+from labelyard.formats import FORMATS
+from labelyard.formats.interface import Format, Origin
 from labelyard.ledger import Transaction, batches, datasets, jobs, tasks
 from labelyard.ledger.history import record
 from labelyard.ledger.tables import Batch, Object
@@ -82,9 +82,9 @@ def _rebuild_dataset(context: Context, spec: DatasetSpec) -> list[AdoptedTask]:
     with context.ledger.read_only() as tx:
         used = {batch.id for batch in batches.in_states(tx, BatchState)}
         known = {row.server_id for row, _ in tasks.of_dataset(tx, spec.name) if row.cvat == spec.cvat}
-    documents = dict(_export_documents(context, spec))
-    evidence = _Evidence(_list_sources(context, spec), _keys_by_batch(documents.values()))
-    _recover_categories(context, spec, documents)
+    origins = dict(_origins(context, spec))
+    evidence = _Evidence(_list_sources(context, spec), _keys_by_batch(origins.values()))
+    _recover_categories(context, spec, origins)
     # Objects that were registered before the rebuild may have opened a batch under the id of an old one.
     return [
         _adopt_task(context, spec, task, None if batch_id in used else batch_id, evidence)
@@ -198,40 +198,35 @@ def _list_sources(context: Context, spec: DatasetSpec) -> list[StoredObject]:
     return [obj for obj in found if spec.refusal(obj.bucket, obj.key) is None]
 
 
-def _export_documents(context: Context, spec: DatasetSpec) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Return the address and the content of each COCO file that was exported for the dataset."""
+def _origins(context: Context, spec: DatasetSpec) -> Iterator[tuple[str, Origin]]:
+    """Yield the address and the origin of each file that was exported for the dataset, in any format."""
     for obj in context.store.list(spec.export_bucket, spec.export.prefix):
-        document = _read_document(context, obj)
-        if document.get("info", {}).get("dataset") == spec.name:
-            yield obj.url, document
+        for dataset_format in FORMATS.values():
+            origin = _read_origin(context, obj, dataset_format) if obj.key.endswith(dataset_format.suffix) else None
+            if origin is not None and origin.dataset == spec.name:
+                yield obj.url, origin
 
 
-def _read_document(context: Context, obj: StoredObject) -> dict[str, Any]:
+def _read_origin(context: Context, obj: StoredObject, dataset_format: Format) -> Origin | None:
     try:
-        found = json.loads(b"".join(context.store.read(obj)))
-    except (StoreError, ValueError) as error:
+        return dataset_format.read_origin(b"".join(context.store.read(obj)))
+    except (StoreError, InputError) as error:
         _log.warning("%s is not an export: %s", obj.url, error)
-        return {}
-    return found if isinstance(found, dict) and isinstance(found.get("info"), dict) else {}
+        return None
 
 
-def _keys_by_batch(documents: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
+def _keys_by_batch(origins: Iterable[Origin]) -> dict[str, dict[str, str]]:
     keys: dict[str, dict[str, str]] = {}
-    for document in documents:
-        images = [image for image in document.get("images", ()) if "cvat_name" in image]
-        of_batch = keys.setdefault(str(document["info"].get("batch", "")), {})
-        of_batch.update({image["cvat_name"]: image["file_name"] for image in images})
+    for origin in origins:
+        keys.setdefault(origin.batch, {}).update(origin.keys)
     return keys
 
 
-def _recover_categories(context: Context, spec: DatasetSpec, documents: Mapping[str, Mapping[str, Any]]) -> None:
+def _recover_categories(context: Context, spec: DatasetSpec, origins: Mapping[str, Origin]) -> None:
     """Give the dataset's labels the ids that the exports use, and warn where two files differ."""
-    ids = {
-        url: {one["name"]: one["id"] for one in document.get("categories", ())} for url, document in documents.items()
-    }
     with context.ledger.transaction() as tx:
-        recovered = datasets.recover_categories(tx, spec, ids.values())
-    for url, in_file in ids.items():
-        others = [name for name, number in in_file.items() if recovered.get(name, number) != number]
+        recovered = datasets.recover_categories(tx, spec, [dict(origin.categories) for origin in origins.values()])
+    for url, origin in origins.items():
+        others = [name for name, number in origin.categories.items() if recovered.get(name, number) != number]
         if others:
             _log.warning("%s: other files give %s another id: do not put them together", url, ", ".join(others))

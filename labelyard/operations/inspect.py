@@ -11,11 +11,10 @@ from urllib.parse import urlsplit
 
 from labelyard.cvat import connect
 from labelyard.errors import InputError, LabelyardError, NotFound
-from labelyard.images import SERVERS, Inspection, Server, decoder_memory, inspect_image
+from labelyard.images import INSPECTORS, SERVERS, Inspection, Server, decoder_memory, inspect_image
 from labelyard.settings import Settings
 from labelyard.storage import Store
 
-_INSPECTORS = 2
 DEFAULT_FAMILY = "v2"
 """The family without a CVAT in the settings."""
 
@@ -76,7 +75,7 @@ def _inspect_files(files: Sequence[Path], settings: Settings, server: Server) ->
         except OSError as error:
             return InspectedFile(str(file), InputError(f"cannot be read: {error.strerror}", where=str(file)))
 
-    with ThreadPoolExecutor(_INSPECTORS, thread_name_prefix="inspect") as pool:
+    with ThreadPoolExecutor(INSPECTORS, thread_name_prefix="inspect") as pool:
         yield from pool.map(inspect, files)
 
 

@@ -30,11 +30,11 @@ _WITH_A_TASK = (BatchState.CREATED, BatchState.UPLOADED, BatchState.READY, *WITH
 
 @dataclass(frozen=True)
 class _Recorded:
-    """A task in the ledger with its batch, and the export that must be in the bucket."""
+    """A task in the ledger with its batch, and the exports that must be in the bucket, one for each format."""
 
     row: TaskRow
     batch: Batch
-    export: Export | None
+    exports: Sequence[Export]
 
 
 def survey(context: Context, dataset: str | None = None) -> list[Discrepancy]:
@@ -83,11 +83,7 @@ def _survey_dataset(context: Context, spec: DatasetSpec) -> list[Discrepancy]:
 def _recorded_tasks(context: Context, spec: DatasetSpec) -> list[_Recorded]:
     with context.ledger.read_only() as tx:
         return [
-            _Recorded(
-                row,
-                batch,
-                exports.current(tx, batch.id, exports.DEFAULT_FORMAT) if batch.state is BatchState.EXPORTED else None,
-            )
+            _Recorded(row, batch, exports.latest(tx, batch.id) if batch.state is BatchState.EXPORTED else ())
             for row, batch in tasks.of_dataset(tx, spec.name)
         ]
 
@@ -116,10 +112,7 @@ def _survey_server(
 
 
 def _known(context: Context, one: _Recorded) -> RecordedTask:
-    files = {}
-    if one.export is not None:
-        bucket, key = one.export.bucket, one.export.key
-        files[s3_url(bucket, key)] = context.store.exists(bucket, key)
+    files = {s3_url(at.bucket, at.key): context.store.exists(at.bucket, at.key) for at in one.exports}
     assigned, ended = one.batch.state is BatchState.ASSIGNED, one.batch.state not in _WITH_A_TASK
     return RecordedTask(one.batch.id, one.row.server_id or 0, one.row.name, assigned, files, ended)
 

@@ -90,10 +90,7 @@ def _check_batch(found: _Round, batch: Batch) -> None:
 def _record_progress(found: _Round, batch: Batch) -> tuple[BatchState | None, bool]:
     """Return the state that the batch moved to, None without a move; and whether anything changed."""
     with found.context.ledger.read_only() as tx:
-        (row, task_id), export = (
-            tasks.require_current(tx, batch.id),
-            exports.current(tx, batch.id, exports.DEFAULT_FORMAT),
-        )
+        (row, task_id), written = tasks.require_current(tx, batch.id), exports.latest(tx, batch.id)
     cvat = found.context.cvat(row.cvat)
     if row.cvat not in found.usernames:
         found.usernames[row.cvat] = {user.id: user.username for user in cvat.users()}
@@ -107,7 +104,7 @@ def _record_progress(found: _Round, batch: Batch) -> tuple[BatchState | None, bo
         breakers.record_success(tx, row.cvat)
         if fresh.state in _WITHOUT_A_RUN:
             fresh.error = fresh.next_step = None
-        state, reason = _next_state(fresh.state, task, export)
+        state, reason = _next_state(fresh.state, task, written)
         if state is not None:
             batches.move(tx, fresh, state, reason)
             _log.info("%s: %s", batch.id, reason)
@@ -142,14 +139,14 @@ def _record_failure(found: _Round, batch: Batch, error: LabelyardError) -> None:
             fresh.error, fresh.next_step = error.happened, error.next_step or "labelyard doctor"
 
 
-def _next_state(state: BatchState, task: Task, export: Export | None) -> tuple[BatchState | None, str]:
-    """Return the state that the task moves its batch to, and why; None if it stays."""
+def _next_state(state: BatchState, task: Task, written: Sequence[Export]) -> tuple[BatchState | None, str]:
+    """Return the state that the task moves its batch to, and why; None if it stays. `written` are its exports."""
     done = bool(task.jobs) and all(job.status is JobStatus.COMPLETED for job in task.jobs)
     if state is BatchState.ASSIGNED and done:
         return BatchState.COMPLETED, f"all {len(task.jobs)} jobs are completed"
     if state in (BatchState.COMPLETED, BatchState.EXPORTED) and not done:
         reopened = [str(job.id) for job in task.jobs if job.status is not JobStatus.COMPLETED]
         return BatchState.ASSIGNED, f"reopened: job {', '.join(reopened)}"
-    if state is BatchState.EXPORTED and export is not None and task.updated != export.task_updated:
+    if state is BatchState.EXPORTED and any(task.updated != export.task_updated for export in written):
         return BatchState.COMPLETED, f"annotations changed at {task.updated}, after the export"
     return None, ""

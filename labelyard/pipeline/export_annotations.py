@@ -31,6 +31,7 @@ from labelyard.ledger import Transaction, batches, datasets, exports, tasks
 from labelyard.ledger.tables import Export, Object
 from labelyard.pipeline.acquire_batch import BatchLease
 from labelyard.pipeline.create_task import delete_late_duplicates, task_url
+from labelyard.pipeline.shown_sizes import ShownSizes, frames_as_shown, shown_sizes, turned
 
 _log = logging.getLogger(__name__)
 _FORMAT_NAME = exports.DEFAULT_FORMAT
@@ -86,7 +87,7 @@ def export_annotations(lease: BatchLease) -> Exported:
     # Here, long after the creation: a delayed creation has taken effect by now.
     delete_late_duplicates(lease)
     with _spool_folder(lease) as folder:
-        content = _read_task(lease, batch.task_id, folder / "export.zip")
+        content = _read_task(lease, batch, folder / "export.zip")
         left_out = _names_to_leave_out(lease, batch.members, content.images)
         written = _write_file(lease, batch, content, left_out, folder / f"dataset{_FORMAT.suffix}")
         failpoint("export_annotations.file_written")
@@ -118,13 +119,18 @@ def _uploaded_members(tx: Transaction, lease: BatchLease) -> list[Object]:
 # --- the content of the task ------------------------------------------------------------------------------------------
 
 
-def _read_task(lease: BatchLease, task_id: int, to: Path) -> _TaskContent:
+def _read_task(lease: BatchLease, batch: _Batch, to: Path) -> _TaskContent:
     """Return the content of CVAT's export if it equals the annotations API, else that of the annotations API."""
+    task_id, shown = batch.task_id, shown_sizes(batch.members)
     # Before the task is read: deleting the tag changes `updated`.
     _delete_leftover_markers(lease, task_id)
+    if names := turned(lease.cvat.frames(task_id), shown):
+        # CVAT clips polygons and masks at the size that it states.
+        _log.warning("%s: CVAT's export has a false size of %s; writing the annotations", lease.batch_id, names[0])
+        return _read_annotations(lease, task_id, shown, tries=0)
     for attempt in range(1, _MAX_EXPORTS + 1):
         task = _completed_task(lease, task_id)
-        expected = _expected_export(lease, task)
+        expected = _expected_export(lease, task, shown)
         try:
             images = _fresh_export(lease, task, expected, to)
         except ExportFailed as error:
@@ -133,7 +139,7 @@ def _read_task(lease: BatchLease, task_id: int, to: Path) -> _TaskContent:
         else:
             return _TaskContent(images, WrittenFrom.EXPORT, task, attempt)
     _log.warning("%s: task %d has no usable export; writing its annotations instead", lease.batch_id, task_id)
-    return _read_annotations(lease, task_id)
+    return _read_annotations(lease, task_id, shown, tries=_MAX_EXPORTS)
 
 
 def _fresh_export(lease: BatchLease, task: Task, expected: ExpectedExport, to: Path) -> AnnotatedImages:
@@ -149,12 +155,12 @@ def _fresh_export(lease: BatchLease, task: Task, expected: ExpectedExport, to: P
     return found
 
 
-def _read_annotations(lease: BatchLease, task_id: int) -> _TaskContent:
+def _read_annotations(lease: BatchLease, task_id: int, shown: ShownSizes, tries: int) -> _TaskContent:
     task = _completed_task(lease, task_id)
-    expected = _expected_export(lease, task)
+    expected = _expected_export(lease, task, shown)
     if _completed_task(lease, task_id).updated != task.updated:
         raise ExportOutdated("the annotations changed while they were read", where=lease.where(task_id))
-    return _TaskContent(expected.content.likeliest, WrittenFrom.ANNOTATIONS, task, _MAX_EXPORTS)
+    return _TaskContent(expected.content.likeliest, WrittenFrom.ANNOTATIONS, task, tries)
 
 
 def _completed_task(lease: BatchLease, task_id: int) -> Task:
@@ -165,9 +171,10 @@ def _completed_task(lease: BatchLease, task_id: int) -> Task:
     return task
 
 
-def _expected_export(lease: BatchLease, task: Task) -> ExpectedExport:
+def _expected_export(lease: BatchLease, task: Task, shown: ShownSizes) -> ExpectedExport:
     """Return what the export should hold. Raises ExportFailed naming the shapes on which CVAT's export fails."""
-    annotations, frames = lease.cvat.task_annotations(task.id), lease.cvat.frames(task.id)
+    annotations = lease.cvat.task_annotations(task.id)
+    frames = frames_as_shown(lease.cvat.frames(task.id), shown)
     expected = _FORMAT.expected_export(annotations, frames, task.labels)
     if expected.faults:
         raise ExportFailed(

@@ -34,7 +34,7 @@ from labelyard.errors import (
     UnclearAnswer,
 )
 from labelyard.failpoints import failpoint
-from labelyard.images import Inspection
+from labelyard.images import INSPECTORS, Inspection
 from labelyard.ledger import batches, tasks
 from labelyard.ledger.tables import Object
 from labelyard.ledger.tables import Task as TaskRow
@@ -46,7 +46,6 @@ from labelyard.storage import Spooled
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
-_INSPECTORS = 2
 _PRESIGN_MARGIN = 600
 """Seconds beyond the upload deadline: CVAT may start a download late."""
 _AVIF = "image/avif"
@@ -131,7 +130,7 @@ def _inspect(lease: BatchLease, stack: ExitStack, members: Sequence[Object]) -> 
     inspect = inspector(lease)
     images: list[_Image] = []
     unusable: _Unusable = {}
-    with ThreadPoolExecutor(_INSPECTORS, thread_name_prefix="inspect") as pool:
+    with ThreadPoolExecutor(INSPECTORS, thread_name_prefix="inspect") as pool:
         pending = ((one, spooled, pool.submit(inspect, spooled)) for one, spooled in zip(members, spool, strict=True))
         # Only a few ahead: discarding a file makes room on the spool for the next one.
         for member, spooled, inspection in _ahead(pending):
@@ -150,7 +149,7 @@ def _ahead(inspections: Iterable[T]) -> Iterator[T]:
     started: deque[T] = deque()
     for inspection in inspections:
         started.append(inspection)
-        if len(started) > _INSPECTORS:
+        if len(started) > INSPECTORS:
             yield started.popleft()
     yield from started
 

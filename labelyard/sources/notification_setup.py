@@ -21,7 +21,7 @@ QUEUE = "labelyard"
 _NO_SQS = (
     "set LABELYARD_WATCH__SQS_ENDPOINT_URL in .env (if the store speaks SQS too: its own address); or, with MinIO or"
     " Ceph, set LABELYARD_WATCH__WEBHOOK=true and let the store post to /notify of `labelyard watch`"
-    " (MinIO: `mc event add ALIAS/BUCKET ARN --event put,delete`)"
+    " (MinIO: `mc event add ALIAS/BUCKET ARN --event put,delete`); or set LABELYARD_WATCH__SWEEP_ONLY=true"
 )
 _MISSING = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"})
 _SETTLE_SECONDS = 90.0

@@ -126,11 +126,6 @@ class Store:
         etag: str = response["ETag"].strip('"')
         return etag
 
-    def delete(self, bucket: str, key: str) -> None:
-        """Delete the object, if it exists."""
-        with boto_errors(s3_url(bucket, key)):
-            self._client.delete_object(Bucket=bucket, Key=key)
-
     def list(
         self, bucket: str, prefix: str = "", *, after: str = "", page_size: int = LISTING_PAGE
     ) -> Iterator[StoredObject]:

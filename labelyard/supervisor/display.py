@@ -16,6 +16,7 @@ from rich.text import Text
 
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus
+from labelyard.escaping import printable
 from labelyard.ledger.overview import BatchSummary
 from labelyard.supervisor.progress import HistoryEvent, Snapshot
 
@@ -24,7 +25,10 @@ _STATES = (
     BatchState.READY, BatchState.ASSIGNED, BatchState.COMPLETED, BatchState.EXPORTED,
 )  # fmt: skip
 _SHOWN_EVENTS = 6
+_NARROW = 90
+"""Below this many columns the table of batches would cut names."""
 _SHOWN_IN_SECONDS = 600
+_LINES = "\n"
 
 
 class Display(Protocol):
@@ -52,12 +56,12 @@ class PlainDisplay:
     def report(self, line: str) -> None:
         """Print it with the seconds since the start."""
         seconds = time.monotonic() - self._begun
-        self._console.print(Text(f"{seconds:6.1f} s  {line}"), soft_wrap=True)
+        self._console.print(Text(f"{seconds:6.1f} s  {printable(line, keep=_LINES)}"), soft_wrap=True)
 
     def show(self, snapshot: Snapshot, counts: str) -> None:  # noqa: ARG002 - only the live view shows counts
         """Print the new events."""
         for event in snapshot.events:
-            self.report(f"{event.about}: {event.what}: {event.reason}")
+            self.report(printable(f"{event.about}: {event.what}: {event.reason}"))
 
     def wait(self) -> None:
         """Print nothing: lines are for events."""
@@ -78,16 +82,16 @@ class LiveDisplay:
     def report(self, line: str) -> None:
         """Add it to the latest events."""
         if not self._live.is_started:
-            self._live.console.print(Text(line))
+            self._live.console.print(Text(printable(line, keep=_LINES)), soft_wrap=True)
             return
-        self._news.append(Text(line, style="bold", no_wrap=True, overflow="ellipsis"))
+        self._news.append(Text(printable(line, keep=_LINES), style="bold", overflow="fold"))
         self._draw()
 
     def show(self, snapshot: Snapshot, counts: str) -> None:
         """Update the view."""
         self._news.extend(map(_line, snapshot.events))
         self._counts = counts
-        self._body = Group(_batches(snapshot), Text(), _people(snapshot))
+        self._body = Group(*_batches(snapshot, self._live.console.width), Text(), _people(snapshot))
         self._draw()
 
     def wait(self) -> None:
@@ -130,17 +134,36 @@ def _duration(seconds: int) -> str:
     return f"{seconds // 3600} h {seconds // 60 % 60:02} min"
 
 
-def _batches(snapshot: Snapshot) -> Table:
+def _batches(snapshot: Snapshot, width: int) -> Iterator[RenderableType]:
+    """Return the batches as a table, or one line for each on a narrow terminal; then their errors."""
+    yield from map(_short_line, snapshot.batches) if width < _NARROW else [_table(snapshot)]
+    for batch in snapshot.batches:
+        if batch.error:
+            what = printable(f"{batch.id}: {batch.error.splitlines()[0]}")
+            yield Text(what, style="yellow", overflow="fold")
+            yield Text(f"  next: {printable(batch.next_step or 'labelyard status')}", style="yellow", overflow="fold")
+
+
+def _short_line(batch: BatchSummary) -> Text:
+    task = f", task {batch.task_id}" if batch.task_id else ""
+    jobs = f", jobs done {_jobs_done(batch)}" if batch.jobs else ""
+    head = f"{printable(batch.id)}  "
+    return Text.assemble(head, (batch.state, _color(batch)), f"  {batch.objects} images{task}{jobs}", overflow="fold")
+
+
+def _table(snapshot: Snapshot) -> Table:
     table = Table("batch", "images", "state", "", "task", "jobs done", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for batch in snapshot.batches:
-        done = sum(job.status is JobStatus.COMPLETED for job in batch.jobs)
         table.add_row(
-            Text(batch.id), str(batch.objects), _bar(batch), Text(batch.state, style=_color(batch)),
-            Text(str(batch.task_id or "-")), f"{done}/{len(batch.jobs)}" if batch.jobs else "-",
+            Text(printable(batch.id)), str(batch.objects), _bar(batch), Text(batch.state, style=_color(batch)),
+            Text(str(batch.task_id or "-")), _jobs_done(batch),
         )  # fmt: skip
-        if batch.error:
-            table.add_row("", "", "", Text(batch.error.splitlines()[0], style="yellow"))
     return table
+
+
+def _jobs_done(batch: BatchSummary) -> str:
+    done = sum(job.status is JobStatus.COMPLETED for job in batch.jobs)
+    return f"{done}/{len(batch.jobs)}" if batch.jobs else "-"
 
 
 def _bar(batch: BatchSummary) -> RenderableType:
@@ -156,10 +179,12 @@ def _color(batch: BatchSummary) -> str:
 def _people(snapshot: Snapshot) -> Table:
     table = Table("annotator", "images", "labelled", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name, (done, given) in snapshot.people.items():
-        table.add_row(Text(name), f"{done}/{given}", ProgressBar(total=given, completed=done, width=24))
+        # A narrow terminal shortens the bar, not the name.
+        bar = ProgressBar(total=given, completed=done, width=24)
+        table.add_row(Text(printable(name), overflow="fold"), f"{done}/{given}", bar)
     return table
 
 
 def _line(event: HistoryEvent) -> Text:
-    text = f"{event.at.astimezone():%H:%M:%S}  {event.about}  {event.what}: {event.reason}"
-    return Text(text, style="dim", no_wrap=True, overflow="ellipsis")
+    text = printable(f"{event.about}  {event.what}: {event.reason}")
+    return Text(f"{event.at.astimezone():%H:%M:%S}  {text}", style="dim", no_wrap=True, overflow="ellipsis")

@@ -60,6 +60,12 @@ def in_steps(folder: str):
         raise
 
 @flow(persist_result=False)
+def sleeps(folder: str, seconds: float):
+    """Sleep in one system call, which no exception interrupts."""
+    (Path(folder) / "sleeps.began").touch()
+    time.sleep(seconds)
+
+@flow(persist_result=False)
 def exits():
     sys.exit(3)
 
@@ -81,6 +87,7 @@ deployments:
   - {name: t, entrypoint: "flows.py:waits", work_pool: {name: POOL}, concurrency_limit: LIMIT}
   - {name: t, entrypoint: "flows.py:in_steps", work_pool: {name: POOL}}
   - {name: t, entrypoint: "flows.py:exits", work_pool: {name: POOL}}
+  - {name: t, entrypoint: "flows.py:sleeps", work_pool: {name: POOL}}
   - {name: t, entrypoint: "flows.py:logs", work_pool: {name: POOL}}
   - name: other
     entrypoint: "flows.py:logs"
@@ -180,7 +187,7 @@ def test_the_log_of_a_run_has_the_lines_of_the_threads_of_its_flow(
     assert "labelyard.pipeline.of_the_test: from a thread of the flow" in lines
 
 
-def test_a_stopping_worker_waits_for_a_quick_run_and_interrupts_a_long_one(
+def test_a_stopping_worker_waits_for_a_quick_run_and_gives_a_long_one_back_to_the_next_worker(
     prefect_server: PrefectServer, project: Path, tmp_path: Path
 ) -> None:
     with _stoppable(prefect_server, tmp_path) as worker:
@@ -191,8 +198,24 @@ def test_a_stopping_worker_waits_for_a_quick_run_and_interrupts_a_long_one(
         (tmp_path / "quick.go").touch()
         assert worker.wait(timeout=60) == 0
     assert prefect_server.state(quick) == "Completed"
-    assert prefect_server.state(long) == "Crashed"
     assert (tmp_path / "long.interrupted").read_text() == "WorkerStopped"
+    assert prefect_server.state(long) == "AwaitingRetry"  # not Crashed, which is red and for a person
+    (tmp_path / "long.go").touch()
+    with prefect_server.worker("tiny", "labelyard", tmp_path):
+        prefect_server.reaches(long, "Completed")
+    assert (tmp_path / "long.ended").exists()
+
+
+def test_a_run_that_a_stopping_worker_cannot_interrupt_is_given_back_too(
+    prefect_server: PrefectServer, project: Path, tmp_path: Path
+) -> None:
+    with _stoppable(prefect_server, tmp_path) as worker:
+        run = prefect_server.start("sleeps/t", folder=str(tmp_path), seconds=60)
+        _exists(tmp_path / "sleeps.began")
+        os.kill(worker.pid, signal.SIGTERM)
+        assert worker.wait(timeout=60) == 0
+    assert prefect_server.state(run) == "AwaitingRetry"
+    prefect_server.call("POST", f"/flow_runs/{run}/set_state", {"state": {"type": "CANCELLED"}, "force": True})
 
 
 def test_a_cancelled_run_is_interrupted_and_ends_as_cancelled(

@@ -61,6 +61,10 @@ class StoreServer:
             s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
         return name
 
+    def delete(self, bucket: str, key: str) -> None:
+        """Delete an object as a person would; labelyard deletes none."""
+        self.boto("s3").delete_object(Bucket=bucket, Key=key)
+
     def new_queue(self, **attributes: str) -> str:
         """Create a queue; return its URL."""
         created = self.boto("sqs").create_queue(QueueName=f"queue-{uuid4().hex[:12]}", Attributes=attributes)

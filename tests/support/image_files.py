@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import io
 import struct
+import tempfile
 import zlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
+from labelyard.images import SERVERS, Inspection, inspect_image
+
 WIDTH, HEIGHT = 16, 12
+
+
+def inspect_bytes(content: bytes, dialect: str = "v1") -> Inspection:
+    """Inspect a file with this content."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        return inspect_image(Path(file.name), SERVERS[dialect])
 
 
 def picture(kind: str, size: tuple[int, int] = (64, 48), mode: str = "RGB", **options: Any) -> bytes:

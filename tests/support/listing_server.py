@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, quote, urlsplit
 from xml.sax.saxutils import escape
+
+from tests.support.http_server import LOOPBACK, running
 
 _HEAD = '<?xml version="1.0" encoding="UTF-8"?><ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
 
@@ -26,10 +27,8 @@ def etag(number: int) -> str:
 class ListingServer(ThreadingHTTPServer):
     """A server whose every bucket has the `odd` keys and then `count` numbered objects, all below in/."""
 
-    daemon_threads = True
-
     def __init__(self, count: int, odd: Sequence[str] = (), before_page: Callable[[int], None] | None = None) -> None:
-        super().__init__(("127.0.0.1", 0), _Page)
+        super().__init__(LOOPBACK, _Page)
         self.count, self.odd, self.before_page = count, odd, before_page
         self.pages = 0
 
@@ -88,12 +87,5 @@ def listing(
     count: int, odd: Sequence[str] = (), before_page: Callable[[int], None] | None = None
 ) -> Iterator[ListingServer]:
     """Run such a server in a thread; `before_page` is called with the number of pages served before."""
-    server = ListingServer(count, odd, before_page)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with running(ListingServer(count, odd, before_page)) as server:
         yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -25,6 +25,12 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("LABELYARD_LEASE_SECOND", "1", "there is no such setting: write LABELYARD_LEASE_SECONDS"),
         ("LABELYARD_QUITE_ELSE", "1", "LABELYARD_QUITE_ELSE: there is no such setting"),
         ("LABELYARD_CVAT__DEFAULT__URL", "cvat", "write an address such as https://cvat.example.com"),
+        (
+            "LABELYARD_DEPLOY__HEARTBEAT_TIMEOUT_SECONDS",
+            "300",
+            "write at least 360, twice PREFECT_FLOWS_HEARTBEAT_FREQUENCY",
+        ),
+        ("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "301", "LABELYARD_DEPLOY__HEARTBEAT_TIMEOUT_SECONDS: write at least 602"),
         ("LABELYARD_CVAT__DEFAULT__URL", "http://me:s3cret@cvat.example.com", "LABELYARD_CVAT__DEFAULT__URL: write"),
     ],
 )
@@ -48,6 +54,12 @@ def test_settings_of_any_cvat_name_are_read_and_other_variables_ignored(monkeypa
     monkeypatch.setenv("LABELYARD_LEASE_SECONDS", "5")
     monkeypatch.setenv("SOMEBODY_ELSE", "x")
     assert load_settings().cvat["night_shift"].url == "http://127.0.0.1:8080/"
+
+
+def test_a_short_heartbeat_timeout_is_accepted_with_as_many_more_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "30")
+    monkeypatch.setenv("LABELYARD_DEPLOY__HEARTBEAT_TIMEOUT_SECONDS", "60")
+    assert load_settings().deploy.heartbeat_timeout_seconds == 60
 
 
 @pytest.mark.parametrize(

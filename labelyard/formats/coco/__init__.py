@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from labelyard.domain.annotations import COCO
 from labelyard.formats.coco.expected_export import expected_export
+from labelyard.formats.coco.origin import read_origin
 from labelyard.formats.coco.read import read_dataset, read_export
 from labelyard.formats.coco.write import write_dataset
 
@@ -17,4 +18,5 @@ class Coco:
     expected_export = staticmethod(expected_export)
     read_export = staticmethod(read_export)
     read = staticmethod(read_dataset)
+    read_origin = staticmethod(read_origin)
     write = staticmethod(write_dataset)

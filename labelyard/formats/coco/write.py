@@ -19,7 +19,7 @@ from labelyard.formats.interface import Original, Provenance, WrittenFile, Writt
 _MAX_WARNINGS = 100
 _ANNOTATIONS_FROM = {
     WrittenFrom.EXPORT: "CVAT's COCO 1.0 export, equal to the annotations API",
-    WrittenFrom.ANNOTATIONS: "CVAT's annotations API, because its COCO 1.0 export kept differing from it",
+    WrittenFrom.ANNOTATIONS: "CVAT's annotations API, because its COCO 1.0 export differs from it",
 }
 
 

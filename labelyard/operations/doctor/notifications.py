@@ -19,18 +19,21 @@ def checks(installation: Installation) -> Mapping[str, Check]:
 
 
 def check_queue(installation: Installation) -> Iterator[CheckResult]:
-    """The queue answers, or notifications come by webhook."""
+    """The queue answers, or notifications come by webhook, or none are wanted."""
     at = installation.settings.watch
     queue = open_queue(installation.settings)
     if queue is not None:
         yield ok("queue", f"{queue.url}: {queue.depth().waiting} messages wait")
     elif at.webhook:
         yield unknown("queue", "none: notifications come by webhook; check in the store that it posts to it")
+    elif at.sweep_only:
+        seconds = installation.settings.deploy.sweep_seconds
+        yield ok("queue", f"none is wanted: the sweep finds new files, every {seconds:g} s")
     else:
         yield fail(
             "queue",
             "no notifications come in: neither LABELYARD_WATCH__QUEUE_URL nor LABELYARD_WATCH__WEBHOOK is set",
-            "labelyard notifications DATASET --apply",
+            "labelyard notifications DATASET --apply; without notifications: set LABELYARD_WATCH__SWEEP_ONLY=true",
         )
 
 

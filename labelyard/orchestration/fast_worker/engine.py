@@ -11,17 +11,39 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from prefect import Flow
+from prefect import Flow, State
 from prefect._flow_run_suspension import FlowRunSuspensionRequest, register_flow_run_suspension_request
 from prefect.client.schemas.objects import FlowRun
 from prefect.context import SyncClientContext
 from prefect.flow_engine import FlowRunEngine, run_flow
+from prefect.states import AwaitingRetry
+
+from labelyard.errors import WorkerStopped
 
 _NEVER_ZERO = 1_000_000
 
 
+def given_back() -> State[Any]:
+    """Return the state of a run whose worker stops: another worker continues it.
+
+    It is the state that Prefect's own worker proposes on SIGTERM. Crashed would be red, and no person has to act.
+    """
+    return AwaitingRetry(
+        message="The worker was stopped. The batch is released, and the next worker continues the run."
+    )
+
+
 class _Engine(FlowRunEngine[Any, Any]):
     """The engine of a run that does not listen for its own suspension: `LabelyardWorker._listen` does."""
+
+    def handle_crash(self, exc: BaseException) -> None:
+        """Give the run back if its worker stops, else end it as crashed."""
+        if not isinstance(exc, WorkerStopped):
+            super().handle_crash(exc)
+            return
+        self.logger.info("The worker stops; the run waits for another one.")
+        self.set_state(given_back(), force=True)  # forced, as a crash: this run has no retries
+        self._raised = exc  # type: ignore[assignment] # as Prefect does for a crash
 
     @contextmanager
     def setup_flow_run_suspension_request(self) -> Iterator[FlowRunSuspensionRequest]:

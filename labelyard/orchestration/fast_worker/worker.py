@@ -42,7 +42,7 @@ from prefect.workers.base import BaseWorker, BaseWorkerResult
 from prefect.workers.process import ProcessJobConfiguration, ProcessVariables
 
 from labelyard.errors import LabelyardError, RunCancelled, WorkerStopped
-from labelyard.orchestration.fast_worker.engine import run_in_this_thread, shared_client
+from labelyard.orchestration.fast_worker.engine import given_back, run_in_this_thread, shared_client
 from labelyard.orchestration.fast_worker.killed_workers import process_id, runs_of_killed_workers
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ class LabelyardWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, Labe
             self._logger.warning("the process of run %s could not be recorded: %s", flow_run.id, error)
 
     async def _stop(self, flow_run: FlowRun, thread: threading.Thread, ended: asyncio.Event) -> None:
-        """Wait for a run that is about to end; interrupt any other, so that it releases its batch."""
+        """Wait for a run that is about to end; interrupt any other, so that it releases its batch and is given back."""
         with anyio.move_on_after(_SECONDS_TO_FINISH):
             await ended.wait()
         if ended.is_set():
@@ -212,9 +212,8 @@ class LabelyardWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, Labe
         with anyio.move_on_after(_SECONDS_TO_RELEASE):
             await ended.wait()
         if not ended.is_set():
-            await self._propose_crashed_state(
-                flow_run, "The worker was stopped. The batch's lease expires, and its event is published again."
-            )
+            # It hangs in a call that cannot be interrupted, and ends with this process.
+            await self.client.set_flow_run_state(flow_run.id, given_back(), force=True)
 
     async def _mark_runs_of_killed_workers_crashed(self) -> None:
         """Mark the runs of workers that were killed on this machine as Crashed, which frees their slots."""

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labelyard.cli import COMMANDS, labelyard
-from labelyard.cli.init import env_text
+from labelyard.cli.env_file import env_text
 from labelyard.config import read_spec
 from labelyard.errors import InputError, LedgerBehind, SpecError
 from labelyard.ledger import Ledger, datasets, upgrade
@@ -98,7 +98,7 @@ def test_git_ignores_the_secrets_and_keeps_what_it_ignored_before() -> None:
 
 
 def test_what_no_flag_gives_is_asked_for_and_secrets_are_not_shown() -> None:
-    answers = "in/\nout/\ns3cret-word\n\neu-central-1\nAK\nstore-secret\n"
+    answers = "in/\nout/\ns3cret-word\n\neu-central-1\nAK\nstore-secret\n\n"
     result = init(answers=answers)
     assert result.exit_code == 0, result.output
     assert "Its password?" in result.output
@@ -112,7 +112,7 @@ def test_what_no_flag_gives_is_asked_for_and_secrets_are_not_shown() -> None:
 
 
 def test_a_wrong_answer_is_explained_and_asked_again() -> None:
-    result = init(name=None, answers="My Street\nroad\n\n\n\n\n\n\n")
+    result = init(name=None, answers="My Street\nroad\n\n\n\n\n\n\n\n")
     assert result.exit_code == 0, result.output
     assert "Error: write up to 63 small letters" in result.output
     assert Path("datasets/road.yaml").is_file()
@@ -170,7 +170,7 @@ def test_a_second_dataset_leaves_the_settings_alone() -> None:
 
 def test_it_ends_with_commands_that_exist() -> None:
     steps = [line.split() for line in init().output.partition("next:\n")[2].splitlines()]
-    assert [step[1] for step in steps] == ["validate", "db", "apply", "notifications", "up"]
+    assert [step[1] for step in steps] == ["validate", "db", "apply", "notifications", "doctor", "up"]
     assert {step[1] for step in steps} <= set(COMMANDS)
 
 

@@ -182,13 +182,28 @@ def test_annotations_are_created_once_however_often_they_are_sent(run: Run, tmp_
         created = json.loads(run("annotations", job, "--create", "new.json", "--json").stdout)
     assert len(json.loads(run("annotations", str(task), "--task", "--json").stdout)["shapes"]) == 1
     (tmp_path / "old.json").write_text(json.dumps({"shapes": [created["shapes"][0]]}))
-    deleted = run("annotations", job, "--delete", "old.json", "--json")
-    assert json.loads(deleted.stdout)["shapes"] == []
-    assert "deleted 1 of the 1 given annotations" in deleted.stderr
-    assert "deleted 0 of the 1 given annotations" in run("annotations", job, "--delete", "old.json").stderr
-    assert run("annotations", job).stdout.splitlines()[0] == "0 shapes, 0 tracks, 0 tags"
     both = error_of(run("annotations", job, "--create", "new.json", "--delete", "old.json"))
     assert "one of" in both.what
+
+
+def test_a_deletion_says_what_it_deleted_and_a_second_one_that_there_was_nothing(run: Run, tmp_path: Path) -> None:
+    task = create_task(run, tmp_path)
+    (tmp_path / "a.jpg").write_bytes(jpeg())
+    printed = json.loads(run("upload", str(task), "a.jpg", "--json").stdout)
+    job, label = str(printed["jobs"][0]["id"]), printed["labels"][0]["id"]
+    shape = {"type": "rectangle", "occluded": False, "z_order": 0, "frame": 0, "group": 0, "label_id": label}
+    shapes = [shape | {"points": [x, 2, 30, 40], "attributes": []} for x in (1, 2)]
+    (tmp_path / "new.json").write_text(json.dumps({"shapes": shapes}))
+    created = json.loads(run("annotations", job, "--create", "new.json", "--json").stdout)["shapes"]
+    (tmp_path / "old.json").write_text(json.dumps({"shapes": created[:1]}))
+    deleted = run("annotations", job, "--delete", "old.json", "--json")
+    assert json.loads(deleted.stdout)["shapes"] == created[1:]  # what is left, not what was asked for
+    assert f"deleted 1 of the 1 given annotations of job {job}" in deleted.stderr
+    before = json.loads(run("task", str(task), "--json").stdout)["updated"]
+    again = run("annotations", job, "--delete", "old.json")
+    assert f"deleted 0 of the 1 given annotations of job {job}" in again.stderr
+    assert again.stdout.splitlines()[0] == "1 shapes, 0 tracks, 0 tags"
+    assert json.loads(run("task", str(task), "--json").stdout)["updated"] == before  # nothing was sent
 
 
 def test_tables_print_names_without_control_characters(run: Run, tmp_path: Path) -> None:

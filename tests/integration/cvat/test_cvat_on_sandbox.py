@@ -5,9 +5,9 @@ from __future__ import annotations
 import http.server
 import json
 import logging
-import threading
 import zipfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from labelyard.errors import (
     UnclearAnswer,
 )
 from tests.support.cvat_tasks import LABELS, wait_for_failure, wait_for_frames
+from tests.support.http_server import serve_handler
 from tests.support.pictures import jpeg
 from tests.support.upload_files import upload_file
 
@@ -161,10 +162,10 @@ def image_folder(tmp_path: Path) -> Iterator[Path]:
 
 def test_the_server_downloads_remote_files_and_reads_its_share(image_folder: Path) -> None:
     handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(image_folder))
-    source = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=source.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-    address = f"127.0.0.1:{source.server_port}"
-    with serve(["root:rootpass:superuser"], share=image_folder, allow_remote=(address,)) as sandbox:
+    with ExitStack() as stack:
+        address = stack.enter_context(serve_handler(handler)).removeprefix("http://")
+        served = serve(["root:rootpass:superuser"], share=image_folder, allow_remote=(address,))
+        sandbox = stack.enter_context(served)
         cvat = connect(sandbox.url, username="root", password="rootpass")
         remote, shared = (cvat.create_task(TaskSpec(name, LABELS)) for name in ("remote", "shared"))
         cvat.upload_remote(
@@ -178,5 +179,3 @@ def test_the_server_downloads_remote_files_and_reads_its_share(image_folder: Pat
         failed = wait_for_failure(cvat, receipt)
         assert "none.jpg" in failed.message
         assert "secret" not in failed.message
-    source.shutdown()
-    source.server_close()

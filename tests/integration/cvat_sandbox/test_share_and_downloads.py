@@ -6,7 +6,6 @@ import datetime as dt
 import http.server
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cvat_sandbox import Serving, serve
 from cvat_sandbox.errors import DownloadError
 from cvat_sandbox.workers.downloads import Downloader
+from tests.support.http_server import LOOPBACK, running
 from tests.support.pictures import jpeg
 from tests.support.sandbox_client import USERS, create, login, settled, task
 
@@ -51,14 +51,12 @@ class Files(http.server.BaseHTTPRequestHandler):
 
 @contextmanager
 def other_server(context: ssl.SSLContext | None = None) -> Iterator[http.server.ThreadingHTTPServer]:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Files)
+    server = http.server.ThreadingHTTPServer(LOOPBACK, Files)
     server.asked = []  # type: ignore[attr-defined]
     if context:
         server.socket = context.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    with running(server):
+        yield server
 
 
 @pytest.fixture

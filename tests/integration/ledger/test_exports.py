@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -48,6 +49,19 @@ def test_the_newest_export_of_each_format_is_current(ledger: Ledger, batch: Batc
     add(ledger, an_export(batch, "yolo", 1))
     add(ledger, an_export(batch, "coco", 2))
     assert current_generations(ledger, batch) == {"coco": 2, "yolo": 1}
+
+
+def test_the_latest_exports_are_those_of_the_newest_state_of_the_task_in_any_format(
+    ledger: Ledger, batch: Batch
+) -> None:
+    with ledger.read_only() as tx:
+        assert exports.latest(tx, batch.id) == []
+    for number, (name, updated) in enumerate([("yolo", "1"), ("voc", "1"), ("coco", "2"), ("voc", "2")]):
+        row = an_export(batch, name, number + 1)
+        row.task_updated, row.exported_at = updated, row.exported_at + timedelta(seconds=number)
+        add(ledger, row)
+    with ledger.read_only() as tx:
+        assert [(one.format, one.task_updated) for one in exports.latest(tx, batch.id)] == [("voc", "2"), ("coco", "2")]
 
 
 def test_each_format_counts_its_generations(ledger: Ledger, batch: Batch) -> None:

@@ -23,9 +23,11 @@ from labelyard.operations.doctor.runner import run_checks
 from labelyard.orchestration.doctor_checks import PREFECT_CHECKS
 from labelyard.settings import CvatSettings, Settings, UpSettings, WatchSettings
 from labelyard.sources.notification_setup import NotificationSetup
-from labelyard.supervisor.stack import free_ports
+from labelyard.supervisor.stack import free_ports, lock_folder
 from tests.support.emulator import StoreServer
+from tests.support.paths import recording
 from tests.support.prefect_server import RUN_SECONDS, PrefectServer
+from tests.support.scripted_server import serve_script
 from tests.support.waiting import eventually
 
 ACCOUNT = {"username": "boss", "password": SecretStr("bosspass")}
@@ -227,6 +229,45 @@ def test_the_command_prints_text_or_json_and_exits_with_1_for_a_problem(
     said = json.loads(CliRunner().invoke(labelyard, ["doctor", "--json"]).output)
     assert said["ok"] is False
     assert {"name": "datasets", "status": "ok", "message": "street", "next_step": ""} in said["checks"]
+
+
+def test_on_cvat_2_a_missing_user_is_added_there_because_only_1_x_can_register_one(
+    settings: Settings, spec: DatasetSpec
+) -> None:
+    missing = spec.model_copy(update={"annotators": ("carol", "zoe")})
+    apply(settings, missing)
+    assert results(settings)["annotators of street"].next_step.startswith("labelyard cvat register, or correct")
+    answers = {
+        ("GET", "/api/server/about"): 2, ("POST", "/api/auth/login"): 3, ("GET", "/api/users/self"): 10,
+        ("GET", "/api/users"): 25,
+    }  # fmt: skip
+    script = {at: [(200, recording(number, "cvat-2.54")["response_body"])] for at, number in answers.items()}
+    with serve_script(script) as server:
+        cvat = {"default": CvatSettings(url=server.url, dialect="v2", **ACCOUNT)}  # type: ignore[arg-type]
+        found = results(settings.model_copy(update={"cvat": cvat}))
+    assert found["CVAT default"].status is Status.OK
+    said = found["annotators of street"]
+    assert "no user zoe" in said.message
+    assert said.next_step.startswith(f"add the user in {server.url}, or correct `annotators`")
+
+
+def test_while_up_is_starting_the_command_says_so_and_advises_neither_deploy_nor_up(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LABELYARD_LEDGER", settings.ledger)
+    monkeypatch.setenv("LABELYARD_UP__PREFECT_PORT", str(settings.up.prefect_port))
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    with lock_folder():
+        shown = CliRunner().invoke(labelyard, ["doctor"]).output
+        said = json.loads(CliRunner().invoke(labelyard, ["doctor", "--json"]).output)
+    starting = {"name": "Prefect", "status": "unknown", "message": "labelyard up is starting it",
+                "next_step": "wait, then: labelyard doctor"}  # fmt: skip
+    assert starting in said["checks"]
+    assert "watcher" not in {check["name"] for check in said["checks"]}
+    assert "labelyard deploy" not in shown
+    assert "labelyard up," not in shown
+    assert "next: wait, then: labelyard doctor" in shown
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import inspect
 
 from cvat_sandbox import serve
 from labelyard.context import open_context
@@ -11,7 +12,8 @@ from labelyard.domain.labels import Label
 from labelyard.domain.repair_plan import Action, Discrepancy
 from labelyard.domain.tasks import TaskSpec
 from labelyard.errors import LedgerError, NoUsableImage
-from labelyard.ledger import breakers, tasks
+from labelyard.ledger import breakers, exports, tasks
+from labelyard.ledger.tables import Export
 from labelyard.operations import manual, repair
 from labelyard.pipeline.collect_finished import collect
 from labelyard.settings import CvatSettings
@@ -105,6 +107,21 @@ def test_an_export_missing_from_the_bucket_is_written_again(assigned: Workspace)
     assert fix_all(assigned) == [Action.EXPORT_AGAIN]
     assert export(assigned).generation == 2
     assert repair.survey(assigned.context) == []
+
+
+def test_a_missing_file_of_a_second_format_is_found_too(assigned: Workspace) -> None:
+    complete_and_export(assigned)
+    add_yolo(assigned, "out/street-00001.yolo.zip")
+    [found] = repair.survey(assigned.context)
+    assert (found.action, "out/street-00001.yolo.zip" in f"{found.where} {found.what}") == (Action.EXPORT_AGAIN, True)
+
+
+def add_yolo(workspace: Workspace, key: str) -> None:
+    """Record an export in a second format, of the same state of the task."""
+    with workspace.context.ledger.transaction() as tx:
+        [coco] = exports.latest(tx, "street-00001")
+        values = {column.key: getattr(coco, column.key) for column in inspect(Export).columns if column.key != "id"}
+        tx.add(Export(**{**values, "format": "yolo", "key": key}))
 
 
 def test_a_renamed_task_or_one_on_an_earlier_cvat_does_not_count_as_deleted(assigned: Workspace) -> None:

@@ -52,6 +52,16 @@ def test_a_bad_drop_is_one_line_with_examples_and_all_lists_every_file(
     assert operations_markdown(read_status(bad_drop.context.ledger)).count("no image") == 1
 
 
+def test_quarantined_files_do_not_count_as_objects_of_the_task(
+    bad_drop: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [batch] = json.loads(call(bad_drop, monkeypatch, "status", "--json").output)["batches"]
+    task = bad_drop.context.cvat("default").task(batch["task_id"])
+    assert batch["objects"] == task.size == 1
+    manual.quarantine(bad_drop.context, bad_drop.url("good.jpg"), "a private person")  # after its upload: in the task
+    assert bad_drop.line().objects == 1
+
+
 def test_other_reasons_are_other_lines(bad_drop: Workspace) -> None:
     manual.quarantine(bad_drop.context, bad_drop.url("good.jpg"), "a private person")
     lines = list(problems(read_status(bad_drop.context.ledger)))

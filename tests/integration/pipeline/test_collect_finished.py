@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from labelyard.domain.annotations import Annotations, Change, Shape, ShapeType
 from labelyard.domain.tasks import JobStatus
+from labelyard.ledger.tables import Export
 from labelyard.operations import manual
 from labelyard.pipeline import collect_finished
 from labelyard.pipeline.collect_finished import collect
 from tests.support.pictures import picture
-from tests.support.workspace import AtFailpoint, Workspace, draw_and_complete, export, finish_jobs, ingest
+from tests.support.workspace import (
+    AtFailpoint,
+    Workspace,
+    complete_and_export,
+    draw_and_complete,
+    export,
+    finish_jobs,
+    ingest,
+)
 
 
 def test_a_batch_with_any_change_is_reported_once(workspace: Workspace) -> None:
@@ -53,6 +64,18 @@ def test_an_edit_after_the_export_in_a_completed_job_leads_to_another_export(clo
     cvat.change_annotations(task.jobs[0].id, Change.CREATE, Annotations(shapes=(late,)))
     assert collect(closed.context).completed == ("street-00001",)
     assert export(closed).generation == 2
+
+
+def test_an_export_of_a_format_that_is_no_longer_written_is_not_repeated_for_ever(closed: Workspace) -> None:
+    ingest(closed)
+    complete_and_export(closed)
+    with closed.context.ledger.transaction() as tx:
+        values = {"format": "yolo", "generation": 1, "bucket": closed.bucket, "key": "out/1.zip", "sha256": "0"}
+        old = tx.now - timedelta(days=1)
+        more = {"source": "export", "images": 1, "annotations": 1, "task_updated": "2020", "tries": 1, "current": True}
+        tx.add(Export(batch_id="street-00001", exported_at=old, **values, **more))
+    assert collect(closed.context).completed == ()
+    assert closed.line().state == "exported"
 
 
 def test_an_export_that_finishes_during_the_collection_is_not_repeated(

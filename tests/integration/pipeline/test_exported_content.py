@@ -7,9 +7,11 @@ from typing import Any
 
 from PIL import Image
 from PIL.ExifTags import Base
+from sqlalchemy import select
 
 from labelyard.domain.annotations import Annotations, Change, Shape, ShapeType
 from labelyard.ledger import datasets
+from labelyard.ledger.tables import Object
 from labelyard.operations import manual
 from labelyard.pipeline.collect_finished import collect
 from tests.support.workspace import Workspace, draw_and_complete, export, ingest
@@ -80,4 +82,36 @@ def rotated() -> bytes:
     exif = image.getexif()
     exif[Base.Orientation] = 6
     image.save(out, "JPEG", exif=exif)
+    return out.getvalue()
+
+
+def test_an_image_has_the_size_that_is_shown_though_cvat_states_the_one_before_it_is_turned(
+    workspace: Workspace,
+) -> None:
+    """As a real 2.73 does with TIFFs of orientation 5 to 8: inspection knows what is shown."""
+    workspace.put("turned.png", upright())
+    workspace.put("upright.png", upright())
+    close_and_ingest(workspace)
+    with workspace.context.ledger.transaction() as tx:
+        for row in tx.scalars(select(Object).where(Object.key == "in/turned.png")):
+            assert (row.width, row.height) == (64, 48)  # as CVAT states it
+            row.width, row.height = 48, 64
+    cvat = workspace.context.cvat("default")
+    task = cvat.task(workspace.line().task_id or 0)
+    below = Shape(ShapeType.RECTANGLE, 0, task.labels[0].id, (5.0, 50.0, 40.0, 60.0))
+    polygon = Shape(ShapeType.POLYGON, 0, task.labels[0].id, (5.0, 5.0, 5.0, 60.0, 40.0, 60.0))
+    cvat.change_annotations(task.jobs[0].id, Change.CREATE, Annotations(shapes=(below, polygon)))
+    draw_and_complete(workspace)
+    document = exported(workspace)
+    assert [(image["width"], image["height"]) for image in document["images"]] == [(48, 64), (64, 48)]
+    drawn = [one for one in document["annotations"] if one["image_id"] == 1]
+    assert [5.0, 50.0, 35.0, 10.0] in [one["bbox"] for one in drawn]
+    assert max(one["area"] for one in drawn) > 900  # of the whole triangle, not of its part above line 48
+    assert document["info"]["annotations_from"].startswith("CVAT's annotations API")
+    assert not document["info"].get("warnings")
+
+
+def upright() -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (64, 48), "red").save(out, "PNG")
     return out.getvalue()

@@ -34,7 +34,7 @@ def test_notifications_shows_the_plan_then_applies_it_then_finds_nothing_to_do(m
     assert f"arn:aws:s3:::{bucket}" in attributes["Policy"]
     server.store.write(bucket, "in/a.jpg", b"x")
     server.store.write(bucket, "elsewhere/a.jpg", b"x")
-    server.store.delete(bucket, "in/a.jpg")
+    server.delete(bucket, "in/a.jpg")
     bodies = [m["Body"] for m in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]]
     assert any("in/a.jpg" in body and "ObjectCreated" in body for body in bodies)
     assert any("in/a.jpg" in body and "ObjectRemoved" in body for body in bodies)

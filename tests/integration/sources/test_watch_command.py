@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import httpx
 import pytest
 
 from labelyard.ledger.tables import DeadLetter, Object
+from tests.support.http_server import serve_handler
 from tests.support.machine import LABELYARD, Machine
 from tests.support.paths import recorded_payload
 from tests.support.waiting import eventually
@@ -30,13 +30,8 @@ def prefect() -> Iterator[tuple[str, list[Any]]]:
             self.send_response(204)
             self.end_headers()
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Events)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/api", published
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serve_handler(Events) as url:
+        yield f"{url}/api", published
 
 
 def test_watch_registers_closes_publishes_and_stops_cleanly(machine: Machine, prefect: tuple[str, list[Any]]) -> None:
@@ -92,7 +87,7 @@ def test_a_deletion_reaches_the_ledger_by_the_queue_that_notifications_created(m
         assert process.stdout.readline().startswith("watching queue")
         machine.server.store.write(bucket, "in/a b+c.jpg", b"x")
         eventually(lambda: len(machine.rows(Object)) == 1, seconds=40)
-        machine.server.store.delete(bucket, "in/a b+c.jpg")
+        machine.server.delete(bucket, "in/a b+c.jpg")
         eventually(lambda: machine.rows(Object)[0].deleted_at, seconds=40)
         process.terminate()
         assert process.wait(30) == 0

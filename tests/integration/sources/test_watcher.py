@@ -135,7 +135,7 @@ def test_objects_deleted_in_the_bucket_are_marked_as_deleted(bucket: NotifyingBu
     with bucket.watched(handler):
         bucket.put("a b+c.jpg")
         eventually(lambda: handler.registered == ["a b+c.jpg"])
-        bucket.server.store.delete(bucket.bucket, "a b+c.jpg")
+        bucket.server.delete(bucket.bucket, "a b+c.jpg")
         eventually(lambda: handler.deleted == ["a b+c.jpg"])
         eventually(bucket.is_empty)
 
@@ -146,7 +146,7 @@ def test_the_message_of_a_deletion_that_cannot_be_stored_stays_in_the_queue(impa
     with impatient_bucket.watched(handler):
         impatient_bucket.put("a.jpg")
         eventually(lambda: "a.jpg" in handler.registered)
-        impatient_bucket.server.store.delete(impatient_bucket.bucket, "a.jpg")
+        impatient_bucket.server.delete(impatient_bucket.bucket, "a.jpg")
         eventually(lambda: "a.jpg" in handler.deleted)
         eventually(impatient_bucket.is_empty)
 

@@ -20,6 +20,7 @@ from labelyard.domain.objects import StoredObject
 from labelyard.errors import ObjectArchived, ObjectChanged, ObjectDeleted, StoreError, StoreUnreachable
 from labelyard.storage import Store
 from labelyard.storage.spool import AHEAD, open_spool
+from tests.support.emulator import StoreServer
 
 
 @pytest.fixture(autouse=True)
@@ -76,11 +77,13 @@ def test_a_file_is_never_named_by_its_key(tmp_path: Path) -> None:
         assert all(path.name.isdigit() for path in paths)
 
 
-def test_a_deleted_or_changed_object_does_not_stop_the_others(store: Store, bucket: str, tmp_path: Path) -> None:
+def test_a_deleted_or_changed_object_does_not_stop_the_others(
+    store_server: StoreServer, store: Store, bucket: str, tmp_path: Path
+) -> None:
     for key in "abc":
         store.write(bucket, key, key.encode())
     objects = [store.head(bucket, key) for key in "abc"]
-    store.delete(bucket, "a")
+    store_server.delete(bucket, "a")
     store.write(bucket, "b", b"new")
     with store.spool(objects, tmp_path, 100) as spool:
         items = list(spool)

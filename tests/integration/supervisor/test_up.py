@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -71,8 +72,11 @@ def test_a_port_in_use_is_reported_with_the_variable_to_set(tmp_path: Path, envi
 
 
 @pytest.fixture
-def up(tmp_path: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "labelyard", "up"]
+def up(
+    tmp_path: Path, environment: dict[str, str], request: pytest.FixtureRequest
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A running `up`, with further options as the fixture's parameter."""
+    command = [sys.executable, "-m", "labelyard", "up", *getattr(request, "param", ())]
     with (tmp_path / "said").open("wb") as said:
         process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=said, stderr=said)
     yield process
@@ -111,6 +115,35 @@ def test_up_starts_every_process_restarts_those_that_end_and_stops_all_on_ctrl_c
     up.send_signal(signal.SIGINT)
     assert up.wait(_PATIENT) == 0, said.read_text()
     assert not set(parts) & set(processes())
+
+
+@pytest.mark.slow
+@pytest.mark.prefect
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("up", [["--quiet"]], indirect=True)
+def test_while_up_starts_doctor_says_so_and_never_advises_deploy_and_a_quiet_one_shows_no_events(
+    up: subprocess.Popen[bytes], tmp_path: Path, environment: dict[str, str]
+) -> None:
+    said, asked = tmp_path / "said", list[dict[str, dict[str, str]]]()
+    while "Ctrl-C stops everything" not in said.read_text():
+        assert up.poll() is None, said.read_text()
+        assert len(asked) < 200
+        asked.append(doctor(tmp_path, environment))
+    record(tmp_path, "closed")
+    asked.append(doctor(tmp_path, environment))
+    assert "by hand" not in said.read_text()
+    starting = [found for found in asked if found["Prefect"]["message"] == "labelyard up is starting it"]
+    assert starting
+    assert [one for found in asked for one in found.values() if "labelyard deploy" in one["next_step"]] == []
+    assert [asked[-1][name]["status"] for name in ("Prefect", "deployments", "automations", "worker")] == ["ok"] * 4
+    assert asked[-1]["watcher"]["status"] == "ok"
+
+
+def doctor(folder: Path, environment: dict[str, str]) -> dict[str, dict[str, str]]:
+    """What `labelyard doctor` finds, by the name of the check."""
+    command = [sys.executable, "-m", "labelyard", "doctor", "--json"]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    return {check["name"]: check for check in json.loads(done.stdout)["checks"]}
 
 
 def record(folder: Path, what: str) -> None:

@@ -4,7 +4,17 @@ from itertools import pairwise
 
 import pytest
 
-from labelyard.domain.states import ENDED, INGESTING, TRANSITIONS, WITH_PEOPLE, BatchState, may_move
+from labelyard.domain.states import (
+    ENDED,
+    INGESTING,
+    TASK_TRANSITIONS,
+    TRANSITIONS,
+    WITH_PEOPLE,
+    BatchState,
+    TaskState,
+    may_move,
+    may_task_move,
+)
 
 CHAIN = ("open", "closed", "created", "uploaded", "ready", "assigned", "completed", "exported", "archived")
 
@@ -42,3 +52,24 @@ def test_no_step_is_skipped() -> None:
 def test_cancelled_is_final_and_a_failed_batch_resumes_in_the_state_it_had() -> None:
     assert not any(may_move(BatchState.CANCELLED, new) for new in BatchState)
     assert all(may_move(BatchState.FAILED, state) for state in (*INGESTING, *WITH_PEOPLE))
+
+
+# --- tasks ------------------------------------------------------------------------------------------------------------
+
+TASK_CHAIN = (TaskState.PLANNED, TaskState.CREATED, TaskState.UPLOADING, TaskState.VERIFIED)
+
+
+def test_a_task_goes_forward_step_by_step_and_skips_none() -> None:
+    assert set(TASK_TRANSITIONS) == set(TaskState)
+    assert all(may_task_move(old, new) for old, new in pairwise(TASK_CHAIN))
+    assert not any(may_task_move(old, new) for i, old in enumerate(TASK_CHAIN) for new in TASK_CHAIN[i + 2 :])
+
+
+def test_a_task_goes_back_only_if_nothing_was_sent() -> None:
+    back = [(old, new) for i, old in enumerate(TASK_CHAIN) for new in TASK_CHAIN[: i + 1] if may_task_move(old, new)]
+    assert back == [(TaskState.UPLOADING, TaskState.CREATED)]
+
+
+def test_each_task_may_be_abandoned_once() -> None:
+    assert all(may_task_move(old, TaskState.ABANDONED) for old in TASK_CHAIN)
+    assert TASK_TRANSITIONS[TaskState.ABANDONED] == frozenset()

@@ -3,11 +3,12 @@ a hostile file is an error that labelyard knows."""
 
 from __future__ import annotations
 
+import json
 import random
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -121,6 +122,33 @@ def test_any_bytes_are_an_input_error(dataset_format: Format, data: bytes) -> No
         path.write_bytes(data)
         with pytest.raises(InputError):
             dataset_format.read(path)
+
+
+@every_format
+@given(annotations=annotated())
+def test_a_file_says_where_it_comes_from(dataset_format: Format, annotations: Annotations) -> None:
+    content = content_of(dataset_format, annotations)
+    with written(dataset_format, content) as file:
+        origin = dataset_format.read_origin(file.path.read_bytes())
+    assert set(origin.keys) == {image.name for image in content.images}
+    assert list(origin.categories) == list(content.labels)
+    assert (origin.dataset, bool(origin.batch)) == (DATASET.spec.name, True)
+
+
+NAMES = ("info", "dataset", "batch", "images", "categories", "id", "name", "cvat_name", "file_name")
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=6),
+)
+
+
+@every_format
+@given(data=st.binary(max_size=200) | ANYTHING.map(lambda value: json.dumps(value).encode()))
+def test_of_any_bytes_the_origin_is_texts_and_numbers_or_an_input_error(dataset_format: Format, data: bytes) -> None:
+    with suppress(InputError):
+        origin = dataset_format.read_origin(data)
+        assert all(isinstance(text, str) for text in (origin.dataset, origin.batch, *origin.keys.values()))
+        assert all(isinstance(number, int) for number in origin.categories.values())
 
 
 @every_format

@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageChops
 
-from labelyard.images import SERVERS, Inspection, inspect_image
-from tests.support.image_files import HEIGHT, WIDTH, chunk, picture, png
+from labelyard.images import Inspection
+from tests.support.image_files import HEIGHT, WIDTH, chunk, inspect_bytes, picture, png
 
 
 def inspect(content: bytes, dialect: str = "v2") -> Inspection:
-    return inspect_image(io.BytesIO(content), SERVERS[dialect])
+    return inspect_bytes(content, dialect)
 
 
 def noise(**options: Any) -> bytes:

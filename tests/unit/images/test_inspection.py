@@ -15,7 +15,7 @@ from PIL import Image
 
 from labelyard.errors import ImageError
 from labelyard.images import MAX_PIXELS, SERVERS, inspect_image
-from tests.support.image_files import picture, png
+from tests.support.image_files import inspect_bytes, picture, png
 
 
 def frames(kind: str, count: int = 3) -> bytes:
@@ -27,7 +27,7 @@ def frames(kind: str, count: int = 3) -> bytes:
 
 def facts(content: bytes, dialect: str = "v1") -> Any:
     """The inspection of an accepted file; ImageError with the reason for another one."""
-    found = inspect_image(io.BytesIO(content), SERVERS[dialect])
+    found = inspect_bytes(content, dialect)
     if found.reason is not None:
         raise ImageError(found.reason)
     return found

@@ -13,13 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from labelyard.images import SERVERS, Inspection, inspect_image
+from labelyard.images import SERVERS
 from labelyard.images.tiff import read_tiff
+from tests.support.image_files import inspect_bytes as inspect
 from tests.support.image_files import picture, tiff
-
-
-def inspect(content: bytes, dialect: str) -> Inspection:
-    return inspect_image(io.BytesIO(content), SERVERS[dialect])
 
 
 def verdicts(content: bytes) -> tuple[str, str]:
