@@ -13,7 +13,9 @@ import pytest
 from hypothesis import settings
 
 from tests.support.emulator import StoreServer, run_emulator
+from tests.support.fresh_ledger import create_ledger
 from tests.support.postgres import create_database, drop_database, run_postgres
+from tests.support.postgres import create_ledger as create_postgres_ledger
 from tests.support.prefect_server import PrefectServer, run_prefect_server
 
 # The service models are parsed once per process, not once per client: as if all clients were of the same session.
@@ -49,11 +51,28 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A fresh, empty ledger, once on SQLite, once on PostgreSQL; `upgrade(ledger_url)` makes its tables."""
+def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a ledger without tables, once on SQLite, once on PostgreSQL; `upgrade` makes them."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'ledger.db'}"
     url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
+@pytest.fixture
+def postgres_ledger(postgres_server: str) -> Iterator[str]:
+    """The URL of a new ledger on PostgreSQL."""
+    name = f"ledger_{uuid4().hex}"
+    yield create_postgres_ledger(postgres_server, name)
+    drop_database(postgres_server, name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a new ledger, once on SQLite, once on PostgreSQL."""
+    if request.param == "sqlite":
+        return create_ledger(tmp_path / "ledger.db")
+    url: str = request.getfixturevalue("postgres_ledger")
     return url
 
 

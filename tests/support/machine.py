@@ -15,8 +15,9 @@ from sqlalchemy import select
 
 from labelyard.cli import labelyard
 from labelyard.config import DatasetSpec
-from labelyard.ledger import Ledger, datasets, upgrade
+from labelyard.ledger import Ledger, datasets
 from tests.support.emulator import StoreServer
+from tests.support.fresh_ledger import create_ledger
 
 LABELYARD = [sys.executable, "-c", "from labelyard.cli import main; main()"]
 
@@ -66,7 +67,8 @@ class Machine:
                 "export": {"prefix": "coco/"},
             }
         )
-        upgrade(self.ledger_url)
+        if not (file := self.folder / "ledger.db").exists():
+            create_ledger(file)
         with closing(Ledger(self.ledger_url)) as ledger, ledger.transaction() as tx:
             datasets.apply(tx, spec)
         return spec

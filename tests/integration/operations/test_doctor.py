@@ -16,7 +16,7 @@ from pydantic import ByteSize, SecretStr
 from cvat_sandbox.server import Serving, serve
 from labelyard.cli import labelyard
 from labelyard.config import DatasetSpec
-from labelyard.ledger import Ledger, datasets, upgrade
+from labelyard.ledger import Ledger, datasets
 from labelyard.operations.doctor.check import CheckResult, Status
 from labelyard.operations.doctor.checks import CHECKS
 from labelyard.operations.doctor.runner import run_checks
@@ -25,6 +25,7 @@ from labelyard.settings import CvatSettings, Settings, UpSettings, WatchSettings
 from labelyard.sources.notification_setup import NotificationSetup
 from labelyard.supervisor.stack import free_ports
 from tests.support.emulator import StoreServer
+from tests.support.fresh_ledger import create_ledger
 from tests.support.prefect_server import RUN_SECONDS, PrefectServer
 from tests.support.waiting import eventually
 
@@ -64,7 +65,7 @@ def settings(tmp_path: Path, store_server: StoreServer, sandbox: Serving, spec: 
     queue = store_server.new_queue()
     made = Settings(
         _env_file=None,
-        ledger=f"sqlite:///{tmp_path / 'ledger.db'}",
+        ledger=create_ledger(tmp_path / "ledger.db"),
         spool=tmp_path / "spool",
         spool_bytes=1,
         store=store_server.settings,
@@ -73,7 +74,6 @@ def settings(tmp_path: Path, store_server: StoreServer, sandbox: Serving, spec: 
         up=UpSettings(prefect_port=free_ports(1)[0]),
         PREFECT_API_URL=None,
     )  # type: ignore[call-arg]
-    upgrade(made.ledger)
     apply(made, spec)
     NotificationSetup(made).apply(spec)
     return made
@@ -116,8 +116,7 @@ def test_a_missing_ledger_names_the_command_that_creates_it_and_hides_nothing_el
 
 
 def test_a_ledger_without_datasets_names_the_command_that_applies_one(settings: Settings, tmp_path: Path) -> None:
-    fresh = settings.model_copy(update={"ledger": f"sqlite:///{tmp_path / 'fresh.db'}"})
-    upgrade(fresh.ledger)
+    fresh = settings.model_copy(update={"ledger": create_ledger(tmp_path / "fresh.db")})
     assert results(fresh)["datasets"].next_step == "labelyard apply FILE"
 
 

@@ -13,9 +13,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from labelyard.ledger import Ledger, history, upgrade
+from labelyard.ledger import Ledger, history
 from labelyard.orchestration.fast_worker import INSTALL, is_supported
 from labelyard.supervisor.stack import free_ports, lock_folder
+from tests.support.fresh_ledger import create_ledger
 from tests.support.waiting import wait_until
 
 _PATIENT = 240.0
@@ -24,7 +25,8 @@ _PATIENT = 240.0
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     """The settings of a machine with a ledger, and with nothing to do."""
-    upgrade(f"sqlite:///{tmp_path / '.labelyard' / 'ledger.db'}")
+    (tmp_path / ".labelyard").mkdir(mode=0o700)
+    create_ledger(tmp_path / ".labelyard" / "ledger.db")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "LABELYARD_"))}
     return {
         **inherited,
