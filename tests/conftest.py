@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import botocore.loaders
 import botocore.session
+import httpx
 import pytest
 from hypothesis import settings
 
@@ -20,6 +21,8 @@ from tests.support.prefect_server import PrefectServer, run_prefect_server
 
 # The service models are parsed once per process, not once per client: as if all clients were of the same session.
 botocore.session.create_loader = cache(botocore.loaders.create_loader)
+# The certificates of all authorities are read once per process, not once per client.
+httpx._transports.default.create_ssl_context = cache(httpx.create_ssl_context)
 
 # No time limit per example: the machine may be busy.
 settings.register_profile("thorough", deadline=None)

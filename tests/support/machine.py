@@ -48,13 +48,13 @@ class Machine:
             env={**self.environment, **environment},
         )  # fmt: skip
 
-    def call(self, *words: str) -> Result:
+    def call(self, *words: str, stdin: bytes = b"", **environment: str) -> Result:
         """Run a command in this process, which is faster; a LabelyardError is in the result's `exception`."""
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(self.folder)
             for name in [name for name in os.environ if name not in self.environment]:
                 patch.delenv(name)
-            return CliRunner().invoke(labelyard, words, env=self.environment)
+            return CliRunner().invoke(labelyard, words, input=stdin, env={**self.environment, **environment})
 
     def apply(self, bucket: str, **batch: Any) -> DatasetSpec:
         spec = DatasetSpec.model_validate(
