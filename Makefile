@@ -20,8 +20,9 @@ demo: $(STAMP)   ## Run the whole job on this machine: make demo ARGS='--keep'
 	$(BIN)/labelyard demo $(ARGS)
 
 # Three test processes on any machine: each starts its own PostgreSQL and object store, and waits for them half of the
-# time. Byte code is kept even if the environment forbids it, because the tests start hundreds of Python processes.
-PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+# time. The plugin says which tests run in the same process. Byte code is kept even if the environment forbids it,
+# because the tests start hundreds of Python processes.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -p tests.support.scheduling -n 3 --no-loadscope-reorder
 
 test: $(STAMP)   ## The quick tests, to run before each commit: make test ARGS='-k ledger'
 	$(PYTEST) -m 'not slow' --hypothesis-profile quick $(ARGS)

@@ -88,6 +88,6 @@ def store_server() -> Iterator[StoreServer]:
 
 @pytest.fixture(scope="session")
 def prefect_server() -> Iterator[PrefectServer]:
-    """A Prefect server of this test process, without deployments; mark the tests `prefect`."""
+    """A Prefect server, without deployments, for tests/prefect: mark the tests `prefect`."""
     with run_prefect_server() as server:
         yield server

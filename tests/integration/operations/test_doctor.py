@@ -1,12 +1,10 @@
-"""The doctor with real parts: an emulator, a sandbox, a ledger, a Prefect server, and ports without a server."""
+"""The doctor with real parts: an emulator, a sandbox, a ledger, and ports without a server."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 import stamina
@@ -26,8 +24,6 @@ from labelyard.sources.notification_setup import NotificationSetup
 from labelyard.supervisor.stack import free_ports
 from tests.support.emulator import StoreServer
 from tests.support.fresh_ledger import create_ledger
-from tests.support.prefect_server import RUN_SECONDS, PrefectServer
-from tests.support.waiting import eventually
 
 ACCOUNT = {"username": "boss", "password": SecretStr("bosspass")}
 
@@ -226,38 +222,3 @@ def test_the_command_prints_text_or_json_and_exits_with_1_for_a_problem(
     said = json.loads(CliRunner().invoke(labelyard, ["doctor", "--json"]).output)
     assert said["ok"] is False
     assert {"name": "datasets", "status": "ok", "message": "street", "next_step": ""} in said["checks"]
-
-
-@pytest.mark.slow
-@pytest.mark.prefect
-def test_prefect_is_ok_once_labelyard_is_deployed(settings: Settings, prefect_server: PrefectServer) -> None:
-    at = settings.model_copy(update={"prefect_api_url": prefect_server.api_url})
-    before = results(at)
-    assert before["Prefect"].status is Status.OK
-    if before["deployments"].status is Status.FAIL:  # else another test of this process has deployed
-        assert before["deployments"].next_step == "labelyard deploy"
-        prefect_server.command("labelyard", "deploy", LABELYARD_DEPLOY__COLLECT_SECONDS="86400")
-    after = results(at)
-    assert after["deployments"].status is after["automations"].status is Status.OK
-
-
-@pytest.mark.prefect
-def test_a_busy_database_of_prefect_is_a_warning_that_names_postgresql(
-    settings: Settings, prefect_server: PrefectServer
-) -> None:
-    at = settings.model_copy(update={"prefect_api_url": prefect_server.api_url})
-    assert results(at)["Prefect's load"].status is Status.OK
-    event = {
-        "id": str(uuid4()), "occurred": datetime.now(UTC).isoformat(), "event": "prefect.automation.action.failed",
-        "resource": {"prefect.resource.id": "prefect.automation.of-somebody"}, "related": [],
-        "payload": {"reason": "Unexpected status from 'run-deployment' action: 503", "status_code": 503},
-    }  # fmt: skip
-    prefect_server.call("POST", "/events", [event])
-
-    def warned() -> CheckResult | None:
-        result = results(at)["Prefect's load"]
-        return result if result.status is Status.WARNING else None
-
-    result = eventually(warned, "the doctor to see the event", RUN_SECONDS)
-    assert "1 actions found the database busy" in result.message
-    assert "PREFECT_SERVER_DATABASE_CONNECTION_URL" in result.next_step
