@@ -10,19 +10,15 @@ from datetime import datetime
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from labelyard.ledger import Ledger
-from labelyard.ledger.overview import BatchSummary, Overview
+from labelyard.ledger.overview import Overview
 from labelyard.operations.status import jobs_summary, problems, read_status, state_with_lease
 from labelyard.settings import load_settings
 
 _PIPED_WIDTH = 200
 _NARROW = 120
 """Below this many columns a table would cut addresses."""
-_COLOURS = {"failed": "red", "quarantined": "red", "exported": "green"}
 
 
 @click.command()
@@ -40,13 +36,15 @@ def status(dataset: str | None, every: bool, as_json: bool) -> None:  # noqa: FB
 
 
 def _show(seen: Overview, *, every: bool) -> None:
-    console = Console(width=shutil.get_terminal_size((_PIPED_WIDTH, 50)).columns)
+    width = shutil.get_terminal_size((_PIPED_WIDTH, 50)).columns
     if not seen.batches:
         click.echo("no batches yet: put a file into a source, or `labelyard doctor`")
-    elif console.width < _NARROW:
+    elif width < _NARROW:
         _list(seen)
     else:
-        console.print(_table(seen))
+        from labelyard.cli.status_table import print_table  # noqa: PLC0415 - rich is slow to import
+
+        print_table(seen.batches, width)
     for line in problems(seen, every=every):
         click.secho(line, fg="yellow")
     if seen.open_jobs:
@@ -59,22 +57,6 @@ def _list(seen: Overview) -> None:
         click.secho(f"{batch.id}  {state_with_lease(batch)}", bold=True)
         click.echo(f"  objects {batch.objects}\n  jobs {jobs_summary(batch)}\n  task {batch.task_url or '-'}")
         click.echo(f"  export {batch.exports[-1] if batch.exports else '-'}")
-
-
-def _table(seen: Overview) -> Table:
-    table = Table(pad_edge=False)
-    for name in ("batch", "state", "objects"):
-        table.add_column(name, no_wrap=True)
-    for name in ("task", "jobs", "export"):
-        table.add_column(name, overflow="fold")
-    for batch in seen.batches:
-        task, export = Text(batch.task_url or "-"), Text(batch.exports[-1] if batch.exports else "-")
-        table.add_row(Text(batch.id), _state(batch), str(batch.objects), task, Text(jobs_summary(batch)), export)
-    return table
-
-
-def _state(batch: BatchSummary) -> Text:
-    return Text(state_with_lease(batch), style=_COLOURS.get(batch.state, "cyan"))
 
 
 def _jsonable(value: Any) -> str:
