@@ -20,12 +20,11 @@ demo: $(STAMP)   ## Run the whole job on this machine: make demo ARGS='--keep'
 	$(BIN)/labelyard demo $(ARGS)
 
 # Three test processes on any machine: each starts its own PostgreSQL and object store, and waits for them half of the
-# time. The plugin says which tests run in the same process. Byte code is kept even if the environment forbids it,
-# because the tests start hundreds of Python processes.
-PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -p tests.support.scheduling -n 3 --no-loadscope-reorder
+# time. Byte code is kept even if the environment forbids it, because the tests start hundreds of Python processes.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test: $(STAMP)   ## The quick tests, to run before each commit: make test ARGS='-k ledger'
-	$(PYTEST) -m 'not slow' --hypothesis-profile quick $(ARGS)
+	$(PYTEST) -p tests.support.scheduling -m 'not slow' --hypothesis-profile quick $(ARGS)
 
 test-slow: $(STAMP)   ## The other tests: chaos runs, whole systems, further seeds; property tests with all examples
 	$(PYTEST) -m 'slow or hypothesis' $(ARGS)

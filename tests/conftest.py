@@ -17,7 +17,6 @@ from tests.support.emulator import StoreServer, run_emulator
 from tests.support.fresh_ledger import create_ledger
 from tests.support.postgres import create_database, drop_database, run_postgres
 from tests.support.postgres import create_ledger as create_postgres_ledger
-from tests.support.prefect_server import PrefectServer, run_prefect_server
 
 # The service models are parsed once per process, not once per client: as if all clients were of the same session.
 botocore.session.create_loader = cache(botocore.loaders.create_loader)
@@ -83,11 +82,4 @@ def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def store_server() -> Iterator[StoreServer]:
     """An S3 and SQS of this test process; `new_bucket` and `new_queue` keep tests apart."""
     with run_emulator() as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def prefect_server() -> Iterator[PrefectServer]:
-    """A Prefect server, without deployments, for tests/prefect: mark the tests `prefect`."""
-    with run_prefect_server() as server:
         yield server

@@ -1,17 +1,31 @@
 """A plugin of pytest that divides the tests among the processes of `make test`.
 
-One process runs all of tests/prefect, and first: their server takes half a minute to start and is never idle. The other
-files go to whichever process is free. (The marks of pytest-xdist do not group: up to 3.8 it renames the tests in a way
-that pytest 9.2 does not notice.)
+One process runs all of tests/prefect, and first: their server takes half a minute to start. The other files go to
+whichever process is free. (The marks of pytest-xdist do not group: up to 3.8 it renames the tests in a way that
+pytest 9.2 does not notice.)
 """
 
 from __future__ import annotations
+
+import gc
+from collections.abc import Generator
 
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
 _PREFECT = "tests/prefect/"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for no garbage while everything is imported, and never again among what is left of that."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

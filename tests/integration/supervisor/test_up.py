@@ -12,7 +12,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from click.testing import CliRunner
 
+from labelyard.cli import labelyard
+from labelyard.errors import LabelyardError
 from labelyard.ledger import Ledger, history
 from labelyard.orchestration.fast_worker import INSTALL, is_supported
 from labelyard.supervisor.stack import free_ports, lock_folder
@@ -40,12 +43,13 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 def refusal(folder: Path, environment: dict[str, str], **more: str) -> str:
     """What `up` says when it does not start."""
-    command = [sys.executable, "-m", "labelyard", "up"]
-    done = subprocess.run(
-        command, cwd=folder, env={**environment, **more}, capture_output=True, text=True, check=False, timeout=60
-    )
-    assert done.returncode == 1, done.stdout + done.stderr
-    return done.stderr
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for name in [name for name in os.environ if name not in environment]:
+            patch.delenv(name)
+        done = CliRunner().invoke(labelyard, ["up"], env={**environment, **more})
+    assert isinstance(done.exception, LabelyardError), done.output
+    return str(done.exception)
 
 
 def test_without_a_ledger_it_names_the_command_that_makes_one(tmp_path: Path, environment: dict[str, str]) -> None:
