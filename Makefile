@@ -24,7 +24,7 @@ demo: $(STAMP)   ## Run the whole job on this machine: make demo ARGS='--keep'
 PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test: $(STAMP)   ## The quick tests, to run before each commit: make test ARGS='-k ledger'
-	$(PYTEST) -m 'not slow' --hypothesis-profile quick $(ARGS)
+	$(PYTEST) -p tests.support.scheduling -m 'not slow' --hypothesis-profile quick $(ARGS)
 
 test-slow: $(STAMP)   ## The other tests: chaos runs, whole systems, further seeds; property tests with all examples
 	$(PYTEST) -m 'slow or hypothesis' $(ARGS)

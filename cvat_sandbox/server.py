@@ -6,12 +6,14 @@ import contextlib
 import logging
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
+from typing import Any, NamedTuple
 
 from cheroot import wsgi
 from flask import Flask, Request, Response, request
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import BaseConverter, Map, Rule
 
 from cvat_sandbox.errors import SandboxError
 from cvat_sandbox.sandbox import Options, Sandbox
@@ -19,13 +21,25 @@ from cvat_sandbox.state.users import ROLES, Person
 from cvat_sandbox.v1 import routes as v1
 from cvat_sandbox.web import control, fault_middleware, html_pages, pages, views
 from cvat_sandbox.web.html_pages import HtmlPage
+from cvat_sandbox.web.views import View
 
 THREADS = 32
 TIMEOUT_SECONDS = 120
 BLOCK_BYTES = 2**18
 
-FAMILIES: tuple[Callable[[Flask, Sandbox], None], ...] = (v1.mount,)
-"""The API families. Each adds its routes to an application."""
+
+class Family(NamedTuple):
+    """An API family: its rules, the converters that they use, and the function that adds its views."""
+
+    rules: Callable[[], Iterable[Rule]]
+    converters: Mapping[str, type[BaseConverter]]
+    mount: Callable[[Flask, Sandbox], None]
+
+
+FAMILIES = (Family(v1.rules, v1.CONVERTERS, v1.mount),)
+"""The API families."""
+VIEWS: dict[str, View] = {**pages.VIEWS, control.PATH: control.faults}
+"""The views of no family, by path."""
 
 log = logging.getLogger(__name__)
 
@@ -34,10 +48,10 @@ def application(sandbox: Sandbox) -> Flask:
     """Return the Flask application with the API families, the pages and the control endpoint."""
     app = Flask("cvat_sandbox.web", static_folder=None)
     app.request_class = _Request
-    app.url_map.merge_slashes = False
-    for mount in FAMILIES:
-        mount(app, sandbox)
-    for path, view in {**pages.VIEWS, control.PATH: control.faults}.items():
+    app.url_map = _url_map()
+    for family in FAMILIES:
+        family.mount(app, sandbox)
+    for path, view in VIEWS.items():
         views.mount(app, path, view, sandbox)
     app.register_error_handler(Exception, _error_response)
 
@@ -47,6 +61,14 @@ def application(sandbox: Sandbox) -> Flask:
         return response
 
     return app
+
+
+@cache
+def _url_map() -> Map:
+    """Return the rules of every application; to compile them takes most of the time in which a sandbox starts."""
+    converters = {name: converter for family in FAMILIES for name, converter in family.converters.items()}
+    rules = [rule for family in FAMILIES for rule in family.rules()]
+    return Map([*rules, *map(views.rule, VIEWS)], converters=converters, merge_slashes=False)
 
 
 def _error_response(error: Exception) -> Response:

@@ -9,15 +9,19 @@ from uuid import uuid4
 
 import botocore.loaders
 import botocore.session
+import httpx
 import pytest
 from hypothesis import settings
 
 from tests.support.emulator import StoreServer, run_emulator
+from tests.support.fresh_ledger import create_ledger
 from tests.support.postgres import create_database, drop_database, run_postgres
-from tests.support.prefect_server import PrefectServer, run_prefect_server
+from tests.support.postgres import create_ledger as create_postgres_ledger
 
 # The service models are parsed once per process, not once per client: as if all clients were of the same session.
 botocore.session.create_loader = cache(botocore.loaders.create_loader)
+# The certificates of all authorities are read once per process, not once per client.
+httpx._transports.default.create_ssl_context = cache(httpx.create_ssl_context)
 
 # No time limit per example: the machine may be busy.
 settings.register_profile("thorough", deadline=None)
@@ -49,11 +53,28 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A fresh, empty ledger, once on SQLite, once on PostgreSQL; `upgrade(ledger_url)` makes its tables."""
+def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a ledger without tables, once on SQLite, once on PostgreSQL; `upgrade` makes them."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'ledger.db'}"
     url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
+@pytest.fixture
+def postgres_ledger(postgres_server: str) -> Iterator[str]:
+    """The URL of a new ledger on PostgreSQL."""
+    name = f"ledger_{uuid4().hex}"
+    yield create_postgres_ledger(postgres_server, name)
+    drop_database(postgres_server, name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a new ledger, once on SQLite, once on PostgreSQL."""
+    if request.param == "sqlite":
+        return create_ledger(tmp_path / "ledger.db")
+    url: str = request.getfixturevalue("postgres_ledger")
     return url
 
 
@@ -61,11 +82,4 @@ def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def store_server() -> Iterator[StoreServer]:
     """An S3 and SQS of this test process; `new_bucket` and `new_queue` keep tests apart."""
     with run_emulator() as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def prefect_server() -> Iterator[PrefectServer]:
-    """A Prefect server of this test process, without deployments; mark the tests `prefect`."""
-    with run_prefect_server() as server:
         yield server

@@ -20,6 +20,7 @@ from cvat_sandbox.v1.exceptions import HANDLED, ApiException, response_of
 from cvat_sandbox.v1.permissions import Permission, is_authenticated
 from cvat_sandbox.v1.request import PARSERS, ApiRequest
 from cvat_sandbox.v1.responses import ApiResponse, render
+from cvat_sandbox.web import views
 
 RENDERERS = {"json": "application/json", "api": "text/html"}
 
@@ -58,13 +59,14 @@ class Suffix(BaseConverter):
 CONVERTERS: dict[str, type[BaseConverter]] = {"default": Name, "suffix": Suffix}
 
 
-def mount(app: Flask, endpoint: Endpoint, sandbox: Sandbox) -> None:
-    """Add an endpoint to the application, for all methods."""
+def rules(endpoint: Endpoint) -> list[Rule]:
+    """Return the rules of an endpoint, for all methods."""
     suffixes = [".<suffix:suffix>", ".<suffix:suffix>/"] if endpoint.suffixed else []
-    for end in ["", *suffixes]:
-        rule = Rule(endpoint.path + end, endpoint=endpoint.path)
-        rule.provide_automatic_options = False  # type: ignore[attr-defined] # Flask reads it
-        app.url_map.add(rule)
+    return [views.rule(endpoint.path + end, endpoint.path) for end in ["", *suffixes]]
+
+
+def mount(app: Flask, endpoint: Endpoint, sandbox: Sandbox) -> None:
+    """Add the view of an endpoint to an application."""
 
     def view(suffix: str = "", **ids: str) -> Response:
         return _respond(endpoint, ApiRequest(sandbox, request), suffix, ids)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from flask import Flask, Response
+from werkzeug.routing import Rule
 
 from cvat_sandbox.sandbox import Sandbox
 from cvat_sandbox.v1 import data, dispatch, git, server, tasks, users
@@ -17,11 +20,18 @@ ENDPOINTS = [
     *ANNOTATION_ENDPOINTS,
     *server.ENDPOINTS,
 ]
+CONVERTERS = dispatch.CONVERTERS
+
+
+def rules() -> Iterator[Rule]:
+    """Return the rules of CVAT 1.0.0."""
+    for endpoint in ENDPOINTS:
+        yield from dispatch.rules(endpoint)
+    yield from map(views.rule, git.VIEWS)
 
 
 def mount(app: Flask, sandbox: Sandbox) -> None:
     """Add the endpoints and views of CVAT 1.0.0 to an application, and the cookies of its sessions."""
-    app.url_map.converters |= dispatch.CONVERTERS
     for endpoint in ENDPOINTS:
         dispatch.mount(app, endpoint, sandbox)
     for path, view in git.VIEWS.items():

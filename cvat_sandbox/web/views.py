@@ -13,9 +13,13 @@ View = Callable[..., Response]
 """Takes the sandbox, the request and the variables of its path."""
 
 
+def rule(path: str, endpoint: str = "") -> Rule:
+    """Return the rule of a path, for all methods. `endpoint` is the name of its view, by default the path."""
+    made = Rule(path, endpoint=endpoint or path)
+    made.provide_automatic_options = False  # type: ignore[attr-defined] # Flask reads it
+    return made
+
+
 def mount(app: Flask, path: str, view: View, sandbox: Sandbox) -> None:
-    """Add a view for all methods of a path."""
-    rule = Rule(path, endpoint=path)
-    rule.provide_automatic_options = False  # type: ignore[attr-defined] # Flask reads it
-    app.url_map.add(rule)
+    """Add the view of a path to an application."""
     app.view_functions[path] = lambda **ids: view(sandbox, request, **ids)

@@ -9,16 +9,11 @@ from datetime import datetime
 from typing import Any
 
 import click
-from rich.text import Text
 
-from labelyard.cli.table import Cell, print_table
 from labelyard.ledger import Ledger
-from labelyard.ledger.overview import BatchSummary, Overview
-from labelyard.operations.status import jobs_summary, problems, read_status, state_and_activity
+from labelyard.ledger.overview import Overview
+from labelyard.operations.status import problems, read_status
 from labelyard.settings import load_settings
-
-_COLUMNS = ("batch", "state", "objects", "jobs", "task", "export")
-_COLOURS = {"failed": "red", "quarantined": "red", "exported": "green"}
 
 
 @click.command()
@@ -37,22 +32,15 @@ def status(dataset: str | None, every: bool, as_json: bool) -> None:  # noqa: FB
 
 def _show(seen: Overview, *, every: bool) -> None:
     if seen.batches:
-        print_table(_COLUMNS, list(map(_row, seen.batches)))
+        from labelyard.cli.status_table import print_batches  # noqa: PLC0415 - rich is slow to import
+
+        print_batches(seen.batches)
     else:
         click.echo("no batches yet: put a file into a source, or `labelyard doctor`")
     for line in problems(seen, every=every):
         click.secho(line, fg="yellow")
     if seen.open_jobs:
         click.echo("open jobs: " + ", ".join(f"{who} {count}" for who, count in sorted(seen.open_jobs.items())))
-
-
-def _row(batch: BatchSummary) -> list[Cell]:
-    export = batch.exports[-1] if batch.exports else "-"
-    return [batch.id, _state(batch), str(batch.objects), jobs_summary(batch), batch.task_url or "-", export]
-
-
-def _state(batch: BatchSummary) -> Text:
-    return Text(state_and_activity(batch), style=_COLOURS.get(batch.state, "cyan"))
 
 
 def _jsonable(value: Any) -> str:

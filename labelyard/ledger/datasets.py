@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, select
 
-from labelyard.config import DatasetSpec
 from labelyard.domain.category_ids import assign_ids, recover_ids
 from labelyard.errors import NotFound
 from labelyard.ledger.database import Transaction
 from labelyard.ledger.history import record
 from labelyard.ledger.tables import Category, Dataset, DatasetVersion
+
+if TYPE_CHECKING:
+    from labelyard.config import DatasetSpec
 
 
 def apply(tx: Transaction, spec: DatasetSpec) -> tuple[int, bool]:
@@ -30,7 +32,7 @@ def apply(tx: Transaction, spec: DatasetSpec) -> tuple[int, bool]:
     if dataset is not None:
         current = tx.get_one(DatasetVersion, (spec.name, dataset.version))
         # Compared as this labelyard reads it: an older one stored it without the fields that came later.
-        if _document(DatasetSpec.model_validate(current.document)) == document:
+        if _document(_spec(current.document)) == document:
             return dataset.version, False
         dataset.version += 1
     else:
@@ -59,7 +61,7 @@ def spec(tx: Transaction, name: str, version: int | None = None) -> DatasetSpec:
     found = dataset and tx.get(DatasetVersion, (name, version or dataset.version))
     if not found:
         raise _unknown(tx, name)
-    return DatasetSpec.model_validate(found.document)
+    return _spec(found.document)
 
 
 def lock(tx: Transaction, name: str) -> Dataset:
@@ -89,7 +91,7 @@ def current(tx: Transaction) -> Iterator[DatasetSpec]:
         .order_by(Dataset.name)
     )
     for document in documents:
-        yield DatasetSpec.model_validate(document)
+        yield _spec(document)
 
 
 def categories(tx: Transaction, name: str) -> dict[str, int]:
@@ -110,6 +112,12 @@ def recover_categories(tx: Transaction, spec: DatasetSpec, files: Iterable[Mappi
         reason = f"labels have the ids of the exports in the bucket: {listed}"
         record(tx, "numbered", reason, dataset=spec.name)
     return ids
+
+
+def _spec(document: dict[str, Any]) -> DatasetSpec:
+    from labelyard.config import DatasetSpec  # noqa: PLC0415 - slow to import, and the status reads no dataset file
+
+    return DatasetSpec.model_validate(document)
 
 
 def _document(spec: DatasetSpec) -> dict[str, Any]:

@@ -9,8 +9,8 @@ import pytest
 
 from cvat_sandbox import Serving, serve
 from labelyard.context import open_context
-from labelyard.ledger import upgrade
 from tests.support.emulator import StoreServer
+from tests.support.fresh_ledger import create_ledger
 from tests.support.workspace import USERS, Workspace, settings
 
 
@@ -22,8 +22,7 @@ def sandbox() -> Iterator[Serving]:
 
 @pytest.fixture
 def workspace(tmp_path: Path, store_server: StoreServer, sandbox: Serving) -> Iterator[Workspace]:
-    ledger = f"sqlite:///{tmp_path / 'ledger.db'}"
-    upgrade(ledger)
+    ledger = create_ledger(tmp_path / "ledger.db")
     with open_context(settings(tmp_path, ledger, store_server.settings, sandbox.url)) as context:
         workspace = Workspace(context, store_server.new_bucket(), store_server.boto("s3"), sandbox)
         workspace.apply()

@@ -9,14 +9,13 @@ from threading import Thread
 import pytest
 
 from labelyard.context import Context, open_context
-from labelyard.ledger import upgrade
 from labelyard.settings import Settings
+from tests.support.fresh_ledger import create_ledger
 
 
 @pytest.fixture
 def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    url = f"sqlite:///{tmp_path / 'ledger.db'}"
-    upgrade(url)
+    url = create_ledger(tmp_path / "ledger.db")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LABELYARD_LEDGER", url)
     return url

@@ -1,4 +1,7 @@
-"""Deployments on a work pool, and a workspace: a ledger with a dataset, a bucket, and a CVAT sandbox."""
+"""A Prefect server for all tests of this package, and deployments on a work pool.
+
+A workspace is a ledger with a dataset, a bucket, and a CVAT sandbox.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,15 @@ import pytest
 
 from cvat_sandbox.server import serve
 from tests.support.emulator import StoreServer
-from tests.support.prefect_server import PrefectServer
+from tests.support.prefect_server import PrefectServer, run_prefect_server
 from tests.support.prefect_workspace import PEOPLE, RARELY, PrefectWorkspace, new_workspace
+
+
+@pytest.fixture(scope="package")  # it ends before the other tests of the process begin: it is never idle
+def prefect_server() -> Iterator[PrefectServer]:
+    """A Prefect server, without deployments; mark the tests `prefect`."""
+    with run_prefect_server() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

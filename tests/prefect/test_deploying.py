@@ -10,7 +10,7 @@ from labelyard import __version__
 from tests.support.prefect_server import PrefectServer
 from tests.support.prefect_workspace import RARELY
 
-pytestmark = [pytest.mark.slow, pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.prefect, pytest.mark.timeout(600)]
 
 
 def _deployments(server: PrefectServer) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from tests.support.prefect_server import RUN_SECONDS, PrefectServer, serving
 from tests.support.prefect_workspace import RARELY, PrefectWorkspace
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.prefect, pytest.mark.timeout(600)]
 
 BUSY = {
     "LABELYARD_DEPLOY__COLLECT_SECONDS": "3",
@@ -109,35 +109,36 @@ def test_a_run_whose_worker_and_process_were_killed_is_marked_as_crashed_by_anot
             assert idle.reaches(run, "Crashed")["state"]["message"] == "Missed heartbeats for 75 s."
 
 
-def test_a_run_that_ended_or_was_deleted_after_it_was_read_is_left_as_it_is(deployed: PrefectServer) -> None:
-    ended, deleted, orphan = (_running(deployed) for _ in range(3))
-    deployed.call("POST", f"/flow_runs/{ended.id}/set_state", {"state": {"type": "COMPLETED"}, "force": True})
-    deployed.call("DELETE", f"/flow_runs/{deleted.id}")
-    with temporary_settings({PREFECT_API_URL: deployed.api_url}):
+def test_a_run_that_ended_or_was_deleted_after_it_was_read_is_left_as_it_is(prefect_server: PrefectServer) -> None:
+    ended, deleted, orphan = (_running(prefect_server) for _ in range(3))
+    prefect_server.call("POST", f"/flow_runs/{ended.id}/set_state", {"state": {"type": "COMPLETED"}, "force": True})
+    prefect_server.call("DELETE", f"/flow_runs/{deleted.id}")
+    with temporary_settings({PREFECT_API_URL: prefect_server.api_url}):
         assert [orphaned_runs._end(run, timedelta(seconds=30)) for run in (ended, deleted, orphan)] == [
             False,
             False,
             True,
         ]
-    assert (deployed.state(str(ended.id)), deployed.state(str(orphan.id))) == ("Completed", "Crashed")
+    assert [prefect_server.state(str(run.id)) for run in (ended, orphan)] == ["Completed", "Crashed"]
 
 
-def test_housekeeping_keeps_the_newest_versions_of_the_operations_page(deployed: PrefectServer) -> None:
+def test_housekeeping_keeps_the_newest_versions_of_the_operations_page(prefect_server: PrefectServer) -> None:
     for number in range(KEPT + 2):
-        deployed.call("POST", "/artifacts/", {"key": "operations", "type": "markdown", "data": f"version {number}"})
-    with temporary_settings({PREFECT_API_URL: deployed.api_url}):
+        version = {"key": "operations", "type": "markdown", "data": f"version {number}"}
+        prefect_server.call("POST", "/artifacts/", version)
+    with temporary_settings({PREFECT_API_URL: prefect_server.api_url}):
         prune_artifact_versions()
     wanted = {"artifacts": {"key": {"any_": ["operations"]}}, "sort": "CREATED_DESC", "limit": 200}
-    left = deployed.call("POST", "/artifacts/filter", wanted)
+    left = prefect_server.call("POST", "/artifacts/filter", wanted)
     assert (len(left), left[0]["data"]) == (KEPT, f"version {KEPT + 1}")
 
 
 def _running(server: PrefectServer) -> FlowRun:
     """Return a run in the state Running, as the client reads it."""
-    run = server.start("sweep-sources/sweep-sources")
-    server.call("POST", f"/flow_runs/{run}/set_state", {"state": {"type": "RUNNING"}, "force": True})
+    flow = server.call("POST", "/flows/", {"name": "of-a-test"})
+    run = server.call("POST", "/flow_runs/", {"flow_id": flow["id"], "state": {"type": "RUNNING"}})
     with temporary_settings({PREFECT_API_URL: server.api_url}), get_client(sync_client=True) as client:
-        return client.read_flow_run(UUID(run))
+        return client.read_flow_run(UUID(run["id"]))
 
 
 @pytest.mark.slow

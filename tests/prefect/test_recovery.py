@@ -24,7 +24,7 @@ from tests.support.prefect_server import RUN_SECONDS, PrefectServer, serving
 from tests.support.prefect_workspace import RARELY, PrefectWorkspace
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.slow, pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.prefect, pytest.mark.timeout(600)]
 
 QUICK = {**RARELY, "LABELYARD_DEPLOY__HEARTBEAT_TIMEOUT_SECONDS": "40", "LABELYARD_DEPLOY__BATCHES_AT_ONCE": "1"}
 """A run is orphaned after 40 s without a heartbeat, and occupies the only slot until then."""

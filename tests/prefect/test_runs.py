@@ -16,7 +16,7 @@ from tests.support.prefect_server import PrefectServer
 from tests.support.prefect_workspace import RARELY, PrefectWorkspace, new_workspace
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.prefect, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")

@@ -124,7 +124,6 @@ def test_a_session_that_reads_inside_a_transaction_does_not_wait_for_it(
 
 @pytest.mark.slow
 @pytest.mark.prefect
-@pytest.mark.xdist_group("prefect")
 @pytest.mark.timeout(600)
 def test_many_runs_of_a_deployment_can_be_created_at_the_same_time(prefect_server: PrefectServer) -> None:
     flow = prefect_server.call("POST", "/flows/", {"name": "many"})

@@ -19,7 +19,7 @@ from tests.support.prefect_server import PrefectServer
 from tests.support.prefect_workspace import PrefectWorkspace
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.prefect, pytest.mark.timeout(600)]
 
 
 @flow(name="submits-a-task", persist_result=False)

@@ -22,7 +22,7 @@ from labelyard.supervisor.stack import free_ports
 from tests.support.prefect_server import RUN_SECONDS, PrefectServer, serving
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.slow, pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.prefect, pytest.mark.timeout(600)]
 
 FLOWS = '''
 import logging, sys, threading, time

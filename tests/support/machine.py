@@ -15,8 +15,9 @@ from sqlalchemy import select
 
 from labelyard.cli import labelyard
 from labelyard.config import DatasetSpec
-from labelyard.ledger import Ledger, datasets, upgrade
+from labelyard.ledger import Ledger, datasets
 from tests.support.emulator import StoreServer
+from tests.support.fresh_ledger import create_ledger
 
 LABELYARD = [sys.executable, "-c", "from labelyard.cli import main; main()"]
 
@@ -47,13 +48,13 @@ class Machine:
             env={**self.environment, **environment},
         )  # fmt: skip
 
-    def call(self, *words: str) -> Result:
+    def call(self, *words: str, stdin: bytes = b"", **environment: str) -> Result:
         """Run a command in this process, which is faster; a LabelyardError is in the result's `exception`."""
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(self.folder)
             for name in [name for name in os.environ if name not in self.environment]:
                 patch.delenv(name)
-            return CliRunner().invoke(labelyard, words, env=self.environment)
+            return CliRunner().invoke(labelyard, words, input=stdin, env={**self.environment, **environment})
 
     def apply(self, bucket: str, **batch: Any) -> DatasetSpec:
         spec = DatasetSpec.model_validate(
@@ -66,7 +67,8 @@ class Machine:
                 "export": {"prefix": "coco/"},
             }
         )
-        upgrade(self.ledger_url)
+        if not (file := self.folder / "ledger.db").exists():
+            create_ledger(file)
         with closing(Ledger(self.ledger_url)) as ledger, ledger.transaction() as tx:
             datasets.apply(tx, spec)
         return spec

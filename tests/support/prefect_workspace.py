@@ -9,11 +9,12 @@ from uuid import uuid4
 
 from labelyard.config import DatasetSpec
 from labelyard.context import open_context
-from labelyard.ledger import Ledger, batches, datasets, tasks, upgrade
+from labelyard.ledger import Ledger, batches, datasets, tasks
 from labelyard.pipeline.close_batches import close_now
 from labelyard.pipeline.register_objects import sweep_sources
 from labelyard.settings import Settings
 from tests.support.emulator import StoreServer
+from tests.support.fresh_ledger import create_ledger
 
 RARELY = {f"LABELYARD_DEPLOY__{name}_SECONDS": "86400" for name in ("COLLECT", "SWEEP", "HOUSEKEEPING")}
 """Schedules that start nothing during a test."""
@@ -53,8 +54,7 @@ class PrefectWorkspace:
 
 def new_workspace(folder: Path, store: StoreServer, cvat_url: str) -> PrefectWorkspace:
     """Create a ledger in `folder`, with a dataset of a new name over a new bucket."""
-    url, bucket, name = f"sqlite:///{folder / 'ledger.db'}", store.new_bucket(), f"d{uuid4().hex[:8]}"
-    upgrade(url)
+    url, bucket, name = create_ledger(folder / "ledger.db"), store.new_bucket(), f"d{uuid4().hex[:8]}"
     document = {
         "name": name, "sources": [{"bucket": bucket, "prefix": "in/"}], "annotators": ["ann", "bob"],
         "task": {"labels": ["car"], "segment_size": 2}, "export": {"prefix": f"out/{name}"},

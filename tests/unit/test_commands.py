@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -11,8 +12,10 @@ from functools import cache
 from pathlib import Path
 
 import click
+import pytest
 
 from labelyard.cli import COMMANDS, labelyard
+from tests.support.fresh_ledger import create_ledger
 from tests.support.paths import LIBRARY, ROOT, python_files, repository_files
 
 
@@ -57,6 +60,35 @@ def test_the_help_page_is_written_without_importing_a_command() -> None:
     assert "labelyard.cli" in done.stderr
     assert "prefect" not in done.stderr
     assert "labelyard.cli.up" not in done.stderr
+
+
+SLOW_TO_IMPORT = {"alembic", "numpy", "PIL", "prefect", "psycopg", "pycocotools", "starlette", "uvicorn"}
+"""Packages that no command imports which reads the ledger and asks servers."""
+
+
+@pytest.mark.parametrize(
+    ("command", "unwanted"),
+    [
+        ("status", SLOW_TO_IMPORT | {"boto3", "botocore", "httpx", "rich", "stamina", "yaml", "labelyard.config"}),
+        ("doctor", SLOW_TO_IMPORT | {"labelyard.pipeline", "labelyard.formats"}),
+    ],
+)
+def test_a_command_that_people_wait_for_does_not_import_what_it_does_not_use(
+    command: str, unwanted: set[str], tmp_path: Path
+) -> None:
+    (tmp_path / ".labelyard").mkdir()
+    create_ledger(tmp_path / ".labelyard" / "ledger.db")
+    script = (
+        "import sys; from labelyard.cli import labelyard\n"
+        f"try:\n labelyard(['{command}'])\nfinally:\n print(*sys.modules, file=sys.stderr)"
+    )
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("LABELYARD_", "PREFECT_"))}
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env=clean, capture_output=True, text=True, check=False
+    )
+    imported = set(done.stderr.split())
+    assert {"labelyard.ledger", f"labelyard.cli.{command}"} <= imported, done.stderr
+    assert imported & unwanted == set()
 
 
 def calls(text: str) -> Iterator[tuple[str, ...]]:

@@ -7,6 +7,7 @@ import keyword
 import re
 import tokenize
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,7 @@ EXCEPTIONS: Mapping[str, str] = {
 }
 """Names, and files with names, that others have chosen."""
 
+IDENTIFIER = re.compile(r"[^\W\d]\w*")
 WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
 
@@ -75,6 +77,7 @@ def words(name: str) -> str:
     return "_" + "".join(f"{word.lower()}_" for word in WORD.findall(name))
 
 
+@cache
 def replacement(name: str) -> str | None:
     """What to write instead of a name; None if the name is fine."""
     if name in EXCEPTIONS:
@@ -98,10 +101,10 @@ def retired_names(file: Path) -> Iterator[str]:
     new = RETIRED_MODULES.get(path.stem) or replacement(path.stem)
     if new and str(path) not in EXCEPTIONS:
         yield f"{path}:1: the module {path.stem}: write {new}"
-    seen = set()
-    for line, name in names(file.read_text()):
-        if name not in seen and (new := replacement(name)):
-            seen.add(name)
+    text = file.read_text()
+    found = {name: new for name in set(IDENTIFIER.findall(text)) if (new := replacement(name))}
+    for line, name in names(text) if found else ():  # to split code from comments and strings takes long
+        if new := found.pop(name, None):
             yield f"{path}:{line}: {name}: write {new}"
 
 

@@ -18,7 +18,7 @@ from labelyard.cli import COMMANDS, labelyard
 from labelyard.cli.env_file import env_text
 from labelyard.config import read_spec
 from labelyard.errors import InputError, LedgerBehind, SpecError
-from labelyard.ledger import Ledger, datasets, upgrade
+from labelyard.ledger import Ledger, datasets
 from labelyard.settings import load_settings
 from tests.support.dataset_files import GOOD
 
@@ -183,7 +183,6 @@ def apply(*files: str) -> Result:
 
 def test_apply_stores_a_version_for_each_change(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LABELYARD_LEDGER", ledger_url)
-    upgrade(ledger_url)
     Path("street.yaml").write_text(GOOD)
     assert apply("street.yaml").output.startswith("street.yaml: street version 1\n")
     assert apply("street.yaml").output.startswith("street.yaml: street version 1, as before\n")
@@ -198,7 +197,6 @@ def test_apply_stores_a_version_for_each_change(ledger_url: str, monkeypatch: py
 
 def test_apply_names_the_cvat_that_the_settings_lack(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LABELYARD_LEDGER", ledger_url)
-    upgrade(ledger_url)
     Path("street.yaml").write_text(f"{GOOD}cvat: night-shift\n")
     assert "LABELYARD_CVAT__NIGHT_SHIFT__URL" in apply("street.yaml").output
     monkeypatch.setenv("LABELYARD_CVAT__NIGHT_SHIFT__URL", "http://127.0.0.1:1")
@@ -207,7 +205,6 @@ def test_apply_names_the_cvat_that_the_settings_lack(ledger_url: str, monkeypatc
 
 def test_apply_names_a_source_that_another_dataset_has(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LABELYARD_LEDGER", ledger_url)
-    upgrade(ledger_url)
     Path("street.yaml").write_text(GOOD)
     assert "too" not in apply("street.yaml").output
     Path("road.yaml").write_text(GOOD.replace("name: street", "name: road"))
@@ -223,7 +220,6 @@ def test_apply_names_a_source_that_another_dataset_has(ledger_url: str, monkeypa
 
 def test_apply_stores_nothing_if_one_of_the_files_is_wrong(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LABELYARD_LEDGER", ledger_url)
-    upgrade(ledger_url)
     Path("street.yaml").write_text(GOOD)
     Path("road.yaml").write_text("name: road\n")
     assert isinstance(apply("street.yaml", "road.yaml").exception, SpecError)
@@ -234,9 +230,9 @@ def test_apply_stores_nothing_if_one_of_the_files_is_wrong(ledger_url: str, monk
 
 
 def test_apply_without_a_ledger_names_the_command_that_makes_one(
-    ledger_url: str, monkeypatch: pytest.MonkeyPatch
+    empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("LABELYARD_LEDGER", ledger_url)
+    monkeypatch.setenv("LABELYARD_LEDGER", empty_database)
     Path("street.yaml").write_text(GOOD)
     result = apply("street.yaml")
     assert isinstance(result.exception, LedgerBehind)

@@ -12,8 +12,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from labelyard.cli import labelyard
 from labelyard.demo.photographs import photographs
+from labelyard.errors import InputError, LabelyardError
 from tests.support.waiting import wait_until
 
 _PATIENT = 400.0
@@ -113,16 +116,14 @@ def test_ctrl_c_during_start_up_leaves_no_process(
 
 def test_a_folder_with_something_in_it_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "mine").touch()
-    done = subprocess.run(
-        [sys.executable, "-m", "labelyard", "demo", "--dir", str(tmp_path)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 1
-    assert "not empty" in done.stderr
+    done = CliRunner().invoke(labelyard, ["demo", "--dir", str(tmp_path)])
+    assert isinstance(done.exception, InputError)
+    assert "not empty" in done.exception.what
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
-def test_without_the_emulator_the_command_that_installs_it_is_named() -> None:
-    script = "import sys; sys.modules['ministack'] = None; from labelyard.cli import main; main()"
-    done = subprocess.run([sys.executable, "-c", script, "demo"], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "pip install 'labelyard[demo]'" in done.stderr
+def test_without_the_emulator_the_command_that_installs_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ministack", None)
+    done = CliRunner().invoke(labelyard, ["demo"])
+    assert isinstance(done.exception, LabelyardError)
+    assert "pip install 'labelyard[demo]'" in done.exception.next_step

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from labelyard.config import DatasetSpec
-from labelyard.ledger import Ledger, upgrade
+from labelyard.ledger import Ledger
 from tests.support.ledger_samples import Clock, apply, dataset_spec
 
 
@@ -18,7 +18,6 @@ def clock() -> Clock:
 
 @pytest.fixture
 def ledger(ledger_url: str, clock: Clock) -> Iterator[Ledger]:
-    upgrade(ledger_url)
     ledger = Ledger(ledger_url, clock=clock)
     yield ledger
     ledger.close()

@@ -86,8 +86,8 @@ def test_a_second_export_of_the_same_generation_is_rejected(ledger: Ledger, batc
 
 
 @contextmanager
-def connected(ledger_url: str) -> Iterator[Connection]:
-    url = make_url(ledger_url)
+def connected(empty_database: str) -> Iterator[Connection]:
+    url = make_url(empty_database)
     if url.get_backend_name() == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
     engine = create_engine(url)
@@ -124,22 +124,22 @@ def rows(connection: Connection, columns: str) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in connection.execute(text(f"SELECT {columns} FROM export ORDER BY id"))]
 
 
-def test_existing_exports_become_coco_and_stay_current(ledger_url: str) -> None:
-    with connected(ledger_url) as connection:
+def test_existing_exports_become_coco_and_stay_current(empty_database: str) -> None:
+    with connected(empty_database) as connection:
         fill_at_0005(connection, False, True)
         command.upgrade(alembic_config(connection), "0006")
         assert rows(connection, "generation, format, current") == [(1, "coco", False), (2, "coco", True)]
 
 
-def test_of_two_current_exports_only_the_newer_stays_current(ledger_url: str) -> None:
-    with connected(ledger_url) as connection:
+def test_of_two_current_exports_only_the_newer_stays_current(empty_database: str) -> None:
+    with connected(empty_database) as connection:
         fill_at_0005(connection, True, True)
         command.upgrade(alembic_config(connection), "0006")
         assert rows(connection, "generation, current") == [(1, False), (2, True)]
 
 
-def test_a_downgrade_keeps_the_coco_exports_alone(ledger_url: str) -> None:
-    with connected(ledger_url) as connection:
+def test_a_downgrade_keeps_the_coco_exports_alone(empty_database: str) -> None:
+    with connected(empty_database) as connection:
         fill_at_0005(connection, False, True)
         command.upgrade(alembic_config(connection), "0006")
         added = EXPORT_AT_0005.replace("(id,", "(format, id,").replace("(:id", "('yolo', :id")

@@ -16,6 +16,7 @@ from labelyard.domain.objects import StoredObject
 from labelyard.errors import LedgerBehind, LedgerUnreachable, NotFound, SettingsError
 from labelyard.ledger import Ledger, datasets, upgrade
 from labelyard.ledger.tables import Object
+from tests.support.fresh_ledger import create_ledger
 from tests.support.ledger_samples import Clock, an_object, apply, dataset_spec, register
 
 
@@ -26,16 +27,15 @@ def test_a_missing_ledger_names_the_command_that_creates_it(tmp_path: Path) -> N
     assert not list(tmp_path.iterdir())
 
 
-def test_an_empty_database_cannot_be_opened_before_it_is_upgraded(ledger_url: str) -> None:
-    if ledger_url.startswith("postgresql"):
+def test_an_empty_database_cannot_be_opened_before_it_is_upgraded(empty_database: str) -> None:
+    if empty_database.startswith("postgresql"):
         with pytest.raises(LedgerBehind, match="is empty"):
-            Ledger(ledger_url)
-    assert upgrade(ledger_url) == upgrade(ledger_url)
-    Ledger(ledger_url).close()
+            Ledger(empty_database)
+    assert upgrade(empty_database) == upgrade(empty_database)
+    Ledger(empty_database).close()
 
 
 def test_a_schema_of_another_version_cannot_be_opened(ledger_url: str) -> None:
-    upgrade(ledger_url)
     ledger = Ledger(ledger_url)
     with ledger.transaction() as tx:
         tx.execute(text("update alembic_version set version_num = 'later'"))
@@ -61,8 +61,7 @@ def test_a_postgresql_without_an_encoding_returns_text(postgres_server: str, clo
 
 
 def test_a_read_only_transaction_does_not_wait_for_a_writer_of_sqlite(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'ledger.db'}"
-    upgrade(url)
+    url = create_ledger(tmp_path / "ledger.db")
     with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as writer:
         writer.execute("BEGIN IMMEDIATE")
         ledger, begun = Ledger(url), time.monotonic()
@@ -132,7 +131,6 @@ def test_concurrent_writers_wait_for_each_other(ledger: Ledger, spec: DatasetSpe
 
 
 def test_the_time_of_the_database_has_a_zone(ledger_url: str, clock: Clock) -> None:
-    upgrade(ledger_url)
     ledger = Ledger(ledger_url)
     with ledger.read_only() as tx:
         now = tx.now

@@ -26,12 +26,12 @@ EARLIER = revisions()[:-1]
 
 
 @pytest.mark.parametrize("revision", EARLIER)
-def test_a_ledger_of_an_earlier_revision_is_upgraded_and_all_of_it_is_read(ledger_url: str, revision: str) -> None:
-    written = create_ledger(ledger_url, revision)
+def test_a_ledger_of_an_earlier_revision_is_upgraded_and_all_of_it_is_read(empty_database: str, revision: str) -> None:
+    written = create_ledger(empty_database, revision)
     with pytest.raises(LedgerBehind, match=f"has schema {revision}, this labelyard needs"):
-        Ledger(ledger_url)
-    upgrade(ledger_url)
-    ledger = Ledger(ledger_url)
+        Ledger(empty_database)
+    upgrade(empty_database)
+    ledger = Ledger(empty_database)
     with ledger.transaction() as tx:
         check_rows(tx, written)
         check_batches(tx)
@@ -109,18 +109,18 @@ def check_the_rest(tx: Transaction) -> None:
     assert tx.get_one(CircuitBreaker, "other").failures == 3
 
 
-def test_migrations_and_tables_agree(ledger_url: str) -> None:
-    upgrade(ledger_url)
-    ledger = Ledger(ledger_url)
+def test_migrations_and_tables_agree(empty_database: str) -> None:
+    upgrade(empty_database)
+    ledger = Ledger(empty_database)
     with ledger.transaction() as tx:
         context = MigrationContext.configure(tx.connection(), opts={"compare_type": True})
         assert compare_metadata(context, Table.metadata) == []
     ledger.close()
 
 
-def test_a_downgraded_ledger_keeps_the_ids_of_labels_when_it_is_upgraded_again(ledger_url: str) -> None:
-    upgrade(ledger_url)
-    ledger = Ledger(ledger_url)
+def test_a_downgraded_ledger_keeps_the_ids_of_labels_when_it_is_upgraded_again(empty_database: str) -> None:
+    upgrade(empty_database)
+    ledger = Ledger(empty_database)
     for name, *versions in (("street", ["car", "person"], ["truck", "person"]), ("alley", ["truck"])):
         for labels in versions:
             task = TaskSection.model_validate({"labels": labels})
@@ -128,8 +128,8 @@ def test_a_downgraded_ledger_keeps_the_ids_of_labels_when_it_is_upgraded_again(l
     with ledger.transaction() as tx:
         command.downgrade(alembic_config(tx.connection()), "0001")
     ledger.close()
-    upgrade(ledger_url)
-    ledger = Ledger(ledger_url)
+    upgrade(empty_database)
+    ledger = Ledger(empty_database)
     with ledger.read_only() as tx:
         assert datasets.categories(tx, "street") == {"car": 1, "person": 2, "truck": 3}
         assert datasets.categories(tx, "alley") == {"truck": 1}
@@ -153,14 +153,14 @@ VIOLATIONS = {
 
 
 @pytest.mark.parametrize("error", VIOLATIONS)
-def test_rows_that_violate_a_constraint_stop_the_upgrade_with_their_ids(ledger_url: str, error: str) -> None:
-    earlier_ledgers.create_ledger(ledger_url, "0005")
-    engine = open_engine(parse_url(ledger_url))
+def test_rows_that_violate_a_constraint_stop_the_upgrade_with_their_ids(empty_database: str, error: str) -> None:
+    earlier_ledgers.create_ledger(empty_database, "0005")
+    engine = open_engine(parse_url(empty_database))
     with engine.begin() as connection:
         insert_rows(connection, "0005", VIOLATIONS[error])
         before = count(connection)
     with pytest.raises(LedgerError, match=error) as caught:
-        upgrade(ledger_url)
+        upgrade(empty_database)
     assert caught.value.next_step
     with engine.begin() as connection:
         assert count(connection) == before

@@ -5,13 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from labelyard.config import DatasetSpec
-from labelyard.ledger import Ledger, datasets, upgrade
+from labelyard.ledger import Ledger, datasets
 from tests.support.ledger_samples import an_object, dataset_spec, register
 
 
 @pytest.fixture
 def spec(ledger_url: str) -> DatasetSpec:
-    upgrade(ledger_url)
     ledger, spec = Ledger(ledger_url), dataset_spec(max_objects=100)
     with ledger.transaction() as tx:
         datasets.apply(tx, spec)

@@ -10,11 +10,12 @@ from sqlalchemy import select
 
 from labelyard.context import open_context
 from labelyard.errors import CvatDisagrees
-from labelyard.ledger import batches, datasets, upgrade
+from labelyard.ledger import batches, datasets
 from labelyard.ledger.tables import History
 from labelyard.operations import adopt, repair
 from labelyard.pipeline.collect_finished import collect
 from labelyard.pipeline.register_objects import sweep_sources
+from tests.support.fresh_ledger import create_ledger
 from tests.support.pictures import picture
 from tests.support.workspace import Workspace, complete_and_export, draw_and_complete, export, ingest
 
@@ -49,8 +50,7 @@ def test_a_lost_ledger_is_rebuilt_and_nothing_is_labelled_twice(assigned: Worksp
     assigned.close_batch()
     ingest(assigned, "street-00002")
     assigned.put("4.jpg", picture(4))
-    url = f"sqlite:///{tmp_path / 'new.db'}"
-    upgrade(url)
+    url = create_ledger(tmp_path / "new.db")
     with open_context(assigned.context.settings.model_copy(update={"ledger": url})) as context:
         rebuilt = Workspace(context, assigned.bucket, assigned.s3, assigned.sandbox)
         rebuilt.apply()
@@ -77,8 +77,7 @@ def test_exports_of_a_rebuilt_ledger_keep_the_ids_of_earlier_exports(
     assigned.put("3.jpg", picture(3))
     assigned.close_batch()
     ingest(assigned, "street-00002")
-    url = f"sqlite:///{tmp_path / 'new.db'}"
-    upgrade(url)
+    url = create_ledger(tmp_path / "new.db")
     with open_context(assigned.context.settings.model_copy(update={"ledger": url})) as context:
         rebuilt = Workspace(context, assigned.bucket, assigned.s3, assigned.sandbox)
         rebuilt.apply(task=later)
@@ -103,8 +102,7 @@ def test_exports_of_a_rebuilt_ledger_keep_the_ids_of_earlier_exports(
 
 
 def test_a_rebuild_takes_registered_files_out_of_the_open_batch(assigned: Workspace, tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'new.db'}"
-    upgrade(url)
+    url = create_ledger(tmp_path / "new.db")
     with open_context(assigned.context.settings.model_copy(update={"ledger": url})) as context:
         rebuilt = Workspace(context, assigned.bucket, assigned.s3, assigned.sandbox)
         rebuilt.apply()

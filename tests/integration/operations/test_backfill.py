@@ -16,7 +16,7 @@ from labelyard.context import Context, open_context
 from labelyard.domain.objects import StoredObject
 from labelyard.domain.states import BatchState
 from labelyard.errors import InputError, NotFound, StoreError
-from labelyard.ledger import Ledger, batches, datasets, objects, upgrade
+from labelyard.ledger import Ledger, batches, datasets, objects
 from labelyard.ledger.tables import Batch, History, Object
 from labelyard.operations import manual
 from labelyard.operations.backfill import backfill
@@ -24,11 +24,11 @@ from labelyard.pipeline.register_objects import Registered, register_objects, sw
 from labelyard.settings import Settings, StoreSettings
 from labelyard.sources.notifications import NotifiedObject
 from tests.support.emulator import StoreServer
+from tests.support.fresh_ledger import create_ledger
 from tests.support.listing_server import ListingServer, etag, listing, numbered
 
 
 def context_with_dataset(ledger: str, at: StoreSettings, bucket: str = "pictures", **batch: object) -> Context:
-    upgrade(ledger)
     with open_context(Settings(ledger=ledger, store=at)) as context:
         apply(context, bucket, **batch)
     context.ledger = Ledger(ledger)
@@ -79,7 +79,7 @@ def test_every_object_is_registered_once_and_batches_close_as_they_fill(ledger_u
 
 def test_a_backfill_stopped_after_any_chunk_continues_later(tmp_path: Path) -> None:
     with listing(4200) as server:
-        context = context_with_dataset(f"sqlite:///{tmp_path / 'ledger.db'}", store_of(server))
+        context = context_with_dataset(create_ledger(tmp_path / "ledger.db"), store_of(server))
         assert sum(islice(backfill(context, "street"), 2), Registered()) == Registered(new=2000)
         assert sum(backfill(context, "street"), Registered()) == Registered(new=2200, known=2000)
         context.ledger.close()
@@ -114,7 +114,7 @@ def test_an_unknown_or_paused_dataset_and_a_source_that_is_missing_or_empty_are_
     store_server: StoreServer, tmp_path: Path
 ) -> None:
     bucket = store_server.new_bucket()
-    context = context_with_dataset(f"sqlite:///{tmp_path / 'ledger.db'}", store_server.settings, bucket)
+    context = context_with_dataset(create_ledger(tmp_path / "ledger.db"), store_server.settings, bucket)
     with pytest.raises(NotFound, match="street"):
         next(backfill(context, "zoo"))
     with pytest.raises(StoreError, match=f"s3://{bucket}/in/: contains nothing"):
@@ -135,7 +135,7 @@ def test_a_missing_second_source_is_reported_before_anything_is_registered(
     store_server: StoreServer, tmp_path: Path
 ) -> None:
     bucket = store_server.new_bucket()
-    context = context_with_dataset(f"sqlite:///{tmp_path / 'ledger.db'}", store_server.settings, bucket)
+    context = context_with_dataset(create_ledger(tmp_path / "ledger.db"), store_server.settings, bucket)
     store_server.store.write(bucket, "in/a.jpg", b"x")
     with context.ledger.transaction() as tx:
         spec = datasets.spec(tx, "street").model_dump(mode="json")
@@ -153,7 +153,7 @@ def test_a_key_that_no_database_accepts_is_left_out_with_a_line_in_the_log(
 ) -> None:
     odd = ["in/a\0b.jpg", "in/a\0b.txt"]
     with listing(3, odd) as server:
-        context = context_with_dataset(f"sqlite:///{tmp_path / 'ledger.db'}", store_of(server))
+        context = context_with_dataset(create_ledger(tmp_path / "ledger.db"), store_of(server))
         with caplog.at_level(logging.WARNING):
             found = (
                 sum(backfill(context, "street"), Registered())

@@ -1,12 +1,10 @@
-"""The doctor with real parts: an emulator, a sandbox, a ledger, a Prefect server, and ports without a server."""
+"""The doctor with real parts: an emulator, a sandbox, a ledger, and ports without a server."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 import stamina
@@ -16,7 +14,7 @@ from pydantic import ByteSize, SecretStr
 from cvat_sandbox.server import Serving, serve
 from labelyard.cli import labelyard
 from labelyard.config import DatasetSpec
-from labelyard.ledger import Ledger, datasets, upgrade
+from labelyard.ledger import Ledger, datasets
 from labelyard.operations.doctor.check import CheckResult, Status
 from labelyard.operations.doctor.checks import CHECKS
 from labelyard.operations.doctor.runner import run_checks
@@ -25,10 +23,9 @@ from labelyard.settings import CvatSettings, Settings, UpSettings, WatchSettings
 from labelyard.sources.notification_setup import NotificationSetup
 from labelyard.supervisor.stack import free_ports, lock_folder
 from tests.support.emulator import StoreServer
+from tests.support.fresh_ledger import create_ledger
 from tests.support.paths import recording
-from tests.support.prefect_server import RUN_SECONDS, PrefectServer
 from tests.support.scripted_server import serve_script
-from tests.support.waiting import eventually
 
 ACCOUNT = {"username": "boss", "password": SecretStr("bosspass")}
 
@@ -66,7 +63,7 @@ def settings(tmp_path: Path, store_server: StoreServer, sandbox: Serving, spec: 
     queue = store_server.new_queue()
     made = Settings(
         _env_file=None,
-        ledger=f"sqlite:///{tmp_path / 'ledger.db'}",
+        ledger=create_ledger(tmp_path / "ledger.db"),
         spool=tmp_path / "spool",
         spool_bytes=1,
         store=store_server.settings,
@@ -75,7 +72,6 @@ def settings(tmp_path: Path, store_server: StoreServer, sandbox: Serving, spec: 
         up=UpSettings(prefect_port=free_ports(1)[0]),
         PREFECT_API_URL=None,
     )  # type: ignore[call-arg]
-    upgrade(made.ledger)
     apply(made, spec)
     NotificationSetup(made).apply(spec)
     return made
@@ -118,8 +114,7 @@ def test_a_missing_ledger_names_the_command_that_creates_it_and_hides_nothing_el
 
 
 def test_a_ledger_without_datasets_names_the_command_that_applies_one(settings: Settings, tmp_path: Path) -> None:
-    fresh = settings.model_copy(update={"ledger": f"sqlite:///{tmp_path / 'fresh.db'}"})
-    upgrade(fresh.ledger)
+    fresh = settings.model_copy(update={"ledger": create_ledger(tmp_path / "fresh.db")})
     assert results(fresh)["datasets"].next_step == "labelyard apply FILE"
 
 
@@ -268,38 +263,3 @@ def test_while_up_is_starting_the_command_says_so_and_advises_neither_deploy_nor
     assert "labelyard deploy" not in shown
     assert "labelyard up," not in shown
     assert "next: wait, then: labelyard doctor" in shown
-
-
-@pytest.mark.slow
-@pytest.mark.prefect
-def test_prefect_is_ok_once_labelyard_is_deployed(settings: Settings, prefect_server: PrefectServer) -> None:
-    at = settings.model_copy(update={"prefect_api_url": prefect_server.api_url})
-    before = results(at)
-    assert before["Prefect"].status is Status.OK
-    if before["deployments"].status is Status.FAIL:  # else another test of this process has deployed
-        assert before["deployments"].next_step == "labelyard deploy"
-        prefect_server.command("labelyard", "deploy", LABELYARD_DEPLOY__COLLECT_SECONDS="86400")
-    after = results(at)
-    assert after["deployments"].status is after["automations"].status is Status.OK
-
-
-@pytest.mark.prefect
-def test_a_busy_database_of_prefect_is_a_warning_that_names_postgresql(
-    settings: Settings, prefect_server: PrefectServer
-) -> None:
-    at = settings.model_copy(update={"prefect_api_url": prefect_server.api_url})
-    assert results(at)["Prefect's load"].status is Status.OK
-    event = {
-        "id": str(uuid4()), "occurred": datetime.now(UTC).isoformat(), "event": "prefect.automation.action.failed",
-        "resource": {"prefect.resource.id": "prefect.automation.of-somebody"}, "related": [],
-        "payload": {"reason": "Unexpected status from 'run-deployment' action: 503", "status_code": 503},
-    }  # fmt: skip
-    prefect_server.call("POST", "/events", [event])
-
-    def warned() -> CheckResult | None:
-        result = results(at)["Prefect's load"]
-        return result if result.status is Status.WARNING else None
-
-    result = eventually(warned, "the doctor to see the event", RUN_SECONDS)
-    assert "1 actions found the database busy" in result.message
-    assert "PREFECT_SERVER_DATABASE_CONNECTION_URL" in result.next_step

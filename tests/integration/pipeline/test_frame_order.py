@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from labelyard.context import open_context
-from labelyard.ledger import batches, upgrade
+from labelyard.ledger import batches
 from labelyard.operations import adopt
 from labelyard.pipeline.close_batches import close_now
 from labelyard.pipeline.register_objects import sweep_sources
+from tests.support.fresh_ledger import create_ledger
 from tests.support.pictures import picture
 from tests.support.workspace import FIRST, Workspace, ingest
 
@@ -82,8 +83,7 @@ def test_numbered_frames_lead_back_to_their_objects_after_the_loss_of_the_ledger
     put(workspace, *names)
     workspace.close_batch()
     ingest(workspace)
-    url = f"sqlite:///{tmp_path / 'new.db'}"
-    upgrade(url)
+    url = create_ledger(tmp_path / "new.db")
     with open_context(workspace.context.settings.model_copy(update={"ledger": url})) as context:
         rebuilt = Workspace(context, workspace.bucket, workspace.s3, workspace.sandbox)
         rebuilt.apply()

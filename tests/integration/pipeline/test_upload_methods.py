@@ -11,10 +11,10 @@ import pytest
 from cvat_sandbox import serve
 from labelyard.context import open_context
 from labelyard.errors import CreationFailed, TaskDiscarded
-from labelyard.ledger import upgrade
 from labelyard.pipeline import upload_data as upload_module
 from labelyard.pipeline.collect_finished import collect
 from tests.support.emulator import StoreServer
+from tests.support.fresh_ledger import create_ledger
 from tests.support.pictures import picture
 from tests.support.workspace import USERS, AtFailpoint, Workspace, draw_and_complete, export, ingest, settings
 
@@ -28,8 +28,7 @@ def share(tmp_path: Path) -> Path:
 @pytest.fixture
 def workspace(tmp_path: Path, share: Path, store_server: StoreServer) -> Iterator[Workspace]:
     """A workspace whose sandbox may download from the store, and has a share."""
-    ledger = f"sqlite:///{tmp_path / 'ledger.db'}"
-    upgrade(ledger)
+    ledger = create_ledger(tmp_path / "ledger.db")
     with (
         serve(USERS, share=share, allow_remote=(urlsplit(store_server.url).netloc,)) as sandbox,
         open_context(settings(tmp_path, ledger, store_server.settings, sandbox.url)) as context,

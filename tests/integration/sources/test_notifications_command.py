@@ -17,15 +17,15 @@ def test_notifications_shows_the_plan_then_applies_it_then_finds_nothing_to_do(m
     queue_name = f"pictures-{bucket[-6:]}"
     url = f"{server.url}/000000000000/{queue_name}"
 
-    shown = machine.run("notifications", spec.name, LABELYARD_WATCH__QUEUE_URL=url)
-    assert shown.returncode == 0, shown.stderr
-    assert b"create it with" in shown.stdout
-    assert shown.stdout.decode().splitlines()[-1] == f"next: labelyard notifications {spec.name} --apply"
+    shown = machine.call("notifications", spec.name, LABELYARD_WATCH__QUEUE_URL=url)
+    assert shown.exit_code == 0, shown.output
+    assert "create it with" in shown.stdout
+    assert shown.stdout.splitlines()[-1] == f"next: labelyard notifications {spec.name} --apply"
     assert queue_name not in str(sqs.list_queues().get("QueueUrls"))
 
-    applied = machine.run("notifications", spec.name, "--apply", LABELYARD_WATCH__QUEUE_URL=url)
-    assert applied.returncode == 0, applied.stderr
-    assert applied.stdout.decode().splitlines()[-1] == "next: labelyard up, or labelyard watch"
+    applied = machine.call("notifications", spec.name, "--apply", LABELYARD_WATCH__QUEUE_URL=url)
+    assert applied.exit_code == 0, applied.output
+    assert applied.stdout.splitlines()[-1] == "next: labelyard up, or labelyard watch"
     configured = s3.get_bucket_notification_configuration(Bucket=bucket)["QueueConfigurations"]
     assert other["Id"] in {one["Id"] for one in configured}
     assert len(configured) == 2
@@ -40,10 +40,10 @@ def test_notifications_shows_the_plan_then_applies_it_then_finds_nothing_to_do(m
     assert any("in/a.jpg" in body and "ObjectRemoved" in body for body in bodies)
     assert not any("elsewhere" in body for body in bodies)
 
-    again = machine.run("notifications", spec.name, LABELYARD_WATCH__QUEUE_URL=url)
-    assert again.returncode == 0
-    assert again.stdout.count(b"fine") == 3
-    assert again.stdout.decode().splitlines()[-1] == "next: labelyard up, or labelyard watch"
+    again = machine.call("notifications", spec.name, LABELYARD_WATCH__QUEUE_URL=url)
+    assert again.exit_code == 0
+    assert again.stdout.count("fine") == 3
+    assert again.stdout.splitlines()[-1] == "next: labelyard up, or labelyard watch"
 
 
 def test_notifications_accepts_a_dataset_file_and_prints_the_setting_for_a_new_queue(machine: Machine) -> None:
@@ -52,10 +52,10 @@ def test_notifications_accepts_a_dataset_file_and_prints_the_setting_for_a_new_q
         f"name: cats\nsources:\n  - bucket: {bucket}\n    prefix: in/\ntask:\n  labels: [cat]\nannotators: [ann]\n"
         "export:\n  prefix: coco/\n"
     )
-    applied = machine.run("notifications", "cats.yaml", "--apply")
-    assert applied.returncode == 0, applied.stderr
+    applied = machine.call("notifications", "cats.yaml", "--apply")
+    assert applied.exit_code == 0, applied.output
     written = f"LABELYARD_WATCH__QUEUE_URL={machine.server.url}/000000000000/labelyard"
-    assert applied.stdout.decode().splitlines()[-2:] == [f".env: {written}", "next: labelyard up, or labelyard watch"]
+    assert applied.stdout.splitlines()[-2:] == [f".env: {written}", "next: labelyard up, or labelyard watch"]
     assert "LABELYARD_WATCH__QUEUE_URL=" in (machine.folder / ".env").read_text()
 
 
@@ -73,12 +73,12 @@ def test_notifications_changes_nothing_if_the_plan_has_a_problem(machine: Machin
 
 def test_notifications_fails_for_a_fifo_queue_a_missing_bucket_and_a_store_without_sqs(machine: Machine) -> None:
     spec = machine.apply(machine.server.new_bucket())
-    fifo = machine.run("notifications", spec.name, "--apply", LABELYARD_WATCH__QUEUE_URL="https://sqs.x/1/q.fifo")
-    assert (fifo.returncode, b"FIFO" in fifo.stderr) == (1, True)
-    missing = machine.run("notifications", machine.apply("no-such-bucket").name)
-    assert (missing.returncode, b"create the bucket" in missing.stderr) == (1, True)
+    fifo = machine.call("notifications", spec.name, "--apply", LABELYARD_WATCH__QUEUE_URL="https://sqs.x/1/q.fifo")
+    assert "FIFO" in str(fifo.exception)
+    missing = machine.call("notifications", machine.apply("no-such-bucket").name)
+    assert "create the bucket" in str(missing.exception)
     minio = {**machine.environment}
     del minio["LABELYARD_WATCH__SQS_ENDPOINT_URL"]
     machine.environment = minio
-    webhook = machine.run("notifications", spec.name)
-    assert (webhook.returncode, b"LABELYARD_WATCH__WEBHOOK" in webhook.stderr) == (1, True)
+    webhook = machine.call("notifications", spec.name)
+    assert "LABELYARD_WATCH__WEBHOOK" in str(webhook.exception)

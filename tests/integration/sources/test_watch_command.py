@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from labelyard.errors import SettingsError
 from labelyard.ledger.tables import DeadLetter, Object
 from tests.support.http_server import serve_handler
 from tests.support.machine import LABELYARD, Machine
@@ -76,8 +77,8 @@ def test_a_deletion_reaches_the_ledger_by_the_queue_that_notifications_created(m
     bucket = machine.server.new_bucket()
     spec = machine.apply(bucket)
     queue = f"{machine.server.url}/000000000000/pictures-{bucket[-6:]}"
-    applied = machine.run("notifications", spec.name, "--apply", LABELYARD_WATCH__QUEUE_URL=queue)
-    assert applied.returncode == 0, applied.stderr
+    applied = machine.call("notifications", spec.name, "--apply", LABELYARD_WATCH__QUEUE_URL=queue)
+    assert applied.exit_code == 0, applied.output
     process = subprocess.Popen(
         [*LABELYARD, "watch", "--queue-url", queue], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         text=True, cwd=machine.folder, env=machine.environment,
@@ -96,6 +97,6 @@ def test_a_deletion_reaches_the_ledger_by_the_queue_that_notifications_created(m
 
 def test_watch_requires_a_token_for_a_host_that_other_machines_can_reach(machine: Machine) -> None:
     machine.apply("pictures")
-    done = machine.run("watch", "--host", "0.0.0.0")
-    assert done.returncode == 1
-    assert b"LABELYARD_WATCH__WEBHOOK_TOKEN" in done.stderr
+    done = machine.call("watch", "--host", "0.0.0.0")
+    assert isinstance(done.exception, SettingsError)
+    assert "LABELYARD_WATCH__WEBHOOK_TOKEN" in done.exception.next_step

@@ -98,6 +98,7 @@ def test_an_object_is_read_in_pieces(store: Store, bucket: str) -> None:
     assert [len(piece) for piece in store.read(store.head(bucket, "big"))] == [1048576] * 3 + [354272]
 
 
+@pytest.mark.slow  # it writes more than a page; tests/integration/operations/test_backfill.py reads several too
 def test_a_listing_has_the_keys_of_its_prefix_from_all_pages(store: Store, bucket: str) -> None:
     for n in range(1005):
         store.write(bucket, f"in/{n:04d}", b"")

@@ -6,13 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from labelyard.ledger import Ledger, history, upgrade
+from labelyard.ledger import Ledger, history
 from labelyard.supervisor.progress import Observer
 
 
 @pytest.fixture
 def ledger(ledger_url: str) -> Iterator[Ledger]:
-    upgrade(ledger_url)
     ledger = Ledger(ledger_url)
     yield ledger
     ledger.close()

@@ -13,10 +13,14 @@ from pathlib import Path
 
 import httpx
 import pytest
+from click.testing import CliRunner
 
-from labelyard.ledger import Ledger, history, upgrade
+from labelyard.cli import labelyard
+from labelyard.errors import LabelyardError
+from labelyard.ledger import Ledger, history
 from labelyard.orchestration.fast_worker import INSTALL, is_supported
 from labelyard.supervisor.stack import free_ports, lock_folder
+from tests.support.fresh_ledger import create_ledger
 from tests.support.waiting import wait_until
 
 _PATIENT = 240.0
@@ -25,7 +29,8 @@ _PATIENT = 240.0
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     """The settings of a machine with a ledger, and with nothing to do."""
-    upgrade(f"sqlite:///{tmp_path / '.labelyard' / 'ledger.db'}")
+    (tmp_path / ".labelyard").mkdir(mode=0o700)
+    create_ledger(tmp_path / ".labelyard" / "ledger.db")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "LABELYARD_"))}
     return {
         **inherited,
@@ -39,12 +44,13 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 def refusal(folder: Path, environment: dict[str, str], **more: str) -> str:
     """What `up` says when it does not start."""
-    command = [sys.executable, "-m", "labelyard", "up"]
-    done = subprocess.run(
-        command, cwd=folder, env={**environment, **more}, capture_output=True, text=True, check=False, timeout=60
-    )
-    assert done.returncode == 1, done.stdout + done.stderr
-    return done.stderr
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for name in [name for name in os.environ if name not in environment]:
+            patch.delenv(name)
+        done = CliRunner().invoke(labelyard, ["up"], env={**environment, **more})
+    assert isinstance(done.exception, LabelyardError), done.output
+    return str(done.exception)
 
 
 def test_without_a_ledger_it_names_the_command_that_makes_one(tmp_path: Path, environment: dict[str, str]) -> None:
