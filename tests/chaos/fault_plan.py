@@ -69,6 +69,19 @@ class FaultyUpload:
 
 
 @dataclass(frozen=True)
+class Decision:
+    """What the labelling lead decides `at` so many seconds, or as soon as it is possible.
+
+    `what`: "cancel" or "archive" a batch, "quarantine" an object, "retire" the dataset. `which` chooses among those
+    that there are then.
+    """
+
+    at: float
+    what: str
+    which: int = 0
+
+
+@dataclass(frozen=True)
 class WorkerFault:
     """A fault of one worker process: kill -9, or a stop of `stop_seconds`, at a failpoint or `after` some seconds.
 
@@ -123,6 +136,8 @@ class FaultPlan:
     """Empty tasks with the name of a batch's task exist before its own."""
     unreadable_message: bool = False
     """The queue delivers a message that cannot be parsed."""
+    decisions: tuple[Decision, ...] = ()
+    """What a person decides meanwhile; it may end a batch in the middle of its run."""
     fault_seconds: float = 4.0
     """How long faults are injected at most; less if everything is done earlier."""
     process_faults: tuple[ProcessFault, ...] = ()
@@ -131,6 +146,10 @@ class FaultPlan:
 
 def step_fault_plan(seed: int) -> FaultPlan:
     """Return the plan of a seed for single steps, without Prefect."""
+    return with_batch_ends(_step_faults(seed))
+
+
+def _step_faults(seed: int) -> FaultPlan:
     rng = random.Random(seed)
     stale = rng.random() < 0.1
     kinds = rng.sample(("kill", "kill", "kill", "cvat", "cvat", "store", "events", "lock", "double"), rng.randint(1, 4))
@@ -157,6 +176,44 @@ def step_fault_plan(seed: int) -> FaultPlan:
         duplicate_tasks=rng.random() < 0.05,
         unreadable_message=rng.random() < 0.05,
     )
+
+
+def with_batch_ends(plan: FaultPlan) -> FaultPlan:
+    """Return the plan with other ends of its batches, for two of three seeds; the other plans stay as they are.
+
+    Its own random numbers: so each seed's other faults stay what they were.
+    """
+    rng = random.Random(f"ends of {plan.seed}")
+    if rng.random() < 1 / 3:
+        return plan
+    lost = tuple({"on": "worker creation", "lose": rng.choice(("queue", "worker")), "times": 1} for _ in range(2))
+    creation = tuple({"on": CREATE, **rng.choice(_CVAT_REQUEST_FAULTS), "times": 1, "skip": n} for n in range(2))
+    return replace(
+        plan,
+        uploads=_ending_uploads(rng, plan.uploads),
+        cvat_faults=plan.cvat_faults + lost[: rng.choice((0, 0, 0, 1, 2))] + creation[: rng.choice((0, 0, 1, 2))],
+        decisions=tuple(_decision(rng) for _ in range(rng.choice((0, 1, 1, 2, 3)))),
+        duplicate_tasks=plan.duplicate_tasks or rng.random() < 0.1,
+    )
+
+
+def _ending_uploads(rng: random.Random, uploads: tuple[FaultyUpload, ...]) -> tuple[FaultyUpload, ...]:
+    """Return the uploads; of some plans none is an image, or all are deleted or overwritten soon."""
+    end = rng.choice(("as they are", "as they are", "no images", "no images", "deleted", "no images later"))
+    if end == "as they are":
+        return uploads
+    if end == "no images":
+        bad = {upload.key: -n - 1 for n, upload in enumerate(uploads)}
+        return tuple(replace(upload, content=bad[upload.key]) for upload in uploads)
+    contents = {upload.key: None if end == "deleted" else -n - 1 for n, upload in enumerate(uploads)}
+    at = max(upload.after for upload in uploads) + rng.uniform(0, 1.5)
+    wait = rng.random() < 0.5
+    return (*uploads, *(FaultyUpload(key, content, at, "once", wait) for key, content in contents.items()))
+
+
+def _decision(rng: random.Random) -> Decision:
+    what = rng.choice(("cancel", "cancel", "cancel", "quarantine", "quarantine", "retire", "archive"))
+    return Decision(rng.uniform(0, 2.5), what, rng.randrange(8))
 
 
 _SLOWDOWN = 5.0
