@@ -15,7 +15,9 @@ def _failpoints(*steps: str) -> tuple[str, ...]:
 
 
 WATCHER_FAILPOINTS = _failpoints("watcher", "register_objects", "close_batches", "publish_events")
-RUN_FAILPOINTS = tuple(name for name in FAILPOINTS if name not in _failpoints("watcher", "close_batches"))
+END_FAILPOINTS = _failpoints("leftover_tasks")
+_NOT_IN_RUNS = (*_failpoints("watcher", "close_batches"), *END_FAILPOINTS)
+RUN_FAILPOINTS = tuple(name for name in FAILPOINTS if name not in _NOT_IN_RUNS)
 
 DELAYED_EXPORT: Mapping[str, Any] = {"on": "worker export", "delay": 2.0, "times": 2}
 """CVAT's export waits after it has read the annotations, so that somebody can save others meanwhile."""
@@ -187,11 +189,13 @@ def with_batch_ends(plan: FaultPlan) -> FaultPlan:
     if rng.random() < 1 / 3:
         return plan
     lost = tuple({"on": "worker creation", "lose": rng.choice(("queue", "worker")), "times": 1} for _ in range(2))
+    killed = tuple(WorkerFault("run", rng.choice(END_FAILPOINTS)) for _ in range(rng.choice((0, 0, 0, 1, 2))))
     creation = tuple({"on": CREATE, **rng.choice(_CVAT_REQUEST_FAULTS), "times": 1, "skip": n} for n in range(2))
     return replace(
         plan,
         uploads=_ending_uploads(rng, plan.uploads),
         cvat_faults=plan.cvat_faults + lost[: rng.choice((0, 0, 0, 1, 2))] + creation[: rng.choice((0, 0, 1, 2))],
+        worker_faults=plan.worker_faults + killed,
         decisions=tuple(_decision(rng) for _ in range(rng.choice((0, 1, 1, 2, 3)))),
         duplicate_tasks=plan.duplicate_tasks or rng.random() < 0.1,
     )
@@ -214,47 +218,6 @@ def _ending_uploads(rng: random.Random, uploads: tuple[FaultyUpload, ...]) -> tu
 def _decision(rng: random.Random) -> Decision:
     what = rng.choice(("cancel", "cancel", "cancel", "quarantine", "quarantine", "retire", "archive"))
     return Decision(rng.uniform(0, 2.5), what, rng.randrange(8))
-
-
-_SLOWDOWN = 5.0
-"""The full stack takes about this many times longer than single steps."""
-_KILLED = ("worker", "worker", "worker", "watcher", "watcher", "sandbox", "prefect-server", "emulator", "up")
-_STOPPED = ("worker", "watcher", "prefect-server", "sandbox", "emulator")
-_TIMEOUT_SECONDS = 7.0
-
-
-def process_fault_plan(seed: int) -> FaultPlan:
-    """Return the plan of a seed for the full stack."""
-    rng, plan = random.Random(-seed - 1), step_fault_plan(seed)
-    faults = (_process_fault(rng) for _ in range(rng.choice((1, 1, 2, 2, 3))))
-    return replace(
-        plan,
-        uploads=tuple(replace(upload, after=upload.after * _SLOWDOWN) for upload in plan.uploads),
-        worker_faults=(),
-        cvat_faults=tuple(_longer_timeout(rule) for rule in plan.cvat_faults),
-        store_faults=tuple(_longer_timeout(rule) for rule in plan.store_faults),
-        event_faults=(),
-        ledger_locks=tuple((at * _SLOWDOWN, seconds * _SLOWDOWN) for at, seconds in plan.ledger_locks),
-        duplicate_tasks=False,
-        fault_seconds=60.0,
-        process_faults=tuple(sorted(faults, key=lambda fault: fault.at)),
-    )
-
-
-def _longer_timeout(rule: Mapping[str, Any]) -> Mapping[str, Any]:
-    times_out = rule.get("delay", 0.0) > 1 and not rule["on"].startswith("worker")
-    return {**rule, "delay": _TIMEOUT_SECONDS} if times_out else rule
-
-
-def _process_fault(rng: random.Random) -> ProcessFault:
-    at, seconds = rng.uniform(0, 12), rng.uniform(1, 6)
-    kind = rng.choice(("kill", "kill", "kill", "crash", "crash", "crash", "stop", "full"))
-    if kind == "crash":
-        process = rng.choice(("worker", "worker", "watcher"))
-        failpoints = WATCHER_FAILPOINTS if process == "watcher" else RUN_FAILPOINTS
-        return ProcessFault(at / 2, kind, process, failpoint=rng.choice(failpoints))
-    processes = {"kill": _KILLED, "stop": _STOPPED, "full": ("worker", "watcher")}[kind]
-    return ProcessFault(at, kind, rng.choice(processes), seconds)
 
 
 def _uploads(rng: random.Random) -> tuple[FaultyUpload, ...]:

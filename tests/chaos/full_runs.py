@@ -23,9 +23,10 @@ from labelyard.storage import Store
 from tests.chaos.annotators import Annotators
 from tests.chaos.chaos_run import ChaosRun, Outcome
 from tests.chaos.environment import Ledgers
-from tests.chaos.fault_plan import FaultPlan, process_fault_plan
+from tests.chaos.fault_plan import FaultPlan
 from tests.chaos.full_stack import BUCKET, open_full_stack
 from tests.chaos.process_faults import ProcessFaults
+from tests.chaos.process_plan import process_fault_plan
 from tests.chaos.scenario import Scenario, dataset_spec
 
 _ANNOTATORS = list(BOTS)[:2]
