@@ -66,7 +66,7 @@ def _settings(environment: Environment, plan: FaultPlan, ledger: str) -> Setting
     return Settings(
         ledger=ledger, store=addresses.store, spool=environment.folder / "spool", lease_seconds=plan.lease_seconds,
         poll_seconds=0.02, unclear_upload_seconds=0.3, publish_again_seconds=8, export_deadline_seconds=10,
-        upload_deadline_seconds=10, forgotten_seconds=1, stalled_seconds=2,
+        upload_deadline_seconds=10, forgotten_seconds=1, stalled_seconds=1,
         prefect_api_url=environment.prefect_url, cvat={"default": cvat},
     )  # fmt: skip
 
