@@ -34,7 +34,7 @@ def restore(address: str) -> None:
 @click.argument("batch")
 @_why
 def cancel(batch: str, why: str) -> None:
-    """Cancel BATCH for good; its task stays in CVAT, and `restore` brings single objects back."""
+    """Cancel BATCH for good; its task stays in CVAT unless it is empty. `restore` brings single objects back."""
     with open_context() as context:
         manual.cancel(context, batch, why)
     click.echo(f"{batch} is cancelled; bring its objects back one by one with: labelyard restore S3URL")

@@ -51,6 +51,9 @@ WITH_PEOPLE = (_S.ASSIGNED, _S.COMPLETED, _S.EXPORTED)
 ENDED = frozenset({_S.FAILED, _S.QUARANTINED, _S.CANCELLED})
 """States that only a person ends. Every other state may lead to them."""
 
+WITHOUT_TASK = frozenset({_S.QUARANTINED, _S.CANCELLED})
+"""States in which no run creates a task or uploads to one: an empty task of such a batch is of no use."""
+
 
 def _next(*states: BatchState) -> frozenset[BatchState]:
     return frozenset(states) | ENDED

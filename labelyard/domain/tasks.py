@@ -130,6 +130,11 @@ class Task:
     created: str = ""
     updated: str = ""
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it holds nobody's work: the server has no frames for it, and no upload to make them from."""
+        return not (self.size or self.received)
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:

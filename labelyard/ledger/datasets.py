@@ -82,15 +82,14 @@ def _unknown(tx: Transaction, name: str) -> NotFound:
     return NotFound(f"the ledger holds no dataset {name!r} (known: {known})", next_step="labelyard apply FILE")
 
 
-def current(tx: Transaction) -> Iterator[DatasetSpec]:
-    """Yield the current file of every dataset that is not retired."""
-    documents = tx.scalars(
+def current(tx: Transaction, *, retired: bool = False) -> Iterator[DatasetSpec]:
+    """Yield the current file of every dataset; of retired ones, whose batches go on, only if asked for."""
+    documents = (
         select(DatasetVersion.document)
         .join(Dataset, (Dataset.name == DatasetVersion.dataset) & (Dataset.version == DatasetVersion.number))
-        .where(Dataset.retired_at.is_(None))
         .order_by(Dataset.name)
     )
-    for document in documents:
+    for document in tx.scalars(documents if retired else documents.where(Dataset.retired_at.is_(None))):
         yield _spec(document)
 
 

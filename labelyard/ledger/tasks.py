@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import groupby
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, exists, func, or_, select
 
 from labelyard.domain.naming import attempt_name
-from labelyard.domain.states import BatchState, TaskState, may_task_move
+from labelyard.domain.states import WITHOUT_TASK, BatchState, TaskState, may_task_move
+from labelyard.domain.task_names import Attempt, TaskName, task_names
 from labelyard.errors import LedgerError
 from labelyard.ledger import batches
 from labelyard.ledger.database import Transaction
@@ -54,12 +56,31 @@ def abandoned(tx: Transaction, batch: Batch) -> int:
     return tx.scalar(select(func.count()).where(*of_now, Task.state == TaskState.ABANDONED)) or 0
 
 
-def abandoned_names(tx: Transaction, dataset: str) -> Sequence[tuple[str, str, str]]:
-    """Return server, name and batch of each task that was abandoned, or never created before its batch ended."""
-    query = select(Task.cvat, Task.name, Task.batch_id).join(Batch, Batch.id == Task.batch_id)
-    final = Batch.state.in_([BatchState.QUARANTINED, BatchState.CANCELLED]) & Task.server_id.is_(None)
-    rows = tx.execute(query.where(Batch.dataset == dataset, (Task.state == TaskState.ABANDONED) | final))
-    return [(server, name, batch) for server, name, batch in rows]
+def names(tx: Transaction, batch: Batch, *, ending: bool = False) -> list[TaskName]:
+    """Return the names that the batch's tasks have or had, as `domain.task_names` explains."""
+    return _names(batch, of_batch(tx, batch.id), ending=ending)
+
+
+def names_of_dataset(tx: Transaction, dataset: str) -> Iterator[tuple[str, BatchState, TaskName]]:
+    """Yield server, state of the batch and name for every name that a task of the dataset has or had."""
+    query = select(Batch, Task).outerjoin(Task, Task.batch_id == Batch.id).order_by(Batch.number, Task.attempt)
+    rows = tx.execute(query.where(Batch.dataset == dataset, Batch.task_name.is_not(None)))
+    for batch, found in groupby(rows, key=lambda row: row[0]):
+        attempts = [task for _, task in found if task is not None]
+        servers = {task.name: task.cvat for task in attempts}
+        for name in _names(batch, attempts):
+            yield servers.get(name.name, batch.cvat or ""), batch.state, name
+
+
+def with_late_tasks(tx: Transaction, since: datetime) -> Sequence[Batch]:
+    """Return the batches for which a task may have been created after it had become useless, oldest first.
+
+    Since then they ended without a task, or abandoned one. A task that is created later still is left to `repair`.
+    """
+    has_abandoned = exists().where(Task.batch_id == Batch.id, Task.state == TaskState.ABANDONED)
+    useless = or_(Batch.state.in_(WITHOUT_TASK), has_abandoned)
+    query = select(Batch).where(Batch.changed_at >= since, Batch.task_name.is_not(None), useless)
+    return tx.scalars(query.order_by(Batch.changed_at, Batch.id)).all()
 
 
 def plan(tx: Transaction, batch: Batch, cvat: str) -> Task:
@@ -135,6 +156,13 @@ def abandon(tx: Transaction, row_id: int, reason: str) -> None:
     _clear_upload_names(tx, row)
 
 
+def abandon_deleted(tx: Transaction, batch: str, deleted: Collection[int]) -> None:
+    """Abandon the batch's task if it is among those that were deleted on the server."""
+    row = current(tx, batch)
+    if row is not None and row.server_id in deleted:
+        abandon(tx, row.id, "it was empty, and its batch needs no task")
+
+
 def recreate(tx: Transaction, row_id: int, reason: str) -> None:
     """Abandon a task and close its batch again, so that the next run creates another task."""
     abandon(tx, row_id, reason)
@@ -160,3 +188,8 @@ def _clear_upload_names(tx: Transaction, row: Task) -> None:
     # No object is in the task now: one that is put again under its key, or comes back, is new to it.
     for member in batches.members(tx, row.batch_id):
         member.upload_name = None
+
+
+def _names(batch: Batch, rows: Iterable[Task], *, ending: bool = False) -> list[TaskName]:
+    attempts = (Attempt(row.name, row.state, row.server_id) for row in rows)
+    return list(task_names(batch.id, batch.state, batch.task_name, attempts, ending=ending))

@@ -13,8 +13,8 @@ from labelyard.context import Context
 from labelyard.cvat import Cvat
 from labelyard.domain.frame_matching import match_frames
 from labelyard.domain.objects import StoredObject
-from labelyard.domain.repair_plan import task_name_pattern
 from labelyard.domain.states import BatchState, TaskState
+from labelyard.domain.task_names import task_name_pattern
 from labelyard.domain.tasks import Task
 from labelyard.errors import CvatDisagrees, InputError, NotFound, StoreError
 from labelyard.formats import FORMATS

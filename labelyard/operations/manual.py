@@ -72,7 +72,10 @@ def restore(context: Context, address: str) -> Object:
 
 
 def cancel(context: Context, batch_id: str, why: str) -> Batch:
-    """Cancel a batch. Its task stays in CVAT with everybody's work; `restore` brings single objects back."""
+    """Cancel a batch. Its task stays in CVAT with everybody's work; `restore` brings single objects back.
+
+    The next sweep deletes the task if it is empty.
+    """
     with context.ledger.transaction() as tx:
         batch = batches.get(tx, batch_id, lock=True)
         batches.move(tx, batch, BatchState.CANCELLED, f"manually: {why}")

@@ -14,8 +14,9 @@ from labelyard.config import DatasetSpec
 from labelyard.context import Context
 from labelyard.cvat import Cvat
 from labelyard.domain.objects import s3_url
-from labelyard.domain.repair_plan import Action, Discrepancy, RecordedTask, plan_repairs, task_name_pattern
-from labelyard.domain.states import WITH_PEOPLE, BatchState, TaskState
+from labelyard.domain.repair_plan import WITH_TASK, Action, Discrepancy, GivenName, RecordedTask, plan_repairs
+from labelyard.domain.states import BatchState, TaskState
+from labelyard.domain.task_names import task_name_pattern
 from labelyard.domain.tasks import Task
 from labelyard.errors import CvatDisagrees, CvatHidden, CvatNotFound, LabelyardError
 from labelyard.ledger import batches, datasets, exports, jobs, tasks
@@ -25,7 +26,6 @@ from labelyard.pipeline.acquire_batch import BatchLease, acquire_batch
 from labelyard.pipeline.assign_jobs import assign_jobs
 
 _log = logging.getLogger(__name__)
-_WITH_A_TASK = (BatchState.CREATED, BatchState.UPLOADED, BatchState.READY, *WITH_PEOPLE)
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class _Recorded:
 def survey(context: Context, dataset: str | None = None) -> list[Discrepancy]:
     """Return every difference, of one dataset or of all. Raises CvatErrors and StoreErrors."""
     with context.ledger.read_only() as tx:
-        specs = [spec for spec in datasets.current(tx) if dataset in (None, spec.name)]
+        specs = [spec for spec in datasets.current(tx, retired=True) if dataset in (None, spec.name)]
     return [discrepancy for spec in specs for discrepancy in _survey_dataset(context, spec)]
 
 
@@ -72,11 +72,17 @@ def our_tasks(cvat: Cvat, spec: DatasetSpec) -> Iterator[Task]:
 
 def _survey_dataset(context: Context, spec: DatasetSpec) -> list[Discrepancy]:
     recorded = _recorded_tasks(context, spec)
-    servers = sorted({spec.cvat, *(one.row.cvat for one in recorded)})
+    names: dict[str, list[GivenName]] = {}
+    with context.ledger.read_only() as tx:
+        for server, state, name in tasks.names_of_dataset(tx, spec.name):
+            names.setdefault(server, []).append(GivenName(name, state))
+    servers = sorted({spec.cvat, *names, *(one.row.cvat for one in recorded)})
     return [
         discrepancy
         for server in servers
-        for discrepancy in _survey_server(context, spec, server, [one for one in recorded if one.row.cvat == server])
+        for discrepancy in _survey_server(
+            context, spec, server, [one for one in recorded if one.row.cvat == server], names.get(server, [])
+        )
     ]
 
 
@@ -89,17 +95,14 @@ def _recorded_tasks(context: Context, spec: DatasetSpec) -> list[_Recorded]:
 
 
 def _survey_server(
-    context: Context, spec: DatasetSpec, server: str, recorded: Sequence[_Recorded]
+    context: Context, spec: DatasetSpec, server: str, recorded: Sequence[_Recorded], names: Sequence[GivenName]
 ) -> Iterator[Discrepancy]:
-    with context.ledger.read_only() as tx:
-        rows = tasks.abandoned_names(tx, spec.name)
-    abandoned = {name: batch for on_server, name, batch in rows if on_server == server}
     known = [_known(context, one) for one in recorded if one.row.state is not TaskState.ABANDONED]
     cvat = context.cvat(server)
     present = {task.id: task for task in our_tasks(cvat, spec)}
     hidden = set()
     for one in known:
-        if one.task_id in present or one.ended:
+        if one.task_id in present or not one.has_task:
             continue
         try:  # the list by owner and name lacks tasks that were renamed, or created by another account
             present[one.task_id] = cvat.task(one.task_id)
@@ -108,13 +111,12 @@ def _survey_server(
             yield Discrepancy(f"{one.batch_id}, task {one.task_id}", error.what, Action.REPORT, one.batch_id)
         except CvatNotFound:
             continue
-    yield from plan_repairs([one for one in known if one.task_id not in hidden], abandoned, present.values())
+    yield from plan_repairs([one for one in known if one.task_id not in hidden], names, present.values())
 
 
 def _known(context: Context, one: _Recorded) -> RecordedTask:
     files = {s3_url(at.bucket, at.key): context.store.exists(at.bucket, at.key) for at in one.exports}
-    assigned, ended = one.batch.state is BatchState.ASSIGNED, one.batch.state not in _WITH_A_TASK
-    return RecordedTask(one.batch.id, one.row.server_id or 0, one.row.name, assigned, files, ended)
+    return RecordedTask(one.batch.id, one.row.server_id or 0, one.row.name, one.batch.state, files)
 
 
 # --- fixes ------------------------------------------------------------------------------------------------------------
@@ -123,16 +125,18 @@ def _known(context: Context, one: _Recorded) -> RecordedTask:
 def _delete_empty_task(context: Context, discrepancy: Discrepancy) -> None:
     cvat, task_id = _cvat_of(context, discrepancy), discrepancy.task_id or 0
     task = cvat.task(task_id)
-    if task.size or task.received:
+    if not task.is_empty:
         raise CvatDisagrees("it has data by now", where=f"task {task_id}", next_step="labelyard repair")
     cvat.delete_task(task_id)
+    with context.ledger.transaction() as tx:
+        tasks.abandon_deleted(tx, discrepancy.batch_id or "", (task_id,))
 
 
 def _recreate_task(context: Context, discrepancy: Discrepancy) -> None:
     with suppress(CvatNotFound):
         _cvat_of(context, discrepancy).task(discrepancy.task_id or 0)
         raise CvatDisagrees("it exists again", where=f"task {discrepancy.task_id}", next_step="labelyard repair")
-    with acquire_batch(context, discrepancy.batch_id or "", _WITH_A_TASK) as lease, lease.transaction() as tx:
+    with acquire_batch(context, discrepancy.batch_id or "", WITH_TASK) as lease, lease.transaction() as tx:
         row = tasks.current(tx, lease.batch_id)
         if row is not None and row.server_id == discrepancy.task_id:
             tasks.recreate(tx, row.id, discrepancy.what)

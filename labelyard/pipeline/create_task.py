@@ -20,6 +20,7 @@ from labelyard.failpoints import failpoint
 from labelyard.ledger import Transaction, batches, tasks
 from labelyard.ledger.tables import Task as TaskRow
 from labelyard.pipeline.acquire_batch import BatchLease
+from labelyard.pipeline.leftover_tasks import delete_leftover_tasks, end_without_task
 
 _log = logging.getLogger(__name__)
 
@@ -35,40 +36,32 @@ class Created:
 
 
 def create_task(lease: BatchLease) -> Created:
-    """Create the batch's task, or find it. Raises CvatDisagrees if a task of its name is not ours."""
+    """Create the batch's task, or find it.
+
+    Raises CvatDisagrees if a task of its name is not ours, NoUsableImage if all objects are quarantined by now.
+    """
     with lease.transaction() as tx:
         row = tasks.current(tx, lease.batch_id) or tasks.plan(tx, batches.get(tx, lease.batch_id), lease.spec.cvat)
         files = len(batches.members(tx, lease.batch_id, quarantined=False))
     if row.server_id is not None:
         return _known_task(lease, row, row.server_id)
+    if not files:
+        end_without_task(lease)
     failpoint("create_task.planned")
     spec = _task_spec(lease, row.name)
     found = _keep_one_task(lease, spec, files)
     if found is not None:
         return _record_task(lease, row, found, "adopted")
-    sent = _create_or_search_after_lost_response(lease, spec)
+    _create_or_search_after_lost_response(lease, spec)
     try:
         created = _keep_one_task(lease, spec, files)
         if created is None:
             raise CvatDisagrees(f"the task {spec.name!r} was created and is not listed", where=lease.cvat.url)
         return _record_task(lease, row, created, "created")
     except LeaseLost:
-        _delete_superseded(lease, row, sent)
+        # Left alone while the new holder is at work: it looks for tasks of this name itself.
+        delete_leftover_tasks(lease.ledger, lease.cvat, lease.batch_id)
         raise
-
-
-def delete_late_duplicates(lease: BatchLease) -> None:
-    """Delete our empty tasks that have a name of this batch and are not its task.
-
-    They come from a creation that took effect long after its response was lost, or from a run that had lost its lease.
-    """
-    me = lease.cvat.whoami().id
-    with lease.ledger.read_only() as tx:
-        _, task_id = tasks.require_current(tx, lease.batch_id)
-        names = [row.name for row in tasks.of_batch(tx, lease.batch_id)]
-    for task in [task for name in names for task in lease.cvat.find_tasks(name)]:
-        if task.id != task_id and task.owner == me and _is_empty(task):
-            _delete_duplicate(lease, task)
 
 
 def task_url(cvat: Cvat, task_id: int) -> str:
@@ -94,29 +87,19 @@ def _task_spec(lease: BatchLease, name: str) -> TaskSpec:
     )
 
 
-def _create_or_search_after_lost_response(lease: BatchLease, spec: TaskSpec) -> Task | None:
-    """Return the new task, or None if the response is unclear and the server has a task of this name."""
+def _create_or_search_after_lost_response(lease: BatchLease, spec: TaskSpec) -> None:
+    """Create a task. Raises UnclearAnswer or CvatCrashed if the server has no task of this name afterwards."""
     lease.check()
     failpoint("create_task.searched")
     try:
-        created = lease.cvat.create_task(spec)
+        lease.cvat.create_task(spec)
     except (UnclearAnswer, CvatCrashed) as error:
         _log.warning("%s: creating %r: %s; searching the server", lease.batch_id, spec.name, error)
         # A 500 may leave an orphan task behind, and a cut connection a whole one.
         if not lease.cvat.find_tasks(spec.name):
             raise
-        return None
+        return
     failpoint("create_task.sent")
-    return created
-
-
-def _delete_superseded(lease: BatchLease, row: TaskRow, sent: Task | None) -> None:
-    """Delete the task that this run created after it had lost its lease, unless the new holder has adopted it."""
-    with lease.ledger.read_only() as tx:
-        recorded = tx.get_one(TaskRow, row.id).server_id
-    if sent is not None and recorded not in (None, sent.id):  # None: the new holder is still searching
-        _log.warning("%s: deleting task %d, created after the lease was lost", lease.batch_id, sent.id)
-        lease.cvat.delete_task(sent.id)
 
 
 def _keep_one_task(lease: BatchLease, spec: TaskSpec, files: int) -> Task | None:
@@ -133,15 +116,11 @@ def _keep_one_task(lease: BatchLease, spec: TaskSpec, files: int) -> Task | None
     for task in found:
         if task is keep:
             continue
-        if task.owner != me or not _is_empty(task):
+        if task.owner != me or not task.is_empty:
             raise _conflict(lease, task, f"is also called {spec.name!r}, and is not an empty one of ours")
         _delete_duplicate(lease, task)
         failpoint("create_task.duplicate_deleted")
     return keep
-
-
-def _is_empty(task: Task) -> bool:
-    return not (task.size or task.received)
 
 
 def _delete_duplicate(lease: BatchLease, task: Task) -> None:

@@ -30,7 +30,8 @@ from labelyard.formats.interface import ExpectedExport, Format, Original, Proven
 from labelyard.ledger import Transaction, batches, datasets, exports, tasks
 from labelyard.ledger.tables import Export, Object
 from labelyard.pipeline.acquire_batch import BatchLease
-from labelyard.pipeline.create_task import delete_late_duplicates, task_url
+from labelyard.pipeline.create_task import task_url
+from labelyard.pipeline.leftover_tasks import delete_leftover_tasks
 from labelyard.pipeline.shown_sizes import ShownSizes, frames_as_shown, shown_sizes, turned
 
 _log = logging.getLogger(__name__)
@@ -85,7 +86,7 @@ def export_annotations(lease: BatchLease) -> Exported:
     batch = _read_batch(lease)
     failpoint("export_annotations.begun")
     # Here, long after the creation: a delayed creation has taken effect by now.
-    delete_late_duplicates(lease)
+    delete_leftover_tasks(lease.ledger, lease.cvat, lease.batch_id)
     with _spool_folder(lease) as folder:
         content = _read_task(lease, batch, folder / "export.zip")
         left_out = _names_to_leave_out(lease, batch.members, content.images)

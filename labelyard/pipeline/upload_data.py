@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import BinaryIO, NoReturn, TypeAlias, TypeVar
+from typing import BinaryIO, TypeAlias, TypeVar
 
 from labelyard.config import UploadMethod
 from labelyard.domain.naming import frame_order, upload_identity, upload_names
@@ -30,7 +30,6 @@ from labelyard.errors import (
     CvatUnreachable,
     ImageError,
     LabelyardError,
-    NoUsableImage,
     UnclearAnswer,
 )
 from labelyard.failpoints import failpoint
@@ -40,6 +39,7 @@ from labelyard.ledger.tables import Object
 from labelyard.ledger.tables import Task as TaskRow
 from labelyard.pipeline.acquire_batch import BatchLease
 from labelyard.pipeline.inspect_images import inspector, record_inspection
+from labelyard.pipeline.leftover_tasks import end_without_task
 from labelyard.pipeline.quarantine_objects import quarantine_unusable
 from labelyard.pipeline.refused_objects import check_bucket_is_readable
 from labelyard.storage import Spooled
@@ -98,7 +98,7 @@ def upload_data(lease: BatchLease, progress: Progress | None = None) -> Uploaded
         quarantine_unusable(lease, unusable)
         images = _record_begin(lease, row, images)
         if not images:
-            _discard_empty_task(lease, row, task_id)
+            end_without_task(lease)
         receipt = _upload(lease, row, task_id, images, progress)
     size = sum(image.member.size or 0 for image in images)
     summary = f"{len(images)} files, {size} bytes sent to task {task_id}{'' if receipt else ', the response was lost'}"
@@ -187,20 +187,6 @@ def _with_suffix(key: str, facts: Inspection | None) -> str:
         return key
     suffix = mimetypes.guess_extension(facts.mime) if facts.mime != _AVIF else None
     return key + (suffix or ".jpg")
-
-
-def _discard_empty_task(lease: BatchLease, row: TaskRow, task_id: int) -> NoReturn:
-    """Delete the task of a batch without usable images and quarantine the batch. Raises NoUsableImage."""
-    lease.check()
-    lease.cvat.delete_task(task_id)
-    with lease.transaction() as tx:
-        tasks.abandon(tx, row.id, "no usable image")
-        batch = batches.get(tx, lease.batch_id, lock=True)
-        batches.move(tx, batch, BatchState.QUARANTINED, "no usable image in it")
-        members = batches.members(tx, lease.batch_id)
-    example = next((f", such as {member.stored.url}: {member.quarantine_reason}" for member in members), "")
-    what, next_step = f"all {len(members)} objects are quarantined{example}", f"labelyard why {lease.batch_id}"
-    raise NoUsableImage(what, where=lease.batch_id, next_step=next_step)
 
 
 # --- upload -----------------------------------------------------------------------------------------------------------

@@ -14,13 +14,15 @@ from labelyard.ledger import exports, outbox
 from labelyard.ledger.tables import Batch, Object
 from tests.chaos.annotators import Annotators
 from tests.chaos.invariants import AT_REST, violations
+from tests.chaos.lead import Lead
 from tests.chaos.scenario import FaultRules, Scenario
-from tests.chaos.snapshot import list_objects, take_snapshot, undelivered_messages
+from tests.chaos.snapshot import is_retired, list_objects, take_snapshot, undelivered_messages
 from tests.chaos.uploads import Uploads
 
 REST_SECONDS = 300.0
 """How long it may take after the last fault until everything is at rest, on a busy machine too."""
 _CHECK_SECONDS = 0.1
+_LATE_MARGIN = 0.3
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,9 @@ class ChaosRun:
     def __init__(self, injector: FaultInjector, annotators: Annotators) -> None:
         self._injector, self._annotators = injector, annotators
         self.scenario = injector.scenario
-        self._uploads = Uploads(self.scenario)
+        self._uploads, self._lead = Uploads(self.scenario), Lead(self.scenario)
         self._check_at, self._activity = 0.0, "not checked yet"
+        self._faults_stopped_at = 0.0
 
     def run(self) -> Outcome:
         """Inject the faults, stop them, wait for rest, and check the invariants."""
@@ -81,18 +84,21 @@ class ChaosRun:
         self._run_until_rest(REST_SECONDS)
         if plan.reopen_job and (batch := self._annotators.reopen_job()):
             self._run_until_rest(REST_SECONDS, reopened_batch=batch)
+        self._wait_for_late_requests()
+        unrepaired = self._lead.repair()
         if self._activity:
             scenario.log.append(f"never at rest: {self._activity}")
         found = violations(
             take_snapshot(scenario.ledger, scenario.cvat, scenario.s3, scenario.spec, self._uploads.unusable_keys)
         )
         seconds = time.time() - scenario.started_at
-        return Outcome(plan.seed, tuple(found), scenario.fault_counts, seconds, tuple(scenario.log))
+        return Outcome(plan.seed, (*found, *unrepaired), scenario.fault_counts, seconds, tuple(scenario.log))
 
     def _run_until_rest(self, seconds: float, reopened_batch: str | None = None) -> None:
         end, self._activity = time.time() + seconds, "not checked yet"
         while self._activity and (now := time.time()) < end:
             self._uploads.tick(now)
+            self._lead.tick(now)
             self._injector.tick(now)
             if now >= self._check_at:
                 self._check_at = now + _CHECK_SECONDS
@@ -101,11 +107,17 @@ class ChaosRun:
                 self._activity = self._current_activity(reopened_batch)
             self._injector.pause()
 
+    def _wait_for_late_requests(self) -> None:
+        """Wait until CVAT has executed the requests that a rule has delayed: repair is for what is at rest."""
+        late = max((rule.get("delay", 0.0) for rule in self.scenario.plan.cvat_faults), default=0.0)
+        time.sleep(max(0.0, self._faults_stopped_at + late + _LATE_MARGIN - time.time()) if late > 1 else 0.0)
+
     def _stop_faults(self) -> None:
         self.scenario.faults_stopped = True
         self._injector.stop_faults()
         self._count_and_clear(self.scenario.cvat_rules, "CVAT")
         self._count_and_clear(self.scenario.store_rules, "store")
+        self._faults_stopped_at = time.time()
 
     def _count_and_clear(self, rules: FaultRules, server: str) -> None:
         for rule in rules.described():
@@ -127,13 +139,16 @@ class ChaosRun:
             return f"batches are {', '.join(states)}; {unpublished} events are not published"
         if messages := undelivered_messages(scenario.sqs, scenario.queue_url):
             return f"{messages} messages are in the queue"
+        if is_retired(scenario.ledger, scenario.spec.name):
+            return ""
         objects = list_objects(scenario.s3, scenario.bucket, scenario.key(""))
         return ", ".join(f"{key} is not registered" for key, etag in objects.items() if (key, etag) not in rows)
 
 
 def _kind(rule: Mapping[str, Any]) -> str:
     if rule["on"].startswith("worker"):
-        return f"{rule['on']} {'fails' if 'fail' in rule else 'late'}"
+        how = f"forgotten: {rule['forget']}" if "forget" in rule else "fails" if "fail" in rule else "late"
+        return f"{rule['on']} {how}"
     fault = "cut" if "cut" in rule else str(rule.get("status", ""))
     if "short" in rule:
         fault = f"short body {fault}".strip()

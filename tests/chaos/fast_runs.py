@@ -10,13 +10,14 @@ from pydantic import SecretStr
 
 from labelyard.ledger import Ledger, datasets
 from labelyard.settings import CvatSettings, Settings
+from labelyard.storage import Store
 from tests.chaos.annotators import Annotators
 from tests.chaos.chaos_run import ChaosRun, Outcome
 from tests.chaos.environment import Environment, open_environment
 from tests.chaos.fault_plan import FaultPlan, step_fault_plan
 from tests.chaos.scenario import Scenario, dataset_spec
 from tests.chaos.step_faults import StepFaults
-from tests.chaos.worker_main import WorkerCommand, clock
+from tests.chaos.worker_main import ContextWithClient, WorkerCommand, clock
 
 
 def run_plan(environment: Environment, plan: FaultPlan) -> Outcome:
@@ -49,11 +50,13 @@ def _scenario(environment: Environment, plan: FaultPlan, ledger: Ledger) -> Scen
     spec = dataset_spec(plan, environment.bucket, ("ann", "bob"), quiet="6s")
     with ledger.transaction() as tx:
         datasets.apply(tx, spec)
+    settings = _settings(environment, plan, str(ledger.url))
     queue = environment.sqs.create_queue(QueueName=spec.name, Attributes={"VisibilityTimeout": "1"})
     return Scenario(
         plan=plan, spec=spec, ledger=ledger, cvat=environment.cvat, cvat_rules=environment.sandbox.faults,
         cvat_folder=environment.sandbox.sandbox.folder, store_rules=environment.store_rules, s3=environment.s3,
         sqs=environment.sqs, queue_url=queue["QueueUrl"], folder=environment.folder,
+        context=ContextWithClient.with_client(settings, ledger, Store(environment.direct_store), environment.cvat),
     )  # fmt: skip
 
 
@@ -63,7 +66,8 @@ def _settings(environment: Environment, plan: FaultPlan, ledger: str) -> Setting
     return Settings(
         ledger=ledger, store=addresses.store, spool=environment.folder / "spool", lease_seconds=plan.lease_seconds,
         poll_seconds=0.02, wait_seconds=0.5, publish_again_seconds=8, export_deadline_seconds=10,
-        unclear_upload_seconds=6, forgotten_seconds=60, upload_deadline_seconds=200,  # on the ledger's fast clock
+        # On the ledger's fast clock.
+        unclear_upload_seconds=6, forgotten_seconds=20, stalled_seconds=20, upload_deadline_seconds=200,
         prefect_api_url=environment.prefect_url, cvat={"default": cvat},
     )  # fmt: skip
 

@@ -15,7 +15,9 @@ def _failpoints(*steps: str) -> tuple[str, ...]:
 
 
 WATCHER_FAILPOINTS = _failpoints("watcher", "register_objects", "close_batches", "publish_events")
-RUN_FAILPOINTS = tuple(name for name in FAILPOINTS if name not in _failpoints("watcher", "close_batches"))
+END_FAILPOINTS = _failpoints("leftover_tasks")
+_NOT_IN_RUNS = (*_failpoints("watcher", "close_batches"), *END_FAILPOINTS)
+RUN_FAILPOINTS = tuple(name for name in FAILPOINTS if name not in _NOT_IN_RUNS)
 
 DELAYED_EXPORT: Mapping[str, Any] = {"on": "worker export", "delay": 2.0, "times": 2}
 """CVAT's export waits after it has read the annotations, so that somebody can save others meanwhile."""
@@ -66,6 +68,19 @@ class FaultyUpload:
     notification: str
     once_registered: bool = False
     """Wait until the ledger has registered an earlier upload of the same key."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the labelling lead decides `at` so many seconds, or as soon as it is possible.
+
+    `what`: "cancel" or "archive" a batch, "quarantine" an object, "retire" the dataset. `which` chooses among those
+    that there are then.
+    """
+
+    at: float
+    what: str
+    which: int = 0
 
 
 @dataclass(frozen=True)
@@ -123,6 +138,8 @@ class FaultPlan:
     """Empty tasks with the name of a batch's task exist before its own."""
     unreadable_message: bool = False
     """The queue delivers a message that cannot be parsed."""
+    decisions: tuple[Decision, ...] = ()
+    """What a person decides meanwhile; it may end a batch in the middle of its run."""
     fault_seconds: float = 4.0
     """How long faults are injected at most; less if everything is done earlier."""
     process_faults: tuple[ProcessFault, ...] = ()
@@ -131,6 +148,10 @@ class FaultPlan:
 
 def step_fault_plan(seed: int) -> FaultPlan:
     """Return the plan of a seed for single steps, without Prefect."""
+    return with_batch_ends(_step_faults(seed))
+
+
+def _step_faults(seed: int) -> FaultPlan:
     rng = random.Random(seed)
     stale = rng.random() < 0.1
     kinds = rng.sample(("kill", "kill", "kill", "cvat", "cvat", "store", "events", "lock", "double"), rng.randint(1, 4))
@@ -159,45 +180,46 @@ def step_fault_plan(seed: int) -> FaultPlan:
     )
 
 
-_SLOWDOWN = 5.0
-"""The full stack takes about this many times longer than single steps."""
-_KILLED = ("worker", "worker", "worker", "watcher", "watcher", "sandbox", "prefect-server", "emulator", "up")
-_STOPPED = ("worker", "watcher", "prefect-server", "sandbox", "emulator")
-_TIMEOUT_SECONDS = 7.0
+def with_batch_ends(plan: FaultPlan) -> FaultPlan:
+    """Return the plan with other ends of its batches, for two of three seeds; the other plans stay as they are.
 
-
-def process_fault_plan(seed: int) -> FaultPlan:
-    """Return the plan of a seed for the full stack."""
-    rng, plan = random.Random(-seed - 1), step_fault_plan(seed)
-    faults = (_process_fault(rng) for _ in range(rng.choice((1, 1, 2, 2, 3))))
+    Its own random numbers: so each seed's other faults stay what they were.
+    """
+    rng = random.Random(f"ends of {plan.seed}")
+    if rng.random() < 1 / 3:
+        return plan
+    forgotten = tuple(
+        {"on": "worker creation", "forget": rng.choice(("queue", "worker")), "times": 1} for _ in range(2)
+    )
+    killed = tuple(WorkerFault("run", rng.choice(END_FAILPOINTS)) for _ in range(rng.choice((0, 0, 0, 1, 2))))
+    creation = tuple({"on": CREATE, **rng.choice(_CVAT_REQUEST_FAULTS), "times": 1, "skip": n} for n in range(2))
     return replace(
         plan,
-        uploads=tuple(replace(upload, after=upload.after * _SLOWDOWN) for upload in plan.uploads),
-        worker_faults=(),
-        cvat_faults=tuple(_longer_timeout(rule) for rule in plan.cvat_faults),
-        store_faults=tuple(_longer_timeout(rule) for rule in plan.store_faults),
-        event_faults=(),
-        ledger_locks=tuple((at * _SLOWDOWN, seconds * _SLOWDOWN) for at, seconds in plan.ledger_locks),
-        duplicate_tasks=False,
-        fault_seconds=60.0,
-        process_faults=tuple(sorted(faults, key=lambda fault: fault.at)),
+        uploads=_ending_uploads(rng, plan.uploads),
+        cvat_faults=plan.cvat_faults + forgotten[: rng.choice((0, 0, 0, 1, 2))] + creation[: rng.choice((0, 0, 1, 2))],
+        worker_faults=plan.worker_faults + killed,
+        decisions=tuple(_decision(rng) for _ in range(rng.choice((0, 1, 1, 2, 3)))),
+        duplicate_tasks=plan.duplicate_tasks or rng.random() < 0.1,
     )
 
 
-def _longer_timeout(rule: Mapping[str, Any]) -> Mapping[str, Any]:
-    times_out = rule.get("delay", 0.0) > 1 and not rule["on"].startswith("worker")
-    return {**rule, "delay": _TIMEOUT_SECONDS} if times_out else rule
+def _ending_uploads(rng: random.Random, uploads: tuple[FaultyUpload, ...]) -> tuple[FaultyUpload, ...]:
+    """Return the uploads; of some plans none is an image, or all are deleted or overwritten soon."""
+    end = rng.choice(("as they are", "as they are", "no images", "no images", "deleted", "no images later"))
+    if end == "as they are":
+        return uploads
+    if end == "no images":
+        bad = {upload.key: -n - 1 for n, upload in enumerate(uploads)}
+        return tuple(replace(upload, content=bad[upload.key]) for upload in uploads)
+    contents = {upload.key: None if end == "deleted" else -n - 1 for n, upload in enumerate(uploads)}
+    at = max(upload.after for upload in uploads) + rng.uniform(0, 1.5)
+    wait = rng.random() < 0.5
+    return (*uploads, *(FaultyUpload(key, content, at, "once", wait) for key, content in contents.items()))
 
 
-def _process_fault(rng: random.Random) -> ProcessFault:
-    at, seconds = rng.uniform(0, 12), rng.uniform(1, 6)
-    kind = rng.choice(("kill", "kill", "kill", "crash", "crash", "crash", "stop", "full"))
-    if kind == "crash":
-        process = rng.choice(("worker", "worker", "watcher"))
-        failpoints = WATCHER_FAILPOINTS if process == "watcher" else RUN_FAILPOINTS
-        return ProcessFault(at / 2, kind, process, failpoint=rng.choice(failpoints))
-    processes = {"kill": _KILLED, "stop": _STOPPED, "full": ("worker", "watcher")}[kind]
-    return ProcessFault(at, kind, rng.choice(processes), seconds)
+def _decision(rng: random.Random) -> Decision:
+    what = rng.choice(("cancel", "cancel", "cancel", "quarantine", "quarantine", "retire", "archive"))
+    return Decision(rng.uniform(0, 2.5), what, rng.randrange(8))
 
 
 def _uploads(rng: random.Random) -> tuple[FaultyUpload, ...]:

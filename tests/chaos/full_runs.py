@@ -15,14 +15,18 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Self
 
+from labelyard.context import Context
 from labelyard.demo.environment import BOTS
 from labelyard.ledger import Ledger, datasets
+from labelyard.settings import load_settings
+from labelyard.storage import Store
 from tests.chaos.annotators import Annotators
 from tests.chaos.chaos_run import ChaosRun, Outcome
 from tests.chaos.environment import Ledgers
-from tests.chaos.fault_plan import FaultPlan, process_fault_plan
+from tests.chaos.fault_plan import FaultPlan
 from tests.chaos.full_stack import BUCKET, open_full_stack
 from tests.chaos.process_faults import ProcessFaults
+from tests.chaos.process_plan import process_fault_plan
 from tests.chaos.scenario import Scenario, dataset_spec
 
 _ANNOTATORS = list(BOTS)[:2]
@@ -63,6 +67,7 @@ class FullRuns:
             plan=plan, spec=spec, ledger=self._ledger, cvat=stack.cvat, cvat_rules=stack.cvat_rules,
             cvat_folder=self._folder / "sandbox", store_rules=stack.store_rules, s3=stack.s3, sqs=stack.sqs,
             queue_url=stack.queue_url, folder=self._folder, log=self._log,
+            context=Context(load_settings(), self._ledger, Store(stack.direct_store)),
         )  # fmt: skip
         return ChaosRun(ProcessFaults(stack, scenario), Annotators(scenario)).run()
 

@@ -23,7 +23,7 @@ from labelyard.demo.environment import (
     enter_environment,
     sandbox_process,
 )
-from labelyard.settings import load_settings
+from labelyard.settings import StoreSettings, load_settings
 from labelyard.storage.boto import boto_client
 from labelyard.supervisor import Process, RestartPolicy, Supervisor, prints
 from tests.chaos.servers import faulty_store, serving
@@ -47,6 +47,8 @@ _SHORT_TIMES = {
     "LABELYARD_DEPLOY__HOUSEKEEPING_SECONDS": "5",
     "LABELYARD_PUBLISH_AGAIN_SECONDS": "15",
     "LABELYARD_LEASE_SECONDS": "10",
+    "LABELYARD_FORGOTTEN_SECONDS": "5",
+    "LABELYARD_STALLED_SECONDS": "15",
     "LABELYARD_UNCLEAR_UPLOAD_SECONDS": "4",
     "LABELYARD_CVAT__DEFAULT__TIMEOUT_SECONDS": "5",
     "LABELYARD_STORE__TIMEOUT_SECONDS": "5",
@@ -72,6 +74,11 @@ class FullStack:
     def queue_url(self) -> str:
         """The queue at the emulator itself, without the store's faults."""
         return f"{self.environment.store_url}/000000000000/{QUEUE}"
+
+    @property
+    def direct_store(self) -> StoreSettings:
+        """The store without its faults."""
+        return load_settings().store.model_copy(update={"endpoint_url": self.environment.store_url})
 
     def write_settings(self, **more: str) -> None:
         """Write `.env`, which every run and every new process reads."""

@@ -10,11 +10,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-AT_REST = frozenset({"exported", "quarantined"})
+AT_REST = frozenset({"exported", "archived", "quarantined", "cancelled"})
 """The batch states in which nothing more happens."""
 EXPORTED_HISTORY = ("registered", "closed", "created", "uploaded", "ready", "assigned", "completed", "exported")
 """What the history of an exported object contains, in this order."""
 QUARANTINED_ENTRY = "quarantined"
+MANUALLY = "manually: "
+"""How the reason begins if a person has quarantined the object."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,8 @@ class Snapshot:
     tasks: Sequence[Task]
     files: Sequence[ExportedFile]
     unpublished_events: int = 0
+    retired: bool = False
+    """The dataset accepts no new objects: files may be missing in the ledger."""
 
 
 def violations(snapshot: Snapshot) -> list[str]:
@@ -102,7 +106,7 @@ def violations(snapshot: Snapshot) -> list[str]:
 def _registration(snapshot: Snapshot) -> Iterator[str]:
     rows = Counter((row.key, row.etag) for row in snapshot.objects)
     for key, etag in snapshot.bucket.items():
-        if rows[key, etag] != 1:
+        if rows[key, etag] != 1 and not (snapshot.retired and not rows[key, etag]):
             yield f"{key} ({etag[:6]}) is {rows[key, etag]} times in the ledger"
 
 
@@ -124,6 +128,9 @@ def _orphans(snapshot: Snapshot) -> Iterator[str]:
 
 
 def _batch(snapshot: Snapshot, batch: Batch) -> Iterator[str]:
+    if batch.state == "cancelled":
+        yield from _cancelled(snapshot, batch)
+        return
     rows = [row for row in snapshot.objects if row.batch == batch.id]
     usable = [row for row in rows if row.quarantine_reason is None]
     if not usable:
@@ -136,7 +143,15 @@ def _batch(snapshot: Snapshot, batch: Batch) -> Iterator[str]:
     if Counter(task.frames) != uploaded or any(row.upload_name is None for row in usable):
         yield f"{batch.id}: task {task.id} shows {_names(task.frames)} instead of {_names(uploaded.elements())}"
     yield from _jobs(batch, task)
+    if batch.state == "archived":
+        return  # its export stays as it is, whatever is deleted or quarantined later
     yield from _export(snapshot, batch, task, usable)
+
+
+def _cancelled(snapshot: Snapshot, batch: Batch) -> Iterator[str]:
+    """Its task stays with everybody's work, but not without any."""
+    if any(task.id == batch.task and not task.frames for task in snapshot.tasks):
+        yield f"{batch.id} is cancelled, and its task {batch.task} is empty"
 
 
 def _jobs(batch: Batch, task: Task) -> Iterator[str]:
@@ -170,21 +185,29 @@ def _export(snapshot: Snapshot, batch: Batch, task: Task, usable: Sequence[Objec
 
 
 def _explanation(snapshot: Snapshot, row: Object) -> Iterator[str]:
+    cancelled = {batch.id for batch in snapshot.batches if batch.state == "cancelled"}
     if row.quarantine_reason is not None:
         if not row.quarantine_reason:
             yield f"{row.key} is quarantined without a reason"
-        if row.key not in snapshot.unusable and snapshot.bucket.get(row.key) == row.etag:
+        by_a_person = row.quarantine_reason.startswith(MANUALLY)
+        if row.key not in snapshot.unusable and snapshot.bucket.get(row.key) == row.etag and not by_a_person:
             yield f"{row.key} is a good image in the bucket and is quarantined: {row.quarantine_reason}"
         if QUARANTINED_ENTRY not in row.history:
             yield f"the history of {row.key} does not say that it is quarantined"
-    elif row.batch is not None and (missing := [entry for entry in EXPORTED_HISTORY if entry not in row.history]):
+    elif (
+        row.batch is not None
+        and row.batch not in cancelled
+        and (missing := [entry for entry in EXPORTED_HISTORY if entry not in row.history])
+    ):
         yield f"the history of {row.key} does not contain {', '.join(missing)}"
 
 
 def _unknown_files(snapshot: Snapshot) -> Iterator[str]:
     recorded = {export.key for export in snapshot.exports}
+    # Cancelled during its export, when the bucket had the file and the ledger did not know.
+    cancelled = tuple(f"{batch.id}-" for batch in snapshot.batches if batch.state == "cancelled")
     for file in snapshot.files:
-        if file.key not in recorded:
+        if file.key not in recorded and not file.key.rpartition("/")[2].startswith(cancelled):
             yield f"{file.key} is in the bucket and not in the ledger"
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from labelyard.config import DatasetSpec
+from labelyard.context import Context
 from labelyard.cvat import Cvat
 from labelyard.ledger import Ledger
 from tests.chaos.fault_plan import FaultPlan
@@ -44,6 +45,8 @@ class Scenario:
     sqs: Any
     queue_url: str
     folder: Path
+    context: Context
+    """For commands of a person: the store and CVAT without the store's faults."""
     fault_counts: Counter[str] = field(default_factory=Counter)
     log: list[str] = field(default_factory=list)
     faults_stopped: bool = False

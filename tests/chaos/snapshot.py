@@ -20,6 +20,12 @@ def list_objects(s3: Any, bucket: str, prefix: str) -> dict[str, str]:
     return {found["Key"]: found["ETag"].strip('"') for page in pages for found in page.get("Contents", ())}
 
 
+def is_retired(ledger: Ledger, dataset: str) -> bool:
+    """Return whether a dataset accepts no new objects."""
+    with ledger.read_only() as tx:
+        return tx.get_one(tables.Dataset, dataset).retired_at is not None
+
+
 def undelivered_messages(sqs: Any, queue_url: str) -> int:
     """Return how many messages of a queue are not acknowledged."""
     names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
@@ -48,7 +54,7 @@ def take_snapshot(ledger: Ledger, cvat: Cvat, s3: Any, spec: DatasetSpec, unusab
     return Snapshot(
         bucket=list_objects(s3, source.bucket, source.prefix), unusable=unusable, objects=objects, batches=batches,
         exports=batch_exports, tasks=_tasks(cvat, spec.name), files=_exported_files(s3, spec),
-        unpublished_events=unpublished_events,
+        unpublished_events=unpublished_events, retired=is_retired(ledger, spec.name),
     )  # fmt: skip
 
 

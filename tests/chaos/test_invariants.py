@@ -74,6 +74,21 @@ def test_a_batch_without_usable_objects_violates_no_invariant() -> None:
     assert violations(snapshot) == []
 
 
+def test_a_cancelled_batch_needs_no_task_and_no_export() -> None:
+    cancelled = changed("batches", 0, state="cancelled", task=0)
+    unrecorded = ExportedFile("out/street-00001-g1-abc.json", ())
+    assert violations(replace(cancelled, tasks=[], exports=[], files=[unrecorded])) == []
+
+
+def test_an_object_that_a_person_has_quarantined_may_be_a_good_image() -> None:
+    row = replace(CLEAN.objects[2], quarantine_reason="manually: blurred")
+    assert violations(replace(CLEAN, objects=[*CLEAN.objects[:2], row], unusable=frozenset())) == []
+
+
+def test_a_retired_dataset_may_miss_files() -> None:
+    assert violations(replace(CLEAN, bucket={**CLEAN.bucket, "in/3.jpg": "e"}, retired=True)) == []
+
+
 VIOLATIONS: Sequence[tuple[str, Callable[[], Snapshot]]] = [
     ("is 0 times in the ledger", lambda: replace(CLEAN, bucket={**CLEAN.bucket, "in/3.jpg": "e"})),
     ("is 2 times in the ledger", lambda: replace(CLEAN, objects=[*CLEAN.objects, CLEAN.objects[0]])),
@@ -82,6 +97,12 @@ VIOLATIONS: Sequence[tuple[str, Callable[[], Snapshot]]] = [
     ("still shows a failure: broken", lambda: changed("batches", 0, error="broken")),
     ("2 events were never published", lambda: replace(CLEAN, unpublished_events=2)),
     ("task 8 ('street-00001 abc', 0 frames) is an orphan", lambda: with_task(Task(8, "street-00001 abc"))),
+    (
+        "is cancelled, and its task 7 is empty",
+        lambda: replace(
+            changed("batches", 0, state="cancelled"), tasks=[replace(CLEAN.tasks[0], frames=(), boxes={}, jobs={})]
+        ),
+    ),
     ("its task 7 is not on the server", lambda: without("tasks", 0)),
     ("shows [1.jpg] instead of [1.jpg, 2.jpg]", lambda: changed("tasks", 0, frames=("1.jpg",))),
     ("shows [1.jpg, 2.jpg, 2.jpg]", lambda: changed("tasks", 0, frames=("1.jpg", "2.jpg", "2.jpg"))),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.fault_plan import process_fault_plan
+from tests.chaos.process_plan import process_fault_plan
 from tests.support.paths import ROOT
 
 SEED = 20_055

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
+from typing import Self
 
 import stamina
 from pydantic import SecretStr
@@ -87,10 +88,17 @@ def clock(epoch: float) -> Callable[[], datetime]:
     return lambda: datetime.fromtimestamp(epoch + (time.time() - epoch) * CLOCK_SPEED, UTC)
 
 
-class _WorkerContext(Context):
-    """A context whose CVAT client was created before the fork."""
+class ContextWithClient(Context):
+    """A context with a CVAT client of its own, such as one that was created before a fork."""
 
     cvat_client: Cvat
+
+    @classmethod
+    def with_client(cls, settings: Settings, ledger: Ledger, store: Store, cvat: Cvat) -> Self:
+        """Return a context that uses `cvat` as every CVAT."""
+        context = cls(settings, ledger, store)
+        context.cvat_client = cvat
+        return context
 
     def cvat(self, name: str) -> Cvat:  # noqa: ARG002 - there is one server
         return self.cvat_client
@@ -114,9 +122,7 @@ class Clients:
             self._ledger = Ledger(command.settings.ledger, clock=clock(command.epoch))
             # SQLAlchemy's compiled statements are the same for every ledger of a kind.
             self._ledger._engine = self._ledger._engine.execution_options(compiled_cache=self._compiled)
-        context = _WorkerContext(command.settings, self._ledger, self.store)
-        context.cvat_client = self.cvat
-        return context
+        return ContextWithClient.with_client(command.settings, self._ledger, self.store, self.cvat)
 
 
 def execute_commands(connection: Connection, clients: Clients) -> None:

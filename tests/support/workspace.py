@@ -100,11 +100,15 @@ class Workspace:
 
     def create_task(self, name: str, *files: str) -> int:
         """Create a task with images as a person does in the browser; return its id."""
+        task = self.context.cvat("default").create_task(TaskSpec(name, tuple(self.spec.task.cvat_labels())))
+        return self.upload_to(task.id, *files)
+
+    def upload_to(self, task_id: int, *files: str) -> int:
+        """Upload images to an empty task as a person does; return its id."""
         cvat = self.context.cvat("default")
-        task = cvat.create_task(TaskSpec(name, tuple(self.spec.task.cvat_labels())))
         bodies = {file: picture(number + 50) for number, file in enumerate(files)}
-        cvat.upload(task.id, [_upload_file(file, body) for file, body in bodies.items()], DataSpec())
-        return wait_for_frames(cvat, task.id).id
+        cvat.upload(task_id, [_upload_file(file, body) for file, body in bodies.items()], DataSpec())
+        return wait_for_frames(cvat, task_id).id
 
     # --- what there is then ---
 
