@@ -96,7 +96,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
         ),
         "cancel": Command(
             "labelyard.cli.manual:cancel",
-            "Cancel BATCH for good; its task stays in CVAT, and `restore` brings single objects back.",
+            "Cancel BATCH for good; its task stays in CVAT unless it is empty.",
         ),
         "archive": Command(
             "labelyard.cli.manual:archive",

@@ -37,6 +37,7 @@ def doctor(as_json: bool) -> None:  # noqa: FBT001 - click passes flags so
     Changes nothing. Each problem is shown with the next command; the exit status is 1 if there is any.
     """
     stamina.set_active(False)  # a person waits for the answer
+    click.get_current_context().call_on_close(lambda: stamina.set_active(True))
     settings = load_settings()
     if is_starting():  # its server, deployments, worker and watcher would be reported as missing
         others = {name: subject for name, subject in CHECKS.items() if name != "watcher"}

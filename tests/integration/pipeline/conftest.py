@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from cvat_sandbox import serve
+from labelyard.context import open_context
+from tests.support.emulator import StoreServer
 from tests.support.pictures import picture
-from tests.support.workspace import AtFailpoint, Workspace
+from tests.support.workspace import USERS, AtFailpoint, Workspace, settings
 
 
 @pytest.fixture
@@ -43,3 +47,18 @@ def at_failpoint(monkeypatch: pytest.MonkeyPatch) -> AtFailpoint:
         monkeypatch.setattr(module, "failpoint", failpoint)
 
     return arrange
+
+
+@pytest.fixture
+def street(tmp_path: Path, ledger_url: str, store_server: StoreServer) -> Iterator[Workspace]:
+    """A workspace on each kind of ledger, whose client waits for CVAT for less than a second.
+
+    Its CVAT has a user beside labelyard's own, eve, who may create tasks too.
+    """
+    with serve([*USERS, "eve:evepass1:user"]) as sandbox:
+        values = settings(tmp_path, ledger_url, store_server.settings, sandbox.url)
+        cvat = {"default": values.cvat["default"].model_copy(update={"timeout_seconds": 0.8})}
+        with open_context(values.model_copy(update={"cvat": cvat})) as context:
+            workspace = Workspace(context, store_server.new_bucket(), store_server.boto("s3"), sandbox)
+            workspace.apply()
+            yield workspace

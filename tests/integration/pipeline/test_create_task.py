@@ -48,7 +48,7 @@ def test_our_empty_duplicates_are_deleted_and_the_oldest_task_stays(closed: Work
         with closed.context.ledger.transaction() as tx:
             row = tasks.current(tx, "street-00001")
             assert row is not None
-            row.server_id = None
+            row.server_id, row.state = None, TaskState.PLANNED
         assert create_task(lease).task_id == first.task_id
     ingest(closed)
     assert_one_complete_task(closed)
