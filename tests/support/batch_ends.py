@@ -93,6 +93,8 @@ ENDS: Sequence[Callable[[Workspace], None]] = [
     no_image, deleted, quarantined_by_a_person, retired_without_an_image, cancelled_before_its_run,
     cancelled_with_an_empty_task, cancelled_while_people_label, failed, archived, exported,
 ]  # fmt: skip
+QUICK_ENDS = {no_image, cancelled_with_an_empty_task, exported}
+"""One of each kind: without a task, with an empty one, with a full one."""
 HAVE_A_TASK = {cancelled_while_people_label, archived, exported}
 LEFT_TO_REPAIR = {archived, exported}
 """A later task of theirs is a duplicate; the sweep asks only for batches without a task."""

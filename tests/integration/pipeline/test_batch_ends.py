@@ -17,6 +17,7 @@ from tests.support.batch_ends import (
     ENDS,
     HAVE_A_TASK,
     LEFT_TO_REPAIR,
+    QUICK_ENDS,
     cancelled_with_an_empty_task,
     create,
     empty_tasks,
@@ -39,6 +40,7 @@ FAULTS: Sequence[dict[str, Any]] = [
     {"on": DELETE, "cut": True, "when": "after"},
     {"on": "GET /api/v1/tasks", "status": 500},
 ]
+_SOME_ENDS = [end if end in QUICK_ENDS else pytest.param(end, marks=pytest.mark.slow) for end in ENDS]
 
 
 @pytest.mark.parametrize("end", ENDS)
@@ -56,7 +58,7 @@ def test_a_task_that_is_created_after_the_end_is_deleted_by_the_sweep_or_by_repa
     assert repair.survey(street.context) == []
 
 
-@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("end", _SOME_ENDS)
 def test_a_task_that_is_created_much_later_is_deleted_by_repair(
     street: Workspace, end: Callable[[Workspace], None]
 ) -> None:
@@ -88,7 +90,7 @@ def test_no_empty_task_stays_at_any_end_after_any_fault(
     assert repair.survey(street.context) == []
 
 
-@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("end", _SOME_ENDS)
 def test_a_task_with_frames_is_never_deleted_and_repair_names_it(
     street: Workspace, end: Callable[[Workspace], None]
 ) -> None:
