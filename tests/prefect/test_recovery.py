@@ -26,9 +26,10 @@ from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.prefect, pytest.mark.timeout(600)]
 
-QUICK = {**RARELY, "LABELYARD_DEPLOY__HEARTBEAT_TIMEOUT_SECONDS": "40", "LABELYARD_DEPLOY__BATCHES_AT_ONCE": "1"}
-"""A run is orphaned after 40 s without a heartbeat, and occupies the only slot until then."""
-HEARTBEATS = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"}
+HEARTBEATS = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30", "LABELYARD_DEPLOY__HEARTBEAT_TIMEOUT_SECONDS": "60"}
+"""The shortest times that Prefect and labelyard accept: a run is orphaned after 60 s without a heartbeat."""
+QUICK = {**RARELY, **HEARTBEATS, "LABELYARD_DEPLOY__BATCHES_AT_ONCE": "1"}
+"""An orphaned run occupies the only slot."""
 
 
 @pytest.fixture
@@ -136,10 +137,9 @@ def test_after_worker_and_server_are_killed_the_run_crashes_its_slot_is_free_and
     with serving(home, port) as (server, _):
         assert server.state(dead) == "Running"
         # Like one on another machine: a fast worker on this machine would recognise the run by its process id at once.
-        other = {**quick, "LABELYARD_DEPLOY__HEARTBEAT_TIMEOUT_SECONDS": "40"}
-        with at_work(server, tmp_path / "other", kind="process", **other):
+        with at_work(server, tmp_path / "other", kind="process", **quick):
             eventually(lambda: ended_by_housekeeping(server, dead), "the run to be marked as Crashed", RUN_SECONDS)
-            assert server.call("GET", f"/flow_runs/{dead}")["state"]["message"] == "Missed heartbeats for 40 s."
+            assert server.call("GET", f"/flow_runs/{dead}")["state"]["message"] == "Missed heartbeats for 60 s."
         with at_work(server, tmp_path / "second", **quick):
             assert finished(server, batch)["id"] != dead
     assert workspace.state(batch) == "assigned"
@@ -215,14 +215,13 @@ def test_housekeeping_marks_runs_without_heartbeats_and_without_a_lease_as_crash
     of_none, long = (deployed.start("sweep-sources/sweep-sources") for _ in range(2))
     for run in (of_a_batch, of_none, long):  # as after the death of worker and server before the first heartbeat
         deployed.call("POST", f"/flow_runs/{run}/set_state", {"state": {"type": "RUNNING"}, "force": True})
-    settings = {**quick, "LABELYARD_DEPLOY__HEARTBEAT_TIMEOUT_SECONDS": "30"}
 
     def ended() -> bool | None:
         deployed.reaches(deployed.start("housekeeping/housekeeping"), "Completed", "Nothing new", "Cancelled")
         return True if {deployed.state(of_a_batch), deployed.state(of_none)} == {"Crashed"} else None
 
     try:
-        with heartbeats(deployed, long), at_work(deployed, tmp_path / "worker", **settings):
+        with heartbeats(deployed, long), at_work(deployed, tmp_path / "worker", **quick):
             eventually(ended, "both runs to be ended", RUN_SECONDS)
         assert deployed.state(long) == "Running"
     finally:

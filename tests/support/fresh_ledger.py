@@ -14,6 +14,7 @@ from labelyard.ledger import upgrade
 
 def create_ledger(file: Path) -> str:
     """Create a ledger with an identity of its own in a file; return its URL."""
+    file.touch(mode=0o600)  # private, as labelyard creates it
     file.write_bytes(_template())
     with closing(sqlite3.connect(file)) as connection:
         connection.execute("UPDATE ledger SET id = ?", (uuid4().hex,))
