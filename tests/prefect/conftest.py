@@ -38,4 +38,6 @@ def workspace(tmp_path: Path, store_server: StoreServer, sandbox_url: str) -> Pr
 def deployed(prefect_server: PrefectServer) -> PrefectServer:
     """The server with the deployments of prefect.yaml on the pool `labelyard`."""
     prefect_server.command("labelyard", "deploy", **RARELY)
+    # Earlier tests may have deployed with short intervals: a late run of theirs would do what a test waits for.
+    prefect_server.delete_scheduled_runs()
     return prefect_server

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -89,6 +89,14 @@ class PrefectServer:
             {"parameters": parameters, "state": {"type": "SCHEDULED"}},
         )
         return str(run["id"])
+
+    def delete_scheduled_runs(self) -> None:
+        """Delete the runs that are due within an hour and have not begun."""
+        soon = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+        due = {"state": {"type": {"any_": ["SCHEDULED"]}}, "expected_start_time": {"before_": soon}}
+        while runs := self.call("POST", "/flow_runs/filter", {"flow_runs": due, "limit": 200}):
+            for run in runs:
+                self.call("DELETE", f"/flow_runs/{run['id']}")
 
     def state(self, run_id: str) -> str:
         """Return the name of a run's state."""
