@@ -5,7 +5,7 @@ Exception
 ├── NotFound               there is no such user, task or job
 ├── Forbidden              the user may not do this
 ├── InvalidAnnotation      an annotation does not fit its task; the text is CVAT's
-├── JobForgotten                the job of a worker is never continued: its queue was lost, or its worker was killed
+├── JobForgotten           the job of a worker is never continued: its queue was lost, or its worker was killed
 ├── Crash                  the real server has a bug here: it answers 500, perhaps after part of the work
 └── WorkerError            a worker's job failed where CVAT raises a plain `Exception`
     └── DownloadError      a remote file could not be downloaded

@@ -20,7 +20,7 @@ def ingest_batch(batch: str, attempt: int = 1) -> State:
     """Create the batch's task, upload its images, wait for the frames, assign the jobs.
 
     Continues where an earlier run stopped, according to the ledger and the server. If CVAT takes long to make the
-    frames, the run ends and a later one goes on. `attempt` counts the events published for the batch.
+    frames, the run ends, and a later run continues. `attempt` counts the events published for the batch.
     """
     with open_context() as context, acquire_batch(context, batch) as lease:
         tag_run(lease.spec.name)

@@ -66,7 +66,7 @@ def _ask_notifications(answers: Answers, given: Mapping[str, str | None], store:
         endpoint = answers.one("sqs-url", given["sqs_url"], "Where is its SQS?", _required, store or None)
         return {"LABELYARD_WATCH__SQS_ENDPOINT_URL": endpoint}
     if kind is Notifications.WEBHOOK:
-        question = "On which address shall the webhook listen (0.0.0.0: other machines reach it)?"
+        question = "The address on which the webhook listens (0.0.0.0 lets other machines reach it)"
         host = answers.one("webhook-host", given["webhook_host"], question, line, "127.0.0.1")
         return {
             "LABELYARD_WATCH__WEBHOOK": "true",

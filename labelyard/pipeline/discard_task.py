@@ -41,14 +41,12 @@ def discard_failed_creation(lease: BatchLease, row: Task, message: str) -> NoRet
         _inspect_again(lease, members, not_downloaded)
         discard_for_another(lease, row, what, next_step=_reach_the_store(lease))
     blamed = blamed_file(message, [member.upload_name for member in members if member.upload_name])
-    if blamed is not None:
-        failure = ImageError(f"CVAT could not read it: {message}")
-        quarantine_unusable(lease, {member.id: failure for member in members if member.upload_name == blamed})
-        what = f"{what}; {blamed} is quarantined"
-    next_step = f"look at CVAT's workers, queue and memory, then: labelyard retry {lease.batch_id}"
-    if blamed is not None:
-        next_step = f"labelyard why {lease.batch_id}, then: labelyard retry {lease.batch_id}"
-    discard_unusable(lease, row, what, next_step)
+    if blamed is None:
+        discard_unusable(lease, row, what)
+    failure = ImageError(f"CVAT could not read it: {message}")
+    quarantine_unusable(lease, {member.id: failure for member in members if member.upload_name == blamed})
+    next_step = f"labelyard why {lease.batch_id}, then: labelyard retry {lease.batch_id}"
+    discard_unusable(lease, row, f"{what}; {blamed} is quarantined", next_step)
 
 
 def discard_wrong_frames(lease: BatchLease, row: Task, size: int, missing: Collection[str]) -> NoReturn:
@@ -62,14 +60,18 @@ def discard_wrong_frames(lease: BatchLease, row: Task, size: int, missing: Colle
     discard_unusable(lease, row, found + without, next_step)
 
 
-def discard_unusable(lease: BatchLease, row: Task, what: str, next_step: str) -> NoReturn:
-    """Delete a task. Raises TaskDiscarded, or CreationFailed with the next step after several tasks in a row."""
+def discard_unusable(lease: BatchLease, row: Task, what: str, next_step: str = "") -> NoReturn:
+    """Delete a task. Raises TaskDiscarded, or CreationFailed with the next step after several tasks in a row.
+
+    By default the next step is to look at CVAT itself.
+    """
     with lease.ledger.read_only() as tx:
         number = row.attempt - batches.get(tx, lease.batch_id).tasks_before_retry
     if number < _MAX_TASKS:
         discard_for_another(lease, row, what)
     _discard(lease, row, what)
     where = lease.where(row.server_id)
+    next_step = next_step or f"look at CVAT's workers, queue and memory, then: labelyard retry {lease.batch_id}"
     raise CreationFailed(f"{what}; this was task number {number}", where=where, next_step=next_step)
 
 

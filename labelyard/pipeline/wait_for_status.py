@@ -137,8 +137,7 @@ def _check_forgotten(lease: BatchLease, row: TaskRow, task: Task, creation: Crea
     timeouts = Timeouts(settings.forgotten_seconds, settings.stalled_seconds)
     reason = why_forgotten(task, creation, row.files or 0, waiting.unchanged.total_seconds(), timeouts)
     if reason:
-        next_step = f"look at CVAT's workers, queue and memory, then: labelyard retry {lease.batch_id}"
-        discard_unusable(lease, row, reason, next_step)
+        discard_unusable(lease, row, reason)
 
 
 def _check_deadlines(lease: BatchLease, row: TaskRow, task: Task, progress: str, waiting: tasks.Waiting) -> None:

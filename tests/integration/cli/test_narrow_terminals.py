@@ -21,7 +21,7 @@ from tests.support.pictures import picture
 from tests.support.workspace import FIRST, Workspace, ingest, ingest_and_export
 
 Call = Callable[..., Result]
-ADVICE = f"labelyard retry {FIRST} once the certificate of cvat.example.com was renewed by whoever runs that server"
+ADVICE = f"labelyard retry {FIRST} after the administrator of cvat.example.com has renewed its certificate"
 
 
 @pytest.fixture(params=[60, 80])

@@ -77,6 +77,15 @@ def settings(tmp_path: Path, store_server: StoreServer, sandbox: Serving, spec: 
     return made
 
 
+@pytest.fixture
+def in_its_folder(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run commands in the installation's folder, with its settings in the environment."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LABELYARD_LEDGER", settings.ledger)
+    monkeypatch.setenv("LABELYARD_UP__PREFECT_PORT", str(settings.up.prefect_port))
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+
+
 def apply(settings: Settings, spec: DatasetSpec) -> None:
     ledger = Ledger(settings.ledger)
     with ledger.transaction() as tx:
@@ -209,13 +218,8 @@ def test_a_spool_too_small_for_a_batch_fails(settings: Settings, spec: DatasetSp
     assert "batches of street may have more" in result.message
 
 
-def test_the_command_prints_text_or_json_and_exits_with_1_for_a_problem(
-    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("LABELYARD_LEDGER", settings.ledger)
-    monkeypatch.setenv("LABELYARD_UP__PREFECT_PORT", str(settings.up.prefect_port))
-    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+@pytest.mark.usefixtures("in_its_folder")
+def test_the_command_prints_text_or_json_and_exits_with_1_for_a_problem() -> None:
     plain = CliRunner().invoke(labelyard, ["doctor"])
     assert plain.exit_code == 1
     assert "✓ ledger" in plain.output
@@ -246,13 +250,8 @@ def test_on_cvat_2_a_missing_user_is_added_there_because_only_1_x_can_register_o
     assert said.next_step.startswith(f"add the user in {server.url}, or correct `annotators`")
 
 
-def test_while_up_is_starting_the_command_says_so_and_advises_neither_deploy_nor_up(
-    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("LABELYARD_LEDGER", settings.ledger)
-    monkeypatch.setenv("LABELYARD_UP__PREFECT_PORT", str(settings.up.prefect_port))
-    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+@pytest.mark.usefixtures("in_its_folder")
+def test_while_up_is_starting_the_command_says_so_and_advises_neither_deploy_nor_up() -> None:
     with lock_folder():
         shown = CliRunner().invoke(labelyard, ["doctor"]).output
         said = json.loads(CliRunner().invoke(labelyard, ["doctor", "--json"]).output)
