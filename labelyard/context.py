@@ -10,6 +10,7 @@ from threading import Lock
 
 from labelyard import failpoints
 from labelyard.cvat import Cvat, connect
+from labelyard.domain.forgotten import Timeouts
 from labelyard.ledger import Ledger
 from labelyard.settings import CvatSettings, Settings, StoreSettings, load_settings
 from labelyard.storage import Store
@@ -30,6 +31,11 @@ class Context:
     settings: Settings
     ledger: Ledger
     store: Store
+
+    @property
+    def forgotten_timeouts(self) -> Timeouts:
+        """When an upload counts as forgotten by CVAT."""
+        return Timeouts(self.settings.forgotten_seconds, self.settings.stalled_seconds)
 
     def cvat(self, name: str) -> Cvat:
         """Return the client of the CVAT that datasets call `name`. Raises SettingsError for an unknown name."""

@@ -17,6 +17,13 @@ class Timeouts:
     """Added to `started` for each file: CVAT 1.0.0 reports nothing while it extracts the files."""
 
 
+def upload_progress(task: Task, creation: Creation) -> str:
+    """Return what the server says about an upload. While it stays the same, there is no progress."""
+    if not task.received:
+        return "it has not received the upload"
+    return f"{creation.state}: {creation.message}" if creation.message else str(creation.state)
+
+
 def why_forgotten(task: Task, creation: Creation, files: int, unchanged: float, timeouts: Timeouts) -> str:
     """Return why the server has forgotten the upload; an empty string while it may still work on it.
 

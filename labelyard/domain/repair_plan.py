@@ -84,6 +84,9 @@ def plan_repairs(
         elif known.state in WITHOUT_TASK and task.is_empty and task.name == known.task_name:
             what = f"is empty, and {known.batch_id} is {known.state}"
             yield Discrepancy(_where(task), what, Action.DELETE_TASK, known.batch_id, task.id)
+        elif known.state in WITHOUT_TASK and not task.size:
+            what = f"has an upload, but no frames, and {known.batch_id} is {known.state}: delete it if it stays so"
+            yield Discrepancy(_where(task), what, Action.REPORT, known.batch_id, task.id)
 
 
 def _check_recorded(one: RecordedTask, task: Task | None) -> Iterator[Discrepancy]:

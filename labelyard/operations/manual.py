@@ -74,7 +74,7 @@ def restore(context: Context, address: str) -> Object:
 def cancel(context: Context, batch_id: str, why: str) -> Batch:
     """Cancel a batch. Its task stays in CVAT with everybody's work; `restore` brings single objects back.
 
-    The next sweep deletes the task if it is empty.
+    The next sweep deletes the task if it is empty, a later one if CVAT has lost its upload.
     """
     with context.ledger.transaction() as tx:
         batch = batches.get(tx, batch_id, lock=True)

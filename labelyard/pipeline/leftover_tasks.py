@@ -3,7 +3,8 @@
 They come from a creation that took effect long after its response was lost, from a run that had lost its lease, and
 from a process that died between the creation and its record. They are looked for when a batch ends without a task,
 when it is exported, and by the sweep for an hour after a batch ended or abandoned a task; `labelyard repair` finds them
-at any time. A task with frames, or with an upload of which CVAT may make frames, is never deleted here.
+at any time. A task with frames, or with an upload of which CVAT may make frames, is never deleted here. The sweep also
+deletes the task of a cancelled batch once CVAT has lost its upload, because it will never have frames.
 """
 
 from __future__ import annotations
@@ -16,14 +17,16 @@ from typing import NoReturn
 
 from labelyard.context import Context
 from labelyard.cvat import Cvat
+from labelyard.domain.forgotten import upload_progress, why_forgotten
 from labelyard.domain.rotation import rotating_subset
-from labelyard.domain.states import BatchState
+from labelyard.domain.states import WITHOUT_TASK, BatchState, TaskState
 from labelyard.domain.task_names import TaskName
-from labelyard.domain.tasks import Task
+from labelyard.domain.tasks import CreationState, Receipt, Task
 from labelyard.errors import CVAT_UNAVAILABLE, CvatNotFound, LabelyardError, NoUsableImage
 from labelyard.failpoints import failpoint
 from labelyard.ledger import Ledger, batches, breakers, tasks
 from labelyard.ledger.tables import Batch
+from labelyard.ledger.tables import Task as TaskRow
 from labelyard.pipeline.acquire_batch import BatchLease
 
 _log = logging.getLogger(__name__)
@@ -87,12 +90,43 @@ def delete_late_tasks(context: Context) -> int:
 
 def _delete_late_tasks_of(context: Context, batch: Batch, unavailable: set[str]) -> int:
     try:
-        return len(delete_leftover_tasks(context.ledger, context.cvat(batch.cvat or ""), batch.id))
+        cvat = context.cvat(batch.cvat or "")
+        deleted = delete_leftover_tasks(context.ledger, cvat, batch.id)
+        return len(deleted) + (batch.state in WITHOUT_TASK and _delete_lost_upload(context, cvat, batch.id))
     except LabelyardError as error:
         _log.warning("%s: the next sweep looks again for tasks that were created late: %s", batch.id, error)
         if isinstance(error, CVAT_UNAVAILABLE):
             unavailable.add(batch.cvat or "")
         return 0
+
+
+def _delete_lost_upload(context: Context, cvat: Cvat, batch_id: str) -> bool:
+    """Delete the batch's own task if CVAT will never make frames of its upload; return whether it did."""
+    with context.ledger.read_only() as tx:
+        row = tasks.current(tx, batch_id)
+    if row is None or row.server_id is None or row.state is not TaskState.UPLOADING:
+        return False
+    with suppress(CvatNotFound):
+        reason = _why_lost(context, cvat, row, cvat.task(row.server_id))
+        if reason:
+            _log.warning("%s: deleting task %d, which will never have frames: %s", batch_id, row.server_id, reason)
+            cvat.delete_task(row.server_id)
+            with context.ledger.transaction() as tx:
+                tasks.abandon_deleted(tx, batch_id, (row.server_id,))
+            return True
+    return False
+
+
+def _why_lost(context: Context, cvat: Cvat, row: TaskRow, task: Task) -> str:
+    """Return why CVAT will never make frames of an upload; an empty string if it has made them, or still may."""
+    if task.size or not task.received:
+        return ""
+    creation = cvat.creation(Receipt(task.id, row.request_id or ""))
+    with context.ledger.transaction() as tx:
+        unchanged = tasks.record_progress(tx, row.id, upload_progress(task, creation)).unchanged
+    if creation.state is CreationState.FAILED:
+        return f"CVAT could not make frames of it: {creation.message}"
+    return why_forgotten(task, creation, row.files or 0, unchanged.total_seconds(), context.forgotten_timeouts)
 
 
 def _delete_own_task(lease: BatchLease) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from labelyard.domain.forgotten import Timeouts, why_forgotten
+from labelyard.domain.forgotten import upload_progress, why_forgotten
 from labelyard.domain.states import BatchState, TaskState
 from labelyard.domain.tasks import Creation, CreationState, Receipt, Task
 from labelyard.errors import CvatTimeout
@@ -103,7 +103,7 @@ def _wait_for_frames(lease: BatchLease, row: TaskRow, task_id: int) -> Task | Un
         creation = lease.cvat.creation(receipt)
         if creation.state is CreationState.FAILED:
             discard_failed_creation(lease, row, creation.message)
-        progress = _progress(task, creation)
+        progress = upload_progress(task, creation)
         with lease.transaction() as tx:
             waiting = tasks.record_progress(tx, row.id, progress)
         _check_forgotten(lease, row, task, creation, waiting)
@@ -112,13 +112,6 @@ def _wait_for_frames(lease: BatchLease, row: TaskRow, task_id: int) -> Task | Un
             return _ask_later(lease, row, progress, waiting)
         time.sleep(pause)
     raise AssertionError("pauses do not end")
-
-
-def _progress(task: Task, creation: Creation) -> str:
-    """Return what CVAT says about the upload. Without a change of it there is no progress."""
-    if not task.received:
-        return "it has not received the upload"
-    return f"{creation.state}: {creation.message}" if creation.message else str(creation.state)
 
 
 def _ask_later(lease: BatchLease, row: TaskRow, progress: str, waiting: tasks.Waiting) -> UnfinishedTask:
@@ -133,8 +126,7 @@ def _ask_later(lease: BatchLease, row: TaskRow, progress: str, waiting: tasks.Wa
 
 
 def _check_forgotten(lease: BatchLease, row: TaskRow, task: Task, creation: Creation, waiting: tasks.Waiting) -> None:
-    settings = lease.context.settings
-    timeouts = Timeouts(settings.forgotten_seconds, settings.stalled_seconds)
+    timeouts = lease.context.forgotten_timeouts
     reason = why_forgotten(task, creation, row.files or 0, waiting.unchanged.total_seconds(), timeouts)
     if reason:
         discard_unusable(lease, row, reason)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import Any
 
 import boto3
@@ -84,6 +85,7 @@ def boto_client(service: str, settings: StoreSettings, endpoint_url: str | None,
     """Return a boto3 client with the credentials of the settings; boto3's own sources supply what they lack."""
     secret = settings.secret_access_key
     core = botocore.session.get_session()
+    core.register_component("data_loader", _loader())
     core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=parse_time)
     session = boto3.session.Session(botocore_session=core, region_name=settings.region)
     # boto3 requires a region, and stores with their own endpoint rarely use one.
@@ -96,6 +98,12 @@ def boto_client(service: str, settings: StoreSettings, endpoint_url: str | None,
         aws_access_key_id=settings.access_key_id,
         aws_secret_access_key=secret.get_secret_value() if secret else None,
     )
+
+
+@cache
+def _loader() -> Any:
+    """Return botocore's loader of service descriptions, which keeps what it has read for every later client."""
+    return botocore.session.get_session().get_component("data_loader")
 
 
 def parse_time(value: Any) -> Any:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sqlalchemy import select
 
+from labelyard.domain.states import BatchState, TaskState
+from labelyard.errors import CvatNotFound
 from labelyard.ledger import exports, outbox
-from labelyard.ledger.tables import Batch, Object
+from labelyard.ledger.tables import Batch, Object, Task
 from tests.chaos.annotators import Annotators
 from tests.chaos.invariants import AT_REST, violations
 from tests.chaos.lead import Lead
@@ -137,12 +140,26 @@ class ChaosRun:
             export_due = reopened_batch and len(exports.of_batch(tx, reopened_batch)) < 2
         if states or unpublished or export_due:
             return f"batches are {', '.join(states)}; {unpublished} events are not published"
+        if (lost := self._cancelled_without_frames()) is not None:
+            return f"{lost} is cancelled, and CVAT may still make frames of its upload"
         if messages := undelivered_messages(scenario.sqs, scenario.queue_url):
             return f"{messages} messages are in the queue"
         if is_retired(scenario.ledger, scenario.spec.name):
             return ""
         objects = list_objects(scenario.s3, scenario.bucket, scenario.key(""))
         return ", ".join(f"{key} is not registered" for key, etag in objects.items() if (key, etag) not in rows)
+
+    def _cancelled_without_frames(self) -> str | None:
+        """Return a cancelled batch with an upload that has no frames; if CVAT has lost it, a sweep deletes its task."""
+        with self.scenario.ledger.read_only() as tx:
+            uploading = (Batch.state == BatchState.CANCELLED, Task.state == TaskState.UPLOADING)
+            rows = tx.execute(select(Batch.id, Task.server_id).join(Task, Task.batch_id == Batch.id).where(*uploading))
+            found = [(batch, task) for batch, task in rows if task is not None]
+        for batch, task in found:
+            with suppress(CvatNotFound):
+                if not self.scenario.cvat.task(task).size:
+                    return batch
+        return None
 
 
 def _kind(rule: Mapping[str, Any]) -> str:

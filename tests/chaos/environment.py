@@ -13,7 +13,7 @@ from typing import Any, Self
 from cvat_sandbox import Serving, serve
 from cvat_sandbox.faults import Faults
 from labelyard.cvat import Cvat, connect
-from labelyard.settings import StoreSettings
+from labelyard.storage import Store
 from labelyard.storage.boto import boto_client
 from tests.chaos.servers import PrefectStub, faulty_store, serving
 from tests.chaos.worker import Worker, WorkerForker
@@ -63,7 +63,7 @@ class Environment:
     bucket: str
     forker: WorkerForker
     addresses: ServerAddresses
-    direct_store: StoreSettings
+    direct_store: Store
     """The store without its faults."""
     idle_workers: list[Worker] = field(default_factory=list)
 
@@ -102,7 +102,7 @@ def open_environment(emulator_url: str, postgres_server: str | None = None) -> I
             s3.create_bucket(Bucket=bucket)
             environment = Environment(
                 folder, Ledgers(folder, postgres_server), sandbox, cvat, store_url, rules, prefect, prefect_url,
-                s3, sqs, bucket, WorkerForker(addresses), addresses, direct,
+                s3, sqs, bucket, WorkerForker(addresses), addresses, Store(direct),
             )  # fmt: skip
             with environment:
                 yield environment

@@ -10,7 +10,6 @@ from pydantic import SecretStr
 
 from labelyard.ledger import Ledger, datasets
 from labelyard.settings import CvatSettings, Settings
-from labelyard.storage import Store
 from tests.chaos.annotators import Annotators
 from tests.chaos.chaos_run import ChaosRun, Outcome
 from tests.chaos.environment import Environment, open_environment
@@ -56,7 +55,7 @@ def _scenario(environment: Environment, plan: FaultPlan, ledger: Ledger) -> Scen
         plan=plan, spec=spec, ledger=ledger, cvat=environment.cvat, cvat_rules=environment.sandbox.faults,
         cvat_folder=environment.sandbox.sandbox.folder, store_rules=environment.store_rules, s3=environment.s3,
         sqs=environment.sqs, queue_url=queue["QueueUrl"], folder=environment.folder,
-        context=ContextWithClient.with_client(settings, ledger, Store(environment.direct_store), environment.cvat),
+        context=ContextWithClient.with_client(settings, ledger, environment.direct_store, environment.cvat),
     )  # fmt: skip
 
 

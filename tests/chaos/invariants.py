@@ -149,7 +149,7 @@ def _batch(snapshot: Snapshot, batch: Batch) -> Iterator[str]:
 
 
 def _cancelled(snapshot: Snapshot, batch: Batch) -> Iterator[str]:
-    """Its task stays with everybody's work, but not without any."""
+    """Its task stays with everybody's work, but not without any: nor with an upload that CVAT has lost."""
     if any(task.id == batch.task and not task.frames for task in snapshot.tasks):
         yield f"{batch.id} is cancelled, and its task {batch.task} is empty"
 

@@ -18,6 +18,7 @@ from labelyard.operations import adopt, manual, repair
 from labelyard.pipeline import create_task as create_task_module
 from labelyard.pipeline.acquire_batch import acquire_batch
 from labelyard.pipeline.leftover_tasks import delete_late_tasks
+from labelyard.pipeline.upload_data import upload_data
 from tests.support.batch_ends import (
     cancel,
     close_one_file,
@@ -27,6 +28,7 @@ from tests.support.batch_ends import (
     quarantined_by_a_person,
     repair_all,
 )
+from tests.support.waiting import eventually
 from tests.support.workspace import FIRST, AtFailpoint, Workspace, finish_jobs, ingest
 
 CREATE = "POST /api/v1/tasks"
@@ -113,6 +115,41 @@ def test_a_request_that_a_proxy_delays_until_the_batch_is_cancelled_leaves_no_ta
         time.sleep(0.1)
     assert delete_late_tasks(street.context) == 1
     assert street.tasks_on_server() == 0
+
+
+@pytest.mark.parametrize(
+    "fault", [{"forget": "queue"}, {"forget": "worker"}, {"fail": "OSError: the disk is full"}], ids=str
+)
+def test_the_task_of_a_cancelled_batch_is_deleted_once_cvat_has_lost_its_upload(
+    street: Workspace, fault: dict[str, str]
+) -> None:
+    settings = street.context.settings
+    settings.wait_seconds, settings.forgotten_seconds, settings.stalled_seconds = 0, 0.3, -0.7  # and 1 s for its file
+    close_one_file(street)
+    street.sandbox.faults.set([{"on": "worker creation", **fault}])
+    with acquire_batch(street.context, FIRST) as lease:
+        create_task_module.create_task(lease)
+        upload_data(lease)
+    cancel(street)
+    eventually(lambda: delete_late_tasks(street.context), "the deletion of the task", 10)
+    assert street.tasks_on_server() == 0
+    assert (street.line().state, street.line().task_id) == ("cancelled", None)
+    assert repair.survey(street.context) == []
+
+
+def test_an_upload_of_which_cvat_still_makes_frames_stays_when_its_batch_is_cancelled(street: Workspace) -> None:
+    street.context.settings.wait_seconds = 0
+    close_one_file(street)
+    street.sandbox.faults.set([{"on": "worker creation", "delay": 3600}])
+    ingest(street)
+    cancel(street)
+    assert delete_late_tasks(street.context) == 0
+    [found] = repair.survey(street.context)
+    assert (found.action, "has an upload, but no frames" in found.what) == (Action.REPORT, True)
+    street.sandbox.faults.stop()
+    eventually(street.frames, "the frames", 10)
+    assert delete_late_tasks(street.context) == 0
+    assert repair.survey(street.context) == []
 
 
 # --- nobody's work is deleted -----------------------------------------------------------------------------------------
