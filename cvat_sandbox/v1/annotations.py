@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import sqlite3
+import unicodedata
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from flask import Response
 
 from cvat_sandbox.errors import Crash, InvalidAnnotation
 from cvat_sandbox.formats.registry import EXPORTERS, IMPORTERS
+from cvat_sandbox.rest.exceptions import ApiException
+from cvat_sandbox.rest.request import ApiRequest
+from cvat_sandbox.rest.responses import ApiResponse, send_file
 from cvat_sandbox.state.annotations import (
     clear_task_annotations,
     read_job_annotations,
@@ -19,10 +24,7 @@ from cvat_sandbox.state.annotations import (
     write_task_annotations,
 )
 from cvat_sandbox.v1.dispatch import Endpoint
-from cvat_sandbox.v1.exceptions import ApiException
 from cvat_sandbox.v1.permissions import jobs_permission, tasks_permission
-from cvat_sandbox.v1.request import ApiRequest
-from cvat_sandbox.v1.responses import ApiResponse, attachment, send_file
 from cvat_sandbox.v1.serializers import ANNOTATIONS
 from cvat_sandbox.v1.tasks import permitted_job, permitted_task
 from cvat_sandbox.web import multipart
@@ -129,7 +131,14 @@ def _export(request: ApiRequest, task: sqlite3.Row, kind: str) -> ApiResponse | 
         return ApiResponse(status=201)
     assert export.file is not None
     name = request.query.get("filename", "") or _file_name(task, format_name)
-    return send_file(export.file, "application/zip", attachment(name))
+    return send_file(export.file, "application/zip", _attachment(name))
+
+
+def _attachment(name: str) -> str:
+    """Return the Content-Disposition of a download. The real server writes the ASCII name as a Python bytes literal."""
+    name = name.lower()
+    ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore")
+    return f"attachment; filename=\"{ascii_name!r}\"; filename*=UTF-8''{quote(name)}"
 
 
 def _file_name(task: sqlite3.Row, format_name: str) -> str:

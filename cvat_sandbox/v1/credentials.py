@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from cvat_sandbox.rest.exceptions import ValidationError
+from cvat_sandbox.rest.fields import CharField, EmailField, ListField
 from cvat_sandbox.state.users import GROUPS
-from cvat_sandbox.v1.exceptions import ValidationError
-from cvat_sandbox.v1.fields import CharField, EmailField, ListField
 
 if TYPE_CHECKING:
     from cvat_sandbox.state.users import Users

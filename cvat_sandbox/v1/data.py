@@ -10,13 +10,13 @@ from typing import Any
 from flask import Response
 
 from cvat_sandbox.errors import Crash, Forbidden, NotFound
+from cvat_sandbox.rest.exceptions import NO_PERMISSION
+from cvat_sandbox.rest.request import ApiRequest, parse_id
+from cvat_sandbox.rest.responses import ApiResponse, send_file
 from cvat_sandbox.state import tasks
 from cvat_sandbox.state.media import Frames
 from cvat_sandbox.v1.dispatch import Endpoint
-from cvat_sandbox.v1.exceptions import NO_PERMISSION
 from cvat_sandbox.v1.permissions import tasks_permission
-from cvat_sandbox.v1.request import ApiRequest, parse_id
-from cvat_sandbox.v1.responses import ApiResponse, send_file
 from cvat_sandbox.v1.serializers import DATA_DEFAULTS, validate_data
 from cvat_sandbox.v1.tasks import permitted_task
 from cvat_sandbox.web import multipart

@@ -10,16 +10,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from flask import Flask, Request, Response, request
+from flask import Flask, Response, request
 from werkzeug.routing import BaseConverter, Rule
 
-from cvat_sandbox.errors import NotFound
+from cvat_sandbox.rest.exceptions import HANDLED, ApiException, response_of
+from cvat_sandbox.rest.negotiation import choose_renderer
+from cvat_sandbox.rest.permissions import is_authenticated
+from cvat_sandbox.rest.request import PARSERS, ApiRequest
+from cvat_sandbox.rest.responses import ApiResponse, render
 from cvat_sandbox.sandbox import Sandbox
 from cvat_sandbox.v1.authentication import authenticate
-from cvat_sandbox.v1.exceptions import HANDLED, ApiException, response_of
-from cvat_sandbox.v1.permissions import Permission, is_authenticated
-from cvat_sandbox.v1.request import PARSERS, ApiRequest
-from cvat_sandbox.v1.responses import ApiResponse, render
+from cvat_sandbox.v1.permissions import Permission
 from cvat_sandbox.web import views
 
 RENDERERS = {"json": "application/json", "api": "text/html"}
@@ -77,7 +78,7 @@ def mount(app: Flask, endpoint: Endpoint, sandbox: Sandbox) -> None:
 def _respond(endpoint: Endpoint, api_request: ApiRequest, suffix: str, ids: dict[str, str]) -> Response:
     renderer = "json"
     try:
-        renderer = _choose_renderer(api_request.http, suffix or api_request.http.args.get("scheme", ""))
+        renderer = choose_renderer(api_request.http, RENDERERS, suffix or api_request.http.args.get("scheme", ""))
         authenticate(api_request)
         endpoint.permission(api_request)
         answer = _handle(endpoint, api_request, ids)
@@ -105,24 +106,3 @@ def _handle(endpoint: Endpoint, api_request: ApiRequest, ids: dict[str, str]) ->
 def _describe(endpoint: Endpoint) -> ApiResponse:
     about = {"name": endpoint.name, "description": "", "renders": list(RENDERERS.values()), "parses": list(PARSERS)}
     return ApiResponse({**about, "actions": endpoint.actions} if endpoint.actions else about)
-
-
-def _choose_renderer(http: Request, wanted: str) -> str:
-    """Return the renderer that the Accept header prefers, among those named `wanted`; exact media ranges win."""
-    renderers = {name: media for name, media in RENDERERS.items() if wanted in {"", name}}
-    if not renderers:
-        raise NotFound
-    ranges = [part.split(";")[0].strip().lower() for part in (http.headers.get("Accept") or "*/*").split(",")]
-    for exactness in (2, 1, 0):
-        for name, media in renderers.items():
-            if any(_exactness(accepted) == exactness and _covers(accepted, media) for accepted in ranges):
-                return name
-    raise ApiException(406, {"detail": "Could not satisfy the request Accept header."})
-
-
-def _exactness(media_range: str) -> int:
-    return 2 - media_range.split("/").count("*")
-
-
-def _covers(media_range: str, media: str) -> bool:
-    return all(a in {"*", b} for a, b in zip(media_range.split("/"), media.split("/"), strict=False))

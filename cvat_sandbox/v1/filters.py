@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 
+from cvat_sandbox.rest.exceptions import ValidationError
 from cvat_sandbox.state.database import LARGEST_ID
 from cvat_sandbox.state.tasks import TaskFilter
-from cvat_sandbox.v1.exceptions import ValidationError
 
 TASK_ORDERS = ("id", "name", "owner", "status", "assignee")
 

@@ -4,25 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cvat_sandbox.v1.exceptions import NotAuthenticated, PermissionDenied
-from cvat_sandbox.v1.request import ApiRequest
+from cvat_sandbox.rest.exceptions import PermissionDenied
+from cvat_sandbox.rest.permissions import SAFE_METHODS, is_authenticated
+from cvat_sandbox.rest.request import ApiRequest
 
-SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 TASK_METHODS = (*SAFE_METHODS, "POST", "PATCH", "PUT", "DELETE")
 JOB_METHODS = (*SAFE_METHODS, "PATCH", "PUT", "DELETE")
 
 Permission = Callable[[ApiRequest], None]
 """Raises NotAuthenticated or PermissionDenied."""
-
-
-def allow_any(request: ApiRequest) -> None:
-    """Allow every request."""
-
-
-def is_authenticated(request: ApiRequest) -> None:
-    """Allow every user."""
-    if request.authenticated is None:
-        raise NotAuthenticated
 
 
 def tasks_permission(request: ApiRequest) -> None:

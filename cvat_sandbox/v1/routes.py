@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from flask import Flask, Response
 from werkzeug.routing import Rule
 
+from cvat_sandbox.rest.authentication import set_cookies
 from cvat_sandbox.sandbox import Sandbox
 from cvat_sandbox.v1 import data, dispatch, git, server, tasks, users
 from cvat_sandbox.v1.annotations import ENDPOINTS as ANNOTATION_ENDPOINTS
-from cvat_sandbox.v1.authentication import set_cookies
 from cvat_sandbox.web import views
 
 ENDPOINTS = [

@@ -5,14 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from cvat_sandbox.errors import Crash
-from cvat_sandbox.state.annotations import TYPES
-from cvat_sandbox.state.database import LARGEST_ID
-from cvat_sandbox.state.media import has_frame_step
-from cvat_sandbox.state.tasks import STATUSES
-from cvat_sandbox.state.users import Users
-from cvat_sandbox.v1.credentials import GroupsField, NewEmailField, PasswordField, UsernameField
-from cvat_sandbox.v1.exceptions import ValidationError
-from cvat_sandbox.v1.fields import (
+from cvat_sandbox.rest.exceptions import ValidationError
+from cvat_sandbox.rest.fields import (
     BooleanField,
     CharField,
     ChoiceField,
@@ -25,6 +19,12 @@ from cvat_sandbox.v1.fields import (
     PrimaryKeyRelatedField,
     Serializer,
 )
+from cvat_sandbox.state.annotations import TYPES
+from cvat_sandbox.state.database import LARGEST_ID
+from cvat_sandbox.state.media import has_frame_step
+from cvat_sandbox.state.tasks import STATUSES
+from cvat_sandbox.state.users import Users
+from cvat_sandbox.v1.credentials import GroupsField, NewEmailField, PasswordField, UsernameField
 
 # -- users
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from cvat_sandbox.formats.registry import EXPORTERS, IMPORTERS
+from cvat_sandbox.rest.exceptions import PermissionDenied
+from cvat_sandbox.rest.paging import paged
+from cvat_sandbox.rest.permissions import allow_any
+from cvat_sandbox.rest.request import ApiRequest
+from cvat_sandbox.rest.responses import ApiResponse
 from cvat_sandbox.v1.dispatch import Endpoint
-from cvat_sandbox.v1.exceptions import PermissionDenied
-from cvat_sandbox.v1.paging import paged
-from cvat_sandbox.v1.permissions import allow_any
-from cvat_sandbox.v1.request import ApiRequest
-from cvat_sandbox.v1.responses import ApiResponse
 
 ABOUT = {
     "name": "Computer Vision Annotation Tool",

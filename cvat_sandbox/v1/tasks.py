@@ -5,18 +5,18 @@ from __future__ import annotations
 import sqlite3
 
 from cvat_sandbox.errors import Crash
+from cvat_sandbox.rest.exceptions import ValidationError
+from cvat_sandbox.rest.paging import page_of, paged
+from cvat_sandbox.rest.request import ApiRequest, parse_id
+from cvat_sandbox.rest.responses import ApiResponse
 from cvat_sandbox.state import tasks
 from cvat_sandbox.state.permissions import check_job, check_task
 from cvat_sandbox.v1 import serializers
 from cvat_sandbox.v1.dispatch import Endpoint
-from cvat_sandbox.v1.exceptions import ValidationError
 from cvat_sandbox.v1.filters import TASK_ORDERS, order_by, task_filter
 from cvat_sandbox.v1.metadata import TASK_FIELDS
-from cvat_sandbox.v1.paging import page_of, paged
 from cvat_sandbox.v1.permissions import jobs_permission, tasks_permission
 from cvat_sandbox.v1.representations import job_json, tasks_json
-from cvat_sandbox.v1.request import ApiRequest, parse_id
-from cvat_sandbox.v1.responses import ApiResponse
 
 
 def permitted_task(request: ApiRequest, pk: str, action: str) -> sqlite3.Row:

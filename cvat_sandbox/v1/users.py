@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from cvat_sandbox.errors import NotFound
+from cvat_sandbox.rest.authentication import open_session
+from cvat_sandbox.rest.exceptions import ValidationError
+from cvat_sandbox.rest.paging import page_of, paged
+from cvat_sandbox.rest.permissions import allow_any
+from cvat_sandbox.rest.request import ApiRequest, parse_id
+from cvat_sandbox.rest.responses import ApiResponse
 from cvat_sandbox.state.database import BrokenConstraint
 from cvat_sandbox.state.users import User, Users
 from cvat_sandbox.v1 import serializers
-from cvat_sandbox.v1.authentication import open_session
 from cvat_sandbox.v1.dispatch import Endpoint
-from cvat_sandbox.v1.exceptions import ValidationError
 from cvat_sandbox.v1.filters import order_by
-from cvat_sandbox.v1.paging import page_of, paged
-from cvat_sandbox.v1.permissions import allow_any, users_permission
+from cvat_sandbox.v1.permissions import users_permission
 from cvat_sandbox.v1.representations import user_json
-from cvat_sandbox.v1.request import ApiRequest, parse_id
-from cvat_sandbox.v1.responses import ApiResponse
 
 SHORT_FIELDS = ("id", "username", "first_name", "last_name", "email")
 FULL_FIELDS = (*SHORT_FIELDS, "is_staff", "is_superuser", "is_active", "last_login", "date_joined")

@@ -11,12 +11,13 @@ from typing import Any
 from flask import Request
 
 from cvat_sandbox.errors import NotFound
+from cvat_sandbox.rest.exceptions import ApiException
 from cvat_sandbox.sandbox import Sandbox
 from cvat_sandbox.state.database import LARGEST_ID
 from cvat_sandbox.state.users import User
-from cvat_sandbox.v1.exceptions import ApiException
 
 PARSERS = ("application/json", "application/x-www-form-urlencoded", "multipart/form-data")
+"""The media types that Django REST framework parses."""
 MAX_JSON_BYTES = 256 * 2**20
 
 

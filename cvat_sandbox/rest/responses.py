@@ -6,14 +6,12 @@ import contextlib
 import html
 import json
 import math
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from flask import Response
 from werkzeug.wsgi import wrap_file
@@ -35,11 +33,14 @@ def to_json(data: Any) -> str:
     return json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-def render(answer: ApiResponse, renderer: str, title: str) -> Response:
-    """Return the response of the renderer `json`, or of `api`, which shows the JSON in an HTML page."""
+def render(answer: ApiResponse, renderer: str, title: str, *, media_type: str = "application/json") -> Response:
+    """Return the response of the renderer `json`, or of `api`, which shows the JSON in an HTML page.
+
+    media_type: that of the JSON.
+    """
     headers = dict(answer.headers)
     if answer.data is None:
-        response = Response(b"", answer.status, headers=headers, content_type="application/json")
+        response = Response(b"", answer.status, headers=headers, content_type=media_type)
         if answer.status == HTTPStatus.NO_CONTENT:
             del response.headers["Content-Type"]
         return response
@@ -47,7 +48,7 @@ def render(answer: ApiResponse, renderer: str, title: str) -> Response:
         raise ValueError("Out of range float values are not JSON compliant")
     text = to_json(answer.data)
     if renderer == "json":
-        return Response(text, answer.status, headers=headers, content_type="application/json")
+        return Response(text, answer.status, headers=headers, content_type=media_type)
     page = (
         f"<!DOCTYPE html><html><head><title>{html.escape(title)} - Django REST framework</title></head>"
         f"<body><h1>{html.escape(title)}</h1><pre>{html.escape(text)}</pre></body></html>"
@@ -75,10 +76,3 @@ def send_file(file: Path, content_type: str, disposition: str = "") -> Response:
     if disposition:
         response.headers["Content-Disposition"] = disposition
     return response
-
-
-def attachment(name: str) -> str:
-    """Return the Content-Disposition of a download. The real server writes the ASCII name as a Python bytes literal."""
-    name = name.lower()
-    ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore")
-    return f"attachment; filename=\"{ascii_name!r}\"; filename*=UTF-8''{quote(name)}"

@@ -10,8 +10,8 @@ import ipaddress
 import re
 from typing import TYPE_CHECKING, Any
 
+from cvat_sandbox.rest.exceptions import NULL, ValidationError
 from cvat_sandbox.state.database import LARGEST_ID
-from cvat_sandbox.v1.exceptions import NULL, ValidationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

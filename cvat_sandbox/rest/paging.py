@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
-from cvat_sandbox.v1.exceptions import ApiException
-from cvat_sandbox.v1.request import ApiRequest
-from cvat_sandbox.v1.responses import ApiResponse
+from cvat_sandbox.rest.exceptions import ApiException
+from cvat_sandbox.rest.request import ApiRequest
+from cvat_sandbox.rest.responses import ApiResponse
 
 PAGE_SIZE = 10
 
 
-def page_of(request: ApiRequest, count: int) -> tuple[int, int]:
+def page_of(request: ApiRequest, count: int, *, max_size: int = 2**62) -> tuple[int, int]:
     """Return the offset and the size of the page that the query names.
 
     count: the number of all rows. Raises ApiException (404) if there is no such page.
     """
-    size = _page_size(request, count)
+    size = _page_size(request, count, max_size)
     pages = max(1, -(-count // size))
     wanted = request.query.get("page", "1")
     try:
@@ -33,7 +33,7 @@ def _invalid_page() -> ApiException:
     return ApiException(404, {"detail": "Invalid page."})
 
 
-def _page_size(request: ApiRequest, count: int) -> int:
+def _page_size(request: ApiRequest, count: int, max_size: int) -> int:
     wanted = request.query.get("page_size", "")
     if wanted == "all":
         return max(count, 1)
@@ -41,12 +41,12 @@ def _page_size(request: ApiRequest, count: int) -> int:
         size = int(wanted)
     except ValueError:
         return PAGE_SIZE
-    return min(size, 2**62) if size > 0 else PAGE_SIZE
+    return min(size, max_size) if size > 0 else PAGE_SIZE
 
 
-def paged(request: ApiRequest, count: int, results: list[Any]) -> ApiResponse:
+def paged(request: ApiRequest, count: int, results: list[Any], *, max_size: int = 2**62) -> ApiResponse:
     """Return the response of a page with the URLs of the next and the previous one."""
-    first, size = page_of(request, count)
+    first, size = page_of(request, count, max_size=max_size)
     number = first // size + 1
     return ApiResponse({
         "count": count,
