@@ -14,11 +14,19 @@ import click
 from cvat_sandbox import Options, Person, Serving, parse_user
 from cvat_sandbox.errors import SandboxError
 from cvat_sandbox.faults import load_rules
+from cvat_sandbox.server import FAMILIES
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 @click.command(context_settings=CONTEXT)
+@click.option(
+    "--version",
+    type=click.Choice(list(FAMILIES)),
+    default="1.0.0",
+    show_default=True,
+    help="The version of CVAT whose API to serve.",
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=8080, show_default=True, help="The port; 0 takes a free one.")
 @click.option(
@@ -27,7 +35,7 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
     multiple=True,
     metavar="NAME:PASSWORD[:ROLE,…]",
     help="Create a user; may be repeated. Ids follow the order. "
-    "Roles: superuser, staff, admin, user, annotator, observer.",
+    "Roles: superuser, staff, admin, user, annotator, observer; for 2.73 superuser, user, worker.",
 )
 @click.option(
     "--users",
@@ -61,15 +69,15 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
     "--workers", default=2, show_default=True, help="Number of worker threads for frames, exports and imports."
 )
 def command(  # noqa: PLR0913, PLR0917 - one argument an option
-    host: str, port: int, users: tuple[str, ...], users_file: Path | None, data: Path | None, share: Path | None,
-    allow_remote: tuple[str, ...], faults: Path | None, control_token: str, workers: int,
+    version: str, host: str, port: int, users: tuple[str, ...], users_file: Path | None, data: Path | None,
+    share: Path | None, allow_remote: tuple[str, ...], faults: Path | None, control_token: str, workers: int,
 ) -> None:  # fmt: skip
-    """Serve the API of CVAT 1.0.0 for demos and tests, with the quirks of the real server."""
+    """Serve the API of CVAT for demos and tests, with the quirks of the real server."""
     lines = [*users, *(users_file.read_text().split("\n") if users_file else [])]
     if data:
         data.mkdir(parents=True, exist_ok=True)
     serving = Serving(Options(
-        users=_people(lines), host=host, port=port, data=data, share=share, allow_remote=allow_remote,
+        version=version, users=_people(lines), host=host, port=port, data=data, share=share, allow_remote=allow_remote,
         faults=tuple(load_rules(faults)) if faults else (), control_token=control_token, workers=workers,
     ))  # fmt: skip
     click.echo(f"sandbox: {serving.url}")

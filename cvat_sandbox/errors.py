@@ -2,8 +2,9 @@
 
 Exception
 ├── SandboxError           the set-up is wrong: a port in use, a fault rule, a faults file; ends the command
-├── NotFound               there is no such user, task or job
+├── NotFound               there is no such user, task, job, …
 ├── Forbidden              the user may not do this
+├── Rejected               the object cannot be changed in this way; the text is CVAT's
 ├── InvalidAnnotation      an annotation does not fit its task; the text is CVAT's
 ├── JobForgotten           the job of a worker is never continued: its queue was lost, or its worker was killed
 ├── Crash                  the real server has a bug here: it answers 500, perhaps after part of the work
@@ -29,11 +30,15 @@ class SandboxError(Exception):
 
 
 class NotFound(Exception):
-    """There is no such user, task or job."""
+    """There is no such object; a text says which, for the families that show one."""
 
 
 class Forbidden(Exception):
     """The user may not do this."""
+
+
+class Rejected(Exception):
+    """The object cannot be changed in this way; the text is CVAT's."""
 
 
 class InvalidAnnotation(Exception):

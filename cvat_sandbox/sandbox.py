@@ -9,19 +9,23 @@ from pathlib import Path
 
 from cvat_sandbox.faults import Faults, Rule
 from cvat_sandbox.state.database import Database
-from cvat_sandbox.state.users import Person, Users
+from cvat_sandbox.state.users import GROUPS, SYSTEM_ROLES, Person, Users
 from cvat_sandbox.workers.creation import Creations
 from cvat_sandbox.workers.downloads import Downloader
 from cvat_sandbox.workers.exports import Exports
 from cvat_sandbox.workers.imports import Imports
 from cvat_sandbox.workers.pool import WorkerPool
+from cvat_sandbox.workers.requests import Requests
 from cvat_sandbox.workers.share import Share
+from cvat_sandbox.workers.task_data import TaskData
 
 
 @dataclass(frozen=True)
 class Options:
     """How a sandbox is set up. The command `cvat-sandbox` has an option for each field."""
 
+    version: str = "1.0.0"
+    """The version of CVAT whose API it serves: a key of `cvat_sandbox.server.FAMILIES`."""
     users: tuple[Person, ...] = ()
     host: str = "127.0.0.1"
     port: int = 0
@@ -52,7 +56,7 @@ class Sandbox:
             file.unlink()
         self.db = Database(self.folder / "state.sqlite", durable=self.options.data is not None)
         self.faults = Faults(self.options.faults)
-        self.users = Users(self.db)
+        self.users = Users(self.db, GROUPS if self.options.version == "1.0.0" else SYSTEM_ROLES)
         self.users.add(self.options.users)
         self.share = Share(self.options.share)
         downloader = Downloader(frozenset(self.options.allow_remote))
@@ -60,7 +64,11 @@ class Sandbox:
         self.creations = Creations(self.db, self.workers, self.folder, self.share, downloader, self.faults)
         self.exports = Exports(self.db, self.workers, self.folder, self.faults)
         self.imports = Imports(self.db, self.workers, self.folder)
+        self.requests = Requests(self.db, self.workers, self.faults)
+        self.task_data = TaskData(self.db, self.requests, self.folder, self.share)
         self.creations.resume()
+        self.requests.forget_interrupted(but="create")
+        self.task_data.resume()
 
     @property
     def incoming(self) -> Path:

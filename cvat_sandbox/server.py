@@ -19,6 +19,7 @@ from cvat_sandbox.errors import SandboxError
 from cvat_sandbox.sandbox import Options, Sandbox
 from cvat_sandbox.state.users import ROLES, Person
 from cvat_sandbox.v1 import routes as v1
+from cvat_sandbox.v2 import routes as v2
 from cvat_sandbox.web import control, fault_middleware, html_pages, pages, views
 from cvat_sandbox.web.html_pages import HtmlPage
 from cvat_sandbox.web.views import View
@@ -36,8 +37,11 @@ class Family(NamedTuple):
     mount: Callable[[Flask, Sandbox], None]
 
 
-FAMILIES = (Family(v1.rules, v1.CONVERTERS, v1.mount),)
-"""The API families."""
+FAMILIES = {
+    "1.0.0": Family(v1.rules, v1.CONVERTERS, v1.mount),
+    "2.73": Family(v2.rules, v2.CONVERTERS, v2.mount),
+}
+"""The API families, by the version of CVAT that they imitate. A server serves one."""
 VIEWS: dict[str, View] = {**pages.VIEWS, control.PATH: control.faults}
 """The views of no family, by path."""
 
@@ -45,12 +49,11 @@ log = logging.getLogger(__name__)
 
 
 def application(sandbox: Sandbox) -> Flask:
-    """Return the Flask application with the API families, the pages and the control endpoint."""
+    """Return the Flask application with the API family of its version, the pages and the control endpoint."""
     app = Flask("cvat_sandbox.web", static_folder=None)
     app.request_class = _Request
-    app.url_map = _url_map()
-    for family in FAMILIES:
-        family.mount(app, sandbox)
+    app.url_map = _url_map(sandbox.options.version)
+    FAMILIES[sandbox.options.version].mount(app, sandbox)
     for path, view in VIEWS.items():
         views.mount(app, path, view, sandbox)
     app.register_error_handler(Exception, _error_response)
@@ -64,11 +67,11 @@ def application(sandbox: Sandbox) -> Flask:
 
 
 @cache
-def _url_map() -> Map:
+def _url_map(version: str) -> Map:
     """Return the rules of every application; to compile them takes most of the time in which a sandbox starts."""
-    converters = {name: converter for family in FAMILIES for name, converter in family.converters.items()}
-    rules = [rule for family in FAMILIES for rule in family.rules()]
-    return Map([*rules, *map(views.rule, VIEWS)], converters=converters, merge_slashes=False)
+    family = FAMILIES[version]
+    rules = [*family.rules(), *map(views.rule, VIEWS)]
+    return Map(rules, converters=family.converters, merge_slashes=False)
 
 
 def _error_response(error: Exception) -> Response:
@@ -124,6 +127,9 @@ class Serving:
     """
 
     def __init__(self, options: Options) -> None:
+        if options.version not in FAMILIES:
+            next_step = f"cvat-sandbox --version {' or '.join(FAMILIES)}"
+            raise SandboxError(f"there is no API family of version {options.version!r}", next_step=next_step)
         self.sandbox = Sandbox(options)
         self.faults = self.sandbox.faults
         app = application(self.sandbox)

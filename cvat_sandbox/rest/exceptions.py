@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cvat_sandbox.errors import Forbidden, InvalidAnnotation, NotFound
+from cvat_sandbox.errors import Forbidden, InvalidAnnotation, NotFound, Rejected
 from cvat_sandbox.web.multipart import MultipartError
 
 NO_PERMISSION = "You do not have permission to perform this action."
@@ -51,6 +51,7 @@ HANDLED = (
     MultipartError,
     NotFound,
     Forbidden,
+    Rejected,
     InvalidAnnotation,
 )
 """The exceptions that `response_of` accepts. Any other is a bug of the real server, which answers 500."""
@@ -66,8 +67,8 @@ def response_of(error: Exception) -> tuple[int, Any]:
         case MultipartError():
             return 400, {"detail": str(error)}
         case NotFound():
-            return 404, {"detail": "Not found."}
+            return 404, {"detail": str(error) or "Not found."}
         case Forbidden():
             return 403, {"detail": NO_PERMISSION}
         case _:
-            return 400, str(error)
+            return 400, [str(error)] if isinstance(error, Rejected) else str(error)

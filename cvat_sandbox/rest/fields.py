@@ -56,9 +56,9 @@ class Field:
 class CharField(Field):
     """A string without surrounding whitespace. A number becomes a string."""
 
-    def __init__(self, *, max_length: int = 0, allow_blank: bool = False, **options: Any) -> None:
+    def __init__(self, *, max_length: int = 0, min_length: int = 0, allow_blank: bool = False, **options: Any) -> None:
         super().__init__(**options)
-        self.max_length, self.allow_blank = max_length, allow_blank
+        self.max_length, self.min_length, self.allow_blank = max_length, min_length, allow_blank
 
     def to_internal_value(self, value: Any) -> str:
         """Return the stripped string."""
@@ -71,6 +71,8 @@ class CharField(Field):
             raise ValidationError("Null characters are not allowed.")
         if self.max_length and len(text) > self.max_length:
             raise ValidationError(f"Ensure this field has no more than {self.max_length} characters.")
+        if len(text) < self.min_length:
+            raise ValidationError(f"Ensure this field has at least {self.min_length} characters.")
         return text
 
 

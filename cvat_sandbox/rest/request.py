@@ -28,6 +28,8 @@ class ApiRequest:
     sandbox: Sandbox
     http: Request
     authenticated: User | None = None
+    parsers: tuple[str, ...] = PARSERS
+    """The media types that the endpoint reads."""
 
     @property
     def user(self) -> User:
@@ -49,11 +51,11 @@ class ApiRequest:
         """The parsed JSON, or the fields of a form; {} without a body."""
         if not self.has_body:
             return {}
-        if self.media_type == "application/json":
-            return self._json()
-        if self.media_type not in PARSERS:
+        if self.media_type not in self.parsers:
             content_type = self.http.content_type or ""
             raise ApiException(415, {"detail": f'Unsupported media type "{content_type}" in request.'})
+        if self.media_type == "application/json":
+            return self._json()
         return {name: values[-1] for name, values in self.http.form.lists()}
 
     @property

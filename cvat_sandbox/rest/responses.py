@@ -65,6 +65,11 @@ def _is_finite(value: Any) -> bool:
     return all(_is_finite(item) for item in value) if isinstance(value, list) else True
 
 
+def plain(text: str, status: int) -> Response:
+    """Return a response with a text that the client sees as HTML, as Django sends one without a renderer."""
+    return Response(text, status, content_type="text/html; charset=utf-8")
+
+
 def send_file(file: Path, content_type: str, disposition: str = "") -> Response:
     """Return a file as a response that streams it."""
     handle = file.open("rb")

@@ -9,7 +9,7 @@ import posixpath
 import re
 import zipfile
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Protocol
 
 from PIL import Image, UnidentifiedImageError
 
@@ -89,28 +89,47 @@ class FrameError(Exception):
     """The task has no such frame or chunk."""
 
 
-class Frames:
-    """The media of a data row in its folder. Chunks and the preview are made when they are first requested."""
+class Pillow(Protocol):
+    """How a version of CVAT reads images: `pillow62` or `pillow12`."""
 
-    def __init__(self, folder: Path, data: sqlite3.Row, frames: list[sqlite3.Row]) -> None:
+    def open_image(self, file: Path) -> Image.Image:
+        """Open an image."""
+
+    def load(self, image: Image.Image) -> None:
+        """Decode as much as the file holds."""
+
+    def to_rgb(self, image: Image.Image) -> Image.Image:
+        """Convert a loaded image."""
+
+
+class Frames:
+    """The media of a data row in its folder. Chunks and the preview are made when they are first requested.
+
+    frames: all of them, or those of a job; then `cache` names the folder of their chunks and preview.
+    """
+
+    def __init__(
+        self, folder: Path, data: sqlite3.Row, frames: list[sqlite3.Row], *, pillow: Pillow = pillow62, cache: str = ""
+    ) -> None:
         self._folder, self._data, self._frames = folder, data, frames
+        self._pillow, self._cache = pillow, folder / cache
 
     def frame(self, number: int, *, original: bool) -> tuple[bytes, str]:
         """Return an image, as it was uploaded or as a compressed JPEG, and its file name."""
-        if not 0 <= number < self._data["size"]:
+        if not 0 <= number < len(self._frames):
             raise FrameError(f"Incorrect requested frame number: {number}")
         file = self._file(self._frames[number])
         if original:
             return file.read_bytes(), self._frames[number]["path"]
-        return _compressed(file, self._data["image_quality"]), "frame.jpeg"
+        return self._compressed(file), "frame.jpeg"
 
     def thumbnail(self, number: int, side: int) -> bytes:
         """Return an image as a JPEG of at most `side` x `side` pixels."""
         out = io.BytesIO()
-        with pillow62.open_image(self._file(self._frames[number])) as image:
+        with self._pillow.open_image(self._file(self._frames[number])) as image:
             image.draft("RGB", (side, side))  # a large JPEG is decoded small
-            pillow62.load(image)
-            shrunk = pillow62.to_rgb(image)
+            self._pillow.load(image)
+            shrunk = self._pillow.to_rgb(image)
         shrunk.thumbnail((side, side))
         shrunk.save(out, "JPEG", quality=80)
         return out.getvalue()
@@ -118,29 +137,37 @@ class Frames:
     def chunk(self, number: int, *, original: bool) -> Path:
         """Return the file of a chunk: an uncompressed zip of up to `chunk_size` images."""
         size = self._data["chunk_size"]
-        if not 0 <= number < math.ceil(self._data["size"] / size):
+        if not 0 <= number < math.ceil(len(self._frames) / size):
             raise FrameError(f"Incorrect requested chunk number: {number}")
-        target = self._folder / ("original" if original else "compressed") / f"{number}.zip"
+        target = self._cache / ("original" if original else "compressed") / f"{number}.zip"
         if not target.exists():
-            target.parent.mkdir(exist_ok=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
             self._write_chunk(self._frames[number * size : (number + 1) * size], target, original=original)
         return target
 
     def preview(self) -> Path:
         """Return the file of a small JPEG of the first image."""
-        target = self._folder / "preview.jpeg"
+        target = self._cache / "preview.jpeg"
         if not self._frames:
             raise FrameError(f'"{shown_path(self._data["id"], "../preview.jpeg")}" does not exist')
         if not target.exists():
-            with pillow62.open_image(self._file(self._frames[0])) as image:
-                pillow62.load(image)
-                small = pillow62.to_rgb(image)
+            with self._pillow.open_image(self._file(self._frames[0])) as image:
+                self._pillow.load(image)
+                small = self._pillow.to_rgb(image)
             small.thumbnail((256, 256))
+            self._cache.mkdir(exist_ok=True)
             _replace(target, lambda out: small.save(out, "JPEG"))
         return target
 
     def _file(self, frame: sqlite3.Row) -> Path:
         return self._folder / "raw" / str(frame["file"])
+
+    def _compressed(self, file: Path) -> bytes:
+        out = io.BytesIO()
+        with self._pillow.open_image(file) as image:
+            self._pillow.load(image)
+            self._pillow.to_rgb(image).save(out, "JPEG", quality=self._data["image_quality"])
+        return out.getvalue()
 
     def _write_chunk(self, frames: list[sqlite3.Row], target: Path, *, original: bool) -> None:
         def write(out: io.BufferedWriter) -> None:
@@ -148,18 +175,10 @@ class Frames:
                 for index, frame in enumerate(frames):
                     suffix = posixpath.splitext(frame["path"])[1] if original else ".jpeg"
                     file = self._file(frame)
-                    image = file.read_bytes() if original else _compressed(file, self._data["image_quality"])
+                    image = file.read_bytes() if original else self._compressed(file)
                     chunk.writestr(f"{index:06d}{suffix}", image)
 
         _replace(target, write)
-
-
-def _compressed(file: Path, quality: int) -> bytes:
-    out = io.BytesIO()
-    with pillow62.open_image(file) as image:
-        pillow62.load(image)
-        pillow62.to_rgb(image).save(out, "JPEG", quality=quality)
-    return out.getvalue()
 
 
 def _replace(target: Path, write: Callable[[io.BufferedWriter], object]) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cvat_sandbox.errors import NotFound
-from cvat_sandbox.state import labels
+from cvat_sandbox.state import label_sets, labels
 from cvat_sandbox.state.database import Database, now
 from cvat_sandbox.state.permissions import visible_tasks
 
@@ -69,6 +69,39 @@ def update(db: Database, task_id: int, values: dict[str, Any], changed: list[dic
     labels.merge(db, task_id, changed)
     for name, value in values.items():
         db.execute(f"UPDATE task SET {name} = ? WHERE id = ?", value, task_id)  # noqa: S608 - the names are constants
+
+
+def create_with_labels(db: Database, values: dict[str, Any], wanted: list[dict[str, Any]]) -> int:
+    """Create a task of 2.x without data, with the labels `wanted`; announce it and return its id. Raises Rejected."""
+    with db.transaction():
+        task_id = db.insert("task", created_date=now(), updated_date=now(), **values)
+        label_sets.create(db, label_sets.Owner("task", task_id), wanted)
+    db.events.announce("create", "task", task_id)
+    return task_id
+
+
+def change(db: Database, task: sqlite3.Row, values: dict[str, Any]) -> None:
+    """Change columns of a task of 2.x, and announce it."""
+    changed = {**values, "updated_date": now()}
+    if values.get("assignee", task["assignee"]) != task["assignee"]:
+        changed["assignee_updated_date"] = now()
+    db.update("task", task["id"], changed)
+    db.events.announce("update", "task", task["id"], task)
+
+
+def remove(db: Database, task: sqlite3.Row) -> None:
+    """Announce the deletion of a task of 2.x and of its jobs, then delete it with all that belongs to it."""
+    for job in db.all("SELECT * FROM job WHERE task_id = ? ORDER BY id", task["id"]):
+        db.events.announce("delete", "job", job["id"], job)
+    db.events.announce("delete", "task", task["id"], task)
+    issues = "SELECT id FROM issue WHERE job_id IN (SELECT id FROM job WHERE task_id = ?)"
+    with db.transaction():
+        db.execute(f"DELETE FROM comment WHERE issue_id IN ({issues})", task["id"])  # noqa: S608 - the names are constants
+        db.execute(f"DELETE FROM issue WHERE id IN ({issues})", task["id"])  # noqa: S608 - the names are constants
+        db.execute("DELETE FROM upload WHERE data_id = ?", task["data_id"])
+        for table in ("quality_settings", "consensus_settings", "quality_report"):
+            db.execute(f"DELETE FROM {table} WHERE task_id = ?", task["id"])  # noqa: S608 - the names are constants
+        delete(db, task["id"])
 
 
 def delete(db: Database, task_id: int) -> None:

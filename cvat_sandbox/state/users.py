@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 GROUPS = ("admin", "user", "annotator", "observer")
-ROLES = ("superuser", "staff", *GROUPS)
+"""The groups of 1.0.0."""
+SYSTEM_ROLES = ("admin", "user", "worker")
+"""The groups of 2.x. A user without one is in `user`."""
+ROLES = ("superuser", "staff", *GROUPS, "worker")
 MAX_SESSIONS = 10_000
 
 
@@ -63,8 +66,8 @@ class Session:
 class Users:
     """The users of a database, and their sessions, which end with the process."""
 
-    def __init__(self, db: Database) -> None:
-        self._db = db
+    def __init__(self, db: Database, groups: tuple[str, ...] = GROUPS) -> None:
+        self._db, self._groups = db, groups
         self._sessions: OrderedDict[str, Session] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -73,11 +76,19 @@ class Users:
         for person in people:
             if not self._db.one("SELECT 1 FROM user WHERE username = ?", person.name):
                 superuser = "superuser" in person.roles
-                groups = [group for group in GROUPS if group in person.roles or (group == "admin" and superuser)]
+                groups = [group for group in self._groups if group in person.roles or (group == "admin" and superuser)]
                 self.create(
-                    person.name, person.password, email=f"{person.name}@example.com", groups=groups,
+                    person.name, person.password, email=f"{person.name}@example.com",
+                    groups=groups if self._groups == GROUPS else groups or ["user"],
                     is_staff=superuser or "staff" in person.roles, is_superuser=superuser,
+                    **self._full_name(person, superuser=superuser),
                 )  # fmt: skip
+
+    def _full_name(self, person: Person, *, superuser: bool) -> dict[str, str]:
+        """Return the name that a user of 2.x gave at registration; a superuser does not register."""
+        if superuser or self._groups == GROUPS:
+            return {}
+        return {"first_name": person.name.capitalize(), "last_name": "Test"}
 
     def create(self, username: str, password: str, *, email: str, groups: list[str], **values: Any) -> int:
         """Insert a user and return the id; raises BrokenConstraint for a name that exists."""
@@ -109,7 +120,7 @@ class Users:
     def update(self, user: User, values: dict[str, Any]) -> User:
         """Change columns of a user and return the changed user."""
         if "groups" in values:
-            values = {**values, "groups": json.dumps([group for group in GROUPS if group in values["groups"]])}
+            values = {**values, "groups": json.dumps([group for group in self._groups if group in values["groups"]])}
         for name, value in values.items():
             self._db.execute(f'UPDATE user SET "{name}" = ? WHERE id = ?', value, user.id)  # noqa: S608 - the names are constants
         changed = self.get(user.id)
@@ -141,6 +152,11 @@ class Users:
             key = secrets.token_hex(20)
             self._db.execute("UPDATE user SET token = ? WHERE id = ?", key, user.id)
             return key
+
+    def authenticate_email(self, email: str, password: str) -> User | None:
+        """Return the active user with this e-mail address and password, or None."""
+        row = self._db.one("SELECT username FROM user WHERE lower(email) = lower(?) AND email != ''", email)
+        return self.authenticate(row["username"], password) if row else None
 
     def find_by_token(self, key: str) -> User | None:
         """Return the user with this token, active or not, or None."""

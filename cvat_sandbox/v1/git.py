@@ -7,6 +7,7 @@ from typing import Any
 from flask import Request, Response
 
 from cvat_sandbox.errors import Forbidden, NotFound
+from cvat_sandbox.rest.authentication import csrf_problem, open_session, read_header
 from cvat_sandbox.rest.exceptions import NotAuthenticated
 from cvat_sandbox.rest.request import parse_id
 from cvat_sandbox.rest.responses import to_json
@@ -14,7 +15,6 @@ from cvat_sandbox.sandbox import Sandbox
 from cvat_sandbox.state import tasks
 from cvat_sandbox.state.permissions import check_task
 from cvat_sandbox.state.users import User
-from cvat_sandbox.rest.authentication import csrf_problem, open_session, read_header
 from cvat_sandbox.web import html_pages
 from cvat_sandbox.web.html_pages import HtmlPage
 from cvat_sandbox.web.views import View

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cvat_sandbox.errors import Crash
+from cvat_sandbox.rest.credentials import GroupsField, NewEmailField, PasswordField, UsernameField
 from cvat_sandbox.rest.exceptions import ValidationError
 from cvat_sandbox.rest.fields import (
     BooleanField,
@@ -24,7 +25,6 @@ from cvat_sandbox.state.database import LARGEST_ID
 from cvat_sandbox.state.media import has_frame_step
 from cvat_sandbox.state.tasks import STATUSES
 from cvat_sandbox.state.users import Users
-from cvat_sandbox.v1.credentials import GroupsField, NewEmailField, PasswordField, UsernameField
 
 # -- users
 

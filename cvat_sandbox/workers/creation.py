@@ -251,7 +251,9 @@ class Creations:
         stop_frame = data["stop_frame"] or data["start_frame"] + (len(frames) - 1) * step
         rows = [(data["id"], *frame) for frame in frames]
         with self._db.transaction():
-            self._db.execute_many("INSERT INTO frame (data_id, frame, path, file, width, height) VALUES (?, ?, ?, ?, ?, ?)", rows)
+            self._db.execute_many(
+                "INSERT INTO frame (data_id, frame, path, file, width, height) VALUES (?, ?, ?, ?, ?, ?)", rows
+            )
             self._db.execute(
                 "UPDATE data SET size = ?, chunk_size = ?, stop_frame = ? WHERE id = ?",
                 len(frames), data["chunk_size"] or chunk_size, stop_frame, data["id"],

@@ -1,0 +1,75 @@
+"""The files that clients have sent for a task: whole ones, and those of TUS that arrive piece by piece."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cvat_sandbox.errors import Crash
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from cvat_sandbox.state.database import Database
+
+MAX_NAME_LENGTH = 1024
+
+
+def add(db: Database, data_id: int, name: str, file: Path, folder: Path) -> None:
+    """Move a whole file into the folder of the uploads. Raises Crash for a name that exists."""
+    length = file.stat().st_size
+    with db.transaction():
+        key = _insert(db, data_id, name, length)
+        db.update("upload", key, {"received": length})
+        folder.mkdir(parents=True, exist_ok=True)
+        file.replace(folder / f"{key:06d}")
+
+
+def begin(db: Database, data_id: int, name: str, length: int, folder: Path) -> sqlite3.Row:
+    """Insert a file that will arrive in pieces, and return its row. Raises Crash for a name that exists."""
+    folder.mkdir(parents=True, exist_ok=True)
+    key = _insert(db, data_id, name, length)
+    (folder / f"{key:06d}").touch()
+    db.update("upload", key, {"key": f"{data_id}_{uuid.uuid4()}"})
+    row = db.one("SELECT * FROM upload WHERE id = ?", key)
+    assert row is not None
+    return row
+
+
+def _insert(db: Database, data_id: int, name: str, length: int) -> int:
+    if is_known(db, data_id, name) or len(name) > MAX_NAME_LENGTH or name in {".", ".."}:
+        raise Crash(f"{name}: the file exists already, or its name cannot be used")
+    key = db.insert("upload", data_id=data_id, name=name, file="", length=length)
+    db.update("upload", key, {"file": f"{key:06d}"})
+    return key
+
+
+def is_known(db: Database, data_id: int, name: str) -> bool:
+    """Return whether a file of this name was begun or sent."""
+    return db.one("SELECT 1 FROM upload WHERE data_id = ? AND name = ?", data_id, name) is not None
+
+
+def unfinished(db: Database, data_id: int, key: str) -> sqlite3.Row | None:
+    """Return the file of a TUS address while pieces are missing, or None."""
+    return db.one("SELECT * FROM upload WHERE data_id = ? AND key = ? AND received < length", data_id, key)
+
+
+def append(db: Database, upload: sqlite3.Row, piece: bytes, folder: Path) -> int:
+    """Add a piece to a file and return the number of bytes that are there.
+
+    The last piece of a file in a folder crashes: the real server has no folder to move it to.
+    """
+    with (folder / upload["file"]).open("ab") as out:
+        out.write(piece)
+    received: int = upload["received"] + len(piece)
+    is_whole = received == upload["length"]
+    if is_whole and "/" in upload["name"]:
+        raise Crash("FileNotFoundError: there is no such folder")
+    db.update("upload", upload["id"], {"received": received})
+    return received
+
+
+def of(db: Database, data_id: int) -> list[sqlite3.Row]:
+    """Return all files of a data row in the order in which they were sent."""
+    return db.all("SELECT * FROM upload WHERE data_id = ? ORDER BY id", data_id)

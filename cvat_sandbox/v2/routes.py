@@ -1,0 +1,42 @@
+"""The routes of the API family."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flask import Flask, Response
+from werkzeug.routing import Rule
+
+from cvat_sandbox.rest.authentication import set_cookies
+from cvat_sandbox.sandbox import Sandbox
+from cvat_sandbox.v2 import access_tokens, data, dispatch, jobs, labels, requests, server, tasks, tus, users
+
+ENDPOINTS = [
+    *server.ENDPOINTS,
+    *users.ENDPOINTS,
+    *access_tokens.ENDPOINTS,
+    *tasks.ENDPOINTS,
+    *data.ENDPOINTS,
+    *tus.ENDPOINTS,
+    *jobs.ENDPOINTS,
+    *labels.ENDPOINTS,
+    *requests.ENDPOINTS,
+]
+CONVERTERS = dispatch.CONVERTERS
+
+
+def rules() -> Iterator[Rule]:
+    """Return the rules of CVAT 2.x."""
+    for endpoint in ENDPOINTS:
+        yield from dispatch.rules(endpoint)
+
+
+def mount(app: Flask, sandbox: Sandbox) -> None:
+    """Add the endpoints of CVAT 2.x to an application, and the cookies of its sessions."""
+    for endpoint in ENDPOINTS:
+        dispatch.mount(app, endpoint, sandbox)
+
+    @app.after_request
+    def add_cookies(response: Response) -> Response:
+        set_cookies(response)
+        return response

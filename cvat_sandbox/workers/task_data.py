@@ -1,0 +1,217 @@
+"""The data of a task in 2.x: the request that turns its files into frames and jobs."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import UnidentifiedImageError
+
+from cvat_sandbox.errors import WorkerError
+from cvat_sandbox.state import jobs, media, pillow12, uploads
+from cvat_sandbox.state.database import now
+from cvat_sandbox.workers.requests import Order, Outcome, Report
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+    from cvat_sandbox.state.database import Database
+    from cvat_sandbox.workers.requests import Requests
+    from cvat_sandbox.workers.share import Share
+
+SORTING_METHODS = ("lexicographical", "natural", "predefined", "random")
+DEFAULT_CHUNK_PIXELS = 36 * 1920 * 1080
+NO_QUALITY = (
+    "[ErrorDetail(string=\"The 'image_quality' parameter is required for image- and video-based tasks\", "
+    "code='invalid')]"
+)
+
+
+class ValidationError(Exception):
+    """A value that 2.x checks only in its worker; the message of the request shows the REST framework's name."""
+
+    __module__ = "rest_framework.exceptions"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file that may become a frame, and the name that the API shows for it."""
+
+    name: str
+    file: Path
+
+
+def rq_id_of(task_id: int) -> str:
+    """Return the id of the request that makes the frames of a task."""
+    return f"action=create&target=task&target_id={task_id}"
+
+
+class TaskData:
+    """The creations of all tasks."""
+
+    def __init__(self, db: Database, requests: Requests, folder: Path, share: Share) -> None:
+        self._db, self._requests, self._folder, self._share = db, requests, folder, share
+
+    def folder(self, data_id: int) -> Path:
+        """Return the folder with the media of a data row."""
+        return self._folder / "data" / str(data_id)
+
+    def raw(self, data_id: int) -> Path:
+        """Return the folder with the files that were sent."""
+        return self.folder(data_id) / "raw"
+
+    def of(self, task: sqlite3.Row) -> int:
+        """Return the id of the data row of a task; the first call inserts the row."""
+        with self._db.transaction():
+            row = self._db.one("SELECT data_id FROM task WHERE id = ?", task["id"])
+            if row is not None and row["data_id"] is not None:
+                return int(row["data_id"])
+            data_id = self._db.insert("data", image_quality=0, start_frame=0, stop_frame=0, frame_filter="")
+            self._db.update("task", task["id"], {"data_id": data_id, "updated_date": now()})
+            return data_id
+
+    def start(self, task: sqlite3.Row, user_id: int, values: dict[str, Any]) -> str:
+        """Queue the request that makes the frames of a task; return its id. values: the validated body.
+
+        Raises RequestRunning.
+        """
+        data_id = self.of(task)
+        order = Order(
+            rq_id_of(task["id"]), user_id, "create", "task", task["id"], project_id=task["project_id"],
+            task_id=task["id"], organization_id=task["organization_id"],
+        )  # fmt: skip
+        return self._requests.start(
+            order, lambda report: self._create(task["id"], data_id, values, report), fault="creation",
+            arguments=json.dumps({"data_id": data_id, "values": values}),
+        )  # fmt: skip
+
+    def resume(self) -> None:
+        """Queue the creations again that a killed server had not finished."""
+        for order, row in self._requests.interrupted("create"):
+            self._resume(order, json.loads(row["arguments"]))
+
+    def _resume(self, order: Order, arguments: dict[str, Any]) -> None:
+        self._requests.run(
+            order, lambda report: self._create(order.target_id, **arguments, report=report), fault="creation"
+        )
+
+    def _create(self, task_id: int, data_id: int, values: dict[str, Any], report: Report) -> Outcome | None:
+        report("Media files are being extracted...")
+        sources = self._sources(data_id, values)
+        if values.get("image_quality") is None:
+            raise ValidationError(NO_QUALITY)
+        step, stop = media.frame_step(values.get("frame_filter", "")), values.get("stop_frame")
+        last = len(sources) if not stop else min(len(sources), stop + 1)
+        chosen = sources[values.get("start_frame", 0) : last : step]
+        if not chosen:
+            raise ValueError("No media data found")
+        frames = [(source, *self._size(data_id, source)) for source in chosen]
+        report("Task is being saved in database")
+        self._save(task_id, data_id, values, frames)
+        return None
+
+    # -- files
+
+    def _sources(self, data_id: int, values: dict[str, Any]) -> list[Source]:
+        """Return the images of a data row in the order of the frames."""
+        sent = [Source(row["name"], self.raw(data_id) / row["file"]) for row in self._sent(data_id, values)]
+        shared = [Source(name, self._share.path(name)) for name in values.get("server_files", [])]
+        found = [source for source in [*sent, *shared] if media.kind_of(source.name) in {"image", "zip"}]
+        archives = [source for source in found if media.kind_of(source.name) == "zip"]
+        if not found:
+            raise ValueError("No media data found")
+        if archives and len(found) > 1:
+            raise ValueError("Only one video, archive, pdf, zip or many image, directory can be used simultaneously")
+        images = self._unpack(archives[0], data_id) if archives else found
+        return _sorted(images, values.get("sorting_method", "lexicographical"), values.get("upload_file_order", []))
+
+    def _sent(self, data_id: int, values: dict[str, Any]) -> list[sqlite3.Row]:
+        rows = uploads.of(self._db, data_id)
+        order = {name: number for number, name in enumerate(values.get("upload_file_order", []))}
+        for row in sorted(rows, key=lambda row: order.get(row["name"], len(order))):
+            if row["received"] < row["length"]:
+                path = f"/home/django/data/data/{data_id}/raw/{row['name']}"
+                raise FileNotFoundError(f"[Errno 2] No such file or directory: '{path}'")
+        return rows
+
+    def _unpack(self, archive: Source, data_id: int) -> list[Source]:
+        try:
+            members = media.unpack(archive.file, self.raw(data_id))
+        except zipfile.BadZipFile:
+            raise zipfile.BadZipFile("File is not a zip file") from None
+        if not members:
+            raise WorkerError("No image found")
+        return [Source(name, file) for name, file in members]
+
+    def _size(self, data_id: int, source: Source) -> tuple[int, int]:
+        try:
+            with pillow12.open_image(source.file) as image:
+                return pillow12.size(image)
+        except UnidentifiedImageError:
+            path = media.shown_path(data_id, source.name)
+            raise UnidentifiedImageError(f"cannot identify image file '{path}'") from None
+
+    # -- rows
+
+    def _save(self, task_id: int, data_id: int, values: dict[str, Any], frames: list[tuple[Source, int, int]]) -> None:
+        size, raw = len(frames), self.raw(data_id)
+        rows = [
+            (data_id, number, source.name, self._inside(source.file, raw, number), width, height)
+            for number, (source, width, height) in enumerate(frames)
+        ]
+        _, width, height = frames[0]
+        start, step = values.get("start_frame", 0), media.frame_step(values.get("frame_filter", ""))
+        with self._db.transaction():
+            self._db.execute("DELETE FROM frame WHERE data_id = ?", data_id)
+            self._db.execute_many(
+                "INSERT INTO frame (data_id, frame, path, file, width, height) VALUES (?, ?, ?, ?, ?, ?)", rows
+            )
+            self._db.update("data", data_id, {
+                "size": size, "image_quality": values["image_quality"], "start_frame": start,
+                "stop_frame": start + (size - 1) * step, "frame_filter": values.get("frame_filter", ""),
+                "chunk_size": values.get("chunk_size") or max(2, min(72, DEFAULT_CHUNK_PIXELS // (width * height))),
+                "sorting_method": values.get("sorting_method", "lexicographical"), "chunks_updated_date": now(),
+            })  # fmt: skip
+            self._divide(task_id, size)
+
+    def _divide(self, task_id: int, size: int) -> None:
+        """Divide a task into jobs, and announce the task."""
+        task = self._db.one("SELECT * FROM task WHERE id = ?", task_id)
+        if task is None:
+            raise LookupError("Task matching query does not exist.")
+        division = jobs.division_of(task, size)
+        self._db.update("task", task_id, {
+            "mode": "annotation", "dimension": "2d", "segment_size": division.segment_size,
+            "overlap": division.overlap, "updated_date": now(),
+        })  # fmt: skip
+        for start, stop in jobs.ranges(division, size):
+            jobs.create(self._db, task_id, start, stop)
+        self._db.events.announce("update", "task", task_id, task)
+
+    def _inside(self, file: Path, raw: Path, number: int) -> str:
+        """Return the name of a file in the raw folder; copy it there if it is elsewhere."""
+        if file.parent == raw:
+            return file.name
+        raw.mkdir(parents=True, exist_ok=True)
+        return Path(shutil.copyfile(file, raw / f"share-{number:06d}")).name
+
+
+def _sorted(sources: list[Source], method: str, order: Sequence[str]) -> list[Source]:
+    """Return sources in the order of the frames. `predefined` is the order of sending, or that of `order`."""
+    if method == "predefined":
+        place = {name: number for number, name in enumerate(order)}
+        return sorted(sources, key=lambda source: place.get(source.name, len(place)))
+    if method == "natural":
+        return sorted(sources, key=lambda source: _natural(source.name))
+    return sorted(sources, key=lambda source: source.name)
+
+
+def _natural(name: str) -> list[tuple[bool, int, str]]:
+    """Return the key by which numbers within names are sorted by their value."""
+    return [(not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", name)]
