@@ -14,6 +14,7 @@ from flask import Response
 
 from cvat_sandbox.errors import Crash
 from cvat_sandbox.rest.exceptions import ApiException
+from cvat_sandbox.rest.responses import ApiResponse
 from cvat_sandbox.state import uploads
 from cvat_sandbox.v2 import permissions
 from cvat_sandbox.v2.dispatch import Endpoint
