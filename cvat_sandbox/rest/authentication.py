@@ -58,14 +58,17 @@ def _by_password(users: Users, encoded: str) -> User:
     return user
 
 
-def csrf_problem(http: Request) -> str | None:
-    """Return what is wrong with the CSRF token of a request, None if it is right or the request needs none."""
+def csrf_problem(http: Request, *, missing: str = "CSRF token missing or incorrect.") -> str | None:
+    """Return what is wrong with the CSRF token of a request, None if it is right or the request needs none.
+
+    missing: the text for a token that is not sent or wrong.
+    """
     if http.method in ("GET", "HEAD", "OPTIONS", "TRACE"):
         return None
     cookie = http.cookies.get("csrftoken")
     if not cookie:
         return "CSRF cookie not set."
-    return None if http.headers.get("X-CSRFToken") == cookie else "CSRF token missing or incorrect."
+    return None if http.headers.get("X-CSRFToken") == cookie else missing
 
 
 def open_session(users: Users, user: User) -> None:

@@ -1,6 +1,7 @@
 """Events: announcements of created, updated and deleted objects, in one place for everyone who listens.
 
-The rules announce, subscribers (webhooks) listen. A subscriber is called in the thread of the change: after a creation
+The rules announce, subscribers (webhooks) listen. A subscriber is called in the thread of the change, perhaps within
+its transaction, so it must not wait. It is called after a creation
 or an update, and before a deletion, so that it can still read the object.
 """
 

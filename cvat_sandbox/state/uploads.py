@@ -46,8 +46,9 @@ def _insert(db: Database, data_id: int, name: str, length: int) -> int:
 
 
 def is_known(db: Database, data_id: int, name: str) -> bool:
-    """Return whether a file of this name was begun or sent."""
-    return db.one("SELECT 1 FROM upload WHERE data_id = ? AND name = ?", data_id, name) is not None
+    """Return whether a whole file of this name was sent. One that was only begun may be begun again."""
+    whole = "SELECT 1 FROM upload WHERE data_id = ? AND name = ? AND received = length"
+    return db.one(whole, data_id, name) is not None
 
 
 def unfinished(db: Database, data_id: int, key: str) -> sqlite3.Row | None:
@@ -71,5 +72,10 @@ def append(db: Database, upload: sqlite3.Row, piece: bytes, folder: Path) -> int
 
 
 def of(db: Database, data_id: int) -> list[sqlite3.Row]:
-    """Return all files of a data row in the order in which they were sent."""
-    return db.all("SELECT * FROM upload WHERE data_id = ? ORDER BY id", data_id)
+    """Return the files of a data row in the order of sending; of each name the one that is whole, if there is one."""
+    rows = db.all("SELECT * FROM upload WHERE data_id = ? ORDER BY id", data_id)
+    chosen: dict[str, sqlite3.Row] = {}
+    for row in rows:
+        if row["name"] not in chosen or row["received"] == row["length"]:
+            chosen[row["name"]] = row
+    return sorted(chosen.values(), key=lambda row: int(row["id"]))

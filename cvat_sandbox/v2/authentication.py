@@ -21,11 +21,15 @@ def authenticate(request: OrganizationRequest) -> None:
     credentials = read_header(users, request.http)
     user = users.find_by_session(request.http.cookies.get("sessionid"))
     if user and not (credentials and credentials.scheme == "token"):
-        if problem := csrf_problem(request.http):
+        if problem := csrf_problem(request.http, missing=_csrf_text(request)):
             raise PermissionDenied(f"CSRF Failed: {problem}")
         request.authenticated = user
     elif credentials:
         request.authenticated = credentials.user
+
+
+def _csrf_text(request: OrganizationRequest) -> str:
+    return f"CSRF token {'from the header incorrect' if 'X-CSRFToken' in request.http.headers else 'missing'}."
 
 
 def _by_access_token(request: OrganizationRequest, value: str) -> None:

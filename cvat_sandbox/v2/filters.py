@@ -176,5 +176,5 @@ def _membership(arguments: list[Any], listing: Listing) -> Condition:
 def _column(term: Any, listing: Listing) -> Column:
     name = str(term.get("var")) if isinstance(term, dict) else str(term)
     if name not in listing.columns:
-        raise ValidationError([f"filter: {name} term is not supported"])
+        raise ValidationError([f"filter: term '{name}' is not supported"])
     return listing.columns[name]

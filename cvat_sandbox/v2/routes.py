@@ -9,9 +9,9 @@ from werkzeug.routing import Rule
 
 from cvat_sandbox.rest.authentication import set_cookies
 from cvat_sandbox.sandbox import Sandbox
-from cvat_sandbox.v2 import access_tokens, data, dispatch, jobs, labels, requests, server, tasks, tus, users
+from cvat_sandbox.v2 import access_tokens, data, dispatch, jobs, labels, requests, server, tasks, tus, unserved, users
 
-ENDPOINTS = [
+SERVED = [
     *server.ENDPOINTS,
     *users.ENDPOINTS,
     *access_tokens.ENDPOINTS,
@@ -22,6 +22,7 @@ ENDPOINTS = [
     *labels.ENDPOINTS,
     *requests.ENDPOINTS,
 ]
+ENDPOINTS = unserved.completed(SERVED)
 CONVERTERS = dispatch.CONVERTERS
 
 

@@ -69,7 +69,7 @@ def create_task(request: OrganizationRequest) -> ApiResponse:
     values = _columns(serializers.TASK.run_validation(body))
     labels = values.pop("labels", [])
     if labels and values.get("project_id") is not None:
-        raise ValidationError(["Project must have only one of Label set or project_id"])
+        raise ValidationError(["Task must have only one of Label set or project_id"])
     task_id = tasks.create_with_labels(
         db, {"owner": request.user.id, **values, "organization_id": organization_id}, labels
     )

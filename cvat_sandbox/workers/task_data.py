@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 SORTING_METHODS = ("lexicographical", "natural", "predefined", "random")
 DEFAULT_CHUNK_PIXELS = 36 * 1920 * 1080
+DEFAULT_QUALITY = 50
+"""What a task shows before somebody sends a quality."""
 NO_QUALITY = (
     "[ErrorDetail(string=\"The 'image_quality' parameter is required for image- and video-based tasks\", "
     "code='invalid')]"
@@ -72,7 +74,9 @@ class TaskData:
             row = self._db.one("SELECT data_id FROM task WHERE id = ?", task["id"])
             if row is not None and row["data_id"] is not None:
                 return int(row["data_id"])
-            data_id = self._db.insert("data", image_quality=0, start_frame=0, stop_frame=0, frame_filter="")
+            data_id = self._db.insert(
+                "data", image_quality=DEFAULT_QUALITY, start_frame=0, stop_frame=0, frame_filter=""
+            )
             self._db.update("task", task["id"], {"data_id": data_id, "updated_date": now()})
             return data_id
 
@@ -82,6 +86,8 @@ class TaskData:
         Raises RequestRunning.
         """
         data_id = self.of(task)
+        if values.get("image_quality") is not None:
+            self._db.update("data", data_id, {"image_quality": values["image_quality"]})
         order = Order(
             rq_id_of(task["id"]), user_id, "create", "task", task["id"], project_id=task["project_id"],
             task_id=task["id"], organization_id=task["organization_id"],
