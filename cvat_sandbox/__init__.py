@@ -1,4 +1,4 @@
-"""A server with the API of CVAT 1.0.0 or 2.73, for demos and tests: real HTTP, real images, and the quirks of the real server.
+"""A server with the API of CVAT 1.0.0 or 2.73, for demos and tests: real HTTP, real images, real quirks.
 
 The command `cvat-sandbox` runs it as a process. Tests use `serve`:
 

@@ -123,7 +123,7 @@ def _drained(app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[byte
 
 
 def _check(options: Options) -> None:
-    """Raise SandboxError for a version that the sandbox does not have, and for a role that the version does not have."""
+    """Raise SandboxError for a version that the sandbox has not, and for a role that the version has not."""
     family = FAMILIES.get(options.version)
     if family is None:
         next_step = f"cvat-sandbox --version {' or '.join(FAMILIES)}"
