@@ -86,7 +86,7 @@ def _instance(group: list[Annotation], item: Item) -> dict[str, Any]:
     drawn = [part.mask for part in ordered if part.mask is not None]
     is_mask = any(part.mask is not None and part.label == leader.label for part in ordered)
     is_crowd = leader.attributes.get("is_crowd", is_mask) is True
-    box = _covering([part.box for part in ordered])
+    box = _covering([part.box for part in ordered if part.kind == "bbox"] or [part.box for part in ordered])
     if is_crowd and (polygons or drawn):
         return _annotation(leader, box, masks.united(drawn + _drawn(polygons, item)))
     if drawn:

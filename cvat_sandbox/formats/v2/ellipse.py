@@ -21,16 +21,41 @@ OUTLINE_POINTS = 720
 def drawn(ellipse: Annotation, height: int, width: int) -> masks.Mask:
     """Return the pixels that OpenCV fills: centre and axes are rounded to pixels, the rotation to degrees."""
     corners = _opencv_outline(ellipse)
-    pixels = np.zeros((height, width), dtype=np.uint8)
     ends: dict[int, tuple[int, int]] = {}
-    for first, last in pairwise([*corners, corners[0]]):
-        for x, y in _line(first, last):
-            low, high = ends.get(y, (x, x))
-            ends[y] = min(low, x), max(high, x)
+    border = [pixel for first, last in pairwise([*corners, corners[0]]) for pixel in _line(first, last)]
+    for x, y in border + _sides(corners):
+        low, high = ends.get(y, (x, x))
+        ends[y] = min(low, x), max(high, x)
+    pixels = np.zeros((height, width), dtype=np.uint8)
     for y, (low, high) in ends.items():
         if 0 <= y < height and high >= 0:
             pixels[y, max(low, 0) : high + 1] = 1
     return masks.encode(pixels)
+
+
+def _nearest(value: int) -> int:
+    """Return the pixel of a coordinate in fractions of a pixel."""
+    return (value + ONE // 2) // ONE
+
+
+def _sides(corners: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the ends of the rows inside of an outline: both sides, from the top corner downwards."""
+    top = min(range(len(corners)), key=lambda number: corners[number][1])
+    turned = corners[top:] + corners[:top]
+    return _side(turned) + _side([turned[0], *reversed(turned)])
+
+
+def _side(corners: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return a pixel for each row, from the first corner down to the lowest one."""
+    found = []
+    for (x0, y0), (x1, y1) in pairwise(corners):
+        first, last = _nearest(y0), _nearest(y1)
+        if last < first:
+            break
+        if last > first:
+            slope = int(((x1 - x0) * 2 + last - first) / (2 * (last - first)))
+            found += [(_nearest(x0 + slope * (y - first)), y) for y in range(first, last)]
+    return found
 
 
 def _opencv_outline(ellipse: Annotation) -> list[tuple[int, int]]:
@@ -49,14 +74,14 @@ def _opencv_outline(ellipse: Annotation) -> list[tuple[int, int]]:
 
 def _line(first: tuple[int, int], last: tuple[int, int]) -> list[tuple[int, int]]:
     """Return the pixels of a line between two points in fractions of a pixel."""
-    end = (last[0] + ONE // 2) // ONE, (last[1] + ONE // 2) // ONE
+    end = _nearest(last[0]), _nearest(last[1])
     steep = abs(last[0] - first[0]) <= abs(last[1] - first[1])
     major = 1 if steep else 0
     if last[major] < first[major]:
         first, last = last, first
     distance = last[major] - first[major]
     slope = int((last[1 - major] - first[1 - major]) * ONE / (distance | 1))
-    start, minor = (first[major] + ONE // 2) // ONE, first[1 - major] + ONE // 2
+    start, minor = _nearest(first[major]), first[1 - major] + ONE // 2
     steps = range(distance // ONE + 1)
     pairs = [(start + step, (minor + slope * step) // ONE) for step in steps]
     return [end, *((b, a) if steep else (a, b) for a, b in pairs)]
