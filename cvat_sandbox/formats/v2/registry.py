@@ -1,10 +1,11 @@
-"""The table of the formats of CVAT 2.x. The server lists all of 2.73; the job of one that is not written fails."""
+"""The tables of the formats of CVAT 2.x that the sandbox writes and reads. Its server lists more."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
-from cvat_sandbox.formats.v2 import coco, cvat_xml, datumaro, pascal_voc, yolo
+from cvat_sandbox.formats.v2 import coco, cvat_xml, datumaro, pascal_voc, read_coco, read_cvat, yolo
 
 if TYPE_CHECKING:
     from cvat_sandbox.formats.v2.snapshot import Snapshot
@@ -31,3 +32,9 @@ EXPORTERS: dict[str, Exporter] = {
     "Ultralytics YOLO Pose 1.0": yolo.write_pose,
 }
 """The exporters that the sandbox has."""
+
+READERS: dict[str, Callable[[Snapshot, BinaryIO, str], dict[str, Any]]] = {
+    "COCO 1.0": read_coco.read,
+    "CVAT 1.1": read_cvat.read,
+}
+"""The importers that the sandbox has. Each returns the annotations of a file; the text is a folder for messages."""
