@@ -20,7 +20,7 @@ SOURCE = "file"
 
 def empty() -> dict[str, Any]:
     """Return annotations that hold nothing."""
-    return {"version": 0, "tags": [], "shapes": [], "tracks": []}
+    return {"version": 0, "tags": [], "shapes": [], "tracks": [], "intervals": []}
 
 
 class Frames:
@@ -98,5 +98,5 @@ def shape(kind: str, points: list[float], *, occluded: bool, rotation: float = 0
 
 def labeled(label: Label, frame: int, given: dict[str, Any], group: int = 0) -> Shape:
     """Return the fields of a tag or a single shape."""
-    return {"id": None, "label_id": label.id, "frame": frame, "group": group, "source": SOURCE,
+    return {"id": None, "label_id": label.id, "frame": frame, "group": group, "source": SOURCE, "score": 1.0,
             "attributes": attributes(label, given)}  # fmt: skip
