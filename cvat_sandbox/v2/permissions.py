@@ -65,6 +65,10 @@ RULES: dict[tuple[str, str], Rule] = {
     ("project", "assign"): Rule("worker", frozenset({"owner"}), "maintainer", frozenset({"owner"})),
     ("project", "delete"): Rule("worker", frozenset({"owner"}), "maintainer", frozenset({"owner"})),
     ("project", "export"): Rule("worker", TASK_STAFF, "maintainer", TASK_STAFF),
+    ("cloud_storage", "create"): Rule("user", ANYONE, "maintainer"),
+    ("cloud_storage", "view"): Rule("worker", frozenset({"owner"}), "supervisor", frozenset({"owner"})),
+    ("cloud_storage", "update"): Rule("worker", frozenset({"owner"}), "maintainer", frozenset({"owner"})),
+    ("cloud_storage", "delete"): Rule("worker", frozenset({"owner"}), "maintainer", frozenset({"owner"})),
     ("user", "view"): Rule("worker", frozenset({"self"}), "worker", ANYONE),
     ("user", "update"): Rule("worker", frozenset({"self"}), "owner", frozenset({"self"})),
     ("user", "delete"): Rule("worker", frozenset({"self"}), "owner", frozenset({"self"})),
@@ -172,13 +176,21 @@ def project_relations(_db: Database, user: User, project: sqlite3.Row) -> set[st
     return {name for name in ("owner", "assignee") if project[name] == user.id}
 
 
+def cloud_storage_relations(_db: Database, user: User, storage: sqlite3.Row) -> set[str]:
+    """Return the relations of a user to a cloud storage."""
+    return {"owner"} if storage["owner"] == user.id else set()
+
+
 def project_part(db: Database, user: User, project_id: int | None) -> set[str]:
     """Return the relations of a user to what belongs to a project."""
     row = db.one("SELECT owner, assignee FROM project WHERE id = ?", project_id) if project_id is not None else None
     return {f"project {name}" for name in ("owner", "assignee") if row is not None and row[name] == user.id}
 
 
-RELATIONS = {"task": task_relations, "job": job_relations, "project": project_relations}
+RELATIONS = {
+    "task": task_relations, "job": job_relations, "project": project_relations,
+    "cloud_storage": cloud_storage_relations,
+}  # fmt: skip
 
 
 # -- lists
@@ -189,6 +201,7 @@ _MINE = {
     "task": (f"{_TASK_MINE} OR {_PROJECT_MINE}".format(t="t"), 4),
     "job": (f"j.assignee = ? OR {_TASK_MINE} OR {_PROJECT_MINE}".format(t="t"), 5),
     "project": (_TASK_MINE.format(t="t"), 2),
+    "cloud_storage": ("t.owner = ?", 1),
 }
 """The condition for what is a user's own, and how often it contains the user's id."""
 
@@ -206,7 +219,8 @@ def visible(request: OrganizationRequest, kind: str) -> tuple[str, list[Any]]:
         conditions, values = ["t.organization_id = ?"], [organization.id]
     elif organization.is_personal:
         conditions = ["t.organization_id IS NULL"]
-    sees_all = is_admin(user) or (has_role(organization.role, "maintainer") and has_privilege(user, "user"))
+    least = "supervisor" if kind == "cloud_storage" else "maintainer"
+    sees_all = is_admin(user) or (has_role(organization.role, least) and has_privilege(user, "user"))
     if not sees_all:
         condition, times = _MINE[kind]
         conditions, values = [*conditions, f"({condition})"], [*values, *[user.id] * times]

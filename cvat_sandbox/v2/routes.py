@@ -11,11 +11,13 @@ from cvat_sandbox.rest.authentication import set_cookies
 from cvat_sandbox.sandbox import Sandbox
 from cvat_sandbox.v2 import (
     access_tokens,
+    cloud_storages,
     data,
     dispatch,
     exports,
     jobs,
     labels,
+    projects,
     requests,
     server,
     tasks,
@@ -36,6 +38,8 @@ SERVED = [
     *ANNOTATION_ENDPOINTS,
     *exports.ENDPOINTS,
     *labels.ENDPOINTS,
+    *projects.ENDPOINTS,
+    *cloud_storages.ENDPOINTS,
     *requests.ENDPOINTS,
 ]
 ENDPOINTS = unserved.completed(SERVED)
