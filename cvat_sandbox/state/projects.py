@@ -16,34 +16,34 @@ if TYPE_CHECKING:
 
 
 def create(db: Database, values: dict[str, Any], labels: Sequence[dict[str, Any]]) -> int:
-    """Create a project with labels; announce it and return its id. Raises Rejected.
+    """Create a project with labels; publish the change and return its id. Raises Rejected.
 
     A project that is refused uses an id up, as on the real server.
     """
     with db.transaction():
         key = db.insert("project", created_date=now(), updated_date=now(), **values)
         label_sets.create(db, Owner("project", key), labels)
-    db.events.announce("create", "project", key)
+    db.events.publish("create", "project", key)
     return key
 
 
 def change(db: Database, project: sqlite3.Row, values: dict[str, Any], labels: Sequence[dict[str, Any]]) -> None:
-    """Change columns and labels of a project, and announce it. Raises Rejected."""
+    """Change columns and labels of a project, and publish the change. Raises Rejected."""
     changed = {**values, "updated_date": now()}
     if values.get("assignee", project["assignee"]) != project["assignee"]:
         changed["assignee_updated_date"] = now()
     with db.transaction():
         label_sets.update(db, Owner("project", project["id"]), labels)
         db.update("project", project["id"], changed)
-    db.events.announce("update", "project", project["id"], project)
+    db.events.publish("update", "project", project["id"], project)
 
 
 def remove(db: Database, project: sqlite3.Row) -> list[sqlite3.Row]:
-    """Delete a project with its tasks, labels and webhooks; announce all of it. Return the deleted tasks."""
+    """Delete a project with its tasks, labels and webhooks; publish all of it. Return the deleted tasks."""
     contained = db.all("SELECT * FROM task WHERE project_id = ? ORDER BY id", project["id"])
     for task in contained:
         tasks.remove(db, task)
-    db.events.announce("delete", "project", project["id"], project)
+    db.events.publish("delete", "project", project["id"], project)
     deliveries = "DELETE FROM webhook_delivery WHERE webhook_id IN (SELECT id FROM webhook WHERE project_id = ?)"
     with db.transaction():
         db.execute(deliveries, project["id"])
