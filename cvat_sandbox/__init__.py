@@ -1,4 +1,4 @@
-"""A server with the API of CVAT 1.0.0, for demos and tests: real HTTP, real images, and the quirks of the real server.
+"""A server with the API of CVAT 1.0.0 or 2.73, for demos and tests: real HTTP, real images, real quirks.
 
 The command `cvat-sandbox` runs it as a process. Tests use `serve`:
 
@@ -13,7 +13,8 @@ those below it:
 
     cli        the command
     server     the Flask application, served by cheroot
-    v1         the API family of CVAT 1.0.0; another family would be a folder beside it
+    v1, v2     the API families of CVAT 1.0.0 and 2.73
+    rest       Django REST framework, as far as both families show it
     web        uploads, pages, the control endpoint and the faults of requests, for all families
     sandbox    a sandbox: its options, its state and its workers
     workers    the jobs of the worker threads: creation of frames, exports, imports

@@ -17,7 +17,7 @@ from werkzeug.routing import BaseConverter, Map, Rule
 
 from cvat_sandbox.errors import SandboxError
 from cvat_sandbox.sandbox import Options, Sandbox
-from cvat_sandbox.state.users import ROLES, Person
+from cvat_sandbox.state.users import GROUPS, ROLES, SYSTEM_ROLES, Person
 from cvat_sandbox.v1 import routes as v1
 from cvat_sandbox.v2 import routes as v2
 from cvat_sandbox.web import control, fault_middleware, html_pages, pages, views
@@ -35,11 +35,13 @@ class Family(NamedTuple):
     rules: Callable[[], Iterable[Rule]]
     converters: Mapping[str, type[BaseConverter]]
     mount: Callable[[Flask, Sandbox], None]
+    roles: tuple[str, ...]
+    """The roles that its users may have."""
 
 
 FAMILIES = {
-    "1.0.0": Family(v1.rules, v1.CONVERTERS, v1.mount),
-    "2.73": Family(v2.rules, v2.CONVERTERS, v2.mount),
+    "1.0.0": Family(v1.rules, v1.CONVERTERS, v1.mount, ("superuser", "staff", *GROUPS)),
+    "2.73": Family(v2.rules, v2.CONVERTERS, v2.mount, ("superuser", *SYSTEM_ROLES)),
 }
 """The API families, by the version of CVAT that they imitate. A server serves one."""
 VIEWS: dict[str, View] = {**pages.VIEWS, control.PATH: control.faults}
@@ -120,6 +122,19 @@ def _drained(app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[byte
     return serve
 
 
+def _check(options: Options) -> None:
+    """Raise SandboxError for a version that the sandbox has not, and for a role that the version has not."""
+    family = FAMILIES.get(options.version)
+    if family is None:
+        next_step = f"cvat-sandbox --version {' or '.join(FAMILIES)}"
+        raise SandboxError(f"there is no API family of version {options.version!r}", next_step=next_step)
+    for person in options.users:
+        unknown = set(person.roles) - set(family.roles)
+        if unknown:
+            problem = f"{options.version} has no role {', '.join(sorted(unknown))}"
+            raise SandboxError(problem, where=person.name, next_step=f"take one of {', '.join(family.roles)}")
+
+
 class Serving:
     """A sandbox and the server that serves it.
 
@@ -127,9 +142,7 @@ class Serving:
     """
 
     def __init__(self, options: Options) -> None:
-        if options.version not in FAMILIES:
-            next_step = f"cvat-sandbox --version {' or '.join(FAMILIES)}"
-            raise SandboxError(f"there is no API family of version {options.version!r}", next_step=next_step)
+        _check(options)
         self.sandbox = Sandbox(options)
         self.faults = self.sandbox.faults
         app = application(self.sandbox)

@@ -1,8 +1,8 @@
 """Events: announcements of created, updated and deleted objects, in one place for everyone who listens.
 
 The rules announce, subscribers (webhooks) listen. A subscriber is called in the thread of the change, perhaps within
-its transaction, so it must not wait. It is called after a creation
-or an update, and before a deletion, so that it can still read the object.
+its transaction, so it must not wait. It is called after a creation or an update, and before a deletion, so that it can
+still read the object.
 """
 
 from __future__ import annotations

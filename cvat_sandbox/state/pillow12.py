@@ -10,15 +10,19 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
+from cvat_sandbox.state.pillow62 import PNG_SIGNATURE, without_texts
+
 _ORIENTATION = 274
 _FIRST_TURNED = 5
 """From this orientation on, width and height change places."""
 
 
 def open_image(file: Path) -> Image.Image:
-    """Open an image. Raises UnidentifiedImageError for what is none."""
+    """Open an image; faulty or large texts of a PNG do no harm. Raises UnidentifiedImageError for what is none."""
+    with file.open("rb") as source:
+        is_png = source.read(len(PNG_SIGNATURE)) == PNG_SIGNATURE
     try:
-        return Image.open(file)
+        return Image.open(without_texts(file) if is_png else file)
     except (SyntaxError, EOFError, ValueError):
         raise UnidentifiedImageError from None
 

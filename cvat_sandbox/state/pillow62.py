@@ -15,7 +15,7 @@ from typing import IO
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_TEXTS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
 _LATER_FORMATS = {"AVIF", "QOI"}
 _BIG_TIFF = 43
@@ -36,7 +36,7 @@ def open_image(file: Path) -> Image.Image:
         head = source.read(34)
     _refuse_by_head(head)
     try:
-        image = Image.open(_without_texts(file) if head.startswith(_SIGNATURE) else file)
+        image = Image.open(without_texts(file) if head.startswith(PNG_SIGNATURE) else file)
     except ValueError:  # malformed metadata
         raise UnidentifiedImageError from None
     layout = _layout(image) if image.format == "TIFF" else None
@@ -97,9 +97,9 @@ def _layout(image: Image.Image) -> tuple[int, tuple[int, ...], tuple[int, ...], 
     return tags.get(_PHOTOMETRIC, 0), sample_format, tuple(tags.get(_BITS, (1,))), tuple(tags.get(_EXTRA, ()))
 
 
-def _without_texts(file: Path) -> IO[bytes]:
+def without_texts(file: Path) -> IO[bytes]:
     """Return a PNG without texts and with the right checksum on its other metadata; as it is if it is no sound PNG."""
-    content, kept, position = file.read_bytes(), [_SIGNATURE], len(_SIGNATURE)
+    content, kept, position = file.read_bytes(), [PNG_SIGNATURE], len(PNG_SIGNATURE)
     while len(head := content[position : position + 8]) == 8:
         length, name = struct.unpack(">I4s", head)
         chunk = content[position : position + length + 12]
