@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 import zipfile
 from collections.abc import Iterator
 from typing import Any
@@ -96,6 +97,14 @@ def test_the_file_name_can_be_chosen(alex: httpx.Client, boxed: int) -> None:
     assert answer.headers["content-disposition"] == 'attachment; filename="mine.zip"'
 
 
+def test_a_part_of_a_file_can_be_downloaded(alex: httpx.Client, boxed: int) -> None:
+    url = v2.ended(alex, v2.start(alex, f"tasks/{boxed}", "COCO 1.0").json()["rq_id"])["result_url"]
+    whole, part = alex.get(url).content, alex.get(url, headers={"Range": "bytes=4-9"})
+    assert part.status_code == 206
+    assert part.content == whole[4:10]
+    assert part.headers["content-range"] == f"bytes 4-9/{len(whole)}"
+
+
 @pytest.mark.parametrize(
     ("query", "status"),
     [
@@ -153,6 +162,25 @@ def test_a_mask_with_too_many_pixels_breaks_the_whole_export(alex: httpx.Client)
     request = v2.ended(alex, v2.start(alex, f"tasks/{task}", "COCO 1.0").json()["rq_id"])
     assert request["message"] == "ValueError: Invalid RLE mask representation\n"
     assert "<mask" in v2.export(alex, f"tasks/{task}", "CVAT for images 1.1").read("annotations.xml").decode()
+
+
+@pytest.mark.parametrize(
+    ("rule", "status"),
+    [({"fail": "disk full"}, "failed"), ({"forget": "queue"}, None), ({"forget": "worker"}, "started")],
+)
+def test_an_export_can_fail_or_be_lost(
+    alex: httpx.Client, boxed: int, rule: dict[str, str], status: str | None
+) -> None:
+    with serve(USERS, version="2.73") as sandbox:
+        http = v2.client(sandbox.url, "alex", "alexpass")
+        task = v2.new_task(http)
+        sandbox.faults.set([{"on": "worker export", "times": 1, **rule}])
+        rq_id = v2.start(http, f"tasks/{task}", "COCO 1.0").json()["rq_id"]
+        time.sleep(0.5)
+        answer = http.get(f"/api/requests/{rq_id}")
+        assert answer.json()["status"] == status if status else answer.status_code == 404
+        if status != "started":
+            assert v2.coco(http, f"tasks/{task}")["images"]
 
 
 def test_a_backup_holds_the_images_the_task_and_its_annotations(alex: httpx.Client, boxed: int) -> None:
