@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from typing import Any
 
@@ -16,7 +15,7 @@ from cvat_sandbox.v2.dispatch import Endpoint
 from cvat_sandbox.v2.filters import Column, Listing, listed
 from cvat_sandbox.v2.representations import projects_json, rows_of
 from cvat_sandbox.v2.request import OrganizationRequest
-from cvat_sandbox.v2.tasks import COLUMNS
+from cvat_sandbox.v2.tasks import columns_of
 
 LISTING = Listing(
     "project t", "t.id",
@@ -47,7 +46,7 @@ def create_project(request: OrganizationRequest) -> ApiResponse:
     permissions.check_creation(request, "project")
     organization_id, body = request.organization.id, request.body
     _check_people(request, body, organization_id)
-    values = _columns(serializers.PROJECT.run_validation(body))
+    values = columns_of(request, serializers.PROJECT.run_validation(body))
     labels = values.pop("labels", [])
     values = {"owner": request.user.id, **values, "organization_id": organization_id}
     key = projects.create(request.sandbox.db, values, labels)
@@ -59,15 +58,6 @@ def _check_people(request: OrganizationRequest, body: Any, organization_id: int 
     for name in ASSIGNING:
         if isinstance(body, dict) and name in body:
             permissions.check_assignee(request, body[name], organization_id)
-
-
-def _columns(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the values of the body as columns of the table."""
-    columns = {COLUMNS.get(name, name): value for name, value in values.items()}
-    for name in ("source_storage", "target_storage"):
-        if columns.get(name) is not None:
-            columns[name] = json.dumps(columns[name])
-    return columns
 
 
 def _permitted(request: OrganizationRequest, pk: str, action: str) -> sqlite3.Row:
@@ -85,7 +75,7 @@ def update_project(request: OrganizationRequest, pk: str) -> ApiResponse:
     """Change a project and its labels. The annotations of a deleted label are deleted, too."""
     project, body = request.find("project", pk), request.body
     _check_update(request, project, body)
-    values = _columns(serializers.PROJECT.run_validation(body, partial=True))
+    values = columns_of(request, serializers.PROJECT.run_validation(body, partial=True))
     labels = values.pop("labels", [])
     projects.change(request.sandbox.db, project, values, labels)
     return ApiResponse(_shown(request, [project["id"]])[0])

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from typing import Any
 
 from cvat_sandbox.errors import Crash
 from cvat_sandbox.rest.exceptions import PermissionDenied, ValidationError
 from cvat_sandbox.rest.responses import ApiResponse
-from cvat_sandbox.state import label_sets, task_moves, tasks
+from cvat_sandbox.state import cloud_storages, label_sets, task_moves, tasks
 from cvat_sandbox.state.label_sets import Owner
 from cvat_sandbox.v2 import permissions, serializers
 from cvat_sandbox.v2.dispatch import Endpoint
@@ -66,7 +65,7 @@ def create_task(request: OrganizationRequest) -> ApiResponse:
     """Create a task without data. The user owns it, and it belongs to the organization that the request names."""
     db, body = request.sandbox.db, request.body
     organization_id = _check_creation(request, body)
-    values = _columns(serializers.TASK.run_validation(body))
+    values = columns_of(request, serializers.TASK.run_validation(body))
     labels = values.pop("labels", [])
     if labels and values.get("project_id") is not None:
         raise ValidationError(["Task must have only one of Label set or project_id"])
@@ -99,12 +98,12 @@ def _project_organization(request: OrganizationRequest, project_id: Any) -> int 
     return organization_id
 
 
-def _columns(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the values of the body as columns of the table."""
+def columns_of(request: OrganizationRequest, values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of a body as columns of the tables of tasks and projects. Raises Rejected."""
     columns = {COLUMNS.get(name, name): value for name, value in values.items()}
     for name in ("source_storage", "target_storage"):
         if columns.get(name) is not None:
-            columns[name] = json.dumps(columns[name])
+            columns[name] = cloud_storages.location(request.sandbox.db, columns[name])
     return columns
 
 
@@ -117,7 +116,7 @@ def update_task(request: OrganizationRequest, pk: str) -> ApiResponse:
     """Change a task. A task cannot be moved into an organization."""
     task, body = request.find("task", pk), request.body
     _check_update(request, task, body)
-    values = _columns(serializers.TASK.run_validation(body, partial=True))
+    values = columns_of(request, serializers.TASK.run_validation(body, partial=True))
     labels = values.pop("labels", [])
     if "organization_id" in values:
         raise Crash("AttributeError: the organization of a task cannot be changed")
