@@ -6,15 +6,20 @@ Exception
 ├── Forbidden              the user may not do this
 ├── Rejected               the object cannot be changed in this way; the text is CVAT's
 ├── InvalidAnnotation      an annotation does not fit its task; the text is CVAT's
+│   └── DuplicateAnnotation    an annotation with this id exists already
 ├── JobForgotten           the job of a worker is never continued: its queue was lost, or its worker was killed
 ├── Crash                  the real server has a bug here: it answers 500, perhaps after part of the work
 └── WorkerError            a worker's job failed where CVAT raises a plain `Exception`
-    └── DownloadError      a remote file could not be downloaded
+    ├── DownloadError      a remote file could not be downloaded
+    └── InvalidDataset     a file to import cannot be read, or does not fit its task
 
 The rules raise them and know nothing of HTTP. An API family (`cvat_sandbox.v1`) turns them into responses.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
 
 
 class SandboxError(Exception):
@@ -45,6 +50,19 @@ class InvalidAnnotation(Exception):
     """An annotation does not fit its task; the text is CVAT's."""
 
 
+class DuplicateAnnotation(InvalidAnnotation):
+    """An annotation with this id exists already; the text is PostgreSQL's."""
+
+    TABLES: Mapping[str, str] = MappingProxyType({
+        "tag": "engine_labeledimage", "shape": "engine_labeledshape", "track": "engine_labeledtrack",
+        "interval": "engine_labeledinterval",
+    })  # fmt: skip
+
+    def __init__(self, table: str, key: int) -> None:
+        super().__init__(f'duplicate key value violates unique constraint "{self.TABLES[table]}_pkey"\n'
+                         f"DETAIL:  Key (id)=({key}) already exists.\n")  # fmt: skip
+
+
 class JobForgotten(Exception):
     """The job of a worker is never continued; `what` is "queue" or "worker"."""
 
@@ -70,10 +88,16 @@ class DownloadError(WorkerError):
         return cls(f"Failed to download {url}. {status} - {reason}")
 
 
+class InvalidDataset(WorkerError):
+    """A file to import cannot be read, or does not fit its task. CVAT 2.x calls it `CvatImportError`."""
+
+
 def failure_text(error: BaseException) -> str:
     """Return the text that CVAT's queue keeps of a failed job: the type of the exception and its message."""
     kind = type(error)
-    if isinstance(error, WorkerError):
+    if isinstance(error, InvalidDataset):
+        name = "cvat.apps.dataset_manager.bindings.CvatImportError"
+    elif isinstance(error, WorkerError):
         name = "Exception"
     elif kind.__module__ in {"builtins", __name__}:
         name = kind.__name__
