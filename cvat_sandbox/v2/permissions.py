@@ -17,21 +17,19 @@ from cvat_sandbox.state.users import User
 from cvat_sandbox.v2.request import OrganizationRequest
 from cvat_sandbox.v2.rules import RULES, Space, has_privilege, has_role, is_admin, is_allowed, privilege_of
 
-_TASK = {"task owner": "task_owner", "task assignee": "task_assignee"}
+_CONTAINERS = {f"{part} {name}": f"{part}_{name}" for part in ("task", "project") for name in ("owner", "assignee")}
 COLUMNS: dict[str, Mapping[str, str]] = {
     "task": {"owner": "owner", "assignee": "assignee"},
     "project": {"owner": "owner", "assignee": "assignee"},
-    "job": {"assignee": "assignee", **_TASK},
-    "issue": {"owner": "owner", "assignee": "assignee", "job assignee": "job_assignee", **_TASK},
+    "job": {"assignee": "assignee", **_CONTAINERS},
+    "issue": {"owner": "owner", "assignee": "assignee", "job assignee": "job_assignee", **_CONTAINERS},
     "comment": {"owner": "owner", "issue owner": "issue_owner", "issue assignee": "issue_assignee",
-                "job assignee": "job_assignee", **_TASK},
+                "job assignee": "job_assignee", **_CONTAINERS},
     "organization": {"owner": "owner"},
     "membership": {"self": "user_id"},
     "invitation": {"owner": "owner", "invitee": "user_id"},
 }  # fmt: skip
 """The relations to a kind of object, and the columns that hold the ids of their users."""
-IN_PROJECT = ("task", "job", "issue", "comment")
-"""What may belong to a project; its rows have a `project_id`."""
 
 # -- checks
 
@@ -109,9 +107,10 @@ def space_of(request: OrganizationRequest, organization_id: int | None) -> Space
     """Return the space of an object that belongs to an organization, or to none."""
     if organization_id is None:
         return Space()
-    organization = organizations.find(request.sandbox.db, key=organization_id)
-    role = organizations.role_of(request.sandbox.db, organization_id, request.user.id)
-    return _space(request.user, organization, role)
+    db, user = request.sandbox.db, request.user
+    if organization_id not in request.roles:
+        request.roles[organization_id] = organizations.role_of(db, organization_id, user.id)
+    return _space(user, organizations.find(db, key=organization_id), request.roles[organization_id])
 
 
 def request_space(request: OrganizationRequest) -> Space:
@@ -131,7 +130,7 @@ def _space(user: User, organization: sqlite3.Row | None, role: str | None) -> Sp
 def relations_of(db: Database, user: User, kind: str, row: sqlite3.Row) -> set[str]:
     """Return the relations of a user to an object."""
     own = {relation for relation, column in COLUMNS[kind].items() if row[column] == user.id}
-    if kind in IN_PROJECT and row["project_id"] is not None:
+    if kind == "task" and row["project_id"] is not None:
         own |= _relations_to_project(db, user, row["project_id"])
     if kind == "job" and "assignee" in own and privilege_of(user) == "worker":
         own.add("assigned worker")
@@ -188,9 +187,9 @@ def _own(kind: str, user: User) -> tuple[str, list[Any]]:
     """Return the condition for what is a user's own. Each column is compared alone, so that its index serves."""
     terms = [f"{column} = ?" for column in _OWN[kind]]
     values = [user.id] * len(terms)
-    if kind in IN_PROJECT:
-        return " OR ".join([*terms, _OWN_PROJECT]), [*values, user.id, user.id]
-    return " OR ".join(terms), values
+    if kind == "project":
+        return " OR ".join(terms), values
+    return " OR ".join([*terms, _OWN_PROJECT]), [*values, user.id, user.id]
 
 
 def viewable_tasks(user: User) -> tuple[str, list[Any]]:
