@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
+from cvat_sandbox.errors import Crash
 from cvat_sandbox.rest.exceptions import PermissionDenied
 from cvat_sandbox.state import organizations
 from cvat_sandbox.state.database import Database
@@ -73,14 +74,17 @@ def check_creation_in_project(request: OrganizationRequest, project: sqlite3.Row
         raise PermissionDenied
 
 
-def check_assignee(request: OrganizationRequest, user_id: int | None, organization_id: int | None) -> None:
+def check_assignee(request: OrganizationRequest, user_id: Any, organization_id: int | None) -> None:
     """Raise PermissionDenied unless the user may give work to `user_id` (None takes it away).
 
-    In an organization a member may give it to everybody, also to someone who is no member.
+    In an organization a member may give it to everybody, also to someone who is no member. What is no id crashes.
     """
     if not user_id:
         return
-    relations = {"self"} if user_id == request.user.id else set()
+    try:
+        relations = {"self"} if int(user_id) == request.user.id else set()
+    except (TypeError, ValueError) as error:
+        raise Crash(f"{type(error).__name__}: {error}") from error
     if not is_allowed(request.user, RULES["user", "view"], space_of(request, organization_id), relations):
         raise PermissionDenied
 
