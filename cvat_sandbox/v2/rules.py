@@ -80,7 +80,13 @@ RULES: dict[tuple[str, str], Rule] = {
     ("project", "assign"): Rule("worker", OWNER, "staff", OWNER),
     ("project", "change owner"): Rule("worker", NOBODY, "staff"),
     ("project", "change storage"): Rule("worker", OWNER, "staff", OWNER),
+    ("project", "change organization"): Rule("worker", OWNER, "staff", OWNER),
     ("project", "delete"): Rule("worker", OWNER, "staff", OWNER),
+
+    ("cloud_storage", "create"): Rule("user", ANYONE, "maintainer"),
+    ("cloud_storage", "view"): Rule("worker", OWNER, "supervisor", OWNER),
+    ("cloud_storage", "update"): Rule("worker", OWNER, "staff", OWNER),
+    ("cloud_storage", "delete"): Rule("worker", OWNER, "staff", OWNER),
 
     ("issue", "view"): Rule("worker", ISSUE_STAFF, "maintainer", ISSUE_STAFF),
     ("issue", "update"): Rule("worker", ISSUE_STAFF, "maintainer", ISSUE_STAFF),
