@@ -91,9 +91,8 @@ def _add_files(request: OrganizationRequest, task: sqlite3.Row, form: UploadedFo
     task_data = request.sandbox.task_data
     data_id = task_data.of(task)
     try:
-        for field in multipart.indexed("client_files", form.files):
-            name, file = form.files[field]
-            uploads.add(request.sandbox.db, data_id, name, file, task_data.raw(data_id))
+        files = [form.files[field] for field in multipart.indexed("client_files", form.files)]
+        uploads.add(request.sandbox.db, data_id, files, task_data.raw(data_id))
     finally:
         form.discard()
 
