@@ -13,6 +13,7 @@ from cvat_sandbox.state.users import GROUPS, SYSTEM_ROLES, Person, Users
 from cvat_sandbox.workers.creation import Creations
 from cvat_sandbox.workers.dataset_exports import DatasetExports
 from cvat_sandbox.workers.dataset_imports import DatasetImports
+from cvat_sandbox.workers.deliveries import RETRY_SECONDS, Deliveries
 from cvat_sandbox.workers.downloads import Downloader
 from cvat_sandbox.workers.exports import Exports
 from cvat_sandbox.workers.imports import Imports
@@ -42,6 +43,8 @@ class Options:
     control_token: str = ""
     """The bearer token of `/_sandbox/faults`. Without one, that endpoint does not exist."""
     workers: int = 2
+    webhook_retries: tuple[float, ...] = RETRY_SECONDS
+    """The pauses in seconds after failed deliveries of a webhook. After the last one a delivery is given up."""
 
 
 @dataclass
@@ -70,6 +73,7 @@ class Sandbox:
         self.dataset_exports = DatasetExports(self.db, self.requests, self.folder)
         self.dataset_imports = DatasetImports(self.db, self.requests, self.folder)
         self.task_data = TaskData(self.db, self.requests, self.folder, self.share)
+        self.deliveries = Deliveries(self.db, self.options.webhook_retries, agent=f"CVAT/{self.options.version}.0")
         self.creations.resume()
         self.requests.forget_interrupted(but="create")
         self.task_data.resume()
@@ -88,8 +92,8 @@ class Sandbox:
 
     def close(self) -> bool:
         """Stop the workers and close the database; return whether the running jobs ended in time."""
-        ended = self.workers.stop()
+        ended = [self.workers.stop(), self.deliveries.stop()]
         self.db.close()
         if self.options.data is None:
             shutil.rmtree(self.folder, ignore_errors=True)
-        return ended
+        return all(ended)

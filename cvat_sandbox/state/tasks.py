@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cvat_sandbox.errors import NotFound
 from cvat_sandbox.state import label_sets, labels
+from cvat_sandbox.state.changes import Changes
 from cvat_sandbox.state.database import Database, now
 from cvat_sandbox.state.permissions import visible_tasks
 
@@ -77,7 +78,15 @@ def create_with_labels(db: Database, values: dict[str, Any], wanted: list[dict[s
         task_id = db.insert("task", created_date=now(), updated_date=now(), **values)
         label_sets.create(db, label_sets.Owner("task", task_id), wanted)
     db.events.announce("create", "task", task_id)
+    _touch_project(db, values.get("project_id"))
     return task_id
+
+
+def _touch_project(db: Database, project_id: int | None) -> None:
+    """Announce that a task of a project has changed; it changes the date of the project."""
+    if project_id is not None:
+        with Changes(db) as changes:
+            changes.touch("project", project_id)
 
 
 def change(db: Database, task: sqlite3.Row, values: dict[str, Any]) -> None:
@@ -87,6 +96,7 @@ def change(db: Database, task: sqlite3.Row, values: dict[str, Any]) -> None:
         changed["assignee_updated_date"] = now()
     db.update("task", task["id"], changed)
     db.events.announce("update", "task", task["id"], task)
+    _touch_project(db, task["project_id"])
 
 
 def remove(db: Database, task: sqlite3.Row) -> None:
@@ -102,6 +112,7 @@ def remove(db: Database, task: sqlite3.Row) -> None:
         for table in ("quality_settings", "consensus_settings", "quality_report"):
             db.execute(f"DELETE FROM {table} WHERE task_id = ?", task["id"])  # noqa: S608 - the names are constants
         delete(db, task["id"])
+    _touch_project(db, task["project_id"])
 
 
 def delete(db: Database, task_id: int) -> None:

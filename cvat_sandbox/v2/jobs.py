@@ -61,6 +61,11 @@ def _shown(request: OrganizationRequest, ids: list[int]) -> list[dict[str, Any]]
     return jobs_json(request.sandbox.db, rows, request.url(""), hidden=hidden)
 
 
+def job_json(request: OrganizationRequest, key: int) -> dict[str, Any]:
+    """Return the JSON of a job as the user sees it."""
+    return _shown(request, [key])[0]
+
+
 def _sees_task(request: OrganizationRequest, job: sqlite3.Row) -> bool:
     """Return whether the user may see the task of a job."""
     user = request.user

@@ -24,6 +24,8 @@ NOBODY: frozenset[str] = frozenset()
 ANYONE = frozenset({"anyone"})
 """A relation that every user has to everything."""
 PROJECT_STAFF = frozenset({"project owner", "project assignee"})
+PROJECT_OWNER = frozenset({"project owner"})
+WEBHOOK_OWNERS = PROJECT_OWNER | {"owner"}
 TASK_STAFF = PROJECT_STAFF | {"owner", "assignee"}
 TASK_OWNERS = PROJECT_STAFF | {"owner"}
 JOB_TASK_STAFF = PROJECT_STAFF | {"task owner", "task assignee"}
@@ -65,6 +67,10 @@ RULES: dict[tuple[str, str], Rule] = {
     ("project", "assign"): Rule("worker", frozenset({"owner"}), "maintainer", frozenset({"owner"})),
     ("project", "delete"): Rule("worker", frozenset({"owner"}), "maintainer", frozenset({"owner"})),
     ("project", "export"): Rule("worker", TASK_STAFF, "maintainer", TASK_STAFF),
+    ("webhook", "create in project"): Rule("worker", PROJECT_OWNER, "maintainer", PROJECT_OWNER),
+    ("webhook", "create in organization"): Rule("worker", NOBODY, "maintainer"),
+    ("webhook", "view"): Rule("worker", WEBHOOK_OWNERS, "maintainer", WEBHOOK_OWNERS),
+    ("webhook", "update"): Rule("worker", WEBHOOK_OWNERS, "maintainer", WEBHOOK_OWNERS),
     ("user", "view"): Rule("worker", frozenset({"self"}), "worker", ANYONE),
     ("user", "update"): Rule("worker", frozenset({"self"}), "owner", frozenset({"self"})),
     ("user", "delete"): Rule("worker", frozenset({"self"}), "owner", frozenset({"self"})),
@@ -122,11 +128,15 @@ def request_space(request: OrganizationRequest) -> Space:
 
 
 def check(request: OrganizationRequest, kind: str, action: str, row: sqlite3.Row) -> None:
-    """Raise PermissionDenied unless the user may do something with a task, job or project."""
-    relations = RELATIONS[kind](request.sandbox.db, request.user, row)
-    space = space_of(request, row["organization_id"])
-    if not is_allowed(request.user, RULES[kind, action], space, relations):
+    """Raise PermissionDenied unless the user may do something with a task, job, project or webhook."""
+    if not may(request, kind, action, row):
         raise PermissionDenied
+
+
+def may(request: OrganizationRequest, kind: str, action: str, row: sqlite3.Row) -> bool:
+    """Return whether the user may do something with a task, job, project or webhook."""
+    relations = RELATIONS[kind](request.sandbox.db, request.user, row)
+    return is_allowed(request.user, RULES[kind, action], space_of(request, row["organization_id"]), relations)
 
 
 def check_creation(request: OrganizationRequest, kind: str) -> None:
@@ -172,13 +182,19 @@ def project_relations(_db: Database, user: User, project: sqlite3.Row) -> set[st
     return {name for name in ("owner", "assignee") if project[name] == user.id}
 
 
+def webhook_relations(db: Database, user: User, webhook: sqlite3.Row) -> set[str]:
+    """Return the relations of a user to a webhook."""
+    own = {"owner"} if webhook["owner"] == user.id else set()
+    return own | project_part(db, user, webhook["project_id"])
+
+
 def project_part(db: Database, user: User, project_id: int | None) -> set[str]:
     """Return the relations of a user to what belongs to a project."""
     row = db.one("SELECT owner, assignee FROM project WHERE id = ?", project_id) if project_id is not None else None
     return {f"project {name}" for name in ("owner", "assignee") if row is not None and row[name] == user.id}
 
 
-RELATIONS = {"task": task_relations, "job": job_relations, "project": project_relations}
+RELATIONS = {"task": task_relations, "job": job_relations, "project": project_relations, "webhook": webhook_relations}
 
 
 # -- lists
@@ -189,6 +205,7 @@ _MINE = {
     "task": (f"{_TASK_MINE} OR {_PROJECT_MINE}".format(t="t"), 4),
     "job": (f"j.assignee = ? OR {_TASK_MINE} OR {_PROJECT_MINE}".format(t="t"), 5),
     "project": (_TASK_MINE.format(t="t"), 2),
+    "webhook": ("t.owner = ? OR t.project_id IN (SELECT id FROM project WHERE owner = ?)", 2),
 }
 """The condition for what is a user's own, and how often it contains the user's id."""
 

@@ -96,8 +96,15 @@ def _summary_json(summary: Summary, task_id: int, root: str) -> dict[str, Any]:
 
 
 def _project_names(db: Database, rows: Sequence[sqlite3.Row]) -> dict[int | None, str]:
+    return {key: project["name"] for key, project in _projects(db, rows).items()}
+
+
+def _projects(db: Database, rows: Sequence[sqlite3.Row]) -> dict[int | None, Any]:
+    """Return the projects of tasks or jobs by id; None stands for no project."""
     ids = [row["project_id"] for row in rows if row["project_id"] is not None]
-    return {row["id"]: row["name"] for row in rows_of(db, "project", ids)}
+    found = {row["id"]: row for row in rows_of(db, "project", ids)}
+    missing = {"name": None, "bug_tracker": None}
+    return {None: missing, **dict.fromkeys(ids, missing), **found}
 
 
 # -- jobs
@@ -112,20 +119,22 @@ def jobs_json(
     """
     people = people_json(db, [row["assignee"] for row in rows], root)
     data = {row["id"]: row for row in rows_of(db, "data", [row["data_id"] for row in rows if row["data_id"]])}
-    projects, ids = _project_names(db, rows), [row["id"] for row in rows]
+    projects, ids = _projects(db, rows), [row["id"] for row in rows]
     issues = _counts(db, "issue", "job_id", ids)
     replicas = _counts(db, "job", "parent_job_id", ids)
     return [
         {
             "url": f"{root}/api/jobs/{row['id']}", "id": row["id"], "task_id": row["task_id"],
             "task_name": None if row["id"] in hidden else row["task_name"], "project_id": row["project_id"],
-            "project_name": None if row["id"] in hidden else projects.get(row["project_id"]),
+            "project_name": None if row["id"] in hidden else projects[row["project_id"]]["name"],
             "assignee": people[row["assignee"]], "guide_id": None, "dimension": row["dimension"], "mode": row["mode"],
-            "media_type": "image", "bug_tracker": row["bug_tracker"] or None, "status": row["status"],
+            "media_type": "image" if row["mode"] else "",
+            "bug_tracker": row["bug_tracker"] or projects[row["project_id"]]["bug_tracker"], "status": row["status"],
             "stage": row["stage"], "state": row["state"], "frame_count": len(jobs.frames_of(row)),
             "start_frame": row["start_frame"], "stop_frame": row["stop_frame"],
-            "data_chunk_size": data[row["data_id"]]["chunk_size"], "data_compressed_chunk_type": "imageset",
-            "data_original_chunk_type": "imageset", "created_date": row["created_date"],
+            "data_chunk_size": data[row["data_id"]]["chunk_size"],
+            "data_compressed_chunk_type": "imageset" if row["mode"] else "",
+            "data_original_chunk_type": "imageset" if row["mode"] else "", "created_date": row["created_date"],
             "updated_date": row["updated_date"],
             "issues": {"url": f"{root}/api/issues?job_id={row['id']}", "count": issues.get(row["id"], 0)},
             "labels": {"url": f"{root}/api/labels?job_id={row['id']}"}, "type": row["type"],

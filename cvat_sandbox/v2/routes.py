@@ -22,6 +22,8 @@ from cvat_sandbox.v2 import (
     tus,
     unserved,
     users,
+    webhook_events,
+    webhooks,
 )
 from cvat_sandbox.v2.annotations import ENDPOINTS as ANNOTATION_ENDPOINTS
 
@@ -37,6 +39,7 @@ SERVED = [
     *exports.ENDPOINTS,
     *labels.ENDPOINTS,
     *requests.ENDPOINTS,
+    *webhooks.ENDPOINTS,
 ]
 ENDPOINTS = unserved.completed(SERVED)
 CONVERTERS = dispatch.CONVERTERS
@@ -49,7 +52,8 @@ def rules() -> Iterator[Rule]:
 
 
 def mount(app: Flask, sandbox: Sandbox) -> None:
-    """Add the endpoints of CVAT 2.x to an application, and the cookies of its sessions."""
+    """Add the endpoints of CVAT 2.x to an application, and the cookies of its sessions; begin to send webhooks."""
+    webhook_events.listen(sandbox)
     for endpoint in ENDPOINTS:
         dispatch.mount(app, endpoint, sandbox)
 
