@@ -147,7 +147,7 @@ def _sees_project(view: View, project_id: int | None) -> bool:
     if view.request is None or project_id is None:
         return False
     [project] = rows_of(view.sandbox.db, "project", [project_id])
-    return permissions.may(view.request, "project", "view", project)
+    return permissions.can(view.request, "project", "view", project)
 
 
 SHOWN: dict[str, Callable[[View, int], dict[str, Any]]] = {"task": _task, "job": _job}

@@ -26,6 +26,7 @@ from cvat_sandbox.v2.dispatch import Endpoint
 from cvat_sandbox.v2.filters import Column, Listing, listed
 from cvat_sandbox.v2.representations import people_json, person_json, rows_of
 from cvat_sandbox.v2.request import OrganizationRequest
+from cvat_sandbox.v2.rules import RULES, is_admin, is_allowed
 
 LISTING = Listing(
     "webhook t", "t.id",
@@ -115,13 +116,13 @@ def _project(request: OrganizationRequest, project_id: Any) -> sqlite3.Row | Non
 
 def _check_creation(request: OrganizationRequest, kind: Any, project: sqlite3.Row | None) -> None:
     """Raise PermissionDenied unless the user may create such a webhook where the request says."""
-    if permissions.is_admin(request.user):
+    if is_admin(request.user):
         return
     if kind not in webhooks.TYPES:
         raise PermissionDenied
     is_owner = project is not None and project["owner"] == request.user.id
-    rule, space = permissions.RULES["webhook", f"create in {kind}"], permissions.request_space(request)
-    if not permissions.is_allowed(request.user, rule, space, {"project owner"} if is_owner else ()):
+    rule, space = RULES["webhook", f"create in {kind}"], permissions.request_space(request)
+    if not is_allowed(request.user, rule, space, {"project owner"} if is_owner else ()):
         raise PermissionDenied
 
 
