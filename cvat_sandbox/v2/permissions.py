@@ -163,7 +163,8 @@ _OWN_PROJECT = "t.project_id IN (SELECT id FROM project WHERE owner = ? OR assig
 def visible(request: OrganizationRequest, kind: str) -> tuple[str, list[Any]]:
     """Return an SQL condition for the rows of a list, and its values. Raises PermissionDenied.
 
-    The condition names the table `t` (task, project or webhook); for jobs also the job `j`, for issues and comments `i` and `c`.
+    The condition names the table `t` (task, project, webhook); for jobs also the job `j`, for issues and comments `i`
+    and `c`.
     """
     check_list(request)
     organization, user = request.organization, request.user
