@@ -59,14 +59,14 @@ EVENTS: dict[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class Place:
+class Scope:
     """The project and the organization to which an object belongs."""
 
     project_id: int | None
     organization_id: int | None
 
 
-_PLACES = {
+_SCOPES = {
     "project": "SELECT id, organization_id FROM project WHERE id = ?",
     "task": "SELECT project_id, organization_id FROM task WHERE id = ?",
     "job": "SELECT t.project_id, t.organization_id FROM job j JOIN task t ON t.id = j.task_id WHERE j.id = ?",
@@ -85,17 +85,17 @@ def concerned(db: Database, event: str, kind: str, key: int) -> list[sqlite3.Row
     """Return the active webhooks that ask for an event of an object: of its organization, then of its project."""
     if event not in GROUPS or not db.one("SELECT 1 FROM webhook WHERE is_active LIMIT 1"):
         return []
-    place = _place(db, kind, key)
+    scope = _scope(db, kind, key)
     return db.all(
         "SELECT * FROM webhook w WHERE is_active AND ((type = 'organization' AND organization_id = ?) "
         "OR (type = 'project' AND project_id = ?)) AND EXISTS (SELECT 1 FROM json_each(w.events) WHERE value = ?) "
-        "ORDER BY type, id", place.organization_id, place.project_id, event,
+        "ORDER BY type, id", scope.organization_id, scope.project_id, event,
     )  # fmt: skip
 
 
-def _place(db: Database, kind: str, key: int) -> Place:
-    row = db.one(_PLACES[kind], key)
-    return Place(*row) if row else Place(None, None)
+def _scope(db: Database, kind: str, key: int) -> Scope:
+    row = db.one(_SCOPES[kind], key)
+    return Scope(*row) if row else Scope(None, None)
 
 
 def create(db: Database, values: dict[str, Any]) -> int:

@@ -68,11 +68,11 @@ class View:
 
 def listen(sandbox: Sandbox) -> None:
     """Queue deliveries at each later event, and send them."""
-    sandbox.db.events.subscribe(lambda event: _announced(sandbox, event))
+    sandbox.db.events.subscribe(lambda event: _published(sandbox, event))
     sandbox.deliveries.start()
 
 
-def _announced(sandbox: Sandbox, event: Event) -> None:
+def _published(sandbox: Sandbox, event: Event) -> None:
     key = f"{event.action}:{event.kind}"
     hooks = webhooks.concerned(sandbox.db, key, event.kind, event.id)
     if not hooks:

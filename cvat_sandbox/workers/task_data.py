@@ -69,7 +69,7 @@ class TaskData:
         return self.folder(data_id) / "raw"
 
     def of(self, task: sqlite3.Row) -> int:
-        """Return the id of the data row of a task; the first call inserts the row and announces the task."""
+        """Return the id of the data row of a task; the first call inserts the row and publishes the change."""
         with self._db.transaction():
             row = self._db.one("SELECT data_id FROM task WHERE id = ?", task["id"])
             if row is not None and row["data_id"] is not None:
@@ -81,9 +81,9 @@ class TaskData:
             return data_id
 
     def _touch(self, task: sqlite3.Row, **values: Any) -> None:
-        """Change a task, and announce it."""
+        """Change a task, and publish the change."""
         self._db.update("task", task["id"], {**values, "updated_date": now()})
-        self._db.events.announce("update", "task", task["id"], task)
+        self._db.events.publish("update", "task", task["id"], task)
 
     def start(self, task: sqlite3.Row, user_id: int, values: dict[str, Any]) -> str:
         """Queue the request that makes the frames of a task; return its id. values: the validated body.
@@ -201,7 +201,7 @@ class TaskData:
         return task
 
     def _complete(self, task: sqlite3.Row, division: jobs.Division) -> None:
-        """Set what a task knows of its data. CVAT saves the task twice, so two updates are announced."""
+        """Set what a task knows of its data. CVAT saves the task twice, so two updates are published."""
         self._touch(task, mode="annotation", dimension="2d", segment_size=division.segment_size,
                     overlap=division.overlap)  # fmt: skip
         self._touch(self._task(task["id"]))
