@@ -223,8 +223,8 @@ class TaskData:
 def _sorted(sources: list[Source], method: str, order: Sequence[str]) -> list[Source]:
     """Return sources in the order of the frames. `predefined` is the order of sending, or that of `order`."""
     if method == "predefined":
-        place = {name: number for number, name in enumerate(order)}
-        return sorted(sources, key=lambda source: place.get(source.name, len(place)))
+        rank = {name: number for number, name in enumerate(order)}
+        return sorted(sources, key=lambda source: rank.get(source.name, len(rank)))
     if method == "natural":
         return sorted(sources, key=lambda source: _natural(source.name))
     return sorted(sources, key=lambda source: source.name)
