@@ -56,6 +56,12 @@ def check_creation(request: OrganizationRequest, kind: str, action: str = "creat
         raise PermissionDenied
 
 
+def check_founder(request: OrganizationRequest) -> None:
+    """Raise PermissionDenied unless the user may create an organization, whatever the request names."""
+    if not is_allowed(request.user, RULES["organization", "create"], Space()):
+        raise PermissionDenied
+
+
 def check_creation_in_project(request: OrganizationRequest, project: sqlite3.Row) -> None:
     """Raise PermissionDenied unless the user may see a project and create a task in it.
 
