@@ -10,6 +10,7 @@ from pathlib import Path
 from cvat_sandbox.faults import Faults, Rule
 from cvat_sandbox.state.database import Database
 from cvat_sandbox.state.users import GROUPS, SYSTEM_ROLES, Person, Users
+from cvat_sandbox.workers.cloud_files import CloudFiles
 from cvat_sandbox.workers.creation import Creations
 from cvat_sandbox.workers.dataset_exports import DatasetExports
 from cvat_sandbox.workers.dataset_imports import DatasetImports
@@ -70,9 +71,10 @@ class Sandbox:
         self.exports = Exports(self.db, self.workers, self.folder, self.faults)
         self.imports = Imports(self.db, self.workers, self.folder)
         self.requests = Requests(self.db, self.workers, self.faults)
-        self.dataset_exports = DatasetExports(self.db, self.requests, self.folder)
+        self.cloud_files = CloudFiles(self.db)
+        self.dataset_exports = DatasetExports(self.db, self.requests, self.folder, self.cloud_files)
         self.dataset_imports = DatasetImports(self.db, self.requests, self.folder)
-        self.task_data = TaskData(self.db, self.requests, self.folder, self.share)
+        self.task_data = TaskData(self.db, self.requests, self.folder, self.share, self.cloud_files)
         self.deliveries = Deliveries(self.db, self.options.webhook_retries, agent=f"CVAT/{self.options.version}.0")
         self.creations.resume()
         self.requests.forget_interrupted(but="create")

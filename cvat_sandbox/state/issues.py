@@ -1,4 +1,4 @@
-"""Issues of jobs and the comments on them. Every change is announced."""
+"""Issues of jobs and the comments on them. Every change is published."""
 
 from __future__ import annotations
 
@@ -40,45 +40,45 @@ def create(db: Database, job_id: int, owner: int, message: str, values: dict[str
     columns = {**values, "position": json.dumps(values["position"])}
     with db.transaction():
         key = db.insert("issue", job_id=job_id, owner=owner, created_date=now(), updated_date=now(), **columns)
-        db.events.announce("create", "issue", key)
+        db.events.publish("create", "issue", key)
         create_comment(db, key, owner, message)
     return key
 
 
 def change(db: Database, issue: sqlite3.Row, values: dict[str, Any]) -> None:
-    """Change columns of an issue, and announce it."""
+    """Change columns of an issue, and publish the change."""
     changed = {**values, "updated_date": now()}
     if "position" in changed:
         changed["position"] = json.dumps(changed["position"])
     if changed.get("assignee", issue["assignee"]) != issue["assignee"]:
         changed["assignee_updated_date"] = now()
     db.update("issue", issue["id"], changed)
-    db.events.announce("update", "issue", issue["id"], issue)
+    db.events.publish("update", "issue", issue["id"], issue)
 
 
 def delete(db: Database, issue: sqlite3.Row) -> None:
-    """Announce the deletion of an issue and of its comments, and delete all of it."""
+    """Publish the deletion of an issue and of its comments, and delete all of it."""
     with db.transaction():
         for comment in db.all("SELECT * FROM comment WHERE issue_id = ? ORDER BY id", issue["id"]):
             delete_comment(db, comment)
-        db.events.announce("delete", "issue", issue["id"], issue)
+        db.events.publish("delete", "issue", issue["id"], issue)
         db.execute("DELETE FROM issue WHERE id = ?", issue["id"])
 
 
 def create_comment(db: Database, issue_id: int, owner: int, message: str) -> int:
     """Create a comment on an issue; return its id."""
     key = db.insert("comment", issue_id=issue_id, owner=owner, message=message, created_date=now(), updated_date=now())
-    db.events.announce("create", "comment", key)
+    db.events.publish("create", "comment", key)
     return key
 
 
 def change_comment(db: Database, comment: sqlite3.Row, values: dict[str, Any]) -> None:
-    """Change the text of a comment, and announce it."""
+    """Change the text of a comment, and publish the change."""
     db.update("comment", comment["id"], {**values, "updated_date": now()})
-    db.events.announce("update", "comment", comment["id"], comment)
+    db.events.publish("update", "comment", comment["id"], comment)
 
 
 def delete_comment(db: Database, comment: sqlite3.Row) -> None:
-    """Announce the deletion of a comment, and delete it."""
-    db.events.announce("delete", "comment", comment["id"], comment)
+    """Publish the deletion of a comment, and delete it."""
+    db.events.publish("delete", "comment", comment["id"], comment)
     db.execute("DELETE FROM comment WHERE id = ?", comment["id"])

@@ -1,6 +1,6 @@
 """Organizations, the memberships of their members, and invitations.
 
-Every change is announced. A member's role counts as long as the membership is active.
+Every change is published. A member's role counts as long as the membership is active.
 """
 
 from __future__ import annotations
@@ -67,12 +67,12 @@ def create(db: Database, owner: int, values: dict[str, Any]) -> int:
 
 
 def change(db: Database, organization: sqlite3.Row, values: dict[str, Any]) -> None:
-    """Change columns of an organization, and announce it."""
+    """Change columns of an organization, and publish the change."""
     changed = {**values, "updated_date": now()}
     if "contact" in changed:
         changed["contact"] = json.dumps(changed["contact"])
     db.update("organization", organization["id"], changed)
-    db.events.announce("update", "organization", organization["id"], organization)
+    db.events.publish("update", "organization", organization["id"], organization)
 
 
 def delete(db: Database, organization: sqlite3.Row) -> None:
@@ -100,17 +100,17 @@ def find_membership(db: Database, key: int) -> sqlite3.Row | None:
 
 
 def change_role(db: Database, membership: sqlite3.Row, role: str) -> None:
-    """Change the role of a member, and announce it."""
+    """Change the role of a member, and publish the change."""
     db.update("membership", membership["id"], {"role": role})
-    db.events.announce("update", "membership", membership["id"], membership)
+    db.events.publish("update", "membership", membership["id"], membership)
 
 
 def delete_membership(db: Database, membership: sqlite3.Row) -> None:
-    """Announce the end of a membership and of its invitation, and delete both. The user keeps jobs and tasks."""
+    """Publish the end of a membership and of its invitation, and delete both. The user keeps jobs and tasks."""
     invitation = db.one("SELECT * FROM invitation WHERE membership_id = ?", membership["id"])
     if invitation is not None:
         delete_invitation(db, invitation)
-    db.events.announce("delete", "membership", membership["id"], membership)
+    db.events.publish("delete", "membership", membership["id"], membership)
     db.execute("DELETE FROM membership WHERE id = ?", membership["id"])
 
 
@@ -135,10 +135,10 @@ def invite(db: Database, users: Users, organization_id: int, owner: int, values:
         if db.one(is_member, organization_id, user_id):
             raise Rejected("The user is a member of the organization already.")
         membership = db.insert("membership", organization_id=organization_id, user_id=user_id, role=values["role"])
-        db.events.announce("create", "membership", membership)
+        db.events.publish("create", "membership", membership)
         key = "".join(secrets.choice(_LETTERS) for _ in range(KEY_LENGTH))
         row = db.insert("invitation", key=key, membership_id=membership, owner=owner, created_date=now())
-        db.events.announce("create", "invitation", row)
+        db.events.publish("create", "invitation", row)
         is_known = user is not None and not user.password.startswith(UNUSABLE)
         if is_known:
             accept(db, membership)
@@ -146,13 +146,13 @@ def invite(db: Database, users: Users, organization_id: int, owner: int, values:
 
 
 def accept(db: Database, membership_id: int) -> None:
-    """Make a membership active, and announce it."""
+    """Make a membership active, and publish the change."""
     before = db.one("SELECT * FROM membership WHERE id = ?", membership_id)
     db.update("membership", membership_id, {"is_active": True, "joined_date": now()})
-    db.events.announce("update", "membership", membership_id, before)
+    db.events.publish("update", "membership", membership_id, before)
 
 
 def delete_invitation(db: Database, invitation: sqlite3.Row) -> None:
-    """Announce the deletion of an invitation and delete it. Its membership remains."""
-    db.events.announce("delete", "invitation", invitation["id"], invitation)
+    """Publish the deletion of an invitation and delete it. Its membership remains."""
+    db.events.publish("delete", "invitation", invitation["id"], invitation)
     db.execute("DELETE FROM invitation WHERE id = ?", invitation["id"])

@@ -108,7 +108,8 @@ def remove(db: Database, task: sqlite3.Row) -> None:
     with db.transaction():
         db.execute(f"DELETE FROM comment WHERE issue_id IN ({issues})", task["id"])  # noqa: S608 - the names are constants
         db.execute(f"DELETE FROM issue WHERE id IN ({issues})", task["id"])  # noqa: S608 - the names are constants
-        db.execute("DELETE FROM upload WHERE data_id = ?", task["data_id"])
+        for table in ("upload", "server_file"):
+            db.execute(f"DELETE FROM {table} WHERE data_id = ?", task["data_id"])  # noqa: S608 - the names are constants
         for table in ("quality_settings", "consensus_settings", "quality_report"):
             db.execute(f"DELETE FROM {table} WHERE task_id = ?", task["id"])  # noqa: S608 - the names are constants
         delete(db, task["id"])

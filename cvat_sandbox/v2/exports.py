@@ -15,6 +15,7 @@ from cvat_sandbox.formats.v2.registry import EXPORTERS as WRITTEN
 from cvat_sandbox.rest.exceptions import ApiException, ValidationError
 from cvat_sandbox.rest.responses import ApiResponse, plain, send_file
 from cvat_sandbox.v2 import gone, permissions
+from cvat_sandbox.v2.cloud_storages import permitted_storage
 from cvat_sandbox.v2.dispatch import Endpoint, Handler
 from cvat_sandbox.v2.formats import EXPORTERS
 from cvat_sandbox.v2.jobs import find_job
@@ -49,6 +50,18 @@ def _stored_location(row: sqlite3.Row) -> str:
     return str(storage.get("location", "local"))
 
 
+def _storage_id(request: OrganizationRequest, subject: Subject) -> int | None:
+    """Return the cloud storage that receives the file; None for a download. Raises PermissionDenied."""
+    if _location(request, subject) == "local":
+        return None
+    key: int | str | None = request.query.get("cloud_storage_id")
+    if request.query.get("location") is None:
+        key = (json.loads(subject.row["target_storage"] or "null") or {}).get("cloud_storage_id")
+    if key is None:
+        raise Crash("ValueError: no storage is named")
+    return int(permitted_storage(request, key, subject.row["organization_id"])["id"])
+
+
 def _unserved(what: str) -> ApiException:
     return ApiException(501, {"detail": f"The sandbox does not {what}."})
 
@@ -61,15 +74,16 @@ def start_export(target: Target) -> Handler:
         name, images = request.query.get("format", ""), request.query.get("save_images", "").lower() in TRUE
         if name not in LISTED:
             raise ValidationError(["Unknown format specified for the request"])
-        if _location(request, subject) != "local":
-            raise _unserved("export to cloud storage")
+        storage_id = _storage_id(request, subject)
         if name not in WRITTEN:
             raise _unserved(f"write {name}; it writes {', '.join(WRITTEN)}")
         filename = request.query.get("filename", "")
         host = request.url(request.http.path)
         exports = request.sandbox.dataset_exports
         try:
-            rq_id = exports.start(subject, request.user.id, name, images=images, filename=filename, host=host)
+            rq_id = exports.start(
+                subject, request.user.id, name, images=images, filename=filename, host=host, storage_id=storage_id
+            )
         except RequestRunning as running:
             return ApiResponse({"rq_id": running.rq_id}, 409)
         return ApiResponse({"rq_id": rq_id}, 202)
@@ -80,11 +94,10 @@ def start_export(target: Target) -> Handler:
 def start_backup(request: OrganizationRequest, pk: str) -> ApiResponse:
     """Start the backup of a task."""
     subject = permitted_subject(request, "task", pk, "export")
-    if _location(request, subject) != "local":
-        raise _unserved("export to cloud storage")
+    storage_id = _storage_id(request, subject)
     exports, filename = request.sandbox.dataset_exports, request.query.get("filename", "")
     try:
-        rq_id = exports.start_backup(subject, request.user.id, filename=filename)
+        rq_id = exports.start_backup(subject, request.user.id, filename=filename, storage_id=storage_id)
     except RequestRunning as running:
         return ApiResponse({"rq_id": running.rq_id}, 409)
     return ApiResponse({"rq_id": rq_id}, 202)

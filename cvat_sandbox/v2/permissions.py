@@ -29,6 +29,7 @@ COLUMNS: dict[str, Mapping[str, str]] = {
     "membership": {"self": "user_id"},
     "invitation": {"owner": "owner", "invitee": "user_id"},
     "webhook": {"owner": "owner"},
+    "cloud_storage": {"owner": "owner"},
 }  # fmt: skip
 """The relations to a kind of object, and the columns that hold the ids of their users."""
 IN_PROJECT = ("task", "job", "issue", "comment", "webhook")
@@ -161,6 +162,7 @@ _OWN = {
     "issue": ("i.owner", "i.assignee", "j.assignee", "t.owner", "t.assignee"),
     "comment": ("c.owner", "i.owner", "i.assignee", "j.assignee", "t.owner", "t.assignee"),
     "webhook": ("t.owner", "(SELECT owner FROM project WHERE id = t.project_id)"),
+    "cloud_storage": ("t.owner",),
 }
 """The columns that hold the user's id where something is the user's own."""
 _OWN_PROJECT = "t.project_id IN (SELECT id FROM project WHERE owner = ? OR assignee = ?)"
@@ -180,7 +182,8 @@ def visible(request: OrganizationRequest, kind: str) -> tuple[str, list[Any]]:
         conditions, values = ["t.organization_id = ?"], [organization.id]
     elif organization.is_personal:
         conditions = ["t.organization_id IS NULL"]
-    leads = has_role(request_space(request), "maintainer") and has_privilege(user, "user")
+    least = "supervisor" if kind == "cloud_storage" else "maintainer"
+    leads = has_role(request_space(request), least) and has_privilege(user, "user")
     if not (leads or is_admin(user)):
         condition, own = _own(kind, user)
         conditions, values = [*conditions, f"({condition})"], [*values, *own]

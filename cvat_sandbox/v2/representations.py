@@ -7,9 +7,10 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from cvat_sandbox.state import jobs
+from cvat_sandbox.state import jobs, projects
 from cvat_sandbox.state.database import Database
 from cvat_sandbox.state.jobs import Summary
+from cvat_sandbox.state.projects import Contents
 from cvat_sandbox.state.users import User
 
 
@@ -62,11 +63,11 @@ def tasks_json(db: Database, rows: Sequence[sqlite3.Row], root: str) -> list[dic
     people = people_json(db, [row[name] for row in rows for name in ("owner", "assignee")], root)
     summaries = jobs.summaries(db, [row["id"] for row in rows])
     data = {row["id"]: row for row in rows_of(db, "data", [row["data_id"] for row in rows if row["data_id"]])}
-    projects = _project_names(db, rows)
+    project_names = {key: row["name"] for key, row in _projects(db, rows).items()}
     return [
         {
             "url": f"{root}/api/tasks/{row['id']}", "id": row["id"], "name": row["name"],
-            "project_id": row["project_id"], "project_name": projects.get(row["project_id"]),
+            "project_id": row["project_id"], "project_name": project_names.get(row["project_id"]),
             "owner": people[row["owner"]], "assignee": people[row["assignee"]], "bug_tracker": row["bug_tracker"],
             "created_date": row["created_date"], "updated_date": row["updated_date"], "overlap": row["overlap"],
             "segment_size": row["segment_size"], "status": row["status"], "guide_id": None,
@@ -100,16 +101,39 @@ def _summary_json(summary: Summary, task_id: int, root: str) -> dict[str, Any]:
             "url": f"{root}/api/jobs?task_id={task_id}"}  # fmt: skip
 
 
-def _project_names(db: Database, rows: Sequence[sqlite3.Row]) -> dict[int | None, str]:
-    return {key: project["name"] for key, project in _projects(db, rows).items()}
-
-
-def _projects(db: Database, rows: Sequence[sqlite3.Row]) -> dict[int | None, Any]:
-    """Return the projects of tasks or jobs by id; None stands for no project."""
+def _projects(db: Database, rows: Sequence[sqlite3.Row]) -> dict[int, sqlite3.Row]:
+    """Return the projects of tasks or jobs by id."""
     ids = [row["project_id"] for row in rows if row["project_id"] is not None]
-    found = {row["id"]: row for row in rows_of(db, "project", ids)}
-    missing = {"name": None, "bug_tracker": None}
-    return {None: missing, **dict.fromkeys(ids, missing), **found}
+    return {row["id"]: row for row in rows_of(db, "project", ids)}
+
+
+# -- projects
+
+
+def projects_json(db: Database, rows: Sequence[sqlite3.Row], root: str) -> list[dict[str, Any]]:
+    """Return the JSON of projects."""
+    people = people_json(db, [row[name] for row in rows for name in ("owner", "assignee")], root)
+    contents = projects.contents(db, [row["id"] for row in rows])
+    return [
+        {
+            "url": f"{root}/api/projects/{row['id']}", "id": row["id"], "name": row["name"],
+            "owner": people[row["owner"]], "assignee": people[row["assignee"]], "guide_id": None,
+            "bug_tracker": row["bug_tracker"], "created_date": row["created_date"],
+            "updated_date": row["updated_date"], "status": row["status"],
+            **_contents_json(contents.get(row["id"], Contents()), row["id"], root),
+            "organization": row["organization_id"], "organization_id": row["organization_id"],
+            "target_storage": storage_json(row["target_storage"]),
+            "source_storage": storage_json(row["source_storage"]),
+            "labels": {"url": f"{root}/api/labels?project_id={row['id']}"},
+            "assignee_updated_date": row["assignee_updated_date"],
+        }
+        for row in rows
+    ]  # fmt: skip
+
+
+def _contents_json(contents: Contents, project_id: int, root: str) -> dict[str, Any]:
+    return {"dimension": contents.dimension, "task_subsets": list(contents.subsets),
+            "tasks": {"count": contents.count, "url": f"{root}/api/tasks?project_id={project_id}"}}  # fmt: skip
 
 
 # -- jobs
@@ -124,17 +148,17 @@ def jobs_json(
     """
     people = people_json(db, [row["assignee"] for row in rows], root)
     data = {row["id"]: row for row in rows_of(db, "data", [row["data_id"] for row in rows if row["data_id"]])}
-    projects, ids = _projects(db, rows), [row["id"] for row in rows]
+    found, ids = _projects(db, rows), [row["id"] for row in rows]
     issues = counts(db, "issue", "job_id", ids)
     replicas = counts(db, "job", "parent_job_id", ids)
     return [
         {
             "url": f"{root}/api/jobs/{row['id']}", "id": row["id"], "task_id": row["task_id"],
             "task_name": None if row["id"] in hidden else row["task_name"], "project_id": row["project_id"],
-            "project_name": None if row["id"] in hidden else projects[row["project_id"]]["name"],
+            "project_name": _project_column(found, row, "name") if row["id"] not in hidden else None,
             "assignee": people[row["assignee"]], "guide_id": None, "dimension": row["dimension"], "mode": row["mode"],
             "media_type": "image" if row["mode"] else "",
-            "bug_tracker": row["bug_tracker"] or projects[row["project_id"]]["bug_tracker"], "status": row["status"],
+            "bug_tracker": row["bug_tracker"] or _project_column(found, row, "bug_tracker"), "status": row["status"],
             "stage": row["stage"], "state": row["state"], "frame_count": len(jobs.frames_of(row)),
             "start_frame": row["start_frame"], "stop_frame": row["stop_frame"],
             "data_chunk_size": data[row["data_id"]]["chunk_size"],
@@ -151,6 +175,11 @@ def jobs_json(
         }
         for row in rows
     ]  # fmt: skip
+
+
+def _project_column(projects_by_id: dict[int, sqlite3.Row], row: sqlite3.Row, column: str) -> str | None:
+    project = projects_by_id.get(row["project_id"])
+    return project[column] if project is not None else None
 
 
 def counts(db: Database, table: str, column: str, ids: Sequence[int]) -> dict[int, int]:

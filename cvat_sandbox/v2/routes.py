@@ -11,6 +11,7 @@ from cvat_sandbox.rest.authentication import set_cookies
 from cvat_sandbox.sandbox import Sandbox
 from cvat_sandbox.v2 import (
     access_tokens,
+    cloud_storages,
     data,
     dispatch,
     exports,
@@ -20,6 +21,7 @@ from cvat_sandbox.v2 import (
     labels,
     memberships,
     organizations,
+    projects,
     requests,
     server,
     tasks,
@@ -42,6 +44,8 @@ SERVED = [
     *ANNOTATION_ENDPOINTS,
     *exports.ENDPOINTS,
     *labels.ENDPOINTS,
+    *projects.ENDPOINTS,
+    *cloud_storages.ENDPOINTS,
     *requests.ENDPOINTS,
     *organizations.ENDPOINTS,
     *memberships.ENDPOINTS,

@@ -118,6 +118,10 @@ RULES: dict[tuple[str, str], Rule] = {
     ("invitation", "accept"): Rule(outsider=frozenset({"invitee"})),
     ("invitation", "decline"): Rule(outsider=frozenset({"invitee"})),
 
+    ("cloud_storage", "create"): Rule("user", ANYONE, "maintainer"),
+    ("cloud_storage", "view"): Rule("worker", OWNER, "supervisor", OWNER),
+    ("cloud_storage", "update"): Rule("worker", OWNER, "maintainer", OWNER),
+    ("cloud_storage", "delete"): Rule("worker", OWNER, "maintainer", OWNER),
     ("webhook", "create in project"): Rule("worker", PROJECT_OWNER, "maintainer", PROJECT_OWNER),
     ("webhook", "create in organization"): Rule(role="maintainer"),
     ("webhook", "view"): Rule("worker", STORAGE_OWNERS, "maintainer", STORAGE_OWNERS),

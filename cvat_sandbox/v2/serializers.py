@@ -133,6 +133,12 @@ TASK = Serializer({
     "consensus_replicas": IntegerField(min_value=0, max_value=10, required=False),
     "organization_id": IntegerField(required=False, allow_null=True),
 })  # fmt: skip
+PROJECT = Serializer({
+    "name": CharField(max_length=256), "labels": LABELS, **_PEOPLE,
+    "bug_tracker": CharField(max_length=2000, allow_blank=True, required=False),
+    "source_storage": StorageField(required=False, allow_null=True),
+    "target_storage": StorageField(required=False, allow_null=True),
+})  # fmt: skip
 JOB = Serializer({
     "assignee": IntegerField(required=False, allow_null=True), "stage": ChoiceField(*jobs.STAGES, required=False),
     "state": ChoiceField(*jobs.STATES, required=False),

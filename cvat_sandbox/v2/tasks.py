@@ -9,7 +9,7 @@ from typing import Any
 from cvat_sandbox.errors import Crash
 from cvat_sandbox.rest.exceptions import ValidationError
 from cvat_sandbox.rest.responses import ApiResponse
-from cvat_sandbox.state import label_sets, tasks
+from cvat_sandbox.state import label_sets, task_moves, tasks
 from cvat_sandbox.state.label_sets import Owner
 from cvat_sandbox.v2 import permissions, serializers
 from cvat_sandbox.v2.dispatch import Endpoint
@@ -126,15 +126,24 @@ def update_task(request: OrganizationRequest, pk: str) -> ApiResponse:
     if "organization_id" in values:
         raise Crash("AttributeError: the organization of a task cannot be changed")
     db = request.sandbox.db
-    with db.transaction():
-        label_sets.update(db, Owner("task", task["id"]), labels)
-        tasks.change(db, task, values)
+    try:
+        with db.transaction():
+            if "project_id" in values:
+                task_moves.move(db, task, values["project_id"], labels)
+            elif task["project_id"] is None:  # the labels of a project are changed there
+                label_sets.update(db, Owner("task", task["id"]), labels)
+            if values or task["project_id"] is None:
+                tasks.change(db, task, values)
+    except task_moves.UnmappedLabels as error:
+        raise ValidationError({"non_field_errors": [str(error)]}) from None
     return ApiResponse(_shown(request, [task["id"]])[0])
 
 
 def _check_update(request: OrganizationRequest, task: sqlite3.Row, body: Any) -> None:
     for action in permissions.check_fields(body, ACTIONS) or {"update"}:
         permissions.check(request, "task", action, task)
+    if body.get("project_id") is not None:
+        _project_organization(request, body["project_id"])
     for name in ("assignee_id", "owner_id"):
         permissions.check_assignee(request, body.get(name), task["organization_id"])
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cvat_sandbox.state.database import Database
+    from cvat_sandbox.workers.cloud_files import CloudFiles
     from cvat_sandbox.workers.requests import Requests
 
 MIN_SECONDS = 0.06
@@ -69,8 +70,8 @@ class Subject:
 class DatasetExports:
     """The exports of all tasks, jobs and projects."""
 
-    def __init__(self, db: Database, requests: Requests, folder: Path) -> None:
-        self._db, self._requests, self._media = db, requests, folder / "data"
+    def __init__(self, db: Database, requests: Requests, folder: Path, cloud: CloudFiles) -> None:
+        self._db, self._requests, self._media, self._cloud = db, requests, folder / "data", cloud
         self._folder = folder / "downloads"
         self._folder.mkdir(exist_ok=True)
         known = {row["file"] for row in db.all("SELECT file FROM request WHERE file IS NOT NULL")}
@@ -79,9 +80,12 @@ class DatasetExports:
                 file.unlink()
 
     def start(
-        self, subject: Subject, owner: int, format_name: str, *, images: bool, filename: str = "", host: str = ""
-    ) -> str:
+        self, subject: Subject, owner: int, format_name: str, *, images: bool, filename: str = "", host: str = "",
+        storage_id: int | None = None,
+    ) -> str:  # fmt: skip
         """Queue an export and return the id of its request. host: for the addresses in CVAT's XML.
+
+        storage_id: the cloud storage that receives the file.
 
         Raises RequestRunning.
         """
@@ -90,22 +94,33 @@ class DatasetExports:
         name = filename or file_name(subject, subresource, format_name)
 
         def write(out: BinaryIO) -> None:
+            if images:
+                self._fetch_images(subject)
             taken = read_snapshot(self._db, subject.target, subject.id, host, self._media)
             EXPORTERS[format_name](taken, out, images=images)
 
         order = subject.order(rq_id, owner, "export", subresource, format_name)
-        return self._start(order, "dataset", name, write)
+        return self._start(order, "dataset", name, write, storage_id)
 
-    def start_backup(self, subject: Subject, owner: int, *, filename: str = "") -> str:
+    def _fetch_images(self, subject: Subject) -> None:
+        """Bring the images of cloud storages here."""
+        column, key = ("project_id", subject.project_id) if subject.target == "project" else ("id", subject.task_id)
+        for task in self._db.all(f"SELECT data_id FROM task WHERE {column} = ?", key):  # noqa: S608 - the names are constants
+            self._cloud.fetch_all(task["data_id"], self._media / str(task["data_id"]) / "raw")
+
+    def start_backup(self, subject: Subject, owner: int, *, filename: str = "", storage_id: int | None = None) -> str:
         """Queue the backup of a task and return the id of its request. Raises RequestRunning."""
         order = subject.order(f"{_prefix(subject, owner)}&subresource={BACKUP}", owner, "export", BACKUP)
 
         def write(out: BinaryIO) -> None:
+            self._fetch_images(subject)
             backups.write(read_snapshot(self._db, subject.target, subject.id, "", self._media), out)
 
-        return self._start(order, BACKUP, filename or file_name(subject, BACKUP), write)
+        return self._start(order, BACKUP, filename or file_name(subject, BACKUP), write, storage_id)
 
-    def _start(self, order: Order, kind: str, name: str, write: Callable[[BinaryIO], None]) -> str:
+    def _start(
+        self, order: Order, kind: str, name: str, write: Callable[[BinaryIO], None], storage_id: int | None = None
+    ) -> str:
         file = self._folder / f"{hashlib.sha256(order.rq_id.encode()).hexdigest()}.zip"
 
         def work(_report: Callable[[str], None]) -> Outcome:
@@ -114,6 +129,9 @@ class DatasetExports:
             with unfinished.open("w+b") as out:
                 write(out)
             os.replace(unfinished, file)  # noqa: PTH105 - a download of the earlier file continues
+            if storage_id is not None:
+                self._cloud.bucket(storage_id).upload(file, name)
+                return Outcome(file=file)
             path = f"/api/{order.target}s/{order.target_id}/{kind}/download"
             return Outcome(result_url=f"{path}?rq_id={quote(order.rq_id, safe='')}", file=file)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import zipfile
 from dataclasses import dataclass
@@ -12,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import UnidentifiedImageError
 
-from cvat_sandbox.errors import WorkerError
-from cvat_sandbox.state import jobs, media, pillow12, uploads
+from cvat_sandbox.errors import Crash, WorkerError
+from cvat_sandbox.state import cloud_storages, jobs, media, pillow12, uploads
 from cvat_sandbox.state.database import now
 from cvat_sandbox.workers.requests import Order, Outcome, Report
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cvat_sandbox.state.database import Database
+    from cvat_sandbox.workers.cloud_files import CloudFiles, Selection
     from cvat_sandbox.workers.requests import Requests
     from cvat_sandbox.workers.share import Share
 
@@ -47,6 +47,8 @@ class Source:
 
     name: str
     file: Path
+    selection: Selection | None = None
+    """For an image of a cloud storage: what the request selected. The file exists when somebody has read the image."""
 
 
 def rq_id_of(task_id: int) -> str:
@@ -57,8 +59,8 @@ def rq_id_of(task_id: int) -> str:
 class TaskData:
     """The creations of all tasks."""
 
-    def __init__(self, db: Database, requests: Requests, folder: Path, share: Share) -> None:
-        self._db, self._requests, self._folder, self._share = db, requests, folder, share
+    def __init__(self, db: Database, requests: Requests, folder: Path, share: Share, cloud: CloudFiles) -> None:
+        self._db, self._requests, self._folder, self._share, self._cloud = db, requests, folder, share, cloud
 
     def folder(self, data_id: int) -> Path:
         """Return the folder with the media of a data row."""
@@ -88,9 +90,10 @@ class TaskData:
     def start(self, task: sqlite3.Row, user_id: int, values: dict[str, Any]) -> str:
         """Queue the request that makes the frames of a task; return its id. values: the validated body.
 
-        Raises RequestRunning.
+        Raises RequestRunning, and Crash for a file of the server that the task has already.
         """
         data_id = self.of(task)
+        self._add_server_files(data_id, values)
         if values.get("image_quality") is not None:
             self._db.update("data", data_id, {"image_quality": values["image_quality"]})
         self._touch(task)
@@ -102,6 +105,17 @@ class TaskData:
             order, lambda report: self._create(task["id"], data_id, values, report), fault="creation",
             arguments=json.dumps({"data_id": data_id, "values": values}),
         )  # fmt: skip
+
+    def _add_server_files(self, data_id: int, values: dict[str, Any]) -> None:
+        """Note which files of the share or of a cloud storage become frames."""
+        try:
+            cloud_storages.add_files(self._db, data_id, values.get("server_files", []))
+        except cloud_storages.AlreadyNamed:
+            raise Crash("IntegrityError: the task has this file already") from None
+        if values.get("cloud_storage_id") is not None:
+            self._db.update(
+                "data", data_id, {"storage": "cloud_storage", "cloud_storage_id": values["cloud_storage_id"]}
+            )
 
     def resume(self) -> None:
         """Queue the creations again that a killed server had not finished."""
@@ -123,7 +137,7 @@ class TaskData:
         chosen = sources[values.get("start_frame", 0) : last : step]
         if not chosen:
             raise ValueError("No media data found")
-        frames = [(source, *self._size(data_id, source)) for source in chosen]
+        frames = self._measured(data_id, chosen)
         report("Task is being saved in database")
         self._save(task_id, data_id, values, frames)
         return None
@@ -133,8 +147,8 @@ class TaskData:
     def _sources(self, data_id: int, values: dict[str, Any]) -> list[Source]:
         """Return the images of a data row in the order of the frames."""
         sent = [Source(row["name"], self.raw(data_id) / row["file"]) for row in self._sent(data_id, values)]
-        shared = [Source(name, self._share.path(name)) for name in values.get("server_files", [])]
-        found = [source for source in [*sent, *shared] if media.kind_of(source.name) in {"image", "zip"}]
+        found = [*sent, *self._on_server(data_id, values)]
+        found = [source for source in found if media.kind_of(source.name) in {"image", "zip"}]
         archives = [source for source in found if media.kind_of(source.name) == "zip"]
         if not found:
             raise ValueError("No media data found")
@@ -151,6 +165,30 @@ class TaskData:
                 path = f"/home/django/data/data/{data_id}/raw/{row['name']}"
                 raise FileNotFoundError(f"[Errno 2] No such file or directory: '{path}'")
         return rows
+
+    def _on_server(self, data_id: int, values: dict[str, Any]) -> list[Source]:
+        """Return the files of the share, or of a cloud storage, that a data row names."""
+        data = self._db.one("SELECT * FROM data WHERE id = ?", data_id)
+        if data is None or data["storage"] != "cloud_storage":
+            return [Source(name, self._share.path(name)) for name in cloud_storages.files_of(self._db, data_id)]
+        return self._in_cloud(data, values)
+
+    def _in_cloud(self, data: sqlite3.Row, values: dict[str, Any]) -> list[Source]:
+        """Return the files of a cloud storage. Images stay there; an archive is copied, and the data is local then."""
+        selected, raw = self._cloud.select(data["id"], data["cloud_storage_id"], values), self.raw(data["id"])
+        sources = [Source(key, raw / f"cloud-{number:06d}", selected) for number, key in enumerate(selected.keys)]
+        if [media.kind_of(key) for key in selected.keys] == ["zip"]:
+            raw.mkdir(parents=True, exist_ok=True)
+            sources[0].file.write_bytes(selected.bucket.read(sources[0].name))
+            self._db.update("data", data["id"], {"storage": "local"})
+        return sources
+
+    def _measured(self, data_id: int, sources: list[Source]) -> list[tuple[Source, int, int]]:
+        """Return the images with their sizes."""
+        if not sources[0].selection:
+            return [(source, *self._size(data_id, source)) for source in sources]
+        images = sources[0].selection.images([source.name for source in sources])
+        return [(source, image.width, image.height) for source, image in zip(sources, images, strict=True)]
 
     def _unpack(self, archive: Source, data_id: int) -> list[Source]:
         try:
@@ -226,10 +264,5 @@ def _sorted(sources: list[Source], method: str, order: Sequence[str]) -> list[So
         rank = {name: number for number, name in enumerate(order)}
         return sorted(sources, key=lambda source: rank.get(source.name, len(rank)))
     if method == "natural":
-        return sorted(sources, key=lambda source: _natural(source.name))
+        return sorted(sources, key=lambda source: media.natural_key(source.name))
     return sorted(sources, key=lambda source: source.name)
-
-
-def _natural(name: str) -> list[tuple[bool, int, str]]:
-    """Return the key by which numbers within names are sorted by their value."""
-    return [(not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", name)]
