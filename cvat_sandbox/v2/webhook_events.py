@@ -19,8 +19,8 @@ from cvat_sandbox.state import jobs as job_rows
 from cvat_sandbox.state import webhooks
 from cvat_sandbox.state.events import Event
 from cvat_sandbox.state.users import User
-from cvat_sandbox.v2 import jobs, permissions
-from cvat_sandbox.v2.representations import jobs_json, person_json, rows_of, tasks_json
+from cvat_sandbox.v2 import invitations, issues, jobs, memberships, organizations, permissions
+from cvat_sandbox.v2.representations import jobs_json, person_json, projects_json, rows_of, tasks_json
 from cvat_sandbox.v2.request import OrganizationRequest
 
 _COMMON = ("updated_date",)
@@ -150,5 +150,24 @@ def _sees_project(view: View, project_id: int | None) -> bool:
     return permissions.can(view.request, "project", "view", project)
 
 
-SHOWN: dict[str, Callable[[View, int], dict[str, Any]]] = {"task": _task, "job": _job}
+def _project(view: View, key: int) -> dict[str, Any]:
+    db = view.sandbox.db
+    return projects_json(db, rows_of(db, "project", [key]), view.root)[0]
+
+
+def _of_request(show: Callable[[OrganizationRequest, int], dict[str, Any]]) -> Callable[[View, int], dict[str, Any]]:
+    """Return how an object looks that only requests change, never workers."""
+
+    def shown(view: View, key: int) -> dict[str, Any]:
+        assert view.request is not None
+        return show(view.request, key)
+
+    return shown
+
+
+SHOWN: dict[str, Callable[[View, int], dict[str, Any]]] = {
+    "task": _task, "job": _job, "project": _project, "issue": _of_request(issues.issue_json),
+    "comment": _of_request(issues.comment_json), "organization": _of_request(organizations.organization_json),
+    "membership": _of_request(memberships.membership_json), "invitation": _of_request(invitations.invitation_json),
+}  # fmt: skip
 """The JSON of an object, by its kind."""
