@@ -140,7 +140,7 @@ CREATE INDEX IF NOT EXISTS webhook_delivery_webhook ON webhook_delivery (webhook
 CREATE TABLE IF NOT EXISTS webhook_queue (
   id INTEGER PRIMARY KEY, webhook_id INTEGER NOT NULL, payload TEXT NOT NULL, redelivery INTEGER NOT NULL DEFAULT 0,
   attempt INTEGER NOT NULL DEFAULT 1, due REAL NOT NULL);
-CREATE INDEX IF NOT EXISTS webhook_queue_due ON webhook_queue (due);
+CREATE INDEX IF NOT EXISTS webhook_queue_order ON webhook_queue (webhook_id, due);
 
 CREATE TABLE IF NOT EXISTS issue (
   id INTEGER PRIMARY KEY, job_id INTEGER NOT NULL, frame INTEGER NOT NULL, position TEXT NOT NULL, owner INTEGER,

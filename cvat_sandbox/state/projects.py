@@ -79,4 +79,4 @@ def contents(db: Database, project_ids: Sequence[int]) -> dict[int, Contents]:
 def _contents(rows: list[sqlite3.Row]) -> Contents:
     first = min(rows, key=lambda row: int(row["first"]))
     subsets = tuple(row["subset"] for row in rows if row["subset"])
-    return Contents(sum(row["count"] for row in rows), first["dimension"], subsets)
+    return Contents(sum(row["count"] for row in rows), first["dimension"] or None, subsets)

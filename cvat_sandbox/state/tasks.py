@@ -101,7 +101,7 @@ def change(db: Database, task: sqlite3.Row, values: dict[str, Any]) -> None:
 
 def remove(db: Database, task: sqlite3.Row) -> None:
     """Publish the deletion of a task of 2.x and of its jobs, then delete it with all that belongs to it."""
-    for job in db.all("SELECT * FROM job WHERE task_id = ? ORDER BY id", task["id"]):
+    for job in db.all("SELECT * FROM job WHERE task_id = ? ORDER BY id DESC", task["id"]):
         db.events.publish("delete", "job", job["id"], job)
     db.events.publish("delete", "task", task["id"], task)
     issues = "SELECT id FROM issue WHERE job_id IN (SELECT id FROM job WHERE task_id = ?)"

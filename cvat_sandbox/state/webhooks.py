@@ -151,9 +151,18 @@ def queue(db: Database, webhook_id: int, payload: str, *, redelivery: bool = Fal
     db.insert("webhook_queue", webhook_id=webhook_id, payload=payload, redelivery=redelivery, due=time.time())
 
 
-def due(db: Database) -> list[sqlite3.Row]:
-    """Return the queued deliveries whose time has come, in order."""
-    return db.all("SELECT * FROM webhook_queue WHERE due <= ? ORDER BY due, id", time.time())
+def with_due_deliveries(db: Database) -> list[int]:
+    """Return the ids of the webhooks that have queued deliveries whose time has come."""
+    rows = db.all("SELECT DISTINCT webhook_id FROM webhook_queue WHERE due <= ?", time.time())
+    return [row["webhook_id"] for row in rows]
+
+
+def next_delivery(db: Database, webhook_id: int) -> sqlite3.Row | None:
+    """Return the queued delivery of a webhook that has been due for the longest time, or None."""
+    return db.one(
+        "SELECT * FROM webhook_queue WHERE webhook_id = ? AND due <= ? ORDER BY due, id LIMIT 1", webhook_id,
+        time.time(),
+    )  # fmt: skip
 
 
 def next_due(db: Database) -> float | None:

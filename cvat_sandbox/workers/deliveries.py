@@ -1,6 +1,7 @@
 """Deliveries of webhooks: signed POST requests from worker threads, and their repetition after failures.
 
-A delivery goes to the address of its webhook and nowhere else: no redirects and no proxies.
+A delivery goes to the address of its webhook and nowhere else: no redirects and no proxies. The deliveries of a webhook
+are sent one after another in the order of the changes; a failed one is sent again later and does not hold up others.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import urllib3
@@ -59,7 +60,7 @@ class Deliveries:
     def __init__(self, db: Database, retry_seconds: Sequence[float] = RETRY_SECONDS, *, agent: str = "CVAT") -> None:
         self._db, self._retry_seconds, self._agent = db, tuple(retry_seconds), agent
         self._wake, self._stopping, self._abandoned = threading.Event(), threading.Event(), threading.Event()
-        self._taken: set[int] = set()
+        self._busy: set[int] = set()
         self._thread: threading.Thread | None = None
 
     @cached_property
@@ -93,25 +94,30 @@ class Deliveries:
     def _dispatch(self) -> None:
         while not self._stopping.is_set():
             self._wake.clear()
-            for queued in webhooks.due(self._db):
-                if queued["id"] not in self._taken:
-                    self._taken.add(queued["id"])
-                    self._senders.submit(lambda queued=queued: self._send(queued))  # type: ignore[misc] # bound now
+            for webhook_id in set(webhooks.with_due_deliveries(self._db)) - self._busy:
+                self._busy.add(webhook_id)
+                self._senders.submit(partial(self._send_all, webhook_id))
             next_due = webhooks.next_due(self._db)
             self._wake.wait(None if next_due is None else max(0.0, next_due - time.time()))
+
+    def _send_all(self, webhook_id: int) -> None:
+        """Send the due deliveries of a webhook in order."""
+        try:
+            while not self._stopping.is_set() and (queued := webhooks.next_delivery(self._db, webhook_id)):
+                self._send(queued)
+        finally:
+            self._busy.discard(webhook_id)
+            self._wake.set()
 
     def _send(self, queued: sqlite3.Row) -> None:
         """Send a queued delivery, and queue it again if it failed. An inactive webhook gets nothing."""
         webhook = self._db.one("SELECT * FROM webhook WHERE id = ? AND is_active", queued["webhook_id"])
         if webhook is None:
             webhooks.dequeue(self._db, queued)
-        else:
-            result = self._post(webhook, queued["payload"])
-            if self._abandoned.is_set():
-                return  # the database is closed; the next start sends it again
+            return
+        result = self._post(webhook, queued["payload"])
+        if not self._abandoned.is_set():  # else the database is closed, and the next start sends it again
             self._end(webhook, queued, result)
-        self._taken.discard(queued["id"])
-        self._wake.set()
 
     def _end(self, webhook: sqlite3.Row, queued: sqlite3.Row, result: Result) -> None:
         """Record an attempt and remove it from the queue, or queue the next one."""

@@ -329,9 +329,9 @@ def test_only_the_owner_of_a_project_makes_and_sees_its_webhooks(
     body = {"target_url": target.url, "type": "project", "project_id": project, "events": ALL}
     assert dabai.post("/webhooks", json=body).status_code == 403
     path = f"/webhooks/{webhook['id']}"
-    refused = [dabai.get(path), dabai.patch(path, json={}), dabai.delete(path), dabai.post(f"{path}/ping"),
+    answers = [dabai.get(path), dabai.patch(path, json={}), dabai.delete(path), dabai.post(f"{path}/ping"),
                dabai.get(f"{path}/deliveries"), dabai.post(f"{path}/deliveries/1/redelivery")]  # fmt: skip
-    assert {answer.status_code for answer in refused} == {403}
+    assert {answer.status_code for answer in answers} == {403}
     listed = dabai.get("/webhooks", params={"project_id": project}).json()
     assert (listed["count"], alex.get("/webhooks", params={"project_id": project}).json()["count"]) == (0, 1)
 
