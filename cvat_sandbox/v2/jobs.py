@@ -69,6 +69,11 @@ def _shown(request: OrganizationRequest, ids: list[int]) -> list[dict[str, Any]]
     return jobs_json(db, rows, request.url(""), hidden=hidden)
 
 
+def job_json(request: OrganizationRequest, key: int) -> dict[str, Any]:
+    """Return the JSON of a job as the user sees it."""
+    return _shown(request, [key])[0]
+
+
 def get_job(request: OrganizationRequest, pk: str) -> ApiResponse:
     """Return a job."""
     return ApiResponse(_shown(request, [permitted_job(request, pk, "view")["id"]])[0])

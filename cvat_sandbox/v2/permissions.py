@@ -30,6 +30,7 @@ COLUMNS: dict[str, Mapping[str, str]] = {
     "membership": {"self": "user_id"},
     "invitation": {"owner": "owner", "invitee": "user_id"},
     "cloud_storage": {"owner": "owner"},
+    "webhook": {"owner": "owner"},
 }  # fmt: skip
 """The relations to a kind of object, and the columns that hold the ids of their users."""
 
@@ -135,7 +136,7 @@ def _space(user: User, organization: sqlite3.Row | None, role: str | None) -> Sp
 def relations_of(db: Database, user: User, kind: str, row: sqlite3.Row) -> set[str]:
     """Return the relations of a user to an object."""
     own = {relation for relation, column in COLUMNS[kind].items() if row[column] == user.id}
-    if kind == "task" and row["project_id"] is not None:
+    if kind in {"task", "webhook"} and row["project_id"] is not None:
         own |= _relations_to_project(db, user, row["project_id"])
     if kind == "job" and "assignee" in own and privilege_of(user) == "worker":
         own.add("assigned worker")
@@ -164,6 +165,7 @@ _OWN = {
     "issue": ("i.owner", "i.assignee", "j.assignee", "t.owner", "t.assignee"),
     "cloud_storage": ("t.owner",),
     "comment": ("c.owner", "i.owner", "i.assignee", "j.assignee", "t.owner", "t.assignee"),
+    "webhook": ("t.owner", "(SELECT owner FROM project WHERE id = t.project_id)"),
 }
 """The columns that hold the user's id where something is the user's own."""
 IN_PROJECT = ("task", "job", "issue", "comment")

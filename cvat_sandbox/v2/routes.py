@@ -28,6 +28,8 @@ from cvat_sandbox.v2 import (
     tus,
     unserved,
     users,
+    webhook_events,
+    webhooks,
 )
 from cvat_sandbox.v2.annotations import ENDPOINTS as ANNOTATION_ENDPOINTS
 
@@ -49,6 +51,7 @@ SERVED = [
     *memberships.ENDPOINTS,
     *invitations.ENDPOINTS,
     *issues.ENDPOINTS,
+    *webhooks.ENDPOINTS,
 ]
 ENDPOINTS = unserved.completed(SERVED)
 CONVERTERS = dispatch.CONVERTERS
@@ -61,7 +64,8 @@ def rules() -> Iterator[Rule]:
 
 
 def mount(app: Flask, sandbox: Sandbox) -> None:
-    """Add the endpoints of CVAT 2.x to an application, and the cookies of its sessions."""
+    """Add the endpoints of CVAT 2.x to an application, and the cookies of its sessions; begin to send webhooks."""
+    webhook_events.listen(sandbox)
     for endpoint in ENDPOINTS:
         dispatch.mount(app, endpoint, sandbox)
 

@@ -22,6 +22,7 @@ ANYONE = frozenset({"anyone"})
 """A relation that every user has to everything."""
 SELF = frozenset({"self"})
 OWNER = frozenset({"owner"})
+PROJECT_OWNER = frozenset({"project owner"})
 PROJECT_STAFF = frozenset({"project owner", "project assignee"})
 TASK_OWNERS = PROJECT_STAFF | {"owner"}
 TASK_STAFF = TASK_OWNERS | {"assignee"}
@@ -87,6 +88,11 @@ RULES: dict[tuple[str, str], Rule] = {
     ("cloud_storage", "view"): Rule("worker", OWNER, "supervisor", OWNER),
     ("cloud_storage", "update"): Rule("worker", OWNER, "staff", OWNER),
     ("cloud_storage", "delete"): Rule("worker", OWNER, "staff", OWNER),
+
+    ("webhook", "create in project"): Rule("worker", PROJECT_OWNER, "maintainer", PROJECT_OWNER),
+    ("webhook", "create in organization"): Rule(role="maintainer"),
+    ("webhook", "view"): Rule("worker", STORAGE_OWNERS, "maintainer", STORAGE_OWNERS),
+    ("webhook", "update"): Rule("worker", STORAGE_OWNERS, "maintainer", STORAGE_OWNERS),
 
     ("issue", "view"): Rule("worker", ISSUE_STAFF, "maintainer", ISSUE_STAFF),
     ("issue", "update"): Rule("worker", ISSUE_STAFF, "maintainer", ISSUE_STAFF),
