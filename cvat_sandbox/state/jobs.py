@@ -112,10 +112,16 @@ def status_of(stage: str, state: str) -> str:
 
 
 def update_task_status(db: Database, task_id: int) -> None:
-    """Set the status of a task: completed when all of its jobs are, validation when none is being annotated."""
+    """Set the status of a task, and publish the change.
+
+    It is completed when all of its jobs are, and validation when none is being annotated.
+    """
     present = {row["status"] for row in db.all("SELECT DISTINCT status FROM job WHERE task_id = ?", task_id)}
     status = next((status for status in ("annotation", "validation", "completed") if status in present), "annotation")
-    db.execute("UPDATE task SET status = ? WHERE id = ? AND status != ?", status, task_id, status)
+    task = db.one("SELECT * FROM task WHERE id = ? AND status != ?", task_id, status)
+    if task is not None:
+        db.update("task", task_id, {"status": status, "updated_date": now()})
+        db.events.publish("update", "task", task_id, task)
 
 
 def delete(db: Database, job: sqlite3.Row) -> None:

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cvat_sandbox.state import label_sets, tasks
+from cvat_sandbox.state import label_sets, tasks, webhooks
 from cvat_sandbox.state.database import Database, now
 from cvat_sandbox.state.label_sets import Owner
 
@@ -44,11 +44,10 @@ def remove(db: Database, project: sqlite3.Row) -> list[sqlite3.Row]:
     for task in contained:
         tasks.remove(db, task)
     db.events.publish("delete", "project", project["id"], project)
-    deliveries = "DELETE FROM webhook_delivery WHERE webhook_id IN (SELECT id FROM webhook WHERE project_id = ?)"
     with db.transaction():
-        db.execute(deliveries, project["id"])
+        webhooks.delete_of_project(db, project["id"])
         db.execute("DELETE FROM attribute WHERE label_id IN (SELECT id FROM label WHERE project_id = ?)", project["id"])
-        for table in ("label", "webhook", "quality_settings", "quality_report"):
+        for table in ("label", "quality_settings", "quality_report"):
             db.execute(f"DELETE FROM {table} WHERE project_id = ?", project["id"])  # noqa: S608 - the names are constants
         db.execute("DELETE FROM project WHERE id = ?", project["id"])
     return contained
@@ -80,4 +79,4 @@ def contents(db: Database, project_ids: Sequence[int]) -> dict[int, Contents]:
 def _contents(rows: list[sqlite3.Row]) -> Contents:
     first = min(rows, key=lambda row: int(row["first"]))
     subsets = tuple(row["subset"] for row in rows if row["subset"])
-    return Contents(sum(row["count"] for row in rows), first["dimension"], subsets)
+    return Contents(sum(row["count"] for row in rows), first["dimension"] or None, subsets)

@@ -19,6 +19,7 @@ from cvat_sandbox.v2.dispatch import JSON, Endpoint
 from cvat_sandbox.v2.filters import Column, Listing, listed
 from cvat_sandbox.v2.representations import people_json, rows_of
 from cvat_sandbox.v2.request import OrganizationRequest
+from cvat_sandbox.v2.rules import is_admin
 from cvat_sandbox.workers.cloud_files import bucket_of
 
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ def named_storage(request: OrganizationRequest, key: Any, organization_id: int |
     if storage is None:
         raise Rejected("CloudStorage matching query does not exist.")
     permissions.check(request, "cloud_storage", "view", storage)
-    if storage["organization_id"] != organization_id and not permissions.is_admin(request.user):
+    if storage["organization_id"] != organization_id and not is_admin(request.user):
         raise PermissionDenied
     return storage
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Response
 
-from cvat_sandbox.rest.exceptions import ApiException, PermissionDenied
+from cvat_sandbox.rest.exceptions import ApiException
 from cvat_sandbox.rest.responses import ApiResponse, plain
 from cvat_sandbox.state import projects, tasks
 from cvat_sandbox.v2 import data, permissions, serializers
@@ -27,8 +27,14 @@ LISTING = Listing(
     },
     simple=("name", "owner", "assignee", "status"), search=("name", "owner", "assignee", "status"), order="-id",
 )  # fmt: skip
-ASSIGNING = ("owner_id", "assignee_id")
-SPACE = ("organization", "organization_id")
+PEOPLE = ("owner_id", "assignee_id")
+ACTIONS = {
+    **dict.fromkeys(("name", "labels", "bug_tracker"), "update"),
+    **dict.fromkeys(("source_storage", "target_storage"), "change storage"),
+    **dict.fromkeys(("organization", "organization_id"), "change organization"),
+    "owner_id": "change owner", "assignee_id": "assign",
+}  # fmt: skip
+"""The fields that a PATCH may change, and the action that each is."""
 
 
 def list_projects(request: OrganizationRequest) -> ApiResponse:
@@ -55,7 +61,7 @@ def create_project(request: OrganizationRequest) -> ApiResponse:
 
 def _check_people(request: OrganizationRequest, body: Any, organization_id: int | None) -> None:
     """Raise PermissionDenied for an owner or assignee to whom the user may not give work."""
-    for name in ASSIGNING:
+    for name in PEOPLE:
         if isinstance(body, dict) and name in body:
             permissions.check_assignee(request, body[name], organization_id)
 
@@ -82,11 +88,10 @@ def update_project(request: OrganizationRequest, pk: str) -> ApiResponse:
 
 
 def _check_update(request: OrganizationRequest, project: sqlite3.Row, body: Any) -> None:
-    fields = set(body) if isinstance(body, dict) else set()
-    permissions.check(request, "project", "assign" if fields & {*ASSIGNING, *SPACE} else "update", project)
-    if fields - {*serializers.PROJECT.fields, *SPACE}:
-        raise PermissionDenied("Attempted to update an unknown field")
-    if fields & {*SPACE}:
+    actions = permissions.check_fields(body, ACTIONS) or {"update"}
+    for action in actions:
+        permissions.check(request, "project", action, project)
+    if "change organization" in actions:
         raise ApiException(501, {"detail": "The sandbox does not move projects between organizations."})
     _check_people(request, body, project["organization_id"])
 

@@ -16,8 +16,12 @@ from cvat_sandbox.v2 import (
     data,
     dispatch,
     exports,
+    invitations,
+    issues,
     jobs,
     labels,
+    memberships,
+    organizations,
     projects,
     requests,
     server,
@@ -25,6 +29,8 @@ from cvat_sandbox.v2 import (
     tus,
     unserved,
     users,
+    webhook_events,
+    webhooks,
 )
 from cvat_sandbox.v2.annotations import ENDPOINTS as ANNOTATION_ENDPOINTS
 
@@ -43,6 +49,11 @@ SERVED = [
     *cloud_storages.ENDPOINTS,
     *bucket_contents.ENDPOINTS,
     *requests.ENDPOINTS,
+    *organizations.ENDPOINTS,
+    *memberships.ENDPOINTS,
+    *invitations.ENDPOINTS,
+    *issues.ENDPOINTS,
+    *webhooks.ENDPOINTS,
 ]
 ENDPOINTS = unserved.completed(SERVED)
 CONVERTERS = dispatch.CONVERTERS
@@ -55,7 +66,8 @@ def rules() -> Iterator[Rule]:
 
 
 def mount(app: Flask, sandbox: Sandbox) -> None:
-    """Add the endpoints of CVAT 2.x to an application, and the cookies of its sessions."""
+    """Add the endpoints of CVAT 2.x to an application, and the cookies of its sessions; begin to send webhooks."""
+    webhook_events.listen(sandbox)
     for endpoint in ENDPOINTS:
         dispatch.mount(app, endpoint, sandbox)
 

@@ -77,7 +77,7 @@ class TaskData:
         return self.folder(data_id) / "raw"
 
     def of(self, task: sqlite3.Row) -> int:
-        """Return the id of the data row of a task; the first call inserts the row."""
+        """Return the id of the data row of a task; the first call inserts the row and publishes the change."""
         with self._db.transaction():
             row = self._db.one("SELECT data_id FROM task WHERE id = ?", task["id"])
             if row is not None and row["data_id"] is not None:
@@ -85,8 +85,13 @@ class TaskData:
             data_id = self._db.insert(
                 "data", image_quality=DEFAULT_QUALITY, start_frame=0, stop_frame=0, frame_filter=""
             )
-            self._db.update("task", task["id"], {"data_id": data_id, "updated_date": now()})
+            self._touch(task, data_id=data_id)
             return data_id
+
+    def _touch(self, task: sqlite3.Row, **values: Any) -> None:
+        """Change a task, and publish the change."""
+        self._db.update("task", task["id"], {**values, "updated_date": now()})
+        self._db.events.publish("update", "task", task["id"], task)
 
     def start(self, task: sqlite3.Row, user_id: int, values: dict[str, Any]) -> str:
         """Queue the request that makes the frames of a task; return its id. values: the validated body.
@@ -97,6 +102,7 @@ class TaskData:
         self._add_server_files(data_id, values)
         if values.get("image_quality") is not None:
             self._db.update("data", data_id, {"image_quality": values["image_quality"]})
+        self._touch(task)
         order = Order(
             rq_id_of(task["id"]), user_id, "create", "task", task["id"], project_id=task["project_id"],
             task_id=task["id"], organization_id=task["organization_id"],
@@ -233,6 +239,7 @@ class TaskData:
         _, width, height = frames[0]
         start, step = values.get("start_frame", 0), media.frame_step(values.get("frame_filter", ""))
         with self._db.transaction():
+            task = self._divide(task_id, size)
             self._db.execute("DELETE FROM frame WHERE data_id = ?", data_id)
             self._db.execute_many(
                 "INSERT INTO frame (data_id, frame, path, file, width, height) VALUES (?, ?, ?, ?, ?, ?)", rows
@@ -243,21 +250,26 @@ class TaskData:
                 "chunk_size": values.get("chunk_size") or max(2, min(72, DEFAULT_CHUNK_PIXELS // (width * height))),
                 "sorting_method": values.get("sorting_method", "lexicographical"), "chunks_updated_date": now(),
             })  # fmt: skip
-            self._divide(task_id, size)
+            self._complete(task, jobs.division_of(task, size))
 
-    def _divide(self, task_id: int, size: int) -> None:
-        """Divide a task into jobs, and publish the change."""
+    def _divide(self, task_id: int, size: int) -> sqlite3.Row:
+        """Divide a task into jobs, and return the task."""
+        task = self._task(task_id)
+        for start, stop in jobs.ranges(jobs.division_of(task, size), size):
+            jobs.create(self._db, task_id, start, stop)
+        return task
+
+    def _complete(self, task: sqlite3.Row, division: jobs.Division) -> None:
+        """Set what a task knows of its data. CVAT saves the task twice, so two updates are published."""
+        self._touch(task, mode="annotation", dimension="2d", segment_size=division.segment_size,
+                    overlap=division.overlap)  # fmt: skip
+        self._touch(self._task(task["id"]))
+
+    def _task(self, task_id: int) -> sqlite3.Row:
         task = self._db.one("SELECT * FROM task WHERE id = ?", task_id)
         if task is None:
             raise LookupError("Task matching query does not exist.")
-        division = jobs.division_of(task, size)
-        self._db.update("task", task_id, {
-            "mode": "annotation", "dimension": "2d", "segment_size": division.segment_size,
-            "overlap": division.overlap, "updated_date": now(),
-        })  # fmt: skip
-        for start, stop in jobs.ranges(division, size):
-            jobs.create(self._db, task_id, start, stop)
-        self._db.events.publish("update", "task", task_id, task)
+        return task
 
     def _inside(self, file: Path, raw: Path, number: int) -> str:
         """Return the name of a file in the raw folder; copy it there if it is elsewhere."""
