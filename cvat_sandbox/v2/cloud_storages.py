@@ -89,6 +89,8 @@ def create_storage(request: OrganizationRequest) -> ApiResponse | Response:
         values = cloud_storages.columns(_validated(request))
     except ValidationError as error:
         return plain(_lines(error.detail), 400)
+    except ValueError as error:  # what boto3 says about the address or the credentials
+        return plain(str(error), 400)
     key = cloud_storages.create(
         request.sandbox.db, {**values, "owner": request.user.id, "organization_id": request.organization.id}
     )

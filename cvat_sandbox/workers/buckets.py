@@ -134,7 +134,10 @@ def _status_of(error: ClientError) -> Status:
 
 
 def bucket_of(storage: sqlite3.Row | Mapping[str, Any]) -> Bucket:
-    """Return the bucket of a storage, a row of its table or the columns of one."""
+    """Return the bucket of a storage, a row of its table or the columns of one.
+
+    Raises ValueError for an address that is none, and for half of the credentials.
+    """
     attributes = cloud_storages.attributes_of(storage)
     client = _client(attributes.get("endpoint_url", ""), attributes.get("region", ""), storage["credentials"])
     return Bucket(storage["resource"], client, prefix=attributes.get("prefix", ""))
@@ -144,6 +147,8 @@ def bucket_of(storage: sqlite3.Row | Mapping[str, Any]) -> Bucket:
 def _client(endpoint_url: str, region: str, credentials: str) -> Any:
     """Return a client; to create one takes long, and it may be used by all threads."""
     known = json.loads(credentials)
+    if len([name for name in ("key", "secret_key", "session_token") if known.get(name)]) == 1:
+        raise ValueError("Insufficient data for authentication")
     options = dict(OPTIONS) if known.get("key") else {**OPTIONS, "signature_version": UNSIGNED}
     with _creating:
         return _session().client(

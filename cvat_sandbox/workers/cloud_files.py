@@ -97,7 +97,7 @@ class Manifest:
 
 
 def bucket_of(storage: sqlite3.Row | Mapping[str, Any]) -> Bucket:
-    """Return the bucket of a storage, a row of its table or the columns of one."""
+    """Return the bucket of a storage, a row of its table or the columns of one. Raises ValueError."""
     from cvat_sandbox.workers import buckets  # noqa: PLC0415 - boto3 is slow to import, and few sandboxes need it
 
     return buckets.bucket_of(storage)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -99,6 +101,8 @@ def test_a_storage_shows_no_credentials(alex: httpx.Client, photos: Photos) -> N
         ),
         ({"provider_type": "FTP"}, 'provider_type: "FTP" is not a valid choice.\n'),
         ({"display_name": ""}, "display_name: This field may not be blank.\n"),
+        ({"secret_key": ""}, "Insufficient data for authentication"),
+        ({"specific_attributes": "endpoint_url=here"}, "Invalid endpoint: here"),
     ],
 )
 def test_errors_of_a_creation_are_plain_text(
@@ -213,6 +217,17 @@ def test_a_manifest_saves_opening_the_images(alex: httpx.Client, photos: Photos)
     assert [(frame["name"], frame["width"]) for frame in frames] == [("m/three.jpg", 640), ("m/two.jpg", 640)]
     assert names(alex, photos, "manifest.jsonl", "m/one.jpg") == ["m/one.jpg"]
     assert len(names(alex, photos, "manifest.jsonl")) == 3
+
+
+def test_an_archive_is_copied_and_the_data_is_local_then(alex: httpx.Client, photos: Photos) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("a/img_1.jpg", jpeg())
+    photos.put("packed.zip", packed.getvalue())
+    task_id, request = made(alex, photos, "packed.zip")
+    assert request["status"] == "finished"
+    meta = alex.get(f"/tasks/{task_id}/data/meta").json()
+    assert ([frame["name"] for frame in meta["frames"]], meta["storage"]) == (["a/img_1.jpg"], "local")
 
 
 def test_without_files_there_is_no_media(alex: httpx.Client, photos: Photos) -> None:
