@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cvat_sandbox.faults import Faults, Rule
 from cvat_sandbox.state.database import Database
+from cvat_sandbox.state.throttle import Throttle
 from cvat_sandbox.state.users import GROUPS, SYSTEM_ROLES, Person, Users
 from cvat_sandbox.workers.cloud_files import CloudFiles
 from cvat_sandbox.workers.creation import Creations
@@ -44,6 +45,8 @@ class Options:
     control_token: str = ""
     """The bearer token of `/_sandbox/faults`. Without one, that endpoint does not exist."""
     workers: int = 2
+    anonymous_limit: int = 0
+    """How many requests without credentials a client may send in a minute; 0: any number. The real 2.x allows 100."""
     webhook_retries: tuple[float, ...] = RETRY_SECONDS
     """The pauses in seconds after failed deliveries of a webhook. After the last one a delivery is given up."""
 
@@ -64,6 +67,7 @@ class Sandbox:
         self.faults = Faults(self.options.faults)
         self.users = Users(self.db, GROUPS if self.options.version == "1.0.0" else SYSTEM_ROLES)
         self.users.add(self.options.users)
+        self.throttle = Throttle(self.options.anonymous_limit)
         self.share = Share(self.options.share)
         downloader = Downloader(frozenset(self.options.allow_remote))
         self.workers = WorkerPool(self.options.workers)
@@ -74,7 +78,9 @@ class Sandbox:
         self.cloud_files = CloudFiles(self.db)
         self.dataset_exports = DatasetExports(self.db, self.requests, self.folder, self.cloud_files)
         self.dataset_imports = DatasetImports(self.db, self.requests, self.folder)
-        self.task_data = TaskData(self.db, self.requests, self.folder, self.share, self.cloud_files)
+        self.task_data = TaskData(
+            self.db, self.requests, self.folder, self.share, downloader, self.cloud_files, self.faults
+        )
         self.deliveries = Deliveries(self.db, self.options.webhook_retries, agent=f"CVAT/{self.options.version}.0")
         self.creations.resume()
         self.requests.forget_interrupted(but="create")

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
+from cvat_sandbox.errors import Rejected
 from cvat_sandbox.state.database import Database, now
 
 if TYPE_CHECKING:
@@ -51,6 +52,15 @@ def delete(db: Database, key: int) -> None:
 def attributes_of(storage: Mapping[str, Any] | sqlite3.Row) -> dict[str, str]:
     """Return the specific attributes, such as `region`, `endpoint_url` and `prefix`."""
     return dict(parse_qsl(storage["specific_attributes"]))
+
+
+def location(db: Database, values: Mapping[str, Any]) -> str:
+    """Return a source or target storage as JSON, with an id of its own. Raises Rejected for an unknown storage."""
+    key = values.get("cloud_storage_id")
+    if key is not None and db.one("SELECT 1 FROM cloud_storage WHERE id = ?", key) is None:
+        raise Rejected(f"The specified cloud storage {key} does not exist.")
+    shown = {"id": db.next_id("storage"), "location": values.get("location", "local"), "cloud_storage_id": key}
+    return json.dumps(shown)
 
 
 # -- the files of a storage that a task names

@@ -41,6 +41,7 @@ CREATE INDEX IF NOT EXISTS membership_organization ON membership (organization_i
 CREATE TABLE IF NOT EXISTS invitation (
   id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, membership_id INTEGER NOT NULL, owner INTEGER,
   created_date TEXT NOT NULL, sent_date TEXT);
+CREATE INDEX IF NOT EXISTS invitation_membership ON invitation (membership_id);
 
 CREATE TABLE IF NOT EXISTS project (
   id INTEGER PRIMARY KEY, name TEXT NOT NULL, owner INTEGER, assignee INTEGER, assignee_updated_date TEXT,

@@ -14,15 +14,16 @@ if TYPE_CHECKING:
 
 _PLACE = """
 j.assignee AS job_assignee, j.task_id, t.owner AS task_owner, t.assignee AS task_assignee, t.project_id,
-t.organization_id
+t.organization_id, p.owner AS project_owner, p.assignee AS project_assignee
 """
 SOURCE = "issue i JOIN job j ON j.id = i.job_id JOIN task t ON t.id = j.task_id"
-SELECT = f"SELECT i.*, {_PLACE} FROM {SOURCE}"  # noqa: S608 - the names are constants
-"""Issues with who is involved in their jobs and tasks."""
+_PROJECT = "LEFT JOIN project p ON p.id = t.project_id"
+SELECT = f"SELECT i.*, {_PLACE} FROM {SOURCE} {_PROJECT}"  # noqa: S608 - the names are constants
+"""Issues with who is involved in their jobs, tasks and projects."""
 COMMENT_SOURCE = f"comment c JOIN issue i ON i.id = c.issue_id {SOURCE.removeprefix('issue i')}"
 _ISSUE = "i.job_id, i.owner AS issue_owner, i.assignee AS issue_assignee"
-SELECT_COMMENTS = f"SELECT c.*, {_ISSUE}, {_PLACE} FROM {COMMENT_SOURCE}"  # noqa: S608 - the names are constants
-"""Comments with who is involved in their issues, jobs and tasks."""
+SELECT_COMMENTS = f"SELECT c.*, {_ISSUE}, {_PLACE} FROM {COMMENT_SOURCE} {_PROJECT}"  # noqa: S608 - the names are constants
+"""Comments with who is involved in their issues, jobs, tasks and projects."""
 
 
 def find(db: Database, issue_id: int) -> sqlite3.Row | None:

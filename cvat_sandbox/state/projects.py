@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def create(db: Database, values: dict[str, Any], labels: Sequence[dict[str, Any]]) -> int:
-    """Create a project with labels; publish it and return its id. Raises Rejected.
+    """Create a project with labels; publish the change and return its id. Raises Rejected.
 
     A project that is refused uses an id up, as on the real server.
     """

@@ -21,13 +21,15 @@ SYSTEM_ROLES = ("admin", "user", "worker")
 """The groups of 2.x. A user without one is in `user`."""
 ROLES = ("superuser", "staff", *GROUPS, "worker")
 MAX_SESSIONS = 10_000
-OWNED = {
-    "task": ("owner", "assignee"), "project": ("owner", "assignee"), "job": ("assignee",),
-    "issue": ("owner", "assignee"), "comment": ("owner",), "organization": ("owner",), "invitation": ("owner",),
-}  # fmt: skip
-"""The columns that name a user; they are empty when the user is deleted."""
 UNUSABLE = "\x00"
 """The beginning of a password that nobody can send: the user was invited and has not registered."""
+_REFERENCES = (
+    ("task", "owner"), ("task", "assignee"), ("job", "assignee"), ("project", "owner"), ("project", "assignee"),
+    ("organization", "owner"), ("invitation", "owner"), ("issue", "owner"), ("issue", "assignee"),
+    ("comment", "owner"), ("webhook", "owner"), ("cloud_storage", "owner"), ("request", "owner"),
+    ("quality_report", "assignee"),
+)  # fmt: skip
+"""Where a user may be named."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,12 @@ class Users:
         rows = self._db.all(f"SELECT * FROM user ORDER BY {order}")  # noqa: S608 - the names are constants
         return [user for row in rows if (user := _user(row))]
 
+    def several(self, keys: list[int]) -> list[User]:
+        """Return the users with these ids, in the order of the ids."""
+        rows = self._db.all("SELECT * FROM user WHERE id IN (SELECT value FROM json_each(?))", json.dumps(keys))
+        found = {row["id"]: user for row in rows if (user := _user(row))}
+        return [found[key] for key in keys if key in found]
+
     def update(self, user: User, values: dict[str, Any]) -> User:
         """Change columns of a user and return the changed user."""
         if "groups" in values:
@@ -145,12 +153,12 @@ class Users:
     def delete(self, user: User) -> None:
         """Delete a user with their memberships. Their tasks, jobs, … remain, without an owner or assignee."""
         with self._db.transaction():
-            for table, columns in OWNED.items():
-                for column in columns:
-                    self._db.execute(f"UPDATE {table} SET {column} = NULL WHERE {column} = ?", user.id)  # noqa: S608 - the names are constants
-            memberships = "SELECT id FROM membership WHERE user_id = ?"
-            self._db.execute(f"DELETE FROM invitation WHERE membership_id IN ({memberships})", user.id)  # noqa: S608 - the names are constants
+            for table, column in _REFERENCES:
+                self._db.execute(f"UPDATE {table} SET {column} = NULL WHERE {column} = ?", user.id)  # noqa: S608 - the names are constants
+            invited = "SELECT id FROM membership WHERE user_id = ?"
+            self._db.execute(f"DELETE FROM invitation WHERE membership_id IN ({invited})", user.id)  # noqa: S608 - the names are constants
             self._db.execute("DELETE FROM membership WHERE user_id = ?", user.id)
+            self._db.execute("DELETE FROM access_token WHERE owner = ?", user.id)
             self._db.execute("DELETE FROM user WHERE id = ?", user.id)
 
     # -- passwords and tokens

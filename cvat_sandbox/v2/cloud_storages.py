@@ -15,7 +15,6 @@ from PIL import Image
 from cvat_sandbox.errors import Rejected
 from cvat_sandbox.rest.exceptions import ApiException, PermissionDenied, ValidationError
 from cvat_sandbox.rest.fields import CharField, ChoiceField, Field, ListField, Serializer
-from cvat_sandbox.rest.request import parse_id
 from cvat_sandbox.rest.responses import ApiResponse, plain, to_json
 from cvat_sandbox.state import cloud_storages, media, pillow12
 from cvat_sandbox.v2 import permissions
@@ -173,7 +172,7 @@ def check_named_storage(request: OrganizationRequest, body: Any, organization_id
     organization_id: the organization to which the storage must belong.
     """
     key = body.get("cloud_storage_id") if isinstance(body, dict) else None
-    if key not in {None, ""}:
+    if key is not None and key != "":
         permitted_storage(request, key, organization_id)
 
 
@@ -199,25 +198,28 @@ def _asked(answer: Callable[[OrganizationRequest, sqlite3.Row], ApiResponse | Re
     """Return a handler that asks the bucket of a storage; all errors are texts."""
 
     def handle(request: OrganizationRequest, pk: str) -> ApiResponse | Response:
-        storage = request.sandbox.db.one("SELECT * FROM cloud_storage WHERE id = ?", parse_id(pk))
-        if storage is None:
-            return ApiResponse("An internal error has occurred", 500)
         try:
-            permissions.check(request, "cloud_storage", "view", storage)
-            return answer(request, storage)
-        except PermissionDenied as error:
-            return ApiResponse(error.detail["detail"], 403)
-        except cloud_files.ValidationError as error:
-            return ApiResponse(error.text, 400)
-        except buckets.PermissionDenied as error:
-            return ApiResponse(str(error), 403)
-        except buckets.NotFound as error:
-            return ApiResponse(str(error), 404)
-        except Exception:  # noqa: BLE001 - the real server catches all, too
-            return ApiResponse("An internal error has occurred", 500)
+            return answer(request, _permitted(request, pk, "view"))
+        except Exception as error:  # noqa: BLE001 - the real server catches all, too
+            return _refusal(error)
 
     handle.__doc__ = answer.__doc__
     return handle
+
+
+def _refusal(error: Exception) -> ApiResponse:
+    """Return the text of an error; also a storage that does not exist is an internal error, as on the real server."""
+    match error:
+        case PermissionDenied(detail=detail):
+            return ApiResponse(detail["detail"], 403)
+        case cloud_files.ValidationError(text=text):
+            return ApiResponse(text, 400)
+        case buckets.PermissionDenied():
+            return ApiResponse(str(error), 403)
+        case buckets.NotFound():
+            return ApiResponse(str(error), 404)
+        case _:
+            return ApiResponse("An internal error has occurred", 500)
 
 
 def get_status(_request: OrganizationRequest, storage: sqlite3.Row) -> ApiResponse:

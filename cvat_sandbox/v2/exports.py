@@ -20,7 +20,8 @@ from cvat_sandbox.v2.dispatch import Endpoint, Handler
 from cvat_sandbox.v2.formats import EXPORTERS
 from cvat_sandbox.v2.jobs import find_job
 from cvat_sandbox.v2.request import OrganizationRequest
-from cvat_sandbox.workers.dataset_exports import Subject
+from cvat_sandbox.workers.buckets import bucket_of
+from cvat_sandbox.workers.dataset_exports import Deliver, Subject
 from cvat_sandbox.workers.requests import RequestRunning
 
 LISTED = frozenset(listed.name for listed in EXPORTERS)
@@ -35,31 +36,21 @@ def permitted_subject(request: OrganizationRequest, target: Target, pk: str, act
     return Subject.of(target, row)
 
 
-def _location(request: OrganizationRequest, subject: Subject) -> str:
-    """Return where the file goes; without a parameter, where the target storage of the object is."""
-    location = request.query.get("location")
-    if location is None:
-        location = _stored_location(subject.row)
-    if location not in LOCATIONS:
-        raise Crash(f"ValueError: {location!r} is not a valid Location")
-    return location
+def _delivery(request: OrganizationRequest, subject: Subject) -> Deliver | None:
+    """Return what takes the file to a cloud storage; None for a download.
 
-
-def _stored_location(row: sqlite3.Row) -> str:
-    storage = json.loads(row["target_storage"] or "null") or {}
-    return str(storage.get("location", "local"))
-
-
-def _storage_id(request: OrganizationRequest, subject: Subject) -> int | None:
-    """Return the cloud storage that receives the file; None for a download. Raises PermissionDenied."""
-    if _location(request, subject) == "local":
+    Without the parameter `location` the target storage of the object counts. Raises PermissionDenied, Rejected.
+    """
+    stored = json.loads(subject.row["target_storage"] or "null") or {}
+    place = request.query if "location" in request.query else {"location": "local", **stored}
+    if place["location"] not in LOCATIONS:
+        raise Crash(f"ValueError: {place['location']!r} is not a valid Location")
+    if place["location"] == "local":
         return None
-    key: int | str | None = request.query.get("cloud_storage_id")
-    if request.query.get("location") is None:
-        key = (json.loads(subject.row["target_storage"] or "null") or {}).get("cloud_storage_id")
-    if key is None:
+    if place.get("cloud_storage_id") is None:
         raise Crash("ValueError: no storage is named")
-    return int(permitted_storage(request, key, subject.row["organization_id"])["id"])
+    storage = permitted_storage(request, place["cloud_storage_id"], subject.row["organization_id"])
+    return bucket_of(storage).upload
 
 
 def _unserved(what: str) -> ApiException:
@@ -74,7 +65,7 @@ def start_export(target: Target) -> Handler:
         name, images = request.query.get("format", ""), request.query.get("save_images", "").lower() in TRUE
         if name not in LISTED:
             raise ValidationError(["Unknown format specified for the request"])
-        storage_id = _storage_id(request, subject)
+        deliver = _delivery(request, subject)
         if name not in WRITTEN:
             raise _unserved(f"write {name}; it writes {', '.join(WRITTEN)}")
         filename = request.query.get("filename", "")
@@ -82,7 +73,7 @@ def start_export(target: Target) -> Handler:
         exports = request.sandbox.dataset_exports
         try:
             rq_id = exports.start(
-                subject, request.user.id, name, images=images, filename=filename, host=host, storage_id=storage_id
+                subject, request.user.id, name, images=images, filename=filename, host=host, deliver=deliver
             )
         except RequestRunning as running:
             return ApiResponse({"rq_id": running.rq_id}, 409)
@@ -94,10 +85,10 @@ def start_export(target: Target) -> Handler:
 def start_backup(request: OrganizationRequest, pk: str) -> ApiResponse:
     """Start the backup of a task."""
     subject = permitted_subject(request, "task", pk, "export")
-    storage_id = _storage_id(request, subject)
+    deliver = _delivery(request, subject)
     exports, filename = request.sandbox.dataset_exports, request.query.get("filename", "")
     try:
-        rq_id = exports.start_backup(subject, request.user.id, filename=filename, storage_id=storage_id)
+        rq_id = exports.start_backup(subject, request.user.id, filename=filename, deliver=deliver)
     except RequestRunning as running:
         return ApiResponse({"rq_id": running.rq_id}, 409)
     return ApiResponse({"rq_id": rq_id}, 202)
@@ -123,7 +114,10 @@ def download(target: Target) -> Handler:
             return plain("Unknown export request id", 404)
         if request.http.method == "HEAD":
             raise Crash("TypeError: the response has no content")
-        return _sent(row)
+        response = _sent(row)
+        if isinstance(response, Response) and response.status_code == 200:
+            response.make_conditional(request.http, accept_ranges=True, complete_length=response.content_length)
+        return response
 
     return send
 
@@ -142,9 +136,7 @@ def _sent(row: sqlite3.Row) -> ApiResponse | Response:
     if not file.is_file():
         return ApiResponse("The exported file has expired, please retry exporting", 404)
     name = json.loads(row["arguments"]).get("filename", file.name)
-    response = send_file(file, "application/zip", f'attachment; filename="{name}"')
-    response.headers["Accept-Ranges"] = "bytes"
-    return response
+    return send_file(file, "application/zip", f'attachment; filename="{name}"')
 
 
 def old_dataset(target: Target) -> Handler:

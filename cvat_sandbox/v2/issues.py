@@ -105,7 +105,7 @@ def create_issue(request: OrganizationRequest) -> ApiResponse:
 def _reference(body: Any, name: str) -> int:
     """Return the id in a field of a body; 0, which no row has, for anything else."""
     value = body.get(name) if isinstance(body, dict) else None
-    return value if isinstance(value, int) else 0
+    return int(value) if isinstance(value, int) or (isinstance(value, str) and value.isdigit()) else 0
 
 
 def _permitted(request: OrganizationRequest, pk: str, action: str) -> sqlite3.Row:

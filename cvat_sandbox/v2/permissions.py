@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
+from cvat_sandbox.errors import Crash
 from cvat_sandbox.rest.exceptions import PermissionDenied
 from cvat_sandbox.state import organizations
 from cvat_sandbox.state.database import Database
@@ -17,14 +18,14 @@ from cvat_sandbox.state.users import User
 from cvat_sandbox.v2.request import OrganizationRequest
 from cvat_sandbox.v2.rules import RULES, Space, has_privilege, has_role, is_admin, is_allowed, privilege_of
 
-_TASK = {"task owner": "task_owner", "task assignee": "task_assignee"}
+_CONTAINERS = {f"{part} {name}": f"{part}_{name}" for part in ("task", "project") for name in ("owner", "assignee")}
 COLUMNS: dict[str, Mapping[str, str]] = {
     "task": {"owner": "owner", "assignee": "assignee"},
     "project": {"owner": "owner", "assignee": "assignee"},
-    "job": {"assignee": "assignee", **_TASK},
-    "issue": {"owner": "owner", "assignee": "assignee", "job assignee": "job_assignee", **_TASK},
+    "job": {"assignee": "assignee", **_CONTAINERS},
+    "issue": {"owner": "owner", "assignee": "assignee", "job assignee": "job_assignee", **_CONTAINERS},
     "comment": {"owner": "owner", "issue owner": "issue_owner", "issue assignee": "issue_assignee",
-                "job assignee": "job_assignee", **_TASK},
+                "job assignee": "job_assignee", **_CONTAINERS},
     "organization": {"owner": "owner"},
     "membership": {"self": "user_id"},
     "invitation": {"owner": "owner", "invitee": "user_id"},
@@ -32,8 +33,6 @@ COLUMNS: dict[str, Mapping[str, str]] = {
     "cloud_storage": {"owner": "owner"},
 }  # fmt: skip
 """The relations to a kind of object, and the columns that hold the ids of their users."""
-IN_PROJECT = ("task", "job", "issue", "comment", "webhook")
-"""What may belong to a project; its rows have a `project_id`."""
 
 # -- checks
 
@@ -77,14 +76,17 @@ def check_creation_in_project(request: OrganizationRequest, project: sqlite3.Row
         raise PermissionDenied
 
 
-def check_assignee(request: OrganizationRequest, user_id: int | None, organization_id: int | None) -> None:
+def check_assignee(request: OrganizationRequest, user_id: Any, organization_id: int | None) -> None:
     """Raise PermissionDenied unless the user may give work to `user_id` (None takes it away).
 
-    In an organization a member may give it to everybody, also to someone who is no member.
+    In an organization a member may give it to everybody, also to someone who is no member. What is no id crashes.
     """
     if not user_id:
         return
-    relations = {"self"} if user_id == request.user.id else set()
+    try:
+        relations = {"self"} if int(user_id) == request.user.id else set()
+    except (TypeError, ValueError) as error:
+        raise Crash(f"{type(error).__name__}: {error}") from error
     if not is_allowed(request.user, RULES["user", "view"], space_of(request, organization_id), relations):
         raise PermissionDenied
 
@@ -111,9 +113,10 @@ def space_of(request: OrganizationRequest, organization_id: int | None) -> Space
     """Return the space of an object that belongs to an organization, or to none."""
     if organization_id is None:
         return Space()
-    organization = organizations.find(request.sandbox.db, key=organization_id)
-    role = organizations.role_of(request.sandbox.db, organization_id, request.user.id)
-    return _space(request.user, organization, role)
+    db, user = request.sandbox.db, request.user
+    if organization_id not in request.roles:
+        request.roles[organization_id] = organizations.role_of(db, organization_id, user.id)
+    return _space(user, organizations.find(db, key=organization_id), request.roles[organization_id])
 
 
 def request_space(request: OrganizationRequest) -> Space:
@@ -133,7 +136,7 @@ def _space(user: User, organization: sqlite3.Row | None, role: str | None) -> Sp
 def relations_of(db: Database, user: User, kind: str, row: sqlite3.Row) -> set[str]:
     """Return the relations of a user to an object."""
     own = {relation for relation, column in COLUMNS[kind].items() if row[column] == user.id}
-    if kind in IN_PROJECT and row["project_id"] is not None:
+    if kind in {"task", "webhook"} and row["project_id"] is not None:
         own |= _relations_to_project(db, user, row["project_id"])
     if kind == "job" and "assignee" in own and privilege_of(user) == "worker":
         own.add("assigned worker")
@@ -160,19 +163,20 @@ _OWN = {
     "project": ("t.owner", "t.assignee"),
     "job": ("j.assignee", "t.owner", "t.assignee"),
     "issue": ("i.owner", "i.assignee", "j.assignee", "t.owner", "t.assignee"),
+    "cloud_storage": ("t.owner",),
     "comment": ("c.owner", "i.owner", "i.assignee", "j.assignee", "t.owner", "t.assignee"),
     "webhook": ("t.owner", "(SELECT owner FROM project WHERE id = t.project_id)"),
-    "cloud_storage": ("t.owner",),
 }
 """The columns that hold the user's id where something is the user's own."""
+IN_PROJECT = ("task", "job", "issue", "comment")
+"""What may belong to a project; its owner and its assignee see it."""
 _OWN_PROJECT = "t.project_id IN (SELECT id FROM project WHERE owner = ? OR assignee = ?)"
 
 
 def visible(request: OrganizationRequest, kind: str) -> tuple[str, list[Any]]:
     """Return an SQL condition for the rows of a list, and its values. Raises PermissionDenied.
 
-    The condition names the table `t` (task, project, webhook); for jobs also the job `j`, for issues and comments `i`
-    and `c`.
+    The condition names the table `t` (task, project, …); for jobs also `j`, for issues and comments `i` and `c`.
     """
     check_list(request)
     organization, user = request.organization, request.user
@@ -182,8 +186,8 @@ def visible(request: OrganizationRequest, kind: str) -> tuple[str, list[Any]]:
         conditions, values = ["t.organization_id = ?"], [organization.id]
     elif organization.is_personal:
         conditions = ["t.organization_id IS NULL"]
-    least = "supervisor" if kind == "cloud_storage" else "maintainer"
-    leads = has_role(request_space(request), least) and has_privilege(user, "user")
+    role = RULES[kind, "view"].role
+    leads = role is not None and has_role(request_space(request), role) and has_privilege(user, "user")
     if not (leads or is_admin(user)):
         condition, own = _own(kind, user)
         conditions, values = [*conditions, f"({condition})"], [*values, *own]
@@ -194,9 +198,9 @@ def _own(kind: str, user: User) -> tuple[str, list[Any]]:
     """Return the condition for what is a user's own. Each column is compared alone, so that its index serves."""
     terms = [f"{column} = ?" for column in _OWN[kind]]
     values = [user.id] * len(terms)
-    if kind in IN_PROJECT and kind != "webhook":  # the assignee of a project does not see its webhooks
-        return " OR ".join([*terms, _OWN_PROJECT]), [*values, user.id, user.id]
-    return " OR ".join(terms), values
+    if kind not in IN_PROJECT:
+        return " OR ".join(terms), values
+    return " OR ".join([*terms, _OWN_PROJECT]), [*values, user.id, user.id]
 
 
 def viewable_tasks(user: User) -> tuple[str, list[Any]]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from typing import Any
 
 from flask import Response
 
-from cvat_sandbox.rest.exceptions import ApiException, PermissionDenied
+from cvat_sandbox.rest.exceptions import ApiException
 from cvat_sandbox.rest.responses import ApiResponse, plain
 from cvat_sandbox.state import projects, tasks
 from cvat_sandbox.v2 import data, permissions, serializers
@@ -16,7 +15,7 @@ from cvat_sandbox.v2.dispatch import Endpoint
 from cvat_sandbox.v2.filters import Column, Listing, listed
 from cvat_sandbox.v2.representations import projects_json, rows_of
 from cvat_sandbox.v2.request import OrganizationRequest
-from cvat_sandbox.v2.tasks import COLUMNS
+from cvat_sandbox.v2.tasks import columns_of
 
 LISTING = Listing(
     "project t", "t.id",
@@ -28,8 +27,14 @@ LISTING = Listing(
     },
     simple=("name", "owner", "assignee", "status"), search=("name", "owner", "assignee", "status"), order="-id",
 )  # fmt: skip
-ASSIGNING = ("owner_id", "assignee_id")
-SPACE = ("organization", "organization_id")
+PEOPLE = ("owner_id", "assignee_id")
+ACTIONS = {
+    **dict.fromkeys(("name", "labels", "bug_tracker"), "update"),
+    **dict.fromkeys(("source_storage", "target_storage"), "change storage"),
+    **dict.fromkeys(("organization", "organization_id"), "change organization"),
+    "owner_id": "change owner", "assignee_id": "assign",
+}  # fmt: skip
+"""The fields that a PATCH may change, and the action that each is."""
 
 
 def list_projects(request: OrganizationRequest) -> ApiResponse:
@@ -47,7 +52,7 @@ def create_project(request: OrganizationRequest) -> ApiResponse:
     permissions.check_creation(request, "project")
     organization_id, body = request.organization.id, request.body
     _check_people(request, body, organization_id)
-    values = _columns(serializers.PROJECT.run_validation(body))
+    values = columns_of(request, serializers.PROJECT.run_validation(body))
     labels = values.pop("labels", [])
     values = {"owner": request.user.id, **values, "organization_id": organization_id}
     key = projects.create(request.sandbox.db, values, labels)
@@ -56,18 +61,9 @@ def create_project(request: OrganizationRequest) -> ApiResponse:
 
 def _check_people(request: OrganizationRequest, body: Any, organization_id: int | None) -> None:
     """Raise PermissionDenied for an owner or assignee to whom the user may not give work."""
-    for name in ASSIGNING:
+    for name in PEOPLE:
         if isinstance(body, dict) and name in body:
             permissions.check_assignee(request, body[name], organization_id)
-
-
-def _columns(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the values of the body as columns of the table."""
-    columns = {COLUMNS.get(name, name): value for name, value in values.items()}
-    for name in ("source_storage", "target_storage"):
-        if columns.get(name) is not None:
-            columns[name] = json.dumps(columns[name])
-    return columns
 
 
 def _permitted(request: OrganizationRequest, pk: str, action: str) -> sqlite3.Row:
@@ -85,18 +81,17 @@ def update_project(request: OrganizationRequest, pk: str) -> ApiResponse:
     """Change a project and its labels. The annotations of a deleted label are deleted, too."""
     project, body = request.find("project", pk), request.body
     _check_update(request, project, body)
-    values = _columns(serializers.PROJECT.run_validation(body, partial=True))
+    values = columns_of(request, serializers.PROJECT.run_validation(body, partial=True))
     labels = values.pop("labels", [])
     projects.change(request.sandbox.db, project, values, labels)
     return ApiResponse(_shown(request, [project["id"]])[0])
 
 
 def _check_update(request: OrganizationRequest, project: sqlite3.Row, body: Any) -> None:
-    fields = set(body) if isinstance(body, dict) else set()
-    permissions.check(request, "project", "assign" if fields & {*ASSIGNING, *SPACE} else "update", project)
-    if fields - {*serializers.PROJECT.fields, *SPACE}:
-        raise PermissionDenied("Attempted to update an unknown field")
-    if fields & {*SPACE}:
+    actions = permissions.check_fields(body, ACTIONS) or {"update"}
+    for action in actions:
+        permissions.check(request, "project", action, project)
+    if "change organization" in actions:
         raise ApiException(501, {"detail": "The sandbox does not move projects between organizations."})
     _check_people(request, body, project["organization_id"])
 

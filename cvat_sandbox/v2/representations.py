@@ -63,7 +63,7 @@ def tasks_json(db: Database, rows: Sequence[sqlite3.Row], root: str) -> list[dic
     people = people_json(db, [row[name] for row in rows for name in ("owner", "assignee")], root)
     summaries = jobs.summaries(db, [row["id"] for row in rows])
     data = {row["id"]: row for row in rows_of(db, "data", [row["data_id"] for row in rows if row["data_id"]])}
-    project_names = {key: row["name"] for key, row in _projects(db, rows).items()}
+    project_names = _project_names(db, rows)
     return [
         {
             "url": f"{root}/api/tasks/{row['id']}", "id": row["id"], "name": row["name"],
@@ -101,10 +101,9 @@ def _summary_json(summary: Summary, task_id: int, root: str) -> dict[str, Any]:
             "url": f"{root}/api/jobs?task_id={task_id}"}  # fmt: skip
 
 
-def _projects(db: Database, rows: Sequence[sqlite3.Row]) -> dict[int, sqlite3.Row]:
-    """Return the projects of tasks or jobs by id."""
+def _project_names(db: Database, rows: Sequence[sqlite3.Row]) -> dict[int, str]:
     ids = [row["project_id"] for row in rows if row["project_id"] is not None]
-    return {row["id"]: row for row in rows_of(db, "project", ids)}
+    return {row["id"]: row["name"] for row in rows_of(db, "project", ids)}
 
 
 # -- projects
@@ -148,17 +147,17 @@ def jobs_json(
     """
     people = people_json(db, [row["assignee"] for row in rows], root)
     data = {row["id"]: row for row in rows_of(db, "data", [row["data_id"] for row in rows if row["data_id"]])}
-    found, ids = _projects(db, rows), [row["id"] for row in rows]
+    ids = [row["id"] for row in rows]
     issues = counts(db, "issue", "job_id", ids)
     replicas = counts(db, "job", "parent_job_id", ids)
     return [
         {
             "url": f"{root}/api/jobs/{row['id']}", "id": row["id"], "task_id": row["task_id"],
             "task_name": None if row["id"] in hidden else row["task_name"], "project_id": row["project_id"],
-            "project_name": _project_column(found, row, "name") if row["id"] not in hidden else None,
+            "project_name": None if row["id"] in hidden else row["project_name"],
             "assignee": people[row["assignee"]], "guide_id": None, "dimension": row["dimension"], "mode": row["mode"],
             "media_type": "image" if row["mode"] else "",
-            "bug_tracker": row["bug_tracker"] or _project_column(found, row, "bug_tracker"), "status": row["status"],
+            "bug_tracker": row["bug_tracker"] or row["project_bug_tracker"], "status": row["status"],
             "stage": row["stage"], "state": row["state"], "frame_count": len(jobs.frames_of(row)),
             "start_frame": row["start_frame"], "stop_frame": row["stop_frame"],
             "data_chunk_size": data[row["data_id"]]["chunk_size"],
@@ -175,11 +174,6 @@ def jobs_json(
         }
         for row in rows
     ]  # fmt: skip
-
-
-def _project_column(projects_by_id: dict[int, sqlite3.Row], row: sqlite3.Row, column: str) -> str | None:
-    project = projects_by_id.get(row["project_id"])
-    return project[column] if project is not None else None
 
 
 def counts(db: Database, table: str, column: str, ids: Sequence[int]) -> dict[int, int]:

@@ -81,7 +81,13 @@ RULES: dict[tuple[str, str], Rule] = {
     ("project", "assign"): Rule("worker", OWNER, "staff", OWNER),
     ("project", "change owner"): Rule("worker", NOBODY, "staff"),
     ("project", "change storage"): Rule("worker", OWNER, "staff", OWNER),
+    ("project", "change organization"): Rule("worker", OWNER, "staff", OWNER),
     ("project", "delete"): Rule("worker", OWNER, "staff", OWNER),
+
+    ("cloud_storage", "create"): Rule("user", ANYONE, "maintainer"),
+    ("cloud_storage", "view"): Rule("worker", OWNER, "supervisor", OWNER),
+    ("cloud_storage", "update"): Rule("worker", OWNER, "staff", OWNER),
+    ("cloud_storage", "delete"): Rule("worker", OWNER, "staff", OWNER),
 
     ("issue", "view"): Rule("worker", ISSUE_STAFF, "maintainer", ISSUE_STAFF),
     ("issue", "update"): Rule("worker", ISSUE_STAFF, "maintainer", ISSUE_STAFF),
@@ -118,10 +124,6 @@ RULES: dict[tuple[str, str], Rule] = {
     ("invitation", "accept"): Rule(outsider=frozenset({"invitee"})),
     ("invitation", "decline"): Rule(outsider=frozenset({"invitee"})),
 
-    ("cloud_storage", "create"): Rule("user", ANYONE, "maintainer"),
-    ("cloud_storage", "view"): Rule("worker", OWNER, "supervisor", OWNER),
-    ("cloud_storage", "update"): Rule("worker", OWNER, "maintainer", OWNER),
-    ("cloud_storage", "delete"): Rule("worker", OWNER, "maintainer", OWNER),
     ("webhook", "create in project"): Rule("worker", PROJECT_OWNER, "maintainer", PROJECT_OWNER),
     ("webhook", "create in organization"): Rule(role="maintainer"),
     ("webhook", "view"): Rule("worker", STORAGE_OWNERS, "maintainer", STORAGE_OWNERS),

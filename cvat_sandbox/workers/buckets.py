@@ -118,6 +118,10 @@ class Bucket:
             raise self._explained(error, key) from None
         return content
 
+    def download(self, key: str, file: Path) -> None:
+        """Write a file of the bucket to a place here."""
+        file.write_bytes(self.read(key))
+
     def upload(self, file: Path, key: str) -> None:
         """Write a file into the bucket."""
         self._client.upload_file(str(file), self.name, key, Config=TRANSFER)

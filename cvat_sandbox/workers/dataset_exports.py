@@ -10,6 +10,7 @@ import json
 import os
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -22,7 +23,6 @@ from cvat_sandbox.workers.requests import Order, Outcome
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable
 
     from cvat_sandbox.state.database import Database
     from cvat_sandbox.workers.cloud_files import CloudFiles
@@ -33,6 +33,7 @@ MIN_SECONDS = 0.06
 KEPT_SECONDS = 86400
 """How long a file can be downloaded."""
 BACKUP = "backup"
+Deliver = Callable[[Path, str], None]
 
 
 @dataclass(frozen=True)
@@ -81,13 +82,12 @@ class DatasetExports:
 
     def start(
         self, subject: Subject, owner: int, format_name: str, *, images: bool, filename: str = "", host: str = "",
-        storage_id: int | None = None,
+        deliver: Deliver | None = None,
     ) -> str:  # fmt: skip
-        """Queue an export and return the id of its request. host: for the addresses in CVAT's XML.
+        """Queue an export and return the id of its request. Raises RequestRunning.
 
-        storage_id: the cloud storage that receives the file.
-
-        Raises RequestRunning.
+        host: for the addresses in CVAT's XML. deliver: takes the file and its name to another place, too; the request
+        has no address then, but the file can be downloaded.
         """
         subresource = "dataset" if images else "annotations"
         rq_id = f"{_prefix(subject, owner)}&format={_encoded(format_name)}&subresource={subresource}"
@@ -100,7 +100,7 @@ class DatasetExports:
             EXPORTERS[format_name](taken, out, images=images)
 
         order = subject.order(rq_id, owner, "export", subresource, format_name)
-        return self._start(order, "dataset", name, write, storage_id)
+        return self._start(order, "dataset", name, write, deliver)
 
     def _fetch_images(self, subject: Subject) -> None:
         """Bring the images of cloud storages here."""
@@ -108,7 +108,7 @@ class DatasetExports:
         for task in self._db.all(f"SELECT data_id FROM task WHERE {column} = ?", key):  # noqa: S608 - the names are constants
             self._cloud.fetch_all(task["data_id"], self._media / str(task["data_id"]) / "raw")
 
-    def start_backup(self, subject: Subject, owner: int, *, filename: str = "", storage_id: int | None = None) -> str:
+    def start_backup(self, subject: Subject, owner: int, *, filename: str = "", deliver: Deliver | None = None) -> str:
         """Queue the backup of a task and return the id of its request. Raises RequestRunning."""
         order = subject.order(f"{_prefix(subject, owner)}&subresource={BACKUP}", owner, "export", BACKUP)
 
@@ -116,10 +116,10 @@ class DatasetExports:
             self._fetch_images(subject)
             backups.write(read_snapshot(self._db, subject.target, subject.id, "", self._media), out)
 
-        return self._start(order, BACKUP, filename or file_name(subject, BACKUP), write, storage_id)
+        return self._start(order, BACKUP, filename or file_name(subject, BACKUP), write, deliver)
 
     def _start(
-        self, order: Order, kind: str, name: str, write: Callable[[BinaryIO], None], storage_id: int | None = None
+        self, order: Order, kind: str, name: str, write: Callable[[BinaryIO], None], deliver: Deliver | None
     ) -> str:
         file = self._folder / f"{hashlib.sha256(order.rq_id.encode()).hexdigest()}.zip"
 
@@ -129,8 +129,8 @@ class DatasetExports:
             with unfinished.open("w+b") as out:
                 write(out)
             os.replace(unfinished, file)  # noqa: PTH105 - a download of the earlier file continues
-            if storage_id is not None:
-                self._cloud.bucket(storage_id).upload(file, name)
+            if deliver is not None:
+                deliver(file, name)
                 return Outcome(file=file)
             path = f"/api/{order.target}s/{order.target_id}/{kind}/download"
             return Outcome(result_url=f"{path}?rq_id={quote(order.rq_id, safe='')}", file=file)
