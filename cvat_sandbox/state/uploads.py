@@ -10,39 +10,54 @@ from cvat_sandbox.errors import Crash
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Sequence
 
     from cvat_sandbox.state.database import Database
 
 MAX_NAME_LENGTH = 1024
+UNUSABLE = "the file exists already, or its name cannot be used"
 
 
-def add(db: Database, data_id: int, name: str, file: Path, folder: Path) -> None:
-    """Move a whole file into the folder of the uploads. Raises Crash for a name that exists."""
-    length = file.stat().st_size
+def add(db: Database, data_id: int, files: Sequence[tuple[str, Path]], folder: Path) -> None:
+    """Move whole files, with their names, into the folder of the uploads.
+
+    Raises Crash for a name that exists. The files before it remain.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    unusable = ""
     with db.transaction():
-        key = _insert(db, data_id, name, length)
-        db.update("upload", key, {"received": length})
-        folder.mkdir(parents=True, exist_ok=True)
-        file.replace(folder / f"{key:06d}")
+        for name, file in files:
+            if not _is_free(db, data_id, name):
+                unusable = name
+                break
+            key, length = db.next_id("upload"), file.stat().st_size
+            db.insert("upload", id=key, data_id=data_id, name=name, file=_file(key), length=length, received=length)
+            file.replace(folder / _file(key))
+    if unusable:
+        raise Crash(f"{unusable}: {UNUSABLE}")
 
 
 def begin(db: Database, data_id: int, name: str, length: int, folder: Path) -> sqlite3.Row:
     """Insert a file that will arrive in pieces, and return its row. Raises Crash for a name that exists."""
+    if not _is_free(db, data_id, name):
+        raise Crash(f"{name}: {UNUSABLE}")
     folder.mkdir(parents=True, exist_ok=True)
-    key = _insert(db, data_id, name, length)
-    (folder / f"{key:06d}").touch()
-    db.update("upload", key, {"key": f"{data_id}_{uuid.uuid4()}"})
+    key = db.next_id("upload")
+    (folder / _file(key)).touch()
+    db.insert(
+        "upload", id=key, data_id=data_id, name=name, file=_file(key), length=length, key=f"{data_id}_{uuid.uuid4()}"
+    )
     row = db.one("SELECT * FROM upload WHERE id = ?", key)
     assert row is not None
     return row
 
 
-def _insert(db: Database, data_id: int, name: str, length: int) -> int:
-    if is_known(db, data_id, name) or len(name) > MAX_NAME_LENGTH or name in {".", ".."}:
-        raise Crash(f"{name}: the file exists already, or its name cannot be used")
-    key = db.insert("upload", data_id=data_id, name=name, file="", length=length)
-    db.update("upload", key, {"file": f"{key:06d}"})
-    return key
+def _file(key: int) -> str:
+    return f"{key:06d}"
+
+
+def _is_free(db: Database, data_id: int, name: str) -> bool:
+    return not (is_known(db, data_id, name) or len(name) > MAX_NAME_LENGTH or name in {".", ".."})
 
 
 def is_known(db: Database, data_id: int, name: str) -> bool:

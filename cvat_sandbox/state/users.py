@@ -21,6 +21,12 @@ SYSTEM_ROLES = ("admin", "user", "worker")
 """The groups of 2.x. A user without one is in `user`."""
 ROLES = ("superuser", "staff", *GROUPS, "worker")
 MAX_SESSIONS = 10_000
+_REFERENCES = (
+    ("project", "owner"), ("project", "assignee"), ("organization", "owner"), ("invitation", "owner"),
+    ("issue", "owner"), ("issue", "assignee"), ("comment", "owner"), ("webhook", "owner"), ("cloud_storage", "owner"),
+    ("request", "owner"), ("quality_report", "assignee"),
+)  # fmt: skip
+"""Where a user may be named, beside tasks and jobs."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +139,10 @@ class Users:
             self._db.execute("UPDATE task SET owner = NULL WHERE owner = ?", user.id)
             self._db.execute("UPDATE task SET assignee = NULL WHERE assignee = ?", user.id)
             self._db.execute("UPDATE job SET assignee = NULL WHERE assignee = ?", user.id)
+            for table, column in _REFERENCES:
+                self._db.execute(f"UPDATE {table} SET {column} = NULL WHERE {column} = ?", user.id)  # noqa: S608 - the names are constants
+            self._db.execute("DELETE FROM membership WHERE user_id = ?", user.id)
+            self._db.execute("DELETE FROM access_token WHERE owner = ?", user.id)
             self._db.execute("DELETE FROM user WHERE id = ?", user.id)
 
     # -- passwords and tokens
