@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cvat_sandbox.faults import Faults, Rule
 from cvat_sandbox.state.database import Database
+from cvat_sandbox.state.quality import keep_settings
 from cvat_sandbox.state.throttle import Throttle
 from cvat_sandbox.state.users import GROUPS, SYSTEM_ROLES, Person, Users
 from cvat_sandbox.workers.creation import Creations
@@ -17,7 +18,9 @@ from cvat_sandbox.workers.dataset_imports import DatasetImports
 from cvat_sandbox.workers.downloads import Downloader
 from cvat_sandbox.workers.exports import Exports
 from cvat_sandbox.workers.imports import Imports
+from cvat_sandbox.workers.merges import Merges
 from cvat_sandbox.workers.pool import WorkerPool
+from cvat_sandbox.workers.quality_reports import QualityReports
 from cvat_sandbox.workers.requests import Requests
 from cvat_sandbox.workers.share import Share
 from cvat_sandbox.workers.task_data import TaskData
@@ -60,6 +63,7 @@ class Sandbox:
         for file in self.incoming.iterdir():
             file.unlink()
         self.db = Database(self.folder / "state.sqlite", durable=self.options.data is not None)
+        keep_settings(self.db)
         self.faults = Faults(self.options.faults)
         self.users = Users(self.db, GROUPS if self.options.version == "1.0.0" else SYSTEM_ROLES)
         self.users.add(self.options.users)
@@ -73,6 +77,8 @@ class Sandbox:
         self.requests = Requests(self.db, self.workers, self.faults)
         self.dataset_exports = DatasetExports(self.db, self.requests, self.folder)
         self.dataset_imports = DatasetImports(self.db, self.requests, self.folder)
+        self.quality_reports = QualityReports(self.db, self.requests)
+        self.merges = Merges(self.db, self.requests)
         self.task_data = TaskData(self.db, self.requests, self.folder, self.share, downloader, self.faults)
         self.creations.resume()
         self.requests.forget_interrupted(but="create")

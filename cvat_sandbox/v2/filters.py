@@ -123,6 +123,11 @@ def _term(name: str, listing: Listing) -> str:
 # -- JSON logic
 
 
+def condition_of(text: str, listing: Listing) -> Condition:
+    """Return the condition of a JSON logic expression. Raises ValidationError."""
+    return _filter(text, listing)
+
+
 def _filter(text: str, listing: Listing) -> Condition:
     try:
         rules = json.loads(text)

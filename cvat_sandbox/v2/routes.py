@@ -11,17 +11,20 @@ from cvat_sandbox.rest.authentication import set_cookies
 from cvat_sandbox.sandbox import Sandbox
 from cvat_sandbox.v2 import (
     access_tokens,
+    consensus,
     data,
     dispatch,
     exports,
     jobs,
     labels,
+    quality,
     requests,
     server,
     tasks,
     tus,
     unserved,
     users,
+    validation,
 )
 from cvat_sandbox.v2.annotations import ENDPOINTS as ANNOTATION_ENDPOINTS
 
@@ -32,6 +35,9 @@ SERVED = [
     *tasks.ENDPOINTS,
     *data.ENDPOINTS,
     *tus.ENDPOINTS,
+    *validation.ENDPOINTS,
+    *quality.ENDPOINTS,
+    *consensus.ENDPOINTS,
     *jobs.ENDPOINTS,
     *ANNOTATION_ENDPOINTS,
     *exports.ENDPOINTS,

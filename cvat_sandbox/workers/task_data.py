@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
+import random
 import shutil
 import zipfile
 from dataclasses import dataclass
@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import UnidentifiedImageError
 
-from cvat_sandbox.errors import WorkerError
+from cvat_sandbox.errors import WorkerError, WorkerValidationError
 from cvat_sandbox.state import jobs, media, pillow12, uploads
 from cvat_sandbox.state.database import now
+from cvat_sandbox.workers import validation_frames
 from cvat_sandbox.workers.requests import Order, Outcome, Report
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from cvat_sandbox.faults import Faults
     from cvat_sandbox.state.database import Database
+    from cvat_sandbox.state.honeypot_frames import Plan
     from cvat_sandbox.workers.downloads import Downloader
     from cvat_sandbox.workers.requests import Requests
     from cvat_sandbox.workers.share import Share
@@ -31,16 +33,7 @@ SORTING_METHODS = ("lexicographical", "natural", "predefined", "random")
 DEFAULT_CHUNK_PIXELS = 36 * 1920 * 1080
 DEFAULT_QUALITY = 50
 """What a task shows before somebody sends a quality."""
-NO_QUALITY = (
-    "[ErrorDetail(string=\"The 'image_quality' parameter is required for image- and video-based tasks\", "
-    "code='invalid')]"
-)
-
-
-class ValidationError(Exception):
-    """A value that 2.x checks only in its worker; the message of the request shows the REST framework's name."""
-
-    __module__ = "rest_framework.exceptions"
+NO_QUALITY = "The 'image_quality' parameter is required for image- and video-based tasks"
 
 
 @dataclass(frozen=True)
@@ -114,9 +107,14 @@ class TaskData:
 
     def _create(self, task_id: int, data_id: int, values: dict[str, Any], report: Report) -> Outcome | None:
         report("Media files are being extracted...")
+        task = self._db.one("SELECT * FROM task WHERE id = ?", task_id)
+        if task is None:
+            raise LookupError("Task matching query does not exist.")
+        params = values.get("validation_params")
+        validation_frames.check(params, task, values.get("sorting_method", "lexicographical"))
         sources = self._sources(data_id, values)
         if values.get("image_quality") is None:
-            raise ValidationError(NO_QUALITY)
+            raise WorkerValidationError(NO_QUALITY)
         step, stop = media.frame_step(values.get("frame_filter", "")), values.get("stop_frame")
         last = len(sources) if not stop else min(len(sources), stop + 1)
         chosen = sources[values.get("start_frame", 0) : last : step]
@@ -124,7 +122,8 @@ class TaskData:
             raise ValueError("No media data found")
         frames = [(source, *self._size(data_id, source)) for source in chosen]
         report("Task is being saved in database")
-        self._save(task_id, data_id, values, frames)
+        plan = validation_frames.honeypots(params, [source.name for source in chosen], task["segment_size"])
+        self._save(task, values, frames, plan)
         return None
 
     # -- files
@@ -185,10 +184,16 @@ class TaskData:
 
     # -- rows
 
-    def _save(self, task_id: int, data_id: int, values: dict[str, Any], frames: list[tuple[Source, int, int]]) -> None:
+    def _save(
+        self, task: sqlite3.Row, values: dict[str, Any], frames: list[tuple[Source, int, int]], plan: Plan | None
+    ) -> None:
+        """Save the frames, the jobs and the ground truth job. plan: the frames of a task with honeypots."""
+        data_id, copies = task["data_id"], plan.honeypots if plan else {}
+        if plan:
+            frames, values = [frames[number] for number in plan.order], {**values, "start_frame": 0, "frame_filter": ""}
         size, raw = len(frames), self.raw(data_id)
         rows = [
-            (data_id, number, source.name, self._inside(source.file, raw, number), width, height)
+            (data_id, number, source.name, self._inside(source.file, raw, number), width, height, copies.get(number))
             for number, (source, width, height) in enumerate(frames)
         ]
         _, width, height = frames[0]
@@ -196,29 +201,32 @@ class TaskData:
         with self._db.transaction():
             self._db.execute("DELETE FROM frame WHERE data_id = ?", data_id)
             self._db.execute_many(
-                "INSERT INTO frame (data_id, frame, path, file, width, height) VALUES (?, ?, ?, ?, ?, ?)", rows
-            )
+                "INSERT INTO frame (data_id, frame, path, file, width, height, real_frame) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)", rows,
+            )  # fmt: skip
             self._db.update("data", data_id, {
                 "size": size, "image_quality": values["image_quality"], "start_frame": start,
                 "stop_frame": start + (size - 1) * step, "frame_filter": values.get("frame_filter", ""),
                 "chunk_size": values.get("chunk_size") or max(2, min(72, DEFAULT_CHUNK_PIXELS // (width * height))),
                 "sorting_method": values.get("sorting_method", "lexicographical"), "chunks_updated_date": now(),
             })  # fmt: skip
-            self._divide(task_id, size)
+            self._divide(task, size, plan)
+            names = [source.name for source, _, _ in frames]
+            divided = self._db.one("SELECT * FROM task WHERE id = ?", task["id"])
+            assert divided is not None
+            validation_frames.add_ground_truth(self._db, divided, values.get("validation_params"), names, plan)
 
-    def _divide(self, task_id: int, size: int) -> None:
-        """Divide a task into jobs, and publish the change."""
-        task = self._db.one("SELECT * FROM task WHERE id = ?", task_id)
-        if task is None:
-            raise LookupError("Task matching query does not exist.")
-        division = jobs.division_of(task, size)
-        self._db.update("task", task_id, {
+    def _divide(self, task: sqlite3.Row, size: int, plan: Plan | None) -> None:
+        """Divide a task into jobs with their replicas, and publish the change."""
+        division = jobs.Division(0, 0) if plan else jobs.division_of(task, size)
+        self._db.update("task", task["id"], {
             "mode": "annotation", "dimension": "2d", "segment_size": division.segment_size,
             "overlap": division.overlap, "updated_date": now(),
         })  # fmt: skip
-        for start, stop in jobs.ranges(division, size):
-            jobs.create(self._db, task_id, start, stop)
-        self._db.events.publish("update", "task", task_id, task)
+        segments = [(part[0], part[-1]) for part in plan.segments] if plan else list(jobs.ranges(division, size))
+        for start, stop in segments:
+            jobs.create_with_replicas(self._db, task["id"], start, stop, task["consensus_replicas"])
+        self._db.events.publish("update", "task", task["id"], task)
 
     def _inside(self, file: Path, raw: Path, number: int) -> str:
         """Return the name of a file in the raw folder; copy it there if it is elsewhere."""
@@ -234,10 +242,7 @@ def _sorted(sources: list[Source], method: str, order: Sequence[str]) -> list[So
         rank = {name: number for number, name in enumerate(order)}
         return sorted(sources, key=lambda source: rank.get(source.name, len(rank)))
     if method == "natural":
-        return sorted(sources, key=lambda source: _natural(source.name))
+        return sorted(sources, key=lambda source: validation_frames.natural(source.name))
+    if method == "random":
+        return random.sample(sources, len(sources))
     return sorted(sources, key=lambda source: source.name)
-
-
-def _natural(name: str) -> list[tuple[bool, int, str]]:
-    """Return the key by which numbers within names are sorted by their value."""
-    return [(not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", name)]
