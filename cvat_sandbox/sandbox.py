@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cvat_sandbox.faults import Faults, Rule
 from cvat_sandbox.state.database import Database
+from cvat_sandbox.state.quality import keep_settings
 from cvat_sandbox.state.throttle import Throttle
 from cvat_sandbox.state.users import GROUPS, SYSTEM_ROLES, Person, Users
 from cvat_sandbox.workers.cloud_files import CloudFiles
@@ -19,7 +20,9 @@ from cvat_sandbox.workers.deliveries import RETRY_SECONDS, Deliveries
 from cvat_sandbox.workers.downloads import Downloader
 from cvat_sandbox.workers.exports import Exports
 from cvat_sandbox.workers.imports import Imports
+from cvat_sandbox.workers.merges import Merges
 from cvat_sandbox.workers.pool import WorkerPool
+from cvat_sandbox.workers.quality_reports import QualityReports
 from cvat_sandbox.workers.requests import Requests
 from cvat_sandbox.workers.share import Share
 from cvat_sandbox.workers.task_data import TaskData
@@ -64,6 +67,7 @@ class Sandbox:
         for file in self.incoming.iterdir():
             file.unlink()
         self.db = Database(self.folder / "state.sqlite", durable=self.options.data is not None)
+        keep_settings(self.db)
         self.faults = Faults(self.options.faults)
         self.users = Users(self.db, GROUPS if self.options.version == "1.0.0" else SYSTEM_ROLES)
         self.users.add(self.options.users)
@@ -78,6 +82,8 @@ class Sandbox:
         self.cloud_files = CloudFiles(self.db)
         self.dataset_exports = DatasetExports(self.db, self.requests, self.folder, self.cloud_files)
         self.dataset_imports = DatasetImports(self.db, self.requests, self.folder)
+        self.quality_reports = QualityReports(self.db, self.requests)
+        self.merges = Merges(self.db, self.requests)
         self.task_data = TaskData(
             self.db, self.requests, self.folder, self.share, downloader, self.cloud_files, self.faults
         )

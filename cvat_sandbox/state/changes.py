@@ -37,7 +37,7 @@ class Changes:
                 self._db.events.publish("update", table, key, before)
 
     def touch(self, table: Literal["job", "task", "project"], key: int) -> None:
-        """Set the `updated_date` of a row, and publish the change."""
+        """Set the `updated_date` of a row, and publish it."""
         before = self._db.one(f"SELECT * FROM {table} WHERE id = ?", key)  # noqa: S608 - the names are constants
         self._db.update(table, key, {"updated_date": now()})
         self._updates.append((table, key, before))

@@ -76,6 +76,14 @@ def create(db: Database, task_id: int, start: int, stop: int, **values: Any) -> 
     return insert_job(db, task_id, segment, **values)
 
 
+def create_with_replicas(db: Database, task_id: int, start: int, stop: int, replicas: int) -> None:
+    """Insert a segment with an annotation job and its consensus replicas, and publish them."""
+    parent = create(db, task_id, start, stop)
+    segment = db.count("SELECT segment_id FROM job WHERE id = ?", parent)
+    for _ in range(replicas):
+        insert_job(db, task_id, segment, type="consensus_replica", parent_job_id=parent)
+
+
 def insert_job(db: Database, task_id: int, segment: int, **values: Any) -> int:
     """Insert a job of a segment that exists, and publish the change."""
     key = db.insert(

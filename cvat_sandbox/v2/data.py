@@ -19,8 +19,9 @@ from flask import Response
 from cvat_sandbox.errors import Rejected
 from cvat_sandbox.rest.exceptions import ValidationError
 from cvat_sandbox.rest.responses import ApiResponse, send_file
-from cvat_sandbox.state import jobs, pillow12, uploads
+from cvat_sandbox.state import honeypot_changes, jobs, pillow12, uploads
 from cvat_sandbox.state.media import Frames
+from cvat_sandbox.state.validation import layout_of
 from cvat_sandbox.v2 import permissions, serializers, tus
 from cvat_sandbox.v2.cloud_storages import check_body
 from cvat_sandbox.v2.dispatch import JSON, Endpoint
@@ -136,6 +137,9 @@ def update_job_meta(request: OrganizationRequest, pk: str) -> ApiResponse:
     job, db = permitted_job(request, pk, "annotate"), request.sandbox.db
     data, own = _data(request, job["data_id"]), set(jobs.frames_of(job))
     wanted = _deleted_frames(request, own)
+    if job["type"] == "ground_truth":
+        honeypot_changes.disable(db, data["id"], layout_of(data), wanted)
+        return ApiResponse(_job_meta(request, job))
     others = [frame for frame in json.loads(data["deleted_frames"]) if frame not in own]
     db.update("data", data["id"], {"deleted_frames": json.dumps(sorted([*others, *wanted]))})
     return ApiResponse(_job_meta(request, job))
@@ -188,10 +192,11 @@ def _job_meta(request: OrganizationRequest, job: sqlite3.Row) -> dict[str, Any]:
                   for number, frame in enumerate(frames, first)]  # fmt: skip
         shown["included_frames"] = own
     step = (data["stop_frame"] - data["start_frame"]) // max(1, data["size"] - 1) or 1
+    deleted = layout_of(data).disabled if job["type"] == "ground_truth" else shown["deleted_frames"]
     return {
         **shown, "frames": frames, "size": len(own), "start_frame": data["start_frame"] + first * step,
         "stop_frame": data["start_frame"] + last * step,
-        "deleted_frames": [frame for frame in shown["deleted_frames"] if frame in set(own)],
+        "deleted_frames": [frame for frame in deleted if frame in set(own)],
     }  # fmt: skip
 
 

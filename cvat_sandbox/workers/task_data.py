@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 import zipfile
 from dataclasses import dataclass
@@ -11,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import UnidentifiedImageError
 
-from cvat_sandbox.errors import Crash, WorkerError
+from cvat_sandbox.errors import Crash, WorkerError, WorkerValidationError
 from cvat_sandbox.state import cloud_storages, jobs, media, pillow12, uploads
 from cvat_sandbox.state.database import now
+from cvat_sandbox.workers import validation_frames
 from cvat_sandbox.workers.requests import Order, Outcome, Report
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from cvat_sandbox.faults import Faults
     from cvat_sandbox.state.database import Database
+    from cvat_sandbox.state.honeypot_frames import Plan
     from cvat_sandbox.workers.cloud_files import CloudFiles, Selection
     from cvat_sandbox.workers.downloads import Downloader
     from cvat_sandbox.workers.requests import Requests
@@ -31,16 +34,7 @@ SORTING_METHODS = ("lexicographical", "natural", "predefined", "random")
 DEFAULT_CHUNK_PIXELS = 36 * 1920 * 1080
 DEFAULT_QUALITY = 50
 """What a task shows before somebody sends a quality."""
-NO_QUALITY = (
-    "[ErrorDetail(string=\"The 'image_quality' parameter is required for image- and video-based tasks\", "
-    "code='invalid')]"
-)
-
-
-class ValidationError(Exception):
-    """A value that 2.x checks only in its worker; the message of the request shows the REST framework's name."""
-
-    __module__ = "rest_framework.exceptions"
+NO_QUALITY = "The 'image_quality' parameter is required for image- and video-based tasks"
 
 
 @dataclass(frozen=True)
@@ -135,9 +129,12 @@ class TaskData:
 
     def _create(self, task_id: int, data_id: int, values: dict[str, Any], report: Report) -> Outcome | None:
         report("Media files are being extracted...")
+        task = self._task(task_id)
+        params = values.get("validation_params")
+        validation_frames.check(params, task, values.get("sorting_method", "lexicographical"))
         sources = self._sources(data_id, values)
         if values.get("image_quality") is None:
-            raise ValidationError(NO_QUALITY)
+            raise WorkerValidationError(NO_QUALITY)
         step, stop = media.frame_step(values.get("frame_filter", "")), values.get("stop_frame")
         last = len(sources) if not stop else min(len(sources), stop + 1)
         chosen = sources[values.get("start_frame", 0) : last : step]
@@ -145,7 +142,8 @@ class TaskData:
             raise ValueError("No media data found")
         frames = self._measured(data_id, chosen)
         report("Task is being saved in database")
-        self._save(task_id, data_id, values, frames)
+        plan = validation_frames.honeypots(params, [source.name for source in chosen], task["segment_size"])
+        self._save(task, values, frames, plan)
         return None
 
     # -- files
@@ -230,34 +228,45 @@ class TaskData:
 
     # -- rows
 
-    def _save(self, task_id: int, data_id: int, values: dict[str, Any], frames: list[tuple[Source, int, int]]) -> None:
+    def _save(
+        self, task: sqlite3.Row, values: dict[str, Any], frames: list[tuple[Source, int, int]], plan: Plan | None
+    ) -> None:
+        """Save the frames, the jobs and the ground truth job. plan: the frames of a task with honeypots."""
+        data_id, copies = task["data_id"], plan.honeypots if plan else {}
+        if plan:
+            frames, values = [frames[number] for number in plan.order], {**values, "start_frame": 0, "frame_filter": ""}
         size, raw = len(frames), self.raw(data_id)
         rows = [
-            (data_id, number, source.name, self._inside(source.file, raw, number), width, height)
+            (data_id, number, source.name, self._inside(source.file, raw, number), width, height, copies.get(number))
             for number, (source, width, height) in enumerate(frames)
         ]
         _, width, height = frames[0]
         start, step = values.get("start_frame", 0), media.frame_step(values.get("frame_filter", ""))
         with self._db.transaction():
-            task = self._divide(task_id, size)
+            division = self._divide(task, size, plan)
             self._db.execute("DELETE FROM frame WHERE data_id = ?", data_id)
             self._db.execute_many(
-                "INSERT INTO frame (data_id, frame, path, file, width, height) VALUES (?, ?, ?, ?, ?, ?)", rows
-            )
+                "INSERT INTO frame (data_id, frame, path, file, width, height, real_frame) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)", rows,
+            )  # fmt: skip
             self._db.update("data", data_id, {
                 "size": size, "image_quality": values["image_quality"], "start_frame": start,
                 "stop_frame": start + (size - 1) * step, "frame_filter": values.get("frame_filter", ""),
                 "chunk_size": values.get("chunk_size") or max(2, min(72, DEFAULT_CHUNK_PIXELS // (width * height))),
                 "sorting_method": values.get("sorting_method", "lexicographical"), "chunks_updated_date": now(),
             })  # fmt: skip
-            self._complete(task, jobs.division_of(task, size))
+            self._complete(task, division)
+            names = [source.name for source, _, _ in frames]
+            done, params = self._task(task["id"]), values.get("validation_params")
+            validation_frames.add_ground_truth(self._db, done, params, names, plan)
 
-    def _divide(self, task_id: int, size: int) -> sqlite3.Row:
-        """Divide a task into jobs, and return the task."""
-        task = self._task(task_id)
-        for start, stop in jobs.ranges(jobs.division_of(task, size), size):
-            jobs.create(self._db, task_id, start, stop)
-        return task
+    def _divide(self, task: sqlite3.Row, size: int, plan: Plan | None) -> jobs.Division:
+        """Divide a task into jobs with their replicas."""
+        division = jobs.Division(0, 0) if plan else jobs.division_of(task, size)
+        segments = [(part[0], part[-1]) for part in plan.segments] if plan else list(jobs.ranges(division, size))
+        for start, stop in segments:
+            jobs.create_with_replicas(self._db, task["id"], start, stop, task["consensus_replicas"])
+        return division
 
     def _complete(self, task: sqlite3.Row, division: jobs.Division) -> None:
         """Set what a task knows of its data. CVAT saves the task twice, so two updates are published."""
@@ -286,4 +295,6 @@ def _sorted(sources: list[Source], method: str, order: Sequence[str]) -> list[So
         return sorted(sources, key=lambda source: rank.get(source.name, len(rank)))
     if method == "natural":
         return sorted(sources, key=lambda source: media.natural_key(source.name))
+    if method == "random":
+        return random.sample(sources, len(sources))
     return sorted(sources, key=lambda source: source.name)
