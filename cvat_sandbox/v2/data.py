@@ -76,7 +76,7 @@ def _finish(request: OrganizationRequest, task: sqlite3.Row) -> ApiResponse:
     form = _form(request)
     try:
         body = _with_lists(form.fields) if request.is_upload else request.body
-        values = serializers.DATA.run_validation(body)
+        values = serializers.DATA.run_validation(body, form=request.is_upload)
         request.sandbox.requests.check_ended(rq_id_of(task["id"]))
         _add_files(request, task, form)
         rq_id = request.sandbox.task_data.start(task, request.user.id, values)
