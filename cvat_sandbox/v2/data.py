@@ -76,7 +76,7 @@ def _finish(request: OrganizationRequest, task: sqlite3.Row) -> ApiResponse:
     form = _form(request)
     try:
         body = _with_lists(form.fields) if request.is_upload else request.body
-        values = serializers.DATA.run_validation(body, form=request.is_upload)
+        values = serializers.DATA.run_validation(body)
         request.sandbox.requests.check_ended(rq_id_of(task["id"]))
         _add_files(request, task, form)
         rq_id = request.sandbox.task_data.start(task, request.user.id, values)
@@ -99,8 +99,8 @@ def _add_files(request: OrganizationRequest, task: sqlite3.Row, form: UploadedFo
 
 
 def _with_lists(fields: dict[str, str]) -> dict[str, Any]:
-    """Return form fields with `server_files[0]`, `server_files[1]`, … collected into one list."""
-    plain = {name: value for name, value in fields.items() if "[" not in name and name not in LISTS}
+    """Return form fields with `server_files[0]`, `server_files[1]`, … collected into one list. Empty ones are left out."""
+    plain = {name: value for name, value in fields.items() if value and "[" not in name and name not in LISTS}
     lists = {name: [fields[item] for item in multipart.indexed(name, fields)] for name in LISTS}
     return {**plain, **{name: values for name, values in lists.items() if values}}
 
