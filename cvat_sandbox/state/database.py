@@ -129,7 +129,9 @@ CREATE TABLE IF NOT EXISTS webhook (
   id INTEGER PRIMARY KEY, type TEXT NOT NULL, target_url TEXT NOT NULL, description TEXT NOT NULL DEFAULT '',
   secret TEXT NOT NULL DEFAULT '', content_type TEXT NOT NULL DEFAULT 'application/json',
   events TEXT NOT NULL DEFAULT '[]', is_active INTEGER NOT NULL DEFAULT 1, enable_ssl INTEGER NOT NULL DEFAULT 1,
-  owner INTEGER, project_id INTEGER, organization_id INTEGER, created_date TEXT NOT NULL, updated_date TEXT NOT NULL);
+  owner INTEGER, project_id INTEGER, organization_id INTEGER, created_date TEXT NOT NULL, updated_date TEXT NOT NULL,
+  CHECK (type = 'project' AND project_id IS NOT NULL
+    OR type = 'organization' AND project_id IS NULL AND organization_id IS NOT NULL));
 CREATE INDEX IF NOT EXISTS webhook_project ON webhook (project_id);
 CREATE INDEX IF NOT EXISTS webhook_organization ON webhook (organization_id);
 CREATE TABLE IF NOT EXISTS webhook_delivery (
