@@ -179,15 +179,8 @@ def test_missing_and_additional_boxes_are_errors(checked: Checked) -> None:
         ("missing_annotation", 0, "error"),
         ("extra_annotation", 1, "error"),
     ]
-    counts = report["comparison_summary"]["annotations"]
-    assert [counts[f"{name}_count"] for name in ("valid", "missing", "extra", "total", "ds", "gt")] == [
-        1,
-        1,
-        1,
-        3,
-        2,
-        2,
-    ]
+    counts, names = report["comparison_summary"]["annotations"], ("valid", "missing", "extra", "total", "ds", "gt")
+    assert [counts[f"{name}_count"] for name in names] == [1, 1, 1, 3, 2, 2]
     assert (counts["precision"], counts["recall"]) == (0.5, 0.5)
 
 
@@ -306,8 +299,8 @@ def test_tags_are_compared_by_label(checked: Checked) -> None:
 
 def test_a_track_is_compared_on_each_frame(checked: Checked) -> None:
     car, http = checked.labels["car"], checked.http
-    keyframes = [{"type": "rectangle", "frame": 0, "points": list(BOX), "occluded": False, "outside": False, "z_order": 0,
-                  "rotation": 0.0, "attributes": []}]  # fmt: skip
+    keyframes = [{"type": "rectangle", "frame": 0, "points": list(BOX), "occluded": False, "outside": False,
+                  "z_order": 0, "rotation": 0.0, "attributes": []}]  # fmt: skip
     track = {"label_id": car, "frame": 0, "group": 0, "source": "manual", "attributes": [], "shapes": keyframes,
              "elements": []}  # fmt: skip
     answer = http.put(
