@@ -289,7 +289,13 @@ def _preview(request: OrganizationRequest, data: sqlite3.Row, numbers: Any) -> A
 
 
 ENDPOINTS = [
-    Endpoint("/api/tasks/<pk>/data", {"GET": get_task_data, "POST": upload}, "Data", parsers=PARSERS, with_slash=True),
+    Endpoint(
+        "/api/tasks/<pk>/data",
+        {"GET": get_task_data, "POST": upload, "OPTIONS": tus.options},
+        "Data",
+        parsers=PARSERS,
+        with_slash=True,
+    ),
     Endpoint("/api/tasks/<pk>/data/meta", {"GET": get_task_meta, "PATCH": update_task_meta}, "Metadata"),
     Endpoint("/api/tasks/<pk>/preview", {"GET": get_task_preview}, "Preview"),
     Endpoint("/api/jobs/<pk>/data", {"GET": get_job_data}, "Data"),

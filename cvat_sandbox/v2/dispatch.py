@@ -32,7 +32,7 @@ Handler = Callable[..., ApiResponse | Response]
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A path with its handlers by method. A handler for HEAD is that for GET, unless there is one."""
+    """A path with its handlers by method. HEAD is that of GET and OPTIONS a description, unless they have their own."""
 
     path: str
     handlers: dict[str, Handler]
@@ -136,7 +136,7 @@ def _check_access(endpoint: Endpoint, api_request: OrganizationRequest) -> None:
 
 def _handle(endpoint: Endpoint, api_request: OrganizationRequest, ids: dict[str, str]) -> ApiResponse | Response:
     method = api_request.http.method
-    if method == "OPTIONS":
+    if method == "OPTIONS" and method not in endpoint.handlers:
         return _describe(endpoint)
     handler = endpoint.handlers.get(method) or (endpoint.handlers.get("GET") if method == "HEAD" else None)
     if handler is None:
