@@ -162,6 +162,9 @@ CREATE TABLE IF NOT EXISTS quality_report (
   id INTEGER PRIMARY KEY, parent_id INTEGER, project_id INTEGER, task_id INTEGER, job_id INTEGER,
   target TEXT NOT NULL, assignee INTEGER, gt_last_updated TEXT, target_last_updated TEXT,
   summary TEXT NOT NULL DEFAULT '{}', body TEXT NOT NULL DEFAULT '{}', created_date TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS quality_report_task ON quality_report (task_id);
+CREATE INDEX IF NOT EXISTS quality_report_project ON quality_report (project_id);
+CREATE INDEX IF NOT EXISTS quality_report_parent ON quality_report (parent_id);
 CREATE TABLE IF NOT EXISTS quality_conflict (
   id INTEGER PRIMARY KEY, report_id INTEGER NOT NULL, frame INTEGER NOT NULL, type TEXT NOT NULL,
   severity TEXT NOT NULL, annotations TEXT NOT NULL DEFAULT '[]');

@@ -63,9 +63,9 @@ RULES: dict[tuple[str, str], Rule] = {
     ("task", "export"): Rule("worker", TASK_STAFF, "maintainer", TASK_STAFF),
     ("task", "assign"): Rule("worker", TASK_OWNERS, "maintainer", TASK_OWNERS),
     ("task", "change storage"): Rule("worker", STORAGE_OWNERS, "maintainer", STORAGE_OWNERS),
+    ("task", "create job"): Rule("user", TASK_STAFF, "maintainer", TASK_STAFF, "supervisor"),
     ("task", "delete"): Rule("worker", TASK_OWNERS, "maintainer", TASK_OWNERS),
 
-    ("job", "create"): Rule("user", JOB_TASK_STAFF, "maintainer", JOB_TASK_STAFF, "supervisor"),
     ("job", "view"): Rule("worker", JOB_STAFF, "maintainer", JOB_STAFF, outsider=ASSIGNED_WORKER),
     ("job", "annotate"): Rule("worker", JOB_STAFF, "maintainer", JOB_STAFF, outsider=ASSIGNED_WORKER),
     ("job", "create issue"): Rule("worker", JOB_STAFF, "maintainer", JOB_STAFF),
@@ -88,6 +88,11 @@ RULES: dict[tuple[str, str], Rule] = {
     ("cloud_storage", "view"): Rule("worker", OWNER, "supervisor", OWNER),
     ("cloud_storage", "update"): Rule("worker", OWNER, "staff", OWNER),
     ("cloud_storage", "delete"): Rule("worker", OWNER, "staff", OWNER),
+
+    ("webhook", "create in project"): Rule("worker", PROJECT_OWNER, "maintainer", PROJECT_OWNER),
+    ("webhook", "create in organization"): Rule(role="maintainer"),
+    ("webhook", "view"): Rule("worker", STORAGE_OWNERS, "maintainer", STORAGE_OWNERS),
+    ("webhook", "update"): Rule("worker", STORAGE_OWNERS, "maintainer", STORAGE_OWNERS),
 
     ("issue", "view"): Rule("worker", ISSUE_STAFF, "maintainer", ISSUE_STAFF),
     ("issue", "update"): Rule("worker", ISSUE_STAFF, "maintainer", ISSUE_STAFF),
@@ -123,11 +128,6 @@ RULES: dict[tuple[str, str], Rule] = {
     ("invitation", "delete"): Rule(role="staff", outsider=OWNER),
     ("invitation", "accept"): Rule(outsider=frozenset({"invitee"})),
     ("invitation", "decline"): Rule(outsider=frozenset({"invitee"})),
-
-    ("webhook", "create in project"): Rule("worker", PROJECT_OWNER, "maintainer", PROJECT_OWNER),
-    ("webhook", "create in organization"): Rule(role="maintainer"),
-    ("webhook", "view"): Rule("worker", STORAGE_OWNERS, "maintainer", STORAGE_OWNERS),
-    ("webhook", "update"): Rule("worker", STORAGE_OWNERS, "maintainer", STORAGE_OWNERS),
 
     ("user", "view"): Rule("worker", SELF, None, ANYONE, outsider=SELF),
     ("user", "update"): Rule("worker", SELF, None, SELF, outsider=SELF),
