@@ -93,8 +93,10 @@ def _read(db: Database, job: sqlite3.Row, specs: AttributeSpecs) -> Annotations:
     result = empty()
     for kind, table in TABLES.items():
         order = "id" if table == "track" else "frame, position, id"
-        for row in db.all(f"SELECT id, body FROM {table} WHERE job_id = ? ORDER BY {order}", job["id"]):  # noqa: S608 - the names are constants
-            item = {"id": row["id"], **json.loads(row["body"])}
+        rows = db.all(f"SELECT id, body FROM {table} WHERE job_id = ? ORDER BY {order}", job["id"])  # noqa: S608 - the names are constants
+        bodies = json.loads(f"[{','.join(row['body'] for row in rows)}]")  # at once is faster than one by one
+        for row, body in zip(rows, bodies, strict=True):
+            item = {"id": row["id"], **body}
             for part in (item, *item.get("elements", ())):
                 _fill(part, specs, is_track=table == "track")
             result[kind].append(item)
@@ -104,12 +106,21 @@ def _read(db: Database, job: sqlite3.Row, specs: AttributeSpecs) -> Annotations:
 def _fill(item: Item, specs: AttributeSpecs, *, is_track: bool) -> None:
     """Fill in missing attributes; a shape of a track inherits them from the one before."""
     label = item["label_id"]
-    item["attributes"] = filled(item["attributes"], specs.defaults(label, mutable=False if is_track else None))
-    if is_track:
-        item["shapes"].sort(key=lambda shape: shape["frame"])
-        inherited = specs.defaults(label, mutable=True)
-        for shape in item["shapes"]:
-            shape["attributes"] = inherited = filled(shape["attributes"], inherited)
+    if not is_track:
+        item["attributes"] = filled(item["attributes"], specs.defaults(label))
+        return
+    item["attributes"] = filled(_as_in_set(item["attributes"]), specs.defaults(label, mutable=False))
+    item["shapes"].sort(key=lambda shape: shape["frame"])
+    inherited = specs.defaults(label, mutable=True)
+    for shape in item["shapes"]:
+        shape["attributes"] = inherited = filled(_as_in_set(shape["attributes"]), inherited)
+
+
+def _as_in_set(attributes: list[Item]) -> list[Item]:
+    """Return the attributes of a track without their ids. CVAT reads them into a set, and out in the order of that."""
+    by_id = {attribute.pop("id"): attribute for attribute in attributes}
+    ids = list(by_id)  # a set that is made of a dict has another order
+    return [by_id[key] for key in set(ids)]
 
 
 # -- writing
@@ -305,12 +316,17 @@ def _bodies(db: Database, tracks: list[Item], specs: AttributeSpecs) -> list[tup
         _check(track, specs)
     _take_ids(db, "track", tracks)
     _take_ids(db, "tracked_shape", (shape for track in tracks for shape in track["shapes"]))
-    return [
-        (track, {**_simple_body("track", track), "shapes": [_tracked_body(shape) for shape in track["shapes"]]})
-        for track in tracks
-    ]
+    return [(track, _track_body(db, track)) for track in tracks]
 
 
-def _tracked_body(shape: Item) -> Item:
-    return {"id": shape["id"], **{key: shape[key] for key in TRACKED_KEYS}, **_geometry(shape),
-            "attributes": shape["attributes"]}  # fmt: skip
+def _track_body(db: Database, track: Item) -> Item:
+    def numbered(attributes: list[Item], sequence: str) -> list[Item]:
+        return [{**attribute, "id": db.next_id(sequence)} for attribute in attributes]
+
+    shapes = [
+        {"id": shape["id"], **{key: shape[key] for key in TRACKED_KEYS}, **_geometry(shape),
+         "attributes": numbered(shape["attributes"], "tracked_shape_attribute")}
+        for shape in track["shapes"]
+    ]  # fmt: skip
+    body = {key: track[key] for key in KEYS["track"]}
+    return {**body, "shapes": shapes, "attributes": numbered(track["attributes"], "track_attribute")}
