@@ -20,14 +20,15 @@ Pixel = tuple[int, int]
 
 def polygons(mask: masks.Mask) -> list[list[float]]:
     """Return a closed polygon for each connected part of a mask, the lowest first; lines are left out."""
-    pixels = masks.decode(mask)
+    left, top, width, height = (int(value) for value in masks.box(mask))
+    pixels = masks.decode(mask)[top : top + height, left : left + width]
     found = []
     for border in _borders(pixels):
         corners = _simplified(border)
         if len(corners) <= 2:
             continue
-        points = [float(value) for corner in [*corners, corners[0]] for value in corner]
-        if masks.area(masks.draw([points], *pixels.shape)) >= 1:
+        points = [float(value) for x, y in [*corners, corners[0]] for value in (x + left, y + top)]
+        if masks.area(masks.draw([points], *mask["size"])) >= 1:
             found.append(points)
     return found[::-1]
 
