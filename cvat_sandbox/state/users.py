@@ -21,6 +21,12 @@ SYSTEM_ROLES = ("admin", "user", "worker")
 """The groups of 2.x. A user without one is in `user`."""
 ROLES = ("superuser", "staff", *GROUPS, "worker")
 MAX_SESSIONS = 10_000
+_REFERENCES = (
+    ("project", "owner"), ("project", "assignee"), ("organization", "owner"), ("invitation", "owner"),
+    ("issue", "owner"), ("issue", "assignee"), ("comment", "owner"), ("webhook", "owner"), ("cloud_storage", "owner"),
+    ("request", "owner"), ("quality_report", "assignee"),
+)  # fmt: skip
+"""Where a user may be named, beside tasks and jobs."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +123,12 @@ class Users:
         rows = self._db.all(f"SELECT * FROM user ORDER BY {order}")  # noqa: S608 - the names are constants
         return [user for row in rows if (user := _user(row))]
 
+    def several(self, keys: list[int]) -> list[User]:
+        """Return the users with these ids, in the order of the ids."""
+        rows = self._db.all("SELECT * FROM user WHERE id IN (SELECT value FROM json_each(?))", json.dumps(keys))
+        found = {row["id"]: user for row in rows if (user := _user(row))}
+        return [found[key] for key in keys if key in found]
+
     def update(self, user: User, values: dict[str, Any]) -> User:
         """Change columns of a user and return the changed user."""
         if "groups" in values:
@@ -133,6 +145,10 @@ class Users:
             self._db.execute("UPDATE task SET owner = NULL WHERE owner = ?", user.id)
             self._db.execute("UPDATE task SET assignee = NULL WHERE assignee = ?", user.id)
             self._db.execute("UPDATE job SET assignee = NULL WHERE assignee = ?", user.id)
+            for table, column in _REFERENCES:
+                self._db.execute(f"UPDATE {table} SET {column} = NULL WHERE {column} = ?", user.id)  # noqa: S608 - the names are constants
+            self._db.execute("DELETE FROM membership WHERE user_id = ?", user.id)
+            self._db.execute("DELETE FROM access_token WHERE owner = ?", user.id)
             self._db.execute("DELETE FROM user WHERE id = ?", user.id)
 
     # -- passwords and tokens

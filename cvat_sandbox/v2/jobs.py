@@ -63,12 +63,10 @@ def _shown(request: OrganizationRequest, ids: list[int]) -> list[dict[str, Any]]
 
 def _sees_task(request: OrganizationRequest, job: sqlite3.Row) -> bool:
     """Return whether the user may see the task of a job."""
-    user = request.user
-    if permissions.is_admin(user) or user.id in (job["task_owner"], job["task_assignee"]):
-        return True
-    relations = permissions.project_part(request.sandbox.db, user, job["project_id"])
+    relations = {name.removeprefix("task ") for name in permissions.job_relations(request.sandbox.db, request.user, job)
+                 if name != "assignee"}  # fmt: skip
     rule, space = permissions.RULES["task", "view"], permissions.space_of(request, job["organization_id"])
-    return permissions.is_allowed(user, rule, space, relations)
+    return permissions.is_allowed(request.user, rule, space, relations)
 
 
 def get_job(request: OrganizationRequest, pk: str) -> ApiResponse:

@@ -112,8 +112,9 @@ def space_of(request: OrganizationRequest, organization_id: int | None) -> Space
     """Return the space of an object that belongs to an organization, or to none."""
     if organization_id is None:
         return Space()
-    role = organizations.role_of(request.sandbox.db, organization_id, request.user.id)
-    return Space(organization_id, role)
+    if organization_id not in request.roles:
+        request.roles[organization_id] = organizations.role_of(request.sandbox.db, organization_id, request.user.id)
+    return Space(organization_id, request.roles[organization_id])
 
 
 def request_space(request: OrganizationRequest) -> Space:
@@ -160,11 +161,11 @@ def task_relations(db: Database, user: User, task: sqlite3.Row) -> set[str]:
     return own | project_part(db, user, task["project_id"])
 
 
-def job_relations(db: Database, user: User, job: sqlite3.Row) -> set[str]:
+def job_relations(_db: Database, user: User, job: sqlite3.Row) -> set[str]:
     """Return the relations of a user to a job, a row of `state.jobs.SELECT`."""
     own = {"assignee"} if job["assignee"] == user.id else set()
-    own |= {f"task {name}" for name in ("owner", "assignee") if job[f"task_{name}"] == user.id}
-    return own | project_part(db, user, job["project_id"])
+    return own | {f"{part} {name}" for part in ("task", "project") for name in ("owner", "assignee")
+                  if job[f"{part}_{name}"] == user.id}  # fmt: skip
 
 
 def project_relations(_db: Database, user: User, project: sqlite3.Row) -> set[str]:

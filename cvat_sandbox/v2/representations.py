@@ -112,14 +112,14 @@ def jobs_json(
     """
     people = people_json(db, [row["assignee"] for row in rows], root)
     data = {row["id"]: row for row in rows_of(db, "data", [row["data_id"] for row in rows if row["data_id"]])}
-    projects, ids = _project_names(db, rows), [row["id"] for row in rows]
+    ids = [row["id"] for row in rows]
     issues = _counts(db, "issue", "job_id", ids)
     replicas = _counts(db, "job", "parent_job_id", ids)
     return [
         {
             "url": f"{root}/api/jobs/{row['id']}", "id": row["id"], "task_id": row["task_id"],
             "task_name": None if row["id"] in hidden else row["task_name"], "project_id": row["project_id"],
-            "project_name": None if row["id"] in hidden else projects.get(row["project_id"]),
+            "project_name": None if row["id"] in hidden else row["project_name"],
             "assignee": people[row["assignee"]], "guide_id": None, "dimension": row["dimension"], "mode": row["mode"],
             "media_type": "image", "bug_tracker": row["bug_tracker"] or None, "status": row["status"],
             "stage": row["stage"], "state": row["state"], "frame_count": len(jobs.frames_of(row)),

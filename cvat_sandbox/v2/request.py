@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from cvat_sandbox.errors import NotFound
@@ -48,6 +48,8 @@ class OrganizationRequest(ApiRequest):
 
     access_token: sqlite3.Row | None = None
     """The token of the scheme Bearer, if that was used."""
+    roles: dict[int, str | None] = field(default_factory=dict)
+    """The user's roles in organizations, as far as they were read."""
 
     @cached_property
     def organization(self) -> OrganizationContext:

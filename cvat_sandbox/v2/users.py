@@ -72,8 +72,9 @@ def list_users(request: OrganizationRequest) -> ApiResponse:
     condition, values = ("1", []) if is_admin(user) else ("t.id = ?", [user.id])
     if organization.id is not None:
         condition, values = "t.id IN (SELECT user_id FROM membership WHERE organization_id = ?)", [organization.id]
+    several = request.sandbox.users.several
     return listed(
-        request, LISTING, (condition, values), lambda ids: [_shown(request, _get(request, key)) for key in ids]
+        request, LISTING, (condition, values), lambda ids: [_shown(request, member) for member in several(ids)]
     )
 
 
