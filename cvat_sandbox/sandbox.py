@@ -17,6 +17,7 @@ from cvat_sandbox.workers.dataset_imports import DatasetImports
 from cvat_sandbox.workers.downloads import Downloader
 from cvat_sandbox.workers.exports import Exports
 from cvat_sandbox.workers.imports import Imports
+from cvat_sandbox.workers.partial_files import PartialFiles
 from cvat_sandbox.workers.pool import WorkerPool
 from cvat_sandbox.workers.requests import Requests
 from cvat_sandbox.workers.share import Share
@@ -72,6 +73,7 @@ class Sandbox:
         self.imports = Imports(self.db, self.workers, self.folder)
         self.requests = Requests(self.db, self.workers, self.faults)
         self.dataset_exports = DatasetExports(self.db, self.requests, self.folder)
+        self.partial_files = PartialFiles(self.incoming)
         self.dataset_imports = DatasetImports(self.db, self.requests, self.folder)
         self.task_data = TaskData(self.db, self.requests, self.folder, self.share, downloader, self.faults)
         self.creations.resume()

@@ -14,6 +14,7 @@ from cvat_sandbox.v2 import (
     data,
     dispatch,
     exports,
+    import_pieces,
     jobs,
     labels,
     requests,
@@ -35,6 +36,7 @@ SERVED = [
     *jobs.ENDPOINTS,
     *ANNOTATION_ENDPOINTS,
     *exports.ENDPOINTS,
+    *import_pieces.ENDPOINTS,
     *labels.ENDPOINTS,
     *requests.ENDPOINTS,
 ]
