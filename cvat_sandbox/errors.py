@@ -6,6 +6,7 @@ Exception
 ├── Forbidden              the user may not do this
 ├── Rejected               the object cannot be changed in this way; the text is CVAT's
 ├── InvalidAnnotation      an annotation does not fit its task; the text is CVAT's
+│   └── DuplicateAnnotation    an annotation with this id exists already
 ├── JobForgotten           the job of a worker is never continued: its queue was lost, or its worker was killed
 ├── Crash                  the real server has a bug here: it answers 500, perhaps after part of the work
 └── WorkerError            a worker's job failed where CVAT raises a plain `Exception`
@@ -15,6 +16,9 @@ The rules raise them and know nothing of HTTP. An API family (`cvat_sandbox.v1`)
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
 
 
 class SandboxError(Exception):
@@ -43,6 +47,19 @@ class Rejected(Exception):
 
 class InvalidAnnotation(Exception):
     """An annotation does not fit its task; the text is CVAT's."""
+
+
+class DuplicateAnnotation(InvalidAnnotation):
+    """An annotation with this id exists already; the text is PostgreSQL's."""
+
+    TABLES: Mapping[str, str] = MappingProxyType({
+        "tag": "engine_labeledimage", "shape": "engine_labeledshape", "track": "engine_labeledtrack",
+        "interval": "engine_labeledinterval",
+    })  # fmt: skip
+
+    def __init__(self, table: str, key: int) -> None:
+        super().__init__(f'duplicate key value violates unique constraint "{self.TABLES[table]}_pkey"\n'
+                         f"DETAIL:  Key (id)=({key}) already exists.\n")  # fmt: skip
 
 
 class JobForgotten(Exception):

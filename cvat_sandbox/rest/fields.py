@@ -115,7 +115,7 @@ class IntegerField(Field):
         if isinstance(value, str) and len(value) > MAX_NUMBER_LENGTH:
             raise ValidationError("String value too large.")
         try:
-            number = int(re.sub(r"\.0*\s*$", "", str(value)))
+            number = value if type(value) is int else int(re.sub(r"\.0*\s*$", "", str(value)))
         except ValueError:
             raise ValidationError("A valid integer is required.") from None
         if self.max_value is not None and number > self.max_value:
@@ -128,14 +128,23 @@ class IntegerField(Field):
 class FloatField(Field):
     """A float. NaN and infinity are accepted."""
 
+    def __init__(self, *, min_value: float | None = None, max_value: float | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self.min_value, self.max_value = min_value, max_value
+
     def to_internal_value(self, value: Any) -> float:
         """Return the float."""
         if isinstance(value, str) and len(value) > MAX_NUMBER_LENGTH:
             raise ValidationError("String value too large.")
         try:
-            return float(value)
+            number = float(value)
         except (TypeError, ValueError, OverflowError):
             raise ValidationError("A valid number is required.") from None
+        if self.max_value is not None and number > self.max_value:
+            raise ValidationError(f"Ensure this value is less than or equal to {self.max_value}.")
+        if self.min_value is not None and number < self.min_value:
+            raise ValidationError(f"Ensure this value is greater than or equal to {self.min_value}.")
+        return number
 
 
 class BooleanField(Field):

@@ -9,61 +9,21 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from cvat_sandbox.errors import Crash, InvalidAnnotation
+from cvat_sandbox.errors import Crash, DuplicateAnnotation
 from cvat_sandbox.state import tracks
-from cvat_sandbox.state.database import LARGEST_ID, Database, DuplicateKey, now
+from cvat_sandbox.state.attribute_specs import AttributeSpecs, filled
+from cvat_sandbox.state.database import LARGEST_BIG_ID, LARGEST_ID, Database, DuplicateKey, now
 
 if TYPE_CHECKING:
     import sqlite3
 
 TYPES = ("rectangle", "polygon", "polyline", "points", "cuboid")
-LARGEST_ANNOTATION_ID = 2**63 - 1
 TABLES = {"tags": "tag", "shapes": "shape", "tracks": "track"}
-CVAT_TABLES = {"tag": "engine_labeledimage", "shape": "engine_labeledshape", "track": "engine_labeledtrack"}
 
 
 def empty() -> dict[str, Any]:
     """Return annotations that hold nothing."""
     return {"version": 0, "tags": [], "shapes": [], "tracks": []}
-
-
-class AttributeSpecs:
-    """The attribute specs of a task by label: whether an attribute belongs to a label, and its default value."""
-
-    def __init__(self, db: Database, task_id: int) -> None:
-        rows = db.all(
-            "SELECT l.id AS label_id, a.id, a.mutable, a.default_value FROM label l "
-            "LEFT JOIN attribute a ON a.label_id = l.id WHERE l.task_id = ? ORDER BY a.id", task_id,
-        )  # fmt: skip
-        self._specs: dict[int, dict[int, sqlite3.Row]] = {}
-        for row in rows:
-            specs = self._specs.setdefault(row["label_id"], {})
-            if row["id"] is not None:
-                specs[row["id"]] = row
-
-    def check_label(self, label_id: int) -> None:
-        """Raise InvalidAnnotation for a label of another task."""
-        if label_id not in self._specs:
-            raise InvalidAnnotation(f"label_id `{label_id}` is invalid")
-
-    def check(self, label_id: int, attributes: list[dict[str, Any]], *, mutable: bool | None = None) -> None:
-        """Raise InvalidAnnotation for an attribute of another label, or one that is not `mutable` as asked."""
-        for attribute in attributes:
-            row = self._specs[label_id].get(attribute["spec_id"])
-            if row is None or (mutable is not None and bool(row["mutable"]) != mutable):
-                raise InvalidAnnotation(f"spec_id `{attribute['spec_id']}` is invalid")
-
-    def defaults(self, label_id: int, *, mutable: bool | None = None) -> list[dict[str, Any]]:
-        """Return the attributes of a label with their default values."""
-        return [
-            {"spec_id": key, "value": row["default_value"]} for key, row in self._specs.get(label_id, {}).items()
-            if mutable is None or bool(row["mutable"]) == mutable
-        ]  # fmt: skip
-
-
-def _filled(attributes: list[dict[str, Any]], defaults: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    known = {attribute["spec_id"] for attribute in attributes}
-    return attributes + [dict(default) for default in defaults if default["spec_id"] not in known]
 
 
 # -- jobs
@@ -78,7 +38,7 @@ def read_job_annotations(db: Database, job: sqlite3.Row, specs: AttributeSpecs |
         for row in db.all(f"SELECT id, body FROM {table} WHERE job_id = ? ORDER BY {order}", job["id"]):  # noqa: S608 - the names are constants
             item = {**json.loads(row["body"]), "id": row["id"]}
             mutable = False if table == "track" else None
-            item["attributes"] = _filled(item["attributes"], specs.defaults(item["label_id"], mutable=mutable))
+            item["attributes"] = filled(item["attributes"], specs.defaults(item["label_id"], mutable=mutable))
             if table == "track":
                 _fill_track(item, specs)
             result[kind].append(item)
@@ -89,7 +49,7 @@ def _fill_track(track: dict[str, Any], specs: AttributeSpecs) -> None:
     track["shapes"].sort(key=lambda shape: shape["frame"])
     inherited = specs.defaults(track["label_id"], mutable=True)
     for shape in track["shapes"]:
-        shape["attributes"] = inherited = _filled(shape["attributes"], inherited)
+        shape["attributes"] = inherited = filled(shape["attributes"], inherited)
 
 
 def write_job_annotations(db: Database, job_id: int, action: str, data: dict[str, Any] | None) -> dict[str, Any]:
@@ -141,7 +101,7 @@ def _check(specs: AttributeSpecs, table: str, items: list[dict[str, Any]]) -> No
         numbers = [item["frame"], item["group"], item.get("z_order")]
         if any(number is not None and abs(number) > LARGEST_ID for number in numbers):
             raise Crash("integer out of range")
-        if abs(item["id"] or 0) > LARGEST_ANNOTATION_ID:
+        if abs(item["id"] or 0) > LARGEST_BIG_ID:
             raise Crash("bigint out of range")
         specs.check_label(item["label_id"])
         specs.check(item["label_id"], item["attributes"], mutable=False if table == "track" else None)
@@ -156,8 +116,7 @@ def _insert(db: Database, table: str, job_id: int, item: dict[str, Any]) -> int:
     try:
         return db.insert(table, id=item["id"], job_id=job_id, frame=item["frame"], body=body)
     except DuplicateKey as error:
-        raise InvalidAnnotation(f'duplicate key value violates unique constraint "{CVAT_TABLES[table]}_pkey"\n'
-                                f"DETAIL:  Key (id)=({error.key}) already exists.\n") from None  # fmt: skip
+        raise DuplicateAnnotation(table, error.key) from None
 
 
 def _set_updated_date(db: Database, task_id: int) -> None:

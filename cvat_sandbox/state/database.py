@@ -94,12 +94,18 @@ CREATE INDEX IF NOT EXISTS job_segment ON job (segment_id);
 CREATE INDEX IF NOT EXISTS job_task ON job (task_id);
 CREATE INDEX IF NOT EXISTS job_assignee ON job (assignee);
 CREATE INDEX IF NOT EXISTS job_parent ON job (parent_job_id);
-CREATE TABLE IF NOT EXISTS tag (id INTEGER PRIMARY KEY, job_id INTEGER NOT NULL, frame INTEGER, body TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS tag (
+  id INTEGER PRIMARY KEY, job_id INTEGER NOT NULL, frame INTEGER, body TEXT NOT NULL, position INTEGER);
 CREATE INDEX IF NOT EXISTS tag_job ON tag (job_id);
-CREATE TABLE IF NOT EXISTS shape (id INTEGER PRIMARY KEY, job_id INTEGER NOT NULL, frame INTEGER, body TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS shape (
+  id INTEGER PRIMARY KEY, job_id INTEGER NOT NULL, frame INTEGER, body TEXT NOT NULL, position INTEGER);
 CREATE INDEX IF NOT EXISTS shape_job ON shape (job_id);
-CREATE TABLE IF NOT EXISTS track (id INTEGER PRIMARY KEY, job_id INTEGER NOT NULL, frame INTEGER, body TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS track (
+  id INTEGER PRIMARY KEY, job_id INTEGER NOT NULL, frame INTEGER, body TEXT NOT NULL, position INTEGER);
 CREATE INDEX IF NOT EXISTS track_job ON track (job_id);
+CREATE TABLE IF NOT EXISTS interval (
+  id INTEGER PRIMARY KEY, job_id INTEGER NOT NULL, frame INTEGER, body TEXT NOT NULL, position INTEGER);
+CREATE INDEX IF NOT EXISTS interval_job ON interval (job_id);
 CREATE TABLE IF NOT EXISTS creation (
   task_id INTEGER PRIMARY KEY, data_id INTEGER NOT NULL, state TEXT NOT NULL, message TEXT, request TEXT NOT NULL);
 
@@ -159,6 +165,8 @@ CREATE TABLE IF NOT EXISTS consensus_settings (
 
 LARGEST_ID = 2**31 - 1
 """The largest integer of PostgreSQL's type: no row has a larger id, and writing one fails."""
+LARGEST_BIG_ID = 2**63 - 1
+"""The same for the tables with big ids: those of annotations."""
 
 
 class DuplicateKey(Exception):

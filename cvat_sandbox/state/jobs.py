@@ -120,7 +120,7 @@ def delete(db: Database, job: sqlite3.Row) -> None:
     """Announce the deletion of a job and delete it with its annotations and issues."""
     db.events.announce("delete", "job", job["id"], job)
     with db.transaction():
-        for kind in ("tag", "shape", "track"):
+        for kind in ("tag", "shape", "track", "interval"):
             db.execute(f"DELETE FROM {kind} WHERE job_id = ?", job["id"])  # noqa: S608 - the names are constants
         db.execute("DELETE FROM comment WHERE issue_id IN (SELECT id FROM issue WHERE job_id = ?)", job["id"])
         db.execute("DELETE FROM issue WHERE job_id = ?", job["id"])

@@ -166,7 +166,7 @@ def delete(db: Database, label: sqlite3.Row) -> None:
     """Delete a label with its sublabels, attributes and annotations."""
     ids = json.dumps([label["id"], *(row["id"] for row in _children(db, label["id"]))])
     with db.transaction():
-        for kind in ("tag", "shape", "track"):
+        for kind in ("tag", "shape", "track", "interval"):
             db.execute(
                 f"DELETE FROM {kind} WHERE json_extract(body, '$.label_id') IN (SELECT value FROM json_each(?))",  # noqa: S608 - the names are constants
                 ids,

@@ -107,7 +107,7 @@ def remove(db: Database, task: sqlite3.Row) -> None:
 def delete(db: Database, task_id: int) -> None:
     """Delete a task with its labels, data, jobs and annotations."""
     with db.transaction():
-        for kind in ("tag", "shape", "track"):
+        for kind in ("tag", "shape", "track", "interval"):
             db.execute(f"DELETE FROM {kind} WHERE job_id IN (SELECT id FROM job WHERE task_id = ?)", task_id)  # noqa: S608 - the names are constants
         db.execute("DELETE FROM attribute WHERE label_id IN (SELECT id FROM label WHERE task_id = ?)", task_id)
         db.execute("DELETE FROM frame WHERE data_id = (SELECT data_id FROM task WHERE id = ?)", task_id)

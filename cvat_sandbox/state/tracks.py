@@ -12,6 +12,8 @@ from copy import deepcopy
 from itertools import pairwise
 from typing import Any
 
+from cvat_sandbox.state import areas, merging
+
 Shape = dict[str, Any]
 Annotations = dict[str, Any]
 CONTINUED = ("rectangle", "points", "cuboid")
@@ -167,38 +169,8 @@ def _cut_track(track: Shape, start: int, stop: int) -> Shape | None:
 
 def merge(into: Annotations, data: Annotations, start_frame: int, overlap: int) -> None:
     """Add the annotations of the next job to `into`; similar ones on the frames that both jobs contain become one."""
-    _merge_by_frame(into["tags"], data["tags"], start_frame, overlap, _same_label)
-    _merge_by_frame(into["shapes"], data["shapes"], start_frame, overlap, _similarity)
-    _merge_tracks(into["tracks"], data["tracks"], start_frame, overlap)
-
-
-def _merge_by_frame(into: list[Shape], new: list[Shape], start: int, overlap: int, similarity: Any) -> None:
-    present: dict[int, list[Shape]] = {}
-    for item in into:
-        if item["frame"] >= start:
-            present.setdefault(item["frame"], []).append(item)
-    into += [item for item in new if item["frame"] >= start + overlap]
-    shared: dict[int, list[Shape]] = {}
-    for item in new:
-        if item["frame"] < start + overlap:
-            shared.setdefault(item["frame"], []).append(item)
-    for frame, items in shared.items():
-        matched = _matched(items, present.get(frame, []), similarity, 0.25)
-        into += [item for index, item in enumerate(items) if index not in matched]
-
-
-def _matched(new: list[Shape], old: list[Shape], similarity: Any, max_cost: float) -> dict[int, int]:
-    """Return pairs of similar items, index in `new` to index in `old`, whose cost is at most `max_cost`."""
-    costs = sorted((1 - similarity(a, b), i, j) for i, a in enumerate(new) for j, b in enumerate(old))
-    pairs: dict[int, int] = {}
-    for cost, i, j in costs:
-        if cost <= max_cost and i not in pairs and j not in pairs.values():
-            pairs[i] = j
-    return pairs
-
-
-def _same_label(first: Shape, second: Shape) -> float:
-    return float(first["label_id"] == second["label_id"])
+    rules = merging.Rules(_similarity, lambda track, frames: interpolated(track, frames.stop))
+    merging.merge(into, data, start_frame, overlap, rules)
 
 
 def _similarity(first: Shape, second: Shape) -> float:
@@ -212,42 +184,4 @@ def _similarity(first: Shape, second: Shape) -> float:
         return 1.0
     if first["type"] != "rectangle" or len(first["points"]) != 4 or len(second["points"]) != 4:
         return 0.0
-    (a0, b0, a1, b1), (c0, d0, c1, d1) = first["points"], second["points"]
-    width, height = min(max(a0, a1), max(c0, c1)) - max(min(a0, a1), min(c0, c1)), 0.0
-    height = min(max(b0, b1), max(d0, d1)) - max(min(b0, b1), min(d0, d1))
-    common = max(0.0, width) * max(0.0, height)
-    union = abs((a1 - a0) * (b1 - b0)) + abs((c1 - c0) * (d1 - d0)) - common
-    return common / union if union else 0.0
-
-
-def _merge_tracks(into: list[Shape], new: list[Shape], start: int, overlap: int) -> None:
-    old = [track for track in into if track["shapes"][-1]["frame"] >= start or not track["shapes"][-1]["outside"]]
-    shared = [track for track in new if track["frame"] < start + overlap]
-    into += [track for track in new if track["frame"] >= start + overlap]
-    pairs = _matched(shared, old, lambda a, b: _track_similarity(a, b, start, start + overlap), 0.5) if overlap else {}
-    for i, j in pairs.items():
-        _unite(old[j], shared[i])
-    into += [track for index, track in enumerate(shared) if index not in pairs]
-    for index, track in enumerate(old):
-        if index not in pairs.values() and not track["shapes"][-1]["outside"]:
-            track["shapes"].append({**deepcopy(track["shapes"][-1]), "frame": start + overlap, "outside": True})
-
-
-def _track_similarity(first: Shape, second: Shape, start: int, end: int) -> float:
-    if first["label_id"] != second["label_id"]:
-        return 0.0
-    left, right = ({s["frame"]: s for s in interpolated(track, end)} for track in (first, second))
-    errors = []
-    for frame in range(start, end):
-        a, b = left.get(frame), right.get(frame)
-        if a and b:
-            errors.append(1.0 if a["outside"] != b["outside"] else 1 - _similarity(a, b))
-        elif a or b:
-            errors.append(1.0)
-    return 1 - sum(errors) / len(errors) if errors else 0.0
-
-
-def _unite(track: Shape, other: Shape) -> None:
-    shapes = {shape["frame"]: shape for shape in other["shapes"]} | {shape["frame"]: shape for shape in track["shapes"]}
-    track["frame"] = min(track["frame"], other["frame"])
-    track["shapes"] = [shapes[frame] for frame in sorted(shapes)]
+    return areas.box_overlap(first["points"], second["points"])

@@ -10,6 +10,7 @@ from werkzeug.routing import Rule
 from cvat_sandbox.rest.authentication import set_cookies
 from cvat_sandbox.sandbox import Sandbox
 from cvat_sandbox.v2 import access_tokens, data, dispatch, jobs, labels, requests, server, tasks, tus, unserved, users
+from cvat_sandbox.v2.annotations import ENDPOINTS as ANNOTATION_ENDPOINTS
 
 SERVED = [
     *server.ENDPOINTS,
@@ -19,6 +20,7 @@ SERVED = [
     *data.ENDPOINTS,
     *tus.ENDPOINTS,
     *jobs.ENDPOINTS,
+    *ANNOTATION_ENDPOINTS,
     *labels.ENDPOINTS,
     *requests.ENDPOINTS,
 ]
