@@ -11,6 +11,7 @@ import pytest
 from labelyard.pipeline.close_batches import close_now
 from labelyard.pipeline.collect_finished import collect
 from labelyard.pipeline.register_objects import sweep_sources
+from tests.support.cvat_families import each_cvat
 from tests.support.pictures import picture
 from tests.support.workspace import (
     Workspace,
@@ -40,6 +41,7 @@ FAULTS: Sequence[dict[str, Any]] = [
 ]
 
 
+@each_cvat
 def test_files_of_two_cameras_become_an_assigned_task_and_then_a_coco_file_with_their_keys(
     workspace: Workspace,
 ) -> None:
@@ -62,10 +64,11 @@ def test_files_of_two_cameras_become_an_assigned_task_and_then_a_coco_file_with_
     assert workspace.line().state == "exported"
 
 
+@each_cvat
 @pytest.mark.parametrize("rule", FAULTS, ids=lambda rule: "-".join(f"{value}" for value in rule.values()))
 def test_after_any_failed_creation_or_upload_the_batch_has_one_complete_task(
     closed: Workspace, rule: dict[str, Any]
 ) -> None:
-    closed.sandbox.faults.set([{**rule, "times": 1}])
+    closed.set_faults({**rule, "times": 1})
     ingest_until_done(closed)
     assert_one_complete_task(closed)
