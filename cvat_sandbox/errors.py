@@ -10,7 +10,8 @@ Exception
 ├── JobForgotten           the job of a worker is never continued: its queue was lost, or its worker was killed
 ├── Crash                  the real server has a bug here: it answers 500, perhaps after part of the work
 └── WorkerError            a worker's job failed where CVAT raises a plain `Exception`
-    └── DownloadError      a remote file could not be downloaded
+    ├── DownloadError      a remote file could not be downloaded
+    └── InvalidDataset     a file to import cannot be read, or does not fit its task
 
 The rules raise them and know nothing of HTTP. An API family (`cvat_sandbox.v1`) turns them into responses.
 """
@@ -87,10 +88,16 @@ class DownloadError(WorkerError):
         return cls(f"Failed to download {url}. {status} - {reason}")
 
 
+class InvalidDataset(WorkerError):
+    """A file to import cannot be read, or does not fit its task. CVAT 2.x calls it `CvatImportError`."""
+
+
 def failure_text(error: BaseException) -> str:
     """Return the text that CVAT's queue keeps of a failed job: the type of the exception and its message."""
     kind = type(error)
-    if isinstance(error, WorkerError):
+    if isinstance(error, InvalidDataset):
+        name = "cvat.apps.dataset_manager.bindings.CvatImportError"
+    elif isinstance(error, WorkerError):
         name = "Exception"
     elif kind.__module__ in {"builtins", __name__}:
         name = kind.__name__

@@ -11,6 +11,8 @@ from cvat_sandbox.faults import Faults, Rule
 from cvat_sandbox.state.database import Database
 from cvat_sandbox.state.users import GROUPS, SYSTEM_ROLES, Person, Users
 from cvat_sandbox.workers.creation import Creations
+from cvat_sandbox.workers.dataset_exports import DatasetExports
+from cvat_sandbox.workers.dataset_imports import DatasetImports
 from cvat_sandbox.workers.downloads import Downloader
 from cvat_sandbox.workers.exports import Exports
 from cvat_sandbox.workers.imports import Imports
@@ -65,6 +67,8 @@ class Sandbox:
         self.exports = Exports(self.db, self.workers, self.folder, self.faults)
         self.imports = Imports(self.db, self.workers, self.folder)
         self.requests = Requests(self.db, self.workers, self.faults)
+        self.dataset_exports = DatasetExports(self.db, self.requests, self.folder)
+        self.dataset_imports = DatasetImports(self.db, self.requests, self.folder)
         self.task_data = TaskData(self.db, self.requests, self.folder, self.share)
         self.creations.resume()
         self.requests.forget_interrupted(but="create")

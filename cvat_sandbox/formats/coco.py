@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from cvat_sandbox.errors import WorkerError
 from cvat_sandbox.formats import masks
+from cvat_sandbox.formats.archive import images as image_files
+from cvat_sandbox.formats.archive import write_zip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,11 +28,7 @@ def write(snapshot: Snapshot, out: BinaryIO, *, images: bool) -> None:
     if images:
         for image in content["images"]:
             image["file_name"] = f"/tmp/cvat/images/{image['file_name']}"  # noqa: S108 - a bug of the real server
-    with zipfile.ZipFile(out, "w") as archive:
-        if images:
-            for frame in snapshot.frames.values():
-                archive.write(frame.file, f"images/{frame.name}")
-        archive.writestr(MEMBER, json.dumps(content))
+    write_zip(out, {MEMBER: json.dumps(content)}, image_files(snapshot, "images/") if images else ())
 
 
 def document(snapshot: Snapshot) -> dict[str, Any]:
@@ -43,19 +41,34 @@ def document(snapshot: Snapshot) -> dict[str, Any]:
     annotations: list[dict[str, Any]] = []
     images = []
     for _, frame, shapes in snapshot.by_frame():
-        images.append({"id": frame.id, "width": frame.width, "height": frame.height, "file_name": frame.name,
-                       "license": 0, "flickr_url": "", "coco_url": "", "date_captured": 0})  # fmt: skip
+        images.append(image_entry(frame.id, frame.name, frame.width, frame.height))
         parts = [part for shape in shapes if (part := _part(snapshot, shape))]
         for group in _groups(parts):
             annotations.append({"id": len(annotations) + 1, **_annotation(group, frame, categories)})
     names = snapshot.label_names
     return {
-        "licenses": [{"name": "", "id": 0, "url": ""}],
-        "info": {"contributor": "", "date_created": "", "description": "", "url": "", "version": "", "year": ""},
+        **empty_document(),
         "categories": [{"id": number, "name": names[key], "supercategory": ""} for key, number in categories.items()],
         "images": images,
         "annotations": annotations,
     }
+
+
+def empty_document() -> dict[str, Any]:
+    """Return a document with its header alone."""
+    return {
+        "licenses": [{"name": "", "id": 0, "url": ""}],
+        "info": {"contributor": "", "date_created": "", "description": "", "url": "", "version": "", "year": ""},
+        "categories": [],
+        "images": [],
+        "annotations": [],
+    }
+
+
+def image_entry(key: int, name: str, width: int, height: int) -> dict[str, Any]:
+    """Return the entry of an image."""
+    return {"id": key, "width": width, "height": height, "file_name": name, "license": 0, "flickr_url": "",
+            "coco_url": "", "date_captured": 0}  # fmt: skip
 
 
 class _Part:

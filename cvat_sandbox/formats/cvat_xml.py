@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import zipfile
 from typing import TYPE_CHECKING, Any, BinaryIO
-from xml.sax.saxutils import escape, quoteattr
 
+from cvat_sandbox.formats.archive import images as image_files
+from cvat_sandbox.formats.archive import write_zip
+from cvat_sandbox.formats.xml_lines import attribute, date, element, opening
 from cvat_sandbox.state.database import now
 from cvat_sandbox.state.media import frame_step
 from cvat_sandbox.state.tracks import interpolated
@@ -31,21 +32,9 @@ def write_video(snapshot: Snapshot, out: BinaryIO, *, images: bool) -> None:
 
 def _write(snapshot: Snapshot, out: BinaryIO, body: Iterator[str], *, images: bool) -> None:
     head = ['<?xml version="1.0" encoding="utf-8"?>', "<annotations>", "  <version>1.1</version>"]
-    meta = _element("meta", _meta(snapshot), 1)
-    with zipfile.ZipFile(out, "w") as archive:
-        if images:
-            for frame in snapshot.frames.values():
-                archive.write(frame.file, f"images/{frame.name}")
-        archive.writestr("annotations.xml", "\n".join([*head, *meta, *body, "</annotations>", ""]))
-
-
-def _element(name: str, value: Any, depth: int) -> list[str]:
-    """Return the lines of an element; `value` is its text, or a list of child names and their values."""
-    indent = "  " * depth
-    if not isinstance(value, list):
-        return [f"{indent}<{name}>{escape(str(value))}</{name}>"]
-    inner = [line for child, content in value for line in _element(child, content, depth + 1)]
-    return [f"{indent}<{name}>", *inner, f"{indent}</{name}>"]
+    meta = element("meta", _meta(snapshot), 1)
+    document = "\n".join([*head, *meta, *body, "</annotations>", ""])
+    write_zip(out, {"annotations.xml": document}, image_files(snapshot, "images/") if images else ())
 
 
 def _meta(snapshot: Snapshot) -> list[tuple[str, Any]]:
@@ -53,20 +42,16 @@ def _meta(snapshot: Snapshot) -> list[tuple[str, Any]]:
     return [
         ("task", [
             ("id", task["id"]), ("name", task["name"]), ("size", data["size"]), ("mode", task["mode"]),
-            ("overlap", task["overlap"]), ("bugtracker", task["bug_tracker"]), ("created", _date(task["created_date"])),
-            ("updated", _date(task["updated_date"])), ("start_frame", data["start_frame"]),
+            ("overlap", task["overlap"]), ("bugtracker", task["bug_tracker"]), ("created", date(task["created_date"])),
+            ("updated", date(task["updated_date"])), ("start_frame", data["start_frame"]),
             ("stop_frame", data["stop_frame"]), ("frame_filter", data["frame_filter"]),
             ("z_order", bool(task["z_order"])),
             ("labels", [("label", _label(label)) for label in snapshot.labels]),
             ("segments", [("segment", _segment(segment, snapshot.host)) for segment in snapshot.segments]),
             ("owner", _person(snapshot.people["owner"])), ("assignee", _person(snapshot.people["assignee"])),
         ]),
-        ("dumped", _date(now())),
+        ("dumped", date(now())),
     ]  # fmt: skip
-
-
-def _date(date: str) -> str:
-    return date.replace("T", " ").replace("Z", "+00:00")
 
 
 def _label(label: dict[str, Any]) -> list[tuple[str, Any]]:
@@ -84,17 +69,9 @@ def _person(row: sqlite3.Row | None) -> Any:
     return [("username", row["username"]), ("email", row["email"])] if row else ""
 
 
-def _open(tag: str, attributes: dict[str, Any], depth: int) -> str:
-    joined = "".join(f" {name}={quoteattr(str(value))}" for name, value in attributes.items())
-    return f"{'  ' * depth}<{tag}{joined}>"
-
-
 def _values(snapshot: Snapshot, item: dict[str, Any], depth: int) -> list[str]:
     specs = snapshot.attributes
-    return [
-        f"{'  ' * depth}<attribute name={quoteattr(specs[a['spec_id']]['name'])}>{escape(a['value'])}</attribute>"
-        for a in item["attributes"]
-    ]
+    return [attribute(specs[a["spec_id"]]["name"], a["value"], depth) for a in item["attributes"]]
 
 
 def _drawn(snapshot: Snapshot, shape: dict[str, Any]) -> dict[str, Any]:
@@ -118,16 +95,16 @@ def _images(snapshot: Snapshot) -> Iterator[str]:
     names = snapshot.label_names
     for number, frame, shapes in snapshot.by_frame():
         about = {"id": frame.id, "name": frame.name, "width": frame.width, "height": frame.height}
-        yield _open("image", about, 1)
+        yield opening("image", about, 1)
         for shape in shapes:
             tag = TAGS[shape["type"]]
             head = {"label": names[shape["label_id"]], "occluded": int(shape["occluded"])}
-            yield _open(tag, {**head, **_drawn(snapshot, shape), **_group(shape)}, 2)
+            yield opening(tag, {**head, **_drawn(snapshot, shape), **_group(shape)}, 2)
             yield from _values(snapshot, shape, 3)
             yield f"    </{tag}>"
         for tag in snapshot.annotations["tags"]:
             if tag["frame"] == number:
-                yield _open("tag", {"label": names[tag["label_id"]], **_group(tag)}, 2)
+                yield opening("tag", {"label": names[tag["label_id"]], **_group(tag)}, 2)
                 yield from _values(snapshot, tag, 3)
                 yield "    </tag>"
         yield "  </image>"
@@ -141,11 +118,11 @@ def _tracks(snapshot: Snapshot) -> Iterator[str]:
         ends = shape["frame"] + frame_step(snapshot.data["frame_filter"]) < snapshot.data["stop_frame"]
         found.append((shape, [first, {**first, "outside": True, "frame": shape["frame"] + 1}] if ends else [first]))
     for number, (track, shapes) in enumerate(found):
-        yield _open("track", {"id": number, "label": names[track["label_id"]], **_group(track)}, 1)
+        yield opening("track", {"id": number, "label": names[track["label_id"]], **_group(track)}, 1)
         for shape in shapes:
             tag = TAGS[shape["type"]]
             head = {"frame": shape["frame"], **{name: int(shape[name]) for name in ("outside", "occluded", "keyframe")}}
-            yield _open(tag, {**head, **_drawn(snapshot, shape)}, 2)
+            yield opening(tag, {**head, **_drawn(snapshot, shape)}, 2)
             yield from _values(snapshot, shape, 3)
             yield f"    </{tag}>"
         yield "  </track>"

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from cvat_sandbox.formats.archive import box, label_numbers, write_zip
+from cvat_sandbox.formats.archive import images as image_files
 
 if TYPE_CHECKING:
     from cvat_sandbox.formats.snapshot import Snapshot
@@ -25,7 +26,7 @@ def write(snapshot: Snapshot, out: BinaryIO, *, images: bool) -> None:
         listed.append({"id": frame.id, "name": frame.name, "width": frame.width, "height": frame.height})
     labels = [{"name": name, "parent": ""} for name in snapshot.label_names.values()]
     source = f"sources/task_{task_id}_images"
-    write_zip(snapshot, out, {
+    write_zip(out, {
         "README.md": "A project for Datumaro, made by the CVAT sandbox without the source of Datumaro.\n",
         ".datumaro/config.yaml": "project_name: sandbox\n",
         ".datumaro/plugins/cvat_rest_api_task_images.py": '"""The sandbox does not pack the plugin."""\n',
@@ -33,7 +34,7 @@ def write(snapshot: Snapshot, out: BinaryIO, *, images: bool) -> None:
         f"{source}/config.json": json.dumps({"server_url": snapshot.host, "task_id": task_id}),
         "dataset/annotations/default.json": json.dumps(
             {"info": {}, "categories": {"label": {"labels": labels}}, "items": items}),
-    }, "dataset/images/" if images else "")  # fmt: skip
+    }, image_files(snapshot, "dataset/images/") if images else ())  # fmt: skip
 
 
 def _annotation(snapshot: Snapshot, shape: dict[str, Any], numbers: dict[int, int]) -> dict[str, Any]:

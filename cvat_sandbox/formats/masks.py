@@ -1,4 +1,4 @@
-"""Polygons as masks, drawn by pycocotools as on the real server."""
+"""Masks: polygons drawn by pycocotools as on the real server, and run lengths."""
 
 from __future__ import annotations
 
@@ -34,7 +34,77 @@ def area(mask: Mask) -> int:
 
 def run_lengths(mask: Mask) -> list[int]:
     """Return the run lengths of a mask, column by column and background first, as COCO writes them."""
-    pixels = masks.decode(mask).ravel(order="F")
+    return _runs(masks.decode(mask).ravel(order="F"))
+
+
+def _runs(pixels: np.ndarray) -> list[int]:
     changes = np.flatnonzero(np.diff(pixels)) + 1
     runs: list[int] = np.diff(np.concatenate([[0], changes, [pixels.size]])).tolist()
     return [0, *runs] if pixels.size and pixels[0] else runs
+
+
+# -- for CVAT 2.x
+
+
+def encode(pixels: np.ndarray) -> Mask:
+    """Return the mask of an array of rows."""
+    mask: Mask = masks.encode(np.asfortranarray(pixels, dtype=np.uint8))
+    return mask
+
+
+def decode(mask: Mask) -> np.ndarray:
+    """Return the rows of a mask as an array of 0 and 1."""
+    pixels: np.ndarray = masks.decode(mask)
+    return pixels
+
+
+def united(parts: list[Mask]) -> Mask:
+    """Return the mask that several masks cover together."""
+    mask: Mask = masks.merge(parts)
+    return mask
+
+
+def box(mask: Mask) -> tuple[float, float, float, float]:
+    """Return x, y, width and height of a mask."""
+    x, y, width, height = masks.toBbox(mask).tolist()
+    return x, y, width, height
+
+
+def from_rows(points: list[float], height: int, width: int) -> Mask:
+    """Return a mask of CVAT 2.x: run lengths of the rows of its box, background first, then left, top, right, bottom.
+
+    Raises ValueError for more pixels than the box has, and for a box outside of the image. Fewer pixels are filled up
+    with background; the real server leaves chance there.
+    """
+    *runs, left, top, right, bottom = (int(value) for value in points)
+    shape = (bottom - top + 1, right - left + 1)
+    if sum(runs) > shape[0] * shape[1] or min(runs, default=0) < 0:
+        raise ValueError("Invalid RLE mask representation")
+    flat = np.zeros(shape[0] * shape[1], dtype=np.uint8)
+    flat[: sum(runs)] = np.repeat(np.arange(len(runs)) % 2, runs)
+    pixels = np.zeros((height, width), dtype=np.uint8)
+    pixels[top : bottom + 1, left : right + 1] = flat.reshape(shape)
+    return encode(pixels)
+
+
+def to_rows(mask: Mask) -> list[int]:
+    """Return a mask as CVAT 2.x saves it, the opposite of `from_rows`. An empty mask has one background pixel."""
+    pixels = decode(mask)
+    rows, columns = np.flatnonzero(pixels.any(axis=1)), np.flatnonzero(pixels.any(axis=0))
+    if not rows.size:
+        return [1, 0, 0, 0, 0]
+    top, bottom, left, right = int(rows[0]), int(rows[-1]), int(columns[0]), int(columns[-1])
+    return [*_runs(pixels[top : bottom + 1, left : right + 1].ravel()), left, top, right, bottom]
+
+
+def from_run_lengths(counts: list[int] | str | bytes, height: int, width: int) -> Mask:
+    """Return the mask of COCO's run lengths, compressed or not."""
+    if isinstance(counts, list):
+        mask: Mask = masks.frPyObjects({"counts": counts, "size": [height, width]}, height, width)
+        return mask
+    return {"counts": counts if isinstance(counts, bytes) else counts.encode(), "size": [height, width]}
+
+
+def compressed(mask: Mask) -> str:
+    """Return the run lengths as text, compressed by pycocotools."""
+    return str(mask["counts"].decode("ascii"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, BinaryIO
 
 from cvat_sandbox.formats.archive import box, boxes, label_numbers, write_zip
+from cvat_sandbox.formats.archive import images as image_files
 
 if TYPE_CHECKING:
     from cvat_sandbox.formats.snapshot import Snapshot
@@ -20,4 +21,4 @@ def write(snapshot: Snapshot, out: BinaryIO, *, images: bool) -> None:
             label, visible = numbers[shape["label_id"]] + 1, float(not shape["occluded"])
             rows.append(f"{number + 1},{track},{values},1,{label},{visible}\r\n")
     members = {"gt/gt.txt": "".join(rows), "gt/labels.txt": "\n".join(snapshot.label_names.values())}
-    write_zip(snapshot, out, members, "img1/" if images else "")
+    write_zip(out, members, image_files(snapshot, "img1/") if images else ())

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, BinaryIO
 from xml.sax.saxutils import escape
 
-from cvat_sandbox.formats.archive import boxes, stem, write_zip
+from cvat_sandbox.formats.archive import boxes, stem, voc_color, write_zip
+from cvat_sandbox.formats.archive import images as image_files
 
 if TYPE_CHECKING:
     from cvat_sandbox.formats.snapshot import Frame, Snapshot
@@ -16,7 +17,7 @@ def write(snapshot: Snapshot, out: BinaryIO, *, images: bool) -> None:
     labels = ["background", *snapshot.label_names.values()]
     tagged = _tagged(snapshot)
     members = {"labelmap.txt": "# label:color_rgb:parts:actions\n" + "".join(
-        f"{name}:{','.join(map(str, _color(number)))}::\n" for number, name in enumerate(labels))}  # fmt: skip
+        f"{name}:{','.join(map(str, voc_color(number)))}::\n" for number, name in enumerate(labels))}  # fmt: skip
     listed, drawn = [], []
     for number, frame, shapes in snapshot.by_frame():
         if boxes(shapes):
@@ -32,7 +33,7 @@ def write(snapshot: Snapshot, out: BinaryIO, *, images: bool) -> None:
         )
     for kind in ("Action", "Layout"):
         members[f"ImageSets/{kind}/default.txt"] = "".join(f"{name}\n" for name in drawn)
-    write_zip(snapshot, out, members, "JPEGImages/" if images else "")
+    write_zip(out, members, image_files(snapshot, "JPEGImages/") if images else ())
 
 
 def _tagged(snapshot: Snapshot) -> dict[int, set[str]]:
@@ -41,15 +42,6 @@ def _tagged(snapshot: Snapshot) -> dict[int, set[str]]:
     for tag in snapshot.annotations["tags"]:
         tagged.setdefault(tag["frame"], set()).add(snapshot.label_names[tag["label_id"]])
     return tagged
-
-
-def _color(number: int) -> tuple[int, int, int]:
-    """Return the colour of a class in the palette of PASCAL VOC: its bits, spread over the three channels."""
-    color = [0, 0, 0]
-    for bit in range(8):
-        for channel in range(3):
-            color[channel] |= (number >> (3 * bit + channel) & 1) << (7 - bit)
-    return color[0], color[1], color[2]
 
 
 def _annotation(snapshot: Snapshot, frame: Frame, shapes: list[dict[str, Any]]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, BinaryIO
 
 from cvat_sandbox.formats.archive import box, boxes, label_numbers, stem, write_zip
+from cvat_sandbox.formats.archive import images as image_files
 
 if TYPE_CHECKING:
     from cvat_sandbox.formats.snapshot import Snapshot
@@ -24,4 +25,4 @@ def write(snapshot: Snapshot, out: BinaryIO, *, images: bool) -> None:
             values = (*centre, width / frame.width, height / frame.height)
             lines.append(f"{numbers[shape['label_id']]} " + " ".join(f"{value:.6f}" for value in values) + "\n")
         members[f"obj_train_data/{stem(frame)}.txt"] = "".join(lines)
-    write_zip(snapshot, out, members, "obj_train_data/" if images else "")
+    write_zip(out, members, image_files(snapshot, "obj_train_data/") if images else ())

@@ -16,6 +16,7 @@ from cvat_sandbox.state import labeled_data
 from cvat_sandbox.state.labeled_data import Action
 from cvat_sandbox.v2 import gone
 from cvat_sandbox.v2.dispatch import JSON, Endpoint
+from cvat_sandbox.v2.imports import start_import
 from cvat_sandbox.v2.jobs import permitted_job
 from cvat_sandbox.v2.labeled_data import validate
 from cvat_sandbox.v2.request import OrganizationRequest
@@ -87,7 +88,8 @@ class _Target:
 
     def endpoint(self) -> Endpoint:
         """Return the endpoint of these annotations."""
-        handlers = {"GET": self.get, "PUT": self.put, "PATCH": self.patch, "DELETE": self.delete}
+        handlers = {"GET": self.get, "POST": start_import(self.kind), "PUT": self.put, "PATCH": self.patch,
+                    "DELETE": self.delete}  # fmt: skip
         path = f"/api/{self.kind}s/<pk>/annotations"
         return Endpoint(path, handlers, "Annotations", parsers=PARSERS, with_slash=True)
 

@@ -9,7 +9,20 @@ from werkzeug.routing import Rule
 
 from cvat_sandbox.rest.authentication import set_cookies
 from cvat_sandbox.sandbox import Sandbox
-from cvat_sandbox.v2 import access_tokens, data, dispatch, jobs, labels, requests, server, tasks, tus, unserved, users
+from cvat_sandbox.v2 import (
+    access_tokens,
+    data,
+    dispatch,
+    exports,
+    jobs,
+    labels,
+    requests,
+    server,
+    tasks,
+    tus,
+    unserved,
+    users,
+)
 from cvat_sandbox.v2.annotations import ENDPOINTS as ANNOTATION_ENDPOINTS
 
 SERVED = [
@@ -21,6 +34,7 @@ SERVED = [
     *tus.ENDPOINTS,
     *jobs.ENDPOINTS,
     *ANNOTATION_ENDPOINTS,
+    *exports.ENDPOINTS,
     *labels.ENDPOINTS,
     *requests.ENDPOINTS,
 ]
