@@ -1,6 +1,6 @@
-"""Events: announcements of created, updated and deleted objects, in one place for everyone who listens.
+"""Events: the created, updated and deleted objects are published, in one place for everyone who listens.
 
-The rules announce, subscribers (webhooks) listen. A subscriber is called in the thread of the change, perhaps within
+The rules publish, subscribers (webhooks) listen. A subscriber is called in the thread of the change, perhaps within
 its transaction, so it must not wait. It is called after a creation or an update, and before a deletion, so that it can
 still read the object.
 """
@@ -58,7 +58,7 @@ class Events:
         finally:
             _actor.reset(token)
 
-    def announce(self, action: Action, kind: str, key: int, before: sqlite3.Row | None = None) -> None:
+    def publish(self, action: Action, kind: str, key: int, before: sqlite3.Row | None = None) -> None:
         """Tell all subscribers what happened."""
         for subscriber in tuple(self._subscribers):
             subscriber(Event(action, kind, key, before, _actor.get()))

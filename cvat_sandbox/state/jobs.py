@@ -65,7 +65,7 @@ def ranges(division: Division, size: int) -> Iterator[tuple[int, int]]:
 
 
 def create(db: Database, task_id: int, start: int, stop: int, **values: Any) -> int:
-    """Insert a segment with its job and announce the job. values: columns of the job, and `frames` of the segment."""
+    """Insert a segment with its job and publish the job. values: columns of the job, and `frames` of the segment."""
     frames = values.pop("frames", None)
     segment = db.insert(
         "segment", task_id=task_id, start_frame=start, stop_frame=stop,
@@ -75,17 +75,17 @@ def create(db: Database, task_id: int, start: int, stop: int, **values: Any) -> 
 
 
 def insert_job(db: Database, task_id: int, segment: int, **values: Any) -> int:
-    """Insert a job of a segment that exists, and announce it."""
+    """Insert a job of a segment that exists, and publish the change."""
     key = db.insert(
         "job", segment_id=segment, task_id=task_id, touched=db.next_id("touch"), created_date=now(),
         updated_date=now(), **values,
     )  # fmt: skip
-    db.events.announce("create", "job", key)
+    db.events.publish("create", "job", key)
     return key
 
 
 def update(db: Database, job: sqlite3.Row, values: dict[str, Any]) -> None:
-    """Change the stage, the state or the assignee of a job; update the status of its task, and announce it.
+    """Change the stage, the state or the assignee of a job; update the status of its task, and publish the change.
 
     A new stage without a state makes the state `new`.
     """
@@ -99,7 +99,7 @@ def update(db: Database, job: sqlite3.Row, values: dict[str, Any]) -> None:
     with db.transaction():
         db.update("job", job["id"], changed)
         update_task_status(db, job["task_id"])
-    db.events.announce("update", "job", job["id"], job)
+    db.events.publish("update", "job", job["id"], job)
 
 
 def status_of(stage: str, state: str) -> str:
@@ -117,8 +117,8 @@ def update_task_status(db: Database, task_id: int) -> None:
 
 
 def delete(db: Database, job: sqlite3.Row) -> None:
-    """Announce the deletion of a job and delete it with its annotations and issues."""
-    db.events.announce("delete", "job", job["id"], job)
+    """Publish the deletion of a job and delete it with its annotations and issues."""
+    db.events.publish("delete", "job", job["id"], job)
     with db.transaction():
         for kind in ("tag", "shape", "track", "interval"):
             db.execute(f"DELETE FROM {kind} WHERE job_id = ?", job["id"])  # noqa: S608 - the names are constants

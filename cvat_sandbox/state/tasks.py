@@ -72,28 +72,28 @@ def update(db: Database, task_id: int, values: dict[str, Any], changed: list[dic
 
 
 def create_with_labels(db: Database, values: dict[str, Any], wanted: list[dict[str, Any]]) -> int:
-    """Create a task of 2.x without data, with the labels `wanted`; announce it and return its id. Raises Rejected."""
+    """Create a task of 2.x without data, with the labels `wanted`; publish it and return its id. Raises Rejected."""
     with db.transaction():
         task_id = db.insert("task", created_date=now(), updated_date=now(), **values)
         label_sets.create(db, label_sets.Owner("task", task_id), wanted)
-    db.events.announce("create", "task", task_id)
+    db.events.publish("create", "task", task_id)
     return task_id
 
 
 def change(db: Database, task: sqlite3.Row, values: dict[str, Any]) -> None:
-    """Change columns of a task of 2.x, and announce it."""
+    """Change columns of a task of 2.x, and publish the change."""
     changed = {**values, "updated_date": now()}
     if values.get("assignee", task["assignee"]) != task["assignee"]:
         changed["assignee_updated_date"] = now()
     db.update("task", task["id"], changed)
-    db.events.announce("update", "task", task["id"], task)
+    db.events.publish("update", "task", task["id"], task)
 
 
 def remove(db: Database, task: sqlite3.Row) -> None:
-    """Announce the deletion of a task of 2.x and of its jobs, then delete it with all that belongs to it."""
+    """Publish the deletion of a task of 2.x and of its jobs, then delete it with all that belongs to it."""
     for job in db.all("SELECT * FROM job WHERE task_id = ? ORDER BY id", task["id"]):
-        db.events.announce("delete", "job", job["id"], job)
-    db.events.announce("delete", "task", task["id"], task)
+        db.events.publish("delete", "job", job["id"], job)
+    db.events.publish("delete", "task", task["id"], task)
     issues = "SELECT id FROM issue WHERE job_id IN (SELECT id FROM job WHERE task_id = ?)"
     with db.transaction():
         db.execute(f"DELETE FROM comment WHERE issue_id IN ({issues})", task["id"])  # noqa: S608 - the names are constants

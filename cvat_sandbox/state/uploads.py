@@ -24,17 +24,17 @@ def add(db: Database, data_id: int, files: Sequence[tuple[str, Path]], folder: P
     Raises Crash for a name that exists. The files before it remain.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    refused = ""
+    unusable = ""
     with db.transaction():
         for name, file in files:
             if not _is_free(db, data_id, name):
-                refused = name
+                unusable = name
                 break
             key, length = db.next_id("upload"), file.stat().st_size
             db.insert("upload", id=key, data_id=data_id, name=name, file=_file(key), length=length, received=length)
             file.replace(folder / _file(key))
-    if refused:
-        raise Crash(f"{refused}: {UNUSABLE}")
+    if unusable:
+        raise Crash(f"{unusable}: {UNUSABLE}")
 
 
 def begin(db: Database, data_id: int, name: str, length: int, folder: Path) -> sqlite3.Row:

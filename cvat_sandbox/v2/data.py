@@ -10,6 +10,7 @@ import mimetypes
 import re
 import sqlite3
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from cvat_sandbox.errors import Rejected
 from cvat_sandbox.rest.exceptions import ValidationError
 from cvat_sandbox.rest.responses import ApiResponse, send_file
 from cvat_sandbox.state import jobs, pillow12, uploads
-from cvat_sandbox.state.media import FrameError, Frames
+from cvat_sandbox.state.media import Frames
 from cvat_sandbox.v2 import permissions, serializers, tus
 from cvat_sandbox.v2.dispatch import JSON, Endpoint
 from cvat_sandbox.v2.jobs import permitted_job
@@ -215,23 +216,41 @@ def _media(request: OrganizationRequest, data: sqlite3.Row, numbers: Any, unknow
     kind, original = query.get("type", ""), query.get("quality", "compressed") == "original"
     if kind == "preview":
         return send_file(frames.preview(), "image/jpeg")
-    number = query.get("number", query.get("index", ""))
-    if kind not in {"chunk", "frame", "context_image"} or not re.fullmatch(r"\d+", number):
-        problem = "number not specified" if kind in {"chunk", "frame", "context_image"} else "data type not specified"
-        return ApiResponse(problem, 400)
+    number = _number(query)
     if kind == "chunk":
-        return _chunk(frames, data, int(number), original=original)
-    if int(number) not in numbers:
+        return _chunk(request, data, numbers, number, original=original)
+    if number not in numbers:
         return ApiResponse(unknown_frame.format(number), 400)
-    image, name = frames.frame(list(numbers).index(int(number)), original=original)
+    image, name = frames.frame(list(numbers).index(number), original=original)
     return Response(image, content_type=mimetypes.guess_type(name)[0] or "application/octet-stream")
 
 
-def _chunk(frames: Frames, data: sqlite3.Row, number: int, *, original: bool) -> ApiResponse | Response:
-    try:
-        file = frames.chunk(number, original=original)
-    except FrameError as error:
-        return ApiResponse(str(error), 400)
+def _number(query: Mapping[str, str]) -> int:
+    """Return the number of the frame or chunk that a query names. Raises Rejected for a query that is not complete."""
+    if query.get("type", "") not in {"chunk", "frame", "context_image"}:
+        raise Rejected("Data type not specified or has wrong value")
+    number = query.get("number", query.get("index", ""))
+    if not re.fullmatch(r"\d+", number):
+        raise Rejected("Number is not specified")
+    if query.get("quality", "compressed") not in {"compressed", "original"}:
+        raise Rejected("Wrong quality value")
+    return int(number)
+
+
+def _chunk(
+    request: OrganizationRequest, data: sqlite3.Row, numbers: Any, number: int, *, original: bool
+) -> ApiResponse | Response:
+    """Return a chunk of a task, for a job only its own frames; with `index`, a chunk of the job."""
+    size, own = data["chunk_size"] or 1, list(numbers)
+    if "index" in request.query:
+        chosen = own[number * size : (number + 1) * size]
+    else:
+        chosen = [frame for frame in own if frame // size == number]
+    if not chosen:
+        first, last = (own[0] // size, own[-1] // size) if own else (0, 0)
+        text = f"Invalid chunk number '{number}'. The chunk number should be in the [{first}, {last}] range"
+        return ApiResponse(text, 400)
+    file = _frames(request, data, chosen).chunk(0, original=original)
     response = send_file(file, "application/zip")
     response.headers |= {"X-Checksum": str(zlib.crc32(file.read_bytes())),
                          "X-Updated-Date": str(data["chunks_updated_date"])}  # fmt: skip
@@ -242,7 +261,7 @@ def _frames(request: OrganizationRequest, data: sqlite3.Row, numbers: Any) -> Fr
     rows = {row["frame"]: row for row in _rows(request, data)}
     folder = request.sandbox.task_data.folder(data["id"])
     chosen = [rows[number] for number in numbers if number in rows]
-    name = "" if len(chosen) == len(rows) else f"frames-{chosen[0]['frame']}-{chosen[-1]['frame']}-{len(chosen)}"
+    name = "" if len(chosen) == len(rows) else f"frames-{zlib.crc32(json.dumps(list(numbers)).encode())}"
     return Frames(folder, data, chosen, pillow=pillow12, cache=name)
 
 

@@ -87,7 +87,7 @@ def is_admin(user: User) -> bool:
 
 def has_privilege(user: User, least: str) -> bool:
     """Return whether a user has a privilege or a greater one."""
-    own = [place for place, name in enumerate(PRIVILEGES) if name in user.groups or (place == 0 and is_admin(user))]
+    own = [rank for rank, name in enumerate(PRIVILEGES) if name in user.groups or (rank == 0 and is_admin(user))]
     return bool(own) and min(own) <= PRIVILEGES.index(least)
 
 

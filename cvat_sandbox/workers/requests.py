@@ -60,7 +60,7 @@ class Outcome:
 
 Report = Callable[[str], None]
 """Sets the message of a running request."""
-Work = Callable[[Report], Outcome | None]
+Job = Callable[[Report], Outcome | None]
 
 
 class RequestRunning(Exception):
@@ -78,7 +78,7 @@ class Requests:
         self._db, self._workers, self._faults = db, workers, faults
         self._lock = threading.Lock()
 
-    def start(self, order: Order, work: Work, *, fault: str, arguments: str = "{}", kept: int = KEPT_SECONDS) -> str:
+    def start(self, order: Order, job: Job, *, fault: str, arguments: str = "{}", kept: int = KEPT_SECONDS) -> str:
         """Queue the work of an order and return its id. An ended request with the same id is replaced.
 
         fault: the name of the worker in fault rules. arguments: JSON, kept for a restart. kept: seconds after success.
@@ -88,12 +88,12 @@ class Requests:
             self.check_ended(order.rq_id)
             self._db.execute("DELETE FROM request WHERE rq_id = ?", order.rq_id)
             self._db.insert("request", **asdict(order), arguments=arguments, created_date=now())
-        self.run(order, work, fault=fault, kept=kept)
+        self.run(order, job, fault=fault, kept=kept)
         return order.rq_id
 
-    def run(self, order: Order, work: Work, *, fault: str, kept: int = KEPT_SECONDS) -> None:
+    def run(self, order: Order, job: Job, *, fault: str, kept: int = KEPT_SECONDS) -> None:
         """Queue the work of a request that is stored already, after a restart."""
-        self._workers.submit(lambda: self._run(order, work, fault, kept))
+        self._workers.submit(lambda: self._run(order, job, fault, kept))
 
     def get(self, rq_id: str) -> sqlite3.Row | None:
         """Return a request, or None; one that has expired is gone."""
@@ -131,14 +131,14 @@ class Requests:
         """Remove the requests that a killed server had not finished, except those of the action `but`."""
         self._db.execute("DELETE FROM request WHERE state IN ('queued', 'started') AND action != ?", but)
 
-    def _run(self, order: Order, work: Work, fault: str, kept: int) -> None:
+    def _run(self, order: Order, job: Job, fault: str, kept: int) -> None:
         started = "UPDATE request SET state = 'started', started_date = ? WHERE rq_id = ? AND state IN (?, ?)"
         if not self._db.execute(started, now(), order.rq_id, *UNFINISHED):
             return  # cancelled
         try:
             with self._db.events.acting(order.owner):
                 self._faults.run_worker(fault, order.target_id)
-                outcome = work(lambda message: self._set(order, message=message)) or Outcome()
+                outcome = job(lambda message: self._set(order, message=message)) or Outcome()
         except JobForgotten as forgotten:
             if forgotten.what == "queue":
                 self._db.execute("DELETE FROM request WHERE rq_id = ?", order.rq_id)

@@ -187,7 +187,7 @@ class TaskData:
             self._divide(task_id, size)
 
     def _divide(self, task_id: int, size: int) -> None:
-        """Divide a task into jobs, and announce the task."""
+        """Divide a task into jobs, and publish the change."""
         task = self._db.one("SELECT * FROM task WHERE id = ?", task_id)
         if task is None:
             raise LookupError("Task matching query does not exist.")
@@ -198,7 +198,7 @@ class TaskData:
         })  # fmt: skip
         for start, stop in jobs.ranges(division, size):
             jobs.create(self._db, task_id, start, stop)
-        self._db.events.announce("update", "task", task_id, task)
+        self._db.events.publish("update", "task", task_id, task)
 
     def _inside(self, file: Path, raw: Path, number: int) -> str:
         """Return the name of a file in the raw folder; copy it there if it is elsewhere."""
@@ -211,8 +211,8 @@ class TaskData:
 def _sorted(sources: list[Source], method: str, order: Sequence[str]) -> list[Source]:
     """Return sources in the order of the frames. `predefined` is the order of sending, or that of `order`."""
     if method == "predefined":
-        place = {name: number for number, name in enumerate(order)}
-        return sorted(sources, key=lambda source: place.get(source.name, len(place)))
+        rank = {name: number for number, name in enumerate(order)}
+        return sorted(sources, key=lambda source: rank.get(source.name, len(rank)))
     if method == "natural":
         return sorted(sources, key=lambda source: _natural(source.name))
     return sorted(sources, key=lambda source: source.name)
