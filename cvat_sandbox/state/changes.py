@@ -34,7 +34,7 @@ class Changes:
         self._stack.__exit__(kind, error, trace)
         if error is None:
             for table, key, before in self._updates:
-                self._db.events.announce("update", table, key, before)
+                self._db.events.publish("update", table, key, before)
 
     def touch(self, table: Literal["job", "task", "project"], key: int) -> None:
         """Set the `updated_date` of a row, and announce it."""
