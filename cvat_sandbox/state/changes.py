@@ -1,4 +1,4 @@
-"""Changes: a transaction that announces the updated objects after its end."""
+"""Changes: a transaction that publishes the updated objects after its end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Changes:
-    """A transaction. It announces updates in order when it has been committed, and none when it fails."""
+    """A transaction. It publishes updates in order when it has been committed, and none when it fails."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -30,14 +30,14 @@ class Changes:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Commit and announce, or roll back."""
+        """Commit and publish, or roll back."""
         self._stack.__exit__(kind, error, trace)
         if error is None:
             for table, key, before in self._updates:
                 self._db.events.publish("update", table, key, before)
 
     def touch(self, table: Literal["job", "task", "project"], key: int) -> None:
-        """Set the `updated_date` of a row, and announce it."""
+        """Set the `updated_date` of a row, and publish it."""
         before = self._db.one(f"SELECT * FROM {table} WHERE id = ?", key)  # noqa: S608 - the names are constants
         self._db.update(table, key, {"updated_date": now()})
         self._updates.append((table, key, before))

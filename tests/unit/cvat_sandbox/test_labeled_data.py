@@ -1,4 +1,4 @@
-"""Annotations of 2.x in the state: ids, defaults, jobs and tasks, and the changes that are announced."""
+"""Annotations of 2.x in the state: ids, defaults, jobs and tasks, and the changes that are published."""
 
 from __future__ import annotations
 
@@ -163,12 +163,15 @@ def test_attributes_that_can_change_belong_to_the_shapes_of_a_track_and_are_inhe
     track = labeled_data.read_job(task.db, task.jobs[0])["tracks"][0]
     assert track["attributes"] == [{"spec_id": task.side, "value": "side"}]
     assert [shape["attributes"][0]["value"] for shape in track["shapes"]] == ["parked", "yes", "yes"]
-    for place in ("track", "shape"):
-        wrong = [{"spec_id": task.parked if place == "track" else task.side, "value": ""}]
-        bad = {"label_id": task.car, "frame": 0, "shapes": [task.box(attributes=wrong if place == "shape" else [])],
-               "attributes": wrong if place == "track" else []}  # fmt: skip
+
+
+def test_attributes_of_a_track_belong_where_they_can_change_or_cannot(task: Task) -> None:
+    parked, side = ([{"spec_id": key, "value": ""}] for key in (task.parked, task.side))
+    track = {"label_id": task.car, "frame": 0, "shapes": [task.box()]}
+    task.write(task.jobs[0], "create", tracks=[{**track, "shapes": [task.box(attributes=parked)], "attributes": side}])
+    for wrong in ({"attributes": parked}, {"shapes": [task.box(attributes=side)]}):
         with pytest.raises(InvalidAnnotation, match="spec_id"):
-            task.write(task.jobs[0], "create", tracks=[bad])
+            task.write(task.jobs[0], "create", tracks=[{**track, **wrong}])
 
 
 def test_a_track_without_shapes_crashes_in_a_job_and_is_dropped_for_the_task(task: Task) -> None:
@@ -255,10 +258,10 @@ def test_the_labels_of_a_project_are_those_of_its_tasks(task: Task) -> None:
         task.write(task.jobs[0], "put", shapes=[task.box()])
 
 
-# -- announcements
+# -- events
 
 
-def test_a_write_announces_the_job_the_task_and_the_project_with_their_old_dates(task: Task) -> None:
+def test_a_write_publishes_the_job_the_task_and_the_project_with_their_old_dates(task: Task) -> None:
     project = task.db.insert("project", name="p", created_date="", updated_date="")
     task.db.insert("label", id=50, project_id=project, name="tree")
     task.db.update("task", task.id, {"project_id": project})
@@ -272,7 +275,7 @@ def test_a_write_announces_the_job_the_task_and_the_project_with_their_old_dates
     assert all(row and row["updated_date"] for row in rows)
 
 
-def test_nothing_is_announced_when_nothing_changes_or_all_fails(task: Task) -> None:
+def test_nothing_is_published_when_nothing_changes_or_all_fails(task: Task) -> None:
     seen: list[Any] = []
     task.db.events.subscribe(seen.append)
     task.write(task.jobs[0], "put")
@@ -283,7 +286,7 @@ def test_nothing_is_announced_when_nothing_changes_or_all_fails(task: Task) -> N
     assert labeled_data.is_empty(labeled_data.read_task(task.db, task.id))
 
 
-def test_a_put_that_only_deletes_is_announced(task: Task) -> None:
+def test_a_put_that_only_deletes_is_published(task: Task) -> None:
     task.write(0, "put", shapes=[task.box(0), task.box(5)])
     seen: list[str] = []
     task.db.events.subscribe(lambda event: seen.append(event.kind))
