@@ -14,7 +14,7 @@ from cvat_sandbox.formats.v2.loading import Target
 from cvat_sandbox.formats.v2.registry import EXPORTERS as WRITTEN
 from cvat_sandbox.rest.exceptions import ApiException, ValidationError
 from cvat_sandbox.rest.responses import ApiResponse, plain, send_file
-from cvat_sandbox.v2 import gone, permissions
+from cvat_sandbox.v2 import permissions, removed
 from cvat_sandbox.v2.dispatch import Endpoint, Handler
 from cvat_sandbox.v2.formats import EXPORTERS
 from cvat_sandbox.v2.jobs import find_job
@@ -139,7 +139,7 @@ def old_dataset(target: Target) -> Handler:
 
     def refuse(request: OrganizationRequest, pk: str) -> Response:
         permitted_subject(request, target, pk, "export")
-        return gone.export(target, save_images=True)
+        return removed.export(target, save_images=True)
 
     return refuse
 

@@ -96,10 +96,22 @@ def tiered() -> list[Any]:
     return [name if name in first else pytest.param(name, marks=pytest.mark.slow) for name in names]
 
 
-@pytest.mark.parametrize("name", tiered())
-def test_processes_that_end_twice_at_a_failpoint_violate_no_invariant(environment: Environment, name: str) -> None:
+def check(environment: Environment, name: str) -> None:
     seed = 10_000 + list(failpoints.FAILPOINTS).index(name)
     twice_in_a_row = 2 * (WorkerFault("watch", name), WorkerFault("run", name))
     plan = replace(NO_FAULTS, seed=seed, worker_faults=twice_in_a_row, **REACHED_BY.get(name, {}))
     outcome = run_plan(environment, plan)
     assert (outcome.violations, outcome.faults["died at a failpoint"] > 0) == ((), True), outcome.log
+
+
+@pytest.mark.parametrize("name", tiered())
+def test_processes_that_end_twice_at_a_failpoint_violate_no_invariant(environment: Environment, name: str) -> None:
+    check(environment, name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", failpoints.FAILPOINTS)
+def test_processes_that_end_twice_at_a_failpoint_violate_no_invariant_with_cvat_2(
+    v2_environment: Environment, name: str
+) -> None:
+    check(v2_environment, name)

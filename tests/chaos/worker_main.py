@@ -73,6 +73,7 @@ class ServerAddresses:
     store_url: str
     cvat_url: str
     cvat_token: str
+    cvat_dialect: str
 
     @property
     def store(self) -> StoreSettings:
@@ -110,7 +111,10 @@ class Clients:
     def __init__(self, addresses: ServerAddresses) -> None:
         self.store = Store(addresses.store)
         self.queue = SqsQueue("http://none", addresses.store, addresses.store_url)
-        self.cvat = connect(addresses.cvat_url, token=addresses.cvat_token, dialect="v1", timeout=_CVAT_TIMEOUT_SECONDS)
+        self.cvat = connect(
+            addresses.cvat_url, token=addresses.cvat_token, dialect=addresses.cvat_dialect,
+            timeout=_CVAT_TIMEOUT_SECONDS,
+        )  # fmt: skip
         self._ledger: Ledger | None = None
         self._compiled: dict[object, object] = {}
 

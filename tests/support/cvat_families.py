@@ -13,6 +13,8 @@ from cvat_sandbox import Serving, serve
 V1, V2 = "1.0.0", "2.73"
 VERSIONS = (V1, V2)
 
+DIALECTS = {V1: "v1", V2: "v2"}
+
 each_cvat = pytest.mark.parametrize("cvat_version", VERSIONS)
 """Run a test that uses the fixture `cvat_version` on a CVAT of each family."""
 
