@@ -110,7 +110,10 @@ def download(target: Target) -> Handler:
             return plain("Unknown export request id", 404)
         if request.http.method == "HEAD":
             raise Crash("TypeError: the response has no content")
-        return _sent(row)
+        response = _sent(row)
+        if isinstance(response, Response) and response.status_code == 200:
+            response.make_conditional(request.http, accept_ranges=True, complete_length=response.content_length)
+        return response
 
     return send
 
@@ -129,9 +132,7 @@ def _sent(row: sqlite3.Row) -> ApiResponse | Response:
     if not file.is_file():
         return ApiResponse("The exported file has expired, please retry exporting", 404)
     name = json.loads(row["arguments"]).get("filename", file.name)
-    response = send_file(file, "application/zip", f'attachment; filename="{name}"')
-    response.headers["Accept-Ranges"] = "bytes"
-    return response
+    return send_file(file, "application/zip", f'attachment; filename="{name}"')
 
 
 def old_dataset(target: Target) -> Handler:
