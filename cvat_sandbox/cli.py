@@ -66,11 +66,18 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
 @click.option("--control-token", default="", help="Open /_sandbox/faults to requests with this bearer token.")
 @click.option(
+    "--anonymous-limit",
+    default=0,
+    show_default=True,
+    help="Of 2.73: the number of requests without credentials that a client may send in a minute; 0 is no limit.",
+)
+@click.option(
     "--workers", default=2, show_default=True, help="Number of worker threads for frames, exports and imports."
 )
 def command(  # noqa: PLR0913, PLR0917 - one argument an option
     version: str, host: str, port: int, users: tuple[str, ...], users_file: Path | None, data: Path | None,
-    share: Path | None, allow_remote: tuple[str, ...], faults: Path | None, control_token: str, workers: int,
+    share: Path | None, allow_remote: tuple[str, ...], faults: Path | None, control_token: str, anonymous_limit: int,
+    workers: int,
 ) -> None:  # fmt: skip
     """Serve the API of CVAT for demos and tests, with the quirks of the real server."""
     lines = [*users, *(users_file.read_text().split("\n") if users_file else [])]
@@ -79,6 +86,7 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
     serving = Serving(Options(
         version=version, users=_people(lines), host=host, port=port, data=data, share=share, allow_remote=allow_remote,
         faults=tuple(load_rules(faults)) if faults else (), control_token=control_token, workers=workers,
+        anonymous_limit=anonymous_limit,
     ))  # fmt: skip
     click.echo(f"sandbox: {serving.url}")
     run_until_signal(serving)

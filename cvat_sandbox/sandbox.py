@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cvat_sandbox.faults import Faults, Rule
 from cvat_sandbox.state.database import Database
+from cvat_sandbox.state.throttle import Throttle
 from cvat_sandbox.state.users import GROUPS, SYSTEM_ROLES, Person, Users
 from cvat_sandbox.workers.creation import Creations
 from cvat_sandbox.workers.dataset_exports import DatasetExports
@@ -42,6 +43,8 @@ class Options:
     control_token: str = ""
     """The bearer token of `/_sandbox/faults`. Without one, that endpoint does not exist."""
     workers: int = 2
+    anonymous_limit: int = 0
+    """How many requests without credentials a client may send in a minute; 0: any number. The real 2.x allows 100."""
 
 
 @dataclass
@@ -60,6 +63,7 @@ class Sandbox:
         self.faults = Faults(self.options.faults)
         self.users = Users(self.db, GROUPS if self.options.version == "1.0.0" else SYSTEM_ROLES)
         self.users.add(self.options.users)
+        self.throttle = Throttle(self.options.anonymous_limit)
         self.share = Share(self.options.share)
         downloader = Downloader(frozenset(self.options.allow_remote))
         self.workers = WorkerPool(self.options.workers)
@@ -69,7 +73,7 @@ class Sandbox:
         self.requests = Requests(self.db, self.workers, self.faults)
         self.dataset_exports = DatasetExports(self.db, self.requests, self.folder)
         self.dataset_imports = DatasetImports(self.db, self.requests, self.folder)
-        self.task_data = TaskData(self.db, self.requests, self.folder, self.share)
+        self.task_data = TaskData(self.db, self.requests, self.folder, self.share, downloader, self.faults)
         self.creations.resume()
         self.requests.forget_interrupted(but="create")
         self.task_data.resume()

@@ -1,4 +1,4 @@
-"""Events: the created, updated and deleted objects are published, in one place for everyone who listens.
+"""Events: the one place where created, updated and deleted objects are published to whoever listens.
 
 The rules publish, subscribers (webhooks) listen. A subscriber is called in the thread of the change, perhaps within
 its transaction, so it must not wait. It is called after a creation or an update, and before a deletion, so that it can

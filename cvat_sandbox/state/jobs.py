@@ -19,10 +19,12 @@ TYPES = ("annotation", "ground_truth", "consensus_replica")
 SELECT = """
 SELECT j.*, s.start_frame, s.stop_frame, s.type AS segment_type, s.frames AS segment_frames,
   t.name AS task_name, t.owner AS task_owner, t.assignee AS task_assignee, t.project_id, t.organization_id, t.mode,
-  t.dimension, t.bug_tracker, t.data_id, t.consensus_replicas AS task_replicas
+  t.dimension, t.bug_tracker, t.data_id, t.consensus_replicas AS task_replicas, p.name AS project_name,
+  p.owner AS project_owner, p.assignee AS project_assignee
 FROM job j JOIN segment s ON s.id = j.segment_id JOIN task t ON t.id = j.task_id
+LEFT JOIN project p ON p.id = t.project_id
 """
-"""Jobs with what they show of their segment and task."""
+"""Jobs with what they show of their segment, task and project."""
 
 
 def find(db: Database, job_id: int) -> sqlite3.Row | None:

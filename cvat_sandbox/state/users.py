@@ -21,6 +21,15 @@ SYSTEM_ROLES = ("admin", "user", "worker")
 """The groups of 2.x. A user without one is in `user`."""
 ROLES = ("superuser", "staff", *GROUPS, "worker")
 MAX_SESSIONS = 10_000
+UNUSABLE = "\x00"
+"""The beginning of a password that nobody can send: the user was invited and has not registered."""
+_REFERENCES = (
+    ("task", "owner"), ("task", "assignee"), ("job", "assignee"), ("project", "owner"), ("project", "assignee"),
+    ("organization", "owner"), ("invitation", "owner"), ("issue", "owner"), ("issue", "assignee"),
+    ("comment", "owner"), ("webhook", "owner"), ("cloud_storage", "owner"), ("request", "owner"),
+    ("quality_report", "assignee"),
+)  # fmt: skip
+"""Where a user may be named."""
 
 
 @dataclass(frozen=True)
@@ -98,9 +107,17 @@ class Users:
             date_joined=now(), **row,
         )  # fmt: skip
 
+    def create_without_password(self, email: str) -> int:
+        """Insert a user who is called like the e-mail address and cannot log in; return the id."""
+        return self.create(email, UNUSABLE + secrets.token_hex(20), email=email, groups=["user"])
+
     def get(self, key: int) -> User | None:
         """Return the user with this id, or None."""
         return _user(self._db.one("SELECT * FROM user WHERE id = ?", key))
+
+    def find_by_email(self, email: str) -> User | None:
+        """Return the user with this e-mail address, in which case does not count, or None."""
+        return _user(self._db.one("SELECT * FROM user WHERE lower(email) = lower(?) AND email != '' LIMIT 1", email))
 
     def exists(self, key: int) -> bool:
         """Return whether a user has this id."""
@@ -117,6 +134,12 @@ class Users:
         rows = self._db.all(f"SELECT * FROM user ORDER BY {order}")  # noqa: S608 - the names are constants
         return [user for row in rows if (user := _user(row))]
 
+    def several(self, keys: list[int]) -> list[User]:
+        """Return the users with these ids, in the order of the ids."""
+        rows = self._db.all("SELECT * FROM user WHERE id IN (SELECT value FROM json_each(?))", json.dumps(keys))
+        found = {row["id"]: user for row in rows if (user := _user(row))}
+        return [found[key] for key in keys if key in found]
+
     def update(self, user: User, values: dict[str, Any]) -> User:
         """Change columns of a user and return the changed user."""
         if "groups" in values:
@@ -128,11 +151,14 @@ class Users:
         return changed
 
     def delete(self, user: User) -> None:
-        """Delete a user. Their tasks and jobs remain, without an owner or assignee."""
+        """Delete a user with their memberships. Their tasks, jobs, … remain, without an owner or assignee."""
         with self._db.transaction():
-            self._db.execute("UPDATE task SET owner = NULL WHERE owner = ?", user.id)
-            self._db.execute("UPDATE task SET assignee = NULL WHERE assignee = ?", user.id)
-            self._db.execute("UPDATE job SET assignee = NULL WHERE assignee = ?", user.id)
+            for table, column in _REFERENCES:
+                self._db.execute(f"UPDATE {table} SET {column} = NULL WHERE {column} = ?", user.id)  # noqa: S608 - the names are constants
+            invited = "SELECT id FROM membership WHERE user_id = ?"
+            self._db.execute(f"DELETE FROM invitation WHERE membership_id IN ({invited})", user.id)  # noqa: S608 - the names are constants
+            self._db.execute("DELETE FROM membership WHERE user_id = ?", user.id)
+            self._db.execute("DELETE FROM access_token WHERE owner = ?", user.id)
             self._db.execute("DELETE FROM user WHERE id = ?", user.id)
 
     # -- passwords and tokens
@@ -155,8 +181,8 @@ class Users:
 
     def authenticate_email(self, email: str, password: str) -> User | None:
         """Return the active user with this e-mail address and password, or None."""
-        row = self._db.one("SELECT username FROM user WHERE lower(email) = lower(?) AND email != ''", email)
-        return self.authenticate(row["username"], password) if row else None
+        user = self.find_by_email(email)
+        return self.authenticate(user.username, password) if user else None
 
     def find_by_token(self, key: str) -> User | None:
         """Return the user with this token, active or not, or None."""

@@ -187,7 +187,7 @@ def _job_meta(request: OrganizationRequest, job: sqlite3.Row) -> dict[str, Any]:
         shown["included_frames"] = own
     step = (data["stop_frame"] - data["start_frame"]) // max(1, data["size"] - 1) or 1
     return {
-        **shown, "frames": frames, "size": len(frames), "start_frame": data["start_frame"] + first * step,
+        **shown, "frames": frames, "size": len(own), "start_frame": data["start_frame"] + first * step,
         "stop_frame": data["start_frame"] + last * step,
         "deleted_frames": [frame for frame in shown["deleted_frames"] if frame in set(own)],
     }  # fmt: skip
@@ -284,7 +284,13 @@ def _preview(request: OrganizationRequest, data: sqlite3.Row, numbers: Any) -> A
 
 
 ENDPOINTS = [
-    Endpoint("/api/tasks/<pk>/data", {"GET": get_task_data, "POST": upload}, "Data", parsers=PARSERS, with_slash=True),
+    Endpoint(
+        "/api/tasks/<pk>/data",
+        {"GET": get_task_data, "POST": upload, "OPTIONS": tus.options},
+        "Data",
+        parsers=PARSERS,
+        with_slash=True,
+    ),
     Endpoint("/api/tasks/<pk>/data/meta", {"GET": get_task_meta, "PATCH": update_task_meta}, "Metadata"),
     Endpoint("/api/tasks/<pk>/preview", {"GET": get_task_preview}, "Preview"),
     Endpoint("/api/jobs/<pk>/data", {"GET": get_job_data}, "Data"),

@@ -32,7 +32,7 @@ Handler = Callable[..., ApiResponse | Response]
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A path with its handlers by method. A handler for HEAD is that for GET, unless there is one."""
+    """A path with its handlers by method. HEAD is that of GET and OPTIONS a description, unless they have their own."""
 
     path: str
     handlers: dict[str, Handler]
@@ -82,13 +82,15 @@ def _respond(endpoint: Endpoint, api_request: OrganizationRequest, ids: dict[str
     renderer = "json"
     try:
         renderer = choose_renderer(api_request.http, RENDERERS)
+        _check_version(api_request)
         _check_access(endpoint, api_request)
+        _check_throttle(api_request)
         actor = api_request.authenticated.id if api_request.authenticated else None
         with api_request.sandbox.db.events.acting(actor):
             answer = _handle(endpoint, api_request, ids)
     except HANDLED as error:
         status, detail = response_of(error)
-        answer = ApiResponse(detail, status)
+        answer = ApiResponse(detail, status, error.headers if isinstance(error, Throttled) else {})
     response = (
         answer if isinstance(answer, Response) else render(answer, renderer, endpoint.name, media_type=MEDIA_TYPE)
     )
@@ -97,6 +99,29 @@ def _respond(endpoint: Endpoint, api_request: OrganizationRequest, ids: dict[str
     if response.status_code == 401:
         response.headers["WWW-Authenticate"] = endpoint.challenge
     return response
+
+
+class Throttled(ApiException):
+    """The client has sent too many requests without credentials."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(429, {"detail": f"Request was throttled. Expected available in {seconds} seconds."})
+        self.headers = {"Retry-After": str(seconds)}
+
+
+def _check_version(api_request: OrganizationRequest) -> None:
+    """Raise ApiException (406) for another version of the API than 2.0 in the Accept header."""
+    for accepted in api_request.http.headers.get("Accept", "").split(","):
+        media, *parameters = (part.strip() for part in accepted.split(";"))
+        if media == MEDIA_TYPE and any(part.startswith("version=") and part != "version=2.0" for part in parameters):
+            raise ApiException(406, {"detail": 'Invalid version in "Accept" header.'})
+
+
+def _check_throttle(api_request: OrganizationRequest) -> None:
+    if api_request.authenticated is None:
+        seconds = api_request.sandbox.throttle.admit(api_request.http.remote_addr or "")
+        if seconds:
+            raise Throttled(seconds)
 
 
 def _check_access(endpoint: Endpoint, api_request: OrganizationRequest) -> None:
@@ -111,7 +136,7 @@ def _check_access(endpoint: Endpoint, api_request: OrganizationRequest) -> None:
 
 def _handle(endpoint: Endpoint, api_request: OrganizationRequest, ids: dict[str, str]) -> ApiResponse | Response:
     method = api_request.http.method
-    if method == "OPTIONS":
+    if method == "OPTIONS" and method not in endpoint.handlers:
         return _describe(endpoint)
     handler = endpoint.handlers.get(method) or (endpoint.handlers.get("GET") if method == "HEAD" else None)
     if handler is None:

@@ -122,13 +122,22 @@ def _term(name: str, listing: Listing) -> str:
 
 # -- JSON logic
 
+_LENGTHS = {"==": (2,), "!=": (2,), "<": (2, 3), ">": (2,), "<=": (2, 3), ">=": (2,), "in": (2,)}
+"""The comparisons with the numbers of arguments that they take."""
+
 
 def _filter(text: str, listing: Listing) -> Condition:
     try:
         rules = json.loads(text)
     except ValueError as error:
         raise ValidationError([f"filter: can't parse filter expression: {error}"]) from None
-    return _logic(rules, listing)
+    try:
+        condition, values = _logic(rules, listing)
+    except (TypeError, IndexError):
+        raise ValidationError([f"filter: {rules} operation is not supported"]) from None
+    if any(not isinstance(value, str | int | float | None) for value in values):
+        raise ValidationError([f"filter: {rules} operation is not supported"])
+    return condition, values
 
 
 def _logic(rule: Any, listing: Listing) -> Condition:
@@ -145,7 +154,8 @@ def _logic(rule: Any, listing: Listing) -> Condition:
         return f"NOT COALESCE({sql}, 0)", values
     if operator == "var":
         return f"{_column(rule, listing).sql}", []
-    if operator not in {"==", "!=", "<", ">", "<=", ">=", "in"} or not isinstance(arguments, list):
+    lengths = _LENGTHS.get(operator, ())
+    if not isinstance(arguments, list) or len(arguments) not in lengths:
         raise ValidationError([f"filter: {operator} operation is not supported"])
     return _comparison(operator, arguments, listing)
 

@@ -38,9 +38,14 @@ def people_json(db: Database, user_ids: Iterable[int | None], root: str) -> dict
 
 def rows_of(db: Database, table: str, ids: Sequence[int]) -> list[sqlite3.Row]:
     """Return the rows with these ids, in the order of the ids."""
-    found = db.all(f"SELECT * FROM {table} WHERE id IN (SELECT value FROM json_each(?))", json.dumps(list(ids)))  # noqa: S608 - the names are constants
+    return several(db, f"SELECT * FROM {table}", "id", ids)  # noqa: S608 - the names are constants
+
+
+def several(db: Database, select: str, key: str, ids: Sequence[int]) -> list[sqlite3.Row]:
+    """Return the rows of a SELECT whose column `key` is one of the ids, in the order of the ids."""
+    found = db.all(f"{select} WHERE {key} IN (SELECT value FROM json_each(?))", json.dumps(list(ids)))  # noqa: S608 - the names are constants
     rows = {row["id"]: row for row in found}
-    return [rows[key] for key in ids if key in rows]
+    return [rows[number] for number in ids if number in rows]
 
 
 def storage_json(text: str | None) -> dict[str, Any] | None:
@@ -112,14 +117,14 @@ def jobs_json(
     """
     people = people_json(db, [row["assignee"] for row in rows], root)
     data = {row["id"]: row for row in rows_of(db, "data", [row["data_id"] for row in rows if row["data_id"]])}
-    projects, ids = _project_names(db, rows), [row["id"] for row in rows]
-    issues = _counts(db, "issue", "job_id", ids)
-    replicas = _counts(db, "job", "parent_job_id", ids)
+    ids = [row["id"] for row in rows]
+    issues = counts(db, "issue", "job_id", ids)
+    replicas = counts(db, "job", "parent_job_id", ids)
     return [
         {
             "url": f"{root}/api/jobs/{row['id']}", "id": row["id"], "task_id": row["task_id"],
             "task_name": None if row["id"] in hidden else row["task_name"], "project_id": row["project_id"],
-            "project_name": None if row["id"] in hidden else projects.get(row["project_id"]),
+            "project_name": None if row["id"] in hidden else row["project_name"],
             "assignee": people[row["assignee"]], "guide_id": None, "dimension": row["dimension"], "mode": row["mode"],
             "media_type": "image", "bug_tracker": row["bug_tracker"] or None, "status": row["status"],
             "stage": row["stage"], "state": row["state"], "frame_count": len(jobs.frames_of(row)),
@@ -139,7 +144,8 @@ def jobs_json(
     ]  # fmt: skip
 
 
-def _counts(db: Database, table: str, column: str, ids: Sequence[int]) -> dict[int, int]:
+def counts(db: Database, table: str, column: str, ids: Sequence[int]) -> dict[int, int]:
+    """Return how many rows of a table have each of the ids in a column; an id without rows is left out."""
     rows = db.all(
         f"SELECT {column} AS id, COUNT(*) AS count FROM {table} "  # noqa: S608 - the names are constants
         f"WHERE {column} IN (SELECT value FROM json_each(?)) GROUP BY {column}", json.dumps(list(ids)),

@@ -14,8 +14,12 @@ from cvat_sandbox.v2 import (
     data,
     dispatch,
     exports,
+    invitations,
+    issues,
     jobs,
     labels,
+    memberships,
+    organizations,
     requests,
     server,
     tasks,
@@ -37,6 +41,10 @@ SERVED = [
     *exports.ENDPOINTS,
     *labels.ENDPOINTS,
     *requests.ENDPOINTS,
+    *organizations.ENDPOINTS,
+    *memberships.ENDPOINTS,
+    *invitations.ENDPOINTS,
+    *issues.ENDPOINTS,
 ]
 ENDPOINTS = unserved.completed(SERVED)
 CONVERTERS = dispatch.CONVERTERS

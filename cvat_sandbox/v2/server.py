@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Response
 
 from cvat_sandbox.rest.responses import ApiResponse, to_json
+from cvat_sandbox.state import media
 from cvat_sandbox.v2.dispatch import Endpoint
 from cvat_sandbox.v2.formats import EXPORTERS, IMPORTERS
 from cvat_sandbox.v2.request import OrganizationRequest
@@ -50,9 +51,23 @@ def plugins(_request: OrganizationRequest) -> ApiResponse:
     return ApiResponse({"ANALYTICS": False, "MODELS": False})
 
 
+def share(request: OrganizationRequest) -> ApiResponse:
+    """Return the entries of a folder of the share."""
+    folder, wanted = request.query.get("directory", "/").removeprefix("/"), request.query.get("search", "")
+    entries = request.sandbox.share.entries(folder)
+    if entries is None and folder:
+        return ApiResponse(f"{folder} is an invalid directory", 400)
+    return ApiResponse([
+        {**entry, "mime_type": media.kind_of(entry["name"]) or "unknown" if entry["type"] == "REG" else "DIR"}
+        for entry in entries or []
+        if wanted in entry["name"]
+    ])  # fmt: skip
+
+
 ENDPOINTS = [
     Endpoint("/api/server/about", {"GET": about}, "About", is_public=True),
     Endpoint("/api/server/health", {"GET": health}, "Health", is_public=True, with_slash=True),
     Endpoint("/api/server/annotation/formats", {"GET": formats}, "Annotation Formats"),
+    Endpoint("/api/server/share", {"GET": share}, "Share"),
     Endpoint("/api/server/plugins", {"GET": plugins}, "Plugins"),
 ]

@@ -7,7 +7,7 @@ import sqlite3
 from typing import Any
 
 from cvat_sandbox.errors import Crash
-from cvat_sandbox.rest.exceptions import PermissionDenied, ValidationError
+from cvat_sandbox.rest.exceptions import ValidationError
 from cvat_sandbox.rest.responses import ApiResponse
 from cvat_sandbox.state import label_sets, tasks
 from cvat_sandbox.state.label_sets import Owner
@@ -39,8 +39,12 @@ LISTING = Listing(
     search=("project_name", "name", "owner", "status", "assignee", "subset", "mode", "dimension", "tracker_link"),
     order="-id",
 )  # fmt: skip
-DESCRIPTIVE = ("name", "labels", "bug_tracker", "subset", "source_storage", "target_storage")
-ASSIGNING = ("owner_id", "assignee_id", "project_id", "organization_id")
+ACTIONS = {
+    **dict.fromkeys(("name", "labels", "bug_tracker", "subset"), "update"),
+    **dict.fromkeys(("owner_id", "assignee_id", "project_id", "organization_id"), "assign"),
+    **dict.fromkeys(("source_storage", "target_storage"), "change storage"),
+}
+"""The fields that a PATCH may change, and the action that each is."""
 COLUMNS = {"owner_id": "owner", "assignee_id": "assignee"}
 """The fields whose columns have another name."""
 
@@ -94,7 +98,7 @@ def _project_organization(request: OrganizationRequest, project_id: Any) -> int 
     project = request.sandbox.db.one("SELECT * FROM project WHERE id = ?", project_id)
     if project is None:
         raise ValidationError(["Project matching query does not exist."])
-    permissions.check(request, "project", "update", project)
+    permissions.check_creation_in_project(request, project)
     organization_id: int | None = project["organization_id"]
     return organization_id
 
@@ -129,13 +133,10 @@ def update_task(request: OrganizationRequest, pk: str) -> ApiResponse:
 
 
 def _check_update(request: OrganizationRequest, task: sqlite3.Row, body: Any) -> None:
-    fields = set(body) if isinstance(body, dict) else set()
-    permissions.check(request, "task", "assign" if fields & set(ASSIGNING) else "update", task)
-    if fields - {*DESCRIPTIVE, *ASSIGNING}:
-        raise PermissionDenied("Attempted to update an unknown field")
+    for action in permissions.check_fields(body, ACTIONS) or {"update"}:
+        permissions.check(request, "task", action, task)
     for name in ("assignee_id", "owner_id"):
-        if name in fields:
-            permissions.check_assignee(request, body[name], task["organization_id"])
+        permissions.check_assignee(request, body.get(name), task["organization_id"])
 
 
 def delete_task(request: OrganizationRequest, pk: str) -> ApiResponse:

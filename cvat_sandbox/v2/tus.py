@@ -70,6 +70,12 @@ def _file_name(request: OrganizationRequest) -> str:
     return found.get("filename", "")
 
 
+def options(request: OrganizationRequest, pk: str) -> Response:
+    """Say that the server speaks TUS."""
+    permissions.check(request, "task", "update", request.find("task", pk))
+    return _answer(204)
+
+
 def get_offset(request: OrganizationRequest, pk: str, file_id: str) -> Response:
     """Return how many bytes of a file have arrived."""
     upload = _unfinished(request, pk, file_id)

@@ -12,9 +12,10 @@ from cvat_sandbox.state.users import User
 from cvat_sandbox.v2 import serializers
 from cvat_sandbox.v2.dispatch import Endpoint
 from cvat_sandbox.v2.filters import Column, Listing, listed
-from cvat_sandbox.v2.permissions import check_list, is_admin
+from cvat_sandbox.v2.permissions import check_list
 from cvat_sandbox.v2.representations import person_json, user_json
 from cvat_sandbox.v2.request import OrganizationRequest, not_found
+from cvat_sandbox.v2.rules import is_admin
 
 LISTING = Listing(
     "user t", "t.id",
@@ -72,8 +73,9 @@ def list_users(request: OrganizationRequest) -> ApiResponse:
     condition, values = ("1", []) if is_admin(user) else ("t.id = ?", [user.id])
     if organization.id is not None:
         condition, values = "t.id IN (SELECT user_id FROM membership WHERE organization_id = ?)", [organization.id]
+    several = request.sandbox.users.several
     return listed(
-        request, LISTING, (condition, values), lambda ids: [_shown(request, _get(request, key)) for key in ids]
+        request, LISTING, (condition, values), lambda ids: [_shown(request, member) for member in several(ids)]
     )
 
 

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
+    from cvat_sandbox.faults import Faults
     from cvat_sandbox.state.database import Database
+    from cvat_sandbox.workers.downloads import Downloader
     from cvat_sandbox.workers.requests import Requests
     from cvat_sandbox.workers.share import Share
 
@@ -57,8 +59,11 @@ def rq_id_of(task_id: int) -> str:
 class TaskData:
     """The creations of all tasks."""
 
-    def __init__(self, db: Database, requests: Requests, folder: Path, share: Share) -> None:
+    def __init__(
+        self, db: Database, requests: Requests, folder: Path, share: Share, downloader: Downloader, faults: Faults
+    ) -> None:
         self._db, self._requests, self._folder, self._share = db, requests, folder, share
+        self._downloader, self._faults = downloader, faults
 
     def folder(self, data_id: int) -> Path:
         """Return the folder with the media of a data row."""
@@ -127,8 +132,8 @@ class TaskData:
     def _sources(self, data_id: int, values: dict[str, Any]) -> list[Source]:
         """Return the images of a data row in the order of the frames."""
         sent = [Source(row["name"], self.raw(data_id) / row["file"]) for row in self._sent(data_id, values)]
-        shared = [Source(name, self._share.path(name)) for name in values.get("server_files", [])]
-        found = [source for source in [*sent, *shared] if media.kind_of(source.name) in {"image", "zip"}]
+        named = [*self._shared(values.get("server_files", [])), *self._remote(data_id, values.get("remote_files", []))]
+        found = [source for source in [*sent, *named] if media.kind_of(source.name) in {"image", "zip"}]
         archives = [source for source in found if media.kind_of(source.name) == "zip"]
         if not found:
             raise ValueError("No media data found")
@@ -136,6 +141,21 @@ class TaskData:
             raise ValueError("Only one video, archive, pdf, zip or many image, directory can be used simultaneously")
         images = self._unpack(archives[0], data_id) if archives else found
         return _sorted(images, values.get("sorting_method", "lexicographical"), values.get("upload_file_order", []))
+
+    def _shared(self, names: list[str]) -> list[Source]:
+        """Return the files of the share that a request names, and the images below its folders."""
+        chosen = self._share.choose(names)
+        self._share.check(chosen)
+        found: list[Source] = []
+        for name in chosen:
+            path = self._share.path(name)
+            found += [Source(*pair) for pair in self._share.images(name)] if path.is_dir() else [Source(name, path)]
+        return found
+
+    def _remote(self, data_id: int, urls: list[str]) -> list[Source]:
+        """Download files from other servers."""
+        self.raw(data_id).mkdir(parents=True, exist_ok=True)
+        return [Source(*pair) for pair in self._downloader.fetch(urls, self.raw(data_id), self._faults.run_download)]
 
     def _sent(self, data_id: int, values: dict[str, Any]) -> list[sqlite3.Row]:
         rows = uploads.of(self._db, data_id)

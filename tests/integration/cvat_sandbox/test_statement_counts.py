@@ -2,30 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-
 import httpx
 import pytest
 
 from cvat_sandbox import Serving
 from tests.support.sandbox_client import LABELS, create, job_ids, uploaded
-
-
-@contextmanager
-def statements(sandbox: Serving) -> Iterator[list[str]]:
-    """The SQL statements that the block executes."""
-    asked: list[str] = []
-    connection = sandbox.sandbox.db._connection
-    connection.set_trace_callback(asked.append)
-    yield asked
-    connection.set_trace_callback(None)
-
-
-def cost(sandbox: Serving, ask: Callable[[], httpx.Response]) -> int:
-    with statements(sandbox) as asked:
-        assert ask().status_code == 200
-    return len(asked)
+from tests.support.sandbox_statements import cost, statements
 
 
 def test_a_list_of_fifty_tasks_needs_as_many_statements_as_one_of_two(sandbox: Serving, root: httpx.Client) -> None:

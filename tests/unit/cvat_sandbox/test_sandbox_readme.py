@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import click
@@ -13,6 +14,8 @@ import cvat_sandbox
 from cvat_sandbox.cli import command
 from cvat_sandbox.faults import Rule, parse_rules
 from cvat_sandbox.state.users import ROLES
+from cvat_sandbox.v2.routes import SERVED
+from cvat_sandbox.v2.unserved import unserved
 
 FOLDER = Path(cvat_sandbox.__file__).parent
 README = (FOLDER / "README.md").read_text()
@@ -35,6 +38,13 @@ def test_the_rules_of_the_readme_are_valid_and_show_every_key() -> None:
     rules = [{"on" if key is True else key: value for key, value in rule.items()} for rule in yaml.safe_load(example)]
     assert parse_rules(rules)
     assert {key for rule in rules for key in rule} == set(Rule.model_fields)
+
+
+def test_what_two_point_x_does_not_serve_is_listed_and_nothing_else() -> None:
+    [block] = re.findall(r"^Not served.*?^```\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+    patterns, paths = block.split(), sorted({line.split()[1] for line in unserved(SERVED)})
+    assert [path for path in paths if not any(fnmatchcase(path, pattern) for pattern in patterns)] == []
+    assert [pattern for pattern in patterns if not any(fnmatchcase(path, pattern) for path in paths)] == []
 
 
 def test_every_module_of_the_first_level_is_in_the_readme() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from cvat_sandbox import Serving, serve
 from cvat_sandbox.errors import SandboxError
-from tests.support.sandbox_client_v2 import login
+from tests.support.sandbox_client_v2 import USERS, login
 
 
 def test_plain_json_is_not_acceptable_but_anything_is(sandbox: Serving) -> None:
@@ -78,6 +78,21 @@ def test_an_unknown_organization_is_404_and_two_different_ones_are_400(alex: htt
     assert (answer.status_code, answer.json()) == (404, {"detail": "nothing organization does not exist."})
     assert alex.get("/tasks?org=other", headers={"X-Organization": "nothing"}).status_code == 400
     assert alex.get("/tasks", headers={"X-Organization": ""}).status_code == 200
+
+
+def test_requests_without_credentials_are_limited_when_it_is_asked_for() -> None:
+    with serve(USERS, version="2.73", anonymous_limit=3) as sandbox:
+        alex = login(sandbox.url)
+        answers = [httpx.get(sandbox.url + "/api/server/about") for _ in range(3)]
+        assert [answer.status_code for answer in answers] == [200, 200, 429]
+        assert 0 < int(answers[-1].headers["Retry-After"]) <= 60
+        assert alex.get("/users/self").status_code == 200
+
+
+def test_another_version_in_the_accept_header_is_406(alex: httpx.Client) -> None:
+    for version, status in (("2.0", 200), ("1.0", 406)):
+        accept = f"application/vnd.cvat+json; version={version}"
+        assert alex.get("/users/self", headers={"Accept": accept}).status_code == status
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,15 @@ from __future__ import annotations
 import base64
 import io
 import zipfile
+from pathlib import Path
 
 import httpx
 import pytest
 from PIL import Image
 
-from cvat_sandbox import Serving
+from cvat_sandbox import Serving, serve
 from tests.support.pictures import jpeg
-from tests.support.sandbox_client_v2 import create, ended, frame_names, rq_id, send, uploaded
+from tests.support.sandbox_client_v2 import USERS, create, ended, frame_names, login, rq_id, send, uploaded
 
 TUS = {"Tus-Resumable": "1.0.0"}
 
@@ -183,6 +184,22 @@ def test_a_filter_and_a_range_choose_frames(alex: httpx.Client) -> None:
         ["1.jpg", "3.jpg", "5.jpg", "7.jpg"],
         7,
     )
+
+
+def test_files_of_the_share_and_its_folders_become_frames(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("in/b.jpg", "in/a.jpg", "c.jpg", "in/notes.txt"):
+        (tmp_path / name).write_bytes(jpeg())
+    with serve(USERS, version="2.73", share=tmp_path) as sandbox, login(sandbox.url) as alex:
+        listed = alex.get("/server/share", params={"directory": "/in"}).json()
+        assert {"name": "a.jpg", "type": "REG", "mime_type": "image"} in listed
+        task_id = create(alex)
+        alex.post(f"/tasks/{task_id}/data", json={"image_quality": 70, "server_files": ["in", "c.jpg"]})
+        assert ended(alex, rq_id(task_id))["status"] == "finished"
+        assert frame_names(alex, task_id) == ["c.jpg", "in/a.jpg", "in/b.jpg"]
+        missing = create(alex)
+        alex.post(f"/tasks/{missing}/data", json={"image_quality": 70, "server_files": ["nothing.jpg"]})
+        assert ended(alex, rq_id(missing))["message"].startswith("FileNotFoundError: ")
 
 
 def test_a_turned_tiff_is_measured_unturned_and_shown_turned(alex: httpx.Client, sandbox: Serving) -> None:
