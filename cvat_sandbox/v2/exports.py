@@ -34,19 +34,19 @@ def permitted_subject(request: OrganizationRequest, target: Target, pk: str, act
     return Subject.of(target, row)
 
 
-def _location(request: OrganizationRequest, subject: Subject) -> str:
-    """Return where the file goes; without a parameter, where the target storage of the object is."""
-    location = request.query.get("location")
+def _check_location(request: OrganizationRequest, subject: Subject) -> None:
+    """Raise unless the file can go where the request says; without a parameter, to the object's target storage."""
+    stored = json.loads(subject.row["target_storage"] or "null") or {}
+    location, key = request.query.get("location"), request.query.get("cloud_storage_id")
     if location is None:
-        location = _stored_location(subject.row)
+        location, key = stored.get("location", "local"), stored.get("cloud_storage_id")
     if location not in LOCATIONS:
         raise Crash(f"ValueError: {location!r} is not a valid Location")
-    return location
-
-
-def _stored_location(row: sqlite3.Row) -> str:
-    storage = json.loads(row["target_storage"] or "null") or {}
-    return str(storage.get("location", "local"))
+    if location == "cloud_storage":
+        if key is None:
+            raise Crash("AttributeError: no cloud storage is named")
+        request.find("cloud_storage", str(key))
+        raise _unserved("export to cloud storage")
 
 
 def _unserved(what: str) -> ApiException:
@@ -61,8 +61,7 @@ def start_export(target: Target) -> Handler:
         name, images = request.query.get("format", ""), request.query.get("save_images", "").lower() in TRUE
         if name not in LISTED:
             raise ValidationError(["Unknown format specified for the request"])
-        if _location(request, subject) != "local":
-            raise _unserved("export to cloud storage")
+        _check_location(request, subject)
         if name not in WRITTEN:
             raise _unserved(f"write {name}; it writes {', '.join(WRITTEN)}")
         filename = request.query.get("filename", "")
@@ -80,8 +79,7 @@ def start_export(target: Target) -> Handler:
 def start_backup(request: OrganizationRequest, pk: str) -> ApiResponse:
     """Start the backup of a task."""
     subject = permitted_subject(request, "task", pk, "export")
-    if _location(request, subject) != "local":
-        raise _unserved("export to cloud storage")
+    _check_location(request, subject)
     exports, filename = request.sandbox.dataset_exports, request.query.get("filename", "")
     try:
         rq_id = exports.start_backup(subject, request.user.id, filename=filename)

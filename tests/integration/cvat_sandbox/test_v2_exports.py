@@ -111,7 +111,8 @@ def test_a_part_of_a_file_can_be_downloaded(alex: httpx.Client, boxed: int) -> N
         ({"format": "COCO 9"}, 400),
         ({"format": ""}, 400),
         ({"location": "moon"}, 500),
-        ({"location": "cloud_storage"}, 501),
+        ({"location": "cloud_storage"}, 500),
+        ({"location": "cloud_storage", "cloud_storage_id": "1"}, 404),
         ({"format": "KITTI 1.0"}, 501),
     ],
 )
