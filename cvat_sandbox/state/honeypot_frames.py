@@ -6,7 +6,7 @@ The rules and the random numbers are those of CVAT, so that a seed gives the fra
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -43,6 +43,10 @@ class Plan:
     """The validation frame of each honeypot, in new numbers."""
     per_job: int
     """How many honeypots each job has."""
+
+    def reordered(self, numbers: Sequence[int]) -> Plan:
+        """Return the plan with other original numbers: `numbers[n]` for n."""
+        return replace(self, order=[numbers[number] for number in self.order])
 
 
 def plan(names: Sequence[str], selection: Selection, segment_size: int) -> Plan:

@@ -11,6 +11,7 @@ import string
 from typing import TYPE_CHECKING, Any
 
 from cvat_sandbox.errors import Rejected
+from cvat_sandbox.state import webhooks
 from cvat_sandbox.state.database import now
 from cvat_sandbox.state.users import UNUSABLE
 
@@ -85,9 +86,7 @@ def delete(db: Database, organization: sqlite3.Row) -> None:
         db.execute("DELETE FROM membership WHERE organization_id = ?", key)
         for table in ("task", "project", "cloud_storage"):
             db.execute(f"UPDATE {table} SET organization_id = NULL WHERE organization_id = ?", key)  # noqa: S608 - the names are constants
-        hooks = "SELECT id FROM webhook WHERE organization_id = ?"
-        db.execute(f"DELETE FROM webhook_delivery WHERE webhook_id IN ({hooks})", key)  # noqa: S608 - the names are constants
-        db.execute("DELETE FROM webhook WHERE organization_id = ?", key)
+        webhooks.delete_of_organization(db, key)
         db.execute("DELETE FROM organization WHERE id = ?", key)
 
 

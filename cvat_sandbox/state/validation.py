@@ -1,7 +1,7 @@
 """Validation frames: the frames of a task that have ground truth, and the honeypots made of them.
 
-In the mode `gt` they are frames of the jobs. In the mode `gt_pool` they come after all jobs, and each job has honeypots:
-copies of some of them.
+In the mode `gt` they are frames of the jobs. In the mode `gt_pool` they come after all jobs, and each job has
+honeypots: copies of some of them.
 """
 
 from __future__ import annotations
@@ -54,8 +54,9 @@ def layout_of(data: sqlite3.Row) -> Layout:
 
 def save_layout(db: Database, data_id: int, layout: Layout) -> None:
     """Store the layout of a data row."""
-    kept = {"frames": sorted(layout.frames), "disabled": sorted(layout.disabled), "frames_per_job": layout.frames_per_job}
-    db.update("data", data_id, {"validation_mode": layout.mode, "validation": json.dumps(kept)})
+    frames, disabled = sorted(layout.frames), sorted(layout.disabled)
+    kept = json.dumps({"frames": frames, "disabled": disabled, "frames_per_job": layout.frames_per_job})
+    db.update("data", data_id, {"validation_mode": layout.mode, "validation": kept})
 
 
 def honeypots_of(db: Database, data_id: int) -> dict[int, int]:

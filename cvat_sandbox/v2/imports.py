@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Callable
 from pathlib import Path
 
+from cvat_sandbox.errors import Crash
 from cvat_sandbox.formats.v2.loading import Target
 from cvat_sandbox.formats.v2.registry import READERS
 from cvat_sandbox.rest.exceptions import ApiException, ValidationError
 from cvat_sandbox.rest.responses import ApiResponse
+from cvat_sandbox.v2.cloud_storages import permitted_storage
 from cvat_sandbox.v2.dispatch import Handler
 from cvat_sandbox.v2.exports import permitted_subject
 from cvat_sandbox.v2.formats import IMPORTERS
 from cvat_sandbox.v2.request import OrganizationRequest
 from cvat_sandbox.web import multipart
 from cvat_sandbox.web.fault_middleware import SHORT
+from cvat_sandbox.workers.buckets import bucket_of
+from cvat_sandbox.workers.dataset_exports import Subject
 from cvat_sandbox.workers.dataset_imports import rq_id_of
 from cvat_sandbox.workers.requests import RequestRunning
 
@@ -32,7 +38,9 @@ def start_import(target: Target) -> Handler:
         _check_served(request, name)
         try:
             request.sandbox.requests.check_ended(rq_id_of(subject))
-            rq_id = request.sandbox.dataset_imports.start(subject, request.user.id, name, _received(request))
+            is_here = request.query.get("location", "local") == "local"
+            file, fetch = (_received(request), None) if is_here else _in_cloud(request, subject)
+            rq_id = request.sandbox.dataset_imports.start(subject, request.user.id, name, file, fetch)
         except RequestRunning as running:
             return ApiResponse({"rq_id": running.rq_id}, 409)
         return ApiResponse({"rq_id": rq_id}, 202)
@@ -43,14 +51,21 @@ def start_import(target: Target) -> Handler:
 def _check_served(request: OrganizationRequest, name: str) -> None:
     """Raise ApiException for an import that the sandbox does not have."""
     problem = ""
-    if request.query.get("location", "local") != "local":
-        problem = "import from cloud storage"
-    elif {"Upload-Start", "Upload-Length", "Upload-Finish"} & set(request.http.headers.keys()):
+    if {"Upload-Start", "Upload-Length", "Upload-Finish"} & set(request.http.headers.keys()):
         problem = "receive annotations piece by piece"
     elif name not in READERS:
         problem = f"read {name}; it reads {', '.join(READERS)}"
     if problem:
         raise ApiException(501, {"detail": f"The sandbox does not {problem}."})
+
+
+def _in_cloud(request: OrganizationRequest, subject: Subject) -> tuple[Path, Callable[[Path], None]]:
+    """Return a place for a file of a cloud storage, and what brings it there. Raises PermissionDenied, Rejected."""
+    key, name = request.query.get("cloud_storage_id"), request.query.get("filename")
+    if key is None or name is None:
+        raise Crash("ValueError: no storage or no file is named")
+    bucket = bucket_of(permitted_storage(request, key, subject.row["organization_id"]))
+    return request.sandbox.incoming / f"cloud-{uuid.uuid4()}", lambda file: bucket.download(name, file)
 
 
 def _received(request: OrganizationRequest) -> Path:

@@ -53,6 +53,11 @@ def _shown(request: OrganizationRequest, ids: list[int]) -> list[dict[str, Any]]
     ]  # fmt: skip
 
 
+def invitation_json(request: OrganizationRequest, key: int) -> dict[str, Any]:
+    """Return the JSON of an invitation."""
+    return _shown(request, [key])[0]
+
+
 def create_invitation(request: OrganizationRequest) -> ApiResponse:
     """Invite a user to the organization that the request names."""
     body = request.body

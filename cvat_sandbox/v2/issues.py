@@ -83,6 +83,11 @@ def _shown(request: OrganizationRequest, ids: list[int]) -> list[dict[str, Any]]
     ]  # fmt: skip
 
 
+def issue_json(request: OrganizationRequest, key: int) -> dict[str, Any]:
+    """Return the JSON of an issue."""
+    return _shown(request, [key])[0]
+
+
 def create_issue(request: OrganizationRequest) -> ApiResponse:
     """Create an issue in a job; the message becomes its first comment."""
     body = request.body
@@ -148,6 +153,11 @@ def _comments_shown(request: OrganizationRequest, ids: list[int]) -> list[dict[s
          "created_date": row["created_date"], "updated_date": row["updated_date"]}
         for row in rows
     ]  # fmt: skip
+
+
+def comment_json(request: OrganizationRequest, key: int) -> dict[str, Any]:
+    """Return the JSON of a comment."""
+    return _comments_shown(request, [key])[0]
 
 
 def create_comment(request: OrganizationRequest) -> ApiResponse:

@@ -9,13 +9,15 @@ from typing import Any
 from cvat_sandbox.errors import Crash, Rejected
 from cvat_sandbox.rest.request import parse_id
 from cvat_sandbox.rest.responses import ApiResponse
-from cvat_sandbox.state import jobs
+from cvat_sandbox.state import jobs, validation
 from cvat_sandbox.state.tasks import STATUSES
+from cvat_sandbox.state.validation import Selection, UnsuitableFrames
 from cvat_sandbox.v2 import permissions, serializers
 from cvat_sandbox.v2.dispatch import Endpoint
 from cvat_sandbox.v2.filters import Column, Listing, listed
 from cvat_sandbox.v2.representations import jobs_json
 from cvat_sandbox.v2.request import OrganizationRequest, not_found
+from cvat_sandbox.v2.validation_fields import GROUND_TRUTH, check_method
 
 LISTING = Listing(
     "job j JOIN task t ON t.id = j.task_id", "j.id",
@@ -69,6 +71,11 @@ def _shown(request: OrganizationRequest, ids: list[int]) -> list[dict[str, Any]]
     return jobs_json(db, rows, request.url(""), hidden=hidden)
 
 
+def job_json(request: OrganizationRequest, key: int) -> dict[str, Any]:
+    """Return the JSON of a job as the user sees it."""
+    return _shown(request, [key])[0]
+
+
 def get_job(request: OrganizationRequest, pk: str) -> ApiResponse:
     """Return a job."""
     return ApiResponse(_shown(request, [permitted_job(request, pk, "view")["id"]])[0])
@@ -87,16 +94,51 @@ def update_job(request: OrganizationRequest, pk: str) -> ApiResponse:
     return ApiResponse(_shown(request, [job["id"]])[0])
 
 
+def create_job(request: OrganizationRequest) -> ApiResponse:
+    """Create the ground truth job of a task. Other jobs are made of the frames of a task."""
+    db, body = request.sandbox.db, request.body
+    task = _task_of(request, body)
+    permissions.check(request, "task", "update", task)
+    values = GROUND_TRUTH.run_validation(body)
+    check_method(values)
+    if values["type"] != "ground_truth":
+        raise Rejected(f"Unexpected job type '{values['type']}'")
+    if task["data_id"] is None:
+        raise Rejected("This task has no data attached yet. Please set up task data and try again")
+    if "frame_selection_method" not in values:
+        raise Crash("KeyError: 'frame_selection_method'")
+    permissions.check_assignee(request, values.get("assignee"), task["organization_id"])
+    try:
+        job = validation.add_ground_truth(db, task, Selection.of(values), values.get("assignee"))
+    except UnsuitableFrames as error:
+        raise Rejected(str(error)) from error
+    return ApiResponse(_shown(request, [job])[0], 201, {"Location": request.url(f"/api/jobs/{job}")})
+
+
+def _task_of(request: OrganizationRequest, body: Any) -> sqlite3.Row:
+    """Return the task that a body names. Raises ValidationError."""
+    key = body.get("task_id") if isinstance(body, dict) else None
+    if key is None:
+        GROUND_TRUTH.run_validation(body)
+    task = request.sandbox.db.one("SELECT * FROM task WHERE id = ?", key if isinstance(key, int | str) else None)
+    if task is None:
+        raise Rejected("Task matching query does not exist.")
+    return task
+
+
 def delete_job(request: OrganizationRequest, pk: str) -> ApiResponse:
     """Delete a job of ground truth; others cannot be deleted."""
     job = permitted_job(request, pk, "delete")
     if job["type"] != "ground_truth":
         raise Rejected("Only ground truth jobs can be removed")
-    jobs.delete(request.sandbox.db, job)
+    data = request.sandbox.db.one("SELECT validation_mode FROM data WHERE id = ?", job["data_id"])
+    if data is not None and data["validation_mode"] == "gt_pool":
+        raise Rejected('GT jobs cannot be removed when task validation mode is "gt_pool"')
+    validation.remove_ground_truth(request.sandbox.db, job)
     return ApiResponse(status=204)
 
 
 ENDPOINTS = [
-    Endpoint("/api/jobs", {"GET": list_jobs}, "Job List"),
+    Endpoint("/api/jobs", {"GET": list_jobs, "POST": create_job}, "Job List"),
     Endpoint("/api/jobs/<pk>", {"GET": get_job, "PATCH": update_job, "DELETE": delete_job}, "Job Instance"),
 ]

@@ -53,6 +53,11 @@ def _shown(request: OrganizationRequest, ids: list[int]) -> list[dict[str, Any]]
     ]  # fmt: skip
 
 
+def membership_json(request: OrganizationRequest, key: int) -> dict[str, Any]:
+    """Return the JSON of a membership."""
+    return _shown(request, [key])[0]
+
+
 def _find(request: OrganizationRequest, pk: str) -> sqlite3.Row:
     row = organizations.find_membership(request.sandbox.db, parse_id(pk))
     if row is None:

@@ -80,6 +80,11 @@ def _shown(request: OrganizationRequest, ids: list[int]) -> list[dict[str, Any]]
     ]
 
 
+def organization_json(request: OrganizationRequest, key: int) -> dict[str, Any]:
+    """Return the JSON of an organization."""
+    return _shown(request, [key])[0]
+
+
 def create_organization(request: OrganizationRequest) -> ApiResponse:
     """Create an organization, which the user owns."""
     permissions.check_founder(request)

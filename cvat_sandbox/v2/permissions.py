@@ -29,6 +29,8 @@ COLUMNS: dict[str, Mapping[str, str]] = {
     "organization": {"owner": "owner"},
     "membership": {"self": "user_id"},
     "invitation": {"owner": "owner", "invitee": "user_id"},
+    "webhook": {"owner": "owner"},
+    "cloud_storage": {"owner": "owner"},
 }  # fmt: skip
 """The relations to a kind of object, and the columns that hold the ids of their users."""
 
@@ -134,7 +136,7 @@ def _space(user: User, organization: sqlite3.Row | None, role: str | None) -> Sp
 def relations_of(db: Database, user: User, kind: str, row: sqlite3.Row) -> set[str]:
     """Return the relations of a user to an object."""
     own = {relation for relation, column in COLUMNS[kind].items() if row[column] == user.id}
-    if kind == "task" and row["project_id"] is not None:
+    if kind in {"task", "webhook"} and row["project_id"] is not None:
         own |= _relations_to_project(db, user, row["project_id"])
     if kind == "job" and "assignee" in own and privilege_of(user) == "worker":
         own.add("assigned worker")
@@ -161,16 +163,20 @@ _OWN = {
     "project": ("t.owner", "t.assignee"),
     "job": ("j.assignee", "t.owner", "t.assignee"),
     "issue": ("i.owner", "i.assignee", "j.assignee", "t.owner", "t.assignee"),
+    "cloud_storage": ("t.owner",),
     "comment": ("c.owner", "i.owner", "i.assignee", "j.assignee", "t.owner", "t.assignee"),
+    "webhook": ("t.owner", "(SELECT owner FROM project WHERE id = t.project_id)"),
 }
 """The columns that hold the user's id where something is the user's own."""
+IN_PROJECT = ("task", "job", "issue", "comment")
+"""What may belong to a project; its owner and its assignee see it."""
 _OWN_PROJECT = "t.project_id IN (SELECT id FROM project WHERE owner = ? OR assignee = ?)"
 
 
 def visible(request: OrganizationRequest, kind: str) -> tuple[str, list[Any]]:
     """Return an SQL condition for the rows of a list, and its values. Raises PermissionDenied.
 
-    The condition names the table `t` (task or project); for jobs also the job `j`, for issues and comments `i` and `c`.
+    The condition names the table `t` (task, project, …); for jobs also `j`, for issues and comments `i` and `c`.
     """
     check_list(request)
     organization, user = request.organization, request.user
@@ -180,7 +186,8 @@ def visible(request: OrganizationRequest, kind: str) -> tuple[str, list[Any]]:
         conditions, values = ["t.organization_id = ?"], [organization.id]
     elif organization.is_personal:
         conditions = ["t.organization_id IS NULL"]
-    leads = has_role(request_space(request), "maintainer") and has_privilege(user, "user")
+    role = RULES[kind, "view"].role
+    leads = role is not None and has_role(request_space(request), role) and has_privilege(user, "user")
     if not (leads or is_admin(user)):
         condition, own = _own(kind, user)
         conditions, values = [*conditions, f"({condition})"], [*values, *own]
@@ -191,7 +198,7 @@ def _own(kind: str, user: User) -> tuple[str, list[Any]]:
     """Return the condition for what is a user's own. Each column is compared alone, so that its index serves."""
     terms = [f"{column} = ?" for column in _OWN[kind]]
     values = [user.id] * len(terms)
-    if kind == "project":
+    if kind not in IN_PROJECT:
         return " OR ".join(terms), values
     return " OR ".join([*terms, _OWN_PROJECT]), [*values, user.id, user.id]
 

@@ -22,6 +22,7 @@ ANYONE = frozenset({"anyone"})
 """A relation that every user has to everything."""
 SELF = frozenset({"self"})
 OWNER = frozenset({"owner"})
+PROJECT_OWNER = frozenset({"project owner"})
 PROJECT_STAFF = frozenset({"project owner", "project assignee"})
 TASK_OWNERS = PROJECT_STAFF | {"owner"}
 TASK_STAFF = TASK_OWNERS | {"assignee"}
@@ -80,7 +81,13 @@ RULES: dict[tuple[str, str], Rule] = {
     ("project", "assign"): Rule("worker", OWNER, "staff", OWNER),
     ("project", "change owner"): Rule("worker", NOBODY, "staff"),
     ("project", "change storage"): Rule("worker", OWNER, "staff", OWNER),
+    ("project", "change organization"): Rule("worker", OWNER, "staff", OWNER),
     ("project", "delete"): Rule("worker", OWNER, "staff", OWNER),
+
+    ("cloud_storage", "create"): Rule("user", ANYONE, "maintainer"),
+    ("cloud_storage", "view"): Rule("worker", OWNER, "supervisor", OWNER),
+    ("cloud_storage", "update"): Rule("worker", OWNER, "staff", OWNER),
+    ("cloud_storage", "delete"): Rule("worker", OWNER, "staff", OWNER),
 
     ("issue", "view"): Rule("worker", ISSUE_STAFF, "maintainer", ISSUE_STAFF),
     ("issue", "update"): Rule("worker", ISSUE_STAFF, "maintainer", ISSUE_STAFF),
@@ -116,6 +123,11 @@ RULES: dict[tuple[str, str], Rule] = {
     ("invitation", "delete"): Rule(role="staff", outsider=OWNER),
     ("invitation", "accept"): Rule(outsider=frozenset({"invitee"})),
     ("invitation", "decline"): Rule(outsider=frozenset({"invitee"})),
+
+    ("webhook", "create in project"): Rule("worker", PROJECT_OWNER, "maintainer", PROJECT_OWNER),
+    ("webhook", "create in organization"): Rule(role="maintainer"),
+    ("webhook", "view"): Rule("worker", STORAGE_OWNERS, "maintainer", STORAGE_OWNERS),
+    ("webhook", "update"): Rule("worker", STORAGE_OWNERS, "maintainer", STORAGE_OWNERS),
 
     ("user", "view"): Rule("worker", SELF, None, ANYONE, outsider=SELF),
     ("user", "update"): Rule("worker", SELF, None, SELF, outsider=SELF),
