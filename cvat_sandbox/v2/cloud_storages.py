@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import sqlite3
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Response
-from PIL import Image
 
 from cvat_sandbox.errors import Rejected
 from cvat_sandbox.rest.exceptions import ApiException, PermissionDenied, ValidationError
 from cvat_sandbox.rest.fields import CharField, ChoiceField, Field, ListField, Serializer
-from cvat_sandbox.rest.responses import ApiResponse, plain, to_json
-from cvat_sandbox.state import cloud_storages, media, pillow12
+from cvat_sandbox.rest.responses import ApiResponse, plain
+from cvat_sandbox.state import cloud_storages
 from cvat_sandbox.v2 import permissions
 from cvat_sandbox.v2.dispatch import JSON, Endpoint
 from cvat_sandbox.v2.filters import Column, Listing, listed
 from cvat_sandbox.v2.representations import people_json, rows_of
 from cvat_sandbox.v2.request import OrganizationRequest
 from cvat_sandbox.v2.rules import is_admin
-from cvat_sandbox.workers import buckets, cloud_files
-from cvat_sandbox.workers.buckets import MAX_PAGE_SIZE, Bucket, bucket_of
-from cvat_sandbox.workers.cloud_files import Manifest
+from cvat_sandbox.workers.cloud_files import bucket_of
 
-PREVIEW_SIZE = (256, 256)
+if TYPE_CHECKING:
+    from cvat_sandbox.workers.buckets import Bucket
+
 _OWNER = "(SELECT username FROM user WHERE id = t.owner)"
 LISTING = Listing(
     "cloud_storage t", "t.id",
@@ -92,6 +89,8 @@ def create_storage(request: OrganizationRequest) -> ApiResponse | Response:
         values = cloud_storages.columns(_validated(request))
     except ValidationError as error:
         return plain(_lines(error.detail), 400)
+    except ValueError as error:  # what boto3 says about the address or the credentials
+        return plain(str(error), 400)
     key = cloud_storages.create(
         request.sandbox.db, {**values, "owner": request.user.id, "organization_id": request.organization.id}
     )
@@ -140,12 +139,12 @@ def _check_bucket(bucket: Bucket, manifests: list[str], verb: str) -> None:
 
 def get_storage(request: OrganizationRequest, pk: str) -> ApiResponse:
     """Return a storage."""
-    return ApiResponse(_shown(request, [_permitted(request, pk, "view")["id"]])[0])
+    return ApiResponse(_shown(request, [permitted(request, pk, "view")["id"]])[0])
 
 
 def update_storage(request: OrganizationRequest, pk: str) -> ApiResponse:
     """Change a storage, unless its bucket cannot be read."""
-    storage = _permitted(request, pk, "update")
+    storage = permitted(request, pk, "update")
     values = cloud_storages.columns(_validated(request, storage), storage)
     cloud_storages.change(request.sandbox.db, storage["id"], values)
     return ApiResponse(_shown(request, [storage["id"]])[0])
@@ -153,11 +152,12 @@ def update_storage(request: OrganizationRequest, pk: str) -> ApiResponse:
 
 def delete_storage(request: OrganizationRequest, pk: str) -> ApiResponse:
     """Delete a storage. The tasks that use it remain."""
-    cloud_storages.delete(request.sandbox.db, _permitted(request, pk, "delete")["id"])
+    cloud_storages.delete(request.sandbox.db, permitted(request, pk, "delete")["id"])
     return ApiResponse(status=204)
 
 
-def _permitted(request: OrganizationRequest, pk: str, action: str) -> sqlite3.Row:
+def permitted(request: OrganizationRequest, pk: str, action: str) -> sqlite3.Row:
+    """Return the storage of a path; raises NotFound, or PermissionDenied if the user may not `action` it."""
     storage = request.find("cloud_storage", pk)
     permissions.check(request, "cloud_storage", action, storage)
     return storage
@@ -166,17 +166,17 @@ def _permitted(request: OrganizationRequest, pk: str, action: str) -> sqlite3.Ro
 # -- storages that other requests name
 
 
-def check_named_storage(request: OrganizationRequest, body: Any, organization_id: int | None) -> None:
+def check_body(request: OrganizationRequest, body: Any, organization_id: int | None) -> None:
     """Raise Rejected or PermissionDenied for a storage in a body that the user may not read.
 
     organization_id: the organization to which the storage must belong.
     """
     key = body.get("cloud_storage_id") if isinstance(body, dict) else None
     if key is not None and key != "":
-        permitted_storage(request, key, organization_id)
+        named_storage(request, key, organization_id)
 
 
-def permitted_storage(request: OrganizationRequest, key: Any, organization_id: int | None) -> sqlite3.Row:
+def named_storage(request: OrganizationRequest, key: Any, organization_id: int | None) -> sqlite3.Row:
     """Return the storage with an id that the user may read; raises Rejected, PermissionDenied."""
     storage = request.sandbox.db.one("SELECT * FROM cloud_storage WHERE id = ?", _number(key))
     if storage is None:
@@ -189,113 +189,6 @@ def permitted_storage(request: OrganizationRequest, key: Any, organization_id: i
 
 def _number(key: Any) -> int:
     return int(key) if re.fullmatch(r"\d{1,18}", str(key)) else 0
-
-
-# -- what is in a bucket
-
-
-def _asked(answer: Callable[[OrganizationRequest, sqlite3.Row], ApiResponse | Response]) -> Any:
-    """Return a handler that asks the bucket of a storage; all errors are texts."""
-
-    def handle(request: OrganizationRequest, pk: str) -> ApiResponse | Response:
-        try:
-            return answer(request, _permitted(request, pk, "view"))
-        except Exception as error:  # noqa: BLE001 - the real server catches all, too
-            return _refusal(error)
-
-    handle.__doc__ = answer.__doc__
-    return handle
-
-
-def _refusal(error: Exception) -> ApiResponse:
-    """Return the text of an error; also a storage that does not exist is an internal error, as on the real server."""
-    match error:
-        case PermissionDenied(detail=detail):
-            return ApiResponse(detail["detail"], 403)
-        case cloud_files.ValidationError(text=text):
-            return ApiResponse(text, 400)
-        case buckets.PermissionDenied():
-            return ApiResponse(str(error), 403)
-        case buckets.NotFound():
-            return ApiResponse(str(error), 404)
-        case _:
-            return ApiResponse("An internal error has occurred", 500)
-
-
-def get_status(_request: OrganizationRequest, storage: sqlite3.Row) -> ApiResponse:
-    """Return whether the bucket can be read."""
-    return ApiResponse(bucket_of(storage).status())
-
-
-def get_actions(_request: OrganizationRequest, storage: sqlite3.Row) -> Response:
-    """Return what the bucket allows."""
-    return Response(to_json(bucket_of(storage).actions()), content_type="text/plain")
-
-
-def get_content(request: OrganizationRequest, storage: sqlite3.Row) -> ApiResponse | Response:
-    """Return a page of a folder, of the bucket or of one of its manifests."""
-    query = request.query
-    prefix, token = query.get("prefix", "").removeprefix("/"), query.get("next_token", "")
-    wanted = query.get("page_size", str(MAX_PAGE_SIZE))
-    if not wanted.isdigit():
-        return plain("Wrong value for page_size was found", 400)
-    size = min(int(wanted), MAX_PAGE_SIZE)
-    if query.get("manifest_path"):
-        if token and not token.isdigit():
-            return plain("Wrong value for the next_token parameter was found.", 400)
-        return ApiResponse(_in_manifest(bucket_of(storage), query["manifest_path"], prefix, int(token or 0), size))
-    bucket = bucket_of(storage)
-    return ApiResponse(_in_bucket(bucket, prefix, token, size))
-
-
-def _in_bucket(bucket: Bucket, prefix: str, token: str, size: int) -> dict[str, Any]:
-    if not (bucket.prefix.startswith(prefix) or prefix.startswith(bucket.prefix)):
-        return {"next": None, "content": []}
-    searched = max(prefix, bucket.prefix, key=len)
-    page = bucket.page(searched, token=token, size=size)
-    names = [(name.strip("/"), "DIR") for name in page.folders] + [(name, "REG") for name in page.files]
-    start = searched.rfind("/") + 1
-    return {"next": page.next, "content": [_entry(name[start:], kind) for name, kind in names]}
-
-
-def _in_manifest(bucket: Bucket, name: str, prefix: str, start: int, size: int) -> dict[str, Any]:
-    """Return a page of the folders and files that a manifest names."""
-    names = [key[prefix.rfind("/") + 1 :] for key in _manifest(bucket, name).names if key.startswith(prefix)]
-    folders = sorted({key.split("/")[0] for key in names if "/" in key}, key=media.natural_key)
-    files = sorted((key for key in names if "/" not in key), key=media.natural_key)
-    entries = [*(_entry(key, "DIR") for key in folders), *(_entry(key, "REG") for key in files)]
-    is_last = start + size >= len(entries)
-    return {"next": None if is_last else str(start + size), "content": entries[start : start + size]}
-
-
-def _entry(name: str, kind: str) -> dict[str, str]:
-    found = media.kind_of(name)
-    mime = "DIR" if kind == "DIR" else "archive" if found == "zip" else found or "unknown"
-    return {"name": name, "type": kind, "mime_type": mime}
-
-
-def _manifest(bucket: Bucket, name: str) -> Manifest:
-    return Manifest(name, bucket.read(name))
-
-
-def get_preview(_request: OrganizationRequest, storage: sqlite3.Row) -> Response:
-    """Return the first image of a manifest, made small; 404 without a manifest."""
-    bucket = bucket_of(storage)
-    for name in json.loads(storage["manifests"]):
-        images = _manifest(bucket, name).names
-        if images:
-            return Response(_small(bucket.read(images[0])), content_type="image/jpeg")
-    return plain("Cloud storage preview not found", 404)
-
-
-def _small(content: bytes) -> bytes:
-    out = io.BytesIO()
-    with Image.open(io.BytesIO(content)) as image:
-        pillow12.load(image)
-        small = pillow12.to_rgb(image)
-    small.thumbnail(PREVIEW_SIZE)
-    small.save(out, "JPEG")
-    return out.getvalue()
 
 
 ENDPOINTS = [
@@ -311,8 +204,4 @@ ENDPOINTS = [
         "Cloud Storage Instance",
         parsers=(*JSON, "multipart/form-data"),
     ),
-    Endpoint("/api/cloudstorages/<pk>/status", {"GET": _asked(get_status)}, "Status"),
-    Endpoint("/api/cloudstorages/<pk>/actions", {"GET": _asked(get_actions)}, "Actions"),
-    Endpoint("/api/cloudstorages/<pk>/content-v2", {"GET": _asked(get_content)}, "Content V2"),
-    Endpoint("/api/cloudstorages/<pk>/preview", {"GET": _asked(get_preview)}, "Preview"),
 ]

@@ -23,7 +23,7 @@ from cvat_sandbox.state import honeypot_changes, jobs, pillow12, uploads
 from cvat_sandbox.state.media import Frames
 from cvat_sandbox.state.validation import layout_of
 from cvat_sandbox.v2 import permissions, serializers, tus
-from cvat_sandbox.v2.cloud_storages import check_named_storage
+from cvat_sandbox.v2.cloud_storages import check_body
 from cvat_sandbox.v2.dispatch import JSON, Endpoint
 from cvat_sandbox.v2.jobs import permitted_job
 from cvat_sandbox.v2.request import OrganizationRequest
@@ -78,7 +78,7 @@ def _finish(request: OrganizationRequest, task: sqlite3.Row) -> ApiResponse:
     form = _form(request)
     try:
         body = _with_lists(form.fields) if request.is_upload else request.body
-        check_named_storage(request, body, task["organization_id"])
+        check_body(request, body, task["organization_id"])
         values = serializers.DATA.run_validation(body)
         request.sandbox.requests.check_ended(rq_id_of(task["id"]))
         _add_files(request, task, form)

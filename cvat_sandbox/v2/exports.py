@@ -15,12 +15,12 @@ from cvat_sandbox.formats.v2.registry import EXPORTERS as WRITTEN
 from cvat_sandbox.rest.exceptions import ApiException, ValidationError
 from cvat_sandbox.rest.responses import ApiResponse, plain, send_file
 from cvat_sandbox.v2 import permissions, removed
-from cvat_sandbox.v2.cloud_storages import permitted_storage
+from cvat_sandbox.v2.cloud_storages import named_storage
 from cvat_sandbox.v2.dispatch import Endpoint, Handler
 from cvat_sandbox.v2.formats import EXPORTERS
 from cvat_sandbox.v2.jobs import find_job
 from cvat_sandbox.v2.request import OrganizationRequest
-from cvat_sandbox.workers.buckets import bucket_of
+from cvat_sandbox.workers.cloud_files import bucket_of
 from cvat_sandbox.workers.dataset_exports import Deliver, Subject
 from cvat_sandbox.workers.requests import RequestRunning
 
@@ -42,14 +42,14 @@ def _delivery(request: OrganizationRequest, subject: Subject) -> Deliver | None:
     Without the parameter `location` the target storage of the object counts. Raises PermissionDenied, Rejected.
     """
     stored = json.loads(subject.row["target_storage"] or "null") or {}
-    place = request.query if "location" in request.query else {"location": "local", **stored}
-    if place["location"] not in LOCATIONS:
-        raise Crash(f"ValueError: {place['location']!r} is not a valid Location")
-    if place["location"] == "local":
+    wanted = request.query if "location" in request.query else {"location": "local", **stored}
+    if wanted["location"] not in LOCATIONS:
+        raise Crash(f"ValueError: {wanted['location']!r} is not a valid Location")
+    if wanted["location"] == "local":
         return None
-    if place.get("cloud_storage_id") is None:
+    if wanted.get("cloud_storage_id") is None:
         raise Crash("ValueError: no storage is named")
-    storage = permitted_storage(request, place["cloud_storage_id"], subject.row["organization_id"])
+    storage = named_storage(request, wanted["cloud_storage_id"], subject.row["organization_id"])
     return bucket_of(storage).upload
 
 

@@ -11,14 +11,14 @@ from cvat_sandbox.formats.v2.loading import Target
 from cvat_sandbox.formats.v2.registry import READERS
 from cvat_sandbox.rest.exceptions import ApiException, ValidationError
 from cvat_sandbox.rest.responses import ApiResponse
-from cvat_sandbox.v2.cloud_storages import permitted_storage
+from cvat_sandbox.v2.cloud_storages import named_storage
 from cvat_sandbox.v2.dispatch import Handler
 from cvat_sandbox.v2.exports import permitted_subject
 from cvat_sandbox.v2.formats import IMPORTERS
 from cvat_sandbox.v2.request import OrganizationRequest
 from cvat_sandbox.web import multipart
 from cvat_sandbox.web.fault_middleware import SHORT
-from cvat_sandbox.workers.buckets import bucket_of
+from cvat_sandbox.workers.cloud_files import bucket_of
 from cvat_sandbox.workers.dataset_exports import Subject
 from cvat_sandbox.workers.dataset_imports import rq_id_of
 from cvat_sandbox.workers.requests import RequestRunning
@@ -64,7 +64,7 @@ def _in_cloud(request: OrganizationRequest, subject: Subject) -> tuple[Path, Cal
     key, name = request.query.get("cloud_storage_id"), request.query.get("filename")
     if key is None or name is None:
         raise Crash("ValueError: no storage or no file is named")
-    bucket = bucket_of(permitted_storage(request, key, subject.row["organization_id"]))
+    bucket = bucket_of(named_storage(request, key, subject.row["organization_id"]))
     return request.sandbox.incoming / f"cloud-{uuid.uuid4()}", lambda file: bucket.download(name, file)
 
 

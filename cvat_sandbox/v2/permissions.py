@@ -29,8 +29,8 @@ COLUMNS: dict[str, Mapping[str, str]] = {
     "organization": {"owner": "owner"},
     "membership": {"self": "user_id"},
     "invitation": {"owner": "owner", "invitee": "user_id"},
-    "webhook": {"owner": "owner"},
     "cloud_storage": {"owner": "owner"},
+    "webhook": {"owner": "owner"},
 }  # fmt: skip
 """The relations to a kind of object, and the columns that hold the ids of their users."""
 

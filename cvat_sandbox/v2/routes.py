@@ -11,6 +11,7 @@ from cvat_sandbox.rest.authentication import set_cookies
 from cvat_sandbox.sandbox import Sandbox
 from cvat_sandbox.v2 import (
     access_tokens,
+    bucket_contents,
     cloud_storages,
     consensus,
     data,
@@ -52,6 +53,7 @@ SERVED = [
     *labels.ENDPOINTS,
     *projects.ENDPOINTS,
     *cloud_storages.ENDPOINTS,
+    *bucket_contents.ENDPOINTS,
     *requests.ENDPOINTS,
     *organizations.ENDPOINTS,
     *memberships.ENDPOINTS,

@@ -89,6 +89,11 @@ RULES: dict[tuple[str, str], Rule] = {
     ("cloud_storage", "update"): Rule("worker", OWNER, "staff", OWNER),
     ("cloud_storage", "delete"): Rule("worker", OWNER, "staff", OWNER),
 
+    ("webhook", "create in project"): Rule("worker", PROJECT_OWNER, "maintainer", PROJECT_OWNER),
+    ("webhook", "create in organization"): Rule(role="maintainer"),
+    ("webhook", "view"): Rule("worker", STORAGE_OWNERS, "maintainer", STORAGE_OWNERS),
+    ("webhook", "update"): Rule("worker", STORAGE_OWNERS, "maintainer", STORAGE_OWNERS),
+
     ("issue", "view"): Rule("worker", ISSUE_STAFF, "maintainer", ISSUE_STAFF),
     ("issue", "update"): Rule("worker", ISSUE_STAFF, "maintainer", ISSUE_STAFF),
     ("issue", "comment"): Rule("worker", ISSUE_STAFF, "maintainer", ISSUE_STAFF),
@@ -123,11 +128,6 @@ RULES: dict[tuple[str, str], Rule] = {
     ("invitation", "delete"): Rule(role="staff", outsider=OWNER),
     ("invitation", "accept"): Rule(outsider=frozenset({"invitee"})),
     ("invitation", "decline"): Rule(outsider=frozenset({"invitee"})),
-
-    ("webhook", "create in project"): Rule("worker", PROJECT_OWNER, "maintainer", PROJECT_OWNER),
-    ("webhook", "create in organization"): Rule(role="maintainer"),
-    ("webhook", "view"): Rule("worker", STORAGE_OWNERS, "maintainer", STORAGE_OWNERS),
-    ("webhook", "update"): Rule("worker", STORAGE_OWNERS, "maintainer", STORAGE_OWNERS),
 
     ("user", "view"): Rule("worker", SELF, None, ANYONE, outsider=SELF),
     ("user", "update"): Rule("worker", SELF, None, SELF, outsider=SELF),

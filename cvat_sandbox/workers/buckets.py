@@ -1,4 +1,4 @@
-"""Buckets of S3, as CVAT's cloud storages use them."""
+"""Buckets of S3, as CVAT's cloud storages use them. boto3 is slow to import: `cloud_files.bucket_of` imports this."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cvat_sandbox.state import cloud_storages
+from cvat_sandbox.workers.framework_errors import NotFound, PermissionDenied
 
 if TYPE_CHECKING:
     import sqlite3
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 Status = Literal["AVAILABLE", "NOT_FOUND", "FORBIDDEN"]
 ACTIONS = {"s3:GetObject": "read", "s3:PutObject": "write"}
-MAX_PAGE_SIZE = 500
 TRANSFER = TransferConfig(use_threads=False)
 OPTIONS = {
     "connect_timeout": 5, "read_timeout": 60, "retries": {"total_max_attempts": 1}, "max_pool_connections": 16,
@@ -30,18 +30,6 @@ OPTIONS = {
     "request_checksum_calculation": "when_required", "response_checksum_validation": "when_required",
 }  # fmt: skip
 DEFAULT_REGION = "us-east-1"
-
-
-class NotFound(Exception):
-    """A bucket or a file does not exist; the message of a request shows the REST framework's name."""
-
-    __module__ = "rest_framework.exceptions"
-
-
-class PermissionDenied(Exception):
-    """A bucket or a file may not be read; the message of a request shows the REST framework's name."""
-
-    __module__ = "rest_framework.exceptions"
 
 
 class Page:
@@ -92,7 +80,7 @@ class Bucket:
                 allowed |= {named} if isinstance(named, str) else set(named)
         return [word for action, word in ACTIONS.items() if action in allowed]
 
-    def page(self, prefix: str = "", *, token: str = "", size: int = MAX_PAGE_SIZE) -> Page:
+    def page(self, prefix: str, *, token: str, size: int) -> Page:
         """Return a page of the files and folders whose names begin with `prefix`."""
         wanted: dict[str, Any] = {"Bucket": self.name, "MaxKeys": size, "Delimiter": "/"}
         if prefix:
@@ -146,7 +134,10 @@ def _status_of(error: ClientError) -> Status:
 
 
 def bucket_of(storage: sqlite3.Row | Mapping[str, Any]) -> Bucket:
-    """Return the bucket of a storage, a row of its table or the columns of one."""
+    """Return the bucket of a storage, a row of its table or the columns of one.
+
+    Raises ValueError for an address that is none, and for half of the credentials.
+    """
     attributes = cloud_storages.attributes_of(storage)
     client = _client(attributes.get("endpoint_url", ""), attributes.get("region", ""), storage["credentials"])
     return Bucket(storage["resource"], client, prefix=attributes.get("prefix", ""))
@@ -156,6 +147,8 @@ def bucket_of(storage: sqlite3.Row | Mapping[str, Any]) -> Bucket:
 def _client(endpoint_url: str, region: str, credentials: str) -> Any:
     """Return a client; to create one takes long, and it may be used by all threads."""
     known = json.loads(credentials)
+    if len([name for name in ("key", "secret_key", "session_token") if known.get(name)]) == 1:
+        raise ValueError("Insufficient data for authentication")
     options = dict(OPTIONS) if known.get("key") else {**OPTIONS, "signature_version": UNSIGNED}
     with _creating:
         return _session().client(

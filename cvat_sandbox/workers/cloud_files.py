@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from cvat_sandbox.state import cloud_storages, pillow12
-from cvat_sandbox.workers.buckets import Bucket, bucket_of
+from cvat_sandbox.workers.framework_errors import ValidationError
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from cvat_sandbox.state.database import Database
+    from cvat_sandbox.workers.buckets import Bucket
 
 READERS = 8
 HEADER_BYTES = 65536
@@ -29,16 +30,6 @@ EVERYTHING = "*"
 MANIFEST_SUFFIX = ".jsonl"
 NO_INTERSECTION = "There is no intersection of the files specifiedin the request with the contents of the bucket"
 WRONG_MAPPING = "Incorrect file mapping to manifest content"
-
-
-class ValidationError(Exception):
-    """A file list that 2.x refuses in its worker; the message of the request shows the REST framework's name."""
-
-    __module__ = "rest_framework.exceptions"
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        super().__init__(f"[ErrorDetail(string={text!r}, code='invalid')]")
 
 
 class InvalidImageError(Exception):
@@ -103,6 +94,13 @@ class Manifest:
         if line.get("width") is None or line.get("height") is None:
             raise ValidationError(f"Can't find image '{key}' width or height info in the manifest")
         return CloudImage(key, line["width"], line["height"])
+
+
+def bucket_of(storage: sqlite3.Row | Mapping[str, Any]) -> Bucket:
+    """Return the bucket of a storage, a row of its table or the columns of one. Raises ValueError."""
+    from cvat_sandbox.workers import buckets  # noqa: PLC0415 - boto3 is slow to import, and few sandboxes need it
+
+    return buckets.bucket_of(storage)
 
 
 class CloudFiles:

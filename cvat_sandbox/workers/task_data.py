@@ -188,7 +188,7 @@ class TaskData:
     def _on_server(self, data_id: int, values: dict[str, Any]) -> list[Source]:
         """Return the files of the share, or of a cloud storage, that a data row names."""
         data = self._db.one("SELECT * FROM data WHERE id = ?", data_id)
-        if data is None or data["storage"] != "cloud_storage":
+        if data is None or data["cloud_storage_id"] is None:
             return self._shared(cloud_storages.files_of(self._db, data_id))
         return self._in_cloud(data, values)
 

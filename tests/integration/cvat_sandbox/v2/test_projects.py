@@ -126,6 +126,19 @@ def test_a_task_enters_a_project_when_all_of_its_labels_have_a_name_there(alex: 
     assert alex.get(f"/labels/{tiger['id']}").status_code == 404
 
 
+def test_the_elements_of_a_skeleton_move_with_it(alex: httpx.Client) -> None:
+    body = {"name": "body", "type": "skeleton", "svg": "", "sublabels": [{"name": "head", "type": "points"}]}
+    key = project(alex, labels=[body])["id"]
+    task_id = uploaded(alex, ["a.jpg"], labels=[body])
+    [old], [new] = (labels(alex, **of).values() for of in ({"task_id": task_id}, {"project_id": key}))
+    head = {"type": "points", "label_id": old["sublabels"][0]["id"], "frame": 0, "points": [5, 5]}
+    annotate(alex, task_id, {"type": "skeleton", "label_id": old["id"], "frame": 0, "points": [], "elements": [head]})
+    assert alex.patch(f"/tasks/{task_id}", json={"project_id": key}).status_code == 200
+    [shape] = shapes(alex, task_id)
+    [element] = shape["elements"]
+    assert (shape["label_id"], element["label_id"]) == (new["id"], new["sublabels"][0]["id"])
+
+
 def test_a_task_cannot_leave_its_project(alex: httpx.Client) -> None:
     task_id = create(alex, labels=[], project_id=project(alex)["id"])
     assert alex.patch(f"/tasks/{task_id}", json={"project_id": None}).status_code == 500
