@@ -44,7 +44,7 @@ class Merges:
         def work(_report: Callable[[str], None]) -> None:
             self._merge(task, parent_id)
 
-        return self._requests.start(order, work, fault="merge", kept=KEPT_SECONDS)
+        return self._requests.start(order, work, fault="consensus", kept=KEPT_SECONDS)
 
     def _replicas(self, task: sqlite3.Row, parent_id: int | None) -> dict[int, list[int]]:
         """Return the replicas that have been begun by their parents, which are at the stage annotation."""
