@@ -148,13 +148,13 @@ def _draw_masks(
     drawn = set()
     for item in items:
         if found := sorted(chosen(item), key=lambda annotation: int(annotation.z_order)):
-            numbers = np.zeros(item.height * item.width, dtype=np.uint32)
+            row = np.zeros(item.height * item.width, dtype=np.uint32)
             for number, annotation in enumerate(found, 1):
-                masks.paint(numbers, annotation.mask, number)
-            places = numbers.reshape((item.height, item.width), order="F")
+                masks.paint(row, annotation.mask, number)
+            numbers = row.reshape((item.height, item.width), order="F")
             classes = [colors[dataset.labels[annotation.label].name] for annotation in found]
-            members[f"SegmentationClass/{item.id}.png"] = _png(places, classes)
-            members[f"SegmentationObject/{item.id}.png"] = _png(places, [voc_color(n + 1) for n in range(len(found))])
+            members[f"SegmentationClass/{item.id}.png"] = _png(numbers, classes)
+            members[f"SegmentationObject/{item.id}.png"] = _png(numbers, [voc_color(n + 1) for n in range(len(found))])
             drawn.add(item.id)
     return drawn
 

@@ -91,10 +91,17 @@ def test_every_format_contains_the_images_if_asked(alex: httpx.Client, boxed: in
     assert not [n for n in v2.export(alex, f"tasks/{boxed}", format_name).namelist() if n.endswith(".jpg")]
 
 
-def test_the_file_name_can_be_chosen(alex: httpx.Client, boxed: int) -> None:
-    started = v2.start(alex, f"tasks/{boxed}", "COCO 1.0", filename="mine.zip")
+@pytest.mark.parametrize(
+    ("name", "header"),
+    [
+        ("mine.zip", 'attachment; filename="mine.zip"'),
+        ('ö"\n.zip', "attachment; filename=\"__.zip\"; filename*=UTF-8''%C3%B6%22%0A.zip"),
+    ],
+)
+def test_the_file_name_can_be_chosen(alex: httpx.Client, boxed: int, name: str, header: str) -> None:
+    started = v2.start(alex, f"tasks/{boxed}", "COCO 1.0", filename=name)
     answer = alex.get(v2.ended(alex, started.json()["rq_id"])["result_url"])
-    assert answer.headers["content-disposition"] == 'attachment; filename="mine.zip"'
+    assert answer.headers["content-disposition"] == header
 
 
 def test_a_part_of_a_file_can_be_downloaded(alex: httpx.Client, boxed: int) -> None:

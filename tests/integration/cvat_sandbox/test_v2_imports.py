@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import zipfile
@@ -95,6 +96,25 @@ def test_images_of_other_jobs_do_not_fit_a_job(alex: httpx.Client) -> None:
     assert v2.import_file(alex, f"jobs/{job}", "COCO 1.0", document(POLYGON))["status"] == "finished"
     request = v2.import_file(alex, f"jobs/{job}", "COCO 1.0", document(POLYGON, name="b.jpg"))
     assert "Could not match item id: 'b' with any task frame" in request["message"]
+
+
+def test_a_file_can_come_piece_by_piece(alex: httpx.Client, target: int) -> None:
+    path, content = f"/api/tasks/{target}/annotations", document(POLYGON)
+    query = {"format": "COCO 1.0", "filename": "in.json"}
+    assert alex.post(path, params=query, headers={"Upload-Start": "true"}).status_code == 202
+    metadata = "filename " + base64.b64encode(b"in.json").decode()
+    begun = alex.post(path + "/", headers={"Upload-Length": str(len(content)), "Upload-Metadata": metadata})
+    assert begun.status_code == 201
+    address, key = begun.headers["location"], begun.headers["upload-filename"]
+    for start, end in ((0, 50), (50, len(content))):
+        assert alex.head(address).headers["upload-offset"] == str(start)
+        headers = {"Upload-Offset": str(start), "Content-Type": "application/offset+octet-stream"}
+        assert alex.patch(address, content=content[start:end], headers=headers).status_code == 204
+    assert alex.patch(address, content=b"x", headers=headers).status_code == 409
+    finish = alex.post(path, params={**query, "filename": key}, headers={"Upload-Finish": "true"})
+    assert v2.ended(alex, finish.json()["rq_id"])["status"] == "finished"
+    assert [shape["type"] for shape in shapes(alex, target)] == ["polygon"]
+    assert alex.head(address).status_code == 404
 
 
 def test_what_is_no_import_is_refused(alex: httpx.Client, target: int) -> None:
