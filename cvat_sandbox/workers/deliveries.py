@@ -123,6 +123,8 @@ class Deliveries:
         """Record an attempt and remove it from the queue, or queue the next one."""
         retries, redelivery = queued["attempt"] - 1, bool(queued["redelivery"])
         with self._db.transaction():
+            if not webhooks.is_queued(self._db, queued):
+                return
             self._record(webhook, queued["payload"], result, attempt=queued["attempt"], redelivery=redelivery)
             if result.is_retryable and retries < len(self._retry_seconds):
                 webhooks.postpone(self._db, queued, self._retry_seconds[retries])
