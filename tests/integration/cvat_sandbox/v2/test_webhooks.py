@@ -405,3 +405,18 @@ def test_a_webhook_that_is_deleted_while_it_is_sent_leaves_nothing(
     alex.post(f"/webhooks/{hook(alex, target, project)['id']}/ping")
     counts = "SELECT COUNT(*) FROM webhook_delivery WHERE webhook_id = ?"
     assert sandbox.sandbox.db.count(counts, webhook["id"]) == 0
+
+
+def test_a_fault_loses_or_fails_deliveries(
+    sandbox: Serving, alex: httpx.Client, target: Receiver, project: int
+) -> None:
+    webhook = hook(alex, target, project)
+    sandbox.faults.set([
+        {"on": "worker delivery", "forget": "queue", "times": 1},
+        {"on": "worker delivery", "fail": "no route", "skip": 1, "times": 1},
+    ])  # fmt: skip
+    for name in ("lost", "late"):
+        alex.patch(f"/projects/{project}", json={"name": name})
+    assert [delivery.body["project"]["name"] for delivery in target.wait(1)] == ["late"]
+    listed = eventually(lambda: found if len(found := deliveries(alex, webhook)) == 2 else None)
+    assert [(row["status_code"], row["response"]) for row in listed] == [(200, "thanks"), (502, "no route")]
