@@ -40,14 +40,12 @@ def start_import(target: Target) -> Handler:
         name = request.query.get("format", "")
         if name not in LISTED:
             raise ValidationError([f"Unknown input format '{name}'"])
-        if name not in READERS:
-            text = f"The sandbox does not read {name}; it reads {', '.join(READERS)}."
-            raise ApiException(501, {"detail": text})
+        _check_served(name)
         if "Upload-Start" in headers:
             return ApiResponse(status=202)
         try:
             request.sandbox.requests.check_ended(rq_id_of(subject))
-            file, fetch = _given(request, subject)
+            file, fetch = _file(request, subject)
             rq_id = request.sandbox.dataset_imports.start(subject, request.user.id, name, file, fetch)
         except RequestRunning as running:
             return ApiResponse({"rq_id": running.rq_id}, 409)
@@ -56,13 +54,20 @@ def start_import(target: Target) -> Handler:
     return start
 
 
-def _given(request: OrganizationRequest, subject: Subject) -> tuple[Path, Callable[[Path], None] | None]:
-    """Return the file of an import, and what brings it there unless it is there already."""
+def _check_served(name: str) -> None:
+    """Raise ApiException for a format that the sandbox does not read."""
+    if name not in READERS:
+        problem = f"The sandbox does not read {name}; it reads {', '.join(READERS)}."
+        raise ApiException(501, {"detail": problem})
+
+
+def _file(request: OrganizationRequest, subject: Subject) -> tuple[Path, Callable[[Path], None] | None]:
+    """Return the file of an import, and what brings it there if it is in a cloud storage."""
     if "Upload-Finish" in request.http.headers:
         return import_pieces.whole(request, subject), None
-    if request.query.get("location", "local") != "local":
-        return _in_cloud(request, subject)
-    return _received(request), None
+    if request.query.get("location", "local") == "local":
+        return _received(request), None
+    return _in_cloud(request, subject)
 
 
 def _in_cloud(request: OrganizationRequest, subject: Subject) -> tuple[Path, Callable[[Path], None]]:
