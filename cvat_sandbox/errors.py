@@ -9,6 +9,7 @@ Exception
 │   └── DuplicateAnnotation    an annotation with this id exists already
 ├── JobForgotten           the job of a worker is never continued: its queue was lost, or its worker was killed
 ├── Crash                  the real server has a bug here: it answers 500, perhaps after part of the work
+├── WorkerValidationError  a value that CVAT 2.x checks only in its worker
 └── WorkerError            a worker's job failed where CVAT raises a plain `Exception`
     ├── DownloadError      a remote file could not be downloaded
     └── InvalidDataset     a file to import cannot be read, or does not fit its task
@@ -75,6 +76,13 @@ class Crash(Exception):
     """The real server has a bug here: it answers 500, perhaps after part of the work."""
 
 
+class WorkerValidationError(Exception):
+    """A value that CVAT 2.x checks only in its worker; the message of the request shows the REST framework's name."""
+
+    def __str__(self) -> str:
+        return f"[ErrorDetail(string={self.args[0]!r}, code='invalid')]"
+
+
 class WorkerError(Exception):
     """A worker's job failed where CVAT raises a plain `Exception`."""
 
@@ -97,6 +105,8 @@ def failure_text(error: BaseException) -> str:
     kind = type(error)
     if isinstance(error, InvalidDataset):
         name = "cvat.apps.dataset_manager.bindings.CvatImportError"
+    elif isinstance(error, WorkerValidationError):
+        name = "rest_framework.exceptions.ValidationError"
     elif isinstance(error, WorkerError):
         name = "Exception"
     elif kind.__module__ in {"builtins", __name__}:

@@ -90,6 +90,18 @@ def united(parts: list[Mask]) -> Mask:
     return mask
 
 
+def shared(parts: list[Mask]) -> Mask:
+    """Return the pixels that all of several masks cover."""
+    mask: Mask = masks.merge(parts, intersect=True)
+    return mask
+
+
+def overlap(first: Mask, second: Mask) -> float:
+    """Return the intersection over union of two masks, 0 for two empty ones."""
+    union = area(united([first, second]))
+    return area(shared([first, second])) / union if union else 0.0
+
+
 def box(mask: Mask) -> tuple[float, float, float, float]:
     """Return x, y, width and height of a mask."""
     x, y, width, height = masks.toBbox(mask).tolist()

@@ -19,9 +19,11 @@ from flask import Response
 from cvat_sandbox.errors import Rejected
 from cvat_sandbox.rest.exceptions import ValidationError
 from cvat_sandbox.rest.responses import ApiResponse, send_file
-from cvat_sandbox.state import jobs, pillow12, uploads
+from cvat_sandbox.state import honeypot_changes, jobs, pillow12, uploads
 from cvat_sandbox.state.media import Frames
+from cvat_sandbox.state.validation import layout_of
 from cvat_sandbox.v2 import permissions, serializers, tus
+from cvat_sandbox.v2.cloud_storages import check_body
 from cvat_sandbox.v2.dispatch import JSON, Endpoint
 from cvat_sandbox.v2.jobs import permitted_job
 from cvat_sandbox.v2.request import OrganizationRequest
@@ -76,6 +78,7 @@ def _finish(request: OrganizationRequest, task: sqlite3.Row) -> ApiResponse:
     form = _form(request)
     try:
         body = _with_lists(form.fields) if request.is_upload else request.body
+        check_body(request, body, task["organization_id"])
         values = serializers.DATA.run_validation(body)
         request.sandbox.requests.check_ended(rq_id_of(task["id"]))
         _add_files(request, task, form)
@@ -134,6 +137,9 @@ def update_job_meta(request: OrganizationRequest, pk: str) -> ApiResponse:
     job, db = permitted_job(request, pk, "annotate"), request.sandbox.db
     data, own = _data(request, job["data_id"]), set(jobs.frames_of(job))
     wanted = _deleted_frames(request, own)
+    if job["type"] == "ground_truth":
+        honeypot_changes.disable(db, data["id"], layout_of(data), wanted)
+        return ApiResponse(_job_meta(request, job))
     others = [frame for frame in json.loads(data["deleted_frames"]) if frame not in own]
     db.update("data", data["id"], {"deleted_frames": json.dumps(sorted([*others, *wanted]))})
     return ApiResponse(_job_meta(request, job))
@@ -186,10 +192,11 @@ def _job_meta(request: OrganizationRequest, job: sqlite3.Row) -> dict[str, Any]:
                   for number, frame in enumerate(frames, first)]  # fmt: skip
         shown["included_frames"] = own
     step = (data["stop_frame"] - data["start_frame"]) // max(1, data["size"] - 1) or 1
+    deleted = layout_of(data).disabled if job["type"] == "ground_truth" else shown["deleted_frames"]
     return {
         **shown, "frames": frames, "size": len(own), "start_frame": data["start_frame"] + first * step,
         "stop_frame": data["start_frame"] + last * step,
-        "deleted_frames": [frame for frame in shown["deleted_frames"] if frame in set(own)],
+        "deleted_frames": [frame for frame in deleted if frame in set(own)],
     }  # fmt: skip
 
 
@@ -262,7 +269,7 @@ def _frames(request: OrganizationRequest, data: sqlite3.Row, numbers: Any) -> Fr
     folder = request.sandbox.task_data.folder(data["id"])
     chosen = [rows[number] for number in numbers if number in rows]
     name = "" if len(chosen) == len(rows) else f"frames-{zlib.crc32(json.dumps(list(numbers)).encode())}"
-    return Frames(folder, data, chosen, pillow=pillow12, cache=name)
+    return Frames(folder, data, chosen, pillow=pillow12, cache=name, fetch=request.sandbox.cloud_files.fetch)
 
 
 def get_task_preview(request: OrganizationRequest, pk: str) -> ApiResponse | Response:

@@ -126,6 +126,11 @@ _LENGTHS = {"==": (2,), "!=": (2,), "<": (2, 3), ">": (2,), "<=": (2, 3), ">=": 
 """The comparisons with the numbers of arguments that they take."""
 
 
+def condition_of(text: str, listing: Listing) -> Condition:
+    """Return the condition of a JSON logic expression. Raises ValidationError."""
+    return _filter(text, listing)
+
+
 def _filter(text: str, listing: Listing) -> Condition:
     try:
         rules = json.loads(text)

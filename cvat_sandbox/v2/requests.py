@@ -12,11 +12,13 @@ from cvat_sandbox.rest.exceptions import PermissionDenied
 from cvat_sandbox.rest.responses import ApiResponse, plain
 from cvat_sandbox.v2.dispatch import Endpoint
 from cvat_sandbox.v2.filters import Column, Listing, listed
-from cvat_sandbox.v2.permissions import is_admin
 from cvat_sandbox.v2.representations import rows_of
 from cvat_sandbox.v2.request import OrganizationRequest
+from cvat_sandbox.v2.rules import is_admin
 
 STATES = ("queued", "started", "failed", "finished")
+FORMATLESS = ("calculate", "merge")
+"""The actions whose requests do not even say that they have no format."""
 UNKNOWN = "There is no request with specified id"
 LISTING = Listing(
     "request t", "t.id",
@@ -51,7 +53,8 @@ def _request_json(row: sqlite3.Row, owner: sqlite3.Row | None, root: str) -> dic
         "operation": {
             "type": f"{row['action']}:{row['subresource'] or row['target']}", "target": row["target"],
             "project_id": row["project_id"], "task_id": row["task_id"], "job_id": row["job_id"],
-            "org_id": row["organization_id"], "format": row["format"], "lightweight": None,
+            "org_id": row["organization_id"], **({} if row["action"] in FORMATLESS else {"format": row["format"]}),
+            "lightweight": None,
         },
         "progress": 0.0, **{name: row[name] for name in dates},
         "owner": {"id": owner["id"], "username": owner["username"]} if owner else None,

@@ -11,18 +11,30 @@ from cvat_sandbox.rest.authentication import set_cookies
 from cvat_sandbox.sandbox import Sandbox
 from cvat_sandbox.v2 import (
     access_tokens,
+    bucket_contents,
+    cloud_storages,
+    consensus,
     data,
     dispatch,
     exports,
     import_pieces,
+    invitations,
+    issues,
     jobs,
     labels,
+    memberships,
+    organizations,
+    projects,
+    quality,
     requests,
     server,
     tasks,
     tus,
     unserved,
     users,
+    validation,
+    webhook_events,
+    webhooks,
 )
 from cvat_sandbox.v2.annotations import ENDPOINTS as ANNOTATION_ENDPOINTS
 
@@ -33,12 +45,23 @@ SERVED = [
     *tasks.ENDPOINTS,
     *data.ENDPOINTS,
     *tus.ENDPOINTS,
+    *validation.ENDPOINTS,
+    *quality.ENDPOINTS,
+    *consensus.ENDPOINTS,
     *jobs.ENDPOINTS,
     *ANNOTATION_ENDPOINTS,
     *exports.ENDPOINTS,
     *import_pieces.ENDPOINTS,
     *labels.ENDPOINTS,
+    *projects.ENDPOINTS,
+    *cloud_storages.ENDPOINTS,
+    *bucket_contents.ENDPOINTS,
     *requests.ENDPOINTS,
+    *organizations.ENDPOINTS,
+    *memberships.ENDPOINTS,
+    *invitations.ENDPOINTS,
+    *issues.ENDPOINTS,
+    *webhooks.ENDPOINTS,
 ]
 ENDPOINTS = unserved.completed(SERVED)
 CONVERTERS = dispatch.CONVERTERS
@@ -51,7 +74,8 @@ def rules() -> Iterator[Rule]:
 
 
 def mount(app: Flask, sandbox: Sandbox) -> None:
-    """Add the endpoints of CVAT 2.x to an application, and the cookies of its sessions."""
+    """Add the endpoints of CVAT 2.x to an application, and the cookies of its sessions; begin to send webhooks."""
+    webhook_events.listen(sandbox)
     for endpoint in ENDPOINTS:
         dispatch.mount(app, endpoint, sandbox)
 

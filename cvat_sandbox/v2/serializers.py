@@ -22,6 +22,7 @@ from cvat_sandbox.state import jobs, label_sets
 from cvat_sandbox.state.database import LARGEST_ID
 from cvat_sandbox.state.media import has_frame_step
 from cvat_sandbox.state.users import Users
+from cvat_sandbox.v2.validation_fields import ConsensusReplicasField, ValidationParamsField
 from cvat_sandbox.workers.task_data import SORTING_METHODS
 
 
@@ -130,8 +131,14 @@ TASK = Serializer({
     "subset": CharField(max_length=64, allow_blank=True, required=False),
     "source_storage": StorageField(required=False, allow_null=True),
     "target_storage": StorageField(required=False, allow_null=True),
-    "consensus_replicas": IntegerField(min_value=0, max_value=10, required=False),
+    "consensus_replicas": ConsensusReplicasField(),
     "organization_id": IntegerField(required=False, allow_null=True),
+})  # fmt: skip
+PROJECT = Serializer({
+    "name": CharField(max_length=256), "labels": LABELS, **_PEOPLE,
+    "bug_tracker": CharField(max_length=2000, allow_blank=True, required=False),
+    "source_storage": StorageField(required=False, allow_null=True),
+    "target_storage": StorageField(required=False, allow_null=True),
 })  # fmt: skip
 JOB = Serializer({
     "assignee": IntegerField(required=False, allow_null=True), "stage": ChoiceField(*jobs.STAGES, required=False),
@@ -178,6 +185,6 @@ DATA = DataSerializer({
     "sorting_method": ChoiceField(*SORTING_METHODS, required=False),
     "filename_pattern": CharField(required=False, allow_null=True),
     "job_file_mapping": ListField(ListField(CharField()), required=False),
-    "validation_params": Field(required=False, allow_null=True),
+    "validation_params": ValidationParamsField(),
 })  # fmt: skip
 META = Serializer({"deleted_frames": ListField(IntegerField(min_value=0)), "chunk_size": _size()})

@@ -48,6 +48,8 @@ class Annotation:
     """Rounded to two digits. Two corners for a bbox and for the box of an ellipse."""
     mask: masks.Mask | None = None
     elements: tuple[Element, ...] = ()
+    origin: Shape = field(default_factory=dict, repr=False, compare=False)
+    """The tag or shape as the API holds it; one of a track has the key `source_track_id`."""
 
     @property
     def box(self) -> tuple[float, float, float, float]:
@@ -139,7 +141,8 @@ class Dataset:
         return Item(stem, name, frame.id, subset, frame.width, frame.height, frame.file, found)
 
     def _annotation(self, kind: Kind, item: Shape) -> Annotation:
-        return Annotation(kind, self._positions[item["label_id"]], self._attributes(item), item["group"] or 0)
+        return Annotation(kind, self._positions[item["label_id"]], self._attributes(item), item["group"] or 0,
+                          origin=item)  # fmt: skip
 
     def _shape(self, shape: Shape, frame: Frame) -> Annotation:
         common = replace(self._annotation(KINDS[shape["type"]], shape), z_order=shape["z_order"])

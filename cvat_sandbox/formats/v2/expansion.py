@@ -27,7 +27,8 @@ def _tracked(tracks: list[Shape], end: int, *, outside: bool = False) -> list[Sh
     """Return the shapes of tracks on all frames, with the shapes of their elements."""
     shapes: list[Shape] = []
     for number, track in enumerate(tracks):
-        own = {"label_id": track["label_id"], "group": track["group"], "source": track["source"], "track_id": number}
+        own = {"label_id": track["label_id"], "group": track["group"], "source": track["source"], "track_id": number,
+               "source_track_id": track.get("id")}  # fmt: skip
         by_frame: dict[int, Shape] = {}
         for shape in interpolated(track, end, outside=outside):
             attributes = shape["attributes"] + track["attributes"]
