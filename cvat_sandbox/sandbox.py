@@ -89,7 +89,8 @@ class Sandbox:
         self.task_data = TaskData(
             self.db, self.requests, self.folder, self.share, downloader, self.cloud_files, self.faults
         )
-        self.deliveries = Deliveries(self.db, self.options.webhook_retries, agent=f"CVAT/{self.options.version}.0")
+        agent = f"CVAT/{self.options.version}.0"
+        self.deliveries = Deliveries(self.db, self.faults, self.options.webhook_retries, agent=agent)
         self.creations.resume()
         self.requests.forget_interrupted(but="create")
         self.task_data.resume()

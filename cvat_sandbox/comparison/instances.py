@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-import numpy as np
-
 from cvat_sandbox.comparison.reading import Candidate
 from cvat_sandbox.comparison.similarity import Size, pixels, unrotated
 from cvat_sandbox.formats import masks
@@ -39,25 +37,44 @@ def whole(instances: Sequence[Group], size: Size) -> list[masks.Mask]:
 
 
 def visible(instances: Sequence[Group], size: Size) -> list[masks.Mask]:
-    """Return the pixels of each instance that nothing with a higher z_order covers."""
-    canvas = np.zeros((size.height, size.width), dtype=np.int32)
-    numbered = [(number, member) for number, instance in enumerate(instances, 1) for member in instance]
-    for number, member in sorted(numbered, key=lambda pair: pair[1].annotation.z_order):
-        canvas[masks.decode(pixels(member.annotation, size)) > 0] = number
-    return [masks.encode(canvas == number) for number in range(1, len(instances) + 1)]
+    """Return the pixels of each instance that none of the others covers. Of one z_order the last is on top."""
+    layers = [_Layer(number, member, size) for number, instance in enumerate(instances) for member in instance]
+    layers.sort(key=lambda layer: layer.z_order)
+    seen: list[list[masks.Mask]] = [[] for _ in instances]
+    for place, layer in enumerate(layers):
+        above = [other.mask for other in layers[place + 1 :] if other.number != layer.number and layer.touches(other)]
+        seen[layer.number].append(masks.without(layer.mask, masks.united(above)) if above else layer.mask)
+    return [masks.united(parts) for parts in seen]
+
+
+class _Layer:
+    """A shape on an image. number: that of its instance."""
+
+    def __init__(self, number: int, member: Candidate, size: Size) -> None:
+        self.number, self.z_order = number, member.annotation.z_order
+        self.mask = pixels(member.annotation, size)
+        left, top, width, height = masks.box(self.mask)
+        self._left, self._top, self._right, self._bottom = left, top, left + width, top + height
+
+    def touches(self, other: _Layer) -> bool:
+        """Return whether the boxes of two shapes have a common part."""
+        beside = self._right <= other._left or other._right <= self._left
+        return not (beside or self._bottom <= other._top or other._bottom <= self._top)
 
 
 def covered(candidates: Sequence[Candidate], size: Size, visibility: float) -> list[Candidate]:
     """Return the shapes of which less than a share is visible under those above them. Rotations do not count."""
     with_areas = [c for c in candidates if c.annotation.kind in {"bbox", "ellipse", "polygon", "mask"}]
     areas = sorted(with_areas, key=lambda candidate: candidate.annotation.z_order)
-    drawn = [unturned(candidate, size) for candidate in areas]
-    found = []
-    for number, mask in enumerate(drawn[:-1]):
-        hidden = masks.area(masks.shared([masks.united(drawn[number + 1 :]), mask]))
-        if hidden and 1 - hidden / (masks.area(mask) or 1) < visibility:
-            found.append(areas[number])
-    return found
+    found: list[Candidate] = []
+    above: list[masks.Mask] = []
+    for candidate in reversed(areas):
+        mask = unturned(candidate, size)
+        hidden = masks.area(masks.shared([*above, mask])) if above else 0
+        if hidden and 1 - hidden / masks.area(mask) < visibility:
+            found.append(candidate)
+        above = [masks.united([*above, mask])]
+    return found[::-1]
 
 
 def unturned(candidate: Candidate, size: Size) -> masks.Mask:

@@ -57,8 +57,10 @@ class Pairing:
             return self._skeletons(_group_boxes(first) | _group_boxes(second))
         if kind == "polyline":
             return lambda a, b: similarity.of_lines(a.annotation, b.annotation, size, how.line_thickness)
-        of = similarity.of_boxes if kind == "bbox" else similarity.of_areas
-        return lambda a, b: of(a.annotation, b.annotation, size)
+        if kind == "bbox":
+            return lambda a, b: similarity.of_boxes(a.annotation, b.annotation, size)
+        drawn = {c: similarity.pixels(c.annotation, size) for c in (*first, *second) if c.annotation.kind == kind}
+        return lambda a, b: masks.overlap(drawn[a], drawn[b])
 
     def _points(self, boxes: dict[Candidate, Box]) -> Similarity[Candidate]:
         how = self.parameters
@@ -83,20 +85,14 @@ class Pairing:
         groups = [instances.instances_of(_areas(source)) for source in (first, second)]
         draw = instances.visible if self.parameters.panoptic_comparison else instances.whole
         drawn = [draw(source, self.size) for source in groups]
-        numbers = [list(range(len(source))) for source in groups]
-        values: dict[tuple[int, int], float] = {}
-
-        def measure(a: int, b: int) -> float:
-            values[a, b] = masks.overlap(drawn[0][a], drawn[1][b])
-            return values[a, b]
-
-        found = match(numbers[0], numbers[1], measure, self.parameters.iou_threshold,
+        numbers, values = [list(range(len(source))) for source in groups], masks.overlaps(drawn[0], drawn[1])
+        found = match(numbers[0], numbers[1], lambda a, b: float(values[a, b]), self.parameters.iou_threshold,
                       lambda a, b: have_same_label(groups[0][a][0], groups[1][b][0]))  # fmt: skip
         pairs = [[pair for a, b in part for pair in product(groups[0][a], groups[1][b])]
                  for part in (found.matched, found.mismatched)]  # fmt: skip
         members = {
-            (id(a), id(b)): value
-            for (i, j), value in values.items() for a, b in product(groups[0][i], groups[1][j])
+            (id(a), id(b)): float(values[i, j])
+            for i, j in product(*numbers) for a, b in product(groups[0][i], groups[1][j])
         }  # fmt: skip
         return Matches(pairs[0], pairs[1], [c for a in found.first_only for c in groups[0][a]],
                        [c for b in found.second_only for c in groups[1][b]], members)  # fmt: skip

@@ -78,11 +78,6 @@ def of_boxes(first: Annotation, second: Annotation, size: Size) -> float:
     return masks.overlap(pixels(first, size), pixels(second, size))
 
 
-def of_areas(first: Annotation, second: Annotation, size: Size) -> float:
-    """Return the similarity of two ellipses, polygons or masks."""
-    return masks.overlap(pixels(first, size), pixels(second, size))
-
-
 # -- points
 
 

@@ -96,10 +96,22 @@ def shared(parts: list[Mask]) -> Mask:
     return mask
 
 
+def without(mask: Mask, other: Mask) -> Mask:
+    """Return the pixels of a mask that another one does not cover."""
+    if not area(shared([mask, other])):
+        return mask
+    return encode(decode(mask) * (1 - decode(other)))
+
+
 def overlap(first: Mask, second: Mask) -> float:
     """Return the intersection over union of two masks, 0 for two empty ones."""
-    union = area(united([first, second]))
-    return area(shared([first, second])) / union if union else 0.0
+    return float(overlaps([first], [second])[0, 0])
+
+
+def overlaps(first: list[Mask], second: list[Mask]) -> np.ndarray:
+    """Return the intersection over union of each mask with each of the others."""
+    found = masks.iou(first, second, [0] * len(second)) if first and second else []
+    return np.reshape(found, (len(first), len(second)))
 
 
 def box(mask: Mask) -> tuple[float, float, float, float]:

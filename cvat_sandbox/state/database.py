@@ -129,7 +129,9 @@ CREATE TABLE IF NOT EXISTS webhook (
   id INTEGER PRIMARY KEY, type TEXT NOT NULL, target_url TEXT NOT NULL, description TEXT NOT NULL DEFAULT '',
   secret TEXT NOT NULL DEFAULT '', content_type TEXT NOT NULL DEFAULT 'application/json',
   events TEXT NOT NULL DEFAULT '[]', is_active INTEGER NOT NULL DEFAULT 1, enable_ssl INTEGER NOT NULL DEFAULT 1,
-  owner INTEGER, project_id INTEGER, organization_id INTEGER, created_date TEXT NOT NULL, updated_date TEXT NOT NULL);
+  owner INTEGER, project_id INTEGER, organization_id INTEGER, created_date TEXT NOT NULL, updated_date TEXT NOT NULL,
+  CHECK (type = 'project' AND project_id IS NOT NULL
+    OR type = 'organization' AND project_id IS NULL AND organization_id IS NOT NULL));
 CREATE INDEX IF NOT EXISTS webhook_project ON webhook (project_id);
 CREATE INDEX IF NOT EXISTS webhook_organization ON webhook (organization_id);
 CREATE TABLE IF NOT EXISTS webhook_delivery (
@@ -160,6 +162,9 @@ CREATE TABLE IF NOT EXISTS quality_report (
   id INTEGER PRIMARY KEY, parent_id INTEGER, project_id INTEGER, task_id INTEGER, job_id INTEGER,
   target TEXT NOT NULL, assignee INTEGER, gt_last_updated TEXT, target_last_updated TEXT,
   summary TEXT NOT NULL DEFAULT '{}', body TEXT NOT NULL DEFAULT '{}', created_date TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS quality_report_task ON quality_report (task_id);
+CREATE INDEX IF NOT EXISTS quality_report_project ON quality_report (project_id);
+CREATE INDEX IF NOT EXISTS quality_report_parent ON quality_report (parent_id);
 CREATE TABLE IF NOT EXISTS quality_conflict (
   id INTEGER PRIMARY KEY, report_id INTEGER NOT NULL, frame INTEGER NOT NULL, type TEXT NOT NULL,
   severity TEXT NOT NULL, annotations TEXT NOT NULL DEFAULT '[]');

@@ -37,16 +37,16 @@ NOT_READY = "Quality reports require a Ground Truth job in the task at the accep
 
 
 def keep_settings(db: Database) -> None:
-    """Create the settings of each task and project that is created from now on, and delete those of a project."""
+    """Create the settings of each task and project from now on, and delete them and all reports with their owner."""
 
     def follow(event: Event) -> None:
         if event.kind not in {"task", "project"}:
             return
         if event.action == "create":
             _add_settings(db, event.kind, event.id)
-        elif event.action == "delete" and event.kind == "project":
-            db.execute("DELETE FROM quality_settings WHERE project_id = ?", event.id)
-            _delete_reports(db, "project_id = ? AND target = 'project'", event.id)
+        elif event.action == "delete":
+            db.execute(f"DELETE FROM quality_settings WHERE {event.kind}_id = ?", event.id)  # noqa: S608 - the names are constants
+            _delete_reports(db, f"{event.kind}_id = ?", event.id)
 
     db.events.subscribe(follow)
 

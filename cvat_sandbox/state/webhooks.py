@@ -99,7 +99,7 @@ def _scope(db: Database, kind: str, key: int) -> Scope:
 
 
 def create(db: Database, values: dict[str, Any]) -> int:
-    """Create a webhook and return its id. values: columns, the events as a list."""
+    """Create a webhook and return its id. values: columns, the events as a list. Raises BrokenConstraint."""
     return db.insert("webhook", **_columns(values), created_date=now(), updated_date=now())
 
 
@@ -174,6 +174,11 @@ def next_due(db: Database) -> float | None:
 def postpone(db: Database, queued: sqlite3.Row, delay: float) -> None:
     """Queue a failed delivery again, as the next attempt after `delay` seconds."""
     db.update("webhook_queue", queued["id"], {"attempt": queued["attempt"] + 1, "due": time.time() + delay})
+
+
+def is_queued(db: Database, queued: sqlite3.Row) -> bool:
+    """Return whether a delivery is still queued; it is not when its webhook has been deleted."""
+    return db.one("SELECT 1 FROM webhook_queue WHERE id = ?", queued["id"]) is not None
 
 
 def dequeue(db: Database, queued: sqlite3.Row) -> None:

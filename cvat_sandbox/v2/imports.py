@@ -57,16 +57,17 @@ def start_import(target: Target) -> Handler:
 def _check_served(name: str) -> None:
     """Raise ApiException for a format that the sandbox does not read."""
     if name not in READERS:
-        raise ApiException(501, {"detail": f"The sandbox does not read {name}; it reads {', '.join(READERS)}."})
+        problem = f"The sandbox does not read {name}; it reads {', '.join(READERS)}."
+        raise ApiException(501, {"detail": problem})
 
 
 def _file(request: OrganizationRequest, subject: Subject) -> tuple[Path, Callable[[Path], None] | None]:
-    """Return the place of the file, and what brings it there if it is in a cloud storage."""
-    if request.query.get("location", "local") != "local":
-        return _in_cloud(request, subject)
+    """Return the file of an import, and what brings it there if it is in a cloud storage."""
     if "Upload-Finish" in request.http.headers:
         return import_pieces.whole(request, subject), None
-    return _received(request), None
+    if request.query.get("location", "local") == "local":
+        return _received(request), None
+    return _in_cloud(request, subject)
 
 
 def _in_cloud(request: OrganizationRequest, subject: Subject) -> tuple[Path, Callable[[Path], None]]:

@@ -10,6 +10,7 @@ from cvat_sandbox.errors import Crash, Rejected
 from cvat_sandbox.rest.request import parse_id
 from cvat_sandbox.rest.responses import ApiResponse
 from cvat_sandbox.state import jobs, validation
+from cvat_sandbox.state.database import LARGEST_ID
 from cvat_sandbox.state.tasks import STATUSES
 from cvat_sandbox.state.validation import Selection, UnsuitableFrames
 from cvat_sandbox.v2 import permissions, serializers
@@ -98,7 +99,7 @@ def create_job(request: OrganizationRequest) -> ApiResponse:
     """Create the ground truth job of a task. Other jobs are made of the frames of a task."""
     db, body = request.sandbox.db, request.body
     task = _task_of(request, body)
-    permissions.check(request, "task", "update", task)
+    permissions.check(request, "task", "create job", task)
     values = GROUND_TRUTH.run_validation(body)
     check_method(values)
     if values["type"] != "ground_truth":
@@ -120,7 +121,8 @@ def _task_of(request: OrganizationRequest, body: Any) -> sqlite3.Row:
     key = body.get("task_id") if isinstance(body, dict) else None
     if key is None:
         GROUND_TRUTH.run_validation(body)
-    task = request.sandbox.db.one("SELECT * FROM task WHERE id = ?", key if isinstance(key, int | str) else None)
+    known = GROUND_TRUTH.fields["task_id"].to_internal_value(key) if isinstance(key, int | str) else 0
+    task = request.sandbox.db.one("SELECT * FROM task WHERE id = ?", known if abs(known) <= LARGEST_ID else 0)
     if task is None:
         raise Rejected("Task matching query does not exist.")
     return task

@@ -63,9 +63,9 @@ RULES: dict[tuple[str, str], Rule] = {
     ("task", "export"): Rule("worker", TASK_STAFF, "maintainer", TASK_STAFF),
     ("task", "assign"): Rule("worker", TASK_OWNERS, "maintainer", TASK_OWNERS),
     ("task", "change storage"): Rule("worker", STORAGE_OWNERS, "maintainer", STORAGE_OWNERS),
+    ("task", "create job"): Rule("user", TASK_STAFF, "maintainer", TASK_STAFF, "supervisor"),
     ("task", "delete"): Rule("worker", TASK_OWNERS, "maintainer", TASK_OWNERS),
 
-    ("job", "create"): Rule("user", JOB_TASK_STAFF, "maintainer", JOB_TASK_STAFF, "supervisor"),
     ("job", "view"): Rule("worker", JOB_STAFF, "maintainer", JOB_STAFF, outsider=ASSIGNED_WORKER),
     ("job", "annotate"): Rule("worker", JOB_STAFF, "maintainer", JOB_STAFF, outsider=ASSIGNED_WORKER),
     ("job", "create issue"): Rule("worker", JOB_STAFF, "maintainer", JOB_STAFF),

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import urllib3
 
+from cvat_sandbox.errors import JobForgotten, WorkerError
 from cvat_sandbox.state import webhooks
 from cvat_sandbox.state.database import now
 from cvat_sandbox.workers.pool import WorkerPool
@@ -26,6 +27,7 @@ from cvat_sandbox.workers.pool import WorkerPool
 if TYPE_CHECKING:
     import sqlite3
 
+    from cvat_sandbox.faults import Faults
     from cvat_sandbox.state.database import Database
 
 RETRY_SECONDS = (5.0, 300.0, 1800.0, 10800.0, 86400.0, 86400.0, 86400.0, 86400.0)
@@ -57,8 +59,10 @@ class Result:
 class Deliveries:
     """The deliveries of all webhooks. One thread looks for those whose time has come, others send them."""
 
-    def __init__(self, db: Database, retry_seconds: Sequence[float] = RETRY_SECONDS, *, agent: str = "CVAT") -> None:
-        self._db, self._retry_seconds, self._agent = db, tuple(retry_seconds), agent
+    def __init__(
+        self, db: Database, faults: Faults, retry_seconds: Sequence[float] = RETRY_SECONDS, *, agent: str = "CVAT"
+    ) -> None:
+        self._db, self._faults, self._retry_seconds, self._agent = db, faults, tuple(retry_seconds), agent
         self._wake, self._stopping, self._abandoned = threading.Event(), threading.Event(), threading.Event()
         self._busy: set[int] = set()
         self._thread: threading.Thread | None = None
@@ -115,7 +119,14 @@ class Deliveries:
         if webhook is None:
             webhooks.dequeue(self._db, queued)
             return
-        result = self._post(webhook, queued["payload"])
+        try:
+            self._faults.run_worker("delivery", webhook["id"])
+            result = self._post(webhook, queued["payload"])
+        except JobForgotten:
+            webhooks.dequeue(self._db, queued)
+            return
+        except WorkerError as error:
+            result = Result(502, str(error), 0)
         if not self._abandoned.is_set():  # else the database is closed, and the next start sends it again
             self._end(webhook, queued, result)
 
@@ -123,6 +134,8 @@ class Deliveries:
         """Record an attempt and remove it from the queue, or queue the next one."""
         retries, redelivery = queued["attempt"] - 1, bool(queued["redelivery"])
         with self._db.transaction():
+            if not webhooks.is_queued(self._db, queued):
+                return
             self._record(webhook, queued["payload"], result, attempt=queued["attempt"], redelivery=redelivery)
             if result.is_retryable and retries < len(self._retry_seconds):
                 webhooks.postpone(self._db, queued, self._retry_seconds[retries])

@@ -391,3 +391,32 @@ def test_the_first_files_of_an_upload_in_pieces_update_the_task(
     request = ended(alex, send(alex, task_id, {"a.jpg": jpeg()}).json()["rq_id"])
     assert request["status"] == "finished"
     assert "data_id" not in target.wait(4)[1].body["changes"]
+
+
+def test_a_webhook_that_is_deleted_while_it_is_sent_leaves_nothing(
+    sandbox: Serving, alex: httpx.Client, target: Receiver, project: int
+) -> None:
+    target.released.clear()
+    webhook = hook(alex, target, project)
+    alex.patch(f"/projects/{project}", json={"name": "q"})
+    target.wait(1)
+    assert alex.delete(f"/webhooks/{webhook['id']}").status_code == 204
+    target.released.set()
+    alex.post(f"/webhooks/{hook(alex, target, project)['id']}/ping")
+    counts = "SELECT COUNT(*) FROM webhook_delivery WHERE webhook_id = ?"
+    assert sandbox.sandbox.db.count(counts, webhook["id"]) == 0
+
+
+def test_a_fault_loses_or_fails_deliveries(
+    sandbox: Serving, alex: httpx.Client, target: Receiver, project: int
+) -> None:
+    webhook = hook(alex, target, project)
+    sandbox.faults.set([
+        {"on": "worker delivery", "forget": "queue", "times": 1},
+        {"on": "worker delivery", "fail": "no route", "skip": 1, "times": 1},
+    ])  # fmt: skip
+    for name in ("lost", "late"):
+        alex.patch(f"/projects/{project}", json={"name": name})
+    assert [delivery.body["project"]["name"] for delivery in target.wait(1)] == ["late"]
+    listed = eventually(lambda: found if len(found := deliveries(alex, webhook)) == 2 else None)
+    assert [(row["status_code"], row["response"]) for row in listed] == [(200, "thanks"), (502, "no route")]
