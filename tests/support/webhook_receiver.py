@@ -1,4 +1,4 @@
-"""A receiver of webhooks: a real HTTP server that keeps what it gets and responds as it is told."""
+"""Webhooks of the sandbox, and a receiver: a real HTTP server that keeps what it gets."""
 
 from __future__ import annotations
 
@@ -10,8 +10,18 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
+import httpx
+
 from tests.support.http_server import serve_handler
 from tests.support.waiting import eventually
+
+RETRIES = (0.05, 0.1)
+"""The pauses after failed deliveries in tests."""
+ALL = [
+    "create:task", "update:task", "delete:task", "create:job", "update:job", "delete:job", "create:issue",
+    "update:issue", "create:comment", "update:project", "delete:project",
+]  # fmt: skip
+"""Events that the webhook of a project may ask for."""
 
 
 @dataclass(frozen=True)
@@ -79,3 +89,27 @@ def receiver() -> Iterator[Receiver]:
             yield kept
         finally:
             kept.released.set()
+
+
+# -- webhooks
+
+
+def hook(http: httpx.Client, target: Receiver, project_id: int | None = None, **more: Any) -> dict[str, Any]:
+    """Create a webhook of a project, or without one of the organization that `http` names."""
+    of_project = {"type": "project", "project_id": project_id, "events": ALL}
+    body = {"target_url": target.url, **(of_project if project_id else {"type": "organization", "events": ALL}), **more}
+    answer = http.post("/webhooks", json=body)
+    assert answer.status_code == 201, answer.text
+    created: dict[str, Any] = answer.json()
+    return created
+
+
+def organization(http: httpx.Client, slug: str) -> dict[str, str]:
+    """Create an organization and return the header that names it."""
+    assert http.post("/organizations", json={"slug": slug}).status_code == 201
+    return {"X-Organization": slug}
+
+
+def deliveries(http: httpx.Client, webhook: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = http.get(f"/webhooks/{webhook['id']}/deliveries").json()["results"]
+    return found
