@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from flask import Response
 from PIL import Image
 
+from cvat_sandbox.errors import ForbiddenObject, MissingObject, WorkerValidationError
 from cvat_sandbox.rest.exceptions import PermissionDenied
 from cvat_sandbox.rest.responses import ApiResponse, plain, to_json
 from cvat_sandbox.state import media, pillow12
 from cvat_sandbox.v2.cloud_storages import permitted
 from cvat_sandbox.v2.dispatch import Endpoint
 from cvat_sandbox.v2.request import OrganizationRequest
-from cvat_sandbox.workers import framework_errors
 from cvat_sandbox.workers.cloud_files import Manifest, bucket_of
 
 if TYPE_CHECKING:
@@ -45,11 +45,11 @@ def _refusal(error: Exception) -> ApiResponse:
     match error:
         case PermissionDenied(detail=detail):
             return ApiResponse(detail["detail"], 403)
-        case framework_errors.ValidationError(text=text):
+        case WorkerValidationError(args=(text, *_)):
             return ApiResponse(text, 400)
-        case framework_errors.PermissionDenied():
+        case ForbiddenObject():
             return ApiResponse(str(error), 403)
-        case framework_errors.NotFound():
+        case MissingObject():
             return ApiResponse(str(error), 404)
         case _:
             return ApiResponse("An internal error has occurred", 500)

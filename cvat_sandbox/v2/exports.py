@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from pathlib import Path
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from flask import Response
 
@@ -136,7 +137,14 @@ def _sent(row: sqlite3.Row) -> ApiResponse | Response:
     if not file.is_file():
         return ApiResponse("The exported file has expired, please retry exporting", 404)
     name = json.loads(row["arguments"]).get("filename", file.name)
-    return send_file(file, "application/zip", f'attachment; filename="{name}"')
+    return send_file(file, "application/zip", _disposition(name))
+
+
+def _disposition(name: str) -> str:
+    """Return the header that names a download; names with other letters than ASCII's are there twice."""
+    plain_name = re.sub(r'[\x00-\x1f"\\]', "_", name.encode("ascii", "ignore").decode())
+    header = f'attachment; filename="{plain_name}"'
+    return header if plain_name == name else f"{header}; filename*=UTF-8''{quote(name)}"
 
 
 def old_dataset(target: Target) -> Handler:

@@ -6,11 +6,14 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
+from flask import Response
+
 from cvat_sandbox.errors import Crash
 from cvat_sandbox.formats.v2.loading import Target
 from cvat_sandbox.formats.v2.registry import READERS
 from cvat_sandbox.rest.exceptions import ApiException, ValidationError
 from cvat_sandbox.rest.responses import ApiResponse
+from cvat_sandbox.v2 import import_pieces
 from cvat_sandbox.v2.cloud_storages import named_storage
 from cvat_sandbox.v2.dispatch import Handler
 from cvat_sandbox.v2.exports import permitted_subject
@@ -30,16 +33,19 @@ LISTED = frozenset(listed.name for listed in IMPORTERS)
 def start_import(target: Target) -> Handler:
     """Return the handler that imports the file of the request into a task or job."""
 
-    def start(request: OrganizationRequest, pk: str) -> ApiResponse:
-        subject = permitted_subject(request, target, pk, "annotate")
+    def start(request: OrganizationRequest, pk: str) -> ApiResponse | Response:
+        subject, headers = permitted_subject(request, target, pk, "annotate"), request.http.headers
+        if "Upload-Length" in headers:
+            return import_pieces.begin(request, subject)
         name = request.query.get("format", "")
         if name not in LISTED:
             raise ValidationError([f"Unknown input format '{name}'"])
-        _check_served(request, name)
+        _check_served(name)
+        if "Upload-Start" in headers:
+            return ApiResponse(status=202)
         try:
             request.sandbox.requests.check_ended(rq_id_of(subject))
-            is_here = request.query.get("location", "local") == "local"
-            file, fetch = (_received(request), None) if is_here else _in_cloud(request, subject)
+            file, fetch = _file(request, subject)
             rq_id = request.sandbox.dataset_imports.start(subject, request.user.id, name, file, fetch)
         except RequestRunning as running:
             return ApiResponse({"rq_id": running.rq_id}, 409)
@@ -48,15 +54,20 @@ def start_import(target: Target) -> Handler:
     return start
 
 
-def _check_served(request: OrganizationRequest, name: str) -> None:
-    """Raise ApiException for an import that the sandbox does not have."""
-    problem = ""
-    if {"Upload-Start", "Upload-Length", "Upload-Finish"} & set(request.http.headers.keys()):
-        problem = "receive annotations piece by piece"
-    elif name not in READERS:
-        problem = f"read {name}; it reads {', '.join(READERS)}"
-    if problem:
-        raise ApiException(501, {"detail": f"The sandbox does not {problem}."})
+def _check_served(name: str) -> None:
+    """Raise ApiException for a format that the sandbox does not read."""
+    if name not in READERS:
+        problem = f"The sandbox does not read {name}; it reads {', '.join(READERS)}."
+        raise ApiException(501, {"detail": problem})
+
+
+def _file(request: OrganizationRequest, subject: Subject) -> tuple[Path, Callable[[Path], None] | None]:
+    """Return the file of an import, and what brings it there if it is in a cloud storage."""
+    if "Upload-Finish" in request.http.headers:
+        return import_pieces.whole(request, subject), None
+    if request.query.get("location", "local") == "local":
+        return _received(request), None
+    return _in_cloud(request, subject)
 
 
 def _in_cloud(request: OrganizationRequest, subject: Subject) -> tuple[Path, Callable[[Path], None]]:

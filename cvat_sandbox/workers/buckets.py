@@ -13,8 +13,8 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from cvat_sandbox.errors import ForbiddenObject, MissingObject
 from cvat_sandbox.state import cloud_storages
-from cvat_sandbox.workers.framework_errors import NotFound, PermissionDenied
 
 if TYPE_CHECKING:
     import sqlite3
@@ -42,7 +42,7 @@ class Page:
 
 
 class Bucket:
-    """The bucket of a cloud storage. Its methods raise NotFound, PermissionDenied and what boto3 raises."""
+    """The bucket of a cloud storage. Its methods raise MissingObject, ForbiddenObject and what boto3 raises."""
 
     def __init__(self, name: str, client: Any, *, prefix: str = "") -> None:
         self.name, self._client, self.prefix = name, client, prefix
@@ -118,14 +118,14 @@ class Bucket:
         """Return the error that CVAT has for a file that cannot be read."""
         match self.status():
             case "FORBIDDEN":
-                return PermissionDenied(f"The resource {self.name} is no longer available. Access forbidden.")
+                return ForbiddenObject(f"The resource {self.name} is no longer available. Access forbidden.")
             case "NOT_FOUND":
-                return NotFound(f"The resource {self.name} not found. It may have been deleted.")
+                return MissingObject(f"The resource {self.name} not found. It may have been deleted.")
         match self.file_status(key):
             case "FORBIDDEN":
-                return PermissionDenied(f"Access to the file '{key}' on the '{self.name}' cloud storage is denied")
+                return ForbiddenObject(f"Access to the file '{key}' on the '{self.name}' cloud storage is denied")
             case "NOT_FOUND":
-                return NotFound(f"The file '{key}' not found on the cloud storage '{self.name}'")
+                return MissingObject(f"The file '{key}' not found on the cloud storage '{self.name}'")
         return error
 
 

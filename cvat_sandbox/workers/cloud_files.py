@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
+from cvat_sandbox.errors import InvalidImage, WorkerValidationError
 from cvat_sandbox.state import cloud_storages, pillow12
-from cvat_sandbox.workers.framework_errors import ValidationError
 
 if TYPE_CHECKING:
     import sqlite3
@@ -30,12 +30,6 @@ EVERYTHING = "*"
 MANIFEST_SUFFIX = ".jsonl"
 NO_INTERSECTION = "There is no intersection of the files specifiedin the request with the contents of the bucket"
 WRONG_MAPPING = "Incorrect file mapping to manifest content"
-
-
-class InvalidImageError(Exception):
-    """A file of a storage is no image; the message of the request shows CVAT's name."""
-
-    __module__ = "utils.dataset_manifest.errors"
 
 
 @dataclass(frozen=True)
@@ -72,7 +66,7 @@ class Manifest:
     def __init__(self, name: str, content: bytes) -> None:
         lines = [json.loads(line) for line in content.splitlines() if line.strip()]
         if [set(line) for line in lines[:2]] != [{"version"}, {"type"}] or lines[1]["type"] != "images":
-            raise ValidationError("Invalid manifest was uploaded")
+            raise WorkerValidationError("Invalid manifest was uploaded")
         folder = posixpath.dirname(name)
         self._images = {posixpath.join(folder, f"{line['name']}{line['extension']}"): line for line in lines[2:]}
 
@@ -82,17 +76,17 @@ class Manifest:
         return list(self._images)
 
     def images(self, keys: Sequence[str]) -> list[CloudImage]:
-        """Return the images with these names. Raises ValidationError."""
+        """Return the images with these names. Raises WorkerValidationError."""
         known = [key for key in keys if key in self._images]
         if not known:
-            raise ValidationError(NO_INTERSECTION)
+            raise WorkerValidationError(NO_INTERSECTION)
         if len(known) < len(keys):
-            raise ValidationError(WRONG_MAPPING)
+            raise WorkerValidationError(WRONG_MAPPING)
         return [self._image(key, self._images[key]) for key in known]
 
     def _image(self, key: str, line: dict[str, Any]) -> CloudImage:
         if line.get("width") is None or line.get("height") is None:
-            raise ValidationError(f"Can't find image '{key}' width or height info in the manifest")
+            raise WorkerValidationError(f"Can't find image '{key}' width or height info in the manifest")
         return CloudImage(key, line["width"], line["height"])
 
 
@@ -122,6 +116,8 @@ class CloudFiles:
         named = cloud_storages.files_of(self._db, data_id)
         files = [name for name in named if not name.endswith(MANIFEST_SUFFIX)]
         manifest = self._manifest(bucket, [name for name in named if name.endswith(MANIFEST_SUFFIX)])
+        if manifest and values.get("sorting_method") == "random":
+            raise WorkerValidationError("It isn't supported to upload manifest file and use random sorting")
         pattern = values.get("filename_pattern")
         if manifest and not files and not pattern:
             pattern = EVERYTHING
@@ -135,7 +131,7 @@ class CloudFiles:
 
     def _manifest(self, bucket: Bucket, names: Sequence[str]) -> Manifest | None:
         if len(names) > 1:
-            raise ValidationError("Only one manifest file can be attached to data")
+            raise WorkerValidationError("Only one manifest file can be attached to data")
         return Manifest(names[0], bucket.read(names[0])) if names else None
 
     def _below(self, bucket: Bucket, name: str, manifest: Manifest | None) -> list[str]:
@@ -175,11 +171,11 @@ def _measured(bucket: Bucket, key: str) -> CloudImage:
         return _sized(key, header)
     except (OSError, SyntaxError, ValueError):
         if len(header) < HEADER_BYTES:
-            raise InvalidImageError(f"failed to parse image file '{key}'") from None
+            raise InvalidImage(f"failed to parse image file '{key}'") from None
     try:
         return _sized(key, bucket.read(key))
     except (OSError, SyntaxError, ValueError):
-        raise InvalidImageError(f"failed to parse image file '{key}'") from None
+        raise InvalidImage(f"failed to parse image file '{key}'") from None
 
 
 def _sized(key: str, content: bytes) -> CloudImage:

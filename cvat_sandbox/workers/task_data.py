@@ -204,10 +204,14 @@ class TaskData:
 
     def _measured(self, data_id: int, sources: list[Source]) -> list[tuple[Source, int, int]]:
         """Return the images with their sizes."""
-        if not sources[0].selection:
-            return [(source, *self._size(data_id, source)) for source in sources]
-        images = sources[0].selection.images([source.name for source in sources])
-        return [(source, image.width, image.height) for source, image in zip(sources, images, strict=True)]
+        selection = next((source.selection for source in sources if source.selection), None)
+        keys = [source.name for source in sources if source.selection]
+        known = {image.key: image for image in selection.images(keys)} if selection else {}
+        return [
+            (source, known[source.name].width, known[source.name].height) if source.selection
+            else (source, *self._size(data_id, source))
+            for source in sources
+        ]  # fmt: skip
 
     def _unpack(self, archive: Source, data_id: int) -> list[Source]:
         try:

@@ -98,3 +98,28 @@ def import_file(http: httpx.Client, path: str, format_name: str, content: bytes)
     )
     assert answer.status_code == 202, answer.text
     return ended(http, answer.json()["rq_id"])
+
+
+def everything(ids: dict[str, int]) -> dict[str, Any]:
+    """Annotations of every type."""
+    car, tree, body = ids["car"], ids["tree"], ids["body"]
+    drawn = [
+        {"type": "rectangle", "points": [10, 20, 60, 50], "rotation": 30.0, "group": 1},
+        {"type": "polygon", "points": [1, 1, 50, 1, 50, 50], "occluded": True, "z_order": 2},
+        {"type": "polyline", "points": [1, 1, 50, 1, 50, 50]},
+        {"type": "points", "points": [1, 1, 50, 1]},
+        {"type": "ellipse", "points": [50, 40, 70, 30], "group": 1},
+        {"type": "mask", "points": [1, 2, 3, 4, 5, 1, 0, 0, 3, 3]},
+        {"type": "cuboid", "points": [10, 10, 10, 50, 60, 10, 60, 50, 70, 5, 70, 45, 20, 5, 20, 45]},
+    ]
+    points = [{"type": "points", "frame": 0, "label_id": ids["head"], "points": [5, 6], "attributes": []},
+              {"type": "points", "frame": 0, "label_id": ids["foot"], "points": [7, 8], "outside": True,
+               "attributes": []}]  # fmt: skip
+    skeleton = {"type": "skeleton", "frame": 0, "label_id": body, "points": [], "attributes": [], "elements": points}
+    key = {"type": "rectangle", "points": [1, 2, 3, 4], "frame": 0, "attributes": []}
+    track = {"frame": 0, "label_id": car, "attributes": [], "shapes": [key, {**key, "frame": 1, "outside": True}]}
+    return {
+        "tags": [{"frame": 1, "label_id": car, "attributes": []}],
+        "shapes": [{"frame": 0, "label_id": tree, "attributes": [], **shape} for shape in drawn] + [skeleton],
+        "tracks": [track],
+    }  # fmt: skip

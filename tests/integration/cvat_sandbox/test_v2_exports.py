@@ -1,4 +1,4 @@
-"""Exports and imports of a sandbox that serves CVAT 2.73."""
+"""Exports of a sandbox that serves CVAT 2.73."""
 
 from __future__ import annotations
 
@@ -91,10 +91,17 @@ def test_every_format_contains_the_images_if_asked(alex: httpx.Client, boxed: in
     assert not [n for n in v2.export(alex, f"tasks/{boxed}", format_name).namelist() if n.endswith(".jpg")]
 
 
-def test_the_file_name_can_be_chosen(alex: httpx.Client, boxed: int) -> None:
-    started = v2.start(alex, f"tasks/{boxed}", "COCO 1.0", filename="mine.zip")
+@pytest.mark.parametrize(
+    ("name", "header"),
+    [
+        ("mine.zip", 'attachment; filename="mine.zip"'),
+        ('ö"\n.zip', "attachment; filename=\"__.zip\"; filename*=UTF-8''%C3%B6%22%0A.zip"),
+    ],
+)
+def test_the_file_name_can_be_chosen(alex: httpx.Client, boxed: int, name: str, header: str) -> None:
+    started = v2.start(alex, f"tasks/{boxed}", "COCO 1.0", filename=name)
     answer = alex.get(v2.ended(alex, started.json()["rq_id"])["result_url"])
-    assert answer.headers["content-disposition"] == 'attachment; filename="mine.zip"'
+    assert answer.headers["content-disposition"] == header
 
 
 def test_a_part_of_a_file_can_be_downloaded(alex: httpx.Client, boxed: int) -> None:
@@ -111,7 +118,8 @@ def test_a_part_of_a_file_can_be_downloaded(alex: httpx.Client, boxed: int) -> N
         ({"format": "COCO 9"}, 400),
         ({"format": ""}, 400),
         ({"location": "moon"}, 500),
-        ({"location": "cloud_storage"}, 501),
+        ({"location": "cloud_storage"}, 500),
+        ({"location": "cloud_storage", "cloud_storage_id": "1"}, 404),
         ({"format": "KITTI 1.0"}, 501),
     ],
 )
@@ -190,154 +198,10 @@ def test_a_backup_holds_the_images_the_task_and_its_annotations(alex: httpx.Clie
     assert sorted(names) == ["annotations.json", "data/a.jpg", "data/b.jpg", "task.json"]
 
 
-# -- files that are imported
-
-
-def document(*annotations: dict[str, Any], name: str = "a.jpg", label: str = "car") -> bytes:
-    return json.dumps({
-        "images": [{"id": 7, "file_name": name, "width": 100, "height": 80}],
-        "categories": [{"id": 3, "name": label, "supercategory": ""}],
-        "annotations": [{"id": n, "image_id": 7, "category_id": 3, **a} for n, a in enumerate(annotations, 1)],
-    }).encode()  # fmt: skip
-
-
-POLYGON = {"segmentation": [[5, 6, 75, 6, 75, 66, 5, 66]], "bbox": [5, 6, 70, 60], "iscrowd": 0}
-
-
-def shapes(http: httpx.Client, task: int) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = http.get(f"/api/tasks/{task}/annotations").json()["shapes"]
-    return found
-
-
-@pytest.fixture(scope="module")
-def target(alex: httpx.Client) -> int:
-    return v2.new_task(alex)
-
-
-def test_an_import_replaces_everything(alex: httpx.Client, target: int) -> None:
-    v2.put(alex, target, {**BOX, "label_id": v2.label_ids(alex, target)["tree"]})
-    given = {**POLYGON, "attributes": {"age": 42.0, "parked": True, "occluded": True, "unknown": 1}}
-    assert v2.import_file(alex, f"tasks/{target}", "COCO 1.0", document(given))["status"] == "finished"
-    (shape,) = shapes(alex, target)
-    assert shape["type"] == "polygon"
-    assert shape["source"] == "file"
-    assert shape["occluded"]
-    assert [a["value"] for a in shape["attributes"]] == ["42.0", "true"]
-
-
-def test_a_coco_mask_becomes_a_mask_and_an_annotation_without_outline_a_rectangle(
-    alex: httpx.Client, target: int
-) -> None:
-    runs = {"segmentation": {"counts": [80, 2, 78, 2, 7838], "size": [80, 100]}, "bbox": [1, 0, 2, 2], "iscrowd": 1}
-    box = {"segmentation": [], "bbox": [1, 2, 3, 4], "iscrowd": 0}
-    assert v2.import_file(alex, f"tasks/{target}", "COCO 1.0", document(runs, box))["status"] == "finished"
-    mask, rectangle = shapes(alex, target)
-    assert mask["points"] == [0, 4, 1, 0, 2, 1]
-    assert rectangle["points"] == [1, 2, 4, 6]
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (document(POLYGON, name="x.jpg"), "Could not match item id: 'x' with any task frame"),
-        (document(POLYGON, label="bush"),
-         "Image a: can't import annotation #0 (polygon): Label 'bush' is not registered for this task"),
-        (b'{"nothing": 1}', "Unknown key: Matching variant not found at pos: 10"),
-        (b"nothing", "Failed to import dataset 'coco_instances'"),
-    ],
-)  # fmt: skip
-def test_a_file_that_does_not_fit_fails_and_leaves_everything(
-    alex: httpx.Client, target: int, content: bytes, message: str
-) -> None:
-    v2.put(alex, target, {**BOX, "label_id": v2.label_ids(alex, target)["tree"]})
-    before = shapes(alex, target)
-    request = v2.import_file(alex, f"tasks/{target}", "COCO 1.0", content)
-    assert request["status"] == "failed"
-    assert message in request["message"]
-    assert request["message"].startswith("cvat.apps.dataset_manager.bindings.CvatImportError: ")
-    assert shapes(alex, target) == before
-
-
-def test_images_of_other_jobs_do_not_fit_a_job(alex: httpx.Client, boxed: int) -> None:
-    job = first_job(alex, boxed)
-    assert v2.import_file(alex, f"jobs/{job}", "COCO 1.0", document(POLYGON))["status"] == "finished"
-    request = v2.import_file(alex, f"jobs/{job}", "COCO 1.0", document(POLYGON, name="b.jpg"))
-    assert "Could not match item id: 'b' with any task frame" in request["message"]
-
-
-def test_what_is_no_import_is_refused(alex: httpx.Client, target: int) -> None:
-    path, files = f"/api/tasks/{target}/annotations", {"annotation_file": ("in", b"{}")}
-    assert alex.post(path, files=files).json() == ["Unknown input format ''"]
-    assert alex.post(path, params={"format": "COCO 1.0"}).json() == {"annotation_file": ["No file was submitted."]}
-    assert alex.post(path, params={"format": "KITTI 1.0"}, files=files).status_code == 501
-
-
-def everything(ids: dict[str, int]) -> dict[str, Any]:
-    """Annotations of every type."""
-    car, tree, body = ids["car"], ids["tree"], ids["body"]
-    drawn = [
-        {"type": "rectangle", "points": [10, 20, 60, 50], "rotation": 30.0, "group": 1},
-        {"type": "polygon", "points": [1, 1, 50, 1, 50, 50], "occluded": True, "z_order": 2},
-        {"type": "polyline", "points": [1, 1, 50, 1, 50, 50]},
-        {"type": "points", "points": [1, 1, 50, 1]},
-        {"type": "ellipse", "points": [50, 40, 70, 30], "group": 1},
-        {"type": "mask", "points": [1, 2, 3, 4, 5, 1, 0, 0, 3, 3]},
-        {"type": "cuboid", "points": [10, 10, 10, 50, 60, 10, 60, 50, 70, 5, 70, 45, 20, 5, 20, 45]},
-    ]
-    points = [{"type": "points", "frame": 0, "label_id": ids["head"], "points": [5, 6], "attributes": []},
-              {"type": "points", "frame": 0, "label_id": ids["foot"], "points": [7, 8], "outside": True,
-               "attributes": []}]  # fmt: skip
-    skeleton = {"type": "skeleton", "frame": 0, "label_id": body, "points": [], "attributes": [], "elements": points}
-    key = {"type": "rectangle", "points": [1, 2, 3, 4], "frame": 0, "attributes": []}
-    track = {"frame": 0, "label_id": car, "attributes": [], "shapes": [key, {**key, "frame": 1, "outside": True}]}
-    return {
-        "tags": [{"frame": 1, "label_id": car, "attributes": []}],
-        "shapes": [{"frame": 0, "label_id": tree, "attributes": [], **shape} for shape in drawn] + [skeleton],
-        "tracks": [track],
-    }  # fmt: skip
-
-
-def _plain(annotations: dict[str, Any]) -> Any:
-    """Annotations without ids, sources and order."""
-
-    def clean(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {k: clean(v) for k, v in value.items() if k not in {"id", "source"}}
-        return sorted((clean(v) for v in value), key=json.dumps) if isinstance(value, list) else value
-
-    points = [shape["points"] for shape in annotations["shapes"]]
-    return clean(annotations), sorted(map(json.dumps, points))
-
-
-def test_cvats_xml_brings_back_every_shape_tag_and_attribute(alex: httpx.Client) -> None:
-    task = v2.new_task(alex)
-    data = {**everything(v2.label_ids(alex, task)), "tracks": []}
-    v2.put(alex, task, *data["shapes"], tags=data["tags"])
-    before = alex.get(f"/api/tasks/{task}/annotations").json()
-    content = v2.export(alex, f"tasks/{task}", "CVAT for images 1.1").read("annotations.xml")
-    v2.put(alex, task)
-    assert v2.import_file(alex, f"tasks/{task}", "CVAT 1.1", content)["status"] == "finished"
-    assert _plain(alex.get(f"/api/tasks/{task}/annotations").json()) == _plain(before)
-
-
-def test_tracks_come_back_from_cvats_xml_for_videos(alex: httpx.Client) -> None:
-    task = v2.new_task(alex)
-    data = everything(v2.label_ids(alex, task))
-    v2.put(alex, task, tracks=data["tracks"])
-    before = alex.get(f"/api/tasks/{task}/annotations").json()
-    file = v2.export(alex, f"tasks/{task}", "CVAT for video 1.1")
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as archive:
-        archive.writestr("annotations.xml", file.read("annotations.xml"))
-    v2.put(alex, task)
-    assert v2.import_file(alex, f"tasks/{task}", "CVAT 1.1", stream.getvalue())["status"] == "finished"
-    assert _plain(alex.get(f"/api/tasks/{task}/annotations").json()) == _plain(before)
-
-
 @pytest.mark.parametrize("format_name", sorted(EXPORTERS))
 def test_every_format_can_be_written_for_everything(alex: httpx.Client, format_name: str) -> None:
     task = v2.new_task(alex)
-    data = everything(v2.label_ids(alex, task))
+    data = v2.everything(v2.label_ids(alex, task))
     v2.put(alex, task, *data["shapes"], tags=data["tags"], tracks=data["tracks"])
     file = v2.export(alex, f"tasks/{task}", format_name)
     for name in file.namelist():
