@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import httpx
 
-from tests.support.http_server import serve_handler
+from tests.support.http_server import LOOPBACK, running
 from tests.support.waiting import eventually
 
 RETRIES = (0.05, 0.1)
@@ -59,13 +61,13 @@ class Receiver:
 
     def wait(self, count: int) -> list[Received]:
         """Return all deliveries once there are so many."""
-        eventually(lambda: len(self.received) >= count, f"{count} deliveries, got {self.events()}", 5)
+        eventually(lambda: len(self.received) >= count, f"{count} deliveries, got {self.events()}")
         return self.received
 
 
 @contextmanager
-def receiver() -> Iterator[Receiver]:
-    """Run a receiver on a free port."""
+def receiver(certificate: Path | None = None) -> Iterator[Receiver]:
+    """Run a receiver on a free port; with a certificate it is `https://localhost`."""
     kept = Receiver()
     kept.released.set()
 
@@ -83,8 +85,13 @@ def receiver() -> Iterator[Receiver]:
         def log_message(self, *_args: object) -> None:
             pass
 
-    with serve_handler(Handler) as url:
-        kept.url = url
+    with running(ThreadingHTTPServer(LOOPBACK, Handler)) as server:
+        kept.url = f"http://127.0.0.1:{server.server_port}"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+            kept.url = f"https://localhost:{server.server_port}"
         try:
             yield kept
         finally:
