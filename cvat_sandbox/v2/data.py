@@ -100,8 +100,8 @@ def _add_files(request: OrganizationRequest, task: sqlite3.Row, form: UploadedFo
 
 
 def _with_lists(fields: dict[str, str]) -> dict[str, Any]:
-    """Return form fields with `server_files[0]`, `server_files[1]`, … collected into one list."""
-    plain = {name: value for name, value in fields.items() if "[" not in name and name not in LISTS}
+    """Return the fields of a form that are not empty, with `server_files[0]`, … collected into one list."""
+    plain = {name: value for name, value in fields.items() if value and "[" not in name and name not in LISTS}
     lists = {name: [fields[item] for item in multipart.indexed(name, fields)] for name in LISTS}
     return {**plain, **{name: values for name, values in lists.items() if values}}
 

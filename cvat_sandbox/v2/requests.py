@@ -87,7 +87,7 @@ def cancel_request(request: OrganizationRequest, rq_id: str) -> ApiResponse | Re
         return plain(UNKNOWN, 404)
     _check(request, row)
     if not request.sandbox.requests.cancel(rq_id):
-        raise Rejected("Only requests that have not yet been started can be cancelled")
+        return plain("Only requests that have not yet been started can be cancelled", 400)
     return ApiResponse(status=200)
 
 

@@ -153,8 +153,21 @@ class FrameFilterField(CharField):
         return text
 
 
+class DataSerializer(Serializer):
+    """The body of an upload."""
+
+    def run_validation(self, value: Any, *, form: bool = False, partial: bool = False) -> dict[str, Any]:
+        """Return the internal values; the chunks and the range of frames must not be empty."""
+        values = super().run_validation(value, form=form, partial=partial)
+        if values.get("chunk_size") == 0:
+            raise ValidationError({"chunk_size": ["Chunk size must be a positive integer"]})
+        if values.get("stop_frame") is not None and values.get("start_frame", 0) > values["stop_frame"]:
+            raise ValidationError({"non_field_errors": ["Stop frame must be more or equal start frame"]})
+        return values
+
+
 _NAMES = ListField(CharField(allow_blank=True), required=False)
-DATA = Serializer({
+DATA = DataSerializer({
     "chunk_size": _size(allow_null=True), "image_quality": IntegerField(min_value=0, max_value=100, required=False),
     "start_frame": _size(), "stop_frame": _size(allow_null=True),
     "frame_filter": FrameFilterField(max_length=256, allow_blank=True, required=False),

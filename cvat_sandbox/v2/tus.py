@@ -46,7 +46,7 @@ def begin(request: OrganizationRequest, task: sqlite3.Row) -> ApiResponse | Resp
     if not name:
         return _refusal(400, "Metadata is expected to contain 'filename' key")
     if ".." in name.split("/") or name.startswith("/"):
-        raise ApiException(400, f"File name {name} is not allowed")
+        return Response(f'"File name {name} is not allowed"', 400, headers=HEADERS, content_type="text/plain")
     if length > MAX_FILE_BYTES:
         return _refusal(413, f"File size exceeds max limit of {MAX_FILE_BYTES} bytes")
     db, task_data = request.sandbox.db, request.sandbox.task_data

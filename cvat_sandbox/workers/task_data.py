@@ -116,7 +116,7 @@ class TaskData:
         if values.get("image_quality") is None:
             raise WorkerValidationError(NO_QUALITY)
         step, stop = media.frame_step(values.get("frame_filter", "")), values.get("stop_frame")
-        last = len(sources) if not stop else min(len(sources), stop + 1)
+        last = len(sources) if stop is None else min(len(sources), stop + 1)
         chosen = sources[values.get("start_frame", 0) : last : step]
         if not chosen:
             raise ValueError("No media data found")

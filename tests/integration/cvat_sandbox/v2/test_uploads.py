@@ -186,6 +186,23 @@ def test_a_filter_and_a_range_choose_frames(alex: httpx.Client) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [{"chunk_size": "0"}, {"start_frame": "2", "stop_frame": "1"}, {"frame_filter": "odd"}, {"image_quality": "101"}],
+)
+def test_a_range_or_a_size_that_makes_no_sense_is_400(alex: httpx.Client, fields: dict[str, str]) -> None:
+    task_id = create(alex)
+    assert send(alex, task_id, {"a.jpg": jpeg()}, **fields).status_code == 400
+    assert alex.get(f"/requests/{rq_id(task_id)}").status_code == 404
+
+
+def test_the_first_frame_alone_can_be_chosen(alex: httpx.Client) -> None:
+    task_id = create(alex)
+    send(alex, task_id, {"a.jpg": jpeg(), "b.jpg": jpeg()}, stop_frame="0")
+    assert ended(alex, rq_id(task_id))["status"] == "finished"
+    assert frame_names(alex, task_id) == ["a.jpg"]
+
+
 def test_files_of_the_share_and_its_folders_become_frames(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for name in ("in/b.jpg", "in/a.jpg", "c.jpg", "in/notes.txt"):
