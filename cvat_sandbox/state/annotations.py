@@ -129,7 +129,7 @@ def _set_updated_date(db: Database, task_id: int) -> None:
 def _jobs(db: Database, task_id: int) -> list[sqlite3.Row]:
     return db.all(
         "SELECT j.*, s.start_frame, s.stop_frame, t.overlap FROM job j JOIN segment s ON s.id = j.segment_id "
-        "JOIN task t ON t.id = j.task_id WHERE j.task_id = ? ORDER BY j.id", task_id,
+        "JOIN task t ON t.id = j.task_id WHERE j.task_id = ? AND j.type = 'annotation' ORDER BY j.id", task_id,
     )  # fmt: skip
 
 

@@ -50,13 +50,20 @@ def _keyframes(track: Shape) -> list[Shape]:
 
 def between(first: Shape, last: Shape) -> list[Shape]:
     """Return the shapes on the frames between two keyframes; raises NotImplementedError for two types."""
+    check_types(first, last)
+    return [shape_at(first, last, frame) for frame in range(first["frame"] + 1, last["frame"])]
+
+
+def check_types(first: Shape, last: Shape) -> None:
+    """Raise NotImplementedError for two keyframes of different types."""
     if first["type"] != last["type"]:
         raise NotImplementedError
-    distance = last["frame"] - first["frame"]
-    return [
-        {**deepcopy(first), "keyframe": False, "frame": first["frame"] + step, **_moved(first, last, step / distance)}
-        for step in range(1, distance)
-    ]
+
+
+def shape_at(first: Shape, last: Shape, frame: int) -> Shape:
+    """Return the shape on a frame between two keyframes of one type."""
+    share = (frame - first["frame"]) / (last["frame"] - first["frame"])
+    return {**deepcopy(first), "keyframe": False, "frame": frame, **_moved(first, last, share)}
 
 
 def _moved(first: Shape, last: Shape, share: float) -> Shape:

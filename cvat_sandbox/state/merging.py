@@ -23,8 +23,8 @@ class Rules:
 
     similarity: Callable[[Shape, Shape], float]
     """How similar two shapes of the same frame are, from 0 to 1."""
-    interpolated: Callable[[Shape, int], list[Shape]]
-    """The shapes of a track on all frames up to the one before the given frame."""
+    shapes_on: Callable[[Shape, range], list[Shape]]
+    """The shapes of a track on some frames, and perhaps on frames before them."""
 
 
 def merge(into: Annotations, data: Annotations, start_frame: int, overlap: int, rules: Rules) -> None:
@@ -78,10 +78,8 @@ def _merge_tracks(into: list[Shape], new: list[Shape], start: int, overlap: int,
     shared = [track for track in new if track["frame"] < start + overlap]
     into += [track for track in new if track["frame"] >= start + overlap]
 
-    def similarity(first: Shape, second: Shape) -> float:
-        return _track_similarity(first, second, range(start, start + overlap), rules)
-
-    pairs = _matched(shared, old, similarity, MAX_TRACK_COST) if overlap else {}
+    visible = _Visible(range(start, start + overlap), rules)
+    pairs = _matched(shared, old, visible.similarity, MAX_TRACK_COST) if overlap else {}
     for i, j in pairs.items():
         _unite(old[j], shared[i])
     into += [track for index, track in enumerate(shared) if index not in pairs]
@@ -95,22 +93,35 @@ def _reaches(track: Shape, frame: int) -> bool:
     return bool(last["frame"] >= frame or not last["outside"])
 
 
-def _track_similarity(first: Shape, second: Shape, frames: range, rules: Rules) -> float:
-    """Return how similar two tracks are on some frames; a track that is outside there is like no other."""
-    if first["label_id"] != second["label_id"]:
-        return 0.0
-    shapes = [rules.interpolated(track, frames.stop) for track in (first, second)]
-    if not all(shapes):
-        return 0.0
-    left, right = ({shape["frame"]: shape for shape in found} for found in shapes)
-    errors = []
-    for frame in frames:
-        a, b = left.get(frame), right.get(frame)
-        if a and b:
-            errors.append(1.0 if a["outside"] != b["outside"] else 1 - rules.similarity(a, b))
-        elif a or b:
-            errors.append(1.0)
-    return 1 - sum(errors) / len(errors) if errors else 0.0
+class _Visible:
+    """What tracks show on the frames that two jobs share."""
+
+    def __init__(self, frames: range, rules: Rules) -> None:
+        self._frames, self._rules = frames, rules
+        self._known: dict[int, dict[int, Shape]] = {}
+
+    def _shapes(self, track: Shape) -> dict[int, Shape]:
+        """Return the shapes of a track by frame; each track is interpolated once, for all comparisons."""
+        if id(track) not in self._known:
+            found = self._rules.shapes_on(track, self._frames)
+            self._known[id(track)] = {shape["frame"]: shape for shape in found}
+        return self._known[id(track)]
+
+    def similarity(self, first: Shape, second: Shape) -> float:
+        """Return how similar two tracks are on the frames."""
+        if first["label_id"] != second["label_id"]:
+            return 0.0
+        left, right = self._shapes(first), self._shapes(second)
+        if not left or not right:
+            return 0.0
+        errors = []
+        for frame in self._frames:
+            a, b = left.get(frame), right.get(frame)
+            if a and b:
+                errors.append(1.0 if a["outside"] != b["outside"] else 1 - self._rules.similarity(a, b))
+            elif a or b:
+                errors.append(1.0)
+        return 1 - sum(errors) / len(errors) if errors else 0.0
 
 
 def _unite(track: Shape, other: Shape) -> None:

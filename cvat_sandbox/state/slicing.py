@@ -6,14 +6,14 @@ joins the parts again. `tracks` has the rules of CVAT 1.0.0.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from copy import deepcopy
 from itertools import pairwise
 from typing import Any
 
 from cvat_sandbox.errors import Crash, InvalidAnnotation
 from cvat_sandbox.state import areas, merging
-from cvat_sandbox.state.interpolation import between
+from cvat_sandbox.state.interpolation import check_types, shape_at
 
 Shape = dict[str, Any]
 Annotations = dict[str, Any]
@@ -82,7 +82,7 @@ def _visible(shapes: list[Shape], start: int, stop: int) -> list[Shape]:
 
 def _add_borders(kept: list[Shape], track: Shape, start: int, stop: int) -> None:
     """Add the shapes at the ends of the frames to the keyframes that are kept."""
-    shapes = keyframes_and_between(track, stop + 1)
+    shapes = keyframes_and_between(track, range(start, stop + 1), exact={start, stop})
     visible = _visible(shapes, start, stop)
     if not visible:
         return
@@ -97,29 +97,31 @@ def _add_borders(kept: list[Shape], track: Shape, start: int, stop: int) -> None
         kept.append(shapes[stop + 1])
 
 
-def keyframes_and_between(track: Shape, end_frame: int) -> list[Shape]:
-    """Return the keyframes of a track and copies of the shapes between them, up to the frame before `end_frame`.
+def keyframes_and_between(track: Shape, frames: range, exact: Container[int] | None = None) -> list[Shape]:
+    """Return the keyframes of a track and the shapes between them, up to the last of `frames`.
 
+    exact: the frames whose shapes are interpolated, all of `frames` by default. On others they are as the keyframe
+    before, which is enough to know where the track is.
     As in CVAT, the keyframes themselves get the key `keyframe` and the attributes that they inherit, which is why some
     answers for a task show them. Raises Crash for two keyframes on one frame, and for types that cannot be mixed.
     """
     try:
-        shapes = list(_shapes(track, end_frame))
+        shapes = list(_shapes(track, frames.stop, frames if exact is None else exact))
     except NotImplementedError as error:
         raise Crash("NotImplementedError") from error
     return [
         shape for shape in shapes
-        if track["frame"] <= shape["frame"] < end_frame and (shape["keyframe"] or not shape["outside"])
+        if track["frame"] <= shape["frame"] < frames.stop and (shape["keyframe"] or not shape["outside"])
     ]  # fmt: skip
 
 
-def _shapes(track: Shape, end_frame: int) -> Iterator[Shape]:
+def _shapes(track: Shape, end_frame: int, exact: Container[int]) -> Iterator[Shape]:
     previous: Shape | None = None
     for shape in sorted(track["shapes"], key=lambda shape: int(shape["frame"])):
         if previous is not None and shape["frame"] >= end_frame:
             if shape["frame"] <= max(previous["frame"] + 1, end_frame):
                 shape["keyframe"] = True
-            yield from () if previous["outside"] else between(previous, shape)
+            yield from _between(previous, shape, end_frame, exact)
             return
         if previous is not None:
             if shape["frame"] == previous["frame"]:
@@ -127,16 +129,27 @@ def _shapes(track: Shape, end_frame: int) -> Iterator[Shape]:
                     continue
                 raise Crash(f"AssertionError: {shape['frame']} > {previous['frame']}. Track id: {track['id']}")
             _inherit(shape, previous)
-            if not previous["outside"]:
-                yield from between(previous, shape)
+            yield from _between(previous, shape, end_frame, exact)
         shape["keyframe"] = True
         yield shape
         previous = shape
-    if previous is not None and not previous["outside"]:
-        yield from (
-            {**deepcopy(previous), "frame": frame, "keyframe": False}
-            for frame in range(previous["frame"] + 1, end_frame)
-        )
+    if previous is not None:
+        yield from _after(previous, end_frame)
+
+
+def _between(first: Shape, last: Shape, end_frame: int, exact: Container[int]) -> Iterator[Shape]:
+    if first["outside"]:
+        return
+    check_types(first, last)
+    for frame in range(first["frame"] + 1, min(last["frame"], end_frame)):
+        yield shape_at(first, last, frame) if frame in exact else {**first, "frame": frame, "keyframe": False}
+
+
+def _after(last: Shape, end_frame: int) -> Iterator[Shape]:
+    """Yield copies of the last keyframe, which stays where it is."""
+    if not last["outside"]:
+        for frame in range(last["frame"] + 1, end_frame):
+            yield {**last, "attributes": [*last["attributes"]], "frame": frame, "keyframe": False}
 
 
 def _content(shape: Shape) -> Shape:

@@ -169,7 +169,8 @@ def _cut_track(track: Shape, start: int, stop: int) -> Shape | None:
 
 def merge(into: Annotations, data: Annotations, start_frame: int, overlap: int) -> None:
     """Add the annotations of the next job to `into`; similar ones on the frames that both jobs contain become one."""
-    merging.merge(into, data, start_frame, overlap, merging.Rules(_similarity, interpolated))
+    rules = merging.Rules(_similarity, lambda track, frames: interpolated(track, frames.stop))
+    merging.merge(into, data, start_frame, overlap, rules)
 
 
 def _similarity(first: Shape, second: Shape) -> float:

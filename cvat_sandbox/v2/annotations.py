@@ -14,7 +14,7 @@ from cvat_sandbox.rest.exceptions import ApiException
 from cvat_sandbox.rest.responses import ApiResponse, plain
 from cvat_sandbox.state import labeled_data
 from cvat_sandbox.state.labeled_data import Action
-from cvat_sandbox.v2 import gone
+from cvat_sandbox.v2 import removed
 from cvat_sandbox.v2.dispatch import JSON, Endpoint
 from cvat_sandbox.v2.imports import start_import
 from cvat_sandbox.v2.jobs import permitted_job
@@ -47,14 +47,14 @@ class _Target:
         if row["data_id"] is None:
             return plain(NO_DATA, 400)
         if EXPORT_PARAMETERS & set(request.query):
-            return gone.export(self.kind, save_images=False)
+            return removed.export(self.kind, save_images=False)
         return ApiResponse(self.read(request.sandbox.db, row["id"]))
 
     def put(self, request: OrganizationRequest, pk: str) -> ApiResponse | Response:
         """Replace the annotations."""
         row = self.permitted(request, pk, "annotate")
         if IMPORT_PARAMETERS & set(request.query):
-            return gone.import_status()
+            return removed.import_status()
         body = validate(request.body, "put")
         if row["data_id"] is None:
             raise Crash(f"AttributeError: {MISSING_DATA}")

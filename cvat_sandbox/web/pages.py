@@ -13,7 +13,7 @@ from flask import Request, Response, render_template
 
 from cvat_sandbox.errors import NotFound
 from cvat_sandbox.sandbox import Sandbox
-from cvat_sandbox.state import labels, tasks
+from cvat_sandbox.state import tasks
 from cvat_sandbox.state.annotations import read_frame_annotations, read_job_annotations
 from cvat_sandbox.state.database import LARGEST_ID, Database
 from cvat_sandbox.state.media import Frames
@@ -76,7 +76,7 @@ def _frames_page(
     frames = _frames(db, task, start + page["first"], page["shown"])
     first, last = start + page["first"], start + page["first"] + len(frames) - 1
     found = read_job_annotations(db, job) if job else read_frame_annotations(db, task["id"], first, last)
-    colours = outlines.palette(labels.of_tasks(db, [task["id"]]).get(task["id"], []))
+    colours = outlines.palette(_labels(db, task))
     overlays = outlines.overlays(found, colours, range(first, last + 1))
     return _html(
         "task.html", task=task, job=job, labels=colours.values(), page=page, first=first,
@@ -107,6 +107,12 @@ def _task(db: Database, task_id: int) -> sqlite3.Row:
         return tasks.get(db, task_id)
     except NotFound:
         raise HtmlPage(404, html_pages.NOT_FOUND) from None
+
+
+def _labels(db: Database, task: sqlite3.Row) -> list[sqlite3.Row]:
+    """Return the labels of a task or of its project, with the points of skeletons."""
+    sql = "SELECT id, name FROM label WHERE task_id = ? OR project_id = ? ORDER BY id"
+    return db.all(sql, task["id"], task["project_id"])
 
 
 def _size(db: Database, task: sqlite3.Row) -> int:

@@ -1,4 +1,4 @@
-"""Responses of endpoints that 2.73 has no more (410): the texts name the endpoints to use instead."""
+"""Responses of what 2.73 has removed (410): the texts name the endpoints to use instead."""
 
 from __future__ import annotations
 
