@@ -19,6 +19,7 @@ from cvat_sandbox.workers.downloads import Downloader
 from cvat_sandbox.workers.exports import Exports
 from cvat_sandbox.workers.imports import Imports
 from cvat_sandbox.workers.merges import Merges
+from cvat_sandbox.workers.partial_files import PartialFiles
 from cvat_sandbox.workers.pool import WorkerPool
 from cvat_sandbox.workers.quality_reports import QualityReports
 from cvat_sandbox.workers.requests import Requests
@@ -76,6 +77,7 @@ class Sandbox:
         self.imports = Imports(self.db, self.workers, self.folder)
         self.requests = Requests(self.db, self.workers, self.faults)
         self.dataset_exports = DatasetExports(self.db, self.requests, self.folder)
+        self.partial_files = PartialFiles(self.incoming)
         self.dataset_imports = DatasetImports(self.db, self.requests, self.folder)
         self.quality_reports = QualityReports(self.db, self.requests)
         self.merges = Merges(self.db, self.requests)

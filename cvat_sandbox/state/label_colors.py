@@ -7,7 +7,8 @@ import unicodedata
 from collections.abc import Collection, Iterator
 from hashlib import blake2s
 
-KNOWN = {"car": "#2080c0", "bus": "#204080"}
+KNOWN = {"bus": "#204080", "car": "#2080c0", "cat": "#6080c0", "cow": "#c06000", "dog": "#406040", "person": "#c06060",
+         "tree": "#906000"}  # fmt: skip
 """Colours of CVAT's list of common names, as far as they were measured."""
 
 

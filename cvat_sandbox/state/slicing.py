@@ -62,7 +62,8 @@ def _part(track: Shape, start: int, stop: int) -> Shape:
     """Return the part of a track on the frames; it has no shapes where it would show nothing."""
     part = deepcopy(track)
     kept = _visible(deepcopy(track["shapes"]), start, stop)
-    part["elements"] = [_part(element, start, stop) for element in part.get("elements", [])]
+    if "elements" in part:
+        part["elements"] = [_part(element, start, stop) for element in part["elements"]]
     if len(kept) < len(track["shapes"]) and any(shape["type"] != "mask" for shape in track["shapes"]):
         _add_borders(kept, part, start, stop)
     for shape in kept:

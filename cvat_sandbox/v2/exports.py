@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from pathlib import Path
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from flask import Response
 
@@ -14,7 +15,7 @@ from cvat_sandbox.formats.v2.loading import Target
 from cvat_sandbox.formats.v2.registry import EXPORTERS as WRITTEN
 from cvat_sandbox.rest.exceptions import ApiException, ValidationError
 from cvat_sandbox.rest.responses import ApiResponse, plain, send_file
-from cvat_sandbox.v2 import gone, permissions
+from cvat_sandbox.v2 import permissions, removed
 from cvat_sandbox.v2.dispatch import Endpoint, Handler
 from cvat_sandbox.v2.formats import EXPORTERS
 from cvat_sandbox.v2.jobs import find_job
@@ -34,19 +35,19 @@ def permitted_subject(request: OrganizationRequest, target: Target, pk: str, act
     return Subject.of(target, row)
 
 
-def _location(request: OrganizationRequest, subject: Subject) -> str:
-    """Return where the file goes; without a parameter, where the target storage of the object is."""
-    location = request.query.get("location")
+def _check_location(request: OrganizationRequest, subject: Subject) -> None:
+    """Raise unless the file can go where the request says; without a parameter, to the object's target storage."""
+    stored = json.loads(subject.row["target_storage"] or "null") or {}
+    location, key = request.query.get("location"), request.query.get("cloud_storage_id")
     if location is None:
-        location = _stored_location(subject.row)
+        location, key = stored.get("location", "local"), stored.get("cloud_storage_id")
     if location not in LOCATIONS:
         raise Crash(f"ValueError: {location!r} is not a valid Location")
-    return location
-
-
-def _stored_location(row: sqlite3.Row) -> str:
-    storage = json.loads(row["target_storage"] or "null") or {}
-    return str(storage.get("location", "local"))
+    if location == "cloud_storage":
+        if key is None:
+            raise Crash("AttributeError: no cloud storage is named")
+        request.find("cloud_storage", str(key))
+        raise _unserved("export to cloud storage")
 
 
 def _unserved(what: str) -> ApiException:
@@ -61,8 +62,7 @@ def start_export(target: Target) -> Handler:
         name, images = request.query.get("format", ""), request.query.get("save_images", "").lower() in TRUE
         if name not in LISTED:
             raise ValidationError(["Unknown format specified for the request"])
-        if _location(request, subject) != "local":
-            raise _unserved("export to cloud storage")
+        _check_location(request, subject)
         if name not in WRITTEN:
             raise _unserved(f"write {name}; it writes {', '.join(WRITTEN)}")
         filename = request.query.get("filename", "")
@@ -80,8 +80,7 @@ def start_export(target: Target) -> Handler:
 def start_backup(request: OrganizationRequest, pk: str) -> ApiResponse:
     """Start the backup of a task."""
     subject = permitted_subject(request, "task", pk, "export")
-    if _location(request, subject) != "local":
-        raise _unserved("export to cloud storage")
+    _check_location(request, subject)
     exports, filename = request.sandbox.dataset_exports, request.query.get("filename", "")
     try:
         rq_id = exports.start_backup(subject, request.user.id, filename=filename)
@@ -110,7 +109,10 @@ def download(target: Target) -> Handler:
             return plain("Unknown export request id", 404)
         if request.http.method == "HEAD":
             raise Crash("TypeError: the response has no content")
-        return _sent(row)
+        response = _sent(row)
+        if isinstance(response, Response) and response.status_code == 200:
+            response.make_conditional(request.http, accept_ranges=True, complete_length=response.content_length)
+        return response
 
     return send
 
@@ -129,9 +131,14 @@ def _sent(row: sqlite3.Row) -> ApiResponse | Response:
     if not file.is_file():
         return ApiResponse("The exported file has expired, please retry exporting", 404)
     name = json.loads(row["arguments"]).get("filename", file.name)
-    response = send_file(file, "application/zip", f'attachment; filename="{name}"')
-    response.headers["Accept-Ranges"] = "bytes"
-    return response
+    return send_file(file, "application/zip", _disposition(name))
+
+
+def _disposition(name: str) -> str:
+    """Return the header that names a download; names with other letters than ASCII's are there twice."""
+    plain_name = re.sub(r'[\x00-\x1f"\\]', "_", name.encode("ascii", "ignore").decode())
+    header = f'attachment; filename="{plain_name}"'
+    return header if plain_name == name else f"{header}; filename*=UTF-8''{quote(name)}"
 
 
 def old_dataset(target: Target) -> Handler:
@@ -139,7 +146,7 @@ def old_dataset(target: Target) -> Handler:
 
     def refuse(request: OrganizationRequest, pk: str) -> Response:
         permitted_subject(request, target, pk, "export")
-        return gone.export(target, save_images=True)
+        return removed.export(target, save_images=True)
 
     return refuse
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from flask import Response
+
 from cvat_sandbox.formats.v2.loading import Target
 from cvat_sandbox.formats.v2.registry import READERS
 from cvat_sandbox.rest.exceptions import ApiException, ValidationError
 from cvat_sandbox.rest.responses import ApiResponse
+from cvat_sandbox.v2 import import_pieces
 from cvat_sandbox.v2.dispatch import Handler
 from cvat_sandbox.v2.exports import permitted_subject
 from cvat_sandbox.v2.formats import IMPORTERS
@@ -24,15 +27,20 @@ LISTED = frozenset(listed.name for listed in IMPORTERS)
 def start_import(target: Target) -> Handler:
     """Return the handler that imports the file of the request into a task or job."""
 
-    def start(request: OrganizationRequest, pk: str) -> ApiResponse:
-        subject = permitted_subject(request, target, pk, "annotate")
+    def start(request: OrganizationRequest, pk: str) -> ApiResponse | Response:
+        subject, headers = permitted_subject(request, target, pk, "annotate"), request.http.headers
+        if "Upload-Length" in headers:
+            return import_pieces.begin(request, subject)
         name = request.query.get("format", "")
         if name not in LISTED:
             raise ValidationError([f"Unknown input format '{name}'"])
         _check_served(request, name)
+        if "Upload-Start" in headers:
+            return ApiResponse(status=202)
         try:
             request.sandbox.requests.check_ended(rq_id_of(subject))
-            rq_id = request.sandbox.dataset_imports.start(subject, request.user.id, name, _received(request))
+            file = import_pieces.whole(request, subject) if "Upload-Finish" in headers else _received(request)
+            rq_id = request.sandbox.dataset_imports.start(subject, request.user.id, name, file)
         except RequestRunning as running:
             return ApiResponse({"rq_id": running.rq_id}, 409)
         return ApiResponse({"rq_id": rq_id}, 202)
@@ -45,8 +53,6 @@ def _check_served(request: OrganizationRequest, name: str) -> None:
     problem = ""
     if request.query.get("location", "local") != "local":
         problem = "import from cloud storage"
-    elif {"Upload-Start", "Upload-Length", "Upload-Finish"} & set(request.http.headers.keys()):
-        problem = "receive annotations piece by piece"
     elif name not in READERS:
         problem = f"read {name}; it reads {', '.join(READERS)}"
     if problem:

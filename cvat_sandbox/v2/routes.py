@@ -15,6 +15,7 @@ from cvat_sandbox.v2 import (
     data,
     dispatch,
     exports,
+    import_pieces,
     jobs,
     labels,
     quality,
@@ -41,6 +42,7 @@ SERVED = [
     *jobs.ENDPOINTS,
     *ANNOTATION_ENDPOINTS,
     *exports.ENDPOINTS,
+    *import_pieces.ENDPOINTS,
     *labels.ENDPOINTS,
     *requests.ENDPOINTS,
 ]

@@ -30,7 +30,8 @@ HEADERS = {
 }  # fmt: skip
 
 
-def _answer(status: int, **headers: str) -> Response:
+def answer(status: int, **headers: str) -> Response:
+    """Return a response of TUS, without a body. headers: their names with underscores."""
     response = Response(b"", status, headers={**HEADERS, **{k.replace("_", "-"): v for k, v in headers.items()}})
     del response.headers["Content-Type"]
     return response
@@ -42,7 +43,7 @@ def _refusal(status: int, text: str) -> ApiResponse:
 
 def begin(request: OrganizationRequest, task: sqlite3.Row) -> ApiResponse | Response:
     """Begin a file of a task and return its address. A length of 0 crashes."""
-    name, length = _file_name(request), int(request.http.headers.get("Upload-Length", "0") or 0)
+    name, length = file_name(request), int(request.http.headers.get("Upload-Length", "0") or 0)
     if not name:
         return _refusal(400, "Metadata is expected to contain 'filename' key")
     if ".." in name.split("/") or name.startswith("/"):
@@ -57,10 +58,10 @@ def begin(request: OrganizationRequest, task: sqlite3.Row) -> ApiResponse | Resp
         raise Crash("OSError: an empty file cannot be reserved")
     row = uploads.begin(db, data_id, name, length, task_data.raw(data_id))
     location = request.url(f"/api/tasks/{task['id']}/data/{row['key']}")
-    return _answer(201, Location=location, Upload_Filename=name)
+    return answer(201, Location=location, Upload_Filename=name)
 
 
-def _file_name(request: OrganizationRequest) -> str:
+def file_name(request: OrganizationRequest) -> str:
     """Return the name in the header `Upload-Metadata`, pairs of a word and a text in base64."""
     pairs = (pair.strip().split(" ") for pair in request.http.headers.get("Upload-Metadata", "").split(","))
     try:
@@ -73,15 +74,15 @@ def _file_name(request: OrganizationRequest) -> str:
 def options(request: OrganizationRequest, pk: str) -> Response:
     """Say that the server speaks TUS."""
     permissions.check(request, "task", "update", request.find("task", pk))
-    return _answer(204)
+    return answer(204)
 
 
 def get_offset(request: OrganizationRequest, pk: str, file_id: str) -> Response:
     """Return how many bytes of a file have arrived."""
     upload = _unfinished(request, pk, file_id)
     if upload is None:
-        return _answer(404)
-    return _answer(200, Upload_Offset=str(upload["received"]), Upload_Length=str(upload["length"]))
+        return answer(404)
+    return answer(200, Upload_Offset=str(upload["received"]), Upload_Length=str(upload["length"]))
 
 
 def append(request: OrganizationRequest, pk: str, file_id: str) -> Response:
@@ -91,16 +92,16 @@ def append(request: OrganizationRequest, pk: str, file_id: str) -> Response:
         text = f'Unsupported media type "{http.content_type or ""}" in request.'
         raise ApiException(415, {"detail": text})
     if upload is None:
-        return _answer(404)
+        return answer(404)
     if http.headers.get("Upload-Offset", "") != str(upload["received"]):
-        return _answer(409)
+        return answer(409)
     if (http.content_length or 0) > upload["length"] - upload["received"]:
-        return _answer(413)
+        return answer(413)
     piece = http.get_data(cache=False)
     piece = piece[: int(len(piece) * http.environ.get(SHORT, 1.0))]
     folder = request.sandbox.task_data.raw(upload["data_id"])
     received = uploads.append(request.sandbox.db, upload, piece, folder)
-    return _answer(204, Upload_Offset=str(received))
+    return answer(204, Upload_Offset=str(received))
 
 
 def _unfinished(request: OrganizationRequest, pk: str, file_id: str) -> sqlite3.Row | None:

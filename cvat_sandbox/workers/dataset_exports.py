@@ -10,6 +10,7 @@ import json
 import os
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -22,7 +23,6 @@ from cvat_sandbox.workers.requests import Order, Outcome
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable
 
     from cvat_sandbox.state.database import Database
     from cvat_sandbox.workers.requests import Requests
@@ -32,6 +32,7 @@ MIN_SECONDS = 0.06
 KEPT_SECONDS = 86400
 """How long a file can be downloaded."""
 BACKUP = "backup"
+Deliver = Callable[[Path, str], None]
 
 
 @dataclass(frozen=True)
@@ -79,11 +80,13 @@ class DatasetExports:
                 file.unlink()
 
     def start(
-        self, subject: Subject, owner: int, format_name: str, *, images: bool, filename: str = "", host: str = ""
-    ) -> str:
-        """Queue an export and return the id of its request. host: for the addresses in CVAT's XML.
+        self, subject: Subject, owner: int, format_name: str, *, images: bool, filename: str = "", host: str = "",
+        deliver: Deliver | None = None,
+    ) -> str:  # fmt: skip
+        """Queue an export and return the id of its request. Raises RequestRunning.
 
-        Raises RequestRunning.
+        host: for the addresses in CVAT's XML. deliver: takes the file and its name to another place; nothing can be
+        downloaded then.
         """
         subresource = "dataset" if images else "annotations"
         rq_id = f"{_prefix(subject, owner)}&format={_encoded(format_name)}&subresource={subresource}"
@@ -94,18 +97,20 @@ class DatasetExports:
             EXPORTERS[format_name](taken, out, images=images)
 
         order = subject.order(rq_id, owner, "export", subresource, format_name)
-        return self._start(order, "dataset", name, write)
+        return self._start(order, "dataset", name, write, deliver)
 
-    def start_backup(self, subject: Subject, owner: int, *, filename: str = "") -> str:
+    def start_backup(self, subject: Subject, owner: int, *, filename: str = "", deliver: Deliver | None = None) -> str:
         """Queue the backup of a task and return the id of its request. Raises RequestRunning."""
         order = subject.order(f"{_prefix(subject, owner)}&subresource={BACKUP}", owner, "export", BACKUP)
 
         def write(out: BinaryIO) -> None:
             backups.write(read_snapshot(self._db, subject.target, subject.id, "", self._media), out)
 
-        return self._start(order, BACKUP, filename or file_name(subject, BACKUP), write)
+        return self._start(order, BACKUP, filename or file_name(subject, BACKUP), write, deliver)
 
-    def _start(self, order: Order, kind: str, name: str, write: Callable[[BinaryIO], None]) -> str:
+    def _start(
+        self, order: Order, kind: str, name: str, write: Callable[[BinaryIO], None], deliver: Deliver | None
+    ) -> str:
         file = self._folder / f"{hashlib.sha256(order.rq_id.encode()).hexdigest()}.zip"
 
         def work(_report: Callable[[str], None]) -> Outcome:
@@ -113,6 +118,10 @@ class DatasetExports:
             unfinished = file.with_suffix(".part")
             with unfinished.open("w+b") as out:
                 write(out)
+            if deliver is not None:
+                deliver(unfinished, name)
+                unfinished.unlink()
+                return Outcome()
             os.replace(unfinished, file)  # noqa: PTH105 - a download of the earlier file continues
             path = f"/api/{order.target}s/{order.target_id}/{kind}/download"
             return Outcome(result_url=f"{path}?rq_id={quote(order.rq_id, safe='')}", file=file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from cvat_sandbox.formats.v2.snapshot import Snapshot
 
 INSTANCES = ("bbox", "polygon", "mask")
+Convert = Callable[[Dataset, Item], list[dict[str, Any]]]
 
 
 def write(snapshot: Snapshot, out: BinaryIO, *, images: bool) -> None:
@@ -43,19 +45,30 @@ def write_keypoints(snapshot: Snapshot, out: BinaryIO, *, images: bool) -> None:
 
 
 def _write(
-    dataset: Dataset, out: BinaryIO, kind: str, categories: list[dict[str, Any]], convert: Any, *, images: bool
+    dataset: Dataset, out: BinaryIO, kind: str, categories: list[dict[str, Any]], convert: Convert, *, images: bool
 ) -> None:
-    members, files, count = {}, [], 0
-    for subset, items in dataset.subsets.items():
-        document = {**empty_document(), "categories": categories}
-        for count, item in enumerate(items, count + 1):  # noqa: B020 - image ids go on in the next subset
-            document["images"].append(image_entry(count, item.name, item.width, item.height))
-            for annotation in convert(dataset, item):
-                number = len(document["annotations"]) + 1
-                document["annotations"].append({"id": number, "image_id": count, **annotation})
-            files.append((f"images/{subset}/{item.name}", item.file))
-        members[f"annotations/{kind}_{subset}.json"] = json.dumps(document)
+    numbers: dict[str, int] = {}
+    for item in dataset.items:
+        numbers.setdefault(item.id, len(numbers) + 1)  # two images of one name in two subsets have one id
+    members = {
+        f"annotations/{kind}_{subset}.json": json.dumps(_document(dataset, items, numbers, categories, convert))
+        for subset, items in dataset.subsets.items()
+    }
+    files = [(f"images/{item.subset}/{item.name}", item.file) for item in dataset.items]
     write_zip(out, members, files if images else ())
+
+
+def _document(
+    dataset: Dataset, items: list[Item], numbers: dict[str, int], categories: list[dict[str, Any]], convert: Convert
+) -> dict[str, Any]:
+    """Return the document of a subset. Its annotations count from 1, the images of all subsets together."""
+    document = {**empty_document(), "categories": categories}
+    for item in items:
+        document["images"].append(image_entry(numbers[item.id], item.name, item.width, item.height))
+        for annotation in convert(dataset, item):
+            key = len(document["annotations"]) + 1
+            document["annotations"].append({"id": key, "image_id": numbers[item.id], **annotation})
+    return document
 
 
 def _instances(_dataset: Dataset, item: Item) -> list[dict[str, Any]]:

@@ -20,36 +20,50 @@ Pixel = tuple[int, int]
 
 def polygons(mask: masks.Mask) -> list[list[float]]:
     """Return a closed polygon for each connected part of a mask, the lowest first; lines are left out."""
-    pixels = masks.decode(mask)
+    left, top, width, height = (int(value) for value in masks.box(mask))
+    pixels = masks.decode(mask)[top : top + height, left : left + width]
     found = []
     for border in _borders(pixels):
         corners = _simplified(border)
         if len(corners) <= 2:
             continue
-        points = [float(value) for corner in [*corners, corners[0]] for value in corner]
-        if masks.area(masks.draw([points], *pixels.shape)) >= 1:
+        points = [float(value) for x, y in [*corners, corners[0]] for value in (x + left, y + top)]
+        if masks.area(masks.draw([points], *mask["size"])) >= 1:
             found.append(points)
     return found[::-1]
 
 
 def _borders(pixels: np.ndarray) -> Iterator[list[Pixel]]:
     """Yield the outer border of each part, from its leftmost pixel of the first row downwards."""
-    left = pixels.astype(bool)
-    while left.any():
-        y, x = divmod(int(np.argmax(left)), left.shape[1])
-        yield _border(left, (x, y))
-        _clear(left, (x, y))
+    for start in _starts(pixels):
+        yield _border(pixels, start)
 
 
-def _clear(pixels: np.ndarray, start: Pixel) -> None:
-    """Remove the part that a pixel belongs to."""
-    height, width = pixels.shape
-    front = [start]
-    while front:
-        x, y = front.pop()
-        if 0 <= x < width and 0 <= y < height and pixels[y, x]:
-            pixels[y, x] = False
-            front += [(x + dx, y + dy) for dx, dy in STEPS]
+def _starts(pixels: np.ndarray) -> list[Pixel]:
+    """Return the leftmost pixel of the first row of each connected part, by rows."""
+    parts: list[Pixel] = []
+    merged: list[int] = []
+
+    def root(part: int) -> int:
+        while merged[part] != part:
+            part = merged[part]
+        return part
+
+    above: list[tuple[int, int, int]] = []
+    for y, row in enumerate(pixels):
+        borders = np.flatnonzero(np.diff(row.astype(np.int8), prepend=0, append=0)).tolist()
+        current = []
+        for start, end in zip(borders[::2], borders[1::2], strict=True):
+            touched = sorted({root(part) for left, right, part in above if left <= end and start <= right})
+            if not touched:
+                touched = [len(parts)]
+                parts.append((start, y))
+                merged.append(len(merged))
+            for part in touched[1:]:
+                merged[part] = touched[0]
+            current.append((start, end, touched[0]))
+        above = current
+    return [start for part, start in enumerate(parts) if merged[part] == part]
 
 
 def _border(pixels: np.ndarray, start: Pixel) -> list[Pixel]:

@@ -96,6 +96,9 @@ class Dataset:
     def __init__(self, snapshot: Snapshot) -> None:
         self.labels = snapshot.labels
         self._positions = {label.id: number for number, label in enumerate(snapshot.labels)}
+        self._children: dict[int | None, dict[int, Label]] = {}
+        for number, label in enumerate(snapshot.labels):
+            self._children.setdefault(label.parent_id, {})[number] = label
         self._names = snapshot.names()
         self._attribute_names = {key: spec.name for key, spec in snapshot.attribute_by_id.items()}
         self.items = [item for task in snapshot.tasks for item in self._items(task, snapshot.subsets[task.id])]
@@ -108,15 +111,14 @@ class Dataset:
             found.setdefault(item.subset, []).append(item)
         return found
 
-    @cached_property
+    @property
     def top_labels(self) -> dict[int, Label]:
         """The labels without a parent by their position."""
-        return {number: label for number, label in enumerate(self.labels) if label.parent_id is None}
+        return self._children.get(None, {})
 
     def children(self, position: int) -> dict[int, Label]:
         """Return the points of a skeleton by their position."""
-        parent = self.labels[position].id
-        return {number: label for number, label in enumerate(self.labels) if label.parent_id == parent}
+        return self._children.get(self.labels[position].id, {})
 
     def parent_name(self, label: Label) -> str:
         """Return the name of the skeleton that a label belongs to, or nothing."""

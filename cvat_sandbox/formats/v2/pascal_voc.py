@@ -148,21 +148,22 @@ def _draw_masks(
     drawn = set()
     for item in items:
         if found := sorted(chosen(item), key=lambda annotation: int(annotation.z_order)):
-            classes = np.zeros((item.height, item.width, 3), dtype=np.uint8)
-            instances = classes.copy()
+            row = np.zeros(item.height * item.width, dtype=np.uint32)
             for number, annotation in enumerate(found, 1):
-                pixels = masks.decode(annotation.mask).astype(bool)
-                classes[pixels] = colors[dataset.labels[annotation.label].name]
-                instances[pixels] = voc_color(number)
-            members[f"SegmentationClass/{item.id}.png"] = _png(classes)
-            members[f"SegmentationObject/{item.id}.png"] = _png(instances)
+                masks.paint(row, annotation.mask, number)
+            numbers = row.reshape((item.height, item.width), order="F")
+            classes = [colors[dataset.labels[annotation.label].name] for annotation in found]
+            members[f"SegmentationClass/{item.id}.png"] = _png(numbers, classes)
+            members[f"SegmentationObject/{item.id}.png"] = _png(numbers, [voc_color(n + 1) for n in range(len(found))])
             drawn.add(item.id)
     return drawn
 
 
-def _png(pixels: np.ndarray) -> bytes:
+def _png(numbers: np.ndarray, colors: list[Color]) -> bytes:
+    """Return a picture in which each number has its colour, from 1; 0 is black."""
     out = io.BytesIO()
-    Image.fromarray(pixels).save(out, "PNG")
+    palette = np.array([(0, 0, 0), *colors], dtype=np.uint8)
+    Image.fromarray(palette[numbers]).save(out, "PNG", compress_level=1)
     return out.getvalue()
 
 

@@ -26,6 +26,7 @@ EXPORTERS: dict[str, Exporter] = {
     "Datumaro 1.0": datumaro.write,
     "Segmentation mask 1.1": pascal_voc.write_masks,
     "PASCAL VOC 1.1": pascal_voc.write,
+    "YOLO 1.1": yolo.write_darknet,
     "Ultralytics YOLO Detection 1.0": yolo.write_detection,
     "Ultralytics YOLO Oriented Bounding Boxes 1.0": yolo.write_oriented_boxes,
     "Ultralytics YOLO Segmentation 1.0": yolo.write_segmentation,

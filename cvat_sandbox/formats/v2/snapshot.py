@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -129,12 +130,12 @@ class Snapshot:
             spare, number = f"{DEFAULT_SUBSET}_{number}", number + 1
         object.__setattr__(self, "subsets", {task.id: task.subset or spare for task in self.tasks})
 
-    @property
+    @cached_property
     def label_by_id(self) -> dict[int, Label]:
         """The labels by id."""
         return {label.id: label for label in self.labels}
 
-    @property
+    @cached_property
     def attribute_by_id(self) -> dict[int, AttributeSpec]:
         """The attribute specs of all labels by id."""
         return {spec.id: spec for label in self.labels for spec in label.attributes}

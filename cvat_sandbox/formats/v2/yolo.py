@@ -1,4 +1,4 @@
-"""The formats of Ultralytics YOLO of CVAT 2.x: a text file for each image with annotations that the format knows."""
+"""The YOLO formats of CVAT 2.x: a text file for each image, those of Ultralytics only where there is something."""
 
 from __future__ import annotations
 
@@ -25,6 +25,24 @@ STRAIGHT = 1e-5
 def write_detection(snapshot: Snapshot, out: BinaryIO, *, images: bool) -> None:
     """Write centre and size of each box that is not turned."""
     _write(Dataset(snapshot), out, _detection, images=images)
+
+
+def write_darknet(snapshot: Snapshot, out: BinaryIO, *, images: bool) -> None:
+    """Write YOLO 1.1, in which every image has a file and the rotation of boxes is lost."""
+    dataset = Dataset(snapshot)
+    members: dict[str, str | bytes] = {}
+    files, lists = [], ""
+    for subset, items in dataset.subsets.items():
+        name = _subset(subset)
+        members[f"{name}.txt"] = "".join(f"data/obj_{name}_data/{item.name}\n" for item in items)
+        lists += f"{name} = data/{name}.txt\n"
+        files += [(f"obj_{name}_data/{item.name}", item.file) for item in items]
+        for item in items:
+            boxes = [(a.label, _centre_and_size(a.box, item)) for a in item.annotations if a.kind == "bbox"]
+            members[f"obj_{name}_data/{item.id}.txt"] = "".join(_line(label, values) for label, values in boxes)
+    members["obj.data"] = f"classes = {len(dataset.labels)}\n{lists}names = data/obj.names\nbackup = backup/\n"
+    members["obj.names"] = "".join(f"{label.name}\n" for label in dataset.labels)
+    write_zip(out, members, files if images else ())
 
 
 def write_segmentation(snapshot: Snapshot, out: BinaryIO, *, images: bool) -> None:
@@ -55,7 +73,7 @@ def _write(
     files = []
     settings: dict[str, Any] = {"names": names, "path": ".", **(extra or {})}
     for subset, items in dataset.subsets.items():
-        folder = "train" if subset == DEFAULT_SUBSET else subset
+        folder = _subset(subset)
         settings[folder] = f"{folder}.txt"
         members[f"{folder}.txt"] = "".join(f"data/images/{folder}/{item.name}\n" for item in items)
         files += [(f"images/{folder}/{item.name}", item.file) for item in items]
@@ -66,12 +84,21 @@ def _write(
     write_zip(out, members, files if images else ())
 
 
+def _subset(name: str) -> str:
+    return "train" if name == DEFAULT_SUBSET else name
+
+
+def _line(number: int, values: list[Any]) -> str:
+    """Return a line of a label file; numbers with a fraction have six digits of it."""
+    words = [f"{value:.6f}" if isinstance(value, float) else str(value) for value in values]
+    return f"{number} {' '.join(words)}\n"
+
+
 def _lines(dataset: Dataset, item: Item, rows: Rows, numbers: dict[int, int]) -> str:
     lines = ""
     for annotation in item.annotations:
         for parts in rows(dataset, item, annotation):
-            values = [f"{value:.6f}" if isinstance(value, float) else str(value) for part in parts for value in part]
-            lines += f"{numbers[annotation.label]} {' '.join(values)}\n"
+            lines += _line(numbers[annotation.label], [value for part in parts for value in part])
     return lines
 
 
