@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
 from cvat_sandbox.comparison import instances, similarity
 from cvat_sandbox.comparison.matching import Matches, match
-from cvat_sandbox.comparison.pairing import Pairing
+from cvat_sandbox.comparison.pairing import Pairing, ShapeMatches
 from cvat_sandbox.comparison.reading import Candidate, Frame
 
 Conflict = dict[str, Any]
@@ -32,7 +34,7 @@ def conflict(kind: str, frame: int, *involved: Candidate) -> Conflict:
 
 
 def find_conflicts(
-    pairing: Pairing, truth: Frame, checked: Frame, matches: Matches[Candidate], shapes: Matches[Candidate]
+    pairing: Pairing, truth: Frame, checked: Frame, matches: Matches[Candidate], shapes: ShapeMatches
 ) -> list[Conflict]:
     """Return the conflicts of a frame, in CVAT's order. matches: all pairs. shapes: those of shapes."""
     how, number = pairing.parameters, checked.number
@@ -56,17 +58,16 @@ def find_conflicts(
     return conflicts
 
 
-def _is_low(shapes: Matches[Candidate], truth: Candidate, checked: Candidate, threshold: float) -> bool:
-    value = shapes.similarity.get((id(truth), id(checked)))
-    return value is not None and 0 < value < threshold
+def _is_low(shapes: ShapeMatches, truth: Candidate, checked: Candidate, threshold: float) -> bool:
+    return 0 < shapes.similarity.get((truth, checked), 0.0) < threshold
 
 
-def _is_reversed(pairing: Pairing, shapes: Matches[Candidate], truth: Candidate, checked: Candidate) -> bool:
+def _is_reversed(pairing: Pairing, shapes: ShapeMatches, truth: Candidate, checked: Candidate) -> bool:
     if truth.annotation.kind != "polyline" or checked.annotation.kind != "polyline":
         return False
     how = pairing.parameters
-    lines, either_way = (truth.annotation, checked.annotation), shapes.similarity[id(truth), id(checked)]
-    as_drawn = similarity.of_lines(*lines, pairing.size, how.line_thickness, oriented=True)
+    lines, either_way = (truth.annotation, checked.annotation), shapes.similarity[truth, checked]
+    as_drawn = similarity.of_directed_lines(*lines, pairing.size, how.line_thickness)
     return either_way - as_drawn > how.line_orientation_threshold
 
 
@@ -81,15 +82,13 @@ def separated_pairs(
     """Yield the pairs of shapes whose groups are not the same, and those of which only one has a group."""
     groups = [instances.groups_of([c for c in source if c.annotation.kind != "label"]) for source in (truth, checked)]
     place = [{member: n for n, group in enumerate(source) for member in group} for source in groups]
-    partner = {id(gt): ds for gt, ds in pairs}
-
-    def common(gt: int, ds: int) -> float:
-        members = set(groups[1][ds])
-        shared = sum(partner.get(id(member)) in members for member in groups[0][gt])
-        return shared / (len(groups[0][gt]) + len(members) - shared)
-
-    numbers = [list(range(len(source))) for source in groups]
-    found = match(numbers[0], numbers[1], common, threshold, lambda _gt, _ds: True)
+    partner = dict(pairs)  # of a group that is one object only the last pair counts, as in CVAT
+    common = np.zeros((len(groups[0]), len(groups[1])))
+    for gt, ds in partner.items():
+        common[place[0][gt], place[1][ds]] += 1
+    whole = np.add.outer(*([len(group) for group in source] for source in groups))
+    numbers = [range(len(source)) for source in groups]
+    found = match(numbers[0], numbers[1], common / np.maximum(whole - common, 1), threshold, lambda _gt, _ds: True)
     same = {ds: gt for gt, ds in found.matched}
     for gt, ds in pairs:
         only_one = len(groups[0][place[0][gt]]) == 1 and len(groups[1][place[1][ds]]) != 1

@@ -6,8 +6,9 @@ replica adds at most one to a place. There is no quorum: what only one replica h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from cvat_sandbox.formats import masks
 
 Cluster = list[Candidate]
 SHAPES = ("mask", "points", "polygon", "polyline", "bbox", "skeleton", "ellipse")
-Close = Callable[[Candidate, Candidate], float]
+Close = dict[tuple[Candidate, Candidate], float]
 
 
 def merged(replicas: Sequence[JobAnnotations], threshold: float) -> dict[str, list[dict[str, Any]]]:
@@ -82,14 +83,12 @@ class _FrameMerge:
         for kind in SHAPES:
             chosen = [[c for c in source if c.annotation.kind == kind] for source in sources]
             if any(chosen):
-                all_shapes = [c for source in sources for c in source]
-                close = self._pairing.measure(kind, all_shapes, [])
-                found += [self._best(cluster) for cluster in self._clusters(chosen, close)]
+                found += [self._best(cluster) for cluster in self._clusters(kind, chosen, sources)]
         return found
 
-    def _clusters(self, sources: Sequence[Cluster], close: Close) -> list[Cluster]:
-        """Return the shapes that belong together. Each is close to all others of its cluster."""
-        partners = self._partners(sources, close)
+    def _clusters(self, kind: str, sources: Sequence[Cluster], every: Sequence[Cluster]) -> list[Cluster]:
+        """Return the shapes of a kind that belong together. Each is close to all others of its cluster."""
+        partners, close = self._partners(kind, sources, every)
         source_of = {c: number for number, source in enumerate(sources) for c in source}
         clusters: list[Cluster] = []
         visited: set[Candidate] = set()
@@ -108,19 +107,26 @@ class _FrameMerge:
                 waiting += [
                     other for other in partners[current]
                     if other not in visited and other not in waiting and source_of[other] not in taken
-                    and all(close(member, other) >= self._threshold for member in cluster)
+                    and all(close.get((member, other), 0.0) >= self._threshold for member in cluster)
                 ]  # fmt: skip
             clusters.append(cluster)
         return clusters
 
-    def _partners(self, sources: Sequence[Cluster], close: Close) -> dict[Candidate, Cluster]:
-        """Return the matches of each shape in the later sources."""
+    def _partners(
+        self, kind: str, sources: Sequence[Cluster], every: Sequence[Cluster]
+    ) -> tuple[dict[Candidate, Cluster], Close]:
+        """Return the matches of each shape in the later sources, and the similarities of all pairs."""
         found: dict[Candidate, Cluster] = {c: [] for source in sources for c in source}
-        for number, first in enumerate(sources):
-            for second in sources[number + 1 :]:
-                for a, b in match(first, second, close, self._threshold, have_same_label).matched:
-                    found[a].append(b)
-        return found
+        close: Close = {}
+        for one, other in combinations(range(len(sources)), 2):
+            first, second = sources[one], sources[other]
+            values = self._pairing.similarities(kind, (first, second), (every[one], every[other]))
+            for a, b in match(first, second, values, self._threshold, have_same_label).matched:
+                found[a].append(b)
+            for row, column in np.argwhere(values > 0):
+                value = float(values[row, column])
+                close |= {(first[row], second[column]): value, (second[column], first[row]): value}
+        return found, close
 
     def _best(self, cluster: Cluster) -> Candidate:
         """Return the shape that is closest to the mean box of its cluster."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from cvat_sandbox.comparison.conflicts import Conflict, find_conflicts
 from cvat_sandbox.comparison.matching import Matches
-from cvat_sandbox.comparison.pairing import Pairing
+from cvat_sandbox.comparison.pairing import Pairing, ShapeMatches
 from cvat_sandbox.comparison.reading import Candidate, Frame, JobAnnotations
 from cvat_sandbox.comparison.settings import Parameters
 from cvat_sandbox.comparison.tallies import COUNTS, UNMATCHED, Tally, of_matrix
@@ -106,21 +106,21 @@ class _Comparison:
         return self._rows[candidate.annotation.label] if candidate else len(self._names) - 1
 
 
-def _shape_counts(shapes: Matches[Candidate]) -> dict[str, int]:
+def _shape_counts(shapes: ShapeMatches) -> dict[str, int]:
     pairs, missing, extra = len(shapes.pairs), len(shapes.first_only), len(shapes.second_only)
     values = (pairs, missing, extra, pairs + missing + extra, pairs + extra, pairs + missing)
     return dict(zip(COUNTS, values, strict=True))
 
 
-def _mean_overlap(shapes: Matches[Candidate]) -> float:
+def _mean_overlap(shapes: ShapeMatches) -> float:
     """Return the mean similarity of pairs, and of each single shape with what is closest to it."""
-    closest: dict[int, float] = {}
+    closest: dict[Candidate, float] = {}
     for pair, value in shapes.similarity.items():
-        for key in pair:
-            closest[key] = max(closest.get(key, value), value)
-    values = [shapes.similarity[id(gt), id(ds)] for gt, ds in shapes.pairs]
-    values += [closest.get(id(single), 0.0) for single in (*shapes.first_only, *shapes.second_only)]
-    return float(np.mean([max(value, 0.0) for value in values])) if values else 0.0
+        for shape in pair:
+            closest[shape] = max(closest.get(shape, value), value)
+    values = [shapes.similarity[pair] for pair in shapes.pairs]
+    values += [closest.get(single, 0.0) for single in (*shapes.first_only, *shapes.second_only)]
+    return float(np.mean(values)) if values else 0.0
 
 
 def _count_nothing(tally: Tally, *, is_truth_empty: bool, is_checked_empty: bool) -> None:

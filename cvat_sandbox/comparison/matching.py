@@ -11,8 +11,6 @@ import numpy as np
 from cvat_sandbox.comparison.assignment import assign
 
 T = TypeVar("T")
-Similarity = Callable[[T, T], float]
-"""From 0 (apart) to 1 (equal)."""
 
 
 @dataclass
@@ -24,8 +22,6 @@ class Matches(Generic[T]):
     """Pairs in the same place, but with different labels."""
     first_only: list[T] = field(default_factory=list)
     second_only: list[T] = field(default_factory=list)
-    similarity: dict[tuple[int, int], float] = field(default_factory=dict)
-    """Of all pairs that were compared, by the `id` of both."""
 
     @property
     def pairs(self) -> list[tuple[T, T]]:
@@ -38,40 +34,34 @@ class Matches(Generic[T]):
         self.mismatched += other.mismatched
         self.first_only += other.first_only
         self.second_only += other.second_only
-        self.similarity |= other.similarity
 
 
 def match(
-    first: Sequence[T], second: Sequence[T], similarity: Similarity[T], threshold: float, same: Callable[[T, T], bool]
+    first: Sequence[T], second: Sequence[T], similarities: np.ndarray, threshold: float, same: Callable[[T, T], bool]
 ) -> Matches[T]:
-    """Return the best matches of two sources. same: whether two have the same label; it decides nothing but that."""
+    """Return the best matches of two sources.
+
+    similarities: a row for each of the first and a column for each of the second, from 0 (apart) to 1 (equal).
+    same: whether two have the same label; that does not change the pairs.
+    """
     result: Matches[T] = Matches()
     if not first or not second:
         result.first_only, result.second_only = list(first), list(second)
         return result
-    costs = _costs(first, second, similarity, threshold, result)
+    costs = _costs(similarities, threshold)
     for row, column in enumerate(assign(costs)):
-        is_pair = costs[row, column] < 1
-        if is_pair and same(first[row], second[column]):
-            result.matched.append((first[row], second[column]))
-        elif is_pair:
-            result.mismatched.append((first[row], second[column]))
+        if costs[row, column] < 1:
+            pair = first[row], second[column]
+            (result.matched if same(*pair) else result.mismatched).append(pair)
         else:
             result.first_only += first[row : row + 1]
             result.second_only += second[column : column + 1]
     return result
 
 
-def _costs(
-    first: Sequence[T], second: Sequence[T], similarity: Similarity[T], threshold: float, result: Matches[T]
-) -> np.ndarray:
+def _costs(similarities: np.ndarray, threshold: float) -> np.ndarray:
     """Return the square matrix of 1 - similarity; 1 where there is no pair, or too little similarity."""
-    size = max(len(first), len(second))
-    costs = np.ones((size, size))
-    for row, a in enumerate(first):
-        for column, b in enumerate(second):
-            value = similarity(a, b)
-            result.similarity[id(a), id(b)] = value
-            if np.isfinite(value) and 1 - value <= 1 - threshold:
-                costs[row, column] = 1 - value
+    costs = np.ones((max(similarities.shape),) * 2)
+    distances = 1 - np.nan_to_num(similarities, nan=0.0, posinf=0.0, neginf=0.0)
+    costs[: distances.shape[0], : distances.shape[1]] = np.where(distances <= 1 - threshold, distances, 1.0)
     return costs

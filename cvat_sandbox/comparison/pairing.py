@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 
+import numpy as np
+
 from cvat_sandbox.comparison import instances, similarity
-from cvat_sandbox.comparison.matching import Matches, Similarity, match
+from cvat_sandbox.comparison.matching import Matches, match
 from cvat_sandbox.comparison.reading import Candidate
 from cvat_sandbox.comparison.settings import Parameters
-from cvat_sandbox.comparison.similarity import Box, Size
+from cvat_sandbox.comparison.similarity import Boxed, Size
 from cvat_sandbox.formats import masks
 
 Candidates = Sequence[Candidate]
@@ -24,6 +26,18 @@ def have_same_label(first: Candidate, second: Candidate) -> bool:
     return first.annotation.label == second.annotation.label
 
 
+@dataclass
+class ShapeMatches(Matches[Candidate]):
+    """The pairs of shapes, with all similarities that are not 0."""
+
+    similarity: dict[tuple[Candidate, Candidate], float] = field(default_factory=dict)
+
+    def keep(self, first: Candidates, second: Candidates, values: np.ndarray) -> None:
+        """Remember similarities."""
+        for row, column in np.argwhere(np.nan_to_num(values) > 0):
+            self.similarity[first[row], second[column]] = float(values[row, column])
+
+
 @dataclass(frozen=True)
 class Pairing:
     """How the annotations of two jobs on a frame are paired."""
@@ -34,84 +48,65 @@ class Pairing:
 
     def tags(self, first: Candidates, second: Candidates) -> Matches[Candidate]:
         """Return the pairs of tags. Any two tags can be one, but those with the same label are preferred."""
-        tags = [[c for c in source if c.annotation.kind == "label"] for source in (first, second)]
-        return match(tags[0], tags[1], lambda a, b: 0.5 + have_same_label(a, b) / 2, TAG_THRESHOLD, have_same_label)
+        a, b = of_kind("label", first), of_kind("label", second)
+        labels = ([tag.annotation.label for tag in source] for source in (a, b))
+        return match(a, b, 0.5 + np.equal.outer(*labels) / 2, TAG_THRESHOLD, have_same_label)
 
-    def shapes(self, first: Candidates, second: Candidates) -> Matches[Candidate]:
+    def shapes(self, first: Candidates, second: Candidates) -> ShapeMatches:
         """Return the pairs of shapes."""
-        found: Matches[Candidate] = Matches()
+        found = ShapeMatches()
         for kind in ("bbox", "points", "polyline", "skeleton", "ellipse"):
-            a, b = _of_kind(kind, first), _of_kind(kind, second)
+            a, b = of_kind(kind, first), of_kind(kind, second)
             if a or b:
-                measure = self.measure(kind, first, second)
-                found.add(match(a, b, measure, self.parameters.iou_threshold, have_same_label))
-        found.add(self._segments(first, second))
+                values = self.similarities(kind, (a, b), (first, second))
+                found.add(match(a, b, values, self.parameters.iou_threshold, have_same_label))
+                found.keep(a, b, values)
+        self._add_segments(found, first, second)
         return found
 
-    def measure(self, kind: str, first: Candidates, second: Candidates) -> Similarity[Candidate]:
-        """Return the similarity of two shapes of a kind, for the annotations of a frame."""
+    def similarities(
+        self, kind: str, chosen: tuple[Candidates, Candidates], every: tuple[Candidates, Candidates]
+    ) -> np.ndarray:
+        """Return the similarities of the shapes of a kind. every: all annotations of the frame, for their groups."""
         size, how = self.size, self.parameters
-        if kind == "points":
-            return self._points(_group_boxes(first) | _group_boxes(second))
-        if kind == "skeleton":
-            return self._skeletons(_group_boxes(first) | _group_boxes(second))
-        if kind == "polyline":
-            return lambda a, b: similarity.of_lines(a.annotation, b.annotation, size, how.line_thickness)
+        a, b = ([candidate.annotation for candidate in source] for source in chosen)
         if kind == "bbox":
-            return lambda a, b: similarity.of_boxes(a.annotation, b.annotation, size)
-        drawn = {c: similarity.pixels(c.annotation, size) for c in (*first, *second) if c.annotation.kind == kind}
-        return lambda a, b: masks.overlap(drawn[a], drawn[b])
-
-    def _points(self, boxes: dict[Candidate, Box]) -> Similarity[Candidate]:
-        how = self.parameters
+            return similarity.of_boxes(a, b, size)
+        if kind == "polyline":
+            return similarity.of_lines(a, b, size, how.line_thickness)
+        if kind not in {"points", "skeleton"}:
+            return similarity.of_areas(a, b, size)
+        boxed = [_boxed(source, whole) for source, whole in zip(chosen, every, strict=True)]
+        if kind == "skeleton":
+            return similarity.of_skeletons(boxed[0], boxed[1], self.sublabels, how.oks_sigma)
         points = similarity.Points(how.oks_sigma, how.iou_threshold, how.point_size_base == "image_size")
+        return similarity.of_point_groups(boxed[0], boxed[1], size, points)
 
-        def measure(a: Candidate, b: Candidate) -> float:
-            pair = (a.annotation, boxes[a]), (b.annotation, boxes[b])
-            return similarity.of_point_groups(*pair, self.size, points)
-
-        return measure
-
-    def _skeletons(self, boxes: dict[Candidate, Box]) -> Similarity[Candidate]:
-        def measure(a: Candidate, b: Candidate) -> float:
-            joints = self.sublabels(a.annotation.label)
-            pair = (a.annotation, boxes[a]), (b.annotation, boxes[b])
-            return similarity.of_skeletons(*pair, joints, self.parameters.oks_sigma)
-
-        return measure
-
-    def _segments(self, first: Candidates, second: Candidates) -> Matches[Candidate]:
-        """Return the pairs of polygons and masks. Those of one group and label are one object."""
-        groups = [instances.instances_of(_areas(source)) for source in (first, second)]
+    def _add_segments(self, found: ShapeMatches, first: Candidates, second: Candidates) -> None:
+        """Add the pairs of polygons and masks. Those of one group and label are one object."""
+        a, b = (instances.instances_of(of_kind("polygon", s) + of_kind("mask", s)) for s in (first, second))
         draw = instances.visible if self.parameters.panoptic_comparison else instances.whole
-        drawn = [draw(source, self.size) for source in groups]
-        numbers, values = [list(range(len(source))) for source in groups], masks.overlaps(drawn[0], drawn[1])
-        found = match(numbers[0], numbers[1], lambda a, b: float(values[a, b]), self.parameters.iou_threshold,
-                      lambda a, b: have_same_label(groups[0][a][0], groups[1][b][0]))  # fmt: skip
-        pairs = [[pair for a, b in part for pair in product(groups[0][a], groups[1][b])]
-                 for part in (found.matched, found.mismatched)]  # fmt: skip
-        members = {
-            (id(a), id(b)): float(values[i, j])
-            for i, j in product(*numbers) for a, b in product(groups[0][i], groups[1][j])
-        }  # fmt: skip
-        return Matches(pairs[0], pairs[1], [c for a in found.first_only for c in groups[0][a]],
-                       [c for b in found.second_only for c in groups[1][b]], members)  # fmt: skip
+        values, numbers = masks.overlaps(draw(a, self.size), draw(b, self.size)), (range(len(a)), range(len(b)))
+        pairs = match(*numbers, values, self.parameters.iou_threshold, lambda i, j: have_same_label(a[i][0], b[j][0]))
+        found.matched += [pair for i, j in pairs.matched for pair in product(a[i], b[j])]
+        found.mismatched += [pair for i, j in pairs.mismatched for pair in product(a[i], b[j])]
+        found.first_only += [member for i in pairs.first_only for member in a[i]]
+        found.second_only += [member for j in pairs.second_only for member in b[j]]
+        for i, j in np.argwhere(values > 0):
+            found.similarity |= dict.fromkeys(product(a[i], b[j]), float(values[i, j]))
 
 
-def _areas(candidates: Candidates) -> list[Candidate]:
-    return [c for kind in ("polygon", "mask") for c in candidates if c.annotation.kind == kind]
-
-
-def _of_kind(kind: str, candidates: Candidates) -> list[Candidate]:
-    """Return the shapes of a kind. A skeleton without a point on the frame is none."""
+def of_kind(kind: str, candidates: Candidates) -> list[Candidate]:
+    """Return the annotations of a kind. A skeleton without a point on the frame is none."""
     chosen = [candidate for candidate in candidates if candidate.annotation.kind == kind]
     return [c for c in chosen if kind != "skeleton" or any(e.visibility for e in c.annotation.elements)]
 
 
-def _group_boxes(candidates: Candidates) -> dict[Candidate, Box]:
-    """Return the box of the group of each annotation. Tags have none."""
-    shapes = [candidate for candidate in candidates if candidate.annotation.kind != "label"]
-    return {
+def _boxed(chosen: Candidates, every: Candidates) -> Boxed:
+    """Return shapes, each with the box of its group. Tags have none."""
+    shapes = [candidate for candidate in every if candidate.annotation.kind != "label"]
+    boxes = {
         member: similarity.covering(c.annotation.box for c in group)
         for group in instances.groups_of(shapes) for member in group
     }  # fmt: skip
+    return [(candidate.annotation, boxes[candidate]) for candidate in chosen]

@@ -6,7 +6,7 @@ Areas are compared as pixels on the image, as CVAT does, but for two boxes of th
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +14,6 @@ import numpy as np
 from cvat_sandbox.comparison.matching import match
 from cvat_sandbox.formats import masks
 from cvat_sandbox.formats.v2.dataset import VISIBLE, Annotation
-from cvat_sandbox.state.areas import box_overlap
 
 Box = tuple[float, float, float, float]
 """x, y, width and height."""
@@ -71,11 +70,26 @@ def pixels(annotation: Annotation, size: Size) -> masks.Mask:
     return masks.draw([outline(annotation)], size.height, size.width)
 
 
-def of_boxes(first: Annotation, second: Annotation, size: Size) -> float:
-    """Return the similarity of two boxes."""
-    if first.attributes.get("rotation", 0) == second.attributes.get("rotation", 0):
-        return box_overlap(first.points, second.points)
-    return masks.overlap(pixels(first, size), pixels(second, size))
+def of_boxes(first: Sequence[Annotation], second: Sequence[Annotation], size: Size) -> np.ndarray:
+    """Return the similarities of boxes: a row for each of the first, a column for each of the second."""
+    found = box_overlaps([a.points for a in first], [b.points for b in second])
+    turned = np.not_equal.outer(*([a.attributes.get("rotation", 0) for a in source] for source in (first, second)))
+    return np.where(turned, of_areas(first, second, size), found) if turned.any() else found
+
+
+def of_areas(first: Sequence[Annotation], second: Sequence[Annotation], size: Size) -> np.ndarray:
+    """Return the similarities of ellipses, polygons or masks."""
+    return masks.overlaps([pixels(a, size) for a in first], [pixels(b, size) for b in second])
+
+
+def box_overlaps(first: Sequence[Sequence[float]], second: Sequence[Sequence[float]]) -> np.ndarray:
+    """Return the intersections over unions of boxes; each may name any two opposite corners."""
+    a, b = (np.sort(np.reshape(boxes, (-1, 2, 2)).astype(float), axis=1) for boxes in (first, second))
+    low, high = np.maximum(a[:, None, 0], b[None, :, 0]), np.minimum(a[:, None, 1], b[None, :, 1])
+    common = np.prod(np.clip(high - low, 0, None), axis=2)
+    union = np.add.outer(*(np.prod(boxes[:, 1] - boxes[:, 0], axis=1) for boxes in (a, b))) - common
+    found: np.ndarray = np.divide(common, union, out=np.zeros_like(common), where=union > 0)
+    return found
 
 
 # -- points
@@ -95,9 +109,10 @@ def _mean(first: Box, second: Box) -> Box:
     return x, y, width, height
 
 
-def _are_apart(first: Box, second: Box) -> bool:
-    corners = ([x, y, x + width, y + height] for x, y, width, height in (first, second))
-    return box_overlap(*corners) <= 0
+def _are_apart(first: Sequence[Box], second: Sequence[Box]) -> np.ndarray:
+    """Return which boxes have no common area."""
+    corners = ([(x, y, x + width, y + height) for x, y, width, height in boxes] for boxes in (first, second))
+    return box_overlaps(*corners) <= 0
 
 
 Seen = tuple[Sequence[bool], Sequence[bool]]
@@ -115,17 +130,13 @@ def key_points(first: np.ndarray, second: np.ndarray, sigma: float, scale: float
         return float(np.sum((a & b) * close) / np.sum(a | b))
 
 
-def of_points(first: Annotation, second: Annotation, sigma: float, scale: float, threshold: float) -> float:
+def _of_point_sets(first: np.ndarray, second: np.ndarray, sigma: float, scale: float, threshold: float) -> float:
     """Return the similarity of two groups of points in any order."""
-    a, b = (np.reshape(annotation.points, (-1, 2)) for annotation in (first, second))
-
-    def measure(i: int, j: int) -> float:
-        return key_points(a[[i]], b[[j]], sigma, scale)
-
-    found = match(range(len(a)), range(len(b)), measure, threshold, lambda _i, _j: True)
-    rows, columns = [i for i, _ in found.matched], [j for _, j in found.matched]
-    close = np.exp(-((a[rows] - b[columns]) ** 2).sum(axis=1) / (2 * scale * (2 * sigma) ** 2))
-    return float(close.sum() / (len(found.matched) + len(found.first_only) + len(found.second_only)))
+    distances = ((first[:, None] - second[None]) ** 2).sum(axis=2)
+    close = np.exp(-distances / (2 * scale * (2 * sigma) ** 2))
+    found = match(range(len(first)), range(len(second)), close, threshold, lambda _i, _j: True)
+    total = sum(close[i, j] for i, j in found.matched)
+    return float(total / (len(found.matched) + len(found.first_only) + len(found.second_only)))
 
 
 class Points(NamedTuple):
@@ -136,30 +147,48 @@ class Points(NamedTuple):
     in_image: bool = False
 
 
-def of_point_groups(first: tuple[Annotation, Box], second: tuple[Annotation, Box], size: Size, how: Points) -> float:
-    """Return the similarity of two annotations with points, each with the box of its group."""
-    (a, a_box), (b, b_box) = first, second
-    if not a_box[2] * a_box[3] and not b_box[2] * b_box[3]:
-        return key_points(np.reshape(a.points, (-1, 2)), np.reshape(b.points, (-1, 2)), how.sigma, size.area)
-    if how.in_image:
-        return of_points(a, b, how.sigma, size.area, how.threshold)
-    if _are_apart(a_box, b_box):
-        return 0.0
-    box = _mean(a_box, b_box)
-    return of_points(a, b, how.sigma, box[2] * box[3], how.threshold)
+Boxed = Sequence[tuple[Annotation, Box]]
+"""Shapes, each with the box of its group."""
 
 
-def of_skeletons(
-    first: tuple[Annotation, Box], second: tuple[Annotation, Box], sublabels: Sequence[int], sigma: float
-) -> float:
-    """Return the similarity of two skeletons, each with the box of its group. sublabels: those of their label."""
-    if _are_apart(first[1], second[1]):
-        return 0.0
-    box = _mean(first[1], second[1])
-    (a, a_seen), (b, b_seen) = (_joints(annotation, sublabels) for annotation, _ in (first, second))
-    if not any(a_seen) and not any(b_seen):
-        return 0.0
-    return key_points(a, b, sigma, box[2] * box[3], (a_seen, b_seen))
+def _filled(first: Boxed, second: Boxed, apart: np.ndarray, measure: Callable[[int, int], float]) -> np.ndarray:
+    """Return a matrix of what `measure` returns for two places, 0 where the shapes are apart."""
+    found = np.zeros((len(first), len(second)))
+    for row, column in np.argwhere(~apart):
+        found[row, column] = measure(int(row), int(column))
+    return found
+
+
+def of_point_groups(first: Boxed, second: Boxed, size: Size, how: Points) -> np.ndarray:
+    """Return the similarities of annotations with points."""
+    points = [[np.reshape(annotation.points, (-1, 2)) for annotation, _ in source] for source in (first, second)]
+    boxes = [[box for _, box in source] for source in (first, second)]
+    single = np.logical_and.outer(*([not box[2] * box[3] for box in source] for source in boxes))
+    apart = np.zeros_like(single) if how.in_image else _are_apart(*boxes)
+
+    def measure(row: int, column: int) -> float:
+        a, b = points[0][row], points[1][column]
+        if single[row, column]:
+            return key_points(a, b, how.sigma, size.area)
+        _, _, width, height = _mean(boxes[0][row], boxes[1][column])
+        return _of_point_sets(a, b, how.sigma, size.area if how.in_image else width * height, how.threshold)
+
+    return _filled(first, second, apart & ~single, measure)
+
+
+def of_skeletons(first: Boxed, second: Boxed, sublabels: Callable[[int], Sequence[int]], sigma: float) -> np.ndarray:
+    """Return the similarities of skeletons. sublabels: returns those of a label."""
+    joints = [[_joints(a, sublabels(a.label)) for a, _ in source] for source in (first, second)]
+    boxes = [[box for _, box in source] for source in (first, second)]
+
+    def measure(row: int, column: int) -> float:
+        (a, a_seen), (b, b_seen) = joints[0][row], joints[1][column]
+        if not any(a_seen) and not any(b_seen):
+            return 0.0
+        _, _, width, height = _mean(boxes[0][row], boxes[1][column])
+        return key_points(a, b, sigma, width * height, (a_seen, b_seen))
+
+    return _filled(first, second, _are_apart(*boxes), measure)
 
 
 def _joints(skeleton: Annotation, sublabels: Sequence[int]) -> tuple[np.ndarray, list[bool]]:
@@ -173,15 +202,26 @@ def _joints(skeleton: Annotation, sublabels: Sequence[int]) -> tuple[np.ndarray,
 # -- lines
 
 
-def of_lines(first: Annotation, second: Annotation, size: Size, thickness: float, *, oriented: bool = False) -> float:
-    """Return the similarity of two polylines; with `oriented`, of the lines from their first to their last points."""
+def of_lines(first: Sequence[Annotation], second: Sequence[Annotation], size: Size, thickness: float) -> np.ndarray:
+    """Return the similarities of polylines in either direction."""
+    lines = [[np.reshape(annotation.points, (-1, 2)) for annotation in source] for source in (first, second)]
+    found = np.zeros((len(first), len(second)))
+    for row, column in np.argwhere(~_lines_are_apart(lines[0], lines[1], size.area * (6 * thickness) ** 2)):
+        a, b = lines[0][row], lines[1][column]
+        found[row, column] = max(_of_two_lines(a, b, size, thickness), _of_two_lines(a, b, size, thickness, turn=True))
+    return found
+
+
+def of_directed_lines(first: Annotation, second: Annotation, size: Size, thickness: float) -> float:
+    """Return the similarity of two polylines from their first to their last points."""
     a, b = (np.reshape(annotation.points, (-1, 2)) for annotation in (first, second))
-    if _lines_are_apart(a, b, size.area * (6 * thickness) ** 2):
-        return 0.0
+    return _of_two_lines(a, b, size, thickness)
+
+
+def _of_two_lines(a: np.ndarray, b: np.ndarray, size: Size, thickness: float, *, turn: bool = False) -> float:
     steps = _common_steps(a, b)
-    a_points, b_points = _at(a, steps), _at(b, steps)
-    ways = [b_points] if oriented else [b_points, b_points[::-1]]
-    return max(_closeness(a_points, way, size.area, thickness) for way in ways)
+    there = _at(b, steps)
+    return _closeness(_at(a, steps), there[::-1] if turn else there, size.area, thickness)
 
 
 def _closeness(a: np.ndarray, b: np.ndarray, scale: float, thickness: float) -> float:
@@ -189,12 +229,13 @@ def _closeness(a: np.ndarray, b: np.ndarray, scale: float, thickness: float) -> 
     return float(np.exp(-distances / (2 * scale * (2 * thickness) ** 2)).mean())
 
 
-def _lines_are_apart(a: np.ndarray, b: np.ndarray, margin: float) -> bool:
-    """Return whether the circles around two lines are further apart than the square root of a margin."""
-    circles = [((line.min(axis=0) + line.max(axis=0)) / 2, ((line.max(axis=0) - line.min(axis=0)) ** 2).sum() / 4)
-               for line in (a, b)]  # fmt: skip
-    (a_middle, a_square), (b_middle, b_square) = circles
-    return bool(((a_middle - b_middle) ** 2).sum() > a_square + b_square + margin)
+def _lines_are_apart(first: Sequence[np.ndarray], second: Sequence[np.ndarray], margin: float) -> np.ndarray:
+    """Return which circles around lines are further apart than the square root of a margin."""
+    ends = [[np.stack([line.min(axis=0), line.max(axis=0)]) for line in lines] for lines in (first, second)]
+    a, b = (np.reshape(lines, (-1, 2, 2)) for lines in ends)
+    between = ((a.mean(axis=1)[:, None] - b.mean(axis=1)[None]) ** 2).sum(axis=2)
+    radii = np.add.outer(*(((lines[:, 1] - lines[:, 0]) ** 2).sum(axis=1) / 4 for lines in (a, b)))
+    return np.asarray(between > radii + margin)
 
 
 def _shares(line: np.ndarray) -> np.ndarray:

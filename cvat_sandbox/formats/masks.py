@@ -98,9 +98,25 @@ def shared(parts: list[Mask]) -> Mask:
 
 def without(mask: Mask, other: Mask) -> Mask:
     """Return the pixels of a mask that another one does not cover."""
-    if not area(shared([mask, other])):
-        return mask
-    return encode(decode(mask) * (1 - decode(other)))
+    counts = _compressed_runs(other)
+    height, width = other["size"]
+    rest = from_run_lengths(counts[1:] if not counts[0] else [0, *counts], height, width)
+    return shared([mask, rest])
+
+
+def _compressed_runs(mask: Mask) -> list[int]:
+    """Return the run lengths of a mask, read from its compressed text: much faster than from the pixels."""
+    runs: list[int] = []
+    value = shift = 0
+    for byte in mask["counts"]:
+        bits = byte - 48
+        value |= (bits & 0x1F) << shift
+        shift += 5
+        if not bits & 0x20:
+            value -= (bits & 0x10) << (shift - 4)
+            runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+            value = shift = 0
+    return runs
 
 
 def overlap(first: Mask, second: Mask) -> float:

@@ -52,3 +52,28 @@ def test_run_lengths_describe_the_whole_mask(polygons: list[list[float]], height
 def test_an_endless_outline_is_an_error(points: list[float]) -> None:
     with pytest.raises(ValueError, match="too long"):
         masks.draw([points], 10, 10)
+
+
+PIXELS = st.tuples(st.integers(1, 9), st.integers(1, 9)).flatmap(
+    lambda size: st.lists(
+        st.lists(st.booleans(), min_size=size[1], max_size=size[1]), min_size=2 * size[0], max_size=2 * size[0]
+    )
+)
+
+
+@settings(deadline=None)
+@given(PIXELS)
+def test_one_mask_without_another_has_the_pixels_of_the_first_alone(rows: list[list[bool]]) -> None:
+    pixels = np.array(rows, dtype=np.uint8)
+    first, second = pixels[: len(pixels) // 2], pixels[len(pixels) // 2 :]
+    found = masks.without(masks.encode(first), masks.encode(second))
+    assert (masks.decode(found) == (first > second)).all()
+    union, common = (first | second).sum(), (first & second).sum()
+    assert masks.overlap(masks.encode(first), masks.encode(second)) == pytest.approx(common / union if union else 0)
+
+
+def test_a_long_mask_without_another_is_right_too() -> None:
+    first, second = (np.zeros((3000, 40), dtype=np.uint8) for _ in range(2))
+    first[100:2900, 3:30], second[1500:2999, 10:40], second[5, 5] = 1, 1, 1
+    found = masks.without(masks.encode(first), masks.encode(second))
+    assert (masks.decode(found) == (first > second)).all()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from cvat_sandbox.comparison.assignment import assign
 from cvat_sandbox.comparison.matching import Matches, match
+from cvat_sandbox.comparison.similarity import box_overlaps
 from cvat_sandbox.state.areas import box_overlap
 
 COSTS = st.sampled_from([0.0, 0.1, 0.25, 0.5, 1.0, 1.0]) | st.floats(0, 1)
@@ -28,7 +29,8 @@ THRESHOLD = 0.5
 
 
 def pairs(first: list[Labeled], second: list[Labeled], threshold: float = THRESHOLD) -> Matches[Labeled]:
-    return match(first, second, lambda a, b: box_overlap(a[1], b[1]), threshold, lambda a, b: a[0] == b[0])
+    overlaps = box_overlaps([box for _, box in first], [box for _, box in second])
+    return match(first, second, overlaps, threshold, lambda a, b: a[0] == b[0])
 
 
 @settings(deadline=None)
