@@ -81,16 +81,16 @@ def separated_pairs(
 ) -> Iterator[Pair]:
     """Yield the pairs of shapes whose groups are not the same, and those of which only one has a group."""
     groups = [instances.groups_of([c for c in source if c.annotation.kind != "label"]) for source in (truth, checked)]
-    place = [{member: n for n, group in enumerate(source) for member in group} for source in groups]
+    group_of = [{member: n for n, group in enumerate(source) for member in group} for source in groups]
     partner = dict(pairs)  # of a group that is one object only the last pair counts, as in CVAT
     common = np.zeros((len(groups[0]), len(groups[1])))
     for gt, ds in partner.items():
-        common[place[0][gt], place[1][ds]] += 1
+        common[group_of[0][gt], group_of[1][ds]] += 1
     whole = np.add.outer(*([len(group) for group in source] for source in groups))
     numbers = [range(len(source)) for source in groups]
     found = match(numbers[0], numbers[1], common / np.maximum(whole - common, 1), threshold, lambda _gt, _ds: True)
     same = {ds: gt for gt, ds in found.matched}
     for gt, ds in pairs:
-        only_one = len(groups[0][place[0][gt]]) == 1 and len(groups[1][place[1][ds]]) != 1
-        if only_one or same.get(place[1][ds]) != place[0][gt]:
+        only_one = len(groups[0][group_of[0][gt]]) == 1 and len(groups[1][group_of[1][ds]]) != 1
+        if only_one or same.get(group_of[1][ds]) != group_of[0][gt]:
             yield gt, ds

@@ -41,8 +41,8 @@ def visible(instances: Sequence[Group], size: Size) -> list[masks.Mask]:
     layers = [_Layer(number, member, size) for number, instance in enumerate(instances) for member in instance]
     layers.sort(key=lambda layer: layer.z_order)
     seen: list[list[masks.Mask]] = [[] for _ in instances]
-    for place, layer in enumerate(layers):
-        above = [other.mask for other in layers[place + 1 :] if other.number != layer.number and layer.touches(other)]
+    for index, layer in enumerate(layers):
+        above = [other.mask for other in layers[index + 1 :] if other.number != layer.number and layer.touches(other)]
         seen[layer.number].append(masks.without(layer.mask, masks.united(above)) if above else layer.mask)
     return [masks.united(parts) for parts in seen]
 

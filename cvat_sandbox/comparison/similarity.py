@@ -152,7 +152,7 @@ Boxed = Sequence[tuple[Annotation, Box]]
 
 
 def _filled(first: Boxed, second: Boxed, apart: np.ndarray, measure: Callable[[int, int], float]) -> np.ndarray:
-    """Return a matrix of what `measure` returns for two places, 0 where the shapes are apart."""
+    """Return a matrix of what `measure` returns for two positions, 0 where the shapes are apart."""
     found = np.zeros((len(first), len(second)))
     for row, column in np.argwhere(~apart):
         found[row, column] = measure(int(row), int(column))
@@ -246,13 +246,13 @@ def _shares(line: np.ndarray) -> np.ndarray:
 
 
 def _common_steps(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return the places of the points of two lines, each place once."""
-    places: np.ndarray = np.sort(np.concatenate([_shares(a), _shares(b)]))
-    kept: np.ndarray = places[np.concatenate([[True], np.diff(places) > 1e-7])]
+    """Return the positions of the points of two lines, each position once."""
+    positions: np.ndarray = np.sort(np.concatenate([_shares(a), _shares(b)]))
+    kept: np.ndarray = positions[np.concatenate([[True], np.diff(positions) > 1e-7])]
     return kept
 
 
-def _at(line: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Return the points of a line at places between 0 and 1."""
+def _at(line: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Return the points of a line at positions between 0 and 1."""
     shares = _shares(line)
-    return np.stack([np.interp(places, shares, line[:, axis]) for axis in (0, 1)], axis=1)
+    return np.stack([np.interp(positions, shares, line[:, axis]) for axis in (0, 1)], axis=1)

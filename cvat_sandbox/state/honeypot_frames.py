@@ -65,11 +65,11 @@ def plan(names: Sequence[str], selection: Selection, segment_size: int) -> Plan:
         chosen = chooser.take(per_job)
         members = part + chosen
         arrange.shuffle(members)
-        copies |= {len(order) + place: number for place, number in enumerate(members) if number in chosen}
+        copies |= {len(order) + index: number for index, number in enumerate(members) if number in chosen}
         segments.append(range(len(order), len(order) + len(members)))
         order += members
-    places = {number: len(order) + place for place, number in enumerate(pool)}
-    honeypots = {frame: places[number] for frame, number in copies.items()}
+    frames = {number: len(order) + index for index, number in enumerate(pool)}
+    honeypots = {copy: frames[number] for copy, number in copies.items()}
     return Plan(order + pool, segments, range(len(order), len(order) + len(pool)), honeypots, per_job)
 
 

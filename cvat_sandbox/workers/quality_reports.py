@@ -29,7 +29,7 @@ ChosenJobs = Callable[[int, str], list[int]]
 
 
 @dataclass(frozen=True)
-class _Work:
+class _Material:
     """What a report on a task is made of."""
 
     parameters: Parameters
@@ -90,7 +90,7 @@ class QualityReports:
                 quality.save_report(self._db, _report("job", work.rows[job_id], shown, truth, task_id, job_id), parent)
             return parent
 
-    def _read(self, task: sqlite3.Row, truth: sqlite3.Row, choose: ChosenJobs) -> _Work:
+    def _read(self, task: sqlite3.Row, truth: sqlite3.Row, choose: ChosenJobs) -> _Material:
         settings = quality.settings_for(self._db, task)
         parameters = Parameters.of(settings.values, inherited=settings.inherited)
         rows = self._db.all("SELECT * FROM job WHERE task_id = ? AND type != 'ground_truth' ORDER BY id", task["id"])
@@ -103,7 +103,7 @@ class QualityReports:
         if data["validation_mode"] == "gt_pool":
             frames = {frame for frame, real in honeypots_of(self._db, data["id"]).items() if real in active}
         checked = [read_job(self._db, job, frames) for job in jobs if job in chosen]
-        return _Work(parameters, jobs, read_job(self._db, truth["id"], active), checked)
+        return _Material(parameters, jobs, read_job(self._db, truth["id"], active), checked)
 
     def of_project(self, project_id: int, choose: ChosenJobs) -> int:
         """Report on the tasks of a project. A report on a task that is still true is used again."""

@@ -37,8 +37,10 @@ def honeypots(params: Mapping[str, Any] | None, names: Sequence[str], segment_si
     """Return the frames of a task with honeypots, as places in `names`; None for a task without honeypots."""
     if not params or params["mode"] != "gt_pool":
         return None
-    order = sorted(range(len(names)), key=lambda place: natural(names[place]))
-    plan = _checked(lambda: honeypot_frames.plan([names[p] for p in order], Selection.of(params), segment_size))
+    order = sorted(range(len(names)), key=lambda number: natural(names[number]))
+    plan = _checked(
+        lambda: honeypot_frames.plan([names[number] for number in order], Selection.of(params), segment_size)
+    )
     return plan.reordered(order)
 
 

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from cvat_sandbox import Serving, serve
+from tests.support.ground_truth import Checked
 from tests.support.sandbox_client_v2 import USERS, login
 
 
@@ -42,3 +43,9 @@ def dabai(sandbox: Serving) -> Iterator[httpx.Client]:
 def root(sandbox: Serving) -> Iterator[httpx.Client]:
     with login(sandbox.url, "root") as http:
         yield http
+
+
+@pytest.fixture
+def checked(alex: httpx.Client) -> Checked:
+    """A task of one job with ground truth on its first two frames."""
+    return Checked(alex)

@@ -1,4 +1,4 @@
-"""Quality: ground truth jobs, reports that compare jobs with them, and their conflicts."""
+"""Quality: reports that compare jobs with the ground truth, and their conflicts."""
 
 from __future__ import annotations
 
@@ -8,145 +8,20 @@ import httpx
 import pytest
 
 from cvat_sandbox import Serving
-from tests.support.sandbox_client_v2 import create, ended, jobs, login, uploaded
-
-NAMES = [f"{number}.jpg" for number in range(4)]
-ACCEPTED = {"stage": "acceptance", "state": "completed"}
-Box = tuple[float, float, float, float]
-BOX: Box = (10, 10, 40, 40)
-
-
-def label_ids(http: httpx.Client, task_id: int) -> dict[str, int]:
-    found = http.get("/labels", params={"task_id": task_id, "page_size": 100}).json()["results"]
-    return {label["name"]: label["id"] for label in found}
-
-
-def shape(label: int, frame: int, points: Any = BOX, kind: str = "rectangle", **more: Any) -> dict[str, Any]:
-    return {"type": kind, "label_id": label, "frame": frame, "points": list(points), "occluded": False, "z_order": 0,
-            "rotation": 0.0, "group": 0, "source": "manual", "attributes": [], "elements": [], **more}  # fmt: skip
-
-
-def draw(http: httpx.Client, job_id: int, *shapes: dict[str, Any], tags: Any = ()) -> list[int]:
-    body = {"version": 0, "tags": list(tags), "shapes": list(shapes), "tracks": []}
-    answer = http.put(f"/jobs/{job_id}/annotations", json=body)
-    assert answer.status_code == 200, answer.text
-    return [item["id"] for item in answer.json()["shapes"]]
-
-
-def add_truth(http: httpx.Client, task_id: int, frames: list[int]) -> int:
-    body = {"type": "ground_truth", "task_id": task_id, "frame_selection_method": "manual", "frames": frames}
-    answer = http.post("/jobs", json=body)
-    assert answer.status_code == 201, answer.text
-    return int(answer.json()["id"])
-
-
-def report_on(http: httpx.Client, **target: int) -> int:
-    answer = http.post("/quality/reports", json=target)
-    assert answer.status_code == 202, answer.text
-    request = ended(http, answer.json()["rq_id"])
-    assert request["status"] == "finished", request
-    return int(request["result_id"])
-
-
-def data_of(http: httpx.Client, report: int) -> dict[str, Any]:
-    found: dict[str, Any] = http.get(f"/quality/reports/{report}/data").json()
-    return found
-
-
-class Checked:
-    """A task of one job with ground truth on its first two frames."""
-
-    def __init__(self, http: httpx.Client, **task: Any) -> None:
-        self.http = http
-        self.task = uploaded(http, NAMES, **task)
-        [self.job] = [job["id"] for job in jobs(http, self.task)]
-        self.truth = add_truth(http, self.task, [0, 1])
-        self.labels = label_ids(http, self.task)
-
-    def report(self, truth: list[dict[str, Any]], drawn: list[dict[str, Any]], **settings: Any) -> dict[str, Any]:
-        draw(self.http, self.truth, *truth)
-        draw(self.http, self.job, *drawn)
-        self.http.patch(f"/jobs/{self.truth}", json=ACCEPTED)
-        if settings:
-            [own] = self.http.get("/quality/settings", params={"task_id": self.task}).json()["results"]
-            assert self.http.patch(f"/quality/settings/{own['id']}", json=settings).status_code == 200
-        return data_of(self.http, report_on(self.http, task_id=self.task))
-
-    def conflicts(self, *drawn: Any, **settings: Any) -> list[str]:
-        truth, own = drawn
-        return [conflict["type"] for conflict in self.report(truth, own, **settings)["conflicts"]]
-
-
-@pytest.fixture
-def checked(alex: httpx.Client) -> Checked:
-    return Checked(alex)
-
-
-# -- ground truth jobs
-
-
-def test_the_meta_of_a_ground_truth_job_hides_the_other_frames(checked: Checked) -> None:
-    meta = checked.http.get(f"/jobs/{checked.truth}/data/meta").json()
-    assert (meta["included_frames"], meta["size"]) == ([0, 1], 2)
-    assert [frame["name"] for frame in meta["frames"]] == ["0.jpg", "1.jpg", "placeholder.jpg", "placeholder.jpg"]
-
-
-def test_a_task_has_one_ground_truth_job_and_another_after_its_deletion(checked: Checked) -> None:
-    body = {"type": "ground_truth", "task_id": checked.task, "frame_selection_method": "manual", "frames": [2]}
-    answer = checked.http.post("/jobs", json=body)
-    assert answer.json() == ['Task with validation mode "gt" cannot have more than 1 GT job']
-    assert checked.http.delete(f"/jobs/{checked.job}").json() == ["Only ground truth jobs can be removed"]
-    assert checked.http.delete(f"/jobs/{checked.truth}").status_code == 204
-    assert checked.http.get(f"/tasks/{checked.task}").json()["validation_mode"] is None
-    assert checked.http.get(f"/tasks/{checked.task}/validation_layout").json() == {
-        "mode": None,
-        "frames_per_job_count": None,
-    }
-    assert checked.http.post("/jobs", json=body).status_code == 201
-
-
-def test_what_is_drawn_as_ground_truth_is_not_the_tasks(checked: Checked) -> None:
-    draw(checked.http, checked.truth, shape(checked.labels["car"], 0))
-    assert checked.http.get(f"/tasks/{checked.task}/annotations").json()["shapes"] == []
-    assert checked.http.get(f"/tasks/{checked.task}").json()["jobs"]["count"] == 2
-
-
-@pytest.mark.parametrize(
-    ("body", "error"),
-    [
-        ({"frame_selection_method": "manual"}, {"non_field_errors": ['The "frames" field is required']}),
-        (
-            {"frame_selection_method": "random_uniform"},
-            {"non_field_errors": ['One of the fields "frame_count", "frame_share" required']},
-        ),
-        (
-            {"frame_selection_method": "random_uniform", "frame_count": 1, "frame_share": 0.5},
-            {"non_field_errors": ['Only 1 of the fields "frame_count", "frame_share" can be used']},
-        ),
-        ({"frame_selection_method": "manual", "frames": []}, {"frames": ["This list may not be empty."]}),
-        ({"frame_selection_method": "manual", "frames": [0, 9]}, ["The following frames do not exist in the task: 9"]),
-        ({"frame_selection_method": "guess"}, {"frame_selection_method": ['"guess" is not a valid choice.']}),
-    ],
+from tests.support.ground_truth import (
+    ACCEPTED,
+    BOX,
+    NAMES,
+    Box,
+    Checked,
+    add_truth,
+    data_of,
+    draw,
+    label_ids,
+    report_on,
+    shape,
 )
-def test_a_ground_truth_job_needs_frames_of_its_task(alex: httpx.Client, body: dict[str, Any], error: Any) -> None:
-    task = uploaded(alex, NAMES)
-    answer = alex.post("/jobs", json={"type": "ground_truth", "task_id": task, **body})
-    assert (answer.status_code, answer.json()) == (400, error)
-    assert len(jobs(alex, task)) == 1
-
-
-def test_another_user_makes_no_ground_truth_and_sees_no_report(sandbox: Serving, checked: Checked) -> None:
-    checked.report([], [])
-    body = {"type": "ground_truth", "task_id": checked.task, "frame_selection_method": "manual", "frames": [2]}
-    with login(sandbox.url, "dabai") as dabai:
-        assert dabai.post("/jobs", json=body).status_code == 403
-        assert dabai.get("/quality/reports", params={"task_id": checked.task}).status_code == 403
-        assert dabai.get("/quality/reports").json()["count"] == 0
-        assert dabai.get("/quality/settings").json()["count"] == 0
-        assert dabai.post("/quality/reports", json={"task_id": checked.task}).status_code == 403
-
-
-# -- reports
+from tests.support.sandbox_client_v2 import create, ended, jobs, uploaded
 
 
 def test_a_report_waits_for_accepted_ground_truth(checked: Checked) -> None:

@@ -23,8 +23,8 @@ def shape(kind: Kind, *points: float, rotation: float = 0.0) -> Annotation:
     return Annotation(kind, 0, {"rotation": rotation} if kind in {"bbox", "ellipse"} else {}, 0, points=list(points))
 
 
-def skeleton(*places: tuple[float, float], visibility: int = VISIBLE) -> Annotation:
-    elements = tuple(Element(number, x, y, visibility, {}) for number, (x, y) in enumerate(places))
+def skeleton(*corners: tuple[float, float], visibility: int = VISIBLE) -> Annotation:
+    elements = tuple(Element(number, x, y, visibility, {}) for number, (x, y) in enumerate(corners))
     return Annotation("skeleton", 0, {}, 0, elements=elements)
 
 
