@@ -5,9 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-PREFECT_OLDEST := .venv-prefect-oldest
-
-.PHONY: demo test test-slow test-all test-prefect-oldest lint docs lock clean
+.PHONY: demo test test-slow test-all test-prefect-oldest test-prefect-newest lint docs lock clean
 
 $(STAMP): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "labelyard needs Python 3.11, 3.12 or 3.13: make PYTHON=/path/to/python3.12 …"; exit 1; }
@@ -32,14 +30,15 @@ test-slow: $(STAMP)   ## The other tests: chaos runs, whole systems, further see
 test-all: $(STAMP)   ## Every test
 	$(PYTEST) $(ARGS)
 
-$(PREFECT_OLDEST)/.installed: requirements-prefect-oldest.lock pyproject.toml
-	$(PYTHON) -m venv $(PREFECT_OLDEST)
-	$(PREFECT_OLDEST)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-prefect-oldest.lock
-	$(PREFECT_OLDEST)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index --editable .
+.venv-prefect-%/.installed: requirements-prefect-%.lock pyproject.toml
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index --editable .
 	touch $@
 
-test-prefect-oldest: $(PREFECT_OLDEST)/.installed   ## Prefect's public parts, on the oldest supported Prefect
-	$(PREFECT_OLDEST)/bin/python -m pytest -p no:cacheprovider tests/prefect/test_public_parts.py tests/integration/supervisor/test_up.py $(ARGS)
+# Prefect's public parts, on the oldest and the newest supported Prefect
+test-prefect-oldest test-prefect-newest: test-%: .venv-%/.installed
+	$(<D)/bin/python -m pytest -p no:cacheprovider tests/prefect/test_public_parts.py tests/integration/supervisor/test_up.py $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -59,11 +58,13 @@ ADD_BARE_PIN = sed -n '/^sqlalchemy\[asyncio\]/,/^    \# via/{s/\[asyncio\]//;/^
 lock: | $(BIN)/uv   ## Pin all dependencies again from pyproject.toml
 	$(COMPILE) --all-extras -o requirements.lock
 	$(call ADD_BARE_PIN,requirements.lock)
-	$(COMPILE) --extra demo --group prefect-oldest -o requirements-prefect-oldest.lock
-	$(call ADD_BARE_PIN,requirements-prefect-oldest.lock)
+	for end in oldest newest; do \
+	  $(COMPILE) --extra demo --group prefect-$$end -o requirements-prefect-$$end.lock; \
+	  $(call ADD_BARE_PIN,requirements-prefect-$$end.lock); \
+	done
 
 $(BIN)/uv:
 	$(MAKE) $(STAMP)
 
 clean:
-	rm -rf $(VENV) $(PREFECT_OLDEST) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .venv-prefect-* .mypy_cache .ruff_cache .pytest_cache

@@ -143,7 +143,8 @@ def differences(stack: BenchmarkStack, keys: Sequence[str]) -> Iterator[str]:
     wanted = Counter([*(key.rsplit("/", 1)[-1] for key in keys), "warm.jpg"])
     with stack.ledger.read_only() as tx:
         rows = Counter(key.rsplit("/", 1)[-1] for key in tx.scalars(select(tables.Object.key)))
-    tasks = verify.read_tasks(stack.environment.cvat_url, environment.ACCOUNT, stack.environment.password)
+    made = stack.environment
+    tasks = verify.read_tasks(made.cvat_url, environment.ACCOUNT, made.password, made.cvat_version)
     frames = Counter(name for task in tasks for name, _, _ in task.frames)
     for where, found in (("the ledger", rows), ("CVAT's tasks", frames)):
         if lost := wanted - found:

@@ -15,6 +15,7 @@ from cvat_sandbox import Options, Person, Serving, parse_user
 from cvat_sandbox.errors import SandboxError
 from cvat_sandbox.faults import load_rules
 from cvat_sandbox.server import FAMILIES
+from cvat_sandbox.workers.deliveries import RETRY_SECONDS
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -74,10 +75,18 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 @click.option(
     "--workers", default=2, show_default=True, help="Number of worker threads for frames, exports and imports."
 )
+@click.option(
+    "--webhook-retries",
+    default=",".join(f"{pause:g}" for pause in RETRY_SECONDS),
+    show_default=True,
+    metavar="SECONDS,…",
+    callback=lambda _context, _parameter, text: _seconds(text),
+    help="The pauses after failed deliveries of a webhook; empty: no retries.",
+)
 def command(  # noqa: PLR0913, PLR0917 - one argument an option
     version: str, host: str, port: int, users: tuple[str, ...], users_file: Path | None, data: Path | None,
     share: Path | None, allow_remote: tuple[str, ...], faults: Path | None, control_token: str, anonymous_limit: int,
-    workers: int,
+    workers: int, webhook_retries: tuple[float, ...],
 ) -> None:  # fmt: skip
     """Serve the API of CVAT for demos and tests, with the quirks of the real server."""
     lines = [*users, *(users_file.read_text().split("\n") if users_file else [])]
@@ -86,7 +95,7 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
     serving = Serving(Options(
         version=version, users=_people(lines), host=host, port=port, data=data, share=share, allow_remote=allow_remote,
         faults=tuple(load_rules(faults)) if faults else (), control_token=control_token, workers=workers,
-        anonymous_limit=anonymous_limit,
+        anonymous_limit=anonymous_limit, webhook_retries=webhook_retries,
     ))  # fmt: skip
     click.echo(f"sandbox: {serving.url}")
     run_until_signal(serving)
@@ -97,6 +106,13 @@ def _people(lines: list[str]) -> tuple[Person, ...]:
         return tuple(parse_user(line.strip()) for line in lines if line.strip() and not line.startswith("#"))
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--user") from None
+
+
+def _seconds(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(word) for word in text.split(",") if word.strip())
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no list of seconds, such as 5,300") from None
 
 
 def run_until_signal(serving: Serving) -> None:

@@ -10,6 +10,9 @@ Exception
 ├── JobForgotten           the job of a worker is never continued: its queue was lost, or its worker was killed
 ├── Crash                  the real server has a bug here: it answers 500, perhaps after part of the work
 ├── WorkerValidationError  a value that CVAT 2.x checks only in its worker
+├── MissingObject          a bucket, or an object of one, does not exist
+├── ForbiddenObject        a bucket, or an object of one, may not be read
+├── InvalidImage           an object of a bucket is no image
 └── WorkerError            a worker's job failed where CVAT raises a plain `Exception`
     ├── DownloadError      a remote file could not be downloaded
     └── InvalidDataset     a file to import cannot be read, or does not fit its task
@@ -83,6 +86,18 @@ class WorkerValidationError(Exception):
         return f"[ErrorDetail(string={self.args[0]!r}, code='invalid')]"
 
 
+class MissingObject(Exception):
+    """A bucket, or an object of one, does not exist."""
+
+
+class ForbiddenObject(Exception):
+    """A bucket, or an object of one, may not be read."""
+
+
+class InvalidImage(Exception):
+    """An object of a bucket is no image."""
+
+
 class WorkerError(Exception):
     """A worker's job failed where CVAT raises a plain `Exception`."""
 
@@ -100,13 +115,21 @@ class InvalidDataset(WorkerError):
     """A file to import cannot be read, or does not fit its task. CVAT 2.x calls it `CvatImportError`."""
 
 
+_SHOWN: Mapping[type[BaseException], str] = MappingProxyType({
+    InvalidDataset: "cvat.apps.dataset_manager.bindings.CvatImportError",
+    WorkerValidationError: "rest_framework.exceptions.ValidationError",
+    MissingObject: "rest_framework.exceptions.NotFound",
+    ForbiddenObject: "rest_framework.exceptions.PermissionDenied",
+    InvalidImage: "utils.dataset_manifest.errors.InvalidImageError",
+})  # fmt: skip
+"""The names of exceptions on the real server."""
+
+
 def failure_text(error: BaseException) -> str:
     """Return the text that CVAT's queue keeps of a failed job: the type of the exception and its message."""
     kind = type(error)
-    if isinstance(error, InvalidDataset):
-        name = "cvat.apps.dataset_manager.bindings.CvatImportError"
-    elif isinstance(error, WorkerValidationError):
-        name = "rest_framework.exceptions.ValidationError"
+    if kind in _SHOWN:
+        name = _SHOWN[kind]
     elif isinstance(error, WorkerError):
         name = "Exception"
     elif kind.__module__ in {"builtins", __name__}:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-WORKERS = ("creation", "export", "import", "quality", "consensus", "download", "null_message")
+WORKERS = ("creation", "export", "import", "quality", "consensus", "delivery", "download", "null_message")
 
 
 class Rule(BaseModel):
@@ -31,7 +31,8 @@ class Rule(BaseModel):
 
     on: str = Field(
         description="`METHOD PATH`, where * matches anything, or `worker creation`, `worker export`, "
-        "`worker import`, `worker quality`, `worker consensus`, `worker download`, `worker null_message`"
+        "`worker import`, `worker quality`, `worker consensus`, `worker delivery`, `worker download`, "
+        "`worker null_message`"
     )
     delay: float = Field(0.0, ge=0, le=3600, description="seconds to wait")
     status: int = Field(

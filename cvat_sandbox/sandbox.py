@@ -12,9 +12,11 @@ from cvat_sandbox.state.database import Database
 from cvat_sandbox.state.quality import keep_settings
 from cvat_sandbox.state.throttle import Throttle
 from cvat_sandbox.state.users import GROUPS, SYSTEM_ROLES, Person, Users
+from cvat_sandbox.workers.cloud_files import CloudFiles
 from cvat_sandbox.workers.creation import Creations
 from cvat_sandbox.workers.dataset_exports import DatasetExports
 from cvat_sandbox.workers.dataset_imports import DatasetImports
+from cvat_sandbox.workers.deliveries import RETRY_SECONDS, Deliveries
 from cvat_sandbox.workers.downloads import Downloader
 from cvat_sandbox.workers.exports import Exports
 from cvat_sandbox.workers.imports import Imports
@@ -49,6 +51,8 @@ class Options:
     workers: int = 2
     anonymous_limit: int = 0
     """How many requests without credentials a client may send in a minute; 0: any number. The real 2.x allows 100."""
+    webhook_retries: tuple[float, ...] = RETRY_SECONDS
+    """The pauses in seconds after failed deliveries of a webhook. After the last one a delivery is given up."""
 
 
 @dataclass
@@ -76,12 +80,17 @@ class Sandbox:
         self.exports = Exports(self.db, self.workers, self.folder, self.faults)
         self.imports = Imports(self.db, self.workers, self.folder)
         self.requests = Requests(self.db, self.workers, self.faults)
-        self.dataset_exports = DatasetExports(self.db, self.requests, self.folder)
+        self.cloud_files = CloudFiles(self.db)
+        self.dataset_exports = DatasetExports(self.db, self.requests, self.folder, self.cloud_files)
         self.partial_files = PartialFiles(self.incoming)
         self.dataset_imports = DatasetImports(self.db, self.requests, self.folder)
         self.quality_reports = QualityReports(self.db, self.requests)
         self.merges = Merges(self.db, self.requests)
-        self.task_data = TaskData(self.db, self.requests, self.folder, self.share, downloader, self.faults)
+        self.task_data = TaskData(
+            self.db, self.requests, self.folder, self.share, downloader, self.cloud_files, self.faults
+        )
+        agent = f"CVAT/{self.options.version}.0"
+        self.deliveries = Deliveries(self.db, self.faults, self.options.webhook_retries, agent=agent)
         self.creations.resume()
         self.requests.forget_interrupted(but="create")
         self.task_data.resume()
@@ -100,8 +109,8 @@ class Sandbox:
 
     def close(self) -> bool:
         """Stop the workers and close the database; return whether the running jobs ended in time."""
-        ended = self.workers.stop()
+        ended = [self.workers.stop(), self.deliveries.stop()]
         self.db.close()
         if self.options.data is None:
             shutil.rmtree(self.folder, ignore_errors=True)
-        return ended
+        return all(ended)

@@ -7,8 +7,6 @@ from functools import cache
 from pathlib import Path
 from uuid import uuid4
 
-import botocore.loaders
-import botocore.session
 import httpx
 import pytest
 from hypothesis import settings
@@ -18,8 +16,6 @@ from tests.support.fresh_ledger import create_ledger
 from tests.support.postgres import create_database, drop_database, run_postgres
 from tests.support.postgres import create_ledger as create_postgres_ledger
 
-# The service models are parsed once per process, not once per client: as if all clients were of the same session.
-botocore.session.create_loader = cache(botocore.loaders.create_loader)
 # The certificates of all authorities are read once per process, not once per client.
 httpx._transports.default.create_ssl_context = cache(httpx.create_ssl_context)
 
@@ -27,6 +23,18 @@ httpx._transports.default.create_ssl_context = cache(httpx.create_ssl_context)
 settings.register_profile("thorough", deadline=None)
 settings.register_profile("quick", deadline=None, max_examples=20)
 settings.load_profile("thorough")
+
+
+_ON_BOTH_DATABASES = ("tests/integration/ledger/", "tests/chaos/", "tests/prefect/", "tests/integration/supervisor/")
+"""Folders whose quick tests run on PostgreSQL too. Elsewhere the slow tests repeat there what ran on SQLite."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what repeats a test on PostgreSQL, outside of the tests of the ledger itself."""
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        if callspec and "postgresql" in callspec.params.values() and not item.nodeid.startswith(_ON_BOTH_DATABASES):
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

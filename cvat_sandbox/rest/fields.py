@@ -103,6 +103,23 @@ class EmailField(CharField):
             return False
 
 
+class UrlField(CharField):
+    """A URL by the rules of Django's validator."""
+
+    _URL = re.compile(
+        r"(https?|ftps?)://([^\s:@/]+(:[^\s:@/]*)?@)?"
+        r"(\[[a-f0-9:.]+\]|\d{1,3}(\.\d{1,3}){3}|localhost|([\w-]{1,63}\.)+[^\W\d_][\w-]{1,62})\.?"
+        r"(:\d{1,5})?([/?#]\S*)?", re.IGNORECASE,
+    )  # fmt: skip
+
+    def to_internal_value(self, value: Any) -> str:
+        """Return the URL."""
+        text = super().to_internal_value(value)
+        if not self._URL.fullmatch(text):
+            raise ValidationError("Enter a valid URL.")
+        return text
+
+
 class IntegerField(Field):
     """An integer. `"7"` and `7.0` are accepted."""
 
@@ -178,6 +195,17 @@ class ChoiceField(Field):
         if str(value) not in self.choices:
             raise ValidationError(f'"{value}" is not a valid choice.')
         return str(value)
+
+
+class MultipleChoiceField(ChoiceField):
+    """Several of a few strings, as a list. The internal value has each once, in the order of the choices."""
+
+    def to_internal_value(self, value: Any) -> Any:
+        """Return the list."""
+        if not isinstance(value, list):
+            raise ValidationError(f'Expected a list of items but got type "{type(value).__name__}".')
+        chosen = {super(MultipleChoiceField, self).to_internal_value(item) for item in value}
+        return [choice for choice in self.choices if choice in chosen]
 
 
 class PrimaryKeyRelatedField(Field):

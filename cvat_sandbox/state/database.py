@@ -41,6 +41,7 @@ CREATE INDEX IF NOT EXISTS membership_organization ON membership (organization_i
 CREATE TABLE IF NOT EXISTS invitation (
   id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, membership_id INTEGER NOT NULL, owner INTEGER,
   created_date TEXT NOT NULL, sent_date TEXT);
+CREATE INDEX IF NOT EXISTS invitation_membership ON invitation (membership_id);
 
 CREATE TABLE IF NOT EXISTS project (
   id INTEGER PRIMARY KEY, name TEXT NOT NULL, owner INTEGER, assignee INTEGER, assignee_updated_date TEXT,
@@ -80,6 +81,8 @@ CREATE TABLE IF NOT EXISTS upload (
   id INTEGER PRIMARY KEY, data_id INTEGER NOT NULL, name TEXT NOT NULL, file TEXT NOT NULL, key TEXT UNIQUE,
   length INTEGER NOT NULL, received INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX IF NOT EXISTS upload_name ON upload (data_id, name);
+CREATE TABLE IF NOT EXISTS server_file (
+  id INTEGER PRIMARY KEY, data_id INTEGER NOT NULL, name TEXT NOT NULL, UNIQUE (data_id, name));
 CREATE TABLE IF NOT EXISTS segment (
   id INTEGER PRIMARY KEY, task_id INTEGER NOT NULL, start_frame INTEGER NOT NULL, stop_frame INTEGER NOT NULL,
   type TEXT NOT NULL DEFAULT 'range', frames TEXT);
@@ -126,15 +129,21 @@ CREATE TABLE IF NOT EXISTS webhook (
   id INTEGER PRIMARY KEY, type TEXT NOT NULL, target_url TEXT NOT NULL, description TEXT NOT NULL DEFAULT '',
   secret TEXT NOT NULL DEFAULT '', content_type TEXT NOT NULL DEFAULT 'application/json',
   events TEXT NOT NULL DEFAULT '[]', is_active INTEGER NOT NULL DEFAULT 1, enable_ssl INTEGER NOT NULL DEFAULT 1,
-  owner INTEGER, project_id INTEGER, organization_id INTEGER, created_date TEXT NOT NULL, updated_date TEXT NOT NULL);
+  owner INTEGER, project_id INTEGER, organization_id INTEGER, created_date TEXT NOT NULL, updated_date TEXT NOT NULL,
+  CHECK (type = 'project' AND project_id IS NOT NULL
+    OR type = 'organization' AND project_id IS NULL AND organization_id IS NOT NULL));
 CREATE INDEX IF NOT EXISTS webhook_project ON webhook (project_id);
 CREATE INDEX IF NOT EXISTS webhook_organization ON webhook (organization_id);
 CREATE TABLE IF NOT EXISTS webhook_delivery (
   id INTEGER PRIMARY KEY, webhook_id INTEGER NOT NULL, event TEXT NOT NULL, status_code INTEGER,
-  redelivery INTEGER NOT NULL DEFAULT 0, attempt INTEGER NOT NULL DEFAULT 1, request_duration REAL,
+  redelivery INTEGER NOT NULL DEFAULT 0, attempt INTEGER NOT NULL DEFAULT 1, request_duration INTEGER,
   changed_fields TEXT NOT NULL DEFAULT '', request TEXT NOT NULL DEFAULT '{}', response TEXT NOT NULL DEFAULT '',
   created_date TEXT NOT NULL, updated_date TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS webhook_delivery_webhook ON webhook_delivery (webhook_id);
+CREATE TABLE IF NOT EXISTS webhook_queue (
+  id INTEGER PRIMARY KEY, webhook_id INTEGER NOT NULL, payload TEXT NOT NULL, redelivery INTEGER NOT NULL DEFAULT 0,
+  attempt INTEGER NOT NULL DEFAULT 1, due REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS webhook_queue_order ON webhook_queue (webhook_id, due);
 
 CREATE TABLE IF NOT EXISTS issue (
   id INTEGER PRIMARY KEY, job_id INTEGER NOT NULL, frame INTEGER NOT NULL, position TEXT NOT NULL, owner INTEGER,

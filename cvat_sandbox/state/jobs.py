@@ -20,7 +20,7 @@ SELECT = """
 SELECT j.*, s.start_frame, s.stop_frame, s.type AS segment_type, s.frames AS segment_frames,
   t.name AS task_name, t.owner AS task_owner, t.assignee AS task_assignee, t.project_id, t.organization_id, t.mode,
   t.dimension, t.bug_tracker, t.data_id, t.consensus_replicas AS task_replicas, p.name AS project_name,
-  p.owner AS project_owner, p.assignee AS project_assignee
+  p.owner AS project_owner, p.assignee AS project_assignee, p.bug_tracker AS project_bug_tracker
 FROM job j JOIN segment s ON s.id = j.segment_id JOIN task t ON t.id = j.task_id
 LEFT JOIN project p ON p.id = t.project_id
 """
@@ -120,10 +120,16 @@ def status_of(stage: str, state: str) -> str:
 
 
 def update_task_status(db: Database, task_id: int) -> None:
-    """Set the status of a task: completed when all of its jobs are, validation when none is being annotated."""
+    """Set the status of a task, and publish the change.
+
+    It is completed when all of its jobs are, and validation when none is being annotated.
+    """
     present = {row["status"] for row in db.all("SELECT DISTINCT status FROM job WHERE task_id = ?", task_id)}
     status = next((status for status in ("annotation", "validation", "completed") if status in present), "annotation")
-    db.execute("UPDATE task SET status = ? WHERE id = ? AND status != ?", status, task_id, status)
+    task = db.one("SELECT * FROM task WHERE id = ? AND status != ?", task_id, status)
+    if task is not None:
+        db.update("task", task_id, {"status": status, "updated_date": now()})
+        db.events.publish("update", "task", task_id, task)
 
 
 def delete(db: Database, job: sqlite3.Row) -> None:

@@ -89,9 +89,10 @@ def _insert(db: Database, owner: Owner, label: dict[str, Any], parent: int, used
     return label_id
 
 
-def _colors(db: Database, owner: Owner) -> list[str]:
-    rows = db.all(f"SELECT color FROM label WHERE {owner.column} = ? AND parent_id = 0", owner.id)  # noqa: S608 - the names are constants
-    return [row["color"] for row in rows]
+def _colors(db: Database, owner: Owner, but: int = 0) -> list[str]:
+    """Return the colours of the labels of an owner without that of the label `but`."""
+    sql = f"SELECT color FROM label WHERE {owner.column} = ? AND parent_id = 0 AND id != ?"  # noqa: S608 - the names are constants
+    return [row["color"] for row in db.all(sql, owner.id, but)]
 
 
 def _with_ids(svg: str, sublabels: dict[str, int]) -> str:
@@ -139,7 +140,8 @@ def change(db: Database, label: sqlite3.Row, values: dict[str, Any]) -> None:
     """Change a label. Without a colour in `values` it gets a new one, as on the real server. Raises Rejected."""
     owner = owner_of(label)
     columns: dict[str, Any] = {name: values[name] for name in ("name", "type") if name in values}
-    columns["color"] = values.get("color") or color_of(columns.get("name", label["name"]), _colors(db, owner))
+    others = _colors(db, owner, but=label["id"])
+    columns["color"] = values.get("color") or color_of(columns.get("name", label["name"]), others)
     with db.transaction():
         same = f"SELECT 1 FROM label WHERE {owner.column} = ? AND parent_id = ? AND name = ? AND id != ?"  # noqa: S608 - the names are constants
         if "name" in values and db.one(same, owner.id, label["parent_id"], values["name"], label["id"]):

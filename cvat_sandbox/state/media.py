@@ -7,17 +7,15 @@ import math
 import os
 import posixpath
 import re
+import sqlite3
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import IO, Protocol
 
 from PIL import Image, UnidentifiedImageError
 
 from cvat_sandbox.state import pillow62
-
-if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import Callable
 
 IMAGES = (".bmp", ".cur", ".dib", ".gif", ".icns", ".ico", ".ief", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpf", ".jpg",
           ".jpx", ".pbm", ".pcx", ".pgm", ".png", ".pnm", ".ppm", ".psd", ".ras", ".rgb", ".tga", ".tif", ".tiff",
@@ -102,16 +100,21 @@ class Pillow(Protocol):
         """Convert a loaded image."""
 
 
+Fetch = Callable[[sqlite3.Row, sqlite3.Row, Path], None]
+
+
 class Frames:
     """The media of a data row in its folder. Chunks and the preview are made when they are first requested.
 
     frames: all of them, or those of a job; then `cache` names the folder of their chunks and preview.
+    fetch: brings the image of a frame, of a data row, into a file that does not exist yet.
     """
 
     def __init__(
-        self, folder: Path, data: sqlite3.Row, frames: list[sqlite3.Row], *, pillow: Pillow = pillow62, cache: str = ""
-    ) -> None:
-        self._folder, self._data, self._frames = folder, data, frames
+        self, folder: Path, data: sqlite3.Row, frames: list[sqlite3.Row], *, pillow: Pillow = pillow62, cache: str = "",
+        fetch: Fetch | None = None,
+    ) -> None:  # fmt: skip
+        self._folder, self._data, self._frames, self._fetch = folder, data, frames, fetch
         self._pillow, self._cache = pillow, folder / cache
 
     def frame(self, number: int, *, original: bool) -> tuple[bytes, str]:
@@ -160,7 +163,10 @@ class Frames:
         return target
 
     def _file(self, frame: sqlite3.Row) -> Path:
-        return self._folder / "raw" / str(frame["file"])
+        file = self._folder / "raw" / str(frame["file"])
+        if self._fetch and not file.exists():
+            self._fetch(self._data, frame, file)
+        return file
 
     def _compressed(self, file: Path) -> bytes:
         out = io.BytesIO()
@@ -203,3 +209,8 @@ def frame_step(frame_filter: str) -> int:
     """Return the step of a frame filter such as `step=2`; 1 without one."""
     match = _STEP.search(frame_filter)
     return int(match[1]) if match else 1
+
+
+def natural_key(name: str) -> list[tuple[bool, int, str]]:
+    """Return the key by which numbers within names are sorted by their value."""
+    return [(not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", name)]

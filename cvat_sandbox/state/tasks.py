@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cvat_sandbox.errors import NotFound
 from cvat_sandbox.state import label_sets, labels
+from cvat_sandbox.state.changes import Changes
 from cvat_sandbox.state.database import Database, now
 from cvat_sandbox.state.permissions import visible_tasks
 
@@ -77,7 +78,15 @@ def create_with_labels(db: Database, values: dict[str, Any], wanted: list[dict[s
         task_id = db.insert("task", created_date=now(), updated_date=now(), **values)
         label_sets.create(db, label_sets.Owner("task", task_id), wanted)
     db.events.publish("create", "task", task_id)
+    _touch_project(db, values.get("project_id"))
     return task_id
+
+
+def _touch_project(db: Database, project_id: int | None) -> None:
+    """Note that a task of a project has changed: the project has a new date, and that change is published, too."""
+    if project_id is not None:
+        with Changes(db) as changes:
+            changes.touch("project", project_id)
 
 
 def change(db: Database, task: sqlite3.Row, values: dict[str, Any]) -> None:
@@ -87,27 +96,30 @@ def change(db: Database, task: sqlite3.Row, values: dict[str, Any]) -> None:
         changed["assignee_updated_date"] = now()
     db.update("task", task["id"], changed)
     db.events.publish("update", "task", task["id"], task)
+    _touch_project(db, task["project_id"])
 
 
 def remove(db: Database, task: sqlite3.Row) -> None:
     """Publish the deletion of a task of 2.x and of its jobs, then delete it with all that belongs to it."""
-    for job in db.all("SELECT * FROM job WHERE task_id = ? ORDER BY id", task["id"]):
+    for job in db.all("SELECT * FROM job WHERE task_id = ? ORDER BY id DESC", task["id"]):
         db.events.publish("delete", "job", job["id"], job)
     db.events.publish("delete", "task", task["id"], task)
     issues = "SELECT id FROM issue WHERE job_id IN (SELECT id FROM job WHERE task_id = ?)"
     with db.transaction():
         db.execute(f"DELETE FROM comment WHERE issue_id IN ({issues})", task["id"])  # noqa: S608 - the names are constants
         db.execute(f"DELETE FROM issue WHERE id IN ({issues})", task["id"])  # noqa: S608 - the names are constants
-        db.execute("DELETE FROM upload WHERE data_id = ?", task["data_id"])
+        for table in ("upload", "server_file"):
+            db.execute(f"DELETE FROM {table} WHERE data_id = ?", task["data_id"])  # noqa: S608 - the names are constants
         for table in ("quality_settings", "consensus_settings", "quality_report"):
             db.execute(f"DELETE FROM {table} WHERE task_id = ?", task["id"])  # noqa: S608 - the names are constants
         delete(db, task["id"])
+    _touch_project(db, task["project_id"])
 
 
 def delete(db: Database, task_id: int) -> None:
     """Delete a task with its labels, data, jobs and annotations."""
     with db.transaction():
-        for kind in ("tag", "shape", "track", "interval"):
+        for kind in ("tag", "shape", "track"):
             db.execute(f"DELETE FROM {kind} WHERE job_id IN (SELECT id FROM job WHERE task_id = ?)", task_id)  # noqa: S608 - the names are constants
         db.execute("DELETE FROM attribute WHERE label_id IN (SELECT id FROM label WHERE task_id = ?)", task_id)
         db.execute("DELETE FROM frame WHERE data_id = (SELECT data_id FROM task WHERE id = ?)", task_id)

@@ -21,12 +21,15 @@ SYSTEM_ROLES = ("admin", "user", "worker")
 """The groups of 2.x. A user without one is in `user`."""
 ROLES = ("superuser", "staff", *GROUPS, "worker")
 MAX_SESSIONS = 10_000
+UNUSABLE = "\x00"
+"""The beginning of a password that nobody can send: the user was invited and has not registered."""
 _REFERENCES = (
-    ("project", "owner"), ("project", "assignee"), ("organization", "owner"), ("invitation", "owner"),
-    ("issue", "owner"), ("issue", "assignee"), ("comment", "owner"), ("webhook", "owner"), ("cloud_storage", "owner"),
-    ("request", "owner"), ("quality_report", "assignee"),
+    ("task", "owner"), ("task", "assignee"), ("job", "assignee"), ("project", "owner"), ("project", "assignee"),
+    ("organization", "owner"), ("invitation", "owner"), ("issue", "owner"), ("issue", "assignee"),
+    ("comment", "owner"), ("webhook", "owner"), ("cloud_storage", "owner"), ("request", "owner"),
+    ("quality_report", "assignee"),
 )  # fmt: skip
-"""Where a user may be named, beside tasks and jobs."""
+"""Where a user may be named."""
 
 
 @dataclass(frozen=True)
@@ -104,9 +107,17 @@ class Users:
             date_joined=now(), **row,
         )  # fmt: skip
 
+    def create_without_password(self, email: str) -> int:
+        """Insert a user who is called like the e-mail address and cannot log in; return the id."""
+        return self.create(email, UNUSABLE + secrets.token_hex(20), email=email, groups=["user"])
+
     def get(self, key: int) -> User | None:
         """Return the user with this id, or None."""
         return _user(self._db.one("SELECT * FROM user WHERE id = ?", key))
+
+    def find_by_email(self, email: str) -> User | None:
+        """Return the user with this e-mail address, in which case does not count, or None."""
+        return _user(self._db.one("SELECT * FROM user WHERE lower(email) = lower(?) AND email != '' LIMIT 1", email))
 
     def exists(self, key: int) -> bool:
         """Return whether a user has this id."""
@@ -140,13 +151,12 @@ class Users:
         return changed
 
     def delete(self, user: User) -> None:
-        """Delete a user. Their tasks and jobs remain, without an owner or assignee."""
+        """Delete a user with their memberships. Their tasks, jobs, … remain, without an owner or assignee."""
         with self._db.transaction():
-            self._db.execute("UPDATE task SET owner = NULL WHERE owner = ?", user.id)
-            self._db.execute("UPDATE task SET assignee = NULL WHERE assignee = ?", user.id)
-            self._db.execute("UPDATE job SET assignee = NULL WHERE assignee = ?", user.id)
             for table, column in _REFERENCES:
                 self._db.execute(f"UPDATE {table} SET {column} = NULL WHERE {column} = ?", user.id)  # noqa: S608 - the names are constants
+            invited = "SELECT id FROM membership WHERE user_id = ?"
+            self._db.execute(f"DELETE FROM invitation WHERE membership_id IN ({invited})", user.id)  # noqa: S608 - the names are constants
             self._db.execute("DELETE FROM membership WHERE user_id = ?", user.id)
             self._db.execute("DELETE FROM access_token WHERE owner = ?", user.id)
             self._db.execute("DELETE FROM user WHERE id = ?", user.id)
@@ -171,8 +181,8 @@ class Users:
 
     def authenticate_email(self, email: str, password: str) -> User | None:
         """Return the active user with this e-mail address and password, or None."""
-        row = self._db.one("SELECT username FROM user WHERE lower(email) = lower(?) AND email != ''", email)
-        return self.authenticate(row["username"], password) if row else None
+        user = self.find_by_email(email)
+        return self.authenticate(user.username, password) if user else None
 
     def find_by_token(self, key: str) -> User | None:
         """Return the user with this token, active or not, or None."""

@@ -12,9 +12,9 @@ from cvat_sandbox.state.database import now
 from cvat_sandbox.v2 import serializers
 from cvat_sandbox.v2.dispatch import Endpoint
 from cvat_sandbox.v2.filters import Column, Listing, listed
-from cvat_sandbox.v2.permissions import is_admin
 from cvat_sandbox.v2.representations import people_json, rows_of
 from cvat_sandbox.v2.request import OrganizationRequest
+from cvat_sandbox.v2.rules import is_admin
 
 LISTING = Listing(
     "access_token t", "t.id",

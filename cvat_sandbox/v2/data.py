@@ -23,6 +23,7 @@ from cvat_sandbox.state import honeypot_changes, jobs, pillow12, uploads
 from cvat_sandbox.state.media import Frames
 from cvat_sandbox.state.validation import layout_of
 from cvat_sandbox.v2 import permissions, serializers, tus
+from cvat_sandbox.v2.cloud_storages import check_body
 from cvat_sandbox.v2.dispatch import JSON, Endpoint
 from cvat_sandbox.v2.jobs import permitted_job
 from cvat_sandbox.v2.request import OrganizationRequest
@@ -77,6 +78,7 @@ def _finish(request: OrganizationRequest, task: sqlite3.Row) -> ApiResponse:
     form = _form(request)
     try:
         body = _with_lists(form.fields) if request.is_upload else request.body
+        check_body(request, body, task["organization_id"])
         values = serializers.DATA.run_validation(body)
         request.sandbox.requests.check_ended(rq_id_of(task["id"]))
         _add_files(request, task, form)
@@ -267,7 +269,7 @@ def _frames(request: OrganizationRequest, data: sqlite3.Row, numbers: Any) -> Fr
     folder = request.sandbox.task_data.folder(data["id"])
     chosen = [rows[number] for number in numbers if number in rows]
     name = "" if len(chosen) == len(rows) else f"frames-{zlib.crc32(json.dumps(list(numbers)).encode())}"
-    return Frames(folder, data, chosen, pillow=pillow12, cache=name)
+    return Frames(folder, data, chosen, pillow=pillow12, cache=name, fetch=request.sandbox.cloud_files.fetch)
 
 
 def get_task_preview(request: OrganizationRequest, pk: str) -> ApiResponse | Response:

@@ -16,11 +16,13 @@ from cvat_sandbox.formats.v2.registry import EXPORTERS as WRITTEN
 from cvat_sandbox.rest.exceptions import ApiException, ValidationError
 from cvat_sandbox.rest.responses import ApiResponse, plain, send_file
 from cvat_sandbox.v2 import permissions, removed
+from cvat_sandbox.v2.cloud_storages import named_storage
 from cvat_sandbox.v2.dispatch import Endpoint, Handler
 from cvat_sandbox.v2.formats import EXPORTERS
 from cvat_sandbox.v2.jobs import find_job
 from cvat_sandbox.v2.request import OrganizationRequest
-from cvat_sandbox.workers.dataset_exports import Subject
+from cvat_sandbox.workers.cloud_files import bucket_of
+from cvat_sandbox.workers.dataset_exports import Deliver, Subject
 from cvat_sandbox.workers.requests import RequestRunning
 
 LISTED = frozenset(listed.name for listed in EXPORTERS)
@@ -35,19 +37,21 @@ def permitted_subject(request: OrganizationRequest, target: Target, pk: str, act
     return Subject.of(target, row)
 
 
-def _check_location(request: OrganizationRequest, subject: Subject) -> None:
-    """Raise unless the file can go where the request says; without a parameter, to the object's target storage."""
+def _delivery(request: OrganizationRequest, subject: Subject) -> Deliver | None:
+    """Return what takes the file to a cloud storage; None for a download.
+
+    Without the parameter `location` the target storage of the object counts. Raises PermissionDenied, Rejected.
+    """
     stored = json.loads(subject.row["target_storage"] or "null") or {}
-    location, key = request.query.get("location"), request.query.get("cloud_storage_id")
-    if location is None:
-        location, key = stored.get("location", "local"), stored.get("cloud_storage_id")
-    if location not in LOCATIONS:
-        raise Crash(f"ValueError: {location!r} is not a valid Location")
-    if location == "cloud_storage":
-        if key is None:
-            raise Crash("AttributeError: no cloud storage is named")
-        request.find("cloud_storage", str(key))
-        raise _unserved("export to cloud storage")
+    wanted = request.query if "location" in request.query else {"location": "local", **stored}
+    if wanted["location"] not in LOCATIONS:
+        raise Crash(f"ValueError: {wanted['location']!r} is not a valid Location")
+    if wanted["location"] == "local":
+        return None
+    if wanted.get("cloud_storage_id") is None:
+        raise Crash("ValueError: no storage is named")
+    storage = named_storage(request, wanted["cloud_storage_id"], subject.row["organization_id"])
+    return bucket_of(storage).upload
 
 
 def _unserved(what: str) -> ApiException:
@@ -62,14 +66,16 @@ def start_export(target: Target) -> Handler:
         name, images = request.query.get("format", ""), request.query.get("save_images", "").lower() in TRUE
         if name not in LISTED:
             raise ValidationError(["Unknown format specified for the request"])
-        _check_location(request, subject)
+        deliver = _delivery(request, subject)
         if name not in WRITTEN:
             raise _unserved(f"write {name}; it writes {', '.join(WRITTEN)}")
         filename = request.query.get("filename", "")
         host = request.url(request.http.path)
         exports = request.sandbox.dataset_exports
         try:
-            rq_id = exports.start(subject, request.user.id, name, images=images, filename=filename, host=host)
+            rq_id = exports.start(
+                subject, request.user.id, name, images=images, filename=filename, host=host, deliver=deliver
+            )
         except RequestRunning as running:
             return ApiResponse({"rq_id": running.rq_id}, 409)
         return ApiResponse({"rq_id": rq_id}, 202)
@@ -80,10 +86,10 @@ def start_export(target: Target) -> Handler:
 def start_backup(request: OrganizationRequest, pk: str) -> ApiResponse:
     """Start the backup of a task."""
     subject = permitted_subject(request, "task", pk, "export")
-    _check_location(request, subject)
+    deliver = _delivery(request, subject)
     exports, filename = request.sandbox.dataset_exports, request.query.get("filename", "")
     try:
-        rq_id = exports.start_backup(subject, request.user.id, filename=filename)
+        rq_id = exports.start_backup(subject, request.user.id, filename=filename, deliver=deliver)
     except RequestRunning as running:
         return ApiResponse({"rq_id": running.rq_id}, 409)
     return ApiResponse({"rq_id": rq_id}, 202)

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 from flask import Response
 
+from cvat_sandbox.errors import Crash
 from cvat_sandbox.formats.v2.loading import Target
 from cvat_sandbox.formats.v2.registry import READERS
 from cvat_sandbox.rest.exceptions import ApiException, ValidationError
 from cvat_sandbox.rest.responses import ApiResponse
 from cvat_sandbox.v2 import import_pieces
+from cvat_sandbox.v2.cloud_storages import named_storage
 from cvat_sandbox.v2.dispatch import Handler
 from cvat_sandbox.v2.exports import permitted_subject
 from cvat_sandbox.v2.formats import IMPORTERS
 from cvat_sandbox.v2.request import OrganizationRequest
 from cvat_sandbox.web import multipart
 from cvat_sandbox.web.fault_middleware import SHORT
+from cvat_sandbox.workers.cloud_files import bucket_of
+from cvat_sandbox.workers.dataset_exports import Subject
 from cvat_sandbox.workers.dataset_imports import rq_id_of
 from cvat_sandbox.workers.requests import RequestRunning
 
@@ -34,13 +40,13 @@ def start_import(target: Target) -> Handler:
         name = request.query.get("format", "")
         if name not in LISTED:
             raise ValidationError([f"Unknown input format '{name}'"])
-        _check_served(request, name)
+        _check_served(name)
         if "Upload-Start" in headers:
             return ApiResponse(status=202)
         try:
             request.sandbox.requests.check_ended(rq_id_of(subject))
-            file = import_pieces.whole(request, subject) if "Upload-Finish" in headers else _received(request)
-            rq_id = request.sandbox.dataset_imports.start(subject, request.user.id, name, file)
+            file, fetch = _file(request, subject)
+            rq_id = request.sandbox.dataset_imports.start(subject, request.user.id, name, file, fetch)
         except RequestRunning as running:
             return ApiResponse({"rq_id": running.rq_id}, 409)
         return ApiResponse({"rq_id": rq_id}, 202)
@@ -48,15 +54,29 @@ def start_import(target: Target) -> Handler:
     return start
 
 
-def _check_served(request: OrganizationRequest, name: str) -> None:
-    """Raise ApiException for an import that the sandbox does not have."""
-    problem = ""
-    if request.query.get("location", "local") != "local":
-        problem = "import from cloud storage"
-    elif name not in READERS:
-        problem = f"read {name}; it reads {', '.join(READERS)}"
-    if problem:
-        raise ApiException(501, {"detail": f"The sandbox does not {problem}."})
+def _check_served(name: str) -> None:
+    """Raise ApiException for a format that the sandbox does not read."""
+    if name not in READERS:
+        problem = f"The sandbox does not read {name}; it reads {', '.join(READERS)}."
+        raise ApiException(501, {"detail": problem})
+
+
+def _file(request: OrganizationRequest, subject: Subject) -> tuple[Path, Callable[[Path], None] | None]:
+    """Return the file of an import, and what brings it there if it is in a cloud storage."""
+    if "Upload-Finish" in request.http.headers:
+        return import_pieces.whole(request, subject), None
+    if request.query.get("location", "local") == "local":
+        return _received(request), None
+    return _in_cloud(request, subject)
+
+
+def _in_cloud(request: OrganizationRequest, subject: Subject) -> tuple[Path, Callable[[Path], None]]:
+    """Return a place for a file of a cloud storage, and what brings it there. Raises PermissionDenied, Rejected."""
+    key, name = request.query.get("cloud_storage_id"), request.query.get("filename")
+    if key is None or name is None:
+        raise Crash("ValueError: no storage or no file is named")
+    bucket = bucket_of(named_storage(request, key, subject.row["organization_id"]))
+    return request.sandbox.incoming / f"cloud-{uuid.uuid4()}", lambda file: bucket.download(name, file)
 
 
 def _received(request: OrganizationRequest) -> Path:

@@ -1,148 +1,102 @@
-"""Who may do what: rules by kind of object and action.
+"""Checks of permissions: the relations of a user to an object, the space of the object, and what lists show.
 
-A user has a privilege (admin, user, worker) and, in an organization, a role. To an object the user has relations: owner
-or assignee of it or of what contains it. An admin may do everything. The personal space and an organization have
-rules of their own; the space is that of the object, whatever the request names, and for lists and creations that of
-the request.
+The rules are in `cvat_sandbox.v2.rules`. The space is that of the object, whatever the request names, and for lists and
+creations that of the request.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
+from cvat_sandbox.errors import Crash
 from cvat_sandbox.rest.exceptions import PermissionDenied
 from cvat_sandbox.state import organizations
 from cvat_sandbox.state.database import Database
 from cvat_sandbox.state.users import User
 from cvat_sandbox.v2.request import OrganizationRequest
+from cvat_sandbox.v2.rules import RULES, Space, has_privilege, has_role, is_admin, is_allowed, privilege_of
 
-PRIVILEGES = ("admin", "user", "worker")
-NOBODY: frozenset[str] = frozenset()
-ANYONE = frozenset({"anyone"})
-"""A relation that every user has to everything."""
-PROJECT_STAFF = frozenset({"project owner", "project assignee"})
-TASK_STAFF = PROJECT_STAFF | {"owner", "assignee"}
-TASK_OWNERS = PROJECT_STAFF | {"owner"}
-JOB_TASK_STAFF = PROJECT_STAFF | {"task owner", "task assignee"}
-JOB_STAFF = JOB_TASK_STAFF | {"assignee"}
-
-
-@dataclass(frozen=True)
-class Rule:
-    """Who may do something."""
-
-    privilege: str = "worker"
-    """The least privilege that it needs."""
-    personal: frozenset[str] = NOBODY
-    """In the personal space: one of these relations."""
-    role: str = "owner"
-    """In an organization: this role or a more powerful one, …"""
-    member: frozenset[str] = NOBODY
-    """… or any member with one of these relations."""
-
-
-RULES: dict[tuple[str, str], Rule] = {
-    ("task", "create"): Rule("user", ANYONE, "supervisor"),
-    ("task", "view"): Rule("worker", TASK_STAFF, "maintainer", TASK_STAFF),
-    ("task", "update"): Rule("worker", TASK_STAFF, "maintainer", TASK_STAFF),
-    ("task", "assign"): Rule("worker", TASK_OWNERS, "maintainer", TASK_OWNERS),
-    ("task", "delete"): Rule("worker", TASK_OWNERS, "maintainer", TASK_OWNERS),
-    ("task", "annotate"): Rule("worker", TASK_STAFF, "maintainer", TASK_STAFF),
-    ("task", "export"): Rule("worker", TASK_STAFF, "maintainer", TASK_STAFF),
-    ("job", "view"): Rule("worker", JOB_STAFF, "maintainer", JOB_STAFF),
-    ("job", "update state"): Rule("worker", JOB_STAFF, "maintainer", JOB_STAFF),
-    ("job", "update"): Rule("worker", JOB_TASK_STAFF, "maintainer", JOB_TASK_STAFF),
-    ("job", "annotate"): Rule("worker", JOB_STAFF, "maintainer", JOB_STAFF),
-    ("job", "export"): Rule("worker", JOB_TASK_STAFF, "maintainer", JOB_TASK_STAFF),
-    ("job", "create"): Rule("user", JOB_TASK_STAFF, "maintainer", JOB_TASK_STAFF),
-    ("job", "delete"): Rule("worker", JOB_TASK_STAFF, "maintainer", JOB_TASK_STAFF),
-    ("project", "create"): Rule("user", ANYONE, "supervisor"),
-    ("project", "view"): Rule("worker", TASK_STAFF, "maintainer", TASK_STAFF),
-    ("project", "update"): Rule("worker", TASK_STAFF, "maintainer", TASK_STAFF),
-    ("project", "assign"): Rule("worker", frozenset({"owner"}), "maintainer", frozenset({"owner"})),
-    ("project", "delete"): Rule("worker", frozenset({"owner"}), "maintainer", frozenset({"owner"})),
-    ("project", "export"): Rule("worker", TASK_STAFF, "maintainer", TASK_STAFF),
-    ("user", "view"): Rule("worker", frozenset({"self"}), "worker", ANYONE),
-    ("user", "update"): Rule("worker", frozenset({"self"}), "owner", frozenset({"self"})),
-    ("user", "delete"): Rule("worker", frozenset({"self"}), "owner", frozenset({"self"})),
+_CONTAINERS = {f"{part} {name}": f"{part}_{name}" for part in ("task", "project") for name in ("owner", "assignee")}
+COLUMNS: dict[str, Mapping[str, str]] = {
+    "task": {"owner": "owner", "assignee": "assignee"},
+    "project": {"owner": "owner", "assignee": "assignee"},
+    "job": {"assignee": "assignee", **_CONTAINERS},
+    "issue": {"owner": "owner", "assignee": "assignee", "job assignee": "job_assignee", **_CONTAINERS},
+    "comment": {"owner": "owner", "issue owner": "issue_owner", "issue assignee": "issue_assignee",
+                "job assignee": "job_assignee", **_CONTAINERS},
+    "organization": {"owner": "owner"},
+    "membership": {"self": "user_id"},
+    "invitation": {"owner": "owner", "invitee": "user_id"},
+    "cloud_storage": {"owner": "owner"},
+    "webhook": {"owner": "owner"},
 }  # fmt: skip
-"""The rules by kind of object and action. Later modules add theirs."""
+"""The relations to a kind of object, and the columns that hold the ids of their users."""
 
-
-@dataclass(frozen=True)
-class Space:
-    """Where an action takes place: the personal space, or an organization with the user's role in it."""
-
-    organization_id: int | None = None
-    role: str | None = None
-
-
-def is_admin(user: User) -> bool:
-    """Return whether a user may do everything."""
-    return user.is_superuser or "admin" in user.groups
-
-
-def has_privilege(user: User, least: str) -> bool:
-    """Return whether a user has a privilege or a greater one."""
-    own = [rank for rank, name in enumerate(PRIVILEGES) if name in user.groups or (rank == 0 and is_admin(user))]
-    return bool(own) and min(own) <= PRIVILEGES.index(least)
-
-
-def has_role(role: str | None, least: str) -> bool:
-    """Return whether a role is `least` or a more powerful one."""
-    return role is not None and organizations.ROLES.index(role) <= organizations.ROLES.index(least)
-
-
-def is_allowed(user: User, rule: Rule, space: Space, relations: Iterable[str] = ()) -> bool:
-    """Return whether a user with these relations to an object may do what a rule is about."""
-    if is_admin(user):
-        return True
-    if not has_privilege(user, rule.privilege):
-        return False
-    own = {*relations, "anyone"}
-    if space.organization_id is None:
-        return bool(own & rule.personal)
-    return has_role(space.role, rule.role) or (space.role is not None and bool(own & rule.member))
-
-
-def space_of(request: OrganizationRequest, organization_id: int | None) -> Space:
-    """Return the space of an object that belongs to an organization, or to none."""
-    if organization_id is None:
-        return Space()
-    if organization_id not in request.roles:
-        request.roles[organization_id] = organizations.role_of(request.sandbox.db, organization_id, request.user.id)
-    return Space(organization_id, request.roles[organization_id])
-
-
-def request_space(request: OrganizationRequest) -> Space:
-    """Return the space that the request names; without one the personal space."""
-    return Space(request.organization.id, request.organization.role)
+# -- checks
 
 
 def check(request: OrganizationRequest, kind: str, action: str, row: sqlite3.Row) -> None:
-    """Raise PermissionDenied unless the user may do something with a task, job or project."""
-    relations = RELATIONS[kind](request.sandbox.db, request.user, row)
-    space = space_of(request, row["organization_id"])
-    if not is_allowed(request.user, RULES[kind, action], space, relations):
+    """Raise PermissionDenied unless the user may do something with an object."""
+    if not can(request, kind, action, row):
         raise PermissionDenied
 
 
-def check_creation(request: OrganizationRequest, kind: str) -> None:
+def can(request: OrganizationRequest, kind: str, action: str, row: sqlite3.Row) -> bool:
+    """Return whether the user may do something with an object."""
+    space = Space() if kind == "organization" else space_of(request, row["organization_id"])
+    relations = relations_of(request.sandbox.db, request.user, kind, row)
+    return is_allowed(request.user, RULES[kind, action], space, relations)
+
+
+def check_creation(request: OrganizationRequest, kind: str, action: str = "create") -> None:
     """Raise PermissionDenied unless the user may create such an object in the space that the request names."""
-    if not is_allowed(request.user, RULES[kind, "create"], request_space(request)):
+    if not is_allowed(request.user, RULES[kind, action], request_space(request)):
         raise PermissionDenied
 
 
-def check_assignee(request: OrganizationRequest, user_id: int | None, organization_id: int | None) -> None:
-    """Raise PermissionDenied unless the user may give work to `user_id` (None takes it away)."""
-    if user_id is None:
+def check_founder(request: OrganizationRequest) -> None:
+    """Raise PermissionDenied unless the user may create an organization, whatever the request names."""
+    if not is_allowed(request.user, RULES["organization", "create"], Space()):
+        raise PermissionDenied
+
+
+def check_creation_in_project(request: OrganizationRequest, project: sqlite3.Row) -> None:
+    """Raise PermissionDenied unless the user may see a project and create a task in it.
+
+    Without an organization in the request, only who owns the project or is assigned to it may.
+    """
+    user, space = request.user, request_space(request)
+    own = relations_of(request.sandbox.db, user, "project", project)
+    in_task = {f"project {name}" for name in own}
+    is_elsewhere = space.organization_id not in {None, project["organization_id"]} and not is_admin(user)
+    allowed = is_allowed(user, RULES["task", "create in project"], space, in_task)
+    if is_elsewhere or not (allowed and is_allowed(user, RULES["project", "view"], space, own)):
+        raise PermissionDenied
+
+
+def check_assignee(request: OrganizationRequest, user_id: Any, organization_id: int | None) -> None:
+    """Raise PermissionDenied unless the user may give work to `user_id` (None takes it away).
+
+    In an organization a member may give it to everybody, also to someone who is no member. What is no id crashes.
+    """
+    if not user_id:
         return
-    relations = {"self"} if user_id == request.user.id else set()
+    try:
+        relations = {"self"} if int(user_id) == request.user.id else set()
+    except (TypeError, ValueError) as error:
+        raise Crash(f"{type(error).__name__}: {error}") from error
     if not is_allowed(request.user, RULES["user", "view"], space_of(request, organization_id), relations):
         raise PermissionDenied
+
+
+def check_fields(body: Any, known: Mapping[str, str]) -> set[str]:
+    """Return the actions that the fields of a PATCH need; raises PermissionDenied for an unknown field."""
+    fields = set(body) if isinstance(body, dict) else set()
+    if fields - set(known):
+        raise PermissionDenied("Attempted to update an unknown field")
+    return {known[name] for name in fields}
 
 
 def check_list(request: OrganizationRequest) -> None:
@@ -152,52 +106,77 @@ def check_list(request: OrganizationRequest) -> None:
         raise PermissionDenied
 
 
+# -- spaces
+
+
+def space_of(request: OrganizationRequest, organization_id: int | None) -> Space:
+    """Return the space of an object that belongs to an organization, or to none."""
+    if organization_id is None:
+        return Space()
+    db, user = request.sandbox.db, request.user
+    if organization_id not in request.roles:
+        request.roles[organization_id] = organizations.role_of(db, organization_id, user.id)
+    return _space(user, organizations.find(db, key=organization_id), request.roles[organization_id])
+
+
+def request_space(request: OrganizationRequest) -> Space:
+    """Return the space that the request names; without one the personal space."""
+    return _space(request.user, request.organization.row, request.organization.role)
+
+
+def _space(user: User, organization: sqlite3.Row | None, role: str | None) -> Space:
+    if organization is None:
+        return Space()
+    return Space(organization["id"], role, role == "owner" and organization["owner"] == user.id)
+
+
 # -- relations
 
 
-def task_relations(db: Database, user: User, task: sqlite3.Row) -> set[str]:
-    """Return the relations of a user to a task."""
-    own = {name for name in ("owner", "assignee") if task[name] == user.id}
-    return own | project_part(db, user, task["project_id"])
+def relations_of(db: Database, user: User, kind: str, row: sqlite3.Row) -> set[str]:
+    """Return the relations of a user to an object."""
+    own = {relation for relation, column in COLUMNS[kind].items() if row[column] == user.id}
+    if kind in {"task", "webhook"} and row["project_id"] is not None:
+        own |= _relations_to_project(db, user, row["project_id"])
+    if kind == "job" and "assignee" in own and privilege_of(user) == "worker":
+        own.add("assigned worker")
+    if kind == "organization":
+        own |= _relations_to_organization(db, user, row["id"])
+    return own
 
 
-def job_relations(_db: Database, user: User, job: sqlite3.Row) -> set[str]:
-    """Return the relations of a user to a job, a row of `state.jobs.SELECT`."""
-    own = {"assignee"} if job["assignee"] == user.id else set()
-    return own | {f"{part} {name}" for part in ("task", "project") for name in ("owner", "assignee")
-                  if job[f"{part}_{name}"] == user.id}  # fmt: skip
-
-
-def project_relations(_db: Database, user: User, project: sqlite3.Row) -> set[str]:
-    """Return the relations of a user to a project."""
-    return {name for name in ("owner", "assignee") if project[name] == user.id}
-
-
-def project_part(db: Database, user: User, project_id: int | None) -> set[str]:
-    """Return the relations of a user to what belongs to a project."""
-    row = db.one("SELECT owner, assignee FROM project WHERE id = ?", project_id) if project_id is not None else None
+def _relations_to_project(db: Database, user: User, project_id: int) -> set[str]:
+    row = db.one("SELECT owner, assignee FROM project WHERE id = ?", project_id)
     return {f"project {name}" for name in ("owner", "assignee") if row is not None and row[name] == user.id}
 
 
-RELATIONS = {"task": task_relations, "job": job_relations, "project": project_relations}
+def _relations_to_organization(db: Database, user: User, organization_id: int) -> set[str]:
+    """Return the relations of a membership, also of one that is not active."""
+    row = db.one("SELECT role FROM membership WHERE organization_id = ? AND user_id = ?", organization_id, user.id)
+    return {"member", row["role"]} - {"owner"} if row else set()
 
 
 # -- lists
 
-_TASK_MINE = "{t}.owner = ? OR {t}.assignee = ?"
-_PROJECT_MINE = "{t}.project_id IN (SELECT id FROM project WHERE owner = ? OR assignee = ?)"
-_MINE = {
-    "task": (f"{_TASK_MINE} OR {_PROJECT_MINE}".format(t="t"), 4),
-    "job": (f"j.assignee = ? OR {_TASK_MINE} OR {_PROJECT_MINE}".format(t="t"), 5),
-    "project": (_TASK_MINE.format(t="t"), 2),
+_OWN = {
+    "task": ("t.owner", "t.assignee"),
+    "project": ("t.owner", "t.assignee"),
+    "job": ("j.assignee", "t.owner", "t.assignee"),
+    "issue": ("i.owner", "i.assignee", "j.assignee", "t.owner", "t.assignee"),
+    "cloud_storage": ("t.owner",),
+    "comment": ("c.owner", "i.owner", "i.assignee", "j.assignee", "t.owner", "t.assignee"),
+    "webhook": ("t.owner", "(SELECT owner FROM project WHERE id = t.project_id)"),
 }
-"""The condition for what is a user's own, and how often it contains the user's id."""
+"""The columns that hold the user's id where something is the user's own."""
+IN_PROJECT = ("task", "job", "issue", "comment")
+"""What may belong to a project; its owner and its assignee see it."""
+_OWN_PROJECT = "t.project_id IN (SELECT id FROM project WHERE owner = ? OR assignee = ?)"
 
 
 def visible(request: OrganizationRequest, kind: str) -> tuple[str, list[Any]]:
     """Return an SQL condition for the rows of a list, and its values. Raises PermissionDenied.
 
-    The condition names the table `t`; for jobs the job `j` and its task `t`.
+    The condition names the table `t` (task, project, …); for jobs also `j`, for issues and comments `i` and `c`.
     """
     check_list(request)
     organization, user = request.organization, request.user
@@ -207,8 +186,31 @@ def visible(request: OrganizationRequest, kind: str) -> tuple[str, list[Any]]:
         conditions, values = ["t.organization_id = ?"], [organization.id]
     elif organization.is_personal:
         conditions = ["t.organization_id IS NULL"]
-    sees_all = is_admin(user) or (has_role(organization.role, "maintainer") and has_privilege(user, "user"))
-    if not sees_all:
-        condition, times = _MINE[kind]
-        conditions, values = [*conditions, f"({condition})"], [*values, *[user.id] * times]
+    role = RULES[kind, "view"].role
+    leads = role is not None and has_role(request_space(request), role) and has_privilege(user, "user")
+    if not (leads or is_admin(user)):
+        condition, own = _own(kind, user)
+        conditions, values = [*conditions, f"({condition})"], [*values, *own]
     return " AND ".join(conditions) or "1", values
+
+
+def _own(kind: str, user: User) -> tuple[str, list[Any]]:
+    """Return the condition for what is a user's own. Each column is compared alone, so that its index serves."""
+    terms = [f"{column} = ?" for column in _OWN[kind]]
+    values = [user.id] * len(terms)
+    if kind not in IN_PROJECT:
+        return " OR ".join(terms), values
+    return " OR ".join([*terms, _OWN_PROJECT]), [*values, user.id, user.id]
+
+
+def viewable_tasks(user: User) -> tuple[str, list[Any]]:
+    """Return an SQL condition for all tasks `t` that a user may view, in whatever space, and its values."""
+    if is_admin(user):
+        return "1", []
+    member = "SELECT organization_id FROM membership WHERE user_id = ? AND is_active"
+    own, values = _own("task", user)
+    in_own_space = f"({own}) AND (t.organization_id IS NULL OR t.organization_id IN ({member}))"
+    if not has_privilege(user, "user"):
+        return in_own_space, [*values, user.id]
+    leads = f"t.organization_id IN ({member} AND role IN ('owner', 'maintainer'))"
+    return f"{leads} OR {in_own_space}", [user.id, *values, user.id]

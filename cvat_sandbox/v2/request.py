@@ -55,13 +55,9 @@ class OrganizationRequest(ApiRequest):
     def organization(self) -> OrganizationContext:
         """The space that the header or a parameter names.
 
-        Raises ApiException: 404 for an unknown organization, 400 for different ones.
+        Raises ApiException: 404 for an unknown organization, 400 for one that is named twice.
         """
-        header, slug = self.http.headers.get(HEADER), self.query.get("org")
-        if header is not None and slug is not None and header != slug:
-            text = f'You cannot specify "org" query parameter and "{HEADER}" HTTP header with different values.'
-            raise ApiException(400, [text])
-        named, key = (header if slug is None else slug), self.query.get("org_id")
+        named, key = self._names_of_organization()
         if named is None and key is None:
             return OrganizationContext()
         if not (named or key):
@@ -72,6 +68,17 @@ class OrganizationRequest(ApiRequest):
             raise ApiException(404, {"detail": f"{named or key} organization does not exist."})
         role = organizations.role_of(db, row["id"], self.authenticated.id) if self.authenticated else None
         return OrganizationContext(is_named=True, row=row, role=role)
+
+    def _names_of_organization(self) -> tuple[str | None, str | None]:
+        """Return the slug and the id that the request names; at most one of them is set."""
+        header, slug, key = self.http.headers.get(HEADER), self.query.get("org"), self.query.get("org_id")
+        if key is not None and (slug is not None or header is not None):
+            others = f'"org" query parameter or "{HEADER}" HTTP header'
+            raise ApiException(400, [f'You cannot specify "org_id" query parameter with {others} at the same time.'])
+        if header is not None and slug is not None and header != slug:
+            text = f'You cannot specify "org" query parameter and "{HEADER}" HTTP header with different values.'
+            raise ApiException(400, [text])
+        return (header if slug is None else slug), key
 
     def find(self, table: str, pk: str) -> sqlite3.Row:
         """Return the row of a path; raises NotFound."""

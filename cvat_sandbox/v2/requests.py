@@ -12,9 +12,9 @@ from cvat_sandbox.rest.exceptions import PermissionDenied
 from cvat_sandbox.rest.responses import ApiResponse, plain
 from cvat_sandbox.v2.dispatch import Endpoint
 from cvat_sandbox.v2.filters import Column, Listing, listed
-from cvat_sandbox.v2.permissions import is_admin
 from cvat_sandbox.v2.representations import rows_of
 from cvat_sandbox.v2.request import OrganizationRequest
+from cvat_sandbox.v2.rules import is_admin
 
 STATES = ("queued", "started", "failed", "finished")
 FORMATLESS = ("calculate", "merge")

@@ -11,13 +11,20 @@ from cvat_sandbox.rest.authentication import set_cookies
 from cvat_sandbox.sandbox import Sandbox
 from cvat_sandbox.v2 import (
     access_tokens,
+    bucket_contents,
+    cloud_storages,
     consensus,
     data,
     dispatch,
     exports,
     import_pieces,
+    invitations,
+    issues,
     jobs,
     labels,
+    memberships,
+    organizations,
+    projects,
     quality,
     requests,
     server,
@@ -26,6 +33,8 @@ from cvat_sandbox.v2 import (
     unserved,
     users,
     validation,
+    webhook_events,
+    webhooks,
 )
 from cvat_sandbox.v2.annotations import ENDPOINTS as ANNOTATION_ENDPOINTS
 
@@ -44,7 +53,15 @@ SERVED = [
     *exports.ENDPOINTS,
     *import_pieces.ENDPOINTS,
     *labels.ENDPOINTS,
+    *projects.ENDPOINTS,
+    *cloud_storages.ENDPOINTS,
+    *bucket_contents.ENDPOINTS,
     *requests.ENDPOINTS,
+    *organizations.ENDPOINTS,
+    *memberships.ENDPOINTS,
+    *invitations.ENDPOINTS,
+    *issues.ENDPOINTS,
+    *webhooks.ENDPOINTS,
 ]
 ENDPOINTS = unserved.completed(SERVED)
 CONVERTERS = dispatch.CONVERTERS
@@ -57,7 +74,8 @@ def rules() -> Iterator[Rule]:
 
 
 def mount(app: Flask, sandbox: Sandbox) -> None:
-    """Add the endpoints of CVAT 2.x to an application, and the cookies of its sessions."""
+    """Add the endpoints of CVAT 2.x to an application, and the cookies of its sessions; begin to send webhooks."""
+    webhook_events.listen(sandbox)
     for endpoint in ENDPOINTS:
         dispatch.mount(app, endpoint, sandbox)
 

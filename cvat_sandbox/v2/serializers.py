@@ -134,6 +134,12 @@ TASK = Serializer({
     "consensus_replicas": ConsensusReplicasField(),
     "organization_id": IntegerField(required=False, allow_null=True),
 })  # fmt: skip
+PROJECT = Serializer({
+    "name": CharField(max_length=256), "labels": LABELS, **_PEOPLE,
+    "bug_tracker": CharField(max_length=2000, allow_blank=True, required=False),
+    "source_storage": StorageField(required=False, allow_null=True),
+    "target_storage": StorageField(required=False, allow_null=True),
+})  # fmt: skip
 JOB = Serializer({
     "assignee": IntegerField(required=False, allow_null=True), "stage": ChoiceField(*jobs.STAGES, required=False),
     "state": ChoiceField(*jobs.STATES, required=False),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from typing import Any
 
 from cvat_sandbox.errors import Crash
-from cvat_sandbox.rest.exceptions import PermissionDenied, ValidationError
+from cvat_sandbox.rest.exceptions import ValidationError
 from cvat_sandbox.rest.responses import ApiResponse
-from cvat_sandbox.state import label_sets, tasks
+from cvat_sandbox.state import cloud_storages, label_sets, task_moves, tasks
 from cvat_sandbox.state.label_sets import Owner
 from cvat_sandbox.v2 import permissions, serializers
 from cvat_sandbox.v2.dispatch import Endpoint
@@ -39,8 +38,12 @@ LISTING = Listing(
     search=("project_name", "name", "owner", "status", "assignee", "subset", "mode", "dimension", "tracker_link"),
     order="-id",
 )  # fmt: skip
-DESCRIPTIVE = ("name", "labels", "bug_tracker", "subset", "source_storage", "target_storage")
-ASSIGNING = ("owner_id", "assignee_id", "project_id", "organization_id")
+ACTIONS = {
+    **dict.fromkeys(("name", "labels", "bug_tracker", "subset"), "update"),
+    **dict.fromkeys(("owner_id", "assignee_id", "project_id", "organization_id"), "assign"),
+    **dict.fromkeys(("source_storage", "target_storage"), "change storage"),
+}
+"""The fields that a PATCH may change, and the action that each is."""
 COLUMNS = {"owner_id": "owner", "assignee_id": "assignee"}
 """The fields whose columns have another name."""
 
@@ -66,7 +69,7 @@ def create_task(request: OrganizationRequest) -> ApiResponse:
     """Create a task without data. The user owns it, and it belongs to the organization that the request names."""
     db, body = request.sandbox.db, request.body
     organization_id = _check_creation(request, body)
-    values = _columns(serializers.TASK.run_validation(body))
+    values = columns_of(request, serializers.TASK.run_validation(body))
     labels = values.pop("labels", [])
     if labels and values.get("project_id") is not None:
         raise ValidationError(["Task must have only one of Label set or project_id"])
@@ -81,7 +84,9 @@ def _check_creation(request: OrganizationRequest, body: Any) -> int | None:
     fields = body if isinstance(body, dict) else {}
     organization_id = request.organization.id
     if fields.get("project_id") is not None:
-        organization_id = _project_organization(request, fields["project_id"])
+        project = _project(request, fields["project_id"])
+        permissions.check_creation_in_project(request, project)
+        organization_id = project["organization_id"]
     else:
         permissions.check_creation(request, "task")
     permissions.check_assignee(request, fields.get("assignee_id"), organization_id)
@@ -89,22 +94,19 @@ def _check_creation(request: OrganizationRequest, body: Any) -> int | None:
     return organization_id
 
 
-def _project_organization(request: OrganizationRequest, project_id: Any) -> int | None:
-    """Check that the user may create a task in a project; return the organization of the project."""
+def _project(request: OrganizationRequest, project_id: Any) -> sqlite3.Row:
     project = request.sandbox.db.one("SELECT * FROM project WHERE id = ?", project_id)
     if project is None:
         raise ValidationError(["Project matching query does not exist."])
-    permissions.check(request, "project", "update", project)
-    organization_id: int | None = project["organization_id"]
-    return organization_id
+    return project
 
 
-def _columns(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the values of the body as columns of the table."""
+def columns_of(request: OrganizationRequest, values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of a body as columns of the tables of tasks and projects. Raises Rejected."""
     columns = {COLUMNS.get(name, name): value for name, value in values.items()}
     for name in ("source_storage", "target_storage"):
         if columns.get(name) is not None:
-            columns[name] = json.dumps(columns[name])
+            columns[name] = cloud_storages.location(request.sandbox.db, columns[name])
     return columns
 
 
@@ -117,25 +119,31 @@ def update_task(request: OrganizationRequest, pk: str) -> ApiResponse:
     """Change a task. A task cannot be moved into an organization."""
     task, body = request.find("task", pk), request.body
     _check_update(request, task, body)
-    values = _columns(serializers.TASK.run_validation(body, partial=True))
+    values = columns_of(request, serializers.TASK.run_validation(body, partial=True))
     labels = values.pop("labels", [])
     if "organization_id" in values:
         raise Crash("AttributeError: the organization of a task cannot be changed")
     db = request.sandbox.db
-    with db.transaction():
-        label_sets.update(db, Owner("task", task["id"]), labels)
-        tasks.change(db, task, values)
+    try:
+        with db.transaction():
+            if "project_id" in values:
+                task_moves.move(db, task, values["project_id"], labels)
+            elif task["project_id"] is None:  # the labels of a project are changed there
+                label_sets.update(db, Owner("task", task["id"]), labels)
+            if values or task["project_id"] is None:
+                tasks.change(db, task, values)
+    except task_moves.UnmappedLabels as error:
+        raise ValidationError({"non_field_errors": [str(error)]}) from None
     return ApiResponse(_shown(request, [task["id"]])[0])
 
 
 def _check_update(request: OrganizationRequest, task: sqlite3.Row, body: Any) -> None:
-    fields = set(body) if isinstance(body, dict) else set()
-    permissions.check(request, "task", "assign" if fields & set(ASSIGNING) else "update", task)
-    if fields - {*DESCRIPTIVE, *ASSIGNING}:
-        raise PermissionDenied("Attempted to update an unknown field")
+    for action in permissions.check_fields(body, ACTIONS) or {"update"}:
+        permissions.check(request, "task", action, task)
+    if body.get("project_id") is not None:
+        permissions.check(request, "project", "view", _project(request, body["project_id"]))
     for name in ("assignee_id", "owner_id"):
-        if name in fields:
-            permissions.check_assignee(request, body[name], task["organization_id"])
+        permissions.check_assignee(request, body.get(name), task["organization_id"])
 
 
 def delete_task(request: OrganizationRequest, pk: str) -> ApiResponse:

@@ -12,9 +12,10 @@ from cvat_sandbox.state.users import User
 from cvat_sandbox.v2 import serializers
 from cvat_sandbox.v2.dispatch import Endpoint
 from cvat_sandbox.v2.filters import Column, Listing, listed
-from cvat_sandbox.v2.permissions import check_list, is_admin
+from cvat_sandbox.v2.permissions import check_list
 from cvat_sandbox.v2.representations import person_json, user_json
 from cvat_sandbox.v2.request import OrganizationRequest, not_found
+from cvat_sandbox.v2.rules import is_admin
 
 LISTING = Listing(
     "user t", "t.id",

@@ -94,7 +94,7 @@ def image(sandbox: Sandbox, _request: Request, task_id: int, number: int) -> Res
     data = sandbox.db.one("SELECT * FROM data WHERE id = ?", task["data_id"])
     if not frames or data is None:
         raise HtmlPage(404, html_pages.NOT_FOUND)
-    media = Frames(sandbox.creations.folder(data["id"]), data, frames)
+    media = Frames(sandbox.creations.folder(data["id"]), data, frames, fetch=sandbox.cloud_files.fetch)
     try:
         with _DECODING:
             return Response(media.thumbnail(0, MAX_SIDE), headers=HEADERS, content_type="image/jpeg")

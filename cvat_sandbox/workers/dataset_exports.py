@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import sqlite3
 
     from cvat_sandbox.state.database import Database
+    from cvat_sandbox.workers.cloud_files import CloudFiles
     from cvat_sandbox.workers.requests import Requests
 
 MIN_SECONDS = 0.06
@@ -70,8 +71,8 @@ class Subject:
 class DatasetExports:
     """The exports of all tasks, jobs and projects."""
 
-    def __init__(self, db: Database, requests: Requests, folder: Path) -> None:
-        self._db, self._requests, self._media = db, requests, folder / "data"
+    def __init__(self, db: Database, requests: Requests, folder: Path, cloud: CloudFiles) -> None:
+        self._db, self._requests, self._media, self._cloud = db, requests, folder / "data", cloud
         self._folder = folder / "downloads"
         self._folder.mkdir(exist_ok=True)
         known = {row["file"] for row in db.all("SELECT file FROM request WHERE file IS NOT NULL")}
@@ -85,25 +86,34 @@ class DatasetExports:
     ) -> str:  # fmt: skip
         """Queue an export and return the id of its request. Raises RequestRunning.
 
-        host: for the addresses in CVAT's XML. deliver: takes the file and its name to another place; nothing can be
-        downloaded then.
+        host: for the addresses in CVAT's XML. deliver: takes the file and its name to another place, too; the request
+        has no address then, but the file can be downloaded.
         """
         subresource = "dataset" if images else "annotations"
         rq_id = f"{_prefix(subject, owner)}&format={_encoded(format_name)}&subresource={subresource}"
         name = filename or file_name(subject, subresource, format_name)
 
         def write(out: BinaryIO) -> None:
+            if images:
+                self._fetch_images(subject)
             taken = read_snapshot(self._db, subject.target, subject.id, host, self._media)
             EXPORTERS[format_name](taken, out, images=images)
 
         order = subject.order(rq_id, owner, "export", subresource, format_name)
         return self._start(order, "dataset", name, write, deliver)
 
+    def _fetch_images(self, subject: Subject) -> None:
+        """Bring the images of cloud storages here."""
+        column, key = ("project_id", subject.project_id) if subject.target == "project" else ("id", subject.task_id)
+        for task in self._db.all(f"SELECT data_id FROM task WHERE {column} = ?", key):  # noqa: S608 - the names are constants
+            self._cloud.fetch_all(task["data_id"], self._media / str(task["data_id"]) / "raw")
+
     def start_backup(self, subject: Subject, owner: int, *, filename: str = "", deliver: Deliver | None = None) -> str:
         """Queue the backup of a task and return the id of its request. Raises RequestRunning."""
         order = subject.order(f"{_prefix(subject, owner)}&subresource={BACKUP}", owner, "export", BACKUP)
 
         def write(out: BinaryIO) -> None:
+            self._fetch_images(subject)
             backups.write(read_snapshot(self._db, subject.target, subject.id, "", self._media), out)
 
         return self._start(order, BACKUP, filename or file_name(subject, BACKUP), write, deliver)
@@ -118,11 +128,10 @@ class DatasetExports:
             unfinished = file.with_suffix(".part")
             with unfinished.open("w+b") as out:
                 write(out)
-            if deliver is not None:
-                deliver(unfinished, name)
-                unfinished.unlink()
-                return Outcome()
             os.replace(unfinished, file)  # noqa: PTH105 - a download of the earlier file continues
+            if deliver is not None:
+                deliver(file, name)
+                return Outcome(file=file)
             path = f"/api/{order.target}s/{order.target_id}/{kind}/download"
             return Outcome(result_url=f"{path}?rq_id={quote(order.rq_id, safe='')}", file=file)
 

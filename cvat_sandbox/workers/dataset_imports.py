@@ -32,11 +32,18 @@ class DatasetImports:
     def __init__(self, db: Database, requests: Requests, folder: Path) -> None:
         self._db, self._requests, self._media = db, requests, folder / "data"
 
-    def start(self, subject: Subject, owner: int, format_name: str, file: Path) -> str:
-        """Queue an import and return the id of its request. The file is deleted at the end. Raises RequestRunning."""
+    def start(
+        self, subject: Subject, owner: int, format_name: str, file: Path, fetch: Callable[[Path], None] | None = None
+    ) -> str:
+        """Queue an import and return the id of its request. The file is deleted at the end. Raises RequestRunning.
+
+        fetch: brings the file when the import begins.
+        """
 
         def work(_report: Callable[[str], None]) -> None:
             try:
+                if fetch is not None:
+                    fetch(file)
                 self._read(subject, format_name, file)
             finally:
                 file.unlink(missing_ok=True)

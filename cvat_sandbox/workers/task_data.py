@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import UnidentifiedImageError
 
-from cvat_sandbox.errors import WorkerError, WorkerValidationError
-from cvat_sandbox.state import jobs, media, pillow12, uploads
+from cvat_sandbox.errors import Crash, WorkerError, WorkerValidationError
+from cvat_sandbox.state import cloud_storages, jobs, media, pillow12, uploads
 from cvat_sandbox.state.database import now
 from cvat_sandbox.workers import validation_frames
 from cvat_sandbox.workers.requests import Order, Outcome, Report
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cvat_sandbox.faults import Faults
     from cvat_sandbox.state.database import Database
     from cvat_sandbox.state.honeypot_frames import Plan
+    from cvat_sandbox.workers.cloud_files import CloudFiles, Selection
     from cvat_sandbox.workers.downloads import Downloader
     from cvat_sandbox.workers.requests import Requests
     from cvat_sandbox.workers.share import Share
@@ -42,6 +43,8 @@ class Source:
 
     name: str
     file: Path
+    selection: Selection | None = None
+    """For an image of a cloud storage: what the request selected. The file exists when somebody has read the image."""
 
 
 def rq_id_of(task_id: int) -> str:
@@ -53,10 +56,11 @@ class TaskData:
     """The creations of all tasks."""
 
     def __init__(
-        self, db: Database, requests: Requests, folder: Path, share: Share, downloader: Downloader, faults: Faults
-    ) -> None:
+        self, db: Database, requests: Requests, folder: Path, share: Share, downloader: Downloader, cloud: CloudFiles,
+        faults: Faults,
+    ) -> None:  # fmt: skip
         self._db, self._requests, self._folder, self._share = db, requests, folder, share
-        self._downloader, self._faults = downloader, faults
+        self._downloader, self._cloud, self._faults = downloader, cloud, faults
 
     def folder(self, data_id: int) -> Path:
         """Return the folder with the media of a data row."""
@@ -67,7 +71,7 @@ class TaskData:
         return self.folder(data_id) / "raw"
 
     def of(self, task: sqlite3.Row) -> int:
-        """Return the id of the data row of a task; the first call inserts the row."""
+        """Return the id of the data row of a task; the first call inserts the row and publishes the change."""
         with self._db.transaction():
             row = self._db.one("SELECT data_id FROM task WHERE id = ?", task["id"])
             if row is not None and row["data_id"] is not None:
@@ -75,17 +79,24 @@ class TaskData:
             data_id = self._db.insert(
                 "data", image_quality=DEFAULT_QUALITY, start_frame=0, stop_frame=0, frame_filter=""
             )
-            self._db.update("task", task["id"], {"data_id": data_id, "updated_date": now()})
+            self._touch(task, data_id=data_id)
             return data_id
+
+    def _touch(self, task: sqlite3.Row, **values: Any) -> None:
+        """Change a task, and publish the change."""
+        self._db.update("task", task["id"], {**values, "updated_date": now()})
+        self._db.events.publish("update", "task", task["id"], task)
 
     def start(self, task: sqlite3.Row, user_id: int, values: dict[str, Any]) -> str:
         """Queue the request that makes the frames of a task; return its id. values: the validated body.
 
-        Raises RequestRunning.
+        Raises RequestRunning, and Crash for a file of the server that the task has already.
         """
         data_id = self.of(task)
+        self._add_server_files(data_id, values)
         if values.get("image_quality") is not None:
             self._db.update("data", data_id, {"image_quality": values["image_quality"]})
+        self._touch(task)
         order = Order(
             rq_id_of(task["id"]), user_id, "create", "task", task["id"], project_id=task["project_id"],
             task_id=task["id"], organization_id=task["organization_id"],
@@ -94,6 +105,17 @@ class TaskData:
             order, lambda report: self._create(task["id"], data_id, values, report), fault="creation",
             arguments=json.dumps({"data_id": data_id, "values": values}),
         )  # fmt: skip
+
+    def _add_server_files(self, data_id: int, values: dict[str, Any]) -> None:
+        """Note which files of the share or of a cloud storage become frames."""
+        try:
+            cloud_storages.add_files(self._db, data_id, values.get("server_files", []))
+        except cloud_storages.AlreadyNamed:
+            raise Crash("IntegrityError: the task has this file already") from None
+        if values.get("cloud_storage_id") is not None:
+            self._db.update(
+                "data", data_id, {"storage": "cloud_storage", "cloud_storage_id": values["cloud_storage_id"]}
+            )
 
     def resume(self) -> None:
         """Queue the creations again that a killed server had not finished."""
@@ -107,9 +129,7 @@ class TaskData:
 
     def _create(self, task_id: int, data_id: int, values: dict[str, Any], report: Report) -> Outcome | None:
         report("Media files are being extracted...")
-        task = self._db.one("SELECT * FROM task WHERE id = ?", task_id)
-        if task is None:
-            raise LookupError("Task matching query does not exist.")
+        task = self._task(task_id)
         params = values.get("validation_params")
         validation_frames.check(params, task, values.get("sorting_method", "lexicographical"))
         sources = self._sources(data_id, values)
@@ -120,7 +140,7 @@ class TaskData:
         chosen = sources[values.get("start_frame", 0) : last : step]
         if not chosen:
             raise ValueError("No media data found")
-        frames = [(source, *self._size(data_id, source)) for source in chosen]
+        frames = self._measured(data_id, chosen)
         report("Task is being saved in database")
         plan = validation_frames.honeypots(params, [source.name for source in chosen], task["segment_size"])
         self._save(task, values, frames, plan)
@@ -131,7 +151,7 @@ class TaskData:
     def _sources(self, data_id: int, values: dict[str, Any]) -> list[Source]:
         """Return the images of a data row in the order of the frames."""
         sent = [Source(row["name"], self.raw(data_id) / row["file"]) for row in self._sent(data_id, values)]
-        named = [*self._shared(values.get("server_files", [])), *self._remote(data_id, values.get("remote_files", []))]
+        named = [*self._on_server(data_id, values), *self._remote(data_id, values.get("remote_files", []))]
         found = [source for source in [*sent, *named] if media.kind_of(source.name) in {"image", "zip"}]
         archives = [source for source in found if media.kind_of(source.name) == "zip"]
         if not found:
@@ -164,6 +184,34 @@ class TaskData:
                 path = f"/home/django/data/data/{data_id}/raw/{row['name']}"
                 raise FileNotFoundError(f"[Errno 2] No such file or directory: '{path}'")
         return rows
+
+    def _on_server(self, data_id: int, values: dict[str, Any]) -> list[Source]:
+        """Return the files of the share, or of a cloud storage, that a data row names."""
+        data = self._db.one("SELECT * FROM data WHERE id = ?", data_id)
+        if data is None or data["cloud_storage_id"] is None:
+            return self._shared(cloud_storages.files_of(self._db, data_id))
+        return self._in_cloud(data, values)
+
+    def _in_cloud(self, data: sqlite3.Row, values: dict[str, Any]) -> list[Source]:
+        """Return the files of a cloud storage. Images stay there; an archive is copied, and the data is local then."""
+        selected, raw = self._cloud.select(data["id"], data["cloud_storage_id"], values), self.raw(data["id"])
+        sources = [Source(key, raw / f"cloud-{number:06d}", selected) for number, key in enumerate(selected.keys)]
+        if [media.kind_of(key) for key in selected.keys] == ["zip"]:
+            raw.mkdir(parents=True, exist_ok=True)
+            sources[0].file.write_bytes(selected.bucket.read(sources[0].name))
+            self._db.update("data", data["id"], {"storage": "local"})
+        return sources
+
+    def _measured(self, data_id: int, sources: list[Source]) -> list[tuple[Source, int, int]]:
+        """Return the images with their sizes."""
+        selection = next((source.selection for source in sources if source.selection), None)
+        keys = [source.name for source in sources if source.selection]
+        known = {image.key: image for image in selection.images(keys)} if selection else {}
+        return [
+            (source, known[source.name].width, known[source.name].height) if source.selection
+            else (source, *self._size(data_id, source))
+            for source in sources
+        ]  # fmt: skip
 
     def _unpack(self, archive: Source, data_id: int) -> list[Source]:
         try:
@@ -199,6 +247,7 @@ class TaskData:
         _, width, height = frames[0]
         start, step = values.get("start_frame", 0), media.frame_step(values.get("frame_filter", ""))
         with self._db.transaction():
+            division = self._divide(task, size, plan)
             self._db.execute("DELETE FROM frame WHERE data_id = ?", data_id)
             self._db.execute_many(
                 "INSERT INTO frame (data_id, frame, path, file, width, height, real_frame) "
@@ -210,23 +259,30 @@ class TaskData:
                 "chunk_size": values.get("chunk_size") or max(2, min(72, DEFAULT_CHUNK_PIXELS // (width * height))),
                 "sorting_method": values.get("sorting_method", "lexicographical"), "chunks_updated_date": now(),
             })  # fmt: skip
-            self._divide(task, size, plan)
+            self._complete(task, division)
             names = [source.name for source, _, _ in frames]
-            divided = self._db.one("SELECT * FROM task WHERE id = ?", task["id"])
-            assert divided is not None
-            validation_frames.add_ground_truth(self._db, divided, values.get("validation_params"), names, plan)
+            done, params = self._task(task["id"]), values.get("validation_params")
+            validation_frames.add_ground_truth(self._db, done, params, names, plan)
 
-    def _divide(self, task: sqlite3.Row, size: int, plan: Plan | None) -> None:
-        """Divide a task into jobs with their replicas, and publish the change."""
+    def _divide(self, task: sqlite3.Row, size: int, plan: Plan | None) -> jobs.Division:
+        """Divide a task into jobs with their replicas."""
         division = jobs.Division(0, 0) if plan else jobs.division_of(task, size)
-        self._db.update("task", task["id"], {
-            "mode": "annotation", "dimension": "2d", "segment_size": division.segment_size,
-            "overlap": division.overlap, "updated_date": now(),
-        })  # fmt: skip
         segments = [(part[0], part[-1]) for part in plan.segments] if plan else list(jobs.ranges(division, size))
         for start, stop in segments:
             jobs.create_with_replicas(self._db, task["id"], start, stop, task["consensus_replicas"])
-        self._db.events.publish("update", "task", task["id"], task)
+        return division
+
+    def _complete(self, task: sqlite3.Row, division: jobs.Division) -> None:
+        """Set what a task knows of its data. CVAT saves the task twice, so two updates are published."""
+        self._touch(task, mode="annotation", dimension="2d", segment_size=division.segment_size,
+                    overlap=division.overlap)  # fmt: skip
+        self._touch(self._task(task["id"]))
+
+    def _task(self, task_id: int) -> sqlite3.Row:
+        task = self._db.one("SELECT * FROM task WHERE id = ?", task_id)
+        if task is None:
+            raise LookupError("Task matching query does not exist.")
+        return task
 
     def _inside(self, file: Path, raw: Path, number: int) -> str:
         """Return the name of a file in the raw folder; copy it there if it is elsewhere."""
@@ -242,7 +298,7 @@ def _sorted(sources: list[Source], method: str, order: Sequence[str]) -> list[So
         rank = {name: number for number, name in enumerate(order)}
         return sorted(sources, key=lambda source: rank.get(source.name, len(rank)))
     if method == "natural":
-        return sorted(sources, key=lambda source: validation_frames.natural(source.name))
+        return sorted(sources, key=lambda source: media.natural_key(source.name))
     if method == "random":
         return random.sample(sources, len(sources))
     return sorted(sources, key=lambda source: source.name)

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from labelyard.cli.table import Cell, print_table
-from labelyard.demo.environment import create_environment, enter_environment, require_emulator
+from labelyard.demo.environment import ROLES, create_environment, enter_environment, require_emulator
 from labelyard.demo.run import DemoResult, run_demo
 from labelyard.demo.verify import PhotographOutcome
 from labelyard.errors import InputError, SignalReceived
@@ -31,9 +31,13 @@ from labelyard.supervisor.stack import FOLDER
 )
 @click.option("--keep", is_flag=True, help="Leave everything running until Ctrl-C, then delete it (except in --dir).")
 @click.option(
+    "--cvat", "cvat_version", type=click.Choice(list(ROLES)), default="1.0.0", show_default=True,
+    help="The version of CVAT that the sandbox serves.",
+)  # fmt: skip
+@click.option(
     "--dir", "folder", type=click.Path(file_okay=False, path_type=Path), help="Run in this new or empty folder."
 )
-def demo(json_file: Path | None, folder: Path | None, keep: bool) -> None:  # noqa: FBT001 - click passes flags so
+def demo(json_file: Path | None, cvat_version: str, folder: Path | None, keep: bool) -> None:  # noqa: FBT001 - click passes flags so
     """Run the whole pipeline on this machine: photographs in a bucket become tasks, and then COCO files.
 
     Starts what `labelyard up` starts, beside an S3 and SQS emulator, a CVAT sandbox, annotator bots and 27 photographs,
@@ -44,7 +48,7 @@ def demo(json_file: Path | None, folder: Path | None, keep: bool) -> None:  # no
     json_file = json_file and json_file.absolute()
     run = _run_folder(folder)
     try:
-        outcome = _perform(run, json_file, keep=keep)
+        outcome = _perform(run, json_file, cvat_version, keep=keep)
     except (SignalReceived, KeyboardInterrupt) as end:
         click.echo("interrupted; all processes were stopped")
         if folder is None:
@@ -72,9 +76,9 @@ def _run_folder(given: Path | None) -> Path:
     return given.resolve()
 
 
-def _perform(run: Path, json_file: Path | None, *, keep: bool) -> DemoResult:
+def _perform(run: Path, json_file: Path | None, cvat_version: str, *, keep: bool) -> DemoResult:
     console = Console()
-    env = create_environment(run)
+    env = create_environment(run, cvat_version)
     enter_environment(env)
     meanwhile = f"meanwhile, in another shell: cd {run} && {_labelyard()} status"
     logs = FOLDER.resolve() / "logs"

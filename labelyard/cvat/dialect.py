@@ -20,7 +20,7 @@ from labelyard.cvat.encoding import (
     form_fields,
     normalize_name,
 )
-from labelyard.cvat.error_responses import message_of
+from labelyard.cvat.error_responses import error_for, message_of
 from labelyard.cvat.exchange import Exchange, Request, Response, upload_timeout
 from labelyard.cvat.label_validation import check_labels
 from labelyard.cvat.multipart import Multipart
@@ -41,7 +41,7 @@ from labelyard.domain.tasks import (
     UploadFile,
     User,
 )
-from labelyard.errors import CvatCrashed, CvatUnauthorized
+from labelyard.errors import CvatUnauthorized
 
 
 @dataclass(frozen=True)
@@ -200,14 +200,17 @@ class Dialect(ABC):
         """Return the server's status of creating frames."""
 
     def frames(self, task_id: int) -> Exchange[list[Frame]]:
-        """Return the task's frames; none before its upload, where the server responds 500 [205, 294; 2.x 216]."""
+        """Return the task's frames; none before its upload.
+
+        There the server responds 500 [205, 294; 2.x 216], and 2.73 400 [2.73 0108].
+        """
         request = self._get(f"tasks/{task_id}/data/meta")
-        response = yield from send(request, accept={500})
-        if response.status != 500:
+        response = yield from send(request, accept={400, 500})
+        if response.status == 200:
             return decode(request, response, decode_frames)
         task = yield from self._bare_task(task_id)
         if task.size:
-            raise CvatCrashed(message_of(response), request=str(request), status=500)
+            raise error_for(str(request), response)
         return []
 
     # --- jobs and annotations ----------------------------------------------------------------------------------------

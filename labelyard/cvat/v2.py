@@ -81,6 +81,16 @@ class V2(Dialect):
         query = {name: str(value) for name, value in filters.items()} | {"sort": "id"}
         return self._page("tasks", query, page, decode_task)
 
+    def tasks_page(self, filters: Mapping[str, str | int], page: int) -> Exchange[tuple[list[Task], int | None]]:
+        """Return one page of tasks. `name` means equality here; `search` finds parts, in other fields too."""
+        query = dict(filters)
+        part = str(query.pop("name", "")).lower()
+        if part:
+            query["search"] = part
+        tasks, following = yield from self._task_page(query, page)
+        named = [task for task in tasks if part in task.name.lower()]
+        return (yield from self._complete(named)), following
+
     def _bare_task(self, task_id: int) -> Exchange[Task]:
         """Read the task from its own URL: the list ignores `id` [891]."""
         request = self._get(f"tasks/{task_id}")

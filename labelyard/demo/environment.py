@@ -18,6 +18,12 @@ BOTS = {"ada": (0.2, 0.98), "ben": (0.5, 0.8), "cleo": (0.8, 0.5)}
 """The bots: seconds per image, and care from 0 to 1."""
 
 ACCOUNT = "labelyard"
+
+ROLES: Mapping[str, tuple[str, str]] = {"1.0.0": ("admin", "annotator"), "2.73": ("superuser", "superuser")}
+"""By version of CVAT: the roles of labelyard's account and of the bots.
+
+On 2.x a bot is a superuser, because an annotator sees there his jobs alone, and the bots look for tasks.
+"""
 _KEY = "demo"
 _LABELYARD = (sys.executable, "-m", "labelyard")
 _START_SECONDS = 90.0
@@ -33,6 +39,8 @@ class DemoEnvironment:
     prefect_port: int
     watch_port: int
     password: str
+    cvat_version: str = "1.0.0"
+    """The version of CVAT that the sandbox serves: a key of ROLES."""
     overrides: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -83,13 +91,14 @@ def require_emulator() -> None:
         )
 
 
-def create_environment(folder: Path, **overrides: str) -> DemoEnvironment:
+def create_environment(folder: Path, cvat_version: str = "1.0.0", **overrides: str) -> DemoEnvironment:
     """Choose ports and a password; write `.env` and the lists of users and bots into `folder`."""
     store, cvat, prefect, watch = free_ports(4)
-    env = DemoEnvironment(folder, store, cvat, prefect, watch, secrets.token_urlsafe(12), overrides)
+    password, (own_role, bot_role) = secrets.token_urlsafe(12), ROLES[cvat_version]
+    env = DemoEnvironment(folder, store, cvat, prefect, watch, password, cvat_version, overrides)
     _write_secret(folder / ".env", [f"{name}={value}" for name, value in env.settings.items()])
-    users = [f"{name}:{env.password}:annotator" for name in BOTS]
-    _write_secret(folder / "users", [f"{ACCOUNT}:{env.password}:admin", *users])
+    users = [f"{name}:{env.password}:{bot_role}" for name in BOTS]
+    _write_secret(folder / "users", [f"{ACCOUNT}:{env.password}:{own_role}", *users])
     bots = [f"{name}:{env.password}:{speed}:{care}" for name, (speed, care) in BOTS.items()]
     _write_secret(folder / "bots", bots)
     (folder / "tmp").mkdir()
@@ -135,6 +144,7 @@ def emulator_process(env: DemoEnvironment) -> Process:
 def sandbox_process(env: DemoEnvironment) -> Process:
     """Return the process of the CVAT sandbox; its state survives a restart."""
     command = [sys.executable, "-m", "cvat_sandbox", "--host", "127.0.0.1", "--port", str(env.cvat_port)]
+    command += ["--version", env.cvat_version]
     command += ["--users", str(env.folder / "users"), "--data", str(env.folder / "sandbox")]
     return Process("sandbox", command, _temporary(env), prints("sandbox: http"), _START_SECONDS)
 

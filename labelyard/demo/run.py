@@ -109,7 +109,7 @@ def _follow(
     supervisor: Supervisor, env: DemoEnvironment, ledger: Ledger, uploader: Uploader, display: Display
 ) -> Sequence[BatchSummary]:
     """Put the photographs and wait until all are exported, or a batch has failed for good."""
-    cvat = connect(env.cvat_url, username=environment.ACCOUNT, password=env.password, dialect="v1", timeout=5)
+    cvat = connect(env.cvat_url, username=environment.ACCOUNT, password=env.password, timeout=5)
     observer, deadline = Observer(ledger, cvat), time.monotonic() + LONGEST_SECONDS
     try:
         while True:
@@ -142,7 +142,7 @@ def _verify(
     s3: Any,
     links: Links,
 ) -> DemoResult:
-    tasks = verify.read_tasks(env.cvat_url, environment.ACCOUNT, env.password)
+    tasks = verify.read_tasks(env.cvat_url, environment.ACCOUNT, env.password, env.cvat_version)
     exports = _download([batch.exports[-1] for batch in seen if batch.exports], s3, env.folder / "exports")
     contents = [verify.read_export(path) for path in exports]
     outcomes = verify.outcomes(uploader.uploads, tasks, _names(ledger, seen), contents)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 import httpx
 
@@ -28,7 +28,8 @@ class CvatJob:
     frames: range
     assignee: str | None
     status: str
-    boxes: Mapping[int, Counter[Box]]
+    """The status of 1.0.0, the state of 2.x."""
+    boxes: Mapping[int, Counter[Box]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -82,41 +83,84 @@ class PhotographOutcome:
                 yield f"{key}: exported without {sorted(missing)} and with {sorted(extra)} more"
 
 
-def read_tasks(url: str, username: str, password: str) -> list[CvatTask]:
-    """Read every task of the CVAT at `url`, with frames, jobs and boxes. Raises httpx.HTTPError."""
-    with httpx.Client(base_url=f"{url}/api/v1", timeout=30, trust_env=False) as http:
+def read_tasks(url: str, username: str, password: str, api: str) -> list[CvatTask]:
+    """Read every task of the CVAT at `url`, with frames, jobs and boxes; `api` is a key of APIS. Raises HTTPError."""
+    family = APIS[api]
+    with httpx.Client(base_url=f"{url}{family.root}", timeout=30, trust_env=False) as http:
         login = http.post("/auth/login", json={"username": username, "password": password})
         http.headers["Authorization"] = f"Token {login.raise_for_status().json()['key']}"
-        names = {user["id"]: user["username"] for user in _pages(http, "/users")}
-        return [_task(http, task, names) for task in _pages(http, "/tasks")]
+        return [_task(http, family, task) for task in list(_pages(http, "/tasks?"))]
 
 
-def _task(http: httpx.Client, task: Mapping[str, Any], names: Mapping[int, str]) -> CvatTask:
-    labels = {label["id"]: label["name"] for label in task["labels"]}
-    frames = _get(http, f"/tasks/{task['id']}/data/meta")["frames"] if task["size"] else []
-    jobs = [job for segment in task["segments"] for job in _jobs(http, segment, labels, names)]
-    return CvatTask(
-        task["id"], task["name"], task["size"], [(f["name"], f["width"], f["height"]) for f in frames], jobs
-    )
+def _task(http: httpx.Client, family: type[Api], task: Mapping[str, Any]) -> CvatTask:
+    labels = {label["id"]: label["name"] for label in family.labels(http, task)}
+    frames = _get(http, f"/tasks/{task['id']}/data/meta")["frames"] if task.get("size") else []
+    jobs = [_with_boxes(http, job, labels) for job in family.jobs(http, task)]
+    names = [(frame["name"], frame["width"], frame["height"]) for frame in frames]
+    return CvatTask(task["id"], task["name"], task.get("size") or 0, names, jobs)
 
 
-def _jobs(
-    http: httpx.Client, segment: Mapping[str, Any], labels: Mapping[int, str], names: Mapping[int, str]
-) -> Iterator[CvatJob]:
-    frames = range(segment["start_frame"], segment["stop_frame"] + 1)
-    for job in segment["jobs"]:
-        boxes: dict[int, Counter[Box]] = {}
-        for shape in _get(http, f"/jobs/{job['id']}/annotations")["shapes"]:
-            left, top, right, bottom = shape["points"]
-            box = _box(labels[shape["label_id"]], left, top, right - left, bottom - top)
-            boxes.setdefault(shape["frame"], Counter())[box] += 1
-        yield CvatJob(job["id"], frames, names.get(job["assignee"]), job["status"], boxes)
+def _with_boxes(http: httpx.Client, job: CvatJob, labels: Mapping[int, str]) -> CvatJob:
+    boxes: dict[int, Counter[Box]] = {}
+    for shape in _get(http, f"/jobs/{job.id}/annotations")["shapes"]:
+        left, top, right, bottom = shape["points"]
+        box = _box(labels[shape["label_id"]], left, top, right - left, bottom - top)
+        boxes.setdefault(shape["frame"], Counter())[box] += 1
+    return replace(job, boxes=boxes)
+
+
+class Api(Protocol):
+    """Where an API family has the labels and the jobs of a task."""
+
+    root: ClassVar[str]
+
+    @staticmethod
+    def labels(http: httpx.Client, task: Mapping[str, Any]) -> Iterable[Any]:
+        """Return the labels of a task."""
+
+    @staticmethod
+    def jobs(http: httpx.Client, task: Mapping[str, Any]) -> Iterable[CvatJob]:
+        """Return the jobs of a task, without boxes."""
+
+
+class _V1(Api):
+    root = "/api/v1"
+
+    @staticmethod
+    def labels(http: httpx.Client, task: Mapping[str, Any]) -> Iterable[Any]:  # noqa: ARG004 - they are in the task
+        return list(task["labels"])
+
+    @staticmethod
+    def jobs(http: httpx.Client, task: Mapping[str, Any]) -> Iterable[CvatJob]:
+        names = {user["id"]: user["username"] for user in _pages(http, "/users?")}
+        for segment in task["segments"]:
+            frames = range(segment["start_frame"], segment["stop_frame"] + 1)
+            for job in segment["jobs"]:
+                yield CvatJob(job["id"], frames, names.get(job["assignee"]), job["status"])
+
+
+class _V2(Api):
+    root = "/api"
+
+    @staticmethod
+    def labels(http: httpx.Client, task: Mapping[str, Any]) -> Iterable[Any]:
+        return _pages(http, f"/labels?task_id={task['id']}&")
+
+    @staticmethod
+    def jobs(http: httpx.Client, task: Mapping[str, Any]) -> Iterable[CvatJob]:
+        for job in _pages(http, f"/jobs?task_id={task['id']}&"):
+            assignee = (job["assignee"] or {}).get("username")
+            yield CvatJob(job["id"], range(job["start_frame"], job["stop_frame"] + 1), assignee, job["state"])
+
+
+APIS: Mapping[str, type[Api]] = {"1.0.0": _V1, "2.73": _V2}
+"""The API family of each version that a demo may run."""
 
 
 def _pages(http: httpx.Client, path: str) -> Iterator[Any]:
     number, more = 1, True
     while more:
-        page = _get(http, f"{path}?page={number}")
+        page = _get(http, f"{path}page={number}")
         yield from page["results"]
         number, more = number + 1, page["next"] is not None
 

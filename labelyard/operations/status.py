@@ -97,12 +97,12 @@ def batch_problems(batch: BatchSummary) -> Iterator[str]:
         next_step = f"\n  next: {batch.next_step}" if batch.next_step and not batch.leased_by else ""
         yield f"{batch.id}: {printable(batch.error.rstrip('.'), keep=_LINES)}{retried}{next_step}"
     elif batch.progress is not None:
-        yield f"{batch.id}: {waiting_for_cvat(batch)}; asked again {next_run(batch)}"
+        yield f"{batch.id}: {unfinished_upload(batch)}; asked again {next_run(batch)}"
     if batch.warning:
         yield f"{batch.id}: {printable(batch.warning, keep=_LINES)}"
 
 
-def waiting_for_cvat(batch: BatchSummary) -> str:
+def unfinished_upload(batch: BatchSummary) -> str:
     """Return what CVAT says about the upload of a batch, and since when."""
     since = f" since {batch.progress_at:%H:%M:%S} UTC" if batch.progress_at else ""
     return f"task {batch.task_id} has no frames yet; CVAT says{since}: {printable(batch.progress or '')}"

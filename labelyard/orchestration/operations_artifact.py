@@ -8,7 +8,7 @@ from datetime import timedelta
 from labelyard.domain.states import INGESTING, BatchState
 from labelyard.domain.tasks import JobStatus
 from labelyard.ledger.overview import BatchSummary, Overview
-from labelyard.operations.status import next_run, quarantined, server_label, some, unread_messages, waiting_for_cvat
+from labelyard.operations.status import next_run, quarantined, server_label, some, unfinished_upload, unread_messages
 from labelyard.orchestration.markdown import code, link, table
 
 _DAY = timedelta(days=1)
@@ -104,7 +104,7 @@ def _tried_again(seen: Overview) -> Iterator[tuple[str, ...]]:
 def _waiting_for_cvat(seen: Overview) -> Iterator[tuple[str, ...]]:
     for line in seen.batches:
         if line.progress is not None and not line.error:
-            yield _batch(line), code(waiting_for_cvat(line)), next_run(line)
+            yield _batch(line), code(unfinished_upload(line)), next_run(line)
 
 
 def _quarantined(seen: Overview) -> Iterator[tuple[str, ...]]:

@@ -1,8 +1,9 @@
 """Deletion of a task that can never hold its batch, and what the batch does then: another task, or a failure.
 
-A failure that names no file is tried again. One that names a file of ours quarantines that file, and the rest is sent
-again. After several tasks the batch fails with the words of the server. What the store refused to CVAT is tried again
-without an end, because the files are sound.
+A failure that names no file is tried again. A file of ours that two tasks name is quarantined, and the rest is sent
+again; after one task it may have been damaged on its way, as in an upload that was cut. After several tasks the batch
+fails with the words of the server. What the store refused to CVAT is tried again without an end, because the files are
+sound.
 """
 
 from __future__ import annotations
@@ -26,16 +27,20 @@ _log = logging.getLogger(__name__)
 _MAX_TASKS = 5
 """Tasks of one batch that may be unusable until a person retries it; a cut upload makes one or two."""
 _NAMES_SHOWN = 5
+_FAILED = "CVAT could not make frames: "
+_SENT_AGAIN = " is sent once more"
+"""How the reason of a task ends that named a file for the first time; such a task does not count as unusable."""
 
 
 def discard_failed_creation(lease: BatchLease, row: Task, message: str) -> NoReturn:
-    """Delete a task whose data CVAT could not read, and quarantine the file that it names.
+    """Delete a task whose data CVAT could not read, and quarantine the file that it names for the second time.
 
     Raises TaskDiscarded, or CreationFailed after several tasks.
     """
     with lease.ledger.read_only() as tx:
         members = batches.members(tx, lease.batch_id)
-    what = f"CVAT could not make frames: {message}"
+        earlier = [one.abandon_reason for one in tasks.of_batch(tx, lease.batch_id) if one.abandon_reason]
+    what = _FAILED + message
     not_downloaded = failed_download(message)
     if not_downloaded is not None:
         _inspect_again(lease, members, not_downloaded)
@@ -43,6 +48,8 @@ def discard_failed_creation(lease: BatchLease, row: Task, message: str) -> NoRet
     blamed = blamed_file(message, [member.upload_name for member in members if member.upload_name])
     if blamed is None:
         discard_unusable(lease, row, what)
+    if not any(reason.startswith(_FAILED) and blamed_file(reason, [blamed]) for reason in earlier):
+        discard_for_another(lease, row, f"{what}; {blamed}{_SENT_AGAIN}")
     failure = ImageError(f"CVAT could not read it: {message}")
     quarantine_unusable(lease, {member.id: failure for member in members if member.upload_name == blamed})
     next_step = f"labelyard why {lease.batch_id}, then: labelyard retry {lease.batch_id}"
@@ -66,7 +73,9 @@ def discard_unusable(lease: BatchLease, row: Task, what: str, next_step: str = "
     By default the next step is to look at CVAT itself.
     """
     with lease.ledger.read_only() as tx:
-        number = row.attempt - batches.get(tx, lease.batch_id).tasks_before_retry
+        before = batches.get(tx, lease.batch_id).tasks_before_retry
+        since = [one for one in tasks.of_batch(tx, lease.batch_id) if one.attempt > before]
+    number = sum(not (one.abandon_reason or "").endswith(_SENT_AGAIN) for one in since)
     if number < _MAX_TASKS:
         discard_for_another(lease, row, what)
     _discard(lease, row, what)

@@ -28,6 +28,7 @@ from tests.chaos.chaos_run import Outcome
 from tests.chaos.fast_runs import open_fast_runs
 from tests.chaos.full_runs import open_full_runs
 from tests.chaos.parallel_runs import OpenRuns, run_seeds
+from tests.support.cvat_families import V1, VERSIONS
 from tests.support.emulator import run_emulator
 from tests.support.postgres import run_postgres
 
@@ -40,6 +41,9 @@ from tests.support.postgres import run_postgres
 )
 @click.option("--processes", type=click.IntRange(min=1), help="Runs at the same time: one per core, or 3 with --fast.")
 @click.option("--ledger", default="sqlite", show_default=True, help="sqlite, postgresql, or a PostgreSQL URL.")
+@click.option(
+    "--cvat", type=click.Choice(VERSIONS), default=V1, show_default=True, help="The version of CVAT that is imitated."
+)
 @click.option("--json", "to", type=click.Path(path_type=Path), help="Write the result to this file too.")
 @click.option(
     "--keep-logs", type=click.Path(path_type=Path), help="Copy the logs of unclean full stacks to this folder."
@@ -52,6 +56,7 @@ def main(
     seed: int | None,
     processes: int | None,
     ledger: str,
+    cvat: str,
     to: Path | None,
     keep_logs: Path | None,
     verbose: bool,
@@ -63,14 +68,14 @@ def main(
     processes = processes or (3 if fast else 1) * len(os.sched_getaffinity(0))
     outcomes = []
     with (
-        _open(ledger, keep_logs and keep_logs.absolute(), fast=fast) as open_runs,
+        _open(ledger, cvat, keep_logs and keep_logs.absolute(), fast=fast) as open_runs,
         Progress(console=console, transient=True) as progress,
     ):
         bar = progress.add_task("runs", total=runs)
         for outcome in run_seeds(range(first, first + runs), min(processes, runs), open_runs):
             outcomes.append(outcome)
             progress.advance(bar)
-            _print_violations(console, outcome, repeat_command(outcome.seed, ledger, fast=fast), verbose=verbose)
+            _print_violations(console, outcome, repeat_command(outcome.seed, ledger, cvat, fast=fast), verbose=verbose)
             if not console.is_terminal and len(outcomes) % (50 if fast else 1) == 0:
                 console.print(f"{len(outcomes)} runs, {sum(not one.violations for one in outcomes)} clean")
     result = summary(outcomes)
@@ -85,20 +90,21 @@ def fresh_seed() -> int:
     return random.SystemRandom().randrange(10**9)
 
 
-def repeat_command(seed: int, ledger: str = "sqlite", *, fast: bool) -> str:
+def repeat_command(seed: int, ledger: str = "sqlite", cvat: str = V1, *, fast: bool) -> str:
     """Return the command that repeats the run of a seed."""
     options = ["--fast"] * fast + ([] if ledger == "sqlite" else ["--ledger", ledger])
+    options += [] if cvat == V1 else ["--cvat", cvat]
     return " ".join(["python -m tests.chaos", *options, "--runs 1 --verbose", f"--seed {seed}"])
 
 
 @contextmanager
-def _open(ledger: str, keep_logs: Path | None, *, fast: bool) -> Iterator[OpenRuns]:
+def _open(ledger: str, cvat: str, keep_logs: Path | None, *, fast: bool) -> Iterator[OpenRuns]:
     with _postgres(ledger) as postgres:
         if not fast:
-            yield partial(open_full_runs, postgres, keep_logs)
+            yield partial(open_full_runs, postgres, keep_logs, cvat)
             return
         with run_emulator() as emulator:
-            yield partial(open_fast_runs, emulator.url, postgres)
+            yield partial(open_fast_runs, emulator.url, postgres, cvat)
 
 
 def _postgres(ledger: str) -> AbstractContextManager[str | None]:

@@ -104,14 +104,17 @@ class Annotators:
     def _draw_during_export(self, task: Task, job_id: int, frame: int) -> None:
         # CVAT caches an export for everybody, without annotations that were saved while it ran. This client does not
         # ask for the export's result: that would start another export, with those annotations.
-        scenario, before = self._scenario, self._delayed_exports()
-        cache = scenario.cvat_folder / "tasks" / str(task.id) / "export_cache"
+        scenario, before, files = self._scenario, self._delayed_exports(), self._exported_files()
         started = _start_export(scenario.cvat, task.id, scenario.folder / "other_export.zip")
         if started:
-            _wait_until(lambda: self._delayed_exports() > before or any(cache.glob("*.zip")))
+            _wait_until(lambda: self._delayed_exports() > before or self._exported_files() != files)
         _draw(scenario.cvat, task, job_id, [frame])
         if started:
-            _wait_until(lambda: any(cache.glob("*.zip")))
+            _wait_until(lambda: self._exported_files() != files)
+
+    def _exported_files(self) -> set[tuple[Path, int]]:
+        """Return the zip files of the sandbox, each with the time at which it was written."""
+        return {(file, file.stat().st_mtime_ns) for file in self._scenario.cvat_folder.rglob("*.zip")}
 
     def _delayed_exports(self) -> int:
         """Return how many exports were delayed after they had read the annotations."""

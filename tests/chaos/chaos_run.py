@@ -21,6 +21,7 @@ from tests.chaos.lead import Lead
 from tests.chaos.scenario import FaultRules, Scenario
 from tests.chaos.snapshot import is_retired, list_objects, take_snapshot, undelivered_messages
 from tests.chaos.uploads import Uploads
+from tests.support.cvat_families import rules_for
 
 REST_SECONDS = 300.0
 """How long it may take after the last fault until everything is at rest, on a busy machine too."""
@@ -77,7 +78,7 @@ class ChaosRun:
     def run(self) -> Outcome:
         """Inject the faults, stop them, wait for rest, and check the invariants."""
         scenario, plan = self.scenario, self.scenario.plan
-        scenario.cvat_rules.set([dict(rule) for rule in plan.cvat_faults])
+        scenario.cvat_rules.set(rules_for(scenario.cvat_version, plan.cvat_faults))
         scenario.store_rules.set([dict(rule) for rule in plan.store_faults])
         if any(_kind(rule) == "timeout" for rule in plan.cvat_faults if "when" not in rule):
             # No annotator is so fast in reality: CVAT executes the delayed request before anybody labels.

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.chaos.environment import Environment, open_environment
+from tests.support.cvat_families import V2
 from tests.support.emulator import StoreServer
 
 
@@ -21,4 +22,11 @@ def environment(store_server: StoreServer) -> Iterator[Environment]:
 def postgres_environment(store_server: StoreServer, postgres_server: str) -> Iterator[Environment]:
     """An environment with ledgers on PostgreSQL."""
     with open_environment(store_server.url, postgres_server) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def v2_environment(store_server: StoreServer) -> Iterator[Environment]:
+    """An environment with a CVAT 2.x, and ledgers on SQLite."""
+    with open_environment(store_server.url, cvat_version=V2) as opened:
         yield opened

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from cvat_sandbox import Serving, serve
+from cvat_sandbox import Serving
 from cvat_sandbox.faults import Faults
 from labelyard.cvat import Cvat, connect
 from labelyard.storage import Store
@@ -19,6 +19,7 @@ from tests.chaos.servers import PrefectStub, faulty_store, serving
 from tests.chaos.worker import Worker, WorkerForker
 from tests.chaos.worker_main import ServerAddresses
 from tests.support import postgres
+from tests.support.cvat_families import DIALECTS, V1, serve_cvat
 from tests.support.fresh_ledger import create_ledger
 
 USERS = ("root:rootpass:superuser", "ann:annpass1:annotator", "bob:bobpass1:annotator")
@@ -67,6 +68,11 @@ class Environment:
     """The store without its faults."""
     idle_workers: list[Worker] = field(default_factory=list)
 
+    @property
+    def cvat_version(self) -> str:
+        """The version of CVAT that the sandbox serves."""
+        return self.sandbox.sandbox.options.version
+
     def worker(self) -> Worker:
         """Return an idle worker, or a new one."""
         return self.idle_workers.pop() if self.idle_workers else Worker(self.forker)
@@ -85,18 +91,21 @@ class Environment:
 
 
 @contextmanager
-def open_environment(emulator_url: str, postgres_server: str | None = None) -> Iterator[Environment]:
+def open_environment(
+    emulator_url: str, postgres_server: str | None = None, cvat_version: str = V1
+) -> Iterator[Environment]:
     """Start an environment in front of a running emulator; ledgers are on SQLite, or on the PostgreSQL server."""
     with tempfile.TemporaryDirectory(prefix="labelyard-chaos-", ignore_cleanup_errors=True) as name:
         folder, rules, prefect = Path(name), Faults(), PrefectStub()
         with (
-            serve(USERS) as sandbox,
+            serve_cvat(cvat_version, USERS) as sandbox,
             serving(faulty_store(emulator_url, rules)) as store_url,
             serving(prefect) as prefect_url,
         ):
-            cvat = connect(sandbox.url, username="root", password="rootpass", dialect="v1")
-            addresses = ServerAddresses(store_url, sandbox.url, cvat.login().get_secret_value())
-            direct = ServerAddresses(emulator_url, sandbox.url, "").store
+            cvat = connect(sandbox.url, username="root", password="rootpass")
+            token, dialect = cvat.login().get_secret_value(), DIALECTS[cvat_version]
+            addresses = ServerAddresses(store_url, sandbox.url, token, dialect)
+            direct = ServerAddresses(emulator_url, sandbox.url, "", dialect).store
             s3, sqs = boto_client("s3", direct, emulator_url), boto_client("sqs", direct, emulator_url)
             bucket = f"chaos-{os.getpid()}-{folder.name[-6:].lower().replace('_', '0')}"
             s3.create_bucket(Bucket=bucket)

@@ -52,7 +52,8 @@ def _scenario(environment: Environment, plan: FaultPlan, ledger: Ledger) -> Scen
     settings = _settings(environment, plan, str(ledger.url))
     queue = environment.sqs.create_queue(QueueName=spec.name, Attributes={"VisibilityTimeout": "1"})
     return Scenario(
-        plan=plan, spec=spec, ledger=ledger, cvat=environment.cvat, cvat_rules=environment.sandbox.faults,
+        plan=plan, spec=spec, ledger=ledger, cvat=environment.cvat,
+        cvat_version=environment.cvat_version, cvat_rules=environment.sandbox.faults,
         cvat_folder=environment.sandbox.sandbox.folder, store_rules=environment.store_rules, s3=environment.s3,
         sqs=environment.sqs, queue_url=queue["QueueUrl"], folder=environment.folder,
         context=ContextWithClient.with_client(settings, ledger, environment.direct_store, environment.cvat),
@@ -72,7 +73,7 @@ def _settings(environment: Environment, plan: FaultPlan, ledger: str) -> Setting
 
 
 @contextmanager
-def open_fast_runs(emulator_url: str, postgres: str | None) -> Iterator[Callable[[int], Outcome]]:
+def open_fast_runs(emulator_url: str, postgres: str | None, cvat_version: str) -> Iterator[Callable[[int], Outcome]]:
     """Open an environment in front of a running emulator; yield a function that runs a seed in it."""
-    with open_environment(emulator_url, postgres) as environment:
+    with open_environment(emulator_url, postgres, cvat_version) as environment:
         yield lambda seed: run_plan(environment, step_fault_plan(seed))

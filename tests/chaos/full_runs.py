@@ -28,6 +28,7 @@ from tests.chaos.full_stack import BUCKET, open_full_stack
 from tests.chaos.process_faults import ProcessFaults
 from tests.chaos.process_plan import process_fault_plan
 from tests.chaos.scenario import Scenario, dataset_spec
+from tests.support.cvat_families import V1
 
 _ANNOTATORS = list(BOTS)[:2]
 
@@ -35,8 +36,8 @@ _ANNOTATORS = list(BOTS)[:2]
 class FullRuns:
     """Runs plans in a full stack, which is started when this context is entered."""
 
-    def __init__(self, ledgers: Ledgers, name: str) -> None:
-        self._ledgers, self._name = ledgers, name
+    def __init__(self, ledgers: Ledgers, name: str, cvat_version: str) -> None:
+        self._ledgers, self._name, self._cvat_version = ledgers, name, cvat_version
         self._log: list[str] = []
         self._exit_stack = ExitStack()
 
@@ -48,7 +49,7 @@ class FullRuns:
             url = self._ledgers.create(self._name)
             exit_stack.callback(self._ledgers.remove, self._name)
             self._ledger = exit_stack.enter_context(closing(Ledger(url)))
-            opened = open_full_stack(self._folder, url, self._append_to_log)
+            opened = open_full_stack(self._folder, url, self._append_to_log, self._cvat_version)
             self._stack = exit_stack.enter_context(opened)
             self._stack.start()
             self._exit_stack = exit_stack.pop_all()
@@ -64,7 +65,8 @@ class FullRuns:
         with self._ledger.transaction() as tx:
             datasets.apply(tx, spec)
         scenario = Scenario(
-            plan=plan, spec=spec, ledger=self._ledger, cvat=stack.cvat, cvat_rules=stack.cvat_rules,
+            plan=plan, spec=spec, ledger=self._ledger, cvat=stack.cvat,
+            cvat_version=self._cvat_version, cvat_rules=stack.cvat_rules,
             cvat_folder=self._folder / "sandbox", store_rules=stack.store_rules, s3=stack.s3, sqs=stack.sqs,
             queue_url=stack.queue_url, folder=self._folder, log=self._log,
             context=Context(load_settings(), self._ledger, Store(stack.direct_store)),
@@ -81,14 +83,16 @@ class FullRuns:
 
 
 @contextmanager
-def open_full_runs(postgres: str | None, keep_logs: Path | None = None) -> Iterator[Callable[[int], Outcome]]:
+def open_full_runs(
+    postgres: str | None, keep_logs: Path | None = None, cvat_version: str = V1
+) -> Iterator[Callable[[int], Outcome]]:
     """Yield a function that runs a seed in a full stack; it copies the logs of unclean runs below `keep_logs`."""
     with tempfile.TemporaryDirectory(prefix="labelyard-ledgers-") as folder, ExitStack() as exit_stack:
         ledgers, current = Ledgers(Path(folder), postgres), list[FullRuns]()
 
         def run(seed: int) -> Outcome:
             if not current:
-                current.append(exit_stack.enter_context(FullRuns(ledgers, f"full_{os.getpid()}_{seed}")))
+                current.append(exit_stack.enter_context(FullRuns(ledgers, f"full_{os.getpid()}_{seed}", cvat_version)))
             clean = False
             try:
                 outcome = current[0].run(process_fault_plan(seed))

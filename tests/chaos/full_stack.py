@@ -162,19 +162,21 @@ class RemoteFaultRules:
 
 
 @contextmanager
-def open_full_stack(folder: Path, ledger: str, on_message: Callable[[str], None]) -> Iterator[FullStack]:
+def open_full_stack(
+    folder: Path, ledger: str, on_message: Callable[[str], None], cvat_version: str
+) -> Iterator[FullStack]:
     """Prepare a full stack in a folder, without starting it; end all of its processes when the context ends.
 
     This process changes its working directory to the folder. `on_message` receives the supervisor's messages.
     """
-    made, store_rules = create_environment(folder), Faults()
+    made, store_rules = create_environment(folder, cvat_version), Faults()
     enter_environment(made)
     policy = RestartPolicy(longest=2.0, failures=1000)  # restart for ever, as an init system does
     with (
         serving(faulty_store(made.store_url, store_rules)) as store_url,
         Supervisor(folder / "logs", on_message, policy) as supervisor,
     ):
-        cvat = connect(made.cvat_url, username=ACCOUNT, password=made.password, dialect="v1", timeout=20)
+        cvat = connect(made.cvat_url, username=ACCOUNT, password=made.password, timeout=20)
         store = load_settings().store
         s3, sqs = boto_client("s3", store, made.store_url), boto_client("sqs", store, made.store_url)
         stack = FullStack(

@@ -38,6 +38,7 @@ class Scenario:
     spec: DatasetSpec
     ledger: Ledger
     cvat: Cvat
+    cvat_version: str
     cvat_rules: FaultRules
     cvat_folder: Path
     store_rules: FaultRules

@@ -84,22 +84,34 @@ def test_a_process_ends_at_the_given_call_without_running_any_handler() -> None:
     assert (done.returncode, done.stdout.split()) == (failpoints.EXIT_STATUS, ["1", "2"])
 
 
-ENDED_IN_OTHER_TESTS = {"create_task", "upload_data", "wait_for_status"}
-"""Steps before and after which tests/integration/pipeline/test_acquire_batch.py ends a run, in less time."""
+QUICK_STEPS = {"watcher", "publish_events", "assign_jobs", "export_annotations"}
+"""Steps whose first failpoint is a quick test. tests/integration/pipeline/test_acquire_batch.py ends runs at others."""
 
 
 def tiered() -> list[Any]:
-    """Every failpoint; all but the first of each other step are slow."""
+    """Every failpoint; all but the first of each quick step are slow."""
     names = list(failpoints.FAILPOINTS)
     steps = {name.partition(".")[0]: name for name in reversed(names)}
-    first = [name for step, name in steps.items() if step not in ENDED_IN_OTHER_TESTS]
+    first = [name for step, name in steps.items() if step in QUICK_STEPS]
     return [name if name in first else pytest.param(name, marks=pytest.mark.slow) for name in names]
 
 
-@pytest.mark.parametrize("name", tiered())
-def test_processes_that_end_twice_at_a_failpoint_violate_no_invariant(environment: Environment, name: str) -> None:
+def check(environment: Environment, name: str) -> None:
     seed = 10_000 + list(failpoints.FAILPOINTS).index(name)
     twice_in_a_row = 2 * (WorkerFault("watch", name), WorkerFault("run", name))
     plan = replace(NO_FAULTS, seed=seed, worker_faults=twice_in_a_row, **REACHED_BY.get(name, {}))
     outcome = run_plan(environment, plan)
     assert (outcome.violations, outcome.faults["died at a failpoint"] > 0) == ((), True), outcome.log
+
+
+@pytest.mark.parametrize("name", tiered())
+def test_processes_that_end_twice_at_a_failpoint_violate_no_invariant(environment: Environment, name: str) -> None:
+    check(environment, name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", failpoints.FAILPOINTS)
+def test_processes_that_end_twice_at_a_failpoint_violate_no_invariant_with_cvat_2(
+    v2_environment: Environment, name: str
+) -> None:
+    check(v2_environment, name)

@@ -25,7 +25,7 @@ def tiered(seeds: Iterable[int]) -> list[Any]:
 
 def check(environment: Environment, seed: int, ledger: str) -> None:
     outcome = run_plan(environment, step_fault_plan(seed))
-    repeat = repeat_command(seed, ledger, fast=True)
+    repeat = repeat_command(seed, ledger, environment.cvat_version, fast=True)
     assert outcome.violations == (), "\n".join([*outcome.log, f"repeat it: {repeat}"])
 
 
@@ -39,6 +39,11 @@ def test_a_run_on_postgresql_violates_no_invariant(postgres_environment: Environ
     check(postgres_environment, seed, "postgresql")
 
 
+@pytest.mark.parametrize("seed", tiered(range(20_032, 20_048)))
+def test_a_run_with_cvat_2_violates_no_invariant(v2_environment: Environment, seed: int) -> None:
+    check(v2_environment, seed, "sqlite")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("run", range(FRESH_SEEDS))
 def test_a_run_of_a_fresh_seed_on_sqlite_violates_no_invariant(environment: Environment, run: int) -> None:
@@ -49,6 +54,12 @@ def test_a_run_of_a_fresh_seed_on_sqlite_violates_no_invariant(environment: Envi
 @pytest.mark.parametrize("run", range(FRESH_SEEDS))
 def test_a_run_of_a_fresh_seed_on_postgresql_violates_no_invariant(postgres_environment: Environment, run: int) -> None:
     check(postgres_environment, fresh_seed(), "postgresql")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("run", range(FRESH_SEEDS))
+def test_a_run_of_a_fresh_seed_with_cvat_2_violates_no_invariant(v2_environment: Environment, run: int) -> None:
+    check(v2_environment, fresh_seed(), "sqlite")
 
 
 def test_a_seed_always_gives_the_same_plan() -> None:

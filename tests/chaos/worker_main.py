@@ -73,6 +73,7 @@ class ServerAddresses:
     store_url: str
     cvat_url: str
     cvat_token: str
+    cvat_dialect: str
 
     @property
     def store(self) -> StoreSettings:
@@ -110,9 +111,11 @@ class Clients:
     def __init__(self, addresses: ServerAddresses) -> None:
         self.store = Store(addresses.store)
         self.queue = SqsQueue("http://none", addresses.store, addresses.store_url)
-        self.cvat = connect(addresses.cvat_url, token=addresses.cvat_token, dialect="v1", timeout=_CVAT_TIMEOUT_SECONDS)
+        self.cvat = connect(
+            addresses.cvat_url, token=addresses.cvat_token, dialect=addresses.cvat_dialect,
+            timeout=_CVAT_TIMEOUT_SECONDS,
+        )  # fmt: skip
         self._ledger: Ledger | None = None
-        self._compiled: dict[object, object] = {}
 
     def context(self, command: WorkerCommand) -> Context:
         """Return the context of a command; its ledger stays open for the next command of the same run."""
@@ -120,8 +123,6 @@ class Clients:
             if self._ledger is not None:
                 self._ledger.close()
             self._ledger = Ledger(command.settings.ledger, clock=clock(command.epoch))
-            # SQLAlchemy's compiled statements are the same for every ledger of a kind.
-            self._ledger._engine = self._ledger._engine.execution_options(compiled_cache=self._compiled)
         return ContextWithClient.with_client(command.settings, self._ledger, self.store, self.cvat)
 
 

@@ -7,16 +7,23 @@ from pathlib import Path
 
 import pytest
 
-from cvat_sandbox import Serving, serve
+from cvat_sandbox import Serving
 from labelyard.context import open_context
+from tests.support.cvat_families import V1, serve_cvat
 from tests.support.emulator import StoreServer
 from tests.support.fresh_ledger import create_ledger
 from tests.support.workspace import USERS, Workspace, settings
 
 
 @pytest.fixture
-def sandbox() -> Iterator[Serving]:
-    with serve(USERS) as serving:
+def cvat_version() -> str:
+    """The version of the sandbox; tests that are marked with `each_cvat` run on each."""
+    return V1
+
+
+@pytest.fixture
+def sandbox(cvat_version: str) -> Iterator[Serving]:
+    with serve_cvat(cvat_version, USERS) as serving:
         yield serving
 
 

@@ -1,7 +1,7 @@
 """labelyard on Prefect's public parts: its own server, a pool and a worker of type `process`.
 
-A server and a worker of its own make it slow. It also runs in a second environment, on the oldest supported Prefect:
-`make test-prefect-oldest`.
+A server and a worker of its own make it slow. It also runs in two other environments, on the oldest and the newest
+supported Prefect: `make test-prefect-oldest`, `make test-prefect-newest`.
 """
 
 from __future__ import annotations

@@ -18,7 +18,8 @@ OURS = (*LIBRARY, "tests", "benchmarks", "docs", ".ci")
 
 def recording(number: int, family: str = "cvat-1.0.0") -> dict[str, Any]:
     """Return a recorded request to a CVAT with its response."""
-    (path,) = (RECORDINGS / family).glob(f"{number:03}-*.json")
+    digits = 4 if family == "cvat-2.73" else 3
+    (path,) = (RECORDINGS / family).glob(f"{number:0{digits}}-*.json")
     document: dict[str, Any] = json.loads(path.read_text())
     return document
 

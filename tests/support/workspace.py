@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -33,6 +33,7 @@ from labelyard.pipeline.register_objects import sweep_sources
 from labelyard.pipeline.upload_data import upload_data
 from labelyard.pipeline.wait_for_status import wait_for_status
 from labelyard.settings import CvatSettings, Settings, StoreSettings
+from tests.support.cvat_families import rules_for
 from tests.support.cvat_tasks import wait_for_frames
 from tests.support.pictures import picture
 
@@ -82,6 +83,10 @@ class Workspace:
         """Register what is in the bucket and close its batch; return the batch's id."""
         sweep_sources(self.context)
         return close_now(self.context, "street")[0].id
+
+    def set_faults(self, *rules: Mapping[str, Any]) -> None:
+        """Replace the rules of CVAT's faults; they are written for the API of 1.0.0."""
+        self.sandbox.faults.set(rules_for(self.sandbox.sandbox.options.version, rules))
 
     def retry(self, batch: str = FIRST) -> None:
         """Try a batch again at once."""

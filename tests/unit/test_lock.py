@@ -8,6 +8,7 @@ import tomllib
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from labelyard.orchestration.fast_worker import SUPPORTED_PREFECT
 from tests.support.paths import ROOT
@@ -15,12 +16,14 @@ from tests.support.paths import ROOT
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT = PYPROJECT["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-NEWEST, OLDEST = "requirements.lock", "requirements-prefect-oldest.lock"
+GROUPS = PYPROJECT["dependency-groups"]
+MAIN, OLDEST, NEWEST = "requirements.lock", "requirements-prefect-oldest.lock", "requirements-prefect-newest.lock"
 REQUIRED = {
-    NEWEST: [*PROJECT["dependencies"], *(name for extra in EXTRAS.values() for name in extra)],
-    OLDEST: [*PROJECT["dependencies"], *EXTRAS["demo"], *PYPROJECT["dependency-groups"]["prefect-oldest"]],
+    MAIN: [*PROJECT["dependencies"], *(name for extra in EXTRAS.values() for name in extra)],
+    OLDEST: [*PROJECT["dependencies"], *EXTRAS["demo"], *GROUPS["prefect-tests"], GROUPS["prefect-oldest"][0]],
+    NEWEST: [*PROJECT["dependencies"], *EXTRAS["demo"], *GROUPS["prefect-tests"], GROUPS["prefect-newest"][0]],
 }
-each_lock = pytest.mark.parametrize("lock", [NEWEST, OLDEST])
+each_lock = pytest.mark.parametrize("lock", REQUIRED)
 
 
 def text(lock: str) -> str:
@@ -60,10 +63,12 @@ def test_a_lock_names_no_registry(lock: str) -> None:
 def test_the_fast_worker_supports_the_version_of_prefect_that_its_extra_pins() -> None:
     (pin,) = EXTRAS["fast-worker"]
     assert pin == f"prefect=={SUPPORTED_PREFECT}"
-    assert pins(NEWEST)["prefect"] == [SUPPORTED_PREFECT]
+    assert pins(MAIN)["prefect"] == [SUPPORTED_PREFECT]
 
 
-def test_the_second_lock_has_the_oldest_prefect_of_the_range() -> None:
+def test_the_other_locks_have_the_ends_of_the_range_of_prefect() -> None:
     (prefect,) = (name for name in PROJECT["dependencies"] if name.startswith("prefect"))
     (oldest,) = (part.version for part in Requirement(prefect).specifier if part.operator == ">=")
     assert pins(OLDEST)["prefect"] == [oldest]
+    (newest,) = pins(NEWEST)["prefect"]
+    assert Version(newest) > Version(SUPPORTED_PREFECT)

@@ -1,7 +1,7 @@
 """The contract of the CVAT client, on any server.
 
-By default these tests run on a sandbox that has another user's tasks. To run them on a real server, as any account that
-may create tasks:
+By default these tests run on a sandbox of each family that has another user's tasks. To run them on a real server, as
+any account that may create tasks:
 
     pytest tests/integration/cvat/test_any_server.py --live https://user:password@cvat.example.com
 
@@ -22,12 +22,12 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from cvat_sandbox import serve
 from labelyard.cvat import Cvat, connect, create_annotations, delete_annotations, update_annotations
 from labelyard.domain.annotations import Annotations, AttributeValue, Shape, ShapeType, Tag, Track, TrackedShape
 from labelyard.domain.labels import AttributeSpec, InputType, Label
 from labelyard.domain.tasks import CreationState, DataSpec, JobStatus, Task, TaskSpec
 from labelyard.errors import CvatDisagrees, CvatNotFound, CvatRefused, LabelError
+from tests.support.cvat_families import VERSIONS, serve_cvat
 from tests.support.cvat_tasks import LABELS, wait_for_failure, wait_for_frames
 from tests.support.own_tasks import SECONDS, OwnTasks
 from tests.support.upload_files import upload_file
@@ -39,9 +39,9 @@ def fast_retries() -> None:
 
 
 @contextmanager
-def sandbox_with_other_tasks() -> Iterator[str]:
+def sandbox_with_other_tasks(version: str) -> Iterator[str]:
     """The URL of a sandbox where another user has tasks; at the end only those must be left."""
-    with serve(["root:rootpass:superuser", "alex:pass12345!:user"]) as sandbox:
+    with serve_cvat(version, ["root:rootpass:superuser", "alex:pass12345!:user"]) as sandbox:
         root = connect(sandbox.url, username="root", password="rootpass")
         others = [root.create_task(TaskSpec(name, LABELS)).id for name in ("plain", "frames")]
         yield sandbox.url.replace("http://", "http://alex:pass12345!@")
@@ -49,11 +49,19 @@ def sandbox_with_other_tasks() -> Iterator[str]:
         root.close()
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run every test on the server of --live, or on a sandbox of each family."""
+    if "cvat" in metafunc.fixturenames:
+        live = metafunc.config.getoption("--live")
+        servers = ["live"] if live else VERSIONS
+        metafunc.parametrize("cvat", servers, indirect=True, scope="module")
+
+
 @pytest.fixture(scope="module")
 def cvat(request: pytest.FixtureRequest) -> Iterator[Cvat]:
     """The account of --live, or of a sandbox."""
     live = request.config.getoption("--live")
-    with nullcontext(live) if live else sandbox_with_other_tasks() as url:
+    with nullcontext(live) if live else sandbox_with_other_tasks(request.param) as url:
         account = urlsplit(url)
         client = connect(url, username=unquote(account.username or ""), password=unquote(account.password or ""))
         yield client

@@ -10,6 +10,7 @@ from labelyard.pipeline.assign_jobs import assign_jobs
 from labelyard.pipeline.create_task import create_task
 from labelyard.pipeline.upload_data import upload_data
 from labelyard.pipeline.wait_for_status import wait_for_status
+from tests.support.cvat_families import each_cvat
 from tests.support.workspace import Workspace, assert_one_complete_task, ingest, ingest_steps, ingest_until_done
 
 STEPS = (create_task, upload_data, wait_for_status, assign_jobs)
@@ -19,6 +20,7 @@ class Died(BaseException):
     """No handler of the code may catch it."""
 
 
+@each_cvat
 @pytest.mark.parametrize("done", range(5))
 def test_a_run_that_died_after_any_step_is_finished_by_the_next(closed: Workspace, done: int) -> None:
     def die_on_the_way() -> None:
@@ -44,6 +46,7 @@ def test_only_one_of_two_runs_at_once_gets_the_lease(closed: Workspace) -> None:
     assert_one_complete_task(closed)
 
 
+@each_cvat
 def test_while_cvat_is_unavailable_the_batch_waits_and_says_why(closed: Workspace) -> None:
     closed.sandbox.faults.set([{"on": "* /*", "status": 503}])
     with pytest.raises(CvatBusy):

@@ -123,8 +123,11 @@ def test_attempts_are_counted_again_after_a_person_retries_the_batch(closed: Wor
 @pytest.mark.parametrize(
     "message", ["OSError: cannot identify image file '/home/django/data/data/1/raw/1.jpg'", "ValueError: 1.jpg: broken"]
 )
-def test_a_file_that_cvat_names_is_quarantined_and_the_others_are_sent(closed: Workspace, message: str) -> None:
-    closed.sandbox.faults.set([{"on": "worker creation", "fail": message, "times": 1}])
+def test_a_file_that_cvat_names_twice_is_quarantined_and_the_others_are_sent(closed: Workspace, message: str) -> None:
+    closed.sandbox.faults.set([{"on": "worker creation", "fail": message, "times": 2}])
+    with pytest.raises(TaskDiscarded, match=r"1\.jpg is sent once more"):
+        ingest(closed)
+    closed.end_wait()
     with pytest.raises(TaskDiscarded, match=r"1\.jpg is quarantined"):
         ingest(closed)
     closed.end_wait()
@@ -138,13 +141,26 @@ def test_a_file_that_cvat_names_is_quarantined_and_the_others_are_sent(closed: W
     assert message in line.quarantined[closed.url("1.jpg")]
 
 
+def test_a_sound_file_that_arrives_damaged_is_sent_again_and_not_quarantined(workspace: Workspace) -> None:
+    """Seed 305891647 of the chaos runs: what arrived of the last file was too little to be an image."""
+    workspace.put("1.jpg")
+    workspace.close_batch()
+    workspace.sandbox.faults.set([{"on": "POST /api/v1/tasks/*/data", "short": 0.25, "times": 1}])
+    with pytest.raises(TaskDiscarded, match=r"cannot identify .*1\.jpg is sent once more"):
+        ingest(workspace)
+    workspace.end_wait()
+    ingest(workspace)
+    assert (workspace.line().state, workspace.line().quarantined) == ("assigned", {})
+
+
 def test_a_batch_whose_only_file_cvat_names_is_quarantined_without_a_task(workspace: Workspace) -> None:
     workspace.put("1.jpg")
     workspace.close_batch()
-    workspace.sandbox.faults.set([{"on": "worker creation", "fail": "OSError: truncated: 1.jpg", "times": 1}])
-    with pytest.raises(TaskDiscarded):
-        ingest(workspace)
-    workspace.end_wait()
+    workspace.sandbox.faults.set([{"on": "worker creation", "fail": "OSError: truncated: 1.jpg", "times": 2}])
+    for _ in range(2):
+        with pytest.raises(TaskDiscarded):
+            ingest(workspace)
+        workspace.end_wait()
     with pytest.raises(Exception, match="all 1 objects are quarantined"):
         ingest(workspace)
     assert (workspace.line().state, workspace.tasks_on_server()) == ("quarantined", 0)
@@ -166,9 +182,10 @@ def test_a_server_that_names_one_file_after_the_other_fails_the_batch_before_all
     workspace.close_batch()
     for i in range(5):
         workspace.sandbox.faults.set([{"on": "worker creation", "fail": f"OSError: bad {i}.jpg"}])
-        with pytest.raises(CreationFailed if i == 4 else TaskDiscarded):
-            ingest(workspace)
-        workspace.end_wait()
+        for named_before in (False, True):
+            with pytest.raises(CreationFailed if i == 4 and named_before else TaskDiscarded):
+                ingest(workspace)
+            workspace.end_wait()
     assert (workspace.line().state, len(workspace.line().quarantined)) == ("failed", 5)
     assert "labelyard retry street-00001" in (workspace.line().next_step or "")
 

@@ -11,6 +11,7 @@ import pytest
 from labelyard.pipeline.close_batches import close_now
 from labelyard.pipeline.collect_finished import collect
 from labelyard.pipeline.register_objects import sweep_sources
+from tests.support.cvat_families import V1, each_cvat
 from tests.support.pictures import picture
 from tests.support.workspace import (
     Workspace,
@@ -40,8 +41,9 @@ FAULTS: Sequence[dict[str, Any]] = [
 ]
 
 
+@each_cvat
 def test_files_of_two_cameras_become_an_assigned_task_and_then_a_coco_file_with_their_keys(
-    workspace: Workspace,
+    workspace: Workspace, cvat_version: str
 ) -> None:
     workspace.apply(task={"segment_size": 2})
     keys = [workspace.put(f"{camera}/000{i}.jpg", picture(i)) for camera in ("cam1", "cam2") for i in range(3)]
@@ -54,7 +56,9 @@ def test_files_of_two_cameras_become_an_assigned_task_and_then_a_coco_file_with_
     draw_and_complete(workspace)
     assert collect(workspace.context).completed == ("street-00001",)
     exported = export(workspace)
-    assert (exported.images, exported.annotations, exported.source, exported.tries) == (6, 6, "export", 1)
+    # A box has an empty segmentation in the exports of 2.x, which the checks refuse.
+    source = ("export", 1) if cvat_version == V1 else ("annotations", 3)
+    assert (exported.images, exported.annotations, exported.source, exported.tries) == (6, 6, *source)
     body = workspace.s3.get_object(Bucket=workspace.bucket, Key=exported.url.split("/", 3)[3])["Body"].read()
     document = json.loads(body)
     assert sorted(image["file_name"] for image in document["images"]) == sorted(keys)
@@ -62,10 +66,11 @@ def test_files_of_two_cameras_become_an_assigned_task_and_then_a_coco_file_with_
     assert workspace.line().state == "exported"
 
 
+@each_cvat
 @pytest.mark.parametrize("rule", FAULTS, ids=lambda rule: "-".join(f"{value}" for value in rule.values()))
 def test_after_any_failed_creation_or_upload_the_batch_has_one_complete_task(
     closed: Workspace, rule: dict[str, Any]
 ) -> None:
-    closed.sandbox.faults.set([{**rule, "times": 1}])
+    closed.set_faults({**rule, "times": 1})
     ingest_until_done(closed)
     assert_one_complete_task(closed)
