@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import httpx
@@ -9,6 +10,7 @@ import pytest
 
 from cvat_sandbox import Serving
 from tests.support.sandbox_client_v2 import create, ended, jobs, login, uploaded
+from tests.support.sandbox_statements import cost
 
 NAMES = [f"{number}.jpg" for number in range(4)]
 ACCEPTED = {"stage": "acceptance", "state": "completed"}
@@ -375,3 +377,69 @@ def test_a_report_that_runs_is_not_started_again(sandbox: Serving, checked: Chec
     second = checked.http.post("/quality/reports", json={"task_id": checked.task})
     assert (first.status_code, second.status_code, first.json()) == (202, 409, second.json())
     assert ended(checked.http, first.json()["rq_id"])["status"] == "finished"
+
+
+class CheckedProject:
+    """A project of two tasks with accepted ground truth, of which the job has nothing, and one without."""
+
+    def __init__(self, http: httpx.Client) -> None:
+        self.http = http
+        labels = [{"name": "car", "attributes": []}]
+        self.id = int(http.post("/projects", json={"name": "project", "labels": labels}).json()["id"])
+        self.tasks = [uploaded(http, NAMES, project_id=self.id, labels=[]) for _ in range(3)]
+        [self.label] = http.get("/labels", params={"project_id": self.id}).json()["results"]
+        for task in self.tasks[:2]:
+            truth = add_truth(http, task, [0, 1])
+            draw(http, truth, shape(self.label["id"], 0))
+            http.patch(f"/jobs/{truth}", json=ACCEPTED)
+
+    def summary(self, report: int) -> dict[str, Any]:
+        found: dict[str, Any] = self.http.get(f"/quality/reports/{report}").json()["summary"]
+        return found
+
+
+def test_the_report_on_a_project_extrapolates_those_on_its_tasks(alex: httpx.Client) -> None:
+    project = CheckedProject(alex)
+    report = report_on(alex, project_id=project.id)
+    summary = project.summary(report)
+    assert summary["tasks"] == {"total": 3, "custom": 0, "not_configured": 1, "excluded": 0, "included": 2}
+    assert (summary["gt_count"], summary["conflict_count"], summary["frame_share"]) == (4, 2, 0.5)
+    assert "frame_results" not in data_of(alex, report)
+    assert alex.get("/quality/conflicts", params={"report_id": report}).json()["count"] == 2
+
+
+def test_reports_on_tasks_that_are_still_true_belong_to_several_reports(alex: httpx.Client) -> None:
+    project = CheckedProject(alex)
+    reports = [report_on(alex, project_id=project.id) for _ in range(2)]
+    parts = [alex.get("/quality/reports", params={"parent_id": report}).json()["results"] for report in reports]
+    assert [row["id"] for row in parts[0]] == [row["id"] for row in parts[1]]
+    assert {row["parent_id"] for row in parts[1] if row["target"] == "task"} == {reports[0]}
+    draw(alex, jobs(alex, project.tasks[0])[0]["id"], shape(project.label["id"], 0))
+    newest = report_on(alex, project_id=project.id)
+    assert project.summary(newest)["accuracy"] == 0.5
+
+
+def test_a_task_with_settings_of_its_own_is_left_out(alex: httpx.Client) -> None:
+    project = CheckedProject(alex)
+    [own] = alex.get("/quality/settings", params={"task_id": project.tasks[0]}).json()["results"]
+    alex.patch(f"/quality/settings/{own['id']}", json={"inherit": False})
+    summary = project.summary(report_on(alex, project_id=project.id))
+    assert (summary["tasks"]["custom"], summary["tasks"]["included"], summary["gt_count"]) == (1, 1, 2)
+
+
+def test_settings_and_reports_go_with_their_project(alex: httpx.Client) -> None:
+    project = CheckedProject(alex)
+    report = report_on(alex, project_id=project.id)
+    assert alex.delete(f"/projects/{project.id}").status_code == 204
+    assert alex.get(f"/quality/reports/{report}").status_code == 404
+    assert alex.get("/quality/settings", params={"project_id": project.id}).json()["count"] == 0
+
+
+def test_lists_need_as_many_statements_for_many_rows_as_for_few(sandbox: Serving, checked: Checked) -> None:
+    car, http = checked.labels["car"], checked.http
+    checked.report([shape(car, 0, (n, 0, n + 1, 1)) for n in range(30)], [])
+    for _ in range(30):
+        create(http, consensus_replicas=2)
+    for path in ("/quality/settings", "/quality/reports", "/quality/conflicts", "/consensus/settings"):
+        few, many = (cost(sandbox, partial(http.get, path, params={"page_size": n})) for n in (2, 30))
+        assert few == many, path
