@@ -48,7 +48,7 @@ def _write(
     dataset: Dataset, out: BinaryIO, kind: str, categories: list[dict[str, Any]], convert: Convert, *, images: bool
 ) -> None:
     numbers: dict[str, int] = {}
-    for item in dataset.items:
+    for item in (item for items in dataset.subsets.values() for item in items):
         numbers.setdefault(item.id, len(numbers) + 1)  # two images of one name in two subsets have one id
     members = {
         f"annotations/{kind}_{subset}.json": json.dumps(_document(dataset, items, numbers, categories, convert))

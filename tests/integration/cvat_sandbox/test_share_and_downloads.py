@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import http.server
 import socket
 import ssl
@@ -14,13 +13,11 @@ from typing import Any
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from cvat_sandbox import Serving, serve
 from cvat_sandbox.errors import DownloadError
 from cvat_sandbox.workers.downloads import Downloader
+from tests.support.certificates import self_signed
 from tests.support.http_server import LOOPBACK, running
 from tests.support.pictures import jpeg
 from tests.support.sandbox_client import USERS, create, login, settled, task
@@ -226,24 +223,3 @@ def test_https_certificates_are_verified(tmp_path: Path) -> None:
             [f"https://{at}/a.jpg"], tmp_path, lambda _: None
         )
     assert (name, file.read_bytes()) == ("a.jpg", jpeg())
-
-
-def self_signed(file: Path) -> None:
-    """Write a key and a certificate for localhost."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    plain = serialization.NoEncryption()
-    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
-    file.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))

@@ -215,11 +215,12 @@ def test_every_format_can_be_written_for_everything(alex: httpx.Client, format_n
 
 
 def test_a_project_has_a_file_for_each_subset_and_image_ids_go_on(alex: httpx.Client) -> None:
-    project = alex.post("/api/projects", json={"name": "both", "labels": [{"name": "car"}]}).json()["id"]
-    for subset, names in (("train", ("a.jpg", "b.jpg")), ("val", ("c.jpg", "d.jpg"))):
-        v2.new_task(alex, names, labels=[], project_id=project, subset=subset)
+    answer = alex.post("/api/projects", json={"name": "both", "labels": [{"name": "car"}]})
+    project = answer.json()["id"]
+    for subset in ("train", "val"):
+        v2.new_task(alex, (f"{subset}_1.jpg", f"{subset}_2.jpg"), labels=[], project_id=project, subset=subset)
     file = v2.export(alex, f"projects/{project}", "COCO 1.0")
-    members = [f"annotations/instances_{subset}.json" for subset in ("train", "val")]
-    assert sorted(file.namelist()) == members
-    images = [[image["id"] for image in json.loads(file.read(name))["images"]] for name in members]
+    names = [f"annotations/instances_{subset}.json" for subset in ("train", "val")]
+    assert sorted(file.namelist()) == names
+    images = [[image["id"] for image in json.loads(file.read(name))["images"]] for name in names]
     assert images == [[1, 2], [3, 4]]
