@@ -162,6 +162,8 @@ CREATE TABLE IF NOT EXISTS quality_report (
   id INTEGER PRIMARY KEY, parent_id INTEGER, project_id INTEGER, task_id INTEGER, job_id INTEGER,
   target TEXT NOT NULL, assignee INTEGER, gt_last_updated TEXT, target_last_updated TEXT,
   summary TEXT NOT NULL DEFAULT '{}', body TEXT NOT NULL DEFAULT '{}', created_date TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS quality_report_part (
+  parent_id INTEGER NOT NULL, child_id INTEGER NOT NULL, PRIMARY KEY (parent_id, child_id)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS quality_report_task ON quality_report (task_id);
 CREATE INDEX IF NOT EXISTS quality_report_project ON quality_report (project_id);
 CREATE INDEX IF NOT EXISTS quality_report_parent ON quality_report (parent_id);

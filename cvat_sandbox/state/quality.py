@@ -62,6 +62,8 @@ def _add_settings(db: Database, kind: str, key: int) -> None:
 def _delete_reports(db: Database, condition: str, *values: Any) -> None:
     chosen = f"SELECT id FROM quality_report WHERE {condition}"  # noqa: S608 - the names are constants
     db.execute(f"DELETE FROM quality_conflict WHERE report_id IN ({chosen})", *values)  # noqa: S608 - the names are constants
+    for column in ("parent_id", "child_id"):
+        db.execute(f"DELETE FROM quality_report_part WHERE {column} IN ({chosen})", *values)  # noqa: S608 - the names are constants
     db.execute(f"DELETE FROM quality_report WHERE {condition}", *values)  # noqa: S608 - the names are constants
 
 
@@ -140,6 +142,13 @@ def ground_truth_job(db: Database, task_id: int) -> sqlite3.Row:
     return row
 
 
+PARTS = """
+SELECT child_id FROM quality_report_part WHERE parent_id = ? OR parent_id IN (
+  SELECT child_id FROM quality_report_part WHERE parent_id = ?)
+"""
+"""The ids of all parts of a report, and of their parts. It takes the id of the report twice."""
+
+
 def save_report(db: Database, report: NewReport, parent_id: int | None = None) -> int:
     """Store a report and return its id. The conflicts of a job's report become rows."""
     key = db.insert(
@@ -148,6 +157,8 @@ def save_report(db: Database, report: NewReport, parent_id: int | None = None) -
         target_last_updated=report.target_updated, summary=json.dumps(report.summary), body=json.dumps(report.body),
         created_date=now(),
     )  # fmt: skip
+    if parent_id is not None:
+        db.execute("INSERT INTO quality_report_part VALUES (?, ?)", parent_id, key)
     if report.target == "job":
         _save_conflicts(db, key, report.body["conflicts"])
     return key
@@ -166,8 +177,9 @@ def _save_conflicts(db: Database, report_id: int, conflicts: Iterable[Mapping[st
 
 
 def adopt_reports(db: Database, parent_id: int, children: Iterable[int]) -> None:
-    """Make reports the parts of another one, unless they belong to one already."""
+    """Make reports the parts of another one. They show the first report that they became a part of."""
     for child in children:
+        db.execute("INSERT INTO quality_report_part VALUES (?, ?)", parent_id, child)
         db.execute("UPDATE quality_report SET parent_id = ? WHERE id = ? AND parent_id IS NULL", parent_id, child)
 
 

@@ -157,8 +157,7 @@ def list_reports(request: OrganizationRequest) -> ApiResponse:
             _check_parent(request, kind, query[f"{kind}_id"])
     if query.get("parent_id"):
         parent = request.find("quality_report", query["parent_id"])["id"]
-        children = "SELECT id FROM quality_report WHERE parent_id = ?"
-        conditions.append((f"r.parent_id = ? OR r.parent_id IN ({children})", [parent, parent]))
+        conditions.append((f"r.id IN ({quality.PARTS})", [parent, parent]))
     if query.get("target"):
         if query["target"] not in TARGETS:
             text = f"Unexpected 'target' filter value '{query['target']}'. Valid values are: {', '.join(TARGETS)}"
@@ -244,8 +243,7 @@ def list_conflicts(request: OrganizationRequest) -> ApiResponse:
     condition, values = visible(request, "r")
     if request.query.get("report_id"):
         report = _permitted(request, "quality_report", _key(request.query["report_id"]), "view")["id"]
-        children = "SELECT id FROM quality_report WHERE parent_id = ?"
-        nested = f"r.id = ? OR r.parent_id = ? OR r.parent_id IN ({children})"
+        nested = f"r.id = ? OR r.id IN ({quality.PARTS})"
         condition, values = f"({condition}) AND ({nested})", [*values, report, report, report]
     return listed(request, CONFLICT_LISTING, (condition, values), lambda ids: _conflicts_json(request.sandbox.db, ids))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cvat_sandbox.errors import Crash
 from cvat_sandbox.rest.exceptions import ValidationError
 from cvat_sandbox.rest.fields import CharField, ChoiceField, Field, FloatField, IntegerField, ListField, Serializer
 from cvat_sandbox.state import jobs
@@ -37,6 +38,8 @@ def check_method(values: Mapping[str, Any], frames: str = "frames") -> None:
         require_one(values, UNIFORM)
     elif method == "random_per_job" and frames == "frames":
         require_one(values, PER_JOB)
+    elif method == "random_per_job":
+        raise Crash("AssertionError: honeypots are not chosen in this way")
     elif method == "manual":
         require(values, frames)
     if frames in values and method != "manual":

@@ -72,22 +72,24 @@ class QualityReports:
 
         None without ground truth.
         """
-        with self._db.transaction():  # what is compared is of one moment; the comparison itself blocks nobody
-            task = self._db.one("SELECT * FROM task WHERE id = ?", task_id)
-            if task is None:
-                raise LookupError("Task matching query does not exist.")
-            try:
-                truth = quality.ground_truth_job(self._db, task_id)
-            except Rejected:
-                return None
-            work = self._read(task, truth, choose)
+        task = self._db.one("SELECT * FROM task WHERE id = ?", task_id)
+        if task is None:
+            raise LookupError("Task matching query does not exist.")
+        try:
+            truth = quality.ground_truth_job(self._db, task_id)
+        except Rejected:
+            return None
+        work = self._read(task, truth, choose)  # each job as it is at one moment, as in CVAT; nobody waits for all
         results = {job.job_id: compare(work.annotations, job, work.parameters) for job in work.jobs}
         body = reports.task_report(results, work.parameters, list(work.rows))
+        parts = [
+            _report("job", work.rows[job_id], reports.job_report(result, work.parameters), truth, task_id, job_id)
+            for job_id, result in results.items()
+        ]
         with self._db.transaction():
             parent = quality.save_report(self._db, _report("task", task, body, truth, task_id))
-            for job_id, result in results.items():
-                shown = reports.job_report(result, work.parameters)
-                quality.save_report(self._db, _report("job", work.rows[job_id], shown, truth, task_id, job_id), parent)
+            for part in parts:
+                quality.save_report(self._db, part, parent)
             return parent
 
     def _read(self, task: sqlite3.Row, truth: sqlite3.Row, choose: ChosenJobs) -> _Material:
