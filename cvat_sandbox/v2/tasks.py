@@ -149,7 +149,7 @@ def _check_update(request: OrganizationRequest, task: sqlite3.Row, body: Any) ->
 def delete_task(request: OrganizationRequest, pk: str) -> ApiResponse:
     """Delete a task. While a worker makes its frames, this crashes and the task remains."""
     task = permitted_task(request, pk, "delete")
-    if request.sandbox.requests.is_running(rq_id_of(task["id"])):
+    if request.sandbox.requests.has_worker(rq_id_of(task["id"])):
         raise Crash("IntegrityError: the worker has inserted segments meanwhile")
     tasks.remove(request.sandbox.db, task)
     request.sandbox.delete_files(task["id"], task["data_id"])

@@ -77,6 +77,7 @@ class Requests:
     def __init__(self, db: Database, workers: WorkerPool, faults: Faults) -> None:
         self._db, self._workers, self._faults = db, workers, faults
         self._lock = threading.Lock()
+        self._at_work: set[str] = set()
 
     def start(self, order: Order, job: Job, *, fault: str, arguments: str = "{}", kept: int = KEPT_SECONDS) -> str:
         """Queue the work of an order and return its id. An ended request with the same id is replaced.
@@ -116,6 +117,10 @@ class Requests:
         row = self.get(rq_id)
         return row is not None and row["state"] in UNFINISHED
 
+    def has_worker(self, rq_id: str) -> bool:
+        """Return whether a worker runs a request now. One whose worker was killed stays `started`."""
+        return rq_id in self._at_work
+
     def check_ended(self, rq_id: str) -> None:
         """Raise RequestRunning if a worker runs a request, or will."""
         if self.is_running(rq_id):
@@ -135,6 +140,7 @@ class Requests:
         started = "UPDATE request SET state = 'started', started_date = ? WHERE rq_id = ? AND state IN (?, ?)"
         if not self._db.execute(started, now(), order.rq_id, *UNFINISHED):
             return  # cancelled
+        self._at_work.add(order.rq_id)
         try:
             with self._db.events.acting(order.owner):
                 self._faults.run_worker(fault, order.target_id)
@@ -149,6 +155,8 @@ class Requests:
                 order, kept, state="finished", message="", result_url=outcome.result_url, result_id=outcome.result_id,
                 file=str(outcome.file) if outcome.file else None,
             )  # fmt: skip
+        finally:
+            self._at_work.discard(order.rq_id)
 
     def _end(self, order: Order, kept: int, **values: Any) -> None:
         finished = dt.datetime.now(dt.UTC)

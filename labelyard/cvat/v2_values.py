@@ -20,13 +20,15 @@ _CREATION_STATES = {
 
 
 def decode_task(data: Any) -> Task:
-    """A task without labels and jobs, which have URLs of their own. Before its upload it has no size."""
-    quality = data.get("image_quality")
+    """A task without labels and jobs, which have URLs of their own.
+
+    Before its upload it has no size and no id of data; 2.73 shows the image quality only with frames [2.73 0203].
+    """
     return Task(
         id=int(data["id"]),
         name=data["name"],
         size=int(data.get("size") or 0),
-        received=quality is not None,
+        received=data.get("data") is not None,
         status=JobStatus(data["status"]),
         labels=(),
         jobs=(),
@@ -35,7 +37,7 @@ def decode_task(data: Any) -> Task:
         segment_size=int(data["segment_size"] or 0),
         overlap=data["overlap"],
         bug_tracker=data["bug_tracker"] or "",
-        image_quality=quality,
+        image_quality=data.get("image_quality"),
         created=data["created_date"],
         updated=data["updated_date"],
     )

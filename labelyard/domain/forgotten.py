@@ -32,9 +32,10 @@ def why_forgotten(task: Task, creation: Creation, files: int, unchanged: float, 
     """
     if not task.received or task.size or task.jobs:
         return ""
-    # Measured on 1.0.0: Finished with data and without frames also appears for a moment before the job is queued.
-    if creation.state is CreationState.FINISHED and unchanged > timeouts.finished:
-        return f"CVAT has lost the upload: Finished for {unchanged:.0f} s without a frame (its queue was lost)"
+    # Measured on 1.0.0: Finished with data and without frames also appears for a moment before the job is queued. 2.x
+    # answers 404 about a request that it does not know any more.
+    if creation.state in {CreationState.FINISHED, CreationState.UNKNOWN} and unchanged > timeouts.finished:
+        return f"CVAT has lost the upload: {creation.state} for {unchanged:.0f} s without a frame (its queue was lost)"
     if creation.state is CreationState.STARTED and unchanged > timeouts.started + files * timeouts.per_file:
         return f"CVAT has stopped working on the upload: no progress for {unchanged:.0f} s (its worker was killed)"
     return ""

@@ -15,6 +15,7 @@ from labelyard.pipeline.acquire_batch import acquire_batch
 from labelyard.pipeline.create_task import create_task
 from labelyard.pipeline.upload_data import upload_data
 from labelyard.pipeline.wait_for_status import UnfinishedTask, VerifiedTask, wait_for_status
+from tests.support.cvat_families import each_cvat
 from tests.support.waiting import eventually
 from tests.support.workspace import FIRST, Workspace, assert_one_complete_task, ingest
 
@@ -53,6 +54,7 @@ def status_lines(workspace: Workspace) -> str:
 # --- what CVAT forgets ------------------------------------------------------------------------------------------------
 
 
+@each_cvat
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
@@ -65,7 +67,7 @@ def status_lines(workspace: Workspace) -> str:
 def test_a_task_that_cvat_forgets_or_fails_without_naming_a_file_is_created_again(
     impatient: Workspace, fault: dict[str, Any], reason: str
 ) -> None:
-    impatient.sandbox.faults.set([{"on": "worker creation", "times": 1, **fault}])
+    impatient.set_faults({"on": "worker creation", "times": 1, **fault})
     with pytest.raises(TaskDiscarded, match=reason):
         ingest(impatient)
     assert reason in (impatient.line().error or "")
@@ -74,6 +76,7 @@ def test_a_task_that_cvat_forgets_or_fails_without_naming_a_file_is_created_agai
     assert_one_complete_task(impatient)
 
 
+@each_cvat
 def test_a_forgotten_task_is_recognised_by_runs_that_ask_once(asks_once: Workspace) -> None:
     asks_once.sandbox.faults.set([{"on": "worker creation", "times": 1, "forget": "queue"}])
     assert isinstance(wait(asks_once), UnfinishedTask)
