@@ -84,7 +84,7 @@ def test_a_process_ends_at_the_given_call_without_running_any_handler() -> None:
     assert (done.returncode, done.stdout.split()) == (failpoints.EXIT_STATUS, ["1", "2"])
 
 
-QUICK_STEPS = {"watcher", "publish_events", "assign_jobs", "export_annotations"}
+QUICK_STEPS = {"watcher", "export_annotations"}
 """Steps whose first failpoint is a quick test. tests/integration/pipeline/test_acquire_batch.py ends runs at others."""
 
 
