@@ -32,6 +32,13 @@ def response_of(recorded: dict[str, Any]) -> Response:
     return Response(recorded["status"], {name.lower(): value for name, value in pairs}, body.encode())
 
 
+def recorded_polls(number: int, family: str) -> list[Response]:
+    """Return the responses of a recorded wait, in order."""
+    headers = {"content-type": "application/vnd.cvat+json"}
+    polls = recording(number, family)["distinct"]
+    return [Response(poll["status"], headers, json.dumps(poll["body"]).encode()) for poll in polls]
+
+
 def json_response(status: int, body: Any = None) -> Response:
     """Return an invented response with a JSON body, or an empty one."""
     content = b"" if body is None else json.dumps(body).encode()

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 from tests.support.pictures import jpeg
-from tests.support.sandbox_client import until
+from tests.support.sandbox_client import send, until
 
 USERS = [
     "root:rootpass:superuser",
@@ -32,12 +32,6 @@ def create(http: httpx.Client, **task: Any) -> int:
     answer = http.post("/tasks", json={"name": "task", "labels": LABELS, **task})
     assert answer.status_code == 201, answer.text
     return int(answer.json()["id"])
-
-
-def send(http: httpx.Client, task_id: int, files: dict[str, bytes], **fields: str) -> httpx.Response:
-    """Send the files of a task in one request."""
-    parts = [(f"client_files[{i}]", (name, data, "image/jpeg")) for i, (name, data) in enumerate(files.items())]
-    return http.post(f"/tasks/{task_id}/data", data={"image_quality": "70", **fields}, files=parts)
 
 
 def rq_id(task_id: int) -> str:

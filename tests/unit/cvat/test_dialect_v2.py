@@ -25,7 +25,7 @@ from labelyard.errors import (
     CvatUnauthorized,
     ExportFailed,
 )
-from tests.support.dialect_stepping import json_response, play, recorded, response_of, value
+from tests.support.dialect_stepping import json_response, play, recorded, recorded_polls, response_of, value
 from tests.support.paths import RECORDINGS, recording
 
 v2 = V2()
@@ -39,10 +39,7 @@ def response(number: int) -> Response:
 
 
 def polled_responses(number: int) -> list[Response]:
-    """Return the responses of a recorded wait, in order."""
-    headers = {"content-type": "application/vnd.cvat+json"}
-    polls = recording(number, FAMILY)["distinct"]
-    return [Response(poll["status"], headers, json.dumps(poll["body"]).encode()) for poll in polls]
+    return recorded_polls(number, FAMILY)
 
 
 def test_a_login_returns_the_token_and_a_wrong_password_is_unauthorized() -> None:

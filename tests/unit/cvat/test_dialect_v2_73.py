@@ -14,7 +14,7 @@ from labelyard.cvat.v2 import V2
 from labelyard.domain.annotations import ShapeType
 from labelyard.domain.tasks import CreationState, JobStatus, Receipt
 from labelyard.errors import CvatBusy, CvatCrashed, CvatNotFound, CvatRefused, CvatUnauthorized
-from tests.support.dialect_stepping import json_response, play, recorded, response_of, value
+from tests.support.dialect_stepping import json_response, play, recorded, recorded_polls, response_of, value
 from tests.support.paths import RECORDINGS, recording
 
 v2 = V2()
@@ -26,10 +26,7 @@ def response(number: int) -> Response:
 
 
 def polled_responses(number: int) -> list[Response]:
-    """Return the responses of a recorded wait, in order."""
-    headers = {"content-type": "application/vnd.cvat+json"}
-    polls = recording(number, FAMILY)["distinct"]
-    return [Response(poll["status"], headers, json.dumps(poll["body"]).encode()) for poll in polls]
+    return recorded_polls(number, FAMILY)
 
 
 def test_the_server_says_its_version_without_a_token() -> None:

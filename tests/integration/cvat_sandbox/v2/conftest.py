@@ -18,13 +18,6 @@ def sandbox() -> Iterator[Serving]:
         yield serving
 
 
-@pytest.fixture(autouse=True)
-def well_behaved(request: pytest.FixtureRequest) -> Iterator[None]:
-    yield
-    if "sandbox" in request.fixturenames:
-        request.getfixturevalue("sandbox").faults.clear()
-
-
 @pytest.fixture
 def alex(sandbox: Serving) -> Iterator[httpx.Client]:
     """A client of a plain user."""

@@ -10,8 +10,8 @@ import pytest
 
 from cvat_sandbox import Serving, serve
 from tests.support.pictures import jpeg
-from tests.support.sandbox_client import until
-from tests.support.sandbox_client_v2 import USERS, create, ended, login, rq_id, send, uploaded
+from tests.support.sandbox_client import send, until
+from tests.support.sandbox_client_v2 import USERS, create, ended, login, rq_id, uploaded
 
 
 def test_a_request_is_found_by_its_plain_and_its_encoded_id(alex: httpx.Client, dabai: httpx.Client) -> None:

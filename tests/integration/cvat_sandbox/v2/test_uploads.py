@@ -13,7 +13,8 @@ from PIL import Image
 
 from cvat_sandbox import Serving, serve
 from tests.support.pictures import jpeg
-from tests.support.sandbox_client_v2 import USERS, create, ended, frame_names, login, rq_id, send, uploaded
+from tests.support.sandbox_client import send
+from tests.support.sandbox_client_v2 import USERS, create, ended, frame_names, login, rq_id, uploaded
 
 TUS = {"Tus-Resumable": "1.0.0"}
 

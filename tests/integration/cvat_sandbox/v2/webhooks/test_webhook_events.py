@@ -5,7 +5,8 @@ from __future__ import annotations
 import httpx
 
 from tests.support.pictures import jpeg
-from tests.support.sandbox_client_v2 import LABELS, create, ended, jobs, send, uploaded
+from tests.support.sandbox_client import send
+from tests.support.sandbox_client_v2 import LABELS, create, ended, jobs, uploaded
 from tests.support.webhook_receiver import Receiver, hook, organization
 
 SHAPE = {"type": "rectangle", "frame": 0, "points": [1, 2, 30, 40], "occluded": False, "attributes": []}
