@@ -22,9 +22,13 @@ from labelyard.cvat.decoding import (
     send_for_task,
 )
 from labelyard.cvat.dialect import Dialect, Quirks
+from labelyard.cvat.encoding import normalize_name
 from labelyard.cvat.error_responses import message_of, one_line
 from labelyard.cvat.exchange import Exchange, Pause, Request, Response, poll_intervals
+from labelyard.cvat.label_validation import check_labels, with_known_values
+from labelyard.cvat.multipart import Multipart
 from labelyard.cvat.v2_values import decode_creation, decode_job, decode_request, decode_task, with_labels_and_jobs
+from labelyard.domain.labels import Label
 from labelyard.domain.tasks import (
     Creation,
     CreationState,
@@ -113,6 +117,38 @@ class V2(Dialect):
             return Creation(CreationState.UNKNOWN, message_of(response))
         return decode(request, response, decode_creation)
 
+    def patch_task(self, task_id: int, change: TaskChange) -> Exchange[Task]:
+        """Change the given fields. A label of a known name has its id, others are added [2.73 0881]."""
+        if change.z_order is not None:
+            raise CvatDisagrees("tasks of CVAT 2.x have no z_order", where=f"task {task_id}")
+        fields = {"name": change.name, "bug_tracker": change.bug_tracker}
+        body: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
+        if change.name is not None:
+            body["name"] = normalize_name(change.name)
+        if change.assignee is not None:
+            body[self.quirks.task_assignee_field] = change.assignee or None
+        if change.labels is not None:
+            body["labels"] = yield from self._changed_labels(task_id, change.labels)
+        request = Request("PATCH", f"{self.root}/tasks/{task_id}", json=body, idempotent=True)
+        task = yield from fetch(request, decode_task)
+        (completed,) = yield from self._complete([task])
+        return completed
+
+    def _changed_labels(self, task_id: int, labels: Sequence[Label]) -> Exchange[list[dict[str, Any]]]:
+        """Return labels as a PATCH takes them: with the ids that they and their attributes have on the server."""
+        known = yield from self._all("labels", {"task_id": str(task_id)}, decode_label)
+        wanted = with_known_values(labels, known)
+        check_labels(wanted)
+        encoded, by_name = self._encode_labels(wanted), {label.name: label for label in known}
+        for label in encoded:
+            if (old := by_name.get(label["name"])) is not None:
+                label["id"] = old.id
+                ids = {spec.name: spec.id for spec in old.attributes}
+                label["attributes"] = [
+                    {"id": ids[spec["name"]], **spec} if spec["name"] in ids else spec for spec in label["attributes"]
+                ]
+        return encoded
+
     # --- jobs --------------------------------------------------------------------------------------------------------
 
     def jobs(self, task_id: int) -> Exchange[list[Job]]:
@@ -129,7 +165,7 @@ class V2(Dialect):
             raise CvatRefused(words, request=str(request), status=500)
         return decode(request, response, decode_job)
 
-    # --- export ------------------------------------------------------------------------------------------------------
+    # --- export and import -------------------------------------------------------------------------------------------
 
     def export(self, task_id: int, to: Path, format_name: str) -> Exchange[str]:
         """Start, poll by the request's id, download. A start while one runs is 409 with the same id [702]."""
@@ -154,23 +190,30 @@ class V2(Dialect):
             yield Pause(seconds, f"request {state}")
         raise AssertionError("poll intervals never end")
 
+    def import_annotations(self, task_id: int, file: UploadFile, format_name: str) -> Exchange[None]:
+        """Send the file, then poll the request. An unknown image or label fails it and changes nothing [2.73 0460]."""
+        query, body = {"format": format_name, "location": "local"}, Multipart([], [("annotation_file", file)])
+        start = Request("POST", f"{self.root}/tasks/{task_id}/annotations", query=query, body=body)
+        started = yield from send(start)
+        request_id = decode(start, started, lambda data: str(data["rq_id"]))
+        request = self._get(f"requests/{quote(request_id, safe='')}")
+        for seconds in poll_intervals():
+            state, message, _ = yield from fetch(request, decode_request)
+            if state == "finished":
+                return
+            if state == "failed":
+                raise CvatRefused(one_line(message), request=str(start))
+            yield Pause(seconds, f"request {state}")
+
     # --- not supported -----------------------------------------------------------------------------------------------
 
     def register(self, username: str, password: str, *, email: str, first: str, last: str) -> Exchange[None]:  # noqa: ARG002
         """Not supported yet."""
         return _unsupported("register")
 
-    def patch_task(self, task_id: int, change: TaskChange) -> Exchange[Task]:  # noqa: ARG002
-        """Not supported yet."""
-        return _unsupported("patch_task")
-
     def git_repository(self, task_id: int) -> Exchange[GitRepository]:  # noqa: ARG002
         """CVAT 2.x has no Git repositories."""
         return _unsupported("git_repository")
-
-    def import_annotations(self, task_id: int, file: UploadFile, format_name: str) -> Exchange[None]:  # noqa: ARG002
-        """Not supported yet."""
-        return _unsupported("import_annotations")
 
     # --- lists, decoding and encoding --------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ any account that may create tasks:
     pytest tests/integration/cvat/test_any_server.py --live https://user:password@cvat.example.com
 
 They create tasks with unique names, change only those, and delete them again. They create no account and do not log
-out, since all clients of a user share one token. A verb that the server's dialect does not support is skipped.
+out, since all clients of a user share one token.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from labelyard.cvat import Cvat, connect, create_annotations, delete_annotations
 from labelyard.domain.annotations import Annotations, AttributeValue, Shape, ShapeType, Tag, Track, TrackedShape
 from labelyard.domain.labels import AttributeSpec, InputType, Label
 from labelyard.domain.tasks import CreationState, DataSpec, JobStatus, Task, TaskSpec
-from labelyard.errors import CvatDisagrees, CvatNotFound, CvatRefused, LabelError
+from labelyard.errors import CvatNotFound, CvatRefused, LabelError
 from tests.support.cvat_families import VERSIONS, serve_cvat
 from tests.support.cvat_tasks import LABELS, wait_for_failure, wait_for_frames
 from tests.support.own_tasks import SECONDS, OwnTasks
@@ -73,17 +73,6 @@ def own(cvat: Cvat) -> Iterator[OwnTasks]:
     tasks = OwnTasks(cvat)
     yield tasks
     tasks.delete_all()
-
-
-@contextmanager
-def supported_verb() -> Iterator[None]:
-    """Skip the test if the server's dialect does not support the verb."""
-    try:
-        yield
-    except CvatDisagrees as error:
-        if "not supported" not in error.what:
-            raise
-        pytest.skip(error.what)
 
 
 # --- accounts ---------------------------------------------------------------------------------------------------------
@@ -158,8 +147,7 @@ def test_invalid_labels_leave_no_task(cvat: Cvat, own: OwnTasks) -> None:
 def test_labels_change_by_name_and_keep_their_values(cvat: Cvat, own: OwnTasks) -> None:
     changed = Label("car", (AttributeSpec("n", InputType.NUMBER, "5", ()),))
     task = own.create()
-    with supported_verb():
-        task = cvat.patch_task(task.id, labels=[changed, Label("bus")])
+    task = cvat.patch_task(task.id, labels=[changed, Label("bus")])
     assert [label.name for label in task.labels] == ["car", "person", "bus"]
     assert {spec.name: (spec.default, spec.values) for spec in task.labels[0].attributes} == {
         "make": ("?", ("?",)),
@@ -170,8 +158,7 @@ def test_labels_change_by_name_and_keep_their_values(cvat: Cvat, own: OwnTasks) 
 def test_a_task_is_renamed_assigned_and_unassigned(cvat: Cvat, own: OwnTasks) -> None:
     task, me = own.create(), cvat.whoami().id
     own.names.append(f"renamed {own.suffix}")
-    with supported_verb():
-        assert cvat.patch_task(task.id, assignee=me).assignee == me
+    assert cvat.patch_task(task.id, assignee=me).assignee == me
     assert cvat.patch_task(task.id, name=own.names[-1]).assignee == me
     assert cvat.patch_task(task.id, assignee=0).assignee is None
     assert [found.id for found in cvat.find_tasks(own.names[-1])] == [task.id]
@@ -332,6 +319,5 @@ def test_an_import_replaces_the_annotations(cvat: Cvat, own: OwnTasks, tmp_path:
     with zipfile.ZipFile(tmp_path / "coco.zip") as archive:
         archive.extract("annotations/instances_default.json", tmp_path)
     delete_annotations(cvat, job, cvat.annotations(job))
-    with supported_verb():
-        cvat.import_annotations(task.id, tmp_path / "annotations/instances_default.json")
+    cvat.import_annotations(task.id, tmp_path / "annotations/instances_default.json")
     assert [shape.frame for shape in cvat.task_annotations(task.id).shapes] == [0]

@@ -48,7 +48,7 @@ VERBS: dict[str, tuple[Any, ...]] = {
 }
 """The verbs with arguments for a first request."""
 NAMED = {"register": {"email": "", "first": "", "last": ""}}
-UNSUPPORTED = {"v1": set[str](), "v2": {"register", "patch_task", "git_repository", "import_annotations"}}
+UNSUPPORTED = {"v1": set[str](), "v2": {"register", "git_repository"}}
 NOT_IDEMPOTENT = {"logout", "register", "create_task", "delete_task", "change_annotations", "import_annotations"}
 NOT_IDEMPOTENT |= {"upload", "upload_remote", "upload_share"}
 
