@@ -21,7 +21,7 @@ httpx._transports.default.create_ssl_context = cache(httpx.create_ssl_context)
 
 # No time limit per example: the machine may be busy.
 settings.register_profile("thorough", deadline=None)
-settings.register_profile("quick", deadline=None, max_examples=20)
+settings.register_profile("quick", deadline=None, max_examples=10)
 settings.load_profile("thorough")
 
 
