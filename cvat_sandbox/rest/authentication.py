@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from flask import Request, Response, g
 
 from cvat_sandbox.rest.exceptions import NotAuthenticated
+from cvat_sandbox.rest.request import ApiRequest
+from cvat_sandbox.rest.responses import ApiResponse
 from cvat_sandbox.state.users import Session, User, Users
 
 
@@ -74,6 +76,14 @@ def csrf_problem(http: Request, *, missing: str = "CSRF token missing or incorre
 def open_session(users: Users, user: User) -> None:
     """Open a session; `set_cookies` adds its cookies to the response."""
     g.session = users.open_session(user)
+
+
+def logout(request: ApiRequest) -> ApiResponse:
+    """Delete the token, which all clients of the user share, and end the session."""
+    if request.authenticated is not None:
+        request.sandbox.users.delete_token(request.authenticated)
+    request.sandbox.users.close_session(request.http.cookies.get("sessionid"))
+    return ApiResponse({"detail": "Successfully logged out."})
 
 
 def set_cookies(response: Response) -> None:

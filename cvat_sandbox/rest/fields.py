@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cvat_sandbox.rest.exceptions import NULL, ValidationError
 from cvat_sandbox.state.database import LARGEST_ID
+from cvat_sandbox.state.media import has_frame_step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -73,6 +74,17 @@ class CharField(Field):
             raise ValidationError(f"Ensure this field has no more than {self.max_length} characters.")
         if len(text) < self.min_length:
             raise ValidationError(f"Ensure this field has at least {self.min_length} characters.")
+        return text
+
+
+class FrameFilterField(CharField):
+    """A frame filter such as `step=2`."""
+
+    def to_internal_value(self, value: Any) -> str:
+        """Return the filter; it must have a step."""
+        text = super().to_internal_value(value)
+        if not has_frame_step(text):
+            raise ValidationError("Invalid frame filter expression")
         return text
 
 

@@ -1,6 +1,6 @@
-"""Events: the one place where created, updated and deleted objects are published to whoever listens.
+"""Events: every creation, update and deletion of an object is published here to the subscribers.
 
-The rules publish, subscribers (webhooks) listen. A subscriber is called in the thread of the change, perhaps within
+The rules publish, and webhooks subscribe. A subscriber is called in the thread of the change, perhaps within
 its transaction, so it must not wait. It is called after a creation or an update, and before a deletion, so that it can
 still read the object.
 """

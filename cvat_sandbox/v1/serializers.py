@@ -14,6 +14,7 @@ from cvat_sandbox.rest.fields import (
     EmailField,
     Field,
     FloatField,
+    FrameFilterField,
     IntegerField,
     ListField,
     ListSerializer,
@@ -22,7 +23,6 @@ from cvat_sandbox.rest.fields import (
 )
 from cvat_sandbox.state.annotations import TYPES
 from cvat_sandbox.state.database import LARGEST_ID
-from cvat_sandbox.state.media import has_frame_step
 from cvat_sandbox.state.tasks import STATUSES
 from cvat_sandbox.state.users import Users
 
@@ -108,17 +108,6 @@ def job(users: Users) -> Serializer:
 
 
 # -- data
-
-
-class FrameFilterField(CharField):
-    """A frame filter such as `step=2`."""
-
-    def to_internal_value(self, value: Any) -> str:
-        """Return the filter; it must have a step."""
-        text = super().to_internal_value(value)
-        if not has_frame_step(text):
-            raise ValidationError("Invalid frame filter expression")
-        return text
 
 
 class ChunkSizeField(IntegerField):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cvat_sandbox.errors import NotFound
-from cvat_sandbox.rest.authentication import open_session
+from cvat_sandbox.rest.authentication import logout, open_session
 from cvat_sandbox.rest.exceptions import ValidationError
 from cvat_sandbox.rest.paging import page_of, paged
 from cvat_sandbox.rest.permissions import allow_any
@@ -39,14 +39,6 @@ def _check_login(users: Users, body: Any, *, form: bool) -> User:
     if user is None:
         raise ValidationError({"non_field_errors": ["Unable to log in with provided credentials."]})
     return user
-
-
-def logout(request: ApiRequest) -> ApiResponse:
-    """Delete the token, which all clients of the user share, and end the session."""
-    if request.authenticated is not None:
-        request.sandbox.users.delete_token(request.authenticated)
-    request.sandbox.users.close_session(request.http.cookies.get("sessionid"))
-    return ApiResponse({"detail": "Successfully logged out."})
 
 
 def register(request: ApiRequest) -> ApiResponse:

@@ -1,4 +1,4 @@
-"""Endpoints for requests: the work that goes on after a response."""
+"""Endpoints for requests, which show the state of slow work such as an export."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from cvat_sandbox.rest.fields import (
     ChoiceField,
     EmailField,
     Field,
+    FrameFilterField,
     IntegerField,
     ListField,
     ListSerializer,
@@ -20,7 +21,6 @@ from cvat_sandbox.rest.fields import (
 )
 from cvat_sandbox.state import jobs, label_sets
 from cvat_sandbox.state.database import LARGEST_ID
-from cvat_sandbox.state.media import has_frame_step
 from cvat_sandbox.state.users import Users
 from cvat_sandbox.v2.validation_fields import ConsensusReplicasField, ValidationParamsField
 from cvat_sandbox.workers.task_data import SORTING_METHODS
@@ -146,17 +146,6 @@ JOB = Serializer({
 })  # fmt: skip
 
 # -- data
-
-
-class FrameFilterField(CharField):
-    """A frame filter such as `step=2`."""
-
-    def to_internal_value(self, value: Any) -> str:
-        """Return the filter; it must have a step."""
-        text = super().to_internal_value(value)
-        if not has_frame_step(text):
-            raise ValidationError("Invalid frame filter expression")
-        return text
 
 
 class DataSerializer(Serializer):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cvat_sandbox.rest.authentication import open_session
+from cvat_sandbox.rest.authentication import logout, open_session
 from cvat_sandbox.rest.exceptions import PermissionDenied, ValidationError
 from cvat_sandbox.rest.request import parse_id
 from cvat_sandbox.rest.responses import ApiResponse
@@ -40,14 +40,6 @@ def login(request: OrganizationRequest) -> ApiResponse:
         raise ValidationError({"non_field_errors": ["Unable to log in with provided credentials."]})
     open_session(users, user)
     return ApiResponse({"key": users.token(user)})
-
-
-def logout(request: OrganizationRequest) -> ApiResponse:
-    """Delete the token, which all clients of the user share, and end the session."""
-    if request.authenticated is not None:
-        request.sandbox.users.delete_token(request.authenticated)
-    request.sandbox.users.close_session(request.http.cookies.get("sessionid"))
-    return ApiResponse({"detail": "Successfully logged out."})
 
 
 def register(request: OrganizationRequest) -> ApiResponse:

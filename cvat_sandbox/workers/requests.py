@@ -1,4 +1,4 @@
-"""Requests of 2.x: work that goes on after the response, with an id, an owner and a state that can be polled.
+"""Requests of 2.x: slow work that workers do after the response. A request has an id, an owner and a state.
 
 One mechanism serves creations, exports, imports, quality reports and merges: `Requests.start` queues a function. What
 it returns or raises becomes the end of the request.

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from labelyard.cvat.decoding import decode, decode_page, decode_user, fetch, file_name, send, send_for_task
 from labelyard.cvat.dialect import Dialect, Quirks
-from labelyard.cvat.encoding import normalize_name
 from labelyard.cvat.error_responses import message_of
 from labelyard.cvat.exchange import Exchange, Pause, Request, Response, poll_intervals
-from labelyard.cvat.label_validation import check_labels, with_known_values
 from labelyard.cvat.multipart import Multipart
 from labelyard.cvat.v1_values import decode_creation, decode_git_repository, decode_job, decode_task
+from labelyard.domain.labels import Label
 from labelyard.domain.tasks import (
     About,
     Creation,
@@ -24,7 +22,6 @@ from labelyard.domain.tasks import (
     JobStatus,
     Receipt,
     Task,
-    TaskChange,
     UploadFile,
     User,
 )
@@ -97,21 +94,8 @@ class V1(Dialect):
             raise CvatNotFound(f"there is no task {task_id}", request=str(request), status=404)
         return tasks[0]
 
-    def patch_task(self, task_id: int, change: TaskChange) -> Exchange[Task]:
-        """Change the given fields. Labels are matched by name and never deleted [306-314]."""
-        fields = {"name": change.name, "bug_tracker": change.bug_tracker, "z_order": change.z_order}
-        body: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
-        if change.name is not None:
-            body["name"] = normalize_name(change.name)
-        if change.assignee is not None:
-            body[self.quirks.task_assignee_field] = change.assignee or None
-        if change.labels is not None:
-            task = yield from self.task(task_id)
-            labels = with_known_values(change.labels, task.labels)
-            check_labels(labels)
-            body["labels"] = self._encode_labels(labels)
-        request = Request("PATCH", f"{self.root}/tasks/{task_id}", json=body, idempotent=True)
-        return (yield from fetch(request, decode_task))
+    def _labels(self, task_id: int) -> Exchange[Sequence[Label]]:
+        return (yield from self.task(task_id)).labels
 
     def git_repository(self, task_id: int) -> Exchange[GitRepository]:
         """Return the task's Git repository; outside /api/v1, where a missing token is a redirect [296]."""

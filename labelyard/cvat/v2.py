@@ -22,10 +22,8 @@ from labelyard.cvat.decoding import (
     send_for_task,
 )
 from labelyard.cvat.dialect import Dialect, Quirks
-from labelyard.cvat.encoding import normalize_name
 from labelyard.cvat.error_responses import message_of, one_line
 from labelyard.cvat.exchange import Exchange, Pause, Request, Response, poll_intervals
-from labelyard.cvat.label_validation import check_labels, with_known_values
 from labelyard.cvat.multipart import Multipart
 from labelyard.cvat.v2_values import decode_creation, decode_job, decode_request, decode_task, with_labels_and_jobs
 from labelyard.domain.labels import Label
@@ -37,7 +35,6 @@ from labelyard.domain.tasks import (
     JobStatus,
     Receipt,
     Task,
-    TaskChange,
     UploadFile,
     User,
 )
@@ -104,7 +101,7 @@ class V2(Dialect):
     def _complete(self, tasks: Sequence[Task]) -> Exchange[list[Task]]:
         completed = []
         for task in tasks:
-            labels = yield from self._all("labels", {"task_id": str(task.id)}, decode_label)
+            labels = yield from self._labels(task.id)
             jobs = (yield from self.jobs(task.id)) if task.size else []
             completed.append(with_labels_and_jobs(task, labels, jobs))
         return completed
@@ -117,29 +114,12 @@ class V2(Dialect):
             return Creation(CreationState.UNKNOWN, message_of(response))
         return decode(request, response, decode_creation)
 
-    def patch_task(self, task_id: int, change: TaskChange) -> Exchange[Task]:
-        """Change the given fields. A label of a known name has its id, others are added [2.73 0881]."""
-        if change.z_order is not None:
-            raise CvatDisagrees("tasks of CVAT 2.x have no z_order", where=f"task {task_id}")
-        fields = {"name": change.name, "bug_tracker": change.bug_tracker}
-        body: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
-        if change.name is not None:
-            body["name"] = normalize_name(change.name)
-        if change.assignee is not None:
-            body[self.quirks.task_assignee_field] = change.assignee or None
-        if change.labels is not None:
-            body["labels"] = yield from self._changed_labels(task_id, change.labels)
-        request = Request("PATCH", f"{self.root}/tasks/{task_id}", json=body, idempotent=True)
-        task = yield from fetch(request, decode_task)
-        (completed,) = yield from self._complete([task])
-        return completed
+    def _labels(self, task_id: int) -> Exchange[Sequence[Label]]:
+        return self._all("labels", {"task_id": str(task_id)}, decode_label)
 
-    def _changed_labels(self, task_id: int, labels: Sequence[Label]) -> Exchange[list[dict[str, Any]]]:
-        """Return labels as a PATCH takes them: with the ids that they and their attributes have on the server."""
-        known = yield from self._all("labels", {"task_id": str(task_id)}, decode_label)
-        wanted = with_known_values(labels, known)
-        check_labels(wanted)
-        encoded, by_name = self._encode_labels(wanted), {label.name: label for label in known}
+    def _encode_changed_labels(self, labels: Sequence[Label], known: Sequence[Label]) -> list[dict[str, Any]]:
+        """Add the ids that the labels and their attributes have: one without an id would be a second of its name."""
+        encoded, by_name = self._encode_labels(labels), {label.name: label for label in known}
         for label in encoded:
             if (old := by_name.get(label["name"])) is not None:
                 label["id"] = old.id
@@ -172,38 +152,37 @@ class V2(Dialect):
         query = {"format": format_name, "save_images": "false", "location": "local"}
         start = Request("POST", f"{self.root}/tasks/{task_id}/dataset/export", query=query, idempotent=True)
         started = yield from send(start, accept={409})
-        url = yield from self._result_url(decode(start, started, lambda data: str(data["rq_id"])), format_name)
+        request = self._progress_of(start, started)
+        state, message, url = yield from self._ended(request)
+        if state == "failed":
+            raise ExportFailed(f"{format_name}: {one_line(message)}", request=str(request))
         parts = urlsplit(url)  # an absolute URL, of which only the path is trusted
         query = dict(parse_qsl(parts.query))
         file = yield from send(Request("GET", parts.path, query=query, idempotent=True, save_to=to))
         return file_name(file)
-
-    def _result_url(self, request_id: str, format_name: str) -> Exchange[str]:
-        """Poll a request until it is finished; return its result's URL. A failed one stays failed."""
-        request = self._get(f"requests/{quote(request_id, safe='')}")
-        for seconds in poll_intervals():
-            state, message, url = yield from fetch(request, decode_request)
-            if state == "finished":
-                return url
-            if state == "failed":
-                raise ExportFailed(f"{format_name}: {one_line(message)}", request=str(request))
-            yield Pause(seconds, f"request {state}")
-        raise AssertionError("poll intervals never end")
 
     def import_annotations(self, task_id: int, file: UploadFile, format_name: str) -> Exchange[None]:
         """Send the file, then poll the request. An unknown image or label fails it and changes nothing [2.73 0460]."""
         query, body = {"format": format_name, "location": "local"}, Multipart([], [("annotation_file", file)])
         start = Request("POST", f"{self.root}/tasks/{task_id}/annotations", query=query, body=body)
         started = yield from send(start)
+        state, message, _ = yield from self._ended(self._progress_of(start, started))
+        if state == "failed":
+            raise CvatRefused(one_line(message), request=str(start))
+
+    def _progress_of(self, start: Request, started: Response) -> Request:
+        """Return the request that asks for the progress of what `start` has begun."""
         request_id = decode(start, started, lambda data: str(data["rq_id"]))
-        request = self._get(f"requests/{quote(request_id, safe='')}")
+        return self._get(f"requests/{quote(request_id, safe='')}")
+
+    def _ended(self, progress: Request) -> Exchange[tuple[str, str, str]]:
+        """Poll until the state is finished or failed; return it, the message and the result's URL."""
         for seconds in poll_intervals():
-            state, message, _ = yield from fetch(request, decode_request)
-            if state == "finished":
-                return
-            if state == "failed":
-                raise CvatRefused(one_line(message), request=str(start))
+            state, message, url = yield from fetch(progress, decode_request)
+            if state in {"finished", "failed"}:
+                return state, message, url
             yield Pause(seconds, f"request {state}")
+        raise AssertionError("poll intervals never end")
 
     # --- not supported -----------------------------------------------------------------------------------------------
 

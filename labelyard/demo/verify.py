@@ -6,11 +6,13 @@ It asks CVAT and reads the files with code of its own: an error of labelyard's c
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import httpx
 
@@ -83,19 +85,73 @@ class PhotographOutcome:
                 yield f"{key}: exported without {sorted(missing)} and with {sorted(extra)} more"
 
 
-def read_tasks(url: str, username: str, password: str, api: str) -> list[CvatTask]:
-    """Read every task of the CVAT at `url`, with frames, jobs and boxes; `api` is a key of APIS. Raises HTTPError."""
-    family = APIS[api]
+def read_tasks(url: str, username: str, password: str, version: str) -> list[CvatTask]:
+    """Read every task of the CVAT at `url`, with frames, jobs and boxes; `version` is a key of APIS.
+
+    Raises httpx.HTTPError.
+    """
+    family = APIS[version]
     with httpx.Client(base_url=f"{url}{family.root}", timeout=30, trust_env=False) as http:
         login = http.post("/auth/login", json={"username": username, "password": password})
         http.headers["Authorization"] = f"Token {login.raise_for_status().json()['key']}"
-        return [_task(http, family, task) for task in list(_pages(http, "/tasks?"))]
+        api = family(http)
+        return [_task(api, task) for task in _pages(http, "/tasks?")]
 
 
-def _task(http: httpx.Client, family: type[Api], task: Mapping[str, Any]) -> CvatTask:
-    labels = {label["id"]: label["name"] for label in family.labels(http, task)}
-    frames = _get(http, f"/tasks/{task['id']}/data/meta")["frames"] if task.get("size") else []
-    jobs = [_with_boxes(http, job, labels) for job in family.jobs(http, task)]
+class Api(ABC):
+    """Where an API family has the labels and the jobs of a task."""
+
+    root: ClassVar[str]
+
+    def __init__(self, http: httpx.Client) -> None:
+        self.http = http
+
+    @abstractmethod
+    def labels(self, task: Mapping[str, Any]) -> Iterable[Any]:
+        """Return the labels of a task."""
+
+    @abstractmethod
+    def jobs(self, task: Mapping[str, Any]) -> Iterable[CvatJob]:
+        """Return the jobs of a task, without boxes."""
+
+
+class _V1(Api):
+    root = "/api/v1"
+
+    def labels(self, task: Mapping[str, Any]) -> Iterable[Any]:
+        return list(task["labels"])
+
+    def jobs(self, task: Mapping[str, Any]) -> Iterable[CvatJob]:
+        for segment in task["segments"]:
+            frames = range(segment["start_frame"], segment["stop_frame"] + 1)
+            for job in segment["jobs"]:
+                yield CvatJob(job["id"], frames, self._usernames.get(job["assignee"]), job["status"])
+
+    @cached_property
+    def _usernames(self) -> Mapping[int, str]:
+        return {user["id"]: user["username"] for user in _pages(self.http, "/users?")}
+
+
+class _V2(Api):
+    root = "/api"
+
+    def labels(self, task: Mapping[str, Any]) -> Iterable[Any]:
+        return _pages(self.http, f"/labels?task_id={task['id']}&")
+
+    def jobs(self, task: Mapping[str, Any]) -> Iterable[CvatJob]:
+        for job in _pages(self.http, f"/jobs?task_id={task['id']}&"):
+            assignee = (job["assignee"] or {}).get("username")
+            yield CvatJob(job["id"], range(job["start_frame"], job["stop_frame"] + 1), assignee, job["state"])
+
+
+APIS: Mapping[str, type[Api]] = {"1.0.0": _V1, "2.73": _V2}
+"""The API family of each version that a demo may run."""
+
+
+def _task(api: Api, task: Mapping[str, Any]) -> CvatTask:
+    labels = {label["id"]: label["name"] for label in api.labels(task)}
+    frames = _get(api.http, f"/tasks/{task['id']}/data/meta")["frames"] if task.get("size") else []
+    jobs = [_with_boxes(api.http, job, labels) for job in api.jobs(task)]
     names = [(frame["name"], frame["width"], frame["height"]) for frame in frames]
     return CvatTask(task["id"], task["name"], task.get("size") or 0, names, jobs)
 
@@ -107,54 +163,6 @@ def _with_boxes(http: httpx.Client, job: CvatJob, labels: Mapping[int, str]) -> 
         box = _box(labels[shape["label_id"]], left, top, right - left, bottom - top)
         boxes.setdefault(shape["frame"], Counter())[box] += 1
     return replace(job, boxes=boxes)
-
-
-class Api(Protocol):
-    """Where an API family has the labels and the jobs of a task."""
-
-    root: ClassVar[str]
-
-    @staticmethod
-    def labels(http: httpx.Client, task: Mapping[str, Any]) -> Iterable[Any]:
-        """Return the labels of a task."""
-
-    @staticmethod
-    def jobs(http: httpx.Client, task: Mapping[str, Any]) -> Iterable[CvatJob]:
-        """Return the jobs of a task, without boxes."""
-
-
-class _V1(Api):
-    root = "/api/v1"
-
-    @staticmethod
-    def labels(http: httpx.Client, task: Mapping[str, Any]) -> Iterable[Any]:  # noqa: ARG004 - they are in the task
-        return list(task["labels"])
-
-    @staticmethod
-    def jobs(http: httpx.Client, task: Mapping[str, Any]) -> Iterable[CvatJob]:
-        names = {user["id"]: user["username"] for user in _pages(http, "/users?")}
-        for segment in task["segments"]:
-            frames = range(segment["start_frame"], segment["stop_frame"] + 1)
-            for job in segment["jobs"]:
-                yield CvatJob(job["id"], frames, names.get(job["assignee"]), job["status"])
-
-
-class _V2(Api):
-    root = "/api"
-
-    @staticmethod
-    def labels(http: httpx.Client, task: Mapping[str, Any]) -> Iterable[Any]:
-        return _pages(http, f"/labels?task_id={task['id']}&")
-
-    @staticmethod
-    def jobs(http: httpx.Client, task: Mapping[str, Any]) -> Iterable[CvatJob]:
-        for job in _pages(http, f"/jobs?task_id={task['id']}&"):
-            assignee = (job["assignee"] or {}).get("username")
-            yield CvatJob(job["id"], range(job["start_frame"], job["stop_frame"] + 1), assignee, job["state"])
-
-
-APIS: Mapping[str, type[Api]] = {"1.0.0": _V1, "2.73": _V2}
-"""The API family of each version that a demo may run."""
 
 
 def _pages(http: httpx.Client, path: str) -> Iterator[Any]:

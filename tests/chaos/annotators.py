@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -114,7 +115,12 @@ class Annotators:
 
     def _exported_files(self) -> set[tuple[Path, int]]:
         """Return the zip files of the sandbox, each with the time at which it was written."""
-        return {(file, file.stat().st_mtime_ns) for file in self._scenario.cvat_folder.rglob("*.zip")}
+        found = set()
+        for folder, _, names in os.walk(self._scenario.cvat_folder):
+            for file in (Path(folder, name) for name in names if name.endswith(".zip")):
+                with suppress(FileNotFoundError):  # its task was deleted meanwhile
+                    found.add((file, file.stat().st_mtime_ns))
+        return found
 
     def _delayed_exports(self) -> int:
         """Return how many exports were delayed after they had read the annotations."""

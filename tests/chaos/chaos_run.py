@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sqlalchemy import select
 
 from labelyard.domain.states import BatchState, TaskState
-from labelyard.errors import CvatNotFound
+from labelyard.errors import CvatError, CvatNotFound
 from labelyard.ledger import exports, outbox
 from labelyard.ledger.tables import Batch, Object, Task
 from tests.chaos.annotators import Annotators
@@ -156,11 +155,15 @@ class ChaosRun:
             uploading = (Batch.state == BatchState.CANCELLED, Task.state == TaskState.UPLOADING)
             rows = tx.execute(select(Batch.id, Task.server_id).join(Task, Task.batch_id == Batch.id).where(*uploading))
             found = [(batch, task) for batch, task in rows if task is not None]
-        for batch, task in found:
-            with suppress(CvatNotFound):
-                if not self.scenario.cvat.task(task).size:
-                    return batch
-        return None
+        return next((batch for batch, task in found if self._may_lack_frames(task)), None)
+
+    def _may_lack_frames(self, task_id: int) -> bool:
+        try:
+            return not self.scenario.cvat.task(task_id).size
+        except CvatNotFound:
+            return False
+        except CvatError:  # the server's faults hit this client too
+            return True
 
 
 def _kind(rule: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Lists of an organization of 2.x need as many SQL statements for many objects as for few, whoever asks."""
+"""The lists of an organization need the same number of SQL statements for a long page as for a short one."""
 
 from __future__ import annotations
 
