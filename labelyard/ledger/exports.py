@@ -12,6 +12,8 @@ from labelyard.ledger.tables import Export
 DEFAULT_FORMAT = "coco"
 """The format of every export, until a dataset file can name others."""
 
+_UNFINISHED = Export.exported_at.is_(None)
+
 
 def current(tx: Transaction, batch_id: str, format_name: str) -> Export | None:
     """Return the current export of a batch and format; None before the first."""
@@ -30,18 +32,41 @@ def latest(tx: Transaction, batch_id: str) -> Sequence[Export]:
 
 def next_generation(tx: Transaction, batch_id: str, format_name: str) -> int:
     """Return the generation of the next export of a batch and format, from 1."""
-    return 1 + (tx.scalar(select(func.max(Export.generation)).where(*_of(batch_id, format_name))) or 0)
+    finished = select(func.max(Export.generation)).where(*_of(batch_id, format_name), Export.exported_at.is_not(None))
+    return 1 + (tx.scalar(finished) or 0)
 
 
-def add(tx: Transaction, export: Export) -> None:
-    """Add an export and make it the current one of its batch and format."""
-    tx.execute(update(Export).where(*_of(export.batch_id, export.format), Export.current).values(current=False))
+def add_unfinished(tx: Transaction, export: Export) -> Export:
+    """Record a file that is about to be uploaded, so that the ledger knows every file in the bucket. Return its row.
+
+    A run that died left the same row, if it wrote the same bytes.
+    """
+    same = select(Export).where(Export.batch_id == export.batch_id, Export.key == export.key, _UNFINISHED)
+    found = tx.scalars(same).one_or_none()
+    if found is not None:
+        return found
     tx.add(export)
+    tx.flush()
+    return export
+
+
+def finish(tx: Transaction, export_id: int) -> Export:
+    """Make an export, whose file is in the bucket now, the current one of its batch and format."""
+    export = tx.get_one(Export, export_id)
+    tx.execute(update(Export).where(*_of(export.batch_id, export.format), Export.current).values(current=False))
+    export.exported_at, export.current = tx.now, True
+    return export
 
 
 def of_batch(tx: Transaction, batch_id: str) -> Sequence[Export]:
-    """Return all exports of a batch, oldest first."""
-    return tx.scalars(select(Export).where(Export.batch_id == batch_id).order_by(Export.generation, Export.id)).all()
+    """Return all finished exports of a batch, oldest first."""
+    query = select(Export).where(Export.batch_id == batch_id, Export.exported_at.is_not(None))
+    return tx.scalars(query.order_by(Export.generation, Export.id)).all()
+
+
+def unfinished(tx: Transaction, batch_id: str) -> Sequence[Export]:
+    """Return the exports of a batch that were never finished: their files may be in the bucket, and are no dataset."""
+    return tx.scalars(select(Export).where(Export.batch_id == batch_id, _UNFINISHED).order_by(Export.id)).all()
 
 
 def _of(batch_id: str, format_name: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:

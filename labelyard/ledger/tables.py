@@ -223,7 +223,7 @@ class Job(Table):
 
 
 class Export(Table):
-    """A dataset file that was written to the bucket; of each batch and format one generation is current."""
+    """A dataset file, recorded before it is uploaded; of each batch and format one generation is current."""
 
     __tablename__ = "export"
 
@@ -242,12 +242,14 @@ class Export(Table):
     task_updated: Mapped[str]
     """The task's updated_date when it was exported; the file is out of date once the task has a later one."""
     tries: Mapped[int]
-    exported_at: Mapped[datetime]
-    """For a person who reads the ledger; labelyard does not use it."""
+    exported_at: Mapped[datetime | None]
+    """When the file was complete and the batch exported; None before, and for ever if the batch changed meanwhile."""
     current: Mapped[bool]
 
     __table_args__ = (
-        Unique("batch_id", "format", "generation", name="uq_export_batch_id_format_generation"),
+        partial_index(
+            "uq_export_batch_id_format_generation", "batch_id", "format", "generation", where="exported_at IS NOT NULL"
+        ),
         partial_index("uq_export_current", "batch_id", "format", where="current"),
     )
 

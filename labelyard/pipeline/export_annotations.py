@@ -92,10 +92,14 @@ def export_annotations(lease: BatchLease) -> Exported:
         left_out = _names_to_leave_out(lease, batch.members, content.images)
         written = _write_file(lease, batch, content, left_out, folder / f"dataset{_FORMAT.suffix}")
         failpoint("export_annotations.file_written")
-        key = _upload_file(lease, written, batch.generation)
+        with lease.transaction() as tx:
+            _require_unchanged(tx, lease, content, left_out)
+            export = exports.add_unfinished(tx, _new_export(lease, batch, content, written))
+        lease.context.store.write(export.bucket, export.key, written.path, _FORMAT.media_type)
+        failpoint("export_annotations.file_uploaded")
     with lease.transaction() as tx:
         _require_unchanged(tx, lease, content, left_out)
-        exported = _record(tx, _new_export(lease, batch, content, written, key), written.warnings)
+        exported = _record(tx, exports.finish(tx, export.id), written.warnings)
     failpoint("export_annotations.recorded")
     _log.info("%s: %s", lease.batch_id, exported)
     return exported
@@ -242,16 +246,6 @@ def _originals(members: Sequence[Object], images: AnnotatedImages) -> Mapping[st
     }
 
 
-def _upload_file(lease: BatchLease, written: WrittenFile, generation: int) -> str:
-    """Upload the file to the dataset's export bucket. Return its key."""
-    spec = lease.spec
-    key = f"{spec.export.prefix}{lease.batch_id}-g{generation}-{written.sha256[:12]}{_FORMAT.suffix}"
-    lease.check()
-    lease.context.store.write(spec.export_bucket, key, written.path, _FORMAT.media_type)
-    failpoint("export_annotations.file_uploaded")
-    return key
-
-
 def _require_unchanged(tx: Transaction, lease: BatchLease, content: _TaskContent, left_out: set[str]) -> None:
     """Raise ExportOutdated if the batch or its objects changed while the file was written."""
     batch = batches.get(tx, lease.batch_id, lock=True)
@@ -262,18 +256,17 @@ def _require_unchanged(tx: Transaction, lease: BatchLease, content: _TaskContent
         raise ExportOutdated(what, where=lease.batch_id)
 
 
-def _new_export(lease: BatchLease, batch: _Batch, content: _TaskContent, written: WrittenFile, key: str) -> Export:
+def _new_export(lease: BatchLease, batch: _Batch, content: _TaskContent, written: WrittenFile) -> Export:
+    key = f"{lease.spec.export.prefix}{lease.batch_id}-g{batch.generation}-{written.sha256[:12]}{_FORMAT.suffix}"
     return Export(
         batch_id=lease.batch_id, format=_FORMAT_NAME, generation=batch.generation, bucket=lease.spec.export_bucket,
         key=key, sha256=written.sha256, source=content.written_from.value, images=written.images,
-        annotations=written.annotations, task_updated=content.task.updated, tries=content.tries, current=True,
+        annotations=written.annotations, task_updated=content.task.updated, tries=content.tries, current=False,
     )  # fmt: skip
 
 
 def _record(tx: Transaction, row: Export, warnings: Sequence[Fault]) -> Exported:
-    """Add the export to the ledger and move its batch to EXPORTED."""
-    row.exported_at = tx.now
-    exports.add(tx, row)
+    """Move the batch of a finished export to EXPORTED."""
     url = s3_url(row.bucket, row.key)
     exported = Exported(url, row.generation, row.images, row.annotations, row.source, row.tries)
     batch = batches.get(tx, row.batch_id, lock=True)

@@ -44,7 +44,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class ExportFacts:
-    """An export that the ledger has recorded."""
+    """An export that the ledger has recorded, finished or not."""
 
     batch: str
     key: str
@@ -204,10 +204,8 @@ def _explanation(snapshot: Snapshot, row: Object) -> Iterator[str]:
 
 def _unknown_files(snapshot: Snapshot) -> Iterator[str]:
     recorded = {export.key for export in snapshot.exports}
-    # Cancelled during its export, when the bucket had the file and the ledger did not know.
-    cancelled = tuple(f"{batch.id}-" for batch in snapshot.batches if batch.state == "cancelled")
     for file in snapshot.files:
-        if file.key not in recorded and not file.key.rpartition("/")[2].startswith(cancelled):
+        if file.key not in recorded:
             yield f"{file.key} is in the bucket and not in the ledger"
 
 

@@ -48,7 +48,8 @@ def take_snapshot(ledger: Ledger, cvat: Cvat, s3: Any, spec: DatasetSpec, unusab
             assignees = {job.server_id: job.assignee for job in jobs.of_batch(tx, row.id)}
             batches.append(Batch(row.id, row.state, (task.server_id if task else None) or 0, assignees, row.error))
             batch_exports += [
-                ExportFacts(row.id, export.key, export.current) for export in exports.of_batch(tx, row.id)
+                ExportFacts(row.id, export.key, export.current)
+                for export in (*exports.of_batch(tx, row.id), *exports.unfinished(tx, row.id))
             ]
         unpublished_events = outbox.waiting(tx)[0]
     return Snapshot(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -24,17 +23,16 @@ def batch(ledger: Ledger, spec: DatasetSpec) -> Batch:
     return closed_batch(ledger, spec)
 
 
-def an_export(batch: Batch, format_name: str, generation: int, *, current: bool = True) -> Export:
+def an_export(batch: Batch, format_name: str, generation: int) -> Export:
     return Export(
         batch_id=batch.id, format=format_name, generation=generation, bucket="out", key=f"{format_name}-g{generation}",
-        sha256="0", source="export", images=1, annotations=1, task_updated="", tries=1, exported_at=Clock().now,
-        current=current,
+        sha256="0", source="export", images=1, annotations=1, task_updated="", tries=1, current=False,
     )  # fmt: skip
 
 
 def add(ledger: Ledger, export: Export) -> None:
     with ledger.transaction() as tx:
-        exports.add(tx, export)
+        exports.finish(tx, exports.add_unfinished(tx, export).id)
 
 
 def current_generations(ledger: Ledger, batch: Batch) -> dict[str, int | None]:
@@ -52,14 +50,15 @@ def test_the_newest_export_of_each_format_is_current(ledger: Ledger, batch: Batc
 
 
 def test_the_latest_exports_are_those_of_the_newest_state_of_the_task_in_any_format(
-    ledger: Ledger, batch: Batch
+    ledger: Ledger, batch: Batch, clock: Clock
 ) -> None:
     with ledger.read_only() as tx:
         assert exports.latest(tx, batch.id) == []
     for number, (name, updated) in enumerate([("yolo", "1"), ("voc", "1"), ("coco", "2"), ("voc", "2")]):
         row = an_export(batch, name, number + 1)
-        row.task_updated, row.exported_at = updated, row.exported_at + timedelta(seconds=number)
+        row.task_updated = updated
         add(ledger, row)
+        clock.advance(seconds=1)
     with ledger.read_only() as tx:
         assert [(one.format, one.task_updated) for one in exports.latest(tx, batch.id)] == [("voc", "2"), ("coco", "2")]
 
@@ -70,16 +69,34 @@ def test_each_format_counts_its_generations(ledger: Ledger, batch: Batch) -> Non
         assert [exports.next_generation(tx, batch.id, name) for name in ("coco", "yolo")] == [2, 1]
 
 
+def test_a_file_is_recorded_before_its_export_is_finished(ledger: Ledger, batch: Batch) -> None:
+    with ledger.transaction() as tx:
+        first = exports.add_unfinished(tx, an_export(batch, "coco", 1))
+    with ledger.transaction() as tx:
+        assert exports.add_unfinished(tx, an_export(batch, "coco", 1)).id == first.id
+        other = an_export(batch, "coco", 1)
+        other.key = "coco-g1-of-other-bytes"
+        exports.finish(tx, exports.add_unfinished(tx, other).id)
+    with ledger.read_only() as tx:
+        assert [export.key for export in exports.unfinished(tx, batch.id)] == ["coco-g1"]
+        assert [export.key for export in exports.of_batch(tx, batch.id)] == ["coco-g1-of-other-bytes"]
+        assert exports.next_generation(tx, batch.id, "coco") == 2
+
+
 def test_a_second_current_export_of_a_batch_and_format_is_rejected(ledger: Ledger, batch: Batch) -> None:
     add(ledger, an_export(batch, "coco", 1))
+    second = an_export(batch, "coco", 2)
+    second.current = True
     with pytest.raises(IntegrityError), ledger.transaction() as tx:
-        tx.add(an_export(batch, "coco", 2))
+        tx.add(second)
 
 
 def test_a_second_export_of_the_same_generation_is_rejected(ledger: Ledger, batch: Batch) -> None:
     add(ledger, an_export(batch, "coco", 1))
+    second = an_export(batch, "coco", 1)
+    second.exported_at = Clock().now
     with pytest.raises(IntegrityError), ledger.transaction() as tx:
-        tx.add(an_export(batch, "coco", 1, current=False))
+        tx.add(second)
 
 
 # --- migration 0006 ---------------------------------------------------------------------------------------------------

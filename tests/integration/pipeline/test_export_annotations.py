@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from labelyard.domain.annotations import Annotations, Change, Shape, ShapeType, Tag
+from labelyard.domain.objects import s3_url
 from labelyard.domain.tasks import JobStatus
 from labelyard.errors import ExportOutdated
+from labelyard.ledger import exports
 from labelyard.operations import manual
 from labelyard.pipeline import export_annotations
 from labelyard.pipeline.collect_finished import collect
@@ -50,8 +52,9 @@ def test_an_exporter_that_fails_is_asked_again_and_the_last_resort_are_the_annot
     assert closed.line().state == "exported"
 
 
+@pytest.mark.parametrize("failpoint", ["export_annotations.file_written", "export_annotations.file_uploaded"])
 def test_an_object_quarantined_during_its_export_is_not_in_the_current_export(
-    two_files: Workspace, at_failpoint: AtFailpoint
+    two_files: Workspace, at_failpoint: AtFailpoint, failpoint: str
 ) -> None:
     ingest(two_files)
     draw_and_complete(two_files)
@@ -60,12 +63,18 @@ def test_an_object_quarantined_during_its_export_is_not_in_the_current_export(
     def quarantine() -> None:
         manual.quarantine(two_files.context, two_files.url("2.jpg"), "a private person")
 
-    at_failpoint(export_annotations, "export_annotations.file_written", quarantine)
+    at_failpoint(export_annotations, failpoint, quarantine)
     with pytest.raises(ExportOutdated):
         export(two_files)
     two_files.retry()
-    export(two_files)
+    exported = export(two_files)
     assert two_files.exported_keys() == ["in/1.jpg"]
+    assert (exported.generation, exported.images) == (1, 1)
+    with two_files.context.ledger.read_only() as tx:
+        unfinished = exports.unfinished(tx, two_files.line().id)
+    in_bucket = two_files.s3.list_objects_v2(Bucket=two_files.bucket, Prefix=two_files.spec.export.prefix)["Contents"]
+    recorded = {exported.url, *(s3_url(export.bucket, export.key) for export in unfinished)}
+    assert {s3_url(two_files.bucket, found["Key"]) for found in in_bucket} <= recorded
 
 
 def test_a_job_reopened_during_the_export_moves_the_batch_to_assigned_without_a_failure(
