@@ -22,7 +22,7 @@ from labelyard.cvat.decoding import (
     send_for_task,
 )
 from labelyard.cvat.dialect import Dialect, Quirks
-from labelyard.cvat.error_responses import message_of, one_line
+from labelyard.cvat.error_responses import error_for, message_of, one_line
 from labelyard.cvat.exchange import Exchange, Pause, Request, Response, poll_intervals
 from labelyard.cvat.multipart import Multipart
 from labelyard.cvat.v2_values import decode_creation, decode_job, decode_request, decode_task, with_labels_and_jobs
@@ -137,12 +137,13 @@ class V2(Dialect):
         return sorted((job for kind, job in found if kind == "annotation"), key=lambda job: (job.start_frame, job.id))
 
     def assign(self, job_id: int, user_id: int | None) -> Exchange[Job]:
-        """Assign a job to a user, or to nobody. An unknown user is 500 [269]."""
+        """Assign a job to a user, or to nobody. An unknown user is 500 [269], like a server that fails."""
         request = Request("PATCH", f"{self.root}/jobs/{job_id}", json={"assignee": user_id}, idempotent=True)
         response = yield from send(request, accept={500})
         if response.status == 500:
-            words = f"{message_of(response)}; is there a user {user_id}?"
-            raise CvatRefused(words, request=str(request), status=500)
+            error = error_for(str(request), response)
+            error.what = f"{error.what}; is there a user {user_id}?"
+            raise error
         return decode(request, response, decode_job)
 
     # --- export and import -------------------------------------------------------------------------------------------

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from labelyard.errors import (
-    SettingsError,
-)
+from labelyard.errors import SettingsError
 from labelyard.pipeline.acquire_batch import acquire_batch
 from labelyard.pipeline.assign_jobs import assign_jobs
 from labelyard.pipeline.create_task import create_task
 from labelyard.pipeline.upload_data import upload_data
 from labelyard.pipeline.wait_for_status import wait_for_status
+from tests.support.cvat_families import each_cvat
 from tests.support.pictures import picture
-from tests.support.workspace import Workspace, ingest
+from tests.support.workspace import Workspace, ingest, ingest_until_done
 
 STEPS = (create_task, upload_data, wait_for_status, assign_jobs)
 
@@ -69,3 +68,10 @@ def test_annotators_applied_after_the_batch_closed_get_its_jobs(workspace: Works
     workspace.retry()
     ingest(workspace)
     assert [job.assignee for job in workspace.line().jobs] == ["bob"]
+
+
+@each_cvat
+def test_a_500_of_the_server_fails_no_batch_for_good(closed: Workspace) -> None:
+    closed.set_faults({"on": "PATCH /api/v1/jobs/*", "status": 500, "times": 1})
+    ingest_until_done(closed)
+    assert closed.line().state == "assigned"

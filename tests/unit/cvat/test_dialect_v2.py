@@ -133,7 +133,7 @@ def test_a_job_is_assigned_and_unassigned() -> None:
 
 
 def test_an_unknown_assignee_is_named_although_the_server_crashes() -> None:
-    with pytest.raises(CvatRefused, match="is there a user 99"):
+    with pytest.raises(CvatCrashed, match="is there a user 99"):
         value(v2.assign(31, 99), response(269))
 
 
