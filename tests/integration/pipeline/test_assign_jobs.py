@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from labelyard.errors import SettingsError
+from labelyard.errors import CvatCrashed, SettingsError
 from labelyard.pipeline.acquire_batch import acquire_batch
 from labelyard.pipeline.assign_jobs import assign_jobs
 from labelyard.pipeline.create_task import create_task
@@ -12,7 +12,7 @@ from labelyard.pipeline.upload_data import upload_data
 from labelyard.pipeline.wait_for_status import wait_for_status
 from tests.support.cvat_families import each_cvat
 from tests.support.pictures import picture
-from tests.support.workspace import Workspace, ingest, ingest_until_done
+from tests.support.workspace import Workspace, ingest
 
 STEPS = (create_task, upload_data, wait_for_status, assign_jobs)
 
@@ -73,5 +73,9 @@ def test_annotators_applied_after_the_batch_closed_get_its_jobs(workspace: Works
 @each_cvat
 def test_a_500_of_the_server_fails_no_batch_for_good(closed: Workspace) -> None:
     closed.set_faults({"on": "PATCH /api/v1/jobs/*", "status": 500, "times": 1})
-    ingest_until_done(closed)
+    with pytest.raises(CvatCrashed):
+        ingest(closed)
+    assert closed.line().state == "ready"
+    closed.end_wait()
+    ingest(closed)
     assert closed.line().state == "assigned"
