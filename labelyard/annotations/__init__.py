@@ -1,5 +1,6 @@
-"""What people drew in a task, without the rules of any dataset format.
+"""What people drew in a task, in one neutral model that drops nothing.
 
-`content` holds images with their instances, `tracks` turns tracks into one shape per frame, and `comparison` finds
-where two readings of the same task differ.
+`reading` asks CVAT for an annotation set, `objects` turns it into one object per frame, `tracks` interpolates, `faults`
+says which objects no dataset can hold, `witness` compares the objects with CVAT's own export, and `account` proves that
+nothing was dropped in silence.
 """

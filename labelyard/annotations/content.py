@@ -1,68 +1,121 @@
-"""Images and the instances on them: which object is on which frame, with its label and outline.
+"""Objects on frames: what a dataset format writes and reads.
 
-Coordinates are pixels from the image's upper left corner.
+Coordinates are pixels from the image's upper left corner. Points have CVAT's forms (see `domain.annotations.Shape`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
 
-Box = tuple[float, float, float, float]
-"""x, y, width, height. Width and height are negative where a rectangle was drawn from another corner."""
+from labelyard.domain.labels import Label
+from labelyard.domain.objects import StoredObject
 
-Polygons = tuple[tuple[float, ...], ...]
-"""Outlines of one instance, each flat: (x0, y0, x1, y1, …)."""
+Value: TypeAlias = bool | int | float | str
+"""The value of an attribute: a checkbox is a bool, a number an int or a float, anything else a text."""
+
+Attributes: TypeAlias = Mapping[str, Value]
+"""Values by the attribute's name."""
+
+
+class Kind(StrEnum):
+    """What can be drawn on a frame. The shapes have the names of `ShapeType`."""
+
+    RECTANGLE = "rectangle"
+    POLYGON = "polygon"
+    POLYLINE = "polyline"
+    POINTS = "points"
+    ELLIPSE = "ellipse"
+    CUBOID = "cuboid"
+    MASK = "mask"
+    SKELETON = "skeleton"
+    TAG = "tag"
 
 
 @dataclass(frozen=True, slots=True)
-class Mask:
-    """The pixels of an instance as run lengths: column by column, from the top, background first."""
+class Keypoint:
+    """A point of a skeleton, by the name of its sublabel. It is not in the picture where it is `outside`."""
 
-    height: int
-    width: int
-    runs: tuple[int, ...]
+    name: str
+    x: float
+    y: float
+    outside: bool = False
+    occluded: bool = False
+    attributes: Attributes = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FrameObject:
+    """An object on one frame: a shape, a tag, or a track's shape on that frame.
+
+    `label` is "label 7" for one that was deleted. `rotation` is in degrees, `group` 0 for none. `track` counts the
+    task's tracks from 0. `job` is CVAT's id. `origin` names the annotation in CVAT, such as "shape 12".
+    `outline_certain` is false where only CVAT knows the outline between two key frames.
+    """
+
+    kind: Kind
+    frame: int
+    label: str
+    points: tuple[float, ...] = ()
+    rotation: float = 0.0
+    keypoints: tuple[Keypoint, ...] = ()
+    attributes: Attributes = field(default_factory=dict)
+    occluded: bool = False
+    z_order: int = 0
+    group: int = 0
+    source: str = "manual"
+    score: float | None = None
+    track: int | None = None
+    keyframe: bool = False
+    job: int | None = field(default=None, compare=False)
+    origin: str = field(default="", compare=False)
+    outline_certain: bool = field(default=True, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image and its size in pixels. Its frame is its index in `AnnotatedImages.images`."""
+    """An image of a dataset: `name` is its path there, `cvat_name` and `frame` say where it is in the task.
+
+    Width and height are those of the pixels as they are shown. `stored` is None for a task without a ledger.
+    """
 
     name: str
     width: int
     height: int
-
-
-@dataclass(frozen=True, slots=True)
-class Instance:
-    """An object on one frame.
-
-    `area` is in square pixels. `is_crowd` marks one outline around many objects. `score` is None where there is none.
-    """
-
     frame: int
-    label: str
-    box: Box
-    outline: Polygons | Mask
-    area: float
-    is_crowd: bool = False
-    score: float | None = None
+    cvat_name: str = ""
+    stored: StoredObject | None = None
+    exif_orientation: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class AnnotatedImages:
-    """Images in frame order, the names of all labels in the order of their ids, and the instances on the images."""
+class LeftOut:
+    """An object that is not in a file, and the reason. `faulty` marks one that no format can hold."""
+
+    object: FrameObject
+    reason: str
+    faulty: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The content of a dataset file: images by name, labels by id, and the objects on the images by frame."""
 
     images: tuple[Image, ...]
-    labels: tuple[str, ...]
-    instances: tuple[Instance, ...]
+    labels: tuple[Label, ...]
+    objects: tuple[FrameObject, ...]
 
-    def without(self, names: Collection[str | None]) -> AnnotatedImages:
-        """Return a copy without the images of these names and their instances. Frames are numbered again from 0."""
-        kept = [frame for frame, image in enumerate(self.images) if image.name not in names]
-        frames = {old: new for new, old in enumerate(kept)}
-        return AnnotatedImages(
-            tuple(self.images[frame] for frame in kept),
-            self.labels,
-            tuple(replace(one, frame=frames[one.frame]) for one in self.instances if one.frame in frames),
-        )
+    def by_frame(self) -> dict[int, list[FrameObject]]:
+        """Return the objects of each image's frame, in their order."""
+        found: dict[int, list[FrameObject]] = {image.frame: [] for image in self.images}
+        for one in self.objects:
+            found[one.frame].append(one)
+        return found
+
+
+def extent(points: Sequence[float]) -> tuple[float, float, float, float]:
+    """Return left, top, right and bottom of points (x0, y0, x1, y1, …)."""
+    xs, ys = points[::2], points[1::2]
+    return min(xs), min(ys), max(xs), max(ys)

@@ -1,86 +1,89 @@
-"""Tracks as one shape per frame, interpolated the way CVAT does when it exports a task."""
+"""Tracks as one shape per frame, as CVAT's own export has them.
+
+Between key frames only the shapes that move in a straight line are computed here. CVAT resamples polygons, polylines
+and points with several points, and thins cuboids on 1.0.0: the frames of its own export decide there (`witness`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
-from labelyard.domain.annotations import Annotations, AttributeValue, Shape, ShapeType, Track, TrackedShape
+from labelyard.domain.annotations import AttributeValue, Interpolation, ShapeType, Track, TrackedShape
+
+_OUTLINES = (ShapeType.POLYGON, ShapeType.POLYLINE)
+_STRAIGHT = (ShapeType.RECTANGLE, ShapeType.ELLIPSE)
+_STILL = (ShapeType.MASK, ShapeType.SKELETON)
 
 
 @dataclass(frozen=True, slots=True)
-class FrameShape:
-    """A shape on one frame: drawn there, or a track's shape on that frame.
+class TrackFrame:
+    """A track's shape on one frame; without `certain` its points are only near those of CVAT's export."""
 
-    `outline_certain` is False where only CVAT knows the outline: it resamples polygon tracks. `origin` names the shape
-    or track for people.
+    shape: TrackedShape
+    keyframe: bool
+    certain: bool = True
+
+
+def track_frames(
+    track: Track, size: int, rules: Interpolation, *, through_outside: bool = False
+) -> Iterator[TrackFrame]:
+    """Yield the shapes of a track in a task with `size` frames, in the order of frames.
+
+    Key frames that are outside are among them, the frames after those only with `through_outside`: the points of a
+    skeleton are on every frame of it. A key frame beyond the task is among them, too.
     """
-
-    type: ShapeType
-    frame: int
-    label_id: int
-    points: tuple[float, ...]
-    group: int
-    z_order: int
-    attributes: tuple[AttributeValue, ...]
-    origin: str
-    outline_certain: bool = True
+    keys = _key_frames(track)
+    for key, following in pairwise([*keys, None]):
+        assert key is not None
+        yield TrackFrame(key, keyframe=True)
+        if through_outside or not key.outside:
+            yield from _between(key, following, size, rules)
 
 
-def shapes_on_frames(annotations: Annotations, size: int) -> list[FrameShape]:
-    """Return all shapes of a task with `size` frames: first the drawn ones, then those of the tracks.
-
-    Shapes and key frames beyond the last frame are included.
-    """
-    drawn = [_drawn(shape) for shape in annotations.shapes]
-    return drawn + [shape for track in annotations.tracks for shape in _shapes_of_track(track, size)]
-
-
-def _drawn(shape: Shape) -> FrameShape:
-    return FrameShape(
-        shape.type, shape.frame, shape.label_id, shape.points, shape.group, shape.z_order, shape.attributes,
-        origin=f"shape {shape.id}" if shape.id else "a new shape",
-    )  # fmt: skip
-
-
-def _shapes_of_track(track: Track, size: int) -> Iterator[FrameShape]:
-    keys = _with_inherited_attributes(sorted(track.shapes, key=lambda key: key.frame))
-    for key, following in zip(keys, [*keys[1:], None], strict=True):
-        # CVAT exports an `outside` key frame itself, and no frame after it.
-        yield _tracked(track, key, key.points, key.frame)
-        if key.outside:
-            continue
-        for frame in range(key.frame + 1, _end(key, following, size)):
-            yield _tracked(track, key, _interpolated(key, following, frame), frame)
-
-
-def _with_inherited_attributes(keys: Sequence[TrackedShape]) -> list[TrackedShape]:
-    # CVAT v1 saves a mutable attribute only at the key frames where its value changes.
+def _key_frames(track: Track) -> list[TrackedShape]:
+    """Return the key frames in order. CVAT saves a mutable attribute only where its value changes."""
     values: dict[int, AttributeValue] = {}
-    complete = []
-    for key in keys:
+    found: list[TrackedShape] = []
+    for key in sorted(track.shapes, key=lambda key: key.frame):
         values |= {value.spec_id: value for value in key.attributes}
-        complete.append(replace(key, attributes=tuple(values.values())))
-    return complete
+        if not found or found[-1].frame != key.frame:  # of two on one frame CVAT takes the first
+            found.append(replace(key, attributes=tuple(values.values())))
+    return found
 
 
-def _end(key: TrackedShape, following: TrackedShape | None, size: int) -> int:
-    """Return the first frame that the key frame's shape no longer fills."""
-    if following is None:  # a rectangle stays to the end of the task, a polygon track ends with its last key frame
-        return size if key.type is ShapeType.RECTANGLE else key.frame
-    return min(following.frame, size) if following.type is key.type else key.frame
+def _between(
+    key: TrackedShape, following: TrackedShape | None, size: int, rules: Interpolation
+) -> Iterator[TrackFrame]:
+    if following is None and rules is Interpolation.V1 and key.type in _OUTLINES:
+        return
+    moves = following is not None and not (following.outside and rules is Interpolation.V1)
+    for frame in range(key.frame + 1, size if following is None else min(following.frame, size)):
+        if following is None or not moves:
+            yield TrackFrame(replace(key, frame=frame), keyframe=False, certain=not _resampled(key, rules))
+        else:
+            yield _moved(key, following, frame)
 
 
-def _interpolated(key: TrackedShape, following: TrackedShape | None, frame: int) -> tuple[float, ...]:
-    if following is None or following.outside or len(following.points) != len(key.points):
-        return key.points
-    part = (frame - key.frame) / (following.frame - key.frame)
-    return tuple(a + (b - a) * part for a, b in zip(key.points, following.points, strict=True))
+def _resampled(key: TrackedShape, rules: Interpolation) -> bool:
+    """Return whether the export has other points even where a shape does not move."""
+    return rules is Interpolation.V1 and key.type not in (*_STRAIGHT, *_STILL) and len(key.points) > 2
 
 
-def _tracked(track: Track, key: TrackedShape, points: tuple[float, ...], frame: int) -> FrameShape:
-    return FrameShape(
-        key.type, frame, track.label_id, points, track.group, key.z_order, key.attributes + track.attributes,
-        origin=f"track {track.id}" if track.id else "a new track",
-        outline_certain=key.type is ShapeType.RECTANGLE,
-    )  # fmt: skip
+def _moved(key: TrackedShape, following: TrackedShape, frame: int) -> TrackFrame:
+    if key.type in _STILL:
+        return TrackFrame(replace(key, frame=frame), keyframe=False)
+    share = (frame - key.frame) / (following.frame - key.frame)
+    certain = key.type is following.type and (key.type in _STRAIGHT or len(key.points) == len(following.points) == 2)
+    points = key.points
+    if len(points) == len(following.points):
+        points = tuple(a + (b - a) * share for a, b in zip(points, following.points, strict=True))
+    rotation = _turned(key.rotation, following.rotation, share)
+    return TrackFrame(replace(key, frame=frame, points=points, rotation=rotation), keyframe=False, certain=certain)
+
+
+def _turned(start: float, end: float, share: float) -> float:
+    """Return the rotation on the shorter way from one to the other, in degrees."""
+    difference = (end - start + 180) % 360 - 180
+    return (start + difference * share + 360) % 360

@@ -147,14 +147,16 @@ def _identity(item: Item) -> Hashable:
     """What equal annotations have in common, attributes aside."""
     position = (type(item), item.frame, item.label_id, item.group)
     if isinstance(item, Shape):
-        return *position, _outline(item)
+        return *position, _outline(item), frozenset(map(_identity, item.elements))
     if isinstance(item, Track):
-        return *position, tuple((shape.frame, shape.outside, *_outline(shape)) for shape in item.shapes)
+        shapes = tuple((shape.frame, *_outline(shape)) for shape in item.shapes)
+        return *position, shapes, frozenset(map(_identity, item.elements))
     return position
 
 
 def _outline(shape: Shape | TrackedShape) -> tuple[Hashable, ...]:
-    return shape.type, tuple(round(x, 6) for x in shape.points), shape.z_order, shape.occluded
+    points = tuple(round(x, 6) for x in shape.points)
+    return shape.type, points, shape.z_order, shape.occluded, shape.outside, round(shape.rotation, 6)
 
 
 def _attributes(item: Item) -> set[tuple[int, AttributeValue]]:

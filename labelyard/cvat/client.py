@@ -14,6 +14,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from labelyard.cvat.credentials import Credentials
+from labelyard.cvat.dialect import Quirks
 from labelyard.cvat.dialects import DIALECTS
 from labelyard.cvat.runner import Clock, Runner
 from labelyard.cvat.transport import HttpTransport
@@ -85,6 +86,11 @@ class Cvat:
     def url(self) -> str:
         """The server's address without a path, for links."""
         return self._runner.transport.url
+
+    @property
+    def quirks(self) -> Quirks:
+        """What distinguishes the server from others; with `auto` the server is asked once."""
+        return self._runner.dialect.quirks
 
     @property
     def family(self) -> str:

@@ -6,7 +6,8 @@ Only the fields in use are decoded. A field that some servers of a family lack g
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Container, Mapping
+import re
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
@@ -14,7 +15,7 @@ from labelyard.cvat.error_responses import error_for
 from labelyard.cvat.exchange import Exchange, Request, Response
 from labelyard.domain.annotations import Annotations, AttributeValue, Shape, ShapeType, Tag, Track, TrackedShape
 from labelyard.domain.labels import AttributeSpec, InputType, Label
-from labelyard.domain.tasks import Frame, User
+from labelyard.domain.tasks import Frame, FrameUse, User
 from labelyard.errors import CvatDisagrees, CvatHidden, CvatNotFound
 
 T = TypeVar("T")
@@ -99,9 +100,34 @@ def decode_user(data: Any) -> User:
 
 
 def decode_label(data: Any) -> Label:
-    """A label with its attributes."""
-    attributes = tuple(_attribute_spec(spec) for spec in data.get("attributes") or ())
-    return Label(name=data["name"], attributes=attributes, color=data.get("color") or None, id=int(data["id"]))
+    """A label with its attributes, and the points of a skeleton."""
+    sublabels = tuple(decode_label(one) for one in data.get("sublabels") or ())
+    return Label(
+        name=data["name"],
+        attributes=tuple(_attribute_spec(spec) for spec in data.get("attributes") or ()),
+        color=data.get("color") or None,
+        type=data.get("type") or "any",
+        sublabels=sublabels,
+        edges=_edges(data.get("svg") or "", [one.id for one in sublabels]),
+        id=int(data["id"]),
+    )
+
+
+_SVG_ELEMENT = re.compile(r"<(line|circle)\b([^>]*)>")
+_SVG_ATTRIBUTE = re.compile(r'([\w-]+)="([^"]*)"')
+
+
+def _edges(svg: str, label_ids: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """The lines of a skeleton's drawing, as pairs of indexes into its labels [2.73 0078]."""
+    found = [(kind, dict(_SVG_ATTRIBUTE.findall(text))) for kind, text in _SVG_ELEMENT.findall(svg)]
+    nodes = {one.get("data-node-id"): one.get("data-label-id") for kind, one in found if kind == "circle"}
+    index = {str(label_id): number for number, label_id in enumerate(label_ids)}
+    ends = [
+        (index.get(nodes.get(one.get("data-node-from")) or ""), index.get(nodes.get(one.get("data-node-to")) or ""))
+        for kind, one in found
+        if kind == "line"
+    ]
+    return tuple((start, end) for start, end in ends if start is not None and end is not None)
 
 
 def _attribute_spec(data: Any) -> AttributeSpec:
@@ -117,7 +143,11 @@ def _attribute_spec(data: Any) -> AttributeSpec:
 
 def decode_frames(data: Any) -> list[Frame]:
     """The frames of data/meta, in the server's order."""
-    return [Frame(name=f["name"], width=int(f["width"]), height=int(f["height"])) for f in data["frames"]]
+    deleted = set(data.get("deleted_frames") or ())
+    return [
+        Frame(f["name"], int(f["width"]), int(f["height"]), FrameUse.DELETED if number in deleted else FrameUse.DATA)
+        for number, f in enumerate(data["frames"])
+    ]
 
 
 def _input_type(name: str) -> InputType:
@@ -164,6 +194,9 @@ def _shape(data: Any) -> Shape:
         attributes=_attribute_values(data),
         source=data.get("source"),
         rotation=float(data.get("rotation") or 0),
+        score=None if data.get("score") is None else float(data["score"]),
+        outside=bool(data.get("outside", False)),
+        elements=tuple(_shape(item) for item in data.get("elements") or ()),
         id=int(data.get("id") or 0),
     )
 
@@ -190,6 +223,7 @@ def _track(data: Any) -> Track:
         group=int(data.get("group") or 0),
         attributes=_attribute_values(data),
         source=data.get("source"),
+        elements=tuple(_track(item) for item in data.get("elements") or ()),
         id=int(data.get("id") or 0),
     )
 

@@ -24,7 +24,7 @@ from labelyard.cvat.error_responses import error_for, message_of
 from labelyard.cvat.exchange import Exchange, Request, Response, upload_timeout
 from labelyard.cvat.label_validation import check_labels, with_known_values
 from labelyard.cvat.multipart import Multipart
-from labelyard.domain.annotations import Annotations, Change
+from labelyard.domain.annotations import Annotations, Change, Interpolation
 from labelyard.domain.labels import Label
 from labelyard.domain.tasks import (
     About,
@@ -58,6 +58,10 @@ class Quirks:
     """Whether annotations have `source` (manual, auto)."""
     label_color: bool = False
     """Whether labels have `color`."""
+    export_can_be_stale: bool = True
+    """Whether an export may miss what was saved while it was written, until the next write."""
+    interpolation: Interpolation = Interpolation.V1
+    """How exports expand tracks."""
     anonymous_hourly: int | None = None
     """Requests per hour that are allowed without a token, logins included; None means no limit."""
 

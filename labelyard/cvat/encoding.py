@@ -104,13 +104,22 @@ def _outline(shape: Shape | TrackedShape) -> dict[str, Any]:
 
 
 def _shape(shape: Shape, *, ids: bool, source: bool) -> dict[str, Any]:
-    return _outline(shape) | _common_fields(shape, ids=ids, source=source)
+    body = _outline(shape) | _common_fields(shape, ids=ids, source=source)
+    if shape.score is not None:
+        body["score"] = shape.score
+    if shape.outside:
+        body["outside"] = True
+    if shape.elements:
+        body["elements"] = [_shape(element, ids=ids, source=source) for element in shape.elements]
+    return body
 
 
 def _track(track: Track, *, ids: bool, source: bool) -> dict[str, Any]:
-    return _common_fields(track, ids=ids, source=source) | {
-        "shapes": [_tracked_shape(shape, ids=ids) for shape in track.shapes]
-    }
+    body = _common_fields(track, ids=ids, source=source)
+    body["shapes"] = [_tracked_shape(shape, ids=ids) for shape in track.shapes]
+    if track.elements:
+        body["elements"] = [_track(element, ids=ids, source=source) for element in track.elements]
+    return body
 
 
 def _tracked_shape(shape: TrackedShape, *, ids: bool) -> dict[str, Any]:

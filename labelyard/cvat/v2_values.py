@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from labelyard.cvat.decoding import decode_user_id
 from labelyard.cvat.error_responses import one_line
 from labelyard.domain.labels import Label
-from labelyard.domain.tasks import Creation, CreationState, Job, JobStatus, Task
+from labelyard.domain.tasks import Creation, CreationState, FrameUse, Job, JobStatus, Task
 
 _CREATION_STATES = {
     "queued": CreationState.QUEUED,
@@ -59,6 +59,13 @@ def decode_job(data: Any) -> Job:
         status=JobStatus.COMPLETED if data["state"] == "completed" else stage,
         assignee=decode_user_id(data["assignee"]),
     )
+
+
+def decode_validation_layout(data: Any) -> Mapping[int, FrameUse]:
+    """The frames of a task that are for quality control alone; a pool of ground truth is no part of any job."""
+    pool = data["validation_frames"] if data.get("mode") == "gt_pool" else ()
+    honeypots = dict.fromkeys(data.get("honeypot_frames") or (), FrameUse.HONEYPOT)
+    return dict.fromkeys(pool, FrameUse.GROUND_TRUTH) | honeypots
 
 
 def decode_creation(data: Any) -> Creation:

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 COCO = "COCO 1.0"
-"""The export format of a dataset, by CVAT's name for it."""
+"""CVAT's name of the format that commands read and write if no other is given."""
 
 
 class ShapeType(StrEnum):
-    """The types of shapes. CVAT 1.x has the first five; a skeleton is read without its elements."""
+    """The types of shapes. CVAT 1.x has the first five."""
 
     RECTANGLE = "rectangle"
     POLYGON = "polygon"
@@ -36,7 +36,12 @@ class AttributeValue:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A shape on one frame. `group` 0 means none; `rotation` is in degrees (CVAT 2.x); `id` 0 means not yet saved."""
+    """A shape on one frame. `group` 0 means none; `rotation` is in degrees (CVAT 2.x); `id` 0 means not yet saved.
+
+    The points of an ellipse are its centre, its right end and its top: (cx, cy, cx + rx, cy - ry). Those of a mask are
+    run lengths over its box, row by row, background first, then left, top, right, bottom. A skeleton has no points but
+    `elements`, points with labels of their own, which may be `outside`. `score` is a model's confidence (CVAT 2.73).
+    """
 
     type: ShapeType
     frame: int
@@ -48,6 +53,9 @@ class Shape:
     attributes: tuple[AttributeValue, ...] = ()
     source: str | None = None
     rotation: float = 0.0
+    score: float | None = None
+    outside: bool = False
+    elements: tuple[Shape, ...] = ()
     id: int = field(default=0, compare=False)
 
 
@@ -68,7 +76,10 @@ class TrackedShape:
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """An object over several frames, from `frame` on, given by its key frames."""
+    """An object over several frames, from `frame` on, given by its key frames.
+
+    The `elements` of a skeleton are tracks of points with labels of their own.
+    """
 
     frame: int
     label_id: int
@@ -76,6 +87,7 @@ class Track:
     group: int = 0
     attributes: tuple[AttributeValue, ...] = ()
     source: str | None = None
+    elements: tuple[Track, ...] = ()
     id: int = field(default=0, compare=False)
 
 
@@ -107,3 +119,15 @@ class Change(StrEnum):
     CREATE = "create"
     UPDATE = "update"
     DELETE = "delete"
+
+
+class Interpolation(StrEnum):
+    """How a server's own export expands tracks.
+
+    V1: tracks of polygons and polylines end with their last key frame, and an object stays where it was before a key
+    frame that is outside, which the export has as a shape. V2: every track continues, and an object moves towards a
+    key frame that is outside.
+    """
+
+    V1 = "1.0.0"
+    V2 = "2.x"

@@ -37,9 +37,16 @@ class AttributeSpec:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A label with its attributes; `color` (#rrggbb) is None where the server keeps none."""
+    """A label with its attributes; `color` (#rrggbb) is None where the server keeps none.
+
+    `type` is the only kind of shape that CVAT 2.x offers for it, or "any". A skeleton has a sublabel for each of its
+    points; `edges` are the pairs of them that a line connects, by index.
+    """
 
     name: str
     attributes: tuple[AttributeSpec, ...] = ()
     color: str | None = field(default=None, compare=False)
+    type: str = field(default="any", compare=False)
+    sublabels: tuple[Label, ...] = ()
+    edges: tuple[tuple[int, int], ...] = field(default=(), compare=False)
     id: int = field(default=0, compare=False)

@@ -136,6 +136,15 @@ class Task:
         return not (self.size or self.received)
 
 
+class FrameUse(StrEnum):
+    """What a frame of a task is for. Only DATA frames belong in a dataset."""
+
+    DATA = "data"
+    DELETED = "deleted in CVAT"
+    HONEYPOT = "a honeypot: a copy of a ground-truth frame, for quality control"
+    GROUND_TRUTH = "a ground-truth frame, for quality control"
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """A frame of a task, in the server's order; sizes in pixels."""
@@ -143,6 +152,7 @@ class Frame:
     name: str
     width: int
     height: int
+    use: FrameUse = FrameUse.DATA
 
 
 @dataclass(frozen=True, slots=True)

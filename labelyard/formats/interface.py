@@ -6,127 +6,133 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from labelyard.annotations.comparison import ExpectedImages
-from labelyard.annotations.content import AnnotatedImages
-from labelyard.domain.annotations import Annotations
+from labelyard.annotations.account import Account, Counts
+from labelyard.annotations.content import Content, FrameObject, Kind
 from labelyard.domain.labels import Label
-from labelyard.domain.objects import StoredObject
-from labelyard.domain.tasks import Frame
-from labelyard.formats.checks.fault import DatasetFacts, Fault
 
 
-class WrittenFrom(StrEnum):
-    """Where the annotations of a dataset file were read."""
+class Groups(StrEnum):
+    """What a format with instances makes of grouped shapes of one label."""
 
-    EXPORT = "export"
-    """CVAT's own export, equal to the annotations API."""
-    ANNOTATIONS = "annotations"
-    """The annotations API, because CVAT's export fails or differs from it."""
+    MERGE = "merge"
+    KEEP = "keep"
+
+
+@dataclass(frozen=True, slots=True)
+class FormatOptions:
+    """Choices of the dataset file that change what is written."""
+
+    rectangles_as_polygons: bool = False
+    groups: Groups = Groups.MERGE
 
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """The batch and task that a dataset file comes from; annotators by their CVAT ids."""
+    """Where a dataset file comes from. Without a ledger only the task is known.
 
-    version: int
-    batch: str
-    task_id: int
-    generation: int
-    written_from: WrittenFrom
-    annotators: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Original:
-    """The object behind an image: where it is stored, its frame in the CVAT task, and its EXIF orientation."""
-
-    stored: StoredObject
-    frame: int
-    exif_orientation: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ExpectedExport:
-    """What CVAT's own export of a task should hold.
-
-    `faults` are the shapes on which that export fails; they are not in `content`.
+    `annotations_from` says in words where the annotations were read. `jobs` has their frames, assignees by CVAT id,
+    and `warnings` what a reader of the file should know. `year` is that of the last change in CVAT.
     """
 
-    content: ExpectedImages
-    faults: tuple[Fault, ...]
+    task_id: int
+    annotations_from: str
+    year: int
+    dataset: str = ""
+    version: int | None = None
+    batch: str = ""
+    generation: int | None = None
+    jobs: tuple[Mapping[str, Any], ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def annotators(self) -> list[int]:
+        """The CVAT ids of the assignees."""
+        return sorted({job["assignee"] for job in self.jobs if job["assignee"] is not None})
 
 
 @dataclass(frozen=True, slots=True)
-class WrittenFile:
-    """A dataset file on disk; `warnings` has no errors in it."""
+class DatasetFile:
+    """Everything that a format writes.
 
-    path: Path
-    sha256: str
-    size: int
-    images: int
-    annotations: int
-    warnings: tuple[Fault, ...]
+    The objects of `content` are those that the format can hold, and `account` says so. `category_ids` has the id of
+    each label's name: in the order of the ids, from 1, perhaps with gaps.
+    """
+
+    content: Content
+    account: Account
+    category_ids: Mapping[str, int]
+    provenance: Provenance
+    options: FormatOptions
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
-    """What a dataset file says about its origin: its dataset and batch, key by frame name, id by label."""
+class Written:
+    """The files that a format has written, the main one first; and the objects in them, counted while writing."""
 
-    dataset: str
-    batch: str
-    keys: Mapping[str, str]
-    categories: Mapping[str, int]
+    files: tuple[Path, ...]
+    objects: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """How a format holds a kind of object: `lost` says what of it is lost, and is empty if nothing is."""
+
+    held: bool
+    lost: str = ""
+
+
+HELD = Holding(held=True)
+
+
+def absent(reason: str) -> Holding:
+    """Return that a format cannot hold a kind at all, and why."""
+    return Holding(held=False, lost=reason)
 
 
 class Format(Protocol):
-    """A dataset format."""
+    """A dataset format.
+
+    A file's content never depends on the order of the objects. Images, labels and objects are written as they come,
+    one after the other: memory does not grow with the number of objects.
+    """
 
     @property
-    def cvat_name(self) -> str:
-        """The name of CVAT's own export in this format."""
+    def archive_suffix(self) -> str:
+        """".zip" for a format of many files, which are archived for the bucket; "" for one whose files stand alone."""
         ...
 
     @property
-    def suffix(self) -> str:
-        """The ending of a dataset file's name."""
+    def holds(self) -> Mapping[Kind, Holding]:
+        """How the format holds each kind: every kind is a key. Documents and `validate` show it."""
         ...
 
     @property
-    def media_type(self) -> str:
-        """The content type of a dataset file."""
+    def holds_attributes(self) -> bool:
+        """Whether attributes, `occluded` among them, are kept."""
         ...
 
-    def expected_export(
-        self, annotations: Annotations, frames: Sequence[Frame], labels: Sequence[Label]
-    ) -> ExpectedExport:
-        """Return what CVAT's export of a task should hold. Never raises."""
+    def refusal(self, one: FrameObject, label: Label) -> str | None:
+        """Return why this object, whose kind may be held, cannot be; None if it can."""
         ...
 
-    def read_export(self, path: Path) -> AnnotatedImages:
-        """Return the content of CVAT's export. Raises ExportFailed or CvatDisagrees for a file that is no export."""
-        ...
+    def write(self, file: DatasetFile, folder: Path, stem: str) -> Written:
+        """Write the files into a folder; the names of those that stand alone begin with `stem`.
 
-    def read(self, path: Path) -> AnnotatedImages:
-        """Return the content of a dataset file. Raises InputError for anything else."""
-        ...
-
-    def read_origin(self, content: bytes) -> Origin:
-        """Return where a dataset file comes from. Raises InputError for a file that labelyard did not write."""
-        ...
-
-    def write(
-        self,
-        content: AnnotatedImages,
-        originals: Mapping[str, Original],
-        dataset: DatasetFacts,
-        provenance: Provenance,
-        to: Path,
-    ) -> WrittenFile:
-        """Write a dataset file: the same bytes for the same content in any order.
-
-        `originals` has the object behind each image by its name in CVAT. Raises CvatDisagrees for an image without
-        one, ExportFailed for content that no reader could use.
+        Raises ExportFailed for content that no reader could use.
         """
         ...
+
+    def read(self, folder: Path, stem: str) -> Content:
+        """Return the content of files that `write` wrote, as far as they hold it. Raises InputError for others."""
+        ...
+
+
+def refusals(form: Format, objects: Sequence[FrameObject], labels: Sequence[Label]) -> list[str | None]:
+    """Return for each object why the format cannot hold it, None if it can."""
+    by_name = {label.name: label for label in labels}
+    return [
+        form.refusal(one, by_name[one.label]) if form.holds[one.kind].held else form.holds[one.kind].lost
+        for one in objects
+    ]
