@@ -7,6 +7,7 @@ Tasks do not contain their labels and jobs: three requests make one `Task`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, quote, urlsplit
@@ -25,11 +26,20 @@ from labelyard.cvat.dialect import Dialect, Quirks
 from labelyard.cvat.error_responses import error_for, message_of, one_line
 from labelyard.cvat.exchange import Exchange, Pause, Request, Response, poll_intervals
 from labelyard.cvat.multipart import Multipart
-from labelyard.cvat.v2_values import decode_creation, decode_job, decode_request, decode_task, with_labels_and_jobs
+from labelyard.cvat.v2_values import (
+    decode_creation,
+    decode_job,
+    decode_request,
+    decode_task,
+    decode_validation_layout,
+    with_labels_and_jobs,
+)
+from labelyard.domain.annotations import Interpolation
 from labelyard.domain.labels import Label
 from labelyard.domain.tasks import (
     Creation,
     CreationState,
+    Frame,
     GitRepository,
     Job,
     JobStatus,
@@ -45,7 +55,14 @@ T = TypeVar("T")
 PAGE_SIZE = 500
 """The largest page of a list [889]."""
 
-QUIRKS = Quirks(task_assignee_field="assignee_id", task_z_order=False, annotation_source=True, label_color=True)
+QUIRKS = Quirks(
+    task_assignee_field="assignee_id",
+    task_z_order=False,
+    annotation_source=True,
+    label_color=True,
+    export_can_be_stale=False,
+    interpolation=Interpolation.V2,
+)
 """The quirks of every measured server of the family."""
 
 _STATUS_FIELDS = {
@@ -128,6 +145,14 @@ class V2(Dialect):
                     {"id": ids[spec["name"]], **spec} if spec["name"] in ids else spec for spec in label["attributes"]
                 ]
         return encoded
+
+    def frames(self, task_id: int) -> Exchange[list[Frame]]:
+        """Return the task's frames. Only honeypots, copies of other frames, share a name [2.73 1230, 1231]."""
+        frames = yield from super().frames(task_id)
+        if len({frame.name for frame in frames}) == len(frames):
+            return frames
+        uses = yield from fetch(self._get(f"tasks/{task_id}/validation_layout"), decode_validation_layout)
+        return [replace(frame, use=uses.get(number, frame.use)) for number, frame in enumerate(frames)]
 
     # --- jobs --------------------------------------------------------------------------------------------------------
 
