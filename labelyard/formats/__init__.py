@@ -1,6 +1,6 @@
-"""Dataset formats: reading and writing them, and checking what a file holds.
+"""Dataset formats: writing them from what people drew, reading them, and checking what a file holds.
 
-A new format is a package beside `coco` that provides what `interface.Format` asks for, and a line in `FORMATS`.
+A new format is a package or module that provides what `interface.Format` asks for, and a line in `FORMATS`.
 """
 
 from __future__ import annotations
@@ -8,5 +8,7 @@ from __future__ import annotations
 from labelyard.formats.coco import Coco
 from labelyard.formats.interface import Format
 
-FORMATS: dict[str, Format] = {"coco": Coco()}
-"""Every format by the name that the ledger stores."""
+FORMATS: dict[str, Format] = {
+    "coco": Coco(),
+}
+"""Every format by the name that dataset files and the ledger have."""

@@ -57,7 +57,7 @@ def read_cvat_xml(path: Path, labels: Sequence[Label]) -> CvatExport:
     """
     reader = _Reader(labels)
     try:
-        for _, element in iterparse(io.BytesIO(read_member(path, MEMBER))):
+        for _, element in iterparse(io.BytesIO(read_member(path, MEMBER))):  # noqa: S314 - expat limits entities
             reader.see(element)
     except ParseError as error:
         raise ExportFailed(f"{MEMBER} in the export is not valid XML: {error}", where=str(path)) from error
@@ -100,17 +100,22 @@ class _Reader:
         known = self._labels.get(label)
         return FrameObject(
             kind, frame, label, _points(kind, one), float(one.get("rotation") or 0),
-            keypoints=tuple(self._keypoint(part, known) for part in one if kind is Kind.SKELETON and part.tag == "points"),
-            attributes=_attributes(one, known), occluded=one.get("occluded") == "1", z_order=int(one.get("z_order") or 0),
-            group=int(owner.get("group_id") or 0), source=owner.get("source") or "manual",
+            keypoints=self._keypoints(one, known) if kind is Kind.SKELETON else (),
+            attributes=_attributes(one, known), occluded=one.get("occluded") == "1",
+            z_order=int(one.get("z_order") or 0), group=int(owner.get("group_id") or 0),
+            source=owner.get("source") or "manual",
             track=None if track is None else int(track.attrib["id"]), keyframe=one.get("keyframe") == "1",
         )  # fmt: skip
 
-    def _keypoint(self, part: Element, skeleton: Label | None) -> Keypoint:
-        name = part.attrib["label"]
-        known = next((one for one in skeleton.sublabels if one.name == name), None) if skeleton else None
-        x, y = _pairs(part.attrib["points"])[:2]
-        return Keypoint(name, x, y, part.get("outside") == "1", part.get("occluded") == "1", _attributes(part, known))
+    def _keypoints(self, skeleton: Element, label: Label | None) -> tuple[Keypoint, ...]:
+        known = {sublabel.name: sublabel for sublabel in label.sublabels} if label else {}
+        return tuple(_keypoint(part, known.get(part.attrib["label"])) for part in skeleton.iterfind("points"))
+
+
+def _keypoint(part: Element, label: Label | None) -> Keypoint:
+    x, y = _pairs(part.attrib["points"])[:2]
+    outside, occluded = part.get("outside") == "1", part.get("occluded") == "1"
+    return Keypoint(part.attrib["label"], x, y, outside, occluded, _attributes(part, label))
 
 
 def _attributes(one: Element, label: Label | None) -> Attributes:

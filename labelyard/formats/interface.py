@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -11,6 +11,10 @@ from typing import Any, Protocol
 from labelyard.annotations.account import Account, Counts
 from labelyard.annotations.content import Content, FrameObject, Kind
 from labelyard.domain.labels import Label
+from labelyard.formats.checks.fault import DatasetFacts
+
+MAX_WARNINGS = 100
+"""The warnings that a file keeps; its account has all numbers."""
 
 
 class Groups(StrEnum):
@@ -22,10 +26,12 @@ class Groups(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FormatOptions:
-    """Choices of the dataset file that change what is written."""
+    """Choices of the dataset file, and rules of the server, that change what is written."""
 
     rectangles_as_polygons: bool = False
     groups: Groups = Groups.MERGE
+    boxes_lead_groups: bool = True
+    """Whether a merged group that has rectangles has their bbox, as on CVAT 2.x, and not that of all its shapes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +62,8 @@ class Provenance:
 class DatasetFile:
     """Everything that a format writes.
 
-    The objects of `content` are those that the format can hold, and `account` says so. `category_ids` has the id of
-    each label's name: in the order of the ids, from 1, perhaps with gaps.
+    The objects of `content` are those that the format can hold, in the order in which they are written. `category_ids`
+    has the id of each label: in the order of the ids, from 1, perhaps with gaps. `known` is None without a ledger.
     """
 
     content: Content
@@ -65,14 +71,16 @@ class DatasetFile:
     category_ids: Mapping[str, int]
     provenance: Provenance
     options: FormatOptions
+    known: DatasetFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The files that a format has written, the main one first; and the objects in them, counted while writing."""
+    """The files that a format has written, the main one first; the objects in them, counted while writing; warnings."""
 
     files: tuple[Path, ...]
     objects: Counts
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +100,11 @@ def absent(reason: str) -> Holding:
 
 
 class Format(Protocol):
-    """A dataset format.
-
-    A file's content never depends on the order of the objects. Images, labels and objects are written as they come,
-    one after the other: memory does not grow with the number of objects.
-    """
+    """A dataset format. Images and objects are written in the order in which they come."""
 
     @property
     def archive_suffix(self) -> str:
-        """".zip" for a format of many files, which are archived for the bucket; "" for one whose files stand alone."""
+        """The ending of the archive in the bucket, for a format of many files; empty for files that stand alone."""
         ...
 
     @property
@@ -111,6 +115,11 @@ class Format(Protocol):
     @property
     def holds_attributes(self) -> bool:
         """Whether attributes, `occluded` among them, are kept."""
+        ...
+
+    @property
+    def merges_groups(self) -> bool:
+        """Whether grouped objects of one label become one, if the options say so."""
         ...
 
     def refusal(self, one: FrameObject, label: Label) -> str | None:
@@ -127,12 +136,3 @@ class Format(Protocol):
     def read(self, folder: Path, stem: str) -> Content:
         """Return the content of files that `write` wrote, as far as they hold it. Raises InputError for others."""
         ...
-
-
-def refusals(form: Format, objects: Sequence[FrameObject], labels: Sequence[Label]) -> list[str | None]:
-    """Return for each object why the format cannot hold it, None if it can."""
-    by_name = {label.name: label for label in labels}
-    return [
-        form.refusal(one, by_name[one.label]) if form.holds[one.kind].held else form.holds[one.kind].lost
-        for one in objects
-    ]

@@ -20,9 +20,8 @@ from labelyard.formats.checks.values import (
 
 @rule_for_each("annotations", Severity.ERROR)
 def segmentation(annotation: dict[str, Any]) -> Iterator[str]:
-    """The segmentation of an annotation is a list of outlines, or run lengths."""
-    value = annotation.get("segmentation")
-    if not isinstance(value, dict) and (not isinstance(value, list) or not value):
+    """The segmentation of an annotation is a list of outlines, empty for a box, or run lengths."""
+    if not isinstance(value := annotation.get("segmentation"), dict | list):
         yield f"its segmentation is {abbreviated(value)}: neither outlines nor run lengths"
 
 

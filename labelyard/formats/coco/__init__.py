@@ -1,22 +1,32 @@
-"""COCO instances: CVAT's `COCO 1.0` exports, and the dataset files that labelyard writes."""
+"""COCO: instances, with what their readers fail on in a file of its own. It loses nothing."""
 
 from __future__ import annotations
 
-from labelyard.domain.annotations import COCO
-from labelyard.formats.coco.expected_export import expected_export
-from labelyard.formats.coco.origin import read_origin
-from labelyard.formats.coco.read import read_dataset, read_export
-from labelyard.formats.coco.write import write_dataset
+from pathlib import Path
+
+from labelyard.annotations.content import Content, FrameObject, Kind
+from labelyard.domain.labels import Label
+from labelyard.formats.coco.read import read_coco
+from labelyard.formats.coco.write import write_coco
+from labelyard.formats.interface import HELD, DatasetFile, Written
 
 
 class Coco:
     """COCO as a dataset format (see `formats.interface.Format`)."""
 
-    cvat_name = COCO
-    suffix = ".json"
-    media_type = "application/json"
-    expected_export = staticmethod(expected_export)
-    read_export = staticmethod(read_export)
-    read = staticmethod(read_dataset)
-    read_origin = staticmethod(read_origin)
-    write = staticmethod(write_dataset)
+    archive_suffix = ""
+    holds = dict.fromkeys(Kind, HELD)
+    holds_attributes = True
+    merges_groups = True
+
+    def refusal(self, one: FrameObject, label: Label) -> str | None:  # noqa: ARG002 - it holds everything
+        """Return None."""
+        return None
+
+    def write(self, file: DatasetFile, folder: Path, stem: str) -> Written:
+        """Write `STEM.json`, and `STEM.extra.json` if there is something for it."""
+        return write_coco(file, folder, stem)
+
+    def read(self, folder: Path, stem: str) -> Content:
+        """Return the content of both files."""
+        return read_coco(folder, stem)

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from labelyard.errors import InputError
 from labelyard.formats.checks.values import Document, is_whole_number
-from labelyard.formats.interface import Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a dataset file says about its origin: its dataset and batch, key by frame name, id by label."""
+
+    dataset: str
+    batch: str
+    keys: Mapping[str, str]
+    categories: Mapping[str, int]
 
 
 def read_origin(content: bytes) -> Origin:

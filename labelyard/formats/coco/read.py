@@ -1,49 +1,38 @@
-"""Reading COCO files without trust: nothing is unpacked by name, and bytes are counted while they are read."""
+"""Reading COCO datasets that `write_coco` wrote; any file may be given."""
 
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from labelyard.annotations.content import AnnotatedImages, Image, Instance, Mask, Polygons
-from labelyard.errors import CvatDisagrees, ExportFailed, InputError
+from labelyard.annotations.content import Content, FrameObject, Image, Keypoint, Kind
+from labelyard.annotations.masks import mask_points
+from labelyard.domain.labels import AttributeSpec, InputType, Label
+from labelyard.domain.objects import StoredObject
+from labelyard.errors import InputError
 from labelyard.formats.checks import check
-from labelyard.formats.checks.fault import Fault, Severity, summary
+from labelyard.formats.checks.fault import Severity, summary
 from labelyard.formats.checks.values import Document
+from labelyard.formats.coco.instances import OWN_FIELDS, RENAMED, decoded
+from labelyard.formats.coco.write import EXTRA_PARTS, POINTS_LABEL
 
-MEMBER = "annotations/instances_default.json"
-"""The file in CVAT's zip that holds the instances of a task."""
-
-_MAX_MEMBERS = 100_000
 _MAX_BYTES = 1 << 30
-_MAX_RATIO = 200  # JSON of boxes deflates to about a tenth
-_ALWAYS_ALLOWED = 10 << 20  # a ratio says nothing about smaller files
 
 
-def read_export(path: Path) -> AnnotatedImages:
-    """Return the content of CVAT's `COCO 1.0` zip, frames in the order of its image ids.
-
-    Raises ExportFailed for a broken zip or a document with errors, CvatDisagrees for a file that is no COCO export.
-    """
-    try:
-        document = json.loads(_member_bytes(path))
-    except (ValueError, RecursionError) as error:
-        raise ExportFailed(f"{MEMBER} in the export is not valid JSON: {error}", where=str(path)) from error
-    if not isinstance(document, dict):
-        raise CvatDisagrees(f"{MEMBER} in the export is not a COCO document", where=str(path))
-    if errors := _errors(document, MEMBER):
-        raise ExportFailed(f"the export cannot be used: {summary(errors)}", where=str(path))
-    return content_of(document)
+def read_coco(folder: Path, stem: str) -> Content:
+    """Return the content of a dataset, images in the order of their ids. Raises InputError for anything else."""
+    path, extra = folder / f"{stem}.json", folder / f"{stem}.extra.json"
+    document = read_document(path)
+    errors = [fault for fault in check(document, path.name) if fault.severity is Severity.ERROR]
+    if errors:
+        raise InputError(f"the file cannot be used: {summary(errors)}", where=str(path))
+    return _content(document, read_document(extra) if extra.exists() else {})
 
 
-def read_dataset(path: Path) -> AnnotatedImages:
-    """Return the content of a dataset file, images by `file_name` in the order of their ids.
-
-    Raises InputError for a file that is not a COCO document, or one with errors.
-    """
+def read_document(path: Path) -> Document:
+    """Return a file as JSON values. Raises InputError if it is no JSON object."""
     if path.stat().st_size > _MAX_BYTES:
         raise InputError(f"a COCO file may have at most {_MAX_BYTES} bytes", where=str(path))
     try:
@@ -52,74 +41,113 @@ def read_dataset(path: Path) -> AnnotatedImages:
         raise InputError(f"not valid JSON: {error}", where=str(path)) from error
     if not isinstance(document, dict):
         raise InputError("not a COCO document", where=str(path))
-    if errors := _errors(document, path.name):
-        raise InputError(f"the file cannot be used: {summary(errors)}", where=str(path))
-    return content_of(document)
+    return document
 
 
-def content_of(document: Document) -> AnnotatedImages:
-    """Return the content of a document in which `check` found no error."""
-    images = sorted(document["images"], key=lambda image: image["id"])
+def _content(document: Document, extra: Document) -> Content:
     categories = sorted(document["categories"], key=lambda category: category["id"])
-    frames = {image["id"]: frame for frame, image in enumerate(images)}
-    names = {category["id"]: category["name"] for category in categories}
-    return AnnotatedImages(
-        images=tuple(Image(image["file_name"], image["width"], image["height"]) for image in images),
-        labels=tuple(names.values()),
-        instances=tuple(
-            _instance(raw, frames[raw["image_id"]], names[raw["category_id"]]) for raw in document["annotations"]
-        ),
-    )
-
-
-def _errors(document: Document, file: str) -> list[Fault]:
-    return [fault for fault in check(document, file) if fault.severity is Severity.ERROR]
-
-
-def _instance(raw: dict[str, Any], frame: int, label: str) -> Instance:
-    x, y, width, height = map(float, raw["bbox"])
-    score = raw.get("score")
-    return Instance(
-        frame=frame,
-        label=label,
-        box=(x, y, width, height),
-        outline=_outline(raw["segmentation"]),
-        area=float(raw["area"]),
-        is_crowd=raw["iscrowd"] == 1,
-        score=None if score is None else float(score),
-    )
-
-
-def _outline(segmentation: Any) -> Polygons | Mask:
-    if isinstance(segmentation, dict):
-        height, width = segmentation["size"]
-        return Mask(height, width, tuple(segmentation["counts"]))
-    return tuple(tuple(map(float, outline)) for outline in segmentation)
-
-
-def _member_bytes(path: Path) -> bytes:
+    images = [_image(raw) for raw in sorted(document["images"], key=lambda image: image["id"])]
+    frames = {raw["id"]: raw.get("cvat_frame", raw["id"] - 1) for raw in document["images"]}
+    labels = {category["id"]: _label(category) for category in categories}
     try:
-        with zipfile.ZipFile(path) as archive:
-            member = _member(archive, path)
-            with archive.open(member) as stream:
-                data = stream.read(_MAX_BYTES + 1)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-        raise ExportFailed(f"the export is not a readable zip file: {error}", where=str(path)) from error
-    if len(data) > _allowed_bytes(member):
-        raise ExportFailed(f"{MEMBER} in the export unpacks to more bytes than allowed", where=str(path))
-    return data
+        objects = [
+            *(_object(raw, frames, labels) for raw in document["annotations"]),
+            *(one for kind, part in EXTRA_PARTS.items() for one in _extra(kind, extra.get(part, ()), frames, labels)),
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"not a dataset file of labelyard: {type(error).__name__}: {error}") from error
+    return Content(tuple(images), tuple(labels.values()), tuple(objects))
 
 
-def _member(archive: zipfile.ZipFile, path: Path) -> zipfile.ZipInfo:
-    members = archive.infolist()
-    found = [member for member in members if member.filename == MEMBER]
-    if len(members) > _MAX_MEMBERS or len(found) != 1:
-        what = f"the export has {len(members)} members, {len(found)} of them called {MEMBER}; one was expected"
-        raise CvatDisagrees(what, where=str(path))
-    if found[0].file_size > _allowed_bytes(found[0]):
-        raise ExportFailed(f"{MEMBER} in the export would unpack to {found[0].file_size} bytes", where=str(path))
-    return found[0]
+def _image(raw: Mapping[str, Any]) -> Image:
+    bucket, _, key = str(raw.get("coco_url", "")).removeprefix("s3://").partition("/")
+    stored = StoredObject(bucket, key, raw["etag"], version_id=raw.get("version_id")) if key else None
+    frame = raw.get("cvat_frame", raw["id"] - 1)
+    orientation = raw.get("exif_orientation")
+    return Image(raw["file_name"], raw["width"], raw["height"], frame, raw.get("cvat_name", ""), stored, orientation)
 
 
-def _allowed_bytes(member: zipfile.ZipInfo) -> int:
-    return max(_ALWAYS_ALLOWED, min(_MAX_BYTES, _MAX_RATIO * max(member.compress_size, 1)))
+def _label(category: Mapping[str, Any]) -> Label:
+    kind = category.get("type", "any")
+    names = category["keypoints"] if kind == "skeleton" else ()
+    return Label(
+        category["name"],
+        attributes=tuple(_attribute(raw) for raw in category.get("attributes", ())),
+        type=kind,
+        sublabels=tuple(Label(name) for name in names),
+        edges=tuple((start - 1, end - 1) for start, end in category.get("skeleton", ())) if names else (),
+        id=category["id"],
+    )
+
+
+def _attribute(raw: Mapping[str, Any]) -> AttributeSpec:
+    return AttributeSpec(
+        raw["name"], InputType(raw["input_type"]), raw["default"], tuple(raw["values"]), mutable=raw["mutable"]
+    )
+
+
+# --- objects ----------------------------------------------------------------------------------------------------------
+
+
+def _object(raw: Mapping[str, Any], frames: Mapping[int, int], labels: Mapping[int, Label]) -> FrameObject:
+    label, attributes = labels[raw["category_id"]], raw.get("attributes", {})
+    points: tuple[float, ...]
+    if "keypoints" in raw:
+        return _with_keypoints(raw, frames[raw["image_id"]], label)
+    segmentation = raw.get("segmentation") or []
+    if "ellipse" in attributes:
+        x, y, radius_x, radius_y = attributes["ellipse"]
+        kind, points = Kind.ELLIPSE, (x, y, x + radius_x, y - radius_y)
+    elif isinstance(segmentation, dict):
+        kind, points = Kind.MASK, mask_points(decoded(segmentation))
+    elif "rotation" in attributes or len(segmentation) != 1:
+        x, y, width, height = raw["bbox"]
+        kind, points = Kind.RECTANGLE, (x, y, x + width, y + height)
+    else:
+        kind, points = Kind.POLYGON, tuple(segmentation[0])
+    return _built(kind, frames[raw["image_id"]], label, points, attributes)
+
+
+def _with_keypoints(raw: Mapping[str, Any], frame: int, label: Label) -> FrameObject:
+    values, attributes = raw["keypoints"], raw.get("attributes", {})
+    triples = list(zip(values[::3], values[1::3], values[2::3], strict=True))
+    if label.type == POINTS_LABEL:
+        return _built(Kind.POINTS, frame, label, tuple(v for x, y, seen in triples if seen for v in (x, y)), attributes)
+    of_points = attributes.get("points", {})
+    keypoints = tuple(
+        Keypoint(one.name, x, y, outside=v == 0, occluded=v == 1, attributes=of_points.get(one.name, {}))
+        for one, (x, y, v) in zip(label.sublabels, triples, strict=True)
+    )
+    return _built(Kind.SKELETON, frame, label, (), attributes, keypoints)
+
+
+def _extra(
+    kind: Kind, entries: Sequence[Mapping[str, Any]], frames: Mapping[int, int], labels: Mapping[int, Label]
+) -> Iterator[FrameObject]:
+    for raw in entries:
+        frame, label, attributes = frames[raw["image_id"]], labels[raw["category_id"]], raw["attributes"]
+        if kind is Kind.SKELETON:
+            of_points = attributes.get("points", {})
+            keypoints = tuple(Keypoint(**one, attributes=of_points.get(one["name"], {})) for one in raw["points"])
+            yield _built(kind, frame, label, (), attributes, keypoints)
+        else:
+            points = tuple(value for pair in raw.get("points", ()) for value in pair)
+            yield _built(kind, frame, label, points, attributes)
+
+
+def _built(
+    kind: Kind,
+    frame: int,
+    label: Label,
+    points: tuple[float, ...],
+    attributes: Mapping[str, Any],
+    keypoints: tuple[Keypoint, ...] = (),
+) -> FrameObject:
+    return FrameObject(
+        kind, frame, label.name, points, attributes.get("rotation", 0.0), keypoints,
+        attributes={name.removesuffix(RENAMED) if name.removesuffix(RENAMED) in OWN_FIELDS else name: value
+                    for name, value in attributes.items() if name not in OWN_FIELDS},
+        occluded=attributes.get("occluded", False), z_order=attributes.get("z_order", 0),
+        group=attributes.get("group", 0), source=attributes.get("source", "manual"), score=attributes.get("score"),
+        track=attributes.get("track_id"), keyframe=attributes.get("keyframe", False), job=attributes.get("job"),
+    )  # fmt: skip

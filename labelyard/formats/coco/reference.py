@@ -6,15 +6,14 @@ Coordinates must be below `COORDINATE_LIMIT`, and documents free of errors: pyco
 from __future__ import annotations
 
 import logging
-from itertools import pairwise
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from pycocotools import coco as _coco
 from pycocotools import mask as _mask
 
-from labelyard.annotations.content import Mask, Polygons
+from labelyard.annotations.masks import Pixels
 
 _log = logging.getLogger(__name__)
 
@@ -29,18 +28,12 @@ def verify_with_pycocotools(path: Path) -> tuple[int, int]:
     return len(image_ids), len(coco.getAnnIds(imgIds=image_ids, catIds=coco.getCatIds()))
 
 
-def raster_area(polygons: Polygons, height: int, width: int) -> float:
-    """Return the number of pixels that the polygons cover inside the image, overlaps counted once."""
-    return float(_mask.area(_merged(polygons, height, width)))
+def polygon_pixels(polygons: Sequence[Sequence[float]], width: int, height: int) -> Pixels:
+    """Return the pixels that polygons cover inside an image."""
+    merged = _mask.merge(_mask.frPyObjects([list(outline) for outline in polygons], height, width))
+    return np.asarray(_mask.decode(merged), np.uint8)
 
 
-def rasterise(polygons: Polygons, height: int, width: int) -> Mask:
-    """Return the common mask of the polygons."""
-    flat = np.asarray(_mask.decode(_merged(polygons, height, width))).ravel(order="F")
-    edges = [0, *(np.flatnonzero(np.diff(flat)) + 1).tolist(), int(flat.size)]
-    runs = [stop - start for start, stop in pairwise(edges)]
-    return Mask(height, width, (0, *runs) if flat[0] else tuple(runs))
-
-
-def _merged(polygons: Polygons, height: int, width: int) -> Any:
-    return _mask.merge(_mask.frPyObjects([list(outline) for outline in polygons], height, width))
+def raster_area(polygons: Sequence[Sequence[float]], width: int, height: int) -> float:
+    """Return the number of pixels that polygons cover inside an image, overlaps counted once."""
+    return float(_mask.area(_mask.merge(_mask.frPyObjects([list(outline) for outline in polygons], height, width))))

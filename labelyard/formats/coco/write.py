@@ -1,152 +1,198 @@
-"""Writing a dataset file: original keys as file names, ids from 1, the same bytes for the same content."""
+"""Writing a COCO dataset: `STEM.json` with the instances, and `STEM.extra.json` with what readers of those fail on."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from labelyard.annotations.content import AnnotatedImages, Image, Instance, Mask
-from labelyard.errors import CvatDisagrees, ExportFailed
+from labelyard.annotations.content import FrameObject, Image, Kind
+from labelyard.domain.labels import AttributeSpec, Label
+from labelyard.errors import ExportFailed
 from labelyard.formats.checks import check
-from labelyard.formats.checks.fault import DatasetFacts, Fault, Severity
-from labelyard.formats.checks.values import Document
+from labelyard.formats.checks.fault import Severity
+from labelyard.formats.coco.instances import MERGED, attributes_of, has_box, instance, instance_groups
 from labelyard.formats.coco.reference import verify_with_pycocotools
-from labelyard.formats.interface import Original, Provenance, WrittenFile, WrittenFrom
+from labelyard.formats.interface import MAX_WARNINGS, DatasetFile, Written
 
-_MAX_WARNINGS = 100
-_ANNOTATIONS_FROM = {
-    WrittenFrom.EXPORT: "CVAT's COCO 1.0 export, equal to the annotations API",
-    WrittenFrom.ANNOTATIONS: "CVAT's annotations API, because its COCO 1.0 export differs from it",
+EXTRA_PARTS = {
+    Kind.TAG: "tags",
+    Kind.POLYLINE: "polylines",
+    Kind.CUBOID: "cuboids",
+    Kind.POINTS: "points",
+    Kind.SKELETON: "skeletons",
 }
+"""The list of the extra file that has the objects of a kind which are not among the instances."""
+
+POINTS_LABEL = "points"
+"""The type of a label whose shapes are keypoints."""
 
 
-def write_dataset(
-    content: AnnotatedImages,
-    originals: Mapping[str, Original],
-    dataset: DatasetFacts,
-    provenance: Provenance,
-    to: Path,
-) -> WrittenFile:
-    """Write the dataset file of a task, and verify it with pycocotools.
+def write_coco(file: DatasetFile, folder: Path, stem: str) -> Written:
+    """Write both files, the second only if there is something for it; and verify the first with pycocotools.
 
-    `originals` has the object behind each image by its name in CVAT. Raises CvatDisagrees for an image without one,
-    ExportFailed for content that no reader could use.
+    Raises ExportFailed for content that no reader could use.
     """
-    document = dataset_document(content, originals, dataset, provenance)
-    warnings = _warnings(document, dataset, provenance)
-    document["info"]["warnings"] = [str(fault) for fault in warnings[:_MAX_WARNINGS]]
-    data = json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode() + b"\n"
-    to.write_bytes(data)
-    _verify(to, content, provenance)
-    images, annotations = len(content.images), len(content.instances)
-    return WrittenFile(to, hashlib.sha256(data).hexdigest(), len(data), images, annotations, tuple(warnings))
-
-
-def _warnings(document: Document, dataset: DatasetFacts, provenance: Provenance) -> list[Fault]:
-    faults = check(document, provenance.batch, dataset)
+    documents = _Documents(file)
+    main, extra = documents.main(), documents.extra()
+    where = f"CVAT task {file.provenance.task_id}"
+    faults = check(main, file.provenance.batch or stem, file.known)
     error = next((fault for fault in faults if fault.severity is Severity.ERROR), None)
     if error:
-        raise ExportFailed(f"the dataset file cannot be used: {error}", where=f"CVAT task {provenance.task_id}")
-    return faults
-
-
-def _verify(path: Path, content: AnnotatedImages, provenance: Provenance) -> None:
-    found, written = verify_with_pycocotools(path), (len(content.images), len(content.instances))
+        raise ExportFailed(f"the dataset file cannot be used: {error}", where=where)
+    warnings = tuple(map(str, faults))
+    main["info"]["warnings"] = [*main["info"]["warnings"], *warnings][:MAX_WARNINGS]
+    files = [_dump(main, folder / f"{stem}.json")]
+    found, written = verify_with_pycocotools(files[0]), (len(main["images"]), len(main["annotations"]))
     if found != written:
         raise ExportFailed(
             f"pycocotools finds {found[0]} images and {found[1]} annotations instead of {written[0]} and {written[1]}",
-            where=f"CVAT task {provenance.task_id}",
+            where=where,
         )
+    if any(extra[part] for part in EXTRA_PARTS.values()):
+        files.append(_dump(extra, folder / f"{stem}.extra.json"))
+    return Written(tuple(files), documents.written, warnings)
 
 
-def dataset_document(
-    content: AnnotatedImages, originals: Mapping[str, Original], dataset: DatasetFacts, provenance: Provenance
-) -> Document:
-    """Return a dataset file as JSON values. They do not depend on the order of images and instances in `content`."""
-    _require_originals(content, originals, provenance)
-    files = [originals[image.name] for image in content.images]
-    order = sorted(range(len(files)), key=lambda n: (files[n].stored.key, files[n].stored.bucket, files[n].frame))
-    image_ids = {frame: number for number, frame in enumerate(order, 1)}
-    category_ids = _category_ids(content.labels, dataset.category_ids)
-    records = [_annotation(one, image_ids[one.frame], category_ids[one.label]) for one in content.instances]
-    records.sort(key=lambda record: (record["image_id"], record["category_id"], record["bbox"], json.dumps(record)))
-    return {
-        "info": _info(dataset.spec.name, provenance),
-        "licenses": [],
-        "categories": [{"id": n, "name": name, "supercategory": ""} for name, n in category_ids.items()],
-        "images": [_image(content.images[frame], image_ids[frame], files[frame]) for frame in order],
-        "annotations": [{"id": number, **record} for number, record in enumerate(records, 1)],
-    }
+def _dump(document: Mapping[str, Any], to: Path) -> Path:
+    # ASCII: readers that open files in another encoding than UTF-8 read it, too.
+    to.write_text(json.dumps(document, separators=(",", ":"), allow_nan=False) + "\n", encoding="ascii")
+    return to
 
 
-def _require_originals(content: AnnotatedImages, originals: Mapping[str, Original], provenance: Provenance) -> None:
-    unknown = [image.name for image in content.images if image.name not in originals]
-    if unknown:
-        what = f"the file names {unknown[0]!r}, which was not uploaded ({len(unknown)} such names)"
-        raise CvatDisagrees(what, where=f"CVAT task {provenance.task_id}")
+class _Documents:
+    """Both documents of a file, as JSON values; `written` counts the objects in them."""
+
+    def __init__(self, file: DatasetFile) -> None:
+        self.written: Counter[tuple[Kind, str]] = Counter()
+        self._file = file
+        self._labels = {label.name: label for label in file.content.labels}
+        self._image_ids = {image.frame: number for number, image in enumerate(file.content.images, 1)}
+        self._instances: list[dict[str, Any]] = []
+        self._extra: dict[str, list[dict[str, Any]]] = {part: [] for part in EXTRA_PARTS.values()}
+        self._most_points: Counter[str] = Counter()
+        for one in file.content.objects:
+            if one.kind is Kind.POINTS:
+                self._most_points[one.label] = max(self._most_points[one.label], len(one.points) // 2)
+        objects = file.content.by_frame()
+        for image in file.content.images:
+            self._add(image, objects[image.frame])
+
+    def _add(self, image: Image, objects: list[FrameObject]) -> None:
+        instances = [one for one in objects if is_instance(one, self._labels[one.label])]
+        for members in instance_groups(instances, self._file.options.groups):
+            label = self._labels[members[0].label]
+            ids = self._ids(self._instances, members[0])
+            fields = instance(members, label, image, self._file.options)
+            if members[0].kind is Kind.POINTS:  # every annotation of a category has as many
+                fields["keypoints"] += [0] * (3 * self._most_points[label.name] - len(fields["keypoints"]))
+            self._instances.append(ids | fields)
+            self.written.update((one.kind, one.label) for one in members)
+        for one in objects:
+            if not is_instance(one, self._labels[one.label]):
+                entries = self._extra[EXTRA_PARTS[one.kind]]
+                entries.append(self._ids(entries, one) | _geometry(one) | {"attributes": attributes_of(one)})
+                self.written[one.kind, one.label] += 1
+
+    def _ids(self, entries: list[dict[str, Any]], one: FrameObject) -> dict[str, Any]:
+        return {
+            "id": len(entries) + 1,
+            "image_id": self._image_ids[one.frame],
+            "category_id": self._file.category_ids[one.label],
+        }
+
+    def main(self) -> dict[str, Any]:
+        """Return the document of `STEM.json`."""
+        return {
+            "info": info(self._file),
+            "licenses": [],
+            "categories": self._categories(),
+            "images": [_image(image, self._image_ids[image.frame]) for image in self._file.content.images],
+            "annotations": self._instances,
+        }
+
+    def extra(self) -> dict[str, Any]:
+        """Return the document of `STEM.extra.json`: the same ids of images and categories."""
+        images = [{"id": self._image_ids[image.frame], "file_name": image.name} for image in self._file.content.images]
+        return {"info": info(self._file), "categories": self._categories(), "images": images, **self._extra}
+
+    def _categories(self) -> list[dict[str, Any]]:
+        return [self._category(self._labels[name], number) for name, number in self._file.category_ids.items()]
+
+    def _category(self, label: Label, number: int) -> dict[str, Any]:
+        found: dict[str, Any] = {"id": number, "name": label.name, "supercategory": ""}
+        if label.type != "any":
+            found["type"] = label.type
+        if label.attributes:
+            found["attributes"] = [_attribute(spec) for spec in label.attributes]
+        if label.sublabels:
+            found["keypoints"] = [sublabel.name for sublabel in label.sublabels]
+            found["skeleton"] = [[start + 1, end + 1] for start, end in label.edges]
+        elif label.type == POINTS_LABEL:
+            found["keypoints"] = [str(point) for point in range(1, self._most_points[label.name] + 1)]
+            found["skeleton"] = []
+        return found
 
 
-def _category_ids(labels: Sequence[str], known_ids: Mapping[str, int]) -> dict[str, int]:
-    """Return the id of each label, in the order of the ids; labels that the dataset never had come last."""
-    known = sorted((name for name in labels if name in known_ids), key=lambda name: known_ids[name])
-    unknown = sorted(name for name in labels if name not in known_ids)
-    first_free = 1 + max(known_ids.values(), default=0)
-    return {name: known_ids[name] for name in known} | {name: n for n, name in enumerate(unknown, first_free)}
+def is_instance(one: FrameObject, label: Label) -> bool:
+    """Return whether an object stands among the instances, and not in the extra file."""
+    if one.kind is Kind.POINTS:
+        return label.type == POINTS_LABEL and has_box(one)
+    return one.kind in MERGED or (one.kind is Kind.SKELETON and has_box(one))
 
 
-def _info(dataset: str, provenance: Provenance) -> dict[str, Any]:
-    return {
-        "description": f"{dataset}, batch {provenance.batch}: annotations of CVAT task {provenance.task_id}",
-        "dataset": dataset,
+def _geometry(one: FrameObject) -> dict[str, Any]:
+    """Return the geometry of an object in the extra file; a tag has none."""
+    if one.kind is Kind.SKELETON:
+        names = ("name", "x", "y", "outside", "occluded")
+        return {"points": [{name: getattr(point, name) for name in names} for point in one.keypoints]}
+    return (
+        {"points": [list(pair) for pair in zip(one.points[::2], one.points[1::2], strict=True)]} if one.points else {}
+    )
+
+
+def info(file: DatasetFile) -> dict[str, Any]:
+    """Return what a file says about itself: where it comes from, and what became of everything that was drawn."""
+    provenance = file.provenance
+    name = f"{provenance.dataset}, batch {provenance.batch}: " if provenance.dataset else ""
+    origin = {
+        "dataset": provenance.dataset or None,
         "dataset_version": provenance.version,
-        "batch": provenance.batch,
-        "task_id": provenance.task_id,
+        "batch": provenance.batch or None,
         "generation": provenance.generation,
-        "annotations_from": _ANNOTATIONS_FROM[provenance.written_from],
-        "annotators": sorted(set(provenance.annotators)),
     }
-
-
-def _image(image: Image, number: int, original: Original) -> dict[str, Any]:
-    stored, orientation = original.stored, original.exif_orientation
     return {
-        "id": number,
-        "file_name": stored.key,
-        "width": image.width,
-        "height": image.height,
-        "coco_url": f"s3://{stored.bucket}/{stored.key}",  # as it is: programs read it
-        "etag": stored.etag,
-        **({"version_id": stored.version_id} if stored.version_id else {}),
-        **({"exif_orientation": orientation} if orientation not in (None, 1) else {}),
-        "cvat_name": image.name,
-        "cvat_frame": original.frame,
+        "description": f"{name}annotations of CVAT task {provenance.task_id}",
+        "year": provenance.year,
+        **{key: value for key, value in origin.items() if value is not None},
+        "task_id": provenance.task_id,
+        "annotations_from": provenance.annotations_from,
+        "jobs": [dict(job) for job in provenance.jobs],
+        "annotators": provenance.annotators,
+        "account": file.account.document(),
+        "warnings": list(provenance.warnings),
     }
 
 
-def _annotation(instance: Instance, image_id: int, category_id: int) -> dict[str, Any]:
-    record: dict[str, Any] = {
-        "image_id": image_id,
-        "category_id": category_id,
-        "bbox": _upright(instance.box),
-        "area": abs(instance.area),
-        "segmentation": _segmentation(instance),
-        "iscrowd": int(instance.is_crowd),
+def _attribute(spec: AttributeSpec) -> dict[str, Any]:
+    return {
+        "name": spec.name,
+        "input_type": spec.input_type,
+        "values": list(spec.values),
+        "default": spec.default,
+        "mutable": spec.mutable,
     }
-    return record if instance.score is None else record | {"score": instance.score}
 
 
-def _upright(box: Sequence[float]) -> list[float]:
-    # A rectangle that was drawn from another corner has negative sides, and with one of them a negative area. Readers
-    # of COCO never match those.
-    x, y, width, height = box
-    return [min(x, x + width), min(y, y + height), abs(width), abs(height)]
-
-
-def _segmentation(instance: Instance) -> Any:
-    outline = instance.outline
-    if isinstance(outline, Mask):
-        return {"counts": list(outline.runs), "size": [outline.height, outline.width]}
-    return [list(polygon) for polygon in outline]
+def _image(image: Image, number: int) -> dict[str, Any]:
+    found: dict[str, Any] = {"id": number, "file_name": image.name, "width": image.width, "height": image.height}
+    if image.stored is not None:
+        found["coco_url"] = f"s3://{image.stored.bucket}/{image.stored.key}"  # as it is: programs read it
+        found["etag"] = image.stored.etag
+        if image.stored.version_id:
+            found["version_id"] = image.stored.version_id
+    if image.exif_orientation not in (None, 1):
+        found["exif_orientation"] = image.exif_orientation
+    return found | {"cvat_name": image.cvat_name, "cvat_frame": image.frame}

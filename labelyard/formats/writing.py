@@ -1,0 +1,103 @@
+"""Writing a dataset in a format: what the format cannot hold is counted and named, and the account must balance."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from labelyard.annotations.account import Account, account_of, count_objects
+from labelyard.annotations.content import FrameObject, LeftOut
+from labelyard.annotations.selection import Selection
+from labelyard.domain.labels import Label
+from labelyard.errors import ExportFailed
+from labelyard.formats.checks.fault import DatasetFacts
+from labelyard.formats.interface import MAX_WARNINGS, DatasetFile, Format, FormatOptions, Groups, Provenance
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenDataset:
+    """The files of a dataset, the main one first, and what became of everything that was drawn."""
+
+    files: tuple[Path, ...]
+    images: int
+    annotations: int
+    account: Account
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What all formats of an export share. `place` says where an object is; `known` is None without a ledger."""
+
+    provenance: Provenance
+    options: FormatOptions
+    place: Callable[[FrameObject], str]
+    known: DatasetFacts | None = None
+
+
+def write_dataset(form: Format, selection: Selection, target: Target, folder: Path, stem: str) -> WrittenDataset:
+    """Write a dataset in a format. Raises ExportFailed if the account does not balance, or no reader could use it."""
+    content = selection.content
+    refusals = _refusals(form, content.objects, content.labels)
+    held = [one for one, reason in zip(content.objects, refusals, strict=True) if reason is None]
+    refused = [LeftOut(one, why) for one, why in zip(content.objects, refusals, strict=True) if why is not None]
+    left_out = [(one, target.place(one.object)) for one in (*selection.left_out, *refused)]
+    account = account_of(held, left_out)
+    warnings = [*map(str, account.left_out), *_losses(form, held), *_divided_groups(form, held, target.options.groups)]
+    provenance = replace(target.provenance, warnings=(*target.provenance.warnings, *warnings)[:MAX_WARNINGS])
+    file = DatasetFile(
+        replace(content, objects=tuple(held)), account, _category_ids(content.labels, target.known), provenance,
+        target.options, target.known,
+    )  # fmt: skip
+    written = form.write(file, folder, stem)
+    if not account.balances(count_objects(selection.drawn), written.objects):
+        raise ExportFailed(
+            f"the account does not balance: {sum(written.objects.values())} of {len(held)} objects are in the file",
+            where=f"CVAT task {provenance.task_id}, {stem}",
+        )
+    return WrittenDataset(
+        written.files, len(content.images), len(held), account, (*provenance.warnings, *written.warnings)
+    )
+
+
+def _refusals(form: Format, objects: Sequence[FrameObject], labels: Sequence[Label]) -> list[str | None]:
+    """Return for each object why the format cannot hold it, None if it can."""
+    by_name = {label.name: label for label in labels}
+    return [
+        form.refusal(one, by_name[one.label]) if form.holds[one.kind].held else form.holds[one.kind].lost
+        for one in objects
+    ]
+
+
+def _losses(form: Format, held: Sequence[FrameObject]) -> Iterator[str]:
+    """Yield what is lost of the objects that are in the file."""
+    for kind, count in Counter(one.kind for one in held).items():
+        if form.holds[kind].lost:
+            yield f"{form.holds[kind].lost}: {count} of kind {kind}"
+    if not form.holds_attributes:
+        count = sum(bool(one.attributes) or one.occluded for one in held)
+        if count:
+            yield f"the format has no attributes: {count} objects lost theirs"
+
+
+def _divided_groups(form: Format, held: Sequence[FrameObject], groups: Groups) -> Iterator[str]:
+    """Yield how many groups are not merged because they have several labels."""
+    if groups is Groups.MERGE and form.merges_groups:
+        labels: dict[tuple[int, int], set[str]] = {}
+        for one in held:
+            if one.group:
+                labels.setdefault((one.frame, one.group), set()).add(one.label)
+        count = sum(len(found) > 1 for found in labels.values())
+        if count:
+            yield f"groups of several labels are not merged across labels: {count}"
+
+
+def _category_ids(labels: Sequence[Label], known: DatasetFacts | None) -> Mapping[str, int]:
+    """Return the id of each label, in the order of the ids; labels that the dataset never had come last."""
+    ids = known.category_ids if known else {}
+    old = sorted((label.name for label in labels if label.name in ids), key=lambda name: ids[name])
+    new = [label.name for label in labels if label.name not in ids]
+    first_free = 1 + max(ids.values(), default=0)
+    return {name: ids[name] for name in old} | {name: number for number, name in enumerate(new, first_free)}
