@@ -179,13 +179,18 @@ class V2(Dialect):
         start = Request("POST", f"{self.root}/tasks/{task_id}/dataset/export", query=query, idempotent=True)
         started = yield from send(start, accept={409})
         request = self._progress_of(start, started)
-        state, message, url = yield from self._ended(request)
-        if state == "failed":
-            raise ExportFailed(f"{format_name}: {one_line(message)}", request=str(request))
-        parts = urlsplit(url)  # an absolute URL, of which only the path is trusted
-        query = dict(parse_qsl(parts.query))
-        file = yield from send(Request("GET", parts.path, query=query, idempotent=True, save_to=to))
-        return file_name(file)
+        for seconds in poll_intervals():
+            state, message, url = yield from self._ended(request)
+            if state == "failed":
+                raise ExportFailed(f"{format_name}: {one_line(message)}", request=str(request))
+            parts = urlsplit(url)  # an absolute URL, of which only the path is trusted
+            query = dict(parse_qsl(parts.query))
+            file = yield from send(Request("GET", parts.path, query=query, idempotent=True, save_to=to), accept={400})
+            if file.status != 400:
+                return file_name(file)
+            # Another client of this account has started the same request again: both wait for its end.
+            yield Pause(seconds, message_of(file))
+        raise AssertionError("poll intervals never end")
 
     def import_annotations(self, task_id: int, file: UploadFile, format_name: str) -> Exchange[None]:
         """Send the file, then poll the request. An unknown image or label fails it and changes nothing [2.73 0460]."""

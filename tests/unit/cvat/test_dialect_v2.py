@@ -180,6 +180,13 @@ def test_an_export_that_is_already_running_is_polled() -> None:
     value(v2.export(60, Path("x.zip"), "COCO 1.0"), response(702), *polled_responses(703), response(704))
 
 
+def test_an_export_that_another_client_started_again_is_awaited() -> None:
+    running = Response(400, {"content-type": "text/plain"}, b"The request process is not completed")
+    responses = [response(701), *polled_responses(703), running, *polled_responses(703), response(704)]
+    _, requests, _ = play(v2.export(60, Path("x.zip"), "COCO 1.0"), responses)
+    assert [request.path for request in requests].count("/api/tasks/60/dataset/download") == 2
+
+
 @pytest.mark.parametrize(("number", "words"), [(699, "Invalid RLE mask"), (798, "validation_mode")])
 def test_a_failed_export_has_the_servers_message(number: int, words: str) -> None:
     with pytest.raises(ExportFailed, match=words):
