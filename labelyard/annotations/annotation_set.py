@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from labelyard.domain.annotations import Annotations, Interpolation
-from labelyard.domain.tasks import Frame, Task
+from labelyard.domain.tasks import Frame, FrameUse, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +23,7 @@ class AnnotationSet:
     annotations: Annotations
     jobs: Mapping[tuple[str, int], int]
     interpolation: Interpolation
+
+    def data_frames(self) -> Iterator[tuple[int, Frame]]:
+        """Yield number and frame of those that are data."""
+        yield from ((number, frame) for number, frame in enumerate(self.frames) if frame.use is FrameUse.DATA)

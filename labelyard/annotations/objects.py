@@ -50,7 +50,7 @@ class _Expansion:
         return replace(
             self._placed(shape, "shape", shape.frame, shape.attributes),
             kind=Kind(shape.type), points=shape.points, rotation=shape.rotation, occluded=shape.occluded,
-            z_order=shape.z_order, score=shape.score,
+            z_order=shape.z_order, score=_score(shape),
             keypoints=tuple(self._keypoint(one.label_id, one, one.attributes) for one in shape.elements),
         )  # fmt: skip
 
@@ -99,3 +99,8 @@ class _Expansion:
             label.name if label else f"label {label_id}", x, y, point.outside, point.occluded,
             typed_attributes(label.attributes if label else (), attributes),
         )  # fmt: skip
+
+
+def _score(shape: Shape) -> float | None:
+    """Return a model's confidence; CVAT 2.73 gives 1 to everything that people draw."""
+    return None if shape.score == 1 and (shape.source or "manual") == "manual" else shape.score

@@ -258,6 +258,10 @@ class Cvat:
             part.unlink(missing_ok=True)
         return name
 
+    def export_formats(self) -> list[str]:
+        """Return the names of the formats that the server can write."""
+        return self._runner.run(self._runner.dialect.export_formats())
+
     def import_annotations(self, task_id: int, file: Path, *, format_name: str = COCO, deadline: float = 600.0) -> None:
         """Replace a task's annotations with those of a file. `deadline` is in seconds."""
         body = UploadFile(file.name, file.stat().st_size, lambda: file.open("rb"))

@@ -58,6 +58,8 @@ class Quirks:
     """Whether annotations have `source` (manual, auto)."""
     label_color: bool = False
     """Whether labels have `color`."""
+    boxes_lead_groups: bool = False
+    """Whether an export gives grouped shapes the bbox of the rectangles among them, and not that of all."""
     export_can_be_stale: bool = True
     """Whether an export may miss what was saved while it was written, until the next write."""
     interpolation: Interpolation = Interpolation.V1
@@ -269,6 +271,10 @@ class Dialect(ABC):
     @abstractmethod
     def export(self, task_id: int, to: Path, format_name: str) -> Exchange[str]:
         """Save an export to `to`; return the server's file name."""
+
+    def export_formats(self) -> Exchange[list[str]]:
+        """Return the names of the formats that the server can write."""
+        return fetch(self._get("server/annotation/formats"), lambda data: [one["name"] for one in data["exporters"]])
 
     @abstractmethod
     def import_annotations(self, task_id: int, file: UploadFile, format_name: str) -> Exchange[None]:

@@ -60,6 +60,7 @@ QUIRKS = Quirks(
     task_z_order=False,
     annotation_source=True,
     label_color=True,
+    boxes_lead_groups=True,
     export_can_be_stale=False,
     interpolation=Interpolation.V2,
 )

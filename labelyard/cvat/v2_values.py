@@ -58,6 +58,7 @@ def decode_job(data: Any) -> Job:
         stop_frame=int(data["stop_frame"]),
         status=JobStatus.COMPLETED if data["state"] == "completed" else stage,
         assignee=decode_user_id(data["assignee"]),
+        updated=data.get("updated_date") or "",
     )
 
 

@@ -103,6 +103,8 @@ class Job:
     stop_frame: int
     status: JobStatus = JobStatus.ANNOTATION
     assignee: int | None = None
+    updated: str = ""
+    """When it was last changed; empty on CVAT 1.x."""
 
 
 @dataclass(frozen=True, slots=True)

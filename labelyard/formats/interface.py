@@ -4,24 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
 from labelyard.annotations.account import Account, Counts
 from labelyard.annotations.content import Content, FrameObject, Kind
+from labelyard.domain.formats import Groups
 from labelyard.domain.labels import Label
 from labelyard.formats.checks.fault import DatasetFacts
 
 MAX_WARNINGS = 100
 """The warnings that a file keeps; its account has all numbers."""
-
-
-class Groups(StrEnum):
-    """What a format with instances makes of grouped shapes of one label."""
-
-    MERGE = "merge"
-    KEEP = "keep"
 
 
 @dataclass(frozen=True, slots=True)

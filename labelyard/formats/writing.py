@@ -10,10 +10,11 @@ from pathlib import Path
 from labelyard.annotations.account import Account, account_of, count_objects
 from labelyard.annotations.content import FrameObject, LeftOut
 from labelyard.annotations.selection import Selection
+from labelyard.domain.formats import Groups
 from labelyard.domain.labels import Label
 from labelyard.errors import ExportFailed
 from labelyard.formats.checks.fault import DatasetFacts
-from labelyard.formats.interface import MAX_WARNINGS, DatasetFile, Format, FormatOptions, Groups, Provenance
+from labelyard.formats.interface import MAX_WARNINGS, DatasetFile, Format, FormatOptions, Provenance
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from labelyard.ledger import Transaction
 from labelyard.ledger.tables import Export
 
 DEFAULT_FORMAT = "coco"
-"""The format of every export, until a dataset file can name others."""
+"""The format of a dataset file that names none; its keys do not name it."""
 
 _UNFINISHED = Export.exported_at.is_(None)
 
@@ -30,9 +30,9 @@ def latest(tx: Transaction, batch_id: str) -> Sequence[Export]:
     return [export for export in found if export.task_updated == found[0].task_updated]
 
 
-def next_generation(tx: Transaction, batch_id: str, format_name: str) -> int:
-    """Return the generation of the next export of a batch and format, from 1."""
-    finished = select(func.max(Export.generation)).where(*_of(batch_id, format_name), Export.exported_at.is_not(None))
+def next_generation(tx: Transaction, batch_id: str) -> int:
+    """Return the generation of the next export of a batch, from 1; all its formats share it."""
+    finished = select(func.max(Export.generation)).where(Export.batch_id == batch_id, Export.exported_at.is_not(None))
     return 1 + (tx.scalar(finished) or 0)
 
 

@@ -230,15 +230,19 @@ class Export(Table):
     id: Mapped[int] = mapped_column(primary_key=True)
     batch_id: Mapped[str] = mapped_column(ForeignKey("batch.id"))
     format: Mapped[str]
-    """A name in `formats.FORMATS`."""
+    """A name in `domain.formats`."""
     generation: Mapped[int]
     bucket: Mapped[str]
     key: Mapped[str]
     sha256: Mapped[str]
+    other_files: Mapped[dict[str, Any]]
+    """The SHA-256 of each further file of the dataset, by its key."""
     source: Mapped[str]
-    """`export` (CVAT's own file, equal to its annotations) or `annotations` (written from the annotations API)."""
+    """Where the annotations come from, in words."""
     images: Mapped[int]
     annotations: Mapped[int]
+    account: Mapped[dict[str, Any] | None]
+    """What became of everything that was drawn (`Account.document`); None for a file that CVAT wrote."""
     task_updated: Mapped[str]
     """The task's updated_date when it was exported; the file is out of date once the task has a later one."""
     tries: Mapped[int]

@@ -17,8 +17,7 @@ from labelyard.domain.states import BatchState, TaskState
 from labelyard.domain.task_names import task_name_pattern
 from labelyard.domain.tasks import Task
 from labelyard.errors import CvatDisagrees, InputError, NotFound, StoreError
-from labelyard.formats import FORMATS
-from labelyard.formats.interface import Format, Origin
+from labelyard.formats.coco.origin import Origin, read_origin
 from labelyard.ledger import Transaction, batches, datasets, jobs, tasks
 from labelyard.ledger.history import record
 from labelyard.ledger.tables import Batch, Object
@@ -199,17 +198,16 @@ def _list_sources(context: Context, spec: DatasetSpec) -> list[StoredObject]:
 
 
 def _origins(context: Context, spec: DatasetSpec) -> Iterator[tuple[str, Origin]]:
-    """Yield the address and the origin of each file that was exported for the dataset, in any format."""
+    """Yield the address and the origin of each COCO file that was exported for the dataset."""
     for obj in context.store.list(spec.export_bucket, spec.export.prefix):
-        for dataset_format in FORMATS.values():
-            origin = _read_origin(context, obj, dataset_format) if obj.key.endswith(dataset_format.suffix) else None
-            if origin is not None and origin.dataset == spec.name:
-                yield obj.url, origin
+        origin = _read_origin(context, obj) if obj.key.endswith(".json") else None
+        if origin is not None and origin.dataset == spec.name:
+            yield obj.url, origin
 
 
-def _read_origin(context: Context, obj: StoredObject, dataset_format: Format) -> Origin | None:
+def _read_origin(context: Context, obj: StoredObject) -> Origin | None:
     try:
-        return dataset_format.read_origin(b"".join(context.store.read(obj)))
+        return read_origin(b"".join(context.store.read(obj)))
     except (StoreError, InputError) as error:
         _log.warning("%s is not an export: %s", obj.url, error)
         return None

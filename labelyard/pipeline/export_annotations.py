@@ -1,60 +1,65 @@
-"""export_annotations: write the task's annotations to the bucket as a dataset file, complete up to the last edit.
+"""export_annotations: write what people drew in the task to the bucket, in every format of the dataset.
 
-CVAT's own export can be stale: it misses what was saved while it was written, and stays so until the next write. So it
-is compared with the annotations API. If it differs: wait for the running export, make a neutral write to invalidate
-CVAT's cache, export again. After three exports that differ or fail, the file is written from the annotations API, and
-says so.
+The files are written from the annotation set (see `read_task`). Each has an account: what was drawn is in the file, or
+left out for a reason that is named.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from labelyard.annotations.comparison import compare
-from labelyard.annotations.content import AnnotatedImages
-from labelyard.config import Deletions
-from labelyard.domain.annotations import Annotations, Change, Tag
+from labelyard.annotations.account import Account
+from labelyard.annotations.annotation_set import AnnotationSet
+from labelyard.annotations.content import FrameObject, Image
+from labelyard.annotations.selection import Selection, select
+from labelyard.config import Deletions, ExportSection, FaultyShapes
+from labelyard.domain.formats import ORIGINAL, is_of_server, server_name
 from labelyard.domain.objects import s3_url
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus, Task
 from labelyard.errors import ExportFailed, ExportOutdated
 from labelyard.failpoints import failpoint
 from labelyard.formats import FORMATS
-from labelyard.formats.checks.fault import DatasetFacts, Fault, summary
-from labelyard.formats.interface import ExpectedExport, Format, Original, Provenance, WrittenFile, WrittenFrom
+from labelyard.formats.archive import write_archive
+from labelyard.formats.checks.fault import DatasetFacts
+from labelyard.formats.interface import FormatOptions, Provenance
+from labelyard.formats.writing import Target, write_dataset
 from labelyard.ledger import Transaction, batches, datasets, exports, tasks
 from labelyard.ledger.tables import Export, Object
 from labelyard.pipeline.acquire_batch import BatchLease
 from labelyard.pipeline.create_task import task_url
 from labelyard.pipeline.leftover_tasks import delete_leftover_tasks
-from labelyard.pipeline.shown_sizes import ShownSizes, frames_as_shown, shown_sizes, turned
+from labelyard.pipeline.read_task import TaskReader, TaskReading, place, task_provenance
+from labelyard.pipeline.shown_sizes import shown_sizes
 
 _log = logging.getLogger(__name__)
-_FORMAT_NAME = exports.DEFAULT_FORMAT
-_FORMAT: Format = FORMATS[_FORMAT_NAME]
-_MAX_EXPORTS = 3
-_MARKER_GROUP = 0x6C616279
-"""The group of a neutral write's tag ("laby" in ASCII). Tools number groups from 1, so no person's tag has it."""
 
 
 @dataclass(frozen=True)
 class Exported:
-    """The file in the bucket; `tries` is how many exports CVAT had to make."""
+    """The files in the bucket, by format; `url` is that of the first format that the dataset names."""
 
     url: str
     generation: int
     images: int
     annotations: int
+    left_out: int
     source: str
-    tries: int
+    exports: int
+    formats: Mapping[str, str]
 
     def __str__(self) -> str:
-        return f"generation {self.generation}: {self.images} images, {self.annotations} annotations in {self.url}"
+        without = f", {self.left_out} left out" if self.left_out else ""
+        found = f"{self.images} images, {self.annotations} annotations{without}"
+        return f"generation {self.generation}: {found} in {self.url}"
 
 
 @dataclass(frozen=True)
@@ -69,37 +74,52 @@ class _Batch:
 
 
 @dataclass(frozen=True)
-class _TaskContent:
-    """The content of a task that did not change while it was read; `tries` counts CVAT's exports."""
+class _File:
+    """A file to upload, and its key."""
 
-    images: AnnotatedImages
-    written_from: WrittenFrom
-    task: Task
-    tries: int
+    path: Path
+    key: str
+    sha256: str
+    media_type: str
+
+
+@dataclass(frozen=True)
+class _FormatFiles:
+    """The files of one format, the main one first. A file of the server's own has no account."""
+
+    format: str
+    files: Sequence[_File]
+    images: int = 0
+    annotations: int = 0
+    account: Account | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def export_annotations(lease: BatchLease) -> Exported:
-    """Write a dataset file that holds exactly the task's annotations to the bucket, and record it.
+    """Write the files of every format, which hold exactly what was drawn, to the bucket, and record them.
 
-    Raises ExportOutdated if people continued to work; ExportFailed if the format cannot hold the annotations.
+    Raises ExportOutdated if people continued to work; ExportFailed if a format cannot be written.
     """
     batch = _read_batch(lease)
     failpoint("export_annotations.begun")
     # Here, long after the creation: a delayed creation has taken effect by now.
     delete_leftover_tasks(lease.ledger, lease.cvat, lease.batch_id)
     with _spool_folder(lease) as folder:
-        content = _read_task(lease, batch, folder / "export.zip")
-        left_out = _names_to_leave_out(lease, batch.members, content.images)
-        written = _write_file(lease, batch, content, left_out, folder / f"dataset{_FORMAT.suffix}")
+        reading = _reader(lease, batch, folder).read()
+        excluded = _excluded_frames(lease, batch.members, reading.annotations)
+        written = list(_write_formats(lease, batch, reading, excluded, folder))
         failpoint("export_annotations.file_written")
         with lease.transaction() as tx:
-            _require_unchanged(tx, lease, content, left_out)
-            export = exports.add_unfinished(tx, _new_export(lease, batch, content, written))
-        lease.context.store.write(export.bucket, export.key, written.path, _FORMAT.media_type)
+            _require_unchanged(tx, lease, reading.annotations, excluded)
+            rows = [exports.add_unfinished(tx, _new_export(lease, batch, reading, one)) for one in written]
+        for one in written:
+            for file in one.files:
+                lease.check()
+                lease.context.store.write(lease.spec.export_bucket, file.key, file.path, file.media_type)
         failpoint("export_annotations.file_uploaded")
     with lease.transaction() as tx:
-        _require_unchanged(tx, lease, content, left_out)
-        exported = _record(tx, exports.finish(tx, export.id), written.warnings)
+        _require_unchanged(tx, lease, reading.annotations, excluded)
+        exported = _record(tx, lease, [exports.finish(tx, row.id) for row in rows], written, reading)
     failpoint("export_annotations.recorded")
     _log.info("%s: %s", lease.batch_id, exported)
     return exported
@@ -112,7 +132,7 @@ def _read_batch(lease: BatchLease) -> _Batch:
             task_id,
             _uploaded_members(tx, lease),
             batches.get(tx, lease.batch_id).version,
-            exports.next_generation(tx, lease.batch_id, _FORMAT_NAME),
+            exports.next_generation(tx, lease.batch_id),
             DatasetFacts(lease.spec, datasets.categories(tx, lease.spec.name)),
         )
 
@@ -121,51 +141,12 @@ def _uploaded_members(tx: Transaction, lease: BatchLease) -> list[Object]:
     return [member for member in batches.members(tx, lease.batch_id) if member.upload_name]
 
 
-# --- the content of the task ------------------------------------------------------------------------------------------
-
-
-def _read_task(lease: BatchLease, batch: _Batch, to: Path) -> _TaskContent:
-    """Return the content of CVAT's export if it equals the annotations API, else that of the annotations API."""
-    task_id, shown = batch.task_id, shown_sizes(batch.members)
-    # Before the task is read: deleting the tag changes `updated`.
-    _delete_leftover_markers(lease, task_id)
-    if names := turned(lease.cvat.frames(task_id), shown):
-        # CVAT clips polygons and masks at the size that it states.
-        _log.warning("%s: CVAT's export has a false size of %s; writing the annotations", lease.batch_id, names[0])
-        return _read_annotations(lease, task_id, shown, tries=0)
-    for attempt in range(1, _MAX_EXPORTS + 1):
-        task = _completed_task(lease, task_id)
-        expected = _expected_export(lease, task, shown)
-        try:
-            images = _fresh_export(lease, task, expected, to)
-        except ExportFailed as error:
-            _log.warning("%s: export %d of task %d: %s", lease.batch_id, attempt, task_id, error.what)
-            _invalidate_cached_export(lease, task)
-        else:
-            return _TaskContent(images, WrittenFrom.EXPORT, task, attempt)
-    _log.warning("%s: task %d has no usable export; writing its annotations instead", lease.batch_id, task_id)
-    return _read_annotations(lease, task_id, shown, tries=_MAX_EXPORTS)
-
-
-def _fresh_export(lease: BatchLease, task: Task, expected: ExpectedExport, to: Path) -> AnnotatedImages:
-    """Return the content of CVAT's export. Raises ExportFailed if it fails or differs from what is expected."""
-    deadline = lease.context.settings.export_deadline_seconds
-    lease.cvat.export(task.id, to, format_name=_FORMAT.cvat_name, deadline=deadline)
-    found = _FORMAT.read_export(to)
-    if difference := compare(expected.content, found):
-        raise ExportFailed(f"it differs from the annotations: {difference}")
-    # `updated` changes with every real write of annotations and, as measured on 1.0.0, with nothing else.
-    if _completed_task(lease, task.id).updated != task.updated:
-        raise ExportFailed("the annotations changed while it was written")
-    return found
-
-
-def _read_annotations(lease: BatchLease, task_id: int, shown: ShownSizes, tries: int) -> _TaskContent:
-    task = _completed_task(lease, task_id)
-    expected = _expected_export(lease, task, shown)
-    if _completed_task(lease, task_id).updated != task.updated:
-        raise ExportOutdated("the annotations changed while they were read", where=lease.where(task_id))
-    return _TaskContent(expected.content.likeliest, WrittenFrom.ANNOTATIONS, task, tries)
+def _reader(lease: BatchLease, batch: _Batch, folder: Path) -> TaskReader:
+    return TaskReader(
+        lease.cvat, partial(_completed_task, lease, batch.task_id), folder,
+        lease.context.settings.export_deadline_seconds, shown_sizes(batch.members), lease.check,
+        tuple(server_name(name) for name in lease.spec.export.formats if is_of_server(name)),
+    )  # fmt: skip
 
 
 def _completed_task(lease: BatchLease, task_id: int) -> Task:
@@ -176,111 +157,177 @@ def _completed_task(lease: BatchLease, task_id: int) -> Task:
     return task
 
 
-def _expected_export(lease: BatchLease, task: Task, shown: ShownSizes) -> ExpectedExport:
-    """Return what the export should hold. Raises ExportFailed naming the shapes on which CVAT's export fails."""
-    annotations = lease.cvat.task_annotations(task.id)
-    frames = frames_as_shown(lease.cvat.frames(task.id), shown)
-    expected = _FORMAT.expected_export(annotations, frames, task.labels)
-    if expected.faults:
+# --- which images -----------------------------------------------------------------------------------------------------
+
+
+def _excluded_frames(lease: BatchLease, members: Sequence[Object], annotations: AnnotationSet) -> dict[int, str]:
+    """Return why a frame is not in the dataset, by its number: its object was quarantined or deleted, or is unknown."""
+    by_name = {member.upload_name: member for member in members}
+    reasons = {}
+    for number, frame in enumerate(annotations.frames):
+        member = by_name.get(frame.name)
+        if member is None:  # in a task that a person created
+            reasons[number] = "not an object of the dataset"
+        elif member.quarantine_reason is not None:
+            reasons[number] = "quarantined"
+        elif member.deleted_at is not None and lease.spec.deletions is Deletions.DROP:
+            reasons[number] = "of an object that was deleted from the bucket"
+    return reasons
+
+
+def _images(members: Sequence[Object], annotations: AnnotationSet, excluded: Mapping[int, str]) -> list[Image]:
+    by_name = {member.upload_name: member for member in members}
+    return [
+        Image(one.key, frame.width, frame.height, number, frame.name, one.stored, one.exif_orientation)
+        for number, frame in annotations.data_frames()
+        if number not in excluded and (one := by_name[frame.name])
+    ]
+
+
+# --- the files --------------------------------------------------------------------------------------------------------
+
+
+def _write_formats(
+    lease: BatchLease, batch: _Batch, reading: TaskReading, excluded: Mapping[int, str], folder: Path
+) -> Iterator[_FormatFiles]:
+    """Yield the files of each format; the first one that the dataset names comes last, as the newest of the batch."""
+    spec = lease.spec.export
+    images = _images(batch.members, reading.annotations, excluded)
+    selection = select(reading.annotations, reading.objects, images, excluded)
+    if selection.faulty and spec.faulty_shapes is FaultyShapes.FAIL:
+        first = selection.faulty[0]
         raise ExportFailed(
-            summary(expected.faults),
-            where=lease.where(task.id),
-            next_step=f"correct it in {task_url(lease.cvat, task.id)}, then: labelyard retry {lease.batch_id}",
+            f"{len(selection.faulty)} faulty shapes, {first.reason}: {_place(lease, reading, first.object)}",
+            where=lease.where(batch.task_id),
+            next_step=f"correct them in CVAT, then: labelyard retry {lease.batch_id}",
         )
-    return expected
-
-
-# --- CVAT's cache -----------------------------------------------------------------------------------------------------
-
-
-def _invalidate_cached_export(lease: BatchLease, task: Task) -> None:
-    """Make CVAT forget its cached file: create a tag and delete it again. Only a real write has this effect."""
-    lease.check()
-    # Any job and label will do: the cached file belongs to the task, and no tag is in a COCO file.
-    job, label = task.jobs[0], task.labels[0]
-    tag = Annotations(tags=(Tag(frame=job.start_frame, label_id=label.id, group=_MARKER_GROUP),))
-    created = lease.cvat.change_annotations(job.id, Change.CREATE, tag)
-    failpoint("export_annotations.marker_created")
-    lease.cvat.change_annotations(job.id, Change.DELETE, created)
-    failpoint("export_annotations.marker_deleted")
-
-
-def _delete_leftover_markers(lease: BatchLease, task_id: int) -> None:
-    """Delete the tag of a run that died in the middle of a neutral write."""
-    job = lease.cvat.jobs(task_id)[0]
-    leftover = tuple(tag for tag in lease.cvat.annotations(job.id).tags if tag.group == _MARKER_GROUP)
-    if leftover:
-        lease.check()
-        lease.cvat.change_annotations(job.id, Change.DELETE, Annotations(tags=leftover))
-
-
-# --- the file ---------------------------------------------------------------------------------------------------------
-
-
-def _names_to_leave_out(lease: BatchLease, members: Sequence[Object], images: AnnotatedImages) -> set[str]:
-    """Return the upload names to leave out: quarantined, deleted (if `deletions: drop`) or unknown objects."""
-    drop = lease.spec.deletions is Deletions.DROP
-    kept = {m.upload_name for m in members if m.quarantine_reason is None and not (drop and m.deleted_at is not None)}
-    unknown = {image.name for image in images.images} - {member.upload_name for member in members}
-    for name in unknown:  # in a task that a person created
-        _log.warning("%s: %s is left out: it is not an object of the dataset", lease.batch_id, name)
-    return {image.name for image in images.images} - kept
-
-
-def _write_file(lease: BatchLease, batch: _Batch, content: _TaskContent, left_out: set[str], to: Path) -> WrittenFile:
-    annotators = tuple({job.assignee for job in content.task.jobs if job.assignee is not None})
-    provenance = Provenance(
-        batch.version, lease.batch_id, batch.task_id, batch.generation, content.written_from, annotators
+    if spec.keep_original and reading.witness is not None:
+        yield _of_server(lease, batch, ORIGINAL, reading.witness)
+    target = Target(
+        _provenance(lease, batch, reading), _options(lease, spec), partial(_place, lease, reading), batch.dataset
     )
-    originals = _originals(batch.members, content.images)
-    return _FORMAT.write(content.images.without(left_out), originals, batch.dataset, provenance, to)
+    for name in reversed(spec.formats):
+        if is_of_server(name):
+            yield _of_server(lease, batch, name, reading.server_files[server_name(name)])
+        else:
+            yield _write_format(lease, batch, name, selection, target, folder / name)
 
 
-def _originals(members: Sequence[Object], images: AnnotatedImages) -> Mapping[str, Original]:
-    """Return the object behind each image, by its name in CVAT."""
-    frames = {image.name: frame for frame, image in enumerate(images.images)}
-    by_name = {member.upload_name or "": member for member in members}
-    return {
-        name: Original(by_name[name].stored, frames[name], by_name[name].exif_orientation)
-        for name in by_name.keys() & frames
-    }
+def _write_format(
+    lease: BatchLease, batch: _Batch, name: str, selection: Selection, target: Target, folder: Path
+) -> _FormatFiles:
+    form, stem = FORMATS[name], "dataset"
+    folder.mkdir()
+    dataset = write_dataset(form, selection, target, folder, stem)
+    files = dataset.files
+    if form.archive_suffix:
+        archive = folder.with_suffix(form.archive_suffix)
+        write_archive(files, folder, archive)
+        files = (archive,)
+    digest = _sha256(files[0])
+    key = f"{lease.spec.export.prefix}{lease.batch_id}-g{batch.generation}-{digest[:12]}"
+    key += "" if name == exports.DEFAULT_FORMAT else f".{name}"
+    return _FormatFiles(
+        name,
+        [_file(one, key + (form.archive_suffix or one.name.removeprefix(stem))) for one in files],
+        dataset.images,
+        dataset.annotations,
+        dataset.account,
+        dataset.warnings,
+    )
 
 
-def _require_unchanged(tx: Transaction, lease: BatchLease, content: _TaskContent, left_out: set[str]) -> None:
-    """Raise ExportOutdated if the batch or its objects changed while the file was written."""
+def _of_server(lease: BatchLease, batch: _Batch, name: str, file: Path) -> _FormatFiles:
+    """Return a file that CVAT wrote itself."""
+    folder = "original/" if name == ORIGINAL else ""
+    digest = _sha256(file)[:12]
+    suffix = ".zip" if name == ORIGINAL else f".{_slug(name)}.zip"
+    key = f"{lease.spec.export.prefix}{folder}{lease.batch_id}-g{batch.generation}-{digest}{suffix}"
+    return _FormatFiles(name, [_file(file, key)])
+
+
+def _slug(name: str) -> str:
+    """Return a format's name as a part of a key: "cvat:COCO 1.0" is "cvat-coco-1.0"."""
+    return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.")
+
+
+def _file(path: Path, key: str) -> _File:
+    media_type = "application/zip" if path.suffix == ".zip" else "application/json"
+    return _File(path, key, _sha256(path), media_type)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _provenance(lease: BatchLease, batch: _Batch, reading: TaskReading) -> Provenance:
+    return replace(
+        task_provenance(reading),
+        dataset=lease.spec.name,
+        version=batch.version,
+        batch=lease.batch_id,
+        generation=batch.generation,
+    )
+
+
+def _options(lease: BatchLease, spec: ExportSection) -> FormatOptions:
+    return FormatOptions(spec.rectangles_as_polygons, spec.groups, lease.cvat.quirks.boxes_lead_groups)
+
+
+def _place(lease: BatchLease, reading: TaskReading, one: FrameObject) -> str:
+    return place(reading.annotations, one, task_url(lease.cvat, reading.annotations.task.id))
+
+
+# --- the ledger -------------------------------------------------------------------------------------------------------
+
+
+def _require_unchanged(
+    tx: Transaction, lease: BatchLease, annotations: AnnotationSet, excluded: Mapping[int, str]
+) -> None:
+    """Raise ExportOutdated if the batch or its objects changed while the files were written."""
     batch = batches.get(tx, lease.batch_id, lock=True)
     if batch.state is not BatchState.COMPLETED:
         raise ExportOutdated(f"the batch is {batch.state} again", where=lease.batch_id)
-    if _names_to_leave_out(lease, _uploaded_members(tx, lease), content.images) != left_out:
-        what = "an object was quarantined, deleted or restored while the file was written"
+    if _excluded_frames(lease, _uploaded_members(tx, lease), annotations) != excluded:
+        what = "an object was quarantined, deleted or restored while the files were written"
         raise ExportOutdated(what, where=lease.batch_id)
 
 
-def _new_export(lease: BatchLease, batch: _Batch, content: _TaskContent, written: WrittenFile) -> Export:
-    key = f"{lease.spec.export.prefix}{lease.batch_id}-g{batch.generation}-{written.sha256[:12]}{_FORMAT.suffix}"
+def _new_export(lease: BatchLease, batch: _Batch, reading: TaskReading, written: _FormatFiles) -> Export:
+    main, *others = written.files
     return Export(
-        batch_id=lease.batch_id, format=_FORMAT_NAME, generation=batch.generation, bucket=lease.spec.export_bucket,
-        key=key, sha256=written.sha256, source=content.written_from.value, images=written.images,
-        annotations=written.annotations, task_updated=content.task.updated, tries=content.tries, current=False,
+        batch_id=lease.batch_id, format=written.format, generation=batch.generation, bucket=lease.spec.export_bucket,
+        key=main.key, sha256=main.sha256, other_files={file.key: file.sha256 for file in others},
+        source=reading.source, images=written.images, annotations=written.annotations,
+        account=None if written.account is None else written.account.document(),
+        task_updated=reading.annotations.task.updated, tries=reading.exports, current=False,
     )  # fmt: skip
 
 
-def _record(tx: Transaction, row: Export, warnings: Sequence[Fault]) -> Exported:
-    """Move the batch of a finished export to EXPORTED."""
-    url = s3_url(row.bucket, row.key)
-    exported = Exported(url, row.generation, row.images, row.annotations, row.source, row.tries)
-    batch = batches.get(tx, row.batch_id, lock=True)
+def _record(
+    tx: Transaction, lease: BatchLease, rows: Sequence[Export], written: Sequence[_FormatFiles], reading: TaskReading
+) -> Exported:
+    """Move the batch of finished exports to EXPORTED."""
+    main, row = written[-1], rows[-1]
+    left_out = sum(one.count for one in main.account.left_out) if main.account else 0
+    exported = Exported(
+        s3_url(row.bucket, row.key), row.generation, row.images, row.annotations, left_out, row.source, row.tries,
+        {one.format: s3_url(one.bucket, one.key) for one in rows},
+    )  # fmt: skip
+    batch = batches.get(tx, lease.batch_id, lock=True)
     batches.move(tx, batch, BatchState.EXPORTED, str(exported))
-    batch.warning = _warning(warnings)
+    all_warnings = (warning for one in reversed(written) for warning in one.warnings)
+    batch.warning = _warning(list(dict.fromkeys((*reading.warnings, *all_warnings))))
     return exported
 
 
-def _warning(warnings: Sequence[Fault]) -> str | None:
+def _warning(warnings: Sequence[str]) -> str | None:
     """Return the batch's warning in one line; all of them are in the file's `info.warnings`."""
     if not warnings:
         return None
-    all_of_them = " (all: info.warnings in the file)" if len(warnings) > 1 else ""
-    return f"exported with warnings: {summary(warnings)}{all_of_them}"
+    more = f" (and {len(warnings) - 1} more: info.warnings in the file)" if len(warnings) > 1 else ""
+    return f"exported with warnings: {warnings[0]}{more}"
 
 
 @contextmanager

@@ -16,9 +16,10 @@ import numpy as np
 from labelyard.annotations.content import Attributes, FrameObject, Image, Keypoint, Kind, extent
 from labelyard.annotations.faults import polygon_area
 from labelyard.annotations.masks import MaskRuns, Pixels, image_pixels, mask_runs
+from labelyard.domain.formats import Groups
 from labelyard.domain.labels import Label
 from labelyard.formats.coco.reference import polygon_pixels, raster_area
-from labelyard.formats.interface import FormatOptions, Groups
+from labelyard.formats.interface import FormatOptions
 
 OWN_FIELDS = frozenset({
     "occluded", "rotation", "track_id", "keyframe", "z_order", "group", "source", "score", "job", "ellipse", "points",
@@ -104,18 +105,6 @@ def _point_attributes(one: FrameObject) -> dict[str, Attributes] | None:
 # --- outlines ---------------------------------------------------------------------------------------------------------
 
 
-def has_box(one: FrameObject) -> bool:
-    """Return whether an object has a bbox with a width and a height, which readers of annotations need."""
-    if one.kind is Kind.SKELETON:
-        _, _, width, height = _box_of_points([(p.x, p.y) for p in one.keypoints if not p.outside])
-    elif one.kind is Kind.POINTS:
-        left, top, right, bottom = extent(one.points)
-        width, height = right - left, bottom - top
-    else:
-        return one.kind in MERGED
-    return width > 0 and height > 0
-
-
 def _outline(one: FrameObject, image: Image, options: FormatOptions) -> _Outline:
     is_crowd = one.attributes.get("is_crowd") is True
     match one.kind:
@@ -124,11 +113,9 @@ def _outline(one: FrameObject, image: Image, options: FormatOptions) -> _Outline
         case Kind.POLYGON if not is_crowd:
             return _polygons([one.points], _box_of([one]), image)
         case Kind.SKELETON:
-            box = _box_of_points([(point.x, point.y) for point in one.keypoints if not point.outside])
-            return _Outline(box, [], box[2] * box[3])
+            return _box_around([value for p in one.keypoints if not p.outside for value in (p.x, p.y)])
         case Kind.POINTS:
-            box = _upright(one.points)
-            return _Outline(box, [], box[2] * box[3])
+            return _box_around(one.points)
         case _:
             return _mask(_pixels(one, image), one, is_crowd=is_crowd)
 
@@ -234,8 +221,11 @@ def _box_of(members: Sequence[FrameObject]) -> Box:
     return _upright(points)
 
 
-def _box_of_points(points: Sequence[tuple[float, float]]) -> Box:
-    return _upright([value for point in points for value in point])
+def _box_around(points: Sequence[float]) -> _Outline:
+    """Return the box of keypoints. Points on a line get one pixel: readers fail on a box without an area."""
+    x, y, width, height = _upright(points)
+    width, height = max(width, 1.0), max(height, 1.0)
+    return _Outline((x, y, width, height), [], width * height)
 
 
 def _upright(points: Sequence[float]) -> Box:

@@ -126,13 +126,8 @@ def _extra(
 ) -> Iterator[FrameObject]:
     for raw in entries:
         frame, label, attributes = frames[raw["image_id"]], labels[raw["category_id"]], raw["attributes"]
-        if kind is Kind.SKELETON:
-            of_points = attributes.get("points", {})
-            keypoints = tuple(Keypoint(**one, attributes=of_points.get(one["name"], {})) for one in raw["points"])
-            yield _built(kind, frame, label, (), attributes, keypoints)
-        else:
-            points = tuple(value for pair in raw.get("points", ()) for value in pair)
-            yield _built(kind, frame, label, points, attributes)
+        points = tuple(value for pair in raw.get("points", ()) for value in pair)
+        yield _built(kind, frame, label, points, attributes)
 
 
 def _built(

@@ -13,7 +13,7 @@ from labelyard.domain.labels import AttributeSpec, Label
 from labelyard.errors import ExportFailed
 from labelyard.formats.checks import check
 from labelyard.formats.checks.fault import Severity
-from labelyard.formats.coco.instances import MERGED, attributes_of, has_box, instance, instance_groups
+from labelyard.formats.coco.instances import MERGED, attributes_of, instance, instance_groups
 from labelyard.formats.coco.reference import verify_with_pycocotools
 from labelyard.formats.interface import MAX_WARNINGS, DatasetFile, Written
 
@@ -22,7 +22,6 @@ EXTRA_PARTS = {
     Kind.POLYLINE: "polylines",
     Kind.CUBOID: "cuboids",
     Kind.POINTS: "points",
-    Kind.SKELETON: "skeletons",
 }
 """The list of the extra file that has the objects of a kind which are not among the instances."""
 
@@ -138,16 +137,11 @@ class _Documents:
 
 def is_instance(one: FrameObject, label: Label) -> bool:
     """Return whether an object stands among the instances, and not in the extra file."""
-    if one.kind is Kind.POINTS:
-        return label.type == POINTS_LABEL and has_box(one)
-    return one.kind in MERGED or (one.kind is Kind.SKELETON and has_box(one))
+    return one.kind in (*MERGED, Kind.SKELETON) or (one.kind is Kind.POINTS and label.type == POINTS_LABEL)
 
 
 def _geometry(one: FrameObject) -> dict[str, Any]:
     """Return the geometry of an object in the extra file; a tag has none."""
-    if one.kind is Kind.SKELETON:
-        names = ("name", "x", "y", "outside", "occluded")
-        return {"points": [{name: getattr(point, name) for name in names} for point in one.keypoints]}
     return (
         {"points": [list(pair) for pair in zip(one.points[::2], one.points[1::2], strict=True)]} if one.points else {}
     )

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from labelyard.annotations.content import Content, FrameObject, Kind, extent
 from labelyard.annotations.selection import Selection, in_order
+from labelyard.domain.formats import DATASET_FORMATS, Groups
 from labelyard.formats import FORMATS
-from labelyard.formats.interface import Format, FormatOptions, Groups, Provenance
+from labelyard.formats.interface import Format, FormatOptions, Provenance
 from labelyard.formats.writing import Target, WrittenDataset, write_dataset
 from tests.support.content_strategies import contents
 

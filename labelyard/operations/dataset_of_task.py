@@ -1,0 +1,76 @@
+"""A dataset of one task of any CVAT, without ledger and bucket."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from labelyard.annotations.account import Account, count_kinds
+from labelyard.annotations.content import FrameObject, Image
+from labelyard.annotations.selection import select
+from labelyard.config.fields import unknown_choice
+from labelyard.cvat import Cvat
+from labelyard.errors import InputError
+from labelyard.formats import FORMATS
+from labelyard.formats.interface import FormatOptions
+from labelyard.formats.writing import Target, write_dataset
+from labelyard.pipeline.read_task import TaskReader, TaskReading, place, task_provenance
+
+STEM = "instances"
+"""What the names of files begin with that stand alone."""
+
+
+@dataclass(frozen=True)
+class TaskDataset:
+    """The files of a dataset, and what became of everything that was drawn in its task."""
+
+    task: int
+    frames: int
+    account: Account
+    files: tuple[Path, ...]
+    warnings: tuple[str, ...]
+
+    def document(self) -> dict[str, Any]:
+        """Return it as JSON values: counts by kind of shape, tracks expanded to their frames."""
+        left_out: Counter[tuple[str, str]] = Counter()
+        for one in self.account.left_out:
+            left_out[one.kind, one.reason] += one.count
+        return {
+            "task": self.task,
+            "frames": self.frames,
+            "drawn": count_kinds(self.account.drawn),
+            "in_file": count_kinds(self.account.in_file),
+            "left_out": [{"kind": kind, "count": count, "reason": why} for (kind, why), count in left_out.items()],
+            "files": [str(file) for file in self.files],
+            "warnings": list(self.warnings),
+        }
+
+
+def write_dataset_of_task(
+    cvat: Cvat, task_id: int, format_name: str, to: Path, options: FormatOptions, *, deadline: float
+) -> TaskDataset:
+    """Write what was drawn in a task to a folder, which must be empty or not there. `deadline` is in seconds.
+
+    Raises InputError for an unknown format or a folder with files; ExportOutdated if people save all the time.
+    """
+    if format_name not in FORMATS:
+        raise InputError(unknown_choice(format_name, list(FORMATS)), where="--format")
+    to.mkdir(parents=True, exist_ok=True)
+    if next(to.iterdir(), None) is not None:
+        raise InputError("the folder is not empty", where=str(to), next_step="give another folder, or empty this one")
+    with tempfile.TemporaryDirectory() as spool:
+        reading = TaskReader(cvat, partial(cvat.task, task_id), Path(spool), deadline, {}).read()
+    annotations = reading.annotations
+    images = [Image(frame.name, frame.width, frame.height, n, frame.name) for n, frame in annotations.data_frames()]
+    selection = select(annotations, reading.objects, images, {})
+    target = Target(task_provenance(reading), options, partial(_place, cvat, reading))
+    dataset = write_dataset(FORMATS[format_name], selection, target, to, STEM)
+    return TaskDataset(task_id, len(annotations.frames), dataset.account, dataset.files, dataset.warnings)
+
+
+def _place(cvat: Cvat, reading: TaskReading, one: FrameObject) -> str:
+    return place(reading.annotations, one, f"{cvat.url}/tasks/{reading.annotations.task.id}")

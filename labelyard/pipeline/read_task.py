@@ -1,0 +1,218 @@
+"""Reading a task: the annotations API is the truth, and CVAT's own lossless export its witness.
+
+On CVAT 1.0.0 that export can be stale: it misses what was saved while it was written, and stays so until the next
+write. If it differs there: wait for the running export, make a neutral write to invalidate CVAT's cache, export again.
+Nothing is ever written on CVAT 2.x.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from labelyard.annotations.annotation_set import AnnotationSet
+from labelyard.annotations.content import FrameObject
+from labelyard.annotations.faults import fault_of
+from labelyard.annotations.objects import ExpandedObjects, frame_objects
+from labelyard.annotations.reading import read_annotation_set
+from labelyard.annotations.witness import Testimony, compare, describe
+from labelyard.cvat import Cvat
+from labelyard.domain.annotations import Annotations, Change, Tag
+from labelyard.domain.formats import CVAT_PREFIX
+from labelyard.domain.tasks import FrameUse, Job, Task
+from labelyard.errors import ExportFailed, ExportOutdated
+from labelyard.failpoints import failpoint
+from labelyard.formats.cvat_xml import IMAGES, VIDEO, read_cvat_xml
+from labelyard.formats.interface import Provenance
+from labelyard.pipeline.shown_sizes import ShownSizes, frames_as_shown
+
+_log = logging.getLogger(__name__)
+
+_MAX_EXPORTS = {True: 3, False: 2}
+"""How many exports are compared, by whether the server's exports can be stale."""
+
+_MARKER_GROUP = 0x6C616279
+"""The group of a neutral write's tag ("laby" in ASCII). Tools number groups from 1, so no person's tag has it."""
+
+
+@dataclass(frozen=True)
+class TaskReading:
+    """Everything that was drawn in a task, while it did not change.
+
+    `witness` is CVAT's own zip; None if that export failed. `warnings` say where it differs, or why there is none.
+    `exports` counts the server's exports of it. `server_files` are the zips of further formats, by the server's name.
+    """
+
+    annotations: AnnotationSet
+    objects: tuple[FrameObject, ...]
+    witness: Path | None
+    exports: int
+    server_files: Mapping[str, Path]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def source(self) -> str:
+        """Where the annotations come from, in words."""
+        compared = "not compared with CVAT's own export" if self.witness is None else "equal to CVAT's own export"
+        if self.witness is not None and self.warnings:
+            compared = "compared with CVAT's own export, which differs"
+        return f"CVAT's annotations API, {compared}"
+
+
+@dataclass(frozen=True)
+class TaskReader:
+    """Reads one task of a CVAT. `get_task` raises if the task is not in the state that is wanted.
+
+    `before_write` is called before each write to CVAT. `sizes` are those in which images are shown, by frame name.
+    `server_formats` are the server's names of formats whose files are wanted as well.
+    """
+
+    cvat: Cvat
+    get_task: Callable[[], Task]
+    folder: Path
+    deadline: float
+    sizes: ShownSizes
+    before_write: Callable[[], None] = lambda: None
+    server_formats: tuple[str, ...] = ()
+
+    def read(self) -> TaskReading:
+        """Return what the task holds.
+
+        Raises ExportOutdated if people continue to work, ExportFailed if the server cannot write one of its formats.
+        """
+        can_be_stale = self.cvat.quirks.export_can_be_stale
+        if can_be_stale:
+            self._delete_leftover_markers()
+            self._invalidate_server_formats()
+        for attempt in range(1, _MAX_EXPORTS[can_be_stale] + 1):
+            task = self.get_task()
+            frames = frames_as_shown(self.cvat.frames(task.id), self.sizes)
+            annotations = read_annotation_set(self.cvat, task, frames)
+            drawn = frame_objects(annotations)
+            outcome = self._export(annotations, drawn)
+            files = self._export_server_formats()
+            if self.get_task().updated != task.updated:
+                continue  # somebody has saved meanwhile
+            if isinstance(outcome, Testimony) and not outcome.difference:
+                return TaskReading(annotations, outcome.objects, self._zip, attempt, files)
+            _log.warning("task %d, export %d: %s", task.id, attempt, _problem(outcome))
+            if attempt == _MAX_EXPORTS[can_be_stale] or (isinstance(outcome, str) and _explained(annotations, drawn)):
+                return self._differing(annotations, drawn, outcome, attempt, files)
+            if can_be_stale:
+                self._invalidate_cached_export(task)
+        raise ExportOutdated("the annotations changed while they were read", where=f"CVAT task {self.get_task().id}")
+
+    @property
+    def _zip(self) -> Path:
+        return self.folder / "witness.zip"
+
+    def _export(self, annotations: AnnotationSet, drawn: ExpandedObjects) -> Testimony | str:
+        """Return what CVAT's export testifies, or why it failed."""
+        found = annotations.annotations
+        format_name = VIDEO if found.tracks and not (found.shapes or found.tags) else IMAGES
+        try:
+            self.cvat.export(annotations.task.id, self._zip, format_name=format_name, deadline=self.deadline)
+            export = read_cvat_xml(self._zip, annotations.task.labels)
+        except ExportFailed as error:
+            return error.what
+        names = {
+            number: frame.name
+            for number, frame in enumerate(annotations.frames)
+            if frame.use is FrameUse.DATA and (export.frames is None or number in export.frames)
+        }
+        return compare(drawn, [one for one in export.objects if one.frame in names], names)
+
+    def _differing(
+        self,
+        annotations: AnnotationSet,
+        drawn: ExpandedObjects,
+        outcome: Testimony | str,
+        attempt: int,
+        files: Mapping[str, Path],
+    ) -> TaskReading:
+        if isinstance(outcome, str):
+            warning = f"not compared with CVAT's own export, which failed: {outcome}"
+            return TaskReading(annotations, drawn.objects, None, attempt, files, (warning,))
+        lines = outcome.difference.lines
+        return TaskReading(annotations, outcome.objects, self._zip, attempt, files, tuple(lines))
+
+    # --- the server's own formats ---
+
+    def _export_server_formats(self) -> dict[str, Path]:
+        files = {name: self.folder / f"server-{number}.zip" for number, name in enumerate(self.server_formats)}
+        for name, file in files.items():
+            self._export_server_format(name, file)
+        return files
+
+    def _export_server_format(self, name: str, file: Path) -> None:
+        known = self.cvat.export_formats()
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            raise ExportFailed(
+                f"{self.cvat.url} has no format {name!r}",
+                where="export.formats in the dataset file",
+                next_step=f"write {CVAT_PREFIX}{near[0]}" if near else f"write one of {', '.join(known)}",
+            )
+        self.cvat.export(self.get_task().id, file, format_name=name, deadline=self.deadline)
+
+    def _invalidate_server_formats(self) -> None:
+        """Make CVAT forget its cached files of the server's formats, which nothing can be compared with."""
+        if self.server_formats:
+            self._export_server_formats()  # ends exports that run: the write would come too early for them
+            self._invalidate_cached_export(self.get_task())
+
+    # --- CVAT's cache ---
+
+    def _invalidate_cached_export(self, task: Task) -> None:
+        """Make CVAT forget its cached file: create a tag and delete it again. Only a real write has this effect."""
+        self.before_write()
+        # Any job and label will do: the cached file belongs to the task.
+        job, label = task.jobs[0], task.labels[0]
+        tag = Annotations(tags=(Tag(frame=job.start_frame, label_id=label.id, group=_MARKER_GROUP),))
+        created = self.cvat.change_annotations(job.id, Change.CREATE, tag)
+        failpoint("export_annotations.marker_created")
+        self.cvat.change_annotations(job.id, Change.DELETE, created)
+        failpoint("export_annotations.marker_deleted")
+
+    def _delete_leftover_markers(self) -> None:
+        """Delete the tag of a run that died in the middle of a neutral write."""
+        job = self.get_task().jobs[0]
+        leftover = tuple(tag for tag in self.cvat.annotations(job.id).tags if tag.group == _MARKER_GROUP)
+        if leftover:
+            self.before_write()
+            self.cvat.change_annotations(job.id, Change.DELETE, Annotations(tags=leftover))
+
+
+def task_provenance(reading: TaskReading) -> Provenance:
+    """Return where the annotations come from, as far as CVAT knows it."""
+    task = reading.annotations.task
+    year = int(task.updated[:4] or 0)
+    return Provenance(task.id, reading.source, year, jobs=tuple(map(_job, task.jobs)), warnings=reading.warnings)
+
+
+def _job(job: Job) -> dict[str, Any]:
+    updated = {"updated": job.updated} if job.updated else {}
+    return {"id": job.id, "frames": [job.start_frame, job.stop_frame], "assignee": job.assignee, **updated}
+
+
+def place(annotations: AnnotationSet, one: FrameObject, task_url: str) -> str:
+    """Return where an object is, for people: frame, file, job and link."""
+    names = {number: frame.name for number, frame in enumerate(annotations.frames)}
+    if one.job is None:
+        return f"{describe(one, names)}, {task_url}"
+    return f"{describe(one, names)}, job {one.job}, {task_url}/jobs/{one.job}?frame={one.frame}"
+
+
+def _problem(outcome: Testimony | str) -> str:
+    return outcome if isinstance(outcome, str) else str(outcome.difference)
+
+
+def _explained(annotations: AnnotationSet, drawn: ExpandedObjects) -> bool:
+    """Return whether an object has a fault on which CVAT's exports fail: another one would fail as well."""
+    labels = {label.name: label for label in annotations.task.labels}
+    sizes = {number: (frame.width, frame.height) for number, frame in enumerate(annotations.frames)}
+    return any(fault_of(one, labels, sizes.get(one.frame)) for one in drawn.objects)
