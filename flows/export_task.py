@@ -1,4 +1,4 @@
-"""The flow that exports a completed task as a verified COCO file."""
+"""The flow that exports what people drew in a completed task."""
 
 from prefect import flow
 from prefect.client.schemas.objects import State
@@ -15,7 +15,7 @@ from tasks.export_annotations import export_annotations
 @flow(name="export-task", flow_run_name="{batch}", persist_result=False)
 @report_failures
 def export_task(batch: str, attempt: int = 1) -> State:
-    """Export the batch's task, compare the file with the task's annotations, and store it in the bucket.
+    """Write what people drew in the batch's task to the bucket, in every format of its dataset.
 
     `attempt` counts the events published for the batch.
     """

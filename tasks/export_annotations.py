@@ -15,7 +15,7 @@ from labelyard.pipeline.acquire_batch import resume_lease
 
 @task(name="export_annotations", task_run_name="export {batch}", cache_policy=NO_CACHE, persist_result=False)
 def export_annotations(batch: str, holder: str) -> dict[str, Any]:
-    """Write the batch's annotations to the bucket as a verified COCO file. Return its URL and counts.
+    """Write what people drew to the bucket, in every format of the dataset. Return the URLs and counts.
 
     `holder` is the lease's, taken by the flow.
     """

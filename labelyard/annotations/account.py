@@ -78,12 +78,12 @@ def count_kinds(counts: Counts) -> dict[Kind, int]:
 
 def account_of(in_file: Iterable[FrameObject], left_out: Sequence[tuple[LeftOut, str]]) -> Account:
     """Return the account of a file. Each object that is left out comes with words that say where it is."""
-    places: dict[tuple[Kind, str, str, bool], list[str]] = defaultdict(list)
+    found_at: dict[tuple[Kind, str, str, bool], list[str]] = defaultdict(list)
     for one, where in left_out:
-        places[one.object.kind, one.object.label, one.reason, one.faulty].append(where)
+        found_at[one.object.kind, one.object.label, one.reason, one.faulty].append(where)
     omissions = [
         Omission(kind, label, reason, len(found), tuple(found[:_MAX_EXAMPLES]), faulty)
-        for (kind, label, reason, faulty), found in places.items()
+        for (kind, label, reason, faulty), found in found_at.items()
     ]
     order = list(Kind)
     omissions.sort(key=lambda one: (order.index(one.kind), one.label, one.reason))

@@ -64,8 +64,8 @@ class _Expansion:
             (one, {at.shape.frame: at.shape for at in track_frames(one, size, rules, through_outside=True)})
             for one in track.elements
         ]
-        for place in track_frames(track, size, rules):
-            shape = place.shape
+        for at_frame in track_frames(track, size, rules):
+            shape = at_frame.shape
             keypoints = tuple(
                 self._keypoint(one.label_id, point, (*point.attributes, *one.attributes))
                 for one, points in elements
@@ -76,8 +76,8 @@ class _Expansion:
             yield replace(
                 self._placed(track, "track", shape.frame, attributes),
                 kind=Kind(shape.type), points=shape.points, rotation=shape.rotation, occluded=shape.occluded,
-                z_order=shape.z_order, track=number, keyframe=place.keyframe, keypoints=keypoints,
-                outline_certain=place.certain,
+                z_order=shape.z_order, track=number, keyframe=at_frame.keyframe, keypoints=keypoints,
+                outline_certain=at_frame.certain,
             ), outside  # fmt: skip
 
     def _placed(

@@ -72,11 +72,11 @@ def compare(drawn: ExpandedObjects, exported: Sequence[FrameObject], names: Mapp
     missing = sorted(set(rest) - set(close) - set(uncertain))
     for number in uncertain:
         one = drawn.objects[number]
-        twin = pool.take_nearest(one)
-        if twin is None:
+        nearest = pool.take_nearest(one)
+        if nearest is None:
             missing.append(number)
         elif not one.outline_certain:
-            found[number] = replace(one, points=twin.points, outline_certain=True)
+            found[number] = replace(one, points=nearest.points, outline_certain=True)
     for one in drawn.outside:
         pool.take(one, _exact) or pool.take(one, _close)
     difference = Difference(

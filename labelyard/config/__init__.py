@@ -9,13 +9,12 @@ from labelyard.config.dataset import (
     Batching,
     DatasetSpec,
     Deletions,
-    ExportSection,
-    FaultyShapes,
     Overwrites,
     Source,
     TaskSection,
     UploadMethod,
 )
+from labelyard.config.export_section import ExportSection, FaultyShapes
 from labelyard.config.labels import AttributeSection, LabelSection
 from labelyard.config.loading import parse_spec, read_spec
 

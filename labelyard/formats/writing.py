@@ -30,11 +30,11 @@ class WrittenDataset:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What all formats of an export share. `place` says where an object is; `known` is None without a ledger."""
+    """What all formats of an export share. `location` says where an object is; `known` is None without a ledger."""
 
     provenance: Provenance
     options: FormatOptions
-    place: Callable[[FrameObject], str]
+    location: Callable[[FrameObject], str]
     known: DatasetFacts | None = None
 
 
@@ -43,8 +43,8 @@ def write_dataset(form: Format, selection: Selection, target: Target, folder: Pa
     content = selection.content
     refusals = _refusals(form, content.objects, content.labels)
     held = [one for one, reason in zip(content.objects, refusals, strict=True) if reason is None]
-    refused = [LeftOut(one, why) for one, why in zip(content.objects, refusals, strict=True) if why is not None]
-    left_out = [(one, target.place(one.object)) for one in (*selection.left_out, *refused)]
+    not_held = [LeftOut(one, why) for one, why in zip(content.objects, refusals, strict=True) if why is not None]
+    left_out = [(one, target.location(one.object)) for one in (*selection.left_out, *not_held)]
     account = account_of(held, left_out)
     warnings = [*map(str, account.left_out), *_losses(form, held), *_divided_groups(form, held, target.options.groups)]
     provenance = replace(target.provenance, warnings=(*target.provenance.warnings, *warnings)[:MAX_WARNINGS])

@@ -18,7 +18,7 @@ from labelyard.errors import InputError
 from labelyard.formats import FORMATS
 from labelyard.formats.interface import FormatOptions
 from labelyard.formats.writing import Target, write_dataset
-from labelyard.pipeline.read_task import TaskReader, TaskReading, place, task_provenance
+from labelyard.pipeline.read_task import TaskReader, TaskReading, location, task_provenance
 
 STEM = "instances"
 """What the names of files begin with that stand alone."""
@@ -67,10 +67,10 @@ def write_dataset_of_task(
     annotations = reading.annotations
     images = [Image(frame.name, frame.width, frame.height, n, frame.name) for n, frame in annotations.data_frames()]
     selection = select(annotations, reading.objects, images, {})
-    target = Target(task_provenance(reading), options, partial(_place, cvat, reading))
+    target = Target(task_provenance(reading), options, partial(_location, cvat, reading))
     dataset = write_dataset(FORMATS[format_name], selection, target, to, STEM)
     return TaskDataset(task_id, len(annotations.frames), dataset.account, dataset.files, dataset.warnings)
 
 
-def _place(cvat: Cvat, reading: TaskReading, one: FrameObject) -> str:
-    return place(reading.annotations, one, f"{cvat.url}/tasks/{reading.annotations.task.id}")
+def _location(cvat: Cvat, reading: TaskReading, one: FrameObject) -> str:
+    return location(reading.annotations, one, f"{cvat.url}/tasks/{reading.annotations.task.id}")

@@ -1,8 +1,9 @@
-"""The artifact of one batch: its objects, its task with a link, its jobs with their assignees, its exports."""
+"""The artifact of one batch: its objects, its task with a link, its jobs, its exports, what was drawn."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from labelyard.context import Context
 from labelyard.domain.objects import s3_url
@@ -20,11 +21,13 @@ def update_batch_artifact(context: Context, batch_id: str) -> None:
     with best_effort(f"updating the artifact of {batch_id}"):
         with context.ledger.read_only() as tx:
             batch, task = batches.get(tx, batch_id), tasks.current(tx, batch_id)
+            written = exports.of_batch(tx, batch_id)
             parts = [
                 _head(batch),
                 _task(task, jobs.of_batch(tx, batch_id)),
                 _objects(batches.members(tx, batch_id)),
-                _exports(exports.of_batch(tx, batch_id)),
+                _exports(written),
+                _account(written),
             ]
         publish_markdown(f"batch-{batch_id}", "\n\n".join(filter(None, parts)), f"{batch_id}: {batch.state}")
 
@@ -78,11 +81,30 @@ def _exports(rows: Sequence[Export]) -> str:
     shown = (
         (
             code(s3_url(row.bucket, row.key)),
-            str(row.images),
-            str(row.annotations),
-            row.source,
+            code(row.format),
+            str(row.images) if row.account else "",
+            str(row.annotations) if row.account else "",
             "current" if row.current else "",
         )
         for row in rows
     )
-    return f"**Exports**\n\n{table(('file', 'images', 'annotations', 'source', ''), shown)}"
+    return f"**Exports**\n\n{table(('file', 'format', 'images', 'objects', ''), shown)}"
+
+
+def _account(rows: Sequence[Export]) -> str:
+    """Return what became of everything that was drawn, for each format of the current export."""
+    return "\n\n".join(_account_of(row.format, row.account) for row in reversed(rows) if row.current and row.account)
+
+
+def _account_of(format_name: str, account: Mapping[str, Any]) -> str:
+    kinds = (
+        (kind, label, str(drawn), str(account["in_file"].get(kind, {}).get(label, 0)))
+        for kind, labels in account["drawn"].items()
+        for label, drawn in labels.items()
+    )
+    rows = table(("kind", "label", "drawn", "in the file"), ((k, code(label), d, i) for k, label, d, i in kinds))
+    left_out = "\n".join(
+        f"- {one['count']} {one['kind']} {code(one['label'])} left out, {code(one['reason'])}: {code(one['examples'][0])}"
+        for one in account["left_out"]
+    )
+    return f"**Drawn, and in {code(format_name)}**\n\n{rows}" + (f"\n\n{left_out}" if left_out else "")

@@ -37,7 +37,7 @@ from labelyard.ledger.tables import Export, Object
 from labelyard.pipeline.acquire_batch import BatchLease
 from labelyard.pipeline.create_task import task_url
 from labelyard.pipeline.leftover_tasks import delete_leftover_tasks
-from labelyard.pipeline.read_task import TaskReader, TaskReading, place, task_provenance
+from labelyard.pipeline.read_task import TaskReader, TaskReading, location, task_provenance
 from labelyard.pipeline.shown_sizes import shown_sizes
 
 _log = logging.getLogger(__name__)
@@ -197,14 +197,14 @@ def _write_formats(
     if selection.faulty and spec.faulty_shapes is FaultyShapes.FAIL:
         first = selection.faulty[0]
         raise ExportFailed(
-            f"{len(selection.faulty)} faulty shapes, {first.reason}: {_place(lease, reading, first.object)}",
+            f"{len(selection.faulty)} faulty shapes, {first.reason}: {_location(lease, reading, first.object)}",
             where=lease.where(batch.task_id),
             next_step=f"correct them in CVAT, then: labelyard retry {lease.batch_id}",
         )
     if spec.keep_original and reading.witness is not None:
         yield _of_server(lease, batch, ORIGINAL, reading.witness)
     target = Target(
-        _provenance(lease, batch, reading), _options(lease, spec), partial(_place, lease, reading), batch.dataset
+        _provenance(lease, batch, reading), _options(lease, spec), partial(_location, lease, reading), batch.dataset
     )
     for name in reversed(spec.formats):
         if is_of_server(name):
@@ -275,8 +275,8 @@ def _options(lease: BatchLease, spec: ExportSection) -> FormatOptions:
     return FormatOptions(spec.rectangles_as_polygons, spec.groups, lease.cvat.quirks.boxes_lead_groups)
 
 
-def _place(lease: BatchLease, reading: TaskReading, one: FrameObject) -> str:
-    return place(reading.annotations, one, task_url(lease.cvat, reading.annotations.task.id))
+def _location(lease: BatchLease, reading: TaskReading, one: FrameObject) -> str:
+    return location(reading.annotations, one, task_url(lease.cvat, reading.annotations.task.id))
 
 
 # --- the ledger -------------------------------------------------------------------------------------------------------

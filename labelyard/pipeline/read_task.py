@@ -199,7 +199,7 @@ def _job(job: Job) -> dict[str, Any]:
     return {"id": job.id, "frames": [job.start_frame, job.stop_frame], "assignee": job.assignee, **updated}
 
 
-def place(annotations: AnnotationSet, one: FrameObject, task_url: str) -> str:
+def location(annotations: AnnotationSet, one: FrameObject, task_url: str) -> str:
     """Return where an object is, for people: frame, file, job and link."""
     names = {number: frame.name for number, frame in enumerate(annotations.frames)}
     if one.job is None:

@@ -1,77 +1,95 @@
-"""Hypothesis strategies for the annotations of small tasks."""
+"""Hypothesis strategies for what people draw in a small task, of every kind that its server has."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 from hypothesis import strategies as st
 
 from labelyard.domain.annotations import Annotations, AttributeValue, Shape, ShapeType, Tag, Track, TrackedShape
 from labelyard.domain.labels import AttributeSpec, InputType, Label
-from labelyard.domain.tasks import Frame
+from labelyard.domain.tasks import Task
+from tests.support.cvat_families import V1
 
 SIZE = 5
-FRAMES = [Frame(f"{n:03}.jpg", 60 + n, 40) for n in range(SIZE)]
-LABELS = [
-    Label("car", (AttributeSpec("is_crowd", InputType.CHECKBOX, "false", ("false",), id=1),), id=11),
-    Label("person", (AttributeSpec("score", InputType.NUMBER, "0.5", ("0", "1", "0.1"), id=2),), id=12),
-    Label("tree", id=13),
-]
-"""One label with crowds, one with scores, one without attributes."""
+"""Frames of the task, each of WIDTH x HEIGHT pixels."""
+WIDTH, HEIGHT = 64, 48
 
-KINDS = [ShapeType.RECTANGLE, ShapeType.POLYGON, ShapeType.POLYLINE, ShapeType("points"), ShapeType.CUBOID]
-"""The shapes that an annotator of CVAT v1 can draw."""
+LABELS = (
+    Label("car", (
+        AttributeSpec("colour", InputType.SELECT, "red", ("red", "blue")),
+        AttributeSpec("parked", InputType.CHECKBOX, "false", ("false",), mutable=True),
+    )),
+    Label("person", (AttributeSpec("age", InputType.NUMBER, "5", ("0", "100", "1"), mutable=True),)),
+    Label("tree"),
+)  # fmt: skip
 
-_numbers = st.integers(min_value=-160, max_value=600).map(lambda n: n / 8)
-_frames = st.integers(min_value=0, max_value=SIZE - 1)
-_labels = st.sampled_from([label.id for label in LABELS])
+_VALUES = {"colour": ["red", "blue"], "parked": ["true", "false"], "age": ["0", "42"]}
+_OF_V1 = [ShapeType.RECTANGLE, ShapeType.POLYGON, ShapeType.POLYLINE, ShapeType.POINTS, ShapeType.CUBOID]
+_OF_V2 = [*_OF_V1, ShapeType.ELLIPSE, ShapeType.MASK]
+_ROTATED = (ShapeType.RECTANGLE, ShapeType.ELLIPSE)
+_x = st.integers(0, WIDTH * 8).map(lambda number: number / 8)
+_y = st.integers(0, HEIGHT * 8).map(lambda number: number / 8)
+_frames = st.integers(0, SIZE - 1)
 
 
-def _points(kind: ShapeType) -> st.SearchStrategy[tuple[float, ...]]:
-    if kind is ShapeType.RECTANGLE:
-        return st.tuples(_numbers, _numbers, _numbers, _numbers)
+@st.composite
+def _points(draw: st.DrawFn, kind: ShapeType) -> tuple[float, ...]:
+    if kind is ShapeType.MASK:
+        width, height = draw(st.integers(1, 6)), draw(st.integers(1, 6))
+        first = draw(st.integers(0, width * height - 1))
+        return float(first), float(width * height - first), 2.0, 3.0, 1.0 + width, 2.0 + height
+    if kind in (ShapeType.RECTANGLE, ShapeType.ELLIPSE):
+        x, y, right, bottom = draw(st.tuples(_x, _y, _x, _y))
+        if kind is ShapeType.RECTANGLE:
+            return min(x, right), min(y, bottom), max(x, right) + 1, max(y, bottom) + 1
+        return x, y, max(x, right) + 1, min(y, bottom) - 1
+    count = 8 if kind is ShapeType.CUBOID else draw(st.integers(3, 6))
     # Unique: how CVAT resamples a track whose corners are all one point was never measured.
-    corners = st.lists(st.tuples(_numbers, _numbers), min_size=3, max_size=6, unique=True)
-    return corners.map(lambda pairs: tuple(value for pair in pairs for value in pair))
-
-
-def _attributes(label: int) -> st.SearchStrategy[tuple[AttributeValue, ...]]:
-    if label == 13:
-        return st.just(())
-    values = st.sampled_from(["true", "false"] if label == 11 else ["0.1", "0.9"])
-    return st.tuples(values.map(lambda value: AttributeValue(label - 10, value))) | st.just(())
+    pairs = draw(st.lists(st.tuples(_x, _y), min_size=count, max_size=count, unique=True))
+    return tuple(value for pair in pairs for value in pair)
 
 
 @st.composite
-def _shape(draw: st.DrawFn, max_group: int) -> Shape:
-    kind, label = draw(st.sampled_from(KINDS)), draw(_labels)
-    group, z_order = draw(st.integers(0, max_group)), draw(st.integers(-1, 2))
-    return Shape(kind, draw(_frames), label, draw(_points(kind)), group, z_order, attributes=draw(_attributes(label)))
+def _attributes(draw: st.DrawFn, label: Label, *, mutable: bool | None = None) -> tuple[AttributeValue, ...]:
+    specs = [spec for spec in label.attributes if mutable is None or spec.mutable is mutable]
+    return tuple(AttributeValue(spec.id, draw(st.sampled_from(_VALUES[spec.name]))) for spec in specs)
 
 
 @st.composite
-def _track(draw: st.DrawFn, kinds: list[ShapeType], max_group: int) -> Track:
-    kind, label = draw(st.sampled_from(kinds)), draw(_labels)
+def _shape(draw: st.DrawFn, task: Task, version: str) -> Shape:
+    kind, label = draw(st.sampled_from(_OF_V1 if version == V1 else _OF_V2)), draw(st.sampled_from(task.labels))
+    rotation = draw(st.sampled_from([0.0, 30.0])) if version != V1 and kind in _ROTATED else 0.0
+    return Shape(
+        kind, draw(_frames), label.id, draw(_points(kind)), draw(st.integers(0, 2)), draw(st.integers(-1, 2)),
+        draw(st.booleans()), draw(_attributes(label)), rotation=rotation,
+    )  # fmt: skip
+
+
+@st.composite
+def _track(draw: st.DrawFn, task: Task) -> Track:
+    kind, label = draw(st.sampled_from([ShapeType.RECTANGLE, ShapeType.POLYGON])), draw(st.sampled_from(task.labels))
     frames = sorted(draw(st.sets(_frames, min_size=1, max_size=3)))
-    outside = [False, *draw(st.lists(st.booleans(), min_size=len(frames) - 1, max_size=len(frames) - 1))]
-    keys = [
-        TrackedShape(kind, frame, draw(_points(kind)), out, attributes=draw(_attributes(label)))
-        for frame, out in zip(frames, outside, strict=True)
-    ]
-    return Track(frames[0], label, tuple(keys), group=draw(st.integers(0, max_group)))
+    keys = tuple(
+        TrackedShape(
+            kind, frame, draw(_points(kind)), outside=bool(number) and draw(st.booleans()),
+            occluded=draw(st.booleans()),
+            attributes=draw(_attributes(label, mutable=True)),
+        )
+        for number, frame in enumerate(frames)
+    )  # fmt: skip
+    return Track(frames[0], label.id, keys, draw(st.integers(0, 2)), draw(_attributes(label, mutable=False)))
 
 
-def annotated(
-    *, tracks_of: list[ShapeType] | None = None, max_shapes: int = 12, groups: int = 2
-) -> st.SearchStrategy[Annotations]:
-    """Return annotations of a task with FRAMES and LABELS, with ids in order, as a server assigns them."""
+@st.composite
+def _tag(draw: st.DrawFn, task: Task) -> Tag:
+    label = draw(st.sampled_from(task.labels))
+    return Tag(draw(_frames), label.id, attributes=draw(_attributes(label)))
+
+
+def drawn_in(task: Task, version: str) -> st.SearchStrategy[Annotations]:
+    """Return annotations of a task with LABELS and SIZE frames."""
     return st.builds(
-        lambda shapes, tracks, tags: Annotations(
-            tuple(replace(shape, id=n) for n, shape in enumerate(shapes, 1)),
-            tuple(replace(track, id=n) for n, track in enumerate(tracks, 1)),
-            tuple(tags),
-        ),
-        st.lists(_shape(groups), max_size=max_shapes),
-        st.lists(_track(tracks_of or [ShapeType.RECTANGLE], groups), max_size=3),
-        st.lists(st.builds(Tag, _frames, _labels), max_size=2),
+        lambda shapes, tracks, tags: Annotations(tuple(shapes), tuple(tracks), tuple(tags)),
+        st.lists(_shape(task, version), max_size=10),
+        st.lists(_track(task), max_size=3),
+        st.lists(_tag(task), max_size=2),
     )

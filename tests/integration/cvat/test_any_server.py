@@ -264,7 +264,7 @@ def test_saved_annotations_differ_only_by_ids_and_defaults(cvat: Cvat, own: OwnT
     assert all(item.id for item in (*created.shapes, *created.tracks, *created.tags))
     shapes = {shape.type: shape for shape in saved.shapes}
     for sent in wanted.shapes:
-        assert replace(shapes[sent.type], attributes=(), source=None) == replace(sent, attributes=())
+        assert replace(shapes[sent.type], attributes=(), source=None, score=None) == replace(sent, attributes=())
         assert set(sent.attributes) <= set(shapes[sent.type].attributes)
     assert [replace(shape, attributes=()) for shape in saved.tracks[0].shapes] == list(key_frames)
     assert [replace(tag, source=None) for tag in saved.tags] == list(wanted.tags)

@@ -157,7 +157,7 @@ def test_sizes_are_written_as_people_do(written: str, size: int) -> None:
             "incoming/done/",
             "9: export.prefix: 'incoming/done/' overlaps the source s3://raw-images/incoming/",
         ),
-        ("export:", "export:\n  format: COCO", "9: export.format: 'COCO' is unknown: write COCO 1.0"),
+        ("export:", "export:\n  formats: [cocoa]", "9: export.formats[0]: 'cocoa' is unknown: write coco"),
         ("export:", "batch: {quiet: soon}\nexport:", "8: batch.quiet: write a duration, such as 90s"),
         (
             "export:",

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.coco_exports import recorded_document
 
 from labelyard.formats.checks import CHECKS, check
 from labelyard.formats.checks.fault import DatasetFacts, Severity
 from labelyard.formats.coco.read import content_of
-from tests.support.coco_exports import recorded_document
 from tests.support.ledger_samples import dataset_spec
 
 Document = dict[str, Any]

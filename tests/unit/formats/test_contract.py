@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from labelyard.annotations.content import Content, FrameObject, Kind, extent
 from labelyard.annotations.selection import Selection, in_order
-from labelyard.domain.formats import DATASET_FORMATS, Groups
+from labelyard.domain.formats import Groups
 from labelyard.formats import FORMATS
 from labelyard.formats.interface import Format, FormatOptions, Provenance
 from labelyard.formats.writing import Target, WrittenDataset, write_dataset
@@ -25,7 +25,7 @@ from tests.support.content_strategies import contents
 TARGET = Target(
     Provenance(7, "the annotations API", 2026),
     FormatOptions(groups=Groups.KEEP),
-    place=lambda one: f"frame {one.frame}",
+    location=lambda one: f"frame {one.frame}",
 )
 
 

@@ -1,4 +1,4 @@
-"""An export has an account of everything that was drawn, and may have several files."""
+"""An export has an account of everything that was drawn, and may have several files; a dataset names its formats."""
 
 from __future__ import annotations
 
@@ -10,9 +10,15 @@ down_revision = "0010"
 branch_labels = None
 depends_on = None
 
+VERSION = sa.table("dataset_version", sa.column("dataset"), sa.column("number"), sa.column("document", sa.JSON()))
+
 
 def upgrade() -> None:
-    """Add the columns. Earlier exports have one file and no account."""
+    """Add the columns: earlier exports have one file and no account. Stored datasets lose `export.format`."""
+    for dataset, number, document in op.get_bind().execute(sa.select(VERSION)).all():
+        document["export"].pop("format", None)  # it could only be COCO, which is the default of `formats`
+        same = (VERSION.c.dataset == dataset) & (VERSION.c.number == number)
+        op.execute(VERSION.update().where(same).values(document=document))
     op.add_column("export", sa.Column("other_files", sa.JSON(), nullable=False, server_default="{}"))
     op.add_column("export", sa.Column("account", sa.JSON(), nullable=True))
 
