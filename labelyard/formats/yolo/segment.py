@@ -17,6 +17,9 @@ from labelyard.formats.yolo.rows import NOTHING_IN_IMAGE, PlainRows, Row, holdin
 MAX_PARTS = 100
 """Parts of a mask that one outline joins. A mask of more is noise, and readers would see mostly joining lines."""
 
+MAX_RUNS = 200_000
+"""Runs of a mask whose outline is searched for, which takes seconds from here on. A mask of more is noise, too."""
+
 _LEAST_AREA = 1e-6
 
 
@@ -59,6 +62,8 @@ def _outline(one: FrameObject) -> Sequence[float]:
 def _mask_outline(one: FrameObject, image: Image) -> Sequence[float] | str:
     """Return the outline of the part of a mask that is in the image, or why it has none."""
     found = _runs(one)
+    if len(found.runs) > MAX_RUNS:
+        return f"its mask has more than {MAX_RUNS} run lengths, coco holds it"
     left, top = max(found.left, 0), max(found.top, 0)
     mask: Pixels = box_pixels(found)
     mask = mask[

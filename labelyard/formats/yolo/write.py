@@ -113,7 +113,7 @@ def _renaming(count: int) -> list[str]:
 def _data(rows: Rows, labels: Sequence[Label]) -> str:
     # An empty path is the folder of data.yaml; "." would be the one in which the reader runs.
     fields = {"path": "", "train": "train.txt", "names": {number: label.name for number, label in enumerate(labels)}}
-    text: str = yaml.safe_dump({**fields, **rows.fields(labels)}, sort_keys=False, width=1 << 20)
+    text: str = yaml.safe_dump({**fields, **rows.fields(labels)}, sort_keys=False, allow_unicode=True, width=1 << 20)
     return text
 
 

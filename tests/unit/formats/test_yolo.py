@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -130,6 +132,14 @@ def test_a_mask_of_more_than_a_hundred_parts_is_left_out(tmp_path: Path) -> None
     assert dataset.account.left_out[0].reason == "its mask has more than 100 parts, coco holds it"
 
 
+def test_a_mask_of_noise_is_left_out_at_once(tmp_path: Path) -> None:
+    pixels = np.zeros((700, 600), np.uint8)
+    pixels[::2, ::2] = pixels[1::2, 1::2] = 1
+    noise, image = shape(Kind.MASK, *mask_points(pixels)), replace(IMAGE, width=600, height=700)
+    dataset = write("yolo-segment", tmp_path, noise, images=(image,))
+    assert dataset.account.left_out[0].reason == "its mask has more than 200000 run lengths, coco holds it"
+
+
 def test_labels_with_fewer_points_are_filled_up_with_zeros_and_named(tmp_path: Path) -> None:
     dataset = write(
         "yolo-pose", tmp_path, skeleton((20, 10, 2), (40, 50, 1), (0, 0, 0)),
@@ -194,7 +204,7 @@ def test_what_else_an_object_loses_is_counted(tmp_path: Path) -> None:
 
 def test_names_have_every_label_and_a_background_image_has_an_empty_file(tmp_path: Path) -> None:
     dataset = write("yolo-detect", tmp_path)
-    data = yaml.safe_load((tmp_path / "data.yaml").read_text(encoding="ascii"))
+    data = yaml.safe_load((tmp_path / "data.yaml").read_text(encoding="utf-8"))
     assert data == {"path": "", "train": "train.txt", "names": {0: "car", 1: "trée", 2: "body", 3: "arm"}}
     assert (tmp_path / "train.txt").read_text(encoding="utf-8") == "./images/train/a.jpg\n"
     assert (tmp_path / "labels/train/a.txt").read_bytes() == b""
@@ -245,8 +255,9 @@ def as_ultralytics(line: str) -> str:
 
 AWKWARD = [
     "a.jpg", "a.png", "A.jpg", "../a.jpg", "/etc/a.jpg", "in/../../a.jpg", "x/images/a.jpg", "images/a.jpg",
-    "b./a.jpg", " c /a.jpg ", "d\n.jpg", "e\u2028f.jpg", "g.v2/h", "g", ".jpg", "a.txt/b.jpg", "A.TXT/c.jpg", "a.jpg/d.jpg",
-    "C:/a.jpg", "..\\a.jpg", "", "ä.jpg", "a\u0308.jpg", "a~2.jpg", "straße.jpg", "STRASSE.jpg", "l" * 300 + ".jpg", "a.jpg",
+    "b./a.jpg", " c /a.jpg ", "d\n.jpg", "e\u2028f.jpg", "g.v2/h", "g", ".jpg", "a.txt/b.jpg", "A.TXT/c.jpg",
+    "a.jpg/d.jpg", "C:/a.jpg", "..\\a.jpg", "", "ä.jpg", "a\u0308.jpg", "a~2.jpg", "straße.jpg", "STRASSE.jpg",
+    "l" * 300 + ".jpg", "a.jpg",
 ]  # fmt: skip
 
 file_names = st.one_of(
@@ -372,6 +383,46 @@ def test_names_of_points_that_labelyard_did_not_write_are_an_error(changed: dict
     (tmp_path / "data.yaml").write_text(yaml.safe_dump(data))
     with pytest.raises(InputError):
         FORMATS["yolo-pose"].read(tmp_path, "street")
+
+
+values = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.just("a.jpg")),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(st.sampled_from(["names", "kpt_names", "kpt_shape", "images", "name", "path", "0"]), inner),
+        st.dictionaries(st.integers(0, 2), inner, max_size=3),
+    ),
+    max_leaves=8,
+)
+
+
+@pytest.mark.parametrize("name", YOLO_FORMATS)
+@pytest.mark.parametrize("file", ["data.yaml", "images.json"])
+@given(value=values, part=st.sampled_from(["names", "kpt_names", "kpt_shape", "images", None]))
+def test_no_values_break_the_reader(name: str, file: str, value: object, part: str | None) -> None:
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        write(name, folder, SAMPLES[name])
+        if file == "data.yaml":
+            data = yaml.safe_load((folder / file).read_text(encoding="utf-8"))
+            text = yaml.safe_dump(value if part is None else data | {part: value})
+        else:
+            document = json.loads((folder / file).read_bytes())
+            text = json.dumps(value if part is None else document | {part: value})
+        (folder / file).write_text(text, encoding="utf-8")
+        with suppress(InputError):
+            FORMATS[name].read(folder, "street")
+
+
+@pytest.mark.parametrize("name", YOLO_FORMATS)
+@given(data=st.one_of(st.binary(max_size=40), st.text("0123456789.-en \n", max_size=60).map(str.encode)))
+def test_no_bytes_of_a_label_file_break_the_reader(name: str, data: bytes) -> None:
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        write(name, folder, SAMPLES[name])
+        (folder / "labels/train/a.txt").write_bytes(data)
+        with suppress(InputError):
+            FORMATS[name].read(folder, "street")
 
 
 def test_labels_with_their_points_come_back(tmp_path: Path) -> None:
