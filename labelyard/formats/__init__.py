@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from labelyard.formats.coco import Coco
 from labelyard.formats.interface import Format
+from labelyard.formats.yolo import YOLO_FORMATS
 
 FORMATS: dict[str, Format] = {
     "coco": Coco(),
+    **YOLO_FORMATS,
 }
 """Every format by the name that dataset files and the ledger have."""

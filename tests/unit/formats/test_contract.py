@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import random
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,12 +14,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelyard.annotations.content import Content, FrameObject, Kind, extent
+from labelyard.annotations.content import Content, FrameObject, Image, Kind, extent
+from labelyard.annotations.masks import MaskRuns, image_pixels, mask_runs
 from labelyard.annotations.selection import Selection, in_order
 from labelyard.domain.formats import Groups
 from labelyard.formats import FORMATS
+from labelyard.formats.coco.instances import ellipse_outline, turned_corners
 from labelyard.formats.interface import Format, FormatOptions, Provenance
 from labelyard.formats.writing import Target, WrittenDataset, write_dataset
+from labelyard.formats.yolo.contours import joined, outer_outlines
+from labelyard.formats.yolo.outlines import clamped, cut, is_inside
 from tests.support.content_strategies import contents
 
 TARGET = Target(
@@ -29,12 +33,50 @@ TARGET = Target(
 )
 
 
-def _coco(one: FrameObject) -> FrameObject:
+def _coco(one: FrameObject, image: Image) -> FrameObject:
     """COCO keeps everything but from which corner a rectangle was drawn."""
     return replace(one, points=extent(one.points)) if one.kind is Kind.RECTANGLE else one
 
 
-RETAINED: dict[str, Callable[[FrameObject], FrameObject]] = {"coco": _coco}
+def _shape(kind: Kind, one: FrameObject, points: Sequence[float] = (), rotation: float = 0) -> FrameObject:
+    """A shape with its label: all that the YOLO formats keep."""
+    return FrameObject(kind, one.frame, one.label, tuple(points), rotation)
+
+
+def _yolo_detect(one: FrameObject, image: Image) -> FrameObject:
+    return _shape(Kind.RECTANGLE, one, clamped(extent(one.points), image))
+
+
+def _yolo_obb(one: FrameObject, image: Image) -> FrameObject:
+    """A turned box of which the image's edge has cut off a corner is an outline."""
+    corners = turned_corners(one)
+    if is_inside(corners, image):
+        return _shape(Kind.RECTANGLE, one, extent(one.points), one.rotation)
+    return _shape(Kind.POLYGON, one, clamped(corners, image))
+
+
+def _yolo_segment(one: FrameObject, image: Image) -> FrameObject:
+    """Every kind becomes a polygon. Those of masks are in `test_yolo.py`, by their pixels."""
+    if one.kind is Kind.MASK:
+        runs = mask_runs(one.points)
+        assert isinstance(runs, MaskRuns)
+        return _shape(Kind.POLYGON, one, joined(outer_outlines(image_pixels(runs, image.width, image.height))))
+    outline = ellipse_outline(one) if one.kind is Kind.ELLIPSE else one.points
+    return _shape(Kind.POLYGON, one, outline if is_inside(outline, image) else cut(outline, image))
+
+
+def _yolo_pose(one: FrameObject, image: Image) -> FrameObject:
+    points = tuple(replace(point, attributes={}) for point in one.keypoints)
+    return replace(_shape(Kind.SKELETON, one), keypoints=points)
+
+
+RETAINED: dict[str, Callable[[FrameObject, Image], FrameObject]] = {
+    "coco": _coco,
+    "yolo-detect": _yolo_detect,
+    "yolo-segment": _yolo_segment,
+    "yolo-obb": _yolo_obb,
+    "yolo-pose": _yolo_pose,
+}
 """What of an object comes back from a file of each format."""
 
 every_format = pytest.mark.parametrize("name", FORMATS)
@@ -48,9 +90,16 @@ def written(form: Format, content: Content) -> Iterator[tuple[WrittenDataset, Pa
 
 def held(form: Format, content: Content) -> list[FrameObject]:
     labels = {label.name: label for label in content.labels}
+    images = by_frame(content)
     return [
-        one for one in content.objects if form.holds[one.kind].held and form.refusal(one, labels[one.label]) is None
+        one
+        for one in content.objects
+        if form.holds[one.kind].held and form.refusal(one, labels[one.label], images[one.frame]) is None
     ]
+
+
+def by_frame(content: Content) -> dict[int, Image]:
+    return {image.frame: image for image in content.images}
 
 
 def close(one: FrameObject, other: FrameObject) -> bool:
@@ -76,7 +125,8 @@ def test_each_format_says_what_comes_back_and_how_it_holds_each_kind() -> None:
 @given(content=contents())
 def test_what_a_format_holds_comes_back(name: str, content: Content) -> None:
     form = FORMATS[name]
-    expected = [RETAINED[name](one) for one in held(form, content)]
+    images = by_frame(content)
+    expected = [RETAINED[name](one, images[one.frame]) for one in held(form, content)]
     with written(form, content) as (dataset, folder):
         found = form.read(folder, "street")
     assert [image.name for image in found.images] == [image.name for image in content.images]
