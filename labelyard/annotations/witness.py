@@ -80,8 +80,8 @@ def compare(drawn: ExpandedObjects, exported: Sequence[FrameObject], names: Mapp
     for one in drawn.outside:
         pool.take(one, _exact) or pool.take(one, _close)
     difference = Difference(
-        missing=tuple(describe(drawn.objects[n], names) for n in missing),
-        extra=tuple(describe(one, names) for one in pool.left()),
+        missing=tuple(describe(drawn.objects[n], names[drawn.objects[n].frame]) for n in missing),
+        extra=tuple(describe(one, names.get(one.frame)) for one in pool.left()),
     )
     return Testimony(tuple(found.get(n, one) for n, one in enumerate(drawn.objects)), difference)
 
@@ -164,8 +164,8 @@ def _pairs(points: Sequence[float]) -> list[tuple[float, float]]:
     return list(zip(points[::2], points[1::2], strict=False))
 
 
-def describe(one: FrameObject, names: Mapping[int, str]) -> str:
-    """Return where an object is, for people: frame, kind, label, and its name in CVAT."""
-    name = f" ({names[one.frame]})" if one.frame in names else ""
+def describe(one: FrameObject, name: str | None) -> str:
+    """Return where an object is, for people: frame and its `name`, kind, label, and the annotation in CVAT."""
+    image = f" ({name})" if name else ""
     origin = f", {one.origin}" if one.origin else ""
-    return f"frame {one.frame}{name}, {one.kind} {one.label!r}{origin}"
+    return f"frame {one.frame}{image}, {one.kind} {one.label!r}{origin}"

@@ -104,7 +104,7 @@ def _account_of(format_name: str, account: Mapping[str, Any]) -> str:
     )
     rows = table(("kind", "label", "drawn", "in the file"), ((k, code(label), d, i) for k, label, d, i in kinds))
     left_out = "\n".join(
-        f"- {one['count']} {one['kind']} {code(one['label'])} left out, {code(one['reason'])}: {code(one['examples'][0])}"
+        f"- {one['count']} {one['kind']} {code(one['label'])}, {code(one['reason'])}: {code(one['examples'][0])}"
         for one in account["left_out"]
     )
-    return f"**Drawn, and in {code(format_name)}**\n\n{rows}" + (f"\n\n{left_out}" if left_out else "")
+    return f"**Drawn, and in {code(format_name)}**\n\n{rows}" + (f"\n\nLeft out:\n\n{left_out}" if left_out else "")

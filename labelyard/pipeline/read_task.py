@@ -201,10 +201,11 @@ def _job(job: Job) -> dict[str, Any]:
 
 def location(annotations: AnnotationSet, one: FrameObject, task_url: str) -> str:
     """Return where an object is, for people: frame, file, job and link."""
-    names = {number: frame.name for number, frame in enumerate(annotations.frames)}
+    known = 0 <= one.frame < len(annotations.frames)
+    words = describe(one, annotations.frames[one.frame].name if known else None)
     if one.job is None:
-        return f"{describe(one, names)}, {task_url}"
-    return f"{describe(one, names)}, job {one.job}, {task_url}/jobs/{one.job}?frame={one.frame}"
+        return f"{words}, {task_url}"
+    return f"{words}, job {one.job}, {task_url}/jobs/{one.job}?frame={one.frame}"
 
 
 def _problem(outcome: Testimony | str) -> str:
