@@ -6,9 +6,15 @@ A new format is a package or module that provides what `interface.Format` asks f
 from __future__ import annotations
 
 from labelyard.formats.coco import Coco
+from labelyard.formats.coco.keypoints import CocoKeypoints
+from labelyard.formats.hf import HuggingFace
 from labelyard.formats.interface import Format
+from labelyard.formats.voc import Voc
 
 FORMATS: dict[str, Format] = {
     "coco": Coco(),
+    "coco-keypoints": CocoKeypoints(),
+    "voc": Voc(),
+    "hf": HuggingFace(),
 }
 """Every format by the name that dataset files and the ledger have."""

@@ -33,7 +33,12 @@ def _coco(one: FrameObject) -> FrameObject:
     return replace(one, points=extent(one.points)) if one.kind is Kind.RECTANGLE else one
 
 
-RETAINED: dict[str, Callable[[FrameObject], FrameObject]] = {"coco": _coco}
+RETAINED: dict[str, Callable[[FrameObject], FrameObject]] = {
+    "coco": _coco,
+    "coco-keypoints": _coco,
+    "voc": _coco,
+    "hf": _coco,
+}
 """What of an object comes back from a file of each format."""
 
 every_format = pytest.mark.parametrize("name", FORMATS)
