@@ -47,7 +47,7 @@ class HuggingFace:
     holds_attributes = True
     merges_groups = True
 
-    def refusal(self, one: FrameObject, label: Label) -> str | None:
+    def refusal(self, one: FrameObject, label: Label, image: Image) -> str | None:  # noqa: ARG002 - any image
         """Return why an object has no bbox."""
         if is_instance(one, label):
             return None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from labelyard.annotations.account import Account, Counts
-from labelyard.annotations.content import Content, FrameObject, Kind
+from labelyard.annotations.content import Content, FrameObject, Image, Kind
 from labelyard.domain.labels import Label
 from labelyard.formats.checks.fault import DatasetFacts
 
@@ -122,8 +122,8 @@ class Format(Protocol):
         """Whether grouped objects of one label become one, if the options say so."""
         ...
 
-    def refusal(self, one: FrameObject, label: Label) -> str | None:
-        """Return why this object, whose kind may be held, cannot be; None if it can."""
+    def refusal(self, one: FrameObject, label: Label, image: Image) -> str | None:
+        """Return why this object, whose kind may be held, cannot be on its image; None if it can."""
         ...
 
     def write(self, file: DatasetFile, folder: Path, stem: str) -> Written:

@@ -34,6 +34,9 @@ IMAGE_LIST = "ImageSets/Main/train.txt"
 LABEL_MAP = "labelmap.txt"
 
 _MAX_BYTES = 1 << 28
+Corners = tuple[float, float, float, float]
+"""Left, top, right and bottom in pixels."""
+
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _XML_TEXT = re.compile("[\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")
 _ORIGIN = ("coco_url", "etag", "version_id", "exif_orientation", "cvat_name", "cvat_frame")
@@ -63,9 +66,12 @@ class Voc:
     holds_attributes = True
     merges_groups = False
 
-    def refusal(self, one: FrameObject, label: Label) -> str | None:  # noqa: ARG002 - it holds every rectangle
-        """Return None."""
-        return None
+    def refusal(self, one: FrameObject, label: Label, image: Image) -> str | None:  # noqa: ARG002 - any label
+        """Return why a rectangle has no bndbox."""
+        left, top, right, bottom = cut_off(extent(one.points), image)
+        if one.rotation or (left < right and top < bottom):
+            return None
+        return "no part of it is inside of the image (coco holds it)"
 
     def write(self, file: DatasetFile, folder: Path, stem: str) -> Written:  # noqa: ARG002 - fixed names
         """Write a file for each image, the list of images, `labelmap.txt` and `labels.json`."""
@@ -142,7 +148,7 @@ def _object(one: FrameObject, image: Image) -> Iterator[str]:
     yield f"    <occluded>{int(one.occluded)}</occluded>"
     yield "    <difficult>0</difficult>"
     yield "    <bndbox>"
-    yield from (f"      <{name}>{value}</{name}>" for name, value in zip(_CORNERS, box, strict=True))
+    yield from (f"      <{name}>{float(value)}</{name}>" for name, value in zip(_CORNERS, box, strict=True))
     yield "    </bndbox>"
     yield "    <attributes>"
     for name, value in attributes_of(one).items():
@@ -155,17 +161,21 @@ def _object(one: FrameObject, image: Image) -> Iterator[str]:
     yield "  </object>"
 
 
-def _box(one: FrameObject, image: Image) -> tuple[tuple[float, ...], bool]:
+def _box(one: FrameObject, image: Image) -> tuple[Corners, bool]:
     """Return the corners of a bndbox, and whether the rectangle reaches out of the image.
 
-    It is cut off there, unless it is turned, which would move it, or nothing would remain.
+    It is cut off there, unless it is turned, which would move it.
     """
-    box = left, top, right, bottom = extent(one.points)
-    corners = extent(turned_corners(one)) if one.rotation else box
-    is_truncated = corners[0] < 0 or corners[1] < 0 or corners[2] > image.width or corners[3] > image.height
-    cut = max(left, 0.0), max(top, 0.0), min(right, float(image.width)), min(bottom, float(image.height))
-    keeps_all = one.rotation or cut[0] >= cut[2] or cut[1] >= cut[3]
-    return tuple(map(float, box if keeps_all else cut)), is_truncated
+    box = extent(one.points)
+    left, top, right, bottom = extent(turned_corners(one)) if one.rotation else box
+    is_truncated = left < 0 or top < 0 or right > image.width or bottom > image.height
+    return box if one.rotation else cut_off(box, image), is_truncated
+
+
+def cut_off(box: Corners, image: Image) -> Corners:
+    """Return the part of a box inside of an image. It may have no area."""
+    left, top, right, bottom = box
+    return max(left, 0), max(top, 0), min(right, image.width), min(bottom, image.height)
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from labelyard.annotations.account import Account, account_of, count_objects
-from labelyard.annotations.content import FrameObject, LeftOut
+from labelyard.annotations.content import Content, FrameObject, LeftOut
 from labelyard.annotations.selection import Selection
 from labelyard.domain.labels import Label
 from labelyard.errors import ExportFailed
@@ -40,7 +40,7 @@ class Target:
 def write_dataset(form: Format, selection: Selection, target: Target, folder: Path, stem: str) -> WrittenDataset:
     """Write a dataset in a format. Raises ExportFailed if the account does not balance, or no reader could use it."""
     content = selection.content
-    refusals = _refusals(form, content.objects, content.labels)
+    refusals = _refusals(form, content)
     held = [one for one, reason in zip(content.objects, refusals, strict=True) if reason is None]
     refused = [LeftOut(one, why) for one, why in zip(content.objects, refusals, strict=True) if why is not None]
     left_out = [(one, target.place(one.object)) for one in (*selection.left_out, *refused)]
@@ -62,12 +62,15 @@ def write_dataset(form: Format, selection: Selection, target: Target, folder: Pa
     )
 
 
-def _refusals(form: Format, objects: Sequence[FrameObject], labels: Sequence[Label]) -> list[str | None]:
+def _refusals(form: Format, content: Content) -> list[str | None]:
     """Return for each object why the format cannot hold it, None if it can."""
-    by_name = {label.name: label for label in labels}
+    labels = {label.name: label for label in content.labels}
+    images = {image.frame: image for image in content.images}
     return [
-        form.refusal(one, by_name[one.label]) if form.holds[one.kind].held else form.holds[one.kind].lost
-        for one in objects
+        form.refusal(one, labels[one.label], images[one.frame])
+        if form.holds[one.kind].held
+        else form.holds[one.kind].lost
+        for one in content.objects
     ]
 
 
@@ -77,7 +80,9 @@ def _losses(form: Format, held: Sequence[FrameObject]) -> Iterator[str]:
         if form.holds[kind].lost:
             yield f"{form.holds[kind].lost}: {count} of kind {kind}"
     if not form.holds_attributes:
-        count = sum(bool(one.attributes) or one.occluded for one in held)
+        count = sum(
+            bool(one.attributes) or one.occluded or any(point.attributes for point in one.keypoints) for one in held
+        )
         if count:
             yield f"the format has no attributes: {count} objects lost theirs"
 

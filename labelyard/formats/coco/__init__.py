@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from labelyard.annotations.content import Content, FrameObject, Kind
+from labelyard.annotations.content import Content, FrameObject, Image, Kind
 from labelyard.domain.labels import Label
 from labelyard.formats.coco.read import read_coco
 from labelyard.formats.coco.write import write_coco
@@ -19,7 +19,7 @@ class Coco:
     holds_attributes = True
     merges_groups = True
 
-    def refusal(self, one: FrameObject, label: Label) -> str | None:  # noqa: ARG002 - it holds everything
+    def refusal(self, one: FrameObject, label: Label, image: Image) -> str | None:  # noqa: ARG002 - it holds all
         """Return None."""
         return None
 

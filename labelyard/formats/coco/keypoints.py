@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from labelyard.annotations.content import Content, FrameObject, Kind
+from labelyard.annotations.content import Content, FrameObject, Image, Kind
 from labelyard.domain.labels import Label
 from labelyard.formats.coco.instances import has_box
 from labelyard.formats.coco.read import content_of, read_instances
@@ -27,7 +27,7 @@ class CocoKeypoints:
     holds_attributes = True
     merges_groups = False
 
-    def refusal(self, one: FrameObject, label: Label) -> str | None:
+    def refusal(self, one: FrameObject, label: Label, image: Image) -> str | None:  # noqa: ARG002 - any image
         """Return why an object is no annotation with keypoints."""
         if one.kind is Kind.POINTS and label.type != POINTS_LABEL:
             return 'the type of its label is not "points" (coco holds it)'

@@ -14,10 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelyard.annotations.content import Content, FrameObject, Kind, extent
+from labelyard.annotations.content import Content, FrameObject, Image, Kind, extent
 from labelyard.annotations.selection import Selection, in_order
 from labelyard.formats import FORMATS
 from labelyard.formats.interface import Format, FormatOptions, Groups, Provenance
+from labelyard.formats.voc import cut_off
 from labelyard.formats.writing import Target, WrittenDataset, write_dataset
 from tests.support.content_strategies import contents
 
@@ -28,15 +29,19 @@ TARGET = Target(
 )
 
 
-def _coco(one: FrameObject) -> FrameObject:
+def _coco(one: FrameObject, image: Image) -> FrameObject:
     """COCO keeps everything but from which corner a rectangle was drawn."""
     return replace(one, points=extent(one.points)) if one.kind is Kind.RECTANGLE else one
 
 
-RETAINED: dict[str, Callable[[FrameObject], FrameObject]] = {
+def _voc(one: FrameObject, image: Image) -> FrameObject:
+    return replace(one, points=extent(one.points) if one.rotation else cut_off(extent(one.points), image))
+
+
+RETAINED: dict[str, Callable[[FrameObject, Image], FrameObject]] = {
     "coco": _coco,
     "coco-keypoints": _coco,
-    "voc": _coco,
+    "voc": _voc,
     "hf": _coco,
 }
 """What of an object comes back from a file of each format."""
@@ -52,9 +57,16 @@ def written(form: Format, content: Content) -> Iterator[tuple[WrittenDataset, Pa
 
 def held(form: Format, content: Content) -> list[FrameObject]:
     labels = {label.name: label for label in content.labels}
+    images = by_frame(content)
     return [
-        one for one in content.objects if form.holds[one.kind].held and form.refusal(one, labels[one.label]) is None
+        one
+        for one in content.objects
+        if form.holds[one.kind].held and form.refusal(one, labels[one.label], images[one.frame]) is None
     ]
+
+
+def by_frame(content: Content) -> dict[int, Image]:
+    return {image.frame: image for image in content.images}
 
 
 def close(one: FrameObject, other: FrameObject) -> bool:
@@ -80,7 +92,8 @@ def test_each_format_says_what_comes_back_and_how_it_holds_each_kind() -> None:
 @given(content=contents())
 def test_what_a_format_holds_comes_back(name: str, content: Content) -> None:
     form = FORMATS[name]
-    expected = [RETAINED[name](one) for one in held(form, content)]
+    images = by_frame(content)
+    expected = [RETAINED[name](one, images[one.frame]) for one in held(form, content)]
     with written(form, content) as (dataset, folder):
         found = form.read(folder, "street")
     assert [image.name for image in found.images] == [image.name for image in content.images]

@@ -41,9 +41,9 @@ def test_a_rectangle_is_cut_off_at_the_edge_of_the_image(tmp_path: Path) -> None
     assert element(tmp_path, "object/truncated") == ["1"]
 
 
-def test_a_rectangle_that_only_touches_the_image_keeps_its_box(tmp_path: Path) -> None:
-    write("voc", [replace(BOX, points=(-4.0, 1.0, 0.0, 5.0))], tmp_path)
-    assert read("voc", tmp_path).objects[0].points == (-4.0, 1.0, 0.0, 5.0)
+def test_a_rectangle_that_only_touches_the_image_is_refused(tmp_path: Path) -> None:
+    [omission] = write("voc", [replace(BOX, points=(-4.0, 1.0, 0.0, 5.0))], tmp_path).account.left_out
+    assert omission.reason == "no part of it is inside of the image (coco holds it)"
 
 
 def test_a_turned_rectangle_has_its_box_before_the_turn_and_an_angle(tmp_path: Path) -> None:
