@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 from PIL import Image as Picture
 
@@ -31,16 +30,10 @@ OBJECTS = (
 )
 """Objects of all kinds; the second image has none."""
 
+BODY = next(one for one in OBJECTS if one.kind is Kind.SKELETON)
+
 FLAT_IMAGES = tuple(replace(image, name=f"{name}.png") for image, name in zip(IMAGES, ("a", "b", "c"), strict=True))
 """The same images for readers that do not search folders inside of others."""
-
-
-class Found(NamedTuple):
-    """An object as a reader sees it: left, top, right and bottom in pixels."""
-
-    image: str
-    label: str
-    box: tuple[float, ...]
 
 
 def write_files(name: str, folder: Path, images: tuple[Image, ...] = IMAGES) -> list[FrameObject]:
