@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow test-all test-prefect-oldest test-prefect-newest lint docs lock clean
+.PHONY: demo test test-slow test-all test-prefect-oldest test-prefect-newest test-judges lint docs lock clean
 
 $(STAMP): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "labelyard needs Python 3.11, 3.12 or 3.13: make PYTHON=/path/to/python3.12 …"; exit 1; }
@@ -30,7 +30,7 @@ test-slow: $(STAMP)   ## The other tests: chaos runs, whole systems, further see
 test-all: $(STAMP)   ## Every test
 	$(PYTEST) $(ARGS)
 
-.venv-prefect-%/.installed: requirements-prefect-%.lock pyproject.toml
+.venv-%/.installed: requirements-%.lock pyproject.toml
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index --editable .
@@ -39,6 +39,10 @@ test-all: $(STAMP)   ## Every test
 # Prefect's public parts, on the oldest and the newest supported Prefect
 test-prefect-oldest test-prefect-newest: test-%: .venv-%/.installed
 	$(<D)/bin/python -m pytest -p no:cacheprovider tests/prefect/test_public_parts.py tests/integration/supervisor/test_up.py $(ARGS)
+
+# Dataset files, read by readers of other projects. Only here: their environment is large.
+test-judges: test-%: .venv-%/.installed
+	$(<D)/bin/python -m pytest -p no:cacheprovider tests/judges $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -58,13 +62,13 @@ ADD_BARE_PIN = sed -n '/^sqlalchemy\[asyncio\]/,/^    \# via/{s/\[asyncio\]//;/^
 lock: | $(BIN)/uv   ## Pin all dependencies again from pyproject.toml
 	$(COMPILE) --all-extras -o requirements.lock
 	$(call ADD_BARE_PIN,requirements.lock)
-	for end in oldest newest; do \
-	  $(COMPILE) --extra demo --group prefect-$$end -o requirements-prefect-$$end.lock; \
-	  $(call ADD_BARE_PIN,requirements-prefect-$$end.lock); \
+	for group in prefect-oldest prefect-newest judges; do \
+	  $(COMPILE) --extra demo --group $$group -o requirements-$$group.lock; \
+	  $(call ADD_BARE_PIN,requirements-$$group.lock); \
 	done
 
 $(BIN)/uv:
 	$(MAKE) $(STAMP)
 
 clean:
-	rm -rf $(VENV) .venv-prefect-* .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .venv-prefect-* .venv-judges .mypy_cache .ruff_cache .pytest_cache

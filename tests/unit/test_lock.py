@@ -18,10 +18,12 @@ PROJECT = PYPROJECT["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 GROUPS = PYPROJECT["dependency-groups"]
 MAIN, OLDEST, NEWEST = "requirements.lock", "requirements-prefect-oldest.lock", "requirements-prefect-newest.lock"
+JUDGES = "requirements-judges.lock"
 REQUIRED = {
     MAIN: [*PROJECT["dependencies"], *(name for extra in EXTRAS.values() for name in extra)],
-    OLDEST: [*PROJECT["dependencies"], *EXTRAS["demo"], *GROUPS["prefect-tests"], GROUPS["prefect-oldest"][0]],
-    NEWEST: [*PROJECT["dependencies"], *EXTRAS["demo"], *GROUPS["prefect-tests"], GROUPS["prefect-newest"][0]],
+    OLDEST: [*PROJECT["dependencies"], *EXTRAS["demo"], *GROUPS["test-tools"], GROUPS["prefect-oldest"][0]],
+    NEWEST: [*PROJECT["dependencies"], *EXTRAS["demo"], *GROUPS["test-tools"], GROUPS["prefect-newest"][0]],
+    JUDGES: [*PROJECT["dependencies"], *EXTRAS["demo"], *GROUPS["test-tools"], *GROUPS["judges"][:-1]],
 }
 each_lock = pytest.mark.parametrize("lock", REQUIRED)
 

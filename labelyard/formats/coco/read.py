@@ -23,20 +23,28 @@ _MAX_BYTES = 1 << 30
 
 def read_coco(folder: Path, stem: str) -> Content:
     """Return the content of a dataset, images in the order of their ids. Raises InputError for anything else."""
-    path, extra = folder / f"{stem}.json", folder / f"{stem}.extra.json"
+    extra = folder / f"{stem}.extra.json"
+    return content_of(read_instances(folder, stem), read_document(extra) if extra.exists() else {})
+
+
+def read_instances(folder: Path, stem: str) -> Document:
+    """Return `STEM.json`, which has no fault. Raises InputError for anything else."""
+    path = folder / f"{stem}.json"
     document = read_document(path)
     errors = [fault for fault in check(document, path.name) if fault.severity is Severity.ERROR]
     if errors:
         raise InputError(f"the file cannot be used: {summary(errors)}", where=str(path))
-    return _content(document, read_document(extra) if extra.exists() else {})
+    return document
 
 
 def read_document(path: Path) -> Document:
     """Return a file as JSON values. Raises InputError if it is no JSON object."""
-    if path.stat().st_size > _MAX_BYTES:
-        raise InputError(f"a COCO file may have at most {_MAX_BYTES} bytes", where=str(path))
     try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise InputError(f"a COCO file may have at most {_MAX_BYTES} bytes", where=str(path))
         document = json.loads(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"the file cannot be read: {error.strerror}", where=str(path)) from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"not valid JSON: {error}", where=str(path)) from error
     if not isinstance(document, dict):
@@ -44,22 +52,28 @@ def read_document(path: Path) -> Document:
     return document
 
 
-def _content(document: Document, extra: Document) -> Content:
-    categories = sorted(document["categories"], key=lambda category: category["id"])
-    images = [_image(raw) for raw in sorted(document["images"], key=lambda image: image["id"])]
-    frames = {raw["id"]: raw.get("cvat_frame", raw["id"] - 1) for raw in document["images"]}
-    labels = {category["id"]: _label(category) for category in categories}
+def content_of(document: Document, extra: Document | None = None) -> Content:
+    """Return the content of documents, the first without faults. Raises InputError if labelyard did not write them."""
     try:
+        categories = sorted(document["categories"], key=lambda category: category["id"])
+        images = [image_of(raw) for raw in sorted(document["images"], key=lambda image: image["id"])]
+        frames = {raw["id"]: raw.get("cvat_frame", raw["id"] - 1) for raw in document["images"]}
+        labels = {category["id"]: label_of(category) for category in categories}
         objects = [
-            *(_object(raw, frames, labels) for raw in document["annotations"]),
-            *(one for kind, part in EXTRA_PARTS.items() for one in _extra(kind, extra.get(part, ()), frames, labels)),
+            *(object_of(raw, frames[raw["image_id"]], labels[raw["category_id"]]) for raw in document["annotations"]),
+            *(
+                one
+                for kind, part in EXTRA_PARTS.items()
+                for one in _extra(kind, (extra or {}).get(part, ()), frames, labels)
+            ),
         ]
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"not a dataset file of labelyard: {type(error).__name__}: {error}") from error
     return Content(tuple(images), tuple(labels.values()), tuple(objects))
 
 
-def _image(raw: Mapping[str, Any]) -> Image:
+def image_of(raw: Mapping[str, Any]) -> Image:
+    """Return an image from its COCO fields."""
     bucket, _, key = str(raw.get("coco_url", "")).removeprefix("s3://").partition("/")
     stored = StoredObject(bucket, key, raw["etag"], version_id=raw.get("version_id")) if key else None
     frame = raw.get("cvat_frame", raw["id"] - 1)
@@ -67,7 +81,8 @@ def _image(raw: Mapping[str, Any]) -> Image:
     return Image(raw["file_name"], raw["width"], raw["height"], frame, raw.get("cvat_name", ""), stored, orientation)
 
 
-def _label(category: Mapping[str, Any]) -> Label:
+def label_of(category: Mapping[str, Any]) -> Label:
+    """Return a label from its COCO category."""
     kind = category.get("type", "any")
     names = category["keypoints"] if kind == "skeleton" else ()
     return Label(
@@ -89,11 +104,12 @@ def _attribute(raw: Mapping[str, Any]) -> AttributeSpec:
 # --- objects ----------------------------------------------------------------------------------------------------------
 
 
-def _object(raw: Mapping[str, Any], frames: Mapping[int, int], labels: Mapping[int, Label]) -> FrameObject:
-    label, attributes = labels[raw["category_id"]], raw.get("attributes", {})
+def object_of(raw: Mapping[str, Any], frame: int, label: Label) -> FrameObject:
+    """Return an object from the fields of a COCO annotation."""
+    attributes = raw.get("attributes", {})
     points: tuple[float, ...]
     if "keypoints" in raw:
-        return _with_keypoints(raw, frames[raw["image_id"]], label)
+        return _with_keypoints(raw, frame, label)
     segmentation = raw.get("segmentation") or []
     if "ellipse" in attributes:
         x, y, radius_x, radius_y = attributes["ellipse"]
@@ -105,20 +121,20 @@ def _object(raw: Mapping[str, Any], frames: Mapping[int, int], labels: Mapping[i
         kind, points = Kind.RECTANGLE, (x, y, x + width, y + height)
     else:
         kind, points = Kind.POLYGON, tuple(segmentation[0])
-    return _built(kind, frames[raw["image_id"]], label, points, attributes)
+    return built(kind, frame, label, points, attributes)
 
 
 def _with_keypoints(raw: Mapping[str, Any], frame: int, label: Label) -> FrameObject:
     values, attributes = raw["keypoints"], raw.get("attributes", {})
     triples = list(zip(values[::3], values[1::3], values[2::3], strict=True))
     if label.type == POINTS_LABEL:
-        return _built(Kind.POINTS, frame, label, tuple(v for x, y, seen in triples if seen for v in (x, y)), attributes)
+        return built(Kind.POINTS, frame, label, tuple(v for x, y, seen in triples if seen for v in (x, y)), attributes)
     of_points = attributes.get("points", {})
     keypoints = tuple(
         Keypoint(one.name, x, y, outside=v == 0, occluded=v == 1, attributes=of_points.get(one.name, {}))
         for one, (x, y, v) in zip(label.sublabels, triples, strict=True)
     )
-    return _built(Kind.SKELETON, frame, label, (), attributes, keypoints)
+    return built(Kind.SKELETON, frame, label, (), attributes, keypoints)
 
 
 def _extra(
@@ -127,10 +143,10 @@ def _extra(
     for raw in entries:
         frame, label, attributes = frames[raw["image_id"]], labels[raw["category_id"]], raw["attributes"]
         points = tuple(value for pair in raw.get("points", ()) for value in pair)
-        yield _built(kind, frame, label, points, attributes)
+        yield built(kind, frame, label, points, attributes)
 
 
-def _built(
+def built(
     kind: Kind,
     frame: int,
     label: Label,
@@ -138,6 +154,7 @@ def _built(
     attributes: Mapping[str, Any],
     keypoints: tuple[Keypoint, ...] = (),
 ) -> FrameObject:
+    """Return an object whose own fields stand among its attributes, as `attributes_of` returns them."""
     return FrameObject(
         kind, frame, label.name, points, attributes.get("rotation", 0.0), keypoints,
         attributes={name.removesuffix(RENAMED) if name.removesuffix(RENAMED) in OWN_FIELDS else name: value

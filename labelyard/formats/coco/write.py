@@ -34,8 +34,19 @@ def write_coco(file: DatasetFile, folder: Path, stem: str) -> Written:
 
     Raises ExportFailed for content that no reader could use.
     """
-    documents = _Documents(file)
-    main, extra = documents.main(), documents.extra()
+    documents = Documents(file)
+    main, warnings = write_instances(file, documents.main(), folder, stem)
+    files, extra = [main], documents.extra()
+    if any(extra[part] for part in EXTRA_PARTS.values()):
+        files.append(_dump(extra, folder / f"{stem}.extra.json"))
+    return Written(tuple(files), documents.written, warnings)
+
+
+def write_instances(file: DatasetFile, main: dict[str, Any], folder: Path, stem: str) -> tuple[Path, tuple[str, ...]]:
+    """Write `STEM.json` and verify it with pycocotools. Return its path, and warnings of the checks.
+
+    Raises ExportFailed for content that no reader could use.
+    """
     where = f"CVAT task {file.provenance.task_id}"
     faults = check(main, file.provenance.batch or stem, file.known)
     error = next((fault for fault in faults if fault.severity is Severity.ERROR), None)
@@ -43,16 +54,14 @@ def write_coco(file: DatasetFile, folder: Path, stem: str) -> Written:
         raise ExportFailed(f"the dataset file cannot be used: {error}", where=where)
     warnings = tuple(map(str, faults))
     main["info"]["warnings"] = [*main["info"]["warnings"], *warnings][:MAX_WARNINGS]
-    files = [_dump(main, folder / f"{stem}.json")]
-    found, written = verify_with_pycocotools(files[0]), (len(main["images"]), len(main["annotations"]))
+    path = _dump(main, folder / f"{stem}.json")
+    found, written = verify_with_pycocotools(path), (len(main["images"]), len(main["annotations"]))
     if found != written:
         raise ExportFailed(
             f"pycocotools finds {found[0]} images and {found[1]} annotations instead of {written[0]} and {written[1]}",
             where=where,
         )
-    if any(extra[part] for part in EXTRA_PARTS.values()):
-        files.append(_dump(extra, folder / f"{stem}.extra.json"))
-    return Written(tuple(files), documents.written, warnings)
+    return path, warnings
 
 
 def _dump(document: Mapping[str, Any], to: Path) -> Path:
@@ -61,7 +70,7 @@ def _dump(document: Mapping[str, Any], to: Path) -> Path:
     return to
 
 
-class _Documents:
+class Documents:
     """Both documents of a file, as JSON values; `written` counts the objects in them."""
 
     def __init__(self, file: DatasetFile) -> None:
@@ -108,7 +117,7 @@ class _Documents:
             "info": info(self._file),
             "licenses": [],
             "categories": self._categories(),
-            "images": [_image(image, self._image_ids[image.frame]) for image in self._file.content.images],
+            "images": [image_fields(image, self._image_ids[image.frame]) for image in self._file.content.images],
             "annotations": self._instances,
         }
 
@@ -118,21 +127,24 @@ class _Documents:
         return {"info": info(self._file), "categories": self._categories(), "images": images, **self._extra}
 
     def _categories(self) -> list[dict[str, Any]]:
-        return [self._category(self._labels[name], number) for name, number in self._file.category_ids.items()]
+        ids = self._file.category_ids
+        return [category(self._labels[name], ids[name], self._most_points[name]) for name in ids]
 
-    def _category(self, label: Label, number: int) -> dict[str, Any]:
-        found: dict[str, Any] = {"id": number, "name": label.name, "supercategory": ""}
-        if label.type != "any":
-            found["type"] = label.type
-        if label.attributes:
-            found["attributes"] = [_attribute(spec) for spec in label.attributes]
-        if label.sublabels:
-            found["keypoints"] = [sublabel.name for sublabel in label.sublabels]
-            found["skeleton"] = [[start + 1, end + 1] for start, end in label.edges]
-        elif label.type == POINTS_LABEL:
-            found["keypoints"] = [str(point) for point in range(1, self._most_points[label.name] + 1)]
-            found["skeleton"] = []
-        return found
+
+def category(label: Label, number: int, most_points: int = 0) -> dict[str, Any]:
+    """Return a label as a COCO category. `most_points` is the number of keypoints of one of type "points"."""
+    found: dict[str, Any] = {"id": number, "name": label.name, "supercategory": ""}
+    if label.type != "any":
+        found["type"] = label.type
+    if label.attributes:
+        found["attributes"] = [_attribute(spec) for spec in label.attributes]
+    if label.sublabels:
+        found["keypoints"] = [sublabel.name for sublabel in label.sublabels]
+        found["skeleton"] = [[start + 1, end + 1] for start, end in label.edges]
+    elif label.type == POINTS_LABEL:
+        found["keypoints"] = [str(point) for point in range(1, most_points + 1)]
+        found["skeleton"] = []
+    return found
 
 
 def is_instance(one: FrameObject, label: Label) -> bool:
@@ -180,7 +192,8 @@ def _attribute(spec: AttributeSpec) -> dict[str, Any]:
     }
 
 
-def _image(image: Image, number: int) -> dict[str, Any]:
+def image_fields(image: Image, number: int) -> dict[str, Any]:
+    """Return an image as COCO has it, with where it comes from."""
     found: dict[str, Any] = {"id": number, "file_name": image.name, "width": image.width, "height": image.height}
     if image.stored is not None:
         found["coco_url"] = f"s3://{image.stored.bucket}/{image.stored.key}"  # as it is: programs read it

@@ -21,6 +21,7 @@ from labelyard.domain.formats import Groups
 from labelyard.formats import FORMATS
 from labelyard.formats.coco.instances import ellipse_outline, turned_corners
 from labelyard.formats.interface import Format, FormatOptions, Provenance
+from labelyard.formats.voc import cut_off
 from labelyard.formats.writing import Target, WrittenDataset, write_dataset
 from labelyard.formats.yolo.contours import joined, outer_outlines
 from labelyard.formats.yolo.outlines import clamped, cut, is_inside
@@ -70,12 +71,19 @@ def _yolo_pose(one: FrameObject, image: Image) -> FrameObject:
     return replace(_shape(Kind.SKELETON, one), keypoints=points)
 
 
+def _voc(one: FrameObject, image: Image) -> FrameObject:
+    return replace(one, points=extent(one.points) if one.rotation else cut_off(extent(one.points), image))
+
+
 RETAINED: dict[str, Callable[[FrameObject, Image], FrameObject]] = {
     "coco": _coco,
     "yolo-detect": _yolo_detect,
     "yolo-segment": _yolo_segment,
     "yolo-obb": _yolo_obb,
     "yolo-pose": _yolo_pose,
+    "coco-keypoints": _coco,
+    "voc": _voc,
+    "hf": _coco,
 }
 """What of an object comes back from a file of each format."""
 
