@@ -24,7 +24,10 @@ _CHOICES = frozenset({InputType.SELECT, InputType.RADIO})
 
 
 def check_labels(labels: Sequence[Label], *, skeletons: bool = True) -> None:
-    """Raise LabelError for the first mistake, with its label and attribute; `skeletons`: whether the server has them."""
+    """Raise LabelError for the first mistake, with its label and attribute.
+
+    `skeletons` says whether the server has them.
+    """
     if not labels:
         raise LabelError("there are no labels", next_step="add at least one label")
     _check_names([label.name for label in labels], "label")

@@ -191,7 +191,8 @@ class Annotator:
         frames = self._cvat.frames(task.id)
         saved = self._cvat.annotations(job.id)
         # A track counts where it begins: it is saved together with everything else on that frame.
-        drawn = {one.frame for one in (*saved.shapes, *saved.tracks, *saved.tags)}
+        drawn = {one.frame for one in saved.shapes} | {one.frame for one in saved.tracks}
+        drawn |= {one.frame for one in saved.tags}
         span = range(job.start_frame, min(job.stop_frame + 1, len(frames)))
         todo = [n for n in span if n not in drawn]
         log.info("%s: job %d of task %r, %d images", self.bot.name, job.id, task.name, len(todo))

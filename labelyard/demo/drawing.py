@@ -128,7 +128,7 @@ def _cuboid(box: Box) -> Points:
     left, top, right, bottom = box
     dx, dy = (right - left) / 4, (bottom - top) / 4
     front, back = (left, top + dy, right - dx, bottom), (left + dx, top, right, bottom - dy)
-    return _rounded(*(value for l, t, r, b in (front, back) for value in (l, t, l, b, r, t, r, b)))
+    return _rounded(*(value for x, y, x2, y2 in (front, back) for value in (x, y, x, y2, x2, y, x2, y2)))
 
 
 def _ellipse(box: Box) -> Points:

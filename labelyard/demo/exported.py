@@ -1,4 +1,7 @@
-"""The objects of the dataset files that labelyard wrote, from their JSON. It shares no code with `labelyard.formats`."""
+"""The objects of the dataset files that labelyard wrote, from their JSON.
+
+It shares no code with `labelyard.formats`: an error there would otherwise go unnoticed.
+"""
 
 from __future__ import annotations
 
