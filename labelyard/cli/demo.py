@@ -124,10 +124,10 @@ def _report(console: Console, outcome: DemoResult, run: Path) -> None:
         for line in outcome.differences:
             console.print(Text(f"  ✗ {line}", style="red"), soft_wrap=True)
     else:
-        console.print(Text(f"\n✓ {_proof(outcome)}", style="bold green"), soft_wrap=True)
+        console.print(Text(f"\n✓ {_verified(outcome)}", style="bold green"), soft_wrap=True)
 
 
-def _proof(outcome: DemoResult) -> str:
+def _verified(outcome: DemoResult) -> str:
     numbers = [
         f"{count} {_PLURALS.get(kind, f'{kind}s')}" for kind, count in numbers_of_kinds(outcome.outcomes).items()
     ]

@@ -39,19 +39,19 @@ def _drawing(skeleton: Label) -> str:
     The points stand on a circle, from the top clockwise, in a square of 100 x 100.
     """
     share = 2 * math.pi / len(skeleton.sublabels)
-    places = [
+    positions = [
         (round(50 + 35 * math.sin(share * n), 2), round(50 - 35 * math.cos(share * n), 2))
         for n in range(len(skeleton.sublabels))
     ]
     lines = [
-        f'<line x1="{places[start][0]}" y1="{places[start][1]}" x2="{places[end][0]}" y2="{places[end][1]}" '
+        f'<line x1="{positions[start][0]}" y1="{positions[start][1]}" x2="{positions[end][0]}" y2="{positions[end][1]}" '
         f'data-type="edge" data-node-from="{start + 1}" data-node-to="{end + 1}"></line>'
         for start, end in skeleton.edges
     ]
     circles = [
         f'<circle r="1.5" cx="{x}" cy="{y}" data-type="element node" data-element-id="{number}" '
         f'data-node-id="{number}" data-label-name="{html.escape(point.name)}"></circle>'
-        for number, (point, (x, y)) in enumerate(zip(skeleton.sublabels, places, strict=True), 1)
+        for number, (point, (x, y)) in enumerate(zip(skeleton.sublabels, positions, strict=True), 1)
     ]
     return "".join((*lines, *circles))
 

@@ -83,7 +83,7 @@ def _value(spec: AttributeSpec, random: Random) -> str:
 # --- shapes -----------------------------------------------------------------------------------------------------------
 
 
-def _place(width: int, height: int, random: Random) -> Box:
+def _area(width: int, height: int, random: Random) -> Box:
     """Return a box inside of an image, whole pixels from an eighth to a third of it."""
     box_width, box_height = (max(random.randint(side // 8, side // 3), 2) for side in (width, height))
     left, top = random.randint(0, width - box_width), random.randint(0, height - box_height)
@@ -94,7 +94,7 @@ def _shape(kind: ShapeType, frame: Frame, number: int, label: Label, random: Ran
     if kind is ShapeType.MASK:
         points = _mask(frame, random)
     else:
-        points = _POINTS[kind](_unsteady(_place(frame.width, frame.height, random), random))
+        points = _POINTS[kind](_unsteady(_area(frame.width, frame.height, random), random))
     return Shape(
         kind, number, label.id, points,
         occluded=random.random() < 0.3, attributes=attribute_values(label, random),
@@ -156,7 +156,7 @@ def _mask(frame: Frame, random: Random) -> Points:
 
 def _group(frame: Frame, number: int, label: Label, random: Random) -> Iterator[Shape]:
     """Yield the upper and the lower part of one object."""
-    left, top, right, bottom = _place(frame.width, frame.height, random)
+    left, top, right, bottom = _area(frame.width, frame.height, random)
     part, values = (bottom - top) / 3, attribute_values(label, random)
     for box in ((left, top, right, top + part), (left, bottom - part, right, bottom)):
         yield Shape(ShapeType.POLYGON, number, label.id, _polygon(box), _GROUP, occluded=True, attributes=values)
@@ -164,14 +164,14 @@ def _group(frame: Frame, number: int, label: Label, random: Random) -> Iterator[
 
 def _skeleton(frame: Frame, number: int, label: Label, random: Random) -> Shape:
     """Return a skeleton whose last point is outside of the picture now and then, and one of the others hidden."""
-    left, top, right, bottom = _place(frame.width, frame.height, random)
+    left, top, right, bottom = _area(frame.width, frame.height, random)
     last, hidden = len(label.sublabels) - 1, random.randrange(len(label.sublabels))
-    gone = last > 0 and random.random() < 0.5
+    is_outside = last > 0 and random.random() < 0.5
     elements = tuple(
         Shape(
             ShapeType.POINTS, number, point.id,
             _rounded(random.uniform(left, right), random.uniform(top, bottom)),
-            occluded=n == hidden and not (gone and n == last), outside=gone and n == last,
+            occluded=n == hidden and not (is_outside and n == last), outside=is_outside and n == last,
             attributes=attribute_values(point, random),
         )
         for n, point in enumerate(label.sublabels)
@@ -207,17 +207,17 @@ def _track(
     random: Random,
 ) -> Track:
     """Return a track with key frames on the first frame, the last but one and, outside, the last."""
-    first = _place(width, height, random)
+    first = _area(width, height, random)
     # It moves half of the way to the lower right corner, by whole pixels.
     dx, dy = (width - int(first[2])) // 2, (height - int(first[3])) // 2
     second = (first[0] + dx, first[1] + dy, first[2] + dx, first[3] + dy)
-    places = {span[0]: first, span[-2]: second} if len(span) > 2 else {span[0]: first}
+    boxes = {span[0]: first, span[-2]: second} if len(span) > 2 else {span[0]: first}
     keys = [
         TrackedShape(
             kind, number, outline(box),
             occluded=random.random() < 0.5, attributes=attribute_values(label, random, immutable=False),
         )
-        for number, box in places.items()
+        for number, box in boxes.items()
     ]  # fmt: skip
     keys.append(replace(keys[-1], frame=span[-1], outside=True))
     return Track(span[0], label.id, tuple(keys), attributes=attribute_values(label, random, mutable=False))

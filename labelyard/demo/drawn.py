@@ -136,8 +136,8 @@ def turned(box: tuple[float, float, float, float], degrees: float) -> list[float
     left, top, right, bottom = box
     centre, turn = complex(left + right, top + bottom) / 2, complex(*_direction(degrees))
     corners = (complex(left, top), complex(right, top), complex(right, bottom), complex(left, bottom))
-    places = [centre + (corner - centre) * turn for corner in corners]
-    return [value for place in places for value in (place.real, place.imag)]
+    turned_corners = [centre + (corner - centre) * turn for corner in corners]
+    return [value for corner in turned_corners for value in (corner.real, corner.imag)]
 
 
 def _direction(degrees: float) -> tuple[float, float]:

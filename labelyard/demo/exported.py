@@ -92,8 +92,8 @@ def _ellipse(segmentation: Any, own: Any) -> tuple[float, ...]:
     pixels = _pixels(segmentation)
 
     def is_inside(column: int, row: int, by: float) -> bool:
-        place = complex(column + 0.5 - x, row + 0.5 - y) * direction
-        return math.hypot(place.real / max(radius_x + by, 0.01), place.imag / max(radius_y + by, 0.01)) <= 1
+        offset = complex(column + 0.5 - x, row + 0.5 - y) * direction
+        return math.hypot(offset.real / max(radius_x + by, 0.01), offset.imag / max(radius_y + by, 0.01)) <= 1
 
     reach = max(radius_x, radius_y)
     columns = range(max(int(x - reach), 0), min(int(x + reach) + 1, width))

@@ -76,15 +76,14 @@ class PhotographOutcome:
         if len(self.exported) != 1:
             yield f"{key} is in {len(self.exported)} exported files"
         for objects in self.exported:
-            missing, extra = self.saved - objects, objects - self.saved
-            if missing or extra:
-                yield f"{key}: exported without {_listed(missing)} and with {_listed(extra)} more"
+            if missing := self.saved - objects:
+                yield f"{key}: exported without {_listed(missing)}"
+            if extra := objects - self.saved:
+                yield f"{key}: exported with what nobody drew, {_listed(extra)}"
 
 
 def _listed(objects: Counter[Drawn]) -> str:
-    return (
-        ", ".join(f"{one.kind} {one.label!r} {one.geometry} {dict(one.attributes)}" for one in sorted(objects)) or "-"
-    )
+    return ", ".join(f"{one.kind} {one.label!r} {one.geometry} {dict(one.attributes)}" for one in sorted(objects))
 
 
 def read_tasks(url: str, username: str, password: str, version: str) -> list[CvatTask]:
