@@ -44,8 +44,9 @@ def _drawing(skeleton: Label) -> str:
         for n in range(len(skeleton.sublabels))
     ]
     lines = [
-        f'<line x1="{positions[start][0]}" y1="{positions[start][1]}" x2="{positions[end][0]}" y2="{positions[end][1]}" '
-        f'data-type="edge" data-node-from="{start + 1}" data-node-to="{end + 1}"></line>'
+        f'<line x1="{positions[start][0]}" y1="{positions[start][1]}" '
+        f'x2="{positions[end][0]}" y2="{positions[end][1]}" data-type="edge" '
+        f'data-node-from="{start + 1}" data-node-to="{end + 1}"></line>'
         for start, end in skeleton.edges
     ]
     circles = [
