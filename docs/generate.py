@@ -145,8 +145,8 @@ def _kind(field: dict[str, Any], schema: dict[str, Any]) -> str:
         return f"one of {words}" if words else f"fields of {_SECTIONS[target['title']]}"
     if field.get("type") == "array":
         return f"list: {_kind(field['items'], schema)}"
-    if "const" in field:
-        return str(field["const"])
+    if "type" not in field:
+        return ", ".join(map(str, field["enum"]))
     if field.get("type") == "integer" and "maximum" in field:
         return f"whole number from {field['minimum']} to {field['maximum']}"
     named = {

@@ -31,8 +31,9 @@ from labelyard.errors import InputError
 def bots(cvat_url: str, given: tuple[str, ...], file: Path | None, seed: int) -> None:
     """Label the jobs that are assigned to bots, until SIGTERM or Ctrl-C.
 
-    Bots draw the boxes of the demo's photographs, each with its own errors, and one box in the middle of any other
-    image. Their passwords are visible on the command line: use accounts without rights to other work.
+    Bots draw the boxes of the demo's photographs, each with its own errors, and there every other kind of object that
+    the CVAT has. On any other image they draw one box in the middle. Their passwords are visible on the command line:
+    use accounts without rights to other work.
     """
     lines = [line.partition("#")[0].strip() for line in file.read_text().splitlines()] if file else []
     bots = [parse_bot(text, seed=seed) for text in (*given, *filter(None, lines))]

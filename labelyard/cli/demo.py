@@ -17,12 +17,14 @@ from rich.text import Text
 from labelyard.cli.table import Cell, print_table
 from labelyard.demo.environment import ROLES, create_environment, enter_environment, require_emulator
 from labelyard.demo.run import DemoResult, run_demo
-from labelyard.demo.verify import PhotographOutcome
+from labelyard.demo.verify import PhotographOutcome, numbers_of_kinds
 from labelyard.errors import InputError, SignalReceived
 from labelyard.settings import load_settings
 from labelyard.supervisor import Supervisor
 from labelyard.supervisor.display import open_display
 from labelyard.supervisor.stack import FOLDER
+
+_PLURALS = {"points": "sets of points"}
 
 
 @click.command()
@@ -41,8 +43,8 @@ def demo(json_file: Path | None, cvat_version: str, folder: Path | None, keep: b
     """Run the whole pipeline on this machine: photographs in a bucket become tasks, and then COCO files.
 
     Starts what `labelyard up` starts, beside an S3 and SQS emulator, a CVAT sandbox, annotator bots and 27 photographs,
-    on free ports. The exit status is 0 only if each photograph is in exactly one task and is exported with exactly the
-    boxes that its bot saved.
+    on free ports. The exit status is 0 only if each photograph is in exactly one task and is exported with exactly what
+    its bot drew: every kind of object that the CVAT has, with its attributes and its outline.
     """
     require_emulator()
     json_file = json_file and json_file.absolute()
@@ -106,7 +108,7 @@ def _labelyard() -> str:
 
 
 def _report(console: Console, outcome: DemoResult, run: Path) -> None:
-    columns = ("photograph", "task", "job", "bot", "boxes saved", "exported", "equal")
+    columns = ("photograph", "task", "job", "bot", "drawn", "exported", "equal")
     print_table(columns, list(map(_row, outcome.outcomes)))
     numbers = outcome.as_json()["seconds_put_to_task"]
     console.print(Text(
@@ -122,10 +124,17 @@ def _report(console: Console, outcome: DemoResult, run: Path) -> None:
         for line in outcome.differences:
             console.print(Text(f"  ✗ {line}", style="red"), soft_wrap=True)
     else:
-        console.print(Text(
-            "\n✓ each photograph is in exactly one task, exported with exactly the boxes that its bot saved",
-            style="bold green",
-        ), soft_wrap=True)  # fmt: skip
+        console.print(Text(f"\n✓ {_verified(outcome)}", style="bold green"), soft_wrap=True)
+
+
+def _verified(outcome: DemoResult) -> str:
+    numbers = [
+        f"{count} {_PLURALS.get(kind, f'{kind}s')}" for kind, count in numbers_of_kinds(outcome.outcomes).items()
+    ]
+    return (
+        "each photograph is in exactly one task, exported with exactly what its bot drew: "
+        f"{', '.join(numbers)}; drawn = in the files, none left out"
+    )
 
 
 def _links(outcome: DemoResult, run: Path) -> dict[str, list[str]]:

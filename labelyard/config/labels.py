@@ -126,6 +126,20 @@ class LabelSection(Section):
     """`#rrggbb`, for servers that store a color."""
     attributes: tuple[AttributeSection, ...] = ()
     """The attributes of each annotation."""
+    points: tuple[Caption, ...] = ()
+    """The names of its points make the label a skeleton, which only CVAT 2.x has."""
+    lines: tuple[tuple[Caption, ...], ...] = ()
+    """The lines of a skeleton, each between two of its points: `[[head, hand], [hand, foot]]`."""
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield points that occur twice, and lines that are not between two points."""
+        yield from ((("points", *path), words) for path, words in duplicates(self.points))
+        for i, ends in enumerate(self.lines):
+            if len(ends) != 2 or ends[0] == ends[-1]:
+                yield ("lines", i), "write the names of two points, such as [head, hand]"
+            for j, name in enumerate(ends):
+                if name not in self.points:
+                    yield ("lines", i, j), f"{name!r} is none of the points: {_listed(self.points)}"
 
     @field_validator("attributes")
     @classmethod
@@ -136,7 +150,18 @@ class LabelSection(Section):
 
     def label(self) -> Label:
         """Return the label for CVAT."""
-        return Label(self.name, tuple(a.spec() for a in self.attributes), self.color)
+        return Label(
+            self.name,
+            tuple(a.spec() for a in self.attributes),
+            self.color,
+            type="skeleton" if self.points else "any",
+            sublabels=tuple(Label(point, type="points") for point in self.points),
+            edges=tuple((self.points.index(start), self.points.index(end)) for start, end in self.lines),
+        )
+
+
+def _listed(points: Sequence[str]) -> str:
+    return f"write one of {', '.join(points)}" if points else "name them in `points`"
 
 
 def _bare_name(value: object) -> object:

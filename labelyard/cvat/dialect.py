@@ -58,6 +58,8 @@ class Quirks:
     """Whether annotations have `source` (manual, auto)."""
     label_color: bool = False
     """Whether labels have `color`."""
+    skeletons: bool = False
+    """Whether a label can be a skeleton."""
     boxes_lead_groups: bool = False
     """Whether an export gives grouped shapes the bbox of the rectangles among them, and not that of all."""
     export_can_be_stale: bool = True
@@ -127,7 +129,7 @@ class Dialect(ABC):
 
     def create_task(self, spec: TaskSpec) -> Exchange[Task]:
         """Create a task without data. Labels are checked first: a 500 here leaves an orphan task [122, 123]."""
-        check_labels(spec.labels)
+        check_labels(spec.labels, skeletons=self.quirks.skeletons)
         body: dict[str, Any] = {
             "name": normalize_name(spec.name),
             "labels": self._encode_labels(spec.labels),
@@ -178,7 +180,7 @@ class Dialect(ABC):
         if change.labels is not None:
             known = yield from self._labels(task_id)
             labels = with_known_values(change.labels, known)
-            check_labels(labels)
+            check_labels(labels, skeletons=self.quirks.skeletons)
             body["labels"] = self._encode_changed_labels(labels, known)
         request = Request("PATCH", f"{self.root}/tasks/{task_id}", json=body, idempotent=True)
         task = yield from fetch(request, self._decode_task)

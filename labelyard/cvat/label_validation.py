@@ -23,13 +23,17 @@ from labelyard.errors import LabelError
 _CHOICES = frozenset({InputType.SELECT, InputType.RADIO})
 
 
-def check_labels(labels: Sequence[Label]) -> None:
-    """Raise LabelError for the first mistake, with its label and attribute."""
+def check_labels(labels: Sequence[Label], *, skeletons: bool = True) -> None:
+    """Raise LabelError for the first mistake, with its label and attribute.
+
+    `skeletons` says whether the server has them.
+    """
     if not labels:
         raise LabelError("there are no labels", next_step="add at least one label")
     _check_names([label.name for label in labels], "label")
     for label in labels:
         where = f"label {label.name!r}"
+        _check_points(label, where, skeletons=skeletons)
         _check_names([attribute.name for attribute in label.attributes], "attribute", where)
         for attribute in label.attributes:
             _check_attribute(attribute, f"{where}, attribute {attribute.name!r}")
@@ -48,6 +52,19 @@ def with_known_values(labels: Sequence[Label], known: Sequence[Label]) -> tuple[
         )
         for label in labels
     )
+
+
+def _check_points(label: Label, where: str, *, skeletons: bool) -> None:
+    if label.sublabels and not skeletons:
+        raise LabelError(
+            "the label is a skeleton, and this CVAT has none",
+            where=where,
+            next_step="remove its points and lines, or use a CVAT 2.x",
+        )
+    _check_names([point.name for point in label.sublabels], "point", where)
+    count = len(label.sublabels)
+    if any(not 0 <= end < count for edge in label.edges for end in edge):
+        raise LabelError("a line of the skeleton ends at a point that it does not have", where=where)
 
 
 def _check_names(names: Iterable[str], kind: str, where: str = "labels") -> None:

@@ -23,6 +23,7 @@ from labelyard.cvat.decoding import (
     send_for_task,
 )
 from labelyard.cvat.dialect import Dialect, Quirks
+from labelyard.cvat.encoding import SKELETON_FIELDS
 from labelyard.cvat.error_responses import error_for, message_of, one_line
 from labelyard.cvat.exchange import Exchange, Pause, Request, Response, poll_intervals
 from labelyard.cvat.multipart import Multipart
@@ -60,6 +61,7 @@ QUIRKS = Quirks(
     task_z_order=False,
     annotation_source=True,
     label_color=True,
+    skeletons=True,
     boxes_lead_groups=True,
     export_can_be_stale=False,
     interpolation=Interpolation.V2,
@@ -141,6 +143,8 @@ class V2(Dialect):
         for label in encoded:
             if (old := by_name.get(label["name"])) is not None:
                 label["id"] = old.id
+                for field in SKELETON_FIELDS:  # without them the server keeps its own points
+                    label.pop(field, None)
                 ids = {spec.name: spec.id for spec in old.attributes}
                 label["attributes"] = [
                     {"id": ids[spec["name"]], **spec} if spec["name"] in ids else spec for spec in label["attributes"]

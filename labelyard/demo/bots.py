@@ -1,9 +1,10 @@
 """Annotator bots for the demo and for simulations. They log in and work over HTTP, as people do.
 
-A bot draws the ground truth of `labelyard.demo.photographs`, with its own errors and at its own speed. On any other
-image it draws one box in the middle, so that there is something to export. What it draws depends only on its seed, its
-name and the name of the frame. It reads the saved annotations before it draws: a bot that is killed and started again
-draws nothing twice.
+A bot draws the ground truth of `labelyard.demo.photographs`, with its own errors and at its own speed, and beside it
+every other kind of object that the server has (`labelyard.demo.drawing`). On any other image it draws one box in the
+middle, so that there is something to export. What it draws depends only on its seed, its name, the names of the frames
+and the limits of its job. It reads the saved annotations before it draws: a bot that is killed and started again draws
+nothing twice.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from pydantic import SecretStr
 
 from labelyard.cvat import Cvat, connect, create_annotations
+from labelyard.demo.drawing import attribute_values, draw_every_kind, draw_tracks, drawable
 from labelyard.demo.photographs import Photograph, photographs
 from labelyard.domain.annotations import Annotations, Shape, ShapeType
 from labelyard.domain.labels import Label
@@ -37,6 +39,7 @@ _STOP_SECONDS = 3.0  # what a request that is cut off then has done is read at t
 _LONGEST_PAUSE = 5.0  # seconds between two attempts while the server fails
 _MOST_JITTER = 12.0  # pixels, at care 0
 _MOST_MISSED = 0.3
+_OCCLUDED = 0.2
 _MOST_MISLABELLED = 0.15
 _HASH = re.compile(r"-[0-9a-f]{8,64}$")  # end of an upload name where base names are equal (domain/naming.py)
 _NUMBER = re.compile(r"^[0-9]+-")  # its start where base names are not in the order of the keys
@@ -80,23 +83,45 @@ def known_photograph(frame: Frame) -> Photograph | None:
     return None
 
 
-def draw(bot: Bot, frame: Frame, number: int, labels: Sequence[Label]) -> list[Shape]:
-    """Return what a bot draws on frame `number`, the same for each call. Objects without a label are skipped."""
-    if not labels:
+def draw(
+    bot: Bot, frames: Sequence[Frame], number: int, span: range, labels: Sequence[Label], family: str
+) -> Annotations:
+    """Return what a bot draws on frame `number` of a job with the frames `span`, the same for each call.
+
+    Tracks begin on the first frame of the job. `family` is the server's dialect.
+    """
+    frame = frames[number]
+    found = Annotations(tuple(draw_boxes(bot, frame, number, labels)))
+    if known_photograph(frame) is not None:
+        others = draw_every_kind(frame, number, labels, family, _random(bot, frame, "/kinds"))
+        found = replace(others, shapes=(*found.shapes, *others.shapes))
+    if number == span[0] and all(known_photograph(frames[n]) is not None for n in span):
+        found = replace(found, tracks=draw_tracks(frames, span, labels, _random(bot, frame, "/tracks")))
+    return found
+
+
+def _random(bot: Bot, frame: Frame, purpose: str = "") -> Random:
+    return Random(f"{bot.seed}/{bot.name}/{frame.name}{purpose}")  # noqa: S311 - errors to be repeated, not secrets
+
+
+def draw_boxes(bot: Bot, frame: Frame, number: int, labels: Sequence[Label]) -> list[Shape]:
+    """Return the boxes that a bot draws on frame `number`. Objects without a label are skipped."""
+    usable = drawable(labels)
+    if not usable:
         return []
-    random = Random(f"{bot.seed}/{bot.name}/{frame.name}")  # noqa: S311 - errors to be repeated, not secrets
+    random = _random(bot, frame)
     photograph = known_photograph(frame)
     if photograph is None:
         middle = (frame.width * 0.25, frame.height * 0.25, frame.width * 0.75, frame.height * 0.75)
-        return [_shape(random.choice(labels), number, middle)]
-    return list(_ground_truth_with_errors(bot, photograph, number, labels, random))
+        return [_shape(random.choice(usable), number, middle, _random(bot, frame, "/attributes"))]
+    return list(_ground_truth_with_errors(bot, photograph, number, usable, random))
 
 
 def _ground_truth_with_errors(
     bot: Bot, photograph: Photograph, number: int, labels: Sequence[Label], random: Random
 ) -> Iterator[Shape]:
     by_name = {label.name: label for label in labels}
-    carelessness = 1 - bot.care
+    carelessness, of_attributes = 1 - bot.care, Random(random.random())  # noqa: S311 - see `_random`
     for box in photograph.boxes:
         missed = random.random() < carelessness * _MOST_MISSED
         mistaken = random.random() < carelessness * _MOST_MISLABELLED
@@ -106,7 +131,7 @@ def _ground_truth_with_errors(
         ]
         label = random.choice(labels) if mistaken else by_name.get(box.label)
         if label is not None and not missed:
-            yield _shape(label, number, _inside(corners, photograph.width, photograph.height))
+            yield _shape(label, number, _inside(corners, photograph.width, photograph.height), of_attributes)
 
 
 def _inside(corners: Sequence[float], width: int, height: int) -> tuple[float, float, float, float]:
@@ -121,8 +146,9 @@ def _side(start: float, stop: float, size: int) -> tuple[float, float]:
     return round(start, 2), round(max(min(stop, float(size)), start + 1.0), 2)
 
 
-def _shape(label: Label, number: int, points: tuple[float, ...]) -> Shape:
-    return Shape(ShapeType.RECTANGLE, number, label.id, points)
+def _shape(label: Label, number: int, points: tuple[float, ...], random: Random) -> Shape:
+    hidden, values = random.random() < _OCCLUDED, attribute_values(label, random)
+    return Shape(ShapeType.RECTANGLE, number, label.id, points, occluded=hidden, attributes=values)
 
 
 class Annotator:
@@ -158,28 +184,32 @@ class Annotator:
         return job.assignee == self._me and job.status is JobStatus.ANNOTATION
 
     def _label(self, task: Task, job: Job) -> bool:
-        """Draw on the frames that have no shapes and complete the job.
+        """Draw on the frames on which nothing is or begins, and complete the job.
 
         Return False when the bot was stopped or the job was assigned to somebody else.
         """
         frames = self._cvat.frames(task.id)
-        drawn = {shape.frame for shape in self._cvat.annotations(job.id).shapes}
-        todo = [n for n in range(job.start_frame, min(job.stop_frame + 1, len(frames))) if n not in drawn]
+        saved = self._cvat.annotations(job.id)
+        # A track counts where it begins: it is saved together with everything else on that frame.
+        drawn = {one.frame for one in saved.shapes} | {one.frame for one in saved.tracks}
+        drawn |= {one.frame for one in saved.tags}
+        span = range(job.start_frame, min(job.stop_frame + 1, len(frames)))
+        todo = [n for n in span if n not in drawn]
         log.info("%s: job %d of task %r, %d images", self.bot.name, job.id, task.name, len(todo))
         for piece in (todo[start : start + FRAMES_PER_SAVE] for start in range(0, len(todo), FRAMES_PER_SAVE)):
-            shapes = [shape for n in piece for shape in self._draw_slowly(frames[n], n, task.labels)]
+            found = [self._draw_slowly(frames, n, span, task.labels) for n in piece]
             if self._stop.is_set() or not self._is_still_mine(job):
                 return False
-            create_annotations(self._cvat, job.id, Annotations(tuple(shapes)))
+            create_annotations(self._cvat, job.id, _together(found))
         if not self._is_still_mine(job):
             return False
         self._cvat.set_job_status(job.id, JobStatus.COMPLETED)
         log.info("%s: job %d completed", self.bot.name, job.id)
         return True
 
-    def _draw_slowly(self, frame: Frame, number: int, labels: Sequence[Label]) -> list[Shape]:
+    def _draw_slowly(self, frames: Sequence[Frame], number: int, span: range, labels: Sequence[Label]) -> Annotations:
         self._stop.wait(self.bot.speed)
-        return draw(self.bot, frame, number, labels)
+        return draw(self.bot, frames, number, span, labels, self._cvat.family)
 
     def _is_still_mine(self, job: Job) -> bool:
         # A lead may have assigned it to somebody else, or deleted the task, while the bot was drawing.
@@ -187,6 +217,15 @@ class Annotator:
             return any(now.id == job.id and self._is_mine(now) for now in self._cvat.jobs(job.task_id))
         except CvatNotFound:
             return False
+
+
+def _together(found: Sequence[Annotations]) -> Annotations:
+    """Return annotations of several frames as one write: the server does it completely or not at all."""
+    return Annotations(
+        tuple(shape for one in found for shape in one.shapes),
+        tuple(track for one in found for track in one.tracks),
+        tuple(tag for one in found for tag in one.tags),
+    )
 
 
 def run_bots(url: str, bots: Sequence[Bot], stop: threading.Event, *, dialect: str = "auto") -> None:

@@ -10,17 +10,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from sqlalchemy import select
 
-from labelyard.config import DatasetSpec, read_spec
+from labelyard.config import DatasetSpec, LabelSection, read_spec
 from labelyard.cvat import connect
 from labelyard.demo import environment, verify
 from labelyard.demo.environment import DemoEnvironment
+from labelyard.demo.exported import Export, read_export
 from labelyard.demo.uploader import Uploader, waves
 from labelyard.domain.states import ENDED, BatchState
 from labelyard.ledger import Ledger, batches, datasets, upgrade
+from labelyard.ledger import exports as ledger_exports
 from labelyard.ledger.overview import BatchSummary
 from labelyard.ledger.tables import History
 from labelyard.orchestration.pull import find_project
@@ -35,6 +36,7 @@ from labelyard.supervisor.stack import Links, start_stack
 LONGEST_SECONDS = 600.0
 """How long the photographs may take from the bucket to the dataset, on a slow machine."""
 
+_SKELETON = LabelSection(name="body", points=("head", "hand", "foot"), lines=(("head", "hand"), ("hand", "foot")))
 _CHECK_SECONDS = 0.25
 _IN_A_TASK = (BatchState.READY, BatchState.ASSIGNED, BatchState.COMPLETED, BatchState.EXPORTED)
 
@@ -70,6 +72,7 @@ class DemoResult:
                 for task in self.tasks
             ],
             "exports": [str(path) for path in self.exports],
+            "drawn": verify.numbers_of_kinds(self.outcomes),
             "ui": self.links.prefect_ui,
             "differences": list(self.differences),
         }
@@ -80,7 +83,7 @@ def run_demo(supervisor: Supervisor, env: DemoEnvironment, settings: Settings, d
 
     Raises LabelyardError when a process does not start, and SignalReceived when a signal arrives.
     """
-    spec = read_spec(find_project() / "datasets" / "photographs.yaml")
+    spec = _with_skeleton(read_spec(find_project() / "datasets" / "photographs.yaml"), env.cvat_version)
     display.report("S3 and SQS emulator, CVAT sandbox …")
     supervisor.start(environment.emulator_process(env), environment.sandbox_process(env))
     display.report("ledger, dataset, bucket, notifications …")
@@ -93,6 +96,14 @@ def run_demo(supervisor: Supervisor, env: DemoEnvironment, settings: Settings, d
     with closing(Ledger(settings.ledger)) as ledger:
         seen = _follow(supervisor, env, ledger, uploader, display)
         return _verify(env, ledger, uploader, seen, s3, links)
+
+
+def _with_skeleton(spec: DatasetSpec, cvat_version: str) -> DatasetSpec:
+    """Return a dataset with a label for skeletons, if this version of CVAT has them."""
+    if cvat_version == "1.0.0":
+        return spec
+    labels = (*spec.task.labels, _SKELETON)
+    return spec.model_copy(update={"task": spec.task.model_copy(update={"labels": labels})})
 
 
 def set_up(settings: Settings, spec: DatasetSpec, s3: Any) -> None:
@@ -143,8 +154,7 @@ def _verify(
     links: Links,
 ) -> DemoResult:
     tasks = verify.read_tasks(env.cvat_url, environment.ACCOUNT, env.password, env.cvat_version)
-    exports = _download([batch.exports[-1] for batch in seen if batch.exports], s3, env.folder / "exports")
-    contents = [verify.read_export(path) for path in exports]
+    contents, exports = _exports(ledger, seen, s3, env.folder / "exports")
     outcomes = verify.outcomes(uploader.uploads, tasks, _names(ledger, seen), contents)
     wrong = verify.differences(outcomes, tasks, contents)
     return DemoResult(
@@ -163,15 +173,19 @@ def _unfinished(seen: Sequence[BatchSummary]) -> list[str]:
     return wrong + [f"{url} is quarantined: {reason}" for b in seen for url, reason in b.quarantined.items()]
 
 
-def _download(urls: Sequence[str], s3: Any, folder: Path) -> list[Path]:
+def _exports(ledger: Ledger, seen: Sequence[BatchSummary], s3: Any, folder: Path) -> tuple[list[Export], list[Path]]:
+    """Download the COCO files of every batch; return what they hold, and the main one of each batch."""
     folder.mkdir(exist_ok=True)
-    paths = []
-    for url in urls:
-        parts = urlsplit(url)
-        path = folder / Path(parts.path).name
-        s3.download_file(parts.netloc, parts.path.lstrip("/"), str(path))
-        paths.append(path)
-    return paths
+    contents, main_files = [], []
+    with ledger.read_only() as tx:
+        rows = [row for batch in seen if (row := ledger_exports.current(tx, batch.id, ledger_exports.DEFAULT_FORMAT))]
+        for row in rows:
+            files = [folder / Path(key).name for key in (row.key, *row.other_files)]
+            for file, key in zip(files, (row.key, *row.other_files), strict=True):
+                s3.download_file(row.bucket, key, str(file))
+            contents.append(read_export(files, row.account))
+            main_files.append(files[0])
+    return contents, main_files
 
 
 def _names(ledger: Ledger, seen: Sequence[BatchSummary]) -> Mapping[int, Mapping[str, str]]:

@@ -1,57 +1,54 @@
-"""Verifies a demo: each photograph is in exactly one task and is exported with exactly the boxes that its bot saved.
+"""Verifies a demo: each photograph is in exactly one task and is exported with exactly what its bot drew.
 
 It asks CVAT and reads the files with code of its own: an error of labelyard's client would otherwise go unnoticed.
 """
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any, ClassVar
 
 import httpx
 
+from labelyard.demo.drawn import KINDS, Drawn, RawTask, Rules, drawn_by_frame
+from labelyard.demo.exported import Account, Export
 from labelyard.demo.uploader import PlannedUpload
-
-Box = tuple[str, float, float, float, float]
-"""Label, left, top, width, height; pixels, to two digits."""
 
 
 @dataclass(frozen=True)
 class CvatJob:
-    """A job on CVAT, with its saved boxes by frame."""
+    """A job on CVAT."""
 
     id: int
     frames: range
     assignee: str | None
     status: str
     """The status of 1.0.0, the state of 2.x."""
-    boxes: Mapping[int, Counter[Box]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class CvatTask:
-    """A task on CVAT; frames are (name, width, height)."""
+    """A task on CVAT; frames are (name, width, height), `drawn` has what is saved on each that has anything."""
 
     id: int
     name: str
     size: int
     frames: Sequence[tuple[str, int, int]]
     jobs: Sequence[CvatJob]
+    drawn: Mapping[int, Counter[Drawn]] = field(default_factory=dict)
 
 
 @dataclass
 class PhotographOutcome:
-    """The tasks and frames that hold a photograph, the boxes saved on it, and the boxes exported of it."""
+    """The tasks and frames that hold a photograph, and the objects exported of it."""
 
     upload: PlannedUpload
     frames: list[tuple[CvatTask, int]] = field(default_factory=list)
-    exported: list[Counter[Box]] = field(default_factory=list)
+    exported: list[Counter[Drawn]] = field(default_factory=list)
 
     @property
     def job(self) -> CvatJob | None:
@@ -60,13 +57,12 @@ class PhotographOutcome:
         return jobs[0] if jobs else None
 
     @property
-    def saved(self) -> Counter[Box]:
-        """The boxes saved on it."""
-        boxes: Counter[Box] = Counter()
+    def saved(self) -> Counter[Drawn]:
+        """What was drawn on it."""
+        found: Counter[Drawn] = Counter()
         for task, frame in self.frames:
-            for job in task.jobs:
-                boxes += job.boxes.get(frame, Counter())
-        return boxes
+            found += task.drawn.get(frame, Counter())
+        return found
 
     def problems(self) -> Iterator[str]:
         """Yield every deviation from what the demo promises."""
@@ -79,14 +75,19 @@ class PhotographOutcome:
                 yield f"{key}: frame {frame} of task {task.id} is another image, {width}x{height}"
         if len(self.exported) != 1:
             yield f"{key} is in {len(self.exported)} exported files"
-        for boxes in self.exported:
-            missing, extra = self.saved - boxes, boxes - self.saved
-            if missing or extra:
-                yield f"{key}: exported without {sorted(missing)} and with {sorted(extra)} more"
+        for objects in self.exported:
+            if missing := self.saved - objects:
+                yield f"{key}: exported without {_listed(missing)}"
+            if extra := objects - self.saved:
+                yield f"{key}: exported with what nobody drew, {_listed(extra)}"
+
+
+def _listed(objects: Counter[Drawn]) -> str:
+    return ", ".join(f"{one.kind} {one.label!r} {one.geometry} {dict(one.attributes)}" for one in sorted(objects))
 
 
 def read_tasks(url: str, username: str, password: str, version: str) -> list[CvatTask]:
-    """Read every task of the CVAT at `url`, with frames, jobs and boxes; `version` is a key of APIS.
+    """Read every task of the CVAT at `url`, with frames, jobs and what is drawn; `version` is a key of APIS.
 
     Raises httpx.HTTPError.
     """
@@ -102,6 +103,7 @@ class Api(ABC):
     """Where an API family has the labels and the jobs of a task."""
 
     root: ClassVar[str]
+    rules: ClassVar[Rules]
 
     def __init__(self, http: httpx.Client) -> None:
         self.http = http
@@ -112,11 +114,12 @@ class Api(ABC):
 
     @abstractmethod
     def jobs(self, task: Mapping[str, Any]) -> Iterable[CvatJob]:
-        """Return the jobs of a task, without boxes."""
+        """Return the jobs of a task."""
 
 
 class _V1(Api):
     root = "/api/v1"
+    rules = Rules(outlines_end=True, stays_before_outside=True)
 
     def labels(self, task: Mapping[str, Any]) -> Iterable[Any]:
         return list(task["labels"])
@@ -134,6 +137,7 @@ class _V1(Api):
 
 class _V2(Api):
     root = "/api"
+    rules = Rules(outlines_end=False, stays_before_outside=False)
 
     def labels(self, task: Mapping[str, Any]) -> Iterable[Any]:
         return _pages(self.http, f"/labels?task_id={task['id']}&")
@@ -149,20 +153,14 @@ APIS: Mapping[str, type[Api]] = {"1.0.0": _V1, "2.73": _V2}
 
 
 def _task(api: Api, task: Mapping[str, Any]) -> CvatTask:
-    labels = {label["id"]: label["name"] for label in api.labels(task)}
-    frames = _get(api.http, f"/tasks/{task['id']}/data/meta")["frames"] if task.get("size") else []
-    jobs = [_with_boxes(api.http, job, labels) for job in api.jobs(task)]
+    size = task.get("size") or 0
+    frames = _get(api.http, f"/tasks/{task['id']}/data/meta")["frames"] if size else []
     names = [(frame["name"], frame["width"], frame["height"]) for frame in frames]
-    return CvatTask(task["id"], task["name"], task.get("size") or 0, names, jobs)
-
-
-def _with_boxes(http: httpx.Client, job: CvatJob, labels: Mapping[int, str]) -> CvatJob:
-    boxes: dict[int, Counter[Box]] = {}
-    for shape in _get(http, f"/jobs/{job.id}/annotations")["shapes"]:
-        left, top, right, bottom = shape["points"]
-        box = _box(labels[shape["label_id"]], left, top, right - left, bottom - top)
-        boxes.setdefault(shape["frame"], Counter())[box] += 1
-    return replace(job, boxes=boxes)
+    drawn: Mapping[int, Counter[Drawn]] = {}
+    if size:
+        annotations = _get(api.http, f"/tasks/{task['id']}/annotations")
+        drawn = drawn_by_frame(RawTask(list(api.labels(task)), annotations, size, api.rules))
+    return CvatTask(task["id"], task["name"], size, names, list(api.jobs(task)), drawn)
 
 
 def _pages(http: httpx.Client, path: str) -> Iterator[Any]:
@@ -177,26 +175,11 @@ def _get(http: httpx.Client, path: str) -> Any:
     return http.get(path).raise_for_status().json()
 
 
-def _box(label: str, left: float, top: float, width: float, height: float) -> Box:
-    return label, round(left, 2), round(top, 2), round(width, 2), round(height, 2)
-
-
-def read_export(file: Path) -> dict[str, Counter[Box]]:
-    """Return the boxes of a COCO file by file name, which is the object's key."""
-    document = json.loads(file.read_bytes())
-    labels = {category["id"]: category["name"] for category in document["categories"]}
-    keys = {image["id"]: image["file_name"] for image in document["images"]}
-    boxes: dict[str, Counter[Box]] = {key: Counter() for key in keys.values()}
-    for annotation in document["annotations"]:
-        boxes[keys[annotation["image_id"]]][_box(labels[annotation["category_id"]], *annotation["bbox"])] += 1
-    return boxes
-
-
 def outcomes(
     uploads: Sequence[PlannedUpload],
     tasks: Sequence[CvatTask],
     names: Mapping[int, Mapping[str, str]],
-    exports: Sequence[Mapping[str, Counter[Box]]],
+    exports: Sequence[Export],
 ) -> list[PhotographOutcome]:
     """Return the outcome of each photograph; `names` are keys by frame name for each task id in the ledger."""
     found = {upload.key: PhotographOutcome(upload) for upload in uploads}
@@ -206,16 +189,16 @@ def outcomes(
             if key in found:
                 found[key].frames.append((task, frame))
     for export in exports:
-        for key, boxes in export.items():
+        for key, objects in export.images.items():
             if key in found:
-                found[key].exported.append(boxes)
+                found[key].exported.append(objects)
     return list(found.values())
 
 
 def differences(
     results: Sequence[PhotographOutcome],
     tasks: Sequence[CvatTask],
-    exports: Sequence[Mapping[str, Counter[Box]]],
+    exports: Sequence[Export],
 ) -> list[str]:
     """Return every deviation from what the demo promises; empty if there is none."""
     wrong = [line for outcome in results for line in outcome.problems()]
@@ -223,7 +206,11 @@ def differences(
     if frames != placed:
         wrong.append(f"CVAT holds {frames} frames, {placed} of them are known photographs")
     known = {outcome.upload.key for outcome in results}
-    wrong += [f"{key} is exported and was never uploaded" for export in exports for key in export if key not in known]
+    wrong += [
+        f"{key} is exported and was never uploaded" for export in exports for key in export.images if key not in known
+    ]
+    by_id = {task.id: task for task in tasks}
+    wrong += [line for export in exports for line in _account_problems(export, by_id[export.task_id])]
     wrong += [
         f"job {job.id} of task {task.id} is {job.status}, of {job.assignee or 'nobody'}"
         for task in tasks
@@ -231,3 +218,38 @@ def differences(
         if job.status != "completed" or job.assignee is None
     ]
     return wrong
+
+
+def numbers_of_kinds(outcomes: Sequence[PhotographOutcome]) -> dict[str, int]:
+    """Return how many objects of each kind were drawn on the photographs; those of none are left out."""
+    found = Counter(one.kind for outcome in outcomes for one in outcome.saved.elements())
+    return {kind: found[kind] for kind in KINDS if found[kind]}
+
+
+def _account_problems(export: Export, task: CvatTask) -> Iterator[str]:
+    """Yield every account of a task's files that does not say: drawn = in the file + left out."""
+    drawn = _by_kind_and_label(task.drawn.values())
+    in_file = _by_kind_and_label(export.images.values())
+    for number, account in enumerate(export.accounts):
+        where = f"task {task.id}, account {number + 1} of {len(export.accounts)}"
+        if not account:
+            yield f"{where}: there is none"
+            continue
+        left_out: Counter[tuple[str, str]] = Counter()
+        for one in account["left_out"]:
+            left_out[one["kind"], one["label"]] += one["count"]
+        for name, said, found in (
+            ("drawn", _flat(account["drawn"]), drawn),
+            ("in the file", _flat(account["in_file"]), in_file),
+            ("in the file and left out", in_file + left_out, drawn),
+        ):
+            if said != found:
+                yield f"{where}: {name} are {dict(said - found)} too many and {dict(found - said)} too few"
+
+
+def _by_kind_and_label(images: Iterable[Counter[Drawn]]) -> Counter[tuple[str, str]]:
+    return Counter((one.kind, one.label) for objects in images for one in objects.elements())
+
+
+def _flat(numbers: Account) -> Counter[tuple[str, str]]:
+    return Counter({(kind, label): count for kind, labels in numbers.items() for label, count in labels.items()})

@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,19 +18,32 @@ from pydantic import SecretStr
 from cvat_sandbox import Serving, serve
 from labelyard.cvat import Cvat
 from labelyard.demo.bots import Annotator, Bot, draw, run_bots
-from labelyard.domain.annotations import Shape
+from labelyard.domain.annotations import Annotations, Shape, ShapeType, Tag, Track
 from labelyard.domain.tasks import JobStatus, Task
-from tests.support.photograph_tasks import USERS, logged_in, task_of_photographs
+from tests.support.photograph_tasks import USERS, USERS_OF_2X, logged_in, task_of_photographs
 
 ANNA = Bot("anna", SecretStr("annapass"), speed=0, care=0.8)
 BEN = Bot("ben", SecretStr("benpass"), speed=0, care=0.3, seed=5)
 
 
+Item = Shape | Track | Tag
+
+
+def items(found: Annotations) -> list[Item]:
+    """Return everything in annotations, without what a server of 2.x adds."""
+    return [*map(_plain, found.shapes), *(replace(one, source=None) for one in (*found.tracks, *found.tags))]
+
+
+def _plain(shape: Shape) -> Shape:
+    return replace(shape, source=None, score=None, elements=tuple(sorted(map(_plain, shape.elements), key=repr)))
+
+
 class BotSite:
     """A sandbox, its root, and everybody's ids."""
 
-    def __init__(self, serving: Serving) -> None:
-        self.serving, self.root = serving, logged_in(serving.url, "root")
+    def __init__(self, serving: Serving, dialect: str = "v1") -> None:
+        self.serving, self.dialect = serving, dialect
+        self.root = logged_in(serving.url, "root", dialect)
         self.ids = {user.username: user.id for user in self.root.users()}
 
     def task(self, count: int = 6, segment_size: int = 3, people: Sequence[str] = ("anna", "ben")) -> Task:
@@ -41,15 +55,15 @@ class BotSite:
         return Annotator(bot, self.cvat(bot.name), stop or threading.Event())
 
     def cvat(self, name: str) -> Cvat:
-        return logged_in(self.serving.url, name)
+        return logged_in(self.serving.url, name, self.dialect)
 
-    def drawn(self, bot: Bot, task: Task, frames: range) -> Counter[Shape]:
-        """What a bot should have saved, each once."""
+    def drawn(self, bot: Bot, task: Task, job: range) -> Counter[Item]:
+        """What a bot should have saved in a job, each once."""
         seen = self.root.frames(task.id)
-        return Counter(shape for n in frames for shape in draw(bot, seen[n], n, task.labels))
+        return Counter(one for n in job for one in items(draw(bot, seen, n, job, task.labels, self.dialect)))
 
-    def saved(self, task: Task) -> Counter[Shape]:
-        return Counter(shape for job in task.jobs for shape in self.root.annotations(job.id).shapes)
+    def saved(self, task: Task) -> Counter[Item]:
+        return Counter(one for job in task.jobs for one in items(self.root.annotations(job.id)))
 
 
 @pytest.fixture(autouse=True)
@@ -78,6 +92,19 @@ def test_bots_finish_their_own_jobs_and_no_others(site: BotSite) -> None:
     assert site.at_work(BEN).work() == 1
     assert site.saved(task) == site.drawn(ANNA, task, range(3)) + site.drawn(BEN, task, range(3, 6))
     assert site.root.task(task.id).status is JobStatus.COMPLETED
+
+
+@pytest.mark.parametrize("reads", [4, 100])
+def test_on_2x_a_bot_draws_every_kind_once_although_it_is_ended_and_started_again(reads: int) -> None:
+    with serve(USERS_OF_2X, version="2.73") as serving:
+        site = BotSite(serving, "v2")
+        task = site.task(count=5, segment_size=0, people=("anna",))
+        done = site.at_work(ANNA, StopAfter(reads)).work()
+        assert done + site.at_work(ANNA).work() == 1
+        assert site.saved(task) == site.drawn(ANNA, task, range(5))
+        found = site.root.annotations(task.jobs[0].id)
+        assert {shape.type for shape in found.shapes} == set(ShapeType)
+        assert (len(found.tracks), len(found.tags)) == (2, 5)
 
 
 def test_a_bot_without_a_job_finds_nothing_to_do(site: BotSite) -> None:
@@ -122,14 +149,14 @@ def test_an_answer_that_gets_lost_doubles_nothing(site: BotSite, when: str, path
     task = site.task(people=("anna",))
     site.serving.faults.set([{"on": f"PATCH {path}", "cut": True, "when": when, "times": 1}])
     _until_completed(site, task, ANNA)
-    assert site.saved(task) == site.drawn(ANNA, task, range(6))
+    assert site.saved(task) == site.drawn(ANNA, task, range(3)) + site.drawn(ANNA, task, range(3, 6))
 
 
 def test_a_server_that_is_down_for_a_while_is_waited_for(site: BotSite) -> None:
     task = site.task(people=("anna",))
     site.serving.faults.set([{"on": "* /api/*", "status": 500, "times": 5}])
     _until_completed(site, task, ANNA)
-    assert site.saved(task) == site.drawn(ANNA, task, range(6))
+    assert site.saved(task) == site.drawn(ANNA, task, range(3)) + site.drawn(ANNA, task, range(3, 6))
 
 
 def test_a_job_reassigned_meanwhile_is_not_changed(site: BotSite) -> None:
@@ -157,7 +184,7 @@ def test_a_wrong_password_is_logged_and_stops_no_other_bot(site: BotSite, caplog
         thread.join(30)
     assert not thread.is_alive()
     assert "wrong" not in caplog.text
-    assert site.saved(task) == site.drawn(BEN, task, range(6))
+    assert site.saved(task) == site.drawn(BEN, task, range(3)) + site.drawn(BEN, task, range(3, 6))
 
 
 def test_the_process_labels_until_sigterm_and_ends_with_0(site: BotSite, tmp_path: Path) -> None:

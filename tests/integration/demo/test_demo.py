@@ -77,7 +77,10 @@ def test_every_photograph_goes_from_the_bucket_to_the_dataset_and_no_process_sta
     assert len(files) == 27
     assert set(files.values()) == {1}
     assert {"incoming/cam1/cat.jpg", "incoming/cam2/cat.jpg", "incoming/cam3/cat.jpg"} <= set(files)
-    assert "✓ each photograph is in exactly one task" in said.read_text()
+    assert set(reported["drawn"]) == {"rectangle", "polygon", "polyline", "points", "cuboid", "tag"}
+    last = said.read_text().partition("✓ each photograph is in exactly one task")[2]
+    assert all(f"{count} " in last for count in reported["drawn"].values())
+    assert "drawn = in the files, none left out" in last
 
 
 @pytest.mark.slow

@@ -45,6 +45,30 @@ def test_an_attribute_that_cvat_would_take_badly_is_refused(attribute: str, prob
     assert any(line.startswith(f"street.yaml:9: task.labels[0].attributes[0].{problem}") for line in found), found
 
 
+def test_points_make_a_label_a_skeleton() -> None:
+    spec = read(
+        with_task("labels:\n  - {name: body, points: [head, hand, foot], lines: [[head, hand], [hand, foot]]}\n")
+    )
+    (label,) = spec.task.cvat_labels()
+    assert (label.type, [point.name for point in label.sublabels]) == ("skeleton", ["head", "hand", "foot"])
+    assert label.edges == ((0, 1), (1, 2))
+
+
+@pytest.mark.parametrize(
+    ("label", "problem"),
+    [
+        ("points: [head, head]", "points[1]: 'head' occurs twice: remove one or rename it"),
+        ("points: [head, hand], lines: [[head]]", "lines[0]: write the names of two points, such as [head, hand]"),
+        ("points: [head, hand], lines: [[head, head]]", "lines[0]: write the names of two points"),
+        ("points: [head, hand], lines: [[head, foot]]", "lines[0][1]: 'foot' is none of the points: write one of head"),
+        ("lines: [[head, foot]]", "lines[0][0]: 'head' is none of the points: name them in `points`"),
+    ],
+)
+def test_a_skeleton_that_cannot_be_drawn_is_refused(label: str, problem: str) -> None:
+    found = error_lines(with_task(f"labels:\n  - name: body\n    {label.replace(', lines', chr(10) + '    lines')}\n"))
+    assert any(f"task.labels[0].{problem}" in line for line in found), found
+
+
 def test_attributes_of_one_name_are_refused() -> None:
     attribute = "      - {name: a, input_type: text}\n"
     assert error_lines(with_task(f"labels:\n  - name: car\n    attributes:\n{attribute}{attribute}")) == [

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
+from labelyard.cvat.decoding import decode_label
 from labelyard.cvat.error_responses import MAX_MESSAGE_LENGTH, error_for
 from labelyard.cvat.exchange import Response
 from labelyard.cvat.v2 import V2
 from labelyard.domain.annotations import Change, ShapeType
 from labelyard.domain.labels import AttributeSpec, InputType, Label
-from labelyard.domain.tasks import CreationState, DataSpec, JobStatus, Receipt, Task, TaskSpec, UploadFile
+from labelyard.domain.tasks import CreationState, DataSpec, JobStatus, Receipt, Task, TaskChange, TaskSpec, UploadFile
 from labelyard.errors import (
     CvatBusy,
     CvatCrashed,
@@ -77,6 +78,28 @@ def test_a_task_is_created_with_its_labels_and_has_no_data_yet() -> None:
     assert (sent["assignee_id"], sent["labels"][0]["color"]) == (2, "#ff0000")
     assert sent["labels"][0]["attributes"] == recording(200, FAMILY)["request_body_json"]["labels"][0]["attributes"][:1]
     assert (task.size, task.received, task.jobs) == (0, False, ())
+
+
+def test_a_skeleton_is_sent_with_its_points_and_a_drawing_that_reads_as_its_lines() -> None:
+    body = Label("body", type="skeleton", sublabels=(Label("head"), Label('a "hand"')), edges=((1, 0),))
+    _, requests, _ = play(v2.create_task(TaskSpec("t", (body,))), [response(200), response(LABELS)])
+    sent = requests[0].json["labels"][0]
+    assert (sent["type"], [point["type"] for point in sent["sublabels"]]) == ("skeleton", ["points", "points"])
+    # The server puts the ids of the points where their names are.
+    stored = sent["svg"].replace('data-label-name="head"', 'data-label-id="7"')
+    stored = stored.replace('data-label-name="a &quot;hand&quot;"', 'data-label-id="8"')
+    points = [point | {"id": number, "attributes": []} for number, point in enumerate(sent["sublabels"], 7)]
+    found = decode_label(sent | {"id": 6, "svg": stored, "sublabels": points})
+    assert (found, found.edges) == (body, body.edges)
+
+
+def test_a_change_of_labels_leaves_the_points_of_a_skeleton_alone() -> None:
+    task, _, _ = play(v2.task(1), [response(231), response(LABELS), response(JOBS)])
+    answers = [response(LABELS), response(231), response(LABELS), response(JOBS)]
+    _, requests, _ = play(v2.patch_task(1, TaskChange(labels=task.labels)), answers)
+    sent = next(request.json for request in requests if request.method == "PATCH")
+    skeleton = next(label for label in sent["labels"] if label["name"] == "sk")
+    assert not {"type", "sublabels", "svg"} & set(skeleton)
 
 
 def test_find_tasks_returns_only_the_exact_name() -> None:

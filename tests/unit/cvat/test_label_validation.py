@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -37,7 +38,20 @@ def test_valid_labels_pass(label: Label) -> None:
     check_labels([label])
 
 
+BODY = Label("body", type="skeleton", sublabels=(Label("head"), Label("foot")), edges=((0, 1),))
+
+
+def test_a_skeleton_needs_a_server_that_has_them() -> None:
+    check_labels([BODY])
+    with pytest.raises(LabelError, match="the label is a skeleton, and this CVAT has none") as caught:
+        check_labels([Label("car"), BODY], skeletons=False)
+    assert caught.value.where == "label 'body'"
+    assert "use a CVAT 2.x" in caught.value.next_step
+
+
 INVALID = {
+    "the point name 'head' appears twice": [replace(BODY, sublabels=(Label("head"), Label("head")))],
+    "a line of the skeleton ends at a point that it does not have": [replace(BODY, edges=((0, 2),))],
     "no labels": [],
     "'car' appears twice": [Label("car"), Label("car")],
     "'car ' is empty or has": [Label("car ")],
