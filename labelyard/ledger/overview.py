@@ -8,6 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import func, select
 
+from labelyard.domain.formats import ORIGINAL
 from labelyard.domain.objects import s3_url
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus
@@ -43,7 +44,7 @@ class BatchSummary:
     task_url: str | None
     jobs: Sequence[JobSummary]
     exports: Sequence[str]
-    """s3:// addresses, the current one last."""
+    """s3:// addresses of the datasets; the last one is the current one in the first format of the dataset file."""
     opened_at: datetime
     changed_at: datetime
     leased_by: str | None
@@ -131,7 +132,8 @@ def _summary(tx: Transaction, batch: Batch, now: datetime) -> BatchSummary:
         task_url=task.url if task else None,
         jobs=[JobSummary(j.server_id, (j.start_frame, j.stop_frame), j.assignee, j.status, j.status_since)
               for j in jobs.of_batch(tx, batch.id)],
-        exports=[s3_url(export.bucket, export.key) for export in exports.of_batch(tx, batch.id)],
+        exports=[s3_url(export.bucket, export.key) for export in exports.of_batch(tx, batch.id)
+                 if export.format != ORIGINAL],
         opened_at=batch.opened_at, changed_at=batch.changed_at,
         leased_by=batch.leased_by if batch.is_leased(now) else None,
         error=batch.error, next_step=batch.next_step, warning=batch.warning,

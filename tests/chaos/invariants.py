@@ -49,6 +49,7 @@ class ExportFacts:
     batch: str
     key: str
     current: bool
+    format: str = "coco"
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,9 @@ def _jobs(batch: Batch, task: Task) -> Iterator[str]:
 
 
 def _export(snapshot: Snapshot, batch: Batch, task: Task, usable: Sequence[Object]) -> Iterator[str]:
-    current = [export for export in snapshot.exports if export.batch == batch.id and export.current]
+    current = [
+        export for export in snapshot.exports if export.batch == batch.id and export.current and export.format == "coco"
+    ]
     if len(current) != 1:
         yield f"{batch.id} has {len(current)} current exports"
         return

@@ -48,7 +48,7 @@ def take_snapshot(ledger: Ledger, cvat: Cvat, s3: Any, spec: DatasetSpec, unusab
             assignees = {job.server_id: job.assignee for job in jobs.of_batch(tx, row.id)}
             batches.append(Batch(row.id, row.state, (task.server_id if task else None) or 0, assignees, row.error))
             batch_exports += [
-                ExportFacts(row.id, export.key, export.current)
+                ExportFacts(row.id, export.key, export.current, export.format)
                 for export in (*exports.of_batch(tx, row.id), *exports.unfinished(tx, row.id))
             ]
         unpublished_events = outbox.waiting(tx)[0]
@@ -77,6 +77,8 @@ def _exported_files(s3: Any, spec: DatasetSpec) -> list[ExportedFile]:
 
 
 def _exported_file(s3: Any, bucket: str, key: str) -> ExportedFile:
+    if not key.endswith(".json"):
+        return ExportedFile(key, ())
     document = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
     names = {image["id"]: image["file_name"] for image in document["images"]}
     boxes = Counter(names[annotation["image_id"]] for annotation in document["annotations"])

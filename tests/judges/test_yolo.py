@@ -53,7 +53,7 @@ def folder(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     """A dataset in the format that the test names, with its images."""
     name: str = request.param
     content = Content(IMAGES, LABELS, tuple(OBJECTS[name]))
-    target = Target(Provenance(7, "the annotations API", 2026), FormatOptions(), place=lambda one: str(one.frame))
+    target = Target(Provenance(7, "the annotations API", 2026), FormatOptions(), location=lambda one: str(one.frame))
     assert write_dataset(FORMATS[name], Selection(in_order(content), ()), target, tmp_path, "street").annotations
     (tmp_path / "images/train").mkdir(parents=True)
     for image in IMAGES:

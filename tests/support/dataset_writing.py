@@ -23,7 +23,7 @@ def write(
     groups: Groups = Groups.KEEP,
 ) -> WrittenDataset:
     target = Target(
-        Provenance(7, "the annotations API", 2026), FormatOptions(groups=groups), place=lambda one: f"frame {one.frame}"
+        Provenance(7, "the annotations API", 2026), FormatOptions(groups=groups), lambda one: f"frame {one.frame}"
     )
     content = in_order(Content(tuple(images), tuple(labels), tuple(objects)))
     return write_dataset(FORMATS[name], Selection(content, ()), target, folder, "street")

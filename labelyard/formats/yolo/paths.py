@@ -75,13 +75,13 @@ class _Taken:
     def add(self, path: str) -> str:
         """Return the path, with a number where one of its folders or its label file would take another one's place."""
         *folders, file = path.split("/")
-        place = ""
+        folder_path = ""
         for folder in folders:
-            place = next(one for one in _numbered(place + folder) if _compared(one) not in self._files)
-            self._folders.add(_compared(place))
-            place += "/"
+            folder_path = next(one for one in _numbered(folder_path + folder) if _compared(one) not in self._files)
+            self._folders.add(_compared(folder_path))
+            folder_path += "/"
         stem, _, ending = file.rpartition(".")
-        found = next(one for one in _numbered(place + stem, f".{ending}") if self._is_free(one))
+        found = next(one for one in _numbered(folder_path + stem, f".{ending}") if self._is_free(one))
         self._files |= {_compared(found), _compared(label_path(found))}
         return found
 

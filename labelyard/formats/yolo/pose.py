@@ -25,7 +25,7 @@ class PoseRows:
     holds = holding("skeletons", {Kind.SKELETON: HELD})
 
     def fields(self, labels: Sequence[Label]) -> Mapping[str, Any]:
-        """Return the number of points, the point that takes the place of each in a mirrored image, and all names."""
+        """Return the number of points, the point that takes the inside of each in a mirrored image, and all names."""
         most = _most_points(labels)
         names = {number: [one.name for one in label.sublabels] for number, label in enumerate(labels)}
         return {"kpt_shape": [most, 3], "flip_idx": list(range(most)), "kpt_names": names}
@@ -41,7 +41,7 @@ class PoseRows:
         if any(side in name.lower() for name in names for side in ("left", "right")):
             found.append(
                 "flip_idx in data.yaml exchanges no points: before you train with mirrored images, write there which "
-                "left point takes the place of which right one"
+                "left point takes the inside of which right one"
             )
         return found
 
@@ -62,11 +62,11 @@ class PoseRows:
         is_cut = False
         for name in (sublabel.name for sublabel in label.sublabels):
             point = by_name.get(name, Keypoint(name, 0, 0, outside=True))
-            place, v = clamped((point.x, point.y), image), visibility(point)
+            inside, v = clamped((point.x, point.y), image), visibility(point)
             if v and not is_inside((point.x, point.y), image):
-                is_cut, v = True, v if _is_close(point, place) else 0
-            numbers += [*shares(place, image), v]
-            seen += place if v else ()
+                is_cut, v = True, v if _is_close(point, inside) else 0
+            numbers += [*shares(inside, image), v]
+            seen += inside if v else ()
         box = centred(extent(seen), image) if seen else None
         if box is None:
             return "the box of its points is empty, coco holds it" if seen else NOTHING_IN_IMAGE
@@ -105,8 +105,8 @@ class PoseRows:
         return FrameObject(Kind.SKELETON, image.frame, label.name, keypoints=tuple(points))
 
 
-def _is_close(point: Keypoint, place: Sequence[float]) -> bool:
-    return max(abs(point.x - place[0]), abs(point.y - place[1])) <= _EDGE
+def _is_close(point: Keypoint, inside: Sequence[float]) -> bool:
+    return max(abs(point.x - inside[0]), abs(point.y - inside[1])) <= _EDGE
 
 
 def _most_points(labels: Sequence[Label]) -> int:

@@ -119,7 +119,7 @@ def test_a_missing_file_of_a_second_format_is_found_too(assigned: Workspace) -> 
 def add_yolo(workspace: Workspace, key: str) -> None:
     """Record an export in a second format, of the same state of the task."""
     with workspace.context.ledger.transaction() as tx:
-        [coco] = exports.latest(tx, "street-00001")
+        coco = next(one for one in exports.latest(tx, "street-00001") if one.format == "coco")
         values = {column.key: getattr(coco, column.key) for column in inspect(Export).columns if column.key != "id"}
         tx.add(Export(**{**values, "format": "yolo", "key": key}))
 

@@ -62,18 +62,16 @@ def test_values_that_readers_may_reject_are_warned_of_in_the_file_and_in_the_sta
     close_and_ingest(workspace)
     cvat = workspace.context.cvat("default")
     task = cvat.task(workspace.line().task_id or 0)
-    flat = Shape(ShapeType.RECTANGLE, 0, task.labels[0].id, (5.0, 5.0, 5.0, 9.0))
-    cvat.change_annotations(task.jobs[0].id, Change.CREATE, Annotations(shapes=(flat,)))
+    wide = Shape(ShapeType.RECTANGLE, 0, task.labels[0].id, (5.0, 5.0, 95.0, 9.0))
+    cvat.change_annotations(task.jobs[0].id, Change.CREATE, Annotations(shapes=(wide,)))
     draw_and_complete(workspace)
     document = exported(workspace)
     assert document["images"][0]["exif_orientation"] == 6
     assert (document["images"][0]["width"], document["images"][0]["height"]) == (64, 48)
     warnings = "\n".join(document["info"]["warnings"])
-    assert "its bbox is 0.0 x 4.0 pixels: it is never matched" in warnings
+    assert "its bbox [5.0, 5.0, 90.0, 4.0] reaches out of the image of 64 x 48" in warnings
     assert "'in/rotated.jpg': some readers rotate it (EXIF orientation 6)" in warnings
-    assert "exported with warnings: street-00001, annotation 2: its bbox is 0.0 x 4.0" in (
-        workspace.line().warning or ""
-    )
+    assert "exported with warnings: street-00001, annotation 2: its bbox [5.0" in (workspace.line().warning or "")
 
 
 def rotated() -> bytes:

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.coco_exports import recorded_document
 
 from labelyard.formats.checks import CHECKS, check
 from labelyard.formats.checks.fault import DatasetFacts, Severity
 from labelyard.formats.coco.read import content_of
 from tests.support.ledger_samples import dataset_spec
+from tests.support.paths import recording
 
 Document = dict[str, Any]
 Change = Callable[[Document], object]
@@ -26,7 +26,8 @@ DATASET = DatasetFacts(dataset_spec("street"), {"car": 1, "person": 2, "tree": 3
 
 def recorded() -> Document:
     """A document of CVAT 1.0.0 without faults."""
-    return recorded_document("488-dump-coco-download")
+    found: Document = copy.deepcopy(recording(488)["zip_json"]["annotations/instances_default.json"])
+    return found
 
 
 def first(**fields: Any) -> Change:
@@ -153,7 +154,7 @@ ERRORS: list[tuple[str, Change, str]] = [
     ("a bbox of null", first(bbox=None), "its bbox is None"),
     ("a bbox with NaN", first(bbox=[1, 2, NAN, 3]), "its bbox is [1, 2, nan, 3]"),
     ("a bbox of strings", first(bbox=["1", "2", "3", "4"]), "its bbox is ['1'"),
-    ("an empty segmentation", first(segmentation=[]), "its segmentation is []"),
+    ("an empty outline", first(segmentation=[[]]), "an outline of its segmentation has 0 numbers"),
     ("a segmentation of an empty outline", first(segmentation=[[]]), "has 0 numbers"),
     ("a flat segmentation", first(segmentation=[1, 2, 3, 4, 5, 6]), "a flat list"),
     ("an outline of four numbers", first(segmentation=[[1, 2, 3, 4]]), "has 4 numbers"),

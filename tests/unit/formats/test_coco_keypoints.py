@@ -39,7 +39,6 @@ def test_a_point_is_visible_hidden_or_absent(tmp_path: Path) -> None:
     ("one", "reason"),
     [
         (FrameObject(Kind.POINTS, 0, "car", (1.0, 1.0, 4.0, 5.0)), 'the type of its label is not "points"'),
-        (FrameObject(Kind.POINTS, 0, "corner", (1.0, 1.0)), "the box around its points has no area"),
         (FrameObject(Kind.SKELETON, 0, "car", keypoints=BODY.keypoints), "its label has no sublabels"),
         (FrameObject(Kind.RECTANGLE, 0, "car", (1.0, 1.0, 4.0, 5.0)), "it has no keypoints"),
     ],
