@@ -52,7 +52,7 @@ def test_an_exporter_that_fails_is_asked_again_and_the_last_resort_are_the_annot
     exported = export(closed)
     assert (exported.annotations, exported.exports) == (3, 3)
     assert exported.source == f"CVAT's annotations API, {source} CVAT's own export"
-    assert ("which failed: KeyError: 7" in (closed.line().warning or "")) is (crashes == 6)
+    assert ("which failed: CVAT for images 1.1" in (closed.line().warning or "")) is (crashes == 6)
     assert closed.line().state == "exported"
 
 
