@@ -36,6 +36,8 @@ class Structure:
     """Whether it has its end marker."""
     lean: bytes = b""
     has_zeros: bool = False
+    """Whether a scan holds a run of zeros, which can be a flat area."""
+    has_false_zeros: bool = False
     """Whether a scan holds a run of zeros that no encoder writes, but that the decoder takes for pixels."""
     _first_symbols: dict[int, int] = field(default_factory=dict)
     """Huffman table of AC coefficients -> the symbol whose code is all zeros."""
@@ -59,7 +61,9 @@ class Structure:
         first, last, bits = (segment[3 + 2 * count : 6 + 2 * count] + bytes(3))[:3]
         if self.frame not in PROGRESSIVE:
             first, last, bits = 0, 0, 0
-        self.has_zeros |= _ZERO_RUN in data and (first > 0 or self._is_detailed(segment[4 : 4 + 2 * count : 2]))
+        zeros = _ZERO_RUN in data
+        self.has_zeros |= zeros
+        self.has_false_zeros |= zeros and (first > 0 or self._is_detailed(segment[4 : 4 + 2 * count : 2]))
         if not bits & 0x0F:
             for identity in segment[3 : 3 + 2 * count : 2]:
                 self._missing.get(identity, set()).difference_update(range(first, last + 1))
@@ -119,7 +123,8 @@ def check_jpeg(structure: Structure) -> str | None:
     """
     complaint = _complaint(structure.lean + _EOI)
     if complaint is None:
-        if structure.has_zeros:
+        # With the zeros over the headers of scans, those are only missing.
+        if structure.has_false_zeros or (structure.has_zeros and not structure.is_complete):
             raise ImageError("a damaged JPEG (zeros instead of data)")
         if structure.ended:
             return None

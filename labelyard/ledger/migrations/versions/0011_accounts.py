@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -10,15 +13,18 @@ down_revision = "0010"
 branch_labels = None
 depends_on = None
 
-VERSION = sa.table("dataset_version", sa.column("dataset"), sa.column("number"), sa.column("document", sa.JSON()))
+VERSION = sa.table(
+    "dataset_version", sa.column("dataset"), sa.column("number"), sa.column("document", sa.JSON()), sa.column("sha256")
+)
 
 
 def upgrade() -> None:
     """Add the columns: earlier exports have one file and no account. Stored datasets lose `export.format`."""
     for dataset, number, document in op.get_bind().execute(sa.select(VERSION)).all():
         document["export"].pop("format", None)  # it could only be COCO, which is the default of `formats`
+        digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
         same = (VERSION.c.dataset == dataset) & (VERSION.c.number == number)
-        op.execute(VERSION.update().where(same).values(document=document))
+        op.execute(VERSION.update().where(same).values(document=document, sha256=digest))
     op.add_column("export", sa.Column("other_files", sa.JSON(), nullable=False, server_default="{}"))
     op.add_column("export", sa.Column("account", sa.JSON(), nullable=True))
 
