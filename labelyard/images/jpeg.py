@@ -36,7 +36,7 @@ class Structure:
     """Whether it has its end marker."""
     lean: bytes = b""
     has_zeros: bool = False
-    """Whether a scan holds a run of zeros, which can be a flat area."""
+    """Whether a run of zeros stands in a scan, where it can be a flat area, or between its segments."""
     has_false_zeros: bool = False
     """Whether a scan holds a run of zeros that no encoder writes, but that the decoder takes for pixels."""
     _first_symbols: dict[int, int] = field(default_factory=dict)
@@ -94,6 +94,7 @@ def read_structure(content: bytes) -> Structure:
 def _segments(content: bytes, found: Structure) -> Iterator[bytes]:
     position = len(_SOI)
     while marker := _MARKER.search(content, position):
+        found.has_zeros |= _ZERO_RUN in content[position : marker.start()]
         code, position = marker[1][0], marker.end()
         if code == _EOI[1]:
             found.ended = True
@@ -131,7 +132,7 @@ def check_jpeg(structure: Structure) -> str | None:
         if structure.is_complete:
             return "only the end marker of the JPEG is missing: CVAT shows the whole picture"
         raise ImageError("a truncated JPEG: its last scans are missing")
-    if "extraneous bytes" in complaint and _ZERO_RUN not in structure.lean:
+    if "extraneous bytes" in complaint and not structure.has_zeros:
         return f"part of the picture may be damaged, although CVAT shows it without a word ({complaint})"
     if "progression" in complaint or "SOS parameters" in complaint:
         return f"an unusual JPEG, which CVAT shows ({complaint})"

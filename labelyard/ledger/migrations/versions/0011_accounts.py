@@ -20,7 +20,8 @@ VERSION = sa.table(
 
 def upgrade() -> None:
     """Add the columns: earlier exports have one file and no account. Stored datasets lose `export.format`."""
-    for dataset, number, document in op.get_bind().execute(sa.select(VERSION)).all():
+    rows = op.get_bind().execute(sa.select(VERSION.c.dataset, VERSION.c.number, VERSION.c.document)).all()
+    for dataset, number, document in rows:
         document["export"].pop("format", None)  # it could only be COCO, which is the default of `formats`
         digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
         same = (VERSION.c.dataset == dataset) & (VERSION.c.number == number)
