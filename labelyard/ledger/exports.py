@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, delete, func, select, update
 
 from labelyard.ledger import Transaction
 from labelyard.ledger.tables import Export
@@ -39,12 +39,9 @@ def next_generation(tx: Transaction, batch_id: str) -> int:
 def add_unfinished(tx: Transaction, export: Export) -> Export:
     """Record a file that is about to be uploaded, so that the ledger knows every file in the bucket. Return its row.
 
-    A run that died left the same row, if it wrote the same bytes.
+    It replaces the row that a run left which died after it had written the same main file.
     """
-    same = select(Export).where(Export.batch_id == export.batch_id, Export.key == export.key, _UNFINISHED)
-    found = tx.scalars(same).one_or_none()
-    if found is not None:
-        return found
+    tx.execute(delete(Export).where(Export.batch_id == export.batch_id, Export.key == export.key, _UNFINISHED))
     tx.add(export)
     tx.flush()
     return export

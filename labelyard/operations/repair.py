@@ -115,7 +115,11 @@ def _survey_server(
 
 
 def _known(context: Context, one: _Recorded) -> RecordedTask:
-    files = {s3_url(at.bucket, at.key): context.store.exists(at.bucket, at.key) for at in one.exports}
+    files = {
+        s3_url(row.bucket, key): context.store.exists(row.bucket, key)
+        for row in one.exports
+        for key in (row.key, *row.other_files)
+    }
     return RecordedTask(one.batch.id, one.row.server_id or 0, one.row.name, one.batch.state, files)
 
 

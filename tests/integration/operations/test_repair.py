@@ -116,6 +116,15 @@ def test_a_missing_file_of_a_second_format_is_found_too(assigned: Workspace) -> 
     assert (found.action, "out/street-00001.yolo.zip" in f"{found.where} {found.what}") == (Action.EXPORT_AGAIN, True)
 
 
+def test_a_missing_extra_file_of_an_export_is_found_too(assigned: Workspace) -> None:
+    complete_and_export(assigned)
+    with assigned.context.ledger.transaction() as tx:
+        coco = next(one for one in exports.latest(tx, "street-00001") if one.format == "coco")
+        coco.other_files = {"out/street-00001.extra.json": "0"}
+    [found] = repair.survey(assigned.context)
+    assert (found.action, "out/street-00001.extra.json" in found.what) == (Action.EXPORT_AGAIN, True)
+
+
 def add_yolo(workspace: Workspace, key: str) -> None:
     """Record an export in a second format, of the same state of the task."""
     with workspace.context.ledger.transaction() as tx:
