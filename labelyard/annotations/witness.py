@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from labelyard.annotations.content import FrameObject, Kind
@@ -59,31 +59,24 @@ def compare(drawn: ExpandedObjects, exported: Sequence[FrameObject], names: Mapp
     `names` has the name of each frame that the export has; objects on other frames are not compared.
     """
     pool = _Pool(exported)
-    found: dict[int, FrameObject] = {}
-    compared = [number for number, one in enumerate(drawn.objects) if one.frame in names]
-    rest = []
-    # Equal after rounding, then equal within the tolerance, then the outlines that nobody else knows.
-    for number in compared:
-        one = drawn.objects[number]
-        if not (_is_known(one) and pool.take(one, _exact)):
-            rest.append(number)
-    close = [n for n in rest if _is_known(drawn.objects[n]) and pool.take(drawn.objects[n], _close)]
-    uncertain = [n for n in rest if not _is_known(drawn.objects[n])]
-    missing = sorted(set(rest) - set(close) - set(uncertain))
-    for number in uncertain:
-        one = drawn.objects[number]
+    resolved = list(drawn.objects)
+    rest = [n for n, one in enumerate(resolved) if one.frame in names and not (_is_known(one) and pool.take_equal(one))]
+    missing = [n for n in rest if _is_known(resolved[n]) and not pool.take_close(resolved[n])]
+    # What is left in the export belongs to the outlines that nobody else knows.
+    for number in (n for n in rest if not _is_known(resolved[n])):
+        one = resolved[number]
         nearest = pool.take_nearest(one)
         if nearest is None:
             missing.append(number)
         elif not one.outline_certain:
-            found[number] = replace(one, points=nearest.points, outline_certain=True)
+            resolved[number] = replace(one, points=nearest.points, outline_certain=True)
     for one in drawn.outside:
-        pool.take(one, _exact) or pool.take(one, _close)
+        pool.take_equal(one) or pool.take_close(one)
     difference = Difference(
-        missing=tuple(describe(drawn.objects[n], names[drawn.objects[n].frame]) for n in missing),
-        extra=tuple(describe(one, names.get(one.frame)) for one in pool.left()),
+        missing=tuple(describe(resolved[n], names[resolved[n].frame]) for n in missing),
+        extra=tuple(describe(one, names.get(one.frame)) for one in pool.left),
     )
-    return Testimony(tuple(found.get(n, one) for n, one in enumerate(drawn.objects)), difference)
+    return Testimony(tuple(resolved), difference)
 
 
 def _is_known(one: FrameObject) -> bool:
@@ -92,33 +85,43 @@ def _is_known(one: FrameObject) -> bool:
 
 
 class _Pool:
-    """The shapes of the export that no object has matched yet, by what must be equal."""
+    """The shapes of the export that no object has matched yet. Each method removes the shape that it returns."""
 
     def __init__(self, exported: Iterable[FrameObject]) -> None:
-        self._shapes: dict[_Key, list[FrameObject]] = defaultdict(list)
-        for one in exported:
-            self._shapes[_properties(one)].append(one)
+        self._left = dict(enumerate(exported))
+        self._equal: dict[_Key, list[int]] = defaultdict(list)
+        self._alike: dict[_Key, list[int]] = defaultdict(list)
+        for number, one in self._left.items():
+            self._equal[_properties(one), _rounded(one)].append(number)
+            self._alike[_properties(one)].append(number)
 
-    def take(self, one: FrameObject, same: Callable[[FrameObject, FrameObject], bool]) -> FrameObject | None:
-        """Remove and return a shape with the properties of an object and the same outline."""
-        shapes = self._shapes.get(_properties(one), [])
-        index = next((n for n, other in enumerate(shapes) if same(one, other)), None)
-        return None if index is None else shapes.pop(index)
+    @property
+    def left(self) -> Iterable[FrameObject]:
+        """The shapes that nothing matched."""
+        return self._left.values()
+
+    def take_equal(self, one: FrameObject) -> FrameObject | None:
+        """Return a shape that is equal after rounding."""
+        numbers = self._equal.get((_properties(one), _rounded(one)), [])
+        while numbers:
+            if (number := numbers.pop()) in self._left:
+                return self._left.pop(number)
+        return None
+
+    def take_close(self, one: FrameObject) -> FrameObject | None:
+        """Return a shape that is equal within the tolerance."""
+        found = next((number for number in self._candidates(one) if _is_close(one, self._left[number])), None)
+        return None if found is None else self._left.pop(found)
 
     def take_nearest(self, one: FrameObject) -> FrameObject | None:
-        """Remove and return the shape with the properties of an object whose outline is nearest."""
-        shapes = self._shapes.get(_properties(one), [])
-        of_track = [other for other in shapes if other.track in (None, one.track)]
-        if not of_track:
+        """Return the shape with the same properties whose outline is nearest, of the same track if that is known."""
+        candidates = [n for n in self._candidates(one) if self._left[n].track in (None, one.track)]
+        if not candidates:
             return None
-        nearest = min(of_track, key=lambda other: _distance(one.points, other.points))
-        shapes.remove(nearest)
-        return nearest
+        return self._left.pop(min(candidates, key=lambda number: _distance(one.points, self._left[number].points)))
 
-    def left(self) -> Iterator[FrameObject]:
-        """Yield the shapes that nothing matched."""
-        for shapes in self._shapes.values():
-            yield from shapes
+    def _candidates(self, one: FrameObject) -> Iterator[int]:
+        return (number for number in self._alike.get(_properties(one), ()) if number in self._left)
 
 
 def _properties(one: FrameObject) -> _Key:
@@ -127,16 +130,12 @@ def _properties(one: FrameObject) -> _Key:
     return one.frame, one.kind, one.label, one.group, frozenset(one.attributes.items()), *points
 
 
-def _exact(one: FrameObject, other: FrameObject) -> bool:
-    return _rounded(one) == _rounded(other)
-
-
 def _rounded(one: FrameObject) -> _Key:
     # As texts: NaN equals NaN there.
     return tuple(f"{value:.2f}" for value in _numbers(one)), *_visibility(one)
 
 
-def _close(one: FrameObject, other: FrameObject) -> bool:
+def _is_close(one: FrameObject, other: FrameObject) -> bool:
     mine, theirs = _numbers(one), _numbers(other)
     if len(mine) != len(theirs) or _visibility(one) != _visibility(other):
         return False
@@ -149,7 +148,7 @@ def _numbers(one: FrameObject) -> list[float]:
 
 
 def _visibility(one: FrameObject) -> _Key:
-    return tuple(sorted((point.name, point.outside, point.occluded) for point in one.keypoints))
+    return tuple(sorted((p.name, p.outside, p.occluded, repr(sorted(p.attributes.items()))) for p in one.keypoints))
 
 
 def _distance(one: Sequence[float], other: Sequence[float]) -> float:
