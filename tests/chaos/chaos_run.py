@@ -137,7 +137,7 @@ class ChaosRun:
             states = set(tx.scalars(select(Batch.state).distinct())) - AT_REST
             rows = {(key, etag) for key, etag in tx.execute(select(Object.key, Object.etag))}
             unpublished = outbox.waiting(tx)[0]
-            export_due = reopened_batch and len(exports.of_batch(tx, reopened_batch)) < 2
+            export_due = reopened_batch and exports.next_generation(tx, reopened_batch) < 3
         if states or unpublished or export_due:
             return f"batches are {', '.join(states)}; {unpublished} events are not published"
         if (lost := self._cancelled_without_frames()) is not None:
