@@ -128,7 +128,15 @@ def _properties(one: FrameObject) -> _Key:
 
 
 def _exact(one: FrameObject, other: FrameObject) -> bool:
-    return _rounded(one) == _rounded(other)
+    return _rounded(_as_exported(one, other)) == _rounded(other)
+
+
+def _as_exported(one: FrameObject, other: FrameObject) -> FrameObject:
+    """Return a skeleton without the points that are outside and not exported: the video format leaves most out."""
+    if len(one.keypoints) == len(other.keypoints):
+        return one
+    names = {point.name for point in other.keypoints}
+    return replace(one, keypoints=tuple(p for p in one.keypoints if not p.outside or p.name in names))
 
 
 def _rounded(one: FrameObject) -> _Key:
@@ -137,6 +145,7 @@ def _rounded(one: FrameObject) -> _Key:
 
 
 def _close(one: FrameObject, other: FrameObject) -> bool:
+    one = _as_exported(one, other)
     mine, theirs = _numbers(one), _numbers(other)
     if len(mine) != len(theirs) or _visibility(one) != _visibility(other):
         return False
