@@ -7,16 +7,20 @@ resamples between the key frames of a track.
 from __future__ import annotations
 
 import math
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from labelyard.annotations.content import FrameObject, Kind
+from labelyard.annotations.content import Attributes, FrameObject, Keypoint, Kind
 from labelyard.annotations.masks import mask_runs
 from labelyard.annotations.objects import ExpandedObjects
 
 TOLERANCE = 0.0101
 """Coordinates that differ by no more, in pixels, are equal: the export has two digits of them."""
+
+NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+"""Characters that XML cannot hold; CVAT writes them all the same."""
 
 _SHOWN_LINES = 20
 _Key = tuple[object, ...]
@@ -126,29 +130,44 @@ class _Pool:
 
 def _properties(one: FrameObject) -> _Key:
     """Return everything of an object but its outline. `source` and z_order are not in every server's export."""
-    points = () if one.kind is Kind.SKELETON else (one.occluded,)
-    return one.frame, one.kind, one.label, one.group, frozenset(one.attributes.items()), *points
+    occluded = None if one.kind is Kind.SKELETON else one.occluded
+    return one.frame, one.kind, _as_xml(one.label), one.group, _as_xml_values(one.attributes), occluded
+
+
+def _as_xml_values(attributes: Attributes) -> frozenset[tuple[str, object]]:
+    return frozenset(
+        (_as_xml(name), _as_xml(value) if isinstance(value, str) else value) for name, value in attributes.items()
+    )
+
+
+def _as_xml(text: str) -> str:
+    """Return a text as a reader of XML gets it, whose line ends are normalised and which cannot hold everything."""
+    return NOT_IN_XML.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def _rounded(one: FrameObject) -> _Key:
     # As texts: NaN equals NaN there.
-    return tuple(f"{value:.2f}" for value in _numbers(one)), *_visibility(one)
+    return tuple(f"{value:.2f}" for value in _numbers(one)), *_points_seen(one)
 
 
 def _is_close(one: FrameObject, other: FrameObject) -> bool:
     mine, theirs = _numbers(one), _numbers(other)
-    if len(mine) != len(theirs) or _visibility(one) != _visibility(other):
+    if len(mine) != len(theirs) or _points_seen(one) != _points_seen(other):
         return False
     return all(abs(a - b) <= TOLERANCE for a, b in zip(mine, theirs, strict=True))
 
 
 def _numbers(one: FrameObject) -> list[float]:
-    points = [value for point in sorted(one.keypoints, key=lambda point: point.name) for value in (point.x, point.y)]
-    return [*one.points, one.rotation, *points]
+    return [*one.points, one.rotation, *(value for point in _seen(one) for value in (point.x, point.y))]
 
 
-def _visibility(one: FrameObject) -> _Key:
-    return tuple(sorted((p.name, p.outside, p.occluded, repr(sorted(p.attributes.items()))) for p in one.keypoints))
+def _points_seen(one: FrameObject) -> _Key:
+    return tuple((_as_xml(p.name), p.occluded, _as_xml_values(p.attributes)) for p in _seen(one))
+
+
+def _seen(one: FrameObject) -> list[Keypoint]:
+    """Return the points of a skeleton that are in the picture: of the others the video format leaves most out."""
+    return sorted((point for point in one.keypoints if not point.outside), key=lambda point: point.name)
 
 
 def _distance(one: Sequence[float], other: Sequence[float]) -> float:

@@ -14,7 +14,8 @@ from labelyard.annotations.content import FrameObject, Image
 from labelyard.annotations.selection import select
 from labelyard.config.fields import unknown_choice
 from labelyard.cvat import Cvat
-from labelyard.errors import InputError
+from labelyard.domain.tasks import Task
+from labelyard.errors import CvatNotFound, InputError
 from labelyard.formats import FORMATS
 from labelyard.formats.interface import FormatOptions
 from labelyard.formats.writing import Target, write_dataset
@@ -55,21 +56,35 @@ def write_dataset_of_task(
 ) -> TaskDataset:
     """Write what was drawn in a task to a folder, which must be empty or not there. `deadline` is in seconds.
 
-    Raises InputError for an unknown format or a folder with files; ExportOutdated if people save all the time.
+    Raises InputError for an unknown format, a folder with files, or a task without frames; ExportOutdated if people
+    save all the time.
     """
     if format_name not in FORMATS:
         raise InputError(unknown_choice(format_name, list(FORMATS)), where="--format")
-    to.mkdir(parents=True, exist_ok=True)
-    if next(to.iterdir(), None) is not None:
+    if to.exists() and next(to.iterdir(), None) is not None:
         raise InputError("the folder is not empty", where=str(to), next_step="give another folder, or empty this one")
     with tempfile.TemporaryDirectory() as spool:
-        reading = TaskReader(cvat, partial(cvat.task, task_id), Path(spool), deadline, {}).read()
+        reading = TaskReader(cvat, partial(_task_with_frames, cvat, task_id), Path(spool), deadline, {}).read()
+    to.mkdir(parents=True, exist_ok=True)
     annotations = reading.annotations
     images = [Image(frame.name, frame.width, frame.height, n, frame.name) for n, frame in annotations.data_frames()]
     selection = select(annotations, reading.objects, images, {})
     target = Target(task_provenance(reading), options, partial(_location, cvat, reading))
     dataset = write_dataset(FORMATS[format_name], selection, target, to, STEM)
     return TaskDataset(task_id, len(annotations.frames), dataset.account, dataset.files, dataset.warnings)
+
+
+def _task_with_frames(cvat: Cvat, task_id: int) -> Task:
+    try:
+        task = cvat.task(task_id)
+    except CvatNotFound as error:
+        error.next_step = error.next_step or "labelyard cvat tasks"
+        raise
+    if not task.jobs:
+        next_step = f"status {task_id}" if task.received else f"upload {task_id} FILE …"
+        what = "has no frames, so there is no dataset"
+        raise InputError(what, where=f"CVAT task {task_id}", next_step=f"labelyard cvat {next_step}")
+    return task
 
 
 def _location(cvat: Cvat, reading: TaskReading, one: FrameObject) -> str:

@@ -22,6 +22,15 @@ LABELS = (
     Label("tree"),
 )  # fmt: skip
 
+SKELETON = Label("body", type="skeleton", sublabels=(Label("head"), Label("hand")), edges=((0, 1),))
+"""A further label of a server of 2.x."""
+
+
+def labels_of(version: str) -> tuple[Label, ...]:
+    """Return the labels of a task on a server of a version."""
+    return LABELS if version == V1 else (*LABELS, SKELETON)
+
+
 _VALUES = {"colour": ["red", "blue"], "parked": ["true", "false"], "age": ["0", "42"]}
 _OF_V1 = [ShapeType.RECTANGLE, ShapeType.POLYGON, ShapeType.POLYLINE, ShapeType.POINTS, ShapeType.CUBOID]
 _OF_V2 = [*_OF_V1, ShapeType.ELLIPSE, ShapeType.MASK]
@@ -56,7 +65,7 @@ def _attributes(draw: st.DrawFn, label: Label, *, mutable: bool | None = None) -
 
 @st.composite
 def _shape(draw: st.DrawFn, task: Task, version: str) -> Shape:
-    kind, label = draw(st.sampled_from(_OF_V1 if version == V1 else _OF_V2)), draw(st.sampled_from(task.labels))
+    kind, label = draw(st.sampled_from(_OF_V1 if version == V1 else _OF_V2)), draw(st.sampled_from(_plain(task)))
     rotation = draw(st.sampled_from([0.0, 30.0])) if version != V1 and kind in _ROTATED else 0.0
     return Shape(
         kind, draw(_frames), label.id, draw(_points(kind)), draw(st.integers(0, 2)), draw(st.integers(-1, 2)),
@@ -64,15 +73,51 @@ def _shape(draw: st.DrawFn, task: Task, version: str) -> Shape:
     )  # fmt: skip
 
 
+def _plain(task: Task) -> tuple[Label, ...]:
+    return tuple(label for label in task.labels if not label.sublabels)
+
+
 @st.composite
-def _track(draw: st.DrawFn, task: Task) -> Track:
-    kind, label = draw(st.sampled_from([ShapeType.RECTANGLE, ShapeType.POLYGON])), draw(st.sampled_from(task.labels))
+def _skeleton(draw: st.DrawFn, task: Task) -> Shape:
+    label, frame = task.labels[-1], draw(_frames)
+    elements = tuple(
+        Shape(ShapeType.POINTS, frame, point.id, draw(st.tuples(_x, _y)), occluded=draw(st.booleans()),
+              outside=bool(number) and draw(st.booleans()))
+        for number, point in enumerate(label.sublabels)
+    )  # fmt: skip
+    return Shape(ShapeType.SKELETON, frame, label.id, (), draw(st.integers(0, 2)), elements=elements)
+
+
+@st.composite
+def _skeleton_track(draw: st.DrawFn, task: Task) -> Track:
+    """A skeleton from one frame on, whose points have key frames of their own."""
+    label, frame = task.labels[-1], draw(_frames)
+    keys = [TrackedShape(ShapeType.SKELETON, frame, ())]
+    if frame < SIZE - 1 and draw(st.booleans()):
+        keys.append(TrackedShape(ShapeType.SKELETON, draw(st.integers(frame + 1, SIZE - 1)), (), outside=True))
+    elements = tuple(
+        Track(frame, point.id, tuple(
+            TrackedShape(ShapeType.POINTS, at, draw(st.tuples(_x, _y)), outside=bool(number) and draw(st.booleans()),
+                         occluded=draw(st.booleans()))
+            for at in sorted({frame, *draw(st.sets(st.integers(frame, SIZE - 1), max_size=2))})
+        ))
+        for number, point in enumerate(label.sublabels)
+    )  # fmt: skip
+    return Track(frame, label.id, tuple(keys), draw(st.integers(0, 2)), elements=elements)
+
+
+@st.composite
+def _track(draw: st.DrawFn, task: Task, version: str) -> Track:
+    kinds = [ShapeType.RECTANGLE, ShapeType.POLYGON]
+    kind = draw(st.sampled_from(kinds if version == V1 else [*kinds, ShapeType.ELLIPSE, ShapeType.MASK]))
+    label = draw(st.sampled_from(_plain(task)))
     frames = sorted(draw(st.sets(_frames, min_size=1, max_size=3)))
     keys = tuple(
         TrackedShape(
             kind, frame, draw(_points(kind)), outside=bool(number) and draw(st.booleans()),
             occluded=draw(st.booleans()),
             attributes=draw(_attributes(label, mutable=True)),
+            rotation=draw(st.sampled_from([0.0, 30.0, 350.0])) if version != V1 and kind in _ROTATED else 0.0,
         )
         for number, frame in enumerate(frames)
     )  # fmt: skip
@@ -81,15 +126,18 @@ def _track(draw: st.DrawFn, task: Task) -> Track:
 
 @st.composite
 def _tag(draw: st.DrawFn, task: Task) -> Tag:
-    label = draw(st.sampled_from(task.labels))
+    label = draw(st.sampled_from(_plain(task)))
     return Tag(draw(_frames), label.id, attributes=draw(_attributes(label)))
 
 
 def drawn_in(task: Task, version: str) -> st.SearchStrategy[Annotations]:
-    """Return annotations of a task with LABELS and SIZE frames."""
+    """Return annotations of a task with `labels_of(version)` and SIZE frames."""
+    shapes, tracks = [_shape(task, version)], [_track(task, version)]
+    if version != V1:
+        shapes, tracks = [*shapes, _skeleton(task)], [*tracks, _skeleton_track(task)]
     return st.builds(
         lambda shapes, tracks, tags: Annotations(tuple(shapes), tuple(tracks), tuple(tags)),
-        st.lists(_shape(task, version), max_size=10),
-        st.lists(_track(task), max_size=3),
+        st.lists(st.one_of(shapes), max_size=10),
+        st.lists(st.one_of(tracks), max_size=3),
         st.lists(_tag(task), max_size=2),
     )

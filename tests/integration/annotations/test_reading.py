@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -22,7 +23,7 @@ from labelyard.cvat import Cvat, connect
 from labelyard.domain.annotations import Annotations, Change, Shape, Tag, Track
 from labelyard.domain.tasks import DataSpec, Task, TaskSpec
 from labelyard.pipeline.read_task import TaskReader
-from tests.support.annotation_strategies import HEIGHT, LABELS, SIZE, WIDTH, drawn_in
+from tests.support.annotation_strategies import HEIGHT, SIZE, WIDTH, drawn_in, labels_of
 from tests.support.cvat_families import VERSIONS, serve_cvat
 from tests.support.cvat_tasks import wait_for_frames
 from tests.support.pictures import jpeg
@@ -36,7 +37,9 @@ def task(request: pytest.FixtureRequest) -> Iterator[tuple[str, Cvat, Task]]:
     """A task of one job on a server of each family."""
     with serve_cvat(request.param, ["root:rootpass:superuser"]) as serving:
         cvat = connect(serving.url, username="root", password="rootpass")
-        created = cvat.create_task(TaskSpec("everything", LABELS, z_order=request.param == VERSIONS[0]))
+        created = cvat.create_task(
+            TaskSpec("everything", labels_of(request.param), z_order=request.param == VERSIONS[0])
+        )
         cvat.upload(created.id, [upload_file(f"{n}.jpg", jpeg(WIDTH, HEIGHT)) for n in range(SIZE)], DataSpec())
         yield request.param, cvat, wait_for_frames(cvat, created.id)
         cvat.close()
@@ -52,9 +55,13 @@ def drawn(cvat: Cvat, task: Task, wanted: Annotations) -> Iterator[Task]:
 
 def bare(one: Shape | Track | Tag) -> Shape | Track | Tag:
     """Return an annotation without what a server adds to it."""
+    attributes = tuple(sorted(one.attributes, key=lambda a: a.spec_id))
+    if isinstance(one, Tag):
+        return replace(one, source=None, attributes=attributes)
+    elements: Any = tuple(map(bare, one.elements))
     if isinstance(one, Shape):
-        return replace(one, source=None, score=None, attributes=tuple(sorted(one.attributes, key=lambda a: a.spec_id)))
-    return replace(one, source=None, attributes=tuple(sorted(one.attributes, key=lambda a: a.spec_id)))
+        return replace(one, source=None, score=None, attributes=attributes, elements=elements)
+    return replace(one, source=None, attributes=attributes, elements=elements)
 
 
 @property_test
