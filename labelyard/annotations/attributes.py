@@ -31,6 +31,12 @@ def typed(spec: AttributeSpec, text: str) -> Value:
 
 
 def _number(text: str) -> int | float | str:
+    if "_" in text:  # only Python takes it for a part of a number
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        pass
     try:
         value = float(text)
     except ValueError:
@@ -41,13 +47,15 @@ def _number(text: str) -> int | float | str:
 
 
 def allowed(spec: AttributeSpec, value: Value) -> bool:
-    """Return whether CVAT's own editor could have set the value."""
+    """Return whether CVAT's own editor could have set the value, or the label gives it to everything."""
+    if value == typed(spec, spec.default):
+        return True
     if spec.input_type is InputType.CHECKBOX:
         return isinstance(value, bool)
     if spec.input_type is InputType.NUMBER:
         return not isinstance(value, str) and _in_range(spec, value)
     if spec.input_type in {InputType.SELECT, InputType.RADIO}:
-        return value in spec.values or value == spec.default
+        return value in spec.values
     return True
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 
 from labelyard.annotations.attributes import allowed
@@ -11,8 +11,15 @@ from labelyard.annotations.content import Attributes, FrameObject, Keypoint, Kin
 from labelyard.annotations.masks import mask_runs
 from labelyard.domain.labels import AttributeSpec, Label
 
-COORDINATE_LIMIT = 1e6
-"""Coordinates from here on make pycocotools run out of memory or crash: it walks outlines in fifths of a pixel."""
+COORDINATE_LIMIT = 250_000
+"""Coordinates from here on, in pixels, are faults. Boxes and turned corners of others are below the million from which
+on pycocotools runs out of memory or crashes (`formats.checks.values`)."""
+
+_LONGEST_OUTLINE = 2e6
+"""Pixels: pycocotools walks outlines in fifths of a pixel."""
+
+_FARTHEST_MASK = 4
+"""How many times as large as its image the box of a mask may be: all of it is decoded."""
 
 
 def fault_of(one: FrameObject, labels: Mapping[str, Label], size: tuple[int, int] | None) -> str | None:
@@ -23,8 +30,14 @@ def fault_of(one: FrameObject, labels: Mapping[str, Label], size: tuple[int, int
     if size is None:
         return "its frame is beyond the task"
     if one.label not in labels:
-        return "its label has been deleted"
-    return _attribute_fault(one, labels[one.label]) or _SHAPE_FAULTS[one.kind](one, size)
+        return "its label is none of the task's, and may have been deleted"
+    label = labels[one.label]
+    if one.kind is Kind.SKELETON:
+        return _attribute_fault(one, label) or _skeleton_fault(one, label, size)
+    return _attribute_fault(one, label) or _SHAPE_FAULTS[one.kind](one, size)
+
+
+_BAD_COORDINATE = f"it has a coordinate that is not a number or is beyond {COORDINATE_LIMIT:,} pixels"
 
 
 def _attribute_fault(one: FrameObject, label: Label) -> str | None:
@@ -42,20 +55,26 @@ def _disallowed(values: Attributes, specs: Iterable[AttributeSpec]) -> Iterable[
             yield f"its attribute {spec.name!r} has the value {values[spec.name]!r}, which the label does not allow"
 
 
-def _points_fault(one: FrameObject, least: int) -> str | None:
+def _points_fault(one: FrameObject, least: int, *, exactly: bool = False) -> str | None:
     """Return what is wrong with x and y in turn."""
     points = one.points
     if not all(math.isfinite(value) and abs(value) < COORDINATE_LIMIT for value in points):
-        return "it has a coordinate that is not a number or is beyond a million pixels"
-    if len(points) < 2 * least or len(points) % 2:
-        return f"it has {len(points) / 2:g} points, and needs at least {least}"
+        return _BAD_COORDINATE
+    if len(points) < 2 * least or len(points) % 2 or (exactly and len(points) > 2 * least):
+        return f"it has {len(points) / 2:g} points, and needs {'' if exactly else 'at least '}{least}"
+    if sum(map(math.dist, _pairs(points), _pairs(points[2:]))) > _LONGEST_OUTLINE:
+        return "its outline is longer than two million pixels"
     return None
 
 
+def _pairs(points: Sequence[float]) -> list[tuple[float, float]]:
+    return list(zip(points[::2], points[1::2], strict=True))
+
+
 def _box_fault(one: FrameObject, size: tuple[int, int]) -> str | None:
-    if found := _points_fault(one, 2):
+    if found := _points_fault(one, 2, exactly=True):
         return found
-    left, top, right, bottom = extent(one.points[:4])
+    left, top, right, bottom = extent(one.points)
     return _area_fault((right - left) * (bottom - top)) or _outside((left, top, right, bottom), size)
 
 
@@ -65,14 +84,14 @@ def _polygon_fault(one: FrameObject, size: tuple[int, int]) -> str | None:
     return _area_fault(polygon_area(one.points)) or _outside(extent(one.points), size)
 
 
-def _line_fault(least: int) -> Callable[[FrameObject, tuple[int, int]], str | None]:
-    return lambda one, size: _points_fault(one, least) or _outside(extent(one.points), size)
+def _line_fault(least: int, *, exactly: bool = False) -> Callable[[FrameObject, tuple[int, int]], str | None]:
+    return lambda one, size: _points_fault(one, least, exactly=exactly) or _outside(extent(one.points), size)
 
 
 def _ellipse_fault(one: FrameObject, size: tuple[int, int]) -> str | None:
-    if found := _points_fault(one, 2):
+    if found := _points_fault(one, 2, exactly=True):
         return found
-    x, y, right, top = one.points[:4]
+    x, y, right, top = one.points
     radius_x, radius_y = abs(right - x), abs(y - top)
     # Large enough for any rotation.
     reach = max(radius_x, radius_y)
@@ -80,24 +99,31 @@ def _ellipse_fault(one: FrameObject, size: tuple[int, int]) -> str | None:
 
 
 def _mask_fault(one: FrameObject, size: tuple[int, int]) -> str | None:
-    if not all(math.isfinite(value) for value in one.points):
-        return "it has a run length that is not a number"
+    if not all(math.isfinite(value) and value == int(value) and abs(value) < 1e15 for value in one.points):
+        return "it has a run length that is no whole number below 10^15"
     found = mask_runs(one.points)
     if isinstance(found, str):
         return found
+    if found.width * found.height > _FARTHEST_MASK * max(size[0] * size[1], 1 << 16):
+        return f"its box of {found.width} x {found.height} pixels is far larger than the image"
     if not sum(found.runs[1::2]):
         return "its mask has no pixels"
     return _outside((found.left, found.top, found.left + found.width, found.top + found.height), size)
 
 
-def _skeleton_fault(one: FrameObject, size: tuple[int, int]) -> str | None:
+def _skeleton_fault(one: FrameObject, label: Label, size: tuple[int, int]) -> str | None:
     if not one.keypoints:
         return "it is a skeleton without points"
+    names = [point.name for point in one.keypoints]
+    if len(set(names)) < len(names):
+        return f"it has two points {max(names, key=names.count)!r}"
+    if unknown := set(names) - {sublabel.name for sublabel in label.sublabels}:
+        return f"it has a point {min(unknown)!r}, which its label does not have"
     seen = [point for point in one.keypoints if not point.outside]
     if not seen:
         return "all points of the skeleton are outside"
     if not all(_is_finite(point) for point in one.keypoints):
-        return "it has a coordinate that is not a number or is beyond a million pixels"
+        return _BAD_COORDINATE
     return _outside(extent([value for point in seen for value in (point.x, point.y)]), size)
 
 
@@ -132,8 +158,7 @@ _SHAPE_FAULTS: Mapping[Kind, Callable[[FrameObject, tuple[int, int]], str | None
     Kind.POLYLINE: _line_fault(2),
     Kind.POINTS: _line_fault(1),
     Kind.ELLIPSE: _ellipse_fault,
-    Kind.CUBOID: _line_fault(8),
+    Kind.CUBOID: _line_fault(8, exactly=True),
     Kind.MASK: _mask_fault,
-    Kind.SKELETON: _skeleton_fault,
     Kind.TAG: _no_fault,
 }

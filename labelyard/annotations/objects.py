@@ -42,8 +42,9 @@ def frame_objects(annotations: AnnotationSet) -> ExpandedObjects:
 class _Expansion:
     def __init__(self, annotations: AnnotationSet) -> None:
         self._set = annotations
-        self._labels: Mapping[int, Label] = {
-            label.id: label for parent in annotations.task.labels for label in (parent, *parent.sublabels)
+        self._labels: Mapping[int, Label] = {label.id: label for label in annotations.task.labels}
+        self._sublabels: Mapping[int, Label] = {
+            sublabel.id: sublabel for label in annotations.task.labels for sublabel in label.sublabels
         }
 
     def shape(self, shape: Shape) -> FrameObject:
@@ -93,8 +94,8 @@ class _Expansion:
         )  # fmt: skip
 
     def _keypoint(self, label_id: int, point: Shape | TrackedShape, attributes: tuple[AttributeValue, ...]) -> Keypoint:
-        label = self._labels.get(label_id)
-        x, y = point.points[:2] if len(point.points) >= 2 else (float("nan"), float("nan"))
+        label = self._sublabels.get(label_id)
+        x, y = point.points if len(point.points) == 2 else (float("nan"), float("nan"))
         return Keypoint(
             label.name if label else f"label {label_id}", x, y, point.outside, point.occluded,
             typed_attributes(label.attributes if label else (), attributes),

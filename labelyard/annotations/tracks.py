@@ -77,7 +77,7 @@ def _moved(key: TrackedShape, following: TrackedShape, frame: int) -> TrackFrame
     share = (frame - key.frame) / (following.frame - key.frame)
     certain = key.type is following.type and (key.type in _STRAIGHT or len(key.points) == len(following.points) == 2)
     points = key.points
-    if len(points) == len(following.points):
+    if key.type is following.type and len(points) == len(following.points):
         points = tuple(a + (b - a) * share for a, b in zip(points, following.points, strict=True))
     rotation = _turned(key.rotation, following.rotation, share)
     return TrackFrame(replace(key, frame=frame, points=points, rotation=rotation), keyframe=False, certain=certain)

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from labelyard.errors import CvatDisagrees, ExportFailed
+from labelyard.errors import ExportFailed
 
 _MAX_MEMBERS = 100_000
 _MAX_BYTES = 1 << 30
@@ -19,7 +19,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 def read_member(path: Path, name: str) -> bytes:
     """Return the bytes of one member of an export. Nothing is unpacked by name, and bytes are counted while read.
 
-    Raises ExportFailed for a broken or oversized zip, CvatDisagrees for one without the member.
+    Raises ExportFailed for a broken or oversized zip, and for one without the member.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -38,7 +38,7 @@ def _member(archive: zipfile.ZipFile, path: Path, name: str) -> zipfile.ZipInfo:
     found = [member for member in members if member.filename == name]
     if len(members) > _MAX_MEMBERS or len(found) != 1:
         what = f"the export has {len(members)} members, {len(found)} of them called {name}; one was expected"
-        raise CvatDisagrees(what, where=str(path))
+        raise ExportFailed(what, where=str(path))
     if found[0].file_size > _allowed_bytes(found[0]):
         raise ExportFailed(f"{name} in the export would unpack to {found[0].file_size} bytes", where=str(path))
     return found[0]

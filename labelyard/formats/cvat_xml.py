@@ -12,8 +12,9 @@ from xml.etree.ElementTree import Element, ParseError, iterparse
 
 from labelyard.annotations.attributes import typed_texts
 from labelyard.annotations.content import Attributes, FrameObject, Keypoint, Kind
+from labelyard.annotations.witness import NOT_IN_XML
 from labelyard.domain.labels import Label
-from labelyard.errors import CvatDisagrees, ExportFailed
+from labelyard.errors import ExportFailed
 from labelyard.formats.archive import read_member
 
 IMAGES = "CVAT for images 1.1"
@@ -53,18 +54,23 @@ class _Numbering(NamedTuple):
 def read_cvat_xml(path: Path, labels: Sequence[Label]) -> CvatExport:
     """Return the shapes and tags of CVAT's zip; those of a track where they are not outside.
 
-    Raises ExportFailed for a broken zip or XML, CvatDisagrees for a file that is no export of this format.
+    Raises ExportFailed for anything else.
     """
     reader = _Reader(labels)
     try:
-        for _, element in iterparse(io.BytesIO(read_member(path, MEMBER))):  # noqa: S314 - expat limits entities
+        for _, element in iterparse(io.BytesIO(_readable(read_member(path, MEMBER)))):  # noqa: S314 - expat limits entities
             reader.see(element)
     except ParseError as error:
         raise ExportFailed(f"{MEMBER} in the export is not valid XML: {error}", where=str(path)) from error
     except (KeyError, ValueError) as error:
         what = f"{MEMBER} in the export has an unknown form ({type(error).__name__}: {error})"
-        raise CvatDisagrees(what, where=str(path)) from error
+        raise ExportFailed(what, where=str(path)) from error
     return CvatExport(tuple(reader.objects), frozenset(reader.frames) if reader.frames else None)
+
+
+def _readable(content: bytes) -> bytes:
+    """Return XML without the characters that it cannot hold, which CVAT writes as they are."""
+    return NOT_IN_XML.sub("\ufffd", content.decode(errors="replace")).encode()
 
 
 class _Reader:

@@ -13,6 +13,9 @@ from labelyard.domain.formats import Groups
 from labelyard.domain.labels import Label
 from labelyard.formats.checks.fault import DatasetFacts
 
+MERGED_KINDS = (Kind.RECTANGLE, Kind.POLYGON, Kind.ELLIPSE, Kind.MASK)
+"""The kinds of which grouped shapes become one instance."""
+
 MAX_WARNINGS = 100
 """The warnings that a file keeps; its account has all numbers."""
 

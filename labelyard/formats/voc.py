@@ -22,7 +22,7 @@ from labelyard.annotations.content import Content, FrameObject, Image, Kind, Val
 from labelyard.annotations.faults import COORDINATE_LIMIT
 from labelyard.domain.labels import Label
 from labelyard.errors import InputError
-from labelyard.formats.coco.instances import OWN_FIELDS, RENAMED, attributes_of, turned_corners
+from labelyard.formats.coco.instances import OWN_FIELDS, attributes_of, stored_name, turned_corners
 from labelyard.formats.coco.read import built, image_of
 from labelyard.formats.coco.write import image_fields
 from labelyard.formats.file_paths import file_paths
@@ -289,7 +289,7 @@ def _flag(text: str) -> bool:
 
 
 def _attributes(found: Element, label: Label) -> dict[str, Value]:
-    specs = {f"{spec.name}{RENAMED}" if spec.name in OWN_FIELDS else spec.name: spec for spec in label.attributes}
+    specs = {stored_name(spec.name): spec for spec in label.attributes}
     values: dict[str, Value] = {}
     for one in found.iterfind("attributes/attribute"):
         name, text = _text(one, "name"), _text(one, "value")

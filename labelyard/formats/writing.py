@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from labelyard.domain.formats import Groups
 from labelyard.domain.labels import Label
 from labelyard.errors import ExportFailed
 from labelyard.formats.checks.fault import DatasetFacts
-from labelyard.formats.interface import MAX_WARNINGS, DatasetFile, Format, FormatOptions, Provenance
+from labelyard.formats.interface import MAX_WARNINGS, MERGED_KINDS, DatasetFile, Format, FormatOptions, Provenance
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def write_dataset(form: Format, selection: Selection, target: Target, folder: Pa
     not_held = [LeftOut(one, why) for one, why in zip(content.objects, refusals, strict=True) if why is not None]
     left_out = [(one, target.location(one.object)) for one in (*selection.left_out, *not_held)]
     account = account_of(held, left_out)
-    warnings = [*map(str, account.left_out), *_losses(form, held), *_divided_groups(form, held, target.options.groups)]
+    warnings = [*map(str, account.left_out), *_losses(form, held), *_merged_groups(form, held, target.options.groups)]
     provenance = replace(target.provenance, warnings=(*target.provenance.warnings, *warnings)[:MAX_WARNINGS])
     file = DatasetFile(
         replace(content, objects=tuple(held)), account, _category_ids(content.labels, target.known), provenance,
@@ -88,16 +88,24 @@ def _losses(form: Format, held: Sequence[FrameObject]) -> Iterator[str]:
             yield f"the format has no attributes: {count} objects lost theirs"
 
 
-def _divided_groups(form: Format, held: Sequence[FrameObject], groups: Groups) -> Iterator[str]:
-    """Yield how many groups are not merged because they have several labels."""
-    if groups is Groups.MERGE and form.merges_groups:
-        labels: dict[tuple[int, int], set[str]] = {}
-        for one in held:
-            if one.group:
-                labels.setdefault((one.frame, one.group), set()).add(one.label)
-        count = sum(len(found) > 1 for found in labels.values())
-        if count:
-            yield f"groups of several labels are not merged across labels: {count}"
+def _merged_groups(form: Format, held: Sequence[FrameObject], groups: Groups) -> Iterator[str]:
+    """Yield what merging groups changes: several labels stay apart, and only the largest member's attributes stay."""
+    if groups is Groups.KEEP or not form.merges_groups:
+        return
+    members: dict[tuple[int, int], list[FrameObject]] = defaultdict(list)
+    for one in held:
+        if one.group and one.kind in MERGED_KINDS:
+            members[one.frame, one.group].append(one)
+    divided = sum(len({one.label for one in found}) > 1 for found in members.values())
+    if divided:
+        yield f"groups of several labels are not merged across labels: {divided}"
+    differing = sum(
+        any(one.attributes != other.attributes or one.occluded != other.occluded for other in found)
+        for found in members.values()
+        for one in found[:1]
+    )
+    if differing:
+        yield f"merged groups keep the attributes of their largest shape alone: {differing} have shapes with others"
 
 
 def _category_ids(labels: Sequence[Label], known: DatasetFacts | None) -> Mapping[str, int]:

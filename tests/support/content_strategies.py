@@ -19,6 +19,7 @@ CAR = Label("car", (
     AttributeSpec("parked", InputType.CHECKBOX, "false", ("false",), mutable=True),
     AttributeSpec("plate", InputType.TEXT, "", ("",)),
     AttributeSpec("rotation", InputType.TEXT, "", ("",)),  # the name of a field of our own
+    AttributeSpec("rotation_attribute", InputType.TEXT, "", ("",)),  # and the name that the other one gets
 ), id=1)  # fmt: skip
 PERSON = Label("Bürger & Söhne", id=2)
 BODY = Label(

@@ -19,18 +19,15 @@ from labelyard.annotations.masks import MaskRuns, Pixels, image_pixels, mask_run
 from labelyard.domain.formats import Groups
 from labelyard.domain.labels import Label
 from labelyard.formats.coco.reference import polygon_pixels, raster_area
-from labelyard.formats.interface import FormatOptions
+from labelyard.formats.interface import MERGED_KINDS, FormatOptions
 
 OWN_FIELDS = frozenset({
     "occluded", "rotation", "track_id", "keyframe", "z_order", "group", "source", "score", "job", "ellipse", "points",
 })  # fmt: skip
 """The fields in `attributes` that are not attributes of a label."""
 
-RENAMED = "_attribute"
-"""What is added to the name of a label's attribute that is also one of our own fields."""
-
-MERGED = (Kind.RECTANGLE, Kind.POLYGON, Kind.ELLIPSE, Kind.MASK)
-"""The kinds of which grouped objects become one instance."""
+_RENAMED = "_attribute"
+"""What is added to the name of a label's attribute that is one of our own fields, or one with this already added."""
 
 _ELLIPSE_POINTS = 180
 Box = tuple[float, float, float, float]
@@ -50,7 +47,7 @@ def instance_groups(objects: Sequence[FrameObject], groups: Groups) -> Iterator[
     """Yield the objects of one frame that become one annotation: grouped ones of one label, if groups are merged."""
 
     def group(one: FrameObject) -> tuple[Any, ...]:
-        grouped = groups is Groups.MERGE and one.group and one.kind in MERGED
+        grouped = groups is Groups.MERGE and one.group and one.kind in MERGED_KINDS
         return (one.group, one.label) if grouped else (0, "")
 
     for key, members in groupby(sorted(objects, key=group), key=group):
@@ -81,9 +78,7 @@ def instance(members: Sequence[FrameObject], label: Label, image: Image, options
 
 def attributes_of(one: FrameObject) -> dict[str, Any]:
     """Return the attributes of an object with our own fields; those that say nothing are left out."""
-    found: dict[str, Any] = {
-        f"{name}{RENAMED}" if name in OWN_FIELDS else name: value for name, value in one.attributes.items()
-    }
+    found: dict[str, Any] = {stored_name(name): value for name, value in one.attributes.items()}
     if one.kind not in (Kind.TAG, Kind.SKELETON):
         found["occluded"] = one.occluded
     if one.kind in (Kind.RECTANGLE, Kind.ELLIPSE):
@@ -96,6 +91,22 @@ def attributes_of(one: FrameObject) -> dict[str, Any]:
     optional = {"z_order": one.z_order or None, "group": one.group or None, "score": one.score, "job": one.job,
                 "source": None if one.source == "manual" else one.source, "points": _point_attributes(one)}  # fmt: skip
     return found | {name: value for name, value in optional.items() if value is not None}
+
+
+def stored_name(name: str) -> str:
+    """Return the name under which a label's attribute stands in `attributes`."""
+    return name + _RENAMED if _is_reserved(name) else name
+
+
+def attribute_name(stored: str) -> str:
+    """Return the name of a label's attribute that stands in `attributes` under another."""
+    return stored.removesuffix(_RENAMED) if _is_reserved(stored) else stored
+
+
+def _is_reserved(name: str) -> bool:
+    while name.endswith(_RENAMED):
+        name = name.removesuffix(_RENAMED)
+    return name in OWN_FIELDS
 
 
 def _point_attributes(one: FrameObject) -> dict[str, Attributes] | None:

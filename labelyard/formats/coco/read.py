@@ -15,7 +15,7 @@ from labelyard.errors import InputError
 from labelyard.formats.checks import check
 from labelyard.formats.checks.fault import Severity, summary
 from labelyard.formats.checks.values import Document
-from labelyard.formats.coco.instances import OWN_FIELDS, RENAMED, decoded
+from labelyard.formats.coco.instances import OWN_FIELDS, attribute_name, decoded
 from labelyard.formats.coco.write import EXTRA_PARTS, POINTS_LABEL
 
 _MAX_BYTES = 1 << 30
@@ -157,8 +157,7 @@ def built(
     """Return an object whose own fields stand among its attributes, as `attributes_of` returns them."""
     return FrameObject(
         kind, frame, label.name, points, attributes.get("rotation", 0.0), keypoints,
-        attributes={name.removesuffix(RENAMED) if name.removesuffix(RENAMED) in OWN_FIELDS else name: value
-                    for name, value in attributes.items() if name not in OWN_FIELDS},
+        attributes={attribute_name(name): value for name, value in attributes.items() if name not in OWN_FIELDS},
         occluded=attributes.get("occluded", False), z_order=attributes.get("z_order", 0),
         group=attributes.get("group", 0), source=attributes.get("source", "manual"), score=attributes.get("score"),
         track=attributes.get("track_id"), keyframe=attributes.get("keyframe", False), job=attributes.get("job"),

@@ -13,9 +13,9 @@ from labelyard.domain.labels import AttributeSpec, Label
 from labelyard.errors import ExportFailed
 from labelyard.formats.checks import check
 from labelyard.formats.checks.fault import Severity
-from labelyard.formats.coco.instances import MERGED, attributes_of, instance, instance_groups
+from labelyard.formats.coco.instances import attributes_of, instance, instance_groups
 from labelyard.formats.coco.reference import verify_with_pycocotools
-from labelyard.formats.interface import MAX_WARNINGS, DatasetFile, Written
+from labelyard.formats.interface import MAX_WARNINGS, MERGED_KINDS, DatasetFile, Written
 
 EXTRA_PARTS = {
     Kind.TAG: "tags",
@@ -149,7 +149,7 @@ def category(label: Label, number: int, most_points: int = 0) -> dict[str, Any]:
 
 def is_instance(one: FrameObject, label: Label) -> bool:
     """Return whether an object stands among the instances, and not in the extra file."""
-    return one.kind in (*MERGED, Kind.SKELETON) or (one.kind is Kind.POINTS and label.type == POINTS_LABEL)
+    return one.kind in (*MERGED_KINDS, Kind.SKELETON) or (one.kind is Kind.POINTS and label.type == POINTS_LABEL)
 
 
 def _geometry(one: FrameObject) -> dict[str, Any]:

@@ -81,3 +81,15 @@ def test_a_mask_that_cvat_exports_with_chance_pixels_is_no_difference() -> None:
     testimony = compare(ExpandedObjects((short,), ()), [exported], NAMES)
     assert not testimony.difference
     assert testimony.objects == (short,)
+
+
+def test_texts_that_xml_changes_are_no_difference() -> None:
+    one = replace(BOX, attributes={"plate": "a\r\nb\x01"})
+    assert not compare(
+        ExpandedObjects((one,), ()), [replace(BOX, attributes={"plate": "a\nb\ufffd"})], NAMES
+    ).difference
+
+
+def test_many_shapes_of_one_frame_are_compared_at_once() -> None:
+    boxes = [replace(BOX, points=(0.1 * n, 1.0, 0.1 * n + 5, 9.0)) for n in range(20_000)]
+    assert not compare(ExpandedObjects(tuple(boxes), ()), boxes[::-1], NAMES).difference
