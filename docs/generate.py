@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import click
+from coco_fields import with_fields
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
@@ -29,7 +30,7 @@ def documents() -> dict[str, str]:
         "docs/dataset-file.md": dataset_file(),
         "docs/settings.md": settings(),
         "docs/commands.md": commands(),
-        "docs/formats.md": formats(),
+        "docs/formats.md": with_fields((ROOT / "docs" / "formats.md").read_text(encoding="utf-8")),
         "datasets/dataset.schema.json": json.dumps(json_schema(), indent=2) + "\n",
     }
 
@@ -284,46 +285,6 @@ def _help(command: click.Command, name: str) -> str:
     context = click.Context(command, info_name=name, terminal_width=WIDTH, max_content_width=WIDTH)
     context.help_option_names = ["-h", "--help"]
     return "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
-
-
-_FIELDS = "<!-- Generated from docs/coco.schema.json by `make docs`. -->\n"
-_END_OF_FIELDS = "<!-- end of the generated fields -->\n"
-_FIELD_SECTIONS = (
-    "instances", "annotation", "values", "image", "category", "attribute", "info", "job", "account", "omission",
-    "extra", "extra_shape", "tag", "extra_image",
-)  # fmt: skip
-
-
-def formats() -> str:
-    """Return docs/formats.md with the fields of COCO files. tests/support/format_table.py makes its other table."""
-    schema = json.loads((ROOT / "docs" / "coco.schema.json").read_text(encoding="utf-8"))
-    before, _, rest = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8").partition(_FIELDS)
-    _, _, after = rest.partition(_END_OF_FIELDS)
-    sections = "".join(_fields_of(schema["$defs"][name]) for name in _FIELD_SECTIONS)
-    return f"{before}{_FIELDS}{sections}\n{_END_OF_FIELDS}{after}"
-
-
-def _fields_of(section: dict[str, Any]) -> str:
-    rows = [
-        f"| `{name}` | {_json_type(field)} | {_prose(field['description'], wrap=False)} | "
-        f"{'always' if name in section.get('required', ()) else field['$comment']} |"
-        for name, field in section["properties"].items()
-    ]
-    return "\n".join(
-        ["", f"### {section['title']}", "", "| field | type | meaning | there |", "|---|---|---|---|", *rows, ""]
-    )
-
-
-def _json_type(field: dict[str, Any]) -> str:
-    """Return the kind of value in one or two words."""
-    if "enum" in field or "const" in field:
-        return "text" if isinstance(field.get("const", (*field.get("enum", ()), "")[0]), str) else "whole number"
-    if "anyOf" in field:
-        return "list or object"
-    names = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false",
-             "array": "list", "object": "object", "null": "null"}  # fmt: skip
-    types = field.get("type", "object")
-    return " or ".join(names[one] for one in (types if isinstance(types, list) else [types]))
 
 
 def _table(heading: str, about: str, columns: str, rows: list[str]) -> str:
