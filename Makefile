@@ -52,6 +52,7 @@ lint: $(STAMP)
 
 docs: $(STAMP)   ## Generate the documents that are made from the code
 	$(BIN)/python docs/generate.py
+	$(BIN)/python -m tests.support.format_table
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
   --no-emit-index-url --custom-compile-command 'make lock' pyproject.toml

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import click
+from coco_fields import with_fields
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
@@ -29,6 +30,7 @@ def documents() -> dict[str, str]:
         "docs/dataset-file.md": dataset_file(),
         "docs/settings.md": settings(),
         "docs/commands.md": commands(),
+        "docs/formats.md": with_fields((ROOT / "docs" / "formats.md").read_text(encoding="utf-8")),
         "datasets/dataset.schema.json": json.dumps(json_schema(), indent=2) + "\n",
     }
 

@@ -1,4 +1,4 @@
-"""New files in object storage become assigned CVAT tasks and then checked COCO datasets."""
+"""New files in object storage become assigned CVAT tasks and then checked datasets."""
 
 from importlib.metadata import version as _version
 

@@ -124,7 +124,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
     "For development": {
         "demo": Command(
             "labelyard.cli.demo:demo",
-            "Run the whole pipeline on this machine: photographs in a bucket become tasks, and then COCO files.",
+            "Run the whole pipeline on this machine: photographs in a bucket become tasks, and then datasets.",
         ),
         "bots": Command(
             "labelyard.cli.bots:bots", "Label the jobs that are assigned to bots, until SIGTERM or Ctrl-C."
@@ -175,7 +175,7 @@ class _Group(click.Group):
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="labelyard")
 def labelyard() -> None:
-    """Turn new images in a bucket into assigned CVAT tasks, and finished tasks into a COCO dataset."""
+    """Turn new images in a bucket into assigned CVAT tasks, and finished tasks into datasets."""
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ import click
 from labelyard.config import DatasetSpec, read_spec
 from labelyard.config.fields import format_duration
 from labelyard.config.json_schema import json_schema
+from labelyard.domain.formats import is_of_server
 from labelyard.domain.objects import s3_url
 from labelyard.errors import SpecError
 from labelyard.ledger import Ledger, datasets
@@ -36,16 +37,32 @@ def schema() -> None:
 def validate(files: tuple[Path, ...]) -> None:
     """Check dataset files. Errors name file, line, field, and what to write instead.
 
+    Of a file without errors it says what the formats of its exports drop: labels, kinds of shapes, attributes.
     The exit status is 1 if any file has errors. Only the files are read; nothing is connected to.
     """
     specs, wrong = _read_all(files)
     for path, spec in specs.items():
         click.echo(f"{path}: ok: {summary(spec)}")
+        for line in _losses(spec):
+            click.echo(f"  {line}")
     for error in wrong:
         click.secho(error.happened, fg="red", err=True)
     if wrong:
         click.echo(f"labelyard: {len(wrong)} of {len(files)} files have errors", err=True)
         sys.exit(1)
+
+
+def _losses(spec: DatasetSpec) -> Iterator[str]:
+    """Yield what the formats of a dataset drop. Nothing for a format that holds everything."""
+    from labelyard.formats import FORMATS  # noqa: PLC0415 - slow to import, and no other command of these needs it
+    from labelyard.formats.losses import losses  # noqa: PLC0415
+
+    labels = [label.label() for label in spec.task.labels]
+    for name in spec.export.formats:
+        if is_of_server(name):
+            yield f"{name} is the server's own file: what it leaves out is not counted"
+        else:
+            yield from losses(FORMATS[name], labels).lines(name)
 
 
 def _read_all(files: Sequence[Path]) -> tuple[dict[Path, DatasetSpec], list[SpecError]]:

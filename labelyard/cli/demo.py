@@ -40,7 +40,7 @@ _PLURALS = {"points": "sets of points"}
     "--dir", "folder", type=click.Path(file_okay=False, path_type=Path), help="Run in this new or empty folder."
 )
 def demo(json_file: Path | None, cvat_version: str, folder: Path | None, keep: bool) -> None:  # noqa: FBT001 - click passes flags so
-    """Run the whole pipeline on this machine: photographs in a bucket become tasks, and then COCO files.
+    """Run the whole pipeline on this machine: photographs in a bucket become tasks, and then datasets.
 
     Starts what `labelyard up` starts, beside an S3 and SQS emulator, a CVAT sandbox, annotator bots and 27 photographs,
     on free ports. The exit status is 0 only if each photograph is in exactly one task and is exported with exactly what

@@ -233,7 +233,7 @@ class DatasetSpec(Section):
     assignment: Assignment = Assignment()
     """How jobs are assigned to the annotators."""
     export: ExportSection
-    """Where COCO files are written."""
+    """Where and how datasets are written."""
     overwrites: Overwrites = Overwrites.RELABEL
     """A file changes after its upload: relabel (a task for the new content too), ignore it, or quarantine it until a
     person runs `labelyard restore`. Before its upload the new content simply replaces the old one."""

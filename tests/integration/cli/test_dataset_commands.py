@@ -137,3 +137,16 @@ def test_apply_reports_the_errors_of_all_files_at_once(tmp_path: Path) -> None:
         file.write_text(GOOD.replace("name: street", "nmae: street"))
     error = call("apply", *map(str, files)).exception
     assert all(f"{file}:" in str(error) for file in files)
+
+
+def test_validate_says_what_each_format_drops(tmp_path: Path) -> None:
+    file = tmp_path / "street.yaml"
+    file.write_text(GOOD.replace("export:\n", "export:\n  formats: [coco, yolo-obb, hf, 'cvat:COCO 1.0']\n"))
+    result = call("validate", str(file))
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[1:] == [
+        "  yolo-obb drops polygon, polyline, points, ellipse, cuboid, mask, tag",
+        "  yolo-obb drops occluded, track, group, z-order",
+        "  hf drops polyline, points, cuboid, tag",
+        "  cvat:COCO 1.0 is the server's own file: what it leaves out is not counted",
+    ]
