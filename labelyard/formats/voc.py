@@ -26,7 +26,7 @@ from labelyard.formats.coco.instances import OWN_FIELDS, attributes_of, stored_n
 from labelyard.formats.coco.read import built, image_of
 from labelyard.formats.coco.write import image_fields
 from labelyard.formats.file_paths import file_paths
-from labelyard.formats.interface import DatasetFile, Holding, Written, absent
+from labelyard.formats.interface import HELD, DatasetFile, Holding, Written, absent
 from labelyard.formats.labels_file import read_labels, write_labels
 
 ANNOTATIONS = "Annotations"
@@ -43,11 +43,7 @@ _ORIGIN = ("coco_url", "etag", "version_id", "exif_orientation", "cvat_name", "c
 _WHOLE_NUMBERS = ("exif_orientation", "cvat_frame")
 
 _HOLDS = {
-    Kind.RECTANGLE: Holding(
-        held=True,
-        lost="a turned rectangle is its box before the turn, with the angle as an attribute; "
-        "others are cut off at the edge of the image",
-    ),
+    Kind.RECTANGLE: HELD,
     Kind.POLYGON: absent("voc has only rectangles (coco and hf hold it)"),
     Kind.ELLIPSE: absent("voc has only rectangles (coco and hf hold it)"),
     Kind.MASK: absent("voc has masks only as pictures of whole images (coco and hf hold it)"),
@@ -76,18 +72,26 @@ class Voc:
     def write(self, file: DatasetFile, folder: Path, stem: str) -> Written:  # noqa: ARG002 - fixed names
         """Write a file for each image, the list of images, `labelmap.txt` and `labels.json`."""
         written: Counter[tuple[Kind, str]] = Counter()
+        turned, cut = 0, 0
         objects = file.content.by_frame()
         paths = file_paths((image.name for image in file.content.images), ".xml")
         files = [_write(folder / IMAGE_LIST, "".join(f"{path}\n" for path in paths))]
         for path, image in zip(paths, file.content.images, strict=True):
             files.append(_write(folder / ANNOTATIONS / f"{path}.xml", _annotation_file(image, objects[image.frame])))
             written.update((one.kind, one.label) for one in objects[image.frame])
+            turned += sum(bool(one.rotation) for one in objects[image.frame])
+            cut += sum(_is_cut(one, image) for one in objects[image.frame])
         names = [name for name in file.category_ids if _fits_label_map(name)]
         files.append(
             _write(folder / LABEL_MAP, "".join(["# label:color_rgb:parts:actions\n", *map(_label_line, names)]))
         )
         files.append(write_labels(file, folder))
-        warnings = [
+        losses = (
+            ("a turned rectangle is its box before the turn, with the angle as an attribute", turned),
+            ("a rectangle is cut off at the edge of the image", cut),
+        )
+        warnings = [f"{what}: {count}" for what, count in losses if count]
+        warnings += [
             f"{LABEL_MAP} cannot have the label {name!r}: readers that need it refuse its objects"
             for name in file.category_ids
             if name not in names
@@ -110,6 +114,10 @@ def _write(path: Path, text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8", newline="")
     return path
+
+
+def _is_cut(one: FrameObject, image: Image) -> bool:
+    return not one.rotation and cut_off(extent(one.points), image) != extent(one.points)
 
 
 def _label_line(name: str) -> str:

@@ -25,24 +25,22 @@ class PoseRows:
     holds = holding("skeletons", {Kind.SKELETON: HELD})
 
     def fields(self, labels: Sequence[Label]) -> Mapping[str, Any]:
-        """Return the number of points, the point that takes the inside of each in a mirrored image, and all names."""
+        """Return the number of points, and all names.
+
+        There is no `flip_idx`, which says which points are a pair in a mirrored image: CVAT does not know it, and
+        without it readers mirror no images.
+        """
         most = _most_points(labels)
         names = {number: [one.name for one in label.sublabels] for number, label in enumerate(labels)}
-        return {"kpt_shape": [most, 3], "flip_idx": list(range(most)), "kpt_names": names}
+        return {"kpt_shape": [most, 3], "kpt_names": names}
 
     def warnings(self, labels: Sequence[Label]) -> Sequence[str]:
-        """Return which labels have fewer points than others, and that left and right are not exchanged."""
+        """Return which labels have fewer points than others."""
         most, found = _most_points(labels), []
         for label in labels:
             count = len(label.sublabels)
             if 0 < count < most:
                 found.append(f"every row has {most} points: zeros fill up the {count} of label {label.name!r}")
-        names = [one.name for label in labels for one in label.sublabels]
-        if any(side in name.lower() for name in names for side in ("left", "right")):
-            found.append(
-                "flip_idx in data.yaml exchanges no points: before you train with mirrored images, write there which "
-                "left point takes the inside of which right one"
-            )
         return found
 
     def width(self, labels: Sequence[Label]) -> int:

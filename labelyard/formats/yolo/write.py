@@ -111,8 +111,10 @@ def _renaming(count: int) -> list[str]:
 
 
 def _data(rows: Rows, labels: Sequence[Label]) -> str:
-    # An empty path is the folder of data.yaml; "." would be the one in which the reader runs.
-    fields = {"path": "", "train": "train.txt", "names": {number: label.name for number, label in enumerate(labels)}}
+    names = {number: label.name for number, label in enumerate(labels)}
+    # An empty path is the folder of data.yaml; "." would be the one in which the reader runs. Readers insist on `val`,
+    # and one batch has no split of its own.
+    fields = {"path": "", "train": "train.txt", "val": "train.txt", "names": names}
     text: str = yaml.safe_dump({**fields, **rows.fields(labels)}, sort_keys=False, allow_unicode=True, width=1 << 20)
     return text
 
