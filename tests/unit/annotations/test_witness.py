@@ -8,7 +8,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelyard.annotations.content import FrameObject, Kind
+from labelyard.annotations.content import FrameObject, Keypoint, Kind
 from labelyard.annotations.objects import ExpandedObjects
 from labelyard.annotations.witness import compare
 from tests.support.content_strategies import frame_objects
@@ -81,3 +81,12 @@ def test_a_mask_that_cvat_exports_with_chance_pixels_is_no_difference() -> None:
     testimony = compare(ExpandedObjects((short,), ()), [exported], NAMES)
     assert not testimony.difference
     assert testimony.objects == (short,)
+
+
+def test_a_skeletons_point_that_is_outside_need_not_be_exported_and_any_other_point_must_be() -> None:
+    head, foot = Keypoint("head", 1.0, 2.0), Keypoint("foot", 3.0, 4.0, outside=True)
+    drawn = FrameObject(Kind.SKELETON, 0, "body", keypoints=(head, foot))
+    assert not compare(ExpandedObjects((drawn,), ()), [replace(drawn, keypoints=(head,))], NAMES).difference
+    assert not compare(ExpandedObjects((drawn,), ()), [drawn], NAMES).difference
+    for other in ((foot,), (head, replace(foot, y=9.0)), (head, replace(foot, outside=False))):
+        assert compare(ExpandedObjects((drawn,), ()), [replace(drawn, keypoints=other)], NAMES).difference
