@@ -50,10 +50,10 @@ class Servers:
 
 
 @contextmanager
-def run_servers(folder: Path, *, sandbox: bool = False) -> Iterator[Servers]:
+def run_servers(folder: Path, *, sandbox: bool = False, cvat_version: str = "1.0.0") -> Iterator[Servers]:
     """Start the emulator and, if asked, the sandbox, with their files in `folder`."""
     folder.mkdir()
-    made = environment.create_environment(folder.resolve())
+    made = environment.create_environment(folder.resolve(), cvat_version)
     processes = [environment.emulator_process(made), *([environment.sandbox_process(made)] if sandbox else [])]
     with Supervisor(folder / "logs", lambda line: print(line, file=sys.stderr)) as supervisor:
         supervisor.start(*processes)

@@ -86,5 +86,5 @@ def test_cvats_own_export_of_a_random_set_shows_no_difference(
     assert reading.warnings == ()
     images = [Image(frame.name, frame.width, frame.height, n) for n, frame in reading.annotations.data_frames()]
     selection = select(reading.annotations, reading.objects, images, {})
-    assert selection.faulty == selection.left_out == ()
-    assert len(selection.content.objects) == len(frame_objects(reading.annotations).objects)
+    assert {one.reason for one in selection.left_out} <= {"its area is zero"}  # a random polygon may be a line
+    assert len(selection.drawn) == len(frame_objects(reading.annotations).objects)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelyard.annotations.content import FrameObject, Kind
+from labelyard.annotations.content import FrameObject, Keypoint, Kind
 from labelyard.annotations.objects import ExpandedObjects
 from labelyard.annotations.witness import compare
 from tests.support.content_strategies import frame_objects
@@ -93,3 +93,12 @@ def test_texts_that_xml_changes_are_no_difference() -> None:
 def test_many_shapes_of_one_frame_are_compared_at_once() -> None:
     boxes = [replace(BOX, points=(0.1 * n, 1.0, 0.1 * n + 5, 9.0)) for n in range(20_000)]
     assert not compare(ExpandedObjects(tuple(boxes), ()), boxes[::-1], NAMES).difference
+
+
+def test_a_skeletons_point_that_is_outside_need_not_be_exported_and_any_other_point_must_be() -> None:
+    head, foot = Keypoint("head", 1.0, 2.0), Keypoint("foot", 3.0, 4.0, outside=True)
+    drawn = FrameObject(Kind.SKELETON, 0, "body", keypoints=(head, foot))
+    assert not compare(ExpandedObjects((drawn,), ()), [replace(drawn, keypoints=(head,))], NAMES).difference
+    assert not compare(ExpandedObjects((drawn,), ()), [drawn], NAMES).difference
+    for other in ((foot,), (head, replace(foot, outside=False)), (replace(head, y=9.0), foot)):
+        assert compare(ExpandedObjects((drawn,), ()), [replace(drawn, keypoints=other)], NAMES).difference

@@ -8,13 +8,12 @@ from __future__ import annotations
 import json
 import zipfile
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from labelyard.annotations.annotation_set import AnnotationSet
@@ -27,11 +26,10 @@ from labelyard.domain.annotations import Interpolation
 from labelyard.domain.labels import Label
 from labelyard.domain.tasks import Frame, JobStatus, Task
 from labelyard.formats import FORMATS
-from labelyard.formats.coco.instances import decoded
-from labelyard.formats.coco.reference import polygon_pixels
 from labelyard.formats.cvat_xml import MEMBER, read_cvat_xml
 from labelyard.formats.interface import FormatOptions, Provenance
 from labelyard.formats.writing import Target, write_dataset
+from tests.support.coco_geometry import Raw, differences
 from tests.support.paths import ROOT, recording
 from tests.support.recorded_tasks import frame_names
 
@@ -41,7 +39,6 @@ FIRST, LAST = 471, 720
 """The recordings of CVAT 2.73 that have one task for each kind of shape."""
 
 INSTANCES, KEYPOINTS = "annotations/instances_default.json", "annotations/person_keypoints_default.json"
-Raw = Mapping[str, Any]
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of pycocotools
 
@@ -128,63 +125,6 @@ def recorded_in_100() -> Recorded:
     files = recording(488)["zip_json"] | recording(509)["zip_text"]
     frames = tuple(Frame(one["name"], one["width"], one["height"]) for one in meta["frames"])
     return Recorded(tuple(map(decode_label, labels)), frames, annotations, Interpolation.V1, files)
-
-
-# --- the comparison ---------------------------------------------------------------------------------------------------
-
-
-def placed(document: Raw) -> dict[tuple[str, str], list[Raw]]:
-    """Return the annotations by image and category."""
-    images = {image["id"]: image["file_name"] for image in document["images"]}
-    categories = {category["id"]: category["name"] for category in document["categories"]}
-    found = defaultdict(list)
-    for one in document["annotations"]:
-        found[images[one["image_id"]], categories[one["category_id"]]].append(one)
-    return found
-
-
-def differences(ours: Raw, theirs: Raw) -> list[str]:
-    """Return where two COCO documents differ in bbox, segmentation or keypoints, whatever the order."""
-    mine, recorded, found = placed(ours), placed(theirs), []
-    for place in mine.keys() | recorded.keys():
-        rest = list(recorded.get(place, ()))
-        for one in mine.get(place, ()):
-            same = next((n for n, other in enumerate(rest) if _is_same(one, other)), None)
-            if same is None:
-                found.append(f"only in ours, {place}: {one['bbox']} {str(one['segmentation'])[:80]}")
-            else:
-                rest.pop(same)
-        found += [f"only in CVAT's, {place}: {one['bbox']} {str(one['segmentation'])[:80]}" for one in rest]
-    return sorted(found)
-
-
-def _is_same(one: Raw, other: Raw) -> bool:
-    is_ellipse = "ellipse" in one["attributes"]
-    boxes = _near(one["bbox"], other["bbox"], 1.0 if is_ellipse else 0.01)
-    return boxes and _same_outline(one, other, least=0.95 if is_ellipse else 1.0) and _same_keypoints(one, other)
-
-
-def _near(mine: Sequence[float], theirs: Sequence[float], tolerance: float = 0.01) -> bool:
-    return len(mine) == len(theirs) and all(abs(a - b) <= tolerance for a, b in zip(mine, theirs, strict=True))
-
-
-def _same_outline(one: Raw, other: Raw, *, least: float) -> bool:
-    mine, theirs = one["segmentation"], other["segmentation"]
-    if isinstance(mine, list) and isinstance(theirs, list):
-        pairs = zip(sorted(mine), sorted(theirs), strict=True) if len(mine) == len(theirs) else ((mine, ()),)
-        return all(_near(a, b) for a, b in pairs)
-    a, b = pixels(mine), pixels(theirs)
-    return bool(np.logical_and(a, b).sum() >= least * np.logical_or(a, b).sum())
-
-
-def pixels(segmentation: Any) -> Any:
-    return polygon_pixels(segmentation, *SIZE) if isinstance(segmentation, list) else decoded(segmentation)
-
-
-def _same_keypoints(one: Raw, other: Raw) -> bool:
-    if "keypoints" not in other:
-        return "keypoints" not in one
-    return bool(one.get("keypoints") == other["keypoints"] and one["num_keypoints"] == other["num_keypoints"])
 
 
 def with_file(name: str) -> list[str]:
