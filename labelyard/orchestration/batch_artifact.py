@@ -80,15 +80,15 @@ def _exports(rows: Sequence[Export]) -> str:
         return ""
     shown = (
         (
-            code(s3_url(row.bucket, row.key)),
             code(row.format),
             str(row.images) if row.account else "",
             str(row.annotations) if row.account else "",
             "current" if row.current else "",
+            code(s3_url(row.bucket, row.key)),
         )
         for row in rows
     )
-    return f"**Exports**\n\n{table(('file', 'format', 'images', 'objects', ''), shown)}"
+    return f"**Exports**\n\n{table(('format', 'images', 'objects', '', 'file'), shown)}"
 
 
 def _account(rows: Sequence[Export]) -> str:
