@@ -29,7 +29,11 @@ from tests.support.cvat_tasks import wait_for_frames
 from tests.support.pictures import jpeg
 from tests.support.upload_files import upload_file
 
-property_test = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+property_test = settings(
+    max_examples=min(40, settings().max_examples),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 
 
 @pytest.fixture(scope="module", params=VERSIONS)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labelyard.annotations.content import Content, FrameObject, Image, Kind, extent
@@ -88,6 +88,8 @@ RETAINED: dict[str, Callable[[FrameObject, Image], FrameObject]] = {
 """What of an object comes back from a file of each format."""
 
 every_format = pytest.mark.parametrize("name", FORMATS)
+some_examples = settings(max_examples=min(40, settings().max_examples))
+"""Each example writes and reads files in a format."""
 
 
 @contextmanager
@@ -130,6 +132,7 @@ def test_each_format_says_what_comes_back_and_how_it_holds_each_kind() -> None:
 
 
 @every_format
+@some_examples
 @given(content=contents())
 def test_what_a_format_holds_comes_back(name: str, content: Content) -> None:
     form = FORMATS[name]
@@ -148,6 +151,7 @@ def test_what_a_format_holds_comes_back(name: str, content: Content) -> None:
 
 
 @every_format
+@some_examples
 @given(content=contents())
 def test_the_account_says_of_everything_where_it_is(name: str, content: Content) -> None:
     with written(FORMATS[name], content) as (dataset, _):
@@ -158,6 +162,7 @@ def test_the_account_says_of_everything_where_it_is(name: str, content: Content)
 
 
 @every_format
+@some_examples
 @given(content=contents(), chance=st.randoms(use_true_random=False))
 def test_equal_content_in_any_order_gives_equal_bytes(name: str, content: Content, chance: random.Random) -> None:
     objects, images = list(content.objects), list(content.images)
