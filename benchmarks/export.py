@@ -30,11 +30,15 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from process_memory import current_and_reset_peak, peak
 from servers import Servers, run_servers, store_settings
 from turns import BUCKET, SPEC, turns
+
+if TYPE_CHECKING:
+    from labelyard.context import Context
+    from labelyard.cvat import Cvat
 
 VERSIONS = ("1.0.0", "2.73")
 FRAMES = 100
@@ -151,7 +155,7 @@ def _watch(owner: type, name: str, note: Callable[[float, Any], object]) -> None
     setattr(owner, name, watched)
 
 
-def _context(setup: Setup) -> Any:
+def _context(setup: Setup) -> Context:
     from pydantic import SecretStr
 
     from labelyard.context import Context
@@ -208,10 +212,20 @@ def _measure(version: str, boxes: int, rounds: int) -> dict[str, list[Figures]]:
 
 def _completed_task(servers: Servers, folder: Path, boxes: int) -> Setup:
     """Ingest a batch of images, draw boxes on each, and complete the jobs."""
+    from labelyard.ledger import upgrade
+
+    setup = Setup(servers.store_url, servers.cvat_url, servers.username, servers.password, str(folder), "", 0)
+    upgrade(f"sqlite:///{folder}/ledger.db")
+    context = _context(setup)
+    batch = _ingested_batch(servers, context)
+    task_id = _draw_boxes(context.cvat("default"), boxes)
+    return replace(setup, batch=batch, task_id=task_id)
+
+
+def _ingested_batch(servers: Servers, context: Context) -> str:
+    """Upload the images to the bucket and put them to a task; return the batch's id."""
     from labelyard.config import DatasetSpec
-    from labelyard.domain.annotations import Annotations, Change, Shape, ShapeType
-    from labelyard.domain.tasks import JobStatus
-    from labelyard.ledger import datasets, upgrade
+    from labelyard.ledger import datasets
     from labelyard.pipeline.acquire_batch import acquire_batch
     from labelyard.pipeline.assign_jobs import assign_jobs
     from labelyard.pipeline.close_batches import close_now
@@ -223,36 +237,33 @@ def _completed_task(servers: Servers, folder: Path, boxes: int) -> Setup:
     servers.client("s3").create_bucket(Bucket=BUCKET)
     for number in range(FRAMES):
         servers.store.write(BUCKET, f"in/{number:03d}.jpg", _jpeg(number))
-    setup = Setup(servers.store_url, servers.cvat_url, servers.username, servers.password, str(folder), "", 0)
-    upgrade(f"sqlite:///{folder}/ledger.db")
-    context = _context(setup)
+    spec = {**SPEC, "annotators": [servers.username], "batch": {"max_objects": FRAMES + 1}}
     with context.ledger.transaction() as tx:
-        datasets.apply(
-            tx,
-            DatasetSpec.model_validate(
-                {**SPEC, "annotators": [servers.username], "batch": {"max_objects": FRAMES + 1}}
-            ),
-        )
+        datasets.apply(tx, DatasetSpec.model_validate(spec))
     sweep_sources(context)
     batch = close_now(context, "street")[0].id
     with acquire_batch(context, batch) as lease:
         for step in (create_task, upload_data, wait_for_status, assign_jobs):
             step(lease)
-    cvat = context.cvat("default")
+    return batch
+
+
+def _draw_boxes(cvat: Cvat, boxes: int) -> int:
+    """Draw boxes on each frame of the only task and complete its job; return the task's id."""
+    from labelyard.domain.annotations import Annotations, Change, Shape, ShapeType
+    from labelyard.domain.tasks import JobStatus
+
     [task] = cvat.tasks()
+    [job], label = task.jobs, task.labels[0].id
+    corners = [(n % 10 * 20.0, n // 10 * 20.0) for n in range(boxes)]
     shapes = tuple(
-        Shape(
-            ShapeType.RECTANGLE,
-            frame,
-            task.labels[0].id,
-            (n % 10 * 20.0, n // 10 * 20.0, n % 10 * 20.0 + 15.5, n // 10 * 20.0 + 12.25),
-        )
+        Shape(ShapeType.RECTANGLE, frame, label, (x, y, x + 15.5, y + 12.25))
         for frame in range(FRAMES)
-        for n in range(boxes)
+        for x, y in corners
     )
-    cvat.change_annotations(task.jobs[0].id, Change.CREATE, Annotations(shapes=shapes))
-    cvat.set_job_status(task.jobs[0].id, JobStatus.COMPLETED)
-    return replace(setup, batch=batch, task_id=task.id)
+    cvat.change_annotations(job.id, Change.CREATE, Annotations(shapes=shapes))
+    cvat.set_job_status(job.id, JobStatus.COMPLETED)
+    return task.id
 
 
 def _change(setup: Setup) -> None:

@@ -24,7 +24,6 @@ class Omission:
     reason: str
     count: int
     examples: tuple[str, ...]
-    faulty: bool = False
 
     def __str__(self) -> str:
         more = f" (and {self.count - 1} more)" if self.count > 1 else ""
@@ -78,12 +77,12 @@ def count_kinds(counts: Counts) -> dict[Kind, int]:
 
 def account_of(in_file: Iterable[FrameObject], left_out: Sequence[tuple[LeftOut, str]]) -> Account:
     """Return the account of a file. Each object that is left out comes with words that say where it is."""
-    found_at: dict[tuple[Kind, str, str, bool], list[str]] = defaultdict(list)
+    found_at: dict[tuple[Kind, str, str], list[str]] = defaultdict(list)
     for one, where in left_out:
-        found_at[one.object.kind, one.object.label, one.reason, one.faulty].append(where)
+        found_at[one.object.kind, one.object.label, one.reason].append(where)
     omissions = [
-        Omission(kind, label, reason, len(found), tuple(found[:_MAX_EXAMPLES]), faulty)
-        for (kind, label, reason, faulty), found in found_at.items()
+        Omission(kind, label, reason, len(found), tuple(found[:_MAX_EXAMPLES]))
+        for (kind, label, reason), found in found_at.items()
     ]
     order = list(Kind)
     omissions.sort(key=lambda one: (order.index(one.kind), one.label, one.reason))

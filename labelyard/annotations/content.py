@@ -5,7 +5,7 @@ Coordinates are pixels from the image's upper left corner. Points have CVAT's fo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
@@ -113,9 +113,3 @@ class Content:
         for one in self.objects:
             found[one.frame].append(one)
         return found
-
-
-def extent(points: Sequence[float]) -> tuple[float, float, float, float]:
-    """Return left, top, right and bottom of points (x0, y0, x1, y1, …)."""
-    xs, ys = points[::2], points[1::2]
-    return min(xs), min(ys), max(xs), max(ys)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterable, Mapping
+from itertools import chain, pairwise, starmap
 
 from labelyard.annotations.attributes import allowed
-from labelyard.annotations.content import Attributes, FrameObject, Keypoint, Kind, extent
+from labelyard.annotations.content import Attributes, FrameObject, Keypoint, Kind
 from labelyard.annotations.masks import mask_runs
+from labelyard.annotations.outlines import extent, pairs, polygon_area
 from labelyard.domain.labels import AttributeSpec, Label
 
-COORDINATE_LIMIT = 250_000
+FARTHEST_COORDINATE = 250_000
 """Coordinates from here on, in pixels, are faults. Boxes and turned corners of others are below the million from which
 on pycocotools runs out of memory or crashes (`formats.checks.values`)."""
 
@@ -32,12 +33,10 @@ def fault_of(one: FrameObject, labels: Mapping[str, Label], size: tuple[int, int
     if one.label not in labels:
         return "its label is none of the task's, and may have been deleted"
     label = labels[one.label]
-    if one.kind is Kind.SKELETON:
-        return _attribute_fault(one, label) or _skeleton_fault(one, label, size)
-    return _attribute_fault(one, label) or _SHAPE_FAULTS[one.kind](one, size)
+    return _attribute_fault(one, label) or _keypoint_name_fault(one, label) or _SHAPE_FAULTS[one.kind](one, size)
 
 
-_BAD_COORDINATE = f"it has a coordinate that is not a number or is beyond {COORDINATE_LIMIT:,} pixels"
+_BAD_COORDINATE = f"it has a coordinate that is not a number or is beyond {FARTHEST_COORDINATE:,} pixels"
 
 
 def _attribute_fault(one: FrameObject, label: Label) -> str | None:
@@ -55,20 +54,26 @@ def _disallowed(values: Attributes, specs: Iterable[AttributeSpec]) -> Iterable[
             yield f"its attribute {spec.name!r} has the value {values[spec.name]!r}, which the label does not allow"
 
 
-def _points_fault(one: FrameObject, least: int, *, exactly: bool = False) -> str | None:
-    """Return what is wrong with x and y in turn."""
-    points = one.points
-    if not all(math.isfinite(value) and abs(value) < COORDINATE_LIMIT for value in points):
-        return _BAD_COORDINATE
-    if len(points) < 2 * least or len(points) % 2 or (exactly and len(points) > 2 * least):
-        return f"it has {len(points) / 2:g} points, and needs {'' if exactly else 'at least '}{least}"
-    if sum(map(math.dist, _pairs(points), _pairs(points[2:]))) > _LONGEST_OUTLINE:
-        return "its outline is longer than two million pixels"
+def _keypoint_name_fault(one: FrameObject, label: Label) -> str | None:
+    """Return what is wrong with the names of a skeleton's points; other kinds have none."""
+    names = [point.name for point in one.keypoints]
+    if len(set(names)) < len(names):
+        return f"it has two points {max(names, key=names.count)!r}"
+    if unknown := set(names) - {sublabel.name for sublabel in label.sublabels}:
+        return f"it has a point {min(unknown)!r}, which its label does not have"
     return None
 
 
-def _pairs(points: Sequence[float]) -> list[tuple[float, float]]:
-    return list(zip(points[::2], points[1::2], strict=True))
+def _points_fault(one: FrameObject, least: int, *, exactly: bool = False) -> str | None:
+    """Return what is wrong with x and y in turn."""
+    points = one.points
+    if not all(math.isfinite(value) and abs(value) < FARTHEST_COORDINATE for value in points):
+        return _BAD_COORDINATE
+    if len(points) < 2 * least or len(points) % 2 or (exactly and len(points) > 2 * least):
+        return f"it has {len(points) / 2:g} points, and needs {'' if exactly else 'at least '}{least}"
+    if sum(starmap(math.dist, pairwise(pairs(points)))) > _LONGEST_OUTLINE:
+        return "its outline is longer than two million pixels"
+    return None
 
 
 def _box_fault(one: FrameObject, size: tuple[int, int]) -> str | None:
@@ -111,14 +116,9 @@ def _mask_fault(one: FrameObject, size: tuple[int, int]) -> str | None:
     return _outside((found.left, found.top, found.left + found.width, found.top + found.height), size)
 
 
-def _skeleton_fault(one: FrameObject, label: Label, size: tuple[int, int]) -> str | None:
+def _skeleton_fault(one: FrameObject, size: tuple[int, int]) -> str | None:
     if not one.keypoints:
         return "it is a skeleton without points"
-    names = [point.name for point in one.keypoints]
-    if len(set(names)) < len(names):
-        return f"it has two points {max(names, key=names.count)!r}"
-    if unknown := set(names) - {sublabel.name for sublabel in label.sublabels}:
-        return f"it has a point {min(unknown)!r}, which its label does not have"
     seen = [point for point in one.keypoints if not point.outside]
     if not seen:
         return "all points of the skeleton are outside"
@@ -128,7 +128,7 @@ def _skeleton_fault(one: FrameObject, label: Label, size: tuple[int, int]) -> st
 
 
 def _is_finite(point: Keypoint) -> bool:
-    return all(math.isfinite(value) and abs(value) < COORDINATE_LIMIT for value in (point.x, point.y))
+    return all(math.isfinite(value) and abs(value) < FARTHEST_COORDINATE for value in (point.x, point.y))
 
 
 def _no_fault(one: FrameObject, size: tuple[int, int]) -> str | None:  # noqa: ARG001 - a tag has no shape
@@ -146,12 +146,6 @@ def _outside(box: tuple[float, float, float, float], size: tuple[int, int]) -> s
     return None
 
 
-def polygon_area(points: tuple[float, ...]) -> float:
-    """Return the area of a polygon in square pixels."""
-    xs, ys = points[::2], points[1::2]
-    return abs(sum(xs[i - 1] * ys[i] - xs[i] * ys[i - 1] for i in range(len(xs)))) / 2
-
-
 _SHAPE_FAULTS: Mapping[Kind, Callable[[FrameObject, tuple[int, int]], str | None]] = {
     Kind.RECTANGLE: _box_fault,
     Kind.POLYGON: _polygon_fault,
@@ -160,5 +154,6 @@ _SHAPE_FAULTS: Mapping[Kind, Callable[[FrameObject, tuple[int, int]], str | None
     Kind.ELLIPSE: _ellipse_fault,
     Kind.CUBOID: _line_fault(8, exactly=True),
     Kind.MASK: _mask_fault,
+    Kind.SKELETON: _skeleton_fault,
     Kind.TAG: _no_fault,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,30 +37,48 @@ def mask_runs(points: tuple[float, ...]) -> MaskRuns | str:
     return MaskRuns(left, top, width, height, tuple(runs))
 
 
-def box_pixels(mask: MaskRuns) -> Pixels:
-    """Return the pixels of the mask's box."""
-    values = np.arange(len(mask.runs)) % 2
-    return np.repeat(values, mask.runs).astype(np.uint8).reshape(mask.height, mask.width)
+def runs_of_values(values: Pixels) -> list[int]:
+    """Return the lengths of the runs in a row of zeros and ones, beginning with zeros."""
+    edges = np.concatenate(([0], np.flatnonzero(np.diff(values)) + 1, [values.size]))
+    runs: list[int] = np.diff(edges).tolist()
+    return [0, *runs] if values[0] else runs
+
+
+def values_of_runs(runs: Sequence[int]) -> Pixels:
+    """Return the row of zeros and ones that has these runs, beginning with zeros."""
+    return np.repeat(np.arange(len(runs)) % 2, runs).astype(np.uint8)
+
+
+def pixel_extent(pixels: Pixels) -> tuple[int, int, int, int] | None:
+    """Return the first column and row, and the last column and row, that have a pixel of a mask; None for none."""
+    rows, columns = np.flatnonzero(pixels.any(axis=1)), np.flatnonzero(pixels.any(axis=0))
+    if not rows.size:
+        return None
+    return int(columns[0]), int(rows[0]), int(columns[-1]), int(rows[-1])
+
+
+def clipped_pixels(mask: MaskRuns, width: int, height: int) -> tuple[int, int, Pixels]:
+    """Return the part of a mask's box that is inside of an image, after its left and top there."""
+    left, top = max(mask.left, 0), max(mask.top, 0)
+    box = values_of_runs(mask.runs).reshape(mask.height, mask.width)
+    rows = slice(top - mask.top, max(height - mask.top, 0))
+    columns = slice(left - mask.left, max(width - mask.left, 0))
+    return left, top, box[rows, columns]
 
 
 def image_pixels(mask: MaskRuns, width: int, height: int) -> Pixels:
     """Return the pixels of the whole image. What lies outside of it is cut off."""
     pixels = np.zeros((height, width), np.uint8)
-    left, top = max(mask.left, 0), max(mask.top, 0)
-    right, bottom = min(mask.left + mask.width, width), min(mask.top + mask.height, height)
-    if right > left and bottom > top:
-        box = box_pixels(mask)
-        pixels[top:bottom, left:right] = box[top - mask.top : bottom - mask.top, left - mask.left : right - mask.left]
+    left, top, part = clipped_pixels(mask, width, height)
+    pixels[top : top + part.shape[0], left : left + part.shape[1]] = part
     return pixels
 
 
 def mask_points(pixels: Pixels) -> tuple[float, ...]:
     """Return the points of a mask shape for the pixels of a whole image, () for none."""
-    rows, columns = np.flatnonzero(pixels.any(axis=1)), np.flatnonzero(pixels.any(axis=0))
-    if not rows.size:
+    found = pixel_extent(pixels)
+    if found is None:
         return ()
-    top, bottom, left, right = int(rows[0]), int(rows[-1]), int(columns[0]), int(columns[-1])
-    flat = pixels[top : bottom + 1, left : right + 1].ravel()
-    edges = np.concatenate(([0], np.flatnonzero(np.diff(flat)) + 1, [flat.size]))
-    runs = np.diff(edges).tolist()
-    return tuple(float(value) for value in (*([0, *runs] if flat[0] else runs), left, top, right, bottom))
+    left, top, right, bottom = found
+    runs = runs_of_values(pixels[top : bottom + 1, left : right + 1].ravel())
+    return tuple(float(value) for value in (*runs, left, top, right, bottom))

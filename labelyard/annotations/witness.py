@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from labelyard.annotations.content import Attributes, FrameObject, Keypoint, Kind
 from labelyard.annotations.masks import mask_runs
 from labelyard.annotations.objects import ExpandedObjects
+from labelyard.annotations.outlines import pairs
 
 TOLERANCE = 0.0101
 """Coordinates that differ by no more, in pixels, are equal: the export has two digits of them."""
@@ -22,7 +23,6 @@ TOLERANCE = 0.0101
 NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 """Characters that XML cannot hold; CVAT writes them all the same."""
 
-_SHOWN_LINES = 20
 _Key = tuple[object, ...]
 
 
@@ -37,27 +37,23 @@ class Difference:
         return bool(self.missing or self.extra)
 
     @property
-    def lines(self) -> list[str]:
+    def lines(self) -> tuple[str, ...]:
         """All lines."""
-        return [
+        return (
             *(f"not in CVAT's export: {line}" for line in self.missing),
             *(f"only in CVAT's export: {line}" for line in self.extra),
-        ]
-
-    def __str__(self) -> str:
-        more = f"; … and {len(self.lines) - _SHOWN_LINES} more" if len(self.lines) > _SHOWN_LINES else ""
-        return "; ".join(self.lines[:_SHOWN_LINES]) + more
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class Testimony:
+class Comparison:
     """The objects with the outlines that only the export knows, and where the two differ."""
 
     objects: tuple[FrameObject, ...]
     difference: Difference
 
 
-def compare(drawn: ExpandedObjects, exported: Sequence[FrameObject], names: Mapping[int, str]) -> Testimony:
+def compare(drawn: ExpandedObjects, exported: Sequence[FrameObject], names: Mapping[int, str]) -> Comparison:
     """Compare the objects of the annotations API with those of CVAT's export.
 
     `names` has the name of each frame that the export has; objects on other frames are not compared.
@@ -80,7 +76,7 @@ def compare(drawn: ExpandedObjects, exported: Sequence[FrameObject], names: Mapp
         missing=tuple(describe(resolved[n], names[resolved[n].frame]) for n in missing),
         extra=tuple(describe(one, names.get(one.frame)) for one in pool.left),
     )
-    return Testimony(tuple(resolved), difference)
+    return Comparison(tuple(resolved), difference)
 
 
 def _is_known(one: FrameObject) -> bool:
@@ -172,14 +168,10 @@ def _seen(one: FrameObject) -> list[Keypoint]:
 
 def _distance(one: Sequence[float], other: Sequence[float]) -> float:
     """Return how far two outlines of unlike numbers of points are apart: the mean distance to the nearest point."""
-    a, b = _pairs(one), _pairs(other)
+    a, b = pairs(one), pairs(other)
     if not a or not b:
         return math.inf
     return sum(min(math.dist(p, q) for q in b) for p in a) / len(a)
-
-
-def _pairs(points: Sequence[float]) -> list[tuple[float, float]]:
-    return list(zip(points[::2], points[1::2], strict=False))
 
 
 def describe(one: FrameObject, name: str | None) -> str:

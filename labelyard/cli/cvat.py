@@ -9,6 +9,7 @@ import click
 
 from labelyard.cli import cvat_jobs, cvat_tasks
 from labelyard.cli.cvat_connection import Connection
+from labelyard.cli.cvat_dataset import dataset
 from labelyard.cli.cvat_output import cvat_command
 from labelyard.cvat import Cvat, connect
 from labelyard.domain.tasks import About, User
@@ -87,5 +88,5 @@ def users(cvat: Cvat) -> list[User]:
     return cvat.users()
 
 
-for command in (*cvat_tasks.COMMANDS, *cvat_jobs.COMMANDS):
+for command in (*cvat_tasks.COMMANDS, *cvat_jobs.COMMANDS, dataset):
     cvat.add_command(command)

@@ -1,30 +1,21 @@
-"""`labelyard cvat jobs|assign|set-status|annotations|export|dataset|import`: jobs, annotations and exports."""
+"""`labelyard cvat jobs|assign|set-status|annotations|export|import`: jobs, annotations and exports."""
 
 from __future__ import annotations
 
-import json
-from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
 import click
 from rich.progress import MofNCompleteColumn
 
-from labelyard.annotations.account import count_kinds
-from labelyard.annotations.content import Kind
-from labelyard.cli.cvat_connection import Connection, read_json
+from labelyard.cli.cvat_connection import read_json
 from labelyard.cli.cvat_output import cvat_command, progress_bar
 from labelyard.cli.cvat_tasks import find_user_id
-from labelyard.cli.table import print_table
 from labelyard.cvat import Cvat, create_annotations, delete_annotations, update_annotations
 from labelyard.cvat.raw_json import parse_annotations
 from labelyard.domain.annotations import COCO, Annotations
-from labelyard.domain.formats import DATASET_FORMATS, Groups
 from labelyard.domain.tasks import Job, JobStatus
 from labelyard.errors import InputError
-from labelyard.formats.interface import FormatOptions
-from labelyard.operations.dataset_of_task import write_dataset_of_task
 
 
 @click.command()
@@ -108,42 +99,6 @@ def export(cvat: Cvat, task_id: int, to: Path | None, format_name: str, deadline
     return str(to)
 
 
-@click.command()
-@click.argument("task_id", type=int, metavar="TASK")
-@click.option(
-    "--format", "format_name", default="coco", show_default=True, help=f"One of {', '.join(DATASET_FORMATS)}."
-)
-@click.option(
-    "--to", type=click.Path(file_okay=False, path_type=Path), required=True, help="A folder for the files: a new one."
-)
-@click.option("--rectangles-as-polygons", is_flag=True, help="coco: a rectangle has its corners as segmentation.")
-@click.option("--keep-groups", is_flag=True, help="coco: grouped shapes are not merged.")
-@click.option("--deadline", default=600.0, show_default=True, help="Seconds until an export of the server fails.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-@click.pass_obj
-def dataset(
-    connection: Connection, task_id: int, format_name: str, to: Path, *, rectangles_as_polygons: bool,
-    keep_groups: bool, deadline: float, as_json: bool,
-) -> None:  # fmt: skip
-    """Write what people drew in a task as a dataset, and say what became of every shape.
-
-    It compares the annotations with CVAT's own lossless export. On CVAT 1.x, whose exports can be stale, it may create
-    a tag in the first job and delete it at once.
-    """
-    options = FormatOptions(rectangles_as_polygons, Groups.KEEP if keep_groups else Groups.MERGE)
-    with connection.error_hints(), closing(connection.cvat) as cvat:
-        options = replace(options, boxes_lead_groups=cvat.quirks.boxes_lead_groups)
-        found = write_dataset_of_task(cvat, task_id, format_name, to, options, deadline=deadline)
-    if as_json:
-        click.echo(json.dumps(found.document(), indent=1, ensure_ascii=False))
-        return
-    drawn, in_file = count_kinds(found.account.drawn), count_kinds(found.account.in_file)
-    rows = [(kind.value, str(drawn[kind]), str(in_file[kind])) for kind in Kind if drawn[kind]]
-    print_table(("kind", "drawn", "in the file"), rows or [("nothing", "0", "0")])
-    for line in (*found.warnings, *map(str, found.files)):
-        click.echo(line)
-
-
 @click.command("import")
 @click.argument("task_id", type=int, metavar="TASK")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -155,4 +110,4 @@ def import_file(cvat: Cvat, task_id: int, file: Path, format_name: str, deadline
     cvat.import_annotations(task_id, file, format_name=format_name, deadline=deadline)
 
 
-COMMANDS = (jobs, assign, set_status, job_annotations, export, dataset, import_file)
+COMMANDS = (jobs, assign, set_status, job_annotations, export, import_file)

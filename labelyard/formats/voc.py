@@ -18,11 +18,12 @@ from xml.etree.ElementTree import Element, ParseError, parse
 from xml.sax.saxutils import escape
 
 from labelyard.annotations.attributes import typed
-from labelyard.annotations.content import Content, FrameObject, Image, Kind, Value, extent
-from labelyard.annotations.faults import COORDINATE_LIMIT
+from labelyard.annotations.content import Content, FrameObject, Image, Kind, Value
+from labelyard.annotations.faults import FARTHEST_COORDINATE
+from labelyard.annotations.outlines import extent, turned_corners
 from labelyard.domain.labels import Label
 from labelyard.errors import InputError
-from labelyard.formats.coco.instances import OWN_FIELDS, attributes_of, stored_name, turned_corners
+from labelyard.formats.coco.instances import OWN_FIELDS, attributes_of, stored_name
 from labelyard.formats.coco.read import built, image_of
 from labelyard.formats.coco.write import image_fields
 from labelyard.formats.file_paths import file_paths
@@ -284,7 +285,7 @@ def _text(parent: Element, path: str) -> str:
 
 def _number(text: str) -> float:
     value = float(text)
-    if not abs(value) < COORDINATE_LIMIT:  # NaN, too
+    if not abs(value) < FARTHEST_COORDINATE:  # NaN, too
         raise ValueError(f"{text} is not a number below a million")
     return value
 

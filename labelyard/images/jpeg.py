@@ -36,7 +36,7 @@ class Structure:
     """Whether it has its end marker."""
     lean: bytes = b""
     has_zeros: bool = False
-    """Whether a run of zeros stands in a scan, where it can be a flat area, or between its segments."""
+    """Whether a run of zeros is in a scan, where it can be a flat area, or between two segments."""
     has_false_zeros: bool = False
     """Whether a scan holds a run of zeros that no encoder writes, but that the decoder takes for pixels."""
     _first_symbols: dict[int, int] = field(default_factory=dict)

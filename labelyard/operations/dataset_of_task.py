@@ -19,6 +19,7 @@ from labelyard.errors import CvatNotFound, InputError
 from labelyard.formats import FORMATS
 from labelyard.formats.interface import FormatOptions
 from labelyard.formats.writing import Target, write_dataset
+from labelyard.pipeline.create_task import task_url
 from labelyard.pipeline.read_task import TaskReader, TaskReading, location, task_provenance
 
 STEM = "instances"
@@ -88,4 +89,4 @@ def _task_with_frames(cvat: Cvat, task_id: int) -> Task:
 
 
 def _location(cvat: Cvat, reading: TaskReading, one: FrameObject) -> str:
-    return location(reading.annotations, one, f"{cvat.url}/tasks/{reading.annotations.task.id}")
+    return location(reading.annotations, one, task_url(cvat, reading.annotations.task.id))

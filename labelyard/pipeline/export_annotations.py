@@ -177,10 +177,10 @@ def _excluded_frames(lease: BatchLease, members: Sequence[Object], annotations: 
 
 def _images(members: Sequence[Object], annotations: AnnotationSet, excluded: Mapping[int, str]) -> list[Image]:
     by_name = {member.upload_name: member for member in members}
+    included = [(number, frame) for number, frame in annotations.data_frames() if number not in excluded]
     return [
         Image(one.key, frame.width, frame.height, number, frame.name, one.stored, one.exif_orientation)
-        for number, frame in annotations.data_frames()
-        if number not in excluded and (one := by_name[frame.name])
+        for (number, frame), one in zip(included, (by_name[frame.name] for _, frame in included), strict=True)
     ]
 
 
@@ -224,12 +224,11 @@ def _write_format(
         archive = folder.with_suffix(form.archive_suffix)
         write_archive(files, folder, archive)
         files = (archive,)
-    digest = _sha256(files[0])
-    key = f"{lease.spec.export.prefix}{lease.batch_id}-g{batch.generation}-{digest[:12]}"
-    key += "" if name == exports.DEFAULT_FORMAT else f".{name}"
+    hashes = {one: _sha256(one) for one in files}
+    key = _key(lease, batch, hashes[files[0]]) + ("" if name == exports.DEFAULT_FORMAT else f".{name}")
     return _FormatFiles(
         name,
-        [_file(one, key + (form.archive_suffix or one.name.removeprefix(stem))) for one in files],
+        [_file(one, key + (form.archive_suffix or one.name.removeprefix(stem)), hashes[one]) for one in files],
         dataset.images,
         dataset.annotations,
         dataset.account,
@@ -239,11 +238,15 @@ def _write_format(
 
 def _of_server(lease: BatchLease, batch: _Batch, name: str, file: Path) -> _FormatFiles:
     """Return a file that CVAT wrote itself."""
-    folder = "original/" if name == ORIGINAL else ""
-    digest = _sha256(file)[:12]
+    sha256 = _sha256(file)
     suffix = ".zip" if name == ORIGINAL else f".{_slug(name)}.zip"
-    key = f"{lease.spec.export.prefix}{folder}{lease.batch_id}-g{batch.generation}-{digest}{suffix}"
-    return _FormatFiles(name, [_file(file, key)])
+    key = _key(lease, batch, sha256, folder="original/" if name == ORIGINAL else "") + suffix
+    return _FormatFiles(name, [_file(file, key, sha256)])
+
+
+def _key(lease: BatchLease, batch: _Batch, sha256: str, *, folder: str = "") -> str:
+    """Return what the keys of a format's files begin with."""
+    return f"{lease.spec.export.prefix}{folder}{lease.batch_id}-g{batch.generation}-{sha256[:12]}"
 
 
 def _slug(name: str) -> str:
@@ -251,9 +254,9 @@ def _slug(name: str) -> str:
     return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.")
 
 
-def _file(path: Path, key: str) -> _File:
+def _file(path: Path, key: str, sha256: str) -> _File:
     media_type = "application/zip" if path.suffix == ".zip" else "application/json"
-    return _File(path, key, _sha256(path), media_type)
+    return _File(path, key, sha256, media_type)
 
 
 def _sha256(path: Path) -> str:

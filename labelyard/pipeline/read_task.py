@@ -19,7 +19,7 @@ from labelyard.annotations.content import FrameObject
 from labelyard.annotations.faults import fault_of
 from labelyard.annotations.objects import ExpandedObjects, frame_objects
 from labelyard.annotations.reading import read_annotation_set
-from labelyard.annotations.witness import Testimony, compare, describe
+from labelyard.annotations.witness import Comparison, compare, describe
 from labelyard.cvat import Cvat
 from labelyard.domain.annotations import Annotations, Change, Tag
 from labelyard.domain.formats import CVAT_PREFIX
@@ -32,8 +32,7 @@ from labelyard.pipeline.shown_sizes import ShownSizes, frames_as_shown
 
 _log = logging.getLogger(__name__)
 
-_MAX_EXPORTS = {True: 3, False: 2}
-"""How many exports are compared, by whether the server's exports can be stale."""
+_LOGGED_WARNINGS = 20
 
 _MARKER_GROUP = 0x6C616279
 """The group of a neutral write's tag ("laby" in ASCII). Tools number groups from 1, so no person's tag has it."""
@@ -88,37 +87,39 @@ class TaskReader:
         if can_be_stale:
             self._delete_leftover_markers()
             self._invalidate_server_formats()
-        for attempt in range(1, _MAX_EXPORTS[can_be_stale] + 1):
+        last_attempt = 3 if can_be_stale else 2
+        for attempt in range(1, last_attempt + 1):
             task = self.get_task()
-            frames = frames_as_shown(self.cvat.frames(task.id), self.sizes)
-            annotations = read_annotation_set(self.cvat, task, frames)
-            drawn = frame_objects(annotations)
-            outcome = self._export(annotations, drawn)
-            files = self._export_server_formats()
+            reading = self._read(task, attempt)
             if self.get_task().updated != task.updated:
                 continue  # somebody has saved meanwhile
-            if isinstance(outcome, Testimony) and not outcome.difference:
-                return TaskReading(annotations, outcome.objects, self._zip, attempt, files)
-            _log.warning("task %d, export %d: %s", task.id, attempt, _problem(outcome))
-            if attempt == _MAX_EXPORTS[can_be_stale] or (isinstance(outcome, str) and _explained(annotations, drawn)):
-                return self._differing(annotations, drawn, outcome, attempt, files)
+            if not reading.warnings:
+                return reading
+            _log.warning("task %d, export %d: %s", task.id, attempt, "; ".join(reading.warnings[:_LOGGED_WARNINGS]))
+            if attempt == last_attempt or (reading.witness is None and _has_faults(reading)):
+                return reading
             if can_be_stale:
                 self._invalidate_cached_export(task)
         raise ExportOutdated("the annotations changed while they were read", where=f"CVAT task {self.get_task().id}")
 
-    @property
-    def _zip(self) -> Path:
-        return self.folder / "witness.zip"
+    def _read(self, task: Task, attempt: int) -> TaskReading:
+        frames = frames_as_shown(self.cvat.frames(task.id), self.sizes)
+        annotations = read_annotation_set(self.cvat, task, frames)
+        drawn = frame_objects(annotations)
+        witness: Path | None = self.folder / "witness.zip"
+        try:
+            found = self._compare(annotations, drawn, self.folder / "witness.zip")
+            objects, warnings = found.objects, found.difference.lines
+        except ExportFailed as error:
+            objects, witness = drawn.objects, None
+            warnings = (f"not compared with CVAT's own export, which failed: {error.what}",)
+        return TaskReading(annotations, objects, witness, attempt, self._export_server_formats(task.id), warnings)
 
-    def _export(self, annotations: AnnotationSet, drawn: ExpandedObjects) -> Testimony | str:
-        """Return what CVAT's export testifies, or why it failed."""
+    def _compare(self, annotations: AnnotationSet, drawn: ExpandedObjects, to: Path) -> Comparison:
         found = annotations.annotations
         format_name = VIDEO if found.tracks and not (found.shapes or found.tags) else IMAGES
-        try:
-            self.cvat.export(annotations.task.id, self._zip, format_name=format_name, deadline=self.deadline)
-            export = read_cvat_xml(self._zip, annotations.task.labels)
-        except ExportFailed as error:
-            return error.what
+        self.cvat.export(annotations.task.id, to, format_name=format_name, deadline=self.deadline)
+        export = read_cvat_xml(to, annotations.task.labels)
         names = {
             number: frame.name
             for number, frame in enumerate(annotations.frames)
@@ -126,44 +127,28 @@ class TaskReader:
         }
         return compare(drawn, [one for one in export.objects if one.frame in names], names)
 
-    def _differing(
-        self,
-        annotations: AnnotationSet,
-        drawn: ExpandedObjects,
-        outcome: Testimony | str,
-        attempt: int,
-        files: Mapping[str, Path],
-    ) -> TaskReading:
-        if isinstance(outcome, str):
-            warning = f"not compared with CVAT's own export, which failed: {outcome}"
-            return TaskReading(annotations, drawn.objects, None, attempt, files, (warning,))
-        lines = outcome.difference.lines
-        return TaskReading(annotations, outcome.objects, self._zip, attempt, files, tuple(lines))
-
     # --- the server's own formats ---
 
-    def _export_server_formats(self) -> dict[str, Path]:
+    def _export_server_formats(self, task_id: int) -> dict[str, Path]:
+        known = self.cvat.export_formats() if self.server_formats else ()
         files = {name: self.folder / f"server-{number}.zip" for number, name in enumerate(self.server_formats)}
         for name, file in files.items():
-            self._export_server_format(name, file)
+            if name not in known:
+                near = get_close_matches(name, known, n=1)
+                raise ExportFailed(
+                    f"{self.cvat.url} has no format {name!r}",
+                    where="export.formats in the dataset file",
+                    next_step=f"write {CVAT_PREFIX}{near[0]}" if near else f"write one of {', '.join(known)}",
+                )
+            self.cvat.export(task_id, file, format_name=name, deadline=self.deadline)
         return files
-
-    def _export_server_format(self, name: str, file: Path) -> None:
-        known = self.cvat.export_formats()
-        if name not in known:
-            near = get_close_matches(name, known, n=1)
-            raise ExportFailed(
-                f"{self.cvat.url} has no format {name!r}",
-                where="export.formats in the dataset file",
-                next_step=f"write {CVAT_PREFIX}{near[0]}" if near else f"write one of {', '.join(known)}",
-            )
-        self.cvat.export(self.get_task().id, file, format_name=name, deadline=self.deadline)
 
     def _invalidate_server_formats(self) -> None:
         """Make CVAT forget its cached files of the server's formats, which nothing can be compared with."""
         if self.server_formats:
-            self._export_server_formats()  # ends exports that run: the write would come too early for them
-            self._invalidate_cached_export(self.get_task())
+            task = self.get_task()
+            self._export_server_formats(task.id)  # ends exports that run: the write would come too early for them
+            self._invalidate_cached_export(task)
 
     # --- CVAT's cache ---
 
@@ -208,12 +193,8 @@ def location(annotations: AnnotationSet, one: FrameObject, task_url: str) -> str
     return f"{words}, job {one.job}, {task_url}/jobs/{one.job}?frame={one.frame}"
 
 
-def _problem(outcome: Testimony | str) -> str:
-    return outcome if isinstance(outcome, str) else str(outcome.difference)
-
-
-def _explained(annotations: AnnotationSet, drawn: ExpandedObjects) -> bool:
+def _has_faults(reading: TaskReading) -> bool:
     """Return whether an object has a fault on which CVAT's exports fail: another one would fail as well."""
-    labels = {label.name: label for label in annotations.task.labels}
-    sizes = {number: (frame.width, frame.height) for number, frame in enumerate(annotations.frames)}
-    return any(fault_of(one, labels, sizes.get(one.frame)) for one in drawn.objects)
+    labels = {label.name: label for label in reading.annotations.task.labels}
+    sizes = {number: (frame.width, frame.height) for number, frame in enumerate(reading.annotations.frames)}
+    return any(fault_of(one, labels, sizes.get(one.frame)) for one in reading.objects)

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from labelyard.annotations.content import FrameObject, Image, Kind, extent
+from labelyard.annotations.content import FrameObject, Image, Kind
 from labelyard.annotations.masks import MaskRuns, Pixels, image_pixels, mask_runs
+from labelyard.annotations.outlines import extent
 from tests.support.content_strategies import IMAGES
 
 BY_FRAME = {image.frame: image for image in IMAGES}

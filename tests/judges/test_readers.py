@@ -14,7 +14,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from labelyard.annotations.content import Kind
-from labelyard.formats.coco.instances import turned_corners
+from labelyard.annotations.outlines import turned_corners
 from tests.judges.comparison import Found, assert_same, corners, drawn, pixels_of
 from tests.judges.dataset import OBJECTS, PARKED, paint, write_files
 from tests.judges.datumaro_items import import_from

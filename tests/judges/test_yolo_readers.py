@@ -16,8 +16,8 @@ from pycocotools import mask as coco_mask
 
 from labelyard.annotations.content import FrameObject, Image, Kind
 from labelyard.annotations.masks import Pixels
+from labelyard.annotations.outlines import turned_corners
 from labelyard.formats import FORMATS
-from labelyard.formats.coco.instances import turned_corners
 from tests.judges.comparison import BY_FRAME, Found, assert_same, corners, drawn, pixels_of
 from tests.judges.dataset import BODY, FLAT_IMAGES, paint, write_files
 from tests.judges.datumaro_items import import_from

@@ -19,7 +19,8 @@ import httpx
 
 from cvat_sandbox import serve
 from labelyard.annotations.account import count_kinds, count_objects
-from labelyard.annotations.content import Content, FrameObject, Image, Kind, extent
+from labelyard.annotations.content import Content, FrameObject, Image, Kind
+from labelyard.annotations.outlines import extent
 from labelyard.annotations.selection import Selection, select
 from labelyard.cvat import Cvat, connect
 from labelyard.domain.annotations import Annotations, AttributeValue, Change, Shape, ShapeType, Tag, Track, TrackedShape

@@ -7,15 +7,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
 import numpy as np
 
-from labelyard.annotations.content import Attributes, FrameObject, Image, Keypoint, Kind, extent
-from labelyard.annotations.faults import polygon_area
-from labelyard.annotations.masks import MaskRuns, Pixels, image_pixels, mask_runs
+from labelyard.annotations.content import Attributes, FrameObject, Image, Keypoint, Kind
+from labelyard.annotations.masks import (
+    MaskRuns,
+    Pixels,
+    image_pixels,
+    mask_runs,
+    pixel_extent,
+    runs_of_values,
+    values_of_runs,
+)
+from labelyard.annotations.outlines import ellipse_outline, extent, pairs, polygon_area, turned_corners
 from labelyard.domain.formats import Groups
 from labelyard.domain.labels import Label
 from labelyard.formats.coco.reference import polygon_pixels, raster_area
@@ -29,7 +37,6 @@ OWN_FIELDS = frozenset({
 _RENAMED = "_attribute"
 """What is added to the name of a label's attribute that is one of our own fields, or one with this already added."""
 
-_ELLIPSE_POINTS = 180
 Box = tuple[float, float, float, float]
 
 
@@ -71,7 +78,7 @@ def instance(members: Sequence[FrameObject], label: Label, image: Image, options
     if leader.kind is Kind.SKELETON:
         found |= _keypoint_fields(leader, label)
     elif leader.kind is Kind.POINTS:
-        points = list(zip(leader.points[::2], leader.points[1::2], strict=True))
+        points = pairs(leader.points)
         found |= {"keypoints": [value for x, y in points for value in (x, y, 2)], "num_keypoints": len(points)}
     return found
 
@@ -94,12 +101,12 @@ def attributes_of(one: FrameObject) -> dict[str, Any]:
 
 
 def stored_name(name: str) -> str:
-    """Return the name under which a label's attribute stands in `attributes`."""
+    """Return the key of a label's attribute in `attributes`."""
     return name + _RENAMED if _is_reserved(name) else name
 
 
 def attribute_name(stored: str) -> str:
-    """Return the name of a label's attribute that stands in `attributes` under another."""
+    """Return the name of the label's attribute that has this key in `attributes`."""
     return stored.removesuffix(_RENAMED) if _is_reserved(stored) else stored
 
 
@@ -132,32 +139,14 @@ def _outline(one: FrameObject, image: Image, options: FormatOptions) -> _Outline
 
 
 def _rectangle(one: FrameObject, options: FormatOptions) -> _Outline:
-    box = x, y, width, height = _upright(one.points)
-    if one.rotation:
-        return _Outline(box, [turned_corners(one)], width * height)
+    found = _plain_box(_upright(one.points), options)
+    return replace(found, segmentation=[turned_corners(one)]) if one.rotation else found
+
+
+def _plain_box(box: Box, options: FormatOptions) -> _Outline:
+    x, y, width, height = box
     corners = [x, y, x + width, y, x + width, y + height, x, y + height]
     return _Outline(box, [corners] if options.rectangles_as_polygons else [], width * height)
-
-
-def turned_corners(one: FrameObject) -> list[float]:
-    """Return the corners of a turned rectangle, clockwise from its own upper left one: (x0, y0, x1, y1, …)."""
-    left, top, right, bottom = extent(one.points)
-    x, y, angle = (left + right) / 2, (top + bottom) / 2, math.radians(one.rotation)
-    cos, sin = math.cos(angle), math.sin(angle)
-    found = []
-    for corner_x, corner_y in ((left, top), (right, top), (right, bottom), (left, bottom)):
-        dx, dy = corner_x - x, corner_y - y
-        found += [x + dx * cos - dy * sin, y + dx * sin + dy * cos]
-    return found
-
-
-def ellipse_outline(one: FrameObject) -> list[float]:
-    """Return an ellipse as a polygon of 180 points."""
-    x, y, right, top = one.points
-    angles, turn = np.linspace(0, 2 * np.pi, _ELLIPSE_POINTS, endpoint=False), math.radians(one.rotation)
-    dx, dy = abs(right - x) * np.cos(angles), abs(y - top) * np.sin(angles)
-    xs, ys = x + dx * math.cos(turn) - dy * math.sin(turn), y + dx * math.sin(turn) + dy * math.cos(turn)
-    return [float(value) for value in np.stack([xs, ys], axis=1).ravel()]
 
 
 def _pixels(one: FrameObject, image: Image) -> Pixels:
@@ -170,33 +159,25 @@ def _pixels(one: FrameObject, image: Image) -> Pixels:
 
 
 def _mask(pixels: Pixels, one: FrameObject, *, is_crowd: bool) -> _Outline:
-    rows, columns = np.flatnonzero(pixels.any(axis=1)), np.flatnonzero(pixels.any(axis=0))
-    segmentation = {"counts": run_lengths(pixels), "size": list(pixels.shape)}
-    if not rows.size:  # too small for any pixel
+    # COCO's run lengths go column by column.
+    segmentation = {"counts": runs_of_values(pixels.ravel(order="F")), "size": list(pixels.shape)}
+    found = pixel_extent(pixels)
+    if found is None:  # too small for any pixel
         return _Outline(_box_of([one]), segmentation, 0.0, is_crowd)
-    left, top = int(columns[0]), int(rows[0])
-    box = (float(left), float(top), float(int(columns[-1]) + 1 - left), float(int(rows[-1]) + 1 - top))
+    left, top, right, bottom = found
+    box = (float(left), float(top), float(right + 1 - left), float(bottom + 1 - top))
     return _Outline(box, segmentation, float(pixels.sum(dtype=np.int64)), is_crowd)
-
-
-def run_lengths(pixels: Pixels) -> list[int]:
-    """Return COCO's run lengths: column by column, background first."""
-    flat = pixels.ravel(order="F")
-    edges = np.concatenate(([0], np.flatnonzero(np.diff(flat)) + 1, [flat.size]))
-    runs: list[int] = np.diff(edges).tolist()
-    return [0, *runs] if flat[0] else runs
 
 
 def decoded(segmentation: Mapping[str, Any]) -> Pixels:
     """Return the pixels of COCO's run lengths, which must add up to their size."""
     height, width = segmentation["size"]
-    values = np.arange(len(segmentation["counts"])) % 2
-    return np.repeat(values, segmentation["counts"]).astype(np.uint8).reshape((height, width), order="F")
+    return values_of_runs(segmentation["counts"]).reshape((height, width), order="F")
 
 
 def _polygons(polygons: Sequence[Sequence[float]], box: Box, image: Image) -> _Outline:
     # A polygon that is smaller than a pixel, or outside of the image, covers none.
-    area = raster_area(polygons, image.width, image.height) or sum(polygon_area(tuple(one)) for one in polygons)
+    area = raster_area(polygons, image.width, image.height) or sum(map(polygon_area, polygons))
     return _Outline(box, [list(one) for one in polygons], area)
 
 
@@ -207,16 +188,13 @@ def _merged(members: Sequence[FrameObject], image: Image, options: FormatOptions
     polygons = [one.points for one in members if one.kind is Kind.POLYGON]
     masks = [_pixels(one, image) for one in members if one.kind in (Kind.ELLIPSE, Kind.MASK)]
     if masks:
-        pixels = np.maximum.reduce(
-            [*masks, *([polygon_pixels(polygons, image.width, image.height)] if polygons else [])]
-        )
-        found = _mask(pixels, members[0], is_crowd=False)
+        if polygons:
+            masks.append(polygon_pixels(polygons, image.width, image.height))
+        found = _mask(np.maximum.reduce(masks), members[0], is_crowd=False)
         return _Outline(box if boxes else found.box, found.segmentation, found.area)
     if polygons:
         return _polygons(polygons, box, image)
-    x, y, width, height = box
-    corners = [x, y, x + width, y, x + width, y + height, x, y + height]
-    return _Outline(box, [corners] if options.rectangles_as_polygons else [], width * height)
+    return _plain_box(box, options)
 
 
 def _box_of(members: Sequence[FrameObject]) -> Box:

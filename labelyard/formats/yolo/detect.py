@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from labelyard.annotations.content import FrameObject, Image, Kind, extent
+from labelyard.annotations.content import FrameObject, Image, Kind
+from labelyard.annotations.outlines import extent
 from labelyard.domain.labels import Label
 from labelyard.formats.interface import HELD
 from labelyard.formats.yolo.outlines import clamped, is_inside

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from labelyard.annotations.content import FrameObject, Image, Kind
-from labelyard.annotations.faults import polygon_area
+from labelyard.annotations.outlines import polygon_area, turned_corners
 from labelyard.domain.labels import Label
-from labelyard.formats.coco.instances import turned_corners
 from labelyard.formats.interface import HELD
 from labelyard.formats.yolo.outlines import as_rectangle, clamped, cut, is_inside
 from labelyard.formats.yolo.rows import NOTHING_IN_IMAGE, PlainRows, Row, holding, pixels, shares

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from labelyard.annotations.content import FrameObject, Image, Keypoint, Kind, extent
+from labelyard.annotations.content import FrameObject, Image, Keypoint, Kind
+from labelyard.annotations.outlines import extent
 from labelyard.domain.labels import Label
 from labelyard.formats.coco.instances import visibility
 from labelyard.formats.interface import HELD

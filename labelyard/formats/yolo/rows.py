@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
-from labelyard.annotations.content import FrameObject, Image, Kind, extent
+from labelyard.annotations.content import FrameObject, Image, Kind
+from labelyard.annotations.outlines import extent
 from labelyard.domain.labels import Label
 from labelyard.formats.interface import Holding, absent
 

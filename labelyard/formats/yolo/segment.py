@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from labelyard.annotations.content import FrameObject, Image, Kind
-from labelyard.annotations.faults import polygon_area
-from labelyard.annotations.masks import MaskRuns, Pixels, box_pixels, mask_runs
+from labelyard.annotations.masks import MaskRuns, clipped_pixels, mask_runs
+from labelyard.annotations.outlines import ellipse_outline, polygon_area
 from labelyard.domain.labels import Label
-from labelyard.formats.coco.instances import ellipse_outline
 from labelyard.formats.interface import HELD, Holding
 from labelyard.formats.yolo.contours import joined, outer_outlines
 from labelyard.formats.yolo.outlines import cut, is_inside
@@ -64,11 +63,7 @@ def _mask_outline(one: FrameObject, image: Image) -> Sequence[float] | str:
     found = _runs(one)
     if len(found.runs) > MAX_RUNS:
         return f"its mask has more than {MAX_RUNS} run lengths, coco holds it"
-    left, top = max(found.left, 0), max(found.top, 0)
-    mask: Pixels = box_pixels(found)
-    mask = mask[
-        top - found.top : max(image.height - found.top, 0), left - found.left : max(image.width - found.left, 0)
-    ]
+    left, top, mask = clipped_pixels(found, image.width, image.height)
     if not mask.any():
         return NOTHING_IN_IMAGE
     outlines = outer_outlines(mask)

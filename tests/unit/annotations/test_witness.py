@@ -52,18 +52,18 @@ def test_a_difference_names_frame_file_kind_label_and_annotation() -> None:
 
 def test_an_outline_that_only_the_export_knows_is_taken_from_it() -> None:
     known = replace(OUTLINE, points=(0.0, 0.0, 7.0, 0.0, 4.0, 4.0, 0.0, 7.0), track=None, outline_certain=True)
-    testimony = compare(ExpandedObjects((OUTLINE,), ()), [known], NAMES)
-    assert not testimony.difference
-    assert testimony.objects[0].points == known.points
-    assert testimony.objects[0].outline_certain
-    assert testimony.objects[0].track == 0
+    comparison = compare(ExpandedObjects((OUTLINE,), ()), [known], NAMES)
+    assert not comparison.difference
+    assert comparison.objects[0].points == known.points
+    assert comparison.objects[0].outline_certain
+    assert comparison.objects[0].track == 0
 
 
 def test_of_two_unknown_outlines_each_gets_the_nearer_one() -> None:
     far = replace(OUTLINE, points=tuple(value + 100 for value in OUTLINE.points), track=1)
     exported = [replace(one, track=None, outline_certain=True) for one in (far, OUTLINE)]
-    testimony = compare(ExpandedObjects((OUTLINE, far), ()), exported, NAMES)
-    assert [one.points for one in testimony.objects] == [OUTLINE.points, far.points]
+    comparison = compare(ExpandedObjects((OUTLINE, far), ()), exported, NAMES)
+    assert [one.points for one in comparison.objects] == [OUTLINE.points, far.points]
 
 
 def test_a_key_frame_that_is_outside_may_be_in_the_export() -> None:
@@ -78,9 +78,9 @@ def test_frames_that_the_export_does_not_have_are_not_compared() -> None:
 def test_a_mask_that_cvat_exports_with_chance_pixels_is_no_difference() -> None:
     short = replace(BOX, kind=Kind.MASK, points=(1.0, 2.0, 0.0, 0.0, 1.0, 1.0))
     exported = replace(short, points=(1.0, 2.0, 1.0, 0.0, 0.0, 1.0, 1.0))
-    testimony = compare(ExpandedObjects((short,), ()), [exported], NAMES)
-    assert not testimony.difference
-    assert testimony.objects == (short,)
+    comparison = compare(ExpandedObjects((short,), ()), [exported], NAMES)
+    assert not comparison.difference
+    assert comparison.objects == (short,)
 
 
 def test_texts_that_xml_changes_are_no_difference() -> None:

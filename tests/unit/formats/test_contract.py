@@ -14,17 +14,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labelyard.annotations.content import Content, FrameObject, Image, Kind, extent
+from labelyard.annotations.content import Content, FrameObject, Image, Kind
 from labelyard.annotations.masks import MaskRuns, image_pixels, mask_runs
+from labelyard.annotations.outlines import ellipse_outline, extent, turned_corners
 from labelyard.annotations.selection import Selection, in_order
 from labelyard.domain.formats import Groups
 from labelyard.formats import FORMATS
-from labelyard.formats.coco.instances import ellipse_outline, turned_corners
 from labelyard.formats.interface import Format, FormatOptions, Provenance
 from labelyard.formats.voc import cut_off
 from labelyard.formats.writing import Target, WrittenDataset, write_dataset
 from labelyard.formats.yolo.contours import joined, outer_outlines
-from labelyard.formats.yolo.outlines import clamped, cut, is_inside
+from labelyard.formats.yolo.outlines import as_rectangle, clamped, cut, is_inside
 from tests.support.content_strategies import contents
 
 TARGET = Target(
@@ -49,11 +49,14 @@ def _yolo_detect(one: FrameObject, image: Image) -> FrameObject:
 
 
 def _yolo_obb(one: FrameObject, image: Image) -> FrameObject:
-    """A turned box of which the image's edge has cut off a corner is an outline."""
+    """A turned box of which the image's edge has cut off a corner is an outline, if that can be seen."""
     corners = turned_corners(one)
     if is_inside(corners, image):
         return _shape(Kind.RECTANGLE, one, extent(one.points), one.rotation)
-    return _shape(Kind.POLYGON, one, clamped(corners, image))
+    corners = clamped(corners, image)
+    if box := as_rectangle(corners):
+        return _shape(Kind.RECTANGLE, one, *box)
+    return _shape(Kind.POLYGON, one, corners)
 
 
 def _yolo_segment(one: FrameObject, image: Image) -> FrameObject:

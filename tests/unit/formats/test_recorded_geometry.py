@@ -20,7 +20,7 @@ from labelyard.annotations.annotation_set import AnnotationSet
 from labelyard.annotations.content import Image
 from labelyard.annotations.objects import ExpandedObjects, frame_objects
 from labelyard.annotations.selection import select
-from labelyard.annotations.witness import Testimony, compare
+from labelyard.annotations.witness import Comparison, compare
 from labelyard.cvat.decoding import decode_annotations, decode_label
 from labelyard.domain.annotations import Interpolation
 from labelyard.domain.labels import Label
@@ -62,7 +62,7 @@ class Recorded:
     def drawn(self) -> ExpandedObjects:
         return frame_objects(self.set)
 
-    def testimony(self, folder: Path) -> Testimony:
+    def comparison(self, folder: Path) -> Comparison:
         """Compare with CVAT's XML. Only the format for images numbers the frames that have nothing."""
         path = folder / "witness.zip"
         with zipfile.ZipFile(path, "w") as archive:
@@ -72,7 +72,7 @@ class Recorded:
 
     def coco(self, folder: Path, name: str = "coco") -> Raw:
         """Return our COCO document of the task."""
-        objects = self.testimony(folder).objects if MEMBER in self.files else self.drawn.objects
+        objects = self.comparison(folder).objects if MEMBER in self.files else self.drawn.objects
         images = [Image(frame.name, frame.width, frame.height, n, frame.name) for n, frame in enumerate(self.frames)]
         options = FormatOptions(
             rectangles_as_polygons=self.rules is Interpolation.V1, boxes_lead_groups=self.rules is Interpolation.V2
@@ -159,9 +159,9 @@ def test_our_coco_keypoints_have_the_keypoints_of_cvats(kind: str, tmp_path: Pat
 
 @pytest.mark.parametrize("kind", with_file(MEMBER))
 def test_cvats_xml_shows_no_difference(kind: str, tmp_path: Path) -> None:
-    lines = OF_273[kind].testimony(tmp_path).difference.lines
+    lines = OF_273[kind].comparison(tmp_path).difference.lines
     # The recorded export of the task of tags is one for videos, which has no tags.
-    assert lines == (["not in CVAT's export: frame 0 (p_0_320x240.jpg), tag 'car', tag 4"] if kind == "tag" else [])
+    assert lines == (("not in CVAT's export: frame 0 (p_0_320x240.jpg), tag 'car', tag 4",) if kind == "tag" else ())
 
 
 # --- CVAT 1.0.0 -------------------------------------------------------------------------------------------------------
@@ -177,4 +177,4 @@ def test_our_coco_has_the_geometry_of_the_coco_of_100_except_a_key_frame_that_is
 
 def test_the_xml_of_100_shows_no_difference_except_what_was_drawn_later(tmp_path: Path) -> None:
     later = "only in CVAT's export: frame 6 (z_10.jpg), rectangle 'person'"  # after 477, before 509
-    assert recorded_in_100().testimony(tmp_path).difference.lines == [later, later]
+    assert recorded_in_100().comparison(tmp_path).difference.lines == (later, later)
