@@ -112,7 +112,10 @@ def _images(snapshot: Snapshot) -> Iterator[str]:
 
 def _tracks(snapshot: Snapshot) -> Iterator[str]:
     size, names = snapshot.data["size"], snapshot.label_names
-    found = [(track, interpolated(track, size)) for track in snapshot.annotations["tracks"]]
+    found = []
+    for track in snapshot.annotations["tracks"]:
+        shapes = interpolated(track, size)
+        found.append((track, [{**one, "attributes": one["attributes"] + track["attributes"]} for one in shapes]))
     for shape in snapshot.annotations["shapes"]:
         first = {**shape, "outside": False, "keyframe": True}
         ends = shape["frame"] + frame_step(snapshot.data["frame_filter"]) < snapshot.data["stop_frame"]

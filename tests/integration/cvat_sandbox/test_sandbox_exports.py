@@ -135,6 +135,24 @@ def test_cvat_xml_keeps_every_shape_and_its_group(alex: httpx.Client, one: int) 
     assert [track[0].tag for track in video.iter("track")] == ["box", "polyline"]
 
 
+@pytest.mark.parametrize("format_name", ["CVAT for images 1.1", "CVAT for video 1.1"])
+def test_cvat_xml_keeps_the_attributes_of_a_track_and_of_its_key_frames(alex: httpx.Client, format_name: str) -> None:
+    attributes = [
+        {"name": "colour", "mutable": False, "input_type": "text", "default_value": "", "values": [""]},
+        {"name": "parked", "mutable": True, "input_type": "text", "default_value": "", "values": [""]},
+    ]
+    task_id = uploaded(alex, ["a.jpg"], labels=[{"name": "car", "attributes": attributes}])
+    [label] = task(alex, task_id)["labels"]
+    colour, parked = (spec["id"] for spec in label["attributes"])
+    key_frame = box(label["id"], outside=False, attributes=[{"spec_id": parked, "value": "no"}])
+    track = {"frame": 0, "label_id": label["id"], "group": 0, "shapes": [key_frame],
+             "attributes": [{"spec_id": colour, "value": "blue"}]}  # fmt: skip
+    write(alex, job_ids(alex, task_id)[0], body(tracks=[track]))
+    root = ET.fromstring(export(alex, task_id, format_name).read("annotations.xml"))
+    [found] = root.iter("box")
+    assert {value.get("name"): value.text for value in found} == {"parked": "no", "colour": "blue"}
+
+
 @pytest.mark.parametrize(
     ("format_name", "member"),
     [
