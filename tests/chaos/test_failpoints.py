@@ -52,12 +52,15 @@ REACHED_BY: Mapping[str, Mapping[str, Any]] = {
 }
 """The events that lead to a failpoint which an undisturbed batch does not pass."""
 
+NEVER_WITH_CVAT_2 = {"export_annotations.marker_created", "export_annotations.marker_deleted"}
+"""Failpoints of the writes that invalidate 1.0.0's cached exports. The exports of 2.x are never stale."""
+
 
 def test_every_failpoint_of_the_table_is_in_the_code_exactly_once_and_no_other_is() -> None:
     files = [file for file in LABELYARD.rglob("*.py") if file.name != "failpoints.py"]
     passed = Counter(name for file in files for name in re.findall(r'\bfailpoint\("([^"]*)"\)', file.read_text()))
     assert passed == Counter(dict.fromkeys(failpoints.FAILPOINTS, 1))
-    assert set(REACHED_BY) <= set(failpoints.FAILPOINTS)
+    assert REACHED_BY.keys() | NEVER_WITH_CVAT_2 <= failpoints.FAILPOINTS.keys()
 
 
 def test_a_failpoint_does_nothing_unless_it_is_armed() -> None:
@@ -110,7 +113,7 @@ def test_processes_that_end_twice_at_a_failpoint_violate_no_invariant(environmen
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", failpoints.FAILPOINTS)
+@pytest.mark.parametrize("name", [name for name in failpoints.FAILPOINTS if name not in NEVER_WITH_CVAT_2])
 def test_processes_that_end_twice_at_a_failpoint_violate_no_invariant_with_cvat_2(
     v2_environment: Environment, name: str
 ) -> None:
