@@ -30,9 +30,10 @@ test-slow: $(STAMP)   ## The other tests: chaos runs, whole systems, further see
 test-all: $(STAMP)   ## Every test
 	$(PYTEST) $(ARGS)
 
-.venv-%/.installed: requirements-%.lock pyproject.toml
+# uv, from the development environment, installs these in a fraction of pip's time.
+.venv-%/.installed: requirements-%.lock pyproject.toml | $(STAMP)
 	$(PYTHON) -m venv $(@D)
-	$(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	$(BIN)/uv pip install --quiet --python $(@D)/bin/python --require-hashes -r $<
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index --editable .
 	touch $@
 
