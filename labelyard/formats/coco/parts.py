@@ -1,0 +1,52 @@
+"""The parts of a COCO file as undecoded bytes: a file of any size costs little more than its pages and its items.
+
+`msgspec.Raw` is a view of an item's bytes. Whoever reads a file decodes the items, or the fields, that it needs.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from msgspec import Raw
+
+from labelyard.errors import InputError
+from labelyard.formats.checks.values import PARTS
+
+_document = msgspec.json.Decoder(dict[str, Raw])
+_items = msgspec.json.Decoder(list[Raw])
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The items of a COCO file, undecoded. `rest` has the other keys of the document, such as `info`."""
+
+    images: Sequence[Raw]
+    annotations: Sequence[Raw]
+    categories: Sequence[Raw]
+    rest: Mapping[str, Raw]
+
+
+def read_parts(path: Path) -> Parts:
+    """Return the parts of a file; a part that is missing is empty. The items keep the file mapped.
+
+    Raises InputError if the file cannot be read, is no JSON object (NaN and Infinity are no JSON), or a part is no
+    list.
+    """
+    try:
+        with path.open("rb") as file:
+            document = _document.decode(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    except OSError as error:
+        raise InputError(f"the file cannot be read: {error.strerror}", where=str(path)) from error
+    except ValueError as error:  # msgspec's errors, and mmap's for an empty file
+        raise InputError(f"not a COCO document: {error}", where=str(path)) from error
+    found = {}
+    for part in PARTS:
+        try:
+            found[part] = _items.decode(document.pop(part, b"[]"))
+        except ValueError as error:
+            raise InputError(f"{part} is not a list: {error}", where=str(path)) from error
+    return Parts(found["images"], found["annotations"], found["categories"], document)
