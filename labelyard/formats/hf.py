@@ -21,7 +21,7 @@ from labelyard.formats.checks import check
 from labelyard.formats.checks.fault import Severity, summary
 from labelyard.formats.checks.values import Document
 from labelyard.formats.coco.instances import instance, instance_groups
-from labelyard.formats.coco.read import image_of, object_of
+from labelyard.formats.coco.read import image_of, objects_of
 from labelyard.formats.coco.write import image_fields, is_instance
 from labelyard.formats.file_paths import file_paths
 from labelyard.formats.interface import HELD, DatasetFile, Holding, Written, absent
@@ -144,9 +144,8 @@ class _Reader:
             if errors:
                 raise InputError(f"the line cannot be used: {summary(errors)}", where=where)
             image = self._image(document["images"][0])
-            self.objects += (
-                object_of(one, image.frame, self._labels[one["category_id"]]) for one in document["annotations"]
-            )
+            for one in document["annotations"]:
+                self.objects += objects_of(one, image.frame, self._labels[one["category_id"]])
         except (AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
             what = f"not a line of labelyard ({type(error).__name__}: {error})"
             raise InputError(what, where=where) from error

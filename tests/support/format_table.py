@@ -5,6 +5,7 @@ python -m tests.support.format_table    # writes the table into the document (`m
 
 from __future__ import annotations
 
+import json
 import re
 import tempfile
 from collections import Counter
@@ -27,6 +28,7 @@ from labelyard.domain.annotations import Annotations, AttributeValue, Change, Sh
 from labelyard.domain.labels import Label
 from labelyard.domain.tasks import DataSpec, Task
 from labelyard.formats import FORMATS
+from labelyard.formats.coco.write import EXTRA_PARTS
 from labelyard.formats.interface import Format, FormatOptions
 from labelyard.formats.writing import Target, WrittenDataset, write_dataset
 from labelyard.pipeline.read_task import TaskReader, task_provenance
@@ -65,18 +67,20 @@ _LABELS_OF_2X = [
 class Cell:
     """What a format has in its file of what was drawn; without `dataset` the server does not have the kind.
 
-    `drawn` are the objects that the account must have, `read` those that the format's reader finds in the file.
+    `drawn` are the objects that the account must have, `read` those that the format's reader finds in the file, and
+    `entries` the annotations there: a merged group is one.
     """
 
     dataset: WrittenDataset | None = None
     drawn: tuple[FrameObject, ...] = ()
     read: tuple[FrameObject, ...] = ()
+    entries: int = 0
     notes: tuple[str, ...] = ()
 
     @property
     def merged(self) -> bool:
         """Whether objects of a group are one annotation in the file."""
-        return self.dataset is not None and len(self.read) < self.dataset.annotations
+        return self.dataset is not None and self.entries < self.dataset.annotations
 
     def text(self, numbers: Callable[[str], int]) -> str:
         """Return the cell. `numbers` gives each note a number."""
@@ -85,7 +89,7 @@ class Cell:
         words = f"{self.dataset.annotations} of {len(self.drawn)}"
         found = Counter(one.kind for one in self.read)
         if self.merged:
-            words += f", merged into {len(self.read)}"
+            words += f", merged into {self.entries}"
         elif found != Counter({kind: n for kind, n in count_kinds(self.dataset.account.in_file).items() if n}):
             words += f" as {', '.join(f'{n} {kind}' for kind, n in found.items())}"
         return " ".join([words, *(f"[{numbers(note)}]" for note in self.notes)])
@@ -248,11 +252,28 @@ def _cell(form: Format, selection: Selection, target: Target) -> Cell:
     with tempfile.TemporaryDirectory() as folder:
         dataset = write_dataset(form, selection, target, Path(folder), _STEM)
         read: Content = form.read(Path(folder), _STEM)
+        entries = _entries(dataset.files) if form.merges_groups else len(read.objects)
     omissions = list(map(str, dataset.account.left_out))
     losses = [one for one in dataset.warnings if one not in omissions and one not in target.provenance.warnings]
     reasons = [f"left out: {one.reason}" for one in dataset.account.left_out]
     notes = dict.fromkeys((*reasons, *map(_without_numbers, losses)))
-    return Cell(dataset, selection.drawn, read.objects, tuple(notes))
+    return Cell(dataset, selection.drawn, read.objects, entries, tuple(notes))
+
+
+def _entries(files: Sequence[Path]) -> int:
+    """Return the number of annotations in files of a format that merges groups: COCO, or lines of Hugging Face."""
+    documents = [
+        json.loads(line) for file in files if file.suffix == ".jsonl" for line in file.read_text().splitlines()
+    ]
+    if documents:
+        return sum(len(document["objects"]["id"]) for document in documents)
+    parts = ("annotations", *EXTRA_PARTS.values())
+    return sum(len(document.get(part, ())) for document in map(_document, files) for part in parts)
+
+
+def _document(file: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(file.read_text())
+    return found
 
 
 def _without_numbers(warning: str) -> str:

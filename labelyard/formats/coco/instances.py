@@ -75,6 +75,9 @@ def instance(members: Sequence[FrameObject], label: Label, image: Image, options
         "iscrowd": int(outline.is_crowd),
         "attributes": attributes_of(leader),
     }
+    if len(members) > 1:  # these are of the leader alone
+        for name in ("rotation", "ellipse"):
+            found["attributes"].pop(name, None)
     if leader.kind is Kind.SKELETON:
         found |= _keypoint_fields(leader, label)
     elif leader.kind is Kind.POINTS:

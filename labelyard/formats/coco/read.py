@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from labelyard.annotations.content import Content, FrameObject, Image, Keypoint, Kind
 from labelyard.annotations.masks import mask_points
+from labelyard.annotations.outlines import extent
 from labelyard.domain.labels import AttributeSpec, InputType, Label
 from labelyard.domain.objects import StoredObject
 from labelyard.errors import InputError
@@ -60,7 +62,11 @@ def content_of(document: Document, extra: Document | None = None) -> Content:
         frames = {raw["id"]: raw.get("cvat_frame", raw["id"] - 1) for raw in document["images"]}
         labels = {category["id"]: label_of(category) for category in categories}
         objects = [
-            *(object_of(raw, frames[raw["image_id"]], labels[raw["category_id"]]) for raw in document["annotations"]),
+            *(
+                one
+                for raw in document["annotations"]
+                for one in objects_of(raw, frames[raw["image_id"]], labels[raw["category_id"]])
+            ),
             *(
                 one
                 for kind, part in EXTRA_PARTS.items()
@@ -104,24 +110,40 @@ def _attribute(raw: Mapping[str, Any]) -> AttributeSpec:
 # --- objects ----------------------------------------------------------------------------------------------------------
 
 
-def object_of(raw: Mapping[str, Any], frame: int, label: Label) -> FrameObject:
-    """Return an object from the fields of a COCO annotation."""
+def objects_of(raw: Mapping[str, Any], frame: int, label: Label) -> list[FrameObject]:
+    """Return the objects of a COCO annotation: one, or those that a merged group still shows."""
     attributes = raw.get("attributes", {})
-    points: tuple[float, ...]
     if "keypoints" in raw:
-        return _with_keypoints(raw, frame, label)
+        return [_with_keypoints(raw, frame, label)]
     segmentation = raw.get("segmentation") or []
+    x, y, width, height = raw["bbox"]
+    box = (Kind.RECTANGLE, (x, y, x + width, y + height))
+    shapes: list[tuple[Kind, tuple[float, ...]]]
     if "ellipse" in attributes:
         x, y, radius_x, radius_y = attributes["ellipse"]
-        kind, points = Kind.ELLIPSE, (x, y, x + radius_x, y - radius_y)
-    elif isinstance(segmentation, dict):
-        kind, points = Kind.MASK, mask_points(decoded(segmentation))
-    elif "rotation" in attributes or len(segmentation) != 1:
-        x, y, width, height = raw["bbox"]
-        kind, points = Kind.RECTANGLE, (x, y, x + width, y + height)
+        shapes = [(Kind.ELLIPSE, (x, y, x + radius_x, y - radius_y))]
+    elif "rotation" in attributes or not segmentation:
+        shapes = [box]
     else:
-        kind, points = Kind.POLYGON, tuple(segmentation[0])
-    return built(kind, frame, label, points, attributes)
+        if isinstance(segmentation, dict):
+            shapes = [(Kind.MASK, mask_points(decoded(segmentation)))]
+        else:
+            shapes = [(Kind.POLYGON, tuple(polygon)) for polygon in segmentation]
+        if attributes.get("group") and not _is_box_around(raw["bbox"], shapes):
+            shapes.insert(0, box)  # of the group's rectangles
+    return [built(kind, frame, label, points, attributes) for kind, points in shapes]
+
+
+def _is_box_around(box: Sequence[float], shapes: Sequence[tuple[Kind, tuple[float, ...]]]) -> bool:
+    points: list[float] = []
+    for kind, numbers in shapes:
+        if kind is Kind.MASK:
+            left, top, right, bottom = numbers[-4:]
+            points += [left, top, right + 1, bottom + 1]
+        else:
+            points += numbers
+    left, top, right, bottom = extent(points)
+    return all(map(math.isclose, box, (left, top, right - left, bottom - top)))
 
 
 def _with_keypoints(raw: Mapping[str, Any], frame: int, label: Label) -> FrameObject:

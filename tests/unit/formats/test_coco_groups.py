@@ -1,0 +1,65 @@
+"""Merged groups in COCO files, and what is read of them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+
+from labelyard.annotations.content import Content, FrameObject, Image, Kind
+from labelyard.annotations.selection import Selection, in_order
+from labelyard.domain.labels import Label
+from labelyard.formats import FORMATS
+from labelyard.formats.interface import FormatOptions, Provenance
+from labelyard.formats.writing import Target, write_dataset
+from tests.support.content_strategies import contents
+
+CAR = FrameObject(Kind.RECTANGLE, 0, "car", (2, 2, 18, 16), group=4)
+LEFT = replace(CAR, kind=Kind.POLYGON, points=(3, 3, 8, 3, 8, 8))
+RIGHT = replace(CAR, kind=Kind.POLYGON, points=(10, 10, 15, 10, 15, 15))
+MASK = replace(CAR, kind=Kind.MASK, points=(0, 4, 5, 5, 6, 6))
+ELLIPSE = replace(CAR, kind=Kind.ELLIPSE, points=(10, 8, 14, 5))
+
+
+def rewritten(content: Content, folder: Path) -> tuple[list[dict[str, Any]], Content]:
+    """Write content with its groups merged; return the annotations, and what is read of them."""
+    folder.mkdir()
+    target = Target(Provenance(7, "the annotations API", 2026), FormatOptions(), location=str)
+    write_dataset(FORMATS["coco"], Selection(in_order(content), ()), target, folder, "street")
+    return json.loads((folder / "street.json").read_text())["annotations"], FORMATS["coco"].read(folder, "street")
+
+
+@pytest.mark.parametrize(
+    ("members", "kinds"),
+    [
+        ([LEFT, RIGHT], [Kind.POLYGON, Kind.POLYGON]),
+        ([CAR, LEFT], [Kind.RECTANGLE, Kind.POLYGON]),
+        ([CAR, replace(CAR, points=(1, 1, 9, 9))], [Kind.RECTANGLE]),
+        ([CAR, MASK], [Kind.RECTANGLE, Kind.MASK]),
+        ([ELLIPSE, LEFT], [Kind.MASK]),
+        ([LEFT], [Kind.POLYGON]),
+        ([replace(CAR, rotation=30)], [Kind.RECTANGLE]),
+    ],
+)
+def test_a_merged_group_is_read_as_the_shapes_that_it_shows(
+    members: list[FrameObject], kinds: list[Kind], tmp_path: Path
+) -> None:
+    content = Content((Image("a.jpg", 20, 20, 0),), (Label("car"),), tuple(members))
+    _, found = rewritten(content, tmp_path / "1")
+    assert [one.kind for one in found.objects] == kinds
+    assert {one.group for one in found.objects} == {4}
+
+
+@settings(max_examples=min(40, settings().max_examples))
+@given(content=contents())
+def test_what_is_read_gives_the_same_annotations_again(
+    content: Content, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("coco")
+    first, found = rewritten(content, folder / "1")
+    again, _ = rewritten(found, folder / "2")
+    assert again == first
