@@ -13,7 +13,7 @@ from typing import TypeVar
 from sqlalchemy import ColumnElement, CursorResult, delete, exists, select, update
 
 from labelyard.domain.backoff import exponential_backoff
-from labelyard.ledger.database import Transaction, insert_or_ignore
+from labelyard.ledger.database import Transaction, dialect_insert
 from labelyard.ledger.tables import Batch, CircuitBreaker, OutboxEvent
 
 STORE = "object storage"
@@ -32,7 +32,7 @@ def record_failure(tx: Transaction, server: str, error: str) -> bool:
     """Count a failure of a server; return True when this failure opens its breaker."""
     now = tx.now
     # Inserted first, so that of two first failures at the same time neither inserts a second row.
-    first = insert_or_ignore(tx, CircuitBreaker).values(server=server, failures=0, since=now, error=error)
+    first = dialect_insert(tx, CircuitBreaker).values(server=server, failures=0, since=now, error=error)
     tx.execute(first.on_conflict_do_nothing())
     row = tx.get_one(CircuitBreaker, server, with_for_update=True, populate_existing=True)
     row.failures, row.error = row.failures + 1, error

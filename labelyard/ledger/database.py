@@ -93,7 +93,7 @@ def no_ledger(file: Path) -> LedgerBehind:
     )
 
 
-def insert_or_ignore(tx: Transaction, table: type[Table]) -> postgresql.Insert | sqlite.Insert:
-    """Return an INSERT with `on_conflict_do_nothing`, which each database has in its own dialect."""
-    insert = postgresql.insert if tx.get_bind().dialect.name == "postgresql" else sqlite.insert
-    return insert(table)
+def dialect_insert(tx: Transaction, table: type[Table]) -> postgresql.Insert | sqlite.Insert:
+    """Return an INSERT with `on_conflict_do_…`, which each database has in its own dialect."""
+    of_dialect = postgresql.insert if tx.get_bind().dialect.name == "postgresql" else sqlite.insert
+    return of_dialect(table)

@@ -34,6 +34,7 @@ class Table(DeclarativeBase):
         datetime: UtcTime(),
         str: SafeText(),
         dict[str, Any]: JSON(),
+        list[int]: JSON(),
         BatchState: _text_enum(BatchState),
         TaskState: _text_enum(TaskState),
         JobStatus: _text_enum(JobStatus),

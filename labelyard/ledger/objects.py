@@ -14,7 +14,7 @@ from labelyard.domain.objects import StoredObject
 from labelyard.escaping import printable
 from labelyard.ledger import batches, datasets, same_content
 from labelyard.ledger.conditions import with_any_key
-from labelyard.ledger.database import Transaction, insert_or_ignore
+from labelyard.ledger.database import Transaction, dialect_insert
 from labelyard.ledger.history import record, record_each
 from labelyard.ledger.tables import Batch, Object
 
@@ -188,7 +188,7 @@ def _insert_unknown(tx: Transaction, spec: DatasetSpec, found: Sequence[StoredOb
         }
         for obj in found
     ]
-    insert = insert_or_ignore(tx, Object)
+    insert = dialect_insert(tx, Object)
     new = tx.scalars(insert.on_conflict_do_nothing().returning(Object), values).all() if values else []
     order = {obj.identity: position for position, obj in enumerate(found)}
     rows = [*new, *_reappeared(tx, spec, found)] if len(new) < len(found) else new

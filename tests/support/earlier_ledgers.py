@@ -78,11 +78,17 @@ def _as_written(row: Row, table: str, revision: str, columns: set[str]) -> Row:
         row |= {name: row[name].replace(*terms.module.MANUALLY) for name in reasons if row[name]}
         if table == "dataset_version":
             row |= _version(row["dataset"], row["number"], _with_new_overwrites(row["document"]))
+    if revision >= "0011" and table == "dataset_version":
+        row |= _version(row["dataset"], row["number"], _without_export_format(row["document"]))
     return {name: value for name, value in row.items() if name in columns}
 
 
 def _with_new_overwrites(document: Row) -> Row:
     return document | {"overwrites": document["overwrites"].replace("set_aside", "quarantine")}
+
+
+def _without_export_format(document: Row) -> Row:
+    return document | {"export": {name: value for name, value in document["export"].items() if name != "format"}}
 
 
 def document(name: str, overwrites: str, labels: tuple[str, ...] = ("car",)) -> Row:

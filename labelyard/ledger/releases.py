@@ -1,0 +1,189 @@
+"""Releases of a dataset: what each merges, who builds it, and the images that are or were in one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from itertools import islice
+
+from sqlalchemy import CursorResult, delete, select, update
+
+from labelyard.domain.states import BatchState
+from labelyard.errors import LeaseLost, LeaseTaken, NotFound
+from labelyard.ledger import datasets
+from labelyard.ledger.database import Transaction, dialect_insert
+from labelyard.ledger.exports import DEFAULT_FORMAT
+from labelyard.ledger.history import record
+from labelyard.ledger.tables import Batch, Export, Object, Release, ReleasedImage
+
+_ROWS_AT_ONCE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedImage:
+    """An image of a release that is about to be published."""
+
+    identity: str
+    image_id: int
+    split: str
+    split_group: str
+
+
+# --- what a release merges --------------------------------------------------------------------------------------------
+
+
+def mergeable(tx: Transaction, dataset: str) -> Sequence[Export]:
+    """Return the current COCO export of each batch whose annotations are final, in the order of the batches.
+
+    A batch that was reopened, or that is exported again at the moment, is not final.
+    """
+    query = (
+        select(Export)
+        .join(Batch, Batch.id == Export.batch_id)
+        .where(
+            Batch.dataset == dataset,
+            Batch.state.in_((BatchState.EXPORTED, BatchState.ARCHIVED)),
+            Export.current,
+            Export.format == DEFAULT_FORMAT,
+        )
+        .order_by(Batch.number)
+    )
+    return tx.scalars(query).all()
+
+
+def inputs(tx: Transaction, release: Release) -> Sequence[Export]:
+    """Return the exports that a release merges, in the order of their batches."""
+    query = select(Export).join(Batch, Batch.id == Export.batch_id).where(Export.id.in_(release.exports))
+    return tx.scalars(query.order_by(Batch.number)).all()
+
+
+def objects_of(tx: Transaction, batch_id: str) -> Sequence[Object]:
+    """Return the objects of a batch that CVAT received, quarantined and deleted ones too."""
+    return tx.scalars(select(Object).where(Object.batch_id == batch_id, Object.upload_name.is_not(None))).all()
+
+
+# --- building ---------------------------------------------------------------------------------------------------------
+
+
+def unpublished(tx: Transaction, dataset: str) -> Release | None:
+    """Return the release that is being built, or was when its run died."""
+    return tx.scalars(select(Release).where(Release.dataset == dataset, Release.published_at.is_(None))).one_or_none()
+
+
+def latest(tx: Transaction, dataset: str) -> Release | None:
+    """Return the newest published release."""
+    query = select(Release).where(Release.dataset == dataset, Release.published_at.is_not(None))
+    return tx.scalars(query.order_by(Release.number.desc()).limit(1)).one_or_none()
+
+
+def get(tx: Transaction, dataset: str, number: int) -> Release:
+    """Return a published release. Raises NotFound."""
+    query = select(Release).where(Release.dataset == dataset, Release.number == number)
+    found = tx.scalars(query.where(Release.published_at.is_not(None))).one_or_none()
+    if found is None:
+        newest = latest(tx, dataset)
+        known = f"the newest one is {newest.number}" if newest else "it has none yet"
+        next_step = f"labelyard release {dataset}"
+        raise NotFound(f"the dataset {dataset} has no release {number}: {known}", next_step=next_step)
+    return found
+
+
+def acquire(tx: Transaction, dataset: str, bucket: str, folder: str, holder: str, lease: timedelta) -> Release:
+    """Return the release to build, leased to `holder`: the one that a run which died has left, or a new one.
+
+    What it merges is fixed here. `folder` is the prefix of all releases. Raises LeaseTaken while another run builds it.
+    """
+    row = datasets.lock(tx, dataset)
+    found = unpublished(tx, dataset)
+    if found is not None and found.leased_until is not None and found.leased_until > tx.now:
+        raise LeaseTaken(
+            f"{found.leased_by} builds release {found.number} until {found.leased_until:%H:%M:%S} UTC", where=dataset
+        )
+    if found is None:
+        before = latest(tx, dataset)
+        number = before.number + 1 if before else 1
+        found = Release(
+            dataset=dataset, number=number, version=row.version, previous=before.number if before else None,
+            bucket=bucket, prefix=f"{folder}{dataset}/{number}/", begun_at=tx.now,
+            exports=[export.id for export in mergeable(tx, dataset)],
+        )  # fmt: skip
+        tx.add(found)
+        record(tx, "release begun", f"release {number} of {len(found.exports)} batches", dataset=dataset)
+    found.leased_by, found.leased_until = holder, tx.now + lease
+    tx.flush()
+    return found
+
+
+def extend(tx: Transaction, release_id: int, holder: str, lease: timedelta) -> None:
+    """Extend a lease. Raises LeaseLost when another run builds the release, or has published it."""
+    kept = tx.execute(
+        update(Release)
+        .where(Release.id == release_id, Release.leased_by == holder, Release.published_at.is_(None))
+        .values(leased_until=tx.now + lease)
+        .execution_options(synchronize_session=False)
+    )
+    assert isinstance(kept, CursorResult)
+    if kept.rowcount != 1:
+        raise LeaseLost("the lease ran out and another run may build the release", where=f"release {release_id}")
+
+
+def give_up(tx: Transaction, release_id: int, holder: str) -> None:
+    """Release the lease of a run that failed, so that the next one continues at once."""
+    tx.execute(
+        update(Release)
+        .where(Release.id == release_id, Release.leased_by == holder)
+        .values(leased_by=None, leased_until=None)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def discard(tx: Transaction, release_id: int) -> None:
+    """Forget a release that is not published: it would not differ from the one before."""
+    tx.execute(delete(Release).where(Release.id == release_id, Release.published_at.is_(None)))
+
+
+def publish(
+    tx: Transaction, release_id: int, manifest_sha256: str, annotations: int, images: Iterable[PublishedImage]
+) -> Release:
+    """Record that all files of a release are in the bucket, and the images that it has."""
+    release = tx.get_one(Release, release_id, populate_existing=True)
+    release.images = _record_images(tx, release, images)
+    release.manifest_sha256, release.annotations = manifest_sha256, annotations
+    release.published_at, release.leased_by, release.leased_until = tx.now, None, None
+    words = f"release {release.number}: {release.images} images, {annotations} annotations"
+    record(tx, "released", words, dataset=release.dataset)
+    return release
+
+
+def _record_images(tx: Transaction, release: Release, images: Iterable[PublishedImage]) -> int:
+    """Add the images, or record for those of earlier releases that this one has them. Return their number."""
+    new = dialect_insert(tx, ReleasedImage).values(
+        dataset=release.dataset, first_release=release.number, last_release=release.number
+    )
+    statement = new.on_conflict_do_update(index_elements=["dataset", "identity"], set_={"last_release": release.number})
+    count, rest = 0, iter(images)
+    while rows := [asdict(image) for image in islice(rest, _ROWS_AT_ONCE)]:
+        tx.execute(statement, rows)
+        count += len(rows)
+    return count
+
+
+# --- the images -------------------------------------------------------------------------------------------------------
+
+
+def splits(tx: Transaction, dataset: str) -> dict[str, str]:
+    """Return the split of every content that is or was in a release, by its identity."""
+    query = select(ReleasedImage.identity, ReleasedImage.split).where(ReleasedImage.dataset == dataset)
+    return dict(tx.execute(query).tuples().all())
+
+
+def group_splits(tx: Transaction, dataset: str) -> dict[str, str]:
+    """Return the split of every group of images that is or was in a release."""
+    query = select(ReleasedImage.split_group, ReleasedImage.split).where(ReleasedImage.dataset == dataset).distinct()
+    return dict(tx.execute(query).tuples().all())
+
+
+def image(tx: Transaction, dataset: str, identity: str) -> ReleasedImage | None:
+    """Return the image of a content, None if no release has had it."""
+    return tx.get(ReleasedImage, (dataset, identity))
