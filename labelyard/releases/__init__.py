@@ -1,0 +1,1 @@
+"""Releases on local disks: merging COCO files with stable ids and splits, verifying and comparing releases."""

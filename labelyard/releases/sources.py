@@ -1,0 +1,227 @@
+"""The source files of a merge: each is checked, and everything but its annotations is read."""
+
+from __future__ import annotations
+
+import json
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+from typing import Any
+
+import msgspec
+
+from labelyard.domain.splits import SplitRule
+from labelyard.errors import InputError
+from labelyard.formats.checks import check
+from labelyard.formats.checks.fault import Fault, Severity
+from labelyard.formats.coco.parts import Parts, read_parts
+from labelyard.formats.coco.write import EXTRA_PARTS
+from labelyard.releases.keys import image_key
+from labelyard.releases.lines import Digest, digest_of
+
+EXTRA = tuple(EXTRA_PARTS.values())
+"""The lists of an extra file."""
+
+IMAGE_FACTS = ("coco_url", "etag", "version_id", "sha256", "size")
+"""The fields of an image that say where its file is, and which content it has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """What a merge does with an image.
+
+    `identity` is what its id is made of. Images of one `group` go to one split; None: the rule of the splits decides.
+    `fields` are set in the image, such as its SHA-256. `left_out` is the reason why it is left out, empty if it is not.
+    """
+
+    identity: str
+    group: str | None = None
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    left_out: str = ""
+
+
+Place = Callable[[Mapping[str, Any]], Placement]
+"""Return the placement of an image, given its fields in the source. The same image has the same one every time."""
+
+
+def by_file_name(image: Mapping[str, Any]) -> Placement:
+    """Return a placement by the file name alone, as `labelyard merge` does."""
+    return Placement(image["file_name"])
+
+
+class Splitter:
+    """Decides the split of an image from its group, as the previous release did where it has this group."""
+
+    def __init__(self, rule: SplitRule, names: Sequence[str], groups: Mapping[str, str]) -> None:
+        self.rule, self.names = rule, names
+        self.without_group = 0
+        self._numbers = {name: number for number, name in enumerate(names)}
+        self._groups = groups
+
+    def group(self, placement: Placement, image: Mapping[str, Any]) -> str | None:
+        """Return the group of an image; None if the rule finds none."""
+        if placement.group is not None:
+            return placement.group
+        content = {**image, **placement.fields}.get("sha256")
+        return self.rule.group(content if isinstance(content, str) else placement.identity, image["file_name"])
+
+    def split(self, placement: Placement, image: Mapping[str, Any]) -> int:
+        """Return the number of the split of an image. One without a group is a group of its own."""
+        group = self.group(placement, image)
+        self.without_group += group is None
+        group = placement.identity if group is None else group
+        return self._numbers[self._groups.get(group) or self.rule.split(group)]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A COCO file to be merged, and what it does with its images."""
+
+    path: Path
+    place: Place = by_file_name
+
+
+@dataclass(slots=True)
+class Source:
+    """What was read of a source file. `name` names it in the release, as short as it is unique.
+
+    `keys` has the key of each image, in their order, 0 for one that is left out; `splits` the number of the split that
+    its group gives it, and `left_out` counts reasons. `extra` is the path of its extra file, if it has one. `state`
+    says whether a file was changed since.
+    """
+
+    file: SourceFile
+    digest: Digest
+    name: str
+    keys: array[int]
+    splits: array[int]
+    left_out: Counter[str]
+    categories: list[dict[str, Any]]
+    licenses: list[dict[str, Any]]
+    info: dict[str, Any]
+    annotations: int
+    extra: Path | None
+    extra_digest: Digest | None
+    state: tuple[Any, ...]
+
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return self.file.path
+
+    def parts(self) -> Parts:
+        """Return the parts of the file. Raises InputError if it was changed since it was read first."""
+        if _state(self.path, self.extra) != self.state:
+            raise InputError("the file was changed while it was merged", where=str(self.path))
+        return read_parts(self.path)
+
+    def images(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield the position and the fields of each image."""
+        yield from enumerate(map(_decoded(self.path), self.parts().images))
+
+
+def check_file(path: Path) -> list[Fault]:
+    """Return the faults of a COCO file. Raises InputError if it cannot be read."""
+    try:
+        document = json.loads(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"the file cannot be read: {error.strerror}", where=str(path)) from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"not a COCO document: {error}", where=str(path)) from error
+    if not isinstance(document, dict):
+        raise InputError("not a COCO document: no JSON object", where=str(path))
+    return check(document, str(path))
+
+
+def read_sources(files: Sequence[SourceFile], splitter: Splitter) -> list[Source]:
+    """Return the sources in the order of their SHA-256: the order in which they were named does not matter.
+
+    Raises InputError for a file that cannot be read, that has an error by the checks, or that is named twice.
+    """
+    if not files:
+        raise InputError("there is no file to merge", next_step="labelyard merge FILE… --to FOLDER")
+    names = _short_names([file.path for file in files])
+    first: dict[str, Source] = {}
+    for file, name in zip(files, names, strict=True):
+        source = _read(file, name, splitter)
+        if other := first.get(source.digest.sha256):
+            raise InputError(f"it has the same content as {other.path}: name it once", where=str(file.path))
+        first[source.digest.sha256] = source
+    return [first[sha256] for sha256 in sorted(first)]
+
+
+def _read(file: SourceFile, name: str, splitter: Splitter) -> Source:
+    path, extra = file.path, _extra_of(file.path)
+    parts = read_parts(path)  # first: it says best what is no COCO file
+    error = next((fault for fault in check_file(path) if fault.severity is Severity.ERROR), None)
+    if error:
+        raise InputError(f"the file cannot be used: {error}", next_step=f"labelyard check {path}")
+    decode = _decoded(path)
+    keys, splits, left_out = array("Q"), array("h"), Counter[str]()
+    for raw in parts.images:
+        placement = file.place(image := decode(raw))
+        keys.append(0 if placement.left_out else image_key(placement.identity))
+        splits.append(splitter.split(placement, image))
+        left_out.update([placement.left_out] if placement.left_out else [])
+    info = _field(path, parts.rest, "info", dict)
+    licenses = [one for one in _field(path, parts.rest, "licenses", list) if isinstance(one, dict)]
+    return Source(
+        file, digest_of(path), name, keys, splits, left_out, [decode(raw) for raw in parts.categories], licenses, info,
+        len(parts.annotations), extra,
+        digest_of(extra) if extra else None, _state(path, extra),
+    )  # fmt: skip
+
+
+def _decoded(path: Path) -> Callable[[msgspec.Raw], dict[str, Any]]:
+    decoder = msgspec.json.Decoder(dict[str, Any])
+
+    def decode(raw: msgspec.Raw) -> dict[str, Any]:
+        try:
+            return decoder.decode(raw)
+        except ValueError as error:
+            raise InputError(f"not a COCO document: {error}", where=str(path)) from error
+
+    return decode
+
+
+def _field(path: Path, rest: Mapping[str, msgspec.Raw], name: str, kind: type[Any]) -> Any:
+    """Return a field of the document; empty if it is missing or of another type, as `null` is."""
+    try:
+        found = msgspec.json.decode(rest[name]) if name in rest else kind()
+    except ValueError as error:
+        raise InputError(f"{name} cannot be read: {error}", where=str(path)) from error
+    return found if isinstance(found, kind) else kind()
+
+
+def _extra_of(path: Path) -> Path | None:
+    extra = path.with_name(f"{path.name.removesuffix('.json')}.extra.json")
+    return extra if extra.is_file() and path.suffix == ".json" else None
+
+
+def _state(*paths: Path | None) -> tuple[Any, ...]:
+    try:
+        found = [path.stat() for path in paths if path]
+    except OSError:
+        return ()
+    return tuple((one.st_size, one.st_mtime_ns, one.st_ino) for one in found)
+
+
+def _short_names(paths: Sequence[Path]) -> list[str]:
+    """Return the end of each path, as short as it is unique: names that are the same on any machine."""
+    names = {path: path.name for path in paths}
+    for length in range(2, 1 + max(len(path.parts) for path in paths)):
+        for same in _same(names.items()):
+            for path in same:
+                names[path] = PurePath(*path.parts[-length:]).as_posix()
+    return [names[path] for path in paths]
+
+
+def _same(named: Iterable[tuple[Path, str]]) -> list[list[Path]]:
+    found: dict[str, list[Path]] = defaultdict(list)
+    for path, name in named:
+        found[name].append(path)
+    return [paths for paths in found.values() if len(paths) > 1]
+
+

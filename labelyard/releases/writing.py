@@ -1,0 +1,305 @@
+"""Writing the items of the sources: each keeps its bytes, but for its ids."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from msgspec import UNSET, Raw
+
+from labelyard.errors import InputError
+from labelyard.formats.coco.parts import read_parts
+from labelyard.releases.categories import Categories, Licenses
+from labelyard.releases.ids import IdArray, Ids, Keys, among, duplicates, repeated_key
+from labelyard.releases.keys import encode, is_numbered, label_prefix, padded, unpadded
+from labelyard.releases.lines import Spool, dumped, plain
+from labelyard.releases.manifest import ImageReference
+from labelyard.releases.placing import Placed
+from labelyard.releases.sources import EXTRA, IMAGE_FACTS, Source, Splitter
+
+_decode = msgspec.json.Decoder(dict[str, Raw]).decode
+_decode_list = msgspec.json.Decoder(list[Raw]).decode
+
+_EXTRA_IMAGES = "extra images"
+
+
+@dataclass(slots=True)
+class Added:
+    """What was written of a source: the keys of its items, in order; those of images that other sources have too.
+
+    `counts` has items by split, list and label, `left_out` the reasons.
+    """
+
+    keys: array[int] = field(default_factory=lambda: array("Q"))
+    shared: array[int] = field(default_factory=lambda: array("Q"))
+    counts: Counter[tuple[int, str, str]] = field(default_factory=Counter)
+    left_out: Counter[str] = field(default_factory=Counter)
+    duplicates: int = 0
+    read: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Label:
+    """A category of a source, for the items of one list. `points` is the number of keypoints if they are numbered."""
+
+    name: str
+    id: int
+    prefix: bytes
+    points: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """The image of the items that are read: its id, the split's number, the list's spool; `left_out` is a reason."""
+
+    id: int
+    prefix: bytes
+    split: int
+    spool: Spool
+    shared: bool
+    left_out: str
+
+
+class ItemWriter:
+    """Writes images and annotations into spools, one for each split and list."""
+
+    def __init__(self, folder: Path, splits: Sequence[str], ids: Ids, *, with_extra: bool) -> None:
+        self.spools: dict[tuple[int, str], Spool] = {}
+        self.references = Spool(folder / "references.spool")
+        self.added = Added()
+        self.images: Counter[int] = Counter()
+        self.unknown_licenses = 0
+        self._folder, self._splits, self._ids, self._with_extra = folder, splits, ids, with_extra
+        self._shared: list[Keys] = []  # keys of items of images that several sources have, by source
+
+    def spool(self, split: int, part: str) -> Spool:
+        """Return the spool of a list of a split."""
+        found = self.spools.get((split, part))
+        if found is None:
+            path = self._folder / f"{self._splits[split]}.{part.replace(' ', '-')}.spool"
+            found = self.spools[split, part] = Spool(path)
+        return found
+
+    def close(self) -> None:
+        """Write what is left."""
+        for spool in (*self.spools.values(), self.references):
+            spool.close()
+
+    def discard(self) -> None:
+        """Delete everything."""
+        self.close()
+        for spool in (*self.spools.values(), self.references):
+            spool.path.unlink(missing_ok=True)
+
+    @property
+    def keys(self) -> Keys:
+        """The keys of all items."""
+        return np.frombuffer(self.added.keys, np.uint64)
+
+    # --- images -------------------------------------------------------------------------------------------------------
+
+    def add_images(
+        self, source: Source, images: Iterable[Raw], placed: Placed, splitter: Splitter, licenses: Mapping[int, int]
+    ) -> None:
+        """Write the images of a source that are not left out, and not written already."""
+        for position, raw in enumerate(images):
+            number, split = int(placed.ids[position]), int(placed.splits[position])
+            if not number or position in placed.again:
+                continue
+            image: dict[str, Any] = msgspec.json.decode(raw)
+            placement = source.file.place(image)
+            own = _decode(raw)
+            own |= {name: Raw(dumped(value)) for name, value in placement.fields.items()}
+            own.pop("id", None)
+            self._set_license(own, image.get("license"), licenses)
+            self.spool(split, "images").add(b'{"id":%d,%s' % (number, plain(encode(own))[1:]))
+            if self._with_extra:
+                entry = {"id": number, "file_name": image["file_name"]}
+                self.spool(split, _EXTRA_IMAGES).add(dumped(entry))
+            self.images[split] += 1
+            self._add_reference(number, split, image | placement.fields, placement.identity, splitter.group(placement, image))
+
+    def _set_license(self, own: dict[str, Raw], license_id: object, licenses: Mapping[int, int]) -> None:
+        if license_id in licenses:
+            own["license"] = Raw(b"%d" % licenses[license_id])  # type: ignore[index]
+        elif own.pop("license", None) is not None and license_id is not None:
+            self.unknown_licenses += 1
+
+    def _add_reference(self, number: int, split: int, image: Mapping[str, Any], identity: str, group: str | None) -> None:
+        facts = {name: image[name] for name in IMAGE_FACTS if isinstance(image.get(name), int if name == "size" else str)}
+        reference = ImageReference(
+            number, image["file_name"], self._splits[split],
+            identity=UNSET if identity == image["file_name"] else identity,
+            group=UNSET if group is None or group in (identity, facts.get("sha256")) else group,
+            **facts,
+        )  # fmt: skip
+        self.references.add(dumped(msgspec.to_builtins(reference)))
+
+    # --- annotations --------------------------------------------------------------------------------------------------
+
+    def add_annotations(self, source: Source, annotations: Sequence[Raw], placed: Placed, categories: Categories, images: Sequence[Raw]) -> None:
+        """Write the annotations of a source, and the items of its extra file."""
+        lists = {"annotations": annotations, **_extra_lists(source)}
+        reader = _Reader(source, placed, images)
+        states = {key: spool.state() for key, spool in self.spools.items()}
+        added = self._add_lists(lists, reader, categories, frozenset())
+        contested = self._contested(added)
+        if contested:  # equal annotations are rare: only then the file is read again, and they are numbered
+            for key, spool in self.spools.items():
+                spool.reset(states.get(key, (0, 0)))
+            added = self._add_lists(lists, reader, categories, contested)
+        self.added.keys.extend(added.keys)
+        self.added.counts += added.counts
+        self.added.left_out += added.left_out
+        self.added.duplicates += added.duplicates
+        self.added.read += added.read
+        if added.shared:
+            self._shared.append(np.frombuffer(added.shared, np.uint64))
+
+    def _contested(self, added: Added) -> frozenset[int]:
+        """Return the keys that occur again in the source, or that an earlier source has."""
+        repeated = duplicates(np.frombuffer(added.keys, np.uint64))
+        if not added.shared or not self._shared:
+            return frozenset(map(int, repeated))
+        shared = np.frombuffer(added.shared, np.uint64)
+        earlier = shared[self._written(shared)]
+        return frozenset(map(int, repeated)) | frozenset(map(int, earlier))
+
+    def _written(self, keys: Keys) -> Any:
+        """Return for each key whether an earlier source has it."""
+        if len(self._shared) > 1:
+            self._shared = [np.concatenate(self._shared)]
+        return among(keys.view(np.int64), self._shared[0].view(np.int64)) if self._shared else np.zeros(keys.size, bool)
+
+    def _add_lists(
+        self, lists: Mapping[str, Sequence[Raw]], reader: _Reader, categories: Categories, contested: frozenset[int]
+    ) -> Added:
+        added = Added()
+        for part, raws in lists.items():
+            try:
+                self._add_list(part, raws, reader, categories, contested, added)
+            except (ValueError, KeyError, TypeError) as error:
+                what = f"an item of {part} cannot be read: {error}"
+                path = reader.source.path if part == "annotations" else reader.source.extra
+                raise InputError(what, where=str(path)) from error
+        return added
+
+    def _add_list(self, part: str, raws: Sequence[Raw], reader: _Reader, categories: Categories, contested: frozenset[int], added: Added) -> None:
+        labels = reader.labels(part, categories)
+        current, target = b"", None
+        numbers: Counter[int] = Counter()
+        exceptions, count = self._ids.exceptions, self._ids.count
+        append, from_bytes = added.keys.append, int.from_bytes
+        added.read += len(raws)
+        for raw in raws:
+            own = _decode(raw)
+            image, label = bytes(own.pop("image_id")), labels[bytes(own.pop("category_id"))]
+            own.pop("id", None)
+            if image != current or target is None:
+                current, target = image, self._target(part, image, reader)
+            if target.left_out:
+                added.left_out[target.left_out] += 1
+                continue
+            if label.points is None:
+                content = identity = plain(encode(own))
+            else:
+                content, identity = padded(own, label.points), unpadded(own)
+            key = from_bytes(blake2b(target.prefix + label.prefix + identity, digest_size=8).digest())
+            if key in contested:
+                key, again = self._numbered(key, numbers, target)
+                if again:
+                    added.duplicates += 1
+                    continue
+            append(key)
+            if target.shared:
+                added.shared.append(key)
+            number = exceptions.get(key) or 1 + key % count
+            rest = b"," + content[1:] if len(content) > 2 else b"}"
+            target.spool.add(b'{"id":%d,"image_id":%d,"category_id":%d%s' % (number, target.id, label.id, rest))
+            added.counts[target.split, part, label.name] += 1
+
+    def _numbered(self, key: int, numbers: Counter[int], target: _Target) -> tuple[int, bool]:
+        """Return the key of a repetition in this source, and whether an earlier source has the same."""
+        number, numbers[key] = numbers[key], numbers[key] + 1
+        key = repeated_key(key, number) if number else key
+        return key, target.shared and bool(self._written(np.array([key], np.uint64))[0])
+
+    def _target(self, part: str, image: bytes, reader: _Reader) -> _Target:
+        position = reader.position(image)
+        number, split = int(reader.placed.ids[position]), int(reader.placed.splits[position])
+        left_out = "" if number else reader.reason(position)
+        return _Target(
+            number, number.to_bytes(8), split, self.spool(split, part), number in reader.placed.shared, left_out
+        )
+
+
+class _Reader:
+    """A source while its annotations are read: it finds images and categories by the JSON text of their id."""
+
+    def __init__(self, source: Source, placed: Placed, images: Sequence[Raw]) -> None:
+        self.source, self.placed, self._images = source, placed, images
+        decode = msgspec.json.Decoder(_WithId).decode
+        self._positions = {b"%d" % decode(raw).id: position for position, raw in enumerate(images)}
+
+    def position(self, image_id: bytes) -> int:
+        """Return the position of an image in the source."""
+        found = self._positions.get(image_id)
+        return self._positions[b"%d" % int(image_id)] if found is None else found
+
+    def reason(self, position: int) -> str:
+        """Return why an image is left out."""
+        return self.source.file.place(msgspec.json.decode(self._images[position])).left_out
+
+    def labels(self, part: str, categories: Categories) -> dict[bytes, _Label]:
+        """Return the categories of the source by the JSON text of their id."""
+        return {
+            b"%d" % one["id"]: _Label(
+                one["name"], categories.ids[one["name"]], label_prefix(part, one["name"]),
+                categories.numbered[one["name"]] if is_numbered(one) else None,
+            )
+            for one in self.source.categories
+        }  # fmt: skip
+
+
+class _WithId(msgspec.Struct):
+    id: int
+
+
+def _extra_lists(source: Source) -> dict[str, Sequence[Raw]]:
+    """Return the lists of the source's extra file. Raises InputError if it is not for the same images."""
+    if source.extra is None:
+        return {}
+    parts = read_parts(source.extra)
+    try:
+        own = {one["id"]: one["file_name"] for _, one in source.images()}
+        for raw in parts.images:
+            image = msgspec.json.decode(raw)
+            if own[image["id"]] != image["file_name"]:
+                raise InputError(
+                    f"image {image['id']} is {image['file_name']}, and in {source.path.name} {own[image['id']]}",
+                    where=str(source.extra),
+                )
+        return {part: _decode_list(parts.rest[part]) for part in EXTRA if part in parts.rest}
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"not the extra file of {source.path.name}: {error}", where=str(source.extra)) from error
+
+
+def documents(
+    writer: ItemWriter, split: int, categories: Categories, licenses: Licenses, info: Mapping[str, Any]
+) -> list[tuple[bool, dict[str, Any], dict[str, Spool]]]:
+    """Return the COCO file of a split, and its extra file if there is something for it: (is extra, fields, lists)."""
+    main = {"info": dict(info), "licenses": list(licenses.entries), "categories": list(categories.entries)}
+    lists = {part: writer.spool(split, part) for part in ("images", "annotations")}
+    found = [(False, main, lists)]
+    extra = {part: writer.spool(split, part) for part in EXTRA}
+    if any(spool.count for spool in extra.values()):
+        images = {"images": writer.spool(split, _EXTRA_IMAGES)}
+        found.append((True, {key: main[key] for key in ("info", "categories")}, images | extra))
+    return found
