@@ -110,6 +110,8 @@ _SECTIONS = {
     "AttributeSection": "`task.labels.attributes`",
     "Assignment": "`assignment`",
     "ExportSection": "`export`",
+    "ReleaseSection": "`release`",
+    "SplitsSection": "`release.splits`",
 }
 
 

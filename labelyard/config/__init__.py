@@ -17,6 +17,7 @@ from labelyard.config.dataset import (
 from labelyard.config.export_section import ExportSection, FaultyShapes
 from labelyard.config.labels import AttributeSection, LabelSection
 from labelyard.config.loading import parse_spec, read_spec
+from labelyard.config.release_section import People, ReleasedImages, ReleaseSection, SplitsSection
 
 __all__ = [
     "AttributeSection",
@@ -27,7 +28,11 @@ __all__ = [
     "FaultyShapes",
     "LabelSection",
     "Overwrites",
+    "People",
+    "ReleaseSection",
+    "ReleasedImages",
     "Source",
+    "SplitsSection",
     "TaskSection",
     "UploadMethod",
     "parse_spec",

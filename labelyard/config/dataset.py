@@ -28,6 +28,7 @@ from labelyard.config.fields import (
     unknown_choice,
 )
 from labelyard.config.labels import LabelEntry, LabelSection, duplicates
+from labelyard.config.release_section import ReleaseSection
 from labelyard.domain.assignment import ASSIGNMENT_POLICIES
 from labelyard.domain.batching import GroupBy
 from labelyard.domain.labels import Label
@@ -234,6 +235,8 @@ class DatasetSpec(Section):
     """How jobs are assigned to the annotators."""
     export: ExportSection
     """Where and how datasets are written."""
+    release: ReleaseSection = ReleaseSection()
+    """Where and how releases are written."""
     overwrites: Overwrites = Overwrites.RELABEL
     """A file changes after its upload: relabel (a task for the new content too), ignore it, or quarantine it until a
     person runs `labelyard restore`. Before its upload the new content simply replaces the old one."""
@@ -257,13 +260,32 @@ class DatasetSpec(Section):
     @field_validator("export")
     @classmethod
     def _not_a_source(cls, value: ExportSection, info: ValidationInfo) -> ExportSection:
-        reject(_overlap_with_sources(value, info.data.get("sources", ())))
+        sources = info.data.get("sources", ())
+        if sources:
+            reject(_overlap_with_sources(value.bucket or sources[0].bucket, value.prefix, sources, "exports"))
+        return value
+
+    @field_validator("release")
+    @classmethod
+    def _a_folder_of_its_own(cls, value: ReleaseSection, info: ValidationInfo) -> ReleaseSection:
+        sources, export = info.data.get("sources", ()), info.data.get("export")
+        if sources and export:
+            export_bucket = export.bucket or sources[0].bucket
+            bucket = value.bucket or export_bucket
+            reject(_overlap_with_sources(bucket, value.prefix, sources, "releases"))
+            if bucket == export_bucket and value.prefix.startswith(export.prefix):
+                reject([(("prefix",), f"{value.prefix!r} is in the folder of the exports: write one outside of it")])
         return value
 
     @property
     def export_bucket(self) -> str:
         """The bucket of the exports."""
         return self.export.bucket or self.sources[0].bucket
+
+    @property
+    def release_bucket(self) -> str:
+        """The bucket of the releases."""
+        return self.release.bucket or self.export_bucket
 
     def is_marker(self, bucket: str, key: str) -> bool:
         """Return whether an object is a marker that closes the open batch."""
@@ -287,12 +309,12 @@ def _overlaps(sources: Sequence[Source]) -> Iterator[Problem]:
                 yield (i,), f"{overlap}, objects would be registered twice: no prefix may begin with another one"
 
 
-def _overlap_with_sources(export: ExportSection, sources: Sequence[Source]) -> Iterator[Problem]:
+def _overlap_with_sources(bucket: str, prefix: str, sources: Sequence[Source], files: str) -> Iterator[Problem]:
     for one in sources:
-        if one.overlaps(export.bucket or sources[0].bucket, export.prefix):
-            overlap = f"{export.prefix!r} overlaps the source {_url(one)}"
+        if one.overlaps(bucket, prefix):
+            overlap = f"{prefix!r} overlaps the source {_url(one)}"
             instead = "write a prefix outside the source's (which needs one, too), or another bucket"
-            yield ("prefix",), f"{overlap}, exports would be registered as images: {instead}"
+            yield ("prefix",), f"{overlap}, {files} would be registered as images: {instead}"
 
 
 def _url(source: Source) -> str:
