@@ -63,6 +63,12 @@ FAILPOINTS = {
     "export_annotations.file_written": "the dataset file is on disk; the bucket does not have it",
     "export_annotations.file_uploaded": "the bucket has the dataset file; the ledger does not know",
     "export_annotations.recorded": "the ledger has the export",
+    "release_dataset.acquired": "what a release merges is committed; nothing is fetched",
+    "release_dataset.merged": "the release is on disk; the bucket has nothing of it",
+    "release_dataset.uploading": "the bucket has a file of the release",
+    "release_dataset.uploaded": "the bucket has all files of the release; nothing points to it",
+    "release_dataset.pointed": "latest.json names the release; the ledger does not know",
+    "release_dataset.recorded": "the ledger has the release",
 }
 """Name -> what has happened at this point, and what has not."""
 

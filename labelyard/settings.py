@@ -175,6 +175,8 @@ class Settings(BaseSettings):
     """How often a waiting step asks CVAT, in seconds."""
     publish_again_seconds: float = Field(default=60, gt=0)
     """How long a batch may wait for a run before its event is published again, in seconds."""
+    release_key: Path | None = None
+    """A file with the private key (Ed25519, PEM) that signs releases: `openssl genpkey -algorithm ed25519`."""
     failpoint: str | None = None
     """Only for tests: end each process at this failpoint (`create_task.sent`, or `create_task.sent:2`)."""
     prefect_api_url: str | None = Field(default=None, validation_alias="PREFECT_API_URL")

@@ -15,7 +15,7 @@ from labelyard.ledger import datasets
 from labelyard.ledger.database import Transaction, dialect_insert
 from labelyard.ledger.exports import DEFAULT_FORMAT
 from labelyard.ledger.history import record
-from labelyard.ledger.tables import Batch, Export, Object, Release, ReleasedImage
+from labelyard.ledger.tables import Batch, Dataset, Export, Object, Release, ReleasedImage
 
 _ROWS_AT_ONCE = 1000
 
@@ -89,27 +89,34 @@ def get(tx: Transaction, dataset: str, number: int) -> Release:
     return found
 
 
-def acquire(tx: Transaction, dataset: str, bucket: str, folder: str, holder: str, lease: timedelta) -> Release:
-    """Return the release to build, leased to `holder`: the one that a run which died has left, or a new one.
+def planned(tx: Transaction, dataset: str, bucket: str, folder: str) -> Release:
+    """Return the release that is next: the one that a run which died has left, or a new row that is not added yet.
 
-    What it merges is fixed here. `folder` is the prefix of all releases. Raises LeaseTaken while another run builds it.
+    What it merges is fixed here. `folder` is the prefix of all releases.
     """
-    row = datasets.lock(tx, dataset)
     found = unpublished(tx, dataset)
-    if found is not None and found.leased_until is not None and found.leased_until > tx.now:
+    if found is not None:
+        return found
+    before = latest(tx, dataset)
+    number = before.number + 1 if before else 1
+    return Release(
+        dataset=dataset, number=number, version=tx.get_one(Dataset, dataset).version,
+        previous=before.number if before else None, bucket=bucket, prefix=f"{folder}{dataset}/{number}/",
+        begun_at=tx.now, exports=[export.id for export in mergeable(tx, dataset)],
+    )  # fmt: skip
+
+
+def acquire(tx: Transaction, dataset: str, bucket: str, folder: str, holder: str, lease: timedelta) -> Release:
+    """Return the release to build (see `planned`), leased to `holder`. Raises LeaseTaken while another run builds it."""
+    datasets.lock(tx, dataset)
+    found = planned(tx, dataset, bucket, folder)
+    if found.leased_until is not None and found.leased_until > tx.now:
         raise LeaseTaken(
             f"{found.leased_by} builds release {found.number} until {found.leased_until:%H:%M:%S} UTC", where=dataset
         )
-    if found is None:
-        before = latest(tx, dataset)
-        number = before.number + 1 if before else 1
-        found = Release(
-            dataset=dataset, number=number, version=row.version, previous=before.number if before else None,
-            bucket=bucket, prefix=f"{folder}{dataset}/{number}/", begun_at=tx.now,
-            exports=[export.id for export in mergeable(tx, dataset)],
-        )  # fmt: skip
+    if found.id is None:
         tx.add(found)
-        record(tx, "release begun", f"release {number} of {len(found.exports)} batches", dataset=dataset)
+        record(tx, "release begun", f"release {found.number} of {len(found.exports)} batches", dataset=dataset)
     found.leased_by, found.leased_until = holder, tx.now + lease
     tx.flush()
     return found
@@ -138,9 +145,11 @@ def give_up(tx: Transaction, release_id: int, holder: str) -> None:
     )
 
 
-def discard(tx: Transaction, release_id: int) -> None:
-    """Forget a release that is not published: it would not differ from the one before."""
-    tx.execute(delete(Release).where(Release.id == release_id, Release.published_at.is_(None)))
+def discard(tx: Transaction, release_id: int, holder: str) -> None:
+    """Forget a release that its holder has not published: it would not differ from the one before."""
+    tx.execute(
+        delete(Release).where(Release.id == release_id, Release.leased_by == holder, Release.published_at.is_(None))
+    )
 
 
 def publish(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Self, cast
 
 from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
 
+from labelyard.markdown import block, slug
 from labelyard.orchestration.best_effort import best_effort
-from labelyard.orchestration.markdown import block, slug
 
 if TYPE_CHECKING:
     from uuid import UUID

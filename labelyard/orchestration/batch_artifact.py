@@ -9,9 +9,9 @@ from labelyard.context import Context
 from labelyard.domain.objects import s3_url
 from labelyard.ledger import batches, exports, jobs, tasks
 from labelyard.ledger.tables import Batch, Export, Job, Object, Task
+from labelyard.markdown import code, link, table
 from labelyard.orchestration.artifacts import publish_markdown
 from labelyard.orchestration.best_effort import best_effort
-from labelyard.orchestration.markdown import code, link, table
 
 _MOST_OBJECTS = 500
 

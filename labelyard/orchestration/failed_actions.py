@@ -13,8 +13,8 @@ from prefect.events import Event
 from prefect.events.filters import EventFilter, EventIDFilter, EventNameFilter, EventOccurredFilter
 
 from labelyard.errors import PrefectUnreachable
+from labelyard.markdown import code, table
 from labelyard.orchestration.events_with_client import read_events
-from labelyard.orchestration.markdown import code, table
 
 _FAILED = "prefect.automation.action.failed"
 _TRIGGER = "triggering-event"

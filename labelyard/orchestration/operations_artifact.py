@@ -8,8 +8,8 @@ from datetime import timedelta
 from labelyard.domain.states import INGESTING, BatchState
 from labelyard.domain.tasks import JobStatus
 from labelyard.ledger.overview import BatchSummary, Overview
+from labelyard.markdown import code, link, table
 from labelyard.operations.status import next_run, quarantined, server_label, some, unfinished_upload, unread_messages
-from labelyard.orchestration.markdown import code, link, table
 
 _DAY = timedelta(days=1)
 _LATE_RUN = timedelta(hours=1)

@@ -7,11 +7,9 @@ import os
 import socket
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
-from threading import Event, Thread
 from uuid import uuid4
 
 from labelyard.config import DatasetSpec
@@ -31,6 +29,7 @@ from labelyard.errors import (
 from labelyard.failpoints import failpoint
 from labelyard.ledger import Ledger, Transaction, batches, breakers, datasets, leases, tasks
 from labelyard.ledger.tables import Batch
+from labelyard.pipeline.lease_thread import extended_in_background
 
 _log = logging.getLogger(__name__)
 _FIRST_WAIT = timedelta(seconds=5)
@@ -84,7 +83,8 @@ def acquire_batch(
     """
     lease = _acquire(context, batch_id, states, holder or f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}")
     try:
-        with _extended_in_background(lease):
+        seconds = context.settings.lease_seconds
+        with extended_in_background(lease.batch_id, lease.check, seconds):
             yield lease
         failpoint("acquire_batch.done")
         with context.ledger.transaction() as tx:
@@ -120,33 +120,6 @@ def _acquire(context: Context, batch_id: str, states: Collection[BatchState], ho
         spec = datasets.spec(tx, batch.dataset, batch.version)
     failpoint("acquire_batch.acquired")
     return BatchLease(context, batch_id, holder, spec)
-
-
-@contextmanager
-def _extended_in_background(lease: BatchLease) -> Iterator[None]:
-    """Extend the lease in a thread, for steps that wait for CVAT or object storage."""
-    done = Event()
-    # In the caller's context, so that its lines appear in the log of the caller's run.
-    thread = Thread(
-        target=copy_context().run, args=(_extend_until, lease, done), name=f"lease of {lease.batch_id}", daemon=True
-    )
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
-
-
-def _extend_until(lease: BatchLease, done: Event) -> None:
-    # A third of the lease: two extensions may fail before it expires.
-    while not done.wait(_lease_length(lease.context).total_seconds() / 3):
-        try:
-            lease.check()
-        except LeaseLost:
-            return  # the step meets the same error at its next check
-        except LedgerError as error:
-            _log.warning("%s: the lease could not be extended: %s", lease.batch_id, error)
 
 
 def _record_failure(lease: BatchLease, states: Collection[BatchState], error: Exception) -> None:

@@ -16,11 +16,13 @@ from labelyard.releases.lines import Digest, digest_of
 
 FORMAT = 1
 
-MANIFEST, SUMS, IMAGES, CHANGES = "manifest.json", "SHA256SUMS", "images.jsonl", "changes.json"
+MANIFEST, SUMS, SIGNATURE = "manifest.json", "SHA256SUMS", "manifest.json.sig"
+IMAGES, CHANGES, PASSPORT = "images.jsonl", "changes.json", "passport.jsonl"
+CARD, CROISSANT = "README.md", "croissant.json"
 ANNOTATIONS = "annotations"
 """The folder of the COCO files."""
 
-UNLISTED = (MANIFEST, SUMS, "manifest.json.sig")
+UNLISTED = (MANIFEST, SUMS, SIGNATURE)
 """Files that a manifest cannot list: itself, and those that are made of it."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")

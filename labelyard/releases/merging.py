@@ -7,7 +7,7 @@ the machine or the time. Memory does not grow with the annotations, but for 8 by
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -39,18 +39,24 @@ from labelyard.releases.previous import Previous, ids_of, read_previous
 from labelyard.releases.sources import Source, SourceFile, Splitter, read_sources
 from labelyard.releases.writing import ItemWriter, documents
 
+WriteDocuments = Callable[[Path, Manifest, Mapping[str, Digest]], None]
+"""Write further files of a release into its folder."""
+
 
 @dataclass(frozen=True, slots=True)
 class MergeOptions:
     """Choices of a merge.
 
     `splits` None: the rule of the previous release, or else all images in the split `train`. `info` is added to that
-    of each COCO file. `bits` is the size of ids; tests make them collide with a small one.
+    of each COCO file. `write_documents` writes further files of the release into its folder, given the manifest, still
+    without its files, and the digests of those that are there. `bits` is the size of ids; tests make them collide with
+    a small one.
     """
 
     splits: SplitRule | None = None
     previous: Path | None = None
     info: Mapping[str, Any] = field(default_factory=dict)
+    write_documents: WriteDocuments = lambda *_: None
     bits: int = BITS
 
 
@@ -75,7 +81,9 @@ def merge(files: Sequence[SourceFile], to: Path, options: MergeOptions | None = 
         merging.write_items()
         digests = merging.write_documents()
         changes = merging.write_changes()
-        return Merged(seal(folder, merging.manifest(), digests), changes)
+        manifest = merging.manifest()
+        options.write_documents(folder, manifest, digests)
+        return Merged(seal(folder, manifest, digests), changes)
 
 
 class _Merging:

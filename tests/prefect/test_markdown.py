@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from labelyard.orchestration.markdown import block, code, link, slug, table
+from labelyard.markdown import block, code, link, slug, table
 
 _RENDERER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 _TEXTS = st.text(

@@ -126,14 +126,14 @@ def test_a_published_release_cannot_be_extended_or_discarded(ledger: Ledger, bat
     with ledger.transaction() as tx:
         with pytest.raises(LeaseLost):
             releases.extend(tx, release.id, "one", LEASE)
-        releases.discard(tx, release.id)
+        releases.discard(tx, release.id, "one")
         assert releases.get(tx, "street", 1).id == release.id
 
 
 def test_a_discarded_release_leaves_its_number_free(ledger: Ledger, batch: Batch) -> None:
     release = acquire(ledger)
     with ledger.transaction() as tx:
-        releases.discard(tx, release.id)
+        releases.discard(tx, release.id, "one")
     assert acquire(ledger).number == 1
 
 

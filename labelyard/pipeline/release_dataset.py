@@ -1,0 +1,297 @@
+"""release_dataset: merge the current exports of a dataset into a release in the bucket.
+
+    acquire ──▶ fetch the exports and the previous release ──▶ merge ──▶ upload ──▶ point ──▶ record
+
+What a release merges is fixed when it begins, so that a run continues the release of one that died. `latest.json` names
+the newest release; it is written when all files of that are in the bucket: a reader never sees half a release.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import msgspec
+
+from labelyard.config import DatasetSpec
+from labelyard.context import Context
+from labelyard.domain.objects import StoredObject, s3_url
+from labelyard.errors import InputError, LeaseLost, LedgerError, ObjectDeleted
+from labelyard.failpoints import failpoint
+from labelyard.ledger import datasets, releases
+from labelyard.ledger.releases import PublishedImage
+from labelyard.ledger.tables import Release
+from labelyard.pipeline.lease_thread import extended_in_background
+from labelyard.pipeline.release_inputs import fetch_inputs, fetch_release
+from labelyard.releases.documents import ReleaseDocuments
+from labelyard.releases.facts import ReleaseFacts
+from labelyard.releases.lines import digest_of
+from labelyard.releases.manifest import IMAGES, MANIFEST, PASSPORT, UNLISTED, Manifest, references
+from labelyard.releases.merging import MergeOptions, merge
+from labelyard.releases.signature import sign
+
+_log = logging.getLogger(__name__)
+
+LATEST = "latest.json"
+"""The file, in the folder of a dataset's releases, that names the newest one."""
+
+_CONTENT_FILES = frozenset({IMAGES, PASSPORT})
+"""Files of a release that have the ids of all that is in it, and do not name its number."""
+
+_MEDIA_TYPES = {".json": "application/json", ".jsonl": "application/jsonl", ".md": "text/markdown"}
+
+
+@dataclass(frozen=True)
+class Released:
+    """A release: the newest one as it is if nothing has changed since. `splits` counts images, `left_out` reasons."""
+
+    dataset: str
+    number: int
+    url: str
+    images: int
+    annotations: int
+    splits: Mapping[str, int]
+    left_out: Mapping[str, int]
+    warnings: tuple[str, ...]
+    is_new: bool
+
+    def __str__(self) -> str:
+        splits = ", ".join(f"{count} {split}" for split, count in self.splits.items())
+        return f"release {self.number}: {self.images} images ({splits}), {self.annotations} annotations, {self.url}"
+
+
+class Pointer(msgspec.Struct, frozen=True):
+    """What `latest.json` says: the newest release, its folder in the same bucket, and the SHA-256 of its manifest."""
+
+    dataset: str
+    release: int
+    prefix: str
+    manifest_sha256: str
+
+
+def release_dataset(context: Context, dataset: str, *, dry_run: bool = False) -> Released:
+    """Merge the current exports of a dataset into a release; with `dry_run` nothing is written.
+
+    If nothing has changed since the newest release, there is no other one. Raises NotFound for an unknown dataset,
+    LeaseTaken while another run releases it, InputError if no batch is exported or a file cannot be used, StoreError if
+    the bucket refuses. The newest release stays as it is then, and the next call continues.
+    """
+    with _spool_folder(context) as folder, (_planned if dry_run else _acquired)(context, dataset, folder) as building:
+        manifest = building.merge()
+        failpoint("release_dataset.merged")
+        if previous := building.unchanged(manifest):
+            return previous
+        if not dry_run:
+            building.upload()
+            failpoint("release_dataset.uploaded")
+            building.point()
+            failpoint("release_dataset.pointed")
+            building.record(manifest)
+            failpoint("release_dataset.recorded")
+        released = building.released(manifest)
+    _log.info("%s: %s", dataset, released)
+    return released
+
+
+@contextmanager
+def _spool_folder(context: Context) -> Iterator[Path]:
+    context.settings.spool.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="release-", dir=context.settings.spool) as folder:
+        yield Path(folder)
+
+
+@contextmanager
+def _planned(context: Context, dataset: str, folder: Path) -> Iterator[_Building]:
+    """Yield the release that is next, without the right to write it."""
+    with context.ledger.read_only() as tx:
+        spec = datasets.spec(tx, dataset)
+        release = releases.planned(tx, dataset, spec.release_bucket, spec.release.prefix)
+        _require_exports(release)
+        yield _Building(context, datasets.spec(tx, dataset, release.version), release, folder)
+
+
+@contextmanager
+def _acquired(context: Context, dataset: str, folder: Path) -> Iterator[_Building]:
+    """Yield the release that is next, with the exclusive right to write it."""
+    holder = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+    length = timedelta(seconds=context.settings.lease_seconds)
+    with context.ledger.transaction() as tx:
+        spec = datasets.spec(tx, dataset)
+        release = releases.acquire(tx, dataset, spec.release_bucket, spec.release.prefix, holder, length)
+        _require_exports(release)
+        # A release that a dead run has left follows the dataset file with which it was begun.
+        building = _Building(context, datasets.spec(tx, dataset, release.version), release, folder, holder)
+    failpoint("release_dataset.acquired")
+    try:
+        with extended_in_background(f"release of {dataset}", building.check, context.settings.lease_seconds):
+            yield building
+    except LeaseLost:
+        raise
+    except BaseException:
+        building.give_up()
+        raise
+
+
+def _require_exports(release: Release) -> None:
+    if not release.exports:
+        raise InputError(
+            "no batch is exported in the format coco, or all were reopened", where=release.dataset,
+            next_step="labelyard status",
+        )  # fmt: skip
+
+
+class _Building:
+    """A release while it is built, in a folder on disk. Without a holder it is only planned."""
+
+    def __init__(self, context: Context, spec: DatasetSpec, release: Release, folder: Path, holder: str = "") -> None:
+        self._context, self._spec, self._release, self._holder = context, spec, release, holder
+        self._spool, self._folder = folder, folder / "release"
+        self._previous: Manifest | None = None
+
+    # --- the right to build it ---
+
+    def check(self) -> None:
+        """Extend the lease. Raises LeaseLost. Called before each write to the bucket."""
+        if self._holder:
+            length = timedelta(seconds=self._context.settings.lease_seconds)
+            with self._context.ledger.transaction() as tx:
+                releases.extend(tx, self._release.id, self._holder, length)
+
+    def give_up(self) -> None:
+        """Let another run continue at once."""
+        try:
+            with self._context.ledger.transaction() as tx:
+                releases.give_up(tx, self._release.id, self._holder)
+        except LedgerError as error:
+            _log.warning("%s: the lease could not be given up and will expire: %s", self._release.dataset, error)
+
+    # --- the steps ---
+
+    def merge(self) -> Manifest:
+        """Fetch what is needed, and write the release into its folder on disk."""
+        self._require_free_number()
+        before = self._fetch_previous()
+        inputs = fetch_inputs(self._context, self._spec, self._release, self._spool, self.check)
+        facts = ReleaseFacts(
+            self._release.dataset, self._release.number, self._spec.description, self._spec.release.licence,
+            self._spec.release.contact, s3_url(self._release.bucket, self._release.prefix),
+            max(batch.task_updated for batch in inputs.passport.batches),
+        )  # fmt: skip
+        documents = ReleaseDocuments(facts, inputs.passport)
+        options = MergeOptions(
+            self._spec.release.splits.rule(), before, info=facts.info(), write_documents=documents.write
+        )
+        manifest = merge(inputs.sources, self._folder, options).manifest
+        if key := self._context.settings.release_key:
+            sign(self._folder, key)
+        return manifest
+
+    def _fetch_previous(self) -> Path | None:
+        """Return a folder with the files of the previous release, without its images."""
+        if self._release.previous is None:
+            return None
+        with self._context.ledger.read_only() as tx:
+            row = releases.get(tx, self._release.dataset, self._release.previous)
+        folder = self._spool / "previous"
+        self._previous = fetch_release(self._context, row.bucket, row.prefix, folder, row.manifest_sha256)
+        return folder
+
+    def unchanged(self, manifest: Manifest) -> Released | None:
+        """Return the previous release if this one would have the same content; then forget this one."""
+        if self._previous is None or _content(manifest) != _content(self._previous):
+            return None
+        if self._holder:
+            with self._context.ledger.transaction() as tx:
+                releases.discard(tx, self._release.id, self._holder)
+        with self._context.ledger.read_only() as tx:
+            row = releases.get(tx, self._release.dataset, self._release.previous or 0)
+        return _released(row, self._previous, is_new=False)
+
+    def upload(self) -> None:
+        """Write every file of the release into the bucket, those that say what it has last."""
+        paths = [file.relative_to(self._folder).as_posix() for file in self._folder.rglob("*") if file.is_file()]
+        for path in sorted(paths, key=lambda path: (path in UNLISTED, path)):
+            self.check()
+            media_type = _MEDIA_TYPES.get(Path(path).suffix, "text/plain")
+            key = self._release.prefix + path
+            self._context.store.write(self._release.bucket, key, self._folder / path, media_type)
+            failpoint("release_dataset.uploading")
+
+    def point(self) -> None:
+        """Let `latest.json` name the release."""
+        self.check()
+        pointer = Pointer(self._release.dataset, self._release.number, self._release.prefix, self._manifest_sha256)
+        content = msgspec.json.format(msgspec.json.encode(pointer)) + b"\n"
+        self._context.store.write(self._release.bucket, self._latest_key, content, "application/json")
+
+    def record(self, manifest: Manifest) -> None:
+        """Record the release and its images in the ledger."""
+        images = (
+            PublishedImage(one.identity or one.file_name, one.id, one.split, one.group or one.identity or one.file_name)
+            for one in references(self._folder)
+        )
+        with self._context.ledger.transaction() as tx:
+            releases.extend(tx, self._release.id, self._holder, timedelta(0))
+            releases.publish(tx, self._release.id, self._manifest_sha256, _annotations(manifest), images)
+
+    def released(self, manifest: Manifest) -> Released:
+        """Return the release."""
+        return _released(self._release, manifest, is_new=True)
+
+    @property
+    def _manifest_sha256(self) -> str:
+        return digest_of(self._folder / MANIFEST).sha256
+
+    @property
+    def _latest_key(self) -> str:
+        return f"{self._release.prefix.removesuffix(f'{self._release.number}/')}{LATEST}"
+
+    def _require_free_number(self) -> None:
+        """Raise InputError if the bucket has a release of this number that the ledger does not know.
+
+        It is our own if the run that wrote it died before the ledger said so: then it is written again.
+        """
+        found = read_pointer(self._context, self._release.bucket, self._latest_key)
+        if found is not None and found.release > self._release.number:
+            raise InputError(
+                f"the bucket has release {found.release} already, the ledger only {self._release.previous or 'none'}: "
+                "nothing of a release is overwritten",
+                where=s3_url(self._release.bucket, self._latest_key),
+                next_step="write another prefix into the section release of the dataset file, then: labelyard apply FILE",
+            )
+
+
+def read_pointer(context: Context, bucket: str, key: str) -> Pointer | None:
+    """Return what a `latest.json` says, None if there is none. Raises InputError for anything else."""
+    try:
+        return msgspec.json.decode(b"".join(context.store.read(StoredObject(bucket, key, ""))), type=Pointer)
+    except ObjectDeleted:
+        return None
+    except ValueError as error:
+        raise InputError(f"it does not name a release: {error}", where=s3_url(bucket, key)) from error
+
+
+def _content(manifest: Manifest) -> dict[str, str]:
+    """Return the hashes of the files that do not depend on the number of the release."""
+    return {entry.path: entry.sha256 for entry in manifest.files if entry.path in _CONTENT_FILES}
+
+
+def _annotations(manifest: Manifest) -> int:
+    return sum(sum(counts.items.values()) for counts in manifest.counts.values())
+
+
+def _released(row: Release, manifest: Manifest, *, is_new: bool) -> Released:
+    return Released(
+        row.dataset, row.number, s3_url(row.bucket, row.prefix),
+        sum(counts.images for counts in manifest.counts.values()), _annotations(manifest),
+        {split: counts.images for split, counts in manifest.counts.items()},
+        manifest.images_left_out, tuple(manifest.warnings), is_new,
+    )  # fmt: skip

@@ -1,0 +1,85 @@
+"""The dataset card of a release, `README.md`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from labelyard.markdown import code, table
+from labelyard.releases.facts import ReleaseFacts
+from labelyard.releases.manifest import CARD, Manifest
+
+_FILES = {
+    "annotations/instances_SPLIT.json": "COCO: boxes, polygons, masks and keypoints, with the attributes of each",
+    "annotations/instances_SPLIT.extra.json": "tags, polylines, cuboids and points, with the same ids",
+    "images.jsonl": "where each image is: address, ETag, SHA-256, split",
+    "passport.jsonl": "where each image and annotation comes from: batch, task, job, people, times",
+    "changes.json": "what has changed since the release before",
+    "croissant.json": "a description for machines (Croissant)",
+    "manifest.json, SHA256SUMS": "each file with its SHA-256",
+}
+
+_USE = """\
+```
+labelyard fetch {name} --to FOLDER     # these files, with the images
+labelyard verify FOLDER                # or: sha256sum -c SHA256SUMS
+```
+
+```python
+from torchvision.datasets import CocoDetection
+
+train = CocoDetection("FOLDER/images", "FOLDER/annotations/instances_train.json")
+```
+"""
+
+
+def write_card(folder: Path, manifest: Manifest, facts: ReleaseFacts, categories: Sequence[Mapping[str, Any]]) -> None:
+    """Write the card of the release in a folder. `categories` are those of its COCO files."""
+    parts = [
+        f"# {facts.dataset}, release {facts.number}",
+        code(facts.description) if facts.description else "",
+        _splits(manifest),
+        f"Licence: {code(facts.licence) if facts.licence else 'not stated'}. "
+        f"Contact: {code(facts.contact) if facts.contact else 'not stated'}. "
+        f"Last change of an annotation: {facts.data_date or 'unknown'}.",
+        "## Labels",
+        _labels(manifest, categories),
+        "## How it was made",
+        f"{len(manifest.sources)} batches were labelled in CVAT and exported; labelyard {manifest.labelyard} merged the "
+        f"exports. Each content is in the release once. The splits follow {code(manifest.splits.by)}; an image keeps its "
+        "split and its id in later releases.",
+        _left_out(manifest),
+        "## Files",
+        table(("file", "content"), [(f"`{name}`", content) for name, content in _FILES.items()]),
+        _USE.format(name=facts.dataset),
+    ]
+    (folder / CARD).write_text("\n\n".join(filter(None, parts)), encoding="utf-8")
+
+
+def _splits(manifest: Manifest) -> str:
+    rows = [
+        (split, f"{counts.images:,}", f"{sum(counts.items.values()):,}") for split, counts in manifest.counts.items()
+    ]
+    return table(("split", "images", "annotations"), rows)
+
+
+def _labels(manifest: Manifest, categories: Sequence[Mapping[str, Any]]) -> str:
+    rows = [
+        (
+            code(one["name"]),
+            str(one["id"]),
+            *(f"{Counter(counts.labels)[one['name']]:,}" for counts in manifest.counts.values()),
+            ", ".join(code(attribute["name"]) for attribute in one.get("attributes", ())) or "none",
+        )
+        for one in categories
+    ]
+    return table(("label", "id", *manifest.counts, "attributes"), rows)
+
+
+def _left_out(manifest: Manifest) -> str:
+    if not manifest.images_left_out:
+        return ""
+    rows = [(code(reason), f"{count:,}") for reason, count in sorted(manifest.images_left_out.items())]
+    return table(("images of these batches that are not in it", "number"), rows)
