@@ -31,9 +31,19 @@ def plain(item: bytes) -> bytes:
     So the same content in another program's notation is the same text, and readers on any locale can read it. Raises
     ValueError for bytes that are no UTF-8.
     """
-    if b" " in item or b"\n" in item or b"\t" in item or b"\r" in item:
+    if _has_spaces(item):
         item = msgspec.json.format(item, indent=-1)
     return item if item.isascii() else item.decode().encode("ascii", "json-escapes")
+
+
+def all_plain(texts: list[bytes]) -> list[bytes]:
+    """Return what `plain` makes of each text. To look at all of them together is quicker than at each."""
+    together = b"".join(texts)
+    return list(map(plain, texts)) if _has_spaces(together) or not together.isascii() else texts
+
+
+def _has_spaces(text: bytes) -> bool:
+    return b" " in text or b"\n" in text or b"\t" in text or b"\r" in text
 
 
 def _escapes(error: UnicodeError) -> tuple[str, int]:

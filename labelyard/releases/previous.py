@@ -14,7 +14,7 @@ from msgspec import UNSET
 
 from labelyard.errors import InputError
 from labelyard.releases.ids import IdArray, Ids, repeated_key
-from labelyard.releases.keys import annotation_key, image_key
+from labelyard.releases.keys import annotation_key, encode, image_key
 from labelyard.releases.lines import fields, items
 from labelyard.releases.manifest import MANIFEST, Manifest, instances_path, read_manifest, references
 from labelyard.releases.verification import changed_files
@@ -73,7 +73,7 @@ def _holders(path: Path, wanted: set[int], ids: Ids) -> dict[int, int]:
         number = int(bytes(own.pop("id")))
         if number in wanted:
             image_id, category_id = int(bytes(own.pop("image_id"))), int(bytes(own.pop("category_id")))
-            key = annotation_key(part, names[category_id], image_id, own)
+            key = annotation_key(part, names[category_id], image_id, encode(own))
             found[number] = _key_with_id(number, key, ids)
     return found
 
