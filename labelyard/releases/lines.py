@@ -11,7 +11,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from io import BufferedWriter
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -66,7 +65,7 @@ class Spool:
         self.path = path
         self.count = 0
         self._items: list[bytes] = []
-        self._file: BufferedWriter | None = None
+        self._file: BinaryIO | None = None
 
     def add(self, item: bytes) -> None:
         """Add an item, as JSON."""
@@ -130,7 +129,7 @@ class _HashedFile:
 
 
 def write_document(path: Path, fields: Mapping[str, Any], lists: Mapping[str, Spool]) -> Digest:
-    """Write the fields, each on a line, and the items of spools, which must be closed. The spools' files are deleted."""
+    """Write the fields, each on a line, and the items of closed spools, whose files are deleted."""
     with path.open("wb") as file:
         out = _HashedFile(file)
         start = b"{"

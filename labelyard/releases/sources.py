@@ -88,9 +88,9 @@ class SourceFile:
 class Source:
     """What was read of a source file. `name` names it in the release, as short as it is unique.
 
-    `annotations` counts them once they are read. `keys` has the key of each image, in their order, 0 for one that is left out; `splits` the number of the split that
-    its group gives it, and `left_out` counts reasons. `extra` is the path of its extra file, if it has one. `state`
-    says whether a file was changed since.
+    `keys` has the key of each image, in their order, 0 for one that is left out, `splits` the number of the split that
+    its group gives it, and `left_out` counts the reasons. `extra` is the path of its extra file, if it has one. `state`
+    says whether a file was changed since. `annotations` counts them, once they are read.
     """
 
     file: SourceFile
@@ -168,8 +168,9 @@ def _read(file: SourceFile, name: str, splitter: Splitter) -> Source:
         left_out.update([placement.left_out] if placement.left_out else [])
     info = _field(path, parts.rest, "info", dict)
     licenses = [one for one in _field(path, parts.rest, "licenses", list) if isinstance(one, dict)]
+    categories = [decode(raw) for raw in parts.categories]
     return Source(
-        file, digest_of(path), name, keys, splits, left_out, [decode(raw) for raw in parts.categories], licenses, info, extra,
+        file, digest_of(path), name, keys, splits, left_out, categories, licenses, info, extra,
         digest_of(extra) if extra else None, _state(path, extra),
     )  # fmt: skip
 
@@ -223,5 +224,3 @@ def _same(named: Iterable[tuple[Path, str]]) -> list[list[Path]]:
     for path, name in named:
         found[name].append(path)
     return [paths for paths in found.values() if len(paths) > 1]
-
-

@@ -17,8 +17,8 @@ from msgspec import UNSET, Raw
 from labelyard.errors import InputError
 from labelyard.formats.coco.parts import read_parts
 from labelyard.releases.categories import Categories, Licenses
-from labelyard.releases.ids import IdArray, Ids, Keys, among, duplicates, repeated_key
-from labelyard.releases.keys import encode, is_numbered, image_salt, label_person, padded, unpadded
+from labelyard.releases.ids import Ids, Keys, among, duplicates, repeated_key
+from labelyard.releases.keys import encode, image_salt, is_numbered, label_person, padded, unpadded
 from labelyard.releases.lines import Spool, all_plain, dumped, plain
 from labelyard.releases.manifest import ImageReference
 from labelyard.releases.placing import Placed
@@ -130,16 +130,21 @@ class ItemWriter:
                 entry = {"id": number, "file_name": image["file_name"]}
                 self.spool(split, _EXTRA_IMAGES).add(dumped(entry))
             self.images[split] += 1
-            self._add_reference(number, split, image | placement.fields, placement.identity, splitter.group(placement, image))
+            group = splitter.group(placement, image)
+            self._add_reference(number, split, {**image, **placement.fields}, placement.identity, group)
 
     def _set_license(self, own: dict[str, Raw], license_id: object, licenses: Mapping[int, int]) -> None:
-        if license_id in licenses:
-            own["license"] = Raw(b"%d" % licenses[license_id])  # type: ignore[index]
+        if isinstance(license_id, int) and license_id in licenses:
+            own["license"] = Raw(b"%d" % licenses[license_id])
         elif own.pop("license", None) is not None and license_id is not None:
             self.unknown_licenses += 1
 
-    def _add_reference(self, number: int, split: int, image: Mapping[str, Any], identity: str, group: str | None) -> None:
-        facts = {name: image[name] for name in IMAGE_FACTS if isinstance(image.get(name), int if name == "size" else str)}
+    def _add_reference(
+        self, number: int, split: int, image: Mapping[str, Any], identity: str, group: str | None
+    ) -> None:
+        facts = {
+            name: image[name] for name in IMAGE_FACTS if isinstance(image.get(name), int if name == "size" else str)
+        }
         reference = ImageReference(
             number, image["file_name"], self._splits[split],
             identity=UNSET if identity == image["file_name"] else identity,
@@ -150,7 +155,9 @@ class ItemWriter:
 
     # --- annotations --------------------------------------------------------------------------------------------------
 
-    def add_annotations(self, source: Source, annotations: Sequence[Raw], placed: Placed, categories: Categories, images: Sequence[Raw]) -> None:
+    def add_annotations(
+        self, source: Source, annotations: Sequence[Raw], placed: Placed, categories: Categories, images: Sequence[Raw]
+    ) -> None:
         """Write the annotations of a source, and the items of its extra file."""
         lists = {"annotations": annotations, **_extra_lists(source)}
         source.annotations = len(annotations)
@@ -279,7 +286,7 @@ class _Reader:
 
 
 def _contents(raws: Sequence[Raw]) -> Iterator[tuple[bytes, bytes, bytes]]:
-    """Yield the JSON texts of each item: of its image's id, of its category's id, and of itself without the three ids."""
+    """Yield the texts of each item: of its image's id, of its category's id, and of itself without the three ids."""
     for start in range(0, len(raws), _AT_ONCE):
         owns = list(map(_decode, raws[start : start + _AT_ONCE]))
         ids = [(bytes(own.pop("image_id")), bytes(own.pop("category_id"))) for own in owns]
