@@ -118,6 +118,20 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             "Rebuild a lost ledger from the bucket, CVAT's task names and the exports; apply the dataset files first.",
         ),
     },
+    "Datasets": {
+        "merge": Command(
+            "labelyard.cli.releases:merge",
+            "Merge COCO files into a release: one dataset with stable ids, splits, a manifest and checksums.",
+        ),
+        "verify": Command(
+            "labelyard.cli.releases:verify",
+            "Verify a release by its folder alone: the hashes of its files, links, counts and the account.",
+        ),
+        "diff": Command(
+            "labelyard.cli.releases:diff",
+            "Show what differs from the first release to the second: images, annotations and labels, by label.",
+        ),
+    },
     "CVAT": {
         "cvat": Command("labelyard.cli.cvat:cvat", "Use a CVAT from the shell: tasks, jobs, annotations, exports."),
     },

@@ -37,7 +37,9 @@ def added_up(documents: Iterable[object]) -> dict[str, Any] | None:
     left_out: dict[tuple[str, str, str], _Omission] = {}
     for account in accounts:
         for one in account.left_out:
-            total = left_out.setdefault((one.kind, one.label, one.reason), _Omission(one.kind, one.label, 0, one.reason, []))
+            total = left_out.setdefault(
+                (one.kind, one.label, one.reason), _Omission(one.kind, one.label, 0, one.reason, [])
+            )
             total.count += one.count
             total.examples = [*total.examples, *one.examples][:_MAX_EXAMPLES]
     return {

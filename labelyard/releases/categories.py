@@ -115,7 +115,9 @@ class Licenses:
 
 def unite_licenses(sources: Sequence[Source]) -> Licenses:
     """Return the licences of all sources, equal ones once."""
-    contents = sorted({dumped(_without_id(one)): _without_id(one) for source in sources for one in _licenses(source)}.items())
+    contents = sorted(
+        {dumped(_without_id(one)): _without_id(one) for source in sources for one in _licenses(source)}.items()
+    )
     numbers = {content: number for number, (content, _) in enumerate(contents, 1)}
     entries = [{"id": number, **one} for number, (_, one) in enumerate(contents, 1)]
     ids = [{one["id"]: numbers[dumped(_without_id(one))] for one in _licenses(source)} for source in sources]

@@ -35,10 +35,10 @@ class ReleasedItem(Struct):
 
 @dataclass(slots=True)
 class Difference:
-    """What one release has and another one has not. `images`, `annotations` and those by label count what became of them.
+    """What one release has and another one has not.
 
-    The keys are added, removed, changed and, of images, moved to another split. `labels` has names, `examples` the first
-    file names of images.
+    `images` and `by_label` (annotations) count by added, removed, changed and, of images, moved to another split.
+    `labels` has names, `examples` the first file names of images.
     """
 
     images: Counter[str] = field(default_factory=Counter)

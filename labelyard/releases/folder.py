@@ -11,6 +11,7 @@ from pathlib import Path
 
 from labelyard.errors import InputError
 
+
 @contextmanager
 def new_folder(to: Path) -> Iterator[Path]:
     """Yield a hidden folder beside `to`, which gets this name at the end; after an error nothing is left.
@@ -44,7 +45,7 @@ def _locked(hidden: Path, to: Path) -> Iterator[None]:
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            is_ours = os.path.samestat(os.fstat(descriptor), os.stat(hidden))  # not renamed meanwhile
+            is_ours = os.path.samestat(os.fstat(descriptor), hidden.stat())  # not renamed meanwhile
         except BlockingIOError:
             is_ours = False
         if not is_ours:

@@ -11,6 +11,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -45,7 +46,7 @@ class Ids:
     @property
     def count(self) -> int:
         """How many ids there are, from 1."""
-        return 2**self.bits - 1
+        return (1 << self.bits) - 1
 
     def id_of(self, key: int) -> int:
         """Return the id of a key."""
@@ -59,7 +60,8 @@ class Ids:
             listed = np.fromiter(self.exceptions, np.uint64, len(self.exceptions))
             for position in np.flatnonzero(np.isin(keys, listed)):
                 ids[position] = self.exceptions[int(keys[position])]
-        return ids.view(np.int64)
+        found: IdArray = ids.view(np.int64)
+        return found
 
     def resolve(self, keys: Keys, holders: Callable[[IdArray], Mapping[int, int]]) -> bool:
         """Add an exception for each key but one of an id that several have; return whether there were any.
@@ -80,7 +82,7 @@ class Ids:
         held = holders(contested)
         added = {}
         for number in sorted(members):
-            order = sorted(members[number], key=lambda key: (held.get(number) != key, key not in self.exceptions, key))  # noqa: B023
+            order = sorted(members[number], key=lambda key: (held.get(number) != key, key not in self.exceptions, key))
             for key in order[1:]:
                 added[key] = self._next_free(number, taken)
         self.exceptions |= added
@@ -93,7 +95,7 @@ class Ids:
         return number
 
 
-def duplicates(values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+def duplicates(values: npt.NDArray[Any]) -> Any:
     """Return the values that occur more than once, sorted."""
     ordered = np.sort(values)
     return np.unique(ordered[1:][ordered[1:] == ordered[:-1]])

@@ -155,7 +155,7 @@ def seal(folder: Path, manifest: Manifest, known: Mapping[str, Digest]) -> Manif
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Return the manifest of a release. Raises InputError if there is none, or one that could lead out of the folder."""
+    """Return the manifest of a release. Raises InputError if there is none, or one with paths out of the folder."""
     path = folder / MANIFEST
     next_step = "name the folder of a release: one that has manifest.json"
     if not folder.is_dir():

@@ -130,12 +130,14 @@ class _Merging:
         (self.folder / ANNOTATIONS).mkdir()
         digests = {}
         for number, split in enumerate(self.splits):
-            for extra, fields, lists in documents(self.writer, number, self.categories, self.licenses, self._info(split)):
+            for extra, fields, lists in documents(
+                self.writer, number, self.categories, self.licenses, self._info(split)
+            ):
                 path = instances_path(split, extra=extra)
                 digests[path] = write_document(self.folder / path, fields, lists)
         self._write_references()
-        for path in self.folder.glob("*.spool"):
-            path.unlink()
+        for spool in self.folder.glob("*.spool"):
+            spool.unlink()
         return digests
 
     def _write_references(self) -> None:
@@ -208,9 +210,15 @@ class _Merging:
         found = list(self.categories.warnings)
         if self.splitter.without_group:
             found.append(f"{self.splitter.without_group} images do not match {self.rule.by!r}: each is its own group")
-        found += [f"the split {split} has no images" for number, split in enumerate(self.splits) if not self.writer.images[number]]
+        found += [
+            f"the split {split} has no images"
+            for number, split in enumerate(self.splits)
+            if not self.writer.images[number]
+        ]
         if self.writer.unknown_licenses:
-            found.append(f"{self.writer.unknown_licenses} images name a licence that their file does not have: left out")
+            found.append(
+                f"{self.writer.unknown_licenses} images name a licence that their file does not have: left out"
+            )
         return found
 
 

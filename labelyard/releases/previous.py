@@ -10,11 +10,12 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 from msgspec import UNSET
 
 from labelyard.errors import InputError
 from labelyard.releases.ids import IdArray, Ids, repeated_key
-from labelyard.releases.keys import annotation_key, image_key
+from labelyard.releases.keys import annotation_key, encode, image_key
 from labelyard.releases.lines import fields, items
 from labelyard.releases.manifest import MANIFEST, Manifest, instances_path, read_manifest, references
 from labelyard.releases.verification import changed_files
@@ -31,15 +32,8 @@ class Previous:
     sha256: str
     splits: list[str]
     image_ids: IdArray
-    image_splits: np.ndarray[tuple[int], np.dtype[np.int16]]
+    image_splits: npt.NDArray[np.int16]
     groups: Mapping[str, str] = field(default_factory=dict)
-
-    def split_of(self, image_id: int) -> str | None:
-        """Return the split of an image; None if the release does not have it."""
-        place = int(np.searchsorted(self.image_ids, image_id))
-        if place < self.image_ids.size and self.image_ids[place] == image_id:
-            return self.splits[self.image_splits[place]]
-        return None
 
     def holders_of_images(self, contested: IdArray) -> dict[int, int]:
         """Return the key of each contested id of an image that the release has."""
@@ -53,7 +47,7 @@ class Previous:
     def holders_of_annotations(self, contested: IdArray, ids: Ids) -> dict[int, int]:
         """Return the key of each contested id of an annotation that the release has; `ids` are its own."""
         wanted = set(map(int, contested))
-        found = {}
+        found: dict[int, int] = {}
         for split in self.manifest.counts:
             for extra in (False, True):
                 path = self.folder / instances_path(split, extra=extra)
@@ -65,7 +59,7 @@ def _holders(path: Path, wanted: set[int], ids: Ids) -> dict[int, int]:
     document = fields(path)
     names = {one["id"]: one for one in document["categories"]}
     decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-    found = {}
+    found: dict[int, int] = {}
     for part, item in items(path):
         if part == "images":
             continue
@@ -73,7 +67,7 @@ def _holders(path: Path, wanted: set[int], ids: Ids) -> dict[int, int]:
         number = int(bytes(own.pop("id")))
         if number in wanted:
             image_id, category_id = int(bytes(own.pop("image_id"))), int(bytes(own.pop("category_id")))
-            key = annotation_key(part, names[category_id], image_id, own)
+            key = annotation_key(part, names[category_id], image_id, encode(own))
             found[number] = _key_with_id(number, key, ids)
     return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
@@ -16,6 +16,7 @@ from labelyard.domain.splits import SplitRule
 from labelyard.errors import InputError
 from labelyard.formats.checks import check
 from labelyard.formats.checks.fault import Fault, Severity
+from labelyard.formats.checks.values import PARTS
 from labelyard.formats.coco.parts import Parts, read_parts
 from labelyard.formats.coco.write import EXTRA_PARTS
 from labelyard.releases.keys import image_key
@@ -87,9 +88,9 @@ class SourceFile:
 class Source:
     """What was read of a source file. `name` names it in the release, as short as it is unique.
 
-    `keys` has the key of each image, in their order, 0 for one that is left out; `splits` the number of the split that
-    its group gives it, and `left_out` counts reasons. `extra` is the path of its extra file, if it has one. `state`
-    says whether a file was changed since.
+    `keys` has the key of each image, in their order, 0 for one that is left out, `splits` the number of the split that
+    its group gives it, and `left_out` counts the reasons. `extra` is the path of its extra file, if it has one. `state`
+    says whether a file was changed since. `annotations` counts them, once they are read.
     """
 
     file: SourceFile
@@ -101,25 +102,25 @@ class Source:
     categories: list[dict[str, Any]]
     licenses: list[dict[str, Any]]
     info: dict[str, Any]
-    annotations: int
     extra: Path | None
     extra_digest: Digest | None
     state: tuple[Any, ...]
+    annotations: int = 0
 
     @property
     def path(self) -> Path:
         """Where the file is."""
         return self.file.path
 
-    def parts(self) -> Parts:
-        """Return the parts of the file. Raises InputError if it was changed since it was read first."""
+    def parts(self, lists: Collection[str] = PARTS) -> Parts:
+        """Return the parts of the file, as `read_parts` does. Raises InputError if it was changed meanwhile."""
         if _state(self.path, self.extra) != self.state:
             raise InputError("the file was changed while it was merged", where=str(self.path))
-        return read_parts(self.path)
+        return read_parts(self.path, lists)
 
     def images(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """Yield the position and the fields of each image."""
-        yield from enumerate(map(_decoded(self.path), self.parts().images))
+        yield from enumerate(map(_decoded(self.path), self.parts(("images",)).images))
 
 
 def check_file(path: Path) -> list[Fault]:
@@ -154,7 +155,7 @@ def read_sources(files: Sequence[SourceFile], splitter: Splitter) -> list[Source
 
 def _read(file: SourceFile, name: str, splitter: Splitter) -> Source:
     path, extra = file.path, _extra_of(file.path)
-    parts = read_parts(path)  # first: it says best what is no COCO file
+    parts = read_parts(path, ("images", "categories"))  # first: it says best what is no COCO file
     error = next((fault for fault in check_file(path) if fault.severity is Severity.ERROR), None)
     if error:
         raise InputError(f"the file cannot be used: {error}", next_step=f"labelyard check {path}")
@@ -167,9 +168,9 @@ def _read(file: SourceFile, name: str, splitter: Splitter) -> Source:
         left_out.update([placement.left_out] if placement.left_out else [])
     info = _field(path, parts.rest, "info", dict)
     licenses = [one for one in _field(path, parts.rest, "licenses", list) if isinstance(one, dict)]
+    categories = [decode(raw) for raw in parts.categories]
     return Source(
-        file, digest_of(path), name, keys, splits, left_out, [decode(raw) for raw in parts.categories], licenses, info,
-        len(parts.annotations), extra,
+        file, digest_of(path), name, keys, splits, left_out, categories, licenses, info, extra,
         digest_of(extra) if extra else None, _state(path, extra),
     )  # fmt: skip
 
@@ -223,5 +224,3 @@ def _same(named: Iterable[tuple[Path, str]]) -> list[list[Path]]:
     for path, name in named:
         found[name].append(path)
     return [paths for paths in found.values() if len(paths) > 1]
-
-

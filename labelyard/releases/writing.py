@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -17,9 +17,9 @@ from msgspec import UNSET, Raw
 from labelyard.errors import InputError
 from labelyard.formats.coco.parts import read_parts
 from labelyard.releases.categories import Categories, Licenses
-from labelyard.releases.ids import IdArray, Ids, Keys, among, duplicates, repeated_key
-from labelyard.releases.keys import encode, is_numbered, label_prefix, padded, unpadded
-from labelyard.releases.lines import Spool, dumped, plain
+from labelyard.releases.ids import Ids, Keys, among, duplicates, repeated_key
+from labelyard.releases.keys import encode, image_salt, is_numbered, label_person, padded, unpadded
+from labelyard.releases.lines import Spool, all_plain, dumped, plain
 from labelyard.releases.manifest import ImageReference
 from labelyard.releases.placing import Placed
 from labelyard.releases.sources import EXTRA, IMAGE_FACTS, Source, Splitter
@@ -28,6 +28,7 @@ _decode = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_list = msgspec.json.Decoder(list[Raw]).decode
 
 _EXTRA_IMAGES = "extra images"
+_AT_ONCE = 100  # items that are decoded together: more do not fit the processor's cache
 
 
 @dataclass(slots=True)
@@ -47,20 +48,24 @@ class Added:
 
 @dataclass(frozen=True, slots=True)
 class _Label:
-    """A category of a source, for the items of one list. `points` is the number of keypoints if they are numbered."""
+    """A category of a source, for the items of one list, and how many there are in each split.
+
+    `points` is the number of keypoints if they are numbered.
+    """
 
     name: str
-    id: int
-    prefix: bytes
+    text: bytes
+    person: bytes
     points: int | None
+    counts: list[int]
 
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """The image of the items that are read: its id, the split's number, the list's spool; `left_out` is a reason."""
+    """The image of the items that are read: its text, the split's number, the list's spool; `left_out` is a reason."""
 
-    id: int
-    prefix: bytes
+    salt: bytes
+    text: bytes
     split: int
     spool: Spool
     shared: bool
@@ -116,7 +121,8 @@ class ItemWriter:
             image: dict[str, Any] = msgspec.json.decode(raw)
             placement = source.file.place(image)
             own = _decode(raw)
-            own |= {name: Raw(dumped(value)) for name, value in placement.fields.items()}
+            for name, value in placement.fields.items():
+                own[name] = Raw(dumped(value))
             own.pop("id", None)
             self._set_license(own, image.get("license"), licenses)
             self.spool(split, "images").add(b'{"id":%d,%s' % (number, plain(encode(own))[1:]))
@@ -124,29 +130,37 @@ class ItemWriter:
                 entry = {"id": number, "file_name": image["file_name"]}
                 self.spool(split, _EXTRA_IMAGES).add(dumped(entry))
             self.images[split] += 1
-            self._add_reference(number, split, image | placement.fields, placement.identity, splitter.group(placement, image))
+            group = splitter.group(placement, image)
+            self._add_reference(number, split, {**image, **placement.fields}, placement.identity, group)
 
     def _set_license(self, own: dict[str, Raw], license_id: object, licenses: Mapping[int, int]) -> None:
-        if license_id in licenses:
-            own["license"] = Raw(b"%d" % licenses[license_id])  # type: ignore[index]
+        if isinstance(license_id, int) and license_id in licenses:
+            own["license"] = Raw(b"%d" % licenses[license_id])
         elif own.pop("license", None) is not None and license_id is not None:
             self.unknown_licenses += 1
 
-    def _add_reference(self, number: int, split: int, image: Mapping[str, Any], identity: str, group: str | None) -> None:
-        facts = {name: image[name] for name in IMAGE_FACTS if isinstance(image.get(name), int if name == "size" else str)}
+    def _add_reference(
+        self, number: int, split: int, image: Mapping[str, Any], identity: str, group: str | None
+    ) -> None:
+        facts = {
+            name: image[name] for name in IMAGE_FACTS if isinstance(image.get(name), int if name == "size" else str)
+        }
         reference = ImageReference(
             number, image["file_name"], self._splits[split],
             identity=UNSET if identity == image["file_name"] else identity,
             group=UNSET if group is None or group in (identity, facts.get("sha256")) else group,
             **facts,
         )  # fmt: skip
-        self.references.add(dumped(msgspec.to_builtins(reference)))
+        self.references.add(plain(msgspec.json.encode(reference)))
 
     # --- annotations --------------------------------------------------------------------------------------------------
 
-    def add_annotations(self, source: Source, annotations: Sequence[Raw], placed: Placed, categories: Categories, images: Sequence[Raw]) -> None:
+    def add_annotations(
+        self, source: Source, annotations: Sequence[Raw], placed: Placed, categories: Categories, images: Sequence[Raw]
+    ) -> None:
         """Write the annotations of a source, and the items of its extra file."""
         lists = {"annotations": annotations, **_extra_lists(source)}
+        source.annotations = len(annotations)
         reader = _Reader(source, placed, images)
         states = {key: spool.state() for key, spool in self.spools.items()}
         added = self._add_lists(lists, reader, categories, frozenset())
@@ -184,46 +198,48 @@ class ItemWriter:
         added = Added()
         for part, raws in lists.items():
             try:
-                self._add_list(part, raws, reader, categories, contested, added)
+                labels = reader.labels(part, categories, len(self._splits))
+                self._add_list(part, raws, reader, labels, contested, added)
+                added.read += len(raws)
+                for label in labels.values():
+                    added.counts.update({(split, part, label.name): n for split, n in enumerate(label.counts) if n})
             except (ValueError, KeyError, TypeError) as error:
                 what = f"an item of {part} cannot be read: {error}"
                 path = reader.source.path if part == "annotations" else reader.source.extra
                 raise InputError(what, where=str(path)) from error
         return added
 
-    def _add_list(self, part: str, raws: Sequence[Raw], reader: _Reader, categories: Categories, contested: frozenset[int], added: Added) -> None:
-        labels = reader.labels(part, categories)
+    def _add_list(
+        self, part: str, raws: Sequence[Raw], reader: _Reader, labels: Mapping[bytes, _Label],
+        contested: frozenset[int], added: Added,
+    ) -> None:  # fmt: skip
+        """Write the items of one list. This runs once for each annotation of a dataset: it is written to be quick."""
         current, target = b"", None
         numbers: Counter[int] = Counter()
-        exceptions, count = self._ids.exceptions, self._ids.count
-        append, from_bytes = added.keys.append, int.from_bytes
-        added.read += len(raws)
-        for raw in raws:
-            own = _decode(raw)
-            image, label = bytes(own.pop("image_id")), labels[bytes(own.pop("category_id"))]
-            own.pop("id", None)
+        exceptions, count, from_bytes = self._ids.exceptions, self._ids.count, int.from_bytes
+        for image, category, content in _contents(raws):
             if image != current or target is None:
                 current, target = image, self._target(part, image, reader)
             if target.left_out:
                 added.left_out[target.left_out] += 1
                 continue
-            if label.points is None:
-                content = identity = plain(encode(own))
-            else:
-                content, identity = padded(own, label.points), unpadded(own)
-            key = from_bytes(blake2b(target.prefix + label.prefix + identity, digest_size=8).digest())
+            label = labels[category]
+            identity = content
+            if label.points is not None:
+                content, identity = padded(content, label.points), unpadded(content)  # noqa: PLW2901
+            key = from_bytes(blake2b(identity, digest_size=8, salt=target.salt, person=label.person).digest())
             if key in contested:
                 key, again = self._numbered(key, numbers, target)
                 if again:
                     added.duplicates += 1
                     continue
-            append(key)
+            added.keys.append(key)
             if target.shared:
                 added.shared.append(key)
             number = exceptions.get(key) or 1 + key % count
             rest = b"," + content[1:] if len(content) > 2 else b"}"
-            target.spool.add(b'{"id":%d,"image_id":%d,"category_id":%d%s' % (number, target.id, label.id, rest))
-            added.counts[target.split, part, label.name] += 1
+            target.spool.add(b'{"id":%d%b%b%b' % (number, target.text, label.text, rest))
+            label.counts[target.split] += 1
 
     def _numbered(self, key: int, numbers: Counter[int], target: _Target) -> tuple[int, bool]:
         """Return the key of a repetition in this source, and whether an earlier source has the same."""
@@ -236,8 +252,9 @@ class ItemWriter:
         number, split = int(reader.placed.ids[position]), int(reader.placed.splits[position])
         left_out = "" if number else reader.reason(position)
         return _Target(
-            number, number.to_bytes(8), split, self.spool(split, part), number in reader.placed.shared, left_out
-        )
+            image_salt(number), b',"image_id":%d' % number, split, self.spool(split, part),
+            number in reader.placed.shared, left_out,
+        )  # fmt: skip
 
 
 class _Reader:
@@ -257,15 +274,26 @@ class _Reader:
         """Return why an image is left out."""
         return self.source.file.place(msgspec.json.decode(self._images[position])).left_out
 
-    def labels(self, part: str, categories: Categories) -> dict[bytes, _Label]:
+    def labels(self, part: str, categories: Categories, splits: int) -> dict[bytes, _Label]:
         """Return the categories of the source by the JSON text of their id."""
         return {
             b"%d" % one["id"]: _Label(
-                one["name"], categories.ids[one["name"]], label_prefix(part, one["name"]),
-                categories.numbered[one["name"]] if is_numbered(one) else None,
+                name := one["name"], b',"category_id":%d' % categories.ids[name], label_person(part, name),
+                categories.numbered[name] if is_numbered(one) else None, [0] * splits,
             )
             for one in self.source.categories
         }  # fmt: skip
+
+
+def _contents(raws: Sequence[Raw]) -> Iterator[tuple[bytes, bytes, bytes]]:
+    """Yield the texts of each item: of its image's id, of its category's id, and of itself without the three ids."""
+    for start in range(0, len(raws), _AT_ONCE):
+        owns = list(map(_decode, raws[start : start + _AT_ONCE]))
+        ids = [(bytes(own.pop("image_id")), bytes(own.pop("category_id"))) for own in owns]
+        for own in owns:
+            own.pop("id", None)
+        for (image, category), content in zip(ids, all_plain(list(map(encode, owns))), strict=True):
+            yield image, category, content
 
 
 class _WithId(msgspec.Struct):

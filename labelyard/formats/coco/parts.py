@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,8 +30,10 @@ class Parts:
     rest: Mapping[str, Raw]
 
 
-def read_parts(path: Path) -> Parts:
-    """Return the parts of a file; a part that is missing is empty. The items keep the file mapped.
+def read_parts(path: Path, lists: Collection[str] = PARTS) -> Parts:
+    """Return the parts of a file; a part that is missing, or not among the `lists`, is empty.
+
+    The items keep the file mapped. It takes half the time without the annotations.
 
     Raises InputError if the file cannot be read, is no JSON object (NaN and Infinity are no JSON), or a part is no
     list.
@@ -45,8 +47,9 @@ def read_parts(path: Path) -> Parts:
         raise InputError(f"not a COCO document: {error}", where=str(path)) from error
     found = {}
     for part in PARTS:
+        content = document.pop(part, b"[]")
         try:
-            found[part] = _items.decode(document.pop(part, b"[]"))
+            found[part] = _items.decode(content if part in lists else b"[]")
         except ValueError as error:
             raise InputError(f"{part} is not a list: {error}", where=str(path)) from error
     return Parts(found["images"], found["annotations"], found["categories"], document)
