@@ -1,4 +1,4 @@
-"""Markdown for artifacts and dataset cards. Names and texts from outside are shown as code, so that nothing in them is interpreted."""
+"""Markdown for artifacts and dataset cards. Texts from outside are code, so that nothing in them is interpreted."""
 
 from __future__ import annotations
 

@@ -119,6 +119,14 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
         ),
     },
     "Datasets": {
+        "release": Command(
+            "labelyard.cli.release:release",
+            "Merge the current exports of DATASET into a release that one can train on, in the bucket.",
+        ),
+        "fetch": Command(
+            "labelyard.cli.release:fetch",
+            "Fetch a release with its images into a folder, and verify every checksum.",
+        ),
         "merge": Command(
             "labelyard.cli.releases:merge",
             "Merge COCO files into a release: one dataset with stable ids, splits, a manifest and checksums.",

@@ -77,15 +77,16 @@ def latest(tx: Transaction, dataset: str) -> Release | None:
     return tx.scalars(query.order_by(Release.number.desc()).limit(1)).one_or_none()
 
 
-def get(tx: Transaction, dataset: str, number: int) -> Release:
-    """Return a published release. Raises NotFound."""
+def get(tx: Transaction, dataset: str, number: int | None = None) -> Release:
+    """Return a published release, by default the newest. Raises NotFound."""
+    newest = latest(tx, dataset)
+    if newest is None:
+        raise NotFound(f"the dataset {dataset} has no release yet", next_step=f"labelyard release {dataset}")
     query = select(Release).where(Release.dataset == dataset, Release.number == number)
-    found = tx.scalars(query.where(Release.published_at.is_not(None))).one_or_none()
+    found = newest if number is None else tx.scalars(query.where(Release.published_at.is_not(None))).one_or_none()
     if found is None:
-        newest = latest(tx, dataset)
-        known = f"the newest one is {newest.number}" if newest else "it has none yet"
-        next_step = f"labelyard release {dataset}"
-        raise NotFound(f"the dataset {dataset} has no release {number}: {known}", next_step=next_step)
+        what = f"the dataset {dataset} has no release {number}: the newest one is {newest.number}"
+        raise NotFound(what, next_step=f"labelyard fetch {dataset}/{newest.number} --to FOLDER")
     return found
 
 
@@ -107,7 +108,7 @@ def planned(tx: Transaction, dataset: str, bucket: str, folder: str) -> Release:
 
 
 def acquire(tx: Transaction, dataset: str, bucket: str, folder: str, holder: str, lease: timedelta) -> Release:
-    """Return the release to build (see `planned`), leased to `holder`. Raises LeaseTaken while another run builds it."""
+    """Return the release to build (see `planned`), leased to `holder`. Raises LeaseTaken if another run builds it."""
     datasets.lock(tx, dataset)
     found = planned(tx, dataset, bucket, folder)
     if found.leased_until is not None and found.leased_until > tx.now:

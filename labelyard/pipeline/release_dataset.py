@@ -12,36 +12,35 @@ import logging
 import os
 import socket
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import msgspec
 
 from labelyard.config import DatasetSpec
 from labelyard.context import Context
-from labelyard.domain.objects import StoredObject, s3_url
-from labelyard.errors import InputError, LeaseLost, LedgerError, ObjectDeleted
+from labelyard.domain.objects import s3_url
+from labelyard.errors import InputError, LeaseLost, LedgerError
 from labelyard.failpoints import failpoint
 from labelyard.ledger import datasets, releases
 from labelyard.ledger.releases import PublishedImage
 from labelyard.ledger.tables import Release
 from labelyard.pipeline.lease_thread import extended_in_background
-from labelyard.pipeline.release_inputs import fetch_inputs, fetch_release
+from labelyard.pipeline.release_inputs import LATEST, Pointer, fetch_inputs, fetch_release, read_pointer
 from labelyard.releases.documents import ReleaseDocuments
 from labelyard.releases.facts import ReleaseFacts
 from labelyard.releases.lines import digest_of
 from labelyard.releases.manifest import IMAGES, MANIFEST, PASSPORT, UNLISTED, Manifest, references
-from labelyard.releases.merging import MergeOptions, merge
+from labelyard.releases.merging import Merged, MergeOptions, merge
 from labelyard.releases.signature import sign
 
 _log = logging.getLogger(__name__)
-
-LATEST = "latest.json"
-"""The file, in the folder of a dataset's releases, that names the newest one."""
 
 _CONTENT_FILES = frozenset({IMAGES, PASSPORT})
 """Files of a release that have the ids of all that is in it, and do not name its number."""
@@ -51,7 +50,11 @@ _MEDIA_TYPES = {".json": "application/json", ".jsonl": "application/jsonl", ".md
 
 @dataclass(frozen=True)
 class Released:
-    """A release: the newest one as it is if nothing has changed since. `splits` counts images, `left_out` reasons."""
+    """A release: the newest one as it is if nothing has changed since.
+
+    `splits` has the number of images, `labels` that of annotations, `left_out` that of images by the reason why they
+    are not in it. `changes` is what `changes.json` says, empty for the first release.
+    """
 
     dataset: str
     number: int
@@ -59,6 +62,8 @@ class Released:
     images: int
     annotations: int
     splits: Mapping[str, int]
+    labels: Mapping[str, int]
+    changes: Mapping[str, Any]
     left_out: Mapping[str, int]
     warnings: tuple[str, ...]
     is_new: bool
@@ -66,15 +71,6 @@ class Released:
     def __str__(self) -> str:
         splits = ", ".join(f"{count} {split}" for split, count in self.splits.items())
         return f"release {self.number}: {self.images} images ({splits}), {self.annotations} annotations, {self.url}"
-
-
-class Pointer(msgspec.Struct, frozen=True):
-    """What `latest.json` says: the newest release, its folder in the same bucket, and the SHA-256 of its manifest."""
-
-    dataset: str
-    release: int
-    prefix: str
-    manifest_sha256: str
 
 
 def release_dataset(context: Context, dataset: str, *, dry_run: bool = False) -> Released:
@@ -85,18 +81,18 @@ def release_dataset(context: Context, dataset: str, *, dry_run: bool = False) ->
     the bucket refuses. The newest release stays as it is then, and the next call continues.
     """
     with _spool_folder(context) as folder, (_planned if dry_run else _acquired)(context, dataset, folder) as building:
-        manifest = building.merge()
+        merged = building.merge()
         failpoint("release_dataset.merged")
-        if previous := building.unchanged(manifest):
+        if previous := building.unchanged(merged.manifest):
             return previous
         if not dry_run:
             building.upload()
             failpoint("release_dataset.uploaded")
             building.point()
             failpoint("release_dataset.pointed")
-            building.record(manifest)
+            building.record(merged.manifest)
             failpoint("release_dataset.recorded")
-        released = building.released(manifest)
+        released = building.released(merged)
     _log.info("%s: %s", dataset, released)
     return released
 
@@ -175,7 +171,7 @@ class _Building:
 
     # --- the steps ---
 
-    def merge(self) -> Manifest:
+    def merge(self) -> Merged:
         """Fetch what is needed, and write the release into its folder on disk."""
         self._require_free_number()
         before = self._fetch_previous()
@@ -189,10 +185,10 @@ class _Building:
         options = MergeOptions(
             self._spec.release.splits.rule(), before, info=facts.info(), write_documents=documents.write
         )
-        manifest = merge(inputs.sources, self._folder, options).manifest
+        merged = merge(inputs.sources, self._folder, options)
         if key := self._context.settings.release_key:
             sign(self._folder, key)
-        return manifest
+        return merged
 
     def _fetch_previous(self) -> Path | None:
         """Return a folder with the files of the previous release, without its images."""
@@ -201,7 +197,7 @@ class _Building:
         with self._context.ledger.read_only() as tx:
             row = releases.get(tx, self._release.dataset, self._release.previous)
         folder = self._spool / "previous"
-        self._previous = fetch_release(self._context, row.bucket, row.prefix, folder, row.manifest_sha256)
+        self._previous = fetch_release(self._context.store, row.bucket, row.prefix, folder, row.manifest_sha256)
         return folder
 
     def unchanged(self, manifest: Manifest) -> Released | None:
@@ -213,7 +209,7 @@ class _Building:
                 releases.discard(tx, self._release.id, self._holder)
         with self._context.ledger.read_only() as tx:
             row = releases.get(tx, self._release.dataset, self._release.previous or 0)
-        return _released(row, self._previous, is_new=False)
+        return _released(row, self._previous, {}, is_new=False)
 
     def upload(self) -> None:
         """Write every file of the release into the bucket, those that say what it has last."""
@@ -230,7 +226,7 @@ class _Building:
         self.check()
         pointer = Pointer(self._release.dataset, self._release.number, self._release.prefix, self._manifest_sha256)
         content = msgspec.json.format(msgspec.json.encode(pointer)) + b"\n"
-        self._context.store.write(self._release.bucket, self._latest_key, content, "application/json")
+        self._context.store.write(self._release.bucket, self._releases_folder + LATEST, content, "application/json")
 
     def record(self, manifest: Manifest) -> None:
         """Record the release and its images in the ledger."""
@@ -242,41 +238,32 @@ class _Building:
             releases.extend(tx, self._release.id, self._holder, timedelta(0))
             releases.publish(tx, self._release.id, self._manifest_sha256, _annotations(manifest), images)
 
-    def released(self, manifest: Manifest) -> Released:
+    def released(self, merged: Merged) -> Released:
         """Return the release."""
-        return _released(self._release, manifest, is_new=True)
+        changes = merged.changes.document() if self._previous else {}
+        return _released(self._release, merged.manifest, changes, is_new=True)
 
     @property
     def _manifest_sha256(self) -> str:
         return digest_of(self._folder / MANIFEST).sha256
 
     @property
-    def _latest_key(self) -> str:
-        return f"{self._release.prefix.removesuffix(f'{self._release.number}/')}{LATEST}"
+    def _releases_folder(self) -> str:
+        return self._release.prefix.removesuffix(f"{self._release.number}/")
 
     def _require_free_number(self) -> None:
         """Raise InputError if the bucket has a release of this number that the ledger does not know.
 
         It is our own if the run that wrote it died before the ledger said so: then it is written again.
         """
-        found = read_pointer(self._context, self._release.bucket, self._latest_key)
+        found = read_pointer(self._context.store, self._release.bucket, self._releases_folder)
         if found is not None and found.release > self._release.number:
             raise InputError(
                 f"the bucket has release {found.release} already, the ledger only {self._release.previous or 'none'}: "
                 "nothing of a release is overwritten",
-                where=s3_url(self._release.bucket, self._latest_key),
-                next_step="write another prefix into the section release of the dataset file, then: labelyard apply FILE",
+                where=s3_url(self._release.bucket, self._releases_folder + LATEST),
+                next_step="write another release.prefix into the dataset file, then: labelyard apply FILE",
             )
-
-
-def read_pointer(context: Context, bucket: str, key: str) -> Pointer | None:
-    """Return what a `latest.json` says, None if there is none. Raises InputError for anything else."""
-    try:
-        return msgspec.json.decode(b"".join(context.store.read(StoredObject(bucket, key, ""))), type=Pointer)
-    except ObjectDeleted:
-        return None
-    except ValueError as error:
-        raise InputError(f"it does not name a release: {error}", where=s3_url(bucket, key)) from error
 
 
 def _content(manifest: Manifest) -> dict[str, str]:
@@ -288,10 +275,13 @@ def _annotations(manifest: Manifest) -> int:
     return sum(sum(counts.items.values()) for counts in manifest.counts.values())
 
 
-def _released(row: Release, manifest: Manifest, *, is_new: bool) -> Released:
+def _released(row: Release, manifest: Manifest, changes: Mapping[str, Any], *, is_new: bool) -> Released:
+    labels: Counter[str] = Counter()
+    for counts in manifest.counts.values():
+        labels.update(counts.labels)
     return Released(
         row.dataset, row.number, s3_url(row.bucket, row.prefix),
         sum(counts.images for counts in manifest.counts.values()), _annotations(manifest),
-        {split: counts.images for split, counts in manifest.counts.items()},
+        {split: counts.images for split, counts in manifest.counts.items()}, dict(labels), changes,
         manifest.images_left_out, tuple(manifest.warnings), is_new,
     )  # fmt: skip

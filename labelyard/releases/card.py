@@ -21,6 +21,10 @@ _FILES = {
     "manifest.json, SHA256SUMS": "each file with its SHA-256",
 }
 
+_HOW = """\
+{batches} batches were labelled in CVAT and exported; labelyard {labelyard} merged the exports. Each content is in the
+release once. The splits follow {by}; an image keeps its split and its id in later releases."""
+
 _USE = """\
 ```
 labelyard fetch {name} --to FOLDER     # these files, with the images
@@ -41,21 +45,23 @@ def write_card(folder: Path, manifest: Manifest, facts: ReleaseFacts, categories
         f"# {facts.dataset}, release {facts.number}",
         code(facts.description) if facts.description else "",
         _splits(manifest),
-        f"Licence: {code(facts.licence) if facts.licence else 'not stated'}. "
-        f"Contact: {code(facts.contact) if facts.contact else 'not stated'}. "
-        f"Last change of an annotation: {facts.data_date or 'unknown'}.",
+        _about(facts),
         "## Labels",
         _labels(manifest, categories),
         "## How it was made",
-        f"{len(manifest.sources)} batches were labelled in CVAT and exported; labelyard {manifest.labelyard} merged the "
-        f"exports. Each content is in the release once. The splits follow {code(manifest.splits.by)}; an image keeps its "
-        "split and its id in later releases.",
+        _HOW.format(batches=len(manifest.sources), labelyard=manifest.labelyard, by=code(manifest.splits.by)),
         _left_out(manifest),
         "## Files",
         table(("file", "content"), [(f"`{name}`", content) for name, content in _FILES.items()]),
         _USE.format(name=facts.dataset),
     ]
     (folder / CARD).write_text("\n\n".join(filter(None, parts)), encoding="utf-8")
+
+
+def _about(facts: ReleaseFacts) -> str:
+    licence, contact = (code(text) if text else "not stated" for text in (facts.licence, facts.contact))
+    changed = facts.data_date or "unknown"
+    return f"Licence: {licence}. Contact: {contact}. Last change of an annotation: {changed}."
 
 
 def _splits(manifest: Manifest) -> str:

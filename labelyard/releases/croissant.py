@@ -1,7 +1,7 @@
 """`croissant.json`: a release described for machines, in the vocabulary Croissant 1.0.
 
-It has a record for each split, image and annotation. Each set of records is read from a file of its own: readers fail on
-two sets of unlike length in one file.
+It has a record for each split, image and annotation. Each set of records has its own file: readers fail on two sets
+of unlike length in one file.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _INTEGER, _TEXT, _FLOAT = "sc:Integer", "sc:Text", "sc:Float"
 
 
 def write_croissant(folder: Path, manifest: Manifest, facts: ReleaseFacts, known: Mapping[str, Digest]) -> None:
-    """Write the description of the release in a folder. `known` has the digests of files that need not be read again."""
+    """Write the description of the release in a folder. `known` has the digests of some of its files."""
     paths = [IMAGES, *(instances_path(split) for split in manifest.counts)]
     document: dict[str, Any] = {
         "@context": _CONTEXT,

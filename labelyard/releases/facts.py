@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class ReleaseFacts:
-    """A release of a dataset. `url` is where its folder is; `data_date` is when its annotations last changed, ISO 8601."""
+    """A release of a dataset. `url` is its folder; `data_date` is when its annotations last changed, ISO 8601."""
 
     dataset: str
     number: int

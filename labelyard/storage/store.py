@@ -126,6 +126,17 @@ class Store:
         etag: str = response["ETag"].strip('"')
         return etag
 
+    def copy(self, obj: StoredObject, bucket: str, key: str) -> StoredObject:
+        """Copy the content that the object's ETag names, within the store (at most 5 GB); return the copy.
+
+        Raises ObjectDeleted, ObjectChanged, ObjectArchived, ObjectRefused.
+        """
+        source = {"Bucket": obj.bucket, "Key": obj.key} | ({"VersionId": obj.version_id} if obj.version_id else {})
+        condition = {"CopySourceIfMatch": f'"{obj.etag}"'} if obj.etag else {}
+        with boto_errors(obj.url, of_object=True):
+            self._client.copy_object(Bucket=bucket, Key=key, CopySource=source, **condition)
+        return self.head(bucket, key)
+
     def list(
         self, bucket: str, prefix: str = "", *, after: str = "", page_size: int = LISTING_PAGE
     ) -> Iterator[StoredObject]:

@@ -67,7 +67,7 @@ class Workspace:
             "export": {"prefix": "out"},
         }
         for section, value in changes.items():
-            document[section] = {**document[section], **value} if isinstance(value, dict) else value
+            document[section] = {**document.get(section, {}), **value} if isinstance(value, dict) else value
         self.spec = DatasetSpec.model_validate(document)
         with self.context.ledger.transaction() as tx:
             datasets.apply(tx, self.spec)

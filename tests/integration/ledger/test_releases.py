@@ -138,7 +138,7 @@ def test_a_discarded_release_leaves_its_number_free(ledger: Ledger, batch: Batch
 
 
 def test_the_error_of_an_unknown_release_names_the_newest(ledger: Ledger, batch: Batch) -> None:
-    with ledger.read_only() as tx, pytest.raises(NotFound, match="no release 3: it has none yet"):
+    with ledger.read_only() as tx, pytest.raises(NotFound, match="street has no release yet"):
         releases.get(tx, "street", 3)
     publish(ledger, acquire(ledger))
     with ledger.read_only() as tx, pytest.raises(NotFound, match="no release 3: the newest one is 1"):

@@ -1,0 +1,22 @@
+"""The flow that releases a dataset: started by a person, or by a schedule of one's own."""
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
+
+from labelyard.context import open_context
+from labelyard.orchestration.current_run import tag_run
+from labelyard.orchestration.states import report_failures
+from tasks.release_dataset import release_dataset as release
+
+
+@flow(name="release-dataset", flow_run_name="release {dataset}", persist_result=False)
+@report_failures
+def release_dataset(dataset: str) -> State:
+    """Merge the current exports of a dataset into a release in the bucket, unless nothing has changed."""
+    tag_run(dataset)
+    with open_context():
+        released = release(dataset)
+    if not released["is_new"]:
+        return Completed(name="Nothing has changed", message=f"since release {released['number']}, {released['url']}")
+    return Completed(name="Released", message=f"release {released['number']}, {released['url']}")
