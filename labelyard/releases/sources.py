@@ -155,10 +155,14 @@ def read_sources(files: Sequence[SourceFile], splitter: Splitter) -> list[Source
 
 def _read(file: SourceFile, name: str, splitter: Splitter) -> Source:
     path, extra = file.path, _extra_of(file.path)
-    parts = read_parts(path, ("images", "categories"))  # first: it says best what is no COCO file
-    error = next((fault for fault in check_file(path) if fault.severity is Severity.ERROR), None)
-    if error:
-        raise InputError(f"the file cannot be used: {error}", next_step=f"labelyard check {path}")
+    next_step = f"labelyard check {path}"
+    try:
+        parts = read_parts(path, ("images", "categories"))  # first: it says best what is no COCO file
+    except InputError as error:
+        raise InputError(error.what, where=error.where, next_step=next_step) from error
+    fault = next((one for one in check_file(path) if one.severity is Severity.ERROR), None)
+    if fault:
+        raise InputError(f"the file cannot be used: {fault}", next_step=next_step)
     decode = _decoded(path)
     keys, splits, left_out = array("Q"), array("h"), Counter[str]()
     for raw in parts.images:
