@@ -106,14 +106,13 @@ class _Side:
     """A release to be compared."""
 
     def __init__(self, folder: Path) -> None:
-        self.files = sorted((folder / ANNOTATIONS).glob("instances_*.json"))
+        self._instances = sorted((folder / ANNOTATIONS).glob("instances_*.json"))
+        self._files = [*self._instances, *sorted((folder / ANNOTATIONS).glob("extra_*.json"))]
 
     def images(self) -> Iterator[tuple[int, str, str, int]]:
         """Yield id, file name, split and a key of the fields of each image, without the id of its licence."""
         decode, own_fields = msgspec.json.Decoder(_Image).decode, msgspec.json.Decoder(dict[str, Raw]).decode
-        for path in self.files:
-            if path.name.endswith(".extra.json"):
-                continue
+        for path in self._instances:
             split = path.stem.removeprefix("instances_")
             for part, item in items(path):
                 if part != "images":
@@ -125,7 +124,7 @@ class _Side:
     def items(self) -> Iterator[tuple[str, ReleasedItem]]:
         """Yield the label and the item of each annotation, also of extra files."""
         decode = msgspec.json.Decoder(ReleasedItem).decode
-        for path in self.files:
+        for path in self._files:
             names = {one["id"]: one["name"] for one in fields(path)["categories"]}
             for part, item in items(path):
                 if part != "images":
@@ -134,7 +133,7 @@ class _Side:
 
     def labels(self) -> dict[str, dict[str, Any]]:
         """Return the categories by name."""
-        return {one["name"]: one for path in self.files for one in fields(path)["categories"]}
+        return {one["name"]: one for path in self._files for one in fields(path)["categories"]}
 
 
 def _compare_images(old: _Side, new: _Side, difference: Difference) -> None:

@@ -103,10 +103,9 @@ def merged_items(contents: Iterable[dict[str, Any]]) -> Counter[Item]:
 
 def splits_of(folder: Path, *, extra: bool = False) -> dict[str, dict[str, Any]]:
     """The COCO files of a release by split."""
-    ending = ".extra.json" if extra else ".json"
-    found = sorted((folder / "annotations").glob(f"instances_*{ending}"))
-    paths = {path.name.removeprefix("instances_").removesuffix(ending): path for path in found}
-    return {split: json.loads(path.read_text("ascii")) for split, path in paths.items() if "." not in split}
+    start = "extra_" if extra else "instances_"
+    paths = sorted((folder / "annotations").glob(f"{start}*.json"))
+    return {path.stem.removeprefix(start): json.loads(path.read_text("ascii")) for path in paths}
 
 
 def ids_of(folder: Path, bits: str = "annotations") -> dict[tuple[str, ...], list[int]]:
