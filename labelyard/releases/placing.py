@@ -31,9 +31,7 @@ class Placed:
     shared: frozenset[int]
 
 
-def place_images(
-    sources: Sequence[Source], ids: Ids, names: Sequence[str], previous: Previous | None
-) -> list[Placed]:
+def place_images(sources: Sequence[Source], ids: Ids, names: Sequence[str], previous: Previous | None) -> list[Placed]:
     """Return the images of each source, and add exceptions to `ids` where two images would have one.
 
     `names` has the splits by their number.
@@ -59,8 +57,8 @@ def _take_over(ids: IdArray, splits: npt.NDArray[np.int16], names: Sequence[str]
     """Set the splits that the previous release has: no image moves."""
     here = np.array([names.index(name) for name in previous.splits], np.int16)
     known = among(ids, previous.image_ids)
-    places = np.searchsorted(previous.image_ids, ids[known])
-    splits[known] = here[previous.image_splits[places]]
+    positions = np.searchsorted(previous.image_ids, ids[known])
+    splits[known] = here[previous.image_splits[positions]]
 
 
 def _repetitions(

@@ -34,7 +34,10 @@ def with_category(**fields: Any) -> dict[str, Any]:
 CONTRADICTIONS = {
     "supercategory": (with_category(supercategory="vehicle"), ["'car' has the supercategory", "vehicle"]),
     "keypoints": (with_category(keypoints=["head"]), ["'car' has the keypoints", "head"]),
-    "size": (changed(lambda content: content["images"][0].update(width=99)), ["a.jpg: it has", "99 x 100", "100 x 100"]),
+    "size": (
+        changed(lambda content: content["images"][0].update(width=99)),
+        ["a.jpg: it has", "99 x 100", "100 x 100"],
+    ),
 }
 
 
@@ -77,8 +80,8 @@ def test_two_contents_of_one_name_are_refused(field: str, tmp_path: Path) -> Non
         (json.dumps(changed(lambda c: c["annotations"][0].update(id="x"))).encode(), "its id must be a whole number"),
         (json.dumps(changed(lambda c: c["annotations"][0].update(image_id=7))).encode(), "image 7 is not among"),
         (json.dumps(changed(lambda c: c["images"][0].update(file_name=5))).encode(), "has no file_name"),
-        (b'{"images": [{"id": 1, "file_name": "\\ud800", "width": 5, "height": 5}], "annotations": [],'
-         b' "categories": []}', "not a COCO document"),
+        ((b'{"images": [{"id": 1, "file_name": "\\ud800", "width": 5, "height": 5}], "annotations": [],'
+         b' "categories": []}'), "not a COCO document"),
     ],
 )  # fmt: skip
 def test_a_file_that_cannot_be_used_is_named(content: bytes, message: str, tmp_path: Path) -> None:

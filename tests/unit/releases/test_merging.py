@@ -175,7 +175,9 @@ def test_the_rule_of_the_splits_is_that_of_the_previous_release(tmp_path: Path) 
 
 def test_a_group_stays_in_its_split_when_the_fractions_change(tmp_path: Path) -> None:
     contents = [document([f"cam{n}/a.jpg" for n in range(8)])]
-    merge(sources(tmp_path, contents), tmp_path / "first", MergeOptions(SplitRule({"train": 0.5, "val": 0.5}, "folder")))
+    merge(
+        sources(tmp_path, contents), tmp_path / "first", MergeOptions(SplitRule({"train": 0.5, "val": 0.5}, "folder"))
+    )
     more = [*contents, document([f"cam{n}/b.jpg" for n in range(8)])]
     later = MergeOptions(SplitRule({"train": 1}, "folder"), tmp_path / "first")
     merge(sources(tmp_path, more), tmp_path / "second", later)
@@ -250,6 +252,9 @@ def test_extra_files_are_merged_too(tmp_path: Path) -> None:
     assert len(set(numbers)) == len(numbers) == 12
     assert merged.manifest.annotations.written == 12
     assert verify(tmp_path / "release").faults == ()
+    annotations = tmp_path / "release" / "annotations"
+    again = merge([SourceFile(path) for path in annotations.glob("instances_*")], tmp_path / "again")
+    assert again.manifest.annotations.written == 12
 
 
 def points_file(name: str, points: int) -> dict[str, Any]:
@@ -277,13 +282,13 @@ def test_the_caller_places_images(tmp_path: Path) -> None:
     contents = [document(["a.jpg", "b.jpg"]), document(["old/a.jpg"], boxes_on_each=3)]
     hashes = {"a.jpg": "aa" * 32, "old/a.jpg": "aa" * 32}
 
-    def place(image: Any) -> Placement:
+    def place_image(image: Any) -> Placement:
         name = image["file_name"]
         if name not in hashes:
             return Placement(name, left_out="it is quarantined")
         return Placement(hashes[name], "day 1", {"sha256": hashes[name]})
 
-    files = [SourceFile(one.path, place) for one in sources(tmp_path, contents)]
+    files = [SourceFile(one.path, place_image) for one in sources(tmp_path, contents)]
     merged = merge(files, tmp_path / "release")
     content = splits_of(tmp_path / "release")["train"]
     [image] = content["images"]
