@@ -55,10 +55,10 @@ class SplitRule:
     def split(self, group: str) -> str:
         """Return the split of a group. The order in which the fractions were written does not matter."""
         digest = hashlib.blake2b(group.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-        place, end = int.from_bytes(digest) / 2**64, 0.0
+        position, end = int.from_bytes(digest) / 2**64, 0.0
         names = sorted(self.fractions)
         for name in names:
             end += self.fractions[name]
-            if place < end:
+            if position < end:
                 return name
         return names[-1]

@@ -106,14 +106,13 @@ class _Side:
     """A release to be compared."""
 
     def __init__(self, folder: Path) -> None:
-        self.files = sorted((folder / ANNOTATIONS).glob("instances_*.json"))
+        self._instances = sorted((folder / ANNOTATIONS).glob("instances_*.json"))
+        self._files = [*self._instances, *sorted((folder / ANNOTATIONS).glob("extra_*.json"))]
 
     def images(self) -> Iterator[tuple[int, str, str, int]]:
         """Yield id, file name, split and a key of the fields of each image, without the id of its licence."""
         decode, own_fields = msgspec.json.Decoder(_Image).decode, msgspec.json.Decoder(dict[str, Raw]).decode
-        for path in self.files:
-            if path.name.endswith(".extra.json"):
-                continue
+        for path in self._instances:
             split = path.stem.removeprefix("instances_")
             for part, item in items(path):
                 if part != "images":
@@ -125,7 +124,7 @@ class _Side:
     def items(self) -> Iterator[tuple[str, ReleasedItem]]:
         """Yield the label and the item of each annotation, also of extra files."""
         decode = msgspec.json.Decoder(ReleasedItem).decode
-        for path in self.files:
+        for path in self._files:
             names = {one["id"]: one["name"] for one in fields(path)["categories"]}
             for part, item in items(path):
                 if part != "images":
@@ -134,7 +133,7 @@ class _Side:
 
     def labels(self) -> dict[str, dict[str, Any]]:
         """Return the categories by name."""
-        return {one["name"]: one for path in self.files for one in fields(path)["categories"]}
+        return {one["name"]: one for path in self._files for one in fields(path)["categories"]}
 
 
 def _compare_images(old: _Side, new: _Side, difference: Difference) -> None:
@@ -150,10 +149,10 @@ def _compare_images(old: _Side, new: _Side, difference: Difference) -> None:
     (old_ids, old_keys, old_splits), (new_ids, new_keys, new_splits) = columns
     kept, removed = among(new_ids, old_ids), ~among(old_ids, new_ids)
     order = np.argsort(old_ids)
-    places = order[np.searchsorted(old_ids, new_ids[kept], sorter=order)]
+    positions = order[np.searchsorted(old_ids, new_ids[kept], sorter=order)]
     changed, moved = np.zeros(new_ids.size, np.bool_), np.zeros(new_ids.size, np.bool_)
-    changed[kept] = old_keys[places] != new_keys[kept]
-    moved[kept] = old_splits[places] != new_splits[kept]
+    changed[kept] = old_keys[positions] != new_keys[kept]
+    moved[kept] = old_splits[positions] != new_splits[kept]
     for side, masks in ((old, {"removed": removed}), (new, {"added": ~kept, "changed": changed, "moved": moved})):
         for kind, mask in masks.items():
             difference.images[kind] = int(mask.sum())
@@ -213,13 +212,17 @@ def _images_of(side: _Side, mask: npt.NDArray[np.bool_]) -> IdArray:
 def _pairs(removed: Sequence[_Box], added: Sequence[_Box]) -> int:
     """Return how many boxes were changed: those that overlap most are pairs first."""
     overlaps = sorted(
-        ((_overlap(one, two), place, other) for place, one in enumerate(removed) for other, two in enumerate(added)),
+        (
+            (_overlap(one, two), position, other)
+            for position, one in enumerate(removed)
+            for other, two in enumerate(added)
+        ),
         key=lambda found: (-found[0], *found[1:]),
     )
     left, right = set(range(len(removed))), set(range(len(added)))
-    for overlap, place, other in overlaps:
-        if overlap > 0 and place in left and other in right:
-            left.remove(place)
+    for overlap, position, other in overlaps:
+        if overlap > 0 and position in left and other in right:
+            left.remove(position)
             right.remove(other)
     return len(removed) - len(left)
 

@@ -106,7 +106,7 @@ def among(values: IdArray, others: IdArray) -> npt.NDArray[np.bool_]:
     if not others.size:
         return np.zeros(values.size, np.bool_)
     ordered = np.sort(others)
-    places = np.searchsorted(ordered, values)
-    np.minimum(places, ordered.size - 1, out=places)
-    found: npt.NDArray[np.bool_] = ordered[places] == values
+    positions = np.searchsorted(ordered, values)
+    np.minimum(positions, ordered.size - 1, out=positions)
+    found: npt.NDArray[np.bool_] = ordered[positions] == values
     return found

@@ -205,5 +205,8 @@ def references(folder: Path) -> Iterator[ImageReference]:
 
 
 def instances_path(split: str, *, extra: bool = False) -> str:
-    """Return the path of a split's COCO file in the folder, or of its extra file."""
-    return f"{ANNOTATIONS}/instances_{split}{'.extra' if extra else ''}.json"
+    """Return the path of a split's COCO file in the folder, or of its extra file.
+
+    The latter's name does not begin with `instances_`: datumaro takes every such file for a split, and fails.
+    """
+    return f"{ANNOTATIONS}/{'extra' if extra else 'instances'}_{split}.json"

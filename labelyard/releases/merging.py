@@ -102,7 +102,7 @@ class _Merging:
         self.image_ids = ids_of(exceptions.images, options.bits)
         self.ids = ids_of(exceptions.annotations, options.bits)
         self.before = Ids(dict(self.ids.exceptions), options.bits)
-        self.placed: list[Placed] = place_images(self.sources, self.image_ids, previous)
+        self.placed: list[Placed] = place_images(self.sources, self.image_ids, self.splits, previous)
         self.writer = self._new_writer()
 
     def _new_writer(self) -> ItemWriter:

@@ -31,8 +31,10 @@ class Placed:
     shared: frozenset[int]
 
 
-def place_images(sources: Sequence[Source], ids: Ids, previous: Previous | None) -> list[Placed]:
+def place_images(sources: Sequence[Source], ids: Ids, names: Sequence[str], previous: Previous | None) -> list[Placed]:
     """Return the images of each source, and add exceptions to `ids` where two images would have one.
+
+    `names` has the splits by their number.
 
     Raises InputError if two sources have different images of one identity.
     """
@@ -46,16 +48,17 @@ def place_images(sources: Sequence[Source], ids: Ids, previous: Previous | None)
     for own, of_source, positions in zip(keys, splits, again, strict=True):
         numbers = np.where(own > 0, ids.ids_of(own), 0)
         if previous:
-            _take_over(numbers, of_source, previous)
+            _take_over(numbers, of_source, names, previous)
         placed.append(Placed(numbers, of_source, frozenset(positions), shared))
     return placed
 
 
-def _take_over(ids: IdArray, splits: npt.NDArray[np.int16], previous: Previous) -> None:
+def _take_over(ids: IdArray, splits: npt.NDArray[np.int16], names: Sequence[str], previous: Previous) -> None:
     """Set the splits that the previous release has: no image moves."""
+    here = np.array([names.index(name) for name in previous.splits], np.int16)
     known = among(ids, previous.image_ids)
-    places = np.searchsorted(previous.image_ids, ids[known])
-    splits[known] = previous.image_splits[places]
+    positions = np.searchsorted(previous.image_ids, ids[known])
+    splits[known] = here[previous.image_splits[positions]]
 
 
 def _repetitions(

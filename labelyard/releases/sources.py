@@ -43,7 +43,7 @@ class Placement:
     left_out: str = ""
 
 
-Place = Callable[[Mapping[str, Any]], Placement]
+PlaceImage = Callable[[Mapping[str, Any]], Placement]
 """Return the placement of an image, given its fields in the source. The same image has the same one every time."""
 
 
@@ -81,7 +81,7 @@ class SourceFile:
     """A COCO file to be merged, and what it does with its images."""
 
     path: Path
-    place: Place = by_file_name
+    place_image: PlaceImage = by_file_name
 
 
 @dataclass(slots=True)
@@ -155,14 +155,18 @@ def read_sources(files: Sequence[SourceFile], splitter: Splitter) -> list[Source
 
 def _read(file: SourceFile, name: str, splitter: Splitter) -> Source:
     path, extra = file.path, _extra_of(file.path)
-    parts = read_parts(path, ("images", "categories"))  # first: it says best what is no COCO file
-    error = next((fault for fault in check_file(path) if fault.severity is Severity.ERROR), None)
-    if error:
-        raise InputError(f"the file cannot be used: {error}", next_step=f"labelyard check {path}")
+    next_step = f"labelyard check {path}"
+    try:
+        parts = read_parts(path, ("images", "categories"))  # first: it says best what is no COCO file
+    except InputError as error:
+        raise InputError(error.what, where=error.where, next_step=next_step) from error
+    fault = next((one for one in check_file(path) if one.severity is Severity.ERROR), None)
+    if fault:
+        raise InputError(f"the file cannot be used: {fault}", next_step=next_step)
     decode = _decoded(path)
     keys, splits, left_out = array("Q"), array("h"), Counter[str]()
     for raw in parts.images:
-        placement = file.place(image := decode(raw))
+        placement = file.place_image(image := decode(raw))
         keys.append(0 if placement.left_out else image_key(placement.identity))
         splits.append(splitter.split(placement, image))
         left_out.update([placement.left_out] if placement.left_out else [])
@@ -197,8 +201,12 @@ def _field(path: Path, rest: Mapping[str, msgspec.Raw], name: str, kind: type[An
 
 
 def _extra_of(path: Path) -> Path | None:
-    extra = path.with_name(f"{path.name.removesuffix('.json')}.extra.json")
-    return extra if extra.is_file() and path.suffix == ".json" else None
+    """Return the extra file: `NAME.extra.json`, or in a release `extra_SPLIT.json`."""
+    names = [f"{path.stem}.extra.json"]
+    if path.name.startswith("instances_"):
+        names.append(path.name.replace("instances_", "extra_", 1))
+    found = (path.with_name(name) for name in names if path.suffix == ".json")
+    return next((extra for extra in found if extra.is_file()), None)
 
 
 def _state(*paths: Path | None) -> tuple[Any, ...]:

@@ -119,7 +119,7 @@ class ItemWriter:
             if not number or position in placed.again:
                 continue
             image: dict[str, Any] = msgspec.json.decode(raw)
-            placement = source.file.place(image)
+            placement = source.file.place_image(image)
             own = _decode(raw)
             for name, value in placement.fields.items():
                 own[name] = Raw(dumped(value))
@@ -272,7 +272,7 @@ class _Reader:
 
     def reason(self, position: int) -> str:
         """Return why an image is left out."""
-        return self.source.file.place(msgspec.json.decode(self._images[position])).left_out
+        return self.source.file.place_image(msgspec.json.decode(self._images[position])).left_out
 
     def labels(self, part: str, categories: Categories, splits: int) -> dict[bytes, _Label]:
         """Return the categories of the source by the JSON text of their id."""

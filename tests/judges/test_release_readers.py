@@ -1,0 +1,58 @@
+"""Readers of other projects find everything in a release that was merged of two files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import hotcoco
+import pytest
+from pycocotools.coco import COCO
+
+from labelyard.annotations.content import FrameObject, Image, Kind
+from labelyard.releases.merging import merge
+from labelyard.releases.sources import SourceFile
+from tests.judges.comparison import Found, assert_same, corners, drawn
+from tests.judges.dataset import paint, write_files
+from tests.judges.datumaro_items import import_from
+from tests.support.coco_files import document, write
+from tests.support.content_strategies import IMAGES
+
+OTHER = "other/x.jpg"
+BOXES = [Found(OTHER, "car", (10.0 * n, 1.0, 10.0 * n + 9, 9.0)) for n in range(2)]
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> Path:
+    """A release of labelyard's own rich file and of a simple one."""
+    write_files("coco", tmp_path)
+    other = write(tmp_path / "other.json", document([OTHER]))
+    merge([SourceFile(tmp_path / "street.json"), SourceFile(other)], tmp_path / "release")
+    return tmp_path / "release"
+
+
+def held(folder: Path) -> list[FrameObject]:
+    left_out = (Kind.TAG, Kind.POLYLINE, Kind.ELLIPSE)  # an ellipse's box depends on who draws its pixels
+    return [one for one in write_files("coco", folder) if one.kind not in left_out]
+
+
+@pytest.mark.parametrize("reader", [COCO, hotcoco.COCO], ids=["pycocotools", "hotcoco"])
+def test_coco_readers_find_every_box_of_both_files(reader: Any, release: Path, tmp_path: Path) -> None:
+    coco = reader(str(release / "annotations" / "instances_train.json"))
+    names = {image["id"]: image["file_name"] for image in coco.loadImgs(coco.getImgIds())}
+    labels = {one["id"]: one["name"] for one in coco.loadCats(coco.getCatIds())}
+    assert sorted(names.values()) == sorted([OTHER, *(image.name for image in IMAGES)])
+    found = [
+        Found(names[one["image_id"]], labels[one["category_id"]], corners(*one["bbox"]))
+        for one in coco.loadAnns(coco.getAnnIds())
+        if "ellipse" not in one["attributes"]
+    ]
+    assert_same(found, [*drawn(held(tmp_path)), *BOXES])
+
+
+def test_datumaro_finds_every_box_of_both_files(release: Path, tmp_path: Path) -> None:
+    images = (*IMAGES, Image(OTHER, 100, 100, 99))
+    paint(release / "images" / "train", images)
+    items = import_from(release, "coco_instances", images)
+    found = [one for item in items for one, box in item.boxes() if "ellipse" not in box.attributes]
+    assert_same(found, [*drawn(held(tmp_path)), *BOXES])
