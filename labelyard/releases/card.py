@@ -13,7 +13,7 @@ from labelyard.releases.manifest import CARD, Manifest
 
 _FILES = {
     "annotations/instances_SPLIT.json": "COCO: boxes, polygons, masks and keypoints, with the attributes of each",
-    "annotations/instances_SPLIT.extra.json": "tags, polylines, cuboids and points, with the same ids",
+    "annotations/extra_SPLIT.json": "tags, polylines, cuboids and points, with the same ids",
     "images.jsonl": "where each image is: address, ETag, SHA-256, split",
     "passport.jsonl": "where each image and annotation comes from: batch, task, job, people, times",
     "changes.json": "what has changed since the release before",

@@ -16,7 +16,8 @@ def _failpoints(*steps: str) -> tuple[str, ...]:
 
 WATCHER_FAILPOINTS = _failpoints("watcher", "register_objects", "close_batches", "publish_events")
 END_FAILPOINTS = _failpoints("leftover_tasks")
-_NOT_IN_RUNS = (*_failpoints("watcher", "close_batches"), *END_FAILPOINTS)
+RELEASE_FAILPOINTS = _failpoints("release_dataset")
+_NOT_IN_RUNS = (*_failpoints("watcher", "close_batches"), *END_FAILPOINTS, *RELEASE_FAILPOINTS)
 RUN_FAILPOINTS = tuple(name for name in FAILPOINTS if name not in _NOT_IN_RUNS)
 
 DELAYED_EXPORT: Mapping[str, Any] = {"on": "worker export", "delay": 2.0, "times": 2}

@@ -17,7 +17,15 @@ from labelyard import failpoints
 from labelyard.errors import SettingsError
 from tests.chaos.environment import Environment
 from tests.chaos.fast_runs import run_plan
-from tests.chaos.fault_plan import CREATE, DATA, DELAYED_EXPORT, FaultPlan, FaultyUpload, WorkerFault
+from tests.chaos.fault_plan import (
+    CREATE,
+    DATA,
+    DELAYED_EXPORT,
+    RELEASE_FAILPOINTS,
+    FaultPlan,
+    FaultyUpload,
+    WorkerFault,
+)
 
 pytestmark = pytest.mark.timeout(900)  # longer than a run that never comes to rest, which reports why
 
@@ -51,6 +59,9 @@ REACHED_BY: Mapping[str, Mapping[str, Any]] = {
     "export_annotations.marker_deleted": STALE_EXPORT,
 }
 """The events that lead to a failpoint which an undisturbed batch does not pass."""
+
+OF_BATCHES = [name for name in failpoints.FAILPOINTS if name not in RELEASE_FAILPOINTS]
+"""Those of a release are in tests/integration/pipeline/test_release_failpoints.py."""
 
 NEVER_WITH_CVAT_2 = {"export_annotations.marker_created", "export_annotations.marker_deleted"}
 """Failpoints of the writes that invalidate 1.0.0's cached exports. The exports of 2.x are never stale."""
@@ -92,8 +103,8 @@ QUICK_STEPS = {"watcher", "export_annotations"}
 
 
 def tiered() -> list[Any]:
-    """Every failpoint; all but the first of each quick step are slow."""
-    names = list(failpoints.FAILPOINTS)
+    """Every failpoint of a batch; all but the first of each quick step are slow."""
+    names = OF_BATCHES
     steps = {name.partition(".")[0]: name for name in reversed(names)}
     first = [name for step, name in steps.items() if step in QUICK_STEPS]
     return [name if name in first else pytest.param(name, marks=pytest.mark.slow) for name in names]
@@ -113,7 +124,7 @@ def test_processes_that_end_twice_at_a_failpoint_violate_no_invariant(environmen
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in failpoints.FAILPOINTS if name not in NEVER_WITH_CVAT_2])
+@pytest.mark.parametrize("name", [name for name in OF_BATCHES if name not in NEVER_WITH_CVAT_2])
 def test_processes_that_end_twice_at_a_failpoint_violate_no_invariant_with_cvat_2(
     v2_environment: Environment, name: str
 ) -> None:
