@@ -182,16 +182,9 @@ def _record_images(tx: Transaction, release: Release, images: Iterable[Published
 # --- the images -------------------------------------------------------------------------------------------------------
 
 
-def splits(tx: Transaction, dataset: str) -> dict[str, str]:
-    """Return the split of every content that is or was in a release, by its identity."""
-    query = select(ReleasedImage.identity, ReleasedImage.split).where(ReleasedImage.dataset == dataset)
-    return dict(tx.execute(query).tuples().all())
-
-
-def group_splits(tx: Transaction, dataset: str) -> dict[str, str]:
-    """Return the split of every group of images that is or was in a release."""
-    query = select(ReleasedImage.split_group, ReleasedImage.split).where(ReleasedImage.dataset == dataset).distinct()
-    return dict(tx.execute(query).tuples().all())
+def identity_of(one: Object) -> str:
+    """Return what identifies the content of an object: its SHA-256, or else where it is and its ETag."""
+    return one.sha256 or f"s3://{one.bucket}/{one.key}#{one.etag}"
 
 
 def image(tx: Transaction, dataset: str, identity: str) -> ReleasedImage | None:

@@ -11,9 +11,9 @@ from labelyard.domain.batching import closes_at
 from labelyard.domain.states import BatchState
 from labelyard.errors import NotFound, ObjectDeleted, StoreError
 from labelyard.escaping import printable
-from labelyard.ledger import Transaction, batches, breakers, datasets, history
+from labelyard.ledger import Transaction, batches, breakers, datasets, history, releases
 from labelyard.ledger.overview import overview
-from labelyard.ledger.tables import Batch, Object
+from labelyard.ledger.tables import Batch, Object, Release
 from labelyard.operations.manual import MANUALLY, bucket_and_key, of_address
 from labelyard.operations.status import batch_problems, blockers, jobs_summary, state_and_activity
 from labelyard.storage.store import ARCHIVED
@@ -78,6 +78,33 @@ def _object_now(tx: Transaction, obj: Object, *, newest: bool) -> Iterator[str]:
         yield f"quarantined: {obj.quarantine_reason}{next_step}"
     elif obj.batch_id is not None:
         yield from _batch_now(tx, batches.get(tx, obj.batch_id))
+    if obj.batch_id is not None:
+        yield from _in_releases(tx, obj)
+
+
+def _in_releases(tx: Transaction, obj: Object) -> Iterator[str]:
+    """Yield in which releases an object is, and why it is not in the newest one."""
+    newest = releases.latest(tx, obj.dataset)
+    if newest is None:
+        return
+    found = releases.image(tx, obj.dataset, releases.identity_of(obj))
+    if found is not None and found.last_release == newest.number:
+        since = f"since release {found.first_release}" if found.first_release < newest.number else "for the first time"
+        yield f"in release {newest.number} ({since}): image {found.image_id}, split {found.split}"
+        return
+    before = f", last in release {found.last_release}" if found else ""
+    yield f"not in release {newest.number}{before}: {_why_not_released(tx, obj, newest)}"
+
+
+def _why_not_released(tx: Transaction, obj: Object, newest: Release) -> str:
+    if obj.quarantine_reason is not None:
+        return "it is quarantined"
+    batch = batches.get(tx, obj.batch_id or "")
+    if batch.id not in {export.batch_id for export in releases.inputs(tx, newest)}:
+        return f"batch {batch.id} was not exported as coco when the release began; it is {batch.state}"
+    if obj.deleted_at is not None:
+        return "it was deleted from the bucket or overwritten"
+    return f"it was added or restored later\n  next: labelyard release {obj.dataset}"
 
 
 def _how_to_restore(obj: Object, reason: str) -> str:

@@ -115,7 +115,7 @@ class Images:
         for one in sorted(found, key=lambda row: row.id):
             of_batch[one.bucket, one.key, one.etag] = one
             if not self._excluded(one):
-                identity = identity_of(one)
+                identity = releases.identity_of(one)
                 if identity not in self._owners:
                     self._owners[identity] = _Owner(batch, one.id, one.key)
                     self.facts[identity] = ImageFacts(batch, one.registered_via, one.registered_at.isoformat())
@@ -126,7 +126,7 @@ class Images:
         one = self._objects[batch].get((bucket, key, str(image.get("etag"))))
         if one is None:
             return Placement(image["file_name"], left_out="not an object of its batch in the ledger")
-        identity = identity_of(one)
+        identity = releases.identity_of(one)
         if reason := self._excluded(one):
             return Placement(identity, left_out=reason)
         owner = self._owners[identity]
@@ -141,11 +141,6 @@ class Images:
         if one.deleted_at is not None and self._spec.deletions is Deletions.DROP:
             return "deleted from the bucket"
         return None
-
-
-def identity_of(one: Object) -> str:
-    """Return what identifies the content of an object: its SHA-256, or else where it is and its ETag."""
-    return one.sha256 or f"s3://{one.bucket}/{one.key}#{one.etag}"
 
 
 # --- exports ----------------------------------------------------------------------------------------------------------

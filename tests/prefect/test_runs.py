@@ -130,6 +130,13 @@ def test_collect_finished_starts_the_export_of_a_completed_task_into_the_bucket(
     assert any(key.endswith(".json") and key in exported["state"]["message"] for key in files), files
     assert "**Exports**" in deployed.artifacts(exported)[f"batch-{batch}"]["data"]
     deployed.reaches(deployed.start("collect-finished/collect-finished"), "Nothing new")
+    released = deployed.reaches(deployed.start("release-dataset/release-dataset", dataset=at_work.dataset), "Released")
+    [address] = [f"s3://{at_work.bucket}/{found.key}" for found in at_work.store.store.list(at_work.bucket, "releases/")
+                 if found.key.endswith("manifest.json")]  # fmt: skip
+    assert address.removesuffix("manifest.json") in released["state"]["message"]
+    assert "| `train` |" in deployed.artifacts(released)[f"release-{at_work.dataset}"]["data"]
+    again = deployed.start("release-dataset/release-dataset", dataset=at_work.dataset)
+    deployed.reaches(again, "Nothing has changed")
 
 
 @pytest.mark.slow

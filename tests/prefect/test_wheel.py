@@ -52,6 +52,7 @@ def test_the_flows_of_an_unpacked_wheel_load_without_the_checkout(tmp_path: Path
     assert set(loaded.stdout.split()) >= {
         "ingest-batch",
         "export-task",
+        "release-dataset",
         "collect-finished",
         "sweep-sources",
         "housekeeping",

@@ -117,8 +117,6 @@ def test_a_published_release_is_the_latest_and_its_images_keep_id_and_split(ledg
         assert (kept.image_id, kept.split, kept.first_release, kept.last_release) == (2**53 - 1, "train", 1, 2)
         assert absent
         assert absent.last_release == 1
-        assert releases.splits(tx, "street") == {"a" * 64: "train", "b" * 64: "val"}
-        assert releases.group_splits(tx, "street") == {"drive-1/": "train", "drive-2/": "val"}
 
 
 def test_a_published_release_cannot_be_extended_or_discarded(ledger: Ledger, batch: Batch) -> None:

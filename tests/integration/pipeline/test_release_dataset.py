@@ -18,6 +18,7 @@ from labelyard.domain.states import BatchState
 from labelyard.errors import InputError, LabelyardError, LeaseTaken, NotFound, StoreError
 from labelyard.ledger import releases
 from labelyard.operations import manual
+from labelyard.operations.explain import explain
 from labelyard.pipeline import release_dataset as step
 from labelyard.pipeline.release_dataset import Released, release_dataset
 from labelyard.releases.signature import signature_fault
@@ -214,6 +215,26 @@ def test_it_is_signed_where_there_is_a_key(exported: Workspace, tmp_path: Path) 
     assert signature_fault(at, Ed25519PrivateKey.generate().public_key()) is not None
     (at / "manifest.json").write_bytes((at / "manifest.json").read_bytes() + b" ")
     assert signature_fault(at, private.public_key()) == "it is not that of manifest.json by the given key"
+
+
+def test_why_names_the_releases_of_an_object_and_the_reason_where_it_is_in_none(exported: Workspace) -> None:
+    def why(key: str) -> str:
+        [found] = explain(exported.context, exported.url(key))
+        return found.now[-1]
+
+    released = release(exported)
+    assert why("1.jpg").startswith(f"in release {released.number} (for the first time): image ")
+    exported.put("new.jpg", picture(50))
+    batch = exported.close_batch()
+    assert why("new.jpg") == (
+        f"not in release 1: batch {batch} was not exported as coco when the release began; it is closed"
+    )
+    ingest_and_export(exported, batch)
+    manual.quarantine(exported.context, exported.url("2.jpg"), "blurred")
+    exported.set_state("street-00001", BatchState.EXPORTED)
+    assert release(exported).number == 2
+    assert "in release 2 (since release 1)" in why("1.jpg")
+    assert why("2.jpg") == "not in release 2, last in release 1: it is quarantined"
 
 
 # --- what goes wrong --------------------------------------------------------------------------------------------------

@@ -88,4 +88,3 @@ def test_a_release_that_is_killed_twice_is_finished_by_the_next_call(workspace: 
     with workspace.context.ledger.read_only() as tx:
         assert releases.get(tx, "street").number == 2
         assert releases.unpublished(tx, "street") is None
-
