@@ -125,6 +125,7 @@ def _report(console: Console, outcome: DemoResult, run: Path) -> None:
             console.print(Text(f"  ✗ {line}", style="red"), soft_wrap=True)
     else:
         console.print(Text(f"\n✓ {_verified(outcome)}", style="bold green"), soft_wrap=True)
+        console.print(Text(f"✓ {_released(outcome)}", style="bold green"), soft_wrap=True)
 
 
 def _verified(outcome: DemoResult) -> str:
@@ -137,9 +138,18 @@ def _verified(outcome: DemoResult) -> str:
     )
 
 
+def _released(outcome: DemoResult) -> str:
+    release = outcome.release
+    return (
+        f"release 1 has {release.images} images and {release.annotations} annotations; it was fetched with its images, "
+        "and every checksum, link and count is right"
+    )
+
+
 def _links(outcome: DemoResult, run: Path) -> dict[str, list[str]]:
     links = {
         "COCO": [str(path) for path in outcome.exports],
+        "release": [str(outcome.release.folder)],
         "Prefect": [outcome.links.prefect_ui],
         "tasks": list(outcome.task_urls),
         "watcher": [outcome.links.health],

@@ -18,6 +18,7 @@ from labelyard.cvat import connect
 from labelyard.demo import environment, verify
 from labelyard.demo.environment import DemoEnvironment
 from labelyard.demo.exported import Export, read_export
+from labelyard.demo.release import DemoRelease, make_release
 from labelyard.demo.uploader import Uploader, waves
 from labelyard.domain.states import ENDED, BatchState
 from labelyard.ledger import Ledger, batches, datasets, upgrade
@@ -49,6 +50,7 @@ class DemoResult:
     tasks: Sequence[verify.CvatTask]
     outcomes: Sequence[verify.PhotographOutcome]
     exports: Sequence[Path]
+    release: DemoRelease
     links: Links
     task_urls: Sequence[str]
     differences: Sequence[str]
@@ -72,6 +74,7 @@ class DemoResult:
                 for task in self.tasks
             ],
             "exports": [str(path) for path in self.exports],
+            "release": {"images": self.release.images, "folder": str(self.release.folder), "url": self.release.url},
             "drawn": verify.numbers_of_kinds(self.outcomes),
             "ui": self.links.prefect_ui,
             "differences": list(self.differences),
@@ -95,7 +98,12 @@ def run_demo(supervisor: Supervisor, env: DemoEnvironment, settings: Settings, d
     uploader = Uploader(s3, spec, waves(spec.sources[0].prefix))
     with closing(Ledger(settings.ledger)) as ledger:
         seen = _follow(supervisor, env, ledger, uploader, display)
-        return _verify(env, ledger, uploader, seen, s3, links)
+        display.report("a release of the dataset …")
+        settings = settings.model_copy(update={"prefect_api_url": links.prefect_api})
+        release = make_release(
+            settings, ledger, spec.name, len(uploader.uploads), env.folder / "release", supervisor.check
+        )
+        return _verify(env, ledger, uploader, seen, s3, links, release)
 
 
 def _with_skeleton(spec: DatasetSpec, cvat_version: str) -> DatasetSpec:
@@ -152,6 +160,7 @@ def _verify(
     seen: Sequence[BatchSummary],
     s3: Any,
     links: Links,
+    release: DemoRelease,
 ) -> DemoResult:
     tasks = verify.read_tasks(env.cvat_url, environment.ACCOUNT, env.password, env.cvat_version)
     contents, exports = _exports(ledger, seen, s3, env.folder / "exports")
@@ -162,9 +171,10 @@ def _verify(
         tasks=tasks,
         outcomes=outcomes,
         exports=exports,
+        release=release,
         links=links,
         task_urls=[batch.task_url for batch in seen if batch.task_url],
-        differences=[*_unfinished(seen), *wrong],
+        differences=[*_unfinished(seen), *wrong, *release.problems],
     )
 
 

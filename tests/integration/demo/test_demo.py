@@ -68,6 +68,7 @@ def test_every_photograph_goes_from_the_bucket_to_the_dataset_and_no_process_sta
     assert reported["ui"].startswith("http://127.0.0.1:")
     assert len(reported["tasks"]) >= 2
     assert sum(task["size"] for task in reported["tasks"]) == 27
+    assert reported["release"]["images"] == 27
     jobs = [job for task in reported["tasks"] for job in task["jobs"]]
     assert {job["status"] for job in jobs} == {"completed"}
     assert len({job["assignee"] for job in jobs}) >= 3
