@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from labelyard.domain.splits import SplitRule
+from labelyard.errors import InputError
 from labelyard.releases.account import added_up
 from labelyard.releases.categories import Categories, Licenses, unite_categories, unite_licenses
 from labelyard.releases.difference import Difference, compare, everything_added
@@ -114,8 +115,11 @@ class _Merging:
     def _write_all(self) -> None:
         for number, source in enumerate(self.sources):
             parts, placed = source.parts(), self.placed[number]
-            self.writer.add_images(source, parts.images, placed, self.splitter, self.licenses.ids[number])
-            self.writer.add_annotations(source, parts.annotations, placed, self.categories, parts.images)
+            try:
+                self.writer.add_images(source, parts.images, placed, self.splitter, self.licenses.ids[number])
+                self.writer.add_annotations(source, parts.annotations, placed, self.categories, parts.images)
+            except (ValueError, KeyError, TypeError) as error:  # of what the checks let pass, such as ids above 2^64
+                raise InputError(f"the file cannot be merged: {error!r}", where=str(source.path)) from error
 
     def write_documents(self) -> dict[str, Digest]:
         """Write the COCO files and the list of images; return the digests of the former by path."""
