@@ -101,6 +101,24 @@ def test_a_new_file_changes_no_earlier_id_and_moves_no_image(
     assert verify(second).faults == ()
 
 
+def test_ids_that_were_given_once_stay_where_ids_collide(tmp_path: Path) -> None:
+    first, second, alone = (tmp_path / name for name in ("first", "second", "alone"))
+    old = document([f"{n}.jpg" for n in range(60)], boxes_on_each=1)
+    new = document([f"new/{n}.jpg" for n in range(60)], boxes_on_each=1)
+    manifest = merge(sources(tmp_path / "1", [old]), first, MergeOptions(bits=BITS_THAT_COLLIDE)).manifest
+    assert manifest.ids.images
+    assert manifest.ids.annotations
+    both = sources(tmp_path / "2", [new, old])
+    later = merge(both, second, MergeOptions(previous=first, bits=BITS_THAT_COLLIDE)).manifest
+    merge(both, alone, MergeOptions(bits=BITS_THAT_COLLIDE))
+    for part in ("images", "annotations"):
+        before, after, without = (ids_of(folder, part) for folder in (first, second, alone))
+        assert {key: after[key] for key in before} == before
+        assert {key: without[key] for key in before} != before, "nothing would have moved"
+    assert manifest.ids.images.items() <= later.ids.images.items()
+    assert manifest.ids.annotations.items() <= later.ids.annotations.items()
+
+
 def test_annotations_and_images_keep_every_byte_but_their_ids(tmp_path: Path) -> None:
     content = document(["a.jpg"], boxes_on_each=1, info={"year": 2026})
     content["images"][0]["date_captured"] = "2026-01-01"
