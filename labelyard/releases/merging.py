@@ -7,7 +7,7 @@ the machine or the time. Memory does not grow with the annotations, but for 8 by
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -46,12 +46,15 @@ class MergeOptions:
     """Choices of a merge.
 
     `splits` None: the rule of the previous release, or else all images in the split `train`. `info` is added to that
-    of each COCO file. `bits` is the size of ids; tests make them collide with a small one.
+    of each COCO file. `write_more` is called with the folder, the manifest, still without its files, and the changes: it
+    can write further files, which the manifest then lists. `bits` is the size of ids; tests make them collide with a
+    small one.
     """
 
     splits: SplitRule | None = None
     previous: Path | None = None
     info: Mapping[str, Any] = field(default_factory=dict)
+    write_more: Callable[[Path, Manifest, Difference], object] | None = None
     bits: int = BITS
 
 
@@ -75,8 +78,10 @@ def merge(files: Sequence[SourceFile], to: Path, options: MergeOptions | None = 
         merging = _Merging(folder, files, options, previous)
         merging.write_items()
         digests = merging.write_documents()
-        changes = merging.write_changes()
-        return Merged(seal(folder, merging.manifest(), digests), changes)
+        changes, manifest = merging.write_changes(), merging.manifest()
+        if options.write_more:
+            options.write_more(folder, manifest, changes)
+        return Merged(seal(folder, manifest, digests), changes)
 
 
 class _Merging:

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from pycocotools.coco import COCO
 
 from labelyard.domain.splits import SplitRule
+from labelyard.releases.difference import Difference
 from labelyard.releases.ids import BITS
+from labelyard.releases.manifest import Manifest
 from labelyard.releases.merging import MergeOptions, merge
 from labelyard.releases.sources import Placement, SourceFile
 from labelyard.releases.verification import verify
@@ -294,6 +296,18 @@ def test_numbered_keypoints_are_as_many_as_the_longest_annotation_has_and_change
     assert found == {"a.jpg": [5, 6, 2, 0, 0, 0, 0, 0, 0], "b.jpg": [5, 6, 2] * 3}
     [before] = splits_of(tmp_path / "first")["train"]["annotations"]
     assert before["id"] in [one["id"] for one in content["annotations"]]
+
+
+def test_the_caller_writes_further_files(tmp_path: Path) -> None:
+    def write_more(folder: Path, manifest: Manifest, changes: Difference) -> None:
+        text = f"{manifest.counts['train'].images} images, {changes.annotations['added']} annotations are new"
+        (folder / "README.md").write_text(text)
+
+    release = tmp_path / "release"
+    merged = merge(sources(tmp_path, [document(["a.jpg"])]), release, MergeOptions(write_more=write_more))
+    assert (release / "README.md").read_text() == "1 images, 2 annotations are new"
+    assert "README.md" in [entry.path for entry in merged.manifest.files]
+    assert verify(release).faults == ()
 
 
 def test_the_caller_places_images(tmp_path: Path) -> None:
