@@ -46,9 +46,8 @@ class MergeOptions:
     """Choices of a merge.
 
     `splits` None: the rule of the previous release, or else all images in the split `train`. `info` is added to that
-    of each COCO file. `write_more` is called with the folder, the manifest, still without its files, and the changes: it
-    can write further files, which the manifest then lists. `bits` is the size of ids; tests make them collide with a
-    small one.
+    of each COCO file. `write_more` is called with the folder, the manifest, still without its files, and the changes:
+    it can write further files, which the manifest then lists. `bits` is the size of ids; tests make them collide.
     """
 
     splits: SplitRule | None = None
