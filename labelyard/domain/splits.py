@@ -15,6 +15,11 @@ BY_IMAGE, BY_FOLDER = "image", "folder"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
+def is_split_name(text: str) -> bool:
+    """Return whether a split can have this name: it becomes a part of file names."""
+    return bool(_NAME.fullmatch(text))
+
+
 @dataclass(frozen=True, slots=True)
 class SplitRule:
     """Fractions of the groups by split, and what makes a group.
@@ -28,7 +33,7 @@ class SplitRule:
 
     def __post_init__(self) -> None:
         for name, fraction in self.fractions.items():
-            if not _NAME.fullmatch(name):
+            if not is_split_name(name):
                 raise ValueError(f"{name!r} cannot name a split: use lower-case letters, digits, - and _")
             if not 0 < fraction <= 1:
                 raise ValueError(f"the fraction of {name} is {fraction}: write one above 0, and at most 1")

@@ -182,9 +182,7 @@ class _Building:
             max(batch.task_updated for batch in inputs.passport.batches),
         )  # fmt: skip
         documents = ReleaseDocuments(facts, inputs.passport)
-        options = MergeOptions(
-            self._spec.release.splits.rule(), before, info=facts.info(), write_documents=documents.write
-        )
+        options = MergeOptions(self._spec.release.splits.rule(), before, info=facts.info(), write_more=documents.write)
         merged = merge(inputs.sources, self._folder, options)
         if key := self._context.settings.release_key:
             sign(self._folder, key)

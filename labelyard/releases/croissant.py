@@ -7,7 +7,6 @@ of unlike length in one file.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +31,8 @@ _CONTEXT = {
 _INTEGER, _TEXT, _FLOAT = "sc:Integer", "sc:Text", "sc:Float"
 
 
-def write_croissant(folder: Path, manifest: Manifest, facts: ReleaseFacts, known: Mapping[str, Digest]) -> None:
-    """Write the description of the release in a folder. `known` has the digests of some of its files."""
+def write_croissant(folder: Path, manifest: Manifest, facts: ReleaseFacts) -> None:
+    """Write the description of the release in a folder."""
     paths = [IMAGES, *(instances_path(split) for split in manifest.counts)]
     document: dict[str, Any] = {
         "@context": _CONTEXT,
@@ -47,7 +46,7 @@ def write_croissant(folder: Path, manifest: Manifest, facts: ReleaseFacts, known
         "citeAs": f"{facts.dataset}, release {facts.number}, {facts.url}",
         "creator": {"@type": "sc:Organization", "name": facts.contact} if facts.contact else None,
         "datePublished": facts.data_date[:10] or None,
-        "distribution": [_file(path, known.get(path) or digest_of(folder / path)) for path in paths],
+        "distribution": [_file(path, digest_of(folder / path)) for path in paths],
         "recordSet": [_splits(manifest), _images(), *map(_annotations, manifest.counts)],
     }
     found = {name: value for name, value in document.items() if value is not None}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from labelyard.releases.card import write_card
 from labelyard.releases.croissant import write_croissant
+from labelyard.releases.difference import Difference
 from labelyard.releases.facts import ReleaseFacts
-from labelyard.releases.lines import Digest, fields
+from labelyard.releases.lines import fields
 from labelyard.releases.manifest import Manifest, instances_path
 from labelyard.releases.passport import Passport
 
@@ -21,9 +21,9 @@ class ReleaseDocuments:
     facts: ReleaseFacts
     passport: Passport
 
-    def write(self, folder: Path, manifest: Manifest, known: Mapping[str, Digest]) -> None:
-        """Write the documents into the folder of the release. `known` has the digests of some of its files."""
+    def write(self, folder: Path, manifest: Manifest, _changes: Difference) -> None:
+        """Write the documents into the folder of the release."""
         self.passport.write(folder, manifest)
         categories = fields(folder / instances_path(next(iter(manifest.counts))))["categories"]
         write_card(folder, manifest, self.facts, categories)
-        write_croissant(folder, manifest, self.facts, known)
+        write_croissant(folder, manifest, self.facts)

@@ -19,15 +19,16 @@ def new_folder(to: Path) -> Iterator[Path]:
     The next writer deletes what a killed process has left in the hidden folder. Raises InputError if `to` is not empty,
     if another process writes it, or if the disk refuses.
     """
-    hidden = to.parent / f".{to.name}.unfinished"
     try:
         _require_new(to)
+        own = to.resolve()
+        hidden = own.with_name(f".{own.name}.unfinished")
         hidden.mkdir(parents=True, exist_ok=True)
         with _locked(hidden, to):
             _empty(hidden)
             try:
                 yield hidden
-                _publish(hidden, to)
+                _publish(hidden, own)
             finally:
                 shutil.rmtree(hidden, ignore_errors=True)
     except OSError as error:

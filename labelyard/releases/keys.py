@@ -35,7 +35,9 @@ def label_person(part: str, name: str) -> bytes:
 def is_numbered(category: Mapping[str, Any]) -> bool:
     """Return whether the keypoints of a category are numbered from 1: their number differs from file to file."""
     keypoints = category.get("keypoints")
-    return category.get("type") == POINTS_LABEL and keypoints == [str(n) for n in range(1, 1 + len(keypoints or ()))]
+    if category.get("type") != POINTS_LABEL or not isinstance(keypoints, list):
+        return False
+    return keypoints == [str(number) for number in range(1, 1 + len(keypoints))]
 
 
 def annotation_key(part: str, category: Mapping[str, Any], image_id: int, content: bytes) -> int:

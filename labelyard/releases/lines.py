@@ -9,7 +9,7 @@ import codecs
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -69,8 +69,12 @@ class Spool:
 
     def add(self, item: bytes) -> None:
         """Add an item, as JSON."""
-        self._items.append(item)
-        self.count += 1
+        self.extend((item,))
+
+    def extend(self, items: Sequence[bytes]) -> None:
+        """Add items."""
+        self._items.extend(items)
+        self.count += len(items)
         if len(self._items) >= _AT_ONCE:
             self._flush()
 

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct, UnsetType, field
 
+from labelyard.domain.splits import SplitRule, is_split_name
 from labelyard.errors import InputError
 from labelyard.releases.lines import Digest, digest_of
 
@@ -26,7 +27,6 @@ UNLISTED = (MANIFEST, SUMS, SIGNATURE)
 """Files that a manifest cannot list: itself, and those that are made of it."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_SPLIT = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
 class FileEntry(Struct, frozen=True):
@@ -183,8 +183,12 @@ def _wrong(manifest: Manifest) -> Iterator[str]:
             yield f"the path {entry.path!r} cannot be in a release"
         if not _SHA256.fullmatch(entry.sha256):
             yield f"{entry.sha256!r} is no SHA-256"
-    for split in (*manifest.counts, *manifest.splits.fractions):
-        if not _SPLIT.fullmatch(split):
+    try:
+        SplitRule(manifest.splits.fractions, manifest.splits.by)
+    except ValueError as error:
+        yield str(error)
+    for split in manifest.counts:
+        if not is_split_name(split):
             yield f"{split!r} cannot name a split"
     for exceptions in (manifest.ids.images, manifest.ids.annotations):
         for key in exceptions:

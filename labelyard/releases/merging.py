@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from labelyard.domain.splits import SplitRule
+from labelyard.errors import InputError
 from labelyard.releases.account import added_up
 from labelyard.releases.categories import Categories, Licenses, unite_categories, unite_licenses
 from labelyard.releases.difference import Difference, compare, everything_added
@@ -39,24 +40,20 @@ from labelyard.releases.previous import Previous, ids_of, read_previous
 from labelyard.releases.sources import Source, SourceFile, Splitter, read_sources
 from labelyard.releases.writing import ItemWriter, documents
 
-WriteDocuments = Callable[[Path, Manifest, Mapping[str, Digest]], None]
-"""Write further files of a release into its folder."""
-
 
 @dataclass(frozen=True, slots=True)
 class MergeOptions:
     """Choices of a merge.
 
     `splits` None: the rule of the previous release, or else all images in the split `train`. `info` is added to that
-    of each COCO file. `write_documents` writes further files of the release into its folder, given the manifest, still
-    without its files, and the digests of those that are there. `bits` is the size of ids; tests make them collide with
-    a small one.
+    of each COCO file. `write_more` is called with the folder, the manifest, still without its files, and the changes:
+    it can write further files, which the manifest then lists. `bits` is the size of ids; tests make them collide.
     """
 
     splits: SplitRule | None = None
     previous: Path | None = None
     info: Mapping[str, Any] = field(default_factory=dict)
-    write_documents: WriteDocuments = lambda *_: None
+    write_more: Callable[[Path, Manifest, Difference], object] | None = None
     bits: int = BITS
 
 
@@ -80,9 +77,9 @@ def merge(files: Sequence[SourceFile], to: Path, options: MergeOptions | None = 
         merging = _Merging(folder, files, options, previous)
         merging.write_items()
         digests = merging.write_documents()
-        changes = merging.write_changes()
-        manifest = merging.manifest()
-        options.write_documents(folder, manifest, digests)
+        changes, manifest = merging.write_changes(), merging.manifest()
+        if options.write_more:
+            options.write_more(folder, manifest, changes)
         return Merged(seal(folder, manifest, digests), changes)
 
 
@@ -122,8 +119,11 @@ class _Merging:
     def _write_all(self) -> None:
         for number, source in enumerate(self.sources):
             parts, placed = source.parts(), self.placed[number]
-            self.writer.add_images(source, parts.images, placed, self.splitter, self.licenses.ids[number])
-            self.writer.add_annotations(source, parts.annotations, placed, self.categories, parts.images)
+            try:
+                self.writer.add_images(source, parts.images, placed, self.splitter, self.licenses.ids[number])
+                self.writer.add_annotations(source, parts.annotations, placed, self.categories, parts.images)
+            except (ValueError, KeyError, TypeError) as error:  # of what the checks let pass, such as ids above 2^64
+                raise InputError(f"the file cannot be merged: {error!r}", where=str(source.path)) from error
 
     def write_documents(self) -> dict[str, Digest]:
         """Write the COCO files and the list of images; return the digests of the former by path."""

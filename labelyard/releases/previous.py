@@ -18,7 +18,7 @@ from labelyard.releases.ids import IdArray, Ids, repeated_key
 from labelyard.releases.keys import annotation_key, encode, image_key
 from labelyard.releases.lines import fields, items
 from labelyard.releases.manifest import MANIFEST, Manifest, instances_path, read_manifest, references
-from labelyard.releases.verification import changed_files
+from labelyard.releases.verification import file_faults
 
 _MOST_REPETITIONS = 10_000
 
@@ -81,7 +81,7 @@ def _key_with_id(number: int, key: int, ids: Ids) -> int:
 def read_previous(folder: Path) -> Previous:
     """Return what a release hands on. Raises InputError for a folder that is no release, or that was changed."""
     manifest = read_manifest(folder)
-    fault = next(changed_files(folder, manifest), None)
+    fault = next(file_faults(folder, manifest), None)
     if fault:
         raise InputError(
             f"the previous release is not as it was written: {fault}", where=str(folder),

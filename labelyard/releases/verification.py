@@ -69,7 +69,7 @@ class Verified:
 def verify(folder: Path) -> Verified:
     """Return the faults of a release. Raises InputError if the folder has no manifest that can be read."""
     manifest = read_manifest(folder)
-    faults = [*changed_files(folder, manifest), *_changed_sums(folder, manifest)]
+    faults = list(file_faults(folder, manifest))
     if not faults:
         try:
             faults = list(_content_faults(folder, manifest))
@@ -88,7 +88,13 @@ def _relative(where: str, folder: Path) -> str:
 # --- files ------------------------------------------------------------------------------------------------------------
 
 
-def changed_files(folder: Path, manifest: Manifest) -> Iterator[ReleaseFault]:
+def file_faults(folder: Path, manifest: Manifest) -> Iterator[ReleaseFault]:
+    """Yield each file that was changed, added or removed; of the manifest and SHA256SUMS, too."""
+    yield from _changed_files(folder, manifest)
+    yield from _changed_sums(folder, manifest)
+
+
+def _changed_files(folder: Path, manifest: Manifest) -> Iterator[ReleaseFault]:
     """Yield every file that is not as the manifest says, and every other file but images and a signature."""
     listed = {entry.path: entry for entry in manifest.files}
     for path, entry in listed.items():

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -214,32 +216,34 @@ class ItemWriter:
         contested: frozenset[int], added: Added,
     ) -> None:  # fmt: skip
         """Write the items of one list. This runs once for each annotation of a dataset: it is written to be quick."""
-        current, target = b"", None
         numbers: Counter[int] = Counter()
         exceptions, count, from_bytes = self._ids.exceptions, self._ids.count, int.from_bytes
-        for image, category, content in _contents(raws):
-            if image != current or target is None:
-                current, target = image, self._target(part, image, reader)
+        for image, run in groupby(_contents(raws), key=itemgetter(0)):
+            target = self._target(part, image, reader)
             if target.left_out:
-                added.left_out[target.left_out] += 1
+                added.left_out[target.left_out] += sum(1 for _ in run)
                 continue
-            label = labels[category]
-            identity = content
-            if label.points is not None:
-                content, identity = padded(content, label.points), unpadded(content)  # noqa: PLW2901
-            key = from_bytes(blake2b(identity, digest_size=8, salt=target.salt, person=label.person).digest())
-            if key in contested:
-                key, again = self._numbered(key, numbers, target)
-                if again:
-                    added.duplicates += 1
-                    continue
-            added.keys.append(key)
+            salt, text, split, keys, lines = target.salt, target.text, target.split, [], []
+            for _, category, content in run:
+                label = labels[category]
+                identity = content
+                if label.points is not None:
+                    content, identity = padded(content, label.points), unpadded(content)  # noqa: PLW2901
+                key = from_bytes(blake2b(identity, digest_size=8, salt=salt, person=label.person).digest())
+                if key in contested:
+                    key, again = self._numbered(key, numbers, target)
+                    if again:
+                        added.duplicates += 1
+                        continue
+                keys.append(key)
+                number = exceptions.get(key) or 1 + key % count
+                rest = b"," + content[1:] if len(content) > 2 else b"}"
+                lines.append(b'{"id":%d%b%b%b' % (number, text, label.text, rest))
+                label.counts[split] += 1
+            target.spool.extend(lines)
+            added.keys.extend(keys)
             if target.shared:
-                added.shared.append(key)
-            number = exceptions.get(key) or 1 + key % count
-            rest = b"," + content[1:] if len(content) > 2 else b"}"
-            target.spool.add(b'{"id":%d%b%b%b' % (number, target.text, label.text, rest))
-            label.counts[target.split] += 1
+                added.shared.extend(keys)
 
     def _numbered(self, key: int, numbers: Counter[int], target: _Target) -> tuple[int, bool]:
         """Return the key of a repetition in this source, and whether an earlier source has the same."""

@@ -43,7 +43,7 @@ def read_parts(path: Path, lists: Collection[str] = PARTS) -> Parts:
             document = _document.decode(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     except OSError as error:
         raise InputError(f"the file cannot be read: {error.strerror}", where=str(path)) from error
-    except ValueError as error:  # msgspec's errors, and mmap's for an empty file
+    except (ValueError, RecursionError) as error:  # msgspec's errors, and mmap's for an empty file
         raise InputError(f"not a COCO document: {error}", where=str(path)) from error
     found = {}
     for part in PARTS:

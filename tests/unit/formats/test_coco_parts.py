@@ -42,6 +42,7 @@ def test_each_item_is_there_undecoded_and_so_is_the_rest(
         (b'{"images": [', "not a COCO document"),
         (b'{"annotations": [{"area": NaN}]}', "not a COCO document"),
         (b'{"images": {}}', "images is not a list"),
+        (b'{"info": ' + b"[" * 100_000, "not a COCO document"),
     ],
 )
 def test_anything_else_is_an_error_that_names_the_file(content: bytes, message: str, tmp_path: Path) -> None:

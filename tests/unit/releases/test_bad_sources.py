@@ -14,6 +14,7 @@ from labelyard.errors import InputError
 from labelyard.releases import merging
 from labelyard.releases.merging import MergeOptions, merge
 from labelyard.releases.sources import SourceFile
+from labelyard.releases.verification import verify
 from tests.support.coco_files import document, write
 
 
@@ -80,8 +81,7 @@ def test_two_contents_of_one_name_are_refused(field: str, tmp_path: Path) -> Non
         (json.dumps(changed(lambda c: c["annotations"][0].update(id="x"))).encode(), "its id must be a whole number"),
         (json.dumps(changed(lambda c: c["annotations"][0].update(image_id=7))).encode(), "image 7 is not among"),
         (json.dumps(changed(lambda c: c["images"][0].update(file_name=5))).encode(), "has no file_name"),
-        ((b'{"images": [{"id": 1, "file_name": "\\ud800", "width": 5, "height": 5}], "annotations": [],'
-         b' "categories": []}'), "not a COCO document"),
+        (json.dumps(changed(lambda c: c["images"][0].update(file_name="\ud800"))).encode(), "not a COCO document"),
     ],
 )  # fmt: skip
 def test_a_file_that_cannot_be_used_is_named(content: bytes, message: str, tmp_path: Path) -> None:
@@ -92,6 +92,40 @@ def test_a_file_that_cannot_be_used_is_named(content: bytes, message: str, tmp_p
     assert "bad.json" in str(caught.value)
     assert f"labelyard check {bad}" in str(caught.value)
     assert not (tmp_path / "release").exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda c: (c["images"][0].update(id=2**70), [one.update(image_id=2**70) for one in c["annotations"]]),
+        lambda c: (c["categories"][0].update(id=2**70), [one.update(category_id=2**70) for one in c["annotations"]]),
+        lambda c: c["annotations"][0].update(note=json.loads("[" * 900 + "]" * 900)),
+        lambda c: c["images"][0].update(license=[1]),
+        lambda c: c["images"][0].update(license=2**70, size="large", sha256=5, etag=[1]),
+        lambda c: c.update(licenses=[5, {"id": "x"}, {"id": 1, "name": [2]}], info=[]),
+        lambda c: c["categories"][0].update(keypoints=5, type="points"),
+        lambda c: c["categories"][0].update(keypoints=["1"], type="points") or c["annotations"][0].update(keypoints=5),
+    ],
+)
+def test_unusual_values_are_merged_or_an_error_that_names_the_file(
+    change: Callable[[dict[str, Any]], object], tmp_path: Path
+) -> None:
+    path = write(tmp_path / "unusual.json", changed(change))
+    errors = []
+    try:
+        merge_into(tmp_path / "release", path)
+    except InputError as error:
+        errors.append(str(error))
+    assert all(str(path) in error for error in errors)
+    assert (tmp_path / "release").exists() == (not errors)
+    assert errors or verify(tmp_path / "release").faults == ()
+
+
+def test_nesting_without_an_end_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "deep.json"
+    path.write_text(json.dumps(document(["a.jpg"])).replace('"n": 0', '"n": ' + "[" * 200_000 + "]" * 200_000))
+    with pytest.raises(InputError, match="not a COCO document"):
+        merge_into(tmp_path / "release", path)
 
 
 def test_no_file_is_an_error(tmp_path: Path) -> None:
@@ -211,6 +245,11 @@ def test_a_previous_folder_that_is_no_release_or_was_changed_is_an_error(tmp_pat
     with pytest.raises(InputError, match=r"images\.jsonl: it has .* bytes instead of .*") as caught:
         merge_into(tmp_path / "second", one, previous=first)
     assert caught.value.next_step == f"labelyard verify {first}"
+    merge_into(tmp_path / "other", one)
+    manifest = tmp_path / "other" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"car": 1', '"car": 2'))
+    with pytest.raises(InputError, match=r"manifest\.json: its SHA-256 is not that of SHA256SUMS"):
+        merge_into(tmp_path / "second", one, previous=tmp_path / "other")
     assert not (tmp_path / "second").exists()
 
 

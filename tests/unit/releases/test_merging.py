@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from pycocotools.coco import COCO
 
 from labelyard.domain.splits import SplitRule
+from labelyard.releases.difference import Difference
 from labelyard.releases.ids import BITS
+from labelyard.releases.manifest import Manifest
 from labelyard.releases.merging import MergeOptions, merge
 from labelyard.releases.sources import Placement, SourceFile
 from labelyard.releases.verification import verify
@@ -99,6 +101,24 @@ def test_a_new_file_changes_no_earlier_id_and_moves_no_image(
     for one in splits_of(first).popitem()[1]["categories"]:
         assert labels[one["name"]] == one["id"]
     assert verify(second).faults == ()
+
+
+def test_ids_that_were_given_once_stay_where_ids_collide(tmp_path: Path) -> None:
+    first, second, alone = (tmp_path / name for name in ("first", "second", "alone"))
+    old = document([f"{n}.jpg" for n in range(60)], boxes_on_each=1)
+    new = document([f"new/{n}.jpg" for n in range(60)], boxes_on_each=1)
+    manifest = merge(sources(tmp_path / "1", [old]), first, MergeOptions(bits=BITS_THAT_COLLIDE)).manifest
+    assert manifest.ids.images
+    assert manifest.ids.annotations
+    both = sources(tmp_path / "2", [new, old])
+    later = merge(both, second, MergeOptions(previous=first, bits=BITS_THAT_COLLIDE)).manifest
+    merge(both, alone, MergeOptions(bits=BITS_THAT_COLLIDE))
+    for part in ("images", "annotations"):
+        before, after, without = (ids_of(folder, part) for folder in (first, second, alone))
+        assert {key: after[key] for key in before} == before
+        assert {key: without[key] for key in before} != before, "nothing would have moved"
+    assert manifest.ids.images.items() <= later.ids.images.items()
+    assert manifest.ids.annotations.items() <= later.ids.annotations.items()
 
 
 def test_annotations_and_images_keep_every_byte_but_their_ids(tmp_path: Path) -> None:
@@ -276,6 +296,18 @@ def test_numbered_keypoints_are_as_many_as_the_longest_annotation_has_and_change
     assert found == {"a.jpg": [5, 6, 2, 0, 0, 0, 0, 0, 0], "b.jpg": [5, 6, 2] * 3}
     [before] = splits_of(tmp_path / "first")["train"]["annotations"]
     assert before["id"] in [one["id"] for one in content["annotations"]]
+
+
+def test_the_caller_writes_further_files(tmp_path: Path) -> None:
+    def write_more(folder: Path, manifest: Manifest, changes: Difference) -> None:
+        text = f"{manifest.counts['train'].images} images, {changes.annotations['added']} annotations are new"
+        (folder / "README.md").write_text(text)
+
+    release = tmp_path / "release"
+    merged = merge(sources(tmp_path, [document(["a.jpg"])]), release, MergeOptions(write_more=write_more))
+    assert (release / "README.md").read_text() == "1 images, 2 annotations are new"
+    assert "README.md" in [entry.path for entry in merged.manifest.files]
+    assert verify(release).faults == ()
 
 
 def test_the_caller_places_images(tmp_path: Path) -> None:
