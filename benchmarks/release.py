@@ -255,9 +255,10 @@ def _run(way: str, folder: Path) -> None:
     sources, to = sorted((folder / "sources").iterdir()), folder / way
     if way != "load":
         shutil.rmtree(to, ignore_errors=True)
-    began = time.perf_counter()
+    began, cpu = time.perf_counter(), time.process_time()
     WAYS[way][0](sources, to)
-    print(json.dumps({"seconds": time.perf_counter() - began, "memory": peak()}))
+    taken = {"seconds": time.perf_counter() - began, "cpu": time.process_time() - cpu}
+    print(json.dumps({**taken, "memory": peak()}))
 
 
 def _in_own_process(way: str, folder: Path) -> dict[str, float]:
@@ -268,12 +269,14 @@ def _in_own_process(way: str, folder: Path) -> dict[str, float]:
 
 
 def _print(figures: dict[str, list[dict[str, float]]]) -> None:
-    unit = statistics.median(one["seconds"] for one in figures["load"]) if "load" in figures else None
-    print(f"{'way':>10}  {'seconds':>8}  {'of load':>8}  {'peak MiB':>8}")
+    print(f"{'way':>10}  {'seconds':>8}  {'of load':>8}  {'CPU':>8}  {'of load':>8}  {'peak MiB':>8}")
     for way, found in figures.items():
-        seconds = statistics.median(one["seconds"] for one in found)
-        ratio = f"{seconds / unit:.2f}" if unit else ""
-        print(f"{way:>10}  {seconds:>8.2f}  {ratio:>8}  {max(one['memory'] for one in found) / 2**20:>8.0f}")
+        cells = []
+        for what in ("seconds", "cpu"):
+            median, unit = (statistics.median(one[what] for one in of) for of in (found, figures.get("load", found)))
+            cells += [f"{median:>8.2f}", f"{median / unit:>8.2f}"]
+        memory = max(one["memory"] for one in found) / 2**20
+        print("  ".join([f"{way:>10}", *cells, f"{memory:>8.0f}"]))
 
 
 if __name__ == "__main__":
