@@ -187,6 +187,12 @@ def identity_of(one: Object) -> str:
     return one.sha256 or f"s3://{one.bucket}/{one.key}#{one.etag}"
 
 
+def splits(tx: Transaction, dataset: str) -> dict[str, str]:
+    """Return the split of every image that is or was in a release, by its identity."""
+    query = select(ReleasedImage.identity, ReleasedImage.split).where(ReleasedImage.dataset == dataset)
+    return dict(tx.execute(query).tuples().all())
+
+
 def image(tx: Transaction, dataset: str, identity: str) -> ReleasedImage | None:
     """Return the image of a content, None if no release has had it."""
     return tx.get(ReleasedImage, (dataset, identity))

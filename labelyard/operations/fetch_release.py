@@ -14,13 +14,10 @@ from msgspec import UNSET
 
 from labelyard.domain.objects import StoredObject, s3_url
 from labelyard.errors import STORE_UNAVAILABLE, InputError, StoreError
-from labelyard.pipeline.release_inputs import fetch_release, read_pointer
+from labelyard.pipeline.release_files import fetch_release, read_pointer
 from labelyard.releases.lines import digest_of
-from labelyard.releases.manifest import MANIFEST, ImageReference, is_safe, read_manifest, references
+from labelyard.releases.manifest import IMAGES_FOLDER, MANIFEST, ImageReference, is_safe, read_manifest, references
 from labelyard.storage import Store
-
-IMAGES_FOLDER = "images"
-"""The folder of a fetched release that has the images, by their file names."""
 
 _THREADS = 16
 _ADDRESS = re.compile(r"s3://(?P<bucket>[^/]+)/(?P<prefix>.*)")

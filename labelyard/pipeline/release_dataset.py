@@ -23,7 +23,7 @@ from uuid import uuid4
 
 import msgspec
 
-from labelyard.config import DatasetSpec
+from labelyard.config import DatasetSpec, People, ReleasedImages
 from labelyard.context import Context
 from labelyard.domain.objects import s3_url
 from labelyard.errors import InputError, LeaseLost, LedgerError
@@ -32,11 +32,13 @@ from labelyard.ledger import datasets, releases
 from labelyard.ledger.releases import PublishedImage
 from labelyard.ledger.tables import Release
 from labelyard.pipeline.lease_thread import extended_in_background
-from labelyard.pipeline.release_inputs import LATEST, Pointer, fetch_inputs, fetch_release, read_pointer
+from labelyard.pipeline.release_files import LATEST, Pointer, fetch_release, read_pointer
+from labelyard.pipeline.release_images import ReleaseImages
+from labelyard.pipeline.release_inputs import fetch_inputs
 from labelyard.releases.documents import ReleaseDocuments
 from labelyard.releases.facts import ReleaseFacts
 from labelyard.releases.lines import digest_of
-from labelyard.releases.manifest import IMAGES, MANIFEST, PASSPORT, UNLISTED, Manifest, references
+from labelyard.releases.manifest import IMAGES, IMAGES_FOLDER, MANIFEST, PASSPORT, UNLISTED, Manifest, references
 from labelyard.releases.merging import Merged, MergeOptions, merge
 from labelyard.releases.signature import sign
 
@@ -175,14 +177,23 @@ class _Building:
         """Fetch what is needed, and write the release into its folder on disk."""
         self._require_free_number()
         before = self._fetch_previous()
-        inputs = fetch_inputs(self._context, self._spec, self._release, self._spool, self.check)
+        images = ReleaseImages(self._spec)
+        inputs = fetch_inputs(
+            self._context, images, self._release, self._spool,
+            names=self._spec.release.people is People.NAMES, before_each=self.check,
+        )  # fmt: skip
+        if self._spec.release.images is ReleasedImages.COPY and self._holder:
+            images.copy(self._context.store, self._release.bucket, f"{self._releases_folder}{IMAGES_FOLDER}/")
         facts = ReleaseFacts(
             self._release.dataset, self._release.number, self._spec.description, self._spec.release.licence,
             self._spec.release.contact, s3_url(self._release.bucket, self._release.prefix),
             max(batch.task_updated for batch in inputs.passport.batches),
         )  # fmt: skip
         documents = ReleaseDocuments(facts, inputs.passport)
-        options = MergeOptions(self._spec.release.splits.rule(), before, info=facts.info(), write_more=documents.write)
+        with self._context.ledger.read_only() as tx:
+            splits = releases.splits(tx, self._release.dataset)
+        rule = self._spec.release.splits.rule()
+        options = MergeOptions(rule, before, splits, facts.info(), documents.write)
         merged = merge(inputs.sources, self._folder, options)
         if key := self._context.settings.release_key:
             sign(self._folder, key)

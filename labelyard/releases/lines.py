@@ -21,6 +21,9 @@ from labelyard.errors import InputError
 _AT_ONCE = 1000  # items that are written together
 _PIECE = 1 << 20  # bytes
 
+_DELETE = b"\x7f"
+"""The one ASCII character that `json.dumps` escapes and other programs do not."""
+
 _LIST = re.compile(rb'\{?"([a-z_]+)":\[\n')
 
 
@@ -32,13 +35,15 @@ def plain(item: bytes) -> bytes:
     """
     if _has_spaces(item):
         item = msgspec.json.format(item, indent=-1)
+    item = item.replace(_DELETE, b"\\u007f")
     return item if item.isascii() else item.decode().encode("ascii", "json-escapes")
 
 
 def all_plain(texts: list[bytes]) -> list[bytes]:
     """Return what `plain` makes of each text. To look at all of them together is quicker than at each."""
     together = b"".join(texts)
-    return list(map(plain, texts)) if _has_spaces(together) or not together.isascii() else texts
+    is_plain = together.isascii() and not _has_spaces(together) and _DELETE not in together
+    return texts if is_plain else list(map(plain, texts))
 
 
 def _has_spaces(text: bytes) -> bool:

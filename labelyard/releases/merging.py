@@ -45,13 +45,16 @@ from labelyard.releases.writing import ItemWriter, documents
 class MergeOptions:
     """Choices of a merge.
 
-    `splits` None: the rule of the previous release, or else all images in the split `train`. `info` is added to that
-    of each COCO file. `write_more` is called with the folder, the manifest, still without its files, and the changes:
-    it can write further files, which the manifest then lists. `bits` is the size of ids; tests make them collide.
+    `splits` None: the rule of the previous release, or else all images in the split `train`. `earlier_splits` has the
+    split of images, by their identity, that releases before the previous one had: they do not move. `info` is added to
+    that of each COCO file. `write_more` is called with the folder, the manifest, still without its files, and the
+    changes: it can write further files, which the manifest then lists. `bits` is the size of ids; tests make them
+    collide.
     """
 
     splits: SplitRule | None = None
     previous: Path | None = None
+    earlier_splits: Mapping[str, str] = field(default_factory=dict)
     info: Mapping[str, Any] = field(default_factory=dict)
     write_more: Callable[[Path, Manifest, Difference], object] | None = None
     bits: int = BITS
@@ -89,8 +92,9 @@ class _Merging:
     ) -> None:
         self.folder, self.options, self.previous = folder, options, previous
         self.rule = _rule(options.splits, previous)
-        self.splits = sorted({*self.rule.fractions, *(previous.splits if previous else ())})
-        self.splitter = Splitter(self.rule, self.splits, previous.groups if previous else {})
+        before_splits = {*options.earlier_splits.values(), *(previous.splits if previous else ())}
+        self.splits = sorted({*self.rule.fractions, *before_splits})
+        self.splitter = Splitter(self.rule, self.splits, previous.groups if previous else {}, options.earlier_splits)
         self.sources = read_sources(files, self.splitter)
         before = previous.manifest if previous else None
         self.categories: Categories = unite_categories(self.sources, before.categories if before else {})

@@ -53,10 +53,16 @@ def by_file_name(image: Mapping[str, Any]) -> Placement:
 
 
 class Splitter:
-    """Decides the split of an image from its group, as the previous release did where it has this group."""
+    """Decides the split of an image from its group, as the previous release did where it has this group.
 
-    def __init__(self, rule: SplitRule, names: Sequence[str], groups: Mapping[str, str]) -> None:
+    `images` has the split of images, by identity, that is decided already.
+    """
+
+    def __init__(
+        self, rule: SplitRule, names: Sequence[str], groups: Mapping[str, str], images: Mapping[str, str]
+    ) -> None:
         self.rule, self.names = rule, names
+        self._images = images
         self.without_group = 0
         self._numbers = {name: number for number, name in enumerate(names)}
         self._groups = groups
@@ -73,7 +79,8 @@ class Splitter:
         group = self.group(placement, image)
         self.without_group += group is None
         group = placement.identity if group is None else group
-        return self._numbers[self._groups.get(group) or self.rule.split(group)]
+        known = self._images.get(placement.identity) or self._groups.get(group)
+        return self._numbers[known or self.rule.split(group)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from labelyard.releases.ids import IdArray, among, duplicates
 from labelyard.releases.lines import digest_of, fields, items
 from labelyard.releases.manifest import (
     IMAGES,
+    IMAGES_FOLDER,
     MANIFEST,
     SUMS,
     UNLISTED,
@@ -31,7 +32,6 @@ from labelyard.releases.manifest import (
     references,
 )
 
-_IMAGES_FOLDER = "images/"
 _MOST_FAULTS = 1000
 _SUM = re.compile(r"([0-9a-f]{64})  (.+)")
 
@@ -112,7 +112,7 @@ def _changed_files(folder: Path, manifest: Manifest) -> Iterator[ReleaseFault]:
         elif found.sha256 != entry.sha256:
             yield ReleaseFault(FaultKind.CHANGED, path, "its SHA-256 is not that of the manifest")
     for path in _files(folder):
-        if path not in listed and path not in UNLISTED and not path.startswith(_IMAGES_FOLDER):
+        if path not in listed and path not in UNLISTED and not path.startswith(f"{IMAGES_FOLDER}/"):
             yield ReleaseFault(FaultKind.ADDED, path, "the manifest does not list the file")
     missing = {IMAGES, *(instances_path(split) for split in manifest.counts)} - listed.keys()
     for path in sorted(missing):
@@ -257,11 +257,11 @@ def _balance_faults(manifest: Manifest, written: int) -> Iterator[ReleaseFault]:
 def _image_file_faults(folder: Path, manifest: Manifest) -> Iterator[ReleaseFault]:
     """Yield what is wrong with images beside the COCO files that the manifest does not list itself."""
     listed = {entry.path for entry in manifest.files}
-    files = {path for path in _files(folder) if path.startswith(_IMAGES_FOLDER)} - listed
+    files = {path for path in _files(folder) if path.startswith(f"{IMAGES_FOLDER}/")} - listed
     if not files:
         return
     for one in references(folder):
-        path = _IMAGES_FOLDER + one.file_name
+        path = f"{IMAGES_FOLDER}/" + one.file_name
         if path in files:
             files.remove(path)
             found = digest_of(folder / path)

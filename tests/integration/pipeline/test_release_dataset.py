@@ -19,6 +19,7 @@ from labelyard.errors import InputError, LabelyardError, LeaseTaken, NotFound, S
 from labelyard.ledger import releases
 from labelyard.operations import manual
 from labelyard.operations.explain import explain
+from labelyard.operations.fetch_release import fetch, find_release
 from labelyard.pipeline import release_dataset as step
 from labelyard.pipeline.release_dataset import Released, release_dataset
 from labelyard.releases.signature import signature_fault
@@ -146,6 +147,19 @@ def test_other_fractions_move_no_image_that_was_released(exported: Workspace, tm
     assert {split for name, (_, split) in after.items() if name not in before} == {"test"}
 
 
+def test_an_image_that_was_absent_returns_to_its_split(exported: Workspace, tmp_path: Path) -> None:
+    release(exported)
+    add_batch(exported, "5.jpg")
+    exported.set_state("street-00001", BatchState.ASSIGNED)
+    release(exported)
+    exported.apply(release={"splits": {"train": 0, "val": 0, "test": 1}})
+    exported.set_state("street-00001", BatchState.EXPORTED)
+    release(exported)
+    before, after = images(folder(exported, tmp_path / "1")), images(folder(exported, tmp_path / "3", 3))
+    assert len(before) == 4
+    assert before.items() <= after.items()
+
+
 def test_without_a_change_there_is_no_other_release(exported: Workspace) -> None:
     first = release(exported)
     again = release(exported)
@@ -235,6 +249,28 @@ def test_why_names_the_releases_of_an_object_and_the_reason_where_it_is_in_none(
     assert release(exported).number == 2
     assert "in release 2 (since release 1)" in why("1.jpg")
     assert why("2.jpg") == "not in release 2, last in release 1: it is quarantined"
+
+
+def test_copies_of_the_images_stay_when_the_originals_go(exported: Workspace, tmp_path: Path) -> None:
+    exported.apply(release={"images": "copy"})
+    release(exported)
+    copies = keys(exported, "releases/street/images/")
+    assert len(copies) == 4
+    add_batch(exported, "5.jpg")
+    for n in range(4):
+        exported.s3.delete_object(Bucket=exported.bucket, Key=f"in/{n}.jpg")
+    assert release(exported).images == 5
+    assert set(copies) < set(keys(exported, "releases/street/images/"))
+    address = find_release(exported.context.store, f"s3://{exported.bucket}/releases/street/")
+    found = fetch(exported.context.store, address, tmp_path / "fetched", (), lambda *_: None)
+    assert (found.images, found.faults) == (5, ())
+    assert (tmp_path / "fetched" / "images" / "in" / "2.jpg").read_bytes() == picture(sum(b"2.jpg"))
+
+
+def test_an_original_that_is_gone_before_it_was_copied_is_left_out_with_the_reason(exported: Workspace) -> None:
+    exported.apply(release={"images": "copy"})
+    exported.s3.delete_object(Bucket=exported.bucket, Key="in/2.jpg")
+    assert release(exported).left_out == {"it cannot be copied: the object was deleted": 1}
 
 
 # --- what goes wrong --------------------------------------------------------------------------------------------------

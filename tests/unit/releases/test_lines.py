@@ -26,6 +26,7 @@ notations = st.fixed_dictionaries(
 
 
 @given(values, notations)
+@example("\x7f", {"ensure_ascii": False, "indent": None, "separators": None})
 def test_an_item_has_one_text_in_every_notation(value: Any, notation: dict[str, Any]) -> None:
     text = json.dumps(value, **notation).encode()
     assert plain(text) == dumped(value)

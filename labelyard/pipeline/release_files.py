@@ -1,0 +1,74 @@
+"""The files of releases in the bucket: fetching them, and the pointer to the newest release."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import msgspec
+
+from labelyard.domain.objects import StoredObject, s3_url
+from labelyard.errors import InputError, ObjectDeleted
+from labelyard.releases.lines import digest_of
+from labelyard.releases.manifest import MANIFEST, SIGNATURE, SUMS, Manifest, read_manifest
+from labelyard.storage import Store
+
+LATEST = "latest.json"
+"""The file, in the folder of a dataset's releases, that names the newest one."""
+
+
+def fetch_file(store: Store, bucket: str, key: str, to: Path, sha256: str | None) -> None:
+    """Write an object of the bucket to a file. Raises InputError if it is missing, or not what was written there."""
+    where = s3_url(bucket, key)
+    to.parent.mkdir(parents=True, exist_ok=True)
+    digest = hashlib.sha256()
+    try:
+        with to.open("wb") as file:
+            for chunk in store.read(StoredObject(bucket, key, "")):
+                digest.update(chunk)
+                file.write(chunk)
+    except ObjectDeleted as error:
+        raise InputError("the file is not in the bucket any more", where=where, next_step="labelyard repair") from error
+    if sha256 is not None and digest.hexdigest() != sha256:
+        what = "another file was written over it: its SHA-256 is not that of the ledger"
+        raise InputError(what, where=where, next_step="labelyard repair")
+
+
+def fetch_release(store: Store, bucket: str, prefix: str, folder: Path, sha256: str | None) -> Manifest:
+    """Write the files of a release, without its images, into a folder; `sha256` is that of its manifest.
+
+    Files that are there already and right are kept. Raises InputError if a file is missing or not as the manifest says.
+    """
+    fetch_file(store, bucket, prefix + MANIFEST, folder / MANIFEST, sha256)
+    manifest = read_manifest(folder)
+    for entry in manifest.files:
+        path = folder / entry.path
+        if not (path.is_file() and digest_of(path).sha256 == entry.sha256):
+            fetch_file(store, bucket, prefix + entry.path, path, entry.sha256)
+    fetch_file(store, bucket, prefix + SUMS, folder / SUMS, None)
+    if store.exists(bucket, prefix + SIGNATURE):
+        fetch_file(store, bucket, prefix + SIGNATURE, folder / SIGNATURE, None)
+    return manifest
+
+
+class Pointer(msgspec.Struct, frozen=True):
+    """What `latest.json` says: the newest release, its folder in the same bucket, and the SHA-256 of its manifest."""
+
+    dataset: str
+    release: int
+    prefix: str
+    manifest_sha256: str
+
+
+def read_pointer(store: Store, bucket: str, folder: str) -> Pointer | None:
+    """Return what the `latest.json` of a dataset's releases says, None if there is none.
+
+    Raises InputError for anything else.
+    """
+    key = folder + LATEST
+    try:
+        return msgspec.json.decode(b"".join(store.read(StoredObject(bucket, key, ""))), type=Pointer)
+    except ObjectDeleted:
+        return None
+    except ValueError as error:
+        raise InputError(f"it does not name a release: {error}", where=s3_url(bucket, key)) from error
