@@ -69,10 +69,12 @@ class Ids:
         `keys` are distinct. `holders` returns the key that has an id in the previous release: it keeps the id. Raises
         InputError if there are more keys than ids.
         """
-        ids = self.ids_of(keys)
-        contested = duplicates(ids)
+        ordered = self.ids_of(keys)
+        ordered.sort()  # in place: a copy of millions of ids would be the most memory that a merge needs
+        contested = _repeated(ordered)
         if not contested.size:
             return False
+        ids = self.ids_of(keys)
         if keys.size > self.count:
             raise InputError(f"{keys.size} items need more than {self.count} ids")
         taken = {*map(int, ids), *self.exceptions.values()}
@@ -97,7 +99,10 @@ class Ids:
 
 def duplicates(values: npt.NDArray[Any]) -> Any:
     """Return the values that occur more than once, sorted."""
-    ordered = np.sort(values)
+    return _repeated(np.sort(values))
+
+
+def _repeated(ordered: npt.NDArray[Any]) -> Any:
     return np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
 
 
