@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from labelyard.config.checks_section import ChecksSection, LeastSection, Level
 from labelyard.config.dataset import (
     Batching,
     DatasetSpec,
@@ -21,11 +22,14 @@ from labelyard.config.loading import parse_spec, read_spec
 __all__ = [
     "AttributeSection",
     "Batching",
+    "ChecksSection",
     "DatasetSpec",
     "Deletions",
     "ExportSection",
     "FaultyShapes",
     "LabelSection",
+    "LeastSection",
+    "Level",
     "Overwrites",
     "Source",
     "TaskSection",

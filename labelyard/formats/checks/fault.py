@@ -26,15 +26,19 @@ class Fault:
     message: str
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.message}"
+        return f"{self.where}: {self.message}" if self.where else self.message
 
 
 @dataclass(frozen=True, slots=True)
 class DatasetFacts:
-    """What the ledger knows of the dataset that a file belongs to: its spec, and the id of each label it ever had."""
+    """What is known of the dataset that a file belongs to: its spec, and the id of each label it ever had.
+
+    `keys` are the names of the images that must be in the file; empty if they are not known.
+    """
 
     spec: DatasetSpec
     category_ids: Mapping[str, int]
+    keys: frozenset[str] = frozenset()
 
 
 def summary(faults: Sequence[Fault]) -> str:

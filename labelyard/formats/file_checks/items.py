@@ -1,0 +1,56 @@
+"""The items of a COCO file, decoded when they are asked for, or decoded already."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from msgspec import Raw
+
+from labelyard.formats.checks.json_text import load_json
+from labelyard.formats.checks.values import PARTS, Document
+
+Item = Raw | dict[str, Any]
+
+
+class NotObjects(Exception):
+    """An item of a part is no object."""
+
+
+class Items:
+    """The items of the parts of a file, as undecoded JSON or as plain values. `rest` has the document's other fields.
+
+    `where` names the file in errors.
+    """
+
+    def __init__(self, parts: Mapping[str, Sequence[Any]], rest: Mapping[str, Any], where: str) -> None:
+        self.images, self.categories, self.annotations = parts["images"], parts["categories"], parts["annotations"]
+        self.rest, self._where = rest, where
+
+    @classmethod
+    def of_document(cls, document: Document, where: str) -> Items:
+        """Return the items of a decoded document, whose three parts are lists of objects."""
+        rest = {name: value for name, value in document.items() if name not in PARTS}
+        return cls({part: document[part] for part in PARTS}, rest, where)
+
+    def plain(self, part: str, index: int) -> dict[str, Any]:
+        """Return an item as plain values. Raises NotObjects if it is none."""
+        found = self._decoded(getattr(self, part)[index])
+        if not isinstance(found, dict):
+            raise NotObjects
+        return found
+
+    def plain_some(self, part: str, indexes: Sequence[int]) -> list[dict[str, Any]]:
+        """Return several items as plain values."""
+        return [self.plain(part, index) for index in indexes]
+
+    def plain_all(self, part: str) -> list[dict[str, Any]]:
+        """Return all items of a part as plain values."""
+        return self.plain_some(part, range(len(getattr(self, part))))
+
+    def plain_rest(self) -> dict[str, Any]:
+        """Return the other fields of the document as plain values."""
+        return {name: self._decoded(value) for name, value in self.rest.items()}
+
+    def _decoded(self, value: Any) -> Any:
+        return load_json(bytes(value), self._where) if isinstance(value, Raw) else value
