@@ -38,9 +38,13 @@ _COUNTED_FIELDS = ("image_id", "category_id")
 
 @dataclass(frozen=True, slots=True)
 class CheckedFile:
-    """A file and its report; without `items` its parts are no lists of objects, and nothing else was checked."""
+    """A file and its report; without `items` its parts are no lists of objects, and nothing else was checked.
+
+    `is_coco` says whether it is meant as a COCO file: an object with annotations.
+    """
 
     report: Report
+    is_coco: bool
     items: Items | None = None
     screened: Screened | None = None
 
@@ -101,7 +105,7 @@ def _check_whole(path: Path, where: str, dataset: DatasetFacts | None) -> Checke
         report.images, report.annotations = (_length(document.get(part)) for part in ("images", "annotations"))
         report.add(CHECKS["parts"](document, dataset))
     if "parts" in report.tallies:
-        return CheckedFile(report)
+        return CheckedFile(report, is_coco=isinstance(document, dict) and "annotations" in document)
     items = Items.of_document(document, where)
     report.add(CHECKS["non-finite"](document, dataset))
     return _check(items, everything(items), dataset, report)
@@ -126,7 +130,7 @@ def _check(items: Items, screened: Screened, dataset: DatasetFacts | None, repor
         counted = _counted(items, categories)
         report.add(fault for rule in DATASET_CHECKS.values() for fault in rule(counted, dataset))
     _finish(report)
-    return CheckedFile(report, items, screened)
+    return CheckedFile(report, True, items, screened)
 
 
 def _judge(report: Report, document: Document, parts: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ from labelyard.formats.checks.annotation_fields import content_key
 from labelyard.formats.checks.values import EXACT_LIMIT, is_whole_number
 from labelyard.formats.file_checks.checking import CheckedFile, chunks
 from labelyard.formats.file_checks.items import Items
-from labelyard.formats.file_checks.repairs import REPAIRS, repair, without_non_finite
+from labelyard.formats.file_checks.repairs import REPAIRS, is_fixable, repair, without_non_finite
 from labelyard.formats.file_checks.screen import Screened
 
 
@@ -43,6 +43,11 @@ def write_fixed(checked: CheckedFile, to: Path) -> FixedFile:
     except OSError as error:
         raise InputError(f"cannot be written: {error.strerror}", where=str(to)) from error
     return FixedFile(to, changes)
+
+
+def is_repairable(checked: CheckedFile) -> bool:
+    """Return whether a repair may change something in a checked file."""
+    return checked.items is not None and any(name in REPAIRS or is_fixable(name) for name in checked.report.tallies)
 
 
 @dataclass

@@ -87,9 +87,7 @@ def _outline(annotation: Item) -> bool:
 
 
 def _bbox(annotation: Item) -> bool:
-    """A bbox of texts becomes numbers; a missing, empty or faulty one becomes that of the segmentation; a negative side
-    is turned.
-    """
+    """A missing or faulty bbox becomes that of the segmentation; texts become numbers, a negative side is turned."""
     box = annotation.get("bbox")
     if isinstance(box, list) and len(box) == 4 and any(isinstance(side, str) for side in box):
         box = [_number(side) for side in box]
