@@ -25,19 +25,20 @@ _FAULTS, _UNREADABLE = 1, 2
 @click.argument("what", metavar="FILE|ZIP|FOLDER|S3URL", required=False)
 @click.option("--images", metavar="FOLDER|S3URL", help="Where the images are: check them too.")
 @click.option(
-    "--dataset", type=click.Path(path_type=Path), metavar="FILE", help="A dataset file: check for its labels and checks."
+    "--dataset",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A dataset file: check for its labels and checks.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one object: fit, faults, images, annotations.")
 @click.option("--fix", is_flag=True, help="Write a corrected copy beside it, NAME.fixed.json; nothing is overwritten.")
 @click.option("--rules", is_flag=True, help="Print all rules, and do nothing else.")
-def check(  # noqa: PLR0913 - click passes each option
-    what: str | None, images: str | None, dataset: Path | None, *, as_json: bool, fix: bool, rules: bool
-) -> None:
+def check(what: str | None, images: str | None, dataset: Path | None, *, as_json: bool, fix: bool, rules: bool) -> None:
     """Check COCO files for faults that crash a training or change what it learns.
 
     FILE is a COCO file; of a ZIP or FOLDER all COCO files are checked; S3URL is s3://bucket/key or s3://bucket/prefix.
     A corrected copy of a file in a bucket is written to the current folder. Exits with 0 if the files are fit for
-    training (warnings do not count), with 1 if they are not, with 2 if a file cannot be read.
+    training (warnings do not count), with 1 if they are not, with 2 if a file cannot be read or written.
     """
     if rules:
         for row in rule_rows():
@@ -50,13 +51,14 @@ def check(  # noqa: PLR0913 - click passes each option
         checked = check_all(what, load_settings(), options)
     except LabelyardError as error:
         checked = Checked(unreadable=[error])
-    for error in checked.unreadable:
+    for error in (*checked.unreadable, *checked.unwritten):
         click.secho(f"labelyard: {error}", fg="red", err=True)
     if as_json:
         click.echo(json.dumps(_document(checked), indent=1))
     else:
         _show(checked)
-    sys.exit(_UNREADABLE if checked.unreadable else 0 if checked.report.fit else _FAULTS)
+    failed = checked.unreadable or checked.unwritten
+    sys.exit(_UNREADABLE if failed else 0 if checked.report.fit else _FAULTS)
 
 
 def _document(checked: Checked) -> dict[str, Any]:

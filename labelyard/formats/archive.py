@@ -79,7 +79,9 @@ def _safe_members(archive: zipfile.ZipFile, path: Path) -> list[zipfile.ZipInfo]
     for member in members:
         name = member.filename
         if name.startswith(("/", "\\")) or ":" in name[:2] or ".." in PurePosixPath(name.replace("\\", "/")).parts:
-            raise InputError(f"the member {name!r} leaves the folder of the zip: nothing of it is read", where=str(path))
+            raise InputError(
+                f"the member {name!r} leaves the folder of the zip: nothing of it is read", where=str(path)
+            )
         if name in names:
             raise InputError(f"two members are called {name!r}: nothing of the zip is read", where=str(path))
         names.add(name)

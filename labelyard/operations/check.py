@@ -38,11 +38,15 @@ class CheckOptions:
 
 @dataclass
 class Checked:
-    """The reports of files by name, and what became of the others. `fixed` are corrected copies with their reports."""
+    """The reports of files by name, and what became of the others. `fixed` are corrected copies with their reports.
+
+    `unwritten` has why a corrected copy was not written.
+    """
 
     reports: dict[str, Report] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
     unreadable: list[LabelyardError] = field(default_factory=list)
+    unwritten: list[LabelyardError] = field(default_factory=list)
     fixed: list[tuple[FixedFile, Report]] = field(default_factory=list)
     alone: bool = False
 
@@ -81,7 +85,15 @@ def _check_one(file: CocoFile, settings: Settings, options: CheckOptions, checke
     if options.images is not None and found.items is not None:
         found.report.add(_image_faults(found.items, options.images, settings))
     if options.fix and is_repairable(found):
+        _fix(found, file, checked, facts)
+
+
+def _fix(found: CheckedFile, file: CocoFile, checked: Checked, facts: DatasetFacts | None) -> None:
+    try:
         fixed = write_fixed(found, file.beside)
+    except InputError as error:
+        checked.unwritten.append(error)
+    else:
         checked.fixed.append((fixed, check_file(fixed.path, dataset=facts).report))
 
 

@@ -166,13 +166,25 @@ def _excluded_frames(lease: BatchLease, members: Sequence[Object], annotations: 
     reasons = {}
     for number, frame in enumerate(annotations.frames):
         member = by_name.get(frame.name)
-        if member is None:  # in a task that a person created
-            reasons[number] = "not an object of the dataset"
-        elif member.quarantine_reason is not None:
-            reasons[number] = "quarantined"
-        elif member.deleted_at is not None and lease.spec.deletions is Deletions.DROP:
-            reasons[number] = "of an object that was deleted from the bucket"
+        reason = _exclusion(lease, member) if member else "not an object of the dataset"
+        if reason is not None:
+            reasons[number] = reason
     return reasons
+
+
+def _exclusion(lease: BatchLease, member: Object) -> str | None:
+    """Return why an object is not in the dataset; None if it is."""
+    if member.quarantine_reason is not None:
+        return "quarantined"
+    if member.deleted_at is not None and lease.spec.deletions is Deletions.DROP:
+        return "of an object that was deleted from the bucket"
+    return None
+
+
+def _expected_keys(lease: BatchLease, members: Sequence[Object], annotations: AnnotationSet) -> frozenset[str]:
+    """Return the keys that must be in the dataset. Frames that are for quality control alone are no data."""
+    control = {one.name for one in annotations.frames} - {one.name for _, one in annotations.data_frames()}
+    return frozenset(one.key for one in members if one.upload_name not in control and _exclusion(lease, one) is None)
 
 
 def _images(members: Sequence[Object], annotations: AnnotationSet, excluded: Mapping[int, str]) -> list[Image]:
@@ -203,8 +215,9 @@ def _write_formats(
         )
     if spec.keep_original and reading.witness is not None:
         yield _of_server(lease, batch, ORIGINAL, reading.witness)
+    known = replace(batch.dataset, keys=_expected_keys(lease, batch.members, reading.annotations))
     target = Target(
-        _provenance(lease, batch, reading), _options(lease, spec), partial(_location, lease, reading), batch.dataset
+        _provenance(lease, batch, reading), _options(lease, spec), partial(_location, lease, reading), known
     )
     for name in reversed(spec.formats):
         if is_of_server(name):

@@ -28,7 +28,7 @@ _EXTRA = {"attributes": {"occluded": True, "note": "Ł\u2028"}, "track_id": "a7"
 
 @st.composite
 def faultless_documents(draw: st.DrawFn, *, most: int = 8) -> Document:
-    """A document without faults: boxes, outlines, masks in both forms, crowds, keypoints, sparse ids, further fields."""
+    """A document without faults: boxes, outlines, masks in both forms, crowds, keypoints, sparse ids, more fields."""
     count = draw(st.integers(1, 4))
     ids = draw(st.lists(st.integers(0, 2**53 - 1), min_size=count, max_size=count, unique=True))
     images = [
@@ -36,8 +36,8 @@ def faultless_documents(draw: st.DrawFn, *, most: int = 8) -> Document:
          "height": draw(st.integers(8, 60)), **draw(st.sampled_from([{}, {"license": "CC0"}, {"date_captured": 0}]))}
         for place, number in enumerate(ids)
     ]  # fmt: skip
-    categories: list[Document] = [{"id": 1, "name": "car"}, {"id": draw(st.integers(2, 10**9)), "name": "person",
-                                                             "keypoints": ["head", "foot"], "skeleton": []}]  # fmt: skip
+    person = {"id": draw(st.integers(2, 10**9)), "name": "person", "keypoints": ["head", "foot"], "skeleton": []}
+    categories: list[Document] = [{"id": 1, "name": "car"}, person]
     number_of = draw(st.lists(st.integers(1, 2**53 - 1), min_size=count, max_size=max(most, count), unique=True))
     annotations = [
         {"id": number, **draw(_annotations(images[place % count], categories, place))}

@@ -130,7 +130,7 @@ def _check(items: Items, screened: Screened, dataset: DatasetFacts | None, repor
         counted = _counted(items, categories)
         report.add(fault for rule in DATASET_CHECKS.values() for fault in rule(counted, dataset))
     _finish(report)
-    return CheckedFile(report, True, items, screened)
+    return CheckedFile(report, is_coco=True, items=items, screened=screened)
 
 
 def _judge(report: Report, document: Document, parts: Sequence[str]) -> None:

@@ -245,7 +245,10 @@ def _is_clean(one: _Annotation, size: tuple[int, int], names: int | None) -> boo
     if isinstance(shape, UnsetType) or not shape:
         return one.area > OF_BBOX * edge_free(width, height) * _MARGIN
     if isinstance(shape, list):
-        return not any(len(outline) % 2 for outline in shape) and _has_area(one, map(_polygon_area, shape))
+        for outline in shape:  # noqa: SIM110 - `any` takes three times as long, and there are millions
+            if len(outline) & 1:
+                return False
+        return _has_area(one, map(_polygon_area, shape))
     counts = _mask_counts(shape, size)
     return counts is not None and _has_area(one, iter([sum(counts[1::2])]))
 

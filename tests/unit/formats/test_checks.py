@@ -32,11 +32,13 @@ from tests.support.coco_faults import (
     without,
 )
 
+
 def faults(document: Document, severity: Severity) -> list[str]:
     return [str(fault) for fault in check(document, "f.json") if fault.severity is severity]
 
 
 # --- every rule -------------------------------------------------------------------------------------------------------
+
 
 def test_every_rule_has_a_document_that_violates_it() -> None:
     assert VIOLATIONS.keys() == CHECKS.keys()

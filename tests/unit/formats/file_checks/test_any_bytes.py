@@ -107,7 +107,8 @@ def test_random_bytes_are_unreadable_or_faulty(content: bytes, tmp_path_factory:
 
 # --- mutated files, judged by pycocotools -----------------------------------------------------------------------------
 
-PIECES = [b"null", b"-1", b"0", b"1e9", b"NaN", b"[]", b"[[]]", b"{}", b'""', b"true", b"1e400", b"\xff", b'"a"', b"9" * 30,
+PIECES = [b"null", b"-1", b"0", b"1e9", b"NaN",
+          b"[]", b"[[]]", b"{}", b'""', b"true", b"1e400", b"\xff", b'"a"', b"9" * 30,
           b"[1,2]", b"\\ud800", b"2", b"1", b",", b'"id":1,']  # fmt: skip
 
 
@@ -184,7 +185,7 @@ def fuzz(seed: int, files: int, path: Path) -> dict[str, int]:
 @pytest.mark.parametrize("files", [60, pytest.param(6_000, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
 def test_a_mutated_file_is_unreadable_or_faulty_or_of_use_to_pycocotools(files: int, tmp_path: Path) -> None:
     seed = random.randrange(2**32)
-    print(f"seed {seed}: {tmp_path / 'f.json'}")
+    print(f"seed {seed}: {tmp_path / 'f.json'}")  # noqa: T201 - a failure shows it
     ends = fuzz(seed, files, tmp_path / "f.json")
-    print(ends)
+    print(ends)  # noqa: T201
     assert min(ends.values()) > 0, f"seed {seed}"

@@ -16,6 +16,7 @@ from tests.support.coco_faults import MASK, NAN, VIOLATIONS, Change, Document, f
 
 ALL = sorted({*REPAIRS, *WHOLE_REPAIRS} - {"encoding"})
 
+FLAT = [10.5, 20.5, 60, 20.5, 60, 50]
 FIXABLE: list[tuple[str, str, Change, Any]] = [
     ("a missing iscrowd", "iscrowd", without("iscrowd"), 0),
     ("an iscrowd of true", "iscrowd", first(iscrowd=True), 1),
@@ -27,7 +28,7 @@ FIXABLE: list[tuple[str, str, Change, Any]] = [
     ("a missing bbox", "bbox", without("bbox"), [10.5, 20.5, 49.5, 29.5]),
     ("a bbox of texts", "bbox", first(bbox=["10.5", "20.5", "49.5", "29.5"]), [10.5, 20.5, 49.5, 29.5]),
     ("a negative bbox", "bbox", first(bbox=[60, 50, -49.5, -29.5]), [10.5, 20.5, 49.5, 29.5]),
-    ("a flat outline", "segmentation", first(segmentation=[10.5, 20.5, 60, 20.5, 60, 50]), [[10.5, 20.5, 60, 20.5, 60, 50]]),
+    ("a flat outline", "segmentation", first(segmentation=FLAT), [FLAT]),
     ("an empty outline", "segmentation", first(segmentation=[[]]), []),
     ("a text as image_id", "image_id", first(image_id="0"), 0),
     ("a text as category_id", "category_id", first(category_id="2"), 2),
