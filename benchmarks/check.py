@@ -130,8 +130,8 @@ def _outline(numbers: random.Random) -> dict[str, Any]:
     width, height = numbers.uniform(20, 200), numbers.uniform(20, 200)
     x, y = numbers.uniform(0, WIDTH - width), numbers.uniform(0, HEIGHT - height)
     points, count = [], numbers.randint(15, 46)
-    for place in range(count):
-        angle, radius = 2 * math.pi * place / count, numbers.uniform(0.3, 0.5)
+    for position in range(count):
+        angle, radius = 2 * math.pi * position / count, numbers.uniform(0.3, 0.5)
         points += [x + width * (0.5 + radius * math.cos(angle)), y + height * (0.5 + radius * math.sin(angle))]
     points = [round(value, 2) for value in points]
     xs, ys = points[::2], points[1::2]

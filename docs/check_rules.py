@@ -25,8 +25,8 @@ JSON, or if a corrected copy cannot be written. An error makes a file unfit, a w
 
 ## What it reads
 
-- A file: JSON in any encoding that Python recognises; NaN and numbers of any length too. What is no JSON at all is
-  unreadable, with the position.
+- A file: JSON in any encoding that Python recognises; NaN and numbers of any length too. What is no JSON is
+  unreadable, and the error says at which position.
 - A zip: every member that ends in `.json`. Nothing is unpacked by name. A zip with a path that leaves its folder or
   with two members of one name is refused; so is a member that is encrypted, or that unpacks to more than 200 times its
   size (and more than 10 MiB), or to more than 16 GiB.
@@ -75,7 +75,7 @@ Rules that need the dataset are for `--dataset` and for exports; the section
 [`checks`](dataset-file.md#checks) of the dataset file has their severity. In an export an empty bbox is a warning: one
 careless click must not keep the rest of a batch from the training.
 """
-_PROOF = {
+_TESTS = {
     "the dataset": "tests/unit/formats/test_dataset_checks.py",
     "the images": "tests/integration/cli/test_check.py",
 }
@@ -99,7 +99,7 @@ def checks(generated: str) -> str:
 
 
 def _row(row: RuleRow) -> str:
-    proof = _FILES.get(row.name) or _PROOF.get(row.needs, _RULES)
-    link = f"[{proof.rpartition('/')[2]}](../{proof})"
+    file = _FILES.get(row.name) or _TESTS.get(row.needs, _RULES)
+    link = f"[{file.rpartition('/')[2]}](../{file})"
     about = f"*{row.severity}.* {row.sentence} {row.consequence}".replace("|", "\\|")
     return f"| `{row.name}` | {about} | {row.repair or 'no'} | {link} |"

@@ -51,8 +51,8 @@ def check(what: str | None, images: str | None, dataset: Path | None, *, as_json
         checked = check_all(what, load_settings(), options)
     except LabelyardError as error:
         checked = Checked(unreadable=[error])
-    for error in (*checked.unreadable, *checked.unwritten):
-        click.secho(f"labelyard: {error}", fg="red", err=True)
+    for problem in (*checked.unreadable, *checked.unwritten):
+        click.secho(f"labelyard: {problem}", fg="red", err=True)
     if as_json:
         click.echo(json.dumps(_document(checked), indent=1))
     else:

@@ -164,10 +164,8 @@ def _excluded_frames(lease: BatchLease, members: Sequence[Object], annotations: 
     """Return why a frame is not in the dataset, by its number: its object was quarantined or deleted, or is unknown."""
     by_name = {member.upload_name: member for member in members}
     reasons = {}
-    for number, frame in enumerate(annotations.frames):
-        member = by_name.get(frame.name)
-        reason = _exclusion(lease, member) if member else "not an object of the dataset"
-        if reason is not None:
+    for number, member in enumerate(by_name.get(frame.name) for frame in annotations.frames):
+        if reason := _exclusion(lease, member) if member else "not an object of the dataset":
             reasons[number] = reason
     return reasons
 
@@ -182,9 +180,9 @@ def _exclusion(lease: BatchLease, member: Object) -> str | None:
 
 
 def _expected_keys(lease: BatchLease, members: Sequence[Object], annotations: AnnotationSet) -> frozenset[str]:
-    """Return the keys that must be in the dataset. Frames that are for quality control alone are no data."""
+    """Return the keys that must be in the dataset: all but those for quality control alone, and excluded ones."""
     control = {one.name for one in annotations.frames} - {one.name for _, one in annotations.data_frames()}
-    return frozenset(one.key for one in members if one.upload_name not in control and _exclusion(lease, one) is None)
+    return frozenset(one.key for one in members if one.upload_name not in control and not _exclusion(lease, one))
 
 
 def _images(members: Sequence[Object], annotations: AnnotationSet, excluded: Mapping[int, str]) -> list[Image]:
@@ -216,9 +214,8 @@ def _write_formats(
     if spec.keep_original and reading.witness is not None:
         yield _of_server(lease, batch, ORIGINAL, reading.witness)
     known = replace(batch.dataset, keys=_expected_keys(lease, batch.members, reading.annotations))
-    target = Target(
-        _provenance(lease, batch, reading), _options(lease, spec), partial(_location, lease, reading), known
-    )
+    provenance = _provenance(lease, batch, reading)
+    target = Target(provenance, _options(lease, spec), partial(_location, lease, reading), known)
     for name in reversed(spec.formats):
         if is_of_server(name):
             yield _of_server(lease, batch, name, reading.server_files[server_name(name)])

@@ -32,16 +32,16 @@ def faultless_documents(draw: st.DrawFn, *, most: int = 8) -> Document:
     count = draw(st.integers(1, 4))
     ids = draw(st.lists(st.integers(0, 2**53 - 1), min_size=count, max_size=count, unique=True))
     images = [
-        {"id": number, "file_name": f"folder/{place}.jpg", "width": draw(st.integers(8, 60)),
+        {"id": number, "file_name": f"folder/{position}.jpg", "width": draw(st.integers(8, 60)),
          "height": draw(st.integers(8, 60)), **draw(st.sampled_from([{}, {"license": "CC0"}, {"date_captured": 0}]))}
-        for place, number in enumerate(ids)
+        for position, number in enumerate(ids)
     ]  # fmt: skip
     person = {"id": draw(st.integers(2, 10**9)), "name": "person", "keypoints": ["head", "foot"], "skeleton": []}
     categories: list[Document] = [{"id": 1, "name": "car"}, person]
     number_of = draw(st.lists(st.integers(1, 2**53 - 1), min_size=count, max_size=max(most, count), unique=True))
     annotations = [
-        {"id": number, **draw(_annotations(images[place % count], categories, place))}
-        for place, number in enumerate(number_of)
+        {"id": number, **draw(_annotations(images[position % count], categories, position))}
+        for position, number in enumerate(number_of)
     ]
     document: Document = {"images": images, "annotations": annotations, "categories": categories}
     if draw(st.booleans()):
@@ -50,9 +50,9 @@ def faultless_documents(draw: st.DrawFn, *, most: int = 8) -> Document:
 
 
 @st.composite
-def _annotations(draw: st.DrawFn, image: Document, categories: list[Document], place: int) -> Document:
-    # No two have the same place in an image.
-    x, y = place % 4 + draw(st.sampled_from([0, 0.5])), place // 4 % 4
+def _annotations(draw: st.DrawFn, image: Document, categories: list[Document], position: int) -> Document:
+    # No two have the same position in an image.
+    x, y = position % 4 + draw(st.sampled_from([0, 0.5])), position // 4 % 4
     box = [x, y, draw(st.integers(2, 3)), draw(st.integers(2, 3))]
     person = draw(st.booleans())
     fields: Document = {"image_id": image["id"], "category_id": categories[person]["id"], "bbox": box,
@@ -82,8 +82,8 @@ def _annotations(draw: st.DrawFn, image: Document, categories: list[Document], p
 def compressed(counts: list[int]) -> str:
     """Return run lengths as the text that pycocotools writes."""
     text = ""
-    for place, count in enumerate(counts):
-        value = count - (counts[place - 2] if place > 2 else 0)
+    for position, count in enumerate(counts):
+        value = count - (counts[position - 2] if position > 2 else 0)
         more = True
         while more:
             char, value = value & 31, value >> 5

@@ -27,8 +27,8 @@ def load_json(content: bytes, where: str) -> Any:
     except UnicodeDecodeError as error:
         raise InputError(f"no text at byte {error.start}: {error.reason}", where=where) from None
     except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno} (character {error.pos})"
-        raise InputError(f"no JSON at {place}: {error.msg}", where=where) from None
+        position = f"line {error.lineno}, column {error.colno} (character {error.pos})"
+        raise InputError(f"no JSON at {position}: {error.msg}", where=where) from None
     except RecursionError:
         raise InputError("nested too deeply: no reader can load it", where=where) from None
 

@@ -64,8 +64,8 @@ def decompressed(text: str) -> list[int] | None:
     lengths = last - first + 1
     if lengths.max() > _MAX_LENGTH:
         return None
-    places = np.arange(values.size) - np.repeat(first, lengths)
-    numbers = np.add.reduceat((values & _VALUE) << (_BITS * places), first)
+    offsets = np.arange(values.size) - np.repeat(first, lengths)
+    numbers = np.add.reduceat((values & _VALUE) << (_BITS * offsets), first)
     numbers -= np.where(values[last] & _SIGN, np.int64(1) << (_BITS * lengths), 0)
     numbers[1::2] = numbers[1::2].cumsum()
     numbers[2::2] = numbers[2::2].cumsum()

@@ -21,7 +21,7 @@ from labelyard.formats.checks.rule import Rule
 from labelyard.formats.checks.values import Document, whole_number
 from labelyard.formats.coco.parts import read_parts
 from labelyard.formats.file_checks.encodings import encoding, encoding_fault
-from labelyard.formats.file_checks.items import Items, NotObjects
+from labelyard.formats.file_checks.items import Items
 from labelyard.formats.file_checks.repairs import REPAIRS, is_fixable, repair
 from labelyard.formats.file_checks.report import Report
 from labelyard.formats.file_checks.screen import Screened, everything, screen
@@ -61,8 +61,8 @@ def check_file(path: Path, where: str = "", dataset: DatasetFacts | None = None)
             return _check(items, screen(items), dataset)
     except OSError as error:
         raise InputError(f"the file cannot be read: {error.strerror}", where=name) from error
-    except NotObjects:
-        pass
+    except InputError:
+        pass  # an item is no object: the rule `parts` reports it
     return _check_whole(path, name, dataset)
 
 
@@ -122,9 +122,9 @@ def _check(items: Items, screened: Screened, dataset: DatasetFacts | None, repor
     report = report or Report(len(items.images), len(items.annotations))
     categories = items.plain_all("categories")
     images = items.plain_some("images", screened.doubtful["images"])
-    _judge(report, {"images": images, "categories": categories, "annotations": []}, ("images", "categories"))
+    _apply_rules(report, {"images": images, "categories": categories, "annotations": []}, ("images", "categories"))
     for document in chunks(items, screened.doubtful["annotations"], screened, categories):
-        _judge(report, document, ("annotations",))
+        _apply_rules(report, document, ("annotations",))
     report.add(_compared(items, screened, categories))
     if dataset is not None:
         counted = _counted(items, categories)
@@ -133,7 +133,7 @@ def _check(items: Items, screened: Screened, dataset: DatasetFacts | None, repor
     return CheckedFile(report, is_coco=True, items=items, screened=screened)
 
 
-def _judge(report: Report, document: Document, parts: Sequence[str]) -> None:
+def _apply_rules(report: Report, document: Document, parts: Sequence[str]) -> None:
     """Run the rules that judge each item of these parts by itself, and try the repairs of what they find."""
     rules = [rule for rule in CHECKS.values() if rule.part in parts and not rule.key]
     found = [fault for rule in rules for fault in rule(document, None)]

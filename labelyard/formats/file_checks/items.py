@@ -7,14 +7,11 @@ from typing import Any
 
 from msgspec import Raw
 
+from labelyard.errors import InputError
 from labelyard.formats.checks.json_text import load_json
 from labelyard.formats.checks.values import PARTS, Document
 
 Item = Raw | dict[str, Any]
-
-
-class NotObjects(Exception):
-    """An item of a part is no object."""
 
 
 class Items:
@@ -34,10 +31,10 @@ class Items:
         return cls({part: document[part] for part in PARTS}, rest, where)
 
     def plain(self, part: str, index: int) -> dict[str, Any]:
-        """Return an item as plain values. Raises NotObjects if it is none."""
+        """Return an item as plain values. Raises InputError if it is none."""
         found = self._decoded(getattr(self, part)[index])
         if not isinstance(found, dict):
-            raise NotObjects
+            raise InputError(f"an item of {part} is no object", where=self._where)
         return found
 
     def plain_some(self, part: str, indexes: Sequence[int]) -> list[dict[str, Any]]:

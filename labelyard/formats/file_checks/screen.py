@@ -116,13 +116,13 @@ class _Keys:
         """Return the indexes of items whose hash is not the only one, in ascending order."""
         if not self.hashes:
             return []
-        _, places, counts = np.unique(np.frombuffer(self.hashes, np.int64), return_inverse=True, return_counts=True)
-        found: list[int] = np.sort(np.frombuffer(self.indexes, np.int64)[counts[places] > 1]).tolist()
+        _, positions, counts = np.unique(np.frombuffer(self.hashes, np.int64), return_inverse=True, return_counts=True)
+        found: list[int] = np.sort(np.frombuffer(self.indexes, np.int64)[counts[positions] > 1]).tolist()
         return found
 
 
 def screen(items: Items) -> Screened:
-    """Return which items of a file may break a rule. Raises NotObjects if one of them is no object."""
+    """Return which items of a file may break a rule. Raises InputError if one of them is no object."""
     images = _Images(items)
     annotations = _Annotations(items, images.sizes)
     unannotated = (
@@ -245,7 +245,7 @@ def _is_clean(one: _Annotation, size: tuple[int, int], names: int | None) -> boo
     if isinstance(shape, UnsetType) or not shape:
         return one.area > OF_BBOX * edge_free(width, height) * _MARGIN
     if isinstance(shape, list):
-        for outline in shape:  # noqa: SIM110 - `any` takes three times as long, and there are millions
+        for outline in shape:  # `any` takes three times as long, and there are millions
             if len(outline) & 1:
                 return False
         return _has_area(one, map(_polygon_area, shape))

@@ -268,8 +268,8 @@ IMAGE_FAULTS = {
 def test_images_are_missing_broken_of_another_size_or_turned(tmp_path: Path) -> None:
     write(tmp_path / "f.json", with_images(tmp_path / "images"))
     answer = found("f.json", "--images", "images")
-    places = {one["rule"]: [text.partition(":")[0] for text in one["examples"]] for one in answer["faults"]}
-    assert places == IMAGE_FAULTS
+    wheres = {one["rule"]: [text.partition(":")[0] for text in one["examples"]] for one in answer["faults"]}
+    assert wheres == IMAGE_FAULTS
     assert run("f.json", "--images", "images").exit_code == 1
 
 
@@ -282,8 +282,8 @@ def test_images_in_a_bucket_are_checked_too(
     for path in (tmp_path / "images").iterdir():
         store_server.store.write(bucket, f"raw/{path.name}", path)
     answer = found("f.json", "--images", f"s3://{bucket}/raw")
-    places = {one["rule"]: [text.partition(":")[0] for text in one["examples"]] for one in answer["faults"]}
-    assert places == IMAGE_FAULTS
+    wheres = {one["rule"]: [text.partition(":")[0] for text in one["examples"]] for one in answer["faults"]}
+    assert wheres == IMAGE_FAULTS
 
 
 # --- the dataset ------------------------------------------------------------------------------------------------------

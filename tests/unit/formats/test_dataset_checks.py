@@ -40,7 +40,8 @@ CASES: list[tuple[str, Change, DatasetFacts, list[str]]] = [
     ("label-set", category(id=5), dataset(), ["category 'car'"]),
     ("label-set", unchanged, dataset("car", "tree"), ["label 'tree'"]),
     ("object-without-image", unchanged, dataset(keys=("a_09.jpg", "new.jpg")), ["object 'new.jpg'"]),
-    ("annotations-per-image", unchanged, dataset(annotations_per_image=ON), ["image 'img_04.jpg'", "image 'img_07.jpg'"]),
+    ("annotations-per-image", unchanged, dataset(annotations_per_image=ON),
+     ["image 'img_04.jpg'", "image 'img_07.jpg'"]),
     ("annotations-per-class", unchanged, dataset(annotations_per_class=ON), ["category 'car'"]),
     ("reviewed-only", with_jobs, dataset(reviewed_only="warning"), ["job 8", "job 9"]),
 ]  # fmt: skip
@@ -51,28 +52,28 @@ def test_every_check_has_a_case_and_a_field_of_the_dataset_file() -> None:
     assert {name.replace("-", "_") for name in DATASET_CHECKS} == ChecksSection.model_fields.keys()
 
 
-@pytest.mark.parametrize(("name", "change", "facts", "places"), CASES)
+@pytest.mark.parametrize(("name", "change", "facts", "wheres"), CASES)
 def test_a_check_finds_what_it_is_for_and_nothing_else(
-    name: str, change: Change, facts: DatasetFacts, places: list[str]
+    name: str, change: Change, facts: DatasetFacts, wheres: list[str]
 ) -> None:
     document = recorded()
     change(document)
     found = [one for one in faults(document, facts) if not one[0].startswith("annotation-")]
     assert {rule for rule, *_ in found} == {name}
-    assert [where for *_, where in found] == [f"f.json, {place}" for place in places]
+    assert [where for *_, where in found] == [f"f.json, {where}" for where in wheres]
 
 
 @pytest.mark.parametrize("level", list(Level))
 @pytest.mark.parametrize("name", DATASET_CHECKS)
 def test_the_dataset_file_says_how_severe_a_fault_is(name: str, level: Level) -> None:
-    _, change, facts, places = next(case for case in CASES if case[0] == name)
+    _, change, facts, wheres = next(case for case in CASES if case[0] == name)
     field = name.replace("-", "_")
     value = {"least": 2, "severity": level} if field.startswith("annotations_per") else level
     spec = facts.spec.model_copy(update={"checks": ChecksSection.model_validate({field: value})})
     document = recorded()
     change(document)
     found = [one[1] for one in faults(document, DatasetFacts(spec, IDS, facts.keys)) if one[0] == name]
-    assert found == ([] if level is Level.OFF else [Severity(level.value)] * len(places))
+    assert found == ([] if level is Level.OFF else [Severity(level.value)] * len(wheres))
 
 
 def test_without_a_dataset_and_by_default_a_complete_file_has_no_fault() -> None:

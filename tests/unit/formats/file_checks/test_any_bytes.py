@@ -129,19 +129,19 @@ def a_document(numbers: random.Random) -> bytes:
 def mutated(content: bytes, numbers: random.Random) -> bytes:
     found = bytearray(content)
     for _ in range(numbers.choice([1, 1, 1, 2, 5])):
-        place = numbers.randrange(len(found))
+        position = numbers.randrange(len(found))
         match numbers.randrange(6):
             case 0:
-                found[place] = numbers.randrange(256)
+                found[position] = numbers.randrange(256)
             case 1:
-                del found[place : place + numbers.randrange(1, 9)]
+                del found[position : position + numbers.randrange(1, 9)]
             case 2:
-                found[place:place] = numbers.choice(PIECES)
+                found[position:position] = numbers.choice(PIECES)
             case 3:
-                end = place + numbers.randrange(1, 80)
-                found[place:place] = found[place:end]
+                end = position + numbers.randrange(1, 80)
+                found[position:position] = found[position:end]
             case _:  # a value: most of these files are still JSON
-                values = [one for one in range(place, len(found)) if found[one] in b":,"]
+                values = [one for one in range(position, len(found)) if found[one] in b":,"]
                 if values:
                     start = values[0] + 1
                     end = next((one for one in range(start, len(found)) if found[one] in b",]}"), len(found))
@@ -149,7 +149,7 @@ def mutated(content: bytes, numbers: random.Random) -> bytes:
     return bytes(found)
 
 
-def judge(path: Path) -> None:
+def use(path: Path) -> None:
     """Load, rasterise and evaluate a file with pycocotools, which fails or crashes on what it cannot use."""
     with contextlib.redirect_stdout(io.StringIO()):
         coco = COCO(str(path))
@@ -178,7 +178,7 @@ def fuzz(seed: int, files: int, path: Path) -> dict[str, int]:
         assert time.monotonic() - began < LONGEST
         ends["fit" if report.fit else "unfit"] += 1
         if report.fit:
-            judge(path)
+            use(path)
     return ends
 
 

@@ -57,7 +57,7 @@ def test_a_file_without_faults_is_called_clean_and_has_none(document: Document, 
 
 CHANGES = st.lists(
     st.sampled_from([(part, field) for part, fields in FIELDS.items() for field in fields]).flatmap(
-        lambda place: st.tuples(st.just(place), st.integers(0, 7), json_values)
+        lambda position: st.tuples(st.just(position), st.integers(0, 7), json_values)
     ),
     max_size=4,
 )
@@ -68,8 +68,8 @@ def test_the_report_of_a_file_is_the_same_without_the_screen(
     document: Document, changes: Any, copied: int, path: Path
 ) -> None:
     document = copy.deepcopy(document)
-    for (part, field), place, value in changes:
-        item = document[part][place % len(document[part])]
+    for (part, field), position, value in changes:
+        item = document[part][position % len(document[part])]
         item[field] = value
     document["annotations"] += copy.deepcopy(document["annotations"][:copied])
     content = json.dumps(document)
@@ -79,13 +79,13 @@ def test_the_report_of_a_file_is_the_same_without_the_screen(
     assert in_words(check_file(path).report) == in_words(report_without_screen(content))
 
 
-@given(document=faultless_documents(), place=st.integers(0, 7), data=st.data())
+@given(document=faultless_documents(), position=st.integers(0, 7), data=st.data())
 def test_an_annotation_that_is_called_clean_has_no_fault(
-    document: Document, place: int, data: st.DataObject, path: Path
+    document: Document, position: int, data: st.DataObject, path: Path
 ) -> None:
     """Values near the limits: a coordinate, the area, a run length, a keypoint."""
     document = copy.deepcopy(document)
-    annotation = document["annotations"][place % len(document["annotations"])]
+    annotation = document["annotations"][position % len(document["annotations"])]
     box, number = annotation["bbox"], st.floats(-3, 70) | st.sampled_from([0, 0.25, 1, 2, 4, 9, 1e6, -1e6])
     field = data.draw(st.sampled_from(["bbox", "area", "segmentation", "keypoints"]))
     if field == "area":
