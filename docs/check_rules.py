@@ -30,8 +30,8 @@ JSON, or if a corrected copy cannot be written. An error makes a file unfit, a w
 - A zip: every member that ends in `.json`. Nothing is unpacked by name. A zip with a path that leaves its folder or
   with two members of one name is refused; so is a member that is encrypted, or that unpacks to more than 200 times its
   size (and more than 10 MiB), or to more than 16 GiB.
-- A folder: every `.json` below it. Of a folder, a zip or a prefix with several files, those without `annotations` are no
-  COCO files and are named as not checked.
+- A folder: every `.json` below it. Of a folder, a zip or a prefix with several files, those without `annotations` are
+  no COCO files and are named as not checked.
 - `s3://bucket/key` of a `.json` or `.zip`, or `s3://bucket/prefix`; the [settings](settings.md) have the account.
 
 `--images` names the folder to which each `file_name` is added. Every image is read completely, as

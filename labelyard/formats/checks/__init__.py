@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from labelyard.formats.checks.annotation_fields import (
     annotation_category,
@@ -122,20 +123,24 @@ DATASET_CHECKS: dict[str, Rule] = {
 
 
 def check(
-    document: Document, file: str, dataset: DatasetFacts | None = None, severities: Mapping[str, Severity] | None = None
+    document: Document,
+    file: str,
+    dataset: DatasetFacts | None = None,
+    severities: Mapping[str, Severity | None] = MappingProxyType({}),
 ) -> list[Fault]:
     """Return all faults of a document. Never raises; `file` names the document in the faults.
 
-    `severities` are those of rules that differ here. Without an error among the faults the document can be read field
-    by field, and pycocotools survives it.
+    `severities` are those of rules that differ here; a rule with None is left out. Without an error among the faults
+    the document can be read field by field, and pycocotools survives it.
     """
     broken = list(parts(document, dataset))
     rules = (*CHECKS.values(), *DATASET_CHECKS.values())
     faults = broken or [fault for rule in rules for fault in rule(document, dataset)]
-    return list(_placed(faults, file, severities or {}))
+    return list(_placed(faults, file, severities))
 
 
-def _placed(faults: Iterable[Fault], file: str, severities: Mapping[str, Severity]) -> Iterable[Fault]:
+def _placed(faults: Iterable[Fault], file: str, severities: Mapping[str, Severity | None]) -> Iterable[Fault]:
     for fault in faults:
-        where = f"{file}, {fault.where}" if fault.where else file
-        yield replace(fault, where=where, severity=severities.get(fault.rule, fault.severity))
+        severity = severities.get(fault.rule, fault.severity)
+        if severity is not None:
+            yield replace(fault, where=f"{file}, {fault.where}" if fault.where else file, severity=severity)

@@ -16,6 +16,9 @@ class NonFinite(float):
     __slots__ = ()
 
 
+_decoder = json.JSONDecoder(parse_constant=NonFinite)
+
+
 def load_json(content: bytes, where: str) -> Any:
     """Return JSON values; NaN and Infinity are `NonFinite`, a whole number too long for Python is infinite.
 
@@ -35,7 +38,7 @@ def load_json(content: bytes, where: str) -> Any:
 
 def _loads(text: str) -> Any:
     try:
-        return json.loads(text, parse_constant=NonFinite)
+        return _decoder.decode(text)
     except json.JSONDecodeError:
         raise
     except ValueError:  # a whole number of more digits than Python converts

@@ -7,7 +7,7 @@ from typing import Any
 
 from labelyard.formats.checks.fault import DatasetFacts, Severity
 from labelyard.formats.checks.rule import Violations, item_name, rule
-from labelyard.formats.checks.values import Document, abbreviated, categories_by_id, is_coordinate, is_whole_number
+from labelyard.formats.checks.values import Document, abbreviated, are_coordinates, categories_by_id, is_whole_number
 
 _VISIBILITIES = (0, 1, 2)
 
@@ -41,7 +41,7 @@ def named_keypoints(category: dict[str, Any]) -> int | None:
 
 def keypoints_fault(values: Any, names: int | None) -> str | None:
     """Return what is wrong with keypoints of a category with so many names; None if nothing is."""
-    if not isinstance(values, list | tuple) or not all(map(is_coordinate, values)):
+    if not isinstance(values, list | tuple) or not are_coordinates(values):
         return f"its keypoints are {abbreviated(values)}, no list of numbers below a million"
     if len(values) % 3 or (names is not None and len(values) != 3 * names):
         wanted = "triples" if names is None else f"{3 * names}, as its category has {names} keypoints"

@@ -11,9 +11,9 @@ from labelyard.formats.checks.run_lengths import is_mask_size, run_counts
 from labelyard.formats.checks.values import (
     Document,
     abbreviated,
+    are_coordinates,
     image_of,
     images_by_id,
-    is_coordinate,
     size_of,
 )
 
@@ -46,7 +46,7 @@ def outline(annotation: dict[str, Any]) -> Iterator[str]:
 def _outline_faults(points: list[Any]) -> Iterator[str]:
     if len(points) < 6 or len(points) % 2:
         yield f"an outline of its segmentation has {len(points)} numbers: at least 6, in pairs"
-    elif not all(map(is_coordinate, points)):
+    elif not are_coordinates(points):
         yield "its segmentation has a coordinate that is not a number below a million"
 
 

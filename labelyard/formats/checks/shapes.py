@@ -7,7 +7,7 @@ from typing import Any
 
 from labelyard.annotations.outlines import extent, polygon_area
 from labelyard.formats.checks.run_lengths import is_mask_size, run_counts
-from labelyard.formats.checks.values import is_box, is_coordinate
+from labelyard.formats.checks.values import are_coordinates, is_box
 
 OF_SHAPE, OF_BBOX = 0.5, 0.01
 """The part of a shape's area, and of a bbox without a shape, below which an area is wrong: a mask that has been removed
@@ -52,9 +52,7 @@ def valid_outlines(segmentation: Any) -> list[Sequence[float]]:
     """Return the outlines that have at least three points."""
     found = segmentation if isinstance(segmentation, list) else ()
     return [
-        one
-        for one in found
-        if isinstance(one, list) and len(one) >= 6 and not len(one) % 2 and all(map(is_coordinate, one))
+        one for one in found if isinstance(one, list) and len(one) >= 6 and not len(one) % 2 and are_coordinates(one)
     ]
 
 

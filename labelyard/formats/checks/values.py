@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any, TypeGuard
 
 Document = dict[str, Any]
@@ -17,6 +19,7 @@ EXACT_LIMIT = 2**53
 
 _MAX_DIGITS = 15
 _NUMBERS = (int, float)  # not bool, which is a subclass of int
+_TYPES = frozenset(_NUMBERS)
 _NUMBER_LIMIT = 1e15  # NaN and infinity fail the comparison with it, and so do integers that no float holds
 
 
@@ -42,6 +45,14 @@ def is_number(value: Any) -> TypeGuard[float]:
 def is_coordinate(value: Any) -> bool:
     """Return whether a value is a number below the limit of coordinates."""
     return type(value) in _NUMBERS and abs(value) < COORDINATE_LIMIT
+
+
+def are_coordinates(values: Sequence[Any]) -> bool:
+    """Return whether all values are numbers below the limit of coordinates; of many values in little time."""
+    if not values or not set(map(type, values)) <= _TYPES:
+        return not values
+    # A NaN may be passed over by min and max, and never by the sum.
+    return min(values) > -COORDINATE_LIMIT and max(values) < COORDINATE_LIMIT and not math.isnan(sum(values))
 
 
 def is_box(value: Any) -> TypeGuard[list[float]]:

@@ -25,8 +25,9 @@ EXTRA_PARTS = {
 }
 """The list of the extra file that has the objects of a kind which are not among the instances."""
 
-AS_DRAWN = {"empty-bbox": Severity.WARNING}
-"""Severities of faults that people draw: they are named, and keep nobody from the rest of the batch."""
+AS_DRAWN: Mapping[str, Severity | None] = {"empty-bbox": Severity.WARNING, "image-without-annotations": None}
+"""Severities in an export, which what one person drew must not keep from the rest of the batch. Whether every
+image must have annotations, `checks.annotations_per_image` of the dataset file says."""
 
 POINTS_LABEL = "points"
 """The type of a label whose shapes are keypoints."""

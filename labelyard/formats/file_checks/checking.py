@@ -1,13 +1,12 @@
 """Checking a COCO file of any size, and whatever else may stand in a file.
 
 A file that is JSON is read as undecoded items: a screen finds those that may break a rule, and the rules judge them, a
-chunk at a time. A file with NaN, or with anything else that strict readers refuse, is decoded as a whole.
+chunk at a time. A file with NaN, or with anything else that strict readers refuse, is decoded as a whole before.
 """
 
 from __future__ import annotations
 
 import codecs
-import copy
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +17,13 @@ from labelyard.formats.checks import CHECKS, DATASET_CHECKS
 from labelyard.formats.checks.fault import DatasetFacts, Fault, Severity
 from labelyard.formats.checks.json_text import load_json
 from labelyard.formats.checks.rule import Rule
-from labelyard.formats.checks.values import Document, whole_number
+from labelyard.formats.checks.values import PARTS, Document, whole_number
 from labelyard.formats.coco.parts import read_parts
 from labelyard.formats.file_checks.encodings import encoding, encoding_fault
 from labelyard.formats.file_checks.items import Items
 from labelyard.formats.file_checks.repairs import REPAIRS, is_fixable, repair
 from labelyard.formats.file_checks.report import Report
-from labelyard.formats.file_checks.screen import Screened, everything, screen
+from labelyard.formats.file_checks.screen import Screened, screen
 
 RULES: dict[str, Rule] = {**CHECKS, encoding.name: encoding, **DATASET_CHECKS}
 """The rules for the content of a file, in the order in which faults are reported."""
@@ -108,7 +107,7 @@ def _check_whole(path: Path, where: str, dataset: DatasetFacts | None) -> Checke
         return CheckedFile(report, is_coco=isinstance(document, dict) and "annotations" in document)
     items = Items.of_document(document, where)
     report.add(CHECKS["non-finite"](document, dataset))
-    return _check(items, everything(items), dataset, report)
+    return _check(items, screen(items), dataset, report)
 
 
 def _length(part: Any) -> int:
@@ -140,7 +139,8 @@ def _apply_rules(report: Report, document: Document, parts: Sequence[str]) -> No
     report.add(found)
     broken = {fault.rule for fault in found}
     if names := [name for name in REPAIRS if name in broken]:
-        repaired = copy.deepcopy(document)
+        # A repair changes the fields of an item, and no value in them.
+        repaired = {part: [dict(item) for item in document[part]] for part in PARTS}
         repair(repaired, names)
         report.unfixable.update(name for name in names if next(CHECKS[name].find(repaired, None), None))
 
@@ -176,10 +176,7 @@ def _compared(items: Items, screened: Screened, categories: list[dict[str, Any]]
 
 def _counted(items: Items, categories: list[dict[str, Any]]) -> Document:
     """Return what the rules of datasets read."""
-    annotations = [
-        {field: one.get(field) for field in _COUNTED_FIELDS}
-        for one in (items.plain("annotations", index) for index in range(len(items.annotations)))
-    ]
+    annotations = [items.fields("annotations", index, _COUNTED_FIELDS) for index in range(len(items.annotations))]
     return items.plain_rest() | {
         "images": items.plain_all("images"), "categories": categories, "annotations": annotations,
     }  # fmt: skip

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 from msgspec import Raw
 
 from labelyard.errors import InputError
 from labelyard.formats.checks.json_text import load_json
 from labelyard.formats.checks.values import PARTS, Document
 
-Item = Raw | dict[str, Any]
+_fields = msgspec.json.Decoder(dict[str, Raw])
 
 
 class Items:
@@ -20,15 +21,17 @@ class Items:
     `where` names the file in errors.
     """
 
-    def __init__(self, parts: Mapping[str, Sequence[Any]], rest: Mapping[str, Any], where: str) -> None:
+    def __init__(
+        self, parts: Mapping[str, Sequence[Any]], rest: Mapping[str, Any], where: str, *, decoded: bool = False
+    ) -> None:
         self.images, self.categories, self.annotations = parts["images"], parts["categories"], parts["annotations"]
-        self.rest, self._where = rest, where
+        self.rest, self.decoded, self._where = rest, decoded, where
 
     @classmethod
     def of_document(cls, document: Document, where: str) -> Items:
         """Return the items of a decoded document, whose three parts are lists of objects."""
         rest = {name: value for name, value in document.items() if name not in PARTS}
-        return cls({part: document[part] for part in PARTS}, rest, where)
+        return cls({part: document[part] for part in PARTS}, rest, where, decoded=True)
 
     def plain(self, part: str, index: int) -> dict[str, Any]:
         """Return an item as plain values. Raises InputError if it is none."""
@@ -36,6 +39,12 @@ class Items:
         if not isinstance(found, dict):
             raise InputError(f"an item of {part} is no object", where=self._where)
         return found
+
+    def fields(self, part: str, index: int, names: Sequence[str]) -> dict[str, Any]:
+        """Return some fields of an item as plain values."""
+        item = getattr(self, part)[index]
+        found = item if self.decoded else _fields.decode(item)
+        return {name: self._decoded(found[name]) for name in names if name in found}
 
     def plain_some(self, part: str, indexes: Sequence[int]) -> list[dict[str, Any]]:
         """Return several items as plain values."""

@@ -1,6 +1,7 @@
 """Repairs of faults where only one value can be meant, or where no reader looks at the old one.
 
-A repair is a function that changes one item in place and returns whether it did. Its docstring says what it does. What
+A repair is a function that gives the fields of one item other values (it changes none in place) and returns whether it
+did. Its docstring says what it does. What
 is ambiguous, such as run lengths that add up to too little, is left to a person.
 """
 
@@ -16,8 +17,8 @@ from labelyard.formats.checks.keypoints import keypoints_fault, visible
 from labelyard.formats.checks.shapes import shape_box, smallest_area, summed_area
 from labelyard.formats.checks.values import (
     Document,
+    are_coordinates,
     is_box,
-    is_coordinate,
     is_number,
     is_whole_number,
     whole_number,
@@ -78,7 +79,7 @@ def _outline(annotation: Item) -> bool:
     value = annotation.get("segmentation")
     if not isinstance(value, list) or not value:
         return False
-    if len(value) >= 6 and not len(value) % 2 and all(map(is_coordinate, value)):
+    if len(value) >= 6 and not len(value) % 2 and are_coordinates(value):
         annotation["segmentation"] = [value]
         return True
     kept = [one for one in value if not isinstance(one, list) or len(one) not in (0, 2, 4)]

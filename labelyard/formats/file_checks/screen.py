@@ -7,10 +7,11 @@ not certainly clean is left to the rules. What is called clean here breaks no ru
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from operator import mul
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -25,7 +26,6 @@ from labelyard.formats.checks.shapes import OF_BBOX, OF_SHAPE, edge_free
 from labelyard.formats.checks.values import (
     COORDINATE_LIMIT,
     EXACT_LIMIT,
-    PARTS,
     is_whole_number,
     size_of,
     whole_number,
@@ -50,7 +50,9 @@ COMPARED = {
 }
 """The rules that compare images or annotations -> which of them. Categories are few, and all are compared."""
 
-_UNREADABLE = (msgspec.DecodeError, RecursionError)
+_Struct = TypeVar("_Struct", bound=msgspec.Struct)
+
+_UNREADABLE = (ValueError, RecursionError)  # all of msgspec's errors, and UnicodeEncodeError for half a surrogate pair
 
 
 class _Image(msgspec.Struct, gc=False):
@@ -79,8 +81,9 @@ class _Annotation(msgspec.Struct, gc=False):
     score: _Number | UnsetType | None = UNSET
 
 
-_image = msgspec.json.Decoder(_Image).decode
-_annotation = msgspec.json.Decoder(_Annotation).decode
+def _typed(items: Items, kind: type[_Struct]) -> Callable[[Any], _Struct]:
+    """Return the function that makes a struct of an item; it raises one of `_UNREADABLE` for any other item."""
+    return partial(msgspec.convert, type=kind) if items.decoded else msgspec.json.Decoder(kind).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,16 +146,6 @@ def screen(items: Items) -> Screened:
     )
 
 
-def everything(items: Items) -> Screened:
-    """Return that any item may break any rule."""
-    every = {part: range(len(getattr(items, part))) for part in PARTS}
-    equal = {name: every[part] for name, part in COMPARED.items()}
-    meant = [whole_number(image.get("id")) for image in items.plain_all("images")]
-    annotations = items.plain_all("annotations")
-    largest = max((one["id"] for one in annotations if is_whole_number(one.get("id"))), default=0)
-    return Screened(every, equal, every["images"], annotations, meant, largest)
-
-
 class _Images:
     """The images: their sizes by id, and those that may break a rule."""
 
@@ -162,9 +155,10 @@ class _Images:
         self.meant_ids: list[int | None] = []
         self.doubtful: list[int] = []
         self.same_id, self.similar = _Keys(), _Keys()
-        for index, raw in enumerate(items.images):
+        typed = _typed(items, _Image)
+        for index, item in enumerate(items.images):
             try:
-                image = _image(raw)
+                image = typed(item)
             except _UNREADABLE:
                 self._add_plain(index, items.plain("images", index))
                 continue
@@ -200,9 +194,10 @@ class _Annotations:
         names = {
             one["id"]: named_keypoints(one) for one in items.plain_all("categories") if is_whole_number(one.get("id"))
         }
-        for index, raw in enumerate(items.annotations):
+        typed = _typed(items, _Annotation)
+        for index, item in enumerate(items.annotations):
             try:
-                one = _annotation(raw)
+                one = typed(item)
             except _UNREADABLE:
                 self._add_plain(index, items.plain("annotations", index))
                 continue
