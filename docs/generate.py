@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import click
+from check_rules import checks
 from coco_fields import with_fields
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
@@ -30,6 +31,7 @@ def documents() -> dict[str, str]:
         "docs/dataset-file.md": dataset_file(),
         "docs/settings.md": settings(),
         "docs/commands.md": commands(),
+        "docs/checks.md": checks(_GENERATED),
         "docs/formats.md": with_fields((ROOT / "docs" / "formats.md").read_text(encoding="utf-8")),
         "datasets/dataset.schema.json": json.dumps(json_schema(), indent=2) + "\n",
     }
@@ -112,6 +114,8 @@ _SECTIONS = {
     "ExportSection": "`export`",
     "ReleaseSection": "`release`",
     "SplitsSection": "`release.splits`",
+    "ChecksSection": "`checks`",
+    "LeastSection": "`checks.annotations_per_image`, `checks.annotations_per_class`",
 }
 
 
@@ -300,12 +304,16 @@ def _prose(text: str, *, wrap: bool = True) -> str:
     return textwrap.fill(joined, 118, break_long_words=False, break_on_hyphens=False) if wrap else joined
 
 
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
 @click.command()
 @click.option("--check", is_flag=True, help="Write nothing; fail if a document is out of date.")
 def main(*, check: bool) -> None:
     """Write the documents that are generated from the code."""
     current = documents()
-    outdated = [name for name, text in current.items() if (ROOT / name).read_text(encoding="utf-8") != text]
+    outdated = [name for name, text in current.items() if _text(ROOT / name) != text]
     if check and outdated:
         raise click.ClickException(f"out of date: {', '.join(outdated)}; next: make docs")
     for name in outdated:

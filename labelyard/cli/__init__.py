@@ -82,6 +82,10 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             "Show before any upload which images CVAT will accept, why not, and what annotators will see.",
         ),
         "message": Command("labelyard.cli.message:message", "Show how a notification is parsed."),
+        "check": Command(
+            "labelyard.cli.check:check",
+            "Check COCO files for faults that crash a training or change what it learns.",
+        ),
     },
     "Fix": {
         "retry": Command(

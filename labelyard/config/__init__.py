@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from labelyard.config.checks_section import ChecksSection, LeastSection, Level
 from labelyard.config.dataset import (
     Batching,
     DatasetSpec,
@@ -22,11 +23,14 @@ from labelyard.config.release_section import People, ReleasedImages, ReleaseSect
 __all__ = [
     "AttributeSection",
     "Batching",
+    "ChecksSection",
     "DatasetSpec",
     "Deletions",
     "ExportSection",
     "FaultyShapes",
     "LabelSection",
+    "LeastSection",
+    "Level",
     "Overwrites",
     "People",
     "ReleaseSection",

@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, ByteSize, Field, ValidationInfo, WithJsonSchema, field_validator
 
+from labelyard.config.checks_section import ChecksSection
 from labelyard.config.export_section import ExportSection
 from labelyard.config.fields import (
     Bucket,
@@ -237,6 +238,8 @@ class DatasetSpec(Section):
     """Where and how datasets are written."""
     release: ReleaseSection = ReleaseSection()
     """Where and how releases are written."""
+    checks: ChecksSection = ChecksSection()
+    """What the exports are checked for."""
     overwrites: Overwrites = Overwrites.RELABEL
     """A file changes after its upload: relabel (a task for the new content too), ignore it, or quarantine it until a
     person runs `labelyard restore`. Before its upload the new content simply replaces the old one."""

@@ -59,6 +59,7 @@ def decode_job(data: Any) -> Job:
         status=JobStatus.COMPLETED if data["state"] == "completed" else stage,
         assignee=decode_user_id(data["assignee"]),
         updated=data.get("updated_date") or "",
+        stage=data["stage"],
     )
 
 

@@ -105,6 +105,8 @@ class Job:
     assignee: int | None = None
     updated: str = ""
     """When it was last changed; empty on CVAT 1.x."""
+    stage: str = ""
+    """How far the review is: annotation, validation or acceptance; empty on CVAT 1.x."""
 
 
 @dataclass(frozen=True, slots=True)

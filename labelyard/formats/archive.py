@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
 
-from labelyard.errors import ExportFailed
+from labelyard.errors import ExportFailed, InputError
 
 _MAX_MEMBERS = 100_000
 _MAX_BYTES = 1 << 30
@@ -46,6 +46,61 @@ def _member(archive: zipfile.ZipFile, path: Path, name: str) -> zipfile.ZipInfo:
 
 def _allowed_bytes(member: zipfile.ZipInfo) -> int:
     return max(_ALWAYS_ALLOWED, min(_MAX_BYTES, _MAX_RATIO * max(member.compress_size, 1)))
+
+
+_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError)
+_MAX_UNPACKED = 16 << 30
+_BLOCK = 1 << 20
+
+
+def unpacked_members(path: Path, suffix: str, folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yield each member of anybody's zip with this ending, and a numbered file with its bytes, one at a time.
+
+    Names never become paths, and bytes are counted while they are unpacked. Raises InputError for a zip that is broken,
+    encrypted, has names that leave its folder or occur twice, or unpacks to far more than it holds.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            wanted = [one for one in _safe_members(archive, path) if one.filename.lower().endswith(suffix)]
+            for number, member in enumerate(wanted):
+                to = folder / f"{number:06d}{suffix}"
+                _unpack(archive, member, to, path)
+                yield member.filename, to
+                to.unlink()
+    except _BROKEN as error:
+        raise InputError(f"not a readable zip file: {error}", where=str(path)) from error
+
+
+def _safe_members(archive: zipfile.ZipFile, path: Path) -> list[zipfile.ZipInfo]:
+    members = archive.infolist()
+    if len(members) > _MAX_MEMBERS:
+        raise InputError(f"the zip has {len(members)} members: at most {_MAX_MEMBERS} are read", where=str(path))
+    names: set[str] = set()
+    for member in members:
+        name = member.filename
+        if name.startswith(("/", "\\")) or ":" in name[:2] or ".." in PurePosixPath(name.replace("\\", "/")).parts:
+            raise InputError(
+                f"the member {name!r} leaves the folder of the zip: nothing of it is read", where=str(path)
+            )
+        if name in names:
+            raise InputError(f"two members are called {name!r}: nothing of the zip is read", where=str(path))
+        names.add(name)
+    return [one for one in members if not one.is_dir() and not one.filename.startswith("__MACOSX/")]
+
+
+def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, to: Path, path: Path) -> None:
+    where = f"{path}, {member.filename}"
+    if member.flag_bits & 1:
+        raise InputError("the member is encrypted", where=where, next_step="decrypt it, and check the file itself")
+    allowed = max(_ALWAYS_ALLOWED, min(_MAX_UNPACKED, _MAX_RATIO * member.compress_size))
+    count = 0
+    with archive.open(member) as source, to.open("wb") as target:
+        while block := source.read(_BLOCK):
+            count += len(block)
+            if count > allowed:
+                what = f"the member unpacks to more than {_MAX_RATIO} times its size: it may be a zip bomb"
+                raise InputError(what, where=where, next_step="if you trust it, unzip it and check the file itself")
+            target.write(block)
 
 
 def write_archive(files: Iterable[Path], folder: Path, to: Path) -> None:

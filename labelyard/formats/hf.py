@@ -22,7 +22,7 @@ from labelyard.formats.checks.fault import Severity, summary
 from labelyard.formats.checks.values import Document
 from labelyard.formats.coco.instances import instance, instance_groups
 from labelyard.formats.coco.read import image_of, objects_of
-from labelyard.formats.coco.write import image_fields, is_instance
+from labelyard.formats.coco.write import AS_DRAWN, image_fields, is_instance
 from labelyard.formats.file_paths import file_paths
 from labelyard.formats.interface import HELD, DatasetFile, Holding, Written, absent
 from labelyard.formats.labels_file import read_labels, write_labels
@@ -140,7 +140,7 @@ class _Reader:
         """Read a line. Its objects are checked as COCO annotations."""
         try:
             document = _coco_document(json.loads(text, parse_constant=_no_number), self._categories)
-            errors = [fault for fault in check(document, "") if fault.severity is Severity.ERROR]
+            errors = [fault for fault in check(document, "", severities=AS_DRAWN) if fault.severity is Severity.ERROR]
             if errors:
                 raise InputError(f"the line cannot be used: {summary(errors)}", where=where)
             image = self._image(document["images"][0])

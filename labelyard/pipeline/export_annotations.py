@@ -164,15 +164,25 @@ def _excluded_frames(lease: BatchLease, members: Sequence[Object], annotations: 
     """Return why a frame is not in the dataset, by its number: its object was quarantined or deleted, or is unknown."""
     by_name = {member.upload_name: member for member in members}
     reasons = {}
-    for number, frame in enumerate(annotations.frames):
-        member = by_name.get(frame.name)
-        if member is None:  # in a task that a person created
-            reasons[number] = "not an object of the dataset"
-        elif member.quarantine_reason is not None:
-            reasons[number] = "quarantined"
-        elif member.deleted_at is not None and lease.spec.deletions is Deletions.DROP:
-            reasons[number] = "of an object that was deleted from the bucket"
+    for number, member in enumerate(by_name.get(frame.name) for frame in annotations.frames):
+        if reason := _exclusion(lease, member) if member else "not an object of the dataset":
+            reasons[number] = reason
     return reasons
+
+
+def _exclusion(lease: BatchLease, member: Object) -> str | None:
+    """Return why an object is not in the dataset; None if it is."""
+    if member.quarantine_reason is not None:
+        return "quarantined"
+    if member.deleted_at is not None and lease.spec.deletions is Deletions.DROP:
+        return "of an object that was deleted from the bucket"
+    return None
+
+
+def _expected_keys(lease: BatchLease, members: Sequence[Object], annotations: AnnotationSet) -> frozenset[str]:
+    """Return the keys that must be in the dataset: all but those for quality control alone, and excluded ones."""
+    control = {one.name for one in annotations.frames} - {one.name for _, one in annotations.data_frames()}
+    return frozenset(one.key for one in members if one.upload_name not in control and not _exclusion(lease, one))
 
 
 def _images(members: Sequence[Object], annotations: AnnotationSet, excluded: Mapping[int, str]) -> list[Image]:
@@ -203,9 +213,9 @@ def _write_formats(
         )
     if spec.keep_original and reading.witness is not None:
         yield _of_server(lease, batch, ORIGINAL, reading.witness)
-    target = Target(
-        _provenance(lease, batch, reading), _options(lease, spec), partial(_location, lease, reading), batch.dataset
-    )
+    known = replace(batch.dataset, keys=_expected_keys(lease, batch.members, reading.annotations))
+    provenance = _provenance(lease, batch, reading)
+    target = Target(provenance, _options(lease, spec), partial(_location, lease, reading), known)
     for name in reversed(spec.formats):
         if is_of_server(name):
             yield _of_server(lease, batch, name, reading.server_files[server_name(name)])

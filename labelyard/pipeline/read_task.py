@@ -180,8 +180,13 @@ def task_provenance(reading: TaskReading) -> Provenance:
 
 
 def _job(job: Job) -> dict[str, Any]:
-    updated = {"updated": job.updated} if job.updated else {}
-    return {"id": job.id, "frames": [job.start_frame, job.stop_frame], "assignee": job.assignee, **updated}
+    optional = {"updated": job.updated, "stage": job.stage}
+    return {
+        "id": job.id,
+        "frames": [job.start_frame, job.stop_frame],
+        "assignee": job.assignee,
+        **{name: value for name, value in optional.items() if value},
+    }
 
 
 def location(annotations: AnnotationSet, one: FrameObject, task_url: str) -> str:

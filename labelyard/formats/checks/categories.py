@@ -5,40 +5,52 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from labelyard.formats.checks.fault import DatasetFacts, Severity
-from labelyard.formats.checks.rule import Violations, duplicates, item_name, rule, rule_for_each
-from labelyard.formats.checks.values import Document, is_whole_number
+from labelyard.formats.checks.fault import Severity
+from labelyard.formats.checks.rule import Group, Violations, field_key, names_in, rule_for_each, rule_for_equal
+from labelyard.formats.checks.values import EXACT_LIMIT, abbreviated, is_whole_number
 
 
 @rule_for_each("categories", Severity.ERROR)
 def category(item: dict[str, Any]) -> Iterator[str]:
-    """A category has a whole number as id, and a name."""
-    if not is_whole_number(item.get("id")) or not isinstance(item.get("name"), str):
+    """A category has a whole number as id, and a name.
+
+    Readers fail on a category without them, or give its objects another class.
+    """
+    if not is_whole_number(item.get("id")) or not isinstance(item.get("name"), str) or not item["name"].strip():
         yield "needs a whole number as id, and a name"
+    elif item["id"] >= EXACT_LIMIT:
+        yield "its id is 2^53 or more"
 
 
-@rule(Severity.ERROR)
-def duplicate_category_id(document: Document, _dataset: DatasetFacts | None) -> Violations:
-    """No two categories have the same id."""
-    for message in duplicates(document["categories"], "id", "the same id"):
-        yield "categories", message
+@rule_for_equal("categories", Severity.ERROR, field_key("id"), "id")
+def duplicate_category_id(group: Group) -> Violations:
+    """No two categories have the same id.
+
+    The last one wins in silence, and the objects of the others are learned as its class.
+    """
+    yield "categories", f"{len(group)} have the same id: {abbreviated(group[0]['id'])}"
 
 
-@rule(Severity.ERROR)
-def duplicate_category_name(document: Document, _dataset: DatasetFacts | None) -> Violations:
-    """No two categories have the same name."""
-    for message in duplicates(document["categories"], "name", "the same name"):
-        yield "categories", message
+@rule_for_equal("categories", Severity.ERROR, field_key("name"), "name")
+def duplicate_category_name(group: Group) -> Violations:
+    """No two categories have the same name.
+
+    One class is learned as two that compete, and its figures are halved.
+    """
+    yield "categories", f"{len(group)} have the same name: {abbreviated(group[0]['name'])}"
 
 
-@rule(Severity.WARNING)
-def unknown_label(document: Document, dataset: DatasetFacts | None) -> Violations:
-    """Every category is a label of the dataset: only those keep their id from file to file."""
-    if dataset is None:
-        return
-    for item in document["categories"]:
-        if isinstance(item.get("name"), str) and item["name"] not in dataset.category_ids:
-            yield (
-                item_name("categories", item),
-                "is not a label of the dataset: it may have another id in the next file",
-            )
+def _similar_name(item: dict[str, Any]) -> str | None:
+    name = item.get("name")
+    return " ".join(name.split()).casefold() if isinstance(name, str) else None
+
+
+@rule_for_equal("categories", Severity.WARNING, _similar_name, "name")
+def similar_category_names(group: Group) -> Violations:
+    """No two names of categories differ only in case or blanks.
+
+    Mostly they mean one class, which is then learned as two that compete.
+    """
+    names = list(dict.fromkeys(item["name"] for item in group))
+    if len(names) > 1:
+        yield "categories", f"{len(names)} have names that differ only in case or blanks: {names_in(names)}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -26,15 +27,34 @@ class Fault:
     message: str
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.message}"
+        return f"{self.where}: {self.message}" if self.where else self.message
 
 
 @dataclass(frozen=True, slots=True)
 class DatasetFacts:
-    """What the ledger knows of the dataset that a file belongs to: its spec, and the id of each label it ever had."""
+    """What is known of the dataset that a file belongs to: its spec, and the id of each label it ever had.
+
+    `keys` are the names of the images that must be in the file; empty if they are not known.
+    """
 
     spec: DatasetSpec
     category_ids: Mapping[str, int]
+    keys: frozenset[str] = frozenset()
+
+
+_MOST_LINES = 10
+
+
+def in_lines(faults: Sequence[Fault]) -> Iterator[str]:
+    """Yield a line for each fault, and of a rule with many faults only the first ones and the number of the others."""
+    counts: Counter[str] = Counter()
+    for fault in faults:
+        counts[fault.rule] += 1
+        if counts[fault.rule] <= _MOST_LINES:
+            yield str(fault)
+    for name, count in counts.items():
+        if count > _MOST_LINES:
+            yield f"{name}: {count - _MOST_LINES} more"
 
 
 def summary(faults: Sequence[Fault]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +15,9 @@ Violations = Iterator[tuple[str, str]]
 
 Find = Callable[[Document, DatasetFacts | None], Violations]
 
+Key = Callable[[dict[str, Any]], Any]
+"""Returns what no two items may have in common; None for an item that cannot be compared."""
+
 _NAME_FIELDS = {
     "images": ("image", "file_name"),
     "categories": ("category", "name"),
@@ -24,16 +27,22 @@ _NAME_FIELDS = {
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule. `sentence` says what must hold; calling the rule yields its faults in a document.
+    """One rule. `sentence` says what must hold, `consequence` what a training suffers from where it does not.
 
     A rule accepts any document whose three parts are lists of objects, and raises nothing. `dataset` is None for a
-    file of an unknown dataset.
+    file of an unknown dataset. A rule with a `part` judges each item of the part by itself; an annotation with its
+    image and category. With a `key` too it compares the items of the part, and reads only their `fields`. A rule
+    without a part needs the whole document.
     """
 
     name: str
     severity: Severity
     sentence: str
+    consequence: str
     find: Find
+    part: str = ""
+    key: Key | None = None
+    fields: tuple[str, ...] = ()
 
     def __call__(self, document: Document, dataset: DatasetFacts | None) -> Iterator[Fault]:
         """Yield the faults of a document."""
@@ -41,9 +50,13 @@ class Rule:
             yield Fault(self.name, self.severity, where, message)
 
 
-def rule(severity: Severity) -> Callable[[Find], Rule]:
-    """Make a rule of a function. The rule has the function's name, with hyphens, and its docstring's first line."""
-    return lambda find: _rule(find, severity, find)
+def rule(severity: Severity, part: str = "") -> Callable[[Find], Rule]:
+    """Make a rule of a function that looks at a whole document, or at each item of a part and what it refers to.
+
+    The rule has the function's name, with hyphens. The first line of its docstring is the sentence, the second
+    paragraph the consequence.
+    """
+    return lambda find: _rule(find, severity, find, part)
 
 
 def rule_for_each(part: str, severity: Severity) -> Callable[[Callable[[dict[str, Any]], Iterator[str]]], Rule]:
@@ -53,14 +66,48 @@ def rule_for_each(part: str, severity: Severity) -> Callable[[Callable[[dict[str
         def find(document: Document, _dataset: DatasetFacts | None) -> Violations:
             return ((item_name(part, item), message) for item in document[part] for message in messages(item))
 
-        return _rule(messages, severity, find)
+        return _rule(messages, severity, find, part)
 
     return decorate
 
 
-def _rule(function: Callable[..., object], severity: Severity, find: Find) -> Rule:
-    sentence = (function.__doc__ or "").partition("\n")[0]
-    return Rule(function.__name__.replace("_", "-"), severity, sentence, find)
+Group = list[dict[str, Any]]
+
+
+def rule_for_equal(
+    part: str, severity: Severity, key: Key, *fields: str
+) -> Callable[[Callable[[Group], Violations]], Rule]:
+    """Make a rule of a function that yields the violations of a group of items that have a key in common.
+
+    `fields` are all that key and function read. Keys are compared by their hashes, too: equal ones must have the same.
+    """
+
+    def decorate(violations: Callable[[Group], Violations]) -> Rule:
+        def find(document: Document, _dataset: DatasetFacts | None) -> Violations:
+            groups: defaultdict[Any, Group] = defaultdict(list)
+            for item in document[part]:
+                if (value := key(item)) is not None:
+                    groups[value].append(item)
+            for group in groups.values():
+                if len(group) > 1:
+                    yield from violations(group)
+
+        return _rule(violations, severity, find, part, key, fields)
+
+    return decorate
+
+
+def _rule(
+    function: Callable[..., object],
+    severity: Severity,
+    find: Find,
+    part: str,
+    key: Key | None = None,
+    fields: tuple[str, ...] = (),
+) -> Rule:
+    sentence, _, rest = (function.__doc__ or "").partition("\n")
+    name = function.__name__.replace("_", "-")
+    return Rule(name, severity, sentence, " ".join(rest.split()), find, part, key, fields)
 
 
 def item_name(part: str, item: dict[str, Any]) -> str:
@@ -69,9 +116,17 @@ def item_name(part: str, item: dict[str, Any]) -> str:
     return f"{kind} {abbreviated(item[field])}" if field in item else f"{kind} with id {abbreviated(item.get('id'))}"
 
 
-def duplicates(items: Sequence[dict[str, Any]], field: str, meaning: str) -> Iterator[str]:
-    """Yield a message for each value of a field that several items share."""
-    values = Counter(item[field] for item in items if isinstance(item.get(field), int | str))
-    for value, count in values.items():
-        if count > 1:
-            yield f"{count} have {meaning}: {abbreviated(value)}"
+def field_key(field: str) -> Key:
+    """Return a key that is the value of a field, if that is a whole number or a text."""
+
+    def key(item: dict[str, Any]) -> Any:
+        value = item.get(field)
+        return value if type(value) in (int, str) else None
+
+    return key
+
+
+def names_in(items: Sequence[Any]) -> str:
+    """Return up to three values for a message."""
+    more = f" and {len(items) - 3} more" if len(items) > 3 else ""
+    return ", ".join(map(abbreviated, items[:3])) + more

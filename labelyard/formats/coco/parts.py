@@ -22,12 +22,16 @@ _items = msgspec.json.Decoder(list[Raw])
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The items of a COCO file, undecoded. `rest` has the other keys of the document, such as `info`."""
+    """The items of a COCO file, undecoded. `rest` has the other keys of the document, such as `info`.
+
+    `missing` are the names of the parts that the document does not have.
+    """
 
     images: Sequence[Raw]
     annotations: Sequence[Raw]
     categories: Sequence[Raw]
     rest: Mapping[str, Raw]
+    missing: tuple[str, ...] = ()
 
 
 def read_parts(path: Path, lists: Collection[str] = PARTS) -> Parts:
@@ -45,11 +49,11 @@ def read_parts(path: Path, lists: Collection[str] = PARTS) -> Parts:
         raise InputError(f"the file cannot be read: {error.strerror}", where=str(path)) from error
     except (ValueError, RecursionError) as error:  # msgspec's errors, and mmap's for an empty file
         raise InputError(f"not a COCO document: {error}", where=str(path)) from error
-    found = {}
+    found, missing = {}, tuple(part for part in PARTS if part not in document)
     for part in PARTS:
         content = document.pop(part, b"[]")
         try:
             found[part] = _items.decode(content if part in lists else b"[]")
         except ValueError as error:
             raise InputError(f"{part} is not a list: {error}", where=str(path)) from error
-    return Parts(found["images"], found["annotations"], found["categories"], document)
+    return Parts(found["images"], found["annotations"], found["categories"], document, missing)

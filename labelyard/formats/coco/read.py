@@ -18,7 +18,7 @@ from labelyard.formats.checks import check
 from labelyard.formats.checks.fault import Severity, summary
 from labelyard.formats.checks.values import Document
 from labelyard.formats.coco.instances import OWN_FIELDS, attribute_name, decoded
-from labelyard.formats.coco.write import EXTRA_PARTS, POINTS_LABEL
+from labelyard.formats.coco.write import AS_DRAWN, EXTRA_PARTS, POINTS_LABEL
 
 _MAX_BYTES = 1 << 30
 
@@ -33,7 +33,7 @@ def read_instances(folder: Path, stem: str) -> Document:
     """Return `STEM.json`, which has no fault. Raises InputError for anything else."""
     path = folder / f"{stem}.json"
     document = read_document(path)
-    errors = [fault for fault in check(document, path.name) if fault.severity is Severity.ERROR]
+    errors = [fault for fault in check(document, path.name, severities=AS_DRAWN) if fault.severity is Severity.ERROR]
     if errors:
         raise InputError(f"the file cannot be used: {summary(errors)}", where=str(path))
     return document

@@ -12,7 +12,7 @@ from labelyard.annotations.content import FrameObject, Image, Kind
 from labelyard.domain.labels import AttributeSpec, Label
 from labelyard.errors import ExportFailed
 from labelyard.formats.checks import check
-from labelyard.formats.checks.fault import Severity
+from labelyard.formats.checks.fault import Severity, in_lines
 from labelyard.formats.coco.instances import attributes_of, instance, instance_groups
 from labelyard.formats.coco.reference import verify_with_pycocotools
 from labelyard.formats.interface import MAX_WARNINGS, MERGED_KINDS, DatasetFile, Written
@@ -24,6 +24,10 @@ EXTRA_PARTS = {
     Kind.POINTS: "points",
 }
 """The list of the extra file that has the objects of a kind which are not among the instances."""
+
+AS_DRAWN: Mapping[str, Severity | None] = {"empty-bbox": Severity.WARNING, "image-without-annotations": None}
+"""Severities in an export, which what one person drew must not keep from the rest of the batch. Whether every
+image must have annotations, `checks.annotations_per_image` of the dataset file says."""
 
 POINTS_LABEL = "points"
 """The type of a label whose shapes are keypoints."""
@@ -48,11 +52,11 @@ def write_instances(file: DatasetFile, main: dict[str, Any], folder: Path, stem:
     Raises ExportFailed for content that no reader could use.
     """
     where = f"CVAT task {file.provenance.task_id}"
-    faults = check(main, file.provenance.batch or stem, file.known)
+    faults = check(main, file.provenance.batch or stem, file.known, AS_DRAWN)
     error = next((fault for fault in faults if fault.severity is Severity.ERROR), None)
     if error:
         raise ExportFailed(f"the dataset file cannot be used: {error}", where=where)
-    warnings = tuple(map(str, faults))
+    warnings = tuple(in_lines(faults))
     main["info"]["warnings"] = [*main["info"]["warnings"], *warnings][:MAX_WARNINGS]
     path = _dump(main, folder / f"{stem}.json")
     found, written = verify_with_pycocotools(path), (len(main["images"]), len(main["annotations"]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,44 +12,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labelyard.formats.checks import CHECKS, check
-from labelyard.formats.checks.fault import DatasetFacts, Severity
+from labelyard.formats.checks.fault import Severity
+from labelyard.formats.checks.values import PARTS
 from labelyard.formats.coco.read import content_of
-from tests.support.ledger_samples import dataset_spec
-from tests.support.paths import recording
-
-Document = dict[str, Any]
-Change = Callable[[Document], object]
-MASK = {"size": [768, 1024], "counts": [768 * 1024 - 10, 10]}
-NAN, INF = float("nan"), float("inf")
-DATASET = DatasetFacts(dataset_spec("street"), {"car": 1, "person": 2, "tree": 3})
-
-
-def recorded() -> Document:
-    """A document of CVAT 1.0.0 without faults."""
-    found: Document = copy.deepcopy(recording(488)["zip_json"]["annotations/instances_default.json"])
-    return found
-
-
-def first(**fields: Any) -> Change:
-    """Change fields of the first annotation."""
-    return lambda document: document["annotations"][0].update(fields)
-
-
-def without(field: str) -> Change:
-    return lambda document: document["annotations"][0].pop(field)
-
-
-def image(**fields: Any) -> Change:
-    return lambda document: document["images"][0].update(fields)
-
-
-def category(**fields: Any) -> Change:
-    return lambda document: document["categories"][0].update(fields)
-
-
-def one_more(part: str, **fields: Any) -> Change:
-    """Add a copy of the part's first item, with other values in these fields."""
-    return lambda document: document[part].append(document[part][0] | fields)
+from labelyard.formats.file_checks.checking import check_file
+from tests.support.coco_faults import (
+    DATASET,
+    INF,
+    MASK,
+    NAN,
+    VIOLATIONS,
+    Change,
+    Document,
+    category,
+    first,
+    image,
+    one_more,
+    recorded,
+    without,
+)
 
 
 def faults(document: Document, severity: Severity) -> list[str]:
@@ -57,39 +38,6 @@ def faults(document: Document, severity: Severity) -> list[str]:
 
 
 # --- every rule -------------------------------------------------------------------------------------------------------
-
-VIOLATIONS: dict[str, Change] = {
-    "parts": lambda document: document.pop("images"),
-    "image-id": one_more("images", id=None, file_name="new.jpg"),
-    "image-name": image(file_name=""),
-    "image-size": image(width=None),
-    "duplicate-image-id": one_more("images", file_name="new.jpg"),
-    "duplicate-image-name": one_more("images", id=99),
-    "similar-image-names": image(file_name="B_08.JPG"),
-    "rotated-image": image(exif_orientation=6),
-    "category": one_more("categories", id=None, name="tree"),
-    "duplicate-category-id": one_more("categories", name="tree"),
-    "duplicate-category-name": one_more("categories", id=99),
-    "unknown-label": one_more("categories", id=99, name="kerb"),
-    "annotation-id": first(id=0),
-    "duplicate-annotation-id": one_more("annotations", bbox=[1, 2, 900, 700]),
-    "annotation-image": first(image_id=77),
-    "annotation-category": first(category_id=77),
-    "iscrowd": first(iscrowd=2),
-    "score": first(score="much"),
-    "duplicate-annotation": one_more("annotations", id=99),
-    "bbox": first(bbox=None),
-    "empty-bbox": first(bbox=[1, 2, 0, 3], area=1),
-    "bbox-outside-image": first(bbox=[1000, 9, 50, 5], area=250),
-    "area": first(area=NAN),
-    "empty-area": first(area=0),
-    "area-larger-than-bbox": first(area=99999),
-    "segmentation": first(segmentation=None),
-    "outline": first(segmentation=[[1, 2, 3, 4]]),
-    "run-lengths": first(segmentation=MASK | {"counts": [5, 5]}),
-    "mask-size": first(segmentation={"size": [10, 10], "counts": [100]}),
-}
-"""For each rule a change of a faultless document that violates only this rule."""
 
 
 def test_every_rule_has_a_document_that_violates_it() -> None:
@@ -100,20 +48,25 @@ def test_every_rule_has_a_document_that_violates_it() -> None:
 def test_a_rule_is_a_sentence_that_the_faults_of_its_violation_belong_to(name: str) -> None:
     rule, document = CHECKS[name], recorded()
     VIOLATIONS[name](document)
-    found = check(document, "f.json", DATASET)
+    found = check(document, "f.json")
     assert {(fault.rule, fault.severity) for fault in found} == {(name, rule.severity)}
-    assert rule.sentence[0].isupper()
-    assert rule.sentence.endswith(".")
+    for text in (rule.sentence, rule.consequence):
+        assert text[0].isupper() or text.startswith(("torchvision", "pycocotools"))
+        assert text.endswith(".")
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_a_file_has_the_faults_of_its_document(name: str, tmp_path: Path) -> None:
+    document, path = recorded(), tmp_path / "instances.json"
+    VIOLATIONS[name](document)
+    path.write_text(json.dumps(document), encoding="ascii")
+    report = check_file(path).report
+    assert {rule: tally.count for rule, tally in report.tallies.items()} == {name: len(check(document, ""))}
+    assert report.fit == (CHECKS[name].severity is Severity.WARNING)
 
 
 def test_an_export_of_cvat_has_no_faults_though_its_image_ids_start_from_zero() -> None:
     assert check(recorded(), "f.json", DATASET) == []
-
-
-def test_without_a_dataset_no_label_is_unknown() -> None:
-    document = recorded()
-    VIOLATIONS["unknown-label"](document)
-    assert check(document, "f.json") == []
 
 
 # --- messages ---------------------------------------------------------------------------------------------------------
@@ -149,7 +102,16 @@ ERRORS: list[tuple[str, Change, str]] = [
     ("no area", without("area"), "its area is None"),
     ("no iscrowd", without("iscrowd"), "its iscrowd is None"),
     ("no bbox", without("bbox"), "its bbox is None"),
-    ("no segmentation", without("segmentation"), "its segmentation is None"),
+    ("a segmentation of null", first(segmentation=None), "its segmentation is None"),
+    ("a compressed mask that is cut off", first(segmentation=MASK | {"counts": "PPY`0o"}), "is cut off"),
+    ("a compressed mask of too little", first(segmentation=MASK | {"counts": "55"}), "add up to 10 instead"),
+    ("a compressed mask with a character of none", first(segmentation=MASK | {"counts": "5 5"}), "no compressed mask"),
+    ("a mask of too many pixels", first(segmentation={"size": [999_999] * 2, "counts": []}), "more pixels than"),
+    ("a bbox of no width", first(bbox=[1, 2, 0, 3], area=1), "its bbox is 0 x 3 pixels"),
+    ("a negative bbox", first(bbox=[9, 9, -5, -3], area=15), "its bbox is -5 x -3 pixels"),
+    ("an iscrowd of true", first(iscrowd=True), "its iscrowd is True"),
+    ("keypoints of another number", first(keypoints=[1, 2, 2, 3], num_keypoints=1), "4 numbers instead of triples"),
+    ("a visibility of 3", first(keypoints=[1, 2, 3], num_keypoints=1), "a visibility other than"),
     ("a bbox of three numbers", first(bbox=[1, 2, 3]), "its bbox is [1, 2, 3]"),
     ("a bbox of null", first(bbox=None), "its bbox is None"),
     ("a bbox with NaN", first(bbox=[1, 2, NAN, 3]), "its bbox is [1, 2, nan, 3]"),
@@ -166,16 +128,26 @@ ERRORS: list[tuple[str, Change, str]] = [
     ("an area of NaN", first(area=NAN), "its area is nan"),
     ("a score of text", first(score="much"), "its score is 'much'"),
     ("an image without a name", image(file_name=None), "has no file_name"),
-    ("no images", lambda document: document.pop("images"), "images is not a list of objects"),
+    ("no images", lambda document: document.pop("images"), "images is missing"),
     ("annotations that are numbers", lambda document: document.update(annotations=[1]), "annotations is not a list"),
 ]
 WARNINGS: list[tuple[str, Change, str]] = [
-    ("a bbox of no width", first(bbox=[1, 2, 0, 3], area=1), "its bbox is 0 x 3 pixels"),
-    ("a negative bbox", first(bbox=[9, 9, -5, -3], area=15), "its bbox is -5 x -3 pixels"),
     ("a bbox out of the image", first(bbox=[1000, 9, 50, 5], area=250), "reaches out of the image of 1024 x 768"),
     ("a zero area", first(area=0), "its area is 0"),
     ("an area that the bbox cannot hold", first(area=99999), "larger than its bbox"),
-    ("names that differ in case only", image(file_name="B_08.JPG"), "differ only in case or ending: 'b_08'"),
+    (
+        "names that differ in case only",
+        image(file_name="B_08.JPG"),
+        "case or ending: 'B_08.JPG', 'b_08.jpg'",
+    ),
+    ("a far too small area", first(area=9), "less than half of its shape's"),
+    ("a far too small area of a box", first(area=9, segmentation=[]), "less than half of its shape's"),
+    ("an absolute path", image(file_name="/data/a.jpg"), "not a path inside a folder"),
+    ("a path of Windows", image(file_name="C:a.jpg"), "not a path inside a folder"),
+    ("a path that leaves its folder", image(file_name="a/../../b.jpg"), "not a path inside a folder"),
+    ("an id that no float has", first(id=2**53), "its id is 2^53 or more"),
+    ("an image without annotations", one_more("images", id=99, file_name="x.jpg"), "image 'x.jpg': has no annotation"),
+    ("no num_keypoints", first(keypoints=[1, 2, 2]), "its num_keypoints is None, and 1 of"),
     ("two equal names", image(file_name="b_08.jpg"), "2 have the same file_name"),
 ]
 
@@ -194,6 +166,37 @@ def test_a_doubtful_document_has_a_warning_and_no_error(change: Change, words: s
     change(document)
     assert faults(document, Severity.ERROR) == []
     assert any(words in fault for fault in faults(document, Severity.WARNING))
+
+
+UNUSUAL: list[tuple[str, Change]] = [
+    ("no segmentation", without("segmentation")),
+    ("an empty segmentation", first(segmentation=[])),
+    ("several outlines", first(segmentation=[[10.5, 20.5, 60, 20.5, 60, 50], [10.5, 20.5, 60, 50, 10.5, 50]])),
+    ("a crowd", first(segmentation=MASK, iscrowd=1, area=10)),
+    ("a compressed crowd", first(segmentation=MASK | {"counts": "Sh37ig0000moig0"}, iscrowd=1, area=21)),
+    ("the area of the bbox for a mask", first(segmentation=MASK, area=1460)),
+    ("keypoints", first(keypoints=[1.5, 2, 2, 0, 0, 0], num_keypoints=1)),
+    ("unused keypoints", first(keypoints=None, score=None)),
+    ("sparse ids", first(id=2**53 - 1)),
+    ("further fields", first(attributes={"occluded": True, "a": [{}]}, track_id="7", ignore=0)),
+    ("a text as license", image(license="CC0", date_captured=None)),
+    ("no annotations", lambda document: document["annotations"].clear()),
+    ("nothing at all", lambda document: [document[part].clear() for part in PARTS]),
+    ("no info", lambda document: document.pop("info")),
+    ("a box that is rounded out of its image", first(bbox=[1000, 20, 24.6, 29], segmentation=[], area=700)),
+    ("a name with a dot", image(file_name="b_08.v2")),
+    ("a name without an ending", image(file_name="folder/b_08")),
+    ("the same name in two folders", image(file_name="x/b_08.jpg")),
+]
+
+
+@pytest.mark.parametrize("change", [change for _, change in UNUSUAL], ids=[name for name, _ in UNUSUAL])
+def test_unusual_data_without_faults_raises_no_alarm(change: Change, tmp_path: Path) -> None:
+    document, path = recorded(), tmp_path / "instances.json"
+    change(document)
+    path.write_text(json.dumps(document), encoding="ascii")
+    assert check(document, "f.json") == []
+    assert check_file(path).report.tallies == {}
 
 
 def test_a_duplicate_annotation_is_a_warning_that_names_both() -> None:
@@ -231,6 +234,7 @@ def test_a_document_with_any_value_in_a_field_has_an_error_or_can_be_read(field:
     document = recorded()
     document[field[0]][0][field[1]] = copy.deepcopy(value)
     if not faults(document, Severity.ERROR):
+        document = {part: document[part] for part in PARTS}
         content_of(document)
         json.dumps(document, allow_nan=False)
 

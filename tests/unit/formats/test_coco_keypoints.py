@@ -52,8 +52,8 @@ def test_what_it_refuses_has_a_reason_and_a_format_that_holds_it(one: FrameObjec
     ("old", "new", "message"),
     [
         ('{"info"', "{{", "not valid JSON"),
-        ('"keypoints":[1,2,2,', '"keypoints":[1,2,', "not a dataset file of labelyard: ValueError"),
-        ('"keypoints":[1,2,2,', '"keypoints":[', "not a dataset file of labelyard: ValueError"),
+        ('"keypoints":[1,2,2,', '"keypoints":[1,2,', "numbers instead of 9, as its category has 3 keypoints"),
+        ('"keypoints":[1,2,2,', '"keypoints":[', "numbers instead of 9, as its category has 3 keypoints"),
         ('"etag":"etag0",', "", "not a dataset file of labelyard: KeyError"),
         ('"type":"skeleton",', '"type":"skeleton","attributes":[7],', "not a dataset file of labelyard: TypeError"),
         ('"category_id":3', '"category_id":9', "its category 9 is not among the categories"),

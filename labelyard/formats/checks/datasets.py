@@ -1,0 +1,125 @@
+"""Rules that need the dataset of a file; the section `checks` of the dataset file has their severities."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from labelyard.config import ChecksSection
+from labelyard.formats.checks.fault import DatasetFacts, Fault, Severity
+from labelyard.formats.checks.rule import Rule, Violations, item_name
+from labelyard.formats.checks.values import Document, abbreviated, is_whole_number
+
+_Find = Callable[[Document, DatasetFacts, ChecksSection], Violations]
+
+
+class _DatasetRule(Rule):
+    """A rule whose severity is a field of the dataset's checks; `off` leaves it out."""
+
+    __slots__ = ()
+
+    def __call__(self, document: Document, dataset: DatasetFacts | None) -> Iterator[Fault]:
+        """Yield the faults of a document; none without a dataset."""
+        level = getattr(dataset.spec.checks, self.name.replace("-", "_")) if dataset else None
+        severity = getattr(level, "severity", level)
+        if severity in tuple(Severity):
+            for fault in super().__call__(document, dataset):
+                yield replace(fault, severity=Severity(severity))
+
+
+def _rule(find: _Find) -> Rule:
+    """Make a rule of a function that looks at a document and its dataset. The severity is the default one."""
+    name = find.__name__
+    default = ChecksSection.model_fields[name].get_default(call_default_factory=True)
+    severity = getattr(default, "severity", default)
+    sentence, _, rest = (find.__doc__ or "").partition("\n")
+
+    def find_all(document: Document, dataset: DatasetFacts | None) -> Violations:
+        if dataset is not None:
+            yield from find(document, dataset, dataset.spec.checks)
+
+    stated = Severity(severity) if severity in tuple(Severity) else Severity.WARNING
+    return _DatasetRule(name.replace("_", "-"), stated, sentence, " ".join(rest.split()), find_all)
+
+
+@_rule
+def unknown_label(document: Document, dataset: DatasetFacts, _checks: ChecksSection) -> Violations:
+    """Every category is a label of the dataset.
+
+    Only labels keep their id from file to file: another category may be another class in the next file.
+    """
+    for item in document["categories"]:
+        if isinstance(item.get("name"), str) and item["name"] not in dataset.category_ids:
+            message = "is not a label of the dataset: it may have another id in the next file"
+            yield item_name("categories", item), message
+
+
+@_rule
+def label_set(document: Document, dataset: DatasetFacts, _checks: ChecksSection) -> Violations:
+    """The categories are the labels of the dataset file, each with the id that it always had.
+
+    Images that were labelled before a label was added show its objects as background; another id is another class.
+    """
+    names = {item["name"]: item.get("id") for item in document["categories"] if isinstance(item.get("name"), str)}
+    for name, number in names.items():
+        known = dataset.category_ids.get(name)
+        if known is not None and number != known:
+            yield f"category {abbreviated(name)}", f"has the id {abbreviated(number)} instead of {known}"
+    # A file of keypoints has only the labels that have some.
+    only_keypoints = bool(names) and all("keypoints" in item for item in document["categories"])
+    for label in dataset.spec.task.cvat_labels():
+        if label.name not in names and not (only_keypoints and not label.sublabels):
+            yield f"label {abbreviated(label.name)}", "is not a category: nobody could label it in this file's images"
+
+
+@_rule
+def object_without_image(document: Document, dataset: DatasetFacts, _checks: ChecksSection) -> Violations:
+    """Every object of the batch is an image of the file.
+
+    What was labelled is missing in the training, and nobody sees it.
+    """
+    names = {image["file_name"] for image in document["images"] if isinstance(image.get("file_name"), str)}
+    for key in sorted(set(dataset.keys) - names):
+        yield f"object {abbreviated(key)}", "is not among the images"
+
+
+@_rule
+def annotations_per_image(document: Document, _dataset: DatasetFacts, checks: ChecksSection) -> Violations:
+    """Every image has at least as many annotations as the dataset asks for.
+
+    An image with fewer is probably not labelled to the end: what is missing is learned as background.
+    """
+    least = checks.annotations_per_image.least
+    counts = Counter(one["image_id"] for one in document["annotations"] if is_whole_number(one.get("image_id")))
+    for image in document["images"]:
+        found = counts[image["id"]] if is_whole_number(image.get("id")) else least
+        if found < least:
+            yield item_name("images", image), f"has {found} annotations, and the dataset asks for {least}"
+
+
+@_rule
+def annotations_per_class(document: Document, _dataset: DatasetFacts, checks: ChecksSection) -> Violations:
+    """Every category has at least as many annotations as the dataset asks for.
+
+    A class with few examples is learned badly, and its figures in the evaluation mean little.
+    """
+    least = checks.annotations_per_class.least
+    counts = Counter(one["category_id"] for one in document["annotations"] if is_whole_number(one.get("category_id")))
+    for item in document["categories"]:
+        found = counts[item["id"]] if is_whole_number(item.get("id")) else least
+        if found < least:
+            yield item_name("categories", item), f"has {found} annotations, and the dataset asks for {least}"
+
+
+@_rule
+def reviewed_only(document: Document, _dataset: DatasetFacts, _checks: ChecksSection) -> Violations:
+    """Every job of the file was reviewed: its stage in CVAT is acceptance.
+
+    Nobody but the annotator has seen the other jobs.
+    """
+    info = document.get("info")
+    jobs = info.get("jobs") if isinstance(info, dict) else None
+    for job in jobs if isinstance(jobs, list) else ():
+        if isinstance(job, dict) and job.get("stage") != "acceptance":
+            yield f"job {abbreviated(job.get('id'))}", f"is in the stage {abbreviated(job.get('stage'))}"
