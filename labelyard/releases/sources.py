@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -14,11 +13,11 @@ import msgspec
 
 from labelyard.domain.splits import SplitRule
 from labelyard.errors import InputError
-from labelyard.formats.checks import check
-from labelyard.formats.checks.fault import Fault, Severity
+from labelyard.formats.checks.fault import Severity
 from labelyard.formats.checks.values import PARTS
 from labelyard.formats.coco.parts import Parts, read_parts
 from labelyard.formats.coco.write import EXTRA_PARTS
+from labelyard.formats.file_checks.checking import check_file
 from labelyard.releases.keys import image_key
 from labelyard.releases.lines import Digest, digest_of
 
@@ -130,19 +129,6 @@ class Source:
         yield from enumerate(map(_decoded(self.path), self.parts(("images",)).images))
 
 
-def check_file(path: Path) -> list[Fault]:
-    """Return the faults of a COCO file. Raises InputError if it cannot be read."""
-    try:
-        document = json.loads(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"the file cannot be read: {error.strerror}", where=str(path)) from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"not a COCO document: {error}", where=str(path)) from error
-    if not isinstance(document, dict):
-        raise InputError("not a COCO document: no JSON object", where=str(path))
-    return check(document, str(path))
-
-
 def read_sources(files: Sequence[SourceFile], splitter: Splitter) -> list[Source]:
     """Return the sources in the order of their SHA-256: the order in which they were named does not matter.
 
@@ -167,9 +153,10 @@ def _read(file: SourceFile, name: str, splitter: Splitter) -> Source:
         parts = read_parts(path, ("images", "categories"))  # first: it says best what is no COCO file
     except InputError as error:
         raise InputError(error.what, where=error.where, next_step=next_step) from error
-    fault = next((one for one in check_file(path) if one.severity is Severity.ERROR), None)
+    tallies = check_file(path).report.tallies.values()
+    fault = next((tally.examples[0] for tally in tallies if tally.severity is Severity.ERROR), None)
     if fault:
-        raise InputError(f"the file cannot be used: {fault}", next_step=next_step)
+        raise InputError(f"the file cannot be used: {fault}", where=str(path), next_step=next_step)
     decode = _decoded(path)
     keys, splits, left_out = array("Q"), array("h"), Counter[str]()
     for raw in parts.images:
