@@ -53,7 +53,7 @@ def _category_id(annotation: Item) -> bool:
     return _to_whole_number(annotation, "category_id")
 
 
-def without_non_finite(item: Item) -> bool:
+def without_non_finite(item: Item, part: str = "") -> bool:
     """Replace NaN and infinite numbers by None; return whether there were any.
 
     Those of boxes and outlines stay: null would be no better there.
@@ -63,7 +63,7 @@ def without_non_finite(item: Item) -> bool:
     while values:
         found = values.pop()
         for key, value in list(found.items() if isinstance(found, dict) else enumerate(found)):
-            if found is item and key in FIELDS_WITH_RULES:
+            if found is item and key in FIELDS_WITH_RULES.get(part, ()):
                 continue
             if isinstance(value, dict | list):
                 values.append(value)
