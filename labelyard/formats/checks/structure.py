@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from labelyard.formats.checks.fault import DatasetFacts, Severity
@@ -11,9 +11,15 @@ from labelyard.formats.checks.json_text import NonFinite
 from labelyard.formats.checks.rule import Violations, item_name, rule
 from labelyard.formats.checks.values import PARTS, Document
 
-_OWN_RULES = frozenset({"id", "image_id", "category_id", "width", "height", "bbox", "area", "iscrowd", "segmentation",
-                        "score", "keypoints", "num_keypoints"})  # fmt: skip
-"""The fields in which another rule reports a number that is none."""
+FIELDS_WITH_RULES: Mapping[str, frozenset[str]] = {
+    "images": frozenset({"id", "width", "height"}),
+    "categories": frozenset({"id"}),
+    "annotations": frozenset({
+        "id", "image_id", "category_id", "bbox", "area", "iscrowd", "segmentation", "score", "keypoints",
+        "num_keypoints",
+    }),
+}  # fmt: skip
+"""The fields of each part in which another rule reports a number that is none."""
 
 
 @rule(Severity.ERROR)
@@ -42,7 +48,7 @@ def non_finite(document: Document, _dataset: DatasetFacts | None) -> Violations:
             yield name, "has NaN or Infinity"
     for part in PARTS:
         for item in document[part]:
-            if any(_has_non_finite(value) for field, value in item.items() if field not in _OWN_RULES):
+            if any(_has_non_finite(value) for field, value in item.items() if field not in FIELDS_WITH_RULES[part]):
                 yield item_name(part, item), "has NaN or Infinity"
 
 

@@ -68,7 +68,7 @@ class _Fixing:
         file.writelines(
             f"{json.dumps(name)}:{self._text({name: value}, name)}," for name, value in self.items.rest.items()
         )
-        file.write(f'"categories":[{",".join(self._text(one) for one in categories)}],\n"images":[')
+        file.write(f'"categories":[{",".join(self._text(one, part="categories") for one in categories)}],\n"images":[')
         self._write_list(file, self._images(names))
         file.write('],\n"annotations":[')
         self._write_list(file, self._annotations(names, categories))
@@ -83,11 +83,11 @@ class _Fixing:
         doubtful = set(self.screened.doubtful["images"])
         for index, value in enumerate(self.items.images):
             if index not in doubtful:
-                yield self._text(value)
+                yield self._text(value, part="images")
                 continue
             image = self.items.plain("images", index)
             self.changes += repair({"images": [image], "categories": [], "annotations": []}, names)
-            yield self._text(image)
+            yield self._text(image, part="images")
 
     def _annotations(self, names: list[str], categories: list[dict[str, Any]]) -> Iterator[str]:
         left_out, renumbered = self._same_content(), self._same_id()
@@ -106,7 +106,7 @@ class _Fixing:
                 following = next(waiting, None)
                 self._number(found, again=index in renumbered)
             if index not in left_out:
-                yield self._text(found)
+                yield self._text(found, part="annotations")
 
     def _repaired(self, document: dict[str, Any], names: list[str]) -> list[dict[str, Any]]:
         # The images and categories of a chunk are repaired elsewhere, where they are written.
@@ -149,13 +149,13 @@ class _Fixing:
                 seen.add(number)
         return found
 
-    def _text(self, value: Any, name: str = "") -> str:
-        """Return an item, or the field `name` of an object, as JSON."""
+    def _text(self, value: Any, name: str = "", part: str = "") -> str:
+        """Return an item of a part, or the field `name` of an object, as JSON."""
         inner = value[name] if name else value
         if isinstance(inner, Raw):
             raw = bytes(inner)
             return raw.decode("ascii") if raw.isascii() else json.dumps(json.loads(raw))
         holder = value if name else inner
-        if without_non_finite(holder):
+        if without_non_finite(holder, part):
             self.changes["non-finite"] += 1
         return json.dumps(holder[name] if name else inner)

@@ -15,6 +15,7 @@ from typing import Any
 from labelyard.formats.checks.boxes import largest_area
 from labelyard.formats.checks.keypoints import keypoints_fault, visible
 from labelyard.formats.checks.shapes import shape_box, smallest_area, summed_area
+from labelyard.formats.checks.structure import FIELDS_WITH_RULES
 from labelyard.formats.checks.values import (
     Document,
     are_coordinates,
@@ -52,13 +53,18 @@ def _category_id(annotation: Item) -> bool:
     return _to_whole_number(annotation, "category_id")
 
 
-def without_non_finite(item: Item) -> bool:
-    """Replace NaN and infinite numbers by None; return whether there were any."""
+def without_non_finite(item: Item, part: str = "") -> bool:
+    """Replace NaN and infinite numbers by None; return whether there were any.
+
+    Those of boxes and outlines stay: null would be no better there.
+    """
     changed = False
     values: list[Any] = [item]
     while values:
         found = values.pop()
         for key, value in list(found.items() if isinstance(found, dict) else enumerate(found)):
+            if found is item and key in FIELDS_WITH_RULES.get(part, ()):
+                continue
             if isinstance(value, dict | list):
                 values.append(value)
             elif isinstance(value, float) and not math.isfinite(value):

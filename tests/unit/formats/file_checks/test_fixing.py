@@ -128,6 +128,14 @@ def test_a_fault_that_is_ambiguous_is_not_fixable_though_others_of_its_rule_are(
     assert check_file(tmp_path / "to.json").report.tallies["iscrowd"].count == 1
 
 
+def test_not_a_number_in_an_outline_stays_for_a_person(tmp_path: Path) -> None:
+    document, path = recorded(), tmp_path / "f.json"
+    first(segmentation=[[NAN, 1, 2, 3, 4, 5]])(document)
+    path.write_text(json.dumps(document))
+    assert sum(write_fixed(check_file(path), tmp_path / "to.json").changes.values()) == 0
+    assert set(check_file(tmp_path / "to.json").report.tallies) == {"outline"}
+
+
 def test_an_existing_file_is_never_overwritten(tmp_path: Path) -> None:
     path, to = tmp_path / "f.json", tmp_path / "f.fixed.json"
     document = recorded()
