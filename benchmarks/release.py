@@ -137,7 +137,7 @@ def no_checks(sources: list[Path], to: Path) -> None:
     from labelyard.formats.file_checks.report import Report
     from labelyard.releases import sources as module
 
-    module.check_file = lambda path: CheckedFile(Report(), is_coco=True)  # noqa: ARG005 - as it is called
+    vars(module)["check_file"] = lambda _path: CheckedFile(Report(), is_coco=True)
     labelyard(sources, to)
 
 

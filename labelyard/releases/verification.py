@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from labelyard.errors import InputError
 from labelyard.releases import account
@@ -24,6 +25,7 @@ from labelyard.releases.manifest import (
     IMAGES,
     IMAGES_FOLDER,
     MANIFEST,
+    SIGNATURE,
     SUMS,
     UNLISTED,
     Manifest,
@@ -31,6 +33,7 @@ from labelyard.releases.manifest import (
     read_manifest,
     references,
 )
+from labelyard.releases.signature import is_signed, signature_fault
 
 _MOST_FAULTS = 1000
 _SUM = re.compile(r"([0-9a-f]{64})  (.+)")
@@ -66,10 +69,14 @@ class Verified:
     faults: tuple[ReleaseFault, ...]
 
 
-def verify(folder: Path) -> Verified:
-    """Return the faults of a release. Raises InputError if the folder has no manifest that can be read."""
+def verify(folder: Path, trusted: Ed25519PublicKey | None = None) -> Verified:
+    """Return the faults of a release, which `trusted` must have signed if it is given.
+
+    Without it a signature, if there is one, must be that of the key beside it. Raises InputError if the folder has no
+    manifest that can be read.
+    """
     manifest = read_manifest(folder)
-    faults = list(file_faults(folder, manifest))
+    faults = [*file_faults(folder, manifest), *_signature_faults(folder, trusted)]
     if not faults:
         try:
             faults = list(_content_faults(folder, manifest))
@@ -77,7 +84,6 @@ def verify(folder: Path) -> Verified:
             faults = [ReleaseFault(FaultKind.CONTENT, _relative(error.where, folder), error.what)]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             faults = [ReleaseFault(FaultKind.CONTENT, MANIFEST, f"files that no release has: {error!r}")]
-    # A signature over the manifest's bytes is verified here, once releases are signed.
     return Verified(manifest, tuple(faults[:_MOST_FAULTS]))
 
 
@@ -144,6 +150,14 @@ def _changed_sums(folder: Path, manifest: Manifest) -> Iterator[ReleaseFault]:
         yield ReleaseFault(FaultKind.CHANGED, MANIFEST, f"its SHA-256 is not that of {SUMS}")
     elif sums != expected or len(lines) != 1 + len(expected):
         yield ReleaseFault(FaultKind.CHANGED, SUMS, "it does not list what the manifest lists")
+
+
+def _signature_faults(folder: Path, trusted: Ed25519PublicKey | None) -> Iterator[ReleaseFault]:
+    if not is_signed(folder):
+        if trusted:
+            yield ReleaseFault(FaultKind.REMOVED, SIGNATURE, "the release is not signed")
+    elif message := signature_fault(folder, trusted):
+        yield ReleaseFault(FaultKind.CHANGED, SIGNATURE, message)
 
 
 # --- content ----------------------------------------------------------------------------------------------------------

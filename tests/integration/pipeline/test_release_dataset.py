@@ -22,7 +22,6 @@ from labelyard.operations.explain import explain
 from labelyard.operations.fetch_release import fetch, find_release
 from labelyard.pipeline import release_dataset as step
 from labelyard.pipeline.release_dataset import Released, release_dataset
-from labelyard.releases.signature import signature_fault
 from labelyard.releases.verification import verify
 from tests.support.pictures import picture
 from tests.support.workspace import AtFailpoint, Workspace, ingest_and_export
@@ -225,10 +224,13 @@ def test_it_is_signed_where_there_is_a_key(exported: Workspace, tmp_path: Path) 
     exported.context.settings.release_key = key
     release(exported)
     at = folder(exported, tmp_path / "release")
-    assert signature_fault(at, private.public_key()) is None
-    assert signature_fault(at, Ed25519PrivateKey.generate().public_key()) is not None
+    assert verify(at).faults == verify(at, private.public_key()).faults == ()
+    [fault] = verify(at, Ed25519PrivateKey.generate().public_key()).faults
+    assert str(fault) == "manifest.json.sig: it is not that of manifest.json by the given key"
     (at / "manifest.json").write_bytes((at / "manifest.json").read_bytes() + b" ")
-    assert signature_fault(at, private.public_key()) == "it is not that of manifest.json by the given key"
+    assert "it is not that of manifest.json" in {fault.message for fault in verify(at).faults}
+    (at / "manifest.json.sig").unlink()
+    assert "the release is not signed" in {fault.message for fault in verify(at, private.public_key()).faults}
 
 
 def test_why_names_the_releases_of_an_object_and_the_reason_where_it_is_in_none(exported: Workspace) -> None:

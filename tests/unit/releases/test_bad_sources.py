@@ -76,7 +76,7 @@ def test_two_contents_of_one_name_are_refused(field: str, tmp_path: Path) -> Non
         (b"[]", "not a COCO document"),
         (b"\xff\xfe", "not a COCO document"),
         (b'{"images": {}}', "images is not a list"),
-        (b'{"images": []}', "annotations is not a list of objects"),
+        (b'{"images": []}', "annotations is missing"),
         (b'{"images": [], "annotations": [], "categories": [{"id": "1", "name": "car"}]}', "whole number as id"),
         (json.dumps(changed(lambda c: c["annotations"][0].update(id="x"))).encode(), "its id must be a whole number"),
         (json.dumps(changed(lambda c: c["annotations"][0].update(image_id=7))).encode(), "image 7 is not among"),
