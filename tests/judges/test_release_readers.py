@@ -6,11 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import hotcoco
+import mlcroissant
 import pytest
 from pycocotools.coco import COCO
 
 from labelyard.annotations.content import FrameObject, Image, Kind
-from labelyard.releases.merging import merge
+from labelyard.domain.splits import SplitRule
+from labelyard.releases.croissant import write_croissant
+from labelyard.releases.difference import Difference
+from labelyard.releases.facts import ReleaseFacts
+from labelyard.releases.manifest import Manifest, references
+from labelyard.releases.merging import MergeOptions, merge
 from labelyard.releases.sources import SourceFile
 from tests.judges.comparison import Found, assert_same, corners, drawn
 from tests.judges.dataset import paint, write_files
@@ -56,3 +62,29 @@ def test_datumaro_finds_every_box_of_both_files(release: Path, tmp_path: Path) -
     items = import_from(release, "coco_instances", images)
     found = [one for item in items for one, box in item.boxes() if "ellipse" not in box.attributes]
     assert_same(found, [*drawn(held(tmp_path)), *BOXES])
+
+
+def test_mlcroissant_loads_every_record(tmp_path: Path) -> None:
+    sources = [document([f"{name}/{n}.jpg" for n in range(5)]) for name in ("a", "b")]
+    files = [write(tmp_path / f"{number}.json", one) for number, one in enumerate(sources)]
+    facts = ReleaseFacts(
+        "street", 3, "Streets.", "CC-BY-4.0", "data@example.com", "s3://bucket/street/3/", "2026-05-01"
+    )
+
+    def describe(folder: Path, manifest: Manifest, _changes: Difference) -> None:
+        write_croissant(folder, manifest, facts)
+
+    rule = SplitRule({"train": 0.5, "val": 0.5})
+    to = tmp_path / "release"
+    merged = merge(list(map(SourceFile, files)), to, MergeOptions(rule, write_more=describe))
+    found = mlcroissant.Dataset(str(to / "croissant.json"))
+    assert [row["splits/name"] for row in found.records("splits")] == ["train", "val"]
+    images = {row["images/id"]: (row["images/file_name"], row["images/split"]) for row in found.records("images")}
+    expected = {one.id: (one.file_name.encode(), one.split.encode()) for one in references(to)}
+    assert images == expected
+    assert len(images) == 10
+    for split, counts in merged.manifest.counts.items():
+        records = list(found.records(f"annotations-{split}"))
+        assert len(records) == counts.items["annotations"] > 0
+        coco = COCO(str(to / "annotations" / f"instances_{split}.json"))
+        assert {row[f"annotations-{split}/id"] for row in records} == set(coco.anns)
