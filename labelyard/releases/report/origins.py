@@ -1,0 +1,189 @@
+"""The sections of the page about where the release comes from: changes, groups, people, agreement, sources."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from labelyard.errors import InputError
+from labelyard.releases.manifest import CHANGES, Manifest
+from labelyard.releases.report import figures, plots
+from labelyard.releases.report.agreement import Agreement
+from labelyard.releases.report.blocks import Bar, Block, Cell, Section, amount, share, table
+from labelyard.releases.report.people import People
+from labelyard.releases.report.reading import Contents, ImageDetails
+
+_KINDS = ("added", "removed", "changed")
+_EXAMPLES = 5
+
+
+def read_changes(folder: Path) -> dict[str, Any] | None:
+    """Return what changes.json says; None if it is missing. Raises InputError if it is none of a release."""
+    path = folder / CHANGES
+    if not path.is_file():
+        return None
+    try:
+        found = json.loads(path.read_bytes())
+        for part in ("images", "annotations", *(("by_label", name) for name in found["by_label"])):
+            counts = found[part] if isinstance(part, str) else found[part[0]][part[1]]
+            if not all(type(counts[kind]) is int for kind in _KINDS):
+                raise TypeError(f"{part} has no counts")
+        names = [name for kind in _KINDS for name in found["labels"][kind]]
+        if not all(isinstance(name, str) for name in (*names, *(one for few in found["examples"].values() for one in few))):
+            raise TypeError("a name is no text")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise InputError(f"not the changes of a release: {error}", where=str(path)) from error
+    assert isinstance(found, dict)
+    return found
+
+
+def about_changes(changes: Mapping[str, Any], *, is_first: bool) -> Section:
+    """What changed since the last release, by label."""
+    title = "What changed since the last release"
+    images, boxes = changes["images"], changes["annotations"]
+    if is_first:
+        text = f"This is the first release: all {images['added']:,} images and {boxes['added']:,} annotations are new."
+        return Section("changes", title, text, [])
+    text = "Images: " + _counts(images) + ". Annotations: " + _counts(boxes) + "."
+    for kind in _KINDS:
+        if changes["labels"][kind]:
+            text += f" Labels {kind}: {', '.join(changes['labels'][kind][:10])}."
+    changed = {name: one for name, one in changes["by_label"].items() if any(one[kind] for kind in _KINDS)}
+    ranked = sorted(changed, key=lambda name: (-sum(changed[name][kind] for kind in _KINDS), name))
+    blocks = []
+    if ranked:
+        rows = [(name, *(changed[name][kind] for kind in _KINDS)) for name in ranked]
+        shown = ranked[: plots.MOST_BARS]
+        blocks.append(Block(
+            "Annotations by label", "To the right what was added or changed, to the left what was removed. Long bars to the "
+            "left, or a label that alone changed, need a reason.",
+            plots.diverging_bars("changes", "Annotations added, changed and removed by label", shown,
+                                 *([changed[name][kind] for name in shown] for kind in _KINDS)),
+            table(("label", *_KINDS), rows),
+        ))  # fmt: skip
+    examples = [(kind, name) for kind in sorted(changes["examples"]) for name in changes["examples"][kind][:_EXAMPLES]]
+    if examples:
+        blocks.append(Block("Such as these images", "`labelyard diff OLD NEW` compares any two releases.",
+                            table=table(("", "image"), examples), is_open=True))  # fmt: skip
+    return Section("changes", title, text, blocks)
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    found = [f"{counts[kind]:,} {kind}" for kind in (*_KINDS, "moved") if type(counts.get(kind)) is int and counts[kind]]
+    return ", ".join(found) or "none changed"
+
+
+def about_groups(contents: Contents, examples: Mapping[int, ImageDetails]) -> Section | None:
+    """Images that belong together, and images of the same content."""
+    blocks = []
+    for name, hashes, title, what in (
+        ("groups", contents.images.group, "Groups", "Images of one group, such as a folder or a video, stay in one split."),
+        ("content", contents.images.content, "The same content", "Files of one SHA-256 under several names."),
+    ):
+        found = figures.repeated(hashes, contents.images.split)
+        if not found.sets:
+            continue
+        apart = f" {found.apart:,} of them are in several splits: what a model is tested on, it has seen in training." if (
+            found.apart
+        ) else " None of them is in several splits."  # fmt: skip
+        rows: list[Sequence[Cell]] = []
+        for place, size in found.largest:
+            one = examples.get(int(contents.images.id[place]))
+            text = "–" if one is None else one.group if name == "groups" and one.group else one.file_name
+            rows.append((text, Bar(f"{size:,}", size / found.largest[0][1]), share(size, len(contents.images))))
+        text = f"{what} {found.images:,} images are in {found.sets:,} sets of two or more.{apart}"
+        if name == "groups":
+            text += " A group that is most of the data makes the release less varied than its count of images."
+        column = "group" if name == "groups" else "first image"
+        blocks.append(Block(title, text, table=table((column, "images", "share"), rows), is_open=True))
+    return Section("groups", "Near duplicates", "", blocks) if blocks else None
+
+
+def duplicated_groups(contents: Contents) -> set[int]:
+    """Return the ids of the images whose names the section about groups shows."""
+    columns = (contents.images.group, contents.images.content)
+    found = [figures.repeated(hashes, contents.images.split).largest for hashes in columns]
+    return {int(contents.images.id[place]) for largest in found for place, _ in largest}
+
+
+def about_people(people: People | None) -> Section | None:
+    """Share and speed of the annotators."""
+    if people is None:
+        return None
+    found = people.annotators
+    total = sum(one.annotations for one in found)
+    rows: list[Sequence[Cell]] = [
+        (one.name, Bar(f"{one.annotations:,}", one.annotations / found[0].annotations), share(one.annotations, total), one.jobs,
+         "–" if one.seconds is None else f"{one.seconds / 3600:.1f}", amount(one.per_hour and round(one.per_hour)))
+        for one in found
+    ]  # fmt: skip
+    shown = found[: plots.MOST_BARS]
+    blocks = [Block(
+        "Share", "Where one person drew most of a label, that person's habits become the model's.",
+        plots.plain_bars("people", "Annotations by annotator", [one.name for one in shown], [one.annotations for one in shown], "{:,.0f}"),
+        table(("annotator", "annotations", "share", "jobs", "hours", "per hour"), rows),
+    )]  # fmt: skip
+    timed = [one for one in shown if one.per_hour is not None]
+    if timed:
+        blocks.append(Block(
+            "Speed", "Annotations in an hour of work; a gap of over ten minutes is a pause. Compare people on like images "
+            "only: very fast work deserves a second look, very slow work a question.",
+            plots.plain_bars("speed", "Annotations in an hour of work", [one.name for one in timed],
+                             [one.per_hour or 0 for one in timed], "{:,.0f}"),
+        ))  # fmt: skip
+    return Section("people", "Annotators", "", blocks)
+
+
+def about_agreement(agreement: Agreement | None) -> Section | None:
+    """How far two labellings of the same images agree."""
+    if agreement is None:
+        return None
+    text = (
+        f"{agreement.images:,} images were labelled twice. {share(agreement.matched, 1)} of their boxes have one of the same "
+        f"label with IoU 0.5 in the other labelling. COCO's average precision of one against the other is "
+        f"{agreement.average_precision:.2f} (IoU 0.5 to 0.95), and {agreement.average_precision_50:.2f} at IoU 0.5."
+    )
+    if agreement.of > agreement.images:
+        text += f" These are the first of {agreement.of:,}."
+    ranked = sorted(agreement.labels, key=lambda one: (_share_matched(one[1]), one[0]))
+    rows = [(name, one.first, one.second, one.matched, one.matched_75, Bar(share(_share_matched(one), 1), _share_matched(one)))
+            for name, one in ranked]  # fmt: skip
+    shown = ranked[: plots.MOST_BARS]
+    block = Block(
+        "Agreement by label", "The labels on which people agree least come first: their definition needs an example, or a rule.",
+        plots.plain_bars("agreement", "Share of boxes with a match by label", [name for name, _ in shown],
+                         [100 * _share_matched(one) for _, one in shown], "{:.0f} %", most=100),
+        table(("label", "first", "second", "IoU ≥ 0.5", "IoU ≥ 0.75", "matched"), rows),
+    )  # fmt: skip
+    return Section("agreement", "Agreement", text, [block])
+
+
+def _share_matched(one: Any) -> float:
+    both = one.first + one.second
+    return 2 * one.matched / both if both else 1.0
+
+
+def about_sources(manifest: Manifest) -> Section:
+    """The account of the annotations, and the sources."""
+    read = manifest.annotations
+    rows = [("read", read.read), ("written", read.written), ("duplicates, written once", read.duplicates)]
+    rows += [(f"left out: {reason}", count) for reason, count in sorted(read.left_out.items())]
+    rows += [(f"images left out: {reason}", count) for reason, count in sorted(manifest.images_left_out.items())]
+    sources = [(one.name, one.images, one.annotations) for one in manifest.sources]
+    rule = ", ".join(f"{name} {fraction:.0%}" for name, fraction in manifest.splits.fractions.items())
+    blocks = [
+        Block("Account", "Read = written + duplicates + left out.", table=table(("annotations", ""), rows), is_open=True),
+        Block("Sources", f"Splits: {rule}, by {manifest.splits.by}. Written by labelyard {manifest.labelyard}.",
+              table=table(("source", "images", "annotations"), sources)),
+    ]  # fmt: skip
+    return Section("sources", "How it was made", "", blocks)
+
+
+def split_faults(contents: Contents) -> Iterator[str]:
+    """Yield a warning where images that belong together are in several splits."""
+    for hashes, what in ((contents.images.content, "of the same content"), (contents.images.group, "of one group")):
+        apart = figures.repeated(hashes, contents.images.split).apart
+        if apart:
+            yield f"{apart:,} sets of images {what} are in several splits: what a model is tested on, it has seen before"
