@@ -118,6 +118,12 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             "Rebuild a lost ledger from the bucket, CVAT's task names and the exports; apply the dataset files first.",
         ),
     },
+    "Datasets": {
+        "report": Command(
+            "labelyard.cli.report:report",
+            "Write a report of a release: one HTML file with figures, plots, and the doubtful annotations first.",
+        ),
+    },
     "CVAT": {
         "cvat": Command("labelyard.cli.cvat:cvat", "Use a CVAT from the shell: tasks, jobs, annotations, exports."),
     },

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+_NUMBER = re.compile(r"[\d,.]+(?:e[+-]\d+)?(?: %)?|–")
 
 MOST_ROWS = 150
 """Rows of a table that the page shows."""
@@ -27,6 +30,11 @@ class Table:
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     of: int | None = None
+
+    def is_numeric(self, column: int) -> bool:
+        """Return whether a column has numbers, shares or dashes alone, so that they are aligned to the right."""
+        cells = [row[column] for row in self.rows]
+        return bool(cells) and all(isinstance(one, int) or (isinstance(one, str) and _NUMBER.fullmatch(one)) for one in cells)
 
     @property
     def more(self) -> int:

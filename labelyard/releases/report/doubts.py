@@ -37,12 +37,21 @@ class Doubt:
 
 @dataclass(frozen=True, slots=True)
 class DoubtKind:
-    """Doubtful annotations of one kind, or images: how many there are, and the worst of them."""
+    """Doubtful annotations of one kind, or images: how many there are, and the worst of them.
+
+    `above` counts those that are examples of an earlier kind.
+    """
 
     title: str
     meaning: str
     count: int
     examples: Sequence[Doubt]
+    above: int = 0
+
+    @property
+    def more(self) -> int:
+        """How many are shown nowhere."""
+        return self.count - len(self.examples) - self.above
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +76,16 @@ def find_doubts(contents: Contents, examples: int) -> list[DoubtKind]:
     others.
     """
     shown: set[int] = set()
-    return [
-        DoubtKind(one.title, one.meaning, len(one.rows), _examples(contents, one, examples, shown))
-        for one in _suspects(contents)
-        if len(one.rows)
-    ]
+    found = []
+    for one in _suspects(contents):
+        if len(one.rows):
+            known = np.isin(one.rows, list(shown))
+            if one.others is not None:
+                known |= np.isin(one.others, list(shown))
+            above = 0 if one.are_images else int(known.sum())
+            chosen = _examples(contents, one, examples, shown)
+            found.append(DoubtKind(one.title, one.meaning, len(one.rows), chosen, above))
+    return found
 
 
 def _examples(contents: Contents, suspects: _Suspects, most: int, shown: set[int]) -> list[Doubt]:
@@ -190,15 +204,11 @@ def _same_boxes(contents: Contents) -> Iterator[_Suspects]:
          "One label is wrong, or the labels are not exclusive."),
     ):  # fmt: skip
         order = chosen[_worst(left[chosen], overlap[chosen], contents)]
-        yield _Suspects(title, meaning, left[order], _pair_reason(contents, right[order], overlap[order]), right[order])
+        yield _Suspects(title, meaning, left[order], _pair_reason(overlap[order]), right[order])
 
 
-def _pair_reason(contents: Contents, others: Places, overlap: Numbers) -> Callable[[int], str]:
-    def reason(at: int) -> str:
-        label = contents.labels[contents.boxes.label[others[at]]]
-        return f"IoU {overlap[at]:.2f} with {label} {contents.boxes.id[others[at]]}"
-
-    return reason
+def _pair_reason(overlap: Numbers) -> Callable[[int], str]:
+    return lambda at: f"two boxes, IoU {overlap[at]:.2f}"
 
 
 def _tiny(contents: Contents) -> _Suspects:

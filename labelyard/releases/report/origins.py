@@ -65,7 +65,7 @@ def about_changes(changes: Mapping[str, Any], *, is_first: bool) -> Section:
         ))  # fmt: skip
     examples = [(kind, name) for kind in sorted(changes["examples"]) for name in changes["examples"][kind][:_EXAMPLES]]
     if examples:
-        blocks.append(Block("Such as these images", "`labelyard diff OLD NEW` compares any two releases.",
+        blocks.append(Block("Such as these images", "labelyard diff OLD NEW compares any two releases.",
                             table=table(("", "image"), examples), is_open=True))  # fmt: skip
     return Section("changes", title, text, blocks)
 

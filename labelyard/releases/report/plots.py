@@ -169,8 +169,10 @@ def bubbles(name: str, title: str, sizes: Sequence[tuple[int, int, int]]) -> str
     widths, heights, counts = (np.array(column, float) for column in zip(*sizes, strict=True))
     with page_style():
         figure, axes = _figure(WIDTH, HEIGHT)
-        area = 16 + 500 * counts / counts.max()
-        axes.scatter(widths, heights, area, color=SERIES[0], alpha=0.55, lw=0.8, edgecolors=SERIES[0])
+        levels = np.ceil(_LEVELS * np.sqrt(counts / counts.max())).astype(int)
+        for level in range(1, _LEVELS + 1):  # circles of one size are one path in the SVG
+            own = levels == level
+            axes.plot(widths[own], heights[own], "o", ms=3.2 * level, color=SERIES[0], alpha=0.55, mew=0)
         largest = max(widths.max(), heights.max())
         axes.plot([0, largest], [0, largest], color=INK, lw=0.8, ls=(0, (3, 2)))
         axes.set(xlabel="width, px", ylabel="height, px", xlim=(0, widths.max() * 1.15), ylim=(0, heights.max() * 1.15))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,7 +16,7 @@ from labelyard.releases.report.reading import Contents, ImageDetails, Numbers
 _TOGETHER = 14
 _MISSING_FROM = 10
 _BINS = 40
-_MOST_SIZES = 200
+_MOST_SIZES = 100
 _MOST_CHOICES = 8
 _NUMBERS_FROM = 12
 _CELLS = 24
@@ -94,15 +95,26 @@ def about_images(contents: Contents, examples: dict[int, ImageDetails]) -> Secti
     blocks = [_objects(contents), _empty_images(contents, examples)]
     sizes = figures.image_sizes(contents)
     if sizes:
-        shown = f" The plot has the {_MOST_SIZES} most frequent of {len(sizes):,}." if len(sizes) > _MOST_SIZES else ""
         rows = [(f"{width:,} × {height:,}", count, share(count, len(contents.images))) for width, height, count in sizes]
         blocks.append(Block(
             "Sizes of images", "A larger circle is for more images. Lonely circles are images from elsewhere; circles on "
-            f"both sides of the dashed line are upright and lying images.{shown}",
-            plots.bubbles("sizes", "Sizes of images in pixels", sizes[:_MOST_SIZES]),
+            "both sides of the dashed line are upright and wide images.",
+            plots.bubbles("sizes", "Sizes of images in pixels", _rounded(sizes)),
             table(("px", "images", "share"), rows, 40),
         ))  # fmt: skip
     return Section("images", "Images", "", blocks)
+
+
+def _rounded(sizes: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+    """Return sizes for a plot: if they are many, near ones are one."""
+    step = 1
+    while len(sizes) > _MOST_SIZES:
+        step *= 2
+        counts: Counter[tuple[int, int]] = Counter()
+        for width, height, count in sizes:
+            counts[round(width / step) * step, round(height / step) * step] += count
+        sizes = [(*size, count) for size, count in sorted(counts.items())]
+    return sizes
 
 
 def _objects(contents: Contents) -> Block:
@@ -176,9 +188,11 @@ def _sides(found: figures.Shapes) -> Block:
 
 
 def _areas(found: figures.Shapes) -> Block:
-    limits = np.linspace(-6, 0, 31)
-    counts = np.histogram(np.clip(np.log10(found.share), -6, -1e-9), limits)[0]
-    ticks = [(-6.0, "0.0001 %"), (-4.0, "0.01 %"), (-3.0, "0.1 %"), (-2.0, "1 %"), (-1.0, "10 %"), (0.0, "100 %")]
+    logs = np.clip(np.log10(found.share), -6, -1e-9)
+    start = min(-2, int(np.floor(logs.min())))
+    limits = np.linspace(start, 0, -start * 5 + 1)
+    counts = np.histogram(logs, limits)[0]
+    ticks = [(float(power), f"{100 * 10.0**power:g} %") for power in range(start, 1)]
     middle = float(np.median(found.share))
     rows = [(f"{100 * 10**low:.2g} % to {100 * 10**high:.2g} %", int(count), share(count, len(found.rows)))
             for low, high, count in zip(limits, limits[1:], counts, strict=False) if count]  # fmt: skip
@@ -186,14 +200,14 @@ def _areas(found: figures.Shapes) -> Block:
         "Share of the image", f"The median box covers {100 * middle:.2g} % of its image. Objects far to the left need a "
         "higher resolution, or tiles, in training.",
         plots.histogram("areas", "Boxes by their share of the image", (counts, limits), "area of the box, share of the image",
-                        ticks, [(float(np.clip(np.log10(middle), -6, 0)), "median")]),
+                        ticks, [(float(np.clip(np.log10(middle), start, 0)), "median")]),
         table(("share of the image", "boxes", "share"), rows),
     )  # fmt: skip
 
 
 def _aspects(found: figures.Shapes) -> Block:
-    limits = np.linspace(-5, 5, 41)
-    counts = np.histogram(np.clip(np.log2(found.width / found.height), -5, 5 - 1e-9), limits)[0]
+    limits = np.linspace(-5.125, 5.125, 42)  # squares are in the middle of a bin
+    counts = np.histogram(np.clip(np.log2(found.width / found.height), -5.125, 5.125), limits)[0]
     ticks = [(-4.0, "1:16"), (-2.0, "1:4"), (-1.0, "1:2"), (0.0, "1:1"), (1.0, "2:1"), (2.0, "4:1"), (4.0, "16:1")]
     rows = [(_ratio(low, high), int(count), share(count, len(found.rows)))
             for low, high, count in zip(limits, limits[1:], counts, strict=False) if count]  # fmt: skip

@@ -40,6 +40,7 @@ _ID = re.compile(r'\s?\bid="([^"]*)"')
 _REFERENCE = re.compile(r'(xlink:href="#|url\(#)([^")]+)')
 _COLOUR = re.compile("|".join(_VARIABLES))
 _STROKE_DEFAULTS = re.compile(r"(?<=[\"; ])stroke-(?:linejoin: miter|linecap: butt)(?:; )?")
+_DECIMALS = re.compile(r"(\.\d\d)\d+")
 _SPACE = re.compile(r">\s+<")
 
 
@@ -64,5 +65,5 @@ def inline_svg(figure: Figure, name: str, title: str) -> str:
     text = _REFERENCE.sub(rf"\g<1>{name}-\g<2>", text)
     text = _SIZE.sub(rf'\1 class="plot {name}" role="img" aria-label="{title}"', text, count=1)
     text = _FONT.sub(r"font-size: \1px", text)
-    text = _STROKE_DEFAULTS.sub("", text)
+    text = _DECIMALS.sub(r"\1", _STROKE_DEFAULTS.sub("", text))
     return _COLOUR.sub(lambda found: _VARIABLES[found[0]], text)
