@@ -15,7 +15,7 @@ from labelyard.escaping import printable
 @click.option(
     "--images",
     type=click.Path(path_type=Path),
-    help="The folder of the image files, for pictures of doubtful annotations. By default `images` in FOLDER, if it is there.",
+    help="The folder of the image files, for pictures of doubtful annotations. By default `images` in FOLDER.",
 )
 @click.option(
     "--to", type=click.Path(path_type=Path), help="The file to write. By default FOLDER-report.html, beside FOLDER."

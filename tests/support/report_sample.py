@@ -2,8 +2,8 @@
 
     python -m tests.support.report_sample FOLDER [--views 20]
 
-Its images are parts of the photographs of the demo, with the boxes that are visible in them; then some mistakes of people
-are added, people and times, and a release before it.
+Its images are parts of the photographs of the demo, with the boxes that are visible in them. Then come some mistakes of
+people, their names and times, and a release before it.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from labelyard.domain.splits import SplitRule
 from labelyard.releases.lines import fields, items
 from labelyard.releases.manifest import instances_path
 from labelyard.releases.merging import MergeOptions, merge
-from labelyard.releases.sources import SourceFile
 from labelyard.releases.report.people import PASSPORT
+from labelyard.releases.sources import SourceFile
 from tests.support.paths import ROOT
 
 PHOTOGRAPHS = ROOT / "labelyard" / "demo" / "photographs"
@@ -60,7 +60,9 @@ def write_passport(release: Path, seed: int = 7) -> None:
                 person = PEOPLE[min(job * 5 % 7, 3)]
                 time[person] += timedelta(seconds=chance.expovariate(1 / (9 + 6 * PEOPLE.index(person))) + 2)
                 at = time[person].isoformat()
-                lines.append({"annotation": found["id"], "image": found["image_id"], "job": job, "annotator": person, "at": at})
+                lines.append(
+                    {"annotation": found["id"], "image": found["image_id"], "job": job, "annotator": person, "at": at}
+                )
     (release / PASSPORT).write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
@@ -76,7 +78,7 @@ def _document(pictures: Path, views: int, chance: random.Random) -> dict[str, An
             part = _part(picture.size, chance)
             stem = Path(photograph["file_name"]).stem
             image = {"id": len(images) + 1, "file_name": f"{stem}-{view:02d}.jpg", "width": part[2] - part[0],
-                     "height": part[3] - part[1], "date_captured": f"2026-02-{1 + view % 28:02d}T10:00:00Z"}  # fmt: skip
+                     "height": part[3] - part[1], "date_captured": f"2026-02-{1 + view % 28:02d}T10:00:00"}  # fmt: skip
             picture.crop(part).save(pictures / str(image["file_name"]), quality=80)
             images.append(image)
             annotations += [found for one in own if (found := _visible(one, part, image, chance))]
@@ -94,7 +96,9 @@ def _part(size: tuple[int, int], chance: random.Random) -> tuple[int, int, int, 
     return left, top, left + width, top + height
 
 
-def _visible(one: dict[str, Any], part: tuple[int, ...], image: dict[str, Any], chance: random.Random) -> dict[str, Any] | None:
+def _visible(
+    one: dict[str, Any], part: tuple[int, ...], image: dict[str, Any], chance: random.Random
+) -> dict[str, Any] | None:
     x, y, width, height = one["bbox"]
     left, top = max(x, part[0]), max(y, part[1])
     right, bottom = min(x + width, part[2]), min(y + height, part[3])
@@ -104,7 +108,9 @@ def _visible(one: dict[str, Any], part: tuple[int, ...], image: dict[str, Any], 
     box += [round(min(right - left, image["width"] - box[0]), 1), round(min(bottom - top, image["height"] - box[1]), 1)]
     occluded = chance.random() < 0.15
     light = chance.choices(("day", "dusk", "night"), (70, 25, 5))[0]
-    return _annotation(image["id"], one["category_id"], box, {"occluded": occluded, "light": light, "age": chance.randint(1, 90)})
+    return _annotation(
+        image["id"], one["category_id"], box, {"occluded": occluded, "light": light, "age": chance.randint(1, 90)}
+    )
 
 
 def _annotation(image: int, category: int, box: list[float], attributes: dict[str, Any]) -> dict[str, Any]:

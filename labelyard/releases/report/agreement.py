@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -42,8 +43,11 @@ def find_agreement(contents: Contents, people: People | None) -> Agreement | Non
         return None
     pairs.sort(key=lambda pair: int(contents.images.id[contents.boxes.image[pair[0][0]]]))
     chosen = pairs[:MOST_PAIRS]
-    boxes = [[(int(contents.boxes.label[row]), *contents.boxes.box[row].tolist()) for row in rows]
-             for pair in chosen for rows in pair]  # fmt: skip
+    boxes = [
+        [(int(contents.boxes.label[row]), *contents.boxes.box[row].tolist()) for row in rows]
+        for pair in chosen
+        for rows in pair
+    ]
     found = match_boxes(boxes[::2], boxes[1::2])
     labels = [(contents.labels[label], matches) for label, matches in sorted(found.labels.items())]
     return Agreement(len(chosen), len(pairs), labels, found.average_precision, found.average_precision_50)
@@ -61,12 +65,12 @@ def _of_two_jobs(contents: Contents, people: People | None) -> Iterator[tuple[Pl
     rows = np.flatnonzero(boxes.is_box & (jobs >= 0))
     rows = rows[np.lexsort((boxes.id[rows], jobs[rows], boxes.image[rows]))]
     new = np.flatnonzero((np.diff(boxes.image[rows], prepend=-1) != 0) | (np.diff(jobs[rows], prepend=-1) != 0))
-    groups = np.split(rows, new[1:]) if len(rows) else []
+    ends = np.append(new[1:], len(rows))
     images = boxes.image[rows[new]]
     for image in np.flatnonzero(np.bincount(images, minlength=1) > 1):
         start, end = np.searchsorted(images, [image, image + 1])
-        two = sorted(sorted(range(start, end), key=lambda at: (-len(groups[at]), at))[:2])
-        yield groups[two[0]], groups[two[1]]
+        one, two = sorted(sorted(range(start, end), key=lambda at: (int(new[at] - ends[at]), at))[:2])
+        yield rows[new[one] : ends[one]], rows[new[two] : ends[two]]
 
 
 def _of_equal_content(contents: Contents) -> Iterator[tuple[Places, Places]]:
@@ -77,7 +81,7 @@ def _of_equal_content(contents: Contents) -> Iterator[tuple[Places, Places]]:
     labelled = np.unique(boxes.image[rows])
     labelled = labelled[images.content[labelled] != 0]
     order = labelled[np.lexsort((images.id[labelled], images.content[labelled]))]
-    for one, two in zip(order[:-1], order[1:], strict=True):
+    for one, two in pairwise(order):
         same = ("content", "width", "height")
         if all(getattr(images, name)[one] == getattr(images, name)[two] for name in same):
             of_rows = boxes.image[rows]

@@ -62,7 +62,7 @@ class AttributeCounts:
 
     def add(self, label: int, attributes: bytes) -> None:
         """Count the attributes of an annotation, a JSON object, or empty if it has none."""
-        if len(attributes) > 2:  # noqa: PLR2004 - more than {}
+        if len(attributes) > 2:
             self._pending[label, attributes] += 1
             if len(self._pending) >= _MOST_PENDING:
                 self.close()

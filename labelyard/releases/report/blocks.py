@@ -6,7 +6,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_NUMBER = re.compile(r"[\d,.]+(?:e[+-]\d+)?(?: %)?|–")
+NONE = "\u2013"
+"""What a cell shows that has no value: a dash."""
+TIMES = "\u00d7"
+"""The sign between a width and a height."""
+
+_NUMBER = re.compile(r"[\d,.]+(?:e[+-]\d+)?(?: %)?|\u2013")
 
 MOST_ROWS = 150
 """Rows of a table that the page shows."""
@@ -34,7 +39,9 @@ class Table:
     def is_numeric(self, column: int) -> bool:
         """Return whether a column has numbers, shares or dashes alone, so that they are aligned to the right."""
         cells = [row[column] for row in self.rows]
-        return bool(cells) and all(isinstance(one, int) or (isinstance(one, str) and _NUMBER.fullmatch(one)) for one in cells)
+        return bool(cells) and all(
+            isinstance(one, int) or (isinstance(one, str) and _NUMBER.fullmatch(one)) for one in cells
+        )
 
     @property
     def more(self) -> int:
@@ -75,13 +82,13 @@ class Section:
 def share(part: float, whole: float) -> str:
     """Return a share in percent, with a decimal only where it is small."""
     if not whole:
-        return "–"
+        return NONE
     found = 100 * part / whole
-    return f"{found:.1f} %" if 0 < found < 9.95 else f"{found:.0f} %"  # noqa: PLR2004 - 9.95 % rounds to 10 %
+    return f"{found:.1f} %" if 0 < found < 9.95 else f"{found:.0f} %"
 
 
 def amount(value: float | None) -> str:
     """Return a number with three digits or more; a dash for none."""
     if value is None or value != value:  # noqa: PLR0124 - NaN
-        return "–"
-    return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"  # noqa: PLR2004
+        return NONE
+    return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from labelyard.releases.report.blocks import TIMES
 from labelyard.releases.report.figures import Shapes, is_sized, medians, shapes
-from labelyard.releases.report.reading import Contents, Numbers, Places
+from labelyard.releases.report.reading import Contents, Flags, Numbers, Places
 
 SHORTEST_SIDE = 4.0
 """Pixels: a shorter box is hardly anything that a person can see."""
@@ -130,9 +131,11 @@ def _without_box(contents: Contents) -> _Suspects:
     rows = np.flatnonzero(~contents.boxes.is_box)
     rows = rows[np.argsort(contents.boxes.id[rows], kind="stable")]
     return _Suspects(
-        "No usable box", "Its box has no area, or numbers that no image has. Training skips it, or fails.", rows,
+        "No usable box",
+        "Its box has no area, or numbers that no image has. Training skips it, or fails.",
+        rows,
         lambda at: "box " + ", ".join(f"{value:g}" for value in contents.boxes.box[rows[at]]),
-    )  # fmt: skip
+    )
 
 
 def _outside(contents: Contents) -> _Suspects:
@@ -142,9 +145,7 @@ def _outside(contents: Contents) -> _Suspects:
     beyond = np.stack(
         [-box[:, 0], -box[:, 1], box[:, 0] + box[:, 2] - width, box[:, 1] + box[:, 3] - height], axis=1
     ).max(axis=1, initial=0)
-    is_off = (
-        (box[:, 0] >= width) | (box[:, 1] >= height) | (box[:, 0] + box[:, 2] <= 0) | (box[:, 1] + box[:, 3] <= 0)
-    )
+    is_off = (box[:, 0] >= width) | (box[:, 1] >= height) | (box[:, 0] + box[:, 2] <= 0) | (box[:, 1] + box[:, 3] <= 0)
     chosen = np.flatnonzero(beyond > BEYOND)
     chosen = chosen[_worst(rows[chosen], beyond[chosen] + 1e9 * is_off[chosen], contents)]
 
@@ -153,9 +154,11 @@ def _outside(contents: Contents) -> _Suspects:
         return "it is wholly outside of the image" if is_off[row] else f"{beyond[row]:,.0f} px beyond the image"
 
     return _Suspects(
-        "Outside of the image", "The box reaches more than a pixel beyond its image. Often a wrong size, or an image "
-        "that was turned.", rows[chosen], reason,
-    )  # fmt: skip
+        "Outside of the image",
+        "The box reaches more than a pixel beyond its image. Often a wrong size, or an image that was turned.",
+        rows[chosen],
+        reason,
+    )
 
 
 def same_boxes(contents: Contents) -> tuple[Places, Places, Numbers]:
@@ -198,11 +201,17 @@ def _same_boxes(contents: Contents) -> Iterator[_Suspects]:
     left, right, overlap = same_boxes(contents)
     same_label = contents.boxes.label[left] == contents.boxes.label[right]
     for chosen, title, meaning in (
-        (np.flatnonzero(same_label), "The same box twice", "Two boxes of one label overlap almost wholly: one object "
-         "was probably labelled twice, and a model learns to predict doubles."),
-        (np.flatnonzero(~same_label), "Two labels on one object", "Two boxes of unlike labels overlap almost wholly. "
-         "One label is wrong, or the labels are not exclusive."),
-    ):  # fmt: skip
+        (
+            np.flatnonzero(same_label),
+            "The same box twice",
+            "Two boxes of one label overlap almost wholly: one object was labelled twice. A model learns doubles.",
+        ),
+        (
+            np.flatnonzero(~same_label),
+            "Two labels on one object",
+            "Two boxes of unlike labels overlap almost wholly. One label is wrong, or the labels are not exclusive.",
+        ),
+    ):
         order = chosen[_worst(left[chosen], overlap[chosen], contents)]
         yield _Suspects(title, meaning, left[order], _pair_reason(overlap[order]), right[order])
 
@@ -216,9 +225,11 @@ def _tiny(contents: Contents) -> _Suspects:
     rows = np.flatnonzero(contents.boxes.is_box & (sides.min(axis=1, initial=np.inf) < SHORTEST_SIDE))
     rows = rows[_worst(rows, -sides[rows].prod(axis=1), contents)]
     return _Suspects(
-        "Tiny boxes", f"A side is shorter than {SHORTEST_SIDE:g} px: often a slip of the mouse.", rows,
-        lambda at: f"{sides[rows[at], 0]:.3g} × {sides[rows[at], 1]:.3g} px",
-    )  # fmt: skip
+        "Tiny boxes",
+        f"A side is shorter than {SHORTEST_SIDE:g} px: often a slip of the mouse.",
+        rows,
+        lambda at: f"{sides[rows[at], 0]:.3g} {TIMES} {sides[rows[at], 1]:.3g} px",
+    )
 
 
 def _elongated(contents: Contents, found: Shapes) -> _Suspects:
@@ -229,12 +240,16 @@ def _elongated(contents: Contents, found: Shapes) -> _Suspects:
     chosen = chosen[_worst(found.rows[chosen], logs[chosen] - usual[labels[chosen]], contents)]
 
     def reason(at: int) -> str:
-        return f"{np.exp(logs[chosen[at]]):.0f} : 1; for this label {np.exp(usual[labels[chosen[at]]]):.1f} : 1 is usual"
+        return (
+            f"{np.exp(logs[chosen[at]]):.0f} : 1; for this label {np.exp(usual[labels[chosen[at]]]):.1f} : 1 is usual"
+        )
 
     return _Suspects(
-        "Long and thin", f"One side is over {_ASPECT:g} times the other, and the label is usually far less elongated.",
-        found.rows[chosen], reason,
-    )  # fmt: skip
+        "Long and thin",
+        f"One side is over {_ASPECT:g} times the other, and the label is usually far less elongated.",
+        found.rows[chosen],
+        reason,
+    )
 
 
 def _very_large(contents: Contents, found: Shapes) -> _Suspects:
@@ -248,9 +263,11 @@ def _very_large(contents: Contents, found: Shapes) -> _Suspects:
         return f"{min(found.share[row], 1):.0%} of the image; for this label {usual[labels[row]]:.1%} is usual"
 
     return _Suspects(
-        "Nearly the whole image", f"The box covers over {_SHARE:.0%} of the image, and the label usually does not.",
-        found.rows[chosen], reason,
-    )  # fmt: skip
+        "Nearly the whole image",
+        f"The box covers over {_SHARE:.0%} of the image, and the label usually does not.",
+        found.rows[chosen],
+        reason,
+    )
 
 
 def _unlike_label(contents: Contents, found: Shapes) -> _Suspects:
@@ -263,12 +280,18 @@ def _unlike_label(contents: Contents, found: Shapes) -> _Suspects:
 
     def reason(at: int) -> str:
         one = factor[chosen[at]]
-        return f"{one:,.0f} times the usual area of its label" if one > 1 else f"1/{1 / one:,.0f} of its label's usual area"
+        return (
+            f"{one:,.0f} times the usual area of its label"
+            if one > 1
+            else f"1/{1 / one:,.0f} of its label's usual area"
+        )
 
     return _Suspects(
-        "Of unusual size for the label", f"Its share of the image is over {_AREA_FACTOR:g} times the label's median, or "
-        f"under 1/{_AREA_FACTOR:g}.", found.rows[chosen], reason,
-    )  # fmt: skip
+        "Of unusual size for the label",
+        f"Its share of the image is over {_AREA_FACTOR:g} times the label's median, or under 1/{_AREA_FACTOR:g}.",
+        found.rows[chosen],
+        reason,
+    )
 
 
 def _slivers(contents: Contents, found: Shapes) -> _Suspects:
@@ -279,20 +302,24 @@ def _slivers(contents: Contents, found: Shapes) -> _Suspects:
     chosen = np.flatnonzero(at_edge & (part < _SLIVER))
     chosen = chosen[_worst(found.rows[chosen], -part[chosen], contents)]
     return _Suspects(
-        "Slivers at the edge", f"The box touches the image's edge and is thinner than {_SLIVER:.0%} of it: so little of "
-        "the object is visible that a model cannot learn it.", found.rows[chosen],
-        lambda at: f"{box[chosen[at], 2]:.0f} × {box[chosen[at], 3]:.0f} px at the edge",
-    )  # fmt: skip
+        "Slivers at the edge",
+        f"The box touches the image's edge and is thinner than {_SLIVER:.0%} of it: so little of "
+        "the object is visible that a model cannot learn it.",
+        found.rows[chosen],
+        lambda at: f"{box[chosen[at], 2]:.0f} {TIMES} {box[chosen[at], 3]:.0f} px at the edge",
+    )
 
 
-def touches_edge(contents: Contents, found: Shapes) -> Places:
+def touches_edge(contents: Contents, found: Shapes) -> Flags:
     """Return for each box of the shapes whether a side of it is within half a pixel of the image's edge, or beyond."""
     box, image = contents.boxes.box[found.rows], contents.boxes.image[found.rows]
     right, bottom = contents.images.width[image], contents.images.height[image]
-    touches: Places = (
-        (box[:, 0] <= 0.5) | (box[:, 1] <= 0.5)
-        | (box[:, 0] + box[:, 2] >= right - 0.5) | (box[:, 1] + box[:, 3] >= bottom - 0.5)
-    )  # fmt: skip
+    touches: Flags = (
+        (box[:, 0] <= 0.5)
+        | (box[:, 1] <= 0.5)
+        | (box[:, 0] + box[:, 2] >= right - 0.5)
+        | (box[:, 1] + box[:, 3] >= bottom - 0.5)
+    )
     return touches
 
 
@@ -301,9 +328,11 @@ def _low_scores(contents: Contents) -> _Suspects:
     rows = np.flatnonzero(score < _LOW_SCORE)
     rows = rows[_worst(rows, -score[rows], contents)]
     return _Suspects(
-        "Low scores", f"A model drew it with a score below {_LOW_SCORE:g}, and it is still in the release.", rows,
+        "Low scores",
+        f"A model drew it with a score below {_LOW_SCORE:g}, and it is still in the release.",
+        rows,
         lambda at: f"score {score[rows[at]]:.2f}",
-    )  # fmt: skip
+    )
 
 
 def _unlike_images(contents: Contents) -> _Suspects:
@@ -319,9 +348,13 @@ def _unlike_images(contents: Contents) -> _Suspects:
 
     def reason(at: int) -> str:
         one = chosen[at]
-        return f"{width[one]:.0f} × {height[one]:.0f} px; {usual:.2g} megapixels are usual"
+        return f"{width[one]:.0f} {TIMES} {height[one]:.0f} px; {usual:.2g} megapixels are usual"
 
     return _Suspects(
-        "Images of unlike size", f"Over {_PIXELS_FACTOR:g} times as many pixels as usual, under a quarter, or another "
-        "shape: a thumbnail, a panorama, or an image from elsewhere.", chosen, reason, are_images=True,
-    )  # fmt: skip
+        "Images of unlike size",
+        f"Over {_PIXELS_FACTOR:g} times as many pixels as usual, under a quarter, or another "
+        "shape: a thumbnail, a panorama, or an image from elsewhere.",
+        chosen,
+        reason,
+        are_images=True,
+    )

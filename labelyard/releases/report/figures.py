@@ -31,7 +31,8 @@ def by_size(counts: Counts) -> Places:
     """Return the positions of labels, the most frequent first, without those that have nothing."""
     total = counts.sum(axis=1)
     order = np.argsort(-total, kind="stable")
-    return order[total[order] > 0]
+    found: Places = order[total[order] > 0]
+    return found
 
 
 def images_of_labels(contents: Contents) -> Counts:
@@ -53,7 +54,8 @@ def co_occurrence(contents: Contents, labels: Places) -> Counts:
     chosen = rows >= 0
     present = np.zeros((len(contents.images), len(labels)), np.float32)
     present[contents.boxes.image[chosen], rows[chosen]] = 1  # sums of ones are exact in float32 up to 2^24
-    return np.rint(present.T @ present).astype(np.int64)
+    found: Counts = np.rint(present.T @ present).astype(np.int64)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

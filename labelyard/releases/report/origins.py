@@ -7,11 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+from msgspec import Struct
+
 from labelyard.errors import InputError
 from labelyard.releases.manifest import CHANGES, Manifest
 from labelyard.releases.report import figures, plots
 from labelyard.releases.report.agreement import Agreement
-from labelyard.releases.report.blocks import Bar, Block, Cell, Section, amount, share, table
+from labelyard.releases.report.blocks import NONE, Bar, Block, Cell, Section, amount, share, table
 from labelyard.releases.report.people import People
 from labelyard.releases.report.reading import Contents, ImageDetails
 
@@ -25,17 +28,29 @@ def read_changes(folder: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        found = json.loads(path.read_bytes())
-        for part in ("images", "annotations", *(("by_label", name) for name in found["by_label"])):
-            counts = found[part] if isinstance(part, str) else found[part[0]][part[1]]
-            if not all(type(counts[kind]) is int for kind in _KINDS):
-                raise TypeError(f"{part} has no counts")
-        names = [name for kind in _KINDS for name in found["labels"][kind]]
-        if not all(isinstance(name, str) for name in (*names, *(one for few in found["examples"].values() for one in few))):
-            raise TypeError("a name is no text")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        return _convert(json.loads(path.read_bytes()))
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"not the changes of a release: {error}", where=str(path)) from error
-    assert isinstance(found, dict)
+
+
+class _Counts(Struct):
+    added: int
+    removed: int
+    changed: int
+    moved: int = 0
+
+
+class _Changes(Struct):
+    images: _Counts
+    annotations: _Counts
+    labels: dict[str, list[str]]
+    by_label: dict[str, _Counts]
+    examples: dict[str, list[str]]
+
+
+def _convert(document: object) -> dict[str, Any]:
+    """Return the changes with every count; raises ValueError for anything else."""
+    found: dict[str, Any] = msgspec.to_builtins(msgspec.convert(document, _Changes))
     return found
 
 
@@ -48,7 +63,7 @@ def about_changes(changes: Mapping[str, Any], *, is_first: bool) -> Section:
         return Section("changes", title, text, [])
     text = "Images: " + _counts(images) + ". Annotations: " + _counts(boxes) + "."
     for kind in _KINDS:
-        if changes["labels"][kind]:
+        if changes["labels"].get(kind):
             text += f" Labels {kind}: {', '.join(changes['labels'][kind][:10])}."
     changed = {name: one for name, one in changes["by_label"].items() if any(one[kind] for kind in _KINDS)}
     ranked = sorted(changed, key=lambda name: (-sum(changed[name][kind] for kind in _KINDS), name))
@@ -56,22 +71,37 @@ def about_changes(changes: Mapping[str, Any], *, is_first: bool) -> Section:
     if ranked:
         rows = [(name, *(changed[name][kind] for kind in _KINDS)) for name in ranked]
         shown = ranked[: plots.MOST_BARS]
-        blocks.append(Block(
-            "Annotations by label", "To the right what was added or changed, to the left what was removed. Long bars to the "
-            "left, or a label that alone changed, need a reason.",
-            plots.diverging_bars("changes", "Annotations added, changed and removed by label", shown,
-                                 *([changed[name][kind] for name in shown] for kind in _KINDS)),
-            table(("label", *_KINDS), rows),
-        ))  # fmt: skip
+        blocks.append(
+            Block(
+                "Annotations by label",
+                "To the right what was added or changed, to the left what was removed. Long bars to the "
+                "left, or a label that alone changed, need a reason.",
+                plots.diverging_bars(
+                    "changes",
+                    "Annotations added, changed and removed by label",
+                    shown,
+                    *([changed[name][kind] for name in shown] for kind in _KINDS),
+                ),
+                table(("label", *_KINDS), rows),
+            )
+        )
     examples = [(kind, name) for kind in sorted(changes["examples"]) for name in changes["examples"][kind][:_EXAMPLES]]
     if examples:
-        blocks.append(Block("Such as these images", "labelyard diff OLD NEW compares any two releases.",
-                            table=table(("", "image"), examples), is_open=True))  # fmt: skip
+        blocks.append(
+            Block(
+                "Such as these images",
+                "labelyard diff OLD NEW compares any two releases.",
+                table=table(("", "image"), examples),
+                is_open=True,
+            )
+        )
     return Section("changes", title, text, blocks)
 
 
 def _counts(counts: Mapping[str, int]) -> str:
-    found = [f"{counts[kind]:,} {kind}" for kind in (*_KINDS, "moved") if type(counts.get(kind)) is int and counts[kind]]
+    found = [
+        f"{counts[kind]:,} {kind}" for kind in (*_KINDS, "moved") if type(counts.get(kind)) is int and counts[kind]
+    ]
     return ", ".join(found) or "none changed"
 
 
@@ -79,19 +109,26 @@ def about_groups(contents: Contents, examples: Mapping[int, ImageDetails]) -> Se
     """Images that belong together, and images of the same content."""
     blocks = []
     for name, hashes, title, what in (
-        ("groups", contents.images.group, "Groups", "Images of one group, such as a folder or a video, stay in one split."),
+        (
+            "groups",
+            contents.images.group,
+            "Groups",
+            "Images of one group, such as a folder or a video, stay in one split.",
+        ),
         ("content", contents.images.content, "The same content", "Files of one SHA-256 under several names."),
     ):
         found = figures.repeated(hashes, contents.images.split)
         if not found.sets:
             continue
-        apart = f" {found.apart:,} of them are in several splits: what a model is tested on, it has seen in training." if (
-            found.apart
-        ) else " None of them is in several splits."  # fmt: skip
+        apart = (
+            f" {found.apart:,} of them are in several splits: what a model is tested on, it has seen in training."
+            if (found.apart)
+            else " None of them is in several splits."
+        )
         rows: list[Sequence[Cell]] = []
         for place, size in found.largest:
             one = examples.get(int(contents.images.id[place]))
-            text = "–" if one is None else one.group if name == "groups" and one.group else one.file_name
+            text = NONE if one is None else one.group if name == "groups" and one.group else one.file_name
             rows.append((text, Bar(f"{size:,}", size / found.largest[0][1]), share(size, len(contents.images))))
         text = f"{what} {found.images:,} images are in {found.sets:,} sets of two or more.{apart}"
         if name == "groups":
@@ -115,24 +152,47 @@ def about_people(people: People | None) -> Section | None:
     found = people.annotators
     total = sum(one.annotations for one in found)
     rows: list[Sequence[Cell]] = [
-        (one.name, Bar(f"{one.annotations:,}", one.annotations / found[0].annotations), share(one.annotations, total), one.jobs,
-         "–" if one.seconds is None else f"{one.seconds / 3600:.1f}", amount(one.per_hour and round(one.per_hour)))
+        (
+            one.name,
+            Bar(f"{one.annotations:,}", one.annotations / found[0].annotations),
+            share(one.annotations, total),
+            one.jobs,
+            NONE if one.seconds is None else f"{one.seconds / 3600:.1f}",
+            amount(one.per_hour and round(one.per_hour)),
+        )
         for one in found
-    ]  # fmt: skip
+    ]
     shown = found[: plots.MOST_BARS]
-    blocks = [Block(
-        "Share", "Where one person drew most of a label, that person's habits become the model's.",
-        plots.plain_bars("people", "Annotations by annotator", [one.name for one in shown], [one.annotations for one in shown], "{:,.0f}"),
-        table(("annotator", "annotations", "share", "jobs", "hours", "per hour"), rows),
-    )]  # fmt: skip
+    blocks = [
+        Block(
+            "Share",
+            "Where one person drew most of a label, that person's habits become the model's.",
+            plots.plain_bars(
+                "people",
+                "Annotations by annotator",
+                [one.name for one in shown],
+                [one.annotations for one in shown],
+                "{:,.0f}",
+            ),
+            table(("annotator", "annotations", "share", "jobs", "hours", "per hour"), rows),
+        )
+    ]
     timed = [one for one in shown if one.per_hour is not None]
     if timed:
-        blocks.append(Block(
-            "Speed", "Annotations in an hour of work; a gap of over ten minutes is a pause. Compare people on like images "
-            "only: very fast work deserves a second look, very slow work a question.",
-            plots.plain_bars("speed", "Annotations in an hour of work", [one.name for one in timed],
-                             [one.per_hour or 0 for one in timed], "{:,.0f}"),
-        ))  # fmt: skip
+        blocks.append(
+            Block(
+                "Speed",
+                "Annotations in an hour of work; a gap of over ten minutes is a pause. Compare people on like images "
+                "only: very fast work deserves a second look, very slow work a question.",
+                plots.plain_bars(
+                    "speed",
+                    "Annotations in an hour of work",
+                    [one.name for one in timed],
+                    [one.per_hour or 0 for one in timed],
+                    "{:,.0f}",
+                ),
+            )
+        )
     return Section("people", "Annotators", "", blocks)
 
 
@@ -141,22 +201,38 @@ def about_agreement(agreement: Agreement | None) -> Section | None:
     if agreement is None:
         return None
     text = (
-        f"{agreement.images:,} images were labelled twice. {share(agreement.matched, 1)} of their boxes have one of the same "
-        f"label with IoU 0.5 in the other labelling. COCO's average precision of one against the other is "
+        f"{agreement.images:,} images were labelled twice. {share(agreement.matched, 1)} of their boxes have one of the "
+        f"same label with IoU 0.5 in the other labelling. COCO's average precision of one against the other is "
         f"{agreement.average_precision:.2f} (IoU 0.5 to 0.95), and {agreement.average_precision_50:.2f} at IoU 0.5."
     )
     if agreement.of > agreement.images:
         text += f" These are the first of {agreement.of:,}."
     ranked = sorted(agreement.labels, key=lambda one: (_share_matched(one[1]), one[0]))
-    rows = [(name, one.first, one.second, one.matched, one.matched_75, Bar(share(_share_matched(one), 1), _share_matched(one)))
-            for name, one in ranked]  # fmt: skip
+    rows = [
+        (
+            name,
+            one.first,
+            one.second,
+            one.matched,
+            one.matched_75,
+            Bar(share(_share_matched(one), 1), _share_matched(one)),
+        )
+        for name, one in ranked
+    ]
     shown = ranked[: plots.MOST_BARS]
     block = Block(
-        "Agreement by label", "The labels on which people agree least come first: their definition needs an example, or a rule.",
-        plots.plain_bars("agreement", "Share of boxes with a match by label", [name for name, _ in shown],
-                         [100 * _share_matched(one) for _, one in shown], "{:.0f} %", most=100),
+        "Agreement by label",
+        "The labels on which people agree least come first: their definition needs an example, or a rule.",
+        plots.plain_bars(
+            "agreement",
+            "Share of boxes with a match by label",
+            [name for name, _ in shown],
+            [100 * _share_matched(one) for _, one in shown],
+            "{:.0f} %",
+            most=100,
+        ),
         table(("label", "first", "second", "IoU ≥ 0.5", "IoU ≥ 0.75", "matched"), rows),
-    )  # fmt: skip
+    )
     return Section("agreement", "Agreement", text, [block])
 
 
@@ -174,10 +250,15 @@ def about_sources(manifest: Manifest) -> Section:
     sources = [(one.name, one.images, one.annotations) for one in manifest.sources]
     rule = ", ".join(f"{name} {fraction:.0%}" for name, fraction in manifest.splits.fractions.items())
     blocks = [
-        Block("Account", "Read = written + duplicates + left out.", table=table(("annotations", ""), rows), is_open=True),
-        Block("Sources", f"Splits: {rule}, by {manifest.splits.by}. Written by labelyard {manifest.labelyard}.",
-              table=table(("source", "images", "annotations"), sources)),
-    ]  # fmt: skip
+        Block(
+            "Account", "Read = written + duplicates + left out.", table=table(("annotations", ""), rows), is_open=True
+        ),
+        Block(
+            "Sources",
+            f"Splits: {rule}, by {manifest.splits.by}. Written by labelyard {manifest.labelyard}.",
+            table=table(("source", "images", "annotations"), sources),
+        ),
+    ]
     return Section("sources", "How it was made", "", blocks)
 
 
@@ -186,4 +267,4 @@ def split_faults(contents: Contents) -> Iterator[str]:
     for hashes, what in ((contents.images.content, "of the same content"), (contents.images.group, "of one group")):
         apart = figures.repeated(hashes, contents.images.split).apart
         if apart:
-            yield f"{apart:,} sets of images {what} are in several splits: what a model is tested on, it has seen before"
+            yield f"{apart:,} sets of images {what} are in several splits: a model is tested on what it has seen"

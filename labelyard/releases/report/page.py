@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from labelyard.escaping import printable
 from labelyard.releases.manifest import Manifest
-from labelyard.releases.report import origins, sections
+from labelyard.releases.report import boxes, origins, sections
 from labelyard.releases.report.agreement import find_agreement
 from labelyard.releases.report.blocks import Section
 from labelyard.releases.report.doubts import Doubt, DoubtKind
@@ -51,27 +51,44 @@ class _Example:
     job: int | None
 
 
-def render(folder: Path, manifest: Manifest, contents: Contents, doubts: list[DoubtKind], people: People | None,
-           images: Path | None) -> bytes:  # fmt: skip
+def render(
+    folder: Path,
+    manifest: Manifest,
+    contents: Contents,
+    doubts: list[DoubtKind],
+    people: People | None,
+    images: Path | None,
+) -> bytes:
     """Return the page of a release. `images` is the folder of its image files; None: there are none."""
     release = _Release(folder, manifest, contents, doubts, people, ImageFiles(images) if images else None)
     names = details(folder, _wanted(release))
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("labelyard.releases.report", "."), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True, finalize=_shown, keep_trailing_newline=True,
-    )  # fmt: skip
+        loader=jinja2.PackageLoader("labelyard.releases.report", "."),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
+        keep_trailing_newline=True,
+    )
     environment.filters["plot"] = Markup  # ours: plots.py has escaped what is in it
     name, number = release_name(contents)
     main = summarise(manifest, contents, doubts)
     text = environment.get_template("page.html").render(
-        name=name, number=number, facts=list(_facts(release)), main=main, description=_description(contents),
-        warnings=[*origins.split_faults(contents), *manifest.warnings, *_file_warnings(contents)], splits=_splits(main, contents),
+        name=name,
+        number=number,
+        facts=list(_facts(release)),
+        main=main,
+        description=_description(contents),
+        warnings=[*origins.split_faults(contents), *manifest.warnings, *_file_warnings(contents)],
+        splits=_splits(main, contents),
         kinds=[(kind, [_example(release, one, names) for one in kind.examples]) for kind in doubts],
         has_pictures=release.files is not None,
-        changes=_changes(release), sections=list(_sections(release, names)),
+        changes=_changes(release),
+        sections=list(_sections(release, names)),
         style=Markup((Path(__file__).parent / "style.css").read_text(encoding="ascii")),  # noqa: S704 - our own file
         labelyard=manifest.labelyard,
-    )  # fmt: skip
+    )
     return text.encode("utf-8")
 
 
@@ -133,10 +150,15 @@ def _example(release: _Release, one: Doubt, names: dict[int, ImageDetails]) -> _
     labels = dict.fromkeys(contents.labels[contents.boxes.label[row]] for row in one.rows)
     job = int(contents.boxes.job[one.rows[0]]) if one.rows else -1
     return _Example(
-        picture if isinstance(picture, Thumbnail) else None, picture if isinstance(picture, str) else "",
-        " / ".join(labels), one.reason, named.file_name, image, ", ".join(str(contents.boxes.id[row]) for row in one.rows),
+        picture if isinstance(picture, Thumbnail) else None,
+        picture if isinstance(picture, str) else "",
+        " / ".join(labels),
+        one.reason,
+        named.file_name,
+        image,
+        ", ".join(str(contents.boxes.id[row]) for row in one.rows),
         job if job >= 0 else None,
-    )  # fmt: skip
+    )
 
 
 def _changes(release: _Release) -> Section | None:
@@ -149,7 +171,7 @@ def _sections(release: _Release, names: dict[int, ImageDetails]) -> Iterator[Sec
     found = (
         sections.about_labels(contents),
         sections.about_images(contents, names),
-        sections.about_boxes(contents),
+        boxes.about_boxes(contents),
         sections.about_pairs(contents),
         sections.about_attributes(contents),
         origins.about_groups(contents, names),

@@ -14,7 +14,7 @@ import numpy as np
 from msgspec import Struct
 
 from labelyard.errors import InputError
-from labelyard.releases.report.reading import IdArray
+from labelyard.releases.ids import IdArray
 
 PASSPORT = "passport.jsonl"
 
@@ -80,10 +80,11 @@ def read_people(folder: Path) -> People | None:
         times.append(float("nan") if line.at is None else _timestamp(line.at))
     if not ids or names.keys() == {"nobody"}:
         return None
-    columns = [np.frombuffer(one, np.int64) for one in (people, jobs)]
-    found = list(_annotators(list(names), *columns, np.frombuffer(times, np.float64)))
+    of_jobs = np.frombuffer(jobs, np.int64)
+    of_people = np.frombuffer(people, np.int64)
+    found = list(_annotators(list(names), of_people, of_jobs, np.frombuffer(times, np.float64)))
     found.sort(key=lambda one: (-one.annotations, one.name))
-    return People(found, np.frombuffer(ids, np.int64), columns[1])
+    return People(found, np.frombuffer(ids, np.int64), of_jobs)
 
 
 def _annotators(names: Sequence[str], people: IdArray, jobs: IdArray, times: Any) -> Iterator[Annotator]:

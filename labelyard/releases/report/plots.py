@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ from labelyard.releases.report.figures import Counts
 from labelyard.releases.report.reading import Numbers
 from labelyard.releases.report.svg import BAD, FAINT, GOOD, HEAT, INK, PAPER, SERIES, inline_svg, page_style
 
-WIDTH, HEIGHT = 5.4, 3.3
+WIDTH, HEIGHT = 4.8, 3.0
 """Inches, of 72 units each in the SVG."""
 MOST_BARS = 24
 _LONGEST_NAME = 22
@@ -28,8 +29,15 @@ Histogram = tuple[Counts, Numbers]
 """How many there are in each bin, and the limits of the bins, one more."""
 
 
-def stacked_bars(name: str, title: str, labels: Sequence[str], counts: npt.NDArray[np.float64], series: Sequence[str],
-                 *, of_whole: Sequence[float] | None = None) -> str:  # fmt: skip
+def stacked_bars(
+    name: str,
+    title: str,
+    labels: Sequence[str],
+    counts: npt.NDArray[Any],
+    series: Sequence[str],
+    *,
+    of_whole: Sequence[float] | None = None,
+) -> str:
     """Draw a bar for each label, in parts by series: counts have shape (labels, series).
 
     With `of_whole`, the shares of each series in all labels, the bars are shares of 100 %, and lines show these shares.
@@ -40,11 +48,19 @@ def stacked_bars(name: str, title: str, labels: Sequence[str], counts: npt.NDArr
         left = np.zeros(len(labels))
         for number, one in enumerate(series):
             colour = SERIES[number % len(SERIES)]
-            axes.barh(places, counts[:, number], left=left, color=colour, edgecolor=PAPER, lw=0.5, height=0.78,
-                      label=printable(one))  # fmt: skip
+            axes.barh(
+                places,
+                counts[:, number],
+                left=left,
+                color=colour,
+                edgecolor=PAPER,
+                lw=0.5,
+                height=0.78,
+                label=printable(one),
+            )
             left = left + counts[:, number]
         if of_whole is None:
-            for place, total in zip(places, left, strict=True):
+            for place, total in enumerate(left):
                 axes.text(total, place, f" {total:,.0f}", va="center", fontsize=8.5)
             axes.set_xlim(0, max(1.0, float(left.max(initial=0))) * 1.17)
             axes.xaxis.set_major_locator(MaxNLocator(4))
@@ -60,8 +76,9 @@ def stacked_bars(name: str, title: str, labels: Sequence[str], counts: npt.NDArr
         return _finished(figure, name, title)
 
 
-def diverging_bars(name: str, title: str, labels: Sequence[str], added: Sequence[int], removed: Sequence[int],
-                   changed: Sequence[int]) -> str:  # fmt: skip
+def diverging_bars(
+    name: str, title: str, labels: Sequence[str], added: Sequence[int], removed: Sequence[int], changed: Sequence[int]
+) -> str:
     """Draw what was added and changed to the right, and what was removed to the left."""
     with page_style():
         figure, axes = _bars_figure(len(labels))
@@ -77,13 +94,15 @@ def diverging_bars(name: str, title: str, labels: Sequence[str], added: Sequence
         return _finished(figure, name, title)
 
 
-def plain_bars(name: str, title: str, labels: Sequence[str], values: Sequence[float], unit: str, *, most: float | None = None) -> str:
+def plain_bars(
+    name: str, title: str, labels: Sequence[str], values: Sequence[float], unit: str, *, most: float | None = None
+) -> str:
     """Draw a bar for each label, with its value; `unit` is a format such as '{:,.0f}'."""
     with page_style():
         figure, axes = _bars_figure(len(labels))
         places = np.arange(len(labels))
         axes.barh(places, values, color=SERIES[0], height=0.72)
-        for place, value in zip(places, values, strict=True):
+        for place, value in enumerate(values):
             axes.text(value, place, f" {unit.format(value)}", va="center", fontsize=8.5)
         axes.set_xlim(0, (most or max(values, default=1) or 1) * 1.17)
         axes.xaxis.set_visible(False)
@@ -92,8 +111,14 @@ def plain_bars(name: str, title: str, labels: Sequence[str], values: Sequence[fl
         return _finished(figure, name, title)
 
 
-def histogram(name: str, title: str, found: Histogram, what: str, ticks: Sequence[tuple[float, str]],
-              lines: Sequence[tuple[float, str]] = ()) -> str:  # fmt: skip
+def histogram(
+    name: str,
+    title: str,
+    found: Histogram,
+    what: str,
+    ticks: Sequence[tuple[float, str]],
+    lines: Sequence[tuple[float, str]] = (),
+) -> str:
     """Draw bins as bars. `ticks` and `lines` have places on the axis, and what is written there."""
     counts, limits = found
     with page_style():
@@ -119,7 +144,11 @@ def sides(name: str, title: str, counts: Counts, limits: Numbers) -> str:
     with page_style():
         figure, axes = _figure(WIDTH, HEIGHT * 1.12)
         _heat(axes, counts, limits, limits)
-        ticks = [place for place in (1, 3, 10, 30, 100, 300, 1000, 3000, 10_000, 30_000) if limits[0] <= np.log10(place) <= limits[-1]]
+        ticks = [
+            place
+            for place in (1, 3, 10, 30, 100, 300, 1000, 3000, 10_000, 30_000)
+            if limits[0] <= np.log10(place) <= limits[-1]
+        ]
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_ticks([np.log10(place) for place in ticks], [f"{place:,}" for place in ticks])
         axes.plot(limits[[0, -1]], limits[[0, -1]], color=INK, lw=0.8, ls=(0, (3, 2)))
@@ -183,7 +212,7 @@ def bubbles(name: str, title: str, sizes: Sequence[tuple[int, int, int]]) -> str
         return _finished(figure, name, title)
 
 
-def _heat(axes: Axes, counts: Counts, x_limits: Numbers, y_limits: Numbers) -> None:
+def _heat(axes: Axes, counts: Counts, x_limits: npt.NDArray[Any], y_limits: npt.NDArray[Any]) -> None:
     """Draw a cell for each count above 0, darker for more, on a logarithmic scale: one path for each level."""
     most = counts.max(initial=0)
     if not most:
@@ -198,7 +227,7 @@ def _heat(axes: Axes, counts: Counts, x_limits: Numbers, y_limits: Numbers) -> N
     axes.set(xlim=x_limits[[0, -1]], ylim=y_limits[[0, -1]])
 
 
-def _runs(wanted: npt.NDArray[np.bool_], x_limits: Numbers, y_limits: Numbers) -> list[Path]:
+def _runs(wanted: npt.NDArray[np.bool_], x_limits: npt.NDArray[Any], y_limits: npt.NDArray[Any]) -> list[Path]:
     """Return a rectangle for each run of wanted cells in a line."""
     edges = np.diff(np.pad(wanted.astype(np.int8), ((0, 0), (1, 1))), axis=1)
     starts, ends = np.argwhere(edges == 1), np.argwhere(edges == -1)

@@ -78,7 +78,7 @@ class BoxColumns:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """A release as columns. `other` counts items of extra files by split, list and label, which are positions and a name.
+    """A release as columns. `other` counts items of extra files by split, list and label (positions, and a name).
 
     `has_items` says of each image whether it has anything at all. `days` are the first and last day of `date_captured`.
     """
@@ -170,7 +170,7 @@ class _Reader:
         label = label_of[found.category_id]
         self.of_labels.append(label)
         box = found.bbox
-        self.boxes.extend(box if box and len(box) == 4 else (0.0, 0.0, 0.0, 0.0))  # noqa: PLR2004 - x, y, width, height
+        self.boxes.extend(box if box and len(box) == 4 else (0.0, 0.0, 0.0, 0.0))
         attributes = bytes(found.attributes)
         score, job = found.score, -1
         if b'"score"' in attributes or b'"job"' in attributes:
@@ -204,14 +204,24 @@ def read(folder: Path, manifest: Manifest) -> Contents:
     box = _column(reader.boxes, np.float64).reshape(-1, 4)
     is_box = (np.abs(box) < LARGEST).all(axis=1) & (box[:, 2:] > 0).all(axis=1)
     return Contents(
-        splits, list(reader.labels),
+        splits,
+        list(reader.labels),
         ImageColumns(image_ids, _column(reader.image_splits, np.int64), sizes[:, 0], sizes[:, 1], group, content),
         BoxColumns(
-            _column(reader.ids, np.int64), of_images, _column(reader.of_labels, np.int64), box, is_box,
-            _column(reader.scores, np.float64), _column(reader.jobs, np.int64),
+            _column(reader.ids, np.int64),
+            of_images,
+            _column(reader.of_labels, np.int64),
+            box,
+            is_box,
+            _column(reader.scores, np.float64),
+            _column(reader.jobs, np.int64),
         ),
-        reader.other, has_items, reader.attributes, reader.info, reader.days,
-    )  # fmt: skip
+        reader.other,
+        has_items,
+        reader.attributes,
+        reader.info,
+        reader.days,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,14 +252,17 @@ class _Positions:
     def find(self, wanted: IdArray) -> Places:
         """Return the position of each wanted id. Raises InputError if the column does not have it."""
         places = np.searchsorted(self._sorted, wanted)
-        missing = np.flatnonzero(self._sorted[np.minimum(places, len(self._sorted) - 1)] != wanted) if len(
-            self._sorted
-        ) else np.arange(len(wanted))  # fmt: skip
+        missing = (
+            np.flatnonzero(self._sorted[np.minimum(places, len(self._sorted) - 1)] != wanted)
+            if len(self._sorted)
+            else np.arange(len(wanted))
+        )
         if len(missing):
             raise InputError(
-                f"the release has no image {wanted[missing[0]]}, and something refers to it", where="annotations",
+                f"the release has no image {wanted[missing[0]]}, and something refers to it",
+                where="annotations",
                 next_step="labelyard verify FOLDER names every fault of a release",
-            )  # fmt: skip
+            )
         return self._order[places]
 
 
@@ -288,4 +301,3 @@ def _side(value: float | None) -> float:
 
 def _column(values: array[Any], kind: type[np.generic]) -> Any:
     return np.frombuffer(values, kind) if values else np.zeros(0, kind)
-

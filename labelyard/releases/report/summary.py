@@ -34,7 +34,11 @@ def summarise(manifest: Manifest, contents: Contents, doubts: list[DoubtKind]) -
     objects = figures.objects_per_image(contents)
     labels = figures.label_counts(contents).sum(axis=1)
     found: MainFigures = {"release": " ".join(filter(None, (name, number)))}
-    found |= {"images": len(contents.images), "annotations": int(labels.sum()), "labels in use": int((labels > 0).sum())}
+    found |= {
+        "images": len(contents.images),
+        "annotations": int(labels.sum()),
+        "labels in use": int((labels > 0).sum()),
+    }
     for at, split in enumerate(contents.splits):
         found[f"images in {split}"] = int((contents.images.split == at).sum())
     found["images without annotations"] = int((~contents.has_items).sum())
@@ -50,7 +54,10 @@ def summarise(manifest: Manifest, contents: Contents, doubts: list[DoubtKind]) -
 
 def markdown(found: Mapping[str, int | float | str]) -> str:
     """Return main figures as a Markdown table; names and values are escaped."""
-    rows = [f"| {_cell(name)} | {_cell(value if isinstance(value, str) else amount(value))} |" for name, value in found.items()]
+    rows = [
+        f"| {_cell(name)} | {_cell(value if isinstance(value, str) else amount(value))} |"
+        for name, value in found.items()
+    ]
     return "\n".join(["| figure | value |", "|---|--:|", *rows, ""])
 
 

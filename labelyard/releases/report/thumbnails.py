@@ -12,6 +12,7 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 from labelyard.releases.manifest import is_safe
+from labelyard.releases.report.blocks import TIMES
 
 Box = Sequence[float]
 """x, y, width, height in pixels."""
@@ -76,11 +77,13 @@ def _drawn(opened: Image.Image, size: tuple[float, float], boxes: Sequence[Box])
     if opened.size != expected:
         image = ImageOps.exif_transpose(opened)
         if image.size != expected:
-            return f"the file is of another size: {opened.width} × {opened.height} px"
+            return f"the file is of another size: {opened.width} {TIMES} {opened.height} px"
     left, top, right, bottom = _view(expected, boxes)
     scale = min(SIDE / (right - left), SIDE / (bottom - top), 4.0)
     width, height = max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale))
-    small = _as_rgb(image.crop((left, top, right, bottom))).resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2)
+    small = _as_rgb(image.crop((left, top, right, bottom))).resize(
+        (width, height), Image.Resampling.BILINEAR, reducing_gap=2
+    )
     written = io.BytesIO()
     small.save(written, "JPEG", quality=_QUALITY, optimize=True)
     placed = [((x - left) * scale, (y - top) * scale, w * scale, h * scale) for x, y, w, h in boxes]
@@ -92,7 +95,7 @@ def _as_rgb(image: Image.Image) -> Image.Image:
         low, high = image.convert("F").getextrema()
         assert isinstance(low, float)
         assert isinstance(high, float)
-        return image.convert("F").point(lambda value: (value - low) * (255 / max(high - low, 1))).convert("RGB")  # type: ignore[operator]
+        return image.convert("F").point(lambda value: (value - low) * (255 / max(high - low, 1))).convert("RGB")
     return image.convert("RGB")
 
 
