@@ -201,8 +201,8 @@ def about_agreement(agreement: Agreement | None) -> Section | None:
     if agreement is None:
         return None
     text = (
-        f"{agreement.images:,} images were labelled twice. {share(agreement.matched, 1)} of their boxes have one of the "
-        f"same label with IoU 0.5 in the other labelling. COCO's average precision of one against the other is "
+        f"{agreement.images:,} images were labelled twice. {share(agreement.matched, 1)} of their boxes have one of "
+        f"the same label with IoU 0.5 in the other labelling. COCO's average precision of one against the other is "
         f"{agreement.average_precision:.2f} (IoU 0.5 to 0.95), and {agreement.average_precision_50:.2f} at IoU 0.5."
     )
     if agreement.of > agreement.images:

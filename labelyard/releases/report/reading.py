@@ -107,7 +107,7 @@ class _Item(Struct):
     category_id: int
     bbox: list[float] | None = None
     score: float | None = None
-    attributes: Raw = field(default_factory=lambda: Raw(b""))
+    attributes: Raw = Raw(b"")
 
 
 class _Own(Struct):
