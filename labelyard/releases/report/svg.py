@@ -54,7 +54,9 @@ _SETTINGS: dict[str, Any] = {
     "axes.unicode_minus": False,
 }
 
-_HEAD = re.compile(r"^.*?(?=<svg)|<metadata>.*?</metadata>\s*|<!--.*?-->\s*", re.DOTALL)
+_HEAD = re.compile(
+    r"^.*?(?=<svg)|<metadata>.*?</metadata>\s*|<defs>\s*<style.*?</style>\s*</defs>\s*|<!--.*?-->\s*", re.DOTALL
+)
 _SIZE = re.compile(r'(<svg[^>]*?) width="[\d.]+pt" height="[\d.]+pt"')
 _FONT = re.compile(r"font: (?:\w+ )*?([\d.]+)px [^;\"]*")
 _ID = re.compile(r'\s?\bid="([^"]*)"')
@@ -72,7 +74,7 @@ def page_style() -> Iterator[None]:
     with mpl.rc_context(), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # the browser's fonts have what DejaVu does not
         mpl.rcdefaults()
-        mpl.rcParams.update(_SETTINGS)  # type: ignore[arg-type]  # the names of settings are literals there
+        mpl.rcParams.update(_SETTINGS)  # type: ignore[arg-type]  # literals there
         yield
 
 

@@ -32,14 +32,14 @@ def test_ordinary_boxes_are_not_doubtful(tmp_path: Path) -> None:
         (box(1, "person", 200, 10, 30, 20), "Outside of the image", "it is wholly outside of the image"),
         (box(1, "car", 11, 10, 20, 16.5), "The same box twice", "two boxes, IoU 0.97"),
         (box(1, "person", 11, 10, 20, 16.5), "Two labels on one object", "two boxes, IoU 0.97"),
-        (box(1, "person", 50, 50, 3, 6), "Tiny boxes", "3 × 6 px"),
+        (box(1, "person", 50, 50, 3, 6), "Tiny boxes", "3 \u00d7 6 px"),
         (box(1, "car", 5, 50, 90, 4.5), "Long and thin", "20 : 1; for this label 1.2 : 1 is usual"),
         (box(1, "car", 1, 1, 98, 78), "Nearly the whole image", "96% of the image; for this label 4.0% is usual"),
-        (box(1, "person", 50, 79, 20, 1), "Slivers at the edge", "20 × 1 px at the edge"),
+        (box(1, "person", 50, 79, 20, 1), "Slivers at the edge", "20 \u00d7 1 px at the edge"),
         (box(1, "person", 50, 50, 20, 20, score=0.125), "Low scores", "score 0.12"),
         (box(1, "person", 50, 50, 20, 20, attributes={"score": 0.25}), "Low scores", "score 0.25"),
     ],
-)  # fmt: skip
+)
 def test_a_doubtful_box_is_found_with_its_reason(
     doubtful: dict[str, Any], title: str, reason: str, tmp_path: Path
 ) -> None:
@@ -50,16 +50,18 @@ def test_a_doubtful_box_is_found_with_its_reason(
 
 
 def test_a_box_of_unusual_size_for_its_label_is_found(tmp_path: Path) -> None:
-    assert doubts(tmp_path, box(2, "car", 60, 50, 30, 29))  == {}  # 2.7 times the median
+    assert doubts(tmp_path, box(2, "car", 60, 50, 30, 29)) == {}  # 2.7 times the median
     images = [image(number, 1000, 800) for number in range(1, 31)]
     found = doubts(tmp_path / "large", box(2, "car", 60, 50, 200, 200), images=images)
-    assert [one.reason for one in found["Of unusual size for the label"].examples] == ["125 times the usual area of its label"]
+    assert [one.reason for one in found["Of unusual size for the label"].examples] == [
+        "125 times the usual area of its label"
+    ]
 
 
 def test_an_image_of_unlike_size_is_found(tmp_path: Path) -> None:
     images = [*(image(number) for number in range(1, 31)), image(31, 20, 16)]
     found = doubts(tmp_path, images=images)["Images of unlike size"]
-    assert [(one.reason, one.rows) for one in found.examples] == [("20 × 16 px; 0.008 megapixels are usual", ())]
+    assert [(one.reason, one.rows) for one in found.examples] == [("20 \u00d7 16 px; 0.008 megapixels are usual", ())]
 
 
 def test_a_pole_among_poles_is_not_long_and_thin(tmp_path: Path) -> None:
@@ -73,7 +75,9 @@ def test_a_box_without_area_is_named_though_other_figures_leave_it_out(tmp_path:
     path.write_bytes(path.read_bytes().replace(b'"bbox":[1,1,9,9]', b'"bbox":[1,1,0,9]'))
     assert b'"bbox":[1,1,0,9]' in next(item for part, item in items(path) if part == "annotations")
     found = find_doubts(contents(release), 6)
-    assert [(kind.title, kind.count, kind.examples[0].reason) for kind in found] == [("No usable box", 1, "box 1, 1, 0, 9")]
+    assert [(kind.title, kind.count, kind.examples[0].reason) for kind in found] == [
+        ("No usable box", 1, "box 1, 1, 0, 9")
+    ]
 
 
 def test_one_image_does_not_hide_the_others(tmp_path: Path) -> None:
@@ -85,4 +89,6 @@ def test_one_image_does_not_hide_the_others(tmp_path: Path) -> None:
 def test_the_order_of_the_source_does_not_matter(tmp_path: Path) -> None:
     boxes = [box(on, "person", 50, 50, 2, 2) for on in range(1, 20)]
     one, two = doubts(tmp_path / "one", *boxes), doubts(tmp_path / "two", *reversed(boxes))
-    assert [(e.image, e.reason) for e in one["Tiny boxes"].examples] == [(e.image, e.reason) for e in two["Tiny boxes"].examples]
+    assert [(e.image, e.reason) for e in one["Tiny boxes"].examples] == [
+        (e.image, e.reason) for e in two["Tiny boxes"].examples
+    ]

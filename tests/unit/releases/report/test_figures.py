@@ -36,10 +36,23 @@ def releases(draw: st.DrawFn) -> tuple[list[dict[str, Any]], list[dict[str, Any]
     if not images:
         return [], []
     corner = st.sampled_from([0.0, 1.0, 2.5, 20.0])
-    boxes = draw(st.lists(st.builds(
-        lambda on, label, x, y, width, height, kind: box(on, label, x, y, width, height, attributes={"kind": kind}),
-        st.integers(1, count), st.sampled_from(LABELS), corner, corner, sides, sides, st.sampled_from(["a", "b", 3, True]),
-    ), max_size=14))  # fmt: skip
+    boxes = draw(
+        st.lists(
+            st.builds(
+                lambda on, label, x, y, width, height, kind: box(
+                    on, label, x, y, width, height, attributes={"kind": kind}
+                ),
+                st.integers(1, count),
+                st.sampled_from(LABELS),
+                corner,
+                corner,
+                sides,
+                sides,
+                st.sampled_from(["a", "b", 3, True]),
+            ),
+            max_size=14,
+        )
+    )
     return images, boxes
 
 
@@ -52,17 +65,22 @@ def test_the_figures_are_those_of_a_slow_computation(found: tuple[list[dict[str,
         split_of = {
             item.split(b'"file_name":"')[1][:7].decode(): split
             for split in THREE_SPLITS.fractions
-            for part, item in items(release / instances_path(split)) if part == "images"
-        }  # fmt: skip
+            for part, item in items(release / instances_path(split))
+            if part == "images"
+        }
         columns = contents(release)
         main = main_figures(release)
     by_name = {one["id"]: one["file_name"] for one in images}
     expected = Counter((one["label"], split_of[by_name[one["image_id"]]]) for one in boxes)
     counts = figures.label_counts(columns)
-    assert expected == Counter({
-        (label, split): int(counts[row, column])
-        for row, label in enumerate(columns.labels) for column, split in enumerate(columns.splits) if counts[row, column]
-    })  # fmt: skip
+    assert expected == Counter(
+        {
+            (label, split): int(counts[row, column])
+            for row, label in enumerate(columns.labels)
+            for column, split in enumerate(columns.splits)
+            if counts[row, column]
+        }
+    )
     per_image = Counter(one["image_id"] for one in boxes)
     assert sorted(figures.objects_per_image(columns)) == sorted(per_image[one["id"]] for one in images)
     assert main["images without annotations"] == sum(per_image[one["id"]] == 0 for one in images)
@@ -104,12 +122,14 @@ def assert_pairs(columns: Contents, boxes: list[dict[str, Any]]) -> None:
             assert counts[row, column] == sum({first, second} <= labels for labels in of_image.values())
     left, right, _ = same_boxes(columns)
     found = Counter(
-        frozenset([tuple(columns.boxes.box[one]), tuple(columns.boxes.box[two])]) for one, two in zip(left, right, strict=True)
+        frozenset([tuple(columns.boxes.box[one]), tuple(columns.boxes.box[two])])
+        for one, two in zip(left, right, strict=True)
     )
     expected = Counter(
         frozenset([tuple(one["bbox"]), tuple(two["bbox"])])
-        for one, two in combinations(boxes, 2) if one["image_id"] == two["image_id"] and overlap(one["bbox"], two["bbox"]) > 0.9
-    )  # fmt: skip
+        for one, two in combinations(boxes, 2)
+        if one["image_id"] == two["image_id"] and overlap(one["bbox"], two["bbox"]) > 0.9
+    )
     assert found == expected
 
 

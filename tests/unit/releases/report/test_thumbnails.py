@@ -59,7 +59,7 @@ def test_an_image_that_exif_turns_is_shown_as_annotators_saw_it(tmp_path: Path) 
 
 
 def test_a_file_of_another_size_is_not_shown(tmp_path: Path) -> None:
-    assert thumbnail(picture(tmp_path / "a.png"), (300, 100), []) == "the file is of another size: 200 × 100 px"
+    assert thumbnail(picture(tmp_path / "a.png"), (300, 100), []) == "the file is of another size: 200 \u00d7 100 px"
 
 
 @pytest.mark.parametrize("content", [b"", b"no image", b"\x89PNG\r\n\x1a\n" + b"\0" * 99])
