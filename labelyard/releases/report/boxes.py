@@ -38,7 +38,7 @@ def _sides(found: figures.Shapes) -> Block:
     ]
     return Block(
         "Width against height",
-        "Darker is more; on the dashed line are squares. Straight lines of dark cells come from "
+        "Stronger colour is more; squares are on the dashed line. Straight lines of strong cells come from "
         "tools or models, not from people.",
         plots.sides("sides", "Boxes by width and height in pixels", counts, limits),
         table(("", "5 %", "25 %", "median", "75 %", "95 %"), rows),
@@ -112,7 +112,7 @@ def _positions(contents: Contents, found: figures.Shapes) -> Block:
     return Block(
         "Positions",
         "Centres of boxes, every image stretched to one size. An empty side or corner that objects can reach is "
-        "a gap in the data; one dark spot may be a fixed camera, or the same object again and again.",
+        "a gap in the data; one strong spot may be a fixed camera, or the same object again and again.",
         plots.positions("positions", "Centres of boxes by their place in the image", panels),
         table(("", "left", "centre", "right"), rows),
     )
