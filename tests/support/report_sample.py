@@ -50,13 +50,13 @@ def write_passport(release: Path, seed: int = 7) -> None:
     """Add people and times to a release: batches of 12 images, each a job of one person."""
     chance = random.Random(seed)
     lines: list[dict[str, Any]] = []
-    places: dict[int, int] = {}
+    positions: dict[int, int] = {}
     time = dict.fromkeys(PEOPLE, _START)
     for split in ("train", "val", "test"):
         for part, item in items(release / instances_path(split)):
             if part == "annotations":
                 found = json.loads(item)
-                job = places.setdefault(found["image_id"], len(places)) // 12
+                job = positions.setdefault(found["image_id"], len(positions)) // 12
                 person = PEOPLE[min(job * 5 % 7, 3)]
                 time[person] += timedelta(seconds=chance.expovariate(1 / (9 + 6 * PEOPLE.index(person))) + 2)
                 at = time[person].isoformat()

@@ -59,9 +59,9 @@ def _of_two_jobs(contents: Contents, people: People | None) -> Iterator[tuple[Pl
     jobs = boxes.job.copy()
     if people is not None and len(people.ids):
         order = np.argsort(people.ids, kind="stable")
-        places = np.minimum(np.searchsorted(people.ids, boxes.id, sorter=order), len(order) - 1)
-        known = people.ids[order[places]] == boxes.id
-        jobs[known] = people.jobs[order[places]][known]
+        positions = np.minimum(np.searchsorted(people.ids, boxes.id, sorter=order), len(order) - 1)
+        known = people.ids[order[positions]] == boxes.id
+        jobs[known] = people.jobs[order[positions]][known]
     rows = np.flatnonzero(boxes.is_box & (jobs >= 0))
     rows = rows[np.lexsort((boxes.id[rows], jobs[rows], boxes.image[rows]))]
     new = np.flatnonzero((np.diff(boxes.image[rows], prepend=-1) != 0) | (np.diff(jobs[rows], prepend=-1) != 0))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from labelyard.releases.report import figures, plots
 from labelyard.releases.report.blocks import Bar, Block, Section, amount, share, table
 from labelyard.releases.report.doubts import touches_edge
+from labelyard.releases.report.figures import SMALL, Shapes, centres, medians, shapes, size_classes
+from labelyard.releases.report.plots import histogram, positions, sides
 from labelyard.releases.report.reading import Contents, Numbers
 
 _CELLS = 24
@@ -14,10 +15,10 @@ _CELLS = 24
 
 def about_boxes(contents: Contents) -> Section | None:
     """Sizes, shapes and positions of boxes."""
-    found = figures.shapes(contents)
+    found = shapes(contents)
     if not len(found.rows):
         return None
-    small, medium, large = figures.size_classes(found)
+    small, medium, large = size_classes(found)
     number = len(found.rows)
     edge = int(touches_edge(contents, found).sum())
     text = (
@@ -28,7 +29,7 @@ def about_boxes(contents: Contents) -> Section | None:
     return Section("boxes", "Boxes", text, [*blocks, _by_label(contents, found)])
 
 
-def _sides(found: figures.Shapes) -> Block:
+def _sides(found: Shapes) -> Block:
     logs = [np.log10(np.maximum(side, 1)) for side in (found.height, found.width)]
     limits = np.linspace(0, max(1.0, float(max(side.max() for side in logs)) + 1e-9), 33)
     counts = np.histogram2d(logs[0], logs[1], bins=[limits, limits])[0].astype(np.int64)
@@ -40,12 +41,12 @@ def _sides(found: figures.Shapes) -> Block:
         "Width against height",
         "Stronger colour is more; squares are on the dashed line. Straight lines of strong cells come from "
         "tools or models, not from people.",
-        plots.sides("sides", "Boxes by width and height in pixels", counts, limits),
+        sides("sides", "Boxes by width and height in pixels", counts, limits),
         table(("", "5 %", "25 %", "median", "75 %", "95 %"), rows),
     )
 
 
-def _areas(found: figures.Shapes) -> Block:
+def _areas(found: Shapes) -> Block:
     logs = np.clip(np.log10(found.share), -6, -1e-9)
     start = min(-2, int(np.floor(logs.min())))
     limits = np.linspace(start, 0, -start * 5 + 1)
@@ -61,7 +62,7 @@ def _areas(found: figures.Shapes) -> Block:
         "Share of the image",
         f"The median box covers {100 * middle:.2g} % of its image. Objects far to the left need a "
         "higher resolution, or tiles, in training.",
-        plots.histogram(
+        histogram(
             "areas",
             "Boxes by their share of the image",
             (counts, limits),
@@ -73,7 +74,7 @@ def _areas(found: figures.Shapes) -> Block:
     )
 
 
-def _aspects(found: figures.Shapes) -> Block:
+def _aspects(found: Shapes) -> Block:
     limits = np.linspace(-5.125, 5.125, 42)  # squares are in the middle of a bin
     counts = np.histogram(np.clip(np.log2(found.width / found.height), -5.125, 5.125), limits)[0]
     ticks = [(-4.0, "1:16"), (-2.0, "1:4"), (-1.0, "1:2"), (0.0, "1:1"), (1.0, "2:1"), (2.0, "4:1"), (4.0, "16:1")]
@@ -86,9 +87,7 @@ def _aspects(found: figures.Shapes) -> Block:
         "Shape",
         "Upright boxes are on the left, wide ones on the right. Anchors of a detector should cover where the mass is; "
         "the ends are listed as doubtful above.",
-        plots.histogram(
-            "shapes", "Boxes by width to height", (counts, limits), "width : height", ticks, [(0.0, "square")]
-        ),
+        histogram("shapes", "Boxes by width to height", (counts, limits), "width : height", ticks, [(0.0, "square")]),
         table(("width : height", "boxes", "share"), rows),
     )
 
@@ -97,13 +96,13 @@ def _ratio(low: float, high: float) -> str:
     return f"{2**low:.2g} to {2**high:.2g}"
 
 
-def _positions(contents: Contents, found: figures.Shapes) -> Block:
+def _positions(contents: Contents, found: Shapes) -> Block:
     counts = np.bincount(contents.boxes.label[found.rows], minlength=len(contents.labels))
     frequent = [int(label) for label in np.argsort(-counts, kind="stable")[:5] if counts[label]]
-    panels = [("all labels", figures.centres(contents, found, _CELLS))]
+    panels = [("all labels", centres(contents, found, _CELLS))]
     if len(frequent) > 1:
-        panels += [(contents.labels[label], figures.centres(contents, found, _CELLS, label)) for label in frequent]
-    thirds = figures.centres(contents, found, 3)
+        panels += [(contents.labels[label], centres(contents, found, _CELLS, label)) for label in frequent]
+    thirds = centres(contents, found, 3)
     total = thirds.sum()
     rows = [
         (name, *(share(value, total) for value in line))
@@ -113,18 +112,18 @@ def _positions(contents: Contents, found: figures.Shapes) -> Block:
         "Positions",
         "Centres of boxes, every image stretched to one size. An empty side or corner that objects can reach is "
         "a gap in the data; one strong spot may be a fixed camera, or the same object again and again.",
-        plots.positions("positions", "Centres of boxes by their place in the image", panels),
+        positions("positions", "Centres of boxes by their place in the image", panels),
         table(("", "left", "centre", "right"), rows),
     )
 
 
-def _by_label(contents: Contents, found: figures.Shapes) -> Block:
+def _by_label(contents: Contents, found: Shapes) -> Block:
     labels, number = contents.boxes.label[found.rows], len(contents.labels)
     columns: list[Numbers] = []
     for values in (found.width, found.height, 100 * found.share, found.width / found.height):
-        middle, numbers = figures.medians(values, labels, number)
+        middle, numbers = medians(values, labels, number)
         columns.append(middle)
-    small = np.bincount(labels[found.area < figures.SMALL], minlength=number)
+    small = np.bincount(labels[found.area < SMALL], minlength=number)
     rows = [
         (
             contents.labels[label],

@@ -90,17 +90,17 @@ def find_doubts(contents: Contents, examples: int) -> list[DoubtKind]:
 def _examples(contents: Contents, suspects: _Suspects, most: int, shown: set[int]) -> list[Doubt]:
     found: list[Doubt] = []
     of_image: dict[int, int] = {}
-    for place, row in enumerate(suspects.rows[: 50 * most].tolist()):
+    for position, row in enumerate(suspects.rows[: 50 * most].tolist()):
         if suspects.are_images:
-            found.append(Doubt(row, (), suspects.reason(place)))
+            found.append(Doubt(row, (), suspects.reason(position)))
         else:
-            rows = (row,) if suspects.others is None else (row, int(suspects.others[place]))
+            rows = (row,) if suspects.others is None else (row, int(suspects.others[position]))
             image = int(contents.boxes.image[row])
             if shown & set(rows) or of_image.get(image, 0) >= _EXAMPLES_OF_AN_IMAGE:
                 continue
             shown.update(rows)
             of_image[image] = of_image.get(image, 0) + 1
-            found.append(Doubt(image, rows, suspects.reason(place)))
+            found.append(Doubt(image, rows, suspects.reason(position)))
         if len(found) >= most:
             break
     return found

@@ -142,7 +142,7 @@ def repeated(hashes: npt.NDArray[np.uint64], splits: Places, most: int = 10) -> 
     np.maximum.at(highest, inverse, of_rows)
     several = np.flatnonzero(counts > 1)
     order = several[np.lexsort((first[several], -counts[several]))]
-    largest = [(int(rows[first[place]]), int(counts[place])) for place in order[:most]]
+    largest = [(int(rows[first[position]]), int(counts[position])) for position in order[:most]]
     return Repeated(len(several), int(counts[several].sum()), int((lowest != highest).sum()), largest)
 
 

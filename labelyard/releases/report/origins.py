@@ -12,10 +12,11 @@ from msgspec import Struct
 
 from labelyard.errors import InputError
 from labelyard.releases.manifest import CHANGES, Manifest
-from labelyard.releases.report import figures, plots
 from labelyard.releases.report.agreement import Agreement
 from labelyard.releases.report.blocks import NONE, Bar, Block, Cell, Section, amount, share, table
+from labelyard.releases.report.figures import repeated
 from labelyard.releases.report.people import People
+from labelyard.releases.report.plots import MOST_BARS, diverging_bars, plain_bars
 from labelyard.releases.report.reading import Contents, ImageDetails
 
 _KINDS = ("added", "removed", "changed")
@@ -70,13 +71,13 @@ def about_changes(changes: Mapping[str, Any], *, is_first: bool) -> Section:
     blocks = []
     if ranked:
         rows = [(name, *(changed[name][kind] for kind in _KINDS)) for name in ranked]
-        shown = ranked[: plots.MOST_BARS]
+        shown = ranked[:MOST_BARS]
         blocks.append(
             Block(
                 "Annotations by label",
                 "To the right what was added or changed, to the left what was removed. Long bars to the "
                 "left, or a label that alone changed, need a reason.",
-                plots.diverging_bars(
+                diverging_bars(
                     "changes",
                     "Annotations added, changed and removed by label",
                     shown,
@@ -117,7 +118,7 @@ def about_groups(contents: Contents, examples: Mapping[int, ImageDetails]) -> Se
         ),
         ("content", contents.images.content, "The same content", "Files of one SHA-256 under several names."),
     ):
-        found = figures.repeated(hashes, contents.images.split)
+        found = repeated(hashes, contents.images.split)
         if not found.sets:
             continue
         apart = (
@@ -126,8 +127,8 @@ def about_groups(contents: Contents, examples: Mapping[int, ImageDetails]) -> Se
             else " None of them is in several splits."
         )
         rows: list[Sequence[Cell]] = []
-        for place, size in found.largest:
-            one = examples.get(int(contents.images.id[place]))
+        for position, size in found.largest:
+            one = examples.get(int(contents.images.id[position]))
             text = NONE if one is None else one.group if name == "groups" and one.group else one.file_name
             rows.append((text, Bar(f"{size:,}", size / found.largest[0][1]), share(size, len(contents.images))))
         text = f"{what} {found.images:,} images are in {found.sets:,} sets of two or more.{apart}"
@@ -141,8 +142,8 @@ def about_groups(contents: Contents, examples: Mapping[int, ImageDetails]) -> Se
 def duplicated_groups(contents: Contents) -> set[int]:
     """Return the ids of the images whose names the section about groups shows."""
     columns = (contents.images.group, contents.images.content)
-    found = [figures.repeated(hashes, contents.images.split).largest for hashes in columns]
-    return {int(contents.images.id[place]) for largest in found for place, _ in largest}
+    found = [repeated(hashes, contents.images.split).largest for hashes in columns]
+    return {int(contents.images.id[position]) for largest in found for position, _ in largest}
 
 
 def about_people(people: People | None) -> Section | None:
@@ -162,12 +163,12 @@ def about_people(people: People | None) -> Section | None:
         )
         for one in found
     ]
-    shown = found[: plots.MOST_BARS]
+    shown = found[:MOST_BARS]
     blocks = [
         Block(
             "Share",
             "Where one person drew most of a label, that person's habits become the model's.",
-            plots.plain_bars(
+            plain_bars(
                 "people",
                 "Annotations by annotator",
                 [one.name for one in shown],
@@ -184,7 +185,7 @@ def about_people(people: People | None) -> Section | None:
                 "Speed",
                 "Annotations in an hour of work; a gap of over ten minutes is a pause. Compare people on like images "
                 "only: very fast work deserves a second look, very slow work a question.",
-                plots.plain_bars(
+                plain_bars(
                     "speed",
                     "Annotations in an hour of work",
                     [one.name for one in timed],
@@ -219,11 +220,11 @@ def about_agreement(agreement: Agreement | None) -> Section | None:
         )
         for name, one in ranked
     ]
-    shown = ranked[: plots.MOST_BARS]
+    shown = ranked[:MOST_BARS]
     block = Block(
         "Agreement by label",
         "The labels on which people agree least come first: their definition needs an example, or a rule.",
-        plots.plain_bars(
+        plain_bars(
             "agreement",
             "Share of boxes with a match by label",
             [name for name, _ in shown],
@@ -265,6 +266,6 @@ def about_sources(manifest: Manifest) -> Section:
 def split_faults(contents: Contents) -> Iterator[str]:
     """Yield a warning where images that belong together are in several splits."""
     for hashes, what in ((contents.images.content, "of the same content"), (contents.images.group, "of one group")):
-        apart = figures.repeated(hashes, contents.images.split).apart
+        apart = repeated(hashes, contents.images.split).apart
         if apart:
             yield f"{apart:,} sets of images {what} are in several splits: a model is tested on what it has seen"

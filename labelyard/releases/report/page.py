@@ -12,12 +12,23 @@ from markupsafe import Markup
 
 from labelyard.escaping import printable
 from labelyard.releases.manifest import Manifest
-from labelyard.releases.report import boxes, origins, sections
 from labelyard.releases.report.agreement import find_agreement
 from labelyard.releases.report.blocks import Section
+from labelyard.releases.report.boxes import about_boxes
 from labelyard.releases.report.doubts import Doubt, DoubtKind
+from labelyard.releases.report.origins import (
+    about_agreement,
+    about_changes,
+    about_groups,
+    about_people,
+    about_sources,
+    duplicated_groups,
+    read_changes,
+    split_faults,
+)
 from labelyard.releases.report.people import People
 from labelyard.releases.report.reading import Contents, ImageDetails, details
+from labelyard.releases.report.sections import about_attributes, about_images, about_labels, about_pairs, empty_images
 from labelyard.releases.report.summary import release_name, summarise
 from labelyard.releases.report.thumbnails import ImageFiles, Thumbnail, thumbnail
 
@@ -80,7 +91,7 @@ def render(
         facts=list(_facts(release)),
         main=main,
         description=_description(contents),
-        warnings=[*origins.split_faults(contents), *manifest.warnings, *_file_warnings(contents)],
+        warnings=[*split_faults(contents), *manifest.warnings, *_file_warnings(contents)],
         splits=_splits(main, contents),
         kinds=[(kind, [_example(release, one, names) for one in kind.examples]) for kind in doubts],
         has_pictures=release.files is not None,
@@ -103,8 +114,8 @@ def _wanted(release: _Release) -> set[int]:
     """Return the ids of the images that the page names."""
     ids = release.contents.images.id
     found = {int(ids[example.image]) for kind in release.doubts for example in kind.examples}
-    found.update(sections.empty_images(release.contents)[:_EMPTY].tolist())
-    return found | origins.duplicated_groups(release.contents)
+    found.update(empty_images(release.contents)[:_EMPTY].tolist())
+    return found | duplicated_groups(release.contents)
 
 
 def _facts(release: _Release) -> Iterator[tuple[str, str]]:
@@ -162,21 +173,21 @@ def _example(release: _Release, one: Doubt, names: dict[int, ImageDetails]) -> _
 
 
 def _changes(release: _Release) -> Section | None:
-    changes = origins.read_changes(release.folder)
-    return origins.about_changes(changes, is_first=release.manifest.previous is None) if changes else None
+    changes = read_changes(release.folder)
+    return about_changes(changes, is_first=release.manifest.previous is None) if changes else None
 
 
 def _sections(release: _Release, names: dict[int, ImageDetails]) -> Iterator[Section]:
     contents = release.contents
     found = (
-        sections.about_labels(contents),
-        sections.about_images(contents, names),
-        boxes.about_boxes(contents),
-        sections.about_pairs(contents),
-        sections.about_attributes(contents),
-        origins.about_groups(contents, names),
-        origins.about_people(release.people),
-        origins.about_agreement(find_agreement(contents, release.people)),
-        origins.about_sources(release.manifest),
+        about_labels(contents),
+        about_images(contents, names),
+        about_boxes(contents),
+        about_pairs(contents),
+        about_attributes(contents),
+        about_groups(contents, names),
+        about_people(release.people),
+        about_agreement(find_agreement(contents, release.people)),
+        about_sources(release.manifest),
     )
     yield from (one for one in found if one is not None)

@@ -44,12 +44,12 @@ def stacked_bars(
     """
     with page_style():
         figure, axes = _bars_figure(len(labels))
-        places = np.arange(len(labels))
+        rows = np.arange(len(labels))
         left = np.zeros(len(labels))
         for number, one in enumerate(series):
             colour = SERIES[number % len(SERIES)]
             axes.barh(
-                places,
+                rows,
                 counts[:, number],
                 left=left,
                 color=colour,
@@ -60,8 +60,8 @@ def stacked_bars(
             )
             left = left + counts[:, number]
         if of_whole is None:
-            for place, total in enumerate(left):
-                axes.text(total, place, f" {total:,.0f}", va="center", fontsize=8.5)
+            for row, total in enumerate(left):
+                axes.text(total, row, f" {total:,.0f}", va="center", fontsize=8.5)
             axes.set_xlim(0, max(1.0, float(left.max(initial=0))) * 1.17)
             axes.xaxis.set_major_locator(MaxNLocator(4))
             axes.xaxis.set_major_formatter(FuncFormatter(_short))
@@ -82,10 +82,10 @@ def diverging_bars(
     """Draw what was added and changed to the right, and what was removed to the left."""
     with page_style():
         figure, axes = _bars_figure(len(labels))
-        places = np.arange(len(labels))
-        axes.barh(places, added, color=GOOD, height=0.72, label="added")
-        axes.barh(places, changed, left=added, color=SERIES[1], height=0.72, label="changed")
-        axes.barh(places, -np.asarray(removed), color=BAD, height=0.72, label="removed")
+        rows = np.arange(len(labels))
+        axes.barh(rows, added, color=GOOD, height=0.72, label="added")
+        axes.barh(rows, changed, left=added, color=SERIES[1], height=0.72, label="changed")
+        axes.barh(rows, -np.asarray(removed), color=BAD, height=0.72, label="removed")
         axes.axvline(0, color=INK, lw=0.8)
         axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, at: _short(abs(value), at)))
@@ -100,10 +100,10 @@ def plain_bars(
     """Draw a bar for each label, with its value; `unit` is a format such as '{:,.0f}'."""
     with page_style():
         figure, axes = _bars_figure(len(labels))
-        places = np.arange(len(labels))
-        axes.barh(places, values, color=SERIES[0], height=0.72)
-        for place, value in enumerate(values):
-            axes.text(value, place, f" {unit.format(value)}", va="center", fontsize=8.5)
+        rows = np.arange(len(labels))
+        axes.barh(rows, values, color=SERIES[0], height=0.72)
+        for row, value in enumerate(values):
+            axes.text(value, row, f" {unit.format(value)}", va="center", fontsize=8.5)
         axes.set_xlim(0, (most or max(values, default=1) or 1) * 1.17)
         axes.xaxis.set_visible(False)
         axes.spines["bottom"].set_visible(False)
@@ -119,7 +119,7 @@ def histogram(
     ticks: Sequence[tuple[float, str]],
     lines: Sequence[tuple[float, str]] = (),
 ) -> str:
-    """Draw bins as bars. `ticks` and `lines` have places on the axis, and what is written there."""
+    """Draw bins as bars. `ticks` and `lines` have positions on the axis, and what is written there."""
     counts, limits = found
     with page_style():
         figure, axes = _figure(WIDTH, HEIGHT * 0.86)
@@ -127,12 +127,12 @@ def histogram(
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
         axes.yaxis.set_major_formatter(FuncFormatter(_short))
         axes.grid(axis="y")
-        axes.set_xticks([place for place, _ in ticks], [text for _, text in ticks])
+        axes.set_xticks([at for at, _ in ticks], [text for _, text in ticks])
         axes.set_xlim(limits[0], limits[-1])
         axes.set_ylim(0, max(1, counts.max(initial=0)) * 1.12)
-        for place, text in lines:
-            axes.axvline(place, color=INK, lw=1, ls=(0, (3, 2)))
-            axes.text(place, axes.get_ylim()[1], f" {text}", va="top", fontsize=8.5)
+        for at, text in lines:
+            axes.axvline(at, color=INK, lw=1, ls=(0, (3, 2)))
+            axes.text(at, axes.get_ylim()[1], f" {text}", va="top", fontsize=8.5)
         axes.spines["left"].set_visible(False)
         axes.tick_params(axis="y", length=0)
         axes.set_xlabel(what)
@@ -145,12 +145,12 @@ def sides(name: str, title: str, counts: Counts, limits: Numbers) -> str:
         figure, axes = _figure(WIDTH, HEIGHT * 1.12)
         _heat(axes, counts, limits, limits)
         ticks = [
-            place
-            for place in (1, 3, 10, 30, 100, 300, 1000, 3000, 10_000, 30_000)
-            if limits[0] <= np.log10(place) <= limits[-1]
+            side
+            for side in (1, 3, 10, 30, 100, 300, 1000, 3000, 10_000, 30_000)
+            if limits[0] <= np.log10(side) <= limits[-1]
         ]
         for axis in (axes.xaxis, axes.yaxis):
-            axis.set_ticks([np.log10(place) for place in ticks], [f"{place:,}" for place in ticks])
+            axis.set_ticks([np.log10(side) for side in ticks], [f"{side:,}" for side in ticks])
         axes.plot(limits[[0, -1]], limits[[0, -1]], color=INK, lw=0.8, ls=(0, (3, 2)))
         axes.set(xlabel="width, px", ylabel="height, px", aspect="equal")
         axes.grid(visible=True)

@@ -251,9 +251,9 @@ class _Positions:
 
     def find(self, wanted: IdArray) -> Places:
         """Return the position of each wanted id. Raises InputError if the column does not have it."""
-        places = np.searchsorted(self._sorted, wanted)
+        positions = np.searchsorted(self._sorted, wanted)
         missing = (
-            np.flatnonzero(self._sorted[np.minimum(places, len(self._sorted) - 1)] != wanted)
+            np.flatnonzero(self._sorted[np.minimum(positions, len(self._sorted) - 1)] != wanted)
             if len(self._sorted)
             else np.arange(len(wanted))
         )
@@ -263,7 +263,7 @@ class _Positions:
                 where="annotations",
                 next_step="labelyard verify FOLDER names every fault of a release",
             )
-        return self._order[places]
+        return self._order[positions]
 
 
 def _hashes(folder: Path, images: _Positions) -> tuple[Any, Any]:
@@ -273,11 +273,11 @@ def _hashes(folder: Path, images: _Positions) -> tuple[Any, Any]:
         ids.append(one.id)
         groups.append(0 if one.group is UNSET else key_of(one.group.encode("utf-8", "surrogatepass")))
         contents.append(0 if one.sha256 is UNSET else key_of(one.sha256.encode("utf-8", "surrogatepass")))
-    places = images.find(_column(ids, np.int64))
+    positions = images.find(_column(ids, np.int64))
     found = []
     for values in (groups, contents):
         column = np.zeros(len(images._sorted), np.uint64)  # noqa: SLF001 - its own module
-        column[places] = _column(values, np.uint64)
+        column[positions] = _column(values, np.uint64)
         found.append(column)
     return found[0], found[1]
 

@@ -7,9 +7,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from labelyard.releases.report import figures, plots
 from labelyard.releases.report.attributes import MOST_VALUES, ValueCounts
 from labelyard.releases.report.blocks import TIMES, Bar, Block, Cell, Section, Table, amount, share, table
+from labelyard.releases.report.figures import (
+    Counts,
+    by_size,
+    co_occurrence,
+    image_sizes,
+    images_of_labels,
+    label_counts,
+    objects_per_image,
+)
+from labelyard.releases.report.plots import MOST_BARS, bubbles, histogram, matrix, stacked_bars
 from labelyard.releases.report.reading import Contents, ImageDetails
 
 _TOGETHER = 14
@@ -22,12 +31,12 @@ _NUMBERS_FROM = 12
 
 def about_labels(contents: Contents) -> Section | None:
     """Counts by label and split, and whether each split has its share of each label."""
-    counts = figures.label_counts(contents)
-    order = figures.by_size(counts)
+    counts = label_counts(contents)
+    order = by_size(counts)
     if not len(order):
         return None
     names = [contents.labels[label] for label in order]
-    most = plots.MOST_BARS
+    most = MOST_BARS
     shown = f" The plot has the {most} most frequent of {len(names)}." if len(names) > most else ""
     total = counts.sum(axis=0)
     parts = counts[order] / counts[order].sum(axis=1, keepdims=True)
@@ -35,7 +44,7 @@ def about_labels(contents: Contents) -> Section | None:
         Block(
             "Annotations by label",
             "Rare labels: a model learns little from fewer than about 100 examples." + shown,
-            plots.stacked_bars(
+            stacked_bars(
                 "labels", "Annotations by label and split", names[:most], counts[order][:most], contents.splits
             ),
             _label_table(contents, counts),
@@ -51,7 +60,7 @@ def about_labels(contents: Contents) -> Section | None:
                 "Share of each split",
                 "Each bar should end its colours near the dashed lines, the shares of all annotations. "
                 + _missing_labels(contents, counts),
-                plots.stacked_bars(
+                stacked_bars(
                     "balance",
                     "Share of each split by label",
                     names[:most],
@@ -65,12 +74,12 @@ def about_labels(contents: Contents) -> Section | None:
     return Section("labels", "Labels", _unused_labels(contents, counts), blocks)
 
 
-def _label_table(contents: Contents, counts: figures.Counts) -> Table:
-    on_images = figures.images_of_labels(contents)
+def _label_table(contents: Contents, counts: Counts) -> Table:
+    on_images = images_of_labels(contents)
     total = counts.sum()
     largest = counts.sum(axis=1).max()
     rows: list[Sequence[Cell]] = []
-    for label in figures.by_size(counts).tolist():
+    for label in by_size(counts).tolist():
         of_label = int(counts[label].sum())
         by_split = map(int, counts[label])
         rows.append(
@@ -85,7 +94,7 @@ def _label_table(contents: Contents, counts: figures.Counts) -> Table:
     return table(("label", "all", *contents.splits, "share", "images"), rows)
 
 
-def _missing_labels(contents: Contents, counts: figures.Counts) -> str:
+def _missing_labels(contents: Contents, counts: Counts) -> str:
     """Return which labels a split does not have, though they are frequent enough."""
     found = []
     for number, split in enumerate(contents.splits):
@@ -97,7 +106,7 @@ def _missing_labels(contents: Contents, counts: figures.Counts) -> str:
     return " ".join(found) or "No split lacks a frequent label."
 
 
-def _unused_labels(contents: Contents, counts: figures.Counts) -> str:
+def _unused_labels(contents: Contents, counts: Counts) -> str:
     unused = [contents.labels[label] for label in np.flatnonzero(counts.sum(axis=1) == 0).tolist()]
     if not unused:
         return ""
@@ -110,7 +119,7 @@ def about_images(contents: Contents, examples: dict[int, ImageDetails]) -> Secti
     if not len(contents.images):
         return None
     blocks = [_objects(contents), _empty_images(contents, examples)]
-    sizes = figures.image_sizes(contents)
+    sizes = image_sizes(contents)
     if sizes:
         rows = [
             (f"{width:,} {TIMES} {height:,}", count, share(count, len(contents.images)))
@@ -121,7 +130,7 @@ def about_images(contents: Contents, examples: dict[int, ImageDetails]) -> Secti
                 "Sizes of images",
                 "A larger circle is for more images. Lonely circles are images from elsewhere; circles on "
                 "both sides of the dashed line are upright and wide images.",
-                plots.bubbles("sizes", "Sizes of images in pixels", _rounded(sizes)),
+                bubbles("sizes", "Sizes of images in pixels", _rounded(sizes)),
                 table(("px", "images", "share"), rows, 40),
             )
         )
@@ -141,7 +150,7 @@ def _rounded(sizes: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
 
 
 def _objects(contents: Contents) -> Block:
-    counts = figures.objects_per_image(contents)
+    counts = objects_per_image(contents)
     most = int(counts.max())
     step = max(1, -(-(most + 1) // _BINS))
     limits = np.arange(0, most + 1 + step, step, dtype=float)
@@ -158,7 +167,7 @@ def _objects(contents: Contents) -> Block:
         "Objects on an image",
         f"The median is {middle:g}, the most {most:,}. A peak at 0 or a long tail on the right is "
         "worth a look: forgotten images, or crowds that belong into a crowd label.",
-        plots.histogram(
+        histogram(
             "objects",
             "Images by their number of annotations",
             (found, limits - 0.0),
@@ -185,17 +194,17 @@ def _empty_images(contents: Contents, examples: dict[int, ImageDetails]) -> Bloc
     )
 
 
-def empty_images(contents: Contents) -> figures.Counts:
+def empty_images(contents: Contents) -> Counts:
     """Return the ids of the images without anything, sorted."""
     return np.sort(contents.images.id[~contents.has_items])
 
 
 def about_pairs(contents: Contents) -> Section | None:
     """Labels that are on one image."""
-    used = figures.by_size(figures.images_of_labels(contents)[:, None])[:_TOGETHER]
+    used = by_size(images_of_labels(contents)[:, None])[:_TOGETHER]
     if len(used) < 2:
         return None
-    counts = figures.co_occurrence(contents, used)
+    counts = co_occurrence(contents, used)
     names = [contents.labels[label] for label in used]
     alone = np.diag(counts)
     pairs = sorted(
@@ -210,7 +219,7 @@ def about_pairs(contents: Contents) -> Section | None:
         "Images on which two labels are together",
         f"The {len(used)} labels on most images. Labels that are always together "
         "teach a model to infer one from the other; empty cells of frequent labels are pairs that it never sees.",
-        plots.matrix("pairs", "Images on which two labels are together", names, counts),
+        matrix("pairs", "Images on which two labels are together", names, counts),
         table(("labels", "images", "of the first's", "of the second's"), rows, 60),
     )
     return Section("pairs", "Labels together", "", [block])

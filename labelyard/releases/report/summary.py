@@ -9,9 +9,9 @@ import numpy as np
 
 from labelyard.escaping import printable
 from labelyard.releases.manifest import Manifest
-from labelyard.releases.report import figures
 from labelyard.releases.report.blocks import amount
 from labelyard.releases.report.doubts import DoubtKind
+from labelyard.releases.report.figures import label_counts, objects_per_image
 from labelyard.releases.report.reading import Contents
 
 MainFigures = dict[str, int | float | str]
@@ -31,8 +31,8 @@ def release_name(contents: Contents) -> tuple[str, str]:
 def summarise(manifest: Manifest, contents: Contents, doubts: list[DoubtKind]) -> MainFigures:
     """Return the main figures of a release."""
     name, number = release_name(contents)
-    objects = figures.objects_per_image(contents)
-    labels = figures.label_counts(contents).sum(axis=1)
+    objects = objects_per_image(contents)
+    labels = label_counts(contents).sum(axis=1)
     found: MainFigures = {"release": " ".join(filter(None, (name, number)))}
     found |= {
         "images": len(contents.images),
