@@ -10,7 +10,7 @@ import numpy as np
 
 from labelyard.formats.coco.reference import LabelMatches, match_boxes
 from labelyard.releases.report.people import People
-from labelyard.releases.report.reading import Contents, Places
+from labelyard.releases.report.reading import Contents, Positions
 
 MOST_PAIRS = 2000
 """Images labelled twice that are compared: the first by id."""
@@ -53,7 +53,7 @@ def find_agreement(contents: Contents, people: People | None) -> Agreement | Non
     return Agreement(len(chosen), len(pairs), labels, found.average_precision, found.average_precision_50)
 
 
-def _of_two_jobs(contents: Contents, people: People | None) -> Iterator[tuple[Places, Places]]:
+def _of_two_jobs(contents: Contents, people: People | None) -> Iterator[tuple[Positions, Positions]]:
     """Yield the rows of the two jobs with most annotations on an image, the job with the lower id first."""
     boxes = contents.boxes
     jobs = boxes.job.copy()
@@ -73,7 +73,7 @@ def _of_two_jobs(contents: Contents, people: People | None) -> Iterator[tuple[Pl
         yield rows[new[one] : ends[one]], rows[new[two] : ends[two]]
 
 
-def _of_equal_content(contents: Contents) -> Iterator[tuple[Places, Places]]:
+def _of_equal_content(contents: Contents) -> Iterator[tuple[Positions, Positions]]:
     """Yield the rows of two images of the same content and size that both have boxes."""
     images, boxes = contents.images, contents.boxes
     rows = np.flatnonzero(boxes.is_box)

@@ -10,7 +10,7 @@ import numpy as np
 from labelyard.releases.report.blocks import TIMES
 from labelyard.releases.report.figures import Shapes, is_sized, medians, shapes
 from labelyard.releases.report.overlaps import same_boxes
-from labelyard.releases.report.reading import Contents, Flags, Numbers, Places
+from labelyard.releases.report.reading import Contents, Flags, Numbers, Positions
 
 SHORTEST_SIDE = 4.0
 """Pixels: a shorter box is hardly anything that a person can see."""
@@ -62,9 +62,9 @@ class _Suspects:
 
     title: str
     meaning: str
-    rows: Places
+    rows: Positions
     reason: Callable[[int], str]
-    others: Places | None = None
+    others: Positions | None = None
     are_images: bool = False
 
 
@@ -120,7 +120,7 @@ def _suspects(contents: Contents) -> Iterator[_Suspects]:
     yield _unlike_images(contents)
 
 
-def _worst(rows: Places, badness: Numbers, contents: Contents) -> Places:
+def _worst(rows: Positions, badness: Numbers, contents: Contents) -> Positions:
     """Return the order in which the worst rows are first; equal ones by id, so that it never depends on the files."""
     return np.lexsort((contents.boxes.id[rows], -badness))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from labelyard.releases.report.reading import Contents, Flags, Numbers, Places
+from labelyard.releases.report.reading import Contents, Flags, Numbers, Positions
 
 Counts = npt.NDArray[np.int64]
 """How many there are, of any shape, int64."""
@@ -27,11 +27,11 @@ def label_counts(contents: Contents) -> Counts:
     return found
 
 
-def by_size(counts: Counts) -> Places:
+def by_size(counts: Counts) -> Positions:
     """Return the positions of labels, the most frequent first, without those that have nothing."""
     total = counts.sum(axis=1)
     order = np.argsort(-total, kind="stable")
-    found: Places = order[total[order] > 0]
+    found: Positions = order[total[order] > 0]
     return found
 
 
@@ -46,7 +46,7 @@ def objects_per_image(contents: Contents) -> Counts:
     return np.bincount(contents.boxes.image, minlength=len(contents.images))
 
 
-def co_occurrence(contents: Contents, labels: Places) -> Counts:
+def co_occurrence(contents: Contents, labels: Positions) -> Counts:
     """Return on how many images two of some labels are together: shape (n, n), a label with itself its images."""
     row = np.full(len(contents.labels), -1, np.int64)
     row[labels] = np.arange(len(labels))
@@ -62,7 +62,7 @@ def co_occurrence(contents: Contents, labels: Places) -> Counts:
 class Shapes:
     """Usable boxes on images of known size: their rows, sides in pixels, and area as a share of the image's."""
 
-    rows: Places
+    rows: Positions
     width: Numbers
     height: Numbers
     share: Numbers
@@ -106,7 +106,7 @@ def centres(contents: Contents, found: Shapes, cells: int, label: int | None = N
     return np.bincount(lines * cells + columns, minlength=cells * cells).reshape(cells, cells)
 
 
-def medians(values: Numbers, labels: Places, count: int) -> tuple[Numbers, Counts]:
+def medians(values: Numbers, labels: Positions, count: int) -> tuple[Numbers, Counts]:
     """Return the median of the values of each label, NaN without any, and how many there are: shape (labels,)."""
     order = np.lexsort((values, labels))
     numbers = np.bincount(labels, minlength=count)
@@ -132,7 +132,7 @@ class Repeated:
     largest: Sequence[tuple[int, int]]
 
 
-def repeated(hashes: npt.NDArray[np.uint64], splits: Places, most: int = 10) -> Repeated:
+def repeated(hashes: npt.NDArray[np.uint64], splits: Positions, most: int = 10) -> Repeated:
     """Return the sets of images with the same hash; 0 is no hash."""
     rows = np.flatnonzero(hashes)
     found, first, inverse, counts = np.unique(hashes[rows], return_index=True, return_inverse=True, return_counts=True)

@@ -66,37 +66,26 @@ def about_changes(changes: Mapping[str, Any], *, is_first: bool) -> Section:
     for kind in _KINDS:
         if changes["labels"].get(kind):
             text += f" Labels {kind}: {', '.join(changes['labels'][kind][:10])}."
+    return Section("changes", title, text, list(_change_blocks(changes)))
+
+
+def _change_blocks(changes: Mapping[str, Any]) -> Iterator[Block]:
     changed = {name: one for name, one in changes["by_label"].items() if any(one[kind] for kind in _KINDS)}
     ranked = sorted(changed, key=lambda name: (-sum(changed[name][kind] for kind in _KINDS), name))
-    blocks = []
     if ranked:
-        rows = [(name, *(changed[name][kind] for kind in _KINDS)) for name in ranked]
         shown = ranked[:MOST_BARS]
-        blocks.append(
-            Block(
-                "Annotations by label",
-                "To the right what was added or changed, to the left what was removed. Long bars to the "
-                "left, or a label that alone changed, need a reason.",
-                diverging_bars(
-                    "changes",
-                    "Annotations added, changed and removed by label",
-                    shown,
-                    *([changed[name][kind] for name in shown] for kind in _KINDS),
-                ),
-                table(("label", *_KINDS), rows),
-            )
+        columns = ([changed[name][kind] for name in shown] for kind in _KINDS)
+        yield Block(
+            "Annotations by label",
+            "To the right what was added or changed, to the left what was removed. Long bars to the left, or a label "
+            "that alone changed, need a reason.",
+            diverging_bars("changes", "Annotations added, changed and removed by label", shown, *columns),
+            table(("label", *_KINDS), [(name, *(changed[name][kind] for kind in _KINDS)) for name in ranked]),
         )
     examples = [(kind, name) for kind in sorted(changes["examples"]) for name in changes["examples"][kind][:_EXAMPLES]]
     if examples:
-        blocks.append(
-            Block(
-                "Such as these images",
-                "labelyard diff OLD NEW compares any two releases.",
-                table=table(("", "image"), examples),
-                is_open=True,
-            )
-        )
-    return Section("changes", title, text, blocks)
+        text = "labelyard diff OLD NEW compares any two releases."
+        yield Block("Such as these images", text, table=table(("", "image"), examples), is_open=True)
 
 
 def _counts(counts: Mapping[str, int]) -> str:
@@ -163,38 +152,28 @@ def about_people(people: People | None) -> Section | None:
         )
         for one in found
     ]
-    shown = found[:MOST_BARS]
-    blocks = [
-        Block(
-            "Share",
-            "Where one person drew most of a label, that person's habits become the model's.",
-            plain_bars(
-                "people",
-                "Annotations by annotator",
-                [one.name for one in shown],
-                [one.annotations for one in shown],
-                "{:,.0f}",
-            ),
-            table(("annotator", "annotations", "share", "jobs", "hours", "per hour"), rows),
-        )
-    ]
-    timed = [one for one in shown if one.per_hour is not None]
+    plot = plain_bars(
+        "people",
+        "Annotations by annotator",
+        [one.name for one in found[:MOST_BARS]],
+        [one.annotations for one in found[:MOST_BARS]],
+        "{:,.0f}",
+    )
+    text = "Where one person drew most of a label, that person's habits become the model's."
+    columns = ("annotator", "annotations", "share", "jobs", "hours", "per hour")
+    return Section("people", "Annotators", "", [Block("Share", text, plot, table(columns, rows)), *_speed(people)])
+
+
+def _speed(people: People) -> Iterator[Block]:
+    timed = [one for one in people.annotators[:MOST_BARS] if one.per_hour is not None]
     if timed:
-        blocks.append(
-            Block(
-                "Speed",
-                "Annotations in an hour of work; a gap of over ten minutes is a pause. Compare people on like images "
-                "only: very fast work deserves a second look, very slow work a question.",
-                plain_bars(
-                    "speed",
-                    "Annotations in an hour of work",
-                    [one.name for one in timed],
-                    [one.per_hour or 0 for one in timed],
-                    "{:,.0f}",
-                ),
-            )
+        names, speeds = [one.name for one in timed], [one.per_hour or 0 for one in timed]
+        yield Block(
+            "Speed",
+            "Annotations in an hour of work; a gap of over ten minutes is a pause. Compare people on like images only: "
+            "very fast work deserves a second look, very slow work a question.",
+            plain_bars("speed", "Annotations in an hour of work", names, speeds, "{:,.0f}"),
         )
-    return Section("people", "Annotators", "", blocks)
 
 
 def about_agreement(agreement: Agreement | None) -> Section | None:

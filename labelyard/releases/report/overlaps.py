@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from labelyard.releases.report.reading import Contents, Numbers, Places
+from labelyard.releases.report.reading import Contents, Numbers, Positions
 
 SAME = 0.9
 """Intersection over union above which two boxes are the same."""
@@ -12,7 +12,7 @@ COMPARED = 64
 """With how many boxes to its right, on one image, a box is compared."""
 
 
-def same_boxes(contents: Contents) -> tuple[Places, Places, Numbers]:
+def same_boxes(contents: Contents) -> tuple[Positions, Positions, Numbers]:
     """Return pairs of boxes on one image with an intersection over union above `SAME`: rows, rows, and the overlap.
 
     Of many boxes that begin at nearly the same place, each is compared with the next `COMPARED` to its right.

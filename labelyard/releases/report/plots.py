@@ -60,20 +60,28 @@ def stacked_bars(
             )
             left = left + counts[:, number]
         if of_whole is None:
-            for row, total in enumerate(left):
-                axes.text(total, row, f" {total:,.0f}", va="center", fontsize=8.5)
-            axes.set_xlim(0, max(1.0, float(left.max(initial=0))) * 1.17)
-            axes.xaxis.set_major_locator(MaxNLocator(4))
-            axes.xaxis.set_major_formatter(FuncFormatter(_short))
+            _show_totals(axes, left)
         else:
-            for limit in np.cumsum(of_whole)[:-1]:
-                axes.axvline(limit, color=INK, lw=1, ls=(0, (3, 2)))
-            axes.set_xlim(0, 1)
-            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))
+            _show_shares(axes, of_whole)
         _name_bars(axes, labels)
         if len(series) > 1:
             figure.legend(loc="outside upper left", ncols=len(series), handlelength=0.9, columnspacing=1.2)
         return _finished(figure, name, title)
+
+
+def _show_totals(axes: Axes, totals: npt.NDArray[Any]) -> None:
+    for row, total in enumerate(totals):
+        axes.text(total, row, f" {total:,.0f}", va="center", fontsize=8.5)
+    axes.set_xlim(0, max(1.0, float(totals.max(initial=0))) * 1.17)
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.xaxis.set_major_formatter(FuncFormatter(_short))
+
+
+def _show_shares(axes: Axes, of_whole: Sequence[float]) -> None:
+    for limit in np.cumsum(of_whole)[:-1]:
+        axes.axvline(limit, color=INK, lw=1, ls=(0, (3, 2)))
+    axes.set_xlim(0, 1)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))
 
 
 def diverging_bars(

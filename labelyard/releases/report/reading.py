@@ -24,7 +24,7 @@ from labelyard.releases.report.attributes import AttributeCounts
 
 Numbers = npt.NDArray[np.float64]
 """Shape (n,), float64."""
-Places = npt.NDArray[np.int64]
+Positions = npt.NDArray[np.int64]
 """Positions in a column or a list, shape (n,), int64; -1 for none."""
 Flags = npt.NDArray[np.bool_]
 """Shape (n,), bool."""
@@ -46,7 +46,7 @@ class ImageColumns:
     """
 
     id: IdArray
-    split: Places
+    split: Positions
     width: Numbers
     height: Numbers
     group: npt.NDArray[np.uint64]
@@ -65,8 +65,8 @@ class BoxColumns:
     """
 
     id: IdArray
-    image: Places
-    label: Places
+    image: Positions
+    label: Positions
     box: npt.NDArray[np.float64]
     is_box: Flags
     score: Numbers
@@ -106,7 +106,7 @@ class _Item(Struct):
     image_id: int
     category_id: int
     bbox: list[float] | None = None
-    score: float | None = None
+    score: Any = None
     attributes: Raw = Raw(b"")
 
 
@@ -173,11 +173,11 @@ class _Reader:
         self.boxes.extend(box if box and len(box) == 4 else (0.0, 0.0, 0.0, 0.0))
         attributes = bytes(found.attributes)
         score, job = found.score, -1
-        if b'"score"' in attributes or b'"job"' in attributes:
+        if attributes[:1] == b"{" and (b'"score"' in attributes or b'"job"' in attributes):
             own = msgspec.json.decode(attributes, type=_Own)
-            score = own.score if score is None and isinstance(own.score, int | float) else score
+            score = own.score if score is None else score
             job = own.job if type(own.job) is int and 0 <= own.job < 2**63 else -1
-        self.scores.append(float("nan") if score is None else score)
+        self.scores.append(score if isinstance(score, float) or score in (0, 1) else float("nan"))
         self.jobs.append(job)
         self.attributes.add(label, attributes)
 
@@ -194,7 +194,7 @@ def read(folder: Path, manifest: Manifest) -> Contents:
             _reading(path, partial(reader.read, path, number))
     reader.attributes.close()
     image_ids = _column(reader.image_ids, np.int64)
-    images_by_id = _Positions(image_ids)
+    images_by_id = _IdColumn(image_ids)
     of_images = images_by_id.find(_column(reader.of_images, np.int64))
     has_items = np.zeros(len(image_ids), np.bool_)
     for wanted in (of_images, images_by_id.find(_column(reader.with_other, np.int64))):
@@ -242,14 +242,14 @@ def details(folder: Path, wanted: set[int]) -> dict[int, ImageDetails]:
     }
 
 
-class _Positions:
+class _IdColumn:
     """Finds ids in a column of ids."""
 
     def __init__(self, ids: IdArray) -> None:
         self._order = np.argsort(ids, kind="stable")
         self._sorted = ids[self._order]
 
-    def find(self, wanted: IdArray) -> Places:
+    def find(self, wanted: IdArray) -> Positions:
         """Return the position of each wanted id. Raises InputError if the column does not have it."""
         positions = np.searchsorted(self._sorted, wanted)
         missing = (
@@ -266,7 +266,7 @@ class _Positions:
         return self._order[positions]
 
 
-def _hashes(folder: Path, images: _Positions) -> tuple[Any, Any]:
+def _hashes(folder: Path, images: _IdColumn) -> tuple[Any, Any]:
     """Return the hashes of group and content of each image, in the order of the COCO files."""
     ids, groups, contents = array("q"), array("Q"), array("Q")
     for one in references(folder):

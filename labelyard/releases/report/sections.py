@@ -19,7 +19,7 @@ from labelyard.releases.report.figures import (
     objects_per_image,
 )
 from labelyard.releases.report.plots import MOST_BARS, bubbles, histogram, matrix, stacked_bars
-from labelyard.releases.report.reading import Contents, ImageDetails
+from labelyard.releases.report.reading import Contents, ImageDetails, Positions
 
 _TOGETHER = 14
 _MISSING_FROM = 10
@@ -38,8 +38,6 @@ def about_labels(contents: Contents) -> Section | None:
     names = [contents.labels[label] for label in order]
     most = MOST_BARS
     shown = f" The plot has the {most} most frequent of {len(names)}." if len(names) > most else ""
-    total = counts.sum(axis=0)
-    parts = counts[order] / counts[order].sum(axis=1, keepdims=True)
     blocks = [
         Block(
             "Annotations by label",
@@ -51,27 +49,26 @@ def about_labels(contents: Contents) -> Section | None:
         ),
     ]
     if len(contents.splits) > 1:
-        rows = [
-            (name, *(share(counts[label, split], counts[label].sum()) for split in range(len(contents.splits))))
-            for name, label in zip(names, order, strict=True)
-        ]
-        blocks.append(
-            Block(
-                "Share of each split",
-                "Each bar should end its colours near the dashed lines, the shares of all annotations. "
-                + _missing_labels(contents, counts),
-                stacked_bars(
-                    "balance",
-                    "Share of each split by label",
-                    names[:most],
-                    parts[:most],
-                    contents.splits,
-                    of_whole=list(total / total.sum()),
-                ),
-                table(("label", *contents.splits), rows),
-            )
-        )
+        blocks.append(_split_shares(contents, counts, order))
     return Section("labels", "Labels", _unused_labels(contents, counts), blocks)
+
+
+def _split_shares(contents: Contents, counts: Counts, order: Positions) -> Block:
+    names = [contents.labels[label] for label in order]
+    parts = counts[order] / counts[order].sum(axis=1, keepdims=True)
+    total = counts.sum(axis=0)
+    rows = [(name, *(share(part, 1) for part in line)) for name, line in zip(names, parts, strict=True)]
+    plot = stacked_bars(
+        "balance",
+        "Share of each split by label",
+        names[:MOST_BARS],
+        parts[:MOST_BARS],
+        contents.splits,
+        of_whole=list(total / total.sum()),
+    )
+    text = "Each bar should end its colours near the dashed lines, the shares of all annotations. "
+    text += _missing_labels(contents, counts)
+    return Block("Share of each split", text, plot, table(("label", *contents.splits), rows))
 
 
 def _label_table(contents: Contents, counts: Counts) -> Table:

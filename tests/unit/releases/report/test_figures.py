@@ -19,6 +19,7 @@ from labelyard.errors import InputError
 from labelyard.releases.lines import items
 from labelyard.releases.manifest import instances_path, read_manifest
 from labelyard.releases.report import figures, main_figures, markdown
+from labelyard.releases.report.attributes import MOST_VALUES, AttributeCounts
 from labelyard.releases.report.overlaps import same_boxes
 from labelyard.releases.report.reading import Contents
 from tests.support.small_releases import THREE_SPLITS, box, contents, image, write_release
@@ -203,3 +204,33 @@ def test_the_manifest_of_a_release_that_is_being_written_may_be_given(tmp_path: 
     manifest = read_manifest(release)
     (release / "manifest.json").unlink()
     assert main_figures(release, manifest)["images"] == 1
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"score": "high"},
+        {"score": 10**400},
+        {"score": [1]},
+        {"attributes": [{"name": "score", "job": 5}]},
+        {"attributes": "score"},
+        {"attributes": {"job": -1, "score": None, "nested": {"a": [1]}}},
+        {"attributes": {"job": 2**70}},
+    ],
+)
+def test_fields_of_other_programs_are_no_error(more: dict[str, Any], tmp_path: Path) -> None:
+    columns = contents(write_release(tmp_path, [image(1)], [box(1, "car", 1, 1, 9, 9, **more)]))
+    assert np.isnan(columns.boxes.score).all()
+    assert columns.boxes.job.tolist() == [-1]
+
+
+def test_many_values_of_an_attribute_are_counted_together() -> None:
+    counts = AttributeCounts()
+    for number in range(3 * MOST_VALUES):
+        counts.add(0, b'{"plate":"%d","parked":true}' % number)
+    counts.close()
+    found = {name: (len(one.values), one.others, one.total) for _, name, one in counts}
+    assert found == {
+        "parked": (1, 0, 3 * MOST_VALUES),
+        "plate": (MOST_VALUES, 2 * MOST_VALUES, 3 * MOST_VALUES),
+    }
