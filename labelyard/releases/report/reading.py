@@ -177,7 +177,7 @@ class _Reader:
             own = msgspec.json.decode(attributes, type=_Own)
             score = own.score if score is None else score
             job = own.job if type(own.job) is int and 0 <= own.job < 2**63 else -1
-        self.scores.append(score if isinstance(score, float) or score in (0, 1) else float("nan"))
+        self.scores.append(score if isinstance(score, int | float) and abs(score) < LARGEST else float("nan"))
         self.jobs.append(job)
         self.attributes.add(label, attributes)
 

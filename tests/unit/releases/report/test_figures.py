@@ -209,9 +209,8 @@ def test_the_manifest_of_a_release_that_is_being_written_may_be_given(tmp_path: 
 @pytest.mark.parametrize(
     "more",
     [
-        {"score": "high"},
-        {"score": 10**400},
-        {"score": [1]},
+        {"attributes": {"score": "high"}},
+        {"attributes": {"score": 10**400}},
         {"attributes": [{"name": "score", "job": 5}]},
         {"attributes": "score"},
         {"attributes": {"job": -1, "score": None, "nested": {"a": [1]}}},
