@@ -293,7 +293,7 @@ def _low_scores(contents: Contents) -> _Suspects:
         "Low scores",
         f"A model drew it with a score below {_LOW_SCORE:g}, and it is still in the release.",
         rows,
-        lambda at: f"score {score[rows[at]]:.2f}",
+        lambda at: f"score {score[rows[at]]:.2g}",
     )
 
 

@@ -181,8 +181,9 @@ def about_agreement(agreement: Agreement | None) -> Section | None:
     if agreement is None:
         return None
     text = (
-        f"{agreement.images:,} images were labelled twice. {share(agreement.matched, 1)} of their boxes have one of "
-        f"the same label with IoU 0.5 in the other labelling. COCO's average precision of one against the other is "
+        f"{agreement.images:,} pairs of labellings of one image are compared. {share(agreement.matched, 1)} of their "
+        f"boxes have one of the same label with IoU 0.5 in the other labelling. COCO's average precision of one "
+        f"against the other is "
         f"{agreement.average_precision:.2f} (IoU 0.5 to 0.95), and {agreement.average_precision_50:.2f} at IoU 0.5."
     )
     if agreement.of > agreement.images:
@@ -240,11 +241,3 @@ def about_sources(manifest: Manifest) -> Section:
         ),
     ]
     return Section("sources", "How it was made", "", blocks)
-
-
-def split_faults(contents: Contents) -> Iterator[str]:
-    """Yield a warning where images that belong together are in several splits."""
-    for hashes, what in ((contents.images.content, "of the same content"), (contents.images.group, "of one group")):
-        apart = repeated(hashes, contents.images.split).apart
-        if apart:
-            yield f"{apart:,} sets of images {what} are in several splits: a model is tested on what it has seen"

@@ -24,12 +24,11 @@ from labelyard.releases.report.origins import (
     about_sources,
     duplicated_groups,
     read_changes,
-    split_faults,
 )
 from labelyard.releases.report.people import People
 from labelyard.releases.report.reading import Contents, ImageDetails, details
 from labelyard.releases.report.sections import about_attributes, about_images, about_labels, about_pairs, empty_images
-from labelyard.releases.report.summary import release_name, summarise
+from labelyard.releases.report.summary import all_warnings, release_name, summarise
 from labelyard.releases.report.thumbnails import ImageFiles, Thumbnail, thumbnail
 
 _EMPTY = 5
@@ -91,7 +90,7 @@ def render(
         facts=list(_facts(release)),
         main=main,
         description=_description(contents),
-        warnings=[*split_faults(contents), *manifest.warnings, *_file_warnings(contents)],
+        warnings=all_warnings(manifest, contents),
         splits=_splits(main, contents),
         kinds=[(kind, [_example(release, one, names) for one in kind.examples]) for kind in doubts],
         has_pictures=release.files is not None,
@@ -135,11 +134,6 @@ def _facts(release: _Release) -> Iterator[tuple[str, str]]:
 def _description(contents: Contents) -> str:
     text = contents.info.get("description")
     return text if isinstance(text, str) and text != release_name(contents)[0] else ""
-
-
-def _file_warnings(contents: Contents) -> list[str]:
-    found = contents.info.get("warnings")
-    return [one for one in found if isinstance(one, str)] if isinstance(found, list) else []
 
 
 def _splits(main: dict[str, Any], contents: Contents) -> list[tuple[str, int, float]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from labelyard.escaping import printable
 from labelyard.releases.manifest import Manifest
 from labelyard.releases.report.blocks import amount
 from labelyard.releases.report.doubts import DoubtKind
-from labelyard.releases.report.figures import label_counts, objects_per_image
+from labelyard.releases.report.figures import label_counts, objects_per_image, repeated
 from labelyard.releases.report.reading import Contents
 
 MainFigures = dict[str, int | float | str]
@@ -26,6 +26,21 @@ def release_name(contents: Contents) -> tuple[str, str]:
     name = next((info[key] for key in ("dataset", "name", "description") if isinstance(info.get(key), str)), "")
     number = next((info[key] for key in ("release", "version") if isinstance(info.get(key), str | int)), "")
     return name or "Dataset", str(number)
+
+
+def all_warnings(manifest: Manifest, contents: Contents) -> list[str]:
+    """Return what a reader of the release should know first: images in several splits, and what its files say."""
+    found = list(_split_faults(contents))
+    own = contents.info.get("warnings")
+    found += manifest.warnings
+    return found + [one for one in own if isinstance(one, str)] if isinstance(own, list) else found
+
+
+def _split_faults(contents: Contents) -> Iterator[str]:
+    for hashes, what in ((contents.images.content, "of the same content"), (contents.images.group, "of one group")):
+        apart = repeated(hashes, contents.images.split).apart
+        if apart:
+            yield f"{apart:,} sets of images {what} are in several splits: a model is tested on what it has seen"
 
 
 def summarise(manifest: Manifest, contents: Contents, doubts: list[DoubtKind]) -> MainFigures:
@@ -48,7 +63,7 @@ def summarise(manifest: Manifest, contents: Contents, doubts: list[DoubtKind]) -
         rarest = int(np.argmin(np.where(labels > 0, labels, np.iinfo(np.int64).max)))
         found["rarest label"] = f"{contents.labels[rarest]}: {labels[rarest]:,}"
     found |= {f"doubtful: {one.title.lower()}": one.count for one in doubts}
-    found["warnings"] = len(manifest.warnings)
+    found["warnings"] = len(all_warnings(manifest, contents))
     return found
 
 

@@ -22,6 +22,7 @@ from labelyard.releases.report import figures, main_figures, markdown
 from labelyard.releases.report.attributes import MOST_VALUES, AttributeCounts
 from labelyard.releases.report.overlaps import same_boxes
 from labelyard.releases.report.reading import Contents
+from labelyard.releases.report.summary import all_warnings
 from tests.support.small_releases import THREE_SPLITS, box, contents, image, write_release
 
 LABELS = ("car", "person", "dog")
@@ -233,3 +234,11 @@ def test_many_values_of_an_attribute_are_counted_together() -> None:
         "parked": (1, 0, 3 * MOST_VALUES),
         "plate": (MOST_VALUES, 2 * MOST_VALUES, 3 * MOST_VALUES),
     }
+
+
+def test_a_group_in_two_splits_is_a_warning(tmp_path: Path) -> None:
+    release = write_release(tmp_path, [image(number) for number in range(1, 9)], [], rule=THREE_SPLITS)
+    lines = (release / "images.jsonl").read_text().splitlines()
+    (release / "images.jsonl").write_text("".join(line[:-1] + ',"group":"video 1"}\n' for line in lines))
+    found = all_warnings(read_manifest(release), contents(release))
+    assert [one for one in found if "of one group are in several splits" in one] != []
