@@ -143,6 +143,10 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             "labelyard.cli.releases:diff",
             "Show what differs from the first release to the second: images, annotations and labels, by label.",
         ),
+        "report": Command(
+            "labelyard.cli.report:report",
+            "Write a report of a release: one HTML file with figures, plots, and the doubtful annotations first.",
+        ),
     },
     "CVAT": {
         "cvat": Command("labelyard.cli.cvat:cvat", "Use a CVAT from the shell: tasks, jobs, annotations, exports."),

@@ -42,5 +42,9 @@ def test_the_wheel_installs_the_library_and_the_sandbox_and_nothing_else(wheel: 
     assert {top for top in tops if not top.endswith(".dist-info")} == {"labelyard", "cvat_sandbox"}
 
 
+def test_the_wheel_contains_the_template_of_the_report(wheel: Path) -> None:
+    assert {f"labelyard/releases/report/{name}" for name in ("page.html", "style.css")} <= set(names(wheel))
+
+
 def test_the_wheel_contains_no_byte_code_settings_or_databases(wheel: Path) -> None:
     assert [name for name in names(wheel) if "__pycache__" in name or name.endswith((".pyc", ".env", ".db"))] == []

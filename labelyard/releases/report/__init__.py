@@ -1,0 +1,76 @@
+"""The report of a release: one HTML file that needs nothing else, and its main figures as plain values."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from pathlib import Path
+
+from labelyard.errors import InputError
+from labelyard.releases.manifest import Manifest, read_manifest
+from labelyard.releases.report.doubts import DoubtKind, find_doubts
+from labelyard.releases.report.people import read_people
+from labelyard.releases.report.reading import Contents, read
+from labelyard.releases.report.summary import MainFigures, markdown, summarise
+
+__all__ = ["MainFigures", "main_figures", "markdown", "write_report"]
+
+_IMAGES = "images"
+_EXAMPLES = 6
+
+
+def main_figures(folder: Path, manifest: Manifest | None = None) -> MainFigures:
+    """Return the main figures of a release; they need no plots, and so no further package.
+
+    `manifest` is that of a release which is being written. Raises InputError for a folder that is no release.
+    """
+    manifest, contents, doubts = _read(folder, manifest)
+    return summarise(manifest, contents, doubts)
+
+
+def write_report(
+    folder: Path, to: Path, *, images: Path | None = None, manifest: Manifest | None = None
+) -> MainFigures:
+    """Write the report of a release to a file, and return its main figures.
+
+    The same release gives the same bytes. `images` is the folder of the image files; without it that is `images` of the
+    release, if it has one. `manifest` is that of a release which is being written. Raises InputError for a folder that
+    is no release, if a package for plots is missing, or if the disk refuses.
+    """
+    if images is not None and not images.is_dir():
+        raise InputError("there is no such folder", where=str(images), next_step="name the folder of the images")
+    for package in ("matplotlib", "jinja2"):
+        try:
+            importlib.import_module(package)
+        except ModuleNotFoundError as error:
+            raise InputError(
+                f"a report needs the package {package}", where=str(to), next_step="pip install 'labelyard[report]'"
+            ) from error
+    from labelyard.releases.report.page import render  # noqa: PLC0415 - imports matplotlib
+
+    manifest, contents, doubts = _read(folder, manifest)
+    if images is None and (folder / _IMAGES).is_dir():
+        images = folder / _IMAGES
+    _write(to, render(folder, manifest, contents, doubts, read_people(folder), images))
+    return summarise(manifest, contents, doubts)
+
+
+def _read(folder: Path, manifest: Manifest | None) -> tuple[Manifest, Contents, list[DoubtKind]]:
+    manifest = manifest or read_manifest(folder)
+    contents = read(folder, manifest)
+    return manifest, contents, find_doubts(contents, _EXAMPLES)
+
+
+def _write(to: Path, page: bytes) -> None:
+    """Write a file, which appears under its name when all of it is there."""
+    unfinished = to.with_name(f".{to.name}.{os.getpid()}.unfinished")
+    try:
+        try:
+            unfinished.write_bytes(page)
+            unfinished.replace(to)
+        finally:
+            unfinished.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"cannot be written: {error.strerror or error}", where=str(to), next_step="name another file with --to"
+        ) from error
