@@ -150,6 +150,7 @@ def _links(outcome: DemoResult, run: Path) -> dict[str, list[str]]:
     links = {
         "COCO": [str(path) for path in outcome.exports],
         "release": [str(outcome.release.folder)],
+        "report": [outcome.release.report.as_uri()] if outcome.release.report.exists() else [],
         "Prefect": [outcome.links.prefect_ui],
         "tasks": list(outcome.task_urls),
         "watcher": [outcome.links.health],

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labelyard.ledger import Ledger, releases
-from labelyard.ledger.tables import Release
+from labelyard.ledger.release_tables import Release
 from labelyard.operations.fetch_release import Fetched, ReleaseAddress, fetch
 from labelyard.orchestration.start_run import start_run
+from labelyard.releases.report import write_report
 from labelyard.releases.verification import verify
 from labelyard.settings import Settings
 from labelyard.storage import Store
@@ -21,10 +22,14 @@ _CHECK_SECONDS = 0.25
 
 @dataclass(frozen=True)
 class DemoRelease:
-    """A release that was fetched into a folder; `problems` is empty if it has every image and is intact."""
+    """A release that was fetched into a folder, and its report with pictures.
+
+    `problems` is empty if it has every image and is intact.
+    """
 
     url: str
     folder: Path
+    report: Path
     images: int
     annotations: int
     problems: tuple[str, ...]
@@ -37,17 +42,19 @@ def make_release(
 
     `images` is the number that the release must have.
     """
+    report = folder.with_name(f"{folder.name}-report.html")
     start_run(settings, "release-dataset", dataset=dataset)
     row = _wait(ledger, dataset, check)
     if row is None:
         problem = (
             f"no release of {dataset} after {_LONGEST_SECONDS:.0f} s: see the runs of release-dataset in Prefect's UI"
         )
-        return DemoRelease("", folder, 0, 0, (problem,))
+        return DemoRelease("", folder, report, 0, 0, (problem,))
     address = ReleaseAddress(row.bucket, row.prefix, row.manifest_sha256)
     fetched = fetch(Store(settings.store), address, folder, (), lambda *_: None)
     problems = tuple(_problems(fetched, images, folder))
-    return DemoRelease(address.url, folder, fetched.images, row.annotations or 0, problems)
+    write_report(folder, report)
+    return DemoRelease(address.url, folder, report, fetched.images, row.annotations or 0, problems)
 
 
 def _wait(ledger: Ledger, dataset: str, check: Callable[[], None]) -> Release | None:

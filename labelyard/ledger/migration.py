@@ -12,6 +12,7 @@ from sqlalchemy import URL, Connection, column, func, insert, inspect, select, t
 
 from labelyard.errors import LedgerBehind, SettingsError
 from labelyard.ledger.engine import display_name, open_engine, parse_url, sqlite_file, translated_errors
+from labelyard.ledger.release_tables import Release  # noqa: F401 - so that the metadata has every table
 from labelyard.ledger.tables import LedgerIdentity
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from labelyard.ledger import datasets
 from labelyard.ledger.database import Transaction, dialect_insert
 from labelyard.ledger.exports import DEFAULT_FORMAT
 from labelyard.ledger.history import record
-from labelyard.ledger.tables import Batch, Dataset, Export, Object, Release, ReleasedImage
+from labelyard.ledger.release_tables import Release, ReleasedImage
+from labelyard.ledger.tables import Batch, Dataset, Export, Object
 
 _ROWS_AT_ONCE = 1000
 

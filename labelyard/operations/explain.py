@@ -13,7 +13,8 @@ from labelyard.errors import NotFound, ObjectDeleted, StoreError
 from labelyard.escaping import printable
 from labelyard.ledger import Transaction, batches, breakers, datasets, history, releases
 from labelyard.ledger.overview import overview
-from labelyard.ledger.tables import Batch, Object, Release
+from labelyard.ledger.release_tables import Release
+from labelyard.ledger.tables import Batch, Object
 from labelyard.operations.manual import MANUALLY, bucket_and_key, of_address
 from labelyard.operations.status import batch_problems, blockers, jobs_summary, state_and_activity
 from labelyard.storage.store import ARCHIVED

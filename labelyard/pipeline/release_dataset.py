@@ -29,8 +29,8 @@ from labelyard.domain.objects import s3_url
 from labelyard.errors import InputError, LeaseLost, LedgerError
 from labelyard.failpoints import failpoint
 from labelyard.ledger import datasets, releases
+from labelyard.ledger.release_tables import Release
 from labelyard.ledger.releases import PublishedImage
-from labelyard.ledger.tables import Release
 from labelyard.pipeline.lease_thread import extended_in_background
 from labelyard.pipeline.release_files import LATEST, Pointer, fetch_release, read_pointer
 from labelyard.pipeline.release_images import ReleaseImages
@@ -38,7 +38,16 @@ from labelyard.pipeline.release_inputs import fetch_inputs
 from labelyard.releases.documents import ReleaseDocuments
 from labelyard.releases.facts import ReleaseFacts
 from labelyard.releases.lines import digest_of
-from labelyard.releases.manifest import IMAGES, IMAGES_FOLDER, MANIFEST, PASSPORT, UNLISTED, Manifest, references
+from labelyard.releases.manifest import (
+    IMAGES,
+    IMAGES_FOLDER,
+    MANIFEST,
+    PASSPORT,
+    REPORT,
+    UNLISTED,
+    Manifest,
+    references,
+)
 from labelyard.releases.merging import Merged, MergeOptions, merge
 from labelyard.releases.signature import sign
 
@@ -47,7 +56,8 @@ _log = logging.getLogger(__name__)
 _CONTENT_FILES = frozenset({IMAGES, PASSPORT})
 """Files of a release that have the ids of all that is in it, and do not name its number."""
 
-_MEDIA_TYPES = {".json": "application/json", ".jsonl": "application/jsonl", ".md": "text/markdown"}
+_MEDIA_TYPES = {".json": "application/json", ".jsonl": "application/jsonl", ".md": "text/markdown",
+                ".html": "text/html"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -286,11 +296,14 @@ def _annotations(manifest: Manifest) -> int:
 
 def _released(row: Release, manifest: Manifest, changes: Mapping[str, Any], *, is_new: bool) -> Released:
     labels: Counter[str] = Counter()
+    warnings = [*manifest.warnings]
+    if REPORT not in {entry.path for entry in manifest.files}:
+        warnings.append(f"it has no {REPORT}: pip install 'labelyard[report]' where releases are made")
     for counts in manifest.counts.values():
         labels.update(counts.labels)
     return Released(
         row.dataset, row.number, s3_url(row.bucket, row.prefix),
         sum(counts.images for counts in manifest.counts.values()), _annotations(manifest),
         {split: counts.images for split, counts in manifest.counts.items()}, dict(labels), changes,
-        manifest.images_left_out, tuple(manifest.warnings), is_new,
+        manifest.images_left_out, tuple(warnings), is_new,
     )  # fmt: skip

@@ -68,7 +68,7 @@ class ReleaseImages:
         with ThreadPoolExecutor(_CONCURRENT_REQUESTS, thread_name_prefix="copy") as pool:
             self._copies = dict(zip(self._first, pool.map(copied, self._first.items()), strict=True))
 
-    def place(self, batch: str, image: Mapping[str, Any]) -> Placement:
+    def placement(self, batch: str, image: Mapping[str, Any]) -> Placement:
         """Return what the release does with an image in the export of a batch."""
         bucket, _, key = str(image.get("coco_url", "")).removeprefix("s3://").partition("/")
         one = self._objects[batch].get((bucket, key, str(image.get("etag"))))

@@ -14,7 +14,8 @@ from labelyard.domain.objects import s3_url
 from labelyard.errors import InputError
 from labelyard.formats.coco.parts import read_parts
 from labelyard.ledger import batches, jobs, releases
-from labelyard.ledger.tables import Export, Release
+from labelyard.ledger.release_tables import Release
+from labelyard.ledger.tables import Export
 from labelyard.pipeline.release_files import fetch_file
 from labelyard.pipeline.release_images import ReleaseImages
 from labelyard.releases.passport import BatchFacts, JobFacts, Passport
@@ -59,7 +60,7 @@ def fetch_inputs(
         fetch_file(context.store, export.bucket, export.key, path, export.sha256)
         for key, sha256 in export.other_files.items():
             fetch_file(context.store, export.bucket, key, folder / f"{export.batch_id}.extra.json", sha256)
-        sources.append(SourceFile(path, partial(images.place, export.batch_id)))
+        sources.append(SourceFile(path, partial(images.placement, export.batch_id)))
         facts.append(_batch_facts(path, export, cvats[export.batch_id], assignees.get(export.batch_id)))
     return Inputs(sources, Passport(facts, images.facts))
 

@@ -18,6 +18,7 @@ _FILES = {
     "passport.jsonl": "where each image and annotation comes from: batch, task, job, people, times",
     "changes.json": "what has changed since the release before",
     "croissant.json": "a description for machines (Croissant)",
+    "report.html": "figures and plots, the doubtful annotations first",
     "manifest.json, SHA256SUMS": "each file with its SHA-256",
 }
 

@@ -1,4 +1,4 @@
-"""The documents of a release that say what it is: passport, dataset card, Croissant."""
+"""The documents of a release that say what it is: passport, dataset card, Croissant, report."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from labelyard.releases.croissant import write_croissant
 from labelyard.releases.difference import Difference
 from labelyard.releases.facts import ReleaseFacts
 from labelyard.releases.lines import fields
-from labelyard.releases.manifest import Manifest, instances_path
+from labelyard.releases.manifest import REPORT, Manifest, instances_path
 from labelyard.releases.passport import Passport
+from labelyard.releases.report import can_write_report, write_report
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +23,10 @@ class ReleaseDocuments:
     passport: Passport
 
     def write(self, folder: Path, manifest: Manifest, _changes: Difference) -> None:
-        """Write the documents into the folder of the release."""
+        """Write the documents into the folder of the release; the report only if the extra `report` is installed."""
         self.passport.write(folder, manifest)
         categories = fields(folder / instances_path(next(iter(manifest.counts))))["categories"]
         write_card(folder, manifest, self.facts, categories)
         write_croissant(folder, manifest, self.facts)
+        if can_write_report():
+            write_report(folder, folder / REPORT, manifest=manifest)

@@ -19,7 +19,7 @@ FORMAT = 1
 
 MANIFEST, SUMS, SIGNATURE = "manifest.json", "SHA256SUMS", "manifest.json.sig"
 IMAGES, CHANGES, PASSPORT = "images.jsonl", "changes.json", "passport.jsonl"
-CARD, CROISSANT = "README.md", "croissant.json"
+CARD, CROISSANT, REPORT = "README.md", "croissant.json", "report.html"
 IMAGES_FOLDER = "images"
 """The folder of the images of a fetched release, by their file names."""
 ANNOTATIONS = "annotations"

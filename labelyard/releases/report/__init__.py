@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import os
 from pathlib import Path
 
 from labelyard.errors import InputError
-from labelyard.releases.manifest import Manifest, read_manifest
+from labelyard.releases.manifest import IMAGES_FOLDER, Manifest, read_manifest
 from labelyard.releases.report.doubts import DoubtKind, find_doubts
 from labelyard.releases.report.people import read_people
 from labelyard.releases.report.reading import Contents, read
 from labelyard.releases.report.summary import MainFigures, markdown, summarise
 
-__all__ = ["MainFigures", "main_figures", "markdown", "write_report"]
+__all__ = ["MainFigures", "can_write_report", "main_figures", "markdown", "write_report"]
 
-_IMAGES = "images"
+_PACKAGES = ("matplotlib", "jinja2")
+"""What the extra `report` installs."""
+
 _EXAMPLES = 6
+
+
+def can_write_report() -> bool:
+    """Return whether the extra `report` is installed."""
+    return all(importlib.util.find_spec(package) for package in _PACKAGES)
 
 
 def main_figures(folder: Path, manifest: Manifest | None = None) -> MainFigures:
@@ -39,18 +46,14 @@ def write_report(
     """
     if images is not None and not images.is_dir():
         raise InputError("there is no such folder", where=str(images), next_step="name the folder of the images")
-    for package in ("matplotlib", "jinja2"):
-        try:
-            importlib.import_module(package)
-        except ModuleNotFoundError as error:
-            raise InputError(
-                f"a report needs the package {package}", where=str(to), next_step="pip install 'labelyard[report]'"
-            ) from error
+    if not can_write_report():
+        what = f"a report needs the packages {' and '.join(_PACKAGES)}"
+        raise InputError(what, where=str(to), next_step="pip install 'labelyard[report]'")
     from labelyard.releases.report.page import render  # noqa: PLC0415 - imports matplotlib
 
     manifest, contents, doubts = _read(folder, manifest)
-    if images is None and (folder / _IMAGES).is_dir():
-        images = folder / _IMAGES
+    if images is None and (folder / IMAGES_FOLDER).is_dir():
+        images = folder / IMAGES_FOLDER
     _write(to, render(folder, manifest, contents, doubts, read_people(folder), images))
     return summarise(manifest, contents, doubts)
 

@@ -15,8 +15,7 @@ from msgspec import Struct
 
 from labelyard.errors import InputError
 from labelyard.releases.ids import IdArray
-
-PASSPORT = "passport.jsonl"
+from labelyard.releases.manifest import PASSPORT
 
 PAUSE = 600.0
 """Seconds between two annotations of a person after which the person had a pause."""

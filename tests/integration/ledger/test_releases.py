@@ -10,8 +10,9 @@ from labelyard.config import DatasetSpec
 from labelyard.domain.states import BatchState
 from labelyard.errors import LeaseLost, LeaseTaken, NotFound
 from labelyard.ledger import Ledger, batches, exports, releases
+from labelyard.ledger.release_tables import Release
 from labelyard.ledger.releases import PublishedImage
-from labelyard.ledger.tables import Batch, Export, Release
+from labelyard.ledger.tables import Batch, Export
 from tests.support.ledger_samples import Clock, an_object, closed_batch, register
 
 LEASE = timedelta(seconds=10)

@@ -12,6 +12,7 @@ from cvat_sandbox import serve
 from labelyard.context import open_context
 from tests.support.emulator import StoreServer
 from tests.support.pictures import picture
+from tests.support.releasing import add_batch
 from tests.support.workspace import USERS, AtFailpoint, Workspace, settings
 
 
@@ -62,3 +63,11 @@ def street(tmp_path: Path, ledger_url: str, store_server: StoreServer) -> Iterat
             workspace = Workspace(context, store_server.new_bucket(), store_server.boto("s3"), sandbox)
             workspace.apply()
             yield workspace
+
+
+@pytest.fixture
+def exported(workspace: Workspace) -> Workspace:
+    """Four files in one exported batch."""
+    workspace.apply(export={"prefix": "out"})
+    add_batch(workspace, *(f"{n}.jpg" for n in range(4)))
+    return workspace

@@ -5,78 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
-import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pycocotools.coco import COCO
 
 from labelyard.domain.states import BatchState
-from labelyard.errors import InputError, LabelyardError, LeaseTaken, NotFound, StoreError
 from labelyard.ledger import releases
 from labelyard.operations import manual
 from labelyard.operations.explain import explain
 from labelyard.operations.fetch_release import fetch, find_release
-from labelyard.pipeline import release_dataset as step
-from labelyard.pipeline.release_dataset import Released, release_dataset
 from labelyard.releases.verification import verify
 from tests.support.pictures import picture
-from tests.support.workspace import AtFailpoint, Workspace, ingest_and_export
-
-SPLITS = {"release": {"splits": {"train": 0.5, "val": 0.25, "test": 0.25}}}
-
-
-@pytest.fixture
-def exported(workspace: Workspace) -> Workspace:
-    """Four files in one exported batch."""
-    workspace.apply(export={"prefix": "out"})
-    add_batch(workspace, *(f"{n}.jpg" for n in range(4)))
-    return workspace
-
-
-def add_batch(workspace: Workspace, *files: str) -> str:
-    for file in files:
-        workspace.put(file, picture(sum(file.encode())))
-    batch = workspace.close_batch()
-    ingest_and_export(workspace, batch)
-    return batch
-
-
-def release(workspace: Workspace, **options: Any) -> Released:
-    return release_dataset(workspace.context, "street", **options)
-
-
-def folder(workspace: Workspace, to: Path, number: int = 1) -> Path:
-    """Return a folder with the files of a release in the bucket, as any S3 client writes them."""
-    prefix = f"releases/street/{number}/"
-    for key in keys(workspace, prefix):
-        path = to / key.removeprefix(prefix)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(body(workspace, key))
-    return to
-
-
-def keys(workspace: Workspace, prefix: str = "releases/") -> list[str]:
-    return [one.key for one in workspace.context.store.list(workspace.bucket, prefix)]
-
-
-def body(workspace: Workspace, key: str) -> bytes:
-    found: bytes = workspace.s3.get_object(Bucket=workspace.bucket, Key=key)["Body"].read()
-    return found
-
-
-def latest(workspace: Workspace) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(body(workspace, "releases/street/latest.json"))
-    return found
-
-
-def images(at: Path) -> dict[str, tuple[int, str]]:
-    """Return id and split of each image by its file name."""
-    lines = map(json.loads, (at / "images.jsonl").read_text().splitlines())
-    return {line["file_name"]: (line["id"], line["split"]) for line in lines}
+from tests.support.releasing import add_batch, folder, images, keys, latest, release
+from tests.support.workspace import Workspace, ingest_and_export
 
 
 def test_a_release_has_every_image_and_annotation_of_the_current_exports(exported: Workspace, tmp_path: Path) -> None:
@@ -273,93 +216,3 @@ def test_an_original_that_is_gone_before_it_was_copied_is_left_out_with_the_reas
     exported.apply(release={"images": "copy"})
     exported.s3.delete_object(Bucket=exported.bucket, Key="in/2.jpg")
     assert release(exported).left_out == {"it cannot be copied: the object was deleted": 1}
-
-
-# --- what goes wrong --------------------------------------------------------------------------------------------------
-
-
-def test_without_an_export_there_is_an_error_with_the_next_command(workspace: Workspace) -> None:
-    with pytest.raises(NotFound):
-        release_dataset(workspace.context, "alley")
-    workspace.apply()
-    with pytest.raises(InputError, match="no batch is exported") as caught:
-        release(workspace)
-    assert caught.value.next_step == "labelyard status"
-    with workspace.context.ledger.read_only() as tx:
-        assert releases.unpublished(tx, "street") is None
-
-
-def test_an_export_that_somebody_overwrote_is_named_and_the_last_release_stays(exported: Workspace) -> None:
-    release(exported)
-    before = latest(exported)
-    batch = add_batch(exported, "5.jpg")
-    key = exported.line(batch).exports[-1].split("/", 3)[3]
-    exported.s3.put_object(Bucket=exported.bucket, Key=key, Body=b"{}")
-    with pytest.raises(InputError, match="its SHA-256 is not that of the ledger") as caught:
-        release(exported)
-    assert key in caught.value.where
-    assert latest(exported) == before
-
-
-def test_two_releases_at_once_do_not_disturb_each_other(exported: Workspace, at_failpoint: AtFailpoint) -> None:
-    errors: list[LabelyardError] = []
-
-    def second() -> None:
-        try:
-            release(exported)
-        except LabelyardError as error:
-            errors.append(error)
-
-    at_failpoint(step, "release_dataset.uploading", second)
-    assert release(exported).number == 1
-    [error] = errors
-    assert isinstance(error, LeaseTaken)
-    assert "builds release 1 until" in error.what
-
-
-def test_a_bucket_that_refuses_in_the_middle_leaves_the_last_release_and_the_next_call_goes_on(
-    exported: Workspace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    release(exported)
-    before = latest(exported)
-    add_batch(exported, "5.jpg")
-    write = exported.context.store.write
-
-    def refusing(bucket: str, key: str, *rest: Any) -> str:
-        if key.endswith("manifest.json"):
-            raise StoreError("AccessDenied", where=key)
-        return write(bucket, key, *rest)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(exported.context.store, "write", refusing)
-        with pytest.raises(StoreError):
-            release(exported)
-    assert latest(exported) == before
-    assert release(exported).number == 2
-
-
-def test_a_release_that_the_ledger_does_not_know_is_not_overwritten(exported: Workspace) -> None:
-    for number in (1, 2):
-        release(exported)
-        add_batch(exported, f"more-{number}.jpg")
-    with exported.context.ledger.transaction() as tx:  # as a ledger has it that was restored from a backup
-        tx.delete(releases.get(tx, "street", 2))
-        tx.delete(releases.get(tx, "street", 1))
-    before = {key: body(exported, key) for key in keys(exported)}
-    with pytest.raises(InputError, match="the bucket has release 2 already") as caught:
-        release(exported)
-    assert "release.prefix" in caught.value.next_step
-    assert {key: body(exported, key) for key in keys(exported)} == before
-
-
-def test_a_run_that_lost_its_lease_stops_before_the_next_file(exported: Workspace, at_failpoint: AtFailpoint) -> None:
-    def taken_over() -> None:
-        with exported.context.ledger.transaction() as tx:
-            row = releases.unpublished(tx, "street")
-            assert row
-            row.leased_by, row.leased_until = "another run", tx.now + timedelta(minutes=1)
-
-    at_failpoint(step, "release_dataset.uploading", taken_over)
-    with pytest.raises(LabelyardError, match="the lease ran out"):
-        release(exported)
-    assert len(keys(exported)) == 1
