@@ -8,7 +8,7 @@
                                                                                │
               publish_events ◀─ collect_finished ◀─ people label in CVAT ◀─────┘
                     │
-                    └─▶ export-task: acquire_batch ─▶ export_annotations ─▶ bucket
+                    └─▶ export-task: acquire_batch ─▶ export_annotations ─▶ bucket ─▶ release_dataset ─▶ bucket
 
 Each step first reads from the ledger and from CVAT what has already been done. So each may run again at any time: after
 a crash, beside another run, or started by a person.

@@ -17,7 +17,10 @@ LATEST = "latest.json"
 """The file, in the folder of a dataset's releases, that names the newest one."""
 
 
-def fetch_file(store: Store, bucket: str, key: str, to: Path, sha256: str | None) -> None:
+RESTORE = "restore the file in the bucket from a backup or an earlier version"
+
+
+def fetch_file(store: Store, bucket: str, key: str, to: Path, sha256: str | None, *, next_step: str = RESTORE) -> None:
     """Write an object of the bucket to a file. Raises InputError if it is missing, or not what was written there."""
     where = s3_url(bucket, key)
     to.parent.mkdir(parents=True, exist_ok=True)
@@ -28,10 +31,10 @@ def fetch_file(store: Store, bucket: str, key: str, to: Path, sha256: str | None
                 digest.update(chunk)
                 file.write(chunk)
     except ObjectDeleted as error:
-        raise InputError("the file is not in the bucket any more", where=where, next_step="labelyard repair") from error
+        raise InputError("the file is not in the bucket any more", where=where, next_step=next_step) from error
     if sha256 is not None and digest.hexdigest() != sha256:
-        what = "another file was written over it: its SHA-256 is not that of the ledger"
-        raise InputError(what, where=where, next_step="labelyard repair")
+        what = "another file was written over it: its SHA-256 is not the one that was recorded"
+        raise InputError(what, where=where, next_step=next_step)
 
 
 def fetch_release(store: Store, bucket: str, prefix: str, folder: Path, sha256: str | None) -> Manifest:

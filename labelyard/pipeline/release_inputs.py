@@ -21,6 +21,8 @@ from labelyard.pipeline.release_images import ReleaseImages
 from labelyard.releases.passport import BatchFacts, JobFacts, Passport
 from labelyard.releases.sources import SourceFile
 
+_REPAIR = "labelyard repair"
+
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
@@ -57,9 +59,10 @@ def fetch_inputs(
     for export in exports:
         before_each()
         path = folder / f"{export.batch_id}.json"
-        fetch_file(context.store, export.bucket, export.key, path, export.sha256)
+        fetch_file(context.store, export.bucket, export.key, path, export.sha256, next_step=_REPAIR)
         for key, sha256 in export.other_files.items():
-            fetch_file(context.store, export.bucket, key, folder / f"{export.batch_id}.extra.json", sha256)
+            extra = folder / f"{export.batch_id}.extra.json"
+            fetch_file(context.store, export.bucket, key, extra, sha256, next_step=_REPAIR)
         sources.append(SourceFile(path, partial(images.placement, export.batch_id)))
         facts.append(_batch_facts(path, export, cvats[export.batch_id], assignees.get(export.batch_id)))
     return Inputs(sources, Passport(facts, images.facts))
@@ -71,10 +74,10 @@ def _batch_facts(path: Path, export: Export, cvat: str, names: Mapping[int, str 
         info = msgspec.json.decode(read_parts(path).rest["info"], type=_Info)
     except (ValueError, KeyError) as error:
         what = f"not the dataset file of a batch: {error}"
-        raise InputError(what, where=s3_url(export.bucket, export.key), next_step="labelyard repair") from error
+        raise InputError(what, where=s3_url(export.bucket, export.key), next_step=_REPAIR) from error
     if info.batch != export.batch_id:
         what = f"it is the export of batch {info.batch}, not of {export.batch_id}"
-        raise InputError(what, where=s3_url(export.bucket, export.key), next_step="labelyard repair")
+        raise InputError(what, where=s3_url(export.bucket, export.key), next_step=_REPAIR)
     return BatchFacts(
         export.batch_id, info.dataset_version, cvat, info.task_id, export.task_updated, export.generation,
         s3_url(export.bucket, export.key), export.sha256, info.annotations_from,

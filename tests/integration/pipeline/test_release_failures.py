@@ -32,7 +32,7 @@ def test_an_export_that_somebody_overwrote_is_named_and_the_last_release_stays(e
     batch = add_batch(exported, "5.jpg")
     key = exported.line(batch).exports[-1].split("/", 3)[3]
     exported.s3.put_object(Bucket=exported.bucket, Key=key, Body=b"{}")
-    with pytest.raises(InputError, match="its SHA-256 is not that of the ledger") as caught:
+    with pytest.raises(InputError, match="its SHA-256 is not the one that was recorded") as caught:
         release(exported)
     assert key in caught.value.where
     assert latest(exported) == before
