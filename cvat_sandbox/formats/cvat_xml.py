@@ -111,20 +111,23 @@ def _images(snapshot: Snapshot) -> Iterator[str]:
 
 
 def _tracks(snapshot: Snapshot) -> Iterator[str]:
-    size, names = snapshot.data["size"], snapshot.label_names
+    size, names, data = snapshot.data["size"], snapshot.label_names, snapshot.data
+    start, step = data["start_frame"], frame_step(data["frame_filter"])
     found = []
     for track in snapshot.annotations["tracks"]:
         shapes = interpolated(track, size)
         found.append((track, [{**one, "attributes": one["attributes"] + track["attributes"]} for one in shapes]))
     for shape in snapshot.annotations["shapes"]:
         first = {**shape, "outside": False, "keyframe": True}
-        ends = shape["frame"] + frame_step(snapshot.data["frame_filter"]) < snapshot.data["stop_frame"]
+        ends = start + (shape["frame"] + 1) * step < data["stop_frame"]
         found.append((shape, [first, {**first, "outside": True, "frame": shape["frame"] + 1}] if ends else [first]))
     for number, (track, shapes) in enumerate(found):
         yield opening("track", {"id": number, "label": names[track["label_id"]], **_group(track)}, 1)
         for shape in shapes:
             tag = TAGS[shape["type"]]
-            head = {"frame": shape["frame"], **{name: int(shape[name]) for name in ("outside", "occluded", "keyframe")}}
+            # By number in the uploaded files, as the images of the other format.
+            head = {"frame": start + shape["frame"] * step}
+            head |= {name: int(shape[name]) for name in ("outside", "occluded", "keyframe")}
             yield opening(tag, {**head, **_drawn(snapshot, shape)}, 2)
             yield from _values(snapshot, shape, 3)
             yield f"    </{tag}>"

@@ -153,6 +153,17 @@ def test_cvat_xml_keeps_the_attributes_of_a_track_and_of_its_key_frames(alex: ht
     assert {value.get("name"): value.text for value in found} == {"parked": "no", "colour": "blue"}
 
 
+def test_the_frames_of_a_track_have_their_numbers_in_the_uploaded_files(alex: httpx.Client) -> None:
+    task_id = create(alex)
+    send(alex, task_id, {f"{n}.jpg": jpeg() for n in range(10)}, start_frame="2", frame_filter="step=3")
+    settled(alex, task_id)
+    key_frame = box(task(alex, task_id)["labels"][0]["id"], outside=False)
+    track = {"frame": 0, "label_id": key_frame["label_id"], "group": 0, "shapes": [key_frame], "attributes": []}
+    write(alex, job_ids(alex, task_id)[0], body(tracks=[track]))
+    root = ET.fromstring(export(alex, task_id, "CVAT for video 1.1").read("annotations.xml"))
+    assert [found.get("frame") for found in root.iter("box")] == ["2", "5", "8"]
+
+
 @pytest.mark.parametrize(
     ("format_name", "member"),
     [
