@@ -42,7 +42,7 @@ def write_sample(folder: Path, views: int, seed: int = 7) -> Path:
     merge([before], folder / "release-1", MergeOptions(rule, info={**info, "version": 1}))
     now = _written(folder / "now.json", document)
     release = folder / "release-2"
-    merge([now], release, MergeOptions(None, folder / "release-1", info))
+    merge([now], release, MergeOptions(None, folder / "release-1", info=info))
     return release
 
 

@@ -50,7 +50,7 @@ def write_release(
     source = folder / "source.json"
     source.write_text(json.dumps(document))
     release = folder / "release"
-    merge([SourceFile(source)], release, MergeOptions(rule, previous, info or {"dataset": "street", "version": 3}))
+    merge([SourceFile(source)], release, MergeOptions(rule, previous, info=info or {"dataset": "street", "version": 3}))
     return release
 
 

@@ -136,12 +136,11 @@ class _Reader:
     info: dict[str, Any] = field(default_factory=dict)
     days: tuple[str, str] | None = None
 
-    def read(self, path: Path, split: int) -> None:
-        """Read a COCO file of a split, or its extra file."""
+    def read(self, path: Path, split: int, *, extra: bool) -> None:
+        """Read a COCO file of a split, or its extra file, which has the same images."""
         head = fields(path)
         label_of = {one["id"]: self.labels.setdefault(one["name"], len(self.labels)) for one in head["categories"]}
         self.info = self.info or dict(head.get("info") or {})
-        is_extra = path.name.endswith(".extra.json")
         decode_image, decode = msgspec.json.Decoder(_Image).decode, msgspec.json.Decoder(_Item).decode
         for part, item in items(path):
             if part == "annotations":
@@ -152,7 +151,7 @@ class _Reader:
                 self.other[split, part, label] += 1
                 self.with_other.append(found.image_id)
                 self.attributes.add(label, bytes(found.attributes))
-            elif not is_extra:
+            elif not extra:
                 self._add_image(decode_image(item), split)
 
     def _add_image(self, image: _Image, split: int) -> None:
@@ -191,7 +190,7 @@ def read(folder: Path, manifest: Manifest) -> Contents:
             path = folder / instances_path(split, extra=extra)
             if extra and not path.is_file():
                 continue
-            _reading(path, partial(reader.read, path, number))
+            _reading(path, partial(reader.read, path, number, extra=extra))
     reader.attributes.close()
     image_ids = _column(reader.image_ids, np.int64)
     images_by_id = _IdColumn(image_ids)
