@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -101,7 +102,7 @@ def _address(store: Store, text: str) -> ReleaseAddress:
     from labelyard.ledger import releases  # noqa: PLC0415
 
     name, _, number = text.partition("/")
-    if number and not number.isdecimal():
+    if number and not re.fullmatch("[0-9]{1,9}", number):
         raise InputError("not a release", where=text, next_step="write NAME, NAME/NUMBER, or an s3:// address")
     with open_context() as context, context.ledger.read_only() as tx:
         row = releases.get(tx, name, int(number) if number else None)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import re
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -14,12 +16,14 @@ from msgspec import UNSET
 
 from labelyard.domain.objects import StoredObject, s3_url
 from labelyard.errors import STORE_UNAVAILABLE, InputError, StoreError
-from labelyard.pipeline.release_files import fetch_release, read_pointer
-from labelyard.releases.lines import digest_of
+from labelyard.pipeline.release_files import LATEST, fetch_release, read_pointer
+from labelyard.releases.lines import Digest, digest_of
 from labelyard.releases.manifest import IMAGES_FOLDER, MANIFEST, ImageReference, is_safe, read_manifest, references
 from labelyard.storage import Store
 
 _THREADS = 16
+_OF_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
+"""Errors that every other file would meet, too."""
 _ADDRESS = re.compile(r"s3://(?P<bucket>[^/]+)/(?P<prefix>.*)")
 
 
@@ -56,7 +60,7 @@ def find_release(store: Store, url: str) -> ReleaseAddress:
     found = _ADDRESS.fullmatch(url)
     if found is None:
         raise InputError("not an s3:// address", where=url, next_step="write s3://BUCKET/releases/NAME/")
-    bucket, prefix = found["bucket"], found["prefix"].removesuffix(MANIFEST).rstrip("/") + "/"
+    bucket, prefix = found["bucket"], found["prefix"].removesuffix(MANIFEST).removesuffix(LATEST).rstrip("/") + "/"
     if store.exists(bucket, prefix + MANIFEST):
         return ReleaseAddress(bucket, prefix)
     pointer = read_pointer(store, bucket, prefix)
@@ -135,36 +139,44 @@ def _each(store: Store, wanted: Collection[ImageReference], folder: Path) -> Ite
 
 
 def _fetch_image(store: Store, one: ImageReference, folder: Path) -> int | str:
-    if not is_safe(one.file_name):
-        return "its name cannot be a path in a folder"
+    """Return the bytes that were fetched, 0 if the image is there; or the reason why it is not."""
     found = _ADDRESS.fullmatch(one.coco_url) if one.coco_url is not UNSET else None
-    if found is None:
-        return "the release does not say where it is"
+    if found is None or not is_safe(one.file_name):
+        return "the release does not say where it is" if found is None else "its name cannot be a path in a folder"
     path = folder / one.file_name
     if path.is_file() and _is_right(path, one):
         return 0
     obj = StoredObject(
         found["bucket"], found["prefix"], one.etag or "", one.size or None, version_id=one.version_id or None
     )
-    digest, size, part = hashlib.sha256(), 0, path.with_name(f".{path.name}.part")
+    part = path.with_name(f".{one.id}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            for chunk in store.read(obj):
-                digest.update(chunk)
-                size += file.write(chunk)
+        content = _download(store, obj, part)
+        if one.sha256 not in (UNSET, content.sha256):
+            return "its content is not that of the release"
+        part.replace(path)
     except STORE_UNAVAILABLE:
         raise
     except StoreError as error:
-        part.unlink(missing_ok=True)
         return error.what
     except OSError as error:
-        raise InputError(f"it cannot be written: {error.strerror}", where=str(path)) from error
-    if one.sha256 is not UNSET and digest.hexdigest() != one.sha256:
-        part.unlink()
-        return "its content is not that of the release"
-    part.replace(path)
-    return size
+        if error.errno in _OF_DISK:
+            raise InputError(f"it cannot be written: {error.strerror}", where=str(path)) from error
+        return f"it cannot be written: {error.strerror}"
+    finally:
+        with suppress(OSError):
+            part.unlink()
+    return content.size
+
+
+def _download(store: Store, obj: StoredObject, to: Path) -> Digest:
+    digest, size = hashlib.sha256(), 0
+    with to.open("wb") as file:
+        for chunk in store.read(obj):
+            digest.update(chunk)
+            size += file.write(chunk)
+    return Digest(size, digest.hexdigest())
 
 
 def _is_right(path: Path, one: ImageReference) -> bool:

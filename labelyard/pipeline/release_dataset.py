@@ -123,7 +123,8 @@ def _planned(context: Context, dataset: str, folder: Path) -> Iterator[_Building
         spec = datasets.spec(tx, dataset)
         release = releases.planned(tx, dataset, spec.release_bucket, spec.release.prefix)
         _require_exports(release)
-        yield _Building(context, datasets.spec(tx, dataset, release.version), release, folder)
+        building = _Building(context, datasets.spec(tx, dataset, release.version), release, folder)
+    yield building
 
 
 @contextmanager
@@ -163,6 +164,7 @@ class _Building:
         self._context, self._spec, self._release, self._holder = context, spec, release, holder
         self._spool, self._folder = folder, folder / "release"
         self._previous: Manifest | None = None
+        self._wrote = False
 
     # --- the right to build it ---
 
@@ -174,10 +176,11 @@ class _Building:
                 releases.extend(tx, self._release.id, self._holder, length)
 
     def give_up(self) -> None:
-        """Let another run continue at once."""
+        """Let another run continue at once; or plan again, if nothing is in the bucket yet."""
+        give_up = releases.give_up if self._wrote else releases.discard
         try:
             with self._context.ledger.transaction() as tx:
-                releases.give_up(tx, self._release.id, self._holder)
+                give_up(tx, self._release.id, self._holder)
         except LedgerError as error:
             _log.warning("%s: the lease could not be given up and will expire: %s", self._release.dataset, error)
 
@@ -185,15 +188,15 @@ class _Building:
 
     def merge(self) -> Merged:
         """Fetch what is needed, and write the release into its folder on disk."""
-        self._require_free_number()
         before = self._fetch_previous()
-        images = ReleaseImages(self._spec)
+        images = ReleaseImages(self._spec, self._context.store)
         inputs = fetch_inputs(
             self._context, images, self._release, self._spool,
             names=self._spec.release.people is People.NAMES, before_each=self.check,
         )  # fmt: skip
-        if self._spec.release.images is ReleasedImages.COPY and self._holder:
-            images.copy(self._context.store, self._release.bucket, f"{self._releases_folder}{IMAGES_FOLDER}/")
+        if self._spec.release.images is ReleasedImages.COPY:
+            folder = f"{self._releases_folder}{IMAGES_FOLDER}/"
+            images.copy(self._release.bucket, folder, only_planned=not self._holder)
         facts = ReleaseFacts(
             self._release.dataset, self._release.number, self._spec.description, self._spec.release.licence,
             self._spec.release.contact, s3_url(self._release.bucket, self._release.prefix),
@@ -205,6 +208,7 @@ class _Building:
         rule = self._spec.release.splits.rule()
         options = MergeOptions(rule, before, splits, facts.info(), documents.write)
         merged = merge(inputs.sources, self._folder, options)
+        self._require_own_number()
         if key := self._context.settings.release_key:
             sign(self._folder, key)
         return merged
@@ -238,6 +242,7 @@ class _Building:
             media_type = _MEDIA_TYPES.get(Path(path).suffix, "text/plain")
             key = self._release.prefix + path
             self._context.store.write(self._release.bucket, key, self._folder / path, media_type)
+            self._wrote = True
             failpoint("release_dataset.uploading")
 
     def point(self) -> None:
@@ -270,16 +275,18 @@ class _Building:
     def _releases_folder(self) -> str:
         return self._release.prefix.removesuffix(f"{self._release.number}/")
 
-    def _require_free_number(self) -> None:
-        """Raise InputError if the bucket has a release of this number that the ledger does not know.
+    def _require_own_number(self) -> None:
+        """Raise InputError if the bucket has a release of this number, or a later one, that the ledger does not know.
 
-        It is our own if the run that wrote it died before the ledger said so: then it is written again.
+        The same content is our own: the run that wrote it died before the ledger said so.
         """
         found = read_pointer(self._context.store, self._release.bucket, self._releases_folder)
-        if found is not None and found.release > self._release.number:
+        if found is None or found.release < self._release.number:
+            return
+        if found.release > self._release.number or found.manifest_sha256 != self._manifest_sha256:
             raise InputError(
-                f"the bucket has release {found.release} already, the ledger only {self._release.previous or 'none'}: "
-                "nothing of a release is overwritten",
+                f"the bucket has a release {found.release} that the ledger does not know (its last one: "
+                f"{self._release.previous or 'none'}), and nothing of a release is overwritten",
                 where=s3_url(self._release.bucket, self._releases_folder + LATEST),
                 next_step="write another release.prefix into the dataset file, then: labelyard apply FILE",
             )

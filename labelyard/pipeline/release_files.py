@@ -23,18 +23,24 @@ RESTORE = "restore the file in the bucket from a backup or an earlier version"
 def fetch_file(store: Store, bucket: str, key: str, to: Path, sha256: str | None, *, next_step: str = RESTORE) -> None:
     """Write an object of the bucket to a file. Raises InputError if it is missing, or not what was written there."""
     where = s3_url(bucket, key)
-    to.parent.mkdir(parents=True, exist_ok=True)
-    digest = hashlib.sha256()
+    digest, part = hashlib.sha256(), to.with_name(f".{to.name}.part")
     try:
-        with to.open("wb") as file:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
             for chunk in store.read(StoredObject(bucket, key, "")):
                 digest.update(chunk)
                 file.write(chunk)
+        if sha256 is None or digest.hexdigest() == sha256:
+            part.replace(to)
+            return
     except ObjectDeleted as error:
         raise InputError("the file is not in the bucket any more", where=where, next_step=next_step) from error
-    if sha256 is not None and digest.hexdigest() != sha256:
-        what = "another file was written over it: its SHA-256 is not the one that was recorded"
-        raise InputError(what, where=where, next_step=next_step)
+    except OSError as error:
+        raise InputError(f"it cannot be written: {error.strerror}", where=str(to)) from error
+    finally:
+        part.unlink(missing_ok=True)
+    what = "another file was written over it: its SHA-256 is not the one that was recorded"
+    raise InputError(what, where=where, next_step=next_step)
 
 
 def fetch_release(store: Store, bucket: str, prefix: str, folder: Path, sha256: str | None) -> Manifest:

@@ -11,43 +11,58 @@ from typing import Any
 from labelyard.config import DatasetSpec, Deletions
 from labelyard.domain.objects import StoredObject
 from labelyard.errors import STORE_UNAVAILABLE, ObjectDeleted, StoreError
+from labelyard.formats.file_paths import file_paths
 from labelyard.ledger.releases import identity_of
 from labelyard.ledger.tables import Object
 from labelyard.releases.passport import ImageFacts
 from labelyard.releases.sources import Placement
-from labelyard.storage import Store
+from labelyard.storage import Store, content_digests
 
 _CONCURRENT_REQUESTS = 16
 
 
 class ReleaseImages:
-    """The objects of all batches that a release merges, in the order of the batches.
+    """The images in the exports that a release merges, in the order of the batches.
 
-    Of objects with one content the first stands for all.
+    Of images with one content the first stands for all.
     """
 
-    def __init__(self, spec: DatasetSpec) -> None:
+    def __init__(self, spec: DatasetSpec, store: Store) -> None:
         self.facts: dict[str, ImageFacts] = {}
         """Where each image comes from, by its identity."""
-        self._spec = spec
+        self._spec, self._store = spec, store
         self._objects: dict[str, dict[tuple[str, str, str], Object]] = {}
         self._first: dict[str, Object] = {}
+        self._paths: dict[int, str] = {}
         self._copies: dict[str, StoredObject | str] = {}
 
-    def add(self, batch: str, found: Iterable[Object]) -> None:
-        """Add the objects of a batch."""
-        of_batch = self._objects[batch] = {}
-        for one in sorted(found, key=lambda row: row.id):
-            of_batch[one.bucket, one.key, one.etag] = one
+    def add(self, batch: str, found: Iterable[Object], exported: Iterable[Mapping[str, Any]]) -> None:
+        """Add the objects of a batch that are in its export, given the images of that.
+
+        The content of objects that were never read is read now, so that it is known wherever it occurs.
+        """
+        wanted = set(map(_address, exported))
+        of_batch = sorted((one for one in found if one.stored.identity in wanted), key=lambda row: row.id)
+        unread = {one.stored: one for one in of_batch if one.sha256 is None}
+        for stored, sha256 in content_digests(self._store, list(unread)).items():
+            unread[stored].sha256 = sha256
+        self._objects[batch] = {one.stored.identity: one for one in of_batch}
+        for one in of_batch:
             if not self._excluded(one) and (identity := identity_of(one)) not in self._first:
                 self._first[identity] = one
                 self.facts[identity] = ImageFacts(batch, one.registered_via, one.registered_at.isoformat())
 
-    def copy(self, store: Store, bucket: str, folder: str) -> None:
+    def name(self) -> None:
+        """Give every image a path that is safe and unique: its key, where that is both. Called after the last `add`."""
+        images = list(self._first.values())
+        paths = file_paths(one.key for one in images)
+        self._paths = {one.id: path for one, path in zip(images, paths, strict=True)}
+
+    def copy(self, bucket: str, folder: str, *, only_planned: bool) -> None:
         """Copy the content of each image into a folder of the bucket, under a key that all releases share.
 
         A content that is there already is not copied again. One that the store has no more, or refuses, is left out.
-        Raises StoreUnreachable, StoreUnauthorized.
+        With `only_planned` nothing is written. Raises StoreUnreachable, StoreUnauthorized.
         """
 
         def copied(item: tuple[str, Object]) -> StoredObject | str:
@@ -55,11 +70,13 @@ class ReleaseImages:
             name = one.sha256 or hashlib.sha256(identity.encode()).hexdigest()
             key = f"{folder}{name}{PurePosixPath(one.key).suffix.lower()}"
             try:
-                return store.head(bucket, key)
+                return self._store.head(bucket, key)
             except ObjectDeleted:
                 pass
+            if only_planned:
+                return StoredObject(bucket, key, one.etag, one.size)
             try:
-                return store.copy(one.stored, bucket, key)
+                return self._store.copy(one.stored, bucket, key)
             except STORE_UNAVAILABLE:
                 raise
             except StoreError as error:
@@ -70,8 +87,7 @@ class ReleaseImages:
 
     def placement(self, batch: str, image: Mapping[str, Any]) -> Placement:
         """Return what the release does with an image in the export of a batch."""
-        bucket, _, key = str(image.get("coco_url", "")).removeprefix("s3://").partition("/")
-        one = self._objects[batch].get((bucket, key, str(image.get("etag"))))
+        one = self._objects[batch].get(_address(image))
         if one is None:
             return Placement(image["file_name"], left_out="not an object of its batch in the ledger")
         identity = identity_of(one)
@@ -82,7 +98,7 @@ class ReleaseImages:
         copy = self._copies.get(identity)
         if isinstance(copy, str):
             return Placement(identity, left_out=copy)
-        fields: dict[str, Any] = {"sha256": one.sha256, "size": one.size}
+        fields: dict[str, Any] = {"file_name": self._paths[one.id], "sha256": one.sha256, "size": one.size}
         if copy is not None:
             fields |= {"coco_url": f"s3://{copy.bucket}/{copy.key}", "etag": copy.etag, "size": copy.size}
             fields |= {"version_id": copy.version_id or ""} if one.version_id else {}
@@ -94,3 +110,9 @@ class ReleaseImages:
         if one.deleted_at is not None and self._spec.deletions is Deletions.DROP:
             return "deleted from the bucket"
         return None
+
+
+def _address(image: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return bucket, key and ETag of an image in an export."""
+    bucket, _, key = str(image.get("coco_url", "")).removeprefix("s3://").partition("/")
+    return bucket, key, str(image.get("etag"))

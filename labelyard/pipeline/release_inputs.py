@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -51,10 +52,10 @@ def fetch_inputs(
     with context.ledger.read_only() as tx:
         exports = releases.inputs(tx, release)
         cvats = {export.batch_id: batches.get(tx, export.batch_id).cvat or "" for export in exports}
-        for export in exports:
-            images.add(export.batch_id, releases.objects_of(tx, export.batch_id))
-            if names:
-                assignees[export.batch_id] = {row.server_id: row.assignee for row in jobs.of_batch(tx, export.batch_id)}
+        objects = {export.batch_id: releases.objects_of(tx, export.batch_id) for export in exports}
+        if names:
+            for batch in objects:
+                assignees[batch] = {row.server_id: row.assignee for row in jobs.of_batch(tx, batch)}
     sources, facts = [], []
     for export in exports:
         before_each()
@@ -63,9 +64,18 @@ def fetch_inputs(
         for key, sha256 in export.other_files.items():
             extra = folder / f"{export.batch_id}.extra.json"
             fetch_file(context.store, export.bucket, key, extra, sha256, next_step=_REPAIR)
+        images.add(export.batch_id, objects[export.batch_id], _images(path))
         sources.append(SourceFile(path, partial(images.placement, export.batch_id)))
         facts.append(_batch_facts(path, export, cvats[export.batch_id], assignees.get(export.batch_id)))
+    images.name()
     return Inputs(sources, Passport(facts, images.facts))
+
+
+def _images(path: Path) -> list[dict[str, Any]]:
+    try:
+        return [msgspec.json.decode(raw, type=dict[str, Any]) for raw in read_parts(path, ("images",)).images]
+    except ValueError as error:
+        raise InputError(f"not the dataset file of a batch: {error}", where=str(path), next_step=_REPAIR) from error
 
 
 def _batch_facts(path: Path, export: Export, cvat: str, names: Mapping[int, str | None] | None) -> BatchFacts:

@@ -96,8 +96,8 @@ def read_previous(folder: Path) -> Previous:
             raise InputError(f"the image {one.file_name!r} is in an unknown split", where=str(folder))
         ids.append(one.id)
         of_ids.append(numbers[one.split])
-        if one.group is not UNSET:
-            votes[one.group][one.split] = None
+        group = one.group or one.sha256 or one.identity or one.file_name  # as `ItemWriter` leaves out what is equal
+        votes[group][one.split] = None
     image_ids = np.array(ids, np.int64)
     order = np.argsort(image_ids)
     sha256 = hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
@@ -64,7 +65,7 @@ def read_public_key(path: Path) -> Ed25519PublicKey:
 
 def is_signed(folder: Path) -> bool:
     """Return whether a release has a signature."""
-    return (folder / SIGNATURE).is_file()
+    return os.path.lexists(folder / SIGNATURE)
 
 
 def signature_fault(folder: Path, trusted: Ed25519PublicKey | None) -> str | None:

@@ -171,6 +171,9 @@ class _Image(msgspec.Struct):
 def _content_faults(folder: Path, manifest: Manifest) -> Iterator[ReleaseFault]:
     """Yield what is wrong in files whose hashes are right: a release that was made wrongly."""
     known = {one.id: (one.file_name, one.split) for one in references(folder)}
+    for name, count in Counter(name for name, _ in known.values()).items():
+        if count > 1:
+            yield ReleaseFault(FaultKind.CONTENT, IMAGES, f"{count} images have the file name {name}")
     listed = {entry.path for entry in manifest.files}
     all_ids, image_count = [], 0
     for split in manifest.counts:
@@ -278,6 +281,9 @@ def _image_file_faults(folder: Path, manifest: Manifest) -> Iterator[ReleaseFaul
         path = f"{IMAGES_FOLDER}/" + one.file_name
         if path in files:
             files.remove(path)
+            if not (folder / path).is_file():
+                yield ReleaseFault(FaultKind.UNREADABLE, path, "it is no file")
+                continue
             found = digest_of(folder / path)
             if one.sha256 not in (msgspec.UNSET, found.sha256) or one.size not in (msgspec.UNSET, found.size):
                 yield ReleaseFault(FaultKind.CHANGED, path, f"it is not the image of {IMAGES}")

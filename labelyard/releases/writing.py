@@ -129,7 +129,7 @@ class ItemWriter:
             self._set_license(own, image.get("license"), licenses)
             self.spool(split, "images").add(b'{"id":%d,%s' % (number, plain(encode(own))[1:]))
             if self._with_extra:
-                entry = {"id": number, "file_name": image["file_name"]}
+                entry = {"id": number, "file_name": placement.fields.get("file_name", image["file_name"])}
                 self.spool(split, _EXTRA_IMAGES).add(dumped(entry))
             self.images[split] += 1
             group = splitter.group(placement, image)

@@ -137,6 +137,54 @@ def test_the_same_content_under_two_keys_is_in_it_once(workspace: Workspace, tmp
     assert images(folder(workspace, tmp_path / "release")).keys() == {"in/a.jpg"}
 
 
+def test_two_contents_of_one_key_are_two_images_with_names_of_their_own(exported: Workspace, tmp_path: Path) -> None:
+    exported.put("1.jpg", picture(99))
+    ingest_and_export(exported, exported.close_batch())
+    assert release(exported).images == 5
+    address = find_release(exported.context.store, f"s3://{exported.bucket}/releases/street/")
+    found = fetch(exported.context.store, address, tmp_path / "f", (), lambda *_: None)
+    lines = map(json.loads, (tmp_path / "f" / "images.jsonl").read_text().splitlines())
+    names = {line["file_name"]: line["coco_url"].rpartition("/")[2] for line in lines}
+    assert names.keys() == {"in/0.jpg", "in/1.jpg", "in/1-2.jpg", "in/2.jpg", "in/3.jpg"}
+    assert names["in/1-2.jpg"] == "1.jpg"
+    assert (tmp_path / "f" / "images" / "in" / "1-2.jpg").read_bytes() == picture(99)
+    assert found.images == 4, "the first content is in the bucket no more"
+    assert verify(tmp_path / "f").faults == ()
+
+
+def test_keys_that_no_disk_can_hold_get_names_that_it_can(workspace: Workspace, tmp_path: Path) -> None:
+    workspace.apply()
+    for number, key in enumerate(
+        ["12:30:05.jpg", "a\\b.jpg", "d.jpg", "d.jpg/x.jpg", f"{'x' * 240}.jpg", "\u3000.jpg"]
+    ):
+        workspace.put(key, picture(number))
+    ingest_and_export(workspace, workspace.close_batch())
+    assert release(workspace).images == 6
+    address = find_release(workspace.context.store, f"s3://{workspace.bucket}/releases/street/")
+    found = fetch(workspace.context.store, address, tmp_path / "f", (), lambda *_: None)
+    assert (found.images, found.faults) == (6, ())
+    assert verify(tmp_path / "f").faults == ()
+
+
+def test_of_two_images_of_one_content_the_one_that_the_exports_have_is_in_it(workspace: Workspace) -> None:
+    workspace.apply()
+    for key in ("a.jpg", "z.jpg"):
+        workspace.put(key, picture(ord(key[0])))
+    ingest_and_export(workspace, workspace.close_batch())
+    workspace.put("b.jpg", picture(ord("a")))
+    batch = workspace.close_batch()
+    ingest_and_export(workspace, batch)
+    workspace.set_state("street-00001", BatchState.ASSIGNED)
+    released = release(workspace)
+    assert (released.images, released.left_out) == (1, {})
+
+
+def test_a_dry_run_with_copies_says_that_nothing_has_changed(exported: Workspace) -> None:
+    exported.apply(release={"images": "copy"})
+    release(exported)
+    assert not release(exported, dry_run=True).is_new
+
+
 def test_a_reopened_batch_is_not_in_it(exported: Workspace) -> None:
     add_batch(exported, "5.jpg")
     exported.set_state("street-00001", BatchState.ASSIGNED)

@@ -83,7 +83,7 @@ def test_a_release_that_the_ledger_does_not_know_is_not_overwritten(exported: Wo
         tx.delete(releases.get(tx, "street", 2))
         tx.delete(releases.get(tx, "street", 1))
     before = {key: body(exported, key) for key in keys(exported)}
-    with pytest.raises(InputError, match="the bucket has release 2 already") as caught:
+    with pytest.raises(InputError, match="the bucket has a release 2 that the ledger does not know") as caught:
         release(exported)
     assert "release.prefix" in caught.value.next_step
     assert {key: body(exported, key) for key in keys(exported)} == before
@@ -100,3 +100,36 @@ def test_a_run_that_lost_its_lease_stops_before_the_next_file(exported: Workspac
     with pytest.raises(LabelyardError, match="the lease ran out"):
         release(exported)
     assert len(keys(exported)) == 1
+
+
+def test_a_release_of_the_next_number_that_the_ledger_lost_is_not_overwritten(exported: Workspace) -> None:
+    release(exported)
+    with exported.context.ledger.transaction() as tx:  # as a ledger has it that was restored from a backup
+        tx.delete(releases.get(tx, "street", 1))
+    add_batch(exported, "more.jpg")
+    before = {key: body(exported, key) for key in keys(exported)}
+    with pytest.raises(InputError, match="the bucket has a release 1 that the ledger does not know"):
+        release(exported)
+    assert {key: body(exported, key) for key in keys(exported)} == before
+
+
+def test_after_an_error_the_next_call_plans_again_with_what_is_current_then(exported: Workspace) -> None:
+    [key] = [
+        one.key for one in exported.context.store.list(exported.bucket, "out/street-00001") if "extra" not in one.key
+    ]
+    content = body(exported, key)
+    exported.s3.put_object(Bucket=exported.bucket, Key=key, Body=b"{}")
+    with pytest.raises(InputError, match="another file was written over it"):
+        release(exported)
+    with exported.context.ledger.read_only() as tx:
+        assert releases.unpublished(tx, "street") is None
+    exported.s3.put_object(Bucket=exported.bucket, Key=key, Body=content)
+    assert release(exported).number == 1
+
+
+def test_a_wrong_bucket_can_be_corrected(exported: Workspace) -> None:
+    exported.apply(release={"bucket": "no-such-bucket"})
+    with pytest.raises(StoreError):
+        release(exported)
+    exported.apply(release={"bucket": exported.bucket})
+    assert release(exported).number == 1

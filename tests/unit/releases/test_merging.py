@@ -214,6 +214,20 @@ def test_images_of_one_content_are_in_one_split_where_the_files_say_so(tmp_path:
     assert sorted(len(one["images"]) for one in splits_of(tmp_path / "release").values()) == [0, 20]
 
 
+def test_a_content_stays_in_its_split_under_another_name_when_the_fractions_change(tmp_path: Path) -> None:
+    first, second = document([f"a{n}.jpg" for n in range(8)]), document([f"b{n}.jpg" for n in range(8)])
+    for content in (first, second):
+        for number, image in enumerate(content["images"]):
+            image["sha256"] = f"{number:064x}"
+    halves = SplitRule({"train": 0.5, "val": 0.5})
+    merge(sources(tmp_path, [first]), tmp_path / "first", MergeOptions(halves))
+    later = MergeOptions(SplitRule({"test": 1}), tmp_path / "first")
+    merge(sources(tmp_path, [first, second]), tmp_path / "second", later)
+    found = {one["file_name"]: split for split, content in splits_of(tmp_path / "second").items()
+             for one in content["images"]}  # fmt: skip
+    assert all(found[f"a{n}.jpg"] == found[f"b{n}.jpg"] for n in range(8))
+
+
 def test_licences_are_united_and_images_refer_to_them(tmp_path: Path) -> None:
     contents = [
         document([f"{name}.jpg"], licenses=[{"id": 7, "name": name, "url": ""}, {"id": 8, "name": "both", "url": ""}])
