@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from labelyard.errors import InputError
+from labelyard.releases.manifest import MANIFEST
 
 
 @contextmanager
@@ -60,6 +61,10 @@ def _require_new(to: Path) -> None:
     if to.is_symlink() or (to.exists() and (not to.is_dir() or any(to.iterdir()))):
         what = "it is not empty" if to.is_dir() else "there is a file of this name"
         raise InputError(f"{what}: nothing of a release is overwritten", where=str(to), next_step="name a new folder")
+    release = next((parent for parent in to.absolute().parents if (parent / MANIFEST).is_file()), None)
+    if release:
+        what = f"it is in the release {release}, which nothing is added to"
+        raise InputError(what, where=str(to), next_step="name a folder outside of it")
 
 
 def _empty(hidden: Path) -> None:

@@ -162,6 +162,8 @@ def read_manifest(folder: Path) -> Manifest:
     next_step = "name the folder of a release: one that has manifest.json"
     if not folder.is_dir():
         raise InputError("there is no such folder", where=str(folder), next_step=next_step)
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise InputError("no release: its manifest.json is no file", where=str(folder), next_step=next_step)
     try:
         manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
     except FileNotFoundError as error:

@@ -73,6 +73,8 @@ def signature_fault(folder: Path, trusted: Ed25519PublicKey | None) -> str | Non
 
     Without a trusted key it shows only that whoever has the key of the signature wrote the manifest.
     """
+    if not (folder / SIGNATURE).is_file():
+        return "it is no file"
     try:
         document = json.loads((folder / SIGNATURE).read_bytes())
         own = load_pem_public_key(document["public_key"].encode())

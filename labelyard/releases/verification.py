@@ -136,6 +136,9 @@ def _files(folder: Path) -> Iterator[str]:
 
 def _changed_sums(folder: Path, manifest: Manifest) -> Iterator[ReleaseFault]:
     """Yield what SHA256SUMS says otherwise than the manifest. It alone has the hash of the manifest."""
+    if (folder / SUMS).exists() and not (folder / SUMS).is_file():
+        yield ReleaseFault(FaultKind.CHANGED, SUMS, "it is no file")
+        return
     try:
         lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:

@@ -260,3 +260,10 @@ def test_no_name_of_a_source_is_a_path_of_this_machine(tmp_path: Path) -> None:
     assert names == ["batch0/instances_default.json", "batch1/instances_default.json", "other.json"]
     for path in (tmp_path / "release").rglob("*"):
         assert path.is_dir() or os.fsencode(tmp_path) not in path.read_bytes()
+
+
+def test_nothing_is_written_into_a_release(tmp_path: Path) -> None:
+    one = write(tmp_path / "one.json", document(["a.jpg"]))
+    merge_into(tmp_path / "release", one)
+    with pytest.raises(InputError, match="it is in the release"):
+        merge_into(tmp_path / "release" / "below", one)

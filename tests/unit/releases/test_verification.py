@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import subprocess
 from collections.abc import Callable
@@ -181,3 +182,25 @@ def test_a_manifest_of_another_form_is_refused(change: dict[str, Any], message: 
     file.write_text(json.dumps(json.loads(file.read_text()) | change))
     with pytest.raises(InputError, match=message):
         verify(release)
+
+
+@pytest.mark.parametrize("name", ["SHA256SUMS", "manifest.json.sig", "images/cam0/a ü.jpg"])
+def test_what_is_no_file_is_a_fault_and_is_not_waited_for(name: str, release: Path) -> None:
+    path = release / name
+    path.unlink(missing_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(path)
+    assert [where for _, where in faults(release)] == [name]
+
+
+def test_a_pipe_as_manifest_is_no_release(release: Path) -> None:
+    (release / "manifest.json").unlink()
+    os.mkfifo(release / "manifest.json")
+    with pytest.raises(InputError, match=r"manifest\.json is no file"):
+        verify(release)
+
+
+def test_a_link_that_leads_nowhere_is_a_fault(release: Path) -> None:
+    (release / "images" / "cam0").mkdir(parents=True)
+    (release / "images" / "cam0" / "a ü.jpg").symlink_to("/nowhere")
+    assert [where for _, where in faults(release)] == ["images/cam0/a ü.jpg"]
