@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,11 @@ from tests.support.postgres import create_ledger as create_postgres_ledger
 
 # The certificates of all authorities are read once per process, not once per client.
 httpx._transports.default.create_ssl_context = cache(httpx.create_ssl_context)
+
+# Jobs that a shell starts in the background ignore SIGINT, and so do all processes that they start: Prefect's process
+# worker would not stop.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No time limit per example: the machine may be busy.
 settings.register_profile("thorough", deadline=None)
