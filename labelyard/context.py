@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Lock
 
 from labelyard import failpoints
@@ -36,6 +38,13 @@ class Context:
     def forgotten_timeouts(self) -> Timeouts:
         """When an upload counts as forgotten by CVAT."""
         return Timeouts(self.settings.forgotten_seconds, self.settings.stalled_seconds)
+
+    @contextmanager
+    def spool_folder(self, purpose: str) -> Iterator[Path]:
+        """Yield a new private folder below the spool, whose name begins with `purpose`; it is deleted at the end."""
+        self.settings.spool.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f"{purpose}-", dir=self.settings.spool) as folder:
+            yield Path(folder)
 
     def cvat(self, name: str) -> Cvat:
         """Return the client of the CVAT that datasets call `name`. Raises SettingsError for an unknown name."""

@@ -66,7 +66,7 @@ def fetch(address: str, to: Path, *, splits: tuple[str, ...], as_json: bool) -> 
     """Fetch a release with its images into a folder, and verify every checksum.
 
     RELEASE is the name of a dataset, which means its newest release, NAME/NUMBER, or the s3:// address of a release or
-    of a dataset's releases, for which no ledger is needed. A call that was interrupted goes on where it stopped.
+    of a dataset's releases, for which no ledger is needed. An interrupted call continues where it stopped.
     Exits with 1 if an image could not be fetched.
     """
     from labelyard.operations.fetch_release import fetch as fetch_release  # noqa: PLC0415 - slow to import

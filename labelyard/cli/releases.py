@@ -134,8 +134,7 @@ def verify(folder: Path, key: Path | None, *, as_json: bool) -> None:
             click.echo(json.dumps({"intact": False, "error": str(error)}, indent=1))
         click.secho(f"labelyard: {error}", fg="red", err=True)
         sys.exit(_UNREADABLE)
-    counts = found.manifest.counts.values()
-    images, annotations = sum(one.images for one in counts), sum(sum(one.items.values()) for one in counts)
+    images, annotations = found.manifest.images, found.manifest.items
     if as_json:
         faults = [{"kind": one.kind.value, "where": one.where, "message": one.message} for one in found.faults]
         result = {"intact": not faults, "faults": faults, "files": len(found.manifest.files)}

@@ -148,7 +148,7 @@ def give_up(tx: Transaction, release_id: int, holder: str) -> None:
 
 
 def discard(tx: Transaction, release_id: int, holder: str) -> None:
-    """Forget a release that its holder has not published: it would not differ from the one before."""
+    """Forget a release that its holder has not published, and of which the bucket has no file."""
     tx.execute(
         delete(Release).where(Release.id == release_id, Release.leased_by == holder, Release.published_at.is_(None))
     )

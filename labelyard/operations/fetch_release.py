@@ -16,8 +16,8 @@ from msgspec import UNSET
 
 from labelyard.domain.objects import StoredObject, s3_url
 from labelyard.errors import STORE_UNAVAILABLE, InputError, StoreError
-from labelyard.pipeline.release_files import LATEST, fetch_release, read_pointer
-from labelyard.releases.lines import Digest, digest_of
+from labelyard.pipeline.release_files import LATEST, download, fetch_release, read_pointer
+from labelyard.releases.lines import digest_of
 from labelyard.releases.manifest import IMAGES_FOLDER, MANIFEST, ImageReference, is_safe, read_manifest, references
 from labelyard.storage import Store
 
@@ -79,8 +79,8 @@ def fetch(
 ) -> Fetched:
     """Write a release into a folder: its files, and the images of some splits, or of all if none is named.
 
-    What is there already and right is kept, so that a call which was interrupted goes on. `on_progress` gets the number
-    of images that are done and that of all. An image that cannot be fetched is named in `faults`; the others are
+    What is there already and right is kept, so that a call continues one that was interrupted. `on_progress` gets the
+    number of images that are done and that of all. An image that cannot be fetched is named in `faults`; the others are
     fetched. Raises InputError for an unknown split, a folder with another release, or files that are not as the
     manifest says; StoreError if the store does not answer.
     """
@@ -114,10 +114,8 @@ def _require_same_release(release: ReleaseAddress, store: Store, to: Path) -> No
 
 
 def _sha256(store: Store, release: ReleaseAddress) -> str:
-    digest = hashlib.sha256()
-    for chunk in store.read(StoredObject(release.bucket, release.prefix + MANIFEST, "")):
-        digest.update(chunk)
-    return digest.hexdigest()
+    manifest = StoredObject(release.bucket, release.prefix + MANIFEST, "")
+    return hashlib.sha256(b"".join(store.read(manifest))).hexdigest()
 
 
 def _each(store: Store, wanted: Collection[ImageReference], folder: Path) -> Iterator[tuple[ImageReference, int | str]]:
@@ -152,7 +150,7 @@ def _fetch_image(store: Store, one: ImageReference, folder: Path) -> int | str:
     part = path.with_name(f".{one.id}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        content = _download(store, obj, part)
+        content = download(store, obj, part)
         if one.sha256 not in (UNSET, content.sha256):
             return "its content is not that of the release"
         part.replace(path)
@@ -168,15 +166,6 @@ def _fetch_image(store: Store, one: ImageReference, folder: Path) -> int | str:
         with suppress(OSError):
             part.unlink()
     return content.size
-
-
-def _download(store: Store, obj: StoredObject, to: Path) -> Digest:
-    digest, size = hashlib.sha256(), 0
-    with to.open("wb") as file:
-        for chunk in store.read(obj):
-            digest.update(chunk)
-            size += file.write(chunk)
-    return Digest(size, digest.hexdigest())
 
 
 def _is_right(path: Path, one: ImageReference) -> bool:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
-import socket
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
-from uuid import uuid4
 
 from labelyard.config import DatasetSpec
 from labelyard.context import Context
@@ -29,7 +26,7 @@ from labelyard.errors import (
 from labelyard.failpoints import failpoint
 from labelyard.ledger import Ledger, Transaction, batches, breakers, datasets, leases, tasks
 from labelyard.ledger.tables import Batch
-from labelyard.pipeline.lease_thread import extended_in_background
+from labelyard.pipeline.lease import extended_in_background, new_holder
 
 _log = logging.getLogger(__name__)
 _FIRST_WAIT = timedelta(seconds=5)
@@ -81,7 +78,7 @@ def acquire_batch(
     A failure inside the block is recorded in the ledger and raised again. A failure that a retry may cure makes the
     batch wait, longer each time; any other one makes it failed until `labelyard retry`. LeaseLost records nothing.
     """
-    lease = _acquire(context, batch_id, states, holder or f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}")
+    lease = _acquire(context, batch_id, states, holder or new_holder())
     try:
         seconds = context.settings.lease_seconds
         with extended_in_background(lease.batch_id, lease.check, seconds):

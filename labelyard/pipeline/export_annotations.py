@@ -9,9 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -104,7 +102,7 @@ def export_annotations(lease: BatchLease) -> Exported:
     failpoint("export_annotations.begun")
     # Here, long after the creation: a delayed creation has taken effect by now.
     delete_leftover_tasks(lease.ledger, lease.cvat, lease.batch_id)
-    with _spool_folder(lease) as folder:
+    with lease.context.spool_folder("export") as folder:
         reading = _reader(lease, batch, folder).read()
         excluded = _excluded_frames(lease, batch.members, reading.annotations)
         written = list(_write_formats(lease, batch, reading, excluded, folder))
@@ -341,10 +339,3 @@ def _warning(warnings: Sequence[str]) -> str | None:
         return None
     more = f" (and {len(warnings) - 1} more: info.warnings in the file)" if len(warnings) > 1 else ""
     return f"exported with warnings: {warnings[0]}{more}"
-
-
-@contextmanager
-def _spool_folder(lease: BatchLease) -> Iterator[Path]:
-    lease.context.settings.spool.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="export-", dir=lease.context.settings.spool) as folder:
-        yield Path(folder)

@@ -9,17 +9,13 @@ the newest release; it is written when all files of that are in the bucket: a re
 from __future__ import annotations
 
 import logging
-import os
-import socket
-import tempfile
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 
@@ -31,7 +27,7 @@ from labelyard.failpoints import failpoint
 from labelyard.ledger import datasets, releases
 from labelyard.ledger.release_tables import Release
 from labelyard.ledger.releases import PublishedImage
-from labelyard.pipeline.lease_thread import extended_in_background
+from labelyard.pipeline.lease import extended_in_background, new_holder
 from labelyard.pipeline.release_files import LATEST, Pointer, fetch_release, read_pointer
 from labelyard.pipeline.release_images import ReleaseImages
 from labelyard.pipeline.release_inputs import fetch_inputs
@@ -92,7 +88,10 @@ def release_dataset(context: Context, dataset: str, *, dry_run: bool = False) ->
     LeaseTaken while another run releases it, InputError if no batch is exported or a file cannot be used, StoreError if
     the bucket refuses. The newest release stays as it is then, and the next call continues.
     """
-    with _spool_folder(context) as folder, (_planned if dry_run else _acquired)(context, dataset, folder) as building:
+    with (
+        context.spool_folder("release") as folder,
+        (_planned if dry_run else _acquired)(context, dataset, folder) as building,
+    ):
         merged = building.merge()
         failpoint("release_dataset.merged")
         if previous := building.unchanged(merged.manifest):
@@ -110,13 +109,6 @@ def release_dataset(context: Context, dataset: str, *, dry_run: bool = False) ->
 
 
 @contextmanager
-def _spool_folder(context: Context) -> Iterator[Path]:
-    context.settings.spool.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="release-", dir=context.settings.spool) as folder:
-        yield Path(folder)
-
-
-@contextmanager
 def _planned(context: Context, dataset: str, folder: Path) -> Iterator[_Building]:
     """Yield the release that is next, without the right to write it."""
     with context.ledger.read_only() as tx:
@@ -130,7 +122,7 @@ def _planned(context: Context, dataset: str, folder: Path) -> Iterator[_Building
 @contextmanager
 def _acquired(context: Context, dataset: str, folder: Path) -> Iterator[_Building]:
     """Yield the release that is next, with the exclusive right to write it."""
-    holder = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+    holder = new_holder()
     length = timedelta(seconds=context.settings.lease_seconds)
     with context.ledger.transaction() as tx:
         spec = datasets.spec(tx, dataset)
@@ -260,14 +252,14 @@ class _Building:
         )
         with self._context.ledger.transaction() as tx:
             releases.extend(tx, self._release.id, self._holder, timedelta(0))
-            releases.publish(tx, self._release.id, self._manifest_sha256, _annotations(manifest), images)
+            releases.publish(tx, self._release.id, self._manifest_sha256, manifest.items, images)
 
     def released(self, merged: Merged) -> Released:
         """Return the release."""
         changes = merged.changes.document() if self._previous else {}
         return _released(self._release, merged.manifest, changes, is_new=True)
 
-    @property
+    @cached_property
     def _manifest_sha256(self) -> str:
         return digest_of(self._folder / MANIFEST).sha256
 
@@ -297,20 +289,13 @@ def _content(manifest: Manifest) -> dict[str, str]:
     return {entry.path: entry.sha256 for entry in manifest.files if entry.path in _CONTENT_FILES}
 
 
-def _annotations(manifest: Manifest) -> int:
-    return sum(sum(counts.items.values()) for counts in manifest.counts.values())
-
-
 def _released(row: Release, manifest: Manifest, changes: Mapping[str, Any], *, is_new: bool) -> Released:
-    labels: Counter[str] = Counter()
     warnings = [*manifest.warnings]
     if REPORT not in {entry.path for entry in manifest.files}:
         warnings.append(f"it has no {REPORT}: pip install 'labelyard[report]' where releases are made")
-    for counts in manifest.counts.values():
-        labels.update(counts.labels)
     return Released(
         row.dataset, row.number, s3_url(row.bucket, row.prefix),
-        sum(counts.images for counts in manifest.counts.values()), _annotations(manifest),
-        {split: counts.images for split, counts in manifest.counts.items()}, dict(labels), changes,
+        manifest.images, manifest.items,
+        {split: counts.images for split, counts in manifest.counts.items()}, dict(manifest.labels), changes,
         manifest.images_left_out, tuple(warnings), is_new,
     )  # fmt: skip

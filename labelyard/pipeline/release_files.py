@@ -9,28 +9,24 @@ import msgspec
 
 from labelyard.domain.objects import StoredObject, s3_url
 from labelyard.errors import InputError, ObjectDeleted
-from labelyard.releases.lines import digest_of
+from labelyard.releases.lines import Digest, digest_of
 from labelyard.releases.manifest import MANIFEST, SIGNATURE, SUMS, Manifest, read_manifest
 from labelyard.storage import Store
 
 LATEST = "latest.json"
 """The file, in the folder of a dataset's releases, that names the newest one."""
 
+_RESTORE = "restore the file in the bucket from a backup or an earlier version"
 
-RESTORE = "restore the file in the bucket from a backup or an earlier version"
 
-
-def fetch_file(store: Store, bucket: str, key: str, to: Path, sha256: str | None, *, next_step: str = RESTORE) -> None:
+def fetch_file(store: Store, bucket: str, key: str, to: Path, sha256: str | None, *, next_step: str = _RESTORE) -> None:
     """Write an object of the bucket to a file. Raises InputError if it is missing, or not what was written there."""
     where = s3_url(bucket, key)
-    digest, part = hashlib.sha256(), to.with_name(f".{to.name}.part")
+    part = to.with_name(f".{to.name}.part")
     try:
         to.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            for chunk in store.read(StoredObject(bucket, key, "")):
-                digest.update(chunk)
-                file.write(chunk)
-        if sha256 is None or digest.hexdigest() == sha256:
+        found = download(store, StoredObject(bucket, key, ""), part)
+        if sha256 in (None, found.sha256):
             part.replace(to)
             return
     except ObjectDeleted as error:
@@ -41,6 +37,16 @@ def fetch_file(store: Store, bucket: str, key: str, to: Path, sha256: str | None
         part.unlink(missing_ok=True)
     what = "another file was written over it: its SHA-256 is not the one that was recorded"
     raise InputError(what, where=where, next_step=next_step)
+
+
+def download(store: Store, obj: StoredObject, to: Path) -> Digest:
+    """Write an object to a file, and return its size and SHA-256. Raises StoreError, OSError."""
+    digest, size = hashlib.sha256(), 0
+    with to.open("wb") as file:
+        for chunk in store.read(obj):
+            digest.update(chunk)
+            size += file.write(chunk)
+    return Digest(size, digest.hexdigest())
 
 
 def fetch_release(store: Store, bucket: str, prefix: str, folder: Path, sha256: str | None) -> Manifest:

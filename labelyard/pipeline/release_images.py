@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -16,9 +16,7 @@ from labelyard.ledger.releases import identity_of
 from labelyard.ledger.tables import Object
 from labelyard.releases.passport import ImageFacts
 from labelyard.releases.sources import Placement
-from labelyard.storage import Store, content_digests
-
-_CONCURRENT_REQUESTS = 16
+from labelyard.storage import Store, concurrently, content_digests
 
 
 class ReleaseImages:
@@ -28,18 +26,15 @@ class ReleaseImages:
     """
 
     def __init__(self, spec: DatasetSpec, store: Store) -> None:
-        self.facts: dict[str, ImageFacts] = {}
-        """Where each image comes from, by its identity."""
         self._spec, self._store = spec, store
         self._objects: dict[str, dict[tuple[str, str, str], Object]] = {}
         self._first: dict[str, Object] = {}
-        self._paths: dict[int, str] = {}
         self._copies: dict[str, StoredObject | str] = {}
 
     def add(self, batch: str, found: Iterable[Object], exported: Iterable[Mapping[str, Any]]) -> None:
         """Add the objects of a batch that are in its export, given the images of that.
 
-        The content of objects that were never read is read now, so that it is known wherever it occurs.
+        Objects without a SHA-256 are read here, so that equal contents are found among them too.
         """
         wanted = set(map(_address, exported))
         of_batch = sorted((one for one in found if one.stored.identity in wanted), key=lambda row: row.id)
@@ -50,13 +45,21 @@ class ReleaseImages:
         for one in of_batch:
             if not self._excluded(one) and (identity := identity_of(one)) not in self._first:
                 self._first[identity] = one
-                self.facts[identity] = ImageFacts(batch, one.registered_via, one.registered_at.isoformat())
 
-    def name(self) -> None:
-        """Give every image a path that is safe and unique: its key, where that is both. Called after the last `add`."""
+    @property
+    def facts(self) -> dict[str, ImageFacts]:
+        """Where each image comes from, by its identity."""
+        return {
+            identity: ImageFacts(one.batch_id or "", one.registered_via, one.registered_at.isoformat())
+            for identity, one in self._first.items()
+        }
+
+    @cached_property
+    def _paths(self) -> dict[int, str]:
+        """A path for each image that is safe and unique: its key, where that is both. Used after the last `add`."""
         images = list(self._first.values())
         paths = file_paths(one.key for one in images)
-        self._paths = {one.id: path for one, path in zip(images, paths, strict=True)}
+        return {one.id: path for one, path in zip(images, paths, strict=True)}
 
     def copy(self, bucket: str, folder: str, *, only_planned: bool) -> None:
         """Copy the content of each image into a folder of the bucket, under a key that all releases share.
@@ -82,8 +85,8 @@ class ReleaseImages:
             except StoreError as error:
                 return f"it cannot be copied: {error.what}"
 
-        with ThreadPoolExecutor(_CONCURRENT_REQUESTS, thread_name_prefix="copy") as pool:
-            self._copies = dict(zip(self._first, pool.map(copied, self._first.items()), strict=True))
+        copies = concurrently(copied, list(self._first.items()))
+        self._copies = dict(zip(self._first, copies, strict=True))
 
     def placement(self, batch: str, image: Mapping[str, Any]) -> Placement:
         """Return what the release does with an image in the export of a batch."""

@@ -44,9 +44,8 @@ def fetch_inputs(
 ) -> Inputs:
     """Write the exports that a release merges into a folder, and add their objects to `images`.
 
-    With `names` people are named by their user names. `before_each` is called before each export.
-
-    Raises InputError for a file that is missing, or not the one that the ledger has.
+    With `names` people are named by their user names. `before_each` is called before each export. Raises InputError for
+    a file that is missing, or not the one that the ledger has.
     """
     assignees: dict[str, Mapping[int, str | None]] = {}
     with context.ledger.read_only() as tx:
@@ -64,35 +63,33 @@ def fetch_inputs(
         for key, sha256 in export.other_files.items():
             extra = folder / f"{export.batch_id}.extra.json"
             fetch_file(context.store, export.bucket, key, extra, sha256, next_step=_REPAIR)
-        images.add(export.batch_id, objects[export.batch_id], _images(path))
+        found, facts_of_batch = _read(path, export, cvats[export.batch_id], assignees.get(export.batch_id))
+        images.add(export.batch_id, objects[export.batch_id], found)
         sources.append(SourceFile(path, partial(images.placement, export.batch_id)))
-        facts.append(_batch_facts(path, export, cvats[export.batch_id], assignees.get(export.batch_id)))
-    images.name()
+        facts.append(facts_of_batch)
     return Inputs(sources, Passport(facts, images.facts))
 
 
-def _images(path: Path) -> list[dict[str, Any]]:
+def _read(
+    path: Path, export: Export, cvat: str, names: Mapping[int, str | None] | None
+) -> tuple[list[dict[str, Any]], BatchFacts]:
+    """Return the images of an export, and what it says of its task. `names` has user names by the job's id."""
     try:
-        return [msgspec.json.decode(raw, type=dict[str, Any]) for raw in read_parts(path, ("images",)).images]
-    except ValueError as error:
-        raise InputError(f"not the dataset file of a batch: {error}", where=str(path), next_step=_REPAIR) from error
-
-
-def _batch_facts(path: Path, export: Export, cvat: str, names: Mapping[int, str | None] | None) -> BatchFacts:
-    """Return what an export says of its task. With `names` people are named, by the id of their job."""
-    try:
-        info = msgspec.json.decode(read_parts(path).rest["info"], type=_Info)
+        parts = read_parts(path, ("images",))
+        images = [msgspec.json.decode(raw, type=dict[str, Any]) for raw in parts.images]
+        info = msgspec.json.decode(parts.rest["info"], type=_Info)
     except (ValueError, KeyError) as error:
         what = f"not the dataset file of a batch: {error}"
         raise InputError(what, where=s3_url(export.bucket, export.key), next_step=_REPAIR) from error
     if info.batch != export.batch_id:
         what = f"it is the export of batch {info.batch}, not of {export.batch_id}"
         raise InputError(what, where=s3_url(export.bucket, export.key), next_step=_REPAIR)
-    return BatchFacts(
+    facts = BatchFacts(
         export.batch_id, info.dataset_version, cvat, info.task_id, export.task_updated, export.generation,
         s3_url(export.bucket, export.key), export.sha256, info.annotations_from,
         [JobFacts(one.id, one.frames, names.get(one.id) if names else one.assignee, one.updated) for one in info.jobs],
     )  # fmt: skip
+    return images, facts
 
 
 class _JobInfo(msgspec.Struct):

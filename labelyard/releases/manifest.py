@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,24 @@ class Manifest(Struct, frozen=True):
     account: dict[str, Any] | None
     previous: str | None
     warnings: list[str]
+
+    @property
+    def images(self) -> int:
+        """The images of all splits."""
+        return sum(one.images for one in self.counts.values())
+
+    @property
+    def labels(self) -> Counter[str]:
+        """The items of all splits and lists by label."""
+        found: Counter[str] = Counter()
+        for one in self.counts.values():
+            found.update(one.labels)
+        return found
+
+    @property
+    def items(self) -> int:
+        """The items of all splits and lists."""
+        return sum(sum(one.items.values()) for one in self.counts.values())
 
 
 class ImageReference(Struct, frozen=True, omit_defaults=True):

@@ -80,7 +80,8 @@ def merge(files: Sequence[SourceFile], to: Path, options: MergeOptions | None = 
         merging = _Merging(folder, files, options, previous)
         merging.write_items()
         digests = merging.write_documents()
-        changes, manifest = merging.write_changes(), merging.manifest()
+        manifest = merging.manifest()
+        changes = merging.write_changes(manifest)
         if options.write_more:
             options.write_more(folder, manifest, changes)
         return Merged(seal(folder, manifest, digests), changes)
@@ -162,18 +163,13 @@ class _Merging:
     def _account(self) -> dict[str, Any] | None:
         return added_up(source.info.get("account") for source in self.sources)
 
-    def write_changes(self) -> Difference:
+    def write_changes(self, manifest: Manifest) -> Difference:
         """Write what has changed since the previous release."""
-        counts = self._counts()
         if self.previous:
             changes = compare(self.previous.folder, self.folder)
         else:
-            labels: Counter[str] = Counter()
-            for one in counts.values():
-                labels.update(one.labels)
-            changes = everything_added(
-                sum(one.images for one in counts.values()), labels, [one["name"] for one in self.categories.entries]
-            )
+            names = [one["name"] for one in self.categories.entries]
+            changes = everything_added(manifest.images, manifest.labels, names)
         (self.folder / CHANGES).write_text(changes.text(), encoding="ascii")
         return changes
 

@@ -71,7 +71,7 @@ def is_signed(folder: Path) -> bool:
 def signature_fault(folder: Path, trusted: Ed25519PublicKey | None) -> str | None:
     """Return what is wrong with the signature of a release, None if nothing is.
 
-    Without a trusted key it shows only that whoever has the key of the signature wrote the manifest.
+    Without a trusted key it shows only that the owner of the key in the signature wrote the manifest.
     """
     if not (folder / SIGNATURE).is_file():
         return "it is no file"

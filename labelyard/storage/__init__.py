@@ -1,6 +1,6 @@
 """Object storage over S3: list, read ahead, write, presign."""
 
-from labelyard.storage.heads import content_digests, head_objects, missing_objects, readable_objects
+from labelyard.storage.heads import concurrently, content_digests, head_objects, missing_objects, readable_objects
 from labelyard.storage.spool import Spool, Spooled
 from labelyard.storage.store import ARCHIVED, LISTING_PAGE, Store
 
@@ -10,6 +10,7 @@ __all__ = [
     "Spool",
     "Spooled",
     "Store",
+    "concurrently",
     "content_digests",
     "head_objects",
     "missing_objects",

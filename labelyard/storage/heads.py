@@ -39,10 +39,10 @@ def head_objects(store: Store, objects: Iterable[StoredObject]) -> list[StoredOb
         folders[bucket, key.rpartition("/")[0]].append(key)
     to_list = [(bucket, keys) for (bucket, _), keys in folders.items() if len(keys) >= _MIN_TO_LIST]
     found: dict[tuple[str, str], StoredObject] = {}
-    for listed in _concurrently(lambda folder: _list(store, *folder), to_list):
+    for listed in concurrently(lambda folder: _list(store, *folder), to_list):
         found |= {(obj.bucket, obj.key): _with_version(obj, wanted[obj.bucket, obj.key]) for obj in listed}
     rest = [obj for address, obj in wanted.items() if address not in found]
-    heads = _concurrently(lambda obj: _head(store, obj), rest)
+    heads = concurrently(lambda obj: _head(store, obj), rest)
     return [*found.values(), *(obj for obj in heads if obj is not None)]
 
 
@@ -57,7 +57,7 @@ def readable_objects(store: Store, objects: Sequence[StoredObject]) -> dict[Stor
         except ObjectArchived:
             return False
 
-    return dict(zip(objects, _concurrently(is_readable, objects), strict=True))
+    return dict(zip(objects, concurrently(is_readable, objects), strict=True))
 
 
 def content_digests(store: Store, objects: Sequence[StoredObject]) -> dict[StoredObject, str | None]:
@@ -73,12 +73,12 @@ def content_digests(store: Store, objects: Sequence[StoredObject]) -> dict[Store
             return None
         return digest.hexdigest()
 
-    return dict(zip(objects, _concurrently(sha256, objects), strict=True))
+    return dict(zip(objects, concurrently(sha256, objects), strict=True))
 
 
 def missing_objects(store: Store, objects: Sequence[StoredObject]) -> list[StoredObject]:
     """Return the objects whose keys do not exist now."""
-    missing = _concurrently(lambda obj: not store.exists(obj.bucket, obj.key), objects)
+    missing = concurrently(lambda obj: not store.exists(obj.bucket, obj.key), objects)
     return list(compress(objects, missing))
 
 
@@ -116,7 +116,8 @@ def _head(store: Store, obj: StoredObject) -> StoredObject | None:
         return obj
 
 
-def _concurrently(call: Callable[[Argument], Result], arguments: Sequence[Argument]) -> list[Result]:
+def concurrently(call: Callable[[Argument], Result], arguments: Sequence[Argument]) -> list[Result]:
+    """Return the results of calls that ask the store, in the order of their arguments; 16 run at the same time."""
     if len(arguments) < 2:
         return [call(argument) for argument in arguments]
     with ThreadPoolExecutor(min(_CONCURRENT_REQUESTS, len(arguments))) as pool:

@@ -90,12 +90,7 @@ def annotations_per_image(document: Document, _dataset: DatasetFacts, checks: Ch
 
     An image with fewer is probably not labelled to the end: what is missing is learned as background.
     """
-    least = checks.annotations_per_image.least
-    counts = Counter(one["image_id"] for one in document["annotations"] if is_whole_number(one.get("image_id")))
-    for image in document["images"]:
-        found = counts[image["id"]] if is_whole_number(image.get("id")) else least
-        if found < least:
-            yield item_name("images", image), f"has {found} annotations, and the dataset asks for {least}"
+    return _with_fewer(document, "images", "image_id", checks.annotations_per_image.least)
 
 
 @_rule
@@ -104,12 +99,16 @@ def annotations_per_class(document: Document, _dataset: DatasetFacts, checks: Ch
 
     A class with few examples is learned badly, and its figures in the evaluation mean little.
     """
-    least = checks.annotations_per_class.least
-    counts = Counter(one["category_id"] for one in document["annotations"] if is_whole_number(one.get("category_id")))
-    for item in document["categories"]:
+    return _with_fewer(document, "categories", "category_id", checks.annotations_per_class.least)
+
+
+def _with_fewer(document: Document, part: str, reference: str, least: int) -> Violations:
+    """Yield the items of a part to which fewer annotations refer, by the field `reference`."""
+    counts = Counter(one[reference] for one in document["annotations"] if is_whole_number(one.get(reference)))
+    for item in document[part]:
         found = counts[item["id"]] if is_whole_number(item.get("id")) else least
         if found < least:
-            yield item_name("categories", item), f"has {found} annotations, and the dataset asks for {least}"
+            yield item_name(part, item), f"has {found} annotations, and the dataset asks for {least}"
 
 
 @_rule

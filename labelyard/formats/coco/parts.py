@@ -1,6 +1,6 @@
 """The parts of a COCO file as undecoded bytes: a file of any size costs little more than its pages and its items.
 
-`msgspec.Raw` is a view of an item's bytes. Whoever reads a file decodes the items, or the fields, that it needs.
+`msgspec.Raw` is a view of an item's bytes. The caller decodes the items, or the fields, that it needs.
 """
 
 from __future__ import annotations

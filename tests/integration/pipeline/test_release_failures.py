@@ -1,4 +1,4 @@
-"""What goes wrong while a dataset is released: the last good release stays, and the next call goes on."""
+"""What goes wrong while a dataset is released: the last good release stays, and the next call continues."""
 
 from __future__ import annotations
 

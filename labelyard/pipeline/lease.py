@@ -1,16 +1,24 @@
-"""Extending a lease in a thread, while a step waits for a server or works on files."""
+"""What every lease needs: a name for its holder, and a thread that extends it while a step works."""
 
 from __future__ import annotations
 
 import logging
+import os
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
 from threading import Event, Thread
+from uuid import uuid4
 
 from labelyard.errors import LeaseLost, LedgerError
 
 _log = logging.getLogger(__name__)
+
+
+def new_holder() -> str:
+    """Return a name for the holder of a lease: host, process, and something that no other lease of it has."""
+    return f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
 
 
 @contextmanager
