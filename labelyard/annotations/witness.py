@@ -47,9 +47,14 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The objects with the outlines that only the export knows, and where the two differ."""
+    """The objects with the outlines that only the export knows, and where the two differ.
+
+    The objects are the `exported` ones and the `missing` ones, which the export lacks.
+    """
 
     objects: tuple[FrameObject, ...]
+    exported: tuple[FrameObject, ...]
+    missing: tuple[FrameObject, ...]
     difference: Difference
 
 
@@ -76,7 +81,9 @@ def compare(drawn: ExpandedObjects, exported: Sequence[FrameObject], names: Mapp
         missing=tuple(describe(resolved[n], names[resolved[n].frame]) for n in missing),
         extra=tuple(describe(one, names.get(one.frame)) for one in pool.left),
     )
-    return Comparison(tuple(resolved), difference)
+    lacking = set(missing)
+    exported_objects = tuple(one for n, one in enumerate(resolved) if n not in lacking)
+    return Comparison(tuple(resolved), exported_objects, tuple(resolved[n] for n in missing), difference)
 
 
 def _is_known(one: FrameObject) -> bool:

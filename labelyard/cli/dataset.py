@@ -13,7 +13,7 @@ import click
 from labelyard.config import DatasetSpec, read_spec
 from labelyard.config.fields import format_duration
 from labelyard.config.json_schema import json_schema
-from labelyard.domain.formats import is_of_server
+from labelyard.domain.formats import COUNTED_SERVER_FORMATS, is_of_server, server_name
 from labelyard.domain.objects import s3_url
 from labelyard.errors import SpecError
 from labelyard.ledger import Ledger, datasets
@@ -59,7 +59,9 @@ def _losses(spec: DatasetSpec) -> Iterator[str]:
 
     labels = [label.label() for label in spec.task.labels]
     for name in spec.export.formats:
-        if is_of_server(name):
+        if (dropped := COUNTED_SERVER_FORMATS.get(server_name(name))) is not None:
+            yield from (f"{name} drops {kind}" for kind in dropped)
+        elif is_of_server(name):
             yield f"{name} is the server's own file: what it leaves out is not counted"
         else:
             yield from losses(FORMATS[name], labels).lines(name)

@@ -19,6 +19,15 @@ DATASET_FORMATS = (
 CVAT_PREFIX = "cvat:"
 """What the name of a format begins with whose file the server writes: the server's own name follows."""
 
+CVAT_IMAGES = "CVAT for images 1.1"
+"""CVAT's name of its lossless format with an element for each image; tracks are shapes on each of their frames."""
+
+CVAT_VIDEO = "CVAT for video 1.1"
+"""CVAT's name of its lossless format with an element for each track; it loses tags."""
+
+COUNTED_SERVER_FORMATS = {CVAT_IMAGES: (), CVAT_VIDEO: ("tag",)}
+"""The server's formats that labelyard reads, so that their files have an account; each with the kinds it drops."""
+
 ORIGINAL = "original"
 """The format, in the ledger, of CVAT's own lossless export, which is kept beside the dataset."""
 

@@ -17,12 +17,6 @@ from labelyard.domain.labels import Label
 from labelyard.errors import ExportFailed
 from labelyard.formats.archive import read_member
 
-IMAGES = "CVAT for images 1.1"
-"""CVAT's name of the format with an element for each image; tracks are shapes on each of their frames."""
-
-VIDEO = "CVAT for video 1.1"
-"""CVAT's name of the format with an element for each track; it loses tags."""
-
 MEMBER = "annotations.xml"
 """The file in CVAT's zip that has the annotations."""
 

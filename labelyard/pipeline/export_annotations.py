@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from labelyard.annotations.account import Account
+from labelyard.annotations.account import Account, account_of
 from labelyard.annotations.annotation_set import AnnotationSet
-from labelyard.annotations.content import FrameObject, Image
+from labelyard.annotations.content import FrameObject, Image, LeftOut
 from labelyard.annotations.selection import Selection, select
 from labelyard.config import Deletions, ExportSection, FaultyShapes
 from labelyard.domain.formats import ORIGINAL, is_of_server, server_name
@@ -35,7 +35,7 @@ from labelyard.ledger.tables import Export, Object
 from labelyard.pipeline.acquire_batch import BatchLease
 from labelyard.pipeline.create_task import task_url
 from labelyard.pipeline.leftover_tasks import delete_leftover_tasks
-from labelyard.pipeline.read_task import TaskReader, TaskReading, location, task_provenance
+from labelyard.pipeline.read_task import ServerFile, TaskReader, TaskReading, location, task_provenance
 from labelyard.pipeline.shown_sizes import shown_sizes
 
 _log = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ class _File:
 
 @dataclass(frozen=True)
 class _FormatFiles:
-    """The files of one format, the main one first. A file of the server's own has no account."""
+    """The files of one format, the main one first. One of the server's own has an account if its content is known."""
 
     format: str
     files: Sequence[_File]
@@ -210,13 +210,13 @@ def _write_formats(
             next_step=f"correct them in CVAT, then: labelyard retry {lease.batch_id}",
         )
     if spec.keep_original and reading.witness is not None:
-        yield _of_server(lease, batch, ORIGINAL, reading.witness)
+        yield _of_server(lease, batch, ORIGINAL, reading, ServerFile(reading.witness))
     known = replace(batch.dataset, keys=_expected_keys(lease, batch.members, reading.annotations))
     provenance = _provenance(lease, batch, reading)
     target = Target(provenance, _options(lease, spec), partial(_location, lease, reading), known)
     for name in reversed(spec.formats):
         if is_of_server(name):
-            yield _of_server(lease, batch, name, reading.server_files[server_name(name)])
+            yield _of_server(lease, batch, name, reading, reading.server_files[server_name(name)])
         else:
             yield _write_format(lease, batch, name, selection, target, folder / name)
 
@@ -244,12 +244,18 @@ def _write_format(
     )
 
 
-def _of_server(lease: BatchLease, batch: _Batch, name: str, file: Path) -> _FormatFiles:
-    """Return a file that CVAT wrote itself."""
-    sha256 = _sha256(file)
+def _of_server(lease: BatchLease, batch: _Batch, name: str, reading: TaskReading, file: ServerFile) -> _FormatFiles:
+    """Return a file that CVAT wrote itself, with an account if its content is known."""
+    sha256 = _sha256(file.path)
     suffix = ".zip" if name == ORIGINAL else f".{_slug(name)}.zip"
     key = _key(lease, batch, sha256, folder="original/" if name == ORIGINAL else "") + suffix
-    return _FormatFiles(name, [_file(file, key, sha256)])
+    files = [_file(file.path, key, sha256)]
+    if file.content is None:
+        return _FormatFiles(name, files)
+    missing = [LeftOut(one, "CVAT's own file does not have it") for one in file.content.missing]
+    account = account_of(file.content.exported, [(one, _location(lease, reading, one.object)) for one in missing])
+    frames, warnings = len(reading.annotations.frames), tuple(map(str, account.left_out))
+    return _FormatFiles(name, files, frames, len(file.content.exported), account, warnings)
 
 
 def _key(lease: BatchLease, batch: _Batch, sha256: str, *, folder: str = "") -> str:

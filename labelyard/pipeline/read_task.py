@@ -22,11 +22,11 @@ from labelyard.annotations.reading import read_annotation_set
 from labelyard.annotations.witness import Comparison, compare, describe
 from labelyard.cvat import Cvat
 from labelyard.domain.annotations import Annotations, Change, Tag
-from labelyard.domain.formats import CVAT_PREFIX
+from labelyard.domain.formats import COUNTED_SERVER_FORMATS, CVAT_IMAGES, CVAT_PREFIX, CVAT_VIDEO
 from labelyard.domain.tasks import FrameUse, Job, Task
 from labelyard.errors import ExportFailed, ExportOutdated
 from labelyard.failpoints import failpoint
-from labelyard.formats.cvat_xml import IMAGES, VIDEO, read_cvat_xml
+from labelyard.formats.cvat_xml import read_cvat_xml
 from labelyard.formats.interface import Provenance
 from labelyard.pipeline.shown_sizes import ShownSizes, frames_as_shown
 
@@ -39,18 +39,26 @@ _MARKER_GROUP = 0x6C616279
 
 
 @dataclass(frozen=True)
+class ServerFile:
+    """A zip in one of the server's formats. `content` says what it holds; None for a format that is not read here."""
+
+    path: Path
+    content: Comparison | None = None
+
+
+@dataclass(frozen=True)
 class TaskReading:
     """Everything that was drawn in a task, while it did not change.
 
     `witness` is CVAT's own zip; None if that export failed. `warnings` say where it differs, or why there is none.
-    `exports` counts the server's exports of it. `server_files` are the zips of further formats, by the server's name.
+    `exports` counts the server's exports of it. `server_files` are those of further formats, by the server's name.
     """
 
     annotations: AnnotationSet
     objects: tuple[FrameObject, ...]
     witness: Path | None
     exports: int
-    server_files: Mapping[str, Path]
+    server_files: Mapping[str, ServerFile]
     warnings: tuple[str, ...] = ()
 
     @property
@@ -108,24 +116,22 @@ class TaskReader:
         drawn = frame_objects(annotations)
         witness: Path | None = self.folder / "witness.zip"
         try:
-            found = self._compare(annotations, drawn, self.folder / "witness.zip")
+            found = self._compare_with_witness(annotations, drawn, self.folder / "witness.zip")
             objects, warnings = found.objects, found.difference.lines
         except ExportFailed as error:
             objects, witness = drawn.objects, None
             warnings = (f"not compared with CVAT's own export, which failed: {error.what}",)
-        return TaskReading(annotations, objects, witness, attempt, self._export_server_formats(task.id), warnings)
-
-    def _compare(self, annotations: AnnotationSet, drawn: ExpandedObjects, to: Path) -> Comparison:
-        found = annotations.annotations
-        format_name = VIDEO if found.tracks and not (found.shapes or found.tags) else IMAGES
-        self.cvat.export(annotations.task.id, to, format_name=format_name, deadline=self.deadline)
-        export = read_cvat_xml(to, annotations.task.labels)
-        names = {
-            number: frame.name
-            for number, frame in enumerate(annotations.frames)
-            if frame.use is FrameUse.DATA and (export.frames is None or number in export.frames)
+        server_files = {
+            name: ServerFile(path, _content(annotations, drawn, path) if name in COUNTED_SERVER_FORMATS else None)
+            for name, path in self._export_server_formats(task.id).items()
         }
-        return compare(drawn, [one for one in export.objects if one.frame in names], names)
+        return TaskReading(annotations, objects, witness, attempt, server_files, warnings)
+
+    def _compare_with_witness(self, annotations: AnnotationSet, drawn: ExpandedObjects, to: Path) -> Comparison:
+        found = annotations.annotations
+        format_name = CVAT_VIDEO if found.tracks and not (found.shapes or found.tags) else CVAT_IMAGES
+        self.cvat.export(annotations.task.id, to, format_name=format_name, deadline=self.deadline)
+        return _compare(annotations, drawn, to)
 
     # --- the server's own formats ---
 
@@ -170,6 +176,28 @@ class TaskReader:
         if leftover:
             self.before_write()
             self.cvat.change_annotations(job.id, Change.DELETE, Annotations(tags=leftover))
+
+
+def _content(annotations: AnnotationSet, drawn: ExpandedObjects, export: Path) -> Comparison | None:
+    """Return what a file of CVAT's holds of everything that was drawn; None if it cannot be read."""
+    try:
+        return _compare(annotations, drawn, export, every_frame=True)
+    except ExportFailed as error:
+        _log.warning("%s", error)
+        return None
+
+
+def _compare(
+    annotations: AnnotationSet, drawn: ExpandedObjects, export: Path, *, every_frame: bool = False
+) -> Comparison:
+    """Compare what was drawn with CVAT's file: on the frames that are data and in the file, or on `every_frame`."""
+    found = read_cvat_xml(export, annotations.task.labels)
+    names = {
+        number: frame.name
+        for number, frame in enumerate(annotations.frames)
+        if every_frame or (frame.use is FrameUse.DATA and (found.frames is None or number in found.frames))
+    }
+    return compare(drawn, [one for one in found.objects if one.frame in names], names)
 
 
 def task_provenance(reading: TaskReading) -> Provenance:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from labelyard.cvat import Cvat
 from labelyard.domain.annotations import Annotations, Change, Shape, ShapeType
+from labelyard.domain.formats import CVAT_IMAGES
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus, Task, TaskSpec
 from labelyard.errors import CvatTimeout, LabelyardError
-from labelyard.formats.cvat_xml import IMAGES
 from labelyard.ledger import batches, tasks
 from tests.chaos.fault_plan import DELAYED_EXPORT
 from tests.chaos.scenario import Scenario
@@ -138,7 +138,7 @@ def _draw(cvat: Cvat, task: Task, job_id: int, frames: list[int]) -> None:
 def _start_export(cvat: Cvat, task_id: int, to: Path) -> bool:
     """Start an export without waiting for it; return whether it started."""
     try:
-        cvat.export(task_id, to, format_name=IMAGES, deadline=0.05)
+        cvat.export(task_id, to, format_name=CVAT_IMAGES, deadline=0.05)
     except CvatTimeout:
         return True
     except LabelyardError:

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from labelyard.domain.annotations import Annotations, Change, Shape, ShapeType, Tag
+from labelyard.domain.formats import CVAT_IMAGES
 from labelyard.domain.objects import s3_url
 from labelyard.domain.tasks import JobStatus
 from labelyard.errors import ExportOutdated
-from labelyard.formats.cvat_xml import IMAGES
 from labelyard.ledger import exports
 from labelyard.operations import manual
 from labelyard.pipeline import export_annotations, read_task
@@ -31,7 +31,7 @@ def test_an_export_that_misses_an_edit_is_detected_and_repeated(closed: Workspac
     with ThreadPoolExecutor(1) as pool:
         # Another client's export runs when the last box is saved; the server caches that file for everybody.
         theirs = closed.context.settings.spool / "theirs.zip"
-        running = pool.submit(person.export, task.id, theirs, format_name=IMAGES)
+        running = pool.submit(person.export, task.id, theirs, format_name=CVAT_IMAGES)
         time.sleep(0.7)
         late = Shape(ShapeType.RECTANGLE, 0, task.labels[0].id, (3.0, 3.0, 9.0, 9.0))
         closed.context.cvat("default").change_annotations(task.jobs[0].id, Change.CREATE, Annotations(shapes=(late,)))
@@ -110,7 +110,7 @@ def test_the_tag_of_the_neutral_write_is_removed_though_the_run_that_created_it_
     ingest(workspace)
     task_id = workspace.line().task_id or 0
     person = workspace.person("root")
-    person.export(task_id, tmp_path / "theirs.zip", format_name=IMAGES)
+    person.export(task_id, tmp_path / "theirs.zip", format_name=CVAT_IMAGES)
     own_tag = Annotations(tags=(Tag(0, person.task(task_id).labels[0].id),))
     person.change_annotations(person.jobs(task_id)[0].id, Change.CREATE, own_tag)
     draw_and_complete(workspace)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from labelyard.domain.annotations import Annotations, Change, Shape, ShapeType
+from labelyard.domain.annotations import Annotations, Change, Shape, ShapeType, Tag
 from labelyard.errors import ExportFailed
 from labelyard.ledger import exports
 from labelyard.ledger.tables import Export
@@ -22,8 +22,8 @@ from tests.support.workspace import Workspace, draw_and_complete, export, ingest
 LINE = (1.0, 1.0, 9.0, 9.0)
 
 
-def draw(workspace: Workspace, *shapes: Shape, **export_section: Any) -> None:
-    """Ingest two files, draw a box on each and what is given, and complete the jobs."""
+def draw(workspace: Workspace, *shapes: Shape, tags: int = 0, **export_section: Any) -> None:
+    """Ingest two files, draw a box on each, what is given and tags on the first, and complete the jobs."""
     workspace.apply(export=export_section)
     workspace.put("1.jpg")
     workspace.put("2.jpg", picture(2))
@@ -33,7 +33,7 @@ def draw(workspace: Workspace, *shapes: Shape, **export_section: Any) -> None:
     task = cvat.task(workspace.line().task_id or 0)
     label = task.labels[0].id
     placed = tuple(Shape(one.type, one.frame, one.label_id or label, one.points) for one in shapes)
-    cvat.change_annotations(task.jobs[0].id, Change.CREATE, Annotations(placed))
+    cvat.change_annotations(task.jobs[0].id, Change.CREATE, Annotations(placed, tags=(Tag(0, label),) * tags))
     draw_and_complete(workspace)
     collect(workspace.context)
 
@@ -71,6 +71,21 @@ def test_each_format_of_the_dataset_is_in_the_bucket_with_its_account(workspace:
         archive = zipfile.ZipFile(io.BytesIO(body(workspace, found[name].key)))
         assert archive.read("annotations.xml").count(b"<box") == 2
     assert "original/" in found["original"].key
+
+
+@each_cvat
+def test_a_file_of_the_servers_own_has_an_account_if_its_format_is_read(workspace: Workspace) -> None:
+    formats = ["coco", "cvat:CVAT for video 1.1", "cvat:COCO 1.0"]
+    draw(workspace, Shape(ShapeType.POLYLINE, 0, 0, LINE), tags=1, formats=formats)
+    export(workspace)
+    found = rows(workspace)
+    account = found["cvat:CVAT for video 1.1"].account
+    assert account is not None
+    assert account["drawn"] == {"rectangle": {"car": 2}, "polyline": {"car": 1}, "tag": {"car": 1}}
+    [omission] = account["left_out"]
+    assert (omission["kind"], omission["reason"]) == ("tag", "CVAT's own file does not have it")
+    assert "tag 'car' is left out, CVAT's own file does not have it" in (workspace.line().warning or "")
+    assert found["cvat:COCO 1.0"].account is None
 
 
 @each_cvat
