@@ -141,12 +141,8 @@ def test_apply_reports_the_errors_of_all_files_at_once(tmp_path: Path) -> None:
 
 def test_validate_says_what_each_format_drops(tmp_path: Path) -> None:
     file = tmp_path / "street.yaml"
-    file.write_text(
-        GOOD.replace(
-            "export:\n",
-            "export:\n  formats: [coco, yolo-obb, hf, 'cvat:COCO 1.0', 'cvat:CVAT for images 1.1', 'cvat:CVAT for video 1.1']\n",
-        )
-    )
+    formats = "[coco, yolo-obb, hf, 'cvat:COCO 1.0', 'cvat:CVAT for images 1.1', 'cvat:CVAT for video 1.1']"
+    file.write_text(GOOD.replace("export:\n", f"export:\n  formats: {formats}\n"))
     result = call("validate", str(file))
     assert result.exit_code == 0
     assert result.stdout.splitlines()[1:] == [
