@@ -81,8 +81,8 @@ def compare(drawn: ExpandedObjects, exported: Sequence[FrameObject], names: Mapp
         missing=tuple(describe(resolved[n], names[resolved[n].frame]) for n in missing),
         extra=tuple(describe(one, names.get(one.frame)) for one in pool.left),
     )
-    lacking = set(missing)
-    exported_objects = tuple(one for n, one in enumerate(resolved) if n not in lacking)
+    missing_numbers = set(missing)
+    exported_objects = tuple(one for n, one in enumerate(resolved) if n not in missing_numbers)
     return Comparison(tuple(resolved), exported_objects, tuple(resolved[n] for n in missing), difference)
 
 
