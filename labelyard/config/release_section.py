@@ -80,6 +80,9 @@ class ReleaseSection(Section):
     stay if the originals are changed or deleted."""
     people: People = People.IDS
     """ids: a release names people by their ids in CVAT. names: by their user names."""
+    report: bool = True
+    """true: a release has report.html, with figures, plots and doubtful annotations. It needs the extra `report` where
+    releases are made. `labelyard report` writes it from a fetched release at any time."""
     licence: Line = ""
     """The licence of the dataset, such as CC-BY-4.0: for the dataset card and Croissant."""
     contact: Line = ""

@@ -194,7 +194,7 @@ class _Building:
             self._spec.release.contact, s3_url(self._release.bucket, self._release.prefix),
             max(batch.task_updated for batch in inputs.passport.batches),
         )  # fmt: skip
-        documents = ReleaseDocuments(facts, inputs.passport)
+        documents = ReleaseDocuments(facts, inputs.passport, self._spec.release.report)
         with self._context.ledger.read_only() as tx:
             splits = releases.splits(tx, self._release.dataset)
         rule = self._spec.release.splits.rule()
@@ -224,7 +224,7 @@ class _Building:
                 releases.discard(tx, self._release.id, self._holder)
         with self._context.ledger.read_only() as tx:
             row = releases.get(tx, self._release.dataset, self._release.previous or 0)
-        return _released(row, self._previous, {}, is_new=False)
+        return self._released(row, self._previous, {}, is_new=False)
 
     def upload(self) -> None:
         """Write every file of the release into the bucket, those that say what it has last."""
@@ -257,7 +257,18 @@ class _Building:
     def released(self, merged: Merged) -> Released:
         """Return the release."""
         changes = merged.changes.document() if self._previous else {}
-        return _released(self._release, merged.manifest, changes, is_new=True)
+        return self._released(self._release, merged.manifest, changes, is_new=True)
+
+    def _released(self, row: Release, manifest: Manifest, changes: Mapping[str, Any], *, is_new: bool) -> Released:
+        warnings = [*manifest.warnings]
+        if self._spec.release.report and REPORT not in {entry.path for entry in manifest.files}:
+            warnings.append(f"it has no {REPORT}: pip install 'labelyard[report]' where releases are made")
+        return Released(
+            row.dataset, row.number, s3_url(row.bucket, row.prefix),
+            manifest.images, manifest.items,
+            {split: counts.images for split, counts in manifest.counts.items()}, dict(manifest.labels), changes,
+            manifest.images_left_out, tuple(warnings), is_new,
+        )  # fmt: skip
 
     @cached_property
     def _manifest_sha256(self) -> str:
@@ -287,15 +298,3 @@ class _Building:
 def _content(manifest: Manifest) -> dict[str, str]:
     """Return the hashes of the files that do not depend on the number of the release."""
     return {entry.path: entry.sha256 for entry in manifest.files if entry.path in _CONTENT_FILES}
-
-
-def _released(row: Release, manifest: Manifest, changes: Mapping[str, Any], *, is_new: bool) -> Released:
-    warnings = [*manifest.warnings]
-    if REPORT not in {entry.path for entry in manifest.files}:
-        warnings.append(f"it has no {REPORT}: pip install 'labelyard[report]' where releases are made")
-    return Released(
-        row.dataset, row.number, s3_url(row.bucket, row.prefix),
-        manifest.images, manifest.items,
-        {split: counts.images for split, counts in manifest.counts.items()}, dict(manifest.labels), changes,
-        manifest.images_left_out, tuple(warnings), is_new,
-    )  # fmt: skip

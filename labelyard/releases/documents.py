@@ -17,10 +17,11 @@ from labelyard.releases.report import can_write_report, write_report
 
 @dataclass(frozen=True, slots=True)
 class ReleaseDocuments:
-    """What is known of a release besides its content."""
+    """What is known of a release besides its content. `report` says whether it gets one."""
 
     facts: ReleaseFacts
     passport: Passport
+    report: bool = True
 
     def write(self, folder: Path, manifest: Manifest, _changes: Difference) -> None:
         """Write the documents into the folder of the release; the report only if the extra `report` is installed."""
@@ -28,5 +29,5 @@ class ReleaseDocuments:
         categories = fields(folder / instances_path(next(iter(manifest.counts))))["categories"]
         write_card(folder, manifest, self.facts, categories)
         write_croissant(folder, manifest, self.facts)
-        if can_write_report():
+        if self.report and can_write_report():
             write_report(folder, folder / REPORT, manifest=manifest)

@@ -65,6 +65,7 @@ class Workspace:
             "batch": {"max_objects": 100, "quiet": "10s"},
             "task": {"labels": ["car", "person"]},
             "export": {"prefix": "out"},
+            "release": {"report": False},  # drawing one takes a second
         }
         for section, value in changes.items():
             document[section] = {**document.get(section, {}), **value} if isinstance(value, dict) else value

@@ -192,20 +192,27 @@ def test_a_reopened_batch_is_not_in_it(exported: Workspace) -> None:
 
 
 def test_a_release_is_rebuilt_byte_for_byte(exported: Workspace, tmp_path: Path) -> None:
+    exported.apply(release={"report": True})
     release(exported)
-    first = {path: (folder(exported, tmp_path / "1") / path).read_bytes() for path in relative_paths(tmp_path / "1")}
+    first = contents(folder(exported, tmp_path / "1"))
     for key in keys(exported):
         exported.s3.delete_object(Bucket=exported.bucket, Key=key)
     with exported.context.ledger.transaction() as tx:
         row = releases.get(tx, "street", 1)
         row.published_at = row.leased_until = None
     release(exported)
-    again = {path: (folder(exported, tmp_path / "2") / path).read_bytes() for path in relative_paths(tmp_path / "2")}
-    assert again == first
+    assert "report.html" in first
+    assert contents(folder(exported, tmp_path / "2")) == first
 
 
-def relative_paths(at: Path) -> list[str]:
-    return sorted(str(path.relative_to(at)) for path in at.rglob("*") if path.is_file())
+def test_it_has_no_report_if_the_dataset_wants_none(exported: Workspace) -> None:
+    exported.apply(release={"report": False})
+    assert "report.html" not in "".join(release(exported).warnings)
+    assert "releases/street/1/report.html" not in keys(exported)
+
+
+def contents(at: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(at)): path.read_bytes() for path in at.rglob("*") if path.is_file()}
 
 
 def test_it_is_signed_where_there_is_a_key(exported: Workspace, tmp_path: Path) -> None:
