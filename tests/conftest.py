@@ -12,6 +12,7 @@ import httpx
 import pytest
 from hypothesis import settings
 
+from tests.support.compiled_statements import share_compiled_statements
 from tests.support.emulator import StoreServer, run_emulator
 from tests.support.fresh_ledger import create_ledger
 from tests.support.postgres import create_database, drop_database, run_postgres
@@ -19,6 +20,8 @@ from tests.support.postgres import create_ledger as create_postgres_ledger
 
 # The certificates of all authorities are read once per process, not once per client.
 httpx._transports.default.create_ssl_context = cache(httpx.create_ssl_context)
+
+share_compiled_statements()
 
 # Jobs that a shell starts in the background ignore SIGINT, and so do all processes that they start: Prefect's process
 # worker would not stop.

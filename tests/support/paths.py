@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 from functools import cache
@@ -40,3 +41,9 @@ def repository_files() -> list[Path]:
 def python_files(folders: tuple[str, ...]) -> list[Path]:
     """Return the Python files of some folders of the repository."""
     return [file for file in repository_files() if file.suffix == ".py" and file.relative_to(ROOT).parts[0] in folders]
+
+
+@cache
+def syntax_tree(file: Path) -> ast.Module:
+    """Return the syntax tree of a Python file, which several tests walk."""
+    return ast.parse(file.read_text())

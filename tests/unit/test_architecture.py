@@ -11,7 +11,7 @@ from graphlib import TopologicalSorter
 
 import pytest
 
-from tests.support.paths import LIBRARY, OURS, RECORDINGS, ROOT, python_files, repository_files
+from tests.support.paths import LIBRARY, OURS, RECORDINGS, ROOT, python_files, repository_files, syntax_tree
 
 LONGEST_MODULE = 350
 EMPTY_WORDS = {"utils", "util", "helpers", "helper", "common", "manager", "base", "misc"}
@@ -40,7 +40,7 @@ def test_no_module_imports_itself_through_its_package() -> None:
     """The contracts find no cycle between a package and its own modules; this test does."""
     graph = {
         ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): set(
-            top_level_imports(ast.parse(path.read_text()))
+            top_level_imports(syntax_tree(path))
         )
         for path in python_files(LIBRARY)
     }
@@ -60,7 +60,7 @@ def importers(folders: tuple[str, ...], forbidden: set[str]) -> list[str]:
     return [
         f"{path.relative_to(ROOT)}:{line}: {module}"
         for path in python_files(folders)
-        for line, module in all_imports(ast.parse(path.read_text()))
+        for line, module in all_imports(syntax_tree(path))
         if module.partition(".")[0] in forbidden
     ]
 
@@ -111,7 +111,7 @@ def test_only_the_settings_read_the_environment() -> None:
     readers = {
         str(path.relative_to(ROOT)): lines
         for path in python_files(LIBRARY)
-        if (lines := list(environment_reads(ast.parse(path.read_text()))))
+        if (lines := list(environment_reads(syntax_tree(path))))
     }
     readers.pop("labelyard/settings.py", None)
     assert readers == {}

@@ -16,7 +16,7 @@ import pytest
 
 from labelyard.cli import COMMANDS, labelyard
 from tests.support.fresh_ledger import create_ledger
-from tests.support.paths import LIBRARY, ROOT, python_files, repository_files
+from tests.support.paths import LIBRARY, ROOT, python_files, repository_files, syntax_tree
 
 
 def commands(group: click.Group, *names: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
@@ -121,7 +121,7 @@ def next_steps(tree: ast.AST) -> Iterator[str]:
 
 
 def test_every_command_in_an_error_exists() -> None:
-    steps = [(path, step) for path in python_files(LIBRARY) for step in next_steps(ast.parse(path.read_text()))]
+    steps = [(path, step) for path in python_files(LIBRARY) for step in next_steps(syntax_tree(path))]
     assert len(steps) > 20
     unknown = {
         f"{path.relative_to(ROOT)}: {step}" for path, step in steps for names in calls(step) if is_unknown(names)

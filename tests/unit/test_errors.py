@@ -11,6 +11,7 @@ from pathlib import Path
 
 import labelyard
 from labelyard import errors
+from tests.support.paths import syntax_tree
 
 LIBRARY = Path(labelyard.__file__).parent
 ROOTS = (errors.LabelyardError, errors.Interruption)
@@ -84,7 +85,7 @@ def library_classes() -> Iterator[tuple[str, str, set[str]]]:
     for path in LIBRARY.rglob("*.py"):
         if path.name == "errors.py" or "sandbox" in path.parts:
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(syntax_tree(path)):
             if isinstance(node, ast.ClassDef):
                 bases = {ast.unparse(base).rpartition(".")[2] for base in node.bases}
                 yield str(path.relative_to(LIBRARY)), node.name, bases
