@@ -36,13 +36,18 @@ settings.load_profile("thorough")
 
 _ON_BOTH_DATABASES = ("tests/integration/ledger/", "tests/chaos/", "tests/prefect/", "tests/integration/supervisor/")
 """Folders whose quick tests run on PostgreSQL too. Elsewhere the slow tests repeat there what ran on SQLite."""
+_ON_ONE_CVAT = ("tests/integration/pipeline/", "tests/integration/operations/")
+"""Folders whose slow tests repeat on CVAT 1.0.0 what ran on 2.x."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow what repeats a test on PostgreSQL, outside of the tests of the ledger itself."""
+    """Mark as slow what repeats a test on PostgreSQL, outside of the tests of the ledger itself, or on CVAT 1.0.0."""
     for item in items:
         callspec = getattr(item, "callspec", None)
-        if callspec and "postgresql" in callspec.params.values() and not item.nodeid.startswith(_ON_BOTH_DATABASES):
+        parameters = callspec.params if callspec else {}
+        on_postgresql = "postgresql" in parameters.values() and not item.nodeid.startswith(_ON_BOTH_DATABASES)
+        on_old_cvat = parameters.get("cvat_version") == "1.0.0" and item.nodeid.startswith(_ON_ONE_CVAT)
+        if on_postgresql or on_old_cvat:
             item.add_marker(pytest.mark.slow)
 
 

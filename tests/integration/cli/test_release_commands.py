@@ -114,7 +114,8 @@ def test_a_folder_that_is_no_release_ends_with_2(words: list[str], run: Run) -> 
     assert "next: name the folder of a release" in result.output
 
 
-@pytest.mark.parametrize("moment", [pytest.param("*.unfinished", marks=pytest.mark.slow), "*.unfinished/*.spool"])
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["*.unfinished", "*.unfinished/*.spool"])
 def test_a_killed_merge_leaves_nothing_that_looks_like_a_release(moment: str, tmp_path: Path) -> None:
     paths = [
         write(tmp_path / f"{n}.json", document([f"{n}/{image}.jpg" for image in range(300)], boxes_on_each=10))

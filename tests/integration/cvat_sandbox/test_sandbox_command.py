@@ -168,6 +168,7 @@ def test_a_data_folder_keeps_the_state_after_a_kill(tmp_path: Path) -> None:
         assert create(http) == task_id + 1
 
 
+@pytest.mark.slow
 def test_the_state_is_readable_after_a_kill_at_any_moment(tmp_path: Path) -> None:
     """The server is killed twice during uploads. All that it confirmed exists afterwards."""
     data, made = tmp_path / "data", []
@@ -191,6 +192,7 @@ def test_the_state_is_readable_after_a_kill_at_any_moment(tmp_path: Path) -> Non
     assert len(made) > 1
 
 
+@pytest.mark.slow
 def test_a_job_interrupted_by_a_kill_continues_after_the_next_start(tmp_path: Path) -> None:
     faults = tmp_path / "faults.yaml"
     faults.write_text("- {on: worker creation, delay: 60}\n")
@@ -212,6 +214,7 @@ def resident(pid: int) -> int:
     return int(subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True, check=True).stdout)
 
 
+@pytest.mark.slow
 def test_a_large_upload_is_not_held_in_memory() -> None:
     boundary, block, blocks = b"--xx\r\n", bytes(2**20), 150
     head = boundary + b'Content-Disposition: form-data; name="client_files[0]"; filename="large.txt"\r\n\r\n'

@@ -22,7 +22,6 @@ from tests.support.workspace import Workspace, ingest_and_export
 
 LABELYARD = [sys.executable, "-c", "from labelyard.cli import main; main()"]
 LEASE_SECONDS = 0.5
-QUICK = {"release_dataset.pointed"}
 
 
 def release(workspace: Workspace, failpoint: str | None) -> subprocess.CompletedProcess[str]:
@@ -69,9 +68,8 @@ def add_batch(workspace: Workspace, *numbers: int) -> None:
     ingest_and_export(workspace, workspace.close_batch())
 
 
-@pytest.mark.parametrize(
-    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in RELEASE_FAILPOINTS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RELEASE_FAILPOINTS)
 def test_a_release_that_is_killed_twice_is_finished_by_the_next_call(workspace: Workspace, name: str) -> None:
     workspace.apply()
     add_batch(workspace, 1, 2)

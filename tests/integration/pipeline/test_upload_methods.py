@@ -106,7 +106,7 @@ def test_files_that_cvat_skips_each_time_fail_the_batch_and_are_named(workspace:
     assert (workspace.line().state, workspace.tasks_on_server()) == ("failed", 0)
 
 
-@pytest.mark.parametrize("status", [403, 404, 503])
+@pytest.mark.parametrize("status", [403, *(pytest.param(one, marks=pytest.mark.slow) for one in (404, 503))])
 def test_a_url_that_the_store_refuses_to_cvat_is_tried_again_without_an_end_and_a_sound_file_stays(
     workspace: Workspace, status: int
 ) -> None:

@@ -177,6 +177,7 @@ def test_a_full_disk_of_the_server_quarantines_no_file(closed: Workspace) -> Non
     assert closed.line().quarantined == {}
 
 
+@pytest.mark.slow
 def test_a_server_that_names_one_file_after_the_other_fails_the_batch_before_all_are_quarantined(
     workspace: Workspace,
 ) -> None:

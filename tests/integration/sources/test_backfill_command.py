@@ -14,6 +14,7 @@ from tests.support.listing_server import listing
 from tests.support.machine import LABELYARD, Machine
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_it_after_the_current_page_and_the_next_run_continues(machine: Machine) -> None:
     machine.apply("pictures")
     running: list[subprocess.Popen[str]] = []
