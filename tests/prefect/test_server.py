@@ -9,19 +9,18 @@ import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from prefect.server.api import server
-from prefect.server.database import PrefectDBInterface, provide_database_interface
-from prefect.server.database.configurations import AioSqliteConfiguration
-from prefect.server.database.dependencies import temporary_database_config
-from prefect.server.events import triggers
 from prefect.settings import Settings
 from sqlalchemy import text
 
-from labelyard.orchestration.fast_worker.server import cache_application, lock_before_reading
 from tests.support.prefect_server import PrefectServer
+
+# Prefect's server takes five seconds to import: a test that needs it does so itself, not each test process.
+if TYPE_CHECKING:
+    from prefect.server.database import PrefectDBInterface
 
 SCRIPT = """
 import gc, sqlite3, sys, threading, time
@@ -65,6 +64,10 @@ def test_it_is_prefects_own_command(tmp_path: Path) -> None:
 
 
 def test_it_finds_its_application_without_hashing_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    from prefect.server.api import server
+
+    from labelyard.orchestration.fast_worker.server import cache_application
+
     monkeypatch.setattr(server, "create_app", server.create_app)  # restored at the end
     cache_application()
     application = server.create_app()
@@ -74,6 +77,8 @@ def test_it_finds_its_application_without_hashing_its_settings(monkeypatch: pyte
 
 async def _read_and_write(times: int) -> list[object]:
     """Return the results of `times` simultaneous triggers that read and then write."""
+    from prefect.server.database import provide_database_interface
+    from prefect.server.events import triggers
 
     async def one() -> None:
         async with triggers.automations_session(begin_transaction=True) as session:
@@ -87,6 +92,9 @@ async def _read_and_write(times: int) -> list[object]:
 
 
 def _reading_and_writing(file: Path) -> list[object]:
+    from prefect.server.database.configurations import AioSqliteConfiguration
+    from prefect.server.database.dependencies import temporary_database_config
+
     with temporary_database_config(AioSqliteConfiguration(f"sqlite+aiosqlite:///{file}")):
         return asyncio.run(_read_and_write(3))
 
@@ -94,6 +102,10 @@ def _reading_and_writing(file: Path) -> list[object]:
 def test_transactions_that_read_and_then_write_wait_for_each_other_on_sqlite(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from prefect.server.database.configurations import AioSqliteConfiguration
+
+    from labelyard.orchestration.fast_worker.server import lock_before_reading
+
     without = _reading_and_writing(tmp_path / "without.db")
     assert any("database is locked" in str(failure) for failure in without), "Prefect itself waits now"
     begin = AioSqliteConfiguration.begin_transaction
@@ -115,6 +127,12 @@ async def _read_inside(database: PrefectDBInterface) -> list[int]:
 def test_a_session_that_reads_inside_a_transaction_does_not_wait_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from prefect.server.database import provide_database_interface
+    from prefect.server.database.configurations import AioSqliteConfiguration
+    from prefect.server.database.dependencies import temporary_database_config
+
+    from labelyard.orchestration.fast_worker.server import lock_before_reading
+
     begin = AioSqliteConfiguration.begin_transaction
     monkeypatch.setattr(AioSqliteConfiguration, "begin_transaction", begin)  # restored at the end
     lock_before_reading()
