@@ -53,7 +53,7 @@ _CONTENT_FILES = frozenset({IMAGES, PASSPORT})
 """Files of a release that have the ids of all that is in it, and do not name its number."""
 
 _MEDIA_TYPES = {".json": "application/json", ".jsonl": "application/jsonl", ".md": "text/markdown",
-                ".html": "text/html"}  # fmt: skip
+                ".html": "text/html", ".tar": "application/x-tar", ".yaml": "application/yaml"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,8 @@ class _Building:
         with self._context.ledger.read_only() as tx:
             splits = releases.splits(tx, self._release.dataset)
         rule = self._spec.release.splits.rule()
-        options = MergeOptions(rule, before, splits, facts.info(), documents.write)
+        formats = self._spec.export.formats
+        options = MergeOptions(rule, before, splits, facts.info(), documents.write, formats=formats)
         merged = merge(inputs.sources, self._folder, options)
         self._require_own_number()
         if key := self._context.settings.release_key:
@@ -285,12 +286,14 @@ class _Building:
 
 
 def _content(manifest: Manifest) -> dict[str, str]:
-    """Return the hashes of the files that do not depend on the number of the release."""
-    return {entry.path: entry.sha256 for entry in manifest.files if entry.path in _CONTENT_FILES}
+    """Return the hashes of the files that do not depend on the number of the release, and the names of its formats."""
+    hashes = {entry.path: entry.sha256 for entry in manifest.files if entry.path in _CONTENT_FILES}
+    return hashes | dict.fromkeys(manifest.formats, "")
 
 
 def _released(row: Release, manifest: Manifest, changes: Mapping[str, Any], *, is_new: bool) -> Released:
     warnings = [*manifest.warnings]
+    warnings += [f"{name}: {warning}" for name, entry in manifest.formats.items() for warning in entry.warnings]
     if REPORT not in {entry.path for entry in manifest.files}:
         warnings.append(f"it has no {REPORT}: pip install 'labelyard[report]' where releases are made")
     return Released(

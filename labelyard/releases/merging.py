@@ -13,12 +13,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from labelyard.domain.splits import SplitRule
 from labelyard.errors import InputError
 from labelyard.releases.account import added_up
 from labelyard.releases.categories import Categories, Licenses, unite_categories, unite_licenses
 from labelyard.releases.difference import Difference, compare, everything_added
 from labelyard.releases.folder import new_folder
+from labelyard.releases.format_files import write_formats
 from labelyard.releases.ids import BITS, Ids
 from labelyard.releases.lines import Digest, write_document
 from labelyard.releases.manifest import (
@@ -49,7 +52,7 @@ class MergeOptions:
     split of images, by their identity, that releases before the previous one had: they do not move. `info` is added to
     that of each COCO file. `write_more` is called with the folder, the manifest, still without its files, and the
     changes: it can write further files, which the manifest then lists. `bits` is the size of ids; tests make them
-    collide.
+    collide. `formats` are written beside the COCO files.
     """
 
     splits: SplitRule | None = None
@@ -58,6 +61,7 @@ class MergeOptions:
     info: Mapping[str, Any] = field(default_factory=dict)
     write_more: Callable[[Path, Manifest, Difference], object] | None = None
     bits: int = BITS
+    formats: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,7 @@ def merge(files: Sequence[SourceFile], to: Path, options: MergeOptions | None = 
         merging.write_items()
         digests = merging.write_documents()
         manifest = merging.manifest()
+        manifest = replace(manifest, formats=write_formats(folder, manifest, options.formats))
         changes = merging.write_changes(manifest)
         if options.write_more:
             options.write_more(folder, manifest, changes)
