@@ -7,14 +7,16 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from itertools import islice
 
-from sqlalchemy import CursorResult, delete, select, update
+from sqlalchemy import delete, select
 
+from labelyard.domain.objects import address_of
 from labelyard.domain.states import BatchState
 from labelyard.errors import LeaseLost, LeaseTaken, NotFound
 from labelyard.ledger import datasets
 from labelyard.ledger.database import Transaction, dialect_insert
 from labelyard.ledger.exports import DEFAULT_FORMAT
 from labelyard.ledger.history import record
+from labelyard.ledger.lease_rows import end_lease, extend_lease
 from labelyard.ledger.release_tables import Release, ReleasedImage
 from labelyard.ledger.tables import Batch, Dataset, Export, Object
 
@@ -126,25 +128,13 @@ def acquire(tx: Transaction, dataset: str, bucket: str, folder: str, holder: str
 
 def extend(tx: Transaction, release_id: int, holder: str, lease: timedelta) -> None:
     """Extend a lease. Raises LeaseLost when another run builds the release, or has published it."""
-    kept = tx.execute(
-        update(Release)
-        .where(Release.id == release_id, Release.leased_by == holder, Release.published_at.is_(None))
-        .values(leased_until=tx.now + lease)
-        .execution_options(synchronize_session=False)
-    )
-    assert isinstance(kept, CursorResult)
-    if kept.rowcount != 1:
+    if not extend_lease(tx, Release, release_id, holder, lease, Release.published_at.is_(None)):
         raise LeaseLost("the lease ran out and another run may build the release", where=f"release {release_id}")
 
 
 def give_up(tx: Transaction, release_id: int, holder: str) -> None:
     """Release the lease of a run that failed, so that the next one continues at once."""
-    tx.execute(
-        update(Release)
-        .where(Release.id == release_id, Release.leased_by == holder)
-        .values(leased_by=None, leased_until=None)
-        .execution_options(synchronize_session=False)
-    )
+    end_lease(tx, Release, release_id, holder)
 
 
 def discard(tx: Transaction, release_id: int, holder: str) -> None:
@@ -185,7 +175,7 @@ def _record_images(tx: Transaction, release: Release, images: Iterable[Published
 
 def identity_of(one: Object) -> str:
     """Return what identifies the content of an object: its SHA-256, or else where it is and its ETag."""
-    return one.sha256 or f"s3://{one.bucket}/{one.key}#{one.etag}"
+    return one.sha256 or f"{address_of(one.bucket, one.key)}#{one.etag}"
 
 
 def splits(tx: Transaction, dataset: str) -> dict[str, str]:

@@ -6,9 +6,8 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from urllib.parse import urlsplit
 
-from labelyard.domain.objects import StoredObject
+from labelyard.domain.objects import StoredObject, parse_address
 from labelyard.errors import InputError, NotFound
 from labelyard.formats.archive import unpacked_members
 from labelyard.storage import Store
@@ -74,7 +73,7 @@ def _members(path: Path, beside: Path, where: str, folder: Path) -> Iterator[Coc
 
 
 def _objects(address: str, folder: Path, store: Store) -> Iterator[CocoFile]:
-    bucket, key = urlsplit(address).netloc, address.removeprefix("s3://").partition("/")[2]
+    bucket, key = parse_address(address) or ("", "")
     if key.lower().endswith((_JSON, _ZIP)):
         found = [store.head(bucket, key)]
     else:

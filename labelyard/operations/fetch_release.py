@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import re
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from msgspec import UNSET
 
-from labelyard.domain.objects import StoredObject, s3_url
+from labelyard.domain.objects import StoredObject, parse_address, s3_url
 from labelyard.errors import STORE_UNAVAILABLE, InputError, StoreError
 from labelyard.pipeline.release_files import LATEST, download, fetch_release, read_pointer
 from labelyard.releases.layout import lay_out, splits_of
@@ -33,7 +32,6 @@ from labelyard.storage import Store
 _THREADS = 16
 _OF_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 """Errors that every other file would meet, too."""
-_ADDRESS = re.compile(r"s3://(?P<bucket>[^/]+)/(?P<prefix>.*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +64,10 @@ def find_release(store: Store, url: str) -> ReleaseAddress:
 
     Raises InputError if there is none.
     """
-    found = _ADDRESS.fullmatch(url)
+    found = parse_address(url)
     if found is None:
         raise InputError("not an s3:// address", where=url, next_step="write s3://BUCKET/releases/NAME/")
-    bucket, prefix = found["bucket"], found["prefix"].removesuffix(MANIFEST).removesuffix(LATEST).rstrip("/") + "/"
+    bucket, prefix = found[0], found[1].removesuffix(MANIFEST).removesuffix(LATEST).rstrip("/") + "/"
     if store.exists(bucket, prefix + MANIFEST):
         return ReleaseAddress(bucket, prefix)
     pointer = read_pointer(store, bucket, prefix)
@@ -158,15 +156,13 @@ def _each(store: Store, wanted: Collection[ImageReference], folder: Path) -> Ite
 
 def _fetch_image(store: Store, one: ImageReference, folder: Path) -> int | str:
     """Return the bytes that were fetched, 0 if the image is there; or the reason why it is not."""
-    found = _ADDRESS.fullmatch(one.coco_url) if one.coco_url is not UNSET else None
+    found = parse_address(one.coco_url) if one.coco_url is not UNSET else None
     if found is None or not is_safe(one.file_name):
         return "the release does not say where it is" if found is None else "its name cannot be a path in a folder"
     path = folder / one.file_name
     if path.is_file() and _is_right(path, one):
         return 0
-    obj = StoredObject(
-        found["bucket"], found["prefix"], one.etag or "", one.size or None, version_id=one.version_id or None
-    )
+    obj = StoredObject(*found, one.etag or "", one.size or None, version_id=one.version_id or None)
     part = path.with_name(f".{one.id}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -199,7 +199,9 @@ class _Building:
             splits = releases.splits(tx, self._release.dataset)
         rule = self._spec.release.splits.rule()
         formats = self._spec.export.formats
-        options = MergeOptions(rule, before, splits, facts.info(), documents.write, formats=formats)
+        options = MergeOptions(
+            rule, before, splits, facts.info(), documents.write, formats=formats, previous_verified=True
+        )
         merged = merge(inputs.sources, self._folder, options)
         self._require_own_number()
         if key := self._context.settings.release_key:

@@ -52,7 +52,8 @@ class MergeOptions:
     split of images, by their identity, that releases before the previous one had: they do not move. `info` is added to
     that of each COCO file. `write_more` is called with the folder, the manifest, still without its files, and the
     changes: it can write further files, which the manifest then lists. `bits` is the size of ids; tests make them
-    collide. `formats` are written beside the COCO files.
+    collide. `formats` are written beside the COCO files. `previous_verified`: the files of the previous release
+    were compared with their hashes just now.
     """
 
     splits: SplitRule | None = None
@@ -62,6 +63,7 @@ class MergeOptions:
     write_more: Callable[[Path, Manifest, Difference], object] | None = None
     bits: int = BITS
     formats: Sequence[str] = ()
+    previous_verified: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ def merge(files: Sequence[SourceFile], to: Path, options: MergeOptions | None = 
     """
     options = options or MergeOptions()
     with new_folder(to) as folder:
-        previous = read_previous(options.previous) if options.previous else None
+        previous = _previous(options)
         merging = _Merging(folder, files, options, previous)
         merging.write_items()
         digests = merging.write_documents()
@@ -225,6 +227,10 @@ class _Merging:
                 f"{self.writer.unknown_licenses} images name a licence that their file does not have: left out"
             )
         return found
+
+
+def _previous(options: MergeOptions) -> Previous | None:
+    return read_previous(options.previous, verified=options.previous_verified) if options.previous else None
 
 
 def _rule(given: SplitRule | None, previous: Previous | None) -> SplitRule:

@@ -12,7 +12,7 @@ from labelyard.annotations.content import Content, FrameObject, Image, Keypoint,
 from labelyard.annotations.masks import mask_points
 from labelyard.annotations.outlines import extent
 from labelyard.domain.labels import AttributeSpec, InputType, Label
-from labelyard.domain.objects import StoredObject
+from labelyard.domain.objects import StoredObject, parse_address
 from labelyard.errors import InputError
 from labelyard.formats.checks import check
 from labelyard.formats.checks.fault import Severity, summary
@@ -80,8 +80,8 @@ def content_of(document: Document, extra: Document | None = None) -> Content:
 
 def image_of(raw: Mapping[str, Any]) -> Image:
     """Return an image from its COCO fields."""
-    bucket, _, key = str(raw.get("coco_url", "")).removeprefix("s3://").partition("/")
-    stored = StoredObject(bucket, key, raw["etag"], version_id=raw.get("version_id")) if key else None
+    found = parse_address(str(raw.get("coco_url", "")))
+    stored = StoredObject(*found, raw["etag"], version_id=raw.get("version_id")) if found and found[1] else None
     frame = raw.get("cvat_frame", raw["id"] - 1)
     orientation = raw.get("exif_orientation")
     return Image(raw["file_name"], raw["width"], raw["height"], frame, raw.get("cvat_name", ""), stored, orientation)
