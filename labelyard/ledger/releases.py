@@ -33,6 +33,20 @@ class PublishedImage:
     split_group: str
 
 
+@dataclass(frozen=True, slots=True)
+class FoundRelease:
+    """A release in the bucket; `sources` are the SHA-256 of the exports that it merges."""
+
+    dataset: str
+    number: int
+    version: int
+    bucket: str
+    prefix: str
+    manifest_sha256: str
+    annotations: int
+    sources: Sequence[str]
+
+
 # --- what a release merges --------------------------------------------------------------------------------------------
 
 
@@ -64,6 +78,24 @@ def inputs(tx: Transaction, release: Release) -> Sequence[Export]:
 def objects_of(tx: Transaction, batch_id: str) -> Sequence[Object]:
     """Return the objects of a batch that CVAT received, quarantined and deleted ones too."""
     return tx.scalars(select(Object).where(Object.batch_id == batch_id, Object.upload_name.is_not(None))).all()
+
+
+def first_of_content(tx: Transaction, one: Object, release: Release, *, with_deleted: bool) -> Object | None:
+    """Return the object that stands in a release for all that have the content of this one; None if none does."""
+    if one.sha256 is None:
+        return None
+    query = (
+        select(Object)
+        .join(Batch, Batch.id == Object.batch_id)
+        .join(Export, Export.batch_id == Batch.id)
+        .where(
+            Export.id.in_(release.exports), Object.dataset == one.dataset, Object.sha256 == one.sha256,
+            Object.upload_name.is_not(None), Object.quarantine_reason.is_(None),
+        )
+        .order_by(Batch.number, Object.id)
+        .limit(1)
+    )  # fmt: skip
+    return tx.scalars(query if with_deleted else query.where(Object.deleted_at.is_(None))).first()
 
 
 # --- building ---------------------------------------------------------------------------------------------------------
@@ -114,16 +146,19 @@ def acquire(tx: Transaction, dataset: str, bucket: str, folder: str, holder: str
     """Return the release to build (see `planned`), leased to `holder`. Raises LeaseTaken if another run builds it."""
     datasets.lock(tx, dataset)
     found = planned(tx, dataset, bucket, folder)
-    if found.leased_until is not None and found.leased_until > tx.now:
-        raise LeaseTaken(
-            f"{found.leased_by} builds release {found.number} until {found.leased_until:%H:%M:%S} UTC", where=dataset
-        )
+    _check_free(tx, found)
     if found.id is None:
         tx.add(found)
         record(tx, "release begun", f"release {found.number} of {len(found.exports)} batches", dataset=dataset)
     found.leased_by, found.leased_until = holder, tx.now + lease
     tx.flush()
     return found
+
+
+def _check_free(tx: Transaction, release: Release) -> None:
+    if release.leased_until is not None and release.leased_until > tx.now:
+        until = f"{release.leased_until:%H:%M:%S} UTC"
+        raise LeaseTaken(f"{release.leased_by} builds release {release.number} until {until}", where=release.dataset)
 
 
 def extend(tx: Transaction, release_id: int, holder: str, lease: timedelta) -> None:
@@ -155,6 +190,29 @@ def publish(
     words = f"release {release.number}: {release.images} images, {annotations} annotations"
     record(tx, "released", words, dataset=release.dataset)
     return release
+
+
+def recover(tx: Transaction, found: FoundRelease, images: Iterable[PublishedImage]) -> None:
+    """Record a release that is in the bucket already. Raises LeaseTaken while a run builds one."""
+    datasets.lock(tx, found.dataset)
+    begun = unpublished(tx, found.dataset)
+    if begun is not None:  # what it was to merge goes into the one after this
+        _check_free(tx, begun)
+        tx.delete(begun)
+        tx.flush()
+    before = latest(tx, found.dataset)
+    exports = select(Export.id).join(Batch, Batch.id == Export.batch_id).where(
+        Batch.dataset == found.dataset, Export.sha256.in_(found.sources)
+    )  # fmt: skip
+    row = Release(
+        dataset=found.dataset, number=found.number, version=found.version, previous=before.number if before else None,
+        bucket=found.bucket, prefix=found.prefix, manifest_sha256=found.manifest_sha256, annotations=found.annotations,
+        begun_at=tx.now, published_at=tx.now, exports=list(tx.scalars(exports)),
+    )  # fmt: skip
+    tx.add(row)
+    tx.flush()
+    row.images = _record_images(tx, row, images)
+    record(tx, "released", f"release {found.number} was read back from the bucket", dataset=found.dataset)
 
 
 def _record_images(tx: Transaction, release: Release, images: Iterable[PublishedImage]) -> int:

@@ -26,9 +26,8 @@ from labelyard.errors import InputError, LeaseLost, LedgerError
 from labelyard.failpoints import failpoint
 from labelyard.ledger import datasets, releases
 from labelyard.ledger.release_tables import Release
-from labelyard.ledger.releases import PublishedImage
 from labelyard.pipeline.lease import extended_in_background, new_holder
-from labelyard.pipeline.release_files import LATEST, Pointer, fetch_release, read_pointer
+from labelyard.pipeline.release_files import LATEST, Pointer, fetch_release, published_image, read_pointer
 from labelyard.pipeline.release_images import ReleaseImages
 from labelyard.pipeline.release_inputs import fetch_inputs
 from labelyard.releases.documents import ReleaseDocuments
@@ -249,10 +248,7 @@ class _Building:
 
     def record(self, manifest: Manifest) -> None:
         """Record the release and its images in the ledger."""
-        images = (
-            PublishedImage(one.identity or one.file_name, one.id, one.split, one.group or one.identity or one.file_name)
-            for one in references(self._folder)
-        )
+        images = map(published_image, references(self._folder))
         with self._context.ledger.transaction() as tx:
             releases.extend(tx, self._release.id, self._holder, timedelta(0))
             releases.publish(tx, self._release.id, self._manifest_sha256, manifest.items, images)
@@ -283,7 +279,8 @@ class _Building:
                 f"the bucket has a release {found.release} that the ledger does not know (its last one: "
                 f"{self._release.previous or 'none'}), and nothing of a release is overwritten",
                 where=s3_url(self._release.bucket, self._releases_folder + LATEST),
-                next_step="write another release.prefix into the dataset file, then: labelyard apply FILE",
+                next_step="labelyard rebuild, if the ledger was restored or rebuilt: it reads releases back. If "
+                "another installation wrote them: another release.prefix in the dataset file, then labelyard apply",
             )
 
 
