@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct, UnsetType, field
 
-from labelyard.domain.splits import SplitRule, is_split_name
+from labelyard.domain.splits import SplitRule, is_split_name, split_order
 from labelyard.errors import InputError
 from labelyard.releases.lines import Digest, digest_of
 
@@ -213,7 +213,8 @@ def read_manifest(folder: Path) -> Manifest:
     wrong = next(_wrong(manifest), None)
     if wrong:
         raise InputError(f"not the manifest of a release: {wrong}", where=str(path), next_step=next_step)
-    return manifest
+    counts = {split: manifest.counts[split] for split in sorted(manifest.counts, key=split_order)}
+    return msgspec.structs.replace(manifest, counts=counts)
 
 
 def _wrong(manifest: Manifest) -> Iterator[str]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from labelyard.domain.splits import SplitRule
+from labelyard.domain.splits import SplitRule, split_order
 from labelyard.errors import InputError
 from labelyard.releases.account import added_up
 from labelyard.releases.categories import Categories, Licenses, unite_categories, unite_licenses
@@ -101,7 +101,7 @@ class _Merging:
         self.folder, self.options, self.previous = folder, options, previous
         self.rule = _rule(options.splits, previous)
         before_splits = {*options.earlier_splits.values(), *(previous.splits if previous else ())}
-        self.splits = sorted({*self.rule.fractions, *before_splits})
+        self.splits = sorted({*self.rule.fractions, *before_splits}, key=split_order)
         self.splitter = Splitter(self.rule, self.splits, previous.groups if previous else {}, options.earlier_splits)
         self.sources = read_sources(files, self.splitter)
         before = previous.manifest if previous else None

@@ -97,7 +97,8 @@ def _changed_files(folder: Path, manifest: Manifest) -> Iterator[ReleaseFault]:
             yield ReleaseFault(FaultKind.CHANGED, path, f"it has {found.size} bytes instead of {entry.size}")
         elif found.sha256 != entry.sha256:
             yield ReleaseFault(FaultKind.CHANGED, path, "its SHA-256 is not that of the manifest")
-    elsewhere = {IMAGES_FOLDER, *with_folders(manifest)}  # these are compared with what lists them
+    # These are compared with what lists them. The folder of the images may be a link to one on another disk.
+    elsewhere = with_folders(manifest) | ({IMAGES_FOLDER} if (folder / IMAGES_FOLDER).is_dir() else set())
     for path in _files(folder):
         if path not in listed and path not in UNLISTED and path.split("/")[0] not in elsewhere:
             yield ReleaseFault(FaultKind.ADDED, path, "the manifest does not list the file")
@@ -259,7 +260,7 @@ def _balance_faults(manifest: Manifest, written: int) -> Iterator[ReleaseFault]:
 def _image_file_faults(folder: Path, manifest: Manifest) -> Iterator[ReleaseFault]:
     """Yield what is wrong with images beside the COCO files that the manifest does not list itself."""
     listed = {entry.path for entry in manifest.files}
-    files = {path for path in _files(folder) if path.startswith(f"{IMAGES_FOLDER}/")} - listed
+    files = {f"{IMAGES_FOLDER}/{path}" for path in _files(folder / IMAGES_FOLDER)} - listed
     if not files:
         return
     for one in references(folder):
