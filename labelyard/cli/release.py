@@ -61,8 +61,14 @@ def release(dataset: str, *, dry_run: bool, as_json: bool) -> None:
 @click.argument("address", metavar="RELEASE")
 @click.option("--to", type=click.Path(file_okay=False, path_type=Path), required=True, help="The folder to write to.")
 @click.option("--split", "splits", multiple=True, help="Only the images of this split; may be given several times.")
+@click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    help="Lay this format out in a folder of its name, beside the COCO files; may be given several times.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-def fetch(address: str, to: Path, *, splits: tuple[str, ...], as_json: bool) -> None:
+def fetch(address: str, to: Path, *, splits: tuple[str, ...], formats: tuple[str, ...], as_json: bool) -> None:
     """Fetch a release with its images into a folder, and verify every checksum.
 
     RELEASE is the name of a dataset, which means its newest release, NAME/NUMBER, or the s3:// address of a release or
@@ -79,7 +85,7 @@ def fetch(address: str, to: Path, *, splits: tuple[str, ...], as_json: bool) -> 
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task("images", total=None)
         fetched = fetch_release(
-            store, found, to, splits, lambda done, total: progress.update(bar, completed=done, total=total)
+            store, found, to, splits, lambda done, total: progress.update(bar, completed=done, total=total), formats
         )
     if as_json:
         click.echo(json.dumps({**asdict(fetched), "folder": str(to)}, indent=1))

@@ -82,6 +82,8 @@ def _rule(splits: str | None, by: str | None) -> SplitRule | None:
     fractions: dict[str, float] = {}
     for part in filter(None, map(str.strip, splits.split(","))):
         name, equals, fraction = part.partition("=")
+        if name.strip() in fractions:
+            raise click.BadParameter(f"{name.strip()} has two fractions: write one", param_hint="--splits")
         try:
             fractions[name.strip()] = float(fraction)
         except ValueError:

@@ -15,6 +15,7 @@ from labelyard.errors import LabelyardError
 from labelyard.escaping import printable
 from labelyard.operations import adopt as adoption
 from labelyard.operations import repair as repairs
+from labelyard.operations.recover_releases import recover_releases
 
 
 @click.command()
@@ -53,9 +54,14 @@ def _show_outcome(fixed: int, failed: Sequence[tuple[Discrepancy, LabelyardError
 
 @click.command()
 def rebuild() -> None:
-    """Rebuild a lost ledger from the bucket, CVAT's task names and the exports; apply the dataset files first."""
+    """Rebuild a lost ledger from the bucket, CVAT's task names and the exports; apply the dataset files first.
+
+    Releases are read back, too, also into a ledger that was restored from a backup: ids, splits and numbers go on.
+    """
     with open_context() as context:
         _show_adopted(adoption.rebuild(context))
+        for release in recover_releases(context):
+            click.echo(f"{release.dataset}: release {release.number} was read back")
 
 
 @click.command()

@@ -33,12 +33,23 @@ class StoredObject:
     @property
     def folder(self) -> str:
         """The s3:// address of its folder as it is, with the slash at its end."""
-        return f"s3://{self.bucket}/{folder_of(self.key)}"
+        return address_of(self.bucket, folder_of(self.key))
+
+
+def address_of(bucket: str, key: str) -> str:
+    """Return the s3:// address of a key or a prefix as it is, for programs; `parse_address` reads it."""
+    return f"s3://{bucket}/{key}"
+
+
+def parse_address(text: str) -> tuple[str, str] | None:
+    """Return bucket and key, or prefix, of an s3:// address; the key may be empty. None for anything else."""
+    bucket, _, key = text.removeprefix("s3://").partition("/")
+    return (bucket, key) if bucket and text.startswith("s3://") else None
 
 
 def s3_url(bucket: str, key: str) -> str:
     """Return the s3:// address of a key or a prefix, for people: control characters of the key are escaped."""
-    return f"s3://{bucket}/{printable(key)}"
+    return address_of(bucket, printable(key))
 
 
 def folder_of(key: str) -> str:

@@ -15,6 +15,14 @@ BY_IMAGE, BY_FOLDER = "image", "folder"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
+_USUAL = ("train", "val", "test")
+
+
+def split_order(name: str) -> tuple[int, str]:
+    """Return the key by which splits are in the usual order: train, val, test, and others by their names."""
+    return (_USUAL.index(name) if name in _USUAL else len(_USUAL), name)
+
+
 def is_split_name(text: str) -> bool:
     """Return whether a split can have this name: it becomes a part of file names."""
     return bool(_NAME.fullmatch(text))

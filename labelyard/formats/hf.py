@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,7 @@ class HuggingFace:
         lines = _Lines(file)
         with path.open("w", encoding="ascii", newline="\n") as out:
             for line in lines:
-                out.write(f"{_json(line)}\n")
+                out.write(f"{as_text(line)}\n")
         return Written((path, write_labels(file, folder)), lines.written)
 
     def read(self, folder: Path, stem: str) -> Content:  # noqa: ARG002 - fixed names
@@ -77,7 +77,8 @@ class HuggingFace:
 # --- writing ----------------------------------------------------------------------------------------------------------
 
 
-def _json(value: Any) -> str:
+def as_text(value: Any) -> str:
+    """Return a value as JSON."""
     return json.dumps(value, separators=(",", ":"), allow_nan=False)
 
 
@@ -101,28 +102,29 @@ class _Lines:
                 "file_name": name,
                 "width": image.width,
                 "height": image.height,
-                "objects": self._columns(image, objects[image.frame]),
-                "source": _json(image_fields(image, 1)),
+                "objects": columns(self._rows(image, objects[image.frame])),
+                "source": as_text(image_fields(image, 1)),
             }
 
-    def _columns(self, image: Image, objects: list[FrameObject]) -> dict[str, list[Any]]:
-        columns: dict[str, list[Any]] = {name: [] for name in (*_NUMBERS, *_TEXTS)}
+    def _rows(self, image: Image, objects: list[FrameObject]) -> Iterator[dict[str, Any]]:
         for members in instance_groups(objects, self._options.groups):
             self._last_id += 1
             label = self._labels[members[0].label]
-            fields = instance(members, label, image, self._options)
-            fields |= {
-                "id": self._last_id,
-                "category": self._classes[label.name],
-                "bbox": [float(value) for value in fields["bbox"]],
-                "area": float(fields["area"]),
-            }
-            for name in _NUMBERS:
-                columns[name].append(fields[name])
-            for name in _TEXTS:
-                columns[name].append(_json(fields[name]) if fields.get(name) else "")
             self.written.update((one.kind, one.label) for one in members)
-        return columns
+            own = {"id": self._last_id, "category": self._classes[label.name]}
+            yield instance(members, label, image, self._options) | own
+
+
+def columns(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Return `objects` of a line: a list for each field of COCO annotations that have a `category` from 0."""
+    found: dict[str, list[Any]] = {name: [] for name in (*_NUMBERS, *_TEXTS)}
+    for row in rows:
+        numbers = {"bbox": [float(value) for value in row["bbox"]], "area": float(row["area"])}
+        for name in _NUMBERS:
+            found[name].append(numbers.get(name, row.get(name)))
+        for name in _TEXTS:
+            found[name].append(as_text(row[name]) if row.get(name) else "")
+    return found
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -72,32 +72,16 @@ class Voc:
 
     def write(self, file: DatasetFile, folder: Path, stem: str) -> Written:  # noqa: ARG002 - fixed names
         """Write a file for each image, the list of images, `labelmap.txt` and `labels.json`."""
-        written: Counter[tuple[Kind, str]] = Counter()
-        turned, cut = 0, 0
+        texts = AnnotationTexts()
         objects = file.content.by_frame()
         paths = file_paths((image.name for image in file.content.images), ".xml")
         files = [_write(folder / IMAGE_LIST, "".join(f"{path}\n" for path in paths))]
         for path, image in zip(paths, file.content.images, strict=True):
-            files.append(_write(folder / ANNOTATIONS / f"{path}.xml", _annotation_file(image, objects[image.frame])))
-            written.update((one.kind, one.label) for one in objects[image.frame])
-            turned += sum(bool(one.rotation) for one in objects[image.frame])
-            cut += sum(_is_cut(one, image) for one in objects[image.frame])
-        names = [name for name in file.category_ids if _fits_label_map(name)]
-        files.append(
-            _write(folder / LABEL_MAP, "".join(["# label:color_rgb:parts:actions\n", *map(_label_line, names)]))
-        )
+            text = texts.of_image(image, objects[image.frame])
+            files.append(_write(folder / ANNOTATIONS / f"{path}.xml", text))
+        files.append(_write(folder / LABEL_MAP, label_map(file.category_ids)))
         files.append(write_labels(file, folder))
-        losses = (
-            ("a turned rectangle is its box before the turn, with the angle as an attribute", turned),
-            ("a rectangle is cut off at the edge of the image", cut),
-        )
-        warnings = [f"{what}: {count}" for what, count in losses if count]
-        warnings += [
-            f"{LABEL_MAP} cannot have the label {name!r}: readers that need it refuse its objects"
-            for name in file.category_ids
-            if name not in names
-        ]
-        return Written(tuple(files), written, tuple(warnings))
+        return Written(tuple(files), texts.written, (*texts.warnings(), *label_map_warnings(file.category_ids)))
 
     def read(self, folder: Path, stem: str) -> Content:  # noqa: ARG002 - fixed names
         """Return the content of the images in the list. Raises InputError for files that `write` did not write."""
@@ -117,12 +101,46 @@ def _write(path: Path, text: str) -> Path:
     return path
 
 
+class AnnotationTexts:
+    """The texts of XML files; it counts the objects that are `written`, and what is lost of them."""
+
+    def __init__(self) -> None:
+        self.written: Counter[tuple[Kind, str]] = Counter()
+        self._turned = self._cut = 0
+
+    def of_image(self, image: Image, objects: list[FrameObject]) -> str:
+        """Return the text of an image's file."""
+        self.written.update((one.kind, one.label) for one in objects)
+        self._turned += sum(bool(one.rotation) for one in objects)
+        self._cut += sum(_is_cut(one, image) for one in objects)
+        return _annotation_file(image, objects)
+
+    def warnings(self) -> list[str]:
+        """Return what is lost."""
+        losses = (
+            ("a turned rectangle is its box before the turn, with the angle as an attribute", self._turned),
+            ("a rectangle is cut off at the edge of the image", self._cut),
+        )
+        return [f"{what}: {count}" for what, count in losses if count]
+
+
 def _is_cut(one: FrameObject, image: Image) -> bool:
     return not one.rotation and cut_off(extent(one.points), image) != extent(one.points)
 
 
-def _label_line(name: str) -> str:
-    return f"{name}:::\n"
+def label_map(names: Iterable[str]) -> str:
+    """Return `labelmap.txt`, with the labels that it can have."""
+    lines = [f"{name}:::\n" for name in names if _fits_label_map(name)]
+    return "".join(["# label:color_rgb:parts:actions\n", *lines])
+
+
+def label_map_warnings(names: Iterable[str]) -> list[str]:
+    """Return which labels it cannot have."""
+    return [
+        f"{LABEL_MAP} cannot have the label {name!r}: readers that need it refuse its objects"
+        for name in names
+        if not _fits_label_map(name)
+    ]
 
 
 def _fits_label_map(name: str) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from labelyard.annotations.account import Account, account_of, count_objects
+from labelyard.annotations.account import Account, Counts, account_of, count_kinds, count_objects
 from labelyard.annotations.content import Content, FrameObject, LeftOut
 from labelyard.annotations.selection import Selection
 from labelyard.domain.formats import Groups
@@ -46,7 +46,11 @@ def write_dataset(form: Format, selection: Selection, target: Target, folder: Pa
     not_held = [LeftOut(one, why) for one, why in zip(content.objects, refusals, strict=True) if why is not None]
     left_out = [(one, target.location(one.object)) for one in (*selection.left_out, *not_held)]
     account = account_of(held, left_out)
-    warnings = [*map(str, account.left_out), *_losses(form, held), *_merged_groups(form, held, target.options.groups)]
+    warnings = [
+        *map(str, account.left_out),
+        *losses(form, account.in_file, sum(map(has_attributes, held))),
+        *_merged_groups(form, held, target.options.groups),
+    ]
     provenance = replace(target.provenance, warnings=(*target.provenance.warnings, *warnings)[:MAX_WARNINGS])
     file = DatasetFile(
         replace(content, objects=tuple(held)), account, _category_ids(content.labels, target.known), provenance,
@@ -75,17 +79,18 @@ def _refusals(form: Format, content: Content) -> list[str | None]:
     ]
 
 
-def _losses(form: Format, held: Sequence[FrameObject]) -> Iterator[str]:
-    """Yield what is lost of the objects that are in the file."""
-    for kind, count in Counter(one.kind for one in held).items():
-        if form.holds[kind].lost:
+def losses(form: Format, held: Counts, with_attributes: int) -> Iterator[str]:
+    """Yield what is lost of the objects that are in the file, of which some have attributes."""
+    for kind, count in count_kinds(held).items():
+        if count and form.holds[kind].lost:
             yield f"{form.holds[kind].lost}: {count} of kind {kind}"
-    if not form.holds_attributes:
-        count = sum(
-            bool(one.attributes) or one.occluded or any(point.attributes for point in one.keypoints) for one in held
-        )
-        if count:
-            yield f"the format has no attributes: {count} objects lost theirs"
+    if with_attributes and not form.holds_attributes:
+        yield f"the format has no attributes: {with_attributes} objects lost theirs"
+
+
+def has_attributes(one: FrameObject) -> bool:
+    """Return whether an object has attributes, `occluded` among them."""
+    return bool(one.attributes) or one.occluded or any(point.attributes for point in one.keypoints)
 
 
 def _merged_groups(form: Format, held: Sequence[FrameObject], groups: Groups) -> Iterator[str]:

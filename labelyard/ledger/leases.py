@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import timedelta
 
-from sqlalchemy import CursorResult, select, update
+from sqlalchemy import select
 
 from labelyard.domain.states import BatchState
 from labelyard.errors import LeaseLost, LeaseTaken
 from labelyard.ledger import batches, breakers
 from labelyard.ledger.database import Transaction
+from labelyard.ledger.lease_rows import end_lease, extend_lease, take_lease
 from labelyard.ledger.tables import Batch, Dataset
 
 
@@ -23,20 +24,14 @@ def acquire(tx: Transaction, batch: str, holder: str, states: Collection[BatchSt
     """Acquire the lease of a batch that is in one of `states`. Raises LeaseTaken with the reason where it cannot."""
     now = tx.now
     _check_not_paused(tx, batch)
-    taken = tx.execute(
-        update(Batch)
-        .where(
-            Batch.id == batch,
-            Batch.state.in_(list(states)),
-            batches.unset_or_reached(Batch.leased_until, now),
-            batches.unset_or_reached(Batch.not_before, now),
-        )
-        .values(leased_by=holder, leased_until=now + lease)
-        .execution_options(synchronize_session=False)
-    )
-    assert isinstance(taken, CursorResult)
+    taken = take_lease(
+        tx, Batch, batch, holder, lease,
+        Batch.state.in_(list(states)),
+        batches.unset_or_reached(Batch.leased_until, now),
+        batches.unset_or_reached(Batch.not_before, now),
+    )  # fmt: skip
     row = batches.get(tx, batch, lock=True)
-    if taken.rowcount == 1:
+    if taken:
         # Only after the lease is taken: a run that cannot have the batch must not use up the server's one trial.
         _check_servers(tx, row)
         return row
@@ -78,15 +73,7 @@ def extend(tx: Transaction, batch: str, holder: str, lease: timedelta) -> None:
 
     A lease that expired is extended too, as long as no other run has acquired the batch.
     """
-    now = tx.now
-    kept = tx.execute(
-        update(Batch)
-        .where(Batch.id == batch, Batch.leased_by == holder)
-        .values(leased_until=now + lease)
-        .execution_options(synchronize_session=False)
-    )
-    assert isinstance(kept, CursorResult)
-    if kept.rowcount != 1:
+    if not extend_lease(tx, Batch, batch, holder, lease):
         raise LeaseLost("the lease ran out and another run may be at work", where=batch)
 
 
@@ -98,9 +85,4 @@ def held(tx: Transaction, batch_ids: Collection[str]) -> set[str]:
 
 def release(tx: Transaction, batch: str, holder: str) -> None:
     """Release a lease; do nothing when the batch has another holder by now."""
-    tx.execute(
-        update(Batch)
-        .where(Batch.id == batch, Batch.leased_by == holder)
-        .values(leased_by=None, leased_until=None)
-        .execution_options(synchronize_session=False)
-    )
+    end_lease(tx, Batch, batch, holder)

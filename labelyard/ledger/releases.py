@@ -7,14 +7,16 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from itertools import islice
 
-from sqlalchemy import CursorResult, delete, select, update
+from sqlalchemy import delete, select
 
+from labelyard.domain.objects import address_of
 from labelyard.domain.states import BatchState
 from labelyard.errors import LeaseLost, LeaseTaken, NotFound
 from labelyard.ledger import datasets
 from labelyard.ledger.database import Transaction, dialect_insert
 from labelyard.ledger.exports import DEFAULT_FORMAT
 from labelyard.ledger.history import record
+from labelyard.ledger.lease_rows import end_lease, extend_lease
 from labelyard.ledger.release_tables import Release, ReleasedImage
 from labelyard.ledger.tables import Batch, Dataset, Export, Object
 
@@ -29,6 +31,20 @@ class PublishedImage:
     image_id: int
     split: str
     split_group: str
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRelease:
+    """A release in the bucket; `sources` are the SHA-256 of the exports that it merges."""
+
+    dataset: str
+    number: int
+    version: int
+    bucket: str
+    prefix: str
+    manifest_sha256: str
+    annotations: int
+    sources: Sequence[str]
 
 
 # --- what a release merges --------------------------------------------------------------------------------------------
@@ -62,6 +78,24 @@ def inputs(tx: Transaction, release: Release) -> Sequence[Export]:
 def objects_of(tx: Transaction, batch_id: str) -> Sequence[Object]:
     """Return the objects of a batch that CVAT received, quarantined and deleted ones too."""
     return tx.scalars(select(Object).where(Object.batch_id == batch_id, Object.upload_name.is_not(None))).all()
+
+
+def first_of_content(tx: Transaction, one: Object, release: Release, *, with_deleted: bool) -> Object | None:
+    """Return the object that stands in a release for all that have the content of this one; None if none does."""
+    if one.sha256 is None:
+        return None
+    query = (
+        select(Object)
+        .join(Batch, Batch.id == Object.batch_id)
+        .join(Export, Export.batch_id == Batch.id)
+        .where(
+            Export.id.in_(release.exports), Object.dataset == one.dataset, Object.sha256 == one.sha256,
+            Object.upload_name.is_not(None), Object.quarantine_reason.is_(None),
+        )
+        .order_by(Batch.number, Object.id)
+        .limit(1)
+    )  # fmt: skip
+    return tx.scalars(query if with_deleted else query.where(Object.deleted_at.is_(None))).first()
 
 
 # --- building ---------------------------------------------------------------------------------------------------------
@@ -112,10 +146,7 @@ def acquire(tx: Transaction, dataset: str, bucket: str, folder: str, holder: str
     """Return the release to build (see `planned`), leased to `holder`. Raises LeaseTaken if another run builds it."""
     datasets.lock(tx, dataset)
     found = planned(tx, dataset, bucket, folder)
-    if found.leased_until is not None and found.leased_until > tx.now:
-        raise LeaseTaken(
-            f"{found.leased_by} builds release {found.number} until {found.leased_until:%H:%M:%S} UTC", where=dataset
-        )
+    _check_free(tx, found)
     if found.id is None:
         tx.add(found)
         record(tx, "release begun", f"release {found.number} of {len(found.exports)} batches", dataset=dataset)
@@ -124,27 +155,21 @@ def acquire(tx: Transaction, dataset: str, bucket: str, folder: str, holder: str
     return found
 
 
+def _check_free(tx: Transaction, release: Release) -> None:
+    if release.leased_until is not None and release.leased_until > tx.now:
+        until = f"{release.leased_until:%H:%M:%S} UTC"
+        raise LeaseTaken(f"{release.leased_by} builds release {release.number} until {until}", where=release.dataset)
+
+
 def extend(tx: Transaction, release_id: int, holder: str, lease: timedelta) -> None:
     """Extend a lease. Raises LeaseLost when another run builds the release, or has published it."""
-    kept = tx.execute(
-        update(Release)
-        .where(Release.id == release_id, Release.leased_by == holder, Release.published_at.is_(None))
-        .values(leased_until=tx.now + lease)
-        .execution_options(synchronize_session=False)
-    )
-    assert isinstance(kept, CursorResult)
-    if kept.rowcount != 1:
+    if not extend_lease(tx, Release, release_id, holder, lease, Release.published_at.is_(None)):
         raise LeaseLost("the lease ran out and another run may build the release", where=f"release {release_id}")
 
 
 def give_up(tx: Transaction, release_id: int, holder: str) -> None:
     """Release the lease of a run that failed, so that the next one continues at once."""
-    tx.execute(
-        update(Release)
-        .where(Release.id == release_id, Release.leased_by == holder)
-        .values(leased_by=None, leased_until=None)
-        .execution_options(synchronize_session=False)
-    )
+    end_lease(tx, Release, release_id, holder)
 
 
 def discard(tx: Transaction, release_id: int, holder: str) -> None:
@@ -167,6 +192,29 @@ def publish(
     return release
 
 
+def recover(tx: Transaction, found: FoundRelease, images: Iterable[PublishedImage]) -> None:
+    """Record a release that is in the bucket already. Raises LeaseTaken while a run builds one."""
+    datasets.lock(tx, found.dataset)
+    begun = unpublished(tx, found.dataset)
+    if begun is not None:  # what it was to merge goes into the one after this
+        _check_free(tx, begun)
+        tx.delete(begun)
+        tx.flush()
+    before = latest(tx, found.dataset)
+    exports = select(Export.id).join(Batch, Batch.id == Export.batch_id).where(
+        Batch.dataset == found.dataset, Export.sha256.in_(found.sources)
+    )  # fmt: skip
+    row = Release(
+        dataset=found.dataset, number=found.number, version=found.version, previous=before.number if before else None,
+        bucket=found.bucket, prefix=found.prefix, manifest_sha256=found.manifest_sha256, annotations=found.annotations,
+        begun_at=tx.now, published_at=tx.now, exports=list(tx.scalars(exports)),
+    )  # fmt: skip
+    tx.add(row)
+    tx.flush()
+    row.images = _record_images(tx, row, images)
+    record(tx, "released", f"release {found.number} was read back from the bucket", dataset=found.dataset)
+
+
 def _record_images(tx: Transaction, release: Release, images: Iterable[PublishedImage]) -> int:
     """Add the images, or record for those of earlier releases that this one has them. Return their number."""
     new = dialect_insert(tx, ReleasedImage).values(
@@ -185,7 +233,7 @@ def _record_images(tx: Transaction, release: Release, images: Iterable[Published
 
 def identity_of(one: Object) -> str:
     """Return what identifies the content of an object: its SHA-256, or else where it is and its ETag."""
-    return one.sha256 or f"s3://{one.bucket}/{one.key}#{one.etag}"
+    return one.sha256 or f"{address_of(one.bucket, one.key)}#{one.etag}"
 
 
 def splits(tx: Transaction, dataset: str) -> dict[str, str]:

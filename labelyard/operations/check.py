@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from labelyard.config import DatasetSpec
-from labelyard.domain.objects import StoredObject
+from labelyard.domain.objects import StoredObject, parse_address
 from labelyard.errors import InputError, LabelyardError
 from labelyard.formats.checks.fault import DatasetFacts, Fault
 from labelyard.formats.checks.images import is_unsafe_name
@@ -155,7 +154,7 @@ def _is_file(path: Path) -> bool:
 def _faults_of_objects(
     images: Iterator[dict[str, Any]], address: str, settings: Settings, memory: DecoderMemory
 ) -> Iterator[Fault]:
-    bucket, prefix = urlsplit(address).netloc, address.removeprefix("s3://").partition("/")[2]
+    bucket, prefix = parse_address(address) or ("", "")
     if prefix and not prefix.endswith("/"):
         prefix += "/"
     entries = list(images)

@@ -6,11 +6,11 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from urllib.parse import urlsplit
 
-from labelyard.domain.objects import StoredObject
+from labelyard.domain.objects import StoredObject, parse_address
 from labelyard.errors import InputError, NotFound
 from labelyard.formats.archive import unpacked_members
+from labelyard.formats.coco.parts import require_file
 from labelyard.storage import Store
 
 _JSON, _ZIP = ".json", ".zip"
@@ -40,14 +40,17 @@ def coco_files(address: str, folder: Path, store: Callable[[], Store]) -> Iterat
         return
     path = Path(address)
     if path.is_dir():
-        found = sorted(file for file in path.rglob(f"*{_JSON}") if file.is_file())
+        # A link that leads nowhere is read, too: the error names it.
+        found = sorted(file for file in path.rglob(f"*{_JSON}") if file.is_file() or not file.exists())
         if not found:
             raise NotFound("the folder has no .json file", where=address)
         for file in found:
             yield CocoFile(str(file.relative_to(path)), file, _beside(file.parent, file.name), alone=len(found) == 1)
-    elif not path.exists():
+        return
+    if not path.exists():
         raise NotFound("no such file or folder", where=address)
-    elif _is_zip(path):
+    require_file(path)
+    if _is_zip(path):
         yield from _members(path, path.parent, address, folder)
     else:
         yield CocoFile(address, path, _beside(path.parent, path.name), alone=True)
@@ -74,7 +77,7 @@ def _members(path: Path, beside: Path, where: str, folder: Path) -> Iterator[Coc
 
 
 def _objects(address: str, folder: Path, store: Store) -> Iterator[CocoFile]:
-    bucket, key = urlsplit(address).netloc, address.removeprefix("s3://").partition("/")[2]
+    bucket, key = parse_address(address) or ("", "")
     if key.lower().endswith((_JSON, _ZIP)):
         found = [store.head(bucket, key)]
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from labelyard.config import DatasetSpec
+from labelyard.config import DatasetSpec, Deletions
 from labelyard.context import Context
 from labelyard.domain.batching import closes_at
 from labelyard.domain.states import BatchState
@@ -91,7 +91,10 @@ def _in_releases(tx: Transaction, obj: Object) -> Iterator[str]:
     found = releases.image(tx, obj.dataset, releases.identity_of(obj))
     if found is not None and found.last_release == newest.number:
         since = f"since release {found.first_release}" if found.first_release < newest.number else "for the first time"
-        yield f"in release {newest.number} ({since}): image {found.image_id}, split {found.split}"
+        with_deleted = datasets.spec(tx, obj.dataset).deletions is not Deletions.DROP
+        first = releases.first_of_content(tx, obj, newest, with_deleted=with_deleted)
+        other = f" as {first.stored.url}, which has the same content" if first and first.id != obj.id else ""
+        yield f"in release {newest.number} ({since}){other}: image {found.image_id}, split {found.split}"
         return
     before = f", last in release {found.last_release}" if found else ""
     yield f"not in release {newest.number}{before}: {_why_not_released(tx, obj, newest)}"
@@ -100,6 +103,8 @@ def _in_releases(tx: Transaction, obj: Object) -> Iterator[str]:
 def _why_not_released(tx: Transaction, obj: Object, newest: Release) -> str:
     if obj.quarantine_reason is not None:
         return "it is quarantined"
+    if not newest.exports:
+        return "the release was read back from the bucket, and the ledger has none of its exports"
     batch = batches.get(tx, obj.batch_id or "")
     if batch.id not in {export.batch_id for export in releases.inputs(tx, newest)}:
         return f"batch {batch.id} was not exported as coco when the release began; it is {batch.state}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import re
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -14,17 +13,25 @@ from pathlib import Path
 
 from msgspec import UNSET
 
-from labelyard.domain.objects import StoredObject, s3_url
+from labelyard.domain.objects import StoredObject, parse_address, s3_url
 from labelyard.errors import STORE_UNAVAILABLE, InputError, StoreError
 from labelyard.pipeline.release_files import LATEST, download, fetch_release, read_pointer
+from labelyard.releases.layout import lay_out, splits_of
 from labelyard.releases.lines import digest_of
-from labelyard.releases.manifest import IMAGES_FOLDER, MANIFEST, ImageReference, is_safe, read_manifest, references
+from labelyard.releases.manifest import (
+    COCO,
+    IMAGES_FOLDER,
+    MANIFEST,
+    ImageReference,
+    is_safe,
+    read_manifest,
+    references,
+)
 from labelyard.storage import Store
 
 _THREADS = 16
 _OF_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 """Errors that every other file would meet, too."""
-_ADDRESS = re.compile(r"s3://(?P<bucket>[^/]+)/(?P<prefix>.*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +64,10 @@ def find_release(store: Store, url: str) -> ReleaseAddress:
 
     Raises InputError if there is none.
     """
-    found = _ADDRESS.fullmatch(url)
+    found = parse_address(url)
     if found is None:
         raise InputError("not an s3:// address", where=url, next_step="write s3://BUCKET/releases/NAME/")
-    bucket, prefix = found["bucket"], found["prefix"].removesuffix(MANIFEST).removesuffix(LATEST).rstrip("/") + "/"
+    bucket, prefix = found[0], found[1].removesuffix(MANIFEST).removesuffix(LATEST).rstrip("/") + "/"
     if store.exists(bucket, prefix + MANIFEST):
         return ReleaseAddress(bucket, prefix)
     pointer = read_pointer(store, bucket, prefix)
@@ -76,19 +83,20 @@ def fetch(
     to: Path,
     splits: Collection[str],
     on_progress: Callable[[int, int], None],
+    formats: Collection[str] = (),
 ) -> Fetched:
     """Write a release into a folder: its files, and the images of some splits, or of all if none is named.
 
     What is there already and right is kept, so that a call continues one that was interrupted. `on_progress` gets the
     number of images that are done and that of all. An image that cannot be fetched is named in `faults`; the others are
-    fetched. Raises InputError for an unknown split, a folder with another release, or files that are not as the
-    manifest says; StoreError if the store does not answer.
+    fetched. Each of the `formats` is laid out in a folder of its own; the COCO files need none. Raises InputError for
+    an unknown split or format, a folder with another release, or files that are not as the manifest says; StoreError
+    if the store does not answer.
     """
     _require_same_release(release, store, to)
     manifest = fetch_release(store, release.bucket, release.prefix, to, release.manifest_sha256)
-    if unknown := sorted(set(splits) - manifest.counts.keys()):
-        known = ", ".join(manifest.counts)
-        raise InputError(f"the release has no split {unknown[0]!r}", where="--split", next_step=f"write one of {known}")
+    _require_known("split", splits, manifest.counts)
+    _require_known("format", formats, (COCO, *manifest.formats))
     wanted = [one for one in references(to) if not splits or one.split in splits]
     kept = size = 0
     faults = []
@@ -98,7 +106,17 @@ def fetch(
         else:
             kept, size = kept + (outcome == 0), size + outcome
         on_progress(done, len(wanted))
+    for name in formats:
+        if splits_of(manifest, name):
+            lay_out(to, manifest, name, splits)
     return Fetched(to, len(wanted) - len(faults), kept, size, tuple(faults))
+
+
+def _require_known(what: str, asked: Collection[str], known: Collection[str]) -> None:
+    if unknown := sorted(set(asked).difference(known)):
+        raise InputError(
+            f"the release has no {what} {unknown[0]!r}", where=f"--{what}", next_step=f"write one of {', '.join(known)}"
+        )
 
 
 def _require_same_release(release: ReleaseAddress, store: Store, to: Path) -> None:
@@ -138,15 +156,13 @@ def _each(store: Store, wanted: Collection[ImageReference], folder: Path) -> Ite
 
 def _fetch_image(store: Store, one: ImageReference, folder: Path) -> int | str:
     """Return the bytes that were fetched, 0 if the image is there; or the reason why it is not."""
-    found = _ADDRESS.fullmatch(one.coco_url) if one.coco_url is not UNSET else None
+    found = parse_address(one.coco_url) if one.coco_url is not UNSET else None
     if found is None or not is_safe(one.file_name):
         return "the release does not say where it is" if found is None else "its name cannot be a path in a folder"
     path = folder / one.file_name
     if path.is_file() and _is_right(path, one):
         return 0
-    obj = StoredObject(
-        found["bucket"], found["prefix"], one.etag or "", one.size or None, version_id=one.version_id or None
-    )
+    obj = StoredObject(*found, one.etag or "", one.size or None, version_id=one.version_id or None)
     part = path.with_name(f".{one.id}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

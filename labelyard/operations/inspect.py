@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from labelyard.cvat import connect
+from labelyard.domain.objects import parse_address
 from labelyard.errors import InputError, LabelyardError, NotFound
 from labelyard.images import INSPECTORS, SERVERS, Inspection, Server, decoder_memory, inspect_image
 from labelyard.settings import Settings
@@ -80,7 +80,7 @@ def _inspect_files(files: Sequence[Path], settings: Settings, server: Server) ->
 
 
 def _objects(address: str, settings: Settings, server: Server) -> Iterator[InspectedFile]:
-    bucket, prefix = urlsplit(address).netloc, address.removeprefix("s3://").partition("/")[2]
+    bucket, prefix = parse_address(address) or ("", "")
     store = Store(settings.store)
     objects = [found for found in store.list(bucket, prefix) if not found.key.endswith("/")]
     if not objects:

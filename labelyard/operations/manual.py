@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 from labelyard.context import Context
+from labelyard.domain.objects import parse_address
 from labelyard.domain.states import BatchState
 from labelyard.errors import NotFound
 from labelyard.escaping import unescaped
@@ -19,10 +19,10 @@ MANUALLY = "manually: "
 
 def bucket_and_key(address: str) -> tuple[str, str]:
     """Return the parts of s3://bucket/key. Raises NotFound for another form."""
-    bucket, key = urlsplit(address).netloc, address.removeprefix("s3://").partition("/")[2]
-    if not address.startswith("s3://") or not bucket or not key:
+    found = parse_address(address)
+    if found is None or not found[1]:
         raise NotFound(f"{address!r} is not the address of an object", next_step="write s3://bucket/key")
-    return bucket, key
+    return found
 
 
 def of_address(tx: Transaction, address: str, *, lock: bool = False) -> Sequence[Object]:

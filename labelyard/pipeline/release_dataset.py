@@ -26,9 +26,8 @@ from labelyard.errors import InputError, LeaseLost, LedgerError
 from labelyard.failpoints import failpoint
 from labelyard.ledger import datasets, releases
 from labelyard.ledger.release_tables import Release
-from labelyard.ledger.releases import PublishedImage
 from labelyard.pipeline.lease import extended_in_background, new_holder
-from labelyard.pipeline.release_files import LATEST, Pointer, fetch_release, read_pointer
+from labelyard.pipeline.release_files import LATEST, Pointer, fetch_release, published_image, read_pointer
 from labelyard.pipeline.release_images import ReleaseImages
 from labelyard.pipeline.release_inputs import fetch_inputs
 from labelyard.releases.documents import ReleaseDocuments
@@ -53,7 +52,7 @@ _CONTENT_FILES = frozenset({IMAGES, PASSPORT})
 """Files of a release that have the ids of all that is in it, and do not name its number."""
 
 _MEDIA_TYPES = {".json": "application/json", ".jsonl": "application/jsonl", ".md": "text/markdown",
-                ".html": "text/html"}  # fmt: skip
+                ".html": "text/html", ".tar": "application/x-tar", ".yaml": "application/yaml"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -198,7 +197,10 @@ class _Building:
         with self._context.ledger.read_only() as tx:
             splits = releases.splits(tx, self._release.dataset)
         rule = self._spec.release.splits.rule()
-        options = MergeOptions(rule, before, splits, facts.info(), documents.write)
+        formats = self._spec.export.formats
+        options = MergeOptions(
+            rule, before, splits, facts.info(), documents.write, formats=formats, previous_verified=True
+        )
         merged = merge(inputs.sources, self._folder, options)
         self._require_own_number()
         if key := self._context.settings.release_key:
@@ -246,10 +248,7 @@ class _Building:
 
     def record(self, manifest: Manifest) -> None:
         """Record the release and its images in the ledger."""
-        images = (
-            PublishedImage(one.identity or one.file_name, one.id, one.split, one.group or one.identity or one.file_name)
-            for one in references(self._folder)
-        )
+        images = map(published_image, references(self._folder))
         with self._context.ledger.transaction() as tx:
             releases.extend(tx, self._release.id, self._holder, timedelta(0))
             releases.publish(tx, self._release.id, self._manifest_sha256, manifest.items, images)
@@ -261,6 +260,7 @@ class _Building:
 
     def _released(self, row: Release, manifest: Manifest, changes: Mapping[str, Any], *, is_new: bool) -> Released:
         warnings = [*manifest.warnings]
+        warnings += [f"{name}: {warning}" for name, entry in manifest.formats.items() for warning in entry.warnings]
         if self._spec.release.report and REPORT not in {entry.path for entry in manifest.files}:
             warnings.append(f"it has no {REPORT}: pip install 'labelyard[report]' where releases are made")
         return Released(
@@ -291,10 +291,12 @@ class _Building:
                 f"the bucket has a release {found.release} that the ledger does not know (its last one: "
                 f"{self._release.previous or 'none'}), and nothing of a release is overwritten",
                 where=s3_url(self._release.bucket, self._releases_folder + LATEST),
-                next_step="write another release.prefix into the dataset file, then: labelyard apply FILE",
+                next_step="labelyard rebuild, if the ledger was restored or rebuilt: it reads releases back. If "
+                "another installation wrote them: another release.prefix in the dataset file, then labelyard apply",
             )
 
 
 def _content(manifest: Manifest) -> dict[str, str]:
-    """Return the hashes of the files that do not depend on the number of the release."""
-    return {entry.path: entry.sha256 for entry in manifest.files if entry.path in _CONTENT_FILES}
+    """Return the hashes of the files that do not depend on the number of the release, and the names of its formats."""
+    hashes = {entry.path: entry.sha256 for entry in manifest.files if entry.path in _CONTENT_FILES}
+    return hashes | dict.fromkeys(manifest.formats, "")

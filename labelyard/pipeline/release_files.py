@@ -9,8 +9,9 @@ import msgspec
 
 from labelyard.domain.objects import StoredObject, s3_url
 from labelyard.errors import InputError, ObjectDeleted
+from labelyard.ledger.releases import PublishedImage
 from labelyard.releases.lines import Digest, digest_of
-from labelyard.releases.manifest import MANIFEST, SIGNATURE, SUMS, Manifest, read_manifest
+from labelyard.releases.manifest import MANIFEST, SIGNATURE, SUMS, ImageReference, Manifest, read_manifest
 from labelyard.storage import Store
 
 LATEST = "latest.json"
@@ -64,6 +65,12 @@ def fetch_release(store: Store, bucket: str, prefix: str, folder: Path, sha256: 
     if store.exists(bucket, prefix + SIGNATURE):
         fetch_file(store, bucket, prefix + SIGNATURE, folder / SIGNATURE, None)
     return manifest
+
+
+def published_image(one: ImageReference) -> PublishedImage:
+    """Return an image of a release as the ledger records it."""
+    identity = one.identity or one.file_name
+    return PublishedImage(identity, one.id, one.split, one.group or identity)
 
 
 class Pointer(msgspec.Struct, frozen=True):

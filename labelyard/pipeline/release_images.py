@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from labelyard.config import DatasetSpec, Deletions
-from labelyard.domain.objects import StoredObject
+from labelyard.domain.objects import StoredObject, address_of, parse_address
 from labelyard.errors import STORE_UNAVAILABLE, ObjectDeleted, StoreError
 from labelyard.formats.file_paths import file_paths
 from labelyard.ledger.releases import identity_of
@@ -103,7 +103,7 @@ class ReleaseImages:
             return Placement(identity, left_out=copy)
         fields: dict[str, Any] = {"file_name": self._paths[one.id], "sha256": one.sha256, "size": one.size}
         if copy is not None:
-            fields |= {"coco_url": f"s3://{copy.bucket}/{copy.key}", "etag": copy.etag, "size": copy.size}
+            fields |= {"coco_url": address_of(copy.bucket, copy.key), "etag": copy.etag, "size": copy.size}
             fields |= {"version_id": copy.version_id or ""} if one.version_id else {}
         return Placement(identity, fields={name: value for name, value in fields.items() if value is not None})
 
@@ -117,5 +117,4 @@ class ReleaseImages:
 
 def _address(image: Mapping[str, Any]) -> tuple[str, str, str]:
     """Return bucket, key and ETag of an image in an export."""
-    bucket, _, key = str(image.get("coco_url", "")).removeprefix("s3://").partition("/")
-    return bucket, key, str(image.get("etag"))
+    return *(parse_address(str(image.get("coco_url"))) or ("", "")), str(image.get("etag"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from labelyard.errors import InputError
 from labelyard.formats.coco.parts import read_parts
 from labelyard.ledger import batches, jobs, releases
 from labelyard.ledger.release_tables import Release
-from labelyard.ledger.tables import Export
+from labelyard.ledger.tables import Batch, Export
 from labelyard.pipeline.release_files import fetch_file
 from labelyard.pipeline.release_images import ReleaseImages
 from labelyard.releases.passport import BatchFacts, JobFacts, Passport
@@ -50,7 +51,7 @@ def fetch_inputs(
     assignees: dict[str, Mapping[int, str | None]] = {}
     with context.ledger.read_only() as tx:
         exports = releases.inputs(tx, release)
-        cvats = {export.batch_id: batches.get(tx, export.batch_id).cvat or "" for export in exports}
+        rows = {export.batch_id: batches.get(tx, export.batch_id) for export in exports}
         objects = {export.batch_id: releases.objects_of(tx, export.batch_id) for export in exports}
         if names:
             for batch in objects:
@@ -63,7 +64,7 @@ def fetch_inputs(
         for key, sha256 in export.other_files.items():
             extra = folder / f"{export.batch_id}.extra.json"
             fetch_file(context.store, export.bucket, key, extra, sha256, next_step=_REPAIR)
-        found, facts_of_batch = _read(path, export, cvats[export.batch_id], assignees.get(export.batch_id))
+        found, facts_of_batch = _read(path, export, rows[export.batch_id], assignees.get(export.batch_id))
         images.add(export.batch_id, objects[export.batch_id], found)
         sources.append(SourceFile(path, partial(images.placement, export.batch_id)))
         facts.append(facts_of_batch)
@@ -71,7 +72,7 @@ def fetch_inputs(
 
 
 def _read(
-    path: Path, export: Export, cvat: str, names: Mapping[int, str | None] | None
+    path: Path, export: Export, batch: Batch, names: Mapping[int, str | None] | None
 ) -> tuple[list[dict[str, Any]], BatchFacts]:
     """Return the images of an export, and what it says of its task. `names` has user names by the job's id."""
     try:
@@ -85,11 +86,16 @@ def _read(
         what = f"it is the export of batch {info.batch}, not of {export.batch_id}"
         raise InputError(what, where=s3_url(export.bucket, export.key), next_step=_REPAIR)
     facts = BatchFacts(
-        export.batch_id, info.dataset_version, cvat, info.task_id, export.task_updated, export.generation,
+        export.batch_id, info.dataset_version, batch.cvat or "", info.task_id, export.task_updated, export.generation,
         s3_url(export.bucket, export.key), export.sha256, info.annotations_from,
         [JobFacts(one.id, one.frames, names.get(one.id) if names else one.assignee, one.updated) for one in info.jobs],
+        _iso(batch.opened_at), _iso(batch.closed_at), _iso(export.exported_at),
     )  # fmt: skip
     return images, facts
+
+
+def _iso(at: datetime | None) -> str | None:
+    return at.isoformat() if at else None
 
 
 class _JobInfo(msgspec.Struct):

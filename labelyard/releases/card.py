@@ -9,7 +9,7 @@ from typing import Any
 
 from labelyard.markdown import code, table
 from labelyard.releases.facts import ReleaseFacts
-from labelyard.releases.manifest import CARD, Manifest
+from labelyard.releases.manifest import CARD, COCO_KEYPOINTS, Manifest, keypoints_path
 
 _FILES = {
     "annotations/instances_SPLIT.json": "COCO: boxes, polygons, masks and keypoints, with the attributes of each",
@@ -52,8 +52,9 @@ def write_card(folder: Path, manifest: Manifest, facts: ReleaseFacts, categories
         "## How it was made",
         _HOW.format(batches=len(manifest.sources), labelyard=manifest.labelyard, by=code(manifest.splits.by)),
         _left_out(manifest),
+        _formats(manifest),
         "## Files",
-        table(("file", "content"), [(f"`{name}`", content) for name, content in _FILES.items()]),
+        table(("file", "content"), [(f"`{name}`", content) for name, content in _files(manifest).items()]),
         _USE.format(name=facts.dataset),
     ]
     (folder / CARD).write_text("\n\n".join(filter(None, parts)), encoding="utf-8")
@@ -83,6 +84,29 @@ def _labels(manifest: Manifest, categories: Sequence[Mapping[str, Any]]) -> str:
         for one in categories
     ]
     return table(("label", "id", *manifest.counts, "attributes"), rows)
+
+
+def _files(manifest: Manifest) -> dict[str, str]:
+    found = dict(_FILES)
+    if COCO_KEYPOINTS in manifest.formats:
+        found[keypoints_path("SPLIT")] = "COCO: the annotations that have keypoints"
+    if manifest.formats.keys() - {COCO_KEYPOINTS}:
+        found["formats/NAME/"] = "the other formats: `labelyard fetch … --format NAME` lays one out in the folder NAME"
+    return found
+
+
+def _formats(manifest: Manifest) -> str:
+    if not manifest.formats:
+        return ""
+    rows = []
+    for name, entry in manifest.formats.items():
+        held = sum(count for labels in entry.account["in_file"].values() for count in labels.values())
+        reasons: Counter[str] = Counter()
+        for one in entry.account["left_out"]:
+            reasons[one["reason"]] += one["count"]
+        why = "; ".join(f"{count:,}: {reason}" for reason, count in sorted(reasons.items()))
+        rows.append((f"`{name}`", f"{held:,}", why or "nothing"))
+    return "## Other formats\n\n" + table(("format", "objects in it", "left out"), rows)
 
 
 def _left_out(manifest: Manifest) -> str:

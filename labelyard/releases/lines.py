@@ -193,6 +193,17 @@ def items(path: Path) -> Iterator[tuple[str, bytes]]:
         raise InputError("the file ends in the middle", where=str(path))
 
 
+def items_of(path: Path, part: str) -> Iterator[bytes]:
+    """Yield the items of one list of such a document."""
+    seen = False
+    for name, item in items(path):
+        if name == part:
+            seen = True
+            yield item
+        elif seen:
+            return
+
+
 def fields(path: Path) -> dict[str, Any]:
     """Return the fields of a document that `write_document` wrote, without its lists of items.
 

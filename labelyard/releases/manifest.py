@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct, UnsetType, field
 
-from labelyard.domain.splits import SplitRule, is_split_name
+from labelyard.domain.splits import SplitRule, is_split_name, split_order
 from labelyard.errors import InputError
 from labelyard.releases.lines import Digest, digest_of
 
@@ -25,6 +25,11 @@ IMAGES_FOLDER = "images"
 """The folder of the images of a fetched release, by their file names."""
 ANNOTATIONS = "annotations"
 """The folder of the COCO files."""
+
+FORMATS_FOLDER = "formats"
+"""The folder of the other formats."""
+COCO, COCO_KEYPOINTS = "coco", "coco-keypoints"
+"""The formats whose files are beside each other in `annotations`."""
 
 UNLISTED = (MANIFEST, SUMS, SIGNATURE)
 """Files that a manifest cannot list: itself, and those that are made of it."""
@@ -88,6 +93,16 @@ class Balance(Struct, frozen=True):
         return self.read == self.written + self.duplicates + sum(self.left_out.values())
 
 
+class FormatEntry(Struct, frozen=True):
+    """Another format of the release: its account, and what its readers should know.
+
+    In the account the objects of the COCO files are those that were drawn.
+    """
+
+    account: dict[str, Any]
+    warnings: list[str]
+
+
 class Manifest(Struct, frozen=True):
     """What `manifest.json` says. `categories` has the id of every label that the dataset ever had.
 
@@ -109,6 +124,7 @@ class Manifest(Struct, frozen=True):
     account: dict[str, Any] | None
     previous: str | None
     warnings: list[str]
+    formats: dict[str, FormatEntry] = field(default_factory=dict)
 
     @property
     def images(self) -> int:
@@ -197,7 +213,8 @@ def read_manifest(folder: Path) -> Manifest:
     wrong = next(_wrong(manifest), None)
     if wrong:
         raise InputError(f"not the manifest of a release: {wrong}", where=str(path), next_step=next_step)
-    return manifest
+    counts = {split: manifest.counts[split] for split in sorted(manifest.counts, key=split_order)}
+    return msgspec.structs.replace(manifest, counts=counts)
 
 
 def _wrong(manifest: Manifest) -> Iterator[str]:
@@ -210,6 +227,13 @@ def _wrong(manifest: Manifest) -> Iterator[str]:
         SplitRule(manifest.splits.fractions, manifest.splits.by)
     except ValueError as error:
         yield str(error)
+    yield from _wrong_names(manifest)
+
+
+def _wrong_names(manifest: Manifest) -> Iterator[str]:
+    for name in manifest.formats:
+        if not is_split_name(name):
+            yield f"{name!r} is no name of a format"
     for split in manifest.counts:
         if not is_split_name(split):
             yield f"{split!r} cannot name a split"
@@ -237,3 +261,8 @@ def instances_path(split: str, *, extra: bool = False) -> str:
     The latter's name does not begin with `instances_`: datumaro takes every such file for a split, and fails.
     """
     return f"{ANNOTATIONS}/{'extra' if extra else 'instances'}_{split}.json"
+
+
+def keypoints_path(split: str) -> str:
+    """Return the path of a split's file of COCO keypoints in the folder, under the name that readers look for."""
+    return f"{ANNOTATIONS}/person_keypoints_{split}.json"

@@ -13,12 +13,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from labelyard.domain.splits import SplitRule
+from msgspec.structs import replace
+
+from labelyard.domain.splits import SplitRule, split_order
 from labelyard.errors import InputError
 from labelyard.releases.account import added_up
 from labelyard.releases.categories import Categories, Licenses, unite_categories, unite_licenses
 from labelyard.releases.difference import Difference, compare, everything_added
 from labelyard.releases.folder import new_folder
+from labelyard.releases.format_files import write_formats
 from labelyard.releases.ids import BITS, Ids
 from labelyard.releases.lines import Digest, write_document
 from labelyard.releases.manifest import (
@@ -49,7 +52,8 @@ class MergeOptions:
     split of images, by their identity, that releases before the previous one had: they do not move. `info` is added to
     that of each COCO file. `write_more` is called with the folder, the manifest, still without its files, and the
     changes: it can write further files, which the manifest then lists. `bits` is the size of ids; tests make them
-    collide.
+    collide. `formats` are written beside the COCO files. `previous_verified`: the files of the previous release
+    were compared with their hashes just now.
     """
 
     splits: SplitRule | None = None
@@ -58,6 +62,8 @@ class MergeOptions:
     info: Mapping[str, Any] = field(default_factory=dict)
     write_more: Callable[[Path, Manifest, Difference], object] | None = None
     bits: int = BITS
+    formats: Sequence[str] = ()
+    previous_verified: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +82,12 @@ def merge(files: Sequence[SourceFile], to: Path, options: MergeOptions | None = 
     """
     options = options or MergeOptions()
     with new_folder(to) as folder:
-        previous = read_previous(options.previous) if options.previous else None
+        previous = _previous(options)
         merging = _Merging(folder, files, options, previous)
         merging.write_items()
         digests = merging.write_documents()
         manifest = merging.manifest()
+        manifest = replace(manifest, formats=write_formats(folder, manifest, options.formats))
         changes = merging.write_changes(manifest)
         if options.write_more:
             options.write_more(folder, manifest, changes)
@@ -94,7 +101,7 @@ class _Merging:
         self.folder, self.options, self.previous = folder, options, previous
         self.rule = _rule(options.splits, previous)
         before_splits = {*options.earlier_splits.values(), *(previous.splits if previous else ())}
-        self.splits = sorted({*self.rule.fractions, *before_splits})
+        self.splits = sorted({*self.rule.fractions, *before_splits}, key=split_order)
         self.splitter = Splitter(self.rule, self.splits, previous.groups if previous else {}, options.earlier_splits)
         self.sources = read_sources(files, self.splitter)
         before = previous.manifest if previous else None
@@ -220,6 +227,10 @@ class _Merging:
                 f"{self.writer.unknown_licenses} images name a licence that their file does not have: left out"
             )
         return found
+
+
+def _previous(options: MergeOptions) -> Previous | None:
+    return read_previous(options.previous, verified=options.previous_verified) if options.previous else None
 
 
 def _rule(given: SplitRule | None, previous: Previous | None) -> SplitRule:

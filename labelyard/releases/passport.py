@@ -35,6 +35,7 @@ class JobFacts:
 class BatchFacts:
     """A batch that a release merges: its task in CVAT, and its export. Times are ISO 8601.
 
+    `opened` is when its first object came, `closed` when it was complete, `exported` when its file was written.
     `annotations_from` says where the annotations were read and whether CVAT's own export was equal.
     """
 
@@ -48,6 +49,9 @@ class BatchFacts:
     export_sha256: str
     annotations_from: str
     jobs: Sequence[JobFacts]
+    opened: str | None = None
+    closed: str | None = None
+    exported: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

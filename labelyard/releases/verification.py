@@ -8,7 +8,6 @@ from array import array
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from labelyard.errors import InputError
 from labelyard.releases import account
 from labelyard.releases.difference import ReleasedItem
+from labelyard.releases.faults import FaultKind, ReleaseFault
+from labelyard.releases.format_verification import format_faults
 from labelyard.releases.ids import IdArray, among, duplicates
+from labelyard.releases.layout import with_folders
 from labelyard.releases.lines import digest_of, fields, items
 from labelyard.releases.manifest import (
     IMAGES,
@@ -37,28 +39,6 @@ from labelyard.releases.signature import is_signed, signature_fault
 
 _MOST_FAULTS = 1000
 _SUM = re.compile(r"([0-9a-f]{64})  (.+)")
-
-
-class FaultKind(StrEnum):
-    """What is wrong with a release."""
-
-    CHANGED = "changed"
-    ADDED = "added"
-    REMOVED = "removed"
-    UNREADABLE = "unreadable"
-    CONTENT = "content"
-
-
-@dataclass(frozen=True, slots=True)
-class ReleaseFault:
-    """A fault; `where` is a path in the release."""
-
-    kind: FaultKind
-    where: str
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.message}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +97,10 @@ def _changed_files(folder: Path, manifest: Manifest) -> Iterator[ReleaseFault]:
             yield ReleaseFault(FaultKind.CHANGED, path, f"it has {found.size} bytes instead of {entry.size}")
         elif found.sha256 != entry.sha256:
             yield ReleaseFault(FaultKind.CHANGED, path, "its SHA-256 is not that of the manifest")
+    # These are compared with what lists them. The folder of the images may be a link to one on another disk.
+    elsewhere = with_folders(manifest) | ({IMAGES_FOLDER} if (folder / IMAGES_FOLDER).is_dir() else set())
     for path in _files(folder):
-        if path not in listed and path not in UNLISTED and not path.startswith(f"{IMAGES_FOLDER}/"):
+        if path not in listed and path not in UNLISTED and path.split("/")[0] not in elsewhere:
             yield ReleaseFault(FaultKind.ADDED, path, "the manifest does not list the file")
     missing = {IMAGES, *(instances_path(split) for split in manifest.counts)} - listed.keys()
     for path in sorted(missing):
@@ -197,6 +179,7 @@ def _content_faults(folder: Path, manifest: Manifest) -> Iterator[ReleaseFault]:
     yield from _id_faults(np.concatenate(all_ids) if all_ids else np.zeros(0, np.int64))
     yield from _balance_faults(manifest, sum(map(len, all_ids)))
     yield from _image_file_faults(folder, manifest)
+    yield from format_faults(folder, manifest, known)
 
 
 class _Contents:
@@ -277,7 +260,7 @@ def _balance_faults(manifest: Manifest, written: int) -> Iterator[ReleaseFault]:
 def _image_file_faults(folder: Path, manifest: Manifest) -> Iterator[ReleaseFault]:
     """Yield what is wrong with images beside the COCO files that the manifest does not list itself."""
     listed = {entry.path for entry in manifest.files}
-    files = {path for path in _files(folder) if path.startswith(f"{IMAGES_FOLDER}/")} - listed
+    files = {f"{IMAGES_FOLDER}/{path}" for path in _files(folder / IMAGES_FOLDER)} - listed
     if not files:
         return
     for one in references(folder):

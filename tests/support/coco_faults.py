@@ -57,6 +57,7 @@ def with_large_image_id(document: Document) -> None:
 VIOLATIONS: dict[str, Change] = {
     "parts": lambda document: document.pop("images"),
     "non-finite": lambda document: document["info"].update(version=NAN),
+    "lone-surrogate": first(attributes={"colour": "\ud83d"}),
     "large-image-id": with_large_image_id,
     "image-path": image(file_name="../a_09.jpg"),
     "image-without-annotations": one_more("images", id=99, file_name="new.jpg"),

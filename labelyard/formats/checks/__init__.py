@@ -60,7 +60,7 @@ from labelyard.formats.checks.images import (
 from labelyard.formats.checks.keypoints import keypoints, num_keypoints
 from labelyard.formats.checks.rule import Rule
 from labelyard.formats.checks.segmentations import mask_size, outline, run_lengths, segmentation
-from labelyard.formats.checks.structure import non_finite, parts
+from labelyard.formats.checks.structure import lone_surrogate, non_finite, parts
 from labelyard.formats.checks.values import Document
 
 CHECKS: dict[str, Rule] = {
@@ -103,6 +103,7 @@ CHECKS: dict[str, Rule] = {
         image_without_annotations,
         rotated_image,
         non_finite,
+        lone_surrogate,
     )
 }
 """Every rule that needs nothing but the file, by name, in the order in which faults are reported."""

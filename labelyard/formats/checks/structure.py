@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from labelyard.formats.checks.fault import DatasetFacts, Severity
 from labelyard.formats.checks.json_text import NonFinite
 from labelyard.formats.checks.rule import Violations, item_name, rule
-from labelyard.formats.checks.values import PARTS, Document
+from labelyard.formats.checks.values import PARTS, Document, abbreviated
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 FIELDS_WITH_RULES: Mapping[str, frozenset[str]] = {
     "images": frozenset({"id", "width", "height"}),
@@ -19,7 +22,7 @@ FIELDS_WITH_RULES: Mapping[str, frozenset[str]] = {
         "num_keypoints",
     }),
 }  # fmt: skip
-"""The fields of each part in which another rule reports a number that is none."""
+"""The fields of each part in which another rule reports a number that is none, or a text."""
 
 
 @rule(Severity.ERROR)
@@ -50,6 +53,35 @@ def non_finite(document: Document, _dataset: DatasetFacts | None) -> Violations:
         for item in document[part]:
             if any(_has_non_finite(value) for field, value in item.items() if field not in FIELDS_WITH_RULES[part]):
                 yield item_name(part, item), "has NaN or Infinity"
+
+
+@rule(Severity.ERROR)
+def lone_surrogate(document: Document, _dataset: DatasetFacts | None) -> Violations:
+    """No text has half of a character: the escape of one surrogate without the other.
+
+    Python reads it, but can write it into no file; readers in most other languages refuse the whole file.
+    """
+    for name, value in document.items():
+        if name not in PARTS and _has_lone_surrogate({name: value}):
+            yield abbreviated(name), "has half of a character"
+    for part in PARTS:
+        for item in document[part]:
+            if _has_lone_surrogate({name: one for name, one in item.items() if name not in FIELDS_WITH_RULES[part]}):
+                yield item_name(part, item), "has half of a character"
+
+
+def _has_lone_surrogate(value: Any) -> bool:
+    values: list[Any] = [value]
+    while values:
+        found = values.pop()
+        if isinstance(found, str):
+            if not found.isascii() and _SURROGATE.search(found):
+                return True
+        elif isinstance(found, dict):
+            values += [*found, *found.values()]
+        elif isinstance(found, list):
+            values += found
+    return False
 
 
 def _has_non_finite(value: Any) -> bool:

@@ -34,6 +34,12 @@ class Parts:
     missing: tuple[str, ...] = ()
 
 
+def require_file(path: Path) -> None:
+    """Raise InputError for a pipe, a socket or a device: a reader would wait for it without an end."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise InputError("it is no file, but a pipe or a device", where=str(path), next_step="name a file on a disk")
+
+
 def read_parts(path: Path, lists: Collection[str] = PARTS) -> Parts:
     """Return the parts of a file; a part that is missing, or not among the `lists`, is empty.
 
@@ -42,6 +48,7 @@ def read_parts(path: Path, lists: Collection[str] = PARTS) -> Parts:
     Raises InputError if the file cannot be read, is no JSON object (NaN and Infinity are no JSON), or a part is no
     list.
     """
+    require_file(path)
     try:
         with path.open("rb") as file:
             document = _document.decode(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))

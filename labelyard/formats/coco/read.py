@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from labelyard.annotations.content import Content, FrameObject, Image, Keypoint,
 from labelyard.annotations.masks import mask_points
 from labelyard.annotations.outlines import extent
 from labelyard.domain.labels import AttributeSpec, InputType, Label
-from labelyard.domain.objects import StoredObject
+from labelyard.domain.objects import StoredObject, parse_address
 from labelyard.errors import InputError
 from labelyard.formats.checks import check
 from labelyard.formats.checks.fault import Severity, summary
@@ -68,9 +68,9 @@ def content_of(document: Document, extra: Document | None = None) -> Content:
                 for one in objects_of(raw, frames[raw["image_id"]], labels[raw["category_id"]])
             ),
             *(
-                one
+                extra_object(kind, raw, frames[raw["image_id"]], labels[raw["category_id"]])
                 for kind, part in EXTRA_PARTS.items()
-                for one in _extra(kind, (extra or {}).get(part, ()), frames, labels)
+                for raw in (extra or {}).get(part, ())
             ),
         ]
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
@@ -80,8 +80,8 @@ def content_of(document: Document, extra: Document | None = None) -> Content:
 
 def image_of(raw: Mapping[str, Any]) -> Image:
     """Return an image from its COCO fields."""
-    bucket, _, key = str(raw.get("coco_url", "")).removeprefix("s3://").partition("/")
-    stored = StoredObject(bucket, key, raw["etag"], version_id=raw.get("version_id")) if key else None
+    found = parse_address(str(raw.get("coco_url", "")))
+    stored = StoredObject(*found, raw["etag"], version_id=raw.get("version_id")) if found and found[1] else None
     frame = raw.get("cvat_frame", raw["id"] - 1)
     orientation = raw.get("exif_orientation")
     return Image(raw["file_name"], raw["width"], raw["height"], frame, raw.get("cvat_name", ""), stored, orientation)
@@ -159,13 +159,10 @@ def _with_keypoints(raw: Mapping[str, Any], frame: int, label: Label) -> FrameOb
     return built(Kind.SKELETON, frame, label, (), attributes, keypoints)
 
 
-def _extra(
-    kind: Kind, entries: Sequence[Mapping[str, Any]], frames: Mapping[int, int], labels: Mapping[int, Label]
-) -> Iterator[FrameObject]:
-    for raw in entries:
-        frame, label, attributes = frames[raw["image_id"]], labels[raw["category_id"]], raw["attributes"]
-        points = tuple(value for pair in raw.get("points", ()) for value in pair)
-        yield built(kind, frame, label, points, attributes)
+def extra_object(kind: Kind, raw: Mapping[str, Any], frame: int, label: Label) -> FrameObject:
+    """Return the object of an item of the extra file."""
+    points = tuple(value for pair in raw.get("points", ()) for value in pair)
+    return built(kind, frame, label, points, raw["attributes"])
 
 
 def built(

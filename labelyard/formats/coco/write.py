@@ -10,6 +10,7 @@ from typing import Any
 
 from labelyard.annotations.content import FrameObject, Image, Kind
 from labelyard.domain.labels import AttributeSpec, Label
+from labelyard.domain.objects import address_of
 from labelyard.errors import ExportFailed
 from labelyard.formats.checks import check
 from labelyard.formats.checks.fault import Severity, in_lines
@@ -200,7 +201,7 @@ def image_fields(image: Image, number: int) -> dict[str, Any]:
     """Return an image as COCO has it, with where it comes from."""
     found: dict[str, Any] = {"id": number, "file_name": image.name, "width": image.width, "height": image.height}
     if image.stored is not None:
-        found["coco_url"] = f"s3://{image.stored.bucket}/{image.stored.key}"  # as it is: programs read it
+        found["coco_url"] = address_of(image.stored.bucket, image.stored.key)
         found["etag"] = image.stored.etag
         if image.stored.version_id:
             found["version_id"] = image.stored.version_id

@@ -106,7 +106,8 @@ def _check_whole(path: Path, where: str, dataset: DatasetFacts | None) -> Checke
     if "parts" in report.tallies:
         return CheckedFile(report, is_coco=isinstance(document, dict) and "annotations" in document)
     items = Items.of_document(document, where)
-    report.add(CHECKS["non-finite"](document, dataset))
+    for name in ("non-finite", "lone-surrogate"):
+        report.add(CHECKS[name](document, dataset))
     return _check(items, screen(items), dataset, report)
 
 

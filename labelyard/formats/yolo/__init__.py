@@ -46,9 +46,10 @@ class Yolo:
         return read_yolo(self._rows, folder)
 
 
-YOLO_FORMATS = {
-    "yolo-detect": Yolo(DetectRows()),
-    "yolo-segment": Yolo(SegmentRows()),
-    "yolo-obb": Yolo(ObbRows()),
-    "yolo-pose": Yolo(PoseRows()),
+YOLO_ROWS: dict[str, Rows] = {
+    "yolo-detect": DetectRows(),
+    "yolo-segment": SegmentRows(),
+    "yolo-obb": ObbRows(),
+    "yolo-pose": PoseRows(),
 }
+YOLO_FORMATS = {name: Yolo(rows) for name, rows in YOLO_ROWS.items()}

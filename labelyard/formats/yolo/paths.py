@@ -20,7 +20,7 @@ def image_paths(names: Iterable[str]) -> list[str]:
     Paths leave no folder, and no two have the same label file, on a file system that ignores case neither.
     """
     taken = _Taken()
-    return [taken.add(_sound(name)) for name in names]
+    return [taken.add(sound(name)) for name in names]
 
 
 def label_path(path: str) -> str:
@@ -36,8 +36,8 @@ def is_within(path: str) -> bool:
     )  # fmt: skip
 
 
-def _sound(name: str) -> str:
-    """Return a name without what readers misunderstand."""
+def sound(name: str) -> str:
+    """Return a name without what readers misunderstand; it has an ending."""
     *folders, file = [_part(part) for part in name.replace("\\", "_").split("/")]
     # Readers cut a path at its last dot, wherever that is: each name needs an ending.
     stem, _, ending = file.rpartition(".")

@@ -27,22 +27,21 @@ def write_yolo(rows: Rows, file: DatasetFile, folder: Path) -> Written:
     images = file.content.images
     paths = image_paths(image.name for image in images)
     labels = labels_by_class(file)
-    tally = _Tally()
-    writer = _Lines(rows, labels, tally)
+    lines = LabelLines(rows, labels)
     label_files = []
     objects = file.content.by_frame()
     for image, path in zip(images, paths, strict=True):
-        lines = [writer.line(one, image) for one in objects[image.frame]]
-        label_files.append(_write(folder / LABELS / label_path(path), "".join(f"{line}\n" for line in lines)))
-        tally.end_image()
+        text = lines.of_image(objects[image.frame], image)
+        label_files.append(_write(folder / LABELS / label_path(path), text))
     renamed = sum(image.name != path for image, path in zip(images, paths, strict=True))
-    warnings = (*rows.warnings(labels), *tally.warnings(), *_renaming(renamed))
+    warnings = (*rows.warnings(labels), *lines.tally.warnings(), *renaming(renamed, IMAGES, "images.json"))
     main = [
-        _write(folder / "data.yaml", _data(rows, labels)),
+        # Readers insist on `val`, and one batch has no split of its own.
+        _write(folder / "data.yaml", data_yaml(rows, labels, {"train": "train.txt", "val": "train.txt"})),
         _write(folder / "train.txt", "".join(f"./{IMAGES}/{path}\n" for path in paths)),
         _write(folder / "images.json", _images(file, paths, warnings)),
     ]
-    return Written((*main, *label_files), tally.written, warnings)
+    return Written((*main, *label_files), lines.tally.written, warnings)
 
 
 def labels_by_class(file: DatasetFile) -> list[Label]:
@@ -81,22 +80,27 @@ class _Tally:
         return [f"{count} objects {what}" for what, count in found.items() if count]
 
 
-class _Lines:
-    """The lines of label files."""
+class LabelLines:
+    """The lines of label files; `tally` counts what is in them."""
 
-    def __init__(self, rows: Rows, labels: Sequence[Label], tally: _Tally) -> None:
+    def __init__(self, rows: Rows, labels: Sequence[Label]) -> None:
         self._rows = rows
         self._labels = {label.name: (number, label) for number, label in enumerate(labels)}
         self._width = rows.width(labels)
-        self._tally = tally
+        self.tally = _Tally()
 
-    def line(self, one: FrameObject, image: Image) -> str:
-        """Return the line of an object, and count it."""
+    def of_image(self, objects: Sequence[FrameObject], image: Image) -> str:
+        """Return the text of an image's label file."""
+        text = "".join(f"{self._line(one, image)}\n" for one in objects)
+        self.tally.end_image()
+        return text
+
+    def _line(self, one: FrameObject, image: Image) -> str:
         number, label = self._labels[one.label]
         row = self._rows.row(one, label, image)
         assert isinstance(row, Row), row  # others are refused before
         numbers = (*row.numbers, *[0.0] * (self._width - len(row.numbers)))
-        self._tally.add(one, row, (number, *self._rows.box(numbers)))
+        self.tally.add(one, row, (number, *self._rows.box(numbers)))
         return " ".join([str(number), *map(_number, numbers)])
 
 
@@ -104,17 +108,18 @@ def _number(value: float) -> str:
     return f"{value:.{DECIMALS}f}".rstrip("0").rstrip(".")
 
 
-def _renaming(count: int) -> list[str]:
+def renaming(count: int, folder: str, listing: str) -> list[str]:
+    """Return the warning that this many images have another path in a folder than their name, as a file lists them."""
     if not count:
         return []
-    return [f"{count} images have another path in {IMAGES} than their name, see images.json: readers would confuse it"]
+    return [f"{count} images have another path in {folder} than their name, see {listing}: readers would confuse it"]
 
 
-def _data(rows: Rows, labels: Sequence[Label]) -> str:
+def data_yaml(rows: Rows, labels: Sequence[Label], lists: Mapping[str, str]) -> str:
+    """Return `data.yaml`, given the list of images of each split."""
     names = {number: label.name for number, label in enumerate(labels)}
-    # An empty path is the folder of data.yaml; "." would be the one in which the reader runs. Readers insist on `val`,
-    # and one batch has no split of its own.
-    fields = {"path": "", "train": "train.txt", "val": "train.txt", "names": names}
+    # An empty path is the folder of data.yaml; "." would be the one in which the reader runs.
+    fields = {"path": "", **lists, "names": names}
     text: str = yaml.safe_dump({**fields, **rows.fields(labels)}, sort_keys=False, allow_unicode=True, width=1 << 20)
     return text
 

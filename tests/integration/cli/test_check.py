@@ -162,10 +162,12 @@ def test_a_folder_has_the_totals_of_its_coco_files_and_examples_that_name_the_fi
 def test_a_broken_file_in_a_folder_ends_with_status_2_and_the_others_are_checked(tmp_path: Path) -> None:
     write(tmp_path / "data" / "a.json")
     (tmp_path / "data" / "b.json").write_text('{"images": [')
+    (tmp_path / "data" / "c.json").symlink_to("nowhere.json")
     answer = run("data", "--json")
     assert answer.exit_code == 2
     assert json.loads(answer.stdout)["images"] == 4
     assert "b.json: no JSON at line 1" in answer.stderr
+    assert "c.json: the file cannot be read: No such file" in answer.stderr
 
 
 def a_zip(path: Path, *members: tuple[str, str | bytes]) -> Path:

@@ -73,6 +73,7 @@ def test_the_previous_release_decides_what_is_not_given(run: Run, tmp_path: Path
         (["one.json", "--to", "release", "--splits", "train"], "'train' is not NAME=FRACTION"),
         (["one.json", "--to", "release", "--splits", "train=x"], "'train=x' is not NAME=FRACTION"),
         (["one.json", "--to", "release", "--splits", ""], "add up to 0"),
+        (["one.json", "--to", "release", "--splits", "train=1,train=1"], "train has two fractions"),
         (["one.json", "--to", "release", "--splits", "train=0.5"], "add up to 0.5"),
         (["one.json", "--to", "release", "--splits", "train=1", "--by", "("], "nor a regular expression"),
         (["one.json", "--to", "release", "--by", "folder"], "--by needs --splits"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,10 @@ FIRST, SECOND = [*FILES][:2]
 @pytest.fixture
 def released(workspace: Workspace) -> Workspace:
     """Six images in a release."""
-    workspace.apply(release={"splits": {"train": 0.5, "val": 0.5, "test": 0}})
+    workspace.apply(
+        release={"splits": {"train": 0.5, "val": 0.5, "test": 0}},
+        export={"formats": ["coco", "yolo-detect", "coco-keypoints"]},
+    )
     for file, content in FILES.items():
         workspace.put(file, content)
     ingest_and_export(workspace, workspace.close_batch())
@@ -36,8 +40,8 @@ def address(workspace: Workspace, path: str = "") -> ReleaseAddress:
     return find_release(workspace.context.store, f"s3://{workspace.bucket}/releases/street/{path}")
 
 
-def fetched(workspace: Workspace, to: Path, *splits: str) -> Fetched:
-    return fetch(workspace.context.store, address(workspace), to, splits, lambda *_: None)
+def fetched(workspace: Workspace, to: Path, *splits: str, formats: Sequence[str] = ()) -> Fetched:
+    return fetch(workspace.context.store, address(workspace), to, splits, lambda *_: None, formats)
 
 
 def test_the_folder_has_every_image_under_its_file_name_and_is_intact(released: Workspace, tmp_path: Path) -> None:
@@ -88,6 +92,21 @@ def test_an_image_that_is_gone_or_overwritten_is_named_and_the_others_are_fetche
         f"in/{SECOND}: another content was written since it was registered",
     ]
     assert not list((tmp_path / "f").rglob("*.part"))
+
+
+def test_a_format_is_laid_out_with_the_images_that_were_fetched(released: Workspace, tmp_path: Path) -> None:
+    fetched(released, tmp_path / "f", "train", formats=["yolo-detect", "coco-keypoints", "coco"])
+    own = tmp_path / "f" / "yolo-detect"
+    train = (own / "train.txt").read_text().splitlines()
+    assert sorted(path for path in own.rglob("*.jpg")) == sorted(own / line for line in train)
+    assert not (own / "val.txt").exists()
+    assert verify(tmp_path / "f").faults == ()
+    fetched(released, tmp_path / "f", formats=["yolo-detect"])  # goes on with the other split
+    assert {path.read_bytes() for path in own.rglob("*.jpg")} == set(FILES.values())
+    assert verify(tmp_path / "f").faults == ()
+    with pytest.raises(InputError, match="the release has no format 'voc'") as caught:
+        fetched(released, tmp_path / "f", formats=["voc"])
+    assert caught.value.next_step == "write one of coco, coco-keypoints, yolo-detect"
 
 
 def test_the_newest_release_is_found_by_the_folder_of_the_dataset(released: Workspace) -> None:

@@ -18,7 +18,7 @@ from labelyard.operations.explain import explain
 from labelyard.operations.fetch_release import fetch, find_release
 from labelyard.releases.verification import verify
 from tests.support.pictures import picture
-from tests.support.releasing import add_batch, folder, images, keys, latest, release
+from tests.support.releasing import add_batch, body, folder, images, keys, latest, release
 from tests.support.workspace import Workspace, ingest_and_export
 
 
@@ -249,6 +249,13 @@ def test_why_names_the_releases_of_an_object_and_the_reason_where_it_is_in_none(
     assert release(exported).number == 2
     assert "in release 2 (since release 1)" in why("1.jpg")
     assert why("2.jpg") == "not in release 2, last in release 1: it is quarantined"
+    exported.put("copy.jpg", body(exported, "in/1.jpg"))
+    ingest_and_export(exported, exported.close_batch())
+    exported.put("other.jpg", picture(51))
+    ingest_and_export(exported, exported.close_batch())
+    assert release(exported).number == 3
+    assert "in release 3 (since release 1): image " in why("1.jpg")
+    assert f"as {exported.url('1.jpg')}, which has the same content: image " in why("copy.jpg")
 
 
 def test_copies_of_the_images_stay_when_the_originals_go(exported: Workspace, tmp_path: Path) -> None:

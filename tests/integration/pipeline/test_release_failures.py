@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import delete
 
 from labelyard.errors import InputError, LabelyardError, LeaseTaken, NotFound, StoreError
 from labelyard.ledger import releases
+from labelyard.ledger.release_tables import ReleasedImage
+from labelyard.operations.recover_releases import recover_releases
 from labelyard.pipeline import release_dataset as step
 from labelyard.pipeline.release_dataset import release_dataset
-from tests.support.releasing import add_batch, body, keys, latest, release
+from tests.support.releasing import add_batch, body, folder, images, keys, latest, release
 from tests.support.workspace import AtFailpoint, Workspace
 
 
@@ -85,8 +89,34 @@ def test_a_release_that_the_ledger_does_not_know_is_not_overwritten(exported: Wo
     before = {key: body(exported, key) for key in keys(exported)}
     with pytest.raises(InputError, match="the bucket has a release 2 that the ledger does not know") as caught:
         release(exported)
-    assert "release.prefix" in caught.value.next_step
+    assert "labelyard rebuild" in caught.value.next_step
     assert {key: body(exported, key) for key in keys(exported)} == before
+
+
+def test_a_ledger_that_reads_the_releases_back_goes_on_with_the_same_ids_and_splits(
+    exported: Workspace, tmp_path: Path
+) -> None:
+    exported.apply(release={"splits": {"train": 0.5, "val": 0.5, "test": 0}})
+    for number in (1, 2):
+        release(exported)
+        add_batch(exported, f"more-{number}.jpg")
+    with exported.context.ledger.transaction() as tx:  # as a ledger has it that was rebuilt
+        rows = {number: releases.get(tx, "street", number) for number in (1, 2)}
+        tx.execute(delete(ReleasedImage))
+        for row in rows.values():
+            tx.delete(row)
+    assert [(one.dataset, one.number) for one in recover_releases(exported.context)] == [("street", 1), ("street", 2)]
+    assert recover_releases(exported.context) == []
+    with exported.context.ledger.read_only() as tx:
+        for number, row in rows.items():
+            found = releases.get(tx, "street", number)
+            for name in ("previous", "prefix", "exports", "manifest_sha256", "images", "annotations"):
+                assert getattr(found, name) == getattr(row, name), name
+    exported.apply(release={"splits": {"train": 0, "val": 0.5, "test": 0.5}})
+    assert release(exported).number == 3
+    before, after = (images(folder(exported, tmp_path / str(number), number)) for number in (2, 3))
+    assert len(after) == len(before) + 1
+    assert before.items() <= after.items()
 
 
 def test_a_run_that_lost_its_lease_stops_before_the_next_file(exported: Workspace, at_failpoint: AtFailpoint) -> None:

@@ -57,6 +57,12 @@ def test_files_that_contradict_each_other_are_both_named(name: str, tmp_path: Pa
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one.json", "two.json"]
 
 
+def test_no_pipe_is_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "one.json")
+    with pytest.raises(InputError, match="it is no file, but a pipe"):
+        merge_into(tmp_path / "release", tmp_path / "one.json")
+
+
 @pytest.mark.parametrize("field", ["etag", "coco_url", "sha256"])
 def test_two_contents_of_one_name_are_refused(field: str, tmp_path: Path) -> None:
     paths = []

@@ -200,6 +200,19 @@ def test_a_pipe_as_manifest_is_no_release(release: Path) -> None:
         verify(release)
 
 
+def test_a_folder_of_images_that_is_a_link_is_verified_like_any_other(release: Path, tmp_path: Path) -> None:
+    disk = tmp_path / "disk" / "cam0"
+    disk.mkdir(parents=True)
+    (disk / "a ü.jpg").write_bytes(b"image")
+    (release / "images").symlink_to(disk.parent)
+    assert faults(release) == []
+    (disk / "more.jpg").write_bytes(b"image")
+    assert faults(release) == [(FaultKind.ADDED, "images/cam0/more.jpg")]
+    (release / "images").unlink()
+    (release / "images").write_bytes(b"")
+    assert faults(release) == [(FaultKind.ADDED, "images")]
+
+
 def test_a_link_that_leads_nowhere_is_a_fault(release: Path) -> None:
     (release / "images" / "cam0").mkdir(parents=True)
     (release / "images" / "cam0" / "a ü.jpg").symlink_to("/nowhere")

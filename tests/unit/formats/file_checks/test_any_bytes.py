@@ -58,6 +58,7 @@ def with_value(field: str, text: str) -> str:
         ("segmentation", '{"size": [768, 1024], "counts": "' + "o" * 50_000 + '"}', "run-lengths"),
         ("segmentation", '"' + "x" * 50_000 + '"', "segmentation"),
         ("attributes", "NaN", "non-finite"),
+        ("attributes", '{"\\ud83d": 1}', "lone-surrogate"),
         ("iscrowd", '"\\ud800"', "iscrowd"),
         ("score", "{}", "score"),
     ],
@@ -66,7 +67,7 @@ def test_an_extreme_value_is_a_fault_of_its_rule_alone(field: str, text: str, ru
     assert rules(with_value(field, text), tmp_path) == {rule}
 
 
-@pytest.mark.parametrize("text", ["1e400", "9" * 10_000, '"' + "x" * 50_000 + '"', "[" * 200 + "]" * 200, '"\\ud83d"'])
+@pytest.mark.parametrize("text", ["1e400", "9" * 10_000, '"' + "x" * 50_000 + '"', "[" * 200 + "]" * 200])
 def test_an_extreme_value_that_no_reader_looks_at_is_no_fault(text: str, tmp_path: Path) -> None:
     assert rules(with_value("attributes", text), tmp_path) == set()
 
