@@ -65,7 +65,7 @@ A larger one, with all five kinds of attributes:
 ```yaml
 name: crossing
 description: The crossing, by day and by night.
-cvat: night-shift
+cvat: {{name: night-shift, organization: acme}}
 sources:
   - bucket: street-raw
     prefix: crossing/
@@ -105,6 +105,7 @@ too: `no`, `on`, `007`, `1:30` or a date needs quotes if it is meant as text.
 
 _SECTIONS = {
     "": "The file itself",
+    "CvatSection": "`cvat`",
     "Source": "`sources`",
     "Batching": "`batch`",
     "TaskSection": "`task`",

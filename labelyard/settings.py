@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from labelyard.cvat_names import organization_of, server_of
 from labelyard.errors import PrefectUnreachable, SettingsError
 
 ENV_FILE = ".env"
@@ -38,6 +39,8 @@ class CvatSettings(BaseModel):
     """An existing token, instead of a password."""
     dialect: Literal["auto", "v1", "v2"] = "auto"
     """The API version of the server; auto asks the server."""
+    organization: str = Field(default="", pattern=r"^[-a-zA-Z0-9_]{0,16}$")
+    """CVAT 2.x: the short name of the organization that tasks belong to, for datasets that name none."""
     timeout_seconds: float = Field(default=60, gt=0)
     """Timeout for the next byte of a response, in seconds."""
 
@@ -196,15 +199,19 @@ class Settings(BaseSettings):
         return self
 
     def cvat_named(self, name: str) -> CvatSettings:
-        """Return the CVAT that a dataset names. Raises SettingsError with the variable to set."""
-        found = self.cvat.get(name) or self.cvat.get(name.replace("-", "_"))
+        """Return the CVAT that a dataset names, with its organization: `default`, `default/acme`.
+
+        Raises SettingsError with the variable to set.
+        """
+        server, organization = server_of(name), organization_of(name)
+        found = self.cvat.get(server) or self.cvat.get(server.replace("-", "_"))
         if found is None:
             known = ", ".join(sorted(self.cvat)) or "none"
-            variable = f"LABELYARD_CVAT__{name.upper().replace('-', '_')}__URL"
+            variable = f"LABELYARD_CVAT__{server.upper().replace('-', '_')}__URL"
             raise SettingsError(
-                f"no CVAT called {name!r} (known: {known})", next_step=f"set {variable} and its USERNAME and PASSWORD"
+                f"no CVAT called {server!r} (known: {known})", next_step=f"set {variable} and its USERNAME and PASSWORD"
             )
-        return found
+        return found.model_copy(update={"organization": organization}) if organization else found
 
     def prefect_api(self) -> str:
         """Return the address of Prefect's API. Raises PrefectUnreachable if none is set."""

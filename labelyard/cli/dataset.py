@@ -13,6 +13,7 @@ import click
 from labelyard.config import DatasetSpec, read_spec
 from labelyard.config.fields import format_duration
 from labelyard.config.json_schema import json_schema
+from labelyard.cvat_names import server_of
 from labelyard.domain.formats import is_of_server
 from labelyard.domain.objects import s3_url
 from labelyard.errors import SpecError
@@ -108,7 +109,9 @@ def apply(files: tuple[Path, ...], shared: bool) -> None:  # noqa: FBT001 - clic
     for spec in specs.values():
         for address, other in _shared(spec, known):
             click.echo(f"{spec.name}: {address} is also a source of {other}: its objects become a task for each")
-    for name in sorted({_variable(spec.cvat) for spec in specs.values()} - {_variable(name) for name in settings.cvat}):
+    for name in sorted(
+        {_variable(server_of(spec.cvat)) for spec in specs.values()} - {_variable(name) for name in settings.cvat}
+    ):
         click.echo(f"these settings have no CVAT called {name.lower()}; workers need LABELYARD_CVAT__{name}__URL")
 
 

@@ -11,11 +11,11 @@ from typing import Annotated
 from pydantic import AfterValidator, ByteSize, Field, ValidationInfo, WithJsonSchema, field_validator
 
 from labelyard.config.checks_section import ChecksSection
+from labelyard.config.cvat_section import CvatPlace
 from labelyard.config.export_section import ExportSection
 from labelyard.config.fields import (
     Bucket,
     Count,
-    CvatName,
     Duration,
     Glob,
     Name,
@@ -222,8 +222,9 @@ class DatasetSpec(Section):
     """The name of the dataset. It is part of task names, runs and tags, and cannot be changed."""
     description: str = ""
     """For people."""
-    cvat: CvatName = "default"
-    """The name of the CVAT in the settings (`LABELYARD_CVAT__<NAME>__URL`)."""
+    cvat: CvatPlace = "default"
+    """The CVAT: its name in the settings (`LABELYARD_CVAT__<NAME>__URL`), or a mapping that also names an organization
+    there: `{organization: acme}`. An organization in the settings is the default."""
     sources: tuple[Source, ...] = Field(min_length=1)
     """Where images come from."""
     batch: Batching = Batching()

@@ -34,6 +34,7 @@ from labelyard.domain.tasks import (
     GitRepository,
     Job,
     JobStatus,
+    Member,
     Receipt,
     Task,
     TaskChange,
@@ -64,6 +65,8 @@ class Quirks:
     """Whether an export gives grouped shapes the bbox of the rectangles among them, and not that of all."""
     export_can_be_stale: bool = True
     """Whether an export may miss what was saved while it was written, until the next write."""
+    organizations: bool = False
+    """Whether the server has organizations."""
     interpolation: Interpolation = Interpolation.V1
     """How exports expand tracks."""
     anonymous_hourly: int | None = None
@@ -124,6 +127,10 @@ class Dialect(ABC):
     @abstractmethod
     def users(self) -> Exchange[list[User]]:
         """Return all visible users by id."""
+
+    @abstractmethod
+    def members(self) -> Exchange[list[Member]]:
+        """Return the members of the organization that the runner's requests name, by id."""
 
     # --- tasks -------------------------------------------------------------------------------------------------------
 

@@ -30,6 +30,7 @@ from labelyard.cvat.multipart import Multipart
 from labelyard.cvat.v2_values import (
     decode_creation,
     decode_job,
+    decode_member,
     decode_request,
     decode_task,
     decode_validation_layout,
@@ -44,6 +45,7 @@ from labelyard.domain.tasks import (
     GitRepository,
     Job,
     JobStatus,
+    Member,
     Receipt,
     Task,
     UploadFile,
@@ -56,12 +58,16 @@ T = TypeVar("T")
 PAGE_SIZE = 500
 """The largest page of a list [889]."""
 
+_OF_SPACE = frozenset({"tasks", "projects", "cloudstorages"})
+"""Lists that must not mix what belongs to different organizations."""
+
 QUIRKS = Quirks(
     task_assignee_field="assignee_id",
     task_z_order=False,
     annotation_source=True,
     label_color=True,
     skeletons=True,
+    organizations=True,
     boxes_lead_groups=True,
     export_can_be_stale=False,
     interpolation=Interpolation.V2,
@@ -95,6 +101,11 @@ class V2(Dialect):
         """Return all visible users by id; a plain user outside an organization receives only their own record [018]."""
         found = yield from self._all("users", {}, decode_user)
         return sorted(found, key=lambda user: user.id)
+
+    def members(self) -> Exchange[list[Member]]:
+        """Return the memberships of the organization, those that wait for their acceptance included [2.73 0774]."""
+        found = yield from self._all("memberships", {}, decode_member)
+        return sorted(found, key=lambda member: member.user.id)
 
     # --- tasks -------------------------------------------------------------------------------------------------------
 
@@ -236,7 +247,8 @@ class V2(Dialect):
         self, path: str, filters: Mapping[str, str], page: int, decoder: Callable[[Any], T]
     ) -> Exchange[tuple[list[T], int | None]]:
         """Return one page of a list, and the next page's number."""
-        request = self._get(path, **{**filters, "page_size": str(PAGE_SIZE), "page": str(page)})
+        query = {**filters, "page_size": str(PAGE_SIZE), "page": str(page)}
+        request = replace(self._get(path, **query), of_space=path in _OF_SPACE)
         response = yield from send(request, accept={404} if page > 1 else ())
         return decode_page(request, response, decoder, page)
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from labelyard.cvat.decoding import decode_user_id
+from labelyard.cvat.decoding import decode_user, decode_user_id
 from labelyard.cvat.error_responses import one_line
 from labelyard.domain.labels import Label
-from labelyard.domain.tasks import Creation, CreationState, FrameUse, Job, JobStatus, Task
+from labelyard.domain.tasks import Creation, CreationState, FrameUse, Job, JobStatus, Member, Task
 
 _CREATION_STATES = {
     "queued": CreationState.QUEUED,
@@ -46,6 +46,11 @@ def decode_task(data: Any) -> Task:
 def with_labels_and_jobs(task: Task, labels: Sequence[Label], jobs: Sequence[Job]) -> Task:
     """Return the task with its labels, in the order of their ids, and its jobs."""
     return replace(task, labels=tuple(sorted(labels, key=lambda label: label.id)), jobs=tuple(jobs))
+
+
+def decode_member(data: Any) -> Member:
+    """A membership, with the short record of its user."""
+    return Member(decode_user(data["user"]), str(data["role"]), bool(data["is_active"]))
 
 
 def decode_job(data: Any) -> Job:

@@ -85,6 +85,18 @@ class User:
     is_active: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A user's membership of an organization; `role` is owner, maintainer, supervisor or worker.
+
+    It is active once the user has accepted the invitation.
+    """
+
+    user: User
+    role: str
+    is_active: bool
+
+
 class JobStatus(StrEnum):
     """How far a job is, in the words of CVAT v1 (a 2.x dialect maps stage and state to them)."""
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 
 from labelyard.config import DatasetSpec
+from labelyard.cvat_names import server_of
 from labelyard.errors import CvatError, LabelyardError, LedgerError, StoreError
 from labelyard.ledger import Ledger, datasets
 from labelyard.operations.doctor.check import Check, CheckResult, Installation, Subject, fail
@@ -63,7 +64,7 @@ def _next_step(error: LabelyardError, name: str) -> str:
     if error.next_step not in ("", "labelyard doctor"):
         return error.next_step
     if isinstance(error, CvatError):
-        variable = name.removeprefix("CVAT ").upper().replace("-", "_")
+        variable = server_of(name.removeprefix("CVAT ")).upper().replace("-", "_")
         return f"start it, or correct LABELYARD_CVAT__{variable}__URL, __USERNAME and __PASSWORD"
     if isinstance(error, StoreError):
         of_queue = name == "queue" or error.where.startswith("queue ")  # a notification concerns queue and bucket
