@@ -15,6 +15,7 @@ from labelyard.config.cvat_section import CvatPlace
 from labelyard.config.export_section import ExportSection
 from labelyard.config.fields import (
     Bucket,
+    Caption,
     Count,
     Duration,
     Glob,
@@ -121,6 +122,9 @@ class TaskSection(Section):
     labels: tuple[LabelEntry, ...] = Field(min_length=1)
     """The labels, in the order in which annotators see them. Their COCO ids are 1, 2, … in this order and never change:
     a label added later gets the next free id at any position, and the id of a removed label is not used again."""
+    project: Caption | None = None
+    """CVAT 2.x: the project of the tasks, by its name; created if there is none. The labels are the project's then:
+    after a change here, `labelyard labels DATASET --apply` changes them there."""
     segment_size: Count = Field(default=0, ge=0, le=1_000_000)
     """Frames per job; 0 makes one job of the whole task."""
     overlap: Count | None = Field(default=None, ge=0, le=1_000_000)

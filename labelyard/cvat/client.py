@@ -29,6 +29,7 @@ from labelyard.domain.tasks import (
     Job,
     JobStatus,
     Member,
+    Project,
     Receipt,
     Task,
     TaskChange,
@@ -206,6 +207,28 @@ class Cvat:
     def git_repository(self, task_id: int) -> GitRepository:
         """Return the Git repository that a task is connected to."""
         return self._runner.run(self._runner.dialect.git_repository(task_id))
+
+    # --- projects, of CVAT 2.x ---------------------------------------------------------------------------------------
+
+    def find_projects(self, name: str) -> list[Project]:
+        """Return every project with exactly this name (case-sensitive), oldest first."""
+        return self._runner.run(self._runner.dialect.find_projects(name))
+
+    def create_project(self, name: str, labels: Sequence[Label]) -> Project:
+        """Create a project; call `find_projects` first. Raises LabelError before anything is sent."""
+        return self._runner.run(self._runner.dialect.create_project(name, labels))
+
+    def project(self, project_id: int) -> Project:
+        """Return one project. Raises CvatNotFound."""
+        return self._runner.run(self._runner.dialect.project(project_id))
+
+    def change_project_labels(self, project_id: int, labels: Sequence[Label]) -> Project:
+        """Add the labels that the project lacks, and change those of the same names; none is ever deleted."""
+        return self._runner.run(self._runner.dialect.change_project_labels(project_id, labels))
+
+    def delete_project(self, project_id: int) -> None:
+        """Delete a project, and all of its tasks with it."""
+        self._runner.run(self._runner.dialect.delete_project(project_id))
 
     # --- data --------------------------------------------------------------------------------------------------------
 

@@ -35,6 +35,7 @@ from labelyard.domain.tasks import (
     Job,
     JobStatus,
     Member,
+    Project,
     Receipt,
     Task,
     TaskChange,
@@ -139,10 +140,11 @@ class Dialect(ABC):
         check_labels(spec.labels, skeletons=self.quirks.skeletons)
         body: dict[str, Any] = {
             "name": normalize_name(spec.name),
-            "labels": self._encode_labels(spec.labels),
             "segment_size": spec.segment_size,
             "bug_tracker": spec.bug_tracker,
         }
+        # Never both [2.73 0864].
+        body |= {"project_id": spec.project} if spec.project else {"labels": self._encode_labels(spec.labels)}
         if self.quirks.task_z_order:
             body["z_order"] = spec.z_order
         if spec.overlap is not None:
@@ -201,6 +203,28 @@ class Dialect(ABC):
     @abstractmethod
     def git_repository(self, task_id: int) -> Exchange[GitRepository]:
         """Return the task's Git repository."""
+
+    # --- projects ----------------------------------------------------------------------------------------------------
+
+    def find_projects(self, name: str) -> Exchange[list[Project]]:  # noqa: ARG002
+        """Return the projects of exactly this name, oldest first."""
+        return _no_projects()
+
+    def create_project(self, name: str, labels: Sequence[Label]) -> Exchange[Project]:  # noqa: ARG002
+        """Create a project with labels."""
+        return _no_projects()
+
+    def project(self, project_id: int) -> Exchange[Project]:  # noqa: ARG002
+        """Return one project."""
+        return _no_projects()
+
+    def change_project_labels(self, project_id: int, labels: Sequence[Label]) -> Exchange[Project]:  # noqa: ARG002
+        """Add the labels that a project lacks, and change those of the same names; none is deleted."""
+        return _no_projects()
+
+    def delete_project(self, project_id: int) -> Exchange[None]:  # noqa: ARG002
+        """Delete a project with its tasks."""
+        return _no_projects()
 
     # --- data --------------------------------------------------------------------------------------------------------
 
@@ -333,3 +357,8 @@ class Dialect(ABC):
 
     def _get(self, path: str, /, **query: str) -> Request:
         return Request("GET", f"{self.root}/{path}", query=query, idempotent=True)
+
+
+def _no_projects() -> Exchange[Any]:
+    raise CvatDisagrees("projects are not supported for this CVAT; CVAT 2.x has them", where="labelyard")
+    yield  # makes this a generator, as every verb is

@@ -23,14 +23,16 @@ from labelyard.cvat.decoding import (
     send_for_task,
 )
 from labelyard.cvat.dialect import Dialect, Quirks
-from labelyard.cvat.encoding import SKELETON_FIELDS
+from labelyard.cvat.encoding import SKELETON_FIELDS, normalize_name
 from labelyard.cvat.error_responses import error_for, message_of, one_line
 from labelyard.cvat.exchange import Exchange, Pause, Request, Response, poll_intervals
+from labelyard.cvat.label_validation import check_labels
 from labelyard.cvat.multipart import Multipart
 from labelyard.cvat.v2_values import (
     decode_creation,
     decode_job,
     decode_member,
+    decode_project,
     decode_request,
     decode_task,
     decode_validation_layout,
@@ -46,6 +48,7 @@ from labelyard.domain.tasks import (
     Job,
     JobStatus,
     Member,
+    Project,
     Receipt,
     Task,
     UploadFile,
@@ -148,12 +151,58 @@ class V2(Dialect):
     def _labels(self, task_id: int) -> Exchange[Sequence[Label]]:
         return self._all("labels", {"task_id": str(task_id)}, decode_label)
 
+    # --- projects ----------------------------------------------------------------------------------------------------
+
+    def find_projects(self, name: str) -> Exchange[list[Project]]:
+        """Return the projects of exactly this name, oldest first; equal names are allowed [2.73 0846]."""
+        wanted = normalize_name(name)
+        found = yield from self._all("projects", {"search": wanted}, decode_project)
+        named = [one for one in found if one.name == wanted]
+        return (yield from self._with_labels(sorted(named, key=lambda project: project.id)))
+
+    def create_project(self, name: str, labels: Sequence[Label]) -> Exchange[Project]:
+        """Create a project with labels [2.73 0843]."""
+        check_labels(labels)
+        body = {"name": normalize_name(name), "labels": self._encode_labels(labels)}
+        project = yield from fetch(Request("POST", f"{self.root}/projects", json=body), decode_project)
+        (completed,) = yield from self._with_labels([project])
+        return completed
+
+    def project(self, project_id: int) -> Exchange[Project]:
+        """Return one project; 404 raises CvatNotFound [2.73 0852]."""
+        project = yield from fetch(self._get(f"projects/{project_id}"), decode_project)
+        (completed,) = yield from self._with_labels([project])
+        return completed
+
+    def change_project_labels(self, project_id: int, labels: Sequence[Label]) -> Exchange[Project]:
+        """Send the labels, those of known names with their ids; the server keeps the others [2.73 0885, 0887]."""
+        known = (yield from self.project(project_id)).labels
+        check_labels(labels)
+        body = {"labels": self._encode_changed_labels(labels, known)}
+        yield from send(Request("PATCH", f"{self.root}/projects/{project_id}", json=body))
+        return (yield from self.project(project_id))
+
+    def delete_project(self, project_id: int) -> Exchange[None]:
+        """Delete a project with its tasks [2.73 0900, 0902]."""
+        yield from send(Request("DELETE", f"{self.root}/projects/{project_id}"))
+
+    def _with_labels(self, projects: Sequence[Project]) -> Exchange[list[Project]]:
+        completed = []
+        for project in projects:
+            labels = yield from self._all("labels", {"project_id": str(project.id)}, decode_label)
+            ordered = tuple(sorted(labels, key=lambda label: label.id))
+            completed.append(replace(project, labels=ordered))
+        return completed
+
+    # --- changed labels ----------------------------------------------------------------------------------------------
+
     def _encode_changed_labels(self, labels: Sequence[Label], known: Sequence[Label]) -> list[dict[str, Any]]:
         """Add the ids that the labels and their attributes have: one without an id would be a second of its name."""
         encoded, by_name = self._encode_labels(labels), {label.name: label for label in known}
         for label in encoded:
             if (old := by_name.get(label["name"])) is not None:
                 label["id"] = old.id
+                label.setdefault("color", old.color)  # without it the server chooses another one
                 for field in SKELETON_FIELDS:  # without them the server keeps its own points
                     label.pop(field, None)
                 ids = {spec.name: spec.id for spec in old.attributes}

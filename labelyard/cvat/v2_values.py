@@ -9,7 +9,7 @@ from typing import Any
 from labelyard.cvat.decoding import decode_user, decode_user_id
 from labelyard.cvat.error_responses import one_line
 from labelyard.domain.labels import Label
-from labelyard.domain.tasks import Creation, CreationState, FrameUse, Job, JobStatus, Member, Task
+from labelyard.domain.tasks import Creation, CreationState, FrameUse, Job, JobStatus, Member, Project, Task
 
 _CREATION_STATES = {
     "queued": CreationState.QUEUED,
@@ -40,6 +40,14 @@ def decode_task(data: Any) -> Task:
         image_quality=data.get("image_quality"),
         created=data["created_date"],
         updated=data["updated_date"],
+        project=data.get("project_id"),
+    )
+
+
+def decode_project(data: Any) -> Project:
+    """A project without its labels, which have a URL of their own."""
+    return Project(
+        id=int(data["id"]), name=data["name"], owner=decode_user_id(data["owner"]), tasks=int(data["tasks"]["count"])
     )
 
 

@@ -24,6 +24,19 @@ class TaskSpec:
     z_order: bool = False
     bug_tracker: str = ""
     assignee: int | None = None
+    project: int | None = None
+    """CVAT 2.x: the id of its project. The labels are the project's then, and `labels` are not sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project of CVAT 2.x: the labels of all of its tasks; `tasks` is their number."""
+
+    id: int
+    name: str
+    labels: tuple[Label, ...] = ()
+    owner: int | None = None
+    tasks: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +158,8 @@ class Task:
     image_quality: int | None = None
     created: str = ""
     updated: str = ""
+    project: int | None = None
+    """CVAT 2.x: the id of its project."""
 
     @property
     def is_empty(self) -> bool:
