@@ -36,7 +36,7 @@ class CvatSettings(BaseModel):
     password: SecretStr | None = None
     """Its password, unless a token is set."""
     token: SecretStr | None = None
-    """An existing token, instead of a password."""
+    """A token, instead of a password: of CVAT 2.x a personal access token (docs/cvat.md)."""
     dialect: Literal["auto", "v1", "v2"] = "auto"
     """The API version of the server; auto asks the server."""
     organization: str = Field(default="", pattern=r"^[-a-zA-Z0-9_]{0,16}$")

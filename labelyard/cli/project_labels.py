@@ -36,9 +36,9 @@ def _described(found: ProjectLabels, left: ProjectLabels) -> str:
     done = [line for line in found.changes.to_apply if line not in left.changes.to_apply]
     lines += [f"  changed   {line}" for line in done]
     lines += [f"  to change {line}" for line in left.changes.to_apply]
-    lines += [f"  by hand   {line}" for line in left.changes.by_hand]
+    lines += [f"  manually  {line}" for line in left.changes.removals]
     if left.changes.to_apply:
         lines.append("next: the same command with --apply")
-    elif left.changes.by_hand:
+    elif left.changes.removals:
         lines.append("next: delete it in CVAT, with what people drew, or add it to the file and labelyard apply FILE")
     return "\n".join(lines)

@@ -22,6 +22,7 @@ from labelyard.domain.annotations import COCO, Annotations, Change
 from labelyard.domain.labels import Label
 from labelyard.domain.tasks import (
     About,
+    AccessToken,
     Creation,
     DataSpec,
     Frame,
@@ -138,6 +139,12 @@ class Cvat:
     def about(self) -> About:
         """Return the server's name and version."""
         return self._runner.run(self._runner.family.about())
+
+    def access_token(self) -> AccessToken | None:
+        """Return the personal access token of this client; None if it uses another token."""
+        if not self._runner.dialect.is_access_token(self.login().get_secret_value()):
+            return None
+        return self._runner.run(self._runner.dialect.access_token())
 
     def whoami(self) -> User:
         """Return the account of this client."""

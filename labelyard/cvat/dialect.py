@@ -28,6 +28,7 @@ from labelyard.domain.annotations import Annotations, Change, Interpolation
 from labelyard.domain.labels import Label
 from labelyard.domain.tasks import (
     About,
+    AccessToken,
     Creation,
     DataSpec,
     Frame,
@@ -112,6 +113,15 @@ class Dialect(ABC):
     def authorization(self, token: str) -> str:
         """The Authorization header for `token`."""
         return f"Token {token}"
+
+    def is_access_token(self, token: str) -> bool:  # noqa: ARG002 - for families that have such tokens
+        """Return whether `token` is a personal access token."""
+        return False
+
+    def access_token(self) -> Exchange[AccessToken]:
+        """Return the personal access token that the requests are sent with."""
+        raise CvatDisagrees("access_token is not supported for this CVAT: it has no such tokens", where="labelyard")
+        yield  # makes this a generator, as every verb is
 
     @abstractmethod
     def register(self, username: str, password: str, *, email: str, first: str, last: str) -> Exchange[None]:

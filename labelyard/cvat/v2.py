@@ -29,6 +29,7 @@ from labelyard.cvat.exchange import Exchange, Pause, Request, Response, poll_int
 from labelyard.cvat.label_validation import check_labels
 from labelyard.cvat.multipart import Multipart
 from labelyard.cvat.v2_values import (
+    decode_access_token,
     decode_creation,
     decode_job,
     decode_member,
@@ -41,6 +42,7 @@ from labelyard.cvat.v2_values import (
 from labelyard.domain.annotations import Interpolation
 from labelyard.domain.labels import Label
 from labelyard.domain.tasks import (
+    AccessToken,
     Creation,
     CreationState,
     Frame,
@@ -97,13 +99,21 @@ class V2(Dialect):
     # --- accounts ----------------------------------------------------------------------------------------------------
 
     def authorization(self, token: str) -> str:
-        """The Authorization header for `token`; a personal access token has a dot, and is a Bearer [033, 037]."""
-        return f"Bearer {token}" if "." in token else f"Token {token}"
+        """The Authorization header for `token`; a personal access token is a Bearer [033, 037]."""
+        return f"Bearer {token}" if self.is_access_token(token) else f"Token {token}"
+
+    def is_access_token(self, token: str) -> bool:
+        """Return whether `token` is a personal access token: it has a dot [033]."""
+        return "." in token
 
     def users(self) -> Exchange[list[User]]:
         """Return all visible users by id; a plain user outside an organization receives only their own record [018]."""
         found = yield from self._all("users", {}, decode_user)
         return sorted(found, key=lambda user: user.id)
+
+    def access_token(self) -> Exchange[AccessToken]:
+        """Return the token of the scheme Bearer; with one of a login this is 401 [2.73 0047, 0048]."""
+        return fetch(self._get("auth/access_tokens/self"), decode_access_token)
 
     def members(self) -> Exchange[list[Member]]:
         """Return the memberships of the organization, those that wait for their acceptance included [2.73 0774]."""

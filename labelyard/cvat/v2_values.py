@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from labelyard.cvat.decoding import decode_user, decode_user_id
 from labelyard.cvat.error_responses import one_line
 from labelyard.domain.labels import Label
-from labelyard.domain.tasks import Creation, CreationState, FrameUse, Job, JobStatus, Member, Project, Task
+from labelyard.domain.tasks import AccessToken, Creation, CreationState, FrameUse, Job, JobStatus, Member, Project, Task
 
 _CREATION_STATES = {
     "queued": CreationState.QUEUED,
@@ -54,6 +55,12 @@ def decode_project(data: Any) -> Project:
 def with_labels_and_jobs(task: Task, labels: Sequence[Label], jobs: Sequence[Job]) -> Task:
     """Return the task with its labels, in the order of their ids, and its jobs."""
     return replace(task, labels=tuple(sorted(labels, key=lambda label: label.id)), jobs=tuple(jobs))
+
+
+def decode_access_token(data: Any) -> AccessToken:
+    """A personal access token, without its value."""
+    expires = data["expiry_date"]
+    return AccessToken(str(data["name"]), bool(data["read_only"]), datetime.fromisoformat(expires) if expires else None)
 
 
 def decode_member(data: Any) -> Member:

@@ -12,22 +12,22 @@ from labelyard.domain.labels import AttributeSpec, Label
 class LabelChanges:
     """The differences between wanted labels and present ones, each in words that begin with the label's name.
 
-    `to_apply` can be changed in CVAT without a loss. `by_hand` are removals: with a label, an attribute or a point of a
+    `to_apply` can be changed in CVAT without a loss. `removals` cannot: with a label, an attribute or a point of a
     skeleton CVAT deletes what people drew, so only a person does that.
     """
 
     to_apply: tuple[str, ...] = ()
-    by_hand: tuple[str, ...] = ()
+    removals: tuple[str, ...] = ()
     labels: tuple[Label, ...] = field(default=(), repr=False)
     """The wanted labels that are new or differ in something of `to_apply`."""
 
     def __bool__(self) -> bool:
-        return bool(self.to_apply or self.by_hand)
+        return bool(self.to_apply or self.removals)
 
     @property
     def lines(self) -> tuple[str, ...]:
         """All differences."""
-        return (*self.to_apply, *self.by_hand)
+        return (*self.to_apply, *self.removals)
 
 
 def compare_labels(wanted: Sequence[Label], present: Sequence[Label]) -> LabelChanges:
@@ -38,15 +38,15 @@ def compare_labels(wanted: Sequence[Label], present: Sequence[Label]) -> LabelCh
     known = {label.name: label for label in present}
     names = {label.name for label in wanted}
     to_apply: list[str] = []
-    by_hand = [f"{label.name}: the dataset file has no such label" for label in present if label.name not in names]
+    removals = [f"{label.name}: the dataset file has no such label" for label in present if label.name not in names]
     changed = []
     for label in wanted:
         old = known.get(label.name)
         changes = ["new label"] if old is None else list(_changes(label, old))
         to_apply += [f"{label.name}: {change}" for change in changes]
         changed += [label] if changes else []
-        by_hand += [f"{label.name}: {change}" for change in (_removals(label, old) if old else ())]
-    return LabelChanges(tuple(to_apply), tuple(by_hand), tuple(changed))
+        removals += [f"{label.name}: {change}" for change in (_removals(label, old) if old else ())]
+    return LabelChanges(tuple(to_apply), tuple(removals), tuple(changed))
 
 
 def _changes(label: Label, old: Label) -> Iterator[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import BinaryIO
 
@@ -96,6 +97,15 @@ class User:
     is_staff: bool = False
     is_superuser: bool = False
     is_active: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """A personal access token of CVAT 2.x; `expires` is None for one that never does."""
+
+    name: str
+    read_only: bool
+    expires: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from labelyard.config import DatasetSpec
 from labelyard.cvat import Cvat, connect
-from labelyard.domain.tasks import User
+from labelyard.cvat_names import server_of
+from labelyard.domain.tasks import AccessToken, User
 from labelyard.errors import CvatUnauthorized
 from labelyard.operations.doctor.check import Check, CheckResult, Installation, Status, fail, ok, warning
 
 _TIMEOUT = 10.0
 _MAY_CREATE = frozenset({"admin", "user", "business"})
 """CVAT's groups whose members may create tasks: the first two of 1.x, all of 2.x."""
+_EXPIRES_SOON = timedelta(days=14)
 _MAY_MANAGE = frozenset({"owner", "maintainer"})
 """The roles in an organization that see all of its tasks and projects."""
 
@@ -38,6 +41,8 @@ def _check_cvat(name: str, installation: Installation) -> Iterator[CheckResult]:
     )  # fmt: skip
     try:
         yield _check_account(cvat, name)
+        if (token := cvat.access_token()) is not None:
+            yield _check_token(token, name, datetime.now(UTC))
         if cvat.organization:
             yield (membership := _check_membership(cvat, name))
             if membership.status is Status.FAIL:
@@ -58,6 +63,20 @@ def _check_account(cvat: Cvat, name: str) -> CheckResult:
     message = f"{me.username} may not create tasks (its groups: {groups})"
     next_step = f"make {me.username} a member of the group user or admin in {cvat.url}/admin"
     return fail(f"CVAT {name}", message, next_step)
+
+
+def _check_token(token: AccessToken, name: str, now: datetime) -> CheckResult:
+    """Check that a personal access token may write, and does not expire soon."""
+    title, variable = f"token of CVAT {name}", f"LABELYARD_CVAT__{server_of(name).upper().replace('-', '_')}__TOKEN"
+    if token.read_only:
+        next_step = f"make one that may write in CVAT, and set {variable}"
+        return fail(title, f"the personal access token {token.name!r} is read-only", next_step)
+    if token.expires is None:
+        return ok(title, f"{token.name!r}, which never expires")
+    message = f"{token.name!r} expires on {token.expires:%Y-%m-%d}"
+    if token.expires - now < _EXPIRES_SOON:
+        return warning(title, message, f"make another one in CVAT, and set {variable}")
+    return ok(title, message)
 
 
 def _check_membership(cvat: Cvat, name: str) -> CheckResult:

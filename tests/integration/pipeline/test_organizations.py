@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from pydantic import SecretStr
 
 from labelyard.cvat import connect
 from labelyard.domain.tasks import TaskSpec
-from labelyard.errors import CvatUnauthorized, SettingsError
+from labelyard.errors import CvatBusy, CvatUnauthorized, SettingsError
+from labelyard.ledger import batches
 from labelyard.operations.doctor.check import CheckResult, Installation
 from labelyard.operations.doctor.cvat import checks
+from labelyard.operations.doctor.runner import run_checks
 from labelyard.operations.repair import survey
 from labelyard.settings import CvatSettings, Settings
 from tests.support.cvat_families import V2
 from tests.support.pictures import picture
-from tests.support.sandbox_client_v2 import found_organization
+from tests.support.sandbox_client_v2 import found_organization, login
 from tests.support.workspace import FIRST, Workspace, ingest, ingest_and_export
 
 
@@ -97,3 +101,45 @@ def test_errors_name_the_organization(acme: Workspace) -> None:
     stranger = connect(acme.sandbox.url, username="bob", password="bobpass1", organization="acme")
     with pytest.raises(CvatUnauthorized, match="GET /api/tasks, organization acme: You do not have permission"):
         list(stranger.tasks())
+
+
+def _token(workspace: Workspace, **fields: object) -> SecretStr:
+    http = login(workspace.sandbox.url, "root")
+    return SecretStr(http.post("/auth/access_tokens", json={"name": "labelyard", **fields}).json()["value"])
+
+
+def _checked_token(workspace: Workspace, token: SecretStr) -> dict[str, CheckResult]:
+    settings = Settings(cvat={"default": CvatSettings(url=workspace.sandbox.url, token=token)})
+    return {result.name: result for result in run_checks(settings, {"CVAT": checks})}
+
+
+def test_a_personal_access_token_does_the_whole_job_and_the_doctor_knows_it(acme: Workspace) -> None:
+    token = _token(acme, read_only=False)
+    servers = {"default": CvatSettings(url=acme.sandbox.url, token=token)}
+    acme.context.settings = acme.context.settings.model_copy(update={"cvat": servers})
+    ingest_and_export(acme)
+    assert acme.line().state == "exported"
+    assert _checked_token(acme, token)["token of CVAT default"].message == "'labelyard', which never expires"
+
+
+def test_the_doctor_names_a_token_that_may_not_write_or_ends_soon_or_is_wrong(acme: Workspace) -> None:
+    soon = (datetime.now(UTC) + timedelta(days=3)).isoformat()
+    read_only = _checked_token(acme, _token(acme))["token of CVAT default"]
+    assert (read_only.status, read_only.message) == ("fail", "the personal access token 'labelyard' is read-only")
+    assert "LABELYARD_CVAT__DEFAULT__TOKEN" in read_only.next_step
+    assert (
+        _checked_token(acme, _token(acme, read_only=False, expiry_date=soon))["token of CVAT default"].status
+        == "warning"
+    )
+    wrong = _checked_token(acme, SecretStr("qUzFdwZj.Auen05cwcp89KbvYW822jZfGr3vMEEyk"))["CVAT default"]
+    assert (wrong.status, wrong.next_step.partition(",")[0]) == ("fail", "correct LABELYARD_CVAT__DEFAULT__TOKEN")
+
+
+def test_a_batch_waits_as_long_as_a_busy_server_asks_for(acme: Workspace) -> None:
+    acme.set_faults({"on": "POST /api/tasks", "status": 429, "retry_after": 1200, "times": 1})
+    with pytest.raises(CvatBusy):
+        ingest(acme)
+    with acme.context.ledger.read_only() as tx:
+        not_before = batches.get(tx, FIRST).not_before
+        assert not_before is not None
+        assert timedelta(minutes=19) < not_before - tx.now < timedelta(minutes=21)

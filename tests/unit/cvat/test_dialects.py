@@ -23,6 +23,7 @@ VERBS: dict[str, tuple[Any, ...]] = {
     "logout": (),
     "register": ("ann", "s3cret"),
     "about": (),
+    "access_token": (),
     "whoami": (),
     "users": (),
     "members": (),
@@ -56,7 +57,7 @@ VERBS: dict[str, tuple[Any, ...]] = {
 """The verbs with arguments for a first request."""
 PROJECTS = {verb for verb in VERBS if "project" in verb}
 NAMED = {"register": {"email": "", "first": "", "last": ""}}
-UNSUPPORTED = {"v1": {"members", *PROJECTS}, "v2": {"register", "git_repository"}}
+UNSUPPORTED = {"v1": {"access_token", "members", *PROJECTS}, "v2": {"register", "git_repository"}}
 NOT_IDEMPOTENT = {
     "logout",
     "register",
@@ -88,6 +89,7 @@ def test_these_are_all_verbs_of_a_dialect_and_of_the_client() -> None:
         "for_server",
         "authorization",
         "can_register",
+        "is_access_token",
     }
     assert set(VERBS) == verbs
     more = {"url", "close", "family", "quirks", "can_register", "organization", "in_organization", "assignable_users"}

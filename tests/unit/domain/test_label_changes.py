@@ -58,7 +58,7 @@ def test_what_is_new_or_different_can_be_applied_and_is_named() -> None:
         "car: new attribute age",
         "bus: new label",
     )
-    assert (changes.by_hand, [label.name for label in changes.labels]) == ((), ["car", "bus"])
+    assert (changes.removals, [label.name for label in changes.labels]) == ((), ["car", "bus"])
 
 
 def test_what_would_delete_annotations_is_left_to_a_person() -> None:
@@ -66,7 +66,7 @@ def test_what_would_delete_annotations_is_left_to_a_person() -> None:
         (replace(CAR, attributes=()), replace(BODY, sublabels=BODY.sublabels[:1])), (CAR, BODY, Label("x"))
     )
     assert changes.to_apply == ()
-    assert changes.by_hand == (
+    assert changes.removals == (
         "x: the dataset file has no such label",
         "car: the file has no attribute side",
         "body: points head, not head, hand",
