@@ -61,8 +61,8 @@ class Quirks:
     """Whether annotations have `source` (manual, auto)."""
     label_color: bool = False
     """Whether labels have `color`."""
-    skeletons: bool = False
-    """Whether a label can be a skeleton."""
+    label_types: bool = False
+    """Whether a label can have a type, skeleton being one."""
     boxes_lead_groups: bool = False
     """Whether an export gives grouped shapes the bbox of the rectangles among them, and not that of all."""
     export_can_be_stale: bool = True
@@ -147,7 +147,7 @@ class Dialect(ABC):
 
     def create_task(self, spec: TaskSpec) -> Exchange[Task]:
         """Create a task without data. Labels are checked first: a 500 here leaves an orphan task [122, 123]."""
-        check_labels(spec.labels, skeletons=self.quirks.skeletons)
+        check_labels(spec.labels, types=self.quirks.label_types)
         body: dict[str, Any] = {
             "name": normalize_name(spec.name),
             "segment_size": spec.segment_size,
@@ -199,7 +199,7 @@ class Dialect(ABC):
         if change.labels is not None:
             known = yield from self._labels(task_id)
             labels = with_known_values(change.labels, known)
-            check_labels(labels, skeletons=self.quirks.skeletons)
+            check_labels(labels, types=self.quirks.label_types)
             body["labels"] = self._encode_changed_labels(labels, known)
         request = Request("PATCH", f"{self.root}/tasks/{task_id}", json=body, idempotent=True)
         task = yield from fetch(request, self._decode_task)
@@ -359,7 +359,7 @@ class Dialect(ABC):
     def _encode_status(status: JobStatus) -> Mapping[str, str]: ...
 
     def _encode_labels(self, labels: Sequence[Label]) -> list[dict[str, Any]]:
-        return [encode_label(label, color=self.quirks.label_color) for label in labels]
+        return [encode_label(label, color=self.quirks.label_color, types=self.quirks.label_types) for label in labels]
 
     def _encode_changed_labels(self, labels: Sequence[Label], known: Sequence[Label]) -> list[dict[str, Any]]:  # noqa: ARG002 - for families that want ids
         """Return labels as a change of a task takes them; `known` are those that it has."""

@@ -71,7 +71,7 @@ QUIRKS = Quirks(
     task_z_order=False,
     annotation_source=True,
     label_color=True,
-    skeletons=True,
+    label_types=True,
     organizations=True,
     boxes_lead_groups=True,
     export_can_be_stale=False,
@@ -213,7 +213,7 @@ class V2(Dialect):
             if (old := by_name.get(label["name"])) is not None:
                 label["id"] = old.id
                 label.setdefault("color", old.color)  # without it the server chooses another one
-                for field in SKELETON_FIELDS:  # without them the server keeps its own points
+                for field in SKELETON_FIELDS if old.sublabels else ():  # without them the server keeps its own points
                     label.pop(field, None)
                 ids = {spec.name: spec.id for spec in old.attributes}
                 label["attributes"] = [

@@ -170,3 +170,10 @@ def test_the_command_shows_the_differences_and_applies_them(street: Workspace, m
     assert (shown.exit_code, "  to change bus: new label\n" in shown.output) == (1, True)
     applied = run("--apply")
     assert (applied.exit_code, "  changed   bus: new label" in applied.output) == (0, True)
+
+
+def test_the_type_of_a_label_is_changed_in_the_project(street: Workspace) -> None:
+    ingest(street)
+    street.apply(task={**PROJECT, "labels": [LABELS[0], {"name": "person", "type": "points"}]})
+    assert compare_project_labels(street.context, "street").changes.to_apply == ("person: type points, not any",)
+    assert not apply_project_labels(street.context, "street").changes
