@@ -24,6 +24,28 @@ ADDRESS = r"^https?://[^\s/?#@]+/?$"
 """The pattern of a server's address, which has no path and no password."""
 
 
+class CloudSettings(BaseModel):
+    """How a CVAT 2.x reads the buckets of datasets with `upload: cloud`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    credentials: Literal["registered", "keys", "store", "anonymous"] = "registered"
+    """registered: a person has registered the bucket in CVAT. Else labelyard does it once per bucket, with the keys of
+    the two settings below, with those of LABELYARD_STORE, or without any."""
+    access_key_id: str | None = None
+    """keys: the access key id that CVAT gets. It needs to read and list the bucket only."""
+    secret_access_key: SecretStr | None = None
+    """keys: its secret."""
+    endpoint_url: str | None = Field(default=None, pattern=ADDRESS)
+    """The address of the store as CVAT reaches it, if it is not LABELYARD_STORE__ENDPOINT_URL."""
+
+    @model_validator(mode="after")
+    def _complete_keys(self) -> Self:
+        if self.credentials == "keys" and not (self.access_key_id and self.secret_access_key):
+            raise ValueError("credentials are keys: set ACCESS_KEY_ID and SECRET_ACCESS_KEY too")
+        return self
+
+
 class CvatSettings(BaseModel):
     """A CVAT server, under the name that dataset files use."""
 
@@ -43,6 +65,8 @@ class CvatSettings(BaseModel):
     """CVAT 2.x: the short name of the organization that tasks belong to, for datasets that name none."""
     timeout_seconds: float = Field(default=60, gt=0)
     """Timeout for the next byte of a response, in seconds."""
+    cloud: CloudSettings = CloudSettings()
+    """The buckets of datasets with `upload: cloud`."""
 
 
 class StoreSettings(BaseModel):

@@ -114,6 +114,7 @@ class UploadMethod(StrEnum):
     STREAM = "stream"
     REMOTE = "remote"
     SHARE = "share"
+    CLOUD = "cloud"
 
 
 class TaskSection(Section):
@@ -139,10 +140,12 @@ class TaskSection(Section):
     bug_tracker: str = Field(default="", max_length=2000)
     """An address (http or https) that the task links to."""
     upload: UploadMethod = UploadMethod.STREAM
-    """stream: labelyard sends the files. remote: CVAT downloads presigned URLs. share: CVAT reads its own share. With
-    stream, frames follow the keys, folder by folder and numbers by their value; else CVAT orders them by its names."""
+    """stream: labelyard sends the files. remote: CVAT downloads presigned URLs. share: CVAT reads its own share. cloud:
+    CVAT 2.x reads the bucket, whenever somebody looks at a frame: objects must stay as they are. With stream and cloud,
+    frames follow the keys, folder by folder and numbers by their value; else CVAT orders them by its names."""
     inspect: Switch = True
-    """Whether to read and check each image first. Only remote and share may skip it."""
+    """Whether to read and check each image first. Without it (remote, share and cloud only) no image passes through
+    labelyard, and what CVAT itself finds is all that is found: a truncated JPEG is not."""
     share_prefix: str = ""
     """For `share`: prefix that turns a key into a path in CVAT's share."""
 
@@ -172,7 +175,7 @@ class TaskSection(Section):
                 f"write at most {self.segment_size // 2}, half of segment_size: CVAT creates wrong jobs otherwise",
             )
         if not self.inspect and self.upload is UploadMethod.STREAM:
-            yield ("inspect",), "upload: stream reads every byte anyway: write true, or choose remote or share"
+            yield ("inspect",), "upload: stream reads every byte anyway: write true, or choose remote, share or cloud"
         if self.share_prefix and self.upload is not UploadMethod.SHARE:
             yield ("share_prefix",), "is only for upload: share: remove it"
 
@@ -257,6 +260,15 @@ class DatasetSpec(Section):
     @classmethod
     def _no_overlap(cls, value: tuple[Source, ...]) -> tuple[Source, ...]:
         reject(_overlaps(value))
+        return value
+
+    @field_validator("task")
+    @classmethod
+    def _one_bucket(cls, value: TaskSection, info: ValidationInfo) -> TaskSection:
+        buckets = sorted({source.bucket for source in info.data.get("sources", ())})
+        if value.upload is UploadMethod.CLOUD and len(buckets) > 1:
+            what = f"a task reads one bucket, and the sources are in {', '.join(buckets)}: write a dataset for each"
+            reject([(("upload",), what)])
         return value
 
     @field_validator("annotators")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from labelyard.config.dataset import DatasetSpec
+from labelyard.config.dataset import DatasetSpec, UploadMethod
 from labelyard.config.fields import Problem
 from labelyard.config.loading import errors_at
 from labelyard.cvat_names import organization_of
@@ -18,6 +18,8 @@ def needs_of_cvat_2(spec: DatasetSpec) -> Iterator[Problem]:
         yield ("cvat",), "it has no organizations: remove the organization"
     if spec.task.project is not None:
         yield ("task", "project"), "it has no projects: remove it"
+    if spec.task.upload is UploadMethod.CLOUD:
+        yield ("task", "upload"), "it reads no bucket: write stream, remote or share"
     for number, label in enumerate(spec.task.labels):
         at = ("task", "labels", number)
         if label.color is not None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from labelyard.cvat.client_of_2 import ClientOf2
 from labelyard.cvat.credentials import Credentials
 from labelyard.cvat.dialect import Quirks
 from labelyard.cvat.dialects import DIALECTS
@@ -22,15 +23,12 @@ from labelyard.domain.annotations import COCO, Annotations, Change
 from labelyard.domain.labels import Label
 from labelyard.domain.tasks import (
     About,
-    AccessToken,
     Creation,
     DataSpec,
     Frame,
     GitRepository,
     Job,
     JobStatus,
-    Member,
-    Project,
     Receipt,
     Task,
     TaskChange,
@@ -77,15 +75,12 @@ def _secret(value: SecretStr | str | None) -> SecretStr | None:
     return SecretStr(value) if isinstance(value, str) else value
 
 
-class Cvat:
+class Cvat(ClientOf2):
     """A CVAT server; may be shared by threads. Every verb raises a CvatError with the server's message.
 
     Requests that are safe to repeat are retried. A lost response to any other raises UnclearAnswer: read the server's
     state before you repeat it.
     """
-
-    def __init__(self, runner: Runner) -> None:
-        self._runner = runner
 
     @property
     def url(self) -> str:
@@ -140,12 +135,6 @@ class Cvat:
         """Return the server's name and version."""
         return self._runner.run(self._runner.family.about())
 
-    def access_token(self) -> AccessToken | None:
-        """Return the personal access token of this client; None if it uses another token."""
-        if not self._runner.dialect.is_access_token(self.login().get_secret_value()):
-            return None
-        return self._runner.run(self._runner.dialect.access_token())
-
     def whoami(self) -> User:
         """Return the account of this client."""
         return self._runner.run(self._runner.dialect.whoami())
@@ -164,10 +153,6 @@ class Cvat:
             return users
         members = {member.user.id for member in self.members() if member.is_active}
         return [user for user in users if user.id in members]
-
-    def members(self) -> list[Member]:
-        """Return the members of the client's organization, by id; without one, the account's own memberships."""
-        return self._runner.run(self._runner.dialect.members())
 
     # --- tasks -------------------------------------------------------------------------------------------------------
 
@@ -214,28 +199,6 @@ class Cvat:
     def git_repository(self, task_id: int) -> GitRepository:
         """Return the Git repository that a task is connected to."""
         return self._runner.run(self._runner.dialect.git_repository(task_id))
-
-    # --- projects, of CVAT 2.x ---------------------------------------------------------------------------------------
-
-    def find_projects(self, name: str) -> list[Project]:
-        """Return every project with exactly this name (case-sensitive), oldest first."""
-        return self._runner.run(self._runner.dialect.find_projects(name))
-
-    def create_project(self, name: str, labels: Sequence[Label]) -> Project:
-        """Create a project; call `find_projects` first. Raises LabelError before anything is sent."""
-        return self._runner.run(self._runner.dialect.create_project(name, labels))
-
-    def project(self, project_id: int) -> Project:
-        """Return one project. Raises CvatNotFound."""
-        return self._runner.run(self._runner.dialect.project(project_id))
-
-    def change_project_labels(self, project_id: int, labels: Sequence[Label]) -> Project:
-        """Add the labels that the project lacks, and change those of the same names; none is ever deleted."""
-        return self._runner.run(self._runner.dialect.change_project_labels(project_id, labels))
-
-    def delete_project(self, project_id: int) -> None:
-        """Delete a project, and all of its tasks with it."""
-        self._runner.run(self._runner.dialect.delete_project(project_id))
 
     # --- data --------------------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ Numbers in brackets are recordings: [004] of CVAT 1.0.0, [2.x 004] of CVAT 2.54.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,19 +24,17 @@ from labelyard.cvat.error_responses import error_for, message_of
 from labelyard.cvat.exchange import Exchange, Request, Response, upload_timeout
 from labelyard.cvat.label_validation import check_labels, with_known_values
 from labelyard.cvat.multipart import Multipart
+from labelyard.cvat.verbs_of_2 import VerbsOf2
 from labelyard.domain.annotations import Annotations, Change, Interpolation
 from labelyard.domain.labels import Label
 from labelyard.domain.tasks import (
     About,
-    AccessToken,
     Creation,
     DataSpec,
     Frame,
     GitRepository,
     Job,
     JobStatus,
-    Member,
-    Project,
     Receipt,
     Task,
     TaskChange,
@@ -75,7 +73,7 @@ class Quirks:
     """Requests per hour that are allowed without a token, logins included; None means no limit."""
 
 
-class Dialect(ABC):
+class Dialect(VerbsOf2):
     """One API family. Each verb does what the verb of `Cvat` of the same name promises, and none does I/O."""
 
     can_register: ClassVar[bool] = True
@@ -114,15 +112,6 @@ class Dialect(ABC):
         """The Authorization header for `token`."""
         return f"Token {token}"
 
-    def is_access_token(self, token: str) -> bool:  # noqa: ARG002 - for families that have such tokens
-        """Return whether `token` is a personal access token."""
-        return False
-
-    def access_token(self) -> Exchange[AccessToken]:
-        """Return the personal access token that the requests are sent with."""
-        raise CvatDisagrees("access_token is not supported for this CVAT: it has no such tokens", where="labelyard")
-        yield  # makes this a generator, as every verb is
-
     @abstractmethod
     def register(self, username: str, password: str, *, email: str, first: str, last: str) -> Exchange[None]:
         """Create an account."""
@@ -138,10 +127,6 @@ class Dialect(ABC):
     @abstractmethod
     def users(self) -> Exchange[list[User]]:
         """Return all visible users by id."""
-
-    @abstractmethod
-    def members(self) -> Exchange[list[Member]]:
-        """Return the members of the organization that the runner's requests name, by id."""
 
     # --- tasks -------------------------------------------------------------------------------------------------------
 
@@ -213,28 +198,6 @@ class Dialect(ABC):
     @abstractmethod
     def git_repository(self, task_id: int) -> Exchange[GitRepository]:
         """Return the task's Git repository."""
-
-    # --- projects ----------------------------------------------------------------------------------------------------
-
-    def find_projects(self, name: str) -> Exchange[list[Project]]:  # noqa: ARG002
-        """Return the projects of exactly this name, oldest first."""
-        return _no_projects()
-
-    def create_project(self, name: str, labels: Sequence[Label]) -> Exchange[Project]:  # noqa: ARG002
-        """Create a project with labels."""
-        return _no_projects()
-
-    def project(self, project_id: int) -> Exchange[Project]:  # noqa: ARG002
-        """Return one project."""
-        return _no_projects()
-
-    def change_project_labels(self, project_id: int, labels: Sequence[Label]) -> Exchange[Project]:  # noqa: ARG002
-        """Add the labels that a project lacks, and change those of the same names; none is deleted."""
-        return _no_projects()
-
-    def delete_project(self, project_id: int) -> Exchange[None]:  # noqa: ARG002
-        """Delete a project with its tasks."""
-        return _no_projects()
 
     # --- data --------------------------------------------------------------------------------------------------------
 
@@ -367,8 +330,3 @@ class Dialect(ABC):
 
     def _get(self, path: str, /, **query: str) -> Request:
         return Request("GET", f"{self.root}/{path}", query=query, idempotent=True)
-
-
-def _no_projects() -> Exchange[Any]:
-    raise CvatDisagrees("projects are not supported for this CVAT; CVAT 2.x has them", where="labelyard")
-    yield  # makes this a generator, as every verb is

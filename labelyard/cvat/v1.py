@@ -20,13 +20,12 @@ from labelyard.domain.tasks import (
     GitRepository,
     Job,
     JobStatus,
-    Member,
     Receipt,
     Task,
     UploadFile,
     User,
 )
-from labelyard.errors import CvatBusy, CvatDisagrees, CvatNotFound, ExportFailed
+from labelyard.errors import CvatBusy, CvatNotFound, ExportFailed
 
 PAGE_SIZE = 1000
 """Tasks per page; the server has no upper limit [258]."""
@@ -76,11 +75,6 @@ class V1(Dialect):
         """Return all users by id."""
         decoder = lambda data: sorted(map(decode_user, data["results"]), key=lambda user: user.id)  # noqa: E731
         return fetch(self._get("users", page_size="all"), decoder)
-
-    def members(self) -> Exchange[list[Member]]:
-        """CVAT 1.0.0 has no organizations."""
-        raise CvatDisagrees("members is not supported for CVAT 1.x: it has no organizations", where="labelyard")
-        yield  # makes this a generator, as every verb is
 
     # --- tasks -------------------------------------------------------------------------------------------------------
 

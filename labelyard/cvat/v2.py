@@ -6,34 +6,31 @@ Tasks do not contain their labels and jobs: three requests make one `Task`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from labelyard.cvat.decoding import (
     decode,
     decode_label,
-    decode_page,
     decode_user,
     fetch,
     file_name,
     send,
     send_for_task,
 )
-from labelyard.cvat.dialect import Dialect, Quirks
-from labelyard.cvat.encoding import SKELETON_FIELDS, normalize_name
+from labelyard.cvat.dialect import Quirks
+from labelyard.cvat.encoding import SKELETON_FIELDS
 from labelyard.cvat.error_responses import error_for, message_of, one_line
 from labelyard.cvat.exchange import Exchange, Pause, Request, Response, poll_intervals
-from labelyard.cvat.label_validation import check_labels
 from labelyard.cvat.multipart import Multipart
+from labelyard.cvat.v2_projects import Projects
 from labelyard.cvat.v2_values import (
     decode_access_token,
     decode_creation,
     decode_job,
-    decode_member,
-    decode_project,
     decode_request,
     decode_task,
     decode_validation_layout,
@@ -49,22 +46,12 @@ from labelyard.domain.tasks import (
     GitRepository,
     Job,
     JobStatus,
-    Member,
-    Project,
     Receipt,
     Task,
     UploadFile,
     User,
 )
 from labelyard.errors import CvatDisagrees, CvatRefused, ExportFailed
-
-T = TypeVar("T")
-
-PAGE_SIZE = 500
-"""The largest page of a list [889]."""
-
-_OF_SPACE = frozenset({"tasks", "projects", "cloudstorages"})
-"""Lists that must not mix what belongs to different organizations."""
 
 QUIRKS = Quirks(
     task_assignee_field="assignee_id",
@@ -87,7 +74,7 @@ _STATUS_FIELDS = {
 """The fields that set a status. A worker may complete the job, but not change its stage [622, 623]."""
 
 
-class V2(Dialect):
+class V2(Projects):
     """The dialect of CVAT 2.x."""
 
     can_register = False
@@ -114,11 +101,6 @@ class V2(Dialect):
     def access_token(self) -> Exchange[AccessToken]:
         """Return the token of the scheme Bearer; with one of a login this is 401 [2.73 0047, 0048]."""
         return fetch(self._get("auth/access_tokens/self"), decode_access_token)
-
-    def members(self) -> Exchange[list[Member]]:
-        """Return the memberships of the organization, those that wait for their acceptance included [2.73 0774]."""
-        found = yield from self._all("memberships", {}, decode_member)
-        return sorted(found, key=lambda member: member.user.id)
 
     # --- tasks -------------------------------------------------------------------------------------------------------
 
@@ -160,51 +142,6 @@ class V2(Dialect):
 
     def _labels(self, task_id: int) -> Exchange[Sequence[Label]]:
         return self._all("labels", {"task_id": str(task_id)}, decode_label)
-
-    # --- projects ----------------------------------------------------------------------------------------------------
-
-    def find_projects(self, name: str) -> Exchange[list[Project]]:
-        """Return the projects of exactly this name, oldest first; equal names are allowed [2.73 0846]."""
-        wanted = normalize_name(name)
-        found = yield from self._all("projects", {"search": wanted}, decode_project)
-        named = [one for one in found if one.name == wanted]
-        return (yield from self._with_labels(sorted(named, key=lambda project: project.id)))
-
-    def create_project(self, name: str, labels: Sequence[Label]) -> Exchange[Project]:
-        """Create a project with labels [2.73 0843]."""
-        check_labels(labels)
-        body = {"name": normalize_name(name), "labels": self._encode_labels(labels)}
-        project = yield from fetch(Request("POST", f"{self.root}/projects", json=body), decode_project)
-        (completed,) = yield from self._with_labels([project])
-        return completed
-
-    def project(self, project_id: int) -> Exchange[Project]:
-        """Return one project; 404 raises CvatNotFound [2.73 0852]."""
-        project = yield from fetch(self._get(f"projects/{project_id}"), decode_project)
-        (completed,) = yield from self._with_labels([project])
-        return completed
-
-    def change_project_labels(self, project_id: int, labels: Sequence[Label]) -> Exchange[Project]:
-        """Send the labels, those of known names with their ids; the server keeps the others [2.73 0885, 0887]."""
-        known = (yield from self.project(project_id)).labels
-        check_labels(labels)
-        body = {"labels": self._encode_changed_labels(labels, known)}
-        yield from send(Request("PATCH", f"{self.root}/projects/{project_id}", json=body))
-        return (yield from self.project(project_id))
-
-    def delete_project(self, project_id: int) -> Exchange[None]:
-        """Delete a project with its tasks [2.73 0900, 0902]."""
-        yield from send(Request("DELETE", f"{self.root}/projects/{project_id}"))
-
-    def _with_labels(self, projects: Sequence[Project]) -> Exchange[list[Project]]:
-        completed = []
-        for project in projects:
-            labels = yield from self._all("labels", {"project_id": str(project.id)}, decode_label)
-            ordered = tuple(sorted(labels, key=lambda label: label.id))
-            completed.append(replace(project, labels=ordered))
-        return completed
-
-    # --- changed labels ----------------------------------------------------------------------------------------------
 
     def _encode_changed_labels(self, labels: Sequence[Label], known: Sequence[Label]) -> list[dict[str, Any]]:
         """Add the ids that the labels and their attributes have: one without an id would be a second of its name."""
@@ -301,24 +238,6 @@ class V2(Dialect):
         return _unsupported("git_repository")
 
     # --- lists, decoding and encoding --------------------------------------------------------------------------------
-
-    def _page(
-        self, path: str, filters: Mapping[str, str], page: int, decoder: Callable[[Any], T]
-    ) -> Exchange[tuple[list[T], int | None]]:
-        """Return one page of a list, and the next page's number."""
-        query = {**filters, "page_size": str(PAGE_SIZE), "page": str(page)}
-        request = replace(self._get(path, **query), of_space=path in _OF_SPACE)
-        response = yield from send(request, accept={404} if page > 1 else ())
-        return decode_page(request, response, decoder, page)
-
-    def _all(self, path: str, filters: Mapping[str, str], decoder: Callable[[Any], T]) -> Exchange[list[T]]:
-        """Return all pages of a list."""
-        found: list[T] = []
-        page: int | None = 1
-        while page:
-            items, page = yield from self._page(path, filters, page, decoder)
-            found += items
-        return found
 
     _decode_task = staticmethod(decode_task)
     _decode_job = staticmethod(decode_job)

@@ -6,7 +6,7 @@ Frames count from 0. `id` is the server's.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import BinaryIO
@@ -38,6 +38,26 @@ class Project:
     labels: tuple[Label, ...] = ()
     owner: int | None = None
     tasks: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CloudStorage:
+    """A bucket of S3 that CVAT 2.x reads itself; `endpoint_url` and `region` are empty for AWS's own."""
+
+    id: int
+    bucket: str
+    endpoint_url: str = ""
+    region: str = ""
+    prefix: str = ""
+    """Only keys that begin with it can be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class CloudCredentials:
+    """A pair of keys with which CVAT reads a bucket."""
+
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,14 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from labelyard.config import DatasetSpec
+from labelyard.config import DatasetSpec, UploadMethod
 from labelyard.cvat import Cvat, connect
 from labelyard.cvat_names import server_of
 from labelyard.domain.tasks import AccessToken, User
 from labelyard.errors import CvatUnauthorized
 from labelyard.operations.doctor.check import Check, CheckResult, Installation, Status, fail, ok, warning
+from labelyard.pipeline.cloud_storage import choose_storage, cloud_endpoint, registering_help
+from labelyard.settings import Settings
 
 _TIMEOUT = 10.0
 _MAY_CREATE = frozenset({"admin", "user", "business"})
@@ -49,6 +51,8 @@ def _check_cvat(name: str, installation: Installation) -> Iterator[CheckResult]:
                 return
         users = {user.username: user for user in cvat.users()}
         assignable = {user.username for user in cvat.assignable_users()}
+        for bucket in _cloud_buckets(installation, name):
+            yield _check_cloud_storage(cvat, name, bucket, installation.settings)
     finally:
         cvat.close()
     for spec in (spec for spec in installation.datasets if spec.cvat == name):
@@ -77,6 +81,22 @@ def _check_token(token: AccessToken, name: str, now: datetime) -> CheckResult:
     if token.expires - now < _EXPIRES_SOON:
         return warning(title, message, f"make another one in CVAT, and set {variable}")
     return ok(title, message)
+
+
+def _cloud_buckets(installation: Installation, name: str) -> list[str]:
+    specs = (spec for spec in installation.datasets if spec.cvat == name and spec.task.upload is UploadMethod.CLOUD)
+    return sorted({spec.sources[0].bucket for spec in specs})
+
+
+def _check_cloud_storage(cvat: Cvat, name: str, bucket: str, settings: Settings) -> CheckResult:
+    """Check that CVAT has the bucket, or that the settings say how to register it."""
+    title, credentials = f"cloud storage of {bucket}", settings.cvat_named(name).cloud.credentials
+    found = choose_storage(cvat.cloud_storages(bucket), cloud_endpoint(settings, name))
+    if found is not None:
+        return ok(title, f"number {found.id} in CVAT {name}")
+    if credentials == "registered":
+        return fail(title, f"CVAT {name} has none", registering_help(name))
+    return ok(title, f"the first batch registers it in CVAT {name} (credentials: {credentials})")
 
 
 def _check_membership(cvat: Cvat, name: str) -> CheckResult:

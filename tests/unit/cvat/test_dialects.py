@@ -9,11 +9,22 @@ from typing import Any
 import pytest
 
 from labelyard.cvat import DIALECTS, Cvat
+from labelyard.cvat.client_of_2 import ClientOf2
 from labelyard.cvat.dialect import Dialect
 from labelyard.cvat.exchange import Exchange, Request
+from labelyard.cvat.verbs_of_2 import VerbsOf2
 from labelyard.domain.annotations import Annotations, Change
 from labelyard.domain.labels import Label
-from labelyard.domain.tasks import DataSpec, JobStatus, Receipt, TaskChange, TaskSpec, UploadFile
+from labelyard.domain.tasks import (
+    CloudCredentials,
+    CloudStorage,
+    DataSpec,
+    JobStatus,
+    Receipt,
+    TaskChange,
+    TaskSpec,
+    UploadFile,
+)
 from labelyard.errors import CvatBusy, CvatDisagrees, CvatUnauthorized, UnclearAnswer
 from tests.support.dialect_stepping import json_response
 
@@ -41,6 +52,9 @@ VERBS: dict[str, tuple[Any, ...]] = {
     "git_repository": (1,),
     "upload": (1, [FILE], DataSpec()),
     "upload_remote": (1, ["http://images/a.jpg"], DataSpec()),
+    "cloud_storages": ("raw",),
+    "create_cloud_storage": (CloudStorage(0, "raw"), CloudCredentials("key", "s3cret")),
+    "upload_cloud": (1, 1, ["a.jpg"], DataSpec()),
     "upload_share": (1, ["a.jpg"], DataSpec()),
     "creation": (Receipt(1, "request"),),
     "frames": (1,),
@@ -56,8 +70,9 @@ VERBS: dict[str, tuple[Any, ...]] = {
 }
 """The verbs with arguments for a first request."""
 PROJECTS = {verb for verb in VERBS if "project" in verb}
+CLOUD = {verb for verb in VERBS if "cloud" in verb}
 NAMED = {"register": {"email": "", "first": "", "last": ""}}
-UNSUPPORTED = {"v1": {"access_token", "members", *PROJECTS}, "v2": {"register", "git_repository"}}
+UNSUPPORTED = {"v1": {"access_token", "members", *PROJECTS, *CLOUD}, "v2": {"register", "git_repository"}}
 NOT_IDEMPOTENT = {
     "logout",
     "register",
@@ -68,7 +83,7 @@ NOT_IDEMPOTENT = {
     "change_annotations",
     "import_annotations",
 }
-NOT_IDEMPOTENT |= {"upload", "upload_remote", "upload_share"}
+NOT_IDEMPOTENT |= {"upload", "upload_remote", "upload_share", "upload_cloud", "create_cloud_storage"}
 
 CASES = [(name, verb) for name in DIALECTS for verb in VERBS if verb not in UNSUPPORTED[name]]
 supported = pytest.mark.parametrize(("name", "verb"), CASES)
@@ -83,7 +98,7 @@ def start(name: str, verb: str) -> tuple[Exchange[Any], Request]:
 
 
 def test_these_are_all_verbs_of_a_dialect_and_of_the_client() -> None:
-    verbs = {name for name in vars(Dialect) if name[0] != "_"} - {
+    verbs = {name for name in (*vars(Dialect), *vars(VerbsOf2)) if name[0] != "_"} - {
         "root",
         "probe",
         "for_server",
@@ -93,7 +108,7 @@ def test_these_are_all_verbs_of_a_dialect_and_of_the_client() -> None:
     }
     assert set(VERBS) == verbs
     more = {"url", "close", "family", "quirks", "can_register", "organization", "in_organization", "assignable_users"}
-    client = {name for name in vars(Cvat) if name[0] != "_"} - more
+    client = {name for name in (*vars(Cvat), *vars(ClientOf2)) if name[0] != "_"} - more
     assert client == verbs - {"tasks_page"} | {"tasks"}
 
 
