@@ -154,8 +154,8 @@ def _not_inspected(lease: BatchLease, members: Sequence[Object]) -> tuple[list[_
         return [_Image(member) for member in members], {}
     stored = [member.stored for member in members]
     present = {obj.identity for obj in head_objects(lease.context.store, stored)}
-    gone = ImageError("it was deleted or overwritten after it had been registered")
-    unusable: _Unusable = {member.id: gone for member in members if member.stored.identity not in present}
+    missing = ImageError("it was deleted or overwritten after it had been registered")
+    unusable: _Unusable = {member.id: missing for member in members if member.stored.identity not in present}
     return [_Image(member) for member in members if member.id not in unusable], unusable
 
 

@@ -131,8 +131,8 @@ def test_every_error_response_becomes_its_error_in_one_line() -> None:
 
 
 def test_the_type_and_the_color_of_a_label_are_sent_and_read() -> None:
-    lane = Label("lane", color="#00ff00", type="polyline")
-    _, requests, _ = play(v2.create_task(TaskSpec("t", (lane,))), [response(77), response(78)])
+    road = Label("lane", color="#00ff00", type="polyline")
+    _, requests, _ = play(v2.create_task(TaskSpec("t", (road,))), [response(77), response(78)])
     [sent] = requests[0].json["labels"]
     assert (sent["type"], sent["color"]) == ("polyline", "#00ff00")
     found = decode_label(sent | {"id": 1})
