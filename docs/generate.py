@@ -65,7 +65,7 @@ A larger one, with all five kinds of attributes:
 ```yaml
 name: crossing
 description: The crossing, by day and by night.
-cvat: night-shift
+cvat: {{name: night-shift, organization: acme}}
 sources:
   - bucket: street-raw
     prefix: crossing/
@@ -105,6 +105,7 @@ too: `no`, `on`, `007`, `1:30` or a date needs quotes if it is meant as text.
 
 _SECTIONS = {
     "": "The file itself",
+    "CvatSection": "`cvat`",
     "Source": "`sources`",
     "Batching": "`batch`",
     "TaskSection": "`task`",
@@ -228,11 +229,18 @@ def settings() -> str:
     parts.append(_table(_PARTS[""], "", "variable | meaning", rows))
     for name, section in nested.items():
         prefix = f"LABELYARD_{name.upper()}__" + ("<NAME>__" if section is CvatSettings else "")
-        rows = [_setting_row(f"{prefix}{inner.upper()}", field) for inner, field in section.model_fields.items()]
+        rows = list(_setting_rows(prefix, section))
         heading = _PARTS.get(name, f"`labelyard {name}`")
         parts.append(_table(heading, section.__doc__ or "", "variable | meaning", rows))
     lines = [f"{name}={value}" for name, value in server_settings(UpSettings()).items()]
     return "".join([*parts, _PREFECT.format(server_settings="\n".join(lines))])
+
+
+def _setting_rows(prefix: str, section: type[BaseModel]) -> Iterator[str]:
+    """Yield a row for each setting of a section, those of sections in it included."""
+    for name, field in section.model_fields.items():
+        variable, inner = f"{prefix}{name.upper()}", _section_of(field)
+        yield from [_setting_row(variable, field)] if inner is None else _setting_rows(f"{variable}__", inner)
 
 
 def _section_of(field: FieldInfo) -> type[BaseModel] | None:

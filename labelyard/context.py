@@ -47,14 +47,20 @@ class Context:
             yield Path(folder)
 
     def cvat(self, name: str) -> Cvat:
-        """Return the client of the CVAT that datasets call `name`. Raises SettingsError for an unknown name."""
+        """Return the client of the CVAT, and of the organization there, that datasets call `name`.
+
+        Raises SettingsError for an unknown name.
+        """
         at = self.settings.cvat_named(name)
         with _lock:
-            if at not in _cvats:
-                _cvats[at] = connect(
+            server = at.model_copy(update={"organization": ""})
+            if server not in _cvats:
+                _cvats[server] = connect(
                     at.url, username=at.username, password=at.password, token=at.token, dialect=at.dialect,
                     timeout=at.timeout_seconds,
                 )  # fmt: skip
+            if at not in _cvats:  # with the session of the other clients of the server
+                _cvats[at] = _cvats[server].in_organization(at.organization)
             return _cvats[at]
 
 

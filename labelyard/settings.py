@@ -15,12 +15,35 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from labelyard.cvat_names import organization_of, server_of
 from labelyard.errors import PrefectUnreachable, SettingsError
 
 ENV_FILE = ".env"
 """The file of settings, in the folder in which a command is run."""
 ADDRESS = r"^https?://[^\s/?#@]+/?$"
 """The pattern of a server's address, which has no path and no password."""
+
+
+class CloudSettings(BaseModel):
+    """How a CVAT 2.x reads the buckets of datasets with `upload: cloud`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    credentials: Literal["registered", "keys", "store", "anonymous"] = "registered"
+    """registered: a person has registered the bucket in CVAT. Else labelyard does it once per bucket, with the keys of
+    the two settings below, with those of LABELYARD_STORE, or without any."""
+    access_key_id: str | None = None
+    """keys: the access key id that CVAT gets. It needs to read and list the bucket only."""
+    secret_access_key: SecretStr | None = None
+    """keys: its secret."""
+    endpoint_url: str | None = Field(default=None, pattern=ADDRESS)
+    """The address of the store as CVAT reaches it, if it is not LABELYARD_STORE__ENDPOINT_URL."""
+
+    @model_validator(mode="after")
+    def _complete_keys(self) -> Self:
+        if self.credentials == "keys" and not (self.access_key_id and self.secret_access_key):
+            raise ValueError("credentials are keys: set ACCESS_KEY_ID and SECRET_ACCESS_KEY too")
+        return self
 
 
 class CvatSettings(BaseModel):
@@ -35,11 +58,15 @@ class CvatSettings(BaseModel):
     password: SecretStr | None = None
     """Its password, unless a token is set."""
     token: SecretStr | None = None
-    """An existing token, instead of a password."""
+    """A token, instead of a password: of CVAT 2.x a personal access token (docs/cvat.md)."""
     dialect: Literal["auto", "v1", "v2"] = "auto"
     """The API version of the server; auto asks the server."""
+    organization: str = Field(default="", pattern=r"^[-a-zA-Z0-9_]{0,16}$")
+    """CVAT 2.x: the short name of the organization that tasks belong to, for datasets that name none."""
     timeout_seconds: float = Field(default=60, gt=0)
     """Timeout for the next byte of a response, in seconds."""
+    cloud: CloudSettings = CloudSettings()
+    """The buckets of datasets with `upload: cloud`."""
 
 
 class StoreSettings(BaseModel):
@@ -196,15 +223,19 @@ class Settings(BaseSettings):
         return self
 
     def cvat_named(self, name: str) -> CvatSettings:
-        """Return the CVAT that a dataset names. Raises SettingsError with the variable to set."""
-        found = self.cvat.get(name) or self.cvat.get(name.replace("-", "_"))
+        """Return the CVAT that a dataset names, with its organization: `default`, `default/acme`.
+
+        Raises SettingsError with the variable to set.
+        """
+        server, organization = server_of(name), organization_of(name)
+        found = self.cvat.get(server) or self.cvat.get(server.replace("-", "_"))
         if found is None:
             known = ", ".join(sorted(self.cvat)) or "none"
-            variable = f"LABELYARD_CVAT__{name.upper().replace('-', '_')}__URL"
+            variable = f"LABELYARD_CVAT__{server.upper().replace('-', '_')}__URL"
             raise SettingsError(
-                f"no CVAT called {name!r} (known: {known})", next_step=f"set {variable} and its USERNAME and PASSWORD"
+                f"no CVAT called {server!r} (known: {known})", next_step=f"set {variable} and its USERNAME and PASSWORD"
             )
-        return found
+        return found.model_copy(update={"organization": organization}) if organization else found
 
     def prefect_api(self) -> str:
         """Return the address of Prefect's API. Raises PrefectUnreachable if none is set."""

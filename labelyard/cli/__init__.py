@@ -30,6 +30,10 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
         "validate": Command("labelyard.cli.dataset:validate", "Check dataset files."),
         "db": Command("labelyard.cli.db:db", "Manage the ledger's database."),
         "apply": Command("labelyard.cli.dataset:apply", "Store dataset files in the ledger."),
+        "labels": Command(
+            "labelyard.cli.project_labels:labels",
+            "Compare the labels of DATASET's project in CVAT with its dataset file; --apply changes the project.",
+        ),
         "notifications": Command(
             "labelyard.cli.notifications:notifications",
             "Show what makes the buckets of DATASET notify a queue of new and deleted files; --apply carries it out.",

@@ -12,7 +12,7 @@ from labelyard.cli.cvat_connection import Connection
 from labelyard.cli.cvat_dataset import dataset
 from labelyard.cli.cvat_output import cvat_command
 from labelyard.cvat import Cvat, connect
-from labelyard.domain.tasks import About, User
+from labelyard.domain.tasks import About, Member, User
 
 
 @click.group()
@@ -21,6 +21,7 @@ from labelyard.domain.tasks import About, User
 @click.option("--username", help="The account, if it is not that of the settings.")
 @click.option("--password-file", type=click.File(), help="A file whose first line is the password; - is stdin.")
 @click.option("--token-file", type=click.File(), help="A file whose first line is a token; - is stdin.")
+@click.option("--organization", metavar="NAME", help="CVAT 2.x: the short name of an organization; '' for none.")
 @click.option("--dialect", type=click.Choice(["auto", "v1", "v2"]), help="The family of the server's API.")
 @click.pass_context
 def cvat(context: click.Context, /, **options: Any) -> None:
@@ -86,6 +87,13 @@ def whoami(cvat: Cvat) -> User:
 def users(cvat: Cvat) -> list[User]:
     """List the users that this account may see."""
     return cvat.users()
+
+
+@cvat.command()
+@cvat_command
+def members(cvat: Cvat) -> list[Member]:
+    """CVAT 2.x: list the members of the organization, with their roles."""
+    return cvat.members()
 
 
 for command in (*cvat_tasks.COMMANDS, *cvat_jobs.COMMANDS, dataset):

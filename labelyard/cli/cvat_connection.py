@@ -28,6 +28,7 @@ class Connection:
     password_file: IO[str] | None = None
     token_file: IO[str] | None = None
     dialect: Literal["auto", "v1", "v2"] | None = None
+    organization: str | None = None
 
     @cached_property
     def server(self) -> CvatSettings:
@@ -35,7 +36,8 @@ class Connection:
         server = _settings_for(self.url) if self.url else load_settings().cvat_named(self.name)
         if self.username and self.username != server.username:  # the password in the settings is another account's
             server = server.model_copy(update={"username": self.username, "password": None, "token": None})
-        return server.model_copy(update={"dialect": self.dialect}) if self.dialect else server
+        given = {"dialect": self.dialect, "organization": self.organization}
+        return server.model_copy(update={name: value for name, value in given.items() if value is not None})
 
     @cached_property
     def cvat(self) -> Cvat:
@@ -43,7 +45,10 @@ class Connection:
         server = self.server
         token = read_secret(self.token_file) or server.token
         password = None if token else self.password()
-        return connect(server.url, username=server.username, password=password, token=token, dialect=server.dialect)
+        return connect(
+            server.url, username=server.username, password=password, token=token, dialect=server.dialect,
+            organization=server.organization,
+        )  # fmt: skip
 
     @contextmanager
     def error_hints(self) -> Iterator[None]:

@@ -18,7 +18,7 @@ from labelyard.cli.table import print_table
 from labelyard.cvat import Cvat
 from labelyard.cvat.error_responses import one_line
 from labelyard.domain.annotations import Annotations
-from labelyard.domain.tasks import Frame, Job, JobStatus, Task, User
+from labelyard.domain.tasks import Frame, Job, JobStatus, Member, Task, User
 
 _COLUMNS: dict[type, dict[str, Callable[[Any], object]]] = {
     Task: {
@@ -43,6 +43,12 @@ _COLUMNS: dict[type, dict[str, Callable[[Any], object]]] = {
         "email": lambda user: user.email or "-",
         "groups": lambda user: ", ".join(user.groups) or "-",
         "rights": lambda user: "superuser" if user.is_superuser else "staff" if user.is_staff else "-",
+    },
+    Member: {
+        "user": lambda member: member.user.id,
+        "name": lambda member: member.user.username,
+        "role": lambda member: member.role,
+        "active": lambda member: "yes" if member.is_active else "invited",
     },
     Frame: {
         "frame": lambda frame: frame.name,

@@ -13,11 +13,16 @@ import click
 from labelyard.config import DatasetSpec, read_spec
 from labelyard.config.fields import format_duration
 from labelyard.config.json_schema import json_schema
+from labelyard.config.server_needs import needs_of_cvat_2, reject_for_cvat_1
+from labelyard.cvat_names import server_of
 from labelyard.domain.formats import COUNTED_SERVER_FORMATS, is_of_server, server_name
 from labelyard.domain.objects import s3_url
-from labelyard.errors import SpecError
+from labelyard.errors import CvatError, SettingsError, SpecError
 from labelyard.ledger import Ledger, datasets
 from labelyard.settings import load_settings
+
+_TIMEOUT = 5.0
+"""Seconds for a CVAT to say its version."""
 
 
 @click.command()
@@ -38,9 +43,11 @@ def validate(files: tuple[Path, ...]) -> None:
     """Check dataset files. Errors name file, line, field, and what to write instead.
 
     Of a file without errors it says what the formats of its exports drop: labels, kinds of shapes, attributes.
-    The exit status is 1 if any file has errors. Only the files are read; nothing is connected to.
+    The exit status is 1 if any file has errors. Nothing is connected to, with one exception: if a file needs CVAT 2.x
+    (projects, colors, …), the CVAT of the settings, as far as there is one, is asked for its version.
     """
     specs, wrong = _read_all(files)
+    wrong += _reject_for_servers(specs)
     for path, spec in specs.items():
         click.echo(f"{path}: ok: {summary(spec)}")
         for line in _losses(spec):
@@ -50,6 +57,37 @@ def validate(files: tuple[Path, ...]) -> None:
     if wrong:
         click.echo(f"labelyard: {len(wrong)} of {len(files)} files have errors", err=True)
         sys.exit(1)
+
+
+def _reject_for_servers(specs: dict[Path, DatasetSpec]) -> list[SpecError]:
+    """Remove the datasets from `specs` that need CVAT 2.x and have CVAT 1.0.0; return their errors."""
+    wrong = []
+    for path, spec in list(specs.items()):
+        if any(needs_of_cvat_2(spec)) and _family_of(spec.cvat) == "v1":
+            try:
+                reject_for_cvat_1(path, spec)
+            except SpecError as error:
+                wrong.append(error)
+                del specs[path]
+    return wrong
+
+
+def _family_of(cvat: str) -> str | None:
+    """Return the API family of the CVAT in the settings, which is asked unless they say it; None if unknown."""
+    from labelyard.cvat import connect  # noqa: PLC0415 - slow to import, and few files need it
+
+    try:
+        at = load_settings().cvat_named(cvat)
+    except SettingsError:
+        return None
+    if at.dialect != "auto":
+        return at.dialect
+    try:
+        with closing(connect(at.url, timeout=_TIMEOUT)) as client:
+            return client.family
+    except CvatError as error:
+        click.echo(f"a file needs CVAT 2.x, and {cvat} could not be asked for its version: {error.happened}", err=True)
+        return None
 
 
 def _losses(spec: DatasetSpec) -> Iterator[str]:
@@ -93,6 +131,7 @@ def apply(files: tuple[Path, ...], shared: bool) -> None:  # noqa: FBT001 - clic
     All files are checked before any is stored. A file without changes makes no new version.
     """
     specs, wrong = _read_all(files)
+    wrong += _reject_for_servers(specs)
     if wrong:
         raise SpecError(
             "\n".join(error.happened for error in wrong), next_step=f"labelyard validate {' '.join(map(str, files))}"
@@ -110,7 +149,9 @@ def apply(files: tuple[Path, ...], shared: bool) -> None:  # noqa: FBT001 - clic
     for spec in specs.values():
         for address, other in _shared(spec, known):
             click.echo(f"{spec.name}: {address} is also a source of {other}: its objects become a task for each")
-    for name in sorted({_variable(spec.cvat) for spec in specs.values()} - {_variable(name) for name in settings.cvat}):
+    for name in sorted(
+        {_variable(server_of(spec.cvat)) for spec in specs.values()} - {_variable(name) for name in settings.cvat}
+    ):
         click.echo(f"these settings have no CVAT called {name.lower()}; workers need LABELYARD_CVAT__{name}__URL")
 
 

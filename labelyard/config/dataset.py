@@ -11,11 +11,12 @@ from typing import Annotated
 from pydantic import AfterValidator, ByteSize, Field, ValidationInfo, WithJsonSchema, field_validator
 
 from labelyard.config.checks_section import ChecksSection
+from labelyard.config.cvat_section import CvatPlace
 from labelyard.config.export_section import ExportSection
 from labelyard.config.fields import (
     Bucket,
+    Caption,
     Count,
-    CvatName,
     Duration,
     Glob,
     Name,
@@ -113,6 +114,7 @@ class UploadMethod(StrEnum):
     STREAM = "stream"
     REMOTE = "remote"
     SHARE = "share"
+    CLOUD = "cloud"
 
 
 class TaskSection(Section):
@@ -121,6 +123,9 @@ class TaskSection(Section):
     labels: tuple[LabelEntry, ...] = Field(min_length=1)
     """The labels, in the order in which annotators see them. Their COCO ids are 1, 2, … in this order and never change:
     a label added later gets the next free id at any position, and the id of a removed label is not used again."""
+    project: Caption | None = None
+    """CVAT 2.x: the project of the tasks, by its name; created if there is none. The labels are the project's then:
+    after a change here, `labelyard labels DATASET --apply` changes them there."""
     segment_size: Count = Field(default=0, ge=0, le=1_000_000)
     """Frames per job; 0 makes one job of the whole task."""
     overlap: Count | None = Field(default=None, ge=0, le=1_000_000)
@@ -135,10 +140,12 @@ class TaskSection(Section):
     bug_tracker: str = Field(default="", max_length=2000)
     """An address (http or https) that the task links to."""
     upload: UploadMethod = UploadMethod.STREAM
-    """stream: labelyard sends the files. remote: CVAT downloads presigned URLs. share: CVAT reads its own share. With
-    stream, frames follow the keys, folder by folder and numbers by their value; else CVAT orders them by its names."""
+    """stream: labelyard sends the files. remote: CVAT downloads presigned URLs. share: CVAT reads its own share. cloud:
+    CVAT 2.x reads the bucket, whenever somebody looks at a frame: objects must stay as they are. With stream and cloud,
+    frames follow the keys, folder by folder and numbers by their value; else CVAT orders them by its names."""
     inspect: Switch = True
-    """Whether to read and check each image first. Only remote and share may skip it."""
+    """Whether to read and check each image first. Without it (remote, share and cloud only) no image passes through
+    labelyard, and what CVAT itself finds is all that is found: a truncated JPEG is not."""
     share_prefix: str = ""
     """For `share`: prefix that turns a key into a path in CVAT's share."""
 
@@ -168,7 +175,7 @@ class TaskSection(Section):
                 f"write at most {self.segment_size // 2}, half of segment_size: CVAT creates wrong jobs otherwise",
             )
         if not self.inspect and self.upload is UploadMethod.STREAM:
-            yield ("inspect",), "upload: stream reads every byte anyway: write true, or choose remote or share"
+            yield ("inspect",), "upload: stream reads every byte anyway: write true, or choose remote, share or cloud"
         if self.share_prefix and self.upload is not UploadMethod.SHARE:
             yield ("share_prefix",), "is only for upload: share: remove it"
 
@@ -222,8 +229,9 @@ class DatasetSpec(Section):
     """The name of the dataset. It is part of task names, runs and tags, and cannot be changed."""
     description: str = ""
     """For people."""
-    cvat: CvatName = "default"
-    """The name of the CVAT in the settings (`LABELYARD_CVAT__<NAME>__URL`)."""
+    cvat: CvatPlace = "default"
+    """The CVAT: its name in the settings (`LABELYARD_CVAT__<NAME>__URL`), or a mapping that also names an organization
+    there: `{organization: acme}`. An organization in the settings is the default."""
     sources: tuple[Source, ...] = Field(min_length=1)
     """Where images come from."""
     batch: Batching = Batching()
@@ -252,6 +260,15 @@ class DatasetSpec(Section):
     @classmethod
     def _no_overlap(cls, value: tuple[Source, ...]) -> tuple[Source, ...]:
         reject(_overlaps(value))
+        return value
+
+    @field_validator("task")
+    @classmethod
+    def _one_bucket(cls, value: TaskSection, info: ValidationInfo) -> TaskSection:
+        buckets = sorted({source.bucket for source in info.data.get("sources", ())})
+        if value.upload is UploadMethod.CLOUD and len(buckets) > 1:
+            what = f"a task reads one bucket, and the sources are in {', '.join(buckets)}: write a dataset for each"
+            reject([(("upload",), what)])
         return value
 
     @field_validator("annotators")

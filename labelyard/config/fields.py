@@ -131,7 +131,8 @@ Switch = Annotated[bool, Field(strict=True)]
 """true or false."""
 
 _NAME = r"[a-z0-9][a-z0-9._-]{0,62}"
-_CVAT_NAME = r"[a-z0-9]+([_-][a-z0-9]+)*"
+CVAT_NAME = r"[a-z0-9]+([_-][a-z0-9]+)*"
+ORGANIZATION = r"[-a-zA-Z0-9_]{1,16}"
 _BUCKET = r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]"
 _COLOR = r"#[0-9a-fA-F]{6}"
 
@@ -144,8 +145,14 @@ def _name(value: str) -> str:
 
 def _cvat_name(value: str) -> str:
     # It is part of environment variable names, where `__` is a separator and dots are not allowed.
-    if len(value) > 63 or not re.fullmatch(_CVAT_NAME, value):
+    if len(value) > 63 or not re.fullmatch(CVAT_NAME, value):
         raise ValueError("write small letters and digits, in parts joined by one '_' or '-'")
+    return value
+
+
+def _organization(value: str) -> str:
+    if not re.fullmatch(ORGANIZATION, value):
+        raise ValueError("write the organization's short name: up to 16 letters, digits, '_' or '-'")
     return value
 
 
@@ -216,8 +223,12 @@ def _person(value: str) -> str:
 
 Name = Annotated[str, AfterValidator(_name), WithJsonSchema({"type": "string", "pattern": f"^{_NAME}$"})]
 """Lower-case letters, digits, `.`, `_`, `-`: it is part of task names, run names and tags."""
-CvatName = Annotated[str, AfterValidator(_cvat_name), WithJsonSchema({"type": "string", "pattern": f"^{_CVAT_NAME}$"})]
+CvatName = Annotated[str, AfterValidator(_cvat_name), WithJsonSchema({"type": "string", "pattern": f"^{CVAT_NAME}$"})]
 """Lower-case letters, digits, single `_` and `-`: it is part of setting names."""
+Organization = Annotated[
+    str, AfterValidator(_organization), WithJsonSchema({"type": "string", "pattern": f"^{ORGANIZATION}$"})
+]
+"""The short name of an organization in CVAT."""
 Bucket = Annotated[str, AfterValidator(_bucket), WithJsonSchema({"type": "string", "pattern": f"^{_BUCKET}$"})]
 """A bucket's name."""
 Prefix = Annotated[str, AfterValidator(_prefix), WithJsonSchema({"type": "string", "pattern": "^([^/*?][^*?]*)?$"})]

@@ -18,6 +18,7 @@ from labelyard.domain.labels import (
     AttributeSpec,
     InputType,
     Label,
+    LabelType,
 )
 
 _Value = Annotated[str, WithJsonSchema({"type": ["string", "number", "boolean"]})]
@@ -123,7 +124,9 @@ class LabelSection(Section):
     name: Caption
     """Unique in the dataset."""
     color: Color | None = None
-    """`#rrggbb`, for servers that store a color."""
+    """`#rrggbb`; by default CVAT chooses one. Only CVAT 2.x has colors."""
+    type: LabelType | None = None
+    """The only kind of annotation that CVAT 2.x offers for the label; by default any, or skeleton if it has points."""
     attributes: tuple[AttributeSection, ...] = ()
     """The attributes of each annotation."""
     points: tuple[Caption, ...] = ()
@@ -132,7 +135,11 @@ class LabelSection(Section):
     """The lines of a skeleton, each between two of its points: `[[head, hand], [hand, foot]]`."""
 
     def problems(self) -> Iterator[Problem]:
-        """Yield points that occur twice, and lines that are not between two points."""
+        """Yield a type that contradicts the points, points that occur twice, and lines that are not between two."""
+        if self.points and self.type not in (None, LabelType.SKELETON):
+            yield ("type",), f"a label with points is a skeleton: remove type or points, not {self.type}"
+        if self.type is LabelType.SKELETON and not self.points:
+            yield ("type",), "a skeleton needs points, such as [head, hand]"
         yield from ((("points", *path), words) for path, words in duplicates(self.points))
         for i, ends in enumerate(self.lines):
             if len(ends) != 2 or ends[0] == ends[-1]:
@@ -154,7 +161,7 @@ class LabelSection(Section):
             self.name,
             tuple(a.spec() for a in self.attributes),
             self.color,
-            type="skeleton" if self.points else "any",
+            type=LabelType.SKELETON if self.points else self.type or LabelType.ANY,
             sublabels=tuple(Label(point, type="points") for point in self.points),
             edges=tuple((self.points.index(start), self.points.index(end)) for start, end in self.lines),
         )

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from labelyard.config.dataset import DatasetSpec
+from labelyard.config.fields import Problem
 from labelyard.config.messages import message_for
 from labelyard.config.yaml_document import Document, format_path, read_document
 from labelyard.errors import SpecError, YamlError
@@ -21,14 +22,25 @@ MAX_FILE_BYTES = 1024 * 1024
 
 def read_spec(path: Path) -> DatasetSpec:
     """Load a dataset file. Raises SpecError with a line `file:line: field: what is wrong` for each error."""
+    return parse_spec(_body(path), str(path))
+
+
+def errors_at(path: Path, problems: Iterable[Problem]) -> SpecError:
+    """Return an error with the line of each problem in a dataset file that can be read."""
+    document = _document(_body(path), str(path))
+    return _spec_error(
+        str(path), [(document.line(where), f"{format_path(where)}: {words}") for where, words in problems]
+    )
+
+
+def _body(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            body = file.read(MAX_FILE_BYTES + 1)
+            return file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise SpecError(
             f"cannot be read: {error.strerror}", where=str(path), next_step="labelyard init writes a first dataset file"
         ) from None
-    return parse_spec(body, str(path))
 
 
 def parse_spec(body: bytes, where: str) -> DatasetSpec:

@@ -102,8 +102,14 @@ def _types_at(where: Path) -> Iterator[Any]:
         if isinstance(part, int):
             todo = [get_args(kind)[0] for kind in _alternatives(todo) if get_origin(kind) is tuple]
         else:
-            todo = [model.model_fields[part].annotation for model in _models(todo) if part in model.model_fields]
+            fields = [model.model_fields[part] for model in _models(todo) if part in model.model_fields]
+            todo = [kind for field in fields for kind in (field.annotation, *map(_section, field.metadata)) if kind]
     yield from _alternatives(todo)
+
+
+def _section(metadata: object) -> Any:
+    """Return the section as which a field is written whose value is not a section, None for any other."""
+    return getattr(metadata, "section", None)
 
 
 def _alternatives(kinds: list[Any]) -> Iterator[Any]:

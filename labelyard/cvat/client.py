@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from labelyard.cvat.client_of_2 import ClientOf2
 from labelyard.cvat.credentials import Credentials
 from labelyard.cvat.dialect import Quirks
 from labelyard.cvat.dialects import DIALECTS
@@ -53,39 +54,43 @@ def connect(
     password: SecretStr | str | None = None,
     token: SecretStr | str | None = None,
     dialect: str = "auto",
+    organization: str = "",
     clock: Clock = time,
     timeout: float = 60.0,
 ) -> Cvat:
     """Return a client of the CVAT at `url`, with a token or a name and password; close it after use.
 
-    Nothing is sent before the first verb. `timeout` is in seconds, for one silent request; verbs that wait have
-    deadlines of their own. Raises InputError for an invalid address or an unknown dialect.
+    `organization` is the short name of the only organization that the client reads and writes, for CVAT 2.x. Nothing is
+    sent before the first verb. `timeout` is in seconds, for one silent request; verbs that wait have deadlines of their
+    own. Raises InputError for an invalid address or an unknown dialect.
     """
     if dialect not in {"auto", *DIALECTS}:
         raise InputError(f"the dialect {dialect!r} is unknown; use auto, {' or '.join(DIALECTS)}")
     families = list(DIALECTS.values()) if dialect == "auto" else [DIALECTS[dialect]]
     credentials = Credentials(username, _secret(password), _secret(token))
-    return Cvat(Runner(HttpTransport(url, timeout), credentials, families, clock))
+    return Cvat(Runner(HttpTransport(url, timeout), credentials, families, clock, organization))
 
 
 def _secret(value: SecretStr | str | None) -> SecretStr | None:
     return SecretStr(value) if isinstance(value, str) else value
 
 
-class Cvat:
+class Cvat(ClientOf2):
     """A CVAT server; may be shared by threads. Every verb raises a CvatError with the server's message.
 
     Requests that are safe to repeat are retried. A lost response to any other raises UnclearAnswer: read the server's
     state before you repeat it.
     """
 
-    def __init__(self, runner: Runner) -> None:
-        self._runner = runner
-
     @property
     def url(self) -> str:
         """The server's address without a path, for links."""
         return self._runner.transport.url
+
+    @property
+    def organization(self) -> str:
+        """The short name of the client's organization; empty if it has none."""
+        return self._runner.organization
 
     @property
     def quirks(self) -> Quirks:
@@ -97,6 +102,10 @@ class Cvat:
         """The name of the server's dialect in DIALECTS; with `auto` the server is asked once."""
         found = type(self._runner.family)
         return next(name for name, dialect in DIALECTS.items() if type(dialect) is found)
+
+    def in_organization(self, slug: str) -> Cvat:
+        """Return a client that shares this one's session and connections, and reads and writes in an organization."""
+        return Cvat(self._runner.in_organization(slug))
 
     def close(self) -> None:
         """Close the connections; the token stays valid."""
@@ -133,6 +142,17 @@ class Cvat:
     def users(self) -> list[User]:
         """Return all users that this account may see, by id."""
         return self._runner.run(self._runner.dialect.users())
+
+    def assignable_users(self) -> list[User]:
+        """Return the users to whom jobs may be given, by id: those who may log in, and are members.
+
+        CVAT gives a job to anyone, and one who is no member of its organization may be unable to open it.
+        """
+        users = [user for user in self.users() if user.is_active]
+        if not self.organization:
+            return users
+        members = {member.user.id for member in self.members() if member.is_active}
+        return [user for user in users if user.id in members]
 
     # --- tasks -------------------------------------------------------------------------------------------------------
 

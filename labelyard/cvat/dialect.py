@@ -5,7 +5,7 @@ Numbers in brackets are recordings: [004] of CVAT 1.0.0, [2.x 004] of CVAT 2.54.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from labelyard.cvat.error_responses import error_for, message_of
 from labelyard.cvat.exchange import Exchange, Request, Response, upload_timeout
 from labelyard.cvat.label_validation import check_labels, with_known_values
 from labelyard.cvat.multipart import Multipart
+from labelyard.cvat.verbs_of_2 import VerbsOf2
 from labelyard.domain.annotations import Annotations, Change, Interpolation
 from labelyard.domain.labels import Label
 from labelyard.domain.tasks import (
@@ -58,19 +59,21 @@ class Quirks:
     """Whether annotations have `source` (manual, auto)."""
     label_color: bool = False
     """Whether labels have `color`."""
-    skeletons: bool = False
-    """Whether a label can be a skeleton."""
+    label_types: bool = False
+    """Whether a label can have a type, skeleton being one."""
     boxes_lead_groups: bool = False
     """Whether an export gives grouped shapes the bbox of the rectangles among them, and not that of all."""
     export_can_be_stale: bool = True
     """Whether an export may miss what was saved while it was written, until the next write."""
+    organizations: bool = False
+    """Whether the server has organizations."""
     interpolation: Interpolation = Interpolation.V1
     """How exports expand tracks."""
     anonymous_hourly: int | None = None
     """Requests per hour that are allowed without a token, logins included; None means no limit."""
 
 
-class Dialect(ABC):
+class Dialect(VerbsOf2):
     """One API family. Each verb does what the verb of `Cvat` of the same name promises, and none does I/O."""
 
     can_register: ClassVar[bool] = True
@@ -129,13 +132,14 @@ class Dialect(ABC):
 
     def create_task(self, spec: TaskSpec) -> Exchange[Task]:
         """Create a task without data. Labels are checked first: a 500 here leaves an orphan task [122, 123]."""
-        check_labels(spec.labels, skeletons=self.quirks.skeletons)
+        check_labels(spec.labels, types=self.quirks.label_types)
         body: dict[str, Any] = {
             "name": normalize_name(spec.name),
-            "labels": self._encode_labels(spec.labels),
             "segment_size": spec.segment_size,
             "bug_tracker": spec.bug_tracker,
         }
+        # Never both [2.73 0864].
+        body |= {"project_id": spec.project} if spec.project else {"labels": self._encode_labels(spec.labels)}
         if self.quirks.task_z_order:
             body["z_order"] = spec.z_order
         if spec.overlap is not None:
@@ -180,7 +184,7 @@ class Dialect(ABC):
         if change.labels is not None:
             known = yield from self._labels(task_id)
             labels = with_known_values(change.labels, known)
-            check_labels(labels, skeletons=self.quirks.skeletons)
+            check_labels(labels, types=self.quirks.label_types)
             body["labels"] = self._encode_changed_labels(labels, known)
         request = Request("PATCH", f"{self.root}/tasks/{task_id}", json=body, idempotent=True)
         task = yield from fetch(request, self._decode_task)
@@ -318,7 +322,7 @@ class Dialect(ABC):
     def _encode_status(status: JobStatus) -> Mapping[str, str]: ...
 
     def _encode_labels(self, labels: Sequence[Label]) -> list[dict[str, Any]]:
-        return [encode_label(label, color=self.quirks.label_color) for label in labels]
+        return [encode_label(label, color=self.quirks.label_color, types=self.quirks.label_types) for label in labels]
 
     def _encode_changed_labels(self, labels: Sequence[Label], known: Sequence[Label]) -> list[dict[str, Any]]:  # noqa: ARG002 - for families that want ids
         """Return labels as a change of a task takes them; `known` are those that it has."""

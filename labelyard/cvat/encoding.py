@@ -19,16 +19,18 @@ def normalize_name(name: str) -> str:
 
 
 SKELETON_FIELDS = ("type", "sublabels", "svg")
-"""The fields that only a skeleton's label has."""
+"""The fields of a skeleton's label that are sent at its creation only."""
 
 
-def encode_label(value: Label, *, color: bool) -> dict[str, Any]:
+def encode_label(value: Label, *, color: bool, types: bool) -> dict[str, Any]:
     """A label without ids: the ids of another task's labels cause a 500."""
     body: dict[str, Any] = {"name": value.name, "attributes": [_attribute_spec(spec) for spec in value.attributes]}
     if color and value.color:
         body["color"] = value.color
+    if types:
+        body["type"] = value.type
     if value.sublabels:
-        sublabels = [encode_label(one, color=color) | {"type": "points"} for one in value.sublabels]
+        sublabels = [encode_label(one, color=color, types=types) | {"type": "points"} for one in value.sublabels]
         body |= {"type": "skeleton", "sublabels": sublabels, "svg": _drawing(value)}
     return body
 

@@ -37,7 +37,8 @@ class Request:
 
     `idempotent`: sending it twice has the same effect as sending it once. `anonymous`: it is sent without a token.
     `save_to`: the file that receives the body of a 200. `timeout`: seconds that the response may take, None for the
-    client's default. Bodies are not in the repr, since a login is one.
+    client's default. `of_space`: it lists what belongs to the client's organization, or without one to its account
+    alone. Bodies are not in the repr, since a login is one.
     """
 
     method: str
@@ -49,6 +50,7 @@ class Request:
     anonymous: bool = False
     save_to: Path | None = None
     timeout: float | None = None
+    of_space: bool = False
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"

@@ -17,23 +17,24 @@ from labelyard.domain.labels import (
     AttributeSpec,
     InputType,
     Label,
+    LabelType,
 )
 from labelyard.errors import LabelError
 
 _CHOICES = frozenset({InputType.SELECT, InputType.RADIO})
 
 
-def check_labels(labels: Sequence[Label], *, skeletons: bool = True) -> None:
+def check_labels(labels: Sequence[Label], *, types: bool = True) -> None:
     """Raise LabelError for the first mistake, with its label and attribute.
 
-    `skeletons` says whether the server has them.
+    `types` says whether the server has label types, skeletons among them.
     """
     if not labels:
         raise LabelError("there are no labels", next_step="add at least one label")
     _check_names([label.name for label in labels], "label")
     for label in labels:
         where = f"label {label.name!r}"
-        _check_points(label, where, skeletons=skeletons)
+        _check_type(label, where, types=types)
         _check_names([attribute.name for attribute in label.attributes], "attribute", where)
         for attribute in label.attributes:
             _check_attribute(attribute, f"{where}, attribute {attribute.name!r}")
@@ -54,8 +55,16 @@ def with_known_values(labels: Sequence[Label], known: Sequence[Label]) -> tuple[
     )
 
 
-def _check_points(label: Label, where: str, *, skeletons: bool) -> None:
-    if label.sublabels and not skeletons:
+def _check_type(label: Label, where: str, *, types: bool) -> None:
+    if label.type not in list(LabelType):
+        raise LabelError(f"the type {label.type!r} is unknown: use one of {', '.join(LabelType)}", where=where)
+    if label.type not in (LabelType.ANY, LabelType.SKELETON) and not types:
+        raise LabelError(
+            f"the label is for {label.type} only, and this CVAT has no types of labels",
+            where=where,
+            next_step="remove its type, or use a CVAT 2.x",
+        )
+    if label.sublabels and not types:
         raise LabelError(
             "the label is a skeleton, and this CVAT has none",
             where=where,

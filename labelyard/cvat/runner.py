@@ -18,7 +18,16 @@ from labelyard.cvat.dialect import Dialect
 from labelyard.cvat.error_responses import BUSY, error_for
 from labelyard.cvat.exchange import PAUSED, Exchange, Pause, Request, Response
 from labelyard.cvat.transport import HttpTransport
-from labelyard.errors import CvatBusy, CvatError, CvatTimeout, CvatUnauthorized, CvatUnreachable, UnclearAnswer
+from labelyard.errors import (
+    CvatBusy,
+    CvatError,
+    CvatNotFound,
+    CvatTimeout,
+    CvatUnauthorized,
+    CvatUnreachable,
+    SettingsError,
+    UnclearAnswer,
+)
 
 T = TypeVar("T")
 
@@ -27,6 +36,10 @@ ATTEMPTS = 4
 
 MAX_RETRY_AFTER = 60.0
 """Seconds of Retry-After that the runner waits; the caller gets a longer one as CvatBusy.after."""
+
+
+_NO_ORGANIZATION = "organization does not exist"
+_ADD_ORGANIZATION = "create it in CVAT, or correct `organization` in the settings or in `cvat` of the dataset file"
 
 
 class Clock(Protocol):
@@ -46,9 +59,14 @@ class Runner:
     """
 
     def __init__(
-        self, transport: HttpTransport, credentials: Credentials, families: Sequence[Dialect], clock: Clock
+        self,
+        transport: HttpTransport,
+        credentials: Credentials,
+        families: Sequence[Dialect],
+        clock: Clock,
+        organization: str = "",
     ) -> None:
-        self.transport, self.credentials = transport, credentials
+        self.transport, self.credentials, self.organization = transport, credentials, organization
         self._families, self._clock = families, clock
         self._family: Dialect | None = families[0] if len(families) == 1 else None
         self._dialect: Dialect | None = None
@@ -68,7 +86,19 @@ class Runner:
         if self._dialect is None:
             with self._detection:
                 self._dialect = self._dialect or self.family.for_server(self.run(self.family.about()))
+        if self.organization and not self._dialect.quirks.organizations:
+            raise SettingsError(
+                f"this CVAT has no organizations, and {self.organization!r} is set",
+                where=self.transport.url,
+                next_step="remove `organization` from the settings and the dataset file, or use a CVAT 2.x",
+            )
         return self._dialect
+
+    def in_organization(self, slug: str) -> Runner:
+        """Return a runner with the same session and connections for an organization."""
+        runner = Runner(self.transport, self.credentials, self._families, self._clock, slug)
+        runner._family, runner._dialect = self._family, self._dialect
+        return runner
 
     def token(self) -> SecretStr:
         """Return this client's token. Raises CvatUnauthorized if it has neither a token nor a password."""
@@ -98,6 +128,10 @@ class Runner:
         except StopIteration as done:
             value: T = done.value
             return value
+        except CvatError as error:
+            if self.organization:
+                self._name_organization(error)
+            raise
         finally:
             exchange.close()
 
@@ -129,14 +163,28 @@ class Runner:
         if request.anonymous:
             return self.transport.send(request, {}, on_progress)
         token = self.credentials.token(self._log_in)
-        response = self.transport.send(request, self._headers(token), on_progress)
+        response = self.transport.send(request, self._headers(request, token), on_progress)
         if response.status != 401:
             return response
         renewed = self.credentials.token(self._log_in, stale=token)
-        return response if renewed == token else self.transport.send(request, self._headers(renewed), on_progress)
+        if renewed == token:
+            return response
+        return self.transport.send(request, self._headers(request, renewed), on_progress)
 
-    def _headers(self, token: str | None) -> dict[str, str]:
-        return {"Authorization": self.family.authorization(token)} if token else {}
+    def _headers(self, request: Request, token: str | None) -> dict[str, str]:
+        headers = {"Authorization": self.family.authorization(token)} if token else {}
+        # An empty name means the account's own space; without the header lists hold all organizations [2.73 0799-0801].
+        named = self.organization or request.of_space
+        return headers | {"X-Organization": self.organization} if named else headers
+
+    def _name_organization(self, error: CvatError) -> None:
+        """Add the organization to an error. Raises CvatUnauthorized if there is none of this name [2.73 0791]."""
+        if isinstance(error, CvatNotFound) and _NO_ORGANIZATION in error.what:
+            what = f"there is no organization {self.organization!r}"
+            raise CvatUnauthorized(what, where=self.transport.url, status=404, next_step=_ADD_ORGANIZATION) from error
+        name = f"organization {self.organization}"
+        if name not in error.where:
+            error.where = f"{error.where}, {name}" if error.where else name
 
     def _log_in(self, username: str, password: str) -> str:
         try:

@@ -6,28 +6,29 @@ Tasks do not contain their labels and jobs: three requests make one `Task`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from labelyard.cvat.decoding import (
     decode,
     decode_label,
-    decode_page,
     decode_user,
     fetch,
     file_name,
     send,
     send_for_task,
 )
-from labelyard.cvat.dialect import Dialect, Quirks
+from labelyard.cvat.dialect import Quirks
 from labelyard.cvat.encoding import SKELETON_FIELDS
 from labelyard.cvat.error_responses import error_for, message_of, one_line
 from labelyard.cvat.exchange import Exchange, Pause, Request, Response, poll_intervals
 from labelyard.cvat.multipart import Multipart
+from labelyard.cvat.v2_projects import Projects
 from labelyard.cvat.v2_values import (
+    decode_access_token,
     decode_creation,
     decode_job,
     decode_request,
@@ -38,6 +39,7 @@ from labelyard.cvat.v2_values import (
 from labelyard.domain.annotations import Interpolation
 from labelyard.domain.labels import Label
 from labelyard.domain.tasks import (
+    AccessToken,
     Creation,
     CreationState,
     Frame,
@@ -51,17 +53,13 @@ from labelyard.domain.tasks import (
 )
 from labelyard.errors import CvatDisagrees, CvatRefused, ExportFailed
 
-T = TypeVar("T")
-
-PAGE_SIZE = 500
-"""The largest page of a list [889]."""
-
 QUIRKS = Quirks(
     task_assignee_field="assignee_id",
     task_z_order=False,
     annotation_source=True,
     label_color=True,
-    skeletons=True,
+    label_types=True,
+    organizations=True,
     boxes_lead_groups=True,
     export_can_be_stale=False,
     interpolation=Interpolation.V2,
@@ -76,7 +74,7 @@ _STATUS_FIELDS = {
 """The fields that set a status. A worker may complete the job, but not change its stage [622, 623]."""
 
 
-class V2(Dialect):
+class V2(Projects):
     """The dialect of CVAT 2.x."""
 
     can_register = False
@@ -88,13 +86,21 @@ class V2(Dialect):
     # --- accounts ----------------------------------------------------------------------------------------------------
 
     def authorization(self, token: str) -> str:
-        """The Authorization header for `token`; a personal access token has a dot, and is a Bearer [033, 037]."""
-        return f"Bearer {token}" if "." in token else f"Token {token}"
+        """The Authorization header for `token`; a personal access token is a Bearer [033, 037]."""
+        return f"Bearer {token}" if self.is_access_token(token) else f"Token {token}"
+
+    def is_access_token(self, token: str) -> bool:
+        """Return whether `token` is a personal access token: it has a dot [033]."""
+        return "." in token
 
     def users(self) -> Exchange[list[User]]:
         """Return all visible users by id; a plain user outside an organization receives only their own record [018]."""
         found = yield from self._all("users", {}, decode_user)
         return sorted(found, key=lambda user: user.id)
+
+    def access_token(self) -> Exchange[AccessToken]:
+        """Return the token of the scheme Bearer; with one of a login this is 401 [2.73 0047, 0048]."""
+        return fetch(self._get("auth/access_tokens/self"), decode_access_token)
 
     # --- tasks -------------------------------------------------------------------------------------------------------
 
@@ -143,7 +149,8 @@ class V2(Dialect):
         for label in encoded:
             if (old := by_name.get(label["name"])) is not None:
                 label["id"] = old.id
-                for field in SKELETON_FIELDS:  # without them the server keeps its own points
+                label.setdefault("color", old.color)  # without it the server chooses another one
+                for field in SKELETON_FIELDS if old.sublabels else ():  # without them the server keeps its own points
                     label.pop(field, None)
                 ids = {spec.name: spec.id for spec in old.attributes}
                 label["attributes"] = [
@@ -231,23 +238,6 @@ class V2(Dialect):
         return _unsupported("git_repository")
 
     # --- lists, decoding and encoding --------------------------------------------------------------------------------
-
-    def _page(
-        self, path: str, filters: Mapping[str, str], page: int, decoder: Callable[[Any], T]
-    ) -> Exchange[tuple[list[T], int | None]]:
-        """Return one page of a list, and the next page's number."""
-        request = self._get(path, **{**filters, "page_size": str(PAGE_SIZE), "page": str(page)})
-        response = yield from send(request, accept={404} if page > 1 else ())
-        return decode_page(request, response, decoder, page)
-
-    def _all(self, path: str, filters: Mapping[str, str], decoder: Callable[[Any], T]) -> Exchange[list[T]]:
-        """Return all pages of a list."""
-        found: list[T] = []
-        page: int | None = 1
-        while page:
-            items, page = yield from self._page(path, filters, page, decoder)
-            found += items
-        return found
 
     _decode_task = staticmethod(decode_task)
     _decode_job = staticmethod(decode_job)

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
-from labelyard.cvat.decoding import decode_user_id
+from labelyard.cvat.decoding import decode_user, decode_user_id
 from labelyard.cvat.error_responses import one_line
 from labelyard.domain.labels import Label
-from labelyard.domain.tasks import Creation, CreationState, FrameUse, Job, JobStatus, Task
+from labelyard.domain.tasks import (
+    AccessToken,
+    CloudCredentials,
+    CloudStorage,
+    Creation,
+    CreationState,
+    FrameUse,
+    Job,
+    JobStatus,
+    Member,
+    Project,
+    Task,
+)
 
 _CREATION_STATES = {
     "queued": CreationState.QUEUED,
@@ -40,12 +54,57 @@ def decode_task(data: Any) -> Task:
         image_quality=data.get("image_quality"),
         created=data["created_date"],
         updated=data["updated_date"],
+        project=data.get("project_id"),
+    )
+
+
+def decode_project(data: Any) -> Project:
+    """A project without its labels, which have a URL of their own."""
+    return Project(
+        id=int(data["id"]), name=data["name"], owner=decode_user_id(data["owner"]), tasks=int(data["tasks"]["count"])
     )
 
 
 def with_labels_and_jobs(task: Task, labels: Sequence[Label], jobs: Sequence[Job]) -> Task:
     """Return the task with its labels, in the order of their ids, and its jobs."""
     return replace(task, labels=tuple(sorted(labels, key=lambda label: label.id)), jobs=tuple(jobs))
+
+
+def decode_access_token(data: Any) -> AccessToken:
+    """A personal access token, without its value."""
+    expires = data["expiry_date"]
+    return AccessToken(str(data["name"]), bool(data["read_only"]), datetime.fromisoformat(expires) if expires else None)
+
+
+S3_BUCKET = "AWS_S3_BUCKET"
+"""The provider of every store with the API of S3."""
+
+
+def decode_cloud_storage(data: Any) -> CloudStorage:
+    """A cloud storage, without its credentials."""
+    attributes = dict(parse_qsl(data["specific_attributes"] or ""))
+    endpoint, region, prefix = (attributes.get(name, "") for name in ("endpoint_url", "region", "prefix"))
+    return CloudStorage(int(data["id"]), data["resource"], endpoint, region, prefix)
+
+
+def encode_cloud_storage(storage: CloudStorage, credentials: CloudCredentials | None) -> dict[str, Any]:
+    """The body that registers a bucket."""
+    attributes = {"region": storage.region, "endpoint_url": storage.endpoint_url}
+    body = {
+        "provider_type": S3_BUCKET,
+        "resource": storage.bucket,
+        "display_name": storage.bucket,
+        "credentials_type": "KEY_SECRET_KEY_PAIR" if credentials else "ANONYMOUS_ACCESS",
+        "specific_attributes": urlencode({name: value for name, value in attributes.items() if value}),
+    }
+    if credentials:
+        body |= {"key": credentials.access_key_id, "secret_key": credentials.secret_access_key}
+    return body
+
+
+def decode_member(data: Any) -> Member:
+    """A membership, with the short record of its user."""
+    return Member(decode_user(data["user"]), str(data["role"]), bool(data["is_active"]))
 
 
 def decode_job(data: Any) -> Job:

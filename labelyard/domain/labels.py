@@ -23,6 +23,21 @@ class InputType(StrEnum):
     RADIO = "radio"
 
 
+class LabelType(StrEnum):
+    """The only kind of annotation that CVAT 2.x offers for a label, or any."""
+
+    ANY = "any"
+    RECTANGLE = "rectangle"
+    POLYGON = "polygon"
+    POLYLINE = "polyline"
+    POINTS = "points"
+    ELLIPSE = "ellipse"
+    CUBOID = "cuboid"
+    MASK = "mask"
+    TAG = "tag"
+    SKELETON = "skeleton"
+
+
 @dataclass(frozen=True, slots=True)
 class AttributeSpec:
     """An attribute of a label; `values` of a number are (minimum, maximum, step), of a checkbox the default."""

@@ -6,7 +6,8 @@ Frames count from 0. `id` is the server's.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import BinaryIO
 
@@ -24,6 +25,39 @@ class TaskSpec:
     z_order: bool = False
     bug_tracker: str = ""
     assignee: int | None = None
+    project: int | None = None
+    """CVAT 2.x: the id of its project. The labels are the project's then, and `labels` are not sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project of CVAT 2.x: the labels of all of its tasks; `tasks` is their number."""
+
+    id: int
+    name: str
+    labels: tuple[Label, ...] = ()
+    owner: int | None = None
+    tasks: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CloudStorage:
+    """A bucket of S3 that CVAT 2.x reads itself; `endpoint_url` and `region` are empty for AWS's own."""
+
+    id: int
+    bucket: str
+    endpoint_url: str = ""
+    region: str = ""
+    prefix: str = ""
+    """Only keys that begin with it can be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class CloudCredentials:
+    """A pair of keys with which CVAT reads a bucket."""
+
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +119,27 @@ class User:
     is_active: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """A personal access token of CVAT 2.x; `expires` is None for one that never does."""
+
+    name: str
+    read_only: bool
+    expires: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A user's membership of an organization; `role` is owner, maintainer, supervisor or worker.
+
+    It is active once the user has accepted the invitation.
+    """
+
+    user: User
+    role: str
+    is_active: bool
+
+
 class JobStatus(StrEnum):
     """How far a job is, in the words of CVAT v1 (a 2.x dialect maps stage and state to them)."""
 
@@ -133,6 +188,8 @@ class Task:
     image_quality: int | None = None
     created: str = ""
     updated: str = ""
+    project: int | None = None
+    """CVAT 2.x: the id of its project."""
 
     @property
     def is_empty(self) -> bool:

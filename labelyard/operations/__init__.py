@@ -8,6 +8,7 @@ repair              differences between ledger, CVAT and bucket, and their fixes
 adopt               put tasks that the ledger does not know into a dataset; rebuild a lost ledger
 backfill            register what a bucket already holds
 replay_dead_letters parse and register dead letters again
+project_labels      the labels of a dataset's project in CVAT, compared with its file and changed
 probe_servers       ask unavailable servers whether they answer again
 doctor/             checks of the installation
 """

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from labelyard.config import DatasetSpec
 from labelyard.context import Context
 from labelyard.cvat import Cvat
+from labelyard.cvat_names import server_of
 from labelyard.domain.frame_matching import match_frames
 from labelyard.domain.objects import StoredObject
 from labelyard.domain.states import BatchState, TaskState
@@ -80,7 +81,8 @@ def _rebuild_dataset(context: Context, spec: DatasetSpec) -> list[AdoptedTask]:
     latest = _latest_tasks(context.cvat(spec.cvat), spec)
     with context.ledger.read_only() as tx:
         used = {batch.id for batch in batches.in_states(tx, BatchState)}
-        known = {row.server_id for row, _ in tasks.of_dataset(tx, spec.name) if row.cvat == spec.cvat}
+        rows = [row for row, _ in tasks.of_dataset(tx, spec.name)]
+    known = {row.server_id for row in rows if server_of(row.cvat) == server_of(spec.cvat)}
     origins = dict(_origins(context, spec))
     evidence = _Evidence(_list_sources(context, spec), _keys_by_batch(origins.values()))
     _recover_categories(context, spec, origins)
@@ -131,10 +133,9 @@ def _adopt_task(
 
 
 def _check_unknown(tx: Transaction, spec: DatasetSpec, task: Task) -> None:
-    in_ledger = (
-        TaskRow.cvat == spec.cvat, TaskRow.server_id == task.id, TaskRow.state != TaskState.ABANDONED,
-    )  # fmt: skip
-    known = tx.scalars(select(TaskRow.batch_id).where(*in_ledger)).first()
+    live = TaskRow.server_id == task.id, TaskRow.state != TaskState.ABANDONED
+    rows = tx.scalars(select(TaskRow).where(*live))
+    known = next((row.batch_id for row in rows if server_of(row.cvat) == server_of(spec.cvat)), None)
     if known is not None:
         raise CvatDisagrees(
             f"it is the task of {known} already", where=f"task {task.id}", next_step=f"labelyard why {known}"

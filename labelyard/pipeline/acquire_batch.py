@@ -17,6 +17,7 @@ from labelyard.domain.states import INGESTING, BatchState
 from labelyard.errors import (
     CVAT_UNAVAILABLE,
     STORE_UNAVAILABLE,
+    CvatBusy,
     CvatNotFound,
     LabelyardError,
     LeaseLost,
@@ -30,6 +31,7 @@ from labelyard.pipeline.lease import extended_in_background, new_holder
 
 _log = logging.getLogger(__name__)
 _FIRST_WAIT = timedelta(seconds=5)
+_LONGEST_RETRY_AFTER = timedelta(hours=1)
 _LONGEST_WAIT = timedelta(minutes=5)
 
 
@@ -129,6 +131,8 @@ def _record_failure(lease: BatchLease, states: Collection[BatchState], error: Ex
             return  # the step has recorded its failure itself, or a person changed the batch meanwhile
         if _retry_may_help(error, states):
             wait = exponential_backoff(_FIRST_WAIT, _failures(tx, batch), _LONGEST_WAIT)
+            if isinstance(error, CvatBusy):
+                wait = max(wait, min(timedelta(seconds=error.after), _LONGEST_RETRY_AFTER))
             batches.postpone(tx, batch, what, next_step, wait)
         else:
             batches.fail(tx, batch, what, next_step or f"labelyard retry {lease.batch_id}")

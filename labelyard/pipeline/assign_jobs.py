@@ -34,7 +34,7 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Assigned:
-    """The assignment of every job; `missing` are annotators of the dataset that CVAT does not have."""
+    """The assignment of every job; `missing` are annotators of the dataset to whom CVAT can give no job."""
 
     jobs: tuple[Assignment, ...]
     missing: tuple[str, ...]
@@ -42,19 +42,19 @@ class Assigned:
 
 def assign_jobs(lease: BatchLease) -> Assigned:
     """Assign every job. Raises SettingsError if CVAT has none of the dataset's annotators."""
-    users = lease.cvat.users()
-    active = {user.username: user.id for user in users if user.is_active}
+    usernames = {user.id: user.username for user in lease.cvat.users()}
+    active = {user.username: user.id for user in lease.cvat.assignable_users()}
     spec = _current_spec(lease)
     annotators = spec.annotators
     present = [name for name in annotators if name in active]
     missing = tuple(name for name in annotators if name not in active)
     if not present:
         raise SettingsError(
-            f"{lease.spec.cvat} has none of the annotators {', '.join(missing)}",
+            f"{lease.spec.cvat} has none of the annotators {', '.join(missing)}{_among_members(lease)}",
             where=lease.batch_id,
             next_step=_how_to_fix(lease),
         )
-    for row in _choose(lease, spec, {user.id: user.username for user in users}, present, missing):
+    for row in _choose(lease, spec, usernames, present, missing):
         if not row.manual and row.chosen_assignee is not None and row.assignee != row.chosen_assignee:
             _assign(lease, row, active.get(row.chosen_assignee))
     return _record_assigned(lease, missing)
@@ -88,7 +88,7 @@ def _choose(
 
 def _assign(lease: BatchLease, row: JobRow, user_id: int | None) -> None:
     if user_id is None:
-        what = f"{lease.spec.cvat} has no user {row.chosen_assignee!r} any more"
+        what = f"{lease.spec.cvat} has no user {row.chosen_assignee!r} any more{_among_members(lease)}"
         raise SettingsError(what, where=f"job {row.server_id}", next_step=_how_to_fix(lease))
     lease.check()
     lease.cvat.assign(row.server_id, user_id)
@@ -120,8 +120,16 @@ def _assignment(row: JobRow) -> Assignment:
 def _warning(lease: BatchLease, missing: tuple[str, ...]) -> str | None:
     if not missing:
         return None
-    return f"CVAT {lease.spec.cvat} has no user {', '.join(missing)}, so no job went to them: {_how_to_fix(lease)}"
+    whom = f"{', '.join(missing)}{_among_members(lease)}"
+    return f"CVAT {lease.spec.cvat} has no user {whom}, so no job went to them: {_how_to_fix(lease)}"
+
+
+def _among_members(lease: BatchLease) -> str:
+    organization = lease.cvat.organization
+    return f" among the active members of the organization {organization}" if organization else ""
 
 
 def _how_to_fix(lease: BatchLease) -> str:
-    return f"create the user in CVAT, or change `annotators` and `labelyard apply` the file of {lease.spec.name}"
+    organization = lease.cvat.organization
+    add = f"invite the user to {organization} in CVAT" if organization else "create the user in CVAT"
+    return f"{add}, or change `annotators` and `labelyard apply` the file of {lease.spec.name}"

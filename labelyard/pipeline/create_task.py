@@ -15,11 +15,12 @@ from labelyard.cvat import Cvat
 from labelyard.domain.frame_matching import match_frames
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import Task, TaskSpec
-from labelyard.errors import CvatCrashed, CvatDisagrees, CvatNotFound, LeaseLost, UnclearAnswer
+from labelyard.errors import CvatCrashed, CvatDisagrees, CvatNotFound, CvatRefused, LeaseLost, UnclearAnswer
 from labelyard.failpoints import failpoint
 from labelyard.ledger import Transaction, batches, tasks
 from labelyard.ledger.tables import Task as TaskRow
 from labelyard.pipeline.acquire_batch import BatchLease
+from labelyard.pipeline.create_project import create_project
 from labelyard.pipeline.leftover_tasks import delete_leftover_tasks, end_without_task
 
 _log = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ def create_task(lease: BatchLease) -> Created:
     if not files:
         end_without_task(lease)
     failpoint("create_task.planned")
-    spec = _task_spec(lease, row.name)
+    spec = _task_spec(lease, row.name, create_project(lease))
     found = _keep_one_task(lease, spec, files)
     if found is not None:
         return _record_task(lease, row, found, "adopted")
@@ -80,11 +81,12 @@ def _known_task(lease: BatchLease, row: TaskRow, task_id: int) -> Created:
     return Created(task_id, row.name, row.url or "", "kept")
 
 
-def _task_spec(lease: BatchLease, name: str) -> TaskSpec:
+def _task_spec(lease: BatchLease, name: str, project: int | None) -> TaskSpec:
     section = lease.spec.task
     return TaskSpec(
-        name, section.cvat_labels(), section.segment_size, section.overlap, section.z_order, section.bug_tracker
-    )
+        name, section.cvat_labels(), section.segment_size, section.overlap, section.z_order, section.bug_tracker,
+        project=project,
+    )  # fmt: skip
 
 
 def _create_or_search_after_lost_response(lease: BatchLease, spec: TaskSpec) -> None:
@@ -99,6 +101,10 @@ def _create_or_search_after_lost_response(lease: BatchLease, spec: TaskSpec) -> 
         if not lease.cvat.find_tasks(spec.name):
             raise
         return
+    except CvatRefused:
+        if spec.project:
+            lease.cvat.project(spec.project)  # CvatNotFound if it was deleted meanwhile: the next run looks again
+        raise
     failpoint("create_task.sent")
 
 
@@ -110,7 +116,7 @@ def _keep_one_task(lease: BatchLease, spec: TaskSpec, files: int) -> Task | None
         task
         for task in found
         # Empty or complete: CVAT never adds the missing files of a partial upload.
-        if task.owner == me and set(task.labels) == set(spec.labels) and task.size == (files if task.received else 0)
+        if task.owner == me and _has_labels(task, spec) and task.size == (files if task.received else 0)
     ]
     keep = min(fitting, key=lambda task: task.id, default=None)
     for task in found:
@@ -121,6 +127,11 @@ def _keep_one_task(lease: BatchLease, spec: TaskSpec, files: int) -> Task | None
         _delete_duplicate(lease, task)
         failpoint("create_task.duplicate_deleted")
     return keep
+
+
+def _has_labels(task: Task, spec: TaskSpec) -> bool:
+    """Return whether the task has the labels of the spec: its own, or those of the project, which were compared."""
+    return task.project == spec.project and (spec.project is not None or set(task.labels) == set(spec.labels))
 
 
 def _delete_duplicate(lease: BatchLease, task: Task) -> None:

@@ -2,7 +2,7 @@
 
 Each object is read once onto the spool and inspected there. An unusable one is quarantined with its reason, because one
 broken JPEG would fail the whole task. Then `stream` sends the files under names of ours, `remote` lets CVAT download
-presigned URLs, and `share` lets CVAT read its own share.
+presigned URLs, `share` lets CVAT read its own share, and `cloud` lets it read the bucket.
 
 The ledger records that an upload begins before anything is sent. After a lost response no run uploads to that task
 again, because a second upload adds jobs; the run asks CVAT what has arrived.
@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import BinaryIO, TypeAlias, TypeVar
 
 from labelyard.config import UploadMethod
@@ -38,11 +39,13 @@ from labelyard.ledger import batches, tasks
 from labelyard.ledger.tables import Object
 from labelyard.ledger.tables import Task as TaskRow
 from labelyard.pipeline.acquire_batch import BatchLease
+from labelyard.pipeline.cloud_storage import cloud_storage
 from labelyard.pipeline.inspect_images import inspector, record_inspection
 from labelyard.pipeline.leftover_tasks import end_without_task
 from labelyard.pipeline.quarantine_objects import quarantine_unusable
 from labelyard.pipeline.refused_objects import check_bucket_is_readable
 from labelyard.storage import Spooled
+from labelyard.storage.heads import head_objects
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -96,10 +99,11 @@ def upload_data(lease: BatchLease, progress: Progress | None = None) -> Uploaded
         unusable.update(nameless)
         failpoint("upload_data.inspected")
         quarantine_unusable(lease, unusable)
+        send = _sender(lease)
         images = _record_begin(lease, row, images)
         if not images:
             end_without_task(lease)
-        receipt = _upload(lease, row, task_id, images, progress)
+        receipt = _upload(lease, row, lambda: send(lease, task_id, images, progress))
     size = sum(image.member.size or 0 for image in images)
     summary = f"{len(images)} files, {size} bytes sent to task {task_id}{'' if receipt else ', the response was lost'}"
     _record_uploaded(lease, summary)
@@ -124,7 +128,7 @@ def _inspect(lease: BatchLease, stack: ExitStack, members: Sequence[Object]) -> 
     """
     section, settings = lease.spec.task, lease.context.settings
     if not section.inspect:
-        return [_Image(member) for member in members], {}
+        return _not_inspected(lease, members)
     stored = [member.stored for member in members]
     spool = stack.enter_context(lease.context.store.spool(stored, settings.spool, settings.spool_bytes))
     inspect = inspector(lease)
@@ -142,6 +146,17 @@ def _inspect(lease: BatchLease, stack: ExitStack, members: Sequence[Object]) -> 
             if isinstance(facts, LabelyardError) or section.upload is not UploadMethod.STREAM:
                 spooled.discard()
     return images, unusable
+
+
+def _not_inspected(lease: BatchLease, members: Sequence[Object]) -> tuple[list[_Image], _Unusable]:
+    """Return the images without reading them; with `cloud`, those that are in the bucket as they were registered."""
+    if lease.spec.task.upload is not UploadMethod.CLOUD:
+        return [_Image(member) for member in members], {}
+    stored = [member.stored for member in members]
+    present = {obj.identity for obj in head_objects(lease.context.store, stored)}
+    missing = ImageError("it was deleted or overwritten after it had been registered")
+    unusable: _Unusable = {member.id: missing for member in members if member.stored.identity not in present}
+    return [_Image(member) for member in members if member.id not in unusable], unusable
 
 
 def _ahead(inspections: Iterable[T]) -> Iterator[T]:
@@ -174,6 +189,8 @@ def _names_in_cvat(lease: BatchLease, images: Sequence[_Image]) -> list[str]:
     keys = [image.member.key for image in images]
     if options.upload is UploadMethod.SHARE:
         return [options.share_prefix + key for key in keys]
+    if options.upload is UploadMethod.CLOUD:
+        return keys  # folders included
     if options.upload is UploadMethod.REMOTE:
         return [base_name(key) for key in keys]  # CVAT names a downloaded file by the end of its URL
     suffixed = [_with_suffix(image.member.key, image.facts) for image in images]
@@ -194,10 +211,9 @@ def _with_suffix(key: str, facts: Inspection | None) -> str:
 
 def _record_begin(lease: BatchLease, row: TaskRow, images: Sequence[_Image]) -> list[_Image]:
     """Record what is about to be sent: the images that are still in the batch and not quarantined."""
-    by_id = {image.member.id: image for image in images}
     with lease.transaction() as tx:
-        members = batches.members(tx, lease.batch_id, quarantined=False, lock=True)
-        sending = [(member, by_id[member.id]) for member in members if member.id in by_id]
+        members = {member.id: member for member in batches.members(tx, lease.batch_id, quarantined=False, lock=True)}
+        sending = [(members[image.member.id], image) for image in images if image.member.id in members]
         for member, image in sending:
             member.upload_name = image.name
             if image.facts is not None:
@@ -207,14 +223,12 @@ def _record_begin(lease: BatchLease, row: TaskRow, images: Sequence[_Image]) -> 
     return [image for _, image in sending]
 
 
-def _upload(
-    lease: BatchLease, row: TaskRow, task_id: int, images: Sequence[_Image], progress: Progress | None
-) -> Receipt | None:
+def _upload(lease: BatchLease, row: TaskRow, send: Callable[[], Receipt]) -> Receipt | None:
     """Send the images; return CVAT's receipt, or None if the response was lost."""
     lease.check()
     failpoint("upload_data.begun")
     try:
-        receipt = _UPLOADS[lease.spec.task.upload](lease, task_id, images, progress)
+        receipt = send()
     except CvatUnreachable:
         with lease.transaction() as tx:
             tasks.mark_upload_not_begun(tx, row.id)
@@ -262,7 +276,26 @@ def _share(lease: BatchLease, task_id: int, images: Sequence[_Image], _progress:
     return lease.cvat.upload_share(task_id, [image.name for image in images], lease.spec.task.data())
 
 
-_UPLOADS = {UploadMethod.STREAM: _stream, UploadMethod.REMOTE: _remote, UploadMethod.SHARE: _share}
+def _cloud(
+    storage: int, lease: BatchLease, task_id: int, images: Sequence[_Image], _progress: Progress | None
+) -> Receipt:
+    return lease.cvat.upload_cloud(task_id, storage, [image.name for image in images], lease.spec.task.data())
+
+
+_Sender: TypeAlias = Callable[[BatchLease, int, Sequence[_Image], Progress | None], Receipt]
+_UPLOADS: Mapping[UploadMethod, _Sender] = {
+    UploadMethod.STREAM: _stream,
+    UploadMethod.REMOTE: _remote,
+    UploadMethod.SHARE: _share,
+}
+
+
+def _sender(lease: BatchLease) -> _Sender:
+    """Return what uploads the images; for `cloud` the bucket is known to CVAT then. Raises SettingsError."""
+    if lease.spec.task.upload is not UploadMethod.CLOUD:
+        return _UPLOADS[lease.spec.task.upload]
+    bucket = lease.spec.sources[0].bucket  # of all sources
+    return partial(_cloud, cloud_storage(lease.context, lease.spec.cvat, bucket))
 
 
 def _record_uploaded(lease: BatchLease, reason: str) -> None:

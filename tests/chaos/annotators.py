@@ -55,14 +55,17 @@ class Annotators:
         self._not_before = time.time() + seconds
 
     def create_duplicate_tasks(self, batch_id: str) -> None:
-        """If the plan says so: once, create two empty tasks with the name that the batch's task will have."""
+        """If the plan says so: once, create two empty tasks, and projects, with the names that the batch will use."""
         counts = self._scenario.fault_counts
         if self._scenario.plan.duplicate_tasks and not counts["task of the same name"]:
             with self._scenario.ledger.read_only() as tx:
                 name = batches.get(tx, batch_id).task_name or ""
+            section, cvat = self._scenario.spec.task, self._scenario.cvat
             with suppress(LabelyardError):
                 for _ in range(2):
-                    self._scenario.cvat.create_task(TaskSpec(name, self._scenario.spec.task.cvat_labels()))
+                    if section.project:
+                        cvat.create_project(section.project, section.cvat_labels())
+                    cvat.create_task(TaskSpec(name, section.cvat_labels()))
                     counts["task of the same name"] += 1
 
     def reopen_job(self) -> str | None:

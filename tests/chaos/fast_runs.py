@@ -46,7 +46,7 @@ def _fresh_ledger(environment: Environment, name: str) -> Iterator[tuple[str, Le
 
 
 def _scenario(environment: Environment, plan: FaultPlan, ledger: Ledger) -> Scenario:
-    spec = dataset_spec(plan, environment.bucket, ("ann", "bob"), quiet="6s")
+    spec = dataset_spec(plan, environment.bucket, ("ann", "bob"), "6s", environment.cvat_version)
     with ledger.transaction() as tx:
         datasets.apply(tx, spec)
     settings = _settings(environment, plan, str(ledger.url))

@@ -16,13 +16,15 @@ def _failpoints(*steps: str) -> tuple[str, ...]:
 
 WATCHER_FAILPOINTS = _failpoints("watcher", "register_objects", "close_batches", "publish_events")
 END_FAILPOINTS = _failpoints("leftover_tasks")
+PROJECT_FAILPOINTS = _failpoints("create_project")
 RELEASE_FAILPOINTS = _failpoints("release_dataset")
-_NOT_IN_RUNS = (*_failpoints("watcher", "close_batches"), *END_FAILPOINTS, *RELEASE_FAILPOINTS)
+_NOT_IN_RUNS = (*_failpoints("watcher", "close_batches"), *END_FAILPOINTS, *PROJECT_FAILPOINTS, *RELEASE_FAILPOINTS)
 RUN_FAILPOINTS = tuple(name for name in FAILPOINTS if name not in _NOT_IN_RUNS)
 
 DELAYED_EXPORT: Mapping[str, Any] = {"on": "worker export", "delay": 2.0, "times": 2}
 """CVAT's export waits after it has read the annotations, so that somebody can save others meanwhile."""
 
+PROJECT = "POST /api/v1/projects"
 CREATE, DATA, JOB = "POST /api/v1/tasks", "POST /api/v1/tasks/*/data", "PATCH /api/v1/jobs/*"
 DELETE, EXPORT, READ = "DELETE /api/v1/tasks/*", "GET /api/v1/tasks/*/annotations", "GET /api/v1/*"
 
@@ -136,20 +138,22 @@ class FaultPlan:
     reopen_job: bool = False
     """A job is reopened after the export."""
     duplicate_tasks: bool = False
-    """Empty tasks with the name of a batch's task exist before its own."""
+    """Empty tasks with the name of a batch's task exist before its own, and empty projects with that of its project."""
     unreadable_message: bool = False
     """The queue delivers a message that cannot be parsed."""
     decisions: tuple[Decision, ...] = ()
     """What a person decides meanwhile; it may end a batch in the middle of its run."""
     fault_seconds: float = 4.0
     """How long faults are injected at most; less if everything is done earlier."""
+    project: bool = False
+    """The tasks are in a project, with a CVAT that has projects."""
     process_faults: tuple[ProcessFault, ...] = ()
     """Faults of whole processes; for the full stack only."""
 
 
 def step_fault_plan(seed: int) -> FaultPlan:
     """Return the plan of a seed for single steps, without Prefect."""
-    return with_batch_ends(_step_faults(seed))
+    return with_project(with_batch_ends(_step_faults(seed)))
 
 
 def _step_faults(seed: int) -> FaultPlan:
@@ -179,6 +183,19 @@ def _step_faults(seed: int) -> FaultPlan:
         duplicate_tasks=rng.random() < 0.05,
         unreadable_message=rng.random() < 0.05,
     )
+
+
+def with_project(plan: FaultPlan) -> FaultPlan:
+    """Return the plan with a project and faults of its creation, for every other seed; its own random numbers."""
+    rng = random.Random(f"project of {plan.seed}")
+    if rng.random() < 1 / 2:
+        return plan
+    faults = tuple({"on": PROJECT, **rng.choice(_CVAT_REQUEST_FAULTS), "times": 1, "skip": n} for n in range(2))
+    killed = tuple(WorkerFault("run", rng.choice(PROJECT_FAILPOINTS)) for _ in range(rng.choice((0, 0, 1, 2))))
+    return replace(
+        plan, project=True, cvat_faults=plan.cvat_faults + faults[: rng.choice((0, 0, 1, 2))],
+        worker_faults=plan.worker_faults + killed,
+    )  # fmt: skip
 
 
 def with_batch_ends(plan: FaultPlan) -> FaultPlan:

@@ -61,7 +61,7 @@ class FullRuns:
     def run(self, plan: FaultPlan) -> Outcome:
         """Run a plan."""
         self._log = []
-        spec, stack = dataset_spec(plan, BUCKET, _ANNOTATORS, quiet="2s"), self._stack
+        spec, stack = dataset_spec(plan, BUCKET, _ANNOTATORS, "2s", self._cvat_version), self._stack
         with self._ledger.transaction() as tx:
             datasets.apply(tx, spec)
         scenario = Scenario(

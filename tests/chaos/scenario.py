@@ -15,6 +15,7 @@ from labelyard.context import Context
 from labelyard.cvat import Cvat
 from labelyard.ledger import Ledger
 from tests.chaos.fault_plan import FaultPlan
+from tests.support.cvat_families import V1
 
 
 class FaultRules(Protocol):
@@ -66,14 +67,15 @@ class Scenario:
         return f"{self.spec.sources[0].prefix}{name}"
 
 
-def dataset_spec(plan: FaultPlan, bucket: str, annotators: Sequence[str], quiet: str) -> DatasetSpec:
+def dataset_spec(plan: FaultPlan, bucket: str, annotators: Sequence[str], quiet: str, cvat_version: str) -> DatasetSpec:
     """Return the dataset of a run, below its own prefix."""
     name = f"s{plan.seed}"
+    project = {"project": f"project of {name}"} if plan.project and cvat_version != V1 else {}
     return DatasetSpec.model_validate({
         "name": name,
         "sources": [{"bucket": bucket, "prefix": f"{name}/in/"}],
         "annotators": list(annotators),
         "batch": {"max_objects": plan.max_objects, "quiet": quiet},
-        "task": {"labels": ["car"], "segment_size": plan.segment_size},
+        "task": {"labels": ["car"], "segment_size": plan.segment_size, **project},
         "export": {"prefix": f"{name}/out"},
     })  # fmt: skip

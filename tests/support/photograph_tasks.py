@@ -21,7 +21,7 @@ def logged_in(url: str, name: str, dialect: str = "v1") -> Cvat:
 
 def task_of_photographs(root: Cvat, name: str, count: int, *, segment_size: int, people: Sequence[int | None]) -> Task:
     """A task of the first photographs, its jobs given to `people` in turn."""
-    labels = (*NEW_LABELS, BODY) if root.quirks.skeletons else NEW_LABELS
+    labels = (*NEW_LABELS, BODY) if root.quirks.label_types else NEW_LABELS
     task = root.create_task(TaskSpec(name, labels, segment_size=segment_size))
     paths = [photograph.path for photograph in photographs().values()][:count]
     files = [UploadFile(p.name, p.stat().st_size, lambda p=p: p.open("rb"), "image/jpeg") for p in paths]  # type: ignore[misc]

@@ -65,3 +65,17 @@ def jobs(http: httpx.Client, task_id: int) -> list[dict[str, Any]]:
     """Return the jobs of a task in the order of their frames."""
     found: list[dict[str, Any]] = http.get("/jobs", params={"task_id": task_id, "sort": "id"}).json()["results"]
     return found
+
+
+def found_organization(url: str, slug: str, **roles: str) -> httpx.Client:
+    """Found an organization as root, with members of the given roles; return root's client."""
+    root = login(url, "root")
+    people = {user["username"]: user["id"] for user in root.get("/users").json()["results"]}
+    emails = {name: f"{name}@example.com" for name in roles}
+    for name, email in emails.items():
+        root.patch(f"/users/{people[name]}", json={"email": email}).raise_for_status()
+    root.post("/organizations", json={"slug": slug}).raise_for_status()
+    for name, role in roles.items():
+        body = {"email": emails[name], "role": role}
+        root.post("/invitations", json=body, headers={"X-Organization": slug}).raise_for_status()
+    return root

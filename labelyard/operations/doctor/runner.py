@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 
 from labelyard.config import DatasetSpec
-from labelyard.errors import CvatError, LabelyardError, LedgerError, StoreError
+from labelyard.cvat_names import server_of
+from labelyard.errors import CvatError, CvatUnauthorized, LabelyardError, LedgerError, StoreError
 from labelyard.ledger import Ledger, datasets
 from labelyard.operations.doctor.check import Check, CheckResult, Installation, Subject, fail
 from labelyard.settings import Settings
@@ -63,8 +64,10 @@ def _next_step(error: LabelyardError, name: str) -> str:
     if error.next_step not in ("", "labelyard doctor"):
         return error.next_step
     if isinstance(error, CvatError):
-        variable = name.removeprefix("CVAT ").upper().replace("-", "_")
-        return f"start it, or correct LABELYARD_CVAT__{variable}__URL, __USERNAME and __PASSWORD"
+        variable = server_of(name.removeprefix("CVAT ")).upper().replace("-", "_")
+        if isinstance(error, CvatUnauthorized):
+            return f"correct LABELYARD_CVAT__{variable}__TOKEN, or __USERNAME and __PASSWORD"
+        return f"start it, or correct LABELYARD_CVAT__{variable}__URL"
     if isinstance(error, StoreError):
         of_queue = name == "queue" or error.where.startswith("queue ")  # a notification concerns queue and bucket
         variable = "LABELYARD_WATCH__SQS_ENDPOINT_URL" if of_queue else "LABELYARD_STORE__ENDPOINT_URL"

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
+from cvat_sandbox import serve
 from labelyard.cli import labelyard
 from labelyard.config import DatasetSpec
 from tests.support.dataset_files import GOOD
@@ -59,7 +60,7 @@ def test_every_field_of_the_schema_says_what_it_is_for() -> None:
     schema = editor().schema
     assert isinstance(schema, dict)
     sections = [schema, *(part for part in schema["$defs"].values() if part["type"] == "object")]
-    assert len(sections) == 12
+    assert len(sections) == 13
     silent = [
         f"{section['title']}.{name}"
         for section in sections
@@ -152,3 +153,46 @@ def test_validate_says_what_each_format_drops(tmp_path: Path) -> None:
         "  cvat:COCO 1.0 is the server's own file: what it leaves out is not counted",
         "  cvat:CVAT for video 1.1 drops tag",
     ]
+
+
+NEEDS_2 = """\
+name: street
+cvat: {organization: acme}
+sources: [{bucket: raw}]
+task:
+  project: Street
+  labels:
+    - {name: car, color: "#ff0000"}
+    - {name: lane, type: polyline}
+    - {name: body, points: [head, hand]}
+annotators: [ann]
+export: {bucket: out, prefix: street}
+"""
+
+
+def test_what_cvat_1_lacks_is_refused_with_its_lines_if_that_is_the_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("street.yaml").write_text(NEEDS_2)
+    assert call("validate", "street.yaml").exit_code == 0, "without settings nothing is known of the server"
+    for dialect, status in (("v2", 0), ("v1", 1)):
+        monkeypatch.setenv("LABELYARD_CVAT__DEFAULT__URL", "http://127.0.0.1:9")
+        monkeypatch.setenv("LABELYARD_CVAT__DEFAULT__DIALECT", dialect)
+        result = call("validate", "street.yaml")
+        assert result.exit_code == status, result.output
+    lines = [line.partition(": the CVAT is of version 1")[0] for line in result.stderr.splitlines()]
+    assert lines[:5] == [
+        "street.yaml:2: cvat", "street.yaml:5: task.project", "street.yaml:7: task.labels[0].color",
+        "street.yaml:8: task.labels[1].type", "street.yaml:9: task.labels[2].points",
+    ]  # fmt: skip
+
+
+def test_a_server_whose_version_is_not_set_is_asked_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("street.yaml").write_text(NEEDS_2)
+    with serve([]) as old, serve([], version="2.73") as new:
+        for url, status in ((old.url, 1), (new.url, 0), ("http://127.0.0.1:9", 0)):
+            monkeypatch.setenv("LABELYARD_CVAT__DEFAULT__URL", url)
+            assert call("validate", "street.yaml").exit_code == status, url
+    assert "could not be asked" in call("validate", "street.yaml").stderr

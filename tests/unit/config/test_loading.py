@@ -94,7 +94,7 @@ def test_sizes_are_written_as_people_do(written: str, size: int) -> None:
         ("name: street", "name: 2024", '1: name: 2024 is read as a number: write "2024" in quotes'),
         ("name: street", "name:", "1: name: is empty: write a text, or remove the field"),
         ("name: street", "name: [a]", "1: name: is a list: write one text"),
-        ("name: street", "name: street\ncvat: my.cvat", "2: cvat: write small letters and digits"),
+        ("name: street", "name: street\ncvat: my.cvat", "2: cvat.name: write small letters and digits"),
         ("name: street", "name: street\nname: road", "2: name: occurs twice, first in line 1"),
         ("name: street", "name: street\n1: one", "2: 1 is not a field name: write a word"),
         ("name: street", "name: street\n? [a, b]\n: one", "2: a mapping or list is not a field name"),

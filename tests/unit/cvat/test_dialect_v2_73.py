@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from labelyard.cvat.decoding import decode_label
 from labelyard.cvat.error_responses import MAX_MESSAGE_LENGTH, error_for
 from labelyard.cvat.exchange import Response
 from labelyard.cvat.v2 import V2
 from labelyard.domain.annotations import ShapeType
-from labelyard.domain.tasks import CreationState, JobStatus, Receipt
+from labelyard.domain.labels import Label
+from labelyard.domain.tasks import CreationState, JobStatus, Receipt, TaskSpec
 from labelyard.errors import CvatBusy, CvatCrashed, CvatNotFound, CvatRefused, CvatUnauthorized
 from tests.support.dialect_stepping import json_response, play, recorded, recorded_polls, response_of, value
 from tests.support.paths import RECORDINGS, recording
@@ -126,3 +128,18 @@ def test_every_error_response_becomes_its_error_in_one_line() -> None:
         assert 0 < len(error.what) <= MAX_MESSAGE_LENGTH, failed["path"]
         assert "\n" not in error.what
         assert "<" not in error.what
+
+
+def test_the_type_and_the_color_of_a_label_are_sent_and_read() -> None:
+    road = Label("lane", color="#00ff00", type="polyline")
+    _, requests, _ = play(v2.create_task(TaskSpec("t", (road,))), [response(77), response(78)])
+    [sent] = requests[0].json["labels"]
+    assert (sent["type"], sent["color"]) == ("polyline", "#00ff00")
+    found = decode_label(sent | {"id": 1})
+    assert (found.type, found.color) == ("polyline", "#00ff00")
+
+
+def test_a_changed_label_keeps_its_color_and_takes_another_type() -> None:
+    known = [Label("lane", color="#00ff00", type="any", id=7)]
+    [sent] = v2._encode_changed_labels([Label("lane", type="polyline")], known)
+    assert (sent["id"], sent["color"], sent["type"]) == (7, "#00ff00", "polyline")

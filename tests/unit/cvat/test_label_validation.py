@@ -44,7 +44,7 @@ BODY = Label("body", type="skeleton", sublabels=(Label("head"), Label("foot")), 
 def test_a_skeleton_needs_a_server_that_has_them() -> None:
     check_labels([BODY])
     with pytest.raises(LabelError, match="the label is a skeleton, and this CVAT has none") as caught:
-        check_labels([Label("car"), BODY], skeletons=False)
+        check_labels([Label("car"), BODY], types=False)
     assert caught.value.where == "label 'body'"
     assert "use a CVAT 2.x" in caught.value.next_step
 

@@ -1,0 +1,65 @@
+"""The verbs of the client that only CVAT 2.x has: access tokens, organizations, projects and cloud storages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from labelyard.cvat.runner import Runner
+from labelyard.domain.labels import Label
+from labelyard.domain.tasks import AccessToken, CloudCredentials, CloudStorage, DataSpec, Member, Project, Receipt
+
+
+class ClientOf2:
+    """The part of the client that raises CvatDisagrees on a CVAT 1.x."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+
+    def access_token(self) -> AccessToken | None:
+        """Return the personal access token of this client; None if it uses another token."""
+        if not self._runner.dialect.is_access_token(self._runner.token().get_secret_value()):
+            return None
+        return self._runner.run(self._runner.dialect.access_token())
+
+    def members(self) -> list[Member]:
+        """Return the members of the client's organization, by id; without one, the account's own memberships."""
+        return self._runner.run(self._runner.dialect.members())
+
+    # --- projects, of CVAT 2.x ---------------------------------------------------------------------------------------
+
+    def find_projects(self, name: str) -> list[Project]:
+        """Return every project with exactly this name (case-sensitive), oldest first."""
+        return self._runner.run(self._runner.dialect.find_projects(name))
+
+    def create_project(self, name: str, labels: Sequence[Label]) -> Project:
+        """Create a project; call `find_projects` first. Raises LabelError before anything is sent."""
+        return self._runner.run(self._runner.dialect.create_project(name, labels))
+
+    def project(self, project_id: int) -> Project:
+        """Return one project. Raises CvatNotFound."""
+        return self._runner.run(self._runner.dialect.project(project_id))
+
+    def change_project_labels(self, project_id: int, labels: Sequence[Label]) -> Project:
+        """Add the labels that the project lacks, and change those of the same names; none is ever deleted."""
+        return self._runner.run(self._runner.dialect.change_project_labels(project_id, labels))
+
+    def delete_project(self, project_id: int) -> None:
+        """Delete a project, and all of its tasks with it."""
+        self._runner.run(self._runner.dialect.delete_project(project_id))
+
+    # --- cloud storages, of CVAT 2.x ---------------------------------------------------------------------------------
+
+    def cloud_storages(self, bucket: str) -> list[CloudStorage]:
+        """Return the cloud storages of exactly this bucket of S3, at any endpoint, oldest first."""
+        return self._runner.run(self._runner.dialect.cloud_storages(bucket))
+
+    def create_cloud_storage(self, storage: CloudStorage, credentials: CloudCredentials | None) -> None:
+        """Register a bucket, whose id in `storage` does not count; without credentials it is read anonymously.
+
+        Raises CvatRefused if CVAT cannot read the bucket.
+        """
+        self._runner.run(self._runner.dialect.create_cloud_storage(storage, credentials))
+
+    def upload_cloud(self, task_id: int, storage_id: int, keys: Sequence[str], data: DataSpec) -> Receipt:
+        """Let the server read `keys` of a cloud storage; they are the names of the frames, in this order."""
+        return self._runner.run(self._runner.dialect.upload_cloud(task_id, storage_id, keys, data))

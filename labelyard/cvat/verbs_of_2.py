@@ -1,0 +1,69 @@
+"""The verbs that only CVAT 2.x has: access tokens, organizations, projects and cloud storages."""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Sequence
+from typing import Any
+
+from labelyard.cvat.exchange import Exchange
+from labelyard.domain.labels import Label
+from labelyard.domain.tasks import AccessToken, CloudCredentials, CloudStorage, DataSpec, Member, Project, Receipt
+from labelyard.errors import CvatDisagrees
+
+
+class VerbsOf2(ABC):  # noqa: B024 - a part of Dialect, which has abstract methods
+    """The part of a dialect that raises CvatDisagrees unless a family overrides it."""
+
+    def is_access_token(self, token: str) -> bool:  # noqa: ARG002
+        """Return whether `token` is a personal access token."""
+        return False
+
+    def access_token(self) -> Exchange[AccessToken]:
+        """Return the personal access token that the requests are sent with."""
+        return _unsupported("access_token")
+
+    def members(self) -> Exchange[list[Member]]:
+        """Return the members of the organization that the runner's requests name, by id."""
+        return _unsupported("members")
+
+    # --- projects ----------------------------------------------------------------------------------------------------
+
+    def find_projects(self, name: str) -> Exchange[list[Project]]:  # noqa: ARG002
+        """Return the projects of exactly this name, oldest first."""
+        return _unsupported("find_projects")
+
+    def create_project(self, name: str, labels: Sequence[Label]) -> Exchange[Project]:  # noqa: ARG002
+        """Create a project with labels."""
+        return _unsupported("create_project")
+
+    def project(self, project_id: int) -> Exchange[Project]:  # noqa: ARG002
+        """Return one project."""
+        return _unsupported("project")
+
+    def change_project_labels(self, project_id: int, labels: Sequence[Label]) -> Exchange[Project]:  # noqa: ARG002
+        """Add the labels that a project lacks, and change those of the same names; none is deleted."""
+        return _unsupported("change_project_labels")
+
+    def delete_project(self, project_id: int) -> Exchange[None]:  # noqa: ARG002
+        """Delete a project with its tasks."""
+        return _unsupported("delete_project")
+
+    # --- cloud storages ----------------------------------------------------------------------------------------------
+
+    def cloud_storages(self, bucket: str) -> Exchange[list[CloudStorage]]:  # noqa: ARG002
+        """Return the cloud storages of a bucket, oldest first."""
+        return _unsupported("cloud_storages")
+
+    def create_cloud_storage(self, storage: CloudStorage, credentials: CloudCredentials | None) -> Exchange[None]:  # noqa: ARG002
+        """Register a bucket; without credentials it is read anonymously."""
+        return _unsupported("create_cloud_storage")
+
+    def upload_cloud(self, task_id: int, storage_id: int, keys: Sequence[str], data: DataSpec) -> Exchange[Receipt]:  # noqa: ARG002
+        """Let the server read the files from a cloud storage."""
+        return _unsupported("upload_cloud")
+
+
+def _unsupported(verb: str) -> Exchange[Any]:
+    raise CvatDisagrees(f"{verb} is not supported for this CVAT: only CVAT 2.x has it", where="labelyard")
+    yield  # makes this a generator, as every verb is
