@@ -115,6 +115,7 @@ _SECTIONS = {
     "ReleaseSection": "`release`",
     "SplitsSection": "`release.splits`",
     "ChecksSection": "`checks`",
+    "DeadlinesSection": "`deadlines`",
     "LeastSection": "`checks.annotations_per_image`, `checks.annotations_per_class`",
 }
 
@@ -228,11 +229,21 @@ def settings() -> str:
     parts.append(_table(_PARTS[""], "", "variable | meaning", rows))
     for name, section in nested.items():
         prefix = f"LABELYARD_{name.upper()}__" + ("<NAME>__" if section is CvatSettings else "")
-        rows = [_setting_row(f"{prefix}{inner.upper()}", field) for inner, field in section.model_fields.items()]
+        rows = list(_section_rows(prefix, section))
         heading = _PARTS.get(name, f"`labelyard {name}`")
         parts.append(_table(heading, section.__doc__ or "", "variable | meaning", rows))
     lines = [f"{name}={value}" for name, value in server_settings(UpSettings()).items()]
     return "".join([*parts, _PREFECT.format(server_settings="\n".join(lines))])
+
+
+def _section_rows(prefix: str, section: type[BaseModel]) -> Iterator[str]:
+    """Yield the rows of a section; where a field has sections by name, theirs."""
+    for name, field in section.model_fields.items():
+        inner = _section_of(field)
+        if inner is not None:
+            yield from _section_rows(f"{prefix}{name.upper()}__<NAME>__", inner)
+        else:
+            yield _setting_row(f"{prefix}{name.upper()}", field)
 
 
 def _section_of(field: FieldInfo) -> type[BaseModel] | None:

@@ -207,13 +207,13 @@ def _dead_letters(seen: Situation) -> Iterator[Cause]:
 
 
 def _nothing_arrived(one: ExpectedObjects, now: datetime) -> Cause:
-    silence, every = _duration(now - one.last), _duration(one.every)
+    quiet, every = _duration(now - one.last), _duration(one.every)
     return Cause(
         key=cause_key(Kind.NOTHING_ARRIVED, one.dataset, ""),
         dataset=one.dataset,
         kind=Kind.NOTHING_ARRIVED,
         since=one.last + one.every,
-        what=f"nothing has arrived for {silence}, and new objects are expected every {every}",
+        what=f"nothing has arrived for {quiet}, and new objects are expected every {every}",
         next_command="labelyard doctor",
     )
 

@@ -43,9 +43,9 @@ def deploy_automations(settings: Settings) -> None:
 
 
 def _watches_housekeeping(client: SyncPrefectClient, settings: Settings) -> AutomationCore:
-    silence = timedelta(seconds=settings.alerts.housekeeping_silence_seconds)
+    limit = timedelta(seconds=settings.alerts.housekeeping_silence_seconds)
     deployment = client.read_deployment_by_name("housekeeping/housekeeping")
-    body = f"No run of housekeeping has ended well for {silence}. Nothing may be ingested or exported.\nnext: labelyard doctor"
+    body = f"Nothing has ended well for {limit}, so nothing may be ingested or exported.\nnext: labelyard doctor"
     notify = [
         SendNotification(block_document_id=_block_id(client, name), subject=WATCHES_HOUSEKEEPING, body=body)
         for name in sorted(channel.block for channel in settings.alerts.channels.values() if channel.block)
@@ -59,7 +59,7 @@ def _watches_housekeeping(client: SyncPrefectClient, settings: Settings) -> Auto
             expect=_ENDED_WELL,
             match_related={"prefect.resource.role": "deployment", "prefect.resource.name": "housekeeping"},
             threshold=1,
-            within=silence,
+            within=limit,
         ),
         actions=[RunDeployment(source="selected", deployment_id=deployment.id), *notify],
     )

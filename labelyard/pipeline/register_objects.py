@@ -130,8 +130,8 @@ def _sweep_dataset(context: Context, spec: DatasetSpec, failures: _Failures) -> 
     with context.ledger.read_only() as tx:
         are_refused = bool(refusals.waiting(tx, spec.name, limit=1))
     if are_refused:
-        refused = _register_readable_again(context, spec)
-        yield from _sweep_once(context, spec, f"refused objects of {spec.name}", refused, failures)
+        again = _register_readable_again(context, spec)
+        yield from _sweep_once(context, spec, f"refused objects of {spec.name}", again, failures)
 
 
 def _sweep_once(
