@@ -47,7 +47,10 @@ class AlertSettings(BaseModel):
     remind_hours: float = Field(default=24, gt=0)
     """After how long a message is repeated while its cause lasts, in hours."""
     housekeeping_silence_seconds: float = Field(default=900, ge=60)
-    """After how long without a sign of life of housekeeping an alert is sent, in seconds."""
+    """After how long without a sign of life of housekeeping an alert is sent, in seconds.
+
+    Write at least three times LABELYARD_DEPLOY__HOUSEKEEPING_SECONDS.
+    """
 
     @field_validator("quiet_hours")
     @classmethod

@@ -52,7 +52,7 @@ class Deadlines:
 
 @dataclass(frozen=True, slots=True)
 class JobAtWork:
-    """A job of a batch: CVAT's id, its assignee, its number of frames, its status, and since when it has that status."""
+    """A job of a batch: CVAT's id, its assignee, its number of frames, its status, and since when it has it."""
 
     id: int
     assignee: str | None

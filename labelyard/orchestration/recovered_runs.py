@@ -1,14 +1,14 @@
 """Runs that failed and whose cause is over: they become green, so that what is red is what a person has to do.
 
 A failed run of a batch has recovered once the batch has no error and waits for no run. A failed run of a deployment
-without batches has recovered once the ledger has none of the problems that make such a run fail, and a later run of the
-deployment has ended well. The message keeps what had happened.
+without batches has recovered once the ledger has none of the problems that make such a run fail, and a later run with
+the same parameters has ended well. The message keeps what had happened.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from uuid import UUID
 
@@ -28,12 +28,13 @@ from prefect.states import Completed
 from labelyard.context import Context
 from labelyard.domain.causes import Kind
 from labelyard.ledger import batches, problems
-from labelyard.orchestration import RECOVERED
+from labelyard.orchestration import RECOVERED, TRIED_AGAIN
 from labelyard.orchestration.best_effort import best_effort
 from labelyard.orchestration.orphaned_runs import batch_of
 
 _log = logging.getLogger(__name__)
 _MOST_AT_ONCE = 200  # Prefect's maximum
+_COMPARED = 50
 _RED = FlowRunFilter(
     tags=FlowRunFilterTags(all_=["labelyard"]),
     state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.FAILED, StateType.CRASHED])),
@@ -64,26 +65,27 @@ def _has_problem(run: FlowRun, kinds: Collection[Kind], *, unreadable: bool) -> 
     return Kind.SOURCE in kinds or unreadable
 
 
-def _succeeded(client: SyncPrefectClient, runs: Iterable[FlowRun]) -> Iterable[FlowRun]:
-    """Yield the runs after which a run of the same deployment ended well, or that only report what others met."""
-    last_success: dict[UUID, FlowRun | None] = {}
+def _succeeded(client: SyncPrefectClient, runs: Iterable[FlowRun]) -> Iterator[FlowRun]:
+    """Yield the runs after which one with the same parameters ended well, or that only report what others met."""
+    ended_well: dict[UUID, list[FlowRun]] = {}
     for run in runs:
         if "alarm" in run.tags:
             yield run
-        elif "scheduled" in run.tags and run.deployment_id is not None:
-            if run.deployment_id not in last_success:
-                last_success[run.deployment_id] = _last_success(client, run.deployment_id)
-            success = last_success[run.deployment_id]
-            if success is not None and _ended(success) > _ended(run):
+        elif run.deployment_id is not None:
+            if run.deployment_id not in ended_well:
+                ended_well[run.deployment_id] = _ended_well(client, run.deployment_id)
+            later = (one for one in ended_well[run.deployment_id] if one.parameters == run.parameters)
+            if any(_ended(one) > _ended(run) for one in later):
                 yield run
 
 
-def _last_success(client: SyncPrefectClient, deployment_id: UUID) -> FlowRun | None:
+def _ended_well(client: SyncPrefectClient, deployment_id: UUID) -> list[FlowRun]:
     wanted = FlowRunFilter(
         deployment_id=FlowRunFilterDeploymentId(any_=[deployment_id]),
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.COMPLETED])),
     )
-    return next(iter(client.read_flow_runs(flow_run_filter=wanted, sort=FlowRunSort.END_TIME_DESC, limit=1)), None)
+    runs = client.read_flow_runs(flow_run_filter=wanted, sort=FlowRunSort.END_TIME_DESC, limit=_COMPARED)
+    return [run for run in runs if run.state_name not in (RECOVERED, TRIED_AGAIN)]
 
 
 def _ended(run: FlowRun) -> datetime:
