@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import CursorResult, delete, or_, select
+from sqlalchemy import CursorResult, or_, select
 from sqlalchemy import update as update_rows
 
 from labelyard.domain.alerts import AlertState, Message, MessageKind, compose, due_message, is_forgettable
@@ -22,6 +22,8 @@ from labelyard.ledger.alert_tables import Alert, AlertChannel
 from labelyard.ledger.database import Transaction, dialect_insert
 
 _LEASE = timedelta(minutes=2)
+_OUTDATED = timedelta(days=7)
+"""After so long without its cause an alert is deleted, though its channel did not accept the last message."""
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=1)
 
 
@@ -38,21 +40,18 @@ class DueMessage:
 def update(tx: Transaction, causes: Iterable[Cause], channels: Collection[str]) -> None:
     """Let every channel have an alert for each cause, and mark those whose cause is absent.
 
-    Alerts of channels that no longer exist are deleted, and so are those that ended before anything was sent.
+    Alerts that ended before anything was sent are deleted. Those of a channel that this machine does not know stay for
+    some days: if it has other settings than the rest, nothing must be sent again.
     """
     now, present = tx.now, {cause.key: cause for cause in causes}
-    tx.execute(delete(AlertChannel).where(AlertChannel.name.not_in(channels)))
     known = set()
     for row in _locked(tx):
-        if row.channel not in channels:
-            tx.delete(row)
-            continue
         known.add((row.key, row.channel))
         if cause := present.get(row.key):
             row.what, row.next_step, row.over_at = cause.what, cause.next_command, None
         else:
             row.over_at = row.over_at or now
-            if is_forgettable(_state(row), now):
+            if is_forgettable(_state(row), now) or now - row.over_at > _OUTDATED:
                 tx.delete(row)
     for cause in present.values():
         for channel in sorted(channels):

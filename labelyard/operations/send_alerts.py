@@ -27,7 +27,7 @@ HOUSEKEEPING = "housekeeping"
 _SECONDS = 30.0
 """How long one look may send: the next one sends the rest."""
 _FORGOTTEN_AFTER = timedelta(minutes=15)
-"""A failed automation is no problem any more if it has not failed for so long: events are published each minute."""
+"""A problem that has not been met for so long is none any more: events are published, and queues asked, each minute."""
 
 
 class Sender(Protocol):
@@ -42,15 +42,24 @@ def send_alerts(context: Context, send: Sender, part: str = "") -> int:
 
     `part` is the part of labelyard that shows with it that it is alive, if any.
     """
-    _check_queue(context)
     with context.ledger.transaction() as tx:
         if part:
             problems.show_life(tx, part)
             problems.clear(tx, Kind.HOUSEKEEPING, part)
-        problems.clear_old(tx, Kind.AUTOMATION, _FORGOTTEN_AFTER)
+        _clear_old(tx, context)
     with context.ledger.transaction() as tx:
         alerts.update(tx, causes(read_situation(tx)), context.settings.alerts.channels.keys())
-    return _send_due(context, send) if context.settings.alerts.channels else 0
+    sent = _send_due(context, send) if context.settings.alerts.channels else 0
+    _check_queue(context)  # last, because a queue that does not answer takes long
+    return sent
+
+
+def _clear_old(tx: Transaction, context: Context) -> None:
+    """Forget problems that would have been met again: of an automation, or of a source or queue that was replaced."""
+    problems.clear_old(tx, Kind.AUTOMATION, _FORGOTTEN_AFTER)
+    problems.clear_old(tx, Kind.QUEUE, _FORGOTTEN_AFTER)
+    sweeps = timedelta(seconds=3 * context.settings.deploy.sweep_seconds)
+    problems.clear_old(tx, Kind.SOURCE, sweeps + _FORGOTTEN_AFTER)
 
 
 def send_if_silent(context: Context, send: Sender, since: datetime) -> int:
