@@ -13,13 +13,12 @@ import click
 from labelyard.alert_settings import AlertSettings
 from labelyard.cli.table import print_table
 from labelyard.domain.alerts import Message
-from labelyard.domain.causes import Cause
+from labelyard.domain.causes import Cause, causes
 from labelyard.errors import AlertNotSent, SettingsError
 from labelyard.escaping import printable
 from labelyard.ledger import Ledger
 from labelyard.ledger import alerts as ledger_alerts
-from labelyard.operations.send_alerts import present_causes
-from labelyard.orchestration.alert_channels import send
+from labelyard.ledger.situation import read_situation
 from labelyard.settings import load_settings
 
 _TEST = Message("labelyard: a test", "This channel gets alerts of labelyard. Nothing is wrong.\nnext: nothing")
@@ -34,17 +33,17 @@ def alerts(context: click.Context, as_json: bool) -> None:  # noqa: FBT001 - cli
         return
     settings = load_settings()
     with closing(Ledger(settings.ledger)) as ledger, ledger.read_only() as tx:
-        causes, rows = present_causes(tx), ledger_alerts.all_alerts(tx)
+        found, rows = causes(read_situation(tx)), ledger_alerts.all_alerts(tx)
     if as_json:
-        shown = [asdict(cause) | {"since": cause.since.isoformat()} for cause in causes]
+        shown = [asdict(cause) | {"since": cause.since.isoformat()} for cause in found]
         click.echo(json.dumps({"causes": shown}, indent=1))
         return
-    got = {cause.key: [row.channel for row in rows if row.key == cause.key and row.sent] for cause in causes}
-    _show(causes, got, settings.alerts)
+    got = {cause.key: [row.channel for row in rows if row.key == cause.key and row.sent] for cause in found}
+    _show(found, got, settings.alerts)
 
 
-def _show(causes: Sequence[Cause], got: Mapping[str, Sequence[str]], settings: AlertSettings) -> None:
-    if causes:
+def _show(found: Sequence[Cause], got: Mapping[str, Sequence[str]], settings: AlertSettings) -> None:
+    if found:
         rows = [
             (
                 cause.kind.value,
@@ -54,7 +53,7 @@ def _show(causes: Sequence[Cause], got: Mapping[str, Sequence[str]], settings: A
                 printable(cause.next_command),
                 ", ".join(got[cause.key]) or "nobody",
             )
-            for cause in causes
+            for cause in found
         ]
         print_table(("cause", "dataset", "since", "what", "next", "message to"), rows)
     else:
@@ -68,6 +67,8 @@ def _show(causes: Sequence[Cause], got: Mapping[str, Sequence[str]], settings: A
 @click.argument("channel", required=False)
 def test(channel: str | None) -> None:
     """Send a test message to every CHANNEL of the settings, or to one; at night, too."""
+    from labelyard.orchestration.alert_channels import send  # noqa: PLC0415 - slow to import, and unused above
+
     channels = load_settings().alerts.channels
     if channel is not None and channel not in channels:
         known = ", ".join(channels) or "none"

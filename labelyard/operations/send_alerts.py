@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from labelyard.alert_settings import ChannelSettings
 from labelyard.context import Context
 from labelyard.domain.alerts import Message
-from labelyard.domain.causes import Cause, Kind, causes
+from labelyard.domain.causes import Kind, causes
 from labelyard.errors import AlertNotSent, LabelyardError
 from labelyard.ledger import Transaction, alerts, problems
 from labelyard.ledger.situation import read_situation
@@ -75,11 +75,6 @@ def send_if_silent(context: Context, send: Sender, since: datetime) -> int:
         )
         problems.record(tx, Kind.HOUSEKEEPING, HOUSEKEEPING, what, "labelyard doctor")
     return send_alerts(context, send)
-
-
-def present_causes(tx: Transaction) -> Sequence[Cause]:
-    """Return what needs a person now."""
-    return causes(read_situation(tx))
 
 
 def _send_due(context: Context, send: Sender) -> int:

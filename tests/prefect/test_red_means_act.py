@@ -83,6 +83,7 @@ def test_the_run_of_a_batch_whose_cvat_is_down_is_yellow_and_turns_green_when_it
     assert of_sandbox.state(batch) == "assigned"
 
 
+@pytest.mark.slow
 def test_a_step_that_fails_again_and_again_is_red_once_and_green_when_it_has_healed(
     deployed: PrefectServer, sandbox: Serving, of_sandbox: PrefectWorkspace, tmp_path: Path
 ) -> None:
@@ -124,6 +125,7 @@ def retry_at_once(workspace: PrefectWorkspace, batch: str, failures: int) -> Non
         row.not_before, row.attempts = None, failures
 
 
+@pytest.mark.slow
 def test_a_failed_collection_is_red_once_and_green_when_the_task_is_back(
     deployed: PrefectServer, sandbox: Serving, of_sandbox: PrefectWorkspace, tmp_path: Path
 ) -> None:
