@@ -13,6 +13,7 @@ from prefect.events.actions import RunDeployment
 from prefect.exceptions import ObjectNotFound
 from prefect.workers.base import BaseWorker
 
+from labelyard.orchestration import WATCHES_HOUSEKEEPING
 from labelyard.orchestration.fast_worker import is_supported
 from labelyard.orchestration.pull import find_project
 from labelyard.settings import load_settings
@@ -78,6 +79,7 @@ def delete_outdated_automations(client: SyncPrefectClient) -> None:
     """
     config = yaml.safe_load((find_project() / "prefect.yaml").read_text(encoding="utf-8"))
     wanted = {trigger["name"] for one in config["deployments"] for trigger in one.get("triggers", [])}
+    wanted.add(WATCHES_HOUSEKEEPING)
     for automation in client.read_automations():
         outdated = automation.name not in wanted or _lacks_deployment(client, automation.actions)
         if automation.name.startswith("labelyard") and outdated:

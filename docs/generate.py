@@ -7,7 +7,7 @@ import re
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import click
 from check_rules import checks
@@ -116,6 +116,7 @@ _SECTIONS = {
     "ReleaseSection": "`release`",
     "SplitsSection": "`release.splits`",
     "ChecksSection": "`checks`",
+    "DeadlinesSection": "`deadlines`",
     "LeastSection": "`checks.annotations_per_image`, `checks.annotations_per_class`",
 }
 
@@ -240,7 +241,8 @@ def _setting_rows(prefix: str, section: type[BaseModel]) -> Iterator[str]:
     """Yield a row for each setting of a section, those of sections in it included."""
     for name, field in section.model_fields.items():
         variable, inner = f"{prefix}{name.upper()}", _section_of(field)
-        yield from [_setting_row(variable, field)] if inner is None else _setting_rows(f"{variable}__", inner)
+        named = "<NAME>__" if get_origin(field.annotation) is dict else ""
+        yield from [_setting_row(variable, field)] if inner is None else _setting_rows(f"{variable}__{named}", inner)
 
 
 def _section_of(field: FieldInfo) -> type[BaseModel] | None:

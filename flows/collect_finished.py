@@ -8,7 +8,7 @@ from labelyard.context import open_context
 from labelyard.operations.probe_servers import unavailable
 from labelyard.orchestration.batch_artifact import update_batch_artifact
 from labelyard.orchestration.events_over_rest import PrefectEvents
-from labelyard.orchestration.states import no_op, report_failures
+from labelyard.orchestration.states import no_op, report_failures, tried_again
 from labelyard.pipeline.collect_finished import collect
 from labelyard.pipeline.publish_events import publish_events
 
@@ -23,10 +23,11 @@ def collect_finished() -> State:
         for batch in found.changed:
             update_batch_artifact(context, batch)
         failing = unavailable(context)
-    if found.failed:
-        return Failed(message="\n".join(found.failed.values()))
+    failures = found.failed or {}
+    if found.needs_person:
+        return Failed(message="\n".join(failures[batch] for batch in found.needs_person))
     if not found.changed:
-        return no_op(failing)
+        return tried_again(failures.values()) if failures and not failing else no_op(failing)
     return Completed(
         message=f"completed: {', '.join(found.completed) or '-'}; reopened: {', '.join(found.reopened) or '-'}; "
         f"changed: {', '.join(found.changed)}"

@@ -6,25 +6,36 @@ from prefect.states import Completed
 
 from labelyard.context import open_context
 from labelyard.operations.probe_servers import probe, unavailable
+from labelyard.operations.send_alerts import HOUSEKEEPING
+from labelyard.orchestration.alert_channels import send_due_alerts
 from labelyard.orchestration.artifact_versions import prune_artifact_versions
 from labelyard.orchestration.noop_runs import prune_noop_runs
 from labelyard.orchestration.orphaned_runs import mark_orphaned_runs_crashed
+from labelyard.orchestration.recovered_runs import mark_recovered_runs
 from labelyard.orchestration.states import no_op, report_failures
+from labelyard.orchestration.waiting_runs import continue_waiting_runs
 
 
 @flow(name="housekeeping", flow_run_name="housekeeping", persist_result=False)
 @report_failures
 def housekeeping() -> State:
-    """End orphaned runs, probe servers with an open circuit breaker, delete no-op runs and old artifact versions."""
+    """End orphaned runs, probe servers with an open circuit breaker, continue and recover runs, and send alerts.
+
+    No-op runs and old versions of artifacts are deleted.
+    """
     with open_context() as context:
         ended = mark_orphaned_runs_crashed(context)
         before = unavailable(context)
         after = probe(context)
+        continued = continue_waiting_runs(context)
+        healed = mark_recovered_runs(context)
+        sent = send_due_alerts(context, HOUSEKEEPING)
     prune_noop_runs()
     prune_artifact_versions()
     recovered = sorted(before.keys() - after.keys())
-    if not ended and not recovered:
+    if not (ended or recovered or continued or healed or sent):
         return no_op(after)
     return Completed(
-        message=f"marked as Crashed: {', '.join(ended) or '-'}; available again: {', '.join(recovered) or '-'}"
+        message=f"marked as Crashed: {', '.join(ended) or '-'}; available again: {', '.join(recovered) or '-'}; "
+        f"{continued} waiting runs continued; recovered: {', '.join(healed) or '-'}; {sent} alerts sent"
     )

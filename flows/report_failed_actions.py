@@ -8,7 +8,7 @@ from prefect.states import Completed, Failed
 
 from labelyard.context import open_context
 from labelyard.orchestration.artifacts import publish_markdown
-from labelyard.orchestration.failed_actions import failed_actions, failed_actions_markdown
+from labelyard.orchestration.failed_actions import failed_actions, failed_actions_markdown, record_problem
 from labelyard.orchestration.states import report_failures
 from labelyard.pipeline.publish_events import record_not_started
 
@@ -18,8 +18,9 @@ from labelyard.pipeline.publish_events import record_not_started
 def report_failed_actions(since: datetime) -> State:
     """Report every action that failed since then: as this run's state, as an artifact, and on its batch in the ledger.
 
-    `since` is the time of the first failure. The run is failed unless each action failed because Prefect's database was
-    busy: the events of these batches are published again, and `labelyard doctor` counts them.
+    `since` is the time of the first failure. The run is failed if an automation fails for a reason that is not known
+    yet. While Prefect's database is busy, the events of the batches are published again, and `labelyard doctor` counts
+    them.
     """
     failed = failed_actions(since)
     publish_markdown("failed-actions", failed_actions_markdown(failed), f"{len(failed)} failed actions")
@@ -27,7 +28,8 @@ def report_failed_actions(since: datetime) -> State:
         for action in failed:
             if action.batch:
                 record_not_started(context, action.batch, action.reason)
-    lines = [f"{action.automation}: {action.batch or ''} {action.reason}" for action in failed]
-    if all(action.busy for action in failed):
+        new = [action for action in failed if not action.busy and record_problem(context, action)]
+    lines = [f"{action.automation}: {action.batch or ''} {action.reason}" for action in new or failed]
+    if not new:
         return Completed(name="Published again later", message="\n".join(lines))
     return Failed(name="Actions failed", message="\n".join([*lines, "  next: labelyard doctor"]))

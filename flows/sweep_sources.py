@@ -7,7 +7,7 @@ from prefect.states import Completed, Failed
 from labelyard.context import open_context
 from labelyard.operations.probe_servers import unavailable
 from labelyard.orchestration.events_over_rest import PrefectEvents
-from labelyard.orchestration.states import no_op, report_failures
+from labelyard.orchestration.states import no_op, report_failures, tried_again
 from labelyard.pipeline.sweep import sweep
 
 
@@ -18,9 +18,9 @@ def sweep_sources() -> State:
     with open_context() as context:
         swept = sweep(context, PrefectEvents(context.settings))
         failing = unavailable(context)
-    if swept.sources.failed:
-        return Failed(message="\n".join(swept.sources.failed))
+    if swept.sources.needs_person:
+        return Failed(message="\n".join(swept.sources.needs_person))
     new = {name: count.new for name, count in swept.sources.registered.items() if count.new}
     if not new and not swept.published:
-        return no_op(failing)
+        return tried_again(swept.sources.failed) if swept.sources.failed and not failing else no_op(failing)
     return Completed(message=f"registered {new or 'nothing'}; {swept.published} events published")

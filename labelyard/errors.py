@@ -36,8 +36,10 @@ LabelyardError
 │   ├── LedgerUnreachable   retry   the database does not answer, or is locked
 │   ├── LedgerBehind                code and schema differ: `labelyard db upgrade`
 │   ├── LeaseTaken                  the batch is leased, paused or not in a state for this work
+│   │   └── LeasePostponed              it waits for a time or for a server; carries until when
 │   └── LeaseLost                   the lease expired and another run took the batch: stop at once
 ├── PrefectUnreachable      retry   Prefect's API does not answer, or answers with an error
+├── AlertNotSent            retry   a channel did not accept an alert; carries no address and no secret
 └── ProcessFailed                   a process of `labelyard up` or of the demo ended or never became ready
 
 Interruption                        a request to stop, no failure: `except Exception` must not catch it
@@ -50,6 +52,7 @@ from __future__ import annotations
 
 import re
 import signal
+from datetime import datetime
 from typing import ClassVar
 
 from labelyard.escaping import printable
@@ -273,12 +276,26 @@ class LeaseTaken(LedgerError):
     """The batch cannot be leased now; `what` says why and until when."""
 
 
+class LeasePostponed(LeaseTaken):
+    """The batch waits until `until` at least: for its next attempt, or for a `server` that keeps failing."""
+
+    def __init__(self, what: str, *, until: datetime, server: str = "", where: str = "", next_step: str = "") -> None:
+        self.until, self.server = until, server
+        super().__init__(what, where=where, next_step=next_step)
+
+
 class LeaseLost(LedgerError):
     """The lease expired and another run took the batch: nothing more may be written."""
 
 
 class PrefectUnreachable(LabelyardError):
     """Prefect's API does not answer, or answers with an error."""
+
+    retry = True
+
+
+class AlertNotSent(LabelyardError):
+    """A channel did not accept an alert, or is no channel at all."""
 
     retry = True
 

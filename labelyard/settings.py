@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from labelyard.alert_settings import AlertSettings
 from labelyard.cvat_names import organization_of, server_of
 from labelyard.errors import PrefectUnreachable, SettingsError
 
@@ -177,6 +178,8 @@ class Settings(BaseSettings):
     """The deployments."""
     up: UpSettings = UpSettings()
     """Everything on one machine."""
+    alerts: AlertSettings = AlertSettings()
+    """Messages about what needs a person."""
     spool: Path = Path(".labelyard/spool")
     """A folder on disk for images between bucket and CVAT."""
     spool_bytes: int = Field(default=8 * 1024**3, gt=0)
@@ -316,7 +319,9 @@ def _wrong(error: ErrorDetails) -> str:
 def _problem(error: ErrorDetails) -> str:
     if error["type"] == "extra_forbidden":
         return "there is no such setting"
-    return "write an address such as https://cvat.example.com" if error["loc"][-1:] == ("url",) else error["msg"]
+    if error["loc"][-1:] == ("url",) and error["loc"][0] == "cvat":
+        return "write an address such as https://cvat.example.com"
+    return error["msg"].removeprefix("Value error, ")
 
 
 def _unknown() -> Iterator[str]:

@@ -81,6 +81,10 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             "labelyard.cli.doctor:doctor",
             "Check that ledger, buckets, queue, CVAT, Prefect and disk can be reached and are set up right.",
         ),
+        "alerts": Command(
+            "labelyard.cli.alerts:alerts",
+            "Show what needs a person, each cause once, and who has got messages about it.",
+        ),
         "inspect": Command(
             "labelyard.cli.inspect:inspect",
             "Show before any upload which images CVAT will accept, why not, and what annotators will see.",

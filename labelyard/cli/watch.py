@@ -5,18 +5,25 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from types import FrameType
 
 import click
 
 from labelyard.context import open_context
+from labelyard.operations.send_alerts import send_if_silent
+from labelyard.orchestration.alert_channels import send
 from labelyard.orchestration.events_over_rest import PrefectEvents
 from labelyard.pipeline.handle_notifications import PipelineHandler
 from labelyard.settings import Settings, WatchSettings, load_settings
 from labelyard.sources.queues import open_queue
 from labelyard.sources.watcher import Watcher
 from labelyard.sources.webhook import Webhook, serve
+
+_log = logging.getLogger(__name__)
+_SECONDS_BETWEEN_LOOKS = 60.0
 
 
 @click.command()
@@ -40,8 +47,21 @@ def run_watcher(settings: Settings) -> None:
         webhook = Webhook(watcher.handle if options.webhook else None, watcher.health, options.webhook_token)
         with serve(webhook, options.host, options.port) as address:
             _stop_on_signals(watcher)
+            threading.Thread(target=_watch_housekeeping, args=(settings,), name="alerts", daemon=True).start()
             click.echo(_first_line(address, options, has_token=webhook.has_token))
             watcher.run()
+
+
+def _watch_housekeeping(settings: Settings) -> None:
+    """Send alerts when housekeeping gives no sign of life: Prefect's server, or every worker, may be dead."""
+    started = datetime.now(UTC)
+    while True:
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+        try:
+            with open_context(settings) as context:
+                send_if_silent(context, send, started)
+        except Exception as error:  # noqa: BLE001 - the watcher reports what is wrong with the ledger
+            _log.warning("looking for alerts failed: %s: %s", type(error).__name__, error)
 
 
 def _with_options(settings: Settings, options: Mapping[str, object]) -> Settings:

@@ -12,12 +12,14 @@ from pydantic import AfterValidator, ByteSize, Field, ValidationInfo, WithJsonSc
 
 from labelyard.config.checks_section import ChecksSection
 from labelyard.config.cvat_section import CvatPlace
+from labelyard.config.deadlines_section import DeadlinesSection
 from labelyard.config.export_section import ExportSection
 from labelyard.config.fields import (
     Bucket,
     Caption,
     Count,
     Duration,
+    Every,
     Glob,
     Name,
     Person,
@@ -254,6 +256,10 @@ class DatasetSpec(Section):
     deletions: Deletions = Deletions.KEEP
     """A file is deleted after its upload: keep its annotations in the exports, or drop them from the next one. A file
     deleted before its upload is quarantined."""
+    deadlines: DeadlinesSection = DeadlinesSection()
+    """When a batch counts as late on the operations page."""
+    expect: Every | None = None
+    """How often new objects should arrive at least: `every 1d`. If they do not, somebody gets an alert; null: never."""
 
     # Validated field by field, so that these errors are reported together with those of other fields.
     @field_validator("sources")

@@ -99,6 +99,24 @@ Duration = Annotated[
 """A duration in YAML: `90s`, `15m`, `2h`, `1d`, or plain seconds."""
 
 
+def _every(value: object) -> timedelta:
+    if isinstance(value, timedelta):
+        return _duration(value)
+    found = re.fullmatch(r"\s*every\s+(.*)", value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError("write every and a duration, such as: every 1d")
+    return _duration(found[1])
+
+
+Every = Annotated[
+    timedelta,
+    BeforeValidator(_every),
+    PlainSerializer(lambda length: f"every {format_duration(length)}", return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": rf"^\s*every\s{_DURATION}$", "examples": ["every 1d", "every 12h"]}),
+]
+"""An interval in YAML: `every 1d`."""
+
+
 def _size(value: object) -> object:
     fits = re.fullmatch(_SIZE, value) if isinstance(value, str) else isinstance(value, int)
     if not fits or isinstance(value, bool):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Collection, Container, Iterable, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, exists, func, or_, select
@@ -223,6 +223,26 @@ def without_run(tx: Transaction, *, quiet: timedelta) -> Sequence[Batch]:
         .with_for_update(skip_locked=True, of=Batch)
     )
     return list(breakers.limit_trials(tx, now, ((batch, batch.cvat or "") for batch in found)))
+
+
+def startable(tx: Transaction, batch_ids: Collection[str]) -> set[str]:
+    """Return those of the batches that need not wait: neither for a time, nor for a server that fails."""
+    query = select(Batch.id).where(
+        Batch.id.in_(batch_ids), unset_or_reached(Batch.not_before, tx.now), breakers.servers_work()
+    )
+    return set(tx.scalars(query))
+
+
+def healed(tx: Transaction, batch_ids: Collection[str]) -> set[str]:
+    """Return those of the batches that have no error and wait for no run."""
+    query = select(Batch.id).where(Batch.id.in_(batch_ids), Batch.error.is_(None), Batch.state.not_in(EVENT_OF_STATE))
+    return set(tx.scalars(query))
+
+
+def unreadable(tx: Transaction) -> bool:
+    """Return whether the task of any batch that people work on, or have exported, cannot be read."""
+    states = (BatchState.ASSIGNED, BatchState.EXPORTED)
+    return tx.scalar(select(Batch.id).where(Batch.state.in_(states), Batch.error.is_not(None)).limit(1)) is not None
 
 
 def publish_again(tx: Transaction, *, quiet: timedelta, queued: Container[str]) -> list[Batch]:

@@ -88,6 +88,11 @@ def servers_available(now: datetime) -> ColumnElement[bool]:
     return ~exists().where(CircuitBreaker.open_until > now, CircuitBreaker.server.in_([Batch.cvat, STORE]))
 
 
+def servers_work() -> ColumnElement[bool]:
+    """Return the condition that no server of a batch fails: none has an open or half-open breaker."""
+    return ~exists().where(CircuitBreaker.failures >= FAILURES_TO_OPEN, CircuitBreaker.server.in_([Batch.cvat, STORE]))
+
+
 def limit_trials(tx: Transaction, now: datetime, batches: Iterable[tuple[T, str]]) -> Iterator[T]:
     """Yield the batches (given with their CVATs) that may run: of each half-open server only one.
 

@@ -61,6 +61,11 @@ def count(tx: Transaction) -> int:
     return tx.scalar(select(func.count()).select_from(DeadLetter).where(_WAITING)) or 0
 
 
+def oldest(tx: Transaction) -> datetime | None:
+    """Return since when the oldest dead letter waits."""
+    return tx.scalar(select(func.min(DeadLetter.at)).where(_WAITING))
+
+
 def discard(tx: Transaction, number: int) -> None:
     """Discard a dead letter: it stays in the ledger and waits no longer. Raises NotFound."""
     letter = get(tx, number)

@@ -9,14 +9,15 @@ from typing import Any, ClassVar
 from sqlalchemy import JSON, BigInteger, Enum, Index, Integer, LargeBinary, MetaData, text
 from sqlalchemy.orm import DeclarativeBase
 
+from labelyard.domain.causes import Kind
 from labelyard.domain.states import BatchState, TaskState
 from labelyard.domain.tasks import JobStatus
 from labelyard.ledger.column_types import SafeText, UtcTime
 
 
-def _text_enum(enum: type[StrEnum]) -> Enum:
+def _text_enum(enum: type[StrEnum], length: int = 16) -> Enum:
     # Plain text in the database: a new state needs no migration, and a person can read it.
-    return Enum(enum, native_enum=False, length=16, values_callable=lambda kind: [member.value for member in kind])
+    return Enum(enum, native_enum=False, length=length, values_callable=lambda kind: [member.value for member in kind])
 
 
 class Table(DeclarativeBase):
@@ -38,6 +39,7 @@ class Table(DeclarativeBase):
         BatchState: _text_enum(BatchState),
         TaskState: _text_enum(TaskState),
         JobStatus: _text_enum(JobStatus),
+        Kind: _text_enum(Kind, 24),
         # SQLite assigns ids only to INTEGER primary keys.
         int: BigInteger().with_variant(Integer, "sqlite"),
         bytes: LargeBinary(),

@@ -13,7 +13,7 @@ from datetime import timedelta
 from sqlalchemy import select
 
 from labelyard.domain.states import BatchState
-from labelyard.errors import LeaseLost, LeaseTaken
+from labelyard.errors import LeaseLost, LeasePostponed, LeaseTaken
 from labelyard.ledger import batches, breakers
 from labelyard.ledger.database import Transaction
 from labelyard.ledger.lease_rows import end_lease, extend_lease, take_lease
@@ -40,8 +40,10 @@ def acquire(tx: Transaction, batch: str, holder: str, states: Collection[BatchSt
     if row.state not in states:
         raise LeaseTaken(f"it is {row.state}: nothing to do here", where=batch)
     after = f" after: {row.error}" if row.error else " for CVAT"
-    raise LeaseTaken(
-        f"it waits until {row.not_before:%H:%M:%S} UTC{after}",
+    until = row.not_before or now
+    raise LeasePostponed(
+        f"it waits until {until:%H:%M:%S} UTC{after}",
+        until=until,
         where=batch,
         next_step=f"labelyard retry {batch}",
     )
@@ -56,13 +58,16 @@ def _check_not_paused(tx: Transaction, batch: str) -> None:
 
 
 def _check_servers(tx: Transaction, batch: Batch) -> None:
-    """Raise LeaseTaken, which rolls the lease back, while a server of the batch has an open breaker."""
+    """Raise LeasePostponed, which rolls the lease back, while a server of the batch has an open breaker."""
     for server, name in ((batch.cvat or "", f"CVAT {batch.cvat}"), (breakers.STORE, breakers.STORE)):
         breaker = breakers.blocked_by(tx, server)
         if breaker is not None:
-            raise LeaseTaken(
+            assert breaker.open_until is not None, "a breaker that blocks is open until a time"
+            raise LeasePostponed(
                 f"{name} failed {breaker.failures} times, next try at {breaker.open_until:%H:%M:%S} UTC:"
                 f" {breaker.error}",
+                until=breaker.open_until,
+                server=name,
                 where=batch.id,
                 next_step="labelyard doctor",
             )

@@ -11,8 +11,9 @@ from uuid import uuid4
 from sqlalchemy import URL, Connection, column, func, insert, inspect, select, table
 
 from labelyard.errors import LedgerBehind, SettingsError
+from labelyard.ledger.alert_tables import Alert  # noqa: F401 - so that the metadata has every table
 from labelyard.ledger.engine import display_name, open_engine, parse_url, sqlite_file, translated_errors
-from labelyard.ledger.release_tables import Release  # noqa: F401 - so that the metadata has every table
+from labelyard.ledger.release_tables import Release  # noqa: F401 - the same
 from labelyard.ledger.tables import LedgerIdentity
 
 if TYPE_CHECKING:

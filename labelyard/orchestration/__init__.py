@@ -2,10 +2,12 @@
 
 - Setting up: `deploy` (`labelyard deploy`), `doctor_checks` (`labelyard doctor`).
 - Starting runs: `events_over_rest` posts the outbox's events over REST, `pull` tells a worker where the flows are.
-- Inside a run: `states` (its final state), `current_run` (its tags and batch), `run_log` (its log),
+- Inside a run: `states` (its final state), `waiting_runs` (it waits for a server), `current_run` (its tags and batch),
+  `run_log` (its log),
   `events` (about a batch), `artifacts`, `batch_artifact`, `operations_artifact`, `markdown`.
-- Repairing what Prefect lost or left over: `orphaned_runs`, `noop_runs`, `artifact_versions`,
+- Repairing what Prefect lost or left over: `orphaned_runs`, `recovered_runs`, `noop_runs`, `artifact_versions`,
   `failed_actions`.
+- Alerts: `alert_channels` sends them, `automations` lets Prefect watch housekeeping.
 - `best_effort` keeps a failure of the display from stopping the work.
 - `fast_worker/` alone uses Prefect's internals. It is optional and works with one version of Prefect.
 """
@@ -13,8 +15,12 @@
 NOTHING_NEW = "Nothing new"
 """The name of the final state of a scheduled run that changed nothing."""
 SERVER_UNAVAILABLE = "Server unavailable"
-"""The same, while a CVAT or object storage does not answer."""
+"""The same, while a CVAT or object storage does not answer; a run of a batch waits in this state until it answers."""
 WAITING_FOR_CVAT = "Waiting for CVAT"
-"""The name of the final state of a run whose task has no frames yet; a later run asks again."""
-STILL_WAITING_FOR_CVAT = "Still waiting for CVAT"
-"""The same for a run that did nothing but ask."""
+"""The state of a run whose task has no frames yet, until it asks again."""
+TRIED_AGAIN = "To be tried again"
+"""The state of a run that waits after any other failure that a later attempt may cure."""
+RECOVERED = "Recovered"
+"""The name of the final state of a run that had failed, once nobody has to act any more."""
+WATCHES_HOUSEKEEPING = "labelyard: housekeeping gives no sign of life"
+"""The name of the automation in `automations`."""

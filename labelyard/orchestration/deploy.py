@@ -17,6 +17,7 @@ from prefect.client.schemas.filters import ArtifactCollectionFilter, ArtifactCol
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
 from labelyard.errors import PrefectUnreachable
+from labelyard.orchestration.automations import deploy_automations
 from labelyard.orchestration.pull import find_project
 from labelyard.settings import DeploySettings, Settings
 
@@ -27,7 +28,7 @@ _QUOTED_LINES = 8
 def deploy_all(settings: Settings) -> None:
     """Create or update the work pool, its queues and the deployments with their automations. Safe to repeat.
 
-    Raises PrefectUnreachable with the output of the Prefect command that failed.
+    Raises PrefectUnreachable with the output of the Prefect command that failed, AlertNotSent for a missing block.
     """
     _require_server(settings.prefect_api())
     project, environment = find_project(), _environment(settings)
@@ -39,6 +40,7 @@ def deploy_all(settings: Settings) -> None:
         )
         command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(rendered)]
         _run(command, environment, project)
+    deploy_automations(settings)
     start_first_report(settings)
 
 

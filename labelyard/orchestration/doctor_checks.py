@@ -1,9 +1,10 @@
-"""The checks of Prefect in `labelyard doctor`: deployments, automations, workers, load, and the fast worker."""
+"""The checks of Prefect and of alert channels in `labelyard doctor`."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,8 +12,13 @@ import httpx
 import yaml
 
 import labelyard
-from labelyard.errors import PrefectUnreachable
+from labelyard.errors import AlertNotSent, PrefectUnreachable
+from labelyard.ledger import Ledger, alerts, problems
+from labelyard.ledger.alert_tables import AlertChannel
 from labelyard.operations.doctor.check import Check, CheckResult, Installation, Subject, fail, ok, unknown, warning
+from labelyard.operations.send_alerts import HOUSEKEEPING
+from labelyard.orchestration import WATCHES_HOUSEKEEPING
+from labelyard.orchestration.alert_channels import check
 from labelyard.orchestration.fast_worker import SUPPORTED_PREFECT, is_supported, slower_without, worker_type
 from labelyard.orchestration.pull import find_project
 from labelyard.settings import Settings
@@ -31,7 +37,12 @@ def checks(_installation: Installation) -> Mapping[str, Check]:
     return {"Prefect": check_prefect}
 
 
-PREFECT_CHECKS: Mapping[str, Subject] = {"Prefect": checks}
+def alert_checks(_installation: Installation) -> Mapping[str, Check]:
+    """Return the check of the alert channels."""
+    return {"alerts": check_alerts}
+
+
+PREFECT_CHECKS: Mapping[str, Subject] = {"Prefect": checks, "alerts": alert_checks}
 """Subject -> the function that returns its checks, as in operations/doctor."""
 
 
@@ -46,6 +57,36 @@ def check_prefect(installation: Installation) -> Iterator[CheckResult]:
         yield _check_automations(_ask(http, "POST", "/automations/filter", {}), config["deployments"])
         yield _check_worker(http, installation.settings.deploy.pool)
         yield _check_load(http)
+
+
+def check_alerts(installation: Installation) -> Iterator[CheckResult]:
+    """Check that each channel can work, and accepted the last message; and that housekeeping looks what to send."""
+    settings = installation.settings.alerts
+    with closing(Ledger(installation.settings.ledger)) as ledger, ledger.read_only() as tx:
+        known, last, now = alerts.channels(tx), problems.last_life(tx, HOUSEKEEPING), tx.now
+    if last is not None and now - last > timedelta(seconds=settings.housekeeping_silence_seconds):
+        yield fail(
+            "housekeeping", f"no sign of life since {last:%Y-%m-%d %H:%M} UTC", "labelyard up, or start a worker"
+        )
+    if not settings.channels:
+        yield ok("alerts", "no channel is set: nobody gets a message about what needs a person (docs/alerts.md)")
+    for name, channel in settings.channels.items():
+        try:
+            kind = check(channel)
+        except AlertNotSent as error:
+            yield fail(f"alert channel {name}", error.what, error.next_step)
+        else:
+            yield _check_channel(f"alert channel {name}", kind, known.get(name))
+
+
+def _check_channel(name: str, kind: str, row: AlertChannel | None) -> CheckResult:
+    if row is not None and row.error:
+        times = f"{row.failures} times in a row" if row.failures > 1 else "the last time"
+        return fail(name, f"{kind}: sending failed {times}: {row.error}", "labelyard alerts test")
+    last = (
+        f"the last message was accepted {row.sent_at:%Y-%m-%d %H:%M} UTC" if row and row.sent_at else "nothing sent yet"
+    )
+    return ok(name, f"{kind}: {last}")
 
 
 def _check_fast_worker() -> CheckResult:
@@ -96,6 +137,7 @@ def _check_automations(present: Sequence[Mapping[str, Any]], deployments: Sequen
     """Check that each trigger has one automation: a second would start each run twice."""
     enabled = Counter(automation["name"] for automation in present if automation["enabled"])
     names = [trigger["name"] for deployment in deployments for trigger in deployment.get("triggers", [])]
+    names.append(WATCHES_HOUSEKEEPING)
     wrong = [f"{name!r} exists {enabled[name]} times" for name in names if enabled[name] != 1]
     if wrong:
         return fail("automations", "; ".join(wrong), "labelyard deploy")

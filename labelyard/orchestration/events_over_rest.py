@@ -41,7 +41,7 @@ class PrefectEvents:
         wanted = {
             "tags": {"any_": ["ingest", "export"]},
             "state": {"type": {"any_": ["SCHEDULED"]}},
-            "expected_start_time": {"after_": since.isoformat()},
+            "next_scheduled_start_time": {"after_": since.isoformat()},  # that of a run that waits is in the future
         }
         for offset in count(0, _PAGE):
             page = self._post("flow_runs/filter", {"flow_runs": wanted, "limit": _PAGE, "offset": offset}).json()

@@ -12,7 +12,10 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.events import Event
 from prefect.events.filters import EventFilter, EventIDFilter, EventNameFilter, EventOccurredFilter
 
+from labelyard.context import Context
+from labelyard.domain.causes import Kind
 from labelyard.errors import PrefectUnreachable
+from labelyard.ledger import problems
 from labelyard.markdown import code, table
 from labelyard.orchestration.events_with_client import read_events
 
@@ -44,6 +47,13 @@ def failed_actions(since: datetime) -> list[FailedAction]:
         # This flow's own automation has no such prefix: its failures must not start it again.
         ours = [event for event in events if (event.resource.name or "").startswith("labelyard: ")]
         return list(_failed_actions(ours, _batches(client, ours)))[::-1]
+
+
+def record_problem(context: Context, action: FailedAction) -> bool:
+    """Record that an automation fails; return whether it is new. Housekeeping forgets it once it is not met again."""
+    what = f"the automation {action.automation!r} could not start a run: {action.reason}"
+    with context.ledger.transaction() as tx:
+        return problems.record(tx, Kind.AUTOMATION, action.automation, what, "labelyard doctor, or labelyard deploy")
 
 
 def failed_actions_markdown(failed: Sequence[FailedAction]) -> str:

@@ -1,7 +1,4 @@
-"""Runs that changed nothing: scheduled ones, and those that only asked CVAT for frames.
-
-They are pruned, so that they do not fill Prefect's UI and database.
-"""
+"""Scheduled runs that changed nothing. They are pruned, so that they do not fill Prefect's UI and database."""
 
 from __future__ import annotations
 
@@ -16,18 +13,22 @@ from prefect.client.schemas.filters import (
     FlowRunFilterDeploymentId,
     FlowRunFilterState,
     FlowRunFilterStateName,
+    FlowRunFilterStateType,
 )
+from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound
 
-from labelyard.orchestration import NOTHING_NEW, SERVER_UNAVAILABLE, STILL_WAITING_FOR_CVAT
+from labelyard.orchestration import NOTHING_NEW, SERVER_UNAVAILABLE, TRIED_AGAIN
 from labelyard.orchestration.best_effort import best_effort
 
 _MOST_AT_ONCE = 200  # Prefect's maximum
 _LABELYARD = DeploymentFilter(tags=DeploymentFilterTags(all_=["labelyard"]))
-_NO_OP = [NOTHING_NEW, SERVER_UNAVAILABLE, STILL_WAITING_FOR_CVAT]
+_NO_OP = [NOTHING_NEW, SERVER_UNAVAILABLE, TRIED_AGAIN]
 _NO_OP_IF_SCHEDULED = [*_NO_OP, "Cancelled"]
 """A scheduled run is cancelled when it is due while enough others of its deployment run; others by a person."""
+_ENDED = FlowRunFilterStateType(any_=[StateType.COMPLETED, StateType.CANCELLED])
+"""A run of a batch that waits for a server has the same name, and is Scheduled."""
 
 
 def prune_noop_runs() -> None:
@@ -40,7 +41,7 @@ def prune_noop_runs() -> None:
 def _prune(client: SyncPrefectClient, deployment_id: UUID, states: list[str]) -> None:
     wanted = FlowRunFilter(
         deployment_id=FlowRunFilterDeploymentId(any_=[deployment_id]),
-        state=FlowRunFilterState(name=FlowRunFilterStateName(any_=states)),
+        state=FlowRunFilterState(type=_ENDED, name=FlowRunFilterStateName(any_=states)),
     )
     # offset=1: the newest stays, so that the UI shows when the deployment last ran.
     for run in client.read_flow_runs(

@@ -1,25 +1,47 @@
-"""The final states of flows: their names and messages tell a person what happened, without code or traceback."""
+"""The states that flows end or wait in. Their names and messages say what happened, without code or traceback.
+
+Red means that a person must act. A run that waits for a server, or for its next attempt, is Scheduled (yellow) and
+continues by itself. Of a batch that fails again and again one run is red: the one of the attempt after which a person
+has to look (`TRIED_IN_VAIN`). `recovered_runs` turns it green when the batch has recovered.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import wraps
 from typing import Any, ParamSpec
 
 from prefect.client.schemas.objects import State
+from prefect.context import FlowRunContext
 from prefect.states import Completed, Failed
 
-from labelyard.errors import LabelyardError, LeaseTaken
+from labelyard.context import open_context
+from labelyard.domain.backoff import exponential_backoff
+from labelyard.domain.causes import TRIED_IN_VAIN
+from labelyard.errors import (
+    CVAT_UNAVAILABLE,
+    STORE_UNAVAILABLE,
+    LabelyardError,
+    LeasePostponed,
+    LeaseTaken,
+)
+from labelyard.ledger import batches
 from labelyard.operations.status import unavailable_servers
-from labelyard.orchestration import NOTHING_NEW, SERVER_UNAVAILABLE, STILL_WAITING_FOR_CVAT, WAITING_FOR_CVAT
+from labelyard.orchestration import NOTHING_NEW, SERVER_UNAVAILABLE, TRIED_AGAIN, WAITING_FOR_CVAT
 from labelyard.orchestration.artifacts import publish_failure
 from labelyard.orchestration.current_run import batch_of_run
 from labelyard.orchestration.run_log import join_run_log
+from labelyard.orchestration.waiting_runs import wait_until
 
 P = ParamSpec("P")
 _log = logging.getLogger(__name__)
+_FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=15), timedelta(minutes=5)
+_UNTIL_SERVER_ANSWERS = timedelta(minutes=10)
+"""How long a run waits for a server at most: housekeeping continues it as soon as the server answers."""
+_SERVERS = (*CVAT_UNAVAILABLE, *STORE_UNAVAILABLE)
 
 
 def no_op(unavailable: Mapping[str, str]) -> State[Any]:
@@ -34,17 +56,20 @@ def no_op(unavailable: Mapping[str, str]) -> State[Any]:
     return Completed(name=NOTHING_NEW, message="")
 
 
+def tried_again(failures: Iterable[str]) -> State[Any]:
+    """Return the final state of a scheduled run whose failures the next one tries again, or a person knows already."""
+    return Completed(name=TRIED_AGAIN, message="\n".join(failures))
+
+
 def waiting_for_cvat(found: Mapping[str, Any]) -> State[Any]:
-    """Return the final state of a run whose task has no frames yet; `found` is an UnfinishedTask as a dict."""
+    """Let a run whose task has no frames yet wait until it asks again; `found` is an UnfinishedTask as a dict."""
     next_run = datetime.fromisoformat(found["next_run"])
-    return Completed(
-        name=STILL_WAITING_FOR_CVAT if found["asked_before"] else WAITING_FOR_CVAT,
-        message=f"task {found['task_id']} has no frames yet ({found['progress']}); next run at {next_run:%H:%M:%S} UTC",
-    )
+    message = f"task {found['task_id']} has no frames yet ({found['progress']}); next run at {next_run:%H:%M:%S} UTC"
+    return wait_until(next_run, WAITING_FOR_CVAT, message)
 
 
 def report_failures(work: Callable[P, State[Any]]) -> Callable[P, State[Any]]:
-    """Decorate a flow's function: send labelyard's log to the run's, and turn exceptions into final states.
+    """Decorate a flow's function: send labelyard's log to the run's, and turn exceptions into states.
 
     The states are returned and not raised, because Prefect would pickle and store the exception. Retries are counted in
     the ledger, so Prefect is not asked for any.
@@ -55,23 +80,70 @@ def report_failures(work: Callable[P, State[Any]]) -> Callable[P, State[Any]]:
         join_run_log()
         try:
             return work(*args, **kwargs)
+        except LeasePostponed as postponed:
+            return _postponed(postponed)
         except LeaseTaken as taken:
             return Completed(name="Taken by another run", message=str(taken))
         except LabelyardError as error:
-            return _failed(error.happened, error.next_step, retry=error.retry)
+            return _tried_again(error) if error.retry else _failed(error.happened, error.next_step)
         except Exception as error:  # noqa: BLE001 - the state carries the error, the log the traceback
             _log.exception("unexpected error")
-            return _failed(f"{type(error).__name__}: {error}", "", retry=False)
+            return _failed(f"{type(error).__name__}: {error}", "")
 
     return reported
 
 
-def _failed(what: str, next_step: str, *, retry: bool) -> State[Any]:
+def _postponed(postponed: LeasePostponed) -> State[Any]:
+    if postponed.server:
+        due = max(postponed.until, datetime.now(UTC) + _UNTIL_SERVER_ANSWERS)
+        return wait_until(due, SERVER_UNAVAILABLE, postponed.happened)
+    return wait_until(postponed.until, TRIED_AGAIN, postponed.happened)
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """How many attempts have failed in a row, and when the next one is due."""
+
+    number: int
+    next_at: datetime
+
+
+def _tried_again(error: LabelyardError) -> State[Any]:
+    """Return the state of a run after a failure that a later attempt may cure."""
+    context = FlowRunContext.get()
+    run = context.flow_run if context else None
+    if run is not None and "scheduled" in run.tags:  # the next run of its schedule is the next attempt
+        _log.warning("%s", error)
+        return Completed(name=TRIED_AGAIN, message=str(error))
+    attempt = _attempt_of_batch() or _attempt_of_run(run.run_count if run is not None else 1)
+    is_server = isinstance(error, _SERVERS)
+    if attempt.number == TRIED_IN_VAIN and not is_server:
+        next_step = f"{error.next_step or 'nothing'}; it is tried again automatically"
+        return _failed(f"after {attempt.number} attempts: {error.happened}", next_step)
+    _log.warning("%s", error)
+    name = SERVER_UNAVAILABLE if is_server else TRIED_AGAIN
+    return wait_until(attempt.next_at, name, f"{error.happened}; tried again at {attempt.next_at:%H:%M:%S} UTC")
+
+
+def _attempt_of_batch() -> _Attempt | None:
+    batch_id = batch_of_run()
+    if batch_id is None:
+        return None
+    try:
+        with open_context() as context, context.ledger.read_only() as tx:
+            batch = batches.get(tx, batch_id)
+    except LabelyardError:
+        return None  # the ledger is away itself
+    return _Attempt(batch.attempts, batch.not_before or datetime.now(UTC))
+
+
+def _attempt_of_run(number: int) -> _Attempt:
+    return _Attempt(number, datetime.now(UTC) + exponential_backoff(_FIRST_WAIT, number - 1, _LONGEST_WAIT))
+
+
+def _failed(what: str, next_step: str) -> State[Any]:
     batch = batch_of_run()
-    if retry:
-        next_step = f"{next_step}; it" if next_step else "nothing; it"
-        next_step += " is tried again automatically"
     next_step = next_step or (f"labelyard retry {batch}" if batch else "labelyard doctor")
     _log.error("%s\n  next: %s", what, next_step)
     publish_failure(batch, what, next_step)
-    return Failed(name="To be tried again" if retry else "Failed", message=f"{what}\n  next: {next_step}")
+    return Failed(message=f"{what}\n  next: {next_step}")

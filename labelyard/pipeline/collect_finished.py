@@ -8,12 +8,15 @@ from dataclasses import dataclass, field
 
 from labelyard.context import Context
 from labelyard.cvat import Cvat
+from labelyard.domain.causes import TRIED_IN_VAIN
 from labelyard.domain.rotation import rotating_subset
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus, Task
 from labelyard.errors import CVAT_UNAVAILABLE, CvatError, CvatNotFound, LabelyardError, LedgerError
 from labelyard.failpoints import failpoint
 from labelyard.ledger import batches, breakers, exports, jobs, tasks
+from labelyard.ledger.history import record
+from labelyard.ledger.situation import NOT_COLLECTED
 from labelyard.ledger.tables import Batch, Export
 
 _log = logging.getLogger(__name__)
@@ -25,12 +28,16 @@ _EXPORTED_AT_ONCE = 200
 
 @dataclass(frozen=True)
 class Collected:
-    """Batches that were completed, reopened, or changed in any way; and the error of each one that failed."""
+    """Batches that were completed, reopened, or changed in any way; and the error of each one that failed.
+
+    `needs_person` are those of the latter that a person must fix, named once: when that is found out.
+    """
 
     completed: tuple[str, ...] = ()
     reopened: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     failed: Mapping[str, str] | None = None
+    needs_person: tuple[str, ...] = ()
 
 
 @dataclass
@@ -46,6 +53,7 @@ class _Round:
     reopened: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    needs_person: list[str] = field(default_factory=list)
 
 
 def collect(context: Context) -> Collected:
@@ -60,7 +68,9 @@ def collect(context: Context) -> Collected:
     for batch in _batches_to_check(context):
         if (batch.cvat or "") not in found.unavailable:
             _check_batch(found, batch)
-    return Collected(tuple(found.completed), tuple(found.reopened), tuple(found.changed), found.failed)
+    return Collected(
+        tuple(found.completed), tuple(found.reopened), tuple(found.changed), found.failed, tuple(found.needs_person)
+    )
 
 
 def _batches_to_check(context: Context) -> Sequence[Batch]:
@@ -103,7 +113,7 @@ def _record_progress(found: _Round, batch: Batch) -> tuple[BatchState | None, bo
         jobs_changed = jobs.update_from_server(tx, fresh, task.jobs, found.usernames[row.cvat])
         breakers.record_success(tx, row.cvat)
         if fresh.state in _WITHOUT_A_RUN:
-            fresh.error = fresh.next_step = None
+            fresh.error, fresh.next_step, fresh.attempts = None, None, 0
         state, reason = _next_state(fresh.state, task, written)
         if state is not None:
             batches.move(tx, fresh, state, reason)
@@ -126,7 +136,7 @@ def _get_task(cvat: Cvat, batch: Batch, task_id: int) -> Task:
 
 
 def _record_failure(found: _Round, batch: Batch, error: LabelyardError) -> None:
-    """Count a failure of the server against it, and show any other one in `labelyard status`."""
+    """Count a failure of the server against it; show one that a person must fix in `labelyard status`."""
     if isinstance(error, LedgerError):
         return
     with found.context.ledger.transaction() as tx:
@@ -136,6 +146,12 @@ def _record_failure(found: _Round, batch: Batch, error: LabelyardError) -> None:
             return
         fresh = batches.get(tx, batch.id, lock=True)
         if fresh.state in _WITHOUT_A_RUN:
+            fresh.attempts += 1
+            if error.retry and fresh.attempts < TRIED_IN_VAIN:
+                return
+            if fresh.error is None:
+                record(tx, NOT_COLLECTED, error.happened, batch=fresh)
+                found.needs_person.append(batch.id)
             fresh.error, fresh.next_step = error.happened, error.next_step or "labelyard doctor"
 
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from labelyard.config import DatasetSpec
 from labelyard.context import Context
-from labelyard.domain.objects import StoredObject, folder_of
+from labelyard.domain.causes import Kind
+from labelyard.domain.objects import StoredObject, folder_of, s3_url
 from labelyard.errors import STORE_UNAVAILABLE, StoreError
 from labelyard.failpoints import failpoint
-from labelyard.ledger import breakers, datasets, objects, refusals, same_content
+from labelyard.ledger import Transaction, breakers, datasets, objects, problems, refusals, same_content
 from labelyard.sources.listing import markers_last, pages
 from labelyard.sources.notifications import NotifiedObject
 from labelyard.storage import content_digests, head_objects, missing_objects, readable_objects
@@ -39,10 +40,14 @@ class Registered:
 
 @dataclass(frozen=True)
 class SweepResult:
-    """What a sweep registered, by dataset, and which sources failed, with the next command."""
+    """What a sweep registered, by dataset, and which sources failed, with the next command.
+
+    `needs_person` are those failures that a person must fix, named once: when they are met for the first time.
+    """
 
     registered: Mapping[str, Registered]
     failed: Sequence[str] = ()
+    needs_person: Sequence[str] = ()
 
 
 def register_objects(context: Context, notified: Sequence[NotifiedObject], via: str) -> Registered:
@@ -101,27 +106,36 @@ def sweep_sources(context: Context) -> SweepResult:
     Sources are not listed while the store's breaker is open; `probe` closes it.
     """
     registered: dict[str, Registered] = {}
-    failed: list[str] = []
+    failures = _Failures()
     for spec in _current_specs(context):
-        found = sum(_sweep_dataset(context, spec, failed), Registered())
+        found = sum(_sweep_dataset(context, spec, failures), Registered())
         registered[spec.name] = found
         if found.new:
             _log.info("%s: the sweep found %d objects that no notification had reported", spec.name, found.new)
-    return SweepResult(registered, failed)
+    return SweepResult(registered, failures.all, failures.new)
 
 
-def _sweep_dataset(context: Context, spec: DatasetSpec, failed: list[str]) -> Iterator[Registered]:
+@dataclass
+class _Failures:
+    """The failures of one sweep, and those of them that a person must fix and that are new."""
+
+    all: list[str] = field(default_factory=list)
+    new: list[str] = field(default_factory=list)
+
+
+def _sweep_dataset(context: Context, spec: DatasetSpec, failures: _Failures) -> Iterator[Registered]:
     for source in spec.sources:
-        listed = context.store.list(source.bucket, source.prefix)
-        yield from _sweep_once(context, spec, register_listed(context, [spec], listed, "sweep"), failed)
+        listed = register_listed(context, [spec], context.store.list(source.bucket, source.prefix), "sweep")
+        yield from _sweep_once(context, spec, s3_url(source.bucket, source.prefix), listed, failures)
     with context.ledger.read_only() as tx:
         are_refused = bool(refusals.waiting(tx, spec.name, limit=1))
     if are_refused:
-        yield from _sweep_once(context, spec, _register_readable_again(context, spec), failed)
+        again = _register_readable_again(context, spec)
+        yield from _sweep_once(context, spec, f"refused objects of {spec.name}", again, failures)
 
 
 def _sweep_once(
-    context: Context, spec: DatasetSpec, work: Iterator[Registered], failed: list[str]
+    context: Context, spec: DatasetSpec, source: str, work: Iterator[Registered], failures: _Failures
 ) -> Iterator[Registered]:
     """Do one part of a sweep, unless the store's breaker is open, and record whether the store has answered."""
     with context.ledger.read_only() as tx:
@@ -132,13 +146,23 @@ def _sweep_once(
         yield from work
     except StoreError as error:
         _log.warning("%s: %s", spec.name, error)
-        failed.append(f"{spec.name}: {error}")
+        failures.all.append(f"{spec.name}: {error}")
         failure = error
     with context.ledger.transaction() as tx:
         if isinstance(failure, STORE_UNAVAILABLE):
             breakers.record_failure(tx, breakers.STORE, failure.happened)
-        else:
-            breakers.record_success(tx, breakers.STORE)
+            return
+        breakers.record_success(tx, breakers.STORE)
+        if failure is None:
+            problems.clear(tx, Kind.SOURCE, f"{spec.name}: {source}")
+        elif _is_new(tx, spec, source, failure):
+            failures.new.append(f"{spec.name}: {failure}")
+
+
+def _is_new(tx: Transaction, spec: DatasetSpec, source: str, failure: StoreError) -> bool:
+    """Record that a person must fix a source; return whether it is the first time."""
+    what, next_step = f"{source} cannot be read: {failure.happened}", failure.next_step or "labelyard doctor"
+    return problems.record(tx, Kind.SOURCE, f"{spec.name}: {source}", what, next_step, dataset=spec.name)
 
 
 def _register_readable_again(context: Context, spec: DatasetSpec) -> Iterator[Registered]:

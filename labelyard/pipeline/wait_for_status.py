@@ -47,12 +47,11 @@ class VerifiedTask:
 
 @dataclass(frozen=True)
 class UnfinishedTask:
-    """A task of which CVAT still makes the frames: what it last said, when a run asks again, and whether one had."""
+    """A task of which CVAT still makes the frames: what it last said, and when a run asks again."""
 
     task_id: int
     progress: str
     next_run: datetime
-    asked_before: bool
 
 
 def wait_for_status(lease: BatchLease) -> VerifiedTask | UnfinishedTask:
@@ -122,7 +121,7 @@ def _ask_later(lease: BatchLease, row: TaskRow, progress: str, waiting: tasks.Wa
     failpoint("wait_for_status.postponed")
     assert row.server_id is not None
     _log.info("%s: task %d has no frames yet (%s)", lease.batch_id, row.server_id, progress)
-    return UnfinishedTask(row.server_id, progress, next_run, asked_before=row.waiting_since is not None)
+    return UnfinishedTask(row.server_id, progress, next_run)
 
 
 def _check_forgotten(lease: BatchLease, row: TaskRow, task: Task, creation: Creation, waiting: tasks.Waiting) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from labelyard import __version__
+from labelyard.orchestration import WATCHES_HOUSEKEEPING
 from tests.support.prefect_server import PrefectServer
 from tests.support.prefect_workspace import RARELY
 
@@ -29,6 +30,12 @@ def _automations(server: PrefectServer) -> list[Any]:
     return sorted(([_without_ids(one) for one in found]), key=lambda one: str(one["name"]))
 
 
+def _watching(server: PrefectServer) -> list[Any]:
+    """Id and seconds of the automation that watches housekeeping."""
+    found = server.call("POST", "/automations/filter", {"automations": {"name": {"any_": [WATCHES_HOUSEKEEPING]}}})
+    return [value for one in found for value in (one["id"], one["trigger"]["within"])]
+
+
 def _without_ids(value: Any) -> Any:
     if isinstance(value, list):
         return sorted((_without_ids(item) for item in value), key=str)
@@ -42,9 +49,13 @@ def test_deploying_twice_leaves_the_same_deployments_and_one_equal_automation_fo
 ) -> None:
     prefect_server.command("labelyard", "deploy", **RARELY)
     before, automations = _deployments(prefect_server), _automations(prefect_server)
+    watching = _watching(prefect_server)
     prefect_server.command("labelyard", "deploy", **RARELY)
     assert _deployments(prefect_server) == before
     assert _automations(prefect_server) == automations
+    assert _watching(prefect_server) == watching, "it is not replaced, so that it keeps what it waits for"
+    prefect_server.command("labelyard", "deploy", **RARELY, LABELYARD_ALERTS__HOUSEKEEPING_SILENCE_SECONDS="1800")
+    assert (watching[1], _watching(prefect_server)) == (900, [watching[0], 1800])
     wanted = {"deployments": {"name": {"any_": ["report-operations"]}}, "flow_runs": {"tags": {"all_": ["scheduled"]}}}
     started = [run for run in prefect_server.call("POST", "/flow_runs/filter", wanted) if not run["auto_scheduled"]]
     assert len(started) == 1  # it writes the first operations artifact
@@ -55,6 +66,7 @@ def test_deploying_twice_leaves_the_same_deployments_and_one_equal_automation_fo
     assert limits == {"default": 16, "ingest": 4, "housekeeping": None}
     assert [one["name"] for one in automations] == [
         "labelyard reports failed actions",
+        "labelyard: housekeeping gives no sign of life",
         "labelyard: export a completed task",
         "labelyard: ingest a closed batch",
     ]

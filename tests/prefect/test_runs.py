@@ -12,7 +12,7 @@ from labelyard.cvat import connect
 from labelyard.domain.tasks import JobStatus
 from tests.support.emulator import StoreServer
 from tests.support.pictures import jpeg
-from tests.support.prefect_server import PrefectServer
+from tests.support.prefect_server import RUN_SECONDS, PrefectServer
 from tests.support.prefect_workspace import RARELY, PrefectWorkspace, new_workspace
 from tests.support.waiting import eventually
 
@@ -165,7 +165,7 @@ def test_a_run_of_an_unknown_batch_fails_with_the_next_command(
 
 
 @pytest.mark.slow
-def test_the_same_deployments_run_on_a_process_worker_and_a_failing_step_names_the_server_and_the_next_command(
+def test_the_same_deployments_run_on_a_process_worker_and_a_run_that_waits_names_the_server(
     deployed: PrefectServer, at_work: PrefectWorkspace, tmp_path: Path, store_server: StoreServer
 ) -> None:
     workspace = new_workspace(tmp_path, store_server, "http://127.0.0.1:9")  # nothing listens on the port `discard`
@@ -175,14 +175,13 @@ def test_the_same_deployments_run_on_a_process_worker_and_a_failing_step_names_t
     deployed.command("labelyard", "deploy", LABELYARD_DEPLOY__POOL="stock", **RARELY)
     with deployed.worker("stock", "process", tmp_path, **workspace.settings, PREFECT_WORKER_QUERY_SECONDS="0.5"):
         deployed.post_batch_event("labelyard.batch.closed", batch, attempt=1)
-        failed = deployed.ended(batch)
-        lines = deployed.logs(failed, "labelyard.orchestration.states: ")
-    assert (failed["state_name"], failed["state_type"]) == ("To be tried again", "FAILED"), failed["state"]
-    assert "127.0.0.1:9" in failed["state"]["message"]
-    assert "next: " in failed["state"]["message"]
-    page = deployed.artifacts(failed)[f"failure-{batch}"]["data"]
-    assert "127.0.0.1:9" in page
-    assert "labelyard" in page.split("**Next:**")[1]
+        run = eventually(lambda: next(iter(deployed.runs(batch, "ingest")), None), "the run", RUN_SECONDS)
+        waiting = deployed.reaches(run["id"], "Server unavailable")
+        lines = deployed.logs(waiting, "labelyard.orchestration.states: ")
+    assert waiting["state_type"] == "SCHEDULED", waiting["state"]
+    assert "127.0.0.1:9" in waiting["state"]["message"]
+    assert "tried again at " in waiting["state"]["message"]
+    assert f"failure-{batch}" not in deployed.artifacts(waiting), "no person has to do anything"
     assert any("127.0.0.1:9" in line for line in lines)
     assert workspace.state(batch) == "closed"
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cvat_sandbox.server import serve
 from tests.support.emulator import StoreServer
 from tests.support.pictures import jpeg
-from tests.support.prefect_server import PrefectServer
+from tests.support.prefect_server import RUN_SECONDS, PrefectServer
 from tests.support.prefect_workspace import PEOPLE, PrefectWorkspace, new_workspace
+from tests.support.waiting import eventually
 
 pytestmark = [
     pytest.mark.slow,
@@ -31,6 +33,12 @@ def close_batches(workspace: PrefectWorkspace, count: int) -> list[str]:
     return batches
 
 
+def waiting(server: PrefectServer, batch: str) -> Any:
+    """Wait until the only run of a batch waits for CVAT, and return it."""
+    run = eventually(lambda: next(iter(server.runs(batch, "ingest")), None), f"a run of {batch}", RUN_SECONDS)
+    return server.reaches(run["id"], "Waiting for CVAT")
+
+
 def test_four_batches_that_cvat_has_forgotten_do_not_keep_a_healthy_fifth_from_its_annotators(
     deployed: PrefectServer, store_server: StoreServer, tmp_path: Path
 ) -> None:
@@ -42,14 +50,13 @@ def test_four_batches_that_cvat_has_forgotten_do_not_keep_a_healthy_fifth_from_i
         with deployed.worker("labelyard", "labelyard", tmp_path, **settings):
             for batch in stuck:
                 deployed.post_batch_event("labelyard.batch.closed", batch, attempt=1)
-            runs = [deployed.ended(batch) for batch in stuck]
+            runs = [waiting(deployed, batch) for batch in stuck]
             # The stuck ones come back before the healthy one, and occupy a slot only for a question.
-            for batch in [*stuck, healthy]:
-                deployed.post_batch_event("labelyard.batch.closed", batch, attempt=2)
-            ended = deployed.ended(healthy, attempt=2)
-            again = [deployed.ended(batch, attempt=2) for batch in stuck]
-    assert {(run["state_name"], run["state_type"]) for run in runs} == {("Waiting for CVAT", "COMPLETED")}
-    assert {run["state_type"] for run in again} == {"COMPLETED"}
+            deployed.post_batch_event("labelyard.batch.closed", healthy, attempt=1)
+            ended = deployed.ended(healthy)
+            again = [waiting(deployed, batch) for batch in stuck]
+    assert {run["state_type"] for run in [*runs, *again]} == {"SCHEDULED"}
+    assert [run["id"] for run in again] == [run["id"] for run in runs]
     assert all("no frames yet (Started" in run["state"]["message"] for run in runs)
     assert ended["state_name"] == "Waiting for annotators"
     assert {workspace.state(batch) for batch in stuck} == {"uploaded"}

@@ -294,13 +294,13 @@ def _load(folder: str, entrypoint: str) -> Flow[..., Any]:
 
 
 async def _wait_until_due(flow_run: FlowRun) -> None:
-    """Wait until a scheduled run is due.
+    """Wait until a run is due.
 
     The server offers it ten seconds before. If it were Pending from then on, it would occupy a slot of its deployment,
     and the run before it might be cancelled.
     """
     due = flow_run.next_scheduled_start_time
-    if flow_run.auto_scheduled and due is not None:
+    if due is not None:
         await anyio.sleep(max(0.0, due.timestamp() - time.time()))
 
 

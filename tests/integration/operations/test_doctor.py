@@ -100,7 +100,7 @@ def results(settings: Settings) -> dict[str, CheckResult]:
 def test_a_correct_installation_is_ok(settings: Settings, spec: DatasetSpec) -> None:
     found = results(settings)
     expected = {
-        "ledger", "datasets", "queue", "notification of street", "fast worker",
+        "ledger", "datasets", "queue", "notification of street", "fast worker", "alerts",
         "CVAT default", "annotators of street", "spool",
         f"s3://{spec.export_bucket}/in/", f"s3://{spec.export_bucket}/out/",
     }  # fmt: skip

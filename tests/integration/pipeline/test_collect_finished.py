@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from labelyard.domain.annotations import Annotations, Change, Shape, ShapeType
+from labelyard.domain.causes import TRIED_IN_VAIN
 from labelyard.domain.tasks import JobStatus
 from labelyard.ledger.tables import Export
 from labelyard.operations import manual
@@ -12,6 +13,7 @@ from labelyard.pipeline import collect_finished
 from labelyard.pipeline.collect_finished import collect
 from tests.support.pictures import picture
 from tests.support.workspace import (
+    FIRST,
     AtFailpoint,
     Workspace,
     complete_and_export,
@@ -97,3 +99,22 @@ def test_a_deleted_task_is_shown_in_the_status_of_its_batch(two_files: Workspace
     assert list(collect(two_files.context).failed or ()) == ["street-00001"]
     assert "there is no task" in (two_files.line().error or "")
     assert two_files.line().next_step == "labelyard repair --apply, which creates the task again"
+
+
+def test_a_task_that_cannot_be_read_needs_a_person_once_and_the_batch_has_no_error_when_it_is_back(
+    closed: Workspace,
+) -> None:
+    ingest(closed)
+    closed.set_faults({"on": "GET /api/v1/tasks", "status": 404})
+    assert [collect(closed.context).needs_person for _ in range(3)] == [(FIRST,), (), ()]
+    assert "labelyard repair --apply" in (closed.line().next_step or "")
+    closed.set_faults()
+    assert collect(closed.context).failed == {}
+    assert closed.line().error is None
+
+
+def test_a_failure_that_a_later_attempt_may_cure_needs_a_person_only_when_it_lasts(closed: Workspace) -> None:
+    ingest(closed)
+    closed.set_faults({"on": "GET /api/v1/tasks", "status": 500})
+    named = [collect(closed.context).needs_person for _ in range(TRIED_IN_VAIN + 1)]
+    assert named == [(), (), (), (), (FIRST,), ()]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from labelyard.domain.causes import Kind
 from labelyard.domain.objects import StoredObject
-from labelyard.ledger import datasets
+from labelyard.ledger import datasets, problems
+from labelyard.ledger.alert_tables import Problem
 from labelyard.pipeline.close_batches import close_due
 from labelyard.pipeline.register_objects import register_listed, register_objects, sweep_sources
 from labelyard.sources.notifications import NotifiedObject
@@ -60,3 +64,23 @@ def test_a_missing_bucket_stops_only_its_own_source_and_is_reported_with_the_nex
     [failure] = swept.failed
     assert failure.startswith("street: s3://no-such-bucket/in/: NoSuchBucket")
     assert "next: create the bucket" in failure
+
+
+def test_a_source_that_a_person_must_fix_is_named_once_and_is_no_problem_when_it_can_be_listed(
+    workspace: Workspace,
+) -> None:
+    missing = f"missing-{workspace.bucket}"
+    workspace.apply(
+        sources=[{"bucket": missing, "prefix": "in/"}], export={"bucket": workspace.bucket, "prefix": "out"}
+    )
+    found = [sweep_sources(workspace.context) for _ in range(2)]
+    assert [(len(one.failed), len(one.needs_person)) for one in found] == [(1, 1), (1, 0)]
+    assert [(row.dataset, missing in row.what) for row in source_problems(workspace)] == [("street", True)]
+    workspace.s3.create_bucket(Bucket=missing)
+    assert sweep_sources(workspace.context).failed == []
+    assert source_problems(workspace) == []
+
+
+def source_problems(workspace: Workspace) -> Sequence[Problem]:
+    with workspace.context.ledger.read_only() as tx:
+        return problems.present(tx, Kind.SOURCE)

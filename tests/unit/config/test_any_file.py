@@ -142,6 +142,7 @@ datasets = st.fixed_dictionaries(
         "annotators": st.lists(words, min_size=1, max_size=4, unique=True),
         "assignment": st.fixed_dictionaries({}, optional={"policy": st.sampled_from(sorted(ASSIGNMENT_POLICIES))}),
         "export": st.just({"prefix": "out"}),
+        "expect": st.none() | st.from_regex(r"every [1-9]{1,2}(min|h|d)", fullmatch=True),
     }
 ).map(lambda found: {**found, "export": {"bucket": "raw-images", "prefix": "out"}})
 

@@ -1,0 +1,109 @@
+"""The settings of alerts: the channels, when they are quiet, and when a message is repeated."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, time
+from typing import Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_HOURS = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)\s*-\s*([01]?\d|2[0-3]):([0-5]\d)")
+
+
+class ChannelSettings(BaseModel):
+    """A channel that alerts are sent to, under any name. It has either an Apprise URL or a notification block."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    url: SecretStr | None = None
+    """An Apprise URL: mailto://…, slack://…, workflows://… (Teams), jsons://… (a webhook) and a hundred others."""
+    block: str | None = Field(default=None, pattern=r"^[a-z0-9-]+/[a-z0-9-]+$")
+    """A notification block of Prefect instead, as TYPE/NAME: slack-webhook/lead."""
+    at_night: bool = False
+    """Send to this channel in the quiet hours, too."""
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.url is None) == (self.block is None):
+            raise ValueError("write either its URL or its BLOCK")
+        return self
+
+
+class AlertSettings(BaseModel):
+    """Alerts: messages about what needs a person. Set the same on every machine that has a worker or a watcher."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    channels: dict[str, ChannelSettings] = Field(default_factory=dict)
+    """The channels by name: LABELYARD_ALERTS__CHANNELS__LEAD__URL and so on."""
+    quiet_hours: str | None = None
+    """When no alerts are sent: 20:00-07:00, or with whole days: 20:00-07:00 sat sun."""
+    timezone: str = "UTC"
+    """The time zone of the quiet hours, such as Europe/Berlin."""
+    remind_hours: float = Field(default=24, gt=0)
+    """After how long a message is repeated while its cause lasts, in hours."""
+    housekeeping_silence_seconds: float = Field(default=900, ge=60)
+    """After how long without a sign of life of housekeeping an alert is sent, in seconds.
+
+    Write at least three times LABELYARD_DEPLOY__HOUSEKEEPING_SECONDS.
+    """
+
+    @field_validator("quiet_hours")
+    @classmethod
+    def _hours(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_quiet_hours(value)
+        return value or None
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError("write the name of a time zone, such as Europe/Berlin") from error
+        return value
+
+    def is_quiet(self, now: datetime) -> bool:
+        """Return whether it is within the quiet hours."""
+        hours = parse_quiet_hours(self.quiet_hours) if self.quiet_hours else None
+        return hours is not None and hours.cover(now.astimezone(ZoneInfo(self.timezone)))
+
+
+@dataclass(frozen=True)
+class QuietHours:
+    """A time of every day, across midnight if its end is before its start, and whole days (Monday is 0)."""
+
+    start: time | None
+    end: time | None
+    days: frozenset[int] = frozenset()
+
+    def cover(self, local: datetime) -> bool:
+        """Return whether a local time is within them. The start belongs to them, the end does not."""
+        if local.weekday() in self.days:
+            return True
+        if self.start is None or self.end is None:
+            return False
+        at = local.time()
+        if self.start <= self.end:
+            return self.start <= at < self.end
+        return at >= self.start or at < self.end
+
+
+def parse_quiet_hours(text: str) -> QuietHours:
+    """Read `20:00-07:00`, days such as `sat sun`, or both. Raises ValueError that says what to write."""
+    found = _HOURS.search(text)
+    rest = _HOURS.sub(" ", text, count=1).replace(",", " ").lower().split()
+    if (not found and not rest) or any(word not in _DAYS for word in rest):
+        raise ValueError("write hours and days on which nothing is sent, such as 20:00-07:00 sat sun")
+    days = frozenset(_DAYS.index(word) for word in rest)
+    if not found:
+        return QuietHours(None, None, days)
+    start, end = time(int(found[1]), int(found[2])), time(int(found[3]), int(found[4]))
+    if start == end:
+        raise ValueError("the quiet hours are empty: write two different times")
+    return QuietHours(start, end, days)

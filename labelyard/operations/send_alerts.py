@@ -1,0 +1,122 @@
+"""Alerts: look what needs a person, and send the messages that are due, each of them once.
+
+Housekeeping looks every minute. The watcher looks too, once housekeeping has given no sign of life for a while: so a
+message comes also when Prefect or every worker is dead. A channel that does not answer delays nothing but alerts.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from labelyard.alert_settings import ChannelSettings
+from labelyard.context import Context
+from labelyard.domain.alerts import Message
+from labelyard.domain.causes import Kind, causes
+from labelyard.errors import AlertNotSent, LabelyardError
+from labelyard.ledger import Transaction, alerts, problems
+from labelyard.ledger.situation import read_situation
+from labelyard.sources.queues import open_queue
+
+_log = logging.getLogger(__name__)
+HOUSEKEEPING = "housekeeping"
+"""The part that shows its life in the ledger."""
+_SECONDS = 30.0
+"""How long one look may send: the next one sends the rest."""
+_FORGOTTEN_AFTER = timedelta(minutes=15)
+"""A problem that has not been met for so long is none any more: events are published, and queues asked, each minute."""
+
+
+class Sender(Protocol):
+    """What sending needs: orchestration/alert_channels."""
+
+    def __call__(self, channel: ChannelSettings, message: Message) -> None:
+        """Send a message. Raises AlertNotSent, without any secret."""
+
+
+def send_alerts(context: Context, send: Sender, part: str = "") -> int:
+    """Look what needs a person and send what is due; return how many messages were sent.
+
+    `part` is the part of labelyard that shows with it that it is alive, if any.
+    """
+    with context.ledger.transaction() as tx:
+        if part:
+            problems.show_life(tx, part)
+            problems.clear(tx, Kind.HOUSEKEEPING, part)
+        _clear_old(tx, context)
+    with context.ledger.transaction() as tx:
+        alerts.update(tx, causes(read_situation(tx)), context.settings.alerts.channels.keys())
+    sent = _send_due(context, send) if context.settings.alerts.channels else 0
+    _check_queue(context)  # last, because a queue that does not answer takes long
+    return sent
+
+
+def _clear_old(tx: Transaction, context: Context) -> None:
+    """Forget problems that would have been met again: of an automation, or of a source or queue that was replaced."""
+    problems.clear_old(tx, Kind.AUTOMATION, _FORGOTTEN_AFTER)
+    problems.clear_old(tx, Kind.QUEUE, _FORGOTTEN_AFTER)
+    sweeps = timedelta(seconds=3 * context.settings.deploy.sweep_seconds)
+    problems.clear_old(tx, Kind.SOURCE, sweeps + _FORGOTTEN_AFTER)
+
+
+def send_if_silent(context: Context, send: Sender, since: datetime) -> int:
+    """Do the same if housekeeping has given no sign of life, in the ledger or since a time at which it should have."""
+    limit = timedelta(seconds=context.settings.alerts.housekeeping_silence_seconds)
+    with context.ledger.transaction() as tx:
+        last = max(filter(None, (problems.last_life(tx, HOUSEKEEPING), since)))
+        if tx.now - last < limit:
+            return 0
+        what = (
+            f"labelyard's housekeeping gave no sign of life since {last:%Y-%m-%d %H:%M} UTC: Prefect's server or its"
+            " workers are away, and nothing is ingested or exported"
+        )
+        problems.record(tx, Kind.HOUSEKEEPING, HOUSEKEEPING, what, "labelyard doctor")
+    return send_alerts(context, send)
+
+
+def _send_due(context: Context, send: Sender) -> int:
+    sent, failed, until = 0, set[str](), time.monotonic() + _SECONDS
+    while time.monotonic() < until and (due := _acquire(context, failed)):
+        try:
+            send(context.settings.alerts.channels[due.channel], due.message)
+        except AlertNotSent as error:
+            failed.add(due.channel)
+            _log.warning("the alert channel %s: %s", due.channel, error)
+            with context.ledger.transaction() as tx:
+                alerts.record_failure(tx, due, error.what)
+        else:
+            sent += 1
+            with context.ledger.transaction() as tx:
+                alerts.record_sent(tx, due)
+    return sent
+
+
+def _acquire(context: Context, failed: set[str]) -> alerts.DueMessage | None:
+    settings = context.settings.alerts
+    with context.ledger.transaction() as tx:
+        night = settings.is_quiet(tx.now)
+        quiet: Mapping[str, bool] = {name: night and not one.at_night for name, one in settings.channels.items()}
+        return alerts.acquire_due(tx, quiet, timedelta(hours=settings.remind_hours), leave_out=failed)
+
+
+def _check_queue(context: Context) -> None:
+    """Record since when the queue of notifications has not become shorter; an empty queue is no problem."""
+    try:
+        queue = open_queue(context.settings)
+        waiting = queue.depth().waiting if queue else 0
+    except LabelyardError as error:
+        _log.warning("the queue could not be asked how many messages wait: %s", error)
+        return
+    name = queue.url if queue else ""
+    with context.ledger.transaction() as tx:
+        before = {row.name: row.size or 0 for row in problems.present(tx, Kind.QUEUE)}
+        if name not in before and not waiting:
+            return
+        if waiting < before.get(name, waiting) or not waiting:
+            problems.clear(tx, Kind.QUEUE, name)
+        if waiting:
+            what = f"{waiting} notifications wait in the queue, and it does not become shorter: is the watcher running?"
+            problems.record(tx, Kind.QUEUE, name, what, "labelyard doctor", size=waiting)
