@@ -115,6 +115,7 @@ _SECTIONS = {
     "ReleaseSection": "`release`",
     "SplitsSection": "`release.splits`",
     "ChecksSection": "`checks`",
+    "DeadlinesSection": "`deadlines`",
     "LeastSection": "`checks.annotations_per_image`, `checks.annotations_per_class`",
 }
 

@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import AfterValidator, ByteSize, Field, ValidationInfo, WithJsonSchema, field_validator
 
 from labelyard.config.checks_section import ChecksSection
+from labelyard.config.deadlines_section import DeadlinesSection
 from labelyard.config.export_section import ExportSection
 from labelyard.config.fields import (
     Bucket,
@@ -246,6 +247,8 @@ class DatasetSpec(Section):
     deletions: Deletions = Deletions.KEEP
     """A file is deleted after its upload: keep its annotations in the exports, or drop them from the next one. A file
     deleted before its upload is quarantined."""
+    deadlines: DeadlinesSection = DeadlinesSection()
+    """When a batch counts as late on the operations page."""
 
     # Validated field by field, so that these errors are reported together with those of other fields.
     @field_validator("sources")

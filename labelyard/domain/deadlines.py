@@ -1,0 +1,122 @@
+"""What is late: how long each stage of a batch may take, by the `deadlines` of its dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from labelyard.domain.states import BatchState
+from labelyard.domain.tasks import JobStatus
+
+
+class Stage(StrEnum):
+    """What happens to a batch after it has closed, until it is exported."""
+
+    UPLOAD = "upload"
+    """From its closing until its task shows every file as a frame."""
+    ASSIGN = "assign"
+    """Until every job has an assignee."""
+    LABEL = "label"
+    """Until every job is completed."""
+    EXPORT = "export"
+    """Until its dataset files are in the bucket."""
+
+
+STAGES: Mapping[BatchState, Stage] = {
+    BatchState.CLOSED: Stage.UPLOAD,
+    BatchState.CREATED: Stage.UPLOAD,
+    BatchState.UPLOADED: Stage.UPLOAD,
+    BatchState.READY: Stage.ASSIGN,
+    BatchState.ASSIGNED: Stage.LABEL,
+    BatchState.COMPLETED: Stage.EXPORT,
+}
+"""The stage of a batch in each state that has a deadline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """How long each stage of a batch may take; None: it is never late."""
+
+    upload: timedelta | None = timedelta(hours=1)
+    assign: timedelta | None = timedelta(hours=1)
+    label: timedelta | None = timedelta(days=7)
+    export: timedelta | None = timedelta(hours=1)
+
+    def of(self, stage: Stage) -> timedelta | None:
+        """Return the deadline of a stage."""
+        limit: timedelta | None = getattr(self, stage.value)
+        return limit
+
+
+@dataclass(frozen=True, slots=True)
+class JobAtWork:
+    """A job of a batch: CVAT's id, its assignee, its number of frames, its status, and since when it has it."""
+
+    id: int
+    assignee: str | None
+    frames: int
+    status: JobStatus
+    since: datetime
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it is completed."""
+        return self.status is JobStatus.COMPLETED
+
+
+@dataclass(frozen=True, slots=True)
+class BatchAtWork:
+    """What decides whether a batch is late or needs a person; times are UTC."""
+
+    id: str
+    dataset: str
+    state: BatchState
+    stage_since: datetime
+    """When its stage began: when it closed, was ready, was assigned (again), or was completed."""
+    cvat: str
+    """The name of its CVAT in the settings."""
+    task_url: str | None = None
+    error: str | None = None
+    next_step: str | None = None
+    attempts: int = 0
+    """Failures in a row."""
+    warning: str | None = None
+    jobs: tuple[JobAtWork, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LateBatch:
+    """A batch that has passed the deadline of its stage."""
+
+    id: str
+    dataset: str
+    task_url: str | None
+    stage: Stage
+    due: datetime
+    """When the stage should have been over."""
+    people: tuple[str, ...]
+    """Who has its unfinished jobs; "" stands for nobody. Empty in stages without people."""
+
+
+def late_batches(
+    batches: Iterable[BatchAtWork], deadlines: Mapping[str, Deadlines], now: datetime
+) -> Sequence[LateBatch]:
+    """Return the batches that are late, the one that is most overdue first; `deadlines` are by dataset.
+
+    A dataset without an entry has the default deadlines. A batch that a person has to resume is not late but failed.
+    """
+    found = (late_batch(batch, deadlines.get(batch.dataset, Deadlines()), now) for batch in batches)
+    return sorted((late for late in found if late is not None), key=lambda late: (late.due, late.id))
+
+
+def late_batch(batch: BatchAtWork, deadlines: Deadlines, now: datetime) -> LateBatch | None:
+    """Return the batch as a late one, or None while its stage may still take longer."""
+    stage = STAGES.get(batch.state)
+    limit = deadlines.of(stage) if stage else None
+    if stage is None or limit is None or now - batch.stage_since <= limit:
+        return None
+    unfinished = {job.assignee or "" for job in batch.jobs if not job.is_done} if stage is Stage.LABEL else set()
+    due = batch.stage_since + limit
+    return LateBatch(batch.id, batch.dataset, batch.task_url, stage, due, tuple(sorted(unfinished)))
