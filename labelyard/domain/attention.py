@@ -79,12 +79,16 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """A server that is unavailable: its name for people, since when, its last error, and the next command."""
+    """A server that is unavailable: its name in the ledger, since when, its last error, the next command."""
 
     server: str
     since: datetime
     error: str
     next_step: str = "labelyard doctor"
+    label: str = ""
+    """Its name for people, if it is another one."""
+    every_batch: bool = False
+    """Whether every batch needs it; a CVAT is needed by its own batches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +155,15 @@ def verdict(found: Sequence[Cause], late: Sequence[LateBatch], *, at_work: int, 
 def _of_batches(seen: Situation) -> Iterator[Cause]:
     overdue = {late.id for late in seen.late}
     away = {outage.server for outage in seen.outages}
+    all_wait = any(outage.every_batch for outage in seen.outages)
 
     def is_vain(batch: BatchAtWork) -> bool:
+        if batch.state is BatchState.FAILED or all_wait or batch.cvat in away:
+            return False
         return bool(batch.error) and (batch.attempts >= TRIED_IN_VAIN or batch.id in overdue)
 
     failed = [batch for batch in seen.batches if batch.state is BatchState.FAILED]
-    waiting = [b for b in seen.batches if b.state is not BatchState.FAILED and b.cvat not in away and is_vain(b)]
+    waiting = [batch for batch in seen.batches if is_vain(batch)]
     warned = [batch for batch in seen.batches if batch.warning and batch.state is not BatchState.FAILED]
     for kind, members, said in (
         (Kind.FAILED, failed, lambda batch: batch.error or "failed"),
@@ -192,7 +199,7 @@ def _grouped(batches: Iterable[BatchAtWork], said: Callable[[BatchAtWork], str])
 def _of_server(outage: Outage) -> Cause:
     return Cause(
         kind=Kind.SERVER,
-        reason=f"{outage.server} is unavailable: {outage.error}",
+        reason=f"{outage.label or outage.server} is unavailable: {outage.error}",
         next_step=outage.next_step,
         since=outage.since,
     )
