@@ -134,17 +134,18 @@ def causes(seen: Situation) -> list[Cause]:
 def verdict(found: Sequence[Cause], late: Sequence[LateBatch], *, at_work: int, down: Sequence[str] = ()) -> str:
     """Return how things stand, in one sentence. `at_work` is how many batches are not exported; `down` names servers.
 
-    "2 batches need you, 3 are late", "all running, 3 late", "nothing to do".
+    "2 batches need you, 3 late", "all running, 3 late", "CVAT default unavailable", "nothing to do".
     """
     stopped = {batch for cause in found if cause.to_act for batch in cause.batches}
-    other = sum(cause.to_act and not cause.batches for cause in found)
+    other = sum(cause.to_act and not cause.batches and cause.kind is not Kind.SERVER for cause in found)
     parts = []
     if stopped:
         parts.append("1 batch needs you" if len(stopped) == 1 else f"{len(stopped)} batches need you")
     if other:
         parts.append("1 thing needs you" if other == 1 else f"{other} things need you")
-    if down and not other:
-        parts.append(f"waiting for {' and '.join(down)}")
+    if down:
+        is_long = any(cause.kind is Kind.SERVER for cause in found)
+        parts.append(f"{' and '.join(down)} unavailable" if is_long else f"waiting for {' and '.join(down)}")
     if not parts:
         parts.append("all running" if at_work else "nothing to do")
     if overdue := sum(late_one.id not in stopped for late_one in late):

@@ -156,7 +156,7 @@ class Object(Table):
         Unique("dataset", "bucket", "key", "etag", name="uq_object_identity"),
         Index("ix_object_batch_id", "batch_id"),
         Index("ix_object_bucket_key", "bucket", "key"),
-        Index("ix_object_registered_at", "registered_at"),
+        Index("ix_object_registered_at", "registered_at", "dataset", "batch_id"),
         partial_index("ix_object_refused_at", "dataset", "refused_at", where="refused_at IS NOT NULL", unique=False),
     )
 

@@ -20,7 +20,7 @@ from labelyard.domain.tasks import JobStatus
 from labelyard.ledger.database import Transaction
 from labelyard.ledger.exports import DEFAULT_FORMAT
 from labelyard.ledger.release_tables import Release
-from labelyard.ledger.tables import Batch, Dataset, DeadLetter, Export, History, Job, Object, Task
+from labelyard.ledger.tables import Batch, Dataset, DeadLetter, Export, History, Job, Object, Outage, Task
 
 _UNFINISHED = (BatchState.OPEN, *STAGES, BatchState.FAILED)
 """States in which a batch still has to become a dataset file."""
@@ -77,9 +77,13 @@ class LastRelease:
 
 def arrivals(tx: Transaction, edges: Sequence[datetime], dataset: str | None) -> Sequence[int]:
     """Return how many objects of batches were registered between each two `edges`, the later one not included."""
-    query = select(*_between(Object.registered_at, edges)).where(Object.batch_id.is_not(None))
-    query = query.where(Object.registered_at >= edges[0])
-    return _counts(tx, query.where(Object.dataset == dataset) if dataset else query)
+    # A count for each range reads only the index; one query with a condition for each range takes ten times as long.
+    query = select(func.count()).select_from(Object).where(Object.batch_id.is_not(None))
+    query = query.where(Object.dataset == dataset) if dataset else query
+    return [
+        tx.scalar(query.where(Object.registered_at >= low, Object.registered_at < high)) or 0
+        for low, high in pairwise(edges)
+    ]
 
 
 def openings(tx: Transaction, edges: Sequence[datetime], dataset: str | None) -> Sequence[int]:
@@ -167,9 +171,10 @@ def _last_closings(tx: Transaction, dataset: str | None) -> Mapping[str, datetim
 
 
 def _jobs_of(tx: Transaction, dataset: str | None) -> Mapping[str, Sequence[JobAtWork]]:
-    query = select(Job).join(Batch, Batch.id == Job.batch_id).where(Batch.state == BatchState.ASSIGNED)
+    columns = (Job.batch_id, Job.server_id, Job.assignee, Job.start_frame, Job.stop_frame, Job.status, Job.status_since)
+    query = select(*columns).join(Batch, Batch.id == Job.batch_id).where(Batch.state == BatchState.ASSIGNED)
     found: dict[str, list[JobAtWork]] = {}
-    for job in tx.scalars(query.where(Batch.dataset == dataset) if dataset else query):
+    for job in tx.execute(query.where(Batch.dataset == dataset) if dataset else query):
         frames = job.stop_frame - job.start_frame + 1
         found.setdefault(job.batch_id, []).append(
             JobAtWork(job.server_id, job.assignee, frames, job.status, job.status_since)
@@ -181,13 +186,20 @@ def jobs(tx: Transaction, since: datetime, dataset: str | None) -> Sequence[JobR
     """Return the unfinished jobs of batches that people work on, and the jobs that were completed `since` then."""
     unfinished = (Job.status != JobStatus.COMPLETED) & (Batch.state == BatchState.ASSIGNED)
     lately = (Job.status == JobStatus.COMPLETED) & (Job.status_since >= since) & Batch.state.in_(_LIVE)
-    query = select(Job).join(Batch, Batch.id == Job.batch_id).where(unfinished | lately)
+    query = (
+        select(
+            Job.batch_id, Job.assignee, Job.start_frame, Job.stop_frame, Job.status, Job.status_since, Job.assigned_at,
+            Job.returned,
+        )
+        .join(Batch, Batch.id == Job.batch_id)
+        .where(unfinished | lately)
+    )  # fmt: skip
     return [
         JobRecord(
             row.batch_id, row.assignee, row.stop_frame - row.start_frame + 1, row.status is JobStatus.COMPLETED,
             row.status_since, row.assigned_at, row.returned,
         )
-        for row in tx.scalars(query.where(Batch.dataset == dataset) if dataset else query)
+        for row in tx.execute(query.where(Batch.dataset == dataset) if dataset else query)
     ]  # fmt: skip
 
 
@@ -259,9 +271,30 @@ def dead_letters_since(tx: Transaction) -> datetime | None:
     )
 
 
-def last_history_id(tx: Transaction) -> int:
-    """Return the id of the newest entry of the history, 0 before the first."""
-    return tx.scalar(select(func.max(History.id))) or 0
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """What is different after anything that figures show has changed, but for the passing of time."""
+
+    history: int
+    """The id of the newest entry of the history, 0 before the first."""
+    outages: int
+    dead_letters: int
+    errors: int
+
+    def __str__(self) -> str:
+        return f"{self.history} {self.outages} {self.dead_letters} {self.errors}"
+
+
+def marker(tx: Transaction) -> Marker:
+    """Return the marker of now; it costs little, however large the ledger is."""
+    begun, ended = tx.execute(select(func.count(), func.count(Outage.until)).select_from(Outage)).one()
+    letters = tx.scalar(
+        select(func.count())
+        .select_from(DeadLetter)
+        .where(DeadLetter.replayed_at.is_(None), DeadLetter.discarded_at.is_(None))
+    )
+    errors = tx.scalar(select(func.count()).select_from(Batch).where(Batch.error.is_not(None)))
+    return Marker(tx.scalar(select(func.max(History.id))) or 0, begun + ended, letters or 0, errors or 0)
 
 
 def _between(column: InstrumentedAttribute[datetime], edges: Sequence[datetime]) -> Sequence[ColumnElement[int]]:

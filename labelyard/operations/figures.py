@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from labelyard.domain.attention import Cause, Outage, Situation, causes, verdict
-from labelyard.domain.deadlines import BatchAtWork, LateBatch, Stage, late_batches
+from labelyard.domain.attention import AWAY_LONG, Cause, Outage, Situation, causes, verdict
+from labelyard.domain.deadlines import BatchAtWork, LateBatch, Stage, late_batches, next_due
 from labelyard.domain.states import INGESTING, BatchState
 from labelyard.domain.throughput import (
     DAYS_MEASURED,
@@ -89,6 +89,8 @@ class Figures:
     forecast: Forecast | None
     days: Sequence[Day]
     """Today and the two weeks before, oldest first."""
+    changes_at: datetime | None = None
+    """When the passing of time alone will change what needs a person or is late; None: it will not."""
     task_urls: Mapping[str, str] = field(default_factory=dict)
     """The addresses in CVAT of the batches that are named."""
 
@@ -112,7 +114,8 @@ def figures(tx: Transaction, dataset: str | None = None) -> Figures:
     specs = [datasets.spec(tx, dataset)] if dataset else list(datasets.current(tx, retired=True))
     batches = workload.at_work(tx, dataset)
     down = _outages(tx, {spec.cvat for spec in specs}, everything=dataset is None)
-    late = late_batches(batches, {spec.name: spec.deadlines.deadlines() for spec in specs}, now)
+    deadlines = {spec.name: spec.deadlines.deadlines() for spec in specs}
+    late = late_batches(batches, deadlines, now)
     found = causes(_situation(tx, now, dataset, batches, late, down))
     waiting = workload.backlog(tx, dataset)
     days = _days(tx, now, dataset, waiting.objects)
@@ -129,6 +132,7 @@ def figures(tx: Transaction, dataset: str | None = None) -> Figures:
         servers=list(_servers(tx, sorted({spec.cvat for spec in specs}), down, batches, everything=dataset is None)),
         forecast=forecast(days, waiting.objects),
         days=days,
+        changes_at=min(filter(None, [next_due(batches, deadlines, now), *_patience(down, now)]), default=None),
         task_urls={batch.id: batch.task_url for batch in batches if batch.task_url},
     )
 
@@ -165,6 +169,11 @@ def _outages(tx: Transaction, cvats: set[str], *, everything: bool) -> Sequence[
         for name, (since, error) in sorted(found.items())
         if everything or name in {*cvats, breakers.STORE}
     ]
+
+
+def _patience(down: Sequence[Outage], now: datetime) -> Iterator[datetime]:
+    """Yield when outages will have lasted so long that they need a person."""
+    yield from (one.since + AWAY_LONG for one in down if one.since + AWAY_LONG >= now)
 
 
 def _servers(

@@ -15,7 +15,7 @@ from labelyard.ledger.database import Transaction
 from labelyard.ledger.history import HistoryEntry
 from labelyard.ledger.tables import Batch, Export, Job, Object, Task
 from labelyard.markdown import code, link, table
-from labelyard.operations.figure_words import moment
+from labelyard.operations.figure_words import count, moment
 from labelyard.orchestration.page_links import OPERATIONS, PageLinks, dataset_key
 
 _MOST_OBJECTS = 200
@@ -37,9 +37,9 @@ def batch_markdown(
     parts = [
         _head(batch, links),
         _task(task, rows, done),
+        _timeline(entries, batch),
         _account(written),
         _exports(written),
-        _timeline(entries, batch),
         _objects(members),
         _runs(runs, links),
     ]
@@ -164,14 +164,15 @@ def _account(rows: Sequence[Export]) -> str:
 
 
 def _account_of(format_name: str, account: Mapping[str, Any]) -> str:
-    kinds = (
-        (kind, label, str(drawn), str(account["in_file"].get(kind, {}).get(label, 0)))
+    """Return one line for each kind of object, and one for each reason to leave some out."""
+    kinds = "\n".join(
+        f"- **{count(sum(labels.values()), kind)}**: "
+        + ", ".join(f"{code(label)} {drawn:,}" for label, drawn in labels.items())
         for kind, labels in account["drawn"].items()
-        for label, drawn in labels.items()
     )
-    rows = table(("kind", "label", "drawn", "in the file"), ((k, code(label), d, i) for k, label, d, i in kinds))
     left_out = "\n".join(
         f"- {one['count']} {one['kind']} {code(one['label'])}, {code(one['reason'])}: {code(one['examples'][0])}"
         for one in account["left_out"]
     )
-    return f"### Drawn, and in {code(format_name)}\n\n{rows}" + (f"\n\nLeft out:\n\n{left_out}" if left_out else "")
+    rest = f"Left out:\n\n{left_out}" if left_out else "All of it is in the file."
+    return f"### Drawn, and in {code(format_name)}\n\n{kinds}\n\n{rest}"

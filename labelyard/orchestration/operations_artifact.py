@@ -45,8 +45,8 @@ def operations_markdown(seen: Figures, links: PageLinks, datasets: Sequence[str]
         _arriving(seen),
         f"![Images by day]({plot})" if plot else "",
         _people(seen.people),
-        _finished(seen, links),
         _servers(seen),
+        _finished(seen, links),
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -69,25 +69,14 @@ def _batches(batches: Sequence[str], seen: Figures, links: PageLinks) -> str:
 
 
 def _cause(cause: Cause, seen: Figures, links: PageLinks) -> str:
-    lines = [f"{_about(cause)} (since {moment(cause.since)}): {code(cause.reason.splitlines()[0])}"]
-    if cause.batches:
-        lines.append(f"in {_batches(cause.batches, seen, links)}")
+    more = [f"in {_batches(cause.batches, seen, links)}"] if cause.batches else []
     if cause.examples:
-        lines.append(f"such as {code(cause.examples[0])}")
+        more.append(f"such as {code(cause.examples[0])}")
     if cause.next_step:
-        lines += ["next:", *(code(line.strip()) for line in cause.next_step.splitlines())]
-    return "\n  ".join(f"{line}<br>" for line in _joined_next(lines)).removesuffix("<br>")
-
-
-def _joined_next(lines: Sequence[str]) -> Iterator[str]:
-    """Yield the lines, the first command on the line of "next:"."""
-    waiting = ""
-    for line in lines:
-        if line == "next:":
-            waiting = "next: "
-            continue
-        yield waiting + line
-        waiting = ""
+        each = " for each" if len(cause.batches) > 1 and cause.next_step.endswith(cause.batches[0]) else ""
+        more.append("next: " + " ".join(code(line.strip()) for line in cause.next_step.splitlines()) + each)
+    first = f"{_about(cause)} (since {moment(cause.since)}): {code(cause.reason.splitlines()[0])}"
+    return f"{first}<br>{' · '.join(more)}" if more else first
 
 
 def _about(cause: Cause) -> str:
@@ -104,22 +93,20 @@ def _late(seen: Figures, links: PageLinks) -> Iterator[str]:
         who = f" with {', '.join(code(name) if name else 'nobody' for name in people)}" if people else ""
         yield (
             f"**{count(len(members), 'batch', 'es')} {stage_words(stage)}**{who}: "
-            f"{_batches([one.id for one in members], seen, links)}<br>\n  {due(members[0], seen.at)}"
+            f"{_batches([one.id for one in members], seen, links)}, {due(members[0], seen.at)}"
         )
 
 
 def _arriving(seen: Figures) -> str:
     found, backlog = seen.arriving, seen.arriving.backlog
-    rows = [
-        ("images", f"{found.objects_hour:,}", f"{found.objects_day:,}"),
-        ("batches", f"{found.batches_hour:,}", f"{found.batches_day:,}"),
-    ]
-    parts = ["### Arriving", table(("registered", "last hour", "last day"), rows)]
+    day = f"**{count(found.objects_day, 'image')}** and {count(found.batches_day, 'batch', 'es')} in the last day"
+    hour = f"{count(found.objects_hour, 'image')} and {count(found.batches_hour, 'batch', 'es')} in the last hour"
+    lines = [f"{day}, {hour}"]
     if text := waiting(seen):
-        parts += [f"Not exported yet: **{text}**.", f"Forecast: {forecast(seen)}."]
+        lines += [f"Not exported yet: **{text}**", f"Forecast: {forecast(seen)}"]
     states = ", ".join(f"{number} {state}" for state, number in sorted(backlog.states.items()))
-    parts.append(f"All batches: {states or 'none yet'}.")
-    return "\n\n".join(part for part in parts if part)
+    lines.append(f"All batches: {states or 'none yet'}")
+    return _list("Arriving", iter(lines))
 
 
 def _people(people: Sequence[PersonFigures]) -> str:
@@ -128,11 +115,11 @@ def _people(people: Sequence[PersonFigures]) -> str:
     rows = (
         (
             code(one.name) if one.name else "nobody",
-            f"{one.open_jobs:,}",
-            f"{one.open_images:,}",
+            f"{one.open_jobs:,}" if one.open_jobs else "-",
+            f"{one.open_images:,}" if one.open_images else "-",
             f"{one.oldest:%d %b}" if one.oldest else "-",
-            f"{one.images_today:,}",
-            f"{one.images_week:,}",
+            f"{one.images_today:,}" if one.images_today else "-",
+            f"{one.images_week:,}" if one.images_week else "-",
             f"{one.images_per_hour:,.0f}" if one.images_per_hour is not None else "-",
             f"{one.returned:,}" if one.returned else "-",
         )
@@ -150,24 +137,22 @@ def _finished(seen: Figures, links: PageLinks) -> str:
         return "**Finished:** nothing"
     total = sum(found.annotations.values())
     classes = sorted(found.annotations.items(), key=lambda item: (-item[1], item[0]))
-    rows = [(code(name), f"{number:,}") for name, number in classes[:_CLASSES_SHOWN]]
-    more = f"… and {len(classes) - _CLASSES_SHOWN} more classes" if len(classes) > _CLASSES_SHOWN else ""
-    releases = "\n".join(
-        f"- {link(f'{one.dataset}, release {one.number}', links.known(release_key(one.dataset)))}"
+    more = f" and {len(classes) - _CLASSES_SHOWN} more" if len(classes) > _CLASSES_SHOWN else ""
+    by_class = " · ".join(f"{code(name)} {number:,}" for name, number in classes[:_CLASSES_SHOWN]) + more
+    releases = [
+        f"{link(f'{one.dataset}, release {one.number}', links.known(release_key(one.dataset)))}"
         f" of {moment(one.published_at)}: {one.images:,} images, {one.annotations:,} annotations"
         for one in seen.releases
-    )
-    images = f"{count(found.images, 'image')} in {count(found.batches, 'batch', 'es')}"
-    parts = [
-        f"### Finished\n\n**{images}**, {count(total, 'annotation')}.",
-        table(("class", "annotations"), rows) if rows else "",
-        more,
-        f"Last release:\n\n{releases}" if releases else "No release yet.",
     ]
-    return "\n\n".join(part for part in parts if part)
+    images = f"{count(found.images, 'image')} in {count(found.batches, 'batch', 'es')}"
+    lines = [f"**{images}**, {count(total, 'annotation')}", *([by_class] if by_class else []), *releases]
+    return _list("Finished", iter(lines if releases else [*lines, "No release yet"]))
 
 
 def _servers(seen: Figures) -> str:
+    """Return a line if every server is up and no outage is known, else a table."""
+    if all(one.up and one.since is None for one in seen.servers):
+        return f"**Servers:** {', '.join(one.name for one in seen.servers)}: up, no outage known"
     rows = (
         (
             one.name,

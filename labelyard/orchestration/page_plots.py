@@ -8,6 +8,7 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from labelyard.domain.throughput import Day
 from labelyard.operations.figures import Figures, PersonFigures
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 _WIDTH, _HEIGHT = 7.2, 2.5
 """Inches, of 100 pixels each: Prefect's UI shows 730 pixels on a laptop."""
 _ARRIVED, _DONE, _BACKLOG, _INK = "#5b8def", "#2f9e6e", "#e08a1e", "#333333"
-_MOST_PEOPLE = 8
+_MOST_PEOPLE, _LEAST_DAYS = 8, 7
 _LONGEST_NAME = 14
 
 
@@ -38,19 +39,25 @@ def plot_url(seen: Figures) -> str:
         _draw_people(people, at_work)
     else:
         days = figure.subplots()
-    _draw_days(days, seen)
+    _draw_days(days, _without_empty_start(seen.days))
     image = io.BytesIO()
     figure.savefig(image, format="png", metadata={"Software": None})
     return f"data:image/png;base64,{base64.b64encode(image.getvalue()).decode()}"
 
 
-def _draw_days(axes: Axes, seen: Figures) -> None:
-    numbers = range(len(seen.days))
-    axes.bar([n - 0.2 for n in numbers], [day.arrived for day in seen.days], 0.4, color=_ARRIVED, label="arrived")
-    axes.bar([n + 0.2 for n in numbers], [day.finished for day in seen.days], 0.4, color=_DONE, label="exported")
-    axes.plot(numbers, [day.backlog for day in seen.days], color=_BACKLOG, marker=".", label="not exported yet")
-    shown = numbers[:: -max(1, len(seen.days) // 5)]
-    axes.set_xticks(list(shown), [f"{seen.days[n].date.day} {seen.days[n].date:%b}" for n in shown])
+def _without_empty_start(days: Sequence[Day]) -> Sequence[Day]:
+    """Return the days from the first with images, but a week at least."""
+    first = next((n for n, day in enumerate(days) if day.arrived or day.finished or day.backlog), 0)
+    return days[min(first, max(0, len(days) - _LEAST_DAYS)) :]
+
+
+def _draw_days(axes: Axes, days: Sequence[Day]) -> None:
+    numbers = range(len(days))
+    axes.bar([n - 0.2 for n in numbers], [day.arrived for day in days], 0.4, color=_ARRIVED, label="arrived")
+    axes.bar([n + 0.2 for n in numbers], [day.finished for day in days], 0.4, color=_DONE, label="exported")
+    axes.plot(numbers, [day.backlog for day in days], color=_BACKLOG, marker=".", label="not exported yet")
+    shown = numbers[:: -max(1, len(days) // 5)]
+    axes.set_xticks(list(shown), [f"{days[n].date.day} {days[n].date:%b}" for n in shown])
     axes.set_title("images by day (UTC)", fontsize=9, loc="left", color=_INK)
     _tidy(axes)
     axes.legend(fontsize=7, frameon=False, loc="upper left")

@@ -1,7 +1,7 @@
 """Keeps the pages in Prefect's UI up to date: of the installation, of each dataset, of batches, of failures.
 
-Called often. What a page shows decides whether it is written: a page on which nothing changed is written again only
-after REFRESH_AFTER, so that its reader knows that it is alive. No run and no version of an artifact is created.
+Called twice a minute. While nothing changed a look costs a few counts, and only after REFRESH_AFTER the pages are
+written again, so that their readers know that they are alive. No run and no version of an artifact is created.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from labelyard.context import Context
 from labelyard.domain.states import BatchState
 from labelyard.ledger import batches, datasets, workload
 from labelyard.ledger.tables import Batch, History
+from labelyard.ledger.workload import Marker
 from labelyard.operations.figure_words import headline, moment
 from labelyard.operations.figures import Figures, figures
 from labelyard.orchestration.batch_artifact import batch_markdown
@@ -51,24 +52,30 @@ def update_batch_page(context: Context, batch: str) -> None:
 
 
 def _update(context: Context, store: PageStore) -> None:
-    with context.ledger.read_only() as tx:
-        now, seen, last = tx.now, figures(tx), workload.last_history_id(tx)
-        names = sorted(spec.name for spec in datasets.current(tx))
     known = store.find([OPERATIONS]).get(OPERATIONS)
-    before = int(known.values.get("history", 0)) if known else 0
-    if last != before:
-        _update_batches(context, store, _changed_batches(context, before))
+    with context.ledger.read_only() as tx:
+        marker, now = workload.marker(tx), tx.now
+        if known is not None and _is_current(known, marker, now):
+            return
+        seen = figures(tx)
+        names = sorted(spec.name for spec in datasets.current(tx))
+    _update_batches(context, store, _changed_batches(context, int(known.values.get("history", 0)) if known else 0))
     pages = store.find([OPERATIONS, *map(dataset_key, names), *map(release_key, names), *_named(seen)])
-    changed = _write_if_due(store, seen, pages, names, now, last)
-    if not changed and last == before:
-        return
     for name in names:
         with context.ledger.read_only() as tx:
             of_dataset = figures(tx, name)
-        _write_if_due(store, of_dataset, pages | store.find(_named(of_dataset)), [], now, last)
+        _write(store, of_dataset, pages | store.find(_named(of_dataset)), marker)
+    _write(store, seen, pages | store.find(map(dataset_key, names)), marker, names)
     _delete_pages_of_healed_failures(context, store)
     for old in store.versions("batch-", _KEPT_BATCH_PAGES):
         store.delete(old)
+
+
+def _is_current(page: StoredPage, marker: Marker, now: datetime) -> bool:
+    """Return whether neither the ledger nor the passing of time has changed what a page shows, and it is not old."""
+    changes_at = page.values.get("changes_at")
+    overdue = bool(changes_at) and datetime.fromisoformat(changes_at or "") < now
+    return page.values.get("marker") == str(marker) and not overdue and now - page.updated < REFRESH_AFTER
 
 
 def _named(seen: Figures) -> Sequence[str]:
@@ -77,42 +84,38 @@ def _named(seen: Figures) -> Sequence[str]:
     return list(map(batch_key, named[:1000]))
 
 
-def _write_if_due(
-    store: PageStore,
-    seen: Figures,
-    pages: Mapping[str, StoredPage],
-    names: Sequence[str],
-    now: datetime,
-    history: int,
-) -> bool:
-    """Write the page of an installation or a dataset if it has changed or is old; return whether it was written."""
+def _write(
+    store: PageStore, seen: Figures, pages: Mapping[str, StoredPage], marker: Marker, names: Sequence[str] = ()
+) -> None:
+    """Write the page of an installation, with links to the datasets of these names, or of a dataset."""
     key = dataset_key(seen.dataset) if seen.dataset else OPERATIONS
     known, links = pages.get(key), store.links(pages)
     digest = _digest(operations_markdown(seen, links, names), seen.verdict, str(seen.days))
     is_same = known is not None and known.values.get("digest") == digest
-    if known and is_same and known.values.get("history") == str(history) and now - known.updated < REFRESH_AFTER:
-        return False
-    changed_at = known.values.get("changed_at", now.isoformat()) if known and is_same else now.isoformat()
-    measured = f"dataset {seen.dataset}" if seen.dataset else "all datasets"
+    changed_at = known.values.get("changed_at", "") if known and is_same else seen.at.isoformat()
     up = f"[all datasets](<{links.known(OPERATIONS)}>) · " if seen.dataset and links.known(OPERATIONS) else ""
-    drawn = f"{moment(now)} UTC, {up}{measured}, from the ledger"
+    measured = f"{moment(seen.at)} UTC, {up}{seen.dataset or 'all datasets'}, from the ledger"
     unchanged = f"; nothing has changed since {moment(datetime.fromisoformat(changed_at))}" if is_same else ""
     plot = plot_url(seen)
     page = operations_markdown(seen, links, names, plot)
     note = "" if plot or is_available() else f"\n\n{_WITHOUT_PLOT}"
-    markdown = f"## {headline(seen)}\n\n{drawn}{unchanged}.\n\n{page}{note}"
-    values = {"digest": digest, "changed_at": changed_at, "history": str(history)}
-    store.write(key, markdown, headline(seen), values, known)
-    return True
+    values = {
+        "digest": digest,
+        "changed_at": changed_at,
+        "marker": str(marker),
+        "history": str(marker.history),
+        "changes_at": seen.changes_at.isoformat() if seen.changes_at else "",
+    }
+    store.write(key, f"## {headline(seen)}\n\n{measured}{unchanged}.\n\n{page}{note}", headline(seen), values, known)
 
 
 def _changed_batches(context: Context, after: int) -> Sequence[str]:
-    """Return the batches that have new entries in the history, the newest ones; open ones have no page yet."""
+    """Return the batches with new entries in the history or an error, the newest ones; open ones have no page yet."""
     with context.ledger.read_only() as tx:
         query = (
             select(Batch.id)
             .join(History, History.batch_id == Batch.id)
-            .where(History.id > after, Batch.state != BatchState.OPEN)
+            .where((History.id > after) | Batch.error.is_not(None), Batch.state != BatchState.OPEN)
             .group_by(Batch.id)
             .order_by(Batch.changed_at.desc())
             .limit(_BATCHES_AT_ONCE)

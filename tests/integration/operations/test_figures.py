@@ -127,7 +127,7 @@ def working(yard: Yard) -> Yard:
 
 def test_the_morning_is_told_in_figures(working: Yard) -> None:
     seen = working.figures()
-    assert seen.verdict == "1 batch needs you, 1 thing needs you, 1 late"
+    assert seen.verdict == "1 batch needs you, CVAT default unavailable, 1 late"
     assert [(cause.kind, cause.next_step) for cause in seen.causes] == [
         (Kind.FAILED, "labelyard retry street-00006"),
         (Kind.SERVER, "labelyard doctor"),

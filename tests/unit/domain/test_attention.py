@@ -64,7 +64,7 @@ def test_an_unavailable_server_is_waited_for_before_it_needs_a_person_and_its_ba
     assert verdict([], [], at_work=1, down=["CVAT default"]) == "waiting for CVAT default"
     [cause] = causes(Situation(NOW, [waiting], outages=[long]))
     assert (cause.kind, cause.next_step) == (Kind.SERVER, "labelyard doctor")
-    assert verdict([cause], [], at_work=1, down=["CVAT default"]) == "1 thing needs you"
+    assert verdict([cause], [], at_work=1, down=["CVAT default"]) == "CVAT default unavailable"
 
 
 def test_quarantined_objects_with_the_same_reason_are_one_cause_that_is_only_to_know() -> None:

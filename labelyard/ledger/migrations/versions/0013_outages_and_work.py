@@ -32,7 +32,7 @@ def upgrade() -> None:
     )
     op.add_column("job", sa.Column("assigned_at", UtcTime(), nullable=True))
     op.add_column("job", sa.Column("returned", INTEGER, nullable=False, server_default="0"))
-    op.create_index("ix_object_registered_at", "object", ["registered_at"])
+    op.create_index("ix_object_registered_at", "object", ["registered_at", "dataset", "batch_id"])
 
 
 def downgrade() -> None:
