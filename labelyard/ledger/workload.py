@@ -20,7 +20,18 @@ from labelyard.domain.tasks import JobStatus
 from labelyard.ledger.database import Transaction
 from labelyard.ledger.exports import DEFAULT_FORMAT
 from labelyard.ledger.release_tables import Release
-from labelyard.ledger.tables import Batch, Dataset, DeadLetter, Export, History, Job, Object, Outage, Task
+from labelyard.ledger.tables import (
+    Batch,
+    Dataset,
+    DeadLetter,
+    Export,
+    History,
+    Job,
+    LedgerIdentity,
+    Object,
+    Outage,
+    Task,
+)
 
 _UNFINISHED = (BatchState.OPEN, *STAGES, BatchState.FAILED)
 """States in which a batch still has to become a dataset file."""
@@ -275,6 +286,7 @@ def dead_letters_since(tx: Transaction) -> datetime | None:
 class Marker:
     """What is different after anything that figures show has changed, but for the passing of time."""
 
+    ledger: str
     history: int
     """The id of the newest entry of the history, 0 before the first."""
     outages: int
@@ -282,7 +294,7 @@ class Marker:
     errors: int
 
     def __str__(self) -> str:
-        return f"{self.history} {self.outages} {self.dead_letters} {self.errors}"
+        return f"{self.ledger} {self.history} {self.outages} {self.dead_letters} {self.errors}"
 
 
 def marker(tx: Transaction) -> Marker:
@@ -294,7 +306,8 @@ def marker(tx: Transaction) -> Marker:
         .where(DeadLetter.replayed_at.is_(None), DeadLetter.discarded_at.is_(None))
     )
     errors = tx.scalar(select(func.count()).select_from(Batch).where(Batch.error.is_not(None)))
-    return Marker(tx.scalar(select(func.max(History.id))) or 0, begun + ended, letters or 0, errors or 0)
+    identity = tx.scalars(select(LedgerIdentity.id)).one()
+    return Marker(identity, tx.scalar(select(func.max(History.id))) or 0, begun + ended, letters or 0, errors or 0)
 
 
 def _between(column: InstrumentedAttribute[datetime], edges: Sequence[datetime]) -> Sequence[ColumnElement[int]]:

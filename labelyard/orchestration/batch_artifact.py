@@ -49,12 +49,12 @@ def batch_markdown(
 
 def _head(batch: Batch, links: PageLinks) -> str:
     pages = " · ".join(
-        link(name, links.known(key))
+        link(name, links.url(key))
         for name, key in (("operations", OPERATIONS), (batch.dataset, dataset_key(batch.dataset)))
     )
     since = f"since {moment(batch.changed_at)} UTC"
     lines = [
-        f"## {batch.id} is {batch.state}",
+        f"## {batch.id}: {batch.state}",
         f"{since}, {batch.objects:,} objects, {_size(batch.bytes)}. Pages: {pages}",
     ]
     if batch.error:

@@ -59,7 +59,9 @@ def _update(context: Context, store: PageStore) -> None:
             return
         seen = figures(tx)
         names = sorted(spec.name for spec in datasets.current(tx))
-    _update_batches(context, store, _changed_batches(context, int(known.values.get("history", 0)) if known else 0))
+    of_this_ledger = known is not None and known.values.get("ledger") == marker.ledger
+    last = int(known.values.get("history", 0)) if known and of_this_ledger else 0
+    _update_batches(context, store, _changed_batches(context, last))
     pages = store.find([OPERATIONS, *map(dataset_key, names), *map(release_key, names), *_named(seen)])
     for name in names:
         with context.ledger.read_only() as tx:
@@ -93,7 +95,7 @@ def _write(
     digest = _digest(operations_markdown(seen, links, names), seen.verdict, str(seen.days))
     is_same = known is not None and known.values.get("digest") == digest
     changed_at = known.values.get("changed_at", "") if known and is_same else seen.at.isoformat()
-    up = f"[all datasets](<{links.known(OPERATIONS)}>) · " if seen.dataset and links.known(OPERATIONS) else ""
+    up = f"[all datasets](<{links.url(OPERATIONS)}>) · " if seen.dataset else ""
     measured = f"{moment(seen.at)} UTC, {up}{seen.dataset or 'all datasets'}, from the ledger"
     unchanged = f"; nothing has changed since {moment(datetime.fromisoformat(changed_at))}" if is_same else ""
     plot = plot_url(seen)
@@ -104,6 +106,7 @@ def _write(
         "changed_at": changed_at,
         "marker": str(marker),
         "history": str(marker.history),
+        "ledger": marker.ledger,
         "changes_at": seen.changes_at.isoformat() if seen.changes_at else "",
     }
     store.write(key, f"## {headline(seen)}\n\n{measured}{unchanged}.\n\n{page}{note}", headline(seen), values, known)
