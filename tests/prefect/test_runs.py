@@ -95,7 +95,7 @@ def test_the_events_of_a_batch_are_related_to_the_run_that_emitted_them(deployed
         "labelyard.task.created", "labelyard.data.uploaded", "labelyard.data.verified", "labelyard.jobs.assigned",
     }  # fmt: skip
     for event in events.values():
-        assert event["resource"]["prefect.resource.id"] == f"labelyard.batch.{ingested['name']}"
+        assert event["resource"]["prefect.resource.id"] == f"labelyard.batch.{ingested['parameters']['batch']}"
         assert {each.get("prefect.resource.role") for each in event["related"]} >= {"dataset", "flow-run", "flow"}
 
 
