@@ -15,7 +15,7 @@ from labelyard.ledger.database import Transaction
 from labelyard.ledger.history import HistoryEntry
 from labelyard.ledger.tables import Batch, Export, Job, Object, Task
 from labelyard.markdown import code, link, table
-from labelyard.operations.figure_words import count, moment
+from labelyard.operations.figure_words import moment
 from labelyard.orchestration.page_links import OPERATIONS, PageLinks, dataset_key
 
 _MOST_OBJECTS = 200
@@ -94,7 +94,11 @@ def _job(row: Job, task_url: str) -> tuple[str, ...]:
 
 def _timeline(entries: Sequence[HistoryEntry], batch: Batch) -> str:
     """Return when the batch got into each state and how long it stayed, and the last of all other events."""
-    moves = [entry for entry in entries if entry.what in _STATES]
+    found = [entry for entry in entries if entry.what in _STATES]
+    # The same entry twice in a row: the first ones are about jobs ("assigned"), the last one is about the batch.
+    moves = [
+        entry for entry, then in zip(found, [*found[1:], None], strict=True) if not then or then.what != entry.what
+    ]
     steps = [("open", batch.opened_at), *((entry.what, entry.at) for entry in moves)]
     ends: list[datetime | None] = [*(at for _, at in steps[1:]), None]
     lasts = batch.state in STAGES or batch.state in (BatchState.OPEN, BatchState.FAILED)
@@ -166,7 +170,7 @@ def _account(rows: Sequence[Export]) -> str:
 def _account_of(format_name: str, account: Mapping[str, Any]) -> str:
     """Return one line for each kind of object, and one for each reason to leave some out."""
     kinds = "\n".join(
-        f"- **{count(sum(labels.values()), kind)}**: "
+        f"- **{kind}, {sum(labels.values()):,}**: "
         + ", ".join(f"{code(label)} {drawn:,}" for label, drawn in labels.items())
         for kind, labels in account["drawn"].items()
     )

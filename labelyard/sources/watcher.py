@@ -168,18 +168,21 @@ class Watcher:
                 self._heartbeat("receiver")
                 with self._receiving.guard():
                     self._receive(pool, self._queue)
-                self._record_queue()
                 self._stopping.wait(self._receiving.pause)
 
-    def _record_queue(self) -> None:
-        problem = self._receiving.problem
+    def _record_queue(self, problem: str | None) -> None:
         if problem != self._recorded:
             with suppress(LabelyardError):  # the ledger does not answer: recorded after the next attempt
                 self._handler.record_queue(problem)
                 self._recorded = problem
 
     def _receive(self, pool: ThreadPoolExecutor, queue: Queue) -> None:
-        messages = queue.receive(self._wait_seconds, _BURST)
+        try:
+            messages = queue.receive(self._wait_seconds, _BURST)
+        except LabelyardError as error:
+            self._record_queue(error.happened)
+            raise
+        self._record_queue(None)
         self._last_receive = datetime.now(UTC)
         self._oldest_seconds = max((_age(message, self._last_receive) for message in messages), default=None)
         with self._handling:
