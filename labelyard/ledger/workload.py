@@ -136,7 +136,7 @@ def backlog(tx: Transaction, dataset: str | None) -> Backlog:
     waiting = [row for row in rows if row[0] in _UNFINISHED]
     return Backlog(
         batches=sum(row[1] for row in waiting),
-        objects=max(0, sum(row[2] or 0 for row in waiting) - (unusable or 0)),
+        objects=max(0, sum(int(row[2] or 0) for row in waiting) - (unusable or 0)),
         oldest_at=min((row[3] for row in waiting), default=None),
         states={row[0].value: row[1] for row in rows},
     )
