@@ -205,9 +205,9 @@ ledger needs a PostgreSQL too: `LABELYARD_LEDGER=postgresql://USER:PASSWORD@HOST
 ### How long it keeps what
 
 What stays in the database of a server that `labelyard up` starts: runs with their logs, task runs and artifacts for
-`LABELYARD_UP__KEEP_RUNS_DAYS`; no-op runs until the next housekeeping, which keeps the newest of each deployment and 30
-versions of the operations page; events that every run has for `LABELYARD_UP__KEEP_ROUTINE_EVENTS_HOURS`, and all others
-for 7 days (`PREFECT_SERVER_EVENTS_RETENTION_PERIOD`). A file of SQLite does not shrink, it uses the free
+`LABELYARD_UP__KEEP_RUNS_DAYS`; no-op runs until the next housekeeping, which keeps the newest of each deployment and
+the pages of the 2,000 newest batches; events that every run has for `LABELYARD_UP__KEEP_ROUTINE_EVENTS_HOURS`, and all
+others for 7 days (`PREFECT_SERVER_EVENTS_RETENTION_PERIOD`). A file of SQLite does not shrink, it uses the free
 pages again. For a server of your own set what `labelyard up` sets:
 
 ```

@@ -6,8 +6,8 @@ from prefect.states import Completed, Failed
 
 from labelyard.context import open_context
 from labelyard.operations.probe_servers import unavailable
-from labelyard.orchestration.batch_artifact import update_batch_artifact
 from labelyard.orchestration.events_over_rest import PrefectEvents
+from labelyard.orchestration.pages import update_pages
 from labelyard.orchestration.states import no_op, report_failures, tried_again
 from labelyard.pipeline.collect_finished import collect
 from labelyard.pipeline.publish_events import publish_events
@@ -20,8 +20,7 @@ def collect_finished() -> State:
     with open_context() as context:
         found = collect(context)
         publish_events(context, PrefectEvents(context.settings))
-        for batch in found.changed:
-            update_batch_artifact(context, batch)
+        update_pages(context)
         failing = unavailable(context)
     failures = found.failed or {}
     if found.needs_person:

@@ -1,4 +1,4 @@
-"""The scheduled flow that keeps Prefect's display and the circuit breakers up to date."""
+"""The scheduled flow that keeps Prefect's display, its pages and the circuit breakers up to date."""
 
 from prefect import flow
 from prefect.client.schemas.objects import State
@@ -11,6 +11,7 @@ from labelyard.orchestration.alert_channels import send_due_alerts
 from labelyard.orchestration.artifact_versions import prune_artifact_versions
 from labelyard.orchestration.noop_runs import prune_noop_runs
 from labelyard.orchestration.orphaned_runs import mark_orphaned_runs_crashed
+from labelyard.orchestration.pages import update_pages
 from labelyard.orchestration.recovered_runs import mark_recovered_runs
 from labelyard.orchestration.states import no_op, report_failures
 from labelyard.orchestration.waiting_runs import continue_waiting_runs
@@ -19,7 +20,7 @@ from labelyard.orchestration.waiting_runs import continue_waiting_runs
 @flow(name="housekeeping", flow_run_name="housekeeping", persist_result=False)
 @report_failures
 def housekeeping() -> State:
-    """End orphaned runs, probe servers with an open circuit breaker, continue and recover runs, and send alerts.
+    """End orphaned runs, probe failing servers, continue and recover runs, update the pages, and send alerts.
 
     No-op runs and old versions of artifacts are deleted.
     """
@@ -29,6 +30,7 @@ def housekeeping() -> State:
         after = probe(context)
         continued = continue_waiting_runs(context)
         healed = mark_recovered_runs(context)
+        update_pages(context)
         sent = send_due_alerts(context, HOUSEKEEPING)
     prune_noop_runs()
     prune_artifact_versions()

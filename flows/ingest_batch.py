@@ -2,11 +2,11 @@
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from prefect.states import Completed
 
 from labelyard.context import open_context
 from labelyard.orchestration.current_run import tag_run
-from labelyard.orchestration.states import report_failures, waiting_for_cvat
+from labelyard.orchestration.run_pages import publish_page_links
+from labelyard.orchestration.states import report_failures, waiting_for_annotators, waiting_for_cvat
 from labelyard.pipeline.acquire_batch import acquire_batch
 from tasks.assign_jobs import assign_jobs
 from tasks.create_task import create_task
@@ -14,7 +14,7 @@ from tasks.upload_data import upload_data
 from tasks.wait_for_status import wait_for_status
 
 
-@flow(name="ingest-batch", flow_run_name="{batch}", persist_result=False)
+@flow(name="ingest-batch", flow_run_name="ingest {batch}", persist_result=False)
 @report_failures
 def ingest_batch(batch: str, attempt: int = 1) -> State:
     """Create the batch's task, upload its images, wait for the frames, assign the jobs.
@@ -24,13 +24,11 @@ def ingest_batch(batch: str, attempt: int = 1) -> State:
     """
     with open_context() as context, acquire_batch(context, batch) as lease:
         tag_run(lease.spec.name)
+        publish_page_links(context.settings, lease.spec.name, batch)
         created = create_task(batch, lease.holder)
         upload_data(batch, lease.holder)
         found = wait_for_status(batch, lease.holder)
         if "next_run" in found:
             return waiting_for_cvat(found)
         assigned = assign_jobs(batch, lease.holder)
-    return Completed(
-        name="Waiting for annotators",
-        message=f"task {created['task_id']} ({created['name']}), {len(assigned['jobs'])} jobs, event {attempt}",
-    )
+    return waiting_for_annotators(created, assigned, attempt)

@@ -6,6 +6,7 @@ from prefect.states import Completed
 
 from labelyard.context import open_context
 from labelyard.orchestration.current_run import tag_run
+from labelyard.orchestration.run_pages import publish_page_links
 from labelyard.orchestration.states import report_failures
 from tasks.release_dataset import release_dataset as release
 
@@ -15,7 +16,8 @@ from tasks.release_dataset import release_dataset as release
 def release_dataset(dataset: str) -> State:
     """Merge the current exports of a dataset into a release in the bucket, unless nothing has changed."""
     tag_run(dataset)
-    with open_context():
+    with open_context() as context:
+        publish_page_links(context.settings, dataset)
         released = release(dataset)
     if not released["is_new"]:
         return Completed(name="Nothing has changed", message=f"since release {released['number']}, {released['url']}")

@@ -211,6 +211,8 @@ class Settings(BaseSettings):
     """Only for tests: end each process at this failpoint (`create_task.sent`, or `create_task.sent:2`)."""
     prefect_api_url: str | None = Field(default=None, validation_alias="PREFECT_API_URL")
     """The address of Prefect's API."""
+    prefect_ui_url: str | None = Field(default=None, validation_alias="PREFECT_UI_URL")
+    """The address of Prefect's UI in people's browsers, if it is not that of the API without `/api`."""
     prefect_api_auth_string: SecretStr | None = Field(default=None, validation_alias="PREFECT_API_AUTH_STRING")
     """user:password of Prefect's API, if it requires one."""
     prefect_heartbeat_seconds: int = Field(default=180, validation_alias="PREFECT_FLOWS_HEARTBEAT_FREQUENCY")
@@ -252,6 +254,11 @@ class Settings(BaseSettings):
     def prefect_api_or_ours(self) -> str:
         """The address of Prefect's API: PREFECT_API_URL, else that of the server that `labelyard up` starts."""
         return self.prefect_api_url or self.up.prefect_api_url
+
+    @property
+    def prefect_ui(self) -> str:
+        """The address of Prefect's UI, without a slash at the end."""
+        return (self.prefect_ui_url or self.prefect_api_or_ours.rstrip("/").removesuffix("/api")).rstrip("/")
 
     def prefect_password(self) -> str | None:
         """Return user:password of Prefect's API in plain text, None if it requires none."""

@@ -73,6 +73,10 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             "labelyard.cli.status:status",
             "Show every batch: its state, its task, who has its jobs, what went wrong and the next command.",
         ),
+        "open": Command(
+            "labelyard.cli.open:open_page",
+            "Open the operations page in the browser, or the page of a dataset or a batch.",
+        ),
         "why": Command(
             "labelyard.cli.why:why",
             "Show the whole history of an object (s3://bucket/key) or a batch: every decision, with time and reason.",

@@ -111,12 +111,23 @@ def late_batches(
     return sorted((late for late in found if late is not None), key=lambda late: (late.due, late.id))
 
 
+def next_due(batches: Iterable[BatchAtWork], deadlines: Mapping[str, Deadlines], now: datetime) -> datetime | None:
+    """Return when the next batch will be late if nothing happens; None if none will be."""
+    dues = (_due(batch, deadlines.get(batch.dataset, Deadlines())) for batch in batches)
+    return min((due for due in dues if due is not None and due >= now), default=None)
+
+
 def late_batch(batch: BatchAtWork, deadlines: Deadlines, now: datetime) -> LateBatch | None:
     """Return the batch as a late one, or None while its stage may still take longer."""
+    due = _due(batch, deadlines)
+    if due is None or now <= due:
+        return None
+    stage = STAGES[batch.state]
+    unfinished = {job.assignee or "" for job in batch.jobs if not job.is_done} if stage is Stage.LABEL else set()
+    return LateBatch(batch.id, batch.dataset, batch.task_url, stage, due, tuple(sorted(unfinished)))
+
+
+def _due(batch: BatchAtWork, deadlines: Deadlines) -> datetime | None:
     stage = STAGES.get(batch.state)
     limit = deadlines.of(stage) if stage else None
-    if stage is None or limit is None or now - batch.stage_since <= limit:
-        return None
-    unfinished = {job.assignee or "" for job in batch.jobs if not job.is_done} if stage is Stage.LABEL else set()
-    due = batch.stage_since + limit
-    return LateBatch(batch.id, batch.dataset, batch.task_url, stage, due, tuple(sorted(unfinished)))
+    return batch.stage_since + limit if limit is not None else None

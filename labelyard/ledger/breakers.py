@@ -13,6 +13,7 @@ from typing import TypeVar
 from sqlalchemy import ColumnElement, CursorResult, delete, exists, select, update
 
 from labelyard.domain.backoff import exponential_backoff
+from labelyard.ledger import outages
 from labelyard.ledger.database import Transaction, dialect_insert
 from labelyard.ledger.tables import Batch, CircuitBreaker, OutboxEvent
 
@@ -38,12 +39,16 @@ def record_failure(tx: Transaction, server: str, error: str) -> bool:
     row.failures, row.error = row.failures + 1, error
     if row.failures >= FAILURES_TO_OPEN:
         row.open_until = now + _wait(row)
+        outages.begin(tx, server, error, since=row.since)
     return row.failures == FAILURES_TO_OPEN
 
 
 def record_success(tx: Transaction, *servers: str) -> None:
     """Close the breakers of servers that have answered."""
-    tx.execute(delete(CircuitBreaker).where(CircuitBreaker.server.in_(servers)))
+    closed = tx.execute(delete(CircuitBreaker).where(CircuitBreaker.server.in_(servers)))
+    assert isinstance(closed, CursorResult)
+    if closed.rowcount:
+        outages.end(tx, *servers)
 
 
 def blocked_by(tx: Transaction, server: str) -> CircuitBreaker | None:

@@ -35,6 +35,7 @@ def update_from_server(tx: Transaction, batch: Batch, jobs: Sequence[Job], usern
             row = JobRow(
                 batch_id=batch.id, server_id=job.id, start_frame=job.start_frame, stop_frame=job.stop_frame,
                 status=job.status, status_since=tx.now, assignee=assignee, manual=assignee is not None,
+                assigned_at=tx.now if assignee else None,
             )  # fmt: skip
             tx.add(row)
             changed = True
@@ -72,7 +73,7 @@ def clear_unassigned_choices(tx: Transaction, batch: str) -> None:
 def mark_assigned(tx: Transaction, row_id: int) -> None:
     """Record that the server has accepted the chosen assignee."""
     row = tx.get_one(JobRow, row_id)
-    row.assignee = row.chosen_assignee
+    row.assignee, row.assigned_at = row.chosen_assignee, tx.now
     batch = tx.get_one(Batch, row.batch_id)
     record(tx, "assigned", f"job {row.server_id} to {row.chosen_assignee}: {row.choice_reason}", batch=batch)
 
@@ -92,6 +93,7 @@ def _update_status(tx: Transaction, batch: Batch, row: JobRow, status: JobStatus
         return False
     change = f"job {row.server_id} of {row.assignee or 'nobody'}: {row.status} to {status}"
     record(tx, "job status", change, batch=batch)
+    row.returned += status is JobStatus.ANNOTATION
     row.status, row.status_since = status, tx.now
     return True
 
@@ -103,5 +105,5 @@ def _update_assignee(tx: Transaction, batch: Batch, row: JobRow, assignee: str |
     if row.manual:
         change = f"job {row.server_id} manually: {row.assignee or 'nobody'} to {assignee or 'nobody'}"
         record(tx, "reassigned", change, batch=batch)
-    row.assignee = assignee
+    row.assignee, row.assigned_at = assignee, tx.now if assignee else None
     return True

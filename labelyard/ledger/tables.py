@@ -132,7 +132,6 @@ class Object(Table):
     version_id: Mapped[str | None]
     size: Mapped[int | None]
     registered_at: Mapped[datetime]
-    """For a person who reads the ledger; labelyard does not use it."""
     registered_via: Mapped[str]
     """What reported the object: `sqs`, `webhook`, `sweep`, `backfill`, …
 
@@ -157,6 +156,7 @@ class Object(Table):
         Unique("dataset", "bucket", "key", "etag", name="uq_object_identity"),
         Index("ix_object_batch_id", "batch_id"),
         Index("ix_object_bucket_key", "bucket", "key"),
+        Index("ix_object_registered_at", "registered_at", "dataset", "batch_id"),
         partial_index("ix_object_refused_at", "dataset", "refused_at", where="refused_at IS NOT NULL", unique=False),
     )
 
@@ -218,6 +218,10 @@ class Job(Table):
     """The user name that the server last returned."""
     manual: Mapped[bool] = mapped_column(default=False)
     """A person assigned it in CVAT; labelyard does not change that."""
+    assigned_at: Mapped[datetime | None]
+    """When it got its assignee; None in rows of an older labelyard."""
+    returned: Mapped[int] = mapped_column(default=0)
+    """How often it was sent back to annotation: rejected by a reviewer, or reopened."""
 
     __table_args__ = (Unique("batch_id", "server_id", name="uq_job_batch_id_server_id"),)
 
@@ -317,3 +321,18 @@ class CircuitBreaker(Table):
     open_until: Mapped[datetime | None]
     """Until then no run may start; afterwards one run may try. None below `breakers.FAILURES_TO_OPEN`."""
     error: Mapped[str]
+
+
+class Outage(Table):
+    """A time in which a server was unavailable; at most one of each server has not ended."""
+
+    __tablename__ = "outage"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    server: Mapped[str]
+    """The name of a CVAT in the settings, `breakers.STORE`, `outages.QUEUE` or `outages.PREFECT`."""
+    since: Mapped[datetime]
+    until: Mapped[datetime | None]
+    error: Mapped[str]
+
+    __table_args__ = (partial_index("uq_outage_one_unended", "server", where="until IS NULL"),)

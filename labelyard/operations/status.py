@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus
 from labelyard.escaping import printable
-from labelyard.ledger import Ledger, breakers
+from labelyard.ledger import Ledger, breakers, outages
 from labelyard.ledger.overview import BatchSummary, Overview, overview
 
 _NUMBERS = re.compile(r"[0-9]+")
@@ -153,8 +153,8 @@ def unavailable_servers(errors: Mapping[str, str]) -> Iterator[str]:
 
 
 def server_label(server: str) -> str:
-    """Return the name of a server for people: "object storage" or "CVAT NAME"."""
-    return server if server == breakers.STORE else f"CVAT {server}"
+    """Return the name of a server for people: "object storage", "queue", "Prefect" or "CVAT NAME"."""
+    return server if server in (breakers.STORE, outages.QUEUE, outages.PREFECT) else f"CVAT {server}"
 
 
 def unread_messages(count: int) -> str:

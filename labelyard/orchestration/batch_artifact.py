@@ -1,78 +1,146 @@
-"""The artifact of one batch: its objects, its task with a link, its jobs, its exports, what was drawn."""
+"""The Markdown of the page of one batch: its life, its task with a link, its jobs, its exports, what was drawn."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
-from labelyard.context import Context
-from labelyard.domain.objects import s3_url
-from labelyard.ledger import batches, exports, jobs, tasks
+from labelyard.domain.deadlines import STAGES
+from labelyard.domain.objects import base_name, s3_url
+from labelyard.domain.states import BatchState
+from labelyard.domain.tasks import JobStatus
+from labelyard.ledger import batches, exports, history, jobs, tasks
+from labelyard.ledger.database import Transaction
+from labelyard.ledger.history import HistoryEntry
 from labelyard.ledger.tables import Batch, Export, Job, Object, Task
 from labelyard.markdown import code, link, table
-from labelyard.orchestration.artifacts import publish_markdown
-from labelyard.orchestration.best_effort import best_effort
+from labelyard.operations.figure_words import moment
+from labelyard.orchestration.page_links import OPERATIONS, PageLinks, dataset_key
 
-_MOST_OBJECTS = 500
-
-
-def update_batch_artifact(context: Context, batch_id: str) -> None:
-    """Write the artifact `batch-<id>` from the ledger."""
-    with best_effort(f"updating the artifact of {batch_id}"):
-        with context.ledger.read_only() as tx:
-            batch, task = batches.get(tx, batch_id), tasks.current(tx, batch_id)
-            written = exports.of_batch(tx, batch_id)
-            parts = [
-                _head(batch),
-                _task(task, jobs.of_batch(tx, batch_id)),
-                _objects(batches.members(tx, batch_id)),
-                _exports(written),
-                _account(written),
-            ]
-        publish_markdown(f"batch-{batch_id}", "\n\n".join(filter(None, parts)), f"{batch_id}: {batch.state}")
+_MOST_OBJECTS = 200
+_MOST_EVENTS = 12
+_STATES = frozenset(state.value for state in BatchState)
 
 
-def _head(batch: Batch) -> str:
-    lines = [f"### {code(batch.id)}", f"{batch.objects} objects, {batch.bytes:,} bytes, **{batch.state}**"]
-    if batch.close_reason:
-        lines.append(f"Closed: {code(batch.close_reason)}")
+def batch_markdown(
+    tx: Transaction, batch_id: str, links: PageLinks, runs: Sequence[Mapping[str, Any]] = ()
+) -> tuple[str, str, bool]:
+    """Return the page of a batch, its description, and whether the batch has no error (any more).
+
+    `runs` are flow runs of the batch as Prefect's API returns them.
+    """
+    batch, task = batches.get(tx, batch_id), tasks.current(tx, batch_id)
+    written, entries = exports.of_batch(tx, batch_id), history.of_batch(tx, batch_id)
+    members, rows = batches.members(tx, batch_id), jobs.of_batch(tx, batch_id)
+    done = sum(row.status is JobStatus.COMPLETED for row in rows)
+    parts = [
+        _head(batch, links),
+        _task(task, rows, done),
+        _timeline(entries, batch),
+        _account(written),
+        _exports(written),
+        _objects(members),
+        _runs(runs, links),
+    ]
+    counted = f", {done} of {len(rows)} jobs done" if rows and batch.state is BatchState.ASSIGNED else ""
+    return "\n\n".join(filter(None, parts)), f"{batch_id}: {batch.state}{counted}", batch.error is None
+
+
+def _head(batch: Batch, links: PageLinks) -> str:
+    pages = " · ".join(
+        link(name, links.url(key))
+        for name, key in (("operations", OPERATIONS), (batch.dataset, dataset_key(batch.dataset)))
+    )
+    since = f"since {moment(batch.changed_at)} UTC"
+    lines = [
+        f"## {batch.id}: {batch.state}",
+        f"{since}, {batch.objects:,} objects, {_size(batch.bytes)}. Pages: {pages}",
+    ]
+    if batch.error:
+        again = "" if batch.state is BatchState.FAILED else " (it is tried again automatically)"
+        lines.append(f"**Error**{again}: {code(batch.error.splitlines()[0])}")
+        lines += [f"next: {code(line.strip())}" for line in (batch.next_step or "").splitlines()]
     if batch.warning:
-        lines.append(f"⚠ {code(batch.warning)}")
+        lines.append(f"**Warning**: {code(batch.warning)}")
     return "\n\n".join(lines)
 
 
-def _task(task: Task | None, rows: Sequence[Job]) -> str:
+def _size(count: int) -> str:
+    return f"{count / 1e6:,.1f} MB" if count >= 1e5 else f"{count:,} bytes"
+
+
+def _task(task: Task | None, rows: Sequence[Job], done: int) -> str:
     if task is None or task.server_id is None:
         return "No task yet."
     url = task.url or ""
-    jobs_of_task = table(("job", "frames", "assignee", "status", "reason"), (_job(row, url) for row in rows))
-    return f"**Task** {link(f'{task.server_id} {task.name}', url)}\n\n{jobs_of_task}"
+    people = table(("job", "frames", "person", "status", "since", ""), (_job(row, url) for row in rows))
+    heading = f"### Task {link(str(task.server_id), url)}"
+    return f"{heading}\n\n{code(task.name)}: {done} of {len(rows)} jobs are completed\n\n{people}" if rows else heading
 
 
 def _job(row: Job, task_url: str) -> tuple[str, ...]:
+    since = row.assigned_at if row.status is JobStatus.ANNOTATION and row.assigned_at else row.status_since
+    notes = [*(["by hand"] if row.manual else []), *([f"sent back {row.returned} times"] if row.returned else [])]
     return (
         link(str(row.server_id), f"{task_url}/jobs/{row.server_id}" if task_url else ""),
         f"{row.start_frame}-{row.stop_frame}",
         code(row.assignee or "nobody"),
         row.status.value,
-        "assigned by a person" if row.manual else code(row.choice_reason or ""),
+        moment(since),
+        ", ".join(notes),
     )
+
+
+def _timeline(entries: Sequence[HistoryEntry], batch: Batch) -> str:
+    """Return when the batch got into each state and how long it stayed, and the last of all other events."""
+    found = [entry for entry in entries if entry.what in _STATES]
+    # The same entry twice in a row: the first ones are about jobs ("assigned"), the last one is about the batch.
+    moves = [
+        entry for entry, then in zip(found, [*found[1:], None], strict=True) if not then or then.what != entry.what
+    ]
+    steps = [("open", batch.opened_at), *((entry.what, entry.at) for entry in moves)]
+    ends: list[datetime | None] = [*(at for _, at in steps[1:]), None]
+    lasts = batch.state in STAGES or batch.state in (BatchState.OPEN, BatchState.FAILED)
+    rows = [
+        (state, f"{at:%d %b %H:%M:%S}", _duration(end - at) if end else "until now" if lasts else "")
+        for (state, at), end in zip(steps, ends, strict=True)
+    ]
+    others = [entry for entry in entries if entry.what not in _STATES][-_MOST_EVENTS:]
+    events = "\n".join(f"- {moment(entry.at)} **{entry.what}** {code(entry.reason)}" for entry in others)
+    shown = f"### Life\n\n{table(('state', 'since (UTC)', 'for'), rows)}"
+    return f"{shown}\n\nWhat else happened:\n\n{events}" if events else shown
+
+
+def _duration(span: timedelta) -> str:
+    seconds = span.total_seconds()
+    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.1f} s"
+
+
+def _runs(runs: Sequence[Mapping[str, Any]], links: PageLinks) -> str:
+    lines = "\n".join(
+        f"- {link(run['name'], links.run_url(run['id']))}: {code(run['state_name'] or '-')}" for run in runs
+    )
+    return f"### Runs\n\n{lines}" if lines else ""
 
 
 def _objects(members: Sequence[Object]) -> str:
-    shown = members[:_MOST_OBJECTS]
-    more = f"\n\n… and {len(members) - len(shown)} more" if len(members) > len(shown) else ""
-    rows = table(("object", "name in CVAT", "pixels", "state"), (_object(row) for row in shown))
-    return f"**Objects**\n\n{rows}{more}"
+    """Return the objects: the quarantined ones first, with the reason; names that CVAT changed are named."""
+    ordered = sorted(members, key=lambda row: row.quarantine_reason is None)
+    more = f"\n\n… and {len(members) - _MOST_OBJECTS} more" if len(members) > _MOST_OBJECTS else ""
+    lines = "\n".join(f"- {_object(row)}" for row in ordered[:_MOST_OBJECTS])
+    return f"### Objects\n\n{lines}{more}"
 
 
-def _object(row: Object) -> tuple[str, ...]:
-    return (
-        code(s3_url(row.bucket, row.key)),
-        code(row.upload_name or ""),
-        f"{row.width}×{row.height}" if row.width else "-",  # noqa: RUF001 - the multiplication sign
-        f"quarantined: {code(row.quarantine_reason)}" if row.quarantine_reason else "in the task",
-    )
+def _object(row: Object) -> str:
+    size = f", {row.width}×{row.height}" if row.width else ""  # noqa: RUF001 - the multiplication sign
+    renamed = row.upload_name and row.upload_name != base_name(row.key)
+    name = f" as {code(row.upload_name or '')}" if renamed else ""
+    reason = f" **quarantined**: {code(row.quarantine_reason)}" if row.quarantine_reason else ""
+    return f"{code(s3_url(row.bucket, row.key))}{size}{name}{reason}"
 
 
 def _exports(rows: Sequence[Export]) -> str:
@@ -83,12 +151,15 @@ def _exports(rows: Sequence[Export]) -> str:
             code(row.format),
             str(row.images) if row.account else "",
             str(row.annotations) if row.account else "",
-            "current" if row.current else "",
-            code(s3_url(row.bucket, row.key)),
+            moment(row.exported_at) if row.exported_at else "",
         )
         for row in rows
+        if row.current
     )
-    return f"**Exports**\n\n{table(('format', 'images', 'objects', '', 'file'), shown)}"
+    files = "\n".join(f"- {code(s3_url(row.bucket, row.key))}" for row in rows if row.current)
+    old = sum(not row.current for row in rows)
+    more = f"\n\n{old} older files are kept." if old else ""
+    return f"### Exports\n\n{table(('format', 'images', 'objects', 'exported'), shown)}\n\n{files}{more}"
 
 
 def _account(rows: Sequence[Export]) -> str:
@@ -97,14 +168,15 @@ def _account(rows: Sequence[Export]) -> str:
 
 
 def _account_of(format_name: str, account: Mapping[str, Any]) -> str:
-    kinds = (
-        (kind, label, str(drawn), str(account["in_file"].get(kind, {}).get(label, 0)))
+    """Return one line for each kind of object, and one for each reason to leave some out."""
+    kinds = "\n".join(
+        f"- **{kind}, {sum(labels.values()):,}**: "
+        + ", ".join(f"{code(label)} {drawn:,}" for label, drawn in labels.items())
         for kind, labels in account["drawn"].items()
-        for label, drawn in labels.items()
     )
-    rows = table(("kind", "label", "drawn", "in the file"), ((k, code(label), d, i) for k, label, d, i in kinds))
     left_out = "\n".join(
         f"- {one['count']} {one['kind']} {code(one['label'])}, {code(one['reason'])}: {code(one['examples'][0])}"
         for one in account["left_out"]
     )
-    return f"**Drawn, and in {code(format_name)}**\n\n{rows}" + (f"\n\nLeft out:\n\n{left_out}" if left_out else "")
+    rest = f"Left out:\n\n{left_out}" if left_out else "All of it is in the file."
+    return f"### Drawn, and in {code(format_name)}\n\n{kinds}\n\n{rest}"

@@ -12,12 +12,14 @@ from typing import Any
 
 import httpx
 import yaml
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import ArtifactCollectionFilter, ArtifactCollectionFilterKey
-from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
+from labelyard.context import open_context
 from labelyard.errors import PrefectUnreachable
 from labelyard.orchestration.automations import deploy_automations
+from labelyard.orchestration.best_effort import best_effort
+from labelyard.orchestration.page_links import OPERATIONS
+from labelyard.orchestration.page_store import PageStore
+from labelyard.orchestration.pages import update_pages
 from labelyard.orchestration.pull import find_project
 from labelyard.settings import DeploySettings, Settings
 
@@ -33,30 +35,28 @@ def deploy_all(settings: Settings) -> None:
     _require_server(settings.prefect_api())
     project, environment = find_project(), _environment(settings)
     _run([sys.executable, str(project / "deployments" / "set_up.py")], environment, Path.cwd())
+    with best_effort("drawing the first pages"), open_context(settings) as context:
+        update_pages(context)
     with tempfile.TemporaryDirectory(prefix="labelyard-deploy-") as folder:
         rendered = Path(folder) / "prefect.yaml"
-        rendered.write_text(
-            render((project / "prefect.yaml").read_text(encoding="utf-8"), settings.deploy), encoding="utf-8"
-        )
+        document = (project / "prefect.yaml").read_text(encoding="utf-8")
+        rendered.write_text(render(document, settings.deploy, operations_url(settings)), encoding="utf-8")
         command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(rendered)]
         _run(command, environment, project)
     deploy_automations(settings)
-    start_first_report(settings)
 
 
-def start_first_report(settings: Settings) -> None:
-    """Start report-operations once if the operations artifact does not exist: its schedule may be a day away."""
-    server = {PREFECT_API_URL: settings.prefect_api_url, PREFECT_API_AUTH_STRING: settings.prefect_password()}
-    existing = ArtifactCollectionFilter(key=ArtifactCollectionFilterKey(any_=["operations"]))
-    with temporary_settings(server), get_client(sync_client=True) as client:
-        if not client.read_latest_artifacts(artifact_filter=existing):
-            deployment = client.read_deployment_by_name("report-operations/report-operations")
-            # The key makes two deploys at the same time start one run.
-            client.create_flow_run_from_deployment(deployment.id, idempotency_key="first report")
+def operations_url(settings: Settings) -> str:
+    """Return the address of the operations page. Raises PrefectUnreachable."""
+    with PageStore(settings) as store:
+        return store.links(store.find([OPERATIONS])).url(OPERATIONS)
 
 
-def render(document: str, settings: DeploySettings) -> str:
-    """Return prefect.yaml with the settings applied. Prefect's templates do not reach pool or interval."""
+def render(document: str, settings: DeploySettings, operations: str = "") -> str:
+    """Return prefect.yaml with the settings applied. Prefect's templates do not reach pool or interval.
+
+    `operations` is the address that every description links to.
+    """
     config: dict[str, Any] = yaml.safe_load(document)
     intervals = {
         "collect": settings.collect_seconds,
@@ -64,6 +64,9 @@ def render(document: str, settings: DeploySettings) -> str:
         "housekeeping": settings.housekeeping_seconds,
     }
     for deployment in config["deployments"]:
+        if operations:
+            about = deployment.get("description", "").strip()
+            deployment["description"] = f"{about}\n\n[Operations page]({operations})".strip()
         deployment["work_pool"] = deployment["work_pool"] | {"name": settings.pool}
         if deployment["name"] == "ingest-batch":
             deployment["concurrency_limit"] = deployment["concurrency_limit"] | {"limit": settings.batches_at_once}

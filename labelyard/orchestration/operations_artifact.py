@@ -1,121 +1,167 @@
-"""The operations artifact: what arrived, who has which work, what is blocked, late, failed or quarantined."""
+"""The Markdown of the operations page, and of the page of a dataset. Figures come in, text goes out.
+
+Prefect's UI cuts a table that is wider than the page, so tables have short cells only, and all else is a list.
+Times are absolute: a page on which nothing changed keeps its text.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
 
-from labelyard.domain.states import INGESTING, BatchState
-from labelyard.domain.tasks import JobStatus
-from labelyard.ledger.overview import BatchSummary, Overview
+from labelyard.domain.attention import Cause, Kind, stage_words
 from labelyard.markdown import code, link, table
-from labelyard.operations.status import next_run, quarantined, server_label, some, unfinished_upload, unread_messages
+from labelyard.operations.figure_words import count, due, forecast, moment, waiting
+from labelyard.operations.figures import Figures, PersonFigures, late_groups
+from labelyard.orchestration.page_links import PageLinks, batch_key, dataset_key, release_key
 
-_DAY = timedelta(days=1)
-_LATE_RUN = timedelta(hours=1)
-_LATE_JOB = timedelta(days=3)
-_REASONS_SHOWN, _BATCHES_SHOWN, _EXAMPLES = 20, 5, 3
-
-
-def operations_markdown(seen: Overview) -> str:
-    """Return the artifact as Markdown."""
-    parts = [
-        f"### {seen.at:%A, %d %B %Y, %H:%M} UTC",
-        _arrived(seen),
-        _people(seen),
-        _section("Blocked", ("what", "reason", "next"), _blocked(seen)),
-        _section("Late", ("batch", "what", "for"), _late(seen)),
-        _section("Failed", ("batch", "error", "next"), _failed(seen)),
-        _section("Tried again automatically", ("batch", "error", "when"), _tried_again(seen)),
-        _section("Waiting for CVAT", ("batch", "what", "asked again"), _waiting_for_cvat(seen)),
-        _section("Quarantined", ("objects", "batches", "reason", "such as"), _quarantined(seen)),
-    ]
-    if seen.dead_letters:
-        parts.append(f"**{unread_messages(seen.dead_letters)}:** see `labelyard dead-letters`.")
-    return "\n\n".join(parts)
+_SHOWN, _CAUSES_SHOWN, _CLASSES_SHOWN, _PEOPLE_SHOWN = 5, 20, 15, 30
+_KINDS = {
+    Kind.FAILED: "failed",
+    Kind.RETRIED: "tried again in vain",
+    Kind.SERVER: "Server unavailable",
+    Kind.DEAD_LETTERS: "Messages",
+    Kind.NOBODY: "Jobs without an assignee",
+    Kind.QUARANTINED: "quarantined",
+    Kind.PAUSED: "Paused",
+    Kind.WARNING: "with a warning",
+}
 
 
-def _section(title: str, head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
-    found = list(rows)
-    return f"**{title}**\n\n{table(head, found)}" if found else f"**{title}:** nothing"
+def operations_markdown(seen: Figures, links: PageLinks, datasets: Sequence[str] = (), plot: str = "") -> str:
+    """Return the page as Markdown, without the time at which it was drawn; `plot` is the image's data URL.
 
-
-def _arrived(seen: Overview) -> str:
-    rows = (
-        (_batch(line), code(line.dataset), str(line.objects), line.state.value)
-        for line in seen.batches
-        if seen.at - line.opened_at < _DAY
+    `datasets` are those whose pages it links to.
+    """
+    to_act, to_know = (
+        [cause for cause in seen.causes if cause.to_act],
+        [cause for cause in seen.causes if not cause.to_act],
     )
-    states = ", ".join(f"{count} {state}" for state, count in sorted(seen.states.items())) or "no batch yet"
-    new = _section("Arrived within a day", ("batch", "dataset", "objects", "state"), rows)
-    return f"All batches: {states}\n\n{new}"
+    pages = " · ".join(_page(links, dataset_key(name), name) for name in datasets)
+    parts = [
+        f"Pages: {pages}" if pages else "",
+        _list("Needs a person", (_cause(cause, seen, links) for cause in to_act[:_CAUSES_SHOWN]), none="nothing"),
+        _list("Late", _late(seen, links), none="nothing"),
+        _list("To know", (_cause(cause, seen, links) for cause in to_know[:_CAUSES_SHOWN])),
+        _arriving(seen),
+        f"![Images by day]({plot})" if plot else "",
+        _people(seen.people),
+        _servers(seen),
+        _finished(seen, links),
+    ]
+    return "\n\n".join(part for part in parts if part)
 
 
-def _people(seen: Overview) -> str:
-    busiest = sorted(seen.open_jobs.items(), key=lambda item: (-item[1], item[0]))
-    rows = ((code(annotator), str(jobs)) for annotator, jobs in busiest)
-    return _section("Work per annotator", ("annotator", "unfinished jobs"), rows)
+def _list(title: str, lines: Iterator[str], none: str = "") -> str:
+    found = "\n".join(f"- {line}" for line in lines)
+    return f"### {title}\n\n{found}" if found else f"**{title}:** {none}" if none else ""
 
 
-def _blocked(seen: Overview) -> Iterator[tuple[str, ...]]:
-    for dataset, reason in seen.paused.items():
-        yield f"dataset {code(dataset)} is paused", code(reason or "-"), code(f"labelyard resume {dataset}")
-    for server, error in seen.failing_servers.items():
+def _page(links: PageLinks, key: str, name: str) -> str:
+    return link(name, links.known(key))
+
+
+def _batches(batches: Sequence[str], seen: Figures, links: PageLinks) -> str:
+    def one(batch: str) -> str:
+        return link(batch, links.known(batch_key(batch)) or seen.task_urls.get(batch, ""))
+
+    more = f" and {len(batches) - _SHOWN} more" if len(batches) > _SHOWN else ""
+    return ", ".join(map(one, batches[:_SHOWN])) + more
+
+
+def _cause(cause: Cause, seen: Figures, links: PageLinks) -> str:
+    more = [f"in {_batches(cause.batches, seen, links)}"] if cause.batches else []
+    if cause.examples:
+        more.append(f"such as {code(cause.examples[0])}")
+    if cause.next_step:
+        each = " for each" if len(cause.batches) > 1 and cause.next_step.endswith(cause.batches[0]) else ""
+        more.append("next: " + " ".join(code(line.strip()) for line in cause.next_step.splitlines()) + each)
+    first = f"{_about(cause)} (since {moment(cause.since)}): {code(cause.reason.splitlines()[0])}"
+    return f"{first}<br>{' · '.join(more)}" if more else first
+
+
+def _about(cause: Cause) -> str:
+    words = _KINDS[cause.kind]
+    if cause.kind in (Kind.FAILED, Kind.RETRIED, Kind.WARNING):
+        words = f"{count(len(cause.batches), 'batch', 'es')} {words}"
+    elif cause.kind is Kind.QUARANTINED:
+        words = f"{count(cause.objects, 'object')} {words}"
+    return f"**{words}**"
+
+
+def _late(seen: Figures, links: PageLinks) -> Iterator[str]:
+    for (stage, people), members in late_groups(seen.late).items():
+        who = f" with {', '.join(code(name) if name else 'nobody' for name in people)}" if people else ""
         yield (
-            f"{code(server_label(server))} keeps failing and gets no work for now",
-            code(error),
-            code("labelyard doctor"),
+            f"**{count(len(members), 'batch', 'es')} {stage_words(stage)}**{who}: "
+            f"{_batches([one.id for one in members], seen, links)}, {due(members[0], seen.at)}"
         )
 
 
-def _late(seen: Overview) -> Iterator[tuple[str, ...]]:
-    for line in seen.batches:
-        unchanged = seen.at - line.changed_at
-        if line.state in INGESTING and unchanged > _LATE_RUN:
-            yield _batch(line), f"{line.state}, jobs not assigned yet", _duration(unchanged)
-        if line.state is BatchState.COMPLETED and unchanged > _LATE_RUN:
-            yield _batch(line), "completed, not exported yet", _duration(unchanged)
-        if line.state is BatchState.ASSIGNED:
-            yield from _late_jobs(seen, line)
+def _arriving(seen: Figures) -> str:
+    found, backlog = seen.arriving, seen.arriving.backlog
+    day = f"**{count(found.objects_day, 'image')}** and {count(found.batches_day, 'batch', 'es')} in the last day"
+    hour = f"{count(found.objects_hour, 'image')} and {count(found.batches_hour, 'batch', 'es')} in the last hour"
+    lines = [f"{day}, {hour}"]
+    if text := waiting(seen):
+        lines += [f"Not exported yet: **{text}**", f"Forecast: {forecast(seen)}"]
+    states = ", ".join(f"{number} {state}" for state, number in sorted(backlog.states.items()))
+    lines.append(f"All batches: {states or 'none yet'}")
+    return _list("Arriving", iter(lines))
 
 
-def _late_jobs(seen: Overview, line: BatchSummary) -> Iterator[tuple[str, ...]]:
-    for job in line.jobs:
-        unchanged = seen.at - job.since
-        if job.status is not JobStatus.COMPLETED and unchanged > _LATE_JOB:
-            what = f"job {job.id} of {code(job.assignee or 'nobody')} is in {job.status}"
-            yield _batch(line), what, _duration(unchanged)
+def _people(people: Sequence[PersonFigures]) -> str:
+    if not people:
+        return "**With people:** nothing"
+    rows = (
+        (
+            code(one.name) if one.name else "nobody",
+            f"{one.open_jobs:,}" if one.open_jobs else "-",
+            f"{one.open_images:,}" if one.open_images else "-",
+            f"{one.oldest:%d %b}" if one.oldest else "-",
+            f"{one.images_today:,}" if one.images_today else "-",
+            f"{one.images_week:,}" if one.images_week else "-",
+            f"{one.images_per_hour:,.0f}" if one.images_per_hour is not None else "-",
+            f"{one.returned:,}" if one.returned else "-",
+        )
+        for one in people[:_PEOPLE_SHOWN]
+    )
+    head = ("person", "open jobs", "images", "oldest", "done today", "this week", "per hour", "sent back")
+    more = f"\n\n… and {len(people) - _PEOPLE_SHOWN} more" if len(people) > _PEOPLE_SHOWN else ""
+    note = "Images done today and this week, and the rate of two weeks."
+    return f"### With people\n\n{table(head, rows)}{more}\n\n{note}"
 
 
-def _failed(seen: Overview) -> Iterator[tuple[str, ...]]:
-    for line in seen.batches:
-        if line.error and line.state is BatchState.FAILED:
-            yield _batch(line), code(line.error), code(line.next_step or f"labelyard retry {line.id}")
-        elif line.warning:
-            yield _batch(line), code(line.warning), "-"
+def _finished(seen: Figures, links: PageLinks) -> str:
+    found = seen.finished
+    if not found.batches:
+        return "**Finished:** nothing"
+    total = sum(found.annotations.values())
+    classes = sorted(found.annotations.items(), key=lambda item: (-item[1], item[0]))
+    more = f" and {len(classes) - _CLASSES_SHOWN} more" if len(classes) > _CLASSES_SHOWN else ""
+    by_class = " · ".join(f"{code(name)} {number:,}" for name, number in classes[:_CLASSES_SHOWN]) + more
+    releases = [
+        f"{link(f'{one.dataset}, release {one.number}', links.known(release_key(one.dataset)))}"
+        f" of {moment(one.published_at)}: {one.images:,} images, {one.annotations:,} annotations"
+        for one in seen.releases
+    ]
+    images = f"{count(found.images, 'image')} in {count(found.batches, 'batch', 'es')}"
+    lines = [f"**{images}**, {count(total, 'annotation')}", *([by_class] if by_class else []), *releases]
+    return _list("Finished", iter(lines if releases else [*lines, "No release yet"]))
 
 
-def _tried_again(seen: Overview) -> Iterator[tuple[str, ...]]:
-    for line in seen.batches:
-        if line.error and line.state is not BatchState.FAILED:
-            yield _batch(line), code(line.error), next_run(line)
-
-
-def _waiting_for_cvat(seen: Overview) -> Iterator[tuple[str, ...]]:
-    for line in seen.batches:
-        if line.progress is not None and not line.error:
-            yield _batch(line), code(unfinished_upload(line)), next_run(line)
-
-
-def _quarantined(seen: Overview) -> Iterator[tuple[str, ...]]:
-    for group in quarantined(seen)[:_REASONS_SHOWN]:
-        examples = " ".join(code(url) for url in group.urls[:_EXAMPLES])
-        yield str(len(group.urls)), code(some(group.batches, _BATCHES_SHOWN)), code(group.reason), examples
-
-
-def _batch(line: BatchSummary) -> str:
-    return link(line.id, line.task_url) if line.task_url else code(line.id)
-
-
-def _duration(span: timedelta) -> str:
-    return f"{span.days} days" if span >= 2 * _DAY else f"{span.total_seconds() / 3600:.0f} hours"
+def _servers(seen: Figures) -> str:
+    """Return a line if every server is up and no outage is known, else a table."""
+    if all(one.up and one.since is None for one in seen.servers):
+        return f"**Servers:** {', '.join(one.name for one in seen.servers)}: up, no outage known"
+    rows = (
+        (
+            one.name,
+            "up" if one.up else "**down**",
+            moment(one.since) if one.since else "no outage known",
+            one.waiting or "-",
+        )
+        for one in seen.servers
+    )
+    errors = "\n".join(f"- {one.name}: {code(one.error)}" for one in seen.servers if one.error)
+    shown = f"### Servers\n\n{table(('server', 'state', 'since', 'waits for it'), rows)}"
+    return f"{shown}\n\n{errors}" if errors else shown

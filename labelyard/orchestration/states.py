@@ -68,6 +68,16 @@ def waiting_for_cvat(found: Mapping[str, Any]) -> State[Any]:
     return wait_until(next_run, WAITING_FOR_CVAT, message)
 
 
+def waiting_for_annotators(created: Mapping[str, Any], assigned: Mapping[str, Any], event: int) -> State[Any]:
+    """Return the final state of an ingested batch: who has its jobs, and where. Both are results of steps as dicts."""
+    people = sorted({job["annotator"] or "nobody" for job in assigned["jobs"]})
+    jobs = f"{len(assigned['jobs'])} {'job' if len(assigned['jobs']) == 1 else 'jobs'} with {', '.join(people)}"
+    return Completed(
+        name="Waiting for annotators",
+        message=f"{jobs}: task {created['task_id']} ({created['name']}), {created['url']}, event {event}",
+    )
+
+
 def report_failures(work: Callable[P, State[Any]]) -> Callable[P, State[Any]]:
     """Decorate a flow's function: send labelyard's log to the run's, and turn exceptions into states.
 

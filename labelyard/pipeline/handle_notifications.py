@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from labelyard.context import Context
-from labelyard.ledger import dead_letters, outbox
+from labelyard.errors import PrefectUnreachable
+from labelyard.ledger import dead_letters, outages, outbox
 from labelyard.pipeline.close_batches import close_due
 from labelyard.pipeline.publish_events import EventsApi, publish_waiting
 from labelyard.pipeline.register_objects import register_deletions, register_objects
@@ -18,6 +19,7 @@ class PipelineHandler:
 
     def __init__(self, context: Context, events: EventsApi) -> None:
         self._context, self._events = context, events
+        self._prefect_answers: bool | None = None
 
     def register(self, notified: Sequence[NotifiedObject], via: str) -> None:
         """Register created objects."""
@@ -38,9 +40,31 @@ class PipelineHandler:
 
     def publish_events(self) -> int:
         """Publish the outbox's events, and again those that no run acted on; return how many."""
-        return publish_waiting(self._context, self._events)
+        try:
+            published = publish_waiting(self._context, self._events)
+        except PrefectUnreachable as error:
+            self._record_prefect(error.happened)
+            raise
+        if self._prefect_answers is not True:
+            self._record_prefect(None)
+        return published
 
     def count_unpublished(self) -> int:
         """Return how many events wait in the outbox."""
         with self._context.ledger.read_only() as tx:
             return outbox.waiting(tx)[0]
+
+    def record_queue(self, problem: str | None) -> None:
+        """Record why the queue cannot be received from, or that it can."""
+        self._record(outages.QUEUE, problem)
+
+    def _record_prefect(self, problem: str | None) -> None:
+        self._record(outages.PREFECT, problem)
+        self._prefect_answers = problem is None
+
+    def _record(self, server: str, problem: str | None) -> None:
+        with self._context.ledger.transaction() as tx:
+            if problem is None:
+                outages.end(tx, server)
+            else:
+                outages.begin(tx, server, problem)

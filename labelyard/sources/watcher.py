@@ -63,6 +63,9 @@ class NotificationHandler(Protocol):
     def count_unpublished(self) -> int:
         """Return how many events wait in the outbox."""
 
+    def record_queue(self, problem: str | None) -> None:
+        """Record why the queue cannot be received from, or that it can."""
+
 
 class Watcher:
     """A watcher of one queue, or of none if notifications come by the webhook alone."""
@@ -81,6 +84,7 @@ class Watcher:
         self._depth_at = 0.0
         self._next_close: datetime | None = None
         self._unpublished: int | None = None
+        self._recorded: str | None = ""  # neither a problem nor None: the first answer is recorded in any case
         self._receiving = Backoff("receiving notifications")
         self._closing = Backoff("closing batches")
         self._publishing = Backoff("publishing events")
@@ -166,8 +170,19 @@ class Watcher:
                     self._receive(pool, self._queue)
                 self._stopping.wait(self._receiving.pause)
 
+    def _record_queue(self, problem: str | None) -> None:
+        if problem != self._recorded:
+            with suppress(LabelyardError):  # the ledger does not answer: recorded after the next attempt
+                self._handler.record_queue(problem)
+                self._recorded = problem
+
     def _receive(self, pool: ThreadPoolExecutor, queue: Queue) -> None:
-        messages = queue.receive(self._wait_seconds, _BURST)
+        try:
+            messages = queue.receive(self._wait_seconds, _BURST)
+        except LabelyardError as error:
+            self._record_queue(error.happened)
+            raise
+        self._record_queue(None)
         self._last_receive = datetime.now(UTC)
         self._oldest_seconds = max((_age(message, self._last_receive) for message in messages), default=None)
         with self._handling:

@@ -19,6 +19,7 @@ from pathlib import Path
 from labelyard.errors import ProcessFailed, SettingsError
 from labelyard.ledger import Ledger
 from labelyard.orchestration import NOTHING_NEW, SERVER_UNAVAILABLE, TRIED_AGAIN, WAITING_FOR_CVAT
+from labelyard.orchestration.deploy import operations_url
 from labelyard.orchestration.fast_worker import is_supported, slower_without, worker_type
 from labelyard.settings import Settings, UpSettings, is_loopback, without_set
 from labelyard.supervisor.process import Process, answers, prints
@@ -73,12 +74,13 @@ class Links:
     prefect_api: str
     prefect_ui: str
     health: str
+    operations: str
 
     def as_lines(self) -> dict[str, str]:
         """Return the pages that a person opens, by name."""
         return {
+            "operations": self.operations,
             "runs": f"{self.prefect_ui}/runs",
-            "operations": f"{self.prefect_ui}/artifacts/key/operations",
             "watcher": self.health,
         }
 
@@ -104,7 +106,7 @@ def start_stack(supervisor: Supervisor, settings: Settings, report: Callable[[st
     supervisor.start(prefect_worker(settings, environment), _watcher(environment, port, health))
     if (lock := FOLDER / _LOCK).exists():
         lock.write_text(_STARTED)
-    return Links(api, api.removesuffix("/api"), health)
+    return Links(api, settings.prefect_ui, health, operations_url(settings))
 
 
 def free_ports(count: int) -> list[int]:

@@ -90,14 +90,15 @@ def test_deploy_uses_a_pool_of_type_process_and_says_how_to_start_a_worker(serve
 
 def test_an_event_starts_a_run_that_ends_with_assigned_jobs(ingested: Any, workspace: PrefectWorkspace) -> None:
     assert (ingested["state_name"], ingested["state_type"]) == ("Waiting for annotators", "COMPLETED"), ingested
-    assert ingested["parameters"] == {"batch": ingested["name"], "attempt": 1}
-    assert workspace.state(ingested["name"]) == "assigned"
+    assert ingested["name"] == f"ingest {ingested['parameters']['batch']}"
+    assert ingested["parameters"]["attempt"] == 1
+    assert workspace.state(ingested["parameters"]["batch"]) == "assigned"
 
 
 def test_a_completed_task_is_exported(
     server: PrefectServer, ingested: Any, workspace: PrefectWorkspace, sandbox_url: str
 ) -> None:
-    batch = ingested["name"]
+    batch = ingested["parameters"]["batch"]
     cvat = connect(sandbox_url, username="boss", password="bosspass")
     for job in cvat.jobs(workspace.task_id(batch)):
         cvat.set_job_status(job.id, JobStatus.COMPLETED)

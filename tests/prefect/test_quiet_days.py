@@ -122,15 +122,19 @@ def test_a_run_that_ended_or_was_deleted_after_it_was_read_is_left_as_it_is(pref
     assert [prefect_server.state(str(run.id)) for run in (ended, orphan)] == ["Completed", "Crashed"]
 
 
-def test_housekeeping_keeps_the_newest_versions_of_the_operations_page(prefect_server: PrefectServer) -> None:
-    for number in range(KEPT + 2):
-        version = {"key": "operations", "type": "markdown", "data": f"version {number}"}
+@pytest.mark.parametrize("key", KEPT)
+def test_housekeeping_keeps_the_newest_versions_of_a_recurring_artifact(
+    prefect_server: PrefectServer, key: str
+) -> None:
+    kept = KEPT[key]
+    for number in range(kept + 2):
+        version = {"key": key, "type": "markdown", "data": f"version {number}"}
         prefect_server.call("POST", "/artifacts/", version)
     with temporary_settings({PREFECT_API_URL: prefect_server.api_url}):
         prune_artifact_versions()
-    wanted = {"artifacts": {"key": {"any_": ["operations"]}}, "sort": "CREATED_DESC", "limit": 200}
+    wanted = {"artifacts": {"key": {"any_": [key]}}, "sort": "CREATED_DESC", "limit": 200}
     left = prefect_server.call("POST", "/artifacts/filter", wanted)
-    assert (len(left), left[0]["data"]) == (KEPT, f"version {KEPT + 1}")
+    assert (len(left), left[0]["data"]) == (kept, f"version {kept + 1}")
 
 
 def _running(server: PrefectServer) -> FlowRun:

@@ -51,10 +51,12 @@ def test_an_event_of_a_batch_starts_a_run_that_ends_with_assigned_jobs(
     assert (ingested["state_name"], ingested["state_type"]) == ("Waiting for annotators", "COMPLETED"), ingested[
         "state"
     ]
-    assert ingested["name"] == ingested["parameters"]["batch"]
+    assert ingested["name"] == f"ingest {ingested['parameters']['batch']}"
+    assert ingested["state"]["message"].startswith("1 job with ann: task ")
+    assert "/tasks/" in ingested["state"]["message"], "where the work waits"
     assert ingested["parameters"]["attempt"] == 1
     assert {"labelyard", "ingest", at_work.dataset} <= set(ingested["tags"])
-    assert at_work.state(ingested["name"]) == "assigned"
+    assert at_work.state(ingested["parameters"]["batch"]) == "assigned"
 
 
 def test_the_log_of_the_run_has_the_lines_of_the_library(deployed: PrefectServer, ingested: Any) -> None:
@@ -63,13 +65,16 @@ def test_the_log_of_the_run_has_the_lines_of_the_library(deployed: PrefectServer
     assert any(line.startswith("labelyard.pipeline.create_task: ") for line in lines), lines
 
 
-def test_the_run_has_a_progress_artifact_and_an_artifact_of_objects_task_and_jobs(
+def test_the_run_shows_its_progress_and_links_to_the_page_of_objects_task_and_jobs(
     deployed: PrefectServer, ingested: Any
 ) -> None:
     artifacts = deployed.artifacts(ingested)
-    batch = ingested["name"]
+    batch = ingested["parameters"]["batch"]
     assert float(artifacts[f"upload-{batch}"]["data"]) == 100.0
-    page = artifacts[f"batch-{batch}"]["data"]
+    links = artifacts[None]["data"]
+    assert f"/artifacts/key/batch-{batch}>" in links, "the page did not exist yet"
+    assert "[operations](<" in links
+    page = deployed.page(f"batch-{batch}")
     assert "in/cam1/0001.jpg" in page
     assert "`ann`" in page
     assert "/tasks/" in page
@@ -90,7 +95,7 @@ def test_the_events_of_a_batch_are_related_to_the_run_that_emitted_them(deployed
         "labelyard.task.created", "labelyard.data.uploaded", "labelyard.data.verified", "labelyard.jobs.assigned",
     }  # fmt: skip
     for event in events.values():
-        assert event["resource"]["prefect.resource.id"] == f"labelyard.batch.{ingested['name']}"
+        assert event["resource"]["prefect.resource.id"] == f"labelyard.batch.{ingested['parameters']['batch']}"
         assert {each.get("prefect.resource.role") for each in event["related"]} >= {"dataset", "flow-run", "flow"}
 
 
@@ -101,15 +106,15 @@ def test_the_runs_of_the_prefect_tasks_have_the_batch_in_their_names(deployed: P
         names = [run["name"] for run in deployed.call("POST", "/task_runs/filter", asked)]
         return names if len(names) == 4 else None
 
-    batch = ingested["name"]
+    batch = ingested["parameters"]["batch"]
     assert set(eventually(read, "the runs of the steps", 20)) == {
         f"create the task of {batch}", f"upload {batch}", f"wait for {batch}", f"assign {batch}",
     }  # fmt: skip
 
 
 def test_a_second_run_of_a_finished_batch_ends_at_once_and_says_why(deployed: PrefectServer, ingested: Any) -> None:
-    deployed.post_batch_event("labelyard.batch.closed", ingested["name"], attempt=2)
-    again = deployed.ended(ingested["name"], attempt=2)
+    deployed.post_batch_event("labelyard.batch.closed", ingested["parameters"]["batch"], attempt=2)
+    again = deployed.ended(ingested["parameters"]["batch"], attempt=2)
     assert (again["state_name"], again["state_type"]) == ("Taken by another run", "COMPLETED")
     assert "it is assigned" in again["state"]["message"]
 
@@ -117,18 +122,20 @@ def test_a_second_run_of_a_finished_batch_ends_at_once_and_says_why(deployed: Pr
 def test_collect_finished_starts_the_export_of_a_completed_task_into_the_bucket(
     deployed: PrefectServer, ingested: Any, at_work: PrefectWorkspace, sandbox_url: str
 ) -> None:
-    batch = ingested["name"]
+    batch = ingested["parameters"]["batch"]
     cvat = connect(sandbox_url, username="boss", password="bosspass")
     for job in cvat.jobs(at_work.task_id(batch)):
         cvat.set_job_status(job.id, JobStatus.COMPLETED)
     read = deployed.reaches(deployed.start("collect-finished/collect-finished"), "Completed")
     assert batch in read["state"]["message"]
-    assert "| completed |" in deployed.artifacts(read)[f"batch-{batch}"]["data"]
+    assert "| completed |" in deployed.page(f"batch-{batch}")
     exported = deployed.ended(batch, tag="export")
     assert (exported["state_name"], exported["state_type"]) == ("Exported", "COMPLETED"), exported["state"]
     files = [found.key for found in at_work.store.store.list(at_work.bucket, "out/")]
     assert any(key.endswith(".json") and key in exported["state"]["message"] for key in files), files
-    assert "**Exports**" in deployed.artifacts(exported)[f"batch-{batch}"]["data"]
+    page = deployed.page(f"batch-{batch}")
+    assert "### Exports" in page
+    assert f"[export {batch}](<" in page
     deployed.reaches(deployed.start("collect-finished/collect-finished"), "Nothing new")
     released = deployed.reaches(deployed.start("release-dataset/release-dataset", dataset=at_work.dataset), "Released")
     [address] = [f"s3://{at_work.bucket}/{found.key}" for found in at_work.store.store.list(at_work.bucket, "releases/")
@@ -140,15 +147,18 @@ def test_collect_finished_starts_the_export_of_a_completed_task_into_the_bucket(
 
 
 @pytest.mark.slow
-def test_a_sweep_registers_objects_without_notifications_and_the_operations_artifact_has_their_batch(
+def test_a_sweep_registers_objects_without_notifications_and_the_operations_page_shows_the_verdict(
     deployed: PrefectServer, ingested: Any, at_work: PrefectWorkspace
 ) -> None:
     at_work.put("late/0002.jpg", jpeg(color="green"))
     swept = deployed.reaches(deployed.start("sweep-sources/sweep-sources"), "Completed")
     assert at_work.dataset in swept["state"]["message"]
     report = deployed.reaches(deployed.start("report-operations/report-operations"), "Completed")
-    page = deployed.artifacts(report)["operations"]["data"]
-    assert ingested["name"] in page
+    page = deployed.page("operations")
+    verdict = report["state"]["message"]
+    assert page.splitlines()[0].lower() == f"## {verdict}"
+    assert f"dataset-{at_work.dataset}" not in page, "its page has an id"
+    assert "1 object quarantined" in page
     assert "no picture" not in page
     assert "in/broken" in page
 

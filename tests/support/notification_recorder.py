@@ -20,6 +20,7 @@ class NotificationRecorder:
         self.dead_letters: list[tuple[bytes, str, str]] = []
         self.via: set[str] = set()
         self.closings = 0
+        self.queue_problems: list[str | None] = []
         self.publications = 0
         self.failures: dict[str, list[Exception]] = {}
         self.failing_keys: dict[str, Exception] = {}
@@ -68,3 +69,7 @@ class NotificationRecorder:
 
     def count_unpublished(self) -> int:
         return 3
+
+    def record_queue(self, problem: str | None) -> None:
+        self._fail_if_asked("record_queue")
+        self.queue_problems.append(problem)

@@ -146,6 +146,12 @@ class PrefectServer:
         body = {"artifacts": {"flow_run_id": {"any_": [run["id"]]}}, "sort": "CREATED_DESC"}
         return {artifact["key"]: artifact for artifact in reversed(self.call("POST", "/artifacts/filter", body))}
 
+    def page(self, key: str) -> str:
+        """Return the Markdown of a page; it has one version."""
+        asked = {"artifacts": {"key": {"any_": [key]}}}
+        [version] = self.call("POST", "/artifacts/filter", asked)
+        return str(version["data"])
+
     @contextmanager
     def worker(self, pool: str, kind: str, folder: Path, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
         """Run a worker of `kind` on a pool, and end it as an init system would; it logs to `folder`/worker.log."""

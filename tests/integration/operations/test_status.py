@@ -11,8 +11,10 @@ from labelyard.cli import labelyard
 from labelyard.errors import NoUsableImage
 from labelyard.operations import manual
 from labelyard.operations.explain import explain
+from labelyard.operations.figures import read_figures
 from labelyard.operations.status import problems, read_status
 from labelyard.orchestration.operations_artifact import operations_markdown
+from labelyard.orchestration.page_links import PageLinks
 from tests.support.pictures import picture
 from tests.support.workspace import Workspace, ingest
 
@@ -43,13 +45,15 @@ def test_a_bad_drop_is_one_line_with_examples_and_all_lists_every_file(
     bad_drop: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     short = call(bad_drop, monkeypatch, "status").output
-    assert len(short.splitlines()) < 12
+    assert len(short.splitlines()) < 15
     assert "119 objects quarantined in street-00001: no image:" in short
     assert "each of the 119 quarantined objects: labelyard status --all" in short
     every = call(bad_drop, monkeypatch, "status", "--all").output
     assert sum("quarantined: no image" in line for line in every.splitlines()) == 119
     assert len(json.loads(call(bad_drop, monkeypatch, "status", "--json").output)["batches"][0]["quarantined"]) == 119
-    assert operations_markdown(read_status(bad_drop.context.ledger)).count("no image") == 1
+    page = operations_markdown(read_figures(bad_drop.context.ledger), PageLinks(""))
+    assert page.count("no image") == 1
+    assert "119 objects quarantined" in page
 
 
 def test_quarantined_files_do_not_count_as_objects_of_the_task(
@@ -87,8 +91,8 @@ def test_control_characters_of_a_key_are_shown_escaped_everywhere(
         assert not any(mark in shown for mark in ("\x1b", "\r", "\u2028"))
     assert any(address in message for message in caplog.messages)
     assert all(message.replace("\n", "").isprintable() for message in caplog.messages)
-    artifact = operations_markdown(read_status(workspace.context.ledger))
-    assert SHOWN in artifact
+    page = operations_markdown(read_figures(workspace.context.ledger), PageLinks(""))
+    assert SHOWN in page
 
 
 def test_an_address_is_understood_as_it_is_shown(workspace: Workspace) -> None:

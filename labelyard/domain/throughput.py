@@ -1,0 +1,93 @@
+"""How fast work is done: arrivals and finished images by day, the backlog they leave, its forecast, a person's rate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from math import sqrt
+
+DAYS_MEASURED = 14
+"""How many days before today the rates come from."""
+_LEAST_DAYS = 3
+"""With fewer days a forecast would be a guess."""
+_DEVIATIONS = 1.28
+"""Four of five times the mean of such days is within so many standard errors."""
+LONGEST_SPAN = timedelta(hours=8)
+"""A longer time between two completed jobs of a person holds a night, and says nothing about the work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A day (UTC) in images: how many arrived and were finished, and how many waited at its end."""
+
+    date: date
+    arrived: int
+    finished: int
+    backlog: int
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """In how many days the backlog is finished, if nothing else arrives, by the rates of the measured days.
+
+    `days_high` is None where the slower rate is none at all.
+    """
+
+    finished_per_day: float
+    arrived_per_day: float
+    days_low: float
+    days_high: float | None
+    measured_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class DoneJob:
+    """A completed job: its images, when its person got it (None if unknown), and when it was completed."""
+
+    images: int
+    assigned_at: datetime | None
+    done_at: datetime
+
+
+def days_with_backlog(first: date, arrived: Sequence[int], finished: Sequence[int], backlog_now: int) -> Sequence[Day]:
+    """Return the days from `first` to today; the backlog of each follows from that of now, backwards."""
+    backlog, days = backlog_now, []
+    for number in reversed(range(len(arrived))):
+        days.append(Day(first + timedelta(days=number), arrived[number], finished[number], max(0, backlog)))
+        backlog += finished[number] - arrived[number]
+    return days[::-1]
+
+
+def forecast(days: Sequence[Day], backlog: int) -> Forecast | None:
+    """Return when the backlog is finished, from whole days, the last of `days` (today) not among them.
+
+    None without a backlog, before the third day with images, or if nothing was finished.
+    """
+    whole = list(days[:-1])
+    while whole and not (whole[0].arrived or whole[0].finished):
+        whole.pop(0)
+    if not backlog or len(whole) < _LEAST_DAYS or not any(day.finished for day in whole):
+        return None
+    rates = [day.finished for day in whole]
+    mean = sum(rates) / len(rates)
+    deviation = sqrt(sum((rate - mean) ** 2 for rate in rates) / (len(rates) - 1))
+    error = _DEVIATIONS * deviation / sqrt(len(rates))
+    slow = mean - error
+    arrived = sum(day.arrived for day in whole) / len(whole)
+    return Forecast(mean, arrived, backlog / (mean + error), backlog / slow if slow > 0 else None, len(whole))
+
+
+def images_per_hour(jobs: Sequence[DoneJob]) -> float | None:
+    """Return how many images an hour a person completed; None where no job tells.
+
+    The time of a job is that since the job before was completed, or since it was assigned if that is later. Jobs whose
+    time is longer than LONGEST_SPAN do not count.
+    """
+    images, time, before = 0, timedelta(), None
+    for job in sorted(jobs, key=lambda job: job.done_at):
+        begun = max((at for at in (job.assigned_at, before) if at is not None), default=None)
+        before = job.done_at
+        if begun is not None and timedelta() <= job.done_at - begun <= LONGEST_SPAN:
+            images, time = images + job.images, time + (job.done_at - begun)
+    return images / (time / timedelta(hours=1)) if time >= timedelta(minutes=1) else None

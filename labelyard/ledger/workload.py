@@ -1,0 +1,321 @@
+"""What the figures of the operations page are counted from: arrivals, unfinished batches, jobs, finished images."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+
+from sqlalchemy import ColumnElement, Select, case, func, or_, select
+from sqlalchemy.orm import InstrumentedAttribute
+
+from labelyard.domain.attention import QuarantinedObject
+from labelyard.domain.deadlines import STAGES, BatchAtWork, JobAtWork
+from labelyard.domain.formats import ORIGINAL
+from labelyard.domain.objects import s3_url
+from labelyard.domain.states import BatchState
+from labelyard.domain.tasks import JobStatus
+from labelyard.ledger.database import Transaction
+from labelyard.ledger.exports import DEFAULT_FORMAT
+from labelyard.ledger.release_tables import Release
+from labelyard.ledger.tables import (
+    Batch,
+    Dataset,
+    DeadLetter,
+    Export,
+    History,
+    Job,
+    LedgerIdentity,
+    Object,
+    Outage,
+    Task,
+)
+
+_UNFINISHED = (BatchState.OPEN, *STAGES, BatchState.FAILED)
+"""States in which a batch still has to become a dataset file."""
+_FORGOTTEN = (BatchState.CANCELLED, BatchState.ARCHIVED)
+"""States in which nobody wants to hear of a batch's quarantined objects or warning."""
+_LIVE = (BatchState.ASSIGNED, BatchState.COMPLETED, BatchState.EXPORTED, BatchState.ARCHIVED)
+_MOST_QUARANTINED = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What is not exported yet: batches, their usable objects, and when the oldest batch was opened."""
+
+    batches: int
+    objects: int
+    oldest_at: datetime | None
+    states: Mapping[str, int]
+    """How many batches are in each state, finished ones too."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """A job that is unfinished or was completed lately."""
+
+    batch: str
+    assignee: str | None
+    images: int
+    is_done: bool
+    since: datetime
+    """Since when it has its status."""
+    assigned_at: datetime | None
+    returned: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The current exports: batches, images, annotations by class."""
+
+    batches: int
+    images: int
+    annotations: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class LastRelease:
+    """The newest release of a dataset."""
+
+    dataset: str
+    number: int
+    images: int
+    annotations: int
+    published_at: datetime
+
+
+def arrivals(tx: Transaction, edges: Sequence[datetime], dataset: str | None) -> Sequence[int]:
+    """Return how many objects of batches were registered between each two `edges`, the later one not included."""
+    # A count for each range reads only the index; one query with a condition for each range takes ten times as long.
+    query = select(func.count()).select_from(Object).where(Object.batch_id.is_not(None))
+    query = query.where(Object.dataset == dataset) if dataset else query
+    return [
+        tx.scalar(query.where(Object.registered_at >= low, Object.registered_at < high)) or 0
+        for low, high in pairwise(edges)
+    ]
+
+
+def openings(tx: Transaction, edges: Sequence[datetime], dataset: str | None) -> Sequence[int]:
+    """Return how many batches were opened between each two `edges`."""
+    query = select(*_between(Batch.opened_at, edges)).where(Batch.opened_at >= edges[0])
+    return _counts(tx, query.where(Batch.dataset == dataset) if dataset else query)
+
+
+def finishes(tx: Transaction, edges: Sequence[datetime], dataset: str | None) -> Sequence[int]:
+    """Return how many images of batches were exported for the first time between each two `edges`."""
+    first = (
+        select(Export.batch_id, func.min(Export.exported_at).label("at"), func.max(Export.images).label("images"))
+        .where(Export.exported_at.is_not(None), Export.format != ORIGINAL)
+        .group_by(Export.batch_id)
+        .subquery()
+    )
+    sums = [
+        func.coalesce(func.sum(case(((first.c.at >= low) & (first.c.at < high), first.c.images), else_=0)), 0)
+        for low, high in pairwise(edges)
+    ]
+    query = select(*sums).join_from(first, Batch, Batch.id == first.c.batch_id)
+    return _counts(tx, query.where(Batch.dataset == dataset) if dataset else query)
+
+
+def backlog(tx: Transaction, dataset: str | None) -> Backlog:
+    """Return what is not exported yet."""
+    of_it = [Batch.dataset == dataset] if dataset else []
+    rows = tx.execute(
+        select(Batch.state, func.count(), func.sum(Batch.objects), func.min(Batch.opened_at))
+        .where(*of_it)
+        .group_by(Batch.state)
+    ).all()
+    unusable = tx.scalar(
+        select(func.count())
+        .select_from(Object)
+        .join(Batch, Batch.id == Object.batch_id)
+        .where(*of_it, Batch.state.in_(_UNFINISHED), Object.quarantine_reason.is_not(None))
+    )
+    waiting = [row for row in rows if row[0] in _UNFINISHED]
+    return Backlog(
+        batches=sum(row[1] for row in waiting),
+        objects=max(0, sum(int(row[2] or 0) for row in waiting) - (unusable or 0)),
+        oldest_at=min((row[3] for row in waiting), default=None),
+        states={row[0].value: row[1] for row in rows},
+    )
+
+
+def at_work(tx: Transaction, dataset: str | None) -> Sequence[BatchAtWork]:
+    """Return every batch that is closed and not exported, that failed, or that has an error or a warning."""
+    shown = or_(
+        Batch.state.in_((*STAGES, BatchState.FAILED)),
+        (Batch.error.is_not(None) | Batch.warning.is_not(None)) & Batch.state.not_in(_FORGOTTEN),
+    )
+    query = (
+        select(Batch, Task.url)
+        .outerjoin(Task, (Task.batch_id == Batch.id) & (Task.state != "abandoned"))
+        .where(shown)
+        .order_by(Batch.dataset, Batch.number)
+    )
+    rows = tx.execute(query.where(Batch.dataset == dataset) if dataset else query).all()
+    jobs = _jobs_of(tx, dataset)
+    closings = _last_closings(tx, dataset)
+    return [_batch(row, url, jobs.get(row.id, ()), closings.get(row.id)) for row, url in rows]
+
+
+def _batch(row: Batch, url: str | None, jobs: Sequence[JobAtWork], closed_at: datetime | None) -> BatchAtWork:
+    uploading = row.state in (BatchState.CREATED, BatchState.UPLOADED)
+    since = closed_at if uploading and closed_at is not None else row.changed_at
+    return BatchAtWork(
+        id=row.id, dataset=row.dataset, state=row.state, stage_since=since, cvat=row.cvat or "", task_url=url,
+        error=row.error, next_step=row.next_step, attempts=row.attempts, warning=row.warning, jobs=tuple(jobs),
+    )  # fmt: skip
+
+
+def _last_closings(tx: Transaction, dataset: str | None) -> Mapping[str, datetime]:
+    """Return when each batch whose task is being made was closed, for the last time if a task was made again."""
+    query = (
+        select(History.batch_id, func.max(History.at))
+        .join(Batch, Batch.id == History.batch_id)
+        .where(Batch.state.in_((BatchState.CREATED, BatchState.UPLOADED)), History.what == BatchState.CLOSED.value)
+        .group_by(History.batch_id)
+    )
+    rows = tx.execute(query.where(Batch.dataset == dataset) if dataset else query)
+    return {batch: at for batch, at in rows if batch is not None}
+
+
+def _jobs_of(tx: Transaction, dataset: str | None) -> Mapping[str, Sequence[JobAtWork]]:
+    columns = (Job.batch_id, Job.server_id, Job.assignee, Job.start_frame, Job.stop_frame, Job.status, Job.status_since)
+    query = select(*columns).join(Batch, Batch.id == Job.batch_id).where(Batch.state == BatchState.ASSIGNED)
+    found: dict[str, list[JobAtWork]] = {}
+    for job in tx.execute(query.where(Batch.dataset == dataset) if dataset else query):
+        frames = job.stop_frame - job.start_frame + 1
+        found.setdefault(job.batch_id, []).append(
+            JobAtWork(job.server_id, job.assignee, frames, job.status, job.status_since)
+        )
+    return found
+
+
+def jobs(tx: Transaction, since: datetime, dataset: str | None) -> Sequence[JobRecord]:
+    """Return the unfinished jobs of batches that people work on, and the jobs that were completed `since` then."""
+    unfinished = (Job.status != JobStatus.COMPLETED) & (Batch.state == BatchState.ASSIGNED)
+    lately = (Job.status == JobStatus.COMPLETED) & (Job.status_since >= since) & Batch.state.in_(_LIVE)
+    query = (
+        select(
+            Job.batch_id, Job.assignee, Job.start_frame, Job.stop_frame, Job.status, Job.status_since, Job.assigned_at,
+            Job.returned,
+        )
+        .join(Batch, Batch.id == Job.batch_id)
+        .where(unfinished | lately)
+    )  # fmt: skip
+    return [
+        JobRecord(
+            row.batch_id, row.assignee, row.stop_frame - row.start_frame + 1, row.status is JobStatus.COMPLETED,
+            row.status_since, row.assigned_at, row.returned,
+        )
+        for row in tx.execute(query.where(Batch.dataset == dataset) if dataset else query)
+    ]  # fmt: skip
+
+
+def quarantined(tx: Transaction, dataset: str | None) -> Sequence[QuarantinedObject]:
+    """Return the quarantined objects that are still in the store, the newest 5,000."""
+    query = (
+        select(Object)
+        .outerjoin(Batch, Batch.id == Object.batch_id)
+        .where(Object.quarantine_reason.is_not(None), Object.deleted_at.is_(None))
+        .where(Batch.id.is_(None) | Batch.state.not_in(_FORGOTTEN))
+        .order_by(Object.id.desc())
+        .limit(_MOST_QUARANTINED)
+    )
+    return [
+        QuarantinedObject(
+            s3_url(row.bucket, row.key), row.dataset, row.batch_id or "", row.quarantine_reason or "", row.registered_at
+        )
+        for row in tx.scalars(query.where(Object.dataset == dataset) if dataset else query)
+    ]
+
+
+def finished(tx: Transaction, dataset: str | None) -> Finished:
+    """Return what the current exports hold: of each batch one file counts, and of what was drawn all of it."""
+    query = select(Export.batch_id, Export.format, Export.images, Export.account).where(
+        Export.current, Export.format != ORIGINAL
+    )
+    if dataset:
+        query = query.join(Batch, Batch.id == Export.batch_id).where(Batch.dataset == dataset)
+    one_each: dict[str, tuple[int, object]] = {}
+    for batch, kind, images, account in tx.execute(query):
+        if batch not in one_each or kind == DEFAULT_FORMAT:
+            one_each[batch] = images, account
+    labels: Counter[str] = Counter()
+    for _, account in one_each.values():
+        if isinstance(account, dict):
+            for by_label in account["drawn"].values():
+                labels.update(by_label)
+    return Finished(len(one_each), sum(images for images, _ in one_each.values()), dict(labels))
+
+
+def last_releases(tx: Transaction, dataset: str | None) -> Sequence[LastRelease]:
+    """Return the newest release of each dataset."""
+    newest = (
+        select(Release.dataset, func.max(Release.number).label("number"))
+        .where(Release.published_at.is_not(None))
+        .group_by(Release.dataset)
+        .subquery()
+    )
+    query = select(Release).join(newest, (newest.c.dataset == Release.dataset) & (newest.c.number == Release.number))
+    rows = tx.scalars((query.where(Release.dataset == dataset) if dataset else query).order_by(Release.dataset))
+    return [
+        LastRelease(row.dataset, row.number, row.images or 0, row.annotations or 0, row.published_at)
+        for row in rows
+        if row.published_at is not None
+    ]
+
+
+def paused(tx: Transaction, dataset: str | None) -> Mapping[str, tuple[str, datetime]]:
+    """Return the reason and the time of each pause, by dataset."""
+    query = select(Dataset.name, Dataset.pause_reason, Dataset.paused_at).where(Dataset.paused_at.is_not(None))
+    rows = tx.execute(query.where(Dataset.name == dataset) if dataset else query)
+    return {name: (why or "", at) for name, why, at in rows if at is not None}
+
+
+def dead_letters_since(tx: Transaction) -> datetime | None:
+    """Return when the oldest dead letter that waits arrived."""
+    return tx.scalar(
+        select(func.min(DeadLetter.at)).where(DeadLetter.replayed_at.is_(None), DeadLetter.discarded_at.is_(None))
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """What is different after anything that figures show has changed, but for the passing of time."""
+
+    ledger: str
+    history: int
+    """The id of the newest entry of the history, 0 before the first."""
+    outages: int
+    dead_letters: int
+    errors: int
+
+    def __str__(self) -> str:
+        return f"{self.ledger} {self.history} {self.outages} {self.dead_letters} {self.errors}"
+
+
+def marker(tx: Transaction) -> Marker:
+    """Return the marker of now; it costs little, however large the ledger is."""
+    begun, ended = tx.execute(select(func.count(), func.count(Outage.until)).select_from(Outage)).one()
+    letters = tx.scalar(
+        select(func.count())
+        .select_from(DeadLetter)
+        .where(DeadLetter.replayed_at.is_(None), DeadLetter.discarded_at.is_(None))
+    )
+    errors = tx.scalar(select(func.count()).select_from(Batch).where(Batch.error.is_not(None)))
+    identity = tx.scalars(select(LedgerIdentity.id)).one()
+    return Marker(identity, tx.scalar(select(func.max(History.id))) or 0, begun + ended, letters or 0, errors or 0)
+
+
+def _between(column: InstrumentedAttribute[datetime], edges: Sequence[datetime]) -> Sequence[ColumnElement[int]]:
+    return [
+        func.coalesce(func.sum(case(((column >= low) & (column < high), 1), else_=0)), 0)
+        for low, high in pairwise(edges)
+    ]
+
+
+def _counts(tx: Transaction, query: Select[tuple[int, ...]]) -> Sequence[int]:
+    return [int(count) for count in tx.execute(query).one()]

@@ -1,0 +1,105 @@
+"""The figures in words: the sentences that the operations page and `labelyard status` share, and its lines of text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from labelyard.domain.attention import stage_words
+from labelyard.domain.deadlines import LateBatch
+from labelyard.escaping import printable
+from labelyard.operations.figures import Figures, PersonFigures, ServerFigures, late_groups
+
+_DAY = timedelta(days=1)
+_BATCHES_SHOWN, _PEOPLE_SHOWN = 5, 8
+
+
+def headline(seen: Figures) -> str:
+    """Return the verdict as a sentence."""
+    return seen.verdict[:1].upper() + seen.verdict[1:]
+
+
+def moment(at: datetime) -> str:
+    """Return a time for people: "Mon 30 Nov 08:15"."""
+    return f"{at:%a} {at.day} {at:%b %H:%M}"
+
+
+def count(number: int, noun: str, plural: str = "s") -> str:
+    """Return a number with its noun: "1 batch", "2,000 images"."""
+    return f"{number:,} {noun}{'' if number == 1 else plural}"
+
+
+def due(late: LateBatch, now: datetime) -> str:
+    """Return when a late batch was due, and how many days ago if that is long."""
+    over = now - late.due
+    return f"due {moment(late.due)}" + (f", {over.days} days ago" if over >= 2 * _DAY else "")
+
+
+def waiting(seen: Figures) -> str:
+    """Return what is not exported yet, and since when its oldest batch waits; "" if all is exported."""
+    found = seen.arriving.backlog
+    if not found.batches:
+        return ""
+    oldest = f", the oldest batch since {moment(found.oldest_at)}" if found.oldest_at else ""
+    return f"{count(found.objects, 'image')} in {count(found.batches, 'batch', 'es')}{oldest}"
+
+
+def forecast(seen: Figures) -> str:
+    """Return in how many days what waits is exported, with the rates that say so; "" if nothing waits."""
+    found = seen.forecast
+    if not seen.arriving.backlog.objects:
+        return ""
+    if found is None:
+        return "no forecast yet: it needs three whole days with images"
+    low, high = f"{found.days_low:.0f}", "many more" if found.days_high is None else f"{found.days_high:.0f}"
+    span = f"{low} days" if low == high else f"{low} to {high} days"
+    grows = "; the backlog grows" if found.arrived_per_day > found.finished_per_day else ""
+    return (
+        f"exported in {span} if nothing else arrives (in the last {found.measured_days} days "
+        f"{found.finished_per_day:,.0f} images a day were exported, {found.arrived_per_day:,.0f} arrived{grows})"
+    )
+
+
+def lines(seen: Figures) -> Iterator[str]:
+    """Yield the figures as lines of text, without what needs a person: `problems` has that in full."""
+    found = seen.arriving
+    yield f"arrived: {found.objects_hour:,} images in the last hour, {found.objects_day:,} in the last day"
+    if text := waiting(seen):
+        yield f"not exported yet: {text}"
+        yield f"forecast: {forecast(seen)}"
+    yield from (f"late: {line}" for line in _late(seen))
+    if seen.people:
+        more = f" and {len(seen.people) - _PEOPLE_SHOWN} more" if len(seen.people) > _PEOPLE_SHOWN else ""
+        yield "people: " + "; ".join(map(_person, seen.people[:_PEOPLE_SHOWN])) + more
+    if seen.finished.batches:
+        yield f"finished: {_finished(seen)}"
+    yield from (line for line in map(_server, seen.servers) if line)
+
+
+def _late(seen: Figures) -> Iterator[str]:
+    for (stage, people), members in late_groups(seen.late).items():
+        names = ", ".join(one.id for one in members[:_BATCHES_SHOWN])
+        more = f" and {len(members) - _BATCHES_SHOWN} more" if len(members) > _BATCHES_SHOWN else ""
+        who = f" with {', '.join(printable(name) or 'nobody' for name in people)}" if people else ""
+        yield f"{names}{more} {stage_words(stage)}{who}, {due(members[0], seen.at)}"
+
+
+def _person(one: PersonFigures) -> str:
+    rate = f", {one.images_per_hour:,.0f} an hour" if one.images_per_hour is not None else ""
+    back = f", sent back {one.returned} times" if one.returned else ""
+    open_jobs = f"{count(one.open_jobs, 'open job')} ({count(one.open_images, 'image')})"
+    return f"{printable(one.name) or 'nobody'} {open_jobs}, {one.images_today:,} done today{rate}{back}"
+
+
+def _finished(seen: Figures) -> str:
+    total = sum(seen.finished.annotations.values())
+    releases = "".join(f"; {one.dataset} release {one.number} of {moment(one.published_at)}" for one in seen.releases)
+    return f"{count(seen.finished.images, 'image')}, {count(total, 'annotation')}{releases}"
+
+
+def _server(one: ServerFigures) -> str:
+    """Return a line about a server that is down; "" for one that is up."""
+    if one.up or one.since is None:
+        return ""
+    held = f"; waiting for it: {one.waiting}" if one.waiting else ""
+    return f"{one.name} is down since {moment(one.since)}{held}"

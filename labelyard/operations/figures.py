@@ -1,0 +1,255 @@
+"""The figures of an installation or of one dataset: the same on its page, in `labelyard status` and in JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from labelyard.domain.attention import AWAY_LONG, Cause, Outage, Situation, causes, verdict
+from labelyard.domain.deadlines import BatchAtWork, LateBatch, Stage, late_batches, next_due
+from labelyard.domain.states import INGESTING, BatchState
+from labelyard.domain.throughput import (
+    DAYS_MEASURED,
+    Day,
+    DoneJob,
+    Forecast,
+    days_with_backlog,
+    forecast,
+    images_per_hour,
+)
+from labelyard.ledger import Ledger, breakers, datasets, dead_letters, outages, outbox, workload
+from labelyard.ledger.database import Transaction
+from labelyard.ledger.workload import Backlog, Finished, JobRecord, LastRelease
+from labelyard.operations.status import server_label
+
+NOBODY = ""
+"""The name under which jobs without an assignee are counted."""
+_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Arriving:
+    """What arrived, and what is not exported yet."""
+
+    objects_hour: int
+    objects_day: int
+    batches_hour: int
+    batches_day: int
+    backlog: Backlog
+
+
+@dataclass(frozen=True)
+class PersonFigures:
+    """What a person has and does; days and weeks are those of UTC, and a week begins on Monday."""
+
+    name: str
+    """The user name in CVAT, or NOBODY."""
+    open_jobs: int
+    open_images: int
+    oldest: datetime | None
+    """Since when the person has the oldest unfinished job."""
+    images_today: int
+    images_week: int
+    images_per_hour: float | None
+    """Of the jobs completed in two weeks (`images_per_hour`)."""
+    returned: int
+    """How often these jobs were sent back: rejected by a reviewer, or reopened."""
+
+
+@dataclass(frozen=True)
+class ServerFigures:
+    """A server: since when it is up (None: no outage is known) or down, its last error, and what waits for it."""
+
+    name: str
+    up: bool
+    since: datetime | None
+    error: str
+    waiting: str
+    """Such as "3 batches"; empty when nothing waits."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """How things stand; times are UTC, images are counted as they are registered and exported."""
+
+    at: datetime
+    dataset: str | None
+    """The dataset that is measured; None for all."""
+    verdict: str
+    causes: Sequence[Cause]
+    """What needs a person; what asks to act comes first."""
+    late: Sequence[LateBatch]
+    arriving: Arriving
+    people: Sequence[PersonFigures]
+    finished: Finished
+    releases: Sequence[LastRelease]
+    servers: Sequence[ServerFigures]
+    forecast: Forecast | None
+    days: Sequence[Day]
+    """Today and the two weeks before, oldest first."""
+    changes_at: datetime | None = None
+    """When the passing of time alone will change what needs a person or is late; None: it will not."""
+    task_urls: Mapping[str, str] = field(default_factory=dict)
+    """The addresses in CVAT of the batches that are named."""
+
+    def document(self) -> dict[str, Any]:
+        """Return them as JSON values; each cause has also its key and whether it asks to act."""
+        keys = [{"key": cause.key, "to_act": cause.to_act} for cause in self.causes]
+        document = asdict(self)
+        document["causes"] = [asdict(cause) | more for cause, more in zip(self.causes, keys, strict=True)]
+        return document
+
+
+def read_figures(ledger: Ledger, dataset: str | None = None) -> Figures:
+    """Return the figures of one dataset or of all. Raises NotFound for a dataset that was never applied."""
+    with ledger.read_only() as tx:
+        return figures(tx, dataset)
+
+
+def figures(tx: Transaction, dataset: str | None = None) -> Figures:
+    """Return the figures of one dataset or of all, from the ledger. Raises NotFound."""
+    now = tx.now
+    specs = [datasets.spec(tx, dataset)] if dataset else list(datasets.current(tx, retired=True))
+    batches = workload.at_work(tx, dataset)
+    down = _outages(tx, {spec.cvat for spec in specs}, everything=dataset is None)
+    deadlines = {spec.name: spec.deadlines.deadlines() for spec in specs}
+    late = late_batches(batches, deadlines, now)
+    found = causes(_situation(tx, now, dataset, batches, late, down))
+    waiting = workload.backlog(tx, dataset)
+    days = _days(tx, now, dataset, waiting.objects)
+    return Figures(
+        at=now,
+        dataset=dataset,
+        verdict=verdict(found, late, at_work=waiting.batches, down=[one.label for one in down]),
+        causes=found,
+        late=late,
+        arriving=_arriving(tx, now, dataset, waiting),
+        people=list(_people(workload.jobs(tx, now - DAYS_MEASURED * _DAY, dataset), now)),
+        finished=workload.finished(tx, dataset),
+        releases=workload.last_releases(tx, dataset),
+        servers=list(_servers(tx, sorted({spec.cvat for spec in specs}), down, batches, everything=dataset is None)),
+        forecast=forecast(days, waiting.objects),
+        days=days,
+        changes_at=min(filter(None, [next_due(batches, deadlines, now), *_patience(down, now)]), default=None),
+        task_urls={batch.id: batch.task_url for batch in batches if batch.task_url},
+    )
+
+
+def _situation(
+    tx: Transaction,
+    now: datetime,
+    dataset: str | None,
+    batches: Sequence[BatchAtWork],
+    late: Sequence[LateBatch],
+    down: Sequence[Outage],
+) -> Situation:
+    """Return what may need a person; dead letters belong to no dataset."""
+    letters = 0 if dataset else dead_letters.count(tx)
+    return Situation(
+        now,
+        batches,
+        late,
+        down,
+        workload.quarantined(tx, dataset),
+        letters,
+        workload.dead_letters_since(tx) if letters else None,
+        workload.paused(tx, dataset),
+    )
+
+
+def _outages(tx: Transaction, cvats: set[str], *, everything: bool) -> Sequence[Outage]:
+    """Return the servers that are unavailable: their names in the ledger."""
+    # A breaker of an older labelyard has no outage.
+    found = {row.server: (row.since, row.error) for row in breakers.failing(tx)}
+    found |= {row.server: (row.since, row.error) for row in outages.unended(tx)}
+    return [
+        Outage(name, since, error, label=server_label(name), every_batch=name == breakers.STORE)
+        for name, (since, error) in sorted(found.items())
+        if everything or name in {*cvats, breakers.STORE}
+    ]
+
+
+def _patience(down: Sequence[Outage], now: datetime) -> Iterator[datetime]:
+    """Yield when outages will have lasted so long that they need a person."""
+    yield from (one.since + AWAY_LONG for one in down if one.since + AWAY_LONG >= now)
+
+
+def _servers(
+    tx: Transaction, cvats: Sequence[str], down: Sequence[Outage], batches: Sequence[BatchAtWork], *, everything: bool
+) -> Iterator[ServerFigures]:
+    ends, unavailable = outages.last_ends(tx), {one.server: one for one in down}
+    names = [*cvats, breakers.STORE, *((outages.QUEUE, outages.PREFECT) if everything else ())]
+    for name in dict.fromkeys([*names, *unavailable]):
+        outage = unavailable.get(name)
+        yield ServerFigures(
+            name=server_label(name),
+            up=outage is None,
+            since=outage.since if outage else ends.get(name),
+            error=outage.error if outage else "",
+            waiting=_waiting_for(tx, name, batches) if outage else "",
+        )
+
+
+def _waiting_for(tx: Transaction, server: str, batches: Sequence[BatchAtWork]) -> str:
+    if server == outages.QUEUE:
+        return "new files; the sweep finds them meanwhile"
+    if server == outages.PREFECT:
+        return _count(outbox.waiting(tx)[0], "event")
+    without_people = (*INGESTING, BatchState.COMPLETED)
+    held = [one for one in batches if one.state in without_people and server in (one.cvat, breakers.STORE)]
+    return _count(len(held), "batch", "es")
+
+
+def _count(number: int, noun: str, plural: str = "s") -> str:
+    return f"{number} {noun}{'' if number == 1 else plural}"
+
+
+def _arriving(tx: Transaction, now: datetime, dataset: str | None, waiting: Backlog) -> Arriving:
+    edges = (now - _DAY, now - _HOUR, now + _DAY)
+    earlier, last = workload.arrivals(tx, edges, dataset)
+    opened_earlier, opened_last = workload.openings(tx, edges, dataset)
+    return Arriving(last, earlier + last, opened_last, opened_earlier + opened_last, waiting)
+
+
+def _days(tx: Transaction, now: datetime, dataset: str | None, backlog: int) -> Sequence[Day]:
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    edges = [today + number * _DAY for number in range(-DAYS_MEASURED, 2)]
+    arrived, finished = workload.arrivals(tx, edges, dataset), workload.finishes(tx, edges, dataset)
+    return days_with_backlog(edges[0].date(), arrived, finished, backlog)
+
+
+def _people(records: Iterable[JobRecord], now: datetime) -> Iterator[PersonFigures]:
+    """Yield the figures of each person, who has most to do first; nobody last."""
+    by_person: dict[str, list[JobRecord]] = {}
+    for record in records:
+        by_person.setdefault(record.assignee or NOBODY, []).append(record)
+    found = [_person(name, of_person, now) for name, of_person in by_person.items()]
+    yield from sorted(
+        (one for one in found if one.name or one.open_jobs), key=lambda one: (not one.name, -one.open_images, one.name)
+    )
+
+
+def _person(name: str, records: Sequence[JobRecord], now: datetime) -> PersonFigures:
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    monday = today - today.weekday() * _DAY
+    waiting, done = [one for one in records if not one.is_done], [one for one in records if one.is_done]
+    return PersonFigures(
+        name=name,
+        open_jobs=len(waiting),
+        open_images=sum(one.images for one in waiting),
+        oldest=min((one.assigned_at or one.since for one in waiting), default=None),
+        images_today=sum(one.images for one in done if one.since >= today),
+        images_week=sum(one.images for one in done if one.since >= monday),
+        images_per_hour=images_per_hour([DoneJob(one.images, one.assigned_at, one.since) for one in done]),
+        returned=sum(one.returned for one in records),
+    )
+
+
+def late_groups(late: Sequence[LateBatch]) -> Mapping[tuple[Stage, tuple[str, ...]], Sequence[LateBatch]]:
+    """Return the late batches by what they wait for and by whom, the most overdue group first."""
+    groups: dict[tuple[Stage, tuple[str, ...]], list[LateBatch]] = {}
+    for one in late:
+        groups.setdefault((one.stage, one.people), []).append(one)
+    return groups

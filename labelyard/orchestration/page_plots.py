@@ -1,0 +1,91 @@
+"""The plot of the operations page: images by day, and who has the open jobs. Needs the extra `report` (matplotlib)."""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from labelyard.domain.throughput import Day
+from labelyard.operations.figures import Figures, PersonFigures
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_WIDTH, _HEIGHT = 7.2, 2.5
+"""Inches, of 100 pixels each: Prefect's UI shows 730 pixels on a laptop."""
+_ARRIVED, _DONE, _BACKLOG, _INK = "#5b8def", "#2f9e6e", "#e08a1e", "#333333"
+_MOST_PEOPLE, _LEAST_DAYS = 8, 7
+_LONGEST_NAME = 14
+
+
+def is_available() -> bool:
+    """Return whether matplotlib is installed."""
+    return importlib.util.find_spec("matplotlib") is not None
+
+
+def plot_url(seen: Figures) -> str:
+    """Return the plot as the data URL of a PNG; "" where there is nothing to show, or matplotlib is missing."""
+    if not is_available() or not any(day.arrived or day.finished or day.backlog for day in seen.days):
+        return ""
+    from matplotlib.figure import Figure  # noqa: PLC0415 - an extra, and slow to import
+
+    figure = Figure(figsize=(_WIDTH, _HEIGHT), dpi=100, layout="constrained", facecolor="white")
+    at_work = [one for one in seen.people if one.open_images or one.images_week][:_MOST_PEOPLE]
+    if at_work:
+        days, people = figure.subplots(1, 2, width_ratios=(3, 1.4))
+        _draw_people(people, at_work)
+    else:
+        days = figure.subplots()
+    _draw_days(days, _without_empty_start(seen.days))
+    image = io.BytesIO()
+    figure.savefig(image, format="png", metadata={"Software": None})
+    return f"data:image/png;base64,{base64.b64encode(image.getvalue()).decode()}"
+
+
+def _without_empty_start(days: Sequence[Day]) -> Sequence[Day]:
+    """Return the days from the first with images, but a week at least."""
+    first = next((n for n, day in enumerate(days) if day.arrived or day.finished or day.backlog), 0)
+    return days[min(first, max(0, len(days) - _LEAST_DAYS)) :]
+
+
+def _draw_days(axes: Axes, days: Sequence[Day]) -> None:
+    numbers = range(len(days))
+    axes.bar([n - 0.2 for n in numbers], [day.arrived for day in days], 0.4, color=_ARRIVED, label="arrived")
+    axes.bar([n + 0.2 for n in numbers], [day.finished for day in days], 0.4, color=_DONE, label="exported")
+    axes.plot(numbers, [day.backlog for day in days], color=_BACKLOG, marker=".", label="not exported yet")
+    shown = numbers[:: -max(1, len(days) // 5)]
+    axes.set_xticks(list(shown), [f"{days[n].date.day} {days[n].date:%b}" for n in shown])
+    axes.set_title("images by day (UTC)", fontsize=9, loc="left", color=_INK)
+    _tidy(axes)
+    axes.legend(fontsize=7, frameon=False, loc="upper left")
+    axes.set_ylim(top=axes.get_ylim()[1] * 1.35)  # room for the legend
+    axes.set_ylim(bottom=0)
+
+
+def _draw_people(axes: Axes, people: Sequence[PersonFigures]) -> None:
+    rows = range(len(people))
+    axes.barh(rows, [one.images_week for one in people], color=_DONE, label="done this week")
+    left = [one.images_week for one in people]
+    axes.barh(rows, [one.open_images for one in people], left=left, color=_BACKLOG, label="open")
+    names = [one.name or "nobody" for one in people]
+    axes.set_yticks(rows, [_short(name) for name in names])
+    axes.invert_yaxis()
+    axes.set_title("images by person", fontsize=9, loc="left", color=_INK)
+    _tidy(axes)
+    axes.set_ylim(len(people) + 0.9, -0.6)
+    axes.legend(fontsize=7, frameon=False, loc="lower left", ncols=2, columnspacing=1)
+
+
+def _tidy(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=8, colors=_INK)
+    axes.locator_params(axis="y" if axes.get_title(loc="left").endswith("(UTC)") else "x", nbins=4, integer=True)
+
+
+def _short(name: str) -> str:
+    # Dollar signs would be read as formulas.
+    shown = name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+    return "".join(mark if mark.isprintable() else "?" for mark in shown).replace("$", r"\$")

@@ -1,0 +1,164 @@
+"""Keeps the pages in Prefect's UI up to date: of the installation, of each dataset, of batches, of failures.
+
+Called twice a minute. While nothing changed a look costs a few counts, and only after REFRESH_AFTER the pages are
+written again, so that their readers know that they are alive. No run and no version of an artifact is created.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+
+from labelyard.context import Context
+from labelyard.domain.states import BatchState
+from labelyard.ledger import batches, datasets, workload
+from labelyard.ledger.tables import Batch, History
+from labelyard.ledger.workload import Marker
+from labelyard.operations.figure_words import headline, moment
+from labelyard.operations.figures import Figures, figures
+from labelyard.orchestration.batch_artifact import batch_markdown
+from labelyard.orchestration.best_effort import best_effort
+from labelyard.orchestration.operations_artifact import operations_markdown
+from labelyard.orchestration.page_links import (
+    OPERATIONS,
+    batch_key,
+    dataset_key,
+    failure_key,
+    release_key,
+)
+from labelyard.orchestration.page_plots import is_available, plot_url
+from labelyard.orchestration.page_store import PageStore, StoredPage
+
+REFRESH_AFTER = timedelta(minutes=14)
+"""After this time a page is written again although nothing changed; the looks are a minute apart."""
+_BATCHES_AT_ONCE = 50
+_KEPT_BATCH_PAGES = 2000
+_WITHOUT_PLOT = "Plots need `pip install 'labelyard[report]'` on the workers."
+
+
+def update_pages(context: Context) -> None:
+    """Bring every page up to date. A Prefect that does not answer stops nothing."""
+    with best_effort("updating the pages"), PageStore(context.settings) as store:
+        _update(context, store)
+
+
+def update_batch_page(context: Context, batch: str) -> None:
+    """Bring the page of a batch up to date, and delete the page of its failure if it has recovered."""
+    with best_effort(f"updating the page of {batch}"), PageStore(context.settings) as store:
+        _update_batches(context, store, [batch])
+
+
+def _update(context: Context, store: PageStore) -> None:
+    known = store.find([OPERATIONS]).get(OPERATIONS)
+    with context.ledger.read_only() as tx:
+        marker, now = workload.marker(tx), tx.now
+        if known is not None and _is_current(known, marker, now):
+            return
+        seen = figures(tx)
+        names = sorted(spec.name for spec in datasets.current(tx))
+    of_this_ledger = known is not None and known.values.get("ledger") == marker.ledger
+    last = int(known.values.get("history", 0)) if known and of_this_ledger else 0
+    _update_batches(context, store, _changed_batches(context, last))
+    pages = store.find([OPERATIONS, *map(dataset_key, names), *map(release_key, names), *_named(seen)])
+    for name in names:
+        with context.ledger.read_only() as tx:
+            of_dataset = figures(tx, name)
+        _write(store, of_dataset, pages | store.find(_named(of_dataset)), marker)
+    _write(store, seen, pages | store.find(map(dataset_key, names)), marker, names)
+    _delete_pages_of_healed_failures(context, store)
+    for old in store.versions("batch-", _KEPT_BATCH_PAGES):
+        store.delete(old)
+
+
+def _is_current(page: StoredPage, marker: Marker, now: datetime) -> bool:
+    """Return whether neither the ledger nor the passing of time has changed what a page shows, and it is not old."""
+    changes_at = page.values.get("changes_at")
+    overdue = bool(changes_at) and datetime.fromisoformat(changes_at or "") < now
+    return page.values.get("marker") == str(marker) and not overdue and now - page.updated < REFRESH_AFTER
+
+
+def _named(seen: Figures) -> Sequence[str]:
+    """Return the keys of the pages of all batches that a page may name."""
+    named = [batch for cause in seen.causes for batch in cause.batches] + [late.id for late in seen.late]
+    return list(map(batch_key, named[:1000]))
+
+
+def _write(
+    store: PageStore, seen: Figures, pages: Mapping[str, StoredPage], marker: Marker, names: Sequence[str] = ()
+) -> None:
+    """Write the page of an installation, with links to the datasets of these names, or of a dataset."""
+    key = dataset_key(seen.dataset) if seen.dataset else OPERATIONS
+    known, links = pages.get(key), store.links(pages)
+    digest = _digest(operations_markdown(seen, links, names), seen.verdict, str(seen.days))
+    is_same = known is not None and known.values.get("digest") == digest
+    changed_at = known.values.get("changed_at", "") if known and is_same else seen.at.isoformat()
+    up = f"[all datasets](<{links.url(OPERATIONS)}>) · " if seen.dataset else ""
+    measured = f"{moment(seen.at)} UTC, {up}{seen.dataset or 'all datasets'}, from the ledger"
+    unchanged = f"; nothing has changed since {moment(datetime.fromisoformat(changed_at))}" if is_same else ""
+    plot = plot_url(seen)
+    page = operations_markdown(seen, links, names, plot)
+    note = "" if plot or is_available() else f"\n\n{_WITHOUT_PLOT}"
+    values = {
+        "digest": digest,
+        "changed_at": changed_at,
+        "marker": str(marker),
+        "history": str(marker.history),
+        "ledger": marker.ledger,
+        "changes_at": seen.changes_at.isoformat() if seen.changes_at else "",
+    }
+    store.write(key, f"## {headline(seen)}\n\n{measured}{unchanged}.\n\n{page}{note}", headline(seen), values, known)
+
+
+def _changed_batches(context: Context, after: int) -> Sequence[str]:
+    """Return the batches with new entries in the history or an error, the newest ones; open ones have no page yet."""
+    with context.ledger.read_only() as tx:
+        query = (
+            select(Batch.id)
+            .join(History, History.batch_id == Batch.id)
+            .where((History.id > after) | Batch.error.is_not(None), Batch.state != BatchState.OPEN)
+            .group_by(Batch.id)
+            .order_by(Batch.changed_at.desc())
+            .limit(_BATCHES_AT_ONCE)
+        )
+        return tx.scalars(query).all()
+
+
+def _update_batches(context: Context, store: PageStore, names: Sequence[str]) -> None:
+    if not names:
+        return
+    with context.ledger.read_only() as tx:
+        rows = [batches.get(tx, name) for name in names]
+        of_them = {row.id: row.dataset for row in rows}
+    pages = store.find([OPERATIONS, *map(dataset_key, set(of_them.values())), *map(batch_key, names)])
+    for name in names:
+        runs = store.runs(f"ingest {name}", f"export {name}")
+        with context.ledger.read_only() as tx:
+            markdown, description, healed = batch_markdown(tx, name, store.links(pages), runs)
+        known = pages.get(batch_key(name))
+        digest = _digest(markdown)
+        if known is None or known.values.get("digest") != digest:
+            store.write(batch_key(name), markdown, description, {"digest": digest}, known)
+        if healed:
+            for page in store.versions(failure_key(name)):
+                if page.key == failure_key(name):
+                    store.delete(page)
+
+
+def _delete_pages_of_healed_failures(context: Context, store: PageStore) -> None:
+    """Delete the page of a failure once its batch has no error, or once its deployment has completed a run again."""
+    pages = [page for page in store.versions("failure-") if page.key.startswith("failure-")]
+    if not pages:
+        return
+    with context.ledger.read_only() as tx:
+        healed = {failure_key(name) for name in tx.scalars(select(Batch.id).where(Batch.error.is_(None)))}
+    for page in pages:
+        general = page.key == failure_key("labelyard") and page.run is not None
+        if page.key in healed or (general and store.has_completed_since(page.run or "", page.updated)):
+            store.delete(page)
+
+
+def _digest(*texts: str) -> str:
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:32]

@@ -1,0 +1,145 @@
+"""The figures of an installation: counted from a ledger, the same on the page, in `labelyard status` and in JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from click.testing import CliRunner
+
+from labelyard.cli import labelyard
+from labelyard.domain.attention import Kind
+from labelyard.domain.deadlines import Stage
+from labelyard.domain.tasks import JobStatus
+from labelyard.errors import NotFound
+from labelyard.ledger import batches, breakers, outages
+from labelyard.operations.figure_words import lines
+from labelyard.orchestration.operations_artifact import operations_markdown
+from labelyard.orchestration.page_links import PageLinks
+from tests.support.operations_yard import DAY, HOUR, MONDAY, Yard
+
+
+@pytest.fixture
+def yard(ledger_url: str) -> Iterator[Yard]:
+    yard = Yard(ledger_url)
+    yield yard
+    yard.ledger.close()
+
+
+@pytest.fixture
+def working(yard: Yard) -> Yard:
+    """A yard on a Monday morning: anna is fast, ben is late, one batch failed, and the CVAT is away."""
+    for _ in range(4):
+        done = yard.batch(30, 1)
+        yard.now += HOUR
+        yard.read_jobs(done, 30, (1,), JobStatus.COMPLETED)
+        yard.export(done, 30, {"car": 40, "person": 2})
+        yard.now += DAY - HOUR
+    yard.now = MONDAY - 9 * DAY
+    yard.batch(20, 1, 2)
+    yard.now = MONDAY - 2 * HOUR
+    yard.fail(yard.batch(10, 1), "label car is unknown")
+    with yard.ledger.transaction() as tx:
+        for _ in range(breakers.FAILURES_TO_OPEN):
+            breakers.record_failure(tx, "default", "503 Service Unavailable")
+    yard.now = MONDAY
+    return yard
+
+
+def test_the_morning_is_told_in_figures(working: Yard) -> None:
+    seen = working.figures()
+    assert seen.verdict == "1 batch needs you, CVAT default unavailable, 1 late"
+    assert [(cause.kind, cause.next_step) for cause in seen.causes] == [
+        (Kind.FAILED, "labelyard retry street-00006"),
+        (Kind.SERVER, "labelyard doctor"),
+    ]
+    [late] = seen.late
+    assert (late.id, late.stage, late.people, late.due) == (
+        "street-00005",
+        Stage.LABEL,
+        ("anna", "ben"),
+        MONDAY - 2 * DAY,
+    )
+    assert (seen.arriving.objects_hour, seen.arriving.objects_day, seen.arriving.batches_day) == (0, 10, 1)
+    assert (seen.arriving.backlog.objects, seen.arriving.backlog.batches) == (30, 2)
+    assert (seen.finished.images, seen.finished.annotations) == (120, {"car": 160, "person": 8})
+    assert seen.days[-1].backlog == 30
+    assert sum(day.arrived for day in seen.days) == 150
+    assert sum(day.finished for day in seen.days) == 120
+    assert seen.forecast is not None
+    down = {one.name: (one.up, one.since, one.waiting) for one in seen.servers}
+    assert down["CVAT default"] == (False, MONDAY - 2 * HOUR, "0 batches")
+    assert down["object storage"] == (True, None, "")
+
+
+def test_each_person_has_a_rate_and_what_is_left_to_do(working: Yard) -> None:
+    anna, ben = working.figures().people
+    assert (anna.name, anna.open_jobs, anna.open_images, anna.images_per_hour) == ("anna", 1, 10, 30)
+    assert (anna.oldest, anna.images_today, anna.images_week) == (MONDAY - 9 * DAY, 0, 0)
+    assert (ben.name, ben.open_images, ben.images_per_hour, ben.returned) == ("ben", 10, None, 0)
+
+
+def test_work_of_today_and_a_rejected_job_are_counted(yard: Yard) -> None:
+    yard.now = MONDAY
+    batch = yard.batch(20, 2)
+    yard.now += HOUR
+    yard.read_jobs(batch, 20, (2,), JobStatus.VALIDATION)
+    yard.now += HOUR
+    yard.read_jobs(batch, 20, (2,), JobStatus.ANNOTATION)
+    yard.now += HOUR
+    yard.read_jobs(batch, 20, (2,), JobStatus.COMPLETED)
+    [ben] = yard.figures().people
+    assert (ben.open_jobs, ben.images_today, ben.images_week, ben.returned) == (0, 20, 20, 1)
+
+
+def test_a_server_that_is_back_is_up_since_then(working: Yard) -> None:
+    working.now += HOUR
+    with working.ledger.transaction() as tx:
+        breakers.record_success(tx, "default")
+        outages.begin(tx, outages.QUEUE, "no answer")
+        outages.begin(tx, outages.QUEUE, "another answer")
+    found = {one.name: one for one in working.figures().servers}
+    assert (found["CVAT default"].up, found["CVAT default"].since) == (True, working.now)
+    assert (found["queue"].up, found["queue"].error) == (False, "another answer")
+    assert working.figures("street").servers[-1].name == "object storage", "a dataset has no queue of its own"
+
+
+def test_a_retried_batch_no_longer_needs_anybody(working: Yard) -> None:
+    with working.ledger.transaction() as tx:
+        batches.retry(tx, batches.get(tx, "street-00006", lock=True))
+    assert Kind.FAILED not in [cause.kind for cause in working.figures().causes]
+
+
+def test_an_unknown_dataset_is_an_error_that_names_the_known_ones(yard: Yard) -> None:
+    with pytest.raises(NotFound, match="known: street"):
+        yard.figures("alley")
+    assert yard.figures("street").verdict == yard.figures().verdict == "nothing to do"
+
+
+def test_status_json_and_page_show_the_same_figures(working: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LABELYARD_LEDGER", working.url)
+    seen = working.figures()
+    page = operations_markdown(seen, PageLinks("http://ui"))
+    text = "\n".join(lines(seen))
+    for shown in ("30 images in 2 batches", "due Sat 28 Nov 08:00, 2 days ago", "not labelled yet"):
+        assert shown in page
+        assert shown in text
+    answer = CliRunner().invoke(labelyard, ["status", "--json"])
+    document = json.loads(answer.output)
+    assert document["figures"]["finished"] == {"batches": 4, "images": 120, "annotations": {"car": 160, "person": 8}}
+    assert document["figures"]["causes"][0]["to_act"] is True
+    assert CliRunner().invoke(labelyard, ["status", "--dataset", "street"]).output.startswith("1 batch needs you")
+
+
+def test_a_page_on_which_nothing_changed_keeps_its_text_while_time_passes(working: Yard) -> None:
+    before = operations_markdown(working.figures(), PageLinks("http://ui"))
+    working.now += timedelta(minutes=10)
+    assert operations_markdown(working.figures(), PageLinks("http://ui")) == before
+
+
+def test_names_of_people_are_code_on_the_page(yard: Yard) -> None:
+    yard.now = MONDAY
+    yard.batch(10, 3)
+    assert "| `` hostile\\|`<b> `` |" in operations_markdown(yard.figures(), PageLinks("http://ui"))

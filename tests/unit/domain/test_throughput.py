@@ -1,0 +1,77 @@
+"""Days, the backlog they leave, its forecast, and how fast a person works."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labelyard.domain.throughput import LONGEST_SPAN, Day, DoneJob, days_with_backlog, forecast, images_per_hour
+
+FIRST = date(2026, 11, 17)
+NINE = datetime(2026, 11, 30, 9, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), min_size=1, max_size=15))
+def test_the_backlog_of_each_day_follows_from_the_day_before(moves: list[tuple[int, int]]) -> None:
+    arrived, finished = [a for a, _ in moves], [f for _, f in moves]
+    days = days_with_backlog(FIRST, arrived, finished, 5000)
+    assert [day.date for day in days] == [FIRST + timedelta(days=n) for n in range(len(moves))]
+    assert days[-1].backlog == 5000
+    for before, day in pairwise(days):
+        assert day.backlog == before.backlog + day.arrived - day.finished
+
+
+def days(*finished: int, arrived: int = 10) -> list[Day]:
+    return [Day(FIRST + timedelta(days=n), arrived if done else 0, done, 100) for n, done in enumerate(finished)]
+
+
+def test_a_forecast_has_a_range_that_is_wider_the_more_the_days_differ() -> None:
+    even, uneven = forecast(days(20, 20, 20, 20, 99), 100), forecast(days(10, 30, 10, 30, 99), 100)
+    assert even is not None
+    assert uneven is not None
+    assert (even.days_low, even.days_high, even.finished_per_day, even.measured_days) == (5, 5, 20, 4)
+    assert uneven.finished_per_day == 20
+    assert uneven.days_high is not None
+    assert uneven.days_low < 5 < uneven.days_high
+
+
+def test_days_before_the_first_image_and_today_do_not_count() -> None:
+    found = forecast(days(0, 0, 0, 20, 20, 20, 99), 100)
+    assert found is not None
+    assert (found.measured_days, found.finished_per_day, found.arrived_per_day) == (3, 20, 10)
+
+
+@pytest.mark.parametrize("done", [(20, 20, 5), (0, 0, 0, 0, 5), ()])
+def test_too_few_days_are_no_forecast(done: tuple[int, ...]) -> None:
+    assert forecast(days(*done), 100) is None
+
+
+def test_without_a_backlog_there_is_no_forecast_and_with_rare_work_no_upper_end() -> None:
+    assert forecast(days(20, 20, 20, 20, 0), 0) is None
+    rare = forecast([*days(60), *days(0, 0, 0, 0, 0, 0, 0)], 100)
+    assert rare is not None
+    assert rare.days_high is None
+
+
+def done(images: int, assigned: timedelta | None, at: timedelta) -> DoneJob:
+    return DoneJob(images, None if assigned is None else NINE + assigned, NINE + at)
+
+
+def test_the_time_of_a_job_begins_with_its_assignment_or_the_end_of_the_job_before() -> None:
+    jobs = [done(30, timedelta(), HOUR), done(60, timedelta(), 2 * HOUR), done(30, 3 * HOUR, 4 * HOUR)]
+    assert images_per_hour(jobs) == 40
+
+
+def test_a_night_between_two_jobs_does_not_count_as_work() -> None:
+    night = LONGEST_SPAN + HOUR
+    assert images_per_hour([done(30, timedelta(), HOUR), done(30, timedelta(), HOUR + night)]) == 30
+
+
+def test_without_a_job_that_tells_there_is_no_rate() -> None:
+    assert images_per_hour([]) is None
+    assert images_per_hour([done(30, None, HOUR)]) is None
