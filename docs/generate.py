@@ -94,6 +94,10 @@ annotators: [ada, ben, cleo]
 export:
   bucket: street-datasets
   prefix: crossing/
+schedule:
+  ingest: "0 2 * * 1-5"
+  release: "0 6 * * 1"
+  timezone: Europe/Berlin
 ```
 
 For completion and checks in an editor: `labelyard schema > datasets/dataset.schema.json`, and
@@ -115,6 +119,7 @@ _SECTIONS = {
     "ReleaseSection": "`release`",
     "SplitsSection": "`release.splits`",
     "ChecksSection": "`checks`",
+    "ScheduleSection": "`schedule`",
     "LeastSection": "`checks.annotations_per_image`, `checks.annotations_per_class`",
 }
 

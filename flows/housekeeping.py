@@ -7,6 +7,7 @@ from prefect.states import Completed
 from labelyard.context import open_context
 from labelyard.operations.probe_servers import probe, unavailable
 from labelyard.orchestration.artifact_versions import prune_artifact_versions
+from labelyard.orchestration.dataset_schedules import restore_schedules
 from labelyard.orchestration.noop_runs import prune_noop_runs
 from labelyard.orchestration.orphaned_runs import mark_orphaned_runs_crashed
 from labelyard.orchestration.states import no_op, report_failures
@@ -20,6 +21,7 @@ def housekeeping() -> State:
         ended = mark_orphaned_runs_crashed(context)
         before = unavailable(context)
         after = probe(context)
+        restore_schedules(context.settings)
     prune_noop_runs()
     prune_artifact_versions()
     recovered = sorted(before.keys() - after.keys())

@@ -30,6 +30,7 @@ from labelyard.config.fields import (
 )
 from labelyard.config.labels import LabelEntry, LabelSection, duplicates
 from labelyard.config.release_section import ReleaseSection
+from labelyard.config.schedule_section import ScheduleSection
 from labelyard.domain.assignment import ASSIGNMENT_POLICIES
 from labelyard.domain.batching import GroupBy
 from labelyard.domain.labels import Label
@@ -101,10 +102,10 @@ class Batching(Section):
             raise ValueError("write only the base name, such as _SUCCESS")
         return value
 
-    def problems(self) -> Iterator[Problem]:
-        """Yield the lack of any condition that closes a batch which is never full."""
-        if self.quiet is None and self.max_age is None and self.marker is None:
-            yield ("quiet",), "a batch that is never full would never close: set quiet, max_age or marker"
+    @property
+    def closes_by_itself(self) -> bool:
+        """Whether anything closes a batch that is never full."""
+        return self.quiet is not None or self.max_age is not None or self.marker is not None
 
 
 class UploadMethod(StrEnum):
@@ -246,6 +247,14 @@ class DatasetSpec(Section):
     deletions: Deletions = Deletions.KEEP
     """A file is deleted after its upload: keep its annotations in the exports, or drop them from the next one. A file
     deleted before its upload is quarantined."""
+    schedule: ScheduleSection = ScheduleSection()
+    """When things happen by themselves: ingest, release, sweep."""
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield the lack of any condition that closes a batch which is never full."""
+        if not self.batch.closes_by_itself and self.schedule.ingest is None:
+            never = "a batch that is never full would never close"
+            yield ("batch", "quiet"), f"{never}: set quiet, max_age or marker, or schedule.ingest"
 
     # Validated field by field, so that these errors are reported together with those of other fields.
     @field_validator("sources")

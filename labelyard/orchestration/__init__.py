@@ -1,6 +1,7 @@
 """labelyard as Prefect flows: the only package that imports Prefect or knows its REST paths and resource ids.
 
-- Setting up: `deploy` (`labelyard deploy`), `doctor_checks` (`labelyard doctor`).
+- Setting up: `deploy` (`labelyard deploy`), `dataset_schedules` (the schedules of dataset files), `doctor_checks`
+  (`labelyard doctor`).
 - Starting runs: `events_over_rest` posts the outbox's events over REST, `pull` tells a worker where the flows are.
 - Inside a run: `states` (its final state), `current_run` (its tags and batch), `run_log` (its log),
   `events` (about a batch), `artifacts`, `batch_artifact`, `operations_artifact`, `markdown`.
@@ -14,6 +15,8 @@ NOTHING_NEW = "Nothing new"
 """The name of the final state of a scheduled run that changed nothing."""
 SERVER_UNAVAILABLE = "Server unavailable"
 """The same, while a CVAT or object storage does not answer."""
+CAUGHT_UP = "Caught up"
+"""The same for a scheduled run that a newer one of the same schedule makes up for."""
 WAITING_FOR_CVAT = "Waiting for CVAT"
 """The name of the final state of a run whose task has no frames yet; a later run asks again."""
 STILL_WAITING_FOR_CVAT = "Still waiting for CVAT"

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactCollectionFilter, ArtifactCollectionFilterKey
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
-from labelyard.errors import PrefectUnreachable
+from labelyard.errors import LedgerError, PrefectUnreachable
+from labelyard.ledger import Ledger, datasets
+from labelyard.orchestration.dataset_schedules import PrefectSchedules
 from labelyard.orchestration.pull import find_project
 from labelyard.settings import DeploySettings, Settings
 
@@ -24,10 +27,11 @@ _log = logging.getLogger(__name__)
 _QUOTED_LINES = 8
 
 
-def deploy_all(settings: Settings) -> None:
-    """Create or update the work pool, its queues and the deployments with their automations. Safe to repeat.
+def deploy_all(settings: Settings) -> str | None:
+    """Create or update the work pool, its queues and the deployments with their automations and schedules.
 
-    Raises PrefectUnreachable with the output of the Prefect command that failed.
+    Safe to repeat. Return why the schedules of the datasets could not be created, None if they were. Raises
+    PrefectUnreachable with the output of the Prefect command that failed.
     """
     _require_server(settings.prefect_api())
     project, environment = find_project(), _environment(settings)
@@ -40,6 +44,18 @@ def deploy_all(settings: Settings) -> None:
         command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(rendered)]
         _run(command, environment, project)
     start_first_report(settings)
+    return _sync_schedules(settings)
+
+
+def _sync_schedules(settings: Settings) -> str | None:
+    """Make the schedules of datasets those of their files in the ledger, as `labelyard apply` does."""
+    try:
+        with closing(Ledger(settings.ledger)) as ledger, ledger.read_only() as tx:
+            declared = datasets.schedules(tx)
+    except LedgerError as error:
+        return error.happened
+    PrefectSchedules(settings).sync(declared)
+    return None
 
 
 def start_first_report(settings: Settings) -> None:

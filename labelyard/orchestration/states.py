@@ -13,7 +13,13 @@ from prefect.states import Completed, Failed
 
 from labelyard.errors import LabelyardError, LeaseTaken
 from labelyard.operations.status import unavailable_servers
-from labelyard.orchestration import NOTHING_NEW, SERVER_UNAVAILABLE, STILL_WAITING_FOR_CVAT, WAITING_FOR_CVAT
+from labelyard.orchestration import (
+    CAUGHT_UP,
+    NOTHING_NEW,
+    SERVER_UNAVAILABLE,
+    STILL_WAITING_FOR_CVAT,
+    WAITING_FOR_CVAT,
+)
 from labelyard.orchestration.artifacts import publish_failure
 from labelyard.orchestration.current_run import batch_of_run
 from labelyard.orchestration.run_log import join_run_log
@@ -32,6 +38,11 @@ def no_op(unavailable: Mapping[str, str]) -> State[Any]:
             name=SERVER_UNAVAILABLE, message="\n".join([*unavailable_servers(unavailable), "  next: labelyard doctor"])
         )
     return Completed(name=NOTHING_NEW, message="")
+
+
+def caught_up(newer: datetime) -> State[Any]:
+    """Return the final state of a run that was due long ago, and whose work the one that was due at `newer` does."""
+    return Completed(name=CAUGHT_UP, message=f"the run that was due at {newer:%Y-%m-%d %H:%M} UTC makes up for it")
 
 
 def waiting_for_cvat(found: Mapping[str, Any]) -> State[Any]:

@@ -29,7 +29,8 @@ from labelyard.settings import DeploySettings
 TEXT = (find_project() / "prefect.yaml").read_text(encoding="utf-8")
 DOCUMENT: dict[str, Any] = yaml.safe_load(TEXT)
 DEPLOYMENTS: list[dict[str, Any]] = DOCUMENT["deployments"]
-STARTED_BY_PEOPLE = {"release-dataset"}
+STARTED_BY_PEOPLE = {"ingest-dataset", "release-dataset"}
+"""Those that only a person starts, or a schedule of a dataset file."""
 by_name = pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda deployment: deployment["name"])
 
 

@@ -96,4 +96,4 @@ def test_a_deleted_task_is_shown_in_the_status_of_its_batch(two_files: Workspace
     two_files.context.cvat("default").delete_task(two_files.line().task_id or 0)
     assert list(collect(two_files.context).failed or ()) == ["street-00001"]
     assert "there is no task" in (two_files.line().error or "")
-    assert two_files.line().next_step == "labelyard repair --apply, which creates the task again"
+    assert two_files.line().next_step == "labelyard apply street, which creates the task again"
