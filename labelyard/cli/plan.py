@@ -177,7 +177,7 @@ def _apply_files(specs: Mapping[Path, DatasetSpec], *, shared: bool, allow_loss:
             click.echo(f"{spec.name}: {address} is also a source of {other}: its objects become a task for each")
     for name in sorted({_variable(spec.cvat) for spec in specs.values()} - {_variable(name) for name in settings.cvat}):
         click.echo(f"these settings have no CVAT called {name.lower()}; workers need LABELYARD_CVAT__{name}__URL")
-    _apply_schedules(settings, wanted)
+    apply_schedules(settings, wanted)
 
 
 def _show_stored(path: Path, spec: DatasetSpec, stored: Stored, *, is_new: bool) -> None:
@@ -204,7 +204,8 @@ def _compare_schedules(settings: Settings, wanted: Mapping[str, Mapping[Verb, Ti
     return PrefectSchedules(settings).compare(wanted)
 
 
-def _apply_schedules(settings: Settings, wanted: Mapping[str, Mapping[Verb, Timing]]) -> None:
+def apply_schedules(settings: Settings, wanted: Mapping[str, Mapping[Verb, Timing]]) -> None:
+    """Make the schedules of datasets in Prefect those that are wanted, and print what was changed."""
     if not wanted:
         return
     from labelyard.orchestration.dataset_schedules import PrefectSchedules  # noqa: PLC0415 - slow to import

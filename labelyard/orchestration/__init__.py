@@ -4,7 +4,8 @@
   (`labelyard doctor`).
 - Starting runs: `events_over_rest` posts the outbox's events over REST, `pull` tells a worker where the flows are.
 - Inside a run: `states` (its final state), `current_run` (its tags and batch), `run_log` (its log),
-  `events` (about a batch), `artifacts`, `batch_artifact`, `operations_artifact`, `markdown`.
+  `events` (about a batch), `artifacts`, `batch_artifact`, `operations_artifact`, `decision_artifact`, `markdown`.
+- The forms of runs that a person starts: `parameters`.
 - Repairing what Prefect lost or left over: `orphaned_runs`, `noop_runs`, `artifact_versions`,
   `failed_actions`.
 - `best_effort` keeps a failure of the display from stopping the work.
