@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,8 +20,10 @@ from labelyard.domain.schedules import Timing, Verb
 from labelyard.errors import LabelyardError, PrefectUnreachable, SpecError
 from labelyard.escaping import printable
 from labelyard.ledger import Ledger, Transaction, datasets
-from labelyard.operations.apply import Applied, Stored, store_file
 from labelyard.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from labelyard.operations.apply import Applied, Stored
 
 _TARGETS = click.argument("targets", nargs=-1, metavar="[DATASET|FILE]…")
 _DIFFERENT = 2
@@ -161,6 +164,8 @@ def _plan_files(specs: Mapping[Path, DatasetSpec]) -> tuple[list[Difference], di
 
 
 def _apply_files(specs: Mapping[Path, DatasetSpec], *, shared: bool, allow_loss: bool) -> None:
+    from labelyard.operations.apply import store_file  # noqa: PLC0415 - slow to import
+
     settings = load_settings()
     with closing(Ledger(settings.ledger)) as ledger, ledger.transaction() as tx:
         before = {spec.name for spec in datasets.current(tx)}

@@ -191,7 +191,7 @@ def survey_again(context: Context, step: Difference) -> list[Difference]:
     """Compare the task and the batch of one difference again, and no others."""
     with context.ledger.read_only() as tx:
         spec = datasets.spec(tx, step.dataset)
-    recorded = [one for one in _recorded_tasks(context, spec) if one.batch.id == step.batch_id]
+    recorded = _recorded_tasks(context, spec, step.batch_id)
     with context.ledger.read_only() as tx:
         names = [one for one in tasks.names_of_dataset(tx, spec.name) if one[2].batch_id == step.batch_id]
     servers = sorted({*(one.row.cvat for one in recorded), *(server for server, _, _ in names)})
@@ -232,12 +232,12 @@ def _survey_dataset(context: Context, spec: DatasetSpec) -> list[Difference]:
     return found
 
 
-def _recorded_tasks(context: Context, spec: DatasetSpec) -> list[_Recorded]:
+def _recorded_tasks(context: Context, spec: DatasetSpec, batch_id: str | None = None) -> list[_Recorded]:
     with context.ledger.read_only() as tx:
         labels: dict[int, tuple[str, ...]] = {}
         found = []
         for row, batch in tasks.of_dataset(tx, spec.name):
-            if row.state is TaskState.ABANDONED:
+            if row.state is TaskState.ABANDONED or batch_id not in (None, batch.id):
                 continue
             if batch.version not in labels:
                 version = datasets.spec(tx, spec.name, batch.version)
