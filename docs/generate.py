@@ -94,6 +94,10 @@ annotators: [ada, ben, cleo]
 export:
   bucket: street-datasets
   prefix: crossing/
+schedule:
+  ingest: "0 2 * * 1-5"
+  release: "0 6 * * 1"
+  timezone: Europe/Berlin
 ```
 
 For completion and checks in an editor: `labelyard schema > datasets/dataset.schema.json`, and
@@ -117,6 +121,7 @@ _SECTIONS = {
     "SplitsSection": "`release.splits`",
     "ChecksSection": "`checks`",
     "DeadlinesSection": "`deadlines`",
+    "ScheduleSection": "`schedule`",
     "LeastSection": "`checks.annotations_per_image`, `checks.annotations_per_class`",
 }
 

@@ -9,6 +9,7 @@ from labelyard.operations.probe_servers import probe, unavailable
 from labelyard.operations.send_alerts import HOUSEKEEPING
 from labelyard.orchestration.alert_channels import send_due_alerts
 from labelyard.orchestration.artifact_versions import prune_artifact_versions
+from labelyard.orchestration.dataset_schedules import restore_schedules
 from labelyard.orchestration.noop_runs import prune_noop_runs
 from labelyard.orchestration.orphaned_runs import mark_orphaned_runs_crashed
 from labelyard.orchestration.pages import update_pages
@@ -28,6 +29,7 @@ def housekeeping() -> State:
         ended = mark_orphaned_runs_crashed(context)
         before = unavailable(context)
         after = probe(context)
+        restore_schedules(context.settings)
         continued = continue_waiting_runs(context)
         healed = mark_recovered_runs(context)
         update_pages(context)

@@ -9,6 +9,7 @@ LabelyardError
 │   ├── ImageError                  a file that is no image, truncated, empty or too large (quarantined)
 │   │   └── NoUsableImage           every object of a batch is quarantined
 │   ├── LabelError                  labels that CVAT would reject with 500
+│   ├── NothingExported             a dataset has no export that a release could hold
 │   └── NotFound                    the ledger has no such dataset, batch, object or dead letter
 ├── CvatError                       carries the request and the first line of the response
 │   ├── CvatUnreachable     retry   no connection; nothing was sent
@@ -38,6 +39,7 @@ LabelyardError
 │   ├── LeaseTaken                  the batch is leased, paused or not in a state for this work
 │   │   └── LeasePostponed              it waits for a time or for a server; carries until when
 │   └── LeaseLost                   the lease expired and another run took the batch: stop at once
+├── PlanOutdated                    what a plan saw has changed before its step was carried out
 ├── PrefectUnreachable      retry   Prefect's API does not answer, or answers with an error
 ├── AlertNotSent            retry   a channel did not accept an alert; carries no address and no secret
 └── ProcessFailed                   a process of `labelyard up` or of the demo ended or never became ready
@@ -128,6 +130,10 @@ class NoUsableImage(ImageError):
 
 class LabelError(InputError):
     """CVAT would answer these labels with 500 and leave an orphan task behind."""
+
+
+class NothingExported(InputError):
+    """The dataset has no current export that a release could hold."""
 
 
 class NotFound(InputError):
@@ -286,6 +292,10 @@ class LeasePostponed(LeaseTaken):
 
 class LeaseLost(LedgerError):
     """The lease expired and another run took the batch: nothing more may be written."""
+
+
+class PlanOutdated(LabelyardError):
+    """What a plan saw has changed before its step was carried out: another plan is needed."""
 
 
 class PrefectUnreachable(LabelyardError):

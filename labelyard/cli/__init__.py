@@ -29,7 +29,11 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
         "schema": Command("labelyard.cli.dataset:schema", "Print the JSON schema of dataset files, for editors."),
         "validate": Command("labelyard.cli.dataset:validate", "Check dataset files."),
         "db": Command("labelyard.cli.db:db", "Manage the ledger's database."),
-        "apply": Command("labelyard.cli.dataset:apply", "Store dataset files in the ledger."),
+        "plan": Command("labelyard.cli.plan:plan", "Show what `labelyard apply` would do, and change nothing."),
+        "apply": Command(
+            "labelyard.cli.plan:apply",
+            "Store dataset files in the ledger, or carry out what `labelyard plan` shows of datasets.",
+        ),
         "labels": Command(
             "labelyard.cli.project_labels:labels",
             "Compare the labels of DATASET's project in CVAT with its dataset file; --apply changes the project.",
@@ -121,16 +125,15 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
         "dead-letters": Command(
             "labelyard.cli.dead_letters:dead_letters", "Dead letters: messages that could not be parsed or registered."
         ),
-        "repair": Command(
-            "labelyard.cli.repair:repair",
-            "Compare ledger, bucket and CVAT, show the differences as a plan, and fix them with --apply.",
+        "reassign": Command(
+            "labelyard.cli.batches:reassign", "Give the unfinished jobs of PERSON to others; what was drawn stays."
         ),
         "adopt": Command(
-            "labelyard.cli.repair:adopt",
+            "labelyard.cli.adopt:adopt",
             "Put CVAT tasks that a person created into DATASET, one batch each; jobs and annotations stay as they are.",
         ),
         "rebuild": Command(
-            "labelyard.cli.repair:rebuild",
+            "labelyard.cli.adopt:rebuild",
             "Rebuild a lost ledger from the bucket, CVAT's task names and the exports; apply the dataset files first.",
         ),
     },

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import UTC, datetime
 from types import FrameType
 from typing import Any
 
@@ -18,23 +19,31 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from labelyard.context import open_context
+from labelyard.operations.backfill import Selection
 from labelyard.operations.backfill import backfill as register_existing
 from labelyard.pipeline.register_objects import Registered
+
+_TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
 
 
 @click.command()
 @click.argument("dataset")
+@click.option("--since", type=_TIME, help="Only objects written at this time (UTC) or later.")
+@click.option("--until", type=_TIME, help="Only objects written before this time (UTC).")
+@click.option("--prefix", default="", help="Only keys that begin with it; it is inside of a source.")
 @click.option("--json", "as_json", is_flag=True, help="The counts as JSON, without a progress bar.")
-def backfill(dataset: str, as_json: bool) -> None:  # noqa: FBT001 - click passes flags so
+def backfill(dataset: str, *, since: datetime | None, until: datetime | None, prefix: str, as_json: bool) -> None:
     """Register what the sources of DATASET already contain; no object is registered twice, notified or not.
 
-    Batches close as they fill, by the dataset's rules. Ctrl-C stops after the current page, with status 130; the next
-    run skips registered objects quickly.
+    They get batches of their own, which close as they fill, by the dataset's rules. What arrives now goes first: these
+    batches are sent to CVAT a few at a time, and only while no other one waits. Ctrl-C stops after the current page,
+    with status 130; the next run skips registered objects quickly.
     """
+    selection = Selection(prefix, since and since.replace(tzinfo=UTC), until and until.replace(tzinfo=UTC))
     done, began, completed = Registered(), time.monotonic(), False
     try:
         with open_context() as context, _interrupts() as interrupted, _bar(dataset, shown=not as_json) as bar:
-            for page in register_existing(context, dataset):
+            for page in register_existing(context, dataset, selection):
                 done += page
                 _advance(bar, done, time.monotonic() - began)
                 if interrupted.is_set():

@@ -1,4 +1,4 @@
-"""`labelyard retry` and `labelyard close`."""
+"""`labelyard retry`, `close` and `reassign`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import click
 
 from labelyard.context import open_context
 from labelyard.ledger import Ledger
+from labelyard.operations import reassign as reassigning
 from labelyard.operations import retry as retrying
 from labelyard.pipeline.close_batches import close_now
 from labelyard.settings import load_settings
@@ -30,3 +31,15 @@ def close(dataset: str) -> None:
         closed = close_now(context, dataset)
     for batch in closed:
         click.echo(f"{batch.id} closed with {batch.objects} objects; the watcher publishes its event")
+
+
+@click.command()
+@click.argument("person")
+@click.option("--to", help="Who gets them; by default the other annotators, by the dataset's policy.")
+@click.option("--dataset", help="Only the jobs of this dataset.")
+def reassign(person: str, to: str | None, dataset: str | None) -> None:
+    """Give the unfinished jobs of PERSON to others; what was drawn stays."""
+    with open_context() as context:
+        for one in reassigning.reassign(context, person, to, dataset):
+            for job in one.jobs:
+                click.echo(f"{one.batch_id}: job {job.job_id} (frames {job.frames}) to {job.annotator}")

@@ -16,8 +16,11 @@ def deploy() -> None:
     Safe to repeat. The settings LABELYARD_DEPLOY__… choose pool, intervals and limits.
     """
     settings = load_settings()
-    deploy_all(settings)
+    without_schedules = deploy_all(settings)
     click.echo(f"Deployed to {settings.prefect_api_url}, work pool {settings.deploy.pool!r}.")
+    if without_schedules:
+        click.echo(f"The schedules of dataset files were not created: {without_schedules}")
+        click.echo("  next: labelyard apply, where the ledger is")
     if is_supported():
         click.echo(f"Start a worker: prefect worker start --pool {settings.deploy.pool} --type labelyard")
         return

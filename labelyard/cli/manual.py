@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import click
 
+from labelyard.cli.plan import apply_schedules
 from labelyard.context import open_context
 from labelyard.escaping import printable
+from labelyard.ledger import datasets
 from labelyard.operations import manual
 
 _why = click.option("--why", required=True, help="The reason, for the history and for `labelyard why`.")
@@ -72,7 +74,10 @@ def resume(dataset: str) -> None:
 @click.command()
 @click.argument("dataset")
 def retire(dataset: str) -> None:
-    """Register no new objects in DATASET; its existing batches continue."""
+    """Register no new objects in DATASET; its existing batches continue. Its schedules in Prefect are deleted."""
     with open_context() as context:
+        with context.ledger.read_only() as tx:
+            has_schedule = bool(datasets.spec(tx, dataset).schedule.timings())
         manual.retire(context, dataset)
-    click.echo(f"{dataset} is retired; undo with: labelyard apply FILE")
+        click.echo(f"{dataset} is retired; undo with: labelyard apply FILE")
+        apply_schedules(context.settings, {dataset: {}} if has_schedule else {})

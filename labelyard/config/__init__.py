@@ -19,6 +19,7 @@ from labelyard.config.export_section import ExportSection, FaultyShapes
 from labelyard.config.labels import AttributeSection, LabelSection
 from labelyard.config.loading import parse_spec, read_spec
 from labelyard.config.release_section import People, ReleasedImages, ReleaseSection, SplitsSection
+from labelyard.config.schedule_section import ScheduleSection
 
 __all__ = [
     "AttributeSection",
@@ -35,6 +36,7 @@ __all__ = [
     "People",
     "ReleaseSection",
     "ReleasedImages",
+    "ScheduleSection",
     "Source",
     "SplitsSection",
     "TaskSection",

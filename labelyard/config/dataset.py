@@ -33,6 +33,7 @@ from labelyard.config.fields import (
 )
 from labelyard.config.labels import LabelEntry, LabelSection, duplicates
 from labelyard.config.release_section import ReleaseSection
+from labelyard.config.schedule_section import ScheduleSection
 from labelyard.domain.assignment import ASSIGNMENT_POLICIES
 from labelyard.domain.batching import GroupBy
 from labelyard.domain.labels import Label
@@ -104,10 +105,10 @@ class Batching(Section):
             raise ValueError("write only the base name, such as _SUCCESS")
         return value
 
-    def problems(self) -> Iterator[Problem]:
-        """Yield the lack of any condition that closes a batch which is never full."""
-        if self.quiet is None and self.max_age is None and self.marker is None:
-            yield ("quiet",), "a batch that is never full would never close: set quiet, max_age or marker"
+    @property
+    def closes_by_itself(self) -> bool:
+        """Whether anything closes a batch that is never full."""
+        return self.quiet is not None or self.max_age is not None or self.marker is not None
 
 
 class UploadMethod(StrEnum):
@@ -260,6 +261,14 @@ class DatasetSpec(Section):
     """When a batch counts as late on the operations page."""
     expect: Every | None = None
     """How often new objects should arrive at least: `every 1d`. If they do not, somebody gets an alert; null: never."""
+    schedule: ScheduleSection = ScheduleSection()
+    """When things happen by themselves: ingest, release, sweep."""
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield the lack of any condition that closes a batch which is never full."""
+        if not self.batch.closes_by_itself and self.schedule.ingest is None:
+            never = "a batch that is never full would never close"
+            yield ("batch", "quiet"), f"{never}: set quiet, max_age or marker, or schedule.ingest"
 
     # Validated field by field, so that these errors are reported together with those of other fields.
     @field_validator("sources")

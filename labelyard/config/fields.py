@@ -58,18 +58,20 @@ def reject(problems: Iterable[Problem]) -> None:
 
 
 _UNITS = {"ms": 1, "s": 1000, "m": 60_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
-_DURATION = r"\s*(\d{1,12}(?:\.\d{1,6})?)\s*(ms|s|min|m|h|d)\s*"
+DURATION = r"\s*(\d{1,12}(?:\.\d{1,6})?)\s*(ms|s|min|m|h|d)\s*"
+"""The pattern of a duration in a text."""
 _LONGEST = timedelta(days=366)
 _SIZE = r"\s*\d{1,15}(\.\d{1,3})?\s*([kKmMgGtT]?[iI]?[bB])?\s*"
 _LARGEST = 2**50
 
 
-def _duration(value: object) -> timedelta:
+def parse_duration(value: object) -> timedelta:
+    """Return a duration as a dataset file writes it. Raises ValueError, which says what to write."""
     if isinstance(value, timedelta):
         milliseconds = Decimal(value // timedelta(milliseconds=1))
     elif isinstance(value, int | float) and not isinstance(value, bool):
         milliseconds = Decimal(value) * 1000
-    elif isinstance(value, str) and (found := re.fullmatch(_DURATION, value)):
+    elif isinstance(value, str) and (found := re.fullmatch(DURATION, value)):
         milliseconds = Decimal(found[1]) * _UNITS[found[2]]
     else:
         raise ValueError("write a duration, such as 90s, 15m, 2h or 1d")
@@ -87,11 +89,11 @@ def format_duration(length: timedelta) -> str:
 
 Duration = Annotated[
     timedelta,
-    BeforeValidator(_duration),
+    BeforeValidator(parse_duration),
     PlainSerializer(format_duration, return_type=str, when_used="json"),
     WithJsonSchema(
         {
-            "anyOf": [{"type": "string", "pattern": f"^{_DURATION}$"}, {"type": "number", "exclusiveMinimum": 0}],
+            "anyOf": [{"type": "string", "pattern": f"^{DURATION}$"}, {"type": "number", "exclusiveMinimum": 0}],
             "examples": ["90s", "15m", "2h", "1d"],
         }
     ),
@@ -101,18 +103,18 @@ Duration = Annotated[
 
 def _every(value: object) -> timedelta:
     if isinstance(value, timedelta):
-        return _duration(value)
+        return parse_duration(value)
     found = re.fullmatch(r"\s*every\s+(.*)", value) if isinstance(value, str) else None
     if found is None:
         raise ValueError("write every and a duration, such as: every 1d")
-    return _duration(found[1])
+    return parse_duration(found[1])
 
 
 Every = Annotated[
     timedelta,
     BeforeValidator(_every),
     PlainSerializer(lambda length: f"every {format_duration(length)}", return_type=str, when_used="json"),
-    WithJsonSchema({"type": "string", "pattern": rf"^\s*every\s{_DURATION}$", "examples": ["every 1d", "every 12h"]}),
+    WithJsonSchema({"type": "string", "pattern": rf"^\s*every\s{DURATION}$", "examples": ["every 1d", "every 12h"]}),
 ]
 """An interval in YAML: `every 1d`."""
 

@@ -75,7 +75,12 @@ class PersonCloses:
     """A person runs `labelyard close`."""
 
 
-BatchEvent = ObjectArrives | MarkerArrives | TimePasses | PersonCloses
+@dataclass(frozen=True)
+class DatasetIsIngested:
+    """ingest-dataset runs, by the dataset's schedule or because a person starts it."""
+
+
+BatchEvent = ObjectArrives | MarkerArrives | TimePasses | PersonCloses | DatasetIsIngested
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,8 @@ def decide(rules: BatchingRules, contents: BatchContents, event: BatchEvent) -> 
             return Decision(close_after=_full(rules, contents) or _overdue(rules, contents, now))
         case PersonCloses():
             return Decision(close_after="closed by a person")
+        case DatasetIsIngested():
+            return Decision(close_after="closed by a run of ingest-dataset")
 
 
 def group_of(rules: BatchingRules, obj: StoredObject) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from labelyard.escaping import printable
 
@@ -11,7 +12,8 @@ from labelyard.escaping import printable
 class StoredObject:
     """One content of one file in a bucket, identified by bucket, key and unquoted ETag.
 
-    `size` is in bytes, None where the notification had none; `version_id` is only for reading.
+    `size` is in bytes, None where the notification had none; `version_id` is only for reading. `modified` is when it
+    was written, which only a listing says.
     """
 
     bucket: str
@@ -19,6 +21,7 @@ class StoredObject:
     etag: str
     size: int | None = field(default=None, compare=False)
     version_id: str | None = field(default=None, compare=False)
+    modified: datetime | None = field(default=None, compare=False)
 
     @property
     def url(self) -> str:

@@ -40,9 +40,10 @@ def all_open(tx: Transaction) -> Sequence[Batch]:
     return tx.scalars(select(Batch).where(Batch.state == BatchState.OPEN).order_by(Batch.dataset)).all()
 
 
-def lock_open(tx: Transaction, dataset: str, group: str = UNGROUPED) -> Batch | None:
+def lock_open(tx: Transaction, dataset: str, group: str = UNGROUPED, *, backfill: bool = False) -> Batch | None:
     """Return the open batch of a dataset's group, or None. It and the dataset are locked until the transaction ends."""
-    return next(iter(lock_all_open(tx, dataset, Batch.object_group == group)), None)
+    of_group = (Batch.object_group == group, Batch.backfill.is_(backfill))
+    return next(iter(lock_all_open(tx, dataset, *of_group)), None)
 
 
 def lock_all_open(tx: Transaction, dataset: str, *conditions: ColumnElement[bool]) -> Sequence[Batch]:
@@ -54,17 +55,23 @@ def lock_all_open(tx: Transaction, dataset: str, *conditions: ColumnElement[bool
     return tx.scalars(locking).all()
 
 
-def get_or_open(tx: Transaction, dataset: str, group: str = UNGROUPED) -> Batch:
+def get_or_open(tx: Transaction, dataset: str, group: str = UNGROUPED, *, backfill: bool = False) -> Batch:
     """Return the open batch of a dataset's group, a new one if there is none. It is locked as by `lock_open`."""
-    found = lock_open(tx, dataset, group)
+    found = lock_open(tx, dataset, group, backfill=backfill)
     if found is not None:
         return found
     row = tx.get_one(Dataset, dataset)
-    return add(tx, row, row.last_batch_number + 1, group=group)
+    return add(tx, row, row.last_batch_number + 1, group=group, backfill=backfill)
 
 
 def add(
-    tx: Transaction, dataset: Dataset, number: int, state: BatchState = BatchState.OPEN, group: str = UNGROUPED
+    tx: Transaction,
+    dataset: Dataset,
+    number: int,
+    state: BatchState = BatchState.OPEN,
+    group: str = UNGROUPED,
+    *,
+    backfill: bool = False,
 ) -> Batch:
     """Add an empty batch to a locked dataset, with a number that no other batch has."""
     dataset.last_batch_number = max(dataset.last_batch_number, number)
@@ -79,6 +86,7 @@ def add(
         opened_at=now,
         last_registered_at=now,
         changed_at=now,
+        backfill=backfill,
     )
     tx.add(batch)
     tx.flush()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, select
 
 from labelyard.domain.category_ids import assign_ids, recover_ids
+from labelyard.domain.schedules import Timing, Verb
 from labelyard.errors import NotFound
 from labelyard.ledger.database import Transaction
 from labelyard.ledger.history import record
@@ -64,6 +66,16 @@ def spec(tx: Transaction, name: str, version: int | None = None) -> DatasetSpec:
     return _spec(found.document)
 
 
+def first_applied_at(tx: Transaction, name: str) -> datetime:
+    """Return when a dataset's file was applied for the first time. The dataset must exist."""
+    return tx.get_one(DatasetVersion, (name, 1)).applied_at
+
+
+def is_retired(tx: Transaction, name: str) -> bool:
+    """Return whether a dataset, which must exist, accepts no new objects."""
+    return tx.get_one(Dataset, name).retired_at is not None
+
+
 def lock(tx: Transaction, name: str) -> Dataset:
     """Return the dataset, locked for this transaction. Call it before locking a batch or inserting an object.
 
@@ -91,6 +103,12 @@ def current(tx: Transaction, *, retired: bool = False) -> Iterator[DatasetSpec]:
     )
     for document in tx.scalars(documents if retired else documents.where(Dataset.retired_at.is_(None))):
         yield _spec(document)
+
+
+def schedules(tx: Transaction) -> dict[str, dict[Verb, Timing]]:
+    """Return when the verbs of each dataset run; a retired dataset has no schedule."""
+    active = {spec.name: spec.schedule.timings() for spec in current(tx)}
+    return {name: active.get(name, {}) for name in tx.scalars(select(Dataset.name).order_by(Dataset.name))}
 
 
 def categories(tx: Transaction, name: str) -> dict[str, int]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, delete, func, select, update
 
 from labelyard.ledger import Transaction
-from labelyard.ledger.tables import Export
+from labelyard.ledger.tables import Batch, Export
 
 DEFAULT_FORMAT = "coco"
 """The format of a dataset file that names none; its keys do not name it."""
@@ -28,6 +29,17 @@ def latest(tx: Transaction, batch_id: str) -> Sequence[Export]:
     current = select(Export).where(Export.batch_id == batch_id, Export.current).order_by(Export.exported_at.desc())
     found = tx.scalars(current).all()
     return [export for export in found if export.task_updated == found[0].task_updated]
+
+
+def drawn(tx: Transaction, dataset: str) -> dict[str, int]:
+    """Return how many annotations of each label people drew in the tasks of the current exports."""
+    query = select(Export).join(Batch, Batch.id == Export.batch_id).where(Batch.dataset == dataset, Export.current)
+    accounts = {row.batch_id: row.account for row in tx.scalars(query.order_by(Export.id)) if row.account}
+    found: Counter[str] = Counter()
+    for account in accounts.values():  # each format of a batch has the same ones
+        for labels in account["drawn"].values():
+            found.update(labels)
+    return dict(found)
 
 
 def next_generation(tx: Transaction, batch_id: str) -> int:

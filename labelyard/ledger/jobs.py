@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import func, select
 
@@ -68,6 +68,26 @@ def clear_unassigned_choices(tx: Transaction, batch: str) -> None:
     for row in of_batch(tx, batch):
         if row.assignee is None:
             row.chosen_assignee, row.manual = None, False
+
+
+def unfinished_of(tx: Transaction, batch: str, person: str) -> Sequence[JobRow]:
+    """Return the jobs of a batch that a person has and has not completed."""
+    return [row for row in of_batch(tx, batch) if row.assignee == person and row.status is not JobStatus.COMPLETED]
+
+
+def clear_choices_of(tx: Transaction, batch: str, person: str) -> Sequence[JobRow]:
+    """Clear the choice of every unfinished job of a person, so that `choose_assignees` makes another; return these."""
+    rows = unfinished_of(tx, batch, person)
+    for row in rows:
+        row.chosen_assignee, row.manual = None, False
+    return rows
+
+
+def mark_manual(tx: Transaction, batch: str, job_ids: Collection[int]) -> None:
+    """Record that a person chose the assignees of these jobs: no run and no plan changes them."""
+    for row in of_batch(tx, batch):
+        if row.server_id in job_ids:
+            row.manual, row.choice_reason = True, "a person chose"
 
 
 def mark_assigned(tx: Transaction, row_id: int) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 
 from sqlalchemy import select, update
@@ -25,8 +26,12 @@ def register(
     found: Sequence[StoredObject],
     via: str,
     digests: Mapping[StoredObject, str | None] = MappingProxyType({}),
+    *,
+    backfill: bool = False,
 ) -> Sequence[Object]:
     """Register objects, add new ones to their dataset's open batches, and return the new ones.
+
+    With `backfill` these are batches of their own, which wait while others wait for a run.
 
     A new content of a file replaces one that was not uploaded. Where the old one was uploaded, the dataset's
     `overwrites` decides, unless `digests` (SHA-256) show that the bytes are the same.
@@ -35,29 +40,33 @@ def register(
     rows = _insert_unknown(tx, spec, same_content.keep_labelled(tx, spec, found, digests), via)
     earlier = _earlier(tx, spec.name, rows)
     wanted = [row for row in rows if not _quarantine_overwrite(tx, spec, row, earlier)]
-    add_to_batch(tx, spec, wanted, f"registered by {via}")
+    add_to_batch(tx, spec, wanted, f"registered by {via}", backfill=backfill)
     return rows
 
 
-def add_to_batch(tx: Transaction, spec: DatasetSpec, rows: Iterable[Object], reason: str) -> None:
+def add_to_batch(
+    tx: Transaction, spec: DatasetSpec, rows: Iterable[Object], reason: str, *, backfill: bool = False
+) -> None:
     """Add objects to the open batch of their group; batches close as `domain.batching` decides."""
     groups: dict[str, list[Object]] = {}
     for row in rows:
         groups.setdefault(group_of(spec.batch, row.stored), []).append(row)
     for group, members in groups.items():
-        _add_to_group(tx, spec, group, members, reason)
+        _add_to_group(tx, spec, members, reason, partial(batches.get_or_open, tx, spec.name, group, backfill=backfill))
 
 
-def _add_to_group(tx: Transaction, spec: DatasetSpec, group: str, rows: Iterable[Object], reason: str) -> None:
+def _add_to_group(
+    tx: Transaction, spec: DatasetSpec, rows: Iterable[Object], reason: str, open_batch: Callable[[], Batch]
+) -> None:
     batch, now = None, tx.now
     joining: list[Object] = []
     for row in rows:
-        batch = batch or batches.get_or_open(tx, spec.name, group)
+        batch = batch or open_batch()
         decision = decide(spec.batch, batches.contents(batch), ObjectArrives(row.size or 0, now))
         if decision.close_before is not None:
             _join(tx, batch, joining, reason)
             batches.close(tx, batch, decision.close_before)
-            batch, joining = batches.get_or_open(tx, spec.name, group), []
+            batch, joining = open_batch(), []
         joining.append(row)
         batch.objects += 1
         batch.bytes += row.size or 0
@@ -128,8 +137,9 @@ def register_marker(tx: Transaction, spec: DatasetSpec, obj: StoredObject, via: 
     if not rows:
         return []
     record(tx, "marker", f"registered by {via}", obj=rows[0])
-    by_group = {batch.object_group: batch for batch in batches.lock_all_open(tx, spec.name)}
-    closing = [by_group[group] for group in groups_of_marker(by_group, obj)]
+    opened = batches.lock_all_open(tx, spec.name)
+    groups = set(groups_of_marker({batch.object_group for batch in opened}, obj))
+    closing = [batch for batch in opened if batch.object_group in groups]
     for batch in closing:
         batches.close_on_event(tx, spec.batch, batch, MarkerArrives(obj.url))
     return closing

@@ -7,12 +7,15 @@ from datetime import datetime
 from itertools import islice
 from uuid import UUID, uuid5
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 
-from labelyard.domain.states import Event
+from labelyard.domain.states import INGESTING, BatchState, Event
 from labelyard.ledger import breakers
 from labelyard.ledger.database import Transaction
 from labelyard.ledger.tables import Batch, Dataset, LedgerIdentity, OutboxEvent
+
+_STARTS_BACKFILL = and_(Batch.backfill, Batch.state == BatchState.CLOSED)
+"""Condition of the events that start a backfilled batch, or start it again from the beginning."""
 
 
 def put(tx: Transaction, batch: Batch, event: Event) -> OutboxEvent:
@@ -24,30 +27,73 @@ def put(tx: Transaction, batch: Batch, event: Event) -> OutboxEvent:
     return row
 
 
-def unpublished(tx: Transaction, limit: int = 100) -> Sequence[tuple[OutboxEvent, str]]:
-    """Return the oldest events that are not published and that a run could act on, each with its dataset."""
+def unpublished(tx: Transaction, limit: int = 100, *, backfills: int = 1) -> Sequence[tuple[OutboxEvent, str]]:
+    """Return the oldest events that are not published and that a run could act on, each with its dataset.
+
+    The events that start backfilled batches are left out while any other batch waits for a run to be ingested; and of
+    these batches at most `backfills` are with Prefect and CVAT at once.
+    """
     now = tx.now
+    first = _unpublished(tx, now, ~_STARTS_BACKFILL, limit)
+    free = 0 if len(first) >= limit or _others_wait(tx, now) else backfills - _backfills_at_work(tx, now)
+    return [*first, *(_unpublished(tx, now, _STARTS_BACKFILL, free) if free > 0 else ())]
+
+
+def _unpublished(
+    tx: Transaction, now: datetime, condition: ColumnElement[bool], limit: int
+) -> Sequence[tuple[OutboxEvent, str]]:
     query = (
         select(OutboxEvent, Batch.dataset, Batch.cvat)
         .join(Batch, Batch.id == OutboxEvent.batch_id)
         .join(Dataset, Dataset.name == Batch.dataset)
         .where(
             OutboxEvent.published_at.is_(None),
-            Dataset.paused_at.is_(None),
-            breakers.servers_available(now),
+            _may_run(now),
+            condition,
         )
         .order_by(OutboxEvent.id)
-        .execution_options(yield_per=limit)  # thousands may wait, and each call needs only the first
+        .execution_options(yield_per=max(limit, 1))  # thousands may wait, and each call needs only the first
     )
     with tx.execute(query) as rows:
         waiting = (((row, dataset), cvat or "") for row, dataset, cvat in rows)
         return list(islice(breakers.limit_trials(tx, now, waiting), limit))
 
 
+def _others_wait(tx: Transaction, now: datetime) -> bool:
+    """Return whether a batch of what arrives now waits for its run, or for a slot in Prefect."""
+    waiting = (
+        select(Batch.id)
+        .join(Dataset, Dataset.name == Batch.dataset)
+        .where(
+            Batch.state == BatchState.CLOSED,
+            Batch.backfill.is_(False),
+            or_(Batch.not_before.is_(None), Batch.not_before <= now),
+            or_(Batch.leased_until.is_(None), Batch.leased_until <= now),
+            _may_run(now),
+        )
+    )
+    return bool(tx.scalar(select(waiting.exists())))
+
+
+def _backfills_at_work(tx: Transaction, now: datetime) -> int:
+    """Return how many backfilled batches a run works on, or soon will."""
+    waits = exists().where(OutboxEvent.batch_id == Batch.id, OutboxEvent.published_at.is_(None))
+    of_backfill = (Batch.backfill, Batch.state.in_(INGESTING), ~waits, _may_run(now))
+    joined = select(func.count()).select_from(Batch).join(Dataset, Dataset.name == Batch.dataset)
+    return tx.scalar(joined.where(*of_backfill)) or 0
+
+
+def _may_run(now: datetime) -> ColumnElement[bool]:
+    """Return the condition that the dataset is not paused and its servers are there."""
+    return and_(Dataset.paused_at.is_(None), breakers.servers_available(now))
+
+
 def waiting(tx: Transaction) -> tuple[int, datetime | None]:
-    """Return how many events are not published, and when the oldest was written."""
+    """Return how many events are not published, and when the oldest was written; without those of backfills."""
     count, since = tx.execute(
-        select(func.count(), func.min(OutboxEvent.written_at)).where(OutboxEvent.published_at.is_(None))
+        select(func.count(), func.min(OutboxEvent.written_at))
+        .join(Batch, Batch.id == OutboxEvent.batch_id)
+        .where(OutboxEvent.published_at.is_(None), ~_STARTS_BACKFILL)
     ).one()
     return count, since
 

@@ -107,11 +107,13 @@ class Batch(Table):
     next_step: Mapped[str | None]
     warning: Mapped[str | None]
     changed_at: Mapped[datetime]
+    backfill: Mapped[bool] = mapped_column(default=False)
+    """Its objects were in the bucket already: its first run waits while others wait for a run."""
 
     __table_args__ = (
         Index("ix_batch_state", "state"),
         Index("ix_batch_dataset_number", "dataset", "number", unique=True),
-        partial_index("uq_batch_one_open", "dataset", "object_group", where="state = 'open'"),
+        partial_index("uq_batch_one_open", "dataset", "object_group", "backfill", where="state = 'open'"),
     )
 
     def is_leased(self, now: datetime) -> bool:

@@ -75,7 +75,7 @@ def names_of_dataset(tx: Transaction, dataset: str) -> Iterator[tuple[str, Batch
 def with_late_tasks(tx: Transaction, since: datetime) -> Sequence[Batch]:
     """Return the batches for which a task may have been created after it had become useless, oldest first.
 
-    Since then they ended without a task, or abandoned one. A task that is created later still is left to `repair`.
+    Since then they ended without a task, or abandoned one. One that is created still later is left to a plan.
     """
     has_abandoned = exists().where(Task.batch_id == Batch.id, Task.state == TaskState.ABANDONED)
     useless = or_(Batch.state.in_(WITHOUT_TASK), has_abandoned)

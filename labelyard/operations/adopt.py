@@ -23,7 +23,7 @@ from labelyard.ledger import Transaction, batches, datasets, jobs, tasks
 from labelyard.ledger.history import record
 from labelyard.ledger.tables import Batch, Object
 from labelyard.ledger.tables import Task as TaskRow
-from labelyard.operations.repair import our_tasks
+from labelyard.operations.plan import our_tasks
 from labelyard.pipeline.create_task import task_url
 
 _log = logging.getLogger(__name__)

@@ -1,10 +1,11 @@
 """labelyard as Prefect flows: the only package that imports Prefect or knows its REST paths and resource ids.
 
-- Setting up: `deploy` (`labelyard deploy`), `doctor_checks` (`labelyard doctor`).
+- Setting up: `deploy` (`labelyard deploy`), `dataset_schedules` (the schedules of dataset files), `doctor_checks`
+  (`labelyard doctor`).
 - Starting runs: `events_over_rest` posts the outbox's events over REST, `pull` tells a worker where the flows are.
 - Inside a run: `states` (its final state), `waiting_runs` (it waits for a server), `current_run` (its tags and batch),
-  `run_log` (its log),
-  `events` (about a batch), `artifacts`, `batch_artifact`, `operations_artifact`, `markdown`.
+  `run_log` (its log), `events` (about a batch), `artifacts`, `batch_artifact`, `decision_artifact`, `pages`.
+- The forms of runs that a person starts: `parameters`.
 - Repairing what Prefect lost or left over: `orphaned_runs`, `recovered_runs`, `noop_runs`, `artifact_versions`,
   `failed_actions`.
 - Alerts: `alert_channels` sends them, `automations` lets Prefect watch housekeeping.
@@ -16,6 +17,8 @@ NOTHING_NEW = "Nothing new"
 """The name of the final state of a scheduled run that changed nothing."""
 SERVER_UNAVAILABLE = "Server unavailable"
 """The same, while a CVAT or object storage does not answer; a run of a batch waits in this state until it answers."""
+CAUGHT_UP = "Caught up"
+"""The name of the final state of a scheduled run that a newer one of the same schedule makes up for."""
 WAITING_FOR_CVAT = "Waiting for CVAT"
 """The state of a run whose task has no frames yet, until it asks again."""
 TRIED_AGAIN = "To be tried again"

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ import httpx
 import yaml
 
 from labelyard.context import open_context
-from labelyard.errors import PrefectUnreachable
+from labelyard.errors import LedgerError, PrefectUnreachable
+from labelyard.ledger import Ledger, datasets
 from labelyard.orchestration.automations import deploy_automations
 from labelyard.orchestration.best_effort import best_effort
+from labelyard.orchestration.dataset_schedules import PrefectSchedules
 from labelyard.orchestration.page_links import OPERATIONS
 from labelyard.orchestration.page_store import PageStore
 from labelyard.orchestration.pages import update_pages
@@ -27,10 +30,11 @@ _log = logging.getLogger(__name__)
 _QUOTED_LINES = 8
 
 
-def deploy_all(settings: Settings) -> None:
-    """Create or update the work pool, its queues and the deployments with their automations. Safe to repeat.
+def deploy_all(settings: Settings) -> str | None:
+    """Create or update the work pool, its queues and the deployments with their automations and schedules.
 
-    Raises PrefectUnreachable with the output of the Prefect command that failed, AlertNotSent for a missing block.
+    Safe to repeat. Return why the schedules of the datasets could not be created, None if they were. Raises
+    PrefectUnreachable with the output of the Prefect command that failed, AlertNotSent for a missing block.
     """
     _require_server(settings.prefect_api())
     project, environment = find_project(), _environment(settings)
@@ -44,6 +48,18 @@ def deploy_all(settings: Settings) -> None:
         command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(rendered)]
         _run(command, environment, project)
     deploy_automations(settings)
+    return _sync_schedules(settings)
+
+
+def _sync_schedules(settings: Settings) -> str | None:
+    """Make the schedules of datasets those of their files in the ledger, as `labelyard apply` does."""
+    try:
+        with closing(Ledger(settings.ledger)) as ledger, ledger.read_only() as tx:
+            declared = datasets.schedules(tx)
+    except LedgerError as error:
+        return error.happened
+    PrefectSchedules(settings).sync(declared)
+    return None
 
 
 def operations_url(settings: Settings) -> str:

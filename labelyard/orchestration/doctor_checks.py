@@ -30,6 +30,7 @@ _USE_POSTGRESQL = (
 _LATE = timedelta(minutes=1)
 _LATE_RUNS_ALLOWED = 10
 _DAY = timedelta(days=1)
+_MOST_BLOCKS = 200  # Prefect's maximum
 
 
 def checks(_installation: Installation) -> Mapping[str, Check]:
@@ -57,6 +58,7 @@ def check_prefect(installation: Installation) -> Iterator[CheckResult]:
         yield _check_automations(_ask(http, "POST", "/automations/filter", {}), config["deployments"])
         yield _check_worker(http, installation.settings.deploy.pool)
         yield _check_load(http)
+        yield _check_secrets(http)
 
 
 def check_alerts(installation: Installation) -> Iterator[CheckResult]:
@@ -162,6 +164,25 @@ def _check_load(http: httpx.Client) -> CheckResult:
     if busy or late > _LATE_RUNS_ALLOWED:
         return warning("Prefect's load", f"{message}: work is late, not lost", _USE_POSTGRESQL)
     return ok("Prefect's load", message)
+
+
+def _check_secrets(http: httpx.Client) -> CheckResult:
+    """Check that blocks with secrets are only on a server that asks for a login."""
+    if http.auth is not None:
+        return ok("secrets", "Prefect requires a login")
+    blocks = _ask(http, "POST", "/block_documents/filter", {"limit": _MOST_BLOCKS})
+    secret = sorted(
+        f"{block['block_type']['slug']}/{block['name']}"
+        for block in blocks
+        if (block.get("block_schema") or {}).get("fields", {}).get("secret_fields")
+    )
+    if not secret:
+        return ok("secrets", "Prefect requires no login, and no block has secrets")
+    message = f"Prefect requires no login: whoever reaches it can read the secrets of the blocks {', '.join(secret)}"
+    next_step = (
+        "set PREFECT_SERVER_API_AUTH_STRING for the server and PREFECT_API_AUTH_STRING here, or keep them in .env"
+    )
+    return warning("secrets", message, next_step)
 
 
 def _late_runs(http: httpx.Client) -> int:

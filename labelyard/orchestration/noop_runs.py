@@ -19,12 +19,12 @@ from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound
 
-from labelyard.orchestration import NOTHING_NEW, SERVER_UNAVAILABLE, TRIED_AGAIN
+from labelyard.orchestration import CAUGHT_UP, NOTHING_NEW, SERVER_UNAVAILABLE, TRIED_AGAIN
 from labelyard.orchestration.best_effort import best_effort
 
 _MOST_AT_ONCE = 200  # Prefect's maximum
 _LABELYARD = DeploymentFilter(tags=DeploymentFilterTags(all_=["labelyard"]))
-_NO_OP = [NOTHING_NEW, SERVER_UNAVAILABLE, TRIED_AGAIN]
+_NO_OP = [NOTHING_NEW, SERVER_UNAVAILABLE, TRIED_AGAIN, CAUGHT_UP]
 _NO_OP_IF_SCHEDULED = [*_NO_OP, "Cancelled"]
 """A scheduled run is cancelled when it is due while enough others of its deployment run; others by a person."""
 _ENDED = FlowRunFilterStateType(any_=[StateType.COMPLETED, StateType.CANCELLED])

@@ -30,7 +30,7 @@ from labelyard.errors import (
 )
 from labelyard.ledger import batches
 from labelyard.operations.status import unavailable_servers
-from labelyard.orchestration import NOTHING_NEW, SERVER_UNAVAILABLE, TRIED_AGAIN, WAITING_FOR_CVAT
+from labelyard.orchestration import CAUGHT_UP, NOTHING_NEW, SERVER_UNAVAILABLE, TRIED_AGAIN, WAITING_FOR_CVAT
 from labelyard.orchestration.artifacts import publish_failure
 from labelyard.orchestration.current_run import batch_of_run
 from labelyard.orchestration.run_log import join_run_log
@@ -59,6 +59,11 @@ def no_op(unavailable: Mapping[str, str]) -> State[Any]:
 def tried_again(failures: Iterable[str]) -> State[Any]:
     """Return the final state of a scheduled run whose failures the next one tries again, or a person knows already."""
     return Completed(name=TRIED_AGAIN, message="\n".join(failures))
+
+
+def caught_up(newer: datetime) -> State[Any]:
+    """Return the final state of a run that was due long ago, and whose work the one that was due at `newer` does."""
+    return Completed(name=CAUGHT_UP, message=f"the run that was due at {newer:%Y-%m-%d %H:%M} UTC makes up for it")
 
 
 def waiting_for_cvat(found: Mapping[str, Any]) -> State[Any]:

@@ -40,12 +40,15 @@ class Assigned:
     missing: tuple[str, ...]
 
 
-def assign_jobs(lease: BatchLease) -> Assigned:
-    """Assign every job. Raises SettingsError if CVAT has none of the dataset's annotators."""
+def assign_jobs(lease: BatchLease, people: Sequence[str] = ()) -> Assigned:
+    """Assign every job, to `people` or by default to the dataset's annotators.
+
+    Raises SettingsError if CVAT has none of them.
+    """
     usernames = {user.id: user.username for user in lease.cvat.users()}
     active = {user.username: user.id for user in lease.cvat.assignable_users()}
     spec = _current_spec(lease)
-    annotators = spec.annotators
+    annotators = people or spec.annotators
     present = [name for name in annotators if name in active]
     missing = tuple(name for name in annotators if name not in active)
     if not present:

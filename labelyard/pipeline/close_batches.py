@@ -6,7 +6,7 @@ import logging
 from datetime import datetime
 
 from labelyard.context import Context
-from labelyard.domain.batching import PersonCloses, TimePasses, closes_at
+from labelyard.domain.batching import DatasetIsIngested, PersonCloses, TimePasses, closes_at
 from labelyard.domain.states import BatchState
 from labelyard.errors import NotFound
 from labelyard.failpoints import failpoint
@@ -41,6 +41,16 @@ def close_now(context: Context, dataset: str) -> list[Batch]:
                 f"{dataset} has no open batch: no object was registered since the last one closed",
                 next_step="labelyard status",
             )
+    return closed
+
+
+def close_for_ingest(context: Context, dataset: str) -> list[Batch]:
+    """Close every open batch of a dataset that has objects, because the dataset is ingested now; return those."""
+    with context.ledger.transaction() as tx:
+        rules = datasets.spec(tx, dataset).batch
+        opened = batches.lock_all_open(tx, dataset)
+        closed = [one for one in opened if batches.close_on_event(tx, rules, one, DatasetIsIngested()) is not None]
+    failpoint("close_batches.ingested")
     return closed
 
 

@@ -129,7 +129,7 @@ def _get_task(cvat: Cvat, batch: Batch, task_id: int) -> Task:
     except CvatError as error:
         error.where = f"{batch.id}, task {task_id} on {cvat.url}"
         if isinstance(error, CvatNotFound):
-            error.next_step = "labelyard repair --apply, which creates the task again"
+            error.next_step = f"labelyard apply {batch.dataset}, which creates the task again"
             if batch.state is BatchState.EXPORTED:
                 error.next_step = f"labelyard archive {batch.id} if its work is done; else {error.next_step}"
         raise

@@ -2,7 +2,7 @@
 
 They come from a creation that took effect long after its response was lost, from a run that had lost its lease, and
 from a process that died between the creation and its record. They are looked for when a batch ends without a task,
-when it is exported, and by the sweep for an hour after a batch ended or abandoned a task; `labelyard repair` finds them
+when it is exported, and by the sweep for an hour after a batch ended or abandoned a task; `labelyard plan` finds them
 at any time. A task with frames, or with an upload of which CVAT may make frames, is never deleted here. The sweep also
 deletes the task of a cancelled batch once CVAT has lost its upload, because it will never have frames.
 """

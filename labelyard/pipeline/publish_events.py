@@ -98,13 +98,14 @@ def record_not_started(context: Context, batch_id: str, reason: str) -> bool:
 
 
 def _unpublished(context: Context) -> dict[int, EventToPublish]:
-    """Return unpublished events by the id of their outbox row."""
+    """Return unpublished events by the id of their outbox row. Backfills get at most half of the runs."""
+    backfills = max(1, context.settings.deploy.batches_at_once // 2)
     with context.ledger.read_only() as tx:
         return {
             row.id: EventToPublish(
                 str(outbox.event_id(tx, row)), row.event, row.batch_id, dataset, row.attempt, row.written_at
             )
-            for row, dataset in outbox.unpublished(tx)
+            for row, dataset in outbox.unpublished(tx, backfills=backfills)
         }
 
 

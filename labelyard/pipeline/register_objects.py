@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from labelyard.config import DatasetSpec
 from labelyard.context import Context
@@ -22,6 +23,10 @@ from labelyard.sources.notifications import NotifiedObject
 from labelyard.storage import content_digests, head_objects, missing_objects, readable_objects
 
 _log = logging.getLogger(__name__)
+BACKFILL = "backfill"
+"""What reports objects that `labelyard backfill` finds."""
+_HISTORY = timedelta(hours=1)
+"""What was written so long before the dataset file was first applied does not arrive now."""
 _ASKED_AT_ONCE = 100
 """Refused objects that are asked for together; the next ones only if one of these can be read."""
 
@@ -100,19 +105,29 @@ def _mark_deleted(context: Context, spec: DatasetSpec, missing: Sequence[StoredO
     return count
 
 
-def sweep_sources(context: Context) -> SweepResult:
-    """List every source of every dataset and register what the ledger lacks. A source that fails stops only itself.
+def sweep_sources(context: Context, dataset: str | None = None) -> SweepResult:
+    """List every source of a dataset and register what the ledger lacks; by default of all that have no own schedule.
 
-    Sources are not listed while the store's breaker is open; `probe` closes it.
+    A source that fails stops only itself. Sources are not listed while the store's breaker is open; `probe` closes it.
+    Raises NotFound for an unknown dataset; a retired one has nothing to register.
     """
     registered: dict[str, Registered] = {}
     failures = _Failures()
-    for spec in _current_specs(context):
+    for spec in _specs_to_sweep(context, dataset):
         found = sum(_sweep_dataset(context, spec, failures), Registered())
         registered[spec.name] = found
         if found.new:
             _log.info("%s: the sweep found %d objects that no notification had reported", spec.name, found.new)
     return SweepResult(registered, failures.all, failures.new)
+
+
+def _specs_to_sweep(context: Context, dataset: str | None) -> list[DatasetSpec]:
+    specs = _current_specs(context)
+    if dataset is None:
+        return [spec for spec in specs if spec.schedule.sweep is None]
+    with context.ledger.read_only() as tx:
+        datasets.spec(tx, dataset)  # it must be known
+    return [spec for spec in specs if spec.name == dataset]
 
 
 @dataclass
@@ -220,7 +235,11 @@ def _register_new(context: Context, spec: DatasetSpec, fresh: Sequence[StoredObj
             uncompared = same_content.uncompared(tx, spec.name, files, digests)
             if not uncompared:
                 # Files first: a marker closes the batch that they have just joined.
-                registered = objects.register(tx, spec, files, via, digests)
+                history, arriving = _divide(files, via, datasets.first_applied_at(tx, spec.name))
+                registered = [
+                    *objects.register(tx, spec, history, via, digests, backfill=True),
+                    *objects.register(tx, spec, arriving, via, digests),
+                ]
                 for marker in markers:
                     objects.register_marker(tx, spec, marker, via)
                 failpoint("register_objects.written")
@@ -229,6 +248,18 @@ def _register_new(context: Context, spec: DatasetSpec, fresh: Sequence[StoredObj
         digests |= content_digests(context.store, uncompared)
     failpoint("register_objects.registered")
     return len(registered)
+
+
+def _divide(
+    files: Sequence[StoredObject], via: str, applied_at: datetime
+) -> tuple[list[StoredObject], list[StoredObject]]:
+    """Return the files that are history, and those that arrive now."""
+    history: list[StoredObject] = []
+    arriving: list[StoredObject] = []
+    for obj in files:
+        is_old = obj.modified is not None and obj.modified < applied_at - _HISTORY
+        (history if is_old or via == BACKFILL else arriving).append(obj)
+    return history, arriving
 
 
 def _current_specs(context: Context) -> list[DatasetSpec]:

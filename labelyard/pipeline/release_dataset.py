@@ -22,7 +22,7 @@ import msgspec
 from labelyard.config import DatasetSpec, People, ReleasedImages
 from labelyard.context import Context
 from labelyard.domain.objects import s3_url
-from labelyard.errors import InputError, LeaseLost, LedgerError
+from labelyard.errors import InputError, LeaseLost, LedgerError, NothingExported
 from labelyard.failpoints import failpoint
 from labelyard.ledger import datasets, releases
 from labelyard.ledger.release_tables import Release
@@ -84,7 +84,7 @@ def release_dataset(context: Context, dataset: str, *, dry_run: bool = False) ->
     """Merge the current exports of a dataset into a release; with `dry_run` nothing is written.
 
     If nothing has changed since the newest release, there is no other one. Raises NotFound for an unknown dataset,
-    LeaseTaken while another run releases it, InputError if no batch is exported or a file cannot be used, StoreError if
+    LeaseTaken while another run releases it, NothingExported, InputError if a file cannot be used, StoreError if
     the bucket refuses. The newest release stays as it is then, and the next call continues.
     """
     with (
@@ -142,7 +142,7 @@ def _acquired(context: Context, dataset: str, folder: Path) -> Iterator[_Buildin
 
 def _require_exports(release: Release) -> None:
     if not release.exports:
-        raise InputError(
+        raise NothingExported(
             "no batch is exported in the format coco, or all were reopened", where=release.dataset,
             next_step="labelyard status",
         )  # fmt: skip

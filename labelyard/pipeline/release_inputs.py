@@ -23,7 +23,7 @@ from labelyard.pipeline.release_images import ReleaseImages
 from labelyard.releases.passport import BatchFacts, JobFacts, Passport
 from labelyard.releases.sources import SourceFile
 
-_REPAIR = "labelyard repair"
+_REPAIR = "labelyard plan"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from labelyard.context import Context
-from labelyard.pipeline.close_batches import close_due
+from labelyard.ledger.tables import Dataset
+from labelyard.pipeline.close_batches import close_due, close_for_ingest
 from labelyard.pipeline.leftover_tasks import delete_late_tasks
 from labelyard.pipeline.publish_events import EventsApi, publish_events, publish_waiting
 from labelyard.pipeline.register_objects import SweepResult, sweep_sources
@@ -19,16 +21,44 @@ class Swept:
     published: int
 
 
-def sweep(context: Context, events: EventsApi) -> Swept:
-    """List every source, register new objects, close due batches, publish events again for batches without a run.
+def sweep(context: Context, events: EventsApi, dataset: str | None = None) -> Swept:
+    """List the sources, register new objects, close due batches, publish events again for batches without a run.
 
+    With a dataset only its sources are listed, without one those of all datasets that have no schedule of their own.
     Tasks that CVAT created too late are deleted.
 
-    Raises PrefectUnreachable.
+    Raises PrefectUnreachable, and NotFound for an unknown dataset.
     """
     published = publish_waiting(context, events)  # before the listing, which may take minutes
-    sources = sweep_sources(context)
+    sources = sweep_sources(context, dataset)
     close_due(context)
     published += publish_events(context, events)
     delete_late_tasks(context)  # last: a CVAT that does not respond must not delay the others
     return Swept(sources, published)
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """What was closed and sent: the batches with the number of their objects.
+
+    A batch that was full while the sources were listed is not among them: it was sent then.
+    """
+
+    new: int
+    batches: Mapping[str, int]
+    failed: Sequence[str]
+    is_paused: bool
+
+
+def ingest_dataset(context: Context, events: EventsApi, dataset: str) -> Ingested:
+    """Register what has arrived in a dataset's sources, close its open batches and publish their events.
+
+    A paused dataset closes its batches, and sends them when it is resumed. Raises NotFound, PrefectUnreachable.
+    """
+    sources = sweep_sources(context, dataset)
+    closed = close_for_ingest(context, dataset)
+    publish_events(context, events)
+    with context.ledger.read_only() as tx:
+        is_paused = tx.get_one(Dataset, dataset).paused_at is not None
+    new = sum(count.new for count in sources.registered.values())
+    return Ingested(new, {batch.id: batch.objects for batch in closed}, sources.failed, is_paused)

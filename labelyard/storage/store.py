@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, closing
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -138,11 +139,19 @@ class Store:
         return self.head(bucket, key)
 
     def list(
-        self, bucket: str, prefix: str = "", *, after: str = "", page_size: int = LISTING_PAGE
+        self,
+        bucket: str,
+        prefix: str = "",
+        *,
+        after: str = "",
+        page_size: int = LISTING_PAGE,
+        since: datetime | None = None,
+        until: datetime | None = None,
     ) -> Iterator[StoredObject]:
         """Yield the objects below a prefix with keys greater than `after`, in the store's order; one request a page.
 
-        A listing has no version ids.
+        Only those last written at or after `since` and before `until`, times with a time zone. A listing has no version
+        ids.
         """
         where = s3_url(bucket, prefix)
         start = {"StartAfter": after} if after else {}
@@ -151,11 +160,15 @@ class Store:
                 Bucket=bucket, Prefix=prefix, PaginationConfig={"PageSize": page_size}, **start
             ):
                 for found in page.get("Contents", ()):
+                    written = found["LastModified"]
+                    if (since is not None and written < since) or (until is not None and written >= until):
+                        continue
                     yield StoredObject(
                         bucket=bucket,
                         key=found["Key"],
                         etag=found["ETag"].strip('"'),
                         size=found["Size"],
+                        modified=written,
                     )
 
     def presign(self, obj: StoredObject, seconds: int) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from labelyard.errors import ProcessFailed, SettingsError
 from labelyard.ledger import Ledger
-from labelyard.orchestration import NOTHING_NEW, SERVER_UNAVAILABLE, TRIED_AGAIN, WAITING_FOR_CVAT
+from labelyard.orchestration import CAUGHT_UP, NOTHING_NEW, SERVER_UNAVAILABLE, TRIED_AGAIN, WAITING_FOR_CVAT
 from labelyard.orchestration.deploy import operations_url
 from labelyard.orchestration.fast_worker import is_supported, slower_without, worker_type
 from labelyard.settings import Settings, UpSettings, is_loopback, without_set
@@ -28,10 +28,10 @@ from labelyard.supervisor.supervisor import Supervisor
 FOLDER = Path(".labelyard")
 """The folder of a running labelyard: logs, Prefect's database, and by default the ledger and the spool."""
 
+_NO_OP_STATES = (NOTHING_NEW, SERVER_UNAVAILABLE, TRIED_AGAIN, WAITING_FOR_CVAT, CAUGHT_UP, "Cancelled")
 _ROUTINE_EVENTS = (
     *(f"prefect.flow-run.{state}" for state in ("Scheduled", "Pending", "Submitting", "Running", "heartbeat")),
-    *(f"prefect.flow-run.{state}" for state in (NOTHING_NEW, SERVER_UNAVAILABLE, TRIED_AGAIN, WAITING_FOR_CVAT)),
-    "prefect.flow-run.Cancelled",
+    *(f"prefect.flow-run.{state}" for state in _NO_OP_STATES),
     "prefect.flow-run.pull-step.executed",
     "prefect.worker.submitted-flow-run",
     "prefect.worker.executed-flow-run",

@@ -1,4 +1,4 @@
-"""The labelling lead: cancels and archives batches, quarantines objects, retires datasets, and repairs at the end."""
+"""The labelling lead: ends batches, quarantines objects, retires datasets, and applies the plan at the end."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from contextlib import suppress
 
 from sqlalchemy import select
 
-from labelyard.domain.repair_plan import Action
+from labelyard.domain.plan import Action
 from labelyard.domain.states import BatchState
 from labelyard.errors import LabelyardError
 from labelyard.ledger.tables import Batch, Object
-from labelyard.operations import manual, repair
+from labelyard.operations import manual
+from labelyard.operations.apply import carry_out
+from labelyard.operations.plan import survey_tasks
 from tests.chaos.fault_plan import Decision
 from tests.chaos.scenario import Scenario
 
@@ -33,17 +35,18 @@ class Lead:
                     self._scenario.fault_counts[f"lead: {decision.what}"] += 1
 
     def repair(self) -> list[str]:
-        """Run `labelyard repair --apply` and return what it could not fix, or should never have to fix."""
+        """Carry out the plan of the tasks; return what could not be fixed, or should never have to be fixed."""
         context, dataset = self._scenario.context, self._scenario.spec.name
-        found = repair.survey(context, dataset)
+        found = survey_tasks(context, dataset)
         expected = [one for one in found if one.action is Action.DELETE_TASK]
         self._scenario.fault_counts["repair: empty task deleted"] += len(expected)
-        self._scenario.log += [f"repair: {one.where}: {one.what}: {one.action}" for one in found]
-        failed = repair.apply(context, expected)
+        self._scenario.log += [f"the plan: {one}" for one in found]
+        applied = carry_out(context, expected)
+        failed = [*applied.failed, *([applied.stopped] if applied.stopped else ())]
         return [
-            *(f"repair finds {one.where}: {one.what}" for one in found if one not in expected),
-            *(f"repair cannot fix {one.where}: {error}" for one, error in failed),
-            *(f"after repair, {one.where}: {one.what}" for one in repair.survey(context, dataset) if one in expected),
+            *(f"the plan has {one}" for one in found if one not in expected),
+            *(f"cannot be fixed: {one}: {error}" for one, error in failed),
+            *(f"after it was fixed: {one}" for one in survey_tasks(context, dataset) if one in expected),
         ]
 
     def _decide(self, decision: Decision) -> bool:

@@ -7,6 +7,8 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from prefect.blocks.system import Secret
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from labelyard.operations.doctor.check import CheckResult, Status
 from labelyard.operations.doctor.runner import run_checks
@@ -58,3 +60,17 @@ def test_a_busy_database_of_prefect_is_a_warning_that_names_postgresql(
     result = eventually(warned, "the doctor to see the event", RUN_SECONDS)
     assert "1 actions found the database busy" in result.message
     assert "PREFECT_SERVER_DATABASE_CONNECTION_URL" in result.next_step
+
+
+def test_secrets_in_a_server_without_a_login_are_a_warning_that_names_the_blocks(
+    settings: Settings, prefect_server: PrefectServer
+) -> None:
+    assert results(settings)["secrets"].status is Status.OK
+    with temporary_settings({PREFECT_API_URL: prefect_server.api_url}):
+        block = Secret(value="a password").save("cvat-password")
+    found = results(settings)["secrets"]
+    assert found.status is Status.WARNING
+    assert "secret/cvat-password" in found.message
+    assert "a password" not in found.message
+    assert "PREFECT_SERVER_API_AUTH_STRING" in found.next_step
+    prefect_server.call("DELETE", f"/block_documents/{block}")

@@ -29,7 +29,10 @@ from labelyard.settings import DeploySettings
 TEXT = (find_project() / "prefect.yaml").read_text(encoding="utf-8")
 DOCUMENT: dict[str, Any] = yaml.safe_load(TEXT)
 DEPLOYMENTS: list[dict[str, Any]] = DOCUMENT["deployments"]
-STARTED_BY_PEOPLE = {"release-dataset", "report-operations"}
+MANUAL = {"retry-batch", "quarantine-object", "reassign-jobs", "pause-dataset"}
+"""Those that only a person starts."""
+STARTED_BY_PEOPLE = {"ingest-dataset", "release-dataset", "report-operations", *MANUAL}
+"""Those, and those that schedules of dataset files start too."""
 by_name = pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda deployment: deployment["name"])
 
 
@@ -91,6 +94,21 @@ def test_the_entrypoint_of_a_deployment_is_a_flow_with_the_parameters_of_its_tri
     assert flow.persist_result is False
     for trigger in deployment.get("triggers", []):
         assert set(trigger["parameters"]) == set(flow.parameters.properties)
+
+
+@by_name
+def test_the_form_of_a_deployment_that_a_person_starts_describes_and_limits_each_field(
+    deployment: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if deployment["name"] not in STARTED_BY_PEOPLE:
+        return
+    monkeypatch.syspath_prepend(str(find_project()))
+    flow = load_flow_from_entrypoint(f"{find_project()}/{deployment['entrypoint']}", use_placeholder_flow=False)
+    assert flow.parameters.properties
+    for name, field in flow.parameters.properties.items():
+        assert field["description"].endswith("."), name
+        kinds = [field, *field.get("anyOf", []), *field.get("allOf", [])]
+        assert name == "why" or any("pattern" in kind or "$ref" in kind for kind in kinds), name
 
 
 def test_each_event_of_the_outbox_starts_exactly_one_deployment() -> None:

@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from labelyard.domain.repair_plan import Action
+from labelyard.domain.plan import Action
 from labelyard.domain.tasks import Task, TaskSpec
 from labelyard.errors import LabelyardError
 from labelyard.ledger import batches, tasks
-from labelyard.operations import manual, repair
+from labelyard.operations import manual
+from labelyard.operations.apply import carry_out
+from labelyard.operations.plan import survey_tasks
 from labelyard.pipeline.acquire_batch import acquire_batch
 from labelyard.pipeline.create_task import create_task
 from tests.support.workspace import FIRST, Workspace, complete_and_export, ingest, ingest_until_done
@@ -140,9 +142,11 @@ def create(street: Workspace, name: str) -> Task:
     return street.context.cvat("default").create_task(TaskSpec(name, tuple(street.spec.task.cvat_labels())))
 
 
-def repair_all(street: Workspace) -> list[Action]:
-    plan = repair.survey(street.context)
-    assert repair.apply(street.context, plan) == []
+def apply_plan(street: Workspace) -> list[Action]:
+    """Plan the tasks, carry it out, and return the action of every difference."""
+    plan = survey_tasks(street.context)
+    applied = carry_out(street.context, plan)
+    assert (applied.failed, applied.stopped) == ([], None)
     return [one.action for one in plan]
 
 

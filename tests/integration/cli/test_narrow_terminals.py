@@ -93,14 +93,14 @@ def test_the_tasks_and_jobs_of_cvat_show_names_whole(workspace: Workspace, call:
     assert "annotation" in call("cvat", "jobs", task).output
 
 
-def test_repair_shows_what_differs_and_the_fix_whole(workspace: Workspace, call: Call) -> None:
+def test_the_plan_shows_what_differs_whole(workspace: Workspace, call: Call) -> None:
     workspace.put("1.jpg")
     workspace.close_batch()
     ingest(workspace)
     task = workspace.line().task_id or 0
     workspace.context.cvat("default").delete_task(task)
-    plan = json.loads(call("repair", "--json").stdout)[0]
-    assert_whole(call("repair"), plan["where"], plan["what"], plan["action"], "labelyard repair --apply")
+    [found] = json.loads(call("plan", "--json").stdout)["differences"]
+    assert_whole(call("plan"), f"+ {found['where']}: {found['what']} → {found['action']}")
 
 
 def test_doctor_shows_each_next_step_whole_on_a_line_of_its_own(workspace: Workspace, call: Call) -> None:

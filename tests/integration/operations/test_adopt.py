@@ -12,7 +12,9 @@ from labelyard.context import open_context
 from labelyard.errors import CvatDisagrees
 from labelyard.ledger import batches, datasets
 from labelyard.ledger.tables import History
-from labelyard.operations import adopt, repair
+from labelyard.operations import adopt
+from labelyard.operations.apply import carry_out
+from labelyard.operations.plan import survey_tasks
 from labelyard.pipeline.collect_finished import collect
 from labelyard.pipeline.register_objects import sweep_sources
 from tests.support.fresh_ledger import create_ledger
@@ -39,7 +41,7 @@ def test_an_adopted_task_that_is_deleted_is_created_again(workspace: Workspace) 
     workspace.put("left.jpg", picture(1))
     adopt.adopt(workspace.context, "street", [workspace.create_task("a person's", "left.jpg")])
     workspace.context.cvat("default").delete_task(workspace.line().task_id or 0)
-    repair.apply(workspace.context, repair.survey(workspace.context))
+    carry_out(workspace.context, survey_tasks(workspace.context), allow_loss=True)
     ingest(workspace)
     assert workspace.line().state == "assigned"
 

@@ -9,20 +9,20 @@ from typing import Any
 
 import pytest
 
-from labelyard.domain.repair_plan import Action
+from labelyard.domain.plan import Action
 from labelyard.ledger import batches
-from labelyard.operations import repair
+from labelyard.operations.plan import survey_tasks
 from labelyard.pipeline.leftover_tasks import delete_late_tasks
 from tests.support.batch_ends import (
     ENDS,
     HAVE_A_TASK,
     LEFT_TO_REPAIR,
     QUICK_ENDS,
+    apply_plan,
     cancelled_with_an_empty_task,
     create,
     empty_tasks,
     names,
-    repair_all,
 )
 from tests.support.workspace import FIRST, Workspace
 
@@ -44,7 +44,7 @@ _SOME_ENDS = [end if end in QUICK_ENDS else pytest.param(end, marks=pytest.mark.
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_a_task_that_is_created_after_the_end_is_deleted_by_the_sweep_or_by_repair(
+def test_a_task_that_is_created_after_the_end_is_deleted_by_the_sweep_or_by_apply(
     street: Workspace, end: Callable[[Workspace], None]
 ) -> None:
     end(street)
@@ -52,14 +52,14 @@ def test_a_task_that_is_created_after_the_end_is_deleted_by_the_sweep_or_by_repa
     assert late, "no name is known"
     own = end is cancelled_with_an_empty_task
     assert delete_late_tasks(street.context) == (0 if end in LEFT_TO_REPAIR else len(late) + own)
-    assert repair_all(street) == [Action.DELETE_TASK] * (len(late) if end in LEFT_TO_REPAIR else 0)
+    assert apply_plan(street) == [Action.DELETE_TASK] * (len(late) if end in LEFT_TO_REPAIR else 0)
     assert street.tasks_on_server() == (end in HAVE_A_TASK)
     assert empty_tasks(street) == []
-    assert repair.survey(street.context) == []
+    assert survey_tasks(street.context) == []
 
 
 @pytest.mark.parametrize("end", _SOME_ENDS)
-def test_a_task_that_is_created_much_later_is_deleted_by_repair(
+def test_a_task_that_is_created_much_later_is_deleted_by_apply(
     street: Workspace, end: Callable[[Workspace], None]
 ) -> None:
     end(street)
@@ -68,7 +68,7 @@ def test_a_task_that_is_created_much_later_is_deleted_by_repair(
         batches.get(tx, FIRST).changed_at = tx.now - timedelta(days=30)
     late = [create(street, name) for name in names(street)]
     assert delete_late_tasks(street.context) == 0
-    assert repair_all(street) == [Action.DELETE_TASK] * len(late)
+    assert apply_plan(street) == [Action.DELETE_TASK] * len(late)
     assert street.tasks_on_server() == (end in HAVE_A_TASK)
 
 
@@ -84,14 +84,14 @@ def test_no_empty_task_stays_at_any_end_after_any_fault(
     street.sandbox.faults.clear()
     time.sleep(rule.get("delay", 0))
     delete_late_tasks(street.context)
-    assert set(repair_all(street)) <= {Action.DELETE_TASK}
+    assert set(apply_plan(street)) <= {Action.DELETE_TASK}
     assert empty_tasks(street) == []
     assert street.tasks_on_server() == (end in HAVE_A_TASK)
-    assert repair.survey(street.context) == []
+    assert survey_tasks(street.context) == []
 
 
 @pytest.mark.parametrize("end", _SOME_ENDS)
-def test_a_task_with_frames_is_never_deleted_and_repair_names_it(
+def test_a_task_with_frames_is_never_deleted_and_the_plan_names_it(
     street: Workspace, end: Callable[[Workspace], None]
 ) -> None:
     end(street)
@@ -99,6 +99,6 @@ def test_a_task_with_frames_is_never_deleted_and_repair_names_it(
     delete_late_tasks(street.context)
     full = [street.create_task(name, "a.jpg") for name in names(street)]
     assert delete_late_tasks(street.context) == 0
-    found = repair.survey(street.context)
+    found = survey_tasks(street.context)
     assert [(one.action, one.task_id) for one in found] == [(Action.REPORT, task) for task in full]
     assert street.tasks_on_server() == len(full) + (end in HAVE_A_TASK)

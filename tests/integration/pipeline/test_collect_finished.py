@@ -98,7 +98,7 @@ def test_a_deleted_task_is_shown_in_the_status_of_its_batch(two_files: Workspace
     two_files.context.cvat("default").delete_task(two_files.line().task_id or 0)
     assert list(collect(two_files.context).failed or ()) == ["street-00001"]
     assert "there is no task" in (two_files.line().error or "")
-    assert two_files.line().next_step == "labelyard repair --apply, which creates the task again"
+    assert two_files.line().next_step == "labelyard apply street, which creates the task again"
 
 
 def test_a_task_that_cannot_be_read_needs_a_person_once_and_the_batch_has_no_error_when_it_is_back(
@@ -107,7 +107,7 @@ def test_a_task_that_cannot_be_read_needs_a_person_once_and_the_batch_has_no_err
     ingest(closed)
     closed.set_faults({"on": "GET /api/v1/tasks", "status": 404})
     assert [collect(closed.context).needs_person for _ in range(3)] == [(FIRST,), (), ()]
-    assert "labelyard repair --apply" in (closed.line().next_step or "")
+    assert "labelyard apply street" in (closed.line().next_step or "")
     closed.set_faults()
     assert collect(closed.context).failed == {}
     assert closed.line().error is None

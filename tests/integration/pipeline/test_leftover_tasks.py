@@ -8,25 +8,26 @@ import pytest
 from pydantic import SecretStr
 
 from labelyard.cvat import connect
-from labelyard.domain.repair_plan import Action
+from labelyard.domain.plan import Action
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import TaskSpec
 from labelyard.errors import CvatDisagrees, LabelyardError, LeaseLost, NoUsableImage
 from labelyard.ledger import datasets, tasks
 from labelyard.ledger.tables import Batch
-from labelyard.operations import adopt, manual, repair
+from labelyard.operations import adopt, manual
+from labelyard.operations.plan import survey_tasks
 from labelyard.pipeline import create_task as create_task_module
 from labelyard.pipeline.acquire_batch import acquire_batch
 from labelyard.pipeline.leftover_tasks import delete_late_tasks
 from labelyard.pipeline.upload_data import upload_data
 from tests.support.batch_ends import (
+    apply_plan,
     cancel,
     close_one_file,
     create,
     names,
     no_image,
     quarantined_by_a_person,
-    repair_all,
 )
 from tests.support.waiting import eventually
 from tests.support.workspace import FIRST, AtFailpoint, Workspace, finish_jobs, ingest
@@ -48,7 +49,7 @@ def test_a_batch_that_a_person_cancels_while_its_task_is_created_keeps_no_task(
     delete_late_tasks(street.context)
     assert street.tasks_on_server() == 0
     assert (street.line().state, street.line().task_id) == ("cancelled", None)
-    assert repair.survey(street.context) == []
+    assert survey_tasks(street.context) == []
 
 
 @pytest.mark.parametrize("point", ["planned", "searched", "sent", "recorded"])
@@ -134,7 +135,7 @@ def test_the_task_of_a_cancelled_batch_is_deleted_once_cvat_has_lost_its_upload(
     eventually(lambda: delete_late_tasks(street.context), "the deletion of the task", 10)
     assert street.tasks_on_server() == 0
     assert (street.line().state, street.line().task_id) == ("cancelled", None)
-    assert repair.survey(street.context) == []
+    assert survey_tasks(street.context) == []
 
 
 def test_an_upload_of_which_cvat_still_makes_frames_stays_when_its_batch_is_cancelled(street: Workspace) -> None:
@@ -144,12 +145,12 @@ def test_an_upload_of_which_cvat_still_makes_frames_stays_when_its_batch_is_canc
     ingest(street)
     cancel(street)
     assert delete_late_tasks(street.context) == 0
-    [found] = repair.survey(street.context)
+    [found] = survey_tasks(street.context)
     assert (found.action, "has an upload, but no frames" in found.what) == (Action.REPORT, True)
     street.sandbox.faults.stop()
     eventually(street.frames, "the frames", 10)
     assert delete_late_tasks(street.context) == 0
-    assert repair.survey(street.context) == []
+    assert survey_tasks(street.context) == []
 
 
 # --- nobody's work is deleted -----------------------------------------------------------------------------------------
@@ -171,7 +172,7 @@ def test_frames_that_a_person_put_into_the_task_stay_when_the_batch_ends(
         ingest(street)
     delete_late_tasks(street.context)
     assert street.tasks_on_server() == 2
-    [found] = repair.survey(street.context)
+    [found] = survey_tasks(street.context)
     assert (found.action, "was abandoned for street-00001" in found.what) == (Action.REPORT, True)
 
 
@@ -183,7 +184,7 @@ def test_an_empty_task_of_another_account_or_another_name_is_not_deleted(street:
     for other in (f"my {name}", name.upper(), f"{name} #2", "street-00001"):
         create(street, other)
     assert delete_late_tasks(street.context) == 0
-    assert set(repair_all(street)) == {Action.REPORT}
+    assert set(apply_plan(street)) == {Action.REPORT}
     assert street.tasks_on_server() == 5
 
 
@@ -195,16 +196,16 @@ def test_an_empty_task_with_the_name_of_an_adopted_task_is_not_deleted_by_its_ex
     finish_jobs(street, adopted.batch_id)
     with acquire_batch(street.context, adopted.batch_id, (BatchState.COMPLETED,)):
         assert street.tasks_on_server() == 2
-    assert repair.survey(street.context) == []
+    assert survey_tasks(street.context) == []
 
 
-# --- what repair says meanwhile ---------------------------------------------------------------------------------------
+# --- what the plan says meanwhile -------------------------------------------------------------------------------------
 
 
 def test_a_task_that_a_run_is_creating_is_no_finding(street: Workspace, at_failpoint: AtFailpoint) -> None:
     found: list[object] = []
     close_one_file(street)
-    at_failpoint(create_task_module, "create_task.sent", lambda: found.extend(repair.survey(street.context)))
+    at_failpoint(create_task_module, "create_task.sent", lambda: found.extend(survey_tasks(street.context)))
     ingest(street)
     assert found == []
 
@@ -219,13 +220,13 @@ def test_a_task_of_a_failed_batch_that_is_not_recorded_is_reported_and_retry_con
     at_failpoint(create_task_module, "create_task.sent", conflict)
     with pytest.raises(CvatDisagrees):
         ingest(street)
-    [found] = repair.survey(street.context)
+    [found] = survey_tasks(street.context)
     assert (found.action, "labelyard retry street-00001" in found.what) == (Action.REPORT, True)
     assert delete_late_tasks(street.context) == 0
     street.retry()
     ingest(street)
     assert (street.line().state, street.tasks_on_server()) == ("assigned", 1)
-    assert repair.survey(street.context) == []
+    assert survey_tasks(street.context) == []
 
 
 def test_names_on_a_cvat_that_the_dataset_has_left_are_looked_for_there(street: Workspace) -> None:
@@ -237,7 +238,7 @@ def test_names_on_a_cvat_that_the_dataset_has_left_are_looked_for_there(street: 
         assert tx.get_one(Batch, FIRST).cvat == "default"
         assert [server for server, _, _ in tasks.names_of_dataset(tx, "street")] == ["default"]
         assert [spec.name for spec in datasets.current(tx, retired=True)] == ["street"]
-    assert [one.task_id for one in repair.survey(street.context)] == [late.id]
+    assert [one.task_id for one in survey_tasks(street.context)] == [late.id]
 
 
 def test_a_sweep_goes_on_while_cvat_does_not_respond(street: Workspace) -> None:

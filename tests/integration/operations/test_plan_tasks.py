@@ -9,21 +9,24 @@ from sqlalchemy import inspect
 from cvat_sandbox import serve
 from labelyard.context import open_context
 from labelyard.domain.labels import Label
-from labelyard.domain.repair_plan import Action, Discrepancy
+from labelyard.domain.plan import Action, Difference
 from labelyard.domain.tasks import TaskSpec
-from labelyard.errors import LedgerError, NoUsableImage
+from labelyard.errors import InputError, LedgerError, NoUsableImage
 from labelyard.ledger import breakers, exports, tasks
 from labelyard.ledger.tables import Export
-from labelyard.operations import manual, repair
+from labelyard.operations import manual
+from labelyard.operations.apply import carry_out
+from labelyard.operations.plan import survey_tasks
+from labelyard.operations.reassign import reassign
 from labelyard.pipeline.collect_finished import collect
 from labelyard.settings import CvatSettings
 from tests.support.workspace import USERS, Workspace, complete_and_export, export, ingest
 
 
 def fix_all(workspace: Workspace) -> list[Action]:
-    plan = repair.survey(workspace.context)
-    repair.apply(workspace.context, plan)
-    return [discrepancy.action for discrepancy in plan]
+    plan = survey_tasks(workspace.context)
+    carry_out(workspace.context, plan, allow_loss=True)
+    return [one.action for one in plan]
 
 
 def task_id(workspace: Workspace) -> int:
@@ -31,7 +34,7 @@ def task_id(workspace: Workspace) -> int:
 
 
 def test_without_differences_there_are_no_findings(assigned: Workspace) -> None:
-    assert repair.survey(assigned.context) == []
+    assert survey_tasks(assigned.context) == []
 
 
 def test_a_task_deleted_in_cvat_is_created_again(assigned: Workspace) -> None:
@@ -40,7 +43,7 @@ def test_a_task_deleted_in_cvat_is_created_again(assigned: Workspace) -> None:
     assert (assigned.line().state, assigned.line().jobs) == ("closed", [])
     ingest(assigned)
     assert (assigned.line().state, len(assigned.line().jobs)) == ("assigned", 1)
-    assert repair.survey(assigned.context) == []
+    assert survey_tasks(assigned.context) == []
 
 
 def test_a_late_duplicate_of_a_batch_that_ended_without_a_task_is_deleted(workspace: Workspace) -> None:
@@ -63,7 +66,7 @@ def test_a_task_that_the_account_may_not_see_is_reported_and_never_created_again
         root.assign(job.id, ann)
     other = CvatSettings(url=assigned.sandbox.url, username="bob", password=SecretStr("bobpass1"))
     with open_context(assigned.context.settings.model_copy(update={"cvat": {"default": other}})) as context:
-        [discrepancy] = repair.survey(context)
+        [discrepancy] = survey_tasks(context)
         assert (discrepancy.action, "may not read" in discrepancy.what) == (Action.REPORT, True)
         assert "may not read it" in next(iter((collect(context).failed or {}).values()))
         with context.ledger.read_only() as tx:
@@ -77,7 +80,7 @@ def test_a_deleted_task_of_an_exported_batch_needs_nothing_once_the_batch_is_arc
     assert (assigned.line().next_step or "").startswith("labelyard archive street-00001 if its work is done; else")
     manual.archive(assigned.context, "street-00001")
     assert (collect(assigned.context).failed, assigned.line().state) == ({}, "archived")
-    assert repair.survey(assigned.context) == []
+    assert survey_tasks(assigned.context) == []
     with pytest.raises(LedgerError, match="from archived to archived"):
         manual.archive(assigned.context, "street-00001")
 
@@ -97,7 +100,7 @@ def test_a_job_without_an_assignee_is_assigned(assigned: Workspace) -> None:
     cvat.assign(assigned.line().jobs[0].id, None)
     assert fix_all(assigned) == [Action.ASSIGN]
     assert cvat.jobs(task_id(assigned))[0].assignee is not None
-    assert repair.survey(assigned.context) == []
+    assert survey_tasks(assigned.context) == []
 
 
 def test_an_export_missing_from_the_bucket_is_written_again(assigned: Workspace) -> None:
@@ -106,13 +109,13 @@ def test_an_export_missing_from_the_bucket_is_written_again(assigned: Workspace)
     assigned.s3.delete_object(Bucket=bucket, Key=key)
     assert fix_all(assigned) == [Action.EXPORT_AGAIN]
     assert export(assigned).generation == 2
-    assert repair.survey(assigned.context) == []
+    assert survey_tasks(assigned.context) == []
 
 
 def test_a_missing_file_of_a_second_format_is_found_too(assigned: Workspace) -> None:
     complete_and_export(assigned)
     add_yolo(assigned, "out/street-00001.yolo.zip")
-    [found] = repair.survey(assigned.context)
+    [found] = survey_tasks(assigned.context)
     assert (found.action, "out/street-00001.yolo.zip" in f"{found.where} {found.what}") == (Action.EXPORT_AGAIN, True)
 
 
@@ -121,7 +124,7 @@ def test_a_missing_extra_file_of_an_export_is_found_too(assigned: Workspace) -> 
     with assigned.context.ledger.transaction() as tx:
         coco = next(one for one in exports.latest(tx, "street-00001") if one.format == "coco")
         coco.other_files = {"out/street-00001.extra.json": "0"}
-    [found] = repair.survey(assigned.context)
+    [found] = survey_tasks(assigned.context)
     assert (found.action, "out/street-00001.extra.json" in found.what) == (Action.EXPORT_AGAIN, True)
 
 
@@ -135,27 +138,98 @@ def add_yolo(workspace: Workspace, key: str) -> None:
 
 def test_a_renamed_task_or_one_on_an_earlier_cvat_does_not_count_as_deleted(assigned: Workspace) -> None:
     assigned.context.cvat("default").patch_task(task_id(assigned), name="Monday's")
-    assert repair.survey(assigned.context) == []
+    assert fix_all(assigned) == [Action.REPORT]
     with serve(USERS) as other:
         at = assigned.context.settings.cvat["default"].model_copy(update={"url": other.url})
         assigned.context.settings.cvat["other"] = at
         assigned.apply(cvat="other")
-        assert repair.survey(assigned.context) == []
+        assert fix_all(assigned) == [Action.REPORT]
 
 
 def test_the_task_of_a_cancelled_batch_is_no_finding(assigned: Workspace) -> None:
     manual.cancel(assigned.context, "street-00001", "wrong labels")
-    assert repair.survey(assigned.context) == []
+    assert survey_tasks(assigned.context) == []
 
 
-def test_an_outdated_plan_changes_nothing(assigned: Workspace) -> None:
+def test_nothing_more_is_done_once_something_has_changed_since_the_plan(assigned: Workspace) -> None:
     cvat, name = assigned.context.cvat("default"), assigned.line().task_name or ""
-    duplicate = assigned.create_task(name, "1.jpg")
-    outdated = [
-        Discrepancy("here", "deleted", Action.RECREATE_TASK, "street-00001", task_id(assigned)),
-        Discrepancy("here", "empty", Action.DELETE_TASK, "street-00001", duplicate),
+    first, second = (cvat.create_task(TaskSpec(name, (Label("car"),))).id for _ in range(2))
+    plan = survey_tasks(assigned.context)
+    assert [one.task_id for one in plan] == [first, second]
+    assigned.upload_to(first, "1.jpg")
+    applied = carry_out(assigned.context, plan)
+    assert (applied.done, applied.failed) == ([], [])
+    assert applied.stopped is not None
+    step, outdated = applied.stopped
+    assert (step.task_id, outdated.next_step) == (first, "labelyard plan street")
+    assert (cvat.task(first).size, cvat.task(second).size) == (1, 0)
+
+
+def test_a_deleted_task_that_is_there_again_is_not_created_again(assigned: Workspace) -> None:
+    plan = _plan_without_task(assigned)
+    applied = carry_out(assigned.context, plan)
+    assert (applied.done, applied.stopped is not None, assigned.line().state) == ([], True, "assigned")
+
+
+def _plan_without_task(workspace: Workspace) -> list[Difference]:
+    """The plan as it would be without the task, which is there."""
+    hidden = CvatSettings(url=workspace.sandbox.url, username="root", password=SecretStr("rootpass"))
+    with serve(USERS) as empty:
+        elsewhere = hidden.model_copy(update={"url": empty.url})
+        with open_context(workspace.context.settings.model_copy(update={"cvat": {"default": elsewhere}})) as context:
+            plan = survey_tasks(context)
+    assert [one.action for one in plan] == [Action.RECREATE_TASK]
+    return plan
+
+
+def test_a_task_whose_exports_would_be_replaced_is_created_again_only_if_that_is_allowed(assigned: Workspace) -> None:
+    complete_and_export(assigned)
+    assigned.context.cvat("default").delete_task(task_id(assigned))
+    plan = survey_tasks(assigned.context)
+    assert [one.loses for one in plan] == ["what its exports hold: the new task replaces them"]
+    with pytest.raises(InputError, match=r"loses what its exports hold[\s\S]*nothing was applied[\s\S]*--allow-loss"):
+        carry_out(assigned.context, plan)
+    assert assigned.line().state == "exported"
+    assert len(carry_out(assigned.context, plan, allow_loss=True).done) == 1
+    assert assigned.line().state == "closed"
+
+
+def test_what_a_person_changed_in_cvat_is_named_and_left_as_it_is(assigned: Workspace) -> None:
+    cvat = assigned.context.cvat("default")
+    labels = tuple(label for label in cvat.task(task_id(assigned)).labels)
+    cvat.patch_task(task_id(assigned), name="Monday's", labels=(*labels, Label("van")))
+    assert [str(one) for one in survey_tasks(assigned.context)] == [
+        f'! street-00001, task {task_id(assigned)}: a person has renamed it to "Monday\'s"',
+        f"! street-00001, task {task_id(assigned)}: a person has changed its labels: +van",
     ]
-    failed = repair.apply(assigned.context, outdated)
-    assert [error.what for _, error in failed] == ["it exists again", "it has data by now"]
-    assert assigned.line().state == "assigned"
-    assert cvat.task(duplicate).size == 1
+
+
+def test_an_export_that_is_older_than_the_task_is_written_again(assigned: Workspace) -> None:
+    complete_and_export(assigned)
+    with assigned.context.ledger.transaction() as tx:
+        for row in exports.latest(tx, "street-00001"):
+            row.task_updated = "earlier"
+    assert fix_all(assigned) == [Action.EXPORT_AGAIN]
+    assert assigned.line().state == "completed"
+
+
+def test_the_jobs_of_somebody_who_is_no_annotator_any_more_go_to_others(assigned: Workspace) -> None:
+    assert [job.assignee for job in assigned.line().jobs] == ["ann"]
+    assigned.apply(annotators=["bob"])
+    [found] = survey_tasks(assigned.context)
+    assert f"ann is no annotator any more and has job {assigned.line().jobs[0].id}" in str(found)
+    assert fix_all(assigned) == [Action.REASSIGN]
+    assert [job.assignee for job in assigned.line().jobs] == ["bob"]
+    assert survey_tasks(assigned.context) == []
+
+
+def test_open_jobs_go_to_the_other_annotators_or_to_a_named_person(assigned: Workspace) -> None:
+    [moved] = reassign(assigned.context, "ann")
+    assert [(job.annotator, job.job_id) for job in moved.jobs] == [("bob", assigned.line().jobs[0].id)]
+    [back] = reassign(assigned.context, "bob", "root", "street")
+    assert [job.annotator for job in back.jobs] == ["root"]
+    assert survey_tasks(assigned.context) == [], "root is no annotator, but a person chose them"
+    with pytest.raises(InputError, match="bob has no unfinished job in street"):
+        reassign(assigned.context, "bob", None, "street")
+    with pytest.raises(InputError, match="no active user 'zoe'"):
+        reassign(assigned.context, "root", "zoe")

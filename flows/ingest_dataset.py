@@ -1,0 +1,40 @@
+"""The flow that ingests a dataset: by its schedule, or when a person starts it."""
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+
+from labelyard.context import open_context
+from labelyard.operations.probe_servers import unavailable
+from labelyard.orchestration.current_run import newer_run_of_schedule, tag_run
+from labelyard.orchestration.events_over_rest import PrefectEvents
+from labelyard.orchestration.parameters import DatasetName
+from labelyard.orchestration.states import caught_up, no_op, report_failures
+from labelyard.pipeline.sweep import ingest_dataset as ingest
+
+
+@flow(name="ingest-dataset", flow_run_name="ingest {dataset}", persist_result=False)
+@report_failures
+def ingest_dataset(dataset: DatasetName) -> State:
+    """Send everything that has arrived for a dataset to CVAT now, without waiting for its batches to be full.
+
+    Its sources are listed first, so that objects without a notification are in it.
+
+    Args:
+        dataset: The name of the dataset, as its file and `labelyard status` have it.
+    """
+    if newer := newer_run_of_schedule():
+        return caught_up(newer)
+    tag_run(dataset)
+    with open_context() as context:
+        ingested = ingest(context, PrefectEvents(context.settings), dataset)
+        failing = unavailable(context)
+    if ingested.failed:
+        return Failed(message="\n".join(ingested.failed))
+    if not ingested.new and not ingested.batches:
+        return no_op(failing)
+    sent = ", ".join(f"{batch} ({objects} objects)" for batch, objects in ingested.batches.items()) or "nothing"
+    if ingested.is_paused:
+        next_step = f"labelyard resume {dataset}, or the deployment pause-dataset"
+        return Completed(name="Paused", message=f"closed {sent}; {dataset} is paused\n  next: {next_step}")
+    return Completed(name="Sent", message=f"registered {ingested.new} objects; sent {sent}")

@@ -1,0 +1,291 @@
+"""`labelyard plan`: compare what is declared with ledger, bucket, CVAT and Prefect. Nothing is changed.
+
+A dataset file is compared with the version in the ledger; a dataset, as the ledger has it, with everything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from typing import Any, Protocol
+
+from labelyard.config import DatasetSpec
+from labelyard.context import Context
+from labelyard.cvat import Cvat
+from labelyard.domain.objects import s3_url
+from labelyard.domain.plan import (
+    Action,
+    Difference,
+    Sign,
+    Topic,
+    plan_accounts,
+    plan_labels,
+    plan_objects,
+    plan_people,
+    plan_settings,
+)
+from labelyard.domain.plan_tasks import GivenName, RecordedTask, plan_tasks
+from labelyard.domain.schedules import Timing, Verb
+from labelyard.domain.states import BatchState, TaskState
+from labelyard.domain.task_names import task_name_pattern
+from labelyard.domain.tasks import JobStatus, Task
+from labelyard.errors import CvatHidden, CvatNotFound, LabelyardError, NotFound
+from labelyard.ledger import Transaction, datasets, exports, jobs, objects, tasks
+from labelyard.ledger.tables import Batch, Export
+from labelyard.ledger.tables import Task as TaskRow
+from labelyard.sources.listing import pages
+
+_SHOWN_KEYS = 3
+
+
+class Schedules(Protocol):
+    """What a plan needs of Prefect. Every method raises PrefectUnreachable."""
+
+    def compare(self, declared: Mapping[str, Mapping[Verb, Timing]]) -> list[Difference]:
+        """Return how Prefect's schedules differ from the declared ones."""
+
+    def carry_out(self, step: Difference, declared: Mapping[Verb, Timing]) -> None:
+        """Create, change back or delete one schedule."""
+
+
+@dataclass
+class Plan:
+    """The differences, dataset by dataset, and what could not be compared: the error of each server by its part."""
+
+    differences: list[Difference] = field(default_factory=list)
+    not_compared: dict[str, LabelyardError] = field(default_factory=dict)
+
+    @property
+    def steps(self) -> list[Difference]:
+        """The differences that `labelyard apply` resolves; the others need a person."""
+        return [one for one in self.differences if one.action is not Action.REPORT]
+
+
+# --- a dataset file ---------------------------------------------------------------------------------------------------
+
+
+def plan_file(tx: Transaction, spec: DatasetSpec) -> list[Difference]:
+    """Return what applying a dataset file changes in the ledger; nothing if it says what its stored version says."""
+    before = _stored_spec(tx, spec.name)
+    name, old = spec.name, before.model_dump(mode="json") if before else {}
+    labels = before.task.cvat_labels() if before else ()
+    found = [
+        *plan_labels(name, labels, spec.task.cvat_labels(), exports.drawn(tx, name)),
+        *plan_people(name, before.annotators if before else (), spec.annotators),
+    ]
+    if before is None:
+        found.insert(0, Difference(name, Topic.SETTINGS, Sign.ADD, "a new dataset", "", Action.STORE))
+    else:
+        found += plan_settings(name, _settings(old), _settings(spec.model_dump(mode="json")))
+    return found
+
+
+def _stored_spec(tx: Transaction, name: str) -> DatasetSpec | None:
+    with suppress(NotFound):
+        return datasets.spec(tx, name)
+    return None
+
+
+def _settings(document: Mapping[str, Any], path: str = "") -> dict[str, str]:
+    """Return the fields of a stored file by their paths; those that the plan compares in another way are left out."""
+    found: dict[str, str] = {}
+    for name, value in document.items():
+        where = f"{path}{name}"
+        if where in ("task.labels", "annotators"):
+            continue
+        if isinstance(value, dict):
+            found |= _settings(value, f"{where}.")
+        elif value is not None and value != "":
+            found[where] = _text(value)
+    return found
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_text, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{name}: {_text(one)}' for name, one in value.items())}}}"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+# --- datasets ---------------------------------------------------------------------------------------------------------
+
+
+def plan_datasets(context: Context, names: Sequence[str], schedules: Schedules) -> Plan:
+    """Compare datasets, by default all, with what is there. A server that does not answer stops only its part.
+
+    Raises NotFound for an unknown dataset.
+    """
+    plan = Plan()
+    with context.ledger.read_only() as tx:
+        for name in names:
+            datasets.spec(tx, name)  # it must be known
+        specs = [spec for spec in datasets.current(tx, retired=True) if not names or spec.name in names]
+        declared = datasets.schedules(tx)
+    for spec in specs:
+        wanted = {spec.name: declared[spec.name]}
+        _add(plan, f"{spec.name}: schedules", partial(schedules.compare, wanted))
+        _add(plan, f"{spec.name}: people", partial(_accounts, context, spec))
+        _add(plan, f"{spec.name}: objects", partial(_unregistered, context, spec))
+        _add(plan, f"{spec.name}: tasks", partial(_survey_dataset, context, spec))
+    return plan
+
+
+def _add(plan: Plan, part: str, compare: Callable[[], Iterable[Difference]]) -> None:
+    try:
+        plan.differences += compare()
+    except LabelyardError as error:
+        plan.not_compared[part] = error
+
+
+def _accounts(context: Context, spec: DatasetSpec) -> Iterator[Difference]:
+    with context.ledger.read_only() as tx:
+        if datasets.is_retired(tx, spec.name):
+            return
+    users = context.cvat(spec.cvat).users()
+    active = {user.username for user in users if user.is_active}
+    yield from plan_accounts(spec.name, spec.cvat, spec.annotators, active, {user.username for user in users})
+
+
+def _unregistered(context: Context, spec: DatasetSpec) -> Iterator[Difference]:
+    """Compare the listing of each source with the ledger. A retired dataset accepts no objects."""
+    with context.ledger.read_only() as tx:
+        if datasets.is_retired(tx, spec.name):
+            return
+    for source in spec.sources:
+        count, keys = 0, list[str]()
+        for page in pages(context.store.list(source.bucket, source.prefix)):
+            ours = [obj for obj in page if spec.refusal(obj.bucket, obj.key) is None and "\0" not in obj.key]
+            with context.ledger.read_only() as tx:
+                missing = objects.unregistered(tx, spec.name, ours)
+            count += len(missing)
+            keys += [obj.url.removeprefix(f"s3://{source.bucket}/") for obj in islice(missing, _SHOWN_KEYS - len(keys))]
+        yield from plan_objects(spec.name, s3_url(source.bucket, source.prefix), keys, count)
+
+
+# --- tasks ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Recorded:
+    """A task in the ledger with its batch, its exports that must be in the bucket, and who left it."""
+
+    row: TaskRow
+    batch: Batch
+    exports: Sequence[Export]
+    labels: tuple[str, ...]
+    leavers: Mapping[int, str]
+
+
+def survey_tasks(context: Context, dataset: str | None = None) -> list[Difference]:
+    """Return how the tasks differ, of one dataset or of all. Raises CvatErrors and StoreErrors."""
+    with context.ledger.read_only() as tx:
+        specs = [spec for spec in datasets.current(tx, retired=True) if dataset in (None, spec.name)]
+    return [one for spec in specs for one in _survey_dataset(context, spec)]
+
+
+def survey_again(context: Context, step: Difference) -> list[Difference]:
+    """Compare the task and the batch of one difference again, and no others."""
+    with context.ledger.read_only() as tx:
+        spec = datasets.spec(tx, step.dataset)
+    recorded = _recorded_tasks(context, spec, step.batch_id)
+    with context.ledger.read_only() as tx:
+        names = [one for one in tasks.names_of_dataset(tx, spec.name) if one[2].batch_id == step.batch_id]
+    servers = sorted({*(one.row.cvat for one in recorded), *(server for server, _, _ in names)})
+    found: list[Difference] = []
+    for server in servers:
+        of_server = [one for one in recorded if one.row.cvat == server]
+        given = [GivenName(name, state) for where, state, name in names if where == server]
+        wanted = {step.task_id, *(one.row.server_id for one in of_server)} - {None}
+        present = dict(_read_tasks(context.cvat(server), wanted))
+        found += _compare_server(context, spec, server, of_server, given, present)
+    return found
+
+
+def _read_tasks(cvat: Cvat, task_ids: Iterable[int | None]) -> Iterator[tuple[int, Task]]:
+    for task_id in task_ids:
+        with suppress(CvatNotFound, CvatHidden):
+            yield task_id or 0, cvat.task(task_id or 0)
+
+
+def our_tasks(cvat: Cvat, spec: DatasetSpec) -> Iterator[Task]:
+    """Return the tasks of our account that have a name which labelyard gives to tasks of this dataset."""
+    me, pattern = cvat.whoami().id, task_name_pattern(spec.name)
+    return (task for task in cvat.tasks(name=f"{spec.name}-") if task.owner == me and pattern.fullmatch(task.name))
+
+
+def _survey_dataset(context: Context, spec: DatasetSpec) -> list[Difference]:
+    recorded = _recorded_tasks(context, spec)
+    names: dict[str, list[GivenName]] = {}
+    with context.ledger.read_only() as tx:
+        for server, state, name in tasks.names_of_dataset(tx, spec.name):
+            names.setdefault(server, []).append(GivenName(name, state))
+    servers = sorted({spec.cvat, *names, *(one.row.cvat for one in recorded)})
+    found: list[Difference] = []
+    for server in servers:
+        of_server = [one for one in recorded if one.row.cvat == server]
+        present = {task.id: task for task in our_tasks(context.cvat(server), spec)}
+        found += _compare_server(context, spec, server, of_server, names.get(server, []), present)
+    return found
+
+
+def _recorded_tasks(context: Context, spec: DatasetSpec, batch_id: str | None = None) -> list[_Recorded]:
+    with context.ledger.read_only() as tx:
+        labels: dict[int, tuple[str, ...]] = {}
+        found = []
+        for row, batch in tasks.of_dataset(tx, spec.name):
+            if row.state is TaskState.ABANDONED or batch_id not in (None, batch.id):
+                continue
+            if batch.version not in labels:
+                version = datasets.spec(tx, spec.name, batch.version)
+                labels[batch.version] = tuple(label.name for label in version.task.labels)
+            leavers = {
+                job.server_id: job.assignee
+                for job in jobs.of_batch(tx, batch.id)
+                if job.assignee and not job.manual and job.assignee not in spec.annotators
+                and job.status is not JobStatus.COMPLETED
+            }  # fmt: skip
+            written = exports.latest(tx, batch.id)
+            found.append(_Recorded(row, batch, written, labels[batch.version], leavers))
+    return found
+
+
+def _compare_server(
+    context: Context,
+    spec: DatasetSpec,
+    server: str,
+    recorded: Sequence[_Recorded],
+    names: Sequence[GivenName],
+    present: dict[int, Task],
+) -> Iterator[Difference]:
+    known, hidden = [_known(context, one) for one in recorded], set[int]()
+    cvat = context.cvat(server)
+    for one in known:
+        if one.task_id in present or not one.has_task:
+            continue
+        try:  # the list by owner and name lacks tasks that were renamed, or created by another account
+            present[one.task_id] = cvat.task(one.task_id)
+        except CvatHidden as error:
+            hidden.add(one.task_id)
+            where = f"{one.batch_id}, task {one.task_id}"
+            yield Difference(spec.name, Topic.TASKS, Sign.NOTE, where, error.what, Action.REPORT, one.batch_id)
+        except CvatNotFound:
+            continue
+    yield from plan_tasks(spec.name, [one for one in known if one.task_id not in hidden], names, present.values())
+
+
+def _known(context: Context, one: _Recorded) -> RecordedTask:
+    # A batch with people again has exports of before: the next ones replace them, whether the files exist or not.
+    exported = one.batch.state is BatchState.EXPORTED
+    files = {
+        s3_url(row.bucket, key): not exported or context.store.exists(row.bucket, key)
+        for row in one.exports
+        for key in (row.key, *row.other_files)
+    }
+    return RecordedTask(
+        one.batch.id, one.row.server_id or 0, one.row.name, one.batch.state, files,
+        frozenset(row.task_updated for row in one.exports), one.labels, one.leavers,
+    )  # fmt: skip
