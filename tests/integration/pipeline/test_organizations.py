@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import SecretStr
 
+from cvat_sandbox import serve
 from labelyard.cvat import connect
 from labelyard.domain.tasks import TaskSpec
 from labelyard.errors import CvatBusy, CvatUnauthorized, SettingsError
@@ -143,3 +144,10 @@ def test_a_batch_waits_as_long_as_a_busy_server_asks_for(acme: Workspace) -> Non
         not_before = batches.get(tx, FIRST).not_before
         assert not_before is not None
         assert timedelta(minutes=19) < not_before - tx.now < timedelta(minutes=21)
+
+
+def test_a_cvat_without_organizations_says_so_before_it_is_asked_for_anything() -> None:
+    with serve(["root:rootpass:superuser"]) as old:
+        cvat = connect(old.url, username="root", password="rootpass", organization="acme")
+        with pytest.raises(SettingsError, match="this CVAT has no organizations, and 'acme' is set"):
+            list(cvat.tasks())
