@@ -158,8 +158,8 @@ COMMANDS = (tasks, task, create, patch, delete, git, frames, status, upload)
 
 
 def find_user_id(cvat: Cvat, user_or_id: str) -> int:
-    """Return the id of a user given by name or id. Raises InputError with the known users."""
-    users = cvat.users()
+    """Return the id of a user given by name or id, to whom work may be given. Raises InputError with the known ones."""
+    users = cvat.assignable_users()
     for user in users:
         if user_or_id in {user.username, str(user.id)}:
             return user.id

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from labelyard.cvat.annotation_validation import check_masks
 from labelyard.cvat.decoding import decode, decode_annotations, decode_frames, decode_user, fetch, send
 from labelyard.cvat.encoding import (
     encode_annotations,
@@ -269,6 +270,8 @@ class Dialect(VerbsOf2):
 
     def change_annotations(self, job_id: int, change: Change, annotations: Annotations) -> Exchange[Annotations]:
         """Write once: `create` repeated duplicates, and `update` creates what it does not find [376, 587; 2.x 662]."""
+        if change is not Change.DELETE:
+            check_masks(annotations)
         source = self.quirks.annotation_source
         body = encode_annotations(annotations, ids=change is not Change.CREATE, source=source)
         path = f"{self.root}/jobs/{job_id}/annotations"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import httpx
 import pytest
 from pydantic import SecretStr
 
+from cvat_sandbox import serve
 from labelyard.cvat import connect
 from labelyard.domain.tasks import TaskSpec
 from labelyard.errors import CvatBusy, CvatUnauthorized, SettingsError
@@ -15,7 +17,7 @@ from labelyard.operations.doctor.check import CheckResult, Installation
 from labelyard.operations.doctor.cvat import checks
 from labelyard.operations.doctor.runner import run_checks
 from labelyard.operations.repair import survey
-from labelyard.settings import CvatSettings, Settings
+from labelyard.settings import CloudSettings, CvatSettings, Settings
 from tests.support.cvat_families import V2
 from tests.support.pictures import picture
 from tests.support.sandbox_client_v2 import found_organization, login
@@ -143,3 +145,36 @@ def test_a_batch_waits_as_long_as_a_busy_server_asks_for(acme: Workspace) -> Non
         not_before = batches.get(tx, FIRST).not_before
         assert not_before is not None
         assert timedelta(minutes=19) < not_before - tx.now < timedelta(minutes=21)
+
+
+def test_a_cvat_without_organizations_says_so_before_it_is_asked_for_anything() -> None:
+    with serve(["root:rootpass:superuser"]) as old:
+        cvat = connect(old.url, username="root", password="rootpass", organization="acme")
+        with pytest.raises(SettingsError, match="this CVAT has no organizations, and 'acme' is set"):
+            list(cvat.tasks())
+
+
+def test_a_maintainer_who_is_no_administrator_works_with_project_and_cloud_storage(workspace: Workspace) -> None:
+    names = {"username": "carol", "email": "carol@example.com", "first_name": "", "last_name": ""}
+    body = {**names, "password1": "carolpass1", "password2": "carolpass1"}
+    httpx.post(f"{workspace.sandbox.url}/api/auth/register", json=body).raise_for_status()
+    found_organization(workspace.sandbox.url, "acme", carol="maintainer", ann="worker")
+    account = CvatSettings(
+        url=workspace.sandbox.url, username="carol", password=SecretStr("carolpass1"),
+        cloud=CloudSettings(credentials="store"),
+    )  # fmt: skip
+    workspace.context.settings = workspace.context.settings.model_copy(update={"cvat": {"default": account}})
+    task = {"project": "Street", "upload": "cloud", "inspect": False}
+    workspace.apply(cvat="default/acme", annotators=["ann"], task=task)
+    workspace.put("1.jpg")
+    batch = workspace.close_batch()
+    ingest(workspace, batch)
+    cvat = workspace.context.cvat("default/acme")
+    [project] = cvat.find_projects("Street")
+    [storage] = cvat.cloud_storages(workspace.bucket)
+    assert (project.tasks, storage.bucket, workspace.line().state) == (1, workspace.bucket, "assigned")
+    assert not workspace.context.cvat("default").find_projects("Street")
+    installation = Installation(workspace.context.settings, (workspace.spec,))
+    found = list(checks(installation)["CVAT default/acme"](installation))
+    assert [one.status for one in found] == ["ok"] * 4
+    assert found[1].message == "acme: carol is maintainer"

@@ -12,10 +12,10 @@ from labelyard.cvat.decoding import decode_label
 from labelyard.cvat.error_responses import MAX_MESSAGE_LENGTH, error_for
 from labelyard.cvat.exchange import Response
 from labelyard.cvat.v2 import V2
-from labelyard.domain.annotations import ShapeType
+from labelyard.domain.annotations import Annotations, Change, Shape, ShapeType
 from labelyard.domain.labels import Label
 from labelyard.domain.tasks import CreationState, JobStatus, Receipt, TaskSpec
-from labelyard.errors import CvatBusy, CvatCrashed, CvatNotFound, CvatRefused, CvatUnauthorized
+from labelyard.errors import CvatBusy, CvatCrashed, CvatNotFound, CvatRefused, CvatUnauthorized, InputError
 from tests.support.dialect_stepping import json_response, play, recorded, recorded_polls, response_of, value
 from tests.support.paths import RECORDINGS, recording
 
@@ -143,3 +143,15 @@ def test_a_changed_label_keeps_its_color_and_takes_another_type() -> None:
     known = [Label("lane", color="#00ff00", type="any", id=7)]
     [sent] = v2._encode_changed_labels([Label("lane", type="polyline")], known)
     assert (sent["id"], sent["color"], sent["type"]) == (7, "#00ff00", "polyline")
+
+
+@pytest.mark.parametrize("runs", [(0, 3), (0, 5), (5, -1), ()])
+def test_a_mask_whose_runs_do_not_fill_its_box_is_not_sent(runs: tuple[float, ...]) -> None:
+    def written(points: tuple[float, ...]) -> object:
+        mask = Shape(ShapeType.MASK, 0, 1, points)
+        return next(v2.change_annotations(1, Change.CREATE, Annotations(shapes=(mask,))))
+
+    box = (10.0, 10.0, 11.0, 11.0)
+    written((0.0, 4.0, *box))
+    with pytest.raises(InputError, match="its box has 4"):
+        written((*runs, *box))
