@@ -25,8 +25,10 @@ from labelyard.errors import (
     CVAT_UNAVAILABLE,
     STORE_UNAVAILABLE,
     LabelyardError,
+    LeaseLost,
     LeasePostponed,
     LeaseTaken,
+    LedgerUnreachable,
 )
 from labelyard.ledger import batches
 from labelyard.operations.status import unavailable_servers
@@ -41,7 +43,7 @@ _log = logging.getLogger(__name__)
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=15), timedelta(minutes=5)
 _UNTIL_SERVER_ANSWERS = timedelta(minutes=10)
 """How long a run waits for a server at most: housekeeping continues it as soon as the server answers."""
-_SERVERS = (*CVAT_UNAVAILABLE, *STORE_UNAVAILABLE)
+_SERVERS = (*CVAT_UNAVAILABLE, *STORE_UNAVAILABLE, LedgerUnreachable)
 
 
 def no_op(unavailable: Mapping[str, str]) -> State[Any]:
@@ -97,7 +99,7 @@ def report_failures(work: Callable[P, State[Any]]) -> Callable[P, State[Any]]:
             return work(*args, **kwargs)
         except LeasePostponed as postponed:
             return _postponed(postponed)
-        except LeaseTaken as taken:
+        except (LeaseTaken, LeaseLost) as taken:
             return Completed(name="Taken by another run", message=str(taken))
         except LabelyardError as error:
             return _tried_again(error) if error.retry else _failed(error.happened, error.next_step)
@@ -149,7 +151,7 @@ def _attempt_of_batch() -> _Attempt | None:
             batch = batches.get(tx, batch_id)
     except LabelyardError:
         return None  # the ledger is away itself
-    return _Attempt(batch.attempts, batch.not_before or datetime.now(UTC))
+    return _Attempt(batch.attempts, batch.not_before or datetime.now(UTC) + _FIRST_WAIT)
 
 
 def _attempt_of_run(number: int) -> _Attempt:

@@ -66,8 +66,8 @@ def test_deploying_twice_leaves_the_same_deployments_and_one_equal_automation_fo
     assert limits == {"default": 16, "ingest": 4, "housekeeping": None}
     assert [one["name"] for one in automations] == [
         "labelyard reports failed actions",
-        "labelyard: housekeeping gives no sign of life",
         "labelyard: export a completed task",
+        "labelyard: housekeeping gives no sign of life",
         "labelyard: ingest a closed batch",
     ]
 

@@ -84,6 +84,19 @@ def test_the_run_of_a_batch_whose_cvat_is_down_is_yellow_and_turns_green_when_it
 
 
 @pytest.mark.slow
+def test_the_run_of_a_batch_whose_store_is_away_waits_and_another_worker_continues_it(
+    deployed: PrefectServer, of_sandbox: PrefectWorkspace, tmp_path: Path
+) -> None:
+    nowhere = {"LABELYARD_STORE__ENDPOINT_URL": "http://127.0.0.1:9"}
+    with at_work(deployed, of_sandbox, tmp_path, **nowhere) as batch:
+        waiting = waits(deployed, batch, "Server unavailable")
+    (tmp_path / "second").mkdir()
+    with deployed.worker("labelyard", "labelyard", tmp_path / "second", **of_sandbox.settings):
+        assert deployed.reaches(waiting["id"], "Waiting for annotators")["state_type"] == "COMPLETED"
+    assert the_run(deployed, batch)["id"] == waiting["id"]
+
+
+@pytest.mark.slow
 def test_a_step_that_fails_again_and_again_is_red_once_and_green_when_it_has_healed(
     deployed: PrefectServer, sandbox: Serving, of_sandbox: PrefectWorkspace, tmp_path: Path
 ) -> None:
