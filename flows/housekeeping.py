@@ -9,7 +9,7 @@ from labelyard.operations.probe_servers import probe, unavailable
 from labelyard.orchestration.artifact_versions import prune_artifact_versions
 from labelyard.orchestration.noop_runs import prune_noop_runs
 from labelyard.orchestration.orphaned_runs import mark_orphaned_runs_crashed
-from labelyard.orchestration.pages import update_pages
+from labelyard.orchestration.page_updates import update_pages
 from labelyard.orchestration.states import no_op, report_failures
 
 

@@ -18,7 +18,7 @@ from labelyard.errors import PrefectUnreachable
 from labelyard.orchestration.best_effort import best_effort
 from labelyard.orchestration.page_links import OPERATIONS
 from labelyard.orchestration.page_store import PageStore
-from labelyard.orchestration.pages import update_pages
+from labelyard.orchestration.page_updates import update_pages
 from labelyard.orchestration.pull import find_project
 from labelyard.settings import DeploySettings, Settings
 
