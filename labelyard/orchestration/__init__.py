@@ -3,7 +3,9 @@
 - Setting up: `deploy` (`labelyard deploy`), `doctor_checks` (`labelyard doctor`).
 - Starting runs: `events_over_rest` posts the outbox's events over REST, `pull` tells a worker where the flows are.
 - Inside a run: `states` (its final state), `current_run` (its tags and batch), `run_log` (its log),
-  `events` (about a batch), `artifacts`, `batch_artifact`, `operations_artifact`, `markdown`.
+  `events_with_client` (about a batch), `artifacts`, `run_pages` (its links to pages).
+- Pages, without a run: `page_updates` decides what to draw, `operations_artifact`, `batch_artifact` and `page_plots`
+  draw, `page_store` and `page_links` know where they are.
 - Repairing what Prefect lost or left over: `orphaned_runs`, `noop_runs`, `artifact_versions`,
   `failed_actions`.
 - `best_effort` keeps a failure of the display from stopping the work.
