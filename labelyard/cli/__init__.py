@@ -67,7 +67,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
     "Look": {
         "status": Command(
             "labelyard.cli.status:status",
-            "Show how things stand, and every batch: its state, its task, its people, what went wrong, the next command.",
+            "Show how things stand, and every batch: its state, its task, its people, what went wrong and what next.",
         ),
         "open": Command(
             "labelyard.cli.open:open_page",
