@@ -7,7 +7,7 @@ from prefect.states import Completed, Failed
 from labelyard.context import open_context
 from labelyard.operations.probe_servers import unavailable
 from labelyard.orchestration.events_over_rest import PrefectEvents
-from labelyard.orchestration.pages import update_pages
+from labelyard.orchestration.page_updates import update_pages
 from labelyard.orchestration.states import no_op, report_failures, tried_again
 from labelyard.pipeline.collect_finished import collect
 from labelyard.pipeline.publish_events import publish_events

@@ -12,7 +12,7 @@ from labelyard.orchestration.artifact_versions import prune_artifact_versions
 from labelyard.orchestration.dataset_schedules import restore_schedules
 from labelyard.orchestration.noop_runs import prune_noop_runs
 from labelyard.orchestration.orphaned_runs import mark_orphaned_runs_crashed
-from labelyard.orchestration.pages import update_pages
+from labelyard.orchestration.page_updates import update_pages
 from labelyard.orchestration.recovered_runs import mark_recovered_runs
 from labelyard.orchestration.states import no_op, report_failures
 from labelyard.orchestration.waiting_runs import continue_waiting_runs

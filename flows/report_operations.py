@@ -6,7 +6,7 @@ from prefect.states import Completed
 
 from labelyard.context import open_context
 from labelyard.operations.figures import read_figures
-from labelyard.orchestration.pages import update_pages
+from labelyard.orchestration.page_updates import update_pages
 from labelyard.orchestration.states import report_failures
 
 

@@ -8,7 +8,7 @@ from prefect.cache_policies import NO_CACHE
 
 from labelyard.context import open_context
 from labelyard.orchestration.events_with_client import emit_batch_event
-from labelyard.orchestration.pages import update_batch_page
+from labelyard.orchestration.page_updates import update_batch_artifact
 from labelyard.pipeline import assign_jobs as step
 from labelyard.pipeline.acquire_batch import resume_lease
 
@@ -24,5 +24,5 @@ def assign_jobs(batch: str, holder: str) -> dict[str, Any]:
         assigned = step.assign_jobs(lease)
         annotators = {str(job.job_id): job.annotator for job in assigned.jobs}
         emit_batch_event("jobs.assigned", batch, lease.spec.name, jobs=annotators)
-        update_batch_page(context, batch)
+        update_batch_artifact(context, batch)
     return asdict(assigned)

@@ -8,7 +8,7 @@ from prefect.cache_policies import NO_CACHE
 
 from labelyard.context import open_context
 from labelyard.orchestration.events_with_client import emit_batch_event
-from labelyard.orchestration.pages import update_batch_page
+from labelyard.orchestration.page_updates import update_batch_artifact
 from labelyard.pipeline import export_annotations as step
 from labelyard.pipeline.acquire_batch import resume_lease
 
@@ -23,5 +23,5 @@ def export_annotations(batch: str, holder: str) -> dict[str, Any]:
         lease = resume_lease(context, batch, holder)
         exported = step.export_annotations(lease)
         emit_batch_event("batch.exported", batch, lease.spec.name, url=exported.url, annotations=exported.annotations)
-        update_batch_page(context, batch)
+        update_batch_artifact(context, batch)
     return asdict(exported)

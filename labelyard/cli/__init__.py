@@ -75,7 +75,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
     "Look": {
         "status": Command(
             "labelyard.cli.status:status",
-            "Show every batch: its state, its task, who has its jobs, what went wrong and the next command.",
+            "Show how things stand, and every batch: its state, its task, its people, what went wrong and what next.",
         ),
         "open": Command(
             "labelyard.cli.open:open_page",

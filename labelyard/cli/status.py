@@ -27,7 +27,7 @@ _SECONDS_BETWEEN_LOOKS = 5.0
 @click.option("--json", "as_json", is_flag=True, help="Print the status as JSON.")
 @click.option("--watch", is_flag=True, help="Show it again every few seconds, until Ctrl-C.")
 def status(dataset: str | None, every: bool, as_json: bool, watch: bool) -> None:  # noqa: FBT001 - click passes flags so
-    """Show how things stand, and every batch: its state, its task, who has its jobs, what went wrong, the next command.
+    """Show how things stand, and every batch: its state, its task, its people, what went wrong and what next.
 
     The figures are those of the operations page (`labelyard open`).
     """

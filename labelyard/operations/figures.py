@@ -132,7 +132,7 @@ def figures(tx: Transaction, dataset: str | None = None) -> Figures:
         servers=list(_servers(tx, sorted({spec.cvat for spec in specs}), down, batches, everything=dataset is None)),
         forecast=forecast(days, waiting.objects),
         days=days,
-        changes_at=min(filter(None, [next_due(batches, deadlines, now), *_patience(down, now)]), default=None),
+        changes_at=min(filter(None, [next_due(batches, deadlines, now), *_outage_limits(down, now)]), default=None),
         task_urls={batch.id: batch.task_url for batch in batches if batch.task_url},
     )
 
@@ -171,7 +171,7 @@ def _outages(tx: Transaction, cvats: set[str], *, everything: bool) -> Sequence[
     ]
 
 
-def _patience(down: Sequence[Outage], now: datetime) -> Iterator[datetime]:
+def _outage_limits(down: Sequence[Outage], now: datetime) -> Iterator[datetime]:
     """Yield when outages will have lasted so long that they need a person."""
     yield from (one.since + AWAY_LONG for one in down if one.since + AWAY_LONG >= now)
 

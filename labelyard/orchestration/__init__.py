@@ -4,7 +4,10 @@
   (`labelyard doctor`).
 - Starting runs: `events_over_rest` posts the outbox's events over REST, `pull` tells a worker where the flows are.
 - Inside a run: `states` (its final state), `waiting_runs` (it waits for a server), `current_run` (its tags and batch),
-  `run_log` (its log), `events` (about a batch), `artifacts`, `batch_artifact`, `decision_artifact`, `pages`.
+  `run_log` (its log), `events_with_client` (about a batch), `artifacts`, `run_pages` (its links to pages),
+  `decision_artifact` (the result of a run that a person started).
+- Pages, without a run: `page_updates` decides what to draw, `operations_artifact`, `batch_artifact` and `page_plots`
+  draw, `page_store` and `page_links` know where they are.
 - The forms of runs that a person starts: `parameters`.
 - Repairing what Prefect lost or left over: `orphaned_runs`, `recovered_runs`, `noop_runs`, `artifact_versions`,
   `failed_actions`.

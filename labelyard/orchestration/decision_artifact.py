@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from labelyard.context import Context
 from labelyard.markdown import code
 from labelyard.orchestration.artifacts import publish_markdown
-from labelyard.orchestration.pages import update_batch_page
+from labelyard.orchestration.page_updates import update_batch_page
 
 
 def publish_decision(

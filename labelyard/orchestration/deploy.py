@@ -22,7 +22,7 @@ from labelyard.orchestration.best_effort import best_effort
 from labelyard.orchestration.dataset_schedules import PrefectSchedules
 from labelyard.orchestration.page_links import OPERATIONS
 from labelyard.orchestration.page_store import PageStore
-from labelyard.orchestration.pages import update_pages
+from labelyard.orchestration.page_updates import update_pages
 from labelyard.orchestration.pull import find_project
 from labelyard.settings import DeploySettings, Settings
 

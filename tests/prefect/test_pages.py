@@ -13,28 +13,28 @@ from click.testing import CliRunner
 from labelyard.cli import labelyard
 from labelyard.context import Context
 from labelyard.ledger import batches
-from labelyard.orchestration.pages import REFRESH_AFTER, update_pages
+from labelyard.orchestration.page_updates import REFRESH_AFTER, update_pages
 from labelyard.settings import Settings
 from labelyard.storage import Store
+from tests.support.busy_ledger import BusyLedger
 from tests.support.fresh_ledger import create_ledger
-from tests.support.operations_yard import Yard
 from tests.support.prefect_server import PrefectServer
 
 pytestmark = [pytest.mark.prefect, pytest.mark.timeout(600)]
 
 
 @pytest.fixture
-def yard(tmp_path: Path) -> Iterator[Yard]:
-    yard = Yard(create_ledger(tmp_path / "ledger.db"))
-    yard.now = datetime.now(UTC)  # as Prefect's
-    yield yard
-    yard.ledger.close()
+def busy(tmp_path: Path) -> Iterator[BusyLedger]:
+    busy = BusyLedger(create_ledger(tmp_path / "ledger.db"))
+    busy.now = datetime.now(UTC)  # as Prefect's
+    yield busy
+    busy.ledger.close()
 
 
 @pytest.fixture
-def context(yard: Yard, prefect_server: PrefectServer) -> Context:
-    settings = Settings(ledger=yard.url, PREFECT_API_URL=prefect_server.api_url)
-    return Context(settings, yard.ledger, Store(settings.store))
+def context(busy: BusyLedger, prefect_server: PrefectServer) -> Context:
+    settings = Settings(ledger=busy.url, PREFECT_API_URL=prefect_server.api_url)
+    return Context(settings, busy.ledger, Store(settings.store))
 
 
 def latest(server: PrefectServer, key: str) -> Any:
@@ -43,9 +43,9 @@ def latest(server: PrefectServer, key: str) -> Any:
 
 
 def test_a_page_is_updated_in_place_and_only_when_something_changed_or_it_is_old(
-    yard: Yard, context: Context, prefect_server: PrefectServer
+    busy: BusyLedger, context: Context, prefect_server: PrefectServer
 ) -> None:
-    batch = yard.batch(10, 1)
+    batch = busy.batch(10, 1)
     update_pages(context)
     first = latest(prefect_server, "operations")
     assert first["data"].startswith("## All running")
@@ -53,50 +53,50 @@ def test_a_page_is_updated_in_place_and_only_when_something_changed_or_it_is_old
     assert "street-00001: assigned" in latest(prefect_server, "batch-street-00001")["data"]
     update_pages(context)
     assert latest(prefect_server, "operations")["updated"] == first["updated"], "nothing changed"
-    yard.fail(batch, "label car is unknown")
+    busy.fail(batch, "label car is unknown")
     update_pages(context)
     failed = latest(prefect_server, "operations")
     assert (failed["id"], failed["data"].splitlines()[0]) == (first["id"], "## 1 batch needs you")
     assert f"/artifacts/artifact/{latest(prefect_server, 'batch-street-00001')['id']}>" in failed["data"]
     assert latest(prefect_server, "dataset-street")["data"].startswith("## 1 batch needs you")
-    yard.now += REFRESH_AFTER + timedelta(minutes=1)
+    busy.now += REFRESH_AFTER + timedelta(minutes=1)
     update_pages(context)
     old = latest(prefect_server, "operations")
     assert old["updated"] != failed["updated"]
 
 
 def test_a_batch_that_will_be_late_makes_the_page_change_by_itself(
-    yard: Yard, context: Context, prefect_server: PrefectServer
+    busy: BusyLedger, context: Context, prefect_server: PrefectServer
 ) -> None:
-    yard.batch(10, 1)
+    busy.batch(10, 1)
     update_pages(context)
-    yard.now += timedelta(days=7, minutes=1)
+    busy.now += timedelta(days=7, minutes=1)
     update_pages(context)
     assert latest(prefect_server, "operations")["data"].startswith("## All running, 1 late")
 
 
 def test_the_page_of_a_failure_is_deleted_once_its_batch_has_recovered(
-    yard: Yard, context: Context, prefect_server: PrefectServer
+    busy: BusyLedger, context: Context, prefect_server: PrefectServer
 ) -> None:
-    yard.fail(yard.batch(10, 1), "label car is unknown")
+    busy.fail(busy.batch(10, 1), "label car is unknown")
     for _ in range(2):  # one for each failed run
         page = {"key": "failure-street-00001", "type": "markdown", "data": "what to do"}
         prefect_server.call("POST", "/artifacts/", page)
     wanted = {"artifacts": {"key": {"any_": ["failure-street-00001"]}}}
     update_pages(context)
     assert len(prefect_server.call("POST", "/artifacts/filter", wanted)) == 2
-    with yard.ledger.transaction() as tx:
+    with busy.ledger.transaction() as tx:
         batches.retry(tx, batches.get(tx, "street-00001", lock=True))
     update_pages(context)
     assert prefect_server.call("POST", "/artifacts/filter", wanted) == []
 
 
 def test_open_prints_the_address_of_a_page_and_names_what_there_is(
-    yard: Yard, context: Context, prefect_server: PrefectServer, monkeypatch: pytest.MonkeyPatch
+    busy: BusyLedger, context: Context, prefect_server: PrefectServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    yard.batch(10, 1)
+    busy.batch(10, 1)
     update_pages(context)
-    monkeypatch.setenv("LABELYARD_LEDGER", yard.url)
+    monkeypatch.setenv("LABELYARD_LEDGER", busy.url)
     monkeypatch.setenv("PREFECT_API_URL", prefect_server.api_url)
     monkeypatch.setenv("PREFECT_UI_URL", "https://prefect.example.com/")
     for subject, key in (("", "operations"), ("street", "dataset-street"), ("street-00001", "batch-street-00001")):

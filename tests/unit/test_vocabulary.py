@@ -28,7 +28,7 @@ RETIRED_WORDS: Mapping[str, str] = {
     "left_behind": "orphaned_runs", "dead_runs": "orphaned_runs", "uneventful": "noop",
     "batch_page": "batch_artifact", "endings": "states", "plain_ending": "report_failures",
     "checkup": "doctor",
-    "yard": "supervisor",
+    "worked": "supervisor",
     "crashing": "failpoints", "crash_at": "failpoint", "crash_point": "failpoint",
     "story": "run, history", "fates": "outcomes", "surroundings": "environment", "surround": "create_environment",
     "photographer": "uploader",

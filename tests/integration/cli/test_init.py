@@ -28,7 +28,7 @@ FLAGS = {
     "labels": "car, no, 7",
     "annotators": "ada,ben",
     "cvat-url": "https://cvat.example.com/",
-    "cvat-username": "yard",
+    "cvat-username": "worked",
 }
 ODD = "a'b\\ ${HOME} #\"$X é"
 
@@ -64,7 +64,7 @@ def test_the_settings_read_what_was_given_whatever_the_password() -> None:
     assert init("--secrets", "secrets", store_url="http://127.0.0.1:9000", access_key_id="AK").exit_code == 0
     settings = load_settings()
     cvat = settings.cvat_named("default")
-    assert (cvat.url, cvat.username) == ("https://cvat.example.com", "yard")
+    assert (cvat.url, cvat.username) == ("https://cvat.example.com", "worked")
     assert cvat.password is not None
     assert cvat.password.get_secret_value() == ODD
     assert settings.store.endpoint_url == "http://127.0.0.1:9000"

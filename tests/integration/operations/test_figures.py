@@ -18,37 +18,37 @@ from labelyard.ledger import batches, breakers, outages
 from labelyard.operations.figure_words import lines
 from labelyard.orchestration.operations_artifact import operations_markdown
 from labelyard.orchestration.page_links import PageLinks
-from tests.support.operations_yard import DAY, HOUR, MONDAY, Yard
+from tests.support.busy_ledger import DAY, HOUR, MONDAY, BusyLedger
 
 
 @pytest.fixture
-def yard(ledger_url: str) -> Iterator[Yard]:
-    yard = Yard(ledger_url)
-    yield yard
-    yard.ledger.close()
+def busy(ledger_url: str) -> Iterator[BusyLedger]:
+    busy = BusyLedger(ledger_url)
+    yield busy
+    busy.ledger.close()
 
 
 @pytest.fixture
-def working(yard: Yard) -> Yard:
-    """A yard on a Monday morning: anna is fast, ben is late, one batch failed, and the CVAT is away."""
+def working(busy: BusyLedger) -> BusyLedger:
+    """A ledger on a Monday morning: anna is fast, ben is late, one batch failed, and the CVAT is away."""
     for _ in range(4):
-        done = yard.batch(30, 1)
-        yard.now += HOUR
-        yard.read_jobs(done, 30, (1,), JobStatus.COMPLETED)
-        yard.export(done, 30, {"car": 40, "person": 2})
-        yard.now += DAY - HOUR
-    yard.now = MONDAY - 9 * DAY
-    yard.batch(20, 1, 2)
-    yard.now = MONDAY - 2 * HOUR
-    yard.fail(yard.batch(10, 1), "label car is unknown")
-    with yard.ledger.transaction() as tx:
+        done = busy.batch(30, 1)
+        busy.now += HOUR
+        busy.read_jobs(done, 30, (1,), JobStatus.COMPLETED)
+        busy.export(done, 30, {"car": 40, "person": 2})
+        busy.now += DAY - HOUR
+    busy.now = MONDAY - 9 * DAY
+    busy.batch(20, 1, 2)
+    busy.now = MONDAY - 2 * HOUR
+    busy.fail(busy.batch(10, 1), "label car is unknown")
+    with busy.ledger.transaction() as tx:
         for _ in range(breakers.FAILURES_TO_OPEN):
             breakers.record_failure(tx, "default", "503 Service Unavailable")
-    yard.now = MONDAY
-    return yard
+    busy.now = MONDAY
+    return busy
 
 
-def test_the_morning_is_told_in_figures(working: Yard) -> None:
+def test_the_figures_of_a_morning(working: BusyLedger) -> None:
     seen = working.figures()
     assert seen.verdict == "1 batch needs you, CVAT default unavailable, 1 late"
     assert [(cause.kind, cause.next_step) for cause in seen.causes] == [
@@ -74,27 +74,27 @@ def test_the_morning_is_told_in_figures(working: Yard) -> None:
     assert down["object storage"] == (True, None, "")
 
 
-def test_each_person_has_a_rate_and_what_is_left_to_do(working: Yard) -> None:
+def test_each_person_has_a_rate_and_what_is_left_to_do(working: BusyLedger) -> None:
     anna, ben = working.figures().people
     assert (anna.name, anna.open_jobs, anna.open_images, anna.images_per_hour) == ("anna", 1, 10, 30)
     assert (anna.oldest, anna.images_today, anna.images_week) == (MONDAY - 9 * DAY, 0, 0)
     assert (ben.name, ben.open_images, ben.images_per_hour, ben.returned) == ("ben", 10, None, 0)
 
 
-def test_work_of_today_and_a_rejected_job_are_counted(yard: Yard) -> None:
-    yard.now = MONDAY
-    batch = yard.batch(20, 2)
-    yard.now += HOUR
-    yard.read_jobs(batch, 20, (2,), JobStatus.VALIDATION)
-    yard.now += HOUR
-    yard.read_jobs(batch, 20, (2,), JobStatus.ANNOTATION)
-    yard.now += HOUR
-    yard.read_jobs(batch, 20, (2,), JobStatus.COMPLETED)
-    [ben] = yard.figures().people
+def test_work_of_today_and_a_rejected_job_are_counted(busy: BusyLedger) -> None:
+    busy.now = MONDAY
+    batch = busy.batch(20, 2)
+    busy.now += HOUR
+    busy.read_jobs(batch, 20, (2,), JobStatus.VALIDATION)
+    busy.now += HOUR
+    busy.read_jobs(batch, 20, (2,), JobStatus.ANNOTATION)
+    busy.now += HOUR
+    busy.read_jobs(batch, 20, (2,), JobStatus.COMPLETED)
+    [ben] = busy.figures().people
     assert (ben.open_jobs, ben.images_today, ben.images_week, ben.returned) == (0, 20, 20, 1)
 
 
-def test_a_server_that_is_back_is_up_since_then(working: Yard) -> None:
+def test_a_server_that_is_back_is_up_since_then(working: BusyLedger) -> None:
     working.now += HOUR
     with working.ledger.transaction() as tx:
         breakers.record_success(tx, "default")
@@ -106,19 +106,19 @@ def test_a_server_that_is_back_is_up_since_then(working: Yard) -> None:
     assert working.figures("street").servers[-1].name == "object storage", "a dataset has no queue of its own"
 
 
-def test_a_retried_batch_no_longer_needs_anybody(working: Yard) -> None:
+def test_a_retried_batch_no_longer_needs_anybody(working: BusyLedger) -> None:
     with working.ledger.transaction() as tx:
         batches.retry(tx, batches.get(tx, "street-00006", lock=True))
     assert Kind.FAILED not in [cause.kind for cause in working.figures().causes]
 
 
-def test_an_unknown_dataset_is_an_error_that_names_the_known_ones(yard: Yard) -> None:
+def test_an_unknown_dataset_is_an_error_that_names_the_known_ones(busy: BusyLedger) -> None:
     with pytest.raises(NotFound, match="known: street"):
-        yard.figures("alley")
-    assert yard.figures("street").verdict == yard.figures().verdict == "nothing to do"
+        busy.figures("alley")
+    assert busy.figures("street").verdict == busy.figures().verdict == "nothing to do"
 
 
-def test_status_json_and_page_show_the_same_figures(working: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_status_json_and_page_show_the_same_figures(working: BusyLedger, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LABELYARD_LEDGER", working.url)
     seen = working.figures()
     page = operations_markdown(seen, PageLinks("http://ui"))
@@ -133,13 +133,13 @@ def test_status_json_and_page_show_the_same_figures(working: Yard, monkeypatch: 
     assert CliRunner().invoke(labelyard, ["status", "--dataset", "street"]).output.startswith("1 batch needs you")
 
 
-def test_a_page_on_which_nothing_changed_keeps_its_text_while_time_passes(working: Yard) -> None:
+def test_a_page_on_which_nothing_changed_keeps_its_text_while_time_passes(working: BusyLedger) -> None:
     before = operations_markdown(working.figures(), PageLinks("http://ui"))
     working.now += timedelta(minutes=10)
     assert operations_markdown(working.figures(), PageLinks("http://ui")) == before
 
 
-def test_names_of_people_are_code_on_the_page(yard: Yard) -> None:
-    yard.now = MONDAY
-    yard.batch(10, 3)
-    assert "| `` hostile\\|`<b> `` |" in operations_markdown(yard.figures(), PageLinks("http://ui"))
+def test_names_of_people_are_code_on_the_page(busy: BusyLedger) -> None:
+    busy.now = MONDAY
+    busy.batch(10, 3)
+    assert "| `` hostile\\|`<b> `` |" in operations_markdown(busy.figures(), PageLinks("http://ui"))

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
+from labelyard.operations.repair import survey
 from pydantic import SecretStr
 
 from cvat_sandbox import serve
@@ -16,7 +17,6 @@ from labelyard.ledger import batches
 from labelyard.operations.doctor.check import CheckResult, Installation
 from labelyard.operations.doctor.cvat import checks
 from labelyard.operations.doctor.runner import run_checks
-from labelyard.operations.repair import survey
 from labelyard.settings import CloudSettings, CvatSettings, Settings
 from tests.support.cvat_families import V2
 from tests.support.pictures import picture

@@ -72,6 +72,6 @@ def test_a_night_between_two_jobs_does_not_count_as_work() -> None:
     assert images_per_hour([done(30, timedelta(), HOUR), done(30, timedelta(), HOUR + night)]) == 30
 
 
-def test_without_a_job_that_tells_there_is_no_rate() -> None:
+def test_without_a_job_of_known_time_there_is_no_rate() -> None:
     assert images_per_hour([]) is None
     assert images_per_hour([done(30, None, HOUR)]) is None

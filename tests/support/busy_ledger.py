@@ -18,7 +18,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 NAMES = {1: "anna", 2: "ben", 3: "hostile|`<b>"}
 
 
-class Yard:
+class BusyLedger:
     """A ledger whose clock is set by hand, and what happens in it."""
 
     def __init__(self, url: str) -> None:

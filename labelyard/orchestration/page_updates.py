@@ -45,7 +45,7 @@ def update_pages(context: Context) -> None:
         _update(context, store)
 
 
-def update_batch_page(context: Context, batch: str) -> None:
+def update_batch_artifact(context: Context, batch: str) -> None:
     """Bring the page of a batch up to date, and delete the page of its failure if it has recovered."""
     with best_effort(f"updating the page of {batch}"), PageStore(context.settings) as store:
         _update_batches(context, store, [batch])
