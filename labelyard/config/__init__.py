@@ -12,14 +12,13 @@ from labelyard.config.dataset import (
     Deletions,
     Overwrites,
     Source,
-    TaskSection,
-    UploadMethod,
 )
 from labelyard.config.export_section import ExportSection, FaultyShapes
 from labelyard.config.labels import AttributeSection, LabelSection
 from labelyard.config.loading import parse_spec, read_spec
 from labelyard.config.release_section import People, ReleasedImages, ReleaseSection, SplitsSection
 from labelyard.config.schedule_section import ScheduleSection
+from labelyard.config.task_section import TaskSection, UploadMethod
 
 __all__ = [
     "AttributeSection",

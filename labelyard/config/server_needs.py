@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from labelyard.config.dataset import DatasetSpec, UploadMethod
+from labelyard.config.dataset import DatasetSpec
 from labelyard.config.fields import Problem
 from labelyard.config.loading import errors_at
+from labelyard.config.task_section import UploadMethod
 from labelyard.cvat_names import organization_of
 from labelyard.domain.labels import LabelType
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from labelyard.context import Context
 from labelyard.markdown import code
 from labelyard.orchestration.artifacts import publish_markdown
-from labelyard.orchestration.page_updates import update_batch_page
+from labelyard.orchestration.page_updates import update_pages
 
 
 def publish_decision(
@@ -19,12 +19,11 @@ def publish_decision(
     batches: Sequence[str] = (),
     details: Sequence[str] = (),
 ) -> None:
-    """Create the artifact `decision-<subject>` of the run, and write those of the batches that it concerns again.
+    """Create the artifact `decision-<subject>` of the run, and update the pages.
 
     `done` and `next_step` are sentences; `details` are lines of a list, in Markdown.
     """
-    for batch in batches:
-        update_batch_page(context, batch)
+    update_pages(context)
     parts = [f"### {done}", "\n".join(f"- {line}" for line in details), f"**Next:** {next_step}"]
     if batches:
         pages = ", ".join(code(f"batch-{batch}") for batch in batches)

@@ -20,8 +20,7 @@ from labelyard.ledger import Ledger, datasets
 from labelyard.orchestration.automations import deploy_automations
 from labelyard.orchestration.best_effort import best_effort
 from labelyard.orchestration.dataset_schedules import PrefectSchedules
-from labelyard.orchestration.page_links import OPERATIONS
-from labelyard.orchestration.page_store import PageStore
+from labelyard.orchestration.page_store import operations_url
 from labelyard.orchestration.page_updates import update_pages
 from labelyard.orchestration.pull import find_project
 from labelyard.settings import DeploySettings, Settings
@@ -60,12 +59,6 @@ def _sync_schedules(settings: Settings) -> str | None:
         return error.happened
     PrefectSchedules(settings).sync(declared)
     return None
-
-
-def operations_url(settings: Settings) -> str:
-    """Return the address of the operations page. Raises PrefectUnreachable."""
-    with PageStore(settings) as store:
-        return store.links(store.find([OPERATIONS])).url(OPERATIONS)
 
 
 def render(document: str, settings: DeploySettings, operations: str = "") -> str:

@@ -14,7 +14,7 @@ from typing import Any, Self
 import httpx
 
 from labelyard.errors import PrefectUnreachable
-from labelyard.orchestration.page_links import PageLinks
+from labelyard.orchestration.page_links import OPERATIONS, PageLinks
 from labelyard.settings import Settings
 
 _SECONDS = 10.0
@@ -113,3 +113,9 @@ class PageStore:
 def _page(found: Mapping[str, Any], page_id: str) -> StoredPage:
     updated = datetime.fromisoformat(found["updated"])
     return StoredPage(page_id, found["key"] or "", updated, found["metadata_"] or {}, found["flow_run_id"])
+
+
+def operations_url(settings: Settings) -> str:
+    """Return the address of the operations page. Raises PrefectUnreachable."""
+    with PageStore(settings) as store:
+        return store.links(store.find([OPERATIONS])).url(OPERATIONS)

@@ -19,8 +19,8 @@ from pathlib import Path
 from labelyard.errors import ProcessFailed, SettingsError
 from labelyard.ledger import Ledger
 from labelyard.orchestration import CAUGHT_UP, NOTHING_NEW, SERVER_UNAVAILABLE, TRIED_AGAIN, WAITING_FOR_CVAT
-from labelyard.orchestration.deploy import operations_url
 from labelyard.orchestration.fast_worker import is_supported, slower_without, worker_type
+from labelyard.orchestration.page_store import operations_url
 from labelyard.settings import Settings, UpSettings, is_loopback, without_set
 from labelyard.supervisor.process import Process, answers, prints
 from labelyard.supervisor.supervisor import Supervisor

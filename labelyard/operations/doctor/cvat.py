@@ -12,7 +12,6 @@ from labelyard.cvat_names import server_of
 from labelyard.domain.tasks import AccessToken, User
 from labelyard.errors import CvatUnauthorized
 from labelyard.operations.doctor.check import Check, CheckResult, Installation, Status, fail, ok, warning
-from labelyard.pipeline.cloud_storage import choose_storage, cloud_endpoint, registering_help
 from labelyard.settings import Settings
 
 _TIMEOUT = 10.0
@@ -90,6 +89,12 @@ def _cloud_buckets(installation: Installation, name: str) -> list[str]:
 
 def _check_cloud_storage(cvat: Cvat, name: str, bucket: str, settings: Settings) -> CheckResult:
     """Check that CVAT has the bucket, or that the settings say how to register it."""
+    from labelyard.pipeline.cloud_storage import (  # noqa: PLC0415 - slow to import, and few datasets need it
+        choose_storage,
+        cloud_endpoint,
+        registering_help,
+    )
+
     title, credentials = f"cloud storage of {bucket}", settings.cvat_named(name).cloud.credentials
     found = choose_storage(cvat.cloud_storages(bucket), cloud_endpoint(settings, name))
     if found is not None:

@@ -8,8 +8,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, func, select, text
 
-from labelyard.config import DatasetSpec
-from labelyard.config.dataset import TaskSection
+from labelyard.config import DatasetSpec, TaskSection
 from labelyard.domain.states import BatchState, Event
 from labelyard.errors import LedgerBehind, LedgerError
 from labelyard.ledger import Ledger, Transaction, batches, datasets, dead_letters, history, outbox, upgrade

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def test_the_report_of_a_file_is_the_same_without_the_screen(
     reference = report_without_screen(content)
     items = Items.of_document(json.loads(content), "")
     assert in_words(checking._check(items, screen(items), None).report) == in_words(reference)
-    if "NaN" not in content and "Infinity" not in content:
+    if not re.search(r"NaN|Infinity|\\ud[89a-f]", content):  # what strict readers refuse has rules of its own
         assert in_words(check_file(path).report) == in_words(reference)
 
 
