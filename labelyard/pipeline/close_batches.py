@@ -50,7 +50,6 @@ def close_for_ingest(context: Context, dataset: str) -> list[Batch]:
         rules = datasets.spec(tx, dataset).batch
         opened = batches.lock_all_open(tx, dataset)
         closed = [one for one in opened if batches.close_on_event(tx, rules, one, DatasetIsIngested()) is not None]
-    failpoint("close_batches.ingested")
     return closed
 
 
