@@ -49,8 +49,7 @@ def close_for_ingest(context: Context, dataset: str) -> list[Batch]:
     with context.ledger.transaction() as tx:
         rules = datasets.spec(tx, dataset).batch
         opened = batches.lock_all_open(tx, dataset)
-        closed = [one for one in opened if batches.close_on_event(tx, rules, one, DatasetIsIngested()) is not None]
-    return closed
+        return [one for one in opened if batches.close_on_event(tx, rules, one, DatasetIsIngested()) is not None]
 
 
 def _close_if_due(context: Context, batch_id: str) -> None:
