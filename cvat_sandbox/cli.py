@@ -45,6 +45,12 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
     help="Create the users of a file: one on each line, written as for --user.",
 )
 @click.option(
+    "--organization",
+    default="",
+    metavar="SLUG",
+    help="Of 2.73: create an organization that the first user owns and all others work in.",
+)
+@click.option(
     "--data",
     type=click.Path(file_okay=False, path_type=Path),
     help="Keep the state in this folder. Without it, the state is deleted at the end.",
@@ -84,16 +90,17 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
     help="The pauses after failed deliveries of a webhook; empty: no retries.",
 )
 def command(  # noqa: PLR0913, PLR0917 - one argument an option
-    version: str, host: str, port: int, users: tuple[str, ...], users_file: Path | None, data: Path | None,
-    share: Path | None, allow_remote: tuple[str, ...], faults: Path | None, control_token: str, anonymous_limit: int,
-    workers: int, webhook_retries: tuple[float, ...],
+    version: str, host: str, port: int, users: tuple[str, ...], users_file: Path | None, organization: str,
+    data: Path | None, share: Path | None, allow_remote: tuple[str, ...], faults: Path | None, control_token: str,
+    anonymous_limit: int, workers: int, webhook_retries: tuple[float, ...],
 ) -> None:  # fmt: skip
     """Serve the API of CVAT for demos and tests, with the quirks of the real server."""
     lines = [*users, *(users_file.read_text().split("\n") if users_file else [])]
     if data:
         data.mkdir(parents=True, exist_ok=True)
     serving = Serving(Options(
-        version=version, users=_people(lines), host=host, port=port, data=data, share=share, allow_remote=allow_remote,
+        version=version, users=_people(lines), organization=organization, host=host, port=port, data=data, share=share,
+        allow_remote=allow_remote,
         faults=tuple(load_rules(faults)) if faults else (), control_token=control_token, workers=workers,
         anonymous_limit=anonymous_limit, webhook_retries=webhook_retries,
     ))  # fmt: skip

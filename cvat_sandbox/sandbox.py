@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cvat_sandbox.faults import Faults, Rule
+from cvat_sandbox.state import organizations
 from cvat_sandbox.state.database import Database
 from cvat_sandbox.state.quality import keep_settings
 from cvat_sandbox.state.throttle import Throttle
@@ -51,6 +52,9 @@ class Options:
     workers: int = 2
     anonymous_limit: int = 0
     """How many requests without credentials a client may send in a minute; 0: any number. The real 2.x allows 100."""
+    organization: str = ""
+    """Of 2.x: the short name of an organization that all users are in. The first of them owns it, the others are its
+    workers. It is created unless it exists."""
     webhook_retries: tuple[float, ...] = RETRY_SECONDS
     """The pauses in seconds after failed deliveries of a webhook. After the last one a delivery is given up."""
 
@@ -72,6 +76,8 @@ class Sandbox:
         self.faults = Faults(self.options.faults)
         self.users = Users(self.db, GROUPS if self.options.version == "1.0.0" else SYSTEM_ROLES)
         self.users.add(self.options.users)
+        if self.options.organization:
+            organizations.create_with_all(self.db, self.options.organization)
         self.throttle = Throttle(self.options.anonymous_limit)
         self.share = Share(self.options.share)
         downloader = Downloader(frozenset(self.options.allow_remote))

@@ -128,6 +128,9 @@ def _check(options: Options) -> None:
     if family is None:
         next_step = f"cvat-sandbox --version {' or '.join(FAMILIES)}"
         raise SandboxError(f"there is no API family of version {options.version!r}", next_step=next_step)
+    if options.organization and not (options.version != "1.0.0" and options.users):
+        problem = f"{options.version} has no organizations, or there is no user to own it"
+        raise SandboxError(problem, where=options.organization, next_step="cvat-sandbox --version 2.73 --user …")
     for person in options.users:
         unknown = set(person.roles) - set(family.roles)
         if unknown:

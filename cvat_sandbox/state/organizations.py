@@ -67,6 +67,18 @@ def create(db: Database, owner: int, values: dict[str, Any]) -> int:
     return key
 
 
+def create_with_all(db: Database, slug: str) -> None:
+    """Create an organization, unless there is one, that the first user owns and whose workers all others are."""
+    if find(db, slug=slug) is not None:
+        return
+    owner, *others = [row["id"] for row in db.all("SELECT id FROM user ORDER BY id")]
+    key = create(db, owner, {"slug": slug})
+    for user in others:
+        db.insert(
+            "membership", organization_id=key, user_id=user, role="worker", is_active=True, joined_date=now()
+        )  # fmt: skip
+
+
 def change(db: Database, organization: sqlite3.Row, values: dict[str, Any]) -> None:
     """Change columns of an organization, and publish the change."""
     changed = {**values, "updated_date": now()}

@@ -27,8 +27,9 @@ from labelyard.errors import InputError
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A file with one bot per line in the same form; # begins a comment.",
 )
+@click.option("--organization", default="", help="Of CVAT 2.x: the organization whose jobs they label.")
 @click.option("--seed", default=0, show_default=True, help="The seed of the bots' errors.")
-def bots(cvat_url: str, given: tuple[str, ...], file: Path | None, seed: int) -> None:
+def bots(cvat_url: str, given: tuple[str, ...], file: Path | None, organization: str, seed: int) -> None:
     """Label the jobs that are assigned to bots, until SIGTERM or Ctrl-C.
 
     Bots draw the boxes of the demo's photographs, each with its own errors, and there every other kind of object that
@@ -40,16 +41,16 @@ def bots(cvat_url: str, given: tuple[str, ...], file: Path | None, seed: int) ->
     if not bots:
         raise InputError("no bots", next_step="labelyard bots --cvat-url URL --bot NAME:PASSWORD")
     _log_to_terminal()
-    _work(cvat_url, bots)
+    _work(cvat_url, bots, organization)
 
 
-def _work(cvat_url: str, bots: list[Bot]) -> None:
+def _work(cvat_url: str, bots: list[Bot], organization: str) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         # In another thread: the handler runs inside stop.wait() and would wait for that lock for ever.
         signal.signal(number, lambda *_: threading.Thread(target=stop.set).start())
     click.echo(f"{len(bots)} bots at {cvat_url}: {', '.join(bot.name for bot in bots)}")
-    run_bots(cvat_url, bots, stop)
+    run_bots(cvat_url, bots, stop, organization=organization)
 
 
 def _log_to_terminal() -> None:

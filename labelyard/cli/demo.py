@@ -33,7 +33,7 @@ _PLURALS = {"points": "sets of points"}
 )
 @click.option("--keep", is_flag=True, help="Leave everything running until Ctrl-C, then delete it (except in --dir).")
 @click.option(
-    "--cvat", "cvat_version", type=click.Choice(list(ROLES)), default="1.0.0", show_default=True,
+    "--cvat", "cvat_version", type=click.Choice(list(ROLES)), default="2.73", show_default=True,
     help="The version of CVAT that the sandbox serves.",
 )  # fmt: skip
 @click.option(

@@ -228,12 +228,17 @@ def _together(found: Sequence[Annotations]) -> Annotations:
     )
 
 
-def run_bots(url: str, bots: Sequence[Bot], stop: threading.Event, *, dialect: str = "auto") -> None:
-    """Run all bots, each in a thread, until `stop` is set. An unexpected exception of one stops all and is raised."""
+def run_bots(
+    url: str, bots: Sequence[Bot], stop: threading.Event, *, dialect: str = "auto", organization: str = ""
+) -> None:
+    """Run all bots, each in a thread, until `stop` is set. An unexpected exception of one stops all and is raised.
+
+    With an `organization` of CVAT 2.x they label its jobs.
+    """
     failures: list[BaseException] = []
 
     def work(bot: Bot) -> None:
-        cvat = connect(url, username=bot.name, password=bot.password, dialect=dialect)
+        cvat = connect(url, username=bot.name, password=bot.password, dialect=dialect, organization=organization)
         try:
             Annotator(bot, cvat, stop).run()
         except BaseException as error:  # noqa: BLE001 - raised again below, in the thread that waits

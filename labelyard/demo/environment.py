@@ -24,6 +24,10 @@ ROLES: Mapping[str, tuple[str, str]] = {"1.0.0": ("admin", "annotator"), "2.73":
 
 On 2.x a bot is a superuser, because an annotator sees there his jobs alone, and the bots look for tasks.
 """
+ORGANIZATION = "acme"
+"""The organization of CVAT 2.x in which the demo works."""
+PROJECT = "Photographs"
+"""The project of its tasks there."""
 _KEY = "demo"
 _LABELYARD = (sys.executable, "-m", "labelyard")
 _START_SECONDS = 90.0
@@ -39,7 +43,7 @@ class DemoEnvironment:
     prefect_port: int
     watch_port: int
     password: str
-    cvat_version: str = "1.0.0"
+    cvat_version: str = "2.73"
     """The version of CVAT that the sandbox serves: a key of ROLES."""
     overrides: Mapping[str, str] = field(default_factory=dict)
 
@@ -52,6 +56,11 @@ class DemoEnvironment:
     def cvat_url(self) -> str:
         """The address of the sandbox."""
         return f"http://127.0.0.1:{self.cvat_port}"
+
+    @property
+    def organization(self) -> str:
+        """The organization in which the demo works; empty for CVAT 1.0.0, which has none."""
+        return "" if self.cvat_version == "1.0.0" else ORGANIZATION
 
     @property
     def settings(self) -> dict[str, str]:
@@ -68,6 +77,7 @@ class DemoEnvironment:
             "LABELYARD_CVAT__DEFAULT__URL": self.cvat_url,
             "LABELYARD_CVAT__DEFAULT__USERNAME": ACCOUNT,
             "LABELYARD_CVAT__DEFAULT__PASSWORD": self.password,
+            "LABELYARD_CVAT__DEFAULT__CLOUD__CREDENTIALS": "store",
             "LABELYARD_WATCH__QUEUE_URL": f"{self.store_url}/000000000000/labelyard",
             "LABELYARD_WATCH__SQS_ENDPOINT_URL": self.store_url,
             "LABELYARD_WATCH__PORT": str(self.watch_port),
@@ -91,7 +101,7 @@ def require_emulator() -> None:
         )
 
 
-def create_environment(folder: Path, cvat_version: str = "1.0.0", **overrides: str) -> DemoEnvironment:
+def create_environment(folder: Path, cvat_version: str = "2.73", **overrides: str) -> DemoEnvironment:
     """Choose ports and a password; write `.env` and the lists of users and bots into `folder`."""
     store, cvat, prefect, watch = free_ports(4)
     password, (own_role, bot_role) = secrets.token_urlsafe(12), ROLES[cvat_version]
@@ -145,6 +155,7 @@ def sandbox_process(env: DemoEnvironment) -> Process:
     """Return the process of the CVAT sandbox; its state survives a restart."""
     command = [sys.executable, "-m", "cvat_sandbox", "--host", "127.0.0.1", "--port", str(env.cvat_port)]
     command += ["--version", env.cvat_version]
+    command += ["--organization", env.organization] if env.organization else []
     command += ["--users", str(env.folder / "users"), "--data", str(env.folder / "sandbox")]
     return Process("sandbox", command, _temporary(env), prints("sandbox: http"), _START_SECONDS)
 
@@ -152,6 +163,7 @@ def sandbox_process(env: DemoEnvironment) -> Process:
 def bots_process(env: DemoEnvironment) -> Process:
     """Return the process of the annotator bots."""
     command = [*_LABELYARD, "bots", "--cvat-url", env.cvat_url, "--file", str(env.folder / "bots")]
+    command += ["--organization", env.organization] if env.organization else []
     return Process("bots", command, _temporary(env), prints("bots at"), _START_SECONDS)
 
 

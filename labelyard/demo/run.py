@@ -13,8 +13,9 @@ from typing import Any
 
 from sqlalchemy import select
 
-from labelyard.config import DatasetSpec, LabelSection, read_spec
+from labelyard.config import DatasetSpec, LabelSection, UploadMethod, read_spec
 from labelyard.cvat import connect
+from labelyard.cvat_names import cvat_name
 from labelyard.demo import environment, verify
 from labelyard.demo.environment import DemoEnvironment
 from labelyard.demo.exported import Export, read_export
@@ -86,7 +87,7 @@ def run_demo(supervisor: Supervisor, env: DemoEnvironment, settings: Settings, d
 
     Raises LabelyardError when a process does not start, and SignalReceived when a signal arrives.
     """
-    spec = _with_skeleton(read_spec(find_project() / "datasets" / "photographs.yaml"), env.cvat_version)
+    spec = _for_cvat(read_spec(find_project() / "datasets" / "photographs.yaml"), env.organization)
     display.report("S3 and SQS emulator, CVAT sandbox …")
     supervisor.start(environment.emulator_process(env), environment.sandbox_process(env))
     display.report("ledger, dataset, bucket, notifications …")
@@ -106,12 +107,17 @@ def run_demo(supervisor: Supervisor, env: DemoEnvironment, settings: Settings, d
         return _verify(env, ledger, uploader, seen, s3, links, release)
 
 
-def _with_skeleton(spec: DatasetSpec, cvat_version: str) -> DatasetSpec:
-    """Return a dataset with a label for skeletons, if this version of CVAT has them."""
-    if cvat_version == "1.0.0":
+def _for_cvat(spec: DatasetSpec, organization: str) -> DatasetSpec:
+    """Return a dataset that uses what CVAT 2.x has: an organization, a project, the bucket as storage, skeletons.
+
+    Without an organization CVAT is 1.0.0, and the dataset stays as it is.
+    """
+    if not organization:
         return spec
     labels = (*spec.task.labels, _SKELETON)
-    return spec.model_copy(update={"task": spec.task.model_copy(update={"labels": labels})})
+    changes = {"labels": labels, "project": environment.PROJECT, "upload": UploadMethod.CLOUD}
+    cvat = cvat_name(spec.cvat, organization)
+    return spec.model_copy(update={"cvat": cvat, "task": spec.task.model_copy(update=changes)})
 
 
 def set_up(settings: Settings, spec: DatasetSpec, s3: Any) -> None:
@@ -128,7 +134,9 @@ def _follow(
     supervisor: Supervisor, env: DemoEnvironment, ledger: Ledger, uploader: Uploader, display: Display
 ) -> Sequence[BatchSummary]:
     """Put the photographs and wait until all are exported, or a batch has failed for good."""
-    cvat = connect(env.cvat_url, username=environment.ACCOUNT, password=env.password, timeout=5)
+    cvat = connect(
+        env.cvat_url, username=environment.ACCOUNT, password=env.password, timeout=5, organization=env.organization
+    )
     observer, deadline = Observer(ledger, cvat), time.monotonic() + LONGEST_SECONDS
     try:
         while True:

@@ -140,7 +140,7 @@ def _finished(seen: Figures, links: PageLinks) -> str:
     more = f" and {len(classes) - _CLASSES_SHOWN} more" if len(classes) > _CLASSES_SHOWN else ""
     by_class = " · ".join(f"{code(name)} {number:,}" for name, number in classes[:_CLASSES_SHOWN]) + more
     releases = [
-        f"{link(f'{one.dataset}, release {one.number}', links.known(release_key(one.dataset)))}"
+        f"{link(f'{one.dataset} release {one.number}', links.known(release_key(one.dataset)))}"
         f" of {moment(one.published_at)}: {one.images:,} images, {one.annotations:,} annotations"
         for one in seen.releases
     ]

@@ -78,7 +78,8 @@ def test_every_photograph_goes_from_the_bucket_to_the_dataset_and_no_process_sta
     assert len(files) == 27
     assert set(files.values()) == {1}
     assert {"incoming/cam1/cat.jpg", "incoming/cam2/cat.jpg", "incoming/cam3/cat.jpg"} <= set(files)
-    assert set(reported["drawn"]) == {"rectangle", "polygon", "polyline", "points", "cuboid", "tag"}
+    kinds = {"rectangle", "polygon", "polyline", "points", "ellipse", "cuboid", "mask", "skeleton", "tag"}
+    assert set(reported["drawn"]) == kinds
     last = said.read_text().partition("✓ each photograph is in exactly one task")[2]
     assert all(f"{count} " in last for count in reported["drawn"].values())
     assert "drawn = in the files, none left out" in last
@@ -90,7 +91,7 @@ def test_every_photograph_goes_from_the_bucket_to_the_dataset_and_no_process_sta
 def test_ctrl_c_of_a_kept_demo_deletes_its_folder_in_the_temporary_directory(tmp_path: Path) -> None:
     said, own = tmp_path / "said", tmp_path / "tmp"
     own.mkdir()
-    command = [sys.executable, "-m", "labelyard", "demo", "--keep"]
+    command = [sys.executable, "-m", "labelyard", "demo", "--keep", "--cvat", "1.0.0"]
     with said.open("w") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, text=True, env={**os.environ, "TMPDIR": str(own)})
     try:

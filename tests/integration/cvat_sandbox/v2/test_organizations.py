@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
 from cvat_sandbox import Serving, serve
+from cvat_sandbox.errors import SandboxError
 from tests.support.sandbox_client_v2 import create, jobs, login, uploaded
 
 USERS = [
@@ -217,3 +219,23 @@ def test_a_member_who_became_an_owner_later_runs_nothing(people: People) -> None
     assert susan.delete(f"/memberships/{keys['wanda']}").status_code == 403
     owen.post("/tasks", json={"name": "t"}, headers=header)
     assert names(susan.get("/tasks", headers=header)) == ["t"]
+
+
+def test_an_organization_can_be_there_from_the_start(tmp_path: Path) -> None:
+    for _ in range(2):  # the second time it is in the folder
+        with serve(USERS[:3], version="2.73", organization="acme", data=tmp_path / "data") as sandbox:
+            members = login(sandbox.url, "root").get("/memberships", headers=ACME).json()["results"]
+            assert {(one["user"]["username"], one["role"], one["is_active"]) for one in members} == {
+                ("root", "owner", True),
+                ("owen", "worker", True),
+                ("maya", "worker", True),
+            }
+
+
+@pytest.mark.parametrize(("version", "users"), [("1.0.0", ["ann:annpass"]), ("2.73", [])])
+def test_it_needs_users_and_a_cvat_that_has_organizations(version: str, users: list[str]) -> None:
+    with (
+        pytest.raises(SandboxError, match="has no organizations, or there is no user"),
+        serve(users, version=version, organization="acme"),
+    ):
+        pass
