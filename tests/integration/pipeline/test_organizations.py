@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
-from labelyard.operations.repair import survey
 from pydantic import SecretStr
 
 from cvat_sandbox import serve
@@ -17,6 +16,7 @@ from labelyard.ledger import batches
 from labelyard.operations.doctor.check import CheckResult, Installation
 from labelyard.operations.doctor.cvat import checks
 from labelyard.operations.doctor.runner import run_checks
+from labelyard.operations.plan import survey_tasks
 from labelyard.settings import CloudSettings, CvatSettings, Settings
 from tests.support.cvat_families import V2
 from tests.support.pictures import picture
@@ -48,7 +48,7 @@ def test_tasks_are_in_the_organization_and_other_lists_do_not_show_them(acme: Wo
     own.create_task(TaskSpec("own", acme.spec.task.cvat_labels()))
     assert [task.id for task in acme.context.cvat("default/acme").tasks()] == [acme.line().task_id]
     assert [task.name for task in own.tasks()] == ["own"]
-    assert not survey(acme.context, "street")
+    assert not survey_tasks(acme.context, "street")
 
 
 def test_jobs_are_given_to_members_only(acme: Workspace) -> None:
