@@ -34,10 +34,6 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             "labelyard.cli.plan:apply",
             "Store dataset files in the ledger, or carry out what `labelyard plan` shows of datasets.",
         ),
-        "labels": Command(
-            "labelyard.cli.project_labels:labels",
-            "Compare the labels of DATASET's project in CVAT with its dataset file; --apply changes the project.",
-        ),
         "notifications": Command(
             "labelyard.cli.notifications:notifications",
             "Show what makes the buckets of DATASET notify a queue of new and deleted files; --apply carries it out.",

@@ -14,8 +14,9 @@ import click
 
 from labelyard.cli.dataset import read_all, reject_for_servers
 from labelyard.config import DatasetSpec
+from labelyard.cvat_names import server_of
 from labelyard.domain.objects import s3_url
-from labelyard.domain.plan import Action, Difference, diff
+from labelyard.domain.plan import Action, Difference, Topic, diff
 from labelyard.domain.schedules import Timing, Verb
 from labelyard.errors import LabelyardError, PrefectUnreachable, SpecError
 from labelyard.escaping import printable
@@ -38,8 +39,9 @@ def plan(targets: tuple[str, ...], *, exit_code: bool, as_json: bool) -> None:
 
     \b
     FILE     what the file changes: labels, people, settings, schedules
-    DATASET  what differs from the file that was applied: schedules in Prefect, people in CVAT, objects without a batch,
-             tasks and jobs that are missing, foreign or changed by hand, exports that are missing or out of date
+    DATASET  what differs from the file that was applied: labels of the project and people in CVAT, schedules in
+             Prefect, objects without a batch, tasks and jobs that are missing, foreign or changed by hand, exports
+             that are missing or out of date
 
     By default every dataset. `!` marks what a person must decide. Exits with 1 if a server could not be compared.
     """
@@ -181,7 +183,8 @@ def _apply_files(specs: Mapping[Path, DatasetSpec], *, shared: bool, allow_loss:
     for spec in specs.values():
         for address, other in _shared(spec, known):
             click.echo(f"{spec.name}: {address} is also a source of {other}: its objects become a task for each")
-    for name in sorted({_variable(spec.cvat) for spec in specs.values()} - {_variable(name) for name in settings.cvat}):
+    used = {_variable(server_of(spec.cvat)) for spec in specs.values()}
+    for name in sorted(used - {_variable(name) for name in settings.cvat}):
         click.echo(f"these settings have no CVAT called {name.lower()}; workers need LABELYARD_CVAT__{name}__URL")
     apply_schedules(settings, wanted)
 
@@ -191,6 +194,9 @@ def _show_stored(path: Path, spec: DatasetSpec, stored: Stored, *, is_new: bool)
     if not is_new:
         for line in diff(stored.differences):
             click.echo(printable(f"  {line}"))
+        if spec.task.project and any(one.topic is Topic.LABELS for one in stored.differences):
+            what = f"new batches wait until the project {spec.task.project!r} has these labels"
+            click.echo(printable(f"{what}: labelyard apply {spec.name}"))
 
 
 def _schedules_of(tx: Transaction, specs: Iterable[DatasetSpec]) -> dict[str, Mapping[Verb, Timing]]:

@@ -30,7 +30,7 @@ class TaskSection(Section):
     a label added later gets the next free id at any position, and the id of a removed label is not used again."""
     project: Caption | None = None
     """CVAT 2.x: the project of the tasks, by its name; created if there is none. The labels are the project's then:
-    after a change here, `labelyard labels DATASET --apply` changes them there."""
+    after a change here, `labelyard apply DATASET` adds and changes them there."""
     segment_size: Count = Field(default=0, ge=0, le=1_000_000)
     """Frames per job; 0 makes one job of the whole task."""
     overlap: Count | None = Field(default=None, ge=0, le=1_000_000)

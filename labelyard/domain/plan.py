@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
 
-from labelyard.domain.labels import AttributeSpec, Label
+from labelyard.domain.label_changes import LabelChange, compare_labels
+from labelyard.domain.labels import Label
 from labelyard.domain.schedules import Timing, Verb
 
 
@@ -39,6 +40,8 @@ class Action(StrEnum):
     """What `labelyard apply` does about a difference. REPORT leaves it to a person."""
 
     STORE = "store the file"
+    ADD_LABEL = "add the label"
+    CHANGE_LABEL = "change the label"
     CREATE_SCHEDULE = "create the schedule"
     CHANGE_SCHEDULE = "change the schedule back"
     DELETE_SCHEDULE = "delete the schedule"
@@ -98,37 +101,14 @@ def plan_labels(
     `drawn` counts the annotations of each label in the current exports. Those stay where they are; but no later task
     has a label that was dropped, so that nobody can draw or correct any.
     """
-    old, new = {label.name: label for label in before}, {label.name: label for label in after}
-    for name in (name for name in old if name not in new):
-        loses = f"the label of {drawn[name]:,} annotations" if drawn.get(name) else ""
-        yield _stored(dataset, Topic.LABELS, Sign.REMOVE, name, "", loses)
-    for name, label in new.items():
-        if name not in old:
-            yield _stored(dataset, Topic.LABELS, Sign.ADD, name)
-        elif changes := list(_label_changes(old[name], label)):
-            yield _stored(dataset, Topic.LABELS, Sign.CHANGE, name, "; ".join(changes))
-
-
-def _label_changes(before: Label, after: Label) -> Iterator[str]:
-    if before.color != after.color:
-        yield f"color {before.color or 'none'} → {after.color or 'none'}"
-    if before.sublabels != after.sublabels or before.edges != after.edges:
-        yield f"points {_names(before.sublabels)} → {_names(after.sublabels)}"
-    old, new = ({one.name: one for one in label.attributes} for label in (before, after))
-    yield from (f"attribute {name} dropped" for name in old if name not in new)
-    yield from (f"attribute {name} added" for name in new if name not in old)
-    for name in new:
-        if name in old and old[name] != new[name]:
-            yield f"attribute {name}: {_attribute(old[name])} → {_attribute(new[name])}"
-
-
-def _names(labels: Sequence[Label]) -> str:
-    return ", ".join(label.name for label in labels) or "none"
-
-
-def _attribute(spec: AttributeSpec) -> str:
-    mutable = ", mutable" if spec.mutable else ""
-    return f"{spec.input_type} [{', '.join(spec.values)}], default {spec.default}{mutable}"
+    for one in compare_labels(after, before):
+        if one.wanted is None:
+            loses = f"the label of {drawn[one.name]:,} annotations" if drawn.get(one.name) else ""
+            yield _stored(dataset, Topic.LABELS, Sign.REMOVE, one.name, "", loses)
+        elif one.present is None:
+            yield _stored(dataset, Topic.LABELS, Sign.ADD, one.name)
+        else:
+            yield _stored(dataset, Topic.LABELS, Sign.CHANGE, one.name, "; ".join((*one.changes, *one.removals)))
 
 
 def plan_people(dataset: str, before: Collection[str], after: Sequence[str]) -> Iterator[Difference]:
@@ -152,15 +132,41 @@ def _stored(dataset: str, topic: Topic, sign: Sign, where: str, what: str = "", 
 # --- what is there ----------------------------------------------------------------------------------------------------
 
 
+def plan_project(dataset: str, name: str, url: str, changes: Iterable[LabelChange]) -> Iterator[Difference]:
+    """Yield what differs between the labels of a dataset file and those of its project in CVAT.
+
+    What would delete what people drew is never done: a person does it at the project's `url`.
+    """
+    for one in changes:
+        if one.wanted is not None and one.present is None:
+            what = f"the project {name!r} has no such label"
+            yield Difference(dataset, Topic.LABELS, Sign.ADD, one.name, what, Action.ADD_LABEL)
+        elif one.changes:
+            what = f"in the project {name!r}: {'; '.join(one.changes)}"
+            yield Difference(dataset, Topic.LABELS, Sign.CHANGE, one.name, what, Action.CHANGE_LABEL)
+        if one.removals:
+            what = "; ".join(one.removals)
+            next_step = f"to remove it deletes what people drew: do so in {url}, or correct the file"
+            yield _noted(dataset, Topic.LABELS, one.name, f"{what}: {next_step}")
+
+
 def plan_accounts(
-    dataset: str, server: str, annotators: Sequence[str], active: Collection[str], known: Collection[str]
+    dataset: str, server: str, annotators: Sequence[str], users: Mapping[str, bool], assignable: Collection[str]
 ) -> Iterator[Difference]:
-    """Compare the annotators with the `known` users of a CVAT server, of which some are `active`."""
+    """Compare the annotators with the users of a CVAT, or of an organization there; jobs go to `assignable` ones only.
+
+    `users` says of each whether the account is active.
+    """
     for name in annotators:
-        if name not in known:
-            yield _noted(dataset, Topic.PEOPLE, name, f"CVAT {server} has no such user: no job goes to them")
-        elif name not in active:
-            yield _noted(dataset, Topic.PEOPLE, name, f"CVAT {server} has deactivated them: no job goes to them")
+        if name not in users:
+            what = f"CVAT {server} has no such user"
+        elif not users[name]:
+            what = f"CVAT {server} has deactivated them"
+        elif name not in assignable:
+            what = f"they have not accepted the invitation to CVAT {server}"
+        else:
+            continue
+        yield _noted(dataset, Topic.PEOPLE, name, f"{what}: no job goes to them")
 
 
 def plan_objects(dataset: str, source: str, keys: Sequence[str], count: int) -> Iterator[Difference]:

@@ -19,8 +19,9 @@ class RecordedTask:
     """A batch in a state and the task that the ledger has recorded for it.
 
     `exports` maps the address of each file of the current exports to whether it exists; `task_updates` has the time at
-    which the task had changed last when they were made. `labels` are those that the task was created with. `leavers`
-    are the people who are no annotators any more, by the job that labelyard gave them.
+    which the task had changed last when they were made. `labels` are those that the task was created with; it has none
+    of its own in a project. `leavers` are the people who are no annotators any more, by the job that labelyard gave
+    them.
     """
 
     batch_id: str

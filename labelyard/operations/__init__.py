@@ -10,7 +10,6 @@ reassign            give somebody's open jobs to others
 adopt               put tasks that the ledger does not know into a dataset; rebuild a lost ledger
 backfill            register what a bucket already holds
 replay_dead_letters parse and register dead letters again
-project_labels      the labels of a dataset's project in CVAT, compared with its file and changed
 probe_servers       ask unavailable servers whether they answer again
 doctor/             checks of the installation
 """

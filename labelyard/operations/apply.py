@@ -21,6 +21,7 @@ from labelyard.operations.plan import Schedules, plan_file, survey_again
 from labelyard.operations.reassign import reassign_in_batch
 from labelyard.pipeline.acquire_batch import BatchLease, acquire_batch
 from labelyard.pipeline.assign_jobs import assign_jobs
+from labelyard.pipeline.create_project import our_projects
 from labelyard.pipeline.register_objects import sweep_sources
 
 _log = logging.getLogger(__name__)
@@ -86,7 +87,7 @@ def carry_out(
 
 
 def _carry_out(context: Context, step: Difference, schedules: Schedules | None) -> None:
-    if (fix := _OF_TASKS.get(step.action)) is not None:
+    if (fix := _IN_CVAT.get(step.action)) is not None:
         if step not in survey_again(context, step):
             raise _outdated(step)
         fix(context, step)
@@ -115,6 +116,14 @@ def _register(context: Context, step: Difference) -> None:
     # A listing of now: an object is registered as it is, and one that was deleted or registered meanwhile is left out.
     if failed := sweep_sources(context, step.dataset).failed:
         raise LabelyardError("\n".join(failed), where=step.where, next_step="labelyard doctor")
+
+
+def _change_project(context: Context, step: Difference) -> None:
+    with context.ledger.read_only() as tx:
+        spec = datasets.spec(tx, step.dataset)
+    cvat = context.cvat(spec.cvat)
+    labels = [label for label in spec.task.cvat_labels() if label.name == step.where]
+    cvat.change_project_labels(our_projects(cvat, spec.task.project or "")[0].id, labels)
 
 
 def _delete_empty_task(context: Context, step: Difference) -> None:
@@ -161,7 +170,9 @@ def _reassign(context: Context, step: Difference) -> None:
         reassign_in_batch(context, step.batch_id or "", person)
 
 
-_OF_TASKS: Mapping[Action, Callable[[Context, Difference], None]] = {
+_IN_CVAT: Mapping[Action, Callable[[Context, Difference], None]] = {
+    Action.ADD_LABEL: _change_project,
+    Action.CHANGE_LABEL: _change_project,
     Action.DELETE_TASK: _delete_empty_task,
     Action.RECREATE_TASK: _recreate_task,
     Action.EXPORT_AGAIN: _export_again,

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from labelyard.config import DatasetSpec
 from labelyard.context import Context
 from labelyard.cvat import Cvat
+from labelyard.domain.label_changes import compare_with_project
 from labelyard.domain.objects import s3_url
 from labelyard.domain.plan import (
     Action,
@@ -25,17 +26,19 @@ from labelyard.domain.plan import (
     plan_labels,
     plan_objects,
     plan_people,
+    plan_project,
     plan_settings,
 )
 from labelyard.domain.plan_tasks import GivenName, RecordedTask, plan_tasks
 from labelyard.domain.schedules import Timing, Verb
-from labelyard.domain.states import BatchState, TaskState
+from labelyard.domain.states import INGESTING, BatchState, TaskState
 from labelyard.domain.task_names import task_name_pattern
 from labelyard.domain.tasks import JobStatus, Task
 from labelyard.errors import CvatHidden, CvatNotFound, LabelyardError, NotFound
-from labelyard.ledger import Transaction, datasets, exports, jobs, objects, tasks
+from labelyard.ledger import Transaction, batches, datasets, exports, jobs, objects, tasks
 from labelyard.ledger.tables import Batch, Export
 from labelyard.ledger.tables import Task as TaskRow
+from labelyard.pipeline.create_project import our_projects, project_url
 from labelyard.sources.listing import pages
 
 _SHOWN_KEYS = 3
@@ -127,6 +130,7 @@ def plan_datasets(context: Context, names: Sequence[str], schedules: Schedules) 
         declared = datasets.schedules(tx)
     for spec in specs:
         wanted = {spec.name: declared[spec.name]}
+        _add(plan, f"{spec.name}: labels", partial(_project_labels, context, spec))
         _add(plan, f"{spec.name}: schedules", partial(schedules.compare, wanted))
         _add(plan, f"{spec.name}: people", partial(_accounts, context, spec))
         _add(plan, f"{spec.name}: objects", partial(_unregistered, context, spec))
@@ -141,13 +145,31 @@ def _add(plan: Plan, part: str, compare: Callable[[], Iterable[Difference]]) -> 
         plan.not_compared[part] = error
 
 
+def _project_labels(context: Context, spec: DatasetSpec) -> Iterator[Difference]:
+    """Compare the file with the dataset's project, if it has one. A project that is missing, the next batch creates.
+
+    A retired dataset needs the project only for batches without a task: another dataset may use it by now.
+    """
+    if spec.task.project is None:
+        return
+    with context.ledger.read_only() as tx:
+        waiting = batches.in_states(tx, (BatchState.OPEN, *INGESTING))
+        if datasets.is_retired(tx, spec.name) and not any(batch.dataset == spec.name for batch in waiting):
+            return
+    cvat = context.cvat(spec.cvat)
+    for project in our_projects(cvat, spec.task.project)[:1]:
+        changes = compare_with_project(spec.task.cvat_labels(), project.labels)
+        yield from plan_project(spec.name, project.name, project_url(cvat, project), changes)
+
+
 def _accounts(context: Context, spec: DatasetSpec) -> Iterator[Difference]:
     with context.ledger.read_only() as tx:
         if datasets.is_retired(tx, spec.name):
             return
-    users = context.cvat(spec.cvat).users()
-    active = {user.username for user in users if user.is_active}
-    yield from plan_accounts(spec.name, spec.cvat, spec.annotators, active, {user.username for user in users})
+    cvat = context.cvat(spec.cvat)
+    users = {user.username: user.is_active for user in cvat.users()}
+    assignable = {user.username for user in cvat.assignable_users()}
+    yield from plan_accounts(spec.name, spec.cvat, spec.annotators, users, assignable)
 
 
 def _unregistered(context: Context, spec: DatasetSpec) -> Iterator[Difference]:
@@ -188,9 +210,11 @@ def survey_tasks(context: Context, dataset: str | None = None) -> list[Differenc
 
 
 def survey_again(context: Context, step: Difference) -> list[Difference]:
-    """Compare the task and the batch of one difference again, and no others."""
+    """Compare the project, or the task and the batch, of one difference again, and no others."""
     with context.ledger.read_only() as tx:
         spec = datasets.spec(tx, step.dataset)
+    if step.topic is Topic.LABELS:
+        return list(_project_labels(context, spec))
     recorded = _recorded_tasks(context, spec, step.batch_id)
     with context.ledger.read_only() as tx:
         names = [one for one in tasks.names_of_dataset(tx, spec.name) if one[2].batch_id == step.batch_id]
@@ -241,7 +265,8 @@ def _recorded_tasks(context: Context, spec: DatasetSpec, batch_id: str | None = 
                 continue
             if batch.version not in labels:
                 version = datasets.spec(tx, spec.name, batch.version)
-                labels[batch.version] = tuple(label.name for label in version.task.labels)
+                own = () if version.task.project else version.task.labels  # a project's are compared on their own
+                labels[batch.version] = tuple(label.name for label in own)
             leavers = {
                 job.server_id: job.assignee
                 for job in jobs.of_batch(tx, batch.id)

@@ -48,9 +48,9 @@ def reassign_in_batch(context: Context, batch_id: str, person: str, to: str | No
         with lease.ledger.read_only() as tx:
             _, task_id = tasks.require_current(tx, batch_id)
             annotators = datasets.spec(tx, lease.spec.name).annotators
-        usernames = {user.id: user.username for user in lease.cvat.users() if user.is_active}
+        usernames = {user.id: user.username for user in lease.cvat.users()}
         people = [to] if to else [name for name in annotators if name != person]
-        if not {*people} & {*usernames.values()}:
+        if not {*people} & {user.username for user in lease.cvat.assignable_users()}:
             what = f"CVAT {lease.spec.cvat} has no active user {to!r}" if to else "no other annotator can get the jobs"
             raise InputError(
                 what, where=batch_id, next_step=f"name another person, or add one to the file of {lease.spec.name}"

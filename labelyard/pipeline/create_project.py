@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from labelyard.config import DatasetSpec
 from labelyard.cvat import Cvat
-from labelyard.domain.label_changes import LabelChanges, compare_labels
+from labelyard.domain.label_changes import LabelChange, compare_with_project
 from labelyard.domain.labels import Label
 from labelyard.domain.tasks import Project
 from labelyard.errors import CvatCrashed, CvatDisagrees, CvatNotFound, SettingsError, UnclearAnswer
@@ -40,7 +40,7 @@ def create_project(lease: BatchLease) -> int | None:
         project = _keep_one_project(lease, name)
     if project is None:
         raise CvatDisagrees(f"the project {name!r} was created and is not listed", where=lease.cvat.url)
-    _require_labels(current, lease.cvat, project, compare_labels(labels, project.labels))
+    _require_labels(current, lease.cvat, project, compare_with_project(labels, project.labels))
     return project.id
 
 
@@ -91,10 +91,11 @@ def _keep_one_project(lease: BatchLease, name: str) -> Project | None:
     return found[0] if found else None
 
 
-def _require_labels(spec: DatasetSpec, cvat: Cvat, project: Project, changes: LabelChanges) -> None:
+def _require_labels(spec: DatasetSpec, cvat: Cvat, project: Project, changes: Sequence[LabelChange]) -> None:
     if changes:
+        verb = "apply" if any(one.can_be_applied for one in changes) else "plan"
         raise SettingsError(
-            f"its labels are not those of the dataset file: {'; '.join(changes.lines)}",
+            f"its labels are not those of the dataset file: {'; '.join(map(str, changes))}",
             where=f"project {project.id} {project.name!r} at {cvat.url}",
-            next_step=f"labelyard labels {spec.name} --apply" if changes.to_apply else f"labelyard labels {spec.name}",
+            next_step=f"labelyard {verb} {spec.name}",
         )

@@ -3,66 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
-import pytest
-import yaml
-from click.testing import CliRunner, Result
 from sqlalchemy import func, select
 
-from labelyard.cli import labelyard
 from labelyard.domain.plan import Difference, diff
 from labelyard.errors import InputError, LabelyardError, PrefectUnreachable
 from labelyard.ledger import datasets
 from labelyard.ledger.tables import History, Object
 from labelyard.operations import manual
-from labelyard.operations.plan import Plan, plan_datasets
-from labelyard.orchestration.dataset_schedules import PrefectSchedules
-from labelyard.supervisor.stack import free_ports
+from tests.support.planning import Run, plan_of, write
 from tests.support.workspace import Workspace, complete_and_export, ingest
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def nowhere() -> str:
-    """The address of a Prefect that does not run."""
-    return f"http://127.0.0.1:{free_ports(1)[0]}/api"
-
-
-@pytest.fixture
-def run(workspace: Workspace, nowhere: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run a command beside the workspace, in a folder of its own."""
-    monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith(("LABELYARD_", "PREFECT_"))]:
-        monkeypatch.delenv(name)
-    used = workspace.context.settings
-    variables = {
-        "LABELYARD_LEDGER": used.ledger,
-        "LABELYARD_STORE__ENDPOINT_URL": used.store.endpoint_url,
-        "LABELYARD_STORE__ACCESS_KEY_ID": "test",
-        "LABELYARD_STORE__SECRET_ACCESS_KEY": "test",
-        "LABELYARD_CVAT__DEFAULT__URL": workspace.sandbox.url,
-        "LABELYARD_CVAT__DEFAULT__USERNAME": "root",
-        "LABELYARD_CVAT__DEFAULT__PASSWORD": "rootpass",
-        "PREFECT_API_URL": nowhere,
-    }
-    return lambda *words: CliRunner().invoke(labelyard, words, env=variables)
-
-
-def write(workspace: Workspace, **changes: Any) -> str:
-    """Write the workspace's dataset file with other sections; return its name."""
-    document = {**workspace.spec.model_dump(mode="json", exclude_unset=True), **changes}
-    Path("street.yaml").write_text(yaml.safe_dump(document))
-    return "street.yaml"
-
-
-def plan_of(workspace: Workspace, nowhere: str) -> Plan:
-    settings = workspace.context.settings.model_copy(update={"prefect_api_url": nowhere})
-    return plan_datasets(workspace.context, ["street"], PrefectSchedules(settings))
 
 
 def test_the_plan_of_a_file_names_what_is_added_changed_and_dropped(workspace: Workspace, run: Run) -> None:
@@ -78,7 +28,7 @@ def test_the_plan_of_a_file_names_what_is_added_changed_and_dropped(workspace: W
         "    ~ task.segment_size: 0 → 50",
         "  labels",
         "    - person",
-        "    ~ car: attribute side added",
+        "    ~ car: new attribute side",
         "    + bicycle",
         "  people",
         "    - bob",

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from click.testing import CliRunner
 
 from labelyard.cvat import connect
 from labelyard.domain.labels import Label
-from labelyard.errors import CvatDisagrees, CvatNotFound, SettingsError, UnclearAnswer
-from labelyard.operations.project_labels import apply_project_labels, compare_project_labels
+from labelyard.errors import CvatDisagrees, CvatNotFound, UnclearAnswer
 from labelyard.pipeline import create_project as create_project_module
 from labelyard.pipeline import create_task as create_task_module
 from labelyard.pipeline.acquire_batch import acquire_batch
@@ -125,55 +123,3 @@ def test_a_project_of_another_account_is_refused(street: Workspace) -> None:
     http.execute("UPDATE project SET owner = (SELECT id FROM user WHERE username = 'ann')")
     with pytest.raises(CvatDisagrees, match="project 1 is called 'Street' too, and belongs to another account"):
         ingest(street)
-
-
-def test_a_changed_label_set_waits_for_the_command_that_applies_it(street: Workspace) -> None:
-    ingest(street)
-    attribute = {"name": "side", "values": ["left", "right"]}
-    more = [{"name": "car", "color": "#00ff00", "attributes": [attribute]}, "person", "bus"]
-    street.apply(task={**PROJECT, "labels": more})
-    street.put("2.jpg", picture(2))
-    batch = street.close_batch()
-    with pytest.raises(SettingsError, match="car: color #00ff00, not #ff0000; car: new attribute side; bus: new label"):
-        ingest(street, batch)
-    assert street.line(batch).next_step == "labelyard labels street --apply"
-    assert not apply_project_labels(street.context, "street").changes
-    street.retry(batch)
-    ingest(street, batch)
-    assert street.line(batch).state == "assigned"
-
-
-def test_a_label_that_the_file_has_no_more_is_never_deleted(street: Workspace) -> None:
-    ingest(street)
-    street.apply(task={**PROJECT, "labels": ["person"]})
-    assert apply_project_labels(street.context, "street") == compare_project_labels(street.context, "street")
-    [project] = street.context.cvat("default").find_projects("Street")
-    assert [label.name for label in project.labels] == ["car", "person"]
-
-
-def test_the_command_shows_the_differences_and_applies_them(street: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    from labelyard.cli import project_labels  # noqa: PLC0415 - commands are imported when they are used
-
-    class _Opened:
-        def __enter__(self) -> object:
-            return street.context
-
-        def __exit__(self, *_: object) -> None: ...
-
-    monkeypatch.setattr(project_labels, "open_context", _Opened)
-    run = lambda *args: CliRunner().invoke(project_labels.labels, ["street", *args])  # noqa: E731
-    assert run().output == "there is no project 'Street' yet: the first batch creates it\n"
-    ingest(street)
-    assert "has the labels of the dataset file" in run().output
-    street.apply(task={**PROJECT, "labels": [*LABELS, "bus"]})
-    shown = run()
-    assert (shown.exit_code, "  to change bus: new label\n" in shown.output) == (1, True)
-    applied = run("--apply")
-    assert (applied.exit_code, "  changed   bus: new label" in applied.output) == (0, True)
-
-
-def test_the_type_of_a_label_is_changed_in_the_project(street: Workspace) -> None:
-    ingest(street)
-    street.apply(task={**PROJECT, "labels": [LABELS[0], {"name": "person", "type": "points"}]})
-    assert compare_project_labels(street.context, "street").changes.to_apply == ("person: type points, not any",)
-    assert not apply_project_labels(street.context, "street").changes

@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labelyard.domain.label_changes import compare_labels
+from labelyard.domain.label_changes import compare_labels, compare_with_project
 from labelyard.domain.labels import AttributeSpec, InputType, Label
 
 SIDE = AttributeSpec("side", InputType.SELECT, "left", ("left", "right"))
@@ -32,8 +32,8 @@ _labels = st.lists(
 def test_there_are_no_differences_exactly_when_each_label_is_there_as_wanted(
     wanted: list[Label], present: list[Label]
 ) -> None:
-    assert not compare_labels(wanted, wanted[::-1])
-    changes = compare_labels(wanted, present)
+    assert not compare_with_project(wanted, wanted[::-1])
+    changes = compare_with_project(wanted, present)
     by_name = {label.name: label for label in present}
     same = set(by_name) == {label.name for label in wanted} and all(
         set(label.attributes) == set(by_name[label.name].attributes)
@@ -50,24 +50,31 @@ def test_what_is_new_or_different_can_be_applied_and_is_named() -> None:
         replace(CAR, color="#00FF00", type="polygon", attributes=(other, replace(SIDE, name="age"))),
         Label("bus"),
     )
-    changes = compare_labels(wanted, (CAR,))
-    assert changes.to_apply == (
-        "car: color #00FF00, not #ff0000",
-        "car: type polygon, not rectangle",
-        "car: attribute side: values left, right, both, not left, right, default 'both', not 'left', mutable true",
-        "car: new attribute age",
-        "bus: new label",
+    car, bus = compare_with_project(wanted, (CAR,))
+    assert car.changes == (
+        "color #00FF00, not #ff0000",
+        "type polygon, not rectangle",
+        "attribute side: values left, right, both, not left, right, default 'both', not 'left', mutable true",
+        "new attribute age",
     )
-    assert (changes.removals, [label.name for label in changes.labels]) == ((), ["car", "bus"])
+    assert (car.removals, str(bus), car.can_be_applied, bus.can_be_applied) == ((), "bus: new label", True, True)
 
 
 def test_what_would_delete_annotations_is_left_to_a_person() -> None:
-    changes = compare_labels(
-        (replace(CAR, attributes=()), replace(BODY, sublabels=BODY.sublabels[:1])), (CAR, BODY, Label("x"))
-    )
-    assert changes.to_apply == ()
-    assert changes.removals == (
+    wanted = (replace(CAR, attributes=()), replace(BODY, sublabels=BODY.sublabels[:1]))
+    changes = compare_with_project(wanted, (CAR, BODY, Label("x")))
+    assert not any(one.can_be_applied for one in changes)
+    assert [str(one) for one in changes] == [
         "x: the dataset file has no such label",
         "car: the file has no attribute side",
         "body: points head, not head, hand",
-    )
+    ]
+
+
+def test_a_color_that_cvat_chose_and_the_drawing_of_a_skeleton_differ_between_files_only() -> None:
+    file = (replace(CAR, color=None), replace(BODY, edges=((0, 1),)))
+    assert compare_with_project(file, (CAR, BODY)) == []
+    assert [str(one) for one in compare_labels(file, (CAR, BODY))] == [
+        "car: color none, not #ff0000",
+        "body: other lines between its points",
+    ]
