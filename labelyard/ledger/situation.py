@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from sqlalchemy import func, or_, select
 
-from labelyard.config import DatasetSpec
 from labelyard.domain.attention import ExpectedObjects, OpenProblem, Outage, QuarantinedObject, Situation
 from labelyard.domain.deadlines import STAGES, BatchAtWork, JobAtWork
 from labelyard.domain.objects import s3_url
@@ -15,6 +15,9 @@ from labelyard.domain.states import WITHOUT_A_RUN, BatchState
 from labelyard.ledger import breakers, datasets, dead_letters, outages, problems
 from labelyard.ledger.database import Transaction
 from labelyard.ledger.tables import Batch, Dataset, History, Job, Object, Task
+
+if TYPE_CHECKING:
+    from labelyard.config import DatasetSpec
 
 NOT_COLLECTED = "not collected"
 """The history's word for a task that cannot be read."""
