@@ -6,14 +6,15 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict
+from datetime import datetime
 
 import click
 
 from labelyard.alert_settings import AlertSettings
 from labelyard.cli.table import print_table
 from labelyard.domain.alerts import Message
-from labelyard.domain.causes import Cause, causes
+from labelyard.domain.attention import causes
+from labelyard.domain.causes import Cause
 from labelyard.errors import AlertNotSent, SettingsError
 from labelyard.escaping import printable
 from labelyard.ledger import Ledger
@@ -35,8 +36,7 @@ def alerts(context: click.Context, as_json: bool) -> None:  # noqa: FBT001 - cli
     with closing(Ledger(settings.ledger)) as ledger, ledger.read_only() as tx:
         found, rows = causes(read_situation(tx)), ledger_alerts.all_alerts(tx)
     if as_json:
-        shown = [asdict(cause) | {"since": cause.since.isoformat()} for cause in found]
-        click.echo(json.dumps({"causes": shown}, indent=1))
+        click.echo(json.dumps({"causes": [cause.document() for cause in found]}, default=datetime.isoformat, indent=1))
         return
     got = {cause.key: [row.channel for row in rows if row.key == cause.key and row.sent] for cause in found}
     _show(found, got, settings.alerts)
@@ -50,8 +50,8 @@ def _show(found: Sequence[Cause], got: Mapping[str, Sequence[str]], settings: Al
                 cause.dataset or "-",
                 f"{cause.since:%Y-%m-%d %H:%M} UTC",
                 printable(cause.what, keep="\n"),
-                printable(cause.next_command),
-                ", ".join(got[cause.key]) or "nobody",
+                printable(cause.next_step),
+                (", ".join(got[cause.key]) or "nobody") if cause.has_alert else "-",
             )
             for cause in found
         ]

@@ -1,7 +1,9 @@
 """What needs a person: each cause once, however many batches or objects it has, with the next command.
 
 A cause either asks a person to act (work has stopped, and only a person continues it) or only to look. What heals by
-itself is no cause: a failure that is tried again, or a server that was unavailable for a short time.
+itself is no cause: a failure that is tried again, or a server that was unavailable for a short time. The pages,
+`labelyard status`, `labelyard alerts` and the messages all name these causes. `domain.alerts` decides when a message
+about a cause is sent.
 """
 
 from __future__ import annotations
@@ -11,70 +13,23 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
+from functools import cached_property
+from typing import TypeVar
 
-from labelyard.domain.deadlines import BatchAtWork, LateBatch, Stage
-from labelyard.domain.states import BatchState
+from labelyard.domain.causes import Cause, Kind, counted, some
+from labelyard.domain.deadlines import BatchAtWork, Deadlines, LateBatch, late_batches, next_due, stage_words
+from labelyard.domain.states import WITHOUT_A_RUN, BatchState
 
 TRIED_IN_VAIN = 5
 """After so many failures in a row a batch needs a person, though it is tried again."""
 AWAY_LONG = timedelta(minutes=15)
 """After this time an unavailable server needs a person."""
+QUEUE_LONG = timedelta(hours=1)
+"""After this time a queue of notifications that never became shorter needs a person."""
 
+T = TypeVar("T")
+K = TypeVar("K")
 _NUMBERS = re.compile(r"[0-9]+")
-
-
-class Kind(StrEnum):
-    """What kind of cause it is; those that ask a person to act come first."""
-
-    FAILED = "failed"
-    """Batches that only `labelyard retry` continues."""
-    RETRIED = "tried again in vain"
-    """Batches that fail again and again, or are late and fail."""
-    SERVER = "server unavailable"
-    """A CVAT, object storage, the queue or Prefect, for longer than AWAY_LONG."""
-    DEAD_LETTERS = "dead letters"
-    """Messages that could not be parsed or registered."""
-    NOBODY = "jobs of nobody"
-    """Unfinished jobs without an assignee."""
-    QUARANTINED = "quarantined"
-    """Objects kept out of their batch."""
-    PAUSED = "paused"
-    """Datasets that a person has paused."""
-    WARNING = "warning"
-    """Warnings of batches."""
-
-
-_TO_ACT = frozenset({Kind.FAILED, Kind.RETRIED, Kind.SERVER, Kind.DEAD_LETTERS, Kind.NOBODY})
-
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """One thing that a person has to do or to know."""
-
-    kind: Kind
-    reason: str
-    """Why, in the words of the first batch or object."""
-    next_step: str
-    """The next command; empty where there is nothing to do."""
-    since: datetime
-    datasets: tuple[str, ...] = ()
-    batches: tuple[str, ...] = ()
-    objects: int = 0
-    """How many objects, messages or jobs it concerns; 0 where it concerns batches as a whole."""
-    examples: tuple[str, ...] = ()
-    """Some addresses of its objects, or names of its jobs."""
-
-    @property
-    def to_act(self) -> bool:
-        """Whether a person must act; otherwise it is only to know."""
-        return self.kind in _TO_ACT
-
-    @property
-    def key(self) -> str:
-        """An id that stays the same while the cause lasts, whatever numbers its reason has."""
-        said = _NUMBERS.sub("#", self.reason)
-        return hashlib.sha256("\0".join((self.kind, said, *self.datasets)).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +44,8 @@ class Outage:
     """Its name for people, if it is another one."""
     every_batch: bool = False
     """Whether every batch needs it; a CVAT is needed by its own batches."""
+    starts_runs: bool = False
+    """Whether it starts the runs: without it there is no housekeeping either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,33 +59,84 @@ class QuarantinedObject:
     since: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class ExpectedObjects:
+    """A dataset that expects new objects at least `every` so often, and when the last one was registered."""
+
+    dataset: str
+    every: timedelta
+    last: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OpenProblem:
+    """A failure that concerns no single batch, as the ledger keeps it."""
+
+    kind: Kind
+    name: str
+    dataset: str | None
+    what: str
+    next_step: str
+    since: datetime
+
+
 @dataclass(frozen=True)
 class Situation:
-    """Everything that may need a person, at a time."""
+    """Everything that may need a person, at a time: in one dataset, or in all of them."""
 
     at: datetime
     batches: Sequence[BatchAtWork] = ()
-    late: Sequence[LateBatch] = ()
+    deadlines: Mapping[str, Deadlines] = field(default_factory=dict)
+    """By dataset."""
     outages: Sequence[Outage] = ()
     quarantined: Sequence[QuarantinedObject] = ()
     dead_letters: int = 0
     dead_letters_since: datetime | None = None
     paused: Mapping[str, tuple[str, datetime]] = field(default_factory=dict)
     """The reason and the time by dataset."""
+    expected: Sequence[ExpectedObjects] = ()
+    problems: Sequence[OpenProblem] = ()
+
+    @cached_property
+    def late(self) -> Sequence[LateBatch]:
+        """The batches that are late, the one that is most overdue first."""
+        return late_batches(self._with_deadline(), self.deadlines, self.at)
+
+    @property
+    def changes_at(self) -> datetime | None:
+        """When the passing of time alone will change what is a cause or late; None: it will not."""
+        limits = [
+            *(one.since + AWAY_LONG for one in self.outages),
+            *(one.since + QUEUE_LONG for one in self.problems if one.kind is Kind.QUEUE),
+            *(one.last + one.every for one in self.expected),
+        ]
+        due = next_due(self._with_deadline(), self.deadlines, self.at)
+        return min([*filter(None, [due]), *(limit for limit in limits if limit >= self.at)], default=None)
+
+    def _with_deadline(self) -> Iterator[BatchAtWork]:
+        """Yield the batches that can be late. In a paused dataset no run starts, but people go on."""
+        yield from (one for one in self.batches if one.state is BatchState.ASSIGNED or one.dataset not in self.paused)
 
 
 def causes(seen: Situation) -> list[Cause]:
-    """Return what needs a person, one cause for all batches or objects that have it; what asks to act comes first."""
+    """Return what needs a person, one cause for all batches or objects of a dataset that have it.
+
+    What asks to act comes first, in the order of `Kind`; then what concerns most batches, then the oldest.
+    """
+    stopped = list(_of_batches(seen))
     found = [
-        *_of_batches(seen),
-        *(_of_server(outage) for outage in seen.outages if seen.at - outage.since > AWAY_LONG),
+        *stopped,
+        *_of_servers(seen),
+        *(_of_problem(one) for one in seen.problems if one.kind is not Kind.QUEUE or seen.at - one.since >= QUEUE_LONG),
         *_of_messages(seen),
+        *(_of_silence(one) for one in seen.expected if seen.at - one.last > one.every),
         *_of_nobody(seen),
+        *_of_late(seen, {batch for cause in stopped if cause.to_act for batch in cause.batches}),
         *_of_objects(seen),
         *(_of_pause(name, why, since) for name, (why, since) in sorted(seen.paused.items())),
     ]
     order = list(Kind)
-    return sorted(found, key=lambda cause: (order.index(cause.kind), -len(cause.batches), cause.since))
+    return sorted(found, key=lambda cause: (order.index(cause.kind), -len(cause.batches), cause.since, cause.key))
 
 
 def verdict(found: Sequence[Cause], late: Sequence[LateBatch], *, at_work: int, down: Sequence[str] = ()) -> str:
@@ -153,125 +161,158 @@ def verdict(found: Sequence[Cause], late: Sequence[LateBatch], *, at_work: int, 
     return ", ".join(parts)
 
 
+def _key(kind: Kind, dataset: str | None, words: str = "") -> str:
+    return hashlib.sha256("\0".join((kind, dataset or "", words)).encode()).hexdigest()[:16]
+
+
 def _of_batches(seen: Situation) -> Iterator[Cause]:
     overdue = {late.id for late in seen.late}
     away = {outage.server for outage in seen.outages}
     all_wait = any(outage.every_batch for outage in seen.outages)
 
-    def is_vain(batch: BatchAtWork) -> bool:
-        if batch.state is BatchState.FAILED or all_wait or batch.cvat in away:
-            return False
-        return bool(batch.error) and (batch.attempts >= TRIED_IN_VAIN or batch.id in overdue)
+    def kind(batch: BatchAtWork) -> Kind | None:
+        if batch.state is BatchState.FAILED:
+            return Kind.FAILED
+        if batch.error and batch.state in WITHOUT_A_RUN:
+            return Kind.UNREADABLE
+        in_vain = batch.error and (batch.attempts >= TRIED_IN_VAIN or batch.id in overdue)
+        # A batch that waits for a server is no cause of its own: the server is one.
+        return Kind.RETRIED if in_vain and not all_wait and batch.cvat not in away else None
 
-    failed = [batch for batch in seen.batches if batch.state is BatchState.FAILED]
-    waiting = [batch for batch in seen.batches if is_vain(batch)]
-    warned = [batch for batch in seen.batches if batch.warning and batch.state is not BatchState.FAILED]
-    for kind, members, said in (
-        (Kind.FAILED, failed, lambda batch: batch.error or "failed"),
-        (Kind.RETRIED, waiting, lambda batch: batch.error or ""),
-        (Kind.WARNING, warned, lambda batch: batch.warning or ""),
-    ):
-        yield from (_of_group(kind, group, said) for group in _grouped(members, said))
+    def error(batch: BatchAtWork) -> str:
+        return batch.error or "failed"
 
+    def warning(batch: BatchAtWork) -> str:
+        return batch.warning or ""
 
-def _of_group(kind: Kind, group: Sequence[BatchAtWork], said: Callable[[BatchAtWork], str]) -> Cause:
-    first = group[0]
-    next_step = first.next_step or ("labelyard why " + first.id if kind is Kind.WARNING else "")
-    if kind is Kind.FAILED and not first.next_step:
-        next_step = f"labelyard retry {first.id}"
-    return Cause(
-        kind=kind,
-        reason=said(first),
-        next_step=next_step,
-        since=min(batch.stage_since for batch in group),
-        datasets=_distinct(batch.dataset for batch in group),
-        batches=tuple(batch.id for batch in group),
-    )
+    for stopped in (Kind.FAILED, Kind.UNREADABLE, Kind.RETRIED):
+        yield from _grouped(stopped, (batch for batch in seen.batches if kind(batch) is stopped), error)
+    warned = (batch for batch in seen.batches if batch.warning and batch.state is not BatchState.FAILED)
+    yield from _grouped(Kind.WARNING, warned, warning)
 
 
-def _grouped(batches: Iterable[BatchAtWork], said: Callable[[BatchAtWork], str]) -> Iterator[Sequence[BatchAtWork]]:
-    """Yield the batches that say the same, but for numbers and their own names."""
-    groups: dict[str, list[BatchAtWork]] = {}
-    for batch in batches:
-        groups.setdefault(_NUMBERS.sub("#", said(batch).replace(batch.id, "")), []).append(batch)
-    yield from groups.values()
+def _grouped(kind: Kind, batches: Iterable[BatchAtWork], said: Callable[[BatchAtWork], str]) -> Iterator[Cause]:
+    """Yield a cause for the batches of a dataset that say the same, but for numbers and their own names."""
+
+    def words(batch: BatchAtWork) -> tuple[str, str]:
+        return batch.dataset, _NUMBERS.sub("#", said(batch).replace(batch.id, ""))
+
+    for (dataset, alike), group in _groups(batches, words).items():
+        first = group[0]
+        yield Cause(
+            key=_key(kind, dataset, alike),
+            kind=kind,
+            dataset=dataset,
+            reason=said(first),
+            next_step=first.next_step or f"labelyard {'retry' if kind is Kind.FAILED else 'why'} {first.id}",
+            since=min(batch.error_since or batch.stage_since for batch in group),
+            batches=tuple(batch.id for batch in group),
+        )
 
 
-def _of_server(outage: Outage) -> Cause:
-    return Cause(
-        kind=Kind.SERVER,
-        reason=f"{outage.label or outage.server} is unavailable: {outage.error}",
-        next_step=outage.next_step,
-        since=outage.since,
-    )
+def _of_late(seen: Situation, stopped: set[str]) -> Iterator[Cause]:
+    late = (batch for batch in seen.late if batch.id not in stopped)
+    for (dataset, stage), group in _groups(late, lambda batch: (batch.dataset, batch.stage)).items():
+        people = sorted({person for batch in group for person in batch.people if person})
+        yield Cause(
+            key=_key(Kind.LATE, dataset, stage),
+            kind=Kind.LATE,
+            dataset=dataset,
+            reason=stage_words(stage) + (f", with {some(people)}" if people else ""),
+            next_step=f"labelyard why {group[0].id}",
+            since=min(batch.due for batch in group),
+            batches=tuple(batch.id for batch in group),
+        )
+
+
+def _of_servers(seen: Situation) -> Iterator[Cause]:
+    no_housekeeping = any(problem.kind is Kind.HOUSEKEEPING for problem in seen.problems)
+    for outage in seen.outages:
+        if seen.at - outage.since >= AWAY_LONG and not (no_housekeeping and outage.starts_runs):
+            reason = f"{outage.label or outage.server} is unavailable, and its work waits: {outage.error}"
+            yield Cause(
+                _key(Kind.SERVER, None, outage.server), Kind.SERVER, None, reason, outage.next_step, outage.since
+            )
+
+
+def _of_problem(one: OpenProblem) -> Cause:
+    return Cause(_key(one.kind, one.dataset, one.name), one.kind, one.dataset, one.what, one.next_step, one.since)
 
 
 def _of_messages(seen: Situation) -> Iterator[Cause]:
     if seen.dead_letters:
-        messages = "message" if seen.dead_letters == 1 else "messages"
+        messages = counted(seen.dead_letters, "message", "messages")
         yield Cause(
+            key=_key(Kind.DEAD_LETTERS, None),
             kind=Kind.DEAD_LETTERS,
-            reason=f"{seen.dead_letters} {messages} could not be parsed or registered",
+            dataset=None,
+            reason=f"{messages} could not be parsed or registered, and may be about new files",
             next_step="labelyard dead-letters",
             since=seen.dead_letters_since or seen.at,
             objects=seen.dead_letters,
         )
 
 
+def _of_silence(one: ExpectedObjects) -> Cause:
+    said = f"nothing has arrived since {one.last:%Y-%m-%d %H:%M} UTC, and new objects are expected every "
+    return Cause(
+        key=_key(Kind.NOTHING_ARRIVED, one.dataset),
+        kind=Kind.NOTHING_ARRIVED,
+        dataset=one.dataset,
+        reason=said + _duration(one.every),
+        next_step="labelyard doctor",
+        since=one.last + one.every,
+    )
+
+
 def _of_nobody(seen: Situation) -> Iterator[Cause]:
-    by_dataset: dict[str, list[BatchAtWork]] = {}
-    for batch in seen.batches:
-        if batch.state is BatchState.ASSIGNED and any(not job.assignee and not job.is_done for job in batch.jobs):
-            by_dataset.setdefault(batch.dataset, []).append(batch)
-    for dataset, members in by_dataset.items():
-        jobs = [job for batch in members for job in batch.jobs if not job.assignee and not job.is_done]
+    assigned = (batch for batch in seen.batches if batch.state is BatchState.ASSIGNED and batch.jobs_of_nobody)
+    for dataset, members in _groups(assigned, lambda batch: batch.dataset).items():
+        jobs = [job for batch in members for job in batch.jobs_of_nobody]
         yield Cause(
+            key=_key(Kind.NOBODY, dataset),
             kind=Kind.NOBODY,
+            dataset=dataset,
             reason=f"{len(jobs)} unfinished {'job has' if len(jobs) == 1 else 'jobs have'} no assignee",
             next_step="assign them in CVAT",
             since=min(job.since for job in jobs),
-            datasets=(dataset,),
             batches=tuple(batch.id for batch in members),
             objects=len(jobs),
         )
 
 
 def _of_objects(seen: Situation) -> Iterator[Cause]:
-    groups: dict[str, list[QuarantinedObject]] = {}
-    for one in seen.quarantined:
-        groups.setdefault(_NUMBERS.sub("#", one.reason.replace(one.url, "")), []).append(one)
-    for group in groups.values():
+    def words(one: QuarantinedObject) -> tuple[str, str]:
+        return one.dataset, _NUMBERS.sub("#", one.reason.replace(one.url, ""))
+
+    for (dataset, alike), group in _groups(seen.quarantined, words).items():
         yield Cause(
+            key=_key(Kind.QUARANTINED, dataset, alike),
             kind=Kind.QUARANTINED,
+            dataset=dataset,
             reason=group[0].reason,
             next_step=f"labelyard why {group[0].url}",
             since=min(one.since for one in group),
-            datasets=_distinct(one.dataset for one in group),
-            batches=_distinct(one.batch for one in group if one.batch),
+            batches=tuple(dict.fromkeys(one.batch for one in group if one.batch)),
             objects=len(group),
             examples=tuple(one.url for one in group[:3]),
         )
 
 
 def _of_pause(dataset: str, why: str, since: datetime) -> Cause:
-    return Cause(
-        kind=Kind.PAUSED,
-        reason=f"{dataset} is paused{': ' + why if why else ''}",
-        next_step=f"labelyard resume {dataset}",
-        since=since,
-        datasets=(dataset,),
-    )
+    reason = f"no run starts{': ' + why if why else ''}"
+    return Cause(_key(Kind.PAUSED, dataset), Kind.PAUSED, dataset, reason, f"labelyard resume {dataset}", since)
 
 
-def _distinct(names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(names))
+def _groups(members: Iterable[T], by: Callable[[T], K]) -> Mapping[K, Sequence[T]]:
+    groups: dict[K, list[T]] = {}
+    for member in members:
+        groups.setdefault(by(member), []).append(member)
+    return groups
 
 
-def stage_words(stage: Stage) -> str:
-    """Return what a late batch waits for, in words."""
-    return {
-        Stage.UPLOAD: "not uploaded to CVAT yet",
-        Stage.ASSIGN: "jobs not assigned yet",
-        Stage.LABEL: "not labelled yet",
-        Stage.EXPORT: "completed, not exported yet",
-    }[stage]
+def _duration(span: timedelta) -> str:
+    if span >= timedelta(days=2):
+        return f"{span.days} days"
+    hours = span / timedelta(hours=1)
+    return f"{hours:.0f} hours" if hours >= 2 else f"{span / timedelta(minutes=1):.0f} minutes"

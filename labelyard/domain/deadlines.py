@@ -35,6 +35,16 @@ STAGES: Mapping[BatchState, Stage] = {
 """The stage of a batch in each state that has a deadline."""
 
 
+def stage_words(stage: Stage) -> str:
+    """Return what a late batch waits for, in words."""
+    return {
+        Stage.UPLOAD: "not uploaded to CVAT yet",
+        Stage.ASSIGN: "jobs not assigned yet",
+        Stage.LABEL: "not labelled yet",
+        Stage.EXPORT: "completed, not exported yet",
+    }[stage]
+
+
 @dataclass(frozen=True, slots=True)
 class Deadlines:
     """How long each stage of a batch may take; None: it is never late."""
@@ -84,6 +94,13 @@ class BatchAtWork:
     """Failures in a row."""
     warning: str | None = None
     jobs: tuple[JobAtWork, ...] = ()
+    error_since: datetime | None = None
+    """Since when it has its error, if it has one."""
+
+    @property
+    def jobs_of_nobody(self) -> tuple[JobAtWork, ...]:
+        """Its unfinished jobs without an assignee."""
+        return tuple(job for job in self.jobs if not job.assignee and not job.is_done)
 
 
 @dataclass(frozen=True, slots=True)

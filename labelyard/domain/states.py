@@ -48,6 +48,9 @@ INGESTING = (_S.CLOSED, _S.CREATED, _S.UPLOADED, _S.READY)
 WITH_PEOPLE = (_S.ASSIGNED, _S.COMPLETED, _S.EXPORTED)
 """States in which annotators have the task, or had it and may reopen it."""
 
+WITHOUT_A_RUN = (_S.ASSIGNED, _S.EXPORTED)
+"""States in which no run works on a batch: an error says that its task cannot be read."""
+
 ENDED = frozenset({_S.FAILED, _S.QUARANTINED, _S.CANCELLED})
 """States that only a person ends. Every other state may lead to them."""
 

@@ -48,7 +48,7 @@ def update(tx: Transaction, causes: Iterable[Cause], channels: Collection[str]) 
     for row in _locked(tx):
         known.add((row.key, row.channel))
         if cause := present.get(row.key):
-            row.what, row.next_step, row.over_at = cause.what, cause.next_command, None
+            row.what, row.next_step, row.over_at = cause.what, cause.next_step, None
         else:
             row.over_at = row.over_at or now
             if is_forgettable(_state(row), now) or now - row.over_at > _OUTDATED:
@@ -125,7 +125,7 @@ def _locked(tx: Transaction) -> Sequence[Alert]:
 def _insert(tx: Transaction, cause: Cause, channel: str) -> None:
     values = {
         "key": cause.key, "channel": channel, "kind": cause.kind, "dataset": cause.dataset, "what": cause.what,
-        "next_step": cause.next_command, "since": cause.since, "sent": 0,
+        "next_step": cause.next_step, "since": cause.since, "sent": 0,
     }  # fmt: skip
     tx.execute(dialect_insert(tx, Alert).values(**values).on_conflict_do_nothing())
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from labelyard.domain.batching import UNGROUPED, BatchContents, BatchEvent, BatchingRules, decide
 from labelyard.domain.naming import batch_id, task_name
-from labelyard.domain.states import ENDED, BatchState, Event, may_move
+from labelyard.domain.states import ENDED, WITHOUT_A_RUN, BatchState, Event, may_move
 from labelyard.errors import LedgerError, NotFound
 from labelyard.ledger import breakers, datasets, outbox
 from labelyard.ledger.database import Transaction
@@ -249,8 +249,9 @@ def healed(tx: Transaction, batch_ids: Collection[str]) -> set[str]:
 
 def unreadable(tx: Transaction) -> bool:
     """Return whether the task of any batch that people work on, or have exported, cannot be read."""
-    states = (BatchState.ASSIGNED, BatchState.EXPORTED)
-    return tx.scalar(select(Batch.id).where(Batch.state.in_(states), Batch.error.is_not(None)).limit(1)) is not None
+    return (
+        tx.scalar(select(Batch.id).where(Batch.state.in_(WITHOUT_A_RUN), Batch.error.is_not(None)).limit(1)) is not None
+    )
 
 
 def publish_again(tx: Transaction, *, quiet: timedelta, queued: Container[str]) -> list[Batch]:

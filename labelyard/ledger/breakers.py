@@ -131,3 +131,8 @@ def failing(tx: Transaction) -> Sequence[CircuitBreaker]:
     return tx.scalars(
         select(CircuitBreaker).where(CircuitBreaker.failures >= FAILURES_TO_OPEN).order_by(CircuitBreaker.server)
     ).all()
+
+
+def server_label(server: str) -> str:
+    """Return the name of a server for people: "object storage", "queue", "Prefect" or "CVAT NAME"."""
+    return server if server in (STORE, outages.QUEUE, outages.PREFECT) else f"CVAT {server}"

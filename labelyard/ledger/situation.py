@@ -1,105 +1,171 @@
-"""What `domain.causes` decides by, read from the ledger."""
+"""What may need a person, read from the ledger: the one reading of it for the pages, the commands and the alerts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 
-from labelyard.domain.causes import ExpectedObjects, OpenProblem, Outage, Situation, StoppedBatch
-from labelyard.domain.deadlines import STAGES, BatchAtWork, Deadlines, JobAtWork, late_batches
-from labelyard.domain.states import BatchState
-from labelyard.ledger import breakers, datasets, dead_letters, jobs, problems
-from labelyard.ledger.batches import EVENT_OF_STATE
+from labelyard.domain.attention import ExpectedObjects, OpenProblem, Outage, QuarantinedObject, Situation
+from labelyard.domain.deadlines import STAGES, BatchAtWork, JobAtWork
+from labelyard.domain.objects import s3_url
+from labelyard.domain.states import WITHOUT_A_RUN, BatchState
+from labelyard.ledger import breakers, datasets, dead_letters, outages, problems
 from labelyard.ledger.database import Transaction
-from labelyard.ledger.tables import Batch, Dataset, DatasetVersion, History, Job
+from labelyard.ledger.tables import Batch, Dataset, History, Job, Object, Task
+
+if TYPE_CHECKING:
+    from labelyard.config import DatasetSpec
 
 NOT_COLLECTED = "not collected"
 """The history's word for a task that cannot be read."""
+_FORGOTTEN = (BatchState.CANCELLED, BatchState.ARCHIVED)
+"""States in which nobody wants to hear of a batch's quarantined objects or warning."""
+_MOST_QUARANTINED = 5000
 
 
-def read_situation(tx: Transaction) -> Situation:
-    """Return everything that may need a person now."""
-    now = tx.now
+def read_situation(tx: Transaction, dataset: str | None = None) -> Situation:
+    """Return everything that may need a person now, of one dataset or of all. Raises NotFound.
+
+    Dead letters, the queue, Prefect and housekeeping belong to no dataset.
+    """
+    specs = [datasets.spec(tx, dataset)] if dataset else list(datasets.current(tx, retired=True))
+    letters = 0 if dataset else dead_letters.count(tx)
+    paused = _paused(tx, dataset)
     return Situation(
-        at=now,
-        stopped=list(_stopped(tx)),
-        late=late_batches(_at_work(tx), _deadlines(tx), now),
-        outages=[Outage(_label(row.server), row.since, row.error) for row in breakers.failing(tx)],
-        expected=list(_expected(tx)),
+        at=tx.now,
+        batches=_at_work(tx, dataset),
+        deadlines={spec.name: spec.deadlines.deadlines() for spec in specs},
+        outages=_outages(tx, {spec.cvat for spec in specs} if dataset else None),
+        quarantined=_quarantined(tx, dataset),
+        dead_letters=letters,
+        dead_letters_since=dead_letters.oldest(tx) if letters else None,
+        paused=paused,
+        expected=list(_expected(tx, [spec for spec in specs if spec.name not in paused])),
         problems=[
             OpenProblem(row.kind, row.name, row.dataset, row.what, row.next_step, row.since)
             for row in problems.present(tx)
+            if not dataset or row.dataset == dataset
         ],
-        dead_letters=dead_letters.count(tx),
-        dead_letters_since=dead_letters.oldest(tx),
     )
 
 
-def _label(server: str) -> str:
-    return server if server == breakers.STORE else f"CVAT {server}"
+def _at_work(tx: Transaction, dataset: str | None) -> Sequence[BatchAtWork]:
+    """Return every batch that is closed and not exported, that failed, or that has an error or a warning."""
+    shown = or_(
+        Batch.state.in_((*STAGES, BatchState.FAILED)),
+        (Batch.error.is_not(None) | Batch.warning.is_not(None)) & Batch.state.not_in(_FORGOTTEN),
+    )
+    query = (
+        select(Batch, Task.url)
+        .outerjoin(Task, (Task.batch_id == Batch.id) & (Task.state != "abandoned"))
+        .where(shown)
+        .order_by(Batch.dataset, Batch.number)
+    )
+    rows = tx.execute(query.where(Batch.dataset == dataset) if dataset else query).all()
+    jobs, closings, unread = _jobs_of(tx, dataset), _last_closings(tx, dataset), _not_collected(tx)
+    return [
+        _batch(row, url, jobs.get(row.id, ()), closings.get(row.id), unread.get(row.id, row.changed_at))
+        for row, url in rows
+    ]
 
 
-def _stopped(tx: Transaction) -> Iterator[StoppedBatch]:
-    """Yield the batches with an error, but for those that wait for a server: the server is the cause."""
-    query = select(Batch).where(Batch.error.is_not(None)).order_by(Batch.changed_at, Batch.id)
-    away = {row.server for row in breakers.failing(tx)}
-    for batch in tx.scalars(query):
-        is_retried = batch.state in EVENT_OF_STATE
-        if is_retried and away & {batch.cvat, breakers.STORE}:
-            continue
-        since = batch.changed_at
-        if not is_retried and batch.state is not BatchState.FAILED:
-            since = _last(tx, batch.id, NOT_COLLECTED) or since
-        next_step = batch.next_step or f"labelyard why {batch.id}"
-        yield StoppedBatch(
-            batch.id, batch.dataset, batch.error or "", next_step, since, batch.attempts, is_retried=is_retried
+def _batch(
+    row: Batch, url: str | None, jobs: Sequence[JobAtWork], closed_at: datetime | None, error_since: datetime
+) -> BatchAtWork:
+    uploading = row.state in (BatchState.CREATED, BatchState.UPLOADED)
+    since = closed_at if uploading and closed_at is not None else row.changed_at
+    return BatchAtWork(
+        id=row.id, dataset=row.dataset, state=row.state, stage_since=since, cvat=row.cvat or "", task_url=url,
+        error=row.error, next_step=row.next_step, attempts=row.attempts, warning=row.warning, jobs=tuple(jobs),
+        error_since=error_since if row.error else None,
+    )  # fmt: skip
+
+
+def _last_closings(tx: Transaction, dataset: str | None) -> Mapping[str, datetime]:
+    """Return when each batch whose task is being made was closed, for the last time if a task was made again."""
+    query = (
+        select(History.batch_id, func.max(History.at))
+        .join(Batch, Batch.id == History.batch_id)
+        .where(Batch.state.in_((BatchState.CREATED, BatchState.UPLOADED)), History.what == BatchState.CLOSED.value)
+        .group_by(History.batch_id)
+    )
+    rows = tx.execute(query.where(Batch.dataset == dataset) if dataset else query)
+    return {batch: at for batch, at in rows if batch is not None}
+
+
+def _not_collected(tx: Transaction) -> Mapping[str, datetime]:
+    """Return since when the task of each batch whose task cannot be read is so."""
+    query = (
+        select(History.batch_id, func.max(History.at))
+        .join(Batch, Batch.id == History.batch_id)
+        .where(Batch.state.in_(WITHOUT_A_RUN), Batch.error.is_not(None), History.what == NOT_COLLECTED)
+        .group_by(History.batch_id)
+    )
+    return {batch: at for batch, at in tx.execute(query) if batch is not None}
+
+
+def _jobs_of(tx: Transaction, dataset: str | None) -> Mapping[str, Sequence[JobAtWork]]:
+    columns = (Job.batch_id, Job.server_id, Job.assignee, Job.start_frame, Job.stop_frame, Job.status, Job.status_since)
+    query = select(*columns).join(Batch, Batch.id == Job.batch_id).where(Batch.state == BatchState.ASSIGNED)
+    found: dict[str, list[JobAtWork]] = {}
+    for job in tx.execute(query.where(Batch.dataset == dataset) if dataset else query):
+        frames = job.stop_frame - job.start_frame + 1
+        found.setdefault(job.batch_id, []).append(
+            JobAtWork(job.server_id, job.assignee, frames, job.status, job.status_since)
         )
+    return found
 
 
-def _last(tx: Transaction, batch_id: str, what: str) -> datetime | None:
-    return tx.scalar(select(func.max(History.at)).where(History.batch_id == batch_id, History.what == what))
-
-
-def _at_work(tx: Transaction) -> Iterator[BatchAtWork]:
-    """Yield the batches in a stage that has a deadline."""
-    query = select(Batch).join(Dataset, Dataset.name == Batch.dataset)
-    for batch in tx.scalars(query.where(Batch.state.in_(STAGES), Dataset.paused_at.is_(None))):
-        rows = jobs.of_batch(tx, batch.id) if batch.state is BatchState.ASSIGNED else ()
-        yield BatchAtWork(
-            id=batch.id,
-            dataset=batch.dataset,
-            state=batch.state,
-            stage_since=_stage_since(batch),
-            cvat=batch.cvat or "",
-            jobs=tuple(
-                JobAtWork(one.server_id, one.assignee, _frames(one), one.status, one.status_since) for one in rows
-            ),
+def _quarantined(tx: Transaction, dataset: str | None) -> Sequence[QuarantinedObject]:
+    """Return the quarantined objects that are still in the store, the newest 5,000."""
+    query = (
+        select(Object)
+        .outerjoin(Batch, Batch.id == Object.batch_id)
+        .where(Object.quarantine_reason.is_not(None), Object.deleted_at.is_(None))
+        .where(Batch.id.is_(None) | Batch.state.not_in(_FORGOTTEN))
+        .order_by(Object.id.desc())
+        .limit(_MOST_QUARANTINED)
+    )
+    return [
+        QuarantinedObject(
+            s3_url(row.bucket, row.key), row.dataset, row.batch_id or "", row.quarantine_reason or "", row.registered_at
         )
+        for row in tx.scalars(query.where(Object.dataset == dataset) if dataset else query)
+    ]
 
 
-def _frames(job: Job) -> int:
-    return job.stop_frame - job.start_frame + 1
+def _paused(tx: Transaction, dataset: str | None) -> Mapping[str, tuple[str, datetime]]:
+    """Return the reason and the time of each pause, by dataset."""
+    query = select(Dataset.name, Dataset.pause_reason, Dataset.paused_at).where(Dataset.paused_at.is_not(None))
+    rows = tx.execute(query.where(Dataset.name == dataset) if dataset else query)
+    return {name: (why or "", at) for name, why, at in rows if at is not None}
 
 
-def _stage_since(batch: Batch) -> datetime:
-    """Return when the stage of a batch began: its upload begins when it closes, whatever states it passes."""
-    waits_for_cvat = batch.state in (BatchState.CREATED, BatchState.UPLOADED)
-    return (batch.closed_at if waits_for_cvat else None) or batch.changed_at
+def _outages(tx: Transaction, cvats: Collection[str] | None) -> Sequence[Outage]:
+    """Return the servers that are unavailable; with `cvats` only those among them, and object storage."""
+    # A breaker of an older labelyard has no outage.
+    found = {row.server: (row.since, row.error) for row in breakers.failing(tx)}
+    found |= {row.server: (row.since, row.error) for row in outages.unended(tx)}
+    return [
+        Outage(
+            name,
+            since,
+            error,
+            label=breakers.server_label(name),
+            every_batch=name == breakers.STORE,
+            starts_runs=name == outages.PREFECT,
+        )
+        for name, (since, error) in sorted(found.items())
+        if cvats is None or name in {*cvats, breakers.STORE}
+    ]
 
 
-def _deadlines(tx: Transaction) -> dict[str, Deadlines]:
-    return {spec.name: spec.deadlines.deadlines() for spec in datasets.current(tx, retired=True)}
-
-
-def _expected(tx: Transaction) -> Iterator[ExpectedObjects]:
+def _expected(tx: Transaction, specs: Sequence[DatasetSpec]) -> Iterator[ExpectedObjects]:
     """Yield the datasets that expect new objects; before the first one, the time counts from the first `apply`."""
-    last, first = func.max(Batch.last_registered_at), func.min(DatasetVersion.applied_at)
-    arrived = dict(tx.execute(select(Batch.dataset, last).group_by(Batch.dataset)).tuples().all())
-    versions = select(DatasetVersion.dataset, first).group_by(DatasetVersion.dataset)
-    applied = dict(tx.execute(versions).tuples().all())
-    paused = set(tx.scalars(select(Dataset.name).where(Dataset.paused_at.is_not(None))))
-    for spec in datasets.current(tx):
-        if spec.expect is not None and spec.name not in paused:
-            yield ExpectedObjects(spec.name, spec.expect, arrived.get(spec.name) or applied[spec.name])
+    for spec in specs:
+        if spec.expect is not None and not datasets.is_retired(tx, spec.name):
+            last = tx.scalar(select(func.max(Batch.last_registered_at)).where(Batch.dataset == spec.name))
+            yield ExpectedObjects(spec.name, spec.expect, last or datasets.first_applied_at(tx, spec.name))

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime
 from itertools import pairwise
 
-from sqlalchemy import ColumnElement, Select, case, func, or_, select
+from sqlalchemy import ColumnElement, Select, case, func, select
 from sqlalchemy.orm import InstrumentedAttribute
 
-from labelyard.domain.attention import QuarantinedObject
-from labelyard.domain.deadlines import STAGES, BatchAtWork, JobAtWork
+from labelyard.domain.deadlines import STAGES
 from labelyard.domain.formats import ORIGINAL
-from labelyard.domain.objects import s3_url
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus
+from labelyard.ledger.alert_tables import Problem
 from labelyard.ledger.database import Transaction
 from labelyard.ledger.exports import DEFAULT_FORMAT
 from labelyard.ledger.release_tables import Release
 from labelyard.ledger.tables import (
     Batch,
-    Dataset,
     DeadLetter,
     Export,
     History,
@@ -30,15 +28,11 @@ from labelyard.ledger.tables import (
     LedgerIdentity,
     Object,
     Outage,
-    Task,
 )
 
 _UNFINISHED = (BatchState.OPEN, *STAGES, BatchState.FAILED)
 """States in which a batch still has to become a dataset file."""
-_FORGOTTEN = (BatchState.CANCELLED, BatchState.ARCHIVED)
-"""States in which nobody wants to hear of a batch's quarantined objects or warning."""
 _LIVE = (BatchState.ASSIGNED, BatchState.COMPLETED, BatchState.EXPORTED, BatchState.ARCHIVED)
-_MOST_QUARANTINED = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,57 +136,6 @@ def backlog(tx: Transaction, dataset: str | None) -> Backlog:
     )
 
 
-def at_work(tx: Transaction, dataset: str | None) -> Sequence[BatchAtWork]:
-    """Return every batch that is closed and not exported, that failed, or that has an error or a warning."""
-    shown = or_(
-        Batch.state.in_((*STAGES, BatchState.FAILED)),
-        (Batch.error.is_not(None) | Batch.warning.is_not(None)) & Batch.state.not_in(_FORGOTTEN),
-    )
-    query = (
-        select(Batch, Task.url)
-        .outerjoin(Task, (Task.batch_id == Batch.id) & (Task.state != "abandoned"))
-        .where(shown)
-        .order_by(Batch.dataset, Batch.number)
-    )
-    rows = tx.execute(query.where(Batch.dataset == dataset) if dataset else query).all()
-    jobs = _jobs_of(tx, dataset)
-    closings = _last_closings(tx, dataset)
-    return [_batch(row, url, jobs.get(row.id, ()), closings.get(row.id)) for row, url in rows]
-
-
-def _batch(row: Batch, url: str | None, jobs: Sequence[JobAtWork], closed_at: datetime | None) -> BatchAtWork:
-    uploading = row.state in (BatchState.CREATED, BatchState.UPLOADED)
-    since = closed_at if uploading and closed_at is not None else row.changed_at
-    return BatchAtWork(
-        id=row.id, dataset=row.dataset, state=row.state, stage_since=since, cvat=row.cvat or "", task_url=url,
-        error=row.error, next_step=row.next_step, attempts=row.attempts, warning=row.warning, jobs=tuple(jobs),
-    )  # fmt: skip
-
-
-def _last_closings(tx: Transaction, dataset: str | None) -> Mapping[str, datetime]:
-    """Return when each batch whose task is being made was closed, for the last time if a task was made again."""
-    query = (
-        select(History.batch_id, func.max(History.at))
-        .join(Batch, Batch.id == History.batch_id)
-        .where(Batch.state.in_((BatchState.CREATED, BatchState.UPLOADED)), History.what == BatchState.CLOSED.value)
-        .group_by(History.batch_id)
-    )
-    rows = tx.execute(query.where(Batch.dataset == dataset) if dataset else query)
-    return {batch: at for batch, at in rows if batch is not None}
-
-
-def _jobs_of(tx: Transaction, dataset: str | None) -> Mapping[str, Sequence[JobAtWork]]:
-    columns = (Job.batch_id, Job.server_id, Job.assignee, Job.start_frame, Job.stop_frame, Job.status, Job.status_since)
-    query = select(*columns).join(Batch, Batch.id == Job.batch_id).where(Batch.state == BatchState.ASSIGNED)
-    found: dict[str, list[JobAtWork]] = {}
-    for job in tx.execute(query.where(Batch.dataset == dataset) if dataset else query):
-        frames = job.stop_frame - job.start_frame + 1
-        found.setdefault(job.batch_id, []).append(
-            JobAtWork(job.server_id, job.assignee, frames, job.status, job.status_since)
-        )
-    return found
-
-
 def jobs(tx: Transaction, since: datetime, dataset: str | None) -> Sequence[JobRecord]:
     """Return the unfinished jobs of batches that people work on, and the jobs that were completed `since` then."""
     unfinished = (Job.status != JobStatus.COMPLETED) & (Batch.state == BatchState.ASSIGNED)
@@ -212,24 +155,6 @@ def jobs(tx: Transaction, since: datetime, dataset: str | None) -> Sequence[JobR
         )
         for row in tx.execute(query.where(Batch.dataset == dataset) if dataset else query)
     ]  # fmt: skip
-
-
-def quarantined(tx: Transaction, dataset: str | None) -> Sequence[QuarantinedObject]:
-    """Return the quarantined objects that are still in the store, the newest 5,000."""
-    query = (
-        select(Object)
-        .outerjoin(Batch, Batch.id == Object.batch_id)
-        .where(Object.quarantine_reason.is_not(None), Object.deleted_at.is_(None))
-        .where(Batch.id.is_(None) | Batch.state.not_in(_FORGOTTEN))
-        .order_by(Object.id.desc())
-        .limit(_MOST_QUARANTINED)
-    )
-    return [
-        QuarantinedObject(
-            s3_url(row.bucket, row.key), row.dataset, row.batch_id or "", row.quarantine_reason or "", row.registered_at
-        )
-        for row in tx.scalars(query.where(Object.dataset == dataset) if dataset else query)
-    ]
 
 
 def finished(tx: Transaction, dataset: str | None) -> Finished:
@@ -268,20 +193,6 @@ def last_releases(tx: Transaction, dataset: str | None) -> Sequence[LastRelease]
     ]
 
 
-def paused(tx: Transaction, dataset: str | None) -> Mapping[str, tuple[str, datetime]]:
-    """Return the reason and the time of each pause, by dataset."""
-    query = select(Dataset.name, Dataset.pause_reason, Dataset.paused_at).where(Dataset.paused_at.is_not(None))
-    rows = tx.execute(query.where(Dataset.name == dataset) if dataset else query)
-    return {name: (why or "", at) for name, why, at in rows if at is not None}
-
-
-def dead_letters_since(tx: Transaction) -> datetime | None:
-    """Return when the oldest dead letter that waits arrived."""
-    return tx.scalar(
-        select(func.min(DeadLetter.at)).where(DeadLetter.replayed_at.is_(None), DeadLetter.discarded_at.is_(None))
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class Marker:
     """What is different after anything that figures show has changed, but for the passing of time."""
@@ -292,9 +203,13 @@ class Marker:
     outages: int
     dead_letters: int
     errors: int
+    problems: str
+    """Of those that concern no single batch: how many, and since when the newest."""
+    objects: int
+    """The id of the newest object, 0 before the first."""
 
     def __str__(self) -> str:
-        return f"{self.ledger} {self.history} {self.outages} {self.dead_letters} {self.errors}"
+        return " ".join(map(str, astuple(self)))
 
 
 def marker(tx: Transaction) -> Marker:
@@ -306,8 +221,16 @@ def marker(tx: Transaction) -> Marker:
         .where(DeadLetter.replayed_at.is_(None), DeadLetter.discarded_at.is_(None))
     )
     errors = tx.scalar(select(func.count()).select_from(Batch).where(Batch.error.is_not(None)))
-    identity = tx.scalars(select(LedgerIdentity.id)).one()
-    return Marker(identity, tx.scalar(select(func.max(History.id))) or 0, begun + ended, letters or 0, errors or 0)
+    problems, newest = tx.execute(select(func.count(), func.max(Problem.since)).select_from(Problem)).one()
+    return Marker(
+        ledger=tx.scalars(select(LedgerIdentity.id)).one(),
+        history=tx.scalar(select(func.max(History.id))) or 0,
+        outages=begun + ended,
+        dead_letters=letters or 0,
+        errors=errors or 0,
+        problems=f"{problems} {newest.isoformat() if newest else '-'}",
+        objects=tx.scalar(select(func.max(Object.id))) or 0,
+    )
 
 
 def _between(column: InstrumentedAttribute[datetime], edges: Sequence[datetime]) -> Sequence[ColumnElement[int]]:

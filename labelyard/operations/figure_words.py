@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from labelyard.domain.attention import stage_words
-from labelyard.domain.deadlines import LateBatch
+from labelyard.domain.causes import Kind
+from labelyard.domain.deadlines import LateBatch, stage_words
 from labelyard.escaping import printable
 from labelyard.operations.figures import Figures, PersonFigures, ServerFigures, late_groups
 
 _DAY = timedelta(days=1)
 _BATCHES_SHOWN, _PEOPLE_SHOWN = 5, 8
+_NOT_IN_PROBLEMS = (
+    Kind.SOURCE,
+    Kind.NOTHING_ARRIVED,
+    Kind.QUEUE,
+    Kind.AUTOMATION,
+    Kind.HOUSEKEEPING,
+    Kind.NOBODY,
+)
+"""Kinds of causes that `problems` says nothing about."""
 
 
 def headline(seen: Figures) -> str:
@@ -61,8 +70,12 @@ def forecast(seen: Figures) -> str:
 
 
 def lines(seen: Figures) -> Iterator[str]:
-    """Yield the figures as lines of text, without what needs a person: `problems` has that in full."""
+    """Yield the figures as lines of text; of what needs a person only that of which `problems` says nothing."""
     found = seen.arriving
+    for cause in seen.causes:
+        if cause.kind in _NOT_IN_PROBLEMS:
+            about = f"{cause.dataset}: " if cause.dataset else ""
+            yield f"{about}{printable(cause.what)}\n  next: {printable(cause.next_step)}"
     yield f"arrived: {found.objects_hour:,} images in the last hour, {found.objects_day:,} in the last day"
     if text := waiting(seen):
         yield f"not exported yet: {text}"

@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from labelyard.domain.attention import AWAY_LONG, Cause, Outage, Situation, causes, verdict
-from labelyard.domain.deadlines import BatchAtWork, LateBatch, Stage, late_batches, next_due
+from labelyard.domain.attention import Outage, causes, verdict
+from labelyard.domain.causes import Cause
+from labelyard.domain.deadlines import BatchAtWork, LateBatch, Stage
 from labelyard.domain.states import INGESTING, BatchState
 from labelyard.domain.throughput import (
     DAYS_MEASURED,
@@ -19,10 +20,10 @@ from labelyard.domain.throughput import (
     forecast,
     images_per_hour,
 )
-from labelyard.ledger import Ledger, breakers, datasets, dead_letters, outages, outbox, workload
+from labelyard.ledger import Ledger, breakers, datasets, outages, outbox, workload
 from labelyard.ledger.database import Transaction
+from labelyard.ledger.situation import read_situation
 from labelyard.ledger.workload import Backlog, Finished, JobRecord, LastRelease
-from labelyard.operations.status import server_label
 
 NOBODY = ""
 """The name under which jobs without an assignee are counted."""
@@ -95,11 +96,8 @@ class Figures:
     """The addresses in CVAT of the batches that are named."""
 
     def document(self) -> dict[str, Any]:
-        """Return them as JSON values; each cause has also its key and whether it asks to act."""
-        keys = [{"key": cause.key, "to_act": cause.to_act} for cause in self.causes]
-        document = asdict(self)
-        document["causes"] = [asdict(cause) | more for cause, more in zip(self.causes, keys, strict=True)]
-        return document
+        """Return them as JSON values; each cause has also its words, and whether it asks to act and has an alert."""
+        return asdict(self) | {"causes": [cause.document() for cause in self.causes]}
 
 
 def read_figures(ledger: Ledger, dataset: str | None = None) -> Figures:
@@ -110,70 +108,28 @@ def read_figures(ledger: Ledger, dataset: str | None = None) -> Figures:
 
 def figures(tx: Transaction, dataset: str | None = None) -> Figures:
     """Return the figures of one dataset or of all, from the ledger. Raises NotFound."""
-    now = tx.now
     specs = [datasets.spec(tx, dataset)] if dataset else list(datasets.current(tx, retired=True))
-    batches = workload.at_work(tx, dataset)
-    down = _outages(tx, {spec.cvat for spec in specs}, everything=dataset is None)
-    deadlines = {spec.name: spec.deadlines.deadlines() for spec in specs}
-    late = late_batches(batches, deadlines, now)
-    found = causes(_situation(tx, now, dataset, batches, late, down))
+    cvats = sorted({spec.cvat for spec in specs})
+    seen = read_situation(tx, dataset)
+    now, found, down = seen.at, causes(seen), seen.outages
     waiting = workload.backlog(tx, dataset)
     days = _days(tx, now, dataset, waiting.objects)
     return Figures(
         at=now,
         dataset=dataset,
-        verdict=verdict(found, late, at_work=waiting.batches, down=[one.label for one in down]),
+        verdict=verdict(found, seen.late, at_work=waiting.batches, down=[one.label for one in down]),
         causes=found,
-        late=late,
+        late=seen.late,
         arriving=_arriving(tx, now, dataset, waiting),
         people=list(_people(workload.jobs(tx, now - DAYS_MEASURED * _DAY, dataset), now)),
         finished=workload.finished(tx, dataset),
         releases=workload.last_releases(tx, dataset),
-        servers=list(_servers(tx, sorted({spec.cvat for spec in specs}), down, batches, everything=dataset is None)),
+        servers=list(_servers(tx, cvats, down, seen.batches, everything=dataset is None)),
         forecast=forecast(days, waiting.objects),
         days=days,
-        changes_at=min(filter(None, [next_due(batches, deadlines, now), *_outage_limits(down, now)]), default=None),
-        task_urls={batch.id: batch.task_url for batch in batches if batch.task_url},
+        changes_at=seen.changes_at,
+        task_urls={batch.id: batch.task_url for batch in seen.batches if batch.task_url},
     )
-
-
-def _situation(
-    tx: Transaction,
-    now: datetime,
-    dataset: str | None,
-    batches: Sequence[BatchAtWork],
-    late: Sequence[LateBatch],
-    down: Sequence[Outage],
-) -> Situation:
-    """Return what may need a person; dead letters belong to no dataset."""
-    letters = 0 if dataset else dead_letters.count(tx)
-    return Situation(
-        now,
-        batches,
-        late,
-        down,
-        workload.quarantined(tx, dataset),
-        letters,
-        workload.dead_letters_since(tx) if letters else None,
-        workload.paused(tx, dataset),
-    )
-
-
-def _outages(tx: Transaction, cvats: set[str], *, everything: bool) -> Sequence[Outage]:
-    """Return the servers that are unavailable: their names in the ledger."""
-    # A breaker of an older labelyard has no outage.
-    found = {row.server: (row.since, row.error) for row in breakers.failing(tx)}
-    found |= {row.server: (row.since, row.error) for row in outages.unended(tx)}
-    return [
-        Outage(name, since, error, label=server_label(name), every_batch=name == breakers.STORE)
-        for name, (since, error) in sorted(found.items())
-        if everything or name in {*cvats, breakers.STORE}
-    ]
-
-
-def _outage_limits(down: Sequence[Outage], now: datetime) -> Iterator[datetime]:
-    """Yield when outages will have lasted so long that they need a person."""
-    yield from (one.since + AWAY_LONG for one in down if one.since + AWAY_LONG >= now)
 
 
 def _servers(
@@ -184,7 +140,7 @@ def _servers(
     for name in dict.fromkeys([*names, *unavailable]):
         outage = unavailable.get(name)
         yield ServerFigures(
-            name=server_label(name),
+            name=breakers.server_label(name),
             up=outage is None,
             since=outage.since if outage else ends.get(name),
             error=outage.error if outage else "",

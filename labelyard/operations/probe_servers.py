@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from labelyard.context import Context
 from labelyard.errors import STORE_UNAVAILABLE, LabelyardError, StoreError
 from labelyard.ledger import breakers, datasets
-from labelyard.operations.status import server_label
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +41,7 @@ def _probe_server(context: Context, server: str) -> None:
         return
     with context.ledger.transaction() as tx:
         breakers.record_success(tx, server)
-    _log.info("%s answers again", server_label(server))
+    _log.info("%s answers again", breakers.server_label(server))
 
 
 def _list_a_source(context: Context) -> None:

@@ -15,7 +15,8 @@ from typing import Protocol
 from labelyard.alert_settings import ChannelSettings
 from labelyard.context import Context
 from labelyard.domain.alerts import Message
-from labelyard.domain.causes import Kind, causes
+from labelyard.domain.attention import causes
+from labelyard.domain.causes import Kind
 from labelyard.errors import AlertNotSent, LabelyardError
 from labelyard.ledger import Transaction, alerts, problems
 from labelyard.ledger.situation import read_situation
@@ -47,8 +48,10 @@ def send_alerts(context: Context, send: Sender, part: str = "") -> int:
             problems.show_life(tx, part)
             problems.clear(tx, Kind.HOUSEKEEPING, part)
         _clear_old(tx, context)
+    with context.ledger.read_only() as tx:
+        found = [cause for cause in causes(read_situation(tx)) if cause.has_alert]
     with context.ledger.transaction() as tx:
-        alerts.update(tx, causes(read_situation(tx)), context.settings.alerts.channels.keys())
+        alerts.update(tx, found, context.settings.alerts.channels.keys())
     sent = _send_due(context, send) if context.settings.alerts.channels else 0
     _check_queue(context)  # last, because a queue that does not answer takes long
     return sent

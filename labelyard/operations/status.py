@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus
 from labelyard.escaping import printable
-from labelyard.ledger import Ledger, breakers, outages
+from labelyard.ledger import Ledger, breakers
 from labelyard.ledger.overview import BatchSummary, Overview, overview
 
 _NUMBERS = re.compile(r"[0-9]+")
@@ -149,12 +149,8 @@ def blockers(seen: Overview) -> Iterator[str]:
 def unavailable_servers(errors: Mapping[str, str]) -> Iterator[str]:
     """Return one line for each server that gets no work for now; `errors` maps its name to its last error."""
     for server, error in errors.items():
-        yield f"{server_label(server)} keeps failing and gets no work for now; it is asked each minute: {error}"
-
-
-def server_label(server: str) -> str:
-    """Return the name of a server for people: "object storage", "queue", "Prefect" or "CVAT NAME"."""
-    return server if server in (breakers.STORE, outages.QUEUE, outages.PREFECT) else f"CVAT {server}"
+        label = breakers.server_label(server)
+        yield f"{label} keeps failing and gets no work for now; it is asked each minute: {error}"
 
 
 def unread_messages(count: int) -> str:

@@ -8,23 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from labelyard.domain.attention import Cause, Kind, stage_words
+from labelyard.domain.causes import Cause
+from labelyard.domain.deadlines import stage_words
 from labelyard.markdown import code, link, table
 from labelyard.operations.figure_words import count, due, forecast, moment, waiting
 from labelyard.operations.figures import Figures, PersonFigures, late_groups
 from labelyard.orchestration.page_links import PageLinks, batch_key, dataset_key, release_key
 
 _SHOWN, _CAUSES_SHOWN, _CLASSES_SHOWN, _PEOPLE_SHOWN = 5, 20, 15, 30
-_KINDS = {
-    Kind.FAILED: "failed",
-    Kind.RETRIED: "tried again in vain",
-    Kind.SERVER: "Server unavailable",
-    Kind.DEAD_LETTERS: "Messages",
-    Kind.NOBODY: "Jobs without an assignee",
-    Kind.QUARANTINED: "quarantined",
-    Kind.PAUSED: "Paused",
-    Kind.WARNING: "with a warning",
-}
 
 
 def operations_markdown(seen: Figures, links: PageLinks, datasets: Sequence[str] = (), plot: str = "") -> str:
@@ -32,10 +23,8 @@ def operations_markdown(seen: Figures, links: PageLinks, datasets: Sequence[str]
 
     `datasets` are those whose pages it links to.
     """
-    to_act, to_know = (
-        [cause for cause in seen.causes if cause.to_act],
-        [cause for cause in seen.causes if not cause.to_act],
-    )
+    to_act = [cause for cause in seen.causes if cause.to_act]
+    to_know = [cause for cause in seen.causes if not cause.has_alert]
     pages = " · ".join(_page(links, dataset_key(name), name) for name in datasets)
     parts = [
         f"Pages: {pages}" if pages else "",
@@ -69,23 +58,15 @@ def _batches(batches: Sequence[str], seen: Figures, links: PageLinks) -> str:
 
 
 def _cause(cause: Cause, seen: Figures, links: PageLinks) -> str:
+    about = f"{cause.dataset}: " if cause.dataset and not seen.dataset and not cause.batches else ""
     more = [f"in {_batches(cause.batches, seen, links)}"] if cause.batches else []
     if cause.examples:
         more.append(f"such as {code(cause.examples[0])}")
     if cause.next_step:
         each = " for each" if len(cause.batches) > 1 and cause.next_step.endswith(cause.batches[0]) else ""
         more.append("next: " + " ".join(code(line.strip()) for line in cause.next_step.splitlines()) + each)
-    first = f"{_about(cause)} (since {moment(cause.since)}): {code(cause.reason.splitlines()[0])}"
+    first = f"**{about}{cause.title}** (since {moment(cause.since)}): {code(cause.reason.splitlines()[0])}"
     return f"{first}<br>{' · '.join(more)}" if more else first
-
-
-def _about(cause: Cause) -> str:
-    words = _KINDS[cause.kind]
-    if cause.kind in (Kind.FAILED, Kind.RETRIED, Kind.WARNING):
-        words = f"{count(len(cause.batches), 'batch', 'es')} {words}"
-    elif cause.kind is Kind.QUARANTINED:
-        words = f"{count(cause.objects, 'object')} {words}"
-    return f"**{words}**"
 
 
 def _late(seen: Figures, links: PageLinks) -> Iterator[str]:

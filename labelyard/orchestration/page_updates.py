@@ -76,7 +76,7 @@ def _update(context: Context, store: PageStore) -> None:
 def _is_current(page: StoredPage, marker: Marker, now: datetime) -> bool:
     """Return whether neither the ledger nor the passing of time has changed what a page shows, and it is not old."""
     changes_at = page.values.get("changes_at")
-    overdue = bool(changes_at) and datetime.fromisoformat(changes_at or "") < now
+    overdue = bool(changes_at) and datetime.fromisoformat(changes_at or "") <= now
     return page.values.get("marker") == str(marker) and not overdue and now - page.updated < REFRESH_AFTER
 
 

@@ -19,8 +19,8 @@ from prefect.context import FlowRunContext
 from prefect.states import Completed, Failed
 
 from labelyard.context import open_context
+from labelyard.domain.attention import TRIED_IN_VAIN
 from labelyard.domain.backoff import exponential_backoff
-from labelyard.domain.causes import TRIED_IN_VAIN
 from labelyard.errors import (
     CVAT_UNAVAILABLE,
     STORE_UNAVAILABLE,

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from labelyard.context import Context
 from labelyard.cvat import Cvat
-from labelyard.domain.causes import TRIED_IN_VAIN
+from labelyard.domain.attention import TRIED_IN_VAIN
 from labelyard.domain.rotation import rotating_subset
-from labelyard.domain.states import BatchState
+from labelyard.domain.states import WITHOUT_A_RUN, BatchState
 from labelyard.domain.tasks import JobStatus, Task
 from labelyard.errors import CVAT_UNAVAILABLE, CvatError, CvatNotFound, LabelyardError, LedgerError
 from labelyard.failpoints import failpoint
@@ -20,8 +20,6 @@ from labelyard.ledger.situation import NOT_COLLECTED
 from labelyard.ledger.tables import Batch, Export
 
 _log = logging.getLogger(__name__)
-_WITHOUT_A_RUN = (BatchState.ASSIGNED, BatchState.EXPORTED)
-"""States in which no run works on a batch, so that an error in the ledger comes from here."""
 _EXPORTED_AT_ONCE = 200
 """Exported batches per call: each costs a request, and a call must end before the next is scheduled."""
 
@@ -112,7 +110,7 @@ def _record_progress(found: _Round, batch: Batch) -> tuple[BatchState | None, bo
             return None, False  # another process moved it meanwhile: the next call decides
         jobs_changed = jobs.update_from_server(tx, fresh, task.jobs, found.usernames[row.cvat])
         breakers.record_success(tx, row.cvat)
-        if fresh.state in _WITHOUT_A_RUN:
+        if fresh.state in WITHOUT_A_RUN:
             fresh.error, fresh.next_step, fresh.attempts = None, None, 0
         state, reason = _next_state(fresh.state, task, written)
         if state is not None:
@@ -145,7 +143,7 @@ def _record_failure(found: _Round, batch: Batch, error: LabelyardError) -> None:
             breakers.record_failure(tx, batch.cvat or "", error.happened)
             return
         fresh = batches.get(tx, batch.id, lock=True)
-        if fresh.state in _WITHOUT_A_RUN:
+        if fresh.state in WITHOUT_A_RUN:
             fresh.attempts += 1
             if error.retry and fresh.attempts < TRIED_IN_VAIN:
                 return

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cvat_sandbox.server import Serving, serve
-from labelyard.domain.causes import TRIED_IN_VAIN
+from labelyard.domain.attention import TRIED_IN_VAIN
 from labelyard.ledger import Ledger, batches
 from tests.support.emulator import StoreServer
 from tests.support.pictures import jpeg

@@ -16,9 +16,7 @@ from labelyard.supervisor.stack import free_ports
 from tests.support.smtp_receiver import Mailbox, mailbox
 from tests.support.webhook_receiver import Receiver, receiver
 
-MESSAGE = Message(
-    "labelyard: street: needs a person", "2 batches need you: no <b>labels</b> & so on\nnext: labelyard status"
-)
+MESSAGE = Message("labelyard: street: failed", "2 batches failed: no <b>labels</b> & so on\nnext: labelyard status")
 SECRET = "T0PS3CRET"
 
 

@@ -58,14 +58,14 @@ def doctor() -> dict[str, CheckResult]:
 
 def test_the_command_shows_each_cause_the_next_command_and_the_channels() -> None:
     shown = run().output
-    for words in ("needs a person", "its labels are wrong", "labelyard retry street-00001", "nobody", "channels: none"):
+    for words in ("failed", "its labels are wrong", "labelyard retry street-00001", "nobody", "channels: none"):
         assert words in shown
 
 
 def test_the_causes_are_also_json() -> None:
     [cause] = json.loads(run("--json").output)["causes"]
-    assert (cause["kind"], cause["dataset"], cause["next_command"]) == (
-        "needs a person", "street", "labelyard retry street-00001",
+    assert (cause["kind"], cause["dataset"], cause["next_step"]) == (
+        "failed", "street", "labelyard retry street-00001",
     )  # fmt: skip
 
 

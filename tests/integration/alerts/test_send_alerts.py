@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import select
 
 from labelyard.alert_settings import AlertSettings, ChannelSettings
 from labelyard.context import Context
@@ -18,6 +19,8 @@ from labelyard.domain.alerts import Message
 from labelyard.domain.causes import Kind
 from labelyard.errors import AlertNotSent
 from labelyard.ledger import Ledger, alerts, batches, breakers, dead_letters, problems
+from labelyard.ledger.tables import Object
+from labelyard.operations.figures import read_figures
 from labelyard.operations.send_alerts import HOUSEKEEPING, send_alerts, send_if_silent
 from labelyard.orchestration.alert_channels import send
 from labelyard.settings import Settings, WatchSettings
@@ -92,15 +95,15 @@ def test_a_cause_gets_one_message_then_reminders_and_one_when_it_is_over(
     context: Context, channels: Channels, clock: Clock
 ) -> None:
     fail_batch(context)
-    assert look_and_send(context, channels) == [("lead", "street: needs a person")]
+    assert look_and_send(context, channels) == [("lead", "street: failed")]
     clock.advance(hours=23)
     assert look_and_send(context, channels) == []
     clock.advance(hours=1)
-    assert look_and_send(context, channels) == [("lead", "still: street: needs a person")]
+    assert look_and_send(context, channels) == [("lead", "still: street: failed")]
     retry_batch(context)
     assert look_and_send(context, channels) == []
     clock.advance(minutes=5)
-    assert look_and_send(context, channels) == [("lead", "over: street: needs a person")]
+    assert look_and_send(context, channels) == [("lead", "over: street: failed")]
     clock.advance(minutes=50)
     assert look_and_send(context, channels) == []
 
@@ -137,13 +140,31 @@ def test_at_night_only_a_channel_that_asks_for_it_gets_messages_and_the_others_i
     clock.advance(minutes=6)
     assert look_and_send(context, channels) == [("guard", "over: dead letters")]
     fail_batch(context)
-    assert look_and_send(context, channels) == [("guard", "street: needs a person")]
+    assert look_and_send(context, channels) == [("guard", "street: failed")]
     clock.advance(hours=8, minutes=53)
     assert look_and_send(context, channels) == []
     clock.advance(minutes=2)
-    assert look_and_send(context, channels) == [("lead", "street: needs a person")], (
-        "what was over by morning is not mentioned"
-    )
+    assert look_and_send(context, channels) == [("lead", "street: failed")], "what was over by morning is not mentioned"
+
+
+def test_messages_are_about_the_causes_of_the_page_without_those_that_are_only_to_know(
+    context: Context, channels: Channels, clock: Clock
+) -> None:
+    fail_batch(context)
+    clock.advance(hours=1)
+    with context.ledger.transaction() as tx:
+        closed = batches.get_or_open(tx, "street")
+        batches.close(tx, closed, "closed by a test")
+        obj = tx.scalars(select(Object)).first()
+        assert obj is not None
+        obj.quarantine_reason = "no image"
+    clock.advance(hours=2)
+    seen = read_figures(context.ledger).causes
+    assert [cause.kind for cause in seen] == [Kind.FAILED, Kind.LATE, Kind.QUARANTINED]
+    assert look_and_send(context, channels) == [("lead", "street: failed"), ("lead", "street: late")]
+    with context.ledger.read_only() as tx:
+        rows = alerts.all_alerts(tx)
+    assert [(row.key, row.what) for row in rows] == [(cause.key, cause.what) for cause in seen[:2]]
 
 
 def test_of_many_processes_at_once_one_sends(context: Context, ledger_url: str, clock: Clock) -> None:
@@ -156,7 +177,7 @@ def test_of_many_processes_at_once_one_sends(context: Context, ledger_url: str, 
 
     with ThreadPoolExecutor(4) as pool:
         assert sum(pool.map(look_elsewhere, range(8))) == 1
-    assert channels.new() == [("lead", "street: needs a person")]
+    assert channels.new() == [("lead", "street: failed")]
 
 
 def test_a_message_whose_sender_died_is_sent_by_another_look(
@@ -171,7 +192,7 @@ def test_a_message_whose_sender_died_is_sent_by_another_look(
         send_alerts(context, die)
     assert look_and_send(context, channels) == []
     clock.advance(minutes=3)
-    assert look_and_send(context, channels) == [("lead", "street: needs a person")]
+    assert look_and_send(context, channels) == [("lead", "street: failed")]
 
 
 def test_a_channel_that_fails_keeps_no_other_from_its_messages_and_gets_them_later(
@@ -180,14 +201,14 @@ def test_a_channel_that_fails_keeps_no_other_from_its_messages_and_gets_them_lat
     context.settings = with_channels("lead", "chat")
     channels.down = {"chat"}
     fail_batch(context)
-    assert look_and_send(context, channels) == [("lead", "street: needs a person")]
+    assert look_and_send(context, channels) == [("lead", "street: failed")]
     with context.ledger.read_only() as tx:
         row = alerts.channels(tx)["chat"]
     assert (row.failures, row.error) == (1, "503")
     channels.down = set()
     assert look_and_send(context, channels) == [], "it waits a minute after a failure"
     clock.advance(minutes=1)
-    assert look_and_send(context, channels) == [("chat", "street: needs a person")]
+    assert look_and_send(context, channels) == [("chat", "street: failed")]
     with context.ledger.read_only() as tx:
         assert alerts.channels(tx)["chat"].error is None
 
@@ -196,19 +217,19 @@ def test_a_channel_that_is_removed_and_one_that_is_added_need_no_command(context
     fail_batch(context)
     look_and_send(context, channels)
     context.settings = with_channels("chat")
-    assert look_and_send(context, channels) == [("chat", "street: needs a person")]
+    assert look_and_send(context, channels) == [("chat", "street: failed")]
 
 
 def test_a_machine_with_other_settings_does_not_make_messages_come_again(
     context: Context, channels: Channels, clock: Clock
 ) -> None:
     fail_batch(context)
-    assert look_and_send(context, channels) == [("lead", "street: needs a person")]
+    assert look_and_send(context, channels) == [("lead", "street: failed")]
     same = context.settings
     for settings in (with_channels(), with_channels("chat"), same):
         context.settings = settings
         clock.advance(minutes=1)
-        assert ("lead", "street: needs a person") not in look_and_send(context, channels)
+        assert ("lead", "street: failed") not in look_and_send(context, channels)
 
 
 def test_a_source_that_is_no_longer_used_is_no_problem_for_ever(
@@ -218,11 +239,11 @@ def test_a_source_that_is_no_longer_used_is_no_problem_for_ever(
         problems.record(
             tx, Kind.SOURCE, "street: s3://gone/", "it cannot be read", "labelyard doctor", dataset="street"
         )
-    assert look_and_send(context, channels) == [("lead", "street: source")]
+    assert look_and_send(context, channels) == [("lead", "street: source unreadable")]
     clock.advance(minutes=31)
     look_and_send(context, channels)
     clock.advance(minutes=5)
-    assert look_and_send(context, channels) == [("lead", "over: street: source")]
+    assert look_and_send(context, channels) == [("lead", "over: street: source unreadable")]
 
 
 def test_a_server_that_is_away_for_long_is_one_cause_and_its_batches_are_none(
@@ -237,13 +258,13 @@ def test_a_server_that_is_away_for_long_is_one_cause_and_its_batches_are_none(
         batches.get(tx, batch.id).attempts = 20
     assert look_and_send(context, channels) == []
     clock.advance(minutes=15)
-    assert look_and_send(context, channels) == [("lead", "server away")]
+    assert look_and_send(context, channels) == [("lead", "server unavailable")]
     with context.ledger.transaction() as tx:
         breakers.record_success(tx, "default")
         batches.get(tx, batch.id).error = None
     look_and_send(context, channels)
     clock.advance(minutes=5)
-    assert look_and_send(context, channels) == [("lead", "over: server away")]
+    assert look_and_send(context, channels) == [("lead", "over: server unavailable")]
 
 
 def test_a_dataset_that_expects_objects_each_day_and_gets_none_is_a_cause_unless_it_is_paused(

@@ -10,11 +10,14 @@ import pytest
 from click.testing import CliRunner
 
 from labelyard.cli import labelyard
-from labelyard.domain.attention import Kind
+from labelyard.domain.causes import Kind
 from labelyard.domain.deadlines import Stage
 from labelyard.domain.tasks import JobStatus
 from labelyard.errors import NotFound
-from labelyard.ledger import batches, breakers, outages
+from labelyard.ledger import batches, breakers, outages, problems
+from labelyard.ledger.history import record
+from labelyard.ledger.situation import NOT_COLLECTED
+from labelyard.ledger.workload import marker
 from labelyard.operations.figure_words import lines
 from labelyard.orchestration.operations_artifact import operations_markdown
 from labelyard.orchestration.page_links import PageLinks
@@ -54,6 +57,7 @@ def test_the_figures_of_a_morning(working: BusyLedger) -> None:
     assert [(cause.kind, cause.next_step) for cause in seen.causes] == [
         (Kind.FAILED, "labelyard retry street-00006"),
         (Kind.SERVER, "labelyard doctor"),
+        (Kind.LATE, "labelyard why street-00005"),
     ]
     [late] = seen.late
     assert (late.id, late.stage, late.people, late.due) == (
@@ -131,6 +135,48 @@ def test_status_json_and_page_show_the_same_figures(working: BusyLedger, monkeyp
     assert document["figures"]["finished"] == {"batches": 4, "images": 120, "annotations": {"car": 160, "person": 8}}
     assert document["figures"]["causes"][0]["to_act"] is True
     assert CliRunner().invoke(labelyard, ["status", "--dataset", "street"]).output.startswith("1 batch needs you")
+
+
+def test_page_status_and_alerts_name_the_same_causes(working: BusyLedger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LABELYARD_LEDGER", working.url)
+    with working.ledger.transaction() as tx:
+        problems.record(tx, Kind.SOURCE, "s3://b/", "s3://b/ cannot be read", "labelyard doctor", dataset="street")
+        problems.record(tx, Kind.AUTOMATION, "street-opens", "it could not start a run", "labelyard deploy")
+    shown = [json.loads(CliRunner().invoke(labelyard, [name, "--json"]).output) for name in ("alerts", "status")]
+    assert shown[0]["causes"] == shown[1]["figures"]["causes"]
+    seen, of_dataset = working.figures(), working.figures("street")
+    assert [cause for cause in seen.causes if cause.kind is not Kind.AUTOMATION] == of_dataset.causes
+    page, text = operations_markdown(seen, PageLinks("http://ui")), "\n".join(lines(seen))
+    assert "**street: Source unreadable** (since Mon 30 Nov 08:00): `s3://b/ cannot be read`" in page
+    assert "street: s3://b/ cannot be read\n  next: labelyard doctor" in text
+    assert page.count("not labelled yet") == 1, "late batches have a section of their own"
+    assert seen.verdict == "1 batch needs you, 2 things need you, CVAT default unavailable, 1 late"
+
+
+def test_a_problem_and_its_end_change_the_marker_of_the_pages(busy: BusyLedger) -> None:
+    def now() -> str:
+        with busy.ledger.read_only() as tx:
+            return str(marker(tx))
+
+    before = now()
+    with busy.ledger.transaction() as tx:
+        problems.record(tx, Kind.SOURCE, "s3://b/", "s3://b/ cannot be read", "labelyard doctor", dataset="street")
+    during = now()
+    with busy.ledger.transaction() as tx:
+        problems.clear(tx, Kind.SOURCE, "s3://b/")
+    assert before == now() != during
+
+
+def test_a_task_that_cannot_be_read_is_a_cause_since_it_was_found(busy: BusyLedger) -> None:
+    batch = busy.batch(10, 1)
+    since = busy.now = MONDAY
+    with busy.ledger.transaction() as tx:
+        row = batches.get(tx, batch, lock=True)
+        record(tx, NOT_COLLECTED, "task 1 was deleted", batch=row)
+        row.error, row.attempts = "task 1 was deleted", 1
+    busy.now += HOUR
+    [cause] = [cause for cause in busy.figures().causes if cause.to_act]
+    assert (cause.kind, cause.since, cause.reason) == (Kind.UNREADABLE, since, "task 1 was deleted")
 
 
 def test_a_page_on_which_nothing_changed_keeps_its_text_while_time_passes(working: BusyLedger) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from labelyard.domain.annotations import Annotations, Change, Shape, ShapeType
-from labelyard.domain.causes import TRIED_IN_VAIN
+from labelyard.domain.attention import TRIED_IN_VAIN
 from labelyard.domain.tasks import JobStatus
 from labelyard.ledger.tables import Export
 from labelyard.operations import manual
