@@ -75,8 +75,11 @@ def test_housekeeping_sends_a_mail_and_when_no_worker_is_left_prefect_starts_it_
             "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},
             "deployments": {"name": {"any_": ["housekeeping"]}},
         }
-        started = [
-            one for one in prefect_server.call("POST", "/flow_runs/filter", waiting) if not one["auto_scheduled"]
-        ]
-        assert len(started) == 1
+
+        def started() -> list[object]:
+            found = prefect_server.call("POST", "/flow_runs/filter", waiting)
+            return [one for one in found if not one["auto_scheduled"]]
+
+        # Prefect executes the actions of an automation beside each other.
+        assert len(eventually(started, "the run that Prefect starts", RUN_SECONDS)) == 1
         prefect_server.command("labelyard", "deploy", **RARELY)
