@@ -134,7 +134,8 @@ def _delete_empty_task(context: Context, step: Difference) -> None:
 
 
 def _recreate_task(context: Context, step: Difference) -> None:
-    with acquire_batch(context, step.batch_id or "", WITH_TASK) as lease, lease.transaction() as tx:
+    taken = acquire_batch(context, step.batch_id or "", WITH_TASK, manual=True)
+    with taken as lease, lease.transaction() as tx:
         row = tasks.current(tx, lease.batch_id)
         if row is not None and row.server_id == step.task_id:
             tasks.recreate(tx, row.id, step.what)
@@ -146,7 +147,7 @@ def _export_again(context: Context, step: Difference) -> None:
 
 
 def _assign_free_jobs(context: Context, step: Difference) -> None:
-    with acquire_batch(context, step.batch_id or "", (BatchState.ASSIGNED,)) as lease:
+    with acquire_batch(context, step.batch_id or "", (BatchState.ASSIGNED,), manual=True) as lease:
         _clear_choices_of_free_jobs(lease)
         assign_jobs(lease)
 

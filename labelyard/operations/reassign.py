@@ -44,7 +44,7 @@ def reassign(context: Context, person: str, to: str | None = None, dataset: str 
 
 def reassign_in_batch(context: Context, batch_id: str, person: str, to: str | None = None) -> Reassigned:
     """Do so for one batch that people work on. Raises as `reassign`, and LeaseTaken while a run works on it."""
-    with acquire_batch(context, batch_id, (BatchState.ASSIGNED,)) as lease:
+    with acquire_batch(context, batch_id, (BatchState.ASSIGNED,), manual=True) as lease:
         with lease.ledger.read_only() as tx:
             _, task_id = tasks.require_current(tx, batch_id)
             annotators = datasets.spec(tx, lease.spec.name).annotators

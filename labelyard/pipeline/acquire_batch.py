@@ -43,6 +43,8 @@ class BatchLease:
     batch_id: str
     holder: str
     spec: DatasetSpec
+    manual: bool = False
+    """Whether a person waits for the result: a failure then changes nothing about the batch."""
 
     @property
     def ledger(self) -> Ledger:
@@ -73,14 +75,20 @@ class BatchLease:
 
 @contextmanager
 def acquire_batch(
-    context: Context, batch_id: str, states: Collection[BatchState] = INGESTING, holder: str = ""
+    context: Context,
+    batch_id: str,
+    states: Collection[BatchState] = INGESTING,
+    holder: str = "",
+    *,
+    manual: bool = False,
 ) -> Iterator[BatchLease]:
     """Lease a batch for the length of a `with` block. Raises LeaseTaken if that is not possible now.
 
     A failure inside the block is recorded in the ledger and raised again. A failure that a retry may cure makes the
     batch wait, longer each time; any other one makes it failed until `labelyard retry`. LeaseLost records nothing.
+    `manual` is for what a person does and waits for: a failure leaves the batch as it is.
     """
-    lease = _acquire(context, batch_id, states, holder or new_holder())
+    lease = _acquire(context, batch_id, states, holder or new_holder(), manual=manual)
     try:
         seconds = context.settings.lease_seconds
         with extended_in_background(lease.batch_id, lease.check, seconds):
@@ -112,13 +120,15 @@ def resume_lease(context: Context, batch_id: str, holder: str) -> BatchLease:
     return BatchLease(context, batch_id, holder, spec)
 
 
-def _acquire(context: Context, batch_id: str, states: Collection[BatchState], holder: str) -> BatchLease:
+def _acquire(
+    context: Context, batch_id: str, states: Collection[BatchState], holder: str, *, manual: bool
+) -> BatchLease:
     failpoint("acquire_batch.requested")
     with context.ledger.transaction() as tx:
         batch = leases.acquire(tx, batch_id, holder, states, _lease_length(context))
         spec = datasets.spec(tx, batch.dataset, batch.version)
     failpoint("acquire_batch.acquired")
-    return BatchLease(context, batch_id, holder, spec)
+    return BatchLease(context, batch_id, holder, spec, manual)
 
 
 def _record_failure(lease: BatchLease, states: Collection[BatchState], error: Exception) -> None:
@@ -129,6 +139,9 @@ def _record_failure(lease: BatchLease, states: Collection[BatchState], error: Ex
         batch = batches.get(tx, lease.batch_id, lock=True)
         if batch.state not in states:
             return  # the step has recorded its failure itself, or a person changed the batch meanwhile
+        _record_server_health(tx, lease, error, what)
+        if lease.manual:
+            return  # the person sees the error, and others go on with the batch
         if _retry_may_help(error, states):
             wait = exponential_backoff(_FIRST_WAIT, _failures(tx, batch), _LONGEST_WAIT)
             if isinstance(error, CvatBusy):
@@ -136,7 +149,6 @@ def _record_failure(lease: BatchLease, states: Collection[BatchState], error: Ex
             batches.postpone(tx, batch, what, next_step, wait)
         else:
             batches.fail(tx, batch, what, next_step or f"labelyard retry {lease.batch_id}")
-        _record_server_health(tx, lease, error, what)
 
 
 def _failures(tx: Transaction, batch: Batch) -> int:

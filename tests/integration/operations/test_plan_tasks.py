@@ -233,3 +233,12 @@ def test_open_jobs_go_to_the_other_annotators_or_to_a_named_person(assigned: Wor
         reassign(assigned.context, "bob", None, "street")
     with pytest.raises(InputError, match="no active user 'zoe'"):
         reassign(assigned.context, "root", "zoe")
+    assert (assigned.line().state, assigned.line().error) == ("assigned", None), "people go on with the batch"
+
+
+def test_a_step_that_fails_leaves_a_batch_on_which_people_work_as_it_is(assigned: Workspace) -> None:
+    assigned.context.cvat("default").assign(assigned.line().jobs[0].id, None)
+    assigned.apply(annotators=["zoe"])
+    [(step, error)] = carry_out(assigned.context, survey_tasks(assigned.context)).failed
+    assert (step.action, "none of the annotators zoe" in error.what) == (Action.ASSIGN, True)
+    assert (assigned.line().state, assigned.line().error, assigned.line().not_before) == ("assigned", None, None)
