@@ -26,12 +26,14 @@ def reassign_jobs(person: UserName, to: UserName | None = None, dataset: Dataset
     if dataset:
         tag_run(dataset)
     with open_context() as context:
-        moved = reassign(context, person, to, dataset)
-        jobs = [(one.batch_id, job) for one in moved for job in one.jobs]
+        reassignment = reassign(context, person, to, dataset)
+        jobs = [(one.batch_id, job) for one in reassignment.done for job in one.jobs]
         publish_decision(
             context, f"reassign-{person}", f"{len(jobs)} jobs have another assignee",
-            next_step="nothing: the new assignees see them in CVAT", batches=[one.batch_id for one in moved],
+            next_step=reassignment.again if reassignment.failed else "nothing: the new assignees see them in CVAT",
+            batches=[one.batch_id for one in reassignment.done],
             details=[f"{code(batch)}: job {job.job_id} to {code(job.annotator)}" for batch, job in jobs],
         )  # fmt: skip
+    reassignment.require_complete()
     shown = ", ".join(f"job {job.job_id} of {batch} to {job.annotator}" for batch, job in jobs)
     return Completed(name="Reassigned", message=shown)

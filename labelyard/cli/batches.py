@@ -40,6 +40,8 @@ def close(dataset: str) -> None:
 def reassign(person: str, to: str | None, dataset: str | None) -> None:
     """Give the unfinished jobs of PERSON to others; what was drawn stays."""
     with open_context() as context:
-        for one in reassigning.reassign(context, person, to, dataset):
-            for job in one.jobs:
-                click.echo(f"{one.batch_id}: job {job.job_id} (frames {job.frames}) to {job.annotator}")
+        reassignment = reassigning.reassign(context, person, to, dataset)
+    for one in reassignment.done:
+        for job in one.jobs:
+            click.echo(f"{one.batch_id}: job {job.job_id} (frames {job.frames}) to {job.annotator}")
+    reassignment.require_complete()

@@ -20,10 +20,22 @@ from labelyard.ledger.lease_rows import end_lease, extend_lease, take_lease
 from labelyard.ledger.tables import Batch, Dataset
 
 
-def acquire(tx: Transaction, batch: str, holder: str, states: Collection[BatchState], lease: timedelta) -> Batch:
-    """Acquire the lease of a batch that is in one of `states`. Raises LeaseTaken with the reason where it cannot."""
+def acquire(
+    tx: Transaction,
+    batch: str,
+    holder: str,
+    states: Collection[BatchState],
+    lease: timedelta,
+    *,
+    manual: bool = False,
+) -> Batch:
+    """Acquire the lease of a batch that is in one of `states`. Raises LeaseTaken with the reason where it cannot.
+
+    A pause of the dataset stops what starts by itself, and not what a person does (`manual`).
+    """
     now = tx.now
-    _check_not_paused(tx, batch)
+    if not manual:
+        _check_not_paused(tx, batch)
     taken = take_lease(
         tx, Batch, batch, holder, lease,
         Batch.state.in_(list(states)),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from labelyard.context import Context
 from labelyard.domain.states import BatchState
-from labelyard.errors import InputError
+from labelyard.errors import InputError, LabelyardError
 from labelyard.ledger import batches, datasets, jobs, tasks
 from labelyard.pipeline.acquire_batch import acquire_batch
 from labelyard.pipeline.assign_jobs import Assignment, assign_jobs
@@ -21,11 +22,28 @@ class Reassigned:
     jobs: Sequence[Assignment]
 
 
-def reassign(context: Context, person: str, to: str | None = None, dataset: str | None = None) -> list[Reassigned]:
+@dataclass(frozen=True)
+class Reassignment:
+    """What was done, by batch, and why it was not done for the other batches; `again` is the command that tries them."""
+
+    done: Sequence[Reassigned]
+    failed: Mapping[str, LabelyardError]
+    again: str
+
+    def require_complete(self) -> None:
+        """Raise a LabelyardError that names every batch that was not done, and what to do."""
+        if self.failed:
+            steps = [*dict.fromkeys(error.next_step for error in self.failed.values() if error.next_step), self.again]
+            lines = [f"the jobs of {batch} were not reassigned: {error.what}" for batch, error in self.failed.items()]
+            raise LabelyardError("\n".join(lines), next_step="; then: ".join(steps))
+
+
+def reassign(context: Context, person: str, to: str | None = None, dataset: str | None = None) -> Reassignment:
     """Give the unfinished jobs of a person to another one, by default to the other annotators by the dataset's policy.
 
     Of one dataset or of all. A job that goes to a named person stays with them, as one that was assigned in CVAT.
-    Raises NotFound for an unknown dataset, InputError if the person has no unfinished job or nobody else can get them.
+    A batch for which it fails stops no other one. Raises NotFound for an unknown dataset, InputError if the person has
+    no unfinished job.
     """
     with context.ledger.read_only() as tx:
         if dataset is not None:
@@ -39,11 +57,22 @@ def reassign(context: Context, person: str, to: str | None = None, dataset: str 
         raise InputError(
             f"{person} has no unfinished job{f' in {dataset}' if dataset else ''}", next_step="labelyard status"
         )
-    return [reassign_in_batch(context, batch_id, person, to) for batch_id in found]
+    done: list[Reassigned] = []
+    failed: dict[str, LabelyardError] = {}
+    for batch_id in found:
+        try:
+            done.append(reassign_in_batch(context, batch_id, person, to))
+        except LabelyardError as error:
+            failed[batch_id] = error
+    options = [*(["--to", to] if to else []), *(["--dataset", dataset] if dataset else [])]
+    return Reassignment(done, failed, shlex.join(["labelyard", "reassign", person, *options]))
 
 
 def reassign_in_batch(context: Context, batch_id: str, person: str, to: str | None = None) -> Reassigned:
-    """Do so for one batch that people work on. Raises as `reassign`, and LeaseTaken while a run works on it."""
+    """Do so for one batch that people work on, paused or not.
+
+    Raises InputError if nobody else can get the jobs, LeaseTaken while a run works on the batch.
+    """
     with acquire_batch(context, batch_id, (BatchState.ASSIGNED,), manual=True) as lease:
         with lease.ledger.read_only() as tx:
             _, task_id = tasks.require_current(tx, batch_id)

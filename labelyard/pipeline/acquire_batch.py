@@ -44,7 +44,7 @@ class BatchLease:
     holder: str
     spec: DatasetSpec
     manual: bool = False
-    """Whether a person waits for the result: a failure then changes nothing about the batch."""
+    """Whether a person waits for the result."""
 
     @property
     def ledger(self) -> Ledger:
@@ -86,7 +86,7 @@ def acquire_batch(
 
     A failure inside the block is recorded in the ledger and raised again. A failure that a retry may cure makes the
     batch wait, longer each time; any other one makes it failed until `labelyard retry`. LeaseLost records nothing.
-    `manual` is for what a person does and waits for: a failure leaves the batch as it is.
+    `manual` is for what a person does and waits for: a failure leaves the batch as it is, and a pause does not matter.
     """
     lease = _acquire(context, batch_id, states, holder or new_holder(), manual=manual)
     try:
@@ -125,7 +125,7 @@ def _acquire(
 ) -> BatchLease:
     failpoint("acquire_batch.requested")
     with context.ledger.transaction() as tx:
-        batch = leases.acquire(tx, batch_id, holder, states, _lease_length(context))
+        batch = leases.acquire(tx, batch_id, holder, states, _lease_length(context), manual=manual)
         spec = datasets.spec(tx, batch.dataset, batch.version)
     failpoint("acquire_batch.acquired")
     return BatchLease(context, batch_id, holder, spec, manual)

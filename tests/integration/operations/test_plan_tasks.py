@@ -10,14 +10,16 @@ from cvat_sandbox import serve
 from labelyard.context import open_context
 from labelyard.domain.labels import Label
 from labelyard.domain.plan import Action, Difference
+from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import TaskSpec
-from labelyard.errors import InputError, LedgerError, NoUsableImage
+from labelyard.errors import InputError, LabelyardError, LeaseTaken, LedgerError, NoUsableImage
 from labelyard.ledger import breakers, exports, tasks
 from labelyard.ledger.tables import Export
 from labelyard.operations import manual
 from labelyard.operations.apply import carry_out
 from labelyard.operations.plan import survey_tasks
 from labelyard.operations.reassign import reassign
+from labelyard.pipeline.acquire_batch import acquire_batch
 from labelyard.pipeline.collect_finished import collect
 from labelyard.settings import CvatSettings
 from tests.support.workspace import USERS, Workspace, complete_and_export, export, ingest
@@ -224,16 +226,31 @@ def test_the_jobs_of_somebody_who_is_no_annotator_any_more_go_to_others(assigned
 
 
 def test_open_jobs_go_to_the_other_annotators_or_to_a_named_person(assigned: Workspace) -> None:
-    [moved] = reassign(assigned.context, "ann")
+    [moved] = reassign(assigned.context, "ann").done
     assert [(job.annotator, job.job_id) for job in moved.jobs] == [("bob", assigned.line().jobs[0].id)]
-    [back] = reassign(assigned.context, "bob", "root", "street")
+    [back] = reassign(assigned.context, "bob", "root", "street").done
     assert [job.annotator for job in back.jobs] == ["root"]
     assert survey_tasks(assigned.context) == [], "root is no annotator, but a person chose them"
     with pytest.raises(InputError, match="bob has no unfinished job in street"):
         reassign(assigned.context, "bob", None, "street")
-    with pytest.raises(InputError, match="no active user 'zoe'"):
-        reassign(assigned.context, "root", "zoe")
+    with pytest.raises(LabelyardError, match="street-00001 were not reassigned: .* no active user 'zoe'"):
+        reassign(assigned.context, "root", "zoe").require_complete()
     assert (assigned.line().state, assigned.line().error) == ("assigned", None), "people go on with the batch"
+
+
+def test_jobs_of_a_paused_dataset_are_reassigned_and_a_batch_with_a_run_is_named_as_not_done(
+    assigned: Workspace,
+) -> None:
+    manual.pause(assigned.context, "street", "holidays")
+    [moved] = reassign(assigned.context, "ann").done
+    assert [job.annotator for job in moved.jobs] == ["bob"]
+    with acquire_batch(assigned.context, "street-00001", (BatchState.ASSIGNED,), manual=True):
+        taken = reassign(assigned.context, "bob", "root")
+    assert taken.done == []
+    with pytest.raises(LabelyardError, match=r"street-00001 were not reassigned: .* has it until") as error:
+        taken.require_complete()
+    assert error.value.next_step == "labelyard reassign bob --to root"
+    assert not isinstance(error.value, LeaseTaken), "a flow would end green"
 
 
 def test_a_step_that_fails_leaves_a_batch_on_which_people_work_as_it_is(assigned: Workspace) -> None:
