@@ -1,4 +1,4 @@
-"""The flow that brings the pages up to date at once, as housekeeping does; `labelyard deploy` and people start it."""
+"""The flow that brings the pages up to date at once, as housekeeping does; people start it."""
 
 from prefect import flow
 from prefect.client.schemas.objects import State
