@@ -28,7 +28,7 @@ def ingest_batch(batch: str, attempt: int = 1) -> State:
         created = create_task(batch, lease.holder)
         upload_data(batch, lease.holder)
         found = wait_for_status(batch, lease.holder)
-        if "next_run" in found:
-            return waiting_for_cvat(found)
-        assigned = assign_jobs(batch, lease.holder)
+        assigned = None if "next_run" in found else assign_jobs(batch, lease.holder)
+    if assigned is None:  # after the `with` block, because a run that waits leaves by an exception
+        return waiting_for_cvat(found)
     return waiting_for_annotators(created, assigned, attempt)
