@@ -1,4 +1,4 @@
-"""Old versions of the artifacts that are written again and again. Pruned, because Prefect keeps every version."""
+"""Old artifacts, of which there are more and more. Pruned, because Prefect keeps every one, and every version."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey, FlowRunFilter, FlowRunFilterTags
 from prefect.client.schemas.sorting import ArtifactSort
 from prefect.exceptions import ObjectNotFound
 
@@ -16,23 +16,31 @@ from labelyard.orchestration.page_links import OPERATIONS
 KEPT: Mapping[str, int] = {OPERATIONS: 1, "failed-actions": 30}
 """How many versions of an artifact are kept. An older labelyard wrote versions of the operations page."""
 
+_KEPT_OF_RUNS = 1000
+"""How many artifacts are kept of those that belong to one run: the newest ones, for the runs that people look at."""
+_OF_ONE_RUN = (ArtifactFilterKey(exists_=False), ArtifactFilterKey(like_="decision-"))
+"""The links of runs (`run_pages`), which have no key, and the results of what people started (`decision_artifact`)."""
+_OUR_RUNS = FlowRunFilter(tags=FlowRunFilterTags(all_=["labelyard"]))
 _MOST_AT_ONCE = 200  # Prefect's maximum
 
 
 def prune_artifact_versions() -> None:
-    """Delete all but the newest versions of the artifacts that concern no single batch."""
+    """Delete all but the newest of the artifacts that are written again and again."""
     with best_effort("pruning artifacts"), get_client(sync_client=True) as client:
         for key, kept in KEPT.items():
-            _prune(client, key, kept)
+            _prune(client, ArtifactFilterKey(any_=[key]), kept)
+        for of_one_run in _OF_ONE_RUN:
+            _prune(client, of_one_run, _KEPT_OF_RUNS, _OUR_RUNS)
 
 
-def _prune(client: SyncPrefectClient, key: str, kept: int) -> None:
-    versions = client.read_artifacts(
-        artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[key])),
+def _prune(client: SyncPrefectClient, key: ArtifactFilterKey, kept: int, runs: FlowRunFilter | None = None) -> None:
+    found = client.read_artifacts(
+        artifact_filter=ArtifactFilter(key=key),
+        flow_run_filter=runs,
         sort=ArtifactSort.CREATED_DESC,
         limit=_MOST_AT_ONCE,
         offset=kept,
     )
-    for version in versions:
+    for artifact in found:
         with suppress(ObjectNotFound):  # another housekeeping run has deleted it
-            client.delete_artifact(version.id)
+            client.delete_artifact(artifact.id)
