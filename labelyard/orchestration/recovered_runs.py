@@ -28,13 +28,15 @@ from prefect.states import Completed
 from labelyard.context import Context
 from labelyard.domain.causes import Kind
 from labelyard.ledger import batches, problems
-from labelyard.orchestration import RECOVERED, TRIED_AGAIN
+from labelyard.orchestration import CAUGHT_UP, RECOVERED, SERVER_UNAVAILABLE, TRIED_AGAIN
 from labelyard.orchestration.best_effort import best_effort
 from labelyard.orchestration.orphaned_runs import batch_of
 
 _log = logging.getLogger(__name__)
 _MOST_AT_ONCE = 200  # Prefect's maximum
 _COMPARED = 50
+_DID_NOT_WORK = (RECOVERED, TRIED_AGAIN, CAUGHT_UP, SERVER_UNAVAILABLE)
+"""Completed states that do not show that the work succeeds again."""
 _RED = FlowRunFilter(
     tags=FlowRunFilterTags(all_=["labelyard"]),
     state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.FAILED, StateType.CRASHED])),
@@ -85,7 +87,7 @@ def _ended_well(client: SyncPrefectClient, deployment_id: UUID) -> list[FlowRun]
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.COMPLETED])),
     )
     runs = client.read_flow_runs(flow_run_filter=wanted, sort=FlowRunSort.END_TIME_DESC, limit=_COMPARED)
-    return [run for run in runs if run.state_name not in (RECOVERED, TRIED_AGAIN)]
+    return [run for run in runs if run.state_name not in _DID_NOT_WORK]
 
 
 def _ended(run: FlowRun) -> datetime:

@@ -69,6 +69,8 @@ def continue_waiting_runs(context: Context) -> int:
 def _continue(client: SyncPrefectClient, run: FlowRun) -> bool:
     state: State[Any] = Scheduled(name=TRIED_AGAIN, message="The server answers again.")
     try:
+        if client.read_flow_run(run.id).state_id != run.state_id:
+            return False  # it has become due and started meanwhile
         return client.set_flow_run_state(run.id, state).status is SetStateStatus.ACCEPT
     except ObjectNotFound:  # a person has deleted it
         return False

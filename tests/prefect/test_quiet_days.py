@@ -6,9 +6,10 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from labelyard.orchestration import orphaned_runs
+from labelyard.orchestration import artifact_versions, orphaned_runs, recovered_runs, waiting_runs
 from labelyard.orchestration.artifact_versions import KEPT, prune_artifact_versions
 from labelyard.supervisor.stack import free_ports
 from tests.support.pictures import picture
@@ -137,10 +138,61 @@ def test_housekeeping_keeps_the_newest_versions_of_a_recurring_artifact(
     assert (len(left), left[0]["data"]) == (kept, f"version {kept + 1}")
 
 
-def _running(server: PrefectServer) -> FlowRun:
-    """Return a run in the state Running, as the client reads it."""
+@pytest.mark.parametrize("key", [None, "decision-retry-street-00001"])
+def test_housekeeping_keeps_the_newest_artifacts_of_single_runs_and_touches_no_other_flows(
+    prefect_server: PrefectServer, monkeypatch: pytest.MonkeyPatch, key: str | None
+) -> None:
+    monkeypatch.setattr(artifact_versions, "_KEPT_OF_RUNS", 1)
+    ours, other = _running(prefect_server, tags=["labelyard"]), _running(prefect_server)
+    for run in (other, ours):
+        for number in range(3):
+            artifact = {"key": key, "type": "markdown", "data": f"version {number}", "flow_run_id": str(run.id)}
+            prefect_server.call("POST", "/artifacts/", artifact)
+    with temporary_settings({PREFECT_API_URL: prefect_server.api_url}):
+        prune_artifact_versions()
+
+    def left(run: FlowRun) -> list[str]:
+        wanted = {"flow_runs": {"id": {"any_": [str(run.id)]}}, "sort": "CREATED_DESC"}
+        return [one["data"] for one in prefect_server.call("POST", "/artifacts/filter", wanted)]
+
+    assert (left(ours), len(left(other))) == (["version 2"], 3)
+
+
+def test_a_waiting_run_that_has_started_meanwhile_is_left_as_it_is(prefect_server: PrefectServer) -> None:
+    started, waiting = (_running(prefect_server, {"type": "SCHEDULED", "name": "Server unavailable"}) for _ in range(2))
+    pending = {"state": {"type": "PENDING"}, "force": True}
+    prefect_server.call("POST", f"/flow_runs/{started.id}/set_state", pending)
+    with temporary_settings({PREFECT_API_URL: prefect_server.api_url}), get_client(sync_client=True) as client:
+        assert [waiting_runs._continue(client, run) for run in (started, waiting)] == [False, True]
+    states = [prefect_server.state(str(run.id)) for run in (started, waiting)]
+    assert states == ["Pending", "To be tried again"]
+
+
+def test_a_failed_run_has_recovered_only_after_one_that_has_worked(deployed: PrefectServer) -> None:
+    red = _of_sweep(deployed, "FAILED", "Failed")
+    for name in ("Caught up", "Server unavailable", "To be tried again"):
+        _of_sweep(deployed, "COMPLETED", name)
+    with temporary_settings({PREFECT_API_URL: deployed.api_url}), get_client(sync_client=True) as client:
+        assert list(recovered_runs._succeeded(client, [red])) == []
+        _of_sweep(deployed, "COMPLETED", "Nothing new")
+        assert list(recovered_runs._succeeded(client, [red])) == [red]
+
+
+def _of_sweep(server: PrefectServer, kind: str, name: str) -> FlowRun:
+    """Return a run of sweep-sources that has just ended in this state."""
+    run = server.start("sweep-sources/sweep-sources", dataset="of-a-test")
+    server.call("POST", f"/flow_runs/{run}/set_state", {"state": {"type": kind, "name": name}, "force": True})
+    with temporary_settings({PREFECT_API_URL: server.api_url}), get_client(sync_client=True) as client:
+        return client.read_flow_run(UUID(run))
+
+
+def _running(
+    server: PrefectServer, state: Mapping[str, str] = MappingProxyType({"type": "RUNNING"}), tags: Sequence[str] = ()
+) -> FlowRun:
+    """Return a run in a state, by default Running, as the client reads it."""
     flow = server.call("POST", "/flows/", {"name": "of-a-test"})
-    run = server.call("POST", "/flow_runs/", {"flow_id": flow["id"], "state": {"type": "RUNNING"}})
+    body = {"flow_id": flow["id"], "state": dict(state), "tags": list(tags)}
+    run = server.call("POST", "/flow_runs/", body)
     with temporary_settings({PREFECT_API_URL: server.api_url}), get_client(sync_client=True) as client:
         return client.read_flow_run(UUID(run["id"]))
 
