@@ -24,7 +24,7 @@ class Reassigned:
 
 @dataclass(frozen=True)
 class Reassignment:
-    """What was done, by batch, and why it was not done for the other batches; `again` is the command that tries them."""
+    """What was done, by batch, and why not for the other batches; `again` is the command that tries them."""
 
     done: Sequence[Reassigned]
     failed: Mapping[str, LabelyardError]

@@ -233,7 +233,7 @@ def test_open_jobs_go_to_the_other_annotators_or_to_a_named_person(assigned: Wor
     assert survey_tasks(assigned.context) == [], "root is no annotator, but a person chose them"
     with pytest.raises(InputError, match="bob has no unfinished job in street"):
         reassign(assigned.context, "bob", None, "street")
-    with pytest.raises(LabelyardError, match="street-00001 were not reassigned: .* no active user 'zoe'"):
+    with pytest.raises(LabelyardError, match=r"street-00001 were not reassigned: .* no active user 'zoe'"):
         reassign(assigned.context, "root", "zoe").require_complete()
     assert (assigned.line().state, assigned.line().error) == ("assigned", None), "people go on with the batch"
 
