@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import func, select, update
 
 from labelyard.ledger.database import Transaction, dialect_insert
-from labelyard.ledger.tables import Outage
+from labelyard.ledger.tables import CircuitBreaker, Outage
 
 QUEUE = "queue"
 """The name of the queue of notifications among the servers."""
@@ -17,16 +17,31 @@ PREFECT = "Prefect"
 
 
 def begin(tx: Transaction, server: str, error: str, *, since: datetime | None = None) -> None:
-    """Record that a server is unavailable `since` then, by default now. In an outage only its error is updated."""
+    """Record that a server is unavailable `since` then, by default now; `end_old` ends what is not recorded again.
+
+    In an outage only its error is updated, and when it was last met.
+    """
+    now = tx.now
     # Inserted first, so that of two processes at the same time neither inserts a second row.
-    first = dialect_insert(tx, Outage).values(server=server, since=since or tx.now, error=error)
+    first = dialect_insert(tx, Outage).values(server=server, since=since or now, error=error, seen_at=now)
     tx.execute(first.on_conflict_do_nothing())
-    tx.execute(update(Outage).where(Outage.server == server, Outage.until.is_(None)).values(error=error))
+    met = update(Outage).where(Outage.server == server, Outage.until.is_(None))
+    tx.execute(met.values(error=error, seen_at=now))
 
 
 def end(tx: Transaction, *servers: str) -> None:
     """Record that servers are available again."""
     tx.execute(update(Outage).where(Outage.server.in_(servers), Outage.until.is_(None)).values(until=tx.now))
+
+
+def end_old(tx: Transaction, age: timedelta) -> None:
+    """End the outages that were not met for so long: the watcher that met them is gone, or has another queue.
+
+    Servers with an open breaker are left out: nothing asks them while housekeeping is dead, and a probe ends them.
+    """
+    probed = select(CircuitBreaker.server).where(CircuitBreaker.open_until.is_not(None))
+    old = (Outage.until.is_(None), Outage.seen_at < tx.now - age, Outage.server.not_in(probed))
+    tx.execute(update(Outage).where(*old).values(until=tx.now))
 
 
 def unended(tx: Transaction) -> Sequence[Outage]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import CursorResult, delete, select
+from sqlalchemy import delete, select
 
 from labelyard.domain.causes import Kind
 from labelyard.ledger.alert_tables import Problem, SignOfLife
@@ -25,13 +25,14 @@ def record(
     """Record that a problem was met; return whether it is new. One of the same name and kind keeps its `since`."""
     now = tx.now
     values = {"dataset": dataset, "what": what, "next_step": next_step, "seen_at": now}
-    added = tx.execute(
+    # Not by the result's rowcount, which is -1 with PostgreSQL.
+    added = (
         dialect_insert(tx, Problem)
         .values(kind=kind, name=name, since=now, size=size, **values)
         .on_conflict_do_nothing()
+        .returning(Problem.name)
     )
-    assert isinstance(added, CursorResult)
-    if added.rowcount == 1:
+    if tx.scalar(added) is not None:
         return True
     row = tx.get_one(Problem, (kind, name), with_for_update=True, populate_existing=True)
     row.dataset, row.what, row.next_step, row.seen_at = dataset, what, next_step, now

@@ -336,5 +336,7 @@ class Outage(Table):
     since: Mapped[datetime]
     until: Mapped[datetime | None]
     error: Mapped[str]
+    seen_at: Mapped[datetime]
+    """When it was last met; `outages.end_old` ends those that nobody meets any more."""
 
     __table_args__ = (partial_index("uq_outage_one_unended", "server", where="until IS NULL"),)

@@ -7,8 +7,8 @@ import random
 from collections.abc import Mapping
 
 from labelyard.context import Context
-from labelyard.errors import STORE_UNAVAILABLE, LabelyardError, StoreError
-from labelyard.ledger import breakers, datasets
+from labelyard.errors import STORE_UNAVAILABLE, LabelyardError, SettingsError, StoreError
+from labelyard.ledger import Transaction, breakers, datasets
 
 _log = logging.getLogger(__name__)
 
@@ -16,6 +16,7 @@ _log = logging.getLogger(__name__)
 def probe(context: Context) -> Mapping[str, str]:
     """Ask each unavailable server, at most once a minute; return those that still fail, with their last error."""
     with context.ledger.transaction() as tx:
+        _forget_unused(tx, context)
         servers = [row.server for row in breakers.failing(tx)]
         due = [server for server in servers if breakers.may_probe(tx, server)]
     for server in due:
@@ -27,6 +28,22 @@ def unavailable(context: Context) -> Mapping[str, str]:
     """Return the servers whose circuit breaker is open, with their last error, from the ledger."""
     with context.ledger.read_only() as tx:
         return {row.server: row.error for row in breakers.failing(tx)}
+
+
+def _forget_unused(tx: Transaction, context: Context) -> None:
+    """Close the breakers of CVATs that neither the settings nor a dataset names: their outages would never end."""
+    used = {breakers.STORE, *(spec.cvat for spec in datasets.current(tx))}
+    for row in breakers.failing(tx):
+        if row.server not in used and not _is_in_settings(context, row.server):
+            breakers.record_success(tx, row.server)
+
+
+def _is_in_settings(context: Context, cvat: str) -> bool:
+    try:
+        context.settings.cvat_named(cvat)
+    except SettingsError:
+        return False
+    return True
 
 
 def _probe_server(context: Context, server: str) -> None:

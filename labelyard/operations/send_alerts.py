@@ -18,8 +18,9 @@ from labelyard.domain.alerts import Message
 from labelyard.domain.attention import causes
 from labelyard.domain.causes import Kind
 from labelyard.errors import AlertNotSent, LabelyardError
-from labelyard.ledger import Transaction, alerts, problems
+from labelyard.ledger import Transaction, alerts, outages, problems
 from labelyard.ledger.situation import read_situation
+from labelyard.pipeline.register_objects import forget_undeclared_sources
 from labelyard.sources.queues import open_queue
 
 _log = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ HOUSEKEEPING = "housekeeping"
 _SECONDS = 30.0
 """How long one look may send: the next one sends the rest."""
 _FORGOTTEN_AFTER = timedelta(minutes=15)
-"""A problem that has not been met for so long is none any more: events are published, and queues asked, each minute."""
+"""What has not been met for so long is no problem any more: events are published, and queues asked, each minute."""
 
 
 class Sender(Protocol):
@@ -47,7 +48,7 @@ def send_alerts(context: Context, send: Sender, part: str = "") -> int:
         if part:
             problems.show_life(tx, part)
             problems.clear(tx, Kind.HOUSEKEEPING, part)
-        _clear_old(tx, context)
+        _clear_old(tx)
     with context.ledger.read_only() as tx:
         found = [cause for cause in causes(read_situation(tx)) if cause.has_alert]
     with context.ledger.transaction() as tx:
@@ -57,12 +58,12 @@ def send_alerts(context: Context, send: Sender, part: str = "") -> int:
     return sent
 
 
-def _clear_old(tx: Transaction, context: Context) -> None:
-    """Forget problems that would have been met again: of an automation, or of a source or queue that was replaced."""
+def _clear_old(tx: Transaction) -> None:
+    """Forget what would have been met again: of an automation, of what was removed or replaced, of a dead watcher."""
     problems.clear_old(tx, Kind.AUTOMATION, _FORGOTTEN_AFTER)
     problems.clear_old(tx, Kind.QUEUE, _FORGOTTEN_AFTER)
-    sweeps = timedelta(seconds=3 * context.settings.deploy.sweep_seconds)
-    problems.clear_old(tx, Kind.SOURCE, sweeps + _FORGOTTEN_AFTER)
+    outages.end_old(tx, _FORGOTTEN_AFTER)
+    forget_undeclared_sources(tx)
 
 
 def send_if_silent(context: Context, send: Sender, since: datetime) -> int:

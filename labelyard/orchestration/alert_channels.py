@@ -11,11 +11,13 @@ import inspect
 import logging
 import re
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
+from urllib.parse import quote, quote_plus, unquote
+
+from pydantic import Secret, SecretBytes, SecretStr
 
 from labelyard.alert_settings import ChannelSettings
 from labelyard.context import Context
@@ -26,9 +28,15 @@ from labelyard.operations.send_alerts import send_alerts
 if TYPE_CHECKING:
     from prefect.blocks.abstract import NotificationBlock
 
-_CAPTURED = ("apprise", "urllib3.connectionpool")  # the latter logs paths, which are the secret of most webhooks
+_CAPTURED = (
+    "apprise",
+    # These log paths, which are the secret of most webhooks. A filter of a logger does not see what its children log.
+    "urllib3.connectionpool", "httpx",
+    "httpcore.connection", "httpcore.http11", "httpcore.http2", "httpcore.proxy", "httpcore.socks",
+)  # fmt: skip
 _PARTS = re.compile(r"[^\s/?#&=:@,+;]+")
 _SHORTEST_SECRET = 4
+_UNQUOTED_IN_URLS = "!$&'()*+,;=:@/?"
 _QUOTED = 300
 
 
@@ -64,7 +72,7 @@ def _check_url(channel: ChannelSettings) -> str:
     with _captured() as lines:
         found = Apprise.instantiate(_url(channel), suppress_exceptions=True)
     if found is None:
-        reason = _without_secrets("; ".join(lines), _url(channel)) or "no service of Apprise has such an address"
+        reason = _without_secrets("; ".join(lines), [_url(channel)]) or "no service of Apprise has such an address"
         raise AlertNotSent(f"its URL is not understood: {reason}", next_step=_NEXT)
     return str(found.service_name)
 
@@ -81,7 +89,7 @@ def _send_url(channel: ChannelSettings, message: Message) -> None:
             title=message.title, body=message.body, notify_type=NotifyType.WARNING, body_format=NotifyFormat.TEXT
         )
     if not accepted:
-        reason = _without_secrets("; ".join(lines), _url(channel)) or "it did not accept the message"
+        reason = _without_secrets("; ".join(lines), [_url(channel)]) or "it did not accept the message"
         raise AlertNotSent(reason, next_step=_NEXT)
 
 
@@ -94,7 +102,7 @@ def _send_block(channel: ChannelSettings, message: Message) -> None:
     from prefect.blocks.abstract import NotificationError  # noqa: PLC0415 - slow to import
 
     block = _load_block(channel)
-    secrets = " ".join(str(value) for value in block.model_dump(context={"include_secrets": True}).values())
+    secrets = list(_texts(block.model_dump(context={"include_secrets": True})))
     with _captured() as lines:
         try:
             with block.raise_on_failure():
@@ -104,7 +112,7 @@ def _send_block(channel: ChannelSettings, message: Message) -> None:
         except NotificationError as error:
             said = error.log
         except Exception as error:  # noqa: BLE001 - a block may be anybody's code
-            said = f"{type(error).__name__}: {error}"
+            said = _named(error, str(error))
         else:
             return
     raise AlertNotSent(_without_secrets("; ".join([said, *lines]), secrets), next_step=_NEXT)
@@ -122,7 +130,8 @@ def _load_block(channel: ChannelSettings) -> NotificationBlock:
     try:
         block = Block.load(channel.block)
     except Exception as error:
-        what = f"the block {channel.block} cannot be loaded: {type(error).__name__}: {str(error).splitlines()[0]}"
+        first_line, *_ = str(error).splitlines() or [""]
+        what = f"the block {channel.block} cannot be loaded: {_named(error, first_line)}"
         raise AlertNotSent(what, next_step="create it in Prefect's UI, below Blocks") from error
     if not isinstance(block, NotificationBlock):
         raise AlertNotSent(f"the block {channel.block} sends no notifications", next_step=_NEXT)
@@ -165,10 +174,35 @@ def _captured() -> Iterator[list[str]]:
             logger.removeFilter(capture)
 
 
-def _without_secrets(text: str, address: str) -> str:
-    """Return a text without any part of an address, on one line."""
-    parts = {part for found in _PARTS.findall(address) for part in (found, unquote(found))}
+def _named(error: Exception, message: str) -> str:
+    """Return a message after the name of its error's class; many errors have no message."""
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Yield every text and number within a value, those of secrets included."""
+    if isinstance(value, Secret | SecretStr | SecretBytes):
+        yield from _texts(value.get_secret_value())
+    elif isinstance(value, Mapping):
+        for one in value.values():
+            yield from _texts(one)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for one in value:
+            yield from _texts(one)
+    elif isinstance(value, bytes):
+        yield value.decode(errors="replace")
+    elif value is not None and not isinstance(value, bool):
+        yield str(value)
+
+
+def _without_secrets(text: str, secrets: Iterable[str]) -> str:
+    """Return a text without any secret or part of one, also as they are written in URLs, on one line."""
+    parts = {part for secret in secrets for found in (secret, *_PARTS.findall(secret)) for part in _spellings(found)}
     for part in sorted(parts, key=len, reverse=True):
         if len(part) >= _SHORTEST_SECRET:
             text = text.replace(part, "…")
     return " ".join(redact(text).split())[:_QUOTED]
+
+
+def _spellings(text: str) -> Iterable[str]:
+    return text, unquote(text), quote(text, safe=""), quote(text, safe=_UNQUOTED_IN_URLS), quote_plus(text)

@@ -60,10 +60,12 @@ class PageStore:
         """Return the addresses of pages."""
         return PageLinks(self._ui, {key: page.id for key, page in pages.items()})
 
-    def versions(self, part_of_key: str, offset: int = 0) -> Sequence[StoredPage]:
-        """Return the versions of all artifacts whose key has this part, newest first, at most 200 after `offset`."""
-        asked = {"artifacts": {"key": {"like_": part_of_key}}, "sort": "CREATED_DESC", "limit": _MOST_AT_ONCE}
-        return [_page(one, one["id"]) for one in self._call("POST", "artifacts/filter", asked | {"offset": offset})]
+    def versions(self, beginning_of_key: str, offset: int = 0) -> Sequence[StoredPage]:
+        """Return the versions of artifacts whose key begins so, newest first, at most 200 after about `offset`."""
+        # Prefect finds the text anywhere in a key, and counts in `offset` what it finds.
+        asked = {"artifacts": {"key": {"like_": beginning_of_key}}, "sort": "CREATED_DESC", "limit": _MOST_AT_ONCE}
+        found = self._call("POST", "artifacts/filter", asked | {"offset": offset})
+        return [_page(one, one["id"]) for one in found if (one["key"] or "").startswith(beginning_of_key)]
 
     def write(
         self, key: str, markdown: str, description: str, values: Mapping[str, str], known: StoredPage | None

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from labelyard.context import Context
 from labelyard.domain.states import BatchState
@@ -60,24 +60,29 @@ def _update(context: Context, store: PageStore) -> None:
         seen = figures(tx)
         names = sorted(spec.name for spec in datasets.current(tx))
     of_this_ledger = known is not None and known.values.get("ledger") == marker.ledger
-    last = int(known.values.get("history", 0)) if known and of_this_ledger else 0
-    _update_batches(context, store, _changed_batches(context, last))
+    last = int(known.values.get("history", 0)) if known and of_this_ledger else None
+    changed, history = _changed_batches(context, last, marker.history)
+    _update_batches(context, store, changed)
     pages = store.find([OPERATIONS, *map(dataset_key, names), *map(release_key, names), *_named(seen)])
     for name in names:
         with context.ledger.read_only() as tx:
             of_dataset = figures(tx, name)
-        _write(store, of_dataset, pages | store.find(_named(of_dataset)), marker)
-    _write(store, seen, pages | store.find(map(dataset_key, names)), marker, names)
+        _write(store, of_dataset, pages | store.find(_named(of_dataset)), marker, history)
+    _write(store, seen, pages | store.find(map(dataset_key, names)), marker, history, names)
     _delete_pages_of_healed_failures(context, store)
     for old in store.versions("batch-", _KEPT_BATCH_PAGES):
         store.delete(old)
 
 
 def _is_current(page: StoredPage, marker: Marker, now: datetime) -> bool:
-    """Return whether neither the ledger nor the passing of time has changed what a page shows, and it is not old."""
+    """Return whether neither the ledger nor the passing of time has changed what a page shows, and it is not old.
+
+    The pages of all batches must be up to date too.
+    """
+    complete = page.values.get("history") == str(marker.history)
     changes_at = page.values.get("changes_at")
     overdue = bool(changes_at) and datetime.fromisoformat(changes_at or "") <= now
-    return page.values.get("marker") == str(marker) and not overdue and now - page.updated < REFRESH_AFTER
+    return page.values.get("marker") == str(marker) and complete and not overdue and now - page.updated < REFRESH_AFTER
 
 
 def _named(seen: Figures) -> Sequence[str]:
@@ -87,9 +92,17 @@ def _named(seen: Figures) -> Sequence[str]:
 
 
 def _write(
-    store: PageStore, seen: Figures, pages: Mapping[str, StoredPage], marker: Marker, names: Sequence[str] = ()
+    store: PageStore,
+    seen: Figures,
+    pages: Mapping[str, StoredPage],
+    marker: Marker,
+    history: int,
+    names: Sequence[str] = (),
 ) -> None:
-    """Write the page of an installation, with links to the datasets of these names, or of a dataset."""
+    """Write the page of an installation, with links to the datasets of these names, or of a dataset.
+
+    `history` is the entry of the history up to which the pages of batches are up to date.
+    """
     key = dataset_key(seen.dataset) if seen.dataset else OPERATIONS
     known, links = pages.get(key), store.links(pages)
     digest = _digest(operations_markdown(seen, links, names), seen.verdict, str(seen.days))
@@ -105,25 +118,29 @@ def _write(
         "digest": digest,
         "changed_at": changed_at,
         "marker": str(marker),
-        "history": str(marker.history),
+        "history": str(history),
         "ledger": marker.ledger,
         "changes_at": seen.changes_at.isoformat() if seen.changes_at else "",
     }
     store.write(key, f"## {headline(seen)}\n\n{measured}{unchanged}.\n\n{page}{note}", headline(seen), values, known)
 
 
-def _changed_batches(context: Context, after: int) -> Sequence[str]:
-    """Return the batches with new entries in the history or an error, the newest ones; open ones have no page yet."""
+def _changed_batches(context: Context, after: int | None, until: int) -> tuple[Sequence[str], int]:
+    """Return the batches to look at now, and the entry of the history up to which all are up to date then.
+
+    These are the batches with entries in the history `after` one of them, and those with an error; open ones have no
+    page yet. Of many changes the oldest come first, and the next look continues. `until` is the newest entry. Where
+    `after` is None there are no pages yet: only the newest batches get one.
+    """
     with context.ledger.read_only() as tx:
-        query = (
-            select(Batch.id)
-            .join(History, History.batch_id == Batch.id)
-            .where((History.id > after) | Batch.error.is_not(None), Batch.state != BatchState.OPEN)
-            .group_by(Batch.id)
-            .order_by(Batch.changed_at.desc())
-            .limit(_BATCHES_AT_ONCE)
-        )
-        return tx.scalars(query).all()
+        changed = select(Batch.id).where(Batch.state != BatchState.OPEN).limit(_BATCHES_AT_ONCE)
+        failed = tx.scalars(changed.where(Batch.error.is_not(None)).order_by(Batch.changed_at.desc())).all()
+        newest = func.max(History.id)
+        query = changed.add_columns(newest).join(History, History.batch_id == Batch.id).group_by(Batch.id)
+        query = query.order_by(newest.desc()) if after is None else query.where(History.id > after).order_by(newest)
+        entries = {row[0]: row[1] for row in tx.execute(query)}
+    more = after is not None and len(entries) == _BATCHES_AT_ONCE
+    return list(dict.fromkeys([*failed, *entries])), max(entries.values()) if more else until
 
 
 def _update_batches(context: Context, store: PageStore, names: Sequence[str]) -> None:
@@ -149,7 +166,7 @@ def _update_batches(context: Context, store: PageStore, names: Sequence[str]) ->
 
 def _delete_pages_of_healed_failures(context: Context, store: PageStore) -> None:
     """Delete the page of a failure once its batch has no error, or once its deployment has completed a run again."""
-    pages = [page for page in store.versions("failure-") if page.key.startswith("failure-")]
+    pages = store.versions("failure-")
     if not pages:
         return
     with context.ledger.read_only() as tx:

@@ -146,7 +146,7 @@ def _sweep_dataset(context: Context, spec: DatasetSpec, failures: _Failures) -> 
         are_refused = bool(refusals.waiting(tx, spec.name, limit=1))
     if are_refused:
         again = _register_readable_again(context, spec)
-        yield from _sweep_once(context, spec, f"refused objects of {spec.name}", again, failures)
+        yield from _sweep_once(context, spec, _refused_objects(spec), again, failures)
 
 
 def _sweep_once(
@@ -169,7 +169,7 @@ def _sweep_once(
             return
         breakers.record_success(tx, breakers.STORE)
         if failure is None:
-            problems.clear(tx, Kind.SOURCE, f"{spec.name}: {source}")
+            problems.clear(tx, Kind.SOURCE, _problem_name(spec, source))
         elif _is_new(tx, spec, source, failure):
             failures.new.append(f"{spec.name}: {failure}")
 
@@ -177,7 +177,28 @@ def _sweep_once(
 def _is_new(tx: Transaction, spec: DatasetSpec, source: str, failure: StoreError) -> bool:
     """Record that a person must fix a source; return whether it is the first time."""
     what, next_step = f"{source} cannot be read: {failure.happened}", failure.next_step or "labelyard doctor"
-    return problems.record(tx, Kind.SOURCE, f"{spec.name}: {source}", what, next_step, dataset=spec.name)
+    return problems.record(tx, Kind.SOURCE, _problem_name(spec, source), what, next_step, dataset=spec.name)
+
+
+def forget_undeclared_sources(tx: Transaction) -> None:
+    """Clear the problems of sources that no sweep reads any more; of the others, a sweep finds when they are over."""
+    found = problems.present(tx, Kind.SOURCE)
+    if not found:
+        return
+    specs = list(datasets.current(tx))
+    read = {_problem_name(spec, s3_url(one.bucket, one.prefix)) for spec in specs for one in spec.sources}
+    read |= {_problem_name(spec, _refused_objects(spec)) for spec in specs if refusals.waiting(tx, spec.name, limit=1)}
+    for problem in found:
+        if problem.name not in read:
+            problems.clear(tx, Kind.SOURCE, problem.name)
+
+
+def _problem_name(spec: DatasetSpec, source: str) -> str:
+    return f"{spec.name}: {source}"
+
+
+def _refused_objects(spec: DatasetSpec) -> str:
+    return f"refused objects of {spec.name}"
 
 
 def _register_readable_again(context: Context, spec: DatasetSpec) -> Iterator[Registered]:

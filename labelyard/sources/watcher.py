@@ -171,7 +171,8 @@ class Watcher:
                 self._stopping.wait(self._receiving.pause)
 
     def _record_queue(self, problem: str | None) -> None:
-        if problem != self._recorded:
+        # A problem each time it is met: the outage of one that nobody meets any more ends (`outages.end_old`).
+        if problem is not None or self._recorded is not None:
             with suppress(LabelyardError):  # the ledger does not answer: recorded after the next attempt
                 self._handler.record_queue(problem)
                 self._recorded = problem

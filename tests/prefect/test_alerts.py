@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from prefect.blocks.notifications import SlackWebhook
+from prefect.blocks.abstract import NotificationBlock
+from prefect.blocks.notifications import CustomWebhookNotificationBlock, SlackWebhook
 from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.types import SecretDict
 from pydantic import SecretStr
 
 from labelyard.alert_settings import ChannelSettings
@@ -39,6 +42,50 @@ def test_a_message_goes_through_a_notification_block_of_prefect(prefect_server: 
         assert SECRET not in str(caught.value)
         with pytest.raises(AlertNotSent, match="cannot be loaded"):
             check(ChannelSettings(block="slack-webhook/missing"))
+
+
+def test_no_secret_of_a_notification_block_is_in_the_error_or_in_the_log(
+    prefect_server: PrefectServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    secrets = {"tok": SECRET, "user": {"names": ["ann of the lab"]}}
+    with receiver() as at, temporary_settings({PREFECT_API_URL: prefect_server.api_url}):
+        url, query = f"{at.url}/inbox/{{{{tok}}}}", {"by": "ann of the lab"}
+        block = CustomWebhookNotificationBlock(name="a", url=url, params=query, secrets=SecretDict(secrets))
+        block.save("with-secrets", overwrite=True)
+        channel = ChannelSettings(block="custom-webhook/with-secrets")
+        for name in ("", "httpx", "httpcore.http11", "httpcore.connection"):
+            caplog.set_level(logging.DEBUG, name)
+        at.statuses = [403]
+        with pytest.raises(AlertNotSent, match="403 Forbidden") as caught:
+            send(channel, Message("labelyard: late", "2 batches"))
+        assert len(at.received) == 1
+        send(channel, Message("labelyard: late", "2 batches"))
+    said = f"{caught.value}{caplog.text}"
+    assert [secret for secret in (SECRET, "ann of", "ann%20of", "ann+of", "inbox") if secret in said] == []
+
+
+class LoadedOnce(NotificationBlock):
+    """A block that fails without a message when it is loaded."""
+
+    is_saved: bool = False
+
+    def block_initialization(self) -> None:
+        if self.is_saved:
+            raise RuntimeError
+
+    def notify(self, body: str, subject: str | None = None) -> None:
+        """Send nothing."""
+
+
+def test_a_block_that_fails_without_a_message_is_an_error_with_the_name_of_the_failure(
+    prefect_server: PrefectServer,
+) -> None:
+    with temporary_settings({PREFECT_API_URL: prefect_server.api_url}):
+        block = LoadedOnce()
+        block.is_saved = True
+        block.save("of-a-test", overwrite=True)
+        with pytest.raises(AlertNotSent, match="cannot be loaded: RuntimeError"):
+            check(ChannelSettings(block="loadedonce/of-a-test"))
 
 
 @pytest.mark.slow

@@ -13,6 +13,9 @@ from click.testing import CliRunner
 from labelyard.cli import labelyard
 from labelyard.context import Context
 from labelyard.ledger import batches
+from labelyard.orchestration import page_updates
+from labelyard.orchestration.page_links import batch_key
+from labelyard.orchestration.page_store import PageStore
 from labelyard.orchestration.page_updates import REFRESH_AFTER, update_pages
 from labelyard.settings import Settings
 from labelyard.storage import Store
@@ -63,6 +66,32 @@ def test_a_page_is_updated_in_place_and_only_when_something_changed_or_it_is_old
     update_pages(context)
     old = latest(prefect_server, "operations")
     assert old["updated"] != failed["updated"]
+
+
+def test_after_a_burst_of_changes_each_batch_gets_its_page_in_one_of_the_next_looks(
+    busy: BusyLedger, context: Context, prefect_server: PrefectServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_updates, "_BATCHES_AT_ONCE", 2)
+    update_pages(context)
+    names = [busy.batch(1, 1) for _ in range(5)]
+    shown = []
+    for _ in range(4):
+        update_pages(context)
+        with PageStore(context.settings) as store:
+            found = store.find(map(batch_key, names)).values()
+        shown.append(sum(page.updated >= busy.now for page in found))
+    assert shown == [2, 4, 5, 5]
+
+
+def test_old_pages_of_batches_are_found_by_the_beginning_of_their_key(
+    context: Context, prefect_server: PrefectServer
+) -> None:
+    for key in ("batch-minibatch-x-00001", "dataset-minibatch-x"):
+        prefect_server.call("POST", "/artifacts/", {"key": key, "type": "markdown", "data": "a page"})
+    with PageStore(context.settings) as store:
+        keys = {page.key for page in store.versions("batch-")}
+    assert "batch-minibatch-x-00001" in keys
+    assert all(key.startswith("batch-") for key in keys)
 
 
 def test_a_batch_that_will_be_late_makes_the_page_change_by_itself(

@@ -14,15 +14,21 @@ from pydantic import SecretStr
 from sqlalchemy import select
 
 from labelyard.alert_settings import AlertSettings, ChannelSettings
+from labelyard.config import DatasetSpec
 from labelyard.context import Context
 from labelyard.domain.alerts import Message
 from labelyard.domain.causes import Kind
 from labelyard.errors import AlertNotSent
-from labelyard.ledger import Ledger, alerts, batches, breakers, dead_letters, problems
+from labelyard.ledger import Ledger, alerts, batches, breakers, dead_letters, outages, problems
 from labelyard.ledger.tables import Object
 from labelyard.operations.figures import read_figures
+from labelyard.operations.manual import retire
+from labelyard.operations.probe_servers import probe
 from labelyard.operations.send_alerts import HOUSEKEEPING, send_alerts, send_if_silent
 from labelyard.orchestration.alert_channels import send
+from labelyard.orchestration.events_over_rest import PrefectEvents
+from labelyard.pipeline.handle_notifications import PipelineHandler
+from labelyard.pipeline.register_objects import sweep_sources
 from labelyard.settings import Settings, WatchSettings
 from labelyard.storage import Store
 from tests.support.emulator import StoreServer
@@ -232,15 +238,26 @@ def test_a_machine_with_other_settings_does_not_make_messages_come_again(
         assert ("lead", "street: failed") not in look_and_send(context, channels)
 
 
-def test_a_source_that_is_no_longer_used_is_no_problem_for_ever(
-    context: Context, channels: Channels, clock: Clock
+def unavailable_servers(context: Context) -> list[str]:
+    with context.ledger.read_only() as tx:
+        return [row.server for row in outages.unended(tx)]
+
+
+@pytest.mark.parametrize("end", ["another source", "retired"])
+def test_a_source_is_a_problem_until_it_is_read_or_no_longer_declared_however_rarely_it_is_swept(
+    context: Context, channels: Channels, clock: Clock, end: str
 ) -> None:
-    with context.ledger.transaction() as tx:
-        problems.record(
-            tx, Kind.SOURCE, "street: s3://gone/", "it cannot be read", "labelyard doctor", dataset="street"
-        )
+    file = dataset_spec().model_dump(mode="json") | {"schedule": {"sweep": "30d"}}
+    missing = file | {"sources": [{"bucket": "no-such-bucket", "prefix": "street/"}]}
+    apply(context.ledger, DatasetSpec.model_validate(missing))
+    assert sweep_sources(context, "street").needs_person
     assert look_and_send(context, channels) == [("lead", "street: source unreadable")]
-    clock.advance(minutes=31)
+    clock.advance(hours=23)
+    assert look_and_send(context, channels) == [], "no sweep has read it meanwhile"
+    if end == "retired":
+        retire(context, "street")
+    else:
+        apply(context.ledger, DatasetSpec.model_validate(file))
     look_and_send(context, channels)
     clock.advance(minutes=5)
     assert look_and_send(context, channels) == [("lead", "over: street: source unreadable")]
@@ -265,6 +282,34 @@ def test_a_server_that_is_away_for_long_is_one_cause_and_its_batches_are_none(
     look_and_send(context, channels)
     clock.advance(minutes=5)
     assert look_and_send(context, channels) == [("lead", "over: server unavailable")]
+
+
+def test_the_outage_of_a_queue_ends_when_nobody_meets_it_any_more(
+    context: Context, channels: Channels, clock: Clock
+) -> None:
+    watcher = PipelineHandler(context, PrefectEvents(context.settings))
+    watcher.record_queue("no answer")
+    clock.advance(minutes=14)
+    watcher.record_queue("no answer")
+    clock.advance(minutes=14)
+    assert look_and_send(context, channels) == [("lead", "server unavailable")], "the watcher meets it again and again"
+    clock.advance(minutes=2)
+    look_and_send(context, channels)
+    clock.advance(minutes=5)
+    assert look_and_send(context, channels) == [("lead", "over: server unavailable")]
+
+
+def test_the_outage_of_a_cvat_lasts_while_nothing_probes_it_and_ends_when_nothing_names_it(
+    context: Context, channels: Channels, clock: Clock
+) -> None:
+    apply(context.ledger, dataset_spec())
+    with context.ledger.transaction() as tx:
+        for server in ("default", "removed") * breakers.FAILURES_TO_OPEN:
+            breakers.record_failure(tx, server, "503")
+    clock.advance(minutes=20)
+    look_and_send(context, channels)
+    assert unavailable_servers(context) == ["default", "removed"]
+    assert list(probe(context)) == unavailable_servers(context) == ["default"], "the dataset's CVAT"
 
 
 def test_a_dataset_that_expects_objects_each_day_and_gets_none_is_a_cause_unless_it_is_paused(
