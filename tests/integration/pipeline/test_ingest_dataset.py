@@ -100,6 +100,21 @@ def test_backfilled_batches_are_sent_two_at_a_time_and_only_while_no_other_one_w
     assert prefect.batches == [*history[:2], "street-00005", history[2]]
 
 
+def test_backfilled_batches_that_fail_again_and_again_do_not_hold_up_the_others(workspace: Workspace) -> None:
+    history = backfilled(workspace, "1.jpg", "2.jpg", "3.jpg", "4.jpg", "5.jpg")
+    prefect = Published()
+    publish_events(workspace.context, prefect)
+    with workspace.context.ledger.transaction() as tx:
+        for stuck in history[:2]:
+            batches.postpone(tx, batches.get(tx, stuck), "no such label", "labelyard doctor", timedelta(minutes=5))
+    publish_events(workspace.context, prefect)
+    assert prefect.batches == history[:4]
+    with workspace.context.ledger.transaction() as tx:
+        batches.wait_for_server(tx, batches.get(tx, history[2]), timedelta(minutes=1))
+    publish_events(workspace.context, prefect)
+    assert prefect.batches == history[:4], "one whose files CVAT still reads is at work"
+
+
 def test_a_paused_dataset_does_not_hold_up_the_backfill_of_another(workspace: Workspace) -> None:
     backfilled(workspace, "1.jpg", "2.jpg", "3.jpg")
     prefect = Published()
