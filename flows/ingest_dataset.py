@@ -9,7 +9,7 @@ from labelyard.operations.probe_servers import unavailable
 from labelyard.orchestration.current_run import newer_run_of_schedule, tag_run
 from labelyard.orchestration.events_over_rest import PrefectEvents
 from labelyard.orchestration.parameters import DatasetName
-from labelyard.orchestration.states import caught_up, no_op, report_failures
+from labelyard.orchestration.states import caught_up, no_op, report_failures, tried_again
 from labelyard.pipeline.sweep import ingest_dataset as ingest
 
 
@@ -18,7 +18,8 @@ from labelyard.pipeline.sweep import ingest_dataset as ingest
 def ingest_dataset(dataset: DatasetName) -> State:
     """Send everything that has arrived for a dataset to CVAT now, without waiting for its batches to be full.
 
-    Its sources are listed first, so that objects without a notification are in it.
+    Its sources are listed first, so that objects without a notification are in it. While object storage is unavailable
+    the run waits, and nothing is closed.
 
     Args:
         dataset: The name of the dataset, as its file and `labelyard status` have it.
@@ -29,12 +30,12 @@ def ingest_dataset(dataset: DatasetName) -> State:
     with open_context() as context:
         ingested = ingest(context, PrefectEvents(context.settings), dataset)
         failing = unavailable(context)
-    if ingested.failed:
-        return Failed(message="\n".join(ingested.failed))
-    if not ingested.new and not ingested.batches:
-        return no_op(failing)
     sent = ", ".join(f"{batch} ({objects} objects)" for batch, objects in ingested.batches.items()) or "nothing"
+    done = f"registered {ingested.new} objects; {'closed' if ingested.is_paused else 'sent'} {sent}"
+    if ingested.needs_person:
+        return Failed(message="\n".join([*ingested.needs_person, done]))
+    if not ingested.new and not ingested.batches:
+        return tried_again(ingested.failed) if ingested.failed else no_op(failing)
     if ingested.is_paused:
-        next_step = f"labelyard resume {dataset}, or the deployment pause-dataset"
-        return Completed(name="Paused", message=f"closed {sent}; {dataset} is paused\n  next: {next_step}")
-    return Completed(name="Sent", message=f"registered {ingested.new} objects; sent {sent}")
+        done += f"; {dataset} is paused\n  next: labelyard resume {dataset}, or the deployment pause-dataset"
+    return Completed(name="Paused" if ingested.is_paused else "Sent", message="\n".join([done, *ingested.failed]))

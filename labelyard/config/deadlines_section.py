@@ -14,7 +14,7 @@ class DeadlinesSection(Section):
     """After which time a batch counts as late; null: never."""
 
     upload: Duration | None = Field(default=timedelta(hours=1), json_schema_extra={"default": "1h"})
-    """From the closing of a batch until its task shows every file as a frame."""
+    """From the closing of a batch, or the turn of a backfilled one, until its task shows every file as a frame."""
     assign: Duration | None = Field(default=timedelta(hours=1), json_schema_extra={"default": "1h"})
     """From then until every job has an assignee."""
     label: Duration | None = Field(default=timedelta(days=7), json_schema_extra={"default": "7d"})

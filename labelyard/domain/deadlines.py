@@ -84,7 +84,7 @@ class BatchAtWork:
     dataset: str
     state: BatchState
     stage_since: datetime
-    """When its stage began: when it closed, was ready, was assigned (again), or was completed."""
+    """When its stage began: when it closed (or a backfill got its turn), was ready, assigned (again) or completed."""
     cvat: str
     """The name of its CVAT in the settings."""
     task_url: str | None = None
@@ -96,6 +96,8 @@ class BatchAtWork:
     jobs: tuple[JobAtWork, ...] = ()
     error_since: datetime | None = None
     """Since when it has its error, if it has one."""
+    waits_for_turn: bool = False
+    """Whether it is a closed batch of a backfill whose run is not wanted yet. It is not late, however long it waits."""
 
     @property
     def jobs_of_nobody(self) -> tuple[JobAtWork, ...]:
@@ -146,5 +148,5 @@ def late_batch(batch: BatchAtWork, deadlines: Deadlines, now: datetime) -> LateB
 
 def _due(batch: BatchAtWork, deadlines: Deadlines) -> datetime | None:
     stage = STAGES.get(batch.state)
-    limit = deadlines.of(stage) if stage else None
+    limit = deadlines.of(stage) if stage and not batch.waits_for_turn else None
     return batch.stage_since + limit if limit is not None else None

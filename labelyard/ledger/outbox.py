@@ -76,9 +76,13 @@ def _others_wait(tx: Transaction, now: datetime) -> bool:
 
 
 def _backfills_at_work(tx: Transaction, now: datetime) -> int:
-    """Return how many backfilled batches a run works on, or soon will."""
+    """Return how many backfilled batches a run works on, or soon will.
+
+    Those that have failed and wait for their next attempt are not among them: others can use the time.
+    """
     waits = exists().where(OutboxEvent.batch_id == Batch.id, OutboxEvent.published_at.is_(None))
-    of_backfill = (Batch.backfill, Batch.state.in_(INGESTING), ~waits, _may_run(now))
+    postponed = and_(Batch.error.is_not(None), Batch.not_before.is_not(None), Batch.not_before > now)
+    of_backfill = (Batch.backfill, Batch.state.in_(INGESTING), ~waits, ~postponed, _may_run(now))
     joined = select(func.count()).select_from(Batch).join(Dataset, Dataset.name == Batch.dataset)
     return tx.scalar(joined.where(*of_backfill)) or 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from sqlalchemy import func, or_, select
 
@@ -14,11 +14,13 @@ from labelyard.domain.objects import s3_url
 from labelyard.domain.states import WITHOUT_A_RUN, BatchState
 from labelyard.ledger import breakers, datasets, dead_letters, outages, problems
 from labelyard.ledger.database import Transaction
-from labelyard.ledger.tables import Batch, Dataset, History, Job, Object, Task
+from labelyard.ledger.tables import Batch, Dataset, History, Job, Object, OutboxEvent, Task
 
 if TYPE_CHECKING:
     from labelyard.config import DatasetSpec
 
+_EventTimes: TypeAlias = tuple[datetime, datetime | None]
+"""When an event was written, and when it was published."""
 NOT_COLLECTED = "not collected"
 """The history's word for a task that cannot be read."""
 _FORGOTTEN = (BatchState.CANCELLED, BatchState.ARCHIVED)
@@ -66,21 +68,35 @@ def _at_work(tx: Transaction, dataset: str | None) -> Sequence[BatchAtWork]:
     )
     rows = tx.execute(query.where(Batch.dataset == dataset) if dataset else query).all()
     jobs, closings, unread = _jobs_of(tx, dataset), _last_closings(tx, dataset), _not_collected(tx)
+    events = _events_of_backfills(tx, dataset)
     return [
-        _batch(row, url, jobs.get(row.id, ()), closings.get(row.id), unread.get(row.id, row.changed_at))
+        _batch(
+            row,
+            url,
+            jobs.get(row.id, ()),
+            closings.get(row.id, row.changed_at),
+            events.get(row.id, ()),
+            unread.get(row.id, row.changed_at),
+        )
         for row, url in rows
     ]
 
 
 def _batch(
-    row: Batch, url: str | None, jobs: Sequence[JobAtWork], closed_at: datetime | None, error_since: datetime
+    row: Batch,
+    url: str | None,
+    jobs: Sequence[JobAtWork],
+    since: datetime,
+    events: Sequence[_EventTimes],
+    error_since: datetime,
 ) -> BatchAtWork:
-    uploading = row.state in (BatchState.CREATED, BatchState.UPLOADED)
-    since = closed_at if uploading and closed_at is not None else row.changed_at
+    """Return a batch; `since` is when its stage began, but for the time in which a backfill has to wait."""
+    turns = [published_at for written_at, published_at in events if published_at is not None and written_at >= since]
+    waits = row.state is BatchState.CLOSED and any(published_at is None for _, published_at in events)
     return BatchAtWork(
-        id=row.id, dataset=row.dataset, state=row.state, stage_since=since, cvat=row.cvat or "", task_url=url,
-        error=row.error, next_step=row.next_step, attempts=row.attempts, warning=row.warning, jobs=tuple(jobs),
-        error_since=error_since if row.error else None,
+        id=row.id, dataset=row.dataset, state=row.state, stage_since=min(turns, default=since), cvat=row.cvat or "",
+        task_url=url, error=row.error, next_step=row.next_step, attempts=row.attempts, warning=row.warning,
+        jobs=tuple(jobs), error_since=error_since if row.error else None, waits_for_turn=waits,
     )  # fmt: skip
 
 
@@ -94,6 +110,19 @@ def _last_closings(tx: Transaction, dataset: str | None) -> Mapping[str, datetim
     )
     rows = tx.execute(query.where(Batch.dataset == dataset) if dataset else query)
     return {batch: at for batch, at in rows if batch is not None}
+
+
+def _events_of_backfills(tx: Transaction, dataset: str | None) -> Mapping[str, Sequence[_EventTimes]]:
+    """Return the events of each backfilled batch that is not uploaded yet: they are published when it is its turn."""
+    query = (
+        select(OutboxEvent.batch_id, OutboxEvent.written_at, OutboxEvent.published_at)
+        .join(Batch, Batch.id == OutboxEvent.batch_id)
+        .where(Batch.backfill, Batch.state.in_((BatchState.CLOSED, BatchState.CREATED, BatchState.UPLOADED)))
+    )
+    found: dict[str, list[_EventTimes]] = {}
+    for batch, written_at, published_at in tx.execute(query.where(Batch.dataset == dataset) if dataset else query):
+        found.setdefault(batch, []).append((written_at, published_at))
+    return found
 
 
 def _not_collected(tx: Transaction) -> Mapping[str, datetime]:

@@ -48,11 +48,13 @@ class SweepResult:
     """What a sweep registered, by dataset, and which sources failed, with the next command.
 
     `needs_person` are those failures that a person must fix, named once: when they are met for the first time.
+    `unavailable` says why sources were not listed completely, because the store as a whole is unavailable.
     """
 
     registered: Mapping[str, Registered]
     failed: Sequence[str] = ()
     needs_person: Sequence[str] = ()
+    unavailable: Sequence[str] = ()
 
 
 def register_objects(context: Context, notified: Sequence[NotifiedObject], via: str) -> Registered:
@@ -118,7 +120,7 @@ def sweep_sources(context: Context, dataset: str | None = None) -> SweepResult:
         registered[spec.name] = found
         if found.new:
             _log.info("%s: the sweep found %d objects that no notification had reported", spec.name, found.new)
-    return SweepResult(registered, failures.all, failures.new)
+    return SweepResult(registered, failures.all, failures.new, failures.unavailable)
 
 
 def _specs_to_sweep(context: Context, dataset: str | None) -> list[DatasetSpec]:
@@ -132,10 +134,11 @@ def _specs_to_sweep(context: Context, dataset: str | None) -> list[DatasetSpec]:
 
 @dataclass
 class _Failures:
-    """The failures of one sweep, and those of them that a person must fix and that are new."""
+    """The failures of one sweep; those that a person must fix and that are new; those of the store as a whole."""
 
     all: list[str] = field(default_factory=list)
     new: list[str] = field(default_factory=list)
+    unavailable: list[str] = field(default_factory=list)
 
 
 def _sweep_dataset(context: Context, spec: DatasetSpec, failures: _Failures) -> Iterator[Registered]:
@@ -155,6 +158,7 @@ def _sweep_once(
     """Do one part of a sweep, unless the store's breaker is open, and record whether the store has answered."""
     with context.ledger.read_only() as tx:
         if breakers.STORE in breakers.open_servers(tx, tx.now):
+            failures.unavailable.append(f"{source} is not listed while {breakers.STORE} is unavailable")
             return
     failure: StoreError | None = None
     try:
@@ -166,6 +170,7 @@ def _sweep_once(
     with context.ledger.transaction() as tx:
         if isinstance(failure, STORE_UNAVAILABLE):
             breakers.record_failure(tx, breakers.STORE, failure.happened)
+            failures.unavailable.append(failure.happened)
             return
         breakers.record_success(tx, breakers.STORE)
         if failure is None:

@@ -32,6 +32,7 @@ _NO_OP_STATES = (NOTHING_NEW, SERVER_UNAVAILABLE, TRIED_AGAIN, WAITING_FOR_CVAT,
 _ROUTINE_EVENTS = (
     *(f"prefect.flow-run.{state}" for state in ("Scheduled", "Pending", "Submitting", "Running", "heartbeat")),
     *(f"prefect.flow-run.{state}" for state in _NO_OP_STATES),
+    "prefect.flow-run.AwaitingConcurrencySlot",  # every five seconds while it waits
     "prefect.flow-run.pull-step.executed",
     "prefect.worker.submitted-flow-run",
     "prefect.worker.executed-flow-run",

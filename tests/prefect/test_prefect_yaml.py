@@ -22,6 +22,7 @@ from pydantic import BaseModel
 
 from labelyard.domain.states import Event
 from labelyard.errors import InputError
+from labelyard.orchestration.dataset_schedules import DEPLOYMENTS as OF_DATASETS
 from labelyard.orchestration.deploy import render
 from labelyard.orchestration.pull import find_project, installed_version, project_folder
 from labelyard.settings import DeploySettings
@@ -65,6 +66,11 @@ def test_the_slot_of_a_run_that_never_started_is_free_after_a_minute(deployment:
 def test_a_scheduled_run_that_died_with_its_slot_does_not_stop_the_next_ones() -> None:
     limits = {one["name"]: one["concurrency_limit"]["limit"] for one in DEPLOYMENTS}
     assert (limits["collect-finished"], limits["sweep-sources"], limits["housekeeping"]) == (3, 3, 10)
+
+
+def test_runs_of_many_datasets_that_are_due_at_the_same_time_wait_for_each_other_and_none_is_cancelled() -> None:
+    strategies = {one["name"]: one["concurrency_limit"]["collision_strategy"] for one in DEPLOYMENTS}
+    assert {strategies[name] for name in OF_DATASETS.values()} == {"ENQUEUE"}
 
 
 def test_housekeeping_has_a_queue_of_its_own_because_it_ends_the_runs_that_occupy_the_others() -> None:

@@ -12,9 +12,10 @@ from click.testing import CliRunner
 from labelyard.cli import labelyard
 from labelyard.domain.causes import Kind
 from labelyard.domain.deadlines import Stage
+from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus
 from labelyard.errors import NotFound
-from labelyard.ledger import batches, breakers, outages, problems
+from labelyard.ledger import batches, breakers, outages, outbox, problems
 from labelyard.ledger.history import record
 from labelyard.ledger.situation import NOT_COLLECTED
 from labelyard.ledger.workload import marker
@@ -114,6 +115,25 @@ def test_a_retried_batch_no_longer_needs_anybody(working: BusyLedger) -> None:
     with working.ledger.transaction() as tx:
         batches.retry(tx, batches.get(tx, "street-00006", lock=True))
     assert Kind.FAILED not in [cause.kind for cause in working.figures().causes]
+
+
+def test_a_backfilled_batch_is_late_only_if_it_takes_long_after_its_turn_has_come(busy: BusyLedger) -> None:
+    with busy.ledger.transaction() as tx:
+        batch = batches.get_or_open(tx, "street", backfill=True)
+        batches.close(tx, batch, "closed by a test")
+        name = batch.id
+    busy.now += 3 * DAY
+    assert not busy.figures().late
+    with busy.ledger.transaction() as tx:
+        [(event, _)] = outbox.unpublished(tx)
+        event.published_at = tx.now
+    its_turn = busy.now
+    busy.now += HOUR
+    assert not busy.figures().late
+    busy.now += HOUR
+    assert [late.due for late in busy.figures().late] == [its_turn + HOUR]
+    busy.move(name, BatchState.CREATED)
+    assert [late.due for late in busy.figures().late] == [its_turn + HOUR]
 
 
 def test_an_unknown_dataset_is_an_error_that_names_the_known_ones(busy: BusyLedger) -> None:

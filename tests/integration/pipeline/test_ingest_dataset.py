@@ -6,17 +6,24 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 
 import pytest
+from pydantic import SecretStr
 
 from labelyard.domain.states import BatchState
-from labelyard.errors import NotFound
-from labelyard.ledger import batches, datasets
+from labelyard.errors import NotFound, StoreUnreachable
+from labelyard.ledger import batches, breakers, datasets
 from labelyard.ledger.tables import DatasetVersion
 from labelyard.operations import manual
 from labelyard.operations.backfill import Selection, backfill
 from labelyard.pipeline.publish_events import EventToPublish, publish_events
 from labelyard.pipeline.register_objects import sweep_sources
 from labelyard.pipeline.sweep import ingest_dataset
+from labelyard.settings import StoreSettings
+from labelyard.storage.store import Store
 from tests.support.workspace import Workspace, ingest
+
+NOWHERE = StoreSettings(
+    endpoint_url="http://127.0.0.1:1", region="x", access_key_id="x", secret_access_key=SecretStr("x")
+)
 
 
 class Published:
@@ -54,6 +61,35 @@ def test_a_paused_dataset_closes_its_batches_and_sends_them_later(workspace: Wor
     manual.resume(workspace.context, "street")
     publish_events(workspace.context, prefect)
     assert prefect.batches == ["street-00001"]
+
+
+def test_while_the_store_is_away_nothing_is_closed_and_the_next_attempt_sends_all(workspace: Workspace) -> None:
+    workspace.put("1.jpg")
+    sweep_sources(workspace.context)
+    workspace.put("2.jpg")
+    prefect, store = Published(), workspace.context.store
+    workspace.context.store = Store(NOWHERE)
+    for _ in range(breakers.FAILURES_TO_OPEN):
+        with pytest.raises(StoreUnreachable):
+            ingest_dataset(workspace.context, prefect, "street")
+    workspace.context.store = store
+    with pytest.raises(StoreUnreachable, match="is not listed while object storage is unavailable") as not_listed:
+        ingest_dataset(workspace.context, prefect, "street")
+    assert (not_listed.value.retry, workspace.line().state, prefect.batches) == (True, BatchState.OPEN, [])
+    with workspace.context.ledger.transaction() as tx:
+        breakers.record_success(tx, breakers.STORE)
+    assert ingest_dataset(workspace.context, prefect, "street").batches == {"street-00001": 2}
+
+
+def test_a_source_that_a_person_must_make_readable_is_named_once_and_the_others_are_sent(workspace: Workspace) -> None:
+    sources = [{"bucket": workspace.bucket, "prefix": "in/"}, {"bucket": "no-such-bucket", "prefix": "in/"}]
+    workspace.apply(sources=sources)
+    workspace.put("1.jpg")
+    first = ingest_dataset(workspace.context, Published(), "street")
+    assert first.batches == {"street-00001": 1}
+    assert "no-such-bucket" in first.needs_person[0]
+    again = ingest_dataset(workspace.context, Published(), "street")
+    assert (again.needs_person, len(again.failed)) == ([], 1)
 
 
 def test_an_unknown_dataset_is_named_and_a_retired_one_has_nothing_to_ingest(workspace: Workspace) -> None:
@@ -98,6 +134,21 @@ def test_backfilled_batches_are_sent_two_at_a_time_and_only_while_no_other_one_w
     ingest(workspace, "street-00005")
     publish_events(workspace.context, prefect)
     assert prefect.batches == [*history[:2], "street-00005", history[2]]
+
+
+def test_backfilled_batches_that_fail_again_and_again_do_not_hold_up_the_others(workspace: Workspace) -> None:
+    history = backfilled(workspace, "1.jpg", "2.jpg", "3.jpg", "4.jpg", "5.jpg")
+    prefect = Published()
+    publish_events(workspace.context, prefect)
+    with workspace.context.ledger.transaction() as tx:
+        for stuck in history[:2]:
+            batches.postpone(tx, batches.get(tx, stuck), "no such label", "labelyard doctor", timedelta(minutes=5))
+    publish_events(workspace.context, prefect)
+    assert prefect.batches == history[:4]
+    with workspace.context.ledger.transaction() as tx:
+        batches.wait_for_server(tx, batches.get(tx, history[2]), timedelta(minutes=1))
+    publish_events(workspace.context, prefect)
+    assert prefect.batches == history[:4], "one whose files CVAT still reads is at work"
 
 
 def test_a_paused_dataset_does_not_hold_up_the_backfill_of_another(workspace: Workspace) -> None:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from labelyard.domain.deadlines import STAGES, BatchAtWork, Deadlines, JobAtWork, Stage, late_batch, late_batches
+from labelyard.domain.deadlines import (
+    STAGES,
+    BatchAtWork,
+    Deadlines,
+    JobAtWork,
+    Stage,
+    late_batch,
+    late_batches,
+    next_due,
+)
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus
 
@@ -36,6 +46,12 @@ def test_a_batch_is_late_once_it_has_passed_the_deadline_of_its_stage(state: Bat
 @pytest.mark.parametrize("state", sorted(set(BatchState) - set(STAGES)))
 def test_no_other_state_is_ever_late(state: BatchState) -> None:
     assert late_batch(batch(state, timedelta(days=300)), Deadlines(), NOW) is None
+
+
+def test_a_backfilled_batch_that_waits_for_its_turn_is_not_late_and_has_no_due_time() -> None:
+    waiting = replace(batch(BatchState.CLOSED, timedelta(days=3)), waits_for_turn=True)
+    assert late_batch(waiting, Deadlines(), NOW) is None
+    assert next_due([replace(waiting, stage_since=NOW)], {}, NOW) is None
 
 
 def test_null_means_never() -> None:
