@@ -5,8 +5,8 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from labelyard.context import open_context
+from labelyard.ledger.problems import HOUSEKEEPING
 from labelyard.operations.probe_servers import probe, unavailable
-from labelyard.operations.send_alerts import HOUSEKEEPING
 from labelyard.orchestration.alert_channels import send_due_alerts
 from labelyard.orchestration.artifact_versions import prune_artifact_versions
 from labelyard.orchestration.dataset_schedules import restore_schedules

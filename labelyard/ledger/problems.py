@@ -11,6 +11,9 @@ from labelyard.domain.causes import Kind
 from labelyard.ledger.alert_tables import Problem, SignOfLife
 from labelyard.ledger.database import Transaction, dialect_insert
 
+HOUSEKEEPING = "housekeeping"
+"""The name of housekeeping, which shows its life in the ledger."""
+
 
 def record(
     tx: Transaction,

@@ -20,12 +20,9 @@ from labelyard.domain.causes import Kind
 from labelyard.errors import AlertNotSent, LabelyardError
 from labelyard.ledger import Transaction, alerts, outages, problems
 from labelyard.ledger.situation import read_situation
-from labelyard.pipeline.register_objects import forget_undeclared_sources
 from labelyard.sources.queues import open_queue
 
 _log = logging.getLogger(__name__)
-HOUSEKEEPING = "housekeeping"
-"""The part that shows its life in the ledger."""
 _SECONDS = 30.0
 """How long one look may send: the next one sends the rest."""
 _FORGOTTEN_AFTER = timedelta(minutes=15)
@@ -60,6 +57,10 @@ def send_alerts(context: Context, send: Sender, part: str = "") -> int:
 
 def _clear_old(tx: Transaction) -> None:
     """Forget what would have been met again: of an automation, of what was removed or replaced, of a dead watcher."""
+    from labelyard.pipeline.register_objects import (  # noqa: PLC0415 - slow to import, and doctor sends nothing
+        forget_undeclared_sources,
+    )
+
     problems.clear_old(tx, Kind.AUTOMATION, _FORGOTTEN_AFTER)
     problems.clear_old(tx, Kind.QUEUE, _FORGOTTEN_AFTER)
     outages.end_old(tx, _FORGOTTEN_AFTER)
@@ -70,14 +71,14 @@ def send_if_silent(context: Context, send: Sender, since: datetime) -> int:
     """Do the same if housekeeping has given no sign of life, in the ledger or since a time at which it should have."""
     limit = timedelta(seconds=context.settings.alerts.housekeeping_silence_seconds)
     with context.ledger.transaction() as tx:
-        last = max(filter(None, (problems.last_life(tx, HOUSEKEEPING), since)))
+        last = max(filter(None, (problems.last_life(tx, problems.HOUSEKEEPING), since)))
         if tx.now - last < limit:
             return 0
         what = (
             f"labelyard's housekeeping gave no sign of life since {last:%Y-%m-%d %H:%M} UTC: Prefect's server or its"
             " workers are away, and nothing is ingested or exported"
         )
-        problems.record(tx, Kind.HOUSEKEEPING, HOUSEKEEPING, what, "labelyard doctor")
+        problems.record(tx, Kind.HOUSEKEEPING, problems.HOUSEKEEPING, what, "labelyard doctor")
     return send_alerts(context, send)
 
 

@@ -16,7 +16,6 @@ from labelyard.errors import AlertNotSent, PrefectUnreachable
 from labelyard.ledger import Ledger, alerts, problems
 from labelyard.ledger.alert_tables import AlertChannel
 from labelyard.operations.doctor.check import Check, CheckResult, Installation, Subject, fail, ok, unknown, warning
-from labelyard.operations.send_alerts import HOUSEKEEPING
 from labelyard.orchestration import WATCHES_HOUSEKEEPING
 from labelyard.orchestration.alert_channels import check
 from labelyard.orchestration.fast_worker import SUPPORTED_PREFECT, is_supported, slower_without, worker_type
@@ -65,7 +64,7 @@ def check_alerts(installation: Installation) -> Iterator[CheckResult]:
     """Check that each channel can work, and accepted the last message; and that housekeeping looks what to send."""
     settings = installation.settings.alerts
     with closing(Ledger(installation.settings.ledger)) as ledger, ledger.read_only() as tx:
-        known, last, now = alerts.channels(tx), problems.last_life(tx, HOUSEKEEPING), tx.now
+        known, last, now = alerts.channels(tx), problems.last_life(tx, problems.HOUSEKEEPING), tx.now
     if last is not None and now - last > timedelta(seconds=settings.housekeeping_silence_seconds):
         yield fail(
             "housekeeping", f"no sign of life since {last:%Y-%m-%d %H:%M} UTC", "labelyard up, or start a worker"

@@ -168,7 +168,7 @@ def test_a_waiting_run_that_has_started_meanwhile_is_left_as_it_is(prefect_serve
     assert states == ["Pending", "To be tried again"]
 
 
-def test_a_failed_run_has_recovered_only_after_one_that_has_worked(deployed: PrefectServer) -> None:
+def test_a_failed_run_has_recovered_only_after_a_run_that_succeeded(deployed: PrefectServer) -> None:
     red = _of_sweep(deployed, "FAILED", "Failed")
     for name in ("Caught up", "Server unavailable", "To be tried again"):
         _of_sweep(deployed, "COMPLETED", name)
