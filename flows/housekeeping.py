@@ -7,7 +7,8 @@ from prefect.states import Completed
 from labelyard.context import open_context
 from labelyard.ledger.problems import HOUSEKEEPING
 from labelyard.operations.probe_servers import probe, unavailable
-from labelyard.orchestration.alert_channels import send_due_alerts
+from labelyard.operations.send_alerts import send_alerts
+from labelyard.orchestration.alert_channels import send
 from labelyard.orchestration.artifact_versions import prune_artifact_versions
 from labelyard.orchestration.dataset_schedules import restore_schedules
 from labelyard.orchestration.noop_runs import prune_noop_runs
@@ -33,7 +34,7 @@ def housekeeping() -> State:
         continued = continue_waiting_runs(context)
         healed = mark_recovered_runs(context)
         update_pages(context)
-        sent = send_due_alerts(context, HOUSEKEEPING)
+        sent = send_alerts(context, send, HOUSEKEEPING)
     prune_noop_runs()
     prune_artifact_versions()
     recovered = sorted(before.keys() - after.keys())

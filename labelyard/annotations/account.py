@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from labelyard.annotations.content import FrameObject, Kind, LeftOut
@@ -62,6 +62,34 @@ class Account:
         }  # fmt: skip
 
 
+@dataclass
+class AccountCounter:
+    """Counts the objects of a file one by one. Its memory grows with kinds, labels and reasons only."""
+
+    in_file: Counter[tuple[Kind, str]] = field(default_factory=Counter)
+    _left_out: Counter[tuple[Kind, str, str]] = field(default_factory=Counter)
+    _examples: dict[tuple[Kind, str, str], list[str]] = field(default_factory=lambda: defaultdict(list))
+
+    def hold(self, one: FrameObject) -> None:
+        """Count an object that is in the file."""
+        self.in_file[one.kind, one.label] += 1
+
+    def leave_out(self, one: FrameObject, reason: str, where: str) -> None:
+        """Count an object that is not; `where` says where it is."""
+        key = (one.kind, one.label, reason)
+        self._left_out[key] += 1
+        if len(self._examples[key]) < _MAX_EXAMPLES:
+            self._examples[key].append(where)
+
+    def account(self) -> Account:
+        """Return the account of what was counted."""
+        order = list(Kind)
+        keys = sorted(self._left_out, key=lambda key: (order.index(key[0]), *key[1:]))
+        return Account(
+            self.in_file, tuple(Omission(*key, self._left_out[key], tuple(self._examples[key])) for key in keys)
+        )
+
+
 def count_objects(objects: Iterable[FrameObject]) -> Counts:
     """Return the number of objects by kind and label."""
     return Counter((one.kind, one.label) for one in objects)
@@ -77,16 +105,10 @@ def count_kinds(counts: Counts) -> dict[Kind, int]:
 
 def account_of(in_file: Iterable[FrameObject], left_out: Sequence[tuple[LeftOut, str]]) -> Account:
     """Return the account of a file. Each object that is left out comes with words that say where it is."""
-    found_at: dict[tuple[Kind, str, str], list[str]] = defaultdict(list)
+    counted = AccountCounter(Counter(count_objects(in_file)))
     for one, where in left_out:
-        found_at[one.object.kind, one.object.label, one.reason].append(where)
-    omissions = [
-        Omission(kind, label, reason, len(found), tuple(found[:_MAX_EXAMPLES]))
-        for (kind, label, reason), found in found_at.items()
-    ]
-    order = list(Kind)
-    omissions.sort(key=lambda one: (order.index(one.kind), one.label, one.reason))
-    return Account(count_objects(in_file), tuple(omissions))
+        counted.leave_out(one.object, one.reason, where)
+    return counted.account()
 
 
 def _nested(counts: Counts) -> dict[str, dict[str, int]]:

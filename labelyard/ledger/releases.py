@@ -81,7 +81,7 @@ def objects_of(tx: Transaction, batch_id: str) -> Sequence[Object]:
 
 
 def first_of_content(tx: Transaction, one: Object, release: Release, *, with_deleted: bool) -> Object | None:
-    """Return the object that stands in a release for all that have the content of this one; None if none does."""
+    """Return the object whose image a release has for this one's content, which others may have too; None if none."""
     if one.sha256 is None:
         return None
     query = (

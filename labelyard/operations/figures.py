@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from labelyard.domain.attention import Outage, causes, verdict
-from labelyard.domain.causes import Cause
+from labelyard.domain.causes import Cause, counted
 from labelyard.domain.deadlines import BatchAtWork, LateBatch, Stage
 from labelyard.domain.states import INGESTING, BatchState
 from labelyard.domain.throughput import (
@@ -152,14 +152,10 @@ def _waiting_for(tx: Transaction, server: str, batches: Sequence[BatchAtWork]) -
     if server == outages.QUEUE:
         return "new files; the sweep finds them meanwhile"
     if server == outages.PREFECT:
-        return _count(outbox.waiting(tx)[0], "event")
+        return counted(outbox.waiting(tx)[0], "event", "events")
     without_people = (*INGESTING, BatchState.COMPLETED)
     held = [one for one in batches if one.state in without_people and server in (one.cvat, breakers.STORE)]
-    return _count(len(held), "batch", "es")
-
-
-def _count(number: int, noun: str, plural: str = "s") -> str:
-    return f"{number} {noun}{'' if number == 1 else plural}"
+    return counted(len(held), "batch", "batches")
 
 
 def _arriving(tx: Transaction, now: datetime, dataset: str | None, waiting: Backlog) -> Arriving:

@@ -153,9 +153,10 @@ def _project_labels(context: Context, spec: DatasetSpec) -> Iterator[Difference]
     if spec.task.project is None:
         return
     with context.ledger.read_only() as tx:
-        waiting = batches.in_states(tx, (BatchState.OPEN, *INGESTING))
-        if datasets.is_retired(tx, spec.name) and not any(batch.dataset == spec.name for batch in waiting):
-            return
+        if datasets.is_retired(tx, spec.name):
+            waiting = batches.in_states(tx, (BatchState.OPEN, *INGESTING))
+            if not any(batch.dataset == spec.name for batch in waiting):
+                return
     cvat = context.cvat(spec.cvat)
     for project in our_projects(cvat, spec.task.project)[:1]:
         changes = compare_with_project(spec.task.cvat_labels(), project.labels)

@@ -1,4 +1,4 @@
-"""Read the releases in the bucket back into a ledger that was restored or rebuilt, so that the next one goes on."""
+"""Read the releases in the bucket into a restored or rebuilt ledger, so that the next one keeps ids and splits."""
 
 from __future__ import annotations
 

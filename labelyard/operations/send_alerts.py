@@ -20,6 +20,7 @@ from labelyard.domain.causes import Kind
 from labelyard.errors import AlertNotSent, LabelyardError
 from labelyard.ledger import Transaction, alerts, outages, problems
 from labelyard.ledger.situation import read_situation
+from labelyard.pipeline.register_objects import forget_undeclared_sources
 from labelyard.sources.queues import open_queue
 
 _log = logging.getLogger(__name__)
@@ -57,10 +58,6 @@ def send_alerts(context: Context, send: Sender, part: str = "") -> int:
 
 def _clear_old(tx: Transaction) -> None:
     """Forget what would have been met again: of an automation, of what was removed or replaced, of a dead watcher."""
-    from labelyard.pipeline.register_objects import (  # noqa: PLC0415 - slow to import, and doctor sends nothing
-        forget_undeclared_sources,
-    )
-
     problems.clear_old(tx, Kind.AUTOMATION, _FORGOTTEN_AFTER)
     problems.clear_old(tx, Kind.QUEUE, _FORGOTTEN_AFTER)
     outages.end_old(tx, _FORGOTTEN_AFTER)

@@ -16,6 +16,8 @@
 - `fast_worker/` alone uses Prefect's internals. It is optional and works with one version of Prefect.
 """
 
+MOST_AT_ONCE = 200
+"""The most rows that Prefect's API returns to one request."""
 NOTHING_NEW = "Nothing new"
 """The name of the final state of a scheduled run that changed nothing."""
 SERVER_UNAVAILABLE = "Server unavailable"

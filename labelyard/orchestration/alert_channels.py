@@ -20,10 +20,8 @@ from urllib.parse import quote, quote_plus, unquote
 from pydantic import Secret, SecretBytes, SecretStr
 
 from labelyard.alert_settings import ChannelSettings
-from labelyard.context import Context
 from labelyard.domain.alerts import Message
 from labelyard.errors import AlertNotSent, redact
-from labelyard.operations.send_alerts import send_alerts
 
 if TYPE_CHECKING:
     from prefect.blocks.abstract import NotificationBlock
@@ -38,11 +36,6 @@ _PARTS = re.compile(r"[^\s/?#&=:@,+;]+")
 _SHORTEST_SECRET = 4
 _UNQUOTED_IN_URLS = "!$&'()*+,;=:@/?"
 _QUOTED = 300
-
-
-def send_due_alerts(context: Context, part: str = "") -> int:
-    """Look what needs a person and send the alerts that are due; return how many were sent."""
-    return send_alerts(context, send, part)
 
 
 def send(channel: ChannelSettings, message: Message) -> None:

@@ -10,6 +10,7 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey, Fl
 from prefect.client.schemas.sorting import ArtifactSort
 from prefect.exceptions import ObjectNotFound
 
+from labelyard.orchestration import MOST_AT_ONCE
 from labelyard.orchestration.best_effort import best_effort
 from labelyard.orchestration.page_links import OPERATIONS
 
@@ -21,7 +22,6 @@ _KEPT_OF_RUNS = 1000
 _OF_ONE_RUN = (ArtifactFilterKey(exists_=False), ArtifactFilterKey(like_="decision-"))
 """The links of runs (`run_pages`), which have no key, and the results of what people started (`decision_artifact`)."""
 _OUR_RUNS = FlowRunFilter(tags=FlowRunFilterTags(all_=["labelyard"]))
-_MOST_AT_ONCE = 200  # Prefect's maximum
 
 
 def prune_artifact_versions() -> None:
@@ -38,7 +38,7 @@ def _prune(client: SyncPrefectClient, key: ArtifactFilterKey, kept: int, runs: F
         artifact_filter=ArtifactFilter(key=key),
         flow_run_filter=runs,
         sort=ArtifactSort.CREATED_DESC,
-        limit=_MOST_AT_ONCE,
+        limit=MOST_AT_ONCE,
         offset=kept,
     )
     for artifact in found:

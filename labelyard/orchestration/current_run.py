@@ -16,11 +16,11 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.context import FlowRunContext
 
+from labelyard.orchestration import MOST_AT_ONCE
 from labelyard.orchestration.best_effort import best_effort
 
 _HAS_THE_WORK = [StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING, StateType.COMPLETED]
 """States of a run that does, or did, what an earlier one need not do any more."""
-_MOST = 200  # Prefect's maximum
 
 
 def tag_run(dataset: str) -> None:
@@ -53,7 +53,9 @@ def newer_run_of_schedule() -> datetime | None:
             ),
             state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_HAS_THE_WORK)),
         )
-        found = client.read_flow_runs(flow_run_filter=due, sort=FlowRunSort.EXPECTED_START_TIME_DESC, limit=_MOST)
+        found = client.read_flow_runs(
+            flow_run_filter=due, sort=FlowRunSort.EXPECTED_START_TIME_DESC, limit=MOST_AT_ONCE
+        )
         newer = [
             one.expected_start_time
             for one in found

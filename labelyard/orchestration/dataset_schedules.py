@@ -3,8 +3,8 @@
 A schedule of labelyard has the slug `<dataset>-<verb>`. `prefect deploy` leaves it as it is, because it updates only
 the slugs of prefect.yaml.
 
-Prefect 3.7 to 3.9 empty the parameters of a schedule when a request changes anything else of it, as a pause in the UI
-does. So the slug says whose schedule it is, and housekeeping puts the parameter back.
+Prefect (seen with 3.8.8) empties the parameters of a schedule when a request changes anything else of it, as a pause in
+the UI does. So the slug says whose schedule it is, and housekeeping puts the parameter back.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from labelyard.errors import AlertNotSent, PrefectUnreachable
 from labelyard.ledger import Ledger, alerts, problems
 from labelyard.ledger.alert_tables import AlertChannel
 from labelyard.operations.doctor.check import Check, CheckResult, Installation, Subject, fail, ok, unknown, warning
-from labelyard.orchestration import WATCHES_HOUSEKEEPING
+from labelyard.orchestration import MOST_AT_ONCE, WATCHES_HOUSEKEEPING
 from labelyard.orchestration.alert_channels import check
 from labelyard.orchestration.fast_worker import SUPPORTED_PREFECT, is_supported, slower_without, worker_type
 from labelyard.orchestration.pull import find_project
@@ -29,7 +29,6 @@ _USE_POSTGRESQL = (
 _LATE = timedelta(minutes=1)
 _LATE_RUNS_ALLOWED = 10
 _DAY = timedelta(days=1)
-_MOST_BLOCKS = 200  # Prefect's maximum
 
 
 def checks(_installation: Installation) -> Mapping[str, Check]:
@@ -169,7 +168,7 @@ def _check_secrets(http: httpx.Client) -> CheckResult:
     """Check that blocks with secrets are only on a server that asks for a login."""
     if http.auth is not None:
         return ok("secrets", "Prefect requires a login")
-    blocks = _ask(http, "POST", "/block_documents/filter", {"limit": _MOST_BLOCKS})
+    blocks = _ask(http, "POST", "/block_documents/filter", {"limit": MOST_AT_ONCE})
     secret = sorted(
         f"{block['block_type']['slug']}/{block['name']}"
         for block in blocks
@@ -177,7 +176,8 @@ def _check_secrets(http: httpx.Client) -> CheckResult:
     )
     if not secret:
         return ok("secrets", "Prefect requires no login, and no block has secrets")
-    message = f"Prefect requires no login: whoever reaches it can read the secrets of the blocks {', '.join(secret)}"
+    blocks = ", ".join(secret)
+    message = f"Prefect requires no login: everybody who can connect to it can read the secrets of the blocks {blocks}"
     next_step = (
         "set PREFECT_SERVER_API_AUTH_STRING for the server and PREFECT_API_AUTH_STRING here, or keep them in .env"
     )

@@ -13,11 +13,11 @@ from typing import Any
 import httpx
 
 from labelyard.errors import PrefectUnreachable
+from labelyard.orchestration import MOST_AT_ONCE
 from labelyard.pipeline.publish_events import EventToPublish
 from labelyard.settings import Settings
 
 _TIMEOUT = 10.0
-_PAGE = 200  # Prefect's maximum
 _QUEUED_WITHIN = timedelta(hours=1)
 """A run that waits for longer may be in a work pool without a worker: its batch gets another event."""
 
@@ -43,10 +43,10 @@ class PrefectEvents:
             "state": {"type": {"any_": ["SCHEDULED"]}},
             "next_scheduled_start_time": {"after_": since.isoformat()},  # that of a run that waits is in the future
         }
-        for offset in count(0, _PAGE):
-            page = self._post("flow_runs/filter", {"flow_runs": wanted, "limit": _PAGE, "offset": offset}).json()
+        for offset in count(0, MOST_AT_ONCE):
+            page = self._post("flow_runs/filter", {"flow_runs": wanted, "limit": MOST_AT_ONCE, "offset": offset}).json()
             yield from page
-            if len(page) < _PAGE:
+            if len(page) < MOST_AT_ONCE:
                 return
 
     def _post(self, path: str, body: object) -> httpx.Response:

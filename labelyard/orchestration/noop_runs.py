@@ -19,10 +19,9 @@ from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound
 
-from labelyard.orchestration import CAUGHT_UP, NOTHING_NEW, SERVER_UNAVAILABLE, TRIED_AGAIN
+from labelyard.orchestration import CAUGHT_UP, MOST_AT_ONCE, NOTHING_NEW, SERVER_UNAVAILABLE, TRIED_AGAIN
 from labelyard.orchestration.best_effort import best_effort
 
-_MOST_AT_ONCE = 200  # Prefect's maximum
 _LABELYARD = DeploymentFilter(tags=DeploymentFilterTags(all_=["labelyard"]))
 _NO_OP = [NOTHING_NEW, SERVER_UNAVAILABLE, TRIED_AGAIN, CAUGHT_UP]
 _NO_OP_IF_SCHEDULED = [*_NO_OP, "Cancelled"]
@@ -45,7 +44,7 @@ def _prune(client: SyncPrefectClient, deployment_id: UUID, states: list[str]) ->
     )
     # offset=1: the newest stays, so that the UI shows when the deployment last ran.
     for run in client.read_flow_runs(
-        flow_run_filter=wanted, sort=FlowRunSort.END_TIME_DESC, limit=_MOST_AT_ONCE, offset=1
+        flow_run_filter=wanted, sort=FlowRunSort.END_TIME_DESC, limit=MOST_AT_ONCE, offset=1
     ):
         with suppress(ObjectNotFound):  # another housekeeping run has deleted it
             client.delete_flow_run(run.id)

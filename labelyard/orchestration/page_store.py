@@ -14,11 +14,11 @@ from typing import Any, Self
 import httpx
 
 from labelyard.errors import PrefectUnreachable
+from labelyard.orchestration import MOST_AT_ONCE
 from labelyard.orchestration.page_links import OPERATIONS, PageLinks
 from labelyard.settings import Settings
 
 _SECONDS = 10.0
-_MOST_AT_ONCE = 200  # Prefect's maximum
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ class PageStore:
     def find(self, keys: Iterable[str]) -> dict[str, StoredPage]:
         """Return those of the pages that exist, by key."""
         wanted, found = list(dict.fromkeys(keys)), {}
-        for first in range(0, len(wanted), _MOST_AT_ONCE):
-            some = {"artifacts": {"key": {"any_": wanted[first : first + _MOST_AT_ONCE]}}, "limit": _MOST_AT_ONCE}
+        for first in range(0, len(wanted), MOST_AT_ONCE):
+            some = {"artifacts": {"key": {"any_": wanted[first : first + MOST_AT_ONCE]}}, "limit": MOST_AT_ONCE}
             for one in self._call("POST", "artifacts/latest/filter", some):
                 found[one["key"]] = _page(one, one["latest_id"])
         return found
@@ -63,7 +63,7 @@ class PageStore:
     def versions(self, beginning_of_key: str, offset: int = 0) -> Sequence[StoredPage]:
         """Return the versions of artifacts whose key begins so, newest first, at most 200 after about `offset`."""
         # Prefect finds the text anywhere in a key, and counts in `offset` what it finds.
-        asked = {"artifacts": {"key": {"like_": beginning_of_key}}, "sort": "CREATED_DESC", "limit": _MOST_AT_ONCE}
+        asked = {"artifacts": {"key": {"like_": beginning_of_key}}, "sort": "CREATED_DESC", "limit": MOST_AT_ONCE}
         found = self._call("POST", "artifacts/filter", asked | {"offset": offset})
         return [_page(one, one["id"]) for one in found if (one["key"] or "").startswith(beginning_of_key)]
 

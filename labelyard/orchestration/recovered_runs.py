@@ -28,12 +28,11 @@ from prefect.states import Completed
 from labelyard.context import Context
 from labelyard.domain.causes import Kind
 from labelyard.ledger import batches, problems
-from labelyard.orchestration import CAUGHT_UP, RECOVERED, SERVER_UNAVAILABLE, TRIED_AGAIN
+from labelyard.orchestration import CAUGHT_UP, MOST_AT_ONCE, RECOVERED, SERVER_UNAVAILABLE, TRIED_AGAIN
 from labelyard.orchestration.best_effort import best_effort
 from labelyard.orchestration.orphaned_runs import batch_of
 
 _log = logging.getLogger(__name__)
-_MOST_AT_ONCE = 200  # Prefect's maximum
 _COMPARED = 50
 _DID_NOT_WORK = (RECOVERED, TRIED_AGAIN, CAUGHT_UP, SERVER_UNAVAILABLE)
 """Completed states that do not show that the work succeeds again."""
@@ -49,7 +48,7 @@ def mark_recovered_runs(context: Context) -> list[str]:
     Return the names of these runs.
     """
     with best_effort("marking recovered runs"), get_client(sync_client=True) as client:
-        red = client.read_flow_runs(flow_run_filter=_RED, sort=FlowRunSort.START_TIME_DESC, limit=_MOST_AT_ONCE)
+        red = client.read_flow_runs(flow_run_filter=_RED, sort=FlowRunSort.START_TIME_DESC, limit=MOST_AT_ONCE)
         with context.ledger.read_only() as tx:
             healed = batches.healed(tx, {batch_of(run) for run in red})
             open_kinds = {problem.kind for problem in problems.present(tx)}

@@ -27,11 +27,10 @@ from prefect.states import Completed, Scheduled
 
 from labelyard.context import Context
 from labelyard.ledger import batches
-from labelyard.orchestration import SERVER_UNAVAILABLE, TRIED_AGAIN
+from labelyard.orchestration import MOST_AT_ONCE, SERVER_UNAVAILABLE, TRIED_AGAIN
 from labelyard.orchestration.best_effort import best_effort
 from labelyard.orchestration.orphaned_runs import batch_of
 
-_MOST_AT_ONCE = 200  # Prefect's maximum
 _WAITING_FOR_A_SERVER = FlowRunFilter(
     tags=FlowRunFilterTags(all_=["labelyard"]),
     state=FlowRunFilterState(
@@ -59,7 +58,7 @@ def wait_until(due: datetime, name: str, message: str) -> State[Any]:
 def continue_waiting_runs(context: Context) -> int:
     """Let the runs that wait for servers which answer again continue now; return how many."""
     with best_effort("continuing waiting runs"), get_client(sync_client=True) as client:
-        runs = client.read_flow_runs(flow_run_filter=_WAITING_FOR_A_SERVER, limit=_MOST_AT_ONCE)
+        runs = client.read_flow_runs(flow_run_filter=_WAITING_FOR_A_SERVER, limit=MOST_AT_ONCE)
         with context.ledger.read_only() as tx:
             ready = batches.startable(tx, [batch_of(run) for run in runs])
         return sum(_continue(client, run) for run in runs if batch_of(run) in ready)

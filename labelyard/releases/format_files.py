@@ -6,7 +6,6 @@ folder: their files are beside the other COCO files.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -15,8 +14,8 @@ from typing import Any
 
 import msgspec
 
-from labelyard.annotations.account import Account, Omission
-from labelyard.annotations.content import FrameObject, Image, Kind
+from labelyard.annotations.account import AccountCounter
+from labelyard.annotations.content import FrameObject, Image
 from labelyard.domain.formats import is_of_server
 from labelyard.domain.labels import Label
 from labelyard.errors import InputError
@@ -40,7 +39,6 @@ from labelyard.releases.manifest import (
 )
 
 _KINDS = {part: kind for kind, part in EXTRA_PARTS.items()}
-_MAX_EXAMPLES = 5
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -188,10 +186,8 @@ class _Tally:
     """Counts what a format holds, and what it leaves out."""
 
     form: Format
-    in_file: Counter[tuple[Kind, str]] = field(default_factory=Counter)
     with_attributes: int = 0
-    _left_out: Counter[tuple[Kind, str, str]] = field(default_factory=Counter)
-    _examples: dict[tuple[Kind, str, str], list[str]] = field(default_factory=dict)
+    counted: AccountCounter = field(default_factory=AccountCounter)
 
     def held(self, annotation: _Annotation, image: Image) -> list[FrameObject]:
         """Return the objects of an annotation that the format holds, and count all of them."""
@@ -201,21 +197,14 @@ class _Tally:
             reason = self.form.refusal(one, annotation.label, image) if holding.held else holding.lost
             if reason is None:
                 found.append(one)
-                self.in_file[one.kind, one.label] += 1
+                self.counted.hold(one)
                 self.with_attributes += has_attributes(one)
-                continue
-            key = (one.kind, one.label, reason)
-            self._left_out[key] += 1
-            examples = self._examples.setdefault(key, [])
-            if len(examples) < _MAX_EXAMPLES:
-                examples.append(f"image {image.name}, annotation {annotation.fields['id']}")
+            else:
+                self.counted.leave_out(one, reason, f"image {image.name}, annotation {annotation.fields['id']}")
         return found
 
     def entry(self, more: Sequence[str]) -> FormatEntry:
         """Return the account and all warnings."""
-        order = list(Kind)
-        keys = sorted(self._left_out, key=lambda key: (order.index(key[0]), *key[1:]))
-        left_out = tuple(Omission(*key, self._left_out[key], tuple(self._examples[key])) for key in keys)
-        account = Account(self.in_file, left_out)
-        warnings = [*map(str, left_out), *losses(self.form, self.in_file, self.with_attributes), *more]
+        account = self.counted.account()
+        warnings = [*map(str, account.left_out), *losses(self.form, account.in_file, self.with_attributes), *more]
         return FormatEntry(account.document(), warnings[:MAX_WARNINGS])

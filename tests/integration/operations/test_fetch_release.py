@@ -101,7 +101,7 @@ def test_a_format_is_laid_out_with_the_images_that_were_fetched(released: Worksp
     assert sorted(path for path in own.rglob("*.jpg")) == sorted(own / line for line in train)
     assert not (own / "val.txt").exists()
     assert verify(tmp_path / "f").faults == ()
-    fetched(released, tmp_path / "f", formats=["yolo-detect"])  # goes on with the other split
+    fetched(released, tmp_path / "f", formats=["yolo-detect"])  # the other split too
     assert {path.read_bytes() for path in own.rglob("*.jpg")} == set(FILES.values())
     assert verify(tmp_path / "f").faults == ()
     with pytest.raises(InputError, match="the release has no format 'voc'") as caught:
