@@ -12,8 +12,10 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, Operationa
 
 from labelyard.errors import LedgerUnreachable, SettingsError, redact
 
-_LOCK_SECONDS = 30
-"""How long a writer on SQLite waits for another, in seconds."""
+LOCK_SECONDS = 30.0
+"""How long a transaction waits for another one's lock, in seconds, until LedgerUnreachable is raised."""
+IDLE_SECONDS = 60.0
+"""After so many seconds without a statement PostgreSQL ends a transaction: of a process that is stopped, or cut off."""
 _READ_ONLY = "labelyard_read_only"
 
 
@@ -45,11 +47,17 @@ def display_name(url: URL) -> str:
 
 
 def open_engine(url: URL) -> Engine:
-    """Return an engine for a ledger; on SQLite with WAL, full synchronisation and foreign keys."""
+    """Return an engine for a ledger; on SQLite with WAL, full synchronisation and foreign keys.
+
+    A transaction waits for a lock for LOCK_SECONDS; on PostgreSQL none keeps its locks for longer than IDLE_SECONDS
+    without a statement. (On SQLite a process that is stopped in a transaction keeps others from writing.)
+    """
     if url.get_backend_name() != "sqlite":
         # A server without an encoding of its own (SQL_ASCII) would answer with bytes.
-        return create_engine(url, pool_pre_ping=True, connect_args={"client_encoding": "utf8"})
-    engine = create_engine(url, connect_args={"timeout": _LOCK_SECONDS, "check_same_thread": False})
+        engine = create_engine(url, pool_pre_ping=True, connect_args={"client_encoding": "utf8"})
+        event.listen(engine, "connect", _prepare_postgresql)
+        return engine
+    engine = create_engine(url, connect_args={"timeout": LOCK_SECONDS, "check_same_thread": False})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -58,6 +66,13 @@ def open_engine(url: URL) -> Engine:
 def read_only(engine: Engine) -> Engine:
     """Return the same engine for transactions that only read. On SQLite they do not wait for a writer."""
     return engine.execution_options(**{_READ_ONLY: True})
+
+
+def _prepare_postgresql(connection: Any, _record: object) -> None:
+    # Not as options of the connection: PgBouncer refuses those.
+    for name, seconds in (("lock_timeout", LOCK_SECONDS), ("idle_in_transaction_session_timeout", IDLE_SECONDS)):
+        connection.execute(f"SET {name} = {round(seconds * 1000)}")
+    connection.commit()
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
@@ -78,11 +93,15 @@ def translated_errors(url: URL) -> Iterator[None]:
     try:
         yield
     except (OperationalError, InterfaceError) as error:
-        first = redact(str(error.orig)).splitlines()[0] if str(error.orig) else type(error.orig).__name__
-        raise LedgerUnreachable(
-            f"the ledger does not answer: {first}", where=display_name(url), next_step="labelyard doctor"
-        ) from error
+        what = f"the ledger does not answer: {_first_line(error)}"
+        raise LedgerUnreachable(what, where=display_name(url), next_step="labelyard doctor") from error
     except DBAPIError as error:
         if not error.connection_invalidated:
             raise
-        raise LedgerUnreachable("the ledger closed the connection", next_step="labelyard doctor") from error
+        what = f"the ledger closed the connection: {_first_line(error)}"
+        raise LedgerUnreachable(what, where=display_name(url), next_step="labelyard doctor") from error
+
+
+def _first_line(error: DBAPIError) -> str:
+    text = redact(str(error.orig))
+    return text.splitlines()[0] if text else type(error.orig).__name__
