@@ -23,6 +23,7 @@ from labelyard.orchestration.dataset_schedules import PrefectSchedules
 from labelyard.orchestration.page_store import operations_url
 from labelyard.orchestration.page_updates import update_pages
 from labelyard.orchestration.pull import find_project
+from labelyard.server_settings import StoreSettings
 from labelyard.settings import DeploySettings, Settings
 
 _log = logging.getLogger(__name__)
@@ -38,7 +39,9 @@ def deploy_all(settings: Settings) -> str | None:
     _require_server(settings.prefect_api())
     project, environment = find_project(), _environment(settings)
     _run([sys.executable, str(project / "deployments" / "set_up.py")], environment, Path.cwd())
-    with best_effort("drawing the first pages"), open_context(settings) as context:
+    # Without servers, whose blocks may not exist yet: pages need none of them.
+    only_pages = settings.model_copy(update={"cvat": {}, "store": StoreSettings()})
+    with best_effort("drawing the first pages"), open_context(only_pages) as context:
         update_pages(context)
     with tempfile.TemporaryDirectory(prefix="labelyard-deploy-") as folder:
         rendered = Path(folder) / "prefect.yaml"

@@ -12,7 +12,7 @@ import httpx
 import yaml
 
 import labelyard
-from labelyard.errors import AlertNotSent, PrefectUnreachable
+from labelyard.errors import AlertNotSent, LabelyardError, PrefectUnreachable
 from labelyard.ledger import Ledger, alerts, problems
 from labelyard.ledger.alert_tables import AlertChannel
 from labelyard.operations.doctor.check import Check, CheckResult, Installation, Subject, fail, ok, unknown, warning
@@ -77,6 +77,11 @@ def check_alerts(installation: Installation) -> Iterator[CheckResult]:
             yield fail(f"alert channel {name}", error.what, error.next_step)
         else:
             yield _check_channel(f"alert channel {name}", kind, known.get(name))
+
+
+def failed_block(error: LabelyardError) -> CheckResult:
+    """Return the result of a block that settings name and that cannot be read."""
+    return fail("blocks", error.happened, error.next_step)
 
 
 def _check_channel(name: str, kind: str, row: AlertChannel | None) -> CheckResult:
@@ -166,7 +171,7 @@ def _check_load(http: httpx.Client) -> CheckResult:
 
 def _check_secrets(http: httpx.Client) -> CheckResult:
     """Check that blocks with secrets are only on a server that asks for a login."""
-    if http.auth is not None:
+    if http.post("/block_documents/filter", json={"limit": 1}, auth=None).is_error:
         return ok("secrets", "Prefect requires a login")
     blocks = _ask(http, "POST", "/block_documents/filter", {"limit": MOST_AT_ONCE})
     secret = sorted(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import prefect
@@ -56,6 +56,21 @@ def orphan(server: PrefectServer, printed: str) -> str:
     return run
 
 
+def in_blocks(server: PrefectServer, settings: Mapping[str, str]) -> dict[str, str]:
+    """Move the settings of CVAT and store into blocks of the server, and name these instead."""
+    rest = dict(settings)
+    for variable, block_type in (("LABELYARD_CVAT__DEFAULT", "labelyard-cvat"), ("LABELYARD_STORE", "labelyard-store")):
+        known = server.call("GET", f"/block_types/slug/{block_type}")
+        asked = {"block_schemas": {"block_type_id": {"any_": [known["id"]]}}}
+        (schema,) = server.call("POST", "/block_schemas/filter", asked)
+        moved = [name for name in rest if name.startswith(f"{variable}__")]
+        data = {name.removeprefix(f"{variable}__").lower(): rest.pop(name) for name in moved}
+        ids = {"block_type_id": known["id"], "block_schema_id": schema["id"]}
+        server.call("POST", "/block_documents/", {"name": "street", "data": data, **ids})
+        rest[f"{variable}__BLOCK"] = "street"
+    return rest
+
+
 @pytest.fixture(scope="module")
 def workspace(
     server: PrefectServer,
@@ -64,9 +79,10 @@ def workspace(
     store_server: StoreServer,
     sandbox_url: str,
 ) -> Iterator[PrefectWorkspace]:
+    """A worker whose CVAT and store are blocks."""
     folder = tmp_path_factory.mktemp("worker")
     workspace = new_workspace(folder, store_server, sandbox_url)
-    with server.worker("labelyard", "process", folder, **workspace.settings, **WORKER):
+    with server.worker("labelyard", "process", folder, **in_blocks(server, workspace.settings), **WORKER):
         yield workspace
 
 
