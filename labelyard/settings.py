@@ -9,13 +9,14 @@ from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Self
+from zoneinfo import ZoneInfo
 
 from dotenv import dotenv_values, set_key
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from labelyard.alert_settings import AlertSettings
+from labelyard.alert_settings import AlertSettings, TimeZoneName
 from labelyard.cvat_names import organization_of, server_of
 from labelyard.errors import PrefectUnreachable, SettingsError
 from labelyard.server_settings import CvatSettings, StoreSettings
@@ -115,6 +116,9 @@ class Settings(BaseSettings):
     """Everything on one machine."""
     alerts: AlertSettings = AlertSettings()
     """Messages about what needs a person."""
+    timezone: TimeZoneName = "UTC"
+    """The time zone of the team, such as Europe/Berlin, for days, weeks and times on the pages and in `labelyard
+    status`. Set it on every machine that has a worker. What is stored, and times in JSON, stay UTC."""
     spool: Path = Path(".labelyard/spool")
     """A folder on disk for images between bucket and CVAT."""
     spool_bytes: int = Field(default=8 * 1024**3, gt=0)
@@ -178,6 +182,11 @@ class Settings(BaseSettings):
         if found.block:
             raise SettingsError(f"the block {found.block} was not read", where=f"CVAT {server}")
         return found.model_copy(update={"organization": organization}) if organization else found
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone of the team."""
+        return ZoneInfo(self.timezone)
 
     def prefect_api(self) -> str:
         """Return the address of Prefect's API. Raises PrefectUnreachable if none is set."""
