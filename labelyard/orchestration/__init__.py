@@ -1,7 +1,7 @@
 """labelyard as Prefect flows: the only package that imports Prefect or knows its REST paths and resource ids.
 
-- Setting up: `deploy` (`labelyard deploy`), `dataset_schedules` (the schedules of dataset files), `doctor_checks`
-  (`labelyard doctor`).
+- Setting up: `deploy` (`labelyard deploy`), `one_installation` (which refuses a server of another ledger),
+  `dataset_schedules` (the schedules of dataset files), `doctor_checks` (`labelyard doctor`).
 - Settings: `block_types` are blocks that stand for variables, `block_values` reads them over REST.
 - Starting runs: `events_over_rest` posts the outbox's events over REST, `pull` tells a worker where the flows are.
 - Inside a run: `states` (its final state), `waiting_runs` (it waits for a server), `current_run` (its tags and batch),

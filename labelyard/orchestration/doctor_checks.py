@@ -19,6 +19,7 @@ from labelyard.operations.doctor.check import Check, CheckResult, Installation, 
 from labelyard.orchestration import MOST_AT_ONCE, WATCHES_HOUSEKEEPING
 from labelyard.orchestration.alert_channels import check
 from labelyard.orchestration.fast_worker import SUPPORTED_PREFECT, is_supported, slower_without, worker_type
+from labelyard.orchestration.one_installation import refuse_second_installation
 from labelyard.orchestration.pull import find_project
 from labelyard.settings import Settings
 
@@ -57,6 +58,7 @@ def check_prefect(installation: Installation) -> Iterator[CheckResult]:
         yield _check_worker(http, installation.settings.deploy.pool)
         yield _check_load(http)
         yield _check_secrets(http)
+    refuse_second_installation(installation.settings)
 
 
 def check_alerts(installation: Installation) -> Iterator[CheckResult]:

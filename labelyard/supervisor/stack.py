@@ -103,7 +103,9 @@ def start_stack(supervisor: Supervisor, settings: Settings, report: Callable[[st
         report("Prefect's server …")
         supervisor.start(prefect_server(settings, environment))
     report("deployments …")
-    supervisor.run(Process("deploy", [*_LABELYARD, "deploy"], environment, ready_within=_START_SECONDS))
+    # The server of this folder is its ledger's, even if that is a new one.
+    mine = ["--replace"] if settings.prefect_api_url is None else []
+    supervisor.run(Process("deploy", [*_LABELYARD, "deploy", *mine], environment, ready_within=_START_SECONDS))
     _wait_for_blocks(supervisor, settings, report)
     report("worker and watcher …")
     port = settings.watch.port or free_ports(1)[0]
