@@ -14,8 +14,6 @@ from pydantic import BaseModel, Field, SecretStr
 from labelyard.blocks import CVAT_TYPE, STORE_TYPE
 from labelyard.server_settings import CvatSettings, StoreSettings
 
-_DOCUMENTATION = "https://docs.prefect.io/v3/concepts/blocks"
-
 
 def _about(settings: type[BaseModel], field: str) -> str:
     """Return what docs/settings.md says about the same field."""
@@ -27,7 +25,6 @@ class CvatBlock(Block):
 
     _block_type_name = "labelyard CVAT"
     _block_type_slug = CVAT_TYPE
-    _documentation_url = _DOCUMENTATION
 
     url: str = Field(
         title="Address", description="Its address without a path, such as https://cvat.example.com.",
@@ -49,7 +46,6 @@ class StoreBlock(Block):
 
     _block_type_name = "labelyard object storage"
     _block_type_slug = STORE_TYPE
-    _documentation_url = _DOCUMENTATION
 
     endpoint_url: str | None = Field(default=None, title="Address", description=_about(StoreSettings, "endpoint_url"))
     region: str | None = Field(default=None, title="Region", description=_about(StoreSettings, "region"))

@@ -20,6 +20,7 @@ from labelyard.orchestration.fast_worker import INSTALL, SUPPORTED_PREFECT, is_s
 from labelyard.supervisor.stack import free_ports
 from tests.support.emulator import StoreServer
 from tests.support.pictures import jpeg
+from tests.support.prefect_blocks import create_block
 from tests.support.prefect_server import RUN_SECONDS, PrefectServer, serving
 from tests.support.prefect_workspace import RARELY, PrefectWorkspace, new_workspace
 from tests.support.waiting import eventually
@@ -60,13 +61,9 @@ def in_blocks(server: PrefectServer, settings: Mapping[str, str]) -> dict[str, s
     """Move the settings of CVAT and store into blocks of the server, and name these instead."""
     rest = dict(settings)
     for variable, block_type in (("LABELYARD_CVAT__DEFAULT", "labelyard-cvat"), ("LABELYARD_STORE", "labelyard-store")):
-        known = server.call("GET", f"/block_types/slug/{block_type}")
-        asked = {"block_schemas": {"block_type_id": {"any_": [known["id"]]}}}
-        (schema,) = server.call("POST", "/block_schemas/filter", asked)
         moved = [name for name in rest if name.startswith(f"{variable}__")]
         data = {name.removeprefix(f"{variable}__").lower(): rest.pop(name) for name in moved}
-        ids = {"block_type_id": known["id"], "block_schema_id": schema["id"]}
-        server.call("POST", "/block_documents/", {"name": "street", "data": data, **ids})
+        create_block(server.api_url, block_type, "street", data)
         rest[f"{variable}__BLOCK"] = "street"
     return rest
 
