@@ -12,7 +12,7 @@ import httpx
 import yaml
 
 import labelyard
-from labelyard.errors import AlertNotSent, LabelyardError, PrefectUnreachable
+from labelyard.errors import AlertNotSent, LabelyardError, PrefectUnreachable, SettingsError
 from labelyard.ledger import Ledger, alerts, problems
 from labelyard.ledger.alert_tables import AlertChannel
 from labelyard.operations.doctor.check import Check, CheckResult, Installation, Subject, fail, ok, unknown, warning
@@ -58,7 +58,7 @@ def check_prefect(installation: Installation) -> Iterator[CheckResult]:
         yield _check_worker(http, installation.settings.deploy.pool)
         yield _check_load(http)
         yield _check_secrets(http)
-    refuse_second_installation(installation.settings)
+    yield _check_installation(installation.settings)
 
 
 def check_alerts(installation: Installation) -> Iterator[CheckResult]:
@@ -196,6 +196,15 @@ def _requires_login(http: httpx.Client) -> bool:
     with httpx.Client(base_url=http.base_url, timeout=_TIMEOUT) as anybody:
         answer = anybody.post("/block_documents/filter", json={"limit": 1})
         return answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)
+
+
+def _check_installation(settings: Settings) -> CheckResult:
+    """Check that no other installation uses the server."""
+    try:
+        refuse_second_installation(settings)
+    except SettingsError as error:
+        return fail("installation", error.what, error.next_step)
+    return ok("installation", "no other one uses this Prefect server")
 
 
 def _late_runs(http: httpx.Client) -> int:
