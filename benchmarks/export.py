@@ -160,7 +160,8 @@ def _context(setup: Setup) -> Context:
 
     from labelyard.context import Context
     from labelyard.ledger import Ledger
-    from labelyard.settings import CvatSettings, Settings
+    from labelyard.server_settings import CvatSettings
+    from labelyard.settings import Settings
     from labelyard.storage.store import Store
 
     folder = Path(setup.folder)

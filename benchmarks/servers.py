@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from labelyard.demo import environment
-from labelyard.settings import StoreSettings
+from labelyard.server_settings import StoreSettings
 from labelyard.storage.boto import boto_client
 from labelyard.storage.store import Store
 from labelyard.supervisor import Supervisor

@@ -1,4 +1,4 @@
-"""Create what the deployments of prefect.yaml need: the work pool, its queues and their limits.
+"""Create what the deployments of prefect.yaml need: the work pool, its queues with their limits, the types of blocks.
 
 Run by `labelyard deploy`, or as `python deployments/set_up.py`. Changes nothing that exists and is right.
 """
@@ -14,13 +14,14 @@ from prefect.exceptions import ObjectNotFound
 from prefect.workers.base import BaseWorker
 
 from labelyard.orchestration import WATCHES_HOUSEKEEPING
+from labelyard.orchestration.block_types import register_block_types
 from labelyard.orchestration.fast_worker import is_supported
 from labelyard.orchestration.pull import find_project
 from labelyard.settings import load_settings
 
 
 def set_up() -> None:
-    """Create or update the work pool and its queues; delete automations that no deployment has."""
+    """Create or update the work pool, its queues and the types of blocks; delete automations without a deployment."""
     settings = load_settings().deploy
     with get_client(sync_client=True) as client:
         create_pool(client, settings.pool)
@@ -28,6 +29,7 @@ def set_up() -> None:
         create_queue(client, settings.pool, "ingest", settings.batches_at_once)
         create_queue(client, settings.pool, "housekeeping", None)
         delete_outdated_automations(client)
+    register_block_types()
 
 
 def create_pool(client: SyncPrefectClient, name: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -17,7 +17,8 @@ from pydantic.fields import FieldInfo
 
 from labelyard.cli import labelyard
 from labelyard.config.json_schema import json_schema
-from labelyard.settings import CvatSettings, Settings, UpSettings
+from labelyard.server_settings import CVAT_FIELDS, STORE_FIELDS, CvatSettings
+from labelyard.settings import Settings, UpSettings
 from labelyard.supervisor.stack import server_settings
 
 ROOT = Path(__file__).parents[1]
@@ -190,6 +191,30 @@ or the ledger. A wrong value ends a command at once with an error that names it.
 A worker on another machine needs the same ledger, CVATs, object storage and Prefect API. Settings of a single command
 are in its section below.
 """
+_BLOCKS = """
+## Blocks of Prefect instead of variables
+
+The address and the secrets of a CVAT, and those of object storage, can be in a block of Prefect: in one place for all
+machines, and without a file. `labelyard deploy` and `labelyard up` register two types of blocks, *labelyard CVAT*
+(`labelyard-cvat`) and *labelyard object storage* (`labelyard-store`). Create a block in Prefect's UI, below Blocks, and
+name it instead of the variables that it has; both at once is an error:
+
+```
+LABELYARD_CVAT__DEFAULT__BLOCK=street-cvat
+LABELYARD_STORE__BLOCK=street-bucket
+```
+
+A block of a CVAT has {cvat_fields}; one of object storage has {store_fields}. All other settings stay variables.
+
+A process reads the blocks once, before it does anything else: after a change in Prefect's UI start watcher and workers
+again. If a block does not exist, is of another type or lacks a field, or if Prefect does not answer, a command ends
+with an error that names block and field. `labelyard watch` waits for a Prefect that is away, `labelyard up` until a
+person has created the block, and a run is tried again. `labelyard status` and `open` need no block.
+
+Whoever can connect to a Prefect server without a login can read the secrets in its blocks. Give it one
+(`PREFECT_SERVER_API_AUTH_STRING` for the server, `PREFECT_API_AUTH_STRING` for everything else); until then
+`labelyard doctor` warns. Notification channels of alerts are blocks too ([alerts.md](alerts.md)).
+"""
 _PREFECT = """
 ## Prefect's own database
 
@@ -239,7 +264,12 @@ def settings() -> str:
         heading = _PARTS.get(name, f"`labelyard {name}`")
         parts.append(_table(heading, section.__doc__ or "", "variable | meaning", rows))
     lines = [f"{name}={value}" for name, value in server_settings(UpSettings()).items()]
-    return "".join([*parts, _PREFECT.format(server_settings="\n".join(lines))])
+    blocks = _BLOCKS.format(cvat_fields=_words(CVAT_FIELDS), store_fields=_words(STORE_FIELDS))
+    return "".join([*parts, blocks, _PREFECT.format(server_settings="\n".join(lines))])
+
+
+def _words(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _setting_rows(prefix: str, section: type[BaseModel]) -> Iterator[str]:

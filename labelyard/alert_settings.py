@@ -5,13 +5,25 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime, time
-from typing import Self
+from typing import Annotated, Self, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _HOURS = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)\s*-\s*([01]?\d|2[0-3]):([0-5]\d)")
+
+
+def _known_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError("write the name of a time zone, such as Europe/Berlin") from error
+    return value
+
+
+TimeZoneName: TypeAlias = Annotated[str, AfterValidator(_known_zone)]
+"""A setting that is the name of a time zone."""
 
 
 class ChannelSettings(BaseModel):
@@ -42,7 +54,7 @@ class AlertSettings(BaseModel):
     """The channels by name: LABELYARD_ALERTS__CHANNELS__LEAD__URL and so on."""
     quiet_hours: str | None = None
     """When no alerts are sent: 20:00-07:00, or with whole days: 20:00-07:00 sat sun."""
-    timezone: str = "UTC"
+    timezone: TimeZoneName = "UTC"
     """The time zone of the quiet hours, such as Europe/Berlin."""
     remind_hours: float = Field(default=24, gt=0)
     """After how long a message is repeated while its cause lasts, in hours."""
@@ -58,15 +70,6 @@ class AlertSettings(BaseModel):
         if value is not None:
             parse_quiet_hours(value)
         return value or None
-
-    @field_validator("timezone")
-    @classmethod
-    def _known_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise ValueError("write the name of a time zone, such as Europe/Berlin") from error
-        return value
 
     def is_quiet(self, now: datetime) -> bool:
         """Return whether it is within the quiet hours."""

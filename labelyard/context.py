@@ -11,10 +11,12 @@ from pathlib import Path
 from threading import Lock
 
 from labelyard import failpoints
+from labelyard.blocks import complete
 from labelyard.cvat import Cvat, connect
 from labelyard.domain.forgotten import Timeouts
 from labelyard.ledger import Ledger
-from labelyard.settings import CvatSettings, Settings, StoreSettings, load_settings
+from labelyard.server_settings import CvatSettings, StoreSettings
+from labelyard.settings import Settings, load_settings
 from labelyard.storage import Store
 
 _cvats: dict[CvatSettings, Cvat] = {}
@@ -71,7 +73,8 @@ def open_context(settings: Settings | None = None) -> Iterator[Context]:
     Without `settings`, inside another `with open_context():`, return that one's context. So a Prefect task shares the
     ledger of its flow: Prefect copies context variables into the threads of tasks.
 
-    Raises SettingsError, LedgerBehind or LedgerUnreachable. CVAT and object storage are contacted at their first use.
+    Blocks of Prefect that the settings name are read first. Raises SettingsError, PrefectUnreachable (if there are such
+    blocks), LedgerBehind or LedgerUnreachable. CVAT and object storage are contacted at their first use.
     """
     outer = _opened.get()
     if settings is not None:
@@ -91,6 +94,7 @@ def open_context(settings: Settings | None = None) -> Iterator[Context]:
 @contextmanager
 def _open(settings: Settings) -> Iterator[Context]:
     failpoints.arm(settings.failpoint)
+    settings = complete(settings)
     context = Context(settings, Ledger(settings.ledger), _store(settings.store))
     try:
         yield context

@@ -8,85 +8,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
+from zoneinfo import ZoneInfo
 
 from dotenv import dotenv_values, set_key
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from labelyard.alert_settings import AlertSettings
+from labelyard.alert_settings import AlertSettings, TimeZoneName
 from labelyard.cvat_names import organization_of, server_of
 from labelyard.errors import PrefectUnreachable, SettingsError
+from labelyard.server_settings import CvatSettings, StoreSettings
 
 ENV_FILE = ".env"
 """The file of settings, in the folder in which a command is run."""
-ADDRESS = r"^https?://[^\s/?#@]+/?$"
-"""The pattern of a server's address, which has no path and no password."""
-
-
-class CloudSettings(BaseModel):
-    """How a CVAT 2.x reads the buckets of datasets with `upload: cloud`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-    credentials: Literal["registered", "keys", "store", "anonymous"] = "registered"
-    """registered: a person has registered the bucket in CVAT. Else labelyard does it once per bucket, with the keys of
-    the two settings below, with those of LABELYARD_STORE, or without any."""
-    access_key_id: str | None = None
-    """keys: the access key id that CVAT gets. It needs to read and list the bucket only."""
-    secret_access_key: SecretStr | None = None
-    """keys: its secret."""
-    endpoint_url: str | None = Field(default=None, pattern=ADDRESS)
-    """The address of the store as CVAT reaches it, if it is not LABELYARD_STORE__ENDPOINT_URL."""
-
-    @model_validator(mode="after")
-    def _complete_keys(self) -> Self:
-        if self.credentials == "keys" and not (self.access_key_id and self.secret_access_key):
-            raise ValueError("credentials are keys: set ACCESS_KEY_ID and SECRET_ACCESS_KEY too")
-        return self
-
-
-class CvatSettings(BaseModel):
-    """A CVAT server, under the name that dataset files use."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-    url: str = Field(pattern=ADDRESS)
-    """Its address without a path, such as https://cvat.example.com."""
-    username: str = ""
-    """The account that creates tasks. It needs the right to see and assign them."""
-    password: SecretStr | None = None
-    """Its password, unless a token is set."""
-    token: SecretStr | None = None
-    """A token, instead of a password: of CVAT 2.x a personal access token (docs/cvat.md)."""
-    dialect: Literal["auto", "v1", "v2"] = "auto"
-    """The API version of the server; auto asks the server."""
-    organization: str = Field(default="", pattern=r"^[-a-zA-Z0-9_]{0,16}$")
-    """CVAT 2.x: the short name of the organization that tasks belong to, for datasets that name none."""
-    timeout_seconds: float = Field(default=60, gt=0)
-    """Timeout for the next byte of a response, in seconds."""
-    cloud: CloudSettings = CloudSettings()
-    """The buckets of datasets with `upload: cloud`."""
-
-
-class StoreSettings(BaseModel):
-    """Object storage. Values that are not set come from boto3's own sources (profile, instance role, …)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-    endpoint_url: str | None = None
-    """The address of the store, unless it is AWS."""
-    region: str | None = None
-    """The region, such as eu-central-1."""
-    access_key_id: str | None = None
-    """The access key id."""
-    secret_access_key: SecretStr | None = None
-    """The secret access key."""
-    addressing_style: Literal["auto", "path", "virtual"] = "auto"
-    """How bucket names appear in URLs; path for most stores other than AWS."""
-    timeout_seconds: float = Field(default=30, gt=0)
-    """Timeout for the next byte of a response, in seconds."""
 
 
 class WatchSettings(BaseModel):
@@ -180,6 +116,9 @@ class Settings(BaseSettings):
     """Everything on one machine."""
     alerts: AlertSettings = AlertSettings()
     """Messages about what needs a person."""
+    timezone: TimeZoneName = "UTC"
+    """The time zone of the team, such as Europe/Berlin, for days, weeks and times on the pages and in `labelyard
+    status`. Set it on every machine that has a worker. What is stored, and times in JSON, stay UTC."""
     spool: Path = Path(".labelyard/spool")
     """A folder on disk for images between bucket and CVAT."""
     spool_bytes: int = Field(default=8 * 1024**3, gt=0)
@@ -240,7 +179,14 @@ class Settings(BaseSettings):
             raise SettingsError(
                 f"no CVAT called {server!r} (known: {known})", next_step=f"set {variable} and its USERNAME and PASSWORD"
             )
+        if found.block:
+            raise SettingsError(f"the block {found.block} was not read", where=f"CVAT {server}")
         return found.model_copy(update={"organization": organization}) if organization else found
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone of the team."""
+        return ZoneInfo(self.timezone)
 
     def prefect_api(self) -> str:
         """Return the address of Prefect's API. Raises PrefectUnreachable if none is set."""

@@ -217,6 +217,7 @@ class _Group(click.Group):
 @click.version_option(package_name="labelyard")
 def labelyard() -> None:
     """Turn new images in a bucket into assigned CVAT tasks, and finished tasks into datasets."""
+    importlib.import_module("labelyard.orchestration")  # with it, settings may name blocks of Prefect
 
 
 def main() -> None:

@@ -13,9 +13,11 @@ from typing import IO, Any, Literal
 import click
 from pydantic import SecretStr, ValidationError
 
+from labelyard.blocks import complete
 from labelyard.cvat import Cvat, connect
 from labelyard.errors import CvatUnauthorized, CvatUnreachable, InputError
-from labelyard.settings import CvatSettings, load_settings
+from labelyard.server_settings import CvatSettings
+from labelyard.settings import load_settings
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Connection:
     @cached_property
     def server(self) -> CvatSettings:
         """The settings of the server, changed by the options. Raises SettingsError if there are none."""
-        server = _settings_for(self.url) if self.url else load_settings().cvat_named(self.name)
+        server = _settings_for(self.url) if self.url else complete(load_settings()).cvat_named(self.name)
         if self.username and self.username != server.username:  # the password in the settings is another account's
             server = server.model_copy(update={"username": self.username, "password": None, "token": None})
         given = {"dialect": self.dialect, "organization": self.organization}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from labelyard.blocks import complete
 from labelyard.config import DatasetSpec, read_spec
 from labelyard.config.fields import format_duration
 from labelyard.config.json_schema import json_schema
@@ -17,7 +18,7 @@ from labelyard.config.server_needs import needs_of_cvat_2, reject_for_cvat_1
 from labelyard.domain.formats import COUNTED_SERVER_FORMATS, is_of_server, server_name
 from labelyard.domain.objects import s3_url
 from labelyard.domain.schedules import Verb
-from labelyard.errors import CvatError, SettingsError, SpecError
+from labelyard.errors import CvatError, PrefectUnreachable, SettingsError, SpecError
 from labelyard.settings import load_settings
 
 _TIMEOUT = 5.0
@@ -76,8 +77,11 @@ def _family_of(cvat: str) -> str | None:
     from labelyard.cvat import connect  # noqa: PLC0415 - slow to import, and few files need it
 
     try:
-        at = load_settings().cvat_named(cvat)
+        at = complete(load_settings()).cvat_named(cvat)
     except SettingsError:
+        return None
+    except PrefectUnreachable as error:
+        click.echo(f"a file needs CVAT 2.x, and the block of {cvat} could not be read: {error.happened}", err=True)
         return None
     if at.dialect != "auto":
         return at.dialect

@@ -10,13 +10,15 @@ from labelyard.settings import load_settings
 
 
 @click.command()
-def deploy() -> None:
+@click.option("--replace", is_flag=True, help="Take over a Prefect server whose pages are of another ledger.")
+def deploy(*, replace: bool) -> None:
     """Set up Prefect: the work pool, the automations, and every deployment with its trigger or schedule.
 
-    Safe to repeat. The settings LABELYARD_DEPLOY__… choose pool, intervals and limits.
+    Safe to repeat. The settings LABELYARD_DEPLOY__… choose pool, intervals and limits. A Prefect server serves one
+    installation: one that shows the pages of another ledger is refused.
     """
     settings = load_settings()
-    without_schedules = deploy_all(settings)
+    without_schedules = deploy_all(settings, replace=replace)
     click.echo(f"Deployed to {settings.prefect_api_url}, work pool {settings.deploy.pool!r}.")
     if without_schedules:
         click.echo(f"The schedules of dataset files were not created: {without_schedules}")

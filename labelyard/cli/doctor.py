@@ -10,12 +10,14 @@ from dataclasses import asdict
 import click
 import stamina
 
+from labelyard.blocks import complete_each
 from labelyard.cli.table import terminal_width
+from labelyard.errors import PrefectUnreachable
 from labelyard.escaping import printable
 from labelyard.operations.doctor.check import CheckResult, Status, unknown
 from labelyard.operations.doctor.checks import CHECKS
 from labelyard.operations.doctor.runner import run_checks
-from labelyard.orchestration.doctor_checks import PREFECT_CHECKS
+from labelyard.orchestration.doctor_checks import PREFECT_CHECKS, failed_block
 from labelyard.settings import load_settings
 from labelyard.supervisor.stack import is_starting
 
@@ -38,13 +40,14 @@ def doctor(as_json: bool) -> None:  # noqa: FBT001 - click passes flags so
     """
     stamina.set_active(False)  # a person waits for the answer
     click.get_current_context().call_on_close(lambda: stamina.set_active(True))
-    settings = load_settings()
+    settings, unread = complete_each(load_settings())
     if is_starting():  # its server, deployments, worker and watcher would be reported as missing
         others = {name: subject for name, subject in CHECKS.items() if name != "watcher"}
         starting = unknown("Prefect", "labelyard up is starting it", "wait, then: labelyard doctor")
-        results = [*run_checks(settings, others), starting]
+        unread = [error for error in unread if not isinstance(error, PrefectUnreachable)]
+        results = [*map(failed_block, unread), *run_checks(settings, others), starting]
     else:
-        results = run_checks(settings, {**CHECKS, **PREFECT_CHECKS})
+        results = [*map(failed_block, unread), *run_checks(settings, {**CHECKS, **PREFECT_CHECKS})]
     fine = not any(result.status.is_problem for result in results)
     if as_json:
         click.echo(json.dumps({"ok": fine, "checks": [asdict(result) for result in results]}, indent=1))

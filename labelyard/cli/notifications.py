@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 from rich.text import Text
 
+from labelyard.blocks import complete
 from labelyard.cli.table import print_table
 from labelyard.config import DatasetSpec, read_spec
 from labelyard.ledger import Ledger, datasets
@@ -27,7 +28,7 @@ def notifications(dataset: str, carry_out: bool) -> None:  # noqa: FBT001 - clic
     DATASET is the name of an applied dataset, or a dataset file. The queue is that of LABELYARD_WATCH__QUEUE_URL, or
     one named labelyard. All other configuration of the buckets and the queue is kept.
     """
-    settings = load_settings()
+    settings = complete(load_settings())
     spec = _spec(settings, dataset)
     setup = NotificationSetup(settings)
     plan = setup.apply(spec) if carry_out else setup.plan(spec)

@@ -75,11 +75,12 @@ def fetch(address: str, to: Path, *, splits: tuple[str, ...], formats: tuple[str
     of a dataset's releases, for which no ledger is needed. An interrupted call continues where it stopped.
     Exits with 1 if an image could not be fetched.
     """
+    from labelyard.blocks import complete  # noqa: PLC0415
     from labelyard.operations.fetch_release import fetch as fetch_release  # noqa: PLC0415 - slow to import
     from labelyard.settings import load_settings  # noqa: PLC0415
     from labelyard.storage import Store  # noqa: PLC0415
 
-    store = Store(load_settings().store)
+    store = Store(complete(load_settings()).store)
     found = _address(store, address)
     columns = (TextColumn("images"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:

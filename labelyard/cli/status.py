@@ -31,9 +31,10 @@ def status(dataset: str | None, every: bool, as_json: bool, watch: bool) -> None
 
     The figures are those of the operations page (`labelyard open`).
     """
-    with closing(Ledger(load_settings().ledger)) as ledger:
+    settings = load_settings()
+    with closing(Ledger(settings.ledger)) as ledger:
         while True:
-            seen, figures = read_status(ledger, dataset), read_figures(ledger, dataset)
+            seen, figures = read_status(ledger, dataset), read_figures(ledger, dataset, settings.zone)
             if watch and not as_json:
                 click.clear()
             if as_json:
@@ -58,7 +59,7 @@ def _show(seen: Overview, figures: Figures, *, every: bool) -> None:
         from labelyard.cli.status_table import print_batches  # noqa: PLC0415 - rich is slow to import
 
         print_batches(seen.batches)
-    for line in problems(seen, every=every):
+    for line in problems(seen, every=every, zone=figures.zone):
         click.secho(line, fg="yellow")
 
 

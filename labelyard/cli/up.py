@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from labelyard.blocks import complete
 from labelyard.errors import LabelyardError, SignalReceived
 from labelyard.escaping import printable
 from labelyard.ledger import Ledger
@@ -43,6 +44,7 @@ def up(quiet: bool) -> None:  # noqa: FBT001 - click passes flags so
     try:
         with lock_folder(), Supervisor(FOLDER.resolve() / "logs", reporter) as supervisor:
             links = start_stack(supervisor, settings, reporter)
+            settings = complete(settings)
             running = True
             _show(links, settings)
             if quiet:

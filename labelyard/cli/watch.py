@@ -12,7 +12,9 @@ from types import FrameType
 
 import click
 
+from labelyard.blocks import complete
 from labelyard.context import open_context
+from labelyard.errors import PrefectUnreachable
 from labelyard.operations.send_alerts import send_if_silent
 from labelyard.orchestration.alert_channels import send
 from labelyard.orchestration.events_over_rest import PrefectEvents
@@ -24,6 +26,7 @@ from labelyard.sources.webhook import Webhook, serve
 
 _log = logging.getLogger(__name__)
 _SECONDS_BETWEEN_LOOKS = 60.0
+_SECONDS_BETWEEN_TRIES = 5.0
 
 
 @click.command()
@@ -36,7 +39,17 @@ def watch(queue_url: str | None, webhook: bool | None, host: str | None, port: i
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("labelyard").setLevel(logging.INFO)
     options = {"queue_url": queue_url, "webhook": webhook, "host": host, "port": port}
-    run_watcher(_with_options(load_settings(), options))
+    run_watcher(_with_options(_complete(load_settings()), options))
+
+
+def _complete(settings: Settings) -> Settings:
+    """Return the settings with their blocks; wait for a Prefect that is away. Raises SettingsError."""
+    while True:
+        try:
+            return complete(settings)
+        except PrefectUnreachable as error:
+            _log.warning("waiting for Prefect, which has the settings: %s", error.happened)
+            time.sleep(_SECONDS_BETWEEN_TRIES)
 
 
 def run_watcher(settings: Settings) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from math import sqrt
 
 DAYS_MEASURED = 14
@@ -19,7 +19,7 @@ LONGEST_SPAN = timedelta(hours=8)
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """A day (UTC) in images: how many arrived and were finished, and how many waited at its end."""
+    """A day in images: how many arrived and were finished, and how many waited at its end."""
 
     date: date
     arrived: int
@@ -48,6 +48,27 @@ class DoneJob:
     images: int
     assigned_at: datetime | None
     done_at: datetime
+
+
+def midnight(day: date, zone: tzinfo) -> datetime:
+    """Return when a day begins in a zone, as a time in UTC. Where a clock change skips midnight, that is the change."""
+    # In UTC, because two times with the same zone are compared by their clocks, which an hour of autumn shows twice.
+    return datetime.combine(day, time(), zone).astimezone(UTC)
+
+
+def midnights(now: datetime, zone: tzinfo, before: int) -> Sequence[datetime]:
+    """Return the beginnings of so many days `before` today, of today and of tomorrow, in UTC.
+
+    A day of a clock change has 23 or 25 hours.
+    """
+    today = now.astimezone(zone).date()
+    return [midnight(today + timedelta(days=number), zone) for number in range(-before, 2)]
+
+
+def monday(now: datetime, zone: tzinfo) -> datetime:
+    """Return when the week of `now` began in a zone, as a time in UTC."""
+    today = now.astimezone(zone).date()
+    return midnight(today - timedelta(days=today.weekday()), zone)
 
 
 def days_with_backlog(first: date, arrived: Sequence[int], finished: Sequence[int], backlog_now: int) -> Sequence[Day]:

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from labelyard.blocks import complete
 from labelyard.config import DatasetSpec
 from labelyard.domain.objects import StoredObject, parse_address
 from labelyard.errors import InputError, LabelyardError
@@ -63,7 +64,7 @@ def check_all(address: str, settings: Settings, options: CheckOptions) -> Checke
     """
     checked = Checked()
     with tempfile.TemporaryDirectory(prefix="labelyard-check-") as folder:
-        for file in coco_files(address, Path(folder), lambda: Store(settings.store)):
+        for file in coco_files(address, Path(folder), lambda: Store(complete(settings).store)):
             try:
                 _check_one(file, settings, options, checked)
             except InputError as error:
@@ -161,7 +162,7 @@ def _faults_of_objects(
     objects = [StoredObject(bucket, prefix + image["file_name"], "") for image in entries]
     with (
         tempfile.TemporaryDirectory(prefix="labelyard-check-") as folder,
-        Store(settings.store).spool(objects, Path(folder), settings.spool_bytes) as spool,
+        Store(complete(settings).store).spool(objects, Path(folder), settings.spool_bytes) as spool,
     ):
         for image, spooled in zip(entries, spool, strict=True):
             if spooled.failure:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta, tzinfo
 
 from labelyard.domain.causes import Kind
 from labelyard.domain.deadlines import LateBatch, stage_words
 from labelyard.escaping import printable
 from labelyard.operations.figures import Figures, PersonFigures, ServerFigures, late_groups
+from labelyard.operations.moments import moment, moment_and_zone
 
 _DAY = timedelta(days=1)
 _BATCHES_SHOWN, _PEOPLE_SHOWN = 5, 8
@@ -28,20 +29,15 @@ def headline(seen: Figures) -> str:
     return seen.verdict[:1].upper() + seen.verdict[1:]
 
 
-def moment(at: datetime) -> str:
-    """Return a time for people: "Mon 30 Nov 08:15"."""
-    return f"{at:%a} {at.day} {at:%b %H:%M}"
-
-
 def count(number: int, noun: str, plural: str = "s") -> str:
     """Return a number with its noun: "1 batch", "2,000 images"."""
     return f"{number:,} {noun}{'' if number == 1 else plural}"
 
 
-def due(late: LateBatch, now: datetime) -> str:
+def due(late: LateBatch, seen: Figures) -> str:
     """Return when a late batch was due, and how many days ago if that is long."""
-    over = now - late.due
-    return f"due {moment(late.due)}" + (f", {over.days} days ago" if over >= 2 * _DAY else "")
+    over = seen.at - late.due
+    return f"due {moment(late.due, seen.zone)}" + (f", {over.days} days ago" if over >= 2 * _DAY else "")
 
 
 def waiting(seen: Figures) -> str:
@@ -49,7 +45,7 @@ def waiting(seen: Figures) -> str:
     found = seen.arriving.backlog
     if not found.batches:
         return ""
-    oldest = f", the oldest batch since {moment(found.oldest_at)}" if found.oldest_at else ""
+    oldest = f", the oldest batch since {moment(found.oldest_at, seen.zone)}" if found.oldest_at else ""
     return f"{count(found.objects, 'image')} in {count(found.batches, 'batch', 'es')}{oldest}"
 
 
@@ -86,7 +82,7 @@ def lines(seen: Figures) -> Iterator[str]:
         yield "people: " + "; ".join(map(_person, seen.people[:_PEOPLE_SHOWN])) + more
     if seen.finished.batches:
         yield f"finished: {_finished(seen)}"
-    yield from (line for line in map(_server, seen.servers) if line)
+    yield from (line for one in seen.servers if (line := _server(one, seen.zone)))
 
 
 def _late(seen: Figures) -> Iterator[str]:
@@ -94,7 +90,7 @@ def _late(seen: Figures) -> Iterator[str]:
         names = ", ".join(one.id for one in members[:_BATCHES_SHOWN])
         more = f" and {len(members) - _BATCHES_SHOWN} more" if len(members) > _BATCHES_SHOWN else ""
         who = f" with {', '.join(printable(name) or 'nobody' for name in people)}" if people else ""
-        yield f"{names}{more} {stage_words(stage)}{who}, {due(members[0], seen.at)}"
+        yield f"{names}{more} {stage_words(stage)}{who}, {due(members[0], seen)}"
 
 
 def _person(one: PersonFigures) -> str:
@@ -106,13 +102,15 @@ def _person(one: PersonFigures) -> str:
 
 def _finished(seen: Figures) -> str:
     total = sum(seen.finished.annotations.values())
-    releases = "".join(f"; {one.dataset} release {one.number} of {moment(one.published_at)}" for one in seen.releases)
+    releases = "".join(
+        f"; {one.dataset} release {one.number} of {moment(one.published_at, seen.zone)}" for one in seen.releases
+    )
     return f"{count(seen.finished.images, 'image')}, {count(total, 'annotation')}{releases}"
 
 
-def _server(one: ServerFigures) -> str:
+def _server(one: ServerFigures, zone: tzinfo) -> str:
     """Return a line about a server that is down; "" for one that is up."""
     if one.up or one.since is None:
         return ""
     held = f"; waiting for it: {one.waiting}" if one.waiting else ""
-    return f"{one.name} is down since {moment(one.since)}{held}"
+    return f"{one.name} is down since {moment_and_zone(one.since, zone)}{held}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
 
 from labelyard.domain.attention import Outage, causes, verdict
@@ -19,6 +19,8 @@ from labelyard.domain.throughput import (
     days_with_backlog,
     forecast,
     images_per_hour,
+    midnights,
+    monday,
 )
 from labelyard.ledger import Ledger, breakers, datasets, outages, outbox, workload
 from labelyard.ledger.database import Transaction
@@ -43,7 +45,7 @@ class Arriving:
 
 @dataclass(frozen=True)
 class PersonFigures:
-    """What a person has and does; days and weeks are those of UTC, and a week begins on Monday."""
+    """What a person has and does; days are those of the zone, and a week begins on Monday."""
 
     name: str
     """The user name in CVAT, or NOBODY."""
@@ -73,7 +75,7 @@ class ServerFigures:
 
 @dataclass(frozen=True)
 class Figures:
-    """How things stand; times are UTC, images are counted as they are registered and exported."""
+    """How things stand; times are UTC, days those of `zone`, images are counted as they are registered and exported."""
 
     at: datetime
     dataset: str | None
@@ -90,6 +92,8 @@ class Figures:
     forecast: Forecast | None
     days: Sequence[Day]
     """Today and the two weeks before, oldest first."""
+    zone: tzinfo = UTC
+    """The time zone of days, and of times in words."""
     changes_at: datetime | None = None
     """When the passing of time alone will change what needs a person or is late; None: it will not."""
     task_urls: Mapping[str, str] = field(default_factory=dict)
@@ -97,23 +101,25 @@ class Figures:
 
     def document(self) -> dict[str, Any]:
         """Return them as JSON values; each cause has also its words, and whether it asks to act and has an alert."""
-        return asdict(self) | {"causes": [cause.document() for cause in self.causes]}
+        plain = asdict(self) | {"causes": [cause.document() for cause in self.causes]}
+        return plain | {"zone": str(self.zone)}
 
 
-def read_figures(ledger: Ledger, dataset: str | None = None) -> Figures:
+def read_figures(ledger: Ledger, dataset: str | None = None, zone: tzinfo = UTC) -> Figures:
     """Return the figures of one dataset or of all. Raises NotFound for a dataset that was never applied."""
     with ledger.read_only() as tx:
-        return figures(tx, dataset)
+        return figures(tx, dataset, zone)
 
 
-def figures(tx: Transaction, dataset: str | None = None) -> Figures:
-    """Return the figures of one dataset or of all, from the ledger. Raises NotFound."""
+def figures(tx: Transaction, dataset: str | None = None, zone: tzinfo = UTC) -> Figures:
+    """Return the figures of one dataset or of all, from the ledger; days are those of `zone`. Raises NotFound."""
     specs = [datasets.spec(tx, dataset)] if dataset else list(datasets.current(tx, retired=True))
     cvats = sorted({spec.cvat for spec in specs})
     seen = read_situation(tx, dataset)
     now, found, down = seen.at, causes(seen), seen.outages
     waiting = workload.backlog(tx, dataset)
-    days = _days(tx, now, dataset, waiting.objects)
+    edges = midnights(now, zone, DAYS_MEASURED)
+    days = _days(tx, edges, now.astimezone(zone).date(), dataset, waiting.objects)
     return Figures(
         at=now,
         dataset=dataset,
@@ -121,12 +127,13 @@ def figures(tx: Transaction, dataset: str | None = None) -> Figures:
         causes=found,
         late=seen.late,
         arriving=_arriving(tx, now, dataset, waiting),
-        people=list(_people(workload.jobs(tx, now - DAYS_MEASURED * _DAY, dataset), now)),
+        people=list(_people(workload.jobs(tx, now - DAYS_MEASURED * _DAY, dataset), edges[-2], monday(now, zone))),
         finished=workload.finished(tx, dataset),
         releases=workload.last_releases(tx, dataset),
         servers=list(_servers(tx, cvats, down, seen.batches, everything=dataset is None)),
         forecast=forecast(days, waiting.objects),
         days=days,
+        zone=zone,
         changes_at=seen.changes_at,
         task_urls={batch.id: batch.task_url for batch in seen.batches if batch.task_url},
     )
@@ -165,27 +172,24 @@ def _arriving(tx: Transaction, now: datetime, dataset: str | None, waiting: Back
     return Arriving(last, earlier + last, opened_last, opened_earlier + opened_last, waiting)
 
 
-def _days(tx: Transaction, now: datetime, dataset: str | None, backlog: int) -> Sequence[Day]:
-    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    edges = [today + number * _DAY for number in range(-DAYS_MEASURED, 2)]
+def _days(tx: Transaction, edges: Sequence[datetime], today: date, dataset: str | None, backlog: int) -> Sequence[Day]:
     arrived, finished = workload.arrivals(tx, edges, dataset), workload.finishes(tx, edges, dataset)
-    return days_with_backlog(edges[0].date(), arrived, finished, backlog)
+    return days_with_backlog(today - DAYS_MEASURED * _DAY, arrived, finished, backlog)
 
 
-def _people(records: Iterable[JobRecord], now: datetime) -> Iterator[PersonFigures]:
+def _people(records: Iterable[JobRecord], today: datetime, week: datetime) -> Iterator[PersonFigures]:
     """Yield the figures of each person, who has most to do first; nobody last."""
     by_person: dict[str, list[JobRecord]] = {}
     for record in records:
         by_person.setdefault(record.assignee or NOBODY, []).append(record)
-    found = [_person(name, of_person, now) for name, of_person in by_person.items()]
+    found = [_person(name, of_person, today, week) for name, of_person in by_person.items()]
     yield from sorted(
         (one for one in found if one.name or one.open_jobs), key=lambda one: (not one.name, -one.open_images, one.name)
     )
 
 
-def _person(name: str, records: Sequence[JobRecord], now: datetime) -> PersonFigures:
-    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    monday = today - today.weekday() * _DAY
+def _person(name: str, records: Sequence[JobRecord], today: datetime, week: datetime) -> PersonFigures:
+    """Return the figures of a person; `today` and `week` are when they began."""
     waiting, done = [one for one in records if not one.is_done], [one for one in records if one.is_done]
     return PersonFigures(
         name=name,
@@ -193,7 +197,7 @@ def _person(name: str, records: Sequence[JobRecord], now: datetime) -> PersonFig
         open_images=sum(one.images for one in waiting),
         oldest=min((one.assigned_at or one.since for one in waiting), default=None),
         images_today=sum(one.images for one in done if one.since >= today),
-        images_week=sum(one.images for one in done if one.since >= monday),
+        images_week=sum(one.images for one in done if one.since >= week),
         images_per_hour=images_per_hour([DoneJob(one.images, one.assigned_at, one.since) for one in done]),
         returned=sum(one.returned for one in records),
     )

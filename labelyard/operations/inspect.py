@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from labelyard.blocks import complete
 from labelyard.cvat import connect
 from labelyard.domain.objects import parse_address
 from labelyard.errors import InputError, LabelyardError, NotFound
@@ -31,7 +32,8 @@ def family(settings: Settings) -> str:
     """Return the family of the CVAT in the settings; with the dialect `auto` the server is asked."""
     if not settings.cvat:
         return DEFAULT_FAMILY
-    at = settings.cvat.get("default") or next(iter(settings.cvat.values()))
+    cvats = complete(settings).cvat
+    at = cvats.get("default") or next(iter(cvats.values()))
     if at.dialect != "auto":
         return at.dialect
     cvat = connect(at.url, timeout=at.timeout_seconds)
@@ -81,7 +83,7 @@ def _inspect_files(files: Sequence[Path], settings: Settings, server: Server) ->
 
 def _objects(address: str, settings: Settings, server: Server) -> Iterator[InspectedFile]:
     bucket, prefix = parse_address(address) or ("", "")
-    store = Store(settings.store)
+    store = Store(complete(settings).store)
     objects = [found for found in store.list(bucket, prefix) if not found.key.endswith("/")]
     if not objects:
         raise NotFound("no object has this prefix", where=address)

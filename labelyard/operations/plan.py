@@ -128,10 +128,13 @@ def plan_datasets(context: Context, names: Sequence[str], schedules: Schedules) 
             datasets.spec(tx, name)  # it must be known
         specs = [spec for spec in datasets.current(tx, retired=True) if not names or spec.name in names]
         declared = datasets.schedules(tx)
+    wanted, scheduled = {spec.name: declared[spec.name] for spec in specs}, Plan()
+    if wanted:  # Prefect is asked once for all of them
+        _add(scheduled, f"{', '.join(wanted)}: schedules", partial(schedules.compare, wanted))
+    plan.not_compared |= scheduled.not_compared
     for spec in specs:
-        wanted = {spec.name: declared[spec.name]}
         _add(plan, f"{spec.name}: labels", partial(_project_labels, context, spec))
-        _add(plan, f"{spec.name}: schedules", partial(schedules.compare, wanted))
+        plan.differences += [one for one in scheduled.differences if one.dataset == spec.name]
         _add(plan, f"{spec.name}: people", partial(_accounts, context, spec))
         _add(plan, f"{spec.name}: objects", partial(_unregistered, context, spec))
         _add(plan, f"{spec.name}: tasks", partial(_survey_dataset, context, spec))

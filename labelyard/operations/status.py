@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus
 from labelyard.escaping import printable
 from labelyard.ledger import Ledger, breakers
 from labelyard.ledger.overview import BatchSummary, Overview, overview
+from labelyard.operations.moments import time_of_day
 
 _NUMBERS = re.compile(r"[0-9]+")
 _LINES = "\n"
@@ -39,11 +41,11 @@ def state_and_activity(batch: BatchSummary) -> str:
     return f"{batch.state} (working)" if batch.leased_by else str(batch.state)
 
 
-def next_run(batch: BatchSummary) -> str:
+def next_run(batch: BatchSummary, zone: tzinfo = UTC) -> str:
     """Return when a run works on a batch that waits for one."""
     if batch.leased_by:
         return "now"
-    return f"at {batch.not_before:%H:%M:%S} UTC" if batch.not_before else "as soon as Prefect starts a run"
+    return f"at {time_of_day(batch.not_before, zone)}" if batch.not_before else "as soon as Prefect starts a run"
 
 
 @dataclass(frozen=True)
@@ -77,34 +79,34 @@ def _distinct(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def problems(seen: Overview, *, every: bool = False) -> Iterator[str]:
+def problems(seen: Overview, *, every: bool = False, zone: tzinfo = UTC) -> Iterator[str]:
     """Return everything that needs a person: first of each batch, then in general.
 
     Quarantined objects are grouped by reason, with some examples, unless `every` one is wanted.
     """
     for batch in seen.batches:
-        yield from batch_problems(batch)
+        yield from batch_problems(batch, zone)
     yield from (_each_object(seen) if every else quarantined_summaries(quarantined(seen)))
     yield from blockers(seen)
     if seen.dead_letters:
         yield f"{unread_messages(seen.dead_letters)}: labelyard dead-letters"
 
 
-def batch_problems(batch: BatchSummary) -> Iterator[str]:
+def batch_problems(batch: BatchSummary, zone: tzinfo = UTC) -> Iterator[str]:
     """Return what went wrong with a batch and what happens next, what it waits for, and its warning."""
     if batch.error:
-        retried = "" if batch.state is BatchState.FAILED else f"; tried again {next_run(batch)}"
+        retried = "" if batch.state is BatchState.FAILED else f"; tried again {next_run(batch, zone)}"
         next_step = f"\n  next: {batch.next_step}" if batch.next_step and not batch.leased_by else ""
         yield f"{batch.id}: {printable(batch.error.rstrip('.'), keep=_LINES)}{retried}{next_step}"
     elif batch.progress is not None:
-        yield f"{batch.id}: {unfinished_upload(batch)}; asked again {next_run(batch)}"
+        yield f"{batch.id}: {unfinished_upload(batch, zone)}; asked again {next_run(batch, zone)}"
     if batch.warning:
         yield f"{batch.id}: {printable(batch.warning, keep=_LINES)}"
 
 
-def unfinished_upload(batch: BatchSummary) -> str:
+def unfinished_upload(batch: BatchSummary, zone: tzinfo = UTC) -> str:
     """Return what CVAT says about the upload of a batch, and since when."""
-    since = f" since {batch.progress_at:%H:%M:%S} UTC" if batch.progress_at else ""
+    since = f" since {time_of_day(batch.progress_at, zone)}" if batch.progress_at else ""
     return f"task {batch.task_id} has no frames yet; CVAT says{since}: {printable(batch.progress or '')}"
 
 

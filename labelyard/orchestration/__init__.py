@@ -1,11 +1,13 @@
 """labelyard as Prefect flows: the only package that imports Prefect or knows its REST paths and resource ids.
 
-- Setting up: `deploy` (`labelyard deploy`), `dataset_schedules` (the schedules of dataset files), `doctor_checks`
-  (`labelyard doctor`).
+- Setting up: `deploy` (`labelyard deploy`), `one_installation` (which refuses a server of another ledger),
+  `dataset_schedules` (the schedules of dataset files), `doctor_checks` (`labelyard doctor`).
+- Settings: `block_types` are blocks that stand for variables, `block_values` reads them over REST.
 - Starting runs: `events_over_rest` posts the outbox's events over REST, `pull` tells a worker where the flows are.
 - Inside a run: `states` (its final state), `waiting_runs` (it waits for a server), `current_run` (its tags and batch),
   `run_log` (its log), `events_with_client` (about a batch), `artifacts`, `run_pages` (its links to pages),
   `decision_artifact` (the result of a run that a person started).
+- `prefect_api` sends requests without importing Prefect.
 - Pages, without a run: `page_updates` decides what to draw, `operations_artifact`, `batch_artifact` and `page_plots`
   draw, `page_store` and `page_links` know where they are.
 - The forms of runs that a person starts: `parameters`.
@@ -15,6 +17,11 @@
 - `best_effort` keeps a failure of the display from stopping the work.
 - `fast_worker/` alone uses Prefect's internals. It is optional and works with one version of Prefect.
 """
+
+from collections.abc import Mapping
+
+from labelyard.blocks import read_with
+from labelyard.settings import Settings
 
 MOST_AT_ONCE = 200
 """The most rows that Prefect's API returns to one request."""
@@ -32,3 +39,12 @@ RECOVERED = "Recovered"
 """The name of the final state of a run that had failed, once nobody has to act any more."""
 WATCHES_HOUSEKEEPING = "labelyard: housekeeping gives no sign of life"
 """The name of the automation in `automations`."""
+
+
+def _read_block(settings: Settings, block_type: str, name: str) -> Mapping[str, object]:
+    from labelyard.orchestration.block_values import read_block  # noqa: PLC0415 - few installations have blocks
+
+    return read_block(settings, block_type, name)
+
+
+read_with(_read_block)

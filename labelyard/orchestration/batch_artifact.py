@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 from labelyard.domain.deadlines import STAGES
@@ -15,7 +15,7 @@ from labelyard.ledger.database import Transaction
 from labelyard.ledger.history import HistoryEntry
 from labelyard.ledger.tables import Batch, Export, Job, Object, Task
 from labelyard.markdown import code, link, table
-from labelyard.operations.figure_words import moment
+from labelyard.operations.moments import moment, moment_and_zone
 from labelyard.orchestration.page_links import OPERATIONS, PageLinks, dataset_key
 
 _MOST_OBJECTS = 200
@@ -24,22 +24,22 @@ _STATES = frozenset(state.value for state in BatchState)
 
 
 def batch_markdown(
-    tx: Transaction, batch_id: str, links: PageLinks, runs: Sequence[Mapping[str, Any]] = ()
+    tx: Transaction, batch_id: str, links: PageLinks, zone: tzinfo, runs: Sequence[Mapping[str, Any]] = ()
 ) -> tuple[str, str, bool]:
     """Return the page of a batch, its description, and whether the batch has no error (any more).
 
-    `runs` are flow runs of the batch as Prefect's API returns them.
+    Times are those of `zone`. `runs` are flow runs of the batch as Prefect's API returns them.
     """
     batch, task = batches.get(tx, batch_id), tasks.current(tx, batch_id)
     written, entries = exports.of_batch(tx, batch_id), history.of_batch(tx, batch_id)
     members, rows = batches.members(tx, batch_id), jobs.of_batch(tx, batch_id)
     done = sum(row.status is JobStatus.COMPLETED for row in rows)
     parts = [
-        _head(batch, links),
-        _task(task, rows, done),
-        _timeline(entries, batch),
+        _head(batch, links, zone),
+        _task(task, rows, done, zone),
+        _timeline(entries, batch, zone),
         _account(written),
-        _exports(written),
+        _exports(written, zone),
         _objects(members),
         _runs(runs, links),
     ]
@@ -47,12 +47,12 @@ def batch_markdown(
     return "\n\n".join(filter(None, parts)), f"{batch_id}: {batch.state}{counted}", batch.error is None
 
 
-def _head(batch: Batch, links: PageLinks) -> str:
+def _head(batch: Batch, links: PageLinks, zone: tzinfo) -> str:
     pages = " · ".join(
         link(name, links.url(key))
         for name, key in (("operations", OPERATIONS), (batch.dataset, dataset_key(batch.dataset)))
     )
-    since = f"since {moment(batch.changed_at)} UTC"
+    since = f"since {moment_and_zone(batch.changed_at, zone)}"
     lines = [
         f"## {batch.id}: {batch.state}",
         f"{since}, {batch.objects:,} objects, {_size(batch.bytes)}. Pages: {pages}",
@@ -70,16 +70,16 @@ def _size(count: int) -> str:
     return f"{count / 1e6:,.1f} MB" if count >= 1e5 else f"{count:,} bytes"
 
 
-def _task(task: Task | None, rows: Sequence[Job], done: int) -> str:
+def _task(task: Task | None, rows: Sequence[Job], done: int, zone: tzinfo) -> str:
     if task is None or task.server_id is None:
         return "No task yet."
     url = task.url or ""
-    people = table(("job", "frames", "person", "status", "since", ""), (_job(row, url) for row in rows))
+    people = table(("job", "frames", "person", "status", "since", ""), (_job(row, url, zone) for row in rows))
     heading = f"### Task {link(str(task.server_id), url)}"
     return f"{heading}\n\n{code(task.name)}: {done} of {len(rows)} jobs are completed\n\n{people}" if rows else heading
 
 
-def _job(row: Job, task_url: str) -> tuple[str, ...]:
+def _job(row: Job, task_url: str, zone: tzinfo) -> tuple[str, ...]:
     since = row.assigned_at if row.status is JobStatus.ANNOTATION and row.assigned_at else row.status_since
     notes = [*(["by hand"] if row.manual else []), *([f"sent back {row.returned} times"] if row.returned else [])]
     return (
@@ -87,12 +87,12 @@ def _job(row: Job, task_url: str) -> tuple[str, ...]:
         f"{row.start_frame}-{row.stop_frame}",
         code(row.assignee or "nobody"),
         row.status.value,
-        moment(since),
+        moment(since, zone),
         ", ".join(notes),
     )
 
 
-def _timeline(entries: Sequence[HistoryEntry], batch: Batch) -> str:
+def _timeline(entries: Sequence[HistoryEntry], batch: Batch, zone: tzinfo) -> str:
     """Return when the batch got into each state and how long it stayed, and the last of all other events."""
     found = [entry for entry in entries if entry.what in _STATES]
     # The same entry twice in a row: the first ones are about jobs ("assigned"), the last one is about the batch.
@@ -103,12 +103,12 @@ def _timeline(entries: Sequence[HistoryEntry], batch: Batch) -> str:
     ends: list[datetime | None] = [*(at for _, at in steps[1:]), None]
     lasts = batch.state in STAGES or batch.state in (BatchState.OPEN, BatchState.FAILED)
     rows = [
-        (state, f"{at:%d %b %H:%M:%S}", _duration(end - at) if end else "until now" if lasts else "")
+        (state, f"{at.astimezone(zone):%d %b %H:%M:%S}", _duration(end - at) if end else "until now" if lasts else "")
         for (state, at), end in zip(steps, ends, strict=True)
     ]
     others = [entry for entry in entries if entry.what not in _STATES][-_MOST_EVENTS:]
-    events = "\n".join(f"- {moment(entry.at)} **{entry.what}** {code(entry.reason)}" for entry in others)
-    shown = f"### Life\n\n{table(('state', 'since (UTC)', 'for'), rows)}"
+    events = "\n".join(f"- {moment(entry.at, zone)} **{entry.what}** {code(entry.reason)}" for entry in others)
+    shown = f"### Life\n\n{table(('state', f'since ({zone})', 'for'), rows)}"
     return f"{shown}\n\nWhat else happened:\n\n{events}" if events else shown
 
 
@@ -143,7 +143,7 @@ def _object(row: Object) -> str:
     return f"{code(s3_url(row.bucket, row.key))}{size}{name}{reason}"
 
 
-def _exports(rows: Sequence[Export]) -> str:
+def _exports(rows: Sequence[Export], zone: tzinfo) -> str:
     if not rows:
         return ""
     shown = (
@@ -151,7 +151,7 @@ def _exports(rows: Sequence[Export]) -> str:
             code(row.format),
             str(row.images) if row.account else "",
             str(row.annotations) if row.account else "",
-            moment(row.exported_at) if row.exported_at else "",
+            moment(row.exported_at, zone) if row.exported_at else "",
         )
         for row in rows
         if row.current

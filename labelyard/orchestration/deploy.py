@@ -20,25 +20,31 @@ from labelyard.ledger import Ledger, datasets
 from labelyard.orchestration.automations import deploy_automations
 from labelyard.orchestration.best_effort import best_effort
 from labelyard.orchestration.dataset_schedules import PrefectSchedules
+from labelyard.orchestration.one_installation import refuse_second_installation
 from labelyard.orchestration.page_store import operations_url
 from labelyard.orchestration.page_updates import update_pages
 from labelyard.orchestration.pull import find_project
+from labelyard.server_settings import StoreSettings
 from labelyard.settings import DeploySettings, Settings
 
 _log = logging.getLogger(__name__)
 _QUOTED_LINES = 8
 
 
-def deploy_all(settings: Settings) -> str | None:
+def deploy_all(settings: Settings, *, replace: bool = False) -> str | None:
     """Create or update the work pool, its queues and the deployments with their automations and schedules.
 
-    Safe to repeat. Return why the schedules of the datasets could not be created, None if they were. Raises
-    PrefectUnreachable with the output of the Prefect command that failed, AlertNotSent for a missing block.
+    Safe to repeat. A server of another installation is refused, unless it is to `replace` that. Return why the
+    schedules of the datasets could not be created, None if they were. Raises PrefectUnreachable with the output of the
+    Prefect command that failed, SettingsError if the server is refused, AlertNotSent for a missing block.
     """
     _require_server(settings.prefect_api())
+    refuse_second_installation(settings, replace=replace)
     project, environment = find_project(), _environment(settings)
     _run([sys.executable, str(project / "deployments" / "set_up.py")], environment, Path.cwd())
-    with best_effort("drawing the first pages"), open_context(settings) as context:
+    # Without servers, whose blocks may not exist yet: pages need none of them.
+    only_pages = settings.model_copy(update={"cvat": {}, "store": StoreSettings()})
+    with best_effort("drawing the first pages"), open_context(only_pages) as context:
         update_pages(context)
     with tempfile.TemporaryDirectory(prefix="labelyard-deploy-") as folder:
         rendered = Path(folder) / "prefect.yaml"

@@ -12,13 +12,14 @@ import httpx
 import yaml
 
 import labelyard
-from labelyard.errors import AlertNotSent, PrefectUnreachable
+from labelyard.errors import AlertNotSent, LabelyardError, PrefectUnreachable, SettingsError
 from labelyard.ledger import Ledger, alerts, problems
 from labelyard.ledger.alert_tables import AlertChannel
 from labelyard.operations.doctor.check import Check, CheckResult, Installation, Subject, fail, ok, unknown, warning
 from labelyard.orchestration import MOST_AT_ONCE, WATCHES_HOUSEKEEPING
 from labelyard.orchestration.alert_channels import check
 from labelyard.orchestration.fast_worker import SUPPORTED_PREFECT, is_supported, slower_without, worker_type
+from labelyard.orchestration.one_installation import refuse_second_installation
 from labelyard.orchestration.pull import find_project
 from labelyard.settings import Settings
 
@@ -57,6 +58,7 @@ def check_prefect(installation: Installation) -> Iterator[CheckResult]:
         yield _check_worker(http, installation.settings.deploy.pool)
         yield _check_load(http)
         yield _check_secrets(http)
+    yield _check_installation(installation.settings)
 
 
 def check_alerts(installation: Installation) -> Iterator[CheckResult]:
@@ -77,6 +79,11 @@ def check_alerts(installation: Installation) -> Iterator[CheckResult]:
             yield fail(f"alert channel {name}", error.what, error.next_step)
         else:
             yield _check_channel(f"alert channel {name}", kind, known.get(name))
+
+
+def failed_block(error: LabelyardError) -> CheckResult:
+    """Return the result of a block that settings name and that cannot be read."""
+    return fail("blocks", error.happened, error.next_step)
 
 
 def _check_channel(name: str, kind: str, row: AlertChannel | None) -> CheckResult:
@@ -166,7 +173,7 @@ def _check_load(http: httpx.Client) -> CheckResult:
 
 def _check_secrets(http: httpx.Client) -> CheckResult:
     """Check that blocks with secrets are only on a server that asks for a login."""
-    if http.auth is not None:
+    if _requires_login(http):
         return ok("secrets", "Prefect requires a login")
     blocks = _ask(http, "POST", "/block_documents/filter", {"limit": MOST_AT_ONCE})
     secret = sorted(
@@ -182,6 +189,22 @@ def _check_secrets(http: httpx.Client) -> CheckResult:
         "set PREFECT_SERVER_API_AUTH_STRING for the server and PREFECT_API_AUTH_STRING here, or keep them in .env"
     )
     return warning("secrets", message, next_step)
+
+
+def _requires_login(http: httpx.Client) -> bool:
+    """Ask as somebody without a password: that the settings have one does not mean that the server wants it."""
+    with httpx.Client(base_url=http.base_url, timeout=_TIMEOUT) as anybody:
+        answer = anybody.post("/block_documents/filter", json={"limit": 1})
+        return answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)
+
+
+def _check_installation(settings: Settings) -> CheckResult:
+    """Check that no other installation uses the server."""
+    try:
+        refuse_second_installation(settings)
+    except SettingsError as error:
+        return fail("installation", error.what, error.next_step)
+    return ok("installation", "no other one uses this Prefect server")
 
 
 def _late_runs(http: httpx.Client) -> int:

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 from labelyard.domain.causes import Cause
 from labelyard.domain.deadlines import stage_words
 from labelyard.markdown import code, link, table
-from labelyard.operations.figure_words import count, due, forecast, moment, waiting
-from labelyard.operations.figures import Figures, PersonFigures, late_groups
+from labelyard.operations.figure_words import count, due, forecast, waiting
+from labelyard.operations.figures import Figures, late_groups
+from labelyard.operations.moments import moment
 from labelyard.orchestration.page_links import PageLinks, batch_key, dataset_key, release_key
 
 _SHOWN, _CAUSES_SHOWN, _CLASSES_SHOWN, _PEOPLE_SHOWN = 5, 20, 15, 30
@@ -32,12 +33,17 @@ def operations_markdown(seen: Figures, links: PageLinks, datasets: Sequence[str]
         _list("Late", _late(seen, links), none="nothing"),
         _list("To know", (_cause(cause, seen, links) for cause in to_know[:_CAUSES_SHOWN])),
         _arriving(seen),
-        f"![Images by day]({plot})" if plot else "",
-        _people(seen.people),
+        plot_line(plot),
+        _people(seen),
         _servers(seen),
         _finished(seen, links),
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def plot_line(plot: str) -> str:
+    """Return the line of the page that shows the image, "" without one."""
+    return f"![Images by day]({plot})" if plot else ""
 
 
 def _list(title: str, lines: Iterator[str], none: str = "") -> str:
@@ -65,7 +71,7 @@ def _cause(cause: Cause, seen: Figures, links: PageLinks) -> str:
     if cause.next_step:
         each = " for each" if len(cause.batches) > 1 and cause.next_step.endswith(cause.batches[0]) else ""
         more.append("next: " + " ".join(code(line.strip()) for line in cause.next_step.splitlines()) + each)
-    first = f"**{about}{cause.title}** (since {moment(cause.since)}): {code(cause.reason.splitlines()[0])}"
+    first = f"**{about}{cause.title}** (since {moment(cause.since, seen.zone)}): {code(cause.reason.splitlines()[0])}"
     return f"{first}<br>{' · '.join(more)}" if more else first
 
 
@@ -74,7 +80,7 @@ def _late(seen: Figures, links: PageLinks) -> Iterator[str]:
         who = f" with {', '.join(code(name) if name else 'nobody' for name in people)}" if people else ""
         yield (
             f"**{count(len(members), 'batch', 'es')} {stage_words(stage)}**{who}: "
-            f"{_batches([one.id for one in members], seen, links)}, {due(members[0], seen.at)}"
+            f"{_batches([one.id for one in members], seen, links)}, {due(members[0], seen)}"
         )
 
 
@@ -90,7 +96,8 @@ def _arriving(seen: Figures) -> str:
     return _list("Arriving", iter(lines))
 
 
-def _people(people: Sequence[PersonFigures]) -> str:
+def _people(seen: Figures) -> str:
+    people = seen.people
     if not people:
         return "**With people:** nothing"
     rows = (
@@ -98,7 +105,7 @@ def _people(people: Sequence[PersonFigures]) -> str:
             code(one.name) if one.name else "nobody",
             f"{one.open_jobs:,}" if one.open_jobs else "-",
             f"{one.open_images:,}" if one.open_images else "-",
-            f"{one.oldest:%d %b}" if one.oldest else "-",
+            f"{one.oldest.astimezone(seen.zone):%d %b}" if one.oldest else "-",
             f"{one.images_today:,}" if one.images_today else "-",
             f"{one.images_week:,}" if one.images_week else "-",
             f"{one.images_per_hour:,.0f}" if one.images_per_hour is not None else "-",
@@ -122,7 +129,7 @@ def _finished(seen: Figures, links: PageLinks) -> str:
     by_class = " · ".join(f"{code(name)} {number:,}" for name, number in classes[:_CLASSES_SHOWN]) + more
     releases = [
         f"{link(f'{one.dataset} release {one.number}', links.known(release_key(one.dataset)))}"
-        f" of {moment(one.published_at)}: {one.images:,} images, {one.annotations:,} annotations"
+        f" of {moment(one.published_at, seen.zone)}: {one.images:,} images, {one.annotations:,} annotations"
         for one in seen.releases
     ]
     images = f"{count(found.images, 'image')} in {count(found.batches, 'batch', 'es')}"
@@ -138,7 +145,7 @@ def _servers(seen: Figures) -> str:
         (
             one.name,
             "up" if one.up else "**down**",
-            moment(one.since) if one.since else "no outage known",
+            moment(one.since, seen.zone) if one.since else "no outage known",
             one.waiting or "-",
         )
         for one in seen.servers

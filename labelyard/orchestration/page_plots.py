@@ -6,7 +6,7 @@ import base64
 import importlib.util
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from labelyard.domain.throughput import Day
 from labelyard.operations.figures import Figures, PersonFigures
@@ -39,7 +39,7 @@ def plot_url(seen: Figures) -> str:
         _draw_people(people, at_work)
     else:
         days = figure.subplots()
-    _draw_days(days, _without_empty_start(seen.days))
+    _draw_days(days, _without_empty_start(seen.days), str(seen.zone))
     image = io.BytesIO()
     figure.savefig(image, format="png", metadata={"Software": None})
     return f"data:image/png;base64,{base64.b64encode(image.getvalue()).decode()}"
@@ -51,15 +51,15 @@ def _without_empty_start(days: Sequence[Day]) -> Sequence[Day]:
     return days[min(first, max(0, len(days) - _LEAST_DAYS)) :]
 
 
-def _draw_days(axes: Axes, days: Sequence[Day]) -> None:
+def _draw_days(axes: Axes, days: Sequence[Day], zone: str) -> None:
     numbers = range(len(days))
     axes.bar([n - 0.2 for n in numbers], [day.arrived for day in days], 0.4, color=_ARRIVED, label="arrived")
     axes.bar([n + 0.2 for n in numbers], [day.finished for day in days], 0.4, color=_DONE, label="exported")
     axes.plot(numbers, [day.backlog for day in days], color=_BACKLOG, marker=".", label="not exported yet")
     shown = numbers[:: -max(1, len(days) // 5)]
     axes.set_xticks(list(shown), [f"{days[n].date.day} {days[n].date:%b}" for n in shown])
-    axes.set_title("images by day (UTC)", fontsize=9, loc="left", color=_INK)
-    _tidy(axes)
+    axes.set_title(f"images by day ({zone})", fontsize=9, loc="left", color=_INK)
+    _tidy(axes, "y")
     axes.legend(fontsize=7, frameon=False, loc="upper left")
     axes.set_ylim(top=axes.get_ylim()[1] * 1.35)  # room for the legend
     axes.set_ylim(bottom=0)
@@ -74,15 +74,15 @@ def _draw_people(axes: Axes, people: Sequence[PersonFigures]) -> None:
     axes.set_yticks(rows, [_short(name) for name in names])
     axes.invert_yaxis()
     axes.set_title("images by person", fontsize=9, loc="left", color=_INK)
-    _tidy(axes)
+    _tidy(axes, "x")
     axes.set_ylim(len(people) + 0.9, -0.6)
     axes.legend(fontsize=7, frameon=False, loc="lower left", ncols=2, columnspacing=1)
 
 
-def _tidy(axes: Axes) -> None:
+def _tidy(axes: Axes, numbers: Literal["x", "y"]) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8, colors=_INK)
-    axes.locator_params(axis="y" if axes.get_title(loc="left").endswith("(UTC)") else "x", nbins=4, integer=True)
+    axes.locator_params(axis=numbers, nbins=4, integer=True)
 
 
 def _short(name: str) -> str:

@@ -9,16 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self
+from typing import Any
 
 import httpx
 
-from labelyard.errors import PrefectUnreachable
 from labelyard.orchestration import MOST_AT_ONCE
 from labelyard.orchestration.page_links import OPERATIONS, PageLinks
+from labelyard.orchestration.prefect_api import PrefectApi
 from labelyard.settings import Settings
-
-_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -33,26 +31,19 @@ class StoredPage:
     """The flow run that created it; None for a page that is updated in place."""
 
 
-class PageStore:
+class PageStore(PrefectApi):
     """The artifacts of a Prefect server. Every method raises PrefectUnreachable."""
 
     def __init__(self, settings: Settings) -> None:
-        self._api, self._ui = settings.prefect_api_or_ours.rstrip("/"), settings.prefect_ui
-        verify = self._api.startswith("https:")  # loading the certificates takes longer than the request
-        self._http = httpx.Client(timeout=_SECONDS, auth=settings.prefect_auth(), verify=verify)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._http.close()
+        super().__init__(settings)
+        self._ui = settings.prefect_ui
 
     def find(self, keys: Iterable[str]) -> dict[str, StoredPage]:
         """Return those of the pages that exist, by key."""
         wanted, found = list(dict.fromkeys(keys)), {}
         for first in range(0, len(wanted), MOST_AT_ONCE):
             some = {"artifacts": {"key": {"any_": wanted[first : first + MOST_AT_ONCE]}}, "limit": MOST_AT_ONCE}
-            for one in self._call("POST", "artifacts/latest/filter", some):
+            for one in self.call("POST", "artifacts/latest/filter", some):
                 found[one["key"]] = _page(one, one["latest_id"])
         return found
 
@@ -64,7 +55,7 @@ class PageStore:
         """Return the versions of artifacts whose key begins so, newest first, at most 200 after about `offset`."""
         # Prefect finds the text anywhere in a key, and counts in `offset` what it finds.
         asked = {"artifacts": {"key": {"like_": beginning_of_key}}, "sort": "CREATED_DESC", "limit": MOST_AT_ONCE}
-        found = self._call("POST", "artifacts/filter", asked | {"offset": offset})
+        found = self.call("POST", "artifacts/filter", asked | {"offset": offset})
         return [_page(one, one["id"]) for one in found if (one["key"] or "").startswith(beginning_of_key)]
 
     def write(
@@ -72,22 +63,22 @@ class PageStore:
     ) -> None:
         """Update a page in place, or create it."""
         body = {"data": markdown, "description": description, "metadata_": dict(values)}
-        if known is None or self._request("PATCH", f"artifacts/{known.id}", body).status_code == httpx.codes.NOT_FOUND:
-            self._call("POST", "artifacts/", body | {"key": key, "type": "markdown"})
+        if known is None or self.request("PATCH", f"artifacts/{known.id}", body).status_code == httpx.codes.NOT_FOUND:
+            self.call("POST", "artifacts/", body | {"key": key, "type": "markdown"})
 
     def delete(self, page: StoredPage) -> None:
         """Delete a version of an artifact, which may be gone already."""
-        self._request("DELETE", f"artifacts/{page.id}")
+        self.request("DELETE", f"artifacts/{page.id}")
 
     def runs(self, *names: str) -> Sequence[Mapping[str, Any]]:
         """Return the newest runs of these names."""
         asked = {"flow_runs": {"name": {"any_": list(names)}}, "sort": "START_TIME_DESC", "limit": 5}
-        found: Sequence[Mapping[str, Any]] = self._call("POST", "flow_runs/filter", asked)
+        found: Sequence[Mapping[str, Any]] = self.call("POST", "flow_runs/filter", asked)
         return found
 
     def has_completed_since(self, run: str, since: datetime) -> bool:
         """Return whether a run of the same deployment has completed since then; also if the run is gone."""
-        answer = self._request("GET", f"flow_runs/{run}")
+        answer = self.request("GET", f"flow_runs/{run}")
         if answer.status_code == httpx.codes.NOT_FOUND:
             return True
         wanted = {"state": {"type": {"any_": ["COMPLETED"]}}, "end_time": {"after_": since.isoformat()}}
@@ -95,21 +86,7 @@ class PageStore:
             "flow_runs": wanted | {"deployment_id": {"any_": [answer.json()["deployment_id"]]}},
             "limit": 1,
         }
-        return bool(self._call("POST", "flow_runs/filter", asked))
-
-    def _call(self, method: str, path: str, body: object = None) -> Any:
-        return self._request(method, path, body).json()
-
-    def _request(self, method: str, path: str, body: object = None) -> httpx.Response:
-        where = f"{self._api}/{path}"
-        try:
-            answer = self._http.request(method, where, json=body)
-        except httpx.HTTPError as error:
-            raise PrefectUnreachable(f"no answer: {error}", where=where, next_step="labelyard doctor") from error
-        if answer.is_error and answer.status_code != httpx.codes.NOT_FOUND:
-            what = f"{answer.status_code} {answer.text[:200]}"
-            raise PrefectUnreachable(what, where=where, next_step="labelyard doctor")
-        return answer
+        return bool(self.call("POST", "flow_runs/filter", asked))
 
 
 def _page(found: Mapping[str, Any], page_id: str) -> StoredPage:

@@ -17,11 +17,12 @@ from labelyard.domain.states import BatchState
 from labelyard.ledger import batches, datasets, workload
 from labelyard.ledger.tables import Batch, History
 from labelyard.ledger.workload import Marker
-from labelyard.operations.figure_words import headline, moment
+from labelyard.operations.figure_words import headline
 from labelyard.operations.figures import Figures, figures
+from labelyard.operations.moments import moment, moment_and_zone
 from labelyard.orchestration.batch_artifact import batch_markdown
 from labelyard.orchestration.best_effort import best_effort
-from labelyard.orchestration.operations_artifact import operations_markdown
+from labelyard.orchestration.operations_artifact import operations_markdown, plot_line
 from labelyard.orchestration.page_links import (
     OPERATIONS,
     batch_key,
@@ -57,7 +58,7 @@ def _update(context: Context, store: PageStore) -> None:
         marker, now = workload.marker(tx), tx.now
         if known is not None and _is_current(known, marker, now):
             return
-        seen = figures(tx)
+        seen = figures(tx, zone=context.settings.zone)
         names = sorted(spec.name for spec in datasets.current(tx))
     of_this_ledger = known is not None and known.values.get("ledger") == marker.ledger
     last = int(known.values.get("history", 0)) if known and of_this_ledger else None
@@ -66,7 +67,7 @@ def _update(context: Context, store: PageStore) -> None:
     pages = store.find([OPERATIONS, *map(dataset_key, names), *map(release_key, names), *_named(seen)])
     for name in names:
         with context.ledger.read_only() as tx:
-            of_dataset = figures(tx, name)
+            of_dataset = figures(tx, name, context.settings.zone)
         _write(store, of_dataset, pages | store.find(_named(of_dataset)), marker, history)
     _write(store, seen, pages | store.find(map(dataset_key, names)), marker, history, names)
     _delete_pages_of_healed_failures(context, store)
@@ -105,14 +106,17 @@ def _write(
     """
     key = dataset_key(seen.dataset) if seen.dataset else OPERATIONS
     known, links = pages.get(key), store.links(pages)
-    digest = _digest(operations_markdown(seen, links, names), seen.verdict, str(seen.days))
+    plot = plot_url(seen)
+    page = operations_markdown(seen, links, names, plot)
+    # Without the image: another machine draws other pixels of the same days, or none.
+    words = page.replace(f"{plot_line(plot)}\n\n", "") if plot else page
+    digest = _digest(words, seen.verdict, str(seen.days), str(seen.zone))
     is_same = known is not None and known.values.get("digest") == digest
     changed_at = known.values.get("changed_at", "") if known and is_same else seen.at.isoformat()
     up = f"[all datasets](<{links.url(OPERATIONS)}>) · " if seen.dataset else ""
-    measured = f"{moment(seen.at)} UTC, {up}{seen.dataset or 'all datasets'}, from the ledger"
-    unchanged = f"; nothing has changed since {moment(datetime.fromisoformat(changed_at))}" if is_same else ""
-    plot = plot_url(seen)
-    page = operations_markdown(seen, links, names, plot)
+    measured = f"{moment_and_zone(seen.at, seen.zone)}, {up}{seen.dataset or 'all datasets'}, from the ledger"
+    since = moment(datetime.fromisoformat(changed_at), seen.zone)
+    unchanged = f"; nothing has changed since {since}" if is_same else ""
     note = "" if plot or is_available() else f"\n\n{_WITHOUT_PLOT}"
     values = {
         "digest": digest,
@@ -153,7 +157,7 @@ def _update_batches(context: Context, store: PageStore, names: Sequence[str]) ->
     for name in names:
         runs = store.runs(f"ingest {name}", f"export {name}")
         with context.ledger.read_only() as tx:
-            markdown, description, healed = batch_markdown(tx, name, store.links(pages), runs)
+            markdown, description, healed = batch_markdown(tx, name, store.links(pages), context.settings.zone, runs)
         known = pages.get(batch_key(name))
         digest = _digest(markdown)
         if known is None or known.values.get("digest") != digest:
@@ -170,11 +174,20 @@ def _delete_pages_of_healed_failures(context: Context, store: PageStore) -> None
     if not pages:
         return
     with context.ledger.read_only() as tx:
-        healed = {failure_key(name) for name in tx.scalars(select(Batch.id).where(Batch.error.is_(None)))}
+        names = [spec.name for spec in datasets.current(tx, retired=True)]
+        of_pages = [one for page in pages for one in _batches_with_page(page.key, names)]
+        without_error = select(Batch.id).where(Batch.id.in_(of_pages), Batch.error.is_(None))
+        healed = set(map(failure_key, tx.scalars(without_error)))
     for page in pages:
         general = page.key == failure_key("labelyard") and page.run is not None
         if page.key in healed or (general and store.has_completed_since(page.run or "", page.updated)):
             store.delete(page)
+
+
+def _batches_with_page(key: str, names: Sequence[str]) -> Sequence[str]:
+    """Return the ids that a batch of one of these datasets must have to have this page of a failure."""
+    ids = [f"{name}-{key.rpartition('-')[2]}" for name in names]
+    return [one for one in ids if failure_key(one) == key]
 
 
 def _digest(*texts: str) -> str:

@@ -13,7 +13,8 @@ from labelyard.context import Context
 from labelyard.cvat_names import server_of
 from labelyard.domain.tasks import CloudCredentials, CloudStorage
 from labelyard.errors import CvatCrashed, CvatRefused, CvatUnauthorized, SettingsError, UnclearAnswer
-from labelyard.settings import CloudSettings, Settings, StoreSettings
+from labelyard.server_settings import CloudSettings, StoreSettings
+from labelyard.settings import Settings
 
 _log = logging.getLogger(__name__)
 

@@ -32,11 +32,12 @@ from labelyard.errors import (
     ObjectChanged,
     ObjectDeleted,
     ObjectRefused,
+    SettingsError,
     StoreError,
     StoreUnauthorized,
     StoreUnreachable,
 )
-from labelyard.settings import StoreSettings
+from labelyard.server_settings import StoreSettings
 
 CONFIG = Config(
     user_agent=f"labelyard/{__version__}",  # botocore builds its own for each request, at a tenth of its cost
@@ -82,7 +83,12 @@ S3_NEXT_STEPS = {
 
 
 def boto_client(service: str, settings: StoreSettings, endpoint_url: str | None, config: Config = CONFIG) -> Any:
-    """Return a boto3 client with the credentials of the settings; boto3's own sources supply what they lack."""
+    """Return a boto3 client with the credentials of the settings; boto3's own sources supply what they lack.
+
+    Raises SettingsError if they are in a block that was not read.
+    """
+    if settings.block:
+        raise SettingsError(f"the block {settings.block} was not read", where="LABELYARD_STORE__BLOCK")
     secret = settings.secret_access_key
     core = botocore.session.get_session()
     core.register_component("data_loader", _loader())

@@ -13,7 +13,7 @@ from botocore.config import Config
 
 from labelyard.domain.objects import StoredObject, s3_url, version_id
 from labelyard.errors import STORE_UNAVAILABLE, ObjectDeleted, ObjectRefused, StoreError
-from labelyard.settings import StoreSettings
+from labelyard.server_settings import StoreSettings
 from labelyard.storage.boto import ARCHIVED, CONFIG, S3_NEXT_STEPS, boto_client, boto_errors
 from labelyard.storage.spool import Spool, open_spool
 

@@ -11,12 +11,14 @@ import json
 import os
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from labelyard.errors import ProcessFailed, SettingsError
+from labelyard.blocks import complete
+from labelyard.errors import PrefectUnreachable, ProcessFailed, SettingsError
 from labelyard.ledger import Ledger
 from labelyard.orchestration import CAUGHT_UP, NOTHING_NEW, SERVER_UNAVAILABLE, TRIED_AGAIN, WAITING_FOR_CVAT
 from labelyard.orchestration.fast_worker import is_supported, slower_without, worker_type
@@ -48,6 +50,7 @@ _LABELYARD = (sys.executable, "-m", "labelyard")
 _SERVER_MODULE = "labelyard.orchestration.fast_worker.server"
 _PROCESS_WORKER_SETTINGS = {"PREFECT_WORKER_QUERY_SECONDS": "2"}  # by default it polls every 10 seconds
 _SECONDS_BETWEEN_VACUUMS = 600
+_SECONDS_BETWEEN_BLOCKS = 2.0
 _START_SECONDS = 180.0  # generous: the first start of Prefect on a slow machine takes a minute
 
 
@@ -100,7 +103,10 @@ def start_stack(supervisor: Supervisor, settings: Settings, report: Callable[[st
         report("Prefect's server …")
         supervisor.start(prefect_server(settings, environment))
     report("deployments …")
-    supervisor.run(Process("deploy", [*_LABELYARD, "deploy"], environment, ready_within=_START_SECONDS))
+    # The server of this folder is its ledger's, even if that is a new one.
+    mine = ["--replace"] if settings.prefect_api_url is None else []
+    supervisor.run(Process("deploy", [*_LABELYARD, "deploy", *mine], environment, ready_within=_START_SECONDS))
+    _wait_for_blocks(supervisor, settings, report)
     report("worker and watcher …")
     port = settings.watch.port or free_ports(1)[0]
     health = f"http://{settings.watch.host}:{port}/healthz"
@@ -108,6 +114,26 @@ def start_stack(supervisor: Supervisor, settings: Settings, report: Callable[[st
     if (lock := FOLDER / _LOCK).exists():
         lock.write_text(_STARTED)
     return Links(api, settings.prefect_ui, health, operations_url(settings))
+
+
+def _wait_for_blocks(supervisor: Supervisor, settings: Settings, report: Callable[[str], None]) -> None:
+    """Wait until the blocks that the settings name can be read: a person creates them in the server just started."""
+    reported, due = "", 0.0
+
+    def complete_now() -> bool:
+        nonlocal reported, due
+        if time.monotonic() < due:
+            return False
+        try:
+            complete(settings)
+        except (SettingsError, PrefectUnreachable) as error:
+            if str(error) != reported:
+                report(f"waiting for a block, {error}\n  Prefect's UI: {settings.prefect_ui}/blocks")
+            reported, due = str(error), time.monotonic() + _SECONDS_BETWEEN_BLOCKS
+            return False
+        return True
+
+    supervisor.watch(complete_now)
 
 
 def free_ports(count: int) -> list[int]:

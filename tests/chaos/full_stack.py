@@ -23,7 +23,8 @@ from labelyard.demo.environment import (
     enter_environment,
     sandbox_process,
 )
-from labelyard.settings import StoreSettings, load_settings
+from labelyard.server_settings import StoreSettings
+from labelyard.settings import load_settings
 from labelyard.storage.boto import boto_client
 from labelyard.supervisor import Process, RestartPolicy, Supervisor, prints
 from tests.chaos.servers import faulty_store, serving

@@ -40,7 +40,8 @@ from labelyard.pipeline.export_annotations import export_annotations
 from labelyard.pipeline.handle_notifications import PipelineHandler
 from labelyard.pipeline.publish_events import publish_events
 from labelyard.pipeline.sweep import sweep
-from labelyard.settings import Settings, StoreSettings
+from labelyard.server_settings import StoreSettings
+from labelyard.settings import Settings
 from labelyard.sources.queues.sqs import SqsQueue
 from labelyard.sources.watcher import Watcher
 from labelyard.storage.store import Store

@@ -6,16 +6,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
+import httpx
 import pytest
 from prefect.blocks.system import Secret
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from labelyard.operations.doctor.check import CheckResult, Status
 from labelyard.operations.doctor.runner import run_checks
-from labelyard.orchestration.doctor_checks import PREFECT_CHECKS
+from labelyard.orchestration.doctor_checks import PREFECT_CHECKS, _check_secrets
 from labelyard.settings import Settings
 from tests.support.fresh_ledger import create_ledger
 from tests.support.prefect_server import RUN_SECONDS, PrefectServer
+from tests.support.scripted_server import serve_script
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.prefect, pytest.mark.timeout(600)]
@@ -74,3 +76,12 @@ def test_secrets_in_a_server_without_a_login_are_a_warning_that_names_the_blocks
     assert "a password" not in found.message
     assert "PREFECT_SERVER_API_AUTH_STRING" in found.next_step
     prefect_server.call("DELETE", f"/block_documents/{block}")
+
+
+@pytest.mark.parametrize(("status", "found"), [(401, Status.OK), (403, Status.OK), (200, Status.WARNING)])
+def test_a_password_in_the_settings_does_not_prove_that_the_server_asks_for_it(status: int, found: Status) -> None:
+    block = {"name": "x", "block_type": {"slug": "secret"}, "block_schema": {"fields": {"secret_fields": ["value"]}}}
+    script = {("POST", "/api/block_documents/filter"): [(status, [block])]}
+    with serve_script(script) as server, httpx.Client(base_url=f"{server.url}/api", auth=("me", "password")) as http:
+        assert _check_secrets(http).status is found
+        assert "authorization" not in server.received[0].headers

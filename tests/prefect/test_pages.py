@@ -12,8 +12,11 @@ from click.testing import CliRunner
 
 from labelyard.cli import labelyard
 from labelyard.context import Context
+from labelyard.errors import SettingsError
 from labelyard.ledger import batches
+from labelyard.ledger.workload import marker
 from labelyard.orchestration import page_updates
+from labelyard.orchestration.one_installation import refuse_second_installation
 from labelyard.orchestration.page_links import batch_key
 from labelyard.orchestration.page_store import PageStore
 from labelyard.orchestration.page_updates import REFRESH_AFTER, update_pages
@@ -22,6 +25,7 @@ from labelyard.storage import Store
 from tests.support.busy_ledger import BusyLedger
 from tests.support.fresh_ledger import create_ledger
 from tests.support.prefect_server import PrefectServer
+from tests.support.prefect_workspace import RARELY
 
 pytestmark = [pytest.mark.prefect, pytest.mark.timeout(600)]
 
@@ -43,6 +47,47 @@ def context(busy: BusyLedger, prefect_server: PrefectServer) -> Context:
 def latest(server: PrefectServer, key: str) -> Any:
     [found] = server.call("POST", "/artifacts/filter", {"artifacts": {"key": {"any_": [key]}}})
     return found
+
+
+def test_a_server_that_shows_the_pages_of_another_ledger_is_refused(
+    busy: BusyLedger, context: Context, tmp_path: Path, prefect_server: PrefectServer
+) -> None:
+    update_pages(context)
+    refuse_second_installation(context.settings)
+    elsewhere = context.settings.model_copy(update={"ledger": f"sqlite:///{tmp_path / 'none.db'}"})
+    refuse_second_installation(elsewhere)  # a machine without the ledger may deploy
+    environment = {
+        "LABELYARD_LEDGER": create_ledger(tmp_path / "second.db"),
+        "PREFECT_API_URL": prefect_server.api_url,
+        "LABELYARD_TIMEZONE": "Asia/Kolkata",
+    }
+    before = prefect_server.call("POST", "/deployments/filter", {})
+    refused = CliRunner().invoke(labelyard, ["deploy"], env=environment).exception
+    assert isinstance(refused, SettingsError)
+    assert "its pages are of another ledger, last drawn" in refused.what
+    assert refused.what.endswith(" IST")
+    assert refused.where == prefect_server.api_url
+    assert refused.next_step.endswith("labelyard deploy --replace")
+    assert prefect_server.call("POST", "/deployments/filter", {}) == before
+    assert latest(prefect_server, "operations")["metadata_"]["ledger"] == ledger_id(busy)
+
+
+@pytest.mark.slow
+def test_a_server_of_a_lost_ledger_is_taken_over_if_a_person_says_so(
+    context: Context, tmp_path: Path, prefect_server: PrefectServer
+) -> None:
+    update_pages(context)
+    second = BusyLedger(create_ledger(tmp_path / "second.db"))
+    prefect_server.command("labelyard", "deploy", "--replace", LABELYARD_LEDGER=second.url, **RARELY)
+    assert latest(prefect_server, "operations")["metadata_"]["ledger"] == ledger_id(second)
+    with pytest.raises(SettingsError, match="another installation"):
+        refuse_second_installation(context.settings)
+    second.ledger.close()
+
+
+def ledger_id(busy: BusyLedger) -> str:
+    with busy.ledger.read_only() as tx:
+        return marker(tx).ledger
 
 
 def test_a_page_is_updated_in_place_and_only_when_something_changed_or_it_is_old(

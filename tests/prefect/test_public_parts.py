@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import prefect
@@ -20,6 +20,7 @@ from labelyard.orchestration.fast_worker import INSTALL, SUPPORTED_PREFECT, is_s
 from labelyard.supervisor.stack import free_ports
 from tests.support.emulator import StoreServer
 from tests.support.pictures import jpeg
+from tests.support.prefect_blocks import create_block
 from tests.support.prefect_server import RUN_SECONDS, PrefectServer, serving
 from tests.support.prefect_workspace import RARELY, PrefectWorkspace, new_workspace
 from tests.support.waiting import eventually
@@ -56,6 +57,17 @@ def orphan(server: PrefectServer, printed: str) -> str:
     return run
 
 
+def in_blocks(server: PrefectServer, settings: Mapping[str, str]) -> dict[str, str]:
+    """Move the settings of CVAT and store into blocks of the server, and name these instead."""
+    rest = dict(settings)
+    for variable, block_type in (("LABELYARD_CVAT__DEFAULT", "labelyard-cvat"), ("LABELYARD_STORE", "labelyard-store")):
+        moved = [name for name in rest if name.startswith(f"{variable}__")]
+        data = {name.removeprefix(f"{variable}__").lower(): rest.pop(name) for name in moved}
+        create_block(server.api_url, block_type, "street", data)
+        rest[f"{variable}__BLOCK"] = "street"
+    return rest
+
+
 @pytest.fixture(scope="module")
 def workspace(
     server: PrefectServer,
@@ -64,9 +76,10 @@ def workspace(
     store_server: StoreServer,
     sandbox_url: str,
 ) -> Iterator[PrefectWorkspace]:
+    """A worker whose CVAT and store are blocks."""
     folder = tmp_path_factory.mktemp("worker")
     workspace = new_workspace(folder, store_server, sandbox_url)
-    with server.worker("labelyard", "process", folder, **workspace.settings, **WORKER):
+    with server.worker("labelyard", "process", folder, **in_blocks(server, workspace.settings), **WORKER):
         yield workspace
 
 

@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from pydantic import SecretStr
 
-from labelyard.settings import StoreSettings
+from labelyard.server_settings import StoreSettings
 from labelyard.storage import Store
 from labelyard.storage.boto import boto_client
 from labelyard.supervisor.stack import free_ports

@@ -32,7 +32,8 @@ from labelyard.pipeline.export_annotations import Exported, export_annotations
 from labelyard.pipeline.register_objects import sweep_sources
 from labelyard.pipeline.upload_data import upload_data
 from labelyard.pipeline.wait_for_status import wait_for_status
-from labelyard.settings import CvatSettings, Settings, StoreSettings
+from labelyard.server_settings import CvatSettings, StoreSettings
+from labelyard.settings import Settings
 from tests.support.cvat_families import rules_for
 from tests.support.cvat_tasks import wait_for_frames
 from tests.support.pictures import picture

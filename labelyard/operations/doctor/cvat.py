@@ -23,10 +23,13 @@ _MAY_MANAGE = frozenset({"owner", "maintainer"})
 
 
 def checks(installation: Installation) -> Mapping[str, Check]:
-    """Return a check for each CVAT that a dataset or the settings name."""
-    names = {spec.cvat for spec in installation.datasets} | set(installation.settings.cvat)
+    """Return a check for each CVAT that a dataset or the settings name; none for one whose block could not be read."""
+    cvats = installation.settings.cvat
+    names = {spec.cvat for spec in installation.datasets} | set(cvats)
+    unread = {name.replace("-", "_") for name, at in cvats.items() if at.block}
     if not names:
         return {"CVAT": _no_cvat}
+    names -= {name for name in names if server_of(name).replace("-", "_") in unread}
     return {f"CVAT {name}": partial(_check_cvat, name) for name in sorted(names)}
 
 

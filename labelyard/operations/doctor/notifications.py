@@ -12,8 +12,14 @@ from labelyard.sources.queues import open_queue
 
 
 def checks(installation: Installation) -> Mapping[str, Check]:
-    """Return the check of the queue, and with a queue one check for each dataset."""
-    specs = installation.datasets if installation.settings.watch.queue_url else ()
+    """Return the check of the queue, and with a queue one check for each dataset.
+
+    A queue whose keys are in a block that could not be read is not asked.
+    """
+    settings = installation.settings
+    if settings.watch.queue_url and settings.store.block:
+        return {}
+    specs = installation.datasets if settings.watch.queue_url else ()
     datasets = {f"notification of {spec.name}": partial(_check_notification, spec) for spec in specs}
     return {"queue": check_queue, **datasets}
 

@@ -15,7 +15,12 @@ from labelyard.storage.store import Store
 
 
 def checks(installation: Installation) -> Mapping[str, Check]:
-    """Return a check for each source and each export destination, and one for the spool."""
+    """Return a check for each source and each export destination, and one for the spool.
+
+    A store whose block could not be read is not asked.
+    """
+    if installation.settings.store.block:
+        return {"spool": check_spool}
     specs = installation.datasets
     prefixes = {(source.bucket, source.prefix) for spec in specs for source in spec.sources}
     prefixes |= {(spec.export_bucket, spec.export.prefix) for spec in specs}

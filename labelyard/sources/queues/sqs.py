@@ -11,7 +11,8 @@ from typing import Any
 from botocore.config import Config
 
 from labelyard.errors import SettingsError, StoreUnreachable
-from labelyard.settings import Settings, StoreSettings
+from labelyard.server_settings import StoreSettings
+from labelyard.settings import Settings
 from labelyard.sources.queues.queue import QueueDepth, QueueMessage
 from labelyard.storage.boto import CONFIG, boto_client, boto_errors
 

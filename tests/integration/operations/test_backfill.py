@@ -21,7 +21,8 @@ from labelyard.ledger.tables import Batch, History, Object
 from labelyard.operations import manual
 from labelyard.operations.backfill import backfill
 from labelyard.pipeline.register_objects import Registered, register_objects, sweep_sources
-from labelyard.settings import Settings, StoreSettings
+from labelyard.server_settings import StoreSettings
+from labelyard.settings import Settings
 from labelyard.sources.notifications import NotifiedObject
 from tests.support.emulator import StoreServer
 from tests.support.fresh_ledger import create_ledger

@@ -19,7 +19,8 @@ from labelyard.operations.doctor.check import CheckResult, Status
 from labelyard.operations.doctor.checks import CHECKS
 from labelyard.operations.doctor.runner import run_checks
 from labelyard.orchestration.doctor_checks import PREFECT_CHECKS
-from labelyard.settings import CvatSettings, Settings, UpSettings, WatchSettings
+from labelyard.server_settings import CvatSettings
+from labelyard.settings import Settings, UpSettings, WatchSettings
 from labelyard.sources.notification_setup import NotificationSetup
 from labelyard.supervisor.stack import free_ports, lock_folder
 from tests.support.emulator import StoreServer

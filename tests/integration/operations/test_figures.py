@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from click.testing import CliRunner
@@ -20,6 +21,7 @@ from labelyard.ledger.history import record
 from labelyard.ledger.situation import NOT_COLLECTED
 from labelyard.ledger.workload import marker
 from labelyard.operations.figure_words import lines
+from labelyard.operations.figures import read_figures
 from labelyard.orchestration.operations_artifact import operations_markdown
 from labelyard.orchestration.page_links import PageLinks
 from tests.support.busy_ledger import DAY, HOUR, MONDAY, BusyLedger
@@ -97,6 +99,29 @@ def test_work_of_today_and_a_rejected_job_are_counted(busy: BusyLedger) -> None:
     busy.read_jobs(batch, 20, (2,), JobStatus.COMPLETED)
     [ben] = busy.figures().people
     assert (ben.open_jobs, ben.images_today, ben.images_week, ben.returned) == (0, 20, 20, 1)
+
+
+def test_days_weeks_and_times_are_those_of_the_teams_time_zone(busy: BusyLedger) -> None:
+    busy.now = datetime(2026, 3, 29, 21, 30, tzinfo=UTC)  # Sunday 23:30 in Berlin, whose clocks went forward at 2:00
+    late = busy.batch(20, 1)
+    busy.read_jobs(late, 20, (1,), JobStatus.COMPLETED)
+    busy.now += HOUR
+    early = busy.batch(30, 1)
+    busy.read_jobs(early, 30, (1,), JobStatus.COMPLETED)
+    with busy.ledger.transaction() as tx:
+        outages.begin(tx, outages.QUEUE, "no answer")
+    utc, berlin = busy.figures(), read_figures(busy.ledger, None, ZoneInfo("Europe/Berlin"))
+    assert [(str(day.date), day.arrived) for day in utc.days[-2:]] == [("2026-03-28", 0), ("2026-03-29", 50)]
+    assert [(str(day.date), day.arrived) for day in berlin.days[-2:]] == [("2026-03-29", 20), ("2026-03-30", 30)]
+    assert [(one.images_today, one.images_week) for one in utc.people] == [(50, 50)]
+    assert [(one.images_today, one.images_week) for one in berlin.people] == [(30, 30)]
+    page, text = operations_markdown(berlin, PageLinks("http://ui")), "\n".join(lines(berlin))
+    assert "the oldest batch since Sun 29 Mar 23:30" in page
+    assert "the oldest batch since Sun 29 Mar 23:30" in text
+    assert "queue is down since Mon 30 Mar 00:30 CEST" in text
+    assert "| queue | **down** | Mon 30 Mar 00:30 |" in page
+    assert "queue is down since Sun 29 Mar 22:30 UTC" in "\n".join(lines(utc))
+    assert (berlin.document()["zone"], berlin.document()["at"].utcoffset()) == ("Europe/Berlin", timedelta())
 
 
 def test_a_server_that_is_back_is_up_since_then(working: BusyLedger) -> None:

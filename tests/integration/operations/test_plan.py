@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 from sqlalchemy import func, select
 
-from labelyard.domain.plan import Difference, diff
+from labelyard.domain.plan import Action, Difference, Sign, Topic, diff
+from labelyard.domain.schedules import Timing, Verb
 from labelyard.errors import InputError, LabelyardError, PrefectUnreachable
 from labelyard.ledger import datasets
 from labelyard.ledger.tables import History, Object
 from labelyard.operations import manual
+from labelyard.operations.plan import plan_datasets
 from tests.support.planning import Run, plan_of, write
 from tests.support.workspace import Workspace, complete_and_export, ingest
 
@@ -135,6 +138,32 @@ def test_a_server_that_is_away_stops_only_its_part(workspace: Workspace, nowhere
     plan = plan_of(workspace, nowhere)
     assert list(plan.not_compared) == ["street: schedules", "street: people", "street: tasks"]
     assert [one.topic for one in plan.differences] == ["objects"]
+
+
+class SchedulesThatCount:
+    """Schedules of which none differs; the datasets of each question."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[str]] = []
+
+    def compare(self, declared: Mapping[str, Mapping[Verb, Timing]]) -> list[Difference]:
+        self.asked.append(list(declared))
+        return [Difference(name, Topic.SCHEDULES, Sign.NOTE, "sweep", "paused", Action.REPORT) for name in declared]
+
+    def carry_out(self, step: Difference, declared: Mapping[Verb, Timing]) -> None:
+        raise AssertionError(step, declared)
+
+
+def test_prefect_is_asked_once_for_the_schedules_of_all_datasets(workspace: Workspace) -> None:
+    with workspace.context.ledger.transaction() as tx:
+        datasets.apply(tx, workspace.spec.model_copy(update={"name": "lane"}))
+    counting = SchedulesThatCount()
+    plan = plan_datasets(workspace.context, [], counting)
+    assert counting.asked == [["lane", "street"]]
+    assert [(one.dataset, one.topic) for one in plan.differences] == [
+        ("lane", Topic.SCHEDULES),
+        ("street", Topic.SCHEDULES),
+    ]
 
 
 def test_the_objects_and_people_of_a_retired_dataset_are_not_compared(workspace: Workspace, nowhere: str) -> None:

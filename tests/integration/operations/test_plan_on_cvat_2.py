@@ -109,7 +109,7 @@ def test_the_project_of_a_retired_dataset_is_compared_while_batches_need_it(stre
 def test_a_project_of_another_account_stops_only_its_part(street: Workspace, nowhere: str) -> None:
     street.sandbox.sandbox.db.execute("UPDATE project SET owner = (SELECT id FROM user WHERE username = 'ann')")
     plan = plan_of(street, nowhere)
-    assert list(plan.not_compared) == ["street: labels", "street: schedules"]
+    assert list(plan.not_compared) == ["street: schedules", "street: labels"]
     assert "belongs to another account" in str(plan.not_compared["street: labels"])
 
 

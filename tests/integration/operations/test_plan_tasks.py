@@ -21,7 +21,7 @@ from labelyard.operations.plan import survey_tasks
 from labelyard.operations.reassign import reassign
 from labelyard.pipeline.acquire_batch import acquire_batch
 from labelyard.pipeline.collect_finished import collect
-from labelyard.settings import CvatSettings
+from labelyard.server_settings import CvatSettings
 from tests.support.workspace import USERS, Workspace, complete_and_export, export, ingest
 
 

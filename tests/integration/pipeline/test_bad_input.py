@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from labelyard.errors import CvatUnauthorized, NoUsableImage, StoreError, StoreUnreachable
 from labelyard.ledger import batches, history, objects
 from labelyard.pipeline.register_objects import sweep_sources
-from labelyard.settings import StoreSettings
+from labelyard.server_settings import StoreSettings
 from labelyard.storage.store import Store
 from tests.support.pictures import picture
 from tests.support.workspace import Workspace, ingest

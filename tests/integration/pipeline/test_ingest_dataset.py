@@ -17,7 +17,7 @@ from labelyard.operations.backfill import Selection, backfill
 from labelyard.pipeline.publish_events import EventToPublish, publish_events
 from labelyard.pipeline.register_objects import sweep_sources
 from labelyard.pipeline.sweep import ingest_dataset
-from labelyard.settings import StoreSettings
+from labelyard.server_settings import StoreSettings
 from labelyard.storage.store import Store
 from tests.support.workspace import Workspace, ingest
 

@@ -16,7 +16,7 @@ from labelyard.operations.explain import explain
 from labelyard.operations.probe_servers import probe
 from labelyard.pipeline.collect_finished import collect
 from labelyard.pipeline.register_objects import sweep_sources
-from labelyard.settings import StoreSettings
+from labelyard.server_settings import StoreSettings
 from labelyard.storage.store import Store
 from tests.support.pictures import picture
 from tests.support.workspace import Workspace, ingest

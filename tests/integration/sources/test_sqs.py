@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from labelyard.errors import SettingsError, StoreError, StoreUnreachable
-from labelyard.settings import StoreSettings
+from labelyard.server_settings import StoreSettings
 from labelyard.sources.queues.sqs import SqsQueue
 from labelyard.supervisor.stack import free_ports
 from tests.support.emulator import StoreServer

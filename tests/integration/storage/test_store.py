@@ -26,7 +26,7 @@ from labelyard.errors import (
     StoreUnauthorized,
     StoreUnreachable,
 )
-from labelyard.settings import StoreSettings
+from labelyard.server_settings import StoreSettings
 from labelyard.sources.parsers import parse_message
 from labelyard.storage import Store
 from labelyard.storage.boto import parse_time

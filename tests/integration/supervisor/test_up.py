@@ -21,14 +21,15 @@ from labelyard.ledger import Ledger, history
 from labelyard.orchestration.fast_worker import INSTALL, is_supported
 from labelyard.supervisor.stack import free_ports, lock_folder
 from tests.support.fresh_ledger import create_ledger
+from tests.support.prefect_blocks import create_block
 from tests.support.waiting import wait_until
 
 _PATIENT = 240.0
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    """The settings of a machine with a ledger, and with nothing to do."""
+def environment(tmp_path: Path, request: pytest.FixtureRequest) -> dict[str, str]:
+    """The settings of a machine with a ledger, and with nothing to do; with others as the fixture's parameter."""
     (tmp_path / ".labelyard").mkdir(mode=0o700)
     create_ledger(tmp_path / ".labelyard" / "ledger.db")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "LABELYARD_"))}
@@ -39,6 +40,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
         "LABELYARD_DEPLOY__COLLECT_SECONDS": "86400",
         "LABELYARD_DEPLOY__SWEEP_SECONDS": "86400",
         "LABELYARD_DEPLOY__HOUSEKEEPING_SECONDS": "86400",
+        **getattr(request, "param", {}),
     }
 
 
@@ -93,12 +95,17 @@ def up(
 @pytest.mark.slow
 @pytest.mark.prefect
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("environment", [{"LABELYARD_STORE__BLOCK": "bucket"}], indirect=True)
 def test_up_starts_every_process_restarts_those_that_end_and_stops_all_on_ctrl_c(
     up: subprocess.Popen[bytes], tmp_path: Path, environment: dict[str, str]
 ) -> None:
     said, health = tmp_path / "said", f"http://127.0.0.1:{environment['LABELYARD_WATCH__PORT']}/healthz"
-    wait_until(lambda: "Ctrl-C stops everything" in said.read_text(), up, said, _PATIENT)
     ui = f"http://127.0.0.1:{environment['LABELYARD_UP__PREFECT_PORT']}"
+    wait_until(lambda: "waiting for a block" in said.read_text(), up, said, _PATIENT)
+    assert "block labelyard-store/bucket: Prefect has no such block" in said.read_text()
+    assert f"{ui}/blocks" in said.read_text()
+    create_block(f"{ui}/api", "labelyard-store", "bucket", {"region": "eu-central-1"})
+    wait_until(lambda: "Ctrl-C stops everything" in said.read_text(), up, said, _PATIENT)
     for missing_or_link in (
         f"{ui}/runs",
         f"{ui}/artifacts/key/operations",

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelyard.domain.throughput import LONGEST_SPAN, Day, DoneJob, days_with_backlog, forecast, images_per_hour
+from labelyard.domain.throughput import (
+    LONGEST_SPAN,
+    Day,
+    DoneJob,
+    days_with_backlog,
+    forecast,
+    images_per_hour,
+    midnights,
+    monday,
+)
 
 FIRST = date(2026, 11, 17)
 NINE = datetime(2026, 11, 30, 9, tzinfo=UTC)
@@ -75,3 +85,56 @@ def test_a_night_between_two_jobs_does_not_count_as_work() -> None:
 def test_without_a_job_of_known_time_there_is_no_rate() -> None:
     assert images_per_hour([]) is None
     assert images_per_hour([done(30, None, HOUR)]) is None
+
+
+# --- days in a time zone ---
+
+BERLIN = ZoneInfo("Europe/Berlin")
+ZONES = st.sampled_from([
+    "UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Asia/Beirut", "America/Havana",
+    "Australia/Lord_Howe", "Pacific/Apia", "Pacific/Kiritimati",
+]).map(ZoneInfo)  # fmt: skip
+"""Zones whose clocks change at midnight, across midnight, by half an hour, and by a whole day (Apia, in 2011)."""
+
+
+@given(st.integers(1262304000, 1893456000), ZONES, st.integers(0, 20))  # 2010 to 2030
+def test_a_time_is_within_the_day_that_a_clock_of_the_zone_shows(second: int, zone: ZoneInfo, before: int) -> None:
+    now = datetime.fromtimestamp(second, UTC)
+    edges = midnights(now, zone, before)
+    assert len(edges) == before + 2
+    assert edges[-2] <= now < edges[-1]
+    assert list(edges) == sorted(edges)
+    today = now.astimezone(zone).date()
+    assert edges[-2].astimezone(zone).date() == today
+    assert (edges[-2] - timedelta(microseconds=1)).astimezone(zone).date() < today
+    week = monday(now, zone)
+    assert week <= edges[-2]
+    assert now - week < timedelta(days=8)
+    assert week.astimezone(zone).weekday() == 0 or zone.key == "Pacific/Apia"
+
+
+@pytest.mark.parametrize(
+    ("now", "hours"),
+    [
+        (datetime(2026, 3, 29, 12, tzinfo=UTC), 23),  # the clocks go forward at 2:00
+        (datetime(2026, 10, 25, 12, tzinfo=UTC), 25),  # they go back at 3:00
+        (datetime(2026, 10, 25, 22, 59, tzinfo=UTC), 25),
+        (datetime(2026, 10, 25, 23, 0, tzinfo=UTC), 24),  # midnight in Berlin
+    ],
+)
+def test_the_days_of_a_clock_change_have_23_and_25_hours(now: datetime, hours: int) -> None:
+    *_, yesterday, today, tomorrow = midnights(now, BERLIN, 14)
+    assert tomorrow - today == timedelta(hours=hours)
+    assert today - yesterday == timedelta(hours=25 if hours == 24 else 24)
+
+
+@pytest.mark.parametrize(
+    ("now", "begun"),
+    [
+        (datetime(2026, 3, 29, 21, 59, tzinfo=UTC), datetime(2026, 3, 22, 23, tzinfo=UTC)),  # Sunday, before midnight
+        (datetime(2026, 3, 29, 22, 0, tzinfo=UTC), datetime(2026, 3, 29, 22, tzinfo=UTC)),  # Monday in summer time
+        (datetime(2026, 10, 26, 12, 0, tzinfo=UTC), datetime(2026, 10, 25, 23, tzinfo=UTC)),
+    ],
+)
+def test_a_week_begins_on_monday_at_midnight_of_the_zone(now: datetime, begun: datetime) -> None:
+    assert monday(now, BERLIN) == begun

@@ -1,0 +1,21 @@
+"""Times as people read them, in the time zone of the installation (`LABELYARD_TIMEZONE`)."""
+
+from __future__ import annotations
+
+from datetime import datetime, tzinfo
+
+
+def moment(at: datetime, zone: tzinfo) -> str:
+    """Return a time without its zone: "Mon 30 Nov 08:15"."""
+    local = at.astimezone(zone)
+    return f"{local:%a} {local.day} {local:%b %H:%M}"
+
+
+def moment_and_zone(at: datetime, zone: tzinfo) -> str:
+    """Return a time with its zone, which tells the hour that comes twice in autumn: "Mon 30 Nov 08:15 CET"."""
+    return f"{moment(at, zone)} {at.astimezone(zone):%Z}"
+
+
+def time_of_day(at: datetime, zone: tzinfo) -> str:
+    """Return a time of these hours: "08:15:02 CET"."""
+    return f"{at.astimezone(zone):%H:%M:%S %Z}"

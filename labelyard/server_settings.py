@@ -1,0 +1,108 @@
+"""The settings of the servers: the CVATs, and object storage. Each comes from variables or from a block of Prefect."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+ADDRESS = r"^https?://[^\s/?#@]+/?$"
+"""The pattern of a server's address, which has no path and no password."""
+BLOCK_NAME = r"^[a-z0-9-]+$"
+"""The pattern of a block's name, as Prefect accepts it."""
+
+
+class CloudSettings(BaseModel):
+    """How a CVAT 2.x reads the buckets of datasets with `upload: cloud`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    credentials: Literal["registered", "keys", "store", "anonymous"] = "registered"
+    """registered: a person has registered the bucket in CVAT. Else labelyard does it once per bucket, with the keys of
+    the two settings below, with those of LABELYARD_STORE, or without any."""
+    access_key_id: str | None = None
+    """keys: the access key id that CVAT gets. It needs to read and list the bucket only."""
+    secret_access_key: SecretStr | None = None
+    """keys: its secret."""
+    endpoint_url: str | None = Field(default=None, pattern=ADDRESS)
+    """The address of the store as CVAT reaches it, if it is not LABELYARD_STORE__ENDPOINT_URL."""
+
+    @model_validator(mode="after")
+    def _complete_keys(self) -> Self:
+        if self.credentials == "keys" and not (self.access_key_id and self.secret_access_key):
+            raise ValueError("credentials are keys: set ACCESS_KEY_ID and SECRET_ACCESS_KEY too")
+        return self
+
+
+class CvatSettings(BaseModel):
+    """A CVAT server, under the name that dataset files use."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    block: str | None = Field(default=None, pattern=BLOCK_NAME)
+    """The name of a block of Prefect that has the address, the account and the next settings, instead of these
+    variables: street-cvat (below)."""
+    url: str = Field(default="", pattern=ADDRESS)
+    """Its address without a path, such as https://cvat.example.com. Required, unless there is a BLOCK."""
+    username: str = ""
+    """The account that creates tasks. It needs the right to see and assign them."""
+    password: SecretStr | None = None
+    """Its password, unless a token is set."""
+    token: SecretStr | None = None
+    """A token, instead of a password: of CVAT 2.x a personal access token (docs/cvat.md)."""
+    dialect: Literal["auto", "v1", "v2"] = "auto"
+    """The API version of the server; auto asks the server."""
+    organization: str = Field(default="", pattern=r"^[-a-zA-Z0-9_]{0,16}$")
+    """CVAT 2.x: the short name of the organization that tasks belong to, for datasets that name none."""
+    timeout_seconds: float = Field(default=60, gt=0)
+    """Timeout for the next byte of a response, in seconds."""
+    cloud: CloudSettings = CloudSettings()
+    """The buckets of datasets with `upload: cloud`."""
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        _reject_beside_block(self, CVAT_FIELDS)
+        if not self.block and not self.url:
+            raise ValueError("write its URL, or the BLOCK of Prefect that has it")
+        return self
+
+
+class StoreSettings(BaseModel):
+    """Object storage. Values that are not set come from boto3's own sources (profile, instance role, …)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    block: str | None = Field(default=None, pattern=BLOCK_NAME)
+    """The name of a block of Prefect that has the address, the keys and the next settings, instead of these variables:
+    street-bucket (below)."""
+    endpoint_url: str | None = None
+    """The address of the store, unless it is AWS."""
+    region: str | None = None
+    """The region, such as eu-central-1."""
+    access_key_id: str | None = None
+    """The access key id."""
+    secret_access_key: SecretStr | None = None
+    """The secret access key."""
+    addressing_style: Literal["auto", "path", "virtual"] = "auto"
+    """How bucket names appear in URLs; path for most stores other than AWS."""
+    timeout_seconds: float = Field(default=30, gt=0)
+    """Timeout for the next byte of a response, in seconds."""
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        _reject_beside_block(self, STORE_FIELDS)
+        return self
+
+
+CVAT_FIELDS = ("url", "username", "password", "token", "dialect", "organization")
+"""The settings of a CVAT that a block has, if one is named; in the order of its form."""
+STORE_FIELDS = ("endpoint_url", "region", "access_key_id", "secret_access_key", "addressing_style")
+"""The same of object storage."""
+
+
+def _reject_beside_block(settings: BaseModel, fields: Collection[str]) -> None:
+    """Two places that say the same would leave it open which one counts."""
+    beside = [name.upper() for name in fields if name in settings.model_fields_set]
+    if getattr(settings, "block", None) and beside:
+        raise ValueError(f"its BLOCK has {', '.join(beside)}: delete these variables, or BLOCK")
