@@ -242,6 +242,11 @@ class DatasetSpec(Section):
         return value
 
     @property
+    def reviewers(self) -> tuple[str, ...]:
+        """The user names of the reviewers; none without reviews."""
+        return self.review.reviewers if self.review else ()
+
+    @property
     def export_bucket(self) -> str:
         """The bucket of the exports."""
         return self.export.bucket or self.sources[0].bucket

@@ -99,7 +99,7 @@ class Projects(Dialect):
         ]
 
     def create_issue(self, job_id: int, frame: int, position: Sequence[float], message: str) -> Exchange[Issue]:
-        """Write an issue; the message becomes its first comment [1150]. Frame and place are not checked [1155, 1156]."""
+        """Write an issue; the message is its first comment [1150]. Frame and place are not checked [1155, 1156]."""
         body = {"job": job_id, "frame": frame, "position": list(position), "message": message}
         issue = yield from fetch(Request("POST", f"{self.root}/issues", json=body), decode_issue)
         return replace(issue, messages=(message,))

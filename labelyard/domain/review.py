@@ -290,7 +290,7 @@ def _select(key: str, annotator: str | None, rules: ReviewRules, people: People)
     """Return whether a job is reviewed, and why: a hash of its key decides, so that nobody can know before."""
     share, whose = rules.share, "all jobs"
     accepted, measured = people.accepted.get(annotator or "", (0, 0))
-    if annotator in rules.people:
+    if annotator is not None and annotator in rules.people:
         share, whose = rules.people[annotator], f"the jobs of {annotator}"
     elif rules.accepted_below is not None and measured >= MEASURED_FROM and accepted / measured < rules.accepted_below:
         return True, f"only {accepted} of the last {measured} jobs of {annotator} were accepted in the first round"

@@ -61,7 +61,7 @@ class Reviewing:
 def of_batch(tx: Transaction, batch: str) -> Mapping[int, Review]:
     """Return the reviews of a batch's jobs by CVAT's id of the job."""
     query = select(JobRow.server_id, Review).join(Review, Review.job_id == JobRow.id).where(JobRow.batch_id == batch)
-    return {job: review for job, review in tx.execute(query)}
+    return {row.server_id: row.Review for row in tx.execute(query)}
 
 
 def verdicts(tx: Transaction, batch: str) -> Sequence[ReviewVerdict]:
