@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from labelyard.domain.causes import Kind
 from labelyard.domain.tasks import Job, JobStatus, JobStep
 from labelyard.errors import LabelyardError
-from labelyard.ledger import reviews
+from labelyard.ledger import jobs, reviews
+from labelyard.operations.explain import explain
+from labelyard.operations.figure_words import review_lines
+from labelyard.operations.figures import read_figures
+from labelyard.operations.plan import survey_tasks
+from labelyard.orchestration.batch_artifact import batch_markdown
+from labelyard.orchestration.page_links import PageLinks
 from labelyard.pipeline import review_jobs
 from labelyard.pipeline.collect_finished import collect
 from tests.support.cvat_families import V1, V2, each_cvat
@@ -100,20 +107,116 @@ def test_after_the_last_round_a_person_decides(workspace: Workspace) -> None:
     assert problem(workspace) == ""
 
 
+class Killed(Exception):
+    """Ends a step in the middle, as a crash does."""
+
+
+def die() -> None:
+    raise Killed
+
+
 @on_cvat_2
-def test_what_a_person_changes_by_hand_wins(workspace: Workspace, at_failpoint: AtFailpoint) -> None:
+@pytest.mark.parametrize("point", ["review_jobs.decided", "review_jobs.sent", "review_jobs.recorded"])
+def test_a_run_that_dies_in_a_review_is_continued_by_the_next_look(
+    workspace: Workspace, at_failpoint: AtFailpoint, point: str
+) -> None:
     start(workspace)
     draw_and_complete(workspace)
-    cvat = workspace.context.cvat("default")
-    # While the step is on its way: the step is not done on top of the person's change.
-    at_failpoint(review_jobs, "review_jobs.decided", lambda: None)
-    root = cvat.whoami().id
+    at_failpoint(review_jobs, point, die)
+    with pytest.raises(Killed):
+        collect(workspace.context)
     collect(workspace.context)
+    assert where(workspace) == ("validation new", "bob")
+    with workspace.context.ledger.read_only() as tx:
+        [row], [review] = jobs.of_batch(tx, FIRST), reviews.of_batch(tx, FIRST).values()
+        assert (row.manual, row.assignee, review.round, review.step) == (False, "bob", 1, None)
+    assert collect(workspace.context).changed == ()
+
+
+@on_cvat_2
+def test_a_step_that_was_not_sent_is_given_up_when_a_person_has_changed_the_job(
+    workspace: Workspace, at_failpoint: AtFailpoint
+) -> None:
+    start(workspace)
+    draw_and_complete(workspace)
+    at_failpoint(review_jobs, "review_jobs.decided", die)
+    with pytest.raises(Killed):
+        collect(workspace.context)
+    workspace.context.cvat("default").set_job_status(job(workspace).id, JobStatus.ANNOTATION)
+    collect(workspace.context)
+    assert where(workspace) == ("annotation in progress", "ann")
+    assert any("a person has changed it" in entry.reason for entry in explain(workspace.context, FIRST)[0].history)
+
+
+@on_cvat_2
+def test_what_a_person_changes_by_hand_wins(workspace: Workspace) -> None:
+    start(workspace)
+    finish_jobs(workspace)
+    cvat = workspace.context.cvat("default")
+    root = cvat.whoami().id
     cvat.assign(job(workspace).id, root)
     collect(workspace.context)
-    assert where(workspace) == ("validation new", "root"), "another reviewer than the one of labelyard stays"
+    assert where(workspace) == ("validation new", "root"), "the reviewer whom a person chose stays"
     cvat.move_job(job(workspace).id, JobStep.REPAIR, root)
     collect(workspace.context)
-    cvat.set_job_status(job(workspace).id, JobStatus.COMPLETED)
+    assert where(workspace) == ("annotation rejected", "ann"), "only the stage was set back"
+    cvat.move_job(job(workspace).id, JobStep.ACCEPT, root)
+    assert collect(workspace.context).completed == (FIRST,), "a person may accept it at once"
+    assert said(workspace) == [("root", 1, "rejected"), ("root", 1, "accepted")]
+    export(workspace)
+    cvat.set_job_status(job(workspace).id, JobStatus.ANNOTATION)
+    assert collect(workspace.context).reopened == (FIRST,)
     collect(workspace.context)
-    assert said(workspace)[-1][0] == "root"
+    assert where(workspace) == ("annotation rejected", "ann"), "opened again, it goes to its annotator"
+
+
+@on_cvat_2
+def test_files_pages_and_commands_say_who_reviewed(workspace: Workspace) -> None:
+    start(workspace, files=2)
+    finish_jobs(workspace)
+    figures = read_figures(workspace.context.ledger)
+    assert next(iter(review_lines(figures, str))).startswith("1 job in review (bob 1), the oldest since")
+    assert workspace.line().jobs[0].status is JobStatus.VALIDATION
+    workspace.person("bob").reject_job(job(workspace).id)
+    collect(workspace.context)
+    draw_and_complete(workspace)
+    collect(workspace.context)
+    workspace.person("bob").set_job_status(job(workspace).id, JobStatus.COMPLETED)
+    complete = collect(workspace.context).completed
+    export(workspace, complete[0])
+
+    ids = {user.username: user.id for user in workspace.context.cvat("default").users()}
+    [of_file] = workspace.exported_document()["info"]["jobs"]
+    assert (of_file["assignee"], of_file["reviewer"], of_file["rounds"]) == (ids["ann"], ids["bob"], 2)
+    assert workspace.exported_document()["info"]["annotators"] == [ids["ann"]]
+    figures = read_figures(workspace.context.ledger)
+    assert list(review_lines(figures, str)) == ["rejected in two weeks: ann 1 of 2"]
+    assert {one.name: one.images_today for one in figures.people} == {"ann": 2}, "who drew it has done it"
+    now = "\n".join(explain(workspace.context, FIRST)[0].now)
+    assert "accepted in round 2, by bob; drawn by ann; bob rejected it in round 1; bob accepted it in round 2" in now
+    with workspace.context.ledger.read_only() as tx:
+        page, _, _ = batch_markdown(tx, FIRST, PageLinks("", {}))
+    assert "### Review" in page
+
+
+@on_cvat_2
+def test_a_job_that_nobody_can_review_needs_a_person_until_the_file_has_another_reviewer(workspace: Workspace) -> None:
+    start(workspace, reviewers=["nobody-here"])
+    finish_jobs(workspace)
+    collect(workspace.context)
+    [cause] = [one for one in read_figures(workspace.context.ledger).causes if one.kind is Kind.REVIEW]
+    assert "none of the reviewers nobody-here can review a job of ann" in cause.reason
+    assert (workspace.line().state, where(workspace)[1]) == ("assigned", "ann")
+    workspace.apply(annotators=["ann"], review={"reviewers": ["nobody-here", "bob"]})
+    collect(workspace.context)
+    assert where(workspace) == ("validation new", "bob")
+    assert not [one for one in read_figures(workspace.context.ledger).causes if one.kind is Kind.REVIEW]
+    plan = survey_tasks(workspace.context)
+    assert plan == [], "the reviewer is no annotator, and keeps the job all the same"
+
+
+@on_cvat_2
+def test_jobs_that_are_not_chosen_are_exported_without_a_review(workspace: Workspace) -> None:
+    start(workspace, share=0)
+    finish_jobs(workspace)
+    assert (workspace.line().state, where(workspace)) == ("completed", ("annotation completed", "ann"))
