@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -44,7 +45,8 @@ def demo(json_file: Path | None, cvat_version: str, folder: Path | None, keep: b
 
     Starts what `labelyard up` starts, beside an S3 and SQS emulator, a CVAT sandbox, annotator bots and 27 photographs,
     on free ports. The exit status is 0 only if each photograph is in exactly one task and is exported with exactly what
-    its bot drew: every kind of object that the CVAT has, with its attributes and its outline.
+    its bot drew: every kind of object that the CVAT has, with its attributes and its outline. A reviewer rejects jobs
+    that are not right, and only what was accepted is exported.
     """
     require_emulator()
     json_file = json_file and json_file.absolute()
@@ -109,7 +111,8 @@ def _labelyard() -> str:
 
 def _report(console: Console, outcome: DemoResult, run: Path) -> None:
     columns = ("photograph", "task", "job", "bot", "drawn", "exported", "equal")
-    print_table(columns, list(map(_row, outcome.outcomes)))
+    drawn_by = {one.job: one.annotator for one in outcome.reviews}
+    print_table(columns, [_row(one, drawn_by) for one in outcome.outcomes])
     numbers = outcome.as_json()["seconds_put_to_task"]
     console.print(Text(
         f"\n{len(outcome.outcomes)} photographs in {len(outcome.tasks)} tasks. From put to task: "
@@ -125,6 +128,7 @@ def _report(console: Console, outcome: DemoResult, run: Path) -> None:
             console.print(Text(f"  ✗ {line}", style="red"), soft_wrap=True)
     else:
         console.print(Text(f"\n✓ {_verified(outcome)}", style="bold green"), soft_wrap=True)
+        console.print(Text(f"✓ {_reviewed(outcome)}", style="bold green"), soft_wrap=True)
         console.print(Text(f"✓ {_released(outcome)}", style="bold green"), soft_wrap=True)
 
 
@@ -135,6 +139,16 @@ def _verified(outcome: DemoResult) -> str:
     return (
         "each photograph is in exactly one task, exported with exactly what its bot drew: "
         f"{', '.join(numbers)}; drawn = in the files, none left out"
+    )
+
+
+def _reviewed(outcome: DemoResult) -> str:
+    reviews = outcome.reviews
+    rejected = [one for one in reviews if one.rejected]
+    reviewers = " and ".join(sorted({one.reviewer or "" for one in reviews}))
+    return (
+        f"{reviewers} reviewed {len(reviews)} of {sum(len(task.jobs) for task in outcome.tasks)} jobs and rejected "
+        f"{len(rejected)}; their annotators repaired them, and nothing was exported before it was accepted"
     )
 
 
@@ -159,11 +173,13 @@ def _links(outcome: DemoResult, run: Path) -> dict[str, list[str]]:
     return {name: found for name, found in links.items() if found}
 
 
-def _row(outcome: PhotographOutcome) -> list[Cell]:
+def _row(outcome: PhotographOutcome, drawn_by: Mapping[int, str | None]) -> list[Cell]:
+    """Return the row of a photograph; a reviewed job is its reviewer's in CVAT, and `drawn_by` has its annotator."""
     job = outcome.job
+    bot = drawn_by.get(job.id, job.assignee) if job else None
     return [
         outcome.upload.key, ", ".join(str(task.id) for task, _ in outcome.frames) or "-",
-        str(job.id) if job else "-", (job.assignee if job else None) or "-", str(outcome.saved.total()),
+        str(job.id) if job else "-", bot or "-", str(outcome.saved.total()),
         ", ".join(str(boxes.total()) for boxes in outcome.exported) or "-",
         Text("✗", style="red") if list(outcome.problems()) else Text("✓", style="green"),
     ]  # fmt: skip

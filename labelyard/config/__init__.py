@@ -17,6 +17,7 @@ from labelyard.config.export_section import ExportSection, FaultyShapes
 from labelyard.config.labels import AttributeSection, LabelSection
 from labelyard.config.loading import parse_spec, read_spec
 from labelyard.config.release_section import People, ReleasedImages, ReleaseSection, SplitsSection
+from labelyard.config.review_section import ReviewSection
 from labelyard.config.schedule_section import ScheduleSection
 from labelyard.config.task_section import TaskSection, UploadMethod
 
@@ -35,6 +36,7 @@ __all__ = [
     "People",
     "ReleaseSection",
     "ReleasedImages",
+    "ReviewSection",
     "ScheduleSection",
     "Source",
     "SplitsSection",

@@ -31,6 +31,7 @@ from labelyard.config.fields import (
 )
 from labelyard.config.labels import duplicates
 from labelyard.config.release_section import ReleaseSection
+from labelyard.config.review_section import ReviewSection
 from labelyard.config.schedule_section import ScheduleSection
 from labelyard.config.task_section import TaskSection, UploadMethod
 from labelyard.domain.assignment import ASSIGNMENT_POLICIES
@@ -162,6 +163,8 @@ class DatasetSpec(Section):
     """CVAT user names that jobs are assigned to; a change counts for waiting batches too."""
     assignment: Assignment = Assignment()
     """How jobs are assigned to the annotators."""
+    review: ReviewSection | None = None
+    """Who looks at completed jobs before they are exported; null: nobody."""
     export: ExportSection
     """Where and how datasets are written."""
     release: ReleaseSection = ReleaseSection()
@@ -209,6 +212,15 @@ class DatasetSpec(Section):
         reject(duplicates(value))
         return value
 
+    @field_validator("review")
+    @classmethod
+    def _reviewers_for_all(cls, value: ReviewSection | None, info: ValidationInfo) -> ReviewSection | None:
+        annotators = info.data.get("annotators", ())
+        if value is not None and len(value.reviewers) == 1 and value.reviewers[0] in annotators:
+            name = value.reviewers[0]
+            reject([(("reviewers",), f"{name} labels too, and nobody reviews their own jobs: add another reviewer")])
+        return value
+
     @field_validator("export")
     @classmethod
     def _not_a_source(cls, value: ExportSection, info: ValidationInfo) -> ExportSection:
@@ -228,6 +240,11 @@ class DatasetSpec(Section):
             if bucket == export_bucket and value.prefix.startswith(export.prefix):
                 reject([(("prefix",), f"{value.prefix!r} is in the folder of the exports: write one outside of it")])
         return value
+
+    @property
+    def reviewers(self) -> tuple[str, ...]:
+        """The user names of the reviewers; none without reviews."""
+        return self.review.reviewers if self.review else ()
 
     @property
     def export_bucket(self) -> str:

@@ -265,3 +265,6 @@ Color = Annotated[str, AfterValidator(_color), WithJsonSchema({"type": "string",
 """A color, `#rrggbb`."""
 Person = Annotated[str, AfterValidator(_person), Field(json_schema_extra={"minLength": 1, "maxLength": 150})]
 """A user name of CVAT."""
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+"""A part of the whole, from 0 to 1."""

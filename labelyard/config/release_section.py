@@ -8,11 +8,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from labelyard.config.fields import Bucket, Folder, Problem, Section
+from labelyard.config.fields import Bucket, Folder, Fraction, Problem, Section
 from labelyard.domain.splits import BY_IMAGE, SplitRule
-
-Fraction = Annotated[float, Field(ge=0, le=1)]
-"""A part of the whole, from 0 to 1."""
 
 
 def _text_on_one_line(value: str) -> str:

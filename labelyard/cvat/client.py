@@ -29,6 +29,7 @@ from labelyard.domain.tasks import (
     GitRepository,
     Job,
     JobStatus,
+    JobStep,
     Receipt,
     Task,
     TaskChange,
@@ -246,6 +247,14 @@ class Cvat(ClientOf2):
     def set_job_status(self, job_id: int, status: JobStatus) -> Job:
         """Set the status of a job."""
         return self._runner.run(self._runner.dialect.set_job_status(job_id, status))
+
+    def move_job(self, job_id: int, step: JobStep, user_id: int | None) -> Job:
+        """Do a step of a review: set the job's stage and state, and assign it."""
+        return self._runner.run(self._runner.dialect.move_job(job_id, step, user_id))
+
+    def reject_job(self, job_id: int) -> Job:
+        """Reject a job, as its reviewer; on CVAT 1.x its status is annotation again."""
+        return self._runner.run(self._runner.dialect.reject_job(job_id))
 
     def annotations(self, job_id: int) -> Annotations:
         """Return the annotations of a job."""

@@ -1,4 +1,4 @@
-"""The verbs of the client that only CVAT 2.x has: access tokens, organizations, projects and cloud storages."""
+"""The verbs of the client that only CVAT 2.x has: access tokens, organizations, projects, issues and cloud storages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,16 @@ from collections.abc import Sequence
 
 from labelyard.cvat.runner import Runner
 from labelyard.domain.labels import Label
-from labelyard.domain.tasks import AccessToken, CloudCredentials, CloudStorage, DataSpec, Member, Project, Receipt
+from labelyard.domain.tasks import (
+    AccessToken,
+    CloudCredentials,
+    CloudStorage,
+    DataSpec,
+    Issue,
+    Member,
+    Project,
+    Receipt,
+)
 
 
 class ClientOf2:
@@ -46,6 +55,16 @@ class ClientOf2:
     def delete_project(self, project_id: int) -> None:
         """Delete a project, and all of its tasks with it."""
         self._runner.run(self._runner.dialect.delete_project(project_id))
+
+    # --- issues, of CVAT 2.x -----------------------------------------------------------------------------------------
+
+    def issues(self, job_id: int) -> list[Issue]:
+        """Return the issues of a job, by id, with their messages."""
+        return self._runner.run(self._runner.dialect.issues(job_id))
+
+    def create_issue(self, job_id: int, frame: int, position: Sequence[float], message: str) -> Issue:
+        """Write an issue about a place of a frame: `position` is x and y of two corners or more, in pixels."""
+        return self._runner.run(self._runner.dialect.create_issue(job_id, frame, position, message))
 
     # --- cloud storages, of CVAT 2.x ---------------------------------------------------------------------------------
 

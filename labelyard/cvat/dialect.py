@@ -36,6 +36,7 @@ from labelyard.domain.tasks import (
     GitRepository,
     Job,
     JobStatus,
+    JobStep,
     Receipt,
     Task,
     TaskChange,
@@ -81,6 +82,8 @@ class Dialect(VerbsOf2):
     """Whether the family has an endpoint for registering users."""
     root: ClassVar[str]
     """The path of the family's API."""
+    _rejected: ClassVar[Mapping[str, str]]
+    """The fields that reject a job."""
 
     def __init__(self, quirks: Quirks) -> None:
         self.quirks = quirks
@@ -256,8 +259,16 @@ class Dialect(VerbsOf2):
         """Set a job's status; its task is completed when all of its jobs are [366-371]."""
         return self._patch_job(job_id, self._encode_status(status))
 
+    def move_job(self, job_id: int, step: JobStep, user_id: int | None) -> Exchange[Job]:
+        """Do a step of a review and assign the job, in one request."""
+        return self._patch_job(job_id, {**self._encode_step(step), self.quirks.job_assignee_field: user_id})
+
+    def reject_job(self, job_id: int) -> Exchange[Job]:
+        """Reject a job, as its reviewer."""
+        return self._patch_job(job_id, self._rejected)
+
     def _patch_job(self, job_id: int, fields: Mapping[str, Any]) -> Exchange[Job]:
-        request = Request("PATCH", f"{self.root}/jobs/{job_id}", json=fields, idempotent=True)
+        request = Request("PATCH", f"{self.root}/jobs/{job_id}", json=dict(fields), idempotent=True)
         return fetch(request, self._decode_job)
 
     def annotations(self, job_id: int) -> Exchange[Annotations]:
@@ -323,6 +334,10 @@ class Dialect(VerbsOf2):
     @staticmethod
     @abstractmethod
     def _encode_status(status: JobStatus) -> Mapping[str, str]: ...
+
+    @staticmethod
+    @abstractmethod
+    def _encode_step(step: JobStep) -> Mapping[str, str]: ...
 
     def _encode_labels(self, labels: Sequence[Label]) -> list[dict[str, Any]]:
         return [encode_label(label, color=self.quirks.label_color, types=self.quirks.label_types) for label in labels]

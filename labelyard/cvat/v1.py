@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from labelyard.cvat.decoding import decode, decode_page, decode_user, fetch, file_name, send, send_for_task
 from labelyard.cvat.dialect import Dialect, Quirks
@@ -20,6 +21,7 @@ from labelyard.domain.tasks import (
     GitRepository,
     Job,
     JobStatus,
+    JobStep,
     Receipt,
     Task,
     UploadFile,
@@ -39,11 +41,14 @@ _SINCE_1_2 = replace(_SINCE_1_1, task_assignee_field="assignee_id", job_assignee
 QUIRKS = {"1.0": Quirks(), "1.1": _SINCE_1_1, "1.2": _SINCE_1_2}
 """The quirks by the server's version. From the sources and cvat-ai/cvat#2679; only 1.0.0 was measured."""
 
+_STATUS_OF_STEP = {JobStep.REVIEW: "validation", JobStep.REPAIR: "annotation", JobStep.ACCEPT: "completed"}
+
 
 class V1(Dialect):
     """The dialect of CVAT 1.x."""
 
     root = "/api/v1"
+    _rejected = MappingProxyType({"status": "annotation"})
 
     def __init__(self, quirks: Quirks = QUIRKS["1.0"]) -> None:
         super().__init__(quirks)
@@ -157,3 +162,7 @@ class V1(Dialect):
     @staticmethod
     def _encode_status(status: JobStatus) -> Mapping[str, str]:
         return {"status": str(status)}
+
+    @staticmethod
+    def _encode_step(step: JobStep) -> Mapping[str, str]:
+        return {"status": _STATUS_OF_STEP[step]}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -46,6 +47,7 @@ from labelyard.domain.tasks import (
     GitRepository,
     Job,
     JobStatus,
+    JobStep,
     Receipt,
     Task,
     UploadFile,
@@ -73,12 +75,20 @@ _STATUS_FIELDS = {
 }
 """The fields that set a status. A worker may complete the job, but not change its stage [622, 623]."""
 
+_STEP_FIELDS = {
+    JobStep.REVIEW: {"stage": "validation", "state": "new"},
+    JobStep.REPAIR: {"stage": "annotation", "state": "rejected"},
+    JobStep.ACCEPT: {"stage": "acceptance", "state": "completed"},
+}
+"""The fields that do a step of a review. A stage without a state makes the state new [1127, 1133, 1134]."""
+
 
 class V2(Projects):
     """The dialect of CVAT 2.x."""
 
     can_register = False
     root = "/api"
+    _rejected = MappingProxyType({"state": "rejected"})
 
     def __init__(self, quirks: Quirks = QUIRKS) -> None:
         super().__init__(quirks)
@@ -249,6 +259,10 @@ class V2(Projects):
     @staticmethod
     def _encode_status(status: JobStatus) -> Mapping[str, str]:
         return _STATUS_FIELDS[status]
+
+    @staticmethod
+    def _encode_step(step: JobStep) -> Mapping[str, str]:
+        return _STEP_FIELDS[step]
 
 
 def _unsupported(verb: str) -> Exchange[Any]:

@@ -1,4 +1,4 @@
-"""CVAT 2.x: lists, and what belongs to a space beside its tasks: members, projects, cloud storages.
+"""CVAT 2.x: lists, and what belongs to a space beside its tasks: members, projects, issues, cloud storages.
 
 A space is an organization, or what belongs to no organization.
 """
@@ -17,12 +17,14 @@ from labelyard.cvat.label_validation import check_labels
 from labelyard.cvat.v2_values import (
     S3_BUCKET,
     decode_cloud_storage,
+    decode_comment,
+    decode_issue,
     decode_member,
     decode_project,
     encode_cloud_storage,
 )
 from labelyard.domain.labels import Label
-from labelyard.domain.tasks import CloudCredentials, CloudStorage, DataSpec, Member, Project, Receipt
+from labelyard.domain.tasks import CloudCredentials, CloudStorage, DataSpec, Issue, Member, Project, Receipt
 
 T = TypeVar("T")
 
@@ -83,6 +85,24 @@ class Projects(Dialect):
             ordered = tuple(sorted(labels, key=lambda label: label.id))
             completed.append(replace(project, labels=ordered))
         return completed
+
+    # --- issues ------------------------------------------------------------------------------------------------------
+
+    def issues(self, job_id: int) -> Exchange[list[Issue]]:
+        """Return the issues of a job by id; their comments have a list of their own [1150, 1161]."""
+        of_job = {"job_id": str(job_id)}
+        found = yield from self._all("issues", of_job, decode_issue)
+        comments = yield from self._all("comments", of_job, decode_comment)
+        return [
+            replace(issue, messages=tuple(message for _, of_issue, message in sorted(comments) if of_issue == issue.id))
+            for issue in sorted(found, key=lambda issue: issue.id)
+        ]
+
+    def create_issue(self, job_id: int, frame: int, position: Sequence[float], message: str) -> Exchange[Issue]:
+        """Write an issue; the message is its first comment [1150]. Frame and place are not checked [1155, 1156]."""
+        body = {"job": job_id, "frame": frame, "position": list(position), "message": message}
+        issue = yield from fetch(Request("POST", f"{self.root}/issues", json=body), decode_issue)
+        return replace(issue, messages=(message,))
 
     # --- cloud storages ----------------------------------------------------------------------------------------------
 

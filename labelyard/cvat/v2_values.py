@@ -18,6 +18,7 @@ from labelyard.domain.tasks import (
     Creation,
     CreationState,
     FrameUse,
+    Issue,
     Job,
     JobStatus,
     Member,
@@ -119,7 +120,18 @@ def decode_job(data: Any) -> Job:
         assignee=decode_user_id(data["assignee"]),
         updated=data.get("updated_date") or "",
         stage=data["stage"],
+        state=data["state"],
     )
+
+
+def decode_issue(data: Any) -> Issue:
+    """An issue without its comments, which have a URL of their own."""
+    return Issue(int(data["id"]), int(data["job"]), int(data["frame"]), (), bool(data["resolved"]))
+
+
+def decode_comment(data: Any) -> tuple[int, int, str]:
+    """The id of a comment, that of its issue, and its message."""
+    return int(data["id"]), int(data["issue"]), str(data["message"])
 
 
 def decode_validation_layout(data: Any) -> Mapping[int, FrameUse]:

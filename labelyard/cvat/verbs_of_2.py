@@ -1,4 +1,4 @@
-"""The verbs that only CVAT 2.x has: access tokens, organizations, projects and cloud storages."""
+"""The verbs that only CVAT 2.x has: access tokens, organizations, projects, issues and cloud storages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,16 @@ from typing import Any
 
 from labelyard.cvat.exchange import Exchange
 from labelyard.domain.labels import Label
-from labelyard.domain.tasks import AccessToken, CloudCredentials, CloudStorage, DataSpec, Member, Project, Receipt
+from labelyard.domain.tasks import (
+    AccessToken,
+    CloudCredentials,
+    CloudStorage,
+    DataSpec,
+    Issue,
+    Member,
+    Project,
+    Receipt,
+)
 from labelyard.errors import CvatDisagrees
 
 
@@ -48,6 +57,16 @@ class VerbsOf2(ABC):  # noqa: B024 - a part of Dialect, which has abstract metho
     def delete_project(self, project_id: int) -> Exchange[None]:  # noqa: ARG002
         """Delete a project with its tasks."""
         return _unsupported("delete_project")
+
+    # --- issues ------------------------------------------------------------------------------------------------------
+
+    def issues(self, job_id: int) -> Exchange[list[Issue]]:  # noqa: ARG002
+        """Return the issues of a job, by id."""
+        return _unsupported("issues")
+
+    def create_issue(self, job_id: int, frame: int, position: Sequence[float], message: str) -> Exchange[Issue]:  # noqa: ARG002
+        """Write an issue about a place of a frame."""
+        return _unsupported("create_issue")
 
     # --- cloud storages ----------------------------------------------------------------------------------------------
 

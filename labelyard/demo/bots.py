@@ -4,7 +4,8 @@ A bot draws the ground truth of `labelyard.demo.photographs`, with its own error
 every other kind of object that the server has (`labelyard.demo.drawing`). On any other image it draws one box in the
 middle, so that there is something to export. What it draws depends only on its seed, its name, the names of the frames
 and the limits of its job. It reads the saved annotations before it draws: a bot that is killed and started again draws
-nothing twice.
+nothing twice. A job that it has to review it compares with the ground truth, and rejects it, with an issue for each
+object without a box that is right; a job that comes back to its annotator gets these boxes.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from pydantic import SecretStr
 
 from labelyard.cvat import Cvat, connect, create_annotations
 from labelyard.demo.drawing import attribute_values, draw_every_kind, draw_tracks, drawable
-from labelyard.demo.photographs import Photograph, photographs
-from labelyard.domain.annotations import Annotations, Shape, ShapeType
+from labelyard.demo.flaws import flaws, repair
+from labelyard.demo.photographs import Photograph, TrueBox, photographs
+from labelyard.domain.annotations import Annotations, Change, Shape, ShapeType
 from labelyard.domain.labels import Label
 from labelyard.domain.tasks import Frame, Job, JobStatus, Task
 from labelyard.errors import CvatError, CvatNotFound, InputError
@@ -157,6 +159,8 @@ class Annotator:
     def __init__(self, bot: Bot, cvat: Cvat, stop: threading.Event) -> None:
         self.bot, self._cvat, self._stop = bot, cvat, stop
         self._me: int | None = None
+        self._completed: set[int] = set()
+        self._rejected: set[int] = set()
 
     def run(self) -> None:
         """Work until `stop` is set. A server that fails is asked again later."""
@@ -172,16 +176,25 @@ class Annotator:
 
     def work(self) -> int:
         """Finish all jobs assigned to this bot and return their number. After a CvatError, call it again."""
-        return sum(self._label(task, job) for task, job in list(self._my_jobs()) if not self._stop.is_set())
+        return sum(self._do(task, job) for task, job in list(self._my_jobs()) if not self._stop.is_set())
+
+    def _do(self, task: Task, job: Job) -> bool:
+        return self._review(task, job) if job.status is JobStatus.VALIDATION else self._label(task, job)
 
     def _my_jobs(self) -> Iterator[tuple[Task, Job]]:
         if self._me is None:
             self._me = self._cvat.whoami().id
-        for task in self._cvat.tasks(status=str(JobStatus.ANNOTATION)):
-            yield from ((task, job) for job in task.jobs if self._is_mine(job))
+        for status in (JobStatus.ANNOTATION, JobStatus.VALIDATION):
+            for task in self._cvat.tasks(status=str(status)):
+                yield from ((task, job) for job in task.jobs if self._is_mine(job))
 
     def _is_mine(self, job: Job) -> bool:
-        return job.assignee == self._me and job.status is JobStatus.ANNOTATION
+        """Whether the bot has to label or to review the job; one that it has rejected waits for its annotator."""
+        if job.assignee != self._me or job.status is JobStatus.COMPLETED:
+            return False
+        if job.status is JobStatus.VALIDATION:
+            return job.state != "rejected"
+        return job.id not in self._rejected
 
     def _label(self, task: Task, job: Job) -> bool:
         """Draw on the frames on which nothing is or begins, and complete the job.
@@ -201,11 +214,61 @@ class Annotator:
             if self._stop.is_set() or not self._is_still_mine(job):
                 return False
             create_annotations(self._cvat, job.id, _together(found))
+        if job.id in self._completed or job.state == "rejected":
+            self._repair(frames, job, span, task.labels)
         if not self._is_still_mine(job):
             return False
         self._cvat.set_job_status(job.id, JobStatus.COMPLETED)
+        self._completed.add(job.id)
         log.info("%s: job %d completed", self.bot.name, job.id)
         return True
+
+    def _repair(self, frames: Sequence[Frame], job: Job, span: range, labels: Sequence[Label]) -> None:
+        """Draw the boxes that are missing on each photograph, or loose; only then delete those that they replace."""
+        for number, photograph, shapes in self._photographs(frames, job, span):
+            found = repair(photograph, number, shapes, labels)
+            if found.drawn:
+                create_annotations(self._cvat, job.id, Annotations(shapes=found.drawn))
+            if found.replaced:
+                self._cvat.change_annotations(job.id, Change.DELETE, Annotations(shapes=found.replaced))
+
+    def _review(self, task: Task, job: Job) -> bool:
+        """Accept or reject a job, with an issue for each flaw. Return False if somebody else has it by now."""
+        frames = self._cvat.frames(task.id)
+        span = range(job.start_frame, min(job.stop_frame + 1, len(frames)))
+        found = []
+        for number, photograph, shapes in self._photographs(frames, job, span):
+            self._stop.wait(self.bot.speed)
+            found += [(number, flaw) for flaw in flaws(photograph, shapes, task.labels)]
+        if self._stop.is_set() or not self._is_still_mine(job):
+            return False
+        if found:
+            self._reject(job, found)
+        else:
+            self._rejected.discard(job.id)
+            self._cvat.set_job_status(job.id, JobStatus.COMPLETED)
+        log.info("%s: job %d reviewed, %d flaws", self.bot.name, job.id, len(found))
+        return True
+
+    def _reject(self, job: Job, found: Sequence[tuple[int, TrueBox]]) -> None:
+        self._rejected.add(job.id)
+        if job.stage:  # CVAT 1.0.0 has no issues
+            written = {(issue.frame, issue.messages) for issue in self._cvat.issues(job.id)}
+            for number, flaw in found:
+                message, place = f"no right box of this {flaw.label}", (flaw.left, flaw.top, flaw.right, flaw.bottom)
+                if (number, (message,)) not in written:
+                    self._cvat.create_issue(job.id, number, place, message)
+        self._cvat.reject_job(job.id)
+
+    def _photographs(
+        self, frames: Sequence[Frame], job: Job, span: range
+    ) -> Iterator[tuple[int, Photograph, Sequence[Shape]]]:
+        """Yield each frame of a job that is a photograph, with what is saved on it."""
+        saved = self._cvat.annotations(job.id).shapes
+        for number in span:
+            photograph = known_photograph(frames[number])
+            if photograph is not None:
+                yield number, photograph, [shape for shape in saved if shape.frame == number]
 
     def _draw_slowly(self, frames: Sequence[Frame], number: int, span: range, labels: Sequence[Label]) -> Annotations:
         self._stop.wait(self.bot.speed)

@@ -14,8 +14,8 @@ from labelyard.errors import InputError
 from labelyard.supervisor import Process, answers, prints
 from labelyard.supervisor.stack import free_ports
 
-BOTS = {"ada": (0.2, 0.98), "ben": (0.5, 0.8), "cleo": (0.8, 0.5)}
-"""The bots: seconds per image, and care from 0 to 1."""
+BOTS = {"ada": (0.2, 0.98), "ben": (0.5, 0.8), "cleo": (0.8, 0.5), "rita": (0.1, 1.0)}
+"""The bots: seconds per image, and care from 0 to 1. The dataset file says that rita reviews, and who labels."""
 
 ACCOUNT = "labelyard"
 

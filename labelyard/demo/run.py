@@ -6,7 +6,7 @@ import statistics
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from labelyard.demo import environment, verify
 from labelyard.demo.environment import DemoEnvironment
 from labelyard.demo.exported import Export, read_export
 from labelyard.demo.release import DemoRelease, make_release
+from labelyard.demo.reviews import ReviewedJob, review_problems, reviewed_jobs
 from labelyard.demo.uploader import Uploader, waves
 from labelyard.domain.states import ENDED, BatchState
 from labelyard.ledger import Ledger, batches, datasets, upgrade
@@ -54,6 +55,7 @@ class DemoResult:
     release: DemoRelease
     links: Links
     task_urls: Sequence[str]
+    reviews: Sequence[ReviewedJob]
     differences: Sequence[str]
 
     def as_json(self) -> dict[str, Any]:
@@ -76,6 +78,7 @@ class DemoResult:
             ],
             "exports": [str(path) for path in self.exports],
             "release": {"images": self.release.images, "folder": str(self.release.folder), "url": self.release.url},
+            "reviews": [asdict(one) for one in self.reviews],
             "drawn": verify.numbers_of_kinds(self.outcomes),
             "ui": self.links.prefect_ui,
             "differences": list(self.differences),
@@ -173,7 +176,8 @@ def _verify(
     tasks = verify.read_tasks(env.cvat_url, environment.ACCOUNT, env.password, env.cvat_version)
     contents, exports = _exports(ledger, seen, s3, env.folder / "exports")
     outcomes = verify.outcomes(uploader.uploads, tasks, _names(ledger, seen), contents)
-    wrong = verify.differences(outcomes, tasks, contents)
+    reviews = reviewed_jobs(ledger, [batch.id for batch in seen])
+    wrong = [*verify.differences(outcomes, tasks, contents), *review_problems(reviews)]
     return DemoResult(
         seconds_put_to_task=_seconds_put_to_task(ledger, uploader.put_at),
         tasks=tasks,
@@ -182,6 +186,7 @@ def _verify(
         release=release,
         links=links,
         task_urls=[batch.task_url for batch in seen if batch.task_url],
+        reviews=reviews,
         differences=[*_unfinished(seen), *wrong, *release.problems],
     )
 

@@ -131,6 +131,7 @@ def causes(seen: Situation) -> list[Cause]:
         *_of_messages(seen),
         *(_of_silence(one) for one in seen.expected if seen.at - one.last > one.every),
         *_of_nobody(seen),
+        *_of_reviews(seen),
         *_of_late(seen, {batch for cause in stopped if cause.to_act for batch in cause.batches}),
         *_of_objects(seen),
         *(_of_pause(name, why, since) for name, (why, since) in sorted(seen.paused.items())),
@@ -278,6 +279,26 @@ def _of_nobody(seen: Situation) -> Iterator[Cause]:
             since=min(job.since for job in jobs),
             batches=tuple(batch.id for batch in members),
             objects=len(jobs),
+        )
+
+
+def _of_reviews(seen: Situation) -> Iterator[Cause]:
+    undecided = [
+        (batch, job) for batch in seen.batches if batch.state is BatchState.ASSIGNED for job in batch.undecided_jobs
+    ]
+    for (dataset, alike), group in _groups(
+        undecided, lambda one: (one[0].dataset, _NUMBERS.sub("#", one[1].undecided))
+    ).items():
+        batch, job = group[0]
+        yield Cause(
+            key=_key(Kind.REVIEW, dataset, alike),
+            kind=Kind.REVIEW,
+            dataset=dataset,
+            reason=f"{counted(len(group), 'job', 'jobs')}, such as job {job.id} of {batch.id}: {job.undecided}",
+            next_step="in CVAT, complete the job to accept it, or give it to an annotator with the stage annotation",
+            since=min(one.undecided_since or one.since for _, one in group),
+            batches=tuple(dict.fromkeys(one.id for one, _ in group)),
+            objects=len(group),
         )
 
 

@@ -36,6 +36,8 @@ class Kind(StrEnum):
     """labelyard's own housekeeping, which gives no sign of life."""
     NOBODY = "jobs without assignee"
     """Unfinished jobs that nobody has."""
+    REVIEW = "review undecided"
+    """Jobs that were rejected too often, or that no reviewer can review."""
     LATE = "late"
     """Batches that have passed a deadline of their dataset, and have no error."""
     QUARANTINED = "quarantined"

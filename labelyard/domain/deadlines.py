@@ -69,6 +69,9 @@ class JobAtWork:
     frames: int
     status: JobStatus
     since: datetime
+    undecided: str = ""
+    """What a person has to decide about its review, and `undecided_since` when."""
+    undecided_since: datetime | None = None
 
     @property
     def is_done(self) -> bool:
@@ -98,6 +101,11 @@ class BatchAtWork:
     """Since when it has its error, if it has one."""
     waits_for_turn: bool = False
     """Whether it is a closed batch of a backfill whose run is not wanted yet. It is not late, however long it waits."""
+
+    @property
+    def undecided_jobs(self) -> tuple[JobAtWork, ...]:
+        """Its jobs of whose review a person has to decide."""
+        return tuple(job for job in self.jobs if job.undecided)
 
     @property
     def jobs_of_nobody(self) -> tuple[JobAtWork, ...]:

@@ -21,7 +21,7 @@ class RecordedTask:
     `exports` maps the address of each file of the current exports to whether it exists; `task_updates` has the time at
     which the task had changed last when they were made. `labels` are those that the task was created with; it has none
     of its own in a project. `leavers` are the people who are no annotators any more, by the job that labelyard gave
-    them.
+    them. `reviewed` are the jobs in review, which no annotator gets.
     """
 
     batch_id: str
@@ -32,6 +32,7 @@ class RecordedTask:
     task_updates: frozenset[str] = frozenset()
     labels: tuple[str, ...] = ()
     leavers: Mapping[int, str] = field(default_factory=dict)
+    reviewed: Collection[int] = ()
 
     @property
     def has_task(self) -> bool:
@@ -102,7 +103,7 @@ def _check_manual_changes(dataset: str, one: RecordedTask, task: Task) -> Iterat
 
 
 def _check_jobs(dataset: str, one: RecordedTask, task: Task) -> Iterator[Difference]:
-    unassigned = [str(job.id) for job in task.jobs if job.assignee is None]
+    unassigned = [str(job.id) for job in task.jobs if job.assignee is None and job.id not in one.reviewed]
     if unassigned:
         yield _of_batch(dataset, one, f"job {', '.join(unassigned)} has no assignee", Action.ASSIGN)
     unfinished = {job.id for job in task.jobs if job.assignee is not None and job.status is not JobStatus.COMPLETED}

@@ -148,6 +148,25 @@ class JobStatus(StrEnum):
     COMPLETED = "completed"
 
 
+class JobStep(StrEnum):
+    """A step of a review: to a reviewer, back to the annotator, or the end."""
+
+    REVIEW = "review"
+    REPAIR = "repair"
+    ACCEPT = "accept"
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """What somebody wrote about a place of a frame, on CVAT 2.x; the messages, the first one first."""
+
+    id: int
+    job_id: int
+    frame: int
+    messages: tuple[str, ...]
+    is_resolved: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """The part of a task that one person labels: frames `start_frame` to `stop_frame`, both included."""
@@ -162,6 +181,8 @@ class Job:
     """When it was last changed; empty on CVAT 1.x."""
     stage: str = ""
     """How far the review is: annotation, validation or acceptance; empty on CVAT 1.x."""
+    state: str = ""
+    """How far the stage is: new, in progress, completed or rejected; empty on CVAT 1.x."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ from sqlalchemy import JSON, BigInteger, Enum, Index, Integer, LargeBinary, Meta
 from sqlalchemy.orm import DeclarativeBase
 
 from labelyard.domain.causes import Kind
+from labelyard.domain.review import Phase, Verdict
 from labelyard.domain.states import BatchState, TaskState
-from labelyard.domain.tasks import JobStatus
+from labelyard.domain.tasks import JobStatus, JobStep
 from labelyard.ledger.column_types import SafeText, UtcTime
 
 
@@ -39,6 +40,9 @@ class Table(DeclarativeBase):
         BatchState: _text_enum(BatchState),
         TaskState: _text_enum(TaskState),
         JobStatus: _text_enum(JobStatus),
+        JobStep: _text_enum(JobStep),
+        Phase: _text_enum(Phase),
+        Verdict: _text_enum(Verdict),
         Kind: _text_enum(Kind, 24),
         # SQLite assigns ids only to INTEGER primary keys.
         int: BigInteger().with_variant(Integer, "sqlite"),

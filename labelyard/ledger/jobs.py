@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 
 from labelyard.domain.assignment import AssignmentPolicy, PolicyState
 from labelyard.domain.tasks import Job, JobStatus
+from labelyard.ledger import reviews
 from labelyard.ledger.database import Transaction
 from labelyard.ledger.history import record
 from labelyard.ledger.tables import Batch, Dataset
@@ -24,9 +25,11 @@ def update_from_server(tx: Transaction, batch: Batch, jobs: Sequence[Job], usern
     """Record the jobs as the server returned them; return True when anything changed.
 
     `usernames` are the names of all users by id. A job whose assignee is not the chosen one was assigned manually: it
-    is marked so, and no run reassigns it. Rows of jobs that the server no longer has remain.
+    is marked so, and no run reassigns it. Rows of jobs that the server no longer has remain. A step of a review ends
+    when the server shows it.
     """
     known = {row.server_id: row for row in of_batch(tx, batch.id)}
+    reviewed = reviews.of_batch(tx, batch.id)
     changed = False
     for job in jobs:
         row = known.get(job.id)
@@ -40,6 +43,8 @@ def update_from_server(tx: Transaction, batch: Batch, jobs: Sequence[Job], usern
             tx.add(row)
             changed = True
             continue
+        if job.id in reviewed:
+            reviews.settle(tx, batch, row, reviewed[job.id], reviews.shown_job(batch, row, job, assignee))
         changed |= _update_status(tx, batch, row, job.status)
         changed |= _update_assignee(tx, batch, row, assignee)
     tx.flush()
@@ -53,7 +58,12 @@ def choose_assignees(
 
     Commit it before anything is sent: a run that resumes after a crash then sends the same choices.
     """
-    rows = [row for row in of_batch(tx, batch.id) if row.chosen_assignee is None and not row.manual]
+    reviewed = reviews.jobs_in_review(tx, batch.id)
+    rows = [
+        row
+        for row in of_batch(tx, batch.id)
+        if row.chosen_assignee is None and not row.manual and row.server_id not in reviewed
+    ]
     dataset = tx.get_one(Dataset, batch.dataset, with_for_update=True)
     by_id = {row.server_id: row for row in rows}
     jobs = [Job(row.server_id, 0, row.start_frame, row.stop_frame) for row in rows]
@@ -64,15 +74,24 @@ def choose_assignees(
 
 
 def clear_unassigned_choices(tx: Transaction, batch: str) -> None:
-    """Clear the choice of every job without an assignee, so that `choose_assignees` makes another."""
+    """Clear the choice of every job without an assignee, so that `choose_assignees` makes another.
+
+    A job in review has no annotator: who has to review it, a person decides who took it away.
+    """
+    reviewed = reviews.jobs_in_review(tx, batch)
     for row in of_batch(tx, batch):
-        if row.assignee is None:
+        if row.assignee is None and row.server_id not in reviewed:
             row.chosen_assignee, row.manual = None, False
 
 
 def unfinished_of(tx: Transaction, batch: str, person: str) -> Sequence[JobRow]:
-    """Return the jobs of a batch that a person has and has not completed."""
-    return [row for row in of_batch(tx, batch) if row.assignee == person and row.status is not JobStatus.COMPLETED]
+    """Return the jobs of a batch that a person annotates and has not completed; not those that they review."""
+    reviewed = reviews.jobs_in_review(tx, batch)
+    return [
+        row
+        for row in of_batch(tx, batch)
+        if row.assignee == person and row.status is not JobStatus.COMPLETED and row.server_id not in reviewed
+    ]
 
 
 def clear_choices_of(tx: Transaction, batch: str, person: str) -> Sequence[JobRow]:

@@ -14,6 +14,7 @@ from labelyard.errors import LedgerBehind, SettingsError
 from labelyard.ledger.alert_tables import Alert  # noqa: F401 - so that the metadata has every table
 from labelyard.ledger.engine import display_name, open_engine, parse_url, sqlite_file, translated_errors
 from labelyard.ledger.release_tables import Release  # noqa: F401 - the same
+from labelyard.ledger.review_tables import Review  # noqa: F401 - the same
 from labelyard.ledger.tables import LedgerIdentity
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from labelyard.domain.objects import s3_url
 from labelyard.domain.states import WITHOUT_A_RUN, BatchState
 from labelyard.ledger import breakers, datasets, dead_letters, outages, problems
 from labelyard.ledger.database import Transaction
+from labelyard.ledger.review_tables import Review
 from labelyard.ledger.tables import Batch, Dataset, History, Job, Object, OutboxEvent, Task
 
 if TYPE_CHECKING:
@@ -138,12 +139,25 @@ def _not_collected(tx: Transaction) -> Mapping[str, datetime]:
 
 def _jobs_of(tx: Transaction, dataset: str | None) -> Mapping[str, Sequence[JobAtWork]]:
     columns = (Job.batch_id, Job.server_id, Job.assignee, Job.start_frame, Job.stop_frame, Job.status, Job.status_since)
-    query = select(*columns).join(Batch, Batch.id == Job.batch_id).where(Batch.state == BatchState.ASSIGNED)
+    query = (
+        select(*columns, Review.problem, Review.since)
+        .join(Batch, Batch.id == Job.batch_id)
+        .outerjoin(Review, Review.job_id == Job.id)
+        .where(Batch.state == BatchState.ASSIGNED)
+    )
     found: dict[str, list[JobAtWork]] = {}
     for job in tx.execute(query.where(Batch.dataset == dataset) if dataset else query):
         frames = job.stop_frame - job.start_frame + 1
         found.setdefault(job.batch_id, []).append(
-            JobAtWork(job.server_id, job.assignee, frames, job.status, job.status_since)
+            JobAtWork(
+                job.server_id,
+                job.assignee,
+                frames,
+                job.status,
+                job.status_since,
+                job.problem or "",
+                job.since if job.problem else None,
+            )
         )
     return found
 

@@ -13,12 +13,14 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from labelyard.domain.deadlines import STAGES
 from labelyard.domain.formats import ORIGINAL
+from labelyard.domain.review import Phase, Verdict
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus
 from labelyard.ledger.alert_tables import Problem
 from labelyard.ledger.database import Transaction
 from labelyard.ledger.exports import DEFAULT_FORMAT
 from labelyard.ledger.release_tables import Release
+from labelyard.ledger.review_tables import Review, ReviewVerdict
 from labelyard.ledger.tables import (
     Batch,
     DeadLetter,
@@ -58,6 +60,17 @@ class JobRecord:
     """Since when it has its status."""
     assigned_at: datetime | None
     returned: int
+    in_review: bool = False
+    """Whether the assignee reviews it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """What reviewers said about the jobs of an annotator."""
+
+    annotator: str
+    accepted: int
+    rejected: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,20 +154,39 @@ def jobs(tx: Transaction, since: datetime, dataset: str | None) -> Sequence[JobR
     unfinished = (Job.status != JobStatus.COMPLETED) & (Batch.state == BatchState.ASSIGNED)
     lately = (Job.status == JobStatus.COMPLETED) & (Job.status_since >= since) & Batch.state.in_(_LIVE)
     query = (
-        select(
-            Job.batch_id, Job.assignee, Job.start_frame, Job.stop_frame, Job.status, Job.status_since, Job.assigned_at,
-            Job.returned,
-        )
+        select(Job, Review.phase, Review.annotator)
         .join(Batch, Batch.id == Job.batch_id)
+        .outerjoin(Review, Review.job_id == Job.id)
         .where(unfinished | lately)
-    )  # fmt: skip
-    return [
-        JobRecord(
-            row.batch_id, row.assignee, row.stop_frame - row.start_frame + 1, row.status is JobStatus.COMPLETED,
-            row.status_since, row.assigned_at, row.returned,
-        )
-        for row in tx.execute(query.where(Batch.dataset == dataset) if dataset else query)
-    ]  # fmt: skip
+    )
+    found = []
+    for row, phase, annotator in tx.execute(query.where(Batch.dataset == dataset) if dataset else query):
+        is_done = row.status is JobStatus.COMPLETED
+        was_reviewed = is_done and phase not in (None, Phase.ANNOTATION)
+        # What is done counts for who drew it; how long that took is not known any more when a reviewer has the job.
+        found.append(
+            JobRecord(
+                row.batch_id, annotator if was_reviewed else row.assignee,
+                row.stop_frame - row.start_frame + 1, is_done, row.status_since,
+                None if was_reviewed else row.assigned_at, row.returned, phase is Phase.REVIEW,
+            )
+        )  # fmt: skip
+    return found
+
+
+def verdicts(tx: Transaction, since: datetime, dataset: str | None) -> Sequence[Verdicts]:
+    """Return what reviewers have said `since` then about each annotator's jobs; most rejections first."""
+    query = (
+        select(ReviewVerdict.annotator, ReviewVerdict.verdict, func.count())
+        .join(Batch, Batch.id == ReviewVerdict.batch_id)
+        .where(ReviewVerdict.at >= since)
+        .group_by(ReviewVerdict.annotator, ReviewVerdict.verdict)
+    )
+    found: dict[str, Counter[Verdict]] = {}
+    for annotator, verdict, number in tx.execute(query.where(Batch.dataset == dataset) if dataset else query):
+        found.setdefault(annotator or "", Counter())[verdict] += number
+    of_each = [Verdicts(name, said[Verdict.ACCEPTED], said[Verdict.REJECTED]) for name, said in found.items()]
+    return sorted(of_each, key=lambda one: (-one.rejected, one.annotator))
 
 
 def finished(tx: Transaction, dataset: str | None) -> Finished:

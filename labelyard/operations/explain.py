@@ -16,6 +16,7 @@ from labelyard.ledger.overview import overview
 from labelyard.ledger.release_tables import Release
 from labelyard.ledger.tables import Batch, Object
 from labelyard.operations.manual import MANUALLY, bucket_and_key, of_address
+from labelyard.operations.review_facts import review_facts
 from labelyard.operations.status import batch_problems, blockers, jobs_summary, state_and_activity
 from labelyard.storage.store import ARCHIVED
 
@@ -166,6 +167,7 @@ def _batch_now(tx: Transaction, batch: Batch) -> Iterator[str]:
     if batch.state is BatchState.OPEN:
         yield _when_it_closes(datasets.spec(tx, batch.dataset), batch)
     yield from batch_problems(line)
+    yield from review_facts(tx, batch.id)
     if batch.state in batches.EVENT_OF_STATE:
         paused = {name: reason for name, reason in seen.paused.items() if name == batch.dataset}
         failing = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta, tzinfo
 
 from labelyard.domain.causes import Kind
@@ -20,6 +20,7 @@ _NOT_IN_PROBLEMS = (
     Kind.AUTOMATION,
     Kind.HOUSEKEEPING,
     Kind.NOBODY,
+    Kind.REVIEW,
 )
 """Kinds of causes that `problems` says nothing about."""
 
@@ -80,9 +81,30 @@ def lines(seen: Figures) -> Iterator[str]:
     if seen.people:
         more = f" and {len(seen.people) - _PEOPLE_SHOWN} more" if len(seen.people) > _PEOPLE_SHOWN else ""
         yield "people: " + "; ".join(map(_person, seen.people[:_PEOPLE_SHOWN])) + more
+    if found_reviews := "; ".join(review_lines(seen, printable)):
+        yield f"review: {found_reviews}"
     if seen.finished.batches:
         yield f"finished: {_finished(seen)}"
     yield from (line for one in seen.servers if (line := _server(one, seen.zone)))
+
+
+def review_lines(seen: Figures, named: Callable[[str], str]) -> Iterator[str]:
+    """Yield how many jobs wait for their reviewers, and how often the jobs of each annotator were rejected.
+
+    `named` writes a person's name.
+    """
+    found = seen.reviews
+    if found.waiting:
+        reviewers = [f"{named(one.name)} {one.to_review}" for one in seen.people if one.name and one.to_review]
+        with_whom = f" ({', '.join(reviewers)})" if reviewers else ""
+        since = f", the oldest since {moment(found.oldest, seen.zone)}" if found.oldest else ""
+        yield f"{count(found.waiting, 'job')} in review{with_whom}{since}"
+    said = [
+        f"{named(one.annotator) if one.annotator else 'nobody'} {one.rejected} of {one.rejected + one.accepted}"
+        for one in found.verdicts[:_PEOPLE_SHOWN]
+    ]
+    if said:
+        yield f"rejected in two weeks: {', '.join(said)}"
 
 
 def _late(seen: Figures) -> Iterator[str]:

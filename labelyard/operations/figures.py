@@ -25,7 +25,7 @@ from labelyard.domain.throughput import (
 from labelyard.ledger import Ledger, breakers, datasets, outages, outbox, workload
 from labelyard.ledger.database import Transaction
 from labelyard.ledger.situation import read_situation
-from labelyard.ledger.workload import Backlog, Finished, JobRecord, LastRelease
+from labelyard.ledger.workload import Backlog, Finished, JobRecord, LastRelease, Verdicts
 
 NOBODY = ""
 """The name under which jobs without an assignee are counted."""
@@ -59,6 +59,17 @@ class PersonFigures:
     """Of the jobs completed in two weeks (`images_per_hour`)."""
     returned: int
     """How often these jobs were sent back: rejected by a reviewer, or reopened."""
+    to_review: int = 0
+    """How many of the open jobs the person reviews, and does not label."""
+
+
+@dataclass(frozen=True)
+class ReviewFigures:
+    """The jobs in review, since when the oldest, and the verdicts of two weeks by annotator."""
+
+    waiting: int = 0
+    oldest: datetime | None = None
+    verdicts: Sequence[Verdicts] = ()
 
 
 @dataclass(frozen=True)
@@ -98,6 +109,7 @@ class Figures:
     """When the passing of time alone will change what needs a person or is late; None: it will not."""
     task_urls: Mapping[str, str] = field(default_factory=dict)
     """The addresses in CVAT of the batches that are named."""
+    reviews: ReviewFigures = ReviewFigures()
 
     def document(self) -> dict[str, Any]:
         """Return them as JSON values; each cause has also its words, and whether it asks to act and has an alert."""
@@ -120,6 +132,8 @@ def figures(tx: Transaction, dataset: str | None = None, zone: tzinfo = UTC) -> 
     waiting = workload.backlog(tx, dataset)
     edges = midnights(now, zone, DAYS_MEASURED)
     days = _days(tx, edges, now.astimezone(zone).date(), dataset, waiting.objects)
+    measured_since = now - DAYS_MEASURED * _DAY
+    jobs = workload.jobs(tx, measured_since, dataset)
     return Figures(
         at=now,
         dataset=dataset,
@@ -127,7 +141,7 @@ def figures(tx: Transaction, dataset: str | None = None, zone: tzinfo = UTC) -> 
         causes=found,
         late=seen.late,
         arriving=_arriving(tx, now, dataset, waiting),
-        people=list(_people(workload.jobs(tx, now - DAYS_MEASURED * _DAY, dataset), edges[-2], monday(now, zone))),
+        people=list(_people(jobs, edges[-2], monday(now, zone))),
         finished=workload.finished(tx, dataset),
         releases=workload.last_releases(tx, dataset),
         servers=list(_servers(tx, cvats, down, seen.batches, everything=dataset is None)),
@@ -136,6 +150,7 @@ def figures(tx: Transaction, dataset: str | None = None, zone: tzinfo = UTC) -> 
         zone=zone,
         changes_at=seen.changes_at,
         task_urls={batch.id: batch.task_url for batch in seen.batches if batch.task_url},
+        reviews=_reviews(jobs, workload.verdicts(tx, measured_since, dataset)),
     )
 
 
@@ -177,6 +192,11 @@ def _days(tx: Transaction, edges: Sequence[datetime], today: date, dataset: str 
     return days_with_backlog(today - DAYS_MEASURED * _DAY, arrived, finished, backlog)
 
 
+def _reviews(records: Iterable[JobRecord], verdicts: Sequence[Verdicts]) -> ReviewFigures:
+    waiting = [one.since for one in records if one.in_review and not one.is_done]
+    return ReviewFigures(len(waiting), min(waiting, default=None), verdicts)
+
+
 def _people(records: Iterable[JobRecord], today: datetime, week: datetime) -> Iterator[PersonFigures]:
     """Yield the figures of each person, who has most to do first; nobody last."""
     by_person: dict[str, list[JobRecord]] = {}
@@ -200,6 +220,7 @@ def _person(name: str, records: Sequence[JobRecord], today: datetime, week: date
         images_week=sum(one.images for one in done if one.since >= week),
         images_per_hour=images_per_hour([DoneJob(one.images, one.assigned_at, one.since) for one in done]),
         returned=sum(one.returned for one in records),
+        to_review=sum(one.in_review for one in waiting),
     )
 
 

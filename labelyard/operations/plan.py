@@ -5,7 +5,7 @@ A dataset file is compared with the version in the ledger; a dataset, as the led
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -35,7 +35,7 @@ from labelyard.domain.states import INGESTING, BatchState, TaskState
 from labelyard.domain.task_names import task_name_pattern
 from labelyard.domain.tasks import JobStatus, Task
 from labelyard.errors import CvatHidden, CvatNotFound, LabelyardError, NotFound
-from labelyard.ledger import Transaction, batches, datasets, exports, jobs, objects, tasks
+from labelyard.ledger import Transaction, batches, datasets, exports, jobs, objects, reviews, tasks
 from labelyard.ledger.tables import Batch, Export
 from labelyard.ledger.tables import Task as TaskRow
 from labelyard.pipeline.create_project import our_projects, project_url
@@ -173,7 +173,8 @@ def _accounts(context: Context, spec: DatasetSpec) -> Iterator[Difference]:
     cvat = context.cvat(spec.cvat)
     users = {user.username: user.is_active for user in cvat.users()}
     assignable = {user.username for user in cvat.assignable_users()}
-    yield from plan_accounts(spec.name, spec.cvat, spec.annotators, users, assignable)
+    people = [*spec.annotators, *(name for name in spec.reviewers if name not in spec.annotators)]
+    yield from plan_accounts(spec.name, spec.cvat, people, users, assignable)
 
 
 def _unregistered(context: Context, spec: DatasetSpec) -> Iterator[Difference]:
@@ -197,13 +198,14 @@ def _unregistered(context: Context, spec: DatasetSpec) -> Iterator[Difference]:
 
 @dataclass(frozen=True)
 class _Recorded:
-    """A task in the ledger with its batch, its exports that must be in the bucket, and who left it."""
+    """A task in the ledger: its batch, its exports that must be in the bucket, who left it, its jobs in review."""
 
     row: TaskRow
     batch: Batch
     exports: Sequence[Export]
     labels: tuple[str, ...]
     leavers: Mapping[int, str]
+    reviewed: Collection[int]
 
 
 def survey_tasks(context: Context, dataset: str | None = None) -> list[Difference]:
@@ -271,14 +273,15 @@ def _recorded_tasks(context: Context, spec: DatasetSpec, batch_id: str | None = 
                 version = datasets.spec(tx, spec.name, batch.version)
                 own = () if version.task.project else version.task.labels  # a project's are compared on their own
                 labels[batch.version] = tuple(label.name for label in own)
+            reviewed = reviews.jobs_in_review(tx, batch.id)
             leavers = {
                 job.server_id: job.assignee
                 for job in jobs.of_batch(tx, batch.id)
                 if job.assignee and not job.manual and job.assignee not in spec.annotators
-                and job.status is not JobStatus.COMPLETED
+                and job.status is not JobStatus.COMPLETED and job.server_id not in reviewed
             }  # fmt: skip
             written = exports.latest(tx, batch.id)
-            found.append(_Recorded(row, batch, written, labels[batch.version], leavers))
+            found.append(_Recorded(row, batch, written, labels[batch.version], leavers, reviewed))
     return found
 
 
@@ -316,5 +319,5 @@ def _known(context: Context, one: _Recorded) -> RecordedTask:
     }
     return RecordedTask(
         one.batch.id, one.row.server_id or 0, one.row.name, one.batch.state, files,
-        frozenset(row.task_updated for row in one.exports), one.labels, one.leavers,
+        frozenset(row.task_updated for row in one.exports), one.labels, one.leavers, one.reviewed,
     )  # fmt: skip

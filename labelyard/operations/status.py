@@ -30,8 +30,10 @@ def read_status(ledger: Ledger, dataset: str | None = None) -> Overview:
 def jobs_summary(batch: BatchSummary) -> str:
     """Return how many jobs are completed and who has them, or "-"."""
     completed = sum(job.status is JobStatus.COMPLETED for job in batch.jobs)
+    reviewed = sum(job.status is JobStatus.VALIDATION for job in batch.jobs)
+    in_review = f", {reviewed} in review" if reviewed else ""
     assignees = ", ".join(sorted({job.assignee or "nobody" for job in batch.jobs}))
-    return f"{completed}/{len(batch.jobs)} done: {assignees}" if batch.jobs else "-"
+    return f"{completed}/{len(batch.jobs)} done{in_review}: {assignees}" if batch.jobs else "-"
 
 
 def state_and_activity(batch: BatchSummary) -> str:

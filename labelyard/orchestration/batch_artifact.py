@@ -10,12 +10,13 @@ from labelyard.domain.deadlines import STAGES
 from labelyard.domain.objects import base_name, s3_url
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus
-from labelyard.ledger import batches, exports, history, jobs, tasks
+from labelyard.ledger import batches, exports, history, jobs, reviews, tasks
 from labelyard.ledger.database import Transaction
 from labelyard.ledger.history import HistoryEntry
 from labelyard.ledger.tables import Batch, Export, Job, Object, Task
 from labelyard.markdown import code, link, table
 from labelyard.operations.moments import moment, moment_and_zone
+from labelyard.operations.review_facts import verdict_words
 from labelyard.orchestration.page_links import OPERATIONS, PageLinks, dataset_key
 
 _MOST_OBJECTS = 200
@@ -37,6 +38,7 @@ def batch_markdown(
     parts = [
         _head(batch, links, zone),
         _task(task, rows, done, zone),
+        _reviews(tx, batch_id, rows, task, zone),
         _timeline(entries, batch, zone),
         _account(written),
         _exports(written, zone),
@@ -90,6 +92,35 @@ def _job(row: Job, task_url: str, zone: tzinfo) -> tuple[str, ...]:
         moment(since, zone),
         ", ".join(notes),
     )
+
+
+def _reviews(tx: Transaction, batch_id: str, rows: Sequence[Job], task: Task | None, zone: tzinfo) -> str:
+    """Return the jobs that are or were reviewed, and what their reviewers said."""
+    known = {job: one for job, one in reviews.of_batch(tx, batch_id).items() if one.selected}
+    if not known:
+        return ""
+    url = (task.url or "") if task else ""
+    shown = (
+        (
+            link(str(row.server_id), f"{url}/jobs/{row.server_id}" if url else ""),
+            code(known[row.server_id].annotator or "-"),
+            code(known[row.server_id].reviewer or "-"),
+            str(known[row.server_id].round or "-"),
+            "needs a person" if known[row.server_id].problem else known[row.server_id].phase.value,
+        )
+        for row in rows
+        if row.server_id in known
+    )
+    said = [
+        *(f"**job {job} needs a person**: {code(one.problem)}" for job, one in known.items() if one.problem),
+        *(
+            f"{moment(one.at, zone)} job {one.job}: {code(verdict_words(one))}"
+            for one in reviews.verdicts(tx, batch_id)
+        ),
+    ]
+    lines = "\n".join(f"- {line}" for line in said)
+    people = table(("job", "annotator", "reviewer", "round", "state"), shown)
+    return f"### Review\n\n{people}" + (f"\n\n{lines}" if lines else "")
 
 
 def _timeline(entries: Sequence[HistoryEntry], batch: Batch, zone: tzinfo) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from labelyard.domain.causes import Cause
 from labelyard.domain.deadlines import stage_words
 from labelyard.markdown import code, link, table
-from labelyard.operations.figure_words import count, due, forecast, waiting
+from labelyard.operations.figure_words import count, due, forecast, review_lines, waiting
 from labelyard.operations.figures import Figures, late_groups
 from labelyard.operations.moments import moment
 from labelyard.orchestration.page_links import PageLinks, batch_key, dataset_key, release_key
@@ -35,6 +35,7 @@ def operations_markdown(seen: Figures, links: PageLinks, datasets: Sequence[str]
         _arriving(seen),
         plot_line(plot),
         _people(seen),
+        _reviews(seen),
         _servers(seen),
         _finished(seen, links),
     ]
@@ -117,6 +118,11 @@ def _people(seen: Figures) -> str:
     more = f"\n\n… and {len(people) - _PEOPLE_SHOWN} more" if len(people) > _PEOPLE_SHOWN else ""
     note = "Images done today and this week, and the rate of two weeks."
     return f"### With people\n\n{table(head, rows)}{more}\n\n{note}"
+
+
+def _reviews(seen: Figures) -> str:
+    """Return the jobs in review and the verdicts about each annotator; nothing for datasets without reviews."""
+    return _list("In review", iter(review_lines(seen, code)))
 
 
 def _finished(seen: Figures, links: PageLinks) -> str:

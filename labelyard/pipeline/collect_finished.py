@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from labelyard.context import Context
 from labelyard.cvat import Cvat
 from labelyard.domain.attention import TRIED_IN_VAIN
+from labelyard.domain.review import ReviewRules
 from labelyard.domain.rotation import rotating_subset
 from labelyard.domain.states import WITHOUT_A_RUN, BatchState
 from labelyard.domain.tasks import JobStatus, Task
 from labelyard.errors import CVAT_UNAVAILABLE, CvatError, CvatNotFound, LabelyardError, LedgerError
 from labelyard.failpoints import failpoint
-from labelyard.ledger import batches, breakers, exports, jobs, tasks
+from labelyard.ledger import batches, breakers, datasets, exports, jobs, reviews, tasks
 from labelyard.ledger.history import record
+from labelyard.ledger.reviews import Reviewing
 from labelyard.ledger.situation import NOT_COLLECTED
 from labelyard.ledger.tables import Batch, Export
+from labelyard.pipeline.review_jobs import review_jobs
 
 _log = logging.getLogger(__name__)
 _EXPORTED_AT_ONCE = 200
@@ -47,6 +50,8 @@ class _Round:
     """Servers that are not asked."""
     usernames: dict[str, Mapping[int, str]] = field(default_factory=dict)
     """CVAT -> user id -> name."""
+    rules: dict[str, ReviewRules | None] = field(default_factory=dict)
+    """Dataset -> the rules of its reviews; None without reviews."""
     completed: list[str] = field(default_factory=list)
     reopened: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
@@ -102,23 +107,35 @@ def _record_progress(found: _Round, batch: Batch) -> tuple[BatchState | None, bo
     cvat = found.context.cvat(row.cvat)
     if row.cvat not in found.usernames:
         found.usernames[row.cvat] = {user.id: user.username for user in cvat.users()}
-    task = _get_task(cvat, batch, task_id)
+    task, usernames, rules = _get_task(cvat, batch, task_id), found.usernames[row.cvat], _rules(found, batch)
+    if rules and batch.state is BatchState.ASSIGNED:
+        task = review_jobs(found.context, batch, task, usernames, rules)
     failpoint("collect_finished.shown")
     with found.context.ledger.transaction() as tx:
         fresh = batches.get(tx, batch.id, lock=True)
         if fresh.changed_at != batch.changed_at:
             return None, False  # another process moved it meanwhile: the next call decides
-        jobs_changed = jobs.update_from_server(tx, fresh, task.jobs, found.usernames[row.cvat])
+        jobs_changed = jobs.update_from_server(tx, fresh, task.jobs, usernames)
         breakers.record_success(tx, row.cvat)
         if fresh.state in WITHOUT_A_RUN:
             fresh.error, fresh.next_step, fresh.attempts = None, None, 0
-        state, reason = _next_state(fresh.state, task, written)
+        about = Reviewing(fresh, task.jobs, usernames, rules, set(usernames.values())) if rules else None
+        state, reason = _next_state(fresh.state, task, written, reviews.unfinished(tx, about) if about else set())
         if state is not None:
             batches.move(tx, fresh, state, reason)
             _log.info("%s: %s", batch.id, reason)
         failpoint("collect_finished.written")
     failpoint("collect_finished.collected")
     return state, jobs_changed or state is not None
+
+
+def _rules(found: _Round, batch: Batch) -> ReviewRules | None:
+    """Return the rules of the dataset file as it is now: a batch may have an older version."""
+    if batch.dataset not in found.rules:
+        with found.context.ledger.read_only() as tx:
+            section = datasets.spec(tx, batch.dataset).review
+        found.rules[batch.dataset] = section.rules() if section else None
+    return found.rules[batch.dataset]
 
 
 def _get_task(cvat: Cvat, batch: Batch, task_id: int) -> Task:
@@ -153,13 +170,19 @@ def _record_failure(found: _Round, batch: Batch, error: LabelyardError) -> None:
             fresh.error, fresh.next_step = error.happened, error.next_step or "labelyard doctor"
 
 
-def _next_state(state: BatchState, task: Task, written: Sequence[Export]) -> tuple[BatchState | None, str]:
-    """Return the state that the task moves its batch to, and why; None if it stays. `written` are its exports."""
-    done = bool(task.jobs) and all(job.status is JobStatus.COMPLETED for job in task.jobs)
+def _next_state(
+    state: BatchState, task: Task, written: Sequence[Export], unreviewed: Collection[int]
+) -> tuple[BatchState | None, str]:
+    """Return the state that the task moves its batch to, and why; None if it stays.
+
+    `written` are its exports, `unreviewed` the jobs whose review has not come to its end.
+    """
+    waiting = [job for job in task.jobs if job.status is not JobStatus.COMPLETED or job.id in unreviewed]
+    done = bool(task.jobs) and not waiting
     if state is BatchState.ASSIGNED and done:
         return BatchState.COMPLETED, f"all {len(task.jobs)} jobs are completed"
     if state in (BatchState.COMPLETED, BatchState.EXPORTED) and not done:
-        reopened = [str(job.id) for job in task.jobs if job.status is not JobStatus.COMPLETED]
+        reopened = [str(job.id) for job in waiting]
         return BatchState.ASSIGNED, f"reopened: job {', '.join(reopened)}"
     if state is BatchState.EXPORTED and any(task.updated != export.task_updated for export in written):
         return BatchState.COMPLETED, f"annotations changed at {task.updated}, after the export"

@@ -36,6 +36,7 @@ from labelyard.pipeline.acquire_batch import BatchLease
 from labelyard.pipeline.create_task import task_url
 from labelyard.pipeline.leftover_tasks import delete_leftover_tasks
 from labelyard.pipeline.read_task import ServerFile, TaskReader, TaskReading, location, task_provenance
+from labelyard.pipeline.review_facts import with_reviews
 from labelyard.pipeline.shown_sizes import shown_sizes
 
 _log = logging.getLogger(__name__)
@@ -279,8 +280,10 @@ def _sha256(path: Path) -> str:
 
 
 def _provenance(lease: BatchLease, batch: _Batch, reading: TaskReading) -> Provenance:
+    found = task_provenance(reading)
     return replace(
-        task_provenance(reading),
+        found,
+        jobs=with_reviews(lease, found.jobs),
         dataset=lease.spec.name,
         version=batch.version,
         batch=lease.batch_id,

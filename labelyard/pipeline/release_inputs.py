@@ -13,14 +13,15 @@ import msgspec
 
 from labelyard.context import Context
 from labelyard.domain.objects import s3_url
+from labelyard.domain.review import Phase
 from labelyard.errors import InputError
 from labelyard.formats.coco.parts import read_parts
-from labelyard.ledger import batches, jobs, releases
+from labelyard.ledger import Transaction, batches, jobs, releases, reviews
 from labelyard.ledger.release_tables import Release
 from labelyard.ledger.tables import Batch, Export
 from labelyard.pipeline.release_files import fetch_file
 from labelyard.pipeline.release_images import ReleaseImages
-from labelyard.releases.passport import BatchFacts, JobFacts, Passport
+from labelyard.releases.passport import BatchFacts, JobFacts, Passport, PersonName
 from labelyard.releases.sources import SourceFile
 
 _REPAIR = "labelyard plan"
@@ -48,14 +49,14 @@ def fetch_inputs(
     With `names` people are named by their user names. `before_each` is called before each export. Raises InputError for
     a file that is missing, or not the one that the ledger has.
     """
-    assignees: dict[str, Mapping[int, str | None]] = {}
+    people: dict[str, Mapping[int, _People]] = {}
     with context.ledger.read_only() as tx:
         exports = releases.inputs(tx, release)
         rows = {export.batch_id: batches.get(tx, export.batch_id) for export in exports}
         objects = {export.batch_id: releases.objects_of(tx, export.batch_id) for export in exports}
         if names:
             for batch in objects:
-                assignees[batch] = {row.server_id: row.assignee for row in jobs.of_batch(tx, batch)}
+                people[batch] = _people(tx, batch)
     sources, facts = [], []
     for export in exports:
         before_each()
@@ -64,7 +65,7 @@ def fetch_inputs(
         for key, sha256 in export.other_files.items():
             extra = folder / f"{export.batch_id}.extra.json"
             fetch_file(context.store, export.bucket, key, extra, sha256, next_step=_REPAIR)
-        found, facts_of_batch = _read(path, export, rows[export.batch_id], assignees.get(export.batch_id))
+        found, facts_of_batch = _read(path, export, rows[export.batch_id], people.get(export.batch_id))
         images.add(export.batch_id, objects[export.batch_id], found)
         sources.append(SourceFile(path, partial(images.placement, export.batch_id)))
         facts.append(facts_of_batch)
@@ -72,7 +73,7 @@ def fetch_inputs(
 
 
 def _read(
-    path: Path, export: Export, batch: Batch, names: Mapping[int, str | None] | None
+    path: Path, export: Export, batch: Batch, names: Mapping[int, _People] | None
 ) -> tuple[list[dict[str, Any]], BatchFacts]:
     """Return the images of an export, and what it says of its task. `names` has user names by the job's id."""
     try:
@@ -88,10 +89,38 @@ def _read(
     facts = BatchFacts(
         export.batch_id, info.dataset_version, batch.cvat or "", info.task_id, export.task_updated, export.generation,
         s3_url(export.bucket, export.key), export.sha256, info.annotations_from,
-        [JobFacts(one.id, one.frames, names.get(one.id) if names else one.assignee, one.updated) for one in info.jobs],
+        [_job(one, names) for one in info.jobs],
         _iso(batch.opened_at), _iso(batch.closed_at), _iso(export.exported_at),
     )  # fmt: skip
     return images, facts
+
+
+@dataclass(frozen=True, slots=True)
+class _People:
+    """The user names of a job's annotator and reviewer."""
+
+    annotator: str | None
+    reviewer: str | None
+
+
+def _people(tx: Transaction, batch: str) -> Mapping[int, _People]:
+    """Return who labelled and who reviewed each job of a batch, by CVAT's id of the job."""
+    reviewed = {job: one for job, one in reviews.of_batch(tx, batch).items() if one.phase is Phase.ACCEPTED}
+    return {
+        row.server_id: _People(reviewed[row.server_id].annotator, reviewed[row.server_id].reviewer)
+        if row.server_id in reviewed
+        else _People(row.assignee, None)
+        for row in jobs.of_batch(tx, batch)
+    }
+
+
+def _job(one: _JobInfo, names: Mapping[int, _People] | None) -> JobFacts:
+    annotator: PersonName | None = one.assignee
+    reviewer: PersonName | None = one.reviewer
+    if names is not None:
+        named = names.get(one.id, _People(None, None))
+        annotator, reviewer = named.annotator, named.reviewer if one.rounds else None
+    return JobFacts(one.id, one.frames, annotator, one.updated, reviewer, one.rounds)
 
 
 def _iso(at: datetime | None) -> str | None:
@@ -103,6 +132,8 @@ class _JobInfo(msgspec.Struct):
     frames: tuple[int, int]
     assignee: int | None = None
     updated: str | None = None
+    reviewer: int | None = None
+    rounds: int = 0
 
 
 class _Info(msgspec.Struct):

@@ -23,12 +23,17 @@ PersonName = str | int
 
 @dataclass(frozen=True, slots=True)
 class JobFacts:
-    """A job of CVAT: its frames, first and last, and its assignee, None if it has none."""
+    """A job of CVAT: its frames, first and last, and its assignee, None if it has none.
+
+    Of a reviewed job the assignee is its annotator; `reviewer` accepted it, after `rounds` reviews.
+    """
 
     id: int
     frames: tuple[int, int]
     assignee: PersonName | None
     updated: str | None = None
+    reviewer: PersonName | None = None
+    rounds: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,25 +101,28 @@ class Passport:
             facts = self.images[image.file_name if image.identity is UNSET else image.identity]
             batch_of[image.id] = facts.batch
             yield {"image": image.id, "file_name": image.file_name, **msgspec.to_builtins(facts)}
-        assignees = {(batch.batch, job.id): job.assignee for batch in self.batches for job in batch.jobs}
+        jobs = {(batch.batch, job.id): job for batch in self.batches for job in batch.jobs}
         decode = msgspec.json.Decoder(_Item).decode
         for split in manifest.counts:
             for extra in (False, True):
                 path = folder / instances_path(split, extra=extra)
                 for part, item in items(path) if path.exists() else ():
                     if part != "images":
-                        yield _about(part, decode(item), batch_of, assignees)
+                        yield _about(part, decode(item), batch_of, jobs)
 
 
 def _about(
-    part: str, item: _Item, batch_of: Mapping[int, str], assignees: Mapping[tuple[str, int], PersonName | None]
+    part: str, item: _Item, batch_of: Mapping[int, str], jobs: Mapping[tuple[str, int], JobFacts]
 ) -> dict[str, Any]:
     found: dict[str, Any] = {"annotation": item.id, "image": item.image_id}
     if part != "annotations":
         found["list"] = part
     own = item.attributes
     if own.job is not UNSET:
-        found |= {"job": own.job, "annotator": assignees.get((batch_of[item.image_id], own.job))}
+        job = jobs.get((batch_of[item.image_id], own.job))
+        found |= {"job": own.job, "annotator": job.assignee if job else None}
+        if job is not None and job.rounds:
+            found["reviewer"] = job.reviewer
     if own.source is not UNSET:
         found["source"] = own.source
     return found

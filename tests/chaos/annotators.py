@@ -30,6 +30,7 @@ class Annotators:
     def __init__(self, scenario: Scenario) -> None:
         self._scenario = scenario
         self._completed: set[int] = set()
+        self._rejected: set[int] = set()
         self._not_before = 0.0
 
     def act(self) -> bool:
@@ -90,6 +91,8 @@ class Annotators:
         with suppress(LabelyardError):  # the server's faults hit annotators too: they try again
             self._draw_and_complete(task_id, stale_export=stale_export)
             self._completed.add(task_id)
+            if self._scenario.plan.review:
+                return self._review(task_id)
         return task_id in self._completed
 
     def _draw_and_complete(self, task_id: int, *, stale_export: bool) -> None:
@@ -97,6 +100,8 @@ class Annotators:
         cvat = self._scenario.cvat
         task = cvat.task(task_id)
         for job in task.jobs:
+            if job.status is JobStatus.VALIDATION:
+                continue
             drawn = {shape.frame for shape in cvat.annotations(job.id).shapes}
             missing = [frame for frame in range(job.start_frame, job.stop_frame + 1) if frame not in drawn]
             if job is task.jobs[-1] and stale_export and missing:
@@ -105,6 +110,20 @@ class Annotators:
             else:
                 _draw(cvat, task, job.id, missing)
             cvat.set_job_status(job.id, JobStatus.COMPLETED)
+
+    def _review(self, task_id: int) -> bool:
+        """Reject each job once, and accept it later; return whether labelyard has nothing to do before the export."""
+        cvat = self._scenario.cvat
+        for job in cvat.jobs(task_id):
+            if job.status is JobStatus.VALIDATION and job.id not in self._rejected:
+                cvat.reject_job(job.id)
+                self._rejected.add(job.id)
+                self._scenario.fault_counts["job rejected"] += 1
+            elif job.status is JobStatus.VALIDATION and job.state != "rejected":
+                cvat.set_job_status(job.id, JobStatus.COMPLETED)
+        # It comes back until its batch is completed: `act` asks only for those that people work on.
+        self._completed.discard(task_id)
+        return True
 
     def _draw_during_export(self, task: Task, job_id: int, frame: int) -> None:
         # CVAT caches an export for everybody, without annotations that were saved while it ran. This client does not

@@ -18,7 +18,14 @@ WATCHER_FAILPOINTS = _failpoints("watcher", "register_objects", "close_batches",
 END_FAILPOINTS = _failpoints("leftover_tasks")
 PROJECT_FAILPOINTS = _failpoints("create_project")
 RELEASE_FAILPOINTS = _failpoints("release_dataset")
-_NOT_IN_RUNS = (*_failpoints("watcher", "close_batches"), *END_FAILPOINTS, *PROJECT_FAILPOINTS, *RELEASE_FAILPOINTS)
+REVIEW_FAILPOINTS = _failpoints("review_jobs")
+_NOT_IN_RUNS = (
+    *_failpoints("watcher", "close_batches"),
+    *END_FAILPOINTS,
+    *PROJECT_FAILPOINTS,
+    *RELEASE_FAILPOINTS,
+    *REVIEW_FAILPOINTS,
+)
 RUN_FAILPOINTS = tuple(name for name in FAILPOINTS if name not in _NOT_IN_RUNS)
 
 DELAYED_EXPORT: Mapping[str, Any] = {"on": "worker export", "delay": 2.0, "times": 2}
@@ -147,13 +154,15 @@ class FaultPlan:
     """How long faults are injected at most; less if everything is done earlier."""
     project: bool = False
     """The tasks are in a project, with a CVAT that has projects."""
+    review: bool = False
+    """Each job is rejected once, repaired, and accepted by another person than its annotator."""
     process_faults: tuple[ProcessFault, ...] = ()
     """Faults of whole processes; for the full stack only."""
 
 
 def step_fault_plan(seed: int) -> FaultPlan:
     """Return the plan of a seed for single steps, without Prefect."""
-    return with_project(with_batch_ends(_step_faults(seed)))
+    return with_review(with_project(with_batch_ends(_step_faults(seed))))
 
 
 def _step_faults(seed: int) -> FaultPlan:
@@ -194,6 +203,19 @@ def with_project(plan: FaultPlan) -> FaultPlan:
     killed = tuple(WorkerFault("run", rng.choice(PROJECT_FAILPOINTS)) for _ in range(rng.choice((0, 0, 1, 2))))
     return replace(
         plan, project=True, cvat_faults=plan.cvat_faults + faults[: rng.choice((0, 0, 1, 2))],
+        worker_faults=plan.worker_faults + killed,
+    )  # fmt: skip
+
+
+def with_review(plan: FaultPlan) -> FaultPlan:
+    """Return the plan with reviews and processes that end in them, for one of four seeds; its own random numbers."""
+    rng = random.Random(f"review of {plan.seed}")
+    if rng.random() < 3 / 4:
+        return plan
+    faults = tuple({"on": JOB, **rng.choice(_CVAT_REQUEST_FAULTS), "times": 1, "skip": n} for n in range(2, 4))
+    killed = tuple(WorkerFault("run", rng.choice(REVIEW_FAILPOINTS)) for _ in range(rng.choice((0, 1, 1, 2))))
+    return replace(
+        plan, review=True, cvat_faults=plan.cvat_faults + faults[: rng.choice((0, 0, 1, 2))],
         worker_faults=plan.worker_faults + killed,
     )  # fmt: skip
 

@@ -33,13 +33,15 @@ class Object:
 
 @dataclass(frozen=True)
 class Batch:
-    """A batch of the ledger, with its current task (0: none) and its jobs (job -> assignee)."""
+    """A batch of the ledger, with its current task (0: none), its jobs (job -> assignee), and those not accepted."""
 
     id: str
     state: str
     task: int = 0
     jobs: Mapping[int, str | None] = field(default_factory=dict)
     error: str | None = None
+    unaccepted: tuple[int, ...] = ()
+    """Jobs that have to be reviewed, and that nobody but their annotator has accepted."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,8 @@ def _batch(snapshot: Snapshot, batch: Batch) -> Iterator[str]:
     yield from _jobs(batch, task)
     if batch.state == "archived":
         return  # its export stays as it is, whatever is deleted or quarantined later
+    if batch.unaccepted:
+        yield f"{batch.id} is {batch.state}, and the jobs {_names(batch.unaccepted)} are not accepted"
     yield from _export(snapshot, batch, task, usable)
 
 

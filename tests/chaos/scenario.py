@@ -71,6 +71,7 @@ def dataset_spec(plan: FaultPlan, bucket: str, annotators: Sequence[str], quiet:
     """Return the dataset of a run, below its own prefix."""
     name = f"s{plan.seed}"
     project = {"project": f"project of {name}"} if plan.project and cvat_version != V1 else {}
+    review = {"review": {"reviewers": list(annotators)}} if plan.review else {}
     return DatasetSpec.model_validate({
         "name": name,
         "sources": [{"bucket": bucket, "prefix": f"{name}/in/"}],
@@ -78,4 +79,5 @@ def dataset_spec(plan: FaultPlan, bucket: str, annotators: Sequence[str], quiet:
         "batch": {"max_objects": plan.max_objects, "quiet": quiet},
         "task": {"labels": ["car"], "segment_size": plan.segment_size, **project},
         "export": {"prefix": f"{name}/out"},
+        **review,
     })  # fmt: skip

@@ -10,7 +10,8 @@ from sqlalchemy import select
 
 from labelyard.config import DatasetSpec
 from labelyard.cvat import Cvat
-from labelyard.ledger import Ledger, exports, history, jobs, outbox, tables, tasks
+from labelyard.domain.review import Phase
+from labelyard.ledger import Ledger, exports, history, jobs, outbox, reviews, tables, tasks
 from tests.chaos.invariants import Batch, ExportedFile, ExportFacts, Object, Snapshot, Task
 
 
@@ -46,7 +47,13 @@ def take_snapshot(ledger: Ledger, cvat: Cvat, s3: Any, spec: DatasetSpec, unusab
         for row in tx.scalars(select(tables.Batch).where(tables.Batch.dataset == spec.name)).all():
             task = tasks.current(tx, row.id)
             assignees = {job.server_id: job.assignee for job in jobs.of_batch(tx, row.id)}
-            batches.append(Batch(row.id, row.state, (task.server_id if task else None) or 0, assignees, row.error))
+            unaccepted = tuple(
+                job
+                for job, one in reviews.of_batch(tx, row.id).items()
+                if one.selected and (one.phase is not Phase.ACCEPTED or one.reviewer in (None, one.annotator))
+            )
+            task_id = (task.server_id if task else None) or 0
+            batches.append(Batch(row.id, row.state, task_id, assignees, row.error, unaccepted))
             batch_exports += [
                 ExportFacts(row.id, export.key, export.current, export.format)
                 for export in (*exports.of_batch(tx, row.id), *exports.unfinished(tx, row.id))

@@ -120,5 +120,5 @@ def reviewed_only(document: Document, _dataset: DatasetFacts, _checks: ChecksSec
     info = document.get("info")
     jobs = info.get("jobs") if isinstance(info, dict) else None
     for job in jobs if isinstance(jobs, list) else ():
-        if isinstance(job, dict) and job.get("stage") != "acceptance":
+        if isinstance(job, dict) and job.get("stage") != "acceptance" and not job.get("rounds"):
             yield f"job {abbreviated(job.get('id'))}", f"is in the stage {abbreviated(job.get('stage'))}"

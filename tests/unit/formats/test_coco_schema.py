@@ -31,7 +31,7 @@ SCHEMA = json.loads((ROOT / "docs" / "coco.schema.json").read_text(encoding="utf
 PROVENANCE = Provenance(
     7, "CVAT's annotations API, equal to CVAT's own export", 2026, "street", 2, "street-00001", 1,
     ({"id": 3, "frames": [0, 2], "assignee": 5, "updated": "2026-11-30T02:00:00Z",
-      "stage": "acceptance"},
+      "stage": "acceptance", "reviewer": 6, "rounds": 2},
      {"id": 4, "frames": [0, 2], "assignee": None}),
 )  # fmt: skip
 FORMAT_NAMES = ("coco", "coco-keypoints")

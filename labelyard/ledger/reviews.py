@@ -1,0 +1,238 @@
+"""The reviews of jobs: what was decided, what is being sent to the server, and what reviewers said."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import func, select
+
+from labelyard.domain.review import (
+    MEASURED,
+    Decision,
+    JobReview,
+    People,
+    Phase,
+    Place,
+    ReviewRules,
+    ShownJob,
+    Verdict,
+    after_step,
+    decide,
+    is_applied,
+    is_finished,
+    place_of,
+)
+from labelyard.domain.states import BatchState
+from labelyard.domain.tasks import Job, JobStep
+from labelyard.ledger.database import Transaction
+from labelyard.ledger.history import record
+from labelyard.ledger.review_tables import Review, ReviewVerdict
+from labelyard.ledger.tables import Batch
+from labelyard.ledger.tables import Job as JobRow
+
+REVIEW = "review"
+"""The history's word for what happened in a review."""
+
+
+@dataclass(frozen=True, slots=True)
+class PendingStep:
+    """A step that is committed and not seen on the server yet, of a job with CVAT's id."""
+
+    job_id: int
+    step: JobStep
+    assignee: str | None
+
+
+@dataclass
+class Reviewing:
+    """The jobs of a batch as the server shows them, and the rules of its dataset; `can_work` may get jobs."""
+
+    batch: Batch
+    jobs: Sequence[Job]
+    usernames: Mapping[int, str]
+    rules: ReviewRules
+    can_work: Collection[str]
+    issues: Mapping[int, Sequence[tuple[int, str]]] = field(default_factory=dict)
+    """Frame and message of each unresolved issue of rejected jobs, by job."""
+
+
+def of_batch(tx: Transaction, batch: str) -> Mapping[int, Review]:
+    """Return the reviews of a batch's jobs by CVAT's id of the job."""
+    query = select(JobRow.server_id, Review).join(Review, Review.job_id == JobRow.id).where(JobRow.batch_id == batch)
+    return {row.server_id: row.Review for row in tx.execute(query)}
+
+
+def verdicts(tx: Transaction, batch: str) -> Sequence[ReviewVerdict]:
+    """Return what reviewers said about the jobs of a batch, oldest first."""
+    return tx.scalars(select(ReviewVerdict).where(ReviewVerdict.batch_id == batch).order_by(ReviewVerdict.id)).all()
+
+
+def jobs_in_review(tx: Transaction, batch: str) -> set[int]:
+    """Return CVAT's ids of the jobs that no annotator gets: they are reviewed, accepted, or wait for that."""
+    return {
+        job
+        for job, review in of_batch(tx, batch).items()
+        if review.phase is not Phase.ANNOTATION or review.step is not None or review.problem
+    }
+
+
+def shown_job(batch: Batch, row: JobRow, job: Job, assignee: str | None) -> ShownJob:
+    """Return a job as the server shows it, as the decisions need it."""
+    return ShownJob(f"{batch.id}/{row.start_frame}", job.status, job.stage, job.state, assignee, row.manual)
+
+
+def settle(tx: Transaction, batch: Batch, row: JobRow, review: Review, shown: ShownJob) -> None:
+    """End the step of a job that the server shows as done, or that a person's change has made obsolete."""
+    if review.step is None:
+        return
+    if is_applied(review.step, review.step_assignee, shown):
+        # So that the new assignee does not count as a person's choice.
+        row.chosen_assignee, row.choice_reason = review.step_assignee, review.step_reason
+        _store(tx, review, after_step(review.to_domain(), review.step, review.step_assignee))
+    elif _seen(shown) == review.seen:
+        return  # not sent yet, or not received
+    else:
+        reason = f"job {row.server_id}: a person has changed it, so this was not done: {review.step_reason}"
+        record(tx, REVIEW, reason, batch=batch)
+    review.step = review.step_assignee = review.step_reason = review.seen = None
+
+
+def is_due(tx: Transaction, about: Reviewing) -> bool:
+    """Return whether anything is to be decided or sent."""
+    return any(
+        review.step is not None or decision.step is not None or decision.review != review.to_domain()
+        for _, review, _, decision in _decided(tx, about)
+    )
+
+
+def rejected(tx: Transaction, about: Reviewing) -> Sequence[int]:
+    """Return CVAT's ids of the jobs that somebody has rejected and labelyard has not sent back yet."""
+    return [
+        row.server_id
+        for row, review, shown, _ in _decided(tx, about)
+        if review.step is None and place_of(review.to_domain(), shown) is Place.REJECTED
+    ]
+
+
+def decide_all(tx: Transaction, about: Reviewing) -> Sequence[PendingStep]:
+    """Store what happens next with each job, and return what is to be sent. Call `jobs.update_from_server` before."""
+    for row, review, shown, decision in _decided(tx, about):
+        if review.step is None:
+            tx.add(review)
+            _carry_out(tx, about, row, review, shown, decision)
+    tx.flush()
+    return [
+        PendingStep(job, review.step, review.step_assignee)
+        for job, review in of_batch(tx, about.batch.id).items()
+        if review.step is not None
+    ]
+
+
+def unfinished(tx: Transaction, about: Reviewing) -> set[int]:
+    """Return CVAT's ids of the jobs that must not be exported yet.
+
+    A batch that people have no longer was completed before its jobs were selected: there only `completed` counts.
+    """
+    with_people = about.batch.state is BatchState.ASSIGNED
+    found = set()
+    for row, review, shown, decision in _decided(tx, about):
+        known = None if review.selected is None and not with_people else decision.review
+        waits = known is not None and (decision.step is not None or review.step is not None)
+        if waits or not is_finished(known, shown.status):
+            found.add(row.server_id)
+    return found
+
+
+def _decided(tx: Transaction, about: Reviewing) -> Iterator[tuple[JobRow, Review, ShownJob, Decision]]:
+    """Yield each job, its review (a new one is not stored), how it is shown, and what happens next with it."""
+    rows = {row.server_id: row for row in tx.scalars(select(JobRow).where(JobRow.batch_id == about.batch.id))}
+    known, open_reviews = of_batch(tx, about.batch.id), _open_reviews(tx)
+    people = People(about.can_work, open_reviews, _accepted_at_once(tx, about))
+    for job in about.jobs:
+        row = rows.get(job.id)
+        if row is None:
+            continue
+        review = known.get(job.id) or Review(
+            job_id=row.id, phase=Phase.ANNOTATION, selected=None, annotator=None, reviewer=None, round=0,
+            earlier_rounds=0, problem=None, since=tx.now, step=None,
+        )  # fmt: skip
+        assignee = None if job.assignee is None else about.usernames.get(job.assignee, f"user {job.assignee}")
+        shown = shown_job(about.batch, row, job, assignee)
+        decision = decide(review.to_domain(), shown, about.rules, people)
+        if decision.step is JobStep.REVIEW and decision.assignee:
+            open_reviews[decision.assignee] += 1
+        yield row, review, shown, decision
+
+
+def _carry_out(
+    tx: Transaction, about: Reviewing, row: JobRow, review: Review, shown: ShownJob, decision: Decision
+) -> None:
+    _store(tx, review, decision.review)
+    if decision.step is not None:
+        review.step, review.step_assignee = decision.step, decision.assignee
+        review.step_reason, review.seen = decision.reason, _seen(shown)
+    if decision.verdict is not None:
+        _add_verdict(tx, about, row, decision)
+    if decision.reason:
+        record(tx, REVIEW, f"job {row.server_id}: {decision.reason}", batch=about.batch)
+
+
+def _store(tx: Transaction, review: Review, new: JobReview) -> None:
+    if (review.phase, review.problem or "") != (new.phase, new.problem):
+        review.since = tx.now
+    review.phase, review.selected, review.problem = new.phase, new.selected, new.problem or None
+    review.annotator, review.reviewer = new.annotator, new.reviewer
+    review.round, review.earlier_rounds = new.round, new.earlier_rounds
+
+
+def _add_verdict(tx: Transaction, about: Reviewing, row: JobRow, decision: Decision) -> None:
+    """Add a verdict, unless it is known: its step was given up because a person changed the job meanwhile."""
+    assert decision.verdict is not None, "called for verdicts alone"
+    last = tx.scalars(
+        select(ReviewVerdict)
+        .where(ReviewVerdict.batch_id == about.batch.id, ReviewVerdict.job == row.server_id)
+        .order_by(ReviewVerdict.id.desc())
+    ).first()
+    if last is None or (last.round, last.verdict) != (decision.review.round, decision.verdict):
+        issues = [{"frame": frame, "message": message} for frame, message in about.issues.get(row.server_id, ())]
+        tx.add(
+            ReviewVerdict(
+                batch_id=about.batch.id, job=row.server_id, round=decision.review.round, verdict=decision.verdict,
+                annotator=decision.review.annotator, reviewer=decision.review.reviewer,
+                reasons={"issues": issues} if issues else {}, at=tx.now,
+            )
+        )  # fmt: skip
+
+
+def _seen(shown: ShownJob) -> str:
+    where = f"{shown.stage}, {shown.state}" if shown.stage else shown.status.value
+    return f"{where}, {shown.assignee or 'nobody'}"
+
+
+def _open_reviews(tx: Transaction) -> Counter[str]:
+    query = select(Review.reviewer, func.count()).where(Review.phase == Phase.REVIEW).group_by(Review.reviewer)
+    sent = select(Review.step_assignee, func.count()).where(Review.step == JobStep.REVIEW)
+    found: Counter[str] = Counter()
+    for one in (query, sent.group_by(Review.step_assignee)):
+        found.update({name: count for name, count in tx.execute(one) if name is not None})
+    return found
+
+
+def _accepted_at_once(tx: Transaction, about: Reviewing) -> Mapping[str, tuple[int, int]]:
+    """Return, for each annotator of the jobs, how many of the last ones were accepted in the first round."""
+    if about.rules.accepted_below is None:
+        return {}
+    found = {}
+    for name in {about.usernames.get(job.assignee or 0, "") for job in about.jobs} - {""}:
+        query = (
+            select(ReviewVerdict.verdict)
+            .join(Batch, Batch.id == ReviewVerdict.batch_id)
+            .where(Batch.dataset == about.batch.dataset, ReviewVerdict.annotator == name, ReviewVerdict.round == 1)
+            .order_by(ReviewVerdict.id.desc())
+            .limit(MEASURED)
+        )
+        said = tx.scalars(query).all()
+        found[name] = (sum(one is Verdict.ACCEPTED for one in said), len(said))
+    return found
