@@ -159,8 +159,9 @@ def _context(setup: Setup) -> Context:
     from pydantic import SecretStr
 
     from labelyard.context import Context
+    from labelyard.cvat_settings import CvatSettings
     from labelyard.ledger import Ledger
-    from labelyard.settings import CvatSettings, Settings
+    from labelyard.settings import Settings
     from labelyard.storage.store import Store
 
     folder = Path(setup.folder)

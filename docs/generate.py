@@ -17,7 +17,8 @@ from pydantic.fields import FieldInfo
 
 from labelyard.cli import labelyard
 from labelyard.config.json_schema import json_schema
-from labelyard.settings import CvatSettings, Settings, UpSettings
+from labelyard.cvat_settings import CvatSettings
+from labelyard.settings import Settings, UpSettings
 from labelyard.supervisor.stack import server_settings
 
 ROOT = Path(__file__).parents[1]

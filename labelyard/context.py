@@ -12,9 +12,10 @@ from threading import Lock
 
 from labelyard import failpoints
 from labelyard.cvat import Cvat, connect
+from labelyard.cvat_settings import CvatSettings
 from labelyard.domain.forgotten import Timeouts
 from labelyard.ledger import Ledger
-from labelyard.settings import CvatSettings, Settings, StoreSettings, load_settings
+from labelyard.settings import Settings, StoreSettings, load_settings
 from labelyard.storage import Store
 
 _cvats: dict[CvatSettings, Cvat] = {}

@@ -17,57 +17,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from labelyard.alert_settings import AlertSettings
 from labelyard.cvat_names import organization_of, server_of
+from labelyard.cvat_settings import CvatSettings
 from labelyard.errors import PrefectUnreachable, SettingsError
 
 ENV_FILE = ".env"
 """The file of settings, in the folder in which a command is run."""
-ADDRESS = r"^https?://[^\s/?#@]+/?$"
-"""The pattern of a server's address, which has no path and no password."""
-
-
-class CloudSettings(BaseModel):
-    """How a CVAT 2.x reads the buckets of datasets with `upload: cloud`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-    credentials: Literal["registered", "keys", "store", "anonymous"] = "registered"
-    """registered: a person has registered the bucket in CVAT. Else labelyard does it once per bucket, with the keys of
-    the two settings below, with those of LABELYARD_STORE, or without any."""
-    access_key_id: str | None = None
-    """keys: the access key id that CVAT gets. It needs to read and list the bucket only."""
-    secret_access_key: SecretStr | None = None
-    """keys: its secret."""
-    endpoint_url: str | None = Field(default=None, pattern=ADDRESS)
-    """The address of the store as CVAT reaches it, if it is not LABELYARD_STORE__ENDPOINT_URL."""
-
-    @model_validator(mode="after")
-    def _complete_keys(self) -> Self:
-        if self.credentials == "keys" and not (self.access_key_id and self.secret_access_key):
-            raise ValueError("credentials are keys: set ACCESS_KEY_ID and SECRET_ACCESS_KEY too")
-        return self
-
-
-class CvatSettings(BaseModel):
-    """A CVAT server, under the name that dataset files use."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-    url: str = Field(pattern=ADDRESS)
-    """Its address without a path, such as https://cvat.example.com."""
-    username: str = ""
-    """The account that creates tasks. It needs the right to see and assign them."""
-    password: SecretStr | None = None
-    """Its password, unless a token is set."""
-    token: SecretStr | None = None
-    """A token, instead of a password: of CVAT 2.x a personal access token (docs/cvat.md)."""
-    dialect: Literal["auto", "v1", "v2"] = "auto"
-    """The API version of the server; auto asks the server."""
-    organization: str = Field(default="", pattern=r"^[-a-zA-Z0-9_]{0,16}$")
-    """CVAT 2.x: the short name of the organization that tasks belong to, for datasets that name none."""
-    timeout_seconds: float = Field(default=60, gt=0)
-    """Timeout for the next byte of a response, in seconds."""
-    cloud: CloudSettings = CloudSettings()
-    """The buckets of datasets with `upload: cloud`."""
 
 
 class StoreSettings(BaseModel):
@@ -99,7 +53,7 @@ class WatchSettings(BaseModel):
     sqs_endpoint_url: str | None = None
     """The address of SQS, unless it is AWS."""
     host: str = "127.0.0.1"
-    """The address of /healthz and the webhook; any but loopback requires a webhook_token."""
+    """The address of /healthz and the webhooks; any but loopback requires a webhook_token if stores post there, too."""
     port: int = Field(default=8479, ge=0, le=65535)
     """The port of both; 0 takes a free one."""
     webhook: bool = False

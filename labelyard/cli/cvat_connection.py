@@ -14,8 +14,9 @@ import click
 from pydantic import SecretStr, ValidationError
 
 from labelyard.cvat import Cvat, connect
+from labelyard.cvat_settings import CvatSettings
 from labelyard.errors import CvatUnauthorized, CvatUnreachable, InputError
-from labelyard.settings import CvatSettings, load_settings
+from labelyard.settings import load_settings
 
 
 @dataclass(frozen=True)

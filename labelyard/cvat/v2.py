@@ -26,7 +26,6 @@ from labelyard.cvat.encoding import SKELETON_FIELDS
 from labelyard.cvat.error_responses import error_for, message_of, one_line
 from labelyard.cvat.exchange import Exchange, Pause, Request, Response, poll_intervals
 from labelyard.cvat.multipart import Multipart
-from labelyard.cvat.v2_projects import Projects
 from labelyard.cvat.v2_values import (
     decode_access_token,
     decode_creation,
@@ -36,6 +35,7 @@ from labelyard.cvat.v2_values import (
     decode_validation_layout,
     with_labels_and_jobs,
 )
+from labelyard.cvat.v2_webhooks import Webhooks
 from labelyard.domain.annotations import Interpolation
 from labelyard.domain.labels import Label
 from labelyard.domain.tasks import (
@@ -74,7 +74,7 @@ _STATUS_FIELDS = {
 """The fields that set a status. A worker may complete the job, but not change its stage [622, 623]."""
 
 
-class V2(Projects):
+class V2(Webhooks):
     """The dialect of CVAT 2.x."""
 
     can_register = False

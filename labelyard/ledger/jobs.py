@@ -20,6 +20,11 @@ def of_batch(tx: Transaction, batch: str) -> Sequence[JobRow]:
     return tx.scalars(query).all()
 
 
+def last_shown(tx: Transaction, batch: str) -> Mapping[int, tuple[JobStatus, str | None]]:
+    """Return the status and the assignee that the server last returned for each job, by the job's id there."""
+    return {row.server_id: (row.status, row.assignee) for row in of_batch(tx, batch)}
+
+
 def update_from_server(tx: Transaction, batch: Batch, jobs: Sequence[Job], usernames: Mapping[int, str]) -> bool:
     """Record the jobs as the server returned them; return True when anything changed.
 

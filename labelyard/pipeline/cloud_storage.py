@@ -11,9 +11,10 @@ from collections.abc import Sequence
 
 from labelyard.context import Context
 from labelyard.cvat_names import server_of
+from labelyard.cvat_settings import CloudSettings
 from labelyard.domain.tasks import CloudCredentials, CloudStorage
 from labelyard.errors import CvatCrashed, CvatRefused, CvatUnauthorized, SettingsError, UnclearAnswer
-from labelyard.settings import CloudSettings, Settings, StoreSettings
+from labelyard.settings import Settings, StoreSettings
 
 _log = logging.getLogger(__name__)
 

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 
 from pydantic import SecretStr
 
+from labelyard.cvat_settings import CvatSettings
 from labelyard.ledger import Ledger, datasets
-from labelyard.settings import CvatSettings, Settings
+from labelyard.settings import Settings
 from tests.chaos.annotators import Annotators
 from tests.chaos.chaos_run import ChaosRun, Outcome
 from tests.chaos.environment import Environment, open_environment

@@ -16,6 +16,7 @@ from cvat_sandbox import Serving
 from labelyard.config import DatasetSpec
 from labelyard.context import Context
 from labelyard.cvat import Cvat, connect
+from labelyard.cvat_settings import CvatSettings
 from labelyard.domain.annotations import Annotations, Change, Shape, ShapeType
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import DataSpec, JobStatus, TaskSpec, UploadFile
@@ -32,7 +33,7 @@ from labelyard.pipeline.export_annotations import Exported, export_annotations
 from labelyard.pipeline.register_objects import sweep_sources
 from labelyard.pipeline.upload_data import upload_data
 from labelyard.pipeline.wait_for_status import wait_for_status
-from labelyard.settings import CvatSettings, Settings, StoreSettings
+from labelyard.settings import Settings, StoreSettings
 from tests.support.cvat_families import rules_for
 from tests.support.cvat_tasks import wait_for_frames
 from tests.support.pictures import picture

@@ -14,12 +14,13 @@ from pydantic import ByteSize, SecretStr
 from cvat_sandbox.server import Serving, serve
 from labelyard.cli import labelyard
 from labelyard.config import DatasetSpec
+from labelyard.cvat_settings import CvatSettings
 from labelyard.ledger import Ledger, datasets
 from labelyard.operations.doctor.check import CheckResult, Status
 from labelyard.operations.doctor.checks import CHECKS
 from labelyard.operations.doctor.runner import run_checks
 from labelyard.orchestration.doctor_checks import PREFECT_CHECKS
-from labelyard.settings import CvatSettings, Settings, UpSettings, WatchSettings
+from labelyard.settings import Settings, UpSettings, WatchSettings
 from labelyard.sources.notification_setup import NotificationSetup
 from labelyard.supervisor.stack import free_ports, lock_folder
 from tests.support.emulator import StoreServer

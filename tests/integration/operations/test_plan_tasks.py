@@ -8,6 +8,7 @@ from sqlalchemy import inspect
 
 from cvat_sandbox import serve
 from labelyard.context import open_context
+from labelyard.cvat_settings import CvatSettings
 from labelyard.domain.labels import Label
 from labelyard.domain.plan import Action, Difference
 from labelyard.domain.states import BatchState
@@ -21,7 +22,6 @@ from labelyard.operations.plan import survey_tasks
 from labelyard.operations.reassign import reassign
 from labelyard.pipeline.acquire_batch import acquire_batch
 from labelyard.pipeline.collect_finished import collect
-from labelyard.settings import CvatSettings
 from tests.support.workspace import USERS, Workspace, complete_and_export, export, ingest
 
 

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from cvat_sandbox import serve
 from labelyard.cvat import connect
+from labelyard.cvat_settings import CloudSettings, CvatSettings
 from labelyard.domain.tasks import TaskSpec
 from labelyard.errors import CvatBusy, CvatUnauthorized, SettingsError
 from labelyard.ledger import batches
@@ -17,7 +18,7 @@ from labelyard.operations.doctor.check import CheckResult, Installation
 from labelyard.operations.doctor.cvat import checks
 from labelyard.operations.doctor.runner import run_checks
 from labelyard.operations.plan import survey_tasks
-from labelyard.settings import CloudSettings, CvatSettings, Settings
+from labelyard.settings import Settings
 from tests.support.cvat_families import V2
 from tests.support.pictures import picture
 from tests.support.sandbox_client_v2 import found_organization, login

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from labelyard.cvat_settings import CloudSettings
 from labelyard.domain.tasks import CloudCredentials, CloudStorage
 from labelyard.errors import SettingsError, TaskDiscarded
 from labelyard.operations.doctor.check import Installation
 from labelyard.operations.doctor.cvat import checks
 from labelyard.pipeline.cloud_storage import cloud_storage
-from labelyard.settings import CloudSettings
 from tests.support.cvat_families import V2
 from tests.support.pictures import picture
 from tests.support.workspace import Workspace, complete_and_export, ingest

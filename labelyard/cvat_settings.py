@@ -1,0 +1,80 @@
+"""The settings of CVAT servers: the account, the organization, how they read buckets, and what they report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+ADDRESS = r"^https?://[^\s/?#@]+/?$"
+"""The pattern of a server's address, which has no path and no password."""
+
+
+class CloudSettings(BaseModel):
+    """How a CVAT 2.x reads the buckets of datasets with `upload: cloud`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    credentials: Literal["registered", "keys", "store", "anonymous"] = "registered"
+    """registered: a person has registered the bucket in CVAT. Else labelyard does it once per bucket, with the keys of
+    the two settings below, with those of LABELYARD_STORE, or without any."""
+    access_key_id: str | None = None
+    """keys: the access key id that CVAT gets. It needs to read and list the bucket only."""
+    secret_access_key: SecretStr | None = None
+    """keys: its secret."""
+    endpoint_url: str | None = Field(default=None, pattern=ADDRESS)
+    """The address of the store as CVAT reaches it, if it is not LABELYARD_STORE__ENDPOINT_URL."""
+
+    @model_validator(mode="after")
+    def _complete_keys(self) -> Self:
+        if self.credentials == "keys" and not (self.access_key_id and self.secret_access_key):
+            raise ValueError("credentials are keys: set ACCESS_KEY_ID and SECRET_ACCESS_KEY too")
+        return self
+
+
+class WebhookSettings(BaseModel):
+    """How a CVAT 2.x reports changed jobs to the watcher; without it labelyard asks CVAT regularly, and only so."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    url: str | None = Field(default=None, pattern=r"^https?://[^\s?#@]+$")
+    """The address of the watcher as CVAT reaches it: https://labelyard.example.com. CVAT posts to …/cvat/NAME there."""
+    secret: SecretStr | None = Field(default=None, min_length=16, max_length=64)
+    """The secret with which CVAT signs what it posts: 16 to 64 characters, such as those of `openssl rand -hex 32`."""
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Self:
+        if (self.url is None) != (self.secret is None):
+            raise ValueError("set both URL and SECRET, or none of them")
+        return self
+
+
+class CvatSettings(BaseModel):
+    """A CVAT server, under the name that dataset files use."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    url: str = Field(pattern=ADDRESS)
+    """Its address without a path, such as https://cvat.example.com."""
+    username: str = ""
+    """The account that creates tasks. It needs the right to see and assign them."""
+    password: SecretStr | None = None
+    """Its password, unless a token is set."""
+    token: SecretStr | None = None
+    """A token, instead of a password: of CVAT 2.x a personal access token (docs/cvat.md)."""
+    dialect: Literal["auto", "v1", "v2"] = "auto"
+    """The API version of the server; auto asks the server."""
+    organization: str = Field(default="", pattern=r"^[-a-zA-Z0-9_]{0,16}$")
+    """CVAT 2.x: the short name of the organization that tasks belong to, for datasets that name none."""
+    timeout_seconds: float = Field(default=60, gt=0)
+    """Timeout for the next byte of a response, in seconds."""
+    cloud: CloudSettings = CloudSettings()
+    """The buckets of datasets with `upload: cloud`."""
+    webhook: WebhookSettings = WebhookSettings()
+    """What CVAT reports by itself."""
+
+
+def webhook_secrets(cvats: Mapping[str, CvatSettings]) -> dict[str, SecretStr]:
+    """Return the secrets of the webhooks that are wanted, by the names of their CVATs."""
+    return {name: at.webhook.secret for name, at in cvats.items() if at.webhook.secret is not None}

@@ -1,0 +1,133 @@
+"""Tasks that CVAT reported to have a changed job, until labelyard has looked at them in CVAT.
+
+A report is a hint: what counts is what CVAT shows. So many reports of a task lead to one look, and one that is lost, or
+forgotten when the watcher ends, costs time only: the scheduled collect_finished finds the change.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+from labelyard.domain.webhooks import JobChange
+from labelyard.sources.backoff import Backoff
+
+QUIET_SECONDS = 0.2
+"""A task is looked at when it was quiet for so long: a person who completes a job saves it first."""
+LONGEST_SECONDS = 1.0
+"""A task that is never quiet is looked at so long after its first report."""
+_STOP_SECONDS = 10.0
+MAX_TASKS = 10_000
+"""How many tasks may wait; further ones are left to the scheduled look."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedTask:
+    """A task of the CVAT of this name in the settings."""
+
+    cvat: str
+    task_id: int
+
+
+@dataclass(slots=True)
+class _Reports:
+    """When a task was first and last reported, in seconds; `only_saved` if each time annotations were saved alone."""
+
+    first: float
+    last: float
+    only_saved: bool
+
+    @property
+    def due(self) -> float:
+        return min(self.last + QUIET_SECONDS, self.first + LONGEST_SECONDS)
+
+
+Look: TypeAlias = Callable[[Mapping[ReportedTask, bool]], Collection[ReportedTask]]
+"""Looks at tasks in CVAT and records what changed; the value says whether annotations were saved and nothing else.
+
+Returns those that must be looked at again, because another process recorded something at the same time.
+"""
+
+
+class ReportedTasks:
+    """The waiting tasks, and the thread that looks at them."""
+
+    def __init__(self, look: Look, looked: Callable[[], object], clock: Callable[[], float] = time.monotonic) -> None:
+        self._look, self._looked, self._clock = look, looked, clock
+        self._waiting: dict[ReportedTask, _Reports] = {}
+        self._changed, self._stopping = threading.Condition(), threading.Event()
+        self._looking = Backoff("looking at the tasks that CVAT reported")
+        self._last_report: datetime | None = None
+
+    def report(self, cvat: str, change: JobChange) -> None:
+        """Add a report."""
+        self._last_report = datetime.now(UTC)
+        self._add(ReportedTask(cvat, change.task_id), only_saved=change.only_saved)
+
+    def _add(self, task: ReportedTask, *, only_saved: bool) -> None:
+        now = self._clock()
+        with self._changed:
+            known = self._waiting.get(task)
+            if known is not None:
+                known.last, known.only_saved = now, known.only_saved and only_saved
+            elif len(self._waiting) < MAX_TASKS:
+                self._waiting[task] = _Reports(now, now, only_saved)
+            self._changed.notify()
+
+    def take_due(self) -> Mapping[ReportedTask, bool]:
+        """Remove the tasks that are due, and return whether only annotations were saved in each."""
+        now = self._clock()
+        with self._changed:
+            due = {task: reports for task, reports in self._waiting.items() if reports.due <= now}
+            for task in due:
+                del self._waiting[task]
+        return {task: reports.only_saved for task, reports in due.items()}
+
+    def seconds_until_due(self) -> float | None:
+        """Return how long the next task waits; None without one."""
+        with self._changed:
+            due = min((reports.due for reports in self._waiting.values()), default=None)
+        return None if due is None else max(0.0, due - self._clock())
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Look at tasks when they are due, from a thread; at the end wait for the look of that moment."""
+        thread = threading.Thread(target=self._run, name="reported tasks", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._stopping.set()
+                self._changed.notify_all()
+            thread.join(_STOP_SECONDS)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._stopping.is_set())
+            self._stopping.wait(max(self.seconds_until_due() or 0.0, self._looking.pause))
+            self._look_at_due()
+
+    def _look_at_due(self) -> None:
+        due = self.take_due()
+        if not due or self._stopping.is_set():
+            return
+        again: Collection[ReportedTask] = due
+        with self._looking.guard():
+            again = self._look(due)
+            self._looked()
+        for task in again:
+            self._add(task, only_saved=due[task])
+
+    def add_health(self, health: dict[str, Any]) -> dict[str, Any]:
+        """Add when CVAT last reported something, how many tasks wait, and what is wrong, as JSON values."""
+        last = self._last_report.isoformat(timespec="seconds") if self._last_report else None
+        problems = {self._looking.activity: self._looking.problem} if self._looking.problem else {}
+        reports = {"last_report": last, "waiting": len(self._waiting)}
+        return {**health, "cvat": reports, "problems": {**health["problems"], **problems}}
