@@ -38,13 +38,9 @@ def notifications(dataset: str, carry_out: bool) -> None:  # noqa: FBT001 - clic
     """
     settings = load_settings()
     spec = _spec(settings, dataset)
-    webhook = _cvat_webhook(settings, spec, carry_out=carry_out)
-    if (
-        webhook is not None
-        and settings.watch.queue_url is None
-        and (settings.watch.webhook or settings.watch.sweep_only)
-    ):
-        _show(webhook.items, done=carry_out)  # the store has no queue
+    webhook, watch = _cvat_webhook(settings, spec, carry_out=carry_out), settings.watch
+    if webhook is not None and watch.queue_url is None and (watch.webhook or watch.sweep_only):
+        _show(webhook.items, done=carry_out)  # the store notifies no queue
         click.echo(_NEXT if carry_out or not webhook.changes else f"next: labelyard notifications {dataset} --apply")
         return
     setup = NotificationSetup(settings)

@@ -18,8 +18,8 @@ from labelyard.cvat_settings import webhook_secrets
 from labelyard.operations.send_alerts import send_if_silent
 from labelyard.orchestration.alert_channels import send
 from labelyard.orchestration.events_over_rest import PrefectEvents
+from labelyard.pipeline.collect_reported import collect_reported_tasks
 from labelyard.pipeline.handle_notifications import PipelineHandler
-from labelyard.pipeline.look_at_reported import look_at_reported
 from labelyard.settings import Settings, load_settings
 from labelyard.sources.cvat_deliveries import CvatDeliveries
 from labelyard.sources.queues import open_queue
@@ -49,7 +49,7 @@ def run_watcher(settings: Settings) -> None:
     options, queue = settings.watch, open_queue(settings)
     with open_context(settings) as context:
         watcher = Watcher(PipelineHandler(context, PrefectEvents(settings)), queue)
-        reported = ReportedTasks(partial(look_at_reported, context), watcher.tick_soon)
+        reported = ReportedTasks(partial(collect_reported_tasks, context), watcher.tick_soon)
         webhook = Webhook(
             watcher.handle if options.webhook else None,
             lambda: reported.add_health(watcher.health()),

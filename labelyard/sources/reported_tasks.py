@@ -1,7 +1,7 @@
-"""Tasks that CVAT reported to have a changed job, until labelyard has looked at them in CVAT.
+"""Tasks that CVAT reported to have a changed job, until labelyard has asked CVAT for them.
 
-A report is a hint: what counts is what CVAT shows. So many reports of a task lead to one look, and one that is lost, or
-forgotten when the watcher ends, costs time only: the scheduled collect_finished finds the change.
+A report is a hint: what counts is what CVAT shows. So many reports of a task lead to one request, and one that is
+lost, or forgotten when the watcher ends, costs time only: the scheduled collect_finished finds the change.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from labelyard.domain.webhooks import JobChange
 from labelyard.sources.backoff import Backoff
 
 QUIET_SECONDS = 0.2
-"""A task is looked at when it was quiet for so long: a person who completes a job saves it first."""
+"""A task is asked for when it was quiet for so long: a person who completes a job saves it first."""
 LONGEST_SECONDS = 1.0
-"""A task that is never quiet is looked at so long after its first report."""
+"""A task that is never quiet is asked for so long after its first report."""
 _STOP_SECONDS = 10.0
 MAX_TASKS = 10_000
-"""How many tasks may wait; further ones are left to the scheduled look."""
+"""How many tasks may wait; further ones are left to the scheduled collect_finished."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +47,23 @@ class _Reports:
         return min(self.last + QUIET_SECONDS, self.first + LONGEST_SECONDS)
 
 
-Look: TypeAlias = Callable[[Mapping[ReportedTask, bool]], Collection[ReportedTask]]
-"""Looks at tasks in CVAT and records what changed; the value says whether annotations were saved and nothing else.
+Collect: TypeAlias = Callable[[Mapping[ReportedTask, bool]], Collection[ReportedTask]]
+"""Asks CVAT for tasks and records what changed; the value says whether annotations were saved and nothing else.
 
-Returns those that must be looked at again, because another process recorded something at the same time.
+Returns those that must be asked for again, because another process recorded something at the same time.
 """
 
 
 class ReportedTasks:
-    """The waiting tasks, and the thread that looks at them."""
+    """The waiting tasks, and the thread that asks CVAT for them."""
 
-    def __init__(self, look: Look, looked: Callable[[], object], clock: Callable[[], float] = time.monotonic) -> None:
-        self._look, self._looked, self._clock = look, looked, clock
+    def __init__(
+        self, collect: Collect, when_done: Callable[[], object], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._collect, self._when_done, self._clock = collect, when_done, clock
         self._waiting: dict[ReportedTask, _Reports] = {}
         self._changed, self._stopping = threading.Condition(), threading.Event()
-        self._looking = Backoff("looking at the tasks that CVAT reported")
+        self._collecting = Backoff("collecting the tasks that CVAT reported")
         self._last_report: datetime | None = None
 
     def report(self, cvat: str, change: JobChange) -> None:
@@ -96,7 +98,7 @@ class ReportedTasks:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Look at tasks when they are due, from a thread; at the end wait for the look of that moment."""
+        """Ask for tasks when they are due, from a thread; at the end wait for what it has begun."""
         thread = threading.Thread(target=self._run, name="reported tasks", daemon=True)
         thread.start()
         try:
@@ -111,23 +113,23 @@ class ReportedTasks:
         while not self._stopping.is_set():
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._stopping.is_set())
-            self._stopping.wait(max(self.seconds_until_due() or 0.0, self._looking.pause))
-            self._look_at_due()
+            self._stopping.wait(max(self.seconds_until_due() or 0.0, self._collecting.pause))
+            self._collect_due()
 
-    def _look_at_due(self) -> None:
+    def _collect_due(self) -> None:
         due = self.take_due()
         if not due or self._stopping.is_set():
             return
         again: Collection[ReportedTask] = due
-        with self._looking.guard():
-            again = self._look(due)
-            self._looked()
+        with self._collecting.guard():
+            again = self._collect(due)
+            self._when_done()
         for task in again:
             self._add(task, only_saved=due[task])
 
     def add_health(self, health: dict[str, Any]) -> dict[str, Any]:
         """Add when CVAT last reported something, how many tasks wait, and what is wrong, as JSON values."""
         last = self._last_report.isoformat(timespec="seconds") if self._last_report else None
-        problems = {self._looking.activity: self._looking.problem} if self._looking.problem else {}
+        problems = {self._collecting.activity: self._collecting.problem} if self._collecting.problem else {}
         reports = {"last_report": last, "waiting": len(self._waiting)}
         return {**health, "cvat": reports, "problems": {**health["problems"], **problems}}

@@ -1,4 +1,4 @@
-"""look_at_reported: do for the tasks that CVAT's webhook reported what collect_finished does for all, at once."""
+"""collect_reported: do for the tasks that CVAT's webhook reported what collect_finished does for all of them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from labelyard.pipeline.collect_finished import collect_reported
 from labelyard.sources.reported_tasks import ReportedTask
 
 
-def look_at_reported(context: Context, reported: Mapping[ReportedTask, bool]) -> Collection[ReportedTask]:
-    """Look at the batches of reported tasks, and record what changed; other tasks are nobody's and are ignored.
+def collect_reported_tasks(context: Context, reported: Mapping[ReportedTask, bool]) -> Collection[ReportedTask]:
+    """Ask CVAT for reported tasks, and record what changed; other tasks are nobody's and are ignored.
 
     The value of a task says whether annotations were saved in it and nothing else. Returns the tasks that another
-    process looked at meanwhile: what it saw may be older than the report.
+    process recorded meanwhile: what it saw may be older than the report.
     """
     with context.ledger.read_only() as tx:
         live = tasks.with_people(tx, {task.task_id for task in reported})
