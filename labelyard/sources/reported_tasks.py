@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, TypeAlias
 
 from labelyard.domain.webhooks import JobChange
@@ -22,6 +23,8 @@ QUIET_SECONDS = 0.2
 LONGEST_SECONDS = 1.0
 """A task that is never quiet is asked for so long after its first report."""
 _STOP_SECONDS = 10.0
+TASKS_AT_ONCE = 10
+"""How many tasks are asked for before the events of those that are completed are published."""
 MAX_TASKS = 10_000
 """How many tasks may wait; further ones are left to the scheduled collect_finished."""
 
@@ -82,13 +85,11 @@ class ReportedTasks:
             self._changed.notify()
 
     def take_due(self) -> Mapping[ReportedTask, bool]:
-        """Remove the tasks that are due, and return whether only annotations were saved in each."""
+        """Remove the tasks that are due, the first of many; return whether only annotations were saved in each."""
         now = self._clock()
         with self._changed:
-            due = {task: reports for task, reports in self._waiting.items() if reports.due <= now}
-            for task in due:
-                del self._waiting[task]
-        return {task: reports.only_saved for task, reports in due.items()}
+            due = (task for task, reports in self._waiting.items() if reports.due <= now)
+            return {task: self._waiting.pop(task).only_saved for task in list(islice(due, TASKS_AT_ONCE))}
 
     def seconds_until_due(self) -> float | None:
         """Return how long the next task waits; None without one."""

@@ -9,7 +9,7 @@ import pytest
 from labelyard.domain.webhooks import JobChange
 from labelyard.errors import LedgerUnreachable
 from labelyard.sources import reported_tasks
-from labelyard.sources.reported_tasks import LONGEST_SECONDS, QUIET_SECONDS, ReportedTask, ReportedTasks
+from labelyard.sources.reported_tasks import LONGEST_SECONDS, QUIET_SECONDS, TASKS_AT_ONCE, ReportedTask, ReportedTasks
 from tests.support.waiting import eventually
 
 CHANGED, SAVED = False, True
@@ -105,6 +105,15 @@ def test_what_another_process_overtook_or_what_failed_is_asked_for_again(desk: D
     desk.pass_time(1)
     assert desk.collected == [{task(1): CHANGED, task(2): SAVED}, {task(2): SAVED}]
     assert desk.reported.add_health({"problems": {}})["problems"] == {}
+
+
+def test_the_events_of_many_tasks_are_published_while_the_others_wait(desk: Desk) -> None:
+    for number in range(2 * TASKS_AT_ONCE + 1):
+        desk.report(number + 1)
+    for _ in range(3):
+        desk.pass_time(1)
+    assert [len(tasks) for tasks in desk.collected] == [TASKS_AT_ONCE, TASKS_AT_ONCE, 1]
+    assert desk.ticks == 3
 
 
 def test_more_tasks_than_the_limit_are_left_to_the_schedule(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
