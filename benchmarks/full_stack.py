@@ -13,6 +13,7 @@ from typing import Any
 
 from labelyard.config import DatasetSpec
 from labelyard.cvat import Cvat, connect
+from labelyard.cvat_names import cvat_name
 from labelyard.demo import environment
 from labelyard.demo.environment import DemoEnvironment
 from labelyard.demo.run import set_up
@@ -46,9 +47,11 @@ class BenchmarkStack:
     s3: Any
 
     def cvat(self) -> Cvat:
-        """Return a client of the sandbox, as its admin."""
+        """Return a client of the organization in the sandbox."""
         made = self.environment
-        return connect(made.cvat_url, username=environment.ACCOUNT, password=made.password, dialect="v1")
+        return connect(
+            made.cvat_url, username=environment.ACCOUNT, password=made.password, organization=made.organization
+        )
 
     def use_process_worker(self) -> None:
         """Replace the worker by Prefect's own process worker, on the same work pool."""
@@ -81,6 +84,7 @@ def _start(supervisor: Supervisor, made: DemoEnvironment, batch: Mapping[str, An
     settings, s3 = load_settings(), boto_client("s3", load_settings().store, made.store_url)
     spec = DatasetSpec.model_validate({
         "name": "benchmark",
+        "cvat": cvat_name("default", made.organization),
         "sources": [{"bucket": BUCKET, "prefix": "in/"}],
         "batch": dict(batch),
         "task": {"labels": ["car"]},

@@ -135,7 +135,7 @@ def _wait(stack: BenchmarkStack, key: str) -> None:
 
 def timelines(stack: BenchmarkStack, put: Mapping[str, datetime]) -> list[Timeline]:
     """Return when each moment happened, as recorded by the ledger, Prefect and CVAT."""
-    runs, made = _runs(stack), _tasks_made(stack)
+    runs, made = runs_by_batch(stack, "ingest"), _tasks_made(stack)
     found = []
     with stack.ledger.read_only() as tx:
         for key, at in put.items():
@@ -151,10 +151,10 @@ def timelines(stack: BenchmarkStack, put: Mapping[str, datetime]) -> list[Timeli
     return found
 
 
-def _runs(stack: BenchmarkStack) -> dict[str, dict[str, datetime]]:
-    """Return by batch when its run was created, picked up and started."""
+def runs_by_batch(stack: BenchmarkStack, tag: str) -> dict[str, dict[str, datetime]]:
+    """Return by batch when its run with a tag was created, picked up and started."""
     found, page = {}, 200
-    body = {"limit": page, "flow_runs": {"tags": {"all_": ["ingest"]}}, "sort": "START_TIME_ASC"}
+    body = {"limit": page, "flow_runs": {"tags": {"all_": [tag]}}, "sort": "START_TIME_ASC"}
     with httpx.Client(base_url=stack.links.prefect_api, timeout=60) as api:
         for offset in itertools.count(0, page):
             runs = api.post("/flow_runs/filter", json=body | {"offset": offset}).raise_for_status().json()

@@ -16,3 +16,11 @@ def server_of(name: str) -> str:
 def organization_of(name: str) -> str:
     """Return the organization's short name; empty if the name has none."""
     return name.partition("/")[2]
+
+
+def settings_key(name: str) -> str:
+    """Return a form of a server's name that is the same for the dataset file (`night-shift`) and the settings.
+
+    The names of variables have no hyphens.
+    """
+    return server_of(name).replace("-", "_").lower()

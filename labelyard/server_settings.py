@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
@@ -35,6 +35,23 @@ class CloudSettings(BaseModel):
         return self
 
 
+class WebhookSettings(BaseModel):
+    """How a CVAT 2.x reports changed jobs to the watcher; without it labelyard asks CVAT regularly, and only so."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    url: str | None = Field(default=None, pattern=r"^https?://[^\s?#@]+$")
+    """The address of the watcher as CVAT reaches it: https://labelyard.example.com. CVAT posts to …/cvat/NAME there."""
+    secret: SecretStr | None = Field(default=None, min_length=16, max_length=64)
+    """The secret with which CVAT signs what it posts: 16 to 64 characters, such as those of `openssl rand -hex 32`."""
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Self:
+        if (self.url is None) != (self.secret is None):
+            raise ValueError("set both URL and SECRET, or none of them")
+        return self
+
+
 class CvatSettings(BaseModel):
     """A CVAT server, under the name that dataset files use."""
 
@@ -59,6 +76,8 @@ class CvatSettings(BaseModel):
     """Timeout for the next byte of a response, in seconds."""
     cloud: CloudSettings = CloudSettings()
     """The buckets of datasets with `upload: cloud`."""
+    webhook: WebhookSettings = WebhookSettings()
+    """What CVAT reports by itself."""
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
@@ -99,6 +118,11 @@ CVAT_FIELDS = ("url", "username", "password", "token", "dialect", "organization"
 """The settings of a CVAT that a block has, if one is named; in the order of its form."""
 STORE_FIELDS = ("endpoint_url", "region", "access_key_id", "secret_access_key", "addressing_style")
 """The same of object storage."""
+
+
+def webhook_secrets(cvats: Mapping[str, CvatSettings]) -> dict[str, SecretStr]:
+    """Return the secrets of the webhooks that are wanted, by the names of their CVATs."""
+    return {name: at.webhook.secret for name, at in cvats.items() if at.webhook.secret is not None}
 
 
 def _reject_beside_block(settings: BaseModel, fields: Collection[str]) -> None:

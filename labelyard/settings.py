@@ -35,7 +35,7 @@ class WatchSettings(BaseModel):
     sqs_endpoint_url: str | None = None
     """The address of SQS, unless it is AWS."""
     host: str = "127.0.0.1"
-    """The address of /healthz and the webhook; any but loopback requires a webhook_token."""
+    """The address of /healthz and the webhooks; any but loopback requires a webhook_token if stores post there, too."""
     port: int = Field(default=8479, ge=0, le=65535)
     """The port of both; 0 takes a free one."""
     webhook: bool = False

@@ -1,7 +1,8 @@
-"""notifications: let the buckets of a dataset notify the watcher's queue of new and deleted files."""
+"""notifications: let the buckets of a dataset notify the watcher's queue, and its CVAT post changed jobs to it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -11,12 +12,17 @@ from rich.text import Text
 from labelyard.blocks import complete
 from labelyard.cli.table import print_table
 from labelyard.config import DatasetSpec, read_spec
+from labelyard.context import open_context
 from labelyard.ledger import Ledger, datasets
+from labelyard.operations.cvat_webhook import webhook_setup
 from labelyard.settings import Settings, load_settings, write_setting
-from labelyard.sources.notification_plan import NotificationPlan
+from labelyard.sources.notification_plan import PlanItem
 from labelyard.sources.notification_setup import NotificationSetup
+from labelyard.sources.webhook_plan import WebhookPlan
+from labelyard.sources.webhook_setup import wants_webhook
 
 _QUEUE_URL = "LABELYARD_WATCH__QUEUE_URL"
+_NEXT = "next: labelyard up, or labelyard watch"
 
 
 @click.command()
@@ -27,13 +33,31 @@ def notifications(dataset: str, carry_out: bool) -> None:  # noqa: FBT001 - clic
 
     DATASET is the name of an applied dataset, or a dataset file. The queue is that of LABELYARD_WATCH__QUEUE_URL, or
     one named labelyard. All other configuration of the buckets and the queue is kept.
+
+    With LABELYARD_CVAT__<NAME>__WEBHOOK__URL and __SECRET it also makes the CVAT 2.x of DATASET post changed jobs to
+    the watcher, by a webhook of its organization or its project. Other webhooks are kept.
     """
     settings = complete(load_settings())
     spec = _spec(settings, dataset)
+    webhook, watch = _cvat_webhook(settings, spec, carry_out=carry_out), settings.watch
+    if webhook is not None and watch.queue_url is None and (watch.webhook or watch.sweep_only):
+        _show(webhook.items, done=carry_out)  # the store notifies no queue
+        click.echo(_NEXT if carry_out or not webhook.changes else f"next: labelyard notifications {dataset} --apply")
+        return
     setup = NotificationSetup(settings)
     plan = setup.apply(spec) if carry_out else setup.plan(spec)
-    _show(plan, done=carry_out)
-    click.echo(_next(settings, setup, plan, dataset, done=carry_out))
+    _show([*plan.items, *(webhook.items if webhook else ())], plan.problems, done=carry_out)
+    todo = not carry_out and (plan.changes or (webhook is not None and webhook.changes))
+    click.echo(_next(settings, setup, dataset, todo=todo or bool(plan.problems), done=carry_out))
+
+
+def _cvat_webhook(settings: Settings, spec: DatasetSpec, *, carry_out: bool) -> WebhookPlan | None:
+    """Plan or apply the webhook of the dataset's CVAT; None if the settings want none."""
+    if not wants_webhook(settings, spec):
+        return None
+    with open_context(settings) as context:
+        setup = webhook_setup(context, spec)
+        return setup.apply() if carry_out else setup.plan()
 
 
 def _spec(settings: Settings, dataset: str) -> DatasetSpec:
@@ -43,22 +67,22 @@ def _spec(settings: Settings, dataset: str) -> DatasetSpec:
         return datasets.spec(tx, dataset)
 
 
-def _show(plan: NotificationPlan, *, done: bool) -> None:
+def _show(items: Sequence[PlanItem], problems: Sequence[str] = (), *, done: bool) -> None:
     rows = [
         (item.subject, item.where, Text(item.action, style="green" if done or not item.changes else "yellow"))
-        for item in plan.items
+        for item in items
     ]
     print_table(("", "where", "done" if done else "to do"), rows)
-    for problem in plan.problems:
+    for problem in problems:
         click.secho(f"solve first: {problem}", fg="red")
 
 
-def _next(settings: Settings, setup: NotificationSetup, plan: NotificationPlan, dataset: str, *, done: bool) -> str:
-    if plan.problems or (plan.changes and not done):
+def _next(settings: Settings, setup: NotificationSetup, dataset: str, *, todo: bool, done: bool) -> str:
+    if todo:
         return f"next: labelyard notifications {dataset} --apply"
     if settings.watch.queue_url or setup.queue_url is None:
-        return "next: labelyard up, or labelyard watch"
+        return _NEXT
     if not done:
         return f"next: labelyard notifications {dataset} --apply, which writes the queue's address into .env"
     write_setting(_QUEUE_URL, setup.queue_url)
-    return f".env: {_QUEUE_URL}={setup.queue_url}\nnext: labelyard up, or labelyard watch"
+    return f".env: {_QUEUE_URL}={setup.queue_url}\n{_NEXT}"

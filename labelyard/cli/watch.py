@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from types import FrameType
 
 import click
@@ -18,9 +19,13 @@ from labelyard.errors import PrefectUnreachable
 from labelyard.operations.send_alerts import send_if_silent
 from labelyard.orchestration.alert_channels import send
 from labelyard.orchestration.events_over_rest import PrefectEvents
+from labelyard.pipeline.collect_reported import collect_reported_tasks
 from labelyard.pipeline.handle_notifications import PipelineHandler
-from labelyard.settings import Settings, WatchSettings, load_settings
+from labelyard.server_settings import webhook_secrets
+from labelyard.settings import Settings, load_settings
+from labelyard.sources.cvat_deliveries import CvatDeliveries
 from labelyard.sources.queues import open_queue
+from labelyard.sources.reported_tasks import ReportedTasks
 from labelyard.sources.watcher import Watcher
 from labelyard.sources.webhook import Webhook, serve
 
@@ -57,11 +62,17 @@ def run_watcher(settings: Settings) -> None:
     options, queue = settings.watch, open_queue(settings)
     with open_context(settings) as context:
         watcher = Watcher(PipelineHandler(context, PrefectEvents(settings)), queue)
-        webhook = Webhook(watcher.handle if options.webhook else None, watcher.health, options.webhook_token)
-        with serve(webhook, options.host, options.port) as address:
+        reported = ReportedTasks(partial(collect_reported_tasks, context), watcher.tick_soon)
+        webhook = Webhook(
+            watcher.handle if options.webhook else None,
+            lambda: reported.add_health(watcher.health()),
+            options.webhook_token,
+            _deliveries(settings, reported),
+        )
+        with reported.running(), serve(webhook, options.host, options.port) as address:
             _stop_on_signals(watcher)
             threading.Thread(target=_watch_housekeeping, args=(settings,), name="alerts", daemon=True).start()
-            click.echo(_first_line(address, options, has_token=webhook.has_token))
+            click.echo(_first_line(address, settings, has_token=webhook.has_token))
             watcher.run()
 
 
@@ -82,10 +93,18 @@ def _with_options(settings: Settings, options: Mapping[str, object]) -> Settings
     return settings.model_copy(update={"watch": settings.watch.model_copy(update=given)})
 
 
-def _first_line(address: str, options: WatchSettings, *, has_token: bool) -> str:
+def _deliveries(settings: Settings, reported: ReportedTasks) -> CvatDeliveries | None:
+    """Return what accepts the deliveries of the CVATs that have a webhook; None if none has."""
+    secrets = webhook_secrets(settings.cvat)
+    return CvatDeliveries(secrets, reported.report) if secrets else None
+
+
+def _first_line(address: str, settings: Settings, *, has_token: bool) -> str:
+    options = settings.watch
     sources = [f"queue {options.queue_url}"] if options.queue_url else []
     if options.webhook:
         sources.append(f"{address}/notify" + (" (with the token)" if has_token else ""))
+    sources += [f"{address}/cvat/{name} (signed)" for name in webhook_secrets(settings.cvat)]
     return f"watching {' and '.join(sources) or 'the clock alone: the sweep finds new files'}; {address}/healthz"
 
 

@@ -1,8 +1,10 @@
-"""The verbs of the client that only CVAT 2.x has: access tokens, organizations, projects, issues and cloud storages."""
+"""The verbs of the client that only CVAT 2.x has: tokens, organizations, projects, storages, issues, webhooks."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+from pydantic import SecretStr
 
 from labelyard.cvat.runner import Runner
 from labelyard.domain.labels import Label
@@ -16,6 +18,7 @@ from labelyard.domain.tasks import (
     Project,
     Receipt,
 )
+from labelyard.domain.webhooks import Webhook, WebhookDelivery, WebhookSpec
 
 
 class ClientOf2:
@@ -82,3 +85,25 @@ class ClientOf2:
     def upload_cloud(self, task_id: int, storage_id: int, keys: Sequence[str], data: DataSpec) -> Receipt:
         """Let the server read `keys` of a cloud storage; they are the names of the frames, in this order."""
         return self._runner.run(self._runner.dialect.upload_cloud(task_id, storage_id, keys, data))
+
+    # --- webhooks, of CVAT 2.x ---------------------------------------------------------------------------------------
+
+    def webhooks(self) -> list[Webhook]:
+        """Return the webhooks that this account sees in the client's organization, oldest first."""
+        return self._runner.run(self._runner.dialect.webhooks())
+
+    def create_webhook(self, spec: WebhookSpec, secret: SecretStr) -> Webhook:
+        """Create a webhook, whose deliveries are signed with `secret`; call `webhooks` first."""
+        return self._runner.run(self._runner.dialect.create_webhook(spec, secret.get_secret_value()))
+
+    def change_webhook(self, webhook_id: int, spec: WebhookSpec, secret: SecretStr) -> Webhook:
+        """Change a webhook and its secret. What it belongs to stays."""
+        return self._runner.run(self._runner.dialect.change_webhook(webhook_id, spec, secret.get_secret_value()))
+
+    def delete_webhook(self, webhook_id: int) -> None:
+        """Delete a webhook with its deliveries."""
+        self._runner.run(self._runner.dialect.delete_webhook(webhook_id))
+
+    def webhook_deliveries(self, webhook_id: int, count: int) -> list[WebhookDelivery]:
+        """Return the latest `count` deliveries of a webhook, the last one first."""
+        return self._runner.run(self._runner.dialect.webhook_deliveries(webhook_id, count))

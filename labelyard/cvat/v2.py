@@ -27,7 +27,6 @@ from labelyard.cvat.encoding import SKELETON_FIELDS
 from labelyard.cvat.error_responses import error_for, message_of, one_line
 from labelyard.cvat.exchange import Exchange, Pause, Request, Response, poll_intervals
 from labelyard.cvat.multipart import Multipart
-from labelyard.cvat.v2_projects import Projects
 from labelyard.cvat.v2_values import (
     decode_access_token,
     decode_creation,
@@ -37,6 +36,7 @@ from labelyard.cvat.v2_values import (
     decode_validation_layout,
     with_labels_and_jobs,
 )
+from labelyard.cvat.v2_webhooks import Webhooks
 from labelyard.domain.annotations import Interpolation
 from labelyard.domain.labels import Label
 from labelyard.domain.tasks import (
@@ -83,7 +83,7 @@ _STEP_FIELDS = {
 """The fields that do a step of a review. A stage without a state makes the state new [1127, 1133, 1134]."""
 
 
-class V2(Projects):
+class V2(Webhooks):
     """The dialect of CVAT 2.x."""
 
     can_register = False

@@ -31,7 +31,7 @@ T = TypeVar("T")
 PAGE_SIZE = 500
 """The largest page of a list [889]."""
 
-_OF_SPACE = frozenset({"tasks", "projects", "cloudstorages"})
+_OF_SPACE = frozenset({"tasks", "projects", "cloudstorages", "webhooks"})
 """Lists that must not mix what belongs to different organizations."""
 
 

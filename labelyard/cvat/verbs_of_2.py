@@ -1,4 +1,4 @@
-"""The verbs that only CVAT 2.x has: access tokens, organizations, projects, issues and cloud storages."""
+"""The verbs that only CVAT 2.x has: access tokens, organizations, projects, issues, cloud storages and webhooks."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from labelyard.domain.tasks import (
     Project,
     Receipt,
 )
+from labelyard.domain.webhooks import Webhook, WebhookDelivery, WebhookSpec
 from labelyard.errors import CvatDisagrees
 
 
@@ -81,6 +82,28 @@ class VerbsOf2(ABC):  # noqa: B024 - a part of Dialect, which has abstract metho
     def upload_cloud(self, task_id: int, storage_id: int, keys: Sequence[str], data: DataSpec) -> Exchange[Receipt]:  # noqa: ARG002
         """Let the server read the files from a cloud storage."""
         return _unsupported("upload_cloud")
+
+    # --- webhooks ----------------------------------------------------------------------------------------------------
+
+    def webhooks(self) -> Exchange[list[Webhook]]:
+        """Return the webhooks that the account sees in its space, oldest first."""
+        return _unsupported("webhooks")
+
+    def create_webhook(self, spec: WebhookSpec, secret: str) -> Exchange[Webhook]:  # noqa: ARG002
+        """Create a webhook, which signs what it posts with `secret`."""
+        return _unsupported("create_webhook")
+
+    def change_webhook(self, webhook_id: int, spec: WebhookSpec, secret: str) -> Exchange[Webhook]:  # noqa: ARG002
+        """Change a webhook and its secret."""
+        return _unsupported("change_webhook")
+
+    def delete_webhook(self, webhook_id: int) -> Exchange[None]:  # noqa: ARG002
+        """Delete a webhook with its deliveries."""
+        return _unsupported("delete_webhook")
+
+    def webhook_deliveries(self, webhook_id: int, count: int) -> Exchange[list[WebhookDelivery]]:  # noqa: ARG002
+        """Return the latest deliveries of a webhook, the last one first."""
+        return _unsupported("webhook_deliveries")
 
 
 def _unsupported(verb: str) -> Exchange[Any]:

@@ -8,6 +8,7 @@ import secrets
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from labelyard.errors import InputError
@@ -46,6 +47,8 @@ class DemoEnvironment:
     cvat_version: str = "2.73"
     """The version of CVAT that the sandbox serves: a key of ROLES."""
     overrides: Mapping[str, str] = field(default_factory=dict)
+    webhook_secret: str = field(default_factory=partial(secrets.token_hex, 32))
+    """The secret with which the sandbox signs what it reports."""
 
     @property
     def store_url(self) -> str:
@@ -82,13 +85,24 @@ class DemoEnvironment:
             "LABELYARD_WATCH__SQS_ENDPOINT_URL": self.store_url,
             "LABELYARD_WATCH__PORT": str(self.watch_port),
             "LABELYARD_UP__PREFECT_PORT": str(self.prefect_port),
-            "LABELYARD_DEPLOY__COLLECT_SECONDS": "3",
             "LABELYARD_DEPLOY__SWEEP_SECONDS": "20",
             "LABELYARD_DEPLOY__HOUSEKEEPING_SECONDS": "10",
             "LABELYARD_UP__KEEP_ROUTINE_EVENTS_HOURS": "0.5",
             "LABELYARD_PUBLISH_AGAIN_SECONDS": "15",
             "LABELYARD_POLL_SECONDS": "0.2",
+            **self._completions,
             **self.overrides,
+        }
+
+    @property
+    def _completions(self) -> dict[str, str]:
+        """The settings for noticing completed jobs: CVAT 2.x reports them, and 1.0.0 is asked often."""
+        if not self.organization:
+            return {"LABELYARD_DEPLOY__COLLECT_SECONDS": "3"}
+        return {
+            "LABELYARD_CVAT__DEFAULT__WEBHOOK__URL": f"http://127.0.0.1:{self.watch_port}",
+            "LABELYARD_CVAT__DEFAULT__WEBHOOK__SECRET": self.webhook_secret,
+            "LABELYARD_DEPLOY__COLLECT_SECONDS": "30",
         }
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import select
 
 from labelyard.config import DatasetSpec, LabelSection, UploadMethod, read_spec
+from labelyard.context import open_context
 from labelyard.cvat import connect
 from labelyard.cvat_names import cvat_name
 from labelyard.demo import environment, verify
@@ -27,9 +28,11 @@ from labelyard.ledger import Ledger, batches, datasets, upgrade
 from labelyard.ledger import exports as ledger_exports
 from labelyard.ledger.overview import BatchSummary
 from labelyard.ledger.tables import History
+from labelyard.operations.cvat_webhook import webhook_setup
 from labelyard.orchestration.pull import find_project
 from labelyard.settings import Settings
 from labelyard.sources.notification_setup import NotificationSetup
+from labelyard.sources.webhook_setup import wants_webhook
 from labelyard.storage.boto import boto_client
 from labelyard.supervisor import Supervisor
 from labelyard.supervisor.display import Display
@@ -124,13 +127,16 @@ def _for_cvat(spec: DatasetSpec, organization: str) -> DatasetSpec:
 
 
 def set_up(settings: Settings, spec: DatasetSpec, s3: Any) -> None:
-    """Set up a dataset as a person does: bucket, `labelyard db upgrade`, `apply`, `notifications --apply`."""
+    """Set up a dataset as a person does: buckets, `labelyard db upgrade`, `apply`, `notifications --apply`."""
     for bucket in {*(source.bucket for source in spec.sources), spec.export_bucket}:
         s3.create_bucket(Bucket=bucket)
     upgrade(settings.ledger)
     with closing(Ledger(settings.ledger)) as ledger, ledger.transaction() as tx:
         datasets.apply(tx, spec)
     NotificationSetup(settings).apply(spec)
+    if wants_webhook(settings, spec):
+        with open_context(settings) as context:
+            webhook_setup(context, spec).apply()
 
 
 def _follow(

@@ -13,9 +13,9 @@ from labelyard.domain.naming import batch_id, task_name
 from labelyard.domain.states import ENDED, WITHOUT_A_RUN, BatchState, Event, may_move
 from labelyard.errors import LedgerError, NotFound
 from labelyard.ledger import breakers, datasets, outbox
-from labelyard.ledger.database import Transaction
+from labelyard.ledger.database import Transaction, ledger_id
 from labelyard.ledger.history import record
-from labelyard.ledger.tables import Batch, Dataset, LedgerIdentity, Object, OutboxEvent, Task
+from labelyard.ledger.tables import Batch, Dataset, Object, OutboxEvent, Task
 
 EVENT_OF_STATE = {
     BatchState.CLOSED: Event.BATCH_CLOSED,
@@ -119,8 +119,7 @@ def close(tx: Transaction, batch: Batch, reason: str) -> None:
 def set_task_name(tx: Transaction, batch: Batch) -> None:
     """Fix the name of the batch's task from its members, before anything is created."""
     tx.flush()
-    identity = tx.scalars(select(LedgerIdentity.id)).one()
-    batch.task_name = task_name(identity, batch.id, [member.stored for member in members(tx, batch.id)])
+    batch.task_name = task_name(ledger_id(tx), batch.id, [member.stored for member in members(tx, batch.id)])
 
 
 def members(tx: Transaction, batch: str, *, quarantined: bool = True, lock: bool = False) -> Sequence[Object]:

@@ -16,6 +16,7 @@ from labelyard.errors import LedgerBehind
 from labelyard.ledger.declarative import Table
 from labelyard.ledger.engine import display_name, open_engine, parse_url, read_only, sqlite_file, translated_errors
 from labelyard.ledger.migration import check_revision
+from labelyard.ledger.tables import LedgerIdentity
 from labelyard.settings import is_installation, where_to_run
 
 
@@ -91,6 +92,11 @@ def no_ledger(file: Path) -> LedgerBehind:
         where=str(file.absolute()),
         next_step=f"{where_to_run()}; to create the ledger here: labelyard db upgrade --create",
     )
+
+
+def ledger_id(tx: Transaction) -> str:
+    """Return the id of the ledger, which no other one has."""
+    return tx.scalars(select(LedgerIdentity.id)).one()
 
 
 def dialect_insert(tx: Transaction, table: type[Table]) -> postgresql.Insert | sqlite.Insert:

@@ -14,11 +14,19 @@ from labelyard.ledger.history import record
 from labelyard.ledger.tables import Batch, Dataset
 from labelyard.ledger.tables import Job as JobRow
 
+LastShown = Mapping[int, tuple[JobStatus, str | None]]
+"""The status and the assignee of each job, by its id on the server."""
+
 
 def of_batch(tx: Transaction, batch: str) -> Sequence[JobRow]:
     """Return the batch's jobs by first frame."""
     query = select(JobRow).where(JobRow.batch_id == batch).order_by(JobRow.start_frame, JobRow.server_id)
     return tx.scalars(query).all()
+
+
+def last_shown(tx: Transaction, batch: str) -> LastShown:
+    """Return the status and the assignee that the server last returned for each job, by the job's id there."""
+    return {row.server_id: (row.status, row.assignee) for row in of_batch(tx, batch)}
 
 
 def update_from_server(tx: Transaction, batch: Batch, jobs: Sequence[Job], usernames: Mapping[int, str]) -> bool:

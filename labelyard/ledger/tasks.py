@@ -10,7 +10,7 @@ from itertools import groupby
 from sqlalchemy import delete, exists, func, or_, select
 
 from labelyard.domain.naming import attempt_name
-from labelyard.domain.states import WITHOUT_TASK, BatchState, TaskState, may_task_move
+from labelyard.domain.states import WITH_PEOPLE, WITHOUT_TASK, BatchState, TaskState, may_task_move
 from labelyard.domain.task_names import Attempt, TaskName, task_names
 from labelyard.errors import LedgerError
 from labelyard.ledger import batches
@@ -42,6 +42,13 @@ def of_dataset(tx: Transaction, dataset: str) -> Sequence[tuple[Task, Batch]]:
     query = select(Task, Batch).join(Batch, Batch.id == Task.batch_id).order_by(Task.id)
     rows = tx.execute(query.where(Batch.dataset == dataset, Task.server_id.is_not(None)))
     return [(task, batch) for task, batch in rows]
+
+
+def with_people(tx: Transaction, server_ids: Collection[int]) -> Sequence[tuple[Task, Batch]]:
+    """Return the live tasks with these ids on any server, and their batches, that annotators have or may reopen."""
+    query = select(Task, Batch).join(Batch, Batch.id == Task.batch_id).order_by(Task.id)
+    live = (Task.state != TaskState.ABANDONED, Batch.state.in_(WITH_PEOPLE))
+    return [(task, batch) for task, batch in tx.execute(query.where(Task.server_id.in_(server_ids), *live))]
 
 
 def without_progress(tx: Transaction, seconds: float) -> Sequence[Task]:

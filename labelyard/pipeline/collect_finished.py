@@ -31,7 +31,8 @@ _EXPORTED_AT_ONCE = 200
 class Collected:
     """Batches that were completed, reopened, or changed in any way; and the error of each one that failed.
 
-    `needs_person` are those of the latter that a person must fix, named once: when that is found out.
+    `needs_person` are those of the latter that a person must fix, named once: when that is found out. `overtaken` are
+    those about which another process recorded something meanwhile.
     """
 
     completed: tuple[str, ...] = ()
@@ -39,6 +40,7 @@ class Collected:
     changed: tuple[str, ...] = ()
     failed: Mapping[str, str] | None = None
     needs_person: tuple[str, ...] = ()
+    overtaken: tuple[str, ...] = ()
 
 
 @dataclass
@@ -48,6 +50,8 @@ class _Round:
     context: Context
     unavailable: set[str]
     """Servers that are not asked."""
+    is_scheduled: bool = True
+    """Whether failures are recorded. A batch that CVAT reported is asked for again by the next scheduled call."""
     usernames: dict[str, Mapping[int, str]] = field(default_factory=dict)
     """CVAT -> user id -> name."""
     rules: dict[str, ReviewRules | None] = field(default_factory=dict)
@@ -57,6 +61,7 @@ class _Round:
     changed: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     needs_person: list[str] = field(default_factory=list)
+    overtaken: list[str] = field(default_factory=list)
 
 
 def collect(context: Context) -> Collected:
@@ -65,15 +70,25 @@ def collect(context: Context) -> Collected:
     A batch that fails stops only itself. Of exported batches, which may be reopened until they are archived, a share is
     asked for each time, in rotation. A CVAT with an open breaker is not asked.
     """
+    return _collect(context, _batches_to_check(context), is_scheduled=True)
+
+
+def collect_reported(context: Context, reported: Sequence[Batch]) -> Collected:
+    """Do the same for batches that CVAT reported; their failures are left to the next `collect`."""
+    return _collect(context, reported, is_scheduled=False)
+
+
+def _collect(context: Context, to_check: Sequence[Batch], *, is_scheduled: bool) -> Collected:
     with context.ledger.read_only() as tx:
         unavailable = breakers.open_servers(tx, tx.now)
-    found = _Round(context, unavailable)
-    for batch in _batches_to_check(context):
+    found = _Round(context, unavailable, is_scheduled)
+    for batch in to_check:
         if (batch.cvat or "") not in found.unavailable:
             _check_batch(found, batch)
     return Collected(
-        tuple(found.completed), tuple(found.reopened), tuple(found.changed), found.failed, tuple(found.needs_person)
-    )
+        tuple(found.completed), tuple(found.reopened), tuple(found.changed), found.failed, tuple(found.needs_person),
+        tuple(found.overtaken),
+    )  # fmt: skip
 
 
 def _batches_to_check(context: Context) -> Sequence[Batch]:
@@ -107,14 +122,16 @@ def _record_progress(found: _Round, batch: Batch) -> tuple[BatchState | None, bo
     cvat = found.context.cvat(row.cvat)
     if row.cvat not in found.usernames:
         found.usernames[row.cvat] = {user.id: user.username for user in cvat.users()}
-    task, usernames, rules = _get_task(cvat, batch, task_id), found.usernames[row.cvat], _rules(found, batch)
-    if rules and batch.state is BatchState.ASSIGNED:
-        task = review_jobs(found.context, batch, task, usernames, rules)
+    usernames, rules = found.usernames[row.cvat], _rules(found, batch)
+    known, task = _get_task(found.context, cvat, batch, task_id)
+    if rules and batch.state is BatchState.ASSIGNED and review_jobs(found.context, batch, task, usernames, rules):
+        known, task = _get_task(found.context, cvat, batch, task_id)
     failpoint("collect_finished.shown")
     with found.context.ledger.transaction() as tx:
         fresh = batches.get(tx, batch.id, lock=True)
-        if fresh.changed_at != batch.changed_at:
-            return None, False  # another process moved it meanwhile: the next call decides
+        if fresh.changed_at != batch.changed_at or jobs.last_shown(tx, batch.id) != known:
+            found.overtaken.append(batch.id)
+            return None, False  # another process recorded what may be newer: the next call decides
         jobs_changed = jobs.update_from_server(tx, fresh, task.jobs, usernames)
         breakers.record_success(tx, row.cvat)
         if fresh.state in WITHOUT_A_RUN:
@@ -138,9 +155,12 @@ def _rules(found: _Round, batch: Batch) -> ReviewRules | None:
     return found.rules[batch.dataset]
 
 
-def _get_task(cvat: Cvat, batch: Batch, task_id: int) -> Task:
+def _get_task(context: Context, cvat: Cvat, batch: Batch, task_id: int) -> tuple[jobs.LastShown, Task]:
+    """Return what the ledger knew of the jobs before CVAT was asked, and the task as CVAT shows it."""
+    with context.ledger.read_only() as tx:
+        known = jobs.last_shown(tx, batch.id)
     try:
-        return cvat.task(task_id)
+        return known, cvat.task(task_id)
     except CvatError as error:
         error.where = f"{batch.id}, task {task_id} on {cvat.url}"
         if isinstance(error, CvatNotFound):
@@ -152,11 +172,12 @@ def _get_task(cvat: Cvat, batch: Batch, task_id: int) -> Task:
 
 def _record_failure(found: _Round, batch: Batch, error: LabelyardError) -> None:
     """Count a failure of the server against it; show one that a person must fix in `labelyard status`."""
-    if isinstance(error, LedgerError):
+    if isinstance(error, CVAT_UNAVAILABLE):
+        found.unavailable.add(batch.cvat or "")  # the other batches there would fail as well
+    if isinstance(error, LedgerError) or not found.is_scheduled:
         return
     with found.context.ledger.transaction() as tx:
         if isinstance(error, CVAT_UNAVAILABLE):
-            found.unavailable.add(batch.cvat or "")  # the other batches there would fail as well
             breakers.record_failure(tx, batch.cvat or "", error.happened)
             return
         fresh = batches.get(tx, batch.id, lock=True)

@@ -23,23 +23,23 @@ from labelyard.pipeline.acquire_batch import BatchLease, acquire_batch
 _log = logging.getLogger(__name__)
 
 
-def review_jobs(context: Context, batch: Batch, task: Task, usernames: Mapping[int, str], rules: ReviewRules) -> Task:
-    """Do what is next in the reviews of a batch that people work on; return its task as it is then.
+def review_jobs(context: Context, batch: Batch, task: Task, usernames: Mapping[int, str], rules: ReviewRules) -> bool:
+    """Do what is next in the reviews of a batch that people work on; return whether its task may have changed.
 
     `task` is as the server showed it, `usernames` are the names of its users by id. While somebody else works on the
     batch nothing is done: the next look does it. Raises CvatErrors.
     """
     with context.ledger.read_only() as tx:
         if not reviews.is_due(tx, Reviewing(batch, task.jobs, usernames, rules, set(usernames.values()))):
-            return task
+            return False
     try:
         # As for a person: a pause does not stop people, and a failure is recorded by the caller.
         with acquire_batch(context, batch.id, (BatchState.ASSIGNED,), manual=True) as lease:
             _send(lease, _decide(lease, task.id, usernames, rules), usernames)
-            return lease.cvat.task(task.id)
+            return True
     except LeaseTaken as error:
         _log.info("%s: its reviews wait: %s", batch.id, error.what)
-        return task
+        return False
 
 
 def _decide(lease: BatchLease, task_id: int, usernames: Mapping[int, str], rules: ReviewRules) -> Sequence[PendingStep]:

@@ -120,6 +120,10 @@ class Watcher:
             self._handler.dead_letter(record.body, via, record.reason)
             failpoint("watcher.dead_lettered")
         self._last_commit = datetime.now(UTC)
+        self.tick_soon()
+
+    def tick_soon(self) -> None:
+        """Close and publish at once: something has put an event into the outbox."""
         self._tick_now.set()
 
     def health(self) -> dict[str, Any]:

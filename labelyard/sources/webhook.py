@@ -1,7 +1,8 @@
-"""Notifications by HTTP, for stores without a queue (MinIO, Ceph), and /healthz.
+"""Notifications by HTTP, for stores without a queue (MinIO, Ceph), deliveries of CVAT's webhooks, and /healthz.
 
-A client sends the token as `Authorization: Bearer …` or, because Ceph cannot send headers, as the last part of
-the path. 200 means that the notification is committed, 503 that it must be sent again later.
+A store sends the token as `Authorization: Bearer …` or, because Ceph cannot send headers, as the last part of
+the path. 200 means that the notification is committed, 503 that it must be sent again later. CVAT signs the body; 204
+means that labelyard will look at the task, or that the content does not concern it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from uvicorn import Config, Server
 from labelyard.errors import LabelyardError, SettingsError
 from labelyard.settings import is_loopback
 from labelyard.sources.backoff import Backoff
+from labelyard.sources.cvat_deliveries import SIGNATURE, CvatDeliveries
 from labelyard.sources.http_deadline import DeadlineProtocol
 from labelyard.sources.parsers import MAX_BODY_BYTES
 
@@ -41,18 +43,29 @@ Handle = Callable[[Sequence[bytes], str], None]
 
 
 class Webhook:
-    """The endpoints; without `handle` only /healthz works."""
+    """The endpoints: /notify with `handle`, /cvat/NAME with `deliveries`, and /healthz."""
 
-    def __init__(self, handle: Handle | None, health: Callable[[], dict[str, Any]], token: SecretStr | None) -> None:
-        self._handle, self._health = handle, health
+    def __init__(
+        self,
+        handle: Handle | None,
+        health: Callable[[], dict[str, Any]],
+        token: SecretStr | None,
+        deliveries: CvatDeliveries | None = None,
+    ) -> None:
+        self._handle, self._health, self._deliveries = handle, health, deliveries
         self._token = token.get_secret_value().encode() if token else b""
         self._backoff = Backoff("receiving notifications by HTTP")
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="webhook")
 
     @property
     def has_token(self) -> bool:
-        """Whether clients must send a token."""
+        """Whether stores must send a token."""
         return bool(self._token)
+
+    @property
+    def may_be_public(self) -> bool:
+        """Whether nothing is accepted from everybody who can reach it."""
+        return self.has_token or (self._handle is None and self._deliveries is not None)
 
     def application(self) -> Starlette:
         """Return the ASGI application."""
@@ -61,6 +74,7 @@ class Webhook:
                 Route("/healthz", self._healthz),
                 Route("/notify", self._notify, methods=["POST"]),
                 Route("/notify/{token}", self._notify, methods=["POST"]),
+                Route("/cvat/{name}", self._cvat, methods=["POST"]),
             ]
         )
         app.router.redirect_slashes = False
@@ -83,6 +97,21 @@ class Webhook:
             return PlainTextResponse(f"more than {MAX_BODY_BYTES} bytes\n", 413)
         return await self._commit(self._handle, body)
 
+    async def _cvat(self, request: Request) -> Response:
+        if self._deliveries is None:
+            return PlainTextResponse("no CVAT has a webhook: set LABELYARD_CVAT__<NAME>__WEBHOOK__SECRET\n", 404)
+        name, signature = request.path_params["name"], _header(request, SIGNATURE)
+        try:
+            body = await _read_body(request) if signature else b""
+        except ClientDisconnect:
+            return Response(status_code=400)
+        if body is None:
+            return PlainTextResponse(f"more than {MAX_BODY_BYTES} bytes\n", 413)
+        if not self._deliveries.is_signed(name, body, signature):
+            return PlainTextResponse("sign the body with the secret of this CVAT's webhook\n", 401)
+        self._deliveries.accept(name, body)
+        return Response(status_code=204)
+
     async def _commit(self, handle: Handle, body: bytes) -> Response:
         try:
             await asyncio.get_running_loop().run_in_executor(self._threads, handle, [body], "webhook")
@@ -96,15 +125,16 @@ class Webhook:
 
     def _is_authorized(self, request: Request) -> bool:
         in_path = request.path_params.get("token", "").encode("utf-8", "replace")
-        scheme, _, in_header = _authorization(request).partition(b" ")
+        scheme, _, in_header = _header(request, b"authorization").partition(b" ")
         # Both are always compared, so that the time taken reveals nothing.
         path_matches = hmac.compare_digest(self._token, in_path)
         header_matches = hmac.compare_digest(self._token, in_header.strip()) and scheme.lower() == b"bearer"
         return not self.has_token or path_matches or header_matches
 
 
-def _authorization(request: Request) -> bytes:
-    return next((value for name, value in request.headers.raw if name.lower() == b"authorization"), b"")
+def _header(request: Request, wanted: bytes) -> bytes:
+    """Return the value of a header, given in lower case; empty if it is missing."""
+    return next((value for name, value in request.headers.raw if name.lower() == wanted), b"")
 
 
 async def _read_body(request: Request) -> bytes | None:
@@ -126,7 +156,7 @@ def serve(webhook: Webhook, host: str, port: int) -> Iterator[str]:
 
     Raises SettingsError for an address in use, or for a host that other machines can reach while no token is set.
     """
-    if not is_loopback(host) and not webhook.has_token:
+    if not is_loopback(host) and not webhook.may_be_public:
         next_step = "set LABELYARD_WATCH__WEBHOOK_TOKEN, or listen on 127.0.0.1"
         raise SettingsError(f"{host} can be reached from other machines and no token is set", next_step=next_step)
     listener = _listen(host, port)

@@ -26,6 +26,11 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("LABELYARD_QUITE_ELSE", "1", "LABELYARD_QUITE_ELSE: there is no such setting"),
         ("LABELYARD_CVAT__DEFAULT__URL", "cvat", "write an address such as https://cvat.example.com"),
         (
+            "LABELYARD_CVAT__DEFAULT__WEBHOOK__SECRET",
+            "s3cret",
+            "DEFAULT__WEBHOOK__SECRET: Value should",
+        ),
+        (
             "LABELYARD_DEPLOY__HEARTBEAT_TIMEOUT_SECONDS",
             "300",
             "write at least 360, twice PREFECT_FLOWS_HEARTBEAT_FREQUENCY",
@@ -72,3 +77,11 @@ def test_the_auth_string_of_prefect_may_have_several_colons_or_none(
     if auth_string is not None:
         monkeypatch.setenv("PREFECT_API_AUTH_STRING", auth_string)
     assert load_settings().prefect_auth() == expected
+
+
+def test_a_webhook_needs_both_an_address_and_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LABELYARD_CVAT__DEFAULT__URL", "https://cvat.example.com")
+    monkeypatch.setenv("LABELYARD_CVAT__DEFAULT__WEBHOOK__SECRET", "s3cret" * 4)
+    with pytest.raises(SettingsError, match="WEBHOOK: set both URL and SECRET") as caught:
+        load_settings()
+    assert "s3cret" not in str(caught.value)

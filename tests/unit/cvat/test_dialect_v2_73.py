@@ -15,6 +15,7 @@ from labelyard.cvat.v2 import V2
 from labelyard.domain.annotations import Annotations, Change, Shape, ShapeType
 from labelyard.domain.labels import Label
 from labelyard.domain.tasks import CreationState, JobStatus, Receipt, TaskSpec
+from labelyard.domain.webhooks import WebhookSpec
 from labelyard.errors import CvatBusy, CvatCrashed, CvatNotFound, CvatRefused, CvatUnauthorized, InputError
 from tests.support.dialect_stepping import json_response, play, recorded, recorded_polls, response_of, value
 from tests.support.paths import RECORDINGS, recording
@@ -155,3 +156,23 @@ def test_a_mask_whose_runs_do_not_fill_its_box_is_not_sent(runs: tuple[float, ..
     written((0.0, 4.0, *box))
     with pytest.raises(InputError, match="its box has 4"):
         written((*runs, *box))
+
+
+def test_webhooks_of_a_project_and_of_an_organization_and_their_deliveries() -> None:
+    def spec(number: int) -> WebhookSpec:
+        body = recording(number, FAMILY)["request_body_json"]
+        events = frozenset(body["events"])
+        return WebhookSpec(body["target_url"], body["description"], events, body.get("project_id"))
+
+    for number in (1013, 1083):
+        wanted, sent = spec(number), recording(number, FAMILY)["request_body_json"]
+        webhook, [request], _ = play(v2.create_webhook(wanted, "a-throwaway-secret"), [response(number)])
+        assert request.json == {**sent, "events": sorted(sent["events"]), "enable_ssl": True}
+        assert (webhook.spec, webhook.owner) == (wanted, 6)
+        listed = {"results": [recording(number, FAMILY)["response_body"]], "next": None}
+        assert value(v2.webhooks(), json_response(200, listed)) == [webhook]
+        changed, [request], _ = play(v2.change_webhook(1, wanted, "another secret"), [response(number)])
+        assert (request.method, request.path, changed) == ("PATCH", "/api/webhooks/1", webhook)
+        assert request.json["secret"] == "another secret"
+    latest = value(v2.webhook_deliveries(1, 3), response(1065))[0]
+    assert (latest.event, latest.status, latest.has_arrived) == ("update:job", 500, False)

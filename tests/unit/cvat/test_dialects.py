@@ -25,10 +25,12 @@ from labelyard.domain.tasks import (
     TaskSpec,
     UploadFile,
 )
+from labelyard.domain.webhooks import WebhookSpec
 from labelyard.errors import CvatBusy, CvatDisagrees, CvatUnauthorized, UnclearAnswer
 from tests.support.dialect_stepping import json_response
 
 FILE = UploadFile("a.jpg", 1, lambda: io.BytesIO(b"a"))
+WEBHOOK = WebhookSpec("https://labelyard/cvat/default", "labelyard", frozenset({"update:job"}))
 VERBS: dict[str, tuple[Any, ...]] = {
     "login": ("root", "s3cret"),
     "logout": (),
@@ -55,6 +57,11 @@ VERBS: dict[str, tuple[Any, ...]] = {
     "cloud_storages": ("raw",),
     "create_cloud_storage": (CloudStorage(0, "raw"), CloudCredentials("key", "s3cret")),
     "upload_cloud": (1, 1, ["a.jpg"], DataSpec()),
+    "webhooks": (),
+    "create_webhook": (WEBHOOK, "s3cret"),
+    "change_webhook": (1, WEBHOOK, "s3cret"),
+    "delete_webhook": (1,),
+    "webhook_deliveries": (1, 10),
     "upload_share": (1, ["a.jpg"], DataSpec()),
     "creation": (Receipt(1, "request"),),
     "frames": (1,),
@@ -71,8 +78,9 @@ VERBS: dict[str, tuple[Any, ...]] = {
 """The verbs with arguments for a first request."""
 PROJECTS = {verb for verb in VERBS if "project" in verb}
 CLOUD = {verb for verb in VERBS if "cloud" in verb}
+WEBHOOKS = {verb for verb in VERBS if "webhook" in verb}
 NAMED = {"register": {"email": "", "first": "", "last": ""}}
-UNSUPPORTED = {"v1": {"access_token", "members", *PROJECTS, *CLOUD}, "v2": {"register", "git_repository"}}
+UNSUPPORTED = {"v1": {"access_token", "members", *PROJECTS, *CLOUD, *WEBHOOKS}, "v2": {"register", "git_repository"}}
 NOT_IDEMPOTENT = {
     "logout",
     "register",
@@ -83,7 +91,8 @@ NOT_IDEMPOTENT = {
     "change_annotations",
     "import_annotations",
 }
-NOT_IDEMPOTENT |= {"upload", "upload_remote", "upload_share", "upload_cloud", "create_cloud_storage"}
+NOT_IDEMPOTENT |= {"upload", "upload_remote", "upload_share", "upload_cloud", "create_cloud_storage", "create_webhook"}
+NOT_IDEMPOTENT |= {"delete_webhook"}
 
 CASES = [(name, verb) for name in DIALECTS for verb in VERBS if verb not in UNSUPPORTED[name]]
 supported = pytest.mark.parametrize(("name", "verb"), CASES)
