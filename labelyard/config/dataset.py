@@ -30,6 +30,7 @@ from labelyard.config.fields import (
     unknown_choice,
 )
 from labelyard.config.labels import duplicates
+from labelyard.config.quality_section import QualitySection
 from labelyard.config.release_section import ReleaseSection
 from labelyard.config.schedule_section import ScheduleSection
 from labelyard.config.task_section import TaskSection, UploadMethod
@@ -162,6 +163,8 @@ class DatasetSpec(Section):
     """CVAT user names that jobs are assigned to; a change counts for waiting batches too."""
     assignment: Assignment = Assignment()
     """How jobs are assigned to the annotators."""
+    quality: QualitySection = QualitySection()
+    """CVAT 2.x: ground truth, honeypots and replicas."""
     export: ExportSection
     """Where and how datasets are written."""
     release: ReleaseSection = ReleaseSection()
@@ -207,6 +210,17 @@ class DatasetSpec(Section):
     @classmethod
     def _no_duplicates(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         reject(duplicates(value))
+        return value
+
+    @field_validator("quality")
+    @classmethod
+    def _fits(cls, value: QualitySection, info: ValidationInfo) -> QualitySection:
+        task, annotators = info.data.get("task"), info.data.get("annotators", ())
+        if value.honeypots is not None and task is not None and task.overlap:
+            reject([(("honeypots",), "need jobs that share no frames: remove task.overlap")])
+        if value.replicas and annotators and value.replicas > len(annotators):
+            what = f"need as many annotators, not {len(annotators)}: each replica of a job goes to another one"
+            reject([(("replicas",), what)])
         return value
 
     @field_validator("export")

@@ -1,4 +1,4 @@
-"""The verbs of the client that only CVAT 2.x has: access tokens, organizations, projects and cloud storages."""
+"""The client's verbs that only CVAT 2.x has: tokens, organizations, projects, cloud storages, quality control."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from labelyard.cvat.runner import Runner
 from labelyard.domain.labels import Label
+from labelyard.domain.quality import QualityReport
 from labelyard.domain.tasks import AccessToken, CloudCredentials, CloudStorage, DataSpec, Member, Project, Receipt
 
 
@@ -63,3 +64,19 @@ class ClientOf2:
     def upload_cloud(self, task_id: int, storage_id: int, keys: Sequence[str], data: DataSpec) -> Receipt:
         """Let the server read `keys` of a cloud storage; they are the names of the frames, in this order."""
         return self._runner.run(self._runner.dialect.upload_cloud(task_id, storage_id, keys, data))
+
+    # --- quality control, of CVAT 2.x --------------------------------------------------------------------------------
+
+    def merge_replicas(self, job_id: int, *, deadline: float = 600.0) -> None:
+        """Replace what a job holds by the consensus of its replicas, and complete the job. `deadline` is in seconds.
+
+        Raises CvatRefused if no replica was begun.
+        """
+        self._runner.run(self._runner.dialect.merge_replicas(job_id), deadline=deadline)
+
+    def quality_report(self, task_id: int, *, deadline: float = 600.0) -> QualityReport:
+        """Let the server compare the jobs of a task with its ground truth. `deadline` is in seconds.
+
+        Raises CvatRefused before the ground truth is completed and accepted.
+        """
+        return self._runner.run(self._runner.dialect.quality_report(task_id), deadline=deadline)

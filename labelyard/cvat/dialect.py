@@ -145,6 +145,8 @@ class Dialect(VerbsOf2):
             body["z_order"] = spec.z_order
         if spec.overlap is not None:
             body["overlap"] = spec.overlap
+        if spec.replicas:
+            body["consensus_replicas"] = spec.replicas
         if spec.assignee is not None:
             body[self.quirks.task_assignee_field] = spec.assignee
         task = yield from fetch(Request("POST", f"{self.root}/tasks", json=body), self._decode_task)

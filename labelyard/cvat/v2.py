@@ -26,12 +26,11 @@ from labelyard.cvat.encoding import SKELETON_FIELDS
 from labelyard.cvat.error_responses import error_for, message_of, one_line
 from labelyard.cvat.exchange import Exchange, Pause, Request, Response, poll_intervals
 from labelyard.cvat.multipart import Multipart
-from labelyard.cvat.v2_projects import Projects
+from labelyard.cvat.v2_quality import Quality
 from labelyard.cvat.v2_values import (
     decode_access_token,
     decode_creation,
     decode_job,
-    decode_request,
     decode_task,
     decode_validation_layout,
     with_labels_and_jobs,
@@ -45,13 +44,14 @@ from labelyard.domain.tasks import (
     Frame,
     GitRepository,
     Job,
+    JobKind,
     JobStatus,
     Receipt,
     Task,
     UploadFile,
     User,
 )
-from labelyard.errors import CvatDisagrees, CvatRefused, ExportFailed
+from labelyard.errors import CvatDisagrees, ExportFailed
 
 QUIRKS = Quirks(
     task_assignee_field="assignee_id",
@@ -74,7 +74,7 @@ _STATUS_FIELDS = {
 """The fields that set a status. A worker may complete the job, but not change its stage [622, 623]."""
 
 
-class V2(Projects):
+class V2(Quality):
     """The dialect of CVAT 2.x."""
 
     can_register = False
@@ -128,7 +128,7 @@ class V2(Projects):
         completed = []
         for task in tasks:
             labels = yield from self._labels(task.id)
-            jobs = (yield from self.jobs(task.id)) if task.size else []
+            jobs = (yield from self._all_jobs(task.id)) if task.size else []
             completed.append(with_labels_and_jobs(task, labels, jobs))
         return completed
 
@@ -169,9 +169,13 @@ class V2(Projects):
     # --- jobs --------------------------------------------------------------------------------------------------------
 
     def jobs(self, task_id: int) -> Exchange[list[Job]]:
-        """Return the annotation jobs by first frame; ground truth and replicas are nobody's work [855-866]."""
-        found = yield from self._all("jobs", {"task_id": str(task_id)}, lambda data: (data["type"], decode_job(data)))
-        return sorted((job for kind, job in found if kind == "annotation"), key=lambda job: (job.start_frame, job.id))
+        """Return the annotation jobs by first frame; ground truth and replicas are not the task's work [855-866]."""
+        found = yield from self._all_jobs(task_id)
+        return [job for job in found if job.kind is JobKind.ANNOTATION]
+
+    def _all_jobs(self, task_id: int) -> Exchange[list[Job]]:
+        found = yield from self._all("jobs", {"task_id": str(task_id)}, decode_job)
+        return sorted(found, key=lambda job: (job.start_frame, job.id))
 
     def assign(self, job_id: int, user_id: int | None) -> Exchange[Job]:
         """Assign a job to a user, or to nobody. An unknown user is 500 [269], like a server that fails."""
@@ -192,10 +196,10 @@ class V2(Projects):
         started = yield from send(start, accept={409})
         request = self._progress_of(start, started)
         for seconds in poll_intervals():
-            state, message, url = yield from self._ended(request)
-            if state == "failed":
-                raise ExportFailed(f"{format_name}: {one_line(message)}", request=str(request))
-            parts = urlsplit(url)  # an absolute URL, of which only the path is trusted
+            ended = yield from self._ended(request)
+            if ended.state == "failed":
+                raise ExportFailed(f"{format_name}: {one_line(ended.message)}", request=str(request))
+            parts = urlsplit(ended.url)  # an absolute URL, of which only the path is trusted
             query = dict(parse_qsl(parts.query))
             file = yield from send(Request("GET", parts.path, query=query, idempotent=True, save_to=to), accept={400})
             if file.status != 400:
@@ -208,24 +212,7 @@ class V2(Projects):
         """Send the file, then poll the request. An unknown image or label fails it and changes nothing [2.73 0460]."""
         query, body = {"format": format_name, "location": "local"}, Multipart([], [("annotation_file", file)])
         start = Request("POST", f"{self.root}/tasks/{task_id}/annotations", query=query, body=body)
-        started = yield from send(start)
-        state, message, _ = yield from self._ended(self._progress_of(start, started))
-        if state == "failed":
-            raise CvatRefused(one_line(message), request=str(start))
-
-    def _progress_of(self, start: Request, started: Response) -> Request:
-        """Return the request that asks for the progress of what `start` has begun."""
-        request_id = decode(start, started, lambda data: str(data["rq_id"]))
-        return self._get(f"requests/{quote(request_id, safe='')}")
-
-    def _ended(self, progress: Request) -> Exchange[tuple[str, str, str]]:
-        """Poll until the state is finished or failed; return it, the message and the result's URL."""
-        for seconds in poll_intervals():
-            state, message, url = yield from fetch(progress, decode_request)
-            if state in {"finished", "failed"}:
-                return state, message, url
-            yield Pause(seconds, f"request {state}")
-        raise AssertionError("poll intervals never end")
+        yield from self._finished(start)
 
     # --- not supported -----------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from labelyard.domain.plan import Action, Difference, Sign, Topic
+from labelyard.domain.quality import has_replicas
 from labelyard.domain.states import WITH_PEOPLE, WITHOUT_TASK, BatchState
 from labelyard.domain.task_names import TaskName
 from labelyard.domain.tasks import JobStatus, Task
@@ -85,8 +86,8 @@ def _check_recorded(dataset: str, one: RecordedTask, task: Task | None) -> Itera
         if not exists:
             yield _of_batch(dataset, one, f"{address} is not in the bucket any more", Action.EXPORT_AGAIN)
     done = bool(task.jobs) and all(job.status is JobStatus.COMPLETED for job in task.jobs)
-    if one.state is BatchState.EXPORTED and done and one.task_updates - {task.updated}:
-        what = f"its export is out of date: the task was changed at {task.updated}"
+    if one.state is BatchState.EXPORTED and done and one.task_updates - {task.work_updated}:
+        what = f"its export is out of date: the task was changed at {task.work_updated}"
         yield _of_batch(dataset, one, what, Action.EXPORT_AGAIN)
 
 
@@ -102,7 +103,7 @@ def _check_manual_changes(dataset: str, one: RecordedTask, task: Task) -> Iterat
 
 
 def _check_jobs(dataset: str, one: RecordedTask, task: Task) -> Iterator[Difference]:
-    unassigned = [str(job.id) for job in task.jobs if job.assignee is None]
+    unassigned = [] if has_replicas(task) else [str(job.id) for job in task.jobs if job.assignee is None]
     if unassigned:
         yield _of_batch(dataset, one, f"job {', '.join(unassigned)} has no assignee", Action.ASSIGN)
     unfinished = {job.id for job in task.jobs if job.assignee is not None and job.status is not JobStatus.COMPLETED}

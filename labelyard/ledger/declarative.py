@@ -11,7 +11,7 @@ from sqlalchemy.orm import DeclarativeBase
 
 from labelyard.domain.causes import Kind
 from labelyard.domain.states import BatchState, TaskState
-from labelyard.domain.tasks import JobStatus
+from labelyard.domain.tasks import JobKind, JobStatus
 from labelyard.ledger.column_types import SafeText, UtcTime
 
 
@@ -39,6 +39,7 @@ class Table(DeclarativeBase):
         BatchState: _text_enum(BatchState),
         TaskState: _text_enum(TaskState),
         JobStatus: _text_enum(JobStatus),
+        JobKind: _text_enum(JobKind, 24),
         Kind: _text_enum(Kind, 24),
         # SQLite assigns ids only to INTEGER primary keys.
         int: BigInteger().with_variant(Integer, "sqlite"),

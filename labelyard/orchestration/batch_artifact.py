@@ -16,6 +16,7 @@ from labelyard.ledger.history import HistoryEntry
 from labelyard.ledger.tables import Batch, Export, Job, Object, Task
 from labelyard.markdown import code, link, table
 from labelyard.operations.figure_words import moment
+from labelyard.orchestration.batch_quality import quality_markdown
 from labelyard.orchestration.page_links import OPERATIONS, PageLinks, dataset_key
 
 _MOST_OBJECTS = 200
@@ -37,6 +38,7 @@ def batch_markdown(
     parts = [
         _head(batch, links),
         _task(task, rows, done),
+        quality_markdown(tx, batch_id, task.url or "" if task else ""),
         _timeline(entries, batch),
         _account(written),
         _exports(written),

@@ -14,7 +14,7 @@ from labelyard.domain.states import WITHOUT_A_RUN, BatchState
 from labelyard.domain.tasks import JobStatus, Task
 from labelyard.errors import CVAT_UNAVAILABLE, CvatError, CvatNotFound, LabelyardError, LedgerError
 from labelyard.failpoints import failpoint
-from labelyard.ledger import batches, breakers, exports, jobs, tasks
+from labelyard.ledger import batches, breakers, exports, jobs, quality, tasks
 from labelyard.ledger.history import record
 from labelyard.ledger.situation import NOT_COLLECTED
 from labelyard.ledger.tables import Batch, Export
@@ -109,6 +109,7 @@ def _record_progress(found: _Round, batch: Batch) -> tuple[BatchState | None, bo
         if fresh.changed_at != batch.changed_at:
             return None, False  # another process moved it meanwhile: the next call decides
         jobs_changed = jobs.update_from_server(tx, fresh, task.jobs, found.usernames[row.cvat])
+        jobs_changed |= quality.update_from_server(tx, fresh, task, found.usernames[row.cvat])
         breakers.record_success(tx, row.cvat)
         if fresh.state in WITHOUT_A_RUN:
             fresh.error, fresh.next_step, fresh.attempts = None, None, 0
@@ -161,6 +162,6 @@ def _next_state(state: BatchState, task: Task, written: Sequence[Export]) -> tup
     if state in (BatchState.COMPLETED, BatchState.EXPORTED) and not done:
         reopened = [str(job.id) for job in task.jobs if job.status is not JobStatus.COMPLETED]
         return BatchState.ASSIGNED, f"reopened: job {', '.join(reopened)}"
-    if state is BatchState.EXPORTED and any(task.updated != export.task_updated for export in written):
-        return BatchState.COMPLETED, f"annotations changed at {task.updated}, after the export"
+    if state is BatchState.EXPORTED and any(task.work_updated != export.task_updated for export in written):
+        return BatchState.COMPLETED, f"annotations changed at {task.work_updated}, after the export"
     return None, ""
