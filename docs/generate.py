@@ -116,6 +116,8 @@ _SECTIONS = {
     "LabelSection": "`task.labels`",
     "AttributeSection": "`task.labels.attributes`",
     "Assignment": "`assignment`",
+    "QualitySection": "`quality`",
+    "GroundTruthSection": "`quality.ground_truth`",
     "ExportSection": "`export`",
     "ReleaseSection": "`release`",
     "SplitsSection": "`release.splits`",

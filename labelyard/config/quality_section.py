@@ -31,7 +31,7 @@ Portion = Annotated[
                 {"type": "string", "pattern": f"^{_PERCENT}$"},
                 {"type": "integer", "minimum": 1, "maximum": 5000},
             ],
-            "examples": ["5%", 5],
+            "examples": ["5%", "12.5%"],
         }
     ),
 ]

@@ -56,7 +56,7 @@ def check_rows(tx: Transaction, written: dict[str, int]) -> None:
     renamed = {"circuit_breaker": written.get("breaker", 1), "category": 5}  # 0002 derives categories from documents
     of_alerts = ("problem", "alert", "alert_channel", "sign_of_life")
     of_quality = ("quality_job", "quality_report")
-    later = dict.fromkeys(("release", "released_image", "outage", *of_alerts, *of_quality), 0)  # later revisions create them
+    later = dict.fromkeys(("release", "released_image", "outage", *of_alerts, *of_quality), 0)  # created later
     assert read == later | {name: number for name, number in written.items() if name != "breaker"} | renamed
 
 

@@ -69,7 +69,7 @@ def accept(workspace: Workspace, job: Job) -> None:
         http.patch(f"/jobs/{job.id}", json=body).raise_for_status()
 
 
-def look(workspace: Workspace) -> Checked:
+def check(workspace: Workspace) -> Checked:
     """Do what flows/collect_finished does."""
     collect(workspace.context)
     return check_quality(workspace.context)
@@ -96,12 +96,12 @@ def test_ground_truth_is_assigned_to_its_person_and_compared_once_it_is_accepted
     assert len(workspace.exported_keys()) == 4
     frames = truth_frames(workspace, truth)
     draw(workspace, truth, frames[:1])
-    assert not look(workspace).reports, "the ground truth is not accepted"
+    assert not check(workspace).reports, "the ground truth is not accepted"
     assert "once the ground-truth job is completed and accepted" in page(workspace)
     accept(workspace, truth)
-    assert look(workspace).reports == [FIRST]
+    assert check(workspace).reports == [FIRST]
     assert workspace.line().state == "exported", "ground truth is no change of the dataset"
-    assert not look(workspace).reports, "one report for the same work"
+    assert not check(workspace).reports, "one report for the same work"
     [job], report = known(workspace)
     assert job.accepted
     assert report is not None
@@ -116,9 +116,9 @@ def test_changed_annotations_are_exported_and_compared_again(workspace: Workspac
     complete_and_export(workspace)
     draw(workspace, truth, truth_frames(workspace, truth))
     accept(workspace, truth)
-    look(workspace)
+    check(workspace)
     draw(workspace, task.jobs[0], [0])
-    assert look(workspace).reports == [FIRST]
+    assert check(workspace).reports == [FIRST]
     assert workspace.line().state == "completed"
 
 
@@ -132,7 +132,7 @@ def test_honeypots_are_no_files_and_what_is_drawn_on_them_is_not_exported(worksp
     [truth] = of_kind(task, JobKind.GROUND_TRUTH)
     draw(workspace, truth, truth_frames(workspace, truth))
     accept(workspace, truth)
-    assert look(workspace).reports == [FIRST]
+    assert check(workspace).reports == [FIRST]
     _, report = known(workspace)
     assert report is not None
     assert report.figures is not None
@@ -161,18 +161,18 @@ def test_replicas_go_to_different_people_and_are_merged_once_all_are_completed(w
     for job in replicas[:-1]:
         draw(workspace, job, [job.start_frame])
         cvat.set_job_status(job.id, JobStatus.COMPLETED)
-    assert look(workspace).merged == [FIRST]
+    assert check(workspace).merged == [FIRST]
     assert workspace.line().state == "assigned"
     draw(workspace, replicas[-1], [replicas[-1].start_frame])
     cvat.set_job_status(replicas[-1].id, JobStatus.COMPLETED)
-    look(workspace)
+    check(workspace)
     collect(workspace.context)
     assert workspace.line().state == "completed"
     export(workspace)
     assert len(workspace.exported_document()["annotations"]) == 2, "one of each job, not of each replica"
     cvat.set_job_status(task.jobs[0].id, JobStatus.ANNOTATION)
-    look(workspace)
-    assert not look(workspace).merged, "a reopened job is not merged again: people correct it"
+    check(workspace)
+    assert not check(workspace).merged, "a reopened job is not merged again: people correct it"
 
 
 def test_what_somebody_drew_in_the_job_itself_is_never_replaced_by_a_merge(workspace: Workspace) -> None:
@@ -181,7 +181,7 @@ def test_what_somebody_drew_in_the_job_itself_is_never_replaced_by_a_merge(works
     for job in of_kind(task, JobKind.REPLICA):
         draw(workspace, job, [0])
         workspace.context.cvat("default").set_job_status(job.id, JobStatus.COMPLETED)
-    look(workspace)
+    check(workspace)
     assert [shape.points for shape in workspace.context.cvat("default").annotations(task.jobs[0].id).shapes] == [
         (5.0, 5.0, 6.0, 6.0)
     ]
@@ -202,8 +202,8 @@ def test_a_report_that_cvat_cannot_make_is_asked_for_again_when_the_work_has_cha
     finish_jobs(workspace)
     workspace.sandbox.faults.set([{"on": "POST /api/quality/reports", "status": 400, "times": 9}])
     assert FIRST in check_quality(workspace.context).failed
-    assert not look(workspace).failed
+    assert not check(workspace).failed
     assert "could not make the last report" in page(workspace)
     workspace.sandbox.faults.set([])
     draw_and_complete(workspace)
-    assert look(workspace).reports == [FIRST]
+    assert check(workspace).reports == [FIRST]

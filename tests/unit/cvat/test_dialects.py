@@ -55,6 +55,8 @@ VERBS: dict[str, tuple[Any, ...]] = {
     "cloud_storages": ("raw",),
     "create_cloud_storage": (CloudStorage(0, "raw"), CloudCredentials("key", "s3cret")),
     "upload_cloud": (1, 1, ["a.jpg"], DataSpec()),
+    "merge_replicas": (1,),
+    "quality_report": (1,),
     "upload_share": (1, ["a.jpg"], DataSpec()),
     "creation": (Receipt(1, "request"),),
     "frames": (1,),
@@ -72,7 +74,8 @@ VERBS: dict[str, tuple[Any, ...]] = {
 PROJECTS = {verb for verb in VERBS if "project" in verb}
 CLOUD = {verb for verb in VERBS if "cloud" in verb}
 NAMED = {"register": {"email": "", "first": "", "last": ""}}
-UNSUPPORTED = {"v1": {"access_token", "members", *PROJECTS, *CLOUD}, "v2": {"register", "git_repository"}}
+QUALITY = {"merge_replicas", "quality_report"}
+UNSUPPORTED = {"v1": {"access_token", "members", *PROJECTS, *CLOUD, *QUALITY}, "v2": {"register", "git_repository"}}
 NOT_IDEMPOTENT = {
     "logout",
     "register",
@@ -83,7 +86,7 @@ NOT_IDEMPOTENT = {
     "change_annotations",
     "import_annotations",
 }
-NOT_IDEMPOTENT |= {"upload", "upload_remote", "upload_share", "upload_cloud", "create_cloud_storage"}
+NOT_IDEMPOTENT |= {"upload", "upload_remote", "upload_share", "upload_cloud", "create_cloud_storage", "merge_replicas"}
 
 CASES = [(name, verb) for name in DIALECTS for verb in VERBS if verb not in UNSUPPORTED[name]]
 supported = pytest.mark.parametrize(("name", "verb"), CASES)
