@@ -38,6 +38,9 @@ from labelyard.domain.assignment import ASSIGNMENT_POLICIES
 from labelyard.domain.batching import GroupBy
 from labelyard.domain.objects import base_name, s3_url
 
+_MOST_SENT = 5000
+"""Files of a task that are sent or downloaded; a bucket that CVAT reads itself may have more of them."""
+
 
 class Source(Section):
     """A bucket and prefix where new images appear."""
@@ -80,8 +83,8 @@ class Source(Section):
 class Batching(Section):
     """When an open batch closes: at the first of these conditions."""
 
-    max_objects: Count = Field(default=100, ge=1, le=5000)
-    """Close when it holds this many objects."""
+    max_objects: Count = Field(default=100, ge=1, le=10_000)
+    """Close when it holds this many objects. More than 5000 need `upload: cloud`: no file is sent then."""
     max_bytes: Size = Field(default=ByteSize(2 * 1024**3), json_schema_extra={"default": "2GiB"})
     """Close before it exceeds this size (`500MB`, `2GiB`)."""
     quiet: Duration | None = Field(default=timedelta(minutes=2), json_schema_extra={"default": "2m"})
@@ -203,6 +206,10 @@ class DatasetSpec(Section):
         buckets = sorted({source.bucket for source in info.data.get("sources", ())})
         if value.upload is UploadMethod.CLOUD and len(buckets) > 1:
             what = f"a task reads one bucket, and the sources are in {', '.join(buckets)}: write a dataset for each"
+            reject([(("upload",), what)])
+        batch = info.data.get("batch")
+        if batch is not None and batch.max_objects > _MOST_SENT and value.upload is not UploadMethod.CLOUD:
+            what = f"sends at most {_MOST_SENT} files a task: write cloud, or batch.max_objects: {_MOST_SENT}"
             reject([(("upload",), what)])
         return value
 

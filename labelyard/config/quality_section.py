@@ -16,7 +16,7 @@ _PERCENT = r"(100|[0-9]{1,2}(\.[0-9]{1,3})?)%"
 
 
 def _portion(value: object) -> object:
-    number = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 5000
+    number = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 10_000
     if not number and not (isinstance(value, str) and re.fullmatch(_PERCENT, value) and float(value[:-1]) > 0):
         raise ValueError("write a number of frames, such as 5, or a percentage, such as 5%")
     return value
@@ -29,7 +29,7 @@ Portion = Annotated[
         {
             "anyOf": [
                 {"type": "string", "pattern": f"^{_PERCENT}$"},
-                {"type": "integer", "minimum": 1, "maximum": 5000},
+                {"type": "integer", "minimum": 1, "maximum": 10_000},
             ],
             "examples": ["5%", "12.5%"],
         }

@@ -250,6 +250,10 @@ class Dialect(VerbsOf2):
     def jobs(self, task_id: int) -> Exchange[list[Job]]:
         """Return the task's jobs by first frame."""
 
+    def job(self, job_id: int) -> Exchange[Job]:
+        """Return one job."""
+        return fetch(self._get(f"jobs/{job_id}"), self._decode_job)
+
     def assign(self, job_id: int, user_id: int | None) -> Exchange[Job]:
         """Assign a job to a user, or to nobody."""
         return self._patch_job(job_id, {self.quirks.job_assignee_field: user_id})

@@ -237,3 +237,9 @@ def test_honeypots_need_jobs_that_share_no_frames() -> None:
     text = with_task("labels: [car]\nsegment_size: 10\noverlap: 2\n")
     found = error_lines(f"{text}quality: {{ground_truth: {{frames: 5, annotator: lee}}, honeypots: 1}}\n")
     assert any("quality.honeypots: need jobs that share no frames" in line for line in found), found
+
+
+def test_more_than_5000_files_in_a_task_are_read_by_cvat_itself() -> None:
+    many = GOOD.replace("task:", "batch: {max_objects: 10000}\ntask:")
+    assert any("task.upload: sends at most 5000 files a task: write cloud" in line for line in error_lines(many))
+    assert read(many.replace("task:\n", "task:\n  upload: cloud\n")).batch.max_objects == 10_000

@@ -61,6 +61,7 @@ VERBS: dict[str, tuple[Any, ...]] = {
     "creation": (Receipt(1, "request"),),
     "frames": (1,),
     "jobs": (1,),
+    "job": (1,),
     "assign": (1, 1),
     "set_job_status": (1, JobStatus.COMPLETED),
     "annotations": (1,),
