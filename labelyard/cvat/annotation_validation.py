@@ -28,7 +28,8 @@ def check_masks(annotations: Annotations) -> None:
 
 def check_frames(annotations: Annotations, job: Job) -> None:
     """Raise InputError for a frame that is not the job's: CVAT keeps it where nobody sees it [2.73 0377, 0378]."""
-    frames = [item.frame for item in (*annotations.shapes, *annotations.tracks, *annotations.tags)]
+    frames = [shape.frame for shape in annotations.shapes] + [tag.frame for tag in annotations.tags]
+    frames += [track.frame for track in annotations.tracks]
     frames += [shape.frame for track in annotations.tracks for shape in track.shapes]
     for frame in frames:
         if not job.start_frame <= frame <= job.stop_frame:

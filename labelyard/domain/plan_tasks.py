@@ -33,6 +33,8 @@ class RecordedTask:
     task_updates: frozenset[str] = frozenset()
     labels: tuple[str, ...] = ()
     leavers: Mapping[int, str] = field(default_factory=dict)
+    assigns_quality_jobs: bool = False
+    """Whether the dataset file says who gets its ground-truth job and its replicas."""
 
     @property
     def has_task(self) -> bool:
@@ -103,7 +105,8 @@ def _check_manual_changes(dataset: str, one: RecordedTask, task: Task) -> Iterat
 
 
 def _check_jobs(dataset: str, one: RecordedTask, task: Task) -> Iterator[Difference]:
-    unassigned = [] if has_replicas(task) else [str(job.id) for job in task.jobs if job.assignee is None]
+    to_assign = (*([] if has_replicas(task) else task.jobs), *(task.quality_jobs if one.assigns_quality_jobs else ()))
+    unassigned = [str(job.id) for job in to_assign if job.assignee is None]
     if unassigned:
         yield _of_batch(dataset, one, f"job {', '.join(unassigned)} has no assignee", Action.ASSIGN)
     unfinished = {job.id for job in task.jobs if job.assignee is not None and job.status is not JobStatus.COMPLETED}

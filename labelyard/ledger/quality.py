@@ -127,6 +127,17 @@ def as_job(row: QualityJob) -> Job:
     )
 
 
+def unmerged_replicas(tx: Transaction) -> dict[tuple[str, int], list[tuple[int, str | None, JobStatus]]]:
+    """Return id, assignee and status of the replicas of each job that people label in replicas, by batch and job."""
+    replica = QualityJob.kind == JobKind.REPLICA, QualityJob.merged_at.is_(None)
+    query = select(QualityJob).join(Batch, Batch.id == QualityJob.batch_id).where(Batch.state == BatchState.ASSIGNED)
+    found: dict[tuple[str, int], list[tuple[int, str | None, JobStatus]]] = {}
+    for row in tx.scalars(query.where(*replica).order_by(QualityJob.server_id)):
+        one = (row.server_id, row.assignee, row.status)
+        found.setdefault((row.batch_id, row.parent_id or 0), []).append(one)
+    return found
+
+
 # --- merges -----------------------------------------------------------------------------------------------------------
 
 

@@ -201,6 +201,7 @@ class _Recorded:
     exports: Sequence[Export]
     labels: tuple[str, ...]
     leavers: Mapping[int, str]
+    assigns_quality_jobs: bool
 
 
 def survey_tasks(context: Context, dataset: str | None = None) -> list[Difference]:
@@ -260,14 +261,16 @@ def _survey_dataset(context: Context, spec: DatasetSpec) -> list[Difference]:
 def _recorded_tasks(context: Context, spec: DatasetSpec, batch_id: str | None = None) -> list[_Recorded]:
     with context.ledger.read_only() as tx:
         labels: dict[int, tuple[str, ...]] = {}
+        checked: dict[int, bool] = {}
         found = []
         for row, batch in tasks.of_dataset(tx, spec.name):
             if row.state is TaskState.ABANDONED or batch_id not in (None, batch.id):
                 continue
             if batch.version not in labels:
-                version = datasets.spec(tx, spec.name, batch.version)
-                own = () if version.task.project else version.task.labels  # a project's are compared on their own
+                stored = datasets.spec(tx, spec.name, batch.version)
+                own = () if stored.task.project else stored.task.labels  # a project's are compared on their own
                 labels[batch.version] = tuple(label.name for label in own)
+                checked[batch.version] = stored.quality.is_used
             leavers = {
                 job.server_id: job.assignee
                 for job in jobs.of_batch(tx, batch.id)
@@ -275,7 +278,8 @@ def _recorded_tasks(context: Context, spec: DatasetSpec, batch_id: str | None = 
                 and job.status is not JobStatus.COMPLETED
             }  # fmt: skip
             written = exports.latest(tx, batch.id)
-            found.append(_Recorded(row, batch, written, labels[batch.version], leavers))
+            version = batch.version
+            found.append(_Recorded(row, batch, written, labels[version], leavers, checked[version]))
     return found
 
 
@@ -313,5 +317,5 @@ def _known(context: Context, one: _Recorded) -> RecordedTask:
     }
     return RecordedTask(
         one.batch.id, one.row.server_id or 0, one.row.name, one.batch.state, files,
-        frozenset(row.task_updated for row in one.exports), one.labels, one.leavers,
+        frozenset(row.task_updated for row in one.exports), one.labels, one.leavers, one.assigns_quality_jobs,
     )  # fmt: skip

@@ -9,6 +9,8 @@ from labelyard.domain.states import BatchState, TaskState
 from labelyard.domain.tasks import Job, JobKind, JobStatus, Task
 from labelyard.ledger import batches, quality, tasks
 from labelyard.ledger.quality_tables import QualityJob, QualityReport
+from labelyard.ledger.situation import read_situation
+from labelyard.operations.plan import survey_tasks
 from labelyard.orchestration.batch_quality import quality_markdown
 from labelyard.pipeline.check_quality import Checked, check_quality
 from labelyard.pipeline.collect_finished import collect
@@ -157,6 +159,11 @@ def test_replicas_go_to_different_people_and_are_merged_once_all_are_completed(w
         own = {job.assignee for job in replicas if job.parent == parent.id}
         assert len(own) == 2, "two people"
         assert parent.assignee is None
+    assert not survey_tasks(workspace.context), "the jobs themselves are for nobody"
+    with workspace.context.ledger.read_only() as tx:
+        [batch] = read_situation(tx).batches
+    assert {job.id: job.assignee for job in batch.jobs}.keys() == {job.id for job in replicas}
+    assert not batch.jobs_of_nobody
     cvat = workspace.context.cvat("default")
     for job in replicas[:-1]:
         draw(workspace, job, [job.start_frame])
@@ -192,6 +199,8 @@ def test_one_who_cannot_get_the_ground_truth_is_named_and_the_job_stays_free(wor
     [truth] = of_kind(task, JobKind.GROUND_TRUTH)
     assert (truth.assignee, len(truth_frames(workspace, truth))) == (None, 2)
     assert "has no user zoe" in (workspace.line().warning or "")
+    [free] = survey_tasks(workspace.context)
+    assert f"job {truth.id} has no assignee" in str(free)
 
 
 def test_a_report_that_cvat_cannot_make_is_asked_for_again_when_the_work_has_changed(workspace: Workspace) -> None:

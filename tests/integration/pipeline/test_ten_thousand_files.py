@@ -16,6 +16,7 @@ from labelyard.pipeline.acquire_batch import acquire_batch
 from labelyard.pipeline.assign_jobs import assign_jobs
 from labelyard.pipeline.collect_finished import collect
 from labelyard.pipeline.create_task import create_task
+from labelyard.pipeline.register_objects import sweep_sources
 from labelyard.pipeline.upload_data import upload_data
 from labelyard.pipeline.wait_for_status import VerifiedTask, wait_for_status
 from tests.integration.pipeline.test_upload_cloud import choose
@@ -44,7 +45,7 @@ def test_a_task_of_10_000_files_becomes_a_dataset_with_few_requests(
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: workspace.put(f"{number:05}.jpg", body), range(FILES)))
     requests = counted(monkeypatch, workspace)
-    workspace.close_batch()
+    sweep_sources(workspace.context)  # a full batch closes by itself
     assert ingested(workspace)
     task = workspace.context.cvat("default").task(workspace.line().task_id or 0)
     assert (task.size, len(task.jobs)) == (FILES, FILES // JOB)
