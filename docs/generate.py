@@ -117,6 +117,8 @@ _SECTIONS = {
     "LabelSection": "`task.labels`",
     "AttributeSection": "`task.labels.attributes`",
     "Assignment": "`assignment`",
+    "QualitySection": "`quality`",
+    "GroundTruthSection": "`quality.ground_truth`",
     "ExportSection": "`export`",
     "ReleaseSection": "`release`",
     "SplitsSection": "`release.splits`",

@@ -30,6 +30,7 @@ from labelyard.config.fields import (
     unknown_choice,
 )
 from labelyard.config.labels import duplicates
+from labelyard.config.quality_section import QualitySection
 from labelyard.config.release_section import ReleaseSection
 from labelyard.config.review_section import ReviewSection
 from labelyard.config.schedule_section import ScheduleSection
@@ -37,6 +38,9 @@ from labelyard.config.task_section import TaskSection, UploadMethod
 from labelyard.domain.assignment import ASSIGNMENT_POLICIES
 from labelyard.domain.batching import GroupBy
 from labelyard.domain.objects import base_name, s3_url
+
+_MOST_SENT = 5000
+"""Files of a task that are sent or downloaded; a bucket that CVAT reads itself may have more of them."""
 
 
 class Source(Section):
@@ -80,8 +84,8 @@ class Source(Section):
 class Batching(Section):
     """When an open batch closes: at the first of these conditions."""
 
-    max_objects: Count = Field(default=100, ge=1, le=5000)
-    """Close when it holds this many objects."""
+    max_objects: Count = Field(default=100, ge=1, le=10_000)
+    """Close when it holds this many objects. More than 5000 need `upload: cloud`: no file is sent then."""
     max_bytes: Size = Field(default=ByteSize(2 * 1024**3), json_schema_extra={"default": "2GiB"})
     """Close before it exceeds this size (`500MB`, `2GiB`)."""
     quiet: Duration | None = Field(default=timedelta(minutes=2), json_schema_extra={"default": "2m"})
@@ -165,6 +169,8 @@ class DatasetSpec(Section):
     """How jobs are assigned to the annotators."""
     review: ReviewSection | None = None
     """Who looks at completed jobs before they are exported; null: nobody."""
+    quality: QualitySection = QualitySection()
+    """CVAT 2.x: ground truth, honeypots and replicas."""
     export: ExportSection
     """Where and how datasets are written."""
     release: ReleaseSection = ReleaseSection()
@@ -204,6 +210,10 @@ class DatasetSpec(Section):
         if value.upload is UploadMethod.CLOUD and len(buckets) > 1:
             what = f"a task reads one bucket, and the sources are in {', '.join(buckets)}: write a dataset for each"
             reject([(("upload",), what)])
+        batch = info.data.get("batch")
+        if batch is not None and batch.max_objects > _MOST_SENT and value.upload is not UploadMethod.CLOUD:
+            what = f"sends at most {_MOST_SENT} files a task: write cloud, or batch.max_objects: {_MOST_SENT}"
+            reject([(("upload",), what)])
         return value
 
     @field_validator("annotators")
@@ -219,6 +229,19 @@ class DatasetSpec(Section):
         if value is not None and len(value.reviewers) == 1 and value.reviewers[0] in annotators:
             name = value.reviewers[0]
             reject([(("reviewers",), f"{name} labels too, and nobody reviews their own jobs: add another reviewer")])
+        return value
+
+    @field_validator("quality")
+    @classmethod
+    def _fits(cls, value: QualitySection, info: ValidationInfo) -> QualitySection:
+        task, annotators = info.data.get("task"), info.data.get("annotators", ())
+        if value.honeypots is not None and task is not None and task.overlap:
+            reject([(("honeypots",), "need jobs that share no frames: remove task.overlap")])
+        if value.replicas and annotators and value.replicas > len(annotators):
+            what = f"need as many annotators, not {len(annotators)}: each replica of a job goes to another one"
+            reject([(("replicas",), what)])
+        if value.replicas and info.data.get("review") is not None:
+            reject([(("replicas",), "have no single annotator to whom a review could send a job back: remove review")])
         return value
 
     @field_validator("export")

@@ -21,6 +21,9 @@ def needs_of_cvat_2(spec: DatasetSpec) -> Iterator[Problem]:
         yield ("task", "project"), "it has no projects: remove it"
     if spec.task.upload is UploadMethod.CLOUD:
         yield ("task", "upload"), "it reads no bucket: write stream, remote or share"
+    for name in ("ground_truth", "honeypots", "replicas"):
+        if getattr(spec.quality, name) is not None:
+            yield ("quality", name), "it has no quality control: remove it"
     for number, label in enumerate(spec.task.labels):
         at = ("task", "labels", number)
         if label.color is not None:

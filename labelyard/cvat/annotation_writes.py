@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import TypeAlias
 
+from labelyard.cvat.annotation_validation import check_frames
 from labelyard.cvat.client import Cvat
 from labelyard.cvat.runner import MAX_RETRY_AFTER
 from labelyard.domain.annotations import Annotations, AttributeValue, Change, Shape, Tag, Track, TrackedShape
@@ -37,8 +38,10 @@ def create_annotations(
 ) -> Annotations:
     """Make the job contain all of `wanted`, each as often as given; send only what it lacks.
 
-    Returns those of `wanted` as the server stores them, with ids. `on_progress` receives how many exist so far.
+    Returns those of `wanted` as the server stores them, with ids. `on_progress` receives how many exist so far. Raises
+    InputError, before anything is written, for a frame that is not the job's.
     """
+    check_frames(wanted, cvat.job(job_id))
     saved, missing = _match(_items(wanted), _items(cvat.annotations(job_id)))
     for chunk in _chunks(missing):
         saved += _write_chunk(cvat, job_id, Change.CREATE, chunk, {_key(item) for item in saved})
@@ -52,8 +55,10 @@ def update_annotations(
 ) -> None:
     """Set the annotations with the ids of `wanted` to its values; send only those that differ.
 
-    Raises CvatNotFound, before anything is written, if the job lacks one of the ids.
+    Raises CvatNotFound, before anything is written, if the job lacks one of the ids; InputError for a frame that is not
+    the job's.
     """
+    check_frames(wanted, cvat.job(job_id))
     saved = {_key(item): item for item in _items(cvat.annotations(job_id))}
     for item in _items(wanted):
         if _key(item) not in saved:

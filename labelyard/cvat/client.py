@@ -240,6 +240,10 @@ class Cvat(ClientOf2):
         """Return the task's annotation jobs, by first frame."""
         return self._runner.run(self._runner.dialect.jobs(task_id))
 
+    def job(self, job_id: int) -> Job:
+        """Return one job, a ground-truth job or a replica too. Raises CvatNotFound."""
+        return self._runner.run(self._runner.dialect.job(job_id))
+
     def assign(self, job_id: int, user_id: int | None) -> Job:
         """Assign a job to a user; None removes its assignee."""
         return self._runner.run(self._runner.dialect.assign(job_id, user_id))

@@ -1,4 +1,4 @@
-"""The verbs of the client that only CVAT 2.x has: tokens, organizations, projects, storages, issues, webhooks."""
+"""The client's verbs that only CVAT 2.x has: tokens, organizations, projects, issues, storages, webhooks, quality."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from labelyard.cvat.runner import Runner
 from labelyard.domain.labels import Label
+from labelyard.domain.quality import QualityReport
 from labelyard.domain.tasks import (
     AccessToken,
     CloudCredentials,
@@ -107,3 +108,19 @@ class ClientOf2:
     def webhook_deliveries(self, webhook_id: int, count: int) -> list[WebhookDelivery]:
         """Return the latest `count` deliveries of a webhook, the last one first."""
         return self._runner.run(self._runner.dialect.webhook_deliveries(webhook_id, count))
+
+    # --- quality control, of CVAT 2.x --------------------------------------------------------------------------------
+
+    def merge_replicas(self, job_id: int, *, deadline: float = 600.0) -> None:
+        """Replace what a job holds by the consensus of its replicas, and complete the job. `deadline` is in seconds.
+
+        Raises CvatRefused if no replica was begun.
+        """
+        self._runner.run(self._runner.dialect.merge_replicas(job_id), deadline=deadline)
+
+    def quality_report(self, task_id: int, *, deadline: float = 600.0) -> QualityReport:
+        """Let the server compare the jobs of a task with its ground truth. `deadline` is in seconds.
+
+        Raises CvatRefused before the ground truth is completed and accepted.
+        """
+        return self._runner.run(self._runner.dialect.quality_report(task_id), deadline=deadline)

@@ -148,6 +148,8 @@ class Dialect(VerbsOf2):
             body["z_order"] = spec.z_order
         if spec.overlap is not None:
             body["overlap"] = spec.overlap
+        if spec.replicas:
+            body["consensus_replicas"] = spec.replicas
         if spec.assignee is not None:
             body[self.quirks.task_assignee_field] = spec.assignee
         task = yield from fetch(Request("POST", f"{self.root}/tasks", json=body), self._decode_task)
@@ -250,6 +252,10 @@ class Dialect(VerbsOf2):
     @abstractmethod
     def jobs(self, task_id: int) -> Exchange[list[Job]]:
         """Return the task's jobs by first frame."""
+
+    def job(self, job_id: int) -> Exchange[Job]:
+        """Return one job."""
+        return fetch(self._get(f"jobs/{job_id}"), self._decode_job)
 
     def assign(self, job_id: int, user_id: int | None) -> Exchange[Job]:
         """Assign a job to a user, or to nobody."""

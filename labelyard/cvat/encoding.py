@@ -10,7 +10,7 @@ from typing import Any
 
 from labelyard.domain.annotations import Annotations, AttributeValue, Shape, Tag, Track, TrackedShape
 from labelyard.domain.labels import AttributeSpec, Label
-from labelyard.domain.tasks import DataSpec, UploadFile
+from labelyard.domain.tasks import DataSpec, GroundTruth, UploadFile
 
 
 def normalize_name(name: str) -> str:
@@ -79,7 +79,18 @@ def encode_data_spec(data: DataSpec) -> dict[str, Any]:
         "frame_filter": data.frame_filter,
         "use_zip_chunks": data.use_zip_chunks,
     }
-    return {name: value for name, value in settings.items() if value is not None}
+    return {name: value for name, value in settings.items() if value is not None} | _ground_truth(data.ground_truth)
+
+
+def _ground_truth(value: GroundTruth | None) -> dict[str, Any]:
+    """The fields of ground truth and honeypots, which CVAT 2.x takes in JSON alone [2.73 1219, 1226]."""
+    if value is None:
+        return {}
+    params: dict[str, Any] = {"mode": "gt", "frame_selection_method": "manual", "frames": list(value.frames)}
+    if not value.honeypots:
+        return {"validation_params": params}
+    params |= {"mode": "gt_pool", "frames_per_job_count": value.honeypots, "random_seed": value.seed}
+    return {"validation_params": params, "sorting_method": "random"}
 
 
 def form_fields(fields: dict[str, Any]) -> list[tuple[str, str]]:

@@ -51,6 +51,7 @@ class Request:
     save_to: Path | None = None
     timeout: float | None = None
     of_space: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"

@@ -39,7 +39,7 @@ class HttpTransport:
             params=dict(request.query) or None,
             json=request.json,
             content=content if request.body else None,
-            headers=headers | content.headers,
+            headers={**request.headers, **headers, **content.headers},
             timeout=self._timeouts(request),
         )
         try:

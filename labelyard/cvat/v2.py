@@ -27,16 +27,15 @@ from labelyard.cvat.encoding import SKELETON_FIELDS
 from labelyard.cvat.error_responses import error_for, message_of, one_line
 from labelyard.cvat.exchange import Exchange, Pause, Request, Response, poll_intervals
 from labelyard.cvat.multipart import Multipart
+from labelyard.cvat.v2_quality import Quality
 from labelyard.cvat.v2_values import (
     decode_access_token,
     decode_creation,
     decode_job,
-    decode_request,
     decode_task,
     decode_validation_layout,
     with_labels_and_jobs,
 )
-from labelyard.cvat.v2_webhooks import Webhooks
 from labelyard.domain.annotations import Interpolation
 from labelyard.domain.labels import Label
 from labelyard.domain.tasks import (
@@ -46,6 +45,7 @@ from labelyard.domain.tasks import (
     Frame,
     GitRepository,
     Job,
+    JobKind,
     JobStatus,
     JobStep,
     Receipt,
@@ -53,7 +53,7 @@ from labelyard.domain.tasks import (
     UploadFile,
     User,
 )
-from labelyard.errors import CvatDisagrees, CvatRefused, ExportFailed
+from labelyard.errors import CvatDisagrees, ExportFailed
 
 QUIRKS = Quirks(
     task_assignee_field="assignee_id",
@@ -83,7 +83,7 @@ _STEP_FIELDS = {
 """The fields that do a step of a review. A stage without a state makes the state new [1127, 1133, 1134]."""
 
 
-class V2(Webhooks):
+class V2(Quality):
     """The dialect of CVAT 2.x."""
 
     can_register = False
@@ -138,7 +138,7 @@ class V2(Webhooks):
         completed = []
         for task in tasks:
             labels = yield from self._labels(task.id)
-            jobs = (yield from self.jobs(task.id)) if task.size else []
+            jobs = (yield from self._all_jobs(task.id)) if task.size else []
             completed.append(with_labels_and_jobs(task, labels, jobs))
         return completed
 
@@ -179,9 +179,13 @@ class V2(Webhooks):
     # --- jobs --------------------------------------------------------------------------------------------------------
 
     def jobs(self, task_id: int) -> Exchange[list[Job]]:
-        """Return the annotation jobs by first frame; ground truth and replicas are nobody's work [855-866]."""
-        found = yield from self._all("jobs", {"task_id": str(task_id)}, lambda data: (data["type"], decode_job(data)))
-        return sorted((job for kind, job in found if kind == "annotation"), key=lambda job: (job.start_frame, job.id))
+        """Return the annotation jobs by first frame; ground truth and replicas are not the task's work [855-866]."""
+        found = yield from self._all_jobs(task_id)
+        return [job for job in found if job.kind is JobKind.ANNOTATION]
+
+    def _all_jobs(self, task_id: int) -> Exchange[list[Job]]:
+        found = yield from self._all("jobs", {"task_id": str(task_id)}, decode_job)
+        return sorted(found, key=lambda job: (job.start_frame, job.id))
 
     def assign(self, job_id: int, user_id: int | None) -> Exchange[Job]:
         """Assign a job to a user, or to nobody. An unknown user is 500 [269], like a server that fails."""
@@ -202,10 +206,10 @@ class V2(Webhooks):
         started = yield from send(start, accept={409})
         request = self._progress_of(start, started)
         for seconds in poll_intervals():
-            state, message, url = yield from self._ended(request)
-            if state == "failed":
-                raise ExportFailed(f"{format_name}: {one_line(message)}", request=str(request))
-            parts = urlsplit(url)  # an absolute URL, of which only the path is trusted
+            ended = yield from self._ended(request)
+            if ended.state == "failed":
+                raise ExportFailed(f"{format_name}: {one_line(ended.message)}", request=str(request))
+            parts = urlsplit(ended.url)  # an absolute URL, of which only the path is trusted
             query = dict(parse_qsl(parts.query))
             file = yield from send(Request("GET", parts.path, query=query, idempotent=True, save_to=to), accept={400})
             if file.status != 400:
@@ -218,24 +222,7 @@ class V2(Webhooks):
         """Send the file, then poll the request. An unknown image or label fails it and changes nothing [2.73 0460]."""
         query, body = {"format": format_name, "location": "local"}, Multipart([], [("annotation_file", file)])
         start = Request("POST", f"{self.root}/tasks/{task_id}/annotations", query=query, body=body)
-        started = yield from send(start)
-        state, message, _ = yield from self._ended(self._progress_of(start, started))
-        if state == "failed":
-            raise CvatRefused(one_line(message), request=str(start))
-
-    def _progress_of(self, start: Request, started: Response) -> Request:
-        """Return the request that asks for the progress of what `start` has begun."""
-        request_id = decode(start, started, lambda data: str(data["rq_id"]))
-        return self._get(f"requests/{quote(request_id, safe='')}")
-
-    def _ended(self, progress: Request) -> Exchange[tuple[str, str, str]]:
-        """Poll until the state is finished or failed; return it, the message and the result's URL."""
-        for seconds in poll_intervals():
-            state, message, url = yield from fetch(progress, decode_request)
-            if state in {"finished", "failed"}:
-                return state, message, url
-            yield Pause(seconds, f"request {state}")
-        raise AssertionError("poll intervals never end")
+        yield from self._finished(start)
 
     # --- not supported -----------------------------------------------------------------------------------------------
 

@@ -119,10 +119,10 @@ class Projects(Dialect):
 
     def upload_cloud(self, task_id: int, storage_id: int, keys: Sequence[str], data: DataSpec) -> Exchange[Receipt]:
         """Let the server read the files, in their order [2.73 0929, 0944]; with the cache it copies none."""
-        body = encode_data_spec(data) | {
+        body = {
             "cloud_storage_id": storage_id, "server_files": list(keys), "use_cache": True,
             "sorting_method": "predefined",
-        }  # fmt: skip
+        } | encode_data_spec(data)  # fmt: skip
         return self._receive(task_id, Request("POST", f"{self.root}/tasks/{task_id}/data", json=body))
 
     # --- lists -------------------------------------------------------------------------------------------------------

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
 from labelyard.cvat.decoding import decode_user, decode_user_id
 from labelyard.cvat.error_responses import one_line
 from labelyard.domain.labels import Label
+from labelyard.domain.quality import JobQuality, QualityReport
 from labelyard.domain.tasks import (
     AccessToken,
     CloudCredentials,
@@ -20,6 +21,7 @@ from labelyard.domain.tasks import (
     FrameUse,
     Issue,
     Job,
+    JobKind,
     JobStatus,
     Member,
     Project,
@@ -67,8 +69,14 @@ def decode_project(data: Any) -> Project:
 
 
 def with_labels_and_jobs(task: Task, labels: Sequence[Label], jobs: Sequence[Job]) -> Task:
-    """Return the task with its labels, in the order of their ids, and its jobs."""
-    return replace(task, labels=tuple(sorted(labels, key=lambda label: label.id)), jobs=tuple(jobs))
+    """Return the task with its labels, in the order of their ids, and its jobs: ground truth and replicas apart."""
+    ordered = tuple(sorted(labels, key=lambda label: label.id))
+    return replace(
+        task,
+        labels=ordered,
+        jobs=tuple(job for job in jobs if job.kind is JobKind.ANNOTATION),
+        quality_jobs=tuple(job for job in jobs if job.kind is not JobKind.ANNOTATION),
+    )
 
 
 def decode_access_token(data: Any) -> AccessToken:
@@ -121,6 +129,8 @@ def decode_job(data: Any) -> Job:
         updated=data.get("updated_date") or "",
         stage=data["stage"],
         state=data["state"],
+        kind=JobKind(data["type"]),
+        parent=data.get("parent_job_id"),
     )
 
 
@@ -146,6 +156,29 @@ def decode_creation(data: Any) -> Creation:
     return Creation(_CREATION_STATES[data["status"]], one_line(data.get("message") or ""))
 
 
-def decode_request(data: Any) -> tuple[str, str, str]:
-    """The state, the message and the result's URL of a request."""
-    return str(data["status"]), data.get("message") or "", data.get("result_url") or ""
+class SlowRequest(NamedTuple):
+    """A request that the server works on, or has ended: its result is a file at `url`, or an object with an id."""
+
+    state: str
+    message: str
+    url: str
+    result: int | None
+
+
+def decode_request(data: Any) -> SlowRequest:
+    """A request; one that failed has a message."""
+    text = data.get("message") or ""
+    return SlowRequest(str(data["status"]), text, data.get("result_url") or "", data.get("result_id"))
+
+
+def decode_quality_report(report_id: int, found: Sequence[Any]) -> QualityReport:
+    """A report on a task, from its own record and those on the task's jobs [2.73 1208]."""
+    jobs = {int(one["job_id"]): _job_quality(one["summary"]) for one in found if one["id"] != report_id}
+    compared = {job: quality for job, quality in sorted(jobs.items()) if quality.frames}
+    (own,) = (one for one in found if one["id"] == report_id)
+    return QualityReport(report_id, _job_quality(own["summary"]), compared)
+
+
+def _job_quality(summary: Any) -> JobQuality:
+    accuracy, precision, recall = (float(summary[name]) for name in ("accuracy", "precision", "recall"))
+    return JobQuality(int(summary["frame_count"]), accuracy, precision, recall, int(summary["conflict_count"]))

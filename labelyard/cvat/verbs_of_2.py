@@ -1,4 +1,4 @@
-"""The verbs that only CVAT 2.x has: access tokens, organizations, projects, issues, cloud storages and webhooks."""
+"""The verbs that only CVAT 2.x has: tokens, organizations, projects, issues, storages, webhooks, quality control."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from labelyard.cvat.exchange import Exchange
 from labelyard.domain.labels import Label
+from labelyard.domain.quality import QualityReport
 from labelyard.domain.tasks import (
     AccessToken,
     CloudCredentials,
@@ -104,6 +105,16 @@ class VerbsOf2(ABC):  # noqa: B024 - a part of Dialect, which has abstract metho
     def webhook_deliveries(self, webhook_id: int, count: int) -> Exchange[list[WebhookDelivery]]:  # noqa: ARG002
         """Return the latest deliveries of a webhook, the last one first."""
         return _unsupported("webhook_deliveries")
+
+    # --- quality control ---------------------------------------------------------------------------------------------
+
+    def merge_replicas(self, job_id: int) -> Exchange[None]:  # noqa: ARG002
+        """Replace what a job holds by the consensus of its replicas, and complete the job."""
+        return _unsupported("merge_replicas")
+
+    def quality_report(self, task_id: int) -> Exchange[QualityReport]:  # noqa: ARG002
+        """Let the server compare the jobs of a task with its ground truth; return the new report."""
+        return _unsupported("quality_report")
 
 
 def _unsupported(verb: str) -> Exchange[Any]:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from labelyard.domain.plan import Action, Difference, Sign, Topic
+from labelyard.domain.quality import has_replicas
 from labelyard.domain.states import WITH_PEOPLE, WITHOUT_TASK, BatchState
 from labelyard.domain.task_names import TaskName
 from labelyard.domain.tasks import JobStatus, Task
@@ -33,6 +34,8 @@ class RecordedTask:
     labels: tuple[str, ...] = ()
     leavers: Mapping[int, str] = field(default_factory=dict)
     reviewed: Collection[int] = ()
+    assigns_quality_jobs: bool = False
+    """Whether the dataset file says who gets its ground-truth job and its replicas."""
 
     @property
     def has_task(self) -> bool:
@@ -86,8 +89,8 @@ def _check_recorded(dataset: str, one: RecordedTask, task: Task | None) -> Itera
         if not exists:
             yield _of_batch(dataset, one, f"{address} is not in the bucket any more", Action.EXPORT_AGAIN)
     done = bool(task.jobs) and all(job.status is JobStatus.COMPLETED for job in task.jobs)
-    if one.state is BatchState.EXPORTED and done and one.task_updates - {task.updated}:
-        what = f"its export is out of date: the task was changed at {task.updated}"
+    if one.state is BatchState.EXPORTED and done and one.task_updates - {task.work_updated}:
+        what = f"its export is out of date: the task was changed at {task.work_updated}"
         yield _of_batch(dataset, one, what, Action.EXPORT_AGAIN)
 
 
@@ -103,7 +106,8 @@ def _check_manual_changes(dataset: str, one: RecordedTask, task: Task) -> Iterat
 
 
 def _check_jobs(dataset: str, one: RecordedTask, task: Task) -> Iterator[Difference]:
-    unassigned = [str(job.id) for job in task.jobs if job.assignee is None and job.id not in one.reviewed]
+    to_assign = (*([] if has_replicas(task) else task.jobs), *(task.quality_jobs if one.assigns_quality_jobs else ()))
+    unassigned = [str(job.id) for job in to_assign if job.assignee is None and job.id not in one.reviewed]
     if unassigned:
         yield _of_batch(dataset, one, f"job {', '.join(unassigned)} has no assignee", Action.ASSIGN)
     unfinished = {job.id for job in task.jobs if job.assignee is not None and job.status is not JobStatus.COMPLETED}

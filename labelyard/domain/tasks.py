@@ -27,6 +27,8 @@ class TaskSpec:
     assignee: int | None = None
     project: int | None = None
     """CVAT 2.x: the id of its project. The labels are the project's then, and `labels` are not sent."""
+    replicas: int = 0
+    """CVAT 2.x: the replicas of each job, which several people label for a consensus."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,19 @@ class TaskChange:
 
 
 @dataclass(frozen=True, slots=True)
+class GroundTruth:
+    """CVAT 2.x: the frames with ground truth, by name. With `honeypots` each job has so many copies of them.
+
+    Without honeypots they are frames of the jobs as well; with honeypots they belong to no job, and the server chooses
+    the order of all frames, from `seed`.
+    """
+
+    frames: tuple[str, ...]
+    honeypots: int = 0
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class DataSpec:
     """How the server processes the frames; None leaves a field to the server.
 
@@ -84,6 +99,7 @@ class DataSpec:
     stop_frame: int | None = None
     frame_filter: str | None = None
     use_zip_chunks: bool | None = None
+    ground_truth: GroundTruth | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +183,14 @@ class Issue:
     is_resolved: bool = False
 
 
+class JobKind(StrEnum):
+    """What a job is for. Only the annotations of ANNOTATION jobs are the task's."""
+
+    ANNOTATION = "annotation"
+    GROUND_TRUTH = "ground_truth"
+    REPLICA = "consensus_replica"
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """The part of a task that one person labels: frames `start_frame` to `stop_frame`, both included."""
@@ -183,6 +207,14 @@ class Job:
     """How far the review is: annotation, validation or acceptance; empty on CVAT 1.x."""
     state: str = ""
     """How far the stage is: new, in progress, completed or rejected; empty on CVAT 1.x."""
+    kind: JobKind = JobKind.ANNOTATION
+    parent: int | None = None
+    """Of a replica: the id of the job that its consensus is merged into."""
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether it is completed at the stage acceptance."""
+        return self.stage == "acceptance" and self.status is JobStatus.COMPLETED
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +243,18 @@ class Task:
     updated: str = ""
     project: int | None = None
     """CVAT 2.x: the id of its project."""
+    quality_jobs: tuple[Job, ...] = ()
+    """CVAT 2.x: its ground-truth job and its replicas, which are not among `jobs`."""
+
+    @property
+    def work_updated(self) -> str:
+        """When the annotations may last have changed; `updated`, unless ground truth and replicas change that as well.
+
+        Their annotations are not the task's. Saving annotations changes `updated` of the task and of the job.
+        """
+        if not self.quality_jobs:
+            return self.updated
+        return max(job.updated for job in self.jobs)
 
     @property
     def is_empty(self) -> bool:

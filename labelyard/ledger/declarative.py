@@ -12,7 +12,7 @@ from sqlalchemy.orm import DeclarativeBase
 from labelyard.domain.causes import Kind
 from labelyard.domain.review import Phase, Verdict
 from labelyard.domain.states import BatchState, TaskState
-from labelyard.domain.tasks import JobStatus, JobStep
+from labelyard.domain.tasks import JobKind, JobStatus, JobStep
 from labelyard.ledger.column_types import SafeText, UtcTime
 
 
@@ -43,6 +43,7 @@ class Table(DeclarativeBase):
         JobStep: _text_enum(JobStep),
         Phase: _text_enum(Phase),
         Verdict: _text_enum(Verdict),
+        JobKind: _text_enum(JobKind, 24),
         Kind: _text_enum(Kind, 24),
         # SQLite assigns ids only to INTEGER primary keys.
         int: BigInteger().with_variant(Integer, "sqlite"),

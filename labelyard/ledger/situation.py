@@ -12,7 +12,7 @@ from labelyard.domain.attention import ExpectedObjects, OpenProblem, Outage, Qua
 from labelyard.domain.deadlines import STAGES, BatchAtWork, JobAtWork
 from labelyard.domain.objects import s3_url
 from labelyard.domain.states import WITHOUT_A_RUN, BatchState
-from labelyard.ledger import breakers, datasets, dead_letters, outages, problems
+from labelyard.ledger import breakers, datasets, dead_letters, outages, problems, quality
 from labelyard.ledger.database import Transaction
 from labelyard.ledger.review_tables import Review
 from labelyard.ledger.tables import Batch, Dataset, History, Job, Object, OutboxEvent, Task
@@ -138,6 +138,7 @@ def _not_collected(tx: Transaction) -> Mapping[str, datetime]:
 
 
 def _jobs_of(tx: Transaction, dataset: str | None) -> Mapping[str, Sequence[JobAtWork]]:
+    """Return the jobs of each batch that people label; instead of a job with replicas these, until they are merged."""
     columns = (Job.batch_id, Job.server_id, Job.assignee, Job.start_frame, Job.stop_frame, Job.status, Job.status_since)
     query = (
         select(*columns, Review.problem, Review.since)
@@ -145,19 +146,15 @@ def _jobs_of(tx: Transaction, dataset: str | None) -> Mapping[str, Sequence[JobA
         .outerjoin(Review, Review.job_id == Job.id)
         .where(Batch.state == BatchState.ASSIGNED)
     )
+    replicas = quality.unmerged_replicas(tx)
     found: dict[str, list[JobAtWork]] = {}
     for job in tx.execute(query.where(Batch.dataset == dataset) if dataset else query):
         frames = job.stop_frame - job.start_frame + 1
-        found.setdefault(job.batch_id, []).append(
-            JobAtWork(
-                job.server_id,
-                job.assignee,
-                frames,
-                job.status,
-                job.status_since,
-                job.problem or "",
-                job.since if job.problem else None,
-            )
+        people = replicas.get((job.batch_id, job.server_id), [(job.server_id, job.assignee, job.status)])
+        problem, since = job.problem or "", job.since if job.problem else None
+        found.setdefault(job.batch_id, []).extend(
+            JobAtWork(number, assignee, frames, status, job.status_since, problem, since)
+            for number, assignee, status in people
         )
     return found
 

@@ -13,7 +13,7 @@ from labelyard.domain.naming import attempt_name
 from labelyard.domain.states import WITH_PEOPLE, WITHOUT_TASK, BatchState, TaskState, may_task_move
 from labelyard.domain.task_names import Attempt, TaskName, task_names
 from labelyard.errors import LedgerError
-from labelyard.ledger import batches
+from labelyard.ledger import batches, quality
 from labelyard.ledger.database import Transaction
 from labelyard.ledger.history import record
 from labelyard.ledger.tables import Batch, Job, Task
@@ -160,6 +160,7 @@ def abandon(tx: Transaction, row_id: int, reason: str) -> None:
     batch = batches.get(tx, row.batch_id, lock=True)
     record(tx, "abandoned", f"task {row.server_id} is abandoned: {reason}", batch=batch)
     tx.execute(delete(Job).where(Job.batch_id == batch.id))
+    quality.forget(tx, batch.id)
     _clear_upload_names(tx, row)
 
 

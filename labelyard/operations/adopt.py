@@ -14,12 +14,13 @@ from labelyard.cvat import Cvat
 from labelyard.cvat_names import server_of
 from labelyard.domain.frame_matching import match_frames
 from labelyard.domain.objects import StoredObject
+from labelyard.domain.quality import file_names
 from labelyard.domain.states import BatchState, TaskState
 from labelyard.domain.task_names import task_name_pattern
 from labelyard.domain.tasks import Task
 from labelyard.errors import CvatDisagrees, InputError, NotFound, StoreError
 from labelyard.formats.coco.origin import Origin, read_origin
-from labelyard.ledger import Transaction, batches, datasets, jobs, tasks
+from labelyard.ledger import Transaction, batches, datasets, jobs, quality, tasks
 from labelyard.ledger.history import record
 from labelyard.ledger.tables import Batch, Object
 from labelyard.ledger.tables import Task as TaskRow
@@ -114,7 +115,7 @@ def _adopt_task(
     if not task.size or not task.jobs:
         raise CvatDisagrees("it has no frames", where=f"task {task.id}", next_step="upload its images in CVAT first")
     cvat = context.cvat(spec.cvat)
-    frames = [frame.name for frame in cvat.frames(task.id)]
+    frames = file_names(cvat.frames(task.id))
     usernames = {user.id: user.username for user in cvat.users()}
     with context.ledger.transaction() as tx:
         _check_unknown(tx, spec, task)
@@ -124,8 +125,9 @@ def _adopt_task(
         batch = _add_batch(tx, spec, batch_id)
         _add_members(tx, batch, objects)
         batches.set_task_name(tx, batch)  # for another task, should this one be deleted
-        _add_task_row(tx, batch, task, spec.cvat, task_url(cvat, task.id))
+        _add_task_row(tx, batch, task, spec.cvat, task_url(cvat, task.id), len(frames))
         jobs.update_from_server(tx, batch, task.jobs, usernames)
+        quality.update_from_server(tx, batch, task, usernames)
         batches.move(tx, batch, BatchState.ASSIGNED, f"task {task.id} was adopted")
     unknown = tuple(frame for frame in frames if frame not in objects)
     _log.info("%s: task %d adopted, %d of its %d frames are objects", batch.id, task.id, len(objects), len(frames))
@@ -159,9 +161,9 @@ def _add_batch(tx: Transaction, spec: DatasetSpec, batch_id: str | None) -> Batc
     return batch
 
 
-def _add_task_row(tx: Transaction, batch: Batch, task: Task, cvat: str, url: str) -> None:
+def _add_task_row(tx: Transaction, batch: Batch, task: Task, cvat: str, url: str, files: int) -> None:
     row = TaskRow(batch_id=batch.id, attempt=1, name=task.name, state=TaskState.VERIFIED, cvat=cvat)
-    row.server_id, row.url, row.files, row.request_id = task.id, url, task.size, ""
+    row.server_id, row.url, row.files, row.request_id = task.id, url, files, ""
     row.upload_begun_at = batch.closed_at
     tx.add(row)
     tx.flush()

@@ -206,6 +206,7 @@ class _Recorded:
     labels: tuple[str, ...]
     leavers: Mapping[int, str]
     reviewed: Collection[int]
+    assigns_quality_jobs: bool
 
 
 def survey_tasks(context: Context, dataset: str | None = None) -> list[Difference]:
@@ -265,14 +266,16 @@ def _survey_dataset(context: Context, spec: DatasetSpec) -> list[Difference]:
 def _recorded_tasks(context: Context, spec: DatasetSpec, batch_id: str | None = None) -> list[_Recorded]:
     with context.ledger.read_only() as tx:
         labels: dict[int, tuple[str, ...]] = {}
+        checked: dict[int, bool] = {}
         found = []
         for row, batch in tasks.of_dataset(tx, spec.name):
             if row.state is TaskState.ABANDONED or batch_id not in (None, batch.id):
                 continue
             if batch.version not in labels:
-                version = datasets.spec(tx, spec.name, batch.version)
-                own = () if version.task.project else version.task.labels  # a project's are compared on their own
+                stored = datasets.spec(tx, spec.name, batch.version)
+                own = () if stored.task.project else stored.task.labels  # a project's are compared on their own
                 labels[batch.version] = tuple(label.name for label in own)
+                checked[batch.version] = stored.quality.is_used
             reviewed = reviews.jobs_in_review(tx, batch.id)
             leavers = {
                 job.server_id: job.assignee
@@ -281,7 +284,8 @@ def _recorded_tasks(context: Context, spec: DatasetSpec, batch_id: str | None = 
                 and job.status is not JobStatus.COMPLETED and job.server_id not in reviewed
             }  # fmt: skip
             written = exports.latest(tx, batch.id)
-            found.append(_Recorded(row, batch, written, labels[batch.version], leavers, reviewed))
+            version = batch.version
+            found.append(_Recorded(row, batch, written, labels[version], leavers, reviewed, checked[version]))
     return found
 
 
@@ -320,4 +324,5 @@ def _known(context: Context, one: _Recorded) -> RecordedTask:
     return RecordedTask(
         one.batch.id, one.row.server_id or 0, one.row.name, one.batch.state, files,
         frozenset(row.task_updated for row in one.exports), one.labels, one.leavers, one.reviewed,
+        one.assigns_quality_jobs,
     )  # fmt: skip

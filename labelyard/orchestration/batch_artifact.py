@@ -17,6 +17,7 @@ from labelyard.ledger.tables import Batch, Export, Job, Object, Task
 from labelyard.markdown import code, link, table
 from labelyard.operations.moments import moment, moment_and_zone
 from labelyard.operations.review_facts import verdict_words
+from labelyard.orchestration.batch_quality import quality_markdown
 from labelyard.orchestration.page_links import OPERATIONS, PageLinks, dataset_key
 
 _MOST_OBJECTS = 200
@@ -39,6 +40,7 @@ def batch_markdown(
         _head(batch, links, zone),
         _task(task, rows, done, zone),
         _reviews(tx, batch_id, rows, task, zone),
+        quality_markdown(tx, batch_id, task.url or "" if task else ""),
         _timeline(entries, batch, zone),
         _account(written),
         _exports(written, zone),

@@ -13,11 +13,14 @@ from dataclasses import dataclass
 from labelyard.config import DatasetSpec
 from labelyard.domain.assignment import ASSIGNMENT_POLICIES
 from labelyard.domain.states import BatchState
+from labelyard.domain.tasks import JobKind
 from labelyard.errors import SettingsError
 from labelyard.failpoints import failpoint
 from labelyard.ledger import batches, datasets, jobs, tasks
+from labelyard.ledger.quality_tables import QualityJob
 from labelyard.ledger.tables import Job as JobRow
 from labelyard.pipeline.acquire_batch import BatchLease
+from labelyard.pipeline.assign_quality_jobs import assign_quality_jobs
 
 _log = logging.getLogger(__name__)
 
@@ -49,8 +52,9 @@ def assign_jobs(lease: BatchLease, people: Sequence[str] = ()) -> Assigned:
     active = {user.username: user.id for user in lease.cvat.assignable_users()}
     spec = _current_spec(lease)
     annotators = people or spec.annotators
+    truth = spec.quality.ground_truth.annotator if spec.quality.ground_truth else None
     present = [name for name in annotators if name in active]
-    missing = tuple(name for name in annotators if name not in active)
+    missing = tuple(name for name in dict.fromkeys((*annotators, *([truth] if truth else []))) if name not in active)
     if not present:
         raise SettingsError(
             f"{lease.spec.cvat} has none of the annotators {', '.join(missing)}{_among_members(lease)}",
@@ -60,7 +64,16 @@ def assign_jobs(lease: BatchLease, people: Sequence[str] = ()) -> Assigned:
     for row in _choose(lease, spec, usernames, present, missing):
         if not row.manual and row.chosen_assignee is not None and row.assignee != row.chosen_assignee:
             _assign(lease, row, active.get(row.chosen_assignee))
-    return _record_assigned(lease, missing)
+    checking: Sequence[QualityJob] = ()
+    if lease.spec.quality.is_used:
+        task = lease.cvat.task(_task_id(lease))
+        checking = assign_quality_jobs(lease, task, usernames, active, truth if truth in active else None, present)
+    return _record_assigned(lease, missing, checking)
+
+
+def _task_id(lease: BatchLease) -> int:
+    with lease.ledger.read_only() as tx:
+        return tasks.require_current(tx, lease.batch_id)[1]
 
 
 def _current_spec(lease: BatchLease) -> DatasetSpec:
@@ -77,13 +90,14 @@ def _choose(
     missing: tuple[str, ...],
 ) -> Sequence[JobRow]:
     """Record what CVAT says of the jobs, choose an annotator for each free one, and return all jobs."""
-    with lease.ledger.read_only() as tx:
-        _, task_id = tasks.require_current(tx, lease.batch_id)
-    on_server = lease.cvat.jobs(task_id)
+    on_server = lease.cvat.jobs(_task_id(lease))
     with lease.transaction() as tx:
         batch = batches.get(tx, lease.batch_id, lock=True)
         jobs.update_from_server(tx, batch, on_server, usernames)
-        rows = jobs.choose_assignees(tx, batch, present, ASSIGNMENT_POLICIES[spec.assignment.policy])
+        if lease.spec.quality.replicas:
+            rows = jobs.of_batch(tx, batch.id)  # people label their replicas
+        else:
+            rows = jobs.choose_assignees(tx, batch, present, ASSIGNMENT_POLICIES[spec.assignment.policy])
         batch.warning = _warning(lease, missing)
     failpoint("assign_jobs.chosen")
     return rows
@@ -103,7 +117,7 @@ def _assign(lease: BatchLease, row: JobRow, user_id: int | None) -> None:
     _log.info("%s: job %d (%s) assigned to %s", lease.batch_id, row.server_id, frames, row.chosen_assignee)
 
 
-def _record_assigned(lease: BatchLease, missing: tuple[str, ...]) -> Assigned:
+def _record_assigned(lease: BatchLease, missing: tuple[str, ...], checking: Sequence[QualityJob]) -> Assigned:
     with lease.transaction() as tx:
         rows = jobs.of_batch(tx, lease.batch_id)
         batch = batches.get(tx, lease.batch_id, lock=True)
@@ -112,11 +126,16 @@ def _record_assigned(lease: BatchLease, missing: tuple[str, ...]) -> Assigned:
     failpoint("assign_jobs.finished")
     if missing:
         _log.warning("%s: %s", lease.batch_id, _warning(lease, missing))
-    return Assigned(tuple(map(_assignment, rows)), missing)
+    return Assigned((*map(_assignment, rows), *map(_checking_assignment, checking)), missing)
 
 
 def _assignment(row: JobRow) -> Assignment:
     reason = "manually" if row.manual else row.choice_reason or ""
+    return Assignment(row.server_id, f"{row.start_frame}-{row.stop_frame}", row.assignee or "nobody", reason)
+
+
+def _checking_assignment(row: QualityJob) -> Assignment:
+    reason = "ground truth" if row.kind is JobKind.GROUND_TRUTH else f"a replica of job {row.parent_id}"
     return Assignment(row.server_id, f"{row.start_frame}-{row.stop_frame}", row.assignee or "nobody", reason)
 
 

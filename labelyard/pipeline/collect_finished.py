@@ -15,7 +15,7 @@ from labelyard.domain.states import WITHOUT_A_RUN, BatchState
 from labelyard.domain.tasks import JobStatus, Task
 from labelyard.errors import CVAT_UNAVAILABLE, CvatError, CvatNotFound, LabelyardError, LedgerError
 from labelyard.failpoints import failpoint
-from labelyard.ledger import batches, breakers, datasets, exports, jobs, reviews, tasks
+from labelyard.ledger import batches, breakers, datasets, exports, jobs, quality, reviews, tasks
 from labelyard.ledger.history import record
 from labelyard.ledger.reviews import Reviewing
 from labelyard.ledger.situation import NOT_COLLECTED
@@ -133,6 +133,7 @@ def _record_progress(found: _Round, batch: Batch) -> tuple[BatchState | None, bo
             found.overtaken.append(batch.id)
             return None, False  # another process recorded what may be newer: the next call decides
         jobs_changed = jobs.update_from_server(tx, fresh, task.jobs, usernames)
+        jobs_changed |= quality.update_from_server(tx, fresh, task, usernames)
         breakers.record_success(tx, row.cvat)
         if fresh.state in WITHOUT_A_RUN:
             fresh.error, fresh.next_step, fresh.attempts = None, None, 0
@@ -205,6 +206,6 @@ def _next_state(
     if state in (BatchState.COMPLETED, BatchState.EXPORTED) and not done:
         reopened = [str(job.id) for job in waiting]
         return BatchState.ASSIGNED, f"reopened: job {', '.join(reopened)}"
-    if state is BatchState.EXPORTED and any(task.updated != export.task_updated for export in written):
-        return BatchState.COMPLETED, f"annotations changed at {task.updated}, after the export"
+    if state is BatchState.EXPORTED and any(task.work_updated != export.task_updated for export in written):
+        return BatchState.COMPLETED, f"annotations changed at {task.work_updated}, after the export"
     return None, ""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from labelyard.cvat import Cvat
 from labelyard.domain.frame_matching import match_frames
+from labelyard.domain.quality import file_names
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import Task, TaskSpec
 from labelyard.errors import CvatCrashed, CvatDisagrees, CvatNotFound, CvatRefused, LeaseLost, UnclearAnswer
@@ -85,7 +86,7 @@ def _task_spec(lease: BatchLease, name: str, project: int | None) -> TaskSpec:
     section = lease.spec.task
     return TaskSpec(
         name, section.cvat_labels(), section.segment_size, section.overlap, section.z_order, section.bug_tracker,
-        project=project,
+        project=project, replicas=lease.spec.quality.replicas or 0,
     )  # fmt: skip
 
 
@@ -116,7 +117,7 @@ def _keep_one_task(lease: BatchLease, spec: TaskSpec, files: int) -> Task | None
         task
         for task in found
         # Empty or complete: CVAT never adds the missing files of a partial upload.
-        if task.owner == me and _has_labels(task, spec) and task.size == (files if task.received else 0)
+        if task.owner == me and _has_labels(task, spec) and _has_files(lease, task, files)
     ]
     keep = min(fitting, key=lambda task: task.id, default=None)
     for task in found:
@@ -132,6 +133,13 @@ def _keep_one_task(lease: BatchLease, spec: TaskSpec, files: int) -> Task | None
 def _has_labels(task: Task, spec: TaskSpec) -> bool:
     """Return whether the task has the labels of the spec: its own, or those of the project, which were compared."""
     return task.project == spec.project and (spec.project is not None or set(task.labels) == set(spec.labels))
+
+
+def _has_files(lease: BatchLease, task: Task, files: int) -> bool:
+    """Return whether the task is empty, or has so many files; honeypots are further frames of some of them."""
+    if not task.received or task.size <= files:
+        return task.size == (files if task.received else 0)
+    return len(file_names(lease.cvat.frames(task.id))) == files
 
 
 def _delete_duplicate(lease: BatchLease, task: Task) -> None:
@@ -150,7 +158,7 @@ def _conflict(lease: BatchLease, task: Task, what: str) -> CvatDisagrees:
 
 def _record_task(lease: BatchLease, row: TaskRow, task: Task, how: str) -> Created:
     url = task_url(lease.cvat, task.id)
-    frames = [frame.name for frame in lease.cvat.frames(task.id)] if task.size else []
+    frames = file_names(lease.cvat.frames(task.id)) if task.size else []
     with lease.transaction() as tx:
         tasks.mark_created(tx, row.id, task.id, url)
         if frames:

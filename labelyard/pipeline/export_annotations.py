@@ -321,7 +321,7 @@ def _new_export(lease: BatchLease, batch: _Batch, reading: TaskReading, written:
         key=main.key, sha256=main.sha256, other_files={file.key: file.sha256 for file in others},
         source=reading.source, images=written.images, annotations=written.annotations,
         account=None if written.account is None else written.account.document(),
-        task_updated=reading.annotations.task.updated, tries=reading.exports, current=False,
+        task_updated=reading.annotations.task.work_updated, tries=reading.exports, current=False,
     )  # fmt: skip
 
 

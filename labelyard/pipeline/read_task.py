@@ -99,7 +99,7 @@ class TaskReader:
         for attempt in range(1, last_attempt + 1):
             task = self.get_task()
             reading = self._read(task, attempt)
-            if self.get_task().updated != task.updated:
+            if self.get_task().work_updated != task.work_updated:
                 continue  # somebody has saved meanwhile
             if not reading.warnings:
                 return reading

@@ -24,7 +24,7 @@ from labelyard.config import UploadMethod
 from labelyard.domain.naming import frame_order, upload_identity, upload_names
 from labelyard.domain.objects import base_name
 from labelyard.domain.states import BatchState
-from labelyard.domain.tasks import Receipt, UploadFile
+from labelyard.domain.tasks import DataSpec, Receipt, UploadFile
 from labelyard.errors import (
     CvatBusy,
     CvatCrashed,
@@ -252,7 +252,13 @@ def _stream(lease: BatchLease, task_id: int, images: Sequence[_Image], progress:
         if progress is not None:
             progress(count, total)
 
-    return lease.cvat.upload(task_id, files, lease.spec.task.data(), sent)
+    return lease.cvat.upload(task_id, files, _data(lease, images), sent)
+
+
+def _data(lease: BatchLease, images: Sequence[_Image]) -> DataSpec:
+    names = [image.name for image in images]
+    truth = lease.spec.quality.choose(lease.batch_id, names, lease.spec.task.segment_size)
+    return replace(lease.spec.task.data(), ground_truth=truth)
 
 
 def _file(image: _Image) -> UploadFile:
@@ -269,17 +275,17 @@ def _file(image: _Image) -> UploadFile:
 def _remote(lease: BatchLease, task_id: int, images: Sequence[_Image], _progress: Progress | None) -> Receipt:
     seconds = int(lease.context.settings.upload_deadline_seconds) + _PRESIGN_MARGIN
     urls = [lease.context.store.presign(image.member.stored, seconds) for image in images]
-    return lease.cvat.upload_remote(task_id, urls, lease.spec.task.data())
+    return lease.cvat.upload_remote(task_id, urls, _data(lease, images))
 
 
 def _share(lease: BatchLease, task_id: int, images: Sequence[_Image], _progress: Progress | None) -> Receipt:
-    return lease.cvat.upload_share(task_id, [image.name for image in images], lease.spec.task.data())
+    return lease.cvat.upload_share(task_id, [image.name for image in images], _data(lease, images))
 
 
 def _cloud(
     storage: int, lease: BatchLease, task_id: int, images: Sequence[_Image], _progress: Progress | None
 ) -> Receipt:
-    return lease.cvat.upload_cloud(task_id, storage, [image.name for image in images], lease.spec.task.data())
+    return lease.cvat.upload_cloud(task_id, storage, [image.name for image in images], _data(lease, images))
 
 
 _Sender: TypeAlias = Callable[[BatchLease, int, Sequence[_Image], Progress | None], Receipt]

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from labelyard.domain.forgotten import upload_progress, why_forgotten
+from labelyard.domain.quality import file_names
 from labelyard.domain.states import BatchState, TaskState
 from labelyard.domain.tasks import Creation, CreationState, Receipt, Task
 from labelyard.errors import CvatTimeout
@@ -76,9 +77,10 @@ def _require_uploaded_frames(lease: BatchLease, row: TaskRow, task: Task) -> Non
     """Compare the names of the task's frames with those of the uploaded files; discard the task if they differ."""
     with lease.ledger.read_only() as tx:
         uploaded = {member.upload_name for member in batches.members(tx, lease.batch_id) if member.upload_name}
-    frames = {frame.name for frame in lease.cvat.frames(task.id)} if task.size else set()
-    if task.size != row.files or not task.jobs or frames != uploaded:
-        discard_wrong_frames(lease, row, task.size, uploaded - frames)
+    frames = lease.cvat.frames(task.id) if task.size else []
+    names = file_names(frames)  # without honeypots, which are copies
+    if len(frames) != task.size or len(names) != row.files or not task.jobs or {*names} != uploaded:
+        discard_wrong_frames(lease, row, len(names), uploaded - {*names})
 
 
 def _record_verified(lease: BatchLease, row: TaskRow, task: Task) -> None:

@@ -22,6 +22,7 @@ from tests.chaos.fault_plan import (
     DATA,
     DELAYED_EXPORT,
     PROJECT_FAILPOINTS,
+    QUALITY_FAILPOINTS,
     RELEASE_FAILPOINTS,
     FaultPlan,
     FaultyUpload,
@@ -67,8 +68,8 @@ REACHED_BY: Mapping[str, Mapping[str, Any]] = {
 }
 """The events that lead to a failpoint which an undisturbed batch does not pass."""
 
-OF_BATCHES = [name for name in failpoints.FAILPOINTS if name not in RELEASE_FAILPOINTS]
-"""Those of a release are in tests/integration/pipeline/test_release_failpoints.py."""
+OF_BATCHES = [name for name in failpoints.FAILPOINTS if name not in {*RELEASE_FAILPOINTS, *QUALITY_FAILPOINTS}]
+"""Those of a release and of quality control are in tests/integration/pipeline, test_…_failpoints.py."""
 
 NEVER_WITH_CVAT_2 = {"export_annotations.marker_created", "export_annotations.marker_deleted"}
 """Failpoints of the writes that invalidate 1.0.0's cached exports. The exports of 2.x are never stale."""

@@ -60,7 +60,7 @@ def test_every_field_of_the_schema_says_what_it_is_for() -> None:
     schema = editor().schema
     assert isinstance(schema, dict)
     sections = [schema, *(part for part in schema["$defs"].values() if part["type"] == "object")]
-    assert len(sections) == 15
+    assert len(sections) == 17
     silent = [
         f"{section['title']}.{name}"
         for section in sections
@@ -167,6 +167,7 @@ task:
     - {name: body, points: [head, hand]}
 annotators: [ann]
 export: {bucket: out, prefix: street}
+quality: {ground_truth: {frames: 5%, annotator: lee}, honeypots: 1}
 """
 
 
@@ -182,9 +183,10 @@ def test_what_cvat_1_lacks_is_refused_with_its_lines_if_that_is_the_server(
         result = call("validate", "street.yaml")
         assert result.exit_code == status, result.output
     lines = [line.partition(": the CVAT is of version 1")[0] for line in result.stderr.splitlines()]
-    assert lines[:5] == [
+    assert lines[:7] == [
         "street.yaml:2: cvat", "street.yaml:5: task.project", "street.yaml:7: task.labels[0].color",
         "street.yaml:8: task.labels[1].type", "street.yaml:9: task.labels[2].points",
+        "street.yaml:12: quality.ground_truth", "street.yaml:12: quality.honeypots",
     ]  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from labelyard.cvat import (
 )
 from labelyard.domain.annotations import Annotations, AttributeValue, Change, Shape, ShapeType, Tag, Track, TrackedShape
 from labelyard.domain.tasks import Task
-from labelyard.errors import CvatNotFound, CvatRefused, UnclearAnswer
+from labelyard.errors import CvatNotFound, CvatRefused, InputError, UnclearAnswer
 
 WRITES = "PATCH /api/v1/jobs/*/annotations"
 LOST_AFTER = {"on": WRITES, "cut": True, "when": "after", "times": 1}
@@ -68,6 +68,17 @@ def test_saved_annotations_differ_only_by_ids_and_defaults(cvat: Cvat, task: Tas
         assert set(sent.attributes) <= set(shapes[sent.type].attributes)
     assert [replace(s, attributes=()) for s in read.tracks[0].shapes] == list(wanted.tracks[0].shapes)
     assert read.tags == wanted.tags
+
+
+@pytest.mark.parametrize("frame", [-1, 2])
+def test_a_frame_of_no_or_another_job_is_not_sent(cvat: Cvat, task: Task, frame: int) -> None:
+    job = task.jobs[0]
+    assert (job.start_frame, job.stop_frame) == (0, 1)
+    key_frames = tuple(TrackedShape(ShapeType.RECTANGLE, at, (1.0, 1.0, 5.0, 5.0)) for at in (0, frame))
+    wanted = Annotations(tracks=(Track(0, task.labels[0].id, key_frames),))
+    with pytest.raises(InputError, match=f"frame {frame} is none of the job's, which are 0 to 1"):
+        create_annotations(cvat, job.id, wanted)
+    assert not cvat.annotations(job.id).tracks
 
 
 def test_a_repeated_create_creates_nothing(cvat: Cvat, task: Task) -> None:

@@ -180,8 +180,8 @@ def test_sizes_are_written_as_people_do(written: str, size: int) -> None:
         ("export:", "batch: {max_objects: 0}\nexport:", "8: batch.max_objects: 0 is out of range: write at least 1"),
         (
             "export:",
-            "batch: {max_objects: 5001}\nexport:",
-            "8: batch.max_objects: 5001 is out of range: write at most 5000",
+            "batch: {max_objects: 10001}\nexport:",
+            "8: batch.max_objects: 10001 is out of range: write at most 10000",
         ),
         ("export:", "batch: {max_objects: true}\nexport:", "8: batch.max_objects: is a boolean: write a whole number"),
         ("export:", "batch: {marker: a/_SUCCESS}\nexport:", "8: batch.marker: write only the base name"),

@@ -211,3 +211,35 @@ def test_a_file_that_is_not_there_names_the_command_that_writes_one(tmp_path: Pa
     assert "labelyard init" in caught.value.next_step
     with pytest.raises(SpecError, match="cannot be read"):
         read_spec(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("section", "problem"),
+    [
+        ("{honeypots: 5%}", "quality.honeypots: are copies of frames with ground truth: write ground_truth, too"),
+        ("{replicas: 2}", "quality.replicas: need as many annotators, not 1"),
+        ("{replicas: 1}", "quality.replicas: "),
+        (
+            "{ground_truth: {frames: 5, annotator: lee}, honeypots: 1, replicas: 2}",
+            "quality.replicas: are not",
+        ),
+        ("{ground_truth: {frames: 0%, annotator: lee}}", "quality.ground_truth.frames: write a number of frames"),
+        ("{ground_truth: {frames: 101%, annotator: lee}}", "quality.ground_truth.frames: write a number of frames"),
+        ("{ground_truth: {frames: true, annotator: lee}}", "quality.ground_truth.frames: write a number of frames"),
+    ],
+)
+def test_quality_control_that_cvat_cannot_do_is_refused(section: str, problem: str) -> None:
+    found = error_lines(f"{GOOD}quality: {section}\n")
+    assert any(problem in line for line in found), found
+
+
+def test_honeypots_need_jobs_that_share_no_frames() -> None:
+    text = with_task("labels: [car]\nsegment_size: 10\noverlap: 2\n")
+    found = error_lines(f"{text}quality: {{ground_truth: {{frames: 5, annotator: lee}}, honeypots: 1}}\n")
+    assert any("quality.honeypots: need jobs that share no frames" in line for line in found), found
+
+
+def test_more_than_5000_files_in_a_task_are_read_by_cvat_itself() -> None:
+    many = GOOD.replace("task:", "batch: {max_objects: 10000}\ntask:")
+    assert any("task.upload: sends at most 5000 files a task: write cloud" in line for line in error_lines(many))
+    assert read(many.replace("task:\n", "task:\n  upload: cloud\n")).batch.max_objects == 10_000

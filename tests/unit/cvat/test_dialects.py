@@ -62,10 +62,13 @@ VERBS: dict[str, tuple[Any, ...]] = {
     "change_webhook": (1, WEBHOOK, "s3cret"),
     "delete_webhook": (1,),
     "webhook_deliveries": (1, 10),
+    "merge_replicas": (1,),
+    "quality_report": (1,),
     "upload_share": (1, ["a.jpg"], DataSpec()),
     "creation": (Receipt(1, "request"),),
     "frames": (1,),
     "jobs": (1,),
+    "job": (1,),
     "assign": (1, 1),
     "set_job_status": (1, JobStatus.COMPLETED),
     "annotations": (1,),
@@ -80,7 +83,11 @@ PROJECTS = {verb for verb in VERBS if "project" in verb}
 CLOUD = {verb for verb in VERBS if "cloud" in verb}
 WEBHOOKS = {verb for verb in VERBS if "webhook" in verb}
 NAMED = {"register": {"email": "", "first": "", "last": ""}}
-UNSUPPORTED = {"v1": {"access_token", "members", *PROJECTS, *CLOUD, *WEBHOOKS}, "v2": {"register", "git_repository"}}
+QUALITY = {"merge_replicas", "quality_report"}
+UNSUPPORTED = {
+    "v1": {"access_token", "members", *PROJECTS, *CLOUD, *WEBHOOKS, *QUALITY},
+    "v2": {"register", "git_repository"},
+}
 NOT_IDEMPOTENT = {
     "logout",
     "register",
@@ -92,7 +99,7 @@ NOT_IDEMPOTENT = {
     "import_annotations",
 }
 NOT_IDEMPOTENT |= {"upload", "upload_remote", "upload_share", "upload_cloud", "create_cloud_storage", "create_webhook"}
-NOT_IDEMPOTENT |= {"delete_webhook"}
+NOT_IDEMPOTENT |= {"delete_webhook", "merge_replicas"}
 
 CASES = [(name, verb) for name in DIALECTS for verb in VERBS if verb not in UNSUPPORTED[name]]
 supported = pytest.mark.parametrize(("name", "verb"), CASES)
