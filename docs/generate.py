@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 
 from labelyard.cli import labelyard
 from labelyard.config.json_schema import json_schema
+from labelyard.model_settings import ModelSettings
 from labelyard.settings import CvatSettings, Settings, UpSettings
 from labelyard.supervisor.stack import server_settings
 
@@ -115,6 +116,7 @@ _SECTIONS = {
     "TaskSection": "`task`",
     "LabelSection": "`task.labels`",
     "AttributeSection": "`task.labels.attributes`",
+    "PreannotateSection": "`preannotate`",
     "Assignment": "`assignment`",
     "ExportSection": "`export`",
     "ReleaseSection": "`release`",
@@ -223,6 +225,7 @@ _PARTS = {
     "": "All processes",
     "cvat": "CVAT servers",
     "store": "Object storage",
+    "model": "Models that predict",
 }
 
 
@@ -234,7 +237,7 @@ def settings() -> str:
     rows = [_setting_row(_variable(name, field), field) for name, field in plain.items()]
     parts.append(_table(_PARTS[""], "", "variable | meaning", rows))
     for name, section in nested.items():
-        prefix = f"LABELYARD_{name.upper()}__" + ("<NAME>__" if section is CvatSettings else "")
+        prefix = f"LABELYARD_{name.upper()}__" + ("<NAME>__" if section in (CvatSettings, ModelSettings) else "")
         rows = list(_setting_rows(prefix, section))
         heading = _PARTS.get(name, f"`labelyard {name}`")
         parts.append(_table(heading, section.__doc__ or "", "variable | meaning", rows))

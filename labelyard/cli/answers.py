@@ -10,7 +10,7 @@ from typing import Any
 import click
 from pydantic import TypeAdapter, ValidationError
 
-from labelyard.settings import ADDRESS
+from labelyard.model_settings import ADDRESS
 
 Check = Callable[[str], str]
 """Return a text as it will be written, or raise ValueError with what to write instead."""

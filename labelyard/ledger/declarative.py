@@ -10,6 +10,7 @@ from sqlalchemy import JSON, BigInteger, Enum, Index, Integer, LargeBinary, Meta
 from sqlalchemy.orm import DeclarativeBase
 
 from labelyard.domain.causes import Kind
+from labelyard.domain.preannotation import PreannotationState
 from labelyard.domain.states import BatchState, TaskState
 from labelyard.domain.tasks import JobStatus
 from labelyard.ledger.column_types import SafeText, UtcTime
@@ -40,6 +41,7 @@ class Table(DeclarativeBase):
         TaskState: _text_enum(TaskState),
         JobStatus: _text_enum(JobStatus),
         Kind: _text_enum(Kind, 24),
+        PreannotationState: _text_enum(PreannotationState),
         # SQLite assigns ids only to INTEGER primary keys.
         int: BigInteger().with_variant(Integer, "sqlite"),
         bytes: LargeBinary(),

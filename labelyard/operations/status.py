@@ -100,6 +100,8 @@ def batch_problems(batch: BatchSummary) -> Iterator[str]:
         yield f"{batch.id}: {unfinished_upload(batch)}; asked again {next_run(batch)}"
     if batch.warning:
         yield f"{batch.id}: {printable(batch.warning, keep=_LINES)}"
+    if batch.preannotation:
+        yield f"{batch.id}: {printable(batch.preannotation)}"
 
 
 def unfinished_upload(batch: BatchSummary) -> str:

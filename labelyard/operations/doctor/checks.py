@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from labelyard.operations.doctor import cvat, ledger, notifications, storage, watcher
+from labelyard.operations.doctor import cvat, ledger, models, notifications, storage, watcher
 from labelyard.operations.doctor.check import Subject
 
 CHECKS: Mapping[str, Subject] = {
@@ -13,5 +13,6 @@ CHECKS: Mapping[str, Subject] = {
     "notifications": notifications.checks,
     "watcher": watcher.checks,
     "CVAT": cvat.checks,
+    "models": models.checks,
 }
 """Subject -> the function that returns its checks by name."""
