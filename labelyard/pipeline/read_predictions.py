@@ -46,9 +46,9 @@ class PredictionReader:
     # --- a model ---
 
     def _of_model(self) -> list[FrameObject]:
-        to, seconds = self.folder / "answer.json", self._seconds_left()
+        to, request = self.folder / "answer.json", self._request(self._seconds_left())
         token = model_token(self.lease.context.settings.model, self.source)
-        ask_model(self.source, token, self._request(seconds), to, seconds)
+        ask_model(self.source, token, request, to, self._seconds_left())
         return read_predictions(to, self.targets, self.left_out, "the model's answer")
 
     def _request(self, seconds: float) -> dict[str, Any]:

@@ -18,7 +18,11 @@ WATCHER_FAILPOINTS = _failpoints("watcher", "register_objects", "close_batches",
 END_FAILPOINTS = _failpoints("leftover_tasks")
 PROJECT_FAILPOINTS = _failpoints("create_project")
 RELEASE_FAILPOINTS = _failpoints("release_dataset")
-_NOT_IN_RUNS = (*_failpoints("watcher", "close_batches"), *END_FAILPOINTS, *PROJECT_FAILPOINTS, *RELEASE_FAILPOINTS)
+PREDICTION_FAILPOINTS = _failpoints("preannotate_task")
+_NOT_IN_RUNS = (
+    *_failpoints("watcher", "close_batches"), *END_FAILPOINTS, *PROJECT_FAILPOINTS, *RELEASE_FAILPOINTS,
+    *PREDICTION_FAILPOINTS,
+)  # fmt: skip
 RUN_FAILPOINTS = tuple(name for name in FAILPOINTS if name not in _NOT_IN_RUNS)
 
 DELAYED_EXPORT: Mapping[str, Any] = {"on": "worker export", "delay": 2.0, "times": 2}

@@ -58,7 +58,7 @@ def serve_model(respond: Respond | None = None) -> Iterator[ModelServer]:
             self.send_response(204 if self.path == "/predict" else 404)
             self.end_headers()
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, *_args: object) -> None:
             pass
 
     with serve_handler(Handler) as url:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,19 +14,19 @@ from pydantic import SecretStr
 from labelyard import failpoints
 from labelyard.domain.annotations import Annotations, Change, Shape, ShapeType
 from labelyard.domain.preannotation import BESIDE_NAME
+from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus
 from labelyard.ledger import history, preannotations
 from labelyard.model_settings import ModelSettings
 from labelyard.orchestration.batch_artifact import batch_markdown
 from labelyard.orchestration.page_links import PageLinks
 from labelyard.pipeline import preannotate_task as step
-from labelyard.pipeline.acquire_batch import acquire_batch
 from labelyard.pipeline.collect_finished import collect
 from tests.support.cvat_families import V1, V2, each_cvat
-from tests.support.model_server import ModelServer, cars, respond_json, serve_model
-from tests.support.paths import ROOT
+from tests.support.model_server import cars, respond_json, serve_model
+from tests.support.own_process import ingest_in_own_process
 from tests.support.pictures import picture
-from tests.support.workspace import FIRST, AtFailpoint, Workspace, export, ingest, ingest_steps
+from tests.support.workspace import FIRST, AtFailpoint, Workspace, export, ingest
 
 SCORE = {"name": "score", "input_type": "number", "values": [0, 100, 1], "default": 0}
 
@@ -101,9 +98,9 @@ def test_a_models_predictions_are_there_before_people_and_the_export_says_what_t
 
 
 def ingest_again(workspace: Workspace) -> None:
-    """Do the step once more, as a run that resumes does."""
-    row = preannotation(workspace)
-    assert row.state == "imported"
+    """Ingest once more, as a run does that resumes after a crash."""
+    workspace.set_state(FIRST, BatchState.READY)
+    ingest(workspace)
 
 
 def preannotation(workspace: Workspace) -> Any:
@@ -154,8 +151,14 @@ def hang(_handler: object, _request: object) -> None:
     [
         (hang, "no answer within 1 s"),
         (lambda handler, _: respond_json(handler, b"<html>"), "no COCO file and no list of results"),
-        (lambda handler, _: respond_json(handler, []), "there are none for these images"),
-        (lambda handler, asked: respond_json(handler, [{**one, "label": "x"} for one in cars(asked)]), "none fits"),
+        pytest.param(
+            lambda handler, _: respond_json(handler, []), "there are none for these images", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            lambda handler, asked: respond_json(handler, [{**one, "label": "x"} for one in cars(asked)]),
+            "none fits",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_batch_goes_on_without_a_model_that_is_of_no_use_and_says_so(
@@ -186,9 +189,7 @@ def test_nothing_is_written_where_a_person_has_begun(workspace: Workspace, at_fa
         drawn = Shape(ShapeType.RECTANGLE, 0, task.labels[0].id, (1.0, 1.0, 5.0, 5.0))
         cvat.change_annotations(task.jobs[0].id, Change.CREATE, Annotations(shapes=(drawn,)))
 
-    for name in ("preannotate_task.begun", "preannotate_task.committed"):
-        at_failpoint(step, name, draw)
-        break
+    at_failpoint(step, "preannotate_task.begun", draw)
     with serve_model() as model:
         begin(workspace, model.url)
         ingest(workspace)
@@ -220,35 +221,24 @@ def test_a_lost_response_of_cvat_doubles_nothing(workspace: Workspace) -> None:
     assert len(shapes(workspace)) == 3
 
 
-def ingest_in_a_process(workspace: Workspace, failpoint: str | None) -> subprocess.CompletedProcess[str]:
-    """Ingest in a process of its own, which ends at the failpoint as after kill -9."""
-    settings = workspace.context.settings
-    secret, cvat = settings.store.secret_access_key, settings.cvat["default"]
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("LABELYARD_", "PREFECT_"))},
-        "LABELYARD_LEDGER": settings.ledger,
-        "LABELYARD_CVAT__DEFAULT__URL": cvat.url,
-        "LABELYARD_CVAT__DEFAULT__USERNAME": cvat.username,
-        "LABELYARD_CVAT__DEFAULT__PASSWORD": "rootpass",
-        "LABELYARD_STORE__ENDPOINT_URL": settings.store.endpoint_url or "",
-        "LABELYARD_STORE__REGION": settings.store.region or "us-east-1",
-        "LABELYARD_STORE__ACCESS_KEY_ID": settings.store.access_key_id or "",
-        "LABELYARD_STORE__SECRET_ACCESS_KEY": secret.get_secret_value() if secret else "",
-        "LABELYARD_STORE__ADDRESSING_STYLE": settings.store.addressing_style,
-        "LABELYARD_SPOOL": str(settings.spool),
-        "LABELYARD_POLL_SECONDS": "0.02",
-        **({"LABELYARD_FAILPOINT": failpoint} if failpoint else {}),
-    }
-    command = [sys.executable, "-c", "from tests.integration.pipeline.test_preannotate_task import main; main()"]
-    return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+def kill_twice_and_finish(workspace: Workspace, name: str) -> None:
+    """End two runs at a failpoint, and let a third one finish what is left."""
+    assert ingest_in_own_process(workspace, name) == failpoints.EXIT_STATUS
+    workspace.expire_lease()
+    ingest_in_own_process(workspace, name)
+    workspace.expire_lease()
+    if workspace.line().state == "ready":
+        ingest(workspace)
 
 
-def main() -> None:
-    """Ingest the first batch with the settings of the environment."""
-    from labelyard.context import open_context  # noqa: PLC0415 - of the process of its own
-
-    with open_context() as context, acquire_batch(context, FIRST) as lease:
-        ingest_steps(lease)
+def check_killed(workspace: Workspace, name: str) -> None:
+    with serve_model() as model:
+        begin(workspace, model.url, segment_size=2)
+        kill_twice_and_finish(workspace, name)
+    assert workspace.line().state == "assigned"
+    assert sorted(one.frame for one in shapes(workspace)) == [0, 1, 2]
+    assert preannotation(workspace).predicted == 3
+    assert len(entries(workspace)) == 1
 
 
 OF_IMPORT = [
@@ -256,37 +246,37 @@ OF_IMPORT = [
 ]
 
 
-def die_twice_and_finish(workspace: Workspace, model: ModelServer, name: str) -> None:
-    for expected in (failpoints.EXIT_STATUS, None):
-        done = ingest_in_a_process(workspace, name)
-        assert expected in (None, done.returncode), done.stderr
-        workspace.expire_lease()
-    done = ingest_in_a_process(workspace, None)
-    assert done.returncode == 0 or workspace.line().state == "assigned", done.stderr
+def test_a_run_that_dies_between_sending_and_recording_sends_nothing_twice(
+    workspace: Workspace, at_failpoint: AtFailpoint
+) -> None:
+    def die() -> None:
+        raise SystemExit
 
-
-@pytest.mark.parametrize(
-    "name",
-    [name if name == "preannotate_task.sent" else pytest.param(name, marks=pytest.mark.slow) for name in OF_IMPORT],
-)
-def test_a_run_that_is_killed_twice_sends_the_same_predictions_once(workspace: Workspace, name: str) -> None:
+    at_failpoint(step, "preannotate_task.sent", die)
     with serve_model() as model:
         begin(workspace, model.url, segment_size=2)
-        die_twice_and_finish(workspace, model, name)
-    assert workspace.line().state == "assigned"
+        with pytest.raises(SystemExit):
+            ingest(workspace)
+        assert [one.frame for one in shapes(workspace)] == [0, 1]
+        ingest(workspace)
     assert sorted(one.frame for one in shapes(workspace)) == [0, 1, 2]
-    assert preannotation(workspace).predicted == 3
-    assert len(entries(workspace)) == 1
+    assert (preannotation(workspace).predicted, len(model.asked)) == (3, 1)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", OF_IMPORT)
+def test_a_run_that_is_killed_twice_sends_the_same_predictions_once(workspace: Workspace, name: str) -> None:
+    check_killed(workspace, name)
+
+
 @pytest.mark.parametrize("cvat_version", [V1])
 def test_the_same_on_1_0_0_between_sending_and_recording(workspace: Workspace) -> None:
-    test_a_run_that_is_killed_twice_sends_the_same_predictions_once.__wrapped__(workspace, "preannotate_task.sent")
+    check_killed(workspace, "preannotate_task.sent")
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_after_it_went_on_without_predictions_asks_nobody_again(workspace: Workspace) -> None:
     with serve_model(lambda handler, _: respond_json(handler, b"nonsense")) as model:
         begin(workspace, model.url)
-        die_twice_and_finish(workspace, model, "preannotate_task.skipped")
+        kill_twice_and_finish(workspace, "preannotate_task.skipped")
     assert (workspace.line().state, len(model.asked)) == ("assigned", 1)

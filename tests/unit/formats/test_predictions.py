@@ -117,7 +117,7 @@ def test_images_of_other_batches_are_passed_over_without_a_warning(tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("name", "folder", "frame"),
-    [("b.jpg", "in/cam2/", 2), ("cam1/b.jpg", "in/", 1), ("cam2/b.jpg", None, 2), ("a.jpg", None, 0), 
+    [("b.jpg", "in/cam2/", 2), ("cam1/b.jpg", "in/", 1), ("cam2/b.jpg", None, 2), ("a.jpg", None, 0),
      ("b.jpg", "in/", None), ("m1/b.jpg", None, None)],
 )  # fmt: skip
 def test_a_file_name_means_one_key(tmp_path: Path, name: str, folder: str | None, frame: int | None) -> None:
