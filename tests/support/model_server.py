@@ -23,6 +23,7 @@ class ModelServer:
     url: str = ""
     asked: list[Any] = field(default_factory=list)
     tokens: list[str | None] = field(default_factory=list)
+    options_status: int = 204
 
 
 def respond_json(handler: BaseHTTPRequestHandler, answer: Any, status: int = 200) -> None:
@@ -55,7 +56,7 @@ def serve_model(respond: Respond | None = None) -> Iterator[ModelServer]:
             model.respond(self, request)
 
         def do_OPTIONS(self) -> None:
-            self.send_response(204 if self.path == "/predict" else 404)
+            self.send_response(model.options_status if self.path == "/predict" else 404)
             self.end_headers()
 
         def log_message(self, *_args: object) -> None:
