@@ -9,8 +9,8 @@ from typing import Any
 _FIELDS = "<!-- Generated from docs/coco.schema.json by `make docs`. -->\n"
 _END_OF_FIELDS = "<!-- end of the generated fields -->\n"
 _FIELD_SECTIONS = (
-    "instances", "annotation", "values", "image", "category", "attribute", "info", "job", "account", "omission",
-    "extra", "extra_shape", "tag", "extra_image",
+    "instances", "annotation", "values", "image", "category", "attribute", "info", "preannotation", "job", "account",
+    "omission", "extra", "extra_shape", "tag", "extra_image",
 )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 
 from labelyard.cli import labelyard
 from labelyard.config.json_schema import json_schema
-from labelyard.server_settings import CVAT_FIELDS, STORE_FIELDS, CvatSettings
+from labelyard.server_settings import CVAT_FIELDS, STORE_FIELDS, CvatSettings, ModelSettings
 from labelyard.settings import Settings, UpSettings
 from labelyard.supervisor.stack import server_settings
 
@@ -116,6 +116,7 @@ _SECTIONS = {
     "TaskSection": "`task`",
     "LabelSection": "`task.labels`",
     "AttributeSection": "`task.labels.attributes`",
+    "PreannotateSection": "`preannotate`",
     "Assignment": "`assignment`",
     "QualitySection": "`quality`",
     "GroundTruthSection": "`quality.ground_truth`",
@@ -250,6 +251,7 @@ _PARTS = {
     "": "All processes",
     "cvat": "CVAT servers",
     "store": "Object storage",
+    "model": "Models that predict",
 }
 
 
@@ -261,7 +263,7 @@ def settings() -> str:
     rows = [_setting_row(_variable(name, field), field) for name, field in plain.items()]
     parts.append(_table(_PARTS[""], "", "variable | meaning", rows))
     for name, section in nested.items():
-        prefix = f"LABELYARD_{name.upper()}__" + ("<NAME>__" if section is CvatSettings else "")
+        prefix = f"LABELYARD_{name.upper()}__" + ("<NAME>__" if section in (CvatSettings, ModelSettings) else "")
         rows = list(_setting_rows(prefix, section))
         heading = _PARTS.get(name, f"`labelyard {name}`")
         parts.append(_table(heading, section.__doc__ or "", "variable | meaning", rows))

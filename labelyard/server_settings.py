@@ -1,4 +1,7 @@
-"""The settings of the servers: the CVATs, and object storage. Each comes from variables or from a block of Prefect."""
+"""The settings of the servers: the CVATs, object storage, and models.
+
+Those of a CVAT and of object storage come from variables or from a block of Prefect.
+"""
 
 from __future__ import annotations
 
@@ -114,6 +117,17 @@ class StoreSettings(BaseModel):
         return self
 
 
+class ModelSettings(BaseModel):
+    """A model that predicts over HTTP, for datasets whose `preannotate.from` begins with its address."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    url: str = Field(pattern=ADDRESS)
+    """Its address without a path, such as https://model.example.com."""
+    token: SecretStr | None = None
+    """Its token, sent as `Authorization: Bearer …` to this address alone."""
+
+
 CVAT_FIELDS = ("url", "username", "password", "token", "dialect", "organization")
 """The settings of a CVAT that a block has, if one is named; in the order of its form."""
 STORE_FIELDS = ("endpoint_url", "region", "access_key_id", "secret_access_key", "addressing_style")
@@ -123,6 +137,12 @@ STORE_FIELDS = ("endpoint_url", "region", "access_key_id", "secret_access_key", 
 def webhook_secrets(cvats: Mapping[str, CvatSettings]) -> dict[str, SecretStr]:
     """Return the secrets of the webhooks that are wanted, by the names of their CVATs."""
     return {name: at.webhook.secret for name, at in cvats.items() if at.webhook.secret is not None}
+
+
+def model_token(models: Mapping[str, ModelSettings], address: str) -> SecretStr | None:
+    """Return the token for a model's address, None if there is none: scheme, host and port must be the same."""
+    tokens = (one.token for one in models.values() if f"{address}/".startswith(f"{one.url.rstrip('/')}/"))
+    return next(tokens, None)
 
 
 def _reject_beside_block(settings: BaseModel, fields: Collection[str]) -> None:

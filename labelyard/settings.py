@@ -19,7 +19,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from labelyard.alert_settings import AlertSettings, TimeZoneName
 from labelyard.cvat_names import organization_of, server_of
 from labelyard.errors import PrefectUnreachable, SettingsError
-from labelyard.server_settings import CvatSettings, StoreSettings
+from labelyard.server_settings import CvatSettings, ModelSettings, StoreSettings
 
 ENV_FILE = ".env"
 """The file of settings, in the folder in which a command is run."""
@@ -108,6 +108,8 @@ class Settings(BaseSettings):
     """The CVAT servers by name: LABELYARD_CVAT__DEFAULT__URL and so on."""
     store: StoreSettings = StoreSettings()
     """Object storage."""
+    model: dict[str, ModelSettings] = Field(default_factory=dict)
+    """The models by any name: LABELYARD_MODEL__DETECTOR__URL and so on; only those that need a token."""
     watch: WatchSettings = WatchSettings()
     """The watcher."""
     deploy: DeploySettings = DeploySettings()
@@ -272,7 +274,7 @@ def _wrong(error: ErrorDetails) -> str:
 def _problem(error: ErrorDetails) -> str:
     if error["type"] == "extra_forbidden":
         return "there is no such setting"
-    if error["loc"][-1:] == ("url",) and error["loc"][0] == "cvat":
+    if error["loc"][-1:] == ("url",) and error["loc"][0] in ("cvat", "model"):
         return "write an address such as https://cvat.example.com"
     return error["msg"].removeprefix("Value error, ")
 

@@ -16,6 +16,7 @@ from labelyard.config.dataset import (
 from labelyard.config.export_section import ExportSection, FaultyShapes
 from labelyard.config.labels import AttributeSection, LabelSection
 from labelyard.config.loading import parse_spec, read_spec
+from labelyard.config.preannotate_section import PreannotateSection
 from labelyard.config.release_section import People, ReleasedImages, ReleaseSection, SplitsSection
 from labelyard.config.review_section import ReviewSection
 from labelyard.config.schedule_section import ScheduleSection
@@ -34,6 +35,7 @@ __all__ = [
     "Level",
     "Overwrites",
     "People",
+    "PreannotateSection",
     "ReleaseSection",
     "ReleasedImages",
     "ReviewSection",

@@ -30,6 +30,7 @@ from labelyard.config.fields import (
     unknown_choice,
 )
 from labelyard.config.labels import duplicates
+from labelyard.config.preannotate_section import PreannotateSection
 from labelyard.config.quality_section import QualitySection
 from labelyard.config.release_section import ReleaseSection
 from labelyard.config.review_section import ReviewSection
@@ -163,6 +164,8 @@ class DatasetSpec(Section):
     """When a batch closes."""
     task: TaskSection
     """How tasks are created."""
+    preannotate: PreannotateSection | None = None
+    """A model's predictions, with which people begin; null: they begin with empty images."""
     annotators: tuple[Person, ...] = Field(min_length=1)
     """CVAT user names that jobs are assigned to; a change counts for waiting batches too."""
     assignment: Assignment = Assignment()

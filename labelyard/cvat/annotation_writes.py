@@ -78,6 +78,13 @@ def delete_annotations(
     return len(existing)
 
 
+def match_annotations(wanted: Annotations, saved: Annotations) -> tuple[Annotations, Annotations]:
+    """Divide what a server has `saved`: those that equal `wanted` ones, each used once, and the others."""
+    found, _ = _match(_items(wanted), _items(saved))
+    keys = {_key(item) for item in found}
+    return _annotations(found), _annotations(item for item in _items(saved) if _key(item) not in keys)
+
+
 def _write(
     cvat: Cvat, job_id: int, change: Change, items: list[Item], on_progress: Callable[[int], None] | None
 ) -> None:

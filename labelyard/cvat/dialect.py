@@ -59,6 +59,8 @@ class Quirks:
     """Whether tasks have `z_order`."""
     annotation_source: bool = False
     """Whether annotations have `source` (manual, auto)."""
+    shape_score: bool = False
+    """Whether shapes have `score`; an older 2.x ignores it."""
     label_color: bool = False
     """Whether labels have `color`."""
     label_types: bool = False

@@ -59,6 +59,7 @@ QUIRKS = Quirks(
     task_assignee_field="assignee_id",
     task_z_order=False,
     annotation_source=True,
+    shape_score=True,
     label_color=True,
     label_types=True,
     organizations=True,

@@ -35,7 +35,8 @@ class Provenance:
     """Where a dataset file comes from. Without a ledger only the task is known.
 
     `annotations_from` says in words where the annotations were read. `jobs` has their frames, assignees by CVAT id,
-    and `warnings` what a reader of the file should know. `year` is that of the last change in CVAT.
+    and `warnings` what a reader of the file should know. `year` is that of the last change in CVAT. `preannotation`
+    says with which predictions people began, and what they made of them; None without any.
     """
 
     task_id: int
@@ -47,6 +48,7 @@ class Provenance:
     generation: int | None = None
     jobs: tuple[Mapping[str, Any], ...] = ()
     warnings: tuple[str, ...] = ()
+    preannotation: Mapping[str, Any] | None = None
 
     @property
     def annotators(self) -> list[int]:

@@ -10,6 +10,7 @@ from sqlalchemy import JSON, BigInteger, Enum, Index, Integer, LargeBinary, Meta
 from sqlalchemy.orm import DeclarativeBase
 
 from labelyard.domain.causes import Kind
+from labelyard.domain.preannotation import PreannotationState
 from labelyard.domain.review import Phase, Verdict
 from labelyard.domain.states import BatchState, TaskState
 from labelyard.domain.tasks import JobKind, JobStatus, JobStep
@@ -45,6 +46,7 @@ class Table(DeclarativeBase):
         Verdict: _text_enum(Verdict),
         JobKind: _text_enum(JobKind, 24),
         Kind: _text_enum(Kind, 24),
+        PreannotationState: _text_enum(PreannotationState),
         # SQLite assigns ids only to INTEGER primary keys.
         int: BigInteger().with_variant(Integer, "sqlite"),
         bytes: LargeBinary(),

@@ -12,9 +12,11 @@ from labelyard.domain.formats import ORIGINAL
 from labelyard.domain.objects import s3_url
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus
-from labelyard.ledger import breakers, dead_letters, exports, jobs, tasks
+from labelyard.ledger import breakers, dead_letters, exports, jobs, preannotations, tasks
 from labelyard.ledger.database import Transaction
 from labelyard.ledger.tables import Batch, Dataset, Object
+
+_AT_WORK = (BatchState.READY, BatchState.ASSIGNED, BatchState.COMPLETED)
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ class BatchSummary:
     progress_at: datetime | None
     """Since when it says so."""
     warning: str | None
+    preannotation: str | None = None
+    """Why people label without predictions, or without some; None once the batch is exported."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +129,7 @@ def _summary(tx: Transaction, batch: Batch, now: datetime) -> BatchSummary:
             Object.batch_id == batch.id, Object.quarantine_reason.is_not(None)
         )
     ).all()
+    predictions = preannotations.of_batch(tx, batch.id) if batch.state in _AT_WORK else None
     return BatchSummary(
         id=batch.id, dataset=batch.dataset, state=batch.state, objects=batch.objects - _left_out(tx, batch.id),
         quarantined={s3_url(bucket, key): reason or "" for bucket, key, reason in quarantined},
@@ -139,6 +144,7 @@ def _summary(tx: Transaction, batch: Batch, now: datetime) -> BatchSummary:
         error=batch.error, next_step=batch.next_step, warning=batch.warning,
         not_before=batch.not_before if batch.not_before and batch.not_before > now else None,
         progress=uploaded.progress if uploaded else None, progress_at=uploaded.progress_at if uploaded else None,
+        preannotation=preannotations.shortcoming(predictions) if predictions else None,
     )  # fmt: skip
 
 

@@ -104,6 +104,8 @@ def batch_problems(batch: BatchSummary, zone: tzinfo = UTC) -> Iterator[str]:
         yield f"{batch.id}: {unfinished_upload(batch, zone)}; asked again {next_run(batch, zone)}"
     if batch.warning:
         yield f"{batch.id}: {printable(batch.warning, keep=_LINES)}"
+    if batch.preannotation:
+        yield f"{batch.id}: {printable(batch.preannotation)}"
 
 
 def unfinished_upload(batch: BatchSummary, zone: tzinfo = UTC) -> str:

@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
+from labelyard.annotations.corrections import Correction
 from labelyard.domain.deadlines import STAGES
 from labelyard.domain.objects import base_name, s3_url
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus
-from labelyard.ledger import batches, exports, history, jobs, reviews, tasks
+from labelyard.ledger import batches, exports, history, jobs, preannotations, reviews, tasks
 from labelyard.ledger.database import Transaction
 from labelyard.ledger.history import HistoryEntry
+from labelyard.ledger.preannotation_tables import Preannotation
 from labelyard.ledger.tables import Batch, Export, Job, Object, Task
 from labelyard.markdown import code, link, table
 from labelyard.operations.moments import moment, moment_and_zone
@@ -42,6 +44,7 @@ def batch_markdown(
         _reviews(tx, batch_id, rows, task, zone),
         quality_markdown(tx, batch_id, task.url or "" if task else ""),
         _timeline(entries, batch, zone),
+        _preannotation(preannotations.of_batch(tx, batch_id)),
         _account(written),
         _exports(written, zone),
         _objects(members),
@@ -193,6 +196,19 @@ def _exports(rows: Sequence[Export], zone: tzinfo) -> str:
     old = sum(not row.current for row in rows)
     more = f"\n\n{old} older files are kept." if old else ""
     return f"### Exports\n\n{table(('format', 'images', 'objects', 'exported'), shown)}\n\n{files}{more}"
+
+
+def _preannotation(row: Preannotation | None) -> str:
+    """Return where the predictions come from, why there are not more, and what people made of them."""
+    if row is None:
+        return ""
+    count = f"{row.predicted:,} predictions from {code(row.source)}: {row.state}"
+    notes = [f"- {code(note)}" for note in (row.reason, row.warning) if note]
+    counts = (row.corrections or {}).get("by_class", {})
+    names = [correction.value for correction in Correction]
+    rows = [(code(label), *(f"{found[name]:,}" for name in names)) for label, found in counts.items()]
+    made = f"What people made of them:\n\n{table(('label', *names), rows)}" if rows else ""
+    return "\n\n".join(filter(None, ("### Pre-annotation", count, "\n".join(notes), made)))
 
 
 def _account(rows: Sequence[Export]) -> str:

@@ -33,6 +33,7 @@ from labelyard.formats.writing import Target, write_dataset
 from labelyard.ledger import Transaction, batches, datasets, exports, tasks
 from labelyard.ledger.tables import Export, Object
 from labelyard.pipeline.acquire_batch import BatchLease
+from labelyard.pipeline.compare_predictions import preannotation_document
 from labelyard.pipeline.create_task import task_url
 from labelyard.pipeline.leftover_tasks import delete_leftover_tasks
 from labelyard.pipeline.read_task import ServerFile, TaskReader, TaskReading, location, task_provenance
@@ -288,6 +289,7 @@ def _provenance(lease: BatchLease, batch: _Batch, reading: TaskReading) -> Prove
         version=batch.version,
         batch=lease.batch_id,
         generation=batch.generation,
+        preannotation=preannotation_document(lease, reading),
     )
 
 

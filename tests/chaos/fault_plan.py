@@ -20,8 +20,11 @@ PROJECT_FAILPOINTS = _failpoints("create_project")
 RELEASE_FAILPOINTS = _failpoints("release_dataset")
 REVIEW_FAILPOINTS = _failpoints("review_jobs")
 QUALITY_FAILPOINTS = _failpoints("assign_quality_jobs", "check_quality")
-_OTHERS = (*END_FAILPOINTS, *PROJECT_FAILPOINTS, *RELEASE_FAILPOINTS, *REVIEW_FAILPOINTS, *QUALITY_FAILPOINTS)
-_NOT_IN_RUNS = (*_failpoints("watcher", "close_batches"), *_OTHERS)
+PREDICTION_FAILPOINTS = _failpoints("preannotate_task")
+_NOT_IN_RUNS = (
+    *_failpoints("watcher", "close_batches"), *END_FAILPOINTS, *PROJECT_FAILPOINTS, *RELEASE_FAILPOINTS,
+    *REVIEW_FAILPOINTS, *QUALITY_FAILPOINTS, *PREDICTION_FAILPOINTS,
+)  # fmt: skip
 RUN_FAILPOINTS = tuple(name for name in FAILPOINTS if name not in _NOT_IN_RUNS)
 
 DELAYED_EXPORT: Mapping[str, Any] = {"on": "worker export", "delay": 2.0, "times": 2}

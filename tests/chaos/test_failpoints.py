@@ -21,6 +21,7 @@ from tests.chaos.fault_plan import (
     CREATE,
     DATA,
     DELAYED_EXPORT,
+    PREDICTION_FAILPOINTS,
     PROJECT_FAILPOINTS,
     QUALITY_FAILPOINTS,
     RELEASE_FAILPOINTS,
@@ -68,8 +69,12 @@ REACHED_BY: Mapping[str, Mapping[str, Any]] = {
 }
 """The events that lead to a failpoint which an undisturbed batch does not pass."""
 
-OF_BATCHES = [name for name in failpoints.FAILPOINTS if name not in {*RELEASE_FAILPOINTS, *QUALITY_FAILPOINTS}]
-"""Those of a release and of quality control are in tests/integration/pipeline, test_…_failpoints.py."""
+OF_BATCHES = [
+    name
+    for name in failpoints.FAILPOINTS
+    if name not in (*RELEASE_FAILPOINTS, *QUALITY_FAILPOINTS, *PREDICTION_FAILPOINTS)
+]
+"""Those of a release, of quality control and of predictions are in tests/integration/pipeline."""
 
 NEVER_WITH_CVAT_2 = {"export_annotations.marker_created", "export_annotations.marker_deleted"}
 """Failpoints of the writes that invalidate 1.0.0's cached exports. The exports of 2.x are never stale."""

@@ -11,9 +11,11 @@ from prefect import flow
 from prefect.logging.handlers import APILogHandler
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from flows.ingest_batch import ingest_batch
 from labelyard.context import open_context
 from labelyard.pipeline.acquire_batch import acquire_batch
 from tasks.create_task import create_task
+from tests.support.model_server import serve_model
 from tests.support.pictures import jpeg
 from tests.support.prefect_server import PrefectServer
 from tests.support.prefect_workspace import PrefectWorkspace
@@ -51,3 +53,20 @@ def test_a_flow_that_submits_a_task_gets_a_serialisable_result_and_the_run_has_t
 
     (run,) = eventually(runs, "the run of the task", 30)
     assert set(run["task_inputs"]) == {"batch", "holder"}
+
+
+@pytest.mark.slow
+def test_a_run_asks_the_model_of_its_dataset_before_it_assigns_jobs(
+    prefect_server: PrefectServer, workspace: PrefectWorkspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in workspace.settings.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    with serve_model() as model, temporary_settings({PREFECT_API_URL: prefect_server.api_url}):
+        workspace.want_predictions(model.url)
+        workspace.put("one.jpg", jpeg())
+        batch = workspace.close_batch()
+        state = ingest_batch(batch, return_state=True)
+    assert (state.name, workspace.state(batch)) == ("Waiting for annotators", "assigned")
+    with open_context() as context:
+        assert len(context.cvat("default").task_annotations(workspace.task_id(batch)).shapes) == 1

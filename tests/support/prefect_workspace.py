@@ -40,6 +40,12 @@ class PrefectWorkspace:
             sweep_sources(context)
             return close_now(context, self.dataset)[0].id
 
+    def want_predictions(self, source: str) -> None:
+        """Apply a version of the dataset with predictions from `source`."""
+        with closing(Ledger(self.ledger_url)) as ledger, ledger.transaction() as tx:
+            document = datasets.spec(tx, self.dataset).model_dump(mode="json")
+            datasets.apply(tx, DatasetSpec.model_validate({**document, "preannotate": {"from": source}}))
+
     def task_id(self, batch: str) -> int:
         with closing(Ledger(self.ledger_url)) as ledger, ledger.read_only() as tx:
             task = tasks.current(tx, batch)

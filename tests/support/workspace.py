@@ -29,6 +29,7 @@ from labelyard.pipeline.close_batches import close_now
 from labelyard.pipeline.collect_finished import collect
 from labelyard.pipeline.create_task import create_task
 from labelyard.pipeline.export_annotations import Exported, export_annotations
+from labelyard.pipeline.preannotate_task import preannotate_task
 from labelyard.pipeline.register_objects import sweep_sources
 from labelyard.pipeline.upload_data import upload_data
 from labelyard.pipeline.wait_for_status import wait_for_status
@@ -179,6 +180,7 @@ def ingest_steps(lease: BatchLease) -> None:
     create_task(lease)
     upload_data(lease)
     wait_for_status(lease)
+    preannotate_task(lease)
     assign_jobs(lease)
 
 

@@ -183,6 +183,7 @@ def info(file: DatasetFile) -> dict[str, Any]:
         "jobs": [dict(job) for job in provenance.jobs],
         "annotators": provenance.annotators,
         "account": file.account.document(),
+        **({"preannotation": dict(provenance.preannotation)} if provenance.preannotation else {}),
         "warnings": list(provenance.warnings),
     }
 

@@ -55,8 +55,8 @@ def check_rows(tx: Transaction, written: dict[str, int]) -> None:
     }
     renamed = {"circuit_breaker": written.get("breaker", 1), "category": 5}  # 0002 derives categories from documents
     of_alerts = ("problem", "alert", "alert_channel", "sign_of_life")
-    of_quality = ("quality_job", "quality_report")
-    later = dict.fromkeys(("release", "released_image", "outage", *of_alerts, *of_quality), 0)  # created later
+    others = ("quality_job", "quality_report", "preannotation")
+    later = dict.fromkeys(("release", "released_image", "outage", *of_alerts, *others), 0)  # from 0012 on
     assert read == later | {name: number for name, number in written.items() if name != "breaker"} | renamed
 
 

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labelyard.annotations.content import Content, FrameObject, Keypoint, Kind, LeftOut
+from labelyard.annotations.corrections import compare_with_predictions
 from labelyard.annotations.selection import Selection, in_order
 from labelyard.domain.formats import Groups
 from labelyard.domain.labels import AttributeSpec, InputType, Label
@@ -33,6 +34,8 @@ PROVENANCE = Provenance(
     ({"id": 3, "frames": [0, 2], "assignee": 5, "updated": "2026-11-30T02:00:00Z",
       "stage": "acceptance", "reviewer": 6, "rounds": 2},
      {"id": 4, "frames": [0, 2], "assignee": None}),
+    preannotation={"from": "coco", "imported": 1, "reason": "only 1 of 2 are in the task: people have begun",
+                   **compare_with_predictions([FrameObject(Kind.RECTANGLE, 0, "car")], []).document()},
 )  # fmt: skip
 FORMAT_NAMES = ("coco", "coco-keypoints")
 

@@ -1,0 +1,40 @@
+"""Ingesting a batch in a process of its own, which may end at a failpoint as after kill -9."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from labelyard.context import open_context
+from labelyard.pipeline.acquire_batch import acquire_batch
+from tests.support.paths import ROOT
+from tests.support.workspace import FIRST, Workspace, ingest_steps
+
+
+def ingest_in_own_process(workspace: Workspace, failpoint: str | None = None) -> int:
+    """Ingest the first batch with the settings of a workspace; return the exit status."""
+    settings = workspace.context.settings
+    secret, cvat = settings.store.secret_access_key, settings.cvat["default"]
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith(("LABELYARD_", "PREFECT_"))},
+        "LABELYARD_LEDGER": settings.ledger,
+        "LABELYARD_CVAT__DEFAULT__URL": cvat.url,
+        "LABELYARD_CVAT__DEFAULT__USERNAME": cvat.username,
+        "LABELYARD_CVAT__DEFAULT__PASSWORD": "rootpass",
+        "LABELYARD_STORE__ENDPOINT_URL": settings.store.endpoint_url or "",
+        "LABELYARD_STORE__REGION": settings.store.region or "us-east-1",
+        "LABELYARD_STORE__ACCESS_KEY_ID": settings.store.access_key_id or "",
+        "LABELYARD_STORE__SECRET_ACCESS_KEY": secret.get_secret_value() if secret else "",
+        "LABELYARD_STORE__ADDRESSING_STYLE": settings.store.addressing_style,
+        "LABELYARD_SPOOL": str(settings.spool),
+        "LABELYARD_POLL_SECONDS": "0.02",
+        **({"LABELYARD_FAILPOINT": failpoint} if failpoint else {}),
+    }
+    command = [sys.executable, "-m", "tests.support.own_process"]
+    return subprocess.run(command, env=environment, cwd=ROOT, check=False, timeout=120).returncode
+
+
+if __name__ == "__main__":
+    with open_context() as context, acquire_batch(context, FIRST) as lease:
+        ingest_steps(lease)
