@@ -10,7 +10,7 @@ from sqlalchemy import JSON, BigInteger, Enum, Index, Integer, LargeBinary, Meta
 from sqlalchemy.orm import DeclarativeBase
 
 from labelyard.domain.causes import Kind
-from labelyard.domain.review import Phase, Verdict
+from labelyard.domain.review import Phase, ReviewResult
 from labelyard.domain.states import BatchState, TaskState
 from labelyard.domain.tasks import JobStatus, JobStep
 from labelyard.ledger.column_types import SafeText, UtcTime
@@ -42,7 +42,7 @@ class Table(DeclarativeBase):
         JobStatus: _text_enum(JobStatus),
         JobStep: _text_enum(JobStep),
         Phase: _text_enum(Phase),
-        Verdict: _text_enum(Verdict),
+        ReviewResult: _text_enum(ReviewResult),
         Kind: _text_enum(Kind, 24),
         # SQLite assigns ids only to INTEGER primary keys.
         int: BigInteger().with_variant(Integer, "sqlite"),
