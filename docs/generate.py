@@ -118,6 +118,7 @@ _SECTIONS = {
     "AttributeSection": "`task.labels.attributes`",
     "PreannotateSection": "`preannotate`",
     "Assignment": "`assignment`",
+    "ReviewSection": "`review`",
     "QualitySection": "`quality`",
     "GroundTruthSection": "`quality.ground_truth`",
     "ExportSection": "`export`",
@@ -162,8 +163,9 @@ def _kind(field: dict[str, Any], schema: dict[str, Any]) -> str:
         target = schema["$defs"][field["$ref"].rpartition("/")[2]]
         words = ", ".join(target.get("enum", ()))
         return f"one of {words}" if words else f"fields of {_SECTIONS[target['title']]}"
-    if field.get("type") == "array":
-        return f"list: {_kind(field['items'], schema)}"
+    if "items" in field or "additionalProperties" in field:
+        one = _kind(field.get("items") or field["additionalProperties"], schema)
+        return f"list: {one}" if "items" in field else f"mapping: text to {one}"
     if "type" not in field:
         return ", ".join(map(str, field["enum"]))
     if field.get("type") == "integer" and "maximum" in field:

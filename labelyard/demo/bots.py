@@ -255,9 +255,9 @@ class Annotator:
         if job.stage:  # CVAT 1.0.0 has no issues
             written = {(issue.frame, issue.messages) for issue in self._cvat.issues(job.id)}
             for number, flaw in found:
-                message, place = f"no right box of this {flaw.label}", (flaw.left, flaw.top, flaw.right, flaw.bottom)
+                message, corners = f"no right box of this {flaw.label}", (flaw.left, flaw.top, flaw.right, flaw.bottom)
                 if (number, (message,)) not in written:
-                    self._cvat.create_issue(job.id, number, place, message)
+                    self._cvat.create_issue(job.id, number, corners, message)
         self._cvat.reject_job(job.id)
 
     def _photographs(

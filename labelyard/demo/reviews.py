@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from labelyard.domain.review import Phase, Verdict
+from labelyard.domain.review import Phase, ReviewResult
 from labelyard.ledger import Ledger, reviews
 
 
@@ -26,7 +26,7 @@ def reviewed_jobs(ledger: Ledger, batch_ids: Sequence[str]) -> list[ReviewedJob]
     found = []
     with ledger.read_only() as tx:
         for batch in batch_ids:
-            rejected = [one.job for one in reviews.verdicts(tx, batch) if one.verdict is Verdict.REJECTED]
+            rejected = [one.job for one in reviews.verdicts(tx, batch) if one.verdict is ReviewResult.REJECTED]
             for job, review in reviews.of_batch(tx, batch).items():
                 if review.selected:
                     is_accepted = review.phase is Phase.ACCEPTED

@@ -33,14 +33,14 @@ class Phase(StrEnum):
     ACCEPTED = "accepted"
 
 
-class Verdict(StrEnum):
+class ReviewResult(StrEnum):
     """What a reviewer said about a job."""
 
     ACCEPTED = "accepted"
     REJECTED = "rejected"
 
 
-class Place(StrEnum):
+class JobPlace(StrEnum):
     """Where a job is, as its server shows it."""
 
     ANNOTATING = "in annotation"
@@ -90,7 +90,7 @@ class ShownJob:
     """Empty on CVAT 1.x, as `state` is."""
     state: str = ""
     assignee: str | None = None
-    by_hand: bool = False
+    manual: bool = False
     """Whether a person chose the assignee."""
 
 
@@ -117,42 +117,42 @@ class Decision:
     step: JobStep | None = None
     assignee: str | None = None
     """Who has the job after the step."""
-    verdict: Verdict | None = None
+    verdict: ReviewResult | None = None
 
 
 def decide(review: JobReview, shown: ShownJob, rules: ReviewRules, people: People) -> Decision:
     """Return what happens next with a job. The same arguments give the same decision."""
     match place_of(review, shown):
-        case Place.ANNOTATING:
+        case JobPlace.ANNOTATING:
             return _in_annotation(review, shown)
-        case Place.ANNOTATED:
+        case JobPlace.ANNOTATED:
             return _annotated(review, shown, rules, people)
-        case Place.IN_REVIEW:
+        case JobPlace.IN_REVIEW:
             return _in_review(review, shown, rules, people)
-        case Place.REJECTED:
+        case JobPlace.REJECTED:
             return _rejected(review, shown, rules, people)
-        case Place.ACCEPTED:
+        case JobPlace.ACCEPTED:
             return _accepted(review, shown)
 
 
-def place_of(review: JobReview, shown: ShownJob) -> Place:
+def place_of(review: JobReview, shown: ShownJob) -> JobPlace:
     """Return where a job is. CVAT 1.x has no stages: there the review tells whose `completed` it is."""
     in_review = review.phase is not Phase.ANNOTATION
     if shown.stage:
         completed, rejected = shown.state == "completed", shown.state == "rejected"
         if shown.stage != "annotation":
-            return Place.ACCEPTED if completed else Place.REJECTED if rejected else Place.IN_REVIEW
+            return JobPlace.ACCEPTED if completed else JobPlace.REJECTED if rejected else JobPlace.IN_REVIEW
         if completed:
-            return Place.ANNOTATED
+            return JobPlace.ANNOTATED
         # Only the stage was set back: the reviewer still has the job, and has said no.
         is_back = review.phase is Phase.REVIEW and shown.assignee == review.reviewer
     elif shown.status is JobStatus.VALIDATION:
-        return Place.IN_REVIEW
+        return JobPlace.IN_REVIEW
     elif shown.status is JobStatus.COMPLETED:
-        return Place.ACCEPTED if in_review else Place.ANNOTATED
+        return JobPlace.ACCEPTED if in_review else JobPlace.ANNOTATED
     else:
         is_back = review.phase in (Phase.REVIEW, Phase.LEAD) and shown.assignee == review.reviewer
-    return Place.REJECTED if is_back else Place.ANNOTATING
+    return JobPlace.REJECTED if is_back else JobPlace.ANNOTATING
 
 
 def is_applied(step: JobStep, assignee: str | None, shown: ShownJob) -> bool:
@@ -189,7 +189,7 @@ def is_finished(review: JobReview | None, status: JobStatus) -> bool:
 def _in_annotation(review: JobReview, shown: ShownJob) -> Decision:
     if review.phase is Phase.ANNOTATION:
         return Decision(replace(review, annotator=shown.assignee or review.annotator, problem=""))
-    back = _decided_by_hand(review)
+    back = _decided_manually(review)
     if shown.assignee == review.reviewer and review.annotator not in (None, shown.assignee):
         reason = f"a person set it back to annotation: to {review.annotator}, who drew it"
         return Decision(back, reason, JobStep.REPAIR, review.annotator)
@@ -200,7 +200,7 @@ def _in_annotation(review: JobReview, shown: ShownJob) -> Decision:
 def _annotated(review: JobReview, shown: ShownJob, rules: ReviewRules, people: People) -> Decision:
     reasons = []
     if review.phase is not Phase.ANNOTATION:
-        review = replace(_decided_by_hand(review), phase=Phase.ANNOTATION)
+        review = replace(_decided_manually(review), phase=Phase.ANNOTATION)
         reasons.append("a person set it back to annotation")
     review = replace(review, annotator=shown.assignee or review.annotator)
     if review.selected is None:
@@ -214,18 +214,18 @@ def _annotated(review: JobReview, shown: ShownJob, rules: ReviewRules, people: P
 
 def _in_review(review: JobReview, shown: ShownJob, rules: ReviewRules, people: People) -> Decision:
     if review.phase is not Phase.REVIEW:
-        return _reviewed_by_hand(review, shown, rules, people)
+        return _reviewed_manually(review, shown, rules, people)
     if shown.assignee != review.reviewer:
         reason = f"a person gave it to {shown.assignee or 'nobody'} for review"
         return Decision(replace(review, reviewer=shown.assignee), reason)
-    if not shown.by_hand and shown.assignee not in rules.reviewers:
+    if not shown.manual and shown.assignee not in rules.reviewers:
         return _to_review(review, [f"{shown.assignee} is no reviewer any more"], rules, people)
     return Decision(review)
 
 
-def _reviewed_by_hand(review: JobReview, shown: ShownJob, rules: ReviewRules, people: People) -> Decision:
+def _reviewed_manually(review: JobReview, shown: ShownJob, rules: ReviewRules, people: People) -> Decision:
     """A person moved the job to the review, and perhaps gave it to somebody."""
-    again = review if review.phase is Phase.ANNOTATION else _decided_by_hand(review)
+    again = review if review.phase is Phase.ANNOTATION else _decided_manually(review)
     again = replace(again, selected=True, problem="")
     if shown.assignee in (None, review.annotator):
         return _to_review(again, ["a person moved it to the review"], rules, people)
@@ -248,7 +248,7 @@ def _rejected(review: JobReview, shown: ShownJob, rules: ReviewRules, people: Pe
     if review.phase is Phase.LEAD:
         return Decision(review)
     if review.phase is not Phase.REVIEW:  # a review that labelyard did not begin
-        again = review if review.phase is Phase.ANNOTATION else _decided_by_hand(review)
+        again = review if review.phase is Phase.ANNOTATION else _decided_manually(review)
         review = replace(again, round=again.round + 1)
     reviewer = shown.assignee if shown.assignee != review.annotator else review.reviewer
     review = replace(review, phase=Phase.REVIEW, selected=True, reviewer=reviewer, problem="")
@@ -261,8 +261,10 @@ def _rejected(review: JobReview, shown: ShownJob, rules: ReviewRules, people: Pe
         problem = f"rejected, and {review.annotator or 'nobody'}, who drew it, can get no job"
     if problem:
         lead = replace(review, phase=Phase.LEAD, problem=problem)
-        return Decision(lead, f"{said}: a person has to decide", verdict=Verdict.REJECTED)
-    return Decision(review, f"{said}: back to {review.annotator}", JobStep.REPAIR, review.annotator, Verdict.REJECTED)
+        return Decision(lead, f"{said}: a person has to decide", verdict=ReviewResult.REJECTED)
+    return Decision(
+        review, f"{said}: back to {review.annotator}", JobStep.REPAIR, review.annotator, ReviewResult.REJECTED
+    )
 
 
 def _accepted(review: JobReview, shown: ShownJob) -> Decision:
@@ -272,11 +274,11 @@ def _accepted(review: JobReview, shown: ShownJob) -> Decision:
     review = replace(review, selected=True, reviewer=by, problem="")
     reason = f"{by or 'a person'} accepted it" + (f" in round {review.round}" if review.round else "")
     if shown.stage in ("", "acceptance"):
-        return Decision(replace(review, phase=Phase.ACCEPTED), reason, verdict=Verdict.ACCEPTED)
-    return Decision(review, reason, JobStep.ACCEPT, shown.assignee, Verdict.ACCEPTED)
+        return Decision(replace(review, phase=Phase.ACCEPTED), reason, verdict=ReviewResult.ACCEPTED)
+    return Decision(review, reason, JobStep.ACCEPT, shown.assignee, ReviewResult.ACCEPTED)
 
 
-def _decided_by_hand(review: JobReview) -> JobReview:
+def _decided_manually(review: JobReview) -> JobReview:
     """Count the rounds from now on, if the review had come to its end before a person changed the job."""
     if review.phase in (Phase.LEAD, Phase.ACCEPTED):
         return replace(review, earlier_rounds=review.round, problem="")

@@ -11,7 +11,7 @@ from sqlalchemy.orm import DeclarativeBase
 
 from labelyard.domain.causes import Kind
 from labelyard.domain.preannotation import PreannotationState
-from labelyard.domain.review import Phase, Verdict
+from labelyard.domain.review import Phase, ReviewResult
 from labelyard.domain.states import BatchState, TaskState
 from labelyard.domain.tasks import JobKind, JobStatus, JobStep
 from labelyard.ledger.column_types import SafeText, UtcTime
@@ -43,7 +43,7 @@ class Table(DeclarativeBase):
         JobStatus: _text_enum(JobStatus),
         JobStep: _text_enum(JobStep),
         Phase: _text_enum(Phase),
-        Verdict: _text_enum(Verdict),
+        ReviewResult: _text_enum(ReviewResult),
         JobKind: _text_enum(JobKind, 24),
         Kind: _text_enum(Kind, 24),
         PreannotationState: _text_enum(PreannotationState),

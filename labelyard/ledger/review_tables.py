@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from labelyard.domain.review import JobReview, Phase, Verdict
+from labelyard.domain.review import JobReview, Phase, ReviewResult
 from labelyard.domain.tasks import JobStep
 from labelyard.ledger.declarative import Table
 
@@ -58,7 +58,7 @@ class ReviewVerdict(Table):
     job: Mapped[int]
     """The job's id in CVAT."""
     round: Mapped[int]
-    verdict: Mapped[Verdict]
+    verdict: Mapped[ReviewResult]
     annotator: Mapped[str | None]
     reviewer: Mapped[str | None]
     reasons: Mapped[dict[str, Any]]

@@ -11,13 +11,13 @@ from sqlalchemy import func, select
 from labelyard.domain.review import (
     MEASURED,
     Decision,
+    JobPlace,
     JobReview,
     People,
     Phase,
-    Place,
+    ReviewResult,
     ReviewRules,
     ShownJob,
-    Verdict,
     after_step,
     decide,
     is_applied,
@@ -112,7 +112,7 @@ def rejected(tx: Transaction, about: Reviewing) -> Sequence[int]:
     return [
         row.server_id
         for row, review, shown, _ in _decided(tx, about)
-        if review.step is None and place_of(review.to_domain(), shown) is Place.REJECTED
+        if review.step is None and place_of(review.to_domain(), shown) is JobPlace.REJECTED
     ]
 
 
@@ -234,5 +234,5 @@ def _accepted_at_once(tx: Transaction, about: Reviewing) -> Mapping[str, tuple[i
             .limit(MEASURED)
         )
         said = tx.scalars(query).all()
-        found[name] = (sum(one is Verdict.ACCEPTED for one in said), len(said))
+        found[name] = (sum(one is ReviewResult.ACCEPTED for one in said), len(said))
     return found

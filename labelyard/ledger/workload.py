@@ -13,7 +13,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from labelyard.domain.deadlines import STAGES
 from labelyard.domain.formats import ORIGINAL
-from labelyard.domain.review import Phase, Verdict
+from labelyard.domain.review import Phase, ReviewResult
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus
 from labelyard.ledger.alert_tables import Problem
@@ -182,10 +182,10 @@ def verdicts(tx: Transaction, since: datetime, dataset: str | None) -> Sequence[
         .where(ReviewVerdict.at >= since)
         .group_by(ReviewVerdict.annotator, ReviewVerdict.verdict)
     )
-    found: dict[str, Counter[Verdict]] = {}
+    found: dict[str, Counter[ReviewResult]] = {}
     for annotator, verdict, number in tx.execute(query.where(Batch.dataset == dataset) if dataset else query):
         found.setdefault(annotator or "", Counter())[verdict] += number
-    of_each = [Verdicts(name, said[Verdict.ACCEPTED], said[Verdict.REJECTED]) for name, said in found.items()]
+    of_each = [Verdicts(name, said[ReviewResult.ACCEPTED], said[ReviewResult.REJECTED]) for name, said in found.items()]
     return sorted(of_each, key=lambda one: (-one.rejected, one.annotator))
 
 

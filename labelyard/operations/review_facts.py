@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from labelyard.domain.review import Phase, Verdict
+from labelyard.domain.review import Phase, ReviewResult
 from labelyard.escaping import printable
 from labelyard.ledger import Transaction, reviews
 from labelyard.ledger.review_tables import Review, ReviewVerdict
@@ -47,6 +47,6 @@ def review_words(review: Review) -> str:
 
 def verdict_words(one: ReviewVerdict) -> str:
     """Return what was said in one round, with what the reviewer wrote: "rita rejected it in round 1: …"."""
-    verb = "accepted" if one.verdict is Verdict.ACCEPTED else "rejected"
+    verb = "accepted" if one.verdict is ReviewResult.ACCEPTED else "rejected"
     reasons = "; ".join(f"frame {issue['frame']}: {issue['message']}" for issue in one.reasons.get("issues", ()))
     return f"{one.reviewer or 'a person'} {verb} it in round {one.round}" + (f": {reasons}" if reasons else "")

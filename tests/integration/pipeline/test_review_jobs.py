@@ -149,7 +149,7 @@ def test_a_step_that_was_not_sent_is_given_up_when_a_person_has_changed_the_job(
 
 
 @on_cvat_2
-def test_what_a_person_changes_by_hand_wins(workspace: Workspace) -> None:
+def test_what_a_person_changes_wins(workspace: Workspace) -> None:
     start(workspace)
     finish_jobs(workspace)
     cvat = workspace.context.cvat("default")

@@ -13,9 +13,9 @@ from labelyard.domain.review import (
     JobReview,
     People,
     Phase,
+    ReviewResult,
     ReviewRules,
     ShownJob,
-    Verdict,
     after_step,
     choose_reviewer,
     decide,
@@ -93,7 +93,7 @@ def test_a_person_may_have_a_share_of_their_own() -> None:
 @pytest.mark.parametrize("job", [shown("validation", "rejected", "rita"), shown("annotation", "new", "rita")])
 def test_a_rejected_job_goes_back_also_if_only_its_stage_was_set_back(job: ShownJob) -> None:
     decision = decide(in_review(), job, RULES, EVERYBODY)
-    assert (decision.step, decision.assignee, decision.verdict) == (JobStep.REPAIR, "ada", Verdict.REJECTED)
+    assert (decision.step, decision.assignee, decision.verdict) == (JobStep.REPAIR, "ada", ReviewResult.REJECTED)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_an_accepted_job_that_is_opened_again_is_not_finished_and_is_reviewed_ag
 def test_the_jobs_of_somebody_who_is_no_reviewer_any_more_go_to_another_unless_a_person_chose_them() -> None:
     job, rules = shown("validation", "new", "rita"), replace(RULES, reviewers=("sam",))
     assert decide(in_review(), job, rules, EVERYBODY).assignee == "sam"
-    assert decide(in_review(), replace(job, by_hand=True), rules, EVERYBODY).step is None
+    assert decide(in_review(), replace(job, manual=True), rules, EVERYBODY).step is None
 
 
 @pytest.mark.parametrize("state", ["new", "completed", "rejected"])
@@ -163,14 +163,14 @@ class Reviewing(RuleBasedStateMachine):
         self.review, self.step = JobReview(), None
         self.stage, self.state, self.assignee = "annotation", "new", "ada"
         self.status = JobStatus.ANNOTATION
-        self.by_hand = False
+        self.manual = False
         self.pending: Decision | None = None
         self.seen: ShownJob | None = None
 
     def job(self) -> ShownJob:
         if self.old:
-            return ShownJob(DONE.key, self.status, assignee=self.assignee, by_hand=self.by_hand)
-        return replace(shown(self.stage, self.state, self.assignee), by_hand=self.by_hand)
+            return ShownJob(DONE.key, self.status, assignee=self.assignee, manual=self.manual)
+        return replace(shown(self.stage, self.state, self.assignee), manual=self.manual)
 
     @rule()
     def work(self) -> None:
@@ -189,18 +189,18 @@ class Reviewing(RuleBasedStateMachine):
         assignee=st.sampled_from(["ada", "ben", "rita", "sam", "ursula", None]),
     )
     def lead_changes_anything(self, stage: str, state: str, status: JobStatus, assignee: str | None) -> None:
-        self.by_hand |= assignee != self.assignee
+        self.manual |= assignee != self.assignee
         self.stage, self.state, self.status, self.assignee = stage, state, status, assignee
 
     @rule()
-    def look(self) -> None:
+    def poll(self) -> None:
         """Settle the pending step, or decide the next one, as `ledger.reviews` does."""
         now = self.job()
         if self.pending is not None:
             assert self.pending.step is not None
             if is_applied(self.pending.step, self.pending.assignee, now):
                 self.review = after_step(self.review, self.pending.step, self.pending.assignee)
-                self.by_hand = False
+                self.manual = False
             elif now == self.seen:
                 return
             self.pending = None
@@ -219,7 +219,7 @@ class Reviewing(RuleBasedStateMachine):
 
     @rule()
     def send(self) -> None:
-        """The request takes effect; that its answer is lost is a `look` that comes later."""
+        """The request takes effect; that its answer is lost is a `poll` that comes later."""
         if self.pending is not None and self.job() == self.seen:
             stages = {JobStep.REVIEW: "validation", JobStep.REPAIR: "annotation", JobStep.ACCEPT: "acceptance"}
             states = {JobStep.REVIEW: "new", JobStep.REPAIR: "rejected", JobStep.ACCEPT: "completed"}
@@ -233,7 +233,7 @@ class Reviewing(RuleBasedStateMachine):
     def come_to_rest(self) -> None:
         """While nobody does anything, labelyard soon has nothing to do either."""
         for _ in range(6):
-            self.look()
+            self.poll()
             self.send()
         assert self.pending is None
         assert decide(self.review, self.job(), RULES, EVERYBODY) == Decision(self.review)
