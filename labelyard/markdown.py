@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _PLAIN = re.compile(r"[A-Za-z0-9 .:-]+")
 _URL = re.compile(r"https?://[^\s<>\"'`|\\]+")
+_COMMAND = re.compile(r"labelyard .*?(?=, |; | if |$)")
+_ESCAPED = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_{}[]()<>#|!~"})
 _LONGEST = 300
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
@@ -20,6 +22,15 @@ def code(text: str) -> str:
     fence = _fence(visible)
     padding = " " if "`" in visible else ""
     return f"{fence}{padding}{visible}{padding}{fence}".replace("|", "\\|")
+
+
+def advice(next_step: str) -> str:
+    """Return a next step of an error: its command as code that can be copied, then the words that follow it."""
+    found = _COMMAND.match(next_step.strip())
+    if found is None:
+        return code(next_step)
+    words = _CONTROL.sub(_REPLACEMENT, next_step.strip()[found.end() :])
+    return code(found.group()) + words.translate(_ESCAPED)
 
 
 def block(text: str) -> str:

@@ -132,7 +132,7 @@ def causes(seen: Situation) -> list[Cause]:
         *(_of_silence(one) for one in seen.expected if seen.at - one.last > one.every),
         *_of_nobody(seen),
         *_of_reviews(seen),
-        *_of_late(seen, {batch for cause in stopped if cause.to_act for batch in cause.batches}),
+        *_of_late(seen, stopped_batches(stopped)),
         *_of_objects(seen),
         *(_of_pause(name, why, since) for name, (why, since) in sorted(seen.paused.items())),
     ]
@@ -145,7 +145,7 @@ def verdict(found: Sequence[Cause], late: Sequence[LateBatch], *, at_work: int, 
 
     "2 batches need you, 3 late", "all running, 3 late", "CVAT default unavailable", "nothing to do".
     """
-    stopped = {batch for cause in found if cause.to_act for batch in cause.batches}
+    stopped = stopped_batches(found)
     other = sum(cause.to_act and not cause.batches and cause.kind is not Kind.SERVER for cause in found)
     parts = []
     if stopped:
@@ -160,6 +160,11 @@ def verdict(found: Sequence[Cause], late: Sequence[LateBatch], *, at_work: int, 
     if overdue := sum(late_one.id not in stopped for late_one in late):
         parts.append(f"{overdue} late")
     return ", ".join(parts)
+
+
+def stopped_batches(found: Sequence[Cause]) -> set[str]:
+    """Return the batches that need a person. They are not named as late, too."""
+    return {batch for cause in found if cause.to_act for batch in cause.batches}
 
 
 def _key(kind: Kind, dataset: str | None, words: str = "") -> str:

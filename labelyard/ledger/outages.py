@@ -49,7 +49,8 @@ def unended(tx: Transaction) -> Sequence[Outage]:
     return tx.scalars(select(Outage).where(Outage.until.is_(None)).order_by(Outage.server)).all()
 
 
-def last_ends(tx: Transaction) -> Mapping[str, datetime]:
-    """Return when the last outage of each server ended."""
-    query = select(Outage.server, func.max(Outage.until)).where(Outage.until.is_not(None)).group_by(Outage.server)
-    return {server: until for server, until in tx.execute(query) if until is not None}
+def last_ended(tx: Transaction) -> Mapping[str, tuple[datetime, datetime]]:
+    """Return the last outage of each server that has ended: since when and until when."""
+    last = select(func.max(Outage.until)).where(Outage.until.is_not(None)).group_by(Outage.server)
+    query = select(Outage.server, Outage.since, Outage.until).where(Outage.until.in_(last)).order_by(Outage.until)
+    return {server: (since, until) for server, since, until in tx.execute(query) if until is not None}

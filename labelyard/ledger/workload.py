@@ -49,6 +49,15 @@ class Backlog:
 
 
 @dataclass(frozen=True, slots=True)
+class NewestBatch:
+    """A batch in a list: its id, its state, and how many objects it has."""
+
+    id: str
+    state: str
+    objects: int
+
+
+@dataclass(frozen=True, slots=True)
 class JobRecord:
     """A job that is unfinished or was completed lately."""
 
@@ -147,6 +156,13 @@ def backlog(tx: Transaction, dataset: str | None) -> Backlog:
         oldest_at=min((row[3] for row in waiting), default=None),
         states={row[0].value: row[1] for row in rows},
     )
+
+
+def newest(tx: Transaction, dataset: str, limit: int = 10) -> Sequence[NewestBatch]:
+    """Return the newest batches of a dataset, the newest first."""
+    query = select(Batch.id, Batch.state, Batch.objects).where(Batch.dataset == dataset)
+    rows = tx.execute(query.order_by(Batch.number.desc()).limit(limit))
+    return [NewestBatch(batch, state.value, objects) for batch, state, objects in rows]
 
 
 def jobs(tx: Transaction, since: datetime, dataset: str | None) -> Sequence[JobRecord]:

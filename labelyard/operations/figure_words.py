@@ -38,16 +38,18 @@ def count(number: int, noun: str, plural: str = "s") -> str:
 def due(late: LateBatch, seen: Figures) -> str:
     """Return when a late batch was due, and how many days ago if that is long."""
     over = seen.at - late.due
-    return f"due {moment(late.due, seen.zone)}" + (f", {over.days} days ago" if over >= 2 * _DAY else "")
+    return f"due {moment(late.due, seen.zone)}" + (f" ({over.days} days ago)" if over >= 2 * _DAY else "")
 
 
 def waiting(seen: Figures) -> str:
-    """Return what is not exported yet, and since when its oldest batch waits; "" if all is exported."""
+    """Return what is not exported yet, since when its oldest batch waits, and what people have; "" if nothing."""
     found = seen.arriving.backlog
     if not found.batches:
         return ""
     oldest = f", the oldest batch since {moment(found.oldest_at, seen.zone)}" if found.oldest_at else ""
-    return f"{count(found.objects, 'image')} in {count(found.batches, 'batch', 'es')}{oldest}"
+    to_label = sum(one.open_images for one in seen.people)
+    in_jobs = f", {to_label:,} images in open jobs" if to_label else ""
+    return f"{count(found.objects, 'image')} in {count(found.batches, 'batch', 'es')}{oldest}{in_jobs}"
 
 
 def forecast(seen: Figures) -> str:
@@ -56,7 +58,7 @@ def forecast(seen: Figures) -> str:
     if not seen.arriving.backlog.objects:
         return ""
     if found is None:
-        return "no forecast yet: it needs three whole days with images"
+        return "none yet, it needs three whole days with images"
     low, high = f"{found.days_low:.0f}", "many more" if found.days_high is None else f"{found.days_high:.0f}"
     span = f"{low} days" if low == high else f"{low} to {high} days"
     grows = "; the backlog grows" if found.arrived_per_day > found.finished_per_day else ""
@@ -73,7 +75,7 @@ def lines(seen: Figures) -> Iterator[str]:
         if cause.kind in _NOT_IN_PROBLEMS:
             about = f"{cause.dataset}: " if cause.dataset else ""
             yield f"{about}{printable(cause.what)}\n  next: {printable(cause.next_step)}"
-    yield f"arrived: {found.objects_hour:,} images in the last hour, {found.objects_day:,} in the last day"
+    yield f"arrived: {found.objects_hour:,} images in the last hour, {found.objects_day:,} in the last 24 hours"
     if text := waiting(seen):
         yield f"not exported yet: {text}"
         yield f"forecast: {forecast(seen)}"
@@ -109,10 +111,10 @@ def review_lines(seen: Figures, named: Callable[[str], str]) -> Iterator[str]:
 
 def _late(seen: Figures) -> Iterator[str]:
     for (stage, people), members in late_groups(seen.late).items():
-        names = ", ".join(one.id for one in members[:_BATCHES_SHOWN])
+        names = ", ".join(f"{one.id} {due(one, seen)}" for one in members[:_BATCHES_SHOWN])
         more = f" and {len(members) - _BATCHES_SHOWN} more" if len(members) > _BATCHES_SHOWN else ""
         who = f" with {', '.join(printable(name) or 'nobody' for name in people)}" if people else ""
-        yield f"{names}{more} {stage_words(stage)}{who}, {due(members[0], seen)}"
+        yield f"{stage_words(stage)}{who}: {names}{more}"
 
 
 def _person(one: PersonFigures) -> str:

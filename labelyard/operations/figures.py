@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
 
-from labelyard.domain.attention import Outage, causes, verdict
+from labelyard.domain.attention import Outage, causes, stopped_batches, verdict
 from labelyard.domain.causes import Cause, counted
 from labelyard.domain.deadlines import BatchAtWork, LateBatch, Stage
 from labelyard.domain.states import INGESTING, BatchState
@@ -25,7 +25,7 @@ from labelyard.domain.throughput import (
 from labelyard.ledger import Ledger, breakers, datasets, outages, outbox, workload
 from labelyard.ledger.database import Transaction
 from labelyard.ledger.situation import read_situation
-from labelyard.ledger.workload import Backlog, Finished, JobRecord, LastRelease, Verdicts
+from labelyard.ledger.workload import Backlog, Finished, JobRecord, LastRelease, NewestBatch, Verdicts
 
 NOBODY = ""
 """The name under which jobs without an assignee are counted."""
@@ -82,6 +82,8 @@ class ServerFigures:
     error: str
     waiting: str
     """Such as "3 batches"; empty when nothing waits."""
+    was_down_since: datetime | None = None
+    """Of a server that is up: when its last outage began."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ class Figures:
     causes: Sequence[Cause]
     """What needs a person; what asks to act comes first."""
     late: Sequence[LateBatch]
+    """Late batches that need no person yet."""
     arriving: Arriving
     people: Sequence[PersonFigures]
     finished: Finished
@@ -110,6 +113,8 @@ class Figures:
     task_urls: Mapping[str, str] = field(default_factory=dict)
     """The addresses in CVAT of the batches that are named."""
     reviews: ReviewFigures = ReviewFigures()
+    newest: Sequence[NewestBatch] = ()
+    """Of one dataset: its newest batches."""
 
     def document(self) -> dict[str, Any]:
         """Return them as JSON values; each cause has also its words, and whether it asks to act and has an alert."""
@@ -139,7 +144,7 @@ def figures(tx: Transaction, dataset: str | None = None, zone: tzinfo = UTC) -> 
         dataset=dataset,
         verdict=verdict(found, seen.late, at_work=waiting.batches, down=[one.label for one in down]),
         causes=found,
-        late=seen.late,
+        late=[one for one in seen.late if one.id not in stopped_batches(found)],
         arriving=_arriving(tx, now, dataset, waiting),
         people=list(_people(jobs, edges[-2], monday(now, zone))),
         finished=workload.finished(tx, dataset),
@@ -151,22 +156,24 @@ def figures(tx: Transaction, dataset: str | None = None, zone: tzinfo = UTC) -> 
         changes_at=seen.changes_at,
         task_urls={batch.id: batch.task_url for batch in seen.batches if batch.task_url},
         reviews=_reviews(jobs, workload.verdicts(tx, measured_since, dataset)),
+        newest=workload.newest(tx, dataset) if dataset else (),
     )
 
 
 def _servers(
     tx: Transaction, cvats: Sequence[str], down: Sequence[Outage], batches: Sequence[BatchAtWork], *, everything: bool
 ) -> Iterator[ServerFigures]:
-    ends, unavailable = outages.last_ends(tx), {one.server: one for one in down}
+    ended, unavailable = outages.last_ended(tx), {one.server: one for one in down}
     names = [*cvats, breakers.STORE, *((outages.QUEUE, outages.PREFECT) if everything else ())]
     for name in dict.fromkeys([*names, *unavailable]):
-        outage = unavailable.get(name)
+        outage, (began, over) = unavailable.get(name), ended.get(name, (None, None))
         yield ServerFigures(
             name=breakers.server_label(name),
             up=outage is None,
-            since=outage.since if outage else ends.get(name),
+            since=outage.since if outage else over,
             error=outage.error if outage else "",
             waiting=_waiting_for(tx, name, batches) if outage else "",
+            was_down_since=None if outage else began,
         )
 
 

@@ -16,6 +16,12 @@ def moment_and_zone(at: datetime, zone: tzinfo) -> str:
     return f"{moment(at, zone)} {at.astimezone(zone):%Z}"
 
 
+def day_or_time(at: datetime, now: datetime, zone: tzinfo) -> str:
+    """Return the time of a moment of today, else its day: "08:15", "29 Nov"."""
+    local = at.astimezone(zone)
+    return f"{local:%H:%M}" if local.date() == now.astimezone(zone).date() else f"{local.day} {local:%b}"
+
+
 def time_of_day(at: datetime, zone: tzinfo) -> str:
     """Return a time of these hours: "08:15:02 CET"."""
     return f"{at.astimezone(zone):%H:%M:%S %Z}"

@@ -9,14 +9,14 @@ from typing import Any
 from labelyard.annotations.corrections import Correction
 from labelyard.domain.deadlines import STAGES
 from labelyard.domain.objects import base_name, s3_url
-from labelyard.domain.states import BatchState
+from labelyard.domain.states import WITHOUT_A_RUN, BatchState
 from labelyard.domain.tasks import JobStatus
 from labelyard.ledger import batches, exports, history, jobs, preannotations, reviews, tasks
 from labelyard.ledger.database import Transaction
 from labelyard.ledger.history import HistoryEntry
 from labelyard.ledger.preannotation_tables import Preannotation
 from labelyard.ledger.tables import Batch, Export, Job, Object, Task
-from labelyard.markdown import code, link, table
+from labelyard.markdown import advice, code, link, table
 from labelyard.operations.moments import moment, moment_and_zone
 from labelyard.operations.review_facts import verdict_words
 from labelyard.orchestration.batch_quality import quality_markdown
@@ -65,9 +65,10 @@ def _head(batch: Batch, links: PageLinks, zone: tzinfo) -> str:
         f"{since}, {batch.objects:,} objects, {_size(batch.bytes)}. Pages: {pages}",
     ]
     if batch.error:
-        again = "" if batch.state is BatchState.FAILED else " (it is tried again automatically)"
+        waits = batch.state is not BatchState.FAILED and batch.state not in WITHOUT_A_RUN
+        again = " (it is tried again automatically)" if waits else " (it needs a person)"
         lines.append(f"**Error**{again}: {code(batch.error.splitlines()[0])}")
-        lines += [f"next: {code(line.strip())}" for line in (batch.next_step or "").splitlines()]
+        lines += [f"next: {advice(line)}" for line in (batch.next_step or "").splitlines()]
     if batch.warning:
         lines.append(f"**Warning**: {code(batch.warning)}")
     return "\n\n".join(lines)

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 
 from labelyard.domain.causes import Cause
 from labelyard.domain.deadlines import stage_words
-from labelyard.markdown import code, link, table
+from labelyard.markdown import advice, code, link, table
 from labelyard.operations.figure_words import count, due, forecast, review_lines, waiting
 from labelyard.operations.figures import Figures, late_groups
-from labelyard.operations.moments import moment
+from labelyard.operations.moments import day_or_time, moment
 from labelyard.orchestration.page_links import PageLinks, batch_key, dataset_key, release_key
 
 _SHOWN, _CAUSES_SHOWN, _CLASSES_SHOWN, _PEOPLE_SHOWN = 5, 20, 15, 30
@@ -38,6 +38,7 @@ def operations_markdown(seen: Figures, links: PageLinks, datasets: Sequence[str]
         _reviews(seen),
         _servers(seen),
         _finished(seen, links),
+        _newest(seen, links),
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -56,22 +57,23 @@ def _page(links: PageLinks, key: str, name: str) -> str:
     return link(name, links.known(key))
 
 
-def _batches(batches: Sequence[str], seen: Figures, links: PageLinks) -> str:
-    def one(batch: str) -> str:
-        return link(batch, links.known(batch_key(batch)) or seen.task_urls.get(batch, ""))
+def _batch(batch: str, seen: Figures, links: PageLinks) -> str:
+    return link(batch, links.known(batch_key(batch)) or seen.task_urls.get(batch, ""))
 
-    more = f" and {len(batches) - _SHOWN} more" if len(batches) > _SHOWN else ""
-    return ", ".join(map(one, batches[:_SHOWN])) + more
+
+def _first(shown: Sequence[str]) -> str:
+    more = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
+    return ", ".join(shown[:_SHOWN]) + more
 
 
 def _cause(cause: Cause, seen: Figures, links: PageLinks) -> str:
     about = f"{cause.dataset}: " if cause.dataset and not seen.dataset and not cause.batches else ""
-    more = [f"in {_batches(cause.batches, seen, links)}"] if cause.batches else []
+    more = [f"in {_first([_batch(one, seen, links) for one in cause.batches])}"] if cause.batches else []
     if cause.examples:
         more.append(f"such as {code(cause.examples[0])}")
     if cause.next_step:
         each = " for each" if len(cause.batches) > 1 and cause.next_step.endswith(cause.batches[0]) else ""
-        more.append("next: " + " ".join(code(line.strip()) for line in cause.next_step.splitlines()) + each)
+        more.append("next: " + " ".join(map(advice, cause.next_step.splitlines())) + each)
     first = f"**{about}{cause.title}** (since {moment(cause.since, seen.zone)}): {code(cause.reason.splitlines()[0])}"
     return f"{first}<br>{' · '.join(more)}" if more else first
 
@@ -79,15 +81,13 @@ def _cause(cause: Cause, seen: Figures, links: PageLinks) -> str:
 def _late(seen: Figures, links: PageLinks) -> Iterator[str]:
     for (stage, people), members in late_groups(seen.late).items():
         who = f" with {', '.join(code(name) if name else 'nobody' for name in people)}" if people else ""
-        yield (
-            f"**{count(len(members), 'batch', 'es')} {stage_words(stage)}**{who}: "
-            f"{_batches([one.id for one in members], seen, links)}, {due(members[0], seen)}"
-        )
+        shown = [f"{_batch(one.id, seen, links)} {due(one, seen)}" for one in members]
+        yield f"**{count(len(members), 'batch', 'es')} {stage_words(stage)}**{who}: {_first(shown)}"
 
 
 def _arriving(seen: Figures) -> str:
     found, backlog = seen.arriving, seen.arriving.backlog
-    day = f"**{count(found.objects_day, 'image')}** and {count(found.batches_day, 'batch', 'es')} in the last day"
+    day = f"**{count(found.objects_day, 'image')}** and {count(found.batches_day, 'batch', 'es')} in the last 24 hours"
     hour = f"{count(found.objects_hour, 'image')} and {count(found.batches_hour, 'batch', 'es')} in the last hour"
     lines = [f"{day}, {hour}"]
     if text := waiting(seen):
@@ -106,7 +106,7 @@ def _people(seen: Figures) -> str:
             code(one.name) if one.name else "nobody",
             f"{one.open_jobs:,}" if one.open_jobs else "-",
             f"{one.open_images:,}" if one.open_images else "-",
-            f"{one.oldest.astimezone(seen.zone):%d %b}" if one.oldest else "-",
+            day_or_time(one.oldest, seen.at, seen.zone) if one.oldest else "-",
             f"{one.images_today:,}" if one.images_today else "-",
             f"{one.images_week:,}" if one.images_week else "-",
             f"{one.images_per_hour:,.0f}" if one.images_per_hour is not None else "-",
@@ -139,8 +139,14 @@ def _finished(seen: Figures, links: PageLinks) -> str:
         for one in seen.releases
     ]
     images = f"{count(found.images, 'image')} in {count(found.batches, 'batch', 'es')}"
-    lines = [f"**{images}**, {count(total, 'annotation')}", *([by_class] if by_class else []), *releases]
+    today = f", {count(seen.days[-1].finished, 'image')} of them today" if seen.days[-1].finished else ""
+    lines = [f"**{images}**{today}, {count(total, 'annotation')}", *([by_class] if by_class else []), *releases]
     return _list("Finished", iter(lines if releases else [*lines, "No release yet"]))
+
+
+def _newest(seen: Figures, links: PageLinks) -> str:
+    shown = (f"{_batch(one.id, seen, links)}: {one.state}, {count(one.objects, 'object')}" for one in seen.newest)
+    return _list("Newest batches", shown)
 
 
 def _servers(seen: Figures) -> str:
@@ -152,10 +158,11 @@ def _servers(seen: Figures) -> str:
             one.name,
             "up" if one.up else "**down**",
             moment(one.since, seen.zone) if one.since else "no outage known",
+            moment(one.was_down_since, seen.zone) if one.was_down_since else "-",
             one.waiting or "-",
         )
         for one in seen.servers
     )
     errors = "\n".join(f"- {one.name}: {code(one.error)}" for one in seen.servers if one.error)
-    shown = f"### Servers\n\n{table(('server', 'state', 'since', 'waits for it'), rows)}"
+    shown = f"### Servers\n\n{table(('server', 'state', 'since', 'last down', 'waits for it'), rows)}"
     return f"{shown}\n\n{errors}" if errors else shown

@@ -33,7 +33,8 @@ from labelyard.orchestration.page_links import (
 from labelyard.orchestration.page_plots import is_available, plot_url
 from labelyard.orchestration.page_store import PageStore, StoredPage
 
-REFRESH_AFTER = timedelta(minutes=14)
+_REFRESH_MINUTES = 15
+REFRESH_AFTER = timedelta(minutes=_REFRESH_MINUTES - 1)
 """After this time a page is written again although nothing changed; the looks are a minute apart."""
 _BATCHES_AT_ONCE = 50
 _KEPT_BATCH_PAGES = 2000
@@ -89,6 +90,7 @@ def _is_current(page: StoredPage, marker: Marker, now: datetime) -> bool:
 def _named(seen: Figures) -> Sequence[str]:
     """Return the keys of the pages of all batches that a page may name."""
     named = [batch for cause in seen.causes for batch in cause.batches] + [late.id for late in seen.late]
+    named += [one.id for one in seen.newest]
     return list(map(batch_key, named[:1000]))
 
 
@@ -114,9 +116,10 @@ def _write(
     is_same = known is not None and known.values.get("digest") == digest
     changed_at = known.values.get("changed_at", "") if known and is_same else seen.at.isoformat()
     up = f"[all datasets](<{links.url(OPERATIONS)}>) · " if seen.dataset else ""
-    measured = f"{moment_and_zone(seen.at, seen.zone)}, {up}{seen.dataset or 'all datasets'}, from the ledger"
+    measured = f"{moment_and_zone(seen.at, seen.zone)}, {up}{seen.dataset or 'all datasets'}"
     since = moment(datetime.fromisoformat(changed_at), seen.zone)
     unchanged = f"; nothing has changed since {since}" if is_same else ""
+    promise = f"This page follows a change within a minute, and is written every {_REFRESH_MINUTES} minutes at least."
     note = "" if plot or is_available() else f"\n\n{_WITHOUT_PLOT}"
     values = {
         "digest": digest,
@@ -126,7 +129,9 @@ def _write(
         "ledger": marker.ledger,
         "changes_at": seen.changes_at.isoformat() if seen.changes_at else "",
     }
-    store.write(key, f"## {headline(seen)}\n\n{measured}{unchanged}.\n\n{page}{note}", headline(seen), values, known)
+    store.write(
+        key, f"## {headline(seen)}\n\n{measured}{unchanged}. {promise}\n\n{page}{note}", headline(seen), values, known
+    )
 
 
 def _changed_batches(context: Context, after: int | None, until: int) -> tuple[Sequence[str], int]:

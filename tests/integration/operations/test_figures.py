@@ -172,7 +172,7 @@ def test_status_json_and_page_show_the_same_figures(working: BusyLedger, monkeyp
     seen = working.figures()
     page = operations_markdown(seen, PageLinks("http://ui"))
     text = "\n".join(lines(seen))
-    for shown in ("30 images in 2 batches", "due Sat 28 Nov 08:00, 2 days ago", "not labelled yet"):
+    for shown in ("30 images in 2 batches", "due Sat 28 Nov 08:00 (2 days ago)", "not labelled yet"):
         assert shown in page
         assert shown in text
     answer = CliRunner().invoke(labelyard, ["status", "--json"])
