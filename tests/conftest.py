@@ -34,19 +34,31 @@ settings.register_profile("quick", deadline=None, max_examples=10)
 settings.load_profile("thorough")
 
 
-_ON_BOTH_DATABASES = ("tests/integration/ledger/", "tests/chaos/", "tests/prefect/", "tests/integration/supervisor/")
-"""Folders whose quick tests run on PostgreSQL too. Elsewhere the slow tests repeat there what ran on SQLite."""
-_ON_ONE_CVAT = ("tests/integration/pipeline/", "tests/integration/operations/")
+_ON_BOTH_DATABASES = (
+    *(f"tests/integration/ledger/test_{name}.py" for name in ("constraints", "databases", "migrations", "races")),
+    "tests/integration/ledger/test_registering_concurrently.py",
+    "tests/chaos/",
+    "tests/prefect/",
+    "tests/integration/supervisor/",
+)
+"""Where the databases differ: the quick tests run on PostgreSQL too. Elsewhere the slow tests repeat there what ran on
+SQLite."""
+_ON_ONE_CVAT = (
+    "tests/integration/annotations/",
+    "tests/integration/cvat/",
+    "tests/integration/operations/",
+    "tests/integration/pipeline/",
+)
 """Folders whose slow tests repeat on CVAT 1.0.0 what ran on 2.x."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow what repeats a test on PostgreSQL, outside of the tests of the ledger itself, or on CVAT 1.0.0."""
+    """Mark as slow what repeats a test on PostgreSQL, where the databases do not differ, or on CVAT 1.0.0."""
     for item in items:
         callspec = getattr(item, "callspec", None)
         parameters = callspec.params if callspec else {}
         on_postgresql = "postgresql" in parameters.values() and not item.nodeid.startswith(_ON_BOTH_DATABASES)
-        on_old_cvat = parameters.get("cvat_version") == "1.0.0" and item.nodeid.startswith(_ON_ONE_CVAT)
+        on_old_cvat = "1.0.0" in parameters.values() and item.nodeid.startswith(_ON_ONE_CVAT)
         if on_postgresql or on_old_cvat:
             item.add_marker(pytest.mark.slow)
 

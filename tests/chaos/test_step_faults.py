@@ -20,6 +20,7 @@ def check(environment: Environment, seed: int, ledger: str) -> None:
     assert outcome.violations == (), "\n".join([*outcome.log, f"repeat it: {repeat}"])
 
 
+@pytest.mark.slow
 def test_a_run_on_sqlite_violates_no_invariant(environment: Environment) -> None:
     check(environment, 20_000, "sqlite")
 

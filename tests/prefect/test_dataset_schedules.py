@@ -92,6 +92,7 @@ def test_without_deployments_or_a_server_the_error_names_the_next_command(prefec
         PrefectSchedules(nowhere).compare({"zoo": {}})
 
 
+@pytest.mark.slow
 def test_the_runs_that_a_dead_night_missed_are_caught_up_once(
     deployed: PrefectServer, tmp_path: Path, store_server: StoreServer, sandbox_url: str
 ) -> None:

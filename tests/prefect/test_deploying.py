@@ -45,23 +45,22 @@ def _without_ids(value: Any) -> Any:
 
 
 def test_deploying_twice_leaves_the_same_deployments_and_one_equal_automation_for_each_trigger(
-    prefect_server: PrefectServer,
+    deployed: PrefectServer,
 ) -> None:
-    prefect_server.command("labelyard", "deploy", **RARELY)
-    before, automations = _deployments(prefect_server), _automations(prefect_server)
-    watching = _watching(prefect_server)
-    prefect_server.command("labelyard", "deploy", **RARELY)
-    assert _deployments(prefect_server) == before
-    assert _automations(prefect_server) == automations
-    assert _watching(prefect_server) == watching, "it is not replaced, so that it keeps what it waits for"
-    prefect_server.command("labelyard", "deploy", **RARELY, LABELYARD_ALERTS__HOUSEKEEPING_SILENCE_SECONDS="1800")
-    assert (watching[1], _watching(prefect_server)) == (900, [watching[0], 1800])
-    described = prefect_server.call("GET", "/deployments/name/ingest-batch/ingest-batch")["description"]
+    before, automations = _deployments(deployed), _automations(deployed)
+    watching = _watching(deployed)
+    deployed.command("labelyard", "deploy", **RARELY)
+    assert _deployments(deployed) == before
+    assert _automations(deployed) == automations
+    assert _watching(deployed) == watching, "it is not replaced, so that it keeps what it waits for"
+    deployed.command("labelyard", "deploy", **RARELY, LABELYARD_ALERTS__HOUSEKEEPING_SILENCE_SECONDS="1800")
+    assert (watching[1], _watching(deployed)) == (900, [watching[0], 1800])
+    described = deployed.call("GET", "/deployments/name/ingest-batch/ingest-batch")["description"]
     assert "[Operations page](http" in described
     assert "/artifacts/" in described
-    pool = prefect_server.call("GET", "/work_pools/labelyard")
+    pool = deployed.call("GET", "/work_pools/labelyard")
     assert (pool["type"], pool["concurrency_limit"]) == ("labelyard", None)
-    queues = prefect_server.call("POST", "/work_pools/labelyard/queues/filter", {})
+    queues = deployed.call("POST", "/work_pools/labelyard/queues/filter", {})
     limits = {queue["name"]: queue["concurrency_limit"] for queue in queues}
     assert limits == {"default": 16, "ingest": 4, "housekeeping": None}
     assert [one["name"] for one in automations] == [
@@ -73,30 +72,28 @@ def test_deploying_twice_leaves_the_same_deployments_and_one_equal_automation_fo
 
 
 def test_deploying_removes_the_limit_of_the_pool_and_automations_of_an_earlier_labelyard(
-    prefect_server: PrefectServer,
+    deployed: PrefectServer,
 ) -> None:
-    prefect_server.command("labelyard", "deploy", **RARELY)
-    prefect_server.call("PATCH", "/work_pools/labelyard", {"concurrency_limit": 16})
+    deployed.call("PATCH", "/work_pools/labelyard", {"concurrency_limit": 16})
     after = {"prefect.flow-run.heartbeat"}
     trigger = {"type": "event", "posture": "Proactive", "after": list(after), "expect": list(after), "within": 600}
     action = {"type": "change-flow-run-state", "state": "CRASHED"}
     names = {"labelyard: mark runs that missed their heartbeats as Crashed", "not of labelyard"}
     for name in names:
-        prefect_server.call("POST", "/automations/", {"name": name, "trigger": trigger, "actions": [action]})
-    prefect_server.command("labelyard", "deploy", **RARELY)
-    assert prefect_server.call("GET", "/work_pools/labelyard")["concurrency_limit"] is None
-    left = {one["name"]: one["id"] for one in prefect_server.call("POST", "/automations/filter", {})}
+        deployed.call("POST", "/automations/", {"name": name, "trigger": trigger, "actions": [action]})
+    deployed.command("labelyard", "deploy", **RARELY)
+    assert deployed.call("GET", "/work_pools/labelyard")["concurrency_limit"] is None
+    left = {one["name"]: one["id"] for one in deployed.call("POST", "/automations/filter", {})}
     assert names & set(left) == {"not of labelyard"}
-    prefect_server.call("DELETE", f"/automations/{left['not of labelyard']}")
+    deployed.call("DELETE", f"/automations/{left['not of labelyard']}")
 
 
 def test_prefect_deploy_creates_the_same_deployments_with_the_intervals_of_the_file(
-    prefect_server: PrefectServer,
+    deployed: PrefectServer,
 ) -> None:
-    prefect_server.command("labelyard", "deploy", **RARELY)
-    before = _deployments(prefect_server)
-    prefect_server.command("prefect", "--no-prompt", "deploy", "--all")
-    after = _deployments(prefect_server)
+    before = _deployments(deployed)
+    deployed.command("prefect", "--no-prompt", "deploy", "--all")
+    after = _deployments(deployed)
     assert {name: one["id"] for name, one in after.items()} == {name: one["id"] for name, one in before.items()}
     assert after["ingest-batch"] == before["ingest-batch"]
     for one in after.values():

@@ -54,6 +54,7 @@ def retried(deployed: PrefectServer, at_work: PrefectWorkspace) -> tuple[str, tu
     return batch, run_of(deployed, "retry-batch", batch=batch)
 
 
+@pytest.mark.slow
 def test_a_failed_batch_is_tried_again_and_its_run_starts(
     at_work: PrefectWorkspace, retried: tuple[str, tuple[str, str, dict[str, Any]]]
 ) -> None:
@@ -63,6 +64,7 @@ def test_a_failed_batch_is_tried_again_and_its_run_starts(
     eventually(lambda: at_work.state(batch) == "assigned", "the batch to be assigned", 200)
 
 
+@pytest.mark.slow
 def test_the_jobs_of_a_person_go_to_another_one(
     deployed: PrefectServer, at_work: PrefectWorkspace, sandbox_url: str, retried: tuple[str, Any]
 ) -> None:
@@ -77,6 +79,7 @@ def test_the_jobs_of_a_person_go_to_another_one(
     assert job.assignee == next(user.id for user in cvat.users() if user.username == "bob")
 
 
+@pytest.mark.slow
 def test_an_object_is_left_out_and_a_wrong_address_is_a_failed_run_with_the_next_command(
     deployed: PrefectServer, at_work: PrefectWorkspace, retried: tuple[str, Any]
 ) -> None:
@@ -89,6 +92,7 @@ def test_an_object_is_left_out_and_a_wrong_address_is_a_failed_run_with_the_next
     assert f"next: labelyard why {address}.bak" in message
 
 
+@pytest.mark.slow
 def test_a_dataset_is_paused_and_resumed(
     deployed: PrefectServer, at_work: PrefectWorkspace, retried: tuple[str, Any], tmp_path: Path
 ) -> None:

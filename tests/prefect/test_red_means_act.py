@@ -18,7 +18,7 @@ from tests.support.prefect_server import RUN_SECONDS, PrefectServer
 from tests.support.prefect_workspace import PEOPLE, PrefectWorkspace, new_workspace
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.prefect, pytest.mark.xdist_group("prefect"), pytest.mark.timeout(600)]
 
 
 @pytest.fixture(autouse=True)
@@ -68,7 +68,7 @@ def waits(server: PrefectServer, batch: str, name: str) -> Any:
     return eventually(read, f"the run of {batch} to wait", RUN_SECONDS)
 
 
-@pytest.mark.parametrize("kind", ["labelyard", pytest.param("process", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", ["labelyard", "process"])
 def test_the_run_of_a_batch_whose_cvat_is_down_is_yellow_and_turns_green_when_it_answers_again(
     deployed: PrefectServer, sandbox: Serving, of_sandbox: PrefectWorkspace, tmp_path: Path, kind: str
 ) -> None:
@@ -83,7 +83,6 @@ def test_the_run_of_a_batch_whose_cvat_is_down_is_yellow_and_turns_green_when_it
     assert of_sandbox.state(batch) == "assigned"
 
 
-@pytest.mark.slow
 def test_the_run_of_a_batch_whose_store_is_away_waits_and_another_worker_continues_it(
     deployed: PrefectServer, of_sandbox: PrefectWorkspace, tmp_path: Path
 ) -> None:
@@ -96,7 +95,6 @@ def test_the_run_of_a_batch_whose_store_is_away_waits_and_another_worker_continu
     assert the_run(deployed, batch)["id"] == waiting["id"]
 
 
-@pytest.mark.slow
 def test_a_step_that_fails_again_and_again_is_red_once_and_green_when_it_has_healed(
     deployed: PrefectServer, sandbox: Serving, of_sandbox: PrefectWorkspace, tmp_path: Path
 ) -> None:
@@ -138,7 +136,6 @@ def retry_at_once(workspace: PrefectWorkspace, batch: str, failures: int) -> Non
         row.not_before, row.attempts = None, failures
 
 
-@pytest.mark.slow
 def test_a_failed_collection_is_red_once_and_green_when_the_task_is_back(
     deployed: PrefectServer, sandbox: Serving, of_sandbox: PrefectWorkspace, tmp_path: Path
 ) -> None:

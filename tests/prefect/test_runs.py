@@ -119,6 +119,7 @@ def test_a_second_run_of_a_finished_batch_ends_at_once_and_says_why(deployed: Pr
     assert "it is assigned" in again["state"]["message"]
 
 
+@pytest.mark.slow
 def test_collect_finished_starts_the_export_of_a_completed_task_into_the_bucket(
     deployed: PrefectServer, ingested: Any, at_work: PrefectWorkspace, sandbox_url: str
 ) -> None:

@@ -18,7 +18,9 @@ from sqlalchemy import text
 
 from tests.support.prefect_server import PrefectServer
 
-# Prefect's server takes five seconds to import: a test that needs it does so itself, not each test process.
+pytestmark = pytest.mark.slow  # Prefect's server takes five seconds to import
+
+# A test that needs it imports it itself, not each test process.
 if TYPE_CHECKING:
     from prefect.server.database import PrefectDBInterface
 
@@ -47,14 +49,12 @@ print("no deadlock")
 """
 
 
-@pytest.mark.slow
 def test_a_writer_continues_while_the_garbage_collector_waits_for_a_connection(tmp_path: Path) -> None:
     command = [sys.executable, "-c", SCRIPT, str(tmp_path / "some.db")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.stdout == "no deadlock\n", done.stderr
 
 
-@pytest.mark.slow
 def test_it_is_prefects_own_command(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "labelyard.orchestration.fast_worker.server", "server", "start", "--help"]
     environment = {**os.environ, "PREFECT_HOME": str(tmp_path)}
@@ -140,7 +140,6 @@ def test_a_session_that_reads_inside_a_transaction_does_not_wait_for_it(
         assert asyncio.run(_read_inside(provide_database_interface())) == [0, 0]
 
 
-@pytest.mark.slow
 @pytest.mark.prefect
 @pytest.mark.timeout(600)
 def test_many_runs_of_a_deployment_can_be_created_at_the_same_time(prefect_server: PrefectServer) -> None:

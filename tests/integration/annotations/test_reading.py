@@ -26,11 +26,12 @@ from labelyard.pipeline.read_task import TaskReader
 from tests.support.annotation_strategies import HEIGHT, SIZE, WIDTH, drawn_in, labels_of
 from tests.support.cvat_families import VERSIONS, serve_cvat
 from tests.support.cvat_tasks import wait_for_frames
+from tests.support.examples import examples
 from tests.support.pictures import jpeg
 from tests.support.upload_files import upload_file
 
 property_test = settings(
-    max_examples=min(40, settings().max_examples),
+    max_examples=examples(40),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

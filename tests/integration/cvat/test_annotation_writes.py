@@ -104,6 +104,7 @@ def test_progress_is_reported_for_each_chunk(cvat: Cvat, task: Task) -> None:
     assert len(created.shapes) == 8
 
 
+@pytest.mark.slow
 def test_ten_thousand_shapes_survive_a_lost_response(
     sandbox: Serving, cvat: Cvat, task: Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:

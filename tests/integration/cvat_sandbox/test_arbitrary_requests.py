@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from cvat_sandbox import Serving, serve
+from tests.support.examples import examples
 from tests.support.sandbox_client import USERS, body, box, create, login, uploaded
 
 Target = tuple[Serving, str]
@@ -182,7 +183,7 @@ def check(target: Target, method: str, path: str, query: dict[str, str], content
         json.loads(text)
 
 
-FUZZ = settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FUZZ = settings(max_examples=examples(250), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @FUZZ
@@ -249,7 +250,7 @@ def test_any_path_gets_such_a_response(target: Target, path: str, method: str) -
     check(target, method, "/" + quote(path.encode("utf-8", "surrogatepass"), safe="/."), {}, b"", "text/plain")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.binary(max_size=120), st.booleans())
 @example(b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n", True)
 @example(b"POST /api/v1/tasks HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", True)

@@ -63,7 +63,7 @@ def running(*arguments: str, users: list[str] = ARGUMENTS) -> Iterator[tuple[sub
         process.communicate()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_it_prints_its_address_and_stops_on_a_signal(
     number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -144,6 +144,7 @@ def test_a_port_in_use_is_an_error_that_names_the_option(sandbox: Serving) -> No
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.slow
 def test_a_data_folder_keeps_the_state_after_a_kill(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with running("--data", str(data)) as (process, url):

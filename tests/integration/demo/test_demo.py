@@ -105,9 +105,10 @@ def test_ctrl_c_of_a_kept_demo_deletes_its_folder_in_the_temporary_directory(tmp
     assert processes_of(folder) == []
 
 
+@pytest.mark.slow
 @pytest.mark.prefect
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("moment", ["emulator", pytest.param("prefect-server", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("moment", ["emulator", "prefect-server"])
 def test_ctrl_c_during_start_up_leaves_no_process(
     demo: Callable[..., subprocess.Popen[str]], tmp_path: Path, moment: str
 ) -> None:

@@ -11,6 +11,8 @@ from labelyard.formats import FORMATS
 from tests.support.cvat_families import VERSIONS
 from tests.support.format_table import DOCUMENT, DRAWINGS, Cell, Table, document_with, format_table, is_silent
 
+pytestmark = pytest.mark.slow  # the table takes three seconds
+
 
 @pytest.fixture(scope="module")
 def table() -> Table:

@@ -137,7 +137,14 @@ def test_a_file_that_somebody_changed_in_the_bucket_is_an_error(released: Worksp
     assert key in caught.value.where
 
 
-@pytest.mark.parametrize("name", ["../../outside.jpg", "/etc/outside.jpg", "a/../../b.jpg", "a\\b.jpg"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../../outside.jpg",
+        "a\\b.jpg",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("/etc/outside.jpg", "a/../../b.jpg")),
+    ],
+)
 def test_no_file_name_leads_out_of_the_folder(released: Workspace, tmp_path: Path, name: str) -> None:
     prefix = "releases/street/1/"
     edit_images(released, prefix, name)

@@ -43,7 +43,7 @@ FAULTS: Sequence[dict[str, Any]] = [
 _SOME_ENDS = [end if end in QUICK_ENDS else pytest.param(end, marks=pytest.mark.slow) for end in ENDS]
 
 
-@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("end", _SOME_ENDS)
 def test_a_task_that_is_created_after_the_end_is_deleted_by_the_sweep_or_by_apply(
     street: Workspace, end: Callable[[Workspace], None]
 ) -> None:

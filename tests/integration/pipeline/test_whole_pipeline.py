@@ -24,19 +24,21 @@ from tests.support.workspace import (
 
 CREATE, DATA = "POST /api/v1/tasks", "POST /api/v1/tasks/*/data"
 FAULTS: Sequence[dict[str, Any]] = [
-    {"on": CREATE, "status": 500, "when": "before"},
     {"on": CREATE, "status": 500, "when": "after"},
-    {"on": CREATE, "cut": True, "when": "before"},
     {"on": CREATE, "cut": True, "when": "after"},
+    {"on": DATA, "cut": True, "when": "after"},
+    {"on": DATA, "short": 0.6, "cut": True, "when": "after"},
+    {"on": "worker creation", "fail": "OSError: broken"},
+]
+FURTHER_FAULTS: Sequence[dict[str, Any]] = [
+    {"on": CREATE, "status": 500, "when": "before"},
+    {"on": CREATE, "cut": True, "when": "before"},
     {"on": CREATE, "status": 503, "when": "after"},
     {"on": CREATE, "status": 429, "retry_after": 0},
     {"on": DATA, "cut": True, "when": "before"},
-    {"on": DATA, "cut": True, "when": "after"},
     {"on": DATA, "status": 500, "when": "before"},
     {"on": DATA, "status": 504, "when": "after"},
     {"on": DATA, "short": 0.6},
-    {"on": DATA, "short": 0.6, "cut": True, "when": "after"},
-    {"on": "worker creation", "fail": "OSError: broken"},
     {"on": "worker creation", "delay": 0.5},
 ]
 
@@ -66,7 +68,11 @@ def test_files_of_two_cameras_become_an_assigned_task_and_then_a_coco_file_with_
 
 
 @each_cvat
-@pytest.mark.parametrize("rule", FAULTS, ids=lambda rule: "-".join(f"{value}" for value in rule.values()))
+@pytest.mark.parametrize(
+    "rule",
+    [*FAULTS, *(pytest.param(rule, marks=pytest.mark.slow) for rule in FURTHER_FAULTS)],
+    ids=lambda rule: "-".join(f"{value}" for value in rule.values()),
+)
 def test_after_any_failed_creation_or_upload_the_batch_has_one_complete_task(
     closed: Workspace, rule: dict[str, Any]
 ) -> None:

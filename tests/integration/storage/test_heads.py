@@ -15,6 +15,7 @@ from labelyard.domain.objects import StoredObject
 from labelyard.errors import StoreError
 from labelyard.storage import Store, head_objects, missing_objects
 from tests.support.emulator import StoreServer
+from tests.support.examples import examples
 
 
 @dataclass
@@ -121,7 +122,7 @@ def test_objects_whose_keys_do_not_exist_are_missing(counted: CountedBucket) -> 
 keys = st.lists(st.text("ab/+% é\U0001f600", min_size=1, max_size=6).filter(lambda key: key.strip("/")), min_size=1)
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(15), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(existing=keys, notified=keys)
 def test_existing_objects_are_found_for_any_keys(
     counted: CountedBucket, existing: list[str], notified: list[str]

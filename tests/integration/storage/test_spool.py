@@ -21,6 +21,7 @@ from labelyard.errors import ObjectArchived, ObjectChanged, ObjectDeleted, Store
 from labelyard.storage import Store
 from labelyard.storage.spool import AHEAD, open_spool
 from tests.support.emulator import StoreServer
+from tests.support.examples import examples
 
 
 @pytest.fixture(autouse=True)
@@ -215,7 +216,7 @@ def test_the_folder_of_a_killed_process_is_deleted_and_that_of_a_living_one_is_n
     assert list(tmp_path.glob("spool-*")) == []
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(
     sizes=st.lists(st.integers(0, 40), max_size=25),
     keep=st.lists(st.booleans(), min_size=25, max_size=25),

@@ -17,6 +17,7 @@ from labelyard.domain.assignment import ASSIGNMENT_POLICIES
 from labelyard.domain.labels import InputType
 from labelyard.errors import SpecError
 from tests.support.dataset_files import GOOD
+from tests.support.examples import examples
 
 FIELDS = sorted({name for part in json_schema()["$defs"].values() for name in part.get("properties", ())})
 TRICKY = [
@@ -148,7 +149,7 @@ datasets = st.fixed_dictionaries(
 
 
 @given(datasets)
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 def test_what_was_read_is_written_and_read_again_as_the_same(document: dict[str, Any]) -> None:
     spec = parse_spec(yaml.safe_dump(document, allow_unicode=True).encode(), "any.yaml")
     written = spec.model_dump(mode="json")
@@ -162,7 +163,7 @@ VALIDATOR = jsonschema.Draft202012Validator(json_schema())
 
 
 @given(datasets)
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 def test_the_schema_for_editors_takes_every_good_file(document: dict[str, Any]) -> None:
     VALIDATOR.validate(document)
     VALIDATOR.validate(parse_spec(yaml.safe_dump(document).encode(), "any.yaml").model_dump(mode="json"))

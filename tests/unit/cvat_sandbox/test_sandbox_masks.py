@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pycocotools import mask as pycocotools_mask
 
 from cvat_sandbox.formats import masks
+from tests.support.examples import examples
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:pycocotools")  # of its own code
 
@@ -32,7 +33,7 @@ def test_run_lengths_count_columns_and_begin_with_the_background(polygons: list[
     assert masks.run_lengths(masks.draw(polygons, 5, 5)) == runs
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 @given(st.lists(POLYGONS, min_size=1, max_size=3), st.integers(1, 40), st.integers(1, 40))
 @example([[1.0, 1.0, 11.0, 1.0, 11.0, 11.0, 1.0, 11.0]], 10, 10)
 @example([[0.0, 0.0, 0.0, 0.0, 0.0, 0.0]], 1, 1)

@@ -9,6 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cvat_sandbox.web import outlines
+from tests.support.examples import examples
 from tests.support.sandbox_client import box
 
 NUMBERS = st.lists(st.floats(width=32) | st.integers(-5, 80).map(float), min_size=1, max_size=20)
@@ -16,7 +17,7 @@ KINDS = st.sampled_from(["rectangle", "polygon", "polyline", "points", "cuboid",
 KEYFRAMES = st.tuples(KINDS, NUMBERS, st.booleans(), st.integers(0, 2**31))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.lists(KEYFRAMES, min_size=1, max_size=4), KINDS, NUMBERS)
 @example([("polygon", [5.0], False, 0), ("polygon", [1.0, 2.0], True, 2**31 - 1)], "rectangle", [float("nan")] * 4)
 def test_a_shape_with_any_numbers_does_not_keep_others_from_being_drawn(

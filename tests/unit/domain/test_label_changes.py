@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from labelyard.domain.label_changes import compare_labels, compare_with_project
 from labelyard.domain.labels import AttributeSpec, InputType, Label
+from tests.support.examples import examples
 
 SIDE = AttributeSpec("side", InputType.SELECT, "left", ("left", "right"))
 CAR = Label("car", (SIDE,), "#ff0000", type="rectangle")
@@ -27,7 +28,7 @@ _labels = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(_labels, _labels)
 def test_there_are_no_differences_exactly_when_each_label_is_there_as_wanted(
     wanted: list[Label], present: list[Label]

@@ -14,6 +14,7 @@ from prefect.server.schemas.schedules import CronSchedule, IntervalSchedule
 
 from labelyard.domain.plan import Action, FoundSchedule, plan_schedules
 from labelyard.domain.schedules import Timing, Verb, normalized_cron
+from tests.support.examples import examples
 
 BERLIN = "Europe/Berlin"
 NIGHTLY, HOURLY = Timing(BERLIN, cron="0 2 * * *"), Timing(BERLIN, interval=timedelta(hours=1))
@@ -30,7 +31,7 @@ CRONS = st.tuples(_items(0, 59), _items(0, 23), _items(1, 28), _items(1, 12), _i
 
 
 @given(CRONS)
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_prefect_accepts_and_schedules_every_expression_that_is_accepted(text: str) -> None:
     assert normalized_cron(text) == text
     ClientCron(cron=text, timezone=BERLIN)
@@ -38,7 +39,7 @@ def test_prefect_accepts_and_schedules_every_expression_that_is_accepted(text: s
 
 
 @given(st.text("0123456789*/-, mon\t", max_size=24))
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_any_text_that_is_accepted_is_an_expression_for_prefect_too(text: str) -> None:
     accepted = None
     with suppress(ValueError):

@@ -17,6 +17,7 @@ from labelyard.formats import FORMATS
 from labelyard.formats.interface import FormatOptions, Provenance
 from labelyard.formats.writing import Target, write_dataset
 from tests.support.content_strategies import contents
+from tests.support.examples import examples
 
 CAR = FrameObject(Kind.RECTANGLE, 0, "car", (2, 2, 18, 16), group=4)
 LEFT = replace(CAR, kind=Kind.POLYGON, points=(3, 3, 8, 3, 8, 8))
@@ -54,7 +55,7 @@ def test_a_merged_group_is_read_as_the_shapes_that_it_shows(
     assert {one.group for one in found.objects} == {4}
 
 
-@settings(max_examples=min(40, settings().max_examples))
+@settings(max_examples=examples(40))
 @given(content=contents())
 def test_what_is_read_gives_the_same_annotations_again(
     content: Content, tmp_path_factory: pytest.TempPathFactory

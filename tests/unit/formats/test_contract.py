@@ -26,6 +26,7 @@ from labelyard.formats.writing import Target, WrittenDataset, write_dataset
 from labelyard.formats.yolo.contours import joined, outer_outlines
 from labelyard.formats.yolo.outlines import as_rectangle, clamped, cut, is_inside
 from tests.support.content_strategies import contents
+from tests.support.examples import examples
 
 TARGET = Target(
     Provenance(7, "the annotations API", 2026),
@@ -91,7 +92,7 @@ RETAINED: dict[str, Callable[[FrameObject, Image], FrameObject]] = {
 """What of an object comes back from a file of each format."""
 
 every_format = pytest.mark.parametrize("name", FORMATS)
-some_examples = settings(max_examples=min(40, settings().max_examples))
+some_examples = settings(max_examples=examples(40))
 """Each example writes and reads files in a format."""
 
 

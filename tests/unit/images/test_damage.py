@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageChops
 
 from labelyard.images import Inspection
+from tests.support.examples import examples
 from tests.support.image_files import HEIGHT, WIDTH, chunk, inspect_bytes, picture, png
 
 
@@ -36,7 +37,7 @@ def seen(content: bytes) -> Image.Image:
 
 
 @pytest.mark.parametrize("progressive", [False, True])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(part=st.floats(0.3, 0.95), zeros=st.integers(200, 4096))
 def test_a_hole_of_zeros_in_a_jpeg_never_passes_unnoticed(*, progressive: bool, part: float, zeros: int) -> None:
     content = bytearray(noise(progressive=progressive))
@@ -61,7 +62,7 @@ def test_a_jpeg_padded_with_zeros_after_its_truncation_is_quarantined() -> None:
     assert "JPEG" in (inspect(content[:half] + bytes(len(content) - half)).reason or "")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(part=st.floats(0.1, 0.999), progressive=st.booleans())
 def test_a_truncated_jpeg_is_quarantined(*, part: float, progressive: bool) -> None:
     content = noise(progressive=progressive)

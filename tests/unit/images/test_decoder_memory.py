@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labelyard.images import DecoderMemory, decoder_memory
+from tests.support.examples import examples
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(limit=st.integers(1, 100), sizes=st.lists(st.integers(0, 150), max_size=30))
 def test_decoders_never_hold_more_than_the_limit_together(limit: int, sizes: list[int]) -> None:
     memory, lock = DecoderMemory(limit), threading.Lock()

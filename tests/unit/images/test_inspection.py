@@ -15,6 +15,7 @@ from PIL import Image
 
 from labelyard.errors import ImageError
 from labelyard.images import MAX_PIXELS, SERVERS, inspect_image
+from tests.support.examples import examples
 from tests.support.image_files import inspect_bytes, picture, png
 
 
@@ -134,7 +135,7 @@ def test_a_png_without_pixels_is_rejected() -> None:
         facts(png(rows=zlib.compress(b"")))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(kind=st.sampled_from(["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM"]), data=st.data())
 def test_a_damaged_file_is_inspected_or_rejected(kind: str, data: st.DataObject) -> None:
     content = bytearray(picture(kind, (16, 12)))

@@ -107,6 +107,7 @@ def test_exports_and_states_of_imports_have_other_endpoints(target: Target) -> N
     assert target.http.put(target.job(), params={"rq_id": "x"}, json={}).status_code == 410
 
 
+@pytest.mark.slow
 def test_ten_thousand_shapes_are_no_load(target: Target) -> None:
     shapes = [target.box(number % 4, points=[number, 2, number + 9, 40]) for number in range(10_000)]
     answer = target.http.put(target.path, json={"shapes": shapes})

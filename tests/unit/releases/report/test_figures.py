@@ -23,6 +23,7 @@ from labelyard.releases.report.attributes import MOST_VALUES, AttributeCounts
 from labelyard.releases.report.overlaps import same_boxes
 from labelyard.releases.report.reading import Contents
 from labelyard.releases.report.summary import all_warnings
+from tests.support.examples import examples
 from tests.support.small_releases import THREE_SPLITS, box, contents, image, write_release
 
 LABELS = ("car", "person", "dog")
@@ -59,7 +60,7 @@ def releases(draw: st.DrawFn) -> tuple[list[dict[str, Any]], list[dict[str, Any]
 
 
 @given(releases())
-@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=40)
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=examples(40))
 def test_the_figures_are_those_of_a_slow_computation(found: tuple[list[dict[str, Any]], list[dict[str, Any]]]) -> None:
     images, boxes = found
     with tempfile.TemporaryDirectory() as folder:
