@@ -52,8 +52,8 @@ def _without_ids(raws: Sequence[Raw]) -> list[Content]:
 
 def _after_ids(raws: Sequence[Raw], annotations: Sequence[Annotation | None]) -> list[Content] | None:
     """Return the contents of annotations that begin with their ids, without decoding them again; else None."""
-    texts = list(map(bytes, raws))
-    if not _ids(plain(texts[0])) or not _has_known_fields(texts, annotations):
+    texts, known = list(map(bytes, raws)), [one for one in annotations if one is not None]
+    if len(known) < len(texts) or not _ids(plain(texts[0])) or not _has_known_fields(texts, known):
         return None
     texts = all_plain(texts)
     starts = list(map(_ids, texts))
@@ -61,17 +61,15 @@ def _after_ids(raws: Sequence[Raw], annotations: Sequence[Annotation | None]) ->
         return None
     return [
         (one.image_id, one.category_id, text[start.end() :])  # type: ignore[union-attr]
-        for one, text, start in zip(annotations, texts, starts, strict=True)
+        for one, text, start in zip(known, texts, starts, strict=True)
     ]
 
 
-def _has_known_fields(texts: Sequence[bytes], annotations: Sequence[Annotation | None]) -> bool:
+def _has_known_fields(texts: Sequence[bytes], annotations: Sequence[Annotation]) -> bool:
     """Return whether annotations have only fields of the struct, each once, and their names are written plainly.
 
     Each field and each key and text in it has two quotes. A further field, or one that is there twice, has more.
     """
-    if None in annotations:
-        return False
     text = b"".join(texts)
     attributes = [one.attributes for one in annotations if one.attributes is not UNSET]
     in_attributes = b",".join(attributes)

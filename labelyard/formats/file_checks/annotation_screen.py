@@ -152,23 +152,19 @@ def _has_clean_keypoints(one: Annotation, values: list[float], names: int | None
 
 def _has_clean_shape(one: Annotation, area: float, inner: float, size: tuple[int, int]) -> bool:
     """Return whether a shape is certainly right, and the area not too small for it. `inner` is the bbox's own area."""
-    shape, counts = one.segmentation, None
+    shape = one.segmentation
+    if isinstance(shape, UnsetType) or shape == []:
+        return area > OF_BBOX * inner
     if isinstance(shape, list):
-        if not shape:
-            return area > OF_BBOX * inner
         for outline in shape:  # `any` takes three times as long, and there are millions
             if len(outline) & 1:
                 return False
-    elif isinstance(shape, UnsetType):
-        return area > OF_BBOX * inner
-    else:
-        counts = _mask_counts(shape, size)
-        if counts is None:
-            return False
+    elif (counts := _mask_counts(shape, size)) is None:
+        return False
     if area > OF_SHAPE * inner:
         return True
     # The areas of shapes take long: they are measured only if need be.
-    inside = max(map(_polygon_area, shape)) if isinstance(shape, list) else sum(counts[1::2])
+    inside = max(map(_polygon_area, shape)) if isinstance(shape, list) else sum(counts[1::2])  # type: ignore[index]
     return area > OF_SHAPE * (inside - one.bbox[2] - one.bbox[3] - 4) * _MARGIN
 
 
