@@ -19,7 +19,7 @@ from labelyard.formats.checks.rule import (
 )
 from labelyard.formats.checks.values import COORDINATE_LIMIT, EXACT_LIMIT, Document, abbreviated, is_whole_number
 
-_ENDINGS = frozenset(
+_SUFFIXES = frozenset(
     ["jpg", "jpeg", "jfif", "png", "bmp", "webp", "tif", "tiff", "gif", "avif", "heic", "jp2", "ppm", "pgm"]
 )
 _UNSAFE = re.compile(r"\A(?:[a-zA-Z]:|[\\/])|(?:\A|[\\/])\.\.(?:[\\/]|\Z)|[\x00-\x1f\ud800-\udfff]")
@@ -106,8 +106,8 @@ def similar_name(image: dict[str, Any]) -> str | None:
     if not isinstance(name, str):
         return None
     name = name.casefold()
-    stem, dot, ending = name.rpartition(".")
-    return stem if dot and ending in _ENDINGS else name
+    stem, dot, suffix = name.rpartition(".")
+    return stem if dot and suffix in _SUFFIXES else name
 
 
 @rule_for_equal("images", Severity.WARNING, similar_name, "file_name")

@@ -98,14 +98,14 @@ class AnnotationScreen:
             self._add(annotations)  # type: ignore[arg-type]
 
     def _add(self, annotations: Sequence[Annotation]) -> None:
-        sizes, names, places = self._sizes, self._names, []
+        sizes, names, hashes = self._sizes, self._names, []
         for index, one in enumerate(annotations, self._count):
             image, category, box = one.image_id, one.category_id, one.bbox
             size = sizes.get(image)
             if size is None or category not in names or not _is_clean(one, box, size, names[category]):
                 self.doubtful.append(index)
-            places.append(hash((image, category, box)))  # as place_key
-        self._same_place.extend(places)
+            hashes.append(hash((image, category, box)))  # as place_key
+        self._same_place.extend(hashes)
         ids = [one.id for one in annotations]
         self.same_id.extend(ids)
         self.largest_id = max([self.largest_id, *ids])
