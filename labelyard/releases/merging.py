@@ -40,6 +40,7 @@ from labelyard.releases.manifest import (
 )
 from labelyard.releases.placing import Placed, place_images
 from labelyard.releases.previous import Previous, ids_of, read_previous
+from labelyard.releases.source_checks import SourceCheck, require_usable
 from labelyard.releases.sources import Source, SourceFile, Splitter, read_sources
 from labelyard.releases.writing import ItemWriter, documents
 
@@ -121,21 +122,31 @@ class _Merging:
     def write_items(self) -> None:
         """Write all images and annotations into spools; a second time if ids of annotations have collided."""
         holders = self.previous.holders_of_annotations if self.previous else None
-        self._write_all()
+        self._write_all(check=True)
         if self.ids.resolve(self.writer.keys, lambda found: holders(found, self.before) if holders else {}):
             self.writer.discard()
             self.writer = self._new_writer()
-            self._write_all()
+            self._write_all(check=False)
         self.writer.close()
 
-    def _write_all(self) -> None:
+    def _write_all(self, *, check: bool) -> None:
         for number, source in enumerate(self.sources):
-            parts, placed = source.parts(), self.placed[number]
             try:
-                self.writer.add_images(source, parts.images, placed, self.splitter, self.licenses.ids[number])
-                self.writer.add_annotations(source, parts.annotations, placed, self.categories, parts.images)
-            except (ValueError, KeyError, TypeError) as error:  # of what the checks let pass, such as ids above 2^64
+                self._write_source(number, source, check=check)
+            except (InputError, ValueError, KeyError, TypeError) as error:
+                require_usable(source.path)  # the rules say best what is wrong
+                if isinstance(error, InputError):
+                    raise
+                # What the checks let pass, such as ids above 2^64.
                 raise InputError(f"the file cannot be merged: {error!r}", where=str(source.path)) from error
+
+    def _write_source(self, number: int, source: Source, *, check: bool) -> None:
+        parts, placed = source.parts(), self.placed[number]
+        checked = SourceCheck(source.path, parts) if check else None
+        self.writer.add_images(source, parts.images, placed, self.splitter, self.licenses.ids[number])
+        self.writer.add_annotations(source, parts, placed, self.categories, checked)
+        if checked:
+            checked.require_usable()
 
     def write_documents(self) -> dict[str, Digest]:
         """Write the COCO files and the list of images; return the digests of the former by path."""

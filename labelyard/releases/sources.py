@@ -1,4 +1,4 @@
-"""The source files of a merge: each is checked, and everything but its annotations is read."""
+"""The source files of a merge: everything but their annotations is checked and read."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ import msgspec
 
 from labelyard.domain.splits import SplitRule
 from labelyard.errors import InputError
-from labelyard.formats.checks.fault import Severity
 from labelyard.formats.checks.values import PARTS
 from labelyard.formats.coco.parts import Parts, read_parts
 from labelyard.formats.coco.write import EXTRA_PARTS
-from labelyard.formats.file_checks.checking import check_file
 from labelyard.releases.keys import image_key
 from labelyard.releases.lines import Digest, digest_of
+from labelyard.releases.source_checks import require_usable_head
 
 EXTRA = tuple(EXTRA_PARTS.values())
 """The lists of an extra file."""
@@ -132,7 +131,8 @@ class Source:
 def read_sources(files: Sequence[SourceFile], splitter: Splitter) -> list[Source]:
     """Return the sources in the order of their SHA-256: the order in which they were named does not matter.
 
-    Raises InputError for a file that cannot be read, that has an error by the checks, or that is named twice.
+    Raises InputError for a file that cannot be read, whose images or categories have an error by the
+    checks, or that is named twice.
     """
     if not files:
         raise InputError("there is no file to merge", next_step="labelyard merge FILE… --to FOLDER")
@@ -148,15 +148,11 @@ def read_sources(files: Sequence[SourceFile], splitter: Splitter) -> list[Source
 
 def _read(file: SourceFile, name: str, splitter: Splitter) -> Source:
     path, extra = file.path, _extra_of(file.path)
-    next_step = f"labelyard check {path}"
     try:
-        parts = read_parts(path, ("images", "categories"))  # first: it says best what is no COCO file
+        parts = read_parts(path, ("images", "categories"))
     except InputError as error:
-        raise InputError(error.what, where=error.where, next_step=next_step) from error
-    tallies = check_file(path).report.tallies.values()
-    fault = next((tally.examples[0] for tally in tallies if tally.severity is Severity.ERROR), None)
-    if fault:
-        raise InputError(f"the file cannot be used: {fault}", where=str(path), next_step=next_step)
+        raise InputError(error.what, where=error.where, next_step=f"labelyard check {path}") from error
+    require_usable_head(path, parts)
     decode = _decoded(path)
     keys, splits, left_out = array("Q"), array("h"), Counter[str]()
     for raw in parts.images:

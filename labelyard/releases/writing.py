@@ -17,20 +17,21 @@ import numpy as np
 from msgspec import UNSET, Raw
 
 from labelyard.errors import InputError
-from labelyard.formats.coco.parts import read_parts
+from labelyard.formats.coco.parts import Parts, read_parts
 from labelyard.releases.categories import Categories, Licenses
+from labelyard.releases.contents import Content, annotation_contents, contents
 from labelyard.releases.ids import Ids, Keys, among, duplicates, repeated_key
 from labelyard.releases.keys import encode, image_salt, is_numbered, label_person, padded, unpadded
-from labelyard.releases.lines import Spool, all_plain, dumped, plain
+from labelyard.releases.lines import Spool, dumped, plain
 from labelyard.releases.manifest import ImageReference
 from labelyard.releases.placing import Placed
+from labelyard.releases.source_checks import SourceCheck
 from labelyard.releases.sources import EXTRA, IMAGE_FACTS, Source, Splitter
 
 _decode = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_list = msgspec.json.Decoder(list[Raw]).decode
 
 _EXTRA_IMAGES = "extra images"
-_AT_ONCE = 100  # items that are decoded together: more do not fit the processor's cache
 
 
 @dataclass(slots=True)
@@ -158,14 +159,14 @@ class ItemWriter:
     # --- annotations --------------------------------------------------------------------------------------------------
 
     def add_annotations(
-        self, source: Source, annotations: Sequence[Raw], placed: Placed, categories: Categories, images: Sequence[Raw]
+        self, source: Source, parts: Parts, placed: Placed, categories: Categories, check: SourceCheck | None
     ) -> None:
-        """Write the annotations of a source, and the items of its extra file."""
-        lists = {"annotations": annotations, **_extra_lists(source)}
-        source.annotations = len(annotations)
-        reader = _Reader(source, placed, images)
+        """Write the annotations of a source, and the items of its extra file. A check looks at the annotations once."""
+        lists = {"annotations": parts.annotations, **_extra_lists(source)}
+        source.annotations = len(parts.annotations)
+        reader = _Reader(source, placed, parts.images)
         states = {key: spool.state() for key, spool in self.spools.items()}
-        added = self._add_lists(lists, reader, categories, frozenset())
+        added = self._add_lists(lists, reader, categories, frozenset(), check)
         contested = self._contested(added)
         if contested:  # equal annotations are rare: only then the file is read again, and they are numbered
             for key, spool in self.spools.items():
@@ -195,13 +196,15 @@ class ItemWriter:
         return among(keys.view(np.int64), self._shared[0].view(np.int64)) if self._shared else np.zeros(keys.size, bool)
 
     def _add_lists(
-        self, lists: Mapping[str, Sequence[Raw]], reader: _Reader, categories: Categories, contested: frozenset[int]
-    ) -> Added:
+        self, lists: Mapping[str, Sequence[Raw]], reader: _Reader, categories: Categories, contested: frozenset[int],
+        check: SourceCheck | None = None,
+    ) -> Added:  # fmt: skip
         added = Added()
         for part, raws in lists.items():
             try:
                 labels = reader.labels(part, categories, len(self._splits))
-                self._add_list(part, raws, reader, labels, contested, added)
+                found = annotation_contents(raws, check) if part == "annotations" else contents(raws)
+                self._add_list(part, found, reader, labels, contested, added)
                 added.read += len(raws)
                 for label in labels.values():
                     added.counts.update({(split, part, label.name): n for split, n in enumerate(label.counts) if n})
@@ -212,23 +215,24 @@ class ItemWriter:
         return added
 
     def _add_list(
-        self, part: str, raws: Sequence[Raw], reader: _Reader, labels: Mapping[bytes, _Label],
+        self, part: str, found: Iterator[Content], reader: _Reader, labels: Mapping[int, _Label],
         contested: frozenset[int], added: Added,
     ) -> None:  # fmt: skip
         """Write the items of one list. This runs once for each annotation of a dataset: it is written to be quick."""
         numbers: Counter[int] = Counter()
         exceptions, count, from_bytes = self._ids.exceptions, self._ids.count, int.from_bytes
-        for image, run in groupby(_contents(raws), key=itemgetter(0)):
+        for image, run in groupby(found, key=itemgetter(0)):
             target = self._target(part, image, reader)
             if target.left_out:
                 added.left_out[target.left_out] += sum(1 for _ in run)
                 continue
             salt, text, split, keys, lines = target.salt, target.text, target.split, [], []
-            for _, category, content in run:
+            for _, category, rest in run:
                 label = labels[category]
-                identity = content
+                identity = b"{" + rest
                 if label.points is not None:
-                    content, identity = padded(content, label.points), unpadded(content)  # noqa: PLW2901
+                    rest = padded(identity, label.points)[1:]  # noqa: PLW2901
+                    identity = unpadded(identity)
                 key = from_bytes(blake2b(identity, digest_size=8, salt=salt, person=label.person).digest())
                 if key in contested:
                     key, again = self._numbered(key, numbers, target)
@@ -237,8 +241,7 @@ class ItemWriter:
                         continue
                 keys.append(key)
                 number = exceptions.get(key) or 1 + key % count
-                rest = b"," + content[1:] if len(content) > 2 else b"}"
-                lines.append(b'{"id":%d%b%b%b' % (number, text, label.text, rest))
+                lines.append(b'{"id":%d%b%b%b' % (number, text, label.text if rest != b"}" else label.text[:-1], rest))
                 label.counts[split] += 1
             target.spool.extend(lines)
             added.keys.extend(keys)
@@ -251,7 +254,7 @@ class ItemWriter:
         key = repeated_key(key, number) if number else key
         return key, target.shared and bool(self._written(np.array([key], np.uint64))[0])
 
-    def _target(self, part: str, image: bytes, reader: _Reader) -> _Target:
+    def _target(self, part: str, image: int, reader: _Reader) -> _Target:
         position = reader.position(image)
         number, split = int(reader.placed.ids[position]), int(reader.placed.splits[position])
         left_out = "" if number else reader.reason(position)
@@ -262,42 +265,30 @@ class ItemWriter:
 
 
 class _Reader:
-    """A source while its annotations are read: it finds images and categories by the JSON text of their id."""
+    """A source while its annotations are read: it finds images and categories by their ids."""
 
     def __init__(self, source: Source, placed: Placed, images: Sequence[Raw]) -> None:
         self.source, self.placed, self._images = source, placed, images
         decode = msgspec.json.Decoder(_WithId).decode
-        self._positions = {b"%d" % decode(raw).id: position for position, raw in enumerate(images)}
+        self._positions = {decode(raw).id: position for position, raw in enumerate(images)}
 
-    def position(self, image_id: bytes) -> int:
+    def position(self, image_id: int) -> int:
         """Return the position of an image in the source."""
-        found = self._positions.get(image_id)
-        return self._positions[b"%d" % int(image_id)] if found is None else found
+        return self._positions[image_id]
 
     def reason(self, position: int) -> str:
         """Return why an image is left out."""
         return self.source.file.place_image(msgspec.json.decode(self._images[position])).left_out
 
-    def labels(self, part: str, categories: Categories, splits: int) -> dict[bytes, _Label]:
-        """Return the categories of the source by the JSON text of their id."""
+    def labels(self, part: str, categories: Categories, splits: int) -> dict[int, _Label]:
+        """Return the categories of the source by their ids."""
         return {
-            b"%d" % one["id"]: _Label(
-                name := one["name"], b',"category_id":%d' % categories.ids[name], label_person(part, name),
+            one["id"]: _Label(
+                name := one["name"], b',"category_id":%d,' % categories.ids[name], label_person(part, name),
                 categories.numbered[name] if is_numbered(one) else None, [0] * splits,
             )
             for one in self.source.categories
         }  # fmt: skip
-
-
-def _contents(raws: Sequence[Raw]) -> Iterator[tuple[bytes, bytes, bytes]]:
-    """Yield the texts of each item: of its image's id, of its category's id, and of itself without the three ids."""
-    for start in range(0, len(raws), _AT_ONCE):
-        owns = list(map(_decode, raws[start : start + _AT_ONCE]))
-        ids = [(bytes(own.pop("image_id")), bytes(own.pop("category_id"))) for own in owns]
-        for own in owns:
-            own.pop("id", None)
-        for (image, category), content in zip(ids, all_plain(list(map(encode, owns))), strict=True):
-            yield image, category, content
 
 
 class _WithId(msgspec.Struct):

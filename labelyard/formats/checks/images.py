@@ -19,7 +19,9 @@ from labelyard.formats.checks.rule import (
 )
 from labelyard.formats.checks.values import COORDINATE_LIMIT, EXACT_LIMIT, Document, abbreviated, is_whole_number
 
-_ENDING = re.compile(r"\.(?:jpe?g|jfif|png|bmp|webp|tiff?|gif|avif|heic|jp2|ppm|pgm)\Z", re.IGNORECASE)
+_SUFFIXES = frozenset(
+    ["jpg", "jpeg", "jfif", "png", "bmp", "webp", "tif", "tiff", "gif", "avif", "heic", "jp2", "ppm", "pgm"]
+)
 _UNSAFE = re.compile(r"\A(?:[a-zA-Z]:|[\\/])|(?:\A|[\\/])\.\.(?:[\\/]|\Z)|[\x00-\x1f\ud800-\udfff]")
 
 
@@ -101,7 +103,11 @@ def duplicate_image_name(group: Group) -> Violations:
 def similar_name(image: dict[str, Any]) -> str | None:
     """Return what names have in common that differ only in case or ending."""
     name = image.get("file_name")
-    return _ENDING.sub("", name).casefold() if isinstance(name, str) else None
+    if not isinstance(name, str):
+        return None
+    name = name.casefold()
+    stem, dot, suffix = name.rpartition(".")
+    return stem if dot and suffix in _SUFFIXES else name
 
 
 @rule_for_equal("images", Severity.WARNING, similar_name, "file_name")

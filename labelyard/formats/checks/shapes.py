@@ -30,7 +30,7 @@ def smallest_area(annotation: dict[str, Any]) -> float:
 
 def edge_free(width: float, height: float) -> float:
     """Return the area of a box without the pixels on its edge, which some tools leave out."""
-    return max(width - 2, 0.0) * max(height - 2, 0.0)
+    return (width - 2) * (height - 2) if width > 2 and height > 2 else 0.0
 
 
 def shape_area(segmentation: Any) -> float:

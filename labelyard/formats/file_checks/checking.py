@@ -57,7 +57,7 @@ def check_file(path: Path, where: str = "", dataset: DatasetFacts | None = None)
     try:
         items = _undecoded(path, name)
         if items is not None:
-            return _check(items, screen(items), dataset)
+            return check_items(items, screen(items), dataset)
     except OSError as error:
         raise InputError(f"the file cannot be read: {error.strerror}", where=name) from error
     except InputError:
@@ -67,19 +67,16 @@ def check_file(path: Path, where: str = "", dataset: DatasetFacts | None = None)
 
 def _undecoded(path: Path, where: str) -> Items | None:
     """Return the items of a file; None if strict readers refuse it, or a part is no list."""
-    if not _is_utf8(path):
+    if not is_utf8(path):
         return None
     try:
         found = read_parts(path)
     except InputError:
         return None
-    if found.missing:
-        return None
-    parts = {"images": found.images, "categories": found.categories, "annotations": found.annotations}
-    return Items(parts, found.rest, where)
+    return None if found.missing else Items.of_parts(found, where)
 
 
-def _is_utf8(path: Path) -> bool:
+def is_utf8(path: Path) -> bool:
     """Return whether all of a file is UTF-8: what is skipped is not decoded, and readers fail on it."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     with path.open("rb") as file:
@@ -108,7 +105,7 @@ def _check_whole(path: Path, where: str, dataset: DatasetFacts | None) -> Checke
     items = Items.of_document(document, where)
     for name in ("non-finite", "lone-surrogate"):
         report.add(CHECKS[name](document, dataset))
-    return _check(items, screen(items), dataset, report)
+    return check_items(items, screen(items), dataset, report)
 
 
 def _length(part: Any) -> int:
@@ -118,7 +115,10 @@ def _length(part: Any) -> int:
 # --- rules ------------------------------------------------------------------------------------------------------------
 
 
-def _check(items: Items, screened: Screened, dataset: DatasetFacts | None, report: Report | None = None) -> CheckedFile:
+def check_items(
+    items: Items, screened: Screened, dataset: DatasetFacts | None = None, report: Report | None = None
+) -> CheckedFile:
+    """Let the rules judge what a screen has left to them."""
     report = report or Report(len(items.images), len(items.annotations))
     categories = items.plain_all("categories")
     images = items.plain_some("images", screened.doubtful["images"])

@@ -11,6 +11,7 @@ from msgspec import Raw
 from labelyard.errors import InputError
 from labelyard.formats.checks.json_text import load_json
 from labelyard.formats.checks.values import PARTS, Document
+from labelyard.formats.coco.parts import Parts
 
 _fields = msgspec.json.Decoder(dict[str, Raw])
 
@@ -32,6 +33,12 @@ class Items:
         """Return the items of a decoded document, whose three parts are lists of objects."""
         rest = {name: value for name, value in document.items() if name not in PARTS}
         return cls({part: document[part] for part in PARTS}, rest, where, decoded=True)
+
+    @classmethod
+    def of_parts(cls, parts: Parts, where: str) -> Items:
+        """Return the items of a file that was read undecoded."""
+        found = {"images": parts.images, "categories": parts.categories, "annotations": parts.annotations}
+        return cls(found, parts.rest, where)
 
     def plain(self, part: str, index: int) -> dict[str, Any]:
         """Return an item as plain values. Raises InputError if it is none."""

@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from labelyard.formats.checks import check
 from labelyard.formats.checks.fault import Fault
 from labelyard.formats.checks.values import PARTS, whole_number
-from labelyard.formats.file_checks import checking
-from labelyard.formats.file_checks.checking import check_file
+from labelyard.formats.file_checks.checking import check_file, check_items
 from labelyard.formats.file_checks.items import Items
 from labelyard.formats.file_checks.report import Report
 from labelyard.formats.file_checks.screen import COMPARED, Screened, screen
@@ -47,7 +46,7 @@ def everything(items: Items) -> Screened:
 def report_without_screen(content: str) -> Report:
     """The report of a file whose every item is given to the rules."""
     items = Items.of_document(json.loads(content), "")
-    return checking._check(items, everything(items), None).report
+    return check_items(items, everything(items)).report
 
 
 def in_words(report: Report) -> Document:
@@ -86,7 +85,7 @@ def test_the_report_of_a_file_is_the_same_without_the_screen(
     path.write_text(content)
     reference = report_without_screen(content)
     items = Items.of_document(json.loads(content), "")
-    assert in_words(checking._check(items, screen(items), None).report) == in_words(reference)
+    assert in_words(check_items(items, screen(items)).report) == in_words(reference)
     if not re.search(r"NaN|Infinity|\\ud[89a-f]", content):  # what strict readers refuse has rules of its own
         assert in_words(check_file(path).report) == in_words(reference)
 
