@@ -62,18 +62,18 @@ def test_a_server_that_shows_the_pages_of_another_ledger_is_refused(
         "LABELYARD_TIMEZONE": "Asia/Kolkata",
     }
     before = prefect_server.call("POST", "/deployments/filter", {})
-    refused = CliRunner().invoke(labelyard, ["deploy"], env=environment).exception
-    assert isinstance(refused, SettingsError)
-    assert "its pages are of another ledger, last drawn" in refused.what
-    assert refused.what.endswith(" IST")
-    assert refused.where == prefect_server.api_url
-    assert refused.next_step.endswith("labelyard deploy --replace")
+    error = CliRunner().invoke(labelyard, ["deploy"], env=environment).exception
+    assert isinstance(error, SettingsError)
+    assert "its pages are of another ledger, last drawn" in error.what
+    assert error.what.endswith(" IST")
+    assert error.where == prefect_server.api_url
+    assert error.next_step.endswith("labelyard deploy --replace")
     assert prefect_server.call("POST", "/deployments/filter", {}) == before
     assert latest(prefect_server, "operations")["metadata_"]["ledger"] == ledger_id(busy)
 
 
 @pytest.mark.slow
-def test_a_server_of_a_lost_ledger_is_taken_over_if_a_person_says_so(
+def test_a_server_is_taken_from_a_ledger_that_is_gone_if_a_person_says_so(
     context: Context, tmp_path: Path, prefect_server: PrefectServer
 ) -> None:
     update_pages(context)
