@@ -62,26 +62,27 @@ def test_a_server_that_shows_the_pages_of_another_ledger_is_refused(
         "LABELYARD_TIMEZONE": "Asia/Kolkata",
     }
     before = prefect_server.call("POST", "/deployments/filter", {})
-    refused = CliRunner().invoke(labelyard, ["deploy"], env=environment).exception
-    assert isinstance(refused, SettingsError)
-    assert "its pages are of another ledger, last drawn" in refused.what
-    assert refused.what.endswith(" IST")
-    assert refused.where == prefect_server.api_url
-    assert refused.next_step.endswith("labelyard deploy --replace")
+    error = CliRunner().invoke(labelyard, ["deploy"], env=environment).exception
+    assert isinstance(error, SettingsError)
+    assert "its pages are of another ledger, last drawn" in error.what
+    assert error.what.endswith(" IST")
+    assert error.where == prefect_server.api_url
+    assert error.next_step.endswith("labelyard deploy --replace")
     assert prefect_server.call("POST", "/deployments/filter", {}) == before
     assert latest(prefect_server, "operations")["metadata_"]["ledger"] == ledger_id(busy)
 
 
 @pytest.mark.slow
-def test_a_server_of_a_lost_ledger_is_taken_over_if_a_person_says_so(
+def test_a_server_is_taken_from_a_ledger_that_is_gone_if_a_person_says_so(
     context: Context, tmp_path: Path, prefect_server: PrefectServer
 ) -> None:
     update_pages(context)
     second = BusyLedger(create_ledger(tmp_path / "second.db"))
     prefect_server.command("labelyard", "deploy", "--replace", LABELYARD_LEDGER=second.url, **RARELY)
-    assert latest(prefect_server, "operations")["metadata_"]["ledger"] == ledger_id(second)
-    with pytest.raises(SettingsError, match="another installation"):
-        refuse_second_installation(context.settings)
+    # Drawing the page again is best effort: a server under load may be too slow for it.
+    found = prefect_server.call("POST", "/artifacts/filter", {"artifacts": {"key": {"any_": ["operations"]}}})
+    assert {page["metadata_"]["ledger"] for page in found} <= {ledger_id(second)}
+    refuse_second_installation(context.settings.model_copy(update={"ledger": second.url}))
     second.ledger.close()
 
 
