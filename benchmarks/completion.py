@@ -80,8 +80,8 @@ def _batches(stack: BenchmarkStack) -> Sequence[str]:
 
 def _complete(stack: BenchmarkStack, batches: Sequence[str], seconds: float) -> Mapping[str, datetime]:
     """Complete the job of each batch, and wait until all are exported; return when each was completed."""
-    cvat, begun, completed = stack.cvat(), time.monotonic(), {}
-    moments = sorted(random.Random(1).uniform(0, seconds) for _ in batches)
+    cvat, begun, completed, generator = stack.cvat(), time.monotonic(), {}, random.Random(1)
+    moments = sorted(generator.uniform(0, seconds) for _ in batches)
     for batch, moment in zip(batches, moments, strict=True):
         stack.supervisor.watch(lambda moment=moment: time.monotonic() - begun >= moment)  # type: ignore[misc]
         with stack.ledger.read_only() as tx:
