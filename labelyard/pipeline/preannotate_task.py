@@ -126,13 +126,13 @@ class _Step:
         return JobContent(len(ours.shapes), count, job.status is JobStatus.ANNOTATION)
 
     def _divided(self, job_id: int, wanted: Annotations) -> tuple[Annotations, Annotations]:
-        """Return which annotations of a job are ours, and which are not; a second copy of ours is deleted.
+        """Return which annotations of a job are ours, and which are not; a second copy of ours is neither.
 
-        There is one if a request took effect long after its response was lost.
+        There is one if a request took effect long after its response was lost. It is deleted, unless people have begun.
         """
         ours, rest = match_annotations(wanted, self.lease.cvat.annotations(job_id))
         copies, others = match_annotations(wanted, rest)
-        if copies.shapes:
+        if copies.shapes and not (others.shapes or others.tracks or others.tags):
             self.lease.check()
             delete_annotations(self.lease.cvat, job_id, copies)
         return ours, others

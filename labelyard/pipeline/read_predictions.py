@@ -12,7 +12,7 @@ from labelyard.annotations.content import FrameObject
 from labelyard.domain.objects import StoredObject, folder_of, parse_address, s3_url
 from labelyard.domain.preannotation import BESIDE_IMAGES, BESIDE_NAME, is_endpoint
 from labelyard.errors import NoPredictions, ObjectDeleted, StoreError
-from labelyard.formats.predictions import LeftOutPredictions, Targets, read_predictions
+from labelyard.formats.predictions import LeftOutPredictions, TargetImage, Targets, read_predictions
 from labelyard.model_client import MAX_ANSWER_BYTES, ask_model
 from labelyard.pipeline.acquire_batch import BatchLease
 from labelyard.server_settings import model_token
@@ -39,7 +39,7 @@ class PredictionReader:
         try:
             if is_endpoint(self.source):
                 return self._of_model()
-            return [one for found in self._of_files() for one in found]
+            return self._of_files()
         except StoreError as error:
             raise NoPredictions(error.what, where=error.where) from error
 
@@ -66,17 +66,27 @@ class PredictionReader:
 
     # --- COCO files ---
 
-    def _of_files(self) -> Iterator[list[FrameObject]]:
-        read, left = 0, MAX_ANSWER_BYTES
-        for number, (obj, targets, folder) in enumerate(self._files()):
-            path = self.folder / f"{number}.json"
+    def _of_files(self) -> list[FrameObject]:
+        """Return the predictions of all files. One that is no COCO file is left out, unless it is the only one."""
+        path, left = self.folder / "predictions.json", MAX_ANSWER_BYTES
+        objects: list[FrameObject] = []
+        read, broken = 0, None
+        for obj, targets, folder in self._files():
             left -= self._fetch(obj, path, left)
-            yield read_predictions(path, targets, self.left_out, obj.url, folder)
-            path.unlink()
-            read += 1
+            try:
+                objects += read_predictions(path, targets, self.left_out, obj.url, folder)
+                read += 1
+            except NoPredictions as error:
+                self.left_out.add(error.what, obj.url)
+                broken = error
+            finally:
+                path.unlink()  # what was read from it may still be mapped
+        if not read and broken is not None:
+            raise broken
         if not read:
             what = f"no {BESIDE_NAME} is beside the images" if self.source == BESIDE_IMAGES else "no such file"
             raise NoPredictions(what, where="" if self.source == BESIDE_IMAGES else self.source)
+        return objects
 
     def _files(self) -> Iterator[tuple[StoredObject, Targets, str | None]]:
         """Yield each file, the images that it is about, and the folder of its file names if only that counts."""
@@ -89,13 +99,13 @@ class PredictionReader:
             yield obj, self.targets, None
 
     def _files_beside(self) -> Iterator[tuple[StoredObject, Targets, str | None]]:
-        folders: dict[tuple[str, str], list[int]] = {}
-        for frame, obj in self.stored.items():
-            folders.setdefault((obj.bucket, folder_of(obj.key)), []).append(frame)
-        for (bucket, folder), frames in sorted(folders.items()):
+        folders: dict[tuple[str, str], list[TargetImage]] = {}
+        for image in self.targets.images:
+            obj = self.stored[image.frame]
+            folders.setdefault((obj.bucket, folder_of(obj.key)), []).append(image)
+        for (bucket, folder), images in sorted(folders.items(), key=lambda item: item[0]):
             self._seconds_left()
             if (beside := self._head(bucket, folder + BESIDE_NAME)) is not None:
-                images = [one for one in self.targets.images if one.frame in set(frames)]
                 yield beside, replace(self.targets, images=images), folder
 
     def _files_at(self, bucket: str, key: str) -> Iterator[StoredObject]:

@@ -135,10 +135,13 @@ def test_coco_files_in_the_bucket(workspace: Workspace, beside: bool) -> None:
         "categories": [{"id": 1, "name": "car"}, {"id": 2, "name": "truck"}],
     }  # fmt: skip
     workspace.s3.put_object(Bucket=workspace.bucket, Key=key, Body=json.dumps(document))
+    workspace.s3.put_object(Bucket=workspace.bucket, Key="predictions/broken.json", Body=b"<html>")
     begin(workspace, "coco" if beside else f"s3://{workspace.bucket}/predictions/")
     ingest(workspace)
     assert sorted(one.points[2] for one in shapes(workspace)) == [4, 5, 6]
-    assert "1 predictions are left out: 1: the dataset has no label 'truck'" in (workspace.line().preannotation or "")
+    warning = workspace.line().preannotation or ""
+    assert "1: the dataset has no label 'truck'" in warning
+    assert ("1: no COCO file" in warning) is not beside
     assert finish(workspace)["total"]["kept"] == 3
 
 
