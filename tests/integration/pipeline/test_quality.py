@@ -216,3 +216,10 @@ def test_a_report_that_cvat_cannot_make_is_asked_for_again_when_the_work_has_cha
     workspace.sandbox.faults.set([])
     draw_and_complete(workspace)
     assert check(workspace).reports == [FIRST]
+
+
+def test_after_a_lost_response_to_the_last_request_nothing_is_sent_again(workspace: Workspace) -> None:
+    lost = {"on": "POST /api/tasks/*/data", "cut": True, "when": "after", "times": 1, "skip": 2}
+    workspace.sandbox.faults.set([lost])
+    task = begin(workspace, ground_truth=TRUTH, honeypots=1)
+    assert (workspace.tasks_on_server(), task.size, workspace.line().state) == (1, 4 + 1, "assigned")

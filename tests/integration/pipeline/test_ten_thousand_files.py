@@ -57,7 +57,7 @@ def test_a_task_of_10_000_files_becomes_a_dataset_with_few_requests(
     collect(workspace.context)
     assert (export(workspace).images, len(workspace.exported_document()["annotations"])) == (FILES, len(jobs))
     assert requests["S3"] < FILES / 100, "the bucket is listed, not asked for each object"
-    assert requests["CVAT"] < 300, "some for each job, none for each file"
+    assert requests["CVAT"] < FILES / 10, "some for each job, none for each file"
 
 
 def counted(monkeypatch: pytest.MonkeyPatch, workspace: Workspace) -> Counter[str]:
