@@ -131,7 +131,7 @@ def decide_all(tx: Transaction, about: Reviewing) -> Sequence[PendingStep]:
 
 
 def unfinished(tx: Transaction, about: Reviewing) -> set[int]:
-    """Return CVAT's ids of the jobs that must not be exported yet.
+    """Return CVAT's ids of the jobs that must not be exported yet; what was accepted a moment ago is stored first.
 
     A batch that people have no longer was completed before its jobs were selected: there only `completed` counts.
     """
@@ -139,7 +139,8 @@ def unfinished(tx: Transaction, about: Reviewing) -> set[int]:
     found = set()
     for row, review, shown, decision in _decided(tx, about):
         known = None if review.selected is None and not with_people else decision.review
-        waits = known is not None and (decision.step is not None or review.step is not None)
+        is_stored = decision.review == review.to_domain() or not with_people
+        waits = known is not None and not (decision.step is None and review.step is None and is_stored)
         if waits or not is_finished(known, shown.status):
             found.add(row.server_id)
     return found

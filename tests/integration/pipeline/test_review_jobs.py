@@ -134,6 +134,20 @@ def test_a_run_that_dies_in_a_review_is_continued_by_the_next_look(
 
 
 @on_cvat_2
+def test_what_is_accepted_while_a_step_is_done_is_stored_before_the_batch_is_completed(
+    workspace: Workspace, at_failpoint: AtFailpoint
+) -> None:
+    start(workspace)
+    draw_and_complete(workspace)
+    cvat = workspace.context.cvat("default")
+    root = cvat.whoami().id
+    at_failpoint(review_jobs, "review_jobs.recorded", lambda: cvat.move_job(job(workspace).id, JobStep.ACCEPT, root))
+    assert collect(workspace.context).completed == ()
+    assert collect(workspace.context).completed == (FIRST,)
+    assert said(workspace) == [("root", 1, "accepted")]
+
+
+@on_cvat_2
 def test_a_step_that_was_not_sent_is_given_up_when_a_person_has_changed_the_job(
     workspace: Workspace, at_failpoint: AtFailpoint
 ) -> None:
