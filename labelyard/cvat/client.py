@@ -15,8 +15,8 @@ from pydantic import SecretStr
 
 from labelyard.cvat.client_of_2 import ClientOf2
 from labelyard.cvat.credentials import Credentials
-from labelyard.cvat.dialect import Quirks
 from labelyard.cvat.dialects import DIALECTS
+from labelyard.cvat.quirks import Quirks
 from labelyard.cvat.runner import Clock, Runner
 from labelyard.cvat.transport import HttpTransport
 from labelyard.domain.annotations import COCO, Annotations, Change

@@ -8,10 +8,11 @@ from pathlib import Path
 from types import MappingProxyType
 
 from labelyard.cvat.decoding import decode, decode_page, decode_user, fetch, file_name, send, send_for_task
-from labelyard.cvat.dialect import Dialect, Quirks
+from labelyard.cvat.dialect import Dialect
 from labelyard.cvat.error_responses import message_of
 from labelyard.cvat.exchange import Exchange, Pause, Request, Response, poll_intervals
 from labelyard.cvat.multipart import Multipart
+from labelyard.cvat.quirks import Quirks
 from labelyard.cvat.v1_values import decode_creation, decode_git_repository, decode_job, decode_task
 from labelyard.domain.labels import Label
 from labelyard.domain.tasks import (

@@ -22,11 +22,11 @@ from labelyard.cvat.decoding import (
     send,
     send_for_task,
 )
-from labelyard.cvat.dialect import Quirks
 from labelyard.cvat.encoding import SKELETON_FIELDS
 from labelyard.cvat.error_responses import error_for, message_of, one_line
 from labelyard.cvat.exchange import Exchange, Pause, Request, Response, poll_intervals
 from labelyard.cvat.multipart import Multipart
+from labelyard.cvat.quirks import Quirks
 from labelyard.cvat.v2_quality import Quality
 from labelyard.cvat.v2_values import (
     decode_access_token,

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from labelyard.annotations.account import Account, account_of
 from labelyard.annotations.annotation_set import AnnotationSet
-from labelyard.annotations.content import FrameObject, Image, LeftOut
+from labelyard.annotations.content import FrameObject, LeftOut
 from labelyard.annotations.selection import Selection, select
-from labelyard.config import Deletions, ExportSection, FaultyShapes
+from labelyard.config import ExportSection, FaultyShapes
 from labelyard.domain.formats import ORIGINAL, is_of_server, server_name
 from labelyard.domain.objects import s3_url
 from labelyard.domain.states import BatchState
@@ -35,6 +35,7 @@ from labelyard.ledger.tables import Export, Object
 from labelyard.pipeline.acquire_batch import BatchLease
 from labelyard.pipeline.compare_predictions import preannotation_document
 from labelyard.pipeline.create_task import task_url
+from labelyard.pipeline.exported_images import excluded_frames, expected_keys, exported_images
 from labelyard.pipeline.leftover_tasks import delete_leftover_tasks
 from labelyard.pipeline.read_task import ServerFile, TaskReader, TaskReading, location, task_provenance
 from labelyard.pipeline.review_facts import with_reviews
@@ -106,7 +107,7 @@ def export_annotations(lease: BatchLease) -> Exported:
     delete_leftover_tasks(lease.ledger, lease.cvat, lease.batch_id)
     with lease.context.spool_folder("export") as folder:
         reading = _reader(lease, batch, folder).read()
-        excluded = _excluded_frames(lease, batch.members, reading.annotations)
+        excluded = excluded_frames(lease, batch.members, reading.annotations)
         written = list(_write_formats(lease, batch, reading, excluded, folder))
         failpoint("export_annotations.file_written")
         with lease.transaction() as tx:
@@ -157,43 +158,6 @@ def _completed_task(lease: BatchLease, task_id: int) -> Task:
     return task
 
 
-# --- which images -----------------------------------------------------------------------------------------------------
-
-
-def _excluded_frames(lease: BatchLease, members: Sequence[Object], annotations: AnnotationSet) -> dict[int, str]:
-    """Return why a frame is not in the dataset, by its number: its object was quarantined or deleted, or is unknown."""
-    by_name = {member.upload_name: member for member in members}
-    reasons = {}
-    for number, member in enumerate(by_name.get(frame.name) for frame in annotations.frames):
-        if reason := _exclusion(lease, member) if member else "not an object of the dataset":
-            reasons[number] = reason
-    return reasons
-
-
-def _exclusion(lease: BatchLease, member: Object) -> str | None:
-    """Return why an object is not in the dataset; None if it is."""
-    if member.quarantine_reason is not None:
-        return "quarantined"
-    if member.deleted_at is not None and lease.spec.deletions is Deletions.DROP:
-        return "of an object that was deleted from the bucket"
-    return None
-
-
-def _expected_keys(lease: BatchLease, members: Sequence[Object], annotations: AnnotationSet) -> frozenset[str]:
-    """Return the keys that must be in the dataset: all but those for quality control alone, and excluded ones."""
-    control = {one.name for one in annotations.frames} - {one.name for _, one in annotations.data_frames()}
-    return frozenset(one.key for one in members if one.upload_name not in control and not _exclusion(lease, one))
-
-
-def _images(members: Sequence[Object], annotations: AnnotationSet, excluded: Mapping[int, str]) -> list[Image]:
-    by_name = {member.upload_name: member for member in members}
-    included = [(number, frame) for number, frame in annotations.data_frames() if number not in excluded]
-    return [
-        Image(one.key, frame.width, frame.height, number, frame.name, one.stored, one.exif_orientation)
-        for (number, frame), one in zip(included, (by_name[frame.name] for _, frame in included), strict=True)
-    ]
-
-
 # --- the files --------------------------------------------------------------------------------------------------------
 
 
@@ -202,7 +166,7 @@ def _write_formats(
 ) -> Iterator[_FormatFiles]:
     """Yield the files of each format; the first one that the dataset names comes last, as the newest of the batch."""
     spec = lease.spec.export
-    images = _images(batch.members, reading.annotations, excluded)
+    images = exported_images(batch.members, reading.annotations, excluded)
     selection = select(reading.annotations, reading.objects, images, excluded)
     if selection.faulty and spec.faulty_shapes is FaultyShapes.FAIL:
         first = selection.faulty[0]
@@ -213,7 +177,7 @@ def _write_formats(
         )
     if spec.keep_original and reading.witness is not None:
         yield _of_server(lease, batch, ORIGINAL, reading, ServerFile(reading.witness))
-    known = replace(batch.dataset, keys=_expected_keys(lease, batch.members, reading.annotations))
+    known = replace(batch.dataset, keys=expected_keys(lease, batch.members, reading.annotations))
     provenance = _provenance(lease, batch, reading)
     target = Target(provenance, _options(lease, spec), partial(_location, lease, reading), known)
     for name in reversed(spec.formats):
@@ -311,7 +275,7 @@ def _require_unchanged(
     batch = batches.get(tx, lease.batch_id, lock=True)
     if batch.state is not BatchState.COMPLETED:
         raise ExportOutdated(f"the batch is {batch.state} again", where=lease.batch_id)
-    if _excluded_frames(lease, _uploaded_members(tx, lease), annotations) != excluded:
+    if excluded_frames(lease, _uploaded_members(tx, lease), annotations) != excluded:
         what = "an object was quarantined, deleted or restored while the files were written"
         raise ExportOutdated(what, where=lease.batch_id)
 
