@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from cvat_sandbox import Serving, serve
-from tests.support.sandbox_client import body, create, job_ids, login, uploaded, write
+from tests.support.sandbox_client import body, create, job_ids, login, settled, uploaded, write
 
 
 def test_users_have_ids_in_the_given_order_and_their_roles(root: httpx.Client) -> None:
@@ -238,4 +238,5 @@ def test_a_superuser_has_every_permission_and_a_non_owner_may_upload(
     assert alex.get(f"/tasks/{task_id}").status_code == 403
     assert alex.post(f"/tasks/{task_id}/data", json={"image_quality": 70}).status_code == 202
     assert alex.delete(f"/tasks/{task_id}").status_code == 403
+    settled(root, task_id)
     assert root.delete(f"/tasks/{task_id}").status_code == 204

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC
 from typing import Any
 
 import pytest
@@ -93,7 +94,7 @@ def test_a_models_predictions_are_there_before_people_and_the_export_says_what_t
     assert said["by_class"]["person"]["added"] == 1
     assert said["imported"] == 3
     with workspace.context.ledger.read_only() as tx:
-        page, _, _ = batch_markdown(tx, FIRST, PageLinks("http://prefect", {}))
+        page, _, _ = batch_markdown(tx, FIRST, PageLinks("http://prefect", {}), UTC)
     assert "### Pre-annotation" in page
 
 

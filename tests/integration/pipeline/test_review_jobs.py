@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC
+
 import pytest
 
 from labelyard.domain.causes import Kind
@@ -209,7 +211,7 @@ def test_files_pages_and_commands_say_who_reviewed(workspace: Workspace) -> None
     now = "\n".join(explain(workspace.context, FIRST)[0].now)
     assert "accepted in round 2, by bob; drawn by ann; bob rejected it in round 1; bob accepted it in round 2" in now
     with workspace.context.ledger.read_only() as tx:
-        page, _, _ = batch_markdown(tx, FIRST, PageLinks("", {}))
+        page, _, _ = batch_markdown(tx, FIRST, PageLinks("", {}), UTC)
     assert "### Review" in page
 
 

@@ -20,6 +20,7 @@ from labelyard.domain.tasks import (
     CloudStorage,
     DataSpec,
     JobStatus,
+    JobStep,
     Receipt,
     TaskChange,
     TaskSpec,
@@ -71,6 +72,10 @@ VERBS: dict[str, tuple[Any, ...]] = {
     "job": (1,),
     "assign": (1, 1),
     "set_job_status": (1, JobStatus.COMPLETED),
+    "move_job": (1, JobStep.REVIEW, 1),
+    "reject_job": (1,),
+    "issues": (1,),
+    "create_issue": (1, 0, (1.0, 2.0), "no car"),
     "annotations": (1,),
     "task_annotations": (1,),
     "change_annotations": (1, Change.CREATE, Annotations()),
@@ -82,10 +87,11 @@ VERBS: dict[str, tuple[Any, ...]] = {
 PROJECTS = {verb for verb in VERBS if "project" in verb}
 CLOUD = {verb for verb in VERBS if "cloud" in verb}
 WEBHOOKS = {verb for verb in VERBS if "webhook" in verb}
+ISSUES = {"issues", "create_issue"}
 NAMED = {"register": {"email": "", "first": "", "last": ""}}
 QUALITY = {"merge_replicas", "quality_report"}
 UNSUPPORTED = {
-    "v1": {"access_token", "members", *PROJECTS, *CLOUD, *WEBHOOKS, *QUALITY},
+    "v1": {"access_token", "members", *PROJECTS, *CLOUD, *WEBHOOKS, *QUALITY, *ISSUES},
     "v2": {"register", "git_repository"},
 }
 NOT_IDEMPOTENT = {
@@ -99,7 +105,7 @@ NOT_IDEMPOTENT = {
     "import_annotations",
 }
 NOT_IDEMPOTENT |= {"upload", "upload_remote", "upload_share", "upload_cloud", "create_cloud_storage", "create_webhook"}
-NOT_IDEMPOTENT |= {"delete_webhook", "merge_replicas"}
+NOT_IDEMPOTENT |= {"delete_webhook", "merge_replicas", "create_issue"}
 
 CASES = [(name, verb) for name in DIALECTS for verb in VERBS if verb not in UNSUPPORTED[name]]
 supported = pytest.mark.parametrize(("name", "verb"), CASES)
