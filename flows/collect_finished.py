@@ -23,8 +23,8 @@ def collect_finished() -> State:
     """
     with open_context() as context:
         found = collect(context)
-        checked = check_quality(context)
         publish_events(context, PrefectEvents(context.settings))
+        checked = check_quality(context)  # it may wait for CVAT
         update_pages(context)
         failing = unavailable(context)
     failures = {**(found.failed or {}), **checked.failed}

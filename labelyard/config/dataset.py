@@ -245,6 +245,8 @@ class DatasetSpec(Section):
             reject([(("replicas",), what)])
         if value.replicas and info.data.get("review") is not None:
             reject([(("replicas",), "have no single annotator to whom a review could send a job back: remove review")])
+        if value.replicas and info.data.get("preannotate") is not None:
+            reject([(("replicas",), "begin empty, CVAT copies nothing into them: remove preannotate")])
         return value
 
     @field_validator("export")

@@ -14,7 +14,7 @@ from labelyard.cvat.v2_values import SlowRequest, decode_quality_report, decode_
 from labelyard.cvat.v2_webhooks import Webhooks
 from labelyard.domain.quality import QualityReport
 from labelyard.domain.tasks import DataSpec, Receipt, UploadFile
-from labelyard.errors import CvatDisagrees, CvatRefused, CvatUnreachable, UnclearAnswer
+from labelyard.errors import CvatCrashed, CvatDisagrees, CvatUnreachable, UnclearAnswer
 
 
 class Quality(Webhooks):
@@ -64,7 +64,7 @@ class Quality(Webhooks):
         started = yield from send(start, accept={409})
         ended = yield from self._ended(self._progress_of(start, started))
         if ended.state == "failed":
-            raise CvatRefused(one_line(ended.message), request=str(start))
+            raise CvatCrashed(one_line(ended.message), request=str(start))
         return ended
 
     def _progress_of(self, start: Request, started: Response) -> Request:

@@ -100,7 +100,7 @@ def read_predictions(
             left_out.add(found, f"number {number} of {where}")
         elif found is not None:
             placed.append(found)
-    faults = _faults(placed, targets)
+    faults, copies = _faults(placed, targets), _copies(targets.images)
     objects: list[FrameObject] = []
     for one in placed:
         made = faults.get(one.number) or reader.objects(one)
@@ -108,7 +108,17 @@ def read_predictions(
             left_out.add(made, f"number {one.number} of {where}")
         else:
             objects += made
+            if not file.is_list:
+                objects += [replace(shape, frame=copy) for copy in copies[one.image.frame] for shape in made]
     return objects
+
+
+def _copies(images: Sequence[TargetImage]) -> Mapping[int, Sequence[int]]:
+    """Return the other frames of each frame's key. Honeypots are such: they must look like any other frame."""
+    of_keys: dict[str, list[int]] = defaultdict(list)
+    for image in images:
+        of_keys[image.key].append(image.frame)
+    return {image.frame: [one for one in of_keys[image.key] if one != image.frame] for image in images}
 
 
 # --- images and labels ------------------------------------------------------------------------------------------------
@@ -143,7 +153,7 @@ def _finder(images: Sequence[TargetImage], folder: str | None) -> Callable[[str]
         found = by_key.get(name) or by_key.get(f"{folder or ''}{name}")
         if found is None and folder is None:
             found = [one for one in by_name.get(base_name(name), ()) if one.key.endswith(f"/{name}")]
-        if found and len(found) > 1:
+        if found and len({one.key for one in found}) > 1:
             return f"several images of the batch are called {abbreviated(name)}"
         return found[0] if found else None
 

@@ -28,10 +28,12 @@ def acquire(
     lease: timedelta,
     *,
     manual: bool = False,
+    uses_store: bool = True,
 ) -> Batch:
     """Acquire the lease of a batch that is in one of `states`. Raises LeaseTaken with the reason where it cannot.
 
     A pause of the dataset stops what starts by itself, and not what a person does (`manual`).
+    An open breaker of object storage stops what uses it.
     """
     now = tx.now
     if not manual:
@@ -45,7 +47,7 @@ def acquire(
     row = batches.get(tx, batch, lock=True)
     if taken:
         # Only after the lease is taken: a run that cannot have the batch must not use up the server's one trial.
-        _check_servers(tx, row)
+        _check_servers(tx, row, uses_store=uses_store)
         return row
     if row.is_leased(now):
         raise LeaseTaken(f"{row.leased_by} has it until {row.leased_until:%H:%M:%S} UTC", where=batch)
@@ -69,9 +71,10 @@ def _check_not_paused(tx: Transaction, batch: str) -> None:
         raise LeaseTaken(paused, where=batch, next_step=f"labelyard resume {dataset.name}")
 
 
-def _check_servers(tx: Transaction, batch: Batch) -> None:
+def _check_servers(tx: Transaction, batch: Batch, *, uses_store: bool) -> None:
     """Raise LeasePostponed, which rolls the lease back, while a server of the batch has an open breaker."""
-    for server, name in ((batch.cvat or "", f"CVAT {batch.cvat}"), (breakers.STORE, breakers.STORE)):
+    store = [(breakers.STORE, breakers.STORE)] if uses_store else []
+    for server, name in ((batch.cvat or "", f"CVAT {batch.cvat}"), *store):
         breaker = breakers.blocked_by(tx, server)
         if breaker is not None:
             assert breaker.open_until is not None, "a breaker that blocks is open until a time"

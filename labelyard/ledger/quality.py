@@ -175,7 +175,9 @@ def without_report(tx: Transaction, limit: int) -> Sequence[ReportRow]:
 
 def record_report(tx: Transaction, batch: Batch, work_updated: str, report: QualityReport) -> None:
     """Record a report that was made when the work was as of `work_updated`."""
-    row = tx.get_one(ReportRow, batch.id)
+    row = tx.get(ReportRow, batch.id)
+    if row is None:
+        return  # meanwhile the ground truth was deleted, or the task was abandoned
     row.made_for, row.server_id, row.error = work_updated, report.id, None
     row.figures = {
         "task": asdict(report.task),
@@ -188,6 +190,8 @@ def record_report(tx: Transaction, batch: Batch, work_updated: str, report: Qual
 
 def record_no_report(tx: Transaction, batch: Batch, work_updated: str, reason: str) -> None:
     """Record that CVAT could not make a report. It is asked again once the work has changed."""
-    row = tx.get_one(ReportRow, batch.id)
+    row = tx.get(ReportRow, batch.id)
+    if row is None:
+        return
     row.made_for, row.error = work_updated, reason
     record(tx, REPORT, f"CVAT could not make one: {reason}", batch=batch)

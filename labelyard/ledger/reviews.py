@@ -25,7 +25,7 @@ from labelyard.domain.review import (
     place_of,
 )
 from labelyard.domain.states import BatchState
-from labelyard.domain.tasks import Job, JobStep
+from labelyard.domain.tasks import Job, JobStatus, JobStep
 from labelyard.ledger.database import Transaction
 from labelyard.ledger.history import record
 from labelyard.ledger.review_tables import Review, ReviewVerdict
@@ -83,6 +83,15 @@ def shown_job(batch: Batch, row: JobRow, job: Job, assignee: str | None) -> Show
     return ShownJob(f"{batch.id}/{row.start_frame}", job.status, job.stage, job.state, assignee, row.manual)
 
 
+def exclude_completed(tx: Transaction, batch: str) -> None:
+    """Let nobody review the jobs of a batch that are completed and have no review: this was decided before."""
+    known = of_batch(tx, batch)
+    done = select(JobRow).where(JobRow.batch_id == batch, JobRow.status == JobStatus.COMPLETED)
+    for row in tx.scalars(done):
+        if row.server_id not in known:
+            tx.add(_new_review(tx, row, selected=False))
+
+
 def settle(tx: Transaction, batch: Batch, row: JobRow, review: Review, shown: ShownJob) -> None:
     """End the step of a job that the server shows as done, or that a person's change has made obsolete."""
     if review.step is None:
@@ -107,6 +116,15 @@ def is_due(tx: Transaction, about: Reviewing) -> bool:
     )
 
 
+def give_up_steps(tx: Transaction, batch: Batch, usernames: Collection[str]) -> None:
+    """Give up the steps to people whom the server does not have any more: the next decision finds others."""
+    for job, review in of_batch(tx, batch.id).items():
+        if review.step is not None and review.step_assignee is not None and review.step_assignee not in usernames:
+            reason = f"job {job}: there is no user {review.step_assignee!r}, so this was not done: {review.step_reason}"
+            record(tx, REVIEW, reason, batch=batch)
+            review.step = review.step_assignee = review.step_reason = review.seen = None
+
+
 def rejected(tx: Transaction, about: Reviewing) -> Sequence[int]:
     """Return CVAT's ids of the jobs that somebody has rejected and labelyard has not sent back yet."""
     return [
@@ -118,7 +136,7 @@ def rejected(tx: Transaction, about: Reviewing) -> Sequence[int]:
 
 def decide_all(tx: Transaction, about: Reviewing) -> Sequence[PendingStep]:
     """Store what happens next with each job, and return what is to be sent. Call `jobs.update_from_server` before."""
-    for row, review, shown, decision in _decided(tx, about):
+    for row, review, shown, decision in _decided(tx, about, _open_reviews(tx)):
         if review.step is None:
             tx.add(review)
             _carry_out(tx, about, row, review, shown, decision)
@@ -146,25 +164,34 @@ def unfinished(tx: Transaction, about: Reviewing) -> set[int]:
     return found
 
 
-def _decided(tx: Transaction, about: Reviewing) -> Iterator[tuple[JobRow, Review, ShownJob, Decision]]:
-    """Yield each job, its review (a new one is not stored), how it is shown, and what happens next with it."""
+def _decided(
+    tx: Transaction, about: Reviewing, open_reviews: Counter[str] | None = None
+) -> Iterator[tuple[JobRow, Review, ShownJob, Decision]]:
+    """Yield each job, its review (a new one is not stored), how it is shown, and what happens next with it.
+
+    `open_reviews` decide between reviewers; whether there is anything to do does not depend on them.
+    """
     rows = {row.server_id: row for row in tx.scalars(select(JobRow).where(JobRow.batch_id == about.batch.id))}
-    known, open_reviews = of_batch(tx, about.batch.id), _open_reviews(tx)
+    known, open_reviews = of_batch(tx, about.batch.id), Counter() if open_reviews is None else open_reviews
     people = People(about.can_work, open_reviews, _accepted_at_once(tx, about))
     for job in about.jobs:
         row = rows.get(job.id)
         if row is None:
             continue
-        review = known.get(job.id) or Review(
-            job_id=row.id, phase=Phase.ANNOTATION, selected=None, annotator=None, reviewer=None, round=0,
-            earlier_rounds=0, problem=None, since=tx.now, step=None,
-        )  # fmt: skip
+        review = known.get(job.id) or _new_review(tx, row)
         assignee = None if job.assignee is None else about.usernames.get(job.assignee, f"user {job.assignee}")
         shown = shown_job(about.batch, row, job, assignee)
         decision = decide(review.to_domain(), shown, about.rules, people)
         if decision.step is JobStep.REVIEW and decision.assignee:
             open_reviews[decision.assignee] += 1
         yield row, review, shown, decision
+
+
+def _new_review(tx: Transaction, row: JobRow, *, selected: bool | None = None) -> Review:
+    return Review(
+        job_id=row.id, phase=Phase.ANNOTATION, selected=selected, annotator=None, reviewer=None, round=0,
+        earlier_rounds=0, problem=None, since=tx.now, step=None,
+    )  # fmt: skip
 
 
 def _carry_out(
@@ -213,11 +240,16 @@ def _seen(shown: ShownJob) -> str:
 
 
 def _open_reviews(tx: Transaction) -> Counter[str]:
-    query = select(Review.reviewer, func.count()).where(Review.phase == Phase.REVIEW).group_by(Review.reviewer)
-    sent = select(Review.step_assignee, func.count()).where(Review.step == JobStep.REVIEW)
+    """Return how many reviews each reviewer has, or is about to get."""
     found: Counter[str] = Counter()
-    for one in (query, sent.group_by(Review.step_assignee)):
-        found.update({name: count for name, count in tx.execute(one) if name is not None})
+    for person, those in (
+        (Review.reviewer, Review.phase == Phase.REVIEW),
+        (Review.step_assignee, Review.step == JobStep.REVIEW),
+    ):
+        query = select(person, func.count()).join(JobRow, JobRow.id == Review.job_id)
+        query = query.join(Batch, Batch.id == JobRow.batch_id).where(Batch.state == BatchState.ASSIGNED)
+        of_open_jobs = query.where(those, JobRow.status != JobStatus.COMPLETED).group_by(person)
+        found.update({name: count for name, count in tx.execute(of_open_jobs) if name is not None})
     return found
 
 

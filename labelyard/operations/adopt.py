@@ -20,7 +20,7 @@ from labelyard.domain.task_names import task_name_pattern
 from labelyard.domain.tasks import Task
 from labelyard.errors import CvatDisagrees, InputError, NotFound, StoreError
 from labelyard.formats.coco.origin import Origin, read_origin
-from labelyard.ledger import Transaction, batches, datasets, jobs, quality, tasks
+from labelyard.ledger import Transaction, batches, datasets, jobs, quality, reviews, tasks
 from labelyard.ledger.history import record
 from labelyard.ledger.tables import Batch, Object
 from labelyard.ledger.tables import Task as TaskRow
@@ -128,6 +128,8 @@ def _adopt_task(
         _add_task_row(tx, batch, task, spec.cvat, task_url(cvat, task.id), len(frames))
         jobs.update_from_server(tx, batch, task.jobs, usernames)
         quality.update_from_server(tx, batch, task, usernames)
+        if batch_id in evidence.keys:
+            reviews.exclude_completed(tx, batch.id)  # it was exported, so what is completed there was accepted
         batches.move(tx, batch, BatchState.ASSIGNED, f"task {task.id} was adopted")
     unknown = tuple(frame for frame in frames if frame not in objects)
     _log.info("%s: task %d adopted, %d of its %d frames are objects", batch.id, task.id, len(objects), len(frames))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -45,6 +45,8 @@ class BatchLease:
     spec: DatasetSpec
     manual: bool = False
     """Whether a person waits for the result."""
+    uses_store: bool = True
+    """Whether the work reads or writes object storage: only then its end says that the store answers."""
 
     @property
     def ledger(self) -> Ledger:
@@ -55,6 +57,11 @@ class BatchLease:
     def cvat(self) -> Cvat:
         """The CVAT of the batch's dataset."""
         return self.context.cvat(self.spec.cvat)
+
+    @property
+    def servers(self) -> Sequence[str]:
+        """The servers that the work uses, as breakers know them."""
+        return (self.spec.cvat, breakers.STORE) if self.uses_store else (self.spec.cvat,)
 
     def where(self, task_id: int | None) -> str:
         """Return the batch and its task, as errors name them."""
@@ -81,21 +88,23 @@ def acquire_batch(
     holder: str = "",
     *,
     manual: bool = False,
+    uses_store: bool = True,
 ) -> Iterator[BatchLease]:
     """Lease a batch for the length of a `with` block. Raises LeaseTaken if that is not possible now.
 
     A failure inside the block is recorded in the ledger and raised again. A failure that a retry may cure makes the
     batch wait, longer each time; any other one makes it failed until `labelyard retry`. LeaseLost records nothing.
     `manual` is for what a person does and waits for: a failure leaves the batch as it is, and a pause does not matter.
+    Work that does not need object storage (`uses_store`) neither waits for it nor says that it answers.
     """
-    lease = _acquire(context, batch_id, states, holder or new_holder(), manual=manual)
+    lease = _acquire(context, batch_id, states, holder or new_holder(), manual=manual, uses_store=uses_store)
     try:
         seconds = context.settings.lease_seconds
         with extended_in_background(lease.batch_id, lease.check, seconds):
             yield lease
         failpoint("acquire_batch.done")
         with context.ledger.transaction() as tx:
-            breakers.record_success(tx, lease.spec.cvat, breakers.STORE)
+            breakers.record_success(tx, *lease.servers)
     except LeaseLost:
         raise
     except Exception as error:
@@ -121,14 +130,21 @@ def resume_lease(context: Context, batch_id: str, holder: str) -> BatchLease:
 
 
 def _acquire(
-    context: Context, batch_id: str, states: Collection[BatchState], holder: str, *, manual: bool
+    context: Context,
+    batch_id: str,
+    states: Collection[BatchState],
+    holder: str,
+    *,
+    manual: bool,
+    uses_store: bool,
 ) -> BatchLease:
     failpoint("acquire_batch.requested")
     with context.ledger.transaction() as tx:
-        batch = leases.acquire(tx, batch_id, holder, states, _lease_length(context), manual=manual)
+        length = _lease_length(context)
+        batch = leases.acquire(tx, batch_id, holder, states, length, manual=manual, uses_store=uses_store)
         spec = datasets.spec(tx, batch.dataset, batch.version)
     failpoint("acquire_batch.acquired")
-    return BatchLease(context, batch_id, holder, spec, manual)
+    return BatchLease(context, batch_id, holder, spec, manual, uses_store)
 
 
 def _record_failure(lease: BatchLease, states: Collection[BatchState], error: Exception) -> None:
@@ -159,7 +175,7 @@ def _failures(tx: Transaction, batch: Batch) -> int:
 def _record_server_health(tx: Transaction, lease: BatchLease, error: Exception, what: str) -> None:
     """Count the failure against the server that caused it; a failure of the batch shows that both servers answer."""
     if not isinstance(error, (*CVAT_UNAVAILABLE, *STORE_UNAVAILABLE)):
-        breakers.record_success(tx, lease.spec.cvat, breakers.STORE)
+        breakers.record_success(tx, *lease.servers)
         return
     server = breakers.STORE if isinstance(error, STORE_UNAVAILABLE) else lease.spec.cvat
     if breakers.record_failure(tx, server, what):

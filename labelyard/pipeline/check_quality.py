@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from labelyard.context import Context
 from labelyard.domain.quality import finished_parents
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import Job, JobStatus
-from labelyard.errors import CVAT_UNAVAILABLE, CvatRefused, CvatUnauthorized, LabelyardError, LeaseTaken
+from labelyard.errors import (
+    CVAT_UNAVAILABLE,
+    CvatCrashed,
+    CvatRefused,
+    CvatTimeout,
+    CvatUnauthorized,
+    LabelyardError,
+    LeaseTaken,
+)
 from labelyard.failpoints import failpoint
 from labelyard.ledger import batches, breakers, quality, tasks
 from labelyard.ledger.quality_tables import QualityReport
+from labelyard.ledger.tables import Batch
 from labelyard.pipeline.acquire_batch import BatchLease, acquire_batch
 
 _log = logging.getLogger(__name__)
 _REPORTS_AT_ONCE = 20
 """Reports per call: CVAT takes some seconds for each, and a call must end before the next is scheduled."""
-_REPORT_DEADLINE = 120.0
+_DEADLINE = 60.0
+"""How long a call waits for a merge or a report, in seconds: what takes longer is found by the next call."""
+_SERVER_ERRORS = (*CVAT_UNAVAILABLE, CvatTimeout)
+"""After these a server is not asked again in this call: its other requests would wait as long."""
 
 
 @dataclass
@@ -40,7 +51,7 @@ def check_quality(context: Context) -> Checked:
         due = quality.without_report(tx, _REPORTS_AT_ONCE)
     for batch in replicated:
         if batch.cvat not in unavailable:
-            _merge_batch(context, batch.id, checked)
+            _merge_batch(context, batch, unavailable, checked)
     for report in due:
         _make_report(context, report, unavailable, checked)
     return checked
@@ -49,16 +60,18 @@ def check_quality(context: Context) -> Checked:
 # --- replicas ---------------------------------------------------------------------------------------------------------
 
 
-def _merge_batch(context: Context, batch_id: str, checked: Checked) -> None:
+def _merge_batch(context: Context, batch: Batch, unavailable: set[str], checked: Checked) -> None:
     try:
-        with acquire_batch(context, batch_id, (BatchState.ASSIGNED,), manual=True) as lease:
+        with acquire_batch(context, batch.id, (BatchState.ASSIGNED,), manual=True, uses_store=False) as lease:
             if _merge_replicas(lease):
-                checked.merged.append(batch_id)
+                checked.merged.append(batch.id)
     except LeaseTaken:
         return  # the next call
     except LabelyardError as error:
-        _log.warning("%s: merging replicas: %s", batch_id, error)
-        checked.failed[batch_id] = str(error)
+        _log.warning("%s: merging replicas: %s", batch.id, error)
+        checked.failed[batch.id] = str(error)
+        if isinstance(error, _SERVER_ERRORS):
+            unavailable.add(batch.cvat or "")
 
 
 def _merge_replicas(lease: BatchLease) -> bool:
@@ -91,7 +104,7 @@ def _merge(lease: BatchLease, job: Job) -> str:
     lease.check()
     failpoint("check_quality.merging")
     try:
-        lease.cvat.merge_replicas(job.id)
+        lease.cvat.merge_replicas(job.id, deadline=_DEADLINE)
     except CvatUnauthorized:
         raise
     except CvatRefused as error:
@@ -103,18 +116,20 @@ def _merge(lease: BatchLease, job: Job) -> str:
 # --- reports ----------------------------------------------------------------------------------------------------------
 
 
-def _make_report(context: Context, due: QualityReport, unavailable: Collection[str], checked: Checked) -> None:
+def _make_report(context: Context, due: QualityReport, unavailable: set[str], checked: Checked) -> None:
     """Make a report and record it. It only reads what people drew; one that is made twice changes nothing."""
     with context.ledger.read_only() as tx:
         row, task_id = tasks.require_current(tx, due.batch_id)
     if row.cvat in unavailable:
         return
     try:
-        report = context.cvat(row.cvat).quality_report(task_id, deadline=_REPORT_DEADLINE)
+        report = context.cvat(row.cvat).quality_report(task_id, deadline=_DEADLINE)
     except LabelyardError as error:
         _log.warning("%s: quality report: %s", due.batch_id, error)
         checked.failed[due.batch_id] = str(error)
-        if not isinstance(error, CVAT_UNAVAILABLE):
+        if isinstance(error, _SERVER_ERRORS):
+            unavailable.add(row.cvat)
+        elif isinstance(error, CvatCrashed) or not error.retry:
             with context.ledger.transaction() as tx:
                 quality.record_no_report(tx, batches.get(tx, due.batch_id, lock=True), due.work_updated, error.happened)
         return

@@ -54,6 +54,8 @@ class _Round:
     """Whether failures are recorded. A batch that CVAT reported is asked for again by the next scheduled call."""
     usernames: dict[str, Mapping[int, str]] = field(default_factory=dict)
     """CVAT -> user id -> name."""
+    can_work: dict[str, Collection[str]] = field(default_factory=dict)
+    """CVAT -> the users who may get jobs; read where there are reviews."""
     rules: dict[str, ReviewRules | None] = field(default_factory=dict)
     """Dataset -> the rules of its reviews; None without reviews."""
     completed: list[str] = field(default_factory=list)
@@ -124,7 +126,12 @@ def _record_progress(found: _Round, batch: Batch) -> tuple[BatchState | None, bo
         found.usernames[row.cvat] = {user.id: user.username for user in cvat.users()}
     usernames, rules = found.usernames[row.cvat], _rules(found, batch)
     known, task = _get_task(found.context, cvat, batch, task_id)
-    if rules and batch.state is BatchState.ASSIGNED and review_jobs(found.context, batch, task, usernames, rules):
+    can_work = _can_work(found, cvat, row.cvat) if rules else ()
+    if (
+        rules
+        and batch.state is BatchState.ASSIGNED
+        and review_jobs(found.context, batch, task, usernames, can_work, rules)
+    ):
         known, task = _get_task(found.context, cvat, batch, task_id)
     failpoint("collect_finished.shown")
     with found.context.ledger.transaction() as tx:
@@ -137,7 +144,7 @@ def _record_progress(found: _Round, batch: Batch) -> tuple[BatchState | None, bo
         breakers.record_success(tx, row.cvat)
         if fresh.state in WITHOUT_A_RUN:
             fresh.error, fresh.next_step, fresh.attempts = None, None, 0
-        about = Reviewing(fresh, task.jobs, usernames, rules, set(usernames.values())) if rules else None
+        about = Reviewing(fresh, task.jobs, usernames, rules, can_work) if rules else None
         state, reason = _next_state(fresh.state, task, written, reviews.unfinished(tx, about) if about else set())
         if state is not None:
             batches.move(tx, fresh, state, reason)
@@ -145,6 +152,12 @@ def _record_progress(found: _Round, batch: Batch) -> tuple[BatchState | None, bo
         failpoint("collect_finished.written")
     failpoint("collect_finished.collected")
     return state, jobs_changed or state is not None
+
+
+def _can_work(found: _Round, cvat: Cvat, name: str) -> Collection[str]:
+    if name not in found.can_work:
+        found.can_work[name] = {user.username for user in cvat.assignable_users()}
+    return found.can_work[name]
 
 
 def _rules(found: _Round, batch: Batch) -> ReviewRules | None:

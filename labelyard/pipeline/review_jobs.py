@@ -7,13 +7,13 @@ the server has shown it. What a person changes meanwhile wins, and ends a step t
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from labelyard.context import Context
 from labelyard.domain.review import ReviewRules
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import Job, Task
-from labelyard.errors import LeaseTaken, SettingsError
+from labelyard.errors import LeaseTaken
 from labelyard.failpoints import failpoint
 from labelyard.ledger import batches, jobs, reviews
 from labelyard.ledger.reviews import PendingStep, Reviewing
@@ -23,36 +23,45 @@ from labelyard.pipeline.acquire_batch import BatchLease, acquire_batch
 _log = logging.getLogger(__name__)
 
 
-def review_jobs(context: Context, batch: Batch, task: Task, usernames: Mapping[int, str], rules: ReviewRules) -> bool:
+def review_jobs(
+    context: Context,
+    batch: Batch,
+    task: Task,
+    usernames: Mapping[int, str],
+    can_work: Collection[str],
+    rules: ReviewRules,
+) -> bool:
     """Do what is next in the reviews of a batch that people work on; return whether its task may have changed.
 
-    `task` is as the server showed it, `usernames` are the names of its users by id. While somebody else works on the
-    batch nothing is done: the next look does it. Raises CvatErrors.
+    `task` is as the server showed it, `usernames` are its users by id, `can_work` those who may get jobs. While
+    somebody else works on the batch nothing is done: the next look does it. Raises CvatErrors.
     """
     with context.ledger.read_only() as tx:
-        if not reviews.is_due(tx, Reviewing(batch, task.jobs, usernames, rules, set(usernames.values()))):
+        if not reviews.is_due(tx, Reviewing(batch, task.jobs, usernames, rules, can_work)):
             return False
     try:
         # As for a person: a pause does not stop people, and a failure is recorded by the caller.
-        with acquire_batch(context, batch.id, (BatchState.ASSIGNED,), manual=True) as lease:
-            _send(lease, _decide(lease, task.id, usernames, rules), usernames)
+        with acquire_batch(context, batch.id, (BatchState.ASSIGNED,), manual=True, uses_store=False) as lease:
+            _send(lease, _decide(lease, task.id, usernames, can_work, rules), usernames)
             return True
     except LeaseTaken as error:
         _log.info("%s: its reviews wait: %s", batch.id, error.what)
         return False
 
 
-def _decide(lease: BatchLease, task_id: int, usernames: Mapping[int, str], rules: ReviewRules) -> Sequence[PendingStep]:
+def _decide(
+    lease: BatchLease, task_id: int, usernames: Mapping[int, str], can_work: Collection[str], rules: ReviewRules
+) -> Sequence[PendingStep]:
     on_server = lease.cvat.jobs(task_id)
-    active = {user.username for user in lease.cvat.assignable_users()}
     with lease.ledger.read_only() as tx:
-        about = Reviewing(batches.get(tx, lease.batch_id), on_server, usernames, rules, active)
+        about = Reviewing(batches.get(tx, lease.batch_id), on_server, usernames, rules, can_work)
         rejected = reviews.rejected(tx, about)
     issues = _issues(lease, on_server, rejected)
     with lease.transaction() as tx:
         batch = batches.get(tx, lease.batch_id, lock=True)
         jobs.update_from_server(tx, batch, on_server, usernames)
-        steps = reviews.decide_all(tx, Reviewing(batch, on_server, usernames, rules, active, issues))
+        reviews.give_up_steps(tx, batch, set(usernames.values()))
+        steps = reviews.decide_all(tx, Reviewing(batch, on_server, usernames, rules, can_work, issues))
     failpoint("review_jobs.decided")
     return steps
 
@@ -70,9 +79,6 @@ def _issues(lease: BatchLease, on_server: Sequence[Job], rejected: Sequence[int]
 def _send(lease: BatchLease, steps: Sequence[PendingStep], usernames: Mapping[int, str]) -> None:
     ids = {name: user_id for user_id, name in usernames.items()}
     for one in steps:
-        if one.assignee is not None and one.assignee not in ids:
-            what = f"{lease.spec.cvat} has no user {one.assignee!r} any more"
-            raise SettingsError(what, where=f"{lease.batch_id}, job {one.job_id}", next_step="assign the job in CVAT")
         lease.check()
         shown = lease.cvat.move_job(one.job_id, one.step, ids[one.assignee] if one.assignee else None)
         failpoint("review_jobs.sent")

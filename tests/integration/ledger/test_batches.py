@@ -8,8 +8,8 @@ from sqlalchemy import func, select
 from labelyard.config import DatasetSpec
 from labelyard.domain.objects import StoredObject
 from labelyard.domain.states import INGESTING, BatchState, Event
-from labelyard.errors import LeaseLost, LeaseTaken, LedgerError
-from labelyard.ledger import Ledger, batches, history, leases, objects, outbox
+from labelyard.errors import LeaseLost, LeasePostponed, LeaseTaken, LedgerError
+from labelyard.ledger import Ledger, batches, breakers, history, leases, objects, outbox
 from labelyard.ledger.overview import overview
 from labelyard.ledger.tables import Object, OutboxEvent
 from tests.support.ledger_samples import Clock, an_object, closed_batch, dataset_spec, register
@@ -94,6 +94,17 @@ def test_the_lease_of_a_dead_worker_expires_and_it_cannot_extend_it_later(
     with ledger.transaction() as tx:
         leases.release(tx, "street-00001", "one")
         leases.extend(tx, "street-00001", "two", LEASE)
+
+
+def test_work_without_object_storage_does_not_wait_for_it(ledger: Ledger, spec: DatasetSpec) -> None:
+    closed_batch(ledger, spec)
+    with ledger.transaction() as tx:
+        for _ in range(3):
+            breakers.record_failure(tx, breakers.STORE, "it is away")
+    with pytest.raises(LeasePostponed, match="object storage"), ledger.transaction() as tx:
+        leases.acquire(tx, "street-00001", "one", INGESTING, LEASE)
+    with ledger.transaction() as tx:
+        assert leases.acquire(tx, "street-00001", "one", INGESTING, LEASE, uses_store=False).leased_by == "one"
 
 
 def test_a_batch_in_another_state_cannot_be_acquired(ledger: Ledger, spec: DatasetSpec) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC
+from pathlib import Path
 
 import pytest
 
+from labelyard.context import open_context
 from labelyard.domain.causes import Kind
 from labelyard.domain.tasks import Job, JobStatus, JobStep
 from labelyard.errors import LabelyardError
 from labelyard.ledger import jobs, reviews
+from labelyard.operations import adopt
 from labelyard.operations.explain import explain
 from labelyard.operations.figure_words import review_lines
 from labelyard.operations.figures import read_figures
@@ -19,6 +22,7 @@ from labelyard.orchestration.page_links import PageLinks
 from labelyard.pipeline import review_jobs
 from labelyard.pipeline.collect_finished import collect
 from tests.support.cvat_families import V1, V2, each_cvat
+from tests.support.fresh_ledger import create_ledger
 from tests.support.pictures import picture
 from tests.support.workspace import FIRST, AtFailpoint, Workspace, draw_and_complete, export, finish_jobs, ingest
 
@@ -236,3 +240,20 @@ def test_jobs_that_are_not_chosen_are_exported_without_a_review(workspace: Works
     start(workspace, share=0)
     finish_jobs(workspace)
     assert (workspace.line().state, where(workspace)) == ("completed", ("annotation completed", "ann"))
+
+
+@on_cvat_2
+def test_what_was_exported_before_a_rebuild_is_not_reviewed_again(workspace: Workspace, tmp_path: Path) -> None:
+    workspace.apply(annotators=["ann"])
+    workspace.put("0.jpg", picture(0))
+    workspace.close_batch()
+    ingest(workspace)
+    finish_jobs(workspace)
+    export(workspace)
+    url = create_ledger(tmp_path / "new.db")
+    with open_context(workspace.context.settings.model_copy(update={"ledger": url})) as context:
+        rebuilt = Workspace(context, workspace.bucket, workspace.s3, workspace.sandbox)
+        rebuilt.apply(annotators=["ann"], review={"reviewers": ["bob"]})
+        adopt.rebuild(context)
+        assert collect(context).completed == (FIRST,)
+        assert where(rebuilt) == ("annotation completed", "ann")

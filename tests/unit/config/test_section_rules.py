@@ -233,6 +233,13 @@ def test_quality_control_that_cvat_cannot_do_is_refused(section: str, problem: s
     assert any(problem in line for line in found), found
 
 
+@pytest.mark.parametrize("section", ["review: {reviewers: [bob]}", "preannotate: {from: coco}"])
+def test_replicas_fit_neither_reviews_nor_predictions(section: str) -> None:
+    text = GOOD.replace("annotators: [ada]", "annotators: [ada, ben]")
+    found = error_lines(f"{text}{section}\nquality: {{replicas: 2}}\n")
+    assert any("quality.replicas: " in line and "remove" in line for line in found), found
+
+
 def test_honeypots_need_jobs_that_share_no_frames() -> None:
     text = with_task("labels: [car]\nsegment_size: 10\noverlap: 2\n")
     found = error_lines(f"{text}quality: {{ground_truth: {{frames: 5, annotator: lee}}, honeypots: 1}}\n")

@@ -62,6 +62,12 @@ def test_a_coco_file_and_a_list_of_results_give_the_same_boxes(tmp_path: Path) -
         assert read(tmp_path, content) == ([expected], "")
 
 
+def test_copies_of_a_frame_get_the_same_predictions(tmp_path: Path) -> None:
+    honeypot = TargetImage(7, "in/a.jpg", 64, 48, 8)
+    found, warning = read(tmp_path, coco({"bbox": [1, 2, 10, 20]}), Targets((*IMAGES, honeypot), LABELS, {"car": 10}))
+    assert ([(one.frame, one.points) for one in found], warning) == ([(0, (1, 2, 11, 22)), (7, (1, 2, 11, 22))], "")
+
+
 def test_outlines_masks_and_skeletons(tmp_path: Path) -> None:
     square = [1, 1, 9, 1, 9, 9, 1, 9]
     content = [
