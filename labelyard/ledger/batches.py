@@ -13,7 +13,7 @@ from labelyard.domain.naming import batch_id, task_name
 from labelyard.domain.states import ENDED, WITHOUT_A_RUN, BatchState, Event, may_move
 from labelyard.errors import LedgerError, NotFound
 from labelyard.ledger import breakers, datasets, outbox
-from labelyard.ledger.database import Transaction, ledger_id
+from labelyard.ledger.database import FOR_UPDATE, Transaction, ledger_id
 from labelyard.ledger.history import record
 from labelyard.ledger.tables import Batch, Dataset, Object, OutboxEvent, Task
 
@@ -29,7 +29,7 @@ EVENT_OF_STATE = {
 
 def get(tx: Transaction, batch: str, *, lock: bool = False) -> Batch:
     """Return a batch by its id. Raises NotFound."""
-    found = tx.get(Batch, batch, with_for_update=lock, populate_existing=lock)
+    found = tx.get(Batch, batch, with_for_update=FOR_UPDATE if lock else None, populate_existing=lock)
     if found is None:
         raise NotFound(f"the ledger holds no batch {batch!r}", next_step="labelyard status")
     return found
@@ -51,7 +51,7 @@ def lock_all_open(tx: Transaction, dataset: str, *conditions: ColumnElement[bool
     datasets.lock(tx, dataset)
     query = select(Batch).where(Batch.dataset == dataset, Batch.state == BatchState.OPEN, *conditions)
     # Only a locking read sees that another transaction has just closed it, and its members then.
-    locking = query.order_by(Batch.number).with_for_update().execution_options(populate_existing=True)
+    locking = query.order_by(Batch.number).with_for_update(**FOR_UPDATE).execution_options(populate_existing=True)
     return tx.scalars(locking).all()
 
 
@@ -126,7 +126,7 @@ def members(tx: Transaction, batch: str, *, quarantined: bool = True, lock: bool
     """Return the objects of a batch by registration; `quarantined=False` leaves out the quarantined ones."""
     query = select(Object).where(Object.batch_id == batch).order_by(Object.id)
     query = query if quarantined else query.where(Object.quarantine_reason.is_(None))
-    return tx.scalars(query.with_for_update() if lock else query).all()
+    return tx.scalars(query.with_for_update(**FOR_UPDATE) if lock else query).all()
 
 
 def move(tx: Transaction, batch: Batch, state: BatchState, reason: str) -> None:
@@ -227,7 +227,7 @@ def without_run(tx: Transaction, *, quiet: timedelta) -> Sequence[Batch]:
             or_(unset_or_reached(Batch.last_event_at, now - quiet), Batch.last_event_at < Batch.not_before),
         )
         .order_by(Batch.changed_at)
-        .with_for_update(skip_locked=True, of=Batch)
+        .with_for_update(skip_locked=True, of=Batch, **FOR_UPDATE)
     )
     return list(breakers.limit_trials(tx, now, ((batch, batch.cvat or "") for batch in found)))
 
@@ -268,6 +268,16 @@ def publish_again(tx: Transaction, *, quiet: timedelta, queued: Container[str]) 
 def in_states(tx: Transaction, states: Iterable[BatchState]) -> Sequence[Batch]:
     """Return all batches in the given states, oldest first."""
     return tx.scalars(select(Batch).where(Batch.state.in_(list(states))).order_by(Batch.opened_at)).all()
+
+
+def ids_in_state(tx: Transaction, state: BatchState) -> Sequence[str]:
+    """Return the ids of all batches in a state, oldest first: of tens of thousands, which `with_ids` reads in part."""
+    return tx.scalars(select(Batch.id).where(Batch.state == state).order_by(Batch.opened_at, Batch.id)).all()
+
+
+def with_ids(tx: Transaction, ids: Collection[str]) -> Sequence[Batch]:
+    """Return these batches, oldest first."""
+    return tx.scalars(select(Batch).where(Batch.id.in_(ids)).order_by(Batch.opened_at, Batch.id)).all()
 
 
 def unset_or_reached(column: InstrumentedAttribute[datetime | None], moment: datetime) -> ColumnElement[bool]:

@@ -19,6 +19,13 @@ from labelyard.ledger.migration import check_revision
 from labelyard.ledger.tables import LedgerIdentity
 from labelyard.settings import is_installation, where_to_run
 
+FOR_UPDATE = {"key_share": True}
+"""How a row is locked that will change: FOR NO KEY UPDATE.
+
+FOR UPDATE would hold up whoever inserts a row that refers to it, so that registering (which locks the dataset, then its
+open batch) and closing (which locks the batch, then writes history of the dataset) could wait for each other.
+"""
+
 
 class Transaction(Session):
     """One transaction of the ledger: a SQLAlchemy session with `now`, the time on the database's clock."""

@@ -13,7 +13,7 @@ from sqlalchemy import delete, select
 from labelyard.domain.category_ids import assign_ids, recover_ids
 from labelyard.domain.schedules import Timing, Verb
 from labelyard.errors import NotFound
-from labelyard.ledger.database import Transaction
+from labelyard.ledger.database import FOR_UPDATE, Transaction
 from labelyard.ledger.history import record
 from labelyard.ledger.tables import Category, Dataset, DatasetVersion
 
@@ -27,7 +27,7 @@ def apply(tx: Transaction, spec: DatasetSpec) -> tuple[int, bool]:
     A file that says the same as the current version is not new. A retired dataset becomes active again.
     """
     document = _document(spec)
-    dataset = tx.get(Dataset, spec.name, with_for_update=True)
+    dataset = tx.get(Dataset, spec.name, with_for_update=FOR_UPDATE)
     if dataset is not None and dataset.retired_at is not None:
         dataset.retired_at = None
         record(tx, "reactivated", "its file was applied again", dataset=spec.name)
@@ -79,10 +79,9 @@ def is_retired(tx: Transaction, name: str) -> bool:
 def lock(tx: Transaction, name: str) -> Dataset:
     """Return the dataset, locked for this transaction. Call it before locking a batch or inserting an object.
 
-    The foreign key of an inserted object takes a shared lock on the dataset. Two transactions that hold it and both
-    wanted the exclusive lock would wait for each other. Raises NotFound.
+    So all transactions lock in the same order, and none waits for one that waits for it. Raises NotFound.
     """
-    found = tx.get(Dataset, name, with_for_update=True, populate_existing=True)
+    found = tx.get(Dataset, name, with_for_update=FOR_UPDATE, populate_existing=True)
     if found is None:
         raise _unknown(tx, name)
     return found
@@ -119,7 +118,7 @@ def categories(tx: Transaction, name: str) -> dict[str, int]:
 
 def recover_categories(tx: Transaction, spec: DatasetSpec, files: Iterable[Mapping[str, int]]) -> dict[str, int]:
     """Replace the category ids by those that the dataset's `files` use already; return the ids of all labels."""
-    tx.get_one(Dataset, spec.name, with_for_update=True)
+    tx.get_one(Dataset, spec.name, with_for_update=FOR_UPDATE)
     existing = categories(tx, spec.name)
     ids = recover_ids(files, [label.name for label in spec.task.labels], existing)
     if ids != existing:

@@ -10,7 +10,7 @@ from sqlalchemy import delete, exists, or_, select
 from labelyard.domain.quality import QualityReport, spread
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import Job, JobKind, JobStatus, Task
-from labelyard.ledger.database import Transaction
+from labelyard.ledger.database import FOR_UPDATE, Transaction
 from labelyard.ledger.history import record
 from labelyard.ledger.quality_tables import QualityJob
 from labelyard.ledger.quality_tables import QualityReport as ReportRow
@@ -104,7 +104,7 @@ def choose_assignees(
             row.chosen_assignee = truth
     replicas = {row.server_id: row for row in rows if row.kind is JobKind.REPLICA}
     if replicas:
-        dataset = tx.get_one(Dataset, batch.dataset, with_for_update=True)
+        dataset = tx.get_one(Dataset, batch.dataset, with_for_update=FOR_UPDATE)
         jobs = [as_job(row) for row in replicas.values()]
         for server_id, person in spread(jobs, annotators, dataset.jobs_assigned).items():
             replicas[server_id].chosen_assignee = person

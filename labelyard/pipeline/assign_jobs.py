@@ -92,6 +92,7 @@ def _choose(
     """Record what CVAT says of the jobs, choose an annotator for each free one, and return all jobs."""
     on_server = lease.cvat.jobs(_task_id(lease))
     with lease.transaction() as tx:
+        datasets.lock(tx, lease.spec.name)  # before the batch, as registering does: it counts the assigned jobs
         batch = batches.get(tx, lease.batch_id, lock=True)
         jobs.update_from_server(tx, batch, on_server, usernames)
         if lease.spec.quality.replicas:

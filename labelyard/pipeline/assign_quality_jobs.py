@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from labelyard.domain.tasks import Task
 from labelyard.failpoints import failpoint
-from labelyard.ledger import batches, quality
+from labelyard.ledger import batches, datasets, quality
 from labelyard.ledger.quality_tables import QualityJob
 from labelyard.pipeline.acquire_batch import BatchLease
 
@@ -31,6 +31,7 @@ def assign_quality_jobs(
     ground-truth job stays free.
     """
     with lease.transaction() as tx:
+        datasets.lock(tx, lease.spec.name)  # before the batch, as registering does
         batch = batches.get(tx, lease.batch_id, lock=True)
         quality.update_from_server(tx, batch, task, usernames)
         rows = quality.choose_assignees(tx, batch, truth, annotators)

@@ -95,10 +95,10 @@ def _collect(context: Context, to_check: Sequence[Batch], *, is_scheduled: bool)
 
 def _batches_to_check(context: Context) -> Sequence[Batch]:
     with context.ledger.read_only() as tx:
-        exported = batches.in_states(tx, (BatchState.EXPORTED,))
+        exported = batches.ids_in_state(tx, BatchState.EXPORTED)
         turn = int(tx.now.timestamp() // context.settings.deploy.collect_seconds)
         unfinished = batches.in_states(tx, (BatchState.ASSIGNED, BatchState.COMPLETED))
-        return [*unfinished, *rotating_subset(exported, _EXPORTED_AT_ONCE, turn)]
+        return [*unfinished, *batches.with_ids(tx, rotating_subset(exported, _EXPORTED_AT_ONCE, turn))]
 
 
 def _check_batch(found: _Round, batch: Batch) -> None:

@@ -46,6 +46,20 @@ def test_an_object_that_is_registered_while_the_batch_closes_is_in_the_next(ledg
     assert states(ledger) == {"street-00001": ("closed", 1, 1), "street-00002": ("open", 1, 1)}
 
 
+def test_closing_and_registering_never_wait_for_each_other(ledger: Ledger, spec: DatasetSpec) -> None:
+    register(ledger, spec, an_object(1))
+    with ThreadPoolExecutor(1) as pool:
+        with ledger.transaction() as tx:
+            batch = batches.get(tx, "street-00001", lock=True)
+            running = pool.submit(register, ledger, spec, an_object(2))
+            with suppress(NotYet):
+                running.result(timeout=1)  # it has locked the dataset, and waits for the batch
+            batches.close(tx, batch, "for the test")
+            tx.flush()
+        assert running.result() == 1
+    assert states(ledger) == {"street-00001": ("closed", 1, 1), "street-00002": ("open", 1, 1)}
+
+
 def test_a_marker_that_arrives_while_the_batch_closes_closes_nothing_twice(ledger: Ledger, spec: DatasetSpec) -> None:
     register(ledger, spec, an_object(1))
 
