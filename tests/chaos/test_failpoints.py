@@ -41,6 +41,8 @@ HALF_THE_FRAMES = {"cvat_faults": ({"on": DATA, "short": 0.5, "times": 2},)}
 STALE_EXPORT = {"stale_export": True, "cvat_faults": (DELAYED_EXPORT,)}
 DELETION = FaultyUpload("2.jpg", None, 0.0, "once", once_registered=True)
 NO_IMAGE = {"uploads": (FaultyUpload("0.jpg", -1, 0.0, "once"),)}
+_TRIES = 3
+"""Some failpoints need a creation that takes effect between two requests; on a busy machine a run may miss that."""
 LATE_CREATION = (
     {"on": CREATE, "delay": 1.3, "times": 1},
     {"on": "DELETE /api/v1/tasks/*", "delay": 0.8, "times": 1},  # the batch ends only after that creation
@@ -127,8 +129,12 @@ def check(environment: Environment, name: str) -> None:
     seed = 10_000 + list(failpoints.FAILPOINTS).index(name)
     twice_in_a_row = 2 * (WorkerFault("watch", name), WorkerFault("run", name))
     plan = replace(NO_FAULTS, seed=seed, worker_faults=twice_in_a_row, **REACHED_BY.get(name, {}))
-    outcome = run_plan(environment, plan)
-    assert (outcome.violations, outcome.faults["died at a failpoint"] > 0) == ((), True), outcome.log
+    for _ in range(_TRIES):
+        outcome = run_plan(environment, plan)
+        assert outcome.violations == (), outcome.log
+        if outcome.faults["died at a failpoint"]:
+            return
+    pytest.fail(f"{name} was not reached in {_TRIES} runs: {outcome.log}")
 
 
 @pytest.mark.parametrize("name", tiered())
