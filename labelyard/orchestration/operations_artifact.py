@@ -139,7 +139,7 @@ def _finished(seen: Figures, links: PageLinks) -> str:
         for one in seen.releases
     ]
     images = f"{count(found.images, 'image')} in {count(found.batches, 'batch', 'es')}"
-    today = f", {count(seen.days[-1].finished, 'image')} of them today" if seen.days[-1].finished else ""
+    today = f", {seen.days[-1].finished:,} of them today" if seen.days[-1].finished else ""
     lines = [f"**{images}**{today}, {count(total, 'annotation')}", *([by_class] if by_class else []), *releases]
     return _list("Finished", iter(lines if releases else [*lines, "No release yet"]))
 
