@@ -51,7 +51,7 @@ def lock_all_open(tx: Transaction, dataset: str, *conditions: ColumnElement[bool
     datasets.lock(tx, dataset)
     query = select(Batch).where(Batch.dataset == dataset, Batch.state == BatchState.OPEN, *conditions)
     # Only a locking read sees that another transaction has just closed it, and its members then.
-    locking = query.order_by(Batch.number).with_for_update(**FOR_UPDATE).execution_options(populate_existing=True)
+    locking = query.order_by(Batch.number).with_for_update(key_share=True).execution_options(populate_existing=True)
     return tx.scalars(locking).all()
 
 
@@ -126,7 +126,7 @@ def members(tx: Transaction, batch: str, *, quarantined: bool = True, lock: bool
     """Return the objects of a batch by registration; `quarantined=False` leaves out the quarantined ones."""
     query = select(Object).where(Object.batch_id == batch).order_by(Object.id)
     query = query if quarantined else query.where(Object.quarantine_reason.is_(None))
-    return tx.scalars(query.with_for_update(**FOR_UPDATE) if lock else query).all()
+    return tx.scalars(query.with_for_update(key_share=True) if lock else query).all()
 
 
 def move(tx: Transaction, batch: Batch, state: BatchState, reason: str) -> None:
@@ -227,7 +227,7 @@ def without_run(tx: Transaction, *, quiet: timedelta) -> Sequence[Batch]:
             or_(unset_or_reached(Batch.last_event_at, now - quiet), Batch.last_event_at < Batch.not_before),
         )
         .order_by(Batch.changed_at)
-        .with_for_update(skip_locked=True, of=Batch, **FOR_UPDATE)
+        .with_for_update(skip_locked=True, of=Batch, key_share=True)
     )
     return list(breakers.limit_trials(tx, now, ((batch, batch.cvat or "") for batch in found)))
 

@@ -15,7 +15,7 @@ from labelyard.domain.objects import StoredObject
 from labelyard.escaping import printable
 from labelyard.ledger import batches, datasets, same_content
 from labelyard.ledger.conditions import with_any_key
-from labelyard.ledger.database import FOR_UPDATE, Transaction, dialect_insert
+from labelyard.ledger.database import Transaction, dialect_insert
 from labelyard.ledger.history import record, record_each
 from labelyard.ledger.tables import Batch, Object
 
@@ -176,7 +176,7 @@ def unregistered(tx: Transaction, dataset: str, found: Sequence[StoredObject]) -
 def of_key(tx: Transaction, bucket: str, key: str, *, lock: bool = False) -> Sequence[Object]:
     """Return every registered content of a key, oldest first; `lock` keeps an upload from beginning meanwhile."""
     query = select(Object).where(Object.bucket == bucket, Object.key == key).order_by(Object.id)
-    return tx.scalars(query.with_for_update(**FOR_UPDATE) if lock else query).all()
+    return tx.scalars(query.with_for_update(key_share=True) if lock else query).all()
 
 
 def _insert_unknown(tx: Transaction, spec: DatasetSpec, found: Sequence[StoredObject], via: str) -> Sequence[Object]:
@@ -235,7 +235,7 @@ def _earlier(tx: Transaction, dataset: str, rows: Sequence[Object]) -> Mapping[t
             Object.quarantine_reason.is_(None),
             Object.batch_id.is_not(None),
         )
-        .with_for_update(**FOR_UPDATE)
+        .with_for_update(key_share=True)
     )
     earlier: dict[tuple[str, str], list[Object]] = {}
     for old in tx.scalars(query) if rows else ():

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from labelyard.domain.objects import StoredObject
 from labelyard.ledger import objects
-from labelyard.ledger.database import FOR_UPDATE, Transaction
+from labelyard.ledger.database import Transaction
 from labelyard.ledger.history import record
 from labelyard.ledger.tables import Object
 
@@ -53,4 +53,4 @@ def _locked(tx: Transaction, dataset: str, wanted: Mapping[StoredObject, bool | 
         Object.refused_at.is_not(None),
         Object.key.in_([obj.key for obj in wanted]),
     )
-    return [row for row in tx.scalars(query.with_for_update(**FOR_UPDATE)) if row.stored in wanted]
+    return [row for row in tx.scalars(query.with_for_update(key_share=True)) if row.stored in wanted]

@@ -16,7 +16,7 @@ from labelyard.domain.objects import StoredObject
 from labelyard.domain.states import BatchState
 from labelyard.ledger import batches, datasets
 from labelyard.ledger.conditions import with_any_key
-from labelyard.ledger.database import FOR_UPDATE, Transaction
+from labelyard.ledger.database import Transaction
 from labelyard.ledger.history import record
 from labelyard.ledger.tables import Batch, Object
 
@@ -72,7 +72,7 @@ def _labelled(tx: Transaction, dataset: str, found: Sequence[StoredObject]) -> M
             # One that was overwritten before its upload is labelled nowhere. One that a person quarantined stays so.
             Object.quarantine_reason.is_(None) | Object.deleted_at.is_(None) | Object.upload_name.is_not(None),
         )
-        .with_for_update(of=Object, **FOR_UPDATE)
+        .with_for_update(of=Object, key_share=True)
     )
     by_key: dict[tuple[str, str], list[Object]] = {}
     for row in tx.scalars(query) if found else ():
@@ -88,7 +88,7 @@ def _same_size(labelled: Mapping[tuple[str, str], Iterable[Object]], obj: Stored
 def _exchange_etag(tx: Transaction, row: Object, obj: StoredObject) -> bool:
     """Give `row` the ETag of `obj`; a deleted row that had it gets the former one. Return False if it is in use."""
     identity = {"dataset": row.dataset, "bucket": obj.bucket, "key": obj.key, "etag": obj.etag}
-    other = tx.scalars(select(Object).filter_by(**identity).with_for_update(**FOR_UPDATE)).one_or_none()
+    other = tx.scalars(select(Object).filter_by(**identity).with_for_update(key_share=True)).one_or_none()
     if other is not None and other.deleted_at is None:
         return False
     former = row.etag
