@@ -53,7 +53,7 @@ from labelyard.domain.tasks import (
     UploadFile,
     User,
 )
-from labelyard.errors import CvatDisagrees, ExportFailed
+from labelyard.errors import CvatDisagrees, CvatRefused, ExportFailed
 
 QUIRKS = Quirks(
     task_assignee_field="assignee_id",
@@ -223,7 +223,7 @@ class V2(Quality):
         """Send the file, then poll the request. An unknown image or label fails it and changes nothing [2.73 0460]."""
         query, body = {"format": format_name, "location": "local"}, Multipart([], [("annotation_file", file)])
         start = Request("POST", f"{self.root}/tasks/{task_id}/annotations", query=query, body=body)
-        yield from self._finished(start)
+        yield from self._finished(start, failure=CvatRefused)
 
     # --- not supported -----------------------------------------------------------------------------------------------
 

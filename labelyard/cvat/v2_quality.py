@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from urllib.parse import quote
 
 from labelyard.cvat.decoding import decode, fetch, send
@@ -14,7 +14,7 @@ from labelyard.cvat.v2_values import SlowRequest, decode_quality_report, decode_
 from labelyard.cvat.v2_webhooks import Webhooks
 from labelyard.domain.quality import QualityReport
 from labelyard.domain.tasks import DataSpec, Receipt, UploadFile
-from labelyard.errors import CvatCrashed, CvatDisagrees, CvatUnreachable, UnclearAnswer
+from labelyard.errors import CvatCrashed, CvatDisagrees, CvatError, CvatUnreachable, UnclearAnswer
 
 
 class Quality(Webhooks):
@@ -45,12 +45,12 @@ class Quality(Webhooks):
         A start while one runs is 409 with the same id.
         """
         start = Request("POST", f"{self.root}/consensus/merges", json={"job_id": job_id})
-        yield from self._finished(start)
+        yield from self._finished(start, accept={409}, failure=CvatCrashed)
 
     def quality_report(self, task_id: int) -> Exchange[QualityReport]:
         """Let the server compare the jobs of a task with its ground truth; return the new report [2.73 1206-1210]."""
         start = Request("POST", f"{self.root}/quality/reports", json={"task_id": task_id}, idempotent=True)
-        ended = yield from self._finished(start)
+        ended = yield from self._finished(start, accept={409}, failure=CvatCrashed)
         found = yield from self._all("quality/reports", {"task_id": str(task_id)}, dict)
         reports = [one for one in found if ended.result in (one.get("id"), one.get("parent_id"))]
         try:
@@ -59,12 +59,14 @@ class Quality(Webhooks):
             what = f"the quality reports have an unknown shape ({type(error).__name__}: {error})"
             raise CvatDisagrees(what, where=f"task {task_id}") from error
 
-    def _finished(self, start: Request) -> Exchange[SlowRequest]:
-        """Start something and wait until it has finished."""
-        started = yield from send(start, accept={409})
+    def _finished(
+        self, start: Request, *, failure: type[CvatError], accept: Collection[int] = ()
+    ) -> Exchange[SlowRequest]:
+        """Start something and wait until it has finished. Raises `failure` if it has failed."""
+        started = yield from send(start, accept=accept)
         ended = yield from self._ended(self._progress_of(start, started))
         if ended.state == "failed":
-            raise CvatCrashed(one_line(ended.message), request=str(start))
+            raise failure(one_line(ended.message), request=str(start))
         return ended
 
     def _progress_of(self, start: Request, started: Response) -> Request:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from labelyard.cvat.exchange import Response
 from labelyard.cvat.v2 import V2
 from labelyard.domain.annotations import Annotations, Change, Shape, ShapeType
 from labelyard.domain.labels import Label
-from labelyard.domain.tasks import CreationState, JobStatus, Receipt, TaskSpec
+from labelyard.domain.tasks import CreationState, JobStatus, Receipt, TaskSpec, UploadFile
 from labelyard.domain.webhooks import WebhookSpec
 from labelyard.errors import CvatBusy, CvatCrashed, CvatNotFound, CvatRefused, CvatUnauthorized, InputError
 from tests.support.dialect_stepping import json_response, play, recorded, recorded_polls, response_of, value
@@ -66,6 +67,17 @@ def test_an_upload_returns_the_id_of_its_request_and_its_frames_and_jobs_follow(
     jobs = value(v2.jobs(14), response(120))
     assert (jobs[0].start_frame, jobs[0].stop_frame) == (0, 2)
     assert jobs[-1].stop_frame == len(frames) - 1
+
+
+def test_a_failed_import_is_refused_and_a_failed_merge_may_be_tried_again() -> None:
+    file = UploadFile("annotations.json", 2, lambda: BytesIO(b"{}"))
+    started, failed = json_response(202, {"rq_id": "an import"}), polled_responses(113)[-1]
+    with pytest.raises(CvatRefused, match="image_quality"):
+        value(v2.import_annotations(1, file, "COCO 1.0"), started, failed)
+    with pytest.raises(CvatRefused):
+        value(v2.import_annotations(1, file, "COCO 1.0"), json_response(409, {"rq_id": "an import"}))
+    with pytest.raises(CvatCrashed, match="image_quality"):
+        value(v2.merge_replicas(1), json_response(409, {"rq_id": "a merge"}), failed)
 
 
 def test_a_creation_without_an_image_quality_fails_with_a_reason_in_one_line() -> None:
