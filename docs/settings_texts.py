@@ -33,7 +33,7 @@ again. If a block does not exist, is of another type or lacks a field, or if Pre
 with an error that names block and field. `labelyard watch` waits for a Prefect that is away, `labelyard up` until a
 person has created the block, and a run is tried again. `labelyard status` and `open` need no block.
 
-Whoever can connect to a Prefect server without a login can read the secrets in its blocks. Give it one
+Anyone who can connect to a Prefect server without a login can read the secrets in its blocks. Give it a login
 (`PREFECT_SERVER_API_AUTH_STRING` for the server, `PREFECT_API_AUTH_STRING` for everything else); until then
 `labelyard doctor` warns. Notification channels of alerts are blocks too ([alerts.md](alerts.md)).
 """

@@ -1,7 +1,7 @@
 """Servers whose settings are in blocks of Prefect: what a block must hold, and how it becomes settings.
 
-Whoever talks to a server asks for `complete` settings. Only `orchestration` knows Prefect: it brings the function that
-reads a block (`read_with`).
+Code that talks to a server calls `complete` first. Only `orchestration` knows Prefect: it sets the function that reads
+a block (`read_with`).
 """
 
 from __future__ import annotations

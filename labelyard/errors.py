@@ -39,7 +39,7 @@ LabelyardError
 │   ├── LeaseTaken                  the batch is leased, paused or not in a state for this work
 │   │   └── LeasePostponed              it waits for a time or for a server; carries until when
 │   └── LeaseLost                   the lease expired and another run took the batch: stop at once
-├── NoPredictions                   a model, or its files, gave nothing that can be used: the batch goes on without
+├── NoPredictions                   a model, or its files, gave nothing that can be used: people label without
 ├── PlanOutdated                    what a plan saw has changed before its step was carried out
 ├── PrefectUnreachable      retry   Prefect's API does not answer, or answers with an error
 ├── AlertNotSent            retry   a channel did not accept an alert; carries no address and no secret
@@ -296,7 +296,7 @@ class LeaseLost(LedgerError):
 
 
 class NoPredictions(LabelyardError):
-    """A model, or its files in a bucket, gave nothing that can be used: the batch goes on without."""
+    """A model, or its files in a bucket, gave nothing that can be used: people label without predictions."""
 
 
 class PlanOutdated(LabelyardError):

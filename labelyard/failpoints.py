@@ -57,7 +57,7 @@ FAILPOINTS = {
     "preannotate_task.committed": "the predictions are committed; nothing is sent",
     "preannotate_task.sent": "CVAT has the predictions of a job; the ledger does not say so",
     "preannotate_task.recorded": "the ledger says which predictions CVAT has",
-    "preannotate_task.skipped": "the ledger says that the batch goes on without predictions",
+    "preannotate_task.skipped": "the ledger says that people label without predictions",
     "assign_jobs.chosen": "the annotator of each job is committed; nothing is sent",
     "assign_jobs.sent": "a job is assigned in CVAT; the ledger does not say so",
     "assign_jobs.recorded": "the ledger has one more assigned job",

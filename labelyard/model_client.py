@@ -7,14 +7,16 @@ server that sends a byte a minute hold a batch for days. Only asyncio can interr
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 from pydantic import SecretStr
 
 from labelyard.errors import NoPredictions, redact
+
+T = TypeVar("T")
 
 MAX_ANSWER_BYTES = 64 * 1024**2
 """The largest answer, and the most bytes of COCO files that are read for a batch."""
@@ -30,24 +32,20 @@ def ask_model(address: str, token: SecretStr | None, body: Mapping[str, Any], to
 
     A model that is starting is asked again a few times; redirects are not followed. Raises NoPredictions.
     """
-    try:
-        asyncio.run(_within(seconds, _ask(address, token, body, to)))
-    except TimeoutError:
-        raise NoPredictions(f"no answer within {seconds:.0f} s", where=redact(address)) from None
+    asyncio.run(_within(seconds, address, _ask(address, token, body, to)))
 
 
 def reach_model(address: str, token: SecretStr | None, seconds: float) -> int:
     """Return the status with which a model answers OPTIONS, which asks it for nothing. Raises NoPredictions."""
+    return asyncio.run(_within(seconds, address, _status(address, token)))
+
+
+async def _within(seconds: float, address: str, asking: Awaitable[T]) -> T:
     try:
-        status: int = asyncio.run(_within(seconds, _status(address, token)))
+        async with asyncio.timeout(seconds):
+            return await asking
     except TimeoutError:
         raise NoPredictions(f"no answer within {seconds:.0f} s", where=redact(address)) from None
-    return status
-
-
-async def _within(seconds: float, asking: Any) -> Any:
-    async with asyncio.timeout(seconds):
-        return await asking
 
 
 async def _ask(address: str, token: SecretStr | None, body: Mapping[str, Any], to: Path) -> None:

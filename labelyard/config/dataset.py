@@ -275,6 +275,11 @@ class DatasetSpec(Section):
         return self.review.reviewers if self.review else ()
 
     @property
+    def people(self) -> tuple[str, ...]:
+        """The user names of annotators and reviewers, each once."""
+        return tuple(dict.fromkeys((*self.annotators, *self.reviewers)))
+
+    @property
     def export_bucket(self) -> str:
         """The bucket of the exports."""
         return self.export.bucket or self.sources[0].bucket

@@ -66,7 +66,8 @@ class PreannotateSection(Section):
     timeout: Annotated[Duration, AfterValidator(_in_range)] = Field(
         default=timedelta(minutes=2), json_schema_extra={"default": "2m"}
     )
-    """How long a batch waits for its predictions in all, from 1s to 1h. Then it goes on without, and says so."""
+    """How long a batch waits for all of its predictions, from 1s to 1h. After that people label without predictions,
+    and the batch's page says so."""
 
     @model_serializer(mode="wrap")
     def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

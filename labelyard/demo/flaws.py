@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from labelyard.annotations.corrections import iou
 from labelyard.demo.photographs import Photograph, TrueBox
 from labelyard.domain.annotations import Shape, ShapeType
 from labelyard.domain.labels import Label
@@ -59,7 +60,4 @@ def _is_box(shape: Shape) -> bool:
 
 def _overlap(true: TrueBox, box: Shape) -> float:
     left, top, right, bottom = box.points
-    width, height = min(true.right, right) - max(true.left, left), min(true.bottom, bottom) - max(true.top, top)
-    shared = max(0.0, width) * max(0.0, height)
-    both = (true.right - true.left) * (true.bottom - true.top) + (right - left) * (bottom - top)
-    return shared / (both - shared) if both > shared else 0.0
+    return iou((true.left, true.top, true.right, true.bottom), (left, top, right, bottom))

@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from labelyard.domain.causes import Cause, Kind, counted, some
 from labelyard.domain.deadlines import BatchAtWork, Deadlines, LateBatch, late_batches, next_due, stage_words
+from labelyard.domain.review import HOW_TO_DECIDE
 from labelyard.domain.states import WITHOUT_A_RUN, BatchState
 
 TRIED_IN_VAIN = 5
@@ -300,7 +301,7 @@ def _of_reviews(seen: Situation) -> Iterator[Cause]:
             kind=Kind.REVIEW,
             dataset=dataset,
             reason=f"{counted(len(group), 'job', 'jobs')}, such as job {job.id} of {batch.id}: {job.undecided}",
-            next_step="in CVAT, complete the job to accept it, or give it to an annotator with the stage annotation",
+            next_step=HOW_TO_DECIDE,
             since=min(one.undecided_since or one.since for _, one in group),
             batches=tuple(dict.fromkeys(one.id for one, _ in group)),
             objects=len(group),

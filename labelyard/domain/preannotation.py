@@ -40,12 +40,11 @@ class PreannotationState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JobContent:
-    """What CVAT shows of a job: how many annotations of ours it holds, how many others, and whether it is untouched.
+    """What CVAT shows of a job: how many annotations it holds that are not ours, and whether it is untouched.
 
-    Before anything is sent, none is ours. A job is untouched while its status is annotation.
+    A job is untouched while its status is annotation.
     """
 
-    ours: int
     others: int
     untouched: bool = True
 

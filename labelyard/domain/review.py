@@ -18,6 +18,8 @@ from enum import StrEnum
 
 from labelyard.domain.tasks import JobStatus, JobStep
 
+HOW_TO_DECIDE = "in CVAT, complete the job to accept it, or give it to an annotator with the stage annotation"
+"""What a person does about a job whose review has come to no end."""
 MEASURED = 20
 """The acceptance rate of an annotator is that of so many jobs, the newest."""
 MEASURED_FROM = 5

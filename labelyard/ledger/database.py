@@ -22,8 +22,8 @@ from labelyard.settings import is_installation, where_to_run
 FOR_UPDATE = {"key_share": True}
 """How a row is locked that will change: FOR NO KEY UPDATE; in a query `with_for_update(key_share=True)`.
 
-FOR UPDATE would hold up whoever inserts a row that refers to it, so that registering (which locks the dataset, then its
-open batch) and closing (which locks the batch, then writes history of the dataset) could wait for each other.
+FOR UPDATE would block the insertion of rows that refer to it. Registering locks the dataset, then its open batch;
+closing locks the batch, then writes history of the dataset: they could wait for each other.
 """
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from labelyard.domain.assignment import AssignmentPolicy, PolicyState
 from labelyard.domain.tasks import Job, JobStatus
 from labelyard.ledger import reviews
-from labelyard.ledger.database import FOR_UPDATE, Transaction
+from labelyard.ledger.database import Transaction
 from labelyard.ledger.history import record
 from labelyard.ledger.tables import Batch, Dataset
 from labelyard.ledger.tables import Job as JobRow
@@ -64,7 +64,8 @@ def choose_assignees(
 ) -> Sequence[JobRow]:
     """Choose an annotator for every job without one; return all jobs of the batch.
 
-    Commit it before anything is sent: a run that resumes after a crash then sends the same choices.
+    The dataset must be locked (`datasets.lock`), because it counts the assigned jobs. Commit it before
+    anything is sent: a run that resumes after a crash then sends the same choices.
     """
     reviewed = reviews.jobs_in_review(tx, batch.id)
     rows = [
@@ -72,7 +73,7 @@ def choose_assignees(
         for row in of_batch(tx, batch.id)
         if row.chosen_assignee is None and not row.manual and row.server_id not in reviewed
     ]
-    dataset = tx.get_one(Dataset, batch.dataset, with_for_update=FOR_UPDATE)
+    dataset = tx.get_one(Dataset, batch.dataset)
     by_id = {row.server_id: row for row in rows}
     jobs = [Job(row.server_id, 0, row.start_frame, row.stop_frame) for row in rows]
     for choice in policy(jobs, annotators, PolicyState(dataset.jobs_assigned)):

@@ -45,20 +45,22 @@ def mark_sending(tx: Transaction, task_id: int, shapes: bytes, predicted: int, w
     row.state, row.shapes, row.predicted, row.warning = PreannotationState.SENDING, shapes, predicted, warning
 
 
-def mark_imported(tx: Transaction, task_id: int, shapes: bytes, predicted: int, reason: str | None) -> None:
-    """Record the shapes that CVAT has, and why they are not all of them."""
+def mark_imported(tx: Transaction, task_id: int, shapes: bytes, predicted: int, reason: str | None) -> Preannotation:
+    """Record the shapes that CVAT has, and why they are not all of them; return the row."""
     row = _unfinished(tx, task_id)
     row.state, row.finished_at, row.reason = PreannotationState.IMPORTED, tx.now, reason
     row.shapes, row.predicted = shapes, predicted
     _record(tx, row, "; ".join(filter(None, (f"{predicted} predictions from {row.source}", reason, row.warning))))
+    return row
 
 
-def mark_skipped(tx: Transaction, task_id: int, reason: str, warning: str | None = None) -> None:
-    """Record that people label without predictions, and why."""
+def mark_skipped(tx: Transaction, task_id: int, reason: str, warning: str | None = None) -> Preannotation:
+    """Record that people label without predictions, and why; return the row."""
     row = _unfinished(tx, task_id)
     row.state, row.finished_at, row.reason = PreannotationState.SKIPPED, tx.now, reason
     row.warning, row.shapes, row.predicted = warning or row.warning, None, 0
     _record(tx, row, f"without predictions: {reason}" + (f"; {row.warning}" if row.warning else ""))
+    return row
 
 
 def record_corrections(tx: Transaction, batch_id: str, corrections: dict[str, Any]) -> None:
@@ -75,7 +77,9 @@ def shortcoming(row: Preannotation) -> str | None:
 
 
 def _unfinished(tx: Transaction, task_id: int) -> Preannotation:
-    row = tx.get_one(Preannotation, task_id)
+    row = of_task(tx, task_id)
+    if row is None:
+        raise LedgerError("its task is abandoned")
     if row.state.is_final:
         raise LedgerError(f"its predictions are {row.state} already", where=row.batch_id)
     return row

@@ -10,7 +10,7 @@ from sqlalchemy import delete, exists, or_, select
 from labelyard.domain.quality import QualityReport, spread
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import Job, JobKind, JobStatus, Task
-from labelyard.ledger.database import FOR_UPDATE, Transaction
+from labelyard.ledger.database import Transaction
 from labelyard.ledger.history import record
 from labelyard.ledger.quality_tables import QualityJob
 from labelyard.ledger.quality_tables import QualityReport as ReportRow
@@ -96,7 +96,8 @@ def choose_assignees(
 ) -> Sequence[QualityJob]:
     """Choose a person for each job that has neither an assignee nor a choice; return all jobs.
 
-    `truth` gets the ground-truth job, None leaves it. Commit it before anything is sent.
+    `truth` gets the ground-truth job, None leaves it. The dataset must be locked (`datasets.lock`). Commit it
+    before anything is sent.
     """
     rows = [row for row in of_batch(tx, batch.id) if row.assignee is None and row.chosen_assignee is None]
     for row in rows:
@@ -104,7 +105,7 @@ def choose_assignees(
             row.chosen_assignee = truth
     replicas = {row.server_id: row for row in rows if row.kind is JobKind.REPLICA}
     if replicas:
-        dataset = tx.get_one(Dataset, batch.dataset, with_for_update=FOR_UPDATE)
+        dataset = tx.get_one(Dataset, batch.dataset)
         jobs = [as_job(row) for row in replicas.values()]
         for server_id, person in spread(jobs, annotators, dataset.jobs_assigned).items():
             replicas[server_id].chosen_assignee = person

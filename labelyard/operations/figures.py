@@ -134,6 +134,7 @@ def figures(tx: Transaction, dataset: str | None = None, zone: tzinfo = UTC) -> 
     cvats = sorted({spec.cvat for spec in specs})
     seen = read_situation(tx, dataset)
     now, found, down = seen.at, causes(seen), seen.outages
+    stopped = stopped_batches(found)
     waiting = workload.backlog(tx, dataset)
     edges = midnights(now, zone, DAYS_MEASURED)
     days = _days(tx, edges, now.astimezone(zone).date(), dataset, waiting.objects)
@@ -144,7 +145,7 @@ def figures(tx: Transaction, dataset: str | None = None, zone: tzinfo = UTC) -> 
         dataset=dataset,
         verdict=verdict(found, seen.late, at_work=waiting.batches, down=[one.label for one in down]),
         causes=found,
-        late=[one for one in seen.late if one.id not in stopped_batches(found)],
+        late=[one for one in seen.late if one.id not in stopped],
         arriving=_arriving(tx, now, dataset, waiting),
         people=list(_people(jobs, edges[-2], monday(now, zone))),
         finished=workload.finished(tx, dataset),

@@ -173,8 +173,7 @@ def _accounts(context: Context, spec: DatasetSpec) -> Iterator[Difference]:
     cvat = context.cvat(spec.cvat)
     users = {user.username: user.is_active for user in cvat.users()}
     assignable = {user.username for user in cvat.assignable_users()}
-    people = [*spec.annotators, *(name for name in spec.reviewers if name not in spec.annotators)]
-    yield from plan_accounts(spec.name, spec.cvat, people, users, assignable)
+    yield from plan_accounts(spec.name, spec.cvat, spec.people, users, assignable)
 
 
 def _unregistered(context: Context, spec: DatasetSpec) -> Iterator[Difference]:

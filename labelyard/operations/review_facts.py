@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from labelyard.domain.review import Phase, ReviewResult
+from labelyard.domain.review import HOW_TO_DECIDE, Phase, ReviewResult
 from labelyard.escaping import printable
 from labelyard.ledger import Transaction, reviews
 from labelyard.ledger.review_tables import Review, ReviewVerdict
-
-_DECIDE = "in CVAT, complete the job to accept it, or give it to an annotator with the stage annotation"
 
 
 def review_facts(tx: Transaction, batch: str) -> Iterator[str]:
@@ -18,7 +16,7 @@ def review_facts(tx: Transaction, batch: str) -> Iterator[str]:
     for job, review in reviews.of_batch(tx, batch).items():
         if review.selected:
             verdicts = "".join(f"; {printable(verdict_words(one))}" for one in said.get(job, ()))
-            next_step = f"\n  next: {_DECIDE}" if review.problem else ""
+            next_step = f"\n  next: {HOW_TO_DECIDE}" if review.problem else ""
             yield f"job {job}: {printable(review_words(review))}{verdicts}{next_step}"
 
 

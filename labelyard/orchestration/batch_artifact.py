@@ -20,7 +20,7 @@ from labelyard.markdown import advice, code, link, table
 from labelyard.operations.moments import moment, moment_and_zone
 from labelyard.operations.review_facts import verdict_words
 from labelyard.orchestration.batch_quality import quality_markdown
-from labelyard.orchestration.page_links import OPERATIONS, PageLinks, dataset_key
+from labelyard.orchestration.page_links import OPERATIONS, PageLinks, dataset_key, job_link
 
 _MOST_OBJECTS = 200
 _MOST_EVENTS = 12
@@ -91,7 +91,7 @@ def _job(row: Job, task_url: str, zone: tzinfo) -> tuple[str, ...]:
     since = row.assigned_at if row.status is JobStatus.ANNOTATION and row.assigned_at else row.status_since
     notes = [*(["by hand"] if row.manual else []), *([f"sent back {row.returned} times"] if row.returned else [])]
     return (
-        link(str(row.server_id), f"{task_url}/jobs/{row.server_id}" if task_url else ""),
+        job_link(row.server_id, task_url),
         f"{row.start_frame}-{row.stop_frame}",
         code(row.assignee or "nobody"),
         row.status.value,
@@ -108,7 +108,7 @@ def _reviews(tx: Transaction, batch_id: str, rows: Sequence[Job], task: Task | N
     url = (task.url or "") if task else ""
     shown = (
         (
-            link(str(row.server_id), f"{url}/jobs/{row.server_id}" if url else ""),
+            job_link(row.server_id, url),
             code(known[row.server_id].annotator or "-"),
             code(known[row.server_id].reviewer or "-"),
             str(known[row.server_id].round or "-"),

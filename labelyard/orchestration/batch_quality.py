@@ -7,7 +7,8 @@ from labelyard.domain.tasks import JobKind
 from labelyard.ledger import jobs, quality
 from labelyard.ledger.database import Transaction
 from labelyard.ledger.quality_tables import QualityJob, QualityReport
-from labelyard.markdown import code, link, table
+from labelyard.markdown import code, table
+from labelyard.orchestration.page_links import job_link
 
 _FIGURES = ("job", "person", "frames", "accuracy", "precision", "recall", "conflicts")
 
@@ -27,7 +28,7 @@ def _job(row: QualityJob, task_url: str) -> tuple[str, ...]:
     status = "accepted" if row.accepted else row.status.value
     frames = f"{row.start_frame}-{row.stop_frame}" if row.kind is JobKind.REPLICA else "chosen ones"
     merged = ", not needed any more" if row.merged_at else ""
-    return _link(row.server_id, task_url), purpose, frames, code(row.assignee or "nobody"), status + merged
+    return job_link(row.server_id, task_url), purpose, frames, code(row.assignee or "nobody"), status + merged
 
 
 def _report(report: QualityReport | None, people: dict[int, str | None], task_url: str) -> str:
@@ -39,7 +40,7 @@ def _report(report: QualityReport | None, people: dict[int, str | None], task_ur
         waits = "CVAT compares once the ground-truth job is completed and accepted, and the batch is labelled."
         return failed or waits
     jobs_of = {int(job): JobQuality.of(found) for job, found in report.figures["jobs"].items()}
-    lines = [_line(_link(job, task_url), people.get(job), found) for job, found in sorted(jobs_of.items())]
+    lines = [_line(job_link(job, task_url), people.get(job), found) for job, found in sorted(jobs_of.items())]
     total = _line("all", "", JobQuality.of(report.figures["task"]))
     outdated = "The work has changed since this report." if report.made_for != report.work_updated else ""
     return "\n\n".join(filter(None, (table(_FIGURES, [*lines, total]), outdated, failed)))
@@ -49,7 +50,3 @@ def _line(job: str, person: str | None, found: JobQuality) -> tuple[str, ...]:
     shares = (f"{share:.1%}" for share in (found.accuracy, found.precision, found.recall))
     who = "" if person == "" else code(person or "nobody")
     return job, who, str(found.frames), *shares, str(found.conflicts)
-
-
-def _link(job: int, task_url: str) -> str:
-    return link(str(job), f"{task_url}/jobs/{job}" if task_url else "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from labelyard.markdown import slug
+from labelyard.markdown import link, slug
 
 OPERATIONS = "operations"
 """The key of the page of the installation."""
@@ -29,6 +29,11 @@ def release_key(dataset: str) -> str:
 def failure_key(subject: str) -> str:
     """Return the key of the page of a failure, of a batch or of labelyard."""
     return slug(f"failure-{subject}")
+
+
+def job_link(job: int, task_url: str) -> str:
+    """Return a link to a job in CVAT, its id alone where the address of its task is empty."""
+    return link(str(job), f"{task_url}/jobs/{job}" if task_url else "")
 
 
 @dataclass(frozen=True)

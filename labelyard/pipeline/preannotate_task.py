@@ -2,7 +2,8 @@
 
 The predictions are committed before they are sent, so that a run which resumes sends the same ones. CVAT has no key by
 which it would refuse a second copy: each job is read before, and gets only what it lacks. Where people have begun,
-nothing is written. A model that is away, or whose answer cannot be used, stops nothing: the batch goes on without.
+nothing is written. A model that is away, or whose answer cannot be used, stops nothing: people label without
+predictions.
 """
 
 from __future__ import annotations
@@ -31,7 +32,6 @@ from labelyard.errors import (
     CvatRefused,
     CvatUnauthorized,
     InputError,
-    LedgerError,
     NoPredictions,
 )
 from labelyard.failpoints import failpoint
@@ -89,7 +89,7 @@ class _Step:
     task_id: int
 
     def ask(self, source: str, seconds: float) -> None:
-        """Read the predictions and commit what fits, or that the batch goes on without."""
+        """Read the predictions and commit what fits, or that people label without predictions."""
         jobs, left_out = self.lease.cvat.jobs(self.task_id), LeftOutPredictions()
         try:
             if have_people_begun(self._content(job, Annotations()) for job in jobs):
@@ -121,21 +121,21 @@ class _Step:
     # --- what CVAT holds ---
 
     def _content(self, job: Job, wanted: Annotations) -> JobContent:
-        ours, others = self._divided(job.id, wanted)
+        others = self._others(job.id, wanted)
         count = len(others.shapes) + len(others.tracks) + len(others.tags)
-        return JobContent(len(ours.shapes), count, job.status is JobStatus.ANNOTATION)
+        return JobContent(count, job.status is JobStatus.ANNOTATION)
 
-    def _divided(self, job_id: int, wanted: Annotations) -> tuple[Annotations, Annotations]:
-        """Return which annotations of a job are ours, and which are not; a second copy of ours is neither.
+    def _others(self, job_id: int, wanted: Annotations) -> Annotations:
+        """Return the annotations of a job that are not ours; a second copy of ours is none of them.
 
         There is one if a request took effect long after its response was lost. It is deleted, unless people have begun.
         """
-        ours, rest = match_annotations(wanted, self.lease.cvat.annotations(job_id))
+        _, rest = match_annotations(wanted, self.lease.cvat.annotations(job_id))
         copies, others = match_annotations(wanted, rest)
         if copies.shapes and not (others.shapes or others.tracks or others.tags):
             self.lease.check()
             delete_annotations(self.lease.cvat, job_id, copies)
-        return ours, others
+        return others
 
     def _ours(self, job_id: int, wanted: Annotations) -> Annotations:
         return match_annotations(wanted, self.lease.cvat.annotations(job_id))[0]
@@ -198,24 +198,17 @@ class _Step:
         count = _count(found)
         part = f"only {count} of {wanted} are in the task: {reason}" if reason and count < wanted else None
         with self.lease.transaction() as tx:
-            preannotations.mark_imported(tx, self.row_id, pack(found), count, part)
-            outcome = self._outcome_of(preannotations.of_task(tx, self.row_id))
+            outcome = _outcome(preannotations.mark_imported(tx, self.row_id, pack(found), count, part))
         failpoint("preannotate_task.recorded")
         _log.info("%s: %d predictions are in task %d", self.lease.batch_id, count, self.task_id)
         return outcome
 
     def _skip(self, reason: str, warning: str | None = None) -> Preannotated:
         with self.lease.transaction() as tx:
-            preannotations.mark_skipped(tx, self.row_id, reason, warning)
-            outcome = self._outcome_of(preannotations.of_task(tx, self.row_id))
+            outcome = _outcome(preannotations.mark_skipped(tx, self.row_id, reason, warning))
         failpoint("preannotate_task.skipped")
         _log.warning("%s: people label without predictions: %s", self.lease.batch_id, reason)
         return outcome
-
-    def _outcome_of(self, row: Preannotation | None) -> Preannotated:
-        if row is None:
-            raise LedgerError("its task is abandoned", where=self.lease.batch_id)
-        return _outcome(row)
 
 
 def _outcome(row: Preannotation) -> Preannotated:

@@ -133,8 +133,7 @@ def _check_membership(cvat: Cvat, name: str) -> CheckResult:
 def _check_annotators(
     spec: DatasetSpec, users: Mapping[str, User], assignable: Collection[str], cvat: Cvat
 ) -> CheckResult:
-    annotators = [*spec.annotators, *(name for name in spec.reviewers if name not in spec.annotators)]
-    name, organization = f"annotators of {spec.name}", cvat.organization
+    name, annotators, organization = f"annotators of {spec.name}", spec.people, cvat.organization
     missing = [annotator for annotator in annotators if annotator not in users]
     inactive = [annotator for annotator in annotators if annotator in users and not users[annotator].is_active]
     invited = [one for one in annotators if one not in {*missing, *inactive} and one not in assignable]

@@ -15,9 +15,9 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
     ("jobs", "begun"),
     [
         ([], False),
-        ([JobContent(0, 0), JobContent(3, 0)], False),
-        ([JobContent(3, 0), JobContent(3, 1)], True),
-        ([JobContent(0, 0), JobContent(0, 0, untouched=False)], True),
+        ([JobContent(0), JobContent(0)], False),
+        ([JobContent(0), JobContent(1)], True),
+        ([JobContent(0), JobContent(0, untouched=False)], True),
     ],
 )
 def test_people_have_begun_where_something_is_not_ours_or_a_job_is_further(jobs: list[JobContent], begun: bool) -> None:
