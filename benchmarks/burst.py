@@ -5,7 +5,7 @@ duplicated. The peer is the script that one would write without labelyard: it li
 one group of 100 files after the other, on the same emulator and the same CVAT. It has every advantage: all files are in
 the bucket when its clock starts, and it keeps no ledger, checks nothing and sends no events.
 
-    python benchmarks/burst.py [--objects 10000] [--json FILE]
+    python benchmarks/burst.py [--objects 10000] [--cvat 2.73] [--json FILE]
 """
 
 from __future__ import annotations
@@ -46,12 +46,15 @@ _PEER_OBJECTS = 1000
 
 @click.command()
 @click.option("--objects", default=10_000, show_default=True, help="Files in the burst.")
+@click.option(
+    "--cvat", type=click.Choice(list(environment.ROLES)), default="2.73", show_default=True, help="The version of CVAT."
+)
 @click.option("--json", "to", type=click.Path(path_type=Path), help="Write the figures there too.")
-def main(*, objects: int, to: Path | None) -> None:
+def main(*, objects: int, cvat: str, to: Path | None) -> None:
     """Measure, and print a table. The exit status is 1 if something was lost or duplicated."""
     console, to, bodies = Console(), to and to.absolute(), pictures()
     batch = {"max_objects": GROUP, "quiet": "2s"}
-    with Progress(console=console, transient=True) as progress, labelyard_up(batch) as stack:
+    with Progress(console=console, transient=True) as progress, labelyard_up(batch, cvat) as stack:
         _warm(stack, bodies)
         keys = [f"in/{number // 1000:03d}/{number:06d}.jpg" for number in range(objects)]
         ours = _burst(stack, keys, bodies, progress)
@@ -62,7 +65,7 @@ def main(*, objects: int, to: Path | None) -> None:
         for done in script(stack, peer_keys):
             progress.advance(bar, done)
         peer = len(peer_keys) / (time.monotonic() - began)
-    result = {"objects": objects, "group": GROUP, **ours, "script_objects_per_second": round(peer, 1),
+    result = {"objects": objects, "group": GROUP, "cvat": cvat, **ours, "script_objects_per_second": round(peer, 1),
             "of_script": round(ours["objects_per_second"] / peer, 2), "differences": wrong,
             "load": round(os.getloadavg()[0], 1)}  # fmt: skip
     show(console, result)
@@ -159,7 +162,7 @@ def differences(stack: BenchmarkStack, keys: Sequence[str]) -> Iterator[str]:
 def script(stack: BenchmarkStack, keys: Sequence[str]) -> Iterator[int]:
     """Run the peer: tasks of 100 files, one after the other; yield the number of files of each finished task."""
     made, http = stack.environment, requests.Session()
-    api = f"{made.cvat_url}/api/v1"
+    api = f"{made.cvat_url}/api/v1" if made.cvat_version == "1.0.0" else f"{made.cvat_url}/api"
     login = http.post(
         f"{api}/auth/login", json={"username": environment.ACCOUNT, "password": made.password}, timeout=60
     )
@@ -177,7 +180,11 @@ def script(stack: BenchmarkStack, keys: Sequence[str]) -> Iterator[int]:
         _ok(http.post(f"{api}/tasks/{task_id}/data", data={"image_quality": 70}, files=files, timeout=600))
         while not (task := _ok(http.get(f"{api}/tasks/{task_id}", timeout=60)))["size"]:
             time.sleep(0.5)
-        for job in (job for segment in task["segments"] for job in segment["jobs"]):
+        if made.cvat_version == "1.0.0":
+            jobs = [job for segment in task["segments"] for job in segment["jobs"]]
+        else:
+            jobs = _ok(http.get(f"{api}/jobs", params={"task_id": task_id}, timeout=60))["results"]
+        for job in jobs:
             _ok(http.patch(f"{api}/jobs/{job['id']}", json={"assignee": next(people)}, timeout=60))
         yield len(some)
 
@@ -194,7 +201,8 @@ def show(console: Console, result: Mapping[str, Any]) -> None:
     table.add_row("a script, one group after the other", f"{result['script_objects_per_second']:.0f}", "1.00")
     console.print(table)
     console.print(
-        f"{result['objects']:,} objects in tasks of {result['group']}: after {result['put_seconds']:.0f} s all are put,"
+        f"{result['objects']:,} objects in tasks of {result['group']} on CVAT {result['cvat']}:"
+        f" after {result['put_seconds']:.0f} s all are put,"
         f" after {result['registered_seconds']:.0f} s in the ledger, after {result['seconds']:.0f} s in assigned tasks;"
         f" load {result['load']}"
     )

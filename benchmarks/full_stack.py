@@ -61,14 +61,14 @@ class BenchmarkStack:
 
 
 @contextmanager
-def labelyard_up(batch: Mapping[str, Any], **variables: str) -> Iterator[BenchmarkStack]:
+def labelyard_up(batch: Mapping[str, Any], cvat_version: str = "2.73", **variables: str) -> Iterator[BenchmarkStack]:
     """Start everything; end every process and remove every file when the context ends.
 
     `batch` is the `batch` section of the dataset file, `variables` are environment variables for all processes.
     """
     before = Path.cwd()
     with tempfile.TemporaryDirectory(prefix="labelyard-benchmark-", ignore_cleanup_errors=True) as folder:
-        made = environment.create_environment(Path(folder).resolve(), **_PRODUCTION_TIMES)
+        made = environment.create_environment(Path(folder).resolve(), cvat_version, **_PRODUCTION_TIMES)
         environment.enter_environment(made)
         # The process worker runs flows in the project's folder, which has no `.env`.
         os.environ.update({**made.settings, **variables})

@@ -34,6 +34,15 @@ def rewritten(content: Content, folder: Path) -> tuple[list[dict[str, Any]], Con
     return json.loads((folder / "street.json").read_text())["annotations"], FORMATS["coco"].read(folder, "street")
 
 
+def about(value: Any) -> Any:
+    """Return what equals a JSON value but for the last digits: a box is a corner and a size, so its sum is rounded."""
+    if isinstance(value, dict):
+        return {key: about(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [about(one) for one in value]
+    return pytest.approx(value) if isinstance(value, float) else value
+
+
 @pytest.mark.parametrize(
     ("members", "kinds"),
     [
@@ -63,4 +72,4 @@ def test_what_is_read_gives_the_same_annotations_again(
     folder = tmp_path_factory.mktemp("coco")
     first, found = rewritten(content, folder / "1")
     again, _ = rewritten(found, folder / "2")
-    assert again == first
+    assert again == about(first)
