@@ -17,11 +17,13 @@ from tests.support.emulator import StoreServer, run_emulator
 from tests.support.fresh_ledger import create_ledger
 from tests.support.postgres import create_database, drop_database, run_postgres
 from tests.support.postgres import create_ledger as create_postgres_ledger
+from tests.support.unsynchronized_ledgers import skip_synchronization
 
 # The certificates of all authorities are read once per process, not once per client.
 httpx._transports.default.create_ssl_context = cache(httpx.create_ssl_context)
 
 share_compiled_statements()
+skip_synchronization()
 
 # Jobs that a shell starts in the background ignore SIGINT, and so do all processes that they start: Prefect's process
 # worker would not stop.

@@ -217,16 +217,19 @@ class Database:
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute(f"PRAGMA synchronous={'NORMAL' if durable else 'OFF'}")
         self._add_missing_columns()
-        self._connection.executescript(SCHEMA)
+        self._connection.executescript(f"BEGIN; {SCHEMA} COMMIT;")
         self.events = Events()
         self._sequences: dict[str, int] = {row["name"]: row["value"] for row in self.all("SELECT * FROM sequence")}
         self._changed: set[str] = set()
 
     def _add_missing_columns(self) -> None:
         """Add the columns that the file of an older sandbox lacks."""
+        tables = self._connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        if not tables:
+            return
         current = sqlite3.connect(":memory:")
         current.executescript(SCHEMA)
-        for (table,) in self._connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+        for (table,) in tables:
             present = {row[1] for row in self._connection.execute(f'PRAGMA table_info("{table}")')}
             for _, name, kind, not_null, default, _ in current.execute(f'PRAGMA table_info("{table}")'):
                 if name not in present:
