@@ -72,10 +72,19 @@ def _within(wanted: Sequence[ImageReference], limits: PictureLimits) -> Iterator
 
 def _fetch(store: Store, one: ImageReference, folder: Path, until: float) -> Path | str:
     """Return the file of an image, named by its id, or why there is none."""
+    path = folder / str(one.id)
+    reason = _write(store, one, path, until)
+    if reason:
+        with suppress(OSError):
+            path.unlink()
+    return reason or path
+
+
+def _write(store: Store, one: ImageReference, path: Path, until: float) -> str:
+    """Write an image to a file. Return what went wrong, empty if nothing did."""
     obj = image_object(one)
     if obj is None:
         return "the release does not say where the file is"
-    path = folder / str(one.id)
     try:
         content = download(store, obj, path, until=until)
     except StoreError as error:
@@ -84,8 +93,4 @@ def _fetch(store: Store, one: ImageReference, folder: Path, until: float) -> Pat
         return _TOO_LATE
     except OSError as error:
         return f"the file cannot be written: {error.strerror}"
-    if one.sha256 not in (UNSET, content.sha256):
-        with suppress(OSError):
-            path.unlink()
-        return "the file is not that of the release"
-    return path
+    return "" if one.sha256 in (UNSET, content.sha256) else "the file is not that of the release"
