@@ -101,8 +101,8 @@ class AnnotationScreen:
 
     def _add(self, annotations: Sequence[Annotation]) -> None:
         names, size_of_image = self._names, self._sizes.get
-        places = [(one.image_id, one.category_id, one.bbox) for one in annotations]
-        for index, (one, (image, category, box)) in enumerate(zip(annotations, places, strict=True), self._count):
+        keys = [(one.image_id, one.category_id, one.bbox) for one in annotations]
+        for index, (one, (image, category, box)) in enumerate(zip(annotations, keys, strict=True), self._count):
             size = size_of_image(image)
             if size is None or category not in names:
                 self.doubtful.append(index)
@@ -123,7 +123,7 @@ class AnnotationScreen:
                 continue
             if not _is_clean(one, box, size, names[category]):
                 self.doubtful.append(index)
-        self._same_place.extend(list(map(hash, places)))  # as place_key
+        self._same_place.extend(list(map(hash, keys)))  # as place_key
         ids = [one.id for one in annotations]
         self.same_id.extend(ids)
         self.largest_id = max([self.largest_id, *ids])

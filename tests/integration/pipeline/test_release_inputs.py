@@ -56,13 +56,13 @@ def test_an_image_that_the_ledger_does_not_know_or_that_is_another_batchs_is_lef
     batch = add_batch(exported, "5.jpg")
     [of_other_batch] = json.loads(body(exported, key_of(exported, batch)))["images"]
 
-    def claim_more(document: dict[str, Any]) -> dict[str, Any]:
+    def with_more_images(document: dict[str, Any]) -> dict[str, Any]:
         unknown = {**document["images"][0], "file_name": "in/unknown.jpg", "coco_url": "s3://other/in/unknown.jpg"}
         document["images"] += [unknown | {"id": 91}, of_other_batch | {"id": 92}]
         document["annotations"] += [document["annotations"][0] | {"id": 900 + n, "image_id": n} for n in (91, 92)]
         return document
 
-    rewrite(exported, "street-00001", claim_more)
+    rewrite(exported, "street-00001", with_more_images)
     released = release(exported)
     assert (released.images, released.annotations) == (5, 5)
     assert released.left_out == {"not an object of its batch in the ledger": 2}

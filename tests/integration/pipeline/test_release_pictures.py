@@ -50,17 +50,17 @@ def bucket(store_server: StoreServer) -> Bucket:
 
 
 def test_images_are_read_and_what_cannot_be_read_has_a_reason(bucket: Bucket, tmp_path: Path) -> None:
-    good, gone, changed = (bucket.image(bytes([number]) * 9) for number in range(3))
+    good, deleted, changed = (bucket.image(bytes([number]) * 9) for number in range(3))
     other = bucket.image(b"other", sha256="0" * 64)
     nowhere = bucket.image(b"nowhere", coco_url=UNSET)
     bucket.s3.delete_object(Bucket=bucket.name, Key="2.jpg")
     bucket.s3.put_object(Bucket=bucket.name, Key="3.jpg", Body=b"new")
-    found = fetch_pictures(bucket.store, [good, gone, changed, other, nowhere], tmp_path / "pictures", LIMITS)
+    found = fetch_pictures(bucket.store, [good, deleted, changed, other, nowhere], tmp_path / "pictures", LIMITS)
     first = found.pop(good.id)
     assert isinstance(first, Path)
     assert first.read_bytes() == b"\0" * 9
     assert found == {
-        gone.id: "the object was deleted",
+        deleted.id: "the object was deleted",
         changed.id: "the object has another content now",
         other.id: "the file is not that of the release",
         nowhere.id: "the release does not say where the file is",
