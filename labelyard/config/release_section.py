@@ -80,6 +80,9 @@ class ReleaseSection(Section):
     report: bool = True
     """true: a release has report.html, with figures, plots and doubtful annotations. It needs the extra `report` where
     releases are made. `labelyard report` writes it from a fetched release at any time."""
+    report_pictures: bool = True
+    """true: report.html shows doubtful annotations as small pictures, parts of a few dozen images, inside of the page.
+    false: it names them in tables, for images that not every reader of a release may see."""
     licence: Line = ""
     """The licence of the dataset, such as CC-BY-4.0: for the dataset card and Croissant."""
     contact: Line = ""

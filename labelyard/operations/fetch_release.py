@@ -15,7 +15,7 @@ from msgspec import UNSET
 
 from labelyard.domain.objects import StoredObject, parse_address, s3_url
 from labelyard.errors import STORE_UNAVAILABLE, InputError, StoreError
-from labelyard.pipeline.release_files import LATEST, download, fetch_release, read_pointer
+from labelyard.pipeline.release_files import LATEST, download, fetch_release, image_object, read_pointer
 from labelyard.releases.layout import lay_out, splits_of
 from labelyard.releases.lines import digest_of
 from labelyard.releases.manifest import (
@@ -156,13 +156,12 @@ def _each(store: Store, wanted: Collection[ImageReference], folder: Path) -> Ite
 
 def _fetch_image(store: Store, one: ImageReference, folder: Path) -> int | str:
     """Return the bytes that were fetched, 0 if the image is there; or the reason why it is not."""
-    found = parse_address(one.coco_url) if one.coco_url is not UNSET else None
-    if found is None or not is_safe(one.file_name):
-        return "the release does not say where it is" if found is None else "its name cannot be a path in a folder"
+    obj = image_object(one)
+    if obj is None or not is_safe(one.file_name):
+        return "the release does not say where it is" if obj is None else "its name cannot be a path in a folder"
     path = folder / one.file_name
     if path.is_file() and _is_right(path, one):
         return 0
-    obj = StoredObject(*found, one.etag or "", one.size or None, version_id=one.version_id or None)
     part = path.with_name(f".{one.id}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ the newest release; it is written when all files of that are in the bucket: a re
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -27,9 +27,10 @@ from labelyard.failpoints import failpoint
 from labelyard.ledger import datasets, releases
 from labelyard.ledger.release_tables import Release
 from labelyard.pipeline.lease import extended_in_background, new_holder
-from labelyard.pipeline.release_files import LATEST, Pointer, fetch_release, published_image, read_pointer
+from labelyard.pipeline.release_files import LATEST, Pointer, fetch_file, fetch_release, published_image, read_pointer
 from labelyard.pipeline.release_images import ReleaseImages
 from labelyard.pipeline.release_inputs import fetch_inputs
+from labelyard.pipeline.release_pictures import PictureLimits, fetch_pictures
 from labelyard.releases.documents import ReleaseDocuments
 from labelyard.releases.facts import ReleaseFacts
 from labelyard.releases.lines import digest_of
@@ -40,7 +41,9 @@ from labelyard.releases.manifest import (
     PASSPORT,
     REPORT,
     UNLISTED,
+    ImageReference,
     Manifest,
+    read_manifest,
     references,
 )
 from labelyard.releases.merging import Merged, MergeOptions, merge
@@ -155,6 +158,7 @@ class _Building:
         self._context, self._spec, self._release, self._holder = context, spec, release, holder
         self._spool, self._folder = folder, folder / "release"
         self._previous: Manifest | None = None
+        self._pointed: Pointer | None = None
         self._wrote = False
 
     # --- the right to build it ---
@@ -193,7 +197,10 @@ class _Building:
             self._spec.release.contact, s3_url(self._release.bucket, self._release.prefix),
             max(batch.task_updated for batch in inputs.passport.batches),
         )  # fmt: skip
-        documents = ReleaseDocuments(facts, inputs.passport, self._spec.release.report)
+        documents = ReleaseDocuments(
+            facts, inputs.passport, self._wants_report,
+            self._fetch_pictures if self._holder and self._spec.release.report_pictures else None,
+        )  # fmt: skip
         with self._context.ledger.read_only() as tx:
             splits = releases.splits(tx, self._release.dataset)
         rule = self._spec.release.splits.rule()
@@ -202,10 +209,20 @@ class _Building:
             rule, before, splits, facts.info(), documents.write, formats=formats, previous_verified=True
         )
         merged = merge(inputs.sources, self._folder, options)
-        self._require_own_number()
+        self._require_own_number(merged.manifest)
         if key := self._context.settings.release_key:
             sign(self._folder, key)
         return merged
+
+    def _wants_report(self, folder: Path, manifest: Manifest) -> bool:
+        """Return whether the release in the folder gets a report: not if it is going to be forgotten as unchanged."""
+        written = {path: digest_of(folder / path).sha256 for path in _CONTENT_FILES}
+        written |= dict.fromkeys(manifest.formats, "")
+        repeats_previous = self._previous is not None and _content(self._previous) == written
+        return self._spec.release.report and not repeats_previous
+
+    def _fetch_pictures(self, _release: Path, wanted: Sequence[ImageReference]) -> Mapping[int, Path | str]:
+        return fetch_pictures(self._context.store, wanted, self._spool / "pictures", PictureLimits())
 
     def _fetch_previous(self) -> Path | None:
         """Return a folder with the files of the previous release, without its images."""
@@ -229,7 +246,12 @@ class _Building:
         return self._released(row, self._previous, {}, is_new=False)
 
     def upload(self) -> None:
-        """Write every file of the release into the bucket, those that say what it has last."""
+        """Write every file of the release into the bucket, those that say what it has last.
+
+        A release to which the pointer points already has them: nothing of it is overwritten.
+        """
+        if self._pointed:
+            return
         paths = [file.relative_to(self._folder).as_posix() for file in self._folder.rglob("*") if file.is_file()]
         for path in sorted(paths, key=lambda path: (path in UNLISTED, path)):
             self.check()
@@ -241,6 +263,8 @@ class _Building:
 
     def point(self) -> None:
         """Let `latest.json` name the release."""
+        if self._pointed:
+            return
         self.check()
         pointer = Pointer(self._release.dataset, self._release.number, self._release.prefix, self._manifest_sha256)
         content = msgspec.json.format(msgspec.json.encode(pointer)) + b"\n"
@@ -251,7 +275,8 @@ class _Building:
         images = map(published_image, references(self._folder))
         with self._context.ledger.transaction() as tx:
             releases.extend(tx, self._release.id, self._holder, timedelta(0))
-            releases.publish(tx, self._release.id, self._manifest_sha256, manifest.items, images)
+            sha256 = self._pointed.manifest_sha256 if self._pointed else self._manifest_sha256
+            releases.publish(tx, self._release.id, sha256, manifest.items, images)
 
     def released(self, merged: Merged) -> Released:
         """Return the release."""
@@ -278,15 +303,18 @@ class _Building:
     def _releases_folder(self) -> str:
         return self._release.prefix.removesuffix(f"{self._release.number}/")
 
-    def _require_own_number(self) -> None:
+    def _require_own_number(self, manifest: Manifest) -> None:
         """Raise InputError if the bucket has a release of this number, or a later one, that the ledger does not know.
 
-        The same content is our own: the run that wrote it died before the ledger said so.
+        The same content is our own: the run that wrote it died before the ledger said so. It stays as it is, even if
+        its documents would differ now: pictures of images that were there then, another version of labelyard.
         """
         found = read_pointer(self._context.store, self._release.bucket, self._releases_folder)
         if found is None or found.release < self._release.number:
             return
-        if found.release > self._release.number or found.manifest_sha256 != self._manifest_sha256:
+        if found.release == self._release.number and self._is_own(found, manifest):
+            self._pointed = found
+        else:
             raise InputError(
                 f"the bucket has a release {found.release} that the ledger does not know (its last one: "
                 f"{self._release.previous or 'none'}), and nothing of a release is overwritten",
@@ -294,6 +322,14 @@ class _Building:
                 next_step="labelyard rebuild, if the ledger was restored or rebuilt: it reads releases back. If "
                 "another installation wrote them: another release.prefix in the dataset file, then labelyard apply",
             )
+
+    def _is_own(self, pointer: Pointer, manifest: Manifest) -> bool:
+        """Return whether the release to which a pointer points has our content."""
+        folder = self._spool / "pointed"
+        key = pointer.prefix + MANIFEST
+        fetch_file(self._context.store, self._release.bucket, key, folder / MANIFEST, pointer.manifest_sha256)
+        found = read_manifest(folder)
+        return found.previous == manifest.previous and _content(found) == _content(manifest)
 
 
 def _content(manifest: Manifest) -> dict[str, str]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import math
+import time
 from pathlib import Path
 
 import msgspec
+from msgspec import UNSET
 
-from labelyard.domain.objects import StoredObject, s3_url
+from labelyard.domain.objects import StoredObject, parse_address, s3_url
 from labelyard.errors import InputError, ObjectDeleted
 from labelyard.ledger.releases import PublishedImage
 from labelyard.releases.lines import Digest, digest_of
@@ -40,11 +43,16 @@ def fetch_file(store: Store, bucket: str, key: str, to: Path, sha256: str | None
     raise InputError(what, where=where, next_step=next_step)
 
 
-def download(store: Store, obj: StoredObject, to: Path) -> Digest:
-    """Write an object to a file, and return its size and SHA-256. Raises StoreError, OSError."""
+def download(store: Store, obj: StoredObject, to: Path, *, until: float = math.inf) -> Digest:
+    """Write an object to a file, and return its size and SHA-256. Raises StoreError, OSError.
+
+    Raises TimeoutError if not all of it is there at `until`, a time of `time.monotonic`.
+    """
     digest, size = hashlib.sha256(), 0
     with to.open("wb") as file:
         for chunk in store.read(obj):
+            if time.monotonic() > until:
+                raise TimeoutError
             digest.update(chunk)
             size += file.write(chunk)
     return Digest(size, digest.hexdigest())
@@ -65,6 +73,12 @@ def fetch_release(store: Store, bucket: str, prefix: str, folder: Path, sha256: 
     if store.exists(bucket, prefix + SIGNATURE):
         fetch_file(store, bucket, prefix + SIGNATURE, folder / SIGNATURE, None)
     return manifest
+
+
+def image_object(one: ImageReference) -> StoredObject | None:
+    """Return the object that is an image of a release; None if the release does not say where it is."""
+    found = parse_address(one.coco_url) if one.coco_url is not UNSET else None
+    return StoredObject(*found, one.etag or "", one.size or None, version_id=one.version_id or None) if found else None
 
 
 def published_image(one: ImageReference) -> PublishedImage:

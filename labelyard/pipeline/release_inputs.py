@@ -90,7 +90,7 @@ def _read(
         export.batch_id, info.dataset_version, batch.cvat or "", info.task_id, export.task_updated, export.generation,
         s3_url(export.bucket, export.key), export.sha256, info.annotations_from,
         [_job(one, names) for one in info.jobs],
-        _iso(batch.opened_at), _iso(batch.closed_at), _iso(export.exported_at),
+        _iso(batch.opened_at), _iso(batch.closed_at), _iso(export.exported_at), info.warnings,
     )  # fmt: skip
     return images, facts
 
@@ -144,3 +144,4 @@ class _Info(msgspec.Struct):
     task_id: int
     annotations_from: str
     jobs: list[_JobInfo]
+    warnings: list[str] = []

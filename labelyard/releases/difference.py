@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Raw, Struct
 
+from labelyard.annotations.corrections import iou
 from labelyard.errors import InputError
 from labelyard.releases.ids import IdArray, among, key_of
 from labelyard.releases.lines import fields, items
@@ -231,11 +232,11 @@ def _overlap(one: _Box, two: _Box) -> float:
     """Return the intersection over union of two boxes; 1 if both are missing."""
     if one is None or two is None:
         return float(one is two)
-    width = min(one[0] + one[2], two[0] + two[2]) - max(one[0], two[0])
-    height = min(one[1] + one[3], two[1] + two[3]) - max(one[1], two[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    return width * height / (one[2] * one[3] + two[2] * two[3] - width * height)
+    return iou(_corners(one), _corners(two))
+
+
+def _corners(box: Sequence[float]) -> tuple[float, float, float, float]:
+    return box[0], box[1], box[0] + box[2], box[1] + box[3]
 
 
 def _array(values: array[int], kind: type[np.generic]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,16 +13,24 @@ from labelyard.releases.facts import ReleaseFacts
 from labelyard.releases.lines import fields
 from labelyard.releases.manifest import REPORT, Manifest, instances_path
 from labelyard.releases.passport import Passport
-from labelyard.releases.report import can_write_report, write_report
+from labelyard.releases.report import FetchFiles, can_write_report, write_report
+
+_MOST_PIXELS = 12_000_000
+"""Of an image while it is decoded for its picture, so that a release needs little memory: 36 MB in RGB."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReleaseDocuments:
-    """What is known of a release besides its content. `report` says whether it gets one."""
+    """What is known of a release besides its content.
+
+    `wants_report` says of the folder and the manifest whether it gets a report; `fetch` brings the images that this
+    shows, None: it has no pictures.
+    """
 
     facts: ReleaseFacts
     passport: Passport
-    report: bool = True
+    wants_report: Callable[[Path, Manifest], bool]
+    fetch: FetchFiles | None = None
 
     def write(self, folder: Path, manifest: Manifest, _changes: Difference) -> None:
         """Write the documents into the folder of the release; the report only if the extra `report` is installed."""
@@ -29,5 +38,5 @@ class ReleaseDocuments:
         categories = fields(folder / instances_path(next(iter(manifest.counts))))["categories"]
         write_card(folder, manifest, self.facts, categories)
         write_croissant(folder, manifest, self.facts)
-        if self.report and can_write_report():
-            write_report(folder, folder / REPORT, manifest=manifest)
+        if can_write_report() and self.wants_report(folder, manifest):
+            write_report(folder, folder / REPORT, fetch=self.fetch, most_pixels=_MOST_PIXELS, manifest=manifest)

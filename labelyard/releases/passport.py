@@ -41,7 +41,8 @@ class BatchFacts:
     """A batch that a release merges: its task in CVAT, and its export. Times are ISO 8601.
 
     `opened` is when its first object came, `closed` when it was complete, `exported` when its file was written.
-    `annotations_from` says where the annotations were read and whether CVAT's own export was equal.
+    `annotations_from` says where the annotations were read and whether CVAT's own export was equal. `warnings` are
+    those of the export: empty if it passed all checks without one. With an error it would not have been written.
     """
 
     batch: str
@@ -57,6 +58,7 @@ class BatchFacts:
     opened: str | None = None
     closed: str | None = None
     exported: str | None = None
+    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
 from labelyard.formats.checks.annotation_fields import content_key, place_key
-from labelyard.formats.checks.boxes import is_inside, largest_area
+from labelyard.formats.checks.boxes import OUTSIDE, is_inside, largest_area
 from labelyard.formats.checks.keypoints import keypoints_fault, named_keypoints, visible
 from labelyard.formats.checks.run_lengths import PIXEL_LIMIT, decompressed
 from labelyard.formats.checks.shapes import OF_BBOX, OF_SHAPE, edge_free
@@ -32,6 +32,8 @@ _Length = Annotated[float, Meta(gt=0, lt=COORDINATE_LIMIT)]
 _Number = Annotated[float, Meta(gt=-1e15, lt=1e15)]
 _MARGIN = 1.000001
 """Sums of floats differ a little with their order: what is as close to a limit is left to the rules."""
+_LEAST_SHARE = OF_SHAPE * _MARGIN
+"""An area that is more than this share of its bbox without the pixels on the edge is not too small for an outline."""
 
 
 class Mask(msgspec.Struct, gc=False):
@@ -98,14 +100,30 @@ class AnnotationScreen:
             self._add(annotations)  # type: ignore[arg-type]
 
     def _add(self, annotations: Sequence[Annotation]) -> None:
-        sizes, names, hashes = self._sizes, self._names, []
-        for index, one in enumerate(annotations, self._count):
-            image, category, box = one.image_id, one.category_id, one.bbox
-            size = sizes.get(image)
-            if size is None or category not in names or not _is_clean(one, box, size, names[category]):
+        names, size_of_image = self._names, self._sizes.get
+        keys = [(one.image_id, one.category_id, one.bbox) for one in annotations]
+        for index, (one, (image, category, box)) in enumerate(zip(annotations, keys, strict=True), self._count):
+            size = size_of_image(image)
+            if size is None or category not in names:
                 self.doubtful.append(index)
-            hashes.append(hash((image, category, box)))  # as place_key
-        self._same_place.extend(hashes)
+                continue
+            # Most annotations are one outline without keypoints: to ask here what `_is_clean` asks saves its calls.
+            shape, area, (x, y, width, height) = one.segmentation, one.area, box
+            if (
+                type(shape) is list
+                and len(shape) == 1
+                and not len(shape[0]) & 1
+                and one.keypoints is UNSET
+                and _LEAST_SHARE * (width - 2) * (height - 2) < area <= width * height
+                and x >= -OUTSIDE
+                and y >= -OUTSIDE
+                and x + width <= size[0] + OUTSIDE
+                and y + height <= size[1] + OUTSIDE
+            ):
+                continue
+            if not _is_clean(one, box, size, names[category]):
+                self.doubtful.append(index)
+        self._same_place.extend(list(map(hash, keys)))  # as place_key
         ids = [one.id for one in annotations]
         self.same_id.extend(ids)
         self.largest_id = max([self.largest_id, *ids])

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from labelyard.errors import InputError
-from labelyard.releases.manifest import IMAGES_FOLDER, Manifest, read_manifest
+from labelyard.releases.manifest import IMAGES_FOLDER, ImageReference, Manifest, read_manifest, references
 from labelyard.releases.report.doubts import DoubtKind, find_doubts
 from labelyard.releases.report.people import read_people
 from labelyard.releases.report.reading import Contents, read
 from labelyard.releases.report.summary import MainFigures, markdown, summarise
+from labelyard.releases.report.thumbnails import MOST_PIXELS, ImageFiles
 
-__all__ = ["MainFigures", "can_write_report", "main_figures", "markdown", "write_report"]
+__all__ = ["FetchFiles", "MainFigures", "can_write_report", "main_figures", "markdown", "write_report"]
+
+FetchFiles = Callable[[Path, Sequence[ImageReference]], Mapping[int, Path | str]]
+"""Returns the files of some images of a release in a folder, by their ids, or why there is none."""
 
 _PACKAGES = ("matplotlib", "jinja2")
 """What the extra `report` installs."""
@@ -36,13 +41,20 @@ def main_figures(folder: Path, manifest: Manifest | None = None) -> MainFigures:
 
 
 def write_report(
-    folder: Path, to: Path, *, images: Path | None = None, manifest: Manifest | None = None
+    folder: Path,
+    to: Path,
+    *,
+    images: Path | None = None,
+    fetch: FetchFiles | None = None,
+    most_pixels: int = MOST_PIXELS,
+    manifest: Manifest | None = None,
 ) -> MainFigures:
     """Write the report of a release to a file, and return its main figures.
 
     The same release gives the same bytes. `images` is the folder of the image files; without it that is `images` of the
-    release, if it has one. `manifest` is that of a release which is being written. Raises InputError for a folder that
-    is no release, if a package for plots is missing, or if the disk refuses.
+    release, if it has one. `fetch` brings the files of those images that the page shows, the worst first; none of them
+    is decoded to more than `most_pixels`. `manifest` is that of a release which is being written. Raises InputError for
+    a folder that is no release, if a package for plots is missing, or if the disk refuses.
     """
     if images is not None and not images.is_dir():
         raise InputError("there is no such folder", where=str(images), next_step="name the folder of the images")
@@ -54,8 +66,18 @@ def write_report(
     manifest, contents, doubts = _read(folder, manifest)
     if images is None and (folder / IMAGES_FOLDER).is_dir():
         images = folder / IMAGES_FOLDER
-    _write(to, render(folder, manifest, contents, doubts, read_people(folder), images))
+    if fetch is None and images is not None:
+        fetch = ImageFiles(images).find_all
+    files = fetch(folder, _shown(folder, contents, doubts)) if fetch else None
+    _write(to, render(folder, manifest, contents, doubts, read_people(folder), files, most_pixels))
     return summarise(manifest, contents, doubts)
+
+
+def _shown(folder: Path, contents: Contents, doubts: list[DoubtKind]) -> list[ImageReference]:
+    """Return the images of the doubtful annotations that the page shows, each once, in its order."""
+    order = {int(contents.images.id[one.image]): None for kind in doubts for one in kind.examples}
+    found = {one.id: one for one in references(folder) if one.id in order}
+    return [found[image] for image in order if image in found]
 
 
 def _read(folder: Path, manifest: Manifest | None) -> tuple[Manifest, Contents, list[DoubtKind]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from labelyard.releases.report.people import People
 from labelyard.releases.report.reading import Contents, ImageDetails, details
 from labelyard.releases.report.sections import about_attributes, about_images, about_labels, about_pairs, empty_images
 from labelyard.releases.report.summary import all_warnings, release_name, summarise
-from labelyard.releases.report.thumbnails import ImageFiles, Thumbnail, thumbnail
+from labelyard.releases.report.thumbnails import Thumbnail, thumbnail
 
 _EMPTY = 5
 _LONGEST = 300
@@ -37,14 +37,15 @@ _LONGEST = 300
 
 @dataclass(frozen=True, slots=True)
 class _Release:
-    """Everything that was read of a release."""
+    """Everything that was read of a release. `files` has the files of images by their ids, or why there is none."""
 
     folder: Path
     manifest: Manifest
     contents: Contents
     doubts: Sequence[DoubtKind]
     people: People | None
-    files: ImageFiles | None
+    files: Mapping[int, Path | str] | None
+    most_pixels: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +68,14 @@ def render(
     contents: Contents,
     doubts: list[DoubtKind],
     people: People | None,
-    images: Path | None,
+    files: Mapping[int, Path | str] | None,
+    most_pixels: int,
 ) -> bytes:
-    """Return the page of a release. `images` is the folder of its image files; None: there are none."""
-    release = _Release(folder, manifest, contents, doubts, people, ImageFiles(images) if images else None)
+    """Return the page of a release, with pictures unless `files` is None.
+
+    `files` has the files of images by their ids, or why there is none.
+    """
+    release = _Release(folder, manifest, contents, doubts, people, files, most_pixels)
     names = details(folder, _wanted(release))
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("labelyard.releases.report", "."),
@@ -148,10 +153,10 @@ def _example(release: _Release, one: Doubt, names: dict[int, ImageDetails]) -> _
     named = names.get(image) or ImageDetails("?", "", None)
     picture: Thumbnail | str = ""
     if release.files is not None:
-        path = release.files.find(named.file_name, named.split)
+        file = release.files.get(image, "the file is missing")
         size = float(contents.images.width[one.image]), float(contents.images.height[one.image])
         boxes = [contents.boxes.box[row].tolist() for row in one.rows if contents.boxes.is_box[row]]
-        picture = thumbnail(path, size, boxes) if path else "the file is missing"
+        picture = thumbnail(file, size, boxes, release.most_pixels) if isinstance(file, Path) else file
     labels = dict.fromkeys(contents.labels[contents.boxes.label[row]] for row in one.rows)
     job = int(contents.boxes.job[one.rows[0]]) if one.rows else -1
     return _Example(

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
-from labelyard.releases.manifest import is_safe
+from labelyard.releases.manifest import ImageReference, is_safe
 from labelyard.releases.report.blocks import TIMES
 
 Box = Sequence[float]
@@ -21,7 +22,12 @@ SIDE = 240
 """Pixels of the longer side."""
 _LEAST_VIEW = 48.0
 _AROUND = 2.2
-_MOST_PIXELS = 80_000_000
+MOST_PIXELS = 80_000_000
+"""Of an image while it is decoded, unless a caller says less. Large JPEGs are decoded at a fraction of their size."""
+_LEAST_FRACTION = 8
+_TURNED = (5, 6, 7, 8)
+"""Orientations of EXIF that swap width and height."""
+_RESIZED_AS_THEY_ARE = ("RGB", "RGBA", "L", "CMYK")
 _QUALITY = 62
 
 
@@ -41,6 +47,10 @@ class ImageFiles:
 
     folder: Path
 
+    def find_all(self, _release: Path, wanted: Sequence[ImageReference]) -> dict[int, Path | str]:
+        """Return the files of images of a release, by their ids, or why there is none."""
+        return {one.id: self.find(one.file_name, one.split) or "the file is missing" for one in wanted}
+
     def find(self, file_name: str, split: str) -> Path | None:
         """Return the file of an image; None if it is missing or its name could lead out of the folder."""
         if not is_safe(file_name):
@@ -52,42 +62,68 @@ class ImageFiles:
             return None
 
 
-def thumbnail(path: Path, size: tuple[float, float], boxes: Sequence[Box]) -> Thumbnail | str:
+def thumbnail(
+    path: Path, size: tuple[float, float], boxes: Sequence[Box], most_pixels: int = MOST_PIXELS
+) -> Thumbnail | str:
     """Return the part of an image around some boxes, the whole image if there are none, or why there is no picture.
 
     `size` is what the annotations take for the size of the image: its own, or that after the turn which its EXIF asks
-    for.
+    for. No image is decoded to more than `most_pixels`.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as opened:
-                return _drawn(opened, size, boxes)
+                return _drawn(opened, size, boxes, most_pixels)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning):
         return "the file cannot be read as an image"
     except MemoryError:
         return "the file is too large"
 
 
-def _drawn(opened: Image.Image, size: tuple[float, float], boxes: Sequence[Box]) -> Thumbnail | str:
-    if opened.width * opened.height > _MOST_PIXELS:
-        return "the file has too many pixels"
+def _drawn(opened: Image.Image, size: tuple[float, float], boxes: Sequence[Box], most_pixels: int) -> Thumbnail | str:
     expected = int(size[0]), int(size[1])
-    image: Image.Image = opened
-    if opened.size != expected:
-        image = ImageOps.exif_transpose(opened)
-        if image.size != expected:
-            return f"the file is of another size: {opened.width} {TIMES} {opened.height} px"
+    is_turned = opened.size != expected
+    if is_turned and _turned_size(opened) != expected:
+        return f"the file is of another size: {opened.width} {TIMES} {opened.height} px"
     left, top, right, bottom = _view(expected, boxes)
     scale = min(SIDE / (right - left), SIDE / (bottom - top), 4.0)
+    _decode_at_a_fraction(opened, scale, most_pixels)
+    if opened.width * opened.height > most_pixels:
+        return "the file has too many pixels"
+    image = ImageOps.exif_transpose(opened) if is_turned else opened
     width, height = max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale))
-    small = _as_rgb(image.crop((left, top, right, bottom))).resize(
-        (width, height), Image.Resampling.BILINEAR, reducing_gap=2
-    )
+    across, down = image.width / expected[0], image.height / expected[1]
+    part = left * across, top * down, min(right * across, image.width), min(bottom * down, image.height)
+    small = _resized(image, (width, height), part)
     written = io.BytesIO()
     small.save(written, "JPEG", quality=_QUALITY, optimize=True)
     placed = [((x - left) * scale, (y - top) * scale, w * scale, h * scale) for x, y, w, h in boxes]
     return Thumbnail(base64.b64encode(written.getvalue()).decode(), width, height, placed)
+
+
+def _turned_size(opened: Image.Image) -> tuple[int, int]:
+    return opened.size[::-1] if opened.getexif().get(ExifTags.Base.Orientation) in _TURNED else opened.size
+
+
+def _decode_at_a_fraction(opened: Image.Image, scale: float, most_pixels: int) -> None:
+    """Let a JPEG be decoded at 1/2, 1/4 or 1/8: with twice the pixels that are shown, or fewer if it is large."""
+    wanted = 1
+    while wanted < _LEAST_FRACTION and (
+        wanted * 4 * scale <= 1 or opened.width * opened.height > most_pixels * wanted**2
+    ):
+        wanted *= 2
+    if wanted > 1:
+        opened.draft(None, (max(1, opened.width // wanted), max(1, opened.height // wanted)))
+
+
+def _resized(image: Image.Image, size: tuple[int, int], part: tuple[float, float, float, float]) -> Image.Image:
+    """Return a part of an image in another size, as RGB. The usual images are not copied before."""
+    if image.mode not in _RESIZED_AS_THEY_ARE:
+        left, top, right, bottom = int(part[0]), int(part[1]), math.ceil(part[2]), math.ceil(part[3])
+        image = _as_rgb(image.crop((left, top, right, bottom)))
+        part = part[0] - left, part[1] - top, part[2] - left, part[3] - top
+    return image.resize(size, Image.Resampling.BILINEAR, part, reducing_gap=2).convert("RGB")
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:

@@ -41,6 +41,7 @@ def test_the_passport_says_where_each_image_and_annotation_comes_from(exported: 
     lines = [json.loads(line) for line in (at / "passport.jsonl").read_text().splitlines()]
     [batch] = [line for line in lines if "task_id" in line]
     assert (batch["batch"], batch["generation"], batch["cvat"]) == ("street-00001", 1, "default")
+    assert batch["warnings"] == []
     [job] = batch["jobs"]
     assert isinstance(job["assignee"], int)
     of_images = [line for line in lines if "file_name" in line]

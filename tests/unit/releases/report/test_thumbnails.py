@@ -97,3 +97,25 @@ def test_files_are_found_by_name_or_below_their_split(tmp_path: Path) -> None:
 def test_a_pipe_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.png")
     assert ImageFiles(tmp_path).find("a.png", "train") is None
+
+
+def test_a_large_jpeg_is_decoded_at_a_fraction_and_its_box_stays_where_it_is(tmp_path: Path) -> None:
+    pixels = np.zeros((1201, 1603, 3), np.uint8)
+    pixels[600:800, 1200:1500] = 255
+    Image.fromarray(pixels).save(tmp_path / "a.jpg")
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    box = (1200, 600, 300, 200)
+    found = thumbnail(tmp_path / "a.jpg", (1603, 1201), [box], 500_000)
+    assert isinstance(found, Thumbnail)
+    grey = np.asarray(decoded(found).convert("L"))
+    ((x, y, width, height),) = found.boxes
+    assert grey[int(y) + 4 : int(y + height) - 4, int(x) + 4 : int(x + width) - 4].min() > 200
+    assert grey[: int(y) - 4].max() < 60
+    assert grey[:, : int(x) - 4].max() < 60
+    assert thumbnail(tmp_path / "a.png", (1603, 1201), [box], 500_000) == "the file has too many pixels"
+    assert thumbnail(tmp_path / "a.jpg", (1603, 1201), [box], 1_000) == "the file has too many pixels"
+
+
+def test_a_large_jpeg_that_exif_turns_is_shown_as_annotators_saw_it(tmp_path: Path) -> None:
+    path = picture(tmp_path / "a.jpg", (1600, 800), orientation=6)
+    assert decoded(thumbnail(path, (800, 1600), [], 500_000)).size == (SIDE // 2, SIDE)
