@@ -27,6 +27,7 @@ def set_up() -> None:
         create_pool(client, settings.pool)
         create_queue(client, settings.pool, "default", settings.runs_at_once)
         create_queue(client, settings.pool, "ingest", settings.batches_at_once)
+        create_queue(client, settings.pool, "export", settings.exports_at_once)
         create_queue(client, settings.pool, "housekeeping", None)
         delete_outdated_automations(client)
     register_block_types()
@@ -50,14 +51,14 @@ def create_pool(client: SyncPrefectClient, name: str) -> None:
 
 
 def worker_class() -> type[BaseWorker[Any, Any, Any]]:
-    """Return the class of the workers: the fast worker, or Prefect's process worker where it is not supported."""
+    """Return the class of the workers: the fast worker, or the process worker where it is not supported."""
     if is_supported():
         from labelyard.orchestration.fast_worker.worker import LabelyardWorker  # noqa: PLC0415 - needs one Prefect
 
         return LabelyardWorker
-    from prefect.workers.process import ProcessWorker  # noqa: PLC0415 - only where it is needed
+    from labelyard.orchestration.process_worker import LabelyardProcessWorker  # noqa: PLC0415 - only where it is needed
 
-    return ProcessWorker
+    return LabelyardProcessWorker
 
 
 def create_queue(client: SyncPrefectClient, pool: str, name: str, limit: int | None) -> None:

@@ -35,7 +35,8 @@ LabelyardError
 │   └── ObjectArchived              the object's storage class (GLACIER) cannot be read at once
 ├── LedgerError                     a request that the ledger does not allow
 │   ├── LedgerUnreachable   retry   the database does not answer, or is locked
-│   ├── LedgerBehind                code and schema differ: `labelyard db upgrade`
+│   ├── LedgerBehind                the schema is older than the code: `labelyard db upgrade`
+│   ├── LedgerAhead         retry   the schema is newer than the code: upgrade this labelyard; another one goes on
 │   ├── LeaseTaken                  the batch is leased, paused or not in a state for this work
 │   │   └── LeasePostponed              it waits for a time or for a server; carries until when
 │   └── LeaseLost                   the lease expired and another run took the batch: stop at once
@@ -276,7 +277,13 @@ class LedgerUnreachable(LedgerError):
 
 
 class LedgerBehind(LedgerError):
-    """Code and schema differ."""
+    """There is no schema yet, or one that is older than this labelyard: `labelyard db upgrade`."""
+
+
+class LedgerAhead(LedgerError):
+    """A newer labelyard has upgraded the schema, and this one cannot work with it any more."""
+
+    retry = True
 
 
 class LeaseTaken(LedgerError):

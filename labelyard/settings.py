@@ -60,9 +60,14 @@ class DeploySettings(BaseModel):
     housekeeping_seconds: float = Field(default=60, ge=1)
     """Interval of housekeeping (orphaned runs, open circuit breakers, no-op runs), in seconds."""
     batches_at_once: int = Field(default=4, ge=1)
-    """How many batches are ingested at the same time."""
+    """How many batches are ingested at the same time, on all workers together: the limit of the work queue `ingest`.
+
+    About four for each worker, as long as CVAT keeps up; deploy again after a change.
+    """
+    exports_at_once: int = Field(default=4, ge=1)
+    """The same for exports and the work queue `export`."""
     runs_at_once: int = Field(default=16, ge=1)
-    """How many other runs (exports, scheduled ones) are executed at the same time; housekeeping has no limit."""
+    """The same for all other runs and the work queue `default`; housekeeping has no limit."""
     heartbeat_timeout_seconds: int = Field(default=600, ge=30, lt=86400)
     """How long a run may miss its heartbeats before it is marked as Crashed, in seconds.
 

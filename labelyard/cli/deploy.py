@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from labelyard.orchestration import FAST_WORKER, PROCESS_WORKER
 from labelyard.orchestration.deploy import deploy_all
 from labelyard.orchestration.fast_worker import is_supported, slower_without
 from labelyard.settings import load_settings
@@ -24,8 +25,8 @@ def deploy(*, replace: bool) -> None:
         click.echo(f"The schedules of dataset files were not created: {without_schedules}")
         click.echo("  next: labelyard apply, where the ledger is")
     if is_supported():
-        click.echo(f"Start a worker: prefect worker start --pool {settings.deploy.pool} --type labelyard")
+        click.echo(f"Start a worker: prefect worker start --pool {settings.deploy.pool} --type {FAST_WORKER}")
         return
     click.echo(slower_without())
-    worker = f"prefect worker start --pool {settings.deploy.pool} --type process"
+    worker = f"prefect worker start --pool {settings.deploy.pool} --type {PROCESS_WORKER}"
     click.echo(f"Start a worker: PREFECT_WORKER_QUERY_SECONDS=2 {worker}")

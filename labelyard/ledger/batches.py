@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Container, Iterable, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, exists, func, or_, select
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
+from labelyard.domain.backoff import growing_waits
 from labelyard.domain.batching import UNGROUPED, BatchContents, BatchEvent, BatchingRules, decide
 from labelyard.domain.naming import batch_id, task_name
 from labelyard.domain.states import ENDED, WITHOUT_A_RUN, BatchState, Event, may_move
@@ -17,6 +18,8 @@ from labelyard.ledger.database import FOR_UPDATE, Transaction, ledger_id
 from labelyard.ledger.history import record
 from labelyard.ledger.tables import Batch, Dataset, Object, OutboxEvent, Task
 
+LONGEST_QUIET = timedelta(hours=1)
+"""The longest wait for a run until a batch is published again."""
 EVENT_OF_STATE = {
     BatchState.CLOSED: Event.BATCH_CLOSED,
     BatchState.CREATED: Event.BATCH_CLOSED,
@@ -211,9 +214,15 @@ def retry(tx: Transaction, batch: Batch) -> Event | None:
 def without_run(tx: Transaction, *, quiet: timedelta) -> Sequence[Batch]:
     """Return the batches that wait for a run and have none.
 
-    The last event of each is older than `quiet`, or older than a wait that is over: its run has ended.
+    The last event of each is older than `quiet`, doubled for each event in vain, or older than a wait that is over: its
+    run has ended.
     """
     now = tx.now
+    waits = growing_waits(quiet, LONGEST_QUIET)
+    overdue = [
+        and_(Batch.events_in_vain == in_vain, Batch.last_event_at <= now - wait) for in_vain, wait in enumerate(waits)
+    ]
+    overdue.append(and_(Batch.events_in_vain >= len(waits), Batch.last_event_at <= now - waits[-1]))
     found = tx.scalars(
         select(Batch)
         .join(Dataset, Dataset.name == Batch.dataset)
@@ -224,7 +233,7 @@ def without_run(tx: Transaction, *, quiet: timedelta) -> Sequence[Batch]:
             Batch.state.in_(EVENT_OF_STATE),
             unset_or_reached(Batch.leased_until, now),
             unset_or_reached(Batch.not_before, now),
-            or_(unset_or_reached(Batch.last_event_at, now - quiet), Batch.last_event_at < Batch.not_before),
+            or_(Batch.last_event_at.is_(None), Batch.last_event_at < Batch.not_before, *overdue),
         )
         .order_by(Batch.changed_at)
         .with_for_update(skip_locked=True, of=Batch, key_share=True)
@@ -254,13 +263,17 @@ def unreadable(tx: Transaction) -> bool:
 
 
 def publish_again(tx: Transaction, *, quiet: timedelta, queued: Container[str]) -> list[Batch]:
-    """Put another event into the outbox for each batch `without_run`, unless Prefect has a `queued` run for it."""
+    """Put another event into the outbox for each batch `without_run`, unless Prefect has a `queued` run for it.
+
+    Prefect may have an event for minutes before it creates its run, and more events would only delay that further. So
+    the wait for a run is doubled with each event that started none, until a run has the batch.
+    """
     again = []
     for batch in without_run(tx, quiet=quiet):
         if batch.id in queued:
-            batch.last_event_at = tx.now  # not checked again before `quiet` has passed
+            batch.last_event_at, batch.events_in_vain = tx.now, 0  # not checked again before `quiet` has passed
         else:
-            outbox.put(tx, batch, EVENT_OF_STATE[batch.state])
+            outbox.put(tx, batch, EVENT_OF_STATE[batch.state], in_vain=batch.events_in_vain + 1)
             again.append(batch)
     return again
 

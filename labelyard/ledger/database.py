@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from labelyard.errors import LedgerBehind
 from labelyard.ledger.declarative import Table
 from labelyard.ledger.engine import display_name, open_engine, parse_url, read_only, sqlite_file, translated_errors
-from labelyard.ledger.migration import check_revision
+from labelyard.ledger.migration import check_not_ahead, check_revision
 from labelyard.ledger.tables import LedgerIdentity
 from labelyard.settings import is_installation, where_to_run
 
@@ -51,8 +51,9 @@ class Transaction(Session):
 class Ledger:
     """The ledger at `url` (SQLite or PostgreSQL).
 
-    `clock` replaces the database's clock in tests. Raises LedgerBehind where the schema is not this labelyard's, and
-    LedgerUnreachable where the database does not answer.
+    `clock` replaces the database's clock in tests. Raises LedgerBehind where the schema is older than this labelyard's,
+    LedgerAhead where it is too new, and LedgerUnreachable where the database does not answer. Each transaction checks
+    again whether it is too new: a ledger may be upgraded while processes of an older labelyard have it open.
     """
 
     def __init__(self, url: str, *, clock: Callable[[], datetime] | None = None) -> None:
@@ -73,12 +74,14 @@ class Ledger:
     def transaction(self) -> Iterator[Transaction]:
         """Begin a transaction. It is committed at the end of the block, or rolled back when the block raises."""
         with translated_errors(self.url), self._session(self._engine) as tx, tx.begin():
+            check_not_ahead(tx.connection(), self.url)
             yield tx
 
     @contextmanager
     def read_only(self) -> Iterator[Transaction]:
         """Begin a transaction that only reads. On SQLite it does not wait for a writer."""
         with translated_errors(self.url), self._session(read_only(self._engine)) as tx:
+            check_not_ahead(tx.connection(), self.url)
             yield tx
 
     def _session(self, engine: Engine) -> Transaction:

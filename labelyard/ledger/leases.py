@@ -48,6 +48,7 @@ def acquire(
     if taken:
         # Only after the lease is taken: a run that cannot have the batch must not use up the server's one trial.
         _check_servers(tx, row, uses_store=uses_store)
+        row.events_in_vain = 0
         return row
     if row.is_leased(now):
         raise LeaseTaken(f"{row.leased_by} has it until {row.leased_until:%H:%M:%S} UTC", where=batch)

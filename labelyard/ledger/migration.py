@@ -1,4 +1,9 @@
-"""The schema of the ledger: upgrading it (`labelyard db upgrade`) and checking its revision."""
+"""The schema of the ledger: upgrading it (`labelyard db upgrade`) and checking its revision.
+
+A migration that is `additive` leaves a schema with which the labelyard before it can work: it adds tables, and columns
+that may be empty or have a default in the database. So old and new processes work side by side until all are upgraded.
+The ledger says which labelyards these are; processes of an older one stop.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from sqlalchemy import URL, Connection, column, func, insert, inspect, select, table
+from sqlalchemy import URL, Connection, String, column, func, insert, inspect, select, table, update
 
-from labelyard.errors import LedgerBehind, SettingsError
+import labelyard
+from labelyard.errors import LedgerAhead, LedgerBehind, SettingsError
 from labelyard.ledger.alert_tables import Alert  # noqa: F401 - so that the metadata has every table
 from labelyard.ledger.engine import display_name, open_engine, parse_url, sqlite_file, translated_errors
 from labelyard.ledger.preannotation_tables import Preannotation  # noqa: F401 - the same
@@ -24,12 +30,15 @@ if TYPE_CHECKING:
 
 # Alembic is imported where it is used: importing it takes longer than opening a ledger, which needs only two numbers.
 _MIGRATIONS = Path(__file__).parent / "migrations"
+_RECORDED = select(column("version_num", String)).select_from(table("alembic_version"))
+_OLDEST_COMPATIBLE, _UPGRADED_BY = select(LedgerIdentity.oldest_compatible), select(LedgerIdentity.upgraded_by)
 
 
 def upgrade(url: str) -> str:
     """Upgrade the schema of the ledger at `url` to the revision that this version of labelyard needs, and return it.
 
-    A missing SQLite file is created. No other command changes the schema. An upgrade that fails changes nothing.
+    A missing SQLite file is created. No other command changes the schema. An upgrade that fails changes nothing. Raises
+    LedgerAhead where the schema is newer.
     """
     from alembic import command  # noqa: PLC0415 - slow to import
 
@@ -39,8 +48,13 @@ def upgrade(url: str) -> str:
     engine = open_engine(database)
     try:
         with translated_errors(database), engine.begin() as connection:
-            command.upgrade(alembic_config(connection), "head")
+            if (found := _revision(connection)) is not None and found > _newest_revision():
+                raise _ahead(connection, database, found)
+            config = alembic_config(connection)
+            command.upgrade(config, "head")
             _ensure_ledger_id(connection)
+            if found != _newest_revision():
+                _record_compatible(connection, config)
             return _revision(connection) or ""
     finally:
         engine.dispose()
@@ -57,20 +71,43 @@ def alembic_config(connection: Connection | None = None) -> Config:
 
 
 def check_revision(connection: Connection, url: URL) -> None:
-    """Raise LedgerBehind unless the ledger has the schema that this version of labelyard needs."""
-    found = _revision(connection)
-    needed = _newest_revision()
-    if found != needed:
+    """Check that this labelyard can work with the ledger's schema. Raises LedgerBehind or LedgerAhead."""
+    found, needed = _revision(connection), _newest_revision()
+    if found is None or found < needed:
         state = "is empty" if found is None else f"has schema {found}, this labelyard needs {needed}"
         raise LedgerBehind(f"the ledger {state}", where=display_name(url), next_step="labelyard db upgrade")
+    check_not_ahead(connection, url)
+
+
+def check_not_ahead(connection: Connection, url: URL) -> None:
+    """Check the same of a ledger that has been checked before, with one small query. Raises LedgerAhead."""
+    found = connection.scalar(_RECORDED) or ""
+    if found > _newest_revision() and not _newest_revision() >= (connection.scalar(_OLDEST_COMPATIBLE) or found):
+        raise _ahead(connection, url, found)
+
+
+def _ahead(connection: Connection, url: URL, found: str) -> LedgerAhead:
+    version = connection.scalar(_UPGRADED_BY) or "VERSION"
+    return LedgerAhead(
+        f"labelyard {version} has upgraded the ledger to schema {found}; this is labelyard {labelyard.__version__},"
+        f" which knows schema {_newest_revision()}",
+        where=display_name(url),
+        next_step=f"pip install labelyard=={version} on this machine, and start this process again",
+    )
 
 
 def _revision(connection: Connection) -> str | None:
     """Return the revision that Alembic has recorded in the ledger, None if there is none."""
-    if not inspect(connection).has_table("alembic_version"):
-        return None
-    revision: str | None = connection.scalar(select(column("version_num")).select_from(table("alembic_version")))
-    return revision
+    return connection.scalar(_RECORDED) if inspect(connection).has_table("alembic_version") else None
+
+
+def _record_compatible(connection: Connection, config: Config) -> None:
+    """Record which labelyards can work with the newest schema: the one of the last migration that was not additive."""
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 - slow to import
+
+    scripts = ScriptDirectory.from_config(config).walk_revisions()  # the newest one first
+    oldest = next(each for each in scripts if not getattr(each.module, "additive", False)).revision
+    connection.execute(update(LedgerIdentity).values(oldest_compatible=oldest, upgraded_by=labelyard.__version__))
 
 
 @cache

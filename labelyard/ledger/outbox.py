@@ -18,9 +18,10 @@ _STARTS_BACKFILL = and_(Batch.backfill, Batch.state == BatchState.CLOSED)
 """Condition of the events that start a backfilled batch, or start it again from the beginning."""
 
 
-def put(tx: Transaction, batch: Batch, event: Event) -> OutboxEvent:
-    """Put an event into the outbox, as the batch's next attempt."""
+def put(tx: Transaction, batch: Batch, event: Event, *, in_vain: int = 0) -> OutboxEvent:
+    """Put an event into the outbox, as the batch's next attempt; `in_vain` events before it have started no run."""
     batch.event_count += 1
+    batch.events_in_vain = in_vain
     batch.last_event_at = tx.now
     row = OutboxEvent(event=event, batch_id=batch.id, attempt=batch.event_count, written_at=batch.last_event_at)
     tx.add(row)

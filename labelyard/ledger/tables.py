@@ -22,6 +22,10 @@ class LedgerIdentity(Table):
 
     id: Mapped[str] = mapped_column(primary_key=True)
     created_at: Mapped[datetime]
+    oldest_compatible: Mapped[str | None]
+    """The oldest schema whose labelyard can work with this one (`ledger.migration`)."""
+    upgraded_by: Mapped[str | None]
+    """The version of the labelyard that last upgraded the schema."""
 
 
 class Dataset(Table):
@@ -103,6 +107,8 @@ class Batch(Table):
     """How many events of the batch were put into the outbox; the number of the last one."""
     last_event_at: Mapped[datetime | None]
     """When its last event was put into the outbox, or Prefect last had a queued run for it."""
+    events_in_vain: Mapped[int] = mapped_column(default=0)
+    """How many events in a row were published again, and no run acted on them."""
     error: Mapped[str | None]
     next_step: Mapped[str | None]
     warning: Mapped[str | None]

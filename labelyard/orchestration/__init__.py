@@ -14,6 +14,8 @@
 - Repairing what Prefect lost or left over: `orphaned_runs`, `recovered_runs`, `noop_runs`, `artifact_versions`,
   `failed_actions`.
 - Alerts: `alert_channels` sends them, `automations` lets Prefect watch housekeeping.
+- Workers: `process_worker` and `fast_worker/` are the two types; `worker_failures` keeps both alive when Prefect's API
+  fails, `outdated_worker` keeps them from working on a ledger that is too new.
 - `best_effort` keeps a failure of the display from stopping the work.
 - `fast_worker/` alone uses Prefect's internals. It is optional and works with one version of Prefect.
 """
@@ -23,6 +25,10 @@ from collections.abc import Mapping
 from labelyard.blocks import read_with
 from labelyard.settings import Settings
 
+FAST_WORKER = "labelyard"
+"""The type of the fast worker in Prefect."""
+PROCESS_WORKER = "labelyard-process"
+"""The type of the worker that starts a process for each run; it works with every Prefect."""
 MOST_AT_ONCE = 200
 """The most rows that Prefect's API returns to one request."""
 NOTHING_NEW = "Nothing new"

@@ -78,13 +78,14 @@ def render(document: str, settings: DeploySettings, operations: str = "") -> str
         "sweep": settings.sweep_seconds,
         "housekeeping": settings.housekeeping_seconds,
     }
+    limits = {"ingest-batch": settings.batches_at_once, "export-task": settings.exports_at_once}
     for deployment in config["deployments"]:
         if operations:
             about = deployment.get("description", "").strip()
             deployment["description"] = f"{about}\n\n[Operations page]({operations})".strip()
         deployment["work_pool"] = deployment["work_pool"] | {"name": settings.pool}
-        if deployment["name"] == "ingest-batch":
-            deployment["concurrency_limit"] = deployment["concurrency_limit"] | {"limit": settings.batches_at_once}
+        if limit := limits.get(deployment["name"]):
+            deployment["concurrency_limit"] = deployment["concurrency_limit"] | {"limit": limit}
         for schedule in deployment.get("schedules", []):
             if schedule["slug"] in intervals:
                 schedule["interval"] = intervals[schedule["slug"]]
@@ -106,6 +107,7 @@ def _environment(settings: Settings) -> dict[str, str]:
         "LABELYARD_DEPLOY__POOL": settings.deploy.pool,
         "LABELYARD_DEPLOY__RUNS_AT_ONCE": str(settings.deploy.runs_at_once),
         "LABELYARD_DEPLOY__BATCHES_AT_ONCE": str(settings.deploy.batches_at_once),
+        "LABELYARD_DEPLOY__EXPORTS_AT_ONCE": str(settings.deploy.exports_at_once),
     }
     if password := settings.prefect_password():
         given["PREFECT_API_AUTH_STRING"] = password

@@ -28,6 +28,7 @@ from labelyard.errors import (
     LeaseLost,
     LeasePostponed,
     LeaseTaken,
+    LedgerAhead,
     LedgerUnreachable,
 )
 from labelyard.ledger import batches
@@ -43,7 +44,8 @@ _log = logging.getLogger(__name__)
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=15), timedelta(minutes=5)
 _UNTIL_SERVER_ANSWERS = timedelta(minutes=10)
 """How long a run waits for a server at most: housekeeping continues it as soon as the server answers."""
-_SERVERS = (*CVAT_UNAVAILABLE, *STORE_UNAVAILABLE, LedgerUnreachable)
+_SERVERS = (*CVAT_UNAVAILABLE, *STORE_UNAVAILABLE, LedgerUnreachable, LedgerAhead)
+"""Failures that do not count as attempts in vain; after LedgerAhead the worker of a newer labelyard continues."""
 
 
 def no_op(unavailable: Mapping[str, str]) -> State[Any]:

@@ -17,7 +17,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from labelyard.errors import LabelyardError, MessageError, StoreError
+from labelyard.errors import LabelyardError, LedgerAhead, MessageError, StoreError
 from labelyard.failpoints import failpoint
 from labelyard.sources.backoff import Backoff
 from labelyard.sources.notifications import NotifiedObject, ParsedMessage, RejectedRecord
@@ -84,13 +84,17 @@ class Watcher:
         self._depth_at = 0.0
         self._next_close: datetime | None = None
         self._unpublished: int | None = None
+        self._outdated: LedgerAhead | None = None
         self._recorded: str | None = ""  # neither a problem nor None: the first answer is recorded in any case
         self._receiving = Backoff("receiving notifications")
         self._closing = Backoff("closing batches")
         self._publishing = Backoff("publishing events")
 
     def run(self) -> None:
-        """Watch until `stop` is called; messages already received are handled first."""
+        """Watch until `stop` is called; messages already received are handled first.
+
+        Raises LedgerAhead when a newer labelyard has upgraded the ledger; its watcher receives what this one leaves.
+        """
         # A daemon, because a long poll cannot be interrupted; what it still receives is delivered to the next watcher.
         receiver = threading.Thread(target=self._receive_until_stopped, name="receiver", daemon=True)
         if self._queue is not None:
@@ -101,6 +105,8 @@ class Watcher:
             self._tick_now.clear()
         with self._handling:
             _log.info("stopped watching")
+        if self._outdated is not None:
+            raise self._outdated
 
     def stop(self) -> None:
         """Let `run` return."""
@@ -154,8 +160,13 @@ class Watcher:
         self._heartbeat("clock")
         if not self._closing.pause:
             with self._closing.guard():
-                self._next_close = self._handler.close_due_batches()
-                self._unpublished = self._handler.count_unpublished()
+                try:
+                    self._next_close = self._handler.close_due_batches()
+                    self._unpublished = self._handler.count_unpublished()
+                except LedgerAhead as error:
+                    self._outdated = error
+                    self.stop()
+                    raise
         if not self._publishing.pause:
             with self._publishing.guard():
                 self._handler.publish_events()

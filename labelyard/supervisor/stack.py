@@ -20,7 +20,14 @@ from pathlib import Path
 from labelyard.blocks import complete
 from labelyard.errors import PrefectUnreachable, ProcessFailed, SettingsError
 from labelyard.ledger import Ledger
-from labelyard.orchestration import CAUGHT_UP, NOTHING_NEW, SERVER_UNAVAILABLE, TRIED_AGAIN, WAITING_FOR_CVAT
+from labelyard.orchestration import (
+    CAUGHT_UP,
+    NOTHING_NEW,
+    PROCESS_WORKER,
+    SERVER_UNAVAILABLE,
+    TRIED_AGAIN,
+    WAITING_FOR_CVAT,
+)
 from labelyard.orchestration.fast_worker import is_supported, slower_without, worker_type
 from labelyard.orchestration.page_store import operations_url
 from labelyard.settings import Settings, UpSettings, is_loopback, without_set
@@ -214,7 +221,7 @@ def prefect_worker(settings: Settings, environment: Mapping[str, str], kind: str
     kind = kind or worker_type()
     name = f"{socket.gethostname()}-{os.getpid()}"
     command = [*_PREFECT, "worker", "start", "--pool", settings.deploy.pool, "--type", kind, "--name", name]
-    own = _PROCESS_WORKER_SETTINGS if kind == "process" else {}
+    own = _PROCESS_WORKER_SETTINGS if kind == PROCESS_WORKER else {}
     # Time for a run to finish its step or to release its batch.
     return Process("worker", command, {**own, **environment}, prints("started!"), _START_SECONDS, stop_within=20)
 

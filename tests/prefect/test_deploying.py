@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -62,13 +63,26 @@ def test_deploying_twice_leaves_the_same_deployments_and_one_equal_automation_fo
     assert (pool["type"], pool["concurrency_limit"]) == ("labelyard", None)
     queues = deployed.call("POST", "/work_pools/labelyard/queues/filter", {})
     limits = {queue["name"]: queue["concurrency_limit"] for queue in queues}
-    assert limits == {"default": 16, "ingest": 4, "housekeeping": None}
+    assert limits == {"default": 16, "ingest": 4, "export": 4, "housekeeping": None}
     assert [one["name"] for one in automations] == [
         "labelyard reports failed actions",
         "labelyard: export a completed task",
         "labelyard: housekeeping gives no sign of life",
         "labelyard: ingest a closed batch",
     ]
+
+
+def test_a_run_above_the_limit_of_its_queue_is_not_offered_to_workers(deployed: PrefectServer) -> None:
+    deployed.command("labelyard", "deploy", **RARELY, LABELYARD_DEPLOY__EXPORTS_AT_ONCE="2")
+    runs = [deployed.start("export-task/export-task", batch=f"street-0000{number}", attempt=1) for number in range(4)]
+    try:
+        deployed.call("POST", f"/flow_runs/{runs[0]}/set_state", {"state": {"type": "RUNNING"}, "force": True})
+        soon = {"scheduled_before": (datetime.now(UTC) + timedelta(minutes=1)).isoformat()}
+        offered = deployed.call("POST", "/work_pools/labelyard/get_scheduled_flow_runs", soon)
+        assert len({each["flow_run"]["id"] for each in offered} & set(runs)) == 1
+    finally:
+        for run in runs:
+            deployed.call("DELETE", f"/flow_runs/{run}")
 
 
 def test_deploying_removes_the_limit_of_the_pool_and_automations_of_an_earlier_labelyard(

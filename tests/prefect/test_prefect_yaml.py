@@ -76,6 +76,7 @@ def test_runs_of_many_datasets_that_are_due_at_the_same_time_wait_for_each_other
 def test_housekeeping_has_a_queue_of_its_own_because_it_ends_the_runs_that_occupy_the_others() -> None:
     queues = {one["name"]: one["work_pool"].get("work_queue_name", "default") for one in DEPLOYMENTS}
     assert [name for name, queue in queues.items() if queue == "housekeeping"] == ["housekeeping"]
+    assert (queues["ingest-batch"], queues["export-task"]) == ("ingest", "export")
 
 
 @by_name
@@ -148,7 +149,7 @@ def test_every_template_of_an_event_is_one_whole_expression_which_keeps_its_type
 
 def test_the_settings_change_pool_intervals_and_limit() -> None:
     settings = DeploySettings(
-        pool="other", collect_seconds=3, sweep_seconds=5, housekeeping_seconds=7, batches_at_once=9
+        pool="other", collect_seconds=3, sweep_seconds=5, housekeeping_seconds=7, batches_at_once=9, exports_at_once=8
     )
     rendered = {deployment["name"]: deployment for deployment in yaml.safe_load(render(TEXT, settings))["deployments"]}
     assert {deployment["work_pool"]["name"] for deployment in rendered.values()} == {"other"}
@@ -156,6 +157,7 @@ def test_the_settings_change_pool_intervals_and_limit() -> None:
     assert rendered["sweep-sources"]["schedules"][0]["interval"] == 5
     assert rendered["housekeeping"]["schedules"][0]["interval"] == 7
     assert rendered["ingest-batch"]["concurrency_limit"]["limit"] == 9
+    assert rendered["export-task"]["concurrency_limit"]["limit"] == 8
 
 
 def test_without_settings_the_file_is_deployed_unchanged() -> None:

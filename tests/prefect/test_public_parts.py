@@ -1,4 +1,4 @@
-"""labelyard on Prefect's public parts: its own server, a pool and a worker of type `process`.
+"""labelyard on Prefect's public parts: its own server, a pool and a worker of type `labelyard-process`.
 
 A server and a worker of its own make it slow. It also runs in two other environments, on the oldest and the newest
 supported Prefect: `make test-prefect-oldest`, `make test-prefect-newest`.
@@ -43,9 +43,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
 
 @pytest.fixture(scope="module")
 def printed(server: PrefectServer) -> str:
-    """The output of `labelyard deploy`, onto a pool of type `process`."""
+    """The output of `labelyard deploy`, onto a pool of type `labelyard-process`."""
     if is_supported():  # it would create a pool for the fast worker
-        server.command("prefect", "work-pool", "create", "labelyard", "--type", "process")
+        server.command("prefect", "work-pool", "create", "labelyard", "--type", "labelyard-process")
     return server.command("labelyard", "deploy", **RARELY)
 
 
@@ -79,7 +79,7 @@ def workspace(
     """A worker whose CVAT and store are blocks."""
     folder = tmp_path_factory.mktemp("worker")
     workspace = new_workspace(folder, store_server, sandbox_url)
-    with server.worker("labelyard", "process", folder, **in_blocks(server, workspace.settings), **WORKER):
+    with server.worker("labelyard", "labelyard-process", folder, **in_blocks(server, workspace.settings), **WORKER):
         yield workspace
 
 
@@ -94,7 +94,7 @@ def ingested(server: PrefectServer, workspace: PrefectWorkspace) -> Any:
 
 def test_deploy_uses_a_pool_of_type_process_and_says_how_to_start_a_worker(server: PrefectServer, printed: str) -> None:
     pool = server.call("GET", "/work_pools/labelyard")
-    assert (pool["type"], pool["concurrency_limit"]) == ("process", None)
+    assert (pool["type"], pool["concurrency_limit"]) == ("labelyard-process", None)
     assert (INSTALL in printed) is not is_supported()
     assert ("PREFECT_WORKER_QUERY_SECONDS=2 prefect worker start" in printed) is not is_supported()
     deployed = {deployment["name"] for deployment in server.call("POST", "/deployments/filter", {})}

@@ -105,7 +105,9 @@ def test_a_run_whose_worker_and_process_were_killed_is_marked_as_crashed_by_anot
         os.killpg(worker.pid, signal.SIGKILL)
         worker.wait()
     # A process worker, like one on another machine, knows nothing of the other worker's process.
-    with idle.worker("labelyard", "process", tmp_path / "living", **settings, PREFECT_WORKER_QUERY_SECONDS="1"):
+    with idle.worker(
+        "labelyard", "labelyard-process", tmp_path / "living", **settings, PREFECT_WORKER_QUERY_SECONDS="1"
+    ):
         for run in (dead["id"], other):
             assert idle.reaches(run, "Crashed")["state"]["message"] == "Missed heartbeats for 75 s."
 

@@ -137,7 +137,7 @@ def test_after_worker_and_server_are_killed_the_run_crashes_its_slot_is_free_and
     with serving(home, port) as (server, _):
         assert server.state(dead) == "Running"
         # Like one on another machine: a fast worker on this machine would recognise the run by its process id at once.
-        with at_work(server, tmp_path / "other", kind="process", **quick):
+        with at_work(server, tmp_path / "other", kind="labelyard-process", **quick):
             eventually(lambda: ended_by_housekeeping(server, dead), "the run to be marked as Crashed", RUN_SECONDS)
             assert server.call("GET", f"/flow_runs/{dead}")["state"]["message"] == "Missed heartbeats for 60 s."
         with at_work(server, tmp_path / "second", **quick):

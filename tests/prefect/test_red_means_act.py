@@ -68,7 +68,7 @@ def waits(server: PrefectServer, batch: str, name: str) -> Any:
     return eventually(read, f"the run of {batch} to wait", RUN_SECONDS)
 
 
-@pytest.mark.parametrize("kind", ["labelyard", "process"])
+@pytest.mark.parametrize("kind", ["labelyard", "labelyard-process"])
 def test_the_run_of_a_batch_whose_cvat_is_down_is_yellow_and_turns_green_when_it_answers_again(
     deployed: PrefectServer, sandbox: Serving, of_sandbox: PrefectWorkspace, tmp_path: Path, kind: str
 ) -> None:

@@ -182,9 +182,11 @@ def test_the_same_deployments_run_on_a_process_worker_and_a_run_that_waits_names
     workspace = new_workspace(tmp_path, store_server, "http://127.0.0.1:9")  # nothing listens on the port `discard`
     workspace.put("one.jpg", jpeg())
     batch = workspace.close_batch()
-    deployed.command("prefect", "work-pool", "create", "stock", "--type", "process", "--overwrite")
+    deployed.command("prefect", "work-pool", "create", "stock", "--type", "labelyard-process", "--overwrite")
     deployed.command("labelyard", "deploy", LABELYARD_DEPLOY__POOL="stock", **RARELY)
-    with deployed.worker("stock", "process", tmp_path, **workspace.settings, PREFECT_WORKER_QUERY_SECONDS="0.5"):
+    with deployed.worker(
+        "stock", "labelyard-process", tmp_path, **workspace.settings, PREFECT_WORKER_QUERY_SECONDS="0.5"
+    ):
         deployed.post_batch_event("labelyard.batch.closed", batch, attempt=1)
         run = eventually(lambda: next(iter(deployed.runs(batch, "ingest")), None), "the run", RUN_SECONDS)
         waiting = deployed.reaches(run["id"], "Server unavailable")

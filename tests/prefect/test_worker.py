@@ -280,4 +280,4 @@ def test_a_run_deleted_before_its_process_is_recorded_does_not_end_the_worker(
 
     with temporary_settings({PREFECT_API_URL: prefect_server.api_url}), caplog.at_level("WARNING"):
         asyncio.run(record_process())
-    assert f"the process of run {deleted.id} could not be recorded: " in caplog.text
+    assert f"recording the process of run {deleted.id} failed" in caplog.text

@@ -14,36 +14,39 @@ import asyncio
 import ctypes
 import logging
 import os
-import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import copy_context
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import anyio
 import httpx
-from prefect import Flow
+from prefect import Flow, State
 from prefect._flow_run_suspension import is_suspended_flow_run_state, mark_flow_run_suspension_requested
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, FlowRunFilterState, FlowRunFilterStateType
 from prefect.client.schemas.objects import StateType
 from prefect.deployments.steps.core import StepExecutionError, run_steps
 from prefect.events.clients import get_events_subscriber
 from prefect.events.filters import EventFilter, EventNameFilter
-from prefect.exceptions import PrefectException
 from prefect.filesystems import LocalFileSystem
 from prefect.flows import load_flow_from_entrypoint
 from prefect.logging.handlers import APILogHandler
+from prefect.states import AwaitingRetry
 from prefect.workers.base import BaseWorker, BaseWorkerResult
 from prefect.workers.process import ProcessJobConfiguration, ProcessVariables
 
 from labelyard.errors import LabelyardError, RunCancelled, WorkerStopped
+from labelyard.orchestration import FAST_WORKER
+from labelyard.orchestration.best_effort import best_effort
 from labelyard.orchestration.fast_worker.engine import given_back, run_in_this_thread, shared_client
 from labelyard.orchestration.fast_worker.killed_workers import process_id, runs_of_killed_workers
+from labelyard.orchestration.fast_worker.stopping import cancelled_by_signals
+from labelyard.orchestration.fast_worker.turns import SECONDS_FOR_THE_FIRST, TakesTurns
+from labelyard.orchestration.worker_failures import ToleratesApiFailures, until_answered
 
 if TYPE_CHECKING:
     from anyio.abc import TaskStatus
@@ -52,8 +55,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _SCHEDULED = "prefect.flow-run.Scheduled"
 _STOP_REQUESTS = ["prefect.flow-run.Cancelling", "prefect.flow-run.Suspended"]
-_SECONDS_TO_FINISH = 4.0  # with the next, less than the ten seconds between Docker's SIGTERM and SIGKILL
+_SECONDS_TO_FINISH = 4.0  # with the next two, less than the ten seconds between Docker's SIGTERM and SIGKILL
 _SECONDS_TO_RELEASE = 4.0
+_SECONDS_TO_REPORT = 1.5
+_UNTIL_SERVER_ANSWERS = timedelta(seconds=10)
 _SECONDS_BETWEEN_CONNECTIONS = 5.0
 _SECONDS_BETWEEN_STOP_CHECKS = 5.0  # for a lost event, or one that arrived before its state could be read
 
@@ -62,14 +67,17 @@ class LabelyardWorkerResult(BaseWorkerResult):
     """The result of a run: always status 0, because the engine reports the run's state itself."""
 
 
-class LabelyardWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, LabelyardWorkerResult]):
+_Worker = BaseWorker[ProcessJobConfiguration, ProcessVariables, LabelyardWorkerResult]
+
+
+class LabelyardWorker(TakesTurns, ToleratesApiFailures, _Worker):
     """Runs flows as threads of this process. Restart it after a change of the flows' code.
 
     It accepts the job variables of the process worker, so that both may serve one pool. Those about processes (command,
     working_dir, env) have no effect.
     """
 
-    type = "labelyard"
+    type = FAST_WORKER
     job_configuration = ProcessJobConfiguration
     job_configuration_variables = ProcessVariables
     _description = "Runs labelyard's flows in the worker's own process, which saves the seconds of starting one."
@@ -91,12 +99,12 @@ class LabelyardWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, Labe
         self._flows: dict[tuple[UUID, str | None], Flow[..., Any]] = {}
         self._threads: dict[UUID, threading.Thread] = {}
         self._cancelled: set[UUID] = set()
-        self._new_runs = anyio.Event()
+        self._new_runs, self._has_free_slot = anyio.Event(), False
         self._stop_requests = anyio.Event()
 
     async def start(self, *args: Any, **kwargs: Any) -> None:
         """Run flows until SIGTERM or SIGINT. Then wait for quick runs, interrupt the others, and return."""
-        with _cancelled_by_signals():
+        with cancelled_by_signals():
             try:
                 await super().start(*args, **kwargs)
             except asyncio.CancelledError:
@@ -128,20 +136,26 @@ class LabelyardWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, Labe
     async def _submit_run(self, flow_run: FlowRun) -> None:
         # Without the state Submitting, the job configuration and the labels of Prefect's own method. Each costs a tenth
         # of a second, and they serve infrastructure that is started elsewhere.
+        accepted = False
         try:
-            await _wait_until_due(flow_run)
-            accepted = await self._propose_pending_state(flow_run)
-            if accepted:
-                await self._run_or_report(flow_run)
+            with best_effort(f"starting the run {flow_run.name}"):
+                await _wait_until_due(flow_run)
+                accepted = await self._propose_pending_state(flow_run)
+                if accepted:
+                    await self._run_or_report(flow_run)
         finally:
             self._release_limit_slot(flow_run.id)
             self._submitting_flow_run_ids.discard(flow_run.id)
         if accepted:  # not after a rejection: the rejected run would be fetched again at once
-            self._new_runs.set()  # a slot is free, and another run may wait for it
+            self._has_free_slot = True  # and another run may wait for it
+            self._new_runs.set()
 
     async def _run_or_report(self, flow_run: FlowRun) -> None:
         try:
             flow = await self._flow_of(flow_run)
+        except httpx.HTTPError as error:  # the server, not the flow: Crashed would be red, and nobody has to act
+            what = f"Prefect's server did not say what to run: {error or type(error).__name__}"
+            await self._give_back(flow_run, _later(what))
         except Exception as error:  # noqa: BLE001 - a flow that cannot be loaded ends its run, not the worker
             cause = error.__cause__ if isinstance(error, StepExecutionError) and error.__cause__ else error
             traceback = None if isinstance(cause, LabelyardError) else cause
@@ -168,10 +182,15 @@ class LabelyardWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, Labe
 
     async def _run_in_thread(self, flow: Flow[..., Any], flow_run: FlowRun) -> None:
         ended, loop = asyncio.Event(), asyncio.get_running_loop()
+        is_unreported = False
 
         def work() -> None:
+            nonlocal is_unreported
             try:
                 run_in_this_thread(flow, flow_run)
+            except httpx.HTTPError as error:
+                is_unreported = True
+                _log.warning("flow run %s ended because Prefect's API failed: %s", flow_run.id, error)
             except BaseException:  # noqa: BLE001 - the engine has reported it; a flow must not end the worker
                 _log.debug("flow run %s ended with an exception", flow_run.id, exc_info=True)
             finally:
@@ -194,13 +213,13 @@ class LabelyardWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, Labe
             self._cancelled.discard(flow_run.id)
             message = "Cancelled. The batch is released, and its event is published again."
             await self._mark_flow_run_as_cancelled(flow_run, {"message": message})
+        elif is_unreported:
+            await self._give_back_unreported(flow_run)
 
     async def _record_process(self, flow_run: FlowRun) -> None:
         """Record this process in the run, which may be deleted by now; its flow runs all the same."""
-        try:
+        with best_effort(f"recording the process of run {flow_run.id}"):
             await self.client.update_flow_run(flow_run.id, infrastructure_pid=process_id())
-        except (httpx.HTTPError, PrefectException) as error:
-            self._logger.warning("the process of run %s could not be recorded: %s", flow_run.id, error)
 
     async def _stop(self, flow_run: FlowRun, thread: threading.Thread, ended: asyncio.Event) -> None:
         """Wait for a run that is about to end; interrupt any other, so that it releases its batch and is given back."""
@@ -213,17 +232,29 @@ class LabelyardWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, Labe
             await ended.wait()
         if not ended.is_set():
             # It hangs in a call that cannot be interrupted, and ends with this process.
-            await self.client.set_flow_run_state(flow_run.id, given_back(), force=True)
+            with anyio.move_on_after(_SECONDS_TO_REPORT):
+                await self._give_back(flow_run, given_back())
+
+    async def _give_back_unreported(self, flow_run: FlowRun) -> None:
+        """Give a run back whose new state Prefect did not accept: nobody else would end it for minutes."""
+        found = await until_answered(f"reading the run {flow_run.name}", lambda: self.client.read_flow_run(flow_run.id))
+        if found is not None and found.state is not None and (found.state.is_pending() or found.state.is_running()):
+            await self._give_back(flow_run, _later("Prefect's server did not accept the state of the run"))
+
+    async def _give_back(self, flow_run: FlowRun, state: State[Any]) -> None:
+        """Let another worker start a run, or this one later."""
+        await until_answered(
+            f"giving the run {flow_run.name} back",
+            lambda: self.client.set_flow_run_state(flow_run.id, state, force=True),
+        )
 
     async def _mark_runs_of_killed_workers_crashed(self) -> None:
         """Mark the runs of workers that were killed on this machine as Crashed, which frees their slots."""
-        try:
+        with best_effort("ending the runs of killed workers"):
             for flow_run in await runs_of_killed_workers(self.client, self._work_pool_name):
                 await self._propose_crashed_state(
                     flow_run, "Its worker was killed. The batch's lease expires, and its event is published again."
                 )
-        except Exception as error:  # noqa: BLE001 - the worker can run flows all the same
-            self._logger.warning("The runs of killed workers could not be ended: %s", error)
 
     async def _listen(self) -> None:
         """Listen to the events of new, cancelled and suspended runs.
@@ -274,13 +305,17 @@ class LabelyardWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, Labe
     async def _fetch_new_runs(self) -> None:
         """Fetch runs after an event; once for many events, because the scheduler creates up to a hundred runs."""
         while True:
-            await self._new_runs.wait()
-            self._new_runs = anyio.Event()
-            try:
+            with anyio.move_on_after(SECONDS_FOR_THE_FIRST if self.has_left_runs else None) as waited:
+                await self._new_runs.wait()
+            # Only this worker knows of a slot that it has freed: nobody else would take the next run at once.
+            takes_all = waited.cancelled_caught or self._has_free_slot
+            self._new_runs, self._has_free_slot = anyio.Event(), False
+            with self.leaving_new_runs(not takes_all):
                 await self.get_and_submit_flow_runs()
-            except Exception as error:  # noqa: BLE001 - the poll reports what is wrong with the server, and backs off
-                self._logger.debug("New runs could not be fetched after an event: %s", error)
-                await anyio.sleep(1)
+
+
+def _later(what: str) -> State[Any]:
+    return AwaitingRetry(scheduled_time=datetime.now(UTC) + _UNTIL_SERVER_ANSWERS, message=what)
 
 
 def _load(folder: str, entrypoint: str) -> Flow[..., Any]:
@@ -308,23 +343,3 @@ def _interrupt(thread: threading.Thread, reason: type[BaseException]) -> None:
     # CPython raises it at the thread's next instruction. A blocking system call is not interrupted.
     if thread.ident is not None:
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(reason))
-
-
-@contextmanager
-def _cancelled_by_signals() -> Iterator[None]:
-    """Cancel the current task at the first SIGTERM or SIGINT.
-
-    Prefect's command turns SIGTERM into SIGINT, and a shell without a terminal makes its background jobs ignore SIGINT.
-    """
-    task = asyncio.current_task()
-    if task is None or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    loop = asyncio.get_running_loop()
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signum, task.cancel)
-    try:
-        yield
-    finally:
-        for signum in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(signum)

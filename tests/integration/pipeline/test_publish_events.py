@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from labelyard.domain.states import Event
 from labelyard.errors import PrefectUnreachable
-from labelyard.ledger import batches, outbox
+from labelyard.ledger import Ledger, batches, outbox
 from labelyard.pipeline.acquire_batch import acquire_batch
-from labelyard.pipeline.publish_events import EventToPublish, publish_again, publish_events, record_not_started
+from labelyard.pipeline.publish_events import (
+    EventToPublish,
+    publish_again,
+    publish_events,
+    publish_waiting,
+    record_not_started,
+)
+from tests.support.ledger_samples import Clock
 from tests.support.workspace import FIRST, Workspace
 
 
@@ -30,6 +39,13 @@ class Prefect:
 
     def batches_with_queued_run(self) -> set[str]:
         return self.queued
+
+
+@pytest.fixture
+def clock() -> Clock:
+    clock = Clock()
+    clock.now = datetime.now(UTC)
+    return clock
 
 
 @pytest.fixture
@@ -65,6 +81,23 @@ def test_a_batch_without_a_run_is_published_again_as_the_next_attempt(impatient:
     assert publish_again(impatient.context, prefect) == 1
     publish_events(impatient.context, prefect)
     assert [event.attempt for event in prefect.accepted] == [1, 2]
+
+
+def test_a_batch_whose_events_start_no_run_is_published_again_after_waits_that_double_until_a_run_has_it(
+    closed: Workspace, clock: Clock
+) -> None:
+    prefect, began = Prefect(), clock.now
+    with closing(Ledger(closed.context.settings.ledger, clock=clock)) as ledger:
+        context = replace(closed.context, ledger=ledger)
+        published = []
+        for _ in range(200):
+            if publish_waiting(context, prefect):
+                published.append(round((clock.now - began).total_seconds() / 60))
+            clock.advance(minutes=1)
+        assert published == [0, 1, 3, 7, 15, 31, 63, 123, 183]
+        with acquire_batch(context, FIRST):
+            pass
+        assert publish_waiting(context, prefect) == 1
 
 
 def test_a_batch_with_a_queued_or_a_working_run_is_not_published_again(impatient: Workspace) -> None:
