@@ -42,7 +42,8 @@ PREFECT = """
 
 A Prefect server of your own has basic authentication: the same user:password is `PREFECT_SERVER_API_AUTH_STRING` for
 the server and `PREFECT_API_AUTH_STRING` for everything else. `labelyard up` needs only the second one, and passes it to
-the server that it starts. Prefect Cloud, and proxies that accept keys, want `PREFECT_API_KEY`.
+the server that it starts. Write it in ASCII: Prefect 3.8 answers 500 if there is anything else in it. Prefect Cloud,
+and proxies that accept keys, want `PREFECT_API_KEY`.
 
 Every request of labelyard to Prefect sends what is set, as Prefect's own client does; the login of a Prefect profile
 (`prefect cloud login`) is not read. If Prefect refuses it, `labelyard doctor` and every other command say which

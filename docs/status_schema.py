@@ -56,17 +56,18 @@ def _schema(kind: Any, known: dict[str, Any]) -> dict[str, Any]:  # noqa: PLR091
         return {"type": "array", "items": _schema(inner[0], known)}
     if issubclass(kind, StrEnum):
         return {"enum": [one.value for one in kind]}
-    assert is_dataclass(kind), f"no JSON for {kind}"
-    if kind.__name__ not in known:
-        known[kind.__name__] = {}  # a class may contain itself
-        known[kind.__name__] = _of_class(kind, known)
-    return {"$ref": f"#/$defs/{kind.__name__}"}
+    name = kind.__name__
+    if name not in known:
+        known[name] = {}  # a class may contain itself
+        known[name] = _of_class(kind, known)
+    return {"$ref": f"#/$defs/{name}"}
 
 
 def _of_class(kind: type, known: dict[str, Any]) -> dict[str, Any]:
     types, texts = typing.get_type_hints(kind), _texts(kind)
     properties = {}
-    for one in fields(kind):  # type: ignore[arg-type]  # callers pass dataclasses
+    assert is_dataclass(kind), f"no JSON for {kind}"
+    for one in fields(kind):
         about = {"description": texts[one.name]} if one.name in texts else {}
         properties[one.name] = _schema(types[one.name], known) | about
     return {

@@ -87,9 +87,7 @@ def lines(seen: Figures) -> Iterator[str]:
         if cause.kind in _NOT_IN_PROBLEMS:
             about = f"{cause.dataset}: " if cause.dataset else ""
             yield f"{about}{printable(cause.what)}\n  next: {printable(cause.next_step)}"
-    for name, period in (("today", seen.today), ("this week", seen.week)):
-        if any(number for _, number in period_rows(period)):
-            yield f"{name}: " + ", ".join(f"{number:,} {what}" for what, number in period_rows(period))
+    yield from _periods(seen)
     if found.objects_hour:
         yield f"arrived in the last hour: {count(found.objects_hour, 'image')}"
     if text := waiting(seen):
@@ -106,6 +104,16 @@ def lines(seen: Figures) -> Iterator[str]:
     yield from (line for one in seen.servers if (line := _server(one, seen.zone)))
 
 
+def _periods(seen: Figures) -> Iterator[str]:
+    """Yield what has happened today, and this week if that is more."""
+    periods = {"today": seen.today, "this week": seen.week}
+    if period_rows(seen.week) == period_rows(seen.today):
+        periods.pop("this week")
+    for name, period in periods.items():
+        if text := ", ".join(_amount(number, what) for what, number in period_rows(period) if number):
+            yield f"{name}: {text}"
+
+
 def period_rows(period: Period) -> Sequence[tuple[str, int]]:
     """Return what is counted of today or of a week, with its number."""
     return (
@@ -117,6 +125,12 @@ def period_rows(period: Period) -> Sequence[tuple[str, int]]:
         ("annotations exported", sum(period.exported.annotations.values())),
         ("releases", len(period.releases)),
     )
+
+
+def _amount(number: int, what: str) -> str:
+    noun, _, done = what.partition(" ")
+    one = {"batches": "batch"}.get(noun, noun.removesuffix("s"))
+    return f"{number:,} {one if number == 1 else noun} {done}".strip()
 
 
 def review_lines(seen: Figures, named: Callable[[str], str]) -> Iterator[str]:

@@ -236,7 +236,8 @@ def _waiting_for(tx: Transaction, server: str, batches: Sequence[BatchAtWork]) -
 
 def _arriving(tx: Transaction, now: datetime, dataset: str | None, waiting: Backlog) -> Arriving:
     edges = (now - _HOUR, now + _DAY)
-    return Arriving(*workload.arrivals(tx, edges, dataset), *workload.openings(tx, edges, dataset), waiting)
+    [objects], [batches] = workload.arrivals(tx, edges, dataset), workload.openings(tx, edges, dataset)
+    return Arriving(objects, batches, waiting)
 
 
 def _period(

@@ -26,7 +26,8 @@ from tests.day.script import happen, problems
     "--dir", "folder", type=click.Path(path_type=Path, file_okay=False),
     help="The folder, which must be new or empty; it stays. By default a temporary one.",
 )  # fmt: skip
-def main(*, keep: bool, folder: Path | None) -> None:
+@click.option("--patience", default=1.0, show_default=True, help="How many times as long each part may take.")
+def main(*, keep: bool, folder: Path | None, patience: float) -> None:
     """Run the scripted day and check what its pages say at the end."""
     os.umask(0o077)
     began = time.monotonic()
@@ -39,7 +40,7 @@ def main(*, keep: bool, folder: Path | None) -> None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="labelyard-day-")))
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            with running_day(folder.resolve(), say) as day:
+            with running_day(folder.resolve(), say, patience) as day:
                 say(f"operations page: {operations_address(folder)}")
                 happen(day)
                 wrong = list(problems(day))

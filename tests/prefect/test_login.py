@@ -28,7 +28,7 @@ from tests.support.prefect_server import PrefectServer, serving
 from tests.support.scripted_server import serve_script
 from tests.support.waiting import eventually
 
-LOGIN = "lead:pass:wörd"
+LOGIN = "lead:pass:word"
 
 
 def settings_for(folder: Path, api_url: str, **login: str) -> Settings:
