@@ -189,8 +189,8 @@ def _object(row: Object) -> str:
     size = f", {row.width}×{row.height}" if row.width else ""  # noqa: RUF001 - the multiplication sign
     renamed = row.upload_name and row.upload_name != base_name(row.key)
     name = f" as {code(row.upload_name or '')}" if renamed else ""
-    gone = " (deleted or replaced in the bucket)" if row.deleted_at else ""
-    reason = f" **quarantined**{gone}: {code(row.quarantine_reason)}" if row.quarantine_reason else ""
+    deleted = " (deleted or replaced in the bucket)" if row.deleted_at else ""
+    reason = f" **quarantined**{deleted}: {code(row.quarantine_reason)}" if row.quarantine_reason else ""
     return f"{code(s3_url(row.bucket, row.key))}{size}{name}{reason}"
 
 

@@ -26,8 +26,8 @@ from tests.day.script import happen, problems
     "--dir", "folder", type=click.Path(path_type=Path, file_okay=False),
     help="The folder, which must be new or empty; it stays. By default a temporary one.",
 )  # fmt: skip
-@click.option("--patience", default=1.0, show_default=True, help="How many times as long each part may take.")
-def main(*, keep: bool, folder: Path | None, patience: float) -> None:
+@click.option("--slowness", default=1.0, show_default=True, help="How many times as long each part may take.")
+def main(*, keep: bool, folder: Path | None, slowness: float) -> None:
     """Run the scripted day and check what its pages say at the end."""
     os.umask(0o077)
     began = time.monotonic()
@@ -40,7 +40,7 @@ def main(*, keep: bool, folder: Path | None, patience: float) -> None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="labelyard-day-")))
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            with running_day(folder.resolve(), say, patience) as day:
+            with running_day(folder.resolve(), say, slowness) as day:
                 say(f"operations page: {operations_address(folder)}")
                 happen(day)
                 wrong = list(problems(day))

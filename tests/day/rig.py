@@ -65,7 +65,7 @@ class Day:
     mail: Mailbox
     hook: Receiver
     say: Callable[[str], None]
-    patience: float
+    slowness: float
     """How many times as long as on a quiet machine anything may take."""
     put_images: Counter[str] = field(default_factory=Counter)
     """How many files by dataset; one that replaces another counts too, as it arrives."""
@@ -141,7 +141,7 @@ class Day:
 
     def until(self, condition: Callable[[], object], what: str) -> None:
         """Wait until something is so, and say it. Raises SignalReceived on Ctrl-C."""
-        seconds = _STEP_SECONDS * self.patience
+        seconds = _STEP_SECONDS * self.slowness
         deadline = time.monotonic() + seconds
 
         def met() -> bool:
@@ -153,7 +153,7 @@ class Day:
 
 
 @contextmanager
-def running_day(folder: Path, say: Callable[[str], None], patience: float) -> Iterator[Day]:
+def running_day(folder: Path, say: Callable[[str], None], slowness: float) -> Iterator[Day]:
     """Start everything; end all of it when the context ends. This process changes its working directory."""
     with mailbox() as mail, receiver() as hook, Supervisor(folder / "logs", say, RestartPolicy()) as supervisor:
         environment = create_environment(
@@ -170,7 +170,7 @@ def running_day(folder: Path, say: Callable[[str], None], patience: float) -> It
             environment.cvat_url, username=ACCOUNT, password=environment.password,
             organization=environment.organization,
         )  # fmt: skip
-        day = Day(environment, supervisor, s3, cvat, mail, hook, say, patience)
+        day = Day(environment, supervisor, s3, cvat, mail, hook, say, slowness)
         day.run("db", "upgrade", "--create")
         for name, batch in DATASETS.items():
             s3.create_bucket(Bucket=name)

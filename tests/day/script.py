@@ -64,7 +64,7 @@ def _deleted_task(day: Day) -> None:
     batch = next(one["id"] for one in day.status()["batches"] if _is_with(one, SLOW))
     day.delete_task(batch)
     day.until(lambda: any(batch in entry for entry in _page(day).needs), f"the task of {batch} is missed")
-    day.until(lambda: _told(day, "task unreadable"), "both channels have a message about it")
+    day.until(lambda: _got_message(day, "task unreadable"), "both channels have a message about it")
     day.run("apply")
     day.until(lambda: _state(day, batch) == "assigned", f"{batch} has another task")
 
@@ -141,7 +141,7 @@ def _names(rejected: Sequence[str]) -> set[str]:
     return {short for entry in rejected for name, short in names.items() if name in entry}
 
 
-def _told(day: Day, words: str) -> bool:
+def _got_message(day: Day, words: str) -> bool:
     """Whether a message with these words has come by mail and by HTTP."""
     mails = [f"{one['Subject']} {one.get_content()}" for one in day.mail.received]
     posts = [one.raw.decode() for one in day.hook.received]
@@ -149,4 +149,4 @@ def _told(day: Day, words: str) -> bool:
 
 
 def _alerted(day: Day) -> bool:
-    return _told(day, "not labelled yet")
+    return _got_message(day, "not labelled yet")

@@ -43,7 +43,7 @@ steps = st.one_of(
 )
 
 
-class Story:
+class RandomDays:
     """Random things that happen in a ledger; each step takes the oldest batch that it can concern."""
 
     def __init__(self, busy: BusyLedger) -> None:
@@ -85,12 +85,12 @@ class Story:
 
 @settings(max_examples=examples(15), deadline=None)
 @given(st.lists(steps, max_size=25), st.sampled_from(ZONES))
-def test_the_same_number_is_the_same_in_every_section(story: list[tuple[str, int]], zone: str) -> None:
+def test_the_same_number_is_the_same_in_every_section(happened: list[tuple[str, int]], zone: str) -> None:
     with TemporaryDirectory() as folder:
         busy = BusyLedger(create_ledger(Path(folder) / "ledger.db"))
-        told = Story(busy)
-        for step, number in story:
-            told.take(step, number)
+        days = RandomDays(busy)
+        for step, number in happened:
+            days.take(step, number)
         seen = read_figures(busy.ledger, None, ZoneInfo(zone))
         of_dataset = read_figures(busy.ledger, "street", ZoneInfo(zone))
         busy.ledger.close()
