@@ -143,7 +143,8 @@ def _names(rejected: Sequence[str]) -> set[str]:
 
 def _got_message(day: Day, words: str) -> bool:
     """Whether a message with these words has come by mail and by HTTP."""
-    mails = [f"{one['Subject']} {one.get_content()}" for one in day.mail.received]
+    bodies = [(one["Subject"], one.get_body(("plain", "html"))) for one in day.mail.received]
+    mails = [f"{subject} {body.get_content() if body else ''}" for subject, body in bodies]
     posts = [one.raw.decode() for one in day.hook.received]
     return any(words in text.lower() for text in mails) and any(words in text.lower() for text in posts)
 
