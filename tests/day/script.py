@@ -66,7 +66,7 @@ def _deleted_task(day: Day) -> None:
     day.until(lambda: any(batch in entry for entry in _page(day).needs), f"the task of {batch} is missed")
     day.until(lambda: _got_message(day, "task unreadable"), "both channels have a message about it")
     day.run("apply")
-    day.until(lambda: _state(day, batch) == "assigned", f"{batch} has another task")
+    day.until(lambda: _state(day, batch) in ("assigned", "exported"), f"{batch} has another task")
 
 
 def problems(day: Day) -> Iterator[str]:
