@@ -15,6 +15,7 @@ from coco_fields import with_fields
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from settings_texts import BLOCKS, PREFECT, SETTINGS
+from status_schema import status_schema
 
 from labelyard.cli import labelyard
 from labelyard.config.json_schema import json_schema
@@ -35,6 +36,7 @@ def documents() -> dict[str, str]:
         "docs/commands.md": commands(),
         "docs/checks.md": checks(_GENERATED),
         "docs/formats.md": with_fields((ROOT / "docs" / "formats.md").read_text(encoding="utf-8")),
+        "docs/status.schema.json": json.dumps(status_schema(), indent=1) + "\n",
         "datasets/dataset.schema.json": json.dumps(json_schema(), indent=2) + "\n",
     }
 
@@ -253,6 +255,22 @@ _COMMANDS = """\
 where, and the next command. All [settings](settings.md) come from the environment and `.env`.
 
 After `make demo` or `make test` the command is `.venv/bin/labelyard`.
+
+The exit status:
+
+- 0: done, or everything is fine.
+- 1: it failed, and says why on standard error; or what was checked has faults (`doctor`, `validate`, `check`, `verify`,
+  `inspect`), or differs (`diff`).
+- 2: the command line is wrong; or a file cannot be read (`check`, `verify`, `diff`, `inspect`); or `plan --exit-code`
+  found differences.
+- 128 and the number of a signal: it was stopped, 130 by Ctrl-C, 143 by SIGTERM. `up` ends with 0 once it runs.
+
+`--json` prints JSON and nothing else on standard output. Times in it are UTC, in the form of ISO 8601.
+[status.schema.json](status.schema.json) describes `status --json`. Tables are plain text where they do not go to a
+terminal.
+
+Completion in bash and zsh: `eval "$(labelyard completion bash)"` in `~/.bashrc`, or with `zsh` in `~/.zshrc`; in fish:
+`labelyard completion fish > ~/.config/fish/completions/labelyard.fish`.
 """
 
 

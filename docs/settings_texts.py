@@ -34,10 +34,24 @@ with an error that names block and field. `labelyard watch` waits for a Prefect 
 person has created the block, and a run is tried again. `labelyard status` and `open` need no block.
 
 Anyone who can connect to a Prefect server without a login can read the secrets in its blocks. Give it a login
-(`PREFECT_SERVER_API_AUTH_STRING` for the server, `PREFECT_API_AUTH_STRING` for everything else); until then
-`labelyard doctor` warns. Notification channels of alerts are blocks too ([alerts.md](alerts.md)).
+([below](#prefects-login)); until then `labelyard doctor` warns. Notification channels of alerts are blocks too
+([alerts.md](alerts.md)).
 """
 PREFECT = """
+## Prefect's login
+
+A Prefect server of your own has basic authentication: the same user:password is `PREFECT_SERVER_API_AUTH_STRING` for
+the server and `PREFECT_API_AUTH_STRING` for everything else. `labelyard up` needs only the second one, and passes it to
+the server that it starts. Write it in ASCII: Prefect 3.8 answers 500 if there is anything else in it. Prefect Cloud,
+and proxies that accept keys, want `PREFECT_API_KEY`.
+
+Every request of labelyard to Prefect sends what is set, as Prefect's own client does; the login of a Prefect profile
+(`prefect cloud login`) is not read. If Prefect refuses it, `labelyard doctor` and every other command say which
+variable was refused and what to set. In a browser, Prefect's UI asks for user:password once.
+
+Of Prefect Cloud only the header was tried, on a server that checks it, not the service itself; with it, set
+`PREFECT_UI_URL` to the address of the workspace in a browser too.
+
 ## Prefect's own database
 
 By default Prefect's server keeps runs and events in SQLite. That is enough for a few batches at a time. With more, its

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _PLAIN = re.compile(r"[A-Za-z0-9 .:-]+")
 _URL = re.compile(r"https?://[^\s<>\"'`|\\]+")
-_COMMAND = re.compile(r"labelyard .*?(?=, |; | if |$)")
+_COMMAND = re.compile(r"(?:^|(?<=: ))labelyard .*?(?=, |; | if |$)")
 _ESCAPED = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_{}[]()<>#|!~"})
 _LONGEST = 300
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -25,12 +25,12 @@ def code(text: str) -> str:
 
 
 def advice(next_step: str) -> str:
-    """Return a next step of an error: its command as code that can be copied, then the words that follow it."""
-    found = _COMMAND.match(next_step.strip())
-    if found is None:
-        return code(next_step)
-    words = _CONTROL.sub(_REPLACEMENT, next_step.strip()[found.end() :])
-    return code(found.group()) + words.translate(_ESCAPED)
+    """Return a next step of an error: its commands as code that can be copied, the rest as words."""
+    text, parts, end = _CONTROL.sub(_REPLACEMENT, next_step.strip()), list[str](), 0
+    for found in _COMMAND.finditer(text):
+        parts += [text[end : found.start()].translate(_ESCAPED), code(found.group())]
+        end = found.end()
+    return "".join([*parts, text[end:].translate(_ESCAPED)])
 
 
 def block(text: str) -> str:

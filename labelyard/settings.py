@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from difflib import get_close_matches
@@ -160,7 +161,9 @@ class Settings(BaseSettings):
     prefect_ui_url: str | None = Field(default=None, validation_alias="PREFECT_UI_URL")
     """The address of Prefect's UI in people's browsers, if it is not that of the API without `/api`."""
     prefect_api_auth_string: SecretStr | None = Field(default=None, validation_alias="PREFECT_API_AUTH_STRING")
-    """user:password of Prefect's API, if it requires one."""
+    """user:password of Prefect's API, if it requires one: the server's PREFECT_SERVER_API_AUTH_STRING."""
+    prefect_api_key: SecretStr | None = Field(default=None, validation_alias="PREFECT_API_KEY")
+    """A key of Prefect Cloud, or of a proxy that accepts keys. PREFECT_API_AUTH_STRING counts before it."""
     prefect_heartbeat_seconds: int = Field(default=180, validation_alias="PREFECT_FLOWS_HEARTBEAT_FREQUENCY")
     """How often a run reports to Prefect that it is alive, in seconds; the same for all workers."""
 
@@ -217,10 +220,22 @@ class Settings(BaseSettings):
         """Return user:password of Prefect's API in plain text, None if it requires none."""
         return self.prefect_api_auth_string.get_secret_value() if self.prefect_api_auth_string else None
 
-    def prefect_auth(self) -> tuple[str, str] | None:
-        """Return user and password of Prefect's API, None if it requires none."""
-        user, _, password = (self.prefect_password() or "").partition(":")
-        return (user, password) if self.prefect_api_auth_string else None
+    def prefect_key(self) -> str | None:
+        """Return the API key in plain text, None without one."""
+        return self.prefect_api_key.get_secret_value() if self.prefect_api_key else None
+
+    def prefect_login(self) -> dict[str, str]:
+        """Return the header that requests to Prefect's API need, the same as Prefect's own client sends."""
+        if password := self.prefect_password():
+            return {"Authorization": f"Basic {b64encode(password.encode()).decode()}"}
+        if key := self.prefect_key():
+            return {"Authorization": f"Bearer {key}"}
+        return {}
+
+    def prefect_variables(self) -> dict[str, str]:
+        """Return the variables with which another process logs in to Prefect's API; they may come from `.env`."""
+        given = {"PREFECT_API_AUTH_STRING": self.prefect_password(), "PREFECT_API_KEY": self.prefect_key()}
+        return {name: value for name, value in given.items() if value}
 
 
 def is_loopback(host: str) -> bool:

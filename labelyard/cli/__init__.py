@@ -7,6 +7,7 @@ import gc
 import importlib
 import logging
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -41,6 +42,9 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
         "deploy": Command(
             "labelyard.cli.deploy:deploy",
             "Set up Prefect: the work pool, the automations, and every deployment with its trigger or schedule.",
+        ),
+        "completion": Command(
+            "labelyard.cli.completion:completion", "Print the completion of commands and options for a shell."
         ),
     },
     "Run": {
@@ -221,7 +225,7 @@ def labelyard() -> None:
 
 
 def main() -> None:
-    """Run the command line. A LabelyardError ends it with status 1 and its text on standard error.
+    """Run the command line. A LabelyardError ends it with status 1 and its text on standard error, Ctrl-C with 130.
 
     Every file that it creates is private to its user: logs, spool, ledger, and what its child processes write.
     """
@@ -229,7 +233,13 @@ def main() -> None:
     # stamina logs every retry; what fails in the end is reported anyway.
     logging.getLogger("stamina").addHandler(logging.NullHandler())
     try:
-        labelyard()
+        labelyard(standalone_mode=False)  # click would end with 1 on Ctrl-C, as if the command had failed
     except LabelyardError as error:
         click.secho(f"labelyard: {error}", fg="red", err=True)
         sys.exit(1)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort as end:
+        click.echo("Aborted!", err=True)
+        sys.exit(128 + signal.SIGINT if isinstance(end.__cause__, KeyboardInterrupt) else 1)

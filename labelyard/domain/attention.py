@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from labelyard.domain.causes import Cause, Kind, counted, some
 from labelyard.domain.deadlines import BatchAtWork, Deadlines, LateBatch, late_batches, next_due, stage_words
+from labelyard.domain.quarantine import what_ends_it
 from labelyard.domain.review import HOW_TO_DECIDE
 from labelyard.domain.states import WITHOUT_A_RUN, BatchState
 
@@ -124,15 +125,13 @@ def causes(seen: Situation) -> list[Cause]:
 
     What asks to act comes first, in the order of `Kind`; then what concerns most batches, then the oldest.
     """
-    stopped = list(_of_batches(seen))
+    stopped = [*_of_batches(seen), *_of_nobody(seen), *_of_reviews(seen)]
     found = [
         *stopped,
         *_of_servers(seen),
         *(_of_problem(one) for one in seen.problems if one.kind is not Kind.QUEUE or seen.at - one.since >= QUEUE_LONG),
         *_of_messages(seen),
         *(_of_silence(one) for one in seen.expected if seen.at - one.last > one.every),
-        *_of_nobody(seen),
-        *_of_reviews(seen),
         *_of_late(seen, stopped_batches(stopped)),
         *_of_objects(seen),
         *(_of_pause(name, why, since) for name, (why, since) in sorted(seen.paused.items())),
@@ -144,7 +143,7 @@ def causes(seen: Situation) -> list[Cause]:
 def verdict(found: Sequence[Cause], late: Sequence[LateBatch], *, at_work: int, down: Sequence[str] = ()) -> str:
     """Return how things stand, in one sentence. `at_work` is how many batches are not exported; `down` names servers.
 
-    "2 batches need you, 3 late", "all running, 3 late", "CVAT default unavailable", "nothing to do".
+    "2 batches need you, 3 late", "all running, 3 late", "CVAT default unavailable", "1 dataset paused".
     """
     stopped = stopped_batches(found)
     other = sum(cause.to_act and not cause.batches and cause.kind is not Kind.SERVER for cause in found)
@@ -156,6 +155,8 @@ def verdict(found: Sequence[Cause], late: Sequence[LateBatch], *, at_work: int, 
     if down:
         is_long = any(cause.kind is Kind.SERVER for cause in found)
         parts.append(f"{' and '.join(down)} unavailable" if is_long else f"waiting for {' and '.join(down)}")
+    if paused := sum(cause.kind is Kind.PAUSED for cause in found):
+        parts.append(counted(paused, "dataset paused", "datasets paused"))
     if not parts:
         parts.append("all running" if at_work else "nothing to do")
     if overdue := sum(late_one.id not in stopped for late_one in late):
@@ -318,7 +319,7 @@ def _of_objects(seen: Situation) -> Iterator[Cause]:
             kind=Kind.QUARANTINED,
             dataset=dataset,
             reason=group[0].reason,
-            next_step=f"labelyard why {group[0].url}",
+            next_step=what_ends_it(group[0].reason, group[0].url),
             since=min(one.since for one in group),
             batches=tuple(dict.fromkeys(one.batch for one in group if one.batch)),
             objects=len(group),

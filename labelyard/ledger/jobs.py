@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from sqlalchemy import func, select
 
 from labelyard.domain.assignment import AssignmentPolicy, PolicyState
+from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import Job, JobStatus
 from labelyard.ledger import reviews
 from labelyard.ledger.database import Transaction
@@ -126,13 +127,15 @@ def mark_assigned(tx: Transaction, row_id: int) -> None:
     record(tx, "assigned", f"job {row.server_id} to {row.chosen_assignee}: {row.choice_reason}", batch=batch)
 
 
-def open_by_assignee(tx: Transaction) -> dict[str, int]:
-    """Return how many unfinished jobs each person has."""
-    rows = tx.execute(
+def open_by_assignee(tx: Transaction, dataset: str | None = None) -> dict[str, int]:
+    """Return how many unfinished jobs each person has in batches that people work on."""
+    query = (
         select(JobRow.assignee, func.count())
-        .where(JobRow.status != JobStatus.COMPLETED, JobRow.assignee.is_not(None))
+        .join(Batch, Batch.id == JobRow.batch_id)
+        .where(JobRow.status != JobStatus.COMPLETED, JobRow.assignee.is_not(None), Batch.state == BatchState.ASSIGNED)
         .group_by(JobRow.assignee)
     )
+    rows = tx.execute(query.where(Batch.dataset == dataset) if dataset else query)
     return {name: count for name, count in rows if name is not None}
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 from labelyard.config import DatasetSpec, Deletions, Overwrites
 from labelyard.domain.batching import MarkerArrives, ObjectArrives, decide, group_of, groups_of_marker
 from labelyard.domain.objects import StoredObject
+from labelyard.domain.quarantine import MANUALLY, NEW_CONTENT
 from labelyard.escaping import printable
 from labelyard.ledger import batches, datasets, same_content
 from labelyard.ledger.conditions import with_any_key
@@ -33,12 +34,13 @@ def register(
 
     With `backfill` these are batches of their own, which wait while others wait for a run.
 
-    A new content of a file replaces one that was not uploaded. Where the old one was uploaded, the dataset's
-    `overwrites` decides, unless `digests` (SHA-256) show that the bytes are the same.
+    A new content of a file replaces one that was not uploaded, and ends the quarantine of an earlier one. Where the old
+    one was uploaded, the dataset's `overwrites` decides, unless `digests` (SHA-256) show that the bytes are the same.
     """
     datasets.lock(tx, spec.name)
     rows = _insert_unknown(tx, spec, same_content.keep_labelled(tx, spec, found, digests), via)
     earlier = _earlier(tx, spec.name, rows)
+    _end_quarantines(tx, spec.name, rows)
     wanted = [row for row in rows if not _quarantine_overwrite(tx, spec, row, earlier)]
     add_to_batch(tx, spec, wanted, f"registered by {via}", backfill=backfill)
     return rows
@@ -103,7 +105,8 @@ def mark_deleted(tx: Transaction, spec: DatasetSpec, bucket: str, key: str) -> i
     """
     rows = [row for row in of_key(tx, bucket, key, lock=True) if row.dataset == spec.name and row.deleted_at is None]
     for row in rows:
-        if row.upload_name is None and row.quarantine_reason is not None:  # if it is put again it stays quarantined
+        if row.upload_name is None and row.quarantine_reason is not None:
+            row.deleted_at = tx.now
             record(tx, "deleted", "in the bucket, after it was quarantined", obj=row)
         elif row.upload_name is None and row.batch_id is not None:
             quarantine_until_found_again(tx, row, "deleted before its upload")
@@ -218,7 +221,9 @@ def _reappeared(tx: Transaction, spec: DatasetSpec, found: Sequence[StoredObject
             continue
         row.deleted_at = None
         record(tx, "reappeared", "the same content was put again", obj=row)
-        if row.upload_name is None:
+        if row.upload_name is None and (row.quarantine_reason or "").startswith(MANUALLY):
+            record(tx, "quarantined", row.quarantine_reason or "", obj=row)  # still: only a person restores it
+        elif row.upload_name is None:
             yield row
         elif spec.deletions is Deletions.DROP:
             batches.export_again(tx, row.batch_id, f"{row.stored.url} was put again")
@@ -243,6 +248,26 @@ def _earlier(tx: Transaction, dataset: str, rows: Sequence[Object]) -> Mapping[t
     return earlier
 
 
+def _end_quarantines(tx: Transaction, dataset: str, rows: Sequence[Object]) -> None:
+    """Mark the quarantined contents of the same files as deleted: they are not in the bucket any more."""
+    by_key = {(row.bucket, row.key): row for row in rows}
+    query = (
+        select(Object)
+        .where(
+            Object.dataset == dataset,
+            *with_any_key(by_key),
+            Object.id.not_in([row.id for row in rows]),
+            Object.quarantine_reason.is_not(None),
+            Object.deleted_at.is_(None),
+        )
+        .with_for_update(key_share=True)
+    )
+    for old in tx.scalars(query).all() if rows else ():
+        if (new := by_key.get((old.bucket, old.key))) is not None:
+            old.deleted_at, old.refused_at = tx.now, None
+            record(tx, "replaced", f"by a new content ({new.etag}): its quarantine is over", obj=old)
+
+
 def _quarantine_overwrite(
     tx: Transaction,
     spec: DatasetSpec,
@@ -260,6 +285,6 @@ def _quarantine_overwrite(
     labelled = next((old for old in others if old.upload_name is not None), None)
     if labelled is None or spec.overwrites is Overwrites.RELABEL:
         return False
-    reason = f"a new content of what is labelled in {labelled.batch_id} (overwrites: {spec.overwrites})"
+    reason = f"{NEW_CONTENT}{labelled.batch_id} (overwrites: {spec.overwrites})"
     quarantine(tx, row, reason)
     return True

@@ -12,7 +12,7 @@ from labelyard.domain.formats import ORIGINAL
 from labelyard.domain.objects import s3_url
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus
-from labelyard.ledger import breakers, dead_letters, exports, jobs, preannotations, tasks
+from labelyard.ledger import breakers, datasets, dead_letters, exports, jobs, preannotations, tasks
 from labelyard.ledger.database import Transaction
 from labelyard.ledger.tables import Batch, Dataset, Object
 
@@ -62,6 +62,8 @@ class BatchSummary:
     warning: str | None
     preannotation: str | None = None
     """Why people label without predictions, or without some; None once the batch is exported."""
+    not_in_store: Sequence[str] = ()
+    """Those of the quarantined ones that are deleted or replaced in the store: nobody has to know of them any more."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +73,9 @@ class Overview:
     at: datetime
     batches: Sequence[BatchSummary]
     open_jobs: Mapping[str, int]
-    """Unfinished jobs by person."""
+    """Unfinished jobs by person, of the batches that people work on."""
     dead_letters: int
-    """How many dead letters wait."""
+    """How many dead letters wait; they belong to no dataset."""
     failing_servers: Mapping[str, str]
     """The last error by server (the name of a CVAT, or `breakers.STORE`) whose breaker is open or half open."""
     paused: Mapping[str, str]
@@ -81,28 +83,32 @@ class Overview:
     quarantined: Mapping[str, str]
     """The reason by s3:// address, of quarantined objects in no batch."""
     states: Mapping[str, int] = field(default_factory=dict)
-    """How many batches of all datasets are in each state."""
+    """How many batches are in each state, those that are not among `batches` too."""
 
 
 def overview(tx: Transaction, *, dataset: str | None = None, batch: str | None = None, limit: int = 200) -> Overview:
     """Return the newest `limit` batches and every older one with an error, newest first.
 
-    The batches are those of one `dataset` or of all; or `batch` alone.
+    The batches, and all else, are those of one `dataset` or of all; or `batch` alone. Raises NotFound.
     """
     of_it = [Batch.dataset == dataset] if dataset else [Batch.id == batch] if batch else []
     order = (Batch.opened_at.desc(), Batch.id.desc())
     newest = select(Batch.id).where(*of_it).order_by(*order).limit(limit)
     shown = Batch.id.in_(newest) | Batch.error.is_not(None)
     found = tx.scalars(select(Batch).where(*of_it, shown).order_by(*order)).all()
-    states = tx.execute(select(Batch.state, func.count()).group_by(Batch.state))
+    in_states = select(Batch.state, func.count()).group_by(Batch.state)
+    states = tx.execute(in_states.where(Batch.dataset == dataset) if dataset else in_states)
+    servers = {datasets.spec(tx, dataset).cvat, breakers.STORE} if dataset else None
     now = tx.now
     return Overview(
         at=now,
         batches=[_summary(tx, one, now) for one in found],
-        open_jobs=jobs.open_by_assignee(tx),
-        dead_letters=dead_letters.count(tx),
-        failing_servers={row.server: row.error for row in breakers.failing(tx)},
-        paused=dict(_paused(tx)),
+        open_jobs=jobs.open_by_assignee(tx, dataset),
+        dead_letters=0 if dataset else dead_letters.count(tx),
+        failing_servers={
+            row.server: row.error for row in breakers.failing(tx) if servers is None or row.server in servers
+        },
+        paused={name: why for name, why in _paused(tx) if dataset in (None, name)},
         quarantined=dict(_quarantined_outside_batches(tx, dataset)),
         states={state.value: count for state, count in states},
     )
@@ -115,7 +121,7 @@ def _paused(tx: Transaction) -> Iterator[tuple[str, str]]:
 
 def _quarantined_outside_batches(tx: Transaction, dataset: str | None) -> Iterator[tuple[str, str]]:
     query = select(Object.bucket, Object.key, Object.quarantine_reason).where(
-        Object.batch_id.is_(None), Object.quarantine_reason.is_not(None)
+        Object.batch_id.is_(None), Object.quarantine_reason.is_not(None), Object.deleted_at.is_(None)
     )
     for bucket, key, reason in tx.execute(query.where(Object.dataset == dataset) if dataset else query):
         yield s3_url(bucket, key), reason
@@ -124,15 +130,14 @@ def _quarantined_outside_batches(tx: Transaction, dataset: str | None) -> Iterat
 def _summary(tx: Transaction, batch: Batch, now: datetime) -> BatchSummary:
     task = tasks.current(tx, batch.id)
     uploaded = task if task and batch.state is BatchState.UPLOADED else None
-    quarantined = tx.execute(
-        select(Object.bucket, Object.key, Object.quarantine_reason).where(
-            Object.batch_id == batch.id, Object.quarantine_reason.is_not(None)
-        )
+    quarantined = tx.scalars(
+        select(Object).where(Object.batch_id == batch.id, Object.quarantine_reason.is_not(None)).order_by(Object.id)
     ).all()
     predictions = preannotations.of_batch(tx, batch.id) if batch.state in _AT_WORK else None
     return BatchSummary(
         id=batch.id, dataset=batch.dataset, state=batch.state, objects=batch.objects - _left_out(tx, batch.id),
-        quarantined={s3_url(bucket, key): reason or "" for bucket, key, reason in quarantined},
+        quarantined={row.stored.url: row.quarantine_reason or "" for row in quarantined},
+        not_in_store=[row.stored.url for row in quarantined if row.deleted_at is not None],
         task_id=task.server_id if task else None, task_name=task.name if task else None,
         task_url=task.url if task else None,
         jobs=[JobSummary(j.server_id, (j.start_frame, j.stop_frame), j.assignee, j.status, j.status_since)

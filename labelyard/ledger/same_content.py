@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from labelyard.config import DatasetSpec, Deletions
 from labelyard.domain.objects import StoredObject
+from labelyard.domain.quarantine import MANUALLY
 from labelyard.domain.states import BatchState
 from labelyard.ledger import batches, datasets
 from labelyard.ledger.conditions import with_any_key
@@ -70,7 +71,10 @@ def _labelled(tx: Transaction, dataset: str, found: Sequence[StoredObject]) -> M
             Object.sha256.is_not(None),
             Batch.state != BatchState.CANCELLED,
             # One that was overwritten before its upload is labelled nowhere. One that a person quarantined stays so.
-            Object.quarantine_reason.is_(None) | Object.deleted_at.is_(None) | Object.upload_name.is_not(None),
+            Object.quarantine_reason.is_(None)
+            | Object.deleted_at.is_(None)
+            | Object.upload_name.is_not(None)
+            | Object.quarantine_reason.startswith(MANUALLY),
         )
         .with_for_update(of=Object, key_share=True)
     )

@@ -1,4 +1,4 @@
-"""What the figures of the operations page are counted from: arrivals, unfinished batches, jobs, finished images."""
+"""What the figures of the operations page are counted from: arrivals, unfinished batches, jobs, verdicts."""
 
 from __future__ import annotations
 
@@ -12,19 +12,15 @@ from sqlalchemy import ColumnElement, Select, case, func, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from labelyard.domain.deadlines import STAGES
-from labelyard.domain.formats import ORIGINAL
 from labelyard.domain.review import Phase, ReviewResult
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus
 from labelyard.ledger.alert_tables import Problem
 from labelyard.ledger.database import Transaction
-from labelyard.ledger.exports import DEFAULT_FORMAT
-from labelyard.ledger.release_tables import Release
 from labelyard.ledger.review_tables import Review, ReviewVerdict
 from labelyard.ledger.tables import (
     Batch,
     DeadLetter,
-    Export,
     History,
     Job,
     LedgerIdentity,
@@ -46,11 +42,13 @@ class Backlog:
     oldest_at: datetime | None
     states: Mapping[str, int]
     """How many batches are in each state, finished ones too."""
+    datasets: Mapping[str, int]
+    """The objects by dataset; those without any are left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewestBatch:
-    """A batch in a list: its id, its state, and how many objects it has."""
+    """A batch in a list: its id, its state, and how many objects are in its task, or will be."""
 
     id: str
     state: str
@@ -82,26 +80,6 @@ class Verdicts:
     rejected: int
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """The current exports: batches, images, annotations by class."""
-
-    batches: int
-    images: int
-    annotations: Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class LastRelease:
-    """The newest release of a dataset."""
-
-    dataset: str
-    number: int
-    images: int
-    annotations: int
-    published_at: datetime
-
-
 def arrivals(tx: Transaction, edges: Sequence[datetime], dataset: str | None) -> Sequence[int]:
     """Return how many objects of batches were registered between each two `edges`, the later one not included."""
     # A count for each range reads only the index; one query with a condition for each range takes ten times as long.
@@ -113,25 +91,16 @@ def arrivals(tx: Transaction, edges: Sequence[datetime], dataset: str | None) ->
     ]
 
 
+def arrived(tx: Transaction, since: datetime, dataset: str | None) -> Mapping[str, int]:
+    """Return how many objects of batches were registered since then, by dataset."""
+    query = select(Object.dataset, func.count()).where(Object.registered_at >= since, Object.batch_id.is_not(None))
+    of_it = query.where(Object.dataset == dataset) if dataset else query
+    return dict(tx.execute(of_it.group_by(Object.dataset)).tuples().all())
+
+
 def openings(tx: Transaction, edges: Sequence[datetime], dataset: str | None) -> Sequence[int]:
     """Return how many batches were opened between each two `edges`."""
     query = select(*_between(Batch.opened_at, edges)).where(Batch.opened_at >= edges[0])
-    return _counts(tx, query.where(Batch.dataset == dataset) if dataset else query)
-
-
-def finishes(tx: Transaction, edges: Sequence[datetime], dataset: str | None) -> Sequence[int]:
-    """Return how many images of batches were exported for the first time between each two `edges`."""
-    first = (
-        select(Export.batch_id, func.min(Export.exported_at).label("at"), func.max(Export.images).label("images"))
-        .where(Export.exported_at.is_not(None), Export.format != ORIGINAL)
-        .group_by(Export.batch_id)
-        .subquery()
-    )
-    sums = [
-        func.coalesce(func.sum(case(((first.c.at >= low) & (first.c.at < high), first.c.images), else_=0)), 0)
-        for low, high in pairwise(edges)
-    ]
-    query = select(*sums).join_from(first, Batch, Batch.id == first.c.batch_id)
     return _counts(tx, query.where(Batch.dataset == dataset) if dataset else query)
 
 
@@ -139,28 +108,40 @@ def backlog(tx: Transaction, dataset: str | None) -> Backlog:
     """Return what is not exported yet."""
     of_it = [Batch.dataset == dataset] if dataset else []
     rows = tx.execute(
-        select(Batch.state, func.count(), func.sum(Batch.objects), func.min(Batch.opened_at))
+        select(Batch.dataset, Batch.state, func.count(), func.sum(Batch.objects), func.min(Batch.opened_at))
         .where(*of_it)
-        .group_by(Batch.state)
+        .group_by(Batch.dataset, Batch.state)
     ).all()
-    unusable = tx.scalar(
-        select(func.count())
-        .select_from(Object)
+    left_out = tx.execute(
+        select(Object.dataset, func.count())
         .join(Batch, Batch.id == Object.batch_id)
         .where(*of_it, Batch.state.in_(_UNFINISHED), Object.quarantine_reason.is_not(None))
-    )
-    waiting = [row for row in rows if row[0] in _UNFINISHED]
+        .group_by(Object.dataset)
+    ).tuples()
+    unusable = dict(left_out.all())
+    states, objects = Counter[str](), Counter[str]()
+    for name, state, number, members, _ in rows:
+        states[state.value] += number
+        objects[name] += int(members or 0) if state in _UNFINISHED else 0
+    waiting = {name: max(0, number - unusable.get(name, 0)) for name, number in objects.items()}
+    unfinished = [row for row in rows if row[1] in _UNFINISHED]
     return Backlog(
-        batches=sum(row[1] for row in waiting),
-        objects=max(0, sum(int(row[2] or 0) for row in waiting) - (unusable or 0)),
-        oldest_at=min((row[3] for row in waiting), default=None),
-        states={row[0].value: row[1] for row in rows},
+        batches=sum(row[2] for row in unfinished),
+        objects=sum(waiting.values()),
+        oldest_at=min((row[4] for row in unfinished), default=None),
+        states=dict(states),
+        datasets={name: number for name, number in waiting.items() if number},
     )
 
 
 def newest(tx: Transaction, dataset: str, limit: int = 10) -> Sequence[NewestBatch]:
     """Return the newest batches of a dataset, the newest first."""
-    query = select(Batch.id, Batch.state, Batch.objects).where(Batch.dataset == dataset)
+    left_out = (
+        select(func.count())
+        .where(Object.batch_id == Batch.id, Object.quarantine_reason.is_not(None), Object.upload_name.is_(None))
+        .scalar_subquery()
+    )
+    query = select(Batch.id, Batch.state, Batch.objects - left_out).where(Batch.dataset == dataset)
     rows = tx.execute(query.order_by(Batch.number.desc()).limit(limit))
     return [NewestBatch(batch, state.value, objects) for batch, state, objects in rows]
 
@@ -203,42 +184,6 @@ def verdicts(tx: Transaction, since: datetime, dataset: str | None) -> Sequence[
         found.setdefault(annotator or "", Counter())[verdict] += number
     of_each = [Verdicts(name, said[ReviewResult.ACCEPTED], said[ReviewResult.REJECTED]) for name, said in found.items()]
     return sorted(of_each, key=lambda one: (-one.rejected, one.annotator))
-
-
-def finished(tx: Transaction, dataset: str | None) -> Finished:
-    """Return what the current exports hold: of each batch one file counts, and of what was drawn all of it."""
-    query = select(Export.batch_id, Export.format, Export.images, Export.account).where(
-        Export.current, Export.format != ORIGINAL
-    )
-    if dataset:
-        query = query.join(Batch, Batch.id == Export.batch_id).where(Batch.dataset == dataset)
-    one_each: dict[str, tuple[int, object]] = {}
-    for batch, kind, images, account in tx.execute(query):
-        if batch not in one_each or kind == DEFAULT_FORMAT:
-            one_each[batch] = images, account
-    labels: Counter[str] = Counter()
-    for _, account in one_each.values():
-        if isinstance(account, dict):
-            for by_label in account["drawn"].values():
-                labels.update(by_label)
-    return Finished(len(one_each), sum(images for images, _ in one_each.values()), dict(labels))
-
-
-def last_releases(tx: Transaction, dataset: str | None) -> Sequence[LastRelease]:
-    """Return the newest release of each dataset."""
-    newest = (
-        select(Release.dataset, func.max(Release.number).label("number"))
-        .where(Release.published_at.is_not(None))
-        .group_by(Release.dataset)
-        .subquery()
-    )
-    query = select(Release).join(newest, (newest.c.dataset == Release.dataset) & (newest.c.number == Release.number))
-    rows = tx.scalars((query.where(Release.dataset == dataset) if dataset else query).order_by(Release.dataset))
-    return [
-        LastRelease(row.dataset, row.number, row.images or 0, row.annotations or 0, row.published_at)
-        for row in rows
-        if row.published_at is not None
-    ]
 
 
 @dataclass(frozen=True, slots=True)

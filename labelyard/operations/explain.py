@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from labelyard.config import DatasetSpec, Deletions
 from labelyard.context import Context
 from labelyard.domain.batching import closes_at
+from labelyard.domain.quarantine import what_ends_it
 from labelyard.domain.states import BatchState
 from labelyard.errors import NotFound, ObjectDeleted, StoreError
 from labelyard.escaping import printable
@@ -15,10 +16,9 @@ from labelyard.ledger import Transaction, batches, breakers, datasets, history, 
 from labelyard.ledger.overview import overview
 from labelyard.ledger.release_tables import Release
 from labelyard.ledger.tables import Batch, Object
-from labelyard.operations.manual import MANUALLY, bucket_and_key, of_address
+from labelyard.operations.manual import bucket_and_key, of_address
 from labelyard.operations.review_facts import review_facts
 from labelyard.operations.status import batch_problems, blockers, jobs_summary, state_and_activity
-from labelyard.storage.store import ARCHIVED
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def _object_now(tx: Transaction, obj: Object, *, newest: bool) -> Iterator[str]:
     if obj.deleted_at is not None:
         yield f"deleted or overwritten in the bucket at {obj.deleted_at:%Y-%m-%d %H:%M:%S}"
     if obj.quarantine_reason is not None:
-        next_step = f"\n  next: {_how_to_restore(obj, obj.quarantine_reason)}" if newest else ""
+        next_step = f"\n  next: {what_ends_it(obj.quarantine_reason, obj.stored.url)}" if newest else ""
         yield f"quarantined: {obj.quarantine_reason}{next_step}"
     elif obj.batch_id is not None:
         yield from _batch_now(tx, batches.get(tx, obj.batch_id))
@@ -112,16 +112,6 @@ def _why_not_released(tx: Transaction, obj: Object, newest: Release) -> str:
     if obj.deleted_at is not None:
         return "it was deleted from the bucket or overwritten"
     return f"it was added or restored later\n  next: labelyard release {obj.dataset}"
-
-
-def _how_to_restore(obj: Object, reason: str) -> str:
-    if reason.startswith(MANUALLY):
-        return f"labelyard restore {obj.stored.url}"
-    if obj.refused_at is not None:
-        return "allow it: the next sweep registers it again, without a command; or put the file again"
-    if reason.startswith(ARCHIVED):
-        return f"bring it back from the archive, then: labelyard restore {obj.stored.url}"
-    return "put the right file under the same key: it is registered automatically"
 
 
 def _never_registered(context: Context, bucket: str, key: str, address: str) -> NotFound:

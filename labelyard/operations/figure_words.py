@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta, tzinfo
 
 from labelyard.domain.causes import Kind
 from labelyard.domain.deadlines import LateBatch, stage_words
 from labelyard.escaping import printable
-from labelyard.operations.figures import Figures, PersonFigures, ServerFigures, late_groups
-from labelyard.operations.moments import moment, moment_and_zone
+from labelyard.operations.figures import Figures, Period, PersonFigures, ServerFigures, late_groups
+from labelyard.operations.moments import day, moment, moment_and_zone
 
 _DAY = timedelta(days=1)
 _BATCHES_SHOWN, _PEOPLE_SHOWN = 5, 8
+_FORESEEABLE = 1000.0
+"""Days; a date after that says nothing."""
 _NOT_IN_PROBLEMS = (
     Kind.SOURCE,
     Kind.NOTHING_ARRIVED,
@@ -59,13 +61,23 @@ def forecast(seen: Figures) -> str:
         return ""
     if found is None:
         return "none yet, it needs three whole days with images"
-    low, high = f"{found.days_low:.0f}", "many more" if found.days_high is None else f"{found.days_high:.0f}"
-    span = f"{low} days" if low == high else f"{low} to {high} days"
+    span = _span(found.days_low, found.days_high)
+    if found.days_high is not None and found.days_high < _FORESEEABLE:
+        first, last = (day(seen.at + timedelta(days=days), seen.zone) for days in (found.days_low, found.days_high))
+        span += f" (on {first})" if first == last else f" ({first} to {last})"
     grows = "; the backlog grows" if found.arrived_per_day > found.finished_per_day else ""
     return (
-        f"exported in {span} if nothing else arrives (in the last {found.measured_days} days "
+        f"exported {span} if nothing else arrives (in the last {found.measured_days} days "
         f"{found.finished_per_day:,.0f} images a day were exported, {found.arrived_per_day:,.0f} arrived{grows})"
     )
+
+
+def _span(low: float, high: float | None) -> str:
+    """Return a range of days: "within a day", "in 2 days", "in 2 to 5 days", "in 9 to many more days"."""
+    if high is not None and high < 1:
+        return "within a day"
+    first, last = f"{low:.0f}", "many more" if high is None else f"{high:.0f}"
+    return f"in {count(int(last), 'day')}" if first == last else f"in {first} to {last} days"
 
 
 def lines(seen: Figures) -> Iterator[str]:
@@ -75,7 +87,9 @@ def lines(seen: Figures) -> Iterator[str]:
         if cause.kind in _NOT_IN_PROBLEMS:
             about = f"{cause.dataset}: " if cause.dataset else ""
             yield f"{about}{printable(cause.what)}\n  next: {printable(cause.next_step)}"
-    yield f"arrived: {found.objects_hour:,} images in the last hour, {found.objects_day:,} in the last 24 hours"
+    yield from _periods(seen)
+    if found.objects_hour:
+        yield f"arrived in the last hour: {count(found.objects_hour, 'image')}"
     if text := waiting(seen):
         yield f"not exported yet: {text}"
         yield f"forecast: {forecast(seen)}"
@@ -90,8 +104,37 @@ def lines(seen: Figures) -> Iterator[str]:
     yield from (line for one in seen.servers if (line := _server(one, seen.zone)))
 
 
+def _periods(seen: Figures) -> Iterator[str]:
+    """Yield what has happened today, and this week if that is more."""
+    periods = {"today": seen.today, "this week": seen.week}
+    if period_rows(seen.week) == period_rows(seen.today):
+        periods.pop("this week")
+    for name, period in periods.items():
+        if text := ", ".join(_amount(number, what) for what, number in period_rows(period) if number):
+            yield f"{name}: {text}"
+
+
+def period_rows(period: Period) -> Sequence[tuple[str, int]]:
+    """Return what is counted of today or of a week, with its number."""
+    return (
+        ("images arrived", period.arrived),
+        ("batches opened", period.opened),
+        ("images labelled", period.labelled),
+        ("jobs rejected", period.rejected),
+        ("images exported", period.exported.images),
+        ("annotations exported", sum(period.exported.annotations.values())),
+        ("releases", len(period.releases)),
+    )
+
+
+def _amount(number: int, what: str) -> str:
+    noun, _, done = what.partition(" ")
+    one = {"batches": "batch"}.get(noun, noun.removesuffix("s"))
+    return f"{number:,} {one if number == 1 else noun} {done}".strip()
+
+
 def review_lines(seen: Figures, named: Callable[[str], str]) -> Iterator[str]:
-    """Yield how many jobs wait for their reviewers, and how often the jobs of each annotator were rejected.
+    """Yield how many jobs wait for their reviewers, and how many jobs of each annotator were rejected since when.
 
     `named` writes a person's name.
     """
@@ -101,12 +144,15 @@ def review_lines(seen: Figures, named: Callable[[str], str]) -> Iterator[str]:
         with_whom = f" ({', '.join(reviewers)})" if reviewers else ""
         since = f", the oldest since {moment(found.oldest, seen.zone)}" if found.oldest else ""
         yield f"{count(found.waiting, 'job')} in review{with_whom}{since}"
-    said = [
-        f"{named(one.annotator) if one.annotator else 'nobody'} {one.rejected} of {one.rejected + one.accepted}"
-        for one in found.verdicts[:_PEOPLE_SHOWN]
-    ]
-    if said:
-        yield f"rejected in two weeks: {', '.join(said)}"
+    periods = (("today", seen.today.verdicts), ("this week", seen.week.verdicts), ("in two weeks", found.verdicts))
+    for name, verdicts in periods:
+        said = [
+            f"{named(one.annotator) if one.annotator else 'nobody'} {one.rejected} of {one.rejected + one.accepted}"
+            for one in verdicts[:_PEOPLE_SHOWN]
+        ]
+        more = f" and {len(verdicts) - _PEOPLE_SHOWN} more" if len(verdicts) > _PEOPLE_SHOWN else ""
+        if said:
+            yield f"rejected {name}: {', '.join(said)}{more}"
 
 
 def _late(seen: Figures) -> Iterator[str]:
@@ -121,7 +167,8 @@ def _person(one: PersonFigures) -> str:
     rate = f", {one.images_per_hour:,.0f} an hour" if one.images_per_hour is not None else ""
     back = f", sent back {one.returned} times" if one.returned else ""
     open_jobs = f"{count(one.open_jobs, 'open job')} ({count(one.open_images, 'image')})"
-    return f"{printable(one.name) or 'nobody'} {open_jobs}, {one.images_today:,} done today{rate}{back}"
+    done = f"{one.images_today:,} images done today, {one.images_week:,} this week"
+    return f"{printable(one.name) or 'nobody'} {open_jobs}, {done}{rate}{back}"
 
 
 def _finished(seen: Figures) -> str:

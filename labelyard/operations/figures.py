@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from itertools import pairwise
 from typing import Any
 
 from labelyard.domain.attention import Outage, causes, stopped_batches, verdict
@@ -22,10 +24,11 @@ from labelyard.domain.throughput import (
     midnights,
     monday,
 )
-from labelyard.ledger import Ledger, breakers, datasets, outages, outbox, workload
+from labelyard.ledger import Ledger, breakers, datasets, finished, outages, outbox, workload
 from labelyard.ledger.database import Transaction
+from labelyard.ledger.finished import Finished, FinishedBatch, LastRelease
 from labelyard.ledger.situation import read_situation
-from labelyard.ledger.workload import Backlog, Finished, JobRecord, LastRelease, NewestBatch, Verdicts
+from labelyard.ledger.workload import Backlog, JobRecord, NewestBatch, Verdicts
 
 NOBODY = ""
 """The name under which jobs without an assignee are counted."""
@@ -34,13 +37,46 @@ _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 
 @dataclass(frozen=True)
 class Arriving:
-    """What arrived, and what is not exported yet."""
+    """What arrived in the last hour, and what is not exported yet."""
 
     objects_hour: int
-    objects_day: int
     batches_hour: int
-    batches_day: int
     backlog: Backlog
+
+
+@dataclass(frozen=True)
+class Period:
+    """What has happened since a time: today, or this week."""
+
+    since: datetime
+    arrived: int
+    """Images."""
+    opened: int
+    """Batches."""
+    labelled: int
+    """Images of the jobs that people completed."""
+    verdicts: Sequence[Verdicts]
+    """What reviewers said, by annotator."""
+    exported: Finished
+    """The batches that were exported for the first time, and still are."""
+    releases: Sequence[LastRelease]
+
+    @property
+    def rejected(self) -> int:
+        """How many jobs reviewers rejected."""
+        return sum(one.rejected for one in self.verdicts)
+
+
+@dataclass(frozen=True)
+class DatasetFigures:
+    """The images of a dataset: those that arrived and that were exported, and those that are not exported yet."""
+
+    name: str
+    arrived_today: int
+    arrived_week: int
+    exported_today: int
+    exported_week: int
+    waiting: int
 
 
 @dataclass(frozen=True)
@@ -98,6 +134,10 @@ class Figures:
     """What needs a person; what asks to act comes first."""
     late: Sequence[LateBatch]
     """Late batches that need no person yet."""
+    today: Period
+    week: Period
+    datasets: Sequence[DatasetFigures]
+    """Those that have anything this week, or anything that is not exported yet; most of that first."""
     arriving: Arriving
     people: Sequence[PersonFigures]
     finished: Finished
@@ -109,7 +149,7 @@ class Figures:
     zone: tzinfo = UTC
     """The time zone of days, and of times in words."""
     changes_at: datetime | None = None
-    """When the passing of time alone will change what needs a person or is late; None: it will not."""
+    """When the passing of time alone will change a figure, at midnight at the latest."""
     task_urls: Mapping[str, str] = field(default_factory=dict)
     """The addresses in CVAT of the batches that are named."""
     reviews: ReviewFigures = ReviewFigures()
@@ -137,24 +177,30 @@ def figures(tx: Transaction, dataset: str | None = None, zone: tzinfo = UTC) -> 
     stopped = stopped_batches(found)
     waiting = workload.backlog(tx, dataset)
     edges = midnights(now, zone, DAYS_MEASURED)
-    days = _days(tx, edges, now.astimezone(zone).date(), dataset, waiting.objects)
+    done = finished.finished_batches(tx, dataset)
+    days = _days(tx, edges, now.astimezone(zone).date(), dataset, done, waiting.objects)
     measured_since = now - DAYS_MEASURED * _DAY
     jobs = workload.jobs(tx, measured_since, dataset)
+    today, week = edges[-2], monday(now, zone)
+    arrived_today, arrived_week = (workload.arrived(tx, since, dataset) for since in (today, week))
     return Figures(
         at=now,
         dataset=dataset,
         verdict=verdict(found, seen.late, at_work=waiting.batches, down=[one.label for one in down]),
         causes=found,
         late=[one for one in seen.late if one.id not in stopped],
+        today=_period(tx, today, dataset, arrived_today, jobs, done),
+        week=_period(tx, week, dataset, arrived_week, jobs, done),
+        datasets=list(_datasets(arrived_today, arrived_week, done, today, week, waiting)),
         arriving=_arriving(tx, now, dataset, waiting),
-        people=list(_people(jobs, edges[-2], monday(now, zone))),
-        finished=workload.finished(tx, dataset),
-        releases=workload.last_releases(tx, dataset),
+        people=list(_people(jobs, today, week)),
+        finished=finished.total(done),
+        releases=finished.last_releases(tx, dataset),
         servers=list(_servers(tx, cvats, down, seen.batches, everything=dataset is None)),
         forecast=forecast(days, waiting.objects),
         days=days,
         zone=zone,
-        changes_at=seen.changes_at,
+        changes_at=min(filter(None, [seen.changes_at, edges[-1]])),
         task_urls={batch.id: batch.task_url for batch in seen.batches if batch.task_url},
         reviews=_reviews(jobs, workload.verdicts(tx, measured_since, dataset)),
         newest=workload.newest(tx, dataset) if dataset else (),
@@ -189,15 +235,69 @@ def _waiting_for(tx: Transaction, server: str, batches: Sequence[BatchAtWork]) -
 
 
 def _arriving(tx: Transaction, now: datetime, dataset: str | None, waiting: Backlog) -> Arriving:
-    edges = (now - _DAY, now - _HOUR, now + _DAY)
-    earlier, last = workload.arrivals(tx, edges, dataset)
-    opened_earlier, opened_last = workload.openings(tx, edges, dataset)
-    return Arriving(last, earlier + last, opened_last, opened_earlier + opened_last, waiting)
+    edges = (now - _HOUR, now + _DAY)
+    [objects], [batches] = workload.arrivals(tx, edges, dataset), workload.openings(tx, edges, dataset)
+    return Arriving(objects, batches, waiting)
 
 
-def _days(tx: Transaction, edges: Sequence[datetime], today: date, dataset: str | None, backlog: int) -> Sequence[Day]:
-    arrived, finished = workload.arrivals(tx, edges, dataset), workload.finishes(tx, edges, dataset)
-    return days_with_backlog(today - DAYS_MEASURED * _DAY, arrived, finished, backlog)
+def _period(
+    tx: Transaction,
+    since: datetime,
+    dataset: str | None,
+    arrived: Mapping[str, int],
+    jobs: Sequence[JobRecord],
+    done: Sequence[FinishedBatch],
+) -> Period:
+    """Return what has happened since then; the jobs are those of two weeks, `done` all exported batches."""
+    [opened] = workload.openings(tx, (since, tx.now + _DAY), dataset)
+    return Period(
+        since=since,
+        arrived=sum(arrived.values()),
+        opened=opened,
+        labelled=sum(one.images for one in jobs if one.is_done and one.since >= since),
+        verdicts=workload.verdicts(tx, since, dataset),
+        exported=finished.total(one for one in done if one.since >= since),
+        releases=finished.releases_since(tx, since, dataset),
+    )
+
+
+def _datasets(
+    arrived_today: Mapping[str, int],
+    arrived_week: Mapping[str, int],
+    done: Sequence[FinishedBatch],
+    today: datetime,
+    week: datetime,
+    waiting: Backlog,
+) -> Iterator[DatasetFigures]:
+    """Yield the figures of each dataset that has any, who has most to do first."""
+    exported_today, exported_week = Counter[str](), Counter[str]()
+    for one in done:
+        exported_today[one.dataset] += one.images if one.since >= today else 0
+        exported_week[one.dataset] += one.images if one.since >= week else 0
+    found = {*arrived_week, *+exported_week, *waiting.datasets}
+    yield from (
+        DatasetFigures(
+            name,
+            arrived_today.get(name, 0),
+            arrived_week.get(name, 0),
+            exported_today[name],
+            exported_week[name],
+            waiting.datasets.get(name, 0),
+        )
+        for name in sorted(found, key=lambda name: (-waiting.datasets.get(name, 0), name))
+    )
+
+
+def _days(
+    tx: Transaction,
+    edges: Sequence[datetime],
+    today: date,
+    dataset: str | None,
+    done: Sequence[FinishedBatch],
+    backlog: int,
+) -> Sequence[Day]:
+    exported = [sum(one.images for one in done if low <= one.since < high) for low, high in pairwise(edges)]
+    return days_with_backlog(today - DAYS_MEASURED * _DAY, workload.arrivals(tx, edges, dataset), exported, backlog)
 
 
 def _reviews(records: Iterable[JobRecord], verdicts: Sequence[Verdicts]) -> ReviewFigures:
@@ -206,14 +306,13 @@ def _reviews(records: Iterable[JobRecord], verdicts: Sequence[Verdicts]) -> Revi
 
 
 def _people(records: Iterable[JobRecord], today: datetime, week: datetime) -> Iterator[PersonFigures]:
-    """Yield the figures of each person, who has most to do first; nobody last."""
+    """Yield the figures of each person, who has most to do first; jobs without an assignee last."""
     by_person: dict[str, list[JobRecord]] = {}
     for record in records:
         by_person.setdefault(record.assignee or NOBODY, []).append(record)
     found = [_person(name, of_person, today, week) for name, of_person in by_person.items()]
-    yield from sorted(
-        (one for one in found if one.name or one.open_jobs), key=lambda one: (not one.name, -one.open_images, one.name)
-    )
+    shown = [one for one in found if one.name or one.open_jobs or one.images_week]
+    yield from sorted(shown, key=lambda one: (not one.name, -one.open_images, one.name))
 
 
 def _person(name: str, records: Sequence[JobRecord], today: datetime, week: datetime) -> PersonFigures:

@@ -6,15 +6,13 @@ from collections.abc import Sequence
 
 from labelyard.context import Context
 from labelyard.domain.objects import parse_address
+from labelyard.domain.quarantine import MANUALLY
 from labelyard.domain.states import BatchState
 from labelyard.errors import NotFound
 from labelyard.escaping import unescaped
 from labelyard.ledger import Transaction, batches, datasets, objects
 from labelyard.ledger.history import record
 from labelyard.ledger.tables import Batch, Object
-
-MANUALLY = "manually: "
-"""The first word of the quarantine reason of an object that a person has quarantined."""
 
 
 def bucket_and_key(address: str) -> tuple[str, str]:

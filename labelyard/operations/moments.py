@@ -16,6 +16,12 @@ def moment_and_zone(at: datetime, zone: tzinfo) -> str:
     return f"{moment(at, zone)} {at.astimezone(zone):%Z}"
 
 
+def day(at: datetime, zone: tzinfo) -> str:
+    """Return the day of a time: "Mon 30 Nov"."""
+    local = at.astimezone(zone)
+    return f"{local:%a} {local.day} {local:%b}"
+
+
 def day_or_time(at: datetime, now: datetime, zone: tzinfo) -> str:
     """Return the time of a moment of today, else its day: "08:15", "29 Nov"."""
     local = at.astimezone(zone)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 
+from labelyard.domain.quarantine import what_ends_it
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus
 from labelyard.escaping import printable
@@ -73,7 +74,8 @@ def quarantined(seen: Overview) -> list[Quarantined]:
 
 def _each_quarantined(seen: Overview) -> Iterator[tuple[str, str, str]]:
     for batch in seen.batches:
-        yield from ((url, printable(reason), batch.id) for url, reason in batch.quarantined.items())
+        present = (url for url in batch.quarantined if url not in batch.not_in_store)
+        yield from ((url, printable(batch.quarantined[url]), batch.id) for url in present)
     yield from ((url, printable(reason), "") for url, reason in seen.quarantined.items())
 
 
@@ -121,7 +123,7 @@ def quarantined_summaries(groups: Sequence[Quarantined]) -> Iterator[str]:
         such_as = ", such as" if len(group.urls) > _EXAMPLES else ":"
         yield (
             f"{_count(group.urls)} quarantined{where}: {group.reason}{such_as} {', '.join(group.urls[:_EXAMPLES])}"
-            f"\n  next: labelyard why {group.urls[0]}"
+            f"\n  next: {what_ends_it(group.reason, group.urls[0])}"
         )
     more = f"{len(groups) - _REASONS_SHOWN} more reasons; " if len(groups) > _REASONS_SHOWN else ""
     if more or any(len(group.urls) > _EXAMPLES for group in groups):
@@ -131,7 +133,7 @@ def quarantined_summaries(groups: Sequence[Quarantined]) -> Iterator[str]:
 
 def _each_object(seen: Overview) -> Iterator[str]:
     for url, reason, batch in _each_quarantined(seen):
-        next_step = "" if batch else f"\n  next: labelyard restore {url}"
+        next_step = "" if batch else f"\n  next: {what_ends_it(reason, url)}"
         yield f"{batch + ': ' if batch else ''}{url} quarantined: {reason}{next_step}"
 
 

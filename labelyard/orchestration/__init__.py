@@ -7,7 +7,8 @@
 - Inside a run: `states` (its final state), `waiting_runs` (it waits for a server), `current_run` (its tags and batch),
   `run_log` (its log), `events_with_client` (about a batch), `artifacts`, `run_pages` (its links to pages),
   `decision_artifact` (the result of a run that a person started).
-- `prefect_api` sends requests without importing Prefect.
+- `prefect_api` sends requests without importing Prefect, and says which login was refused; `prefect_client` is
+  Prefect's own client with the login of the settings.
 - Pages, without a run: `page_updates` decides what to draw, `operations_artifact`, `batch_artifact` and `page_plots`
   draw, `page_store` and `page_links` know where they are.
 - The forms of runs that a person starts: `parameters`.

@@ -11,14 +11,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.events.actions import RunDeployment, SendNotification
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from prefect.exceptions import ObjectNotFound
-from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
 from labelyard.errors import AlertNotSent
 from labelyard.orchestration import NOTHING_NEW, SERVER_UNAVAILABLE, WATCHES_HOUSEKEEPING
+from labelyard.orchestration.prefect_client import prefect_client
 from labelyard.settings import Settings
 
 _ENDED_WELL = {f"prefect.flow-run.{name}" for name in ("Completed", NOTHING_NEW, SERVER_UNAVAILABLE)}
@@ -30,8 +30,7 @@ def deploy_automations(settings: Settings) -> None:
 
     Raises AlertNotSent if a channel names a block that Prefect does not have.
     """
-    server = {PREFECT_API_URL: settings.prefect_api_url, PREFECT_API_AUTH_STRING: settings.prefect_password()}
-    with temporary_settings(server), get_client(sync_client=True) as client:
+    with prefect_client(settings) as client:
         wanted = _watches_housekeeping(client, settings)
         found = client.read_automations_by_name(WATCHES_HOUSEKEEPING)
         for extra in found[1:]:

@@ -9,6 +9,7 @@ from typing import Any
 from labelyard.annotations.corrections import Correction
 from labelyard.domain.deadlines import STAGES
 from labelyard.domain.objects import base_name, s3_url
+from labelyard.domain.quarantine import what_ends_it
 from labelyard.domain.states import WITHOUT_A_RUN, BatchState
 from labelyard.domain.tasks import JobStatus
 from labelyard.ledger import batches, exports, history, jobs, preannotations, reviews, tasks
@@ -39,7 +40,7 @@ def batch_markdown(
     members, rows = batches.members(tx, batch_id), jobs.of_batch(tx, batch_id)
     done = sum(row.status is JobStatus.COMPLETED for row in rows)
     parts = [
-        _head(batch, links, zone),
+        _head(batch, sum(member.quarantine_reason is not None for member in members), links, zone),
         _task(task, rows, done, zone),
         _reviews(tx, batch_id, rows, task, zone),
         quality_markdown(tx, batch_id, task.url or "" if task else ""),
@@ -54,15 +55,16 @@ def batch_markdown(
     return "\n\n".join(filter(None, parts)), f"{batch_id}: {batch.state}{counted}", batch.error is None
 
 
-def _head(batch: Batch, links: PageLinks, zone: tzinfo) -> str:
+def _head(batch: Batch, quarantined: int, links: PageLinks, zone: tzinfo) -> str:
     pages = " · ".join(
         link(name, links.url(key))
         for name, key in (("operations", OPERATIONS), (batch.dataset, dataset_key(batch.dataset)))
     )
     since = f"since {moment_and_zone(batch.changed_at, zone)}"
+    left_out = f" ({quarantined:,} of them quarantined)" if quarantined else ""
     lines = [
         f"## {batch.id}: {batch.state}",
-        f"{since}, {batch.objects:,} objects, {_size(batch.bytes)}. Pages: {pages}",
+        f"{since}, {batch.objects:,} objects{left_out}, {_size(batch.bytes)}. Pages: {pages}",
     ]
     if batch.error:
         waits = batch.state is not BatchState.FAILED and batch.state not in WITHOUT_A_RUN
@@ -169,14 +171,26 @@ def _objects(members: Sequence[Object]) -> str:
     ordered = sorted(members, key=lambda row: row.quarantine_reason is None)
     more = f"\n\n… and {len(members) - _MOST_OBJECTS} more" if len(members) > _MOST_OBJECTS else ""
     lines = "\n".join(f"- {_object(row)}" for row in ordered[:_MOST_OBJECTS])
-    return f"### Objects\n\n{lines}{more}"
+    what_to_do = "".join(f"\n\nnext: {advice(line)}" for line in _what_ends_quarantines(ordered))
+    return f"### Objects\n\n{lines}{more}{what_to_do}"
+
+
+def _what_ends_quarantines(members: Sequence[Object]) -> Sequence[str]:
+    """Return what a person can do about the quarantined objects that are in the store, once for each way."""
+    ways: dict[str, str] = {}
+    for row in members:
+        if row.quarantine_reason is not None and row.deleted_at is None:
+            url = s3_url(row.bucket, row.key)
+            ways.setdefault(what_ends_it(row.quarantine_reason, ""), what_ends_it(row.quarantine_reason, url))
+    return list(ways.values())
 
 
 def _object(row: Object) -> str:
     size = f", {row.width}×{row.height}" if row.width else ""  # noqa: RUF001 - the multiplication sign
     renamed = row.upload_name and row.upload_name != base_name(row.key)
     name = f" as {code(row.upload_name or '')}" if renamed else ""
-    reason = f" **quarantined**: {code(row.quarantine_reason)}" if row.quarantine_reason else ""
+    deleted = " (deleted or replaced in the bucket)" if row.deleted_at else ""
+    reason = f" **quarantined**{deleted}: {code(row.quarantine_reason)}" if row.quarantine_reason else ""
     return f"{code(s3_url(row.bucket, row.key))}{size}{name}{reason}"
 
 

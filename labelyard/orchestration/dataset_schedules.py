@@ -16,17 +16,18 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import httpx
-from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import DeploymentScheduleCreate
 from prefect.client.schemas.objects import DeploymentSchedule
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
 from prefect.exceptions import ObjectNotFound
-from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
 from labelyard.domain.plan import Action, Difference, FoundSchedule, plan_schedules
 from labelyard.domain.schedules import Timing, Verb
 from labelyard.errors import PrefectUnreachable
 from labelyard.orchestration.best_effort import best_effort
+from labelyard.orchestration.prefect_api import refuse_failed_login
+from labelyard.orchestration.prefect_client import prefect_client
 from labelyard.settings import Settings
 
 DEPLOYMENTS: Mapping[Verb, str] = {
@@ -41,7 +42,7 @@ class PrefectSchedules:
     """The schedules of datasets on the Prefect server of the settings. Every method raises PrefectUnreachable."""
 
     def __init__(self, settings: Settings) -> None:
-        self._api, self._password = settings.prefect_api_or_ours, settings.prefect_password()
+        self._api, self._settings = settings.prefect_api_or_ours, settings
 
     def compare(self, declared: Mapping[str, Mapping[Verb, Timing]]) -> list[Difference]:
         """Return how Prefect's schedules differ from the declared ones, for each dataset."""
@@ -89,14 +90,15 @@ class PrefectSchedules:
 
     @contextmanager
     def _client(self) -> Iterator[SyncPrefectClient]:
-        server = {PREFECT_API_URL: self._api, PREFECT_API_AUTH_STRING: self._password}
         try:
-            with temporary_settings(server), get_client(sync_client=True) as client:
+            with prefect_client(self._settings) as client:
                 yield client
         except ObjectNotFound as error:
             what = "it has not all deployments of this labelyard"
             raise PrefectUnreachable(what, where=self._api, next_step="labelyard deploy") from error
         except httpx.HTTPError as error:
+            if isinstance(error, httpx.HTTPStatusError):
+                refuse_failed_login(self._settings, error.response, self._api)
             what = f"no answer: {error or type(error).__name__}"
             raise PrefectUnreachable(what, where=self._api, next_step="labelyard up, or set PREFECT_API_URL") from error
 

@@ -23,6 +23,7 @@ from labelyard.orchestration.dataset_schedules import PrefectSchedules
 from labelyard.orchestration.one_installation import refuse_second_installation
 from labelyard.orchestration.page_store import operations_url
 from labelyard.orchestration.page_updates import update_pages
+from labelyard.orchestration.prefect_api import refuse_failed_login
 from labelyard.orchestration.pull import find_project
 from labelyard.server_settings import StoreSettings
 from labelyard.settings import DeploySettings, Settings
@@ -38,7 +39,7 @@ def deploy_all(settings: Settings, *, replace: bool = False) -> str | None:
     schedules of the datasets could not be created, None if they were. Raises PrefectUnreachable with the output of the
     Prefect command that failed, SettingsError if the server is refused, AlertNotSent for a missing block.
     """
-    _require_server(settings.prefect_api())
+    _require_server(settings)
     refuse_second_installation(settings, replace=replace)
     project, environment = find_project(), _environment(settings)
     _run([sys.executable, str(project / "deployments" / "set_up.py")], environment, Path.cwd())
@@ -92,9 +93,12 @@ def render(document: str, settings: DeploySettings, operations: str = "") -> str
     return yaml.safe_dump(config, sort_keys=False)
 
 
-def _require_server(api_url: str) -> None:
+def _require_server(settings: Settings) -> None:
+    api_url = settings.prefect_api()
     try:
-        httpx.get(f"{api_url.rstrip('/')}/health", timeout=10).raise_for_status()
+        answer = httpx.get(f"{api_url.rstrip('/')}/health", headers=settings.prefect_login(), timeout=10)
+        refuse_failed_login(settings, answer, api_url)
+        answer.raise_for_status()
     except httpx.HTTPError as error:
         what = f"no healthy Prefect there: {error or type(error).__name__}"
         raise PrefectUnreachable(what, where=api_url, next_step="prefect server start, or labelyard up") from error
@@ -109,9 +113,7 @@ def _environment(settings: Settings) -> dict[str, str]:
         "LABELYARD_DEPLOY__BATCHES_AT_ONCE": str(settings.deploy.batches_at_once),
         "LABELYARD_DEPLOY__EXPORTS_AT_ONCE": str(settings.deploy.exports_at_once),
     }
-    if password := settings.prefect_password():
-        given["PREFECT_API_AUTH_STRING"] = password
-    return {**os.environ, **given}
+    return {**os.environ, **given, **settings.prefect_variables()}
 
 
 def _run(command: list[str], environment: dict[str, str], folder: Path) -> None:

@@ -20,6 +20,7 @@ from labelyard.orchestration import MOST_AT_ONCE, WATCHES_HOUSEKEEPING
 from labelyard.orchestration.alert_channels import check
 from labelyard.orchestration.fast_worker import SUPPORTED_PREFECT, is_supported, slower_without, worker_type
 from labelyard.orchestration.one_installation import refuse_second_installation
+from labelyard.orchestration.prefect_api import refuse_failed_login
 from labelyard.orchestration.pull import find_project
 from labelyard.settings import Settings
 
@@ -103,7 +104,13 @@ def _check_fast_worker() -> CheckResult:
 
 
 def _client(settings: Settings) -> httpx.Client:
-    return httpx.Client(base_url=settings.prefect_api_or_ours, timeout=_TIMEOUT, auth=settings.prefect_auth())
+    api = settings.prefect_api_or_ours
+
+    def check_login(response: httpx.Response) -> None:
+        refuse_failed_login(settings, response, api)
+
+    hooks = {"response": [check_login]}
+    return httpx.Client(base_url=api, timeout=_TIMEOUT, headers=settings.prefect_login(), event_hooks=hooks)
 
 
 def _ask(http: httpx.Client, method: str, path: str, body: Any = None) -> Any:
@@ -111,8 +118,6 @@ def _ask(http: httpx.Client, method: str, path: str, body: Any = None) -> Any:
         response = http.request(method, path, json=body)
     except httpx.HTTPError as error:
         raise _unreachable(http, f"no answer: {error}", "labelyard up, or set PREFECT_API_URL") from error
-    if response.status_code in (401, 403):
-        raise _unreachable(http, "it requires a login", "set PREFECT_API_AUTH_STRING")
     if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
         raise _unreachable(http, "its database is busy (503)", _USE_POSTGRESQL)
     if not response.is_success:

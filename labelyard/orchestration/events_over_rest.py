@@ -14,6 +14,7 @@ import httpx
 
 from labelyard.errors import PrefectUnreachable
 from labelyard.orchestration import MOST_AT_ONCE
+from labelyard.orchestration.prefect_api import refuse_failed_login
 from labelyard.pipeline.publish_events import EventToPublish
 from labelyard.settings import Settings
 
@@ -51,12 +52,13 @@ class PrefectEvents:
 
     def _post(self, path: str, body: object) -> httpx.Response:
         where = f"{self._settings.prefect_api().rstrip('/')}/{path}"
-        auth = self._settings.prefect_auth()
+        login = self._settings.prefect_login()
         verify = where.startswith("https:")  # loading the certificates takes longer than the request
         try:
-            response = httpx.post(where, json=body, timeout=_TIMEOUT, auth=auth, verify=verify)
+            response = httpx.post(where, json=body, headers=login, timeout=_TIMEOUT, verify=verify)
         except httpx.HTTPError as error:
             raise PrefectUnreachable(f"no answer: {error}", where=where, next_step="labelyard doctor") from error
+        refuse_failed_login(self._settings, response, where)
         if response.is_error:
             what = f"{response.status_code} {response.text[:200]}"
             raise PrefectUnreachable(what, where=where, next_step="labelyard doctor")

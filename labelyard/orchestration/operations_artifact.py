@@ -6,32 +6,32 @@ Times are absolute: a page on which nothing changed keeps its text.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from labelyard.domain.causes import Cause
 from labelyard.domain.deadlines import stage_words
 from labelyard.markdown import advice, code, link, table
-from labelyard.operations.figure_words import count, due, forecast, review_lines, waiting
-from labelyard.operations.figures import Figures, late_groups
-from labelyard.operations.moments import day_or_time, moment
+from labelyard.operations.figure_words import count, due, forecast, period_rows, review_lines, waiting
+from labelyard.operations.figures import DatasetFigures, Figures, late_groups
+from labelyard.operations.moments import day_or_time, moment, moment_and_zone
 from labelyard.orchestration.page_links import PageLinks, batch_key, dataset_key, release_key
 
-_SHOWN, _CAUSES_SHOWN, _CLASSES_SHOWN, _PEOPLE_SHOWN = 5, 20, 15, 30
+_SHOWN, _CAUSES_SHOWN, _CLASSES_SHOWN, _PEOPLE_SHOWN, _DATASETS_SHOWN = 5, 20, 15, 30, 50
 
 
 def operations_markdown(seen: Figures, links: PageLinks, datasets: Sequence[str] = (), plot: str = "") -> str:
     """Return the page as Markdown, without the time at which it was drawn; `plot` is the image's data URL.
 
-    `datasets` are those whose pages it links to.
+    `datasets` are those that it names with a link to their page, also where nothing happens in them.
     """
     to_act = [cause for cause in seen.causes if cause.to_act]
     to_know = [cause for cause in seen.causes if not cause.has_alert]
-    pages = " · ".join(_page(links, dataset_key(name), name) for name in datasets)
     parts = [
-        f"Pages: {pages}" if pages else "",
-        _list("Needs a person", (_cause(cause, seen, links) for cause in to_act[:_CAUSES_SHOWN]), none="nothing"),
+        _list("Needs a person", _causes(to_act, seen, links), none="nothing"),
         _list("Late", _late(seen, links), none="nothing"),
-        _list("To know", (_cause(cause, seen, links) for cause in to_know[:_CAUSES_SHOWN])),
+        _list("To know", _causes(to_know, seen, links)),
+        _periods(seen),
+        _datasets(seen, links, datasets),
         _arriving(seen),
         plot_line(plot),
         _people(seen),
@@ -66,11 +66,18 @@ def _first(shown: Sequence[str]) -> str:
     return ", ".join(shown[:_SHOWN]) + more
 
 
+def _causes(causes: Sequence[Cause], seen: Figures, links: PageLinks) -> Iterator[str]:
+    yield from (_cause(cause, seen, links) for cause in causes[:_CAUSES_SHOWN])
+    if len(causes) > _CAUSES_SHOWN:
+        yield f"… and {len(causes) - _CAUSES_SHOWN} more: {code('labelyard status')}"
+
+
 def _cause(cause: Cause, seen: Figures, links: PageLinks) -> str:
     about = f"{cause.dataset}: " if cause.dataset and not seen.dataset and not cause.batches else ""
     more = [f"in {_first([_batch(one, seen, links) for one in cause.batches])}"] if cause.batches else []
     if cause.examples:
-        more.append(f"such as {code(cause.examples[0])}")
+        beside = "such as " if cause.objects > 1 else ""
+        more.append(f"{beside}{code(cause.examples[0])}")
     if cause.next_step:
         each = " for each" if len(cause.batches) > 1 and cause.next_step.endswith(cause.batches[0]) else ""
         more.append("next: " + " ".join(map(advice, cause.next_step.splitlines())) + each)
@@ -85,11 +92,39 @@ def _late(seen: Figures, links: PageLinks) -> Iterator[str]:
         yield f"**{count(len(members), 'batch', 'es')} {stage_words(stage)}**{who}: {_first(shown)}"
 
 
+def _periods(seen: Figures) -> str:
+    rows = zip(period_rows(seen.today), period_rows(seen.week), strict=True)
+    shown = [(what, f"{today:,}", f"{week:,}") for (what, today), (_, week) in rows]
+    since = f"Since {moment(seen.today.since, seen.zone)} and {moment_and_zone(seen.week.since, seen.zone)}."
+    return f"### Today and this week\n\n{table(('', 'today', 'this week'), shown)}\n\n{since}"
+
+
+def _datasets(seen: Figures, links: PageLinks, names: Sequence[str]) -> str:
+    """Return the figures of each dataset; on the page of a dataset nothing."""
+    if seen.dataset or not (names or seen.datasets):
+        return ""
+    idle = [DatasetFigures(name, 0, 0, 0, 0, 0) for name in sorted({*names} - {one.name for one in seen.datasets})]
+    found = [*seen.datasets, *idle]
+    rows = (
+        (
+            _page(links, dataset_key(one.name), one.name),
+            f"{one.arrived_today:,}",
+            f"{one.arrived_week:,}",
+            f"{one.exported_today:,}",
+            f"{one.exported_week:,}",
+            f"{one.waiting:,}",
+        )
+        for one in found[:_DATASETS_SHOWN]
+    )
+    head = ("dataset", "arrived today", "this week", "exported today", "this week", "not exported")
+    more = f"\n\n… and {len(found) - _DATASETS_SHOWN} more" if len(found) > _DATASETS_SHOWN else ""
+    return f"### Datasets\n\n{table(head, rows)}{more}\n\nAll numbers are images."
+
+
 def _arriving(seen: Figures) -> str:
     found, backlog = seen.arriving, seen.arriving.backlog
-    day = f"**{count(found.objects_day, 'image')}** and {count(found.batches_day, 'batch', 'es')} in the last 24 hours"
-    hour = f"{count(found.objects_hour, 'image')} and {count(found.batches_hour, 'batch', 'es')} in the last hour"
-    lines = [f"{day}, {hour}"]
+    hour = f"{count(found.objects_hour, 'image')} and {count(found.batches_hour, 'batch', 'es')}"
+    lines = [f"In the last hour: {hour}"]
     if text := waiting(seen):
         lines += [f"Not exported yet: **{text}**", f"Forecast: {forecast(seen)}"]
     states = ", ".join(f"{number} {state}" for state, number in sorted(backlog.states.items()))
@@ -130,18 +165,22 @@ def _finished(seen: Figures, links: PageLinks) -> str:
     if not found.batches:
         return "**Finished:** nothing"
     total = sum(found.annotations.values())
-    classes = sorted(found.annotations.items(), key=lambda item: (-item[1], item[0]))
-    more = f" and {len(classes) - _CLASSES_SHOWN} more" if len(classes) > _CLASSES_SHOWN else ""
-    by_class = " · ".join(f"{code(name)} {number:,}" for name, number in classes[:_CLASSES_SHOWN]) + more
     releases = [
         f"{link(f'{one.dataset} release {one.number}', links.known(release_key(one.dataset)))}"
         f" of {moment(one.published_at, seen.zone)}: {one.images:,} images, {one.annotations:,} annotations"
         for one in seen.releases
     ]
     images = f"{count(found.images, 'image')} in {count(found.batches, 'batch', 'es')}"
-    today = f", {seen.days[-1].finished:,} of them today" if seen.days[-1].finished else ""
-    lines = [f"**{images}**{today}, {count(total, 'annotation')}", *([by_class] if by_class else []), *releases]
+    periods = (("In all", found), ("Today", seen.today.exported), ("This week", seen.week.exported))
+    by_class = [f"{name}: {_by_class(of_it.annotations)}" for name, of_it in periods if of_it.annotations]
+    lines = [f"**{images}**, {count(total, 'annotation')}", *by_class, *releases]
     return _list("Finished", iter(lines if releases else [*lines, "No release yet"]))
+
+
+def _by_class(annotations: Mapping[str, int]) -> str:
+    classes = sorted(annotations.items(), key=lambda item: (-item[1], item[0]))
+    more = f" and {len(classes) - _CLASSES_SHOWN} more" if len(classes) > _CLASSES_SHOWN else ""
+    return " · ".join(f"{code(name)} {number:,}" for name, number in classes[:_CLASSES_SHOWN]) + more
 
 
 def _newest(seen: Figures, links: PageLinks) -> str:

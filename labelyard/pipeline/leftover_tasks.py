@@ -69,7 +69,11 @@ def end_without_task(lease: BatchLease) -> NoReturn:
         members = batches.members(tx, lease.batch_id)
     failpoint("leftover_tasks.quarantined")
     example = next((f", such as {member.stored.url}: {member.quarantine_reason}" for member in members), "")
-    what, next_step = f"all {len(members)} objects are quarantined{example}", f"labelyard why {lease.batch_id}"
+    what = f"all {len(members)} objects are quarantined{example}"
+    next_step = (
+        "upload good files under the same keys: they are registered as new objects and labelled with the next batch; "
+        f"nothing waits for this one: labelyard why {lease.batch_id}"
+    )
     raise NoUsableImage(what, where=lease.batch_id, next_step=next_step)
 
 

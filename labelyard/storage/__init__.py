@@ -2,10 +2,9 @@
 
 from labelyard.storage.heads import concurrently, content_digests, head_objects, missing_objects, readable_objects
 from labelyard.storage.spool import Spool, Spooled
-from labelyard.storage.store import ARCHIVED, LISTING_PAGE, Store
+from labelyard.storage.store import LISTING_PAGE, Store
 
 __all__ = [
-    "ARCHIVED",
     "LISTING_PAGE",
     "Spool",
     "Spooled",

@@ -27,6 +27,7 @@ from botocore.utils import parse_timestamp
 from urllib3.exceptions import HTTPError
 
 from labelyard import __version__
+from labelyard.domain.quarantine import ARCHIVED, REFUSED
 from labelyard.errors import (
     ObjectArchived,
     ObjectChanged,
@@ -51,8 +52,6 @@ CONFIG = Config(
 )
 """Timeouts and retries of every boto3 client."""
 
-ARCHIVED = "archived: "
-"""How the quarantine reason of an archived object begins."""
 _DELETED = frozenset({"404", "NoSuchKey", "NoSuchVersion", "405", "MethodNotAllowed"})  # 405: a delete marker
 _TEMPORARY = frozenset(
     {"InternalError", "ServiceUnavailable", "SlowDown", "RequestTimeout", "RequestThrottled", "ThrottlingException"}
@@ -163,7 +162,7 @@ def _service_error(error: ClientError, where: str, next_steps: Mapping[str, str]
     # A proxy may change the path of single odd keys, whose signature is wrong then.
     wider = (_OF_ACCOUNT | _OF_BUCKET) - {"SignatureDoesNotMatch"}
     if of_object and status in _REFUSED_STATUS and code not in wider:
-        return ObjectRefused(f"refused by the store: {what}", where=where, next_step=_how_to_allow(what, status))
+        return ObjectRefused(f"{REFUSED}{what}", where=where, next_step=_how_to_allow(what, status))
     kind = StoreUnauthorized if code in _OF_ACCOUNT else StoreError
     return kind(what, where=where, next_step=next_steps.get(code, "labelyard doctor"))
 

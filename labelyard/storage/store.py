@@ -14,10 +14,10 @@ from botocore.config import Config
 from labelyard.domain.objects import StoredObject, s3_url, version_id
 from labelyard.errors import STORE_UNAVAILABLE, ObjectDeleted, ObjectRefused, StoreError
 from labelyard.server_settings import StoreSettings
-from labelyard.storage.boto import ARCHIVED, CONFIG, S3_NEXT_STEPS, boto_client, boto_errors
+from labelyard.storage.boto import CONFIG, S3_NEXT_STEPS, boto_client, boto_errors
 from labelyard.storage.spool import Spool, open_spool
 
-__all__ = ["ARCHIVED", "CHUNK_BYTES", "LISTING_PAGE", "Store"]
+__all__ = ["CHUNK_BYTES", "LISTING_PAGE", "Store"]
 
 CHUNK_BYTES = 1024 * 1024
 LISTING_PAGE = 1000

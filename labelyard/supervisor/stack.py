@@ -183,8 +183,7 @@ def is_starting(folder: Path = FOLDER) -> bool:
 def prefect_environment(settings: Settings, api: str) -> dict[str, str]:
     """Return the environment that points a process to the Prefect API at `api` and to no other Prefect."""
     given = {"PREFECT_API_URL": api, "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
-    if password := settings.prefect_password():
-        given["PREFECT_API_AUTH_STRING"] = password
+    given |= settings.prefect_variables()
     if settings.prefect_api_url is None:
         given["PREFECT_HOME"] = str((FOLDER / "prefect").resolve())
     return given

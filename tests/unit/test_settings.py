@@ -68,15 +68,24 @@ def test_a_short_heartbeat_timeout_is_accepted_with_as_many_more_heartbeats(monk
 
 
 @pytest.mark.parametrize(
-    ("auth_string", "expected"), [("me:a:b", ("me", "a:b")), ("token", ("token", "")), ("", None), (None, None)]
+    ("auth_string", "key", "header"),
+    [
+        ("me:a:b", None, "Basic bWU6YTpi"),
+        ("me:ä", "k", "Basic bWU6w6Q="),
+        (None, "pnu_1", "Bearer pnu_1"),
+        ("", "pnu_1", "Bearer pnu_1"),
+        ("", "", None),
+        (None, None, None),
+    ],
 )
-def test_the_auth_string_of_prefect_may_have_several_colons_or_none(
-    monkeypatch: pytest.MonkeyPatch, auth_string: str | None, expected: tuple[str, str] | None
+def test_the_login_to_prefect_is_the_one_that_its_own_client_sends(
+    monkeypatch: pytest.MonkeyPatch, auth_string: str | None, key: str | None, header: str | None
 ) -> None:
-    monkeypatch.delenv("PREFECT_API_AUTH_STRING", raising=False)
-    if auth_string is not None:
-        monkeypatch.setenv("PREFECT_API_AUTH_STRING", auth_string)
-    assert load_settings().prefect_auth() == expected
+    for name, value in (("PREFECT_API_AUTH_STRING", auth_string), ("PREFECT_API_KEY", key)):
+        monkeypatch.delenv(name, raising=False)
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    assert load_settings().prefect_login() == ({"Authorization": header} if header else {})
 
 
 def test_a_webhook_needs_both_an_address_and_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,17 @@ from sqlalchemy import Connection, func, select, text
 from labelyard.config import DatasetSpec, TaskSection
 from labelyard.domain.states import BatchState, Event
 from labelyard.errors import LedgerBehind, LedgerError
-from labelyard.ledger import Ledger, Transaction, batches, datasets, dead_letters, history, outbox, upgrade
+from labelyard.ledger import (
+    Ledger,
+    Transaction,
+    batches,
+    datasets,
+    dead_letters,
+    history,
+    objects,
+    outbox,
+    upgrade,
+)
 from labelyard.ledger.declarative import Table
 from labelyard.ledger.engine import open_engine, parse_url
 from labelyard.ledger.migration import alembic_config
@@ -75,7 +85,9 @@ def check_batches(tx: Transaction) -> None:
     assert seen.failing_servers == {"other": "no answer"}
     assert seen.paused == {"alley": "holidays"}
     assert seen.dead_letters == 1
-    assert seen.quarantined == {"s3://incoming/street/c.jpg": "a new content of what is labelled"}
+    assert seen.quarantined == {}, "it is deleted in the bucket"
+    [deleted] = objects.of_key(tx, "incoming", "street/c.jpg")
+    assert deleted.quarantine_reason == "a new content of what is labelled"
     [quarantined] = [one for one in seen.batches if one.state is BatchState.QUARANTINED]
     assert quarantined.quarantined == {
         "s3://incoming/street/b.jpg": "no image",

@@ -94,7 +94,7 @@ def test_a_quarantined_object_names_the_command_that_restores_it(workspace: Work
     close_batch(workspace, "1.jpg", "2.jpg")
     ingest(workspace)
     assert "quarantined: no image: 8 bytes" in now(workspace, "bad.jpg")
-    assert "next: put the right file" in now(workspace, "bad.jpg")
+    assert "next: upload a good file under the same key" in now(workspace, "bad.jpg")
     with workspace.context.ledger.transaction() as tx:
         objects.quarantine(tx, objects.of_key(tx, workspace.bucket, "in/2.jpg")[0], "archived: cold")
     assert f"bring it back from the archive, then: labelyard restore {workspace.url('2.jpg')}" in now(

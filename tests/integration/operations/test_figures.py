@@ -69,7 +69,7 @@ def test_the_figures_of_a_morning(working: BusyLedger) -> None:
         ("anna", "ben"),
         MONDAY - 2 * DAY,
     )
-    assert (seen.arriving.objects_hour, seen.arriving.objects_day, seen.arriving.batches_day) == (0, 10, 1)
+    assert (seen.arriving.objects_hour, seen.today.arrived, seen.today.opened) == (0, 10, 1)
     assert (seen.arriving.backlog.objects, seen.arriving.backlog.batches) == (30, 2)
     assert (seen.finished.images, seen.finished.annotations) == (120, {"car": 160, "person": 8})
     assert seen.days[-1].backlog == 30

@@ -73,7 +73,8 @@ def test_other_reasons_are_other_lines(bad_drop: Workspace) -> None:
         "119 objects quarantined in street-00001",
         "1 object quarantined in street-00001",
     ]
-    assert f"next: labelyard why {bad_drop.url('good.jpg')}" in lines[1]
+    assert "next: upload a good file under the same key: it is registered as a new object" in lines[0]
+    assert f"next: labelyard restore {bad_drop.url('good.jpg')}" in lines[1]
 
 
 def test_control_characters_of_a_key_are_shown_escaped_everywhere(

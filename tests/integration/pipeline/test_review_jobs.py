@@ -210,7 +210,8 @@ def test_files_pages_and_commands_say_who_reviewed(workspace: Workspace) -> None
     assert (of_file["assignee"], of_file["reviewer"], of_file["rounds"]) == (ids["ann"], ids["bob"], 2)
     assert workspace.exported_document()["info"]["annotators"] == [ids["ann"]]
     figures = read_figures(workspace.context.ledger)
-    assert list(review_lines(figures, str)) == ["rejected in two weeks: ann 1 of 2"]
+    periods = ("today", "this week", "in two weeks")
+    assert list(review_lines(figures, str)) == [f"rejected {when}: ann 1 of 2" for when in periods]
     assert {one.name: one.images_today for one in figures.people} == {"ann": 2}, "who drew it has done it"
     now = "\n".join(explain(workspace.context, FIRST)[0].now)
     assert "accepted in round 2, by bob; drawn by ann; bob rejected it in round 1; bob accepted it in round 2" in now

@@ -205,7 +205,7 @@ def test_what_asks_to_act_comes_first_then_what_is_late_then_what_is_only_to_kno
         (Kind.WARNING, False, False),
     ]
     assert found[2].what == "1 unfinished job has no assignee (street-00004)"
-    assert verdict(found, seen.late, at_work=1) == "2 batches need you, 1 thing needs you, 1 late"
+    assert verdict(found, seen.late, at_work=1) == "2 batches need you, 1 thing needs you, 1 dataset paused, 1 late"
 
 
 def test_time_alone_changes_what_needs_a_person_at_the_first_limit_to_come() -> None:
