@@ -14,6 +14,7 @@ from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus
 from labelyard.ledger import breakers, dead_letters, exports, jobs, preannotations, tasks
 from labelyard.ledger.database import Transaction
+from labelyard.ledger.measures import batches_by_state
 from labelyard.ledger.tables import Batch, Dataset, Object
 
 _AT_WORK = (BatchState.READY, BatchState.ASSIGNED, BatchState.COMPLETED)
@@ -94,7 +95,6 @@ def overview(tx: Transaction, *, dataset: str | None = None, batch: str | None =
     newest = select(Batch.id).where(*of_it).order_by(*order).limit(limit)
     shown = Batch.id.in_(newest) | Batch.error.is_not(None)
     found = tx.scalars(select(Batch).where(*of_it, shown).order_by(*order)).all()
-    states = tx.execute(select(Batch.state, func.count()).group_by(Batch.state))
     now = tx.now
     return Overview(
         at=now,
@@ -104,7 +104,7 @@ def overview(tx: Transaction, *, dataset: str | None = None, batch: str | None =
         failing_servers={row.server: row.error for row in breakers.failing(tx)},
         paused=dict(_paused(tx)),
         quarantined=dict(_quarantined_outside_batches(tx, dataset)),
-        states={state.value: count for state, count in states},
+        states={state.value: count for state, count in batches_by_state(tx).items()},
     )
 
 

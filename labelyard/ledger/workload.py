@@ -11,7 +11,6 @@ from itertools import pairwise
 from sqlalchemy import ColumnElement, Select, case, func, select
 from sqlalchemy.orm import InstrumentedAttribute
 
-from labelyard.domain.deadlines import STAGES
 from labelyard.domain.formats import ORIGINAL
 from labelyard.domain.review import Phase, ReviewResult
 from labelyard.domain.states import BatchState
@@ -19,6 +18,7 @@ from labelyard.domain.tasks import JobStatus
 from labelyard.ledger.alert_tables import Problem
 from labelyard.ledger.database import Transaction
 from labelyard.ledger.exports import DEFAULT_FORMAT
+from labelyard.ledger.measures import UNFINISHED
 from labelyard.ledger.release_tables import Release
 from labelyard.ledger.review_tables import Review, ReviewVerdict
 from labelyard.ledger.tables import (
@@ -32,8 +32,6 @@ from labelyard.ledger.tables import (
     Outage,
 )
 
-_UNFINISHED = (BatchState.OPEN, *STAGES, BatchState.FAILED)
-"""States in which a batch still has to become a dataset file."""
 _LIVE = (BatchState.ASSIGNED, BatchState.COMPLETED, BatchState.EXPORTED, BatchState.ARCHIVED)
 
 
@@ -147,9 +145,9 @@ def backlog(tx: Transaction, dataset: str | None) -> Backlog:
         select(func.count())
         .select_from(Object)
         .join(Batch, Batch.id == Object.batch_id)
-        .where(*of_it, Batch.state.in_(_UNFINISHED), Object.quarantine_reason.is_not(None))
+        .where(*of_it, Batch.state.in_(UNFINISHED), Object.quarantine_reason.is_not(None))
     )
-    waiting = [row for row in rows if row[0] in _UNFINISHED]
+    waiting = [row for row in rows if row[0] in UNFINISHED]
     return Backlog(
         batches=sum(row[1] for row in waiting),
         objects=max(0, sum(int(row[2] or 0) for row in waiting) - (unusable or 0)),

@@ -4,7 +4,7 @@ The extra `fast-worker` installs that version. With another one, labelyard uses 
 type `process`. This module and `collection` may be imported with any version, the others only with the supported one.
 
 Internals used: the suspension of runs and the class of the engine (`engine`), protected methods of BaseWorker
-(`worker`), and three functions that `server` replaces.
+(`worker`), when it last asked for runs (`probes`), and three functions that `server` replaces.
 """
 
 from __future__ import annotations

@@ -44,6 +44,7 @@ from prefect.workers.process import ProcessJobConfiguration, ProcessVariables
 from labelyard.errors import LabelyardError, RunCancelled, WorkerStopped
 from labelyard.orchestration.fast_worker.engine import given_back, run_in_this_thread, shared_client
 from labelyard.orchestration.fast_worker.killed_workers import process_id, runs_of_killed_workers
+from labelyard.orchestration.fast_worker.probes import serving_probes
 
 if TYPE_CHECKING:
     from anyio.abc import TaskStatus
@@ -105,8 +106,9 @@ class LabelyardWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, Labe
                 await APILogHandler.aflush()
 
     async def setup(self) -> None:
-        """Also end the runs of killed workers, and listen to the server's events."""
+        """Also serve probes and metrics, end the runs of killed workers, and listen to the server's events."""
         self._exit_stack.enter_context(shared_client())
+        self._exit_stack.enter_context(serving_probes(self, self._threads.__len__))
         await super().setup()
         assert self._runs_task_group is not None
         await self._mark_runs_of_killed_workers_crashed()
