@@ -105,6 +105,12 @@ QUEUE_OLDEST = _process(
 WATCHER_FAILING = _process(
     "watcher_failing", Kind.GAUGE, "1 while an activity of the watcher fails and is tried again.", "activity"
 )
+EVENTS_WAITING = _process(
+    "prefect_events_waiting",
+    Kind.GAUGE,
+    "Events that wait in the Redis of Prefect's servers (PREFECT_REDIS_MESSAGING_URL), by consumer; of the watcher.",
+    "consumer",
+)
 WORKER_RUNS = _process("worker_runs", Kind.GAUGE, "Flow runs that this worker executes now.")
 CVAT_RESPONSES = _process(
     "cvat_responses_total",

@@ -175,6 +175,9 @@ class Settings(BaseSettings):
     """The address of Prefect's UI in people's browsers, if it is not that of the API without `/api`."""
     prefect_api_auth_string: SecretStr | None = Field(default=None, validation_alias="PREFECT_API_AUTH_STRING")
     """user:password of Prefect's API, if it requires one."""
+    prefect_redis_url: SecretStr | None = Field(default=None, validation_alias="PREFECT_REDIS_MESSAGING_URL")
+    """The Redis in which Prefect's servers keep their events (redis://user:password@host:6379/0), if they do. `doctor`
+    and the watcher's metrics say how many events wait there."""
     prefect_heartbeat_seconds: int = Field(default=180, validation_alias="PREFECT_FLOWS_HEARTBEAT_FREQUENCY")
     """How often a run reports to Prefect that it is alive, in seconds; the same for all workers."""
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 
 from labelyard import metrics
+from labelyard.errors import PrefectUnreachable
 from labelyard.ledger import Ledger
+from labelyard.operations.event_lag import read_event_lag
 from labelyard.operations.metrics import Exporter, Sample
 from labelyard.settings import Settings
 from labelyard.sources.health import Health, serve_metrics
@@ -17,7 +19,8 @@ from labelyard.sources.watcher import Watcher
 def serving_watcher(settings: Settings, watcher: Watcher, health: Health) -> Iterator[str | None]:
     """Serve the watcher's probes and metrics; yield the address, None without a port. Raises SettingsError."""
     port = settings.metrics.watcher_port
-    with _serving(settings, port, "LABELYARD_METRICS__WATCHER_PORT", health, lambda: of_watcher(watcher)) as address:
+    of_process = lambda: [*of_watcher(watcher), *_of_events(settings)]  # noqa: E731
+    with _serving(settings, port, "LABELYARD_METRICS__WATCHER_PORT", health, of_process) as address:
         yield address
 
 
@@ -40,6 +43,12 @@ def of_watcher(watcher: Watcher) -> Iterator[Sample]:
         yield metrics.QUEUE_OLDEST, (), queue["oldest_seconds"] or 0.0
     for activity, is_failing in watcher.activities().items():
         yield metrics.WATCHER_FAILING, (activity,), float(is_failing)
+
+
+def _of_events(settings: Settings) -> Iterator[Sample]:
+    with suppress(PrefectUnreachable):  # a missing metric says so, and `labelyard doctor` why
+        for consumer, waiting in read_event_lag(settings).items():
+            yield metrics.EVENTS_WAITING, (consumer,), float(waiting)
 
 
 @contextmanager
