@@ -19,8 +19,9 @@ What flow runs did. They may be processes of a few seconds, which nothing can sc
 the ledger's history by every process that is scraped, from its start on, and each counts all of it:
 `max without (instance, job) (rate(…[5m]))`.""",
     Origin.PROCESS: """\
-What this watcher or fast worker did itself: here `sum` is right. The flow runs of Prefect's own process worker are
-short processes; their requests are in no metric.""",
+What this watcher or fast worker did itself: here `sum` is right for counters and `labelyard_worker_runs`; all watchers
+see the same queue and the same events. The flow runs of Prefect's own process worker are short processes; their
+requests are in no metric.""",
 }
 _INTRODUCTION = """\
 # Probes, metrics and logs
@@ -90,8 +91,9 @@ collector scrapes the same address (receiver `prometheus`). A dashboard for Graf
 `/api/metrics` (`PREFECT_SERVER_METRICS_ENABLED=true`).
 """
 _STEPS = """
-The steps of `labelyard_step_seconds`: {steps}. `create_task` begins when the batch is closed, so the wait for a run is
-part of it; `annotate` is the work of people. The upper bounds of its buckets are {buckets} seconds.
+The steps of `labelyard_step_seconds` are {steps}.
+`create_task` begins when the batch is closed, so the wait for a run is part of it; `annotate` is the work of people.
+The upper bounds of the buckets are {buckets} seconds.
 """
 
 

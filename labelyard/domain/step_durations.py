@@ -30,10 +30,20 @@ class Reached:
     state: BatchState
 
 
-def step_durations(entries: Iterable[Reached], new: Collection[int]) -> Iterator[tuple[str, str, float]]:
-    """Yield batch, step and seconds of each step that ended with one of the `new` entries.
+@dataclass(frozen=True, slots=True)
+class Reaching:
+    """A batch reached a state: which, and which step ended so, after how many seconds; "" if none did."""
 
-    The entries must be in order. A step that was interrupted (failed, or begun again) has no duration.
+    batch: str
+    state: BatchState
+    step: str
+    seconds: float
+
+
+def states_reached(entries: Iterable[Reached], new: Collection[int]) -> Iterator[Reaching]:
+    """Yield each change of a batch's state that the `new` entries show.
+
+    The entries must be in order. A step that was interrupted (failed, or begun again) is none.
     """
     last: dict[str, Reached] = {}
     for entry in entries:
@@ -41,6 +51,7 @@ def step_durations(entries: Iterable[Reached], new: Collection[int]) -> Iterator
         if before is not None and before.state is entry.state:
             continue  # the first one counts: each job that is assigned has an entry
         last[entry.batch] = entry
-        step = STEPS.get((before.state, entry.state)) if before is not None else None
-        if before is not None and step is not None and entry.id in new:
-            yield entry.batch, step, max(0.0, (entry.at - before.at).total_seconds())
+        if entry.id in new:
+            step = STEPS.get((before.state, entry.state), "") if before is not None else ""
+            seconds = (entry.at - before.at).total_seconds() if before is not None else 0.0
+            yield Reaching(entry.batch, entry.state, step, max(0.0, seconds))

@@ -11,7 +11,7 @@ from prometheus_client.core import GaugeMetricFamily
 
 from labelyard import metrics
 from labelyard.domain.states import BatchState
-from labelyard.domain.step_durations import step_durations
+from labelyard.domain.step_durations import states_reached
 from labelyard.errors import LabelyardError
 from labelyard.ledger import Ledger, breakers
 from labelyard.ledger.leases import LEASE_EXPIRED
@@ -76,16 +76,16 @@ class Exporter:
         for entry in entries:
             self._count(entry)
         datasets = {one.batch: one.dataset for one in reached}
-        for batch, step, seconds in step_durations(states, {one.id for one in reached}):
-            self._steps.labels(datasets[batch], step).observe(seconds)
+        for one in states_reached(states, {entry.id for entry in reached}):
+            self._counters[metrics.TRANSITIONS].labels(datasets[one.batch], one.state).inc()
+            if one.step:
+                self._steps.labels(datasets[one.batch], one.step).observe(one.seconds)
         return measures
 
     def _count(self, entry: NewEntry) -> None:
         metric = (_OBJECTS if entry.of_object else _BATCHES).get(entry.what)
         if metric is not None:
             self._counters[metric].labels(entry.dataset).inc()
-        elif not entry.of_object and entry.what in _STATES:
-            self._counters[metrics.TRANSITIONS].labels(entry.dataset, entry.what).inc()
 
 
 class _Families:

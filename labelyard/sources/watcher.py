@@ -182,6 +182,7 @@ class Watcher:
     def _return_messages(self) -> None:
         """Make the messages that are not acknowledged visible to other receivers at once."""
         messages = list(self._unacknowledged.values())
+        self._unacknowledged.clear()
         if self._queue is not None and messages:
             with suppress(StoreError):  # the queue delivers them again when their time is over
                 self._queue.extend(messages, 0)
@@ -230,7 +231,9 @@ class Watcher:
         self._record_queue(None)
         self._last_receive = datetime.now(UTC)
         self._oldest_seconds = max((_age(message, self._last_receive) for message in messages), default=None)
-        if messages and not self._stopping.is_set():
+        if self._stopping.is_set():
+            self._return_messages()
+        elif messages:
             self._handle_bursts(pool, queue, messages)
         if time.monotonic() - self._depth_at > _DEPTH_SECONDS:
             self._depth, self._depth_at = queue.depth(), time.monotonic()

@@ -58,7 +58,7 @@ class Webhook:
     @property
     def may_be_public(self) -> bool:
         """Whether nothing is accepted from everybody who can reach it."""
-        return self.has_token or self._handle is None
+        return self.has_token or (self._handle is None and self._deliveries is not None)
 
     def application(self) -> Starlette:
         """Return the ASGI application."""
@@ -143,8 +143,7 @@ async def _read_body(request: Request) -> bytes | None:
 def serve(webhook: Webhook, host: str, port: int) -> Iterator[str]:
     """Serve the endpoints from a thread; yield their address, port 0 replaced by the real one.
 
-    Raises SettingsError for an address in use, or for a host that other machines can reach while notifications are
-    accepted and no token is set.
+    Raises SettingsError for an address in use, or for a host that other machines can reach while no token is set.
     """
     if not is_loopback(host) and not webhook.may_be_public:
         next_step = "set LABELYARD_WATCH__WEBHOOK_TOKEN, or listen on 127.0.0.1"

@@ -47,6 +47,7 @@ def test_the_metrics_follow_a_batch_and_agree_with_the_status(workspace: Workspa
     for step in ("create_task", "upload_data", "wait_for_status", "assign_jobs"):
         assert found("labelyard_step_seconds_count", **street, step=step) == 1
         assert found("labelyard_step_seconds_sum", **street, step=step) < 60
+    assert found("labelyard_batch_transitions_total", **street, state="assigned") == 1
     assert found("labelyard_dead_letters") == 1
     assert found("labelyard_server_up", server="CVAT default") == 1
     assert found("labelyard_ledger_up") == 1

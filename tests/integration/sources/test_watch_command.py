@@ -136,6 +136,6 @@ def _in_flight(sqs: Any, queue: str) -> int:
 
 def test_watch_requires_a_token_for_a_host_that_other_machines_can_reach(machine: Machine) -> None:
     machine.apply("pictures")
-    done = machine.call("watch", "--webhook", "--host", "0.0.0.0")
+    done = machine.call("watch", "--host", "0.0.0.0")
     assert isinstance(done.exception, SettingsError)
     assert "LABELYARD_WATCH__WEBHOOK_TOKEN" in done.exception.next_step
