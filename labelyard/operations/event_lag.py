@@ -26,7 +26,11 @@ def read_event_lag(settings: Settings) -> Mapping[str, int]:
     from redis.exceptions import RedisError, ResponseError  # noqa: PLC0415
 
     client = Redis.from_url(
-        url.get_secret_value(), socket_timeout=_SECONDS, socket_connect_timeout=_SECONDS, decode_responses=True
+        url.get_secret_value(),
+        socket_timeout=_SECONDS,
+        socket_connect_timeout=_SECONDS,
+        decode_responses=True,
+        protocol=2,  # as Prefect asks; some proxies know no other
     )
     try:
         groups = client.xinfo_groups(_STREAM)

@@ -19,7 +19,7 @@ from labelyard.sources.watcher import Watcher
 def serving_watcher(settings: Settings, watcher: Watcher, health: Health) -> Iterator[str | None]:
     """Serve the watcher's probes and metrics; yield the address, None without a port. Raises SettingsError."""
     port = settings.metrics.watcher_port
-    of_process = lambda: [*of_watcher(watcher), *_of_events(settings)]  # noqa: E731
+    of_process = lambda: [*of_watcher(watcher), *of_events(settings)]  # noqa: E731
     with _serving(settings, port, "LABELYARD_METRICS__WATCHER_PORT", health, of_process) as address:
         yield address
 
@@ -45,7 +45,8 @@ def of_watcher(watcher: Watcher) -> Iterator[Sample]:
         yield metrics.WATCHER_FAILING, (activity,), float(is_failing)
 
 
-def _of_events(settings: Settings) -> Iterator[Sample]:
+def of_events(settings: Settings) -> Iterator[Sample]:
+    """Yield how many events wait in the Redis of Prefect's servers, nothing if it does not answer."""
     with suppress(PrefectUnreachable):  # a missing metric says so, and `labelyard doctor` why
         for consumer, waiting in read_event_lag(settings).items():
             yield metrics.EVENTS_WAITING, (consumer,), float(waiting)
