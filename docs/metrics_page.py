@@ -68,14 +68,21 @@ whatever call it hangs.
  "message": "street-00004 closed with 10 objects: quiet for 30 s", "dataset": "street", "batch": "street-00004"}}
 ```
 
-(here on two lines). Workers write Prefect's log, and Prefect has a setting for it:
-`PREFECT_LOGGING_HANDLERS_CONSOLE_FORMATTER=json`. labelyard's lines there have the same fields.
+(here on two lines). Workers and Prefect's servers write Prefect's log, which becomes JSON by Prefect's own settings.
+The second one gives their lines the form of the watcher's, with a `flow_run_id` where Prefect knows it; without it they
+have all attributes of Python's log records, and the same fields:
+
+```
+PREFECT_LOGGING_HANDLERS_CONSOLE_FORMATTER=json
+PREFECT_LOGGING_FORMATTERS_JSON_CLASS=labelyard.log_records.JsonFormatter
+```
 
 | field | meaning |
 |---|---|
 | `dataset`, `batch` | what the line is about |
 | `object` | the id of the object that it is about, as the ledger has it |
 | `objects` | the ids of the objects that were registered together |
+| `flow_run_id` | Prefect's id of the run |
 
 **To follow one object** take the id of its batch. From its registration on an object is in one batch, and each later
 step is done for the batch as a whole. `labelyard why s3://BUCKET/KEY` prints the batch, and the object's history from

@@ -14,8 +14,8 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Literal
 
-FIELDS = ("dataset", "batch", "object", "objects")
-"""What a line may be about: names, and ids of objects in the ledger."""
+FIELDS = ("dataset", "batch", "object", "objects", "flow_run_id")
+"""What a line may be about: names, ids of objects in the ledger, and the run as Prefect's own lines have it."""
 _about: ContextVar[dict[str, str]] = ContextVar("about", default={})  # noqa: B039 - never changed, only replaced
 _TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -31,7 +31,13 @@ def log_about(**fields: str) -> Iterator[None]:
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats a record as one line of JSON: time (UTC), level, logger, message, the fields, and an exception."""
+    """Formats a record as one line of JSON: time (UTC), level, logger, message, the fields, and an exception.
+
+    It may replace Prefect's (PREFECT_LOGGING_FORMATTERS_JSON_CLASS), whose arguments it ignores.
+    """
+
+    def __init__(self, *_of_prefect: object) -> None:
+        super().__init__()
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
@@ -42,7 +48,7 @@ class JsonFormatter(logging.Formatter):
             "message": record.getMessage(),
             **{name: value for name in FIELDS if (value := getattr(record, name, None)) is not None},
         }
-        if record.exc_info:
+        if record.exc_info and record.exc_info[0] is not None:
             document["exception"] = self.formatException(record.exc_info)
         return json.dumps(document, ensure_ascii=False)
 

@@ -37,6 +37,12 @@ def test_a_line_has_the_dataset_and_batch_of_the_block_and_its_own_object(caplog
     assert outside.keys() == {"time", "level", "logger", "message"}
 
 
+def test_prefects_configuration_can_name_the_formatter(caplog: pytest.LogCaptureFixture) -> None:
+    log.warning("hello %s", "you", extra={"flow_run_id": "1b9d"})
+    document = json.loads(JsonFormatter("default", None, "%").format(caplog.records[0]))
+    assert (document["message"], document["flow_run_id"]) == ("hello you", "1b9d")
+
+
 def test_an_exception_is_one_field_of_one_line(caplog: pytest.LogCaptureFixture) -> None:
     try:
         int("broken")
