@@ -12,6 +12,7 @@ from typing import Any, get_args, get_origin
 import click
 from check_rules import checks
 from coco_fields import with_fields
+from metrics_page import metrics
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from settings_texts import BLOCKS, PREFECT, SETTINGS
@@ -35,6 +36,7 @@ def documents() -> dict[str, str]:
         "docs/settings.md": settings(),
         "docs/commands.md": commands(),
         "docs/checks.md": checks(_GENERATED),
+        "docs/metrics.md": metrics(_GENERATED),
         "docs/formats.md": with_fields((ROOT / "docs" / "formats.md").read_text(encoding="utf-8")),
         "docs/status.schema.json": json.dumps(status_schema(), indent=1) + "\n",
         "datasets/dataset.schema.json": json.dumps(json_schema(), indent=2) + "\n",
@@ -193,6 +195,7 @@ _PARTS = {
     "cvat": "CVAT servers",
     "store": "Object storage",
     "model": "Models that predict",
+    "metrics": "Probes and metrics",
 }
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 from zoneinfo import ZoneInfo
 
 from dotenv import dotenv_values, set_key
@@ -36,15 +36,29 @@ class WatchSettings(BaseModel):
     sqs_endpoint_url: str | None = None
     """The address of SQS, unless it is AWS."""
     host: str = "127.0.0.1"
-    """The address of /healthz and the webhooks; any but loopback requires a webhook_token if stores post there, too."""
+    """The address of /healthz, /readyz and the webhooks; any but loopback requires a webhook_token if stores post
+    there, too."""
     port: int = Field(default=8479, ge=0, le=65535)
-    """The port of both; 0 takes a free one."""
+    """The port of all of them; 0 takes a free one."""
     webhook: bool = False
     """Accept notifications by HTTP too (MinIO, Ceph)."""
     webhook_token: SecretStr | None = None
     """The secret of callers: `Authorization: Bearer …`, or the last part of the path /notify/…"""
     sweep_only: bool = False
     """No notifications are wanted: new files are found when the sweep lists the sources."""
+
+
+class MetricsSettings(BaseModel):
+    """Where processes serve /metrics, /healthz and /readyz, to everybody who can reach them: without a token."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    host: str = "127.0.0.1"
+    """The address that they listen on; 0.0.0.0 for Prometheus and probes on other hosts."""
+    watcher_port: int | None = Field(default=None, ge=0, le=65535)
+    """The port of the watcher, such as 9479; 0 takes a free one. Without it there are no metrics."""
+    worker_port: int | None = Field(default=None, ge=0, le=65535)
+    """The port of a fast worker, such as 9480; a second one on the same host needs another."""
 
 
 class DeploySettings(BaseModel):
@@ -118,6 +132,11 @@ class Settings(BaseSettings):
     """The models by any name: LABELYARD_MODEL__DETECTOR__URL and so on; only those that need a token."""
     watch: WatchSettings = WatchSettings()
     """The watcher."""
+    metrics: MetricsSettings = MetricsSettings()
+    """Probes and metrics."""
+    log_format: Literal["text", "json"] = "text"
+    """How `labelyard watch` writes its log; json: one object a line (docs/metrics.md). Workers have Prefect's own
+    setting for it."""
     deploy: DeploySettings = DeploySettings()
     """The deployments."""
     up: UpSettings = UpSettings()
@@ -164,6 +183,9 @@ class Settings(BaseSettings):
     """user:password of Prefect's API, if it requires one: the server's PREFECT_SERVER_API_AUTH_STRING."""
     prefect_api_key: SecretStr | None = Field(default=None, validation_alias="PREFECT_API_KEY")
     """A key of Prefect Cloud, or of a proxy that accepts keys. PREFECT_API_AUTH_STRING counts before it."""
+    prefect_redis_url: SecretStr | None = Field(default=None, validation_alias="PREFECT_REDIS_MESSAGING_URL")
+    """The Redis in which Prefect's servers keep their events (redis://user:password@host:6379/0), if they do. `doctor`
+    and the watcher's metrics say how many events wait there."""
     prefect_heartbeat_seconds: int = Field(default=180, validation_alias="PREFECT_FLOWS_HEARTBEAT_FREQUENCY")
     """How often a run reports to Prefect that it is alive, in seconds; the same for all workers."""
 

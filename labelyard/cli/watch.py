@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -16,6 +18,8 @@ import click
 from labelyard.blocks import complete
 from labelyard.context import open_context
 from labelyard.errors import PrefectUnreachable
+from labelyard.log_records import write_log
+from labelyard.operations.metrics_server import serving_watcher
 from labelyard.operations.send_alerts import send_if_silent
 from labelyard.orchestration.alert_channels import send
 from labelyard.orchestration.events_over_rest import PrefectEvents
@@ -32,19 +36,21 @@ from labelyard.sources.webhook import Webhook, serve
 _log = logging.getLogger(__name__)
 _SECONDS_BETWEEN_LOOKS = 60.0
 _SECONDS_BETWEEN_TRIES = 5.0
+_GRACE_SECONDS = 9.0
+"""How long after a signal the process ends at the latest, in whatever call it hangs; Docker kills it after ten."""
 
 
 @click.command()
 @click.option("--queue-url", help="The queue, instead of LABELYARD_WATCH__QUEUE_URL.")
 @click.option("--webhook/--no-webhook", default=None, help="Also receive notifications by HTTP: POST /notify.")
-@click.option("--host", help="Where /healthz and /notify listen, instead of LABELYARD_WATCH__HOST.")
+@click.option("--host", help="Where /healthz, /readyz and /notify listen, instead of LABELYARD_WATCH__HOST.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Their port; 0 takes a free one.")
 def watch(queue_url: str | None, webhook: bool | None, host: str | None, port: int | None) -> None:  # noqa: FBT001
     """Watch for new files: register what notifications report, close batches when due, publish them to Prefect."""
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("labelyard").setLevel(logging.INFO)
+    settings = load_settings()
+    write_log(settings.log_format)
     options = {"queue_url": queue_url, "webhook": webhook, "host": host, "port": port}
-    run_watcher(_with_options(_complete(load_settings()), options))
+    run_watcher(_with_options(_complete(settings), options))
 
 
 def _complete(settings: Settings) -> Settings:
@@ -69,9 +75,15 @@ def run_watcher(settings: Settings) -> None:
             options.webhook_token,
             _deliveries(settings, reported),
         )
-        with reported.running(), serve(webhook, options.host, options.port) as address:
+        with (
+            reported.running(),
+            serve(webhook, options.host, options.port) as address,
+            serving_watcher(settings, watcher, watcher.health) as metrics,
+        ):
             _stop_on_signals(watcher)
             threading.Thread(target=_watch_housekeeping, args=(settings,), name="alerts", daemon=True).start()
+            if metrics is not None:
+                _log.info("probes and metrics: %s/metrics", metrics)
             click.echo(_first_line(address, settings, has_token=webhook.has_token))
             watcher.run()
 
@@ -113,6 +125,16 @@ def _stop_on_signals(watcher: Watcher) -> None:
         signal.signal(number, signal.SIG_DFL)  # a second signal ends the process at once
         # In another thread: this one may hold the very lock that `stop` needs.
         threading.Thread(target=watcher.stop).start()
+        end = threading.Timer(_GRACE_SECONDS, _end_now)
+        end.daemon = True
+        end.start()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
+
+
+def _end_now() -> None:
+    """End the process: what it has not acknowledged is delivered again, and what it writes is written or not."""
+    _log.warning("ended in the middle of its work; queue, stores and CVAT send again what was not acknowledged")
+    sys.stdout.flush()
+    os._exit(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ import httpx
 from labelyard.cvat.error_responses import one_line
 from labelyard.cvat.exchange import Body, Request, Response
 from labelyard.errors import CvatDisagrees, CvatError, CvatUnreachable, InputError, UnclearAnswer, redact
+from labelyard.metrics import count_cvat_response
 
 MAX_CONTENT_BYTES = 512 * 1024**2
 """Bytes of a response that is read into memory."""
@@ -42,8 +44,10 @@ class HttpTransport:
             headers={**request.headers, **headers, **content.headers},
             timeout=self._timeouts(request),
         )
+        begun, status = time.monotonic(), None
         try:
             response = self._http.send(built, stream=True)
+            status = response.status_code
             try:
                 return _received(request, response)
             finally:
@@ -59,6 +63,8 @@ class HttpTransport:
             if error is not content.failure:
                 raise
             raise self._lost(request, error) from error  # reading a file failed after half of the body was sent
+        finally:
+            count_cvat_response(self.url, request.method, status, time.monotonic() - begun)
 
     def _lost(self, request: Request, error: Exception) -> CvatError:
         reason = f"{type(error).__name__} {one_line(str(error))}".strip()

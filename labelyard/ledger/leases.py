@@ -16,8 +16,12 @@ from labelyard.domain.states import BatchState
 from labelyard.errors import LeaseLost, LeasePostponed, LeaseTaken
 from labelyard.ledger import batches, breakers
 from labelyard.ledger.database import Transaction
+from labelyard.ledger.history import record
 from labelyard.ledger.lease_rows import end_lease, extend_lease, take_lease
 from labelyard.ledger.tables import Batch, Dataset
+
+LEASE_EXPIRED = "lease expired"
+"""The history's words for a lease that another run took because its holder had not extended it."""
 
 
 def acquire(
@@ -38,6 +42,8 @@ def acquire(
     now = tx.now
     if not manual:
         _check_not_paused(tx, batch)
+    before = batches.get(tx, batch)
+    expired = before.leased_by if before.leased_until is not None and before.leased_until <= now else None
     taken = take_lease(
         tx, Batch, batch, holder, lease,
         Batch.state.in_(list(states)),
@@ -49,6 +55,8 @@ def acquire(
         # Only after the lease is taken: a run that cannot have the batch must not use up the server's one trial.
         _check_servers(tx, row, uses_store=uses_store)
         row.events_in_vain = 0
+        if expired is not None:
+            record(tx, LEASE_EXPIRED, f"{expired} ended without giving it up, or lost the ledger", batch=row)
         return row
     if row.is_leased(now):
         raise LeaseTaken(f"{row.leased_by} has it until {row.leased_until:%H:%M:%S} UTC", where=batch)

@@ -14,6 +14,7 @@ from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus
 from labelyard.ledger import breakers, datasets, dead_letters, exports, jobs, preannotations, tasks
 from labelyard.ledger.database import Transaction
+from labelyard.ledger.measures import batches_by_state
 from labelyard.ledger.tables import Batch, Dataset, Object
 
 _AT_WORK = (BatchState.READY, BatchState.ASSIGNED, BatchState.COMPLETED)
@@ -96,8 +97,6 @@ def overview(tx: Transaction, *, dataset: str | None = None, batch: str | None =
     newest = select(Batch.id).where(*of_it).order_by(*order).limit(limit)
     shown = Batch.id.in_(newest) | Batch.error.is_not(None)
     found = tx.scalars(select(Batch).where(*of_it, shown).order_by(*order)).all()
-    in_states = select(Batch.state, func.count()).group_by(Batch.state)
-    states = tx.execute(in_states.where(Batch.dataset == dataset) if dataset else in_states)
     servers = {datasets.spec(tx, dataset).cvat, breakers.STORE} if dataset else None
     now = tx.now
     return Overview(
@@ -110,7 +109,7 @@ def overview(tx: Transaction, *, dataset: str | None = None, batch: str | None =
         },
         paused={name: why for name, why in _paused(tx) if dataset in (None, name)},
         quarantined=dict(_quarantined_outside_batches(tx, dataset)),
-        states={state.value: count for state, count in states},
+        states={state.value: count for state, count in batches_by_state(tx, dataset).items()},
     )
 
 

@@ -11,12 +11,12 @@ from itertools import pairwise
 from sqlalchemy import ColumnElement, Select, case, func, select
 from sqlalchemy.orm import InstrumentedAttribute
 
-from labelyard.domain.deadlines import STAGES
 from labelyard.domain.review import Phase, ReviewResult
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus
 from labelyard.ledger.alert_tables import Problem
 from labelyard.ledger.database import Transaction
+from labelyard.ledger.measures import UNFINISHED
 from labelyard.ledger.review_tables import Review, ReviewVerdict
 from labelyard.ledger.tables import (
     Batch,
@@ -28,8 +28,6 @@ from labelyard.ledger.tables import (
     Outage,
 )
 
-_UNFINISHED = (BatchState.OPEN, *STAGES, BatchState.FAILED)
-"""States in which a batch still has to become a dataset file."""
 _LIVE = (BatchState.ASSIGNED, BatchState.COMPLETED, BatchState.EXPORTED, BatchState.ARCHIVED)
 
 
@@ -115,16 +113,16 @@ def backlog(tx: Transaction, dataset: str | None) -> Backlog:
     left_out = tx.execute(
         select(Object.dataset, func.count())
         .join(Batch, Batch.id == Object.batch_id)
-        .where(*of_it, Batch.state.in_(_UNFINISHED), Object.quarantine_reason.is_not(None))
+        .where(*of_it, Batch.state.in_(UNFINISHED), Object.quarantine_reason.is_not(None))
         .group_by(Object.dataset)
     ).tuples()
     unusable = dict(left_out.all())
     states, objects = Counter[str](), Counter[str]()
     for name, state, number, members, _ in rows:
         states[state.value] += number
-        objects[name] += int(members or 0) if state in _UNFINISHED else 0
+        objects[name] += int(members or 0) if state in UNFINISHED else 0
     waiting = {name: max(0, number - unusable.get(name, 0)) for name, number in objects.items()}
-    unfinished = [row for row in rows if row[1] in _UNFINISHED]
+    unfinished = [row for row in rows if row[1] in UNFINISHED]
     return Backlog(
         batches=sum(row[2] for row in unfinished),
         objects=sum(waiting.values()),

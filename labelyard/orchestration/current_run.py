@@ -71,8 +71,13 @@ def current_run() -> FlowRun | None:
     return context.flow_run if context is not None else None
 
 
+def subject_of_run() -> dict[str, str]:
+    """Return the batch and the dataset that the current run works on, as far as its parameters name them."""
+    context = FlowRunContext.get()
+    parameters = (context.parameters or {}) if context else {}
+    return {name: value for name in ("dataset", "batch") if isinstance(value := parameters.get(name), str) and value}
+
+
 def batch_of_run() -> str | None:
     """Return the batch that the current run works on, or None for a run without the parameter `batch`."""
-    context = FlowRunContext.get()
-    batch = (context.parameters or {}).get("batch") if context else None
-    return batch if isinstance(batch, str) else None
+    return subject_of_run().get("batch")

@@ -9,6 +9,7 @@ from prefect.exceptions import FailedRun
 from prefect.logging.handlers import APILogHandler
 
 from labelyard.errors import LabelyardError
+from labelyard.log_records import add_fields_to_records
 
 _ENGINE_LOGGERS = ("prefect.task_runs", "prefect.flow_runs", "prefect.flow_engine", "prefect.engine")
 _KNOWN_FAILURES = (LabelyardError, FailedRun)  # FailedRun: a flow returned the state Failed, which has the reason
@@ -29,6 +30,7 @@ def join_run_log() -> None:
     A second call does nothing. Prefect's own setting PREFECT_LOGGING_EXTRA_LOGGERS would have to be set on every
     worker, and passes only warnings and errors.
     """
+    add_fields_to_records()
     logger = logging.getLogger("labelyard")
     if not any(isinstance(handler, RunLogHandler) for handler in logger.handlers):
         logger.addHandler(RunLogHandler())

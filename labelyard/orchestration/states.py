@@ -32,10 +32,11 @@ from labelyard.errors import (
     LedgerUnreachable,
 )
 from labelyard.ledger import batches
+from labelyard.log_records import log_about
 from labelyard.operations.status import unavailable_servers
 from labelyard.orchestration import CAUGHT_UP, NOTHING_NEW, SERVER_UNAVAILABLE, TRIED_AGAIN, WAITING_FOR_CVAT
 from labelyard.orchestration.artifacts import publish_failure
-from labelyard.orchestration.current_run import batch_of_run
+from labelyard.orchestration.current_run import batch_of_run, subject_of_run
 from labelyard.orchestration.run_log import join_run_log
 from labelyard.orchestration.waiting_runs import wait_until
 
@@ -97,6 +98,10 @@ def report_failures(work: Callable[P, State[Any]]) -> Callable[P, State[Any]]:
     @wraps(work)
     def reported(*args: P.args, **kwargs: P.kwargs) -> State[Any]:
         join_run_log()
+        with log_about(**subject_of_run()):
+            return decided(*args, **kwargs)
+
+    def decided(*args: P.args, **kwargs: P.kwargs) -> State[Any]:
         try:
             return work(*args, **kwargs)
         except LeasePostponed as postponed:

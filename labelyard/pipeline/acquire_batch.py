@@ -27,6 +27,7 @@ from labelyard.errors import (
 from labelyard.failpoints import failpoint
 from labelyard.ledger import Ledger, Transaction, batches, breakers, datasets, leases, tasks
 from labelyard.ledger.tables import Batch
+from labelyard.log_records import log_about
 from labelyard.pipeline.lease import extended_in_background, new_holder
 
 _log = logging.getLogger(__name__)
@@ -100,7 +101,10 @@ def acquire_batch(
     lease = _acquire(context, batch_id, states, holder or new_holder(), manual=manual, uses_store=uses_store)
     try:
         seconds = context.settings.lease_seconds
-        with extended_in_background(lease.batch_id, lease.check, seconds):
+        with (
+            log_about(dataset=lease.spec.name, batch=batch_id),
+            extended_in_background(lease.batch_id, lease.check, seconds),
+        ):
             yield lease
         failpoint("acquire_batch.done")
         with context.ledger.transaction() as tx:

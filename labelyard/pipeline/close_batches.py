@@ -12,6 +12,7 @@ from labelyard.errors import NotFound
 from labelyard.failpoints import failpoint
 from labelyard.ledger import batches, datasets
 from labelyard.ledger.tables import Batch
+from labelyard.log_records import log_about
 
 _log = logging.getLogger(__name__)
 
@@ -62,5 +63,6 @@ def _close_if_due(context: Context, batch_id: str) -> None:
         reason = batches.close_on_event(tx, rules, batch, TimePasses(tx.now))
         if reason is not None:
             failpoint("close_batches.written")
-            _log.info("%s closed with %d objects: %s", batch.id, batch.objects, reason)
+            with log_about(dataset=batch.dataset, batch=batch.id):
+                _log.info("%s closed with %d objects: %s", batch.id, batch.objects, reason)
     failpoint("close_batches.closed")

@@ -20,6 +20,7 @@ from labelyard.ledger.history import record
 from labelyard.ledger.reviews import Reviewing
 from labelyard.ledger.situation import NOT_COLLECTED
 from labelyard.ledger.tables import Batch, Export
+from labelyard.log_records import log_about
 from labelyard.pipeline.review_jobs import review_jobs
 
 _log = logging.getLogger(__name__)
@@ -86,7 +87,8 @@ def _collect(context: Context, to_check: Sequence[Batch], *, is_scheduled: bool)
     found = _Round(context, unavailable, is_scheduled)
     for batch in to_check:
         if (batch.cvat or "") not in found.unavailable:
-            _check_batch(found, batch)
+            with log_about(dataset=batch.dataset, batch=batch.id):
+                _check_batch(found, batch)
     return Collected(
         tuple(found.completed), tuple(found.reopened), tuple(found.changed), found.failed, tuple(found.needs_person),
         tuple(found.overtaken),

@@ -44,4 +44,4 @@ def record_inspection(tx: Transaction, member: Object, inspection: Inspection) -
     if inspection.warnings:
         warnings = "; ".join(inspection.warnings)
         history.record(tx, "inspected", f"accepted with a warning: {warnings}", obj=member)
-        _log.warning("%s: %s: %s", member.batch_id, member.stored.url, warnings)
+        _log.warning("%s: %s: %s", member.batch_id, member.stored.url, warnings, extra={"object": member.id})

@@ -27,6 +27,7 @@ from labelyard.failpoints import failpoint
 from labelyard.ledger import Ledger, batches, breakers, tasks
 from labelyard.ledger.tables import Batch
 from labelyard.ledger.tables import Task as TaskRow
+from labelyard.log_records import log_about
 from labelyard.pipeline.acquire_batch import BatchLease
 
 _log = logging.getLogger(__name__)
@@ -88,7 +89,8 @@ def delete_late_tasks(context: Context) -> int:
     deleted = 0
     for batch in rotating_subset(found, _BATCHES_AT_ONCE, turn):
         if (batch.cvat or "") not in unavailable:
-            deleted += _delete_late_tasks_of(context, batch, unavailable)
+            with log_about(dataset=batch.dataset, batch=batch.id):
+                deleted += _delete_late_tasks_of(context, batch, unavailable)
     return deleted
 
 

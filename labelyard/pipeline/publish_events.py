@@ -17,6 +17,7 @@ from labelyard.errors import NotFound
 from labelyard.failpoints import failpoint
 from labelyard.ledger import batches, outbox
 from labelyard.ledger.tables import OutboxEvent
+from labelyard.log_records import log_about
 
 _log = logging.getLogger(__name__)
 
@@ -74,7 +75,8 @@ def publish_again(context: Context, events: EventsApi) -> int:
     with context.ledger.transaction() as tx:
         again = batches.publish_again(tx, quiet=quiet, queued=queued)
         for batch in again:
-            _log.info("%s is %s without a run: publishing event %d", batch.id, batch.state, batch.event_count)
+            with log_about(dataset=batch.dataset, batch=batch.id):
+                _log.info("%s is %s without a run: publishing event %d", batch.id, batch.state, batch.event_count)
     failpoint("publish_events.republished")
     return len(again)
 

@@ -20,7 +20,8 @@ def quarantine_unusable(lease: BatchLease, unusable: Mapping[int, LabelyardError
             failure = unusable.get(member.id)
             if failure is not None:
                 _quarantine(tx, member, failure)
-                _log.warning("%s: %s quarantined: %s", lease.batch_id, member.stored.url, failure.what)
+                about = {"object": member.id}
+                _log.warning("%s: %s quarantined: %s", lease.batch_id, member.stored.url, failure.what, extra=about)
 
 
 def _quarantine(tx: Transaction, member: Object, failure: LabelyardError) -> None:

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import groupby
 
 from labelyard.config import DatasetSpec
 from labelyard.context import Context
@@ -18,6 +19,8 @@ from labelyard.domain.objects import StoredObject, folder_of, s3_url
 from labelyard.errors import STORE_UNAVAILABLE, StoreError
 from labelyard.failpoints import failpoint
 from labelyard.ledger import Transaction, breakers, datasets, objects, problems, refusals, same_content
+from labelyard.ledger.tables import Object
+from labelyard.log_records import log_about
 from labelyard.sources.listing import markers_last, pages
 from labelyard.sources.notifications import NotifiedObject
 from labelyard.storage import content_digests, head_objects, missing_objects, readable_objects
@@ -273,7 +276,15 @@ def _register_new(context: Context, spec: DatasetSpec, fresh: Sequence[StoredObj
         # Read outside of the transaction: a whole folder may have been encrypted again.
         digests |= content_digests(context.store, uncompared)
     failpoint("register_objects.registered")
+    _log_registered(spec, registered, via)
     return len(registered)
+
+
+def _log_registered(spec: DatasetSpec, registered: Sequence[Object], via: str) -> None:
+    for batch, rows in groupby(registered, key=lambda row: row.batch_id or ""):
+        with log_about(dataset=spec.name, batch=batch):
+            ids = [row.id for row in rows]
+            _log.info("%s: %d registered by %s", batch or spec.name, len(ids), via, extra={"objects": ids})
 
 
 def _divide(

@@ -2,7 +2,7 @@
 
 A message is acknowledged only after its content is committed. If the process dies in between, the queue delivers the
 message again, and registering it again changes nothing. A message that cannot be parsed becomes a dead letter and is
-acknowledged too.
+acknowledged too. A watcher that is stopped returns to the queue what it has not acknowledged.
 """
 
 from __future__ import annotations
@@ -30,6 +30,10 @@ TICK_SECONDS = 5.0
 """The longest time between two ticks: other processes register objects too, and their batches must close."""
 ALIVE_SECONDS = 180.0
 """A thread without a heartbeat for this long counts as dead; three attempts of a long poll take less."""
+POLL_SECONDS = 5
+"""The length of a long poll. A stopped watcher waits for its end: what it still receives has to be returned."""
+STOP_SECONDS = 6.0
+"""How long a stopped watcher finishes what it does. Docker kills a process ten seconds after SIGTERM."""
 _SHORTEST_TICK = 0.1
 _EXTEND_AFTER, _EXTEND_BY = 10.0, 60
 """Well before a queue shows the messages again: after 30 s by AWS's default, 60 s by `labelyard notifications`."""
@@ -70,11 +74,13 @@ class NotificationHandler(Protocol):
 class Watcher:
     """A watcher of one queue, or of none if notifications come by the webhook alone."""
 
-    def __init__(self, handler: NotificationHandler, queue: Queue | None = None, *, wait_seconds: int = 20) -> None:
+    def __init__(
+        self, handler: NotificationHandler, queue: Queue | None = None, *, wait_seconds: int = POLL_SECONDS
+    ) -> None:
         self._handler, self._queue, self._wait_seconds = handler, queue, wait_seconds
         self._stopping = threading.Event()
         self._tick_now = threading.Event()
-        self._handling = threading.Lock()
+        self._unacknowledged: dict[str, QueueMessage] = {}
         self._since = datetime.now(UTC)
         self._heartbeats: dict[str, float] = {}
         self._last_receive: datetime | None = None
@@ -82,6 +88,7 @@ class Watcher:
         self._oldest_seconds: float | None = None
         self._depth: QueueDepth | None = None
         self._depth_at = 0.0
+        self._has_ticked = False
         self._next_close: datetime | None = None
         self._unpublished: int | None = None
         self._outdated: LedgerAhead | None = None
@@ -91,20 +98,26 @@ class Watcher:
         self._publishing = Backoff("publishing events")
 
     def run(self) -> None:
-        """Watch until `stop` is called; messages already received are handled first.
+        """Watch until `stop` is called.
+
+        Messages already received are handled first, for STOP_SECONDS at most. What is not acknowledged then is returned
+        to the queue.
 
         Raises LedgerAhead when a newer labelyard has upgraded the ledger; its watcher receives what this one leaves.
         """
-        # A daemon, because a long poll cannot be interrupted; what it still receives is delivered to the next watcher.
-        receiver = threading.Thread(target=self._receive_until_stopped, name="receiver", daemon=True)
+        # Daemons, because neither a long poll nor the wait for a lock of the ledger can be interrupted.
+        threads = [threading.Thread(target=self._tick_until_stopped, name="clock", daemon=True)]
         if self._queue is not None:
             self._heartbeat("receiver")
-            receiver.start()
-        while not self._stopping.is_set():
-            self._tick_now.wait(self._tick())
-            self._tick_now.clear()
-        with self._handling:
-            _log.info("stopped watching")
+            threads.append(threading.Thread(target=self._receive_until_stopped, name="receiver", daemon=True))
+        for thread in threads:
+            thread.start()
+        self._stopping.wait()
+        until = time.monotonic() + STOP_SECONDS
+        for thread in threads:
+            thread.join(max(0.0, until - time.monotonic()))
+        self._return_messages()
+        _log.info("stopped watching")
         if self._outdated is not None:
             raise self._outdated
 
@@ -143,6 +156,7 @@ class Watcher:
         activities = (self._receiving, self._closing, self._publishing)
         return {
             "alive": bool(self._heartbeats) and all(now - at < ALIVE_SECONDS for at in self._heartbeats.values()),
+            "ready": self._is_ready,
             "since": _iso(self._since),
             "last_receive": _iso(self._last_receive),
             "last_commit": _iso(self._last_commit),
@@ -152,8 +166,32 @@ class Watcher:
             "problems": {backoff.activity: backoff.problem for backoff in activities if backoff.problem},
         }
 
+    @property
+    def _is_ready(self) -> bool:
+        """Whether the ledger answers, and the queue has answered once. When it is away later, webhooks still work."""
+        received = self._queue is None or self._last_receive is not None
+        return self._has_ticked and received and self._closing.problem is None and not self._stopping.is_set()
+
+    def activities(self) -> dict[str, bool]:
+        """Return whether each activity fails now, by its name."""
+        return {one.activity: one.problem is not None for one in (self._receiving, self._closing, self._publishing)}
+
     def _heartbeat(self, thread: str) -> None:
         self._heartbeats[thread] = time.monotonic()
+
+    def _tick_until_stopped(self) -> None:
+        while not self._stopping.is_set():
+            self._tick_now.wait(self._tick())
+            self._tick_now.clear()
+
+    def _return_messages(self) -> None:
+        """Make the messages that are not acknowledged visible to other receivers at once."""
+        messages = list(self._unacknowledged.values())
+        self._unacknowledged.clear()
+        if self._queue is not None and messages:
+            with suppress(StoreError):  # the queue delivers them again when their time is over
+                self._queue.extend(messages, 0)
+                _log.info("messages returned to the queue: %d", len(messages))
 
     def _tick(self) -> float:
         """Close and publish what is due; return the seconds until the next tick."""
@@ -163,6 +201,7 @@ class Watcher:
                 try:
                     self._next_close = self._handler.close_due_batches()
                     self._unpublished = self._handler.count_unpublished()
+                    self._has_ticked = True
                 except LedgerAhead as error:
                     self._outdated = error
                     self.stop()
@@ -193,19 +232,19 @@ class Watcher:
                 self._recorded = problem
 
     def _receive(self, pool: ThreadPoolExecutor, queue: Queue) -> None:
+        self._unacknowledged.clear()  # what could not be handled is delivered again, under another receipt
         try:
-            messages = queue.receive(self._wait_seconds, _BURST)
+            messages = self._received(queue.receive(self._wait_seconds, _BURST))
         except LabelyardError as error:
             self._record_queue(error.happened)
             raise
         self._record_queue(None)
         self._last_receive = datetime.now(UTC)
         self._oldest_seconds = max((_age(message, self._last_receive) for message in messages), default=None)
-        with self._handling:
-            if self._stopping.is_set():
-                queue.extend(messages, 0)
-            elif messages:
-                self._handle_bursts(pool, queue, messages)
+        if self._stopping.is_set():
+            self._return_messages()
+        elif messages:
+            self._handle_bursts(pool, queue, messages)
         if time.monotonic() - self._depth_at > _DEPTH_SECONDS:
             self._depth, self._depth_at = queue.depth(), time.monotonic()
 
@@ -219,15 +258,26 @@ class Watcher:
                     self._wait_for(queue, *in_flight.popleft())
                 # A burst that is less than half full means an empty queue: return to the long poll.
                 more = len(messages) > _BURST // 2 and not self._stopping.is_set()
-                messages = queue.receive(0, _BURST) if more else ()
+                messages = self._received(queue.receive(0, _BURST)) if more else ()
         finally:
             while in_flight:
                 self._wait_for(queue, *in_flight.popleft())
+
+    def _received(self, messages: Sequence[QueueMessage]) -> Sequence[QueueMessage]:
+        self._unacknowledged.update((message.receipt, message) for message in messages)
+        return messages
+
+    def _acknowledge(self, queue: Queue, messages: Sequence[QueueMessage]) -> None:
+        queue.acknowledge(messages)
+        for message in messages:
+            self._unacknowledged.pop(message.receipt, None)
 
     def _wait_for(self, queue: Queue, burst: Future[None], messages: Sequence[QueueMessage]) -> None:
         """Wait until a burst is handled; hide its messages from other receivers meanwhile."""
         while not wait([burst], _EXTEND_AFTER).done:
             self._heartbeat("receiver")
+            if self._stopping.is_set():
+                continue  # `run` returns the messages
             with suppress(StoreError):  # another receiver may then register the same, which changes nothing
                 queue.extend(messages, _EXTEND_BY)
         self._heartbeat("receiver")
@@ -250,7 +300,7 @@ class Watcher:
     def _handle_and_acknowledge(self, queue: Queue, messages: Sequence[QueueMessage]) -> None:
         failpoint("watcher.received")
         self.handle([message.body for message in messages], queue.kind)
-        queue.acknowledge(messages)
+        self._acknowledge(queue, messages)
         failpoint("watcher.acknowledged")
 
     def _dead_letter_after_attempts(self, queue: Queue, message: QueueMessage, error: Exception) -> None:
@@ -258,7 +308,7 @@ class Watcher:
         if message.attempts >= _MAX_ATTEMPTS:
             reason = f"not registered in {message.attempts} attempts: {error}"
             self._handler.dead_letter(message.body, queue.kind, reason)
-            queue.acknowledge([message])
+            self._acknowledge(queue, [message])
 
 
 def _parsed_or_rejected(body: bytes) -> ParsedMessage:

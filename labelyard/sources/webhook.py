@@ -1,4 +1,4 @@
-"""Notifications by HTTP, for stores without a queue (MinIO, Ceph), deliveries of CVAT's webhooks, and /healthz.
+"""Notifications by HTTP, for stores without a queue (MinIO, Ceph), deliveries of CVAT's webhooks, and probes.
 
 A store sends the token as `Authorization: Bearer …` or, because Ceph cannot send headers, as the last part of
 the path. 200 means that the notification is committed, 503 that it must be sent again later. CVAT signs the body; 204
@@ -10,8 +10,6 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
-import socket
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,30 +18,25 @@ from typing import Any
 from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
-from uvicorn import Config, Server
 
 from labelyard.errors import LabelyardError, SettingsError
 from labelyard.settings import is_loopback
 from labelyard.sources.backoff import Backoff
 from labelyard.sources.cvat_deliveries import SIGNATURE, CvatDeliveries
-from labelyard.sources.http_deadline import DeadlineProtocol
+from labelyard.sources.health import health_routes
+from labelyard.sources.http_server import serve_application
 from labelyard.sources.parsers import MAX_BODY_BYTES
 
 _log = logging.getLogger("labelyard.sources")
 _THREADS = 8
-_CONNECTIONS = 256
-_BACKLOG = 64
-_IDLE_SECONDS = 10
-_STOP_SECONDS = 10
-_HEADER_BYTES = 64 * 1024
 
 Handle = Callable[[Sequence[bytes], str], None]
 
 
 class Webhook:
-    """The endpoints: /notify with `handle`, /cvat/NAME with `deliveries`, and /healthz."""
+    """The endpoints: /notify with `handle`, /cvat/NAME with `deliveries`, and /healthz and /readyz with `health`."""
 
     def __init__(
         self,
@@ -71,7 +64,7 @@ class Webhook:
         """Return the ASGI application."""
         app = Starlette(
             routes=[
-                Route("/healthz", self._healthz),
+                *health_routes(self._health),
                 Route("/notify", self._notify, methods=["POST"]),
                 Route("/notify/{token}", self._notify, methods=["POST"]),
                 Route("/cvat/{name}", self._cvat, methods=["POST"]),
@@ -79,10 +72,6 @@ class Webhook:
         )
         app.router.redirect_slashes = False
         return app
-
-    async def _healthz(self, _request: Request) -> Response:
-        health = self._health()
-        return JSONResponse(health, 200 if health["alive"] else 503)
 
     async def _notify(self, request: Request) -> Response:
         if self._handle is None:
@@ -159,48 +148,6 @@ def serve(webhook: Webhook, host: str, port: int) -> Iterator[str]:
     if not is_loopback(host) and not webhook.may_be_public:
         next_step = "set LABELYARD_WATCH__WEBHOOK_TOKEN, or listen on 127.0.0.1"
         raise SettingsError(f"{host} can be reached from other machines and no token is set", next_step=next_step)
-    listener = _listen(host, port)
-    server = Server(_config(webhook.application()))
-    thread = threading.Thread(target=server.run, args=([listener],), name="http", daemon=True)
-    address = _address(*listener.getsockname()[:2])
-    thread.start()
-    try:
+    variables = "LABELYARD_WATCH__HOST and LABELYARD_WATCH__PORT"
+    with serve_application(webhook.application(), host, port, variables) as address:
         yield address
-    finally:
-        server.should_exit = True
-        thread.join(timeout=2 * _STOP_SECONDS)
-        listener.close()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        both = family == socket.AF_INET6 and host == "::" and socket.has_dualstack_ipv6()
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=both)
-    except OSError as error:
-        next_step = "free it, or set LABELYARD_WATCH__HOST and LABELYARD_WATCH__PORT"
-        problem = f"cannot listen on {host}:{port}: {error.strerror or error}"
-        raise SettingsError(problem, next_step=next_step) from error
-
-
-def _config(app: Starlette) -> Config:
-    return Config(
-        app,
-        http=DeadlineProtocol,
-        ws="none",
-        loop="asyncio",
-        lifespan="off",
-        log_config=None,
-        access_log=False,  # a path may contain the token
-        proxy_headers=False,
-        server_header=False,
-        backlog=_BACKLOG,
-        limit_concurrency=_CONNECTIONS,
-        timeout_keep_alive=_IDLE_SECONDS,
-        timeout_graceful_shutdown=_STOP_SECONDS,
-        h11_max_incomplete_event_size=_HEADER_BYTES,
-    )
-
-
-def _address(host: str, port: int) -> str:
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -38,6 +38,7 @@ from labelyard.errors import (
     StoreUnauthorized,
     StoreUnreachable,
 )
+from labelyard.metrics import count_store_response
 from labelyard.server_settings import StoreSettings
 
 CONFIG = Config(
@@ -95,7 +96,7 @@ def boto_client(service: str, settings: StoreSettings, endpoint_url: str | None,
     session = boto3.session.Session(botocore_session=core, region_name=settings.region)
     # boto3 requires a region, and stores with their own endpoint rarely use one.
     region = session.region_name or ("us-east-1" if endpoint_url else None)
-    return session.client(
+    client = session.client(
         service,
         endpoint_url=endpoint_url,
         region_name=region,
@@ -103,6 +104,13 @@ def boto_client(service: str, settings: StoreSettings, endpoint_url: str | None,
         aws_access_key_id=settings.access_key_id,
         aws_secret_access_key=secret.get_secret_value() if secret else None,
     )
+
+    def count(parsed_response: dict[str, Any] | None, **_: object) -> None:  # of each attempt, retried ones too
+        status = (parsed_response or {}).get("ResponseMetadata", {}).get("HTTPStatusCode")
+        count_store_response(service, status)
+
+    client.meta.events.register("response-received", count)
+    return client
 
 
 @cache

@@ -8,10 +8,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
+import httpx
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
@@ -175,6 +176,33 @@ def test_the_next_worker_marks_the_runs_of_a_killed_worker_as_crashed_and_their_
         third = prefect_server.start("waits/t", folder=str(tmp_path), name="third", most=0)
         prefect_server.reaches(third, "Completed")
         assert [prefect_server.state(run) for run in runs] == ["Crashed", "Crashed"]
+
+
+def test_a_worker_answers_probes_and_prometheus(prefect_server: PrefectServer, project: Path) -> None:
+    own, prefects = free_ports(2)
+    environment = {
+        **prefect_server.environment,
+        "LABELYARD_METRICS__WORKER_PORT": str(own),
+        "PREFECT_WORKER_WEBSERVER_PORT": str(prefects),
+    }
+    command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "tiny", "--with-healthcheck"]
+    with subprocess.Popen(command, env=environment, cwd=project) as worker:
+        try:
+            eventually(lambda: _status(f"http://127.0.0.1:{own}/readyz") == 200, "the worker to be ready", RUN_SECONDS)
+            assert _status(f"http://127.0.0.1:{own}/healthz") == 200
+            assert _status(f"http://127.0.0.1:{prefects}/health") == 200
+            text = httpx.get(f"http://127.0.0.1:{own}/metrics", timeout=30).text
+        finally:
+            worker.terminate()
+            assert worker.wait(30) == 0
+    assert "labelyard_worker_runs 0.0" in text
+    assert "labelyard_ledger_up 0.0" in text, "the project has no ledger"
+
+
+def _status(url: str) -> int:
+    with suppress(httpx.ConnectError):
+        return httpx.get(url).status_code
+    return 0
 
 
 def test_the_log_of_a_run_has_the_lines_of_the_threads_of_its_flow(

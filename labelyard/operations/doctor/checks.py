@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from labelyard.operations.doctor import cvat, ledger, models, notifications, storage, watcher, webhooks
+from labelyard.operations.doctor import cvat, events, ledger, models, notifications, storage, watcher, webhooks
 from labelyard.operations.doctor.check import Subject
 
 CHECKS: Mapping[str, Subject] = {
@@ -15,5 +15,6 @@ CHECKS: Mapping[str, Subject] = {
     "CVAT": cvat.checks,
     "webhooks": webhooks.checks,
     "models": models.checks,
+    "events": events.checks,
 }
 """Subject -> the function that returns its checks by name."""

@@ -44,6 +44,7 @@ from labelyard.orchestration import FAST_WORKER
 from labelyard.orchestration.best_effort import best_effort
 from labelyard.orchestration.fast_worker.engine import given_back, run_in_this_thread, shared_client
 from labelyard.orchestration.fast_worker.killed_workers import process_id, runs_of_killed_workers
+from labelyard.orchestration.fast_worker.probes import serving_probes
 from labelyard.orchestration.fast_worker.stopping import cancelled_by_signals
 from labelyard.orchestration.fast_worker.turns import SECONDS_FOR_THE_FIRST, TakesTurns
 from labelyard.orchestration.worker_failures import ToleratesApiFailures, until_answered
@@ -113,8 +114,9 @@ class LabelyardWorker(TakesTurns, ToleratesApiFailures, _Worker):
                 await APILogHandler.aflush()
 
     async def setup(self) -> None:
-        """Also end the runs of killed workers, and listen to the server's events."""
+        """Also serve probes and metrics, end the runs of killed workers, and listen to the server's events."""
         self._exit_stack.enter_context(shared_client())
+        self._exit_stack.enter_context(serving_probes(self, self._threads.__len__))
         await super().setup()
         assert self._runs_task_group is not None
         await self._mark_runs_of_killed_workers_crashed()

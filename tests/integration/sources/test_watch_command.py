@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import signal
+import sqlite3
 import subprocess
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
@@ -93,6 +96,42 @@ def test_a_deletion_reaches_the_ledger_by_the_queue_that_notifications_created(m
         process.terminate()
         assert process.wait(30) == 0
     assert machine.rows(Object)[0].quarantine_reason == "deleted before its upload"
+
+
+def test_a_watcher_that_cannot_register_returns_its_messages_and_ends_within_the_grace_period(
+    machine: Machine, prefect: tuple[str, list[Any]]
+) -> None:
+    api, _ = prefect
+    bucket, queue = machine.server.new_bucket(), machine.server.new_queue(VisibilityTimeout="600")
+    machine.apply(bucket)
+    machine.server.notify(bucket, queue)
+    machine.server.store.write(bucket, "in/a.jpg", b"x")
+    sqs = machine.server.boto("sqs")
+    process = subprocess.Popen(
+        [*LABELYARD, "watch", "--queue-url", queue], stderr=subprocess.PIPE, text=True, cwd=machine.folder,
+        env={**machine.environment, "PREFECT_API_URL": api, "LABELYARD_LOG_FORMAT": "json"},
+    )  # fmt: skip
+    with process, closing(sqlite3.connect(machine.folder / "ledger.db", isolation_level=None)) as other:
+        try:
+            other.execute("BEGIN IMMEDIATE")  # another process holds the lock that registering needs
+            eventually(lambda: _in_flight(sqs, queue) > 0, "the message to be received", seconds=40)
+            stopped = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0
+            took = time.monotonic() - stopped
+        finally:
+            process.kill()
+        assert process.stderr is not None
+        log = [json.loads(line)["message"] for line in process.stderr]
+    messages = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1, MaxNumberOfMessages=10)["Messages"]
+    assert any("in/a.jpg" in message["Body"] for message in messages)
+    assert any(line.startswith("messages returned to the queue") for line in log)
+    assert took < 10
+
+
+def _in_flight(sqs: Any, queue: str) -> int:
+    name = "ApproximateNumberOfMessagesNotVisible"
+    return int(sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=[name])["Attributes"][name])
 
 
 def test_watch_requires_a_token_for_a_host_that_other_machines_can_reach(machine: Machine) -> None:
