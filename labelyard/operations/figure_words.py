@@ -10,6 +10,7 @@ from labelyard.domain.deadlines import LateBatch, stage_words
 from labelyard.escaping import printable
 from labelyard.operations.figures import Figures, PersonFigures, ServerFigures, late_groups
 from labelyard.operations.moments import moment, moment_and_zone
+from labelyard.operations.review_facts import progress_words
 
 _DAY = timedelta(days=1)
 _BATCHES_SHOWN, _PEOPLE_SHOWN = 5, 8
@@ -101,12 +102,24 @@ def review_lines(seen: Figures, named: Callable[[str], str]) -> Iterator[str]:
         with_whom = f" ({', '.join(reviewers)})" if reviewers else ""
         since = f", the oldest since {moment(found.oldest, seen.zone)}" if found.oldest else ""
         yield f"{count(found.waiting, 'job')} in review{with_whom}{since}"
+    for batch, progress in [*found.batches.items()][:_BATCHES_SHOWN]:
+        yield f"{batch}: {progress_words(progress, seen.zone, named)}"
+    if len(found.batches) > _BATCHES_SHOWN:
+        yield f"{len(found.batches) - _BATCHES_SHOWN} more batches in review"
     said = [
         f"{named(one.annotator) if one.annotator else 'nobody'} {one.rejected} of {one.rejected + one.accepted}"
         for one in found.verdicts[:_PEOPLE_SHOWN]
+        if one.rejected + one.accepted
     ]
     if said:
         yield f"rejected in two weeks: {', '.join(said)}"
+    faulty = [
+        f"{named(one.annotator) if one.annotator else 'nobody'} {one.faulty}"
+        for one in sorted(found.verdicts, key=lambda one: -one.faulty)[:_PEOPLE_SHOWN]
+        if one.faulty
+    ]
+    if faulty:
+        yield f"sent back by the check in two weeks: {', '.join(faulty)}"
 
 
 def _late(seen: Figures) -> Iterator[str]:

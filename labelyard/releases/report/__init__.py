@@ -8,6 +8,7 @@ from pathlib import Path
 
 from labelyard.errors import InputError
 from labelyard.releases.manifest import IMAGES_FOLDER, Manifest, read_manifest
+from labelyard.releases.quality import main_quality
 from labelyard.releases.report.doubts import DoubtKind, find_doubts
 from labelyard.releases.report.people import read_people
 from labelyard.releases.report.reading import Contents, read
@@ -32,7 +33,7 @@ def main_figures(folder: Path, manifest: Manifest | None = None) -> MainFigures:
     `manifest` is that of a release which is being written. Raises InputError for a folder that is no release.
     """
     manifest, contents, doubts = _read(folder, manifest)
-    return summarise(manifest, contents, doubts)
+    return summarise(manifest, contents, doubts) | main_quality(folder)
 
 
 def write_report(
@@ -55,7 +56,7 @@ def write_report(
     if images is None and (folder / IMAGES_FOLDER).is_dir():
         images = folder / IMAGES_FOLDER
     _write(to, render(folder, manifest, contents, doubts, read_people(folder), images))
-    return summarise(manifest, contents, doubts)
+    return summarise(manifest, contents, doubts) | main_quality(folder)
 
 
 def _read(folder: Path, manifest: Manifest | None) -> tuple[Manifest, Contents, list[DoubtKind]]:
