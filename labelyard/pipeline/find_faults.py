@@ -67,7 +67,7 @@ class _FaultFinder:
         yield from self._errors(selection.content)
 
     def _faulty_shapes(self, selection: Selection, job: Job) -> Iterator[JobFault]:
-        told = set()
+        told = set[tuple[str | int, str]]()
         for left_out in selection.faulty:
             one = left_out.object
             # A track has the same fault on each of its frames.

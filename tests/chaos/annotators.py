@@ -118,13 +118,13 @@ class Annotators:
             cvat.set_job_status(job.id, JobStatus.COMPLETED)
 
     def _draw_or_repair_fault(self, task: Task, job: Job) -> None:
-        """Draw a shape without an area before the job is completed for the first time, and delete it later."""
+        """Draw a shape without an area before the job is completed for the first time; delete it once it is back."""
         cvat = self._scenario.cvat
         faulty = tuple(one for one in cvat.annotations(job.id).shapes if one.points == _NO_AREA)
         if job.id not in self._faulty and not faulty:
             shape = Shape(ShapeType.RECTANGLE, job.start_frame, task.labels[0].id, _NO_AREA)
             cvat.change_annotations(job.id, Change.CREATE, Annotations(shapes=(shape,)))
-        elif job.id in self._faulty and faulty:
+        elif job.id in self._faulty and faulty and job.status is JobStatus.ANNOTATION:
             cvat.change_annotations(job.id, Change.DELETE, Annotations(shapes=faulty))
         if job.id not in self._faulty:
             self._faulty.add(job.id)
