@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 MOST_FAULTS = 20
-"""The faults of a job that are told one by one; of the others only the number."""
+"""The faults of a job that are kept one by one; of the others only the number."""
 _PREFIX = "labelyard check: "
 """What every issue about a fault begins with, in CVAT."""
 
@@ -36,14 +36,14 @@ def is_about_fault(issue: str) -> bool:
 
 def as_reasons(faults: Sequence[JobFault]) -> dict[str, Any]:
     """Return faults as the ledger stores them: the first ones, and how many there are."""
-    told = [{"frame": one.frame, "message": one.message, "box": list(one.box)} for one in faults[:MOST_FAULTS]]
-    return {"faults": told, "count": len(faults)}
+    found = [{"frame": one.frame, "message": one.message, "box": list(one.box)} for one in faults[:MOST_FAULTS]]
+    return {"faults": found, "count": len(faults)}
 
 
 def of_reasons(reasons: Mapping[str, Any]) -> Sequence[JobFault]:
     """Return the faults that the ledger stores; the last one says how many it does not."""
-    told = [JobFault(one["frame"], one["message"], tuple(one["box"])) for one in reasons.get("faults", ())]
-    left_out = reasons.get("count", 0) - len(told)
+    found = [JobFault(one["frame"], one["message"], tuple(one["box"])) for one in reasons.get("faults", ())]
+    left_out = reasons.get("count", 0) - len(found)
     if left_out > 0:
-        told.append(JobFault(told[-1].frame, f"{left_out} more faults in this job", told[-1].box))
-    return told
+        found.append(JobFault(found[-1].frame, f"{left_out} more faults in this job", found[-1].box))
+    return found

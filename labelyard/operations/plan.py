@@ -277,9 +277,9 @@ def _recorded_tasks(context: Context, spec: DatasetSpec, batch_id: str | None = 
                 labels[batch.version] = tuple(label.name for label in own)
                 checked[batch.version] = stored.quality.is_used
             reviewed = reviews.jobs_in_review(tx, batch.id)
-            written, gone = exports.latest(tx, batch.id), leavers(tx, spec, batch.id)
+            written, people = exports.latest(tx, batch.id), leavers(tx, spec, batch.id)
             version = batch.version
-            found.append(_Recorded(row, batch, written, labels[version], gone, reviewed, checked[version]))
+            found.append(_Recorded(row, batch, written, labels[version], people, reviewed, checked[version]))
     return found
 
 

@@ -65,7 +65,7 @@ class Reassignment:
 
 
 @dataclass
-class _Work:
+class _Replacement:
     """What is done for a batch, and what everybody needs for it. `active` are the ids of those who can get jobs."""
 
     lease: BatchLease
@@ -154,7 +154,7 @@ def reassign_in_batch(context: Context, batch_id: str, person: str, to: str | No
             raise InputError(
                 f"CVAT {lease.spec.cvat} has no active user {to!r}", where=batch_id, next_step="name another person"
             )
-        work = _Work(lease, task_id, spec, person, to, usernames, active)
+        work = _Replacement(lease, task_id, spec, person, to, usernames, active)
         if state is BatchState.ASSIGNED:
             on_server = lease.cvat.jobs(task_id)
             with lease.transaction() as tx:
@@ -165,7 +165,7 @@ def reassign_in_batch(context: Context, batch_id: str, person: str, to: str | No
     return Reassigned(batch_id, work.moved, work.kept)
 
 
-def _move_jobs(work: _Work) -> None:
+def _move_jobs(work: _Replacement) -> None:
     """Move the jobs that the person labels."""
     lease, others = work.lease, work.others(work.spec.annotators)
     with lease.transaction() as tx:
@@ -183,7 +183,7 @@ def _move_jobs(work: _Work) -> None:
     work.moved += [one for one in assigned.jobs if one.job_id in moved]
 
 
-def _move_reviews(work: _Work, on_server: Sequence[Job]) -> None:
+def _move_reviews(work: _Replacement, on_server: Sequence[Job]) -> None:
     """Move the jobs that the person reviews, or will review once they are repaired."""
     lease = work.lease
     rules = work.spec.review.rules() if work.spec.review else ReviewRules(())
@@ -200,7 +200,7 @@ def _move_reviews(work: _Work, on_server: Sequence[Job]) -> None:
     work.kept += found.kept
 
 
-def _move_quality_jobs(work: _Work) -> None:
+def _move_quality_jobs(work: _Replacement) -> None:
     """Move the ground-truth job and the replicas that the person has to complete."""
     lease = work.lease
     with lease.ledger.read_only() as tx:

@@ -67,17 +67,17 @@ class _FaultFinder:
         yield from self._errors(selection.content)
 
     def _faulty_shapes(self, selection: Selection, job: Job) -> Iterator[JobFault]:
-        told = set[tuple[str | int, str]]()
+        known = set[tuple[str | int, str]]()
         for left_out in selection.faulty:
             one = left_out.object
             # A track has the same fault on each of its frames.
-            what = (one.origin if one.track is not None else len(told), left_out.reason)
-            if what not in told:
-                told.add(what)
+            what = (one.origin if one.track is not None else len(known), left_out.reason)
+            if what not in known:
+                known.add(what)
                 beyond = "" if 0 <= one.frame < len(self.frames) else f": {one.frame}"
                 frame = job.start_frame if beyond else one.frame
                 message = f"{one.kind} {one.label!r}: {left_out.reason}{beyond}"
-                yield JobFault(frame, message, _place(one, self.frames[frame]))
+                yield JobFault(frame, message, _box_of(one, self.frames[frame]))
 
     def _errors(self, content: Content) -> Iterator[JobFault]:
         """Yield the errors of a COCO file of this content; of an image only if no other job has it as well."""
@@ -100,7 +100,7 @@ class _FaultFinder:
                 yield JobFault(frame, f"{names[annotation['category_id']]!r}: {error.message}", box)
 
 
-def _place(one: FrameObject, frame: Frame) -> tuple[float, float, float, float]:
+def _box_of(one: FrameObject, frame: Frame) -> tuple[float, float, float, float]:
     """Return the box of an object as far as it is on its frame; all of the frame if that is not known."""
     points = [value for point in one.keypoints if not point.outside for value in (point.x, point.y)]
     points = points or list(one.points[-4:] if one.kind is Kind.MASK else one.points)
