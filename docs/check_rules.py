@@ -73,7 +73,8 @@ its `file`, `changes` (items changed, by rule), and its own `fit`, `faults`, `im
 
 Rules that need the dataset are for `--dataset` and for exports; the section
 [`checks`](dataset-file.md#checks) of the dataset file has their severity. In an export an empty bbox is a warning: one
-careless click must not keep the rest of a batch from the training.
+careless click must not keep the rest of a batch from the training. In a [review](review.md) an error that is about
+what people draw sends a completed job back to its annotator, before a reviewer looks at it.
 """
 _TESTS = {
     "the dataset": "tests/unit/formats/test_dataset_checks.py",
@@ -86,8 +87,10 @@ _FILES = {"encoding": "tests/unit/formats/file_checks/test_fixing.py"}
 def checks(generated: str) -> str:
     """Return docs/checks.md."""
     rows = list(rule_rows())
-    columns = "| rule | what must hold, and what a training suffers where it does not | `--fix` | proven by |"
-    head = f"{columns}\n|---|---|---|---|"
+    columns = (
+        "| rule | what must hold, and what a training suffers where it does not | `--fix` | in a review | proven by |"
+    )
+    head = f"{columns}\n|---|---|---|---|---|"
     parts = [_TEXT.format(generated=generated)]
     for heading, needs in (
         ("The file alone", ""),
@@ -101,5 +104,6 @@ def checks(generated: str) -> str:
 def _row(row: RuleRow) -> str:
     file = _FILES.get(row.name) or _TESTS.get(row.needs, _RULES)
     link = f"[{file.rpartition('/')[2]}](../{file})"
+    back = "sends the job back" if row.sends_back else ""
     about = f"*{row.severity}.* {row.sentence} {row.consequence}".replace("|", "\\|")
-    return f"| `{row.name}` | {about} | {row.repair or 'no'} | {link} |"
+    return f"| `{row.name}` | {about} | {row.repair or 'no'} | {back} | {link} |"

@@ -16,7 +16,7 @@ from labelyard.orchestration.states import report_failures
 @flow(name="reassign-jobs", flow_run_name="reassign the jobs of {person}", persist_result=False)
 @report_failures
 def reassign_jobs(person: UserName, to: UserName | None = None, dataset: DatasetName | None = None) -> State:
-    """Give the unfinished jobs of a person to others. What was drawn stays in the jobs.
+    """Give the unfinished jobs, reviews, ground truth and replicas of a person to others. What was drawn stays.
 
     Args:
         person: The CVAT user name of the person who has the jobs.
@@ -28,11 +28,13 @@ def reassign_jobs(person: UserName, to: UserName | None = None, dataset: Dataset
     with open_context() as context:
         reassignment = reassign(context, person, to, dataset)
         jobs = [(one.batch_id, job) for one in reassignment.done for job in one.jobs]
+        moved = [f"{code(batch)}: job {job.job_id} to {code(job.annotator)}: {job.reason}" for batch, job in jobs]
+        kept = [f"{code(one.batch_id)}: {code(line)}" for one in reassignment.done for line in one.kept]
         publish_decision(
             context, f"reassign-{person}", f"{len(jobs)} jobs have another assignee",
-            next_step=reassignment.again if reassignment.failed else "nothing: the new assignees see them in CVAT",
+            next_step="nothing: the new assignees see them in CVAT" if reassignment.is_complete else reassignment.again,
             batches=[one.batch_id for one in reassignment.done],
-            details=[f"{code(batch)}: job {job.job_id} to {code(job.annotator)}" for batch, job in jobs],
+            details=[*moved, *kept],
         )  # fmt: skip
     reassignment.require_complete()
     shown = ", ".join(f"job {job.job_id} of {batch} to {job.annotator}" for batch, job in jobs)

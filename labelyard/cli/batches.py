@@ -35,13 +35,18 @@ def close(dataset: str) -> None:
 
 @click.command()
 @click.argument("person")
-@click.option("--to", help="Who gets them; by default the other annotators, by the dataset's policy.")
+@click.option("--to", help="Who gets them; by default the others of the dataset file, jobs by its policy.")
 @click.option("--dataset", help="Only the jobs of this dataset.")
 def reassign(person: str, to: str | None, dataset: str | None) -> None:
-    """Give the unfinished jobs of PERSON to others; what was drawn stays."""
+    """Give the unfinished jobs of PERSON to others; what was drawn stays.
+
+    Jobs go to the other annotators, reviews to the other reviewers, ground truth and replicas to those who may have
+    them. What cannot be moved is named with the reason. Nobody reviews a job that they drew, or gets two replicas of
+    one job.
+    """
     with open_context() as context:
         reassignment = reassigning.reassign(context, person, to, dataset)
     for one in reassignment.done:
         for job in one.jobs:
-            click.echo(f"{one.batch_id}: job {job.job_id} (frames {job.frames}) to {job.annotator}")
+            click.echo(f"{one.batch_id}: job {job.job_id} (frames {job.frames}) to {job.annotator}: {job.reason}")
     reassignment.require_complete()

@@ -58,7 +58,7 @@ def _show(seen: Overview, figures: Figures, *, every: bool) -> None:
     if seen.batches:
         from labelyard.cli.status_table import print_batches  # noqa: PLC0415 - rich is slow to import
 
-        print_batches(seen.batches)
+        print_batches(seen.batches, figures.zone)
     for line in problems(seen, every=every, zone=figures.zone):
         click.secho(line, fg="yellow")
 

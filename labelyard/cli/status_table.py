@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import tzinfo
 
 from rich.text import Text
 
@@ -14,12 +15,12 @@ _COLUMNS = ("batch", "state", "objects", "jobs", "task", "export")
 _COLOURS = {"failed": "red", "quarantined": "red", "exported": "green"}
 
 
-def print_batches(batches: Sequence[BatchSummary]) -> None:
+def print_batches(batches: Sequence[BatchSummary], zone: tzinfo) -> None:
     """Print a row for each batch."""
-    print_table(_COLUMNS, [_row(batch) for batch in batches])
+    print_table(_COLUMNS, [_row(batch, zone) for batch in batches])
 
 
-def _row(batch: BatchSummary) -> list[Cell]:
+def _row(batch: BatchSummary, zone: tzinfo) -> list[Cell]:
     export = batch.exports[-1] if batch.exports else "-"
     state = Text(state_and_activity(batch), style=_COLOURS.get(batch.state, "cyan"))
-    return [batch.id, state, str(batch.objects), jobs_summary(batch), batch.task_url or "-", export]
+    return [batch.id, state, str(batch.objects), jobs_summary(batch, zone), batch.task_url or "-", export]

@@ -23,6 +23,9 @@ class ReviewSection(Section):
     first round; it counts from the fifth job on, and not for `people`. null: never."""
     rounds: Count = Field(default=3, ge=1, le=100)
     """How often a job is reviewed at most. What is rejected then needs a person, who decides in CVAT."""
+    check: bool = True
+    """Whether each job is checked when it is completed. One with faults that its annotator can repair goes back before
+    a reviewer sees it, and that counts as a round (docs/review.md)."""
 
     @field_validator("reviewers")
     @classmethod
@@ -32,4 +35,4 @@ class ReviewSection(Section):
 
     def rules(self) -> ReviewRules:
         """Return them as the decisions need them."""
-        return ReviewRules(self.reviewers, self.share, self.rounds, self.people, self.accepted_below)
+        return ReviewRules(self.reviewers, self.share, self.rounds, self.people, self.accepted_below, self.check)

@@ -70,6 +70,10 @@ class ClientOf2:
         """Write an issue about a place of a frame: `position` is x and y of two corners or more, in pixels."""
         return self._runner.run(self._runner.dialect.create_issue(job_id, frame, position, message))
 
+    def resolve_issue(self, issue_id: int) -> Issue:
+        """Mark an issue as resolved; return it without its messages."""
+        return self._runner.run(self._runner.dialect.resolve_issue(issue_id))
+
     # --- cloud storages, of CVAT 2.x ---------------------------------------------------------------------------------
 
     def cloud_storages(self, bucket: str) -> list[CloudStorage]:

@@ -31,6 +31,8 @@ class Quirks:
     """Whether an export may miss what was saved while it was written, until the next write."""
     organizations: bool = False
     """Whether the server has organizations."""
+    issues: bool = False
+    """Whether the server has issues, which people write about places of frames."""
     interpolation: Interpolation = Interpolation.V1
     """How exports expand tracks."""
     anonymous_hourly: int | None = None

@@ -42,7 +42,13 @@ _SINCE_1_2 = replace(_SINCE_1_1, task_assignee_field="assignee_id", job_assignee
 QUIRKS = {"1.0": Quirks(), "1.1": _SINCE_1_1, "1.2": _SINCE_1_2}
 """The quirks by the server's version. From the sources and cvat-ai/cvat#2679; only 1.0.0 was measured."""
 
-_STATUS_OF_STEP = {JobStep.REVIEW: "validation", JobStep.REPAIR: "annotation", JobStep.ACCEPT: "completed"}
+_STATUS_OF_STEP = {
+    JobStep.REVIEW: "validation",
+    JobStep.REPAIR: "annotation",
+    JobStep.RETURN: "annotation",
+    JobStep.LEAD: "annotation",
+    JobStep.ACCEPT: "completed",
+}
 
 
 class V1(Dialect):

@@ -63,6 +63,7 @@ QUIRKS = Quirks(
     label_color=True,
     label_types=True,
     organizations=True,
+    issues=True,
     boxes_lead_groups=True,
     export_can_be_stale=False,
     interpolation=Interpolation.V2,
@@ -79,6 +80,8 @@ _STATUS_FIELDS = {
 _STEP_FIELDS = {
     JobStep.REVIEW: {"stage": "validation", "state": "new"},
     JobStep.REPAIR: {"stage": "annotation", "state": "rejected"},
+    JobStep.RETURN: {"stage": "annotation", "state": "rejected"},
+    JobStep.LEAD: {"stage": "validation", "state": "rejected"},
     JobStep.ACCEPT: {"stage": "acceptance", "state": "completed"},
 }
 """The fields that do a step of a review. A stage without a state makes the state new [1127, 1133, 1134]."""

@@ -104,6 +104,11 @@ class Projects(Dialect):
         issue = yield from fetch(Request("POST", f"{self.root}/issues", json=body), decode_issue)
         return replace(issue, messages=(message,))
 
+    def resolve_issue(self, issue_id: int) -> Exchange[Issue]:
+        """Resolve an issue [1164]."""
+        request = Request("PATCH", f"{self.root}/issues/{issue_id}", json={"resolved": True}, idempotent=True)
+        return fetch(request, decode_issue)
+
     # --- cloud storages ----------------------------------------------------------------------------------------------
 
     def cloud_storages(self, bucket: str) -> Exchange[list[CloudStorage]]:

@@ -70,6 +70,10 @@ class VerbsOf2(ABC):  # noqa: B024 - a part of Dialect, which has abstract metho
         """Write an issue about a place of a frame."""
         return _unsupported("create_issue")
 
+    def resolve_issue(self, issue_id: int) -> Exchange[Issue]:  # noqa: ARG002
+        """Mark an issue as resolved."""
+        return _unsupported("resolve_issue")
+
     # --- cloud storages ----------------------------------------------------------------------------------------------
 
     def cloud_storages(self, bucket: str) -> Exchange[list[CloudStorage]]:  # noqa: ARG002

@@ -40,7 +40,7 @@ def stage_words(stage: Stage) -> str:
     return {
         Stage.UPLOAD: "not uploaded to CVAT yet",
         Stage.ASSIGN: "jobs not assigned yet",
-        Stage.LABEL: "not labelled yet",
+        Stage.LABEL: "jobs not completed yet",
         Stage.EXPORT: "completed, not exported yet",
     }[stage]
 
@@ -109,8 +109,8 @@ class BatchAtWork:
 
     @property
     def jobs_of_nobody(self) -> tuple[JobAtWork, ...]:
-        """Its unfinished jobs without an assignee."""
-        return tuple(job for job in self.jobs if not job.assignee and not job.is_done)
+        """Its unfinished jobs without an assignee; not those about whose review a person has to decide."""
+        return tuple(job for job in self.jobs if not (job.assignee or job.is_done or job.undecided))
 
 
 @dataclass(frozen=True, slots=True)

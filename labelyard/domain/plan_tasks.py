@@ -110,7 +110,8 @@ def _check_jobs(dataset: str, one: RecordedTask, task: Task) -> Iterator[Differe
     unassigned = [str(job.id) for job in to_assign if job.assignee is None and job.id not in one.reviewed]
     if unassigned:
         yield _of_batch(dataset, one, f"job {', '.join(unassigned)} has no assignee", Action.ASSIGN)
-    unfinished = {job.id for job in task.jobs if job.assignee is not None and job.status is not JobStatus.COMPLETED}
+    everything = (*task.jobs, *task.quality_jobs)
+    unfinished = {job.id for job in everything if job.assignee is not None and job.status is not JobStatus.COMPLETED}
     for person in sorted({*one.leavers.values()}):
         held = [str(job) for job, name in one.leavers.items() if name == person and job in unfinished]
         if held:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -62,6 +63,21 @@ def spread(replicas: Sequence[Job], annotators: Sequence[str], first: int) -> di
     """Return the annotator of each replica, by its id: all of one job go to different people, if there are enough."""
     ordered = sorted(replicas, key=lambda job: (job.start_frame, job.parent or 0, job.id))
     return {job.id: annotators[turn % len(annotators)] for turn, job in enumerate(ordered, first)}
+
+
+def other_annotator(
+    parent: int | None, others: Iterable[tuple[int | None, str | None]], candidates: Sequence[str]
+) -> str | None:
+    """Return who labels a replica of the job `parent` in place of somebody else: who has the fewest replicas.
+
+    `others` has the job and the annotator of each other replica of the task. Nobody gets two replicas of a job; None if
+    every candidate has one.
+    """
+    held = list(others)
+    taken = {person for job, person in held if job == parent}
+    counts = Counter(person for _, person in held)
+    able = [one for one in candidates if one not in taken]
+    return min(able, key=lambda one: (counts[one], candidates.index(one)), default=None)
 
 
 @dataclass(frozen=True, slots=True)

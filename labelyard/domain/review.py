@@ -2,9 +2,9 @@
 
             completed                      state completed
   annotation ───────▶ review, by a reviewer ───────────────▶ accepted
-      ▲                      │ rejected
-      └──────────────────────┤ to the same annotator, then to the same reviewer
-                             └──▶ lead, after `rounds` rejections: a person decides in CVAT
+      ▲        │             │ rejected
+      └────────┴─────────────┤ to the same annotator, then to the same reviewer
+       has faults            └──▶ lead, after `rounds` rejections: a person decides in CVAT
 
 What a person changes by hand in CVAT wins: the decision follows what the server shows.
 """
@@ -12,14 +12,17 @@ What a person changes by hand in CVAT wins: the decision follows what the server
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from labelyard.domain.job_faults import JobFault
 from labelyard.domain.tasks import JobStatus, JobStep
 
 HOW_TO_DECIDE = "in CVAT, complete the job to accept it, or give it to an annotator with the stage annotation"
 """What a person does about a job whose review has come to no end."""
+BEFORE_REVIEW = (JobStep.RETURN, JobStep.LEAD)
+"""The steps of a completed job that has faults."""
 MEASURED = 20
 """The acceptance rate of an annotator is that of so many jobs, the newest."""
 MEASURED_FROM = 5
@@ -36,10 +39,11 @@ class Phase(StrEnum):
 
 
 class ReviewResult(StrEnum):
-    """What a reviewer said about a job."""
+    """What a reviewer said about a job; FAULTY is what labelyard says of one with faults, before a reviewer sees it."""
 
     ACCEPTED = "accepted"
     REJECTED = "rejected"
+    FAULTY = "faulty"
 
 
 class JobPlace(StrEnum):
@@ -63,6 +67,8 @@ class ReviewRules:
     """The share of some annotators."""
     accepted_below: float | None = None
     """All jobs of an annotator are reviewed of whose jobs a smaller fraction was accepted in the first round."""
+    check: bool = True
+    """Whether a completed job with faults goes back before a reviewer sees it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +128,15 @@ class Decision:
     verdict: ReviewResult | None = None
 
 
-def decide(review: JobReview, shown: ShownJob, rules: ReviewRules, people: People) -> Decision:
-    """Return what happens next with a job. The same arguments give the same decision."""
+def decide(
+    review: JobReview, shown: ShownJob, rules: ReviewRules, people: People, faults: Sequence[JobFault] = ()
+) -> Decision:
+    """Return what happens next with a job; `faults` are those of one that its annotator has completed. Pure."""
     match place_of(review, shown):
         case JobPlace.ANNOTATING:
             return _in_annotation(review, shown)
         case JobPlace.ANNOTATED:
-            return _annotated(review, shown, rules, people)
+            return _annotated(review, shown, rules, people, faults)
         case JobPlace.IN_REVIEW:
             return _in_review(review, shown, rules, people)
         case JobPlace.REJECTED:
@@ -159,11 +167,14 @@ def place_of(review: JobReview, shown: ShownJob) -> JobPlace:
 
 def is_applied(step: JobStep, assignee: str | None, shown: ShownJob) -> bool:
     """Return whether the server shows that a step was done, whatever people have done since."""
+    if step in BEFORE_REVIEW and shown.status is JobStatus.COMPLETED:
+        return False  # it began from a completed job, with the same assignee
     if not shown.stage:
         return shown.assignee == assignee
     if step is JobStep.ACCEPT:
         return shown.stage == "acceptance"
-    return (shown.stage != "annotation") == (step is JobStep.REVIEW) and shown.assignee == assignee
+    in_review = step in (JobStep.REVIEW, JobStep.LEAD)
+    return (shown.stage != "annotation") == in_review and shown.assignee == assignee
 
 
 def after_step(review: JobReview, step: JobStep, assignee: str | None) -> JobReview:
@@ -174,6 +185,10 @@ def after_step(review: JobReview, step: JobStep, assignee: str | None) -> JobRev
             return replace(review, phase=Phase.REVIEW, reviewer=assignee, round=begun)
         case JobStep.REPAIR:
             return replace(review, phase=Phase.ANNOTATION)
+        case JobStep.RETURN:
+            return replace(review, phase=Phase.ANNOTATION, round=review.round + 1)
+        case JobStep.LEAD:
+            return replace(review, phase=Phase.LEAD, reviewer=assignee, round=review.round + 1)
         case JobStep.ACCEPT:
             return replace(review, phase=Phase.ACCEPTED)
 
@@ -199,12 +214,16 @@ def _in_annotation(review: JobReview, shown: ShownJob) -> Decision:
     return Decision(back, f"a person gave it to {shown.assignee or 'nobody'} for annotation")
 
 
-def _annotated(review: JobReview, shown: ShownJob, rules: ReviewRules, people: People) -> Decision:
+def _annotated(
+    review: JobReview, shown: ShownJob, rules: ReviewRules, people: People, faults: Sequence[JobFault]
+) -> Decision:
     reasons = []
     if review.phase is not Phase.ANNOTATION:
         review = replace(_decided_manually(review), phase=Phase.ANNOTATION)
         reasons.append("a person set it back to annotation")
     review = replace(review, annotator=shown.assignee or review.annotator)
+    if faults:
+        return _faulty(review, reasons, rules, people, faults)
     if review.selected is None:
         selected, why = _select(shown.key, review.annotator, rules, people)
         review = replace(review, selected=selected)
@@ -212,6 +231,25 @@ def _annotated(review: JobReview, shown: ShownJob, rules: ReviewRules, people: P
     if not review.selected:
         return Decision(review, "; ".join(reasons))
     return _to_review(review, reasons, rules, people)
+
+
+def _faulty(
+    review: JobReview, reasons: list[str], rules: ReviewRules, people: People, faults: Sequence[JobFault]
+) -> Decision:
+    """Send a completed job back before anybody reviews it; that is a round, and it is reviewed later in any case."""
+    review = replace(review, selected=True, problem="")
+    begun = review.round - review.earlier_rounds + 1
+    found = f"{faults[0]}{f' (and {len(faults) - 1} more)' if len(faults) > 1 else ''}"
+    reasons = [*reasons, f"faulty in round {begun} of {rules.rounds}: {found}"]
+    if begun < rules.rounds and review.annotator in people.can_work:
+        reasons.append(f"back to {review.annotator}")
+        return Decision(review, "; ".join(reasons), JobStep.RETURN, review.annotator, ReviewResult.FAULTY)
+    cannot = "" if begun >= rules.rounds else ", who can get no job"
+    review = replace(
+        review, problem=f"faulty in round {begun}, drawn by {review.annotator or 'nobody'}{cannot}: {found}"
+    )
+    reasons.append("a person has to decide")
+    return Decision(review, "; ".join(reasons), JobStep.LEAD, None, ReviewResult.FAULTY)
 
 
 def _in_review(review: JobReview, shown: ShownJob, rules: ReviewRules, people: People) -> Decision:
@@ -258,7 +296,7 @@ def _rejected(review: JobReview, shown: ShownJob, rules: ReviewRules, people: Pe
     said = f"{reviewer or 'a person'} rejected it in round {begun} of {rules.rounds}"
     problem = ""
     if begun >= rules.rounds:
-        problem = f"rejected {begun} times, at last by {reviewer or 'a person'}; drawn by {review.annotator}"
+        problem = f"rejected in the last round, {begun}, by {reviewer or 'a person'}; drawn by {review.annotator}"
     elif review.annotator is None or review.annotator not in people.can_work:
         problem = f"rejected, and {review.annotator or 'nobody'}, who drew it, can get no job"
     if problem:

@@ -165,10 +165,15 @@ class JobStatus(StrEnum):
 
 
 class JobStep(StrEnum):
-    """A step of a review: to a reviewer, back to the annotator, or the end."""
+    """A step of a review: to a reviewer, back to the annotator, or the end.
+
+    With RETURN labelyard itself sends a job back to its annotator, with LEAD it takes the job away: a person decides.
+    """
 
     REVIEW = "review"
     REPAIR = "repair"
+    RETURN = "return"
+    LEAD = "lead"
     ACCEPT = "accept"
 
 

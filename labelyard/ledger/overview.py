@@ -15,6 +15,7 @@ from labelyard.domain.tasks import JobStatus
 from labelyard.ledger import breakers, datasets, dead_letters, exports, jobs, preannotations, tasks
 from labelyard.ledger.database import Transaction
 from labelyard.ledger.measures import batches_by_state
+from labelyard.ledger.review_progress import ReviewProgress, reviews_in_progress
 from labelyard.ledger.tables import Batch, Dataset, Object
 
 _AT_WORK = (BatchState.READY, BatchState.ASSIGNED, BatchState.COMPLETED)
@@ -65,6 +66,8 @@ class BatchSummary:
     """Why people label without predictions, or without some; None once the batch is exported."""
     not_in_store: Sequence[str] = ()
     """Those of the quarantined ones that are deleted or replaced in the store: nobody has to know of them any more."""
+    review: ReviewProgress | None = None
+    """How far its reviews are; None if no job of it is reviewed, or people do not work on it."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +152,7 @@ def _summary(tx: Transaction, batch: Batch, now: datetime) -> BatchSummary:
         not_before=batch.not_before if batch.not_before and batch.not_before > now else None,
         progress=uploaded.progress if uploaded else None, progress_at=uploaded.progress_at if uploaded else None,
         preannotation=preannotations.shortcoming(predictions) if predictions else None,
+        review=reviews_in_progress(tx, batch=batch.id).get(batch.id) if batch.state is BatchState.ASSIGNED else None,
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from sqlalchemy import delete, exists, or_, select
 
-from labelyard.domain.quality import QualityReport, spread
+from labelyard.domain.quality import QualityReport, other_annotator, spread
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import Job, JobKind, JobStatus, Task
 from labelyard.ledger.database import Transaction
@@ -111,6 +111,38 @@ def choose_assignees(
             replicas[server_id].chosen_assignee = person
         dataset.jobs_assigned += len(replicas)
     return of_batch(tx, batch.id)
+
+
+def open_of(tx: Transaction, person: str, batch: str | None = None) -> Sequence[QualityJob]:
+    """Return the ground-truth jobs and replicas that a person has to complete, of one batch or of all."""
+    query = select(QualityJob).where(QualityJob.assignee == person, QualityJob.status != JobStatus.COMPLETED)
+    query = query.where(QualityJob.batch_id == batch) if batch else query
+    return tx.scalars(query.where(QualityJob.merged_at.is_(None)).order_by(QualityJob.server_id)).all()
+
+
+def replace_assignee(
+    tx: Transaction, batch: str, person: str, truth: str | None, annotators: Sequence[str]
+) -> tuple[Sequence[QualityJob], Sequence[str]]:
+    """Choose others for the open jobs of a person: `truth` for the ground truth, `annotators` for replicas.
+
+    Return the jobs with their new choice, and why the others stay. Commit it before anything is sent.
+    """
+    chosen, kept = [], []
+    for row in open_of(tx, person, batch):
+        if row.kind is JobKind.GROUND_TRUTH:
+            other, why = truth, "the dataset file names nobody else for the ground truth"
+        else:
+            replicas = [one for one in of_batch(tx, batch) if one.kind is JobKind.REPLICA and one.id != row.id]
+            # A choice that is not sent yet counts as well.
+            others = [(one.parent_id, one.chosen_assignee if one in chosen else one.assignee) for one in replicas]
+            other = other_annotator(row.parent_id, others, annotators)
+            why = f"everybody else who could get it has a replica of job {row.parent_id}"
+        if other is None:
+            kept.append(f"{_KIND[row.kind]} {row.server_id} stays with {person}: {why}")
+        else:
+            row.chosen_assignee = other
+            chosen.append(row)
+    return chosen, kept
 
 
 def mark_assigned(tx: Transaction, row_id: int) -> None:

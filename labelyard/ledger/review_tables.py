@@ -62,7 +62,7 @@ class ReviewVerdict(Table):
     annotator: Mapped[str | None]
     reviewer: Mapped[str | None]
     reasons: Mapped[dict[str, Any]]
-    """`issues`: what the reviewer wrote in CVAT, each with its frame."""
+    """`issues`: what the reviewer wrote in CVAT, each with its frame; `faults`: those that labelyard has found."""
     at: Mapped[datetime]
 
     __table_args__ = (Index("ix_review_verdict_batch_id", "batch_id"), Index("ix_review_verdict_at", "at"))

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import func, select
 
+from labelyard.domain.job_faults import JobFault, as_reasons, of_reasons
 from labelyard.domain.review import (
+    BEFORE_REVIEW,
     MEASURED,
     Decision,
     JobPlace,
@@ -43,6 +45,8 @@ class PendingStep:
     job_id: int
     step: JobStep
     assignee: str | None
+    faults: Sequence[JobFault] = ()
+    """Why the job goes back, if no reviewer said so."""
 
 
 @dataclass
@@ -56,6 +60,8 @@ class Reviewing:
     can_work: Collection[str]
     issues: Mapping[int, Sequence[tuple[int, str]]] = field(default_factory=dict)
     """Frame and message of each unresolved issue of rejected jobs, by job."""
+    faults: Mapping[int, tuple[JobFault, ...]] = field(default_factory=dict)
+    """The faults of completed jobs that nobody has reviewed yet, by job; empty for one without any."""
 
 
 def of_batch(tx: Transaction, batch: str) -> Mapping[int, Review]:
@@ -100,7 +106,7 @@ def settle(tx: Transaction, batch: Batch, row: JobRow, review: Review, shown: Sh
         # So that the new assignee does not count as a person's choice.
         row.chosen_assignee, row.choice_reason = review.step_assignee, review.step_reason
         _store(tx, review, after_step(review.to_domain(), review.step, review.step_assignee))
-    elif _seen(shown) == review.seen:
+    elif seen(shown) == review.seen:
         return  # not sent yet, or not received
     else:
         reason = f"job {row.server_id}: a person has changed it, so this was not done: {review.step_reason}"
@@ -134,18 +140,36 @@ def rejected(tx: Transaction, about: Reviewing) -> Sequence[int]:
     ]
 
 
+def to_check(tx: Transaction, about: Reviewing) -> Sequence[int]:
+    """Return CVAT's ids of the jobs in which faults are looked for: their annotators have completed them."""
+    return [
+        row.server_id
+        for row, review, shown, _ in _decided(tx, about)
+        if review.selected is not False
+        and (review.step is None or review.step in BEFORE_REVIEW)
+        and place_of(review.to_domain(), shown) is JobPlace.ANNOTATED
+    ]
+
+
 def decide_all(tx: Transaction, about: Reviewing) -> Sequence[PendingStep]:
     """Store what happens next with each job, and return what is to be sent. Call `jobs.update_from_server` before."""
-    for row, review, shown, decision in _decided(tx, about, _open_reviews(tx)):
+    for row, review, shown, decision in _decided(tx, about, open_reviews(tx)):
+        if review.step in BEFORE_REVIEW and about.faults.get(row.server_id) == ():
+            record(tx, REVIEW, f"job {row.server_id}: its faults are repaired meanwhile", batch=about.batch)
+            review.step = review.step_assignee = review.step_reason = review.seen = None
         if review.step is None:
             tx.add(review)
             _carry_out(tx, about, row, review, shown, decision)
     tx.flush()
+    said = {one.job: one for one in verdicts(tx, about.batch.id) if one.verdict is ReviewResult.FAULTY}
     return [
-        PendingStep(job, review.step, review.step_assignee)
+        PendingStep(
+            job, review.step, review.step_assignee,
+            of_reasons(said[job].reasons) if review.step in BEFORE_REVIEW and job in said else (),
+        )
         for job, review in of_batch(tx, about.batch.id).items()
         if review.step is not None
-    ]
+    ]  # fmt: skip
 
 
 def unfinished(tx: Transaction, about: Reviewing) -> set[int]:
@@ -181,7 +205,7 @@ def _decided(
         review = known.get(job.id) or _new_review(tx, row)
         assignee = None if job.assignee is None else about.usernames.get(job.assignee, f"user {job.assignee}")
         shown = shown_job(about.batch, row, job, assignee)
-        decision = decide(review.to_domain(), shown, about.rules, people)
+        decision = decide(review.to_domain(), shown, about.rules, people, about.faults.get(job.id, ()))
         if decision.step is JobStep.REVIEW and decision.assignee:
             open_reviews[decision.assignee] += 1
         yield row, review, shown, decision
@@ -200,7 +224,7 @@ def _carry_out(
     _store(tx, review, decision.review)
     if decision.step is not None:
         review.step, review.step_assignee = decision.step, decision.assignee
-        review.step_reason, review.seen = decision.reason, _seen(shown)
+        review.step_reason, review.seen = decision.reason, seen(shown)
     if decision.verdict is not None:
         _add_verdict(tx, about, row, decision)
     if decision.reason:
@@ -223,23 +247,33 @@ def _add_verdict(tx: Transaction, about: Reviewing, row: JobRow, decision: Decis
         .where(ReviewVerdict.batch_id == about.batch.id, ReviewVerdict.job == row.server_id)
         .order_by(ReviewVerdict.id.desc())
     ).first()
-    if last is None or (last.round, last.verdict) != (decision.review.round, decision.verdict):
+    is_faulty, begun = decision.verdict is ReviewResult.FAULTY, decision.review.round
+    if is_faulty:
+        begun, reasons = begun + 1, as_reasons(about.faults[row.server_id])  # the step begins the round
+    else:
         issues = [{"frame": frame, "message": message} for frame, message in about.issues.get(row.server_id, ())]
+        reasons = {"issues": issues} if issues else {}
+    if (
+        last is None
+        or (last.round, last.verdict) != (begun, decision.verdict)
+        or (is_faulty and last.reasons != reasons)
+    ):
         tx.add(
             ReviewVerdict(
-                batch_id=about.batch.id, job=row.server_id, round=decision.review.round, verdict=decision.verdict,
-                annotator=decision.review.annotator, reviewer=decision.review.reviewer,
-                reasons={"issues": issues} if issues else {}, at=tx.now,
+                batch_id=about.batch.id, job=row.server_id, round=begun, verdict=decision.verdict,
+                annotator=decision.review.annotator, reviewer=None if is_faulty else decision.review.reviewer,
+                reasons=reasons, at=tx.now,
             )
         )  # fmt: skip
 
 
-def _seen(shown: ShownJob) -> str:
+def seen(shown: ShownJob) -> str:
+    """Return in words how the server shows a job: what a step began from."""
     where = f"{shown.stage}, {shown.state}" if shown.stage else shown.status.value
     return f"{where}, {shown.assignee or 'nobody'}"
 
 
-def _open_reviews(tx: Transaction) -> Counter[str]:
+def open_reviews(tx: Transaction) -> Counter[str]:
     """Return how many reviews each reviewer has, or is about to get."""
     found: Counter[str] = Counter()
     for person, those in (

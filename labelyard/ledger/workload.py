@@ -71,11 +71,12 @@ class JobRecord:
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """What reviewers said about the jobs of an annotator."""
+    """What reviewers said about the jobs of an annotator, and how often the check sent one back."""
 
     annotator: str
     accepted: int
     rejected: int
+    faulty: int = 0
 
 
 def arrivals(tx: Transaction, edges: Sequence[datetime], dataset: str | None) -> Sequence[int]:
@@ -180,7 +181,8 @@ def verdicts(tx: Transaction, since: datetime, dataset: str | None) -> Sequence[
     found: dict[str, Counter[ReviewResult]] = {}
     for annotator, verdict, number in tx.execute(query.where(Batch.dataset == dataset) if dataset else query):
         found.setdefault(annotator or "", Counter())[verdict] += number
-    of_each = [Verdicts(name, said[ReviewResult.ACCEPTED], said[ReviewResult.REJECTED]) for name, said in found.items()]
+    results = ReviewResult.ACCEPTED, ReviewResult.REJECTED, ReviewResult.FAULTY
+    of_each = [Verdicts(name, *(said[one] for one in results)) for name, said in found.items()]
     return sorted(of_each, key=lambda one: (-one.rejected, one.annotator))
 
 

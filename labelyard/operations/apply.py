@@ -18,7 +18,7 @@ from labelyard.domain.states import BatchState
 from labelyard.errors import InputError, LabelyardError, PlanOutdated
 from labelyard.ledger import Transaction, batches, datasets, jobs, tasks
 from labelyard.operations.plan import Schedules, plan_file, survey_again
-from labelyard.operations.reassign import reassign_in_batch
+from labelyard.operations.reassign import leavers, reassign_in_batch
 from labelyard.pipeline.acquire_batch import BatchLease, acquire_batch
 from labelyard.pipeline.assign_jobs import assign_jobs
 from labelyard.pipeline.create_project import our_projects
@@ -163,12 +163,11 @@ def _clear_choices_of_free_jobs(lease: BatchLease) -> None:
 
 
 def _reassign(context: Context, step: Difference) -> None:
+    batch = step.batch_id or ""
     with context.ledger.read_only() as tx:
-        annotators = datasets.spec(tx, step.dataset).annotators
-        rows = jobs.of_batch(tx, step.batch_id or "")
-        leavers = {row.assignee for row in rows if row.assignee and not row.manual} - {*annotators}
-    for person in sorted(leavers):
-        reassign_in_batch(context, step.batch_id or "", person)
+        people = {*leavers(tx, datasets.spec(tx, step.dataset), batch).values()}
+    for person in sorted(people):
+        reassign_in_batch(context, batch, person).require_complete()
 
 
 _IN_CVAT: Mapping[Action, Callable[[Context, Difference], None]] = {

@@ -8,8 +8,10 @@ from datetime import timedelta, tzinfo
 from labelyard.domain.causes import Kind
 from labelyard.domain.deadlines import LateBatch, stage_words
 from labelyard.escaping import printable
+from labelyard.ledger.workload import Verdicts
 from labelyard.operations.figures import Figures, Period, PersonFigures, ServerFigures, late_groups
 from labelyard.operations.moments import day, moment, moment_and_zone
+from labelyard.operations.review_facts import progress_words
 
 _DAY = timedelta(days=1)
 _BATCHES_SHOWN, _PEOPLE_SHOWN = 5, 8
@@ -144,15 +146,33 @@ def review_lines(seen: Figures, named: Callable[[str], str]) -> Iterator[str]:
         with_whom = f" ({', '.join(reviewers)})" if reviewers else ""
         since = f", the oldest since {moment(found.oldest, seen.zone)}" if found.oldest else ""
         yield f"{count(found.waiting, 'job')} in review{with_whom}{since}"
+    for batch, progress in [*found.batches.items()][:_BATCHES_SHOWN]:
+        yield f"{batch}: {progress_words(progress, seen.zone, named)}"
+    if len(found.batches) > _BATCHES_SHOWN:
+        yield f"{len(found.batches) - _BATCHES_SHOWN} more batches in review"
     periods = (("today", seen.today.verdicts), ("this week", seen.week.verdicts), ("in two weeks", found.verdicts))
     for name, verdicts in periods:
-        said = [
-            f"{named(one.annotator) if one.annotator else 'nobody'} {one.rejected} of {one.rejected + one.accepted}"
-            for one in verdicts[:_PEOPLE_SHOWN]
-        ]
-        more = f" and {len(verdicts) - _PEOPLE_SHOWN} more" if len(verdicts) > _PEOPLE_SHOWN else ""
+        yield from _verdicts(name, verdicts, named)
+
+
+def _verdicts(period: str, verdicts: Sequence[Verdicts], named: Callable[[str], str]) -> Iterator[str]:
+    """Yield whose jobs reviewers rejected in a period, and whose the check sent back; the most first."""
+    decided = [
+        f"{_name(one, named)} {one.rejected} of {one.rejected + one.accepted}"
+        for one in verdicts
+        if one.rejected + one.accepted
+    ]
+    faulty = [
+        f"{_name(one, named)} {one.faulty}" for one in sorted(verdicts, key=lambda one: -one.faulty) if one.faulty
+    ]
+    for what, said in (("rejected", decided), ("sent back by the check", faulty)):
+        more = f" and {len(said) - _PEOPLE_SHOWN} more" if len(said) > _PEOPLE_SHOWN else ""
         if said:
-            yield f"rejected {name}: {', '.join(said)}{more}"
+            yield f"{what} {period}: {', '.join(said[:_PEOPLE_SHOWN])}{more}"
+
+
+def _name(verdicts: Verdicts, named: Callable[[str], str]) -> str:
+    return named(verdicts.annotator) if verdicts.annotator else "nobody"
 
 
 def _late(seen: Figures) -> Iterator[str]:

@@ -27,6 +27,7 @@ from labelyard.domain.throughput import (
 from labelyard.ledger import Ledger, breakers, datasets, finished, outages, outbox, workload
 from labelyard.ledger.database import Transaction
 from labelyard.ledger.finished import Finished, FinishedBatch, LastRelease
+from labelyard.ledger.review_progress import ReviewProgress, reviews_in_progress
 from labelyard.ledger.situation import read_situation
 from labelyard.ledger.workload import Backlog, JobRecord, NewestBatch, Verdicts
 
@@ -101,11 +102,12 @@ class PersonFigures:
 
 @dataclass(frozen=True)
 class ReviewFigures:
-    """The jobs in review, since when the oldest, and the verdicts of two weeks by annotator."""
+    """The jobs in review, since when the oldest, the verdicts of two weeks by annotator, and each batch in review."""
 
     waiting: int = 0
     oldest: datetime | None = None
     verdicts: Sequence[Verdicts] = ()
+    batches: Mapping[str, ReviewProgress] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -202,7 +204,9 @@ def figures(tx: Transaction, dataset: str | None = None, zone: tzinfo = UTC) -> 
         zone=zone,
         changes_at=min(filter(None, [seen.changes_at, edges[-1]])),
         task_urls={batch.id: batch.task_url for batch in seen.batches if batch.task_url},
-        reviews=_reviews(jobs, workload.verdicts(tx, measured_since, dataset)),
+        reviews=_reviews(
+            jobs, workload.verdicts(tx, measured_since, dataset), reviews_in_progress(tx, dataset=dataset)
+        ),
         newest=workload.newest(tx, dataset) if dataset else (),
     )
 
@@ -300,9 +304,11 @@ def _days(
     return days_with_backlog(today - DAYS_MEASURED * _DAY, workload.arrivals(tx, edges, dataset), exported, backlog)
 
 
-def _reviews(records: Iterable[JobRecord], verdicts: Sequence[Verdicts]) -> ReviewFigures:
+def _reviews(
+    records: Iterable[JobRecord], verdicts: Sequence[Verdicts], batches: Mapping[str, ReviewProgress]
+) -> ReviewFigures:
     waiting = [one.since for one in records if one.in_review and not one.is_done]
-    return ReviewFigures(len(waiting), min(waiting, default=None), verdicts)
+    return ReviewFigures(len(waiting), min(waiting, default=None), verdicts, batches)
 
 
 def _people(records: Iterable[JobRecord], today: datetime, week: datetime) -> Iterator[PersonFigures]:

@@ -33,11 +33,12 @@ from labelyard.domain.plan_tasks import GivenName, RecordedTask, plan_tasks
 from labelyard.domain.schedules import Timing, Verb
 from labelyard.domain.states import INGESTING, BatchState, TaskState
 from labelyard.domain.task_names import task_name_pattern
-from labelyard.domain.tasks import JobStatus, Task
+from labelyard.domain.tasks import Task
 from labelyard.errors import CvatHidden, CvatNotFound, LabelyardError, NotFound
-from labelyard.ledger import Transaction, batches, datasets, exports, jobs, objects, reviews, tasks
+from labelyard.ledger import Transaction, batches, datasets, exports, objects, reviews, tasks
 from labelyard.ledger.tables import Batch, Export
 from labelyard.ledger.tables import Task as TaskRow
+from labelyard.operations.reassign import leavers
 from labelyard.pipeline.create_project import our_projects, project_url
 from labelyard.sources.listing import pages
 
@@ -276,15 +277,9 @@ def _recorded_tasks(context: Context, spec: DatasetSpec, batch_id: str | None = 
                 labels[batch.version] = tuple(label.name for label in own)
                 checked[batch.version] = stored.quality.is_used
             reviewed = reviews.jobs_in_review(tx, batch.id)
-            leavers = {
-                job.server_id: job.assignee
-                for job in jobs.of_batch(tx, batch.id)
-                if job.assignee and not job.manual and job.assignee not in spec.annotators
-                and job.status is not JobStatus.COMPLETED and job.server_id not in reviewed
-            }  # fmt: skip
-            written = exports.latest(tx, batch.id)
+            written, people = exports.latest(tx, batch.id), leavers(tx, spec, batch.id)
             version = batch.version
-            found.append(_Recorded(row, batch, written, labels[version], leavers, reviewed, checked[version]))
+            found.append(_Recorded(row, batch, written, labels[version], people, reviewed, checked[version]))
     return found
 
 

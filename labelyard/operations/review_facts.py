@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import tzinfo
 
+from labelyard.domain.job_faults import of_reasons
 from labelyard.domain.review import HOW_TO_DECIDE, Phase, ReviewResult
 from labelyard.escaping import printable
 from labelyard.ledger import Transaction, reviews
+from labelyard.ledger.review_progress import ReviewProgress
 from labelyard.ledger.review_tables import Review, ReviewVerdict
+from labelyard.operations.moments import moment_and_zone
 
 
 def review_facts(tx: Transaction, batch: str) -> Iterator[str]:
@@ -18,6 +22,21 @@ def review_facts(tx: Transaction, batch: str) -> Iterator[str]:
             verdicts = "".join(f"; {printable(verdict_words(one))}" for one in said.get(job, ()))
             next_step = f"\n  next: {HOW_TO_DECIDE}" if review.problem else ""
             yield f"job {job}: {printable(review_words(review))}{verdicts}{next_step}"
+
+
+def progress_words(found: ReviewProgress, zone: tzinfo, named: Callable[[str], str] = printable) -> str:
+    """Return how far the reviews of a batch are: "1 of 3 jobs accepted, 2 with rita since Mon 30 Nov 08:15 UTC".
+
+    `named` writes a person's name.
+    """
+    people = ", ".join(f"{count} with {named(name)}" for name, count in found.reviewers.items())
+    parts = [
+        f"{found.accepted} of {found.chosen} jobs accepted",
+        f"{people} since {moment_and_zone(found.since, zone)}" if found.since else "",
+        f"{found.repaired} back with their annotators" if found.repaired else "",
+        f"{found.undecided} need a person" if found.undecided else "",
+    ]
+    return ", ".join(filter(None, parts))
 
 
 def verdicts_by_job(verdicts: Sequence[ReviewVerdict]) -> Mapping[int, Sequence[ReviewVerdict]]:
@@ -45,6 +64,8 @@ def review_words(review: Review) -> str:
 
 def verdict_words(one: ReviewVerdict) -> str:
     """Return what was said in one round, with what the reviewer wrote: "rita rejected it in round 1: …"."""
+    if one.verdict is ReviewResult.FAULTY:
+        return f"the check sent it back in round {one.round}: {'; '.join(map(str, of_reasons(one.reasons)))}"
     verb = "accepted" if one.verdict is ReviewResult.ACCEPTED else "rejected"
     reasons = "; ".join(f"frame {issue['frame']}: {issue['message']}" for issue in one.reasons.get("issues", ()))
     return f"{one.reviewer or 'a person'} {verb} it in round {one.round}" + (f": {reasons}" if reasons else "")

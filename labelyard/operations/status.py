@@ -14,6 +14,7 @@ from labelyard.escaping import printable
 from labelyard.ledger import Ledger, breakers
 from labelyard.ledger.overview import BatchSummary, Overview, overview
 from labelyard.operations.moments import time_of_day
+from labelyard.operations.review_facts import progress_words
 
 _NUMBERS = re.compile(r"[0-9]+")
 _LINES = "\n"
@@ -28,13 +29,12 @@ def read_status(ledger: Ledger, dataset: str | None = None) -> Overview:
         return overview(tx, dataset=dataset)
 
 
-def jobs_summary(batch: BatchSummary) -> str:
-    """Return how many jobs are completed and who has them, or "-"."""
+def jobs_summary(batch: BatchSummary, zone: tzinfo = UTC) -> str:
+    """Return how many jobs are completed and who has them, and how far their reviews are; or "-"."""
     completed = sum(job.status is JobStatus.COMPLETED for job in batch.jobs)
-    reviewed = sum(job.status is JobStatus.VALIDATION for job in batch.jobs)
-    in_review = f", {reviewed} in review" if reviewed else ""
+    in_review = f"; in review: {progress_words(batch.review, zone)}" if batch.review else ""
     assignees = ", ".join(sorted({job.assignee or "nobody" for job in batch.jobs}))
-    return f"{completed}/{len(batch.jobs)} done{in_review}: {assignees}" if batch.jobs else "-"
+    return f"{completed}/{len(batch.jobs)} done: {assignees}{in_review}" if batch.jobs else "-"
 
 
 def state_and_activity(batch: BatchSummary) -> str:

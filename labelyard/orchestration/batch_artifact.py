@@ -16,10 +16,11 @@ from labelyard.ledger import batches, exports, history, jobs, preannotations, re
 from labelyard.ledger.database import Transaction
 from labelyard.ledger.history import HistoryEntry
 from labelyard.ledger.preannotation_tables import Preannotation
+from labelyard.ledger.review_progress import reviews_in_progress
 from labelyard.ledger.tables import Batch, Export, Job, Object, Task
 from labelyard.markdown import advice, code, link, table
 from labelyard.operations.moments import moment, moment_and_zone
-from labelyard.operations.review_facts import verdict_words
+from labelyard.operations.review_facts import progress_words, verdict_words
 from labelyard.orchestration.batch_quality import quality_markdown
 from labelyard.orchestration.page_links import OPERATIONS, PageLinks, dataset_key, job_link
 
@@ -41,6 +42,7 @@ def batch_markdown(
     done = sum(row.status is JobStatus.COMPLETED for row in rows)
     parts = [
         _head(batch, sum(member.quarantine_reason is not None for member in members), links, zone),
+        _in_review(tx, batch_id, zone),
         _task(task, rows, done, zone),
         _reviews(tx, batch_id, rows, task, zone),
         quality_markdown(tx, batch_id, task.url or "" if task else ""),
@@ -74,6 +76,12 @@ def _head(batch: Batch, quarantined: int, links: PageLinks, zone: tzinfo) -> str
     if batch.warning:
         lines.append(f"**Warning**: {code(batch.warning)}")
     return "\n\n".join(lines)
+
+
+def _in_review(tx: Transaction, batch_id: str, zone: tzinfo) -> str:
+    """Return how far the reviews of a batch are: its state alone does not say that all of it may be labelled."""
+    found = reviews_in_progress(tx, batch=batch_id).get(batch_id)
+    return f"**In review**: {progress_words(found, zone, code)}" if found else ""
 
 
 def _size(count: int) -> str:

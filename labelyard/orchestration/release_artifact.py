@@ -16,6 +16,9 @@ def release_markdown(released: Released) -> str:
         table(("split", "images"), splits),
         table(("label", "annotations"), labels),
     ]
+    if released.quality:
+        figures = [(name, code(str(value))) for name, value in released.quality.items()]
+        parts += ["## Quality", table(("CVAT's quality reports", ""), figures)]
     if released.changes:
         rows = [(kind, *(f"{count:,}" for count in counts)) for kind, counts in _changes(released).items()]
         parts += ["## Changed since the release before", table(("", "images", "annotations"), rows)]

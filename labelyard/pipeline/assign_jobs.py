@@ -67,7 +67,8 @@ def assign_jobs(lease: BatchLease, people: Sequence[str] = ()) -> Assigned:
     checking: Sequence[QualityJob] = ()
     if lease.spec.quality.is_used:
         task = lease.cvat.task(_task_id(lease))
-        checking = assign_quality_jobs(lease, task, usernames, active, truth if truth in active else None, present)
+        labelling = [name for name in spec.annotators if name in active] or present
+        checking = assign_quality_jobs(lease, task, usernames, active, truth if truth in active else None, labelling)
     return _record_assigned(lease, missing, checking)
 
 

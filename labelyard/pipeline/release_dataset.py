@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -47,6 +47,7 @@ from labelyard.releases.manifest import (
     references,
 )
 from labelyard.releases.merging import Merged, MergeOptions, merge
+from labelyard.releases.quality import main_quality
 from labelyard.releases.signature import sign
 
 _log = logging.getLogger(__name__)
@@ -77,6 +78,8 @@ class Released:
     left_out: Mapping[str, int]
     warnings: tuple[str, ...]
     is_new: bool
+    quality: Mapping[str, int | float | str] = field(default_factory=dict)
+    """How far the annotations agree with ground truth; empty if CVAT has made no report."""
 
     def __str__(self) -> str:
         splits = ", ".join(f"{count} {split}" for split, count in self.splits.items())
@@ -198,7 +201,7 @@ class _Building:
             max(batch.task_updated for batch in inputs.passport.batches),
         )  # fmt: skip
         documents = ReleaseDocuments(
-            facts, inputs.passport, self._wants_report,
+            facts, inputs.passport, inputs.quality, self._wants_report,
             self._fetch_pictures if self._holder and self._spec.release.report_pictures else None,
         )  # fmt: skip
         with self._context.ledger.read_only() as tx:
@@ -293,6 +296,7 @@ class _Building:
             manifest.images, manifest.items,
             {split: counts.images for split, counts in manifest.counts.items()}, dict(manifest.labels), changes,
             manifest.images_left_out, tuple(warnings), is_new,
+            main_quality(self._folder if is_new else self._spool / "previous"),
         )  # fmt: skip
 
     @cached_property

@@ -16,12 +16,14 @@ from labelyard.domain.objects import s3_url
 from labelyard.domain.review import Phase
 from labelyard.errors import InputError
 from labelyard.formats.coco.parts import read_parts
-from labelyard.ledger import Transaction, batches, jobs, releases, reviews
+from labelyard.ledger import Transaction, batches, jobs, quality, releases, reviews
+from labelyard.ledger.quality_tables import QualityReport
 from labelyard.ledger.release_tables import Release
 from labelyard.ledger.tables import Batch, Export
 from labelyard.pipeline.release_files import fetch_file
 from labelyard.pipeline.release_images import ReleaseImages
 from labelyard.releases.passport import BatchFacts, JobFacts, Passport, PersonName
+from labelyard.releases.quality import BatchQuality, Compared, JobQuality
 from labelyard.releases.sources import SourceFile
 
 _REPAIR = "labelyard plan"
@@ -29,10 +31,11 @@ _REPAIR = "labelyard plan"
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """The files that a release merges, and where everything in them comes from."""
+    """The files that a release merges, where everything in them comes from, and CVAT's reports on their quality."""
 
     sources: list[SourceFile]
     passport: Passport
+    quality: list[BatchQuality]
 
 
 def fetch_inputs(
@@ -53,6 +56,7 @@ def fetch_inputs(
     with context.ledger.read_only() as tx:
         exports = releases.inputs(tx, release)
         rows = {export.batch_id: batches.get(tx, export.batch_id) for export in exports}
+        reports = {export.batch_id: quality.report_of(tx, export.batch_id) for export in exports}
         objects = {export.batch_id: releases.objects_of(tx, export.batch_id) for export in exports}
         if names:
             for batch in objects:
@@ -69,7 +73,18 @@ def fetch_inputs(
         images.add(export.batch_id, objects[export.batch_id], found)
         sources.append(SourceFile(path, partial(images.placement, export.batch_id)))
         facts.append(facts_of_batch)
-    return Inputs(sources, Passport(facts, images.facts))
+    found_quality = [_quality(one, report) for one in facts if (report := reports[one.batch]) and report.figures]
+    return Inputs(sources, Passport(facts, images.facts), found_quality)
+
+
+def _quality(facts: BatchFacts, report: QualityReport) -> BatchQuality:
+    """Return CVAT's report on a batch; the annotators are those of its export."""
+    figures, people = report.figures or {}, {job.id: job.assignee for job in facts.jobs}
+    jobs = [
+        JobQuality(int(job), people.get(int(job)), Compared(**found)) for job, found in sorted(figures["jobs"].items())
+    ]
+    is_current = report.made_for == report.work_updated and not report.error
+    return BatchQuality(facts.batch, facts.task_id, report.server_id, is_current, Compared(**figures["task"]), jobs)
 
 
 def _read(

@@ -1,5 +1,6 @@
 """review_jobs: send completed jobs to reviewers, rejected ones back to their annotators, and end accepted reviews.
 
+A completed job is checked first: one with faults goes back at once, and CVAT 2.x shows each as an issue on its frame.
 What happens next is decided in `domain/review.py`. It is committed before it is sent, and the ledger records it after
 the server has shown it. What a person changes meanwhile wins, and ends a step that was not done yet.
 """
@@ -10,15 +11,17 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 
 from labelyard.context import Context
-from labelyard.domain.review import ReviewRules
+from labelyard.domain.job_faults import JobFault, is_about_fault
+from labelyard.domain.review import ReviewResult, ReviewRules
 from labelyard.domain.states import BatchState
-from labelyard.domain.tasks import Job, Task
+from labelyard.domain.tasks import Task
 from labelyard.errors import LeaseTaken
 from labelyard.failpoints import failpoint
 from labelyard.ledger import batches, jobs, reviews
 from labelyard.ledger.reviews import PendingStep, Reviewing
 from labelyard.ledger.tables import Batch
 from labelyard.pipeline.acquire_batch import BatchLease, acquire_batch
+from labelyard.pipeline.find_faults import find_faults
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +45,7 @@ def review_jobs(
     try:
         # As for a person: a pause does not stop people, and a failure is recorded by the caller.
         with acquire_batch(context, batch.id, (BatchState.ASSIGNED,), manual=True, uses_store=False) as lease:
-            _send(lease, _decide(lease, task.id, usernames, can_work, rules), usernames)
+            send_steps(lease, _decide(lease, task, usernames, can_work, rules), usernames)
             return True
     except LeaseTaken as error:
         _log.info("%s: its reviews wait: %s", batch.id, error.what)
@@ -50,35 +53,54 @@ def review_jobs(
 
 
 def _decide(
-    lease: BatchLease, task_id: int, usernames: Mapping[int, str], can_work: Collection[str], rules: ReviewRules
+    lease: BatchLease, task: Task, usernames: Mapping[int, str], can_work: Collection[str], rules: ReviewRules
 ) -> Sequence[PendingStep]:
-    on_server = lease.cvat.jobs(task_id)
+    on_server = lease.cvat.jobs(task.id)
     with lease.ledger.read_only() as tx:
         about = Reviewing(batches.get(tx, lease.batch_id), on_server, usernames, rules, can_work)
         rejected = reviews.rejected(tx, about)
-    issues = _issues(lease, on_server, rejected)
+        to_check = reviews.to_check(tx, about) if rules.check else ()
+        went_back = {one.job for one in reviews.verdicts(tx, lease.batch_id) if one.verdict is ReviewResult.FAULTY}
+    issues = _issues(lease, rejected) if lease.cvat.quirks.issues else {}
+    faults = find_faults(lease, task, [job for job in on_server if job.id in to_check])
+    if lease.cvat.quirks.issues:
+        _resolve_repaired(lease, {job: found for job, found in faults.items() if job in went_back})
     with lease.transaction() as tx:
         batch = batches.get(tx, lease.batch_id, lock=True)
         jobs.update_from_server(tx, batch, on_server, usernames)
         reviews.give_up_steps(tx, batch, set(usernames.values()))
-        steps = reviews.decide_all(tx, Reviewing(batch, on_server, usernames, rules, can_work, issues))
+        steps = reviews.decide_all(tx, Reviewing(batch, on_server, usernames, rules, can_work, issues, faults))
     failpoint("review_jobs.decided")
     return steps
 
 
-def _issues(lease: BatchLease, on_server: Sequence[Job], rejected: Sequence[int]) -> dict[int, list[tuple[int, str]]]:
-    """Return what reviewers wrote about rejected jobs. CVAT 1.x has no issues, and no stages."""
-    with_stages = {job.id for job in on_server if job.stage}
+def _issues(lease: BatchLease, rejected: Sequence[int]) -> dict[int, list[tuple[int, str]]]:
+    """Return what reviewers wrote about rejected jobs."""
     return {
         job: [(issue.frame, issue.messages[0]) for issue in lease.cvat.issues(job)
-              if issue.messages and not issue.is_resolved]
-        for job in rejected if job in with_stages
+              if issue.messages and not issue.is_resolved and not is_about_fault(issue.messages[0])]
+        for job in rejected
     }  # fmt: skip
 
 
-def _send(lease: BatchLease, steps: Sequence[PendingStep], usernames: Mapping[int, str]) -> None:
+def _resolve_repaired(lease: BatchLease, faults: Mapping[int, Sequence[JobFault]]) -> None:
+    """Resolve labelyard's own issues of jobs whose faults are none any more."""
+    for job, found in faults.items():
+        present = {(one.frame, one.issue) for one in found}
+        for issue in lease.cvat.issues(job):
+            is_ours = bool(issue.messages) and is_about_fault(issue.messages[0])
+            if is_ours and not issue.is_resolved and (issue.frame, issue.messages[0]) not in present:
+                lease.check()
+                lease.cvat.resolve_issue(issue.id)
+                failpoint("review_jobs.issue_resolved")
+
+
+def send_steps(lease: BatchLease, steps: Sequence[PendingStep], usernames: Mapping[int, str]) -> None:
+    """Do steps that are committed, and record what the server shows then. Raises CvatErrors."""
     ids = {name: user_id for user_id, name in usernames.items()}
     for one in steps:
+        if one.faults and lease.cvat.quirks.issues:
+            _write_issues(lease, one)
         lease.check()
         shown = lease.cvat.move_job(one.job_id, one.step, ids[one.assignee] if one.assignee else None)
         failpoint("review_jobs.sent")
@@ -86,3 +108,15 @@ def _send(lease: BatchLease, steps: Sequence[PendingStep], usernames: Mapping[in
             jobs.update_from_server(tx, batches.get(tx, lease.batch_id, lock=True), [shown], usernames)
         failpoint("review_jobs.recorded")
         _log.info("%s: job %d: %s, with %s", lease.batch_id, one.job_id, one.step, one.assignee or "nobody")
+
+
+def _write_issues(lease: BatchLease, step: PendingStep) -> None:
+    """Write an issue about each fault of a job that has none of the same words yet."""
+    written = {(one.frame, one.messages[0]) for one in lease.cvat.issues(step.job_id)
+               if one.messages and not one.is_resolved}  # fmt: skip
+    for fault in step.faults:
+        if (fault.frame, fault.issue) not in written:
+            lease.check()
+            lease.cvat.create_issue(step.job_id, fault.frame, fault.box, fault.issue)
+            written.add((fault.frame, fault.issue))
+            failpoint("review_jobs.issue_written")

@@ -9,13 +9,14 @@ from typing import Any
 
 from labelyard.markdown import code, table
 from labelyard.releases.facts import ReleaseFacts
-from labelyard.releases.manifest import CARD, COCO_KEYPOINTS, Manifest, keypoints_path
+from labelyard.releases.manifest import CARD, COCO_KEYPOINTS, QUALITY, Manifest, keypoints_path
 
 _FILES = {
     "annotations/instances_SPLIT.json": "COCO: boxes, polygons, masks and keypoints, with the attributes of each",
     "annotations/extra_SPLIT.json": "tags, polylines, cuboids and points, with the same ids",
     "images.jsonl": "where each image is: address, ETag, SHA-256, split",
     "passport.jsonl": "where each image and annotation comes from: batch, task, job, people, times",
+    QUALITY: "how far the annotations agree with ground truth, by batch and job: CVAT's reports",
     "changes.json": "what has changed since the release before",
     "croissant.json": "a description for machines (Croissant)",
     "report.html": "figures and plots, the doubtful annotations first",
@@ -54,7 +55,7 @@ def write_card(folder: Path, manifest: Manifest, facts: ReleaseFacts, categories
         _left_out(manifest),
         _formats(manifest),
         "## Files",
-        table(("file", "content"), [(f"`{name}`", content) for name, content in _files(manifest).items()]),
+        table(("file", "content"), [(f"`{name}`", content) for name, content in _files(folder, manifest).items()]),
         _USE.format(name=facts.dataset),
     ]
     (folder / CARD).write_text("\n\n".join(filter(None, parts)), encoding="utf-8")
@@ -86,8 +87,10 @@ def _labels(manifest: Manifest, categories: Sequence[Mapping[str, Any]]) -> str:
     return table(("label", "id", *manifest.counts, "attributes"), rows)
 
 
-def _files(manifest: Manifest) -> dict[str, str]:
+def _files(folder: Path, manifest: Manifest) -> dict[str, str]:
     found = dict(_FILES)
+    if not (folder / QUALITY).is_file():
+        del found[QUALITY]
     if COCO_KEYPOINTS in manifest.formats:
         found[keypoints_path("SPLIT")] = "COCO: the annotations that have keypoints"
     if manifest.formats.keys() - {COCO_KEYPOINTS}:

@@ -1,8 +1,8 @@
-"""The documents of a release that say what it is: passport, dataset card, Croissant, report."""
+"""The documents of a release that say what it is: passport, quality, dataset card, Croissant, report."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from labelyard.releases.facts import ReleaseFacts
 from labelyard.releases.lines import fields
 from labelyard.releases.manifest import REPORT, Manifest, instances_path
 from labelyard.releases.passport import Passport
+from labelyard.releases.quality import BatchQuality, write_quality
 from labelyard.releases.report import FetchFiles, can_write_report, write_report
 
 _MOST_PIXELS = 12_000_000
@@ -29,12 +30,14 @@ class ReleaseDocuments:
 
     facts: ReleaseFacts
     passport: Passport
+    quality: Sequence[BatchQuality]
     wants_report: Callable[[Path, Manifest], bool]
     fetch: FetchFiles | None = None
 
     def write(self, folder: Path, manifest: Manifest, _changes: Difference) -> None:
         """Write the documents into the folder of the release; the report only if the extra `report` is installed."""
         self.passport.write(folder, manifest)
+        write_quality(folder, self.quality)
         categories = fields(folder / instances_path(next(iter(manifest.counts))))["categories"]
         write_card(folder, manifest, self.facts, categories)
         write_croissant(folder, manifest, self.facts)

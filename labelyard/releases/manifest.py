@@ -21,6 +21,7 @@ FORMAT = 1
 MANIFEST, SUMS, SIGNATURE = "manifest.json", "SHA256SUMS", "manifest.json.sig"
 IMAGES, CHANGES, PASSPORT = "images.jsonl", "changes.json", "passport.jsonl"
 CARD, CROISSANT, REPORT = "README.md", "croissant.json", "report.html"
+QUALITY = "quality.json"
 IMAGES_FOLDER = "images"
 """The folder of the images of a fetched release, by their file names."""
 ANNOTATIONS = "annotations"

@@ -12,7 +12,7 @@ from labelyard.cvat import Cvat
 from labelyard.domain.annotations import Annotations, Change, Shape, ShapeType
 from labelyard.domain.formats import CVAT_IMAGES
 from labelyard.domain.states import BatchState
-from labelyard.domain.tasks import JobStatus, Task, TaskSpec
+from labelyard.domain.tasks import Job, JobStatus, Task, TaskSpec
 from labelyard.errors import CvatTimeout, LabelyardError
 from labelyard.ledger import batches, tasks
 from tests.chaos.fault_plan import DELAYED_EXPORT
@@ -22,6 +22,8 @@ _NEEDS_A_PERSON = ("CVAT could not make frames",)
 """Failures that labelyard leaves to a person; here the person calls `labelyard retry`."""
 
 _EXPORT_SECONDS = 20.0
+_NO_AREA = (3.0, 4.0, 3.0, 9.0)
+"""The points of a rectangle that no dataset can hold."""
 
 
 class Annotators:
@@ -31,6 +33,8 @@ class Annotators:
         self._scenario = scenario
         self._completed: set[int] = set()
         self._rejected: set[int] = set()
+        self._faulty: set[int] = set()
+        """Jobs that were completed with a faulty shape."""
         self._not_before = 0.0
 
     def act(self) -> bool:
@@ -109,7 +113,22 @@ class Annotators:
                 self._draw_during_export(task, job.id, missing[-1])
             else:
                 _draw(cvat, task, job.id, missing)
+            if self._scenario.plan.review:
+                self._draw_or_repair_fault(task, job)
             cvat.set_job_status(job.id, JobStatus.COMPLETED)
+
+    def _draw_or_repair_fault(self, task: Task, job: Job) -> None:
+        """Draw a shape without an area before the job is completed for the first time; delete it once it is back."""
+        cvat = self._scenario.cvat
+        faulty = tuple(one for one in cvat.annotations(job.id).shapes if one.points == _NO_AREA)
+        if job.id not in self._faulty and not faulty:
+            shape = Shape(ShapeType.RECTANGLE, job.start_frame, task.labels[0].id, _NO_AREA)
+            cvat.change_annotations(job.id, Change.CREATE, Annotations(shapes=(shape,)))
+        elif job.id in self._faulty and faulty and job.status is JobStatus.ANNOTATION:
+            cvat.change_annotations(job.id, Change.DELETE, Annotations(shapes=faulty))
+        if job.id not in self._faulty:
+            self._faulty.add(job.id)
+            self._scenario.fault_counts["faulty shape"] += 1
 
     def _review(self, task_id: int) -> bool:
         """Reject each job once, and accept it later; return whether labelyard has nothing to do before the export."""

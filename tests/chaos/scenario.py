@@ -71,7 +71,8 @@ def dataset_spec(plan: FaultPlan, bucket: str, annotators: Sequence[str], quiet:
     """Return the dataset of a run, below its own prefix."""
     name = f"s{plan.seed}"
     project = {"project": f"project of {name}"} if plan.project and cvat_version != V1 else {}
-    review = {"review": {"reviewers": list(annotators)}} if plan.review else {}
+    # People are told nothing in a fault run: they may complete a job again before they have seen that it is back.
+    review = {"review": {"reviewers": list(annotators), "rounds": 20}} if plan.review else {}
     return DatasetSpec.model_validate({
         "name": name,
         "sources": [{"bucket": bucket, "prefix": f"{name}/in/"}],

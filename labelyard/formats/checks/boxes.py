@@ -22,7 +22,7 @@ OUTSIDE = 1.0
 """Pixels by which a box may reach out of its image: tools round, and so do COCO's own files."""
 
 
-@rule_for_each("annotations", Severity.ERROR)
+@rule_for_each("annotations", Severity.ERROR, of_drawing=True)
 def bbox(annotation: dict[str, Any]) -> Iterator[str]:
     """The bbox of an annotation is four numbers below a million.
 
@@ -32,7 +32,7 @@ def bbox(annotation: dict[str, Any]) -> Iterator[str]:
         yield f"its bbox is {abbreviated(annotation.get('bbox'))} instead of four numbers below a million"
 
 
-@rule_for_each("annotations", Severity.ERROR)
+@rule_for_each("annotations", Severity.ERROR, of_drawing=True)
 def empty_bbox(annotation: dict[str, Any]) -> Iterator[str]:
     """The bbox of an annotation has a width and a height.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 from labelyard.config import ChecksSection
 from labelyard.formats.checks.fault import DatasetFacts, Fault, Severity
@@ -28,7 +29,7 @@ class _DatasetRule(Rule):
                 yield replace(fault, severity=Severity(severity))
 
 
-def _rule(find: _Find) -> Rule:
+def _rule(find: _Find, *, of_drawing: bool = False) -> Rule:
     """Make a rule of a function that looks at a document and its dataset. The severity is the default one."""
     name = find.__name__
     default = ChecksSection.model_fields[name].get_default(call_default_factory=True)
@@ -40,7 +41,9 @@ def _rule(find: _Find) -> Rule:
             yield from find(document, dataset, dataset.spec.checks)
 
     stated = Severity(severity) if severity in tuple(Severity) else Severity.WARNING
-    return _DatasetRule(name.replace("_", "-"), stated, sentence, " ".join(rest.split()), find_all)
+    return _DatasetRule(
+        name.replace("_", "-"), stated, sentence, " ".join(rest.split()), find_all, of_drawing=of_drawing
+    )
 
 
 @_rule
@@ -84,7 +87,7 @@ def object_without_image(document: Document, dataset: DatasetFacts, _checks: Che
         yield f"object {abbreviated(key)}", "is not among the images"
 
 
-@_rule
+@partial(_rule, of_drawing=True)
 def annotations_per_image(document: Document, _dataset: DatasetFacts, checks: ChecksSection) -> Violations:
     """Every image has at least as many annotations as the dataset asks for.
 

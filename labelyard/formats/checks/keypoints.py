@@ -12,7 +12,7 @@ from labelyard.formats.checks.values import Document, abbreviated, are_coordinat
 _VISIBILITIES = (0, 1, 2)
 
 
-@rule(Severity.ERROR, "annotations")
+@rule(Severity.ERROR, "annotations", of_drawing=True)
 def keypoints(document: Document, _dataset: DatasetFacts | None) -> Violations:
     """The keypoints of an annotation are triples of x, y and 0, 1 or 2, as many as its category names.
 

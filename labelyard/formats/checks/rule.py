@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from labelyard.formats.checks.fault import DatasetFacts, Fault, Severity
@@ -32,7 +32,8 @@ class Rule:
     A rule accepts any document whose three parts are lists of objects, and raises nothing. `dataset` is None for a
     file of an unknown dataset. A rule with a `part` judges each item of the part by itself; an annotation with its
     image and category. With a `key` too it compares the items of the part, and reads only their `fields`. A rule
-    without a part needs the whole document.
+    without a part needs the whole document. `of_drawing` says that its annotator can repair what breaks it in an
+    export, in CVAT: in a review an error of such a rule sends the job back. It judges each image by itself, too.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Rule:
     part: str = ""
     key: Key | None = None
     fields: tuple[str, ...] = ()
+    of_drawing: bool = False
 
     def __call__(self, document: Document, dataset: DatasetFacts | None) -> Iterator[Fault]:
         """Yield the faults of a document."""
@@ -50,23 +52,25 @@ class Rule:
             yield Fault(self.name, self.severity, where, message)
 
 
-def rule(severity: Severity, part: str = "") -> Callable[[Find], Rule]:
+def rule(severity: Severity, part: str = "", *, of_drawing: bool = False) -> Callable[[Find], Rule]:
     """Make a rule of a function that looks at a whole document, or at each item of a part and what it refers to.
 
     The rule has the function's name, with hyphens. The first line of its docstring is the sentence, the second
     paragraph the consequence.
     """
-    return lambda find: _rule(find, severity, find, part)
+    return lambda find: replace(_rule(find, severity, find, part), of_drawing=of_drawing)
 
 
-def rule_for_each(part: str, severity: Severity) -> Callable[[Callable[[dict[str, Any]], Iterator[str]]], Rule]:
+def rule_for_each(
+    part: str, severity: Severity, *, of_drawing: bool = False
+) -> Callable[[Callable[[dict[str, Any]], Iterator[str]]], Rule]:
     """Make a rule of a function that yields messages about one image, category or annotation."""
 
     def decorate(messages: Callable[[dict[str, Any]], Iterator[str]]) -> Rule:
         def find(document: Document, _dataset: DatasetFacts | None) -> Violations:
             return ((item_name(part, item), message) for item in document[part] for message in messages(item))
 
-        return _rule(messages, severity, find, part)
+        return replace(_rule(messages, severity, find, part), of_drawing=of_drawing)
 
     return decorate
 

@@ -28,7 +28,7 @@ def segmentation(annotation: dict[str, Any]) -> Iterator[str]:
         yield f"its segmentation is {abbreviated(annotation['segmentation'])}: neither outlines nor run lengths"
 
 
-@rule_for_each("annotations", Severity.ERROR)
+@rule_for_each("annotations", Severity.ERROR, of_drawing=True)
 def outline(annotation: dict[str, Any]) -> Iterator[str]:
     """An outline is a list of at least three points: x and y in turn, each a number below a million.
 
@@ -50,7 +50,7 @@ def _outline_faults(points: list[Any]) -> Iterator[str]:
         yield "its segmentation has a coordinate that is not a number below a million"
 
 
-@rule_for_each("annotations", Severity.ERROR)
+@rule_for_each("annotations", Severity.ERROR, of_drawing=True)
 def run_lengths(annotation: dict[str, Any]) -> Iterator[str]:
     """Run lengths are whole numbers, or a compressed text, that add up to the size of their mask.
 

@@ -17,7 +17,10 @@ ALL_RULES: Mapping[str, Rule] = {**RULES, **IMAGE_CHECKS}
 
 @dataclass(frozen=True, slots=True)
 class RuleRow:
-    """A rule in words. `repair` is empty if there is none; `needs` names what must be given besides the file."""
+    """A rule in words. `repair` is empty if there is none; `needs` names what must be given besides the file.
+
+    `sends_back` says whether an error sends a job in review back to its annotator.
+    """
 
     name: str
     severity: str
@@ -25,10 +28,13 @@ class RuleRow:
     consequence: str
     repair: str
     needs: str
+    sends_back: bool
 
 
 def rule_rows() -> Iterator[RuleRow]:
     """Yield a row for each rule."""
     for name, rule in ALL_RULES.items():
         needs = "the dataset" if name in DATASET_CHECKS else "the images" if name in IMAGE_CHECKS else ""
-        yield RuleRow(name, rule.severity.value, rule.sentence, rule.consequence, description(name), needs)
+        yield RuleRow(
+            name, rule.severity.value, rule.sentence, rule.consequence, description(name), needs, rule.of_drawing
+        )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from labelyard.errors import InputError
 from labelyard.releases.manifest import IMAGES_FOLDER, ImageReference, Manifest, read_manifest, references
+from labelyard.releases.quality import main_quality
 from labelyard.releases.report.doubts import DoubtKind, find_doubts
 from labelyard.releases.report.people import read_people
 from labelyard.releases.report.reading import Contents, read
@@ -37,7 +38,7 @@ def main_figures(folder: Path, manifest: Manifest | None = None) -> MainFigures:
     `manifest` is that of a release which is being written. Raises InputError for a folder that is no release.
     """
     manifest, contents, doubts = _read(folder, manifest)
-    return summarise(manifest, contents, doubts)
+    return summarise(manifest, contents, doubts) | main_quality(folder)
 
 
 def write_report(
@@ -70,7 +71,7 @@ def write_report(
         fetch = ImageFiles(images).find_all
     files = fetch(folder, _shown(folder, contents, doubts)) if fetch else None
     _write(to, render(folder, manifest, contents, doubts, read_people(folder), files, most_pixels))
-    return summarise(manifest, contents, doubts)
+    return summarise(manifest, contents, doubts) | main_quality(folder)
 
 
 def _shown(folder: Path, contents: Contents, doubts: list[DoubtKind]) -> list[ImageReference]:

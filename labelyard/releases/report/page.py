@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from labelyard.escaping import printable
 from labelyard.releases.manifest import Manifest
+from labelyard.releases.quality import read_quality
 from labelyard.releases.report.agreement import find_agreement
 from labelyard.releases.report.blocks import Section
 from labelyard.releases.report.boxes import about_boxes
@@ -26,6 +27,7 @@ from labelyard.releases.report.origins import (
     read_changes,
 )
 from labelyard.releases.report.people import People
+from labelyard.releases.report.quality_section import about_quality
 from labelyard.releases.report.reading import Contents, ImageDetails, details
 from labelyard.releases.report.sections import about_attributes, about_images, about_labels, about_pairs, empty_images
 from labelyard.releases.report.summary import all_warnings, release_name, summarise
@@ -186,6 +188,7 @@ def _sections(release: _Release, names: dict[int, ImageDetails]) -> Iterator[Sec
         about_attributes(contents),
         about_groups(contents, names),
         about_people(release.people),
+        about_quality(read_quality(release.folder)),
         about_agreement(find_agreement(contents, release.people)),
         about_sources(release.manifest),
     )

@@ -172,7 +172,7 @@ def test_status_json_and_page_show_the_same_figures(working: BusyLedger, monkeyp
     seen = working.figures()
     page = operations_markdown(seen, PageLinks("http://ui"))
     text = "\n".join(lines(seen))
-    for shown in ("30 images in 2 batches", "due Sat 28 Nov 08:00 (2 days ago)", "not labelled yet"):
+    for shown in ("30 images in 2 batches", "due Sat 28 Nov 08:00 (2 days ago)", "jobs not completed yet"):
         assert shown in page
         assert shown in text
     answer = CliRunner().invoke(labelyard, ["status", "--json"])
@@ -194,7 +194,7 @@ def test_page_status_and_alerts_name_the_same_causes(working: BusyLedger, monkey
     page, text = operations_markdown(seen, PageLinks("http://ui")), "\n".join(lines(seen))
     assert "**street: Source unreadable** (since Mon 30 Nov 08:00): `s3://b/ cannot be read`" in page
     assert "street: s3://b/ cannot be read\n  next: labelyard doctor" in text
-    assert page.count("not labelled yet") == 1, "late batches have a section of their own"
+    assert page.count("jobs not completed yet") == 1, "late batches have a section of their own"
     assert seen.verdict == "1 batch needs you, 2 things need you, CVAT default unavailable, 1 late"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from labelyard.domain.annotations import Annotations, Change, Shape, ShapeType
@@ -12,10 +14,14 @@ from labelyard.ledger.quality_tables import QualityJob, QualityReport
 from labelyard.ledger.situation import read_situation
 from labelyard.operations.plan import survey_tasks
 from labelyard.orchestration.batch_quality import quality_markdown
+from labelyard.orchestration.release_artifact import release_markdown
 from labelyard.pipeline.check_quality import Checked, check_quality
 from labelyard.pipeline.collect_finished import collect
+from labelyard.releases.quality import read_quality
+from labelyard.releases.verification import verify
 from tests.support.cvat_families import V2
 from tests.support.pictures import picture
+from tests.support.releasing import folder, release
 from tests.support.sandbox_client_v2 import login
 from tests.support.workspace import (
     FIRST,
@@ -122,6 +128,34 @@ def test_changed_annotations_are_exported_and_compared_again(workspace: Workspac
     draw(workspace, task.jobs[0], [0])
     assert check(workspace).reports == [FIRST]
     assert workspace.line().state == "completed"
+
+
+def test_a_release_has_the_reports_of_its_batches_and_a_later_report_makes_no_other_release(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    task = begin(workspace, ground_truth=TRUTH)
+    [truth] = of_kind(task, JobKind.GROUND_TRUTH)
+    complete_and_export(workspace)
+    first = release(workspace)
+    assert (first.number, first.quality) == (1, {})
+    draw(workspace, truth, truth_frames(workspace, truth)[:1])
+    accept(workspace, truth)
+    check(workspace)
+    assert not release(workspace).is_new, "the data are the same"
+    draw(workspace, task.jobs[0], [0])
+    check(workspace)
+    export(workspace)
+    second = release(workspace)
+    assert second.is_new
+    assert second.quality["accuracy against ground truth"].endswith(" % on 2 frames of 1 batches")
+    assert second.quality == release(workspace).quality, "of the newest one, if there is no other"
+    at = folder(workspace, tmp_path / "release", 2)
+    assert verify(at).faults == ()
+    [found] = read_quality(at)
+    assert (found.batch, found.current, [one.job for one in found.jobs]) == (FIRST, True, [task.jobs[0].id])
+    assert found.jobs[0].annotator == task.jobs[0].assignee
+    assert "quality.json" in (at / "README.md").read_text()
+    assert "accuracy against ground truth" in release_markdown(second)
 
 
 def test_honeypots_are_no_files_and_what_is_drawn_on_them_is_not_exported(workspace: Workspace) -> None:

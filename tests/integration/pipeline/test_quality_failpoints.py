@@ -9,6 +9,7 @@ import pytest
 
 from labelyard.domain.tasks import JobKind, JobStatus
 from labelyard.failpoints import FAILPOINTS
+from labelyard.operations.reassign import reassign
 from labelyard.pipeline import assign_quality_jobs, check_quality
 from labelyard.pipeline.check_quality import check_quality as check
 from labelyard.pipeline.collect_finished import collect
@@ -53,10 +54,12 @@ def test_a_kill_at_any_failpoint_repeats_nothing(workspace: Workspace, monkeypat
         workspace.put(f"{number}.jpg", picture(number))
     workspace.close_batch()
     passed = kill_each_time(monkeypatch, lambda: ingest(workspace), assign_quality_jobs)
+    passed |= kill_each_time(monkeypatch, lambda: reassign(workspace.context, "bob", "root"), assign_quality_jobs)
     cvat = workspace.context.cvat("default")
     task = cvat.task(workspace.line().task_id or 0)
     replicas = [job for job in task.quality_jobs if job.kind is JobKind.REPLICA]
-    assert len({job.assignee for job in replicas} - {None}) == 2
+    names = {user.id: user.username for user in cvat.users()}
+    assert {names.get(job.assignee or 0) for job in replicas} == {"ann", "root"}
     for job in replicas:
         cvat.set_job_status(job.id, JobStatus.COMPLETED)
     with login(workspace.sandbox.url, "root") as http:

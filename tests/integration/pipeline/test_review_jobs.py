@@ -106,7 +106,7 @@ def test_after_the_last_round_a_person_decides(workspace: Workspace) -> None:
     workspace.person("bob").reject_job(job(workspace).id)
     collect(workspace.context)
     assert where(workspace) == ("validation rejected", "bob")
-    assert problem(workspace) == "rejected 1 times, at last by bob; drawn by ann"
+    assert problem(workspace) == "rejected in the last round, 1, by bob; drawn by ann"
     assert collect(workspace.context).changed == ()
     workspace.context.cvat("default").set_job_status(job(workspace).id, JobStatus.COMPLETED)
     assert collect(workspace.context).completed == (FIRST,)

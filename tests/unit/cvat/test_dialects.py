@@ -76,6 +76,7 @@ VERBS: dict[str, tuple[Any, ...]] = {
     "reject_job": (1,),
     "issues": (1,),
     "create_issue": (1, 0, (1.0, 2.0), "no car"),
+    "resolve_issue": (1,),
     "annotations": (1,),
     "task_annotations": (1,),
     "change_annotations": (1, Change.CREATE, Annotations()),
@@ -87,7 +88,7 @@ VERBS: dict[str, tuple[Any, ...]] = {
 PROJECTS = {verb for verb in VERBS if "project" in verb}
 CLOUD = {verb for verb in VERBS if "cloud" in verb}
 WEBHOOKS = {verb for verb in VERBS if "webhook" in verb}
-ISSUES = {"issues", "create_issue"}
+ISSUES = {"issues", "create_issue", "resolve_issue"}
 NAMED = {"register": {"email": "", "first": "", "last": ""}}
 QUALITY = {"merge_replicas", "quality_report"}
 UNSUPPORTED = {

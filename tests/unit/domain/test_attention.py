@@ -112,7 +112,7 @@ def test_late_batches_are_one_cause_for_each_stage_with_the_people_who_have_them
     seen = Situation(NOW, [labelled_slowly(2, "bob"), labelled_slowly(5, "ann", days=8), done])
     found = causes(seen)
     assert [cause.what for cause in found] == [
-        "2 batches late (street-00002, street-00005): not labelled yet, with ann, bob",
+        "2 batches late (street-00002, street-00005): jobs not completed yet, with ann, bob",
         "1 batch late (street-00001): completed, not exported yet",
     ]
     assert {(cause.to_act, cause.has_alert) for cause in found} == {(False, True)}

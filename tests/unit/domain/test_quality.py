@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from labelyard.domain.quality import choose_ground_truth, file_names, finished_parents, part_of, spread
+from labelyard.domain.quality import choose_ground_truth, file_names, finished_parents, other_annotator, part_of, spread
 from labelyard.domain.tasks import Frame, FrameUse, Job, JobKind, JobStatus, Task
 
 NAMES = [f"{number}.jpg" for number in range(40)]
@@ -65,6 +65,13 @@ def test_a_job_is_ready_to_be_merged_once_all_of_its_replicas_are_completed() ->
 def test_the_replicas_of_a_job_go_to_different_people() -> None:
     people = spread([replica(3, 1), replica(4, 1), replica(5, 2), replica(6, 2)], ["ann", "bob", "cleo"], 2)
     assert people == {3: "cleo", 4: "ann", 5: "bob", 6: "cleo"}
+
+
+def test_a_replica_goes_to_who_has_the_fewest_and_to_nobody_who_has_one_of_its_job() -> None:
+    others = [(1, "ann"), (2, "bob"), (2, "ann"), (3, "bob")]
+    assert other_annotator(1, others, ["ann", "bob", "cleo", "dora"]) == "cleo"
+    assert other_annotator(3, others, ["ann", "bob"]) == "ann"
+    assert other_annotator(2, others, ["ann", "bob"]) is None
 
 
 def test_ground_truth_is_no_change_of_the_work() -> None:

@@ -8,8 +8,11 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from labelyard.domain.job_faults import JobFault, as_reasons, of_reasons
 from labelyard.domain.review import (
+    BEFORE_REVIEW,
     Decision,
+    JobPlace,
     JobReview,
     People,
     Phase,
@@ -21,12 +24,22 @@ from labelyard.domain.review import (
     decide,
     is_applied,
     is_finished,
+    place_of,
 )
 from labelyard.domain.tasks import JobStatus, JobStep
 
 RULES = ReviewRules(("rita", "sam"), rounds=2)
 EVERYBODY = People({"ada", "ben", "rita", "sam"})
 DONE = ShownJob("street-00001/0", JobStatus.COMPLETED, "annotation", "completed", "ada")
+FAULT = JobFault(3, "rectangle 'car': its area is zero", (1.0, 1.0, 1.0, 9.0))
+V2_FIELDS = {
+    JobStep.REVIEW: {"stage": "validation", "state": "new"},
+    JobStep.REPAIR: {"stage": "annotation", "state": "rejected"},
+    JobStep.RETURN: {"stage": "annotation", "state": "rejected"},
+    JobStep.LEAD: {"stage": "validation", "state": "rejected"},
+    JobStep.ACCEPT: {"stage": "acceptance", "state": "completed"},
+}
+V1_STATUS = {JobStep.REVIEW: "validation", JobStep.ACCEPT: "completed"}
 STATUS = {"annotation": JobStatus.ANNOTATION, "validation": JobStatus.VALIDATION, "acceptance": JobStatus.VALIDATION}
 
 
@@ -99,7 +112,7 @@ def test_a_rejected_job_goes_back_also_if_only_its_stage_was_set_back(job: Shown
 @pytest.mark.parametrize(
     ("review", "people", "problem"),
     [
-        (in_review(2), EVERYBODY, "rejected 2 times, at last by rita; drawn by ada"),
+        (in_review(2), EVERYBODY, "rejected in the last round, 2, by rita; drawn by ada"),
         (in_review(), People({"rita"}), "rejected, and ada, who drew it, can get no job"),
     ],
 )
@@ -154,6 +167,61 @@ def test_a_person_may_choose_a_job_for_the_review_by_setting_its_stage(state: st
     assert (decision.review.selected, decision.review.reviewer) == (True, "rita")
 
 
+def test_a_faulty_job_goes_back_before_anybody_reviews_it_and_is_reviewed_whatever_the_share() -> None:
+    decision = decide(JobReview(), DONE, replace(RULES, share=0.0), EVERYBODY, (FAULT, FAULT))
+    assert (decision.step, decision.assignee, decision.verdict) == (JobStep.RETURN, "ada", ReviewResult.FAULTY)
+    assert decision.reason == (
+        "faulty in round 1 of 2: frame 3: rectangle 'car': its area is zero (and 1 more); back to ada"
+    )
+    repaired = after_step(decision.review, JobStep.RETURN, "ada")
+    assert (repaired.round, repaired.phase) == (1, Phase.ANNOTATION)
+    again = decide(repaired, DONE, replace(RULES, share=0.0), EVERYBODY)
+    assert (again.step, again.reason) == (JobStep.REVIEW, "to rita for review, round 2 of 2")
+
+
+@pytest.mark.parametrize(
+    ("review", "job", "people", "words"),
+    [
+        (in_review(1, phase=Phase.ANNOTATION), DONE, EVERYBODY, "faulty in round 2, drawn by ada: "),
+        (JobReview(), DONE, People({"rita"}), "faulty in round 1, drawn by ada, who can get no job: "),
+        (JobReview(), replace(DONE, assignee=None), EVERYBODY, "faulty in round 1, drawn by nobody, who can get no"),
+    ],
+)
+def test_a_faulty_job_that_cannot_go_back_is_taken_from_its_annotator_and_a_person_decides(
+    review: JobReview, job: ShownJob, people: People, words: str
+) -> None:
+    decision = decide(review, job, RULES, people, (FAULT,))
+    assert (decision.step, decision.assignee) == (JobStep.LEAD, None)
+    assert decision.review.problem.startswith(words)
+    lead = after_step(decision.review, JobStep.LEAD, None)
+    assert (lead.phase, lead.problem) == (Phase.LEAD, decision.review.problem)
+    for taken in (shown("validation", "rejected", None), ShownJob(DONE.key, JobStatus.ANNOTATION)):
+        assert decide(lead, taken, RULES, people) == Decision(lead)
+    accepted = decide(lead, shown("validation", "completed", "ben"), RULES, people)
+    assert (accepted.step, accepted.verdict) == (JobStep.ACCEPT, ReviewResult.ACCEPTED)
+    repaired = decide(lead, shown("annotation", "new", "ada"), RULES, people).review
+    assert (repaired.phase, repaired.round - repaired.earlier_rounds) == (Phase.ANNOTATION, 0)
+
+
+@pytest.mark.parametrize("step", BEFORE_REVIEW)
+def test_what_sends_a_completed_job_back_is_done_once_it_is_not_completed_any_more(step: JobStep) -> None:
+    to = None if step is JobStep.LEAD else "ada"
+    assert not is_applied(step, to, replace(DONE, assignee=to))
+    assert not is_applied(step, to, ShownJob(DONE.key, JobStatus.COMPLETED, assignee=to))
+    done = shown("validation" if step is JobStep.LEAD else "annotation", "rejected", to)
+    assert is_applied(step, to, done)
+    assert is_applied(step, to, ShownJob(DONE.key, JobStatus.ANNOTATION, assignee=to))
+
+
+def test_the_ledger_keeps_the_first_faults_and_how_many_there_are() -> None:
+    assert of_reasons(as_reasons([FAULT])) == [FAULT]
+    assert [str(one) for one in of_reasons(as_reasons([FAULT] * 23))][19:] == [
+        str(FAULT),
+        "frame 3: 3 more faults in this job",
+    ]
+    assert of_reasons({}) == []
+
+
 class Reviewing(RuleBasedStateMachine):
     """One job: its annotator and reviewers, a lead who changes anything, and a labelyard that dies at any point."""
 
@@ -163,7 +231,7 @@ class Reviewing(RuleBasedStateMachine):
         self.review, self.step = JobReview(), None
         self.stage, self.state, self.assignee = "annotation", "new", "ada"
         self.status = JobStatus.ANNOTATION
-        self.manual = False
+        self.manual = self.faulty = False
         self.pending: Decision | None = None
         self.seen: ShownJob | None = None
 
@@ -176,6 +244,20 @@ class Reviewing(RuleBasedStateMachine):
     def work(self) -> None:
         """Whoever has the job completes it."""
         self.state, self.status = "completed", JobStatus.COMPLETED
+
+    @rule()
+    def draw_a_fault(self) -> None:
+        self.faulty = True
+
+    @rule()
+    def repair_it(self) -> None:
+        self.faulty = False
+
+    def decide(self) -> Decision:
+        """Return what is next; faults are looked for in a job that its annotator has completed."""
+        is_checked = place_of(self.review, self.job()) is JobPlace.ANNOTATED and self.review.selected is not False
+        faults = (FAULT,) if self.faulty and is_checked else ()
+        return decide(self.review, self.job(), RULES, EVERYBODY, faults)
 
     @rule()
     def reject(self) -> None:
@@ -201,18 +283,18 @@ class Reviewing(RuleBasedStateMachine):
             if is_applied(self.pending.step, self.pending.assignee, now):
                 self.review = after_step(self.review, self.pending.step, self.pending.assignee)
                 self.manual = False
-            elif now == self.seen:
+            elif now == self.seen and (self.faulty or self.pending.step not in BEFORE_REVIEW):
                 return
             self.pending = None
-        decision = decide(self.review, now, RULES, EVERYBODY)
-        assert decision == decide(self.review, now, RULES, EVERYBODY)
+        decision = self.decide()
+        assert decision == self.decide()
         self.review = decision.review
         if decision.step is not None:
             self.pending, self.seen = decision, now
         if decision.step is JobStep.REVIEW:
             assert decision.assignee in RULES.reviewers
             assert decision.assignee != self.review.annotator
-        if decision.step is JobStep.REPAIR:
+        if decision.step in (JobStep.REPAIR, JobStep.RETURN):
             assert decision.assignee == self.review.annotator
         if decision.step or decision.verdict or decision.review.phase is Phase.LEAD:
             assert decision.reason or decision.review == self.review
@@ -221,12 +303,10 @@ class Reviewing(RuleBasedStateMachine):
     def send(self) -> None:
         """The request takes effect; that its answer is lost is a `poll` that comes later."""
         if self.pending is not None and self.job() == self.seen:
-            stages = {JobStep.REVIEW: "validation", JobStep.REPAIR: "annotation", JobStep.ACCEPT: "acceptance"}
-            states = {JobStep.REVIEW: "new", JobStep.REPAIR: "rejected", JobStep.ACCEPT: "completed"}
-            assert self.pending.step is not None
-            self.stage, self.state = stages[self.pending.step], states[self.pending.step]
-            statuses = {JobStep.REVIEW: JobStatus.VALIDATION, JobStep.REPAIR: JobStatus.ANNOTATION}
-            self.status = statuses.get(self.pending.step, JobStatus.COMPLETED)
+            step = self.pending.step
+            assert step is not None
+            fields, self.status = V2_FIELDS[step], JobStatus(V1_STATUS.get(step, "annotation"))
+            self.stage, self.state = fields["stage"], fields["state"]
             self.assignee = self.pending.assignee
 
     @rule()
@@ -236,11 +316,12 @@ class Reviewing(RuleBasedStateMachine):
             self.poll()
             self.send()
         assert self.pending is None
-        assert decide(self.review, self.job(), RULES, EVERYBODY) == Decision(self.review)
+        assert self.decide() == Decision(self.review)
 
     @rule()
     def everybody_does_their_part(self) -> None:
-        """Whoever has the job completes it, and a lead gives one without an assignee to ada: then it is finished."""
+        """Whoever has the job repairs and completes it, and a lead gives one to ada that nobody has: it is finished."""
+        self.faulty = False
         for _ in range(6):
             self.come_to_rest()
             self.assignee = self.assignee or "ada"
@@ -256,7 +337,7 @@ class Reviewing(RuleBasedStateMachine):
 
     @invariant()
     def no_more_rounds_than_the_rules_allow_unless_a_person_begins_them(self) -> None:
-        if hasattr(self, "review") and self.pending and self.pending.step is JobStep.REPAIR:
+        if hasattr(self, "review") and self.pending and self.pending.step in (JobStep.REPAIR, JobStep.RETURN):
             assert self.review.round - self.review.earlier_rounds <= RULES.rounds
 
 
