@@ -76,7 +76,7 @@ def main(
             outcomes.append(outcome)
             progress.advance(bar)
             _print_violations(console, outcome, repeat_command(outcome.seed, ledger, cvat, fast=fast), verbose=verbose)
-            if not console.is_terminal and len(outcomes) % (50 if fast else 1) == 0:
+            if not console.is_terminal and len(outcomes) % (10 if fast else 1) == 0:
                 console.print(f"{len(outcomes)} runs, {sum(not one.violations for one in outcomes)} clean")
     result = summary(outcomes)
     _print_result(console, result, time.monotonic() - started)
