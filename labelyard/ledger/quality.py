@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from sqlalchemy import delete, exists, or_, select
 
-from labelyard.domain.quality import QualityReport, other_annotator, spread
+from labelyard.domain.quality import QualityReport, finished_parents, other_annotator, spread
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import Job, JobKind, JobStatus, Task
 from labelyard.ledger.database import Transaction
@@ -63,6 +63,9 @@ def update_from_server(tx: Transaction, batch: Batch, task: Task, usernames: Map
         changed = True
     _record_work(tx, batch, task)
     tx.flush()
+    for job in finished_parents(task):
+        if job.status is JobStatus.COMPLETED:  # a process may have died after the merge, which completes the job
+            mark_merged(tx, batch, job.id, "are merged: the job is completed")
     return changed
 
 
@@ -182,10 +185,12 @@ def with_finished_replicas(tx: Transaction) -> Sequence[str]:
 
 
 def mark_merged(tx: Transaction, batch: Batch, parent: int, how: str) -> None:
-    """Record that the replicas of a job need no merge any more, and why."""
-    for row in of_batch(tx, batch.id):
-        if row.parent_id == parent:
-            row.merged_at = tx.now
+    """Record that the replicas of a job need no merge any more, and why; once."""
+    rows = [row for row in of_batch(tx, batch.id) if row.parent_id == parent and row.merged_at is None]
+    if not rows:
+        return
+    for row in rows:
+        row.merged_at = tx.now
     record(tx, "merged", f"the replicas of job {parent} {how}", batch=batch)
 
 

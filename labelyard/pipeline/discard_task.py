@@ -91,7 +91,7 @@ def discard_for_another(lease: BatchLease, row: Task, reason: str, next_step: st
 
 
 def _inspect_again(lease: BatchLease, members: Sequence[Object], name: str) -> None:
-    """Quarantine the object that CVAT could not download, if it cannot be read from here either. Raises StoreError."""
+    """Quarantine the object that CVAT could not read, if it cannot be read from here either. Raises StoreError."""
     unusable: dict[int, LabelyardError] = {}
     for member in members:
         if member.upload_name == name and member.quarantine_reason is None:

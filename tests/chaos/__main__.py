@@ -76,7 +76,7 @@ def main(
             outcomes.append(outcome)
             progress.advance(bar)
             _print_violations(console, outcome, repeat_command(outcome.seed, ledger, cvat, fast=fast), verbose=verbose)
-            if not console.is_terminal and len(outcomes) % (50 if fast else 1) == 0:
+            if not console.is_terminal and len(outcomes) % (10 if fast else 1) == 0:
                 console.print(f"{len(outcomes)} runs, {sum(not one.violations for one in outcomes)} clean")
     result = summary(outcomes)
     _print_result(console, result, time.monotonic() - started)
@@ -124,24 +124,27 @@ def _print_violations(console: Console, outcome: Outcome, repeat: str, *, verbos
 
 
 def summary(outcomes: Iterable[Outcome]) -> dict[str, Any]:
-    """Return the number of runs and clean runs, the faults by kind, and the violations of each unclean run."""
-    done, faults = list(outcomes), Counter[str]()
+    """Return how many runs there were, were clean, and used which feature; faults by kind; unclean runs."""
+    done, faults, features = list(outcomes), Counter[str](), Counter[str]()
     for outcome in done:
         faults += outcome.faults
+        features.update(outcome.features)
     unclean = sorted((outcome for outcome in done if outcome.violations), key=lambda outcome: outcome.seed)
     return {
         "runs": len(done),
         "clean": len(done) - len(unclean),
+        "features": dict(sorted(features.items())),
         "faults": dict(sorted(faults.items())),
         "unclean": [{"seed": outcome.seed, "violations": list(outcome.violations)} for outcome in unclean],
     }
 
 
 def _print_result(console: Console, result: dict[str, Any], seconds: float) -> None:
-    table = Table("fault", "times", pad_edge=False)
-    for kind, times in result["faults"].items():
-        table.add_row(kind, str(times))
-    console.print(table)
+    for columns, counts in ((("feature", "runs"), result["features"]), (("fault", "times"), result["faults"])):
+        table = Table(*columns, pad_edge=False)
+        for kind, count in counts.items():
+            table.add_row(kind, str(count))
+        console.print(table)
     total = sum(result["faults"].values())
     console.print(f"{result['clean']} of {result['runs']} runs clean, {total} faults, {seconds:.0f} s")
 

@@ -1,20 +1,25 @@
-"""Annotators: they draw a box on every frame and complete the job; they also reopen jobs and retry failed batches."""
+"""Annotators: they draw a box on every frame and complete the job; they also reopen jobs and retry failed batches.
+
+They move some of the predictions that they find. Where there are replicas, they work on these, and not on the jobs.
+"""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from labelyard.cvat import Cvat
 from labelyard.domain.annotations import Annotations, Change, Shape, ShapeType
 from labelyard.domain.formats import CVAT_IMAGES
 from labelyard.domain.states import BatchState
-from labelyard.domain.tasks import Job, JobStatus, Task, TaskSpec
+from labelyard.domain.tasks import FrameUse, Job, JobKind, JobStatus, JobStep, Task, TaskSpec
 from labelyard.errors import CvatTimeout, LabelyardError
 from labelyard.ledger import batches, tasks
+from tests.chaos.boxes import DRAWN, MOVED, PREDICTED, TRUTH, is_prediction
 from tests.chaos.fault_plan import DELAYED_EXPORT
 from tests.chaos.scenario import Scenario
 
@@ -35,6 +40,7 @@ class Annotators:
         self._rejected: set[int] = set()
         self._faulty: set[int] = set()
         """Jobs that were completed with a faulty shape."""
+        self._reopened: set[int] = set()
         self._not_before = 0.0
 
     def act(self) -> bool:
@@ -85,6 +91,7 @@ class Annotators:
         cvat.set_job_status(task.jobs[0].id, JobStatus.ANNOTATION)
         _draw(cvat, task, task.jobs[0].id, [task.jobs[0].start_frame])
         self._completed.discard(first.server_id)
+        self._reopened.add(task.jobs[0].id)
         self._scenario.fault_counts["job reopened"] += 1
         return first.batch_id
 
@@ -103,12 +110,16 @@ class Annotators:
         """Draw missing boxes and complete the jobs; with `stale_export`, draw the last box during another export."""
         cvat = self._scenario.cvat
         task = cvat.task(task_id)
-        for job in task.jobs:
+        self._label_ground_truth(task)
+        to_label = self._jobs_of_people(task)
+        for job in to_label:
             if job.status is JobStatus.VALIDATION:
                 continue
-            drawn = {shape.frame for shape in cvat.annotations(job.id).shapes}
+            found = cvat.annotations(job.id).shapes
+            drawn = {shape.frame for shape in found if not is_prediction(shape)}
             missing = [frame for frame in range(job.start_frame, job.stop_frame + 1) if frame not in drawn]
-            if job is task.jobs[-1] and stale_export and missing:
+            _move_predictions(cvat, job.id, found)
+            if job is to_label[-1] and stale_export and missing:
                 _draw(cvat, task, job.id, missing[:-1])
                 self._draw_during_export(task, job.id, missing[-1])
             else:
@@ -129,6 +140,22 @@ class Annotators:
         if job.id not in self._faulty:
             self._faulty.add(job.id)
             self._scenario.fault_counts["faulty shape"] += 1
+
+    def _jobs_of_people(self, task: Task) -> list[Job]:
+        """Return the jobs that people label: a job with replicas is not among them until somebody has reopened it."""
+        replicas = [job for job in task.quality_jobs if job.kind is JobKind.REPLICA]
+        return [*replicas, *(job for job in task.jobs if not replicas or job.id in self._reopened)]
+
+    def _label_ground_truth(self, task: Task) -> None:
+        """Draw a box on every frame of the ground-truth job, complete it and accept it."""
+        cvat = self._scenario.cvat
+        for job in task.quality_jobs:
+            if job.kind is JobKind.GROUND_TRUTH and not job.is_accepted:
+                pool = [n for n, one in enumerate(cvat.frames(task.id)) if one.use is FrameUse.GROUND_TRUTH]
+                drawn = {shape.frame for shape in cvat.annotations(job.id).shapes}
+                frames = pool or range(job.start_frame, job.stop_frame + 1)
+                _draw(cvat, task, job.id, [frame for frame in frames if frame not in drawn], TRUTH)
+                cvat.move_job(job.id, JobStep.ACCEPT, job.assignee)
 
     def _review(self, task_id: int) -> bool:
         """Reject each job once, and accept it later; return whether labelyard has nothing to do before the export."""
@@ -170,10 +197,17 @@ class Annotators:
         return sum(rule["met"] for rule in rules if rule["on"] == DELAYED_EXPORT["on"])
 
 
-def _draw(cvat: Cvat, task: Task, job_id: int, frames: list[int]) -> None:
-    boxes = [Shape(ShapeType.RECTANGLE, frame, task.labels[0].id, (1.0, 2.0, 9.5, 12.25)) for frame in frames]
+def _draw(cvat: Cvat, task: Task, job_id: int, frames: list[int], box: tuple[float, ...] = DRAWN) -> None:
+    boxes = [Shape(ShapeType.RECTANGLE, frame, task.labels[0].id, box) for frame in frames]
     if boxes:
         cvat.change_annotations(job_id, Change.CREATE, Annotations(shapes=tuple(boxes)))
+
+
+def _move_predictions(cvat: Cvat, job_id: int, found: Sequence[Shape]) -> None:
+    """Move the predictions of every other frame a little."""
+    moved = [replace(one, points=MOVED) for one in found if one.points == PREDICTED and one.frame % 2]
+    if moved:
+        cvat.change_annotations(job_id, Change.UPDATE, Annotations(shapes=tuple(moved)))
 
 
 def _start_export(cvat: Cvat, task_id: int, to: Path) -> bool:

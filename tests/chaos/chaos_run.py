@@ -12,13 +12,14 @@ from sqlalchemy import select
 
 from labelyard.domain.states import BatchState, TaskState
 from labelyard.errors import CvatError, CvatNotFound
-from labelyard.ledger import exports, outbox
+from labelyard.ledger import exports, outbox, quality
 from labelyard.ledger.tables import Batch, Object, Task
 from tests.chaos.annotators import Annotators
+from tests.chaos.feature_invariants import feature_violations
 from tests.chaos.invariants import AT_REST, violations
 from tests.chaos.lead import Lead
 from tests.chaos.scenario import FaultRules, Scenario
-from tests.chaos.snapshot import is_retired, list_objects, take_snapshot, undelivered_messages
+from tests.chaos.snapshot import is_retired, list_images, take_snapshot, undelivered_messages
 from tests.chaos.uploads import Uploads
 from tests.support.cvat_families import rules_for
 
@@ -40,6 +41,8 @@ class Outcome:
     faults: Counter[str]
     seconds: float
     log: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+    """The features of CVAT that the dataset used."""
 
 
 class FaultInjector(Protocol):
@@ -91,11 +94,10 @@ class ChaosRun:
         unrepaired = self._lead.repair()
         if self._activity:
             scenario.log.append(f"never at rest: {self._activity}")
-        found = violations(
-            take_snapshot(scenario.ledger, scenario.cvat, scenario.s3, scenario.spec, self._uploads.unusable_keys)
-        )
+        snapshot = take_snapshot(scenario, self._uploads.unusable_keys)
+        found = (*violations(snapshot), *feature_violations(snapshot), *unrepaired)
         seconds = time.time() - scenario.started_at
-        return Outcome(plan.seed, (*found, *unrepaired), scenario.fault_counts, seconds, tuple(scenario.log))
+        return Outcome(plan.seed, found, scenario.fault_counts, seconds, tuple(scenario.log), plan.features())
 
     def _run_until_rest(self, seconds: float, reopened_batch: str | None = None) -> None:
         end, self._activity = time.time() + seconds, "not checked yet"
@@ -138,7 +140,8 @@ class ChaosRun:
             rows = {(key, etag) for key, etag in tx.execute(select(Object.key, Object.etag))}
             unpublished = outbox.waiting(tx)[0]
             export_due = reopened_batch and exports.next_generation(tx, reopened_batch) < 3
-        if states or unpublished or export_due:
+            report_due = bool(quality.without_report(tx, 1))
+        if states or unpublished or export_due or report_due:
             return f"batches are {', '.join(states)}; {unpublished} events are not published"
         if (lost := self._cancelled_without_frames()) is not None:
             return f"{lost} is cancelled, and CVAT may still make frames of its upload"
@@ -146,7 +149,7 @@ class ChaosRun:
             return f"{messages} messages are in the queue"
         if is_retired(scenario.ledger, scenario.spec.name):
             return ""
-        objects = list_objects(scenario.s3, scenario.bucket, scenario.key(""))
+        objects = list_images(scenario.s3, scenario.bucket, scenario.key(""))
         return ", ".join(f"{key} is not registered" for key, etag in objects.items() if (key, etag) not in rows)
 
     def _cancelled_without_frames(self) -> str | None:

@@ -9,19 +9,21 @@ from contextlib import contextmanager
 from pydantic import SecretStr
 
 from labelyard.ledger import Ledger, datasets
-from labelyard.server_settings import CvatSettings
+from labelyard.server_settings import CloudSettings, CvatSettings, WebhookSettings
 from labelyard.settings import Settings
 from tests.chaos.annotators import Annotators
 from tests.chaos.chaos_run import ChaosRun, Outcome
 from tests.chaos.environment import Environment, open_environment
-from tests.chaos.fault_plan import FaultPlan, step_fault_plan
-from tests.chaos.scenario import Scenario, dataset_spec
+from tests.chaos.fault_plan import FaultPlan
+from tests.chaos.scenario import ORGANIZATION, Scenario, dataset_spec
 from tests.chaos.step_faults import StepFaults
+from tests.chaos.step_plan import step_fault_plan
 from tests.chaos.worker_main import ContextWithClient, WorkerCommand, clock
 
 
 def run_plan(environment: Environment, plan: FaultPlan) -> Outcome:
     """Run a plan in an environment."""
+    plan = plan.for_cvat(environment.cvat_version)
     with _fresh_ledger(environment, f"s{plan.seed}") as (url, ledger, epoch):
         scenario = _scenario(environment, plan, ledger)
         annotators = Annotators(scenario)
@@ -47,13 +49,16 @@ def _fresh_ledger(environment: Environment, name: str) -> Iterator[tuple[str, Le
 
 
 def _scenario(environment: Environment, plan: FaultPlan, ledger: Ledger) -> Scenario:
-    spec = dataset_spec(plan, environment.bucket, ("ann", "bob"), "6s", environment.cvat_version)
+    spec = dataset_spec(plan, environment.bucket, ("ann", "bob"), "6s")
+    cvat = environment.cvat.in_organization(ORGANIZATION) if plan.organization else environment.cvat
+    if plan.cloud:
+        environment.forget_storages()
     with ledger.transaction() as tx:
         datasets.apply(tx, spec)
     settings = _settings(environment, plan, str(ledger.url))
     queue = environment.sqs.create_queue(QueueName=spec.name, Attributes={"VisibilityTimeout": "1"})
     return Scenario(
-        plan=plan, spec=spec, ledger=ledger, cvat=environment.cvat,
+        plan=plan, spec=spec, ledger=ledger, cvat=cvat,
         cvat_version=environment.cvat_version, cvat_rules=environment.sandbox.faults,
         cvat_folder=environment.sandbox.sandbox.folder, store_rules=environment.store_rules, s3=environment.s3,
         sqs=environment.sqs, queue_url=queue["QueueUrl"], folder=environment.folder,
@@ -63,7 +68,14 @@ def _scenario(environment: Environment, plan: FaultPlan, ledger: Ledger) -> Scen
 
 def _settings(environment: Environment, plan: FaultPlan, ledger: str) -> Settings:
     addresses = environment.addresses
-    cvat = CvatSettings(url=addresses.cvat_url, token=SecretStr(addresses.cvat_token))
+    direct = environment.emulator_url if plan.cloud == "directly" else None
+    webhook = WebhookSettings(url=environment.relay_url, secret=environment.webhook_secret)
+    cvat = CvatSettings(
+        url=addresses.cvat_url, token=SecretStr(addresses.cvat_token),
+        organization=ORGANIZATION if plan.organization == "setting" else "",
+        cloud=CloudSettings(credentials="store", endpoint_url=direct),
+        webhook=webhook if plan.webhook else WebhookSettings(),
+    )  # fmt: skip
     return Settings(
         ledger=ledger, store=addresses.store, spool=environment.folder / "spool", lease_seconds=plan.lease_seconds,
         poll_seconds=0.02, wait_seconds=0.5, publish_again_seconds=8, export_deadline_seconds=10,

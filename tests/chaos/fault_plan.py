@@ -1,13 +1,13 @@
-"""What a seed means: the files that are uploaded, and the faults meanwhile. Pure: a seed always gives the same plan."""
+"""The plan of a run: the files that are uploaded, the features that the dataset uses, and the faults meanwhile."""
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from labelyard.failpoints import FAILPOINTS
+from tests.support.cvat_families import V1
 
 
 def _failpoints(*steps: str) -> tuple[str, ...]:
@@ -15,14 +15,20 @@ def _failpoints(*steps: str) -> tuple[str, ...]:
 
 
 WATCHER_FAILPOINTS = _failpoints("watcher", "register_objects", "close_batches", "publish_events")
+REPORTED_FAILPOINTS = _failpoints("collect_finished")
+"""What a watcher passes when CVAT's webhook has reported a job."""
 END_FAILPOINTS = _failpoints("leftover_tasks")
 PROJECT_FAILPOINTS = _failpoints("create_project")
 RELEASE_FAILPOINTS = _failpoints("release_dataset")
+REASSIGN_FAILPOINTS = ("assign_quality_jobs.replaced",)
 REVIEW_FAILPOINTS = _failpoints("review_jobs")
-QUALITY_FAILPOINTS = _failpoints("assign_quality_jobs", "check_quality")
+QUALITY_FAILPOINTS = tuple(
+    name for name in _failpoints("assign_quality_jobs", "check_quality") if name not in REASSIGN_FAILPOINTS
+)
 PREDICTION_FAILPOINTS = _failpoints("preannotate_task")
 _NOT_IN_RUNS = (
     *_failpoints("watcher", "close_batches"), *END_FAILPOINTS, *PROJECT_FAILPOINTS, *RELEASE_FAILPOINTS,
+    *REASSIGN_FAILPOINTS,
     *REVIEW_FAILPOINTS, *QUALITY_FAILPOINTS, *PREDICTION_FAILPOINTS,
 )  # fmt: skip
 RUN_FAILPOINTS = tuple(name for name in FAILPOINTS if name not in _NOT_IN_RUNS)
@@ -30,11 +36,13 @@ RUN_FAILPOINTS = tuple(name for name in FAILPOINTS if name not in _NOT_IN_RUNS)
 DELAYED_EXPORT: Mapping[str, Any] = {"on": "worker export", "delay": 2.0, "times": 2}
 """CVAT's export waits after it has read the annotations, so that somebody can save others meanwhile."""
 
-PROJECT = "POST /api/v1/projects"
+PROJECT, STORAGE = "POST /api/v1/projects", "POST /api/v1/cloudstorages"
+MERGE, REPORT = "POST /api/v1/consensus/merges", "POST /api/v1/quality/reports"
+SHAPES = "PATCH /api/v1/jobs/*/annotations"
 CREATE, DATA, JOB = "POST /api/v1/tasks", "POST /api/v1/tasks/*/data", "PATCH /api/v1/jobs/*"
 DELETE, EXPORT, READ = "DELETE /api/v1/tasks/*", "GET /api/v1/tasks/*/annotations", "GET /api/v1/*"
 
-_CVAT_REQUEST_FAULTS: tuple[Mapping[str, Any], ...] = (
+CVAT_REQUEST_FAULTS: tuple[Mapping[str, Any], ...] = (
     {"status": 429, "retry_after": 0},
     {"status": 500},
     {"status": 500, "when": "after"},
@@ -45,22 +53,7 @@ _CVAT_REQUEST_FAULTS: tuple[Mapping[str, Any], ...] = (
     {"delay": 1.3, "when": "after"},
     {"delay": 1.3},
 )
-_CVAT_WORKER_FAULTS: tuple[Mapping[str, Any], ...] = (
-    {"on": "worker creation", "delay": 0.3},
-    {"on": "worker creation", "fail": "OSError: the disk is full"},
-    {"on": "worker export", "delay": 0.4},
-    {"on": "worker null_message"},
-    {"on": DATA, "short": 0.6},
-    {"on": DATA, "short": 0.6, "cut": True, "when": "after"},
-)
-_STORE_FAULTS: tuple[Mapping[str, Any], ...] = (
-    {"status": 503},
-    {"status": 500, "when": "after"},
-    {"cut": True},
-    {"cut": True, "when": "after"},
-    {"delay": 0.3, "when": "after"},
-)
-_STORE_REQUESTS = ("PUT /*", "GET /*", "HEAD /*", "POST /*", "* /*")
+"""What happens to a request, before or after it takes effect."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +114,21 @@ class ProcessFault:
 
 
 @dataclass(frozen=True)
+class Quality:
+    """Quality control: `truth` frames with ground truth, so many `honeypots` in each job and `replicas` of it."""
+
+    truth: int = 0
+    honeypots: int = 0
+    replicas: int = 0
+
+    def section(self, annotator: str) -> dict[str, Any]:
+        """Return the section `quality` of the dataset file; the annotator gets the ground-truth job."""
+        truth = {"ground_truth": {"frames": self.truth, "annotator": annotator}} if self.truth else {}
+        others = {"honeypots": self.honeypots, "replicas": self.replicas}
+        return {**truth, **{name: count for name, count in others.items() if count}}
+
+
+@dataclass(frozen=True)
 class FaultPlan:
     """All uploads and faults of a run. Rules are those of the sandbox's `faults`; times are seconds from the start."""
 
@@ -155,150 +163,48 @@ class FaultPlan:
     """The tasks are in a project, with a CVAT that has projects."""
     review: bool = False
     """Each job is rejected once, repaired, and accepted by another person than its annotator."""
+    organization: str = ""
+    """Who says that the tasks are in an organization of CVAT: the "dataset" file or a "setting"; nobody if empty."""
+    cloud: str = ""
+    """How CVAT reads the bucket itself: "directly", or through the "faulty store"; not if empty."""
+    inspect: bool = True
+    """Whether labelyard reads images that CVAT takes from the bucket itself."""
+    predictions: Mapping[str, str] | None = None
+    """By folder: the file with predictions beside its images is "good", "broken" or "missing"."""
+    prediction_timeout: str = "1h"
+    """How long a batch waits for predictions, on the ledger's clock."""
+    quality: Quality | None = None
+    webhook: bool = False
+    """CVAT's webhook reports changed jobs to the watchers, and labelyard asks CVAT less often."""
+    delivery_faults: tuple[str, ...] = ()
+    """How the first deliveries of the webhook arrive, in turn: accepted, lost, twice, late, refused."""
     process_faults: tuple[ProcessFault, ...] = ()
     """Faults of whole processes; for the full stack only."""
 
+    def features(self) -> tuple[str, ...]:
+        """Return the names of the features of CVAT that the plan uses."""
+        quality, predictions = self.quality or Quality(), self.predictions
+        named = {
+            f"organization of the {self.organization}": self.organization,
+            "project": self.project,
+            f"cloud storage, read {'directly' if self.cloud == 'directly' else 'through the faulty store'}": self.cloud,
+            "webhook": self.webhook,
+            "review": self.review,
+            "predictions": predictions is not None,
+            "ground truth without honeypots": quality.truth and not quality.honeypots,
+            "honeypots": quality.honeypots,
+            "replicas": quality.replicas,
+        }
+        return tuple(name for name, used in named.items() if used)
 
-def step_fault_plan(seed: int) -> FaultPlan:
-    """Return the plan of a seed for single steps, without Prefect."""
-    return with_review(with_project(with_batch_ends(_step_faults(seed))))
+    def predicted_keys(self) -> frozenset[str]:
+        """Return the keys of the uploads that a good file beside them has predictions for."""
+        states = self.predictions or {}
+        keys = {upload.key for upload in self.uploads}
+        return frozenset(key for key in keys if states.get(key.partition("/")[0]) == "good")
 
-
-def _step_faults(seed: int) -> FaultPlan:
-    rng = random.Random(seed)
-    stale = rng.random() < 0.1
-    kinds = rng.sample(("kill", "kill", "kill", "cvat", "cvat", "store", "events", "lock", "double"), rng.randint(1, 4))
-    uploads = _uploads(rng)
-    return FaultPlan(
-        seed=seed,
-        uploads=uploads,
-        max_objects=rng.randint(2, 5),
-        segment_size=rng.choice((0, 0, 2)),
-        lease_seconds=rng.choice((8.0, 8.0, 20.0, 60.0)),
-        watchers=rng.choice((1, 1, 2)),
-        worker_faults=tuple(_worker_fault(rng) for _ in range(rng.randint(1, 3) * ("kill" in kinds))),
-        cvat_faults=(DELAYED_EXPORT,) * stale
-        + tuple(_cvat_fault(rng) for _ in range(rng.randint(1, 3) * ("cvat" in kinds))),
-        store_faults=tuple(_store_fault(rng) for _ in range(rng.randint(1, 2) * ("store" in kinds))),
-        event_faults=tuple(
-            rng.choice(("accepted", "lost", "twice", "late", "rejected", "rejected_after"))
-            for _ in range(6 * ("events" in kinds))
-        ),
-        ledger_locks=tuple((rng.uniform(0, 0.8), rng.uniform(0.1, 0.7)) for _ in range(2 * ("lock" in kinds))),
-        duplicate_runs="double" in kinds,
-        stale_export=stale,
-        reopen_job=rng.random() < 0.1,
-        duplicate_tasks=rng.random() < 0.05,
-        unreadable_message=rng.random() < 0.05,
-    )
-
-
-def with_project(plan: FaultPlan) -> FaultPlan:
-    """Return the plan with a project and faults of its creation, for every other seed; its own random numbers."""
-    rng = random.Random(f"project of {plan.seed}")
-    if rng.random() < 1 / 2:
-        return plan
-    faults = tuple({"on": PROJECT, **rng.choice(_CVAT_REQUEST_FAULTS), "times": 1, "skip": n} for n in range(2))
-    killed = tuple(WorkerFault("run", rng.choice(PROJECT_FAILPOINTS)) for _ in range(rng.choice((0, 0, 1, 2))))
-    return replace(
-        plan, project=True, cvat_faults=plan.cvat_faults + faults[: rng.choice((0, 0, 1, 2))],
-        worker_faults=plan.worker_faults + killed,
-    )  # fmt: skip
-
-
-def with_review(plan: FaultPlan) -> FaultPlan:
-    """Return the plan with reviews and processes that end in them, for one of four seeds; its own random numbers."""
-    rng = random.Random(f"review of {plan.seed}")
-    if rng.random() < 3 / 4:
-        return plan
-    faults = tuple({"on": JOB, **rng.choice(_CVAT_REQUEST_FAULTS), "times": 1, "skip": n} for n in range(2, 4))
-    killed = tuple(WorkerFault("run", rng.choice(REVIEW_FAILPOINTS)) for _ in range(rng.choice((0, 1, 1, 2))))
-    return replace(
-        plan, review=True, cvat_faults=plan.cvat_faults + faults[: rng.choice((0, 0, 1, 2))],
-        worker_faults=plan.worker_faults + killed,
-    )  # fmt: skip
-
-
-def with_batch_ends(plan: FaultPlan) -> FaultPlan:
-    """Return the plan with other ends of its batches, for two of three seeds; the other plans stay as they are.
-
-    Its own random numbers: so each seed's other faults stay what they were.
-    """
-    rng = random.Random(f"ends of {plan.seed}")
-    if rng.random() < 1 / 3:
-        return plan
-    forgotten = tuple(
-        {"on": "worker creation", "forget": rng.choice(("queue", "worker")), "times": 1} for _ in range(2)
-    )
-    killed = tuple(WorkerFault("run", rng.choice(END_FAILPOINTS)) for _ in range(rng.choice((0, 0, 0, 1, 2))))
-    creation = tuple({"on": CREATE, **rng.choice(_CVAT_REQUEST_FAULTS), "times": 1, "skip": n} for n in range(2))
-    return replace(
-        plan,
-        uploads=_ending_uploads(rng, plan.uploads),
-        cvat_faults=plan.cvat_faults + forgotten[: rng.choice((0, 0, 0, 1, 2))] + creation[: rng.choice((0, 0, 1, 2))],
-        worker_faults=plan.worker_faults + killed,
-        decisions=tuple(_decision(rng) for _ in range(rng.choice((0, 1, 1, 2, 3)))),
-        duplicate_tasks=plan.duplicate_tasks or rng.random() < 0.1,
-    )
-
-
-def _ending_uploads(rng: random.Random, uploads: tuple[FaultyUpload, ...]) -> tuple[FaultyUpload, ...]:
-    """Return the uploads; of some plans none is an image, or all are deleted or overwritten soon."""
-    end = rng.choice(("as they are", "as they are", "no images", "no images", "deleted", "no images later"))
-    if end == "as they are":
-        return uploads
-    if end == "no images":
-        bad = {upload.key: -n - 1 for n, upload in enumerate(uploads)}
-        return tuple(replace(upload, content=bad[upload.key]) for upload in uploads)
-    contents = {upload.key: None if end == "deleted" else -n - 1 for n, upload in enumerate(uploads)}
-    at = max(upload.after for upload in uploads) + rng.uniform(0, 1.5)
-    wait = rng.random() < 0.5
-    return (*uploads, *(FaultyUpload(key, content, at, "once", wait) for key, content in contents.items()))
-
-
-def _decision(rng: random.Random) -> Decision:
-    what = rng.choice(("cancel", "cancel", "cancel", "quarantine", "quarantine", "retire", "archive"))
-    return Decision(rng.uniform(0, 2.5), what, rng.randrange(8))
-
-
-def _uploads(rng: random.Random) -> tuple[FaultyUpload, ...]:
-    uploads = []
-    for i in range(rng.randint(1, 7)):
-        content = -i - 1 if rng.random() < 0.06 else i
-        notification = rng.choices(("once", "twice", "late", "lost"), (6, 2, 2, 1))[0]
-        after = rng.choice((0.0, 0.0, rng.uniform(0, 0.5)))
-        first = FaultyUpload(f"{rng.choice('ab')}/{i}.jpg", content, after, notification)
-        uploads.append(first)
-        if rng.random() < 0.1:
-            new_content = rng.choice((20 + i, 20 + i, i, None))
-            changed = FaultyUpload(first.key, new_content, after + rng.uniform(0, 0.8), rng.choice(("once", "lost")))
-            uploads.append(changed)
-            if rng.random() < 0.3:
-                uploads.append(replace(first, after=changed.after + rng.uniform(0, 0.5), notification="once"))
-    return tuple(sorted(uploads, key=lambda upload: upload.after))
-
-
-def _worker_fault(rng: random.Random) -> WorkerFault:
-    role = rng.choice(("watch", "run", "run", "run"))
-    stop_seconds = rng.choice((0.0, 0.0, rng.uniform(0.5, 2.5)))
-    if rng.random() < 0.75:
-        name = rng.choice(WATCHER_FAILPOINTS if role == "watch" else RUN_FAILPOINTS)
-        return WorkerFault(role, f"{name}:{rng.choice((1, 1, 1, 2))}", stop_seconds=stop_seconds)
-    return WorkerFault(role, after=rng.uniform(0, 0.4), stop_seconds=stop_seconds)
-
-
-def _cvat_fault(rng: random.Random) -> Mapping[str, Any]:
-    which = {"times": rng.choice((1, 1, 2, 5)), "skip": rng.choice((0, 0, 1, 2))}
-    if rng.random() < 0.25:
-        return {**rng.choice(_CVAT_WORKER_FAULTS), "times": 1}
-    on = rng.choice((CREATE, DATA, JOB, DELETE, EXPORT, READ, "* /*"))
-    return {"on": on, **rng.choice(_CVAT_REQUEST_FAULTS), **which}
-
-
-def _store_fault(rng: random.Random) -> Mapping[str, Any]:
-    return {
-        "on": rng.choice(_STORE_REQUESTS),
-        **rng.choice(_STORE_FAULTS),
-        "times": rng.choice((1, 3, 4)),
-        "skip": rng.randint(0, 6),
-    }
+    def for_cvat(self, version: str) -> FaultPlan:
+        """Return the plan without the features that a version of CVAT lacks."""
+        if version != V1:
+            return self
+        return replace(self, project=False, organization="", cloud="", inspect=True, quality=None, webhook=False)

@@ -60,8 +60,8 @@ class FullRuns:
 
     def run(self, plan: FaultPlan) -> Outcome:
         """Run a plan."""
-        self._log = []
-        spec, stack = dataset_spec(plan, BUCKET, _ANNOTATORS, "2s", self._cvat_version), self._stack
+        self._log, plan, stack = [], plan.for_cvat(self._cvat_version), self._stack
+        spec = dataset_spec(plan, BUCKET, _ANNOTATORS, "2s")
         with self._ledger.transaction() as tx:
             datasets.apply(tx, spec)
         scenario = Scenario(

@@ -1,7 +1,8 @@
 """The invariants of a labelyard at rest, checked over bucket, ledger, CVAT and exports side by side. Pure.
 
 Every object is in exactly one task and one current export. No task is an orphan, every job has an assignee, no box is
-lost, every quarantine has a reason, and every object's history explains its state.
+lost, every quarantine has a reason, and every object's history explains its state. Those of predictions and of quality
+control are in `feature_invariants`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+from tests.chaos.fault_plan import Quality
 
 AT_REST = frozenset({"exported", "archived", "quarantined", "cancelled"})
 """The batch states in which nothing more happens."""
@@ -42,6 +46,22 @@ class Batch:
     error: str | None = None
     unaccepted: tuple[int, ...] = ()
     """Jobs that have to be reviewed, and that nobody but their annotator has accepted."""
+    predictions: Predictions | None = None
+    quality_jobs: Mapping[int, str | None] = field(default_factory=dict)
+    """The ground-truth job and the replicas (job -> assignee)."""
+    merges: Mapping[int, int] = field(default_factory=dict)
+    """By job: how often the history says that its replicas are merged."""
+    has_report: bool = False
+    """Whether CVAT has compared the work as it is now with the ground truth, or could not."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What the ledger says became of a batch's predictions: the state, how many shapes CVAT got, and why not all."""
+
+    state: str
+    shapes: int
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -55,8 +75,32 @@ class ExportFacts:
 
 
 @dataclass(frozen=True)
+class Frame:
+    """A frame of a task: its name, and the number of predictions in it. `use` is "data" if it belongs in the dataset.
+
+    Otherwise it is a "honeypot", the copy of another frame, or in the ground-truth job alone ("truth").
+    """
+
+    name: str
+    use: str = "data"
+    predictions: int = 0
+
+
+@dataclass(frozen=True)
+class QualityJob:
+    """A ground-truth job, or a replica of its parent."""
+
+    id: int
+    assignee: str | None
+    parent: int | None = None
+
+
+@dataclass(frozen=True)
 class Task:
-    """A task of CVAT: frame names, jobs (job -> assignee), boxes by frame name, and the number of tags in it."""
+    """A task of CVAT: file names, jobs (job -> assignee), boxes by file name, and the number of tags in it.
+
+    `boxes` are those on frames of the dataset, `all_frames` also has honeypots.
+    """
 
     id: int
     name: str
@@ -64,15 +108,31 @@ class Task:
     jobs: Mapping[int, str | None] = field(default_factory=dict)
     boxes: Mapping[str, int] = field(default_factory=dict)
     tags: int = 0
+    all_frames: tuple[Frame, ...] = ()
+    quality_jobs: tuple[QualityJob, ...] = ()
+
+    @property
+    def replicas(self) -> tuple[QualityJob, ...]:
+        """The replicas of all jobs."""
+        return tuple(job for job in self.quality_jobs if job.parent is not None)
+
+    @property
+    def pool(self) -> frozenset[str]:
+        """The names of the files that are in the ground-truth job alone."""
+        return frozenset(frame.name for frame in self.all_frames if frame.use == "truth")
 
 
 @dataclass(frozen=True)
 class ExportedFile:
-    """An exported file in the bucket: the keys of its images, and the number of boxes by key."""
+    """An exported file in the bucket: the keys of its images, the number of boxes by key, and its `info`.
+
+    `info` has its account and what people made of predictions.
+    """
 
     key: str
     images: tuple[str, ...]
     boxes: Mapping[str, int] = field(default_factory=dict)
+    info: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -92,6 +152,15 @@ class Snapshot:
     unpublished_events: int = 0
     retired: bool = False
     """The dataset accepts no new objects: files may be missing in the ledger."""
+    predicted: frozenset[str] | None = None
+    """The keys of the images that the files beside them have predictions for; None if nobody wants any."""
+    quality: Quality = field(default_factory=Quality)
+    """The quality control that is wanted."""
+
+    def current_file(self, batch: str) -> ExportedFile | None:
+        """Return the file of a batch's current export in the format coco; None if there is not exactly one."""
+        current = {one.key for one in self.exports if one.batch == batch and one.current and one.format == "coco"}
+        return next((file for file in self.files if {file.key} == current), None)
 
 
 def violations(snapshot: Snapshot) -> list[str]:
@@ -163,7 +232,7 @@ def _jobs(batch: Batch, task: Task) -> Iterator[str]:
     if not task.jobs:
         yield f"{batch.id}: task {task.id} has no jobs"
     for job, assignee in task.jobs.items():
-        if assignee is None:
+        if assignee is None and not task.replicas:
             yield f"{batch.id}: job {job} has no assignee"
     if dict(batch.jobs) != dict(task.jobs):
         yield f"{batch.id}: the ledger has the jobs {dict(batch.jobs)}, the server {dict(task.jobs)}"
@@ -182,7 +251,7 @@ def _export(snapshot: Snapshot, batch: Batch, task: Task, usable: Sequence[Objec
     if file is None:
         yield f"{batch.id}: the export {current[0].key} is not in the bucket"
         return
-    keys = Counter(row.key for row in usable)
+    keys = Counter(row.key for row in usable if row.upload_name not in task.pool)
     if Counter(file.images) != keys:
         yield f"{batch.id}: {file.key} has {_names(file.images)} instead of {_names(keys.elements())}"
     for row in usable:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from tests.chaos.fault_plan import RUN_FAILPOINTS, WATCHER_FAILPOINTS, FaultPlan, ProcessFault, step_fault_plan
+from tests.chaos.fault_plan import RUN_FAILPOINTS, WATCHER_FAILPOINTS, FaultPlan, ProcessFault
+from tests.chaos.step_plan import step_fault_plan
 
 _SLOWDOWN = 5.0
 """The full stack takes about this many times longer than single steps."""
@@ -17,7 +18,7 @@ _TIMEOUT_SECONDS = 7.0
 
 
 def process_fault_plan(seed: int) -> FaultPlan:
-    """Return the plan of a seed for the full stack."""
+    """Return the plan of a seed for the full stack, without the features of CVAT that only fast runs set up."""
     rng, plan = random.Random(-seed - 1), step_fault_plan(seed)
     faults = (_process_fault(rng) for _ in range(rng.choice((1, 1, 2, 2, 3))))
     return replace(
@@ -30,6 +31,12 @@ def process_fault_plan(seed: int) -> FaultPlan:
         decisions=tuple(replace(decision, at=decision.at * _SLOWDOWN) for decision in plan.decisions),
         ledger_locks=tuple((at * _SLOWDOWN, seconds * _SLOWDOWN) for at, seconds in plan.ledger_locks),
         duplicate_tasks=False,
+        organization="",
+        cloud="",
+        inspect=True,
+        predictions=None,
+        quality=None,
+        webhook=False,
         fault_seconds=60.0,
         process_faults=tuple(sorted(faults, key=lambda fault: fault.at)),
     )

@@ -15,7 +15,9 @@ from labelyard.context import Context
 from labelyard.cvat import Cvat
 from labelyard.ledger import Ledger
 from tests.chaos.fault_plan import FaultPlan
-from tests.support.cvat_families import V1
+
+ORGANIZATION = "chaos"
+"""The short name of the organization of the runs that are in one."""
 
 
 class FaultRules(Protocol):
@@ -31,6 +33,8 @@ class FaultRules(Protocol):
 @dataclass
 class Scenario:
     """One dataset of a labelyard under faults. `cvat` is an annotators' client without labelyard's retries or leases.
+
+    It is a client of the organization that the dataset is in.
 
     `cvat_folder` is the data folder of the sandbox.
     """
@@ -67,18 +71,24 @@ class Scenario:
         return f"{self.spec.sources[0].prefix}{name}"
 
 
-def dataset_spec(plan: FaultPlan, bucket: str, annotators: Sequence[str], quiet: str, cvat_version: str) -> DatasetSpec:
-    """Return the dataset of a run, below its own prefix."""
+def dataset_spec(plan: FaultPlan, bucket: str, annotators: Sequence[str], quiet: str) -> DatasetSpec:
+    """Return the dataset of a run, below its own prefix; the last of the annotators gets the ground-truth jobs."""
     name = f"s{plan.seed}"
-    project = {"project": f"project of {name}"} if plan.project and cvat_version != V1 else {}
+    project = {"project": f"project of {name}"} if plan.project else {}
+    cloud = {"upload": "cloud", "inspect": plan.inspect} if plan.cloud else {}
     # People are told nothing in a fault run: they may complete a job again before they have seen that it is back.
     review = {"review": {"reviewers": list(annotators), "rounds": 20}} if plan.review else {}
+    organization = {"cvat": {"organization": ORGANIZATION}} if plan.organization == "dataset" else {}
+    predictions = {"preannotate": {"from": "coco", "timeout": plan.prediction_timeout}}
     return DatasetSpec.model_validate({
         "name": name,
         "sources": [{"bucket": bucket, "prefix": f"{name}/in/"}],
         "annotators": list(annotators),
         "batch": {"max_objects": plan.max_objects, "quiet": quiet},
-        "task": {"labels": ["car"], "segment_size": plan.segment_size, **project},
+        "task": {"labels": ["car"], "segment_size": plan.segment_size, **project, **cloud},
         "export": {"prefix": f"{name}/out"},
         **review,
+        **organization,
+        **({} if plan.predictions is None else predictions),
+        **({} if plan.quality is None else {"quality": plan.quality.section(annotators[-1])}),
     })  # fmt: skip

@@ -1,4 +1,4 @@
-"""Two small servers in threads: a proxy in front of the store that injects faults, and a stub of Prefect's API."""
+"""Small servers in threads: a store with faults, a relay of CVAT's deliveries, and a stub of Prefect's API."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -86,6 +87,24 @@ def _headers(environ: dict[str, Any]) -> dict[str, str]:
     if environ.get("CONTENT_TYPE"):
         headers["Content-Type"] = environ["CONTENT_TYPE"]
     return headers
+
+
+class DeliveryRelay:
+    """Takes what CVAT's webhook posts. `on_delivery` gets the body and its signature, and returns the status."""
+
+    def __init__(self) -> None:
+        self.ignore()
+
+    def ignore(self) -> None:
+        """Accept deliveries and do nothing."""
+        self.on_delivery: Callable[[bytes, str], int] = lambda _body, _signature: HTTPStatus.NO_CONTENT
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Serve a request, as a WSGI application."""
+        body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+        status = HTTPStatus(self.on_delivery(body, environ.get("HTTP_X_SIGNATURE_256", "")))
+        start_response(f"{status.value} {status.phrase}", [("Content-Length", "0")])
+        return []
 
 
 class PrefectStub:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from typing import Any
 
@@ -10,15 +11,50 @@ from sqlalchemy import select
 
 from labelyard.config import DatasetSpec
 from labelyard.cvat import Cvat
+from labelyard.domain.objects import base_name
+from labelyard.domain.preannotation import BESIDE_NAME
+from labelyard.domain.quality import file_names
 from labelyard.domain.review import Phase
-from labelyard.ledger import Ledger, exports, history, jobs, outbox, reviews, tables, tasks
-from tests.chaos.invariants import Batch, ExportedFile, ExportFacts, Object, Snapshot, Task
+from labelyard.domain.tasks import FrameUse
+from labelyard.ledger import (
+    Ledger,
+    Transaction,
+    exports,
+    history,
+    jobs,
+    outbox,
+    preannotations,
+    quality,
+    reviews,
+    tables,
+    tasks,
+)
+from tests.chaos.boxes import is_prediction
+from tests.chaos.fault_plan import Quality
+from tests.chaos.invariants import (
+    Batch,
+    ExportedFile,
+    ExportFacts,
+    Frame,
+    Object,
+    Predictions,
+    QualityJob,
+    Snapshot,
+    Task,
+)
+from tests.chaos.scenario import Scenario
 
 
 def list_objects(s3: Any, bucket: str, prefix: str) -> dict[str, str]:
     """Return key -> ETag of every object below a prefix."""
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
     return {found["Key"]: found["ETag"].strip('"') for page in pages for found in page.get("Contents", ())}
+
+
+def list_images(s3: Any, bucket: str, prefix: str) -> dict[str, str]:
+    """Return key -> ETag of every object below a prefix that is no file with predictions."""
+    found = list_objects(s3, bucket, prefix)
+    return {key: etag for key, etag in found.items() if base_name(key) != BESIDE_NAME}
 
 
 def is_retired(ledger: Ledger, dataset: str) -> bool:
@@ -34,9 +70,10 @@ def undelivered_messages(sqs: Any, queue_url: str) -> int:
     return sum(int(response["Attributes"][name]) for name in names)
 
 
-def take_snapshot(ledger: Ledger, cvat: Cvat, s3: Any, spec: DatasetSpec, unusable: frozenset[str]) -> Snapshot:
+def take_snapshot(scenario: Scenario, unusable: frozenset[str]) -> Snapshot:
     """Read everything that the invariants compare. `unusable` are the keys of files that are no images."""
-    source = spec.sources[0]
+    ledger, cvat, s3, spec = scenario.ledger, scenario.cvat, scenario.s3, scenario.spec
+    source, plan = spec.sources[0], scenario.plan
     with ledger.read_only() as tx:
         objects = [
             Object(row.key, row.etag, row.batch_id, row.upload_name, row.quarantine_reason,
@@ -53,16 +90,22 @@ def take_snapshot(ledger: Ledger, cvat: Cvat, s3: Any, spec: DatasetSpec, unusab
                 if one.selected and (one.phase is not Phase.ACCEPTED or one.reviewer in (None, one.annotator))
             )
             task_id = (task.server_id if task else None) or 0
-            batches.append(Batch(row.id, row.state, task_id, assignees, row.error, unaccepted))
+            batches.append(Batch(
+                row.id, row.state, task_id, assignees, row.error, unaccepted, _predictions(tx, row.id),
+                {job.server_id: job.assignee for job in quality.of_batch(tx, row.id)}, _merges(tx, row.id),
+                (report := quality.report_of(tx, row.id)) is not None and report.made_for == report.work_updated,
+            ))  # fmt: skip
             batch_exports += [
                 ExportFacts(row.id, export.key, export.current, export.format)
                 for export in (*exports.of_batch(tx, row.id), *exports.unfinished(tx, row.id))
             ]
         unpublished_events = outbox.waiting(tx)[0]
     return Snapshot(
-        bucket=list_objects(s3, source.bucket, source.prefix), unusable=unusable, objects=objects, batches=batches,
+        bucket=list_images(s3, source.bucket, source.prefix), unusable=unusable, objects=objects, batches=batches,
         exports=batch_exports, tasks=_tasks(cvat, spec.name), files=_exported_files(s3, spec),
         unpublished_events=unpublished_events, retired=is_retired(ledger, spec.name),
+        predicted=None if plan.predictions is None else frozenset(map(scenario.key, plan.predicted_keys())),
+        quality=plan.quality or Quality(),
     )  # fmt: skip
 
 
@@ -70,12 +113,32 @@ def _tasks(cvat: Cvat, dataset: str) -> list[Task]:
     usernames = {user.id: user.username for user in cvat.users()}
     found = []
     for task in list(cvat.tasks(name=f"{dataset}-")):
-        frames = [frame.name for frame in cvat.frames(task.id)] if task.size else []
+        shown = cvat.frames(task.id) if task.size else []
         annotations = cvat.task_annotations(task.id)
-        boxes = Counter(frames[shape.frame] for shape in annotations.shapes)
-        assignees = {job.id: usernames.get(job.assignee or 0) for job in task.jobs}
-        found.append(Task(task.id, task.name, tuple(frames), assignees, boxes, len(annotations.tags)))
+        predictions = Counter(shape.frame for shape in annotations.shapes if is_prediction(shape))
+        frames = [Frame(one.name, _USES[one.use], predictions[number]) for number, one in enumerate(shown)]
+        on_data = (frames[shape.frame] for shape in annotations.shapes if frames[shape.frame].use == "data")
+        found.append(Task(
+            task.id, task.name, tuple(file_names(shown)),
+            {job.id: usernames.get(job.assignee or 0) for job in task.jobs},
+            Counter(frame.name for frame in on_data), len(annotations.tags), tuple(frames),
+            tuple(QualityJob(job.id, usernames.get(job.assignee or 0), job.parent) for job in task.quality_jobs),
+        ))  # fmt: skip
     return [task for task in found if task.name.startswith(f"{dataset}-")]
+
+
+_USES = {FrameUse.DATA: "data", FrameUse.HONEYPOT: "honeypot", FrameUse.GROUND_TRUTH: "truth"}
+
+
+def _predictions(tx: Transaction, batch: str) -> Predictions | None:
+    row = preannotations.of_batch(tx, batch)
+    return row and Predictions(row.state.value, row.predicted, row.reason)
+
+
+def _merges(tx: Transaction, batch: str) -> Counter[int]:
+    reasons = [entry.reason for entry in history.of_batch(tx, batch) if entry.what == "merged"]
+    merged = (re.match(r"the replicas of job (\d+) are merged", reason) for reason in reasons)
+    return Counter(int(found[1]) for found in merged if found)
 
 
 def _exported_files(s3: Any, spec: DatasetSpec) -> list[ExportedFile]:
@@ -89,4 +152,4 @@ def _exported_file(s3: Any, bucket: str, key: str) -> ExportedFile:
     document = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
     names = {image["id"]: image["file_name"] for image in document["images"]}
     boxes = Counter(names[annotation["image_id"]] for annotation in document["annotations"])
-    return ExportedFile(key, tuple(names.values()), boxes)
+    return ExportedFile(key, tuple(names.values()), boxes, document["info"])

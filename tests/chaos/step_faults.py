@@ -12,6 +12,8 @@ from threading import Lock
 from typing import Any
 
 from labelyard.failpoints import EXIT_STATUS
+from labelyard.supervisor.stack import free_ports
+from tests.chaos.deliveries import Deliveries
 from tests.chaos.environment import Environment
 from tests.chaos.fault_plan import WorkerFault
 from tests.chaos.scenario import Scenario
@@ -21,7 +23,8 @@ from tests.chaos.worker_main import WorkerCommand
 _RUNS_AT_ONCE = 2
 _LEASE_SECONDS_AFTER_FAULTS = 200.0
 """10 real seconds: a run extends its lease on the machine's clock, and must outlast `stalled_seconds` without that."""
-_SWEEP_SECONDS, _COLLECT_SECONDS = 0.5, 0.6
+_SWEEP_SECONDS, _COLLECT_SECONDS, _SLOW_COLLECT_SECONDS = 0.5, 0.6, 3.0
+"""Slow: what CVAT's webhook reports is there earlier."""
 
 
 class PublishedEvents:
@@ -85,11 +88,14 @@ class StepFaults:
         self._command, self._before_ingest = command, before_ingest
         self._events = PublishedEvents(scenario)
         environment.prefect.on_events = self._events.receive
+        if scenario.plan.webhook:
+            environment.relay.on_delivery = Deliveries(scenario, self._ports).receive
         self._faults = list(scenario.plan.worker_faults)
         self._runs: list[Worker] = []
         self._watchers: list[Worker] = []
         self._assigned_faults: dict[int, tuple[WorkerFault, float]] = {}
         """By process id: its fault, and when it was started."""
+        self._collect_seconds = _SLOW_COLLECT_SECONDS if scenario.plan.webhook else _COLLECT_SECONDS
         self._sweep_at, self._collect_at = scenario.started_at + 0.3, scenario.started_at + 0.6
 
     @property
@@ -98,8 +104,9 @@ class StepFaults:
         return bool(self._runs) or self._events.pending
 
     def collect_soon(self) -> None:
-        """Start the next collect_finished now: a job was completed."""
-        self._collect_at = 0.0
+        """Start the next collect_finished now: a job was completed. With a webhook CVAT reports that."""
+        if not self.scenario.plan.webhook:
+            self._collect_at = 0.0
 
     def tick(self, now: float) -> None:
         """Send due signals, take the results of ended workers, and start what is due."""
@@ -116,7 +123,7 @@ class StepFaults:
             self._sweep_at = now + _SWEEP_SECONDS
             self._start_scheduled("sweep")
         if len(self._runs) < _RUNS_AT_ONCE and now >= self._collect_at:
-            self._collect_at = now + _COLLECT_SECONDS
+            self._collect_at = now + self._collect_seconds
             self._start_scheduled("collect")
 
     def pause(self) -> None:
@@ -134,6 +141,7 @@ class StepFaults:
 
     def end(self) -> None:
         """End every run and watcher; healthy watchers become idle workers of the environment."""
+        self._environment.relay.ignore()
         for worker in self._runs:
             worker.end()
         for worker in self._watchers:
@@ -145,10 +153,16 @@ class StepFaults:
             else:
                 worker.end()
 
+    def _ports(self) -> Sequence[int]:
+        """Return where the watchers listen."""
+        return [worker.command.port for worker in [*self._watchers] if worker.command is not None]
+
     def _start(self, name: str, batch: str = "") -> Worker:
         role = "watch" if name == "watch" else "run"
         fault = next((fault for fault in self._faults if fault.role == role), None)
         worker, command = self._environment.worker(), replace(self._command, name=name, batch=batch)
+        if role == "watch" and self.scenario.plan.webhook:
+            command = replace(command, port=free_ports(1)[0])
         if fault is not None:
             command = replace(command, failpoint=fault.failpoint, stop_at_failpoint=fault.stop_seconds > 0)
             self._faults.remove(fault)

@@ -34,14 +34,15 @@ def test_the_command_that_repeats_a_run_names_its_seed_and_its_kind_of_ledger() 
     )
 
 
-def test_the_summary_adds_up_faults_and_lists_unclean_runs() -> None:
+def test_the_summary_adds_up_faults_and_features_and_lists_unclean_runs() -> None:
     outcomes = [
-        Outcome(2, ("a is lost", "b is lost"), Counter({"kill -9": 1}), 1.0),
-        Outcome(1, (), Counter({"kill -9": 2, "disk full": 1}), 1.0),
+        Outcome(2, ("a is lost", "b is lost"), Counter({"kill -9": 1}), 1.0, features=("review",)),
+        Outcome(1, (), Counter({"kill -9": 2, "disk full": 1}), 1.0, features=("project", "review")),
     ]
     assert summary(outcomes) == {
         "runs": 2,
         "clean": 1,
+        "features": {"project": 1, "review": 2},
         "faults": {"disk full": 1, "kill -9": 3},
         "unclean": [{"seed": 2, "violations": ["a is lost", "b is lost"]}],
     }

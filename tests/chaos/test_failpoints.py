@@ -24,9 +24,11 @@ from tests.chaos.fault_plan import (
     PREDICTION_FAILPOINTS,
     PROJECT_FAILPOINTS,
     QUALITY_FAILPOINTS,
+    REASSIGN_FAILPOINTS,
     RELEASE_FAILPOINTS,
     FaultPlan,
     FaultyUpload,
+    Quality,
     WorkerFault,
 )
 
@@ -34,20 +36,24 @@ pytestmark = pytest.mark.timeout(900)  # longer than a run that never comes to r
 
 LABELYARD = Path(failpoints.__file__).parent
 NO_FAULTS = FaultPlan(
-    seed=0, uploads=tuple(FaultyUpload(f"{i}.jpg", i, 0.0, "once") for i in range(3)),
+    seed=0, uploads=tuple(FaultyUpload(f"a/{i}.jpg", i, 0.0, "once") for i in range(3)),
     max_objects=2, segment_size=0, lease_seconds=10.0, watchers=1, fault_seconds=60.0,
 )  # fmt: skip
 HALF_THE_FRAMES = {"cvat_faults": ({"on": DATA, "short": 0.5, "times": 2},)}
 STALE_EXPORT = {"stale_export": True, "cvat_faults": (DELAYED_EXPORT,)}
-DELETION = FaultyUpload("2.jpg", None, 0.0, "once", once_registered=True)
-NO_IMAGE = {"uploads": (FaultyUpload("0.jpg", -1, 0.0, "once"),)}
+DELETION = FaultyUpload("a/2.jpg", None, 0.0, "once", once_registered=True)
+NO_IMAGE = {"uploads": (FaultyUpload("a/0.jpg", -1, 0.0, "once"),)}
 _TRIES = 3
 """Some failpoints need a creation that takes effect between two requests; on a busy machine a run may miss that."""
 LATE_CREATION = (
     {"on": CREATE, "delay": 1.3, "times": 1},
     {"on": "DELETE /api/v1/tasks/*", "delay": 0.8, "times": 1},  # the batch ends only after that creation
 )
+REPLICAS = {"quality": Quality(truth=1, replicas=2)}
 REACHED_BY: Mapping[str, Mapping[str, Any]] = {
+    **{name: {"predictions": {"a": "good"}} for name in PREDICTION_FAILPOINTS},
+    **dict.fromkeys(QUALITY_FAILPOINTS, REPLICAS),
+    "preannotate_task.skipped": {"predictions": {"a": "missing"}},
     "register_objects.deletions_written": {"uploads": (*NO_FAULTS.uploads, DELETION)},
     "watcher.dead_lettered": {"unreadable_message": True},
     "publish_events.republished": {"event_faults": ("lost", "lost")},
@@ -73,15 +79,16 @@ REACHED_BY: Mapping[str, Mapping[str, Any]] = {
 }
 """The events that lead to a failpoint which an undisturbed batch does not pass."""
 
-OF_BATCHES = [
-    name
-    for name in failpoints.FAILPOINTS
-    if name not in (*RELEASE_FAILPOINTS, *QUALITY_FAILPOINTS, *PREDICTION_FAILPOINTS)
-]
-"""Those of a release, of quality control and of predictions are in tests/integration/pipeline."""
+OF_BATCHES = [name for name in failpoints.FAILPOINTS if name not in (*RELEASE_FAILPOINTS, *REASSIGN_FAILPOINTS)]
+"""Those of a release and of a reassignment are in tests/integration."""
 
-NEVER_WITH_CVAT_1 = {*PROJECT_FAILPOINTS, "review_jobs.issue_written", "review_jobs.issue_resolved"}
-"""1.0.0 has neither projects nor issues."""
+NEVER_WITH_CVAT_1 = {
+    *PROJECT_FAILPOINTS,
+    *QUALITY_FAILPOINTS,
+    "review_jobs.issue_written",
+    "review_jobs.issue_resolved",
+}
+"""1.0.0 has neither projects nor quality control nor issues."""
 NEVER_WITH_CVAT_2 = {"export_annotations.marker_created", "export_annotations.marker_deleted"}
 """Failpoints of the writes that invalidate 1.0.0's cached exports. The exports of 2.x are never stale."""
 

@@ -7,7 +7,7 @@ import pytest
 from tests.chaos.__main__ import fresh_seed, repeat_command
 from tests.chaos.environment import Environment
 from tests.chaos.fast_runs import run_plan
-from tests.chaos.fault_plan import step_fault_plan
+from tests.chaos.step_plan import step_fault_plan
 
 pytestmark = pytest.mark.timeout(900)  # longer than a run that never comes to rest, which reports why
 

@@ -1,4 +1,7 @@
-"""Uploads: files are put into the bucket and notified once, twice, late or not at all; the ledger is locked."""
+"""Uploads: files are put into the bucket and notified once, twice, late or not at all; the ledger is locked.
+
+Predictions are there before the images: people with a model write them first.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from sqlalchemy import create_engine, select
 from sqlalchemy.exc import DBAPIError
 
+from labelyard.domain.objects import base_name
+from labelyard.domain.preannotation import BESIDE_NAME
 from labelyard.ledger.tables import Object
+from tests.chaos.boxes import prediction_file
 from tests.chaos.fault_plan import FaultyUpload
 from tests.chaos.scenario import Scenario
 from tests.support.pictures import picture
@@ -45,6 +51,8 @@ class Uploads:
         self._uploads = list(scenario.plan.uploads)
         self._late_notifications: list[tuple[float, str, str]] = []
         self._locks = list(scenario.plan.ledger_locks)
+        for folder, state in (scenario.plan.predictions or {}).items():
+            self._upload_predictions(folder, state)
         if scenario.plan.unreadable_message:
             scenario.sqs.send_message(QueueUrl=scenario.queue_url, MessageBody="{ nobody can read this")
             scenario.fault_counts["notification unreadable"] += 1
@@ -101,6 +109,16 @@ class Uploads:
         if upload.notification != "once":
             fault = "repeated" if upload.notification == "twice" else upload.notification
             scenario.fault_counts[f"notification {fault}"] += 1
+
+    def _upload_predictions(self, folder: str, state: str) -> None:
+        """Put the file with the predictions for the images of a folder beside them, before the first of them."""
+        scenario, key = self._scenario, self._scenario.key(f"{folder}/{BESIDE_NAME}")
+        if state == "missing":
+            return
+        names = {base_name(upload.key) for upload in scenario.plan.uploads if upload.key.startswith(f"{folder}/")}
+        body = prediction_file(sorted(names)) if state == "good" else b"<html>the model is away</html>"
+        scenario.s3.put_object(Bucket=scenario.bucket, Key=key, Body=body)
+        self._notify(key, "ObjectCreated:Put")
 
     def _notify(self, key: str, event: str) -> None:
         record = {

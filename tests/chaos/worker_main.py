@@ -15,9 +15,11 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache, partial
 from multiprocessing.connection import Connection
 from typing import Self
 
@@ -35,15 +37,20 @@ from labelyard.errors import LabelyardError
 from labelyard.ledger import Ledger, engine, migration
 from labelyard.orchestration.events_over_rest import PrefectEvents
 from labelyard.pipeline.acquire_batch import acquire_batch
+from labelyard.pipeline.check_quality import check_quality
 from labelyard.pipeline.collect_finished import collect
+from labelyard.pipeline.collect_reported import collect_reported_tasks
 from labelyard.pipeline.export_annotations import export_annotations
 from labelyard.pipeline.handle_notifications import PipelineHandler
 from labelyard.pipeline.publish_events import publish_events
 from labelyard.pipeline.sweep import sweep
-from labelyard.server_settings import StoreSettings
+from labelyard.server_settings import StoreSettings, webhook_secrets
 from labelyard.settings import Settings
+from labelyard.sources.cvat_deliveries import CvatDeliveries
 from labelyard.sources.queues.sqs import SqsQueue
+from labelyard.sources.reported_tasks import ReportedTasks
 from labelyard.sources.watcher import Watcher
+from labelyard.sources.webhook import Webhook, serve
 from labelyard.storage.store import Store
 from tests.support.workspace import ingest_steps
 
@@ -62,6 +69,8 @@ class WorkerCommand:
     epoch: float
     name: str = ""
     batch: str = ""
+    port: int = 0
+    """Where a watcher listens for CVAT's webhook, if the settings have one."""
     failpoint: str | None = None
     stop_at_failpoint: bool = False
     """Stop at the failpoint, as on a machine that swaps or sleeps, until SIGCONT; otherwise end there."""
@@ -102,8 +111,15 @@ class ContextWithClient(Context):
         context.cvat_client = cvat
         return context
 
-    def cvat(self, name: str) -> Cvat:  # noqa: ARG002 - there is one server
-        return self.cvat_client
+    def cvat(self, name: str) -> Cvat:
+        organization = self.settings.cvat_named(name).organization  # of the one server
+        return _in_organization(self.cvat_client, organization) if organization else self.cvat_client
+
+
+@cache
+def _in_organization(cvat: Cvat, organization: str) -> Cvat:
+    """Return a client of the organization; it asks the server once for its version."""
+    return cvat.in_organization(organization)
 
 
 class Clients:
@@ -168,10 +184,24 @@ def _watch(context: Context, command: WorkerCommand, clients: Clients, connectio
     queue.url = command.queue_url
     watch = Watcher(PipelineHandler(context, PrefectEvents(context.settings)), queue, wait_seconds=1)
     loop = threading.Thread(target=watch.run, daemon=True)
-    loop.start()
-    connection.recv()
-    watch.stop()
-    loop.join()
+    with _collecting_reported(context, watch, command.port):
+        loop.start()
+        connection.recv()
+        watch.stop()
+        loop.join()
+
+
+@contextmanager
+def _collecting_reported(context: Context, watch: Watcher, port: int) -> Iterator[None]:
+    """Serve the endpoint of CVAT's webhook, if the settings have one, as `labelyard watch` does."""
+    secrets = webhook_secrets(context.settings.cvat)
+    if not secrets:
+        yield
+        return
+    reported = ReportedTasks(partial(collect_reported_tasks, context), watch.tick_soon)
+    webhook = Webhook(None, watch.health, None, CvatDeliveries(secrets, reported.report))
+    with reported.running(), serve(webhook, "127.0.0.1", port):
+        yield
 
 
 def _ingest(context: Context, batch: str) -> None:
@@ -191,6 +221,7 @@ def _sweep(context: Context, _batch: str) -> None:
 def _collect(context: Context, _batch: str) -> None:
     collect(context)
     publish_events(context, PrefectEvents(context.settings))
+    check_quality(context)
 
 
 _RUNS: dict[str, Callable[[Context, str], None]] = {

@@ -1,4 +1,4 @@
-"""Ingesting a batch in a process of its own, which may end at a failpoint as after kill -9."""
+"""A step in a process of its own, which may end at a failpoint as after kill -9."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 from labelyard.context import open_context
+from labelyard.operations.reassign import reassign
 from labelyard.pipeline.acquire_batch import acquire_batch
 from tests.support.paths import ROOT
 from tests.support.workspace import FIRST, Workspace, ingest_steps
@@ -14,6 +15,15 @@ from tests.support.workspace import FIRST, Workspace, ingest_steps
 
 def ingest_in_own_process(workspace: Workspace, failpoint: str | None = None) -> int:
     """Ingest the first batch with the settings of a workspace; return the exit status."""
+    return _run(workspace, "ingest", failpoint=failpoint)
+
+
+def reassign_in_own_process(workspace: Workspace, person: str, failpoint: str | None = None) -> int:
+    """Give the work of a person to others with the settings of a workspace; return the exit status."""
+    return _run(workspace, "reassign", person, failpoint=failpoint)
+
+
+def _run(workspace: Workspace, *arguments: str, failpoint: str | None) -> int:
     settings = workspace.context.settings
     secret, cvat = settings.store.secret_access_key, settings.cvat["default"]
     environment = {
@@ -31,10 +41,14 @@ def ingest_in_own_process(workspace: Workspace, failpoint: str | None = None) ->
         "LABELYARD_POLL_SECONDS": "0.02",
         **({"LABELYARD_FAILPOINT": failpoint} if failpoint else {}),
     }
-    command = [sys.executable, "-m", "tests.support.own_process"]
+    command = [sys.executable, "-m", "tests.support.own_process", *arguments]
     return subprocess.run(command, env=environment, cwd=ROOT, check=False, timeout=120).returncode
 
 
 if __name__ == "__main__":
-    with open_context() as context, acquire_batch(context, FIRST) as lease:
-        ingest_steps(lease)
+    with open_context() as context:
+        if sys.argv[1] == "reassign":
+            reassign(context, sys.argv[2])
+        else:
+            with acquire_batch(context, FIRST) as lease:
+                ingest_steps(lease)

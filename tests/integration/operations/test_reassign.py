@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import pytest
 
+from labelyard import failpoints
 from labelyard.domain.tasks import Job, JobKind
 from labelyard.errors import LabelyardError
+from labelyard.ledger import batches, quality
 from labelyard.operations.apply import carry_out
 from labelyard.operations.plan import survey_tasks
 from labelyard.operations.reassign import reassign
 from labelyard.pipeline.collect_finished import collect
 from tests.support.cvat_families import V1, V2, each_cvat
+from tests.support.own_process import reassign_in_own_process
 from tests.support.pictures import picture
-from tests.support.workspace import Workspace, draw_and_complete, finish_jobs, ingest
+from tests.support.workspace import FIRST, Workspace, draw_and_complete, finish_jobs, ingest
 
 on_cvat_2 = pytest.mark.parametrize("cvat_version", [V2])
 
@@ -68,8 +71,8 @@ def test_reviews_go_to_another_reviewer_and_never_to_the_annotator(workspace: Wo
 
 @on_cvat_2
 def test_replicas_and_ground_truth_go_to_others_and_nobody_gets_two_replicas_of_a_job(workspace: Workspace) -> None:
-    quality = {"replicas": 2, "ground_truth": {"frames": 1, "annotator": "bob"}}
-    begin(workspace, annotators=["ann", "bob", "root"], quality=quality)
+    section = {"replicas": 2, "ground_truth": {"frames": 1, "annotator": "bob"}}
+    begin(workspace, annotators=["ann", "bob", "root"], quality=section)
     assert who(workspace, *quality_jobs(workspace, JobKind.REPLICA)) == ["ann", "bob"]
     reassign(workspace.context, "ann").require_complete()
     assert who(workspace, *quality_jobs(workspace, JobKind.REPLICA)) == ["root", "bob"]
@@ -83,10 +86,26 @@ def test_replicas_and_ground_truth_go_to_others_and_nobody_gets_two_replicas_of_
     assert who(workspace, *quality_jobs(workspace, JobKind.GROUND_TRUTH)) == ["ann"]
 
 
+@pytest.mark.slow
+@on_cvat_2
+@pytest.mark.parametrize("at", ["replaced", "sent"])
+def test_a_reassignment_that_was_killed_is_completed_by_the_next_one(workspace: Workspace, at: str) -> None:
+    begin(workspace, annotators=["ann", "bob", "root"], quality={"replicas": 2})
+    assert reassign_in_own_process(workspace, "ann", f"assign_quality_jobs.{at}") == failpoints.EXIT_STATUS
+    with workspace.context.ledger.transaction() as tx:
+        batches.get(tx, FIRST).leased_until = tx.now  # the lease of the dead process has expired
+    reassign(workspace.context, "ann")
+    replicas = quality_jobs(workspace, JobKind.REPLICA)
+    assert who(workspace, *replicas) == ["root", "bob"]
+    with workspace.context.ledger.read_only() as tx:
+        rows = {row.server_id: row.chosen_assignee for row in quality.of_batch(tx, FIRST)}
+    assert [rows[one.id] for one in replicas] == ["root", "bob"]
+
+
 @on_cvat_2
 def test_apply_moves_the_replicas_and_the_ground_truth_of_people_who_are_gone(workspace: Workspace) -> None:
-    quality = {"replicas": 2, "ground_truth": {"frames": 1, "annotator": "bob"}}
-    begin(workspace, annotators=["ann", "bob"], quality=quality)
+    section = {"replicas": 2, "ground_truth": {"frames": 1, "annotator": "bob"}}
+    begin(workspace, annotators=["ann", "bob"], quality=section)
     assert survey_tasks(workspace.context) == []
     workspace.apply(
         annotators=["ann", "root"], quality={"replicas": 2, "ground_truth": {"frames": 1, "annotator": "root"}}

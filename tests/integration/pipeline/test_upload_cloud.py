@@ -11,7 +11,9 @@ from labelyard.operations.doctor.cvat import checks
 from labelyard.pipeline.cloud_storage import cloud_storage
 from labelyard.server_settings import CloudSettings
 from tests.support.cvat_families import V2
+from tests.support.emulator import StoreServer
 from tests.support.pictures import picture
+from tests.support.refusing_store import refusing
 from tests.support.workspace import Workspace, complete_and_export, ingest
 
 
@@ -114,6 +116,23 @@ def test_a_missing_image_is_quarantined_before_the_upload_and_a_broken_one_after
     [deleted], [broken] = cloud.objects("0.jpg"), cloud.objects("broken.jpg")
     assert "deleted or overwritten" in (deleted.quarantine_reason or "")
     assert "CVAT could not read it" in (broken.quarantine_reason or "")
+
+
+def test_an_image_that_cvat_alone_cannot_read_for_a_while_is_not_quarantined(
+    cloud: Workspace, store_server: StoreServer
+) -> None:
+    cloud.put("0.jpg")
+    cloud.close_batch()
+    with refusing(store_server.url) as store:
+        choose(cloud, credentials="store", endpoint_url=store.url)
+        store.keys["in/0.jpg"] = (503, "SlowDown", "Please reduce your request rate")
+        for _ in range(2):
+            with pytest.raises(TaskDiscarded, match=r"The file 'in/0\.jpg' not found"):
+                ingest(cloud)
+            cloud.retry()
+        store.keys.clear()
+        ingest(cloud)
+    assert cloud.frames() == ["in/0.jpg"]
 
 
 def test_with_inspection_damage_is_found_that_cvat_does_not_see(cloud: Workspace) -> None:

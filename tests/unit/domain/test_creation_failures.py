@@ -18,10 +18,13 @@ _names = st.from_regex(r"[a-z0-9][a-z0-9 _().é-]{0,20}\.(jpg|png)", fullmatch=T
         ("Failed to download http://127.0.0.1:8991/nope.jpg; HTTP error 404", "nope.jpg"),
         ("Exception: Failed to download http://s3/left%20one%2B1.jpg?X-Amz-Date=1. 403 - Forbidden", "left one+1.jpg"),
         ("Exception: Invalid URL: http://s3/in/a.jpg. timed out", "a.jpg"),
+        ("exceptions.NotFound: The file 'in/it's.jpg' not found on the cloud storage 'b'", "in/it's.jpg"),
+        ("PermissionDenied: Access to the file 'in/1.jpg' on the 'b' cloud storage is denied", "in/1.jpg"),
+        ('EndpointConnectionError: Could not connect to the endpoint URL: "http://s3/b/in/1.jpg"', "1.jpg"),
         ("OSError: cannot identify image file '/data/a.jpg'", None),
     ],
 )
-def test_a_failed_download_is_recognised_with_the_name_at_the_end_of_its_url(message: str, name: str | None) -> None:
+def test_what_could_not_be_read_from_the_store_is_recognised_with_its_name(message: str, name: str | None) -> None:
     assert failed_download(message) == name
 
 
@@ -34,6 +37,8 @@ def test_a_failed_download_is_recognised_with_the_name_at_the_end_of_its_url(mes
         ("image file is truncated (12 bytes not processed)", ["1.jpg"], None),
         ("OSError: [Errno 28] No space left on device: '/data/raw/1.jpg'", ["1.jpg"], None),
         ("Exception: Failed to download http://s3/1.jpg. 403 - Forbidden", ["1.jpg"], None),
+        ("NotFound: The file 'in/1.jpg' not found on the cloud storage 'b'", ["in/1.jpg"], None),
+        ('ReadTimeoutError: Read timeout on endpoint URL: "http://s3/b/in/1.jpg"', ["in/1.jpg"], None),
         ("Work-horse process was terminated unexpectedly (waitpid returned 9)", ["9"], None),
     ],
 )
