@@ -17,9 +17,9 @@ $(STAMP): requirements.lock pyproject.toml
 demo: $(STAMP)   ## Run the whole job on this machine: make demo ARGS='--keep'
 	$(BIN)/labelyard demo $(ARGS)
 
-# Three test processes on any machine: each starts its own PostgreSQL and object store, and waits for them half of the
+# Four test processes on any machine: each starts its own PostgreSQL and object store, and waits for them half of the
 # time. Byte code is kept even if the environment forbids it, because the tests start hundreds of Python processes.
-PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 test: $(STAMP)   ## The quick tests, to run before each commit: make test ARGS='-k ledger'
 	$(PYTEST) -p tests.support.scheduling -m 'not slow' --hypothesis-profile quick $(ARGS)

@@ -85,7 +85,7 @@ def test_a_faulty_job_goes_back_with_the_reasons_and_to_a_reviewer_once_it_is_re
         assert said in batch_markdown(tx, FIRST, PageLinks("", {}), UTC)[0]
     assert list(review_lines(read_figures(workspace.context.ledger), str)) == [
         "street-00001: 0 of 1 jobs accepted, 1 back with their annotators",
-        "sent back by the check in two weeks: ann 1",
+        *(f"sent back by the check {period}: ann 1" for period in ("today", "this week", "in two weeks")),
     ]
     assert collect(workspace.context).changed == (), "it is sent back once"
 
