@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import stamina
 
 from cvat_sandbox import Serving
 from labelyard.context import open_context
@@ -34,3 +35,10 @@ def workspace(tmp_path: Path, store_server: StoreServer, sandbox: Serving) -> It
         workspace = Workspace(context, store_server.new_bucket(), store_server.boto("s3"), sandbox)
         workspace.apply()
         yield workspace
+
+
+@pytest.fixture
+def fast_retries() -> Iterator[None]:
+    """Requests to a server that is away are sent as often as always, without the waits between."""
+    with stamina.set_testing(True, attempts=100, cap=True):
+        yield

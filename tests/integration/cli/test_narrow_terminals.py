@@ -24,7 +24,7 @@ Call = Callable[..., Result]
 ADVICE = f"labelyard retry {FIRST} after the administrator of cvat.example.com has renewed its certificate"
 
 
-@pytest.fixture(params=[60, 80])
+@pytest.fixture(params=[60, pytest.param(80, marks=pytest.mark.slow)])
 def columns(request: pytest.FixtureRequest) -> int:
     width: int = request.param
     return width

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-import stamina
 
 from cvat_sandbox import Serving, serve
 from labelyard.cvat import Cvat, connect
@@ -15,11 +14,8 @@ from tests.support.upload_files import upload_file
 
 
 @pytest.fixture(autouse=True)
-def fast_retries() -> Iterator[None]:
-    """Retry as often as in production, without the waits."""
-    stamina.set_testing(True, attempts=4)
-    yield
-    stamina.set_testing(False)
+def no_waits(fast_retries: None) -> None:
+    """No test here waits between two attempts."""
 
 
 @pytest.fixture(scope="module")

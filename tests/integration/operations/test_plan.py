@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+import pytest
 from sqlalchemy import func, select
 
 from labelyard.domain.plan import Action, Difference, Sign, Topic, diff
@@ -130,6 +131,7 @@ def test_apply_carries_out_the_plan_until_nothing_but_notes_are_left(
     assert len(workspace.objects("2.jpg")) == 1
 
 
+@pytest.mark.usefixtures("fast_retries")
 def test_a_server_that_is_away_stops_only_its_part(workspace: Workspace, nowhere: str) -> None:
     workspace.put("1.jpg")
     workspace.context.settings.cvat["default"] = workspace.context.settings.cvat["default"].model_copy(

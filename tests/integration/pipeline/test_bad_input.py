@@ -117,6 +117,7 @@ def test_after_a_wrong_password_the_batch_waits_until_it_is_corrected(workspace:
     assert workspace.line().state == "assigned"
 
 
+@pytest.mark.usefixtures("fast_retries")
 def test_an_unreachable_store_loses_nothing(workspace: Workspace) -> None:
     workspace.put("1.jpg")
     workspace.close_batch()

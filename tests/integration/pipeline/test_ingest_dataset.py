@@ -63,6 +63,7 @@ def test_a_paused_dataset_closes_its_batches_and_sends_them_later(workspace: Wor
     assert prefect.batches == ["street-00001"]
 
 
+@pytest.mark.usefixtures("fast_retries")
 def test_while_the_store_is_away_nothing_is_closed_and_the_next_attempt_sends_all(workspace: Workspace) -> None:
     workspace.put("1.jpg")
     sweep_sources(workspace.context)

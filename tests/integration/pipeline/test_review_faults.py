@@ -151,7 +151,7 @@ def die() -> None:
 
 
 @on_cvat_2
-@pytest.mark.parametrize("repaired", [False, True])
+@pytest.mark.parametrize("repaired", [pytest.param(False, marks=pytest.mark.slow), True])
 @pytest.mark.parametrize("point", ["decided", "issue_written", "sent", "recorded"])
 def test_a_look_that_dies_while_a_job_goes_back_is_continued_by_the_next_one(
     workspace: Workspace, at_failpoint: AtFailpoint, point: str, repaired: bool

@@ -21,6 +21,8 @@ from labelyard.storage.store import Store
 from tests.support.pictures import picture
 from tests.support.workspace import Workspace, ingest
 
+pytestmark = pytest.mark.usefixtures("fast_retries")
+
 NOWHERE = StoreSettings(
     endpoint_url="http://127.0.0.1:1", region="x", access_key_id="x", secret_access_key=SecretStr("x")
 )

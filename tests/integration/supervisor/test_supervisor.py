@@ -277,7 +277,7 @@ def test_ctrl_c_during_start_up_ends_what_was_started(
 
 
 @pytest.mark.parametrize(
-    "after", [0.0, 0.06, 0.2, *(pytest.param(after, marks=pytest.mark.slow) for after in (0.01, 0.03, 0.1, 0.15))]
+    "after", [0.06, *(pytest.param(after, marks=pytest.mark.slow) for after in (0.0, 0.01, 0.03, 0.1, 0.15, 0.2))]
 )
 def test_after_a_signal_at_any_moment_no_process_remains(
     supervise: Callable[..., subprocess.Popen[str]], tmp_path: Path, after: float
