@@ -25,7 +25,7 @@ def main() -> None:
     mpl.rcParams.update({"svg.hashsalt": "labelyard", "font.size": 9, "axes.spines.top": False})
     panels = [(name, draw) for name, draw in PANELS.items() if _file(name).exists()]
     rows = -(-len(panels) // _COLUMNS)
-    figure, axes = plt.subplots(rows, _COLUMNS, figsize=(9, 2.2 * rows), layout="constrained", squeeze=False)
+    figure, axes = plt.subplots(rows, _COLUMNS, figsize=(10.5, 2.2 * rows), layout="constrained", squeeze=False)
     for panel in axes.flat[len(panels) :]:
         panel.set_axis_off()
     for panel, (name, draw) in zip(axes.flat, panels, strict=False):
