@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlencode
 from labelyard.cvat.decoding import decode_user, decode_user_id
 from labelyard.cvat.error_responses import one_line
 from labelyard.domain.labels import Label
-from labelyard.domain.quality import JobQuality, QualityReport
+from labelyard.domain.quality import Quality, QualityReport
 from labelyard.domain.tasks import (
     AccessToken,
     CloudCredentials,
@@ -179,6 +179,6 @@ def decode_quality_report(report_id: int, found: Sequence[Any]) -> QualityReport
     return QualityReport(report_id, _job_quality(own["summary"]), compared)
 
 
-def _job_quality(summary: Any) -> JobQuality:
+def _job_quality(summary: Any) -> Quality:
     accuracy, precision, recall = (float(summary[name]) for name in ("accuracy", "precision", "recall"))
-    return JobQuality(int(summary["frame_count"]), accuracy, precision, recall, int(summary["conflict_count"]))
+    return Quality(int(summary["frame_count"]), accuracy, precision, recall, int(summary["conflict_count"]))

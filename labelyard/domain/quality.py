@@ -81,7 +81,7 @@ def other_annotator(
 
 
 @dataclass(frozen=True, slots=True)
-class JobQuality:
+class Quality:
     """How well the annotations of a job, or of a task, agree with the ground truth; shares are from 0 to 1."""
 
     frames: int
@@ -92,7 +92,7 @@ class JobQuality:
     conflicts: int
 
     @classmethod
-    def of(cls, figures: Mapping[str, Any]) -> JobQuality:
+    def of(cls, figures: Mapping[str, Any]) -> Quality:
         """Return what the ledger stores."""
         return cls(**{name: figures[name] for name in cls.__slots__})
 
@@ -102,5 +102,5 @@ class QualityReport:
     """A quality report of CVAT on a task: in all, and by the id of each job of which frames were compared."""
 
     id: int
-    task: JobQuality
-    jobs: Mapping[int, JobQuality]
+    task: Quality
+    jobs: Mapping[int, Quality]

@@ -52,6 +52,6 @@ class QualityReport(Table):
     server_id: Mapped[int | None]
     """The report's id in CVAT."""
     figures: Mapped[dict[str, Any] | None]
-    """`task`: a `domain.quality.JobQuality`; `jobs`: one for each job, by its id."""
+    """`task`: a `domain.quality.Quality`; `jobs`: one for each job, by its id."""
     error: Mapped[str | None]
     """Why CVAT could not make the last one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from labelyard.domain.quality import JobQuality
+from labelyard.domain.quality import Quality
 from labelyard.domain.tasks import JobKind
 from labelyard.ledger import jobs, quality
 from labelyard.ledger.database import Transaction
@@ -39,14 +39,14 @@ def _report(report: QualityReport | None, people: dict[int, str | None], task_ur
     if report.figures is None:
         waits = "CVAT compares once the ground-truth job is completed and accepted, and the batch is labelled."
         return failed or waits
-    jobs_of = {int(job): JobQuality.of(found) for job, found in report.figures["jobs"].items()}
+    jobs_of = {int(job): Quality.of(found) for job, found in report.figures["jobs"].items()}
     lines = [_line(job_link(job, task_url), people.get(job), found) for job, found in sorted(jobs_of.items())]
-    total = _line("all", "", JobQuality.of(report.figures["task"]))
+    total = _line("all", "", Quality.of(report.figures["task"]))
     outdated = "The work has changed since this report." if report.made_for != report.work_updated else ""
     return "\n\n".join(filter(None, (table(_FIGURES, [*lines, total]), outdated, failed)))
 
 
-def _line(job: str, person: str | None, found: JobQuality) -> tuple[str, ...]:
+def _line(job: str, person: str | None, found: Quality) -> tuple[str, ...]:
     shares = (f"{share:.1%}" for share in (found.accuracy, found.precision, found.recall))
     who = "" if person == "" else code(person or "nobody")
     return job, who, str(found.frames), *shares, str(found.conflicts)

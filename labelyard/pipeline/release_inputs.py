@@ -13,6 +13,7 @@ import msgspec
 
 from labelyard.context import Context
 from labelyard.domain.objects import s3_url
+from labelyard.domain.quality import Quality
 from labelyard.domain.review import Phase
 from labelyard.errors import InputError
 from labelyard.formats.coco.parts import read_parts
@@ -23,7 +24,7 @@ from labelyard.ledger.tables import Batch, Export
 from labelyard.pipeline.release_files import fetch_file
 from labelyard.pipeline.release_images import ReleaseImages
 from labelyard.releases.passport import BatchFacts, JobFacts, Passport, PersonName
-from labelyard.releases.quality import BatchQuality, Compared, JobQuality
+from labelyard.releases.quality import BatchQuality, JobQuality
 from labelyard.releases.sources import SourceFile
 
 _REPAIR = "labelyard plan"
@@ -81,10 +82,11 @@ def _quality(facts: BatchFacts, report: QualityReport) -> BatchQuality:
     """Return CVAT's report on a batch; the annotators are those of its export."""
     figures, people = report.figures or {}, {job.id: job.assignee for job in facts.jobs}
     jobs = [
-        JobQuality(int(job), people.get(int(job)), Compared(**found)) for job, found in sorted(figures["jobs"].items())
+        JobQuality(job, people.get(job), found)
+        for job, found in sorted((int(name), Quality.of(found)) for name, found in figures["jobs"].items())
     ]
     is_current = report.made_for == report.work_updated and not report.error
-    return BatchQuality(facts.batch, facts.task_id, report.server_id, is_current, Compared(**figures["task"]), jobs)
+    return BatchQuality(facts.batch, facts.task_id, report.server_id, is_current, Quality.of(figures["task"]), jobs)
 
 
 def _read(

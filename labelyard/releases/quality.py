@@ -11,19 +11,10 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from labelyard.domain.quality import Quality
 from labelyard.errors import InputError
 from labelyard.releases.manifest import QUALITY
 from labelyard.releases.passport import PersonName
-
-
-class Compared(Struct, frozen=True):
-    """What was compared: `frames` with ground truth, honeypots too. Shares are from 0 to 1."""
-
-    frames: int
-    accuracy: float
-    precision: float
-    recall: float
-    conflicts: int
 
 
 class JobQuality(Struct, frozen=True):
@@ -31,7 +22,7 @@ class JobQuality(Struct, frozen=True):
 
     job: int
     annotator: PersonName | None
-    found: Compared
+    found: Quality
 
 
 class BatchQuality(Struct, frozen=True):
@@ -41,7 +32,7 @@ class BatchQuality(Struct, frozen=True):
     task_id: int
     report: int | None
     current: bool
-    found: Compared
+    found: Quality
     jobs: list[JobQuality]
 
 
@@ -67,11 +58,11 @@ def read_quality(folder: Path) -> Sequence[BatchQuality]:
         raise InputError(f"not the quality reports of a release: {error}", where=str(path)) from error
 
 
-def in_all(found: Sequence[Compared]) -> Compared:
+def in_all(found: Sequence[Quality]) -> Quality:
     """Return the figures of several jobs or tasks together: shares are weighted by frames."""
     frames = sum(one.frames for one in found)
     weights = [(one, one.frames / frames if frames else 1 / max(len(found), 1)) for one in found]
-    return Compared(
+    return Quality(
         frames,
         sum(one.accuracy * weight for one, weight in weights),
         sum(one.precision * weight for one, weight in weights),

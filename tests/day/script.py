@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from labelyard.domain.deadlines import Stage, stage_words
 from tests.day.answers import Answers, BatchAnswers, read_batch, read_operations
 from tests.day.rig import DATASETS, SLOW, Day, picture
 
@@ -150,4 +151,4 @@ def _got_message(day: Day, words: str) -> bool:
 
 
 def _alerted(day: Day) -> bool:
-    return _got_message(day, "not labelled yet")
+    return _got_message(day, stage_words(Stage.LABEL))

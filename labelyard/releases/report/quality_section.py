@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from labelyard.releases.quality import BatchQuality, Compared, in_all
+from labelyard.domain.quality import Quality
+from labelyard.releases.quality import BatchQuality, in_all
 from labelyard.releases.report.blocks import Block, Section, table
 from labelyard.releases.report.plots import MOST_BARS, plain_bars
 
@@ -28,7 +29,7 @@ def about_quality(batches: Sequence[BatchQuality]) -> Section | None:
 
 
 def _by_annotator(batches: Sequence[BatchQuality]) -> Iterator[Block]:
-    found: dict[str, list[Compared]] = {}
+    found: dict[str, list[Quality]] = {}
     for batch in batches:
         for job in batch.jobs:
             found.setdefault("nobody" if job.annotator is None else str(job.annotator), []).append(job.found)
@@ -52,6 +53,6 @@ def _by_batch(batches: Sequence[BatchQuality]) -> Block:
     return Block("Batches", text, table=table(("batch", "task in CVAT", *_FIGURES), rows), is_open=True)
 
 
-def _cells(one: Compared) -> tuple[int, str, str, str, int]:
+def _cells(one: Quality) -> tuple[int, str, str, str, int]:
     accuracy, precision, recall = (f"{100 * value:.1f} %" for value in (one.accuracy, one.precision, one.recall))
     return one.frames, accuracy, precision, recall, one.conflicts

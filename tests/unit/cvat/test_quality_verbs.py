@@ -7,7 +7,7 @@ import io
 import pytest
 
 from labelyard.cvat import DIALECTS
-from labelyard.domain.quality import JobQuality
+from labelyard.domain.quality import Quality
 from labelyard.domain.tasks import DataSpec, GroundTruth, UploadFile
 from labelyard.errors import CvatRefused, CvatUnreachable, UnclearAnswer
 from tests.support.dialect_stepping import json_response, play, recorded, recorded_polls
@@ -20,8 +20,8 @@ def test_a_report_has_figures_of_the_task_and_of_each_job_with_compared_frames()
     responses = [recorded(1206, V273), *recorded_polls(1207, V273), recorded(1208, V273)]
     report, requests, _ = play(DIALECTS["v2"].quality_report(83), responses)
     assert requests[0].json == {"task_id": 83}
-    assert (report.id, report.task) == (1, JobQuality(2, 1 / 3, 0.5, 0.5, 2))
-    assert report.jobs == {54: JobQuality(1, 1.0, 1.0, 1.0, 0), 55: JobQuality(1, 0.0, 0.0, 0.0, 2)}
+    assert (report.id, report.task) == (1, Quality(2, 1 / 3, 0.5, 0.5, 2))
+    assert report.jobs == {54: Quality(1, 1.0, 1.0, 1.0, 0), 55: Quality(1, 0.0, 0.0, 0.0, 2)}
 
 
 def test_a_report_before_the_ground_truth_is_accepted_is_refused_in_cvats_words() -> None:

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from labelyard.domain.quality import Quality
 from labelyard.errors import InputError
-from labelyard.releases.quality import BatchQuality, Compared, JobQuality, in_all, main_quality, read_quality
+from labelyard.releases.quality import BatchQuality, JobQuality, in_all, main_quality, read_quality
 from labelyard.releases.quality import write_quality as write
 from labelyard.releases.report.blocks import Bar
 from labelyard.releases.report.quality_section import about_quality
 
-LOW, HIGH = Compared(10, 0.5, 0.6, 0.7, 9), Compared(30, 0.9, 1.0, 0.9, 3)
+LOW, HIGH = Quality(10, 0.5, 0.6, 0.7, 9), Quality(30, 0.9, 1.0, 0.9, 3)
 BATCHES = [
     BatchQuality("street-00001", 7, 70, True, HIGH, [JobQuality(1, "ann", HIGH)]),
     BatchQuality("street-00002", 8, 80, False, LOW, [JobQuality(2, "bob", LOW), JobQuality(3, None, LOW)]),
@@ -32,8 +33,8 @@ def test_what_is_written_is_read_and_without_reports_there_is_no_file(tmp_path: 
 
 
 def test_shares_are_weighted_by_frames() -> None:
-    assert in_all([LOW, HIGH]) == Compared(40, pytest.approx(0.8), pytest.approx(0.9), pytest.approx(0.85), 12)
-    assert in_all([Compared(0, 1.0, 1.0, 1.0, 0)]).accuracy == 1.0, "nothing was compared"
+    assert in_all([LOW, HIGH]) == Quality(40, pytest.approx(0.8), pytest.approx(0.9), pytest.approx(0.85), 12)
+    assert in_all([Quality(0, 1.0, 1.0, 1.0, 0)]).accuracy == 1.0, "nothing was compared"
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"batches": [{"batch": 1}]}'])
