@@ -13,11 +13,12 @@ _HEADINGS = {
 _ABOUT = {
     Origin.LEDGER: """\
 Read at each scrape, with the functions that `labelyard status` uses: every process says the same. With several watchers
-and workers take one of them: `max without (instance, job) (…)`, never `sum`.""",
+and workers take one of them, by the labels of the table: `max by (dataset, state) (…)`, never `sum`. `max without
+(instance, job)` keeps the labels that Kubernetes adds (`pod`, `container`), so each process would count.""",
     Origin.HISTORY: """\
 What flow runs did. They may be processes of a few seconds, which nothing can scrape in time. So they are counted from
 the ledger's history by every process that is scraped, from its start on, and each counts all of it:
-`max without (instance, job) (rate(…[5m]))`.""",
+`max by (dataset) (rate(…[5m]))`; with `le` among the labels for a histogram.""",
     Origin.PROCESS: """\
 What this watcher or fast worker did itself: here `sum` is right for counters and `labelyard_worker_runs`; all watchers
 see the same queue and the same events. The flow runs of Prefect's own process worker are short processes; their

@@ -78,7 +78,10 @@ OLDEST_DEAD_LETTER = _ledger("oldest_dead_letter_seconds", "How long the oldest 
 UNPUBLISHED_EVENTS = _ledger("unpublished_events", "Events in the outbox that Prefect does not have yet.")
 OLDEST_EVENT = _ledger("oldest_unpublished_event_seconds", "How long the oldest of them waits, in seconds.")
 SERVER_UP = _ledger(
-    "server_up", "0 while a CVAT, object storage, the queue or Prefect is known to be unavailable.", "server"
+    "server_up",
+    "0 while a server is known to be unavailable: `CVAT NAME` with its name in the settings, `object storage`, `queue`,"
+    " `Prefect`.",
+    "server",
 )
 
 REGISTERED = _history("objects_registered", "Objects registered in a batch.", "dataset")
@@ -115,12 +118,14 @@ WORKER_RUNS = _process("worker_runs", Kind.GAUGE, "Flow runs that this worker ex
 CVAT_RESPONSES = _process(
     "cvat_responses_total",
     Kind.COUNTER,
-    "Responses of a CVAT by class (2xx, …; none: no response).",
+    "Responses of a CVAT (its address) by class (2xx, …; none: no response).",
     "server",
     "method",
     "status",
 )
-CVAT_SECONDS = _process("cvat_request_seconds", Kind.HISTOGRAM, "Length of requests to a CVAT, in seconds.", "server")
+CVAT_SECONDS = _process(
+    "cvat_request_seconds", Kind.HISTOGRAM, "Length of requests to a CVAT (its address), in seconds.", "server"
+)
 STORE_RESPONSES = _process(
     "store_responses_total",
     Kind.COUNTER,

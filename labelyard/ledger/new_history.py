@@ -38,16 +38,21 @@ class NewEntry:
 
 
 class NewHistory:
-    """Where the reading has come to. It begins with the entries after the first call of `read`."""
+    """Where the reading has come to. It begins with the entries after the first call of `read`.
+
+    Entries are read again until `advance` says that they are counted.
+    """
 
     def __init__(self) -> None:
         self._after: int | None = None
         self._seen: set[int] = set()
+        self._next: tuple[int, set[int]] | None = None
 
     def read(self, tx: Transaction) -> Sequence[NewEntry]:
-        """Return the entries that no earlier call has returned, oldest first."""
+        """Return the entries that came after those of the last `advance`, oldest first."""
+        self._next = None
         if self._after is None:
-            self._after = tx.scalar(select(func.max(History.id))) or 0
+            self._next = (tx.scalar(select(func.max(History.id))) or 0, set())
             return []
         columns = (History.id, History.at, History.dataset, History.batch_id, History.object_id, History.what)
         query = select(*columns).where(History.id > self._after).order_by(History.id).limit(_MOST)
@@ -57,15 +62,15 @@ class NewHistory:
             for number, at, dataset, batch, obj, what in rows
             if number not in self._seen
         ]
-        self._settle([(row.id, row.at) for row in rows], tx.now - _SETTLED)
+        settled = tx.now - _SETTLED
+        young = next((n for n, row in enumerate(rows) if row.at >= settled), len(rows))
+        self._next = (rows[young - 1].id if young else self._after, {row.id for row in rows[young:]})
         return entries
 
-    def _settle(self, rows: Sequence[tuple[int, datetime]], settled: datetime) -> None:
-        assert self._after is not None, "the first call has set it"
-        young = next((n for n, (_, at) in enumerate(rows) if at >= settled), len(rows))
-        if young:
-            self._after = rows[young - 1][0]
-        self._seen = {number for number, _ in rows[young:]}
+    def advance(self) -> None:
+        """Go on after the entries of the last `read`; nothing if it failed."""
+        if self._next is not None:
+            (self._after, self._seen), self._next = self._next, None
 
 
 def states_of(tx: Transaction, batches: Collection[str]) -> Sequence[Reached]:

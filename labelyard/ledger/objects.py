@@ -216,9 +216,9 @@ def _reappeared(tx: Transaction, spec: DatasetSpec, found: Sequence[StoredObject
         *with_any_key((obj.bucket, obj.key) for obj in found),
         Object.deleted_at.is_not(None),
     )
-    for row in tx.scalars(deleted).all():
-        if row.stored.identity not in wanted:
-            continue
+    rows = [row for row in tx.scalars(deleted).all() if row.stored.identity in wanted]
+    _end_quarantines(tx, spec.name, rows)  # here, because those that stay quarantined are not registered again
+    for row in rows:
         row.deleted_at = None
         record(tx, "reappeared", "the same content was put again", obj=row)
         if row.upload_name is None and (row.quarantine_reason or "").startswith(MANUALLY):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from labelyard.config import Deletions
 from labelyard.context import Context
 from labelyard.domain.objects import parse_address
 from labelyard.domain.quarantine import MANUALLY
@@ -50,14 +51,17 @@ def quarantine(context: Context, address: str, why: str) -> Object:
 def restore(context: Context, address: str) -> Object:
     """Restore an object: into the exports of the task that has it, else into its dataset's open batch.
 
-    Raises NotFound if no content of it is quarantined or in a cancelled batch.
+    Raises NotFound if no content of it is quarantined or in a cancelled batch, or only one that the bucket has no more.
     """
     with context.ledger.transaction() as tx:
         rows = of_address(tx, address, lock=True)
         left_out = [row for row in rows if row.quarantine_reason is not None or _is_cancelled(_batch(tx, row))]
         if not left_out:
             raise NotFound("no content of it is quarantined", where=address, next_step=f"labelyard why {address}")
-        row = left_out[-1]
+        in_bucket = [row for row in left_out if _can_be_restored(tx, row, rows)]
+        if not in_bucket:
+            raise _not_in_bucket(left_out[-1], rows, address)
+        row = in_bucket[-1]
         batch = _batch(tx, row)
         row.quarantine_reason = row.refused_at = None
         record(tx, "restored", "manually", obj=row)
@@ -112,6 +116,34 @@ def retire(context: Context, dataset: str) -> None:
         row = datasets.lock(tx, dataset)
         row.retired_at = tx.now
         record(tx, "retired", "manually", dataset=dataset)
+
+
+def _can_be_restored(tx: Transaction, row: Object, rows: Sequence[Object]) -> bool:
+    """Return whether a content is in the bucket, or a task has it and its dataset keeps the labels of deleted files."""
+    if row.deleted_at is None:
+        return True
+    is_in_task = row.upload_name is not None and not _is_cancelled(_batch(tx, row))
+    return is_in_task and not _newer(row, rows) and datasets.spec(tx, row.dataset).deletions is not Deletions.DROP
+
+
+def _not_in_bucket(row: Object, rows: Sequence[Object], address: str) -> NotFound:
+    if newer := _newer(row, rows):
+        return NotFound(
+            f"a newer content ({newer.etag}), registered at {newer.registered_at:%Y-%m-%d %H:%M:%S}, replaced the one"
+            f" that is left out ({row.etag})",
+            where=address,
+            next_step=f"`labelyard why {address}` shows both; to label the old one, put it into the bucket again",
+        )
+    return NotFound(
+        f"the bucket has it no more: deleted or overwritten at {row.deleted_at:%Y-%m-%d %H:%M:%S}",
+        where=address,
+        next_step=f"put it into the bucket again, then `labelyard why {address}`",
+    )
+
+
+def _newer(row: Object, rows: Sequence[Object]) -> Object | None:
+    """Return the content of the same file that the bucket has instead of a deleted one."""
+    return next((one for one in reversed(rows) if one.dataset == row.dataset and one.deleted_at is None), None)
 
 
 def _batch(tx: Transaction, row: Object) -> Batch | None:

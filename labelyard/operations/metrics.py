@@ -8,11 +8,12 @@ from threading import Lock
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
+from sqlalchemy.exc import SQLAlchemyError
 
 from labelyard import metrics
 from labelyard.domain.states import BatchState
 from labelyard.domain.step_durations import states_reached
-from labelyard.errors import LabelyardError
+from labelyard.errors import LabelyardError, redact
 from labelyard.ledger import Ledger, breakers
 from labelyard.ledger.leases import LEASE_EXPIRED
 from labelyard.ledger.measures import Measures, Unfinished, read_measures
@@ -35,9 +36,9 @@ _STATES = {state.value for state in BatchState}
 
 
 class Exporter:
-    """What answers a scrape. `of_process` yields the samples that this process alone knows."""
+    """What answers a scrape. Each part of `of_process` yields samples that this process alone knows."""
 
-    def __init__(self, ledger: Callable[[], Ledger], of_process: Callable[[], Iterable[Sample]]) -> None:
+    def __init__(self, ledger: Callable[[], Ledger], *of_process: Callable[[], Iterable[Sample]]) -> None:
         self._open, self._of_process = ledger, of_process
         self._ledger: Ledger | None = None
         self._history, self._lock = NewHistory(), Lock()
@@ -54,13 +55,22 @@ class Exporter:
         with self._lock:  # two scrapes at once would count the same entries
             measures = self._read()
             counted = generate_latest(self._registry)
-        gauges = _Families([*_of_ledger(measures), *self._of_process()])
+        gauges = _Families([*_of_ledger(measures), *self._samples_of_process()])
         return generate_latest(gauges) + counted + generate_latest(metrics.REGISTRY)
 
     def close(self) -> None:
         """Close the ledger."""
         if self._ledger is not None:
             self._ledger.close()
+
+    def _samples_of_process(self) -> Iterator[Sample]:
+        for part in self._of_process:
+            try:
+                samples = list(part())
+            except Exception as error:  # noqa: BLE001 - one part takes no other with it
+                _log.warning("some metrics of this process are missing: %s", error, exc_info=error)
+            else:
+                yield from samples
 
     def _read(self) -> Measures | None:
         try:
@@ -70,9 +80,10 @@ class Exporter:
                 reached = [one for one in entries if not one.of_object and one.batch and one.what in _STATES]
                 states = states_of(tx, {one.batch for one in reached if one.batch}) if reached else []
                 measures = read_measures(tx)
-        except LabelyardError as error:
-            _log.warning("the metrics of the ledger could not be read: %s", error)
+        except (LabelyardError, SQLAlchemyError) as error:  # also what the ledger does not translate
+            _log.warning("the metrics of the ledger could not be read: %s", redact(str(error)).partition("\n")[0])
             return None
+        self._history.advance()  # only now: after a failure the next scrape counts the same entries
         for entry in entries:
             self._count(entry)
         datasets = {one.batch: one.dataset for one in reached}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 
 from labelyard import metrics
-from labelyard.errors import PrefectUnreachable
+from labelyard.errors import PrefectUnreachable, SettingsError
 from labelyard.ledger import Ledger
 from labelyard.operations.event_lag import read_event_lag
 from labelyard.operations.metrics import Exporter, Sample
@@ -19,8 +19,8 @@ from labelyard.sources.watcher import Watcher
 def serving_watcher(settings: Settings, watcher: Watcher, health: Health) -> Iterator[str | None]:
     """Serve the watcher's probes and metrics; yield the address, None without a port. Raises SettingsError."""
     port = settings.metrics.watcher_port
-    of_process = lambda: [*of_watcher(watcher), *of_events(settings)]  # noqa: E731
-    with _serving(settings, port, "LABELYARD_METRICS__WATCHER_PORT", health, of_process) as address:
+    parts = (lambda: of_watcher(watcher), lambda: of_events(settings))
+    with _serving(settings, port, "LABELYARD_METRICS__WATCHER_PORT", health, *parts) as address:
         yield address
 
 
@@ -47,20 +47,20 @@ def of_watcher(watcher: Watcher) -> Iterator[Sample]:
 
 def of_events(settings: Settings) -> Iterator[Sample]:
     """Yield how many events wait in the Redis of Prefect's servers, nothing if it does not answer."""
-    with suppress(PrefectUnreachable):  # a missing metric says so, and `labelyard doctor` why
+    with suppress(PrefectUnreachable, SettingsError):  # a missing metric says so, and `labelyard doctor` why
         for consumer, waiting in read_event_lag(settings).items():
             yield metrics.EVENTS_WAITING, (consumer,), float(waiting)
 
 
 @contextmanager
 def _serving(
-    settings: Settings, port: int | None, variable: str, health: Health, of_process: Callable[[], Iterable[Sample]]
+    settings: Settings, port: int | None, variable: str, health: Health, *of_process: Callable[[], Iterable[Sample]]
 ) -> Iterator[str | None]:
     if port is None:
         yield None
         return
     with (
-        closing(Exporter(lambda: Ledger(settings.ledger), of_process)) as exporter,
+        closing(Exporter(lambda: Ledger(settings.ledger), *of_process)) as exporter,
         serve_metrics(health, exporter.text, settings.metrics.host, port, variable) as address,
     ):
         yield address

@@ -186,12 +186,21 @@ class Watcher:
 
     def _return_messages(self) -> None:
         """Make the messages that are not acknowledged visible to other receivers at once."""
-        messages = list(self._unacknowledged.values())
-        self._unacknowledged.clear()
-        if self._queue is not None and messages:
-            with suppress(StoreError):  # the queue delivers them again when their time is over
-                self._queue.extend(messages, 0)
-                _log.info("messages returned to the queue: %d", len(messages))
+        messages: list[QueueMessage] = []
+        with suppress(KeyError):  # one by one, because the receiver may add some meanwhile
+            while True:
+                messages.append(self._unacknowledged.popitem()[1])
+        if self._queue is None or not messages:
+            return
+        try:
+            skipped = self._queue.extend(messages, 0)
+        except StoreError as error:  # the queue delivers them again when their time is over
+            _log.warning("messages not returned to the queue (%d), it delivers them later: %s", len(messages), error)
+            return
+        _log.info("messages returned to the queue: %d", len(messages) - len(skipped))
+        if skipped:
+            reasons = ", ".join(sorted(set(skipped)))
+            _log.warning("messages not returned to the queue (%d): %s", len(skipped), reasons)
 
     def _tick(self) -> float:
         """Close and publish what is due; return the seconds until the next tick."""
@@ -278,8 +287,10 @@ class Watcher:
             self._heartbeat("receiver")
             if self._stopping.is_set():
                 continue  # `run` returns the messages
-            with suppress(StoreError):  # another receiver may then register the same, which changes nothing
+            try:
                 queue.extend(messages, _EXTEND_BY)
+            except StoreError as error:  # another receiver may then register the same, which changes nothing
+                _log.warning("messages not hidden from other receivers (%d): %s", len(messages), error)
         self._heartbeat("receiver")
         burst.result()
 

@@ -7,8 +7,16 @@ import re
 
 import pytest
 
-from labelyard.metrics import METRICS, Kind, Metric, count_cvat_response, count_store_response, status_class
-from labelyard.operations.metrics import Exporter
+from labelyard.metrics import (
+    METRICS,
+    WORKER_RUNS,
+    Kind,
+    Metric,
+    count_cvat_response,
+    count_store_response,
+    status_class,
+)
+from labelyard.operations.metrics import Exporter, Sample
 from tests.support.metric_values import no_ledger, values
 from tests.support.paths import ROOT
 
@@ -43,6 +51,8 @@ def test_the_dashboard_names_only_metrics_and_labels_that_exist() -> None:
         matched = re.findall(r"(\w+)=~?\"", expression)
         grouped = [name for names in re.findall(r"by \(([^)]*)\)", expression) for name in names.split(", ")]
         assert set(matched) | set(grouped) <= known, expression
+        # It keeps Kubernetes' labels (pod, container), so a sum of it counts each process.
+        assert "without" not in expression
 
 
 @pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
@@ -66,3 +76,11 @@ def test_without_a_ledger_the_metrics_of_the_process_remain() -> None:
     assert found("labelyard_ledger_up") == 0
     assert found("process_cpu_seconds_total") > 0
     assert found.names.isdisjoint({"labelyard_batches", "labelyard_dead_letters"})
+
+
+def test_a_part_that_fails_takes_no_other_with_it() -> None:
+    def failing() -> list[Sample]:
+        raise ValueError("a fault")
+
+    found = values(Exporter(no_ledger, failing, lambda: [(WORKER_RUNS, (), 2.0)]).text())
+    assert (found("labelyard_worker_runs"), found("labelyard_ledger_up")) == (2, 0)

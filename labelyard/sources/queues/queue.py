@@ -46,8 +46,11 @@ class Queue(Protocol):
     def acknowledge(self, messages: Sequence[QueueMessage]) -> None:
         """Delete messages from the queue; their content is committed."""
 
-    def extend(self, messages: Sequence[QueueMessage], seconds: int) -> None:
-        """Hide messages from other receivers for `seconds` from now; 0 returns them to the queue."""
+    def extend(self, messages: Sequence[QueueMessage], seconds: int) -> Sequence[str]:
+        """Hide messages from other receivers for `seconds` from now; 0 returns them to the queue.
+
+        Return the reason for each message that was skipped, as one that was redelivered or acknowledged.
+        """
 
     def depth(self) -> QueueDepth:
         """Return how many messages wait."""

@@ -20,7 +20,10 @@ MAX_PER_REQUEST = 10
 """Messages in one request: SQS's limit for receiving and deleting."""
 _CONCURRENT_REQUESTS = 4
 _MISSING = "`labelyard notifications DATASET --apply` creates the queue; LABELYARD_WATCH__QUEUE_URL names it"
-_DENIED = "let this account use the queue (sqs:ReceiveMessage, sqs:DeleteMessage, sqs:GetQueueAttributes)"
+_DENIED = (
+    "let this account use the queue"
+    " (sqs:ReceiveMessage, sqs:DeleteMessage, sqs:ChangeMessageVisibility, sqs:GetQueueAttributes)"
+)
 NEXT_STEPS = {
     "AWS.SimpleQueueService.NonExistentQueue": _MISSING,
     "QueueDoesNotExist": _MISSING,
@@ -88,17 +91,18 @@ class SqsQueue:
         for failed in response.get("Failed", ()):
             raise StoreUnreachable(f"{failed.get('Code')}: a message remains and will be redelivered", where=self.url)
 
-    def extend(self, messages: Sequence[QueueMessage], seconds: int) -> None:
-        """Hide messages from other receivers for `seconds` from now; a message that was redelivered is skipped."""
-        list(self._pool.map(lambda some: self._extend(some, seconds), _requests(messages)))
+    def extend(self, messages: Sequence[QueueMessage], seconds: int) -> list[str]:
+        """Hide messages from other receivers for `seconds` from now; return why not, for each that it skipped."""
+        return [*chain.from_iterable(self._pool.map(lambda some: self._extend(some, seconds), _requests(messages)))]
 
-    def _extend(self, messages: Sequence[QueueMessage], seconds: int) -> None:
+    def _extend(self, messages: Sequence[QueueMessage], seconds: int) -> list[str]:
         entries = [
             {"Id": str(n), "ReceiptHandle": message.receipt, "VisibilityTimeout": seconds}
             for n, message in enumerate(messages)
         ]
         with boto_errors(self.url, NEXT_STEPS):
-            self._client.change_message_visibility_batch(QueueUrl=self.url, Entries=entries)
+            response = self._client.change_message_visibility_batch(QueueUrl=self.url, Entries=entries)
+        return [str(failed.get("Code")) for failed in response.get("Failed", ())]
 
     def depth(self) -> QueueDepth:
         """Return how many messages wait, as SQS estimates it."""

@@ -12,7 +12,9 @@ from tests.support.ledger_samples import Clock
 
 def read(ledger: Ledger, new: NewHistory) -> list[str]:
     with ledger.read_only() as tx:
-        return [entry.what for entry in new.read(tx)]
+        entries = new.read(tx)
+    new.advance()
+    return [entry.what for entry in entries]
 
 
 def write(ledger: Ledger, *what: str) -> None:
@@ -31,6 +33,16 @@ def test_each_new_entry_is_read_once_and_no_older_one(ledger: Ledger, spec: Data
     clock.advance(minutes=5)
     write(ledger, "third")
     assert [read(ledger, new) for _ in range(3)] == [["third"], [], []]
+
+
+def test_entries_whose_reading_was_not_completed_are_read_again(ledger: Ledger, spec: DatasetSpec) -> None:
+    new = NewHistory()
+    read(ledger, new)
+    write(ledger, "first")
+    with ledger.read_only() as tx:
+        assert [entry.what for entry in new.read(tx)] == ["first"]
+    write(ledger, "second")
+    assert [read(ledger, new), read(ledger, new)] == [["first", "second"], []]
 
 
 def test_an_entry_that_becomes_visible_after_one_with_a_larger_number_is_read_too(

@@ -9,7 +9,7 @@ from socketserver import StreamRequestHandler, ThreadingTCPServer
 
 import pytest
 
-from labelyard.errors import PrefectUnreachable
+from labelyard.errors import PrefectUnreachable, SettingsError
 from labelyard.metrics import EVENTS_WAITING
 from labelyard.operations.doctor.check import Installation, Status
 from labelyard.operations.doctor.events import check_events, checks
@@ -73,3 +73,15 @@ def test_a_redis_that_is_away_is_an_error_of_the_doctor_and_no_metric() -> None:
     assert list(of_events(used)) == []
     with pytest.raises(PrefectUnreachable, match="PREFECT_REDIS_MESSAGING_URL"):
         read_event_lag(used)
+
+
+@pytest.mark.parametrize(
+    "url", ["localhost:6379", "redis://user:secret/6@host:no/0", "redis://127.0.0.1:1/0?unknown=1"]
+)
+def test_what_is_no_address_of_a_redis_is_named_by_its_variable_and_is_no_metric(url: str) -> None:
+    used = settings(url)
+    assert list(of_events(used)) == []
+    with pytest.raises(SettingsError, match="PREFECT_REDIS_MESSAGING_URL is not the address of a Redis") as caught:
+        read_event_lag(used)
+    assert "redis://" in caught.value.next_step
+    assert "secret" not in str(caught.value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from labelyard.errors import LeaseTaken, NotFound
-from labelyard.ledger import outbox
+from labelyard.ledger import objects, outbox
 from labelyard.operations import manual
 from labelyard.pipeline.close_batches import close_now
 from labelyard.pipeline.collect_finished import collect
@@ -42,6 +42,40 @@ def test_an_object_quarantined_after_its_upload_is_left_out_of_the_exports_until
     manual.restore(workspace.context, workspace.url("2.jpg"))
     export(workspace)
     assert workspace.exported_keys() == ["in/1.jpg", "in/2.jpg"]
+
+
+@pytest.mark.parametrize("is_uploaded", [False, True])
+def test_a_quarantined_content_that_a_newer_one_replaced_is_not_restored(
+    workspace: Workspace, is_uploaded: bool
+) -> None:
+    workspace.put("1.jpg")
+    workspace.put("2.jpg", picture(2))
+    workspace.close_batch()
+    if is_uploaded:
+        ingest(workspace)
+    manual.quarantine(workspace.context, workspace.url("1.jpg"), "blurred")
+    workspace.put("1.jpg", picture(7))
+    sweep_sources(workspace.context)
+    old, new = workspace.objects("1.jpg")
+    with pytest.raises(NotFound, match=rf"newer content \({new.etag}\), registered at .* replaced") as caught:
+        manual.restore(workspace.context, workspace.url("1.jpg"))
+    assert "labelyard why" in caught.value.next_step
+    assert [row.quarantine_reason for row in workspace.objects("1.jpg")] == [old.quarantine_reason, None]
+    # The old content returns: it can be restored, though the quarantined row of the other one is younger.
+    manual.quarantine(workspace.context, workspace.url("1.jpg"), "blurred, too")
+    workspace.put("1.jpg")
+    sweep_sources(workspace.context)
+    assert manual.restore(workspace.context, workspace.url("1.jpg")).id == old.id
+
+
+def test_a_quarantined_content_that_was_deleted_in_the_bucket_is_not_restored(workspace: Workspace) -> None:
+    workspace.put("1.jpg")
+    workspace.close_batch()
+    manual.quarantine(workspace.context, workspace.url("1.jpg"), "blurred")
+    with workspace.context.ledger.transaction() as tx:
+        objects.mark_deleted(tx, workspace.spec, workspace.bucket, "in/1.jpg")
+    with pytest.raises(NotFound, match="the bucket has it no more"):
+        manual.restore(workspace.context, workspace.url("1.jpg"))
 
 
 def test_an_unknown_object_cannot_be_quarantined_or_restored(workspace: Workspace) -> None:

@@ -6,6 +6,7 @@ from contextlib import closing
 from datetime import timedelta
 
 import httpx
+from sqlalchemy import text
 
 from labelyard.domain.states import INGESTING
 from labelyard.ledger import Ledger, dead_letters, leases
@@ -56,6 +57,22 @@ def test_the_metrics_follow_a_batch_and_agree_with_the_status(workspace: Workspa
     expected = {one.name for one in METRICS if one.origin is not Origin.PROCESS}
     families = {f"{name}_total" for name in found.families} | set(found.families)
     assert expected - {one.name for one in METRICS if one.kind is Kind.HISTOGRAM} <= families
+
+
+def test_what_a_failed_scrape_has_not_counted_the_next_one_counts(workspace: Workspace) -> None:
+    ledger = workspace.context.ledger
+    with closing(exporter(workspace)) as metrics:
+        workspace.put("a.jpg")
+        workspace.close_batch()
+        with ledger.transaction() as tx:
+            tx.execute(text("ALTER TABLE dead_letter RENAME TO hidden"))
+        failed = values(metrics.text())
+        with ledger.transaction() as tx:
+            tx.execute(text("ALTER TABLE hidden RENAME TO dead_letter"))
+        found = values(metrics.text())
+    assert (failed("labelyard_ledger_up"), found("labelyard_ledger_up")) == (0, 1)
+    assert found("labelyard_objects_registered_total", dataset="street") == 1
+    assert found("labelyard_batch_transitions_total", dataset="street", state="closed") == 1
 
 
 def test_a_lease_that_its_holder_did_not_release_counts_as_lost(workspace: Workspace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -101,6 +102,16 @@ def test_a_message_that_is_returned_is_redelivered_and_counts_its_attempts(
     queue.extend(message, 0)
     (again,) = queue.receive(1)
     assert (again.body, again.attempts) == (b"a", 2)
+
+
+@each_queue
+def test_what_the_queue_does_not_return_is_reported(kind: str, store_server: StoreServer) -> None:
+    queue, send = connect(kind, store_server)
+    send("a")
+    [message] = queue.receive(0)
+    [reason] = queue.extend([message, replace(message, receipt="of no message")], 0)
+    assert reason
+    assert [again.body for again in queue.receive(1)] == [b"a"]
 
 
 @each_queue
