@@ -29,10 +29,13 @@ def reassign_jobs(person: UserName, to: UserName | None = None, dataset: Dataset
         reassignment = reassign(context, person, to, dataset)
         jobs = [(one.batch_id, job) for one in reassignment.done for job in one.jobs]
         moved = [f"{code(batch)}: job {job.job_id} to {code(job.annotator)}: {job.reason}" for batch, job in jobs]
-        kept = [f"{code(one.batch_id)}: {code(line)}" for one in reassignment.done for line in one.kept]
+        stays = [(one.batch_id, each) for one in reassignment.done for each in one.kept]
+        kept = [f"{code(batch)}: {code(each.what)}: {each.next_step}" for batch, each in stays]
+        to_decide = dict.fromkeys(each.next_step for _, each in stays if each.is_decision)
+        next_step = "; ".join(to_decide) or "nothing: the new assignees see them in CVAT"
         publish_decision(
             context, f"reassign-{person}", f"{len(jobs)} jobs have another assignee",
-            next_step="nothing: the new assignees see them in CVAT" if reassignment.is_complete else reassignment.again,
+            next_step=next_step if reassignment.is_complete else reassignment.again,
             batches=[one.batch_id for one in reassignment.done],
             details=[*moved, *kept],
         )  # fmt: skip

@@ -49,4 +49,7 @@ def reassign(person: str, to: str | None, dataset: str | None) -> None:
     for one in reassignment.done:
         for job in one.jobs:
             click.echo(f"{one.batch_id}: job {job.job_id} (frames {job.frames}) to {job.annotator}: {job.reason}")
+        for kept in one.kept:
+            if kept.is_decision:
+                click.echo(f"{one.batch_id}: {kept.what}: {kept.next_step}")
     reassignment.require_complete()

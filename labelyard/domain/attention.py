@@ -19,7 +19,7 @@ from typing import TypeVar
 from labelyard.domain.causes import Cause, Kind, counted, some
 from labelyard.domain.deadlines import BatchAtWork, Deadlines, LateBatch, late_batches, next_due, stage_words
 from labelyard.domain.quarantine import what_ends_it
-from labelyard.domain.review import HOW_TO_DECIDE
+from labelyard.domain.reassignment import HOW_TO_DECIDE
 from labelyard.domain.states import WITHOUT_A_RUN, BatchState
 
 TRIED_IN_VAIN = 5

@@ -58,7 +58,8 @@ class Action(StrEnum):
 class Difference:
     """One difference: where, what, and the action that resolves it; `task_id` is the task that it concerns.
 
-    `loses` says which work of annotators the action loses or replaces; it needs `--allow-loss` then.
+    `loses` says which work of annotators the action loses or replaces; it needs `--allow-loss` then. `jobs` are CVAT's
+    ids of the jobs that go to others.
     """
 
     dataset: str
@@ -71,6 +72,7 @@ class Difference:
     task_id: int | None = None
     verb: Verb | None = None
     loses: str = ""
+    jobs: tuple[int, ...] = ()
 
     def __str__(self) -> str:
         what = f"{self.where}: {self.what}" if self.what else self.where

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from labelyard.domain.plan import Action, Difference, Sign, Topic
 from labelyard.domain.quality import has_replicas
+from labelyard.domain.reassignment import Leaver
 from labelyard.domain.states import WITH_PEOPLE, WITHOUT_TASK, BatchState
 from labelyard.domain.task_names import TaskName
 from labelyard.domain.tasks import JobStatus, Task
@@ -21,8 +22,8 @@ class RecordedTask:
 
     `exports` maps the address of each file of the current exports to whether it exists; `task_updates` has the time at
     which the task had changed last when they were made. `labels` are those that the task was created with; it has none
-    of its own in a project. `leavers` are the people who are no annotators any more, by the job that labelyard gave
-    them. `reviewed` are the jobs in review, which no annotator gets.
+    of its own in a project. `leavers` are the people who lost the role for which they have a job, by that job.
+    `reviewed` are the jobs in review, which no annotator gets.
     """
 
     batch_id: str
@@ -32,7 +33,7 @@ class RecordedTask:
     exports: Mapping[str, bool]
     task_updates: frozenset[str] = frozenset()
     labels: tuple[str, ...] = ()
-    leavers: Mapping[int, str] = field(default_factory=dict)
+    leavers: Mapping[int, Leaver] = field(default_factory=dict)
     reviewed: Collection[int] = ()
     assigns_quality_jobs: bool = False
     """Whether the dataset file says who gets its ground-truth job and its replicas."""
@@ -112,11 +113,11 @@ def _check_jobs(dataset: str, one: RecordedTask, task: Task) -> Iterator[Differe
         yield _of_batch(dataset, one, f"job {', '.join(unassigned)} has no assignee", Action.ASSIGN)
     everything = (*task.jobs, *task.quality_jobs)
     unfinished = {job.id for job in everything if job.assignee is not None and job.status is not JobStatus.COMPLETED}
-    for person in sorted({*one.leavers.values()}):
-        held = [str(job) for job, name in one.leavers.items() if name == person and job in unfinished]
+    for leaver in sorted({*one.leavers.values()}):
+        held = tuple(job for job, who in one.leavers.items() if who == leaver and job in unfinished)
         if held:
-            what = f"{person} is no annotator any more and has job {', '.join(held)}"
-            yield _of_batch(dataset, one, what, Action.REASSIGN)
+            what = f"{leaver} and has job {', '.join(map(str, held))}"
+            yield replace(_of_batch(dataset, one, what, Action.REASSIGN), jobs=held)
 
 
 def _check_unrecorded(dataset: str, task: Task, given: GivenName | None) -> Iterator[Difference]:

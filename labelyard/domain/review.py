@@ -19,8 +19,6 @@ from enum import StrEnum
 from labelyard.domain.job_faults import JobFault
 from labelyard.domain.tasks import JobStatus, JobStep
 
-HOW_TO_DECIDE = "in CVAT, complete the job to accept it, or give it to an annotator with the stage annotation"
-"""What a person does about a job whose review has come to no end."""
 BEFORE_REVIEW = (JobStep.RETURN, JobStep.LEAD)
 """The steps of a completed job that has faults."""
 MEASURED = 20
@@ -73,7 +71,7 @@ class ReviewRules:
 
 @dataclass(frozen=True, slots=True)
 class JobReview:
-    """What labelyard knows of a job's review."""
+    """What labelyard knows of a job's review; `chosen_reviewer` is whom a person chose, of the dataset file or not."""
 
     phase: Phase = Phase.ANNOTATION
     selected: bool | None = None
@@ -86,6 +84,7 @@ class JobReview:
     """How many of them do not count any more: a person decided after them."""
     problem: str = ""
     """What a person has to decide."""
+    chosen_reviewer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,8 +256,8 @@ def _in_review(review: JobReview, shown: ShownJob, rules: ReviewRules, people: P
         return _reviewed_manually(review, shown, rules, people)
     if shown.assignee != review.reviewer:
         reason = f"a person gave it to {shown.assignee or 'nobody'} for review"
-        return Decision(replace(review, reviewer=shown.assignee), reason)
-    if not shown.manual and shown.assignee not in rules.reviewers:
+        return Decision(replace(review, reviewer=shown.assignee, chosen_reviewer=shown.assignee), reason)
+    if not shown.manual and shown.assignee not in (*rules.reviewers, review.chosen_reviewer):
         return _to_review(review, [f"{shown.assignee} is no reviewer any more"], rules, people)
     return Decision(review)
 
@@ -269,7 +268,8 @@ def _reviewed_manually(review: JobReview, shown: ShownJob, rules: ReviewRules, p
     again = replace(again, selected=True, problem="")
     if shown.assignee in (None, review.annotator):
         return _to_review(again, ["a person moved it to the review"], rules, people)
-    again = replace(again, phase=Phase.REVIEW, reviewer=shown.assignee, round=again.round + 1)
+    by = shown.assignee
+    again = replace(again, phase=Phase.REVIEW, reviewer=by, chosen_reviewer=by, round=again.round + 1)
     return Decision(again, f"a person gave it to {shown.assignee} for review")
 
 
@@ -342,7 +342,8 @@ def _select(key: str, annotator: str | None, rules: ReviewRules, people: People)
 
 def choose_reviewer(review: JobReview, rules: ReviewRules, people: People) -> str | None:
     """Return the reviewer of before, or the one with the fewest open reviews; never the annotator. None: nobody can."""
-    able = [name for name in rules.reviewers if name != review.annotator and name in people.can_work]
-    if review.reviewer in able:
+    can = {*people.can_work} - {review.annotator}
+    if review.reviewer in can and review.reviewer in (*rules.reviewers, review.chosen_reviewer):
         return review.reviewer
+    able = [name for name in rules.reviewers if name in can]
     return min(able, key=lambda name: (people.open_reviews.get(name, 0), rules.reviewers.index(name)), default=None)

@@ -18,6 +18,9 @@ from labelyard.ledger.tables import Job as JobRow
 LastShown = Mapping[int, tuple[JobStatus, str | None]]
 """The status and the assignee of each job, by its id on the server."""
 
+A_PERSON_CHOSE = "a person chose"
+"""The reason of a choice that a person named to labelyard: no plan changes it."""
+
 
 def of_batch(tx: Transaction, batch: str) -> Sequence[JobRow]:
     """Return the batch's jobs by first frame."""
@@ -104,19 +107,19 @@ def unfinished_of(tx: Transaction, batch: str, person: str) -> Sequence[JobRow]:
     ]
 
 
-def clear_choices_of(tx: Transaction, batch: str, person: str) -> Sequence[JobRow]:
-    """Clear the choice of every unfinished job of a person, so that `choose_assignees` makes another; return these."""
-    rows = unfinished_of(tx, batch, person)
+def replace_choices(rows: Sequence[JobRow], to: str | None = None) -> None:
+    """Choose `to` for jobs in place of others, or clear the choice so that `choose_assignees` makes another."""
     for row in rows:
-        row.chosen_assignee, row.manual = None, False
-    return rows
+        row.chosen_assignee, row.manual = to, False
+        if to is not None:
+            row.choice_reason = A_PERSON_CHOSE  # a crash before `mark_manual` must not make it labelyard's choice
 
 
 def mark_manual(tx: Transaction, batch: str, job_ids: Collection[int]) -> None:
     """Record that a person chose the assignees of these jobs: no run and no plan changes them."""
     for row in of_batch(tx, batch):
         if row.server_id in job_ids:
-            row.manual, row.choice_reason = True, "a person chose"
+            row.manual, row.choice_reason = True, A_PERSON_CHOSE
 
 
 def mark_assigned(tx: Transaction, row_id: int) -> None:

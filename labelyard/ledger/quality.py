@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
 
 from sqlalchemy import delete, exists, or_, select
 
 from labelyard.domain.quality import QualityReport, finished_parents, other_annotator, spread
+from labelyard.domain.reassignment import Kept, nobody_else
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import Job, JobKind, JobStatus, Task
 from labelyard.ledger.database import Transaction
@@ -19,6 +20,19 @@ from labelyard.ledger.tables import Batch, Dataset
 REPORT = "quality report"
 """What the history calls a quality report."""
 _KIND = {JobKind.GROUND_TRUTH: "ground-truth job", JobKind.REPLICA: "replica"}
+
+
+@dataclass(frozen=True)
+class Replacing:
+    """Who can get open jobs of somebody: `truth` the ground truth, `annotators` the replicas.
+
+    `manual` says that a person named them. `only` are the jobs that move, by CVAT's id; None for all of the person.
+    """
+
+    truth: str | None
+    annotators: Sequence[str]
+    manual: bool = False
+    only: Collection[int] | None = None
 
 
 def of_batch(tx: Transaction, batch: str) -> Sequence[QualityJob]:
@@ -57,6 +71,8 @@ def update_from_server(tx: Transaction, batch: Batch, task: Task, usernames: Map
             what = f"{_KIND[job.kind]} {job.id} of {assignee or 'nobody'}: {job.status}{stage}"
             record(tx, "job status", what, batch=batch)
             changed = True
+        if row is not None and (row.assignee != row.replaced or row.status is JobStatus.COMPLETED):
+            row.replaced = None
     for row in known.values():
         record(tx, "job status", f"{_KIND[row.kind]} {row.server_id} was deleted in CVAT", batch=batch)
         tx.delete(row)
@@ -104,6 +120,7 @@ def choose_assignees(
     """
     rows = [row for row in of_batch(tx, batch.id) if row.assignee is None and row.chosen_assignee is None]
     for row in rows:
+        row.manual = False
         if row.kind is JobKind.GROUND_TRUTH:
             row.chosen_assignee = truth
     replicas = {row.server_id: row for row in rows if row.kind is JobKind.REPLICA}
@@ -124,34 +141,50 @@ def open_of(tx: Transaction, person: str, batch: str | None = None) -> Sequence[
 
 
 def replace_assignee(
-    tx: Transaction, batch: str, person: str, truth: str | None, annotators: Sequence[str]
-) -> tuple[Sequence[QualityJob], Sequence[str]]:
-    """Choose others for the open jobs of a person: `truth` for the ground truth, `annotators` for replicas.
+    tx: Transaction, batch: str, person: str, others: Replacing
+) -> tuple[Sequence[QualityJob], Sequence[Kept]]:
+    """Choose others for the open jobs of a person.
 
-    Return the jobs with their new choice, and why the others stay. Commit it before anything is sent.
+    Return the jobs with their new choice, and why the others stay. Commit it before anything is sent: what a crash
+    leaves behind is in `being_replaced`.
     """
-    chosen, kept = [], []
+    chosen: list[QualityJob] = []
+    kept = []
     for row in open_of(tx, person, batch):
+        if others.only is not None and row.server_id not in others.only:
+            continue
         if row.kind is JobKind.GROUND_TRUTH:
-            other, why = truth, "the dataset file names nobody else for the ground truth"
+            other, why = others.truth, "the dataset file names nobody else for the ground truth"
         else:
             replicas = [one for one in of_batch(tx, batch) if one.kind is JobKind.REPLICA and one.id != row.id]
             # A choice that is not sent yet counts as well.
-            others = [(one.parent_id, one.chosen_assignee if one in chosen else one.assignee) for one in replicas]
-            other = other_annotator(row.parent_id, others, annotators)
+            held = [(one.parent_id, one.chosen_assignee if one.replaced else one.assignee) for one in replicas]
+            other = other_annotator(row.parent_id, held, others.annotators)
             why = f"everybody else who could get it has a replica of job {row.parent_id}"
         if other is None:
-            kept.append(f"{_KIND[row.kind]} {row.server_id} stays with {person}: {why}")
+            kept.append(nobody_else(person, f"{_KIND[row.kind]} {row.server_id} stays with {person}: {why}"))
         else:
-            row.chosen_assignee = other
+            row.chosen_assignee, row.manual, row.replaced = other, others.manual, person
             chosen.append(row)
     return chosen, kept
+
+
+def being_replaced(tx: Transaction, batch: str) -> Sequence[QualityJob]:
+    """Return the jobs whose new assignee is chosen and not seen on the server yet."""
+    return [row for row in of_batch(tx, batch) if row.replaced is not None]
+
+
+def give_up_replacements(tx: Transaction, batch: str, active: Collection[str]) -> None:
+    """Leave the jobs with who has them whose chosen one can get no job any more."""
+    for row in being_replaced(tx, batch):
+        if row.chosen_assignee not in active:
+            row.chosen_assignee, row.manual, row.replaced = row.replaced, False, None
 
 
 def mark_assigned(tx: Transaction, row_id: int) -> None:
     """Record that the server has accepted the chosen assignee."""
     row = tx.get_one(QualityJob, row_id)
-    row.assignee = row.chosen_assignee
+    row.assignee, row.replaced = row.chosen_assignee, None
     batch = tx.get_one(Batch, row.batch_id)
     record(tx, "assigned", f"{_KIND[row.kind]} {row.server_id} to {row.chosen_assignee}", batch=batch)
 

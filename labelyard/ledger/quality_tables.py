@@ -30,9 +30,13 @@ class QualityJob(Table):
     accepted: Mapped[bool]
     """Whether it is completed at the stage acceptance."""
     chosen_assignee: Mapped[str | None]
-    """The user name that labelyard chose; committed before it is sent."""
+    """The user name that was chosen; committed before it is sent."""
+    manual: Mapped[bool] = mapped_column(default=False)
+    """Whether a person named the chosen one to labelyard; no plan moves it then."""
     assignee: Mapped[str | None]
     """The user name that the server last returned."""
+    replaced: Mapped[str | None]
+    """Who has it until the server shows the chosen one; None if nobody is being replaced."""
     merged_at: Mapped[datetime | None]
     """Of a replica: when it was merged into its job. It is never merged again."""
 

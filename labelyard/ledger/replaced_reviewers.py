@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from labelyard.domain.review import HOW_TO_DECIDE, JobPlace, People, Phase, ReviewRules, choose_reviewer, place_of
+from labelyard.domain.reassignment import HOW_TO_DECIDE, Kept, nobody_else
+from labelyard.domain.review import JobPlace, People, Phase, ReviewRules, choose_reviewer, place_of
 from labelyard.domain.tasks import JobStatus, JobStep
 from labelyard.ledger import reviews
 from labelyard.ledger.database import Transaction
@@ -21,7 +22,7 @@ class Replaced:
 
     reviewers: dict[int, str] = field(default_factory=dict)
     steps: list[PendingStep] = field(default_factory=list)
-    kept: list[str] = field(default_factory=list)
+    kept: list[Kept] = field(default_factory=list)
 
 
 def reviewed_by(tx: Transaction, batch: str, person: str, rows: Sequence[JobRow]) -> Mapping[int, Review]:
@@ -61,10 +62,11 @@ def replace_reviewer(
     people = People(about.can_work, reviews.open_reviews(tx))
     for job, review in reviewed_by(tx, about.batch.id, person, rows).items():
         if review.phase is Phase.LEAD:
-            found.kept.append(f"job {job} stays with {person}: a person has to decide about it: {HOW_TO_DECIDE}")
+            what = f"job {job} stays with {person}: a person has to decide about it"
+            found.kept.append(Kept(what, HOW_TO_DECIDE, is_decision=True))
             continue
         if review.phase is Phase.REVIEW and place_of(review.to_domain(), shown[job]) is not JobPlace.IN_REVIEW:
-            found.kept.append(f"job {job} was reviewed a moment ago: try again once labelyard has read that")
+            found.kept.append(Kept(f"job {job} was reviewed a moment ago", "wait until labelyard has read that"))
             continue
         other = _other_reviewer(review, candidates, about.rules, people)
         if other is None:
@@ -73,9 +75,10 @@ def replace_reviewer(
                 if to and to == review.annotator
                 else f"nobody else can review a job of {review.annotator}"
             )
-            found.kept.append(f"the review of job {job} stays with {person}: {why}")
+            found.kept.append(nobody_else(person, f"the review of job {job} stays with {person}: {why}"))
             continue
         found.reviewers[job] = other
+        review.chosen_reviewer = other if to else None
         reason = f"to {other} for review, in place of {person}"
         record(tx, reviews.REVIEW, f"job {job}: {reason}", batch=about.batch)
         if review.step is None and review.phase is Phase.ANNOTATION:
@@ -89,5 +92,5 @@ def replace_reviewer(
 
 
 def _other_reviewer(review: Review, candidates: Sequence[str], rules: ReviewRules, people: People) -> str | None:
-    anybody = replace(review.to_domain(), reviewer=None)
+    anybody = replace(review.to_domain(), reviewer=None, chosen_reviewer=None)
     return choose_reviewer(anybody, replace(rules, reviewers=tuple(candidates)), people)

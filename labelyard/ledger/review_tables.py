@@ -24,6 +24,8 @@ class Review(Table):
     """Whether the job is reviewed; None before it was completed for the first time."""
     annotator: Mapped[str | None]
     reviewer: Mapped[str | None]
+    chosen_reviewer: Mapped[str | None]
+    """The reviewer whom a person chose, of the dataset file or not."""
     round: Mapped[int]
     """How many reviews were begun."""
     earlier_rounds: Mapped[int]
@@ -44,7 +46,7 @@ class Review(Table):
         """Return it as the decisions need it."""
         return JobReview(
             self.phase, self.selected, self.annotator, self.reviewer, self.round, self.earlier_rounds,
-            self.problem or "",
+            self.problem or "", self.chosen_reviewer,
         )  # fmt: skip
 
 

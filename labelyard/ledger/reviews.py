@@ -235,7 +235,7 @@ def _store(tx: Transaction, review: Review, new: JobReview) -> None:
     if (review.phase, review.problem or "") != (new.phase, new.problem):
         review.since = tx.now
     review.phase, review.selected, review.problem = new.phase, new.selected, new.problem or None
-    review.annotator, review.reviewer = new.annotator, new.reviewer
+    review.annotator, review.reviewer, review.chosen_reviewer = new.annotator, new.reviewer, new.chosen_reviewer
     review.round, review.earlier_rounds = new.round, new.earlier_rounds
 
 

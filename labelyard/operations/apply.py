@@ -165,9 +165,11 @@ def _clear_choices_of_free_jobs(lease: BatchLease) -> None:
 def _reassign(context: Context, step: Difference) -> None:
     batch = step.batch_id or ""
     with context.ledger.read_only() as tx:
-        people = {*leavers(tx, datasets.spec(tx, step.dataset), batch).values()}
-    for person in sorted(people):
-        reassign_in_batch(context, batch, person).require_complete()
+        found = leavers(tx, datasets.spec(tx, step.dataset), batch)
+    people = {found[job].person for job in step.jobs if job in found}
+    done = [reassign_in_batch(context, batch, person, only=step.jobs) for person in sorted(people)]
+    for one in done:
+        one.require_complete()
 
 
 _IN_CVAT: Mapping[Action, Callable[[Context, Difference], None]] = {

@@ -30,6 +30,7 @@ from labelyard.domain.plan import (
     plan_settings,
 )
 from labelyard.domain.plan_tasks import GivenName, RecordedTask, plan_tasks
+from labelyard.domain.reassignment import Leaver
 from labelyard.domain.schedules import Timing, Verb
 from labelyard.domain.states import INGESTING, BatchState, TaskState
 from labelyard.domain.task_names import task_name_pattern
@@ -204,7 +205,7 @@ class _Recorded:
     batch: Batch
     exports: Sequence[Export]
     labels: tuple[str, ...]
-    leavers: Mapping[int, str]
+    leavers: Mapping[int, Leaver]
     reviewed: Collection[int]
     assigns_quality_jobs: bool
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from labelyard.config import DatasetSpec
 from labelyard.context import Context
+from labelyard.domain.reassignment import Kept, Leaver, LostRole, nobody_else
 from labelyard.domain.review import ReviewRules
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import Job, JobKind, JobStatus
 from labelyard.errors import InputError, LabelyardError
 from labelyard.ledger import Transaction, batches, datasets, jobs, quality, reviews, tasks
+from labelyard.ledger.quality import Replacing
 from labelyard.ledger.quality_tables import QualityJob
 from labelyard.ledger.replaced_reviewers import replace_reviewer, reviewed_by
 from labelyard.ledger.reviews import Reviewing
@@ -27,17 +29,23 @@ _WITH_WORK = (BatchState.ASSIGNED, BatchState.COMPLETED, BatchState.EXPORTED)
 
 @dataclass(frozen=True)
 class Reassigned:
-    """The jobs of a batch that somebody else has now, and why others stay."""
+    """The jobs of a batch that somebody else has now, and those that stay."""
 
     batch_id: str
     jobs: Sequence[Assignment]
-    kept: Sequence[str] = ()
+    kept: Sequence[Kept] = ()
+
+    @property
+    def failed(self) -> Sequence[Kept]:
+        """What stays although no person has to decide about it in CVAT."""
+        return [one for one in self.kept if not one.is_decision]
 
     def require_complete(self) -> None:
-        """Raise InputError if something stays with the person."""
-        if self.kept:
-            what = "; ".join(self.kept)
-            raise InputError(what, where=self.batch_id, next_step="name another person with labelyard reassign --to")
+        """Raise InputError if something stays with the person that another command can move."""
+        if self.failed:
+            what = "; ".join(one.what for one in self.failed)
+            steps = dict.fromkeys(one.next_step for one in self.failed)
+            raise InputError(what, where=self.batch_id, next_step="; then: ".join(steps))
 
 
 @dataclass(frozen=True)
@@ -50,18 +58,18 @@ class Reassignment:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the person has nothing to do any more."""
-        return not self.failed and not any(one.kept for one in self.done)
+        """Whether the person has nothing left but what somebody has to decide in CVAT."""
+        return not self.failed and not any(one.failed for one in self.done)
 
     def require_complete(self) -> None:
         """Raise a LabelyardError that names everything that was not done, and what to do."""
         if not self.is_complete:
-            steps = [*dict.fromkeys(error.next_step for error in self.failed.values() if error.next_step), self.again]
+            kept = [(one.batch_id, each) for one in self.done for each in one.failed]
+            of_errors = [error.next_step for error in self.failed.values() if error.next_step]
+            steps = dict.fromkeys([*(each.next_step for _, each in kept), *of_errors, self.again])
             lines = [f"the jobs of {batch} were not reassigned: {error.what}" for batch, error in self.failed.items()]
-            kept = [f"{one.batch_id}: {line}" for one in self.done for line in one.kept]
-            if kept:
-                steps.insert(0, "name another person with --to, or add one to the dataset file")
-            raise LabelyardError("\n".join([*lines, *kept]), next_step="; then: ".join(steps))
+            lines += [f"{batch}: {each.what}" for batch, each in kept]
+            raise LabelyardError("\n".join(lines), next_step="; then: ".join(steps))
 
 
 @dataclass
@@ -73,10 +81,11 @@ class _Replacement:
     spec: DatasetSpec
     person: str
     to: str | None
+    only: Collection[int] | None
     usernames: Mapping[int, str]
     active: Mapping[str, int]
     moved: list[Assignment] = field(default_factory=list)
-    kept: list[str] = field(default_factory=list)
+    kept: list[Kept] = field(default_factory=list)
 
     def others(self, names: Sequence[str]) -> list[str]:
         """Return who can get the work: the named person, or those of a list who are not the person."""
@@ -118,29 +127,36 @@ def _with_work_of(tx: Transaction, person: str) -> Sequence[str]:
     return [one for one in sorted(found) if batches.get(tx, one).state in _WITH_WORK]
 
 
-def leavers(tx: Transaction, spec: DatasetSpec, batch: str) -> Mapping[int, str]:
-    """Return the people to whom labelyard gave jobs of a batch and whom the dataset file does not name any more.
+def leavers(tx: Transaction, spec: DatasetSpec, batch: str) -> Mapping[int, Leaver]:
+    """Return the people to whom labelyard gave jobs of a batch and whom the dataset file does not name for these.
 
-    By CVAT's id of each unfinished job, a ground-truth job or replica too; reviews move by themselves.
+    By CVAT's id of each unfinished job, a ground-truth job or replica too. Reviews move by themselves. Ground truth
+    stays where it is if the file names nobody for it.
     """
     reviewed = reviews.jobs_in_review(tx, batch)
     found = {
-        job.server_id: job.assignee
+        job.server_id: Leaver(job.assignee, LostRole.ANNOTATOR)
         for job in jobs.of_batch(tx, batch)
         if job.assignee and not job.manual and job.assignee not in spec.annotators
         and job.status is not JobStatus.COMPLETED and job.server_id not in reviewed
+        and job.choice_reason != jobs.A_PERSON_CHOSE
     }  # fmt: skip
-    truth = spec.quality.ground_truth.annotator if spec.quality.ground_truth else None
+    section = spec.quality.ground_truth
     for row in quality.of_batch(tx, batch):
-        present = [truth] if row.kind is JobKind.GROUND_TRUTH else spec.annotators
-        is_ours = row.assignee is not None and row.assignee == row.chosen_assignee
-        if is_ours and row.assignee and row.assignee not in present and row.status is not JobStatus.COMPLETED:
-            found[row.server_id] = row.assignee
+        is_truth = row.kind is JobKind.GROUND_TRUTH
+        if row.assignee is None or row.manual or row.status is JobStatus.COMPLETED or (is_truth and section is None):
+            continue
+        present = [section.annotator] if is_truth and section else spec.annotators
+        if row.assignee in (row.chosen_assignee, row.replaced) and row.assignee not in present:
+            role = LostRole.GROUND_TRUTH if is_truth else LostRole.ANNOTATOR
+            found[row.server_id] = Leaver(row.assignee, role)
     return found
 
 
-def reassign_in_batch(context: Context, batch_id: str, person: str, to: str | None = None) -> Reassigned:
-    """Do so for one batch that people work on, paused or not.
+def reassign_in_batch(
+    context: Context, batch_id: str, person: str, to: str | None = None, only: Collection[int] | None = None
+) -> Reassigned:
+    """Do so for one batch that people work on, paused or not; of some jobs `only`, and no reviews then.
 
     Raises InputError if CVAT has no active user `to`, LeaseTaken while a run works on the batch.
     """
@@ -154,13 +170,14 @@ def reassign_in_batch(context: Context, batch_id: str, person: str, to: str | No
             raise InputError(
                 f"CVAT {lease.spec.cvat} has no active user {to!r}", where=batch_id, next_step="name another person"
             )
-        work = _Replacement(lease, task_id, spec, person, to, usernames, active)
+        work = _Replacement(lease, task_id, spec, person, to, only, usernames, active)
         if state is BatchState.ASSIGNED:
             on_server = lease.cvat.jobs(task_id)
             with lease.transaction() as tx:
                 jobs.update_from_server(tx, batches.get(tx, batch_id, lock=True), on_server, usernames)
             _move_jobs(work)
-            _move_reviews(work, on_server)
+            if only is None:
+                _move_reviews(work, on_server)
         _move_quality_jobs(work)
     return Reassigned(batch_id, work.moved, work.kept)
 
@@ -169,13 +186,16 @@ def _move_jobs(work: _Replacement) -> None:
     """Move the jobs that the person labels."""
     lease, others = work.lease, work.others(work.spec.annotators)
     with lease.transaction() as tx:
-        if not others:
-            stay = ", ".join(str(row.server_id) for row in jobs.unfinished_of(tx, lease.batch_id, work.person))
-            work.kept += [f"no other annotator can get job {stay}"] if stay else []
+        mine = jobs.unfinished_of(tx, lease.batch_id, work.person)
+        rows = [row for row in mine if work.only is None or row.server_id in work.only]
+        if not rows:
             return
-        moved = {row.server_id for row in jobs.clear_choices_of(tx, lease.batch_id, work.person)}
-    if not moved:
-        return
+        if not others:
+            stay = ", ".join(str(row.server_id) for row in rows)
+            work.kept.append(nobody_else(work.person, f"no other annotator can get job {stay}"))
+            return
+        jobs.replace_choices(rows, work.to)
+        moved = {row.server_id for row in rows}
     assigned = assign_jobs(lease, others)
     if work.to:
         with lease.transaction() as tx:
@@ -192,9 +212,6 @@ def _move_reviews(work: _Replacement, on_server: Sequence[Job]) -> None:
         about = Reviewing(batch, on_server, work.usernames, rules, work.active)
         found = replace_reviewer(tx, about, work.person, work.to, rows)
     send_steps(lease, found.steps, work.usernames)
-    if work.to:
-        with lease.transaction() as tx:  # the next look would take it from one who is no reviewer of the file
-            jobs.mark_manual(tx, lease.batch_id, {one.job_id for one in found.steps})
     frames = {row.server_id: f"{row.start_frame}-{row.stop_frame}" for row in rows}
     work.moved += [Assignment(job, frames[job], name, "to review it") for job, name in found.reviewers.items()]
     work.kept += found.kept
@@ -209,8 +226,8 @@ def _move_quality_jobs(work: _Replacement) -> None:
     section = work.spec.quality.ground_truth
     truth = next(iter(work.others([section.annotator] if section else [])), None)
     rows, kept = replace_in_quality_jobs(
-        lease, lease.cvat.task(work.task_id), work.usernames, work.active, work.person, truth,
-        work.others(work.spec.annotators),
+        lease, lease.cvat.task(work.task_id), work.usernames, work.active, work.person,
+        Replacing(truth, work.others(work.spec.annotators), manual=work.to is not None, only=work.only),
     )  # fmt: skip
     work.moved += [Assignment(row.server_id, *_words(row)) for row in rows]
     work.kept += kept

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import tzinfo
 
 from labelyard.domain.job_faults import of_reasons
-from labelyard.domain.review import HOW_TO_DECIDE, Phase, ReviewResult
+from labelyard.domain.reassignment import HOW_TO_DECIDE
+from labelyard.domain.review import Phase, ReviewResult
 from labelyard.escaping import printable
 from labelyard.ledger import Transaction, reviews
 from labelyard.ledger.review_progress import ReviewProgress

@@ -21,6 +21,7 @@ from labelyard.ledger.reviews import Reviewing
 from labelyard.ledger.situation import NOT_COLLECTED
 from labelyard.ledger.tables import Batch, Export
 from labelyard.log_records import log_about
+from labelyard.pipeline.assign_quality_jobs import finish_replacements
 from labelyard.pipeline.review_jobs import review_jobs
 
 _log = logging.getLogger(__name__)
@@ -134,6 +135,8 @@ def _record_progress(found: _Round, batch: Batch) -> tuple[BatchState | None, bo
         and batch.state is BatchState.ASSIGNED
         and review_jobs(found.context, batch, task, usernames, can_work, rules)
     ):
+        known, task = _get_task(found.context, cvat, batch, task_id)
+    if finish_replacements(found.context, batch, task, usernames):
         known, task = _get_task(found.context, cvat, batch, task_id)
     failpoint("collect_finished.shown")
     with found.context.ledger.transaction() as tx:

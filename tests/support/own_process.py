@@ -18,9 +18,11 @@ def ingest_in_own_process(workspace: Workspace, failpoint: str | None = None) ->
     return _run(workspace, "ingest", failpoint=failpoint)
 
 
-def reassign_in_own_process(workspace: Workspace, person: str, failpoint: str | None = None) -> int:
+def reassign_in_own_process(
+    workspace: Workspace, person: str, failpoint: str | None = None, to: str | None = None
+) -> int:
     """Give the work of a person to others with the settings of a workspace; return the exit status."""
-    return _run(workspace, "reassign", person, failpoint=failpoint)
+    return _run(workspace, "reassign", person, *([to] if to else []), failpoint=failpoint)
 
 
 def _run(workspace: Workspace, *arguments: str, failpoint: str | None) -> int:
@@ -48,7 +50,7 @@ def _run(workspace: Workspace, *arguments: str, failpoint: str | None) -> int:
 if __name__ == "__main__":
     with open_context() as context:
         if sys.argv[1] == "reassign":
-            reassign(context, sys.argv[2])
+            reassign(context, *sys.argv[2:4])
         else:
             with acquire_batch(context, FIRST) as lease:
                 ingest_steps(lease)

@@ -57,7 +57,7 @@ def test_reviews_go_to_another_reviewer_and_never_to_the_annotator(workspace: Wo
     drawn_by_them = reassign(workspace.context, "root", "ann")
     with pytest.raises(LabelyardError, match=r"the review of job .* stays with root: ann drew it") as error:
         drawn_by_them.require_complete()
-    assert error.value.next_step.startswith("name another person with --to")
+    assert error.value.next_step.startswith("name another person with labelyard reassign root --to")
 
     workspace.person("root").reject_job(job(workspace).id)
     collect(workspace.context)
@@ -110,11 +110,11 @@ def test_apply_moves_the_replicas_and_the_ground_truth_of_people_who_are_gone(wo
     workspace.apply(
         annotators=["ann", "root"], quality={"replicas": 2, "ground_truth": {"frames": 1, "annotator": "root"}}
     )
-    [found] = plan = survey_tasks(workspace.context)
-    ids = [one.id for one in quality_jobs(workspace, JobKind.REPLICA)[1:]]
-    assert "bob is no annotator any more and has job" in str(found)
-    assert str(ids[0]) in str(found)
-    assert len(carry_out(workspace.context, plan).done) == 1
+    replica, truth = plan = survey_tasks(workspace.context)
+    assert f"bob is no annotator any more and has job {quality_jobs(workspace, JobKind.REPLICA)[1].id} " in str(replica)
+    [job_id] = [one.id for one in quality_jobs(workspace, JobKind.GROUND_TRUTH)]
+    assert f"bob is not the ground-truth annotator any more and has job {job_id} " in str(truth)
+    assert len(carry_out(workspace.context, plan).done) == 2
     assert who(workspace, *quality_jobs(workspace, JobKind.REPLICA)) == ["ann", "root"]
     assert who(workspace, *quality_jobs(workspace, JobKind.GROUND_TRUTH)) == ["root"]
     assert survey_tasks(workspace.context) == []
