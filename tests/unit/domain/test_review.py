@@ -70,6 +70,9 @@ def test_a_job_never_goes_to_its_annotator_and_a_person_must_help_if_there_is_no
 
 def test_a_reviewer_who_can_get_no_job_gets_none() -> None:
     assert choose_reviewer(JobReview(annotator="ada"), RULES, People({"ada", "sam"})) == "sam"
+    chosen = JobReview(annotator="ada", reviewer="zoe", chosen_reviewer="zoe")
+    assert choose_reviewer(chosen, RULES, People({"ada", "sam"})) == "sam"
+    assert choose_reviewer(chosen, RULES, People({"zoe", "sam"})) == "zoe", "a person chose them"
 
 
 def test_a_repaired_job_goes_to_the_reviewer_of_before() -> None:
@@ -292,7 +295,7 @@ class Reviewing(RuleBasedStateMachine):
         if decision.step is not None:
             self.pending, self.seen = decision, now
         if decision.step is JobStep.REVIEW:
-            assert decision.assignee in RULES.reviewers
+            assert decision.assignee in (*RULES.reviewers, self.review.chosen_reviewer)
             assert decision.assignee != self.review.annotator
         if decision.step in (JobStep.REPAIR, JobStep.RETURN):
             assert decision.assignee == self.review.annotator
