@@ -82,7 +82,7 @@ class _FaultFinder:
                 beyond = "" if 0 <= one.frame < len(self.frames) else f": {one.frame}"
                 frame = job.start_frame if beyond else one.frame
                 box = _box_of(one, self.frames[frame])
-                where = _place(box) if box else ""
+                where = _where_of(box) if box else ""
                 message = f"{one.kind} {one.label!r}{where}: {left_out.reason}{beyond}"
                 yield JobFault(frame, message, box or _whole(self.frames[frame]))
 
@@ -104,10 +104,10 @@ class _FaultFinder:
             elif annotation is not None:
                 left, top, width, height = annotation["bbox"]
                 box = (left, top, left + width, top + height)
-                yield JobFault(frame, f"{names[annotation['category_id']]!r}{_place(box)}: {error.message}", box)
+                yield JobFault(frame, f"{names[annotation['category_id']]!r}{_where_of(box)}: {error.message}", box)
 
 
-def _place(box: Box) -> str:
+def _where_of(box: Box) -> str:
     """Return where a box begins in words: each fault has words of its own, so one issue is not about two."""
     return f" at {box[0]:.0f}, {box[1]:.0f}"
 

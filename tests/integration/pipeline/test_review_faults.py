@@ -185,10 +185,10 @@ def test_what_a_person_does_while_faults_are_looked_for_stays(
 ) -> None:
     start(workspace)
     draw_and_complete(workspace)
-    cvat, look = workspace.context.cvat("default"), review_jobs.find_faults
+    cvat, find = workspace.context.cvat("default"), review_jobs.find_faults
 
     def find_faults(*of: Any) -> Mapping[int, tuple[JobFault, ...]]:
-        found = look(*of)
+        found = find(*of)
         cvat.move_job(job(workspace).id, JobStep.ACCEPT, cvat.whoami().id)
         return found
 
