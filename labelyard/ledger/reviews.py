@@ -168,9 +168,9 @@ def decide_all(tx: Transaction, about: Reviewing) -> Sequence[PendingStep]:
     tx.flush()
     known = of_batch(tx, about.batch.id)
     return [
-        PendingStep(job.id, review.step, review.step_assignee, listed(about.faults.get(job.id, ())))
+        PendingStep(job.id, one.step, one.step_assignee, listed(about.faults.get(job.id, ())))
         for job in about.jobs
-        if (review := known.get(job.id)) is not None and review.step is not None
+        if (one := known.get(job.id)) is not None and one.step is not None
     ]
 
 
