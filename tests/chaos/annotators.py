@@ -148,7 +148,7 @@ class Annotators:
             cvat.change_annotations(job.id, Change.DELETE, Annotations(shapes=faulty))
             return False
         is_new = job.id not in self._faulty
-        if is_new not in self._faulty:
+        if is_new:
             self._faulty.add(job.id)
             self._scenario.fault_counts["faulty shape"] += 1
         return is_new or bool(faulty)
