@@ -40,6 +40,11 @@ def as_reasons(faults: Sequence[JobFault]) -> dict[str, Any]:
     return {"faults": found, "count": len(faults)}
 
 
+def listed(faults: Sequence[JobFault]) -> Sequence[JobFault]:
+    """Return the faults that get an issue each: the first ones, and one that says how many more there are."""
+    return of_reasons(as_reasons(faults))
+
+
 def of_reasons(reasons: Mapping[str, Any]) -> Sequence[JobFault]:
     """Return the faults that the ledger stores; the last one says how many it does not."""
     found = [JobFault(one["frame"], one["message"], tuple(one["box"])) for one in reasons.get("faults", ())]

@@ -20,7 +20,7 @@ from labelyard.domain.job_faults import JobFault
 from labelyard.domain.tasks import JobStatus, JobStep
 
 BEFORE_REVIEW = (JobStep.RETURN, JobStep.LEAD)
-"""The steps of a completed job that has faults."""
+"""The steps of a completed job that has faults; after the last rejection a job goes to the lead as well."""
 MEASURED = 20
 """The acceptance rate of an annotator is that of so many jobs, the newest."""
 MEASURED_FROM = 5
@@ -133,7 +133,7 @@ def decide(
     """Return what happens next with a job; `faults` are those of one that its annotator has completed. Pure."""
     match place_of(review, shown):
         case JobPlace.ANNOTATING:
-            return _in_annotation(review, shown)
+            return _in_annotation(review, shown, people)
         case JobPlace.ANNOTATED:
             return _annotated(review, shown, rules, people, faults)
         case JobPlace.IN_REVIEW:
@@ -187,7 +187,8 @@ def after_step(review: JobReview, step: JobStep, assignee: str | None) -> JobRev
         case JobStep.RETURN:
             return replace(review, phase=Phase.ANNOTATION, round=review.round + 1)
         case JobStep.LEAD:
-            return replace(review, phase=Phase.LEAD, reviewer=assignee, round=review.round + 1)
+            begun = review.round + (review.phase is Phase.ANNOTATION)
+            return replace(review, phase=Phase.LEAD, reviewer=assignee, round=begun)
         case JobStep.ACCEPT:
             return replace(review, phase=Phase.ACCEPTED)
 
@@ -202,11 +203,11 @@ def is_finished(review: JobReview | None, status: JobStatus) -> bool:
 # --- places -----------------------------------------------------------------------------------------------------------
 
 
-def _in_annotation(review: JobReview, shown: ShownJob) -> Decision:
+def _in_annotation(review: JobReview, shown: ShownJob, people: People) -> Decision:
     if review.phase is Phase.ANNOTATION:
         return Decision(replace(review, annotator=shown.assignee or review.annotator, problem=""))
     back = _decided_manually(review)
-    if shown.assignee == review.reviewer and review.annotator not in (None, shown.assignee):
+    if shown.assignee == review.reviewer != review.annotator and review.annotator in people.can_work:
         reason = f"a person set it back to annotation: to {review.annotator}, who drew it"
         return Decision(back, reason, JobStep.REPAIR, review.annotator)
     back = replace(back, phase=Phase.ANNOTATION, annotator=shown.assignee or review.annotator)
@@ -244,11 +245,9 @@ def _faulty(
         reasons.append(f"back to {review.annotator}")
         return Decision(review, "; ".join(reasons), JobStep.RETURN, review.annotator, ReviewResult.FAULTY)
     cannot = "" if begun >= rules.rounds else ", who can get no job"
-    review = replace(
-        review, problem=f"faulty in round {begun}, drawn by {review.annotator or 'nobody'}{cannot}: {found}"
-    )
-    reasons.append("a person has to decide")
-    return Decision(review, "; ".join(reasons), JobStep.LEAD, None, ReviewResult.FAULTY)
+    problem = f"faulty in round {begun}, drawn by {review.annotator or 'nobody'}{cannot}: {found}"
+    reason = "; ".join([*reasons, "a person has to decide"])
+    return Decision(replace(review, problem=problem), reason, JobStep.LEAD, None, ReviewResult.FAULTY)
 
 
 def _in_review(review: JobReview, shown: ShownJob, rules: ReviewRules, people: People) -> Decision:
@@ -300,11 +299,13 @@ def _rejected(review: JobReview, shown: ShownJob, rules: ReviewRules, people: Pe
     elif review.annotator is None or review.annotator not in people.can_work:
         problem = f"rejected, and {review.annotator or 'nobody'}, who drew it, can get no job"
     if problem:
-        lead = replace(review, phase=Phase.LEAD, problem=problem)
-        return Decision(lead, f"{said}: a person has to decide", verdict=ReviewResult.REJECTED)
-    return Decision(
-        review, f"{said}: back to {review.annotator}", JobStep.REPAIR, review.annotator, ReviewResult.REJECTED
-    )
+        review, said = replace(review, problem=problem), f"{said}: a person has to decide"
+        if shown.stage == "annotation":  # there the next look would say that a person set it back after that
+            keeps_it = shown.assignee if shown.assignee in people.can_work else None
+            return Decision(review, said, JobStep.LEAD, keeps_it, ReviewResult.REJECTED)
+        return Decision(replace(review, phase=Phase.LEAD), said, verdict=ReviewResult.REJECTED)
+    said = f"{said}: back to {review.annotator}"
+    return Decision(review, said, JobStep.REPAIR, review.annotator, ReviewResult.REJECTED)
 
 
 def _accepted(review: JobReview, shown: ShownJob) -> Decision:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import func, select
 
-from labelyard.domain.job_faults import JobFault, as_reasons, of_reasons
+from labelyard.domain.job_faults import JobFault, as_reasons, listed
 from labelyard.domain.review import (
     BEFORE_REVIEW,
     MEASURED,
@@ -122,12 +122,14 @@ def is_due(tx: Transaction, about: Reviewing) -> bool:
     )
 
 
-def give_up_steps(tx: Transaction, batch: Batch, usernames: Collection[str]) -> None:
-    """Give up the steps to people whom the server does not have any more: the next decision finds others."""
-    for job, review in of_batch(tx, batch.id).items():
-        if review.step is not None and review.step_assignee is not None and review.step_assignee not in usernames:
-            reason = f"job {job}: there is no user {review.step_assignee!r}, so this was not done: {review.step_reason}"
-            record(tx, REVIEW, reason, batch=batch)
+def give_up_steps(tx: Transaction, about: Reviewing) -> None:
+    """Give up the steps to people who can get no job any more: the next decision finds others."""
+    for job, review in of_batch(tx, about.batch.id).items():
+        # Who has accepted a job keeps it, though they may get no other.
+        able = about.usernames.values() if review.step is JobStep.ACCEPT else about.can_work
+        if review.step is not None and review.step_assignee is not None and review.step_assignee not in able:
+            reason = f"job {job}: {review.step_assignee} can get no job, so this was not done: {review.step_reason}"
+            record(tx, REVIEW, reason, batch=about.batch)
             review.step = review.step_assignee = review.step_reason = review.seen = None
 
 
@@ -141,18 +143,21 @@ def rejected(tx: Transaction, about: Reviewing) -> Sequence[int]:
 
 
 def to_check(tx: Transaction, about: Reviewing) -> Sequence[int]:
-    """Return CVAT's ids of the jobs in which faults are looked for: their annotators have completed them."""
+    """Return CVAT's ids of the jobs in which faults are looked for: their annotators have completed them.
+
+    A step that was not sent yet is about the faults that there are now, also if the rules ask for no check any more.
+    """
     return [
         row.server_id
         for row, review, shown, _ in _decided(tx, about)
         if review.selected is not False
-        and (review.step is None or review.step in BEFORE_REVIEW)
+        and (review.step in BEFORE_REVIEW or (review.step is None and about.rules.check))
         and place_of(review.to_domain(), shown) is JobPlace.ANNOTATED
     ]
 
 
 def decide_all(tx: Transaction, about: Reviewing) -> Sequence[PendingStep]:
-    """Store what happens next with each job, and return what is to be sent. Call `jobs.update_from_server` before."""
+    """Store what happens next with these jobs, and return what is to be sent. Call `jobs.update_from_server` before."""
     for row, review, shown, decision in _decided(tx, about, open_reviews(tx)):
         if review.step in BEFORE_REVIEW and about.faults.get(row.server_id) == ():
             record(tx, REVIEW, f"job {row.server_id}: its faults are repaired meanwhile", batch=about.batch)
@@ -161,15 +166,12 @@ def decide_all(tx: Transaction, about: Reviewing) -> Sequence[PendingStep]:
             tx.add(review)
             _carry_out(tx, about, row, review, shown, decision)
     tx.flush()
-    said = {one.job: one for one in verdicts(tx, about.batch.id) if one.verdict is ReviewResult.FAULTY}
+    known = of_batch(tx, about.batch.id)
     return [
-        PendingStep(
-            job, review.step, review.step_assignee,
-            of_reasons(said[job].reasons) if review.step in BEFORE_REVIEW and job in said else (),
-        )
-        for job, review in of_batch(tx, about.batch.id).items()
-        if review.step is not None
-    ]  # fmt: skip
+        PendingStep(job.id, one.step, one.step_assignee, listed(about.faults.get(job.id, ())))
+        for job in about.jobs
+        if (one := known.get(job.id)) is not None and one.step is not None
+    ]
 
 
 def unfinished(tx: Transaction, about: Reviewing) -> set[int]:

@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from labelyard.annotations.account import account_of
 from labelyard.annotations.annotation_set import AnnotationSet
@@ -40,6 +41,10 @@ def find_faults(lease: BatchLease, task: Task, jobs: Collection[Job]) -> Mapping
     frames = tuple(frames_as_shown(lease.cvat.frames(task.id), shown_sizes(members)))
     found = _FaultFinder(lease, task, members, frames, known)
     return {job.id: tuple(sorted(found.faults(job), key=lambda fault: fault.frame)) for job in jobs}
+
+
+Box: TypeAlias = tuple[float, float, float, float]
+"""Left, top, right and bottom in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +81,10 @@ class _FaultFinder:
                 known.add(what)
                 beyond = "" if 0 <= one.frame < len(self.frames) else f": {one.frame}"
                 frame = job.start_frame if beyond else one.frame
-                message = f"{one.kind} {one.label!r}: {left_out.reason}{beyond}"
-                yield JobFault(frame, message, _box_of(one, self.frames[frame]))
+                box = _box_of(one, self.frames[frame])
+                where = _where_of(box) if box else ""
+                message = f"{one.kind} {one.label!r}{where}: {left_out.reason}{beyond}"
+                yield JobFault(frame, message, box or _whole(self.frames[frame]))
 
     def _errors(self, content: Content) -> Iterator[JobFault]:
         """Yield the errors of a COCO file of this content; of an image only if no other job has it as well."""
@@ -97,17 +104,26 @@ class _FaultFinder:
             elif annotation is not None:
                 left, top, width, height = annotation["bbox"]
                 box = (left, top, left + width, top + height)
-                yield JobFault(frame, f"{names[annotation['category_id']]!r}: {error.message}", box)
+                yield JobFault(frame, f"{names[annotation['category_id']]!r}{_where_of(box)}: {error.message}", box)
 
 
-def _box_of(one: FrameObject, frame: Frame) -> tuple[float, float, float, float]:
-    """Return the box of an object as far as it is on its frame; all of the frame if that is not known."""
+def _where_of(box: Box) -> str:
+    """Return where a box begins in words: each fault has words of its own, so one issue is not about two."""
+    return f" at {box[0]:.0f}, {box[1]:.0f}"
+
+
+def _whole(frame: Frame) -> Box:
+    return 0.0, 0.0, float(frame.width), float(frame.height)
+
+
+def _box_of(one: FrameObject, frame: Frame) -> Box | None:
+    """Return the box of an object as far as it is on its frame; None if that is not known."""
     points = [value for point in one.keypoints if not point.outside for value in (point.x, point.y)]
     points = points or list(one.points[-4:] if one.kind is Kind.MASK else one.points)
     if len(points) < 2 or len(points) % 2 or not all(map(math.isfinite, points)):
-        return 0.0, 0.0, float(frame.width), float(frame.height)
+        return None
     left, top, right, bottom = extent(points)
-    width, height = float(frame.width), float(frame.height)
+    _, _, width, height = _whole(frame)
     return _within(left, width), _within(top, height), _within(right, width), _within(bottom, height)
 
 

@@ -2,7 +2,8 @@
 
 A completed job is checked first: one with faults goes back at once, and CVAT 2.x shows each as an issue on its frame.
 What happens next is decided in `domain/review.py`. It is committed before it is sent, and the ledger records it after
-the server has shown it. What a person changes meanwhile wins, and ends a step that was not done yet.
+the server has shown it. What a person changes meanwhile wins, and ends a step that was not done yet. A job that changes
+while faults are looked for waits for the next look.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 
 from labelyard.context import Context
-from labelyard.domain.job_faults import JobFault, is_about_fault
+from labelyard.domain.job_faults import JobFault, is_about_fault, listed
 from labelyard.domain.review import ReviewResult, ReviewRules
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import Task
@@ -59,17 +60,22 @@ def _decide(
     with lease.ledger.read_only() as tx:
         about = Reviewing(batches.get(tx, lease.batch_id), on_server, usernames, rules, can_work)
         rejected = reviews.rejected(tx, about)
-        to_check = reviews.to_check(tx, about) if rules.check else ()
+        to_check = reviews.to_check(tx, about)
         went_back = {one.job for one in reviews.verdicts(tx, lease.batch_id) if one.verdict is ReviewResult.FAULTY}
     issues = _issues(lease, rejected) if lease.cvat.quirks.issues else {}
     faults = find_faults(lease, task, [job for job in on_server if job.id in to_check])
+    now = lease.cvat.jobs(task.id) if to_check else on_server  # in a large batch the check takes minutes
+    before = set(on_server)
+    unchanged = [job for job in now if job in before]
+    faults = {job.id: faults[job.id] for job in unchanged if job.id in faults}
     if lease.cvat.quirks.issues:
         _resolve_repaired(lease, {job: found for job, found in faults.items() if job in went_back})
     with lease.transaction() as tx:
         batch = batches.get(tx, lease.batch_id, lock=True)
-        jobs.update_from_server(tx, batch, on_server, usernames)
-        reviews.give_up_steps(tx, batch, set(usernames.values()))
-        steps = reviews.decide_all(tx, Reviewing(batch, on_server, usernames, rules, can_work, issues, faults))
+        jobs.update_from_server(tx, batch, now, usernames)
+        about = Reviewing(batch, unchanged, usernames, rules, can_work, issues, faults)
+        reviews.give_up_steps(tx, about)
+        steps = reviews.decide_all(tx, about)
     failpoint("review_jobs.decided")
     return steps
 
@@ -86,7 +92,7 @@ def _issues(lease: BatchLease, rejected: Sequence[int]) -> dict[int, list[tuple[
 def _resolve_repaired(lease: BatchLease, faults: Mapping[int, Sequence[JobFault]]) -> None:
     """Resolve labelyard's own issues of jobs whose faults are none any more."""
     for job, found in faults.items():
-        present = {(one.frame, one.issue) for one in found}
+        present = {(one.frame, one.issue) for one in listed(found)}
         for issue in lease.cvat.issues(job):
             is_ours = bool(issue.messages) and is_about_fault(issue.messages[0])
             if is_ours and not issue.is_resolved and (issue.frame, issue.messages[0]) not in present:

@@ -40,7 +40,11 @@ class Annotators:
         self._rejected: set[int] = set()
         self._faulty: set[int] = set()
         """Jobs that were completed with a faulty shape."""
+        self.completed_faulty: dict[int, int] = {}
+        """By job: the frame with the faulty shape, of those that CVAT has certainly completed with it."""
         self._reopened: set[int] = set()
+        self.drawn_again: set[tuple[int, int]] = set()
+        """Task and frame of the boxes in reopened jobs."""
         self._not_before = 0.0
 
     def act(self) -> bool:
@@ -92,6 +96,7 @@ class Annotators:
         _draw(cvat, task, task.jobs[0].id, [task.jobs[0].start_frame])
         self._completed.discard(first.server_id)
         self._reopened.add(task.jobs[0].id)
+        self.drawn_again.add((task.id, task.jobs[0].start_frame))
         self._scenario.fault_counts["job reopened"] += 1
         return first.batch_id
 
@@ -124,12 +129,16 @@ class Annotators:
                 self._draw_during_export(task, job.id, missing[-1])
             else:
                 _draw(cvat, task, job.id, missing)
-            if self._scenario.plan.review:
-                self._draw_or_repair_fault(task, job)
+            is_faulty = self._scenario.plan.review and self._draw_or_repair_fault(task, job)
             cvat.set_job_status(job.id, JobStatus.COMPLETED)
+            if is_faulty:
+                self.completed_faulty[job.id] = job.start_frame
 
-    def _draw_or_repair_fault(self, task: Task, job: Job) -> None:
-        """Draw a shape without an area before the job is completed for the first time; delete it once it is back."""
+    def _draw_or_repair_fault(self, task: Task, job: Job) -> bool:
+        """Draw a shape without an area before the job is completed for the first time; delete it once it is back.
+
+        Return whether it is there.
+        """
         cvat = self._scenario.cvat
         faulty = tuple(one for one in cvat.annotations(job.id).shapes if one.points == _NO_AREA)
         if job.id not in self._faulty and not faulty:
@@ -137,9 +146,12 @@ class Annotators:
             cvat.change_annotations(job.id, Change.CREATE, Annotations(shapes=(shape,)))
         elif job.id in self._faulty and faulty and job.status is JobStatus.ANNOTATION:
             cvat.change_annotations(job.id, Change.DELETE, Annotations(shapes=faulty))
-        if job.id not in self._faulty:
+            return False
+        is_new = job.id not in self._faulty
+        if is_new:
             self._faulty.add(job.id)
             self._scenario.fault_counts["faulty shape"] += 1
+        return is_new or bool(faulty)
 
     def _jobs_of_people(self, task: Task) -> list[Job]:
         """Return the jobs that people label: a job with replicas is not among them until somebody has reopened it."""

@@ -94,7 +94,7 @@ class ChaosRun:
         unrepaired = self._lead.repair()
         if self._activity:
             scenario.log.append(f"never at rest: {self._activity}")
-        snapshot = take_snapshot(scenario, self._uploads.unusable_keys)
+        snapshot = take_snapshot(scenario, self._uploads.unusable_keys, self._annotators)
         found = (*violations(snapshot), *feature_violations(snapshot), *unrepaired)
         seconds = time.time() - scenario.started_at
         return Outcome(plan.seed, found, scenario.fault_counts, seconds, tuple(scenario.log), plan.features())

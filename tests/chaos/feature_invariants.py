@@ -1,15 +1,18 @@
-"""The invariants of predictions and of quality control at rest. Pure.
+"""The invariants of predictions, of quality control and of the check before reviews at rest. Pure.
 
 Predictions are imported exactly once, or not at all with a reason. There is one ground-truth job, there are the wanted
-honeypots and replicas, replicas are merged once, and none of it is exported. The account of an export balances.
+honeypots and replicas, replicas are merged before anybody goes on, and none of it is exported. The account of an export
+balances. No reviewer gets a job that was completed with a faulty shape; each fault has one issue, which is resolved.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from labelyard.domain.job_faults import is_about_fault
+from labelyard.domain.review import ReviewResult
 from tests.chaos.invariants import Batch, ExportedFile, Object, QualityJob, Snapshot, Task
 
 LABELLED = frozenset({"exported", "archived"})
@@ -30,6 +33,8 @@ def _batch(snapshot: Snapshot, batch: Batch, task: Task) -> Iterator[str]:
     yield from _imported(snapshot, batch, task, rows)
     yield from _ground_truth(snapshot, batch, task)
     yield from _replicas(snapshot, batch, task)
+    yield from _check(batch, task, {row.upload_name for row in rows if row.quarantine_reason is None})
+    yield from _issues(batch, task)
     if {job.id: job.assignee for job in task.quality_jobs} != dict(batch.quality_jobs):
         yield f"{batch.id}: the ledger has the quality jobs {dict(batch.quality_jobs)}, the server {task.quality_jobs}"
     file = snapshot.current_file(batch.id)
@@ -103,17 +108,41 @@ def _replicas(snapshot: Snapshot, batch: Batch, task: Task) -> Iterator[str]:
         people = [job.assignee for job in task.replicas if job.parent == parent]
         if len(people) != snapshot.quality.replicas or len({*people}) != len(people):
             yield f"{batch.id}: job {parent} has replicas of {people}, {snapshot.quality.replicas} are wanted"
-        if people and batch.merges.get(parent) != 1:
-            yield f"{batch.id}: the replicas of job {parent} are merged {batch.merges.get(parent, 0)} times"
     for frame in task.all_frames:
-        if task.replicas and not task.boxes.get(frame.name):
+        merged, again = task.boxes.get(frame.name, 0), task.drawn_again.count(frame.name)
+        if task.replicas and not merged:
             yield f"{batch.id}: nothing that people drew on {frame.name} was merged"
+        elif task.replicas and merged <= again:  # another merge replaces what is in the job
+            yield f"{batch.id}: what people drew on {frame.name} after the merge is lost"
 
 
 def _unassigned(batch: Batch, jobs: Sequence[QualityJob]) -> Iterator[str]:
     for job in jobs:
         if job.assignee is None:
             yield f"{batch.id}: quality job {job.id} has no assignee"
+
+
+# --- the check before the review --------------------------------------------------------------------------------------
+
+
+def _check(batch: Batch, task: Task, usable: Collection[str | None]) -> Iterator[str]:
+    """Yield the jobs that a reviewer got with a faulty shape; on a file that is quarantined it is no fault."""
+    for job, frame in task.completed_faulty.items():
+        first = next((verdict for of_job, verdict in batch.verdicts if of_job == job), None)
+        if job in task.jobs and frame in usable and first != ReviewResult.FAULTY:
+            yield f"{batch.id}: job {job} was completed with a faulty shape, and its first verdict is {first}"
+
+
+def _issues(batch: Batch, task: Task) -> Iterator[str]:
+    """Yield the issues about faults that are open still, or were written more than once in a round."""
+    own = [one for one in task.issues if one.messages and is_about_fault(one.messages[0])]
+    for one in own:
+        if not one.is_resolved:
+            yield f"{batch.id}: job {one.job_id} is accepted, and its issue is open: {one.messages[0]}"
+    rounds = Counter(job for job, verdict in batch.verdicts if verdict == ReviewResult.FAULTY)
+    for (job, frame, words), count in Counter((one.job_id, one.frame, one.messages[0]) for one in own).items():
+        if count > rounds[job]:
+            yield f"{batch.id}: job {job} was faulty in {rounds[job]} rounds, frame {frame} has {count} times: {words}"
 
 
 # --- the account ------------------------------------------------------------------------------------------------------

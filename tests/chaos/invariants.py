@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from labelyard.domain.tasks import Issue
 from tests.chaos.fault_plan import Quality
 
 AT_REST = frozenset({"exported", "archived", "quarantined", "cancelled"})
@@ -49,10 +50,10 @@ class Batch:
     predictions: Predictions | None = None
     quality_jobs: Mapping[int, str | None] = field(default_factory=dict)
     """The ground-truth job and the replicas (job -> assignee)."""
-    merges: Mapping[int, int] = field(default_factory=dict)
-    """By job: how often the history says that its replicas are merged."""
     has_report: bool = False
     """Whether CVAT has compared the work as it is now with the ground truth, or could not."""
+    verdicts: tuple[tuple[int, str], ...] = ()
+    """Job and verdict, of reviewers and of the check, oldest first."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,12 @@ class Task:
     tags: int = 0
     all_frames: tuple[Frame, ...] = ()
     quality_jobs: tuple[QualityJob, ...] = ()
+    drawn_again: tuple[str, ...] = ()
+    """The frames on which somebody drew another box in a reopened job."""
+    completed_faulty: Mapping[int, str] = field(default_factory=dict)
+    """By job: the name of the frame with a faulty shape, of those that were completed with one."""
+    issues: tuple[Issue, ...] = ()
+    """What reviewers and the check wrote, on CVAT 2.x."""
 
     @property
     def replicas(self) -> tuple[QualityJob, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from typing import Any
 
@@ -29,6 +28,7 @@ from labelyard.ledger import (
     tables,
     tasks,
 )
+from tests.chaos.annotators import Annotators
 from tests.chaos.boxes import is_prediction
 from tests.chaos.fault_plan import Quality
 from tests.chaos.invariants import (
@@ -70,7 +70,7 @@ def undelivered_messages(sqs: Any, queue_url: str) -> int:
     return sum(int(response["Attributes"][name]) for name in names)
 
 
-def take_snapshot(scenario: Scenario, unusable: frozenset[str]) -> Snapshot:
+def take_snapshot(scenario: Scenario, unusable: frozenset[str], annotators: Annotators) -> Snapshot:
     """Read everything that the invariants compare. `unusable` are the keys of files that are no images."""
     ledger, cvat, s3, spec = scenario.ledger, scenario.cvat, scenario.s3, scenario.spec
     source, plan = spec.sources[0], scenario.plan
@@ -92,8 +92,9 @@ def take_snapshot(scenario: Scenario, unusable: frozenset[str]) -> Snapshot:
             task_id = (task.server_id if task else None) or 0
             batches.append(Batch(
                 row.id, row.state, task_id, assignees, row.error, unaccepted, _predictions(tx, row.id),
-                {job.server_id: job.assignee for job in quality.of_batch(tx, row.id)}, _merges(tx, row.id),
+                {job.server_id: job.assignee for job in quality.of_batch(tx, row.id)},
                 (report := quality.report_of(tx, row.id)) is not None and report.made_for == report.work_updated,
+                tuple((one.job, one.verdict.value) for one in reviews.verdicts(tx, row.id)),
             ))  # fmt: skip
             batch_exports += [
                 ExportFacts(row.id, export.key, export.current, export.format)
@@ -102,14 +103,14 @@ def take_snapshot(scenario: Scenario, unusable: frozenset[str]) -> Snapshot:
         unpublished_events = outbox.waiting(tx)[0]
     return Snapshot(
         bucket=list_images(s3, source.bucket, source.prefix), unusable=unusable, objects=objects, batches=batches,
-        exports=batch_exports, tasks=_tasks(cvat, spec.name), files=_exported_files(s3, spec),
+        exports=batch_exports, tasks=_tasks(cvat, spec.name, annotators), files=_exported_files(s3, spec),
         unpublished_events=unpublished_events, retired=is_retired(ledger, spec.name),
         predicted=None if plan.predictions is None else frozenset(map(scenario.key, plan.predicted_keys())),
         quality=plan.quality or Quality(),
     )  # fmt: skip
 
 
-def _tasks(cvat: Cvat, dataset: str) -> list[Task]:
+def _tasks(cvat: Cvat, dataset: str, annotators: Annotators) -> list[Task]:
     usernames = {user.id: user.username for user in cvat.users()}
     found = []
     for task in list(cvat.tasks(name=f"{dataset}-")):
@@ -123,6 +124,10 @@ def _tasks(cvat: Cvat, dataset: str) -> list[Task]:
             {job.id: usernames.get(job.assignee or 0) for job in task.jobs},
             Counter(frame.name for frame in on_data), len(annotations.tags), tuple(frames),
             tuple(QualityJob(job.id, usernames.get(job.assignee or 0), job.parent) for job in task.quality_jobs),
+            tuple(frames[number].name for of_task, number in annotators.drawn_again if of_task == task.id),
+            {job.id: frames[annotators.completed_faulty[job.id]].name for job in task.jobs
+             if job.id in annotators.completed_faulty},
+            tuple(issue for job in task.jobs for issue in cvat.issues(job.id)) if cvat.quirks.issues else (),
         ))  # fmt: skip
     return [task for task in found if task.name.startswith(f"{dataset}-")]
 
@@ -133,12 +138,6 @@ _USES = {FrameUse.DATA: "data", FrameUse.HONEYPOT: "honeypot", FrameUse.GROUND_T
 def _predictions(tx: Transaction, batch: str) -> Predictions | None:
     row = preannotations.of_batch(tx, batch)
     return row and Predictions(row.state.value, row.predicted, row.reason)
-
-
-def _merges(tx: Transaction, batch: str) -> Counter[int]:
-    reasons = [entry.reason for entry in history.of_batch(tx, batch) if entry.what == "merged"]
-    merged = (re.match(r"the replicas of job (\d+) are merged", reason) for reason in reasons)
-    return Counter(int(found[1]) for found in merged if found)
 
 
 def _exported_files(s3: Any, spec: DatasetSpec) -> list[ExportedFile]:

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from labelyard.domain.job_faults import JobFault
+from labelyard.domain.tasks import Issue
 from tests.chaos.fault_plan import Quality
 from tests.chaos.feature_invariants import feature_violations
 from tests.chaos.invariants import (
@@ -57,7 +59,7 @@ HONEYPOTS = Snapshot(
 """A task with honeypots and predictions."""
 REPLICAS = Snapshot(
     bucket={}, unusable=frozenset(), objects=[],
-    batches=[Batch(BATCH, "exported", 7, {70: None}, quality_jobs={71: "ann", 72: "bob"}, merges={70: 1})],
+    batches=[Batch(BATCH, "exported", 7, {70: None}, quality_jobs={71: "ann", 72: "bob"})],
     exports=[], files=[],
     tasks=[
         Task(
@@ -68,12 +70,29 @@ REPLICAS = Snapshot(
     quality=Quality(replicas=2),
 )  # fmt: skip
 """A task with replicas."""
+ISSUE = Issue(7, 70, 0, (JobFault(0, "its area is zero", (3.0, 4.0, 3.0, 9.0)).issue,), is_resolved=True)
+REVIEWED = Snapshot(
+    bucket={}, unusable=frozenset(), exports=[], files=[],
+    objects=[Object("in/0.jpg", "e0", BATCH, "0.jpg", None, EXPORTED_HISTORY)],
+    batches=[Batch(BATCH, "exported", 7, {70: "ann"}, verdicts=((70, "faulty"), (71, "accepted"), (70, "accepted")))],
+    tasks=[
+        Task(
+            7, "street", ("0.jpg",), {70: "ann"}, {"0.jpg": 1}, all_frames=(Frame("0.jpg"),),
+            completed_faulty={70: "0.jpg"}, issues=(ISSUE, Issue(6, 70, 0, ("the left edge is loose",))),
+        )
+    ],
+)  # fmt: skip
+"""A task with a job that went back before a reviewer got it."""
 
 
 def changed(snapshot: Snapshot, field: str, **changes: Any) -> Snapshot:
     """The snapshot with changes in the one row of a field."""
     rows: dict[str, Any] = {field: [replace(getattr(snapshot, field)[0], **changes)]}
     return replace(snapshot, **rows)
+
+
+def with_issues(*issues: Issue) -> Snapshot:
+    return changed(REVIEWED, "tasks", issues=issues)
 
 
 def with_info(**changes: Any) -> Snapshot:
@@ -90,7 +109,7 @@ def with_frame(number: int, **changes: Any) -> Snapshot:
     return changed(HONEYPOTS, "tasks", all_frames=tuple(frames))
 
 
-@pytest.mark.parametrize("clean", [HONEYPOTS, REPLICAS])
+@pytest.mark.parametrize("clean", [HONEYPOTS, REPLICAS, REVIEWED])
 def test_a_clean_snapshot_violates_no_invariant(clean: Snapshot) -> None:
     assert feature_violations(clean) == []
 
@@ -127,9 +146,15 @@ VIOLATIONS: Sequence[tuple[str, Callable[[], Snapshot]]] = [
     ("1 jobs have the honeypots []", lambda: with_frame(1, use="data")),
     ("and no quality report", lambda: changed(HONEYPOTS, "batches", has_report=False)),
     ("has replicas of ['ann'], 2 are", lambda: changed(REPLICAS, "tasks", quality_jobs=(QualityJob(71, "ann", 70),))),
-    ("are merged 2 times", lambda: changed(REPLICAS, "batches", merges={70: 2})),
-    ("are merged 0 times", lambda: changed(REPLICAS, "batches", merges={})),
+    ("on 0.jpg after the merge is lost", lambda: changed(REPLICAS, "tasks", drawn_again=("0.jpg",))),
     ("nothing that people drew on 0.jpg was merged", lambda: changed(REPLICAS, "tasks", boxes={})),
+    (
+        "its first verdict is rejected",
+        lambda: changed(REVIEWED, "batches", verdicts=((70, "rejected"), (70, "faulty"))),
+    ),
+    ("its first verdict is None", lambda: changed(REVIEWED, "batches", verdicts=())),
+    ("its issue is open: labelyard check", lambda: with_issues(replace(ISSUE, is_resolved=False))),
+    ("in 1 rounds, frame 0 has 2 times: labelyard", lambda: with_issues(ISSUE, replace(ISSUE, id=8))),
 ]
 
 

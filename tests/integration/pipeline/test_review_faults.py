@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import UTC
+from typing import Any
 
 import pytest
 
 from labelyard.domain.annotations import Annotations, Change, Shape, ShapeType
 from labelyard.domain.causes import Kind
-from labelyard.domain.tasks import Issue, Job, JobStatus
-from labelyard.ledger import reviews
+from labelyard.domain.job_faults import JobFault
+from labelyard.domain.review import ReviewRules
+from labelyard.domain.tasks import Issue, Job, JobStatus, JobStep
+from labelyard.ledger import batches, reviews
 from labelyard.operations.explain import explain
 from labelyard.operations.figure_words import review_lines
 from labelyard.operations.figures import read_figures
@@ -22,7 +26,7 @@ from tests.support.pictures import picture
 from tests.support.workspace import FIRST, AtFailpoint, Workspace, draw_and_complete, export, ingest
 
 on_cvat_2 = pytest.mark.parametrize("cvat_version", [V2])
-NO_AREA = "rectangle 'car': its area is zero"
+NO_AREA = "rectangle 'car' at 5, 5: its area is zero"
 
 
 def start(workspace: Workspace, *, files: int = 1, checks: object = None, **review: object) -> None:
@@ -45,17 +49,18 @@ def where(workspace: Workspace) -> tuple[str, str | None]:
     return f"{one.stage} {one.state}" if one.stage else one.status.value, names.get(one.assignee or 0)
 
 
-def draw_fault(workspace: Workspace, frame: int = 0) -> None:
-    """Draw a rectangle without an area."""
+def draw_fault(workspace: Workspace, frame: int = 0, at: Iterable[float] = (5.0,)) -> None:
+    """Draw rectangles without an area."""
     label = workspace.context.cvat("default").task(workspace.line().task_id or 0).labels[0]
-    shape = Shape(ShapeType.RECTANGLE, frame, label.id, (5.0, 5.0, 5.0, 9.0))
-    workspace.context.cvat("default").change_annotations(job(workspace).id, Change.CREATE, Annotations(shapes=(shape,)))
+    shapes = tuple(Shape(ShapeType.RECTANGLE, frame, label.id, (x, 5.0, x, 9.0)) for x in at)
+    workspace.context.cvat("default").change_annotations(job(workspace).id, Change.CREATE, Annotations(shapes=shapes))
 
 
-def repair(workspace: Workspace) -> None:
-    """Delete what has no area."""
+def repair(workspace: Workspace, at: float | None = None) -> None:
+    """Delete what has no area; only what is at one place if that is given."""
     cvat, job_id = workspace.context.cvat("default"), job(workspace).id
-    faulty = tuple(one for one in cvat.annotations(job_id).shapes if one.points[0] == one.points[2])
+    found = tuple(one for one in cvat.annotations(job_id).shapes if one.points[0] == one.points[2])
+    faulty = tuple(one for one in found if at in (None, one.points[0]))
     cvat.change_annotations(job_id, Change.DELETE, Annotations(shapes=faulty))
 
 
@@ -172,3 +177,64 @@ def test_a_look_that_dies_while_a_job_goes_back_is_continued_by_the_next_one(
         [review], said = reviews.of_batch(tx, FIRST).values(), reviews.verdicts(tx, FIRST)
         assert (review.step, len(said)) == (None, 1)
     assert collect(workspace.context).changed == ()
+
+
+@on_cvat_2
+def test_what_a_person_does_while_faults_are_looked_for_stays(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start(workspace)
+    draw_and_complete(workspace)
+    cvat, find = workspace.context.cvat("default"), review_jobs.find_faults
+
+    def find_faults(*of: Any) -> Mapping[int, tuple[JobFault, ...]]:
+        found = find(*of)
+        cvat.move_job(job(workspace).id, JobStep.ACCEPT, cvat.whoami().id)
+        return found
+
+    monkeypatch.setattr(review_jobs, "find_faults", find_faults)
+    collect(workspace.context)
+    monkeypatch.undo()
+    assert where(workspace) == ("acceptance completed", "root")
+    assert collect(workspace.context).completed == (FIRST,)
+
+
+@on_cvat_2
+def test_each_fault_has_one_issue_while_its_step_cannot_be_sent_and_a_repaired_one_none(workspace: Workspace) -> None:
+    start(workspace)
+    draw_fault(workspace, at=range(30, 52))
+    draw_and_complete(workspace)
+    workspace.sandbox.faults.set([{"on": f"PATCH /api/jobs/{job(workspace).id}", "status": 400}])
+    collect(workspace.context)
+    collect(workspace.context)
+    words = [one.messages[0] for one in issues(workspace)]
+    assert len(set(words)) == len(words) == 21
+    assert words[-1] == "labelyard check: 2 more faults in this job"
+    for x in range(32, 52):
+        repair(workspace, at=x)
+    collect(workspace.context)
+    workspace.sandbox.faults.clear()
+    collect(workspace.context)
+    assert [one.messages[0] for one in issues(workspace) if not one.is_resolved] == words[:2]
+    assert len(issues(workspace)) == 21, "what is repaired is not written again"
+    assert where(workspace) == ("annotation rejected", "ann")
+
+
+@on_cvat_2
+def test_a_step_to_somebody_who_can_get_no_job_any_more_is_given_up(
+    workspace: Workspace, at_failpoint: AtFailpoint
+) -> None:
+    start(workspace)
+    draw_fault(workspace)
+    draw_and_complete(workspace)
+    at_failpoint(review_jobs, "review_jobs.decided", die)
+    with pytest.raises(Killed):
+        collect(workspace.context)
+    cvat = workspace.context.cvat("default")
+    with workspace.context.ledger.read_only() as tx:
+        batch = batches.get(tx, FIRST)
+    usernames = {user.id: user.username for user in cvat.users()}
+    task = cvat.task(workspace.line().task_id or 0)
+    review_jobs.review_jobs(workspace.context, batch, task, usernames, {"bob"}, ReviewRules(("bob",)))
+    assert where(workspace) == ("validation rejected", None), "ann has left the organization"
+    assert any("ann can get no job, so" in entry.reason for entry in explain(workspace.context, FIRST)[0].history)

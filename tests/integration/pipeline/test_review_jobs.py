@@ -113,6 +113,18 @@ def test_after_the_last_round_a_person_decides(workspace: Workspace) -> None:
     assert problem(workspace) == ""
 
 
+@on_cvat_2
+def test_who_rejects_by_the_stage_in_the_last_round_begins_no_other(workspace: Workspace) -> None:
+    start(workspace, rounds=1)
+    finish_jobs(workspace)
+    workspace.context.cvat("default").set_job_status(job(workspace).id, JobStatus.ANNOTATION)
+    collect(workspace.context)
+    assert where(workspace) == ("validation rejected", "bob")
+    assert problem(workspace) == "rejected in the last round, 1, by bob; drawn by ann"
+    assert collect(workspace.context).changed == ()
+    assert said(workspace) == [("bob", 1, "rejected")]
+
+
 class Killed(Exception):
     """Ends a step in the middle, as a crash does."""
 

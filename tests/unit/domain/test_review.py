@@ -1,18 +1,15 @@
-"""Reviews: each decision, and a state machine of people who do anything while processes die."""
+"""Reviews: each decision."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import pytest
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from labelyard.domain.job_faults import JobFault, as_reasons, of_reasons
+from labelyard.domain.job_faults import JobFault, as_reasons, listed, of_reasons
 from labelyard.domain.review import (
     BEFORE_REVIEW,
     Decision,
-    JobPlace,
     JobReview,
     People,
     Phase,
@@ -24,7 +21,6 @@ from labelyard.domain.review import (
     decide,
     is_applied,
     is_finished,
-    place_of,
 )
 from labelyard.domain.tasks import JobStatus, JobStep
 
@@ -32,14 +28,6 @@ RULES = ReviewRules(("rita", "sam"), rounds=2)
 EVERYBODY = People({"ada", "ben", "rita", "sam"})
 DONE = ShownJob("street-00001/0", JobStatus.COMPLETED, "annotation", "completed", "ada")
 FAULT = JobFault(3, "rectangle 'car': its area is zero", (1.0, 1.0, 1.0, 9.0))
-V2_FIELDS = {
-    JobStep.REVIEW: {"stage": "validation", "state": "new"},
-    JobStep.REPAIR: {"stage": "annotation", "state": "rejected"},
-    JobStep.RETURN: {"stage": "annotation", "state": "rejected"},
-    JobStep.LEAD: {"stage": "validation", "state": "rejected"},
-    JobStep.ACCEPT: {"stage": "acceptance", "state": "completed"},
-}
-V1_STATUS = {JobStep.REVIEW: "validation", JobStep.ACCEPT: "completed"}
 STATUS = {"annotation": JobStatus.ANNOTATION, "validation": JobStatus.VALIDATION, "acceptance": JobStatus.VALIDATION}
 
 
@@ -122,6 +110,16 @@ def test_a_rejected_job_goes_back_also_if_only_its_stage_was_set_back(job: Shown
 def test_a_rejected_job_that_cannot_go_back_needs_a_person(review: JobReview, people: People, problem: str) -> None:
     decision = decide(review, shown("validation", "rejected", "rita"), RULES, people)
     assert (decision.step, decision.review.phase, decision.review.problem) == (None, Phase.LEAD, problem)
+    by_stage = decide(review, shown("annotation", "new", "rita"), RULES, people)
+    assert (by_stage.step, by_stage.assignee, by_stage.verdict) == (JobStep.LEAD, "rita", ReviewResult.REJECTED)
+    lead = after_step(by_stage.review, JobStep.LEAD, "rita")
+    assert lead == decision.review
+    assert decide(lead, shown("validation", "rejected", "rita"), RULES, people) == Decision(lead), "it stays there"
+
+
+def test_a_job_that_was_set_back_stays_with_who_has_it_if_its_annotator_can_get_no_job() -> None:
+    decision = decide(in_review(phase=Phase.LEAD), shown("annotation", "new", "rita"), RULES, People({"rita", "sam"}))
+    assert (decision.step, decision.review.phase, decision.review.annotator) == (None, Phase.ANNOTATION, "rita")
 
 
 @pytest.mark.parametrize(
@@ -217,131 +215,9 @@ def test_what_sends_a_completed_job_back_is_done_once_it_is_not_completed_any_mo
 
 
 def test_the_ledger_keeps_the_first_faults_and_how_many_there_are() -> None:
-    assert of_reasons(as_reasons([FAULT])) == [FAULT]
-    assert [str(one) for one in of_reasons(as_reasons([FAULT] * 23))][19:] == [
+    assert of_reasons(as_reasons([FAULT])) == listed([FAULT]) == [FAULT]
+    assert [str(one) for one in listed([FAULT] * 23)][19:] == [
         str(FAULT),
         "frame 3: 3 more faults in this job",
     ]
     assert of_reasons({}) == []
-
-
-class Reviewing(RuleBasedStateMachine):
-    """One job: its annotator and reviewers, a lead who changes anything, and a labelyard that dies at any point."""
-
-    @initialize(old=st.booleans())
-    def start(self, old: bool) -> None:
-        self.old = old
-        self.review, self.step = JobReview(), None
-        self.stage, self.state, self.assignee = "annotation", "new", "ada"
-        self.status = JobStatus.ANNOTATION
-        self.manual = self.faulty = False
-        self.pending: Decision | None = None
-        self.seen: ShownJob | None = None
-
-    def job(self) -> ShownJob:
-        if self.old:
-            return ShownJob(DONE.key, self.status, assignee=self.assignee, manual=self.manual)
-        return replace(shown(self.stage, self.state, self.assignee), manual=self.manual)
-
-    @rule()
-    def work(self) -> None:
-        """Whoever has the job completes it."""
-        self.state, self.status = "completed", JobStatus.COMPLETED
-
-    @rule()
-    def draw_a_fault(self) -> None:
-        self.faulty = True
-
-    @rule()
-    def repair_it(self) -> None:
-        self.faulty = False
-
-    def decide(self) -> Decision:
-        """Return what is next; faults are looked for in a job that its annotator has completed."""
-        is_checked = place_of(self.review, self.job()) is JobPlace.ANNOTATED and self.review.selected is not False
-        faults = (FAULT,) if self.faulty and is_checked else ()
-        return decide(self.review, self.job(), RULES, EVERYBODY, faults)
-
-    @rule()
-    def reject(self) -> None:
-        if self.stage == "validation" or self.status is JobStatus.VALIDATION:
-            self.state, self.status = "rejected", JobStatus.ANNOTATION
-
-    @rule(
-        stage=st.sampled_from(sorted(STATUS)),
-        state=st.sampled_from(["new", "in progress", "completed", "rejected"]),
-        status=st.sampled_from(list(JobStatus)),
-        assignee=st.sampled_from(["ada", "ben", "rita", "sam", "ursula", None]),
-    )
-    def lead_changes_anything(self, stage: str, state: str, status: JobStatus, assignee: str | None) -> None:
-        self.manual |= assignee != self.assignee
-        self.stage, self.state, self.status, self.assignee = stage, state, status, assignee
-
-    @rule()
-    def poll(self) -> None:
-        """Settle the pending step, or decide the next one, as `ledger.reviews` does."""
-        now = self.job()
-        if self.pending is not None:
-            assert self.pending.step is not None
-            if is_applied(self.pending.step, self.pending.assignee, now):
-                self.review = after_step(self.review, self.pending.step, self.pending.assignee)
-                self.manual = False
-            elif now == self.seen and (self.faulty or self.pending.step not in BEFORE_REVIEW):
-                return
-            self.pending = None
-        decision = self.decide()
-        assert decision == self.decide()
-        self.review = decision.review
-        if decision.step is not None:
-            self.pending, self.seen = decision, now
-        if decision.step is JobStep.REVIEW:
-            assert decision.assignee in (*RULES.reviewers, self.review.chosen_reviewer)
-            assert decision.assignee != self.review.annotator
-        if decision.step in (JobStep.REPAIR, JobStep.RETURN):
-            assert decision.assignee == self.review.annotator
-        if decision.step or decision.verdict or decision.review.phase is Phase.LEAD:
-            assert decision.reason or decision.review == self.review
-
-    @rule()
-    def send(self) -> None:
-        """The request takes effect; that its answer is lost is a `poll` that comes later."""
-        if self.pending is not None and self.job() == self.seen:
-            step = self.pending.step
-            assert step is not None
-            fields, self.status = V2_FIELDS[step], JobStatus(V1_STATUS.get(step, "annotation"))
-            self.stage, self.state = fields["stage"], fields["state"]
-            self.assignee = self.pending.assignee
-
-    @rule()
-    def come_to_rest(self) -> None:
-        """While nobody does anything, labelyard soon has nothing to do either."""
-        for _ in range(6):
-            self.poll()
-            self.send()
-        assert self.pending is None
-        assert self.decide() == Decision(self.review)
-
-    @rule()
-    def everybody_does_their_part(self) -> None:
-        """Whoever has the job repairs and completes it, and a lead gives one to ada that nobody has: it is finished."""
-        self.faulty = False
-        for _ in range(6):
-            self.come_to_rest()
-            self.assignee = self.assignee or "ada"
-            self.work()
-        self.come_to_rest()
-        assert is_finished(self.review, self.job().status)
-
-    @invariant()
-    def what_is_finished_is_accepted(self) -> None:
-        if hasattr(self, "review") and is_finished(self.review, self.job().status):
-            assert self.job().status is JobStatus.COMPLETED
-            assert self.review.phase is Phase.ACCEPTED
-
-    @invariant()
-    def no_more_rounds_than_the_rules_allow_unless_a_person_begins_them(self) -> None:
-        if hasattr(self, "review") and self.pending and self.pending.step in (JobStep.REPAIR, JobStep.RETURN):
-            assert self.review.round - self.review.earlier_rounds <= RULES.rounds
-
-
-TestReviewing = Reviewing.TestCase
