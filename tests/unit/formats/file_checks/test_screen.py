@@ -113,7 +113,8 @@ def test_an_annotation_that_is_called_clean_has_no_fault(
     found = check_file(path)
     assert found.screened is not None
     if not found.screened.doubtful["annotations"]:
-        assert [fault for fault in check(document, "") if "annotation" in fault.where] == []
+        faults = [fault for fault in check(document, "") if "annotation" in fault.where]
+        assert [fault for fault in faults if fault.rule != "duplicate-annotation"] == [], "that is a fault of two"
 
 
 def test_faults_are_counted_exactly_and_only_a_few_are_examples(path: Path) -> None:
