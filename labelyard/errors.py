@@ -100,6 +100,10 @@ class InputError(LabelyardError):
     """Something a person or another program wrote or sent is wrong."""
 
 
+class OtherVersion(InputError):
+    """A deployment in Prefect was made by another labelyard than the installed one."""
+
+
 class SpecError(InputError):
     """A dataset file is wrong; `where` is file:line, `what` names the field and what to write instead."""
 
