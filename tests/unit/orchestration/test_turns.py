@@ -28,7 +28,7 @@ class _Worker(TakesTurns, _Offers):  # type: ignore[misc] # as Prefect's own cla
         super().__init__()
         self._workers, self._look_at = {"a dead one"}, math.inf
 
-    def look(self, *, leave: bool = True) -> list[Any]:
+    def offered_runs(self, *, leave: bool = True) -> list[Any]:
         with self.leaving_new_runs(leave):
             return asyncio.run(self._get_scheduled_flow_runs())
 
@@ -43,24 +43,24 @@ def test_the_time_counts_from_the_first_run_that_was_left_and_ends_with_it(monke
     worker, first, second = _Worker(), _run(), _run()
     assert worker.seconds_until_all_may_take() is None
     worker.offered = (first,)
-    assert worker.look() == []
+    assert worker.offered_runs() == []
     assert worker.seconds_until_all_may_take() == 2.0
     now = 101.5
     worker.offered = (first, second)
-    assert worker.look() == []
+    assert worker.offered_runs() == []
     assert worker.seconds_until_all_may_take() == 0.5
     worker.offered = (second,)  # another worker has taken the first
-    assert worker.look() == []
+    assert worker.offered_runs() == []
     assert worker.seconds_until_all_may_take() == 2.0
     now = 104.0
     assert worker.seconds_until_all_may_take() == 0.0
-    assert worker.look(leave=False) == [second]
+    assert worker.offered_runs(leave=False) == [second]
     assert worker.seconds_until_all_may_take() is None
 
 
 def test_runs_are_forgotten_so_that_a_worker_without_an_answer_does_not_ask_without_a_pause() -> None:
     worker = _Worker()
     worker.offered = (_run(),)
-    worker.look()
+    worker.offered_runs()
     worker.forget_left_runs()
     assert worker.seconds_until_all_may_take() is None
