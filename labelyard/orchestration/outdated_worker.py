@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 
-from labelyard.errors import LedgerAhead
+from labelyard.errors import LabelyardError, LedgerAhead
 from labelyard.ledger import Ledger
 from labelyard.settings import load_settings
 
@@ -31,7 +31,8 @@ class SchemaCheck:
             self._is_ahead = True
         except Exception as error:  # noqa: BLE001 - a damaged file, a refused login: the flows say it, the worker goes on
             failure = f"{type(error).__name__}: {error}"
-            level = logging.DEBUG if failure == self._failure else logging.WARNING
+            is_known = isinstance(error, LabelyardError) or failure == self._failure
+            level = logging.DEBUG if is_known else logging.WARNING
             _log.log(level, "the schema of the ledger could not be checked: %s", failure)
             self._failure = failure
         else:

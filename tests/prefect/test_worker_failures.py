@@ -174,13 +174,14 @@ def test_a_worker_waits_for_the_server_and_is_alive_but_not_ready_while_it_is_aw
             return health, ready
         return 0, 0
 
-    settings = {"LABELYARD_METRICS__WORKER_PORT": str(own)}
+    settings = {"LABELYARD_METRICS__WORKER_PORT": str(own), "PREFECT_CLIENT_MAX_RETRIES": "0"}
     with behind.worker("failing", "labelyard", tmp_path, **QUICK, **settings) as worker:
         eventually(lambda: probes() == (200, 503), "the worker to be alive", RUN_SECONDS)
         time.sleep(SECONDS_OF_FAILURE)  # twice as long as a worker that does not ask is alive
         assert probes() == (200, 503)
         with failing_proxy(_address(prefect_server), port):
             eventually(lambda: probes() == (200, 200), "the worker to be ready", RUN_SECONDS)
+        eventually(lambda: probes() == (200, 503), "the worker to notice that the server is away", RUN_SECONDS)
         time.sleep(SECONDS_OF_FAILURE)
         assert probes() == (200, 503)
         assert worker.poll() is None

@@ -31,7 +31,7 @@ from prefect.deployments.steps.core import StepExecutionError
 from prefect.events.clients import get_events_subscriber
 from prefect.events.filters import EventFilter, EventNameFilter
 from prefect.logging.handlers import APILogHandler
-from prefect.states import AwaitingRetry
+from prefect.states import Scheduled
 from prefect.workers.base import BaseWorker, BaseWorkerResult
 from prefect.workers.process import ProcessJobConfiguration, ProcessVariables
 
@@ -323,7 +323,7 @@ class LabelyardWorker(TakesTurns, ToleratesApiFailures, _Worker):
 
 
 def _later(what: str, name: str = "AwaitingRetry") -> State[Any]:
-    return AwaitingRetry(scheduled_time=datetime.now(UTC) + _UNTIL_NEXT_ATTEMPT, message=what, name=name)
+    return Scheduled(scheduled_time=datetime.now(UTC) + _UNTIL_NEXT_ATTEMPT, message=what, name=name)
 
 
 async def _wait_until_due(flow_run: FlowRun) -> None:

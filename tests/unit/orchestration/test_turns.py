@@ -23,7 +23,7 @@ class _Offers:
         return list(self.offered)
 
 
-class _Worker(TakesTurns, _Offers):  # type: ignore[misc] # as Prefect's own class, without a server
+class _Worker(TakesTurns, _Offers):  # as Prefect's own class, without a server
     def __init__(self) -> None:
         super().__init__()
         self._workers, self._look_at = {"a dead one"}, math.inf
@@ -40,7 +40,7 @@ def _run() -> WorkerFlowRunResponse:
 def test_the_time_counts_from_the_first_run_that_was_left_and_ends_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    worker, first, second = _Worker(), _run(), _run()
+    worker, first, second = _Worker(), _run(), _run()  # type: ignore[abstract]
     assert worker.seconds_until_all_may_take() is None
     worker.offered = (first,)
     assert worker.offered_runs() == []
@@ -59,7 +59,7 @@ def test_the_time_counts_from_the_first_run_that_was_left_and_ends_with_it(monke
 
 
 def test_runs_are_forgotten_so_that_a_worker_without_an_answer_does_not_ask_without_a_pause() -> None:
-    worker = _Worker()
+    worker = _Worker()  # type: ignore[abstract]
     worker.offered = (_run(),)
     worker.offered_runs()
     worker.forget_left_runs()
