@@ -2,6 +2,7 @@
 
 LabelyardError
 ├── InputError                      something a person or another program wrote or sent is wrong
+│   ├── OtherVersion                a deployment of another labelyard; its runs are for another worker
 │   ├── SpecError                   a dataset file: file, line, field, what to write instead
 │   ├── YamlError                   a YAML document, or one value in it, cannot be read
 │   ├── SettingsError       retry   an environment variable or `.env`; works once the setting is correct
@@ -74,9 +75,8 @@ def redact(text: str) -> str:
 class LabelyardError(Exception):
     """What went wrong, where, and the next command.
 
-    `retry` says whether the same work may succeed later without a change of the work itself: a server that is
-    unavailable, a setting that is wrong. With `retry`, the batch waits and is tried again; without it, the batch fails
-    until a person acts.
+    `retry` says whether the same work may succeed later unchanged: a server is unavailable, a setting is wrong. With it
+    the batch waits and is tried again; without it, the batch fails until a person acts.
     """
 
     retry: ClassVar[bool] = False
@@ -98,6 +98,10 @@ class LabelyardError(Exception):
 
 class InputError(LabelyardError):
     """Something a person or another program wrote or sent is wrong."""
+
+
+class OtherVersion(InputError):
+    """A deployment in Prefect was made by another labelyard than the installed one."""
 
 
 class SpecError(InputError):

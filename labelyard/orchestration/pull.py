@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import labelyard
-from labelyard.errors import InputError
+from labelyard.errors import InputError, OtherVersion
 
 
 def installed_version() -> dict[str, str]:
@@ -16,11 +16,11 @@ def installed_version() -> dict[str, str]:
 def project_folder(version: str) -> dict[str, str]:
     """Return the folder of flows/ and tasks/ on this machine, as the working directory of a run.
 
-    Raises InputError if another `version` of labelyard than the installed one created the deployment.
+    Raises OtherVersion if another `version` of labelyard than the installed one created the deployment.
     """
     installed = labelyard.__version__
     if version != installed:
-        raise InputError(
+        raise OtherVersion(
             f"this worker has labelyard {installed}, the deployment was made by labelyard {version}",
             next_step=f"pip install labelyard=={version} on the worker's machine, or `labelyard deploy` from this one",
         )

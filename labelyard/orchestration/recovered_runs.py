@@ -28,13 +28,20 @@ from prefect.states import Completed
 from labelyard.context import Context
 from labelyard.domain.causes import Kind
 from labelyard.ledger import batches, problems
-from labelyard.orchestration import CAUGHT_UP, MOST_AT_ONCE, RECOVERED, SERVER_UNAVAILABLE, TRIED_AGAIN
+from labelyard.orchestration import (
+    CAUGHT_UP,
+    MOST_AT_ONCE,
+    RECOVERED,
+    SERVER_UNAVAILABLE,
+    TRIED_AGAIN,
+    WAITING_FOR_WORKER,
+)
 from labelyard.orchestration.best_effort import best_effort
 from labelyard.orchestration.orphaned_runs import batch_of
 
 _log = logging.getLogger(__name__)
 _COMPARED = 50
-_DID_NOT_WORK = (RECOVERED, TRIED_AGAIN, CAUGHT_UP, SERVER_UNAVAILABLE)
+_DID_NOT_WORK = (RECOVERED, TRIED_AGAIN, CAUGHT_UP, SERVER_UNAVAILABLE, WAITING_FOR_WORKER)
 """Completed states that do not show that the work succeeds again."""
 _RED = FlowRunFilter(
     tags=FlowRunFilterTags(all_=["labelyard"]),

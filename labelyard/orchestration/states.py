@@ -34,7 +34,14 @@ from labelyard.errors import (
 from labelyard.ledger import batches
 from labelyard.log_records import log_about
 from labelyard.operations.status import unavailable_servers
-from labelyard.orchestration import CAUGHT_UP, NOTHING_NEW, SERVER_UNAVAILABLE, TRIED_AGAIN, WAITING_FOR_CVAT
+from labelyard.orchestration import (
+    CAUGHT_UP,
+    NOTHING_NEW,
+    SERVER_UNAVAILABLE,
+    TRIED_AGAIN,
+    WAITING_FOR_CVAT,
+    WAITING_FOR_WORKER,
+)
 from labelyard.orchestration.artifacts import publish_failure
 from labelyard.orchestration.current_run import batch_of_run, subject_of_run
 from labelyard.orchestration.run_log import join_run_log
@@ -45,8 +52,8 @@ _log = logging.getLogger(__name__)
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=15), timedelta(minutes=5)
 _UNTIL_SERVER_ANSWERS = timedelta(minutes=10)
 """How long a run waits for a server at most: housekeeping continues it as soon as the server answers."""
-_SERVERS = (*CVAT_UNAVAILABLE, *STORE_UNAVAILABLE, LedgerUnreachable, LedgerAhead)
-"""Failures that do not count as attempts in vain; after LedgerAhead the worker of a newer labelyard continues."""
+_SERVERS = (*CVAT_UNAVAILABLE, *STORE_UNAVAILABLE, LedgerUnreachable)
+"""Failures that do not count as attempts in vain. Nor does LedgerAhead: the worker of a newer labelyard continues."""
 
 
 def no_op(unavailable: Mapping[str, str]) -> State[Any]:
@@ -140,13 +147,19 @@ def _tried_again(error: LabelyardError) -> State[Any]:
         _log.warning("%s", error)
         return Completed(name=TRIED_AGAIN, message=str(error))
     attempt = _attempt_of_batch() or _attempt_of_run(run.run_count if run is not None else 1)
-    is_server = isinstance(error, _SERVERS)
-    if attempt.number == TRIED_IN_VAIN and not is_server:
+    name = waiting_state(error)
+    if attempt.number == TRIED_IN_VAIN and name == TRIED_AGAIN:
         next_step = f"{error.next_step or 'nothing'}; it is tried again automatically"
         return _failed(f"after {attempt.number} attempts: {error.happened}", next_step)
     _log.warning("%s", error)
-    name = SERVER_UNAVAILABLE if is_server else TRIED_AGAIN
     return wait_until(attempt.next_at, name, f"{error.happened}; tried again at {attempt.next_at:%H:%M:%S} UTC")
+
+
+def waiting_state(error: LabelyardError) -> str:
+    """Return the name of the state in which a run waits after a failure that a later attempt may cure."""
+    if isinstance(error, LedgerAhead):
+        return WAITING_FOR_WORKER
+    return SERVER_UNAVAILABLE if isinstance(error, _SERVERS) else TRIED_AGAIN
 
 
 def _attempt_of_batch() -> _Attempt | None:

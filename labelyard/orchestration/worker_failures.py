@@ -8,6 +8,7 @@ a proxy without a server behind it, or a person who deletes a run would end ever
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -30,6 +31,7 @@ else:
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 _SECONDS_BETWEEN_ATTEMPTS = 2.0
+_INTERVALS_WITHOUT_ATTEMPT = 30  # as many as Prefect's own worker may be without an answer
 
 
 class ToleratesApiFailures(_Worker):
@@ -42,9 +44,29 @@ class ToleratesApiFailures(_Worker):
         super().__init__(*args, **kwargs)
         self._failures: dict[str, str] = {}
         self._schema = SchemaCheck()
+        self._attempted_at = time.monotonic()
+
+    def note_attempt(self) -> None:
+        """Record that the worker is about to ask Prefect, which is its sign of life."""
+        self._attempted_at = time.monotonic()
+
+    def is_worker_still_polling(self, query_interval_seconds: float) -> bool:
+        """Return whether the worker has asked for runs lately, with or without an answer: Prefect's probe and ours.
+
+        Prefect's own asks for an answer: then a server that is away for minutes ends all workers with their runs.
+        """
+        allowed = query_interval_seconds * _INTERVALS_WITHOUT_ATTEMPT
+        if time.monotonic() - self._attempted_at <= allowed:
+            return True
+        return super().is_worker_still_polling(query_interval_seconds)  # it allows for a server in maintenance
+
+    def is_ready(self) -> bool:
+        """Return whether the worker takes runs: Prefect answers, knows the worker, and the ledger is not too new."""
+        return self._has_successfully_synced and not self._failures and not self._schema.is_ahead()
 
     async def get_and_submit_flow_runs(self) -> list[FlowRun]:
         """Return and start the runs that are due; none while Prefect does not say which, or the ledger is too new."""
+        self.note_attempt()
         if await anyio.to_thread.run_sync(self._schema.is_ahead):
             return []
         with self._tolerated("asking Prefect for runs"):

@@ -27,6 +27,7 @@ from labelyard.orchestration import (
     SERVER_UNAVAILABLE,
     TRIED_AGAIN,
     WAITING_FOR_CVAT,
+    WAITING_FOR_WORKER,
 )
 from labelyard.orchestration.fast_worker import is_supported, slower_without, worker_type
 from labelyard.orchestration.page_store import operations_url
@@ -37,7 +38,15 @@ from labelyard.supervisor.supervisor import Supervisor
 FOLDER = Path(".labelyard")
 """The folder of a running labelyard: logs, Prefect's database, and by default the ledger and the spool."""
 
-_NO_OP_STATES = (NOTHING_NEW, SERVER_UNAVAILABLE, TRIED_AGAIN, WAITING_FOR_CVAT, CAUGHT_UP, "Cancelled")
+_NO_OP_STATES = (
+    NOTHING_NEW,
+    SERVER_UNAVAILABLE,
+    TRIED_AGAIN,
+    WAITING_FOR_CVAT,
+    WAITING_FOR_WORKER,
+    CAUGHT_UP,
+    "Cancelled",
+)
 _ROUTINE_EVENTS = (
     *(f"prefect.flow-run.{state}" for state in ("Scheduled", "Pending", "Submitting", "Running", "heartbeat")),
     *(f"prefect.flow-run.{state}" for state in _NO_OP_STATES),

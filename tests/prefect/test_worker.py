@@ -287,11 +287,15 @@ def test_runs_are_cancelled_and_suspended_without_the_events_of_the_server(
     assert (tmp_path / "unwanted.interrupted").read_text() == "RunCancelled"
 
 
-def test_the_run_of_a_deployment_of_another_version_crashes_and_names_the_version_to_install(
+def test_runs_of_a_deployment_of_another_version_are_left_to_another_worker_and_name_the_version_to_install(
     prefect_server: PrefectServer, project: Path, tmp_path: Path
 ) -> None:
     with prefect_server.worker("tiny", "labelyard", tmp_path):
-        run = prefect_server.reaches(prefect_server.start("logs/other"), "Crashed")
+        run = prefect_server.reaches(prefect_server.start("logs/other"), "Waiting for another worker")
+        second = prefect_server.start("logs/other")
+        prefect_server.reaches(prefect_server.start("logs/t"), "Completed")
+        assert prefect_server.state(second) == "Scheduled", "it was not tried"
+    prefect_server.delete_scheduled_runs()
     assert "pip install labelyard==99.9" in run["state"]["message"]
 
 

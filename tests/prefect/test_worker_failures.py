@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
 
 from labelyard.supervisor.stack import free_ports
@@ -144,3 +145,45 @@ def test_a_stopping_worker_ends_within_fifteen_seconds_although_the_server_does_
             proxy.before = lambda _request: time.sleep(60)
             worker.terminate()
             assert worker.wait(timeout=15) == 0
+
+
+def test_a_stopping_worker_gives_a_run_back_although_the_server_did_not_accept_its_state(
+    prefect_server: PrefectServer, project: None, tmp_path: Path
+) -> None:
+    with failing_proxy(_address(prefect_server)) as proxy:
+        behind = replace(prefect_server, api_url=f"{proxy.url}/api")
+        with behind.worker("failing", "labelyard", tmp_path, **QUICK) as worker:
+            run = begun(prefect_server, tmp_path, "given-back")
+            proxy.fail("set_state", 500, times=1)
+            worker.terminate()
+            assert worker.wait(timeout=15) == 0
+        assert proxy.rules[0].times == 0
+    assert prefect_server.state(run) == "AwaitingRetry"
+    prefect_server.delete_scheduled_runs()
+
+
+def test_a_worker_waits_for_the_server_and_is_alive_but_not_ready_while_it_is_away(
+    prefect_server: PrefectServer, project: None, tmp_path: Path
+) -> None:
+    port, own = free_ports(2)
+    behind = replace(prefect_server, api_url=f"http://127.0.0.1:{port}/api")
+
+    def probes() -> tuple[int, int]:
+        with suppress(httpx.ConnectError):
+            health, ready = (httpx.get(f"http://127.0.0.1:{own}/{name}").status_code for name in ("healthz", "readyz"))
+            return health, ready
+        return 0, 0
+
+    settings = {"LABELYARD_METRICS__WORKER_PORT": str(own), "PREFECT_CLIENT_MAX_RETRIES": "0"}
+    with behind.worker("failing", "labelyard", tmp_path, **QUICK, **settings) as worker:
+        eventually(lambda: probes() == (200, 503), "the worker to be alive", RUN_SECONDS)
+        time.sleep(SECONDS_OF_FAILURE)  # twice as long as a worker that does not ask is alive
+        assert probes() == (200, 503)
+        with failing_proxy(_address(prefect_server), port):
+            eventually(lambda: probes() == (200, 200), "the worker to be ready", RUN_SECONDS)
+        eventually(lambda: probes() == (200, 503), "the worker to notice that the server is away", RUN_SECONDS)
+        time.sleep(SECONDS_OF_FAILURE)
+        assert probes() == (200, 503)
+        assert worker.poll() is None
+    log = (tmp_path / "worker.log").read_text()
+    assert log.count("waiting for Prefect's server") == 1, log

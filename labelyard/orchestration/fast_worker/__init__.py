@@ -5,7 +5,7 @@ type `labelyard-process`, which start a process for each run. This module and `c
 version, the others only with the supported one.
 
 Internals used: the suspension of runs and the class of the engine (`engine`), protected methods of BaseWorker
-(`worker`), when it last asked for runs (`probes`), and three functions that `server` replaces.
+(`worker`), and three functions that `server` replaces.
 """
 
 from __future__ import annotations

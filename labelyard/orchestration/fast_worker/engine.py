@@ -7,12 +7,16 @@ all runs, and all runs share one client.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import anyio
+import httpx
 from prefect import Flow, State
 from prefect._flow_run_suspension import FlowRunSuspensionRequest, register_flow_run_suspension_request
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.context import SyncClientContext
 from prefect.flow_engine import FlowRunEngine, run_flow
@@ -20,7 +24,9 @@ from prefect.states import AwaitingRetry
 
 from labelyard.errors import WorkerStopped
 
+_log = logging.getLogger(__name__)
 _NEVER_ZERO = 1_000_000
+_SECONDS_BETWEEN_ATTEMPTS = 2.0
 
 
 def given_back() -> State[Any]:
@@ -64,6 +70,28 @@ def run_in_this_thread(flow: Flow[..., Any], flow_run: FlowRun) -> None:
         while engine.is_running():
             with engine.run_context():
                 engine.call_flow_fn()
+
+
+async def until_server_answers(attempted: Callable[[], None]) -> None:
+    """Wait until Prefect's server answers, and call `attempted` before each attempt: `shared_client` needs an answer.
+
+    Raises httpx.HTTPStatusError if the server refuses the request, as it does for a wrong login.
+    """
+    is_waiting = False
+    while True:
+        attempted()
+        try:
+            async with get_client() as client:
+                await client.api_version()
+        except (httpx.TransportError, httpx.HTTPStatusError) as error:
+            if isinstance(error, httpx.HTTPStatusError) and not error.response.is_server_error:
+                raise
+            if not is_waiting:
+                _log.warning("waiting for Prefect's server: %s: %s", type(error).__name__, error)
+            is_waiting = True
+        else:
+            return
+        await anyio.sleep(_SECONDS_BETWEEN_ATTEMPTS)
 
 
 @contextmanager

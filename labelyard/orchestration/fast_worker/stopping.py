@@ -1,4 +1,4 @@
-"""A worker that is asked to stop: it has fifteen seconds, after which it would be killed."""
+"""A worker that is asked to stop: it ends its process after thirteen seconds in any case."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SECONDS_UNTIL_THE_END = 13.0
 
 @contextmanager
 def cancelled_by_signals() -> Iterator[None]:
-    """Cancel the current task at the first SIGTERM or SIGINT, and end the process some seconds later in any case.
+    """Cancel the current task at the first SIGTERM or SIGINT, and end the process thirteen seconds later in any case.
 
     Prefect's command turns SIGTERM into SIGINT, and a shell without a terminal makes its background jobs ignore SIGINT.
     At its end Prefect waits without a limit until all logs and events are sent. The runs are given back before that.

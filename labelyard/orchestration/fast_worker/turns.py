@@ -8,10 +8,11 @@ later, and at each poll, a worker takes whatever is due.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from prefect.client.schemas.filters import WorkerFilter, WorkerFilterStatus
 from prefect.client.schemas.objects import FlowRun, WorkerStatus
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 else:
     _Worker = object
 
-SECONDS_FOR_THE_FIRST = 2.0
+_SECONDS_FOR_THE_FIRST = 2.0
 _SECONDS_BETWEEN_LOOKS = 30.0
 _ONLINE = WorkerFilter(status=WorkerFilterStatus(any_=[WorkerStatus.ONLINE]))
 _leaves_new_runs: ContextVar[bool] = ContextVar("leaves_new_runs", default=False)
@@ -38,8 +39,7 @@ class TakesTurns(_Worker):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._workers, self._look_at = {self.name}, 0.0
-        self.has_left_runs = False
-        """Whether the last look left a run that is due to another worker."""
+        self._left_at: dict[UUID, float] = {}
 
     @contextmanager
     def leaving_new_runs(self, leave: bool) -> Iterator[None]:  # noqa: FBT001 - its name is the method's
@@ -50,6 +50,19 @@ class TakesTurns(_Worker):
         finally:
             _leaves_new_runs.reset(token)
 
+    def seconds_until_all_may_take(self) -> float | None:
+        """Return when to take the runs that were left to another worker, None if there are none.
+
+        The time counts from the look that left the first of them, however many events arrive since.
+        """
+        if not self._left_at:
+            return None
+        return max(0.0, min(self._left_at.values()) + _SECONDS_FOR_THE_FIRST - time.monotonic())
+
+    def forget_left_runs(self) -> None:
+        """Wait no longer for the other workers: the next look takes all."""
+        self._left_at.clear()
+
     async def _get_scheduled_flow_runs(self) -> list[WorkerFlowRunResponse]:
         offered = await super()._get_scheduled_flow_runs()
         if offered and time.monotonic() >= self._look_at:
@@ -58,8 +71,12 @@ class TakesTurns(_Worker):
                 found = await self.client.read_workers_for_work_pool(self._work_pool_name, worker_filter=_ONLINE)
                 self._workers = {self.name, *(worker.name for worker in found)}
         left = [each for each in offered if self._is_left(each.flow_run)]
-        self.has_left_runs = any(_is_due(each.flow_run) for each in left)
+        self._note_left(each.flow_run.id for each in left if _is_due(each.flow_run))
         return [each for each in offered if each not in left]
+
+    def _note_left(self, due: Iterable[UUID]) -> None:
+        now = time.monotonic()
+        self._left_at = {flow_run_id: self._left_at.get(flow_run_id, now) for flow_run_id in due}
 
     def _is_left(self, flow_run: FlowRun) -> bool:
         if first_worker(str(flow_run.id), self._workers) == self.name:

@@ -14,12 +14,10 @@ import asyncio
 import ctypes
 import logging
 import os
-import sys
 import threading
 import time
 from contextvars import copy_context
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -29,29 +27,34 @@ from prefect import Flow, State
 from prefect._flow_run_suspension import is_suspended_flow_run_state, mark_flow_run_suspension_requested
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, FlowRunFilterState, FlowRunFilterStateType
 from prefect.client.schemas.objects import StateType
-from prefect.deployments.steps.core import StepExecutionError, run_steps
+from prefect.deployments.steps.core import StepExecutionError
 from prefect.events.clients import get_events_subscriber
 from prefect.events.filters import EventFilter, EventNameFilter
-from prefect.filesystems import LocalFileSystem
-from prefect.flows import load_flow_from_entrypoint
 from prefect.logging.handlers import APILogHandler
-from prefect.states import AwaitingRetry
+from prefect.states import Scheduled
 from prefect.workers.base import BaseWorker, BaseWorkerResult
 from prefect.workers.process import ProcessJobConfiguration, ProcessVariables
 
-from labelyard.errors import LabelyardError, RunCancelled, WorkerStopped
-from labelyard.orchestration import FAST_WORKER
+from labelyard.errors import LabelyardError, OtherVersion, RunCancelled, WorkerStopped
+from labelyard.orchestration import FAST_WORKER, WAITING_FOR_WORKER
 from labelyard.orchestration.best_effort import best_effort
-from labelyard.orchestration.fast_worker.engine import given_back, run_in_this_thread, shared_client
+from labelyard.orchestration.fast_worker.engine import (
+    given_back,
+    run_in_this_thread,
+    shared_client,
+    until_server_answers,
+)
 from labelyard.orchestration.fast_worker.killed_workers import process_id, runs_of_killed_workers
+from labelyard.orchestration.fast_worker.loaded_flows import LoadedFlows
 from labelyard.orchestration.fast_worker.probes import serving_probes
 from labelyard.orchestration.fast_worker.stopping import cancelled_by_signals
-from labelyard.orchestration.fast_worker.turns import SECONDS_FOR_THE_FIRST, TakesTurns
+from labelyard.orchestration.fast_worker.turns import TakesTurns
 from labelyard.orchestration.worker_failures import ToleratesApiFailures, until_answered
 
 if TYPE_CHECKING:
     from anyio.abc import TaskStatus
     from prefect.client.schemas.objects import FlowRun
+    from prefect.client.schemas.responses import WorkerFlowRunResponse
 
 _log = logging.getLogger(__name__)
 _SCHEDULED = "prefect.flow-run.Scheduled"
@@ -59,7 +62,7 @@ _STOP_REQUESTS = ["prefect.flow-run.Cancelling", "prefect.flow-run.Suspended"]
 _SECONDS_TO_FINISH = 4.0  # with the next two, less than the ten seconds between Docker's SIGTERM and SIGKILL
 _SECONDS_TO_RELEASE = 4.0
 _SECONDS_TO_REPORT = 1.5
-_UNTIL_SERVER_ANSWERS = timedelta(seconds=10)
+_UNTIL_NEXT_ATTEMPT = timedelta(seconds=10)
 _SECONDS_BETWEEN_CONNECTIONS = 5.0
 _SECONDS_BETWEEN_STOP_CHECKS = 5.0  # for a lost event, or one that arrived before its state could be read
 
@@ -97,7 +100,7 @@ class LabelyardWorker(TakesTurns, ToleratesApiFailures, _Worker):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._flows: dict[tuple[UUID, str | None], Flow[..., Any]] = {}
+        self._flows = LoadedFlows()
         self._threads: dict[UUID, threading.Thread] = {}
         self._cancelled: set[UUID] = set()
         self._new_runs, self._has_free_slot = anyio.Event(), False
@@ -114,9 +117,10 @@ class LabelyardWorker(TakesTurns, ToleratesApiFailures, _Worker):
                 await APILogHandler.aflush()
 
     async def setup(self) -> None:
-        """Also serve probes and metrics, end the runs of killed workers, and listen to the server's events."""
-        self._exit_stack.enter_context(shared_client())
+        """Serve probes, wait for the server, end the runs of killed workers, and listen to the server's events."""
         self._exit_stack.enter_context(serving_probes(self, self._threads.__len__))
+        await until_server_answers(self.note_attempt)
+        self._exit_stack.enter_context(shared_client())
         await super().setup()
         assert self._runs_task_group is not None
         await self._mark_runs_of_killed_workers_crashed()
@@ -129,7 +133,7 @@ class LabelyardWorker(TakesTurns, ToleratesApiFailures, _Worker):
     ) -> LabelyardWorkerResult:
         """Run a flow in a thread until it ends, in whatever state."""
         del configuration
-        flow = await self._flow_of(flow_run)
+        flow = await self._flows.get(self.client, flow_run)
         if task_status is not None:
             task_status.started(os.getpid())
         await self._run_in_thread(flow, flow_run)
@@ -138,23 +142,32 @@ class LabelyardWorker(TakesTurns, ToleratesApiFailures, _Worker):
     async def _submit_run(self, flow_run: FlowRun) -> None:
         # Without the state Submitting, the job configuration and the labels of Prefect's own method. Each costs a tenth
         # of a second, and they serve infrastructure that is started elsewhere.
-        accepted = False
+        accepted = has_run = False
         try:
             with best_effort(f"starting the run {flow_run.name}"):
                 await _wait_until_due(flow_run)
                 accepted = await self._propose_pending_state(flow_run)
                 if accepted:
-                    await self._run_or_report(flow_run)
+                    has_run = await self._run_or_report(flow_run)
         finally:
             self._release_limit_slot(flow_run.id)
             self._submitting_flow_run_ids.discard(flow_run.id)
         if accepted:  # not after a rejection: the rejected run would be fetched again at once
-            self._has_free_slot = True  # and another run may wait for it
+            # Another run may wait for the slot. A worker that could not load the flow leaves it to the others.
+            self._has_free_slot |= has_run
             self._new_runs.set()
 
-    async def _run_or_report(self, flow_run: FlowRun) -> None:
+    async def _get_scheduled_flow_runs(self) -> list[WorkerFlowRunResponse]:
+        offered = await super()._get_scheduled_flow_runs()
+        return [each for each in offered if not self._flows.are_for_others(each.flow_run)]
+
+    async def _run_or_report(self, flow_run: FlowRun) -> bool:
+        """Run a flow, and return True; or report why it could not be loaded."""
         try:
-            flow = await self._flow_of(flow_run)
+            flow = await self._flows.get(self.client, flow_run)
+        except OtherVersion as error:
+            self._logger.warning("the run %s is left to another worker: %s", flow_run.name, error)
+            await self._give_back(flow_run, _later(str(error), WAITING_FOR_WORKER))
         except httpx.HTTPError as error:  # the server, not the flow: Crashed would be red, and nobody has to act
             what = f"Prefect's server did not say what to run: {error or type(error).__name__}"
             await self._give_back(flow_run, _later(what))
@@ -167,20 +180,8 @@ class LabelyardWorker(TakesTurns, ToleratesApiFailures, _Worker):
             )
         else:
             await self._run_in_thread(flow, flow_run)
-
-    async def _flow_of(self, flow_run: FlowRun) -> Flow[..., Any]:
-        """Return the run's flow, loaded once for each version of its deployment."""
-        if flow_run.deployment_id is None:
-            raise ValueError("the run has no deployment, so there is no flow to load")
-        version = (flow_run.deployment_id, flow_run.deployment_version)
-        if version not in self._flows:
-            deployment = await self.client.read_deployment(flow_run.deployment_id)
-            pulled = await run_steps(
-                deployment.pull_steps or [], print_function=self._logger.debug, deployment=deployment, flow_run=flow_run
-            )
-            folder = pulled.get("directory") or deployment.path or "."
-            self._flows[version] = await anyio.to_thread.run_sync(_load, folder, deployment.entrypoint or "")
-        return self._flows[version]
+            return True
+        return False
 
     async def _run_in_thread(self, flow: Flow[..., Any], flow_run: FlowRun) -> None:
         ended, loop = asyncio.Event(), asyncio.get_running_loop()
@@ -207,7 +208,13 @@ class LabelyardWorker(TakesTurns, ToleratesApiFailures, _Worker):
             await ended.wait()
         except asyncio.CancelledError:
             with anyio.CancelScope(shield=True):
-                await self._stop(flow_run, thread, ended)
+                await self._stop(thread, ended)
+                with anyio.move_on_after(_SECONDS_TO_REPORT):
+                    if not ended.is_set():
+                        # It hangs in a call that cannot be interrupted, and ends with this process.
+                        await self._give_back(flow_run, given_back())
+                    elif is_unreported:
+                        await self._give_back_unreported(flow_run, given_back())
             raise
         finally:
             del self._threads[flow_run.id]
@@ -216,15 +223,16 @@ class LabelyardWorker(TakesTurns, ToleratesApiFailures, _Worker):
             message = "Cancelled. The batch is released, and its event is published again."
             await self._mark_flow_run_as_cancelled(flow_run, {"message": message})
         elif is_unreported:
-            await self._give_back_unreported(flow_run)
+            what = "Prefect's server did not accept the state of the run"
+            await self._give_back_unreported(flow_run, _later(what))
 
     async def _record_process(self, flow_run: FlowRun) -> None:
         """Record this process in the run, which may be deleted by now; its flow runs all the same."""
         with best_effort(f"recording the process of run {flow_run.id}"):
             await self.client.update_flow_run(flow_run.id, infrastructure_pid=process_id())
 
-    async def _stop(self, flow_run: FlowRun, thread: threading.Thread, ended: asyncio.Event) -> None:
-        """Wait for a run that is about to end; interrupt any other, so that it releases its batch and is given back."""
+    async def _stop(self, thread: threading.Thread, ended: asyncio.Event) -> None:
+        """Wait for a run that is about to end; interrupt any other, so that it releases its batch."""
         with anyio.move_on_after(_SECONDS_TO_FINISH):
             await ended.wait()
         if ended.is_set():
@@ -232,16 +240,12 @@ class LabelyardWorker(TakesTurns, ToleratesApiFailures, _Worker):
         _interrupt(thread, WorkerStopped)
         with anyio.move_on_after(_SECONDS_TO_RELEASE):
             await ended.wait()
-        if not ended.is_set():
-            # It hangs in a call that cannot be interrupted, and ends with this process.
-            with anyio.move_on_after(_SECONDS_TO_REPORT):
-                await self._give_back(flow_run, given_back())
 
-    async def _give_back_unreported(self, flow_run: FlowRun) -> None:
+    async def _give_back_unreported(self, flow_run: FlowRun, state: State[Any]) -> None:
         """Give a run back whose new state Prefect did not accept: nobody else would end it for minutes."""
         found = await until_answered(f"reading the run {flow_run.name}", lambda: self.client.read_flow_run(flow_run.id))
         if found is not None and found.state is not None and (found.state.is_pending() or found.state.is_running()):
-            await self._give_back(flow_run, _later("Prefect's server did not accept the state of the run"))
+            await self._give_back(flow_run, state)
 
     async def _give_back(self, flow_run: FlowRun, state: State[Any]) -> None:
         """Let another worker start a run, or this one later."""
@@ -307,27 +311,19 @@ class LabelyardWorker(TakesTurns, ToleratesApiFailures, _Worker):
     async def _fetch_new_runs(self) -> None:
         """Fetch runs after an event; once for many events, because the scheduler creates up to a hundred runs."""
         while True:
-            with anyio.move_on_after(SECONDS_FOR_THE_FIRST if self.has_left_runs else None) as waited:
+            with anyio.move_on_after(self.seconds_until_all_may_take()) as waited:
                 await self._new_runs.wait()
             # Only this worker knows of a slot that it has freed: nobody else would take the next run at once.
             takes_all = waited.cancelled_caught or self._has_free_slot
             self._new_runs, self._has_free_slot = anyio.Event(), False
+            if takes_all:
+                self.forget_left_runs()  # the polls find them if Prefect does not answer now
             with self.leaving_new_runs(not takes_all):
                 await self.get_and_submit_flow_runs()
 
 
-def _later(what: str) -> State[Any]:
-    return AwaitingRetry(scheduled_time=datetime.now(UTC) + _UNTIL_SERVER_ANSWERS, message=what)
-
-
-def _load(folder: str, entrypoint: str) -> Flow[..., Any]:
-    project = str(Path(folder).resolve())
-    if project not in sys.path:
-        sys.path.insert(0, project)  # flows/ imports tasks/ from here
-    flow: Flow[..., Any] = load_flow_from_entrypoint(f"{project}/{entrypoint}", use_placeholder_flow=False)
-    if flow.persist_result is False:
-        flow.result_storage = LocalFileSystem()  # never used; without one each run asks the server for it twice
-    return flow
+def _later(what: str, name: str = "AwaitingRetry") -> State[Any]:
+    return Scheduled(scheduled_time=datetime.now(UTC) + _UNTIL_NEXT_ATTEMPT, message=what, name=name)
 
 
 async def _wait_until_due(flow_run: FlowRun) -> None:
