@@ -12,6 +12,7 @@ $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index --editable .
+	$(BIN)/python -m compileall -q labelyard cvat_sandbox flows tasks # once, not in each process of the first run
 	touch $@
 
 demo: $(STAMP)   ## Run the whole job on this machine: make demo ARGS='--keep'

@@ -124,16 +124,14 @@ def test_a_process_ends_at_the_given_call_without_running_any_handler() -> None:
     assert (done.returncode, done.stdout.split()) == (failpoints.EXIT_STATUS, ["1", "2"])
 
 
-QUICK_STEPS = {"watcher", "export_annotations"}
-"""Steps whose first failpoint is a quick test. tests/integration/pipeline/test_acquire_batch.py ends runs at others."""
+QUICK = "watcher.received"
+"""The failpoint of the quick test. tests/integration/pipeline/test_acquire_batch.py ends runs at others."""
 
 
 def tiered() -> list[Any]:
-    """Every failpoint of a batch on 2.x; all but the first of each quick step are slow."""
+    """Every failpoint of a batch on 2.x; all but one are slow."""
     names = [name for name in OF_BATCHES if name not in NEVER_WITH_CVAT_2]
-    steps = {name.partition(".")[0]: name for name in reversed(names)}
-    first = [name for step, name in steps.items() if step in QUICK_STEPS]
-    return [name if name in first else pytest.param(name, marks=pytest.mark.slow) for name in names]
+    return [name if name == QUICK else pytest.param(name, marks=pytest.mark.slow) for name in names]
 
 
 def check(environment: Environment, name: str) -> None:

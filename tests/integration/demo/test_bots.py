@@ -143,7 +143,7 @@ def test_a_bot_ended_anywhere_and_started_again_draws_nothing_twice(site: BotSit
     assert site.saved(task) == site.drawn(ANNA, task, range(7))
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("when", [pytest.param("before", marks=pytest.mark.slow), "after"])
 @pytest.mark.parametrize("path", ["*/annotations", "/api/v1/jobs/*[0-9]"])
 def test_an_answer_that_gets_lost_doubles_nothing(site: BotSite, when: str, path: str) -> None:
     task = site.task(people=("anna",))
