@@ -43,12 +43,23 @@ def about(value: Any) -> Any:
     return pytest.approx(value) if isinstance(value, float) else value
 
 
-def from_top_left(one: FrameObject) -> FrameObject:
-    """Return a rectangle from its top left corner, as a bbox is: another corner first would change the order."""
-    if one.kind is not Kind.RECTANGLE:
-        return one
-    x, y, right, bottom = one.points
-    return replace(one, points=(min(x, right), min(y, bottom), max(x, right), max(y, bottom)))
+def unordered(annotations: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return annotations without their ids, in an order of their own.
+
+    They are written in the order of kinds and points. A merged ellipse is read as a mask, and a rectangle from its top
+    left corner, whichever was drawn first.
+    """
+    without_ids = [{key: value for key, value in one.items() if key != "id"} for one in annotations]
+    return sorted(without_ids, key=lambda one: json.dumps(rounded(one), sort_keys=True))
+
+
+def rounded(value: Any) -> Any:
+    """Return a JSON value without the last digits of its numbers."""
+    if isinstance(value, dict):
+        return {key: rounded(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [rounded(one) for one in value]
+    return round(float(value), 3) if isinstance(value, int | float) else value
 
 
 @pytest.mark.parametrize(
@@ -78,7 +89,6 @@ def test_what_is_read_gives_the_same_annotations_again(
     content: Content, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("coco")
-    content = replace(content, objects=tuple(map(from_top_left, content.objects)))
     first, found = rewritten(content, folder / "1")
     again, _ = rewritten(found, folder / "2")
-    assert again == about(first)
+    assert unordered(again) == about(unordered(first))
