@@ -37,7 +37,7 @@ LabelyardError
 ├── LedgerError                     a request that the ledger does not allow
 │   ├── LedgerUnreachable   retry   the database does not answer, or is locked
 │   ├── LedgerBehind                the schema is older than the code: `labelyard db upgrade`
-│   ├── LedgerAhead         retry   the schema is newer than the code: upgrade this labelyard; another one goes on
+│   ├── LedgerAhead         retry   the schema is newer than the code: upgrade this installation
 │   ├── LeaseTaken                  the batch is leased, paused or not in a state for this work
 │   │   └── LeasePostponed              it waits for a time or for a server; carries until when
 │   └── LeaseLost                   the lease expired and another run took the batch: stop at once

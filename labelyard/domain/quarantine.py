@@ -12,7 +12,7 @@ NEW_CONTENT = "a new content of what is labelled in "
 """Its file is labelled already, and the dataset's `overwrites` is not `relabel`."""
 
 _OTHERWISE = (
-    "deleting the file ends this entry too, where deletions are notified; its batch goes on without it in any case"
+    "deleting the file ends this entry too, if deletions are notified; its batch continues without it in any case"
 )
 _NEW_FILE = "another file under the same key is registered as a new object and labelled with the next batch"
 

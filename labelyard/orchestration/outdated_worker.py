@@ -29,7 +29,7 @@ class SchemaCheck:
             if not self._is_ahead:
                 _log.error("this worker takes no runs any more: %s", error)
             self._is_ahead = True
-        except Exception as error:  # noqa: BLE001 - a damaged file, a refused login: the flows say it, the worker goes on
+        except Exception as error:  # noqa: BLE001 - a damaged file, a refused login: the flows report it
             failure = f"{type(error).__name__}: {error}"
             is_known = isinstance(error, LabelyardError) or failure == self._failure
             level = logging.DEBUG if is_known else logging.WARNING

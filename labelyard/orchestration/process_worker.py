@@ -12,4 +12,4 @@ class LabelyardProcessWorker(ToleratesApiFailures, ProcessWorker):
     """Runs each flow in a process of its own, as Prefect's process worker does, and serves the same pools."""
 
     type = PROCESS_WORKER
-    _description = "Runs labelyard's flows in processes of their own, and goes on when Prefect's API fails."
+    _description = "Runs each flow of labelyard in its own process, and continues when Prefect's API fails."

@@ -1,8 +1,9 @@
 """The invariants of predictions, of quality control and of the check before reviews at rest. Pure.
 
 Predictions are imported exactly once, or not at all with a reason. There is one ground-truth job, there are the wanted
-honeypots and replicas, replicas are merged before anybody goes on, and none of it is exported. The account of an export
-balances. No reviewer gets a job that was completed with a faulty shape; each fault has one issue, which is resolved.
+honeypots and replicas, replicas are merged before the batch continues, and none of it is exported. The account of an
+export balances. No reviewer gets a job that was completed with a faulty shape; each fault has one issue, which is
+resolved.
 """
 
 from __future__ import annotations

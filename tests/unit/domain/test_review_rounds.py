@@ -53,7 +53,7 @@ class Reviewing(RuleBasedStateMachine):
 
     @rule()
     def work(self) -> None:
-        """Whoever has the job completes it."""
+        """The assignee completes the job."""
         self.state, self.status = "completed", JobStatus.COMPLETED
 
     @rule()
@@ -139,7 +139,7 @@ class Reviewing(RuleBasedStateMachine):
 
     @rule()
     def everybody_does_their_part(self) -> None:
-        """Whoever has the job repairs and completes it, and a lead gives one to ada that nobody has: it is finished."""
+        """The assignee repairs and completes the job; if it has none, a lead gives it to ada."""
         self.faulty = False
         for _ in range(6):
             self.come_to_rest()
