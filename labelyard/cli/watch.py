@@ -78,7 +78,7 @@ def run_watcher(settings: Settings) -> None:
         with (
             reported.running(),
             serve(webhook, options.host, options.port) as address,
-            serving_watcher(settings, watcher, watcher.health) as metrics,
+            serving_watcher(settings, watcher) as metrics,
         ):
             _stop_on_signals(watcher)
             threading.Thread(target=_watch_housekeeping, args=(settings,), name="alerts", daemon=True).start()

@@ -82,7 +82,7 @@ def check_revision(connection: Connection, url: URL) -> None:
 def check_not_ahead(connection: Connection, url: URL) -> None:
     """Check the same of a ledger that has been checked before, with one small query. Raises LedgerAhead."""
     found = connection.scalar(_RECORDED) or ""
-    if found > _newest_revision() and not _newest_revision() >= (connection.scalar(_OLDEST_COMPATIBLE) or found):
+    if found > (known := _newest_revision()) and known < (connection.scalar(_OLDEST_COMPATIBLE) or found):
         raise _ahead(connection, url, found)
 
 

@@ -101,10 +101,11 @@ def overview(tx: Transaction, *, dataset: str | None = None, batch: str | None =
     shown = Batch.id.in_(newest) | Batch.error.is_not(None)
     found = tx.scalars(select(Batch).where(*of_it, shown).order_by(*order)).all()
     servers = {datasets.spec(tx, dataset).cvat, breakers.STORE} if dataset else None
+    in_review = reviews_in_progress(tx, dataset=dataset, batch=batch)
     now = tx.now
     return Overview(
         at=now,
-        batches=[_summary(tx, one, now) for one in found],
+        batches=[_summary(tx, one, now, in_review.get(one.id)) for one in found],
         open_jobs=jobs.open_by_assignee(tx, dataset),
         dead_letters=0 if dataset else dead_letters.count(tx),
         failing_servers={
@@ -129,7 +130,7 @@ def _quarantined_outside_batches(tx: Transaction, dataset: str | None) -> Iterat
         yield s3_url(bucket, key), reason
 
 
-def _summary(tx: Transaction, batch: Batch, now: datetime) -> BatchSummary:
+def _summary(tx: Transaction, batch: Batch, now: datetime, review: ReviewProgress | None) -> BatchSummary:
     task = tasks.current(tx, batch.id)
     uploaded = task if task and batch.state is BatchState.UPLOADED else None
     quarantined = tx.scalars(
@@ -152,7 +153,7 @@ def _summary(tx: Transaction, batch: Batch, now: datetime) -> BatchSummary:
         not_before=batch.not_before if batch.not_before and batch.not_before > now else None,
         progress=uploaded.progress if uploaded else None, progress_at=uploaded.progress_at if uploaded else None,
         preannotation=preannotations.shortcoming(predictions) if predictions else None,
-        review=reviews_in_progress(tx, batch=batch.id).get(batch.id) if batch.state is BatchState.ASSIGNED else None,
+        review=review,
     )  # fmt: skip
 
 

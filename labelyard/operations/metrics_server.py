@@ -16,19 +16,22 @@ from labelyard.sources.watcher import Watcher
 
 
 @contextmanager
-def serving_watcher(settings: Settings, watcher: Watcher, health: Health) -> Iterator[str | None]:
+def serving_watcher(settings: Settings, watcher: Watcher) -> Iterator[str | None]:
     """Serve the watcher's probes and metrics; yield the address, None without a port. Raises SettingsError."""
     port = settings.metrics.watcher_port
     parts = (lambda: of_watcher(watcher), lambda: of_events(settings))
-    with _serving(settings, port, "LABELYARD_METRICS__WATCHER_PORT", health, *parts) as address:
+    with _serving(settings, port, "LABELYARD_METRICS__WATCHER_PORT", watcher.health, *parts) as address:
         yield address
 
 
 @contextmanager
 def serving_worker(settings: Settings, runs: Callable[[], int], health: Health) -> Iterator[str | None]:
     """Serve a worker's probes and metrics; yield the address, None without a port. Raises SettingsError."""
+
+    def of_worker() -> Iterator[Sample]:
+        yield metrics.WORKER_RUNS, (), float(runs())
+
     port = settings.metrics.worker_port
-    of_worker = lambda: [(metrics.WORKER_RUNS, (), float(runs()))]  # noqa: E731
     with _serving(settings, port, "LABELYARD_METRICS__WORKER_PORT", health, of_worker) as address:
         yield address
 

@@ -1,4 +1,4 @@
-"""What a worker does when Prefect's API fails: it goes on, and asks again.
+"""What a worker does when Prefect's API fails: it continues, and sends its requests again.
 
 Prefect's own worker ends, with all its runs, when its polls fail for some minutes, when one of them is refused, and
 when a request about one run gets an answer that the worker does not expect, such as 500 or 404. A server that restarts,
@@ -105,7 +105,7 @@ class ToleratesApiFailures(_Worker):
         except Exception as error:  # noqa: BLE001 - Prefect's client raises exceptions of many libraries
             failure = _described(error)
             level = logging.DEBUG if self._failures.get(what) == failure else logging.WARNING
-            _log.log(level, "%s failed, the worker goes on: %s", what, failure)
+            _log.log(level, "%s failed, the worker continues: %s", what, failure)
             self._failures[what] = failure
         else:
             if self._failures.pop(what, None) is not None:
@@ -117,17 +117,29 @@ async def until_answered(what: str, request: Callable[[], Awaitable[T]]) -> T | 
 
     Raises nothing, and returns None instead of an answer: a refusal is logged, a run that is deleted needs no request.
     """
+    try:
+        return await until_available(f"{what} failed", request)
+    except ObjectNotFound:
+        return None
+    except httpx.HTTPStatusError as error:
+        _log.warning("%s is refused: %s", what, _described(error))
+        return None
+
+
+async def until_available(message: str, request: Callable[[], Awaitable[T]]) -> T:
+    """Send a request again and again while the server is unavailable, and return the answer.
+
+    `message` is logged with the first failure. Raises httpx.HTTPStatusError if the server refuses the request, and what
+    else the request raises.
+    """
     is_first = True
     while True:
         try:
             return await request()
-        except ObjectNotFound:
-            return None
         except (httpx.TransportError, httpx.HTTPStatusError) as error:
             if isinstance(error, httpx.HTTPStatusError) and not error.response.is_server_error:
-                _log.warning("%s is refused: %s", what, _described(error))
-                return None
-            _log.log(logging.WARNING if is_first else logging.DEBUG, "%s failed: %s", what, _described(error))
+                raise
+            _log.log(logging.WARNING if is_first else logging.DEBUG, "%s: %s", message, _described(error))
         is_first = False
         await anyio.sleep(_SECONDS_BETWEEN_ATTEMPTS)
 

@@ -219,10 +219,11 @@ class _Building:
 
     def _wants_report(self, folder: Path, manifest: Manifest) -> bool:
         """Return whether the release in the folder gets a report: not if it is going to be forgotten as unchanged."""
+        if not self._spec.release.report or self._previous is None:
+            return self._spec.release.report
         written = {path: digest_of(folder / path).sha256 for path in _CONTENT_FILES}
         written |= dict.fromkeys(manifest.formats, "")
-        repeats_previous = self._previous is not None and _content(self._previous) == written
-        return self._spec.release.report and not repeats_previous
+        return _content(self._previous) != written
 
     def _fetch_pictures(self, _release: Path, wanted: Sequence[ImageReference]) -> Mapping[int, Path | str]:
         return fetch_pictures(self._context.store, wanted, self._spool / "pictures", PictureLimits())

@@ -15,7 +15,7 @@ from labelyard.context import Context
 from labelyard.domain.job_faults import JobFault, is_about_fault, listed
 from labelyard.domain.review import ReviewResult, ReviewRules
 from labelyard.domain.states import BatchState
-from labelyard.domain.tasks import Task
+from labelyard.domain.tasks import Issue, Task
 from labelyard.errors import LeaseTaken
 from labelyard.failpoints import failpoint
 from labelyard.ledger import batches, jobs, reviews
@@ -83,19 +83,22 @@ def _decide(
 def _issues(lease: BatchLease, rejected: Sequence[int]) -> dict[int, list[tuple[int, str]]]:
     """Return what reviewers wrote about rejected jobs."""
     return {
-        job: [(issue.frame, issue.messages[0]) for issue in lease.cvat.issues(job)
-              if issue.messages and not issue.is_resolved and not is_about_fault(issue.messages[0])]
+        job: [(one.frame, one.messages[0]) for one in _open_issues(lease, job) if not is_about_fault(one.messages[0])]
         for job in rejected
-    }  # fmt: skip
+    }
+
+
+def _open_issues(lease: BatchLease, job: int) -> list[Issue]:
+    """Return the issues of a job that say something and are not resolved."""
+    return [issue for issue in lease.cvat.issues(job) if issue.messages and not issue.is_resolved]
 
 
 def _resolve_repaired(lease: BatchLease, faults: Mapping[int, Sequence[JobFault]]) -> None:
     """Resolve labelyard's own issues of jobs whose faults are none any more."""
     for job, found in faults.items():
         present = {(one.frame, one.issue) for one in listed(found)}
-        for issue in lease.cvat.issues(job):
-            is_ours = bool(issue.messages) and is_about_fault(issue.messages[0])
-            if is_ours and not issue.is_resolved and (issue.frame, issue.messages[0]) not in present:
+        for issue in _open_issues(lease, job):
+            if is_about_fault(issue.messages[0]) and (issue.frame, issue.messages[0]) not in present:
                 lease.check()
                 lease.cvat.resolve_issue(issue.id)
                 failpoint("review_jobs.issue_resolved")
@@ -118,8 +121,7 @@ def send_steps(lease: BatchLease, steps: Sequence[PendingStep], usernames: Mappi
 
 def _write_issues(lease: BatchLease, step: PendingStep) -> None:
     """Write an issue about each fault of a job that has none of the same words yet."""
-    written = {(one.frame, one.messages[0]) for one in lease.cvat.issues(step.job_id)
-               if one.messages and not one.is_resolved}  # fmt: skip
+    written = {(one.frame, one.messages[0]) for one in _open_issues(lease, step.job_id)}
     for fault in step.faults:
         if (fault.frame, fault.issue) not in written:
             lease.check()

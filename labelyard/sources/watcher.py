@@ -96,6 +96,7 @@ class Watcher:
         self._receiving = Backoff("receiving notifications")
         self._closing = Backoff("closing batches")
         self._publishing = Backoff("publishing events")
+        self._activities = (self._receiving, self._closing, self._publishing)
 
     def run(self) -> None:
         """Watch until `stop` is called.
@@ -153,7 +154,6 @@ class Watcher:
             "in_flight": self._depth.in_flight if self._depth else None,
             "oldest_seconds": self._oldest_seconds,
         }
-        activities = (self._receiving, self._closing, self._publishing)
         return {
             "alive": bool(self._heartbeats) and all(now - at < ALIVE_SECONDS for at in self._heartbeats.values()),
             "ready": self._is_ready,
@@ -163,7 +163,7 @@ class Watcher:
             "queue": queue if self._queue is not None else None,
             "next_close": _iso(self._next_close),
             "unpublished": self._unpublished,
-            "problems": {backoff.activity: backoff.problem for backoff in activities if backoff.problem},
+            "problems": {backoff.activity: backoff.problem for backoff in self._activities if backoff.problem},
         }
 
     @property
@@ -174,7 +174,7 @@ class Watcher:
 
     def activities(self) -> dict[str, bool]:
         """Return whether each activity fails now, by its name."""
-        return {one.activity: one.problem is not None for one in (self._receiving, self._closing, self._publishing)}
+        return {one.activity: one.problem is not None for one in self._activities}
 
     def _heartbeat(self, thread: str) -> None:
         self._heartbeats[thread] = time.monotonic()

@@ -6,7 +6,7 @@ Each feature has random numbers of its own: so the rest of a seed's plan stays w
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -36,6 +36,18 @@ _QUALITY_WORKER_FAULTS: tuple[Mapping[str, Any], ...] = (
 )
 
 
+def _cvat_faults(rng: random.Random, on: str, *, skip: int = 0) -> tuple[Mapping[str, Any], ...]:
+    """Return two faults of requests to CVAT, for the next two of these requests after the `skip` first ones."""
+    return tuple({"on": on, **rng.choice(CVAT_REQUEST_FAULTS), "times": 1, "skip": n} for n in (skip, skip + 1))
+
+
+def _killed(
+    rng: random.Random, role: str, failpoints: Sequence[str], numbers: Sequence[int]
+) -> tuple[WorkerFault, ...]:
+    """Return processes of a role that end at one of the failpoints: one of the `numbers` of them."""
+    return tuple(WorkerFault(role, rng.choice(failpoints)) for _ in range(rng.choice(numbers)))
+
+
 def with_features(plan: FaultPlan) -> FaultPlan:
     """Return the plan with the features of its seed."""
     for add in (
@@ -50,8 +62,8 @@ def with_project(plan: FaultPlan) -> FaultPlan:
     rng = random.Random(f"project of {plan.seed}")
     if rng.random() < 1 / 2:
         return plan
-    faults = tuple({"on": PROJECT, **rng.choice(CVAT_REQUEST_FAULTS), "times": 1, "skip": n} for n in range(2))
-    killed = tuple(WorkerFault("run", rng.choice(PROJECT_FAILPOINTS)) for _ in range(rng.choice((0, 0, 1, 2))))
+    faults = _cvat_faults(rng, PROJECT)
+    killed = _killed(rng, "run", PROJECT_FAILPOINTS, (0, 0, 1, 2))
     return replace(
         plan, project=True, cvat_faults=plan.cvat_faults + faults[: rng.choice((0, 0, 1, 2))],
         worker_faults=plan.worker_faults + killed,
@@ -63,8 +75,8 @@ def with_review(plan: FaultPlan) -> FaultPlan:
     rng = random.Random(f"review of {plan.seed}")
     if rng.random() < 3 / 4:
         return plan
-    faults = tuple({"on": JOB, **rng.choice(CVAT_REQUEST_FAULTS), "times": 1, "skip": n} for n in range(2, 4))
-    killed = tuple(WorkerFault("run", rng.choice(REVIEW_FAILPOINTS)) for _ in range(rng.choice((0, 1, 1, 2))))
+    faults = _cvat_faults(rng, JOB, skip=2)
+    killed = _killed(rng, "run", REVIEW_FAILPOINTS, (0, 1, 1, 2))
     return replace(
         plan, review=True, cvat_faults=plan.cvat_faults + faults[: rng.choice((0, 0, 1, 2))],
         worker_faults=plan.worker_faults + killed,
@@ -82,7 +94,7 @@ def with_cloud_storage(plan: FaultPlan) -> FaultPlan:
     rng = random.Random(f"cloud storage of {plan.seed}")
     if rng.random() < 2 / 3:
         return plan
-    faults = tuple({"on": STORAGE, **rng.choice(CVAT_REQUEST_FAULTS), "times": 1, "skip": n} for n in range(2))
+    faults = _cvat_faults(rng, STORAGE)
     return replace(
         plan, cloud=rng.choice(("directly", "faulty store")), inspect=rng.random() < 1 / 2,
         cvat_faults=plan.cvat_faults + faults[: rng.choice((0, 1, 1, 2))],
@@ -95,8 +107,8 @@ def with_predictions(plan: FaultPlan) -> FaultPlan:
     if rng.random() < 2 / 3:
         return plan
     states = ("good", "good", "good", "good", "broken", "missing")
-    faults = tuple({"on": SHAPES, **rng.choice(CVAT_REQUEST_FAULTS), "times": 1, "skip": n} for n in range(2))
-    killed = tuple(WorkerFault("run", rng.choice(PREDICTION_FAILPOINTS)) for _ in range(rng.choice((0, 1, 1, 2))))
+    faults = _cvat_faults(rng, SHAPES)
+    killed = _killed(rng, "run", PREDICTION_FAILPOINTS, (0, 1, 1, 2))
     return replace(
         plan, predictions={folder: rng.choice(states) for folder in "ab"},
         prediction_timeout=rng.choice(("1h", "1h", "1h", "2m", "1s")),
@@ -118,9 +130,9 @@ def with_quality(plan: FaultPlan) -> FaultPlan:
         kinds += [Quality(replicas=2), Quality(truth, replicas=2)]
     quality = rng.choice(kinds)
     on = MERGE if quality.replicas else REPORT
-    faults = [{"on": on, **rng.choice(CVAT_REQUEST_FAULTS), "times": 1, "skip": n} for n in range(2)]
+    faults = [*_cvat_faults(rng, on)]
     faults.append({**rng.choice(_QUALITY_WORKER_FAULTS), "times": 1})
-    killed = tuple(WorkerFault("run", rng.choice(QUALITY_FAILPOINTS)) for _ in range(rng.choice((0, 1, 1, 2))))
+    killed = _killed(rng, "run", QUALITY_FAILPOINTS, (0, 1, 1, 2))
     return replace(
         plan, quality=quality, cvat_faults=plan.cvat_faults + tuple(rng.sample(faults, rng.choice((0, 1, 1, 2)))),
         worker_faults=plan.worker_faults + killed, fault_seconds=plan.fault_seconds + 2,
@@ -132,7 +144,7 @@ def with_webhook(plan: FaultPlan) -> FaultPlan:
     rng = random.Random(f"webhook of {plan.seed}")
     if not plan.organization or rng.random() < 1 / 2:
         return plan
-    killed = tuple(WorkerFault("watch", rng.choice(REPORTED_FAILPOINTS)) for _ in range(rng.choice((0, 0, 1, 2))))
+    killed = _killed(rng, "watch", REPORTED_FAILPOINTS, (0, 0, 1, 2))
     ways = ("accepted", "accepted", "lost", "twice", "late", "refused")
     return replace(
         plan, webhook=True, delivery_faults=tuple(rng.choice(ways) for _ in range(rng.choice((0, 10, 20)))),

@@ -7,13 +7,10 @@ all runs, and all runs share one client.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import anyio
-import httpx
 from prefect import Flow, State
 from prefect._flow_run_suspension import FlowRunSuspensionRequest, register_flow_run_suspension_request
 from prefect.client.orchestration import get_client
@@ -23,10 +20,9 @@ from prefect.flow_engine import FlowRunEngine, run_flow
 from prefect.states import AwaitingRetry
 
 from labelyard.errors import WorkerStopped
+from labelyard.orchestration.worker_failures import until_available
 
-_log = logging.getLogger(__name__)
 _NEVER_ZERO = 1_000_000
-_SECONDS_BETWEEN_ATTEMPTS = 2.0
 
 
 def given_back() -> State[Any]:
@@ -77,21 +73,13 @@ async def until_server_answers(attempted: Callable[[], None]) -> None:
 
     Raises httpx.HTTPStatusError if the server refuses the request, as it does for a wrong login.
     """
-    is_waiting = False
-    while True:
+
+    async def ask() -> None:
         attempted()
-        try:
-            async with get_client() as client:
-                await client.api_version()
-        except (httpx.TransportError, httpx.HTTPStatusError) as error:
-            if isinstance(error, httpx.HTTPStatusError) and not error.response.is_server_error:
-                raise
-            if not is_waiting:
-                _log.warning("waiting for Prefect's server: %s: %s", type(error).__name__, error)
-            is_waiting = True
-        else:
-            return
-        await anyio.sleep(_SECONDS_BETWEEN_ATTEMPTS)
+        async with get_client() as client:
+            await client.api_version()
+
+    await until_available("waiting for Prefect's server", ask)
 
 
 @contextmanager

@@ -93,10 +93,10 @@ def test_a_lease_that_its_holder_did_not_release_counts_as_lost(workspace: Works
 
 def test_a_watcher_serves_probes_and_metrics_without_details(workspace: Workspace) -> None:
     settings, watcher = workspace.context.settings, Watcher(NotificationRecorder())
-    with serving_watcher(settings, watcher, watcher.health) as nowhere:
+    with serving_watcher(settings, watcher) as nowhere:
         assert nowhere is None
     settings.metrics.watcher_port = 0
-    with serving_watcher(settings, watcher, watcher.health) as address:
+    with serving_watcher(settings, watcher) as address:
         before = httpx.get(f"{address}/readyz")
         answer = httpx.get(f"{address}/metrics")
     assert (before.status_code, before.json()) == (503, {"alive": False, "ready": False})
