@@ -183,11 +183,12 @@ def test_a_dataset_contains_the_images(alex: httpx.Client, one: int) -> None:
 
 
 def test_a_task_cannot_be_deleted_while_its_frames_are_made(sandbox: Serving, alex: httpx.Client) -> None:
-    sandbox.faults.set([{"on": "worker creation", "delay": 1.0}])
+    sandbox.faults.set([{"on": "worker creation", "delay": 3600}])
     task_id = create(alex)
     send(alex, task_id, {"a.jpg": jpeg()})
     until(lambda: sandbox.faults.described()[0]["met"], bool)
     assert alex.delete(f"/tasks/{task_id}").status_code == 500
+    sandbox.faults.stop()
     settled(alex, task_id)
     assert task(alex, task_id)["size"] == 1
     assert alex.delete(f"/tasks/{task_id}").status_code == 204

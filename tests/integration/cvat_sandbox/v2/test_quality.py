@@ -245,8 +245,9 @@ def test_settings_and_reports_go_with_their_task(checked: Checked) -> None:
 
 def test_a_report_that_runs_is_not_started_again(sandbox: Serving, checked: Checked) -> None:
     checked.http.patch(f"/jobs/{checked.truth}", json=ACCEPTED)
-    sandbox.faults.set([{"on": "worker quality", "delay": 0.5, "times": 1}])
+    sandbox.faults.set([{"on": "worker quality", "delay": 3600, "times": 1}])
     first = checked.http.post("/quality/reports", json={"task_id": checked.task})
     second = checked.http.post("/quality/reports", json={"task_id": checked.task})
     assert (first.status_code, second.status_code, first.json()) == (202, 409, second.json())
+    sandbox.faults.stop()
     assert ended(checked.http, first.json()["rq_id"])["status"] == "finished"

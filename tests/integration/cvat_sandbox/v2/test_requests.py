@@ -31,19 +31,21 @@ def test_requests_are_listed_newest_first_and_filtered(dabai: httpx.Client) -> N
 
 
 def test_a_second_finish_while_the_first_runs_is_409(alex: httpx.Client, sandbox: Serving) -> None:
-    sandbox.faults.set([{"on": "worker creation", "delay": 0.3}])
+    sandbox.faults.set([{"on": "worker creation", "delay": 3600}])
     task_id = create(alex)
     send(alex, task_id, {"a.jpg": jpeg()})
     answer = send(alex, task_id, {"b.jpg": jpeg()})
     assert (answer.status_code, answer.json()) == (409, {"rq_id": rq_id(task_id)})
+    until(lambda: sandbox.faults.described()[0]["met"], bool)
     assert alex.delete(f"/tasks/{task_id}").status_code == 500
+    sandbox.faults.stop()
     ended(alex, rq_id(task_id))
     assert alex.get(f"/tasks/{task_id}").json()["size"] == 1
 
 
 def test_a_request_that_no_worker_has_started_can_be_cancelled() -> None:
     with serve(USERS, version="2.73", workers=1) as sandbox, login(sandbox.url) as alex:
-        sandbox.faults.set([{"on": "worker creation", "delay": 0.5, "times": 1}])
+        sandbox.faults.set([{"on": "worker creation", "delay": 3600, "times": 1}])
         first, second = create(alex), create(alex)
         for task_id in (first, second):
             send(alex, task_id, {"a.jpg": jpeg()})
