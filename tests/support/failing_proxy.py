@@ -69,7 +69,13 @@ def failing_proxy(server: str, port: int = 0) -> Iterator[FailingProxy]:
                     return
                 proxy.before(request)
                 headers = {k: v for k, v in self.headers.items() if k.lower() not in _OF_CONNECTION}
-                answer = upstream.request(self.command, self.path, content=body, headers=headers)
+                try:
+                    answer = upstream.request(self.command, self.path, content=body, headers=headers)
+                except (RuntimeError, httpx.TransportError):
+                    if not upstream.is_closed:
+                        raise
+                    self.close_connection = True  # the proxy has ended, but a worker has kept its connection
+                    return
                 kept = {k: v for k, v in answer.headers.items() if k.lower() not in _OF_CONNECTION}
                 self._respond(answer.status_code, answer.content, kept)
 
