@@ -124,16 +124,6 @@ def test_a_process_ends_at_the_given_call_without_running_any_handler() -> None:
     assert (done.returncode, done.stdout.split()) == (failpoints.EXIT_STATUS, ["1", "2"])
 
 
-QUICK = "watcher.received"
-"""The failpoint of the quick test. tests/integration/pipeline/test_acquire_batch.py ends runs at others."""
-
-
-def tiered() -> list[Any]:
-    """Every failpoint of a batch on 2.x; all but one are slow."""
-    names = [name for name in OF_BATCHES if name not in NEVER_WITH_CVAT_2]
-    return [name if name == QUICK else pytest.param(name, marks=pytest.mark.slow) for name in names]
-
-
 def check(environment: Environment, name: str) -> None:
     seed = 10_000 + list(failpoints.FAILPOINTS).index(name)
     twice_in_a_row = 2 * (WorkerFault("watch", name), WorkerFault("run", name))
@@ -146,7 +136,8 @@ def check(environment: Environment, name: str) -> None:
     pytest.fail(f"{name} was not reached in {_TRIES} runs: {outcome.log}")
 
 
-@pytest.mark.parametrize("name", tiered())
+@pytest.mark.slow  # the quick run of test_step_faults.py has a watcher and runs that die too
+@pytest.mark.parametrize("name", [name for name in OF_BATCHES if name not in NEVER_WITH_CVAT_2])
 def test_processes_that_end_twice_at_a_failpoint_violate_no_invariant(v2_environment: Environment, name: str) -> None:
     check(v2_environment, name)
 
