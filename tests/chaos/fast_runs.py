@@ -19,6 +19,8 @@ from tests.chaos.scenario import ORGANIZATION, Scenario, dataset_spec
 from tests.chaos.step_faults import StepFaults
 from tests.chaos.step_plan import step_fault_plan
 from tests.chaos.worker_main import ContextWithClient, WorkerCommand, clock
+from tests.support.compiled_statements import share_compiled_statements
+from tests.support.unsynchronized_ledgers import skip_synchronization
 
 
 def run_plan(environment: Environment, plan: FaultPlan) -> Outcome:
@@ -88,5 +90,7 @@ def _settings(environment: Environment, plan: FaultPlan, ledger: str) -> Setting
 @contextmanager
 def open_fast_runs(emulator_url: str, postgres: str | None, cvat_version: str) -> Iterator[Callable[[int], Outcome]]:
     """Open an environment in front of a running emulator; yield a function that runs a seed in it."""
+    share_compiled_statements()
+    skip_synchronization()
     with open_environment(emulator_url, postgres, cvat_version) as environment:
         yield lambda seed: run_plan(environment, step_fault_plan(seed))

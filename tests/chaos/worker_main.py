@@ -52,6 +52,8 @@ from labelyard.sources.reported_tasks import ReportedTasks
 from labelyard.sources.watcher import Watcher
 from labelyard.sources.webhook import Webhook, serve
 from labelyard.storage.store import Store
+from tests.support.compiled_statements import share_compiled_statements
+from tests.support.unsynchronized_ledgers import skip_synchronization
 from tests.support.workspace import ingest_steps
 
 CLOCK_SPEED = 20.0
@@ -251,6 +253,8 @@ def _fork_workers(control: socket.socket, clients: Clients) -> None:
 
 def main() -> None:
     """Create what all workers share, then fork them."""
+    share_compiled_statements()
+    skip_synchronization()
     logging.disable(logging.ERROR)  # failures are expected
     stamina.set_testing(True, attempts=4, cap=True)  # as many attempts, without waiting
     engine._LOCK_SECONDS = _LOCK_SECONDS  # type: ignore[assignment]
