@@ -138,8 +138,8 @@ class _Merging:
         second = self.second if check and not self.placed[0].shared else None
         if second:
             own = first_share(self.sources)
-            places = self.categories, self.folder, self.splits, self.ids
-            second.begin(Job(self.sources[own:], self.placed[own:], *places))
+            common = self.categories, self.folder, self.splits, self.ids
+            second.begin(Job(self.sources[own:], self.placed[own:], *common))
         for number, source in enumerate(self.sources):
             with named_errors(source.path):
                 self._write_source(number, source, images_alone=number >= own, check=check)

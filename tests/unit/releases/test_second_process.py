@@ -60,7 +60,7 @@ def always_two(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def sources(folder: Path, count: int = 5) -> list[SourceFile]:
-    def place(image: Any) -> Placement:
+    def without_every_third(image: Any) -> Placement:
         return Placement(image["file_name"], left_out="blurred" if image["file_name"].endswith("3.jpg") else "")
 
     found = []
@@ -70,7 +70,7 @@ def sources(folder: Path, count: int = 5) -> list[SourceFile]:
         path = write(folder / f"{number}.json", content)
         tag = {"id": 1, "image_id": 0, "category_id": 1}
         write(path.with_suffix(".extra.json"), content | {"annotations": [], "tags": [tag]})
-        found.append(SourceFile(path, place))
+        found.append(SourceFile(path, without_every_third))
     return found
 
 
