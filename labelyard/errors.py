@@ -45,7 +45,7 @@ LabelyardError
 ├── PlanOutdated                    what a plan saw has changed before its step was carried out
 ├── PrefectUnreachable      retry   Prefect's API does not answer, or answers with an error
 ├── AlertNotSent            retry   a channel did not accept an alert; carries no address and no secret
-└── ProcessFailed                   a process of `labelyard up` or of the demo ended or never became ready
+└── ProcessFailed                   a process of `labelyard up`, of the demo or of a merge ended or never became ready
 
 Interruption                        a request to stop, no failure: `except Exception` must not catch it
 ├── SignalReceived                  SIGINT or SIGTERM reached the supervisor
@@ -327,7 +327,7 @@ class AlertNotSent(LabelyardError):
 
 
 class ProcessFailed(LabelyardError):
-    """A process that the supervisor started ended, or never became ready; `what` holds its last lines."""
+    """A process that the supervisor or a merge started ended, or never became ready; `what` holds its last lines."""
 
 
 class Interruption(BaseException):

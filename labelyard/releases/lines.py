@@ -64,10 +64,14 @@ def dumped(value: Any) -> bytes:
 
 
 class Spool:
-    """Items on their way into a list of a document; it can return to an earlier state."""
+    """Items on their way into a list of a document; it can return to an earlier state.
+
+    Closed, its items are in the files `paths`, in this order.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.paths = [path]
         self.count = 0
         self._items: list[bytes] = []
         self._file: BinaryIO | None = None
@@ -95,6 +99,17 @@ class Spool:
         if self._file:
             self._file.seek(size)
             self._file.truncate()
+
+    def follow(self, other: Spool) -> None:
+        """Let the items of another spool, which is closed, come after those of this one. Then nothing more is added."""
+        self.paths += other.paths
+        self.count += other.count
+
+    def discard(self) -> None:
+        """Delete all items."""
+        self.close()
+        for path in self.paths:
+            path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Write what is left."""
@@ -148,23 +163,24 @@ def write_document(path: Path, fields: Mapping[str, Any], lists: Mapping[str, Sp
         for name, spool in lists.items():
             out.write(start + b'"%s":[\n' % name.encode())
             if spool.count:
-                _copy(spool.path, out)
+                _copy(spool.paths, out)
             out.write(b"]")
             start = b",\n"
         out.write(b"}\n")
     return out.digest()
 
 
-def _copy(path: Path, out: _HashedFile) -> None:
-    """Copy a spool without its last comma."""
-    left = path.stat().st_size - len(b",\n")
-    with path.open("rb") as spool:
-        while left:
-            piece = spool.read(min(_PIECE, left))
-            out.write(piece)
-            left -= len(piece)
+def _copy(paths: Sequence[Path], out: _HashedFile) -> None:
+    """Copy the files of a spool, without the last comma."""
+    found = [path for path in paths if path.exists()]
+    left = sum(path.stat().st_size for path in found) - len(b",\n")
+    for path in found:
+        with path.open("rb") as spool:
+            while piece := spool.read(min(_PIECE, left)):
+                out.write(piece)
+                left -= len(piece)
+        path.unlink()
     out.write(b"\n")
-    path.unlink()
 
 
 def digest_of(path: Path) -> Digest:

@@ -16,7 +16,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from labelyard.domain.splits import SplitRule, split_order
-from labelyard.errors import InputError
+from labelyard.formats.checks.values import PARTS
 from labelyard.releases.account import added_up
 from labelyard.releases.categories import Categories, Licenses, unite_categories, unite_licenses
 from labelyard.releases.difference import Difference, compare, everything_added
@@ -40,7 +40,8 @@ from labelyard.releases.manifest import (
 )
 from labelyard.releases.placing import Placed, place_images
 from labelyard.releases.previous import Previous, ids_of, read_previous
-from labelyard.releases.source_checks import SourceCheck, require_usable
+from labelyard.releases.second_process import Job, SecondProcess, first_share, second_process
+from labelyard.releases.source_checks import named_errors
 from labelyard.releases.sources import Source, SourceFile, Splitter, read_sources
 from labelyard.releases.writing import ItemWriter, documents
 
@@ -79,13 +80,14 @@ def merge(files: Sequence[SourceFile], to: Path, options: MergeOptions | None = 
     """Merge COCO files into a new release in the folder `to`, which must not exist or be empty.
 
     Raises InputError for files that cannot be used or contradict each other, for a previous folder that is no release
-    or was changed, and if the disk refuses. Then there is no folder.
+    or was changed, and if the disk refuses; ProcessFailed if its second process was killed. Then there is no folder.
     """
     options = options or MergeOptions()
     with new_folder(to) as folder:
         previous = _previous(options)
-        merging = _Merging(folder, files, options, previous)
-        merging.write_items()
+        with second_process([file.path for file in files]) as second:
+            merging = _Merging(folder, files, options, previous, second)
+            merging.write_items()
         digests = merging.write_documents()
         manifest = merging.manifest()
         manifest = replace(manifest, formats=write_formats(folder, manifest, options.formats))
@@ -97,9 +99,10 @@ def merge(files: Sequence[SourceFile], to: Path, options: MergeOptions | None = 
 
 class _Merging:
     def __init__(
-        self, folder: Path, files: Sequence[SourceFile], options: MergeOptions, previous: Previous | None
-    ) -> None:
-        self.folder, self.options, self.previous = folder, options, previous
+        self, folder: Path, files: Sequence[SourceFile], options: MergeOptions, previous: Previous | None,
+        second: SecondProcess | None,
+    ) -> None:  # fmt: skip
+        self.folder, self.options, self.previous, self.second = folder, options, previous, second
         self.rule = _rule(options.splits, previous)
         before_splits = {*options.earlier_splits.values(), *(previous.splits if previous else ())}
         self.splits = sorted({*self.rule.fractions, *before_splits}, key=split_order)
@@ -130,23 +133,27 @@ class _Merging:
         self.writer.close()
 
     def _write_all(self, *, check: bool) -> None:
+        own = len(self.sources)
+        # Equal annotations of one image are searched in earlier sources. A second time is rare, and needs no help.
+        second = self.second if check and not self.placed[0].shared else None
+        if second:
+            own = first_share(self.sources)
+            common = self.categories, self.folder, self.splits, self.ids
+            second.begin(Job(self.sources[own:], self.placed[own:], *common))
         for number, source in enumerate(self.sources):
-            try:
-                self._write_source(number, source, check=check)
-            except (InputError, ValueError, KeyError, TypeError) as error:
-                require_usable(source.path)  # the rules say best what is wrong
-                if isinstance(error, InputError):
-                    raise
-                # What the checks let pass, such as ids above 2^64.
-                raise InputError(f"the file cannot be merged: {error!r}", where=str(source.path)) from error
+            with named_errors(source.path):
+                self._write_source(number, source, images_alone=number >= own, check=check)
+        if second:
+            found = second.result()
+            self.writer.take_over(found.added, found.keys, found.spools)
+            for source, annotations in zip(self.sources[own:], found.annotations, strict=True):
+                source.annotations = annotations
 
-    def _write_source(self, number: int, source: Source, *, check: bool) -> None:
-        parts, placed = source.parts(), self.placed[number]
-        checked = SourceCheck(source.path, parts) if check else None
+    def _write_source(self, number: int, source: Source, *, images_alone: bool, check: bool) -> None:
+        parts, placed = source.parts(("images",) if images_alone else PARTS), self.placed[number]
         self.writer.add_images(source, parts.images, placed, self.splitter, self.licenses.ids[number])
-        self.writer.add_annotations(source, parts, placed, self.categories, checked)
-        if checked:
-            checked.require_usable()
+        if not images_alone:
+            self.writer.add_annotations(source, parts, placed, self.categories, check=check)
 
     def write_documents(self) -> dict[str, Digest]:
         """Write the COCO files and the list of images; return the digests of the former by path."""
@@ -207,7 +214,7 @@ class _Merging:
     def manifest(self) -> Manifest:
         """Return the manifest, still without its files."""
         added = self.writer.added
-        left_out = sum((source.left_out for source in self.sources), Counter[str]())
+        left_out = Counter(reason for source in self.sources for reason in source.left_out.values())
         return Manifest(
             format=FORMAT,
             labelyard=version("labelyard"),

@@ -5,7 +5,8 @@ Nothing is lost by that: the folder of a release appears when all of it is writt
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,6 +35,19 @@ def require_usable_head(path: Path, parts: Parts) -> None:
     is_fit = not parts.missing and is_utf8(path) and are_images_readable(parts.images)
     if not is_fit or not check_items(items, screen(items)).report.fit:
         require_usable(path)
+
+
+@contextmanager
+def named_errors(path: Path) -> Iterator[None]:
+    """Raise what a block finds wrong with a source as an InputError that names the file."""
+    try:
+        yield
+    except (InputError, ValueError, KeyError, TypeError) as error:
+        require_usable(path)  # the rules say best what is wrong
+        if isinstance(error, InputError):
+            raise
+        # What the checks let pass, such as ids above 2^64.
+        raise InputError(f"the file cannot be merged: {error!r}", where=str(path)) from error
 
 
 def _require_fit(report: Report, path: Path) -> None:

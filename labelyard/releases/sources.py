@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from array import array
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
@@ -94,8 +95,8 @@ class Source:
     """What was read of a source file. `name` names it in the release, as short as it is unique.
 
     `keys` has the key of each image, in their order, 0 for one that is left out, `splits` the number of the split that
-    its group gives it, and `left_out` counts the reasons. `extra` is the path of its extra file, if it has one. `state`
-    says whether a file was changed since. `annotations` counts them, once they are read.
+    its group gives it, and `left_out` the reasons by position. `extra` is the path of its extra file, if it has one.
+    `state` says whether a file was changed since. `annotations` counts them, once they are read.
     """
 
     file: SourceFile
@@ -103,7 +104,7 @@ class Source:
     name: str
     keys: array[int]
     splits: array[int]
-    left_out: Counter[str]
+    left_out: dict[int, str]
     categories: list[dict[str, Any]]
     licenses: list[dict[str, Any]]
     info: dict[str, Any]
@@ -138,33 +139,36 @@ def read_sources(files: Sequence[SourceFile], splitter: Splitter) -> list[Source
         raise InputError("there is no file to merge", next_step="labelyard merge FILE… --to FOLDER")
     names = _short_names([file.path for file in files])
     first: dict[str, Source] = {}
-    for file, name in zip(files, names, strict=True):
-        source = _read(file, name, splitter)
-        if other := first.get(source.digest.sha256):
-            raise InputError(f"it has the same content as {other.path}: name it once", where=str(file.path))
-        first[source.digest.sha256] = source
+    with ThreadPoolExecutor(1) as pool:  # to hash needs no lock of the interpreter: it takes no time here
+        for file, name in zip(files, names, strict=True):
+            source = _read(file, name, splitter, pool)
+            if other := first.get(source.digest.sha256):
+                raise InputError(f"it has the same content as {other.path}: name it once", where=str(file.path))
+            first[source.digest.sha256] = source
     return [first[sha256] for sha256 in sorted(first)]
 
 
-def _read(file: SourceFile, name: str, splitter: Splitter) -> Source:
+def _read(file: SourceFile, name: str, splitter: Splitter, pool: Executor) -> Source:
     path, extra = file.path, _extra_of(file.path)
     try:
         parts = read_parts(path, ("images", "categories"))
     except InputError as error:
         raise InputError(error.what, where=error.where, next_step=f"labelyard check {path}") from error
+    digest = pool.submit(digest_of, path)
     require_usable_head(path, parts)
     decode = _decoded(path)
-    keys, splits, left_out = array("Q"), array("h"), Counter[str]()
-    for raw in parts.images:
+    keys, splits, left_out = array("Q"), array("h"), dict[int, str]()
+    for position, raw in enumerate(parts.images):
         placement = file.place_image(image := decode(raw))
         keys.append(0 if placement.left_out else image_key(placement.identity))
         splits.append(splitter.split(placement, image))
-        left_out.update([placement.left_out] if placement.left_out else [])
+        if placement.left_out:
+            left_out[position] = placement.left_out
     info = _field(path, parts.rest, "info", dict)
     licenses = [one for one in _field(path, parts.rest, "licenses", list) if isinstance(one, dict)]
     categories = [decode(raw) for raw in parts.categories]
     return Source(
-        file, digest_of(path), name, keys, splits, left_out, categories, licenses, info, extra,
+        file, digest.result(), name, keys, splits, left_out, categories, licenses, info, extra,
         digest_of(extra) if extra else None, _state(path, extra),
     )  # fmt: skip
 

@@ -48,6 +48,14 @@ class Added:
     duplicates: int = 0
     read: int = 0
 
+    def add(self, other: Added) -> None:
+        """Add what was written after it; the keys of shared images are left to the caller."""
+        self.keys.extend(other.keys)
+        self.counts += other.counts
+        self.left_out += other.left_out
+        self.duplicates += other.duplicates
+        self.read += other.read
+
 
 @dataclass(frozen=True, slots=True)
 class _Label:
@@ -78,20 +86,21 @@ class _Target:
 class ItemWriter:
     """Writes images and annotations into spools, one for each split and list."""
 
-    def __init__(self, folder: Path, splits: Sequence[str], ids: Ids, *, with_extra: bool) -> None:
+    def __init__(self, folder: Path, splits: Sequence[str], ids: Ids, *, with_extra: bool, suffix: str = "") -> None:
         self.spools: dict[tuple[int, str], Spool] = {}
-        self.references = Spool(folder / "references.spool")
+        self.references = Spool(folder / f"references{suffix}.spool")
         self.added = Added()
         self.images: Counter[int] = Counter()
         self.unknown_licenses = 0
         self._folder, self._splits, self._ids, self._with_extra = folder, splits, ids, with_extra
+        self._suffix = suffix
         self._shared: list[Keys] = []  # keys of items of images that several sources have, by source
 
     def spool(self, split: int, part: str) -> Spool:
         """Return the spool of a list of a split."""
         found = self.spools.get((split, part))
         if found is None:
-            path = self._folder / f"{self._splits[split]}.{part.replace(' ', '-')}.spool"
+            path = self._folder / f"{self._splits[split]}.{part.replace(' ', '-')}{self._suffix}.spool"
             found = self.spools[split, part] = Spool(path)
         return found
 
@@ -102,9 +111,16 @@ class ItemWriter:
 
     def discard(self) -> None:
         """Delete everything."""
-        self.close()
         for spool in (*self.spools.values(), self.references):
-            spool.path.unlink(missing_ok=True)
+            spool.discard()
+
+    def take_over(self, added: Added, keys: Path, spools: Mapping[tuple[int, str], Spool]) -> None:
+        """Let what another writer has written, and closed, follow; its keys are in a file."""
+        self.added.add(added)
+        with keys.open("rb") as file:
+            self.added.keys.fromfile(file, keys.stat().st_size // self.added.keys.itemsize)
+        for (split, part), spool in spools.items():
+            self.spool(split, part).follow(spool)
 
     @property
     def keys(self) -> Keys:
@@ -159,26 +175,28 @@ class ItemWriter:
     # --- annotations --------------------------------------------------------------------------------------------------
 
     def add_annotations(
-        self, source: Source, parts: Parts, placed: Placed, categories: Categories, check: SourceCheck | None
+        self, source: Source, parts: Parts, placed: Placed, categories: Categories, *, check: bool
     ) -> None:
-        """Write the annotations of a source, and the items of its extra file. A check looks at the annotations once."""
+        """Write the annotations of a source, and the items of its extra file.
+
+        With `check` it raises InputError if the source has an error: the checks look at the annotations meanwhile.
+        """
+        checked = SourceCheck(source.path, parts) if check else None
         lists = {"annotations": parts.annotations, **_extra_lists(source)}
         source.annotations = len(parts.annotations)
         reader = _Reader(source, placed, parts.images)
         states = {key: spool.state() for key, spool in self.spools.items()}
-        added = self._add_lists(lists, reader, categories, frozenset(), check)
+        added = self._add_lists(lists, reader, categories, frozenset(), checked)
         contested = self._contested(added)
         if contested:  # equal annotations are rare: only then the file is read again, and they are numbered
             for key, spool in self.spools.items():
                 spool.reset(states.get(key, (0, 0)))
             added = self._add_lists(lists, reader, categories, contested)
-        self.added.keys.extend(added.keys)
-        self.added.counts += added.counts
-        self.added.left_out += added.left_out
-        self.added.duplicates += added.duplicates
-        self.added.read += added.read
+        self.added.add(added)
         if added.shared:
             self._shared.append(np.frombuffer(added.shared, np.uint64))
+        if checked:
+            checked.require_usable()
 
     def _contested(self, added: Added) -> frozenset[int]:
         """Return the keys that occur again in the source, or that an earlier source has."""
@@ -257,7 +275,7 @@ class ItemWriter:
     def _target(self, part: str, image: int, reader: _Reader) -> _Target:
         position = reader.position(image)
         number, split = int(reader.placed.ids[position]), int(reader.placed.splits[position])
-        left_out = "" if number else reader.reason(position)
+        left_out = "" if number else reader.source.left_out[position]
         return _Target(
             image_salt(number), b',"image_id":%d' % number, split, self.spool(split, part),
             number in reader.placed.shared, left_out,
@@ -268,17 +286,13 @@ class _Reader:
     """A source while its annotations are read: it finds images and categories by their ids."""
 
     def __init__(self, source: Source, placed: Placed, images: Sequence[Raw]) -> None:
-        self.source, self.placed, self._images = source, placed, images
+        self.source, self.placed = source, placed
         decode = msgspec.json.Decoder(_WithId).decode
         self._positions = {decode(raw).id: position for position, raw in enumerate(images)}
 
     def position(self, image_id: int) -> int:
         """Return the position of an image in the source."""
         return self._positions[image_id]
-
-    def reason(self, position: int) -> str:
-        """Return why an image is left out."""
-        return self.source.file.place_image(msgspec.json.decode(self._images[position])).left_out
 
     def labels(self, part: str, categories: Categories, splits: int) -> dict[int, _Label]:
         """Return the categories of the source by their ids."""

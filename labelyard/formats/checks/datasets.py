@@ -6,13 +6,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
-from labelyard.config import ChecksSection
 from labelyard.formats.checks.fault import DatasetFacts, Fault, Severity
 from labelyard.formats.checks.rule import Rule, Violations, item_name
 from labelyard.formats.checks.values import Document, abbreviated, is_whole_number
 
-_Find = Callable[[Document, DatasetFacts, ChecksSection], Violations]
+if TYPE_CHECKING:
+    from labelyard.config import ChecksSection  # slow to import, and large
+
+    _Find = Callable[[Document, DatasetFacts, ChecksSection], Violations]
 
 
 class _DatasetRule(Rule):
@@ -29,24 +32,28 @@ class _DatasetRule(Rule):
                 yield replace(fault, severity=Severity(severity))
 
 
-def _rule(find: _Find, *, of_drawing: bool = False) -> Rule:
-    """Make a rule of a function that looks at a document and its dataset. The severity is the default one."""
+def _rule(severity: Severity, *, of_drawing: bool = False) -> Callable[[_Find], Rule]:
+    """Make a rule of a function that looks at a document and its dataset.
+
+    The severity is the default one of the section, or, where that is `off`, a warning.
+    """
+    return partial(_of_function, severity, of_drawing=of_drawing)
+
+
+def _of_function(severity: Severity, find: _Find, *, of_drawing: bool) -> Rule:
     name = find.__name__
-    default = ChecksSection.model_fields[name].get_default(call_default_factory=True)
-    severity = getattr(default, "severity", default)
     sentence, _, rest = (find.__doc__ or "").partition("\n")
 
     def find_all(document: Document, dataset: DatasetFacts | None) -> Violations:
         if dataset is not None:
             yield from find(document, dataset, dataset.spec.checks)
 
-    stated = Severity(severity) if severity in tuple(Severity) else Severity.WARNING
     return _DatasetRule(
-        name.replace("_", "-"), stated, sentence, " ".join(rest.split()), find_all, of_drawing=of_drawing
+        name.replace("_", "-"), severity, sentence, " ".join(rest.split()), find_all, of_drawing=of_drawing
     )
 
 
-@_rule
+@_rule(Severity.WARNING)
 def unknown_label(document: Document, dataset: DatasetFacts, _checks: ChecksSection) -> Violations:
     """Every category is a label of the dataset.
 
@@ -58,7 +65,7 @@ def unknown_label(document: Document, dataset: DatasetFacts, _checks: ChecksSect
             yield item_name("categories", item), message
 
 
-@_rule
+@_rule(Severity.WARNING)
 def label_set(document: Document, dataset: DatasetFacts, _checks: ChecksSection) -> Violations:
     """The categories are the labels of the dataset file, each with the id that it always had.
 
@@ -76,7 +83,7 @@ def label_set(document: Document, dataset: DatasetFacts, _checks: ChecksSection)
             yield f"label {abbreviated(label.name)}", "is not a category: nobody could label it in this file's images"
 
 
-@_rule
+@_rule(Severity.ERROR)
 def object_without_image(document: Document, dataset: DatasetFacts, _checks: ChecksSection) -> Violations:
     """Every object of the batch is an image of the file.
 
@@ -87,7 +94,7 @@ def object_without_image(document: Document, dataset: DatasetFacts, _checks: Che
         yield f"object {abbreviated(key)}", "is not among the images"
 
 
-@partial(_rule, of_drawing=True)
+@_rule(Severity.WARNING, of_drawing=True)
 def annotations_per_image(document: Document, _dataset: DatasetFacts, checks: ChecksSection) -> Violations:
     """Every image has at least as many annotations as the dataset asks for.
 
@@ -96,7 +103,7 @@ def annotations_per_image(document: Document, _dataset: DatasetFacts, checks: Ch
     return _with_fewer(document, "images", "image_id", checks.annotations_per_image.least)
 
 
-@_rule
+@_rule(Severity.WARNING)
 def annotations_per_class(document: Document, _dataset: DatasetFacts, checks: ChecksSection) -> Violations:
     """Every category has at least as many annotations as the dataset asks for.
 
@@ -114,7 +121,7 @@ def _with_fewer(document: Document, part: str, reference: str, least: int) -> Vi
             yield item_name(part, item), f"has {found} annotations, and the dataset asks for {least}"
 
 
-@_rule
+@_rule(Severity.WARNING)
 def reviewed_only(document: Document, _dataset: DatasetFacts, _checks: ChecksSection) -> Violations:
     """Every job of the file was reviewed: its stage in CVAT is acceptance.
 

@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from labelyard.config import DatasetSpec
+if TYPE_CHECKING:
+    from labelyard.config import DatasetSpec  # slow to import, and large
 
 
 class Severity(StrEnum):

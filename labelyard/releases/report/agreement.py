@@ -10,7 +10,7 @@ import numpy as np
 
 from labelyard.formats.coco.reference import LabelMatches, match_boxes
 from labelyard.releases.report.people import People
-from labelyard.releases.report.reading import Contents, Positions
+from labelyard.releases.report.reading import Contents, Positions, slices
 
 MOST_PAIRS = 2000
 """Images labelled twice that are compared: the first by id."""
@@ -56,13 +56,21 @@ def find_agreement(contents: Contents, people: People | None) -> Agreement | Non
 def _of_two_jobs(contents: Contents, people: People | None) -> Iterator[tuple[Positions, Positions]]:
     """Yield the rows of the two jobs with most annotations on an image, the job with the lower id first."""
     boxes = contents.boxes
-    jobs = boxes.job.copy()
+    jobs = boxes.job.astype(np.int64)
     if people is not None and len(people.ids):
         order = np.argsort(people.ids, kind="stable")
-        positions = np.minimum(np.searchsorted(people.ids, boxes.id, sorter=order), len(order) - 1)
-        known = people.ids[order[positions]] == boxes.id
-        jobs[known] = people.jobs[order[positions]][known]
-    rows = np.flatnonzero(boxes.is_box & (jobs >= 0))
+        for part in slices(len(boxes)):
+            ids = boxes.id[part]
+            found = order[np.minimum(np.searchsorted(people.ids, ids, sorter=order), len(order) - 1)]
+            known = people.ids[found] == ids
+            jobs[part][known] = people.jobs[found[known]]
+        del order
+    # Few images have two jobs: the others are left out before anything is sorted.
+    lowest, highest = np.full(len(contents.images), np.iinfo(np.int64).max), np.full(len(contents.images), -1)
+    usable = boxes.is_box & (jobs >= 0)
+    np.minimum.at(lowest, boxes.image[usable], jobs[usable])
+    np.maximum.at(highest, boxes.image[usable], jobs[usable])
+    rows = np.flatnonzero(usable & (lowest < highest)[boxes.image])
     rows = rows[np.lexsort((boxes.id[rows], jobs[rows], boxes.image[rows]))]
     new = np.flatnonzero((np.diff(boxes.image[rows], prepend=-1) != 0) | (np.diff(jobs[rows], prepend=-1) != 0))
     ends = np.append(new[1:], len(rows))
@@ -76,10 +84,11 @@ def _of_two_jobs(contents: Contents, people: People | None) -> Iterator[tuple[Po
 def _of_equal_content(contents: Contents) -> Iterator[tuple[Positions, Positions]]:
     """Yield the rows of two images of the same content and size that both have boxes."""
     images, boxes = contents.images, contents.boxes
-    rows = np.flatnonzero(boxes.is_box)
+    found, counts = np.unique(images.content, return_counts=True)
+    is_repeated = (images.content != 0) & np.isin(images.content, found[counts > 1])
+    rows = np.flatnonzero(boxes.is_box & is_repeated[boxes.image])
     rows = rows[np.lexsort((boxes.id[rows], boxes.image[rows]))]
     labelled = np.unique(boxes.image[rows])
-    labelled = labelled[images.content[labelled] != 0]
     order = labelled[np.lexsort((images.id[labelled], images.content[labelled]))]
     for one, two in pairwise(order):
         same = ("content", "width", "height")

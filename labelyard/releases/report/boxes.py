@@ -8,9 +8,10 @@ from labelyard.releases.report.blocks import Bar, Block, Section, amount, share,
 from labelyard.releases.report.doubts import touches_edge
 from labelyard.releases.report.figures import SMALL, Shapes, centres, medians, shapes, size_classes
 from labelyard.releases.report.plots import histogram, positions, sides
-from labelyard.releases.report.reading import Contents, Numbers
+from labelyard.releases.report.reading import Contents, Numbers, slices
 
 _CELLS = 24
+_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 def about_boxes(contents: Contents) -> Section | None:
@@ -30,12 +31,16 @@ def about_boxes(contents: Contents) -> Section | None:
 
 
 def _sides(found: Shapes) -> Block:
-    logs = [np.log10(np.maximum(side, 1)) for side in (found.height, found.width)]
-    limits = np.linspace(0, max(1.0, float(max(side.max() for side in logs)) + 1e-9), 33)
-    counts = np.histogram2d(logs[0], logs[1], bins=[limits, limits])[0].astype(np.int64)
+    sides_of_boxes = found.boxes[:, 2:]
+    longest = max(float(sides_of_boxes[found.rows[part]].max()) for part in slices(len(found.rows)))
+    limits = np.linspace(0, max(1.0, float(np.log10(max(longest, 1))) + 1e-9), 33)
+    counts = np.zeros((32, 32), np.int64)
+    for part in slices(len(found.rows)):
+        width, height = np.log10(np.maximum(sides_of_boxes[found.rows[part]], 1)).T
+        counts += np.histogram2d(height, width, bins=[limits, limits])[0].astype(np.int64)
     rows = [
-        (name, *(amount(value) for value in np.quantile(values, (0.05, 0.25, 0.5, 0.75, 0.95))))
-        for name, values in (("width, px", found.width), ("height, px", found.height))
+        (name, *(amount(value) for value in np.quantile(sides_of_boxes[found.rows, side], _QUANTILES)))
+        for side, name in enumerate(("width, px", "height, px"))
     ]
     return Block(
         "Width against height",
@@ -119,10 +124,11 @@ def _positions(contents: Contents, found: Shapes) -> Block:
 
 def _by_label(contents: Contents, found: Shapes) -> Block:
     labels, number = contents.boxes.label[found.rows], len(contents.labels)
-    columns: list[Numbers] = []
-    for values in (found.width, found.height, 100 * found.share, found.width / found.height):
-        middle, numbers = medians(values, labels, number)
-        columns.append(middle)
+    numbers, columns = np.bincount(labels, minlength=number), list[Numbers]()
+    columns.append(medians(found.width, labels, number)[0])  # one after the other: each needs memory
+    columns.append(medians(found.height, labels, number)[0])
+    columns.append(medians(100 * found.share, labels, number)[0])
+    columns.append(medians(found.width / found.height, labels, number)[0])
     small = np.bincount(labels[found.area < SMALL], minlength=number)
     rows = [
         (

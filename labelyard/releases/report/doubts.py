@@ -10,7 +10,7 @@ import numpy as np
 from labelyard.releases.report.blocks import TIMES
 from labelyard.releases.report.figures import Shapes, is_sized, medians, shapes
 from labelyard.releases.report.overlaps import same_boxes
-from labelyard.releases.report.reading import Contents, Flags, Numbers, Positions
+from labelyard.releases.report.reading import Contents, Flags, Numbers, Positions, slices
 
 SHORTEST_SIDE = 4.0
 """Pixels: a shorter box is hardly anything that a person can see."""
@@ -107,11 +107,11 @@ def _examples(contents: Contents, suspects: _Suspects, most: int, shown: set[int
 
 
 def _suspects(contents: Contents) -> Iterator[_Suspects]:
-    found = shapes(contents)
     yield _without_box(contents)
     yield _outside(contents)
     yield from _same_boxes(contents)
     yield _tiny(contents)
+    found = shapes(contents)
     yield _elongated(contents, found)
     yield _very_large(contents, found)
     yield _unlike_label(contents, found)
@@ -137,26 +137,33 @@ def _without_box(contents: Contents) -> _Suspects:
 
 
 def _outside(contents: Contents) -> _Suspects:
-    rows = np.flatnonzero(contents.boxes.is_box & is_sized(contents))
+    known = contents.boxes.is_box & is_sized(contents)
+    found = [_beyond(contents, np.flatnonzero(known[part]) + part.start) for part in slices(len(known))]
+    rows, beyond, is_off = map(np.concatenate, zip(*found, strict=True))
+    order = _worst(rows, beyond + 1e9 * is_off, contents)
+
+    def reason(at: int) -> str:
+        row = order[at]
+        return "it is wholly outside of the image" if is_off[row] else f"{beyond[row]:,.0f} px beyond the image"
+
+    return _Suspects(
+        "Outside of the image",
+        "The box reaches more than a pixel beyond its image. Often a wrong size, or an image that was turned.",
+        rows[order],
+        reason,
+    )
+
+
+def _beyond(contents: Contents, rows: Positions) -> tuple[Positions, Numbers, Flags]:
+    """Return those rows that reach beyond their image, by how many pixels, and whether they are wholly outside."""
     box, image = contents.boxes.box[rows], contents.boxes.image[rows]
     width, height = contents.images.width[image], contents.images.height[image]
     beyond = np.stack(
         [-box[:, 0], -box[:, 1], box[:, 0] + box[:, 2] - width, box[:, 1] + box[:, 3] - height], axis=1
     ).max(axis=1, initial=0)
     is_off = (box[:, 0] >= width) | (box[:, 1] >= height) | (box[:, 0] + box[:, 2] <= 0) | (box[:, 1] + box[:, 3] <= 0)
-    chosen = np.flatnonzero(beyond > BEYOND)
-    chosen = chosen[_worst(rows[chosen], beyond[chosen] + 1e9 * is_off[chosen], contents)]
-
-    def reason(at: int) -> str:
-        row = chosen[at]
-        return "it is wholly outside of the image" if is_off[row] else f"{beyond[row]:,.0f} px beyond the image"
-
-    return _Suspects(
-        "Outside of the image",
-        "The box reaches more than a pixel beyond its image. Often a wrong size, or an image that was turned.",
-        rows[chosen],
-        reason,
-    )
+    chosen = beyond > BEYOND
+    return rows[chosen], beyond[chosen], is_off[chosen]
 
 
 def _same_boxes(contents: Contents) -> Iterator[_Suspects]:
@@ -257,43 +264,45 @@ def _unlike_label(contents: Contents, found: Shapes) -> _Suspects:
 
 
 def _slivers(contents: Contents, found: Shapes) -> _Suspects:
-    box, image = contents.boxes.box[found.rows], contents.boxes.image[found.rows]
+    rows = found.rows[touches_edge(contents, found)]
+    box, image = contents.boxes.box[rows], contents.boxes.image[rows]
     size = np.stack([contents.images.width[image], contents.images.height[image]], axis=1)
-    at_edge = touches_edge(contents, found)
     part = (box[:, 2:] / size).min(axis=1, initial=np.inf)
-    chosen = np.flatnonzero(at_edge & (part < _SLIVER))
-    chosen = chosen[_worst(found.rows[chosen], -part[chosen], contents)]
+    chosen = np.flatnonzero(part < _SLIVER)
+    chosen = chosen[_worst(rows[chosen], -part[chosen], contents)]
     return _Suspects(
         "Slivers at the edge",
         f"The box touches the image's edge and is thinner than {_SLIVER:.0%} of it: so little of "
         "the object is visible that a model cannot learn it.",
-        found.rows[chosen],
+        rows[chosen],
         lambda at: f"{box[chosen[at], 2]:.0f} {TIMES} {box[chosen[at], 3]:.0f} px at the edge",
     )
 
 
 def touches_edge(contents: Contents, found: Shapes) -> Flags:
     """Return for each box of the shapes whether a side of it is within half a pixel of the image's edge, or beyond."""
-    box, image = contents.boxes.box[found.rows], contents.boxes.image[found.rows]
-    right, bottom = contents.images.width[image], contents.images.height[image]
-    touches: Flags = (
-        (box[:, 0] <= 0.5)
-        | (box[:, 1] <= 0.5)
-        | (box[:, 0] + box[:, 2] >= right - 0.5)
-        | (box[:, 1] + box[:, 3] >= bottom - 0.5)
-    )
+    touches = np.empty(len(found.rows), np.bool_)
+    for part in slices(len(touches)):
+        box, image = contents.boxes.box[found.rows[part]], contents.boxes.image[found.rows[part]]
+        right, bottom = contents.images.width[image], contents.images.height[image]
+        touches[part] = (
+            (box[:, 0] <= 0.5)
+            | (box[:, 1] <= 0.5)
+            | (box[:, 0] + box[:, 2] >= right - 0.5)
+            | (box[:, 1] + box[:, 3] >= bottom - 0.5)
+        )
     return touches
 
 
 def _low_scores(contents: Contents) -> _Suspects:
-    score = contents.boxes.score
-    rows = np.flatnonzero(score < _LOW_SCORE)
-    rows = rows[_worst(rows, -score[rows], contents)]
+    low = np.flatnonzero(contents.boxes.score < _LOW_SCORE)
+    rows, score = contents.boxes.scored[low], contents.boxes.score[low]
+    order = _worst(rows, -score, contents)
     return _Suspects(
         "Low scores",
         f"A model drew it with a score below {_LOW_SCORE:g}, and it is still in the release.",
-        rows,
-        lambda at: f"score {score[rows[at]]:.2g}",
+        rows[order],
+        lambda at: f"score {score[order[at]]:.2g}",
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from labelyard.releases.report.reading import Contents, Flags, Numbers, Positions
+from labelyard.releases.report.reading import Contents, Flags, Numbers, Positions, slices
 
 Counts = npt.NDArray[np.int64]
 """How many there are, of any shape, int64."""
@@ -37,7 +37,7 @@ def by_size(counts: Counts) -> Positions:
 
 def images_of_labels(contents: Contents) -> Counts:
     """Return the number of images that have a box of each label: shape (labels,)."""
-    pairs = np.unique(contents.boxes.image * max(1, len(contents.labels)) + contents.boxes.label)
+    pairs = np.unique(contents.boxes.image.astype(np.int64) * max(1, len(contents.labels)) + contents.boxes.label)
     return np.bincount(pairs % max(1, len(contents.labels)), minlength=len(contents.labels))
 
 
@@ -60,12 +60,23 @@ def co_occurrence(contents: Contents, labels: Positions) -> Counts:
 
 @dataclass(frozen=True, slots=True)
 class Shapes:
-    """Usable boxes on images of known size: their rows, sides in pixels, and area as a share of the image's."""
+    """Usable boxes on images of known size: their rows among all `boxes`, and area as a share of the image's."""
 
+    boxes: Numbers
     rows: Positions
-    width: Numbers
-    height: Numbers
     share: Numbers
+
+    @property
+    def width(self) -> Numbers:
+        """Pixels."""
+        found: Numbers = self.boxes[self.rows, 2]
+        return found
+
+    @property
+    def height(self) -> Numbers:
+        """Pixels."""
+        found: Numbers = self.boxes[self.rows, 3]
+        return found
 
     @property
     def area(self) -> Numbers:
@@ -75,10 +86,12 @@ class Shapes:
 
 def shapes(contents: Contents) -> Shapes:
     """Return the shapes of the boxes of a release."""
-    rows = np.flatnonzero(contents.boxes.is_box & is_sized(contents))
-    box, image = contents.boxes.box[rows], contents.boxes.image[rows]
-    share = box[:, 2] * box[:, 3] / (contents.images.width[image] * contents.images.height[image])
-    return Shapes(rows, box[:, 2], box[:, 3], share)
+    rows = np.flatnonzero(contents.boxes.is_box & is_sized(contents)).astype(np.int32)
+    share = np.empty(len(rows))
+    for part in slices(len(rows)):
+        box, image = contents.boxes.box[rows[part]], contents.boxes.image[rows[part]]
+        share[part] = box[:, 2] * box[:, 3] / (contents.images.width[image] * contents.images.height[image])
+    return Shapes(contents.boxes.box, rows, share)
 
 
 def is_sized(contents: Contents) -> Flags:
@@ -96,14 +109,18 @@ def size_classes(found: Shapes) -> tuple[int, int, int]:
 
 def centres(contents: Contents, found: Shapes, cells: int, label: int | None = None) -> Counts:
     """Return how many centres of boxes are in each cell of the image, from its top left: shape (cells, cells)."""
-    rows = found.rows if label is None else found.rows[contents.boxes.label[found.rows] == label]
-    box, image = contents.boxes.box[rows], contents.boxes.image[rows]
-    x = (box[:, 0] + box[:, 2] / 2) / contents.images.width[image]
-    y = (box[:, 1] + box[:, 3] / 2) / contents.images.height[image]
-    inside = (x >= 0) & (x <= 1) & (y >= 0) & (y <= 1)
-    columns = np.minimum((x[inside] * cells).astype(np.int64), cells - 1)
-    lines = np.minimum((y[inside] * cells).astype(np.int64), cells - 1)
-    return np.bincount(lines * cells + columns, minlength=cells * cells).reshape(cells, cells)
+    counts = np.zeros(cells * cells, np.int64)
+    for part in slices(len(found.rows)):
+        rows = found.rows[part]
+        rows = rows if label is None else rows[contents.boxes.label[rows] == label]
+        box, image = contents.boxes.box[rows], contents.boxes.image[rows]
+        x = (box[:, 0] + box[:, 2] / 2) / contents.images.width[image]
+        y = (box[:, 1] + box[:, 3] / 2) / contents.images.height[image]
+        inside = (x >= 0) & (x <= 1) & (y >= 0) & (y <= 1)
+        columns = np.minimum((x[inside] * cells).astype(np.int64), cells - 1)
+        lines = np.minimum((y[inside] * cells).astype(np.int64), cells - 1)
+        counts += np.bincount(lines * cells + columns, minlength=cells * cells)
+    return counts.reshape(cells, cells)
 
 
 def medians(values: Numbers, labels: Positions, count: int) -> tuple[Numbers, Counts]:

@@ -16,6 +16,7 @@ from msgspec import Struct
 from labelyard.errors import InputError
 from labelyard.releases.ids import IdArray
 from labelyard.releases.manifest import PASSPORT
+from labelyard.releases.report.reading import Positions, narrow
 
 PAUSE = 600.0
 """Seconds between two annotations of a person after which the person had a pause."""
@@ -56,7 +57,7 @@ class People:
 
     annotators: Sequence[Annotator]
     ids: IdArray
-    jobs: IdArray
+    jobs: Positions
 
 
 def read_people(folder: Path) -> People | None:
@@ -68,7 +69,7 @@ def read_people(folder: Path) -> People | None:
     if not path.is_file():
         return None
     names: dict[str, int] = {}
-    ids, people, jobs, times = array("q"), array("q"), array("q"), array("d")
+    ids, people, jobs, times = array("q"), array("i"), array("q"), array("d")
     for line in _lines(path):
         if line.annotation is None:
             continue
@@ -79,14 +80,15 @@ def read_people(folder: Path) -> People | None:
         times.append(float("nan") if line.at is None else _timestamp(line.at))
     if not ids or names.keys() == {"nobody"}:
         return None
-    of_jobs = np.frombuffer(jobs, np.int64)
-    of_people = np.frombuffer(people, np.int64)
+    of_jobs = narrow(np.frombuffer(jobs, np.int64))
+    del jobs
+    of_people = np.frombuffer(people, np.intc)
     found = list(_annotators(list(names), of_people, of_jobs, np.frombuffer(times, np.float64)))
     found.sort(key=lambda one: (-one.annotations, one.name))
     return People(found, np.frombuffer(ids, np.int64), of_jobs)
 
 
-def _annotators(names: Sequence[str], people: IdArray, jobs: IdArray, times: Any) -> Iterator[Annotator]:
+def _annotators(names: Sequence[str], people: Positions, jobs: Positions, times: Any) -> Iterator[Annotator]:
     order = np.lexsort((times, people))
     counts = np.bincount(people, minlength=len(names))
     ends = np.cumsum(counts)

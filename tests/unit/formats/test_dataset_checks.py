@@ -52,6 +52,13 @@ def test_every_check_has_a_case_and_a_field_of_the_dataset_file() -> None:
     assert {name.replace("-", "_") for name in DATASET_CHECKS} == ChecksSection.model_fields.keys()
 
 
+@pytest.mark.parametrize("name", DATASET_CHECKS)
+def test_the_severity_of_a_check_is_the_default_of_the_dataset_file(name: str) -> None:
+    default = getattr(ChecksSection(), name.replace("-", "_"))
+    level = getattr(default, "severity", default)
+    assert DATASET_CHECKS[name].severity == (Level.WARNING if level is Level.OFF else level)
+
+
 @pytest.mark.parametrize(("name", "change", "facts", "wheres"), CASES)
 def test_a_check_finds_what_it_is_for_and_nothing_else(
     name: str, change: Change, facts: DatasetFacts, wheres: list[str]
