@@ -15,6 +15,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from labelyard.domain.progress import OnProgress, unseen
 from labelyard.domain.splits import SplitRule, split_order
 from labelyard.errors import InputError
 from labelyard.releases.account import added_up
@@ -54,7 +55,7 @@ class MergeOptions:
     that of each COCO file. `write_more` is called with the folder, the manifest, still without its files, and the
     changes: it can write further files, which the manifest then lists. `bits` is the size of ids; tests make them
     collide. `formats` are written beside the COCO files. `previous_verified`: the files of the previous release
-    were compared with their hashes just now.
+    were compared with their hashes just now. `on_progress` counts the sources, and then the splits.
     """
 
     splits: SplitRule | None = None
@@ -65,6 +66,7 @@ class MergeOptions:
     bits: int = BITS
     formats: Sequence[str] = ()
     previous_verified: bool = False
+    on_progress: OnProgress = unseen
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,7 @@ class _Merging:
 
     def _write_all(self, *, check: bool) -> None:
         for number, source in enumerate(self.sources):
+            self.options.on_progress("merging files", number, len(self.sources))
             try:
                 self._write_source(number, source, check=check)
             except (InputError, ValueError, KeyError, TypeError) as error:
@@ -153,6 +156,7 @@ class _Merging:
         (self.folder / ANNOTATIONS).mkdir()
         digests = {}
         for number, split in enumerate(self.splits):
+            self.options.on_progress("writing splits", number, len(self.splits))
             for extra, fields, lists in documents(
                 self.writer, number, self.categories, self.licenses, self._info(split)
             ):

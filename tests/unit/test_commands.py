@@ -46,6 +46,22 @@ def test_every_command_and_every_option_has_a_help_text() -> None:
     assert undocumented == []
 
 
+WITHOUT_JSON = {
+    "init", "completion", "schema",  # they print files, for a person or a program
+    "up", "watch", "bots", "open",  # they run until Ctrl-C, or print an address alone
+    "cvat register",  # an account, and nothing else
+}  # fmt: skip
+
+
+def test_every_command_prints_json_if_asked() -> None:
+    without = {
+        " ".join(names)
+        for names, command in every_command().items()
+        if not isinstance(command, click.Group) and not any("--json" in option.opts for option in command.params)
+    }
+    assert without <= WITHOUT_JSON
+
+
 def test_the_help_page_shows_the_first_sentence_of_each_command() -> None:
     for name, command in COMMANDS.items():
         assert command.summary == every_command()[name,].get_short_help_str(limit=1000)
