@@ -12,11 +12,11 @@ from typing import Any, get_args, get_origin
 import click
 from check_rules import checks
 from coco_fields import with_fields
+from json_schemas import commands_schema, fields_in_words, status_schema
 from metrics_page import metrics
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from settings_texts import BLOCKS, PREFECT, SETTINGS
-from json_schemas import commands_schema, fields_in_words, status_schema
 
 from labelyard.cli import labelyard
 from labelyard.cli.json_output import JsonOption

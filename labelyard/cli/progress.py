@@ -23,7 +23,9 @@ def bars(*columns: ProgressColumn, shown: bool = True) -> Progress:
     """Return the bars of a command; after the description and the bar come `columns`."""
     console = Console(stderr=True)
     about, bar = TextColumn("{task.description}"), BarColumn(bar_width=20)
-    return Progress(about, bar, *columns, console=console, transient=True, disable=not shown)
+    return Progress(
+        about, bar, *columns, console=console, transient=True, disable=not shown or not console.is_interactive
+    )
 
 
 @contextmanager
