@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,10 +13,11 @@ from labelyard.cli.json_output import json_option, print_json
 from labelyard.context import open_context
 from labelyard.domain.states import BatchState
 from labelyard.ledger import Ledger
-from labelyard.operations import reassign as reassigning
 from labelyard.operations import retry as retrying
-from labelyard.pipeline.close_batches import close_now
 from labelyard.settings import load_settings
+
+if TYPE_CHECKING:
+    from labelyard.operations.reassign import Reassignment
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,8 @@ def retry(batch: str, as_json: bool) -> None:  # noqa: FBT001 - click passes fla
 @json_option(list[ClosedBatch])
 def close(dataset: str, as_json: bool) -> None:  # noqa: FBT001 - click passes flags so
     """Close the open batches of DATASET now, without waiting for their rules."""
+    from labelyard.pipeline.close_batches import close_now  # noqa: PLC0415 - slow to import
+
     with open_context() as context:
         closed = [ClosedBatch(batch.id, batch.objects) for batch in close_now(context, dataset)]
     if as_json:
@@ -106,8 +110,10 @@ def reassign(person: str, to: str | None, dataset: str | None, *, as_json: bool)
     them. What cannot be moved is named with the reason. Nobody reviews a job that they drew, or gets two replicas of
     one job.
     """
+    from labelyard.operations.reassign import reassign as reassign_jobs  # noqa: PLC0415 - slow to import
+
     with open_context() as context:
-        reassignment = reassigning.reassign(context, person, to, dataset)
+        reassignment = reassign_jobs(context, person, to, dataset)
     if as_json:
         print_json(_document(reassignment))
         reassignment.require_complete()
@@ -121,7 +127,7 @@ def reassign(person: str, to: str | None, dataset: str | None, *, as_json: bool)
     reassignment.require_complete()
 
 
-def _document(reassignment: reassigning.Reassignment) -> ReassignedWork:
+def _document(reassignment: Reassignment) -> ReassignedWork:
     return ReassignedWork(
         [
             MovedJob(one.batch_id, job.job_id, job.frames, job.annotator, job.reason)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,7 +16,9 @@ from labelyard.context import open_context
 from labelyard.escaping import printable
 from labelyard.ledger import dead_letters as letters
 from labelyard.ledger.dead_letters import DeadLetterSummary
-from labelyard.operations.replay_dead_letters import Replayed, replay
+
+if TYPE_CHECKING:
+    from labelyard.operations.replay_dead_letters import Replayed
 
 _MAX_LISTED = 50
 
@@ -120,6 +123,8 @@ def replay_letters(numbers: Sequence[int], *, replay_all: bool, as_json: bool) -
     """Parse dead letters again and register their content. Exits with status 1 if one of them remains."""
     if bool(numbers) == replay_all:
         raise click.UsageError("name the dead letters by their ids, or use --all")
+    from labelyard.operations.replay_dead_letters import replay  # noqa: PLC0415 - slow to import, and unused above
+
     done: list[ReplayedLetter] = []
     try:
         with open_context() as context:

@@ -107,6 +107,13 @@ def test_a_command_that_people_wait_for_does_not_import_what_it_does_not_use(
     assert imported & unwanted == set()
 
 
+def test_commands_that_need_the_ledger_alone_import_no_client_of_a_server() -> None:
+    modules = "alerts, batches, db, dead_letters, manual, why"
+    script = f"import sys; from labelyard.cli import {modules}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert not {"boto3", "httpx", "prefect", "PIL"} & set(done.stdout.split())
+
+
 def calls(text: str) -> Iterator[tuple[str, ...]]:
     """The commands that a text calls."""
     for found in re.finditer(r"(?<![\w./-])labelyard((?: [a-z][a-z-]*)+)", text):
