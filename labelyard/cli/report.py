@@ -51,6 +51,6 @@ def report(folder: Path, images: Path | None, to: Path | None, *, as_json: bool)
     with progress_of_steps() as show:
         found = write_report(folder, to, images=images, on_progress=show)
     if as_json:
-        print_json(WrittenReport(str(to), found["images"], found["annotations"]))
+        print_json(WrittenReport(str(to), int(found["images"]), int(found["annotations"])))
         return
     click.echo(f"{found['images']:,} images, {found['annotations']:,} annotations: {printable(str(to))}")
