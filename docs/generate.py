@@ -12,13 +12,14 @@ from typing import Any, get_args, get_origin
 import click
 from check_rules import checks
 from coco_fields import with_fields
+from json_schemas import commands_schema, fields_in_words, status_schema
 from metrics_page import metrics
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from settings_texts import BLOCKS, PREFECT, SETTINGS
-from status_schema import status_schema
 
 from labelyard.cli import labelyard
+from labelyard.cli.json_output import JsonOption
 from labelyard.config.json_schema import json_schema
 from labelyard.server_settings import CVAT_FIELDS, STORE_FIELDS, CvatSettings, ModelSettings
 from labelyard.settings import Settings, UpSettings
@@ -38,6 +39,7 @@ def documents() -> dict[str, str]:
         "docs/checks.md": checks(_GENERATED),
         "docs/metrics.md": metrics(_GENERATED),
         "docs/formats.md": with_fields((ROOT / "docs" / "formats.md").read_text(encoding="utf-8")),
+        "docs/commands.schema.json": json.dumps(commands_schema(_json_documents()), indent=1) + "\n",
         "docs/status.schema.json": json.dumps(status_schema(), indent=1) + "\n",
         "datasets/dataset.schema.json": json.dumps(json_schema(), indent=2) + "\n",
     }
@@ -269,8 +271,9 @@ The exit status:
 - 128 and the number of a signal: it was stopped, 130 by Ctrl-C, 143 by SIGTERM. `up` ends with 0 once it runs.
 
 `--json` prints JSON and nothing else on standard output. Times in it are UTC, in the form of ISO 8601.
-[status.schema.json](status.schema.json) describes `status --json`. Tables are plain text where they do not go to a
-terminal.
+[commands.schema.json](commands.schema.json) has a JSON schema for each command, and
+[status.schema.json](status.schema.json) that of `status`. A command that fails prints no JSON, unless the text below
+says so. Tables are plain text where they do not go to a terminal.
 
 Completion in bash and zsh: `eval "$(labelyard completion bash)"` in `~/.bashrc`, or with `zsh` in `~/.zshrc`; in fish:
 `labelyard completion fish > ~/.config/fish/completions/labelyard.fish`.
@@ -281,10 +284,21 @@ def commands() -> str:
     """Return docs/commands.md."""
     found = list(_commands(labelyard, "labelyard"))
     parts = [_COMMANDS.format(generated=_GENERATED), "\n```\n" + _help(labelyard, "labelyard") + "\n```\n"]
-    parts += [
-        f"\n## {name.removeprefix('labelyard ')}\n\n```\n{_help(command, name)}\n```\n" for name, command in found
-    ]
+    for name, command in found:
+        parts.append(f"\n## {name.removeprefix('labelyard ')}\n\n```\n{_help(command, name)}\n```\n")
+        if (document := _json_document(command)) is not None:
+            parts.append(f"\n{fields_in_words(document)}")
     return "".join(parts)
+
+
+def _json_documents() -> dict[str, Any]:
+    """Return the types of what commands print with --json, by the words of the command."""
+    found = {name.removeprefix("labelyard "): _json_document(one) for name, one in _commands(labelyard, "labelyard")}
+    return {name: document for name, document in found.items() if document is not None}
+
+
+def _json_document(command: click.Command) -> Any:
+    return next((option.document for option in command.params if isinstance(option, JsonOption)), None)
 
 
 def _commands(group: click.Group, words: str) -> Iterator[tuple[str, click.Command]]:

@@ -9,15 +9,18 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
+from typing import TYPE_CHECKING
 
 from labelyard import failpoints
 from labelyard.blocks import complete
-from labelyard.cvat import Cvat, connect
 from labelyard.domain.forgotten import Timeouts
 from labelyard.ledger import Ledger
 from labelyard.server_settings import CvatSettings, StoreSettings
 from labelyard.settings import Settings, load_settings
-from labelyard.storage import Store
+
+if TYPE_CHECKING:
+    from labelyard.cvat import Cvat
+    from labelyard.storage import Store
 
 _cvats: dict[CvatSettings, Cvat] = {}
 """Clients are kept until the process ends: CVAT limits logins (100 an hour on later 1.x)."""
@@ -30,11 +33,23 @@ _opened: ContextVar[Context | None] = ContextVar("opened", default=None)
 
 @dataclass
 class Context:
-    """The settings of this machine, its ledger, its object storage and its CVAT servers."""
+    """The settings of this machine, its ledger, its object storage and its CVAT servers.
+
+    Many commands need the ledger alone: the clients of the others are imported and made at their first use.
+    """
 
     settings: Settings
     ledger: Ledger
-    store: Store
+    _store: Store | None = None
+
+    @property
+    def store(self) -> Store:
+        """The object storage of the settings, or another one that the context was made with."""
+        return self._store or _store(self.settings.store)
+
+    @store.setter
+    def store(self, store: Store) -> None:
+        self._store = store
 
     @property
     def forgotten_timeouts(self) -> Timeouts:
@@ -53,6 +68,8 @@ class Context:
 
         Raises SettingsError for an unknown name.
         """
+        from labelyard.cvat import connect  # noqa: PLC0415 - see the class
+
         at = self.settings.cvat_named(name)
         with _lock:
             server = at.model_copy(update={"organization": ""})
@@ -95,7 +112,7 @@ def open_context(settings: Settings | None = None) -> Iterator[Context]:
 def _open(settings: Settings) -> Iterator[Context]:
     failpoints.arm(settings.failpoint)
     settings = complete(settings)
-    context = Context(settings, Ledger(settings.ledger), _store(settings.store))
+    context = Context(settings, Ledger(settings.ledger))
     try:
         yield context
     finally:
@@ -103,6 +120,8 @@ def _open(settings: Settings) -> Iterator[Context]:
 
 
 def _store(settings: StoreSettings) -> Store:
+    from labelyard.storage import Store  # noqa: PLC0415 - see the class
+
     with _lock:
         if settings not in _stores:
             _stores[settings] = Store(settings)

@@ -6,11 +6,13 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import datetime
 
 import click
 
 from labelyard.alert_settings import AlertSettings
+from labelyard.cli.json_output import json_option, print_json
 from labelyard.cli.table import print_table
 from labelyard.domain.alerts import Message
 from labelyard.domain.attention import causes
@@ -63,9 +65,18 @@ def _show(found: Sequence[Cause], got: Mapping[str, Sequence[str]], settings: Al
     click.echo(f"channels: {channels}{quiet}")
 
 
+@dataclass(frozen=True)
+class TestedChannel:
+    """A channel after `alerts test`; with an error the exit status is 1."""
+
+    channel: str
+    error: str | None
+
+
 @alerts.command()
 @click.argument("channel", required=False)
-def test(channel: str | None) -> None:
+@json_option(list[TestedChannel])
+def test(channel: str | None, *, as_json: bool) -> None:
     """Send a test message to every CHANNEL of the settings, or to one; at night, too."""
     from labelyard.orchestration.alert_channels import send  # noqa: PLC0415 - slow to import, and unused above
 
@@ -80,13 +91,23 @@ def test(channel: str | None) -> None:
         raise SettingsError(
             "no alert channel is set", next_step="set LABELYARD_ALERTS__CHANNELS__LEAD__URL (docs/alerts.md)"
         )
-    failed = False
+    tested = []
     for name in [channel] if channel else list(channels):
         try:
             send(channels[name], _TEST)
         except AlertNotSent as error:
-            failed = True
-            click.secho(f"✗ {name}: {error}", fg="red")
+            tested.append(TestedChannel(name, str(error)))
         else:
-            click.echo(f"{click.style('✓', fg='green')} {name}: sent")
-    sys.exit(1 if failed else 0)
+            tested.append(TestedChannel(name, None))
+        if not as_json:
+            _show_tested(tested[-1])
+    if as_json:
+        print_json(tested)
+    sys.exit(1 if any(one.error for one in tested) else 0)
+
+
+def _show_tested(one: TestedChannel) -> None:
+    if one.error:
+        click.secho(f"✗ {one.channel}: {one.error}", fg="red")
+    else:
+        click.echo(f"{click.style('✓', fg='green')} {one.channel}: sent")

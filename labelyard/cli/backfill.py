@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import FrameType
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import Progress, TextColumn
 
+from labelyard.cli.json_output import json_option, print_json
+from labelyard.cli.progress import bars
 from labelyard.context import open_context
 from labelyard.operations.backfill import Selection
 from labelyard.operations.backfill import backfill as register_existing
@@ -26,12 +26,27 @@ from labelyard.pipeline.register_objects import Registered
 _TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
 
 
+@dataclass(frozen=True)
+class Backfilled:
+    """How many objects `backfill` listed, and what became of them."""
+
+    dataset: str
+    listed: int
+    new: int
+    known: int
+    ignored: int
+    """Those that are not the dataset's."""
+    seconds: float
+    completed: bool
+    """False if it was interrupted."""
+
+
 @click.command()
 @click.argument("dataset")
 @click.option("--since", type=_TIME, help="Only objects written at this time (UTC) or later.")
 @click.option("--until", type=_TIME, help="Only objects written before this time (UTC).")
 @click.option("--prefix", default="", help="Only keys that begin with it; it is inside of a source.")
-@click.option("--json", "as_json", is_flag=True, help="The counts as JSON, without a progress bar.")
+@json_option(Backfilled, "Print the counts as JSON, without a progress bar.")
 def backfill(dataset: str, *, since: datetime | None, until: datetime | None, prefix: str, as_json: bool) -> None:
     """Register what the sources of DATASET already contain; no object is registered twice, notified or not.
 
@@ -61,8 +76,8 @@ def _listed(done: Registered) -> int:
 
 def _report(dataset: str, done: Registered, seconds: float, *, completed: bool, as_json: bool) -> None:
     if as_json:
-        counts = {"listed": _listed(done), **asdict(done), "seconds": round(seconds, 3), "completed": completed}
-        click.echo(json.dumps({"dataset": dataset, **counts}, indent=1))
+        counts = (_listed(done), done.new, done.known, done.ignored)
+        print_json(Backfilled(dataset, *counts, seconds=round(seconds, 3), completed=completed))
         return
     click.echo(
         f"{_listed(done):,} objects listed in {seconds:,.1f} s: {done.new:,} new, {done.known:,} known, "
@@ -91,12 +106,10 @@ def _interrupts() -> Iterator[threading.Event]:
 @contextmanager
 def _bar(dataset: str, *, shown: bool) -> Iterator[Progress]:
     columns = [
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
         TextColumn("{task.completed:,.0f} listed, {task.fields[new]:,} new, {task.fields[known]:,} known"),
         TextColumn("{task.fields[rate]:,.0f}/s"),
     ]
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not shown) as bar:
+    with bars(*columns, shown=shown) as bar:
         bar.add_task(dataset, total=None, new=0, known=0, rate=0.0)
         yield bar
 

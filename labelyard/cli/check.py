@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from labelyard.cli.progress import progress_of_steps
 from labelyard.config import read_spec
 from labelyard.errors import LabelyardError
 from labelyard.escaping import printable
@@ -47,8 +48,9 @@ def check(what: str | None, images: str | None, dataset: Path | None, *, as_json
     if what is None:
         raise click.UsageError("name a file, a zip, a folder or an s3:// address")
     try:
-        options = CheckOptions(images, read_spec(dataset) if dataset else None, fix)
-        checked = check_all(what, load_settings(), options)
+        with progress_of_steps() as show:
+            options = CheckOptions(images, read_spec(dataset) if dataset else None, fix, show)
+            checked = check_all(what, load_settings(), options)
     except LabelyardError as error:
         checked = Checked(unreadable=[error])
     for problem in (*checked.unreadable, *checked.unwritten):

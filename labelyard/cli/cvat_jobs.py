@@ -9,8 +9,9 @@ import click
 from rich.progress import MofNCompleteColumn
 
 from labelyard.cli.cvat_connection import read_json
-from labelyard.cli.cvat_output import cvat_command, progress_bar
+from labelyard.cli.cvat_output import cvat_command
 from labelyard.cli.cvat_tasks import find_user_id
+from labelyard.cli.progress import progress_bar
 from labelyard.cvat import Cvat, create_annotations, delete_annotations, update_annotations
 from labelyard.cvat.raw_json import parse_annotations
 from labelyard.domain.annotations import COCO, Annotations

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 
 from labelyard.cli.cvat_connection import Connection
 from labelyard.cli.table import print_table
@@ -83,15 +81,6 @@ def cvat_command(command: Callable[..., Any]) -> Callable[..., Any]:
             _print(value, user_names)
 
     return run
-
-
-@contextmanager
-def progress_bar(description: str, total: int, *unit: ProgressColumn) -> Iterator[Callable[[int], None]]:
-    """Show a progress bar on stderr; the yielded function sets how much is done."""
-    columns = (TextColumn("{task.description}"), BarColumn(), *unit, TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        bar = progress.add_task(description, total=total)
-        yield lambda done: progress.update(bar, completed=done)
 
 
 def to_json_values(value: Any) -> Any:

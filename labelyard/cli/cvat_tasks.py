@@ -13,7 +13,8 @@ import click
 from rich.progress import DownloadColumn, TransferSpeedColumn
 
 from labelyard.cli.cvat_connection import read_json
-from labelyard.cli.cvat_output import cvat_command, progress_bar
+from labelyard.cli.cvat_output import cvat_command
+from labelyard.cli.progress import progress_bar
 from labelyard.cvat import Cvat
 from labelyard.cvat.raw_json import parse_labels
 from labelyard.domain.tasks import (

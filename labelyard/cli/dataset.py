@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from labelyard.blocks import complete
+from labelyard.cli.json_output import json_option, print_json
 from labelyard.config import DatasetSpec, read_spec
 from labelyard.config.fields import format_duration
 from labelyard.config.json_schema import json_schema
@@ -23,6 +25,25 @@ from labelyard.settings import load_settings
 
 _TIMEOUT = 5.0
 """Seconds for a CVAT to say its version."""
+
+
+@dataclass(frozen=True)
+class ValidFile:
+    """A dataset file without errors."""
+
+    file: str
+    dataset: str
+    dropped: Sequence[str]
+    """What the formats of its exports drop."""
+
+
+@dataclass(frozen=True)
+class ValidatedFiles:
+    """What `validate` found; the exit status is 1 with an error."""
+
+    valid: Sequence[ValidFile]
+    errors: Sequence[str]
+    """Each with file, line, field, and what to write instead."""
 
 
 @click.command()
@@ -39,7 +60,8 @@ def schema() -> None:
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE…", type=click.Path(path_type=Path))
-def validate(files: tuple[Path, ...]) -> None:
+@json_option(ValidatedFiles)
+def validate(files: tuple[Path, ...], *, as_json: bool) -> None:
     """Check dataset files. Errors name file, line, field, and what to write instead.
 
     Of a file without errors it says what the formats of its exports drop: labels, kinds of shapes, attributes.
@@ -48,6 +70,15 @@ def validate(files: tuple[Path, ...]) -> None:
     """
     specs, wrong = read_all(files)
     wrong += reject_for_servers(specs)
+    if as_json:
+        valid = [ValidFile(str(path), spec.name, list(_losses(spec))) for path, spec in specs.items()]
+        print_json(ValidatedFiles(valid, [line for error in wrong for line in error.happened.splitlines()]))
+    else:
+        _show(specs, wrong, len(files))
+    sys.exit(1 if wrong else 0)
+
+
+def _show(specs: Mapping[Path, DatasetSpec], wrong: Sequence[SpecError], files: int) -> None:
     for path, spec in specs.items():
         click.echo(f"{path}: ok: {summary(spec)}")
         for line in _losses(spec):
@@ -55,8 +86,7 @@ def validate(files: tuple[Path, ...]) -> None:
     for error in wrong:
         click.secho(error.happened, fg="red", err=True)
     if wrong:
-        click.echo(f"labelyard: {len(wrong)} of {len(files)} files have errors", err=True)
-        sys.exit(1)
+        click.echo(f"labelyard: {len(wrong)} of {files} files have errors", err=True)
 
 
 def reject_for_servers(specs: dict[Path, DatasetSpec]) -> list[SpecError]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import dataclass
 
 import click
 import stamina
 
 from labelyard.blocks import complete_each
+from labelyard.cli.json_output import json_option, print_json
 from labelyard.cli.table import terminal_width
 from labelyard.errors import PrefectUnreachable
 from labelyard.escaping import printable
@@ -31,8 +31,17 @@ _NARROW = 100
 """Below this many columns, names and findings beside each other would be hard to read."""
 
 
+@dataclass(frozen=True)
+class Diagnosis:
+    """What `doctor` found."""
+
+    ok: bool
+    """Whether no check has the status warning or fail; the exit status is 1 else."""
+    checks: Sequence[CheckResult]
+
+
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
+@json_option(Diagnosis, "Print the results as JSON.")
 def doctor(as_json: bool) -> None:  # noqa: FBT001 - click passes flags so
     """Check that ledger, buckets, queue, CVAT, Prefect and disk can be reached and are set up right.
 
@@ -50,7 +59,7 @@ def doctor(as_json: bool) -> None:  # noqa: FBT001 - click passes flags so
         results = [*map(failed_block, unread), *run_checks(settings, {**CHECKS, **PREFECT_CHECKS})]
     fine = not any(result.status.is_problem for result in results)
     if as_json:
-        click.echo(json.dumps({"ok": fine, "checks": [asdict(result) for result in results]}, indent=1))
+        print_json(Diagnosis(fine, results))
     else:
         _show(results)
     sys.exit(0 if fine else 1)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 from rich.text import Text
 
 from labelyard.blocks import complete
+from labelyard.cli.json_output import json_option, print_json
 from labelyard.cli.table import print_table
 from labelyard.config import DatasetSpec, read_spec
 from labelyard.context import open_context
@@ -25,10 +27,24 @@ _QUEUE_URL = "LABELYARD_WATCH__QUEUE_URL"
 _NEXT = "next: labelyard up, or labelyard watch"
 
 
+@dataclass(frozen=True)
+class NotificationSteps:
+    """What makes a dataset's buckets and its CVAT notify labelyard, done or to be done."""
+
+    dataset: str
+    applied: bool
+    """Whether --apply carried the steps out."""
+    steps: Sequence[PlanItem]
+    problems: Sequence[str]
+    """What a person must solve first."""
+    next: str
+
+
 @click.command()
 @click.argument("dataset")
 @click.option("--apply", "carry_out", is_flag=True, help="Carry the plan out; without this it is only shown.")
-def notifications(dataset: str, carry_out: bool) -> None:  # noqa: FBT001 - click passes flags so
+@json_option(NotificationSteps)
+def notifications(dataset: str, *, carry_out: bool, as_json: bool) -> None:
     """Show what makes the buckets of DATASET notify a queue of new and deleted files; --apply carries it out.
 
     DATASET is the name of an applied dataset, or a dataset file. The queue is that of LABELYARD_WATCH__QUEUE_URL, or
@@ -41,14 +57,18 @@ def notifications(dataset: str, carry_out: bool) -> None:  # noqa: FBT001 - clic
     spec = _spec(settings, dataset)
     webhook, watch = _cvat_webhook(settings, spec, carry_out=carry_out), settings.watch
     if webhook is not None and watch.queue_url is None and (watch.webhook or watch.sweep_only):
-        _show(webhook.items, done=carry_out)  # the store notifies no queue
-        click.echo(_NEXT if carry_out or not webhook.changes else f"next: labelyard notifications {dataset} --apply")
+        done = carry_out or not webhook.changes  # the store notifies no queue
+        _print(
+            NotificationSteps(dataset, carry_out, webhook.items, (), _NEXT if done else _apply_next(dataset)),
+            as_json=as_json,
+        )
         return
     setup = NotificationSetup(settings)
     plan = setup.apply(spec) if carry_out else setup.plan(spec)
-    _show([*plan.items, *(webhook.items if webhook else ())], plan.problems, done=carry_out)
     todo = not carry_out and (plan.changes or (webhook is not None and webhook.changes))
-    click.echo(_next(settings, setup, dataset, todo=todo or bool(plan.problems), done=carry_out))
+    following = _next(settings, setup, dataset, todo=todo or bool(plan.problems), done=carry_out)
+    items = [*plan.items, *(webhook.items if webhook else ())]
+    _print(NotificationSteps(dataset, carry_out, items, plan.problems, following), as_json=as_json)
 
 
 def _cvat_webhook(settings: Settings, spec: DatasetSpec, *, carry_out: bool) -> WebhookPlan | None:
@@ -67,22 +87,30 @@ def _spec(settings: Settings, dataset: str) -> DatasetSpec:
         return datasets.spec(tx, dataset)
 
 
-def _show(items: Sequence[PlanItem], problems: Sequence[str] = (), *, done: bool) -> None:
+def _print(found: NotificationSteps, *, as_json: bool) -> None:
+    if as_json:
+        print_json(found)
+        return
     rows = [
-        (item.subject, item.where, Text(item.action, style="green" if done or not item.changes else "yellow"))
-        for item in items
+        (item.subject, item.where, Text(item.action, style="green" if found.applied or not item.changes else "yellow"))
+        for item in found.steps
     ]
-    print_table(("", "where", "done" if done else "to do"), rows)
-    for problem in problems:
+    print_table(("", "where", "done" if found.applied else "to do"), rows)
+    for problem in found.problems:
         click.secho(f"solve first: {problem}", fg="red")
+    click.echo(found.next)
 
 
 def _next(settings: Settings, setup: NotificationSetup, dataset: str, *, todo: bool, done: bool) -> str:
     if todo:
-        return f"next: labelyard notifications {dataset} --apply"
+        return _apply_next(dataset)
     if settings.watch.queue_url or setup.queue_url is None:
         return _NEXT
     if not done:
-        return f"next: labelyard notifications {dataset} --apply, which writes the queue's address into .env"
+        return f"{_apply_next(dataset)}, which writes the queue's address into .env"
     write_setting(_QUEUE_URL, setup.queue_url)
     return f".env: {_QUEUE_URL}={setup.queue_url}\n{_NEXT}"
+
+
+def _apply_next(dataset: str) -> str:
+    return f"next: labelyard notifications {dataset} --apply"

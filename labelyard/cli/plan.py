@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from labelyard.cli.dataset import read_all, reject_for_servers
+from labelyard.cli.json_output import json_option, print_json
 from labelyard.config import DatasetSpec
 from labelyard.cvat_names import server_of
 from labelyard.domain.objects import s3_url
@@ -30,10 +30,55 @@ _TARGETS = click.argument("targets", nargs=-1, metavar="[DATASET|FILE]…")
 _DIFFERENT = 2
 
 
+@dataclass(frozen=True)
+class FoundPlan:
+    """What `apply` would do."""
+
+    differences: Sequence[Difference]
+    not_compared: Mapping[str, str]
+    """Why not, by what could not be compared; the exit status is 1 then."""
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A dataset file that is in the ledger now."""
+
+    file: str
+    dataset: str
+    version: int
+    is_new: bool
+    """Whether the file has made this version."""
+    differences: Sequence[Difference]
+
+
+@dataclass(frozen=True)
+class UndoneStep:
+    """A step of the plan that was not done, and why."""
+
+    step: Difference
+    error: str
+
+
+@dataclass
+class AppliedPlan:
+    """What `apply` has done, with files or with datasets."""
+
+    files: list[StoredFile] = field(default_factory=list)
+    schedules: list[Difference] = field(default_factory=list)
+    """With files: what was changed in Prefect."""
+    done: list[Difference] = field(default_factory=list)
+    """With datasets: the steps that are done."""
+    failed: list[UndoneStep] = field(default_factory=list)
+    stopped: UndoneStep | None = None
+    """The step before which reality had changed; those after it were not tried."""
+    not_compared: dict[str, str] = field(default_factory=dict)
+    """As in `plan`."""
+
+
 @click.command()
 @_TARGETS
 @click.option("--exit-code", is_flag=True, help="Exit with 2 if anything differs.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of the diff.")
+@json_option(FoundPlan, "Print JSON instead of the diff.")
 def plan(targets: tuple[str, ...], *, exit_code: bool, as_json: bool) -> None:
     """Show what `labelyard apply` would do, and change nothing.
 
@@ -51,8 +96,7 @@ def plan(targets: tuple[str, ...], *, exit_code: bool, as_json: bool) -> None:
     else:
         found, errors = _plan_datasets(names)
     if as_json:
-        failed = {part: str(error) for part, error in errors.items()}
-        click.echo(json.dumps({"differences": [asdict(one) for one in found], "not_compared": failed}, indent=1))
+        print_json(FoundPlan(found, _texts(errors)))
     else:
         _show(found, errors)
         if any(one.action is not Action.REPORT for one in found):
@@ -66,7 +110,8 @@ def plan(targets: tuple[str, ...], *, exit_code: bool, as_json: bool) -> None:
     "--shared", is_flag=True, help="Allow a new dataset to share sources with another: its files become tasks twice."
 )
 @click.option("--allow-loss", is_flag=True, help="Also do what loses or replaces the work of annotators.")
-def apply(targets: tuple[str, ...], *, shared: bool, allow_loss: bool) -> None:
+@json_option(AppliedPlan)
+def apply(targets: tuple[str, ...], *, shared: bool, allow_loss: bool, as_json: bool) -> None:
     """Store dataset files in the ledger, or carry out what `labelyard plan` shows of datasets.
 
     \b
@@ -79,9 +124,9 @@ def apply(targets: tuple[str, ...], *, shared: bool, allow_loss: bool) -> None:
     """
     files, names = _divide(targets)
     if files:
-        _apply_files(_read(files), shared=shared, allow_loss=allow_loss)
+        _apply_files(_read(files), shared=shared, allow_loss=allow_loss, as_json=as_json)
     else:
-        _apply_datasets(names, allow_loss=allow_loss)
+        _apply_datasets(names, allow_loss=allow_loss, as_json=as_json)
 
 
 def _divide(targets: Sequence[str]) -> tuple[list[Path], list[str]]:
@@ -124,7 +169,7 @@ def _plan_datasets(names: Sequence[str]) -> tuple[list[Difference], dict[str, La
     return found.differences, found.not_compared
 
 
-def _apply_datasets(names: Sequence[str], *, allow_loss: bool) -> None:
+def _apply_datasets(names: Sequence[str], *, allow_loss: bool, as_json: bool) -> None:
     from labelyard.context import open_context  # noqa: PLC0415 - slow to import
     from labelyard.operations.apply import carry_out  # noqa: PLC0415
     from labelyard.operations.plan import plan_datasets  # noqa: PLC0415
@@ -133,13 +178,30 @@ def _apply_datasets(names: Sequence[str], *, allow_loss: bool) -> None:
     with open_context() as context:
         schedules = PrefectSchedules(context.settings)
         found = plan_datasets(context, names, schedules)
-        _show(found.differences, found.not_compared)
+        if not as_json:
+            _show(found.differences, found.not_compared)
         applied = carry_out(context, found.steps, schedules, allow_loss=allow_loss)
-    _show_applied(applied, len(found.steps))
+    if as_json:
+        print_json(_applied_plan(applied, found.not_compared))
+    _show_applied(applied, None if as_json else len(found.steps))
     sys.exit(1 if found.not_compared or applied.failed or applied.stopped else 0)
 
 
-def _show_applied(applied: Applied, steps: int) -> None:
+def _applied_plan(applied: Applied, not_compared: Mapping[str, LabelyardError]) -> AppliedPlan:
+    return AppliedPlan(
+        done=applied.done,
+        failed=[UndoneStep(step, str(error)) for step, error in applied.failed],
+        stopped=UndoneStep(applied.stopped[0], str(applied.stopped[1])) if applied.stopped else None,
+        not_compared=_texts(not_compared),
+    )
+
+
+def _texts(errors: Mapping[str, LabelyardError]) -> dict[str, str]:
+    return {part: str(error) for part, error in errors.items()}
+
+
+def _show_applied(applied: Applied, steps: int | None) -> None:
+    """Show what failed and, with the number of `steps`, how many are done. Raises PlanOutdated."""
     if steps:
         click.echo(f"{len(applied.done)} of {steps} steps are done; the watcher and the next sweep continue from there")
     for step, error in applied.failed:
@@ -166,7 +228,7 @@ def _plan_files(specs: Mapping[Path, DatasetSpec]) -> tuple[list[Difference], di
     return [one for differences in found.values() for one in differences], errors
 
 
-def _apply_files(specs: Mapping[Path, DatasetSpec], *, shared: bool, allow_loss: bool) -> None:
+def _apply_files(specs: Mapping[Path, DatasetSpec], *, shared: bool, allow_loss: bool, as_json: bool) -> None:
     from labelyard.operations.apply import store_file  # noqa: PLC0415 - slow to import
 
     settings = load_settings()
@@ -178,15 +240,31 @@ def _apply_files(specs: Mapping[Path, DatasetSpec], *, shared: bool, allow_loss:
         for path, spec in specs.items():
             if spec.name not in before and not shared:
                 _reject_shared(path, spec, known)
-    for path, one in stored.items():
-        _show_stored(path, specs[path], one, is_new=specs[path].name not in before)
-    for spec in specs.values():
+    if not as_json:
+        for path, one in stored.items():
+            _show_stored(path, specs[path], one, is_new=specs[path].name not in before)
+    _warn(settings, specs.values(), known, as_json=as_json)
+    changed = apply_schedules(settings, wanted)
+    if as_json:
+        files = [
+            StoredFile(str(path), specs[path].name, one.version, one.is_new, one.differences)
+            for path, one in stored.items()
+        ]
+        print_json(AppliedPlan(files, changed))
+    else:
+        show_schedules(changed)
+
+
+def _warn(settings: Settings, specs: Collection[DatasetSpec], known: Sequence[DatasetSpec], *, as_json: bool) -> None:
+    """Say which sources are shared, and which CVAT the settings lack; on standard error if JSON is printed."""
+    for spec in specs:
         for address, other in _shared(spec, known):
-            click.echo(f"{spec.name}: {address} is also a source of {other}: its objects become a task for each")
-    used = {_variable(server_of(spec.cvat)) for spec in specs.values()}
+            what = f"{spec.name}: {address} is also a source of {other}: its objects become a task for each"
+            click.echo(what, err=as_json)
+    used = {_variable(server_of(spec.cvat)) for spec in specs}
     for name in sorted(used - {_variable(name) for name in settings.cvat}):
-        click.echo(f"these settings have no CVAT called {name.lower()}; workers need LABELYARD_CVAT__{name}__URL")
-    apply_schedules(settings, wanted)
+        what = f"these settings have no CVAT called {name.lower()}; workers need LABELYARD_CVAT__{name}__URL"
+        click.echo(what, err=as_json)
 
 
 def _show_stored(path: Path, spec: DatasetSpec, stored: Stored, *, is_new: bool) -> None:
@@ -216,18 +294,27 @@ def _compare_schedules(settings: Settings, wanted: Mapping[str, Mapping[Verb, Ti
     return PrefectSchedules(settings).compare(wanted)
 
 
-def apply_schedules(settings: Settings, wanted: Mapping[str, Mapping[Verb, Timing]]) -> None:
-    """Make the schedules of datasets in Prefect those that are wanted, and print what was changed."""
+def apply_schedules(settings: Settings, wanted: Mapping[str, Mapping[Verb, Timing]]) -> list[Difference]:
+    """Make the schedules of datasets in Prefect those that are wanted; return what was changed.
+
+    Where Prefect does not answer it says so on standard error: `up` and `deploy` create them too.
+    """
     if not wanted:
-        return
+        return []
     from labelyard.orchestration.dataset_schedules import PrefectSchedules  # noqa: PLC0415 - slow to import
 
     try:
-        for one in PrefectSchedules(settings).sync(wanted):
-            click.echo(f"{one.dataset}: {one}")
+        return PrefectSchedules(settings).sync(wanted)
     except PrefectUnreachable as error:
         click.secho(f"the schedules are not in Prefect yet: {error.happened}", fg="yellow", err=True)
         click.secho("  next: labelyard up or labelyard deploy creates them too", fg="yellow", err=True)
+        return []
+
+
+def show_schedules(changed: Iterable[Difference]) -> None:
+    """Print what was changed in Prefect's schedules."""
+    for one in changed:
+        click.echo(f"{one.dataset}: {one}")
 
 
 def _reject_shared(path: Path, spec: DatasetSpec, known: Sequence[DatasetSpec]) -> None:

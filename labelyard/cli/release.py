@@ -6,13 +6,13 @@ import json
 import re
 import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from labelyard.cli.progress import progress_of_steps
 from labelyard.cli.table import print_table
 from labelyard.errors import InputError
 from labelyard.escaping import printable
@@ -82,12 +82,8 @@ def fetch(address: str, to: Path, *, splits: tuple[str, ...], formats: tuple[str
 
     store = Store(complete(load_settings()).store)
     found = _address(store, address)
-    columns = (TextColumn("images"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        bar = progress.add_task("images", total=None)
-        fetched = fetch_release(
-            store, found, to, splits, lambda done, total: progress.update(bar, completed=done, total=total), formats
-        )
+    with progress_of_steps() as show:
+        fetched = fetch_release(store, found, to, splits, partial(show, "images"), formats)
     if as_json:
         click.echo(json.dumps({**asdict(fetched), "folder": str(to)}, indent=1))
     else:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from labelyard.cli.progress import progress_of_steps
 from labelyard.cli.table import print_table
 from labelyard.domain.splits import BY_IMAGE, SplitRule
 from labelyard.errors import InputError, LabelyardError
@@ -57,7 +58,9 @@ def merge(
     from labelyard.releases.sources import SourceFile  # noqa: PLC0415
 
     rule = _rule(splits, by)
-    merged = merging.merge([SourceFile(file) for file in files], to, merging.MergeOptions(rule, previous))
+    with progress_of_steps() as show:
+        options = merging.MergeOptions(rule, previous, on_progress=show)
+        merged = merging.merge([SourceFile(file) for file in files], to, options)
     manifest, changes = merged.manifest, merged.changes
     if as_json:
         click.echo(json.dumps(_summary(to, manifest, changes), indent=1))
@@ -130,7 +133,8 @@ def verify(folder: Path, key: Path | None, *, as_json: bool) -> None:
     from labelyard.releases.verification import verify as verify_release  # noqa: PLC0415
 
     try:
-        found = verify_release(folder, read_public_key(key) if key else None)
+        with progress_of_steps() as show:
+            found = verify_release(folder, read_public_key(key) if key else None, show)
     except LabelyardError as error:
         if as_json:
             click.echo(json.dumps({"intact": False, "error": str(error)}, indent=1))

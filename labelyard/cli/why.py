@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
-
 import click
 
+from labelyard.cli.json_output import json_option, print_json
 from labelyard.context import open_context
 from labelyard.escaping import printable
-from labelyard.operations.explain import explain
+from labelyard.operations.explain import Explanation, explain
 
 
 @click.command()
 @click.argument("what", metavar="S3URL|BATCH")
-@click.option("--json", "as_json", is_flag=True, help="Print the explanation as JSON.")
+@json_option(list[Explanation], "Print the explanation as JSON.")
 def why(what: str, as_json: bool) -> None:  # noqa: FBT001 - click passes flags so
     """Show the whole history of an object (s3://bucket/key) or a batch: every decision, with time and reason.
 
@@ -24,7 +22,7 @@ def why(what: str, as_json: bool) -> None:  # noqa: FBT001 - click passes flags 
     with open_context() as context:
         explanations = explain(context, what)
     if as_json:
-        click.echo(json.dumps([asdict(one) for one in explanations], default=str, indent=1))
+        print_json(explanations)
         return
     for one in explanations:
         click.secho(one.about, bold=True)

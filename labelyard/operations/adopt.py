@@ -14,6 +14,7 @@ from labelyard.cvat import Cvat
 from labelyard.cvat_names import server_of
 from labelyard.domain.frame_matching import match_frames
 from labelyard.domain.objects import StoredObject
+from labelyard.domain.progress import OnProgress, unseen
 from labelyard.domain.quality import file_names
 from labelyard.domain.states import BatchState, TaskState
 from labelyard.domain.task_names import task_name_pattern
@@ -61,12 +62,12 @@ def adopt(context: Context, dataset: str, task_ids: Sequence[int]) -> list[Adopt
     return [_adopt_task(context, spec, cvat.task(task_id), None, evidence) for task_id in task_ids]
 
 
-def rebuild(context: Context) -> list[AdoptedTask]:
+def rebuild(context: Context, on_progress: OnProgress = unseen) -> list[AdoptedTask]:
     """Rebuild a lost ledger, for every dataset whose file was applied to it.
 
     Tasks are found by owner and name, the objects behind their frames by the exports in the bucket, by name and by
-    hash; labels get the ids that those exports use. The next sweep registers objects that are in no task. Raises
-    NotFound if no dataset was applied.
+    hash; labels get the ids that those exports use. The next sweep registers objects that are in no task. `on_progress`
+    counts the tasks of each dataset. Raises NotFound if no dataset was applied.
     """
     with context.ledger.read_only() as tx:
         specs = list(datasets.current(tx))
@@ -75,10 +76,11 @@ def rebuild(context: Context) -> list[AdoptedTask]:
             "the ledger has no dataset",
             next_step="labelyard apply FILE for each dataset file, then: labelyard rebuild",
         )
-    return [one for spec in specs for one in _rebuild_dataset(context, spec)]
+    return [one for spec in specs for one in _rebuild_dataset(context, spec, on_progress)]
 
 
-def _rebuild_dataset(context: Context, spec: DatasetSpec) -> list[AdoptedTask]:
+def _rebuild_dataset(context: Context, spec: DatasetSpec, on_progress: OnProgress) -> Iterator[AdoptedTask]:
+    on_progress(f"{spec.name}: listing tasks and exports", 0, 1)
     latest = _latest_tasks(context.cvat(spec.cvat), spec)
     with context.ledger.read_only() as tx:
         used = {batch.id for batch in batches.in_states(tx, BatchState)}
@@ -88,11 +90,10 @@ def _rebuild_dataset(context: Context, spec: DatasetSpec) -> list[AdoptedTask]:
     evidence = _Evidence(_list_sources(context, spec), _keys_by_batch(origins.values()))
     _recover_categories(context, spec, origins)
     # Objects that were registered before the rebuild may have opened a batch under the id of an old one.
-    return [
-        _adopt_task(context, spec, task, None if batch_id in used else batch_id, evidence)
-        for batch_id, task in sorted(latest.items())
-        if task.id not in known
-    ]
+    unknown = [(batch_id, task) for batch_id, task in sorted(latest.items()) if task.id not in known]
+    for number, (batch_id, task) in enumerate(unknown):
+        on_progress(f"{spec.name}: tasks", number, len(unknown))
+        yield _adopt_task(context, spec, task, None if batch_id in used else batch_id, evidence)
 
 
 def _latest_tasks(cvat: Cvat, spec: DatasetSpec) -> dict[str, Task]:

@@ -13,7 +13,9 @@ from typing import Any
 from labelyard.blocks import complete
 from labelyard.config import DatasetSpec
 from labelyard.domain.objects import StoredObject, parse_address
+from labelyard.domain.progress import OnProgress, unseen
 from labelyard.errors import InputError, LabelyardError
+from labelyard.escaping import printable
 from labelyard.formats.checks.fault import DatasetFacts, Fault
 from labelyard.formats.checks.images import is_unsafe_name
 from labelyard.formats.file_checks.checking import CheckedFile, check_file
@@ -29,11 +31,15 @@ from labelyard.storage import Store
 
 @dataclass(frozen=True)
 class CheckOptions:
-    """What to check for besides the file itself. `images` is a folder or s3://bucket/prefix."""
+    """What to check for besides the file itself. `images` is a folder or s3://bucket/prefix.
+
+    `on_progress` counts the files that are checked, of an unknown number, and then the images of each.
+    """
 
     images: str | None = None
     dataset: DatasetSpec | None = None
     fix: bool = False
+    on_progress: OnProgress = unseen
 
 
 @dataclass
@@ -65,6 +71,8 @@ def check_all(address: str, settings: Settings, options: CheckOptions) -> Checke
     checked = Checked()
     with tempfile.TemporaryDirectory(prefix="labelyard-check-") as folder:
         for file in coco_files(address, Path(folder), lambda: Store(complete(settings).store)):
+            done = len(checked.reports) + len(checked.skipped)
+            options.on_progress(printable(f"checking {file.name}"), done, done + 1)
             try:
                 _check_one(file, settings, options, checked)
             except InputError as error:
@@ -83,7 +91,7 @@ def _check_one(file: CocoFile, settings: Settings, options: CheckOptions, checke
     checked.alone = file.alone
     checked.reports[file.name] = found.report
     if options.images is not None and found.items is not None:
-        found.report.add(_image_faults(found.items, options.images, settings))
+        found.report.add(_image_faults(found.items, options, settings))
     if options.fix and is_repairable(found):
         _fix(found, file, checked, facts)
 
@@ -105,19 +113,24 @@ def _facts(spec: DatasetSpec) -> DatasetFacts:
 # --- images -----------------------------------------------------------------------------------------------------------
 
 
-def _image_faults(items: Items, address: str, settings: Settings) -> Iterator[Fault]:
+def _image_faults(items: Items, options: CheckOptions, settings: Settings) -> Iterator[Fault]:
     """Yield the faults of all images, in their order."""
+    address, total = options.images or "", len(items.images)
     memory = decoder_memory(settings.inspection_bytes)
     images = (items.plain("images", index) for index in range(len(items.images)))
     named = (image for image in images if isinstance(image.get("file_name"), str) and image["file_name"])
     if address.startswith("s3://"):
-        yield from _faults_of_objects(named, address, settings, memory)
+        found = _faults_of_objects(named, address, settings, memory)
+        for number, faults in enumerate(found):
+            options.on_progress("images", number, total)
+            yield from faults
         return
     folder = Path(address)
     if not folder.is_dir():
         raise InputError("no such folder of images", where=address)
     with ThreadPoolExecutor(INSPECTORS, thread_name_prefix="inspect") as pool:
-        for faults in _ahead(pool, partial(_faults_of_file, folder, memory), named):
+        for number, faults in enumerate(_ahead(pool, partial(_faults_of_file, folder, memory), named)):
+            options.on_progress("images", number, total)
             yield from faults
 
 
@@ -154,7 +167,7 @@ def _is_file(path: Path) -> bool:
 
 def _faults_of_objects(
     images: Iterator[dict[str, Any]], address: str, settings: Settings, memory: DecoderMemory
-) -> Iterator[Fault]:
+) -> Iterator[list[Fault]]:
     bucket, prefix = parse_address(address) or ("", "")
     if prefix and not prefix.endswith("/"):
         prefix += "/"
@@ -166,7 +179,7 @@ def _faults_of_objects(
     ):
         for image, spooled in zip(entries, spool, strict=True):
             if spooled.failure:
-                yield fault_of_missing(image, f"readable object {spooled.object.url}: {spooled.failure.what}")
+                yield [fault_of_missing(image, f"readable object {spooled.object.url}: {spooled.failure.what}")]
             else:
-                yield from image_faults(image, inspect_image(spooled.path, READER, memory))
+                yield list(image_faults(image, inspect_image(spooled.path, READER, memory)))
             spooled.discard()

@@ -82,7 +82,7 @@ def fetch(
     release: ReleaseAddress,
     to: Path,
     splits: Collection[str],
-    on_progress: Callable[[int, int], None],
+    on_progress: Callable[[int, int], object],
     formats: Collection[str] = (),
 ) -> Fetched:
     """Write a release into a folder: its files, and the images of some splits, or of all if none is named.

@@ -89,7 +89,7 @@ def _late(seen: Figures, links: PageLinks) -> Iterator[str]:
     for (stage, people), members in late_groups(seen.late).items():
         who = f" with {', '.join(code(name) if name else 'nobody' for name in people)}" if people else ""
         shown = [f"{_batch(one.id, seen, links)} {due(one, seen)}" for one in members]
-        yield f"**{count(len(members), 'batch', 'es')} {stage_words(stage)}**{who}: {_first(shown)}"
+        yield f"**{count(len(members), 'batch', 'es')}: {stage_words(stage)}**{who}: {_first(shown)}"
 
 
 def _periods(seen: Figures) -> str:

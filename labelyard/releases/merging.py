@@ -15,6 +15,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from labelyard.domain.progress import OnProgress, unseen
 from labelyard.domain.splits import SplitRule, split_order
 from labelyard.formats.checks.values import PARTS
 from labelyard.releases.account import added_up
@@ -55,7 +56,7 @@ class MergeOptions:
     that of each COCO file. `write_more` is called with the folder, the manifest, still without its files, and the
     changes: it can write further files, which the manifest then lists. `bits` is the size of ids; tests make them
     collide. `formats` are written beside the COCO files. `previous_verified`: the files of the previous release
-    were compared with their hashes just now.
+    were compared with their hashes just now. `on_progress` counts the sources, and then the splits.
     """
 
     splits: SplitRule | None = None
@@ -66,6 +67,7 @@ class MergeOptions:
     bits: int = BITS
     formats: Sequence[str] = ()
     previous_verified: bool = False
+    on_progress: OnProgress = unseen
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,7 @@ class _Merging:
             common = self.categories, self.folder, self.splits, self.ids
             second.begin(Job(self.sources[own:], self.placed[own:], *common))
         for number, source in enumerate(self.sources):
+            self.options.on_progress("merging files", number, len(self.sources))
             with named_errors(source.path):
                 self._write_source(number, source, images_alone=number >= own, check=check)
         if second:
@@ -160,6 +163,7 @@ class _Merging:
         (self.folder / ANNOTATIONS).mkdir()
         digests = {}
         for number, split in enumerate(self.splits):
+            self.options.on_progress("writing splits", number, len(self.splits))
             for extra, fields, lists in documents(
                 self.writer, number, self.categories, self.licenses, self._info(split)
             ):

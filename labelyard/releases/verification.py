@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from labelyard.domain.progress import OnProgress, unseen
 from labelyard.errors import InputError
 from labelyard.releases import account
 from labelyard.releases.difference import ReleasedItem
@@ -49,17 +50,18 @@ class Verified:
     faults: tuple[ReleaseFault, ...]
 
 
-def verify(folder: Path, trusted: Ed25519PublicKey | None = None) -> Verified:
+def verify(folder: Path, trusted: Ed25519PublicKey | None = None, on_progress: OnProgress = unseen) -> Verified:
     """Return the faults of a release, which `trusted` must have signed if it is given.
 
-    Without it a signature, if there is one, must be that of the key beside it. Raises InputError if the folder has no
+    Without it a signature, if there is one, must be that of the key beside it. `on_progress` counts the files whose
+    hashes are compared, and then the splits that are read. Raises InputError if the folder has no
     manifest that can be read.
     """
     manifest = read_manifest(folder)
-    faults = [*file_faults(folder, manifest), *_signature_faults(folder, trusted)]
+    faults = [*file_faults(folder, manifest, on_progress), *_signature_faults(folder, trusted)]
     if not faults:
         try:
-            faults = list(_content_faults(folder, manifest))
+            faults = list(_content_faults(folder, manifest, on_progress))
         except InputError as error:
             faults = [ReleaseFault(FaultKind.CONTENT, _relative(error.where, folder), error.what)]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -74,16 +76,17 @@ def _relative(where: str, folder: Path) -> str:
 # --- files ------------------------------------------------------------------------------------------------------------
 
 
-def file_faults(folder: Path, manifest: Manifest) -> Iterator[ReleaseFault]:
+def file_faults(folder: Path, manifest: Manifest, on_progress: OnProgress = unseen) -> Iterator[ReleaseFault]:
     """Yield each file that was changed, added or removed; of the manifest and SHA256SUMS, too."""
-    yield from _changed_files(folder, manifest)
+    yield from _changed_files(folder, manifest, on_progress)
     yield from _changed_sums(folder, manifest)
 
 
-def _changed_files(folder: Path, manifest: Manifest) -> Iterator[ReleaseFault]:
+def _changed_files(folder: Path, manifest: Manifest, on_progress: OnProgress) -> Iterator[ReleaseFault]:
     """Yield every file that is not as the manifest says, and every other file but images and a signature."""
     listed = {entry.path: entry for entry in manifest.files}
-    for path, entry in listed.items():
+    for number, (path, entry) in enumerate(listed.items()):
+        on_progress("hashes of files", number, len(listed))
         file = folder / path
         if file.is_symlink() or not file.is_file():
             yield ReleaseFault(FaultKind.REMOVED, path, "the file is missing" if not file.is_symlink() else "a link")
@@ -153,7 +156,7 @@ class _Image(msgspec.Struct):
     file_name: str
 
 
-def _content_faults(folder: Path, manifest: Manifest) -> Iterator[ReleaseFault]:
+def _content_faults(folder: Path, manifest: Manifest, on_progress: OnProgress) -> Iterator[ReleaseFault]:
     """Yield what is wrong in files whose hashes are right: a release that was made wrongly."""
     known = {one.id: (one.file_name, one.split) for one in references(folder)}
     for name, count in Counter(name for name, _ in known.values()).items():
@@ -161,7 +164,8 @@ def _content_faults(folder: Path, manifest: Manifest) -> Iterator[ReleaseFault]:
             yield ReleaseFault(FaultKind.CONTENT, IMAGES, f"{count} images have the file name {name}")
     listed = {entry.path for entry in manifest.files}
     all_ids, image_count = [], 0
-    for split in manifest.counts:
+    for split_number, split in enumerate(manifest.counts):
+        on_progress("content of splits", split_number, len(manifest.counts))
         contents = _Contents()
         for extra in (False, True):
             path = instances_path(split, extra=extra)

@@ -178,7 +178,8 @@ def running_day(folder: Path, say: Callable[[str], None], slowness: float) -> It
             day.run("apply", f"{name}.yaml")
             day.run("notifications", f"{name}.yaml", "--apply")
         command = [sys.executable, "-m", "labelyard", "up"]
-        supervisor.start(Process("up", command, {}, prints("Ctrl-C stops everything"), _START_SECONDS, stop_within=60))
+        ready = prints("Ctrl-C stops everything")
+        supervisor.start(Process("up", command, {}, ready, _START_SECONDS * slowness, stop_within=60))
         supervisor.start(bots_process(environment))
         yield day
 

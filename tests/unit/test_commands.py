@@ -46,6 +46,22 @@ def test_every_command_and_every_option_has_a_help_text() -> None:
     assert undocumented == []
 
 
+WITHOUT_JSON = {
+    "init", "completion", "schema",  # they print files, for a person or a program
+    "up", "watch", "bots", "open",  # they run until Ctrl-C, or print an address alone
+    "cvat register",  # an account, and nothing else
+}  # fmt: skip
+
+
+def test_every_command_prints_json_if_asked() -> None:
+    without = {
+        " ".join(names)
+        for names, command in every_command().items()
+        if not isinstance(command, click.Group) and not any("--json" in option.opts for option in command.params)
+    }
+    assert without <= WITHOUT_JSON
+
+
 def test_the_help_page_shows_the_first_sentence_of_each_command() -> None:
     for name, command in COMMANDS.items():
         assert command.summary == every_command()[name,].get_short_help_str(limit=1000)
@@ -89,6 +105,13 @@ def test_a_command_that_people_wait_for_does_not_import_what_it_does_not_use(
     imported = set(done.stderr.split())
     assert {"labelyard.ledger", f"labelyard.cli.{command}"} <= imported, done.stderr
     assert imported & unwanted == set()
+
+
+def test_commands_that_need_the_ledger_alone_import_no_client_of_a_server() -> None:
+    modules = "alerts, batches, db, dead_letters, manual, why"
+    script = f"import sys; from labelyard.cli import {modules}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert not {"boto3", "httpx", "prefect", "PIL"} & set(done.stdout.split())
 
 
 def calls(text: str) -> Iterator[tuple[str, ...]]:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from labelyard.domain.progress import OnProgress, unseen
 from labelyard.errors import InputError
 from labelyard.releases.manifest import IMAGES_FOLDER, ImageReference, Manifest, read_manifest, references
 from labelyard.releases.quality import main_quality
@@ -25,6 +26,7 @@ _PACKAGES = ("matplotlib", "jinja2")
 """What the extra `report` installs."""
 
 _EXAMPLES = 6
+_STEPS = 3
 
 
 def can_write_report() -> bool:
@@ -49,12 +51,14 @@ def write_report(
     fetch: FetchFiles | None = None,
     most_pixels: int = MOST_PIXELS,
     manifest: Manifest | None = None,
+    on_progress: OnProgress = unseen,
 ) -> MainFigures:
     """Write the report of a release to a file, and return its main figures.
 
     The same release gives the same bytes. `images` is the folder of the image files; without it that is `images` of the
     release, if it has one. `fetch` brings the files of those images that the page shows, the worst first; none of them
-    is decoded to more than `most_pixels`. `manifest` is that of a release which is being written. Raises InputError for
+    is decoded to more than `most_pixels`. `manifest` is that of a release which is being written. `on_progress` counts
+    three steps. Raises InputError for
     a folder that is no release, if a package for plots is missing, or if the disk refuses.
     """
     if images is not None and not images.is_dir():
@@ -64,12 +68,15 @@ def write_report(
         raise InputError(what, where=str(to), next_step="pip install 'labelyard[report]'")
     from labelyard.releases.report.page import render  # noqa: PLC0415 - imports matplotlib
 
+    on_progress("reading annotations", 0, _STEPS)
     manifest, contents, doubts = _read(folder, manifest)
     if images is None and (folder / IMAGES_FOLDER).is_dir():
         images = folder / IMAGES_FOLDER
     if fetch is None and images is not None:
         fetch = ImageFiles(images).find_all
+    on_progress("finding images", 1, _STEPS)
     files = fetch(folder, _shown(folder, contents, doubts)) if fetch else None
+    on_progress("drawing plots and pictures", 2, _STEPS)
     _write(to, render(folder, manifest, contents, doubts, read_people(folder), files, most_pixels))
     return summarise(manifest, contents, doubts) | main_quality(folder)
 

@@ -1,4 +1,4 @@
-"""The JSON schema of `labelyard status --json`, from the dataclasses that the command prints."""
+"""The JSON schemas of what commands print with `--json`, from their dataclasses."""
 
 from __future__ import annotations
 
@@ -28,8 +28,11 @@ _PLAIN: Mapping[type, Mapping[str, str]] = {
 }
 
 
+_ABOUT = "https://json-schema.org/draft/2020-12/schema"
+
+
 def status_schema() -> dict[str, Any]:
-    """Return the schema of the document: an Overview with its figures."""
+    """Return the schema of `labelyard status --json`: an Overview with its figures."""
     known: dict[str, Any] = {}
     schema = _of_class(Overview, known)
     schema["properties"]["figures"] = _schema(Figures, known)
@@ -38,8 +41,49 @@ def status_schema() -> dict[str, Any]:
     for name, kind in (("to_act", bool), ("has_alert", bool), ("what", str)):
         of_cause["properties"][name] = {**_PLAIN[kind], "description": _line(getattr(Cause, name).__doc__)}
         of_cause["required"].append(name)
-    about = "https://json-schema.org/draft/2020-12/schema"
-    return {"$schema": about, "title": "labelyard status --json", **schema, "$defs": dict(sorted(known.items()))}
+    return {"$schema": _ABOUT, "title": "labelyard status --json", **schema, "$defs": dict(sorted(known.items()))}
+
+
+def commands_schema(documents: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schemas of the documents of commands: one definition for each command, by its words."""
+    known: dict[str, Any] = {}
+    of_commands = {command: _schema(document, known) for command, document in documents.items()}
+    title = "labelyard COMMAND --json: $defs has a definition for each command, by its words"
+    return {"$schema": _ABOUT, "title": title, "$defs": {**of_commands, **dict(sorted(known.items()))}}
+
+
+def fields_in_words(document: Any) -> str:
+    """Return the fields of a command's document as a list in Markdown."""
+    known: dict[str, Any] = {}
+    schema = _schema(document, known)
+    is_list = schema.get("type") == "array"
+    found = known[(schema["items"] if is_list else schema)["$ref"].rpartition("/")[2]]
+    whole = "a list of objects" if is_list else "an object"
+    lines = [f"- `{name}`: {_in_words(field)}" for name, field in found["properties"].items()]
+    return "\n".join([f"`--json` prints {whole}: {_initial(found['description'])}", "", *lines, ""])
+
+
+def _in_words(field: Mapping[str, Any]) -> str:
+    about = field.get("description", "")
+    return f"*{_kind(field)}*. {about}" if about else f"*{_kind(field)}*"
+
+
+def _kind(field: Mapping[str, Any]) -> str:
+    if "$ref" in field:
+        return str(field["$ref"]).rpartition("/")[2]
+    if "anyOf" in field:
+        return " or ".join(map(_kind, field["anyOf"]))
+    if "enum" in field:
+        return "one of " + ", ".join(field["enum"])
+    if field["type"] == "array":
+        return f"list of {_kind(field['items'])}"
+    if field["type"] == "object":
+        return f"mapping of string to {_kind(field['additionalProperties'])}"
+    return str(field.get("format", field["type"]))
+
+
+def _initial(text: str) -> str:
+    return text[:1].lower() + text[1:]
 
 
 def _schema(kind: Any, known: dict[str, Any]) -> dict[str, Any]:  # noqa: PLR0911 - one return for each kind of type
