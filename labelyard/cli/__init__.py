@@ -128,6 +128,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
         "reassign": Command(
             "labelyard.cli.batches:reassign", "Give the unfinished jobs of PERSON to others; what was drawn stays."
         ),
+        "people": Command("labelyard.cli.people:people", "Say who is away and gets no jobs."),
         "adopt": Command(
             "labelyard.cli.adopt:adopt",
             "Put CVAT tasks that a person created into DATASET, one batch each; jobs and annotations stay as they are.",

@@ -6,13 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import func, select
 
-from labelyard.domain.assignment import AssignmentPolicy, PolicyState
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import Job, JobStatus
 from labelyard.ledger import reviews
 from labelyard.ledger.database import Transaction
 from labelyard.ledger.history import record
-from labelyard.ledger.tables import Batch, Dataset
+from labelyard.ledger.tables import Batch
 from labelyard.ledger.tables import Job as JobRow
 
 LastShown = Mapping[int, tuple[JobStatus, str | None]]
@@ -63,31 +62,8 @@ def update_from_server(tx: Transaction, batch: Batch, jobs: Sequence[Job], usern
     return changed
 
 
-def choose_assignees(
-    tx: Transaction, batch: Batch, annotators: Sequence[str], policy: AssignmentPolicy
-) -> Sequence[JobRow]:
-    """Choose an annotator for every job without one; return all jobs of the batch.
-
-    The dataset must be locked (`datasets.lock`), because it counts the assigned jobs. Commit it before
-    anything is sent: a run that resumes after a crash then sends the same choices.
-    """
-    reviewed = reviews.jobs_in_review(tx, batch.id)
-    rows = [
-        row
-        for row in of_batch(tx, batch.id)
-        if row.chosen_assignee is None and not row.manual and row.server_id not in reviewed
-    ]
-    dataset = tx.get_one(Dataset, batch.dataset)
-    by_id = {row.server_id: row for row in rows}
-    jobs = [Job(row.server_id, 0, row.start_frame, row.stop_frame) for row in rows]
-    for choice in policy(jobs, annotators, PolicyState(dataset.jobs_assigned)):
-        by_id[choice.job_id].chosen_assignee, by_id[choice.job_id].choice_reason = choice.annotator, choice.reason
-    dataset.jobs_assigned += len(rows)
-    return of_batch(tx, batch.id)
-
-
 def clear_unassigned_choices(tx: Transaction, batch: str) -> None:
-    """Clear the choice of every job without an assignee, so that `choose_assignees` makes another.
+    """Clear the choice of every job without an assignee, so that `assignments.choose_assignees` makes another.
 
     A job in review has no annotator: who has to review it, a person decides who took it away.
     """
@@ -123,11 +99,12 @@ def mark_manual(tx: Transaction, batch: str, job_ids: Collection[int]) -> None:
 
 
 def mark_assigned(tx: Transaction, row_id: int) -> None:
-    """Record that the server has accepted the chosen assignee."""
+    """Record that the server has accepted the chosen assignee, or that a job that waits has none any more."""
     row = tx.get_one(JobRow, row_id)
-    row.assignee, row.assigned_at = row.chosen_assignee, tx.now
+    row.assignee, row.assigned_at = row.chosen_assignee, tx.now if row.chosen_assignee else None
     batch = tx.get_one(Batch, row.batch_id)
-    record(tx, "assigned", f"job {row.server_id} to {row.chosen_assignee}: {row.choice_reason}", batch=batch)
+    to = row.chosen_assignee or "nobody"
+    record(tx, "assigned", f"job {row.server_id} to {to}: {row.choice_reason}", batch=batch)
 
 
 def open_by_assignee(tx: Transaction, dataset: str | None = None) -> dict[str, int]:

@@ -230,6 +230,12 @@ class Job(Table):
     """When it got its assignee; None in rows of an older labelyard."""
     returned: Mapped[int] = mapped_column(default=0)
     """How often it was sent back to annotation: rejected by a reviewer, or reopened."""
+    waits_since: Mapped[datetime | None]
+    """Since when nobody may get it (`ledger.assignments`); `choice_reason` says why."""
+    skills: Mapped[str | None]
+    """The names of the skills that it needs, with blanks between; None before that was looked up."""
+    left_by: Mapped[str | None]
+    """Who has not touched it for `reassign_after`, so that somebody else got it."""
 
     __table_args__ = (Unique("batch_id", "server_id", name="uq_job_batch_id_server_id"),)
 
