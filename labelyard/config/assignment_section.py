@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
-from labelyard.config.fields import Caption, Count, Glob, Name, Person, Problem, Section, unknown_choice
+from labelyard.config.fields import Caption, Count, Duration, Glob, Name, Person, Problem, Section, unknown_choice
 from labelyard.config.schedule_section import Timezone
 from labelyard.domain.assignment import ASSIGNMENT_POLICIES, AssignmentRules, PersonRules
 from labelyard.domain.working_hours import HOURS, WorkingHours, parse_hours
@@ -101,6 +101,9 @@ class AssignmentSection(Section):
     """Days on which nobody works, such as `["2026-12-25"]`."""
     people: dict[Person, PersonSection] = Field(default_factory=dict)
     """Other limits and hours of some annotators, by their user names."""
+    reassign_after: Duration | None = None
+    """A job that its annotator has not begun for so long, nights and holidays included, goes to somebody else who may
+    get it, once; null: never."""
     skills: dict[Name, SkillSection] = Field(default_factory=dict)
     """With `policy: by_skill`: what some jobs need, and who can do it, each by a name."""
 
@@ -133,8 +136,9 @@ class AssignmentSection(Section):
         """Return them as the decisions need them."""
         people = {*self.people, *(name for skill in self.skills.values() for name in skill.people)}
         return AssignmentRules(
-            self.policy, self._rules_of(None, {}), {name: self._rules_of(name, self._levels(name)) for name in people}
-        )
+            self.policy, self._rules_of(None, {}),
+            {name: self._rules_of(name, self._levels(name)) for name in people}, self.reassign_after,
+        )  # fmt: skip
 
     def needed_skills(self, keys: Sequence[str], labels: Sequence[str]) -> frozenset[str]:
         """Return the skills that a job with images of these keys and predicted labels needs."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from labelyard.domain.working_hours import WorkingHours
@@ -159,6 +159,8 @@ class AssignmentRules:
     policy: str = "round_robin"
     everybody: PersonRules = PersonRules()
     people: Mapping[str, PersonRules] = field(default_factory=dict)
+    reassign_after: timedelta | None = None
+    """For how long nobody may leave a job untouched; None: as long as they want."""
 
     def of(self, person: str) -> PersonRules:
         """Return what counts for a person."""

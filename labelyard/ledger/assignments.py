@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
 
@@ -27,7 +27,7 @@ from labelyard.domain.tasks import JobStatus
 from labelyard.ledger import absences, reviews
 from labelyard.ledger.database import Transaction
 from labelyard.ledger.history import record
-from labelyard.ledger.jobs import of_batch
+from labelyard.ledger.jobs import A_PERSON_CHOSE, of_batch
 from labelyard.ledger.review_tables import Review
 from labelyard.ledger.tables import Batch, Dataset
 from labelyard.ledger.tables import Job as JobRow
@@ -75,6 +75,47 @@ def can_be_assigned(tx: Transaction, batch: Batch, annotators: Sequence[str], ru
     return bool(rows) and any(one.annotator for one in _choices(tx, batch, rows, annotators, rules))
 
 
+def left_untouched(tx: Transaction, batch: Batch, rules: AssignmentRules) -> Sequence[JobRow]:
+    """Return the jobs that labelyard gave to somebody longer than `reassign_after` ago, and that nobody has begun.
+
+    As far as the ledger knows: on CVAT 1.x it does not. A job that somebody has lost so once is not among them.
+    """
+    if rules.reassign_after is None:
+        return []
+    latest, reviewed = tx.now - rules.reassign_after, reviews.of_batch(tx, batch.id)
+    return [
+        row
+        for row in of_batch(tx, batch.id)
+        if row.assignee is not None and row.assignee == row.chosen_assignee and not row.manual
+        and row.status is JobStatus.ANNOTATION and row.begun_at is None and row.left_by is None
+        and row.assigned_at is not None and row.assigned_at <= latest and row.choice_reason != A_PERSON_CHOSE
+        and row.server_id not in reviewed
+    ]  # fmt: skip
+
+
+def can_be_replaced(tx: Transaction, batch: Batch, annotators: Sequence[str], rules: AssignmentRules) -> bool:
+    """Return whether somebody else may get a job that is left untouched."""
+    rows = left_untouched(tx, batch, rules)
+    return bool(rows) and any(one.annotator for one in _choices(tx, batch, rows, annotators, rules, replaced=True))
+
+
+def replace_annotators(
+    tx: Transaction, batch: Batch, annotators: Sequence[str], rules: AssignmentRules, jobs: Collection[int]
+) -> None:
+    """Choose somebody else for those of `jobs` that are left untouched; where nobody may get one, it stays.
+
+    As for `choose_assignees` the dataset must be locked, and it is committed before anything is sent.
+    """
+    rows = {row.server_id: row for row in left_untouched(tx, batch, rules) if row.server_id in jobs}
+    for choice in _choices(tx, batch, list(rows.values()), annotators, rules, replaced=True):
+        if choice.annotator is not None and rules.reassign_after is not None:
+            row = rows[choice.job_id]
+            row.left_by, row.chosen_assignee = row.assignee, choice.annotator
+            hours = rules.reassign_after / timedelta(hours=1)
+            row.choice_reason = f"{row.left_by} had not begun it after {hours:g} hours; {choice.reason}"
+            tx.get_one(Dataset, batch.dataset).jobs_assigned += 1
+
+
 def is_unsent(row: JobRow) -> bool:
     """Return whether the server does not show the choice of a job yet, as far as the ledger knows."""
     chosen = row.chosen_assignee is not None or row.waits_since is not None
@@ -119,25 +160,35 @@ def _without_choice(tx: Transaction, batch: Batch) -> Sequence[JobRow]:
 
 
 def _choices(
-    tx: Transaction, batch: Batch, rows: Sequence[JobRow], annotators: Sequence[str], rules: AssignmentRules
+    tx: Transaction,
+    batch: Batch,
+    rows: Sequence[JobRow],
+    annotators: Sequence[str],
+    rules: AssignmentRules,
+    *,
+    replaced: bool = False,
 ) -> Sequence[Choice]:
-    """Return the choices for these jobs of a batch; older batches' jobs that wait come first, and get none here."""
+    """Return the choices for these jobs of a batch; older batches' jobs that wait come first, and get none here.
+
+    With `replaced`, nobody gets the job that they have.
+    """
     older = select(Batch).where(
         Batch.dataset == batch.dataset, Batch.state == BatchState.ASSIGNED, Batch.number < batch.number
     )
     before = [(one, row) for one in tx.scalars(older.order_by(Batch.number)) for row in waiting(tx, one.id)]
-    jobs = [_free_job(one, row, rules) for one, row in (*before, *((batch, row) for row in rows))]
+    jobs = [_free_job(one, row, rules, row.left_by) for one, row in before]
+    jobs += [_free_job(batch, row, rules, row.assignee if replaced else row.left_by) for row in rows]
     state = PolicyState(tx.get_one(Dataset, batch.dataset).jobs_assigned)
     team = _annotators(tx, batch, annotators, rules)
     mine = {row.server_id for row in rows}
     return [one for one in ASSIGNMENT_POLICIES[rules.policy](jobs, team, state) if one.job_id in mine]
 
 
-def _free_job(batch: Batch, row: JobRow, rules: AssignmentRules) -> FreeJob:
+def _free_job(batch: Batch, row: JobRow, rules: AssignmentRules, left_by: str | None) -> FreeJob:
     # What the dataset file has no name for any more, nobody needs.
     needs = frozenset((row.skills or "").split()) & {*rules.skills}
     images = row.stop_frame - row.start_frame + 1
-    return FreeJob(row.server_id, batch.number, row.start_frame, images, needs, row.left_by)
+    return FreeJob(row.server_id, batch.number, row.start_frame, images, needs, left_by)
 
 
 @dataclass

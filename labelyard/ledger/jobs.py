@@ -49,13 +49,15 @@ def update_from_server(tx: Transaction, batch: Batch, jobs: Sequence[Job], usern
             row = JobRow(
                 batch_id=batch.id, server_id=job.id, start_frame=job.start_frame, stop_frame=job.stop_frame,
                 status=job.status, status_since=tx.now, assignee=assignee, manual=assignee is not None,
-                assigned_at=tx.now if assignee else None,
+                assigned_at=tx.now if assignee else None, begun_at=tx.now if job.has_begun else None,
             )  # fmt: skip
             tx.add(row)
             changed = True
             continue
         if job.id in reviewed:
             reviews.settle(tx, batch, row, reviewed[job.id], reviews.shown_job(batch, row, job, assignee))
+        if job.has_begun and row.begun_at is None:
+            row.begun_at = tx.now
         changed |= _update_status(tx, batch, row, job.status)
         changed |= _update_assignee(tx, batch, row, assignee)
     tx.flush()
@@ -96,6 +98,13 @@ def mark_manual(tx: Transaction, batch: str, job_ids: Collection[int]) -> None:
     for row in of_batch(tx, batch):
         if row.server_id in job_ids:
             row.manual, row.choice_reason = True, A_PERSON_CHOSE
+
+
+def mark_begun(tx: Transaction, batch: str, job_ids: Collection[int]) -> None:
+    """Record that somebody has worked on these jobs."""
+    for row in of_batch(tx, batch):
+        if row.server_id in job_ids and row.begun_at is None:
+            row.begun_at = tx.now
 
 
 def mark_assigned(tx: Transaction, row_id: int) -> None:

@@ -234,6 +234,8 @@ class Job(Table):
     """Since when nobody may get it (`ledger.assignments`); `choice_reason` says why."""
     skills: Mapped[str | None]
     """The names of the skills that it needs, with blanks between; None before that was looked up."""
+    begun_at: Mapped[datetime | None]
+    """When it was first seen that somebody works on it; None before, and where nobody looked (CVAT 1.x)."""
     left_by: Mapped[str | None]
     """Who has not touched it for `reassign_after`, so that somebody else got it."""
 

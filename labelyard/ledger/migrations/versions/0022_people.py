@@ -1,4 +1,4 @@
-"""Who is away, which jobs wait for somebody, what a job needs, and whose untouched work went to somebody else."""
+"""Who is away, which jobs wait for somebody or have begun, what a job needs, and whose work went to somebody else."""
 
 from __future__ import annotations
 
@@ -25,12 +25,14 @@ def upgrade() -> None:
     )
     op.add_column("job", sa.Column("waits_since", UtcTime(), nullable=True))
     op.add_column("job", sa.Column("skills", SafeText(), nullable=True))
+    op.add_column("job", sa.Column("begun_at", UtcTime(), nullable=True))
     op.add_column("job", sa.Column("left_by", SafeText(), nullable=True))
 
 
 def downgrade() -> None:
     """Drop them."""
     op.drop_column("job", "left_by")
+    op.drop_column("job", "begun_at")
     op.drop_column("job", "skills")
     op.drop_column("job", "waits_since")
     op.drop_table("absence")
