@@ -24,6 +24,7 @@ from labelyard.ledger.preannotation_tables import Preannotation  # noqa: F401 - 
 from labelyard.ledger.quality_tables import QualityJob  # noqa: F401 - the same
 from labelyard.ledger.release_tables import Release  # noqa: F401 - the same
 from labelyard.ledger.review_tables import Review  # noqa: F401 - the same
+from labelyard.ledger.server_tables import Outage  # noqa: F401 - the same
 from labelyard.ledger.tables import LedgerIdentity
 
 if TYPE_CHECKING:

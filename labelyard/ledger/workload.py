@@ -18,6 +18,7 @@ from labelyard.ledger.alert_tables import Problem
 from labelyard.ledger.database import Transaction
 from labelyard.ledger.measures import UNFINISHED
 from labelyard.ledger.review_tables import Review, ReviewVerdict
+from labelyard.ledger.server_tables import Outage
 from labelyard.ledger.tables import (
     Batch,
     DeadLetter,
@@ -25,7 +26,6 @@ from labelyard.ledger.tables import (
     Job,
     LedgerIdentity,
     Object,
-    Outage,
 )
 
 _LIVE = (BatchState.ASSIGNED, BatchState.COMPLETED, BatchState.EXPORTED, BatchState.ARCHIVED)

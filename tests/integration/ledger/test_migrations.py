@@ -26,7 +26,8 @@ from labelyard.ledger.declarative import Table
 from labelyard.ledger.engine import open_engine, parse_url
 from labelyard.ledger.migration import alembic_config
 from labelyard.ledger.overview import overview
-from labelyard.ledger.tables import Batch, CircuitBreaker, Dataset, DatasetVersion, History, Job, Object, Task
+from labelyard.ledger.server_tables import CircuitBreaker
+from labelyard.ledger.tables import Batch, Dataset, DatasetVersion, History, Job, Object, Task
 from tests.support import earlier_ledgers
 from tests.support.earlier_ledgers import STATES, batch_of, create_ledger, insert_rows, revisions, sample_batch
 from tests.support.ledger_samples import apply, dataset_spec
