@@ -12,7 +12,6 @@ import click
 from labelyard.escaping import printable
 from labelyard.ledger import Ledger
 from labelyard.operations import absences
-from labelyard.operations.moments import moment_and_zone
 from labelyard.settings import load_settings
 
 _TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"])
@@ -38,7 +37,7 @@ def away(person: str, until: datetime | None, as_json: bool) -> None:  # noqa: F
     if as_json:
         click.echo(json.dumps(asdict(found), default=lambda at: at.isoformat()))
         return
-    when = f"until {moment_and_zone(at, settings.zone)}" if at else f"until: labelyard people back {person}"
+    when = f"until {at.astimezone(settings.zone):%Y-%m-%d %H:%M %Z}" if at else f"until: labelyard people back {person}"
     click.echo(printable(f"{person} gets no jobs {when}"))
     if found.open_jobs:
         click.echo(printable(f"{found.open_jobs} unfinished stay; to give them to others: labelyard reassign {person}"))

@@ -69,7 +69,8 @@ def choose_assignees(
 def can_be_assigned(tx: Transaction, batch: Batch, annotators: Sequence[str], rules: AssignmentRules) -> bool:
     """Return whether a job of the batch waits that somebody may get now, or a choice has not been sent."""
     in_review = reviews.jobs_in_review(tx, batch.id)
-    if any(is_unsent(row) and row.server_id not in in_review for row in of_batch(tx, batch.id)):
+    unfinished = (row for row in of_batch(tx, batch.id) if row.status is not JobStatus.COMPLETED)
+    if any(is_unsent(row) and row.server_id not in in_review for row in unfinished):
         return True
     rows = waiting(tx, batch.id)
     return bool(rows) and any(one.annotator for one in _choices(tx, batch, rows, annotators, rules))
@@ -119,7 +120,7 @@ def replace_annotators(
 def is_unsent(row: JobRow) -> bool:
     """Return whether the server does not show the choice of a job yet, as far as the ledger knows."""
     chosen = row.chosen_assignee is not None or row.waits_since is not None
-    return chosen and not row.manual and row.assignee != row.chosen_assignee and row.status is not JobStatus.COMPLETED
+    return chosen and not row.manual and row.assignee != row.chosen_assignee
 
 
 def waiting(tx: Transaction, batch: str) -> Sequence[JobRow]:
@@ -147,7 +148,8 @@ def record_skills(tx: Transaction, batch: str, skills: Mapping[int, Collection[s
 
 
 def _waits(row: JobRow) -> bool:
-    return row.waits_since is not None and row.chosen_assignee is None and row.assignee is None and not row.manual
+    is_free = row.chosen_assignee is None and row.assignee is None and not row.manual
+    return is_free and row.waits_since is not None and row.status is not JobStatus.COMPLETED
 
 
 def _without_choice(tx: Transaction, batch: Batch) -> Sequence[JobRow]:
@@ -156,7 +158,8 @@ def _without_choice(tx: Transaction, batch: Batch) -> Sequence[JobRow]:
         row
         for row in of_batch(tx, batch.id)
         if row.chosen_assignee is None and not row.manual and row.server_id not in reviewed
-    ]
+        and (row.waits_since is None or row.status is not JobStatus.COMPLETED)
+    ]  # fmt: skip
 
 
 def _choices(

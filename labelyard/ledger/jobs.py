@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 
 from sqlalchemy import func, select
 
@@ -56,8 +57,8 @@ def update_from_server(tx: Transaction, batch: Batch, jobs: Sequence[Job], usern
             continue
         if job.id in reviewed:
             reviews.settle(tx, batch, row, reviewed[job.id], reviews.shown_job(batch, row, job, assignee))
-        if job.has_begun and row.begun_at is None:
-            row.begun_at = tx.now
+        if job.has_begun:
+            _record_begun(row, tx.now)
         changed |= _update_status(tx, batch, row, job.status)
         changed |= _update_assignee(tx, batch, row, assignee)
     tx.flush()
@@ -103,8 +104,8 @@ def mark_manual(tx: Transaction, batch: str, job_ids: Collection[int]) -> None:
 def mark_begun(tx: Transaction, batch: str, job_ids: Collection[int]) -> None:
     """Record that somebody has worked on these jobs."""
     for row in of_batch(tx, batch):
-        if row.server_id in job_ids and row.begun_at is None:
-            row.begun_at = tx.now
+        if row.server_id in job_ids:
+            _record_begun(row, tx.now)
 
 
 def mark_assigned(tx: Transaction, row_id: int) -> None:
@@ -126,6 +127,13 @@ def open_by_assignee(tx: Transaction, dataset: str | None = None) -> dict[str, i
     )
     rows = tx.execute(query.where(Batch.dataset == dataset) if dataset else query)
     return {name: count for name, count in rows if name is not None}
+
+
+def _record_begun(row: JobRow, now: datetime) -> None:
+    row.begun_at = row.begun_at or now
+    if row.left_by is not None and row.left_by == row.assignee != row.chosen_assignee:
+        # Somebody else was chosen because nobody had begun it, and that is not sent yet.
+        row.chosen_assignee, row.choice_reason = row.assignee, f"{row.assignee} began it before it was given away"
 
 
 def _update_status(tx: Transaction, batch: Batch, row: JobRow, status: JobStatus) -> bool:

@@ -8,6 +8,7 @@ import pytest
 
 from labelyard import failpoints
 from labelyard.domain.annotations import Annotations, Change, Shape, ShapeType
+from labelyard.domain.tasks import JobStatus
 from labelyard.ledger import batches, history, jobs
 from labelyard.pipeline.collect_finished import collect
 from tests.support.cvat_families import V2, each_cvat
@@ -59,10 +60,8 @@ def test_an_untouched_job_goes_to_somebody_else_once_and_one_with_a_shape_stays(
     assert who(workspace) == ["bob", "bob"], "bob has begun the other one"
     with workspace.context.ledger.read_only() as tx:
         said = [entry.reason for entry in history.of_batch(tx, FIRST) if entry.what == "assigned"]
-    assert (
-        said[-1]
-        .partition(" to ")[2]
-        .startswith("bob: ann had not begun it after 2 days, 0:00:00; round robin, turn 3 over 2")
+    assert said[-1].endswith(
+        " to bob: ann had not begun it after 48 hours; round robin, turn 3 over 2, after ann, who cannot get it"
     )
     wait(workspace, 0, 1)
     assert collect(workspace.context).changed == ()
@@ -89,3 +88,17 @@ def test_a_look_that_is_killed_is_completed_by_the_next_one(workspace: Workspace
     collect(workspace.context)
     assert who(workspace) == ["bob", "bob"]
     assert collect(workspace.context).changed == ()
+
+
+@pytest.mark.slow
+@each_cvat
+def test_a_job_that_is_completed_before_the_choice_is_sent_stays_with_its_annotator(workspace: Workspace) -> None:
+    begin(workspace)
+    wait(workspace, 0)
+    assert collect_in_own_process(workspace, "reassign_untouched.chosen") == failpoints.EXIT_STATUS
+    with workspace.context.ledger.transaction() as tx:
+        batches.get(tx, FIRST).leased_until = tx.now
+    cvat = workspace.context.cvat("default")
+    cvat.set_job_status(cvat.jobs(workspace.line().task_id or 0)[0].id, JobStatus.COMPLETED)
+    collect(workspace.context)
+    assert who(workspace) == ["ann", "bob"]
