@@ -77,6 +77,10 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             "labelyard.cli.status:status",
             "Show how things stand, and every batch: its state, its task, its people, what went wrong and what next.",
         ),
+        "people": Command(
+            "labelyard.cli.people:people",
+            "Show the work of each person in each dataset: open, done, how fast, and what reviews said about it.",
+        ),
         "open": Command(
             "labelyard.cli.open:open_page",
             "Open the operations page in the browser, or the page of a dataset or a batch.",
@@ -128,7 +132,6 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
         "reassign": Command(
             "labelyard.cli.batches:reassign", "Give the unfinished jobs of PERSON to others; what was drawn stays."
         ),
-        "people": Command("labelyard.cli.people:people", "Say who is away and gets no jobs."),
         "adopt": Command(
             "labelyard.cli.adopt:adopt",
             "Put CVAT tasks that a person created into DATASET, one batch each; jobs and annotations stay as they are.",
