@@ -52,11 +52,11 @@ def annotations_of_whole_batches(
     query = (
         select(Export, Batch.dataset)
         .join(Batch, Batch.id == Export.batch_id)
-        .where(Export.current, Export.exported_at >= since, Export.account.is_not(None))
+        .where(Export.current, Export.exported_at >= since)
     )
-    accounts = {}  # each format of a batch has the same drawn ones
-    for export, name in tx.execute(query.where(Batch.dataset == dataset) if dataset else query):
-        accounts[export.batch_id] = name, export.account
+    rows = tx.execute(query.where(Batch.dataset == dataset) if dataset else query)
+    # Each format of a batch has the same account; a file that CVAT wrote has none.
+    accounts = {export.batch_id: (name, export.account) for export, name in rows if export.account}
     people = _annotators(tx, list(accounts))
     found: dict[Key, Counter[str]] = defaultdict(Counter)
     for batch, (name, account) in accounts.items():
