@@ -68,7 +68,7 @@ def read_people(ledger: Ledger, dataset: str | None = None, since: datetime | No
     for record in records:
         by_person[record.assignee or ""].append(record)
     known = {*((one.assignee or "", one.dataset) for one in records), *reviewed, *drawn} - {("", "")}
-    found = []
+    found: list[PersonInDataset] = []
     for person in sorted({name for name, _ in known if name}):
         names = sorted(dataset for name, dataset in known if name == person)
         found += _in_datasets(person, names, by_person[person], reviewed, drawn, is_away=person in away)

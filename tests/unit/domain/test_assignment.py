@@ -86,18 +86,18 @@ def test_every_policy_makes_one_choice_with_a_reason_for_each_job_within_all_lim
 
 
 @each_policy
-@given(count=st.integers(1, 12), team=teams, seed=st.randoms())
+@given(count=st.integers(1, 12), team=teams)
 def test_no_job_starves_while_somebody_can_get_it_and_completes_jobs(
-    name: str, count: int, team: list[Annotator], seed: object
+    name: str, count: int, team: list[Annotator]
 ) -> None:
     waiting, present = jobs(count), [replace(one, unavailable="", open_jobs=0, last_assigned=None) for one in team]
     order: list[int] = []
-    for look in range(count + 1):
+    for hour in range(count + 1):
         for one in ASSIGNMENT_POLICIES[name](waiting, present, PolicyState(len(order))):
             if one.annotator is not None:
                 order.append(one.job_id)
                 waiting = [job for job in waiting if job.id != one.job_id]
-        present = [replace(each, open_jobs=0, last_assigned=NOON + timedelta(hours=look)) for each in present]
+        present = [replace(each, open_jobs=0, last_assigned=NOON + timedelta(hours=hour)) for each in present]
     assert waiting == []
     assert order == sorted(order), "the oldest first"
 
