@@ -34,4 +34,6 @@ def needed_skills(
 
 
 def _labels(annotations: Annotations) -> Iterator[int]:
-    yield from (one.label_id for one in (*annotations.tags, *annotations.shapes, *annotations.tracks))
+    yield from (tag.label_id for tag in annotations.tags)
+    yield from (shape.label_id for shape in annotations.shapes)
+    yield from (track.label_id for track in annotations.tracks)
