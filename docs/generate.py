@@ -124,7 +124,9 @@ _SECTIONS = {
     "LabelSection": "`task.labels`",
     "AttributeSection": "`task.labels.attributes`",
     "PreannotateSection": "`preannotate`",
-    "Assignment": "`assignment`",
+    "AssignmentSection": "`assignment`",
+    "PersonSection": "`assignment.people`",
+    "SkillSection": "`assignment.skills`",
     "ReviewSection": "`review`",
     "QualitySection": "`quality`",
     "GroundTruthSection": "`quality.ground_truth`",
@@ -170,8 +172,9 @@ def _kind(field: dict[str, Any], schema: dict[str, Any]) -> str:
         target = schema["$defs"][field["$ref"].rpartition("/")[2]]
         words = ", ".join(target.get("enum", ()))
         return f"one of {words}" if words else f"fields of {_SECTIONS[target['title']]}"
-    if "items" in field or "additionalProperties" in field:
-        one = _kind(field.get("items") or field["additionalProperties"], schema)
+    if {"items", "additionalProperties", "patternProperties"} & field.keys():
+        values = field.get("patternProperties", {}).values()
+        one = _kind(field.get("items") or next(iter(values), None) or field["additionalProperties"], schema)
         return f"list: {one}" if "items" in field else f"mapping: text to {one}"
     if "type" not in field:
         return ", ".join(map(str, field["enum"]))

@@ -62,6 +62,8 @@ FAILPOINTS = {
     "assign_jobs.sent": "a job is assigned in CVAT; the ledger does not say so",
     "assign_jobs.recorded": "the ledger has one more assigned job",
     "assign_jobs.finished": "the batch is assigned",
+    "assign_waiting_jobs.due": "somebody may get a job that waits; its batch is not leased, nothing is chosen",
+    "reassign_untouched.chosen": "who gets the untouched jobs of somebody is committed; nothing is sent",
     "assign_quality_jobs.chosen": "who gets the ground-truth job and the replicas is committed; nothing is sent",
     "assign_quality_jobs.replaced": "who gets the ground truth or a replica of a person is committed; nothing is sent",
     "assign_quality_jobs.sent": "one of these jobs is assigned in CVAT; the ledger does not say so",

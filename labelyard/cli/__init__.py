@@ -77,6 +77,10 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             "labelyard.cli.status:status",
             "Show how things stand, and every batch: its state, its task, its people, what went wrong and what next.",
         ),
+        "people": Command(
+            "labelyard.cli.people:people",
+            "Show the work of each person in each dataset: open, done, how fast, and what reviews said about it.",
+        ),
         "open": Command(
             "labelyard.cli.open:open_page",
             "Open the operations page in the browser, or the page of a dataset or a batch.",

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from typing import Annotated
 
-from pydantic import AfterValidator, ByteSize, Field, ValidationInfo, WithJsonSchema, field_validator
+from pydantic import ByteSize, Field, ValidationInfo, field_validator
 
+from labelyard.config.assignment_section import AssignmentSection
 from labelyard.config.checks_section import ChecksSection
 from labelyard.config.cvat_section import CvatPlace
 from labelyard.config.deadlines_section import DeadlinesSection
@@ -27,7 +27,6 @@ from labelyard.config.fields import (
     Section,
     Size,
     reject,
-    unknown_choice,
 )
 from labelyard.config.labels import duplicates
 from labelyard.config.preannotate_section import PreannotateSection
@@ -36,7 +35,6 @@ from labelyard.config.release_section import ReleaseSection
 from labelyard.config.review_section import ReviewSection
 from labelyard.config.schedule_section import ScheduleSection
 from labelyard.config.task_section import TaskSection, UploadMethod
-from labelyard.domain.assignment import ASSIGNMENT_POLICIES
 from labelyard.domain.batching import GroupBy
 from labelyard.domain.objects import base_name, s3_url
 
@@ -114,25 +112,6 @@ class Batching(Section):
         return self.quiet is not None or self.max_age is not None or self.marker is not None
 
 
-def _known_policy(value: str) -> str:
-    if value not in ASSIGNMENT_POLICIES:
-        raise ValueError(unknown_choice(value, list(ASSIGNMENT_POLICIES)))
-    return value
-
-
-PolicyName = Annotated[
-    str, AfterValidator(_known_policy), WithJsonSchema({"type": "string", "enum": list(ASSIGNMENT_POLICIES)})
-]
-"""The name of an assignment policy."""
-
-
-class Assignment(Section):
-    """How jobs are assigned to annotators."""
-
-    policy: PolicyName = "round_robin"
-    """round_robin: the annotators in turn, continuing from batch to batch."""
-
-
 class Overwrites(StrEnum):
     """What to do with a new content of a file whose old content is in a task."""
 
@@ -168,7 +147,7 @@ class DatasetSpec(Section):
     """A model's predictions, with which people begin; null: they begin with empty images."""
     annotators: tuple[Person, ...] = Field(min_length=1)
     """CVAT user names that jobs are assigned to; a change counts for waiting batches too."""
-    assignment: Assignment = Assignment()
+    assignment: AssignmentSection = AssignmentSection()
     """How jobs are assigned to the annotators."""
     review: ReviewSection | None = None
     """Who looks at completed jobs before they are exported; null: nobody."""
@@ -225,6 +204,15 @@ class DatasetSpec(Section):
         reject(duplicates(value))
         return value
 
+    @field_validator("assignment")
+    @classmethod
+    def _names_known(cls, value: AssignmentSection, info: ValidationInfo) -> AssignmentSection:
+        task, annotators = info.data.get("task"), info.data.get("annotators", ())
+        if task is not None and annotators:
+            labels = [label.name for label in task.cvat_labels()]
+            reject(value.misfits(annotators, labels, predicts=info.data.get("preannotate") is not None))
+        return value
+
     @field_validator("review")
     @classmethod
     def _reviewers_for_all(cls, value: ReviewSection | None, info: ValidationInfo) -> ReviewSection | None:
@@ -243,6 +231,8 @@ class DatasetSpec(Section):
         if value.replicas and annotators and value.replicas > len(annotators):
             what = f"need as many annotators, not {len(annotators)}: each replica of a job goes to another one"
             reject([(("replicas",), what)])
+        if value.replicas and info.data.get("assignment") != AssignmentSection():
+            reject([(("replicas",), "go to the annotators in turn: remove assignment")])
         if value.replicas and info.data.get("review") is not None:
             reject([(("replicas",), "have no single annotator to whom a review could send a job back: remove review")])
         if value.replicas and info.data.get("preannotate") is not None:
@@ -288,6 +278,12 @@ class DatasetSpec(Section):
     def release_bucket(self) -> str:
         """The bucket of the releases."""
         return self.release.bucket or self.export_bucket
+
+    def key_in_source(self, bucket: str, key: str) -> str:
+        """Return a key without the prefix of the source that it belongs to; whole if it belongs to none."""
+        found = (source for source in self.sources if source.bucket == bucket and key.startswith(source.prefix))
+        source = next(found, None)
+        return key[len(source.prefix) :] if source else key
 
     def is_marker(self, bucket: str, key: str) -> bool:
         """Return whether an object is a marker that closes the open batch."""

@@ -72,6 +72,8 @@ class JobAtWork:
     undecided: str = ""
     """What a person has to decide about its review, and `undecided_since` when."""
     undecided_since: datetime | None = None
+    waits: bool = False
+    """Whether it is assigned by itself once somebody may get it."""
 
     @property
     def is_done(self) -> bool:
@@ -109,8 +111,8 @@ class BatchAtWork:
 
     @property
     def jobs_of_nobody(self) -> tuple[JobAtWork, ...]:
-        """Its unfinished jobs without an assignee; not those about whose review a person has to decide."""
-        return tuple(job for job in self.jobs if not (job.assignee or job.is_done or job.undecided))
+        """Its unfinished jobs without an assignee, unless they wait, or a person has to decide about their review."""
+        return tuple(job for job in self.jobs if not (job.assignee or job.is_done or job.undecided or job.waits))
 
 
 @dataclass(frozen=True, slots=True)

@@ -217,6 +217,11 @@ class Job:
     """Of a replica: the id of the job that its consensus is merged into."""
 
     @property
+    def has_begun(self) -> bool:
+        """Whether it shows that somebody has worked on it. On CVAT 1.x it does not until it is completed."""
+        return self.status is not JobStatus.ANNOTATION or self.state not in ("", "new")
+
+    @property
     def is_accepted(self) -> bool:
         """Whether it is completed at the stage acceptance."""
         return self.stage == "acceptance" and self.status is JobStatus.COMPLETED

@@ -43,11 +43,12 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True)
 class DoneJob:
-    """A completed job: its images, when its person got it (None if unknown), and when it was completed."""
+    """A completed job: its images, when its person got it (None if unknown), when it was completed, its dataset."""
 
     images: int
     assigned_at: datetime | None
     done_at: datetime
+    dataset: str = ""
 
 
 def midnight(day: date, zone: tzinfo) -> datetime:
@@ -99,16 +100,23 @@ def forecast(days: Sequence[Day], backlog: int) -> Forecast | None:
     return Forecast(mean, arrived, backlog / (mean + error), backlog / slow if slow > 0 else None, len(whole))
 
 
-def images_per_hour(jobs: Sequence[DoneJob]) -> float | None:
-    """Return how many images an hour a person completed; None where no job tells.
+def measured_times(jobs: Sequence[DoneJob]) -> Sequence[tuple[DoneJob, timedelta]]:
+    """Return the jobs of a person whose time is known, each with it.
 
     The time of a job is that since the job before was completed, or since it was assigned if that is later. Jobs whose
     time is longer than LONGEST_SPAN do not count.
     """
-    images, time, before = 0, timedelta(), None
+    found, before = [], None
     for job in sorted(jobs, key=lambda job: job.done_at):
         begun = max((at for at in (job.assigned_at, before) if at is not None), default=None)
         before = job.done_at
         if begun is not None and timedelta() <= job.done_at - begun <= LONGEST_SPAN:
-            images, time = images + job.images, time + (job.done_at - begun)
+            found.append((job, job.done_at - begun))
+    return found
+
+
+def images_per_hour(measured: Sequence[tuple[DoneJob, timedelta]]) -> float | None:
+    """Return how many images an hour a person completed in `measured_times`; None where no job tells."""
+    time = sum((length for _, length in measured), timedelta())
+    images = sum(job.images for job, _ in measured)
     return images / (time / timedelta(hours=1)) if time >= timedelta(minutes=1) else None

@@ -15,7 +15,8 @@ from sqlalchemy import ColumnElement, CursorResult, delete, exists, select, upda
 from labelyard.domain.backoff import exponential_backoff
 from labelyard.ledger import outages
 from labelyard.ledger.database import Transaction, dialect_insert
-from labelyard.ledger.tables import Batch, CircuitBreaker, OutboxEvent
+from labelyard.ledger.server_tables import CircuitBreaker
+from labelyard.ledger.tables import Batch, OutboxEvent
 
 STORE = "object storage"
 """The name of the object storage among the servers; the others are CVATs. Every batch needs it."""

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 
 from sqlalchemy import func, select
 
-from labelyard.domain.assignment import AssignmentPolicy, PolicyState
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import Job, JobStatus
 from labelyard.ledger import reviews
 from labelyard.ledger.database import Transaction
 from labelyard.ledger.history import record
-from labelyard.ledger.tables import Batch, Dataset
+from labelyard.ledger.tables import Batch
 from labelyard.ledger.tables import Job as JobRow
 
 LastShown = Mapping[int, tuple[JobStatus, str | None]]
@@ -50,44 +50,23 @@ def update_from_server(tx: Transaction, batch: Batch, jobs: Sequence[Job], usern
             row = JobRow(
                 batch_id=batch.id, server_id=job.id, start_frame=job.start_frame, stop_frame=job.stop_frame,
                 status=job.status, status_since=tx.now, assignee=assignee, manual=assignee is not None,
-                assigned_at=tx.now if assignee else None,
+                assigned_at=tx.now if assignee else None, begun_at=tx.now if job.has_begun else None,
             )  # fmt: skip
             tx.add(row)
             changed = True
             continue
         if job.id in reviewed:
             reviews.settle(tx, batch, row, reviewed[job.id], reviews.shown_job(batch, row, job, assignee))
+        if job.has_begun:
+            _record_begun(row, tx.now)
         changed |= _update_status(tx, batch, row, job.status)
         changed |= _update_assignee(tx, batch, row, assignee)
     tx.flush()
     return changed
 
 
-def choose_assignees(
-    tx: Transaction, batch: Batch, annotators: Sequence[str], policy: AssignmentPolicy
-) -> Sequence[JobRow]:
-    """Choose an annotator for every job without one; return all jobs of the batch.
-
-    The dataset must be locked (`datasets.lock`), because it counts the assigned jobs. Commit it before
-    anything is sent: a run that resumes after a crash then sends the same choices.
-    """
-    reviewed = reviews.jobs_in_review(tx, batch.id)
-    rows = [
-        row
-        for row in of_batch(tx, batch.id)
-        if row.chosen_assignee is None and not row.manual and row.server_id not in reviewed
-    ]
-    dataset = tx.get_one(Dataset, batch.dataset)
-    by_id = {row.server_id: row for row in rows}
-    jobs = [Job(row.server_id, 0, row.start_frame, row.stop_frame) for row in rows]
-    for choice in policy(jobs, annotators, PolicyState(dataset.jobs_assigned)):
-        by_id[choice.job_id].chosen_assignee, by_id[choice.job_id].choice_reason = choice.annotator, choice.reason
-    dataset.jobs_assigned += len(rows)
-    return of_batch(tx, batch.id)
-
-
 def clear_unassigned_choices(tx: Transaction, batch: str) -> None:
-    """Clear the choice of every job without an assignee, so that `choose_assignees` makes another.
+    """Clear the choice of every job without an assignee, so that `assignments.choose_assignees` makes another.
 
     A job in review has no annotator: who has to review it, a person decides who took it away.
     """
@@ -122,12 +101,20 @@ def mark_manual(tx: Transaction, batch: str, job_ids: Collection[int]) -> None:
             row.manual, row.choice_reason = True, A_PERSON_CHOSE
 
 
+def mark_begun(tx: Transaction, batch: str, job_ids: Collection[int]) -> None:
+    """Record that somebody has worked on these jobs."""
+    for row in of_batch(tx, batch):
+        if row.server_id in job_ids:
+            _record_begun(row, tx.now)
+
+
 def mark_assigned(tx: Transaction, row_id: int) -> None:
-    """Record that the server has accepted the chosen assignee."""
+    """Record that the server has accepted the chosen assignee, or that a job that waits has none any more."""
     row = tx.get_one(JobRow, row_id)
-    row.assignee, row.assigned_at = row.chosen_assignee, tx.now
+    row.assignee, row.assigned_at = row.chosen_assignee, tx.now if row.chosen_assignee else None
     batch = tx.get_one(Batch, row.batch_id)
-    record(tx, "assigned", f"job {row.server_id} to {row.chosen_assignee}: {row.choice_reason}", batch=batch)
+    to = row.chosen_assignee or "nobody"
+    record(tx, "assigned", f"job {row.server_id} to {to}: {row.choice_reason}", batch=batch)
 
 
 def open_by_assignee(tx: Transaction, dataset: str | None = None) -> dict[str, int]:
@@ -140,6 +127,13 @@ def open_by_assignee(tx: Transaction, dataset: str | None = None) -> dict[str, i
     )
     rows = tx.execute(query.where(Batch.dataset == dataset) if dataset else query)
     return {name: count for name, count in rows if name is not None}
+
+
+def _record_begun(row: JobRow, now: datetime) -> None:
+    row.begun_at = row.begun_at or now
+    if row.left_by is not None and row.left_by == row.assignee != row.chosen_assignee:
+        # Somebody else was chosen because nobody had begun it, and that is not sent yet.
+        row.chosen_assignee, row.choice_reason = row.assignee, f"{row.assignee} began it before it was given away"
 
 
 def _update_status(tx: Transaction, batch: Batch, row: JobRow, status: JobStatus) -> bool:

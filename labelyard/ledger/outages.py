@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select, update
 
 from labelyard.ledger.database import Transaction, dialect_insert
-from labelyard.ledger.tables import CircuitBreaker, Outage
+from labelyard.ledger.server_tables import CircuitBreaker, Outage
 
 QUEUE = "queue"
 """The name of the queue of notifications among the servers."""

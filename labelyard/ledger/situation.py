@@ -139,7 +139,17 @@ def _not_collected(tx: Transaction) -> Mapping[str, datetime]:
 
 def _jobs_of(tx: Transaction, dataset: str | None) -> Mapping[str, Sequence[JobAtWork]]:
     """Return the jobs of each batch that people label; instead of a job with replicas these, until they are merged."""
-    columns = (Job.batch_id, Job.server_id, Job.assignee, Job.start_frame, Job.stop_frame, Job.status, Job.status_since)
+    columns = (
+        Job.batch_id,
+        Job.server_id,
+        Job.assignee,
+        Job.start_frame,
+        Job.stop_frame,
+        Job.status,
+        Job.status_since,
+        Job.waits_since,
+        Job.manual,
+    )
     query = (
         select(*columns, Review.problem, Review.since)
         .join(Batch, Batch.id == Job.batch_id)
@@ -153,7 +163,16 @@ def _jobs_of(tx: Transaction, dataset: str | None) -> Mapping[str, Sequence[JobA
         people = replicas.get((job.batch_id, job.server_id), [(job.server_id, job.assignee, job.status)])
         problem, since = job.problem or "", job.since if job.problem else None
         found.setdefault(job.batch_id, []).extend(
-            JobAtWork(number, assignee, frames, status, job.status_since, problem, since)
+            JobAtWork(
+                number,
+                assignee,
+                frames,
+                status,
+                job.status_since,
+                problem,
+                since,
+                job.waits_since is not None and not job.manual,
+            )
             for number, assignee, status in people
         )
     return found

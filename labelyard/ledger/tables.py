@@ -230,6 +230,14 @@ class Job(Table):
     """When it got its assignee; None in rows of an older labelyard."""
     returned: Mapped[int] = mapped_column(default=0)
     """How often it was sent back to annotation: rejected by a reviewer, or reopened."""
+    waits_since: Mapped[datetime | None]
+    """Since when nobody may get it (`ledger.assignments`); `choice_reason` says why."""
+    skills: Mapped[str | None]
+    """The names of the skills that it needs, with blanks between; None before that was looked up."""
+    begun_at: Mapped[datetime | None]
+    """When it was first seen that somebody works on it; None before, and where nobody looked (CVAT 1.x)."""
+    left_by: Mapped[str | None]
+    """Who has not touched it for `reassign_after`, so that somebody else got it."""
 
     __table_args__ = (Unique("batch_id", "server_id", name="uq_job_batch_id_server_id"),)
 
@@ -314,35 +322,3 @@ class DeadLetter(Table):
     replayed_at: Mapped[datetime | None]
     discarded_at: Mapped[datetime | None]
     """When a person discarded it: nothing is lost with it."""
-
-
-class CircuitBreaker(Table):
-    """The circuit breaker of a server that fails: while it is open no run starts, and work waits in the ledger."""
-
-    __tablename__ = "circuit_breaker"
-
-    server: Mapped[str] = mapped_column(primary_key=True)
-    """The name of a CVAT in the settings, or `breakers.STORE`."""
-    failures: Mapped[int]
-    """Failures in a row; a success deletes the row."""
-    since: Mapped[datetime]
-    open_until: Mapped[datetime | None]
-    """Until then no run may start; afterwards one run may try. None below `breakers.FAILURES_TO_OPEN`."""
-    error: Mapped[str]
-
-
-class Outage(Table):
-    """A time in which a server was unavailable; at most one of each server has not ended."""
-
-    __tablename__ = "outage"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    server: Mapped[str]
-    """The name of a CVAT in the settings, `breakers.STORE`, `outages.QUEUE` or `outages.PREFECT`."""
-    since: Mapped[datetime]
-    until: Mapped[datetime | None]
-    error: Mapped[str]
-    seen_at: Mapped[datetime]
-    """When it was last met; `outages.end_old` ends those that nobody meets any more."""
-
-    __table_args__ = (partial_index("uq_outage_one_unended", "server", where="until IS NULL"),)

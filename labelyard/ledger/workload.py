@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -14,10 +14,12 @@ from sqlalchemy.orm import InstrumentedAttribute
 from labelyard.domain.review import Phase, ReviewResult
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus
+from labelyard.domain.throughput import DoneJob
 from labelyard.ledger.alert_tables import Problem
 from labelyard.ledger.database import Transaction
 from labelyard.ledger.measures import UNFINISHED
 from labelyard.ledger.review_tables import Review, ReviewVerdict
+from labelyard.ledger.server_tables import Outage
 from labelyard.ledger.tables import (
     Batch,
     DeadLetter,
@@ -25,7 +27,6 @@ from labelyard.ledger.tables import (
     Job,
     LedgerIdentity,
     Object,
-    Outage,
 )
 
 _LIVE = (BatchState.ASSIGNED, BatchState.COMPLETED, BatchState.EXPORTED, BatchState.ARCHIVED)
@@ -67,6 +68,7 @@ class JobRecord:
     returned: int
     in_review: bool = False
     """Whether the assignee reviews it."""
+    dataset: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,13 +152,13 @@ def jobs(tx: Transaction, since: datetime, dataset: str | None) -> Sequence[JobR
     unfinished = (Job.status != JobStatus.COMPLETED) & (Batch.state == BatchState.ASSIGNED)
     lately = (Job.status == JobStatus.COMPLETED) & (Job.status_since >= since) & Batch.state.in_(_LIVE)
     query = (
-        select(Job, Review.phase, Review.annotator)
+        select(Job, Review.phase, Review.annotator, Batch.dataset)
         .join(Batch, Batch.id == Job.batch_id)
         .outerjoin(Review, Review.job_id == Job.id)
         .where(unfinished | lately)
     )
     found = []
-    for row, phase, annotator in tx.execute(query.where(Batch.dataset == dataset) if dataset else query):
+    for row, phase, annotator, name in tx.execute(query.where(Batch.dataset == dataset) if dataset else query):
         is_done = row.status is JobStatus.COMPLETED
         was_reviewed = is_done and phase not in (None, Phase.ANNOTATION)
         # What is done counts for who drew it; how long that took is not known any more when a reviewer has the job.
@@ -165,9 +167,15 @@ def jobs(tx: Transaction, since: datetime, dataset: str | None) -> Sequence[JobR
                 row.batch_id, annotator if was_reviewed else row.assignee,
                 row.stop_frame - row.start_frame + 1, is_done, row.status_since,
                 None if was_reviewed else row.assigned_at, row.returned, phase is Phase.REVIEW,
+                name,
             )
         )  # fmt: skip
     return found
+
+
+def done_jobs(records: Iterable[JobRecord]) -> Sequence[DoneJob]:
+    """Return the completed jobs of a person, as `measured_times` needs them."""
+    return [DoneJob(one.images, one.assigned_at, one.since, one.dataset) for one in records if one.is_done]
 
 
 def verdicts(tx: Transaction, since: datetime, dataset: str | None) -> Sequence[Verdicts]:

@@ -16,11 +16,11 @@ from labelyard.domain.states import INGESTING, BatchState
 from labelyard.domain.throughput import (
     DAYS_MEASURED,
     Day,
-    DoneJob,
     Forecast,
     days_with_backlog,
     forecast,
     images_per_hour,
+    measured_times,
     midnights,
     monday,
 )
@@ -331,7 +331,7 @@ def _person(name: str, records: Sequence[JobRecord], today: datetime, week: date
         oldest=min((one.assigned_at or one.since for one in waiting), default=None),
         images_today=sum(one.images for one in done if one.since >= today),
         images_week=sum(one.images for one in done if one.since >= week),
-        images_per_hour=images_per_hour([DoneJob(one.images, one.assigned_at, one.since) for one in done]),
+        images_per_hour=images_per_hour(measured_times(workload.done_jobs(records))),
         returned=sum(one.returned for one in records),
         to_review=sum(one.in_review for one in waiting),
     )

@@ -36,7 +36,7 @@ from labelyard.domain.states import INGESTING, BatchState, TaskState
 from labelyard.domain.task_names import task_name_pattern
 from labelyard.domain.tasks import Task
 from labelyard.errors import CvatHidden, CvatNotFound, LabelyardError, NotFound
-from labelyard.ledger import Transaction, batches, datasets, exports, objects, reviews, tasks
+from labelyard.ledger import Transaction, assignments, batches, datasets, exports, objects, reviews, tasks
 from labelyard.ledger.tables import Batch, Export
 from labelyard.ledger.tables import Task as TaskRow
 from labelyard.operations.reassign import leavers
@@ -277,7 +277,10 @@ def _recorded_tasks(context: Context, spec: DatasetSpec, batch_id: str | None = 
                 own = () if stored.task.project else stored.task.labels  # a project's are compared on their own
                 labels[batch.version] = tuple(label.name for label in own)
                 checked[batch.version] = stored.quality.is_used
-            reviewed = reviews.jobs_in_review(tx, batch.id)
+            reviewed = {
+                *reviews.jobs_in_review(tx, batch.id),
+                *(j.server_id for j in assignments.waiting(tx, batch.id)),
+            }
             written, people = exports.latest(tx, batch.id), leavers(tx, spec, batch.id)
             version = batch.version
             found.append(_Recorded(row, batch, written, labels[version], people, reviewed, checked[version]))

@@ -99,7 +99,9 @@ def _task(task: Task | None, rows: Sequence[Job], done: int, zone: tzinfo) -> st
 
 def _job(row: Job, task_url: str, zone: tzinfo) -> tuple[str, ...]:
     since = row.assigned_at if row.status is JobStatus.ANNOTATION and row.assigned_at else row.status_since
-    notes = [*(["by hand"] if row.manual else []), *([f"sent back {row.returned} times"] if row.returned else [])]
+    reason = [code(row.choice_reason)] if row.choice_reason else []
+    notes = ["by hand"] if row.manual else reason
+    notes = [*notes, *([f"sent back {row.returned} times"] if row.returned else [])]
     return (
         job_link(row.server_id, task_url),
         f"{row.start_frame}-{row.stop_frame}",

@@ -1,7 +1,8 @@
 """assign_jobs: assign every job of the task to an annotator, by the dataset's assignment policy.
 
 The choice is committed before it is sent. Only jobs that are free, or that still have the assignee sent last, are
-changed: a change that a person makes in CVAT wins.
+changed: a change that a person makes in CVAT wins. A job that nobody may get now waits, and `assign_waiting_jobs`
+chooses again.
 """
 
 from __future__ import annotations
@@ -11,16 +12,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from labelyard.config import DatasetSpec
-from labelyard.domain.assignment import ASSIGNMENT_POLICIES
 from labelyard.domain.states import BatchState
-from labelyard.domain.tasks import JobKind
+from labelyard.domain.tasks import Job, JobKind
 from labelyard.errors import SettingsError
 from labelyard.failpoints import failpoint
-from labelyard.ledger import batches, datasets, jobs, tasks
+from labelyard.ledger import assignments, batches, datasets, jobs, tasks
 from labelyard.ledger.quality_tables import QualityJob
 from labelyard.ledger.tables import Job as JobRow
 from labelyard.pipeline.acquire_batch import BatchLease
 from labelyard.pipeline.assign_quality_jobs import assign_quality_jobs
+from labelyard.pipeline.job_skills import needed_skills
 
 _log = logging.getLogger(__name__)
 
@@ -37,14 +38,17 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Assigned:
-    """The assignment of every job; `missing` are annotators of the dataset to whom CVAT can give no job."""
+    """The assignment of every job; `missing` are annotators of the dataset to whom CVAT can give no job.
+
+    The annotator of a job that waits is "nobody", and its reason says why.
+    """
 
     jobs: tuple[Assignment, ...]
     missing: tuple[str, ...]
 
 
 def assign_jobs(lease: BatchLease, people: Sequence[str] = ()) -> Assigned:
-    """Assign every job, to `people` or by default to the dataset's annotators.
+    """Assign every job, to `people` or by default to the dataset's annotators, or let it wait.
 
     Raises SettingsError if CVAT has none of them.
     """
@@ -62,8 +66,8 @@ def assign_jobs(lease: BatchLease, people: Sequence[str] = ()) -> Assigned:
             next_step=_how_to_fix(lease),
         )
     for row in _choose(lease, spec, usernames, present, missing):
-        if not row.manual and row.chosen_assignee is not None and row.assignee != row.chosen_assignee:
-            _assign(lease, row, active.get(row.chosen_assignee))
+        if assignments.is_unsent(row):
+            _assign(lease, row, active)
     checking: Sequence[QualityJob] = ()
     if lease.spec.quality.is_used:
         task = lease.cvat.task(_task_id(lease))
@@ -91,7 +95,9 @@ def _choose(
     missing: tuple[str, ...],
 ) -> Sequence[JobRow]:
     """Record what CVAT says of the jobs, choose an annotator for each free one, and return all jobs."""
-    on_server = lease.cvat.jobs(_task_id(lease))
+    task_id = _task_id(lease)
+    on_server = lease.cvat.jobs(task_id)
+    skills = needed_skills(lease, spec, task_id, _unknown_needs(lease, on_server)) if spec.assignment.skills else {}
     with lease.transaction() as tx:
         datasets.lock(tx, lease.spec.name)  # before the batch, as registering does: it counts the assigned jobs
         batch = batches.get(tx, lease.batch_id, lock=True)
@@ -99,14 +105,24 @@ def _choose(
         if lease.spec.quality.replicas:
             rows = jobs.of_batch(tx, batch.id)  # people label their replicas
         else:
-            rows = jobs.choose_assignees(tx, batch, present, ASSIGNMENT_POLICIES[spec.assignment.policy])
+            assignments.record_skills(tx, batch.id, skills)
+            rows = assignments.choose_assignees(tx, batch, present, spec.assignment.rules())
         batch.warning = _warning(lease, missing)
     failpoint("assign_jobs.chosen")
     return rows
 
 
-def _assign(lease: BatchLease, row: JobRow, user_id: int | None) -> None:
-    if user_id is None:
+def _unknown_needs(lease: BatchLease, on_server: Sequence[Job]) -> Sequence[Job]:
+    """Return the jobs of which the ledger does not know what they need."""
+    with lease.ledger.read_only() as tx:
+        known = {row.server_id for row in jobs.of_batch(tx, lease.batch_id) if row.skills is not None}
+    return [job for job in on_server if job.id not in known]
+
+
+def _assign(lease: BatchLease, row: JobRow, active: Mapping[str, int]) -> None:
+    """Send a choice; a job that waits is taken from whoever had it."""
+    user_id = active.get(row.chosen_assignee or "")
+    if row.chosen_assignee is not None and user_id is None:
         what = f"{lease.spec.cvat} has no user {row.chosen_assignee!r} any more{_among_members(lease)}"
         raise SettingsError(what, where=f"job {row.server_id}", next_step=_how_to_fix(lease))
     lease.check()
@@ -116,7 +132,7 @@ def _assign(lease: BatchLease, row: JobRow, user_id: int | None) -> None:
         jobs.mark_assigned(tx, row.id)
     failpoint("assign_jobs.recorded")
     frames = f"frames {row.start_frame} to {row.stop_frame}"
-    _log.info("%s: job %d (%s) assigned to %s", lease.batch_id, row.server_id, frames, row.chosen_assignee)
+    _log.info("%s: job %d (%s) assigned to %s", lease.batch_id, row.server_id, frames, row.chosen_assignee or "nobody")
 
 
 def _record_assigned(lease: BatchLease, missing: tuple[str, ...], checking: Sequence[QualityJob]) -> Assigned:
@@ -124,7 +140,9 @@ def _record_assigned(lease: BatchLease, missing: tuple[str, ...], checking: Sequ
         rows = jobs.of_batch(tx, lease.batch_id)
         batch = batches.get(tx, lease.batch_id, lock=True)
         if batch.state is BatchState.READY:
-            batches.move(tx, batch, BatchState.ASSIGNED, f"{len(rows)} jobs are assigned")
+            waiting = len(assignments.waiting(tx, lease.batch_id))
+            words = f"{len(rows) - waiting} jobs are assigned"
+            batches.move(tx, batch, BatchState.ASSIGNED, f"{words}, {waiting} wait" if waiting else words)
     failpoint("assign_jobs.finished")
     if missing:
         _log.warning("%s: %s", lease.batch_id, _warning(lease, missing))

@@ -1,4 +1,7 @@
-"""collect_finished: find tasks that are completed, were reopened, or whose annotations changed after the export."""
+"""collect_finished: find tasks that are completed, were reopened, or whose annotations changed after the export.
+
+Then jobs that wait for somebody are assigned: a completed job makes room for the next one.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,7 @@ from labelyard.ledger.situation import NOT_COLLECTED
 from labelyard.ledger.tables import Batch, Export
 from labelyard.log_records import log_about
 from labelyard.pipeline.assign_quality_jobs import finish_replacements
+from labelyard.pipeline.assign_waiting_jobs import assign_waiting_jobs
 from labelyard.pipeline.review_jobs import review_jobs
 
 _log = logging.getLogger(__name__)
@@ -90,6 +94,8 @@ def _collect(context: Context, to_check: Sequence[Batch], *, is_scheduled: bool)
         if (batch.cvat or "") not in found.unavailable:
             with log_about(dataset=batch.dataset, batch=batch.id):
                 _check_batch(found, batch)
+    assigned = assign_waiting_jobs(context, found.unavailable) if to_check or is_scheduled else ()
+    found.changed += [batch for batch in assigned if batch not in found.changed]
     return Collected(
         tuple(found.completed), tuple(found.reopened), tuple(found.changed), found.failed, tuple(found.needs_person),
         tuple(found.overtaken),

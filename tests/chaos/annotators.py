@@ -105,18 +105,24 @@ class Annotators:
         if stale_export:
             self._scenario.fault_counts["export while somebody draws"] += 1
         with suppress(LabelyardError):  # the server's faults hit annotators too: they try again
-            self._draw_and_complete(task_id, stale_export=stale_export)
+            if not self._draw_and_complete(task_id, stale_export=stale_export):
+                return False
             self._completed.add(task_id)
             if self._scenario.plan.review:
                 return self._review(task_id)
         return task_id in self._completed
 
-    def _draw_and_complete(self, task_id: int, *, stale_export: bool) -> None:
-        """Draw missing boxes and complete the jobs; with `stale_export`, draw the last box during another export."""
+    def _draw_and_complete(self, task_id: int, *, stale_export: bool) -> bool:
+        """Draw missing boxes and complete the jobs; with `stale_export`, draw the last box during another export.
+
+        Return whether that was all of them: nobody labels a job of a pool before somebody has it.
+        """
         cvat = self._scenario.cvat
         task = cvat.task(task_id)
         self._label_ground_truth(task)
         to_label = self._jobs_of_people(task)
+        if self._scenario.plan.pool:
+            to_label = [job for job in to_label if job.assignee is not None]
         for job in to_label:
             if job.status is JobStatus.VALIDATION:
                 continue
@@ -133,6 +139,7 @@ class Annotators:
             cvat.set_job_status(job.id, JobStatus.COMPLETED)
             if is_faulty:
                 self.completed_faulty[job.id] = job.start_frame
+        return len(to_label) == len(self._jobs_of_people(task))
 
     def _draw_or_repair_fault(self, task: Task, job: Job) -> bool:
         """Draw a shape without an area before the job is completed for the first time; delete it once it is back.

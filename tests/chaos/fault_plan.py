@@ -20,8 +20,9 @@ REPORTED_FAILPOINTS = _failpoints("collect_finished")
 END_FAILPOINTS = _failpoints("leftover_tasks")
 PROJECT_FAILPOINTS = _failpoints("create_project")
 RELEASE_FAILPOINTS = _failpoints("release_dataset")
-REASSIGN_FAILPOINTS = ("assign_quality_jobs.replaced",)
+REASSIGN_FAILPOINTS = ("assign_quality_jobs.replaced", "reassign_untouched.chosen")
 REVIEW_FAILPOINTS = _failpoints("review_jobs")
+WAITING_FAILPOINTS = _failpoints("assign_waiting_jobs")
 QUALITY_FAILPOINTS = tuple(
     name for name in _failpoints("assign_quality_jobs", "check_quality") if name not in REASSIGN_FAILPOINTS
 )
@@ -29,7 +30,7 @@ PREDICTION_FAILPOINTS = _failpoints("preannotate_task")
 _NOT_IN_RUNS = (
     *_failpoints("watcher", "close_batches"), *END_FAILPOINTS, *PROJECT_FAILPOINTS, *RELEASE_FAILPOINTS,
     *REASSIGN_FAILPOINTS,
-    *REVIEW_FAILPOINTS, *QUALITY_FAILPOINTS, *PREDICTION_FAILPOINTS,
+    *REVIEW_FAILPOINTS, *WAITING_FAILPOINTS, *QUALITY_FAILPOINTS, *PREDICTION_FAILPOINTS,
 )  # fmt: skip
 RUN_FAILPOINTS = tuple(name for name in FAILPOINTS if name not in _NOT_IN_RUNS)
 
@@ -161,6 +162,8 @@ class FaultPlan:
     """How long faults are injected at most; less if everything is done earlier."""
     project: bool = False
     """The tasks are in a project, with a CVAT that has projects."""
+    pool: bool = False
+    """Jobs are assigned from a pool, one at a time to each person."""
     review: bool = False
     """Each job is rejected once, repaired, and accepted by another person than its annotator."""
     organization: str = ""
@@ -190,6 +193,7 @@ class FaultPlan:
             f"cloud storage, read {'directly' if self.cloud == 'directly' else 'through the faulty store'}": self.cloud,
             "webhook": self.webhook,
             "review": self.review,
+            "pool": self.pool,
             "predictions": predictions is not None,
             "ground truth without honeypots": quality.truth and not quality.honeypots,
             "honeypots": quality.honeypots,

@@ -23,6 +23,7 @@ from tests.chaos.fault_plan import (
     REVIEW_FAILPOINTS,
     SHAPES,
     STORAGE,
+    WAITING_FAILPOINTS,
     FaultPlan,
     Quality,
     WorkerFault,
@@ -51,7 +52,8 @@ def _killed(
 def with_features(plan: FaultPlan) -> FaultPlan:
     """Return the plan with the features of its seed."""
     for add in (
-        with_project, with_review, with_organization, with_cloud_storage, with_predictions, with_quality, with_webhook,
+        with_project, with_review, with_pool, with_organization, with_cloud_storage, with_predictions, with_quality,
+        with_webhook,
     ):  # fmt: skip
         plan = add(plan)
     return plan
@@ -81,6 +83,15 @@ def with_review(plan: FaultPlan) -> FaultPlan:
         plan, review=True, cvat_faults=plan.cvat_faults + faults[: rng.choice((0, 0, 1, 2))],
         worker_faults=plan.worker_faults + killed,
     )  # fmt: skip
+
+
+def with_pool(plan: FaultPlan) -> FaultPlan:
+    """Return the plan with a pool of jobs and processes that end while they assign them, for one of four seeds."""
+    rng = random.Random(f"pool of {plan.seed}")
+    if rng.random() < 3 / 4:
+        return plan
+    killed = _killed(rng, "run", (*WAITING_FAILPOINTS, "assign_jobs.chosen", "assign_jobs.sent"), (0, 1, 1, 2))
+    return replace(plan, pool=True, worker_faults=plan.worker_faults + killed)
 
 
 def with_organization(plan: FaultPlan) -> FaultPlan:
@@ -119,14 +130,14 @@ def with_predictions(plan: FaultPlan) -> FaultPlan:
 def with_quality(plan: FaultPlan) -> FaultPlan:
     """Return the plan with ground truth, honeypots or replicas and faults of theirs, for one of three seeds.
 
-    There are no replicas where the plan has reviews or predictions: the dataset file refuses both together.
+    There are no replicas where the plan has reviews, a pool or predictions: the dataset file refuses both together.
     """
     rng = random.Random(f"quality of {plan.seed}")
     if rng.random() < 2 / 3:
         return plan
     truth = rng.choice((1, 1, 2))
     kinds = [Quality(truth), Quality(truth, honeypots=rng.choice((1, 2)))]
-    if not plan.review and plan.predictions is None:
+    if not plan.review and not plan.pool and plan.predictions is None:
         kinds += [Quality(replicas=2), Quality(truth, replicas=2)]
     quality = rng.choice(kinds)
     on = MERGE if quality.replicas else REPORT

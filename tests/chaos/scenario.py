@@ -78,6 +78,7 @@ def dataset_spec(plan: FaultPlan, bucket: str, annotators: Sequence[str], quiet:
     cloud = {"upload": "cloud", "inspect": plan.inspect} if plan.cloud else {}
     # People are told nothing in a fault run: they may complete a job again before they have seen that it is back.
     review = {"review": {"reviewers": list(annotators), "rounds": 20}} if plan.review else {}
+    pool = {"assignment": {"policy": "pool"}} if plan.pool else {}
     organization = {"cvat": {"organization": ORGANIZATION}} if plan.organization == "dataset" else {}
     predictions = {"preannotate": {"from": "coco", "timeout": plan.prediction_timeout}}
     return DatasetSpec.model_validate({
@@ -88,6 +89,7 @@ def dataset_spec(plan: FaultPlan, bucket: str, annotators: Sequence[str], quiet:
         "task": {"labels": ["car"], "segment_size": plan.segment_size, **project, **cloud},
         "export": {"prefix": f"{name}/out"},
         **review,
+        **pool,
         **organization,
         **({} if plan.predictions is None else predictions),
         **({} if plan.quality is None else {"quality": plan.quality.section(annotators[-1])}),

@@ -62,6 +62,7 @@ REACHED_BY: Mapping[str, Mapping[str, Any]] = {
     "create_project.sent": {"project": True},
     "create_project.duplicate_deleted": {"project": True, "duplicate_tasks": True},
     "create_task.duplicate_deleted": {"duplicate_tasks": True},
+    "assign_waiting_jobs.due": {"pool": True, "segment_size": 1, "max_objects": 3},
     "review_jobs.decided": {"review": True},
     "review_jobs.issue_written": {"review": True},
     "review_jobs.issue_resolved": {"review": True},
@@ -80,7 +81,7 @@ REACHED_BY: Mapping[str, Mapping[str, Any]] = {
 """The events that lead to a failpoint which an undisturbed batch does not pass."""
 
 OF_BATCHES = [name for name in failpoints.FAILPOINTS if name not in (*RELEASE_FAILPOINTS, *REASSIGN_FAILPOINTS)]
-"""Those of a release and of a reassignment are in tests/integration."""
+"""Those of a release and of reassignments are in tests/integration."""
 
 NEVER_WITH_CVAT_1 = {
     *PROJECT_FAILPOINTS,

@@ -9,6 +9,7 @@ import sys
 from labelyard.context import open_context
 from labelyard.operations.reassign import reassign
 from labelyard.pipeline.acquire_batch import acquire_batch
+from labelyard.pipeline.collect_finished import collect
 from tests.support.paths import ROOT
 from tests.support.workspace import FIRST, Workspace, ingest_steps
 
@@ -23,6 +24,11 @@ def reassign_in_own_process(
 ) -> int:
     """Give the work of a person to others with the settings of a workspace; return the exit status."""
     return _run(workspace, "reassign", person, *([to] if to else []), failpoint=failpoint)
+
+
+def collect_in_own_process(workspace: Workspace, failpoint: str | None = None) -> int:
+    """Look at the finished tasks with the settings of a workspace; return the exit status."""
+    return _run(workspace, "collect", failpoint=failpoint)
 
 
 def _run(workspace: Workspace, *arguments: str, failpoint: str | None) -> int:
@@ -51,6 +57,8 @@ if __name__ == "__main__":
     with open_context() as context:
         if sys.argv[1] == "reassign":
             reassign(context, *sys.argv[2:4])
+        elif sys.argv[1] == "collect":
+            collect(context)
         else:
             with acquire_batch(context, FIRST) as lease:
                 ingest_steps(lease)

@@ -26,7 +26,8 @@ from labelyard.ledger.declarative import Table
 from labelyard.ledger.engine import open_engine, parse_url
 from labelyard.ledger.migration import alembic_config
 from labelyard.ledger.overview import overview
-from labelyard.ledger.tables import Batch, CircuitBreaker, Dataset, DatasetVersion, History, Job, Object, Task
+from labelyard.ledger.server_tables import CircuitBreaker
+from labelyard.ledger.tables import Batch, Dataset, DatasetVersion, History, Job, Object, Task
 from tests.support import earlier_ledgers
 from tests.support.earlier_ledgers import STATES, batch_of, create_ledger, insert_rows, revisions, sample_batch
 from tests.support.ledger_samples import apply, dataset_spec
@@ -65,7 +66,7 @@ def check_rows(tx: Transaction, written: dict[str, int]) -> None:
     }
     renamed = {"circuit_breaker": written.get("breaker", 1), "category": 5}  # 0002 derives categories from documents
     of_alerts = ("problem", "alert", "alert_channel", "sign_of_life")
-    of_checks = ("review", "review_verdict", "quality_job", "quality_report", "preannotation")
+    of_checks = ("review", "review_verdict", "quality_job", "quality_report", "preannotation", "absence")
     later = dict.fromkeys(("release", "released_image", "outage", *of_alerts, *of_checks), 0)  # from 0012 on
     assert read == later | {name: number for name, number in written.items() if name != "breaker"} | renamed
 

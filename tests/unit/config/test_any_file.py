@@ -141,7 +141,15 @@ datasets = st.fixed_dictionaries(
             }
         ),
         "annotators": st.lists(words, min_size=1, max_size=4, unique=True),
-        "assignment": st.fixed_dictionaries({}, optional={"policy": st.sampled_from(sorted(ASSIGNMENT_POLICIES))}),
+        "assignment": st.fixed_dictionaries(
+            {},
+            optional={
+                "policy": st.sampled_from(sorted({*ASSIGNMENT_POLICIES} - {"by_skill"})),  # it needs skills
+                "limit": st.none() | st.integers(1, 9),
+                "hours": st.just(["mon-fri 09:00-17:00", "sat 22:00-06:00"]),
+                "holidays": st.just(["2026-12-25"]),
+            },
+        ),
         "export": st.just({"prefix": "out"}),
         "expect": st.none() | st.from_regex(r"every [1-9]{1,2}(min|h|d)", fullmatch=True),
     }

@@ -195,6 +195,29 @@ def test_sizes_are_written_as_people_do(written: str, size: int) -> None:
             "assignment: {policy: round_robbin}\nexport:",
             "8: assignment.policy: 'round_robbin' is unknown: write round_robin",
         ),
+        *(
+            ("export:", f"assignment: {section}\nexport:", f"8: assignment.{problem}")
+            for section, problem in (
+                ("{limit: 0}", "limit"),
+                ("{policy: by_skill}", "skills: are missing: by_skill needs at least one"),
+                ("{skills: {night: {keys: [a], people: {ada: 1}}}}", "skills: count with policy: by_skill only"),
+                ("{timezone: Europe/Berlin}", "timezone: counts for hours and holidays"),
+                ("{timezone: Europe/Berlim, holidays: ['2026-12-25']}", "timezone: 'Europe/Berlim' is no time zone"),
+                ("{reassign_after: soon}", "reassign_after: write a duration"),
+                ("{hours: ['mon-fri 9-17']}", "hours[0]: 'mon-fri 9-17' are no working hours"),
+                ("{holidays: ['2026-13-01']}", "holidays[0]: '2026-13-01' is no day"),
+                ("{people: {adda: {limit: 1}}}", "people.adda: 'adda' is unknown: write ada"),
+                ("{policy: by_skill, skills: {x: {people: {ada: 1}}}}", "skills.x.keys: no job needs this skill"),
+                (
+                    "{policy: by_skill, skills: {x: {keys: [a], people: {adda: 1}}}}",
+                    "skills.x.people.adda: 'adda' is",
+                ),
+                (
+                    "{policy: by_skill, skills: {x: {labels: [caar], people: {ada: 1}}}}",
+                    "skills.x.labels[0]: 'caar'",
+                ),
+            )
+        ),
         ("export:", "assignment: {policy: [a]}\nexport:", "8: assignment.policy: is a list: write one text"),
         ("export:", "batch: 5\nexport:", "8: batch: is a number: write its fields below it: max_objects"),
     ],

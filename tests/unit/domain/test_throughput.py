@@ -17,6 +17,7 @@ from labelyard.domain.throughput import (
     days_with_backlog,
     forecast,
     images_per_hour,
+    measured_times,
     midnights,
     monday,
 )
@@ -74,17 +75,17 @@ def done(images: int, assigned: timedelta | None, at: timedelta) -> DoneJob:
 
 def test_the_time_of_a_job_begins_with_its_assignment_or_the_end_of_the_job_before() -> None:
     jobs = [done(30, timedelta(), HOUR), done(60, timedelta(), 2 * HOUR), done(30, 3 * HOUR, 4 * HOUR)]
-    assert images_per_hour(jobs) == 40
+    assert images_per_hour(measured_times(jobs)) == 40
 
 
 def test_a_night_between_two_jobs_does_not_count_as_work() -> None:
     night = LONGEST_SPAN + HOUR
-    assert images_per_hour([done(30, timedelta(), HOUR), done(30, timedelta(), HOUR + night)]) == 30
+    assert images_per_hour(measured_times([done(30, timedelta(), HOUR), done(30, timedelta(), HOUR + night)])) == 30
 
 
 def test_without_a_job_of_known_time_there_is_no_rate() -> None:
-    assert images_per_hour([]) is None
-    assert images_per_hour([done(30, None, HOUR)]) is None
+    assert images_per_hour(measured_times([])) is None
+    assert images_per_hour(measured_times([done(30, None, HOUR)])) is None
 
 
 # --- days in a time zone ---
