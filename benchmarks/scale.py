@@ -15,7 +15,7 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,16 +86,16 @@ class Meter:
     def _now(self) -> Measured:
         cpu: Counter[str] = Counter()
         for process in psutil.Process().children(recursive=True):
-            command = " ".join(process.cmdline()) + " "
-            for name, part in _PROCESSES.items():
-                if part in command:
-                    used = process.cpu_times()
-                    cpu[name] += used.user + used.system
-                    break
+            with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+                command = " ".join(process.cmdline()) + " "
+                name = next((name for name, part in _PROCESSES.items() if part in command), "")
+                used = process.cpu_times()
+                cpu[name] += used.user + used.system
+        del cpu[""]
         found = _REQUEST.findall(self._log.read_text(errors="replace"))
         requests = Counter(f"{method} {_ID.sub('ID', path)}" for method, path, _ in found)
         with closing(sqlite3.connect(f"file:{self._database}?mode=ro", uri=True)) as database:
-            rows = Counter({name: _scalar(database, f"SELECT count(*) FROM {name}") for name in _TABLES})  # noqa: S608
+            rows = Counter({name: _scalar(database, f"SELECT count(*) FROM {name}") for name in _TABLES})
             rows["bytes"] = _scalar(database, "PRAGMA page_count") * _scalar(database, "PRAGMA page_size")
             for event, count in database.execute("SELECT event, count(*) FROM events GROUP BY event"):
                 rows[f"event {event}"] = count

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,8 +39,7 @@ def read(ledger: Ledger) -> None:
 
 
 def connections(file: Path) -> int:
-    opened = [Path("/proc/self/fd", name) for name in os.listdir("/proc/self/fd")]
-    return sum(link.is_symlink() and os.path.realpath(link) == str(file) for link in opened)
+    return sum(link.is_symlink() and link.resolve() == file for link in Path("/proc/self/fd").iterdir())
 
 
 def test_the_sql_of_a_statement_is_made_once_however_often_the_ledger_is_opened(
