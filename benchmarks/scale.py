@@ -194,7 +194,10 @@ def _wait_idle(supervisor: Supervisor, seconds: float, progress: Progress) -> No
 
 
 def _plain(runs: int, idle: float, progress: Progress) -> dict[str, Any]:
-    """Measure runs of a flow that does nothing. A batch has two runs: of ingest and of export."""
+    """Measure runs of a flow that does nothing. A batch has two runs: of ingest and of export.
+
+    The variables of `_LOGGED` are still set.
+    """
     with run_prefect(FLOW, PROJECT) as prefect:
         prefect.supervisor.start(prefect_worker(prefect.settings, prefect.environment))
         deployment = prefect.api.get("/deployments/name/small/small").raise_for_status().json()["id"]
