@@ -75,7 +75,7 @@ def skip_pending_of_tasks() -> None:
 
     Prefect reports that each is Pending some milliseconds before. The server would store and handle an event for each.
     """
-    task_engine.emit_task_run_state_change_event = _emit_unless_first
+    task_engine.emit_task_run_state_change_event = _emit_unless_first  # type: ignore[attr-defined]
 
 
 def _emit_unless_first(
