@@ -33,13 +33,13 @@ from labelyard.settings import Settings, UpSettings
 from labelyard.supervisor import Process, Supervisor
 from labelyard.supervisor.stack import free_ports, prefect_environment, prefect_server, prefect_worker
 
-_PROJECT = """
+PROJECT = """
 pull:
   - prefect.deployments.steps.set_working_directory: {directory: FOLDER}
 deployments:
   - {name: small, entrypoint: "flows.py:small", work_pool: {name: labelyard}}
 """
-_FLOW = """
+FLOW = """
 from prefect import flow
 
 @flow(persist_result=False)
@@ -63,7 +63,7 @@ def main(*, runs: int, postgres: str | None, to: Path | None) -> None:
     databases = {"sqlite": None} | ({"postgresql": postgres} if postgres else {})
     with Progress(console=console, transient=True) as progress:
         for database, url in databases.items():
-            with run_prefect(_FLOW, _PROJECT, postgres=url) as prefect:
+            with run_prefect(FLOW, PROJECT, postgres=url) as prefect:
                 for kind in _KINDS:
                     count = runs if kind == "labelyard" else max(runs // _PROCESS_WORKER_SHARE, 10)
                     rates[f"{kind} on {database}"] = round(_rate(prefect, kind, count, progress), 1)

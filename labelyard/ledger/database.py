@@ -14,7 +14,15 @@ from sqlalchemy.orm import Session
 
 from labelyard.errors import LedgerBehind
 from labelyard.ledger.declarative import Table
-from labelyard.ledger.engine import display_name, open_engine, parse_url, read_only, sqlite_file, translated_errors
+from labelyard.ledger.engine import (
+    display_name,
+    parse_url,
+    read_only,
+    release_engine,
+    share_engine,
+    sqlite_file,
+    translated_errors,
+)
 from labelyard.ledger.migration import check_not_ahead, check_revision
 from labelyard.ledger.tables import LedgerIdentity
 from labelyard.settings import is_installation, where_to_run
@@ -61,9 +69,13 @@ class Ledger:
         self._clock = clock
         if (file := sqlite_file(self.url)) is not None and not file.exists():
             raise no_ledger(file)
-        self._engine = open_engine(self.url)
-        with translated_errors(self.url), read_only(self._engine).connect() as connection:
-            check_revision(connection, self.url)
+        self._engine, self._is_open = share_engine(self.url), True
+        try:
+            with translated_errors(self.url), read_only(self._engine).connect() as connection:
+                check_revision(connection, self.url)
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def name(self) -> str:
@@ -89,8 +101,10 @@ class Ledger:
         return Transaction(engine, expire_on_commit=False, clock=self._clock)
 
     def close(self) -> None:
-        """Close all connections."""
-        self._engine.dispose()
+        """Close all connections, unless another ledger of this process has the same address. May be called twice."""
+        if self._is_open:
+            self._is_open = False
+            release_engine(self._engine)
 
 
 def no_ledger(file: Path) -> LedgerBehind:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
@@ -17,6 +20,10 @@ LOCK_SECONDS = 30.0
 IDLE_SECONDS = 60.0
 """After so many seconds without a statement PostgreSQL ends a transaction: of a process that is stopped, or cut off."""
 _READ_ONLY = "labelyard_read_only"
+_KEPT_ENGINES = 2
+_users: WeakKeyDictionary[Engine, int] = WeakKeyDictionary()
+"""How many ledgers have an engine of `share_engine` open."""
+_lock = Lock()
 
 
 def parse_url(url: str) -> URL:
@@ -61,6 +68,31 @@ def open_engine(url: URL) -> Engine:
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def share_engine(url: URL) -> Engine:
+    """Return an engine for a ledger that this process may have used before; give it back with `release_engine`.
+
+    An engine keeps the SQL of its statements, and each flow run opens the ledger anew: without the engine of the run
+    before, a run of a small batch would spend a third of its time on SQL text.
+    """
+    with _lock:
+        engine = _kept_engine(url)
+        _users[engine] = _users.get(engine, 0) + 1
+    return engine
+
+
+def release_engine(engine: Engine) -> None:
+    """Close the connections of an engine, unless another ledger of this process uses them too."""
+    with _lock:
+        _users[engine] -= 1
+        if not _users[engine]:
+            engine.dispose()
+
+
+@lru_cache(maxsize=_KEPT_ENGINES)
+def _kept_engine(url: URL) -> Engine:
+    return open_engine(url)
 
 
 def read_only(engine: Engine) -> Engine:

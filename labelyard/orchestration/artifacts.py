@@ -36,7 +36,8 @@ def publish_failure(batch: str | None, error: str, next_step: str) -> None:
 class UploadProgress:
     """The progress artifact of an upload, a callback of the bytes sent and the total; used in a `with` block.
 
-    A thread updates the artifact at most twice a second, so that a slow Prefect server does not delay the upload.
+    A thread updates the artifact at most twice a second, so that a slow Prefect server does not delay the upload. An
+    upload that takes less than half a second has none: it is over before anybody looks.
     """
 
     def __init__(self, batch: str) -> None:
@@ -63,7 +64,8 @@ class UploadProgress:
         with best_effort(f"publishing the upload progress of {self._batch}"):  # no second try after a failure
             while not self._done.wait(_SECONDS_BETWEEN_UPDATES):
                 self._publish(*self._reached)
-            self._publish(*self._reached)
+            if self._artifact is not None:
+                self._publish(*self._reached)
 
     def _publish(self, sent: int, total: int) -> None:
         if (sent, total) == self._published:

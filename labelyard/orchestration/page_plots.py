@@ -6,10 +6,11 @@ import base64
 import importlib.util
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from functools import lru_cache
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from labelyard.domain.throughput import Day
-from labelyard.operations.figures import Figures, PersonFigures
+from labelyard.operations.figures import Figures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,6 +19,8 @@ _WIDTH, _HEIGHT = 7.2, 2.5
 """Inches, of 100 pixels each: Prefect's UI shows 730 pixels on a laptop."""
 _ARRIVED, _DONE, _BACKLOG, _INK = "#5b8def", "#2f9e6e", "#e08a1e", "#333333"
 _MOST_PEOPLE, _LEAST_DAYS = 8, 7
+_KEPT_PLOTS = 8
+"""Drawing takes a third of a second of CPU, and the pages of the installation and of its only dataset have one plot."""
 _LONGEST_NAME = 14
 
 
@@ -30,16 +33,30 @@ def plot_url(seen: Figures) -> str:
     """Return the plot as the data URL of a PNG; "" where there is nothing to show, or matplotlib is missing."""
     if not is_available() or not any(day.arrived or day.finished or day.backlog for day in seen.days):
         return ""
+    at_work = [one for one in seen.people if one.open_images or one.images_week][:_MOST_PEOPLE]
+    people = tuple(_Bar(one.name or "nobody", one.images_week, one.open_images) for one in at_work)
+    return _drawn(tuple(_without_empty_start(seen.days)), people, str(seen.zone))
+
+
+class _Bar(NamedTuple):
+    """The images of a person: done this week, and open."""
+
+    name: str
+    done: int
+    open: int
+
+
+@lru_cache(maxsize=_KEPT_PLOTS)
+def _drawn(days: Sequence[Day], people: Sequence[_Bar], zone: str) -> str:
     from matplotlib.figure import Figure  # noqa: PLC0415 - an extra, and slow to import
 
     figure = Figure(figsize=(_WIDTH, _HEIGHT), dpi=100, layout="constrained", facecolor="white")
-    at_work = [one for one in seen.people if one.open_images or one.images_week][:_MOST_PEOPLE]
-    if at_work:
-        days, people = figure.subplots(1, 2, width_ratios=(3, 1.4))
-        _draw_people(people, at_work)
+    if people:
+        left, right = figure.subplots(1, 2, width_ratios=(3, 1.4))
+        _draw_people(right, people)
     else:
-        days = figure.subplots()
-    _draw_days(days, _without_empty_start(seen.days), str(seen.zone))
+        left = figure.subplots()
+    _draw_days(left, days, zone)
     image = io.BytesIO()
     figure.savefig(image, format="png", metadata={"Software": None})
     return f"data:image/png;base64,{base64.b64encode(image.getvalue()).decode()}"
@@ -65,13 +82,12 @@ def _draw_days(axes: Axes, days: Sequence[Day], zone: str) -> None:
     axes.set_ylim(bottom=0)
 
 
-def _draw_people(axes: Axes, people: Sequence[PersonFigures]) -> None:
+def _draw_people(axes: Axes, people: Sequence[_Bar]) -> None:
     rows = range(len(people))
-    axes.barh(rows, [one.images_week for one in people], color=_DONE, label="done this week")
-    left = [one.images_week for one in people]
-    axes.barh(rows, [one.open_images for one in people], left=left, color=_BACKLOG, label="open")
-    names = [one.name or "nobody" for one in people]
-    axes.set_yticks(rows, [_short(name) for name in names])
+    axes.barh(rows, [one.done for one in people], color=_DONE, label="done this week")
+    left = [one.done for one in people]
+    axes.barh(rows, [one.open for one in people], left=left, color=_BACKLOG, label="open")
+    axes.set_yticks(rows, [_short(one.name) for one in people])
     axes.invert_yaxis()
     axes.set_title("images by person", fontsize=9, loc="left", color=_INK)
     _tidy(axes, "x")

@@ -158,7 +158,8 @@ def _update_batches(context: Context, store: PageStore, names: Sequence[str]) ->
     with context.ledger.read_only() as tx:
         rows = [batches.get(tx, name) for name in names]
         of_them = {row.id: row.dataset for row in rows}
-    pages = store.find([OPERATIONS, *map(dataset_key, set(of_them.values())), *map(batch_key, names)])
+    of_batches = [key(name) for name in names for key in (batch_key, failure_key)]
+    pages = store.find([OPERATIONS, *map(dataset_key, set(of_them.values())), *of_batches])
     for name in names:
         runs = store.runs(f"ingest {name}", f"export {name}")
         with context.ledger.read_only() as tx:
@@ -167,7 +168,7 @@ def _update_batches(context: Context, store: PageStore, names: Sequence[str]) ->
         digest = _digest(markdown)
         if known is None or known.values.get("digest") != digest:
             store.write(batch_key(name), markdown, description, {"digest": digest}, known)
-        if healed:
+        if healed and failure_key(name) in pages:
             for page in store.versions(failure_key(name)):
                 if page.key == failure_key(name):
                     store.delete(page)

@@ -51,12 +51,13 @@ def create_task(lease: BatchLease) -> Created:
         end_without_task(lease)
     failpoint("create_task.planned")
     spec = _task_spec(lease, row.name, create_project(lease))
-    found = _keep_one_task(lease, spec, files)
+    me = lease.cvat.whoami().id
+    found = _keep_one_task(lease, spec, files, me)
     if found is not None:
         return _record_task(lease, row, found, "adopted")
     _create_or_search_after_lost_response(lease, spec)
     try:
-        created = _keep_one_task(lease, spec, files)
+        created = _keep_one_task(lease, spec, files, me)
         if created is None:
             raise CvatDisagrees(f"the task {spec.name!r} was created and is not listed", where=lease.cvat.url)
         return _record_task(lease, row, created, "created")
@@ -109,9 +110,11 @@ def _create_or_search_after_lost_response(lease: BatchLease, spec: TaskSpec) -> 
     failpoint("create_task.sent")
 
 
-def _keep_one_task(lease: BatchLease, spec: TaskSpec, files: int) -> Task | None:
-    """Return our task of this name, if there is one, and delete empty duplicates. Raises CvatDisagrees for others."""
-    me = lease.cvat.whoami().id
+def _keep_one_task(lease: BatchLease, spec: TaskSpec, files: int, me: int) -> Task | None:
+    """Return our task of this name, if there is one, and delete empty duplicates. Raises CvatDisagrees for others.
+
+    `me` is the id of labelyard's account.
+    """
     found = lease.cvat.find_tasks(spec.name)
     fitting = [
         task

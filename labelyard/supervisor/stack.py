@@ -84,6 +84,9 @@ def server_settings(up: UpSettings) -> dict[str, str]:
         "PREFECT_SERVER_SERVICES_DB_VACUUM_EVENT_RETENTION_OVERRIDES": json.dumps(
             dict.fromkeys(_ROUTINE_EVENTS, routine)
         ),
+        # By default each state of each Prefect task is a transaction of its own: fifteen for a batch.
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "50",
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
     }
 
 

@@ -67,18 +67,13 @@ def sent(workspace: PrefectWorkspace, server: PrefectServer) -> int:
         return publish_events(context, PrefectEvents(settings))
 
 
-def with_heartbeat(server: PrefectServer, batch: str) -> str:
-    """Wait until the server has stored a heartbeat of the batch's run, and return the run's id."""
-    signs = {"filter": {"event": {"name": ["prefect.flow-run.heartbeat"]}}}
+def running(server: PrefectServer, batch: str) -> str:
+    """Wait until the server has stored that the batch's run is Running, and return the run's id."""
 
     def read() -> str | None:
-        alive = {
-            event["resource"]["prefect.resource.id"] for event in server.call("POST", "/events/filter", signs)["events"]
-        }
-        ids = [str(run["id"]) for run in server.runs(batch, "ingest")]
-        return next((one for one in ids if f"prefect.flow-run.{one}" in alive), None)
+        return next((str(run["id"]) for run in server.runs(batch, "ingest") if run["state_name"] == "Running"), None)
 
-    return eventually(read, f"a heartbeat of a run of {batch}", RUN_SECONDS)
+    return eventually(read, f"a run of {batch} to be Running", RUN_SECONDS)
 
 
 @contextmanager
@@ -131,7 +126,7 @@ def test_after_worker_and_server_are_killed_the_run_crashes_its_slot_is_free_and
         hangs = {**quick, "LABELYARD_CVAT__DEFAULT__URL": tarpit}
         with at_work(server, tmp_path / "first", **hangs) as worker:
             assert sent(workspace, server) == 1
-            dead = with_heartbeat(server, batch)
+            dead = running(server, batch)
             kill(worker)
         kill(process)
     with serving(home, port) as (server, _):

@@ -65,12 +65,9 @@ def test_the_log_of_the_run_has_the_lines_of_the_library(deployed: PrefectServer
     assert any(line.startswith("labelyard.pipeline.create_task: ") for line in lines), lines
 
 
-def test_the_run_shows_its_progress_and_links_to_the_page_of_objects_task_and_jobs(
-    deployed: PrefectServer, ingested: Any
-) -> None:
+def test_the_run_links_to_the_page_of_objects_task_and_jobs(deployed: PrefectServer, ingested: Any) -> None:
     artifacts = deployed.artifacts(ingested)
     batch = ingested["parameters"]["batch"]
-    assert float(artifacts[f"upload-{batch}"]["data"]) == 100.0
     links = artifacts[None]["data"]
     assert f"/artifacts/key/batch-{batch}>" in links, "the page did not exist yet"
     assert "[operations](<" in links

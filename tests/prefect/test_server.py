@@ -10,11 +10,13 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import httpx
 import pytest
-from prefect.settings import Settings
-from sqlalchemy import text
+from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL, Settings, temporary_settings
+from sqlalchemy import func, select, text
+from sqlalchemy.event import listen
 
 from tests.support.prefect_server import PrefectServer
 
@@ -138,6 +140,63 @@ def test_a_session_that_reads_inside_a_transaction_does_not_wait_for_it(
     lock_before_reading()
     with temporary_database_config(AioSqliteConfiguration(f"sqlite+aiosqlite:///{tmp_path / 'some.db'}")):
         assert asyncio.run(_read_inside(provide_database_interface())) == [0, 0]
+
+
+async def _write_twice(statements: list[str]) -> list[int]:
+    """Store two events, then one of them again with a third; return the counts of events and of their resources."""
+    from prefect.server.database import provide_database_interface
+    from prefect.server.events.schemas.events import Event
+    from prefect.server.events.storage import database as storage
+    from prefect.types import DateTime
+
+    db = provide_database_interface()
+    await db.create_db()
+    engine = await db.engine()
+    listen(engine.sync_engine, "before_cursor_execute", lambda _c, _k, sql, *_: statements.append(sql))
+    related = [{"prefect.resource.id": f"of.{number}", "prefect.resource.role": "of"} for number in range(3)]
+    events = [
+        Event(
+            occurred=DateTime.now("UTC"), event="tested", resource={"prefect.resource.id": "a.test"}, related=related,
+            id=uuid4(),
+        ).receive()
+        for _ in range(3)
+    ]  # fmt: skip
+    async with db.session_context(begin_transaction=True) as session:
+        await storage.write_events(session=session, events=events[:2])
+        await storage.write_events(session=session, events=events[1:])
+        return [
+            await session.scalar(select(func.count()).select_from(one)) or 0 for one in (db.Event, db.EventResource)
+        ]
+
+
+def _written(file: Path) -> tuple[list[int], set[str]]:
+    from prefect.server.database.configurations import AioSqliteConfiguration
+    from prefect.server.database.dependencies import temporary_database_config
+
+    statements: list[str] = []
+    url = f"sqlite+aiosqlite:///{file}"
+    with (
+        temporary_settings({PREFECT_API_DATABASE_CONNECTION_URL: url}),
+        temporary_database_config(AioSqliteConfiguration(url)),
+    ):
+        counts = asyncio.run(_write_twice(statements))
+    return counts, {sql for sql in statements if sql.startswith("INSERT INTO event")}
+
+
+def test_events_are_stored_once_each_with_the_same_sql_however_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from prefect.server.events.storage import database as storage
+
+    from labelyard.orchestration.fast_worker.server import insert_events_by_row
+
+    counts, statements = _written(tmp_path / "without.db")
+    assert len(statements) > 2, "Prefect itself stores rows with the same SQL now"
+    monkeypatch.setattr(storage, "_write_sqlite_events", storage._write_sqlite_events)  # restored at the end
+    insert_events_by_row()
+    same, fewer = _written(tmp_path / "with.db")
+    assert same == counts == [3, 12]
+    assert len(fewer) == 2
 
 
 @pytest.mark.prefect

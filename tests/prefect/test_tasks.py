@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.ingest_batch import ingest_batch
 from labelyard.context import open_context
+from labelyard.orchestration.artifacts import UploadProgress
 from labelyard.pipeline.acquire_batch import acquire_batch
 from tasks.create_task import create_task
 from tests.support.model_server import serve_model
@@ -53,6 +55,25 @@ def test_a_flow_that_submits_a_task_gets_a_serialisable_result_and_the_run_has_t
 
     (run,) = eventually(runs, "the run of the task", 30)
     assert set(run["task_inputs"]) == {"batch", "holder"}
+
+
+@flow(name="uploads", persist_result=False)
+def uploads(seconds: float) -> None:
+    with UploadProgress(f"of-{seconds}") as progress:
+        progress(50, 200)
+        time.sleep(seconds)
+        progress(200, 200)
+
+
+def test_only_an_upload_that_takes_long_enough_to_be_looked_at_has_a_progress_bar(
+    prefect_server: PrefectServer,
+) -> None:
+    with temporary_settings({PREFECT_API_URL: prefect_server.api_url}):
+        uploads(0.0)
+        uploads(0.8)
+    found = prefect_server.call("POST", "/artifacts/filter", {"artifacts": {"type": {"any_": ["progress"]}}})
+    of_these = {one["key"]: float(one["data"]) for one in found if one["key"].startswith("upload-of-")}
+    assert of_these == {"upload-of-0-8": 100.0}
 
 
 @pytest.mark.slow

@@ -42,6 +42,7 @@ from labelyard.orchestration.fast_worker.engine import (
     given_back,
     run_in_this_thread,
     shared_client,
+    skip_pending_of_tasks,
     until_server_answers,
 )
 from labelyard.orchestration.fast_worker.killed_workers import process_id, runs_of_killed_workers
@@ -121,6 +122,7 @@ class LabelyardWorker(TakesTurns, ToleratesApiFailures, _Worker):
         self._exit_stack.enter_context(serving_probes(self, self._threads.__len__))
         await until_server_answers(self.note_attempt)
         self._exit_stack.enter_context(shared_client())
+        skip_pending_of_tasks()
         await super().setup()
         assert self._runs_task_group is not None
         await self._mark_runs_of_killed_workers_crashed()

@@ -26,6 +26,15 @@ def test_prefect_reads_the_settings_and_keeps_routine_events_for_hours_and_runs_
     assert {"prefect.flow-run.Scheduled", "prefect.flow-run.Nothing new"} < set(kept)
 
 
+def test_the_states_of_prefect_tasks_are_recorded_many_at_once_and_within_a_second(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in server_settings(UpSettings()).items():
+        monkeypatch.setenv(name, value)
+    recorder = PrefectSettings().server.services.task_run_recorder
+    assert (recorder.batch_size, recorder.flush_interval) == (50, 1)
+
+
 def test_events_that_a_person_looks_for_are_kept_longer() -> None:
     overrides = "PREFECT_SERVER_SERVICES_DB_VACUUM_EVENT_RETENTION_OVERRIDES"
     short = json.loads(server_settings(UpSettings())[overrides])
