@@ -66,11 +66,11 @@ def test_the_doctor_names_who_is_missing_was_killed_is_old_or_has_another_time(s
     show(settings, "b:1", version="0.0.9", clock_seconds=-60.0)
     show(settings, "c:1")
 
-    def silence(tx: object) -> None:
+    def miss(tx: object) -> None:
         row = tx.get_one(RunningProcess, "c:1")  # type: ignore[attr-defined]
         row.seen_at -= timedelta(minutes=5)
 
-    change(settings, silence)
+    change(settings, miss)
     found = checked(settings)
     assert found["watchers"].status is Status.FAIL
     assert "labelyard watch" in found["watchers"].next_step
