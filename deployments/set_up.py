@@ -23,11 +23,12 @@ from labelyard.settings import load_settings
 def set_up() -> None:
     """Create or update the work pool, its queues and the types of blocks; delete automations without a deployment."""
     settings = load_settings().deploy
+    batches, exports = settings.at_once()  # `labelyard deploy` has set both, for the workers that run
     with get_client(sync_client=True) as client:
         create_pool(client, settings.pool)
         create_queue(client, settings.pool, "default", settings.runs_at_once)
-        create_queue(client, settings.pool, "ingest", settings.batches_at_once)
-        create_queue(client, settings.pool, "export", settings.exports_at_once)
+        create_queue(client, settings.pool, "ingest", batches)
+        create_queue(client, settings.pool, "export", exports)
         create_queue(client, settings.pool, "housekeeping", None)
         delete_outdated_automations(client)
     register_block_types()

@@ -61,6 +61,10 @@ class MetricsSettings(BaseModel):
     """The port of a fast worker, such as 9480; a second one on the same host needs another."""
 
 
+_AT_ONCE_EACH = 4
+"""How many batches a worker ingests or exports at once as long as CVAT keeps up."""
+
+
 class DeploySettings(BaseModel):
     """Values that `labelyard deploy` writes into the deployments of prefect.yaml."""
 
@@ -74,12 +78,12 @@ class DeploySettings(BaseModel):
     """Interval of listing the sources for objects without a notification, in seconds."""
     housekeeping_seconds: float = Field(default=60, ge=1)
     """Interval of housekeeping (orphaned runs, open circuit breakers, no-op runs), in seconds."""
-    batches_at_once: int = Field(default=4, ge=1)
+    batches_at_once: int | None = Field(default=None, ge=1)
     """How many batches are ingested at the same time, on all workers together: the limit of the work queue `ingest`.
 
-    About four for each worker, as long as CVAT keeps up; deploy again after a change.
+    Unless it is set, four for each worker that runs at `labelyard deploy`, at least four; deploy again after a change.
     """
-    exports_at_once: int = Field(default=4, ge=1)
+    exports_at_once: int | None = Field(default=None, ge=1)
     """The same for exports and the work queue `export`."""
     runs_at_once: int = Field(default=16, ge=1)
     """The same for all other runs and the work queue `default`; housekeeping has no limit."""
@@ -88,6 +92,11 @@ class DeploySettings(BaseModel):
 
     Write at least twice PREFECT_FLOWS_HEARTBEAT_FREQUENCY, whose default is 180; three times is better.
     """
+
+    def at_once(self, workers: int = 0) -> tuple[int, int]:
+        """Return how many batches are ingested and exported at the same time, for a site with so many workers."""
+        derived = _AT_ONCE_EACH * max(1, workers)
+        return self.batches_at_once or derived, self.exports_at_once or derived
 
 
 class UpSettings(BaseModel):

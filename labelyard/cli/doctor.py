@@ -17,6 +17,7 @@ from labelyard.escaping import printable
 from labelyard.operations.doctor.check import CheckResult, Status, unknown
 from labelyard.operations.doctor.checks import CHECKS
 from labelyard.operations.doctor.runner import run_checks
+from labelyard.orchestration.cluster_checks import cluster_checks
 from labelyard.orchestration.doctor_checks import PREFECT_CHECKS, failed_block
 from labelyard.settings import load_settings
 from labelyard.supervisor.stack import is_starting
@@ -42,21 +43,29 @@ class Diagnosis:
 
 @click.command()
 @json_option(Diagnosis, "Print the results as JSON.")
-def doctor(as_json: bool) -> None:  # noqa: FBT001 - click passes flags so
+@click.option("--cluster", is_flag=True, help="Also that servers, services, watchers and workers of all hosts fit.")
+@click.option("--server", "servers", multiple=True, help="With --cluster: a server's API, beside the balancer. Repeat.")
+def doctor(*, as_json: bool, cluster: bool, servers: tuple[str, ...]) -> None:
     """Check that ledger, buckets, queue, CVAT, Prefect and disk can be reached and are set up right.
 
-    Changes nothing. Each problem is shown with the next command; the exit status is 1 if there is any.
+    Changes nothing. Each problem is shown with the next command; the exit status is 1 if there is any. With --cluster
+    also that the processes of all hosts fit together (docs/many-machines.md).
     """
+    if servers and not cluster:
+        raise click.UsageError("--server needs --cluster")
     stamina.set_active(False)  # a person waits for the answer
     click.get_current_context().call_on_close(lambda: stamina.set_active(True))
     settings, unread = complete_each(load_settings())
+    table = {**CHECKS, **PREFECT_CHECKS}
+    if cluster:  # instead of the watcher of this host: all of them
+        table = {**{name: subject for name, subject in table.items() if name != "watcher"}, **cluster_checks(servers)}
     if is_starting():  # its server, deployments, worker and watcher would be reported as missing
         others = {name: subject for name, subject in CHECKS.items() if name != "watcher"}
         starting = unknown("Prefect", "labelyard up is starting it", "wait, then: labelyard doctor")
         unread = [error for error in unread if not isinstance(error, PrefectUnreachable)]
         results = [*map(failed_block, unread), *run_checks(settings, others), starting]
     else:
-        results = [*map(failed_block, unread), *run_checks(settings, {**CHECKS, **PREFECT_CHECKS})]
+        results = [*map(failed_block, unread), *run_checks(settings, table)]
     fine = not any(result.status.is_problem for result in results)
     if as_json:
         print_json(Diagnosis(fine, results))

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 import click
 
+from labelyard.cli.json_output import json_option, print_json
 from labelyard.cli.table import print_table
 from labelyard.escaping import printable
 from labelyard.ledger import Ledger
@@ -30,7 +31,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 @click.option("--dataset", help="Only the work in this dataset.")
 @click.option("--since", type=_TIME, help="Since when, in LABELYARD_TIMEZONE; by default the last two weeks.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print them as CSV.")
-@click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
+@json_option(People, "Print them as JSON.")
 @click.pass_context
 def people(ctx: click.Context, dataset: str | None, since: datetime | None, as_csv: bool, as_json: bool) -> None:  # noqa: FBT001 - click passes flags so
     """Show the work of each person in each dataset: open, done, how fast, and what reviews said about it.
@@ -44,7 +45,7 @@ def people(ctx: click.Context, dataset: str | None, since: datetime | None, as_c
     with closing(Ledger(settings.ledger)) as ledger:
         found = read_people(ledger, dataset, begin)
     if as_json:
-        click.echo(json.dumps(asdict(found), default=lambda at: at.isoformat(), indent=1))
+        print_json(found)
     elif as_csv:
         _write_csv(found)
     elif found.people:
@@ -90,7 +91,7 @@ def _no_formula(text: str) -> str:
 @click.option(
     "--until", type=_TIME, help="The day on which PERSON is back, or a time, in LABELYARD_TIMEZONE; else until `back`."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print what is recorded as JSON.")
+@json_option(absences.Away, "Print what is recorded as JSON.")
 def away(person: str, until: datetime | None, as_json: bool) -> None:  # noqa: FBT001 - click passes flags so
     """Give PERSON no jobs until a time, or until `labelyard people back PERSON`; what they have stays with them."""
     settings = load_settings()
@@ -98,7 +99,7 @@ def away(person: str, until: datetime | None, as_json: bool) -> None:  # noqa: F
     with closing(Ledger(settings.ledger)) as ledger:
         found = absences.away(ledger, person, at)
     if as_json:
-        click.echo(json.dumps(asdict(found), default=lambda at: at.isoformat()))
+        print_json(found)
         return
     when = f"until {at.astimezone(settings.zone):%Y-%m-%d %H:%M %Z}" if at else f"until: labelyard people back {person}"
     click.echo(printable(f"{person} gets no jobs {when}"))
@@ -108,12 +109,12 @@ def away(person: str, until: datetime | None, as_json: bool) -> None:  # noqa: F
 
 @people.command()
 @click.argument("person")
-@click.option("--json", "as_json", is_flag=True, help="Print what is recorded as JSON.")
+@json_option(absences.Back, "Print what is recorded as JSON.")
 def back(person: str, as_json: bool) -> None:  # noqa: FBT001 - click passes flags so
     """Give PERSON jobs again, from the next look at CVAT on."""
     with closing(Ledger(load_settings().ledger)) as ledger:
-        was_away = absences.back(ledger, person)
+        found = absences.back(ledger, person)
     if as_json:
-        click.echo(json.dumps({"person": person, "was_away": was_away}))
+        print_json(found)
     else:
-        click.echo(printable(f"{person} {'gets jobs again' if was_away else 'was not away'}"))
+        click.echo(printable(f"{person} {'gets jobs again' if found.was_away else 'was not away'}"))

@@ -18,9 +18,11 @@ import click
 from labelyard.blocks import complete
 from labelyard.context import open_context
 from labelyard.errors import PrefectUnreachable
+from labelyard.ledger.processes import WATCHER
 from labelyard.log_records import write_log
 from labelyard.operations.metrics_server import serving_watcher
 from labelyard.operations.send_alerts import send_if_silent
+from labelyard.operations.signs_of_life import showing_life
 from labelyard.orchestration.alert_channels import send
 from labelyard.orchestration.events_over_rest import PrefectEvents
 from labelyard.pipeline.collect_reported import collect_reported_tasks
@@ -79,6 +81,7 @@ def run_watcher(settings: Settings) -> None:
             reported.running(),
             serve(webhook, options.host, options.port) as address,
             serving_watcher(settings, watcher) as metrics,
+            showing_life(settings, WATCHER),
         ):
             _stop_on_signals(watcher)
             threading.Thread(target=_watch_housekeeping, args=(settings,), name="alerts", daemon=True).start()

@@ -21,6 +21,7 @@ from labelyard.ledger.alert_tables import Alert  # noqa: F401 - so that the meta
 from labelyard.ledger.engine import display_name, open_engine, parse_url, sqlite_file, translated_errors
 from labelyard.ledger.people_tables import Absence  # noqa: F401 - the same
 from labelyard.ledger.preannotation_tables import Preannotation  # noqa: F401 - the same
+from labelyard.ledger.process_tables import RunningProcess  # noqa: F401 - the same
 from labelyard.ledger.quality_tables import QualityJob  # noqa: F401 - the same
 from labelyard.ledger.release_tables import Release  # noqa: F401 - the same
 from labelyard.ledger.review_tables import Review  # noqa: F401 - the same

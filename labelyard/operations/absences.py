@@ -22,6 +22,14 @@ class Away:
     open_jobs: int
 
 
+@dataclass(frozen=True)
+class Back:
+    """Somebody who gets jobs again, and whether they were away."""
+
+    person: str
+    was_away: bool
+
+
 def away(ledger: Ledger, person: str, until: datetime | None) -> Away:
     """Record that somebody gets no jobs until a time. Raises InputError for an unknown person and a time that is over.
 
@@ -35,12 +43,12 @@ def away(ledger: Ledger, person: str, until: datetime | None) -> Away:
         return Away(person, row.since, row.until, jobs.open_by_assignee(tx).get(person, 0))
 
 
-def back(ledger: Ledger, person: str) -> bool:
-    """Record that somebody gets jobs again; return False if they were not away. Raises InputError if unknown."""
+def back(ledger: Ledger, person: str) -> Back:
+    """Record that somebody gets jobs again. Raises InputError if they are unknown."""
     with ledger.transaction() as tx:
         if person not in absences.current(tx):
             _check_known(tx, person)
-        return absences.end(tx, person)
+        return Back(person, absences.end(tx, person))
 
 
 def _check_known(tx: Transaction, person: str) -> None:

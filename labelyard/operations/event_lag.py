@@ -5,13 +5,20 @@ Prefect's API does not say it, and the run that an event will start does not exi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from labelyard.errors import PrefectUnreachable, SettingsError
 from labelyard.settings import Settings
 
+if TYPE_CHECKING:
+    from redis import Redis
+
+T = TypeVar("T")
 _STREAM = "events"
 _SECONDS = 3.0
+_SILENCE = 180.0
+"""A reader that got nothing for so many seconds does not read any more: housekeeping makes events each minute."""
 
 
 def read_event_lag(settings: Settings) -> Mapping[str, int]:
@@ -19,9 +26,31 @@ def read_event_lag(settings: Settings) -> Mapping[str, int]:
 
     Raises PrefectUnreachable if Redis does not answer, SettingsError if the setting is no address of one.
     """
+    # What Redis before 7 does not count, or cannot after deletions, is None.
+    return {
+        str(group["name"]): (group.get("lag") or 0) + group["pending"]
+        for group in _ask(settings, lambda redis: redis.xinfo_groups(_STREAM))
+    }
+
+
+def read_event_readers(settings: Settings) -> Mapping[str, int]:
+    """Return by how many processes each consumer's events were asked for lately; {} if the settings name no Redis.
+
+    Raises as read_event_lag does.
+    """
+
+    def ask(redis: Redis) -> list[tuple[str, list[dict[str, Any]]]]:
+        groups = [str(group["name"]) for group in redis.xinfo_groups(_STREAM)]
+        return [(name, redis.xinfo_consumers(_STREAM, name)) for name in groups]
+
+    return {name: sum(one["idle"] < _SILENCE * 1000 for one in found) for name, found in _ask(settings, ask)}
+
+
+def _ask(settings: Settings, ask: Callable[[Redis], list[T]]) -> list[T]:
+    """Return what `ask` finds, nothing without a Redis or before the first event."""
     url = settings.prefect_redis_url
     if url is None:
-        return {}
+        return []
     from redis import Redis  # noqa: PLC0415 - its import takes a fifth of a second
     from redis.exceptions import RedisError, ResponseError  # noqa: PLC0415
 
@@ -36,10 +65,10 @@ def read_event_lag(settings: Settings) -> Mapping[str, int]:
     except ValueError as error:  # its text may have a part of the password
         raise _wrong_url() from error
     try:
-        groups = client.xinfo_groups(_STREAM)
+        return ask(client)
     except ResponseError as error:
         if "no such key" in str(error):
-            return {}  # no event was ever sent
+            return []  # no event was ever sent
         raise _unreachable(error) from error
     except (RedisError, OSError) as error:
         raise _unreachable(error) from error
@@ -47,8 +76,6 @@ def read_event_lag(settings: Settings) -> Mapping[str, int]:
         raise _wrong_url() from error
     finally:
         client.close()
-    # What Redis before 7 does not count, or cannot after deletions, is None.
-    return {str(group["name"]): (group.get("lag") or 0) + group["pending"] for group in groups}
 
 
 def _wrong_url() -> SettingsError:

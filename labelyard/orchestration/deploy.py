@@ -16,7 +16,7 @@ import yaml
 
 from labelyard.context import open_context
 from labelyard.errors import LedgerError, PrefectUnreachable
-from labelyard.ledger import Ledger, datasets
+from labelyard.ledger import Ledger, datasets, processes
 from labelyard.orchestration.automations import deploy_automations
 from labelyard.orchestration.best_effort import best_effort
 from labelyard.orchestration.dataset_schedules import PrefectSchedules
@@ -41,6 +41,7 @@ def deploy_all(settings: Settings, *, replace: bool = False) -> str | None:
     """
     _require_server(settings)
     refuse_second_installation(settings, replace=replace)
+    settings = with_limits(settings)
     project, environment = find_project(), _environment(settings)
     _run([sys.executable, str(project / "deployments" / "set_up.py")], environment, Path.cwd())
     # Without servers, whose blocks may not exist yet: pages need none of them.
@@ -55,6 +56,18 @@ def deploy_all(settings: Settings, *, replace: bool = False) -> str | None:
         _run(command, environment, project)
     deploy_automations(settings)
     return _sync_schedules(settings)
+
+
+def with_limits(settings: Settings) -> Settings:
+    """Return the settings with the limits of the site: those that are set, else derived from the workers that run."""
+    try:
+        with closing(Ledger(settings.ledger)) as ledger, ledger.read_only() as tx:
+            workers = processes.count(tx, processes.WORKER)
+    except LedgerError:  # a machine without the ledger
+        workers = 0
+    batches, exports = settings.deploy.at_once(workers)
+    limits = {"batches_at_once": batches, "exports_at_once": exports}
+    return settings.model_copy(update={"deploy": settings.deploy.model_copy(update=limits)})
 
 
 def _sync_schedules(settings: Settings) -> str | None:
@@ -79,7 +92,7 @@ def render(document: str, settings: DeploySettings, operations: str = "") -> str
         "sweep": settings.sweep_seconds,
         "housekeeping": settings.housekeeping_seconds,
     }
-    limits = {"ingest-batch": settings.batches_at_once, "export-task": settings.exports_at_once}
+    limits = dict(zip(("ingest-batch", "export-task"), settings.at_once(), strict=True))
     for deployment in config["deployments"]:
         if operations:
             about = deployment.get("description", "").strip()

@@ -16,12 +16,16 @@ from uuid import UUID
 
 import anyio
 import httpx
+import prefect
 from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import ObjectNotFound
 from prefect.workers.base import BaseWorker
 
+from labelyard.ledger.processes import WORKER
+from labelyard.operations.signs_of_life import showing_life
 from labelyard.orchestration.best_effort import best_effort
 from labelyard.orchestration.outdated_worker import SchemaCheck
+from labelyard.settings import load_settings
 
 if TYPE_CHECKING:
     _Worker = BaseWorker[Any, Any, Any]
@@ -45,6 +49,11 @@ class ToleratesApiFailures(_Worker):
         self._failures: dict[str, str] = {}
         self._schema = SchemaCheck()
         self._attempted_at = time.monotonic()
+
+    async def setup(self) -> None:
+        """Show in the ledger that this worker runs, then do what Prefect's own does. Raises SettingsError."""
+        self._exit_stack.enter_context(showing_life(load_settings(), WORKER, prefect.__version__))
+        await super().setup()
 
     def note_attempt(self) -> None:
         """Record that the worker is about to ask Prefect, which is its sign of life."""

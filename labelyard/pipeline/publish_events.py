@@ -101,7 +101,7 @@ def record_not_started(context: Context, batch_id: str, reason: str) -> bool:
 
 def _unpublished(context: Context) -> dict[int, EventToPublish]:
     """Return unpublished events by the id of their outbox row. Backfills get at most half of the runs."""
-    backfills = max(1, context.settings.deploy.batches_at_once // 2)
+    backfills = max(1, context.settings.deploy.at_once()[0] // 2)
     with context.ledger.read_only() as tx:
         return {
             row.id: EventToPublish(

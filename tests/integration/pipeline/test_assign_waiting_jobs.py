@@ -106,8 +106,8 @@ def test_nobody_gets_a_job_while_they_are_away(workspace: Workspace) -> None:
     assert who(workspace) == [None, None]
     [waited] = reasons(workspace, "waits")
     assert "ann is away; bob is away until " in waited
-    assert absences.back(ledger, "ann")
-    assert not absences.back(ledger, "ann")
+    assert absences.back(ledger, "ann").was_away
+    assert not absences.back(ledger, "ann").was_away
     collect(workspace.context)
     assert who(workspace) == ["ann", "ann"]
     with ledger.read_only() as tx:
