@@ -34,17 +34,23 @@ SETTLE_SECONDS = 1.0
 
 
 def create_annotations(
-    cvat: Cvat, job_id: int, wanted: Annotations, on_progress: Callable[[int], None] | None = None
+    cvat: Cvat,
+    job_id: int,
+    wanted: Annotations,
+    on_progress: Callable[[int], None] | None = None,
+    *,
+    before_write: Callable[[], None] | None = None,
 ) -> Annotations:
     """Make the job contain all of `wanted`, each as often as given; send only what it lacks.
 
-    Returns those of `wanted` as the server stores them, with ids. `on_progress` receives how many exist so far. Raises
+    Returns those of `wanted` as the server stores them, with ids. `on_progress` receives how many exist so far.
+    `before_write` is called before each request that writes, a repeated one too; what it raises ends the call. Raises
     InputError, before anything is written, for a frame that is not the job's.
     """
     check_frames(wanted, cvat.job(job_id))
     saved, missing = _match(_items(wanted), _items(cvat.annotations(job_id)))
     for chunk in _chunks(missing):
-        saved += _write_chunk(cvat, job_id, Change.CREATE, chunk, {_key(item) for item in saved})
+        saved += _write_chunk(cvat, job_id, Change.CREATE, chunk, {_key(item) for item in saved}, before_write)
         if on_progress:
             on_progress(len(saved))
     return _annotations(saved)
@@ -96,13 +102,22 @@ def _write(
             on_progress(done)
 
 
-def _write_chunk(cvat: Cvat, job_id: int, change: Change, chunk: list[Item], matched: set[Key]) -> list[Item]:
+def _write_chunk(
+    cvat: Cvat,
+    job_id: int,
+    change: Change,
+    chunk: list[Item],
+    matched: set[Key],
+    before_write: Callable[[], None] | None = None,
+) -> list[Item]:
     """Write a chunk, and its rest after a lost response; return it as the server stores it.
 
     The server does a write completely or not at all. `matched` are saved annotations of other chunks.
     """
     done: list[Item] = []
     for attempt in range(ATTEMPTS):
+        if before_write:
+            before_write()
         try:
             return done + _items(cvat.change_annotations(job_id, change, _annotations(chunk)))
         except (UnclearAnswer, CvatCrashed, CvatBusy, CvatRefused) as error:

@@ -143,9 +143,8 @@ class _Step:
     def _write(self, wanted: ByJob) -> str | None:
         """Send to each job what it lacks. Return why CVAT does not take all of it; each request counts as a whole."""
         for job_id, shapes in wanted.items():
-            self.lease.check()
             try:
-                create_annotations(self.lease.cvat, job_id, shapes, lambda _count: self.lease.check())
+                create_annotations(self.lease.cvat, job_id, shapes, before_write=self.lease.check)
             except (CvatNotFound, CvatHidden, CvatUnauthorized):
                 raise
             except (CvatRefused, CvatCrashed, InputError) as error:

@@ -17,7 +17,7 @@ from labelyard.cvat import (
 )
 from labelyard.domain.annotations import Annotations, AttributeValue, Change, Shape, ShapeType, Tag, Track, TrackedShape
 from labelyard.domain.tasks import Task
-from labelyard.errors import CvatNotFound, CvatRefused, InputError, UnclearAnswer
+from labelyard.errors import CvatNotFound, CvatRefused, InputError, LeaseLost, UnclearAnswer
 
 WRITES = "PATCH /api/v1/jobs/*/annotations"
 LOST_AFTER = {"on": WRITES, "cut": True, "when": "after", "times": 1}
@@ -128,6 +128,22 @@ def test_a_lost_response_neither_duplicates_nor_loses_shapes(
         s.points for s in boxes(task, 8).shapes
     )
     assert len({shape.id for shape in created.shapes}) == 8
+
+
+@pytest.mark.parametrize("fault", [LOST_BEFORE, BUSY], ids=lambda f: str(f)[40:])
+def test_nothing_is_sent_again_by_whoever_has_lost_their_lease(
+    sandbox: Serving, cvat: Cvat, task: Task, fault: Any
+) -> None:
+    leases = iter([True, True, False])
+
+    def check() -> None:
+        if not next(leases):
+            raise LeaseLost("another run has the batch")
+
+    sandbox.faults.set([fault | {"skip": 1}])
+    with pytest.raises(LeaseLost):
+        create_annotations(cvat, task.jobs[0].id, boxes(task, 5), before_write=check)
+    assert len(cvat.annotations(task.jobs[0].id).shapes) == 3  # the first chunk
 
 
 def test_a_response_that_is_lost_each_time_raises(sandbox: Serving, cvat: Cvat, task: Task) -> None:
