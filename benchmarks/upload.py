@@ -2,6 +2,7 @@
 
     python benchmarks/upload.py                  # 500 JPEGs, about 94 MB
     python benchmarks/upload.py --large          # 2 GB in 500 JPEGs
+    python benchmarks/upload.py --cvat 1.0.0
     python benchmarks/upload.py --rounds 5 --json upload.json
 
 An S3 emulator and the CVAT sandbox run as processes of their own. Each way is a process too. The ways take turns, so
@@ -39,6 +40,7 @@ from turns import turns
 FILES = 500
 SMALL, LARGE = 94_000_000, 2_000_000_000
 BUCKET = "batch"
+V1 = "1.0.0"
 THREADS = 4
 """Objects fetched at the same time, by every way."""
 
@@ -49,11 +51,17 @@ class Setup:
 
     store_url: str
     cvat_url: str
+    cvat_version: str
     username: str
     password: str
     task_id: int
     spool: str
     trust: bool
+
+    @property
+    def api(self) -> str:
+        """Where the server's API is."""
+        return f"{self.cvat_url}/api/v1" if self.cvat_version == V1 else f"{self.cvat_url}/api"
 
 
 @dataclass(frozen=True)
@@ -74,7 +82,7 @@ def labelyard(setup: Setup) -> Figures:
     from labelyard.domain.tasks import DataSpec, UploadFile
     from labelyard.images import SERVERS, inspect_image
 
-    store = _store(setup.store_url)
+    store, dialect = _store(setup.store_url), "v1" if setup.cvat_version == V1 else "v2"
     cvat = connect(setup.cvat_url, username=setup.username, password=setup.password)
     cvat.whoami()
     idle, began = current_and_reset_peak(), time.perf_counter()
@@ -87,7 +95,7 @@ def labelyard(setup: Setup) -> Figures:
         for one in spool:
             spooled.append(one)
             if not setup.trust:
-                inspections.append(inspectors.submit(inspect_image, one.path, SERVERS["v1"]))
+                inspections.append(inspectors.submit(inspect_image, one.path, SERVERS[dialect]))
         for inspection in inspections:
             inspection.result()
         files = [UploadFile(one.object.key, one.size, partial(one.path.open, "rb"), "image/jpeg") for one in spooled]
@@ -115,7 +123,7 @@ def requests(setup: Setup) -> Figures:
     ]
     posted = time.perf_counter()
     response = plain.post(
-        f"{setup.cvat_url}/api/v1/tasks/{setup.task_id}/data",
+        f"{setup.api}/tasks/{setup.task_id}/data",
         data={"image_quality": 70},
         files=files,
         headers={"Authorization": f"Token {token}"},
@@ -143,7 +151,7 @@ def curl(setup: Setup) -> Figures:
     command = ["curl", "--silent", "--show-error", "--fail", "--config", str(config), "--output", os.devnull]
     command += ["--header", f"Authorization: Token {token}", "--header", "Expect:"]
     posted = time.perf_counter()
-    subprocess.run([*command, f"{setup.cvat_url}/api/v1/tasks/{setup.task_id}/data"], check=True)
+    subprocess.run([*command, f"{setup.api}/tasks/{setup.task_id}/data"], check=True)
     done = time.perf_counter()
     return Figures(done - began, done - posted, peak() - idle)
 
@@ -158,7 +166,7 @@ def _token(setup: Setup) -> str:
     import httpx
 
     account = {"username": setup.username, "password": setup.password}
-    response = httpx.post(f"{setup.cvat_url}/api/v1/auth/login", json=account)
+    response = httpx.post(f"{setup.api}/auth/login", json=account)
     return str(response.raise_for_status().json()["key"])
 
 
@@ -172,6 +180,7 @@ def main() -> None:
     """Measure, or run one way in a process of its own."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--large", action="store_true", help="2 GB instead of 94 MB")
+    parser.add_argument("--cvat", choices=(V1, "2.73"), default="2.73", help="the version of CVAT (%(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each way")
     parser.add_argument("--trust", action="store_true", help="send without inspecting the images")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
@@ -181,7 +190,7 @@ def main() -> None:
     if given.run:
         print(json.dumps(asdict(WAYS[given.run](Setup(**json.loads(given.setup))))))
         return
-    figures = _measure(LARGE if given.large else SMALL, given.rounds, given.trust)
+    figures = _measure(LARGE if given.large else SMALL, given.rounds, given.trust, given.cvat)
     _print(figures)
     if given.json:
         given.json.write_text(
@@ -189,15 +198,15 @@ def main() -> None:
         )
 
 
-def _measure(total: int, rounds: int, trust: bool) -> dict[str, list[Figures]]:
+def _measure(total: int, rounds: int, trust: bool, version: str) -> dict[str, list[Figures]]:
     figures: dict[str, list[Figures]] = {way: [] for way in WAYS}
     with tempfile.TemporaryDirectory(prefix="labelyard-benchmark-") as name:
         folder = Path(name)
-        with run_servers(folder / "servers", sandbox=True) as servers:
+        with run_servers(folder / "servers", sandbox=True, cvat_version=version) as servers:
             size = _fill(servers.store, total)
-            print(f"{FILES} objects, {size / 1e6:.0f} MB, {rounds} rounds")
+            print(f"{FILES} objects, {size / 1e6:.0f} MB, {rounds} rounds, CVAT {version}")
             for turn, way in turns(list(WAYS), rounds):
-                one = _turn(way, servers, folder / "spool", trust)
+                one = _turn(way, servers, version, folder / "spool", trust)
                 figures[way].append(one)
                 print(f"  {turn + 1} {way:<10} {one.seconds:7.2f} s, POST {one.post:6.2f} s")
     return figures
@@ -227,7 +236,7 @@ def _jpeg(wanted: int) -> bytes:
         side = round(side * (wanted / buffer.tell()) ** 0.5)
 
 
-def _turn(way: str, servers: Servers, spool: Path, trust: bool) -> Figures:
+def _turn(way: str, servers: Servers, version: str, spool: Path, trust: bool) -> Figures:
     """Run one way once, in a process of its own, with a fresh task and an empty folder."""
     from labelyard.cvat import connect
     from labelyard.domain.labels import Label
@@ -236,8 +245,8 @@ def _turn(way: str, servers: Servers, spool: Path, trust: bool) -> Figures:
     cvat = connect(servers.cvat_url, username=servers.username, password=servers.password)
     task = cvat.create_task(TaskSpec(f"benchmark {way}", (Label("car"),)))
     spool.mkdir()
-    account = servers.username, servers.password
-    setup = json.dumps(asdict(Setup(servers.store_url, servers.cvat_url, *account, task.id, str(spool), trust)))
+    urls, account = (servers.store_url, servers.cvat_url), (servers.username, servers.password)
+    setup = json.dumps(asdict(Setup(*urls, version, *account, task.id, str(spool), trust)))
     command = [sys.executable, __file__, "--run", way, "--setup", setup]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 900
