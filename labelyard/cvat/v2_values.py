@@ -58,6 +58,7 @@ def decode_task(data: Any) -> Task:
         created=data["created_date"],
         updated=data["updated_date"],
         project=data.get("project_id"),
+        has_replicas=bool(data.get("consensus_enabled")),  # older versions have none
     )
 
 

@@ -253,6 +253,8 @@ class Task:
     updated: str = ""
     project: int | None = None
     """CVAT 2.x: the id of its project."""
+    has_replicas: bool = False
+    """CVAT 2.x: whether its jobs have replicas, or will have some: its creation says so, nothing later."""
     quality_jobs: tuple[Job, ...] = ()
     """CVAT 2.x: its ground-truth job and its replicas, which are not among `jobs`."""
 

@@ -120,7 +120,7 @@ def _keep_one_task(lease: BatchLease, spec: TaskSpec, files: int, me: int) -> Ta
         task
         for task in found
         # Empty or complete: CVAT never adds the missing files of a partial upload.
-        if task.owner == me and _has_labels(task, spec) and _has_files(lease, task, files)
+        if task.owner == me and _has_labels(task, spec) and _has_files(lease, task, files) and _has_form(task, spec)
     ]
     keep = min(fitting, key=lambda task: task.id, default=None)
     for task in found:
@@ -136,6 +136,12 @@ def _keep_one_task(lease: BatchLease, spec: TaskSpec, files: int, me: int) -> Ta
 def _has_labels(task: Task, spec: TaskSpec) -> bool:
     """Return whether the task has the labels of the spec: its own, or those of the project, which were compared."""
     return task.project == spec.project and (spec.project is not None or set(task.labels) == set(spec.labels))
+
+
+def _has_form(task: Task, spec: TaskSpec) -> bool:
+    """Return whether an empty task gets the jobs of the spec: the creation decides about their size and replicas."""
+    same = task.segment_size == spec.segment_size and task.has_replicas == bool(spec.replicas)
+    return same or not task.is_empty
 
 
 def _has_files(lease: BatchLease, task: Task, files: int) -> bool:

@@ -17,12 +17,13 @@ from labelyard.errors import (
     CvatNotFound,
     LeaseLost,
 )
-from labelyard.ledger import batches, leases, tasks
+from labelyard.ledger import Transaction, batches, leases, tasks
 from labelyard.pipeline.acquire_batch import acquire_batch
 from labelyard.pipeline.collect_finished import collect
 from labelyard.pipeline.create_task import create_task
 from labelyard.pipeline.upload_data import upload_data
 from labelyard.pipeline.wait_for_status import wait_for_status
+from tests.support.cvat_families import V1, V2
 from tests.support.workspace import (
     Workspace,
     assert_one_complete_task,
@@ -30,6 +31,13 @@ from tests.support.workspace import (
     export,
     ingest,
 )
+
+
+def _forget_task(tx: Transaction) -> None:
+    """Let the ledger know no task of the batch, as after a kill before the task was recorded."""
+    row = tasks.current(tx, "street-00001")
+    assert row is not None
+    row.server_id, row.state = None, TaskState.PLANNED
 
 
 def test_a_task_deleted_before_the_upload_is_created_again(closed: Workspace) -> None:
@@ -46,12 +54,28 @@ def test_our_empty_duplicates_are_deleted_and_the_oldest_task_stays(closed: Work
         spec = closed.spec.task.cvat_labels()
         lease.cvat.create_task(TaskSpec(first.name, spec))
         with closed.context.ledger.transaction() as tx:
-            row = tasks.current(tx, "street-00001")
-            assert row is not None
-            row.server_id, row.state = None, TaskState.PLANNED
+            _forget_task(tx)
         assert create_task(lease).task_id == first.task_id
     ingest(closed)
     assert_one_complete_task(closed)
+
+
+@pytest.mark.parametrize(
+    ("cvat_version", "form"), [(V1, {"segment_size": 1}), (V2, {"segment_size": 1}), (V2, {"replicas": 2})], ids=str
+)
+def test_an_empty_task_of_ours_that_would_get_other_jobs_is_replaced(closed: Workspace, form: dict[str, int]) -> None:
+    """As one that an earlier version of the dataset file has created."""
+    with acquire_batch(closed.context, "street-00001") as lease:
+        first = create_task(lease)
+        lease.cvat.delete_task(first.task_id)
+        other = lease.cvat.create_task(TaskSpec(first.name, closed.spec.task.cvat_labels(), **form))
+        with closed.context.ledger.transaction() as tx:
+            _forget_task(tx)
+        created = create_task(lease)
+        assert created.task_id not in (first.task_id, other.id)
+        task = lease.cvat.task(created.task_id)
+    assert (task.segment_size, task.has_replicas) == (closed.spec.task.segment_size, False)
+    assert closed.tasks_on_server() == 1
 
 
 def test_an_adopted_task_that_has_the_files_gets_no_second_upload(two_files: Workspace) -> None:
