@@ -21,6 +21,8 @@ IDLE_SECONDS = 60.0
 """After so many seconds without a statement PostgreSQL ends a transaction: of a process that is stopped, or cut off."""
 _READ_ONLY = "labelyard_read_only"
 _KEPT_ENGINES = 2
+_NO_LIMIT = -1
+"""All runs of a worker share an engine: a bound on its connections would make runs and leases wait for each other."""
 _users: WeakKeyDictionary[Engine, int] = WeakKeyDictionary()
 """How many ledgers have an engine of `share_engine` open."""
 _lock = Lock()
@@ -61,10 +63,13 @@ def open_engine(url: URL) -> Engine:
     """
     if url.get_backend_name() != "sqlite":
         # A server without an encoding of its own (SQL_ASCII) would answer with bytes.
-        engine = create_engine(url, pool_pre_ping=True, connect_args={"client_encoding": "utf8"})
+        engine = create_engine(
+            url, pool_pre_ping=True, max_overflow=_NO_LIMIT, connect_args={"client_encoding": "utf8"}
+        )
         event.listen(engine, "connect", _prepare_postgresql)
         return engine
-    engine = create_engine(url, connect_args={"timeout": LOCK_SECONDS, "check_same_thread": False})
+    connect = {"timeout": LOCK_SECONDS, "check_same_thread": False}
+    engine = create_engine(url, max_overflow=_NO_LIMIT, connect_args=connect)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

@@ -17,7 +17,7 @@ from labelyard.settings import Settings
 
 _log = logging.getLogger(__name__)
 _SECONDS_BETWEEN_SIGNS = 30.0
-_SECONDS_TO_END = 1.0
+_SECONDS_TO_END = 0.4
 
 
 @contextmanager

@@ -133,7 +133,11 @@ def check_services(installation: Installation) -> Iterator[CheckResult]:
     if planned:
         yield ok("Prefect's scheduler", f"{planned} runs of housekeeping are planned")
     else:
-        yield fail("Prefect's scheduler", "no run of housekeeping is planned: no services run", _START_SERVICES)
+        yield fail(
+            "Prefect's scheduler",
+            "no run of housekeeping is planned: no services run, or its schedule is paused",
+            _START_SERVICES,
+        )
     readers = read_event_readers(installation.settings)
     silent = [name for name, count in readers.items() if not count]
     if silent:
@@ -157,12 +161,17 @@ def check_limits(installation: Installation) -> Iterator[CheckResult]:
     with closing(Ledger(installation.settings.ledger)) as ledger, ledger.read_only() as tx:
         workers = processes.count(tx, processes.WORKER)
     with PrefectApi(installation.settings) as api:
-        queues = api.call("POST", f"work_pools/{installation.settings.deploy.pool}/queues/filter", {})
+        answer = api.request("POST", f"work_pools/{installation.settings.deploy.pool}/queues/filter", {})
+    if answer.is_error:
+        yield fail("limits", f"Prefect has no work pool {installation.settings.deploy.pool}", "labelyard deploy")
+        return
+    queues = answer.json()
     limits = {queue["name"]: queue["concurrency_limit"] for queue in queues if queue["name"] in ("ingest", "export")}
     shown = ", ".join(f"{name} {limit or 'without a limit'}" for name, limit in sorted(limits.items()))
     what = f"batches at once on the whole site: {shown}; {workers} workers"
-    if any(limit is not None and limit < workers for limit in limits.values()):
-        yield warning("limits", f"{what}: some are idle", "labelyard deploy (LABELYARD_DEPLOY__BATCHES_AT_ONCE)")
+    wanted = dict(zip(("ingest", "export"), installation.settings.deploy.at_once(workers), strict=True))
+    if any(limit is not None and limit < wanted[name] for name, limit in limits.items()):
+        yield warning("limits", f"{what} could do more: {wanted['ingest']} and {wanted['export']}", "labelyard deploy")
     else:
         yield ok("limits", what)
 

@@ -6,7 +6,9 @@ in a thread of a worker, or in a script that does more than merge. It ends when 
 
 from __future__ import annotations
 
+import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -26,11 +28,15 @@ from labelyard.releases.source_checks import named_errors
 from labelyard.releases.sources import Source, SourceFile
 from labelyard.releases.writing import Added, ItemWriter
 
+_log = logging.getLogger(__name__)
+
 AT_LEAST = 64_000_000
 """Bytes of sources for which a second process takes less time than it saves."""
 
 _FIRST_SHARE = 0.46
 """The share of the annotations that the first process writes: it also writes all images."""
+
+_POLL_SECONDS = 0.5
 
 _COMMAND = "from labelyard.releases.second_process import main; main()"
 
@@ -106,6 +112,8 @@ class SecondProcess:
     def result(self) -> Written:
         """Wait until it has done its job. Raises what the job has raised, or ProcessFailed if it was killed."""
         try:
+            while not self._connection.poll(_POLL_SECONDS):
+                pass  # a thread is cancelled or stopped between two calls, not within one
             found: Written | Exception = self._connection.recv()
         except (EOFError, OSError) as error:
             raise self._failed() from error
@@ -131,12 +139,10 @@ def second_process(paths: Sequence[Path]) -> Iterator[SecondProcess | None]:
     ours, theirs = Pipe()
     with closing(ours):
         with closing(theirs):
-            process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-P", "-c", _COMMAND, str(theirs.fileno())],
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,  # stdout is for the result of the command
-                pass_fds=[theirs.fileno()], start_new_session=True,  # Ctrl-C is for the parent
-            )  # fmt: skip
+            process = _start(theirs)
+        if process is None:
+            yield None
+            return
         try:
             yield SecondProcess(process, ours)
         finally:
@@ -144,8 +150,23 @@ def second_process(paths: Sequence[Path]) -> Iterator[SecondProcess | None]:
             process.wait()
 
 
+def _start(connection: Connection) -> subprocess.Popen[bytes] | None:
+    """Start the process with its side of the pipe; None where the system allows no further one."""
+    try:
+        return subprocess.Popen(  # noqa: S603
+            [sys.executable, "-P", "-c", _COMMAND, str(connection.fileno())],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path or "." for path in sys.path)},
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,  # stdout is for the result of the command
+            pass_fds=[connection.fileno()], start_new_session=True,  # Ctrl-C is for the parent
+        )  # fmt: skip
+    except OSError as error:
+        _log.info("one process merges the files: %s", error)
+        return None
+
+
 def main() -> None:
     """Do one job, in the process itself."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # systemd sends it to every process; this one ends with its parent
     connection = Connection(int(sys.argv[1]))
     try:
         job: Job = connection.recv()

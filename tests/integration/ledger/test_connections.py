@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -69,3 +70,12 @@ def test_a_ledger_that_cannot_be_opened_leaves_no_connection(tmp_path: Path) -> 
     with pytest.raises(Exception, match="the ledger is empty"):
         Ledger(f"sqlite:///{empty}")
     assert connections(empty) == 0
+
+
+def test_runs_that_read_at_the_same_time_do_not_wait_for_each_others_connections(ledger_file: Path) -> None:
+    """A worker has twenty runs and more, each with a thread for its lease."""
+    with ExitStack() as stack:
+        for _ in range(40):
+            ledger = stack.enter_context(closing(Ledger(f"sqlite:///{ledger_file}")))
+            tx = stack.enter_context(ledger.read_only())
+            assert tx.scalars(select(Batch)).all() == []

@@ -108,6 +108,13 @@ def test_a_second_process_that_was_killed_is_an_error(tmp_path: Path) -> None:
             second.result()
 
 
+@pytest.mark.usefixtures("always_two")
+def test_one_process_merges_where_no_second_one_can_be_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "missing"))
+    paths = [write(tmp_path / f"{number}.json", document([f"{number}.jpg"])) for number in range(2)]
+    assert merge(list(map(SourceFile, paths)), tmp_path / "release").manifest.counts
+
+
 def test_the_second_process_ends_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     sources(tmp_path, 2)
     command = [sys.executable, "-c", BUSY, str(tmp_path)]
