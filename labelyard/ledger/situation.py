@@ -171,7 +171,7 @@ def _jobs_of(tx: Transaction, dataset: str | None) -> Mapping[str, Sequence[JobA
                 job.status_since,
                 problem,
                 since,
-                job.waits_since is not None and not job.manual,
+                job.waits_since is not None and not job.manual and job.status is JobStatus.ANNOTATION,
             )
             for number, assignee, status in people
         )
