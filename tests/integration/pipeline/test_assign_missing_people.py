@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from labelyard.domain.causes import Kind
-from labelyard.ledger import batches, history, jobs
+from labelyard.ledger import history, jobs
 from labelyard.operations import absences
 from labelyard.operations.apply import carry_out
 from labelyard.operations.figures import read_figures
 from labelyard.operations.plan import survey_tasks
+from labelyard.pipeline import assign_waiting_jobs
 from labelyard.pipeline.collect_finished import collect
 from tests.support.assigning import POOL, begin, complete, who
 from tests.support.cvat_families import V2
@@ -35,14 +36,16 @@ def test_a_job_that_nobody_can_ever_get_needs_a_person_and_the_plan_assigns_it_l
     assert who(workspace)[2] == "bob"
 
 
-def test_a_missing_annotator_gives_looks_no_work(workspace: Workspace) -> None:
+def test_a_missing_annotator_gives_looks_no_work(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     begin(workspace, "a.jpg", "b.jpg", assignment=POOL, annotators=["ann", "ghost"])
     assert who(workspace) == ["ann", None]
-    with workspace.context.ledger.read_only() as tx:
-        before = batches.get(tx, FIRST).lease_number
-    assert [collect(workspace.context).changed for _ in range(2)] == [(), ()]
-    with workspace.context.ledger.read_only() as tx:
-        assert batches.get(tx, FIRST).lease_number == before, "no look has taken the batch"
+    reached = list[str]()
+    monkeypatch.setattr(assign_waiting_jobs, "failpoint", reached.append)
+    assert collect(workspace.context).changed == ()
+    assert reached == [], "no batch is due"
+    complete(workspace, 0)
+    collect(workspace.context)
+    assert (who(workspace), reached) == (["ann", "ann"], ["assign_waiting_jobs.due"])
 
 
 def test_a_deleted_task_takes_no_place_of_those_who_worked_in_it(workspace: Workspace) -> None:
