@@ -186,10 +186,14 @@ def find_due(tx: Transaction, dataset: str, cvat: str, annotators: Sequence[str]
     return due
 
 
-def record_reasons(tx: Transaction, batch: str, reasons: Mapping[int, str]) -> None:
-    """Record why jobs of a batch wait now, by row; those that do not wait any more stay as they are."""
-    for row in waiting(tx, batch):
-        row.choice_reason = reasons.get(row.id, row.choice_reason)
+def record_reasons(tx: Transaction, reasons: Mapping[str, Mapping[int, str]]) -> None:
+    """Record why jobs wait now, by batch and row; those that do not wait any more stay as they are.
+
+    The dataset must be locked; the batches are locked here, in their order.
+    """
+    tx.execute(select(Batch.id).where(Batch.id.in_(reasons)).order_by(Batch.id).with_for_update(key_share=True))
+    for batch, row in _waiting_of(tx, Batch.id.in_(reasons)):
+        row.choice_reason = reasons[batch.id].get(row.id, row.choice_reason)
 
 
 def record_skills(tx: Transaction, batch: str, skills: Mapping[int, Collection[str]]) -> None:

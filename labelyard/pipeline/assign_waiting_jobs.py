@@ -23,6 +23,8 @@ from labelyard.pipeline.assign_jobs import assign_jobs
 from labelyard.pipeline.reassign_untouched import reassign_untouched
 
 _log = logging.getLogger(__name__)
+_AT_ONCE = 50
+"""For so many batches one transaction records why their jobs wait; others wait for it meanwhile."""
 
 
 def assign_waiting_jobs(
@@ -90,8 +92,8 @@ def _with_time_limit(tx: Transaction) -> Iterator[str]:
 
 def _record_reasons(context: Context, dataset: str, reasons: Mapping[str, Mapping[int, str]]) -> None:
     """Record why jobs wait now, so that nobody reads of a person who is back, or has room."""
-    for batch, by_row in reasons.items():
+    ids = sorted(reasons)
+    for first in range(0, len(ids), _AT_ONCE):
         with context.ledger.transaction() as tx:
-            datasets.lock(tx, dataset)  # before the batch, as assign_jobs does
-            batches.get(tx, batch, lock=True)
-            assignments.record_reasons(tx, batch, by_row)
+            datasets.lock(tx, dataset)  # before the batches, as assign_jobs does
+            assignments.record_reasons(tx, {batch: reasons[batch] for batch in ids[first : first + _AT_ONCE]})
