@@ -55,7 +55,7 @@ def a_job(batch: Batch, number: int, *, waits: bool = False) -> Job:
 
 
 def test_a_look_needs_as_few_statements_for_many_batches_as_for_few(ledger: Ledger, spec: DatasetSpec) -> None:
-    def look(last: Batch) -> tuple[int, int]:
+    def count_statements(last: Batch) -> tuple[int, int]:
         """Return the statements of a look, and of the choices for one batch."""
         with counted() as statements, ledger.read_only() as tx:
             assert assignments.with_work(tx, ()) == [(spec.name, "default")]
@@ -66,8 +66,8 @@ def test_a_look_needs_as_few_statements_for_many_batches_as_for_few(ledger: Ledg
             assignments.choose_assignees(tx, batch, ["ann"], RULES, {last.number})
         return len(statements), len(choosing)
 
-    few = look(add_batches(ledger, spec, range(1, 3)))
-    assert look(add_batches(ledger, spec, range(3, 10))) == few
+    few = count_statements(add_batches(ledger, spec, range(1, 3)))
+    assert count_statements(add_batches(ledger, spec, range(3, 10))) == few
 
 
 def test_the_history_names_the_first_of_many_jobs_that_wait(ledger: Ledger, spec: DatasetSpec) -> None:

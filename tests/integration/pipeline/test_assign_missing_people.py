@@ -48,7 +48,7 @@ def test_a_missing_annotator_gives_looks_no_work(workspace: Workspace, monkeypat
     assert (who(workspace), reached) == (["ann", "ann"], ["assign_waiting_jobs.due"])
 
 
-def test_a_deleted_task_takes_no_place_of_those_who_worked_in_it(workspace: Workspace) -> None:
+def test_a_deleted_task_counts_for_no_limit_and_holds_up_no_newer_batch(workspace: Workspace) -> None:
     begin(workspace, "a.jpg", "b.jpg", "c.jpg", assignment=POOL)
     begin(workspace, "d.jpg", batch="street-00002", assignment=POOL)
     assert who(workspace, "street-00002") == [None]
