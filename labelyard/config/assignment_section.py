@@ -67,7 +67,7 @@ class SkillSection(Section):
     keys: tuple[Glob, ...] = ()
     """A job needs it if the key of one of its images, after the prefix of its source, matches one of these globs."""
     labels: tuple[Caption, ...] = ()
-    """A job needs it if `preannotate` predicts one of these labels in it, for a shape or a tag."""
+    """A job needs it if `preannotate` predicts a shape with one of these labels in it."""
     people: dict[Person, Level] = Field(min_length=1)
     """Who has it, and how well, from 1 to 10: the highest level with room for another job gets it."""
 

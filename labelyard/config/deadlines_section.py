@@ -16,7 +16,7 @@ class DeadlinesSection(Section):
     upload: Duration | None = Field(default=timedelta(hours=1), json_schema_extra={"default": "1h"})
     """From the closing of a batch, or the turn of a backfilled one, until its task shows every file as a frame."""
     assign: Duration | None = Field(default=timedelta(hours=1), json_schema_extra={"default": "1h"})
-    """From then until every job has an assignee."""
+    """From then until every job has an assignee, or waits until somebody may get it."""
     label: Duration | None = Field(default=timedelta(days=7), json_schema_extra={"default": "7d"})
     """From the assignment until every job is completed; it begins again when a job is reopened."""
     export: Duration | None = Field(default=timedelta(hours=1), json_schema_extra={"default": "1h"})

@@ -65,13 +65,15 @@ def parse_hours(text: str) -> Hours:
     begin, end = _minute(found[3], found[4]), _minute(found[5], found[6])
     if begin == 1440:
         raise ValueError(f"{text!r} begins at 24:00: write 00:00 and the next day")
+    if begin == end:
+        raise ValueError(f"{text!r} ends when it begins: write 00:00-24:00 for a whole day")
     return Hours(frozenset(days), begin, end)
 
 
 def _weekday(word: str) -> int:
-    if word.lower()[:3] not in WEEKDAYS:
+    if word not in WEEKDAYS:
         raise ValueError(f"{word!r} is no weekday: write one of {', '.join(WEEKDAYS)}")
-    return WEEKDAYS.index(word.lower()[:3])
+    return WEEKDAYS.index(word)
 
 
 def _minute(hour: str, minute: str) -> int:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import func, select
 
+from labelyard.domain.assignment_state import AssignmentState, assignment_state
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import Job, JobStatus
 from labelyard.ledger import reviews
@@ -20,6 +21,24 @@ LastShown = Mapping[int, tuple[JobStatus, str | None]]
 
 A_PERSON_CHOSE = "a person chose"
 """The reason of a choice that a person named to labelyard: no plan changes it."""
+NOT_BEGUN = "had not begun it after"
+"""How, after the name, the reason begins of a choice in place of somebody who left a job untouched."""
+
+
+def state_of(row: JobRow) -> AssignmentState:
+    """Return where the assignment of a job is."""
+    waits = row.waits_since is not None
+    return assignment_state(row.chosen_assignee, row.assignee, manual=row.manual, waits=waits)
+
+
+def is_unsent_replacement(row: JobRow) -> bool:
+    """Return whether a job is to be taken from somebody who left it untouched, and the server does not show it yet.
+
+    What a person takes away with `labelyard reassign` is no such job: there the reason says something else.
+    """
+    is_theirs = row.left_by is not None and row.left_by == row.assignee
+    for_that = (row.choice_reason or "").startswith(f"{row.left_by} {NOT_BEGUN}")
+    return state_of(row) is AssignmentState.UNSENT and is_theirs and for_that
 
 
 def of_batch(tx: Transaction, batch: str) -> Sequence[JobRow]:
@@ -45,7 +64,7 @@ def update_from_server(tx: Transaction, batch: Batch, jobs: Sequence[Job], usern
     changed = False
     for job in jobs:
         row = known.get(job.id)
-        assignee = None if job.assignee is None else usernames.get(job.assignee, f"user {job.assignee}")
+        assignee = assignee_name(job, usernames)
         if row is None:
             row = JobRow(
                 batch_id=batch.id, server_id=job.id, start_frame=job.start_frame, stop_frame=job.stop_frame,
@@ -65,6 +84,11 @@ def update_from_server(tx: Transaction, batch: Batch, jobs: Sequence[Job], usern
     return changed
 
 
+def assignee_name(job: Job, usernames: Mapping[int, str]) -> str | None:
+    """Return the user name of a job's assignee; None without one."""
+    return None if job.assignee is None else usernames.get(job.assignee, f"user {job.assignee}")
+
+
 def clear_unassigned_choices(tx: Transaction, batch: str) -> None:
     """Clear the choice of every job without an assignee, so that `assignments.choose_assignees` makes another.
 
@@ -74,6 +98,8 @@ def clear_unassigned_choices(tx: Transaction, batch: str) -> None:
     for row in of_batch(tx, batch):
         if row.assignee is None and row.server_id not in reviewed:
             row.chosen_assignee, row.manual = None, False
+            if row.status is not JobStatus.ANNOTATION:
+                row.waits_since = None  # a person moved it while it waited: no look assigns it, only this
 
 
 def unfinished_of(tx: Transaction, batch: str, person: str) -> Sequence[JobRow]:
@@ -90,7 +116,9 @@ def replace_choices(rows: Sequence[JobRow], to: str | None = None) -> None:
     """Choose `to` for jobs in place of others, or clear the choice so that `choose_assignees` makes another."""
     for row in rows:
         row.chosen_assignee, row.manual = to, False
-        if to is not None:
+        if to is None:
+            row.left_by = row.assignee  # else the next look gives it back to them
+        else:
             row.choice_reason = A_PERSON_CHOSE  # a crash before `mark_manual` must not make it labelyard's choice
 
 
@@ -130,9 +158,9 @@ def open_by_assignee(tx: Transaction, dataset: str | None = None) -> dict[str, i
 
 
 def _record_begun(row: JobRow, now: datetime) -> None:
+    """Record when a job was first seen begun; who has begun one that was to be given away untouched keeps it."""
     row.begun_at = row.begun_at or now
-    if row.left_by is not None and row.left_by == row.assignee != row.chosen_assignee:
-        # Somebody else was chosen because nobody had begun it, and that is not sent yet.
+    if is_unsent_replacement(row):
         row.chosen_assignee, row.choice_reason = row.assignee, f"{row.assignee} began it before it was given away"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -57,7 +57,7 @@ def annotations_of_whole_batches(
     rows = tx.execute(query.where(Batch.dataset == dataset) if dataset else query)
     # Each format of a batch has the same account; a file that CVAT wrote has none.
     accounts = {export.batch_id: (name, export.account) for export, name in rows if export.account}
-    people = _annotators(tx, list(accounts))
+    people = _annotators(tx, since) if accounts else {}
     found: dict[Key, Counter[str]] = defaultdict(Counter)
     for batch, (name, account) in accounts.items():
         if len(people[batch]) == 1:
@@ -67,12 +67,13 @@ def annotations_of_whole_batches(
     return found
 
 
-def _annotators(tx: Transaction, batches: Sequence[str]) -> Mapping[str, set[str]]:
-    """Return who labelled the jobs of each batch; "" stands for nobody."""
+def _annotators(tx: Transaction, since: datetime) -> Mapping[str, set[str]]:
+    """Return who labelled the jobs of each batch exported `since` then; "" stands for nobody."""
+    exported = select(Export.batch_id).where(Export.current, Export.exported_at >= since)
     query = (
         select(Job.batch_id, Job.assignee, Review.annotator)
         .outerjoin(Review, Review.job_id == Job.id)
-        .where(Job.batch_id.in_(batches))
+        .where(Job.batch_id.in_(exported))
     )
     found: dict[str, set[str]] = defaultdict(set)
     for batch, assignee, annotator in tx.execute(query):

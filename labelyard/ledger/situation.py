@@ -12,6 +12,7 @@ from labelyard.domain.attention import ExpectedObjects, OpenProblem, Outage, Qua
 from labelyard.domain.deadlines import STAGES, BatchAtWork, JobAtWork
 from labelyard.domain.objects import s3_url
 from labelyard.domain.states import WITHOUT_A_RUN, BatchState
+from labelyard.domain.tasks import JobStatus
 from labelyard.ledger import breakers, datasets, dead_letters, outages, problems, quality
 from labelyard.ledger.database import Transaction
 from labelyard.ledger.review_tables import Review
@@ -171,7 +172,7 @@ def _jobs_of(tx: Transaction, dataset: str | None) -> Mapping[str, Sequence[JobA
                 job.status_since,
                 problem,
                 since,
-                job.waits_since is not None and not job.manual,
+                job.waits_since is not None and not job.manual and job.status is JobStatus.ANNOTATION,
             )
             for number, assignee, status in people
         )

@@ -237,7 +237,7 @@ class Job(Table):
     begun_at: Mapped[datetime | None]
     """When it was first seen that somebody works on it; None before, and where nobody looked (CVAT 1.x)."""
     left_by: Mapped[str | None]
-    """Who has not touched it for `reassign_after`, so that somebody else got it."""
+    """Who had it before and gets it no more: they did not touch it for `reassign_after`, or `labelyard reassign`."""
 
     __table_args__ = (Unique("batch_id", "server_id", name="uq_job_batch_id_server_id"),)
 

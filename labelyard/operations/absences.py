@@ -52,7 +52,7 @@ def back(ledger: Ledger, person: str) -> Back:
 
 
 def _check_known(tx: Transaction, person: str) -> None:
-    known: Sequence[str] = sorted({name for spec in datasets.current(tx) for name in spec.people})
+    known: Sequence[str] = sorted({name for spec in datasets.current(tx, retired=True) for name in spec.people})
     if person not in known:
         near = get_close_matches(person, known, n=1)
         raise InputError(

@@ -8,7 +8,7 @@ chooses again.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from labelyard.config import DatasetSpec
@@ -16,7 +16,7 @@ from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import Job, JobKind
 from labelyard.errors import SettingsError
 from labelyard.failpoints import failpoint
-from labelyard.ledger import assignments, batches, datasets, jobs, tasks
+from labelyard.ledger import absences, assignments, batches, datasets, jobs, tasks
 from labelyard.ledger.quality_tables import QualityJob
 from labelyard.ledger.tables import Job as JobRow
 from labelyard.pipeline.acquire_batch import BatchLease
@@ -45,12 +45,15 @@ class Assigned:
 
     jobs: tuple[Assignment, ...]
     missing: tuple[str, ...]
+    sent: int = 0
+    """How many jobs were changed on the server; those of ground truth and replicas do not count."""
 
 
-def assign_jobs(lease: BatchLease, people: Sequence[str] = ()) -> Assigned:
+def assign_jobs(lease: BatchLease, people: Sequence[str] = (), *, quality: bool = True) -> Assigned:
     """Assign every job, to `people` or by default to the dataset's annotators, or let it wait.
 
-    Raises SettingsError if CVAT has none of them.
+    A look at jobs that wait leaves ground truth and replicas as they are (`quality`). Raises SettingsError if CVAT has
+    none of the people: then no job waits any more, because a person has to do something.
     """
     usernames = {user.id: user.username for user in lease.cvat.users()}
     active = {user.username: user.id for user in lease.cvat.assignable_users()}
@@ -60,20 +63,47 @@ def assign_jobs(lease: BatchLease, people: Sequence[str] = ()) -> Assigned:
     present = [name for name in annotators if name in active]
     missing = tuple(name for name in dict.fromkeys((*annotators, *([truth] if truth else []))) if name not in active)
     if not present:
+        what = f"{lease.spec.cvat} has none of the annotators {', '.join(missing)}{_among_members(lease)}"
+        _stop_waiting(lease, active, what)
         raise SettingsError(
-            f"{lease.spec.cvat} has none of the annotators {', '.join(missing)}{_among_members(lease)}",
+            what,
             where=lease.batch_id,
             next_step=_how_to_fix(lease),
         )
-    for row in _choose(lease, spec, usernames, present, missing):
-        if assignments.is_unsent(row):
+    is_first = _state(lease) is BatchState.READY
+    sent = 0
+    for row in _choose(lease, spec, usernames, present, missing, active):
+        # Nobody has been told of a new task. In another one people work, while the jobs before this one are sent.
+        if assignments.is_unsent(row) and (is_first or _is_as_recorded(lease, row, usernames)):
             _assign(lease, row, active)
+            sent += 1
     checking: Sequence[QualityJob] = ()
-    if lease.spec.quality.is_used:
+    if quality and lease.spec.quality.is_used:
         task = lease.cvat.task(_task_id(lease))
-        labelling = [name for name in spec.annotators if name in active] or present
+        labelling = _present(lease, [name for name in spec.annotators if name in active] or present)
         checking = assign_quality_jobs(lease, task, usernames, active, truth if truth in active else None, labelling)
-    return _record_assigned(lease, missing, checking)
+    return _record_assigned(lease, missing, checking, sent)
+
+
+def _state(lease: BatchLease) -> BatchState:
+    with lease.ledger.read_only() as tx:
+        return batches.get(tx, lease.batch_id).state
+
+
+def _present(lease: BatchLease, names: Sequence[str]) -> Sequence[str]:
+    """Return who is not away; all of them where a job has more replicas than people are there."""
+    with lease.ledger.read_only() as tx:
+        away = absences.current(tx)
+    found = [name for name in names if name not in away]
+    return found if len(found) >= (lease.spec.quality.replicas or 1) else names
+
+
+def _stop_waiting(lease: BatchLease, active: Collection[str], why: str) -> None:
+    with lease.transaction() as tx:
+        datasets.lock(tx, lease.spec.name)
+        batch = batches.get(tx, lease.batch_id, lock=True)
+        assignments.give_up_choices(tx, batch.id, active)
+        assignments.stop_waiting(tx, batch, why)
 
 
 def _task_id(lease: BatchLease) -> int:
@@ -93,6 +123,7 @@ def _choose(
     usernames: Mapping[int, str],
     present: Sequence[str],
     missing: tuple[str, ...],
+    active: Collection[str],
 ) -> Sequence[JobRow]:
     """Record what CVAT says of the jobs, choose an annotator for each free one, and return all jobs."""
     task_id = _task_id(lease)
@@ -106,7 +137,10 @@ def _choose(
             rows = jobs.of_batch(tx, batch.id)  # people label their replicas
         else:
             assignments.record_skills(tx, batch.id, skills)
-            rows = assignments.choose_assignees(tx, batch, present, spec.assignment.rules())
+            assignments.give_up_choices(tx, batch.id, active)
+            rows = assignments.choose_assignees(
+                tx, batch, present, spec.assignment.rules(), {one.id for one in on_server}
+            )
         batch.warning = _warning(lease, missing)
     failpoint("assign_jobs.chosen")
     return rows
@@ -117,6 +151,12 @@ def _unknown_needs(lease: BatchLease, on_server: Sequence[Job]) -> Sequence[Job]
     with lease.ledger.read_only() as tx:
         known = {row.server_id for row in jobs.of_batch(tx, lease.batch_id) if row.skills is not None}
     return [job for job in on_server if job.id not in known]
+
+
+def _is_as_recorded(lease: BatchLease, row: JobRow, usernames: Mapping[int, str]) -> bool:
+    """Return whether nobody has changed a job since all jobs were read: many may have been sent meanwhile."""
+    shown = lease.cvat.job(row.server_id)
+    return jobs.assignee_name(shown, usernames) == row.assignee and shown.status is row.status
 
 
 def _assign(lease: BatchLease, row: JobRow, active: Mapping[str, int]) -> None:
@@ -135,7 +175,9 @@ def _assign(lease: BatchLease, row: JobRow, active: Mapping[str, int]) -> None:
     _log.info("%s: job %d (%s) assigned to %s", lease.batch_id, row.server_id, frames, row.chosen_assignee or "nobody")
 
 
-def _record_assigned(lease: BatchLease, missing: tuple[str, ...], checking: Sequence[QualityJob]) -> Assigned:
+def _record_assigned(
+    lease: BatchLease, missing: tuple[str, ...], checking: Sequence[QualityJob], sent: int
+) -> Assigned:
     with lease.transaction() as tx:
         rows = jobs.of_batch(tx, lease.batch_id)
         batch = batches.get(tx, lease.batch_id, lock=True)
@@ -146,7 +188,7 @@ def _record_assigned(lease: BatchLease, missing: tuple[str, ...], checking: Sequ
     failpoint("assign_jobs.finished")
     if missing:
         _log.warning("%s: %s", lease.batch_id, _warning(lease, missing))
-    return Assigned((*map(_assignment, rows), *map(_checking_assignment, checking)), missing)
+    return Assigned((*map(_assignment, rows), *map(_checking_assignment, checking)), missing, sent)
 
 
 def _assignment(row: JobRow) -> Assignment:

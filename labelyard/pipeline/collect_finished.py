@@ -94,7 +94,8 @@ def _collect(context: Context, to_check: Sequence[Batch], *, is_scheduled: bool)
         if (batch.cvat or "") not in found.unavailable:
             with log_about(dataset=batch.dataset, batch=batch.id):
                 _check_batch(found, batch)
-    assigned = assign_waiting_jobs(context, found.unavailable) if to_check or is_scheduled else ()
+    only = None if is_scheduled else {batch.dataset for batch in to_check}
+    assigned = assign_waiting_jobs(context, found.unavailable, only) if to_check or is_scheduled else ()
     found.changed += [batch for batch in assigned if batch not in found.changed]
     return Collected(
         tuple(found.completed), tuple(found.reopened), tuple(found.changed), found.failed, tuple(found.needs_person),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from labelyard.config import DatasetSpec
 from labelyard.domain.annotations import Annotations
@@ -28,12 +28,7 @@ def needed_skills(
     for job in jobs:
         here = (members.get(frame.name) for frame in frames[job.start_frame : job.stop_frame + 1])
         keys = [spec.key_in_source(one.bucket, one.key) for one in here if one is not None]
-        labels = [names.get(label, "") for label in _labels(predicted.get(job.id, Annotations()))]
+        shapes = predicted.get(job.id, Annotations()).shapes  # predictions have no tags and no tracks
+        labels = [names.get(label, "") for label in {shape.label_id for shape in shapes}]
         found[job.id] = spec.assignment.needed_skills(keys, labels)
     return found
-
-
-def _labels(annotations: Annotations) -> Iterator[int]:
-    yield from (tag.label_id for tag in annotations.tags)
-    yield from (shape.label_id for shape in annotations.shapes)
-    yield from (track.label_id for track in annotations.tracks)

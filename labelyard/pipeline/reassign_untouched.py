@@ -24,12 +24,13 @@ def reassign_untouched(lease: BatchLease) -> None:
         spec, batch = datasets.spec(tx, lease.spec.name), batches.get(tx, lease.batch_id)
         rules = spec.assignment.rules()
         late = {row.server_id for row in assignments.left_untouched(tx, batch, rules)}
+        unsent = {row.server_id for row in jobs.of_batch(tx, batch.id) if jobs.is_unsent_replacement(row)}
         _, task_id = tasks.require_current(tx, lease.batch_id)
-    if not late:
+    if not late and not unsent:
         return
     usernames = {user.id: user.username for user in lease.cvat.users()}
     active = {user.username for user in lease.cvat.assignable_users()}
-    begun = _with_annotations(lease, late)
+    begun = _with_annotations(lease, late | unsent)  # what a crash left unsent, somebody may have begun since
     on_server = lease.cvat.jobs(task_id)
     with lease.transaction() as tx:
         datasets.lock(tx, lease.spec.name)  # before the batch, as assign_jobs does

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from labelyard.cli import labelyard
 from labelyard.errors import InputError
 from labelyard.ledger import Ledger, absences
+from labelyard.ledger.tables import Dataset
 from tests.support.fresh_ledger import create_ledger
 from tests.support.ledger_samples import apply, dataset_spec
 
@@ -46,10 +47,16 @@ def test_somebody_is_away_until_a_day_of_the_time_zone_or_until_they_are_back(le
     assert json.loads(run("back", "ann", "--json")) == {"person": "ann", "was_away": False}
 
 
-def test_an_unknown_person_and_a_time_that_is_over_are_errors_with_the_next_command(ledger_url: str) -> None:
-    assert ledger_url
+@pytest.mark.usefixtures("ledger_url")
+def test_an_unknown_person_and_a_time_that_is_over_are_errors_with_the_next_command() -> None:
     with pytest.raises(InputError, match="no dataset file names 'bobb'") as error:
         run("away", "bobb")
     assert error.value.next_step == "labelyard people away bob"
     with pytest.raises(InputError, match="2019-12-31 23:00 UTC is over"):
         run("away", "bob", "--until", "2020-01-01")
+
+
+def test_somebody_of_a_retired_dataset_can_be_away_because_its_batches_continue(ledger_url: str) -> None:
+    with closing(Ledger(ledger_url)) as ledger, ledger.transaction() as tx:
+        tx.get_one(Dataset, "street").retired_at = tx.now
+    assert run("away", "ann") == "ann gets no jobs until: labelyard people back ann\n"

@@ -8,41 +8,18 @@ import pytest
 
 from labelyard import failpoints
 from labelyard.domain.causes import Kind
-from labelyard.domain.tasks import JobStatus
 from labelyard.ledger import batches, history, jobs
 from labelyard.operations import absences
 from labelyard.operations.apply import carry_out
 from labelyard.operations.figures import read_figures
 from labelyard.operations.plan import survey_tasks
 from labelyard.pipeline.collect_finished import collect
+from tests.support.assigning import POOL, begin, complete, who
 from tests.support.cvat_families import V2, each_cvat
 from tests.support.own_process import collect_in_own_process
-from tests.support.pictures import picture
-from tests.support.workspace import FIRST, Workspace, ingest
+from tests.support.workspace import FIRST, Workspace
 
 on_cvat_2 = pytest.mark.parametrize("cvat_version", [V2])
-POOL = {"policy": "pool"}
-
-
-def begin(workspace: Workspace, *names: str, batch: str = FIRST, **sections: object) -> None:
-    """Ingest a batch with a job for each file."""
-    workspace.apply(task={"segment_size": 1}, **sections)
-    for number, name in enumerate(names):
-        workspace.put(name, picture(number + 100 * int(batch[-1])))
-    workspace.close_batch()
-    ingest(workspace, batch)
-
-
-def who(workspace: Workspace, batch: str = FIRST) -> list[str | None]:
-    """Return the assignee of each job as CVAT shows it."""
-    cvat = workspace.context.cvat("default")
-    names = {user.id: user.username for user in cvat.users()}
-    return [names.get(job.assignee or 0) for job in cvat.jobs(workspace.line(batch).task_id or 0)]
-
-
-def complete(workspace: Workspace, number: int, batch: str = FIRST) -> None:
-    cvat = workspace.context.cvat("default")
-    cvat.set_job_status(cvat.jobs(workspace.line(batch).task_id or 0)[number].id, JobStatus.COMPLETED)
 
 
 def reasons(workspace: Workspace, what: str, batch: str = FIRST) -> list[str]:

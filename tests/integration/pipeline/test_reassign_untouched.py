@@ -7,23 +7,19 @@ from datetime import timedelta
 import pytest
 
 from labelyard import failpoints
-from labelyard.domain.annotations import Annotations, Change, Shape, ShapeType
-from labelyard.domain.tasks import JobStatus
 from labelyard.ledger import batches, history, jobs
+from labelyard.operations.reassign import reassign
 from labelyard.pipeline.collect_finished import collect
+from tests.support import assigning
+from tests.support.assigning import complete, draw, who
 from tests.support.cvat_families import V2, each_cvat
 from tests.support.own_process import collect_in_own_process
-from tests.support.pictures import picture
-from tests.support.workspace import FIRST, Workspace, ingest
+from tests.support.workspace import FIRST, Workspace
 
 
 def begin(workspace: Workspace, **assignment: object) -> None:
     """Ingest a batch of two jobs, one for ann and one for bob."""
-    workspace.apply(task={"segment_size": 1}, assignment={"reassign_after": "2d", **assignment})
-    for number in range(2):
-        workspace.put(f"{number}.jpg", picture(number))
-    workspace.close_batch()
-    ingest(workspace)
+    assigning.begin(workspace, "0.jpg", "1.jpg", assignment={"reassign_after": "2d", **assignment})
     assert who(workspace) == ["ann", "bob"]
 
 
@@ -33,20 +29,6 @@ def wait(workspace: Workspace, *numbers: int, days: float = 3) -> None:
         for number in numbers:
             row = jobs.of_batch(tx, FIRST)[number]
             row.assigned_at = tx.now - timedelta(days=days)
-
-
-def who(workspace: Workspace) -> list[str | None]:
-    cvat = workspace.context.cvat("default")
-    names = {user.id: user.username for user in cvat.users()}
-    return [names.get(job.assignee or 0) for job in cvat.jobs(workspace.line().task_id or 0)]
-
-
-def draw(workspace: Workspace, number: int) -> None:
-    cvat = workspace.context.cvat("default")
-    task = cvat.task(workspace.line().task_id or 0)
-    job = cvat.jobs(task.id)[number]
-    shape = Shape(ShapeType.RECTANGLE, job.start_frame, task.labels[0].id, (1.0, 2.0, 20.5, 30.25))
-    cvat.change_annotations(job.id, Change.CREATE, Annotations(shapes=(shape,)))
 
 
 @pytest.mark.parametrize("cvat_version", [V2, pytest.param("1.0.0", marks=pytest.mark.slow)])
@@ -98,7 +80,55 @@ def test_a_job_that_is_completed_before_the_choice_is_sent_stays_with_its_annota
     assert collect_in_own_process(workspace, "reassign_untouched.chosen") == failpoints.EXIT_STATUS
     with workspace.context.ledger.transaction() as tx:
         batches.get(tx, FIRST).leased_until = tx.now
-    cvat = workspace.context.cvat("default")
-    cvat.set_job_status(cvat.jobs(workspace.line().task_id or 0)[0].id, JobStatus.COMPLETED)
+    complete(workspace, 0)
     collect(workspace.context)
     assert who(workspace) == ["ann", "bob"]
+
+
+@pytest.mark.slow
+@each_cvat
+def test_a_job_that_is_begun_before_the_choice_is_sent_stays_with_its_annotator(workspace: Workspace) -> None:
+    begin(workspace)
+    wait(workspace, 0)
+    assert collect_in_own_process(workspace, "reassign_untouched.chosen") == failpoints.EXIT_STATUS
+    with workspace.context.ledger.transaction() as tx:
+        batches.get(tx, FIRST).leased_until = tx.now
+    draw(workspace, 0)
+    collect(workspace.context)
+    assert who(workspace) == ["ann", "bob"]
+    assert collect(workspace.context).changed == ()
+
+
+@pytest.mark.parametrize("cvat_version", [V2])
+def test_an_untouched_job_of_a_dataset_with_review_goes_to_somebody_else(workspace: Workspace) -> None:
+    rules = {"reassign_after": "2d"}
+    assigning.begin(workspace, "0.jpg", "1.jpg", assignment=rules, review={"reviewers": ["root"]})
+    collect(workspace.context)
+    wait(workspace, 0)
+    collect(workspace.context)
+    assert who(workspace) == ["bob", "bob"]
+
+
+@pytest.mark.parametrize("cvat_version", [V2])
+def test_a_job_taken_away_with_reassign_does_not_come_back_and_waits(workspace: Workspace) -> None:
+    assigning.begin(workspace, "0.jpg", "1.jpg", "2.jpg", assignment=assigning.POOL)
+    reassign(workspace.context, "ann")
+    collect(workspace.context)
+    assert who(workspace) == [None, "bob", "ann"], "ann has room for another one"
+    complete(workspace, 1)
+    collect(workspace.context)
+    assert who(workspace) == ["bob", "bob", "ann"]
+
+
+@pytest.mark.parametrize("cvat_version", [V2])
+def test_who_begins_a_job_while_a_person_takes_it_away_loses_it(workspace: Workspace) -> None:
+    begin(workspace)
+    with workspace.context.ledger.transaction() as tx:
+        row = jobs.of_batch(tx, FIRST)[0]
+        jobs.replace_choices([row])
+        row.chosen_assignee, row.choice_reason = "bob", "round robin"  # chosen, and killed before it was sent
+    draw(workspace, 0)
+    with workspace.context.ledger.transaction() as tx:
+        jobs.mark_begun(tx, FIRST, {jobs.of_batch(tx, FIRST)[0].server_id})
+    collect(workspace.context)
+    assert who(workspace) == ["bob", "bob"]
