@@ -43,7 +43,7 @@ HALF_THE_FRAMES = {"cvat_faults": ({"on": DATA, "short": 0.5, "times": 2},)}
 STALE_EXPORT = {"stale_export": True, "cvat_faults": (DELAYED_EXPORT,)}
 DELETION = FaultyUpload("a/2.jpg", None, 0.0, "once", once_registered=True)
 NO_IMAGE = {"uploads": (FaultyUpload("a/0.jpg", -1, 0.0, "once"),)}
-_TRIES = 3
+_TRIES = 6
 """Some failpoints need a creation that takes effect between two requests; on a busy machine a run may miss that."""
 LATE_CREATION = (
     {"on": CREATE, "delay": 1.3, "times": 1},
