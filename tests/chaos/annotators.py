@@ -135,21 +135,22 @@ class Annotators:
                 self._draw_during_export(task, job.id, missing[-1])
             else:
                 _draw(cvat, task, job.id, missing)
-            is_faulty = self._scenario.plan.review and self._draw_or_repair_fault(task, job)
+            frame = _first_data_frame(cvat, job) if self._scenario.plan.review else None
+            is_faulty = frame is not None and self._draw_or_repair_fault(task, job, frame)
             cvat.set_job_status(job.id, JobStatus.COMPLETED)
-            if is_faulty:
-                self.completed_faulty[job.id] = job.start_frame
+            if frame is not None and is_faulty:
+                self.completed_faulty[job.id] = frame
         return len(to_label) == len(self._jobs_of_people(task))
 
-    def _draw_or_repair_fault(self, task: Task, job: Job) -> bool:
-        """Draw a shape without an area before the job is completed for the first time; delete it once it is back.
+    def _draw_or_repair_fault(self, task: Task, job: Job, frame: int) -> bool:
+        """Draw a shape without an area on the frame before the job is completed for the first time.
 
-        Return whether it is there.
+        Delete it once the job is back. Return whether it is there.
         """
         cvat = self._scenario.cvat
         faulty = tuple(one for one in cvat.annotations(job.id).shapes if one.points == _NO_AREA)
         if job.id not in self._faulty and not faulty:
-            shape = Shape(ShapeType.RECTANGLE, job.start_frame, task.labels[0].id, _NO_AREA)
+            shape = Shape(ShapeType.RECTANGLE, frame, task.labels[0].id, _NO_AREA)
             cvat.change_annotations(job.id, Change.CREATE, Annotations(shapes=(shape,)))
         elif job.id in self._faulty and faulty and job.status is JobStatus.ANNOTATION:
             cvat.change_annotations(job.id, Change.DELETE, Annotations(shapes=faulty))
@@ -214,6 +215,13 @@ class Annotators:
         """Return how many exports were delayed after they had read the annotations."""
         rules = self._scenario.cvat_rules.described()
         return sum(rule["met"] for rule in rules if rule["on"] == DELAYED_EXPORT["on"])
+
+
+def _first_data_frame(cvat: Cvat, job: Job) -> int | None:
+    """Return the first frame of a job that belongs in the dataset: what is drawn on a honeypot is no fault of it."""
+    frames = cvat.frames(job.task_id)
+    numbers = range(job.start_frame, job.stop_frame + 1)
+    return next((number for number in numbers if frames[number].use is FrameUse.DATA), None)
 
 
 def _draw(cvat: Cvat, task: Task, job_id: int, frames: list[int], box: tuple[float, ...] = DRAWN) -> None:
