@@ -1,4 +1,4 @@
-"""How far long work is: whoever does it calls a function, and whoever waits for it shows that."""
+"""Progress of long work: the function that does the work calls `on_progress`, and the command line shows it."""
 
 from __future__ import annotations
 

@@ -131,11 +131,6 @@ def give_up_choices(tx: Transaction, batch: str, active: Collection[str]) -> Non
             row.chosen_assignee = None
 
 
-def is_unsent(row: JobRow) -> bool:
-    """Return whether the server does not show the choice of a job yet, as far as the ledger knows."""
-    return state_of(row).is_unsent
-
-
 def waiting(tx: Transaction, batch: str) -> Sequence[JobRow]:
     """Return the jobs of a batch that wait until somebody may get them."""
     return [row for _, row in _waiting_of(tx, Batch.id == batch)]

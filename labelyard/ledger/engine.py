@@ -78,8 +78,8 @@ def open_engine(url: URL) -> Engine:
 def share_engine(url: URL) -> Engine:
     """Return an engine for a ledger that this process may have used before; give it back with `release_engine`.
 
-    An engine keeps the SQL of its statements, and each flow run opens the ledger anew: without the engine of the run
-    before, a run of a small batch would spend a third of its time on SQL text.
+    An engine caches the compiled SQL of its statements. Each flow run opens the ledger again. With a new engine each
+    time, a run of a small batch would spend a third of its time on compiling SQL.
     """
     with _lock:
         engine = _kept_engine(url)

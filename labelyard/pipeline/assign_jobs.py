@@ -73,8 +73,8 @@ def assign_jobs(lease: BatchLease, people: Sequence[str] = (), *, quality: bool 
     is_first = _state(lease) is BatchState.READY
     sent = 0
     for row in _choose(lease, spec, usernames, present, missing, active):
-        # Nobody has been told of a new task. In another one people work, while the jobs before this one are sent.
-        if assignments.is_unsent(row) and (is_first or _is_as_recorded(lease, row, usernames)):
+        # Nobody knows a new task yet. In an older one a person may change a job while the others are sent.
+        if jobs.state_of(row).is_unsent and (is_first or _is_as_recorded(lease, row, usernames)):
             _assign(lease, row, active)
             sent += 1
     checking: Sequence[QualityJob] = ()
@@ -160,7 +160,7 @@ def _is_as_recorded(lease: BatchLease, row: JobRow, usernames: Mapping[int, str]
 
 
 def _assign(lease: BatchLease, row: JobRow, active: Mapping[str, int]) -> None:
-    """Send a choice; a job that waits is taken from whoever had it."""
+    """Send a choice. A job that waits loses the assignee that it had."""
     user_id = active.get(row.chosen_assignee or "")
     if row.chosen_assignee is not None and user_id is None:
         what = f"{lease.spec.cvat} has no user {row.chosen_assignee!r} any more{_among_members(lease)}"

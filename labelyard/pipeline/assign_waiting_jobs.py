@@ -9,7 +9,7 @@ that the ledger, and who can get jobs on the CVAT, say whether there is anything
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from labelyard.context import Context
 from labelyard.domain.states import BatchState
@@ -62,7 +62,7 @@ def assign_waiting_jobs(
 def _due_batches(context: Context, skipped: set[str], only: Collection[str] | None) -> Sequence[Batch]:
     """Return the batches with something to assign, the oldest of each dataset first; a CVAT that fails is `skipped`."""
     with context.ledger.read_only() as tx:
-        work = assignments.with_work(tx, {*_with_time_limit(tx)})
+        work = assignments.with_work(tx, _with_time_limit(tx))
     can_work: dict[str, Collection[str]] = {}
     found: set[str] = set()
     for dataset, server in work:
@@ -86,8 +86,8 @@ def _due_batches(context: Context, skipped: set[str], only: Collection[str] | No
         return sorted(batches.with_ids(tx, sorted(found)), key=lambda batch: (batch.dataset, batch.number))
 
 
-def _with_time_limit(tx: Transaction) -> Iterator[str]:
-    yield from (one.name for one in datasets.current(tx, retired=True) if one.assignment.reassign_after is not None)
+def _with_time_limit(tx: Transaction) -> set[str]:
+    return {one.name for one in datasets.current(tx, retired=True) if one.assignment.reassign_after is not None}
 
 
 def _record_reasons(context: Context, dataset: str, reasons: Mapping[str, Mapping[int, str]]) -> None:
