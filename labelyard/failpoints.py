@@ -49,7 +49,7 @@ FAILPOINTS = {
     "upload_data.recorded": "the batch is uploaded",
     "wait_for_status.verified": "CVAT lists every frame; the ledger does not say so",
     "wait_for_status.recorded": "the batch is ready",
-    "wait_for_status.postponed": "CVAT makes the frames; the lease is not released",
+    "wait_for_status.postponed": "the batch waits for CVAT; the lease is not released",
     "wait_for_status.discarding": "a task is wrong and at rest; it is not deleted",
     "wait_for_status.deleted": "the wrong task is deleted; the ledger does not say so",
     "wait_for_status.discarded": "the ledger says that the task is abandoned",

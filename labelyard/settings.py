@@ -168,6 +168,8 @@ class Settings(BaseSettings):
     """How long CVAT may take to create frames from an upload, in seconds."""
     unclear_upload_seconds: float = Field(default=60, gt=0)
     """How long to wait for an upload whose response was lost before the task is recreated, in seconds."""
+    unclear_write_seconds: float = Field(default=120, gt=0)
+    """How long predictions whose response was lost may still appear in CVAT, in seconds; none are sent before that."""
     wait_seconds: float = Field(default=20, ge=0)
     """How long a run waits for CVAT's frames before it frees its slot, in seconds; a later run asks again."""
     forgotten_seconds: float = Field(default=30, gt=0)

@@ -23,7 +23,7 @@ def wait_for_status(batch: str, holder: str) -> dict[str, Any]:
         lease = resume_lease(context, batch, holder)
         found = step.wait_for_status(lease)
         if isinstance(found, step.UnfinishedTask):
-            return asdict(found) | {"next_run": found.next_run.isoformat()}
+            return found.document()
         emit_batch_event(
             "data.verified",
             batch,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator
+from http import HTTPStatus
 from typing import TypeAlias
 
 from labelyard.cvat.annotation_validation import check_frames
@@ -40,17 +41,21 @@ def create_annotations(
     on_progress: Callable[[int], None] | None = None,
     *,
     before_write: Callable[[], None] | None = None,
+    resend: bool = True,
 ) -> Annotations:
     """Make the job contain all of `wanted`, each as often as given; send only what it lacks.
 
     Returns those of `wanted` as the server stores them, with ids. `on_progress` receives how many exist so far.
-    `before_write` is called before each request that writes, a repeated one too; what it raises ends the call. Raises
-    InputError, before anything is written, for a frame that is not the job's.
+    `before_write` is called before each request that writes, a repeated one too; what it raises ends the call. With
+    `resend`, annotations whose response was lost and that CVAT does not show are sent again, although the first request
+    may take effect late and double them; without, UnclearAnswer or CvatBusy is raised. Raises InputError, before
+    anything is written, for a frame that is not the job's.
     """
     check_frames(wanted, cvat.job(job_id))
     saved, missing = _match(_items(wanted), _items(cvat.annotations(job_id)))
     for chunk in _chunks(missing):
-        saved += _write_chunk(cvat, job_id, Change.CREATE, chunk, {_key(item) for item in saved}, before_write)
+        matched = {_key(item) for item in saved}
+        saved += _write_chunk(cvat, job_id, Change.CREATE, chunk, matched, before_write, resend=resend)
         if on_progress:
             on_progress(len(saved))
     return _annotations(saved)
@@ -109,6 +114,8 @@ def _write_chunk(
     chunk: list[Item],
     matched: set[Key],
     before_write: Callable[[], None] | None = None,
+    *,
+    resend: bool = True,
 ) -> list[Item]:
     """Write a chunk, and its rest after a lost response; return it as the server stores it.
 
@@ -123,12 +130,15 @@ def _write_chunk(
         except (UnclearAnswer, CvatCrashed, CvatBusy, CvatRefused) as error:
             if attempt == ATTEMPTS - 1 or not _may_retry(error):
                 raise
-            time.sleep(max(SETTLE_SECONDS, error.after if isinstance(error, CvatBusy) else 0))
+            failure = error
+        time.sleep(max(SETTLE_SECONDS, failure.after if isinstance(failure, CvatBusy) else 0))
         saved = [item for item in _items(cvat.annotations(job_id)) if _key(item) not in matched]
         written, chunk = _split(change, chunk, saved)
         done += written
         if not chunk:
             break
+        if not resend and _may_take_effect_late(failure):
+            raise failure
     return done
 
 
@@ -137,6 +147,12 @@ def _may_retry(error: Exception) -> bool:
     if isinstance(error, CvatBusy):
         return error.after <= MAX_RETRY_AFTER
     return not isinstance(error, CvatRefused) or "duplicate key" in error.what
+
+
+def _may_take_effect_late(error: Exception) -> bool:
+    """Whether the server may still be at work on a request that was not answered, or only by a proxy."""
+    by_proxy = (HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT)
+    return isinstance(error, UnclearAnswer) or (isinstance(error, CvatBusy) and error.status in by_proxy)
 
 
 def _split(change: Change, chunk: list[Item], saved: list[Item]) -> tuple[list[Item], list[Item]]:

@@ -24,6 +24,8 @@ class Preannotation(Table):
     source: Mapped[str]
     """`from` of the dataset file."""
     begun_at: Mapped[datetime]
+    sent_at: Mapped[datetime | None]
+    """When a request with them was last sent to CVAT."""
     finished_at: Mapped[datetime | None]
     reason: Mapped[str | None]
     """Why there are none, or not all of them, in the task."""

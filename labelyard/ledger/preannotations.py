@@ -45,6 +45,16 @@ def mark_sending(tx: Transaction, task_id: int, shapes: bytes, predicted: int, w
     row.state, row.shapes, row.predicted, row.warning = PreannotationState.SENDING, shapes, predicted, warning
 
 
+def record_request(tx: Transaction, task_id: int) -> None:
+    """Record that a request with the shapes is sent now, before it is sent."""
+    _unfinished(tx, task_id).sent_at = tx.now
+
+
+def record_wait(tx: Transaction, task_id: int, reason: str) -> None:
+    """Record why nothing is sent for now."""
+    _unfinished(tx, task_id).reason = reason
+
+
 def mark_imported(tx: Transaction, task_id: int, shapes: bytes, predicted: int, reason: str | None) -> Preannotation:
     """Record the shapes that CVAT has, and why they are not all of them; return the row."""
     row = _unfinished(tx, task_id)

@@ -79,9 +79,9 @@ def caught_up(newer: datetime) -> State[Any]:
 
 
 def waiting_for_cvat(found: Mapping[str, Any]) -> State[Any]:
-    """Let a run whose task has no frames yet wait until it asks again; `found` is an UnfinishedTask as a dict."""
+    """Let a run that cannot go on yet wait until it tries again; `found` is an UnfinishedTask as a dict."""
     next_run = datetime.fromisoformat(found["next_run"])
-    message = f"task {found['task_id']} has no frames yet ({found['progress']}); next run at {next_run:%H:%M:%S} UTC"
+    message = f"task {found['task_id']}: {found['reason']}; next run at {next_run:%H:%M:%S} UTC"
     return wait_until(next_run, WAITING_FOR_CVAT, message)
 
 

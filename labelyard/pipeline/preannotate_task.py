@@ -1,8 +1,9 @@
 """preannotate_task: import a model's predictions into a new task, once, before people get its jobs.
 
 The predictions are committed before they are sent, so that a run which resumes sends the same ones. CVAT has no key by
-which it would refuse a second copy: each job is read before, and gets only what it lacks. Where people have begun,
-nothing is written. A model that is away, or whose answer cannot be used, stops nothing: people label without
+which it would refuse a second copy: each job is read before, and gets only what it lacks. A request without a response
+may take effect late, so nothing is sent, and people get no jobs, until that is out of the question. Where people have
+begun, nothing is written. A model that is away, or whose answer cannot be used, stops nothing: people label without
 predictions.
 """
 
@@ -14,6 +15,7 @@ import time
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from labelyard.annotations.content import FrameObject, Kind
 from labelyard.annotations.shapes import KINDS_OF_1, shape_of
@@ -42,9 +44,11 @@ from labelyard.ledger.tables import Object
 from labelyard.pipeline.acquire_batch import BatchLease
 from labelyard.pipeline.read_predictions import PredictionReader
 from labelyard.pipeline.shown_sizes import frames_as_shown, shown_sizes
+from labelyard.pipeline.wait_for_status import UnfinishedTask, continue_later
 
 _log = logging.getLogger(__name__)
 _BEGUN = "people have begun to work on the task"
+_UNCLEAR = "a request with predictions had no response and may still take effect"
 
 ByJob = dict[int, Annotations]
 """The shapes for each job, by CVAT's id of it."""
@@ -60,11 +64,12 @@ class Preannotated:
     warning: str | None
 
 
-def preannotate_task(lease: BatchLease) -> Preannotated | None:
+def preannotate_task(lease: BatchLease) -> Preannotated | UnfinishedTask | None:
     """Import the predictions for the batch's task, unless that was done or people have begun.
 
-    Returns None for a dataset without the section, and for a batch whose jobs are assigned. A CvatError means that a
-    later run continues; nothing that a model does raises.
+    Returns None for a dataset without the section, and for a batch whose jobs are assigned; an UnfinishedTask while an
+    earlier request may still take effect. A CvatError means that a later run continues; nothing that a model does
+    raises.
     """
     section = lease.spec.preannotate
     if section is None:
@@ -104,7 +109,7 @@ class _Step:
             preannotations.mark_sending(tx, self.row_id, pack(by_job), _count(by_job), left_out.warning())
         failpoint("preannotate_task.committed")
 
-    def send(self) -> Preannotated:
+    def send(self) -> Preannotated | UnfinishedTask:
         """Send what is committed and not in CVAT, record it, and return what became of it."""
         with self.lease.ledger.read_only() as tx:
             row = preannotations.of_task(tx, self.row_id)
@@ -112,11 +117,20 @@ class _Step:
             if row.state is not PreannotationState.SENDING:
                 return _outcome(row)
             wanted = unpack(row.shapes or b"")
+            unclear = timedelta(seconds=self.lease.context.settings.unclear_write_seconds)
+            wait = row.sent_at + unclear - tx.now if row.sent_at else timedelta()
+        if wait > timedelta():
+            return self._wait(wait)
         jobs = {job.id: job for job in self.lease.cvat.jobs(self.task_id)}
         begun = have_people_begun(self._content(job, wanted.get(job.id, Annotations())) for job in jobs.values())
         reason = _BEGUN if begun else self._write(wanted)
         found = {job: self._ours(job, shapes) for job, shapes in wanted.items() if job in jobs}
         return self._record({job: shapes for job, shapes in found.items() if shapes.shapes}, _count(wanted), reason)
+
+    def _wait(self, wait: timedelta) -> UnfinishedTask:
+        with self.lease.transaction() as tx:
+            preannotations.record_wait(tx, self.row_id, _UNCLEAR)
+        return continue_later(self.lease, self.task_id, _UNCLEAR, wait)
 
     # --- what CVAT holds ---
 
@@ -128,7 +142,7 @@ class _Step:
     def _others(self, job_id: int, wanted: Annotations) -> Annotations:
         """Return the annotations of a job that are not ours; a second copy of ours is none of them.
 
-        There is one if a request took effect long after its response was lost. It is deleted, unless people have begun.
+        There is one if a request took effect even later than we wait. It is deleted, unless people have begun.
         """
         _, rest = match_annotations(wanted, self.lease.cvat.annotations(job_id))
         copies, others = match_annotations(wanted, rest)
@@ -144,13 +158,17 @@ class _Step:
         """Send to each job what it lacks. Return why CVAT does not take all of it; each request counts as a whole."""
         for job_id, shapes in wanted.items():
             try:
-                create_annotations(self.lease.cvat, job_id, shapes, before_write=self.lease.check)
+                create_annotations(self.lease.cvat, job_id, shapes, before_write=self._record_request, resend=False)
             except (CvatNotFound, CvatHidden, CvatUnauthorized):
                 raise
             except (CvatRefused, CvatCrashed, InputError) as error:
                 return f"CVAT does not take them: {error.what}"
             failpoint("preannotate_task.sent")
         return None
+
+    def _record_request(self) -> None:
+        with self.lease.transaction() as tx:
+            preannotations.record_request(tx, self.row_id)
 
     # --- the predictions ---
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from labelyard.domain.forgotten import upload_progress, why_forgotten
 from labelyard.domain.quality import file_names
@@ -48,11 +49,15 @@ class VerifiedTask:
 
 @dataclass(frozen=True)
 class UnfinishedTask:
-    """A task of which CVAT still makes the frames: what it last said, and when a run asks again."""
+    """A task with which the batch cannot go on yet: why, and when a run tries again."""
 
     task_id: int
-    progress: str
+    reason: str
     next_run: datetime
+
+    def document(self) -> dict[str, Any]:
+        """Return it as the result of a Prefect task."""
+        return asdict(self) | {"next_run": self.next_run.isoformat()}
 
 
 def wait_for_status(lease: BatchLease) -> VerifiedTask | UnfinishedTask:
@@ -110,20 +115,19 @@ def _wait_for_frames(lease: BatchLease, row: TaskRow, task_id: int) -> Task | Un
         _check_forgotten(lease, row, task, creation, waiting)
         _check_deadlines(lease, row, task, progress, waiting)
         if time.monotonic() + pause > until:
-            return _ask_later(lease, row, progress, waiting)
+            wait = min(max(waiting.unchanged / 2, _SHORTEST_WAIT), _LONGEST_WAIT)
+            return continue_later(lease, task_id, f"no frames yet ({progress})", wait)
         time.sleep(pause)
     raise AssertionError("pauses do not end")
 
 
-def _ask_later(lease: BatchLease, row: TaskRow, progress: str, waiting: tasks.Waiting) -> UnfinishedTask:
-    """End the work on the batch for now, without a failure."""
-    wait = min(max(waiting.unchanged / 2, _SHORTEST_WAIT), _LONGEST_WAIT)
+def continue_later(lease: BatchLease, task_id: int, reason: str, wait: timedelta) -> UnfinishedTask:
+    """End the work on the batch for now, without a failure: a later run continues when `wait` is over."""
     with lease.transaction() as tx:
         next_run = batches.wait_for_server(tx, batches.get(tx, lease.batch_id, lock=True), wait)
     failpoint("wait_for_status.postponed")
-    assert row.server_id is not None
-    _log.info("%s: task %d has no frames yet (%s)", lease.batch_id, row.server_id, progress)
-    return UnfinishedTask(row.server_id, progress, next_run)
+    _log.info("%s: task %d: %s", lease.batch_id, task_id, reason)
+    return UnfinishedTask(task_id, reason, next_run)
 
 
 def _check_forgotten(lease: BatchLease, row: TaskRow, task: Task, creation: Creation, waiting: tasks.Waiting) -> None:

@@ -82,7 +82,8 @@ def _settings(environment: Environment, plan: FaultPlan, ledger: str) -> Setting
         ledger=ledger, store=addresses.store, spool=environment.folder / "spool", lease_seconds=plan.lease_seconds,
         poll_seconds=0.02, wait_seconds=0.5, publish_again_seconds=8, export_deadline_seconds=10,
         # On the ledger's fast clock.
-        unclear_upload_seconds=6, forgotten_seconds=20, stalled_seconds=20, upload_deadline_seconds=200,
+        unclear_upload_seconds=6, unclear_write_seconds=40, forgotten_seconds=20, stalled_seconds=20,
+        upload_deadline_seconds=200,
         prefect_api_url=environment.prefect_url, cvat={"default": cvat},
     )  # fmt: skip
 

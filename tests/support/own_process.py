@@ -47,6 +47,7 @@ def _run(workspace: Workspace, *arguments: str, failpoint: str | None) -> int:
         "LABELYARD_STORE__ADDRESSING_STYLE": settings.store.addressing_style,
         "LABELYARD_SPOOL": str(settings.spool),
         "LABELYARD_POLL_SECONDS": "0.02",
+        "LABELYARD_UNCLEAR_WRITE_SECONDS": str(settings.unclear_write_seconds),
         **({"LABELYARD_FAILPOINT": failpoint} if failpoint else {}),
     }
     command = [sys.executable, "-m", "tests.support.own_process", *arguments]

@@ -17,7 +17,7 @@ from labelyard.cvat import (
 )
 from labelyard.domain.annotations import Annotations, AttributeValue, Change, Shape, ShapeType, Tag, Track, TrackedShape
 from labelyard.domain.tasks import Task
-from labelyard.errors import CvatNotFound, CvatRefused, InputError, LeaseLost, UnclearAnswer
+from labelyard.errors import CvatBusy, CvatNotFound, CvatRefused, InputError, LeaseLost, UnclearAnswer
 
 WRITES = "PATCH /api/v1/jobs/*/annotations"
 LOST_AFTER = {"on": WRITES, "cut": True, "when": "after", "times": 1}
@@ -144,6 +144,22 @@ def test_nothing_is_sent_again_by_whoever_has_lost_their_lease(
     with pytest.raises(LeaseLost):
         create_annotations(cvat, task.jobs[0].id, boxes(task, 5), before_write=check)
     assert len(cvat.annotations(task.jobs[0].id).shapes) == 3  # the first chunk
+
+
+@pytest.mark.parametrize(
+    ("fault", "sent_again"),
+    [(LOST_BEFORE, False), ({**GATEWAY, "when": "before"}, False), (BUSY, True), (LOST_AFTER, True)],
+)
+def test_without_resend_nothing_is_sent_again_that_may_still_take_effect(
+    sandbox: Serving, cvat: Cvat, task: Task, fault: Any, sent_again: bool
+) -> None:
+    sandbox.faults.set([fault])
+    if sent_again:
+        create_annotations(cvat, task.jobs[0].id, boxes(task, 2), resend=False)
+    else:
+        with pytest.raises((UnclearAnswer, CvatBusy)):
+            create_annotations(cvat, task.jobs[0].id, boxes(task, 2), resend=False)
+    assert len(cvat.annotations(task.jobs[0].id).shapes) == (2 if sent_again else 0)
 
 
 def test_a_response_that_is_lost_each_time_raises(sandbox: Serving, cvat: Cvat, task: Task) -> None:

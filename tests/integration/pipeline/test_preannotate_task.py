@@ -13,10 +13,12 @@ import pytest
 from pydantic import SecretStr
 
 from labelyard import failpoints
+from labelyard.cvat import annotation_writes
 from labelyard.domain.annotations import Annotations, Change, Shape, ShapeType
 from labelyard.domain.preannotation import BESIDE_NAME
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus
+from labelyard.errors import CvatBusy, UnclearAnswer
 from labelyard.ledger import history, preannotations
 from labelyard.orchestration.batch_artifact import batch_markdown
 from labelyard.orchestration.page_links import PageLinks
@@ -223,6 +225,46 @@ def test_a_lost_response_of_cvat_doubles_nothing(workspace: Workspace) -> None:
         begin(workspace, model.url)
         ingest(workspace)
     assert len(shapes(workspace)) == 3
+
+
+def test_nothing_is_sent_and_nobody_gets_jobs_while_a_request_without_a_response_may_take_effect(
+    workspace: Workspace,
+) -> None:
+    workspace.context.settings.unclear_write_seconds = 60
+    workspace.set_faults({"on": "PATCH /api/v1/jobs/*/annotations", "status": 504, "times": 1})
+    with serve_model() as model:
+        begin(workspace, model.url)
+        with pytest.raises(CvatBusy):
+            ingest(workspace)
+        workspace.retry()
+        ingest(workspace)
+        assert (workspace.line().state, shapes(workspace)) == ("ready", ())
+        assert "may still take effect" in (workspace.line().preannotation or "")
+        workspace.context.settings.unclear_write_seconds = 0.001
+        workspace.retry()
+        ingest(workspace)
+    assert (workspace.line().state, len(shapes(workspace))) == ("assigned", 3)
+    assert workspace.line().preannotation is None
+
+
+def test_a_request_that_takes_effect_long_after_its_timeout_doubles_nothing(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(annotation_writes, "SETTLE_SECONDS", 0.01)
+    workspace.context.settings.unclear_write_seconds = 2.5
+    impatient = workspace.context.settings.cvat["default"].model_copy(update={"timeout_seconds": 0.5})
+    workspace.context.settings.cvat["default"] = impatient
+    workspace.set_faults({"on": "PATCH /api/v1/jobs/*/annotations", "delay": 1.5, "times": 1})
+    with serve_model() as model:
+        begin(workspace, model.url)
+        with pytest.raises(UnclearAnswer):
+            ingest(workspace)
+        assert shapes(workspace) == ()
+        while workspace.line().state == "ready":
+            workspace.retry()
+            ingest(workspace)
+            time.sleep(0.05)
+    assert [one.frame for one in shapes(workspace)] == [0, 1, 2]
 
 
 def kill_twice_and_finish(workspace: Workspace, name: str) -> None:

@@ -201,7 +201,7 @@ def test_a_run_does_not_wait_long_for_frames_and_a_later_one_goes_on(asks_once: 
     asks_once.sandbox.faults.set([_SLOW])
     first = wait(asks_once)
     assert isinstance(first, UnfinishedTask)
-    assert first.progress == "Started"
+    assert first.reason == "no frames yet (Started)"
     line = asks_once.line()
     assert (line.state, line.error, line.leased_by) == ("uploaded", None, None)
     assert line.not_before == first.next_run
