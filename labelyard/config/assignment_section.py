@@ -45,6 +45,8 @@ HoursText = Annotated[str, AfterValidator(_hours), WithJsonSchema({"type": "stri
 Day = Annotated[str, AfterValidator(_day), WithJsonSchema({"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}$"})]
 """A day: year, month and day."""
 Limit = Annotated[Count, Field(ge=1, le=10_000)]
+_LIMITS = {"pool": 1, "forecast": 1}
+"""The limits of policies that give jobs one after the other."""
 Level = Annotated[Count, Field(ge=1, le=10)]
 
 
@@ -89,9 +91,10 @@ class AssignmentSection(Section):
     policy: PolicyName = "round_robin"
     """round_robin: the annotators in turn, continuing from batch to batch. least_loaded: who has the fewest images in
     unfinished jobs. by_skill: who is best at what the job needs (`skills`), the least loaded of these. pool: jobs stay
-    free, and a person gets the next one when an earlier one is completed."""
+    free, and a person gets the next one when an earlier one is completed. forecast: who is expected to complete it
+    first, by the times learned of each person; while too little is known, as least_loaded."""
     limit: Limit | None = None
-    """How many unfinished jobs of the dataset a person has at most; null for any number, with `pool` for 1. Work that a
+    """How many unfinished jobs of the dataset a person has at most; null for any number, with `pool` and `forecast` for 1. Work that a
     review sends back counts, and goes to its annotator whatever the limit."""
     hours: tuple[HoursText, ...] = ()
     """When people work, such as `["mon-fri 09:00-17:00"]`: nobody gets a job at another time. Empty for at any hour."""
@@ -154,7 +157,7 @@ class AssignmentSection(Section):
         own = self.people.get(person or "", PersonSection())
         hours = self.hours if own.hours is None else own.hours
         holidays = self.holidays if own.holidays is None else own.holidays
-        limit = own.limit or self.limit or (1 if self.policy == "pool" else None)
+        limit = own.limit or self.limit or _LIMITS.get(self.policy)
         zone = ZoneInfo(own.timezone or self.timezone)
         days = frozenset(map(date.fromisoformat, holidays))
         times = WorkingHours(tuple(map(parse_hours, hours)), zone, days) if hours or days else None

@@ -7,11 +7,15 @@ do not work. A job that nobody may get now waits; the next look chooses again.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from labelyard.domain.learned_work import Pace
+from labelyard.domain.work_calendar import WorkCalendar
+from labelyard.domain.work_history import WorkHistory
 from labelyard.domain.working_hours import WorkingHours
 
 
@@ -46,6 +50,12 @@ class Annotator:
     """How good they are, by skill."""
     last_assigned: datetime | None = None
     """When they last got a job of the dataset."""
+    pace: Pace | None = None
+    """How long they need in this dataset; None while too little is known of it."""
+    open_minutes: float = 0.0
+    """How long they need for `open_images`, and for what will come back from reviews."""
+    calendar: WorkCalendar | None = None
+    """When they work, from now on; None if nobody knows, or if what they have does not move."""
 
     def obstacle(self, job: FreeJob) -> str:
         """Return why they cannot get a job now; empty if they can."""
@@ -58,6 +68,15 @@ class Annotator:
         if self.limit is not None and self.open_jobs >= self.limit:
             return f"has {self.open_jobs} of {self.limit} open jobs"
         return ""
+
+    def with_job(self, job: FreeJob) -> Annotator:
+        """Return them with one more job."""
+        return replace(
+            self,
+            open_jobs=self.open_jobs + 1,
+            open_images=self.open_images + job.images,
+            open_minutes=self.open_minutes + job.images * (self.pace.minutes if self.pace else 0.0),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +103,13 @@ class AssignmentPolicy(Protocol):
     ) -> list[Choice]: ...
 
 
-_Pick = Callable[[FreeJob, Sequence[Annotator], int], tuple[Annotator, str]]
-"""Chooses among those who can get a job, with the reason; the number counts the jobs that were assigned before."""
+_Pick = Callable[[FreeJob, Sequence[Annotator], int], tuple[Annotator | None, str]]
+"""Chooses among those who can get a job, with the reason; the number counts the jobs that were assigned before.
+
+None lets the job wait for somebody else.
+"""
+_UNKNOWN = "forecast knows too little yet"
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 def round_robin(jobs: Sequence[FreeJob], annotators: Sequence[Annotator], state: PolicyState) -> list[Choice]:
@@ -134,11 +158,63 @@ def pool(jobs: Sequence[FreeJob], annotators: Sequence[Annotator], state: Policy
     return _choose(jobs, annotators, state, pick)
 
 
+def forecast(jobs: Sequence[FreeJob], annotators: Sequence[Annotator], state: PolicyState) -> list[Choice]:
+    """Choose who completes a job first, with what they have, by the times learned of each; else by `least_loaded`.
+
+    A job waits for somebody who cannot get it yet, but will complete it before those who can.
+    """
+    if any(one.pace is None for one in annotators):
+        found = least_loaded(jobs, annotators, state)
+        return [replace(one, reason=f"{_UNKNOWN}; {one.reason}") if one.annotator else one for one in found]
+    planned = first_to_complete(jobs, annotators)
+    left = Counter(planned.values())
+
+    def pick(job: FreeJob, able: Sequence[Annotator], _turn: int) -> tuple[Annotator | None, str]:
+        by_end = sorted(((_end(one, job), one.name, one) for one in able if left[one.name]), key=lambda of: of[:2])
+        if not by_end:
+            return None, f"waits: {planned.get(job.id, 'somebody else')} is expected to complete it first"
+        left[by_end[0][1]] -= 1
+        return by_end[0][2], _why_first(by_end)
+
+    return _choose(jobs, annotators, state, pick)
+
+
+def first_to_complete(jobs: Sequence[FreeJob], annotators: Sequence[Annotator]) -> Mapping[int, str]:
+    """Return who completes each job first, one job after the other, if limits did not count."""
+    now = {one.name: one for one in annotators}
+    found = {}
+    for job in sorted(jobs, key=_in_order):
+        able = [one for one in now.values() if one.calendar is not None or not one.obstacle(job)]
+        able = [one for one in able if one.name != job.left_by and job.skills <= one.levels.keys()]
+        if able:
+            one = min(able, key=lambda one: (_end(one, job), one.name))
+            now[one.name], found[job.id] = one.with_job(job), one.name
+    return found
+
+
+def _end(one: Annotator, job: FreeJob) -> datetime:
+    if one.calendar is None or one.pace is None:
+        return _NEVER
+    return one.calendar.end(one.open_minutes + job.images * one.pace.minutes)
+
+
+def _why_first(by_end: Sequence[tuple[datetime, str, Annotator]]) -> str:
+    end, name, one = by_end[0]
+    assert one.pace is not None
+    known = f"{one.pace.jobs} jobs" if one.pace.jobs else "others' jobs"
+    pace = f"forecast: {one.pace.minutes:.2g} minutes an image, learned from {known}"
+    if end == _NEVER:
+        return f"{pace}, and nobody else can get it"
+    other = f", before {by_end[1][1]}" if len(by_end) > 1 else ""
+    return f"{pace}: {name} completes it first, about {end:%a %H:%M} UTC{other}"
+
+
 ASSIGNMENT_POLICIES: Mapping[str, AssignmentPolicy] = {
     "round_robin": round_robin,
     "least_loaded": least_loaded,
     "by_skill": by_skill,
     "pool": pool,
+    "forecast": forecast,
 }
 """The policies by the name that a dataset file writes."""
 
@@ -181,20 +257,54 @@ def unavailable(rules: PersonRules, now: datetime, away_until: datetime | None, 
     return ""
 
 
+def informed(
+    annotators: Sequence[Annotator],
+    dataset: str,
+    rules: AssignmentRules,
+    history: WorkHistory,
+    open_images: Mapping[str, Mapping[str, float]],
+    away: Mapping[str, datetime | None],
+) -> Sequence[Annotator]:
+    """Return annotators of a dataset with what the policy `forecast` needs.
+
+    `open_images` are those of each person by dataset; of what is in review as many as will come back. `away` are those
+    who are away, until when.
+    """
+    full = {one.name for one in annotators if one.limit is not None and one.open_jobs >= one.limit}
+    hours = {one.name: rules.of(one.name).hours for one in annotators}
+    calendars, learned = history.calendars(hours, away, full), history.learned
+    return [
+        replace(
+            one,
+            pace=learned.pace(one.name, dataset),
+            open_minutes=learned.minutes_of(one.name, open_images.get(one.name, {}), dataset),
+            calendar=calendars.get(one.name),
+        )
+        for one in annotators
+    ]
+
+
 def _choose(jobs: Sequence[FreeJob], annotators: Sequence[Annotator], state: PolicyState, pick: _Pick) -> list[Choice]:
     now = {one.name: one for one in annotators}
     found, assigned = [], state.jobs_assigned
-    for job in sorted(jobs, key=lambda job: (job.batch, job.start_frame, job.id)):
+    for job in sorted(jobs, key=_in_order):
         able = [one for one in now.values() if not one.obstacle(job)]
         if not able:
             why = "; ".join(f"{one.name} {one.obstacle(job)}" for one in now.values())
             found.append(Choice(job.id, None, f"waits: {why}"))
             continue
         one, reason = pick(job, able, assigned)
-        now[one.name] = replace(one, open_jobs=one.open_jobs + 1, open_images=one.open_images + job.images)
+        if one is None:
+            found.append(Choice(job.id, None, reason))
+            continue
+        now[one.name] = one.with_job(job)
         found.append(Choice(job.id, one.name, reason))
         assigned += 1
     return found
+
+
+def _in_order(job: FreeJob) -> tuple[int, int, int]:
+    return job.batch, job.start_frame, job.id
 
 
 def _load(one: Annotator) -> tuple[int, int, str]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 HOURS = r"(mon|tue|wed|thu|fri|sat|sun)(-(mon|tue|wed|thu|fri|sat|sun))? +\d{2}:\d{2} *- *\d{2}:\d{2}"
@@ -48,8 +48,21 @@ class WorkingHours:
             for one in (self.hours or (_ANY,))
         )
 
+    def spans(self, first: date, days: int) -> Iterator[tuple[datetime, datetime]]:
+        """Yield the hours that begin on each of so many days, as times in UTC, by day and begin; they may overlap."""
+        for day in (first + number * _DAY for number in range(days)):
+            of_day = [one for one in self.hours or (_ALL_DAY,) if day.weekday() in one.weekdays]
+            for one in sorted(of_day, key=lambda one: one.begin) if day not in self.holidays else ():
+                end = one.end if one.end > one.begin else one.end + 1440
+                yield self._clock(day, one.begin), self._clock(day, end)
+
+    def _clock(self, day: date, minute: int) -> datetime:
+        days, rest = divmod(minute, 1440)
+        return datetime.combine(day + days * _DAY, time(*divmod(rest, 60)), self.zone).astimezone(UTC)
+
 
 _ANY = Hours(range(7), 0, 0)
+_ALL_DAY = Hours(range(7), 0, 1440)
 
 
 def parse_hours(text: str) -> Hours:

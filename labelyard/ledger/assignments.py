@@ -20,13 +20,14 @@ from labelyard.domain.assignment import (
     Choice,
     FreeJob,
     PolicyState,
+    informed,
     unavailable,
 )
 from labelyard.domain.assignment_state import AssignmentState
 from labelyard.domain.review import Phase
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus
-from labelyard.ledger import absences, reviews
+from labelyard.ledger import absences, reviews, work_history
 from labelyard.ledger.database import Transaction
 from labelyard.ledger.history import record
 from labelyard.ledger.jobs import A_PERSON_CHOSE, NOT_BEGUN, is_unsent_replacement, of_batch, state_of
@@ -255,15 +256,18 @@ def _without_choice(tx: Transaction, batch: Batch) -> Sequence[JobRow]:
 def _choices(
     tx: Transaction, batch: Batch, jobs: Sequence[FreeJob], annotators: Sequence[str], rules: AssignmentRules
 ) -> Sequence[Choice]:
-    """Return the choices for these jobs of a batch, after those for the jobs of older batches that wait."""
+    """Return the choices for these jobs of a batch, with those for the jobs of other batches that wait.
+
+    Policies choose for older batches first; some look at all that waits.
+    """
     if not jobs:
         return []
-    older = (Batch.dataset == batch.dataset, Batch.cvat == batch.cvat, Batch.number < batch.number)
-    before = [_free_job(one, row, rules, row.left_by) for one, row in _waiting_of(tx, *older, *_WITH_PEOPLE)]
+    others = (Batch.dataset == batch.dataset, Batch.cvat == batch.cvat, Batch.id != batch.id)
+    waits = [_free_job(one, row, rules, row.left_by) for one, row in _waiting_of(tx, *others, *_WITH_PEOPLE)]
     state = PolicyState(tx.get_one(Dataset, batch.dataset).jobs_assigned)
     team = _annotators(tx, batch.dataset, batch.cvat or "", annotators, rules)
     mine = {job.id for job in jobs}
-    return [one for one in ASSIGNMENT_POLICIES[rules.policy]([*before, *jobs], team, state) if one.job_id in mine]
+    return [one for one in ASSIGNMENT_POLICIES[rules.policy]([*waits, *jobs], team, state) if one.job_id in mine]
 
 
 def _listed(job_ids: Sequence[int]) -> str:
@@ -284,7 +288,8 @@ def _free_job(batch: Batch, row: JobRow, rules: AssignmentRules, left_by: str | 
 class _Load:
     jobs: int = 0
     images: int = 0
-    last: list[datetime] = field(default_factory=list)
+    datasets: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    """The images by dataset."""
 
 
 def _annotators(
@@ -299,10 +304,17 @@ def _annotators(
         until = away[name].until if name in away else None
         why = unavailable(own, now, until, is_away=name in away)
         found.append(Annotator(name, load.jobs, load.images, own.limit, why, own.levels, last.get(name)))
-    return found
+    if rules.policy != "forecast":
+        return found
+    history, records = work_history.read(tx)
+    for person, datasets in work_history.coming_back(history, records).items():
+        for name, images in datasets.items():
+            loads[person].datasets[name] += images
+    open_images = {name: load.datasets for name, load in loads.items()}
+    return informed(found, dataset, rules, history, open_images, {name: one.until for name, one in away.items()})
 
 
-def _loads(tx: Transaction, dataset: str, cvat: str) -> Mapping[str, _Load]:
+def _loads(tx: Transaction, dataset: str, cvat: str) -> dict[str, _Load]:
     """Return everybody's open work on a CVAT: jobs of the dataset, images of all; no reviews.
 
     Jobs in a task that cannot be read do not count: it may be deleted, and nobody could ever complete them.
@@ -323,6 +335,7 @@ def _loads(tx: Transaction, dataset: str, cvat: str) -> Mapping[str, _Load]:
     for person, of_dataset, number, images in tx.execute(query):
         found[person].jobs += number if of_dataset == dataset else 0
         found[person].images += images
+        found[person].datasets[of_dataset] += images
     return found
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Select, case, func, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from labelyard.domain.review import Phase, ReviewResult
-from labelyard.domain.states import BatchState
+from labelyard.domain.states import INGESTING, BatchState
 from labelyard.domain.tasks import JobStatus
 from labelyard.domain.throughput import DoneJob
 from labelyard.ledger.alert_tables import Problem
@@ -69,6 +69,9 @@ class JobRecord:
     in_review: bool = False
     """Whether the assignee reviews it."""
     dataset: str = ""
+    drawn_by: str | None = None
+    """Who drew what is in review."""
+    batch_number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +138,18 @@ def backlog(tx: Transaction, dataset: str | None) -> Backlog:
     )
 
 
+def without_jobs(tx: Transaction, dataset: str | None) -> Mapping[tuple[str, int], int]:
+    """Return the usable objects of the batches that have no jobs yet, by dataset and number of the batch."""
+    query = (
+        select(Batch.dataset, Batch.number, func.count())
+        .join(Object, Object.batch_id == Batch.id)
+        .where(Batch.state.in_((BatchState.OPEN, *INGESTING)), Object.quarantine_reason.is_(None))
+        .group_by(Batch.dataset, Batch.number)
+    )
+    rows = tx.execute(query.where(Batch.dataset == dataset) if dataset else query)
+    return {(name, number): images for name, number, images in rows}
+
+
 def newest(tx: Transaction, dataset: str, limit: int = 10) -> Sequence[NewestBatch]:
     """Return the newest batches of a dataset, the newest first."""
     left_out = (
@@ -152,22 +167,25 @@ def jobs(tx: Transaction, since: datetime, dataset: str | None) -> Sequence[JobR
     unfinished = (Job.status != JobStatus.COMPLETED) & (Batch.state == BatchState.ASSIGNED)
     lately = (Job.status == JobStatus.COMPLETED) & (Job.status_since >= since) & Batch.state.in_(_LIVE)
     query = (
-        select(Job, Review.phase, Review.annotator, Batch.dataset)
+        select(
+            Job.batch_id, Job.assignee, Job.stop_frame - Job.start_frame + 1, Job.status, Job.status_since,
+            Job.assigned_at, Job.returned, Review.phase, Review.annotator, Batch.dataset, Batch.number,
+        )
         .join(Batch, Batch.id == Job.batch_id)
         .outerjoin(Review, Review.job_id == Job.id)
         .where(unfinished | lately)
-    )
+    )  # fmt: skip
     found = []
-    for row, phase, annotator, name in tx.execute(query.where(Batch.dataset == dataset) if dataset else query):
-        is_done = row.status is JobStatus.COMPLETED
+    for (
+        batch, assignee, images, status, since_when, assigned_at, returned, phase, annotator, name, number,
+    ) in tx.execute(query.where(Batch.dataset == dataset) if dataset else query):  # fmt: skip
+        is_done = status is JobStatus.COMPLETED
         was_reviewed = is_done and phase not in (None, Phase.ANNOTATION)
         # What is done counts for who drew it; how long that took is not known any more when a reviewer has the job.
         found.append(
             JobRecord(
-                row.batch_id, annotator if was_reviewed else row.assignee,
-                row.stop_frame - row.start_frame + 1, is_done, row.status_since,
-                None if was_reviewed else row.assigned_at, row.returned, phase is Phase.REVIEW,
-                name,
+                batch, annotator if was_reviewed else assignee, images, is_done, since_when,
+                None if was_reviewed else assigned_at, returned, phase is Phase.REVIEW, name, annotator, number,
             )
         )  # fmt: skip
     return found
