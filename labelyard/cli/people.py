@@ -21,7 +21,8 @@ from labelyard.settings import load_settings
 
 _TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"])
 _COLUMNS = (
-    "person", "dataset", "open", "done", "images", "hours", "an hour", "accepted", "round", "sent back", "drawn",
+    "person", "dataset", "open", "done", "images", "hours", "an hour", "learned", "accepted", "round", "sent back",
+    "drawn",
 )  # fmt: skip
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the begin of a formula."""
@@ -64,6 +65,7 @@ def _row(one: PersonInDataset) -> list[str]:
         str(one.images),
         f"{one.hours:.1f}",
         "-" if one.images_per_hour is None else f"{one.images_per_hour:.0f}",
+        "-" if one.minutes_an_image is None else f"{one.minutes_an_image:.2g} min",
         f"{one.accepted_at_once} of {one.reviewed}" if one.reviewed else "-",
         "-" if one.mean_rounds is None else f"{one.mean_rounds:.1f}",
         str(one.returned),

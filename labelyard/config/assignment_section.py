@@ -94,8 +94,8 @@ class AssignmentSection(Section):
     free, and a person gets the next one when an earlier one is completed. forecast: who is expected to complete it
     first, by the times learned of each person; while too little is known, as least_loaded."""
     limit: Limit | None = None
-    """How many unfinished jobs of the dataset a person has at most; null for any number, with `pool` and `forecast` for 1. Work that a
-    review sends back counts, and goes to its annotator whatever the limit."""
+    """How many unfinished jobs of the dataset a person has at most; null for any number, with `pool` and `forecast`
+    for 1. Work that a review sends back counts, and goes to its annotator whatever the limit."""
     hours: tuple[HoursText, ...] = ()
     """When people work, such as `["mon-fri 09:00-17:00"]`: nobody gets a job at another time. Empty for at any hour."""
     timezone: Timezone = "UTC"

@@ -170,7 +170,9 @@ def forecast(jobs: Sequence[FreeJob], annotators: Sequence[Annotator], state: Po
     left = Counter(planned.values())
 
     def pick(job: FreeJob, able: Sequence[Annotator], _turn: int) -> tuple[Annotator | None, str]:
-        by_end = sorted(((_end(one, job), one.name, one) for one in able if left[one.name]), key=lambda of: of[:2])
+        by_end = sorted(((_end(one, job), one.name, one) for one in able), key=lambda of: of[:2])
+        while by_end and not left[by_end[0][1]]:
+            del by_end[0]  # somebody else is expected to complete it before them
         if not by_end:
             return None, f"waits: {planned.get(job.id, 'somebody else')} is expected to complete it first"
         left[by_end[0][1]] -= 1

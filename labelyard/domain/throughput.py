@@ -1,18 +1,13 @@
-"""How fast work is done: arrivals and finished images by day, the backlog they leave, its forecast, a person's rate."""
+"""How fast work is done: arrivals and finished images by day, the backlog they leave, a person's rate."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from math import sqrt
 
 DAYS_MEASURED = 14
 """How many days before today the rates come from."""
-_LEAST_DAYS = 3
-"""With fewer days a forecast would be a guess."""
-_DEVIATIONS = 1.28
-"""Four of five times the mean of such days is within so many standard errors."""
 LONGEST_SPAN = timedelta(hours=8)
 """A longer time between two completed jobs of a person holds a night, and says nothing about the work."""
 
@@ -25,20 +20,6 @@ class Day:
     arrived: int
     finished: int
     backlog: int
-
-
-@dataclass(frozen=True, slots=True)
-class Forecast:
-    """In how many days the backlog is finished, if nothing else arrives, by the rates of the measured days.
-
-    `days_high` is None where the slower rate is none at all.
-    """
-
-    finished_per_day: float
-    arrived_per_day: float
-    days_low: float
-    days_high: float | None
-    measured_days: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,25 +60,6 @@ def days_with_backlog(first: date, arrived: Sequence[int], finished: Sequence[in
         days.append(Day(first + timedelta(days=number), arrived[number], finished[number], max(0, backlog)))
         backlog += finished[number] - arrived[number]
     return days[::-1]
-
-
-def forecast(days: Sequence[Day], backlog: int) -> Forecast | None:
-    """Return when the backlog is finished, from whole days, the last of `days` (today) not among them.
-
-    None without a backlog, before the third day with images, or if nothing was finished.
-    """
-    whole = list(days[:-1])
-    while whole and not (whole[0].arrived or whole[0].finished):
-        whole.pop(0)
-    if not backlog or len(whole) < _LEAST_DAYS or not any(day.finished for day in whole):
-        return None
-    rates = [day.finished for day in whole]
-    mean = sum(rates) / len(rates)
-    deviation = sqrt(sum((rate - mean) ** 2 for rate in rates) / (len(rates) - 1))
-    error = _DEVIATIONS * deviation / sqrt(len(rates))
-    slow = mean - error
-    arrived = sum(day.arrived for day in whole) / len(whole)
-    return Forecast(mean, arrived, backlog / (mean + error), backlog / slow if slow > 0 else None, len(whole))
 
 
 def measured_times(jobs: Sequence[DoneJob]) -> Sequence[tuple[DoneJob, timedelta]]:

@@ -10,13 +10,12 @@ from labelyard.domain.deadlines import LateBatch, stage_words
 from labelyard.escaping import printable
 from labelyard.ledger.workload import Verdicts
 from labelyard.operations.figures import Figures, Period, PersonFigures, ServerFigures, late_groups
-from labelyard.operations.moments import day, moment, moment_and_zone
+from labelyard.operations.foresee import forecast_words
+from labelyard.operations.moments import moment, moment_and_zone
 from labelyard.operations.review_facts import progress_words
 
 _DAY = timedelta(days=1)
 _BATCHES_SHOWN, _PEOPLE_SHOWN = 5, 8
-_FORESEEABLE = 1000.0
-"""Days; a date after that says nothing."""
 _NOT_IN_PROBLEMS = (
     Kind.SOURCE,
     Kind.NOTHING_ARRIVED,
@@ -57,29 +56,12 @@ def waiting(seen: Figures) -> str:
 
 
 def forecast(seen: Figures) -> str:
-    """Return in how many days what waits is exported, with the rates that say so; "" if nothing waits."""
-    found = seen.forecast
+    """Return when what waits is labelled, also if images go on arriving; "" if nothing waits."""
     if not seen.arriving.backlog.objects:
         return ""
-    if found is None:
-        return "none yet, it needs three whole days with images"
-    span = _span(found.days_low, found.days_high)
-    if found.days_high is not None and found.days_high < _FORESEEABLE:
-        first, last = (day(seen.at + timedelta(days=days), seen.zone) for days in (found.days_low, found.days_high))
-        span += f" (on {first})" if first == last else f" ({first} to {last})"
-    grows = "; the backlog grows" if found.arrived_per_day > found.finished_per_day else ""
-    return (
-        f"exported {span} if nothing else arrives (in the last {found.measured_days} days "
-        f"{found.finished_per_day:,.0f} images a day were exported, {found.arrived_per_day:,.0f} arrived{grows})"
-    )
-
-
-def _span(low: float, high: float | None) -> str:
-    """Return a range of days: "within a day", "in 2 days", "in 2 to 5 days", "in 9 to many more days"."""
-    if high is not None and high < 1:
-        return "within a day"
-    first, last = f"{low:.0f}", "many more" if high is None else f"{high:.0f}"
-    return f"in {count(int(last), 'day')}" if first == last else f"in {first} to {last} days"
+    if seen.forecast is None:
+        return "everything is labelled"
+    return forecast_words(seen.forecast, seen.zone)
 
 
 def lines(seen: Figures) -> Iterator[str]:

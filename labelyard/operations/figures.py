@@ -16,9 +16,7 @@ from labelyard.domain.states import INGESTING, BatchState
 from labelyard.domain.throughput import (
     DAYS_MEASURED,
     Day,
-    Forecast,
     days_with_backlog,
-    forecast,
     images_per_hour,
     measured_times,
     midnights,
@@ -30,6 +28,7 @@ from labelyard.ledger.finished import Finished, FinishedBatch, LastRelease
 from labelyard.ledger.review_progress import ReviewProgress, reviews_in_progress
 from labelyard.ledger.situation import read_situation
 from labelyard.ledger.workload import Backlog, JobRecord, NewestBatch, Verdicts
+from labelyard.operations.foresee import Forecast, forecast
 
 NOBODY = ""
 """The name under which jobs without an assignee are counted."""
@@ -146,6 +145,7 @@ class Figures:
     releases: Sequence[LastRelease]
     servers: Sequence[ServerFigures]
     forecast: Forecast | None
+    """None if nothing is to be labelled."""
     days: Sequence[Day]
     """Today and the two weeks before, oldest first."""
     zone: tzinfo = UTC
@@ -182,7 +182,8 @@ def figures(tx: Transaction, dataset: str | None = None, zone: tzinfo = UTC) -> 
     done = finished.finished_batches(tx, dataset)
     days = _days(tx, edges, now.astimezone(zone).date(), dataset, done, waiting.objects)
     measured_since = now - DAYS_MEASURED * _DAY
-    jobs = workload.jobs(tx, measured_since, dataset)
+    everywhere = workload.jobs(tx, measured_since, None)
+    jobs = [one for one in everywhere if dataset in (None, one.dataset)]
     today, week = edges[-2], monday(now, zone)
     arrived_today, arrived_week = (workload.arrived(tx, since, dataset) for since in (today, week))
     return Figures(
@@ -199,7 +200,7 @@ def figures(tx: Transaction, dataset: str | None = None, zone: tzinfo = UTC) -> 
         finished=finished.total(done),
         releases=finished.last_releases(tx, dataset),
         servers=list(_servers(tx, cvats, down, seen.batches, everything=dataset is None)),
-        forecast=forecast(days, waiting.objects),
+        forecast=forecast(tx, specs, everywhere, days, zone),
         days=days,
         zone=zone,
         changes_at=min(filter(None, [seen.changes_at, edges[-1]])),

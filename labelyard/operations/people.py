@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from labelyard.domain.learned_work import Learned
 from labelyard.domain.throughput import DAYS_MEASURED, images_per_hour, measured_times
-from labelyard.ledger import Ledger, absences, datasets, workload
+from labelyard.ledger import Ledger, absences, datasets, work_history, workload
 from labelyard.ledger.people import ReviewedWork, annotations_of_whole_batches, reviewed_work
 from labelyard.ledger.workload import JobRecord
 
@@ -41,6 +42,8 @@ class PersonInDataset:
     annotations: Mapping[str, int]
     """By label, of the exported batches that the person labelled alone: of others the ledger does not know whose."""
     is_away: bool = False
+    minutes_an_image: float | None = None
+    """What `policy: forecast` and the forecasts have learned of the last two weeks; None while too little is known."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ def read_people(ledger: Ledger, dataset: str | None = None, since: datetime | No
         records = [one for one in workload.jobs(tx, begin, dataset) if one.assignee]
         reviewed = reviewed_work(tx, begin, dataset)
         drawn = annotations_of_whole_batches(tx, begin, dataset)
-        away = absences.current(tx)
+        away, learned = absences.current(tx), work_history.read(tx)[0].learned
     by_person: dict[str, list[JobRecord]] = defaultdict(list)
     for record in records:
         by_person[record.assignee or ""].append(record)
@@ -71,7 +74,7 @@ def read_people(ledger: Ledger, dataset: str | None = None, since: datetime | No
     found: list[PersonInDataset] = []
     for person in sorted({name for name, _ in known if name}):
         names = sorted(dataset for name, dataset in known if name == person)
-        found += _in_datasets(person, names, by_person[person], reviewed, drawn, is_away=person in away)
+        found += _in_datasets(person, names, by_person[person], reviewed, drawn, learned, is_away=person in away)
     return People(begin, found)
 
 
@@ -81,6 +84,7 @@ def _in_datasets(
     records: Sequence[JobRecord],
     reviewed: Mapping[tuple[str, str], ReviewedWork],
     drawn: Mapping[tuple[str, str], Mapping[str, int]],
+    learned: Learned,
     *,
     is_away: bool,
 ) -> Iterator[PersonInDataset]:
@@ -108,4 +112,5 @@ def _in_datasets(
             mean_rounds=sum(said.rounds) / len(said.rounds) if said.rounds else None,
             annotations=dict(drawn.get((person, name), {})),
             is_away=is_away,
+            minutes_an_image=pace.minutes if (pace := learned.pace(person, name)) else None,
         )

@@ -19,6 +19,7 @@ from labelyard.ledger.preannotation_tables import Preannotation
 from labelyard.ledger.review_progress import reviews_in_progress
 from labelyard.ledger.tables import Batch, Export, Job, Object, Task
 from labelyard.markdown import advice, code, link, table
+from labelyard.operations.foresee import forecast_of_batch, forecast_words
 from labelyard.operations.moments import moment, moment_and_zone
 from labelyard.operations.review_facts import progress_words, verdict_words
 from labelyard.orchestration.batch_quality import quality_markdown
@@ -42,6 +43,7 @@ def batch_markdown(
     done = sum(row.status is JobStatus.COMPLETED for row in rows)
     parts = [
         _head(batch, sum(member.quarantine_reason is not None for member in members), links, zone),
+        _forecast(tx, batch, zone),
         _in_review(tx, batch_id, zone),
         _task(task, rows, done, zone),
         _reviews(tx, batch_id, rows, task, zone),
@@ -76,6 +78,12 @@ def _head(batch: Batch, quarantined: int, links: PageLinks, zone: tzinfo) -> str
     if batch.warning:
         lines.append(f"**Warning**: {code(batch.warning)}")
     return "\n\n".join(lines)
+
+
+def _forecast(tx: Transaction, batch: Batch, zone: tzinfo) -> str:
+    """Return when a batch that people label will be labelled."""
+    found = forecast_of_batch(tx, batch, zone) if batch.state is BatchState.ASSIGNED else None
+    return f"**Forecast**: {forecast_words(found, zone)}" if found else ""
 
 
 def _in_review(tx: Transaction, batch_id: str, zone: tzinfo) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from zoneinfo import ZoneInfo
@@ -17,16 +17,17 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from labelyard.cli import labelyard
+from labelyard.domain.futures import Range
 from labelyard.domain.tasks import JobStatus
-from labelyard.domain.throughput import Forecast
 from labelyard.ledger import objects
 from labelyard.ledger.release_tables import Release
 from labelyard.ledger.tables import Object
 from labelyard.operations.figure_words import forecast, lines, period_rows
 from labelyard.operations.figures import Figures, read_figures
+from labelyard.operations.foresee import Forecast
 from labelyard.orchestration.operations_artifact import operations_markdown
 from labelyard.orchestration.page_links import PageLinks
-from tests.support.busy_ledger import HOUR, MONDAY, BusyLedger
+from tests.support.busy_ledger import DAY, HOUR, MONDAY, BusyLedger
 from tests.support.examples import examples
 from tests.support.fresh_ledger import create_ledger
 
@@ -142,19 +143,27 @@ def test_today_ends_at_midnight_of_the_zone_and_the_page_is_drawn_then(busy: Bus
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "words"),
+    ("late", "arrivals", "words"),
     [
-        (0.2, 0.6, "exported within a day (on Mon 30 Nov) if nothing else arrives"),
-        (1.0, 1.2, "exported in 1 day (on Tue 1 Dec)"),
-        (2.0, 5.0, "exported in 2 to 5 days (Wed 2 Dec to Sat 5 Dec)"),
-        (9.0, None, "exported in 9 to many more days if"),
-        (9.0, 1e9, "exported in 9 to 1000000000 days if"),
+        (
+            MONDAY + 3 * DAY,
+            None,
+            "400 images are labelled about Tue 1 Dec 12:00 (four times of five between Mon 30 Nov and Thu 3 Dec), if",
+        ),
+        (None, None, "(four times of five after Mon 30 Nov), if nothing else arrives"),
+        (
+            MONDAY + 3 * DAY,
+            Range(MONDAY + 9 * DAY, MONDAY + 9 * DAY, MONDAY + 9 * DAY),
+            "; with 40 more a day nothing is left on Wed 9 Dec about 12:00",
+        ),
+        (MONDAY + 3 * DAY, Range(None, MONDAY, None), "; with 40 more a day the backlog grows"),
     ],
 )
-def test_the_forecast_names_days_and_dates(busy: BusyLedger, low: float, high: float | None, words: str) -> None:
+def test_the_forecast_names_days(busy: BusyLedger, late: datetime | None, arrivals: Range | None, words: str) -> None:
     busy.now = MONDAY
     busy.batch(20, 1)
-    assert words in forecast(replace(busy.figures(), forecast=Forecast(10, 5, low, high, 14)))
+    found = Forecast(400, Range(MONDAY + DAY, MONDAY, late), arrivals, 40)
+    assert words in forecast(replace(busy.figures(), forecast=found))
 
 
 def test_status_of_a_dataset_counts_and_names_nothing_of_another_one(

@@ -1,4 +1,4 @@
-"""Days, the backlog they leave, its forecast, and how fast a person works."""
+"""Days, the backlog they leave, and how fast a person works."""
 
 from __future__ import annotations
 
@@ -12,10 +12,8 @@ from hypothesis import strategies as st
 
 from labelyard.domain.throughput import (
     LONGEST_SPAN,
-    Day,
     DoneJob,
     days_with_backlog,
-    forecast,
     images_per_hour,
     measured_times,
     midnights,
@@ -35,38 +33,6 @@ def test_the_backlog_of_each_day_follows_from_the_day_before(moves: list[tuple[i
     assert days[-1].backlog == 5000
     for before, day in pairwise(days):
         assert day.backlog == before.backlog + day.arrived - day.finished
-
-
-def days(*finished: int, arrived: int = 10) -> list[Day]:
-    return [Day(FIRST + timedelta(days=n), arrived if done else 0, done, 100) for n, done in enumerate(finished)]
-
-
-def test_a_forecast_has_a_range_that_is_wider_the_more_the_days_differ() -> None:
-    even, uneven = forecast(days(20, 20, 20, 20, 99), 100), forecast(days(10, 30, 10, 30, 99), 100)
-    assert even is not None
-    assert uneven is not None
-    assert (even.days_low, even.days_high, even.finished_per_day, even.measured_days) == (5, 5, 20, 4)
-    assert uneven.finished_per_day == 20
-    assert uneven.days_high is not None
-    assert uneven.days_low < 5 < uneven.days_high
-
-
-def test_days_before_the_first_image_and_today_do_not_count() -> None:
-    found = forecast(days(0, 0, 0, 20, 20, 20, 99), 100)
-    assert found is not None
-    assert (found.measured_days, found.finished_per_day, found.arrived_per_day) == (3, 20, 10)
-
-
-@pytest.mark.parametrize("done", [(20, 20, 5), (0, 0, 0, 0, 5), ()])
-def test_too_few_days_are_no_forecast(done: tuple[int, ...]) -> None:
-    assert forecast(days(*done), 100) is None
-
-
-def test_without_a_backlog_there_is_no_forecast_and_with_rare_work_no_upper_end() -> None:
-    assert forecast(days(20, 20, 20, 20, 0), 0) is None
-    rare = forecast([*days(60), *days(0, 0, 0, 0, 0, 0, 0)], 100)
-    assert rare is not None
-    assert rare.days_high is None
 
 
 def done(images: int, assigned: timedelta | None, at: timedelta) -> DoneJob:
