@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from math import exp, hypot
 
 from labelyard.domain.throughput import midnight
-from labelyard.domain.work_history import WorkedDay
+from labelyard.domain.work_history import PastDay
 from labelyard.domain.working_hours import WorkingHours
 
 FURTHEST = 120
@@ -58,13 +58,13 @@ class Worker:
     away_until: datetime | None = None
     is_away: bool = False
     """Without `away_until` for ever."""
-    days: Sequence[WorkedDay] = field(default=())
+    days: Sequence[PastDay] = field(default=())
 
 
 class _Person:
     """A worker in many futures: when they can work on each day, and on which shares of it they may."""
 
-    def __init__(self, worker: Worker, team: Sequence[WorkedDay], now: datetime, zone: tzinfo) -> None:
+    def __init__(self, worker: Worker, team: Sequence[PastDay], now: datetime, zone: tzinfo) -> None:
         self.worker = worker
         self._zone = worker.hours.zone if worker.hours else zone
         self._begin = max(now, worker.away_until or now)
@@ -112,7 +112,7 @@ class _Person:
         return [(low, high) for low, high in clipped if high > low]
 
 
-def _shares(days: Sequence[WorkedDay], weekend: bool) -> Sequence[float]:  # noqa: FBT001 - an index of two lists
+def _shares(days: Sequence[PastDay], weekend: bool) -> Sequence[float]:  # noqa: FBT001 - an index of two lists
     found = [one.share for one in days if one.of_hours or one.is_weekend == weekend]
     return found or [one.share for one in days if not weekend]
 

@@ -28,7 +28,7 @@ _DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class WorkedDay:
+class PastDay:
     """Which share of their time somebody worked on a day: of their hours, or without hours of the whole day."""
 
     share: float
@@ -57,7 +57,7 @@ class WorkHistory:
         """Return when somebody last completed or got a job; None if that is not known."""
         return max((*(job.done_at for job in self.done.get(person, ())), *self.held.get(person, ())), default=None)
 
-    def days(self, person: str, hours: WorkingHours | None, zone: tzinfo = UTC) -> Sequence[WorkedDay]:
+    def days(self, person: str, hours: WorkingHours | None, zone: tzinfo = UTC) -> Sequence[PastDay]:
         """Return the days of a person on which they had work; not today, which is not over."""
         by_clock = hours.zone if hours is not None else zone
         made: dict[date, float] = defaultdict(float)
@@ -71,10 +71,10 @@ class WorkHistory:
             of_day = [(max(begin, low), min(end, high)) for low, high in held if low < end and high > begin]
             time = sum(minutes_between(low, high, hours) for low, high in of_day)
             if time >= (_WHOLE_DAY if hours is None else _LEAST_HELD):
-                found.append(WorkedDay(min(1.5, made[day] / time), day.weekday() > 4, hours is not None))
+                found.append(PastDay(min(1.5, made[day] / time), day.weekday() > 4, hours is not None))
         return found
 
-    def share(self, days: Sequence[WorkedDay], of_all: Sequence[WorkedDay]) -> float | None:
+    def share(self, days: Sequence[PastDay], of_all: Sequence[PastDay]) -> float | None:
         """Return the mean share of somebody with these `days`, in a team with days `of_all`; None if none is known."""
         alike = [one.share for one in of_all if not days or one.of_hours == days[0].of_hours]
         if not alike:

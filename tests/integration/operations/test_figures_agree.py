@@ -148,13 +148,13 @@ def test_today_ends_at_midnight_of_the_zone_and_the_page_is_drawn_then(busy: Bus
         (
             MONDAY + 3 * DAY,
             None,
-            "400 images are labelled about Tue 1 Dec 12:00 (four times of five between Mon 30 Nov and Thu 3 Dec), if",
+            "400 images are labelled about Tue 1 Dec 08:00 (four times of five between Mon 30 Nov and Thu 3 Dec), if",
         ),
         (None, None, "(four times of five after Mon 30 Nov), if nothing else arrives"),
         (
             MONDAY + 3 * DAY,
             Range(MONDAY + 9 * DAY, MONDAY + 9 * DAY, MONDAY + 9 * DAY),
-            "; with 40 more a day nothing is left on Wed 9 Dec about 12:00",
+            "; with 40 more a day nothing is left on Wed 9 Dec about 08:00",
         ),
         (MONDAY + 3 * DAY, Range(None, MONDAY, None), "; with 40 more a day the backlog grows"),
     ],

@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 from time import process_time
 
 from labelyard.domain.futures import Range, Worker, simulate
-from labelyard.domain.work_history import WorkedDay
+from labelyard.domain.work_history import PastDay
 from labelyard.domain.working_hours import WorkingHours, parse_hours
 
 MONDAY = datetime(2026, 1, 5, 9, tzinfo=UTC)
 DAY = timedelta(days=1)
 OFFICE = WorkingHours((parse_hours("mon-fri 09:00-17:00"),), UTC)
-DAYS = tuple(WorkedDay(share, is_weekend=False, of_hours=True) for share in (0.6, 0.8, 0.9, 1.0))
+DAYS = tuple(PastDay(share, is_weekend=False, of_hours=True) for share in (0.6, 0.8, 0.9, 1.0))
 ANN = Worker("ann", 1.0, hours=OFFICE, days=DAYS)
 BEN = replace(ANN, name="ben")
 
@@ -50,8 +50,8 @@ def test_what_somebody_has_is_done_by_nobody_else() -> None:
     busy = replace(ANN, own=1000.0, counts=True)
     alone, helped = medians(found(busy, BEN), found(busy, BEN, images=300))
     assert abs(alone - helped) < DAY, "ben does the others meanwhile"
-    gone = simulate([replace(busy, is_away=True), BEN], 0, MONDAY)
-    assert gone == Range(None, None, None), "nobody knows when she is back"
+    endless = simulate([replace(busy, is_away=True), BEN], 0, MONDAY)
+    assert endless == Range(None, None, None), "nobody knows when she is back"
 
 
 def test_arrivals_make_it_later_or_endless() -> None:
