@@ -76,7 +76,7 @@ def test_the_figures_of_a_morning(working: BusyLedger) -> None:
     assert sum(day.arrived for day in seen.days) == 150
     assert sum(day.finished for day in seen.days) == 120
     assert seen.forecast is not None
-    assert (seen.forecast.images, seen.forecast.done) == (10, None)
+    assert (seen.forecast.images, seen.forecast.done) == (20, None)
     down = {one.name: (one.up, one.since, one.waiting) for one in seen.servers}
     assert down["CVAT default"] == (False, MONDAY - 2 * HOUR, "0 batches")
     assert down["object storage"] == (True, None, "")
