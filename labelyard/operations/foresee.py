@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
+from typing import TYPE_CHECKING
 
-from labelyard.config import DatasetSpec
 from labelyard.domain.futures import FURTHEST, Range, Worker, simulate
 from labelyard.domain.learned_work import LEAST_JOBS
 from labelyard.domain.throughput import Day
@@ -18,6 +18,9 @@ from labelyard.ledger.people_tables import Absence
 from labelyard.ledger.tables import Batch
 from labelyard.ledger.workload import JobRecord
 from labelyard.operations.moments import day, moment
+
+if TYPE_CHECKING:  # `labelyard status` does not read dataset files
+    from labelyard.config import DatasetSpec
 
 
 @dataclass(frozen=True, slots=True)
