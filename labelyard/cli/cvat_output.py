@@ -7,11 +7,12 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, is_dataclass
-from typing import Any
+from typing import Any, get_type_hints
 
 import click
 
 from labelyard.cli.cvat_connection import Connection
+from labelyard.cli.json_output import json_option
 from labelyard.cli.table import print_table
 from labelyard.cvat import Cvat
 from labelyard.cvat.error_responses import one_line
@@ -66,7 +67,7 @@ def cvat_command(command: Callable[..., Any]) -> Callable[..., Any]:
     It connects, calls the function, and prints the result as a table or as JSON.
     """
 
-    @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+    @json_option(get_type_hints(command)["return"], "Print JSON instead of a table.")
     @click.pass_obj
     @functools.wraps(command)  # click takes the help text and the options of the function
     def run(connection: Connection, /, as_json: bool, **options: Any) -> None:  # noqa: FBT001 - how click passes flags

@@ -20,7 +20,10 @@ _FLAG = "--json"
 
 
 class JsonOption(click.Option):
-    """The flag of a command, with the type of the document that it prints: a dataclass, or a list of one."""
+    """The flag of a command, with the type of the document that it prints: a dataclass, or a list of one.
+
+    A type that is slow to import is given by its name, `module:Class`.
+    """
 
     def __init__(self, *arguments: Any, document: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -33,9 +36,14 @@ def json_option(document: Any, about: str = "Print the result as JSON.") -> Call
 
 
 def print_json(document: DataclassInstance | Sequence[DataclassInstance]) -> None:
-    """Print a document; its times in the form of ISO 8601."""
+    """Print a document."""
+    click.echo(json_text(document))
+
+
+def json_text(document: DataclassInstance | Sequence[DataclassInstance]) -> str:
+    """Return a document as JSON; its times in the form of ISO 8601."""
     value = [asdict(one) for one in document] if isinstance(document, Sequence) else asdict(document)
-    click.echo(json.dumps(value, default=_plain, indent=1))
+    return json.dumps(value, default=_plain, indent=1)
 
 
 def _plain(value: Any) -> str:
