@@ -160,27 +160,31 @@ def _show(found: Sequence[Difference], errors: Mapping[str, LabelyardError]) -> 
 
 
 def _plan_datasets(names: Sequence[str]) -> tuple[list[Difference], dict[str, LabelyardError]]:
-    from labelyard.context import open_context  # noqa: PLC0415 - slow to import
+    from labelyard.cli.progress import progress_of_steps  # noqa: PLC0415 - slow to import
+    from labelyard.context import open_context  # noqa: PLC0415
     from labelyard.operations.plan import plan_datasets  # noqa: PLC0415
     from labelyard.orchestration.dataset_schedules import PrefectSchedules  # noqa: PLC0415
 
-    with open_context() as context:
-        found = plan_datasets(context, names, PrefectSchedules(context.settings))
+    with open_context() as context, progress_of_steps() as show:
+        found = plan_datasets(context, names, PrefectSchedules(context.settings), show)
     return found.differences, found.not_compared
 
 
 def _apply_datasets(names: Sequence[str], *, allow_loss: bool, as_json: bool) -> None:
-    from labelyard.context import open_context  # noqa: PLC0415 - slow to import
+    from labelyard.cli.progress import progress_of_steps  # noqa: PLC0415 - slow to import
+    from labelyard.context import open_context  # noqa: PLC0415
     from labelyard.operations.apply import carry_out  # noqa: PLC0415
     from labelyard.operations.plan import plan_datasets  # noqa: PLC0415
     from labelyard.orchestration.dataset_schedules import PrefectSchedules  # noqa: PLC0415
 
     with open_context() as context:
         schedules = PrefectSchedules(context.settings)
-        found = plan_datasets(context, names, schedules)
+        with progress_of_steps() as show:
+            found = plan_datasets(context, names, schedules, show)
         if not as_json:
             _show(found.differences, found.not_compared)
-        applied = carry_out(context, found.steps, schedules, allow_loss=allow_loss)
+        with progress_of_steps() as show:
+            applied = carry_out(context, found.steps, schedules, allow_loss=allow_loss, on_progress=show)
     if as_json:
         print_json(_applied_plan(applied, found.not_compared))
     _show_applied(applied, None if as_json else len(found.steps))

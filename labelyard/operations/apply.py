@@ -14,6 +14,7 @@ from labelyard.context import Context
 from labelyard.cvat import Cvat
 from labelyard.domain.plan import Action, Difference
 from labelyard.domain.plan_tasks import WITH_TASK
+from labelyard.domain.progress import OnProgress, unseen
 from labelyard.domain.states import BatchState
 from labelyard.errors import InputError, LabelyardError, PlanOutdated
 from labelyard.ledger import Transaction, batches, datasets, jobs, tasks
@@ -63,7 +64,12 @@ def store_file(tx: Transaction, spec: DatasetSpec, *, allow_loss: bool = False) 
 
 
 def carry_out(
-    context: Context, steps: Sequence[Difference], schedules: Schedules | None = None, *, allow_loss: bool = False
+    context: Context,
+    steps: Sequence[Difference],
+    schedules: Schedules | None = None,
+    *,
+    allow_loss: bool = False,
+    on_progress: OnProgress = unseen,
 ) -> Applied:
     """Carry out the steps of a plan. A failure stops only itself; a plan that is outdated stops everything after it.
 
@@ -72,7 +78,9 @@ def carry_out(
     """
     require_no_loss(steps, allow_loss=allow_loss)
     applied = Applied()
-    for step in (one for one in steps if one.action is not Action.REPORT):
+    to_do = [one for one in steps if one.action is not Action.REPORT]
+    for number, step in enumerate(to_do):
+        on_progress("applying the plan", number, len(to_do))
         try:
             _carry_out(context, step, schedules)
         except PlanOutdated as outdated:

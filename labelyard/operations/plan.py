@@ -30,6 +30,7 @@ from labelyard.domain.plan import (
     plan_settings,
 )
 from labelyard.domain.plan_tasks import GivenName, RecordedTask, plan_tasks
+from labelyard.domain.progress import OnProgress, unseen
 from labelyard.domain.reassignment import Leaver
 from labelyard.domain.schedules import Timing, Verb
 from labelyard.domain.states import INGESTING, BatchState, TaskState
@@ -119,7 +120,9 @@ def _text(value: Any) -> str:
 # --- datasets ---------------------------------------------------------------------------------------------------------
 
 
-def plan_datasets(context: Context, names: Sequence[str], schedules: Schedules) -> Plan:
+def plan_datasets(
+    context: Context, names: Sequence[str], schedules: Schedules, on_progress: OnProgress = unseen
+) -> Plan:
     """Compare datasets, by default all, with what is there. A server that does not answer stops only its part.
 
     Raises NotFound for an unknown dataset.
@@ -134,7 +137,8 @@ def plan_datasets(context: Context, names: Sequence[str], schedules: Schedules) 
     if wanted:  # Prefect is asked once for all of them
         _add(scheduled, f"{', '.join(wanted)}: schedules", partial(schedules.compare, wanted))
     plan.not_compared |= scheduled.not_compared
-    for spec in specs:
+    for number, spec in enumerate(specs):
+        on_progress(f"comparing {spec.name}", number, len(specs))
         _add(plan, f"{spec.name}: labels", partial(_project_labels, context, spec))
         plan.differences += [one for one in scheduled.differences if one.dataset == spec.name]
         _add(plan, f"{spec.name}: people", partial(_accounts, context, spec))
