@@ -13,6 +13,7 @@ import click
 
 from labelyard.cli.dataset import read_all, reject_for_servers
 from labelyard.cli.json_output import json_option, print_json
+from labelyard.cli.links import with_links
 from labelyard.config import DatasetSpec
 from labelyard.cvat_names import server_of
 from labelyard.domain.objects import s3_url
@@ -149,7 +150,7 @@ def _read(files: Sequence[Path]) -> dict[Path, DatasetSpec]:
 
 def _show(found: Sequence[Difference], errors: Mapping[str, LabelyardError]) -> None:
     for line in diff(found):
-        click.echo(printable(line))
+        click.echo(with_links(printable(line)))
     for part, error in errors.items():
         click.secho(f"{part}: not compared: {error}", fg="yellow", err=True)
     if not found and not errors:
