@@ -139,7 +139,7 @@ def _of_class(kind: type, known: dict[str, Any]) -> dict[str, Any]:
     for name in _fields(kind):
         about = {"description": texts[name]} if name in texts else {}
         properties[name] = _schema(types[name], known) | about
-    properties |= _ALSO_PRINTED.get(kind, {})
+    properties.update((name, dict(also)) for name, also in _ALSO_PRINTED.get(kind, {}).items())
     return {
         "type": "object",
         "description": _line(kind.__doc__),

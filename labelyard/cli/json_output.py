@@ -30,7 +30,9 @@ class JsonOption(click.Option):
         self.document = document
 
 
-def json_option(document: Any, about: str = "Print the result as JSON.") -> Callable[[click.decorators.FC], Any]:
+def json_option(
+    document: Any, about: str = "Print the result as JSON."
+) -> Callable[[click.decorators.FC], click.decorators.FC]:
     """Return the decorator that gives a command the flag; the command receives it as `as_json`."""
     return click.option(_FLAG, "as_json", cls=JsonOption, document=document, is_flag=True, help=about)
 

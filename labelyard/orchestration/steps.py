@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 from prefect import Task
 from prefect.cache_policies import NO_CACHE
@@ -29,7 +29,7 @@ R = TypeVar("R")
 class Step(Task[P, R]):
     """A Prefect task that may end in a state of its own; a call gets the exception, or the result, in that state."""
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override] # Prefect overloads it ten times
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the step in a flow and return its result. Raises what the step raised."""
         ended = super().__call__(*args, **kwargs)
         if not isinstance(ended, State) or kwargs.get("return_state"):
@@ -53,21 +53,22 @@ def step_task(name: str, run_name: str) -> Callable[[Callable[P, R]], Step[P, R]
                 return work(*args, **kwargs)
             except LabelyardError as error:
                 if name_of_state := state_without_person(error):
-                    return _grey(name_of_state, error.happened, error)
+                    return cast("R", _grey(name_of_state, error.happened, error))
                 raise
             except Interruption as stopped:
-                return _grey("Stopped", "The run was cancelled, or its worker was stopped.", stopped)
+                return cast("R", _grey("Stopped", "The run was cancelled, or its worker was stopped.", stopped))
 
         return Step(ended, name=name, task_run_name=run_name, cache_policy=NO_CACHE, persist_result=False)
 
     return decorate
 
 
-def _grey(name: str, message: str, error: BaseException) -> Any:
+def _grey(name: str, message: str, error: BaseException) -> State[Any]:
     """Return a final state that is neither a success nor red; its data are for this process alone."""
     return Cancelled(name=name, message=message, data=error)
 
 
-def waiting_step(unfinished: UnfinishedTask) -> Any:
-    """Return the state of a step that found CVAT still at work, with what it found as the result."""
-    return Completed(name=WAITING_FOR_CVAT, message=unfinished.reason, data=unfinished.document())
+def waiting_step(unfinished: UnfinishedTask) -> dict[str, Any]:
+    """Return, for a step, the state that says that CVAT is still at work; the flow gets the document in it."""
+    state: State[Any] = Completed(name=WAITING_FOR_CVAT, message=unfinished.reason, data=unfinished.document())
+    return cast("dict[str, Any]", state)
