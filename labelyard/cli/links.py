@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 
 ADDRESS = re.compile(r"https?://[^\s<>\"'`|]*[^\s<>\"'`|.,;:!?)\]}…]")
 """An address in a sentence, without the punctuation behind it."""
@@ -12,11 +10,13 @@ ADDRESS = re.compile(r"https?://[^\s<>\"'`|]*[^\s<>\"'`|.,;:!?)\]}…]")
 
 def with_links(line: str) -> str:
     """Return a line for standard output with its addresses as links, if that is a terminal; for `click.echo`."""
-    return ADDRESS.sub(r"\033]8;;\g<0>\033\\\g<0>\033]8;;\033\\", line) if _on_terminal() else line
+    if not ADDRESS.search(line) or not _has_links():
+        return line
+    return ADDRESS.sub(r"\033]8;;\g<0>\033\\\g<0>\033]8;;\033\\", line)
 
 
-def _on_terminal() -> bool:
-    """Return whether standard output shows links, as rich decides it for the tables."""
-    if os.environ.get("TERM") in ("dumb", "unknown"):
-        return False
-    return bool(os.environ.get("FORCE_COLOR")) or sys.stdout.isatty()
+def _has_links() -> bool:
+    from rich.console import Console  # noqa: PLC0415 - slow to import, and most lines have no address
+
+    console = Console()
+    return console.is_terminal and console.color_system is not None
