@@ -25,7 +25,8 @@ from labelyard.ledger import Ledger, Transaction, datasets
 from labelyard.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from labelyard.operations.apply import Applied, Stored
+    from labelyard.operations.apply import Applied
+    from labelyard.operations.dataset_files import Stored
 
 _TARGETS = click.argument("targets", nargs=-1, metavar="[DATASET|FILE]…")
 _DIFFERENT = 2
@@ -219,7 +220,7 @@ def _show_applied(applied: Applied, steps: int | None) -> None:
 
 
 def _plan_files(specs: Mapping[Path, DatasetSpec]) -> tuple[list[Difference], dict[str, LabelyardError]]:
-    from labelyard.operations.plan import plan_file  # noqa: PLC0415 - slow to import
+    from labelyard.operations.dataset_files import plan_file  # noqa: PLC0415 - slow to import
 
     settings, errors = load_settings(), dict[str, LabelyardError]()
     with closing(Ledger(settings.ledger)) as ledger, ledger.read_only() as tx:
@@ -234,7 +235,7 @@ def _plan_files(specs: Mapping[Path, DatasetSpec]) -> tuple[list[Difference], di
 
 
 def _apply_files(specs: Mapping[Path, DatasetSpec], *, shared: bool, allow_loss: bool, as_json: bool) -> None:
-    from labelyard.operations.apply import store_file  # noqa: PLC0415 - slow to import
+    from labelyard.operations.dataset_files import store_file  # noqa: PLC0415 - slow to import
 
     settings = load_settings()
     with closing(Ledger(settings.ledger)) as ledger, ledger.transaction() as tx:
