@@ -201,6 +201,7 @@ _PARTS = {
     "store": "Object storage",
     "model": "Models that predict",
     "metrics": "Probes and metrics",
+    "messages": "Messages to people",
 }
 
 

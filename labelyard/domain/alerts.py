@@ -71,7 +71,7 @@ def compose(
 ) -> Message:
     """Return a message in plain text. Texts from outside have no control characters and call nobody."""
     subject = f"{dataset}: {cause_kind}" if dataset else cause_kind
-    said = _harmless(what)
+    said = harmless(what)
     match kind:
         case MessageKind.OVER:
             return Message(f"labelyard: over: {subject}", f"Over since {now:%Y-%m-%d %H:%M} UTC. It was:\n{said}")
@@ -79,10 +79,11 @@ def compose(
             title = f"labelyard: still: {subject}"
         case MessageKind.NEW:
             title = f"labelyard: {subject}"
-    return Message(title, f"{said}\nsince: {since:%Y-%m-%d %H:%M} UTC\nnext: {_harmless(next_command)}")
+    return Message(title, f"{said}\nsince: {since:%Y-%m-%d %H:%M} UTC\nnext: {harmless(next_command)}")
 
 
-def _harmless(text: str) -> str:
+def harmless(text: str) -> str:
+    """Return a text from outside without control characters and calls to everybody, cut if it is very long."""
     shown = printable(text, keep="\n")
     for everybody in ("@everyone", "@here", "@channel", "@all"):
         shown = shown.replace(everybody, everybody[1:])
