@@ -135,7 +135,7 @@ def compose(own: Sequence[OpenJob], taken: Sequence[OpenJob]) -> Message:
     parts = [f"{counted(len(jobs), 'job', 'jobs')} {_TITLES[kind]}" for kind, jobs in by_kind.items() if jobs]
     if taken:
         parts.append(f"{counted(len(taken), 'job', 'jobs')} not with you any more")
-    lines = []
+    lines: list[str] = []
     for kind, jobs in by_kind.items():
         lines += _lines(f"{_TITLES[kind]}:", jobs)
     lines += _lines("not with you any more, please leave:", taken, with_person=True)

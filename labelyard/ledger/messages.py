@@ -46,7 +46,7 @@ def update(tx: Transaction, jobs: Iterable[OpenJob], people: Collection[str]) ->
 
     News of somebody whom this machine's settings do not name stay as they are.
     """
-    by_place = {(job.batch, job.job): job for job in jobs}
+    now, by_place = tx.now, {(job.batch, job.job): job for job in jobs}
     known = set()
     for row in tx.scalars(select(WorkNews).order_by(WorkNews.id).with_for_update()):
         known.add((row.person, row.batch_id, row.job))
@@ -54,10 +54,10 @@ def update(tx: Transaction, jobs: Iterable[OpenJob], people: Collection[str]) ->
             continue
         job = by_place.get((row.batch_id, row.job))
         own = job if job is not None and job.person == row.person else None
-        _keep(tx, row, next_news(row.to_domain(), own, job, tx.now))
+        _keep(tx, row, next_news(row.to_domain(), own, job, now))
     for job in by_place.values():
         if job.person in people and (job.person, job.batch, job.job) not in known:
-            news = next_news(None, job, job, tx.now)
+            news = next_news(None, job, job, now)
             if news is not None:
                 _insert(tx, job, news)
     tx.flush()
@@ -94,8 +94,9 @@ def acquire_due(
         waits = channel is not None and channel.not_before is not None and channel.not_before > now
         if person in away or waits or not works_now(hours.get(person, ()), now, is_quiet=quiet[person]):
             continue
-        if _lease(tx, person, now):
-            return _compose(person, mine, by_place)
+        due = _compose(person, mine, by_place)
+        if due.news and _lease(tx, person, now):
+            return due
     return None
 
 
@@ -138,11 +139,14 @@ def _insert(tx: Transaction, job: OpenJob, news: News) -> None:
 
 
 def _compose(person: str, rows: Sequence[WorkNews], by_place: Mapping[_JobKey, OpenJob]) -> DuePerson:
-    """Return one message about all that is due; of a job that has just changed, the next one says more."""
-    said = {row.id: row.to_domain() for row in rows if row.to_domain().is_due and (row.batch_id, row.job) in by_place}
-    jobs = {row.id: by_place[row.batch_id, row.job] for row in rows if row.id in said}
-    own = [job for row_id, job in jobs.items() if said[row_id].taken_by is None]
-    taken = [job for row_id, job in jobs.items() if said[row_id].taken_by is not None]
+    """Return one message about all that is due, but for jobs that have changed since `update`."""
+    said: dict[int, News] = {}
+    own, taken = list[OpenJob](), list[OpenJob]()
+    for row in rows:
+        news, job = row.to_domain(), by_place.get((row.batch_id, row.job))
+        if news.is_due and job is not None and (news.taken_by is None) == (job.person == person):
+            said[row.id] = news
+            (own if news.taken_by is None else taken).append(job)
     return DuePerson(person, compose(own, taken), said)
 
 
