@@ -215,8 +215,7 @@ def settings() -> str:
     for name, section in nested.items():
         prefix = f"LABELYARD_{name.upper()}__" + ("<NAME>__" if section in (CvatSettings, ModelSettings) else "")
         rows = list(_setting_rows(prefix, section))
-        heading = _PARTS.get(name, f"`labelyard {name}`")
-        parts.append(_table(heading, section.__doc__ or "", "variable | meaning", rows))
+        parts.append(_table(_PARTS.get(name, f"`labelyard {name}`"), section.__doc__ or "", "variable | meaning", rows))
     lines = [f"{name}={value}" for name, value in server_settings(UpSettings()).items()]
     blocks = BLOCKS.format(cvat_fields=_words(CVAT_FIELDS), store_fields=_words(STORE_FIELDS))
     return "".join([*parts, blocks, PREFECT.format(server_settings="\n".join(lines))])
