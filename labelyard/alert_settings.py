@@ -9,7 +9,9 @@ from datetime import datetime, time
 from typing import Annotated, Self, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from labelyard.described_model import DescribedModel
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _HOURS = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)\s*-\s*([01]?\d|2[0-3]):([0-5]\d)")
@@ -27,10 +29,10 @@ TimeZoneName: TypeAlias = Annotated[str, AfterValidator(_known_zone)]
 """A setting that is the name of a time zone."""
 
 
-class ChannelSettings(BaseModel):
+class ChannelSettings(DescribedModel):
     """A channel that alerts are sent to, under any name. It has either an Apprise URL or a notification block."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     url: SecretStr | None = None
     """An Apprise URL: mailto://…, slack://…, workflows://… (Teams), jsons://… (a webhook) and a hundred others."""
@@ -46,10 +48,10 @@ class ChannelSettings(BaseModel):
         return self
 
 
-class AlertSettings(BaseModel):
+class AlertSettings(DescribedModel):
     """Alerts: messages about what needs a person. Set the same on every machine that has a worker or a watcher."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     channels: dict[str, ChannelSettings] = Field(default_factory=dict)
     """The channels by name: LABELYARD_ALERTS__CHANNELS__LEAD__URL and so on."""
@@ -85,10 +87,10 @@ class PersonChannel(ChannelSettings):
     """The user name in CVAT, if it is not the channel's name in small letters."""
 
 
-class MessageSettings(BaseModel):
+class MessageSettings(DescribedModel):
     """Messages to people about their work. Set the same on every machine that has a worker."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     people: dict[str, PersonChannel] = Field(default_factory=dict)
     """A channel for each person, by any name: LABELYARD_MESSAGES__PEOPLE__ADA__URL and so on."""

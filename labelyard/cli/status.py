@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from labelyard.cli.links import with_links
 from labelyard.ledger import Ledger
 from labelyard.ledger.overview import Overview
 from labelyard.operations.figure_words import headline, lines
@@ -54,13 +55,13 @@ def _show(seen: Overview, figures: Figures, *, every: bool) -> None:
     is_well = not any(cause.to_act for cause in figures.causes) and not figures.late
     click.secho(headline(figures), bold=True, fg="green" if is_well else "yellow")
     for line in lines(figures):
-        click.echo(line)
+        click.echo(with_links(line))
     if seen.batches:
         from labelyard.cli.status_table import print_batches  # noqa: PLC0415 - rich is slow to import
 
         print_batches(seen.batches, figures.zone)
     for line in problems(seen, every=every, zone=figures.zone):
-        click.secho(line, fg="yellow")
+        click.secho(with_links(line), fg="yellow")
 
 
 def _jsonable(value: Any) -> str:

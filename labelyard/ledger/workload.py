@@ -99,6 +99,13 @@ def arrived(tx: Transaction, since: datetime, dataset: str | None) -> Mapping[st
     return dict(tx.execute(of_it.group_by(Object.dataset)).tuples().all())
 
 
+def quarantined(tx: Transaction, since: datetime, dataset: str | None) -> int:
+    """Return how many objects of batches that were registered since then are quarantined."""
+    query = select(func.count()).where(Object.registered_at >= since, Object.batch_id.is_not(None))
+    query = query.where(Object.quarantine_reason.is_not(None))
+    return tx.scalar(query.where(Object.dataset == dataset) if dataset else query) or 0
+
+
 def openings(tx: Transaction, edges: Sequence[datetime], dataset: str | None) -> Sequence[int]:
     """Return how many batches were opened between each two `edges`."""
     query = select(*_between(Batch.opened_at, edges)).where(Batch.opened_at >= edges[0])

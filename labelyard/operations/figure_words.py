@@ -92,7 +92,7 @@ def lines(seen: Figures) -> Iterator[str]:
             yield f"{about}{printable(cause.what)}\n  next: {printable(cause.next_step)}"
     yield from _periods(seen)
     if found.objects_hour:
-        yield f"arrived in the last hour: {count(found.objects_hour, 'image')}"
+        yield f"arrived in the last hour: {count(found.objects_hour, 'file')}"
     if text := waiting(seen):
         yield f"not exported yet: {text}"
         yield f"forecast: {forecast(seen)}"
@@ -120,7 +120,8 @@ def _periods(seen: Figures) -> Iterator[str]:
 def period_rows(period: Period) -> Sequence[tuple[str, int]]:
     """Return what is counted of today or of a week, with its number."""
     return (
-        ("images arrived", period.arrived),
+        ("files arrived", period.arrived),
+        ("files quarantined", period.quarantined),
         ("batches opened", period.opened),
         ("images labelled", period.labelled),
         ("jobs rejected", period.rejected),

@@ -51,7 +51,9 @@ class Period:
 
     since: datetime
     arrived: int
-    """Images."""
+    """Files, quarantined ones included."""
+    quarantined: int
+    """Those of them that are quarantined now."""
     opened: int
     """Batches."""
     labelled: int
@@ -70,7 +72,7 @@ class Period:
 
 @dataclass(frozen=True)
 class DatasetFigures:
-    """The images of a dataset: those that arrived and that were exported, and those that are not exported yet."""
+    """The files of a dataset that arrived, and its images that were exported, or are not exported yet."""
 
     name: str
     arrived_today: int
@@ -257,6 +259,7 @@ def _period(
     return Period(
         since=since,
         arrived=sum(arrived.values()),
+        quarantined=workload.quarantined(tx, since, dataset),
         opened=opened,
         labelled=sum(one.images for one in jobs if one.is_done and one.since >= since),
         verdicts=workload.verdicts(tx, since, dataset),

@@ -118,12 +118,13 @@ def _datasets(seen: Figures, links: PageLinks, names: Sequence[str]) -> str:
     )
     head = ("dataset", "arrived today", "this week", "exported today", "this week", "not exported")
     more = f"\n\n… and {len(found) - _DATASETS_SHOWN} more" if len(found) > _DATASETS_SHOWN else ""
-    return f"### Datasets\n\n{table(head, rows)}{more}\n\nAll numbers are images."
+    units = "What arrived are files, quarantined ones included; all other numbers are images."
+    return f"### Datasets\n\n{table(head, rows)}{more}\n\n{units}"
 
 
 def _arriving(seen: Figures) -> str:
     found, backlog = seen.arriving, seen.arriving.backlog
-    hour = f"{count(found.objects_hour, 'image')} and {count(found.batches_hour, 'batch', 'es')}"
+    hour = f"{count(found.objects_hour, 'file')} and {count(found.batches_hour, 'batch', 'es')}"
     lines = [f"In the last hour: {hour}"]
     if text := waiting(seen):
         lines += [f"Not exported yet: **{text}**", f"Forecast: {forecast(seen)}"]

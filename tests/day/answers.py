@@ -2,7 +2,7 @@
 
 1. Does anything need me now? What is it, and what do I do?
 2. Was a server down today? Which, from when to when, and is it over?
-3. How many images arrived today, in all and for each dataset?
+3. How many files arrived today, in all and for each dataset?
 4. How many images still have to be labelled or exported, and since when has the oldest waited?
 5. Who has open jobs, how many, and who has done what today?
 6. Which batches are late, since when, and with whom?
@@ -83,7 +83,7 @@ def read_operations(page: str) -> Answers:
             for name, state, since, last, _ in servers.values()
             if state != "up" or last != "-"
         },
-        arrived={"": _number(today.get("images arrived", ""))}
+        arrived={"": _number(today.get("files arrived", ""))}
         | {_text(row[0]): _number(row[1]) for row in _table(page, "Datasets")},
         backlog=(_number(waits[1]), waits[2]) if waits else (0, ""),
         people={_text(row[0]): Person(_number(row[1]), _number(row[4])) for row in _table(page, "With people")},

@@ -80,7 +80,7 @@ def problems(day: Day) -> Iterator[str]:
         yield f"2: the outage of CVAT began {began or 'at no time'} and ended {ended or 'at no time'}"
     expected = {"": day.put_images.total(), **day.put_images}
     if page.arrived != expected:
-        yield f"3: {page.arrived} images arrived, and {expected} were put"
+        yield f"3: {page.arrived} files arrived, and {expected} were put"
     exported = day.exported_images()
     waiting = day.put_images.total() - exported - 3  # three files that are no images
     if page.backlog[0] != waiting or not page.backlog[1]:

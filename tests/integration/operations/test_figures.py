@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import select
 
 from labelyard.cli import labelyard
 from labelyard.domain.causes import Kind
@@ -16,9 +17,10 @@ from labelyard.domain.deadlines import Stage
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus
 from labelyard.errors import NotFound
-from labelyard.ledger import batches, breakers, outages, outbox, problems
+from labelyard.ledger import batches, breakers, objects, outages, outbox, problems
 from labelyard.ledger.history import record
 from labelyard.ledger.situation import NOT_COLLECTED
+from labelyard.ledger.tables import Object
 from labelyard.ledger.workload import marker
 from labelyard.operations.figure_words import lines
 from labelyard.operations.figures import read_figures
@@ -88,16 +90,21 @@ def test_each_person_has_a_rate_and_what_is_left_to_do(working: BusyLedger) -> N
     assert (ben.name, ben.open_images, ben.images_per_hour, ben.returned) == ("ben", 10, None, 0)
 
 
-def test_work_of_today_and_a_rejected_job_are_counted(busy: BusyLedger) -> None:
+def test_work_of_today_a_rejected_job_and_quarantined_files_are_counted(busy: BusyLedger) -> None:
     busy.now = MONDAY
     batch = busy.batch(20, 2)
+    with busy.ledger.transaction() as tx:
+        for row in tx.scalars(select(Object).where(Object.batch_id == batch).limit(3)):
+            objects.quarantine(tx, row, "no image")
     busy.now += HOUR
     busy.read_jobs(batch, 20, (2,), JobStatus.VALIDATION)
     busy.now += HOUR
     busy.read_jobs(batch, 20, (2,), JobStatus.ANNOTATION)
     busy.now += HOUR
     busy.read_jobs(batch, 20, (2,), JobStatus.COMPLETED)
-    [ben] = busy.figures().people
+    seen = busy.figures()
+    assert (seen.today.arrived, seen.today.quarantined) == (20, 3)
+    [ben] = seen.people
     assert (ben.open_jobs, ben.images_today, ben.images_week, ben.returned) == (0, 20, 20, 1)
 
 

@@ -88,7 +88,7 @@ def situations(draw: st.DrawFn) -> Situation:
 def shown(seen: Situation) -> Figures:
     """The figures of a situation in which nothing arrives and nobody works."""
     found = causes(seen)
-    nothing = Period(NOW, 0, 0, 0, (), Finished(0, 0, {}), ())
+    nothing = Period(NOW, 0, 0, 0, 0, (), Finished(0, 0, {}), ())
     at_work = sum(one.state in (*STAGES, BatchState.FAILED) for one in seen.batches)
     return Figures(
         at=NOW, dataset=None, causes=found,
