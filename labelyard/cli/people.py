@@ -55,7 +55,8 @@ def people(ctx: click.Context, dataset: str | None, since: datetime | None, as_c
     if not as_json and not as_csv:
         for one in found.not_reached:
             times = "once" if one.failures == 1 else f"{one.failures} times in a row"
-            again = f", tried again from {one.next_try.astimezone(settings.zone):%H:%M %Z} on" if one.next_try else ""
+            at = one.next_try.astimezone(settings.zone) if one.next_try else None
+            again = f", tried again from {at:%Y-%m-%d %H:%M %Z} on" if at else ""
             click.secho(printable(f"{one.person} gets no messages, refused {times}: {one.error}{again}"), fg="red")
 
 

@@ -41,6 +41,8 @@ class Message:
 
     title: str
     body: str
+    asks_to_act: bool = True
+    """Whether something is wrong; services show such a message in another colour."""
 
 
 def due_message(state: AlertState, now: datetime, remind: timedelta, *, quiet: bool) -> MessageKind | None:
@@ -82,9 +84,9 @@ def compose(
     return Message(title, f"{said}\nsince: {since:%Y-%m-%d %H:%M} UTC\nnext: {harmless(next_command)}")
 
 
-def harmless(text: str) -> str:
-    """Return a text from outside without control characters and calls to everybody, cut if it is very long."""
-    shown = printable(text, keep="\n")
+def harmless(text: str, keep: str = "\n") -> str:
+    """Return a text from outside without control characters but `keep` and calls to everybody, cut if it is long."""
+    shown = printable(text, keep=keep)
     for everybody in ("@everyone", "@here", "@channel", "@all"):
         shown = shown.replace(everybody, everybody[1:])
     return shown if len(shown) <= _LONGEST else shown[: _LONGEST - 1] + "…"

@@ -9,10 +9,11 @@ was told of it needs no message, and a restart repeats none.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import TypeAlias
 
 from labelyard.domain.alerts import Message, harmless
 from labelyard.domain.causes import counted
@@ -23,7 +24,12 @@ REFUSED_OFTEN = 3
 NOBODY = ""
 """Who has a job that nobody has."""
 _LISTED = 8
-"""How many jobs of a kind a message names with their links."""
+"""How many jobs of a kind a message names with their links, at most."""
+_LONGEST = 1000
+"""How many characters all jobs that a message names may have."""
+
+JobKey: TypeAlias = tuple[str, int]
+"""A batch, and CVAT's id of a job."""
 
 
 class WorkKind(StrEnum):
@@ -41,23 +47,34 @@ class OpenJob:
     """An unfinished job, who has it, and what there is to do about it."""
 
     batch: str
-    dataset: str
     job: int
     """CVAT's id."""
     person: str
     """Who has it, or NOBODY."""
     kind: WorkKind
     turn: int = 0
-    """How often it came back, or the round of its review: each is told of."""
-    url: str = ""
+    """How often it came back, or the round of its review: people are told of each."""
+    task_url: str = ""
+    left_by: str = ""
+    """Who had it before and gets it no more; empty if nobody."""
     reason: str = ""
-    """Why this person has it and not the one before; empty for other work."""
+    """Why they have it no more, beginning with their name, or why nobody has it; empty if there is nothing to say."""
     is_settled: bool = True
     """Whether nothing about it is just being sent to the server, and its task can be read."""
 
+    @property
+    def key(self) -> JobKey:
+        """What no other job has."""
+        return self.batch, self.job
+
+    @property
+    def url(self) -> str:
+        """Its page in CVAT, empty if it is not known."""
+        return f"{self.task_url}/jobs/{self.job}" if self.task_url else ""
+
 
 @dataclass(frozen=True, slots=True)
-class News:
+class Notice:
     """What a person has been told about a job, or has to be told."""
 
     kind: WorkKind
@@ -66,8 +83,8 @@ class News:
     """Since when there is something to tell, or was."""
     notified: bool = False
     """Whether the person knows that they have this to do."""
-    times_notified: int = 0
-    """How many messages have named the job."""
+    named: bool = False
+    """Whether a message has ever named the job."""
     taken_by: str | None = None
     """Who has it now; None while it is the person's own."""
 
@@ -77,7 +94,44 @@ class News:
         return self.taken_by is not None or not self.notified
 
 
-def next_news(known: News | None, own: OpenJob | None, now_with: OpenJob | None, now: datetime) -> News | None:
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a look finds about a person."""
+
+    changes: Mapping[JobKey, Notice | None] = field(default_factory=dict)
+    """The notices that differ from the stored ones; None: forget it."""
+    due: Mapping[JobKey, Notice] = field(default_factory=dict)
+    """What a message can say now; all of it, once `is_time`."""
+    is_time: bool = False
+    """Whether some of it has been due for so long that the message is sent."""
+
+
+def decide(
+    person: str,
+    known: Mapping[JobKey, Notice],
+    own: Sequence[OpenJob],
+    jobs: Mapping[JobKey, OpenJob],
+    now: datetime,
+    bundle: timedelta,
+) -> Decision:
+    """Compare what a person has to do with what they were told.
+
+    `own` are the unfinished jobs that they have, `jobs` those of everybody. A job that is not settled keeps its notice,
+    and no message names it: who has it next is not known.
+    """
+    changes: dict[JobKey, Notice | None] = {}
+    due: dict[JobKey, Notice] = {}
+    for key in dict.fromkeys((*known, *(job.key for job in own))):
+        before, job = known.get(key), jobs.get(key)
+        after = next_notice(before, job if job is not None and job.person == person else None, job, now)
+        if after != before:
+            changes[key] = after
+        if after is not None and after.is_due and job is not None and job.is_settled:
+            due[key] = after
+    return Decision(changes, due, any(now - one.since >= bundle for one in due.values()))
+
+
+def next_notice(known: Notice | None, own: OpenJob | None, now_with: OpenJob | None, now: datetime) -> Notice | None:
     """Return what there is to tell a person about a job, None if nothing, now or later.
 
     `own` is the job if the person has it, `now_with` the unfinished job whoever has it.
@@ -88,11 +142,11 @@ def next_news(known: News | None, own: OpenJob | None, now_with: OpenJob | None,
         return _taken(known, now_with, now)
     if known is not None and (known.kind, known.turn) == (own.kind, own.turn):
         return replace(known, taken_by=None)
-    return News(own.kind, own.turn, now, times_notified=known.times_notified if known is not None else 0)
+    return Notice(own.kind, own.turn, now, named=known is not None and known.named)
 
 
-def _taken(known: News | None, now_with: OpenJob | None, now: datetime) -> News | None:
-    if known is None or now_with is None or not known.times_notified:
+def _taken(known: Notice | None, now_with: OpenJob | None, now: datetime) -> Notice | None:
+    if known is None or now_with is None or not known.named:
         return None
     if (known.kind is WorkKind.REVIEW) != (now_with.kind is WorkKind.REVIEW):
         return None  # the person has completed it: its review has begun, or is over
@@ -100,20 +154,9 @@ def _taken(known: News | None, now_with: OpenJob | None, now: datetime) -> News 
     return replace(known, taken_by=now_with.person, since=since)
 
 
-def after_message(sent: News, current: News) -> News | None:
-    """Return what is left to tell after a message that said `sent`; None: forget the job.
-
-    What changed while the message was sent, the next one says.
-    """
-    if sent.taken_by is not None:
-        return None if current.taken_by is not None else replace(current, notified=False)
-    is_same = (sent.kind, sent.turn) == (current.kind, current.turn)
-    return replace(current, notified=current.notified or is_same, times_notified=current.times_notified + 1)
-
-
-def is_time(news: Sequence[News], now: datetime, bundle: timedelta) -> bool:
-    """Return whether something has been to tell for so long that all of it is told now, in one message."""
-    return any(one.is_due and now - one.since >= bundle for one in news)
+def after_message(sent: Notice) -> Notice | None:
+    """Return what is left to tell after a message that said `sent`; None: forget the job."""
+    return None if sent.taken_by is not None else replace(sent, notified=True, named=True)
 
 
 def works_now(hours: Sequence[WorkingHours], now: datetime, *, is_quiet: bool) -> bool:
@@ -122,34 +165,56 @@ def works_now(hours: Sequence[WorkingHours], now: datetime, *, is_quiet: bool) -
 
 
 _TITLES = {
-    WorkKind.REPAIR: "back to be corrected",
-    WorkKind.LABEL: "to label",
-    WorkKind.REVIEW: "to review",
-    WorkKind.TRUTH: "of ground truth",
+    WorkKind.REPAIR: ("job back to be corrected", "jobs back to be corrected"),
+    WorkKind.LABEL: ("job to label", "jobs to label"),
+    WorkKind.REVIEW: ("job to review", "jobs to review"),
+    WorkKind.TRUTH: ("ground-truth job", "ground-truth jobs"),
 }
+_TAKEN = ("job not with you any more", "jobs not with you any more")
 
 
-def compose(own: Sequence[OpenJob], taken: Sequence[OpenJob]) -> Message:
-    """Return one message about the work that somebody got, and about what went to somebody else."""
-    by_kind = {kind: [job for job in own if job.kind is kind] for kind in _TITLES}
-    parts = [f"{counted(len(jobs), 'job', 'jobs')} {_TITLES[kind]}" for kind, jobs in by_kind.items() if jobs]
-    if taken:
-        parts.append(f"{counted(len(taken), 'job', 'jobs')} not with you any more")
+def compose(person: str, jobs: Sequence[OpenJob]) -> Message:
+    """Return one message about the jobs that a person got, and about those that they do not have any more.
+
+    Those come first: somebody may be working on them. Of many jobs the first are named; lines are never cut.
+    """
+    taken = [job for job in jobs if job.person != person]
+    own = {kind: [job for job in jobs if job.person == person and job.kind is kind] for kind in _TITLES}
+    parts = [(_TAKEN, taken), *((_TITLES[kind], found) for kind, found in own.items())]
+    titles = [counted(len(found), *words) for words, found in parts if found]
     lines: list[str] = []
-    for kind, jobs in by_kind.items():
-        lines += _lines(f"{_TITLES[kind]}:", jobs)
-    lines += _lines("not with you any more, please leave:", taken, with_person=True)
-    return Message(harmless(f"labelyard: {', '.join(parts)}"), harmless("\n".join(lines)))
+    room = _LONGEST
+    for (_, many), found in parts:
+        if not found:
+            continue
+        lines.append(f"{many}, please leave them:" if found is taken else f"{many}:")
+        shown = 0
+        for line in (_line(person, job) for job in found[:_LISTED]):
+            if len(line) > room:
+                break
+            lines.append(line)
+            room, shown = room - len(line), shown + 1
+        if rest := found[shown:]:
+            lines.append(_rest(rest, shown))
+    return Message(f"labelyard: {', '.join(titles)}", "\n".join(lines), asks_to_act=False)
 
 
-def _lines(title: str, jobs: Sequence[OpenJob], *, with_person: bool = False) -> Sequence[str]:
-    if not jobs:
-        return []
-    lines = [title]
-    for job in jobs[:_LISTED]:
-        now_with = f", now with {job.person or 'nobody'}" if with_person else ""
-        why = f" ({job.reason})" if job.reason else ""
-        lines.append(f"- job {job.job} of {job.batch}{now_with}{why}{f': {job.url}' if job.url else ''}")
-    if len(jobs) > _LISTED:
-        lines.append(f"- and {counted(len(jobs) - _LISTED, 'other job', 'other jobs')}")
-    return lines
+def _line(person: str, job: OpenJob) -> str:
+    why = f"{job.left_by} had it before" if job.left_by and not job.reason else job.reason
+    if job.person == person:
+        now_with = ""
+    else:
+        now_with = f", now with {job.person or 'nobody'}"
+        why = f"you{job.reason.removeprefix(person)}" if job.reason.startswith(f"{person} ") else job.reason
+    return harmless(
+        f"- job {job.job} of {job.batch}{now_with}{f' ({why})' if why else ''}{f': {job.url}' if job.url else ''}",
+        keep="",
+    )
+
+
+def _rest(jobs: Sequence[OpenJob], shown: int) -> str:
+    tasks = list(dict.fromkeys(job.task_url for job in jobs if job.task_url))
+    where = f": {tasks[0]}" if tasks else ""
+    more = f" and {counted(len(tasks) - 1, 'other task', 'other tasks')}" if len(tasks) > 1 else ""
+    words = ("other job", "other jobs") if shown else ("job", "jobs")
+    return harmless(f"- {'and ' if shown else ''}{counted(len(jobs), *words)}{where}{more}", keep="")

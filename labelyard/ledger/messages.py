@@ -1,121 +1,138 @@
 """Messages to people: who was told what about their work, and who has to be told.
 
-     update ──▶ acquire_due ──▶ (send) ──▶ record_sent | record_failure
+     read ──▶ acquire ──▶ (send) ──▶ record_sent | record_failure
 
-A person is leased by a conditional update before their message is sent, so that of several processes one sends it. A
-process that dies in between leaves a lease that expires, and the message is sent again: rather twice than never.
+A look reads everything once, decides, and writes nothing if nothing has changed. Whatever it writes about a person it
+writes together with a lease of their channel, and only if nobody has had one since it read. So each transaction locks
+the channel first, then notices of that person alone, and of several processes one sends. One that dies leaves a lease
+that expires, and the message is sent again: rather twice than never.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import CursorResult, delete, or_, select
-from sqlalchemy import update as update_rows
+from sqlalchemy import bindparam, delete, select
 
 from labelyard.domain.alerts import Message
-from labelyard.domain.backoff import exponential_backoff
-from labelyard.domain.messages import News, OpenJob, after_message, compose, is_time, next_news, works_now
+from labelyard.domain.messages import (
+    REFUSED_OFTEN,
+    Decision,
+    JobKey,
+    Notice,
+    after_message,
+    compose,
+    decide,
+    works_now,
+)
 from labelyard.domain.working_hours import WorkingHours
 from labelyard.ledger import absences, datasets
+from labelyard.ledger.channel_state import LEASE
 from labelyard.ledger.database import Transaction, dialect_insert
-from labelyard.ledger.people_tables import PersonChannel, WorkNews
+from labelyard.ledger.open_jobs import open_jobs
+from labelyard.ledger.people_tables import JobNotice, PersonChannel
 
-_LEASE = timedelta(minutes=2)
-_FIRST_WAIT, _LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=1)
-_UNKNOWN_FOR = timedelta(hours=2)
-"""A channel that failed and would have been tried since, is in no settings any more."""
-
-_JobKey = tuple[str, int]
-"""A batch, and CVAT's id of a job."""
+_FORGOTTEN_AFTER = timedelta(days=1)
+"""After so long without the person in any settings, what they were told is deleted. One machine may have other ones."""
 
 
 @dataclass(frozen=True)
 class DuePerson:
-    """A message that this process has the right to send, and the news in it, by row."""
+    """What a look has decided about a person."""
 
     person: str
-    message: Message
-    news: Mapping[int, News]
+    version: int
+    """Of the channel when it was read; after `acquire` that of the lease."""
+    changes: Mapping[JobKey, Notice | None] = field(default_factory=dict)
+    message: Message | None = None
+    """None: nothing is sent now."""
+    told: Mapping[JobKey, Notice] = field(default_factory=dict)
+    """What the message says."""
+    is_absent: bool = False
+    """Whether the settings do not name the person any more."""
+    is_over: bool = False
+    """Whether the failures of the channel count no more: there is nothing to tell."""
 
 
-def update(tx: Transaction, jobs: Iterable[OpenJob], people: Collection[str]) -> None:
-    """Compare what people have to do with what they were told; `people` have a channel in the settings.
+def read(tx: Transaction, quiet: Mapping[str, bool], bundle: timedelta) -> Sequence[DuePerson]:
+    """Return the people about whom there is something to write or to send; those without a message come first.
 
-    News of somebody whom this machine's settings do not name stay as they are.
+    `quiet` says of everybody with a channel in the settings whether the quiet hours count for it now. Who is away, who
+    does not work now, and whose channel failed a short time ago, waits.
     """
-    now, by_place = tx.now, {(job.batch, job.job): job for job in jobs}
-    known = set()
-    for row in tx.scalars(select(WorkNews).order_by(WorkNews.id).with_for_update()):
-        known.add((row.person, row.batch_id, row.job))
-        if row.person not in people:
-            continue
-        job = by_place.get((row.batch_id, row.job))
-        own = job if job is not None and job.person == row.person else None
-        _keep(tx, row, next_news(row.to_domain(), own, job, now))
-    for job in by_place.values():
-        if job.person in people and (job.person, job.batch, job.job) not in known:
-            news = next_news(None, job, job, now)
-            if news is not None:
-                _insert(tx, job, news)
-    tx.flush()
-    _forget_channels(tx, people)
-
-
-def acquire_due(
-    tx: Transaction,
-    jobs: Iterable[OpenJob],
-    quiet: Mapping[str, bool],
-    bundle: timedelta,
-    *,
-    leave_out: Collection[str] = (),
-) -> DuePerson | None:
-    """Lease a person to whom a message is due, None if there is none.
-
-    `quiet` says of everybody with a channel whether the quiet hours count for it now. Who is away, who does not work
-    now, and whose channel failed a short time ago, waits.
-    """
-    now, by_place = tx.now, {(job.batch, job.job): job for job in jobs}
-    rows: dict[str, list[WorkNews]] = {}
-    for row in tx.scalars(select(WorkNews).order_by(WorkNews.id)):
-        rows.setdefault(row.person, []).append(row)
-    ready = {
-        person: mine
-        for person, mine in rows.items()
-        if person in quiet and person not in leave_out and is_time([one.to_domain() for one in mine], now, bundle)
+    now, known = (
+        tx.now,
+        channels(tx),
+    )  # the channels first: what is read after them is as new as their version, or newer
+    if not quiet and not known:
+        return []
+    notices: dict[str, dict[JobKey, Notice]] = {}
+    for row in tx.scalars(select(JobNotice).where(JobNotice.person.in_(quiet))):
+        notices.setdefault(row.person, {})[row.batch_id, row.job] = row.to_domain()
+    jobs = {job.key: job for job in open_jobs(tx)} if quiet else {}
+    own: dict[str, list[JobKey]] = {}
+    for key, job in jobs.items():
+        own.setdefault(job.person, []).append(key)
+    decisions = {
+        person: decide(person, notices.get(person, {}), [jobs[key] for key in own.get(person, ())], jobs, now, bundle)
+        for person in sorted(quiet)
     }
-    if not ready:
-        return None
-    away, known, hours = absences.current(tx), channels(tx), _hours(tx)
-    for person, mine in sorted(ready.items()):
+    reached = _reached(tx, known, decisions, quiet, now)
+    found = list(_absent(known, quiet, now))
+    for person, decision in decisions.items():
         channel = known.get(person)
-        waits = channel is not None and channel.not_before is not None and channel.not_before > now
-        if person in away or waits or not works_now(hours.get(person, ()), now, is_quiet=quiet[person]):
-            continue
-        due = _compose(person, mine, by_place)
-        if due.news and _lease(tx, person, now):
-            return due
-    return None
+        told = decision.due if person in reached else {}
+        is_over = channel is not None and channel.error is not None and not decision.due
+        returns = channel is not None and channel.absent_since is not None
+        if _is_free(channel, now) and (decision.changes or told or is_over or returns):
+            message = compose(person, [jobs[key] for key in told]) if told else None
+            version = channel.version if channel else 0
+            found.append(DuePerson(person, version, decision.changes, message, told, is_over=is_over))
+    return sorted(found, key=lambda one: one.message is not None)
+
+
+def acquire(tx: Transaction, due: DuePerson) -> DuePerson | None:
+    """Write what was decided, and lease the person if there is a message; None: another process was faster."""
+    now = tx.now
+    new = dialect_insert(tx, PersonChannel).values(person=due.person, version=0, failures=0)
+    tx.execute(new.on_conflict_do_nothing())
+    channel = _locked(tx, due)
+    if channel is None or not _is_free(channel, now):
+        return None
+    if due.is_absent and channel.absent_since is not None:
+        tx.execute(delete(JobNotice).where(JobNotice.person == due.person))
+        tx.delete(channel)
+        return None
+    channel.version += 1
+    channel.absent_since = now if due.is_absent else None
+    channel.leased_until = now + LEASE if due.message is not None else None
+    if due.is_over:
+        channel.forget_failures()
+        channel.failing_since = None
+    _store(tx, due.person, due.changes)
+    return DuePerson(due.person, channel.version, {}, due.message, due.told)
 
 
 def record_sent(tx: Transaction, due: DuePerson) -> None:
-    """Record that the person's channel has accepted a message."""
-    channel = tx.get_one(PersonChannel, due.person, with_for_update=True, populate_existing=True)
-    channel.leased_until = channel.not_before = channel.error = channel.failing_since = channel.failed_at = None
-    channel.failures, channel.sent_at = 0, tx.now
-    for row in tx.scalars(select(WorkNews).where(WorkNews.id.in_(due.news)).with_for_update()):
-        _keep(tx, row, after_message(due.news[row.id], row.to_domain()))
+    """Record that the person's channel has accepted a message; do nothing if the lease is another process's now."""
+    channel = _locked(tx, due)
+    if channel is not None:
+        channel.record_accepted(tx.now)
+        channel.leased_until = channel.failing_since = None
+        channel.version += 1
+        _store(tx, due.person, {key: after_message(said) for key, said in due.told.items()})
 
 
 def record_failure(tx: Transaction, due: DuePerson, error: str) -> None:
     """Record that the channel did not accept a message: it is sent again later."""
-    channel = tx.get_one(PersonChannel, due.person, with_for_update=True, populate_existing=True)
-    channel.not_before = tx.now + exponential_backoff(_FIRST_WAIT, channel.failures, _LONGEST_WAIT)
-    channel.failing_since = channel.failing_since or tx.now
-    channel.leased_until, channel.failed_at = None, tx.now
-    channel.failures, channel.error = channel.failures + 1, error
+    channel = _locked(tx, due)
+    if channel is not None:
+        channel.record_refused(tx.now, error)
+        channel.failing_since = channel.failing_since or tx.now
+        channel.leased_until = None
+        channel.version += 1
 
 
 def channels(tx: Transaction) -> Mapping[str, PersonChannel]:
@@ -123,37 +140,54 @@ def channels(tx: Transaction) -> Mapping[str, PersonChannel]:
     return {row.person: row for row in tx.scalars(select(PersonChannel).order_by(PersonChannel.person))}
 
 
-def _keep(tx: Transaction, row: WorkNews, news: News | None) -> None:
-    if news is None:
-        tx.delete(row)
-    else:
-        row.store(news)
+def not_reached(tx: Transaction) -> Sequence[PersonChannel]:
+    """Return the channels that settings name and that refused several messages in a row, by name."""
+    often = select(PersonChannel).where(PersonChannel.failures >= REFUSED_OFTEN, PersonChannel.absent_since.is_(None))
+    return tx.scalars(often.order_by(PersonChannel.person)).all()
 
 
-def _insert(tx: Transaction, job: OpenJob, news: News) -> None:
-    values = {
-        "person": job.person, "batch_id": job.batch, "job": job.job, "kind": news.kind, "turn": news.turn,
-        "since": news.since, "notified": news.notified, "times_notified": news.times_notified,
-    }  # fmt: skip
-    tx.execute(dialect_insert(tx, WorkNews).values(**values).on_conflict_do_nothing())
+def _locked(tx: Transaction, due: DuePerson) -> PersonChannel | None:
+    """Lock and return a channel if nobody has had a lease of it since."""
+    query = select(PersonChannel).where(PersonChannel.person == due.person, PersonChannel.version == due.version)
+    return tx.scalars(query.with_for_update().execution_options(populate_existing=True)).one_or_none()
 
 
-def _compose(person: str, rows: Sequence[WorkNews], by_place: Mapping[_JobKey, OpenJob]) -> DuePerson:
-    """Return one message about all that is due, but for jobs that have changed since `update`."""
-    said: dict[int, News] = {}
-    own, taken = list[OpenJob](), list[OpenJob]()
-    for row in rows:
-        news, job = row.to_domain(), by_place.get((row.batch_id, row.job))
-        if news.is_due and job is not None and (news.taken_by is None) == (job.person == person):
-            said[row.id] = news
-            (own if news.taken_by is None else taken).append(job)
-    return DuePerson(person, compose(own, taken), said)
+def _is_free(channel: PersonChannel | None, now: datetime) -> bool:
+    return channel is None or channel.leased_until is None or channel.leased_until <= now
+
+
+def _absent(known: Mapping[str, PersonChannel], people: Collection[str], now: datetime) -> Iterator[DuePerson]:
+    """Yield the people whom the settings do not name: to be marked so, or to be forgotten a day later."""
+    for person, channel in known.items():
+        since = channel.absent_since
+        if person not in people and _is_free(channel, now) and (since is None or now - since > _FORGOTTEN_AFTER):
+            yield DuePerson(person, channel.version, is_absent=True)
+
+
+def _reached(
+    tx: Transaction,
+    known: Mapping[str, PersonChannel],
+    decisions: Mapping[str, Decision],
+    quiet: Mapping[str, bool],
+    now: datetime,
+) -> Collection[str]:
+    """Return who gets a message now."""
+    ready = [person for person, decision in decisions.items() if decision.is_time]
+    if not ready:
+        return ()
+    away, hours = absences.current(tx), _hours(tx)
+    waits = {person for person, row in known.items() if row.not_before is not None and row.not_before > now}
+    return {
+        person
+        for person in ready
+        if person not in away and person not in waits and works_now(hours.get(person, ()), now, is_quiet=quiet[person])
+    }
 
 
 def _hours(tx: Transaction) -> Mapping[str, Sequence[WorkingHours]]:
-    """Return the working hours of everybody in the datasets that name them and say when people work."""
+    """Return the working hours of everybody in the datasets that name them; the work of retired ones continues."""
     found: dict[str, list[WorkingHours]] = {}
-    for spec in datasets.current(tx):
+    for spec in datasets.current(tx, retired=True):
         rules = spec.assignment.rules()
         truth = spec.quality.ground_truth
         named = {*spec.annotators, *spec.reviewers, *([truth.annotator] if truth else [])}
@@ -163,25 +197,25 @@ def _hours(tx: Transaction) -> Mapping[str, Sequence[WorkingHours]]:
     return found
 
 
-def _lease(tx: Transaction, person: str, now: datetime) -> bool:
-    tx.execute(dialect_insert(tx, PersonChannel).values(person=person, failures=0).on_conflict_do_nothing())
-    leased = tx.execute(
-        update_rows(PersonChannel)
-        .where(
-            PersonChannel.person == person, or_(PersonChannel.leased_until.is_(None), PersonChannel.leased_until <= now)
-        )
-        .values(leased_until=now + _LEASE)
-        .execution_options(synchronize_session=False)
+def _store(tx: Transaction, person: str, notices: Mapping[JobKey, Notice | None]) -> None:
+    if not notices:
+        return
+    table, connection = JobNotice.__table__, tx.connection()
+    keys = [{"of_person": person, "of_batch": batch, "of_job": job} for batch, job in notices]
+    connection.execute(
+        delete(JobNotice).where(
+            JobNotice.person == bindparam("of_person"),
+            JobNotice.batch_id == bindparam("of_batch"),
+            JobNotice.job == bindparam("of_job"),
+        ),
+        keys,
     )
-    assert isinstance(leased, CursorResult)
-    return leased.rowcount == 1
-
-
-def _forget_channels(tx: Transaction, people: Collection[str]) -> None:
-    """Forget the failures of channels that nothing is sent to any more: nothing is due, or no settings name them."""
-    waiting = {row.person for row in tx.scalars(select(WorkNews)) if row.to_domain().is_due}
-    for person, row in channels(tx).items():
-        if row.error is None or (person in people and person in waiting):
-            continue
-        if person in people or (row.failed_at is not None and tx.now - row.failed_at > _UNKNOWN_FOR):
-            tx.execute(delete(PersonChannel).where(PersonChannel.person == person))
+    rows = [
+        {
+            "person": person, "batch_id": batch, "job": job, "kind": one.kind, "turn": one.turn, "since": one.since,
+            "notified": one.notified, "named": one.named, "taken_by": one.taken_by,
+        }
+        for (batch, job), one in notices.items() if one is not None
+    ]  # fmt: skip
+    if rows:
+        connection.execute(table.insert(), rows)

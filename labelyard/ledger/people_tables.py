@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from sqlalchemy import ForeignKey
-from sqlalchemy import UniqueConstraint as Unique
 from sqlalchemy.orm import Mapped, mapped_column
 
-from labelyard.domain.messages import News, WorkKind
+from labelyard.domain.messages import Notice, WorkKind
+from labelyard.ledger.channel_state import ChannelState
 from labelyard.ledger.declarative import Table
 
 
@@ -24,49 +24,41 @@ class Absence(Table):
     """None: until a person says that they are back."""
 
 
-class WorkNews(Table):
-    """What somebody was told about a job, or has to be told. Deleted when there is nothing left to tell."""
+class JobNotice(Table):
+    """What somebody was told about a job, or has to be told. Deleted when there is nothing left to tell.
 
-    __tablename__ = "work_news"
+    Only who has the person's channel leased changes them.
+    """
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    person: Mapped[str]
-    batch_id: Mapped[str] = mapped_column(ForeignKey("batch.id"))
-    job: Mapped[int]
+    __tablename__ = "job_notice"
+
+    person: Mapped[str] = mapped_column(primary_key=True)
+    batch_id: Mapped[str] = mapped_column(ForeignKey("batch.id"), primary_key=True)
+    job: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     """The job's id in CVAT."""
     kind: Mapped[WorkKind]
     turn: Mapped[int]
     since: Mapped[datetime]
     notified: Mapped[bool]
-    times_notified: Mapped[int]
+    named: Mapped[bool]
     taken_by: Mapped[str | None]
 
-    __table_args__ = (Unique("person", "batch_id", "job", name="uq_work_news_person_batch_id_job"),)
-
-    def to_domain(self) -> News:
+    def to_domain(self) -> Notice:
         """Return it as the decisions need it."""
-        return News(self.kind, self.turn, self.since, self.notified, self.times_notified, self.taken_by)
-
-    def store(self, news: News) -> None:
-        """Take over what was decided; what is the same is not written."""
-        self.kind, self.turn, self.since = news.kind, news.turn, news.since
-        self.notified, self.times_notified, self.taken_by = news.notified, news.times_notified, news.taken_by
+        return Notice(self.kind, self.turn, self.since, self.notified, self.named, self.taken_by)
 
 
-class PersonChannel(Table):
+class PersonChannel(ChannelState, Table):
     """How sending to a person last went. No address and no secret is kept."""
 
     __tablename__ = "person_channel"
 
     person: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[int]
+    """Counted with each lease and each result: who read another one decided by notices that have changed."""
     leased_until: Mapped[datetime | None]
     """Until then one process has the right to send the person's next message: it was decided, and may be sent."""
-    failures: Mapped[int] = mapped_column(default=0)
-    """Failures in a row."""
     failing_since: Mapped[datetime | None]
-    failed_at: Mapped[datetime | None]
-    not_before: Mapped[datetime | None]
-    """Nothing is sent before; set after a failure."""
-    error: Mapped[str | None]
-    sent_at: Mapped[datetime | None]
-    """When it last accepted a message."""
+    """When the first of the failures in a row was."""
+    absent_since: Mapped[datetime | None]
+    """Since when the settings of a machine with housekeeping do not name the person; None: they do."""

@@ -11,13 +11,11 @@ from sqlalchemy import func, or_, select
 from labelyard.domain.attention import ExpectedObjects, OpenProblem, Outage, QuarantinedObject, Situation
 from labelyard.domain.causes import Kind
 from labelyard.domain.deadlines import STAGES, BatchAtWork, JobAtWork
-from labelyard.domain.messages import REFUSED_OFTEN
 from labelyard.domain.objects import s3_url
 from labelyard.domain.states import WITHOUT_A_RUN, BatchState
 from labelyard.domain.tasks import JobStatus
-from labelyard.ledger import breakers, datasets, dead_letters, outages, problems, quality
+from labelyard.ledger import breakers, datasets, dead_letters, messages, outages, problems, quality
 from labelyard.ledger.database import Transaction
-from labelyard.ledger.people_tables import PersonChannel
 from labelyard.ledger.review_tables import Review
 from labelyard.ledger.tables import Batch, Dataset, History, Job, Object, OutboxEvent, Task
 
@@ -64,8 +62,7 @@ def read_situation(tx: Transaction, dataset: str | None = None) -> Situation:
 
 def _not_reached(tx: Transaction) -> Iterator[OpenProblem]:
     """Yield the people whose channel refused their messages several times in a row."""
-    often = select(PersonChannel).where(PersonChannel.failures >= REFUSED_OFTEN).order_by(PersonChannel.person)
-    for row in tx.scalars(often):
+    for row in messages.not_reached(tx):
         what = f"{row.person} gets no messages about work: {row.error}"
         yield OpenProblem(Kind.NOT_REACHED, row.person, None, what, "labelyard doctor", row.failing_since or tx.now)
 

@@ -81,7 +81,7 @@ def read_people(ledger: Ledger, dataset: str | None = None, since: datetime | No
         not_reached = [
             RefusedMessages(row.person, row.error, row.failures, row.not_before)
             for row in messages.channels(tx).values()
-            if row.error
+            if row.error and row.absent_since is None
         ]
     by_person: dict[str, list[JobRecord]] = defaultdict(list)
     for record in records:

@@ -95,7 +95,7 @@ def check_messages(installation: Installation) -> Iterator[CheckResult]:
         yield ok("messages", "no channel of a person is set: nobody is told about work (docs/people.md)")
         return
     with closing(Ledger(installation.settings.ledger)) as ledger, ledger.read_only() as tx:
-        known, specs = messages.channels(tx), list(datasets.current(tx))
+        known, specs = messages.channels(tx), list(datasets.current(tx, retired=True))
     truths = [one.quality.ground_truth.annotator for one in specs if one.quality.ground_truth]
     people = {*truths, *(name for one in specs for name in (*one.annotators, *one.reviewers))}
     for person, channel in channels.items():

@@ -81,13 +81,13 @@ def test_people_are_notified_of_work_that_arrives_goes_and_comes_back(
     said = text(mail, 0)
     assert f"{task}/jobs/{first}" in said
     assert f"{task}/jobs/{third}" in said
-    assert hook.received[0].body["title"] == "labelyard: 1 job to label"
+    assert (hook.received[0].body["title"], hook.received[0].body["type"]) == ("labelyard: 1 job to label", "info")
 
     complete(workspace, 2)
     reassign(workspace.context, "ann")
     assert (send_due(workspace), send_due(workspace)) == (2, 0)
     assert mail.subjects()[1:] == ["labelyard: 1 job not with you any more"], "of the completed one nothing is said"
-    assert "now with bob (ann had it before)" in text(mail, 1)
+    assert "now with bob: " in text(mail, 1)
     assert f"job {first} of {FIRST} (ann had it before): {task}" in hook.received[1].body["message"]
 
     collect(workspace.context)

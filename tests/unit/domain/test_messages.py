@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -11,32 +13,35 @@ from hypothesis import strategies as st
 
 from labelyard.domain.messages import (
     NOBODY,
-    News,
+    Decision,
+    JobKey,
+    Notice,
     OpenJob,
     WorkKind,
     after_message,
     compose,
-    is_time,
-    next_news,
+    decide,
+    next_notice,
     works_now,
 )
 from labelyard.domain.working_hours import WorkingHours, parse_hours
 
 NOW = datetime(2026, 12, 1, 9, tzinfo=UTC)
 SOON = NOW + timedelta(minutes=5)
+TASK = "http://cvat/tasks/1"
 
 
 def job(person: str = "ann", kind: WorkKind = WorkKind.LABEL, turn: int = 0, number: int = 7) -> OpenJob:
-    return OpenJob("street-00001", "street", number, person, kind, turn, f"http://cvat/tasks/1/jobs/{number}")
+    return OpenJob("street-00001", number, person, kind, turn, TASK)
 
 
-def seen(known: News | None, shown: OpenJob | None, at: datetime = NOW) -> News | None:
-    return next_news(known, shown if shown is not None and shown.person == "ann" else None, shown, at)
+def seen(known: Notice | None, shown: OpenJob | None, at: datetime = NOW) -> Notice | None:
+    return next_notice(known, shown if shown is not None and shown.person == "ann" else None, shown, at)
 
 
-def tell(known: News | None) -> News | None:
+def tell(known: Notice | None) -> Notice | None:
     assert known is not None
-    return after_message(known, known)
+    return after_message(known)
 
 
 def test_work_is_notified_once_and_again_when_it_comes_back() -> None:
@@ -79,22 +84,10 @@ def test_completed_work_is_forgotten(shown: OpenJob | None) -> None:
 
 
 def test_nothing_changes_while_a_job_is_being_moved() -> None:
-    moving = OpenJob("street-00001", "street", 7, "bob", WorkKind.LABEL, is_settled=False)
+    moving = OpenJob("street-00001", 7, "bob", WorkKind.LABEL, is_settled=False)
     known = tell(seen(None, job()))
     assert seen(known, moving) == known
     assert seen(None, moving) is None
-
-
-def test_what_changes_while_a_message_is_sent_is_notified_by_the_next_one() -> None:
-    sent = seen(None, job())
-    assert sent is not None
-    back = after_message(sent, News(WorkKind.REPAIR, 1, SOON))
-    assert back is not None
-    assert (back.is_due, back.times_notified) == (True, 1)
-    taken = News(WorkKind.LABEL, 0, NOW, notified=True, times_notified=1, taken_by="bob")
-    returned = after_message(taken, News(WorkKind.LABEL, 0, NOW, notified=True, times_notified=1))
-    assert returned is not None
-    assert returned.is_due, "ann was told to leave it"
 
 
 SHOWN = st.one_of(
@@ -121,18 +114,31 @@ def test_after_a_message_a_person_knows_what_they_have_and_no_more_is_to_say(
         if is_sent and news is not None and news.is_due:
             assert news.taken_by is None or believes is not None, "only what was told can be taken"
             believes = None if news.taken_by is not None else (news.kind, news.turn)
-            news = after_message(news, news)
+            news = after_message(news)
     assert news is None or not news.is_due
     if last is not None and last.person == "ann":
         assert believes == (last.kind, last.turn)
 
 
+def look(known: dict[JobKey, Notice], *jobs: OpenJob, at: datetime = NOW) -> Decision:
+    mine = [job for job in jobs if job.person == "ann"]
+    return decide("ann", known, mine, {job.key: job for job in jobs}, at, timedelta(minutes=5))
+
+
 def test_a_message_waits_for_more_and_then_says_all() -> None:
-    first, second = News(WorkKind.LABEL, 0, NOW), News(WorkKind.LABEL, 0, SOON)
-    bundle = timedelta(minutes=5)
-    assert not is_time([first], SOON - timedelta(seconds=1), bundle)
-    assert is_time([second, first], SOON, bundle)
-    assert not is_time([News(WorkKind.LABEL, 0, NOW, notified=True)], SOON, bundle)
+    first, second = job(number=1), job(number=2)
+    known = {first.key: Notice(WorkKind.LABEL, 0, NOW)}
+    waiting = look(known, first, at=SOON - timedelta(seconds=1))
+    assert (waiting.changes, waiting.is_time) == ({}, False)
+    found = look(known, first, second, at=SOON)
+    assert (set(found.due), found.is_time) == ({first.key, second.key}, True)
+
+
+def test_of_a_job_that_is_being_moved_no_message_is_due() -> None:
+    moving = replace(job("bob"), is_settled=False)
+    told = replace(Notice(WorkKind.LABEL, 0, NOW), notified=True, named=True)
+    for known in (Notice(WorkKind.LABEL, 0, NOW), replace(told, taken_by="bob")):
+        assert look({moving.key: known}, moving, at=SOON) == Decision()
 
 
 def test_people_are_notified_in_their_hours_and_without_any_outside_the_quiet_hours() -> None:
@@ -146,11 +152,43 @@ def test_people_are_notified_in_their_hours_and_without_any_outside_the_quiet_ho
 
 
 def test_a_message_names_each_job_with_its_link_and_of_many_the_first() -> None:
-    back = job(kind=WorkKind.REPAIR, turn=1, number=3)
-    taken = OpenJob("street-00002", "street", 9, "bob", WorkKind.LABEL, reason="ann had not begun it after 72 hours")
-    message = compose([*(job(number=number) for number in range(10, 30)), back], [taken])
-    assert message.title == "labelyard: 1 job back to be corrected, 20 jobs to label, 1 job not with you any more"
-    lines = message.body.splitlines()
-    assert lines[:2] == ["back to be corrected:", "- job 3 of street-00001: http://cvat/tasks/1/jobs/3"]
-    assert "- and 12 other jobs" in lines
-    assert lines[-1] == "- job 9 of street-00002, now with bob (ann had not begun it after 72 hours)"
+    back, truth = job(kind=WorkKind.REPAIR, turn=1, number=3), job(kind=WorkKind.TRUTH, number=4)
+    taken = OpenJob(
+        "street-00002", 9, "bob", WorkKind.LABEL, left_by="ann", reason="ann had not begun it after 72 hours"
+    )
+    message = compose("ann", [*(job(number=number) for number in range(10, 30)), back, truth, taken])
+    assert message.title == (
+        "labelyard: 1 job not with you any more, 1 job back to be corrected, 20 jobs to label, 1 ground-truth job"
+    )
+    assert message.body.splitlines()[:5] == [
+        "jobs not with you any more, please leave them:",
+        "- job 9 of street-00002, now with bob (you had not begun it after 72 hours)",
+        "jobs back to be corrected:",
+        f"- job 3 of street-00001: {TASK}/jobs/3",
+        "jobs to label:",
+    ]
+    assert f"- and 12 other jobs: {TASK}" in message.body.splitlines()
+
+
+def test_who_had_a_job_before_is_said_to_who_gets_it_alone() -> None:
+    moved = replace(job("bob"), left_by="ann")
+    assert compose("bob", [moved]).body.endswith(f"(ann had it before): {TASK}/jobs/7")
+    assert "before" not in compose("ann", [moved]).body
+
+
+def test_no_line_of_a_long_message_is_cut_and_every_job_is_counted() -> None:
+    def long(person: str, kind: WorkKind, number: int) -> OpenJob:
+        return OpenJob(
+            "street-00001", number, person, kind, 0, f"http://cvat/{'x' * 150}", reason="ann @all\n" + "y" * 90
+        )
+
+    jobs = [long("ann", kind, 10 * n + i) for n, kind in enumerate(WorkKind) for i in range(10)]
+    jobs += [long("bob", WorkKind.LABEL, 90 + i) for i in range(10)]
+    body = compose("ann", jobs).body
+    assert len(body) < 2500
+    named = [line for line in body.splitlines() if line.startswith("- job ")]
+    assert body.splitlines()[1].startswith("- job 90 of street-00001, now with bob")
+    assert all(re.search(r"/jobs/\d+$", line) for line in named)
+    others = sum(int(number) for number in re.findall(r"^- (?:and )?(\d+) (?:other )?jobs?", body, re.MULTILINE))
+    assert len(named) + others == len(jobs)
+    assert "@all" not in body
