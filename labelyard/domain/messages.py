@@ -104,6 +104,8 @@ class Decision:
     """What a message can say now; all of it, once `is_time`."""
     is_time: bool = False
     """Whether some of it has been due for so long that the message is sent."""
+    is_done: bool = True
+    """Whether there is nothing to tell, nor will there be of a job that is not settled."""
 
 
 def decide(
@@ -121,14 +123,17 @@ def decide(
     """
     changes: dict[JobKey, Notice | None] = {}
     due: dict[JobKey, Notice] = {}
+    is_done = True
     for key in dict.fromkeys((*known, *(job.key for job in own))):
         before, job = known.get(key), jobs.get(key)
         after = next_notice(before, job if job is not None and job.person == person else None, job, now)
         if after != before:
             changes[key] = after
-        if after is not None and after.is_due and job is not None and job.is_settled:
-            due[key] = after
-    return Decision(changes, due, any(now - one.since >= bundle for one in due.values()))
+        if after is not None and after.is_due and job is not None:
+            is_done = False
+            if job.is_settled:
+                due[key] = after
+    return Decision(changes, due, any(now - one.since >= bundle for one in due.values()), is_done)
 
 
 def next_notice(known: Notice | None, own: OpenJob | None, now_with: OpenJob | None, now: datetime) -> Notice | None:

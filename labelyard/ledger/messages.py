@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, delete, insert, select
 
 from labelyard.domain.alerts import Message
 from labelyard.domain.messages import (
@@ -84,7 +84,7 @@ def read(tx: Transaction, quiet: Mapping[str, bool], bundle: timedelta) -> Seque
     for person, decision in decisions.items():
         channel = known.get(person)
         told = decision.due if person in reached else {}
-        is_over = channel is not None and channel.error is not None and not decision.due
+        is_over = channel is not None and channel.error is not None and decision.is_done
         returns = channel is not None and channel.absent_since is not None
         if _is_free(channel, now) and (decision.changes or told or is_over or returns):
             message = compose(person, [jobs[key] for key in told]) if told else None
@@ -96,8 +96,9 @@ def read(tx: Transaction, quiet: Mapping[str, bool], bundle: timedelta) -> Seque
 def acquire(tx: Transaction, due: DuePerson) -> DuePerson | None:
     """Write what was decided, and lease the person if there is a message; None: another process was faster."""
     now = tx.now
-    new = dialect_insert(tx, PersonChannel).values(person=due.person, version=0, failures=0)
-    tx.execute(new.on_conflict_do_nothing())
+    if not due.version:
+        new = dialect_insert(tx, PersonChannel).values(person=due.person, version=0, failures=0)
+        tx.execute(new.on_conflict_do_nothing())
     channel = _locked(tx, due)
     if channel is None or not _is_free(channel, now):
         return None
@@ -200,7 +201,7 @@ def _hours(tx: Transaction) -> Mapping[str, Sequence[WorkingHours]]:
 def _store(tx: Transaction, person: str, notices: Mapping[JobKey, Notice | None]) -> None:
     if not notices:
         return
-    table, connection = JobNotice.__table__, tx.connection()
+    connection = tx.connection()
     keys = [{"of_person": person, "of_batch": batch, "of_job": job} for batch, job in notices]
     connection.execute(
         delete(JobNotice).where(
@@ -218,4 +219,4 @@ def _store(tx: Transaction, person: str, notices: Mapping[JobKey, Notice | None]
         for (batch, job), one in notices.items() if one is not None
     ]  # fmt: skip
     if rows:
-        connection.execute(table.insert(), rows)
+        connection.execute(insert(JobNotice), rows)

@@ -30,7 +30,8 @@ def open_jobs(tx: Transaction) -> Sequence[OpenJob]:
     somebody has to be told.
     """
     told = select(JobNotice.batch_id)
-    shown = Batch.state.in_(_SHOWN) | (Batch.state.in_(WITHOUT_TASK) & Batch.id.in_(told))
+    of_told = Batch.state.in_(_SHOWN) | Batch.id.in_(told)
+    shown = Batch.state.in_((*_SHOWN, *WITHOUT_TASK)) & of_told  # the first part finds them by the index
     checking = tx.execute(
         select(QualityJob, Batch, Task.url)
         .join(Batch, Batch.id == QualityJob.batch_id)

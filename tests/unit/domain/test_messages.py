@@ -45,10 +45,10 @@ def tell(known: Notice | None) -> Notice | None:
 
 
 def test_work_is_notified_once_and_again_when_it_comes_back() -> None:
-    news = seen(None, job())
-    assert news is not None
-    assert news.is_due
-    known = tell(news)
+    notice = seen(None, job())
+    assert notice is not None
+    assert notice.is_due
+    known = tell(notice)
     assert known is not None
     assert not known.is_due
     assert seen(known, job()) == known
@@ -106,16 +106,16 @@ def test_after_a_message_a_person_knows_what_they_have_and_no_more_is_to_say(
     before: list[tuple[OpenJob | None, bool]], last: OpenJob | None
 ) -> None:
     """Whatever was shown before, and whether it was told: two looks and one message lead to the same."""
-    news = None
+    notice = None
     believes: tuple[WorkKind, int] | None = None
     for shown, is_sent in [*before, (last, True)]:
-        news = seen(news, shown)
-        assert seen(news, shown) == news, "a look changes nothing twice"
-        if is_sent and news is not None and news.is_due:
-            assert news.taken_by is None or believes is not None, "only what was told can be taken"
-            believes = None if news.taken_by is not None else (news.kind, news.turn)
-            news = after_message(news)
-    assert news is None or not news.is_due
+        notice = seen(notice, shown)
+        assert seen(notice, shown) == notice, "a look changes nothing twice"
+        if is_sent and notice is not None and notice.is_due:
+            assert notice.taken_by is None or believes is not None, "only what was told can be taken"
+            believes = None if notice.taken_by is not None else (notice.kind, notice.turn)
+            notice = after_message(notice)
+    assert notice is None or not notice.is_due
     if last is not None and last.person == "ann":
         assert believes == (last.kind, last.turn)
 
@@ -138,7 +138,7 @@ def test_of_a_job_that_is_being_moved_no_message_is_due() -> None:
     moving = replace(job("bob"), is_settled=False)
     told = replace(Notice(WorkKind.LABEL, 0, NOW), notified=True, named=True)
     for known in (Notice(WorkKind.LABEL, 0, NOW), replace(told, taken_by="bob")):
-        assert look({moving.key: known}, moving, at=SOON) == Decision()
+        assert look({moving.key: known}, moving, at=SOON) == Decision(is_done=False)
 
 
 def test_people_are_notified_in_their_hours_and_without_any_outside_the_quiet_hours() -> None:
