@@ -48,7 +48,7 @@ class DuePerson:
     changes: Mapping[JobKey, Notice | None] = field(default_factory=dict)
     message: Message | None = None
     """None: nothing is sent now."""
-    told: Mapping[JobKey, Notice] = field(default_factory=dict)
+    said: Mapping[JobKey, Notice] = field(default_factory=dict)
     """What the message says."""
     is_absent: bool = False
     """Whether the settings do not name the person any more."""
@@ -83,13 +83,13 @@ def read(tx: Transaction, quiet: Mapping[str, bool], bundle: timedelta) -> Seque
     found = list(_absent(known, quiet, now))
     for person, decision in decisions.items():
         channel = known.get(person)
-        told = decision.due if person in reached else {}
+        said = decision.due if person in reached else {}
         is_over = channel is not None and channel.error is not None and decision.is_done
         returns = channel is not None and channel.absent_since is not None
-        if _is_free(channel, now) and (decision.changes or told or is_over or returns):
-            message = compose(person, [jobs[key] for key in told]) if told else None
+        if _is_free(channel, now) and (decision.changes or said or is_over or returns):
+            message = compose(person, [jobs[key] for key in said]) if said else None
             version = channel.version if channel else 0
-            found.append(DuePerson(person, version, decision.changes, message, told, is_over=is_over))
+            found.append(DuePerson(person, version, decision.changes, message, said, is_over=is_over))
     return sorted(found, key=lambda one: one.message is not None)
 
 
@@ -113,7 +113,7 @@ def acquire(tx: Transaction, due: DuePerson) -> DuePerson | None:
         channel.forget_failures()
         channel.failing_since = None
     _store(tx, due.person, due.changes)
-    return DuePerson(due.person, channel.version, {}, due.message, due.told)
+    return DuePerson(due.person, channel.version, {}, due.message, due.said)
 
 
 def record_sent(tx: Transaction, due: DuePerson) -> None:
@@ -123,7 +123,7 @@ def record_sent(tx: Transaction, due: DuePerson) -> None:
         channel.record_accepted(tx.now)
         channel.leased_until = channel.failing_since = None
         channel.version += 1
-        _store(tx, due.person, {key: after_message(said) for key, said in due.told.items()})
+        _store(tx, due.person, {key: after_message(notice) for key, notice in due.said.items()})
 
 
 def record_failure(tx: Transaction, due: DuePerson, error: str) -> None:

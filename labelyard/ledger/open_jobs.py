@@ -29,9 +29,9 @@ def open_jobs(tx: Transaction) -> Sequence[OpenJob]:
     Jobs of whose review the lead has to decide are not among them. Those of a cancelled batch are nobody's, as long as
     somebody has to be told.
     """
-    told = select(JobNotice.batch_id)
-    of_told = Batch.state.in_(_SHOWN) | Batch.id.in_(told)
-    shown = Batch.state.in_((*_SHOWN, *WITHOUT_TASK)) & of_told  # the first part finds them by the index
+    noticed = select(JobNotice.batch_id)
+    is_wanted = Batch.state.in_(_SHOWN) | Batch.id.in_(noticed)
+    shown = Batch.state.in_((*_SHOWN, *WITHOUT_TASK)) & is_wanted  # the first part finds them by the index
     checking = tx.execute(
         select(QualityJob, Batch, Task.url)
         .join(Batch, Batch.id == QualityJob.batch_id)

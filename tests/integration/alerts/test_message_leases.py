@@ -56,7 +56,7 @@ def begin(context: Context, jobs: Mapping[int, str], **sections: object) -> None
     with_people(context, "ann", "bob")
 
 
-def look(context: Context, channels: Channels) -> list[tuple[str, str]]:
+def look_and_send(context: Context, channels: Channels) -> list[tuple[str, str]]:
     send_messages(context, channels.send)
     return channels.new()
 
@@ -95,7 +95,7 @@ def test_of_many_processes_at_once_one_sends(context: Context, ledger_url: str, 
 def test_a_look_that_read_before_another_one_sent_sends_nothing(context: Context, channels: Channels) -> None:
     begin(context, {1: "ann"})
     [due] = read(context, "ann")
-    assert look(context, channels) == [("ann", "1 job to label")]
+    assert look_and_send(context, channels) == [("ann", "1 job to label")]
     assert acquire(context, due) is None
 
 
@@ -127,7 +127,7 @@ def test_forgetting_a_person_and_recording_never_wait_for_each_other(
     sending = lease(context)
     clock.advance(minutes=3)
     with_people(context)
-    assert look(context, channels) == []
+    assert look_and_send(context, channels) == []
     clock.advance(days=2)
     [forgetting] = read(context)
     during(context.ledger, lambda tx: messages.acquire(tx, forgetting), lambda: run(context, record(sending)))
@@ -165,9 +165,9 @@ def test_an_idle_look_reads_each_table_once_and_writes_nothing(context: Context,
     people = [f"person{number}" for number in range(30)]
     begin(context, {number: people[number % 30] for number in range(3000)})
     with_people(context, *people)
-    assert len(look(context, channels)) == 30
+    assert len(look_and_send(context, channels)) == 30
     with statements() as said:
-        assert look(context, channels) == []
+        assert look_and_send(context, channels) == []
     assert [one for one in said if not one.startswith(("SELECT", "PRAGMA", "BEGIN"))] == []
     assert len(said) <= 8
 
@@ -190,13 +190,13 @@ def test_a_failed_batch_that_is_retried_is_not_mentioned_again_and_a_cancelled_o
     context: Context, channels: Channels
 ) -> None:
     begin(context, {1: "ann", 2: "bob"})
-    assert len(look(context, channels)) == 2
+    assert len(look_and_send(context, channels)) == 2
     for state in (BatchState.FAILED, BatchState.ASSIGNED, BatchState.FAILED):
         move(context, state)
-        assert look(context, channels) == []
+        assert look_and_send(context, channels) == []
     move(context, BatchState.CANCELLED)
-    assert look(context, channels) == [(name, "1 job not with you any more") for name in ("ann", "bob")]
-    assert look(context, channels) == []
+    assert look_and_send(context, channels) == [(name, "1 job not with you any more") for name in ("ann", "bob")]
+    assert look_and_send(context, channels) == []
     with context.ledger.read_only() as tx:
         assert tx.query(JobNotice).count() == 0
 
@@ -210,36 +210,38 @@ def test_the_hours_of_a_retired_dataset_count_and_the_doctor_knows_its_people(
     begin(context, {1: "ann"}, assignment=hours)
     with context.ledger.transaction() as tx:
         tx.get_one(Dataset, "street").retired_at = tx.now
-    assert look(context, channels) == []
+    assert look_and_send(context, channels) == []
     found = {one.name: one.status for one in run_checks(context.settings, {"messages": message_checks})}
     assert found["channel of ann"] is Status.OK
     clock.advance(hours=3)
-    assert look(context, channels) == [("ann", "1 job to label")]
+    assert look_and_send(context, channels) == [("ann", "1 job to label")]
 
 
 def test_the_lead_hears_no_more_of_a_person_whose_channel_was_removed(
     context: Context, channels: Channels, clock: Clock
 ) -> None:
     begin(context, {1: "ann", 2: "bob"})
-    assert look(context, channels)
+    assert look_and_send(context, channels)
     move_job(context, 1, returned=1)
     channels.down = {"ann"}
     for _ in range(REFUSED_OFTEN):
         before = marker(context)
-        assert look(context, channels) == []
+        assert look_and_send(context, channels) == []
         clock.advance(hours=1)
     assert marker(context) != before, "the page shows it"
     assert not_reached(context) == ["ann gets no messages about work: 503"]
     with_people(context)
-    assert look(context, channels) == []
+    assert look_and_send(context, channels) == []
     assert not_reached(context) == []
     with_people(context, "ann", "bob")
     channels.down = set()
-    assert look(context, channels) == [("ann", "1 job back to be corrected")], "bob was told before the mistake"
+    assert look_and_send(context, channels) == [("ann", "1 job back to be corrected")], (
+        "bob was told before the mistake"
+    )
     with_people(context)
-    look(context, channels)
+    look_and_send(context, channels)
     clock.advance(days=2)
-    look(context, channels)
+    look_and_send(context, channels)
     with context.ledger.read_only() as tx:
         assert (tx.query(JobNotice).count(), messages.channels(tx)) == (0, {})
 
@@ -248,11 +250,11 @@ def test_failures_end_with_the_work(context: Context, channels: Channels, clock:
     begin(context, {1: "ann"})
     channels.down = {"ann"}
     for _ in range(REFUSED_OFTEN):
-        look(context, channels)
+        look_and_send(context, channels)
         clock.advance(hours=1)
     assert len(not_reached(context)) == 1
     move_job(context, 1, status=JobStatus.COMPLETED)
-    look(context, channels)
+    look_and_send(context, channels)
     assert not_reached(context) == []
 
 

@@ -120,7 +120,7 @@ def test_after_a_message_a_person_knows_what_they_have_and_no_more_is_to_say(
         assert believes == (last.kind, last.turn)
 
 
-def look(known: dict[JobKey, Notice], *jobs: OpenJob, at: datetime = NOW) -> Decision:
+def decided(known: dict[JobKey, Notice], *jobs: OpenJob, at: datetime = NOW) -> Decision:
     mine = [job for job in jobs if job.person == "ann"]
     return decide("ann", known, mine, {job.key: job for job in jobs}, at, timedelta(minutes=5))
 
@@ -128,17 +128,17 @@ def look(known: dict[JobKey, Notice], *jobs: OpenJob, at: datetime = NOW) -> Dec
 def test_a_message_waits_for_more_and_then_says_all() -> None:
     first, second = job(number=1), job(number=2)
     known = {first.key: Notice(WorkKind.LABEL, 0, NOW)}
-    waiting = look(known, first, at=SOON - timedelta(seconds=1))
+    waiting = decided(known, first, at=SOON - timedelta(seconds=1))
     assert (waiting.changes, waiting.is_time) == ({}, False)
-    found = look(known, first, second, at=SOON)
+    found = decided(known, first, second, at=SOON)
     assert (set(found.due), found.is_time) == ({first.key, second.key}, True)
 
 
 def test_of_a_job_that_is_being_moved_no_message_is_due() -> None:
     moving = replace(job("bob"), is_settled=False)
-    told = replace(Notice(WorkKind.LABEL, 0, NOW), notified=True, named=True)
-    for known in (Notice(WorkKind.LABEL, 0, NOW), replace(told, taken_by="bob")):
-        assert look({moving.key: known}, moving, at=SOON) == Decision(is_done=False)
+    notified = replace(Notice(WorkKind.LABEL, 0, NOW), notified=True, named=True)
+    for known in (Notice(WorkKind.LABEL, 0, NOW), replace(notified, taken_by="bob")):
+        assert decided({moving.key: known}, moving, at=SOON) == Decision(is_done=False)
 
 
 def test_people_are_notified_in_their_hours_and_without_any_outside_the_quiet_hours() -> None:
