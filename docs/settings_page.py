@@ -21,6 +21,7 @@ _PARTS = {
     "store": "Object storage",
     "model": "Models that predict",
     "metrics": "Probes and metrics",
+    "messages": "Messages to people",
 }
 
 

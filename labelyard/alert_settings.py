@@ -1,8 +1,9 @@
-"""The settings of alerts: the channels, when they are quiet, and when a message is repeated."""
+"""The settings of alerts (the channels, when they are quiet, when a message is repeated) and of messages to people."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, time
 from typing import Annotated, Self, TypeAlias
@@ -77,6 +78,35 @@ class AlertSettings(DescribedModel):
         """Return whether it is within the quiet hours."""
         hours = parse_quiet_hours(self.quiet_hours) if self.quiet_hours else None
         return hours is not None and hours.cover(now.astimezone(ZoneInfo(self.timezone)))
+
+
+class PersonChannel(ChannelSettings):
+    """Where a person gets messages about their work: an Apprise URL or a notification block."""
+
+    person: str | None = Field(default=None, min_length=1)
+    """The user name in CVAT, if it is not the channel's name in small letters."""
+
+
+class MessageSettings(DescribedModel):
+    """Messages to people about their work. Set the same on every machine that has a worker."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    people: dict[str, PersonChannel] = Field(default_factory=dict)
+    """A channel for each person, by any name: LABELYARD_MESSAGES__PEOPLE__ADA__URL and so on."""
+    bundle_minutes: float = Field(default=5, ge=0)
+    """How long work is collected before a person gets one message about all of it, in minutes."""
+
+    @model_validator(mode="after")
+    def _one_channel_each(self) -> Self:
+        if len(self.by_person) < len(self.people):
+            raise ValueError("two channels are of the same person: leave one out")
+        return self
+
+    @property
+    def by_person(self) -> Mapping[str, PersonChannel]:
+        """The channels by user name in CVAT."""
+        return {channel.person or name: channel for name, channel in self.people.items()}
 
 
 @dataclass(frozen=True)

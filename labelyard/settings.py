@@ -17,7 +17,7 @@ from pydantic import ConfigDict, Field, SecretStr, ValidationError, model_valida
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from labelyard.alert_settings import AlertSettings, TimeZoneName
+from labelyard.alert_settings import AlertSettings, MessageSettings, TimeZoneName
 from labelyard.cvat_names import organization_of, server_of
 from labelyard.described_model import DescribedModel
 from labelyard.errors import PrefectUnreachable, SettingsError
@@ -152,6 +152,8 @@ class Settings(DescribedModel, BaseSettings):
     """Everything on one machine."""
     alerts: AlertSettings = AlertSettings()
     """Messages about what needs a person."""
+    messages: MessageSettings = MessageSettings()
+    """Messages to people about their work."""
     timezone: TimeZoneName = "UTC"
     """The time zone of the team, such as Europe/Berlin, for days, weeks and times on the pages and in `labelyard
     status`. Set it on every machine that has a worker. What is stored, and times in JSON, stay UTC."""

@@ -34,6 +34,8 @@ class Kind(StrEnum):
     """An automation of Prefect that could not start a run."""
     HOUSEKEEPING = "no housekeeping"
     """labelyard's own housekeeping, which gives no sign of life."""
+    NOT_REACHED = "person not reached"
+    """A person whose channel refuses the messages about their work."""
     NOBODY = "jobs without assignee"
     """Unfinished jobs that nobody has."""
     REVIEW = "review undecided"

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, TypeAlias
 from sqlalchemy import func, or_, select
 
 from labelyard.domain.attention import ExpectedObjects, OpenProblem, Outage, QuarantinedObject, Situation
+from labelyard.domain.causes import Kind
 from labelyard.domain.deadlines import STAGES, BatchAtWork, JobAtWork
 from labelyard.domain.objects import s3_url
 from labelyard.domain.states import WITHOUT_A_RUN, BatchState
 from labelyard.domain.tasks import JobStatus
-from labelyard.ledger import breakers, datasets, dead_letters, outages, problems, quality
+from labelyard.ledger import breakers, datasets, dead_letters, messages, outages, problems, quality
 from labelyard.ledger.database import Transaction
 from labelyard.ledger.review_tables import Review
 from labelyard.ledger.tables import Batch, Dataset, History, Job, Object, OutboxEvent, Task
@@ -49,11 +50,21 @@ def read_situation(tx: Transaction, dataset: str | None = None) -> Situation:
         paused=paused,
         expected=list(_expected(tx, [spec for spec in specs if spec.name not in paused])),
         problems=[
-            OpenProblem(row.kind, row.name, row.dataset, row.what, row.next_step, row.since)
-            for row in problems.present(tx)
-            if not dataset or row.dataset == dataset
+            *(
+                OpenProblem(row.kind, row.name, row.dataset, row.what, row.next_step, row.since)
+                for row in problems.present(tx)
+                if not dataset or row.dataset == dataset
+            ),
+            *([] if dataset else _not_reached(tx)),
         ],
     )
+
+
+def _not_reached(tx: Transaction) -> Iterator[OpenProblem]:
+    """Yield the people whose channel refused their messages several times in a row."""
+    for row in messages.not_reached(tx):
+        what = f"{row.person} gets no messages about work: {row.error}"
+        yield OpenProblem(Kind.NOT_REACHED, row.person, None, what, "labelyard doctor", row.failing_since or tx.now)
 
 
 def _at_work(tx: Transaction, dataset: str | None) -> Sequence[BatchAtWork]:

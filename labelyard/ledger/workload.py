@@ -15,6 +15,7 @@ from labelyard.domain.review import Phase, ReviewResult
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus
 from labelyard.domain.throughput import DoneJob
+from labelyard.ledger import messages
 from labelyard.ledger.alert_tables import Problem
 from labelyard.ledger.database import Transaction
 from labelyard.ledger.measures import UNFINISHED
@@ -212,7 +213,7 @@ class Marker:
     dead_letters: int
     errors: int
     problems: str
-    """Of those that concern no single batch: how many, and since when the newest."""
+    """Of those that concern no single batch: how many, and since when the newest; and of people who are not reached."""
     objects: int
     """The id of the newest object, 0 before the first."""
 
@@ -236,7 +237,7 @@ def marker(tx: Transaction) -> Marker:
         outages=begun + ended,
         dead_letters=letters or 0,
         errors=errors or 0,
-        problems=f"{problems} {newest.isoformat() if newest else '-'}",
+        problems=f"{problems} {newest.isoformat() if newest else '-'} {len(messages.not_reached(tx))}",
         objects=tx.scalar(select(func.max(Object.id))) or 0,
     )
 

@@ -23,6 +23,7 @@ _NOT_IN_PROBLEMS = (
     Kind.QUEUE,
     Kind.AUTOMATION,
     Kind.HOUSEKEEPING,
+    Kind.NOT_REACHED,
     Kind.NOBODY,
     Kind.REVIEW,
 )
