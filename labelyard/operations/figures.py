@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from itertools import pairwise
 from typing import Any
 
-from labelyard.domain.attention import Outage, causes, stopped_batches, verdict
+from labelyard.domain.attention import Outage, causes, stopped_batches
 from labelyard.domain.causes import Cause, counted
 from labelyard.domain.deadlines import BatchAtWork, LateBatch, Stage
 from labelyard.domain.states import INGESTING, BatchState
@@ -24,6 +24,7 @@ from labelyard.domain.throughput import (
     midnights,
     monday,
 )
+from labelyard.domain.verdict import verdict
 from labelyard.ledger import Ledger, breakers, datasets, finished, outages, outbox, workload
 from labelyard.ledger.database import Transaction
 from labelyard.ledger.finished import Finished, FinishedBatch, LastRelease

@@ -63,7 +63,7 @@ def morning(busy: BusyLedger) -> BusyLedger:
 
 def test_every_question_has_its_answer_on_the_operations_page(morning: BusyLedger) -> None:
     found = read_operations(page(morning))
-    assert found.verdict == "1 batch needs you, 1 late"
+    assert found.verdict == "1 batch needs you, 1 batch late, 1 file quarantined"
     [need] = found.needs
     assert "next: `labelyard retry street-00003`" in need
     assert found.outages == {"CVAT default": ("Mon 30 Nov 08:00", "Mon 30 Nov 09:00")}

@@ -147,7 +147,7 @@ def test_a_batch_that_will_be_late_makes_the_page_change_by_itself(
     update_pages(context)
     busy.now += timedelta(days=7, minutes=1)
     update_pages(context)
-    assert latest(prefect_server, "operations")["data"].startswith("## All running, 1 late")
+    assert latest(prefect_server, "operations")["data"].startswith("## 1 batch late")
 
 
 def test_the_page_of_a_failure_is_deleted_once_its_batch_has_recovered(
