@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta, tzinfo
 
 from labelyard.domain.causes import Kind
-from labelyard.domain.deadlines import LateBatch, stage_words
 from labelyard.escaping import printable
 from labelyard.ledger.workload import Verdicts
 from labelyard.operations.figures import Figures, Period, PersonFigures, ServerFigures, late_groups
+from labelyard.operations.late_words import due, waits_for
 from labelyard.operations.moments import day, moment, moment_and_zone
 from labelyard.operations.review_facts import progress_words
 
-_DAY = timedelta(days=1)
 _BATCHES_SHOWN, _PEOPLE_SHOWN = 5, 8
 _FORESEEABLE = 1000.0
 """Days; a date after that says nothing."""
@@ -37,12 +36,6 @@ def headline(seen: Figures) -> str:
 def count(number: int, noun: str, plural: str = "s") -> str:
     """Return a number with its noun: "1 batch", "2,000 images"."""
     return f"{number:,} {noun}{'' if number == 1 else plural}"
-
-
-def due(late: LateBatch, seen: Figures) -> str:
-    """Return when a late batch was due, and how many days ago if that is long."""
-    over = seen.at - late.due
-    return f"due {moment(late.due, seen.zone)}" + (f" ({over.days} days ago)" if over >= 2 * _DAY else "")
 
 
 def waiting(seen: Figures) -> str:
@@ -177,11 +170,10 @@ def _name(verdicts: Verdicts, named: Callable[[str], str]) -> str:
 
 
 def _late(seen: Figures) -> Iterator[str]:
-    for (stage, people), members in late_groups(seen.late).items():
-        names = ", ".join(f"{one.id} {due(one, seen)}" for one in members[:_BATCHES_SHOWN])
+    for members in late_groups(seen.late):
+        names = ", ".join(f"{one.id} {due(one, seen.at, seen.zone)}" for one in members[:_BATCHES_SHOWN])
         more = f" and {len(members) - _BATCHES_SHOWN} more" if len(members) > _BATCHES_SHOWN else ""
-        who = f" with {', '.join(printable(name) or 'nobody' for name in people)}" if people else ""
-        yield f"{stage_words(stage)}{who}: {names}{more}"
+        yield f"{names}{more}: {waits_for(members, printable)}\n  next: {printable(members[0].next_step)}"
 
 
 def _person(one: PersonFigures) -> str:

@@ -341,9 +341,9 @@ def _person(name: str, records: Sequence[JobRecord], today: datetime, week: date
     )
 
 
-def late_groups(late: Sequence[LateBatch]) -> Mapping[tuple[Stage, tuple[str, ...]], Sequence[LateBatch]]:
-    """Return the late batches by what they wait for and by whom, the most overdue group first."""
-    groups: dict[tuple[Stage, tuple[str, ...]], list[LateBatch]] = {}
+def late_groups(late: Sequence[LateBatch]) -> Sequence[Sequence[LateBatch]]:
+    """Return the late batches of a dataset that wait for the same and the same people together, most overdue first."""
+    groups: dict[tuple[str, Stage, tuple[str, ...]], list[LateBatch]] = {}
     for one in late:
-        groups.setdefault((one.stage, one.people), []).append(one)
-    return groups
+        groups.setdefault((one.dataset, one.stage, one.people), []).append(one)
+    return list(groups.values())

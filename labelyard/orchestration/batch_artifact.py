@@ -21,6 +21,7 @@ from labelyard.ledger.tables import Batch, Export, Job, Object, Task
 from labelyard.markdown import advice, code, link, table
 from labelyard.operations.moments import moment, moment_and_zone
 from labelyard.operations.review_facts import progress_words, verdict_words
+from labelyard.orchestration.batch_late import late_markdown
 from labelyard.orchestration.batch_quality import quality_markdown
 from labelyard.orchestration.page_links import OPERATIONS, PageLinks, dataset_key, job_link
 
@@ -42,6 +43,7 @@ def batch_markdown(
     done = sum(row.status is JobStatus.COMPLETED for row in rows)
     parts = [
         _head(batch, sum(member.quarantine_reason is not None for member in members), links, zone),
+        late_markdown(tx, batch, zone),
         _in_review(tx, batch_id, zone),
         _task(task, rows, done, zone),
         _reviews(tx, batch_id, rows, task, zone),

@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from labelyard.domain.causes import Cause
-from labelyard.domain.deadlines import stage_words
+from labelyard.domain.deadlines import LateBatch, stage_words
 from labelyard.markdown import advice, code, link, table
-from labelyard.operations.figure_words import count, due, forecast, period_rows, review_lines, waiting
+from labelyard.operations.figure_words import count, forecast, period_rows, review_lines, waiting
 from labelyard.operations.figures import DatasetFigures, Figures, late_groups
+from labelyard.operations.late_words import due, open_work, waits_for
 from labelyard.operations.moments import day_or_time, moment, moment_and_zone
-from labelyard.orchestration.page_links import PageLinks, batch_key, dataset_key, release_key
+from labelyard.orchestration.page_links import PageLinks, batch_key, dataset_key, job_link, release_key
 
-_SHOWN, _CAUSES_SHOWN, _CLASSES_SHOWN, _PEOPLE_SHOWN, _DATASETS_SHOWN = 5, 20, 15, 30, 50
+_SHOWN, _CAUSES_SHOWN, _CLASSES_SHOWN, _PEOPLE_SHOWN, _DATASETS_SHOWN, _LATE_SHOWN = 5, 20, 15, 30, 50, 50
 
 
 def operations_markdown(seen: Figures, links: PageLinks, datasets: Sequence[str] = (), plot: str = "") -> str:
@@ -86,10 +87,31 @@ def _cause(cause: Cause, seen: Figures, links: PageLinks) -> str:
 
 
 def _late(seen: Figures, links: PageLinks) -> Iterator[str]:
-    for (stage, people), members in late_groups(seen.late).items():
-        who = f" with {', '.join(code(name) if name else 'nobody' for name in people)}" if people else ""
-        shown = [f"{_batch(one.id, seen, links)} {due(one, seen)}" for one in members]
-        yield f"**{count(len(members), 'batch', 'es')}: {stage_words(stage)}**{who}: {_first(shown)}"
+    """Yield an entry for alike late batches; on the page of a dataset one for each, with its jobs."""
+    if seen.dataset:
+        yield from (_late_batch(one, seen, links) for one in seen.late[:_LATE_SHOWN])
+        if len(seen.late) > _LATE_SHOWN:
+            yield f"… and {len(seen.late) - _LATE_SHOWN} more: {code('labelyard status')}"
+        return
+    for members in late_groups(seen.late):
+        shown = [f"{_batch(one.id, seen, links)} {due(one, seen.at, seen.zone)}" for one in members]
+        yield f"**{_first(shown)}**: {waits_for(members, code)}<br>next: {advice(members[0].next_step)}"
+
+
+def _late_batch(late: LateBatch, seen: Figures, links: PageLinks) -> str:
+    jobs = [f"{open_work([late])}: {_first(_late_jobs(late))}"] if late.jobs else []
+    more = " · ".join([*jobs, f"next: {advice(late.next_step)}"])
+    first = f"{_batch(late.id, seen, links)} {due(late, seen.at, seen.zone)}"
+    return f"**{first}**: {stage_words(late.stage)}<br>{more}"
+
+
+def _late_jobs(late: LateBatch) -> Sequence[str]:
+    """Return the unfinished jobs of a late batch, each with its link, its person and its images."""
+    return [
+        f"job {job_link(one.id, late.task_url or '')} with {code(one.assignee) if one.assignee else 'nobody'}:"
+        f" {count(one.frames, 'image')}"
+        for one in late.jobs
+    ]
 
 
 def _periods(seen: Figures) -> str:

@@ -127,8 +127,8 @@ def _table(page: str, title: str) -> Sequence[Sequence[str]]:
 def _late(entries: Sequence[str]) -> Mapping[str, tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
     for entry in entries:
-        read = re.match(r"\*\*[^*]*\*\*(?: with (.*?))?: (.*)", _text(entry))
-        people, batches = (read[1] or "", read[2]) if read else ("", "")
+        read = re.match(r"\*\*([^*]*)\*\*: [^:]*?(?:, with (.*?))?(?::|<br>)", _text(entry))
+        batches, people = (read[1], read[2] or "") if read else ("", "")
         for batch, due in re.findall(rf"(\S+-\d{{5}}) due ({_MOMENT})", batches):
             found[batch] = due, people
     return found

@@ -84,6 +84,20 @@ def test_an_outage_that_lasts_has_no_end(morning: BusyLedger) -> None:
     assert read_operations(page(morning)).outages == {"CVAT default": ("Mon 30 Nov 09:00", "")}
 
 
+def test_a_late_batch_is_on_the_page_of_its_dataset_and_on_its_own_with_its_job_and_the_next_step(
+    morning: BusyLedger,
+) -> None:
+    dataset = operations_markdown(read_figures(morning.ledger, "street"), LINKS)
+    with morning.ledger.read_only() as tx:
+        own, timely = (batch_markdown(tx, name, LINKS, UTC)[0] for name in ("street-00001", "street-00002"))
+    step = "next: ask ben, or give all their unfinished jobs of street to others: `labelyard reassign ben --dataset"
+    assert "- **`street-00001` due Sat 28 Nov 08:00 (2 days ago)**: jobs not completed yet<br>" in dataset
+    assert f"20 images in 1 open job: job `100` with `ben`: 20 images · {step}" in dataset
+    assert "It was due Sat 28 Nov 08:00 by the deadlines of street: jobs not completed yet, with `ben`" in own
+    assert f"| `100` | `ben` | 20 |\n\n{step}" in own
+    assert "### Late" not in timely
+
+
 def test_a_batch_has_its_task_its_jobs_and_its_life_on_its_page(morning: BusyLedger) -> None:
     with morning.ledger.read_only() as tx:
         markdown, _, _ = batch_markdown(tx, "street-00002", LINKS, UTC)

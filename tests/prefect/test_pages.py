@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from labelyard.cli import labelyard
 from labelyard.context import Context
+from labelyard.domain.tasks import JobStatus
 from labelyard.errors import SettingsError
 from labelyard.ledger import batches
 from labelyard.ledger.workload import marker
@@ -148,6 +149,12 @@ def test_a_batch_that_will_be_late_makes_the_page_change_by_itself(
     busy.now += timedelta(days=7, minutes=1)
     update_pages(context)
     assert latest(prefect_server, "operations")["data"].startswith("## 1 batch late")
+    assert "### Late" in latest(prefect_server, "batch-street-00001")["data"]
+    busy.now += timedelta(minutes=1)
+    busy.read_jobs("street-00001", 10, (1,), JobStatus.COMPLETED)
+    busy.export("street-00001", 10, {"car": 1})
+    update_pages(context)
+    assert "### Late" not in latest(prefect_server, "batch-street-00001")["data"]
 
 
 def test_the_page_of_a_failure_is_deleted_once_its_batch_has_recovered(
