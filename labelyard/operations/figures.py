@@ -12,6 +12,7 @@ from typing import Any
 from labelyard.domain.attention import Outage, causes, stopped_batches
 from labelyard.domain.causes import Cause, counted
 from labelyard.domain.deadlines import BatchAtWork, LateBatch, Stage
+from labelyard.domain.headline import verdict
 from labelyard.domain.states import INGESTING, BatchState
 from labelyard.domain.throughput import (
     DAYS_MEASURED,
@@ -24,7 +25,6 @@ from labelyard.domain.throughput import (
     midnights,
     monday,
 )
-from labelyard.domain.verdict import verdict
 from labelyard.ledger import Ledger, breakers, datasets, finished, outages, outbox, workload
 from labelyard.ledger.database import Transaction
 from labelyard.ledger.finished import Finished, FinishedBatch, LastRelease

@@ -21,9 +21,9 @@ from labelyard.domain.attention import (
 )
 from labelyard.domain.causes import Cause, Kind
 from labelyard.domain.deadlines import BatchAtWork, JobAtWork
+from labelyard.domain.headline import verdict
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus
-from labelyard.domain.verdict import verdict
 
 NOW = datetime(2026, 11, 30, 8, tzinfo=UTC)
 SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)

@@ -20,9 +20,9 @@ from labelyard.domain.attention import (
 )
 from labelyard.domain.causes import Kind
 from labelyard.domain.deadlines import STAGES, BatchAtWork, JobAtWork
+from labelyard.domain.headline import verdict
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus
-from labelyard.domain.verdict import verdict
 from labelyard.ledger.finished import Finished
 from labelyard.ledger.workload import Backlog
 from labelyard.operations.figure_words import headline, lines
