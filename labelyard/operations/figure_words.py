@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta, tzinfo
+from datetime import timedelta
 
 from labelyard.domain.causes import Kind
 from labelyard.escaping import printable
 from labelyard.ledger.workload import Verdicts
-from labelyard.operations.figures import Figures, Period, PersonFigures, ServerFigures, late_groups
+from labelyard.operations.figures import Figures, Period, PersonFigures, late_groups
 from labelyard.operations.late_words import due, waits_for
-from labelyard.operations.moments import day, moment, moment_and_zone
+from labelyard.operations.moments import day, moment, moment_and_zone, second_or_day
 from labelyard.operations.review_facts import progress_words
+from labelyard.operations.server_figures import ServerFigures
 
 _BATCHES_SHOWN, _PEOPLE_SHOWN = 5, 8
 _FORESEEABLE = 1000.0
@@ -36,6 +37,21 @@ def headline(seen: Figures) -> str:
 def count(number: int, noun: str, plural: str = "s") -> str:
     """Return a number with its noun: "1 batch", "2,000 images"."""
     return f"{number:,} {noun}{'' if number == 1 else plural}"
+
+
+def outage(one: ServerFigures, seen: Figures) -> str:
+    """Return when a server was down last, or since when it is, and how often today: "03:01:29 to 03:02:03, once today".
+
+    It is "" if no outage is known.
+    """
+    if one.since is None:
+        return ""
+    changed = second_or_day(one.since, seen.at, seen.zone)
+    often = f", {one.times_today} times today" if one.times_today > 1 else ""
+    if not one.up:
+        return f"since {changed}{often}"
+    began = second_or_day(one.was_down_since or one.since, seen.at, seen.zone)
+    return f"{began} to {changed}{often or (', once today' if one.times_today else '')}"
 
 
 def waiting(seen: Figures) -> str:
@@ -96,7 +112,7 @@ def lines(seen: Figures) -> Iterator[str]:
         yield f"review: {found_reviews}"
     if seen.finished.batches:
         yield f"finished: {_finished(seen)}"
-    yield from (line for one in seen.servers if (line := _server(one, seen.zone)))
+    yield from (line for one in seen.servers if (line := _server(one, seen)))
 
 
 def _periods(seen: Figures) -> Iterator[str]:
@@ -192,9 +208,9 @@ def _finished(seen: Figures) -> str:
     return f"{count(seen.finished.images, 'image')}, {count(total, 'annotation')}{releases}"
 
 
-def _server(one: ServerFigures, zone: tzinfo) -> str:
-    """Return a line about a server that is down; "" for one that is up."""
+def _server(one: ServerFigures, seen: Figures) -> str:
+    """Return a line about a server that is down or was down today; "" for any other."""
     if one.up or one.since is None:
-        return ""
+        return f"{one.name} was down {outage(one, seen)}" if one.times_today else ""
     held = f"; waiting for it: {one.waiting}" if one.waiting else ""
-    return f"{one.name} is down since {moment_and_zone(one.since, zone)}{held}"
+    return f"{one.name} is down since {moment_and_zone(one.since, seen.zone)}{held}"

@@ -9,11 +9,10 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from itertools import pairwise
 from typing import Any
 
-from labelyard.domain.attention import Outage, causes, stopped_batches
-from labelyard.domain.causes import Cause, counted
-from labelyard.domain.deadlines import BatchAtWork, LateBatch, Stage
+from labelyard.domain.attention import causes, stopped_batches
+from labelyard.domain.causes import Cause
+from labelyard.domain.deadlines import LateBatch, Stage
 from labelyard.domain.headline import verdict
-from labelyard.domain.states import INGESTING, BatchState
 from labelyard.domain.throughput import (
     DAYS_MEASURED,
     Day,
@@ -25,12 +24,13 @@ from labelyard.domain.throughput import (
     midnights,
     monday,
 )
-from labelyard.ledger import Ledger, breakers, datasets, finished, outages, outbox, workload
+from labelyard.ledger import Ledger, datasets, finished, workload
 from labelyard.ledger.database import Transaction
 from labelyard.ledger.finished import Finished, FinishedBatch, LastRelease
 from labelyard.ledger.review_progress import ReviewProgress, reviews_in_progress
 from labelyard.ledger.situation import read_situation
 from labelyard.ledger.workload import Backlog, JobRecord, NewestBatch, Verdicts
+from labelyard.operations.server_figures import ServerFigures, servers
 
 NOBODY = ""
 """The name under which jobs without an assignee are counted."""
@@ -114,20 +114,6 @@ class ReviewFigures:
 
 
 @dataclass(frozen=True)
-class ServerFigures:
-    """A server: since when it is up (None: no outage is known) or down, its last error, and what waits for it."""
-
-    name: str
-    up: bool
-    since: datetime | None
-    error: str
-    waiting: str
-    """Such as "3 batches"; empty when nothing waits."""
-    was_down_since: datetime | None = None
-    """Of a server that is up: when its last outage began."""
-
-
-@dataclass(frozen=True)
 class Figures:
     """How things stand; times are UTC, days those of `zone`, images are counted as they are registered and exported."""
 
@@ -201,7 +187,7 @@ def figures(tx: Transaction, dataset: str | None = None, zone: tzinfo = UTC) -> 
         people=list(_people(jobs, today, week)),
         finished=finished.total(done),
         releases=finished.last_releases(tx, dataset),
-        servers=list(_servers(tx, cvats, down, seen.batches, everything=dataset is None)),
+        servers=list(servers(tx, cvats, down, seen.batches, today, everything=dataset is None)),
         forecast=forecast(days, waiting.objects),
         days=days,
         zone=zone,
@@ -212,33 +198,6 @@ def figures(tx: Transaction, dataset: str | None = None, zone: tzinfo = UTC) -> 
         ),
         newest=workload.newest(tx, dataset) if dataset else (),
     )
-
-
-def _servers(
-    tx: Transaction, cvats: Sequence[str], down: Sequence[Outage], batches: Sequence[BatchAtWork], *, everything: bool
-) -> Iterator[ServerFigures]:
-    ended, unavailable = outages.last_ended(tx), {one.server: one for one in down}
-    names = [*cvats, breakers.STORE, *((outages.QUEUE, outages.PREFECT) if everything else ())]
-    for name in dict.fromkeys([*names, *unavailable]):
-        outage, (began, over) = unavailable.get(name), ended.get(name, (None, None))
-        yield ServerFigures(
-            name=breakers.server_label(name),
-            up=outage is None,
-            since=outage.since if outage else over,
-            error=outage.error if outage else "",
-            waiting=_waiting_for(tx, name, batches) if outage else "",
-            was_down_since=None if outage else began,
-        )
-
-
-def _waiting_for(tx: Transaction, server: str, batches: Sequence[BatchAtWork]) -> str:
-    if server == outages.QUEUE:
-        return "new files; the sweep finds them meanwhile"
-    if server == outages.PREFECT:
-        return counted(outbox.waiting(tx)[0], "event", "events")
-    without_people = (*INGESTING, BatchState.COMPLETED)
-    held = [one for one in batches if one.state in without_people and server in (one.cvat, breakers.STORE)]
-    return counted(len(held), "batch", "batches")
 
 
 def _arriving(tx: Transaction, now: datetime, dataset: str | None, waiting: Backlog) -> Arriving:

@@ -28,6 +28,12 @@ def day_or_time(at: datetime, now: datetime, zone: tzinfo) -> str:
     return f"{local:%H:%M}" if local.date() == now.astimezone(zone).date() else f"{local.day} {local:%b}"
 
 
+def second_or_day(at: datetime, now: datetime, zone: tzinfo) -> str:
+    """Return a moment to the second, with its day unless that is today: "08:15:02", "Sun 29 Nov 08:15:02"."""
+    local = at.astimezone(zone)
+    return f"{local:%H:%M:%S}" if local.date() == now.astimezone(zone).date() else f"{day(at, zone)} {local:%H:%M:%S}"
+
+
 def time_of_day(at: datetime, zone: tzinfo) -> str:
     """Return a time of these hours: "08:15:02 CET"."""
     return f"{at.astimezone(zone):%H:%M:%S %Z}"

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from labelyard.domain.causes import Cause
 from labelyard.domain.deadlines import LateBatch, stage_words
 from labelyard.markdown import advice, code, link, table
-from labelyard.operations.figure_words import count, forecast, period_rows, review_lines, waiting
+from labelyard.operations.figure_words import count, forecast, outage, period_rows, review_lines, waiting
 from labelyard.operations.figures import DatasetFigures, Figures, late_groups
 from labelyard.operations.late_words import due, open_work, waits_for
 from labelyard.operations.moments import day_or_time, moment, moment_and_zone
@@ -219,12 +219,11 @@ def _servers(seen: Figures) -> str:
         (
             one.name,
             "up" if one.up else "**down**",
-            moment(one.since, seen.zone) if one.since else "no outage known",
-            moment(one.was_down_since, seen.zone) if one.was_down_since else "-",
+            outage(one, seen) or "none known",
             one.waiting or "-",
         )
         for one in seen.servers
     )
     errors = "\n".join(f"- {one.name}: {code(one.error)}" for one in seen.servers if one.error)
-    shown = f"### Servers\n\n{table(('server', 'state', 'since', 'last down', 'waits for it'), rows)}"
+    shown = f"### Servers\n\n{table(('server', 'state', f'last outage ({seen.zone})', 'waits for it'), rows)}"
     return f"{shown}\n\n{errors}" if errors else shown

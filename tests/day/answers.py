@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 _MOMENT = r"[A-Z][a-z]{2} \d+ [A-Z][a-z]{2} \d\d:\d\d"
+_SECOND = r"(?:[A-Z][a-z]{2} \d+ [A-Z][a-z]{2} )?\d\d:\d\d:\d\d"
 _LINK = re.compile(r"\[([^\]]*)\]\(<[^>]*>\)")
 
 
@@ -78,11 +79,7 @@ def read_operations(page: str) -> Answers:
     return Answers(
         verdict=page.splitlines()[0].removeprefix("## "),
         needs=_entries(page, "Needs a person"),
-        outages={
-            name: (last, since) if state == "up" else (since, "")
-            for name, state, since, last, _ in servers.values()
-            if state != "up" or last != "-"
-        },
+        outages={name: found for name, row in servers.items() if any(found := _outage(row[2]))},
         arrived={"": _number(today.get("files arrived", ""))}
         | {_text(row[0]): _number(row[1]) for row in _table(page, "Datasets")},
         backlog=(_number(waits[1]), waits[2]) if waits else (0, ""),
@@ -107,6 +104,12 @@ def read_batch(page: str) -> BatchAnswers:
         jobs=[(_text(row[2]), row[3]) for row in _table(page, "Task")],
         life={row[0]: row[2] for row in _table(page, "Life")},
     )
+
+
+def _outage(cell: str) -> tuple[str, str]:
+    """Return when an outage began and ended: of "03:01:29 to 03:02:03, once today", of "since 03:01:29", of others."""
+    found = re.match(rf"(?:since )?({_SECOND})(?: to ({_SECOND}))?", cell)
+    return (found[1], found[2] or "") if found else ("", "")
 
 
 def _section(page: str, title: str) -> str:

@@ -66,7 +66,7 @@ def test_every_question_has_its_answer_on_the_operations_page(morning: BusyLedge
     assert found.verdict == "1 batch needs you, 1 batch late, 1 file quarantined"
     [need] = found.needs
     assert "next: `labelyard retry street-00003`" in need
-    assert found.outages == {"CVAT default": ("Mon 30 Nov 08:00", "Mon 30 Nov 09:00")}
+    assert found.outages == {"CVAT default": ("08:00:00", "09:00:00")}
     assert found.arrived == {"": 41, "street": 41, "night": 0}
     assert found.backlog == (30, "Sat 21 Nov 08:00")
     assert found.people == {"anna": Person(0, 30), "ben": Person(1, 0)}
@@ -81,7 +81,16 @@ def test_an_outage_that_lasts_has_no_end(morning: BusyLedger) -> None:
     with morning.ledger.transaction() as tx:
         for _ in range(breakers.FAILURES_TO_OPEN):
             breakers.record_failure(tx, "default", "503")
-    assert read_operations(page(morning)).outages == {"CVAT default": ("Mon 30 Nov 09:00", "")}
+    assert read_operations(page(morning)).outages == {"CVAT default": ("09:00:00", "")}
+    assert "| CVAT default | **down** | since 09:00:00, 2 times today | 0 batches |" in page(morning)
+
+
+def test_an_outage_that_is_over_is_one_fact_with_how_often_and_on_the_next_day_with_its_day(
+    morning: BusyLedger,
+) -> None:
+    assert "| CVAT default | up | 08:00:00 to 09:00:00, once today | - |" in page(morning)
+    morning.now += DAY
+    assert "| CVAT default | up | Mon 30 Nov 08:00:00 to Mon 30 Nov 09:00:00 | - |" in page(morning)
 
 
 def test_a_late_batch_is_on_the_page_of_its_dataset_and_on_its_own_with_its_job_and_the_next_step(
