@@ -9,7 +9,6 @@ from typing import Any
 from labelyard.annotations.corrections import Correction
 from labelyard.domain.deadlines import STAGES
 from labelyard.domain.objects import base_name, s3_url
-from labelyard.domain.quarantine import what_ends_it
 from labelyard.domain.states import WITHOUT_A_RUN, BatchState
 from labelyard.domain.tasks import JobStatus
 from labelyard.ledger import batches, exports, history, jobs, preannotations, reviews, tasks
@@ -24,6 +23,7 @@ from labelyard.operations.review_facts import progress_words, verdict_words
 from labelyard.orchestration.batch_late import late_markdown
 from labelyard.orchestration.batch_quality import quality_markdown
 from labelyard.orchestration.page_links import OPERATIONS, PageLinks, dataset_key, job_link
+from labelyard.orchestration.quarantine_advice import quarantine_advice
 
 _MOST_OBJECTS = 200
 _MOST_EVENTS = 12
@@ -183,18 +183,12 @@ def _objects(members: Sequence[Object]) -> str:
     ordered = sorted(members, key=lambda row: row.quarantine_reason is None)
     more = f"\n\n… and {len(members) - _MOST_OBJECTS} more" if len(members) > _MOST_OBJECTS else ""
     lines = "\n".join(f"- {_object(row)}" for row in ordered[:_MOST_OBJECTS])
-    what_to_do = "".join(f"\n\nnext: {advice(line)}" for line in _what_ends_quarantines(ordered))
-    return f"### Objects\n\n{lines}{more}{what_to_do}"
-
-
-def _what_ends_quarantines(members: Sequence[Object]) -> Sequence[str]:
-    """Return what a person can do about the quarantined objects that are in the store, once for each way."""
-    ways: dict[str, str] = {}
-    for row in members:
-        if row.quarantine_reason is not None and row.deleted_at is None:
-            url = s3_url(row.bucket, row.key)
-            ways.setdefault(what_ends_it(row.quarantine_reason, ""), what_ends_it(row.quarantine_reason, url))
-    return list(ways.values())
+    what_to_do = quarantine_advice(
+        (row.quarantine_reason, s3_url(row.bucket, row.key))
+        for row in ordered
+        if row.quarantine_reason is not None and row.deleted_at is None
+    )
+    return "\n\n".join(filter(None, (f"### Files\n\n{lines}{more}", what_to_do)))
 
 
 def _object(row: Object) -> str:

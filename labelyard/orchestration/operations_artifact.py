@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from labelyard.domain.causes import Cause
+from labelyard.domain.causes import Cause, Kind
 from labelyard.domain.deadlines import LateBatch, stage_words
 from labelyard.markdown import advice, code, link, table
 from labelyard.operations.figure_words import count, forecast, outage, period_rows, review_lines, waiting
@@ -16,6 +16,7 @@ from labelyard.operations.figures import DatasetFigures, Figures, late_groups
 from labelyard.operations.late_words import due, open_work, waits_for
 from labelyard.operations.moments import day_or_time, moment, moment_and_zone
 from labelyard.orchestration.page_links import PageLinks, batch_key, dataset_key, job_link, release_key
+from labelyard.orchestration.quarantine_advice import quarantine_advice
 
 _SHOWN, _CAUSES_SHOWN, _CLASSES_SHOWN, _PEOPLE_SHOWN, _DATASETS_SHOWN, _LATE_SHOWN = 5, 20, 15, 30, 50, 50
 
@@ -31,6 +32,7 @@ def operations_markdown(seen: Figures, links: PageLinks, datasets: Sequence[str]
         _list("Needs a person", _causes(to_act, seen, links), none="nothing"),
         _list("Late", _late(seen, links), none="nothing"),
         _list("To know", _causes(to_know, seen, links)),
+        quarantine_advice(_quarantined(to_know[:_CAUSES_SHOWN])),
         _periods(seen),
         _datasets(seen, links, datasets),
         _arriving(seen),
@@ -79,11 +81,16 @@ def _cause(cause: Cause, seen: Figures, links: PageLinks) -> str:
     if cause.examples:
         beside = "such as " if cause.objects > 1 else ""
         more.append(f"{beside}{code(cause.examples[0])}")
-    if cause.next_step:
+    if cause.next_step and cause.kind is not Kind.QUARANTINED:
         each = " for each" if len(cause.batches) > 1 and cause.next_step.endswith(cause.batches[0]) else ""
         more.append("next: " + " ".join(map(advice, cause.next_step.splitlines())) + each)
     first = f"**{about}{cause.title}** (since {moment(cause.since, seen.zone)}): {code(cause.reason.splitlines()[0])}"
     return f"{first}<br>{' · '.join(more)}" if more else first
+
+
+def _quarantined(causes: Sequence[Cause]) -> Iterator[tuple[str, str]]:
+    """Yield the reason and the address of a file of each entry about quarantined ones."""
+    yield from ((cause.reason, cause.examples[0]) for cause in causes if cause.kind is Kind.QUARANTINED)
 
 
 def _late(seen: Figures, links: PageLinks) -> Iterator[str]:

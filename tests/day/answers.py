@@ -48,7 +48,9 @@ class Answers:
     late: Mapping[str, tuple[str, str]]
     """By batch: when it was due, and the people who have it."""
     rejected: Sequence[str]
-    """The entries about quarantined objects, each with what to do."""
+    """The entries about quarantined files."""
+    what_ends_it: str
+    """What a person can do about these files."""
     exported: int
     """Images today."""
     classes: Mapping[str, int]
@@ -86,6 +88,7 @@ def read_operations(page: str) -> Answers:
         people={_text(row[0]): Person(_number(row[1]), _number(row[4])) for row in _table(page, "With people")},
         late=_late(_entries(page, "Late")),
         rejected=[entry for entry in known if "quarantined" in entry],
+        what_ends_it="\n".join(line for line in _section(page, "To know").splitlines() if line.startswith("next ")),
         exported=_number(today.get("images exported", "")),
         classes={
             name: _number(number) for name, number in re.findall(r"`([^`]+)` ([\d,]+)", by_class[1] if by_class else "")

@@ -72,7 +72,8 @@ def test_every_question_has_its_answer_on_the_operations_page(morning: BusyLedge
     assert found.people == {"anna": Person(0, 30), "ben": Person(1, 0)}
     assert found.late == {"street-00001": ("Sat 28 Nov 08:00", "ben")}
     [rejected] = found.rejected
-    assert "upload a good file under the same key" in rejected
+    assert "**1 file quarantined**" in rejected
+    assert found.what_ends_it.startswith("next for quarantined files: upload a good file under the same key: it is")
     assert (found.exported, found.classes) == (30, {"car": 40, "person": 2})
     assert found.forecast.startswith("none yet")
 

@@ -73,7 +73,7 @@ def test_other_reasons_are_other_lines(bad_drop: Workspace) -> None:
         "119 files quarantined in street-00001",
         "1 file quarantined in street-00001",
     ]
-    assert "next: upload a good file under the same key: it is registered as a new object" in lines[0]
+    assert "next: upload a good file under the same key: it is labelled with the next batch" in lines[0]
     assert f"next: labelyard restore {bad_drop.url('good.jpg')}" in lines[1]
 
 
