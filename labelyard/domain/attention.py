@@ -238,7 +238,7 @@ def _of_messages(seen: Situation) -> Iterator[Cause]:
 
 
 def _of_silence(one: ExpectedObjects) -> Cause:
-    said = f"nothing has arrived since {one.last:%Y-%m-%d %H:%M} UTC, and new objects are expected every "
+    said = f"nothing has arrived since {one.last:%Y-%m-%d %H:%M} UTC, and new files are expected every "
     return Cause(
         key=_key(Kind.NOTHING_ARRIVED, one.dataset),
         kind=Kind.NOTHING_ARRIVED,

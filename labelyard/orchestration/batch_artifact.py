@@ -49,7 +49,7 @@ def batch_markdown(
         _preannotation(preannotations.of_batch(tx, batch_id)),
         _account(written),
         _exports(written, zone),
-        _objects(members),
+        _files(members),
         runs_markdown(runs, links, zone),
     ]
     counted = f", {done} of {len(rows)} jobs done" if rows and batch.state is BatchState.ASSIGNED else ""
@@ -65,7 +65,7 @@ def _head(batch: Batch, quarantined: int, links: PageLinks, zone: tzinfo) -> str
     left_out = f" ({quarantined:,} of them quarantined)" if quarantined else ""
     lines = [
         f"## {batch.id}: {batch.state}",
-        f"{since}, {batch.objects:,} objects{left_out}, {_size(batch.bytes)}. Pages: {pages}",
+        f"{since}, {batch.objects:,} files{left_out}, {_size(batch.bytes)}. Pages: {pages}",
     ]
     if batch.error:
         waits = batch.state is not BatchState.FAILED and batch.state not in WITHOUT_A_RUN
@@ -140,11 +140,11 @@ def _reviews(tx: Transaction, batch_id: str, rows: Sequence[Job], task: Task | N
     return f"### Review\n\n{people}" + (f"\n\n{lines}" if lines else "")
 
 
-def _objects(members: Sequence[Object]) -> str:
-    """Return the objects: the quarantined ones first, with the reason; names that CVAT changed are named."""
+def _files(members: Sequence[Object]) -> str:
+    """Return the files of a batch: the quarantined ones first, with the reason; names that CVAT changed are named."""
     ordered = sorted(members, key=lambda row: row.quarantine_reason is None)
     more = f"\n\n… and {len(members) - _MOST_OBJECTS} more" if len(members) > _MOST_OBJECTS else ""
-    lines = "\n".join(f"- {_object(row)}" for row in ordered[:_MOST_OBJECTS])
+    lines = "\n".join(f"- {_file(row)}" for row in ordered[:_MOST_OBJECTS])
     what_to_do = quarantine_advice(
         (row.quarantine_reason, s3_url(row.bucket, row.key))
         for row in ordered
@@ -153,7 +153,7 @@ def _objects(members: Sequence[Object]) -> str:
     return "\n\n".join(filter(None, (f"### Files\n\n{lines}{more}", what_to_do)))
 
 
-def _object(row: Object) -> str:
+def _file(row: Object) -> str:
     size = f", {row.width}×{row.height}" if row.width else ""  # noqa: RUF001 - the multiplication sign
     renamed = row.upload_name and row.upload_name != base_name(row.key)
     name = f" as {code(row.upload_name or '')}" if renamed else ""
@@ -178,7 +178,7 @@ def _exports(rows: Sequence[Export], zone: tzinfo) -> str:
     files = "\n".join(f"- {code(s3_url(row.bucket, row.key))}" for row in rows if row.current)
     old = sum(not row.current for row in rows)
     more = f"\n\n{old} older files are kept." if old else ""
-    return f"### Exports\n\n{table(('format', 'images', 'objects', 'exported'), shown)}\n\n{files}{more}"
+    return f"### Exports\n\n{table(('format', 'images', 'annotations', 'exported'), shown)}\n\n{files}{more}"
 
 
 def _preannotation(row: Preannotation | None) -> str:
@@ -200,7 +200,7 @@ def _account(rows: Sequence[Export]) -> str:
 
 
 def _account_of(format_name: str, account: Mapping[str, Any]) -> str:
-    """Return one line for each kind of object, and one for each reason to leave some out."""
+    """Return one line for each kind of annotation, and one for each reason to leave some out."""
     kinds = "\n".join(
         f"- **{kind}, {sum(labels.values()):,}**: "
         + ", ".join(f"{code(label)} {drawn:,}" for label, drawn in labels.items())

@@ -214,7 +214,7 @@ def _by_class(annotations: Mapping[str, int]) -> str:
 
 
 def _newest(seen: Figures, links: PageLinks) -> str:
-    shown = (f"{_batch(one.id, seen, links)}: {one.state}, {count(one.objects, 'object')}" for one in seen.newest)
+    shown = (f"{_batch(one.id, seen, links)}: {one.state}, {count(one.objects, 'image')}" for one in seen.newest)
     return _list("Newest batches", shown)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC
 from pathlib import Path
@@ -106,6 +107,13 @@ def test_a_late_batch_is_on_the_page_of_its_dataset_and_on_its_own_with_its_job_
     assert "It was due Sat 28 Nov 08:00 by the deadlines of street: jobs not completed yet, with `ben`" in own
     assert f"| `100` | `ben` | 20 |\n\n{step}" in own
     assert "### Late" not in timely
+
+
+def test_a_lead_reads_of_files_images_and_annotations_and_not_of_objects(morning: BusyLedger) -> None:
+    pages = [page(morning), operations_markdown(read_figures(morning.ledger, "street"), LINKS)]
+    with morning.ledger.read_only() as tx:
+        pages += [batch_markdown(tx, f"street-0000{n}", LINKS, UTC)[0] for n in (1, 2, 3)]
+    assert [word for text in pages for word in re.findall(r"(?i)objects?\b(?! storage).*", text)] == []
 
 
 def test_a_batch_has_its_task_its_jobs_and_its_life_on_its_page(morning: BusyLedger) -> None:

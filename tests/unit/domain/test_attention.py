@@ -152,7 +152,7 @@ def test_when_prefect_is_away_there_is_one_cause() -> None:
 def test_a_dataset_is_a_cause_when_nothing_arrives_though_it_is_expected(quiet: timedelta, count: int) -> None:
     found = causes(Situation(NOW, expected=[ExpectedObjects("street", DAY, NOW - quiet)]))
     assert [cause.what for cause in found] == [
-        "nothing has arrived since 2026-11-29 07:59 UTC, and new objects are expected every 24 hours"
+        "nothing has arrived since 2026-11-29 07:59 UTC, and new files are expected every 24 hours"
     ] * count
     assert verdict(found, [], at_work=0) == ("1 thing needs you" if count else "nothing to do")
 
