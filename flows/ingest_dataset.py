@@ -31,8 +31,9 @@ def ingest_dataset(dataset: DatasetName) -> State:
     with open_context() as context:
         ingested = ingest(context, PrefectEvents(context.settings), dataset)
         failing = unavailable(context)
-    sent = [f"{batch} ({counted(files, 'file', 'files')})" for batch, files in ingested.batches.items()]
-    done = f"registered {counted(ingested.new, 'file', 'files')}; {'closed' if ingested.is_paused else 'sent'} {', '.join(sent) or 'nothing'}"
+    batches = [f"{batch} ({counted(files, 'file', 'files')})" for batch, files in ingested.batches.items()]
+    sent = f"{'closed' if ingested.is_paused else 'sent'} {', '.join(batches) or 'nothing'}"
+    done = f"registered {counted(ingested.new, 'file', 'files')}; {sent}"
     if ingested.needs_person:
         return Failed(message="\n".join([*ingested.needs_person, done]))
     if not ingested.new and not ingested.batches:

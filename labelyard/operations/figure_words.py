@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 
 from labelyard.domain.causes import Kind
+from labelyard.domain.throughput import first_forecast, midnight
 from labelyard.escaping import printable
 from labelyard.ledger.workload import Verdicts
 from labelyard.operations.figures import Figures, Period, PersonFigures, late_groups
@@ -71,7 +72,8 @@ def forecast(seen: Figures) -> str:
     if not seen.arriving.backlog.objects:
         return ""
     if found is None:
-        return "none yet, it needs three whole days with images"
+        begins = day(midnight(first_forecast(seen.days), seen.zone), seen.zone)
+        return f"none yet; the first one on {begins}, from three whole days, if images are exported on one of them"
     span = _span(found.days_low, found.days_high)
     if found.days_high is not None and found.days_high < _FORESEEABLE:
         first, last = (day(seen.at + timedelta(days=days), seen.zone) for days in (found.days_low, found.days_high))
