@@ -29,7 +29,7 @@ from labelyard.ledger.database import Transaction
 from labelyard.ledger.finished import Finished, FinishedBatch, LastRelease
 from labelyard.ledger.review_progress import ReviewProgress, reviews_in_progress
 from labelyard.ledger.situation import read_situation
-from labelyard.ledger.workload import Backlog, JobRecord, NewestBatch, Verdicts
+from labelyard.ledger.workload import Arrived, Backlog, JobRecord, NewestBatch, Verdicts
 from labelyard.operations.server_figures import ServerFigures, servers
 
 NOBODY = ""
@@ -145,7 +145,7 @@ class Figures:
     """The addresses in CVAT of the batches that are named."""
     reviews: ReviewFigures = ReviewFigures()
     newest: Sequence[NewestBatch] = ()
-    """Of one dataset: its newest batches."""
+    """The newest batches, the newest first."""
 
     def document(self) -> dict[str, Any]:
         """Return them as JSON values; each cause has also its words, and whether it asks to act and has an alert."""
@@ -196,7 +196,7 @@ def figures(tx: Transaction, dataset: str | None = None, zone: tzinfo = UTC) -> 
         reviews=_reviews(
             jobs, workload.verdicts(tx, measured_since, dataset), reviews_in_progress(tx, dataset=dataset)
         ),
-        newest=workload.newest(tx, dataset) if dataset else (),
+        newest=workload.newest(tx, dataset),
     )
 
 
@@ -210,7 +210,7 @@ def _period(
     tx: Transaction,
     since: datetime,
     dataset: str | None,
-    arrived: Mapping[str, int],
+    arrived: Mapping[str, Arrived],
     jobs: Sequence[JobRecord],
     done: Sequence[FinishedBatch],
 ) -> Period:
@@ -218,8 +218,8 @@ def _period(
     [opened] = workload.openings(tx, (since, tx.now + _DAY), dataset)
     return Period(
         since=since,
-        arrived=sum(arrived.values()),
-        quarantined=workload.quarantined(tx, since, dataset),
+        arrived=sum(one.objects for one in arrived.values()),
+        quarantined=sum(one.quarantined for one in arrived.values()),
         opened=opened,
         labelled=sum(one.images for one in jobs if one.is_done and one.since >= since),
         verdicts=workload.verdicts(tx, since, dataset),
@@ -229,8 +229,8 @@ def _period(
 
 
 def _datasets(
-    arrived_today: Mapping[str, int],
-    arrived_week: Mapping[str, int],
+    arrived_today: Mapping[str, Arrived],
+    arrived_week: Mapping[str, Arrived],
     done: Sequence[FinishedBatch],
     today: datetime,
     week: datetime,
@@ -245,8 +245,8 @@ def _datasets(
     yield from (
         DatasetFigures(
             name,
-            arrived_today.get(name, 0),
-            arrived_week.get(name, 0),
+            arrived_today[name].objects if name in arrived_today else 0,
+            arrived_week[name].objects if name in arrived_week else 0,
             exported_today[name],
             exported_week[name],
             waiting.datasets.get(name, 0),

@@ -79,6 +79,13 @@ def test_every_question_has_its_answer_on_the_operations_page(morning: BusyLedge
     assert found.forecast.startswith("none yet")
 
 
+def test_the_newest_batches_are_on_the_page_with_links_to_theirs(morning: BusyLedger) -> None:
+    newest = page(morning).partition("### Newest batches")[2].split()
+    assert [word for word in newest if "street-" in word] == [
+        "`street-00003`:", "[street-00002](<http://ui/artifacts/artifact/2>):", "`street-00001`:",
+    ]  # fmt: skip
+
+
 def test_an_outage_that_lasts_has_no_end(morning: BusyLedger) -> None:
     with morning.ledger.transaction() as tx:
         for _ in range(breakers.FAILURES_TO_OPEN):
