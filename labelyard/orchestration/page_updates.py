@@ -18,9 +18,10 @@ from labelyard.domain.states import BatchState
 from labelyard.ledger import batches, datasets, workload
 from labelyard.ledger.tables import Batch, History
 from labelyard.ledger.workload import Marker
+from labelyard.markdown import code
 from labelyard.operations.figure_words import headline
 from labelyard.operations.figures import Figures, figures
-from labelyard.operations.moments import moment, moment_and_zone
+from labelyard.operations.moments import moment, moment_and_zone, rewritten_by
 from labelyard.orchestration.batch_artifact import batch_markdown
 from labelyard.orchestration.best_effort import best_effort
 from labelyard.orchestration.operations_artifact import operations_markdown, plot_line
@@ -104,8 +105,8 @@ def _is_current(page: StoredPage, marker: Marker, now: datetime) -> bool:
 
 def _named(seen: Figures) -> Sequence[str]:
     """Return the keys of the pages of all batches that a page may name."""
-    named = [batch for cause in seen.causes for batch in cause.batches] + [late.id for late in seen.late]
-    named += [one.id for one in seen.newest]
+    named = [one.id for one in seen.newest] + [late.id for late in seen.late]
+    named += [batch for cause in seen.causes for batch in cause.batches]
     return list(map(batch_key, named[:1000]))
 
 
@@ -131,7 +132,8 @@ def _write(
     measured = f"{moment_and_zone(seen.at, seen.zone)}, {up}{seen.dataset or 'all datasets'}"
     since = moment(datetime.fromisoformat(changed_at), seen.zone)
     unchanged = f"; nothing has changed since {since}" if is_same else ""
-    promise = f"This page follows a change within a minute, and is written every {_REFRESH_MINUTES} minutes at least."
+    latest = rewritten_by(seen.at, timedelta(minutes=_REFRESH_MINUTES), seen.zone)
+    promise = f"This page follows a change within a minute. {latest}: {code('labelyard doctor')}."
     note = "" if plot or is_available() else f"\n\n{_WITHOUT_PLOT}"
     changes_at = seen.changes_at if drawn.all_late else seen.at
     values = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -99,6 +100,7 @@ def test_a_page_is_updated_in_place_and_only_when_something_changed_or_it_is_old
     update_pages(context)
     first = latest(prefect_server, "operations")
     assert first["data"].startswith("## All running")
+    assert re.search(r"If it is past \w{3} \d+ \w{3} \d\d:\d\d UTC, it is not .*: `labelyard doctor`", first["data"])
     assert first["flow_run_id"] is None
     assert "street-00001: assigned" in latest(prefect_server, "batch-street-00001")["data"]
     update_pages(context)
