@@ -55,6 +55,14 @@ def outage(one: ServerFigures, seen: Figures) -> str:
     return f"{began} to {changed}{often or (', once today' if one.times_today else '')}"
 
 
+def short_number(number: float) -> str:
+    """Return a number in at most four characters: "999", "1.2k", "85k"; "" for none."""
+    for unit, size in (("M", 1_000_000), ("k", 1_000)):
+        if number >= 0.9995 * size:
+            return f"{number / size:.1f}{unit}" if number < 9.95 * size else f"{number / size:.0f}{unit}"
+    return f"{number:.0f}" if number else ""
+
+
 def waiting(seen: Figures) -> str:
     """Return what is not exported yet, since when its oldest batch waits, and what people have; "" if nothing."""
     found = seen.arriving.backlog
