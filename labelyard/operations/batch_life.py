@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 
 from labelyard.domain.states import BatchState
 from labelyard.ledger.history import HistoryEntry
@@ -26,18 +27,14 @@ class Step:
 
 
 def steps(entries: Sequence[HistoryEntry], opened_at: datetime) -> Sequence[Step]:
-    """Return the states of a batch, oldest first.
-
-    Only the first state of those that come again says why: a second task makes a batch closed, created and uploaded
-    once more.
-    """
+    """Return the states of a batch, oldest first. A state that comes before the one that it follows says why."""
     moves = [HistoryEntry(opened_at, BatchState.OPEN.value, ""), *_moves(entries)]
     ends: list[datetime | None] = [*(move.at for move in moves[1:]), None]
-    found, known, is_again = list[Step](), set[str](), False
-    for move, end in zip(moves, ends, strict=True):
-        was_again, is_again = is_again, move.what in known
-        known.add(move.what)
-        found.append(Step(move.what, move.at, end, move.reason if is_again and not was_again else ""))
+    order = {state.value: number for number, state in enumerate(BatchState)}
+    found = [Step(moves[0].what, opened_at, ends[0])]
+    for (before, move), end in zip(pairwise(moves), ends[1:], strict=True):
+        is_back = order[move.what] < order[before.what]
+        found.append(Step(move.what, move.at, end, move.reason if is_back else ""))
     return found
 
 

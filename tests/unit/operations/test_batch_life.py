@@ -40,6 +40,12 @@ def test_a_second_task_says_once_why_the_first_one_was_abandoned() -> None:
     assert "| assigned | 30 Nov 08:10:00 | until now |" in page
 
 
+def test_each_further_task_has_its_reason() -> None:
+    third = entries(("closed", ""), ("created", ""), ("abandoned", "one"), ("closed", ""), ("created", ""))
+    found = steps([*third, *entries(("abandoned", "two"), ("closed", ""), ("created", ""))], OPENED)
+    assert [(one.state, one.why_again) for one in found if one.why_again] == [("closed", "one"), ("closed", "two")]
+
+
 def test_a_reopened_job_is_the_reason_for_the_state_that_comes_again() -> None:
     found = steps([*TWO_TASKS, *entries(("completed", "all done"), ("assigned", "job 1 was reopened"))], OPENED)
     assert [one.why_again for one in found if one.why_again] == [LOST, "job 1 was reopened"]
