@@ -125,6 +125,8 @@ def _periods(seen: Figures) -> str:
     rows = zip(period_rows(seen.today), period_rows(seen.week), strict=True)
     shown = [(what, f"{today:,}", f"{week:,}") for (what, today), (_, week) in rows]
     since = f"Since {moment(seen.today.since, seen.zone)} and {moment_and_zone(seen.week.since, seen.zone)}."
+    if seen.week.quarantined:
+        since += " Quarantined files count here also after they were replaced or deleted."
     return f"### Today and this week\n\n{table(('', 'today', 'this week'), shown)}\n\n{since}"
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import importlib.util
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from labelyard.domain.throughput import Day
 from labelyard.operations.figure_words import short_number
@@ -25,6 +25,11 @@ _KEPT_PLOTS = 8
 _LONGEST_NAME = 14
 _SMALL = 6
 """Points, of the numbers at bars."""
+_READABLE: Mapping[str, Any] = {
+    "zorder": 5,
+    "bbox": {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.3},
+}
+"""A number that the line of the backlog crosses can be read."""
 
 
 def is_available() -> bool:
@@ -78,11 +83,11 @@ def _draw_days(axes: Axes, days: Sequence[Day], zone: str) -> None:
     upright = 90 if len(days) > _LEAST_DAYS else 0
     for bars in (arrived, exported):
         labels = axes.bar_label(bars, fmt=short_number, fontsize=_SMALL, rotation=upright, padding=2, color=_INK)
-        for one in labels:  # readable where the line crosses it
-            one.set(zorder=5, bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.3})
+        for one in labels:
+            one.set(**_READABLE)
     axes.plot(numbers, [day.backlog for day in days], color=_BACKLOG, marker=".", label="not exported yet")
     now = short_number(days[-1].backlog)
-    axes.text(numbers[-1] + 0.1, days[-1].backlog, now, fontsize=_SMALL, color=_BACKLOG, va="bottom")
+    axes.text(numbers[-1] + 0.5, days[-1].backlog, now, fontsize=_SMALL, color=_BACKLOG, va="center", **_READABLE)
     shown = numbers[:: -max(1, len(days) // 5)]
     axes.set_xticks(list(shown), [f"{days[n].date.day} {days[n].date:%b}" for n in shown])
     axes.set_title(f"images by day ({zone})", fontsize=9, loc="left", color=_INK)
