@@ -24,7 +24,7 @@ _SECONDS_BETWEEN_LOOKS = 5.0
 
 @click.command()
 @click.option("--dataset", help="Only this dataset.")
-@click.option("--all", "every", is_flag=True, help="List each quarantined object, not only the reasons.")
+@click.option("--all", "every", is_flag=True, help="List each quarantined file, not only the reasons.")
 @click.option("--json", "as_json", is_flag=True, help="Print the status as JSON.")
 @click.option("--watch", is_flag=True, help="Show it again every few seconds, until Ctrl-C.")
 def status(dataset: str | None, every: bool, as_json: bool, watch: bool) -> None:  # noqa: FBT001 - click passes flags so
@@ -52,7 +52,7 @@ def _show(seen: Overview, figures: Figures, *, every: bool) -> None:
     if not seen.batches and not figures.causes:
         click.echo("no batches yet: put a file into a source, or `labelyard doctor`")
         return
-    is_well = not any(cause.to_act for cause in figures.causes) and not figures.late
+    is_well = not figures.causes and not figures.late
     click.secho(headline(figures), bold=True, fg="green" if is_well else "yellow")
     for line in lines(figures):
         click.echo(with_links(line))

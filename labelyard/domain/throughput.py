@@ -100,6 +100,16 @@ def forecast(days: Sequence[Day], backlog: int) -> Forecast | None:
     return Forecast(mean, arrived, backlog / (mean + error), backlog / slow if slow > 0 else None, len(whole))
 
 
+def first_forecast(days: Sequence[Day]) -> date:
+    """Return the first day on which there can be a forecast, where there is none on the last of `days`, today.
+
+    There is one then if an image was finished on a day before it.
+    """
+    today = days[-1].date
+    first = next((day.date for day in days if day.arrived or day.finished), today)
+    return max(first + timedelta(days=_LEAST_DAYS), today + timedelta(days=1))
+
+
 def measured_times(jobs: Sequence[DoneJob]) -> Sequence[tuple[DoneJob, timedelta]]:
     """Return the jobs of a person whose time is known, each with it.
 

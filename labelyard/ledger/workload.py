@@ -47,6 +47,14 @@ class Backlog:
 
 
 @dataclass(frozen=True, slots=True)
+class Arrived:
+    """How many objects of batches were registered in a time, and how many of them are quarantined now."""
+
+    objects: int
+    quarantined: int
+
+
+@dataclass(frozen=True, slots=True)
 class NewestBatch:
     """A batch in a list: its id, its state, and how many objects are in its task, or will be."""
 
@@ -93,18 +101,15 @@ def arrivals(tx: Transaction, edges: Sequence[datetime], dataset: str | None) ->
     ]
 
 
-def arrived(tx: Transaction, since: datetime, dataset: str | None) -> Mapping[str, int]:
+def arrived(tx: Transaction, since: datetime, dataset: str | None) -> Mapping[str, Arrived]:
     """Return how many objects of batches were registered since then, by dataset."""
-    query = select(Object.dataset, func.count()).where(Object.registered_at >= since, Object.batch_id.is_not(None))
-    of_it = query.where(Object.dataset == dataset) if dataset else query
-    return dict(tx.execute(of_it.group_by(Object.dataset)).tuples().all())
-
-
-def quarantined(tx: Transaction, since: datetime, dataset: str | None) -> int:
-    """Return how many objects of batches that were registered since then are quarantined."""
-    query = select(func.count()).where(Object.registered_at >= since, Object.batch_id.is_not(None))
-    query = query.where(Object.quarantine_reason.is_not(None))
-    return tx.scalar(query.where(Object.dataset == dataset) if dataset else query) or 0
+    query = (
+        select(Object.dataset, func.count(), func.count(Object.quarantine_reason))
+        .where(Object.registered_at >= since, Object.batch_id.is_not(None))
+        .group_by(Object.dataset)
+    )
+    rows = tx.execute(query.where(Object.dataset == dataset) if dataset else query)
+    return {name: Arrived(objects, quarantined) for name, objects, quarantined in rows}
 
 
 def openings(tx: Transaction, edges: Sequence[datetime], dataset: str | None) -> Sequence[int]:
@@ -143,15 +148,20 @@ def backlog(tx: Transaction, dataset: str | None) -> Backlog:
     )
 
 
-def newest(tx: Transaction, dataset: str, limit: int = 10) -> Sequence[NewestBatch]:
-    """Return the newest batches of a dataset, the newest first."""
+def newest(tx: Transaction, dataset: str | None, limit: int = 10) -> Sequence[NewestBatch]:
+    """Return the newest batches of a dataset, or of all, the newest first."""
     left_out = (
         select(func.count())
         .where(Object.batch_id == Batch.id, Object.quarantine_reason.is_not(None), Object.upload_name.is_(None))
         .scalar_subquery()
     )
-    query = select(Batch.id, Batch.state, Batch.objects - left_out).where(Batch.dataset == dataset)
-    rows = tx.execute(query.order_by(Batch.number.desc()).limit(limit))
+    # The objects are counted for the batches that are shown, not for all that are sorted.
+    order = Batch.opened_at.desc(), Batch.number.desc(), Batch.id
+    shown = select(Batch.id).order_by(*order).limit(limit)
+    found = (shown.where(Batch.dataset == dataset) if dataset else shown).subquery()
+    rows = tx.execute(
+        select(Batch.id, Batch.state, Batch.objects - left_out).join(found, found.c.id == Batch.id).order_by(*order)
+    )
     return [NewestBatch(batch, state.value, objects) for batch, state, objects in rows]
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta, tzinfo
+from datetime import timedelta
 
 from labelyard.domain.causes import Kind
-from labelyard.domain.deadlines import LateBatch, stage_words
+from labelyard.domain.throughput import first_forecast, midnight
 from labelyard.escaping import printable
 from labelyard.ledger.workload import Verdicts
-from labelyard.operations.figures import Figures, Period, PersonFigures, ServerFigures, late_groups
-from labelyard.operations.moments import day, moment, moment_and_zone
+from labelyard.operations.figures import Figures, Period, PersonFigures, late_groups
+from labelyard.operations.late_words import due, waits_for
+from labelyard.operations.moments import day, moment, moment_and_zone, second_or_day
 from labelyard.operations.review_facts import progress_words
+from labelyard.operations.server_figures import ServerFigures
 
-_DAY = timedelta(days=1)
 _BATCHES_SHOWN, _PEOPLE_SHOWN = 5, 8
 _FORESEEABLE = 1000.0
 """Days; a date after that says nothing."""
@@ -40,10 +41,27 @@ def count(number: int, noun: str, plural: str = "s") -> str:
     return f"{number:,} {noun}{'' if number == 1 else plural}"
 
 
-def due(late: LateBatch, seen: Figures) -> str:
-    """Return when a late batch was due, and how many days ago if that is long."""
-    over = seen.at - late.due
-    return f"due {moment(late.due, seen.zone)}" + (f" ({over.days} days ago)" if over >= 2 * _DAY else "")
+def outage(one: ServerFigures, seen: Figures) -> str:
+    """Return when a server was down last, or since when it is, and how often today: "03:01:29 to 03:02:03, once today".
+
+    It is "" if no outage is known.
+    """
+    if one.since is None:
+        return ""
+    changed = second_or_day(one.since, seen.at, seen.zone)
+    often = f", {one.times_today} times today" if one.times_today > 1 else ""
+    if not one.up:
+        return f"since {changed}{often}"
+    began = second_or_day(one.was_down_since or one.since, seen.at, seen.zone)
+    return f"{began} to {changed}{often or (', once today' if one.times_today else '')}"
+
+
+def short_number(number: float) -> str:
+    """Return a number in at most four characters: "999", "1.2k", "85k"; "" for none."""
+    for unit, size in (("M", 1_000_000), ("k", 1_000)):
+        if number >= 0.9995 * size:
+            return f"{number / size:.1f}{unit}" if number < 9.95 * size else f"{number / size:.0f}{unit}"
+    return f"{number:.0f}" if number else ""
 
 
 def waiting(seen: Figures) -> str:
@@ -63,7 +81,8 @@ def forecast(seen: Figures) -> str:
     if not seen.arriving.backlog.objects:
         return ""
     if found is None:
-        return "none yet, it needs three whole days with images"
+        begins = day(midnight(first_forecast(seen.days), seen.zone), seen.zone)
+        return f"none yet; the first one on {begins}, from three whole days, if images are exported on one of them"
     span = _span(found.days_low, found.days_high)
     if found.days_high is not None and found.days_high < _FORESEEABLE:
         first, last = (day(seen.at + timedelta(days=days), seen.zone) for days in (found.days_low, found.days_high))
@@ -104,7 +123,7 @@ def lines(seen: Figures) -> Iterator[str]:
         yield f"review: {found_reviews}"
     if seen.finished.batches:
         yield f"finished: {_finished(seen)}"
-    yield from (line for one in seen.servers if (line := _server(one, seen.zone)))
+    yield from (line for one in seen.servers if (line := _server(one, seen)))
 
 
 def _periods(seen: Figures) -> Iterator[str]:
@@ -178,11 +197,10 @@ def _name(verdicts: Verdicts, named: Callable[[str], str]) -> str:
 
 
 def _late(seen: Figures) -> Iterator[str]:
-    for (stage, people), members in late_groups(seen.late).items():
-        names = ", ".join(f"{one.id} {due(one, seen)}" for one in members[:_BATCHES_SHOWN])
+    for members in late_groups(seen.late):
+        names = ", ".join(f"{one.id} {due(one, seen.at, seen.zone)}" for one in members[:_BATCHES_SHOWN])
         more = f" and {len(members) - _BATCHES_SHOWN} more" if len(members) > _BATCHES_SHOWN else ""
-        who = f" with {', '.join(printable(name) or 'nobody' for name in people)}" if people else ""
-        yield f"{stage_words(stage)}{who}: {names}{more}"
+        yield f"{names}{more}: {waits_for(members, printable)}\n  next: {printable(members[0].next_step)}"
 
 
 def _person(one: PersonFigures) -> str:
@@ -201,9 +219,9 @@ def _finished(seen: Figures) -> str:
     return f"{count(seen.finished.images, 'image')}, {count(total, 'annotation')}{releases}"
 
 
-def _server(one: ServerFigures, zone: tzinfo) -> str:
-    """Return a line about a server that is down; "" for one that is up."""
+def _server(one: ServerFigures, seen: Figures) -> str:
+    """Return a line about a server that is down or was down today; "" for any other."""
     if one.up or one.since is None:
-        return ""
+        return f"{one.name} was down {outage(one, seen)}" if one.times_today else ""
     held = f"; waiting for it: {one.waiting}" if one.waiting else ""
-    return f"{one.name} is down since {moment_and_zone(one.since, zone)}{held}"
+    return f"{one.name} is down since {moment_and_zone(one.since, seen.zone)}{held}"

@@ -9,8 +9,9 @@
   `run_pages` (its links to pages), `decision_artifact` (the result of a run that a person started).
 - `prefect_api` sends requests without importing Prefect, and says which login was refused; `prefect_client` is
   Prefect's own client with the login of the settings.
-- Pages, without a run: `page_updates` decides what to draw, `operations_artifact`, `batch_artifact` and `page_plots`
-  draw, `page_store` and `page_links` know where they are.
+- Pages, without a run: `page_updates` decides what to draw, `operations_artifact`, `batch_artifact` (with `batch_life`,
+  `batch_late`, `batch_quality`), `quarantine_advice` and `page_plots` draw, `page_store` and `page_links` know where
+  they are.
 - The forms of runs that a person starts: `parameters`.
 - Repairing what Prefect lost or left over: `orphaned_runs`, `recovered_runs`, `noop_runs`, `artifact_versions`,
   `failed_actions`.
@@ -38,6 +39,8 @@ SERVER_UNAVAILABLE = "Server unavailable"
 """The same, while a CVAT or object storage does not answer; a run of a batch waits in this state until it answers."""
 CAUGHT_UP = "Caught up"
 """The name of the final state of a scheduled run that a newer one of the same schedule makes up for."""
+WAITING_FOR_ANNOTATORS = "Waiting for annotators"
+"""The name of the final state of a run that has ingested a batch."""
 WAITING_FOR_CVAT = "Waiting for CVAT"
 """The state of a run that waits for frames, or because CVAT has not answered a request, until it tries again."""
 TRIED_AGAIN = "To be tried again"

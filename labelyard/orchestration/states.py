@@ -42,6 +42,7 @@ from labelyard.orchestration import (
     SERVER_UNAVAILABLE,
     TAKEN,
     TRIED_AGAIN,
+    WAITING_FOR_ANNOTATORS,
     WAITING_FOR_CVAT,
     WAITING_FOR_WORKER,
 )
@@ -93,7 +94,7 @@ def waiting_for_annotators(created: Mapping[str, Any], assigned: Mapping[str, An
     people = sorted({job["annotator"] or "nobody" for job in assigned["jobs"]})
     jobs = f"{len(assigned['jobs'])} {'job' if len(assigned['jobs']) == 1 else 'jobs'} with {', '.join(people)}"
     return Completed(
-        name="Waiting for annotators",
+        name=WAITING_FOR_ANNOTATORS,
         message=f"{jobs}: task {created['task_id']} ({created['name']}), {created['url']}, event {event}",
     )
 

@@ -15,6 +15,7 @@ from labelyard.domain.throughput import (
     Day,
     DoneJob,
     days_with_backlog,
+    first_forecast,
     forecast,
     images_per_hour,
     measured_times,
@@ -60,6 +61,27 @@ def test_days_before_the_first_image_and_today_do_not_count() -> None:
 @pytest.mark.parametrize("done", [(20, 20, 5), (0, 0, 0, 0, 5), ()])
 def test_too_few_days_are_no_forecast(done: tuple[int, ...]) -> None:
     assert forecast(days(*done), 100) is None
+
+
+@pytest.mark.parametrize(
+    ("done", "days_until"),
+    [((20, 5), 2), ((20, 20, 5), 1), ((0, 0, 5), 3), ((0, 0, 0), 3), ((), 3)],
+)
+def test_the_first_forecast_follows_three_whole_days_after_the_first_image(
+    done: tuple[int, ...], days_until: int
+) -> None:
+    known = days(*done) or [Day(FIRST, 0, 0, 100)]
+    first = first_forecast(known)
+    assert first == known[-1].date + timedelta(days=days_until)
+    until_then = range((first - known[-1].date).days)
+    later = [*known[:-1], *(Day(known[-1].date + timedelta(days=n), 10, 20, 100) for n in [*until_then, days_until])]
+    assert forecast(later, 100) is not None
+    assert forecast(later[:-1], 100) is None
+
+
+def test_where_nothing_was_finished_for_days_the_first_forecast_may_be_that_of_tomorrow() -> None:
+    idle = [Day(FIRST + timedelta(days=n), 10, 0, 100) for n in range(6)]
+    assert first_forecast(idle) == FIRST + timedelta(days=6)
 
 
 def test_without_a_backlog_there_is_no_forecast_and_with_rare_work_no_upper_end() -> None:
