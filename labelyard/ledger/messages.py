@@ -62,10 +62,8 @@ def read(tx: Transaction, quiet: Mapping[str, bool], bundle: timedelta) -> Seque
     `quiet` says of everybody with a channel in the settings whether the quiet hours count for it now. Who is away, who
     does not work now, and whose channel failed a short time ago, waits.
     """
-    now, known = (
-        tx.now,
-        channels(tx),
-    )  # the channels first: what is read after them is as new as their version, or newer
+    now = tx.now
+    known = channels(tx)  # first: what is read after them is as new as their version, or newer
     if not quiet and not known:
         return []
     notices: dict[str, dict[JobKey, Notice]] = {}
