@@ -99,8 +99,12 @@ class MessageSettings(DescribedModel):
 
     @model_validator(mode="after")
     def _one_channel_each(self) -> Self:
-        if len(self.by_person) < len(self.people):
-            raise ValueError("two channels are of the same person: leave one out")
+        names: dict[str, list[str]] = {}
+        for name, channel in self.people.items():
+            names.setdefault(channel.person or name, []).append(name)
+        for person, found in names.items():
+            if len(found) > 1:
+                raise ValueError(f"{' and '.join(found)} are channels of the same person, {person}: leave one out")
         return self
 
     @property

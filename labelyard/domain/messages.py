@@ -205,9 +205,9 @@ def compose(person: str, jobs: Sequence[OpenJob]) -> Message:
 
 
 def _line(person: str, job: OpenJob) -> str:
-    why = f"{job.left_by} had it before" if job.left_by and not job.reason else job.reason
     if job.person == person:
         now_with = ""
+        why = f"{job.left_by} had it before" if job.left_by and not job.reason else job.reason
     else:
         now_with = f", now with {job.person or 'nobody'}"
         why = f"you{job.reason.removeprefix(person)}" if job.reason.startswith(f"{person} ") else job.reason

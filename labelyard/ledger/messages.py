@@ -200,7 +200,8 @@ def _store(tx: Transaction, person: str, notices: Mapping[JobKey, Notice | None]
     if not notices:
         return
     connection = tx.connection()
-    keys = [{"of_person": person, "of_batch": batch, "of_job": job} for batch, job in notices]
+    # In one order: a foreign key locks the batches of the rows that are inserted.
+    keys = [{"of_person": person, "of_batch": batch, "of_job": job} for batch, job in sorted(notices)]
     connection.execute(
         delete(JobNotice).where(
             JobNotice.person == bindparam("of_person"),
@@ -214,7 +215,7 @@ def _store(tx: Transaction, person: str, notices: Mapping[JobKey, Notice | None]
             "person": person, "batch_id": batch, "job": job, "kind": one.kind, "turn": one.turn, "since": one.since,
             "notified": one.notified, "named": one.named, "taken_by": one.taken_by,
         }
-        for (batch, job), one in notices.items() if one is not None
+        for (batch, job), one in sorted(notices.items()) if one is not None
     ]  # fmt: skip
     if rows:
         connection.execute(insert(JobNotice), rows)

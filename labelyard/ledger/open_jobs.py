@@ -66,9 +66,10 @@ def _labelling(tx: Transaction, shown: ColumnElement[bool]) -> Iterator[OpenJob]
         .order_by(Batch.dataset, Batch.number, JobRow.start_frame, JobRow.server_id)
     )
     for row, batch, review, url in tx.execute(query):
-        if review is not None and (review.problem or review.phase in (Phase.LEAD, Phase.ACCEPTED)):
+        if review is not None and review.phase in (Phase.LEAD, Phase.ACCEPTED):
             continue
-        is_sent = not state_of(row).is_unsent and (review is None or review.step is None)
+        # With a problem it is decided later who has it next, and what was told of it stays told.
+        is_sent = not state_of(row).is_unsent and (review is None or (review.step is None and not review.problem))
         kind, turn = _what_to_do(row, review)
         left_by = row.left_by if row.left_by is not None and row.left_by != row.assignee else ""
         why, _, _ = (row.choice_reason or "").partition(";")

@@ -16,10 +16,12 @@ from labelyard.alert_settings import MessageSettings, PersonChannel
 from labelyard.context import Context
 from labelyard.domain.attention import causes
 from labelyard.domain.messages import REFUSED_OFTEN
+from labelyard.domain.review import Phase
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus
 from labelyard.ledger import Ledger, Transaction, batches, messages, workload
 from labelyard.ledger.people_tables import JobNotice
+from labelyard.ledger.review_tables import Review
 from labelyard.ledger.situation import read_situation
 from labelyard.ledger.tables import Dataset, Job
 from labelyard.operations.doctor.check import Status
@@ -199,6 +201,22 @@ def test_a_failed_batch_that_is_retried_is_not_mentioned_again_and_a_cancelled_o
     assert look_and_send(context, channels) == []
     with context.ledger.read_only() as tx:
         assert tx.query(JobNotice).count() == 0
+
+
+def test_a_review_that_a_person_has_to_decide_repeats_no_message(context: Context, channels: Channels) -> None:
+    begin(context, {1: "bob"})
+    with context.ledger.transaction() as tx:
+        [job] = tx.query(Job)
+        tx.add(Review(
+            job_id=job.id, phase=Phase.REVIEW, selected=True, annotator="ann", reviewer="bob", round=1,
+            earlier_rounds=0, since=tx.now,
+        ))  # fmt: skip
+    assert look_and_send(context, channels) == [("bob", "1 job to review")]
+    for problem in ("bob is no member of the organization", None):
+        with context.ledger.transaction() as tx:
+            [review] = tx.query(Review)
+            review.problem = problem
+        assert look_and_send(context, channels) == []
 
 
 def test_the_hours_of_a_retired_dataset_count_and_the_doctor_knows_its_people(
